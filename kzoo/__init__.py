@@ -1,0 +1,47 @@
+"""kzoo: a Keras model zoo for the models people really train themselves.
+
+    import kzoo
+
+    kzoo.list_presets(task="image_classification")        # names; no Keras yet
+    model = kzoo.build("cifar_cnn", outputs=100)          # a compiled keras.Model
+    run = kzoo.train("digits_cnn", "digits")              # a folder: best model, curves, scores
+    kzoo.predict(run, "photo.png").labels
+
+Every public name is loaded on first use, so that `import kzoo` takes milliseconds.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+# Public name -> the module that has it; a module's own name gives the module.
+_PUBLIC = {
+    "Preset": "kzoo.registry",
+    "register": "kzoo.registry",
+    "get_preset": "kzoo.registry",
+    "list_presets": "kzoo.registry",
+    "build": "kzoo.registry",
+    "spec_of": "kzoo.registry",
+    "KzooError": "kzoo.errors",
+    "Dataset": "kzoo.data",
+    "load_data": "kzoo.data",
+    "train": "kzoo.training",
+    "Run": "kzoo.training",
+    "evaluate": "kzoo.evaluation",
+    "predict": "kzoo.evaluation",
+    "callbacks": "kzoo.callbacks",
+    "plots": "kzoo.plots",
+}
+
+
+def __getattr__(name):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'kzoo' has no attribute {name!r}")
+    module = import_module(_PUBLIC[name])
+    value = module if module.__name__ == f"kzoo.{name}" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted([*_PUBLIC, "__version__"])

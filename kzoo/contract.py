@@ -1,0 +1,184 @@
+"""The training contract: settings become an optimizer, a schedule, a loss and metrics. Keras only."""
+
+import keras
+
+from kzoo.errors import KzooError
+
+# Name -> Keras class and what is fixed about it.
+OPTIMIZERS = {
+    "adam": (keras.optimizers.Adam, {}),
+    "adamw": (keras.optimizers.AdamW, {}),
+    "sgd": (keras.optimizers.SGD, {}),
+    "momentum": (keras.optimizers.SGD, {"momentum": 0.9, "nesterov": True}),
+    "rmsprop": (keras.optimizers.RMSprop, {}),
+    "nadam": (keras.optimizers.Nadam, {}),
+    "adagrad": (keras.optimizers.Adagrad, {}),
+    "lion": (keras.optimizers.Lion, {}),
+}
+
+CLASSIFICATION = ("image_classification", "text_classification", "tabular_classification", "language_modeling")
+_ONEHOT_LOSSES = ("focal", "hinge", "kl")
+_REGRESSION_LOSSES = {"mse": keras.losses.MeanSquaredError, "mae": keras.losses.MeanAbsoluteError,
+                      "huber": keras.losses.Huber}  # fmt: skip
+
+
+def compile_model(model, *, task, config, training, steps=None):
+    """Compile a model as its training contract says.
+
+    Args:
+        model: the network.
+        task: the preset's task, or the data's; it decides which losses fit.
+        config: the resolved builder arguments (`outputs`, `output_activation`).
+        training: the resolved contract.
+        steps: number of training steps, which every schedule but "constant" and "plateau" needs;
+            without it the learning rate is constant.
+
+    Raises:
+        KzooError: settings that contradict one another.
+    """
+    model.compile(
+        optimizer=make_optimizer(training, steps=steps),
+        loss=make_loss(task=task, config=config, training=training),
+        metrics=make_metrics(task=task, config=config, training=training),
+    )
+
+
+def head_of(task, config):
+    """Return "binary", "classes" or "values": what the answers are."""
+    if task not in CLASSIFICATION:
+        return "values"
+    return "binary" if config["outputs"] == 1 else "classes"
+
+
+def needs_onehot(task, config, training):
+    """Say whether the loss wants one-hot labels, which `kzoo.train` then makes inside its pipeline."""
+    return head_of(task, config) == "classes" and (
+        training.get("label_smoothing", 0) > 0
+        or training.get("loss") in _ONEHOT_LOSSES
+        or bool({"mixup", "cutmix"} & set(training.get("augment", ())))
+    )
+
+
+def make_optimizer(training, *, steps=None):
+    """Build the optimizer: decoupled weight decay that leaves out biases and norms, clipping by global norm."""
+    kind, fixed = OPTIMIZERS[training["optimizer"]]
+    decay = training.get("weight_decay") or None
+    optimizer = kind(
+        learning_rate=make_schedule(training, steps=steps),
+        weight_decay=0.0 if decay is None and kind is keras.optimizers.AdamW else decay,
+        global_clipnorm=training.get("global_clipnorm"),
+        **fixed,
+    )
+    if decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def make_schedule(training, *, steps=None):
+    """Return a constant or a Keras schedule over `steps` training steps.
+
+    "step" is the tutorial's halving every ten epochs: eight equal parts when the length is not in epochs.
+
+    Raises:
+        KzooError: warm-up asked of a schedule that has none.
+    """
+    name, peak, warmup = training["schedule"], training["learning_rate"], training.get("warmup", 0.0)
+    if warmup and name not in ("constant", "cosine"):
+        raise KzooError(f"warmup={warmup} goes with schedule='constant' or 'cosine', not {name!r}; set warmup=0.")
+    if steps is None or name == "plateau" or (name == "constant" and not warmup):
+        return peak
+    schedules = keras.optimizers.schedules
+    if name in ("constant", "cosine"):
+        rise = round(steps * warmup)
+        floor = 1.0 if name == "constant" else 0.0  # a cosine that never falls is a constant with warm-up
+        return schedules.CosineDecay(
+            initial_learning_rate=0.0 if rise else peak,
+            decay_steps=max(steps - rise, 1),
+            alpha=floor,
+            warmup_target=peak if rise else None,
+            warmup_steps=rise,
+        )
+    if name == "linear":
+        return schedules.PolynomialDecay(peak, decay_steps=steps, end_learning_rate=0.0)
+    if name == "exponential":
+        return schedules.ExponentialDecay(peak, decay_steps=steps, decay_rate=0.01)
+    per_drop = steps * 10 / training["epochs"]  # name == "step"
+    drops = max(int(training["epochs"] - 1) // 10, 0)
+    if not drops:
+        return peak
+    return schedules.PiecewiseConstantDecay(
+        [round(per_drop * (i + 1)) for i in range(drops)], [peak * 0.5**i for i in range(drops + 1)]
+    )
+
+
+def make_loss(*, task, config, training):
+    """Return the loss for the head: logits where the output activation is None, probabilities otherwise.
+
+    Raises:
+        KzooError: a loss that does not fit the task, or one-hot settings with integer labels.
+    """
+    name, smoothing = training.get("loss", "auto"), training.get("label_smoothing", 0.0)
+    head, logits = head_of(task, config), config.get("output_activation") in (None, "linear")
+    losses = keras.losses
+    if head == "values":
+        if name in ("auto", *_REGRESSION_LOSSES):
+            return _REGRESSION_LOSSES["mse" if name == "auto" else name]()
+        raise KzooError(f"loss={name!r} is for classes, and {task} predicts values. Use mse, mae or huber.")
+    if name in _REGRESSION_LOSSES:
+        raise KzooError(f"loss={name!r} is for values, and {task} predicts classes. Use auto, focal, hinge or kl.")
+    if head == "binary":
+        if name == "hinge":
+            return losses.Hinge()
+        if name == "focal":
+            return losses.BinaryFocalCrossentropy(from_logits=logits, label_smoothing=smoothing)
+        if name == "kl":
+            raise KzooError("loss='kl' compares distributions and needs outputs=2 or more, not one sigmoid.")
+        return losses.BinaryCrossentropy(from_logits=logits, label_smoothing=smoothing)
+    onehot = training.get("labels") == "onehot"
+    if needs_onehot(task, config, training) and not onehot:
+        why = f"loss={name!r}" if name in _ONEHOT_LOSSES else "label_smoothing, mixup and cutmix"
+        verb = "needs" if name in _ONEHOT_LOSSES else "need"
+        raise KzooError(f"{why} {verb} one-hot labels: add labels='onehot'. (kzoo.train makes them itself.)")
+    if name == "focal":
+        return losses.CategoricalFocalCrossentropy(from_logits=logits, label_smoothing=smoothing)
+    if name == "hinge":
+        return losses.CategoricalHinge()
+    if name == "kl":
+        return losses.KLDivergence()
+    if onehot:
+        return losses.CategoricalCrossentropy(from_logits=logits, label_smoothing=smoothing)
+    return losses.SparseCategoricalCrossentropy(from_logits=logits)
+
+
+def make_metrics(*, task, config, training):
+    """Return the metrics by name.
+
+    Raises:
+        KzooError: a metric that does not fit the head.
+    """
+    head = head_of(task, config)
+    onehot = training.get("labels") == "onehot"
+    logits = config.get("output_activation") in (None, "linear")
+    metrics = []
+    for name in training.get("metrics", ()):
+        if name not in metrics_for(head):
+            raise KzooError(f"metrics={name!r} does not fit {task}. Use: {', '.join(metrics_for(head))}.")
+        if name == "accuracy" and head == "binary":
+            metrics.append(keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0 if logits else 0.5))
+        elif name == "top5":
+            top = keras.metrics.TopKCategoricalAccuracy if onehot else keras.metrics.SparseTopKCategoricalAccuracy
+            metrics.append(top(k=5, name="top5"))
+        elif name == "auc":
+            metrics.append(keras.metrics.AUC(name="auc", from_logits=logits))
+        elif name == "f1":
+            metrics.append(keras.metrics.F1Score(average="macro", threshold=0.5, name="f1"))
+        elif name == "rmse":
+            metrics.append(keras.metrics.RootMeanSquaredError(name="rmse"))
+        else:
+            metrics.append(name)
+    return metrics
+
+
+def metrics_for(head):
+    """Return the names of the metrics that fit a head. Scores on the test data have more (`kzoo.evaluate`)."""
+    return {"binary": ("accuracy", "auc", "f1"), "classes": ("accuracy", "top5"), "values": ("mae", "rmse")}[head]

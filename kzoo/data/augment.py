@@ -1,0 +1,203 @@
+"""Random changes to training images, as a pure function of (seed, epoch, index).
+
+The numbers an example is changed by come from a hash of (seed, epoch, its index), not from a generator
+that is drawn from in turn: the same example gets the same change whatever batch, thread or process it is in,
+and a run that is resumed in the middle of an epoch sees what it would have seen. Only "mixup" and "cutmix"
+also depend on the batch, because the partners are found in it.
+"""
+
+import numpy as np
+
+from kzoo.errors import KzooError
+from kzoo.registry import hint
+
+AUGMENTATIONS = {
+    "flip": "mirror left and right, every second time",
+    "shift": "move by up to 1/8 of the side in both directions; the border is mirrored",
+    "rotate": "turn by up to 15 degrees either way; the border is mirrored",
+    "zoom": "enlarge or shrink by up to 10 %",
+    "erase": "cover a random rectangle with one random colour, every second time (arXiv:1708.04896)",
+    "mixup": "blend pairs of images and their labels (arXiv:1710.09412)",
+    "cutmix": "paste a rectangle of another image and share the labels by area (arXiv:1905.04899)",
+}
+MIXES = ("mixup", "cutmix")  # they need one-hot labels
+
+_SHIFT = 4 / 32  # the padding and crop of the CIFAR papers, as a share of the side
+_ROTATE = np.deg2rad(15)
+_ZOOM = 0.1
+_ERASE_AREA = (0.02, 0.4)
+_ERASE_ASPECT = (0.3, 1 / 0.3)
+_MIXUP_ALPHA = 0.2
+
+# Every augmentation has its own draws, so adding one to the list leaves the others' numbers as they were.
+_FLIP, _SHIFT_Y, _SHIFT_X, _ROTATE_BY, _ZOOM_BY, _ERASE, _COLOUR = 0, 1, 2, 3, 4, slice(5, 10), slice(10, 14)
+_DRAWS = 14
+
+
+def check_augmentations(names) -> tuple[str, ...]:
+    """Return the names as a tuple.
+
+    Raises:
+        KzooError: for a name that is not in `AUGMENTATIONS`.
+    """
+    names = (names,) if isinstance(names, str) else tuple(names or ())
+    for name in names:
+        if name not in AUGMENTATIONS:
+            raise KzooError(
+                f"Unknown augmentation {name!r}. {hint(str(name), AUGMENTATIONS)}There are: {', '.join(AUGMENTATIONS)}."
+            )
+    return names
+
+
+def augment(images, *, names, seed, epoch, indices, labels=None):
+    """Change a batch of images at random, the same way for the same (seed, epoch, index).
+
+    "flip", "shift", "rotate" and "zoom" are one step, so an image is resampled once at most; then come
+    "erase" and last "mixup" or "cutmix" (named both, each batch takes one of them).
+
+    Args:
+        images: (B, H, W, C), uint8 or float, 0..255; never written to.
+        names: some of `AUGMENTATIONS`.
+        seed, epoch: whole numbers, 0 or more.
+        indices: (B,) the examples' places in the training split.
+        labels: (B, K) one-hot labels, or targets, as floats; needed by "mixup" and "cutmix" alone.
+
+    Returns:
+        images float32 (B, H, W, C) and the labels, mixed where a name asks for it.
+
+    Raises:
+        KzooError: for an unknown name, or a mix without one-hot labels.
+    """
+    names = check_augmentations(names)
+    images, indices = np.asarray(images), np.asarray(indices)
+    if not names or not len(images):
+        return images.astype("float32"), labels
+    draws = uniforms(seed=seed, epoch=epoch, indices=indices, count=_DRAWS)
+    images = _move(images, names, draws)
+    if "erase" in names:
+        _erase(images, draws)
+    mixes = [name for name in names if name in MIXES]
+    if mixes:
+        images, labels = _mix(images, labels, mixes, np.random.default_rng([seed, epoch, int(indices[0])]))
+    return images, labels
+
+
+def uniforms(*, seed, epoch, indices, count):
+    """Return (B, count) numbers in [0, 1) that depend on (seed, epoch, index) alone: SplitMix64 as a hash."""
+    state = _splitmix(np.array([seed], "uint64"))
+    state = _splitmix(state + np.uint64(epoch))
+    state = _splitmix(state + np.asarray(indices).astype("uint64"))
+    state = _splitmix(state[:, None] + np.arange(count, dtype="uint64"))  # (B, count)
+    return (state >> np.uint64(11)) * 2.0**-53
+
+
+def _splitmix(x):
+    """https://prng.di.unimi.it/splitmix64.c: one step, on an array (whose overflow is silent)."""
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def _move(images, names, draws):
+    """Flip, shift, rotate and zoom in one go: by copying where whole pixels will do, else by resampling."""
+    count, height, width, _ = images.shape
+    flips = draws[:, _FLIP] < 0.5 if "flip" in names else np.zeros(count, bool)
+    pads = [max(1, round(side * _SHIFT)) if "shift" in names else 0 for side in (height, width)]
+    down, right = (
+        np.floor(draws[:, column] * (2 * pad + 1)).astype(int) - pad
+        for column, pad in zip((_SHIFT_Y, _SHIFT_X), pads, strict=True)
+    )
+    if "rotate" in names or "zoom" in names:
+        angles = (2 * draws[:, _ROTATE_BY] - 1) * (_ROTATE if "rotate" in names else 0.0)
+        zooms = 1 + (2 * draws[:, _ZOOM_BY] - 1) * (_ZOOM if "zoom" in names else 0.0)
+        return _resample(images, flips, down, right, angles, zooms)
+    if not any(pads) and not flips.any():
+        return images.astype("float32")
+    rows, columns = (
+        _reflect(np.arange(-pad, side + pad), side).astype(int)
+        for side, pad in zip((height, width), pads, strict=True)
+    )
+    padded = images.take(rows, axis=1).take(columns, axis=2)
+    moved = np.empty(images.shape, "float32")
+    # Whole slices are copied: measured 5 times as fast as one index array over the batch.
+    for i, (y, x, flip) in enumerate(zip(down + pads[0], right + pads[1], flips, strict=True)):
+        crop = padded[i, y : y + height, x : x + width]
+        moved[i] = crop[:, ::-1] if flip else crop
+    return moved
+
+
+def _resample(images, flips, down, right, angles, zooms):
+    """Read every output pixel from where it comes from, bilinear, once for all four changes."""
+    count, height, width, channels = images.shape
+    across = np.arange(width, dtype="float32") - (width - 1) / 2  # pixels from the centre
+    across = np.where(flips[:, None], -across, across)  # (B, W)
+    upright = np.arange(height, dtype="float32") - (height - 1) / 2  # (H,)
+    cos, sin = (np.float32(f(angles) / zooms)[:, None, None] for f in (np.cos, np.sin))
+    y = cos * upright[None, :, None] - sin * across[:, None, :]  # (B, H, W)
+    x = sin * upright[None, :, None] + cos * across[:, None, :]
+    y += np.float32(down + (height - 1) / 2)[:, None, None]
+    x += np.float32(right + (width - 1) / 2)[:, None, None]
+    (y0, y1, fy), (x0, x1, fx) = _neighbours(y, height), _neighbours(x, width)
+    pixels = images.astype("float32").reshape(-1, channels)
+    start = (np.arange(count, dtype="int32") * (height * width))[:, None, None]
+    y0, y1 = start + y0 * width, start + y1 * width
+    top, left = pixels.take(y0 + x0, axis=0), pixels.take(y1 + x0, axis=0)  # (B, H, W, C)
+    top += (pixels.take(y0 + x1, axis=0) - top) * fx
+    left += (pixels.take(y1 + x1, axis=0) - left) * fx
+    left -= top
+    left *= fy
+    top += left
+    return top
+
+
+def _neighbours(at, side):
+    """Return both whole neighbours of each coordinate and how far (..., 1) it lies towards the second."""
+    at = _reflect(at, side)
+    low = at.astype("int32")
+    return low, np.minimum(low + 1, side - 1), (at - low)[..., None]
+
+
+def _reflect(at, side):
+    """Mirror coordinates at the centres of the border pixels; beyond one mirror image, stay at the border."""
+    last = side - 1
+    return np.clip(last - np.abs(last - np.abs(at)), 0, last)
+
+
+def _erase(images, draws):
+    """Fill a rectangle of every second image with one colour, in place (arXiv:1708.04896)."""
+    _, height, width, channels = images.shape
+    chance, area, aspect, at_y, at_x = draws[:, _ERASE].T
+    area = (_ERASE_AREA[0] + area * (_ERASE_AREA[1] - _ERASE_AREA[0])) * height * width
+    low, high = np.log(_ERASE_ASPECT)
+    aspect = np.exp(low + aspect * (high - low))  # even in the logarithm: tall as often as wide
+    tall = np.clip(np.rint(np.sqrt(area * aspect)), 1, height).astype(int)
+    wide = np.clip(np.rint(np.sqrt(area / aspect)), 1, width).astype(int)
+    tops = (at_y * (height - tall + 1)).astype(int)
+    lefts = (at_x * (width - wide + 1)).astype(int)
+    colours = draws[:, _COLOUR][:, :channels] * 255
+    for i in np.flatnonzero(chance < 0.5):
+        images[i, tops[i] : tops[i] + tall[i], lefts[i] : lefts[i] + wide[i]] = colours[i]
+
+
+def _mix(images, labels, mixes, rng):
+    """Mix every image with a partner of its batch, and the labels in the same proportion."""
+    if labels is None or np.ndim(labels) != 2:
+        raise KzooError(f"Augmentation {mixes[0]!r} mixes labels and needs them one-hot; set labels='onehot'.")
+    labels = np.asarray(labels, "float32")
+    count, height, width, _ = images.shape
+    partner = rng.permutation(count)
+    if mixes[rng.integers(len(mixes))] == "mixup":
+        share = rng.beta(_MIXUP_ALPHA, _MIXUP_ALPHA, count).astype("float32")
+        images = images + (images[partner] - images) * (1 - share)[:, None, None, None]
+    else:
+        side = np.sqrt(rng.random(count))  # of the rectangle; its area is uniform: Beta(1, 1)
+        spans = []
+        for length in (height, width):
+            centre, half = rng.integers(length, size=count), np.rint(side * length / 2)
+            place = np.arange(length)
+            spans.append((place >= (centre - half)[:, None]) & (place < (centre + half)[:, None]))
+        inside = spans[0][:, :, None] & spans[1][:, None, :]  # (B, H, W)
+        images = np.where(inside[..., None], images[partner], images)
+        share = 1 - inside.mean((1, 2), dtype="float32")  # by what was pasted: the border may cut it
+    return images, labels + (labels[partner] - labels) * (1 - share)[:, None]

@@ -1,0 +1,68 @@
+"""`Dataset`: what `load_data` returns and `train`, `evaluate` and `tune` take."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(kw_only=True)
+class Split:
+    """One part of a data set.
+
+    Args:
+        x: (N, *input_shape): an array, or an object with `__len__` and `__getitem__(indices) -> array`
+            that reads on demand (image files, windows over a series). Raw values: pixels 0..255, raw
+            table rows, token ids.
+        y: integer labels (N,), targets (N, outputs) in their own units, forecasts (N, horizon, outputs),
+            next tokens (N,) or (N, T); or an on-demand object like `x`.
+    """
+
+    x: object
+    y: object
+
+    def __len__(self):
+        return len(self.x)
+
+
+@dataclass(kw_only=True)
+class Dataset:
+    """Data that is split, described and ready for a preset.
+
+    Args:
+        name: where it came from, without any folder of this machine.
+        task: one of `kzoo.registry.TASKS`.
+        inputs: one of `kzoo.registry.INPUTS`.
+        train, validation, test: the splits; validation and test may be None.
+        config: what the data says about the network, by the builders' argument names: `input_shape`,
+            `outputs`, and where they apply `vocabulary_size`, `categories`, `scale`, `offset`,
+            `target_scale`, `target_offset`, `horizon`. Learned on the training split only.
+        preprocessing: plain JSON data from which `kzoo.data.encode` turns a raw input (an image file, a
+            CSV row, a string) into one row of `x`.
+        class_names, feature_names, target_names: for people.
+        notes: one line for each thing a user should know (rows dropped, the rule that chose the task).
+        fingerprint: sha256 of the data and how it was split.
+    """
+
+    name: str
+    task: str
+    inputs: str
+    train: Split
+    validation: Split | None = None
+    test: Split | None = None
+    config: dict = field(default_factory=dict)
+    preprocessing: dict = field(default_factory=dict)
+    class_names: tuple = ()
+    feature_names: tuple = ()
+    target_names: tuple = ()
+    notes: list = field(default_factory=list)
+    fingerprint: str = ""
+
+    @property
+    def input_shape(self) -> tuple:
+        return tuple(self.config["input_shape"])
+
+    @property
+    def outputs(self) -> int:
+        return self.config["outputs"]
+
+    def __repr__(self):
+        sizes = " / ".join(str(len(s)) if s is not None else "0" for s in (self.train, self.validation, self.test))
+        return f"<Dataset {self.name}: {self.task}, inputs {self.input_shape}, outputs {self.outputs}, {sizes} rows>"

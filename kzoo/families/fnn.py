@@ -1,0 +1,122 @@
+"""Feed-forward networks: table rows, or images flattened into rows."""
+
+import keras
+from keras import layers, ops
+
+from kzoo.families import parts
+
+
+def build(
+    *,
+    name,
+    input_shape,
+    outputs,
+    inputs="rows",
+    units=(64, 32),
+    activation="relu",
+    output_activation="softmax",
+    dropout=0.0,
+    norm=None,
+    l1=0.0,
+    l2=0.0,
+    residual=False,
+    rescale=True,
+    scale=None,
+    offset=None,
+    categories=(),
+    target_scale=None,
+    target_offset=None,
+):
+    """Build a feed-forward network.
+
+    Every hidden layer is Dense, activation, normalisation, dropout. `residual=True` makes pre-norm
+    residual blocks of them instead, the "ResNet" for tables of https://arxiv.org/abs/2106.11959: a
+    linear stem to the common width, then one block `x + Dense(dropout(activation(Dense(norm(x)))))`
+    per entry of `units`, then norm and activation before the answer.
+
+    Args:
+        name: name of the model.
+        input_shape: (columns,) for rows, (height, width, channels) for images.
+        outputs: number of classes or targets; 1 with a sigmoid for two classes.
+        inputs: `"rows"`, raw table rows, or `"image"`, raw pixels 0..255 that are flattened.
+        units: width of every hidden layer; empty for a linear model.
+        activation: of the hidden layers.
+        output_activation: `"softmax"`, `"sigmoid"`, or None for logits and real-valued targets.
+        dropout: rate, one for all hidden layers or one each.
+        norm: `"batch"`, `"layer"` or None.
+        l1, l2: penalty on the weights (not the biases) of the hidden layers.
+        residual: residual blocks; all `units` must then be equal.
+        rescale: scale the inputs inside the model; False for inputs that are scaled already.
+        scale, offset: one number per numeric column: `x * scale + offset`; None for the identity.
+        categories: number of codes (0 = unknown among them) of each categorical column. These are the
+            last columns of a row, and each gets an embedding of its own.
+        target_scale, target_offset: one number per target: the answer is `y * scale + offset`.
+
+    Raises:
+        ValueError: a value is unknown, out of range, or does not fit another.
+    """
+    parts.check_choice(inputs, ("rows", "image"), name="inputs")
+    parts.check_count(outputs, name="outputs")
+    parts.check_widths(units, name="units")
+    parts.check_shape(input_shape, ("columns",) if inputs == "rows" else ("height", "width", "channels"))
+    rates = parts.per_layer(dropout, len(units), name="dropout")
+    for rate in rates:
+        parts.check_rate(rate, name="dropout")
+    for label, value in (("l1", l1), ("l2", l2)):
+        if value < 0:
+            raise ValueError(f"{label}={value!r} must be 0 or more.")
+    regularizer = keras.regularizers.L1L2(l1, l2) if l1 or l2 else None
+
+    given = keras.Input(input_shape, dtype="float32", name="inputs")
+    if inputs == "rows":
+        x = _columns(given, categories, rescale=rescale, scale=scale, offset=offset)
+    else:
+        if categories or scale is not None or offset is not None:
+            raise ValueError("categories, scale and offset belong to inputs='rows'; pixels have none.")
+        x = layers.Rescaling(1 / 255, name="scaling")(given) if rescale else given
+        x = layers.Flatten(name="flatten")(x)  # (B, H * W * C)
+
+    if residual:
+        x = _residual_blocks(x, units, activation, rates=rates, norm=norm, regularizer=regularizer)
+    else:
+        for i, (width, rate) in enumerate(zip(units, rates, strict=True), start=1):
+            x = parts.dense_block(
+                x, width, activation, name=f"hidden{i}", dropout=rate, norm=norm, regularizer=regularizer
+            )
+    x = parts.head(x, outputs, output_activation)
+    x = parts.unscale_targets(x, target_scale, target_offset)
+    return keras.Model(given, x, name=name)
+
+
+def _columns(x, categories, *, rescale, scale, offset):
+    """Scale the numeric columns, embed the categorical ones, and join them again: (B, features)."""
+    parts.check_widths(categories, name="categories")
+    numeric = x.shape[-1] - len(categories)
+    if numeric < 0:
+        raise ValueError(f"categories names {len(categories)} columns, but a row has only {x.shape[-1]}.")
+    numbers = x if not categories else x[:, :numeric]
+    if rescale and numeric:
+        numbers = parts.scale_inputs(numbers, scale, offset)
+    columns = [numbers] if numeric else []
+    for i, count in enumerate(categories):
+        codes = ops.cast(x[:, numeric + i], "int32")  # (B,)
+        width = min(16, (count + 1) // 2)
+        columns.append(layers.Embedding(count, width, name=f"category{i + 1}")(codes))  # (B, width)
+    return columns[0] if len(columns) == 1 else layers.Concatenate(name="columns")(columns)
+
+
+def _residual_blocks(x, units, activation, *, rates, norm, regularizer):
+    """Stem, one pre-norm block per entry of `units`, then norm and activation: (B, width)."""
+    if len(set(units)) != 1:
+        raise ValueError(f"units={tuple(units)} must all be equal with residual=True, such as (128, 128).")
+    width = units[0]
+    x = layers.Dense(width, kernel_regularizer=regularizer, name="stem_dense")(x)
+    for i, rate in enumerate(rates, start=1):
+        y = parts.normalize(x, norm, name=f"block{i}_norm")
+        y = parts.dense_block(
+            y, width, activation, name=f"block{i}_hidden", dropout=rate, regularizer=regularizer
+        )
+        y = layers.Dense(width, kernel_regularizer=regularizer, name=f"block{i}_dense")(y)
+        x = layers.Add(name=f"block{i}_add")([x, y])
+    x = parts.normalize(x, norm, name="final_norm")
+    return parts.activate(x, activation, name=f"final_{activation}")

@@ -1,0 +1,187 @@
+"""Pieces that two or more families share: plain functions over built-in Keras layers."""
+
+import keras
+from keras import layers, ops
+
+
+def activate(x, activation, *, name):
+    """Apply an activation as a layer of its own; `None` and `"linear"` leave `x` as it is.
+
+    `"gelu"` is the tanh form here: the exact one becomes an `Erfc` node that no ONNX runtime has,
+    and the two differ by less than 1e-3.
+
+    Raises:
+        ValueError: Keras does not know the activation.
+    """
+    if activation in (None, "linear"):
+        return x
+    if activation == "gelu":
+        # `layers.Activation` stores a name and cannot say `approximate=True`; the operation can.
+        return ops.gelu(x, approximate=True)
+    if activation == "leaky_relu":
+        # The usual slope; the activation that Keras knows by this name has 0.2.
+        return layers.LeakyReLU(negative_slope=0.01, name=name)(x)
+    try:
+        return layers.Activation(activation, name=name)(x)
+    except ValueError:
+        known = ", ".join(sorted(ACTIVATIONS))
+        raise ValueError(f"activation={activation!r} is unknown. Use one of: {known}.") from None
+
+
+ACTIVATIONS = frozenset(
+    "celu elu exponential gelu hard_sigmoid hard_silu leaky_relu linear log_softmax mish relu relu6 selu "
+    "sigmoid silu softmax softplus softsign tanh".split()  # noqa: SIM905
+)
+
+
+def scale_inputs(x, scale, offset, *, name="scaling"):
+    """Standardise raw features with numbers from the training split: `x * scale + offset`.
+
+    Args:
+        scale, offset: one float per feature (the last axis), or None for the identity. `Rescaling`
+            rather than `Normalization`, whose ONNX export does not run.
+    """
+    return _rescale(x, scale, offset, name=name, labels=("scale", "offset"), what="input features")
+
+
+def unscale_targets(x, scale, offset):
+    """Undo the target standardisation: the layer `"unscale"`, absent when both are None.
+
+    `kzoo.train` fits the network below this layer on standardised targets, so that the loss does not
+    depend on the unit, and saves the network with it, so that answers come in their own unit.
+
+    Args:
+        scale, offset: one float per target (the last axis).
+    """
+    if scale is None and offset is None:
+        return x
+    labels = ("target_scale", "target_offset")
+    return _rescale(x, scale, offset, name="unscale", labels=labels, what="outputs")
+
+
+def _rescale(x, scale, offset, *, name, labels, what):
+    """Multiply and shift the last axis, with one number for each of its entries."""
+    size = x.shape[-1]
+    scale = [1.0] * size if scale is None else list(scale)
+    offset = [0.0] * size if offset is None else list(offset)
+    for label, values in zip(labels, (scale, offset), strict=True):
+        if len(values) != size:
+            raise ValueError(f"{label} has {len(values)} numbers for {size} {what}.")
+    return layers.Rescaling(scale, offset, name=name)(x)
+
+
+def dense_block(x, units, activation, *, name, dropout=0.0, norm=None, regularizer=None):
+    """Dense, activation, normalisation, dropout: the tutorial's order."""
+    x = layers.Dense(units, kernel_regularizer=regularizer, name=f"{name}_dense")(x)
+    x = activate(x, activation, name=f"{name}_{activation}")
+    x = normalize(x, norm, name=f"{name}_norm")
+    return layers.Dropout(dropout, name=f"{name}_dropout")(x) if dropout else x
+
+
+def normalize(x, norm, *, name, momentum=0.99):
+    """Apply `"batch"` or `"layer"` normalisation, or nothing for None."""
+    if norm is None:
+        return x
+    if norm == "batch":
+        return layers.BatchNormalization(momentum=momentum, name=name)(x)
+    if norm == "layer":
+        return layers.LayerNormalization(epsilon=1e-6, name=name)(x)
+    raise ValueError(f"norm={norm!r} is unknown. Use 'batch', 'layer' or None.")
+
+
+def head(x, outputs, output_activation, *, horizon=None, name="outputs"):
+    """Map features to the answers.
+
+    Args:
+        x: (B, features), or (B, T, features) for one answer per step.
+        outputs: classes, targets or vocabulary size.
+        output_activation: `"softmax"`, `"sigmoid"`, ... or None for logits and real-valued targets.
+        horizon: steps to forecast; the answer is then (B, horizon, outputs).
+    """
+    if horizon is None:
+        x = layers.Dense(outputs, name=name)(x)
+    else:
+        x = layers.Dense(horizon * outputs, name=name)(x)
+        x = layers.Reshape((horizon, outputs), name="forecast")(x)
+    return activate(x, output_activation, name=f"output_{output_activation}")
+
+
+def per_layer(value, count, *, name):
+    """Spread one value over `count` layers, or check that a sequence has one for each.
+
+    Raises:
+        ValueError: the sequence has another length.
+    """
+    if not isinstance(value, list | tuple):
+        return (value,) * count
+    if len(value) != count:
+        raise ValueError(f"{name} has {len(value)} values for {count} layers; give one value or {count}.")
+    return tuple(value)
+
+
+def check_rate(value, *, name):
+    """Raise `ValueError` unless a dropout rate lies in [0, 1)."""
+    if not isinstance(value, int | float) or not 0 <= value < 1:
+        raise ValueError(f"{name}={value!r} must be a number from 0 to below 1.")
+
+
+def check_count(value, *, name):
+    """Raise `ValueError` unless a size or count is a whole number above 0."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name}={value!r} must be a whole number above 0.")
+
+
+def check_choice(value, choices, *, name):
+    """Raise `ValueError` unless a value is one of the choices."""
+    if value not in choices:
+        raise ValueError(f"{name}={value!r} is unknown. Use one of: {', '.join(map(str, choices))}.")
+
+
+def check_shape(input_shape, axes):
+    """Raise `ValueError` unless an input shape has a whole number above 0 for each named axis."""
+    if not isinstance(input_shape, list | tuple) or len(input_shape) != len(axes):
+        raise ValueError(f"input_shape={input_shape!r} must have {len(axes)} numbers: {', '.join(axes)}.")
+    for size in input_shape:
+        check_count(size, name="input_shape")
+
+
+def check_widths(values, *, name):
+    """Raise `ValueError` unless this is a sequence of layer widths."""
+    if not isinstance(values, list | tuple):
+        raise ValueError(f"{name}={values!r} must be a list of whole numbers, one per layer.")
+    for value in values:
+        check_count(value, name=name)
+
+
+def token_mask(ids):
+    """Return 1.0 where a token is real and 0.0 where it is padding (id 0), shape (B, T, 1)."""
+    return ops.expand_dims(ops.cast(ops.not_equal(ids, 0), keras.config.floatx()), -1)
+
+
+def window_norm(x):
+    """Standardise every window and feature by its own mean and spread over time.
+
+    A series whose level drifts is seen at one level, as in RevIN (https://openreview.net/forum?id=cGDAkQo1C0p),
+    without its learned affine part. `undo_window_norm` gives the forecast its level and spread back.
+
+    Args:
+        x: (B, T, F).
+
+    Returns:
+        The standardised windows (B, T, F), their mean and their spread (B, 1, F).
+    """
+    mean = ops.mean(x, axis=1, keepdims=True)
+    # The small constant keeps a window without any movement finite.
+    std = ops.sqrt(ops.var(x, axis=1, keepdims=True) + 1e-5)
+    return (x - mean) / std, mean, std
+
+
+def undo_window_norm(y, mean, std, outputs):
+    """Bring a forecast back to the level and spread of its window: `y * std + mean`.
+
+    Args:
+        y: (B, horizon, outputs).
+        mean, std: (B, 1, F), from `window_norm`; the targets are the first `outputs` features.
+        outputs: number of targets.
+    """
+    return y * std[:, :, :outputs] + mean[:, :, :outputs]

@@ -1,0 +1,110 @@
+"""Convolutional networks: images in two dimensions, text and series in one."""
+
+from kzoo.registry import Preset, register
+
+register(Preset(
+    name="digits_cnn", family="cnn", task="image_classification", dataset="digits",
+    summary="8x8 handwritten digits in seconds: the first model to train.",
+    reference="https://archive.ics.uci.edu/dataset/80", params=0,
+    config=dict(inputs="image", input_shape=(8, 8, 1), outputs=10, block="plain", filters=(32, 64), depth=2,
+                kernel_size=3, padding="same", norm="batch", pool_size=2, dropout=0.2, pooling="flatten",
+                units=(128,), units_norm="batch", units_dropout=0.5, activation="relu",
+                output_activation="softmax", rescale=True),
+    training=dict(optimizer="adamw", learning_rate=2e-3, schedule="cosine", warmup=0.05, weight_decay=1e-4,
+                  global_clipnorm=None, batch_size=32, epochs=30, loss="auto", label_smoothing=0.0,
+                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
+                  patience=10, callbacks="standard", augment=("shift",)),
+))
+
+register(Preset(
+    name="mnist_cnn", family="cnn", task="image_classification", dataset="mnist",
+    summary="The tutorial's 28x28 network: three valid convolutions and a dense layer.",
+    reference="https://doi.org/10.1109/5.726791", params=93_322,
+    config=dict(inputs="image", input_shape=(28, 28, 1), outputs=10, block="plain", filters=(32, 64, 64), depth=1,
+                kernel_size=3, padding="valid", norm=None, pool_size=(2, 2, 1), dropout=0.0, pooling="flatten",
+                units=(64,), units_norm=None, units_dropout=0.5, activation="relu",
+                output_activation="softmax", rescale=True),
+    training=dict(optimizer="adam", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=0.0,
+                  global_clipnorm=None, batch_size=64, epochs=15, loss="auto", label_smoothing=0.0,
+                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
+                  patience=5, callbacks="standard", augment=()),
+))
+
+register(Preset(
+    name="cifar_cnn", family="cnn", task="image_classification", dataset="cifar10",
+    summary="The tutorial's CIFAR-10 network: VGG-style with batch norm and growing dropout.",
+    reference="https://arxiv.org/abs/1409.1556", params=552_874,
+    config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, block="plain", filters=(32, 64, 128), depth=2,
+                kernel_size=3, padding="same", norm="batch", pool_size=2, dropout=(0.2, 0.3, 0.4),
+                pooling="flatten", units=(128,), units_norm="batch", units_dropout=0.5, activation="relu",
+                output_activation="softmax", rescale=True),
+    training=dict(optimizer="adamw", learning_rate=2e-3, schedule="cosine", warmup=0.05, weight_decay=1e-2,
+                  global_clipnorm=None, batch_size=64, epochs=60, loss="auto", label_smoothing=0.0,
+                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
+                  patience=10, callbacks="standard", augment=("flip", "shift")),
+))
+
+register(Preset(
+    name="cifar_resnet", family="cnn", task="image_classification", dataset="cifar10",
+    summary="ResNet-20 for 32x32 images, as in the paper (option A shortcuts have no weights).",
+    reference="https://arxiv.org/abs/1512.03385", params=0,
+    config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, block="residual", filters=(16, 32, 64), depth=3,
+                kernel_size=3, norm="batch", dropout=0.0, pooling="mean", units=(), activation="relu",
+                output_activation="softmax", rescale=True),
+    training=dict(optimizer="sgd", learning_rate=0.1, schedule="cosine", warmup=0.05, weight_decay=1e-4,
+                  global_clipnorm=None, batch_size=128, epochs=160, loss="auto", label_smoothing=0.0,
+                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
+                  patience=20, callbacks="standard", augment=("flip", "shift")),
+))
+
+register(Preset(
+    name="cifar_mobile", family="cnn", task="image_classification", dataset="cifar10",
+    summary="Depthwise-separable stages: small and quick on a phone.",
+    reference="https://arxiv.org/abs/1704.04861", params=0,
+    config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, block="separable", filters=(32, 64, 128, 256),
+                depth=2, kernel_size=3, norm="batch", dropout=0.0, pooling="mean", units=(), units_dropout=0.2,
+                activation="relu6", output_activation="softmax", rescale=True),
+    training=dict(optimizer="adamw", learning_rate=2e-3, schedule="cosine", warmup=0.05, weight_decay=1e-2,
+                  global_clipnorm=None, batch_size=64, epochs=60, loss="auto", label_smoothing=0.0,
+                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
+                  patience=10, callbacks="standard", augment=("flip", "shift")),
+))
+
+register(Preset(
+    name="image_cnn", family="cnn", task="image_classification", dataset="digits",
+    summary="Your own photos: residual stages, any size and any number of classes.",
+    reference="https://arxiv.org/abs/1512.03385", params=0,
+    config=dict(inputs="image", input_shape=(96, 96, 3), outputs=10, block="residual", filters=(32, 64, 128, 256),
+                depth=1, kernel_size=3, norm="batch", dropout=0.0, pooling="mean", units=(), units_dropout=0.2,
+                activation="relu", output_activation="softmax", rescale=True),
+    training=dict(optimizer="adamw", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=1e-2,
+                  global_clipnorm=None, batch_size=32, epochs=40, loss="auto", label_smoothing=0.0,
+                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
+                  patience=10, callbacks="standard", augment=("flip", "shift", "zoom")),
+))
+
+register(Preset(
+    name="text_cnn", family="cnn", task="text_classification", dataset="pydocs",
+    summary="Kim's sentence classifier: parallel convolutions over words, max over time.",
+    reference="https://arxiv.org/abs/1408.5882", params=0,
+    config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000, embedding_dim=128,
+                embedding_dropout=0.2, block="parallel", filters=(100,), kernel_size=(3, 4, 5), pooling="max",
+                units=(), units_dropout=0.5, activation="relu", output_activation="softmax"),
+    training=dict(optimizer="adamw", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=1e-2,
+                  global_clipnorm=None, batch_size=50, epochs=8, loss="auto", label_smoothing=0.0,
+                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
+                  patience=3, callbacks="standard", tokenizer="words"),
+))
+
+register(Preset(
+    name="series_tcn", family="cnn", task="forecasting", dataset="sine",
+    summary="Dilated causal convolutions with residuals for forecasting.",
+    reference="https://arxiv.org/abs/1803.01271", params=0,
+    config=dict(inputs="series", input_shape=(96, 1), outputs=1, horizon=24, block="dilated",
+                filters=(32, 32, 32, 32, 32), depth=2, kernel_size=3, norm=None, dropout=0.1, pooling="last",
+                units=(), activation="relu", output_activation=None, reversible_norm=True,
+                rescale=True, scale=None, offset=None, target_scale=None, target_offset=None),
+    training=dict(optimizer="adam", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=0.0,
+                  global_clipnorm=1.0, batch_size=64, epochs=20, loss="mse", metrics=("mae",),
+                  monitor="val_loss", patience=5, callbacks="standard"),
+))

@@ -1,0 +1,71 @@
+"""Gated recurrent units: classification, forecasting and language models."""
+
+from kzoo.registry import Preset, register
+
+register(Preset(
+    name="text_gru", family="gru", task="text_classification", dataset="pydocs",
+    summary="Sentences: one GRU layer, the mean over its steps.",
+    reference="https://arxiv.org/abs/1406.1078", params=0,
+    config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000,
+                embedding_dim=64, embedding_dropout=0.3, units=(64,), bidirectional=False, dropout=0.3,
+                recurrent_dropout=0.0, layer_norm=False, pooling="mean", dense_units=(), dense_dropout=0.0,
+                output_activation="softmax", stateful=False, stateful_batch=1),
+    training=dict(optimizer="adam", learning_rate=2e-3, schedule="constant", warmup=0.0, weight_decay=0.0,
+                  global_clipnorm=1.0, batch_size=64, epochs=10, loss="auto", label_smoothing=0.0,
+                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
+                  patience=3, callbacks="standard", tokenizer="words"),
+))
+
+register(Preset(
+    name="language_gru", family="gru", task="language_modeling", dataset="pydocs",
+    summary="The tutorial's language model as written: three GRU layers, one next word per window.",
+    reference="https://arxiv.org/abs/1406.1078", params=0,
+    config=dict(inputs="tokens", input_shape=(50,), outputs=10000, vocabulary_size=10_000,
+                embedding_dim=128, embedding_dropout=0.0, units=(256, 128, 64), bidirectional=False, dropout=0.2,
+                recurrent_dropout=0.0, layer_norm=False, pooling="last", dense_units=(), dense_dropout=0.0,
+                output_activation="softmax", stateful=False, stateful_batch=1),
+    training=dict(optimizer="adam", learning_rate=1e-3, schedule="constant", warmup=0.0, weight_decay=0.0,
+                  global_clipnorm=1.0, batch_size=64, epochs=10, loss="auto", label_smoothing=0.0,
+                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
+                  patience=3, callbacks="standard", tokenizer="words"),
+))
+
+register(Preset(
+    name="char_gru", family="gru", task="language_modeling", dataset="pydocs",
+    summary="Character language model: the next character after every step; generates with a stateful copy.",
+    reference="https://karpathy.github.io/2015/05/21/rnn-effectiveness/", params=0,
+    config=dict(inputs="tokens", input_shape=(100,), outputs=100, vocabulary_size=100,
+                embedding_dim=64, embedding_dropout=0.0, units=(256,), bidirectional=False, dropout=0.2,
+                recurrent_dropout=0.0, layer_norm=False, pooling=None, dense_units=(), dense_dropout=0.0,
+                output_activation="softmax", stateful=False, stateful_batch=1),
+    training=dict(optimizer="adam", learning_rate=3e-3, schedule="cosine", warmup=0.05, weight_decay=0.0,
+                  global_clipnorm=1.0, batch_size=32, epochs=15, loss="auto", label_smoothing=0.0,
+                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
+                  patience=3, callbacks="standard", tokenizer="characters"),
+))
+
+register(Preset(
+    name="series_gru", family="gru", task="forecasting", dataset="sine",
+    summary="Forecasting with a GRU layer.",
+    reference="https://arxiv.org/abs/1406.1078", params=0,
+    config=dict(inputs="series", input_shape=(96, 1), outputs=1, horizon=24, units=(64,), bidirectional=False,
+                dropout=0.0, recurrent_dropout=0.0, layer_norm=False, pooling="last", dense_units=(), dense_dropout=0.0,
+                output_activation=None, reversible_norm=True, rescale=True, scale=None, offset=None,
+                target_scale=None, target_offset=None, stateful=False, stateful_batch=1),
+    training=dict(optimizer="adam", learning_rate=2e-3, schedule="cosine", warmup=0.05, weight_decay=0.0,
+                  global_clipnorm=1.0, batch_size=64, epochs=20, loss="mse", metrics=("mae",),
+                  monitor="val_loss", patience=5, callbacks="standard"),
+))
+
+register(Preset(
+    name="adding_gru", family="gru", task="sequence_regression", dataset="adding",
+    summary="The adding problem, with fewer weights than an LSTM.",
+    reference="https://arxiv.org/abs/1406.1078", params=0,
+    config=dict(inputs="series", input_shape=(100, 2), outputs=1, horizon=None, units=(64,), bidirectional=False,
+                dropout=0.0, recurrent_dropout=0.0, layer_norm=False, pooling="last", dense_units=(), dense_dropout=0.0,
+                output_activation=None, reversible_norm=False, rescale=False, scale=None, offset=None,
+                target_scale=None, target_offset=None, stateful=False, stateful_batch=1),
+    training=dict(optimizer="adam", learning_rate=3e-3, schedule="cosine", warmup=0.05, weight_decay=0.0,
+                  global_clipnorm=1.0, batch_size=64, epochs=30, loss="mse", metrics=("mae",),
+                  monitor="val_loss", patience=30, callbacks="standard"),
+))

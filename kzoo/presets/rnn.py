@@ -1,0 +1,57 @@
+"""Simple recurrent networks: the baseline that LSTM and GRU improve on."""
+
+from kzoo.registry import Preset, register
+
+register(Preset(
+    name="imdb_rnn", family="rnn", task="text_classification", dataset="imdb",
+    summary="The tutorial's text classifier: two simple recurrent layers of 64 and 32.",
+    reference="https://doi.org/10.1207/s15516709cog1402_1", params=0,
+    config=dict(inputs="tokens", input_shape=(200,), outputs=1, vocabulary_size=10_000,
+                embedding_dim=128, embedding_dropout=0.0, units=(64, 32), bidirectional=False, dropout=0.0,
+                recurrent_dropout=0.0, layer_norm=False, pooling="last", dense_units=(), dense_dropout=0.0,
+                output_activation="sigmoid", stateful=False, stateful_batch=1),
+    training=dict(optimizer="adam", learning_rate=5e-4, schedule="constant", warmup=0.0, weight_decay=0.0,
+                  global_clipnorm=1.0, batch_size=64, epochs=10, loss="auto", label_smoothing=0.0,
+                  labels="integer", class_weight=None, metrics=("accuracy", "auc"), monitor="val_loss",
+                  patience=3, callbacks="standard", tokenizer="words"),
+))
+
+register(Preset(
+    name="text_rnn", family="rnn", task="text_classification", dataset="pydocs",
+    summary="Sentences, with the simplest recurrent layer; the mean over words helps it remember.",
+    reference="https://doi.org/10.1207/s15516709cog1402_1", params=0,
+    config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000,
+                embedding_dim=64, embedding_dropout=0.3, units=(64,), bidirectional=False, dropout=0.3,
+                recurrent_dropout=0.0, layer_norm=False, pooling="mean", dense_units=(), dense_dropout=0.0,
+                output_activation="softmax", stateful=False, stateful_batch=1),
+    training=dict(optimizer="adam", learning_rate=1e-3, schedule="constant", warmup=0.0, weight_decay=0.0,
+                  global_clipnorm=1.0, batch_size=64, epochs=10, loss="auto", label_smoothing=0.0,
+                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
+                  patience=3, callbacks="standard", tokenizer="words"),
+))
+
+register(Preset(
+    name="series_rnn", family="rnn", task="forecasting", dataset="sine",
+    summary="Forecasting with a simple recurrent layer.",
+    reference="https://doi.org/10.1207/s15516709cog1402_1", params=0,
+    config=dict(inputs="series", input_shape=(96, 1), outputs=1, horizon=24, units=(64,), bidirectional=False,
+                dropout=0.0, recurrent_dropout=0.0, layer_norm=False, pooling="last", dense_units=(), dense_dropout=0.0,
+                output_activation=None, reversible_norm=True, rescale=True, scale=None, offset=None,
+                target_scale=None, target_offset=None, stateful=False, stateful_batch=1),
+    training=dict(optimizer="adam", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=0.0,
+                  global_clipnorm=1.0, batch_size=64, epochs=20, loss="mse", metrics=("mae",),
+                  monitor="val_loss", patience=5, callbacks="standard"),
+))
+
+register(Preset(
+    name="adding_rnn", family="rnn", task="sequence_regression", dataset="adding",
+    summary="The adding problem, which a simple recurrent network does not solve at length 100.",
+    reference="https://arxiv.org/abs/1504.00941", params=0,
+    config=dict(inputs="series", input_shape=(100, 2), outputs=1, horizon=None, units=(64,), bidirectional=False,
+                dropout=0.0, recurrent_dropout=0.0, layer_norm=False, pooling="last", dense_units=(), dense_dropout=0.0,
+                output_activation=None, reversible_norm=False, rescale=False, scale=None, offset=None,
+                target_scale=None, target_offset=None, stateful=False, stateful_batch=1),
+    training=dict(optimizer="adam", learning_rate=1e-3, schedule="constant", warmup=0.05, weight_decay=0.0,
+                  global_clipnorm=1.0, batch_size=64, epochs=20, loss="mse", metrics=("mae",),
+                  monitor="val_loss", patience=20, callbacks="standard"),
+))

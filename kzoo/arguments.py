@@ -102,7 +102,7 @@ ACTIVATIONS = tuple(
 OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "nadam", "adagrad", "lion")
 SCHEDULES = ("constant", "cosine", "linear", "exponential", "step", "plateau")
 LOSSES = ("auto", "crossentropy", "focal", "hinge", "kl", "mse", "mae", "huber")
-METRICS = ("accuracy", "auc", "f1", "top5", "mae", "rmse")
+METRICS = ("accuracy", "auc", "top5", "mae", "rmse")
 AUGMENTATIONS = ("flip", "shift", "rotate", "zoom", "erase", "mixup", "cutmix")
 BUNDLES = ("standard", "quick")
 

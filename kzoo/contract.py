@@ -170,8 +170,6 @@ def make_metrics(*, task, config, training):
             metrics.append(top(k=5, name="top5"))
         elif name == "auc":
             metrics.append(keras.metrics.AUC(name="auc", from_logits=logits))
-        elif name == "f1":
-            metrics.append(keras.metrics.F1Score(average="macro", threshold=0.5, name="f1"))
         elif name == "rmse":
             metrics.append(keras.metrics.RootMeanSquaredError(name="rmse"))
         else:
@@ -181,4 +179,4 @@ def make_metrics(*, task, config, training):
 
 def metrics_for(head):
     """Return the names of the metrics that fit a head. Scores on the test data have more (`kzoo.evaluate`)."""
-    return {"binary": ("accuracy", "auc", "f1"), "classes": ("accuracy", "top5"), "values": ("mae", "rmse")}[head]
+    return {"binary": ("accuracy", "auc"), "classes": ("accuracy", "top5"), "values": ("mae", "rmse")}[head]

@@ -142,13 +142,11 @@ def _resample(images, flips, down, right, angles, zooms):
     pixels = images.astype("float32").reshape(-1, channels)
     start = (np.arange(count, dtype="int32") * (height * width))[:, None, None]
     y0, y1 = start + y0 * width, start + y1 * width
-    top, left = pixels.take(y0 + x0, axis=0), pixels.take(y1 + x0, axis=0)  # (B, H, W, C)
-    top += (pixels.take(y0 + x1, axis=0) - top) * fx
-    left += (pixels.take(y1 + x1, axis=0) - left) * fx
-    left -= top
-    left *= fy
-    top += left
-    return top
+    upper, lower = pixels.take(y0 + x0, axis=0), pixels.take(y1 + x0, axis=0)  # (B, H, W, C)
+    upper += (pixels.take(y0 + x1, axis=0) - upper) * fx
+    lower += (pixels.take(y1 + x1, axis=0) - lower) * fx
+    upper += (lower - upper) * fy
+    return upper
 
 
 def _neighbours(at, side):

@@ -59,9 +59,7 @@ def build(
     parts.check_count(outputs, name="outputs")
     parts.check_widths(units, name="units")
     parts.check_shape(input_shape, ("columns",) if inputs == "rows" else ("height", "width", "channels"))
-    rates = parts.per_layer(dropout, len(units), name="dropout")
-    for rate in rates:
-        parts.check_rate(rate, name="dropout")
+    rates = parts.per_layer(dropout, len(units), name="dropout", check=parts.check_rate)
     for label, value in (("l1", l1), ("l2", l2)):
         if value < 0:
             raise ValueError(f"{label}={value!r} must be 0 or more.")

@@ -28,10 +28,12 @@ def activate(x, activation, *, name):
         raise ValueError(f"activation={activation!r} is unknown. Use one of: {known}.") from None
 
 
-ACTIVATIONS = frozenset(
-    "celu elu exponential gelu hard_sigmoid hard_silu leaky_relu linear log_softmax mish relu relu6 selu "
-    "sigmoid silu softmax softplus softsign tanh".split()  # noqa: SIM905
-)
+# fmt: off
+ACTIVATIONS = frozenset((
+    "celu", "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "leaky_relu", "linear", "log_softmax",
+    "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh",
+))
+# fmt: on
 
 
 def scale_inputs(x, scale, offset, *, name="scaling"):
@@ -106,17 +108,21 @@ def head(x, outputs, output_activation, *, horizon=None, name="outputs"):
     return activate(x, output_activation, name=f"output_{output_activation}")
 
 
-def per_layer(value, count, *, name):
+def per_layer(value, count, *, name, check=None):
     """Spread one value over `count` layers, or check that a sequence has one for each.
 
+    Args:
+        check: function called as `check(value, name=name)` for every value.
+
     Raises:
-        ValueError: the sequence has another length.
+        ValueError: the sequence has another length, or `check` refuses a value.
     """
-    if not isinstance(value, list | tuple):
-        return (value,) * count
-    if len(value) != count:
-        raise ValueError(f"{name} has {len(value)} values for {count} layers; give one value or {count}.")
-    return tuple(value)
+    values = tuple(value) if isinstance(value, list | tuple) else (value,) * count
+    if len(values) != count:
+        raise ValueError(f"{name} has {len(values)} values for {count} layers; give one value or {count}.")
+    for each in values if check else ():
+        check(each, name=name)
+    return values
 
 
 def check_rate(value, *, name):
@@ -185,3 +191,18 @@ def undo_window_norm(y, mean, std, outputs):
         outputs: number of targets.
     """
     return y * std[:, :, :outputs] + mean[:, :, :outputs]
+
+
+def check_forecast(inputs, outputs, input_shape, *, horizon, reversible_norm):
+    """Raise `ValueError` unless `horizon` and `reversible_norm` fit the input of a sequence model."""
+    if horizon is not None:
+        check_count(horizon, name="horizon")
+        if inputs != "series":
+            raise ValueError(f"horizon={horizon} forecasts a series; it needs inputs='series'.")
+        if outputs > input_shape[-1]:
+            raise ValueError(
+                f"outputs={outputs} targets are forecast, but input_shape={tuple(input_shape)} has only "
+                f"{input_shape[-1]} features; the targets must be the first of them."
+            )
+    elif reversible_norm:
+        raise ValueError("reversible_norm=True gives a forecast its level back; it needs a horizon.")

@@ -1,0 +1,185 @@
+"""The convolutional stages of `cnn.py`: each function maps an input to feature maps, or to features."""
+
+from keras import layers, ops
+
+from kzoo.families import parts
+
+# A running mean that follows a few hundred steps, not a few thousand: small data sets have no more.
+MOMENTUM = 0.9
+
+
+def plain(x, filters, depth, *, kernel_size, padding, activation, norm, pool_size, dropout):
+    """Stages of `depth` convolutions (convolution, activation, norm), pooling and dropout.
+
+    The tutorial's order, https://arxiv.org/abs/1409.1556 with batch norm. A `pool_size` of 1 pools nothing.
+    """
+    parts.check_choice(padding, ("same", "valid"), name="padding")
+    stages = zip(filters, depth, pool_size, dropout, strict=True)
+    for i, (width, convolutions, pool, rate) in enumerate(stages, start=1):
+        for j in range(1, convolutions + 1):
+            stem = f"block{i}_conv{j}"
+            if padding == "valid":
+                _check_size(x, kernel_size, name=f"{stem} (kernel_size={kernel_size})")
+            x = layers.Conv2D(width, kernel_size, padding=padding, name=stem)(x)
+            x = parts.activate(x, activation, name=f"block{i}_{activation}{j}")
+            x = parts.normalize(x, norm, name=f"block{i}_norm{j}")
+        if pool > 1:
+            _check_size(x, pool, name=f"block{i}_pool (pool_size={pool})")
+            x = layers.MaxPooling2D(pool, name=f"block{i}_pool")(x)
+        x = _dropout(x, rate, name=f"block{i}_dropout")
+    return x
+
+
+def residual(x, filters, depth, *, kernel_size, activation, norm, dropout):
+    """Residual stages of `depth` basic blocks, https://arxiv.org/abs/1512.03385.
+
+    Later stages start with stride 2. The shortcut is the paper's option A, which has no weights:
+    every second pixel, and zeros for the new channels.
+    """
+    if list(filters) != sorted(filters):
+        raise ValueError(f"filters={tuple(filters)} must not shrink with block='residual'.")
+    x = _image_stem(x, filters[0], kernel_size, activation, norm)
+    for i, (width, blocks, rate) in enumerate(zip(filters, depth, dropout, strict=True), start=1):
+        for j in range(1, blocks + 1):
+            stem = f"block{i}_{j}"
+            stride = 2 if i > 1 and j == 1 else 1
+            y = _conv(x, width, kernel_size, activation, norm, name=f"{stem}_a", stride=stride)
+            y = _conv(y, width, kernel_size, None, norm, name=f"{stem}_b")
+            x = layers.Add(name=f"{stem}_add")([_shortcut(x, width, stride, name=stem), y])
+            x = parts.activate(x, activation, name=f"{stem}_{activation}")
+        x = _dropout(x, rate, name=f"block{i}_dropout")
+    return x
+
+
+def separable(x, filters, depth, *, kernel_size, activation, norm, dropout):
+    """Depthwise-separable stages of `depth` blocks, https://arxiv.org/abs/1704.04861.
+
+    A block is a depthwise convolution and a 1x1 convolution, each with norm and activation. Later
+    stages start with stride 2.
+    """
+    x = _image_stem(x, filters[0], kernel_size, activation, norm)
+    for i, (width, blocks, rate) in enumerate(zip(filters, depth, dropout, strict=True), start=1):
+        for j in range(1, blocks + 1):
+            stem = f"block{i}_{j}"
+            stride = 2 if i > 1 and j == 1 else 1
+            x = _conv(x, None, kernel_size, activation, norm, name=f"{stem}_depthwise", stride=stride)
+            x = _conv(x, width, 1, activation, norm, name=f"{stem}_pointwise")
+        x = _dropout(x, rate, name=f"block{i}_dropout")
+    return x
+
+
+def parallel(
+    ids, filters, kernel_sizes, *, vocabulary_size, embedding_dim, embedding_dropout, activation, pooling
+):
+    """Convolutions of several sizes side by side over words, pooled over time (https://arxiv.org/abs/1408.5882).
+
+    A window counts when it holds a real token, whether the rest of it is padding or lies beyond the
+    border. So padding on the left, on the right or none gives the same answer, and texts shorter than
+    the widest kernel are no special case.
+
+    Args:
+        ids: (B, T) token ids, 0 = padding.
+
+    Returns:
+        (B, sum(filters)); zeros for a text that is all padding.
+    """
+    parts.check_count(vocabulary_size, name="vocabulary_size")
+    parts.check_count(embedding_dim, name="embedding_dim")
+    parts.check_rate(embedding_dropout, name="embedding_dropout")
+    real = parts.token_mask(ids)  # (B, T, 1)
+    x = layers.Embedding(vocabulary_size, embedding_dim, name="embedding")(ids)
+    x = _dropout(x, embedding_dropout, name="embedding_dropout")
+    x = layers.Multiply(name="masked_embedding")([x, real])  # (B, T, E)
+    pooled = []
+    for width, size in zip(filters, kernel_sizes, strict=True):
+        y = layers.ZeroPadding1D(size - 1, name=f"conv{size}_border")(x)
+        y = layers.Conv1D(width, size, name=f"conv{size}")(y)  # (B, T + size - 1, width)
+        y = parts.activate(y, activation, name=f"conv{size}_{activation}")
+        counts = layers.ZeroPadding1D(size - 1, name=f"conv{size}_mask_border")(real)
+        counts = layers.MaxPooling1D(size, strides=1, name=f"conv{size}_mask")(counts)  # (B, T + size - 1, 1)
+        if pooling == "max":
+            # -1e4 is below every activation and finite even in float16.
+            y = layers.GlobalMaxPooling1D(name=f"conv{size}_max")(y * counts + (counts - 1.0) * 1e4)
+            y = y * ops.max(real, axis=1)
+        else:
+            y = ops.sum(y * counts, axis=1) / ops.maximum(ops.sum(counts, axis=1), 1.0)
+        pooled.append(y)
+    return pooled[0] if len(pooled) == 1 else layers.Concatenate(name="windows")(pooled)
+
+
+def dilated(x, filters, depth, *, kernel_size, activation, norm, dropout):
+    """Residual stages of dilated causal convolutions, the TCN of https://arxiv.org/abs/1803.01271.
+
+    Stage i looks back in steps of 2^i, so `len(filters)` stages of `depth` convolutions see
+    `1 + depth * (kernel_size - 1) * (2 ** len(filters) - 1)` steps. No step sees a later one.
+
+    Args:
+        x: (B, T, F).
+    """
+    for i, (width, convolutions, rate) in enumerate(zip(filters, depth, dropout, strict=True), start=1):
+        y = x
+        for j in range(1, convolutions + 1):
+            y = layers.Conv1D(
+                width, kernel_size, padding="causal", dilation_rate=2 ** (i - 1), name=f"block{i}_conv{j}"
+            )(y)
+            y = parts.normalize(y, norm, name=f"block{i}_norm{j}")
+            y = parts.activate(y, activation, name=f"block{i}_{activation}{j}")
+            y = _dropout(y, rate, name=f"block{i}_dropout{j}")
+        if x.shape[-1] != width:
+            x = layers.Conv1D(width, 1, name=f"block{i}_shortcut")(x)
+        x = layers.Add(name=f"block{i}_add")([x, y])
+        x = parts.activate(x, activation, name=f"block{i}_{activation}")
+    return x  # (B, T, filters[-1])
+
+
+def _image_stem(x, width, kernel_size, activation, norm):
+    """First convolution; from 64 pixels a side on the paper's for photos, which leaves a quarter of the side."""
+    if min(x.shape[1:3]) < 64:
+        return _conv(x, width, kernel_size, activation, norm, name="stem")
+    x = _conv(x, width, 7, activation, norm, name="stem", stride=2)
+    return layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool")(x)
+
+
+def _conv(x, width, kernel_size, activation, norm, *, name, stride=1):
+    """Convolution, norm, activation; depthwise when `width` is None."""
+    padding = "same"
+    if stride > 1:
+        # "same" would centre the windows on odd pixels, one beside those that the shortcut keeps.
+        before, after = (kernel_size - 1) // 2, kernel_size // 2
+        x = layers.ZeroPadding2D(((before, after), (before, after)), name=f"{name}_border")(x)
+        padding = "valid"
+    settings = dict(strides=stride, padding=padding, use_bias=norm is None, name=f"{name}_conv")
+    if width is None:
+        x = layers.DepthwiseConv2D(kernel_size, depthwise_initializer="he_normal", **settings)(x)
+    else:
+        x = layers.Conv2D(width, kernel_size, kernel_initializer="he_normal", **settings)(x)
+    x = parts.normalize(x, norm, name=f"{name}_norm", momentum=MOMENTUM)
+    return parts.activate(x, activation, name=f"{name}_{activation}")
+
+
+def _shortcut(x, width, stride, *, name):
+    """Bring `x` to the size and channels of the block's output, without weights."""
+    if stride > 1:
+        x = layers.MaxPooling2D(1, strides=stride, name=f"{name}_subsample")(x)
+    extra = width - x.shape[-1]
+    if extra:
+        # Named "channels_first", the layer pads the last two axes, which here are width and channels.
+        x = layers.ZeroPadding2D(
+            ((0, 0), (0, extra)), data_format="channels_first", name=f"{name}_new_channels"
+        )(x)
+    return x
+
+
+def _dropout(x, rate, *, name):
+    """Apply dropout, or nothing for a rate of 0."""
+    return layers.Dropout(rate, name=name)(x) if rate else x
+
+
+def _check_size(x, window, *, name):
+    """Raise `ValueError` when an image has become smaller than the window that comes next."""
+    height, width = x.shape[1:3]
+    if min(height, width) < window:
+        raise ValueError(
+            f"The image is down to {height}x{width} pixels before {name}. "
+            "Use fewer stages (filters), a pool_size of 1, padding='same', or larger images."
+        )

@@ -1,0 +1,50 @@
+"""Files that are written whole or not at all. Standard library only."""
+
+import json
+import os
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path, *, sync=True):
+    """Yield a temporary path beside `path` that takes its place when the block ends well.
+
+    Args:
+        path: the file to write; an earlier one stays as it was if the block raises.
+        sync: wait until the bytes are on the disk before the old file is replaced.
+
+    Raises:
+        OSError: no space, no permission; the earlier file is untouched.
+    """
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    try:
+        yield Path(temporary)
+        if sync:
+            with open(temporary, "rb+") as written:
+                os.fsync(written.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def write_text(path, text, *, sync=True):
+    """Write a UTF-8 text file, whole or not at all."""
+    with whole_file(path, sync=sync) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path, data, *, sync=True):
+    """Write a JSON file, whole or not at all."""
+    write_text(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n", sync=sync)
+
+
+def read_json(path):
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))

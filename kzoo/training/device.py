@@ -1,0 +1,36 @@
+"""Where the numbers are crunched: GPU memory and precision."""
+
+import os
+
+import keras
+
+from kzoo.errors import KzooError
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+
+
+def prepare_device(precision):
+    """Let TensorFlow take GPU memory as it needs it, and return the dtype policy to build with.
+
+    Args:
+        precision: "auto" is mixed_bfloat16 on a GPU that has it, float32 elsewhere.
+
+    Raises:
+        KzooError: an unknown precision.
+    """
+    if precision not in PRECISIONS:
+        raise KzooError(f"precision={precision!r} is unknown. Use one of: {', '.join(PRECISIONS)}.")
+    if keras.backend.backend() != "tensorflow":
+        return "float32" if precision == "auto" else precision
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:  # the GPU is already in use by this process, with whatever it was told then
+            os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    if precision != "auto":
+        return precision
+    capability = [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus]
+    return "mixed_bfloat16" if capability and min(capability) >= (8, 0) else "float32"

@@ -1,0 +1,80 @@
+"""Progress: a live bar on a terminal or in a notebook, one plain line per epoch elsewhere. On stderr."""
+
+import sys
+import time
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """Show epoch, loss, monitored value, learning rate, samples per second and time left.
+
+    Args:
+        epochs, steps: of the whole training and of one epoch.
+        samples: examples in an epoch.
+        monitor: shown beside the loss.
+        stream: where to write; the default is stderr.
+    """
+
+    def __init__(self, *, epochs, steps, samples, monitor="val_loss", stream=None):
+        super().__init__()
+        self.epochs, self.steps, self.samples, self.monitor = epochs, steps, samples, monitor
+        self.console = Console(file=stream or sys.stderr, highlight=False)
+        self.live = self.console.is_terminal or self.console.is_jupyter
+        self.bar = None
+
+    def on_train_begin(self, logs=None):
+        self.began = self.drawn = self.printed = time.perf_counter()
+        self.done, self.line = 0, ""
+        if self.live:
+            self.bar = Progress(
+                TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[detail]}"),
+                console=self.console, transient=True, auto_refresh=False,
+            )  # fmt: skip
+            self.task = self.bar.add_task("", total=self.epochs * self.steps, detail="")
+            self.bar.start()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.epoch_began = epoch, time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.done = self.epoch * self.steps + batch + 1
+        now = time.perf_counter()
+        if self.bar is not None and now - self.drawn > 0.2:
+            self.drawn = now
+            speed = (batch + 1) / max(now - self.epoch_began, 1e-9) * self.samples / self.steps
+            loss = f"loss {float(logs['loss']):.4f}  " if logs and "loss" in logs else ""
+            self.bar.update(
+                self.task, completed=self.done, description=f"epoch {self.epoch + 1}/{self.epochs}",
+                detail=f"{loss}{self.line}{speed:,.0f}/s  {self._left(now)} left",
+            )  # fmt: skip
+            self.bar.refresh()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs, now = logs or {}, time.perf_counter()
+        shown = ["loss", *[k for k in logs if k not in ("loss", "learning_rate")]]
+        values = "  ".join(f"{k} {float(logs[k]):.4f}" for k in shown if k in logs)
+        speed = self.samples / max(now - self.epoch_began, 1e-9)
+        rate = f"  lr {logs['learning_rate']:.2g}" if "learning_rate" in logs else ""
+        last = epoch + 1 == self.epochs or self.model.stop_training
+        self.line = f"{self.monitor} {float(logs[self.monitor]):.4f}  " if self.monitor in logs else ""
+        if self.live or last or epoch == 0 or now - self.printed > 1.0:  # a plain log of a fast run stays short
+            self.printed = now
+            text = f"epoch {epoch + 1:>3}/{self.epochs}  {values}{rate}  {speed:,.0f}/s  {self._left(now)} left"
+            (self.bar.console if self.bar is not None else self.console).print(text, soft_wrap=True)
+
+    def on_train_end(self, logs=None):
+        self.close()
+
+    def close(self):
+        """Take the bar away; also after an interrupt."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def _left(self, now):
+        total = self.epochs * self.steps
+        seconds = (now - self.began) * (total - self.done) / max(self.done, 1)
+        return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,97 @@
+"""`Run`: the folder that `train` writes and every later step takes."""
+
+import csv
+import os
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+
+from kzoo.errors import KzooError
+from kzoo.files import read_json
+from kzoo.registry import rebuild
+
+
+class Run:
+    """A training run, opened from its folder.
+
+    The folder holds `config.json` (what was trained, on what, with which versions), `history.csv`,
+    `best.keras`, `last.keras`, `summary.json` (scores of the best weights), `preprocessing.json` (what turns a
+    raw input into the model's input), `curves.png` and `tensorboard/`. It contains no absolute path.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        KzooError: it is no run folder, or a broken one.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        if not (self.path / "config.json").is_file():
+            what = "has no config.json" if self.path.is_dir() else "does not exist"
+            raise KzooError(f"{self.path} is not a run: it {what}. kzoo.train writes one.")
+
+    def __repr__(self):
+        return f"<Run {self.path}: {self.config['spec']['preset']} on {self.config['data']['name']}>"
+
+    def __fspath__(self):
+        return os.fspath(self.path)
+
+    def _read(self, name):
+        try:
+            return read_json(self.path / name)
+        except FileNotFoundError:
+            raise KzooError(f"{self.path} has no {name}: the run did not finish. Train again.") from None
+        except ValueError:
+            raise KzooError(f"{self.path / name} is damaged: it is no JSON. Train again.") from None
+
+    @cached_property
+    def config(self) -> dict:
+        return self._read("config.json")
+
+    @property
+    def summary(self) -> dict:
+        """Scores of the best weights on the test split, seconds, samples per second, parameters."""
+        return self._read("summary.json")
+
+    @property
+    def preprocessing(self) -> dict:
+        return self._read("preprocessing.json")
+
+    @property
+    def finished(self) -> bool:
+        return (self.path / "summary.json").is_file()
+
+    @property
+    def class_names(self) -> list:
+        return self.config["data"]["class_names"]
+
+    @cached_property
+    def history(self) -> dict:
+        """One list per column of `history.csv`, an entry for each epoch."""
+        with open(self.path / "history.csv", encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return {name: [float(row[name]) if row[name] else None for row in rows] for name in (rows[0] if rows else ())}
+
+    @cached_property
+    def model(self):
+        """The network with its best weights, not compiled.
+
+        A preset is rebuilt from its family and resolved config, whatever became of the preset since; a
+        model of your own is loaded from the file.
+        """
+        file = self.path / "best.keras"
+        if not file.is_file():
+            raise KzooError(f"{self.path} has no best.keras: the run stopped before its first epoch ended.")
+        keras = import_module("keras")
+        try:
+            if self.config["spec"]["family"] is None:
+                return keras.saving.load_model(file, compile=False)
+            model = rebuild(self.config["spec"] | {"seed": None}, compile=False)
+            model.load_weights(file)
+        except KzooError:
+            raise
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise KzooError(f"{file} cannot be read: {reason}") from error
+        return model

@@ -1,0 +1,97 @@
+"""Start from trained weights: copy the layers that match, freeze the ones you name."""
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kzoo.errors import KzooError
+from kzoo.training.run import Run
+
+
+def load_start(start):
+    """Return the model behind `start=` and its vocabulary (None where it has none).
+
+    Args:
+        start: a run or its path, a `.keras` file, or a model.
+
+    Raises:
+        KzooError: nothing that can be read.
+    """
+    if isinstance(start, keras.Model):
+        return start, None
+    path = Path(start)
+    if path.is_dir():
+        run = Run(path)
+        return run.model, run.preprocessing.get("vocabulary")
+    if not path.is_file():
+        raise KzooError(f"start={str(start)!r} does not exist. Give a run's folder, a .keras file or a model.")
+    if path.suffix != ".keras":
+        raise KzooError(f"start={str(start)!r} is no .keras file. Give a run's folder, a .keras file or a model.")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True), None
+    except Exception as error:
+        raise KzooError(f"start={str(start)!r} cannot be read: {str(error).strip().splitlines()[0]}") from error
+
+
+def copy_weights(source, model, *, old_vocabulary=None, new_vocabulary=None):
+    """Copy the weights of layers with the same name and shapes; embeddings follow their words.
+
+    Args:
+        source, model: from where, to where.
+        old_vocabulary, new_vocabulary: token lists; rows of an embedding are moved to their word's new id.
+
+    Returns:
+        (copied, fresh): names of layers with weights that were copied, and that were not.
+    """
+    layers = {layer.name: layer for layer in source.layers}
+    copied, fresh = [], []
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        old = layers[layer.name].get_weights() if layer.name in layers else []
+        new = layer.get_weights()
+        if isinstance(layer, keras.layers.Embedding) and old and old_vocabulary and new_vocabulary:
+            old = _move_rows(old, new, old_vocabulary, new_vocabulary)
+        if [w.shape for w in old] == [w.shape for w in new]:
+            layer.set_weights(old)
+            copied.append(layer.name)
+        else:
+            fresh.append(layer.name)
+    return copied, fresh
+
+
+def _move_rows(old, new, old_vocabulary, new_vocabulary):
+    if len(old) != 1 or old[0].shape[1:] != new[0].shape[1:]:
+        return old
+    table, where = np.array(new[0]), {token: i for i, token in enumerate(old_vocabulary)}
+    special = 2  # padding and unknown come before the first word
+    table[:special] = old[0][:special]
+    for i, token in enumerate(new_vocabulary):
+        if token in where and i + special < len(table):
+            table[i + special] = old[0][where[token] + special]
+    return [table]
+
+
+def freeze_layers(model, freeze, copied):
+    """Stop layers from training.
+
+    Args:
+        model: the network; compile it after this.
+        freeze: a glob of layer names, several, or True for every layer that was copied.
+        copied: names of the copied layers.
+
+    Raises:
+        KzooError: a pattern that no layer matches, or nothing left to train.
+    """
+    globs = list(copied) if freeze is True else [freeze] if isinstance(freeze, str) else list(freeze)
+    for glob in globs:
+        hit = [layer for layer in model.layers if fnmatchcase(layer.name, glob)]
+        if not hit:
+            names = ", ".join(layer.name for layer in model.layers if layer.weights)
+            raise KzooError(f"freeze={glob!r} matches no layer. Layers with weights: {names}.")
+        for layer in hit:
+            layer.trainable = False
+    if not model.trainable_variables:
+        raise KzooError("freeze= leaves nothing to train.")

@@ -6,8 +6,8 @@ import numpy as np
 
 from kzoo.data import encode
 from kzoo.errors import KzooError
-from kzoo.evaluation.evaluate import probabilities
 from kzoo.training.run import Run
+from kzoo.training.score import probabilities
 
 
 @dataclass(kw_only=True)

@@ -133,7 +133,7 @@ def dilated(x, filters, depth, *, kernel_size, activation, norm, dropout):
 
 
 def _image_stem(x, width, kernel_size, activation, norm):
-    """First convolution; from 64 pixels a side on the paper's for photos, which leaves a quarter of the side."""
+    """First convolution; from 64 pixels a side on that of the ResNet paper for photos, a quarter as wide."""
     if min(x.shape[1:3]) < 64:
         return _conv(x, width, kernel_size, activation, norm, name="stem")
     x = _conv(x, width, 7, activation, norm, name="stem", stride=2)

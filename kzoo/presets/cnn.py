@@ -5,7 +5,7 @@ from kzoo.registry import Preset, register
 register(Preset(
     name="digits_cnn", family="cnn", task="image_classification", dataset="digits",
     summary="8x8 handwritten digits in seconds: the first model to train.",
-    reference="https://archive.ics.uci.edu/dataset/80", params=0,
+    reference="https://archive.ics.uci.edu/dataset/80", params=100_458,
     config=dict(inputs="image", input_shape=(8, 8, 1), outputs=10, block="plain", filters=(32, 64), depth=2,
                 kernel_size=3, padding="same", norm="batch", pool_size=2, dropout=0.2, pooling="flatten",
                 units=(128,), units_norm="batch", units_dropout=0.5, activation="relu",
@@ -47,7 +47,7 @@ register(Preset(
 register(Preset(
     name="cifar_resnet", family="cnn", task="image_classification", dataset="cifar10",
     summary="ResNet-20 for 32x32 images, as in the paper (option A shortcuts have no weights).",
-    reference="https://arxiv.org/abs/1512.03385", params=0,
+    reference="https://arxiv.org/abs/1512.03385", params=271_098,
     config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, block="residual", filters=(16, 32, 64), depth=3,
                 kernel_size=3, norm="batch", dropout=0.0, pooling="mean", units=(), activation="relu",
                 output_activation="softmax", rescale=True),
@@ -60,7 +60,7 @@ register(Preset(
 register(Preset(
     name="cifar_mobile", family="cnn", task="image_classification", dataset="cifar10",
     summary="Depthwise-separable stages: small and quick on a phone.",
-    reference="https://arxiv.org/abs/1704.04861", params=0,
+    reference="https://arxiv.org/abs/1704.04861", params=148_042,
     config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, block="separable", filters=(32, 64, 128, 256),
                 depth=2, kernel_size=3, norm="batch", dropout=0.0, pooling="mean", units=(), units_dropout=0.2,
                 activation="relu6", output_activation="softmax", rescale=True),
@@ -73,7 +73,7 @@ register(Preset(
 register(Preset(
     name="image_cnn", family="cnn", task="image_classification", dataset="digits",
     summary="Your own photos: residual stages, any size and any number of classes.",
-    reference="https://arxiv.org/abs/1512.03385", params=0,
+    reference="https://arxiv.org/abs/1512.03385", params=1_190_890,
     config=dict(inputs="image", input_shape=(96, 96, 3), outputs=10, block="residual", filters=(32, 64, 128, 256),
                 depth=1, kernel_size=3, norm="batch", dropout=0.0, pooling="mean", units=(), units_dropout=0.2,
                 activation="relu", output_activation="softmax", rescale=True),
@@ -86,7 +86,7 @@ register(Preset(
 register(Preset(
     name="text_cnn", family="cnn", task="text_classification", dataset="pydocs",
     summary="Kim's sentence classifier: parallel convolutions over words, max over time.",
-    reference="https://arxiv.org/abs/1408.5882", params=0,
+    reference="https://arxiv.org/abs/1408.5882", params=2_714_502,
     config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000, embedding_dim=128,
                 embedding_dropout=0.2, block="parallel", filters=(100,), kernel_size=(3, 4, 5), pooling="max",
                 units=(), units_dropout=0.5, activation="relu", output_activation="softmax"),
@@ -99,7 +99,7 @@ register(Preset(
 register(Preset(
     name="series_tcn", family="cnn", task="forecasting", dataset="sine",
     summary="Dilated causal convolutions with residuals for forecasting.",
-    reference="https://arxiv.org/abs/1803.01271", params=0,
+    reference="https://arxiv.org/abs/1803.01271", params=28_920,
     config=dict(inputs="series", input_shape=(96, 1), outputs=1, horizon=24, block="dilated",
                 filters=(32, 32, 32, 32, 32), depth=2, kernel_size=3, norm=None, dropout=0.1, pooling="last",
                 units=(), activation="relu", output_activation=None, reversible_norm=True,

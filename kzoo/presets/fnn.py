@@ -57,7 +57,7 @@ register(Preset(
 register(Preset(
     name="diabetes_fnn", family="fnn", task="tabular_regression", dataset="diabetes",
     summary="Disease progression after a year from ten measurements: regression in the target's own unit.",
-    reference="https://doi.org/10.1214/009053604000000067", params=1_249,
+    reference="https://doi.org/10.1214/009053604000000067", params=1_237,
     config=dict(inputs="rows", input_shape=(10,), outputs=1, units=(32, 26), activation="relu",
                 output_activation=None, dropout=0.1, norm=None, l1=0.0, l2=1e-3, residual=False,
                 rescale=True, scale=None, offset=None, categories=(), target_scale=None, target_offset=None),
@@ -81,7 +81,7 @@ register(Preset(
 register(Preset(
     name="mnist_fnn", family="fnn", task="image_classification", dataset="mnist",
     summary="Handwritten digits without convolutions: pixels flattened into two wide layers.",
-    reference="https://doi.org/10.1109/5.726791", params=535_818,
+    reference="https://doi.org/10.1109/5.726791", params=538_890,
     config=dict(inputs="image", input_shape=(28, 28, 1), outputs=10, units=(512, 256), activation="relu",
                 output_activation="softmax", dropout=0.3, norm="batch", l1=0.0, l2=0.0, residual=False,
                 rescale=True),
@@ -94,7 +94,7 @@ register(Preset(
 register(Preset(
     name="tabular_fnn", family="fnn", task="tabular_classification", dataset="breast_cancer",
     summary="Any table: numbers and categories, classes or values; the width follows the data.",
-    reference="https://arxiv.org/abs/2106.11189", params=21_507,
+    reference="https://arxiv.org/abs/2106.11189", params=21_762,
     config=dict(inputs="rows", input_shape=(30,), outputs=2, units=(128, 128), activation="relu",
                 output_activation="softmax", dropout=0.2, norm="batch", l1=0.0, l2=0.0, residual=False,
                 rescale=True, scale=None, offset=None, categories=(), target_scale=None, target_offset=None),
@@ -107,7 +107,7 @@ register(Preset(
 register(Preset(
     name="tabular_resnet", family="fnn", task="tabular_classification", dataset="breast_cancer",
     summary="Residual blocks for larger tables.",
-    reference="https://arxiv.org/abs/2106.11959", params=0,
+    reference="https://arxiv.org/abs/2106.11959", params=105_346,
     config=dict(inputs="rows", input_shape=(30,), outputs=2, units=(128, 128, 128), activation="relu",
                 output_activation="softmax", dropout=0.2, norm="batch", l1=0.0, l2=0.0, residual=True,
                 rescale=True, scale=None, offset=None, categories=(), target_scale=None, target_offset=None),

@@ -17,13 +17,13 @@ from kzoo.arguments import TRAINING
 from kzoo.data import Dataset, load_data
 from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
-from kzoo.evaluation.evaluate import score_split
 from kzoo.files import whole_file, write_json
 from kzoo.plots.curves import curves
 from kzoo.registry import Preset, get_preset, hint, rebuild, resolve, spec_of, with_settings
 from kzoo.training.device import prepare_device
 from kzoo.training.progress import ProgressBar
 from kzoo.training.run import Run
+from kzoo.training.score import score_split
 from kzoo.training.settle import settle
 from kzoo.training.start import copy_weights, freeze_layers, load_start
 

@@ -1,0 +1,166 @@
+"""Splits that never move with the training seed, labels as integers, fingerprints."""
+
+import hashlib
+import json
+
+import numpy as np
+
+from kzoo.errors import KzooError
+
+SMALLEST = 10  # rows below which three splits mean nothing
+
+
+def is_source(test):
+    """Say whether `test=` is a second source of data, rather than a fraction or None."""
+    return test is not None and (isinstance(test, bool) or not isinstance(test, int | float | np.number))
+
+
+def fractions(validation, test):
+    """Check the two fractions and fill in the default test fraction of 0.2.
+
+    Raises:
+        KzooError: a fraction outside 0..1, or nothing left to train on.
+    """
+    validation, test = (0.0 if validation is None else validation), (0.2 if test is None else test)
+    for name, value in (("validation", validation), ("test", test)):
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 1:
+            raise KzooError(f"{name}={value!r} must be a fraction: at least 0 and below 1.")
+    if validation + test >= 1:
+        raise KzooError(f"validation={validation} and test={test} leave nothing to train on.")
+    return float(validation), float(test)
+
+
+def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None):
+    """Divide n rows into training, validation and test rows, the same ones for the same seed.
+
+    Args:
+        validation: fraction of what the test split leaves.
+        test: fraction of all rows; None means 0.2.
+        labels: (n,) integer labels, to keep their proportions (stratified).
+        groups: (n,) values that must not straddle two splits (one patient, one customer).
+
+    Returns:
+        A dict of sorted row numbers, None for an empty split, and a list of notes.
+
+    Raises:
+        KzooError: too few rows or groups, or a class with no row left to train on.
+    """
+    validation, test = fractions(validation, test)
+    check_seed(seed)
+    if n < SMALLEST:
+        raise KzooError(f"Only {n} usable rows: kzoo needs at least {SMALLEST} to train, validate and test.")
+    rng, notes = np.random.default_rng(seed), []
+    if groups is not None:
+        parts = _split_groups(np.asarray(groups), validation, test, rng)
+    else:
+        rest, tested = _take(rng.permutation(n), test, labels, "test", notes)
+        train, validated = _take(rng.permutation(rest), validation, labels, "validation", notes)
+        parts = {"train": train, "validation": validated, "test": tested}
+    if labels is not None and (lost := np.setdiff1d(labels, labels[parts["train"]])).size:
+        raise KzooError(f"Class number {lost[0]} has no training row left; lower test= or validation=.")
+    return {name: np.sort(rows) if len(rows) else None for name, rows in parts.items()}, notes
+
+
+def _take(rows, fraction, labels, name, notes):
+    """Take every k-th of the shuffled rows, sorted by label: exact in total, within one row per class."""
+    if fraction == 0:
+        return rows, rows[:0]
+    candidates = rows
+    if labels is not None:
+        own = labels[rows]
+        lonely = np.bincount(own)[own] < 2
+        if lonely.any():
+            notes.append(f"{lonely.sum()} classes have one row outside the test split; it stays out of {name}.")
+        candidates = rows[~lonely]
+        candidates = candidates[np.argsort(labels[candidates], kind="stable")]
+    steps = np.floor(np.arange(len(candidates) + 1) * fraction + 0.5)
+    taken = candidates[np.diff(steps) > 0]
+    if not len(taken):
+        taken = candidates[:1]
+    return rows[~np.isin(rows, taken)], taken
+
+
+def _split_groups(groups, validation, test, rng):
+    names, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    wanted = 1 + (validation > 0) + (test > 0)
+    if len(names) < wanted:
+        raise KzooError(f"group= has {len(names)} different values; {wanted} splits need at least {wanted}.")
+    order = rng.permutation(len(names))
+    part, at = np.zeros(len(names), int), 0
+    goals = ((2, test * len(groups)), (1, validation * (1 - test) * len(groups)))
+    for spare, (code, goal) in zip((1 + (validation > 0), 1), goals, strict=True):
+        size = 0
+        while goal and at < len(order) - spare and (size == 0 or size + sizes[order[at]] / 2 <= goal):
+            part[order[at]], size, at = code, size + sizes[order[at]], at + 1
+    return {name: np.flatnonzero(part[member] == code) for code, name in enumerate(("train", "validation", "test"))}
+
+
+def split_time(n, *, validation=0.1, test=None):
+    """Return the row numbers where validation and test start, in an ordered series: fractions of all rows."""
+    validation, test = fractions(validation, test)
+    first_test = n - round(n * test)
+    return first_test - round(n * validation), first_test
+
+
+def check_seed(seed):
+    """Raise `KzooError` unless the seed is a whole number that is not negative."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise KzooError(f"seed={seed!r} must be a whole number, 0 or more.")
+
+
+def encode_labels(values, names=None):
+    """Turn labels of any kind into 0..n-1 and their names, numbers in numeric order, else alphabetical.
+
+    Args:
+        values: (N,) numbers, booleans or strings, none missing.
+        names: class names already known (of the training data), or None to learn them.
+
+    Raises:
+        KzooError: a label that is not among `names`.
+    """
+    values = np.asarray(values)
+    distinct, ids = np.unique(values if values.dtype.kind in "biuf" else values.astype(str), return_inverse=True)
+    ids = ids.reshape(-1)
+    found = [str(int(v)) if values.dtype.kind == "f" and v == int(v) else str(v) for v in distinct]
+    if names is None:
+        return ids.astype(np.int32), tuple(found)
+    places = {name: i for i, name in enumerate(names)}
+    if unknown := [name for name in found if name not in places]:
+        raise KzooError(f"The test data has a class {unknown[0]!r} that the training data lacks.")
+    return np.array([places[name] for name in found], np.int32)[ids], tuple(names)
+
+
+def check_classes(labels, names):
+    """Raise `KzooError` for a single class, or a class with a single example."""
+    if len(names) < 2:
+        raise KzooError(f"All labels are {names[0]!r}: a classifier needs at least two classes.")
+    counts = np.bincount(labels, minlength=len(names))
+    if (counts < 2).any():
+        few = [name for name, count in zip(names, counts, strict=True) if count < 2]
+        raise KzooError(
+            f"{len(few)} of {len(names)} classes have a single example (first: {few[0]!r}); "
+            "each needs at least two, one to train on and one to test."
+        )
+
+
+def spread(values):
+    """Return mean and standard deviation per column as lists of floats, zero spread counted as 1."""
+    values = np.asarray(values, np.float64)
+    mean, std = values.mean(axis=0), values.std(axis=0)
+    std = np.where(std <= 1e-9 * np.maximum(1e-30, np.abs(mean)), 1.0, std)
+    return mean.tolist(), std.tolist()
+
+
+def fingerprint(*parts):
+    """Return the sha256 over arrays, bytes, strings and JSON values, the same in every process."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray) and part.dtype != object:
+            digest.update(f"{part.dtype.str}{part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).data if part.size else b"")
+        elif isinstance(part, bytes):
+            digest.update(part)
+        else:
+            digest.update(json.dumps(part, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"))
+        digest.update(b"\0")
+    return digest.hexdigest()

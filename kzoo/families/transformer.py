@@ -1,0 +1,333 @@
+"""Transformer encoders (arXiv:1706.03762) over tokens, image patches, series patches and table columns."""
+
+import math
+
+import keras
+from keras import layers, ops
+
+from kzoo.families import parts
+
+POOLINGS = {
+    "tokens": ("mean", "cls", None),
+    "image": ("mean", "cls", "flatten"),
+    "series": ("mean", "flatten"),
+    "rows": ("mean", "cls", "flatten"),
+}
+AXES = {
+    "tokens": ("tokens",),
+    "image": ("height", "width", "channels"),
+    "series": ("steps", "features"),
+    "rows": ("columns",),
+}
+
+
+def build(
+    *,
+    name,
+    input_shape,
+    outputs,
+    inputs="tokens",
+    vocabulary_size=10_000,
+    patch_size=4,
+    patch_stride=None,
+    categories=(),
+    width=64,
+    depth=2,
+    num_heads=4,
+    intermediate_dim=128,
+    activation="gelu",
+    norm_position="pre",
+    dropout=0.0,
+    positions="learned",
+    pooling="mean",
+    causal=False,
+    dense_units=(),
+    dense_dropout=0.0,
+    output_activation="softmax",
+    horizon=None,
+    reversible_norm=False,
+    rescale=True,
+    scale=None,
+    offset=None,
+    target_scale=None,
+    target_offset=None,
+):
+    """Build an encoder: something becomes tokens, `depth` blocks relate them, pooling and a head answer.
+
+    Text: padding (id 0) to the left or right, however much, never changes an answer. Attention and
+    pooling leave it out, and positions count from the first real token.
+    Images: a ViT, https://arxiv.org/abs/2010.11929. Tables: an FT-Transformer, where every column
+    is a token, https://arxiv.org/abs/2106.11959. Series: PatchTST, https://arxiv.org/abs/2211.14730:
+    every feature is a series of its own, cut into patches, and all share the weights; so a forecast of a
+    target uses the past of this target alone.
+
+    Args:
+        name: name of the model.
+        input_shape: (tokens,), (height, width, channels), (steps, features) or (columns,).
+        outputs: number of classes, targets, or words to choose the next one from.
+        inputs: `"tokens"`, ids with 0 for padding; `"image"`, raw pixels 0..255; `"series"`, raw values
+            with the targets first; `"rows"`, raw table rows.
+        vocabulary_size: number of token ids.
+        patch_size: side of an image patch in pixels, or steps in a series patch.
+        patch_stride: steps from one series patch to the next; None for `patch_size`.
+        categories: number of codes (0 = unknown among them) of each categorical column. These are the
+            last columns of a row, and each gets an embedding of its own.
+        width: size of the vector that stands for a token; `num_heads` must divide it.
+        depth: number of encoder blocks.
+        num_heads: attention heads, each of size `width / num_heads`.
+        intermediate_dim: width of the feed-forward sub-layer.
+        activation: of the feed-forward sub-layer; `"gelu"` is its tanh form.
+        norm_position: `"pre"`, before each sub-layer and once at the end, or `"post"`, after each.
+        dropout: rate after the positions and after each sub-layer; in training only.
+        positions: `"learned"`, `"sinusoidal"` or None.
+        pooling: `"mean"` over the real tokens, `"cls"` for a learned token in front, `"flatten"`, or None
+            for an answer at every token.
+        causal: every token sees only itself and what came before.
+        dense_units: widths of relu layers before the answer.
+        dense_dropout: rate before and after each of them.
+        output_activation: `"softmax"`, `"sigmoid"`, or None for logits and real-valued targets.
+        horizon: steps to forecast, the answer is (B, horizon, outputs); None for (B, outputs).
+        reversible_norm: standardise every window by itself and undo it in the forecast.
+        rescale: scale the inputs inside the model; False for inputs that are scaled already.
+        scale, offset: one number per feature or numeric column: `x * scale + offset`; None for the identity.
+        target_scale, target_offset: one number per target: the answer is `y * scale + offset`.
+
+    Raises:
+        ValueError: a value is unknown, out of range, or does not fit another.
+    """
+    parts.check_choice(inputs, tuple(POOLINGS), name="inputs")
+    parts.check_shape(input_shape, AXES[inputs])
+    parts.check_choice(norm_position, ("pre", "post"), name="norm_position")
+    parts.check_choice(positions, ("learned", "sinusoidal", None), name="positions")
+    sizes = dict(
+        outputs=outputs, width=width, depth=depth, num_heads=num_heads, intermediate_dim=intermediate_dim
+    )
+    for label, size in sizes.items():
+        parts.check_count(size, name=label)
+    if width % num_heads:
+        raise ValueError(f"num_heads={num_heads} must divide width={width}: heads share the width equally.")
+    if positions == "sinusoidal" and width % 2:
+        raise ValueError(
+            f"width={width} must be even with positions='sinusoidal': sines and cosines halve it."
+        )
+    parts.check_widths(dense_units, name="dense_units")
+    parts.check_rate(dropout, name="dropout")
+    parts.check_rate(dense_dropout, name="dense_dropout")
+    if pooling not in POOLINGS[inputs]:
+        legal = ", ".join(map(str, POOLINGS[inputs]))
+        raise ValueError(f"pooling={pooling!r} does not fit inputs={inputs!r}. Use one of: {legal}.")
+    if causal and (inputs != "tokens" or pooling == "cls"):
+        raise ValueError(
+            "causal=True reads tokens in order; it needs inputs='tokens' and pooling None or 'mean'."
+        )
+    parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
+
+    given = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
+    real = None  # which tokens are no padding, (B, N) booleans; None where all are real
+    if inputs == "tokens":
+        x, real = _text_tokens(given, vocabulary_size, width, has_class_token=pooling == "cls")
+        if positions == "sinusoidal":
+            # As in the paper: the sines have a spread of 0.7, a fresh embedding one of 0.03.
+            x = layers.Rescaling(math.sqrt(width), name="embedding_scale")(x)
+    elif inputs == "image":
+        x = _image_patches(given, patch_size, width, rescale=rescale)
+    elif inputs == "series":
+        x = parts.scale_inputs(given, scale, offset) if rescale else given
+        if reversible_norm:
+            x, mean, std = parts.window_norm(x)
+        if horizon is not None and outputs < x.shape[-1]:
+            x = x[:, :, :outputs]  # no other feature has a say in these forecasts
+        x = _series_patches(x, patch_size, patch_stride or patch_size, width)
+    else:
+        x = _column_tokens(given, categories, width, rescale=rescale, scale=scale, offset=offset)
+    if pooling == "cls":
+        x = _prepend_class_token(x)
+    if positions:
+        x = _add_positions(x, positions, real=real)
+        if dropout:
+            x = layers.Dropout(dropout, name="embedding_dropout")(x)
+
+    for i in range(1, depth + 1):
+        x = encoder_block(
+            x,
+            name=f"block{i}",
+            num_heads=num_heads,
+            intermediate_dim=intermediate_dim,
+            activation=activation,
+            norm_position=norm_position,
+            dropout=dropout,
+            real=real,
+            causal=causal,
+        )
+    if norm_position == "pre":
+        x = parts.normalize(x, "layer", name="final_norm")
+
+    x = _pool(x, pooling, real=real)  # (B, D); (B, F, D) of a series
+    if inputs == "series" and horizon is None:
+        x = layers.Flatten(name="join_features")(x)
+    if dense_dropout:
+        x = layers.Dropout(dense_dropout, name="pool_dropout")(x)
+    for i, units in enumerate(dense_units, start=1):
+        x = parts.dense_block(x, units, "relu", name=f"dense{i}", dropout=dense_dropout)
+    if horizon is None:
+        x = parts.head(x, outputs, output_activation)
+    else:
+        x = parts.head(x, horizon, output_activation)  # (B, outputs, horizon)
+        x = layers.Permute((2, 1), name="forecast")(x)  # (B, horizon, outputs)
+    if reversible_norm:
+        x = parts.undo_window_norm(x, mean, std, outputs)
+    x = parts.unscale_targets(x, target_scale, target_offset)
+    return keras.Model(given, x, name=name)
+
+
+def encoder_block(
+    x, *, name, num_heads, intermediate_dim, activation, norm_position, dropout, real=None, causal=False
+):
+    """Let every token look at the others, then transform each alone; both are added to what was there.
+
+    Args:
+        x: (B, N, D), or (B, N, F, D) for F series that do not see each other.
+        real: which tokens may be looked at, (B, N) booleans; None for all.
+    """
+    width = x.shape[-1]
+    settings = dict(name=name, norm_position=norm_position, dropout=dropout)
+    y = _before(x, "attention", **settings)
+    y = layers.MultiHeadAttention(
+        num_heads,
+        width // num_heads,
+        attention_axes=(1,) if len(x.shape) == 4 else None,
+        name=f"{name}_attention",
+    )(
+        y,
+        y,
+        attention_mask=None if real is None else ops.expand_dims(real, 1),  # (B, 1, N)
+        use_causal_mask=causal,
+    )
+    x = _after(x, y, "attention", **settings)
+    y = _before(x, "dense", **settings)
+    y = layers.Dense(intermediate_dim, name=f"{name}_expand")(y)
+    y = parts.activate(y, activation, name=f"{name}_{activation}")
+    y = layers.Dense(width, name=f"{name}_project")(y)
+    return _after(x, y, "dense", **settings)
+
+
+def _before(x, part, *, name, norm_position, dropout):
+    """Normalise what goes into a pre-norm sub-layer."""
+    return parts.normalize(x, "layer", name=f"{name}_{part}_norm") if norm_position == "pre" else x
+
+
+def _after(x, y, part, *, name, norm_position, dropout):
+    """Add what a sub-layer found, and normalise the sum in a post-norm block."""
+    if dropout:
+        y = layers.Dropout(dropout, name=f"{name}_{part}_dropout")(y)
+    x = layers.Add(name=f"{name}_{part}_add")([x, y])
+    return parts.normalize(x, "layer", name=f"{name}_{part}_norm") if norm_position == "post" else x
+
+
+def _text_tokens(ids, vocabulary_size, width, *, has_class_token):
+    """Embed ids, and tell which tokens are real: (B, T, D), and (B, T) or (B, 1 + T) booleans."""
+    parts.check_count(vocabulary_size, name="vocabulary_size")
+    x = layers.Embedding(vocabulary_size, width, name="embedding")(ids)
+    if has_class_token:
+        # The ids are padded rather than the mask: ONNX cannot pad booleans.
+        return x, ops.not_equal(ops.pad(ids, ((0, 0), (1, 0)), constant_values=1), 0)
+    real = ops.not_equal(ids, 0)
+    # A row of padding alone counts as real, or its mean would be 0 / 0.
+    return x, ops.logical_or(real, ops.logical_not(ops.any(real, axis=1, keepdims=True)))
+
+
+def _image_patches(x, patch_size, width, *, rescale):
+    """Cut pixels into square patches and embed each: (B, N, D)."""
+    parts.check_count(patch_size, name="patch_size")
+    height, breadth, _ = x.shape[1:]
+    if height % patch_size or breadth % patch_size:
+        raise ValueError(f"patch_size={patch_size} must divide the height {height} and the width {breadth}.")
+    if rescale:
+        x = layers.Rescaling(1 / 255, name="scaling")(x)
+    x = layers.Conv2D(width, patch_size, strides=patch_size, name="patches")(x)  # (B, H / p, W / p, D)
+    return layers.Reshape((-1, width), name="patch_row")(x)
+
+
+def _series_patches(x, patch_size, patch_stride, width):
+    """Cut each feature of (B, T, F) into patches and embed each with shared weights: (B, N, F, D)."""
+    parts.check_count(patch_size, name="patch_size")
+    parts.check_count(patch_stride, name="patch_stride")
+    steps, features = x.shape[1:]
+    if patch_size > steps:
+        raise ValueError(f"patch_size={patch_size} is longer than the window of {steps} steps.")
+    x = layers.Reshape((steps, features, 1), name="features_apart")(x)
+    missing = -(steps - patch_size) % patch_stride
+    if missing:
+        # In front, so that the last patch ends with the newest step.
+        x = layers.ZeroPadding2D(((missing, 0), (0, 0)), name="patch_padding")(x)
+    return layers.Conv2D(width, (patch_size, 1), strides=(patch_stride, 1), name="patches")(x)
+
+
+def _column_tokens(x, categories, width, *, rescale, scale, offset):
+    """Make a token of every table column, numbers first: (B, columns, D)."""
+    parts.check_widths(categories, name="categories")
+    numeric = x.shape[-1] - len(categories)
+    if numeric < 0:
+        raise ValueError(f"categories names {len(categories)} columns, but a row has only {x.shape[-1]}.")
+    tokens = []
+    if numeric:
+        numbers = x[:, :numeric] if categories else x
+        if rescale:
+            numbers = parts.scale_inputs(numbers, scale, offset)
+        # A random bias tells columns apart whose value is 0.
+        embed = layers.EinsumDense(
+            "bf,fd->bfd",
+            output_shape=(numeric, width),
+            bias_axes="fd",
+            bias_initializer="glorot_uniform",
+            name="numbers",
+        )
+        tokens.append(embed(numbers))
+    for i, count in enumerate(categories):
+        codes = ops.cast(x[:, numeric + i : numeric + i + 1], "int32")  # (B, 1)
+        tokens.append(layers.Embedding(count, width, name=f"category{i + 1}")(codes))  # (B, 1, D)
+    return tokens[0] if len(tokens) == 1 else layers.Concatenate(axis=1, name="columns")(tokens)
+
+
+def _prepend_class_token(x):
+    """Put one learned token in front: (B, 1 + N, D)."""
+    first = ops.zeros_like(x[:, :1, 0], dtype="int32")  # (B, 1)
+    token = layers.Embedding(1, x.shape[-1], name="class_token")(first)
+    return layers.Concatenate(axis=1, name="with_class_token")([token, x])
+
+
+def _add_positions(x, positions, *, real):
+    """Add to every token where it stands, counted from the first real one."""
+    # Counted inside the graph: an `Embedding` of a constant range would silently never train.
+    counted = (
+        ops.ones_like(ops.take(x, 0, axis=-1), dtype="int32") if real is None else ops.cast(real, "int32")
+    )
+    index = ops.maximum(ops.cumsum(counted, axis=1) - 1, 0)  # (B, N) or (B, N, F)
+    width = x.shape[-1]
+    if positions == "learned":
+        where = layers.Embedding(x.shape[1], width, name="positions")(index)
+        return layers.Add(name="add_positions")([x, where])
+    # sin(i * r) and cos(i * r) = sin(i * r + pi / 2), in float32: bfloat16 cannot tell 256 from 257.
+    rates = [10_000 ** (-2 * k / width) for k in range(width // 2)]
+    index = ops.expand_dims(ops.cast(index, "float32"), -1) * ops.ones_like(x, dtype="float32")
+    turns = layers.Rescaling(
+        rates * 2, [0.0] * len(rates) + [math.pi / 2] * len(rates), dtype="float32", name="positions"
+    )(index)
+    return layers.Add(name="add_positions")([x, ops.sin(turns)])
+
+
+def _pool(x, pooling, *, real):
+    """Bring the tokens (B, N, ..., D) together to (B, ..., D); None keeps them."""
+    if pooling is None:
+        return x
+    if pooling == "cls":
+        return x[:, 0]
+    if pooling == "mean" and real is not None:
+        real = ops.expand_dims(ops.cast(real, x.dtype), -1)  # (B, N, 1)
+        return ops.sum(x * real, axis=1) / ops.sum(real, axis=1)
+    if pooling == "mean":
+        return ops.mean(x, axis=1)
+    if len(x.shape) == 4:
+        x = layers.Permute((2, 1, 3), name="features_first")(x)  # (B, F, N, D)
+        return layers.Reshape((x.shape[1], -1), name="flatten")(x)
+    return layers.Flatten(name="flatten")(x)

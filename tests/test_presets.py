@@ -1,0 +1,203 @@
+"""The contract that every preset keeps. All of it runs for a preset the moment it is registered."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import kzoo
+from kzoo import contract
+from kzoo.registry import family_builder, resolve
+
+NAMES = kzoo.list_presets()
+
+
+def small(name):
+    """Return overrides that shrink a preset: same layers, fewer of everything."""
+    config = kzoo.get_preset(name).config
+    less = {}
+    if "vocabulary_size" in config:
+        less |= dict(vocabulary_size=30, input_shape=(12,))
+        if config["outputs"] == config["vocabulary_size"]:
+            less["outputs"] = 30
+    if config["inputs"] == "series":
+        less |= dict(input_shape=(24, config["input_shape"][1]))
+        if config["horizon"]:
+            less["horizon"] = 4
+        if "patch_size" in config:
+            less |= dict(patch_size=8, patch_stride=4)
+    if config["inputs"] == "image" and config["input_shape"][0] > 32:
+        less["input_shape"] = (32, 32, 3)
+    for key in ("units", "filters"):
+        if key in config:
+            wide = 16 if name.startswith(("cifar_mobile", "cifar_resnet")) else 12
+            less[key] = (wide,) * len(config[key])
+    if "width" in config:
+        less |= dict(width=16, num_heads=2, intermediate_dim=16, depth=min(config["depth"], 2))
+    if "embedding_dim" in config:
+        less["embedding_dim"] = 12
+    return less
+
+
+def still(name):
+    """Return overrides without regularisation, for overfitting."""
+    preset = kzoo.get_preset(name)
+    zero = {k: 0.0 for k in ("dropout", "units_dropout", "dense_dropout", "embedding_dropout", "l1", "l2") if k in preset.config}
+    return zero | dict(optimizer="adam", learning_rate=1e-2, schedule="constant", warmup=0.0, weight_decay=0.0)
+
+
+def batch(name, model, n=8, seed=0):
+    """Return inputs and targets that fit a model, different for each row."""
+    rng, preset = np.random.default_rng(seed), kzoo.get_preset(name)
+    config = kzoo.spec_of(model)["config"]
+    shape = tuple(config["input_shape"])
+    if config["inputs"] == "tokens":
+        x = rng.integers(2, config["vocabulary_size"], (n, *shape)).astype("int32")
+    elif config["inputs"] == "image":
+        x = rng.integers(0, 256, (n, *shape)).astype("float32")
+    else:
+        x = rng.normal(size=(n, *shape)).astype("float32")
+    out = model.output_shape
+    if contract.head_of(preset.task, config) == "values":
+        return x, rng.normal(size=(n, *out[1:])).astype("float32")
+    classes = max(out[-1], 2)
+    labels = np.arange(n) % classes if len(out) == 2 else rng.integers(0, classes, (n, *out[1:-1]))
+    return x, labels.astype("int32")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_config_names_are_the_builders(name):
+    preset = kzoo.get_preset(name)
+    builder, fixed = family_builder(preset.family)
+    parameters = inspect.signature(builder).parameters
+    assert set(preset.config) <= set(parameters) - set(fixed) - {"name"}
+    assert all(p.kind is p.KEYWORD_ONLY for p in parameters.values())
+    assert preset.summary.endswith(".")
+    assert preset.reference.startswith("https://")
+    assert preset.dataset
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameter_count_is_the_recorded_one(name):
+    assert kzoo.build(name, compile=False).count_params() == kzoo.get_preset(name).params
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shrunken_copy_overfits_a_tiny_batch_and_every_gradient_exists(name):
+    model = kzoo.build(name, seed=0, **small(name), **still(name))
+    x, y = batch(name, model)
+    before = [np.array(v) for v in model.trainable_variables]
+    first = model.evaluate(x, y, verbose=0)[0]
+    model.fit(np.tile(x, (10,) + (1,) * (x.ndim - 1)), np.tile(y, (10,) + (1,) * (y.ndim - 1)), batch_size=len(x), epochs=6, verbose=0)
+    last = model.evaluate(x, y, verbose=0)[0]
+    assert last < 0.5 * first, f"loss {first:.3f} -> {last:.3f}"
+    idle = [v.path for v, was in zip(model.trainable_variables, before, strict=True) if np.array_equal(np.array(v), was)]
+    # The key bias of attention shifts every score of a query alike: its gradient is zero by construction.
+    assert [path for path in idle if not path.endswith("key/bias")] == []
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if kzoo.get_preset(n).task == "text_classification"])
+def test_padding_never_changes_an_answer_and_order_does(name):
+    model = kzoo.build(name, seed=0, compile=False, **small(name))
+    rng = np.random.default_rng(1)
+    for weight in model.trainable_variables:  # biases start at zero, and would hide what padding adds
+        weight.assign(rng.normal(scale=0.3, size=weight.shape))
+    words = rng.integers(2, 30, 5)
+    rows = np.zeros((6, 12), "int32")
+    for row, (start, order) in enumerate([(0, 1), (7, 1), (3, 1), (0, -1), (7, -1)]):
+        rows[row, start : start + 5] = words[::order]
+    answers = np.asarray(model.predict_on_batch(rows))
+    assert np.isfinite(answers).all()  # the last row is all padding
+    assert np.abs(answers[1:3] - answers[0]).max() < 1e-5
+    assert np.abs(answers[4] - answers[3]).max() < 1e-5
+    assert np.abs(answers[3] - answers[0]).max() > 1e-4
+
+
+CHILD = """
+import sys
+sys.modules["kzoo"] = None  # as on a machine where it is not installed
+import keras, numpy as np
+for name in sys.argv[1:]:
+    model = keras.saving.load_model(f"{name}.keras", safe_mode=True)
+    data = np.load(f"{name}.npz")
+    difference = np.abs(np.asarray(model.predict_on_batch(data["x"])) - data["y"]).max()
+    print(name, model.name, difference)
+"""
+
+
+def check_saved(names, overrides):
+    for name in names:
+        model = kzoo.build(name, seed=0, **overrides(name))
+        x, _ = batch(name, model, n=3)
+        model.save(f"{name}.keras")
+        np.savez(f"{name}.npz", x=x, y=np.asarray(model.predict_on_batch(x)))
+        keras.utils.clear_session(free_memory=True)
+    done = subprocess.run([sys.executable, "-c", CHILD, *names], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [(line[0], line[1]) for line in lines] == [(n, n) for n in names]
+    assert max(float(line[2]) for line in lines) < 1e-5
+
+
+def test_saved_models_open_where_kzoo_is_not_installed():
+    check_saved(NAMES, small)
+
+
+@pytest.mark.slow
+def test_full_size_models_open_where_kzoo_is_not_installed():
+    check_saved(NAMES, lambda name: {})
+
+
+BACKEND = """
+import sys, os
+sys.path.insert(0, sys.argv[1])
+import numpy as np, keras, kzoo
+import test_presets as t
+for name in t.NAMES:
+    model = kzoo.build(name, seed=0, **t.small(name), **t.still(name))
+    x, y = t.batch(name, model)
+    first = model.evaluate(x, y, verbose=0)[0]
+    model.fit(np.tile(x, (10,) + (1,) * (x.ndim - 1)), np.tile(y, (10,) + (1,) * (y.ndim - 1)), batch_size=8, epochs=3, verbose=0)
+    last = model.evaluate(x, y, verbose=0)[0]
+    print(keras.backend.backend(), name, first, last, flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_every_preset_builds_and_learns_on_other_backends(backend, monkeypatch):
+    pytest.importorskip(backend, reason=f"pip install 'kzoo[{backend}]'")
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    done = subprocess.run(
+        [sys.executable, "-c", BACKEND, str(Path(__file__).parent)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith(backend)]
+    assert [row[1] for row in rows] == NAMES
+    assert [row[1] for row in rows if not float(row[3]) < 0.8 * float(row[2])] == []
+
+
+def test_overrides_reach_the_builder_and_the_contract():
+    model = kzoo.build("cifar_cnn", outputs=100, filters=(8, 16, 32), learning_rate=5e-4, output_activation=None)
+    assert model.output_shape == (None, 100)
+    assert model.loss.get_config()["from_logits"] is True
+    assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(5e-4)
+    config, training = resolve(kzoo.get_preset("cifar_cnn"), dict(rescale=False, labels="onehot"))
+    assert (config["rescale"], training["labels"]) == (False, "onehot")
+
+
+def test_dividing_by_255_twice_is_what_rescale_false_is_for():
+    raw, scaled = kzoo.build("digits_cnn", seed=0), kzoo.build("digits_cnn", seed=0, rescale=False)
+    x = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1)).astype("float32")
+    difference = np.abs(np.asarray(raw.predict_on_batch(x)) - np.asarray(scaled.predict_on_batch(x / 255)))
+    assert difference.max() < 1e-6
+
+
+def test_labels_onehot_trains_as_the_tutorial_does():
+    model = kzoo.build("iris_fnn", labels="onehot", label_smoothing=0.1)
+    x, y = np.random.default_rng(0).normal(size=(12, 4)).astype("float32"), np.eye(3, dtype="float32")[np.arange(12) % 3]
+    assert np.isfinite(model.fit(x, y, verbose=0).history["loss"][0])

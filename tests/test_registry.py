@@ -1,0 +1,147 @@
+"""The registry through its public door."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import kzoo
+from kzoo import registry
+from kzoo.arguments import ARGUMENTS, CONFIG, SYNONYMS, TRAINING
+
+
+def child(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_listing_and_describing_load_nothing_heavy():
+    heavy = child(
+        "import sys, kzoo; kzoo.list_presets(); kzoo.get_preset('cifar_cnn'); dir(kzoo)\n"
+        "print([m for m in ('keras', 'tensorflow', 'numpy', 'pandas', 'matplotlib', 'rich', 'sklearn') if m in sys.modules])"
+    )
+    assert heavy == "[]"
+
+
+def test_dir_shows_the_lazy_names():
+    assert {"build", "train", "list_presets", "Run", "callbacks"} <= set(dir(kzoo))
+    with pytest.raises(AttributeError, match="no attribute 'bild'"):
+        _ = kzoo.bild
+
+
+def test_filters():
+    assert kzoo.list_presets("cifar_*") == ["cifar_cnn", "cifar_mobile", "cifar_resnet", "cifar_vit"]
+    assert kzoo.list_presets("cifar_*", exclude="*_vit", family="cnn") == ["cifar_cnn", "cifar_mobile", "cifar_resnet"]
+    assert "line_fnn" in kzoo.list_presets(max_params=100)
+    assert all(kzoo.get_preset(n).params <= 100 for n in kzoo.list_presets(max_params=100))
+    assert kzoo.list_presets(["iris_*", "wine_*"]) == ["iris_fnn", "iris_fnn_wide", "wine_fnn"]
+    assert kzoo.list_presets(dataset="iris") == ["iris_fnn", "iris_fnn_wide"]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: kzoo.list_presets(family="cnnn"), "Unknown family 'cnnn'. Did you mean 'cnn'?"),
+        (lambda: kzoo.list_presets(task="vision"), "Unknown task 'vision'. It is one of: image_classification"),
+        (lambda: kzoo.list_presets(dataset="mnits"), "Did you mean 'mnist'?"),
+        (lambda: kzoo.list_presets("cifar_cn"), "Did you mean 'cifar_cnn'?"),
+        (lambda: kzoo.list_presets(max_params="many"), "max_params='many' must be a number"),
+        (lambda: kzoo.build("cifar_cn"), "Unknown preset 'cifar_cn'. Did you mean 'cifar_cnn'?"),
+        (lambda: kzoo.build("cifar_cnn", classes=3), "Did you mean 'outputs'?"),
+        (lambda: kzoo.build("cifar_cnn", lr=1), "Did you mean 'learning_rate'?"),
+        (lambda: kzoo.build("cifar_cnn", num_heads=2), "cifar_cnn has no use for it"),
+        (lambda: kzoo.build("cifar_cnn", dropout=1.0), "dropout=1.0 is out of range"),
+        (lambda: kzoo.build("cifar_cnn", outputs=0), "outputs=0 is out of range"),
+        (lambda: kzoo.build("cifar_cnn", outputs=2.5), "outputs=2.5 has the wrong type"),
+        (lambda: kzoo.build("cifar_cnn", outputs=True), "outputs=True has the wrong type"),
+        (lambda: kzoo.build("cifar_cnn", optimizer="adm"), "optimizer='adm' is not one of its values"),
+        (lambda: kzoo.build("cifar_cnn", learning_rate=float("nan")), "learning_rate=nan is out of range"),
+        (lambda: kzoo.build("cifar_cnn", dropout=(0.1, 0.2)), "dropout has 2 values for 3 layers"),
+        (lambda: kzoo.build("cifar_cnn", label_smoothing=0.1), "need one-hot labels"),
+        (lambda: kzoo.build("cifar_cnn", loss="mse"), "loss='mse' is for values"),
+        (lambda: kzoo.build("diabetes_fnn", loss="hinge"), "loss='hinge' is for classes"),
+        (lambda: kzoo.build("cifar_cnn", schedule="linear"), "warmup=0.05 goes with schedule"),
+        (lambda: kzoo.build("text_transformer", num_heads=5), "num_heads"),
+    ],
+)
+def test_bad_input_is_one_line_with_the_fix(call, words):
+    with pytest.raises(kzoo.KzooError) as caught:
+        call()
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def preset():
+    """A preset of a user's own, taken out of the zoo again afterwards."""
+    made = kzoo.Preset(
+        name="mine_fnn", family="fnn", task="tabular_classification", summary="Mine.",
+        config=dict(inputs="rows", input_shape=(3,), outputs=2, units=(5,)),
+        training=dict(kzoo.get_preset("iris_fnn").training),
+    )  # fmt: skip
+    kzoo.register(made)
+    yield made
+    registry._presets.pop("mine_fnn", None)
+    registry._owners.pop("mine_fnn", None)
+
+
+def test_a_preset_of_your_own_builds_and_its_name_is_taken(preset):
+    model = kzoo.build("mine_fnn", units=(7, 3))
+    assert model.name == "mine_fnn"
+    assert [layer.units for layer in model.layers if hasattr(layer, "units")] == [7, 3, 2]
+    with pytest.raises(kzoo.KzooError, match=r"'mine_fnn' of .*test_registry is already registered by .*test_registry"):
+        kzoo.register(preset)
+
+
+def test_spec_rebuilds_after_the_preset_is_gone(preset):
+    model = kzoo.build("mine_fnn", units=(7,), seed=3)
+    spec = json.loads(json.dumps(kzoo.spec_of(model)))
+    assert (spec["preset"], spec["family"], spec["seed"], spec["kzoo"]) == ("mine_fnn", "fnn", 3, kzoo.__version__)
+    assert spec["config"]["units"] == [7]
+    assert spec["config"]["dropout"] == 0.0  # the builder's default is part of the resolved config
+    del registry._presets["mine_fnn"]
+    again = registry.rebuild(spec)
+    assert all((a == b).all() for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
+
+
+def test_models_that_kzoo_did_not_build_have_no_spec():
+    import keras
+
+    with pytest.raises(kzoo.KzooError, match="has no specification"):
+        kzoo.spec_of(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]))
+
+
+def test_seed_fixes_the_weights():
+    one, same, other = (kzoo.build("iris_fnn", seed=s).get_weights()[0] for s in (1, 1, 2))
+    assert (one == same).all()
+    assert (one != other).any()
+
+
+def test_steps_turn_the_schedule_on():
+    import keras
+
+    constant, scheduled = kzoo.build("digits_cnn"), kzoo.build("digits_cnn", steps=100)
+    peak = kzoo.get_preset("digits_cnn").training["learning_rate"]
+    assert float(keras.ops.convert_to_numpy(constant.optimizer.learning_rate)) == pytest.approx(peak)
+    assert float(keras.ops.convert_to_numpy(scheduled.optimizer.learning_rate)) == 0.0  # warm-up starts there
+    schedule = scheduled.optimizer._learning_rate
+    assert float(schedule(5)) == pytest.approx(peak)
+    assert float(schedule(100)) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_one_namespace_and_every_name_is_known():
+    assert not set(CONFIG) & set(TRAINING)
+    assert set(SYNONYMS.values()) <= set(ARGUMENTS)
+    assert not set(SYNONYMS) & set(ARGUMENTS)
+    for name in kzoo.list_presets():
+        preset = kzoo.get_preset(name)
+        assert set(preset.config) <= set(CONFIG), name
+        assert set(preset.training) <= set(TRAINING), name
+
+
+def test_a_preset_must_be_plain_data():
+    with pytest.raises(kzoo.KzooError, match="must be plain data"):
+        kzoo.Preset(name="x", family="fnn", task="forecasting", summary="", config={"units_of_mine": object()}, training={})
+    with pytest.raises(kzoo.KzooError, match="in both config and training"):
+        kzoo.Preset(name="x", family="fnn", task="forecasting", summary="", config={"a": 1}, training={"a": 1})

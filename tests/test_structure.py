@@ -1,0 +1,108 @@
+"""The shape of the house: imports point one way, light modules stay light, layers are Keras' own."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import kzoo
+
+PACKAGE = Path(kzoo.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Who may import whom, by first name below kzoo. `errors` and `files` are everybody's.
+MAY_IMPORT = {
+    "arguments": set(),
+    "errors": set(),
+    "files": set(),
+    "registry": {"arguments"},
+    "presets": {"registry"},
+    "results": set(),
+    "contract": set(),
+    "families": set(),
+    "flops": set(),
+    "callbacks": set(),
+    "plots": set(),
+    "data": {"arguments", "registry"},
+    "evaluation": {"data", "registry", "training"},
+    "training": {"arguments", "callbacks", "contract", "data", "plots", "registry"},
+    "cli": {"arguments", "data", "evaluation", "flops", "plots", "registry", "results", "training"},
+}
+EVERYBODYS = {"errors", "files", "__version__"}
+STANDARD_LIBRARY_ONLY = ("arguments", "errors", "files", "registry", "presets", "results")
+
+
+def imports_of(path):
+    """Return (module, line) for each import anywhere in a file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
+            if node.module == "kzoo":
+                yield from ((f"kzoo.{alias.name}", node.lineno) for alias in node.names)
+            else:
+                yield node.module, node.lineno
+
+
+def part_of(path):
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def wrong_imports(path, part):
+    allowed = MAY_IMPORT[part] | EVERYBODYS | {part}
+    return [
+        f"{path.relative_to(PACKAGE)}:{line} imports {module}"
+        for module, line in imports_of(path)
+        if module.split(".")[0] == "kzoo" and (module.split(".") + [""])[1] not in allowed
+    ]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_one_way(path):
+    part = part_of(path)
+    if part == "__init__":
+        assert [m for m, _ in imports_of(path) if m.startswith("kzoo")] == []
+        return
+    assert part in MAY_IMPORT, f"say in MAY_IMPORT what kzoo/{part} may import"
+    assert wrong_imports(path, part) == []
+
+
+def test_the_direction_guard_sees_a_wrong_import(tmp_path):
+    bad = PACKAGE / "registry.py"
+    assert wrong_imports(bad, "errors") != []  # registry's imports are not allowed to `errors`
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if part_of(p) in STANDARD_LIBRARY_ONLY], ids=lambda p: p.name)
+def test_light_modules_import_the_standard_library_only(path):
+    foreign = {m.split(".")[0] for m, _ in imports_of(path)} - sys.stdlib_module_names - {"kzoo"}
+    assert foreign == set()
+
+
+def classes_of(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef):
+            yield node.name, [ast.unparse(base) for base in node.bases]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_layer_loss_or_metric_of_our_own(path):
+    """A saved model must open where kzoo is not installed."""
+    for name, bases in classes_of(path):
+        assert not any(base.endswith(("Layer", "Loss", "Metric", "Model", "LearningRateSchedule")) for base in bases), name
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "families").glob("*.py")), ids=lambda p: p.name)
+def test_builders_have_keyword_arguments_only_and_no_catch_all(path):
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "build":
+            assert not node.args.args
+            assert node.args.kwarg is None
+            assert node.args.vararg is None
+
+
+def test_every_public_name_can_be_had():
+    for name in kzoo._PUBLIC:
+        assert getattr(kzoo, name) is not None

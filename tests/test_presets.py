@@ -50,6 +50,10 @@ def still(name):
     return zero | dict(optimizer="adam", learning_rate=1e-2, schedule="constant", warmup=0.0, weight_decay=0.0)
 
 
+def predict(model, x):
+    return keras.ops.convert_to_numpy(model.predict_on_batch(x))
+
+
 def batch(name, model, n=8, seed=0):
     """Return inputs and targets that fit a model, different for each row."""
     rng, preset = np.random.default_rng(seed), kzoo.get_preset(name)
@@ -90,12 +94,12 @@ def test_parameter_count_is_the_recorded_one(name):
 def test_a_shrunken_copy_overfits_a_tiny_batch_and_every_gradient_exists(name):
     model = kzoo.build(name, seed=0, **small(name), **still(name))
     x, y = batch(name, model)
-    before = [np.array(v) for v in model.trainable_variables]
-    first = model.evaluate(x, y, verbose=0)[0]
-    model.fit(np.tile(x, (10,) + (1,) * (x.ndim - 1)), np.tile(y, (10,) + (1,) * (y.ndim - 1)), batch_size=len(x), epochs=6, verbose=0)
-    last = model.evaluate(x, y, verbose=0)[0]
-    assert last < 0.5 * first, f"loss {first:.3f} -> {last:.3f}"
-    idle = [v.path for v, was in zip(model.trainable_variables, before, strict=True) if np.array_equal(np.array(v), was)]
+    before = model.get_weights()
+    # The loss in training mode: moving averages of batch norm need more steps than a tiny batch deserves.
+    losses = [float(model.train_on_batch(x, y)[0]) for _ in range(100)]
+    assert min(losses[-10:]) < 0.3 * losses[0], f"loss {losses[0]:.3f} -> {min(losses[-10:]):.3f}"
+    moved = {w.path: not np.array_equal(a, b) for w, a, b in zip(model.weights, before, model.get_weights(), strict=True)}
+    idle = [v.path for v in model.trainable_variables if not moved[v.path]]
     # The key bias of attention shifts every score of a query alike: its gradient is zero by construction.
     assert [path for path in idle if not path.endswith("key/bias")] == []
 
@@ -110,7 +114,7 @@ def test_padding_never_changes_an_answer_and_order_does(name):
     rows = np.zeros((6, 12), "int32")
     for row, (start, order) in enumerate([(0, 1), (7, 1), (3, 1), (0, -1), (7, -1)]):
         rows[row, start : start + 5] = words[::order]
-    answers = np.asarray(model.predict_on_batch(rows))
+    answers = predict(model, rows)
     assert np.isfinite(answers).all()  # the last row is all padding
     assert np.abs(answers[1:3] - answers[0]).max() < 1e-5
     assert np.abs(answers[4] - answers[3]).max() < 1e-5
@@ -134,7 +138,7 @@ def check_saved(names, overrides):
         model = kzoo.build(name, seed=0, **overrides(name))
         x, _ = batch(name, model, n=3)
         model.save(f"{name}.keras")
-        np.savez(f"{name}.npz", x=x, y=np.asarray(model.predict_on_batch(x)))
+        np.savez(f"{name}.npz", x=x, y=predict(model, x))
         keras.utils.clear_session(free_memory=True)
     done = subprocess.run([sys.executable, "-c", CHILD, *names], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -160,9 +164,8 @@ import test_presets as t
 for name in t.NAMES:
     model = kzoo.build(name, seed=0, **t.small(name), **t.still(name))
     x, y = t.batch(name, model)
-    first = model.evaluate(x, y, verbose=0)[0]
-    model.fit(np.tile(x, (10,) + (1,) * (x.ndim - 1)), np.tile(y, (10,) + (1,) * (y.ndim - 1)), batch_size=8, epochs=3, verbose=0)
-    last = model.evaluate(x, y, verbose=0)[0]
+    losses = [float(model.train_on_batch(x, y)[0]) for _ in range(40)]
+    first, last = losses[0], min(losses[-5:])
     print(keras.backend.backend(), name, first, last, flush=True)
 """
 
@@ -193,7 +196,7 @@ def test_overrides_reach_the_builder_and_the_contract():
 def test_dividing_by_255_twice_is_what_rescale_false_is_for():
     raw, scaled = kzoo.build("digits_cnn", seed=0), kzoo.build("digits_cnn", seed=0, rescale=False)
     x = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1)).astype("float32")
-    difference = np.abs(np.asarray(raw.predict_on_batch(x)) - np.asarray(scaled.predict_on_batch(x / 255)))
+    difference = np.abs(predict(raw, x) - predict(scaled, x / 255))
     assert difference.max() < 1e-6
 
 

@@ -44,7 +44,8 @@ def check_augmentations(names) -> tuple[str, ...]:
     for name in names:
         if name not in AUGMENTATIONS:
             raise KzooError(
-                f"Unknown augmentation {name!r}. {hint(str(name), AUGMENTATIONS)}There are: {', '.join(AUGMENTATIONS)}."
+                f"Unknown augmentation {name!r}. {hint(name, AUGMENTATIONS)}"
+                f"There are: {', '.join(AUGMENTATIONS)}."
             )
     return names
 
@@ -181,7 +182,7 @@ def _erase(images, draws):
 def _mix(images, labels, mixes, rng):
     """Mix every image with a partner of its batch, and the labels in the same proportion."""
     if labels is None or np.ndim(labels) != 2:
-        raise KzooError(f"Augmentation {mixes[0]!r} mixes labels and needs them one-hot; set labels='onehot'.")
+        raise KzooError(f"Augmentation {mixes[0]!r} needs one-hot labels; set labels='onehot'.")
     labels = np.asarray(labels, "float32")
     count, height, width, _ = images.shape
     partner = rng.permutation(count)

@@ -13,8 +13,7 @@ _ENCODERS = {
     "language": ("kzoo.data.text", "encode_text"),
     "series": ("kzoo.data.series", "encode_series"),
     "array": ("kzoo.data.arrays", "encode_array"),
-    "image": ("kzoo.data.images", "encode_images"),
-    "images": ("kzoo.data.images", "encode_images"),
+    "image": ("kzoo.data.decode", "encode_images"),
 }
 
 

@@ -4,18 +4,25 @@ import hashlib
 import os
 import sys
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.decode import EXTENSIONS, check_shape, decode, from_array
-from kzoo.data.splits import stratified_split
+from kzoo.data.decode import (
+    KINDS,
+    ImageFiles,
+    check_shape,
+    decode,
+    image_preprocessing,
+    images_below,
+    threads,
+)
+from kzoo.data.decode import encode_images as encode_images
+from kzoo.data.splits import check_classes, fractions, is_source, split_rows
 from kzoo.errors import KzooError
 from kzoo.registry import hint
 
@@ -25,51 +32,13 @@ SPLIT_FOLDERS = {
     "test": ("test", "testing"),
 }
 IN_MEMORY = 2**30  # bytes of decoded pixels up to which all images are decoded once and kept
-_TEST_SHARE = 0.2
 _CHUNK = 64  # images to a thread's task
 _NAMED = 5  # broken images a note names
 
 
-class ImageFiles:
-    """Images that are decoded when they are asked for: `files[indices]` -> uint8 (B, H, W, C).
-
-    Args:
-        root: the folder the names start from.
-        names: file names below it.
-        shape: (H, W, C).
-    """
-
-    def __init__(self, root, names, shape):
-        self._root, self._names, self._size = Path(root), np.asarray(names, dtype=object), shape
-
-    def __len__(self):
-        return len(self._names)
-
-    @property
-    def shape(self):
-        return (len(self), *self._size)
-
-    dtype, ndim = np.dtype("uint8"), 4
-
-    def __getitem__(self, indices):
-        names = self._names[indices]
-        if isinstance(names, str):
-            return decode(self._root / names, self._size)
-        pixels = np.empty((len(names), *self._size), "uint8")
-
-        def fill(start):
-            for i, name in enumerate(names[start : start + 8], start):
-                pixels[i] = decode(self._root / name, self._size)
-
-        with ThreadPoolExecutor(_threads()) as pool:
-            list(pool.map(fill, range(0, len(names), 8)))
-        return pixels
-
-    def __repr__(self):
-        return f"<ImageFiles {self.shape}>"
-
-
-def load_image_folder(path, *, image_shape, validation=0.1, test=None, seed=0, in_memory=IN_MEMORY) -> Dataset:
+def load_image_folder(
+    path, *, image_shape, validation=0.1, test=None, seed=0, in_memory=IN_MEMORY
+) -> Dataset:
     """Load a folder of class folders of images.
 
     With `train/` above the class folders the split is the folders' own; what is missing is cut from the
@@ -80,7 +49,7 @@ def load_image_folder(path, *, image_shape, validation=0.1, test=None, seed=0, i
         path: the folder.
         image_shape: (H, W, C) every image is brought to; see `kzoo.data.decode`.
         validation: the share of the training images that is held out, if there is no such folder.
-        test: a second folder of the same classes; None takes `test/`, else 20 % of the images.
+        test: a second folder of the same classes, or a share; None takes `test/`, else 20 % of the images.
         seed: of the split.
         in_memory: bytes of decoded pixels up to which they are kept.
 
@@ -89,8 +58,10 @@ def load_image_folder(path, *, image_shape, validation=0.1, test=None, seed=0, i
     """
     shape, root = check_shape(image_shape), _folder(path)
     places = _split_folders(root)
-    if test is not None:
+    if is_source(test):
         places["test"] = _folder(test)
+        if any(os.path.samefile(places["test"], places[other]) for other in places if other != "test"):
+            raise KzooError(f"test={str(test)!r} is the training folder itself: give other images.")
     listed = {split: _list_classes(folder) for split, folder in places.items()}
     classes = sorted(listed["train"])
     _check_classes(listed, places, classes)
@@ -99,7 +70,7 @@ def load_image_folder(path, *, image_shape, validation=0.1, test=None, seed=0, i
     decoded_bytes = sum(len(n) for c in listed.values() for n in c.values()) * int(np.prod(shape))
     for split, by_class in listed.items():
         names = [name for c in classes for name in by_class.get(c, ())]
-        y = np.repeat(np.arange(len(classes), dtype="int64"), [len(by_class.get(c, ())) for c in classes])
+        y = np.repeat(np.arange(len(classes), dtype="int32"), [len(by_class.get(c, ())) for c in classes])
         pixels, digest, errors = _read(places[split], names, shape, keep=decoded_bytes <= in_memory)
         good = np.array([d is not None for d in digest], bool)
         if errors:
@@ -113,16 +84,11 @@ def load_image_folder(path, *, image_shape, validation=0.1, test=None, seed=0, i
         labels[split] = y[good]
         _check_left(classes, labels[split], split)
 
+    if "test" in listed and test is not None and not is_source(test):
+        notes.append(f"The test folder is the test set; test={test} is not used.")
     parts = {split: (split, np.arange(len(labels[split]))) for split in listed}
-    if "test" not in parts:
-        _carve(parts, "test", labels["train"], _TEST_SHARE, seed)
-        notes.append("No test folder: a fixed 20 % of each class is the test set.")
-    if "validation" not in parts and validation:
-        _carve(parts, "validation", labels["train"], validation, seed)
+    parts |= _carve(labels["train"], classes, listed, validation, test, seed, notes)
     splits = {part: _take(files[source], labels[source], rows) for part, (source, rows) in parts.items()}
-    few = [classes[c] for c, n in sorted(Counter(splits["train"].y.tolist()).items()) if n == 1]
-    if few:
-        notes.append(f"Only one training image in {', '.join(map(repr, few))}: add more to learn from.")
     fingerprint = hashlib.sha256()
     for part, (source, rows) in sorted(parts.items()):
         for row in rows.tolist():
@@ -133,7 +99,7 @@ def load_image_folder(path, *, image_shape, validation=0.1, test=None, seed=0, i
         inputs="image",
         train=splits["train"],
         validation=splits.get("validation"),
-        test=splits["test"],
+        test=splits.get("test"),
         config={"input_shape": shape, "outputs": len(classes)},
         preprocessing=image_preprocessing(shape),
         class_names=tuple(classes),
@@ -142,58 +108,9 @@ def load_image_folder(path, *, image_shape, validation=0.1, test=None, seed=0, i
     )
 
 
-def image_preprocessing(shape) -> dict:
-    """Return the JSON data from which `encode_images` brings any image to this (H, W, C)."""
-    return {"kind": "image", "shape": list(check_shape(shape)), "resize": "cover", "background": "white"}
-
-
-def encode_images(preprocessing, inputs):
-    """Return images as float32 (N, H, W, C), 0..255, brought to shape the way training images are.
-
-    Args:
-        preprocessing: from `image_preprocessing`.
-        inputs: a file, a folder (its images, sorted by name), a PIL image, an array of pixels 0..255
-            ((N, H, W, C), (N, H, W), or one image), or a list of files, PIL images or arrays.
-
-    Raises:
-        KzooError: for a file that cannot be read, or nothing to read.
-    """
-    shape = tuple(preprocessing["shape"])
-    if isinstance(inputs, np.ndarray):
-        images = [from_array(image, shape) for image in _batch(inputs, shape)]
-    else:
-        items = image_paths(inputs) if isinstance(inputs, str | Path | Image.Image) else list(inputs)
-        with ThreadPoolExecutor(_threads()) as pool:
-            images = list(pool.map(lambda item: _encode_one(item, shape), items))
-    if not images:
-        raise KzooError("There are no images to read.")
-    return np.stack(images).astype("float32")
-
-
-def image_paths(source) -> list:
-    """Return what a file, a folder or a PIL image stands for: a list of single images."""
-    if isinstance(source, str | Path) and Path(source).is_dir():
-        paths = [Path(source, name) for name in _images_below(Path(source), "")]
-        if not paths:
-            raise KzooError(f"There are no images in {str(source)!r} ({' '.join(e[1:] for e in EXTENSIONS)}).")
-        return paths
-    return [source]
-
-
-def _encode_one(item, shape):
-    return from_array(np.asarray(item), shape) if isinstance(item, np.ndarray | list) else decode(item, shape)
-
-
-def _batch(array, shape):
-    """Tell one image from many: three axes are one image when the last is the channels."""
-    if array.ndim == 2 or (array.ndim == 3 and (array.shape == shape or array.shape[1:] != shape[:2])):
-        return array[None]
-    if array.ndim in (3, 4):
-        return array
-    raise KzooError(f"An array of images has 2 to 4 axes, not the shape {array.shape}.")
-
-
 def _folder(path) -> Path:
+    if not isinstance(path, str | Path):
+        raise KzooError(f"{path!r} is not a folder: images come from a path.")
     path = Path(path).expanduser()
     if path.is_dir():
         return path
@@ -222,29 +139,20 @@ def _split_folders(root) -> dict:
 
 def _list_classes(folder) -> dict:
     """Return {class name: [file names below `folder`, sorted]}."""
-    return {name: _images_below(folder, name) for name in _visible_folders(folder)}
-
-
-def _images_below(folder, name):
-    found = []
-    for place, folders, files in os.walk(folder / name):
-        folders[:] = [f for f in folders if not f.startswith((".", "__"))]
-        below = Path(place).relative_to(folder)
-        found += [(below / f).as_posix() for f in files if f.lower().endswith(EXTENSIONS) and f[0] != "."]
-    return sorted(found)
+    return {name: images_below(folder, name) for name in _visible_folders(folder)}
 
 
 def _check_classes(listed, places, classes):
-    kinds = " ".join(e[1:] for e in EXTENSIONS)
+    root = places["train"]
     if not any(listed["train"].values()):
-        loose = _images_below(places["train"], "")
+        loose = images_below(root, "")
         seen = f"{len(loose)} images but no class folders" if loose else "no images"
-        raise KzooError(f"There are {seen} in {str(places['train'])!r}: one folder per class is needed ({kinds}).")
+        raise KzooError(f"There are {seen} in {str(root)!r}; one folder per class is needed ({KINDS}).")
     if len(classes) < 2:
-        raise KzooError(f"There is one class only, {classes[0]!r}, in {str(places['train'])!r}: two are needed.")
+        raise KzooError(f"There is only one class, {classes[0]!r}, in {str(root)!r}; two are needed.")
     for name, files in listed["train"].items():
         if not files:
-            raise KzooError(f"There are no images in the class folder {name!r} ({kinds}): fill it or remove it.")
+            raise KzooError(f"The class folder {name!r} has no images ({KINDS}): fill it or remove it.")
     for split, by_class in listed.items():
         for name in by_class:
             if name not in classes:
@@ -259,7 +167,9 @@ def _check_left(classes, labels, split):
         raise KzooError(f"There are no images in the {split} folder.")
     counts = np.bincount(labels, minlength=len(classes))
     if split == "train" and not counts.all():
-        raise KzooError(f"Every image of class {classes[int(counts.argmin())]!r} is broken: replace or remove them.")
+        raise KzooError(
+            f"Every image of class {classes[int(counts.argmin())]!r} is broken: replace or remove them."
+        )
 
 
 def _read(folder, names, shape, *, keep):
@@ -279,10 +189,10 @@ def _read(folder, names, shape, *, keep):
             if keep:
                 pixels[i] = image
 
-    with ThreadPoolExecutor(_threads()) as pool:
+    with ThreadPoolExecutor(threads()) as pool:
         _follow(pool.map(read, range(0, len(names), _CHUNK)), -(-len(names) // _CHUNK))
     if 2 * len(errors) > len(names):
-        raise KzooError(f"{len(errors)} of {len(names)} images cannot be read, {names[min(errors)]!r} among them.")
+        raise KzooError(f"{len(errors)} of {len(names)} images cannot be read, {names[min(errors)]!r} first.")
     return pixels, digests, errors
 
 
@@ -309,17 +219,19 @@ def _broken_note(errors, names, split):
     return f"Left out {len(errors)} broken image{'s' if len(errors) > 1 else ''}{where}: {shown}{more}."
 
 
-def _carve(parts, part, labels, share, seed):
-    source, rows = parts["train"]
-    rest, taken = stratified_split(labels[rows], share, seed)
-    parts["train"], parts[part] = (source, rows[np.sort(rest)]), (source, rows[np.sort(taken)])
+def _carve(labels, classes, listed, validation, test, seed, notes):
+    """Cut the splits that have no folder out of the training images: {part: ("train", rows)}."""
+    validation = 0 if "validation" in listed else validation
+    test = 0 if "test" in listed else test
+    if not any(fractions(validation, test)):
+        return {}
+    check_classes(labels, classes)
+    rows, split_notes = split_rows(len(labels), validation=validation, test=test, seed=seed, labels=labels)
+    notes += split_notes
+    return {part: ("train", found) for part, found in rows.items() if found is not None}
 
 
 def _take(images, labels, rows):
     if isinstance(images, ImageFiles):
         return Split(x=ImageFiles(images._root, images._names[rows], images._size), y=labels[rows])
     return Split(x=images if len(rows) == len(images) else images[rows], y=labels[rows])
-
-
-def _threads():
-    return min(32, os.cpu_count() or 1)

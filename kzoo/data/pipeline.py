@@ -30,7 +30,9 @@ class Batches:
             0..onehot - 1, or a mix of images without one-hot labels.
     """
 
-    def __init__(self, split, *, batch_size, seed=0, shuffle=False, augment=(), onehot=None, standardize=None):
+    def __init__(
+        self, split, *, batch_size, seed=0, shuffle=False, augment=(), onehot=None, standardize=None
+    ):
         if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
             raise KzooError(f"batch_size={batch_size!r} must be a whole number of at least 1.")
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
@@ -73,7 +75,11 @@ class Batches:
         known, order = self._order  # one read: the thread that fills the queue comes here too
         if known != epoch:
             count = len(self.split)
-            order = np.random.default_rng([self.seed, epoch]).permutation(count) if self.shuffle else np.arange(count)
+            order = (
+                np.random.default_rng([self.seed, epoch]).permutation(count)
+                if self.shuffle
+                else np.arange(count)
+            )
             self._order = epoch, order
         return order
 
@@ -109,7 +115,9 @@ class Batches:
             batch = tf.numpy_function(
                 lambda step: self.batch(self.epoch, int(step)), [step], [a.dtype for a in like], stateful=True
             )
-            return tuple(tf.ensure_shape(part, (None, *a.shape[1:])) for part, a in zip(batch, like, strict=True))
+            return tuple(
+                tf.ensure_shape(part, (None, *a.shape[1:])) for part, a in zip(batch, like, strict=True)
+            )
 
         return batch_at
 
@@ -126,7 +134,9 @@ class Batches:
         def batch_at(step):
             indices = places[step * size : (step + 1) * size]
             labels = tf.gather(y, indices)
-            return tf.cast(tf.gather(x, indices), x_type), tf.one_hot(labels, self.onehot) if self.onehot else labels
+            return tf.cast(tf.gather(x, indices), x_type), tf.one_hot(
+                labels, self.onehot
+            ) if self.onehot else labels
 
         return batch_at
 
@@ -145,9 +155,9 @@ class Batches:
     def _check_images(self):
         shape = np.shape(_rows(self.split.x, np.arange(1)))
         if len(shape) != 4:
-            raise KzooError(f"Augmentation {self.augment[0]!r} is for images, and these inputs are {shape[1:]}.")
+            raise KzooError(f"Augmentation {self.augment[0]!r} is for images; these inputs are {shape[1:]}.")
         if set(self.augment) & set(MIXES) and not self.onehot and np.ndim(self.split.y) != 2:
-            raise KzooError(f"Augmentation {self.augment!r} mixes labels and needs them one-hot; set labels='onehot'.")
+            raise KzooError(f"Augmentation {self.augment!r} needs one-hot labels; set labels='onehot'.")
 
 
 def _rows(values, indices):
@@ -160,4 +170,4 @@ def _check_labels(y, classes):
     if y.dtype.kind not in "iub":
         raise KzooError(f"onehot={classes} needs whole-number labels, and these are {y.dtype}.")
     if y.size and not (y.min() >= 0 and y.max() < classes):
-        raise KzooError(f"Labels go from {y.min()} to {y.max()}, and {classes} classes need 0..{classes - 1}.")
+        raise KzooError(f"Labels go from {y.min()} to {y.max()}; {classes} classes need 0..{classes - 1}.")

@@ -4,9 +4,6 @@ from keras import layers, ops
 
 from kzoo.families import parts
 
-# A running mean that follows a few hundred steps, not a few thousand: small data sets have no more.
-MOMENTUM = 0.9
-
 
 def plain(x, filters, depth, *, kernel_size, padding, activation, norm, pool_size, dropout):
     """Stages of `depth` convolutions (convolution, activation, norm), pooling and dropout.
@@ -153,7 +150,7 @@ def _conv(x, width, kernel_size, activation, norm, *, name, stride=1):
         x = layers.DepthwiseConv2D(kernel_size, depthwise_initializer="he_normal", **settings)(x)
     else:
         x = layers.Conv2D(width, kernel_size, kernel_initializer="he_normal", **settings)(x)
-    x = parts.normalize(x, norm, name=f"{name}_norm", momentum=MOMENTUM)
+    x = parts.normalize(x, norm, name=f"{name}_norm")
     return parts.activate(x, activation, name=f"{name}_{activation}")
 
 

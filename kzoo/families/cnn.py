@@ -106,8 +106,7 @@ def build(
     parts.check_rate(units_dropout, name="units_dropout")
     if not filters:
         raise ValueError("filters is empty; give the channels of at least one stage, such as (32,).")
-    if reversible_norm:
-        _check_reversible(inputs, input_shape, outputs, horizon)
+    parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
 
     given = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
     x, window = given, ()
@@ -168,17 +167,6 @@ def _check_inputs(inputs, block, input_shape, pooling, *, scale, offset):
     parts.check_choice(pooling, POOLINGS[inputs], name="pooling")
     if inputs != "series" and (scale is not None or offset is not None):
         raise ValueError(f"scale and offset belong to inputs='series', not {inputs!r}.")
-
-
-def _check_reversible(inputs, input_shape, outputs, horizon):
-    """Raise `ValueError` unless a forecast of the first features can be brought back to their level."""
-    if inputs != "series" or horizon is None:
-        raise ValueError("reversible_norm=True needs inputs='series' and a horizon to forecast.")
-    if outputs > input_shape[-1]:
-        raise ValueError(
-            f"reversible_norm=True forecasts the first columns of the series: outputs={outputs} is more "
-            f"than its {input_shape[-1]}. Give all targets as inputs too, or set reversible_norm=False."
-        )
 
 
 def _windows(filters, kernel_size):

@@ -1,5 +1,7 @@
 """Pieces that two or more families share: plain functions over built-in Keras layers."""
 
+from numbers import Integral, Real
+
 import keras
 from keras import layers, ops
 
@@ -80,12 +82,16 @@ def dense_block(x, units, activation, *, name, dropout=0.0, norm=None, regulariz
     return layers.Dropout(dropout, name=f"{name}_dropout")(x) if dropout else x
 
 
-def normalize(x, norm, *, name, momentum=0.99):
-    """Apply `"batch"` or `"layer"` normalisation, or nothing for None."""
+def normalize(x, norm, *, name):
+    """Apply `"batch"` or `"layer"` normalisation, or nothing for None.
+
+    Batch normalisation keeps a running mean with momentum 0.9: Keras' 0.99 needs some 500 steps before
+    validation scores mean anything, more than a small data set has in its first ten epochs.
+    """
     if norm is None:
         return x
     if norm == "batch":
-        return layers.BatchNormalization(momentum=momentum, name=name)(x)
+        return layers.BatchNormalization(momentum=0.9, name=name)(x)
     if norm == "layer":
         return layers.LayerNormalization(epsilon=1e-6, name=name)(x)
     raise ValueError(f"norm={norm!r} is unknown. Use 'batch', 'layer' or None.")
@@ -127,13 +133,13 @@ def per_layer(value, count, *, name, check=None):
 
 def check_rate(value, *, name):
     """Raise `ValueError` unless a dropout rate lies in [0, 1)."""
-    if not isinstance(value, int | float) or not 0 <= value < 1:
+    if not isinstance(value, Real) or not 0 <= value < 1:
         raise ValueError(f"{name}={value!r} must be a number from 0 to below 1.")
 
 
 def check_count(value, *, name):
     """Raise `ValueError` unless a size or count is a whole number above 0."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name}={value!r} must be a whole number above 0.")
 
 

@@ -99,9 +99,7 @@ def build(
             raise ValueError("stateful=True reads only forwards; it needs bidirectional=False.")
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
     if horizon is not None and pooling is None:
-        raise ValueError(
-            "pooling=None answers at every step; a forecast needs pooling='last', 'mean' or 'max'."
-        )
+        raise ValueError("pooling=None answers at every step; a forecast needs 'last', 'mean' or 'max'.")
 
     batch = stateful_batch if stateful else None
     kind = "int32" if inputs == "tokens" else "float32"

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import layers, ops
 
-from kzoo.families import parts
+from kzoo.families import embedding, parts
 
 POOLINGS = {
     "tokens": ("mean", "cls", None),
@@ -118,32 +118,32 @@ def build(
         raise ValueError(f"pooling={pooling!r} does not fit inputs={inputs!r}. Use one of: {legal}.")
     if causal and (inputs != "tokens" or pooling == "cls"):
         raise ValueError(
-            "causal=True reads tokens in order; it needs inputs='tokens' and pooling None or 'mean'."
+            "causal=True needs inputs='tokens' and pooling=None or 'mean': it reads text in order."
         )
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
 
     given = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
     real = None  # which tokens are no padding, (B, N) booleans; None where all are real
     if inputs == "tokens":
-        x, real = _text_tokens(given, vocabulary_size, width, has_class_token=pooling == "cls")
+        x, real = embedding.text_tokens(given, vocabulary_size, width, has_class_token=pooling == "cls")
         if positions == "sinusoidal":
             # As in the paper: the sines have a spread of 0.7, a fresh embedding one of 0.03.
             x = layers.Rescaling(math.sqrt(width), name="embedding_scale")(x)
     elif inputs == "image":
-        x = _image_patches(given, patch_size, width, rescale=rescale)
+        x = embedding.image_patches(given, patch_size, width, rescale=rescale)
     elif inputs == "series":
         x = parts.scale_inputs(given, scale, offset) if rescale else given
         if reversible_norm:
             x, mean, std = parts.window_norm(x)
         if horizon is not None and outputs < x.shape[-1]:
             x = x[:, :, :outputs]  # no other feature has a say in these forecasts
-        x = _series_patches(x, patch_size, patch_stride or patch_size, width)
+        x = embedding.series_patches(x, patch_size, patch_stride or patch_size, width)
     else:
-        x = _column_tokens(given, categories, width, rescale=rescale, scale=scale, offset=offset)
+        x = embedding.column_tokens(given, categories, width, rescale=rescale, scale=scale, offset=offset)
     if pooling == "cls":
-        x = _prepend_class_token(x)
+        x = embedding.prepend_class_token(x)
     if positions:
-        x = _add_positions(x, positions, real=real)
+        x = embedding.add_positions(x, positions, real=real)
         if dropout:
             x = layers.Dropout(dropout, name="embedding_dropout")(x)
 
@@ -192,17 +192,14 @@ def encoder_block(
     width = x.shape[-1]
     settings = dict(name=name, norm_position=norm_position, dropout=dropout)
     y = _before(x, "attention", **settings)
-    y = layers.MultiHeadAttention(
+    attention = layers.MultiHeadAttention(
         num_heads,
         width // num_heads,
         attention_axes=(1,) if len(x.shape) == 4 else None,
         name=f"{name}_attention",
-    )(
-        y,
-        y,
-        attention_mask=None if real is None else ops.expand_dims(real, 1),  # (B, 1, N)
-        use_causal_mask=causal,
     )
+    mask = None if real is None else ops.expand_dims(real, 1)  # (B, 1, N): the same for every looker
+    y = attention(y, y, attention_mask=mask, use_causal_mask=causal)
     x = _after(x, y, "attention", **settings)
     y = _before(x, "dense", **settings)
     y = layers.Dense(intermediate_dim, name=f"{name}_expand")(y)
@@ -222,98 +219,6 @@ def _after(x, y, part, *, name, norm_position, dropout):
         y = layers.Dropout(dropout, name=f"{name}_{part}_dropout")(y)
     x = layers.Add(name=f"{name}_{part}_add")([x, y])
     return parts.normalize(x, "layer", name=f"{name}_{part}_norm") if norm_position == "post" else x
-
-
-def _text_tokens(ids, vocabulary_size, width, *, has_class_token):
-    """Embed ids, and tell which tokens are real: (B, T, D), and (B, T) or (B, 1 + T) booleans."""
-    parts.check_count(vocabulary_size, name="vocabulary_size")
-    x = layers.Embedding(vocabulary_size, width, name="embedding")(ids)
-    if has_class_token:
-        # The ids are padded rather than the mask: ONNX cannot pad booleans.
-        return x, ops.not_equal(ops.pad(ids, ((0, 0), (1, 0)), constant_values=1), 0)
-    real = ops.not_equal(ids, 0)
-    # A row of padding alone counts as real, or its mean would be 0 / 0.
-    return x, ops.logical_or(real, ops.logical_not(ops.any(real, axis=1, keepdims=True)))
-
-
-def _image_patches(x, patch_size, width, *, rescale):
-    """Cut pixels into square patches and embed each: (B, N, D)."""
-    parts.check_count(patch_size, name="patch_size")
-    height, breadth, _ = x.shape[1:]
-    if height % patch_size or breadth % patch_size:
-        raise ValueError(f"patch_size={patch_size} must divide the height {height} and the width {breadth}.")
-    if rescale:
-        x = layers.Rescaling(1 / 255, name="scaling")(x)
-    x = layers.Conv2D(width, patch_size, strides=patch_size, name="patches")(x)  # (B, H / p, W / p, D)
-    return layers.Reshape((-1, width), name="patch_row")(x)
-
-
-def _series_patches(x, patch_size, patch_stride, width):
-    """Cut each feature of (B, T, F) into patches and embed each with shared weights: (B, N, F, D)."""
-    parts.check_count(patch_size, name="patch_size")
-    parts.check_count(patch_stride, name="patch_stride")
-    steps, features = x.shape[1:]
-    if patch_size > steps:
-        raise ValueError(f"patch_size={patch_size} is longer than the window of {steps} steps.")
-    x = layers.Reshape((steps, features, 1), name="features_apart")(x)
-    missing = -(steps - patch_size) % patch_stride
-    if missing:
-        # In front, so that the last patch ends with the newest step.
-        x = layers.ZeroPadding2D(((missing, 0), (0, 0)), name="patch_padding")(x)
-    return layers.Conv2D(width, (patch_size, 1), strides=(patch_stride, 1), name="patches")(x)
-
-
-def _column_tokens(x, categories, width, *, rescale, scale, offset):
-    """Make a token of every table column, numbers first: (B, columns, D)."""
-    parts.check_widths(categories, name="categories")
-    numeric = x.shape[-1] - len(categories)
-    if numeric < 0:
-        raise ValueError(f"categories names {len(categories)} columns, but a row has only {x.shape[-1]}.")
-    tokens = []
-    if numeric:
-        numbers = x[:, :numeric] if categories else x
-        if rescale:
-            numbers = parts.scale_inputs(numbers, scale, offset)
-        # A random bias tells columns apart whose value is 0.
-        embed = layers.EinsumDense(
-            "bf,fd->bfd",
-            output_shape=(numeric, width),
-            bias_axes="fd",
-            bias_initializer="glorot_uniform",
-            name="numbers",
-        )
-        tokens.append(embed(numbers))
-    for i, count in enumerate(categories):
-        codes = ops.cast(x[:, numeric + i : numeric + i + 1], "int32")  # (B, 1)
-        tokens.append(layers.Embedding(count, width, name=f"category{i + 1}")(codes))  # (B, 1, D)
-    return tokens[0] if len(tokens) == 1 else layers.Concatenate(axis=1, name="columns")(tokens)
-
-
-def _prepend_class_token(x):
-    """Put one learned token in front: (B, 1 + N, D)."""
-    first = ops.zeros_like(x[:, :1, 0], dtype="int32")  # (B, 1)
-    token = layers.Embedding(1, x.shape[-1], name="class_token")(first)
-    return layers.Concatenate(axis=1, name="with_class_token")([token, x])
-
-
-def _add_positions(x, positions, *, real):
-    """Add to every token where it stands, counted from the first real one."""
-    # Counted inside the graph: an `Embedding` of a constant range would silently never train.
-    counted = (
-        ops.ones_like(ops.take(x, 0, axis=-1), dtype="int32") if real is None else ops.cast(real, "int32")
-    )
-    index = ops.maximum(ops.cumsum(counted, axis=1) - 1, 0)  # (B, N) or (B, N, F)
-    width = x.shape[-1]
-    if positions == "learned":
-        where = layers.Embedding(x.shape[1], width, name="positions")(index)
-        return layers.Add(name="add_positions")([x, where])
-    # sin(i * r) and cos(i * r) = sin(i * r + pi / 2), in float32: bfloat16 cannot tell 256 from 257.
-    rates = [10_000 ** (-2 * k / width) for k in range(width // 2)]
-    index = ops.expand_dims(ops.cast(index, "float32"), -1) * ops.ones_like(x, dtype="float32")
-    turns = layers.Rescaling(
-        rates * 2, [0.0] * len(rates) + [math.pi / 2] * len(rates), dtype="float32", name="positions"
-    )(index)
-    return layers.Add(name="add_positions")([x, ops.sin(turns)])
 
 
 def _pool(x, pooling, *, real):

@@ -5,7 +5,7 @@ from kzoo.registry import Preset, register
 register(Preset(
     name="text_gru", family="gru", task="text_classification", dataset="pydocs",
     summary="Sentences: one GRU layer, the mean over its steps.",
-    reference="https://arxiv.org/abs/1406.1078", params=0,
+    reference="https://arxiv.org/abs/1406.1078", params=1_305_090,
     config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000,
                 embedding_dim=64, embedding_dropout=0.3, units=(64,), bidirectional=False, dropout=0.3,
                 recurrent_dropout=0.0, layer_norm=False, pooling="mean", dense_units=(), dense_dropout=0.0,
@@ -19,7 +19,7 @@ register(Preset(
 register(Preset(
     name="language_gru", family="gru", task="language_modeling", dataset="pydocs",
     summary="The tutorial's language model as written: three GRU layers, one next word per window.",
-    reference="https://arxiv.org/abs/1406.1078", params=0,
+    reference="https://arxiv.org/abs/1406.1078", params=2_411_920,
     config=dict(inputs="tokens", input_shape=(50,), outputs=10000, vocabulary_size=10_000,
                 embedding_dim=128, embedding_dropout=0.0, units=(256, 128, 64), bidirectional=False, dropout=0.2,
                 recurrent_dropout=0.0, layer_norm=False, pooling="last", dense_units=(), dense_dropout=0.0,
@@ -33,7 +33,7 @@ register(Preset(
 register(Preset(
     name="char_gru", family="gru", task="language_modeling", dataset="pydocs",
     summary="Character language model: the next character after every step; generates with a stateful copy.",
-    reference="https://karpathy.github.io/2015/05/21/rnn-effectiveness/", params=0,
+    reference="https://karpathy.github.io/2015/05/21/rnn-effectiveness/", params=279_396,
     config=dict(inputs="tokens", input_shape=(100,), outputs=100, vocabulary_size=100,
                 embedding_dim=64, embedding_dropout=0.0, units=(256,), bidirectional=False, dropout=0.2,
                 recurrent_dropout=0.0, layer_norm=False, pooling=None, dense_units=(), dense_dropout=0.0,
@@ -47,7 +47,7 @@ register(Preset(
 register(Preset(
     name="series_gru", family="gru", task="forecasting", dataset="sine",
     summary="Forecasting with a GRU layer.",
-    reference="https://arxiv.org/abs/1406.1078", params=0,
+    reference="https://arxiv.org/abs/1406.1078", params=14_424,
     config=dict(inputs="series", input_shape=(96, 1), outputs=1, horizon=24, units=(64,), bidirectional=False,
                 dropout=0.0, recurrent_dropout=0.0, layer_norm=False, pooling="last", dense_units=(), dense_dropout=0.0,
                 output_activation=None, reversible_norm=True, rescale=True, scale=None, offset=None,
@@ -60,7 +60,7 @@ register(Preset(
 register(Preset(
     name="adding_gru", family="gru", task="sequence_regression", dataset="adding",
     summary="The adding problem, with fewer weights than an LSTM.",
-    reference="https://arxiv.org/abs/1406.1078", params=0,
+    reference="https://arxiv.org/abs/1406.1078", params=13_121,
     config=dict(inputs="series", input_shape=(100, 2), outputs=1, horizon=None, units=(64,), bidirectional=False,
                 dropout=0.0, recurrent_dropout=0.0, layer_norm=False, pooling="last", dense_units=(), dense_dropout=0.0,
                 output_activation=None, reversible_norm=False, rescale=False, scale=None, offset=None,

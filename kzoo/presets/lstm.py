@@ -5,7 +5,7 @@ from kzoo.registry import Preset, register
 register(Preset(
     name="imdb_lstm", family="lstm", task="text_classification", dataset="imdb",
     summary="The tutorial's sentiment model: LSTM layers of 128 and 64 with dropout.",
-    reference="https://doi.org/10.1162/neco.1997.9.8.1735", params=0,
+    reference="https://doi.org/10.1162/neco.1997.9.8.1735", params=1_463_105,
     config=dict(inputs="tokens", input_shape=(200,), outputs=1, vocabulary_size=10_000,
                 embedding_dim=128, embedding_dropout=0.0, units=(128, 64), bidirectional=False, dropout=0.2,
                 recurrent_dropout=0.0, layer_norm=False, pooling="last", dense_units=(32,), dense_dropout=0.0,
@@ -19,7 +19,7 @@ register(Preset(
 register(Preset(
     name="text_lstm", family="lstm", task="text_classification", dataset="pydocs",
     summary="Sentences: one LSTM layer, the mean over its steps.",
-    reference="https://doi.org/10.1162/neco.1997.9.8.1735", params=0,
+    reference="https://doi.org/10.1162/neco.1997.9.8.1735", params=1_313_154,
     config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000,
                 embedding_dim=64, embedding_dropout=0.3, units=(64,), bidirectional=False, dropout=0.3,
                 recurrent_dropout=0.0, layer_norm=False, pooling="mean", dense_units=(), dense_dropout=0.0,
@@ -33,7 +33,7 @@ register(Preset(
 register(Preset(
     name="text_bilstm", family="lstm", task="text_classification", dataset="pydocs",
     summary="Sentences read in both directions.",
-    reference="https://doi.org/10.1016/j.neunet.2005.06.042", params=0,
+    reference="https://doi.org/10.1016/j.neunet.2005.06.042", params=1_346_306,
     config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000,
                 embedding_dim=64, embedding_dropout=0.3, units=(64,), bidirectional=True, dropout=0.3,
                 recurrent_dropout=0.0, layer_norm=False, pooling="max", dense_units=(), dense_dropout=0.0,
@@ -47,7 +47,7 @@ register(Preset(
 register(Preset(
     name="series_lstm", family="lstm", task="forecasting", dataset="sine",
     summary="Forecasting with an LSTM layer.",
-    reference="https://doi.org/10.1162/neco.1997.9.8.1735", params=0,
+    reference="https://doi.org/10.1162/neco.1997.9.8.1735", params=18_456,
     config=dict(inputs="series", input_shape=(96, 1), outputs=1, horizon=24, units=(64,), bidirectional=False,
                 dropout=0.0, recurrent_dropout=0.0, layer_norm=False, pooling="last", dense_units=(), dense_dropout=0.0,
                 output_activation=None, reversible_norm=True, rescale=True, scale=None, offset=None,
@@ -60,7 +60,7 @@ register(Preset(
 register(Preset(
     name="adding_lstm", family="lstm", task="sequence_regression", dataset="adding",
     summary="The adding problem: remembering two numbers over 100 steps.",
-    reference="https://doi.org/10.1162/neco.1997.9.8.1735", params=0,
+    reference="https://doi.org/10.1162/neco.1997.9.8.1735", params=17_217,
     config=dict(inputs="series", input_shape=(100, 2), outputs=1, horizon=None, units=(64,), bidirectional=False,
                 dropout=0.0, recurrent_dropout=0.0, layer_norm=False, pooling="last", dense_units=(), dense_dropout=0.0,
                 output_activation=None, reversible_norm=False, rescale=False, scale=None, offset=None,

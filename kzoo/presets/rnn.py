@@ -5,7 +5,7 @@ from kzoo.registry import Preset, register
 register(Preset(
     name="imdb_rnn", family="rnn", task="text_classification", dataset="imdb",
     summary="The tutorial's text classifier: two simple recurrent layers of 64 and 32.",
-    reference="https://doi.org/10.1207/s15516709cog1402_1", params=0,
+    reference="https://doi.org/10.1207/s15516709cog1402_1", params=1_295_489,
     config=dict(inputs="tokens", input_shape=(200,), outputs=1, vocabulary_size=10_000,
                 embedding_dim=128, embedding_dropout=0.0, units=(64, 32), bidirectional=False, dropout=0.0,
                 recurrent_dropout=0.0, layer_norm=False, pooling="last", dense_units=(), dense_dropout=0.0,
@@ -19,7 +19,7 @@ register(Preset(
 register(Preset(
     name="text_rnn", family="rnn", task="text_classification", dataset="pydocs",
     summary="Sentences, with the simplest recurrent layer; the mean over words helps it remember.",
-    reference="https://doi.org/10.1207/s15516709cog1402_1", params=0,
+    reference="https://doi.org/10.1207/s15516709cog1402_1", params=1_288_386,
     config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000,
                 embedding_dim=64, embedding_dropout=0.3, units=(64,), bidirectional=False, dropout=0.3,
                 recurrent_dropout=0.0, layer_norm=False, pooling="mean", dense_units=(), dense_dropout=0.0,
@@ -33,7 +33,7 @@ register(Preset(
 register(Preset(
     name="series_rnn", family="rnn", task="forecasting", dataset="sine",
     summary="Forecasting with a simple recurrent layer.",
-    reference="https://doi.org/10.1207/s15516709cog1402_1", params=0,
+    reference="https://doi.org/10.1207/s15516709cog1402_1", params=5_784,
     config=dict(inputs="series", input_shape=(96, 1), outputs=1, horizon=24, units=(64,), bidirectional=False,
                 dropout=0.0, recurrent_dropout=0.0, layer_norm=False, pooling="last", dense_units=(), dense_dropout=0.0,
                 output_activation=None, reversible_norm=True, rescale=True, scale=None, offset=None,
@@ -46,7 +46,7 @@ register(Preset(
 register(Preset(
     name="adding_rnn", family="rnn", task="sequence_regression", dataset="adding",
     summary="The adding problem, which a simple recurrent network does not solve at length 100.",
-    reference="https://arxiv.org/abs/1504.00941", params=0,
+    reference="https://arxiv.org/abs/1504.00941", params=4_353,
     config=dict(inputs="series", input_shape=(100, 2), outputs=1, horizon=None, units=(64,), bidirectional=False,
                 dropout=0.0, recurrent_dropout=0.0, layer_norm=False, pooling="last", dense_units=(), dense_dropout=0.0,
                 output_activation=None, reversible_norm=False, rescale=False, scale=None, offset=None,

@@ -5,7 +5,7 @@ from kzoo.registry import Preset, register
 register(Preset(
     name="imdb_transformer", family="transformer", task="text_classification", dataset="imdb",
     summary="The tutorial's encoder at its sizes, made proper: positions, masks, heads that share the width.",
-    reference="https://arxiv.org/abs/1706.03762", params=0,
+    reference="https://arxiv.org/abs/1706.03762", params=1_357_513,
     config=dict(inputs="tokens", input_shape=(200,), outputs=1, vocabulary_size=10_000,
                 width=128, depth=1, num_heads=4, intermediate_dim=32, activation="relu",
                 norm_position="post", dropout=0.1, positions="sinusoidal", pooling="mean", causal=False,
@@ -20,7 +20,7 @@ register(Preset(
 register(Preset(
     name="text_transformer", family="transformer", task="text_classification", dataset="pydocs",
     summary="Sentences: a small pre-norm encoder.",
-    reference="https://arxiv.org/abs/1706.03762", params=0,
+    reference="https://arxiv.org/abs/1706.03762", params=1_317_826,
     config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000,
                 width=64, depth=1, num_heads=4, intermediate_dim=128, activation="gelu",
                 norm_position="pre", dropout=0.3, positions="learned", pooling="mean", causal=False,
@@ -35,7 +35,7 @@ register(Preset(
 register(Preset(
     name="cifar_vit", family="transformer", task="image_classification", dataset="cifar10",
     summary="A small vision transformer over 4x4 patches.",
-    reference="https://arxiv.org/abs/2010.11929", params=0,
+    reference="https://arxiv.org/abs/2010.11929", params=811_146,
     config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, patch_size=4,
                 width=128, depth=6, num_heads=4, intermediate_dim=256, activation="gelu",
                 norm_position="pre", dropout=0.1, positions="learned", pooling="cls", causal=False,
@@ -51,7 +51,7 @@ register(Preset(
 register(Preset(
     name="series_transformer", family="transformer", task="forecasting", dataset="sine",
     summary="PatchTST: channel-independent patches with reversible instance norm.",
-    reference="https://arxiv.org/abs/2211.14730", params=0,
+    reference="https://arxiv.org/abs/2211.14730", params=85_784,
     config=dict(inputs="series", input_shape=(96, 1), outputs=1, horizon=24, patch_size=16, patch_stride=8,
                 width=64, depth=2, num_heads=4, intermediate_dim=128, activation="gelu",
                 norm_position="pre", dropout=0.2, positions="learned", pooling="flatten", causal=False,
@@ -66,7 +66,7 @@ register(Preset(
 register(Preset(
     name="tabular_transformer", family="transformer", task="tabular_classification", dataset="breast_cancer",
     summary="FT-Transformer: every column becomes a token.",
-    reference="https://arxiv.org/abs/2106.11959", params=0,
+    reference="https://arxiv.org/abs/2106.11959", params=19_170,
     config=dict(inputs="rows", input_shape=(30,), outputs=2, categories=(),
                 width=32, depth=2, num_heads=4, intermediate_dim=64, activation="gelu",
                 norm_position="pre", dropout=0.1, positions=None, pooling="cls", causal=False,
@@ -82,7 +82,7 @@ register(Preset(
 register(Preset(
     name="char_transformer", family="transformer", task="language_modeling", dataset="pydocs",
     summary="Causal character language model: every step sees only what came before.",
-    reference="https://arxiv.org/abs/1706.03762", params=0,
+    reference="https://arxiv.org/abs/1706.03762", params=572_260,
     config=dict(inputs="tokens", input_shape=(128,), outputs=100, vocabulary_size=100,
                 width=128, depth=4, num_heads=4, intermediate_dim=256, activation="gelu",
                 norm_position="pre", dropout=0.1, positions="learned", pooling=None, causal=True,

@@ -1,0 +1,151 @@
+"""The command line: `kzoo list | show | train | evaluate | predict`.
+
+Each command is a module with `add_arguments(parser)`, `run(args) -> document` and `render(document, args) -> text`,
+imported only when it is called. The document is plain data: `--json` prints it, `render` puts it in words.
+"""
+
+import argparse
+import os
+import sys
+from contextlib import redirect_stdout
+from importlib import import_module
+
+from kzoo import __version__
+from kzoo.cli import common
+from kzoo.errors import KzooError
+from kzoo.registry import hint, list_presets
+
+# Command -> what it does; the module has the same name.
+COMMANDS = {
+    "list": "the presets, by task",
+    "show": "a preset in full: layers, settings, data; draws it too",
+    "train": "train a preset on its own data or on yours",
+    "evaluate": "score a run on its test split or on new data",
+    "predict": "answers for images, table rows or texts",
+}
+
+EXAMPLES = """\
+examples:
+  kzoo list --task text_classification
+  kzoo show cifar_cnn --plot cifar_cnn.png
+  kzoo train digits_cnn
+  kzoo train image_cnn --data photos/
+  kzoo train tabular_fnn --data churn.csv --target churned
+  kzoo predict runs/digits_cnn-01 digit.png
+
+`kzoo COMMAND --help` teaches each command by example.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with errors that `main` prints on one line."""
+
+    def error(self, message):
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown == message:
+            raise KzooError(f"{message}. See: {self.prog} --help")
+        word = unknown.split()[0]
+        legal = [option for action in self._actions for option in action.option_strings]
+        guess = hint(word.split("=")[0], legal) if word.startswith("-") else ""
+        raise KzooError(f"{self.prog} does not know {word!r}. {guess}See: {self.prog} --help")
+
+
+def make_parser(called) -> argparse.ArgumentParser:
+    """Return the parser with the arguments of the `called` commands only; the others are imported by nobody."""
+    parser = _Parser(
+        prog="kzoo",
+        description="A Keras model zoo: list the presets, train one on your data, use it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"kzoo {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument(
+        "--print-completion", metavar="SHELL", choices=("bash", "zsh", "tcsh"), help="print a completion script"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for name, summary in COMMANDS.items():
+        if name not in called:
+            commands.add_parser(name, help=summary, add_help=False)
+            continue
+        module = import_module(f"kzoo.cli.{name}")
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=module.__doc__,
+            epilog=module.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        module.add_arguments(command)
+        command.add_argument("--json", action="store_true", help="print one JSON document instead of text")
+        command.add_argument(
+            "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
+        )
+    return parser
+
+
+def main(argv=None) -> int:
+    """Run a command and return its exit code: 0, 2 for bad input, 130 after Ctrl-C, 1 for a fault of kzoo's.
+
+    Args:
+        argv: words after `kzoo`; the default is the process' own.
+    """
+    argv = sys.argv[1:] if argv is None else [str(word) for word in argv]
+    common.quiet_backends()
+    common.forgive_encoding()
+    try:
+        return _run(argv)
+    except SystemExit as done:  # argparse, after --help and --version
+        return done.code or 0
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        common.say("interrupted")
+        return 130
+    except Exception as error:
+        if "--debug" in argv:
+            raise
+        code, line = common.explain(error)
+        common.say(f"error: {line}")
+        return code
+
+
+def _run(argv):
+    word = next((word for word in argv if not word.startswith("-")), None)
+    if "--print-completion" in argv or any(w.startswith("--print-completion=") for w in argv):
+        return _print_completion(argv)
+    first = argv[0] if argv else None
+    if first is not None and word is not None and word not in COMMANDS:
+        raise KzooError(f"Unknown command {word!r}. {hint(word, COMMANDS)}Commands: {', '.join(COMMANDS)}.")
+    parser = make_parser({word})
+    args = parser.parse_args(argv)
+    if args.command is None:
+        parser.print_help()
+        return 0
+    module = import_module(f"kzoo.cli.{args.command}")
+    # Whatever a library prints while it works must not mix with the document.
+    with redirect_stdout(sys.stderr):
+        document = module.run(args)
+    print(common.to_json(document) if args.json else module.render(document, args))
+    sys.stdout.flush()
+    interrupted = isinstance(document, dict) and document.get("interrupted")
+    return 130 if interrupted else 0
+
+
+def _print_completion(argv):
+    shtab = common.require("shtab")
+    parser = make_parser(COMMANDS)
+    shell = parser.parse_args(argv).print_completion
+    subparsers = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    for command in subparsers.choices.values():
+        for action in command._actions:
+            if action.dest == "preset":
+                action.choices = list_presets()
+            elif action.dest in common.FILES:
+                action.complete = shtab.FILE
+    print(shtab.complete(parser, shell=shell))
+    return 0

@@ -1,0 +1,63 @@
+"""List the presets, by task."""
+
+from kzoo.cli import common
+from kzoo.errors import KzooError
+from kzoo.registry import get_preset, list_presets
+
+EXAMPLES = """\
+examples:
+  kzoo list                                  everything
+  kzoo list "cifar_*" iris_fnn               by name, with * and ?
+  kzoo list --task text_classification       for a task
+  kzoo list --family lstm                    fnn, cnn, rnn, lstm, gru or transformer
+  kzoo list --max-params 100k --exclude "*_rnn"
+  kzoo list --json
+"""
+
+
+def add_arguments(parser):
+    parser.add_argument("pattern", nargs="*", default=["*"], help="names, with * and ?")
+    parser.add_argument("--family", help="fnn, cnn, rnn, lstm, gru or transformer")
+    parser.add_argument("--task", help="such as image_classification")
+    parser.add_argument("--dataset", help="presets whose own data set this is, such as cifar10")
+    parser.add_argument("--max-params", metavar="N", help="at most so many parameters: 50000, 100k, 2M")
+    parser.add_argument("--exclude", metavar="PATTERN", action="append", default=[], help="leave out; repeatable")
+
+
+def run(args):
+    names = list_presets(
+        args.pattern,
+        family=args.family,
+        task=args.task,
+        dataset=args.dataset,
+        max_params=None if args.max_params is None else _number(args.max_params),
+        exclude=args.exclude,
+    )
+    fields = ("name", "family", "task", "params", "dataset", "summary", "reference")
+    return [{field: getattr(get_preset(name), field) for field in fields} for name in names]
+
+
+def render(document, args):
+    if not document:
+        return "No preset matches. `kzoo list` shows them all."
+    lines = []
+    for task in dict.fromkeys(preset["task"] for preset in document):
+        rows = [
+            (p["name"], f"{p['params']:,}" if p["params"] else "", p["summary"]) for p in document if p["task"] == task
+        ]
+        lines.append(common.bold(task.replace("_", " ")))
+        # One layout for all tasks: the names line up down the whole list.
+        wide = max(len(p["name"]) for p in document)
+        lines += common.columns([(name.ljust(wide), params.rjust(10), summary) for name, params, summary in rows])
+        lines.append("")
+    lines.append(f"{len(document)} presets, with their number of parameters. More about one: kzoo show NAME")
+    return "\n".join(lines)
+
+
+def _number(text):
+    units = {"k": 1e3, "m": 1e6}
+    digits, unit = (text[:-1], units[text[-1].lower()]) if text[-1:].lower() in units else (text, 1)
+    try:
+        return float(digits) * unit
+    except ValueError:
+        raise KzooError(f"--max-params {text!r} is no number. Write 50000, 100k or 2M.") from None

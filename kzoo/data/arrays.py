@@ -1,0 +1,267 @@
+"""Arrays in memory: (x, y), `.npz` files and `tf.data.Dataset`s become a `Dataset`."""
+
+import itertools
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from kzoo.data import splits
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.decode import image_preprocessing
+from kzoo.errors import KzooError
+
+_RANKS = {"rows": 2, "image": 4, "tokens": 2, "series": 3}
+_SHAPES = {"rows": "(N, F)", "image": "(N, H, W, C)", "tokens": "(N, T)", "series": "(N, T, F)"}
+_FEW = 20  # different whole numbers that still count as classes
+
+
+def load_arrays(
+    x, y, *, name="arrays", preset=None, validation=0.1, test=None, task=None, seed=0, groups=None,
+    class_names=None, preprocessing=None, notes=(), vocabulary_size=None,
+):  # fmt: skip
+    """Check and split a pair of arrays.
+
+    Args:
+        x: (N, ...): rows, images 0..255, token ids or series; the preset says which, else the shape.
+        y: (N,) labels of any kind, one-hot rows, or numbers (N,) or (N, outputs).
+        test: a fraction, or a pair of arrays to test on.
+        class_names: names of labels 0..n-1 where they are known.
+        preprocessing: what encodes raw inputs, where it is more than a check of shapes.
+        vocabulary_size: number of token ids, where it is known.
+
+    Raises:
+        KzooError: lengths that differ, NaN, labels that are no labels, pixels divided by 255.
+    """
+    notes = list(notes)
+    kind = preset.config["inputs"] if preset is not None else _guess(x)
+    x, y = _inputs(x, kind, preset, notes), np.asarray(y)
+    first = len(x)
+    tested = None
+    if splits.is_source(test):
+        tested = _inputs(test[0], kind, preset, []), np.asarray(test[1])
+    for part, (its_x, its_y) in {"": (x, y), "test ": tested}.items() if tested else {"": (x, y)}.items():
+        if len(its_x) != len(its_y):
+            raise KzooError(
+                f"{part}x has {len(its_x)} rows and {part}y has {len(its_y)}; they must be as many."
+            )
+    if tested:
+        if tested[0].shape[1:] != x.shape[1:]:
+            raise KzooError(f"Test inputs have shape {tested[0].shape[1:]}, training inputs {x.shape[1:]}.")
+        x, y = np.concatenate([x, tested[0]]), np.concatenate([y, tested[1]])
+    task, y, names = _targets(y, kind, task, preset, class_names, notes)
+    if names:
+        splits.check_classes(y[:first], names)
+    labels = y[:first] if names else None
+    parts, more = splits.split_rows(
+        first, validation=validation, test=0 if tested else test, seed=seed, labels=labels, groups=groups
+    )
+    if tested:
+        parts["test"] = np.arange(first, len(x))
+    train = parts["train"]
+    config = {"input_shape": x.shape[1:], "outputs": len(names) or y.shape[1]}
+    # Where the user has scaled the numbers (rescale=False), the network leaves them alone.
+    plain = preset is not None and preset.config.get("rescale") is False
+    if kind in ("rows", "series") and not plain:
+        mean, std = splits.spread(x[train].reshape(-1, x.shape[-1]))
+        config |= {"scale": [1 / s for s in std], "offset": [-m / s for m, s in zip(mean, std, strict=True)]}
+    if not names and not plain:
+        config["target_offset"], config["target_scale"] = splits.spread(y[train])
+    if kind == "tokens":
+        config["vocabulary_size"] = vocabulary_size or int(x[train].max()) + 1
+        if (highest := int(x.max())) >= config["vocabulary_size"]:
+            x = np.where(x >= config["vocabulary_size"], 1, x)
+            notes.append(
+                f"Ids up to {highest} occur; those from {config['vocabulary_size']} count as unknown (1)."
+            )
+    return Dataset(
+        name=name,
+        task=task,
+        inputs=kind,
+        **{part: None if rows is None else Split(x=x[rows], y=y[rows]) for part, rows in parts.items()},
+        config=config,
+        preprocessing=preprocessing or _preprocessing(kind, x.shape[1:], plain),
+        class_names=names,
+        target_names=() if names else tuple(f"y{i + 1}" for i in range(y.shape[1])),
+        notes=notes + more,
+        fingerprint=splits.fingerprint(
+            x, y, [None if r is None else r.tolist() for r in parts.values()], list(names)
+        ),
+    )
+
+
+def _preprocessing(kind, shape, plain):
+    if kind == "image" and shape[-1] in (1, 3) and not plain:
+        return image_preprocessing(shape)
+    return {"kind": "array", "inputs": kind, "shape": list(shape)}
+
+
+def _guess(x):
+    x = np.asarray(x)
+    if x.ndim == 4 or (x.ndim == 3 and x.dtype == np.uint8):
+        return "image"
+    if x.ndim == 3:
+        return "series"
+    if x.ndim in (1, 2):
+        return "rows"
+    raise KzooError(f"x of shape {x.shape} is neither rows, images, token ids nor series; say preset=.")
+
+
+def _inputs(x, kind, preset, notes):
+    x = np.asarray(x)
+    if x.dtype == object or x.dtype.kind not in "biuf":
+        raise KzooError(
+            f"x holds {x.dtype}, not numbers; strings go in as a CSV file, a DataFrame or text files."
+        )
+    if kind == "image" and x.ndim == 3:
+        x = x[..., None]  # (N, H, W, 1)
+    if kind == "rows" and x.ndim == 1:
+        x = x[:, None]  # (N, 1)
+    if kind == "series" and x.ndim == 2 and preset is not None and preset.config["input_shape"][-1] == 1:
+        x = x[..., None]  # (N, T, 1)
+    if x.ndim != _RANKS[kind]:
+        raise KzooError(f"{kind} inputs have shape {_SHAPES[kind]}; got {x.shape}.")
+    _refuse_nan(x, "x")
+    if kind == "tokens":
+        if x.dtype.kind == "f" and (x != np.round(x)).any():
+            raise KzooError("Token ids must be whole numbers; x holds fractions.")
+        if x.size and x.min() < 0:
+            raise KzooError(f"Token ids must not be negative; the lowest is {x.min()}.")
+        return x.astype(np.int32)
+    if kind == "image":
+        _check_pixels(x, preset)
+        # Bytes stay bytes (a quarter of the memory); the pipeline makes them float32.
+        return x if x.dtype == np.uint8 else x.astype(np.float32)
+    return x.astype(np.float32)
+
+
+def _check_pixels(x, preset):
+    if preset is not None and preset.config.get("rescale") is False:
+        return
+    if x.size and x.dtype.kind == "f" and x.min() >= 0 and x.max() <= 1:
+        raise KzooError(
+            "Pixels look divided by 255 (all lie in 0..1); kzoo takes 0..255 and divides inside: "
+            "pass the raw pixels, or rescale=False."
+        )
+    if x.size and (x.min() < 0 or x.max() > 255):
+        raise KzooError(
+            f"Pixels must lie in 0..255; these lie in {x.min():g}..{x.max():g}. Or pass rescale=False."
+        )
+
+
+def _refuse_nan(values, name):
+    if values.dtype.kind != "f":
+        return
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row = int(np.flatnonzero(bad.reshape(len(values), -1).any(axis=1))[0])
+        raise KzooError(f"{name} holds {int(bad.sum())} NaN or infinite values, the first in row {row}.")
+
+
+def _targets(y, kind, task, preset, class_names, notes):
+    """Return the task, integer labels (N,) and class names, or float targets (N, outputs) and no names."""
+    if y.dtype == object:
+        y = y.astype(str) if any(isinstance(v, str) for v in y.reshape(-1)) else y.astype(np.float64)
+    _refuse_nan(y, "y")
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim > 2:
+        raise KzooError(
+            f"y of shape {y.shape} is neither labels (N,), one-hot rows nor targets (N, outputs)."
+        )
+    classes, regression = {
+        "rows": ("tabular_classification", "tabular_regression"),
+        "image": ("image_classification", None),
+        "tokens": ("text_classification", None),
+        "series": (None, "sequence_regression"),
+    }[kind]
+    onehot = (
+        y.ndim == 2 and y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
+    )
+    if task is not None:
+        full = {"classification": classes, "regression": regression}.get(task, task)
+        if full is None or full not in (classes, regression):
+            legal = ", ".join(t for t in (classes, regression) if t)
+            raise KzooError(f"task={task!r} does not suit {kind} inputs; use {legal}.")
+        wants_classes = full == classes
+    elif preset is not None and "target_scale" not in preset.config:
+        wants_classes = True
+    elif preset is not None and preset.task in ("tabular_regression", "sequence_regression", "forecasting"):
+        wants_classes = False
+    else:
+        wants_classes = classes is not None and (regression is None or onehot or _are_labels(y))
+    if not wants_classes:
+        if y.dtype.kind not in "biuf":
+            raise KzooError(f"A regression takes numbers; y holds {y.dtype}.")
+        return regression, y.reshape(len(y), -1).astype(np.float32), ()
+    if onehot:
+        y = y.argmax(axis=1)
+        notes.append("One-hot labels were turned into integers.")
+        class_names = class_names or tuple(str(i) for i in range(int(y.max()) + 1))
+    if y.ndim != 1:
+        raise KzooError(f"Labels have shape (N,) or are one-hot rows; got {y.shape}.")
+    if y.dtype.kind == "f" and (y != np.round(y)).any():
+        raise KzooError(f"Class labels must be whole numbers or strings; y holds {y[y != np.round(y)][0]:g}.")
+    if class_names:
+        return classes, y.astype(np.int32), tuple(class_names)
+    ids, names = splits.encode_labels(y)
+    if y.dtype.kind != "U" and names != tuple(str(i) for i in range(len(names))):
+        notes.append(f"Labels {names[0]}..{names[-1]} were numbered 0..{len(names) - 1}.")
+    return classes, ids, names
+
+
+def _are_labels(y):
+    if y.ndim != 1 or y.dtype.kind not in "biuf":
+        return y.ndim == 1
+    return len(np.unique(y)) <= _FEW and (y == np.round(y)).all()
+
+
+def encode_array(preprocessing, inputs):
+    """Check that an array has the shape the model takes; a single example gets its first axis."""
+    shape = tuple(preprocessing["shape"])
+    kind = np.int32 if preprocessing["inputs"] == "tokens" else np.float32
+    try:
+        x = np.asarray(inputs, kind)
+    except (TypeError, ValueError):
+        raise KzooError(
+            f"This model was trained on arrays; give an array of shape (N, {', '.join(map(str, shape))})."
+        ) from None
+    x = x[None] if x.shape == shape else x
+    if x.ndim == len(shape) and shape[-1] == 1 and x.shape[1:] == shape[:-1]:
+        x = x[..., None]
+    if x.shape[1:] != shape:
+        raise KzooError(f"Inputs have shape {x.shape}; the model takes (N, {', '.join(map(str, shape))}).")
+    return x
+
+
+def read_npz(path):
+    """Return ((x, y), test pair or None) from a `.npz` file of the usual names."""
+    name = Path(path).name
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise KzooError(f"Cannot read {name!r} as .npz arrays: {str(error).splitlines()[0]}") from None
+    for train, test in ((("x_train", "y_train"), ("x_test", "y_test")), (("x", "y"), ("x_test", "y_test"))):
+        if all(key in arrays for key in train):
+            pair = tuple(arrays[key] for key in train)
+            return pair, tuple(arrays[key] for key in test) if all(key in arrays for key in test) else None
+    raise KzooError(
+        f"{name!r} holds {', '.join(arrays) or 'nothing'}; expected x_train and y_train, or x and y."
+    )
+
+
+def from_tf(dataset, preset):
+    """Return (x, y) from a `tf.data.Dataset` of pairs, batched or not."""
+    cardinality = getattr(dataset, "cardinality", None)
+    if cardinality is not None and int(cardinality()) == -1:
+        raise KzooError("This tf.data.Dataset never ends; use take(n) on it.")
+    items = dataset.as_numpy_iterator()
+    first = next(items, None)
+    if not isinstance(first, tuple) or len(first) < 2:
+        raise KzooError("A tf.data.Dataset must yield (x, y) pairs, and at least one.")
+    rank = np.ndim(first[0])
+    single = rank == len(preset.config["input_shape"]) if preset is not None else np.ndim(first[1]) == 0
+    join = np.stack if single else np.concatenate
+    xs, ys = zip(*((item[0], item[1]) for item in itertools.chain([first], items)), strict=True)
+    return join([np.asarray(x) for x in xs]), join([np.asarray(y) for y in ys])

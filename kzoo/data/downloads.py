@@ -1,0 +1,192 @@
+"""Files that Keras' data sets come in: from `KZOO_DATA`, Keras' own cache, or the net; read without Keras."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import pickle
+import tarfile
+import urllib.error
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from kzoo.errors import KzooError
+from kzoo.files import whole_file
+
+_GOOGLE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+_TORONTO = "https://www.cs.toronto.edu/~kriz/"
+_TIMEOUT = 8  # seconds without an answer
+# File -> (where it is, its sha256 as Keras lists it, or None).
+_FILES = {
+    "mnist.npz": (_GOOGLE, "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"),
+    "imdb.npz": (_GOOGLE, "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"),
+    "imdb_word_index.json": (_GOOGLE, None),
+    "reuters.npz": (_GOOGLE, "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916"),
+    "reuters_word_index.json": (_GOOGLE, None),
+    "california_housing.npz": (_GOOGLE, "1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f"),
+    "train-images-idx3-ubyte.gz": (_GOOGLE, None),
+    "train-labels-idx1-ubyte.gz": (_GOOGLE, None),
+    "t10k-images-idx3-ubyte.gz": (_GOOGLE, None),
+    "t10k-labels-idx1-ubyte.gz": (_GOOGLE, None),
+    "cifar-10-python.tar.gz": (_TORONTO, "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"),
+    "cifar-100-python.tar.gz": (_TORONTO, "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"),
+}
+_NEED_NONE = (
+    "digits_cnn (digits), iris_fnn (iris), text_cnn (pydocs), series_tcn (sine) and adding_gru (adding)"
+)
+
+
+def find(file, *, aliases=(), folder=""):
+    """Return the path of a file: in `KZOO_DATA`, else in Keras' cache, else downloaded into that cache.
+
+    Args:
+        file: a key of the table above.
+        aliases: other names of the same thing, such as the unpacked folder.
+        folder: subfolder of the cache that Keras uses for it.
+
+    Raises:
+        KzooError: it is nowhere and cannot be downloaded.
+    """
+    shared = os.environ.get("KZOO_DATA")
+    cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+    places = [*([Path(shared), Path(shared) / folder] if shared else []), cache, cache / folder]
+    for place in places:
+        for name in (file, *aliases):
+            if (place / name).exists():
+                return place / name
+    url = _FILES[file][0] + file
+    try:
+        return _download(url, cache / file, _FILES[file][1])
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        tried = f"{shared} ($KZOO_DATA), " if shared else ""
+        raise KzooError(
+            f"{file!r} is not in {tried}{cache}, and {url} cannot be downloaded "
+            f"({str(reason).splitlines()[0]}). Put the file into a folder and point KZOO_DATA at it; "
+            f"presets (and data) that need no download: {_NEED_NONE}."
+        ) from None
+
+
+def _download(url, path, sha256):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    # A server that never answers must not hold the user: one attempt, one short wait.
+    with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, whole_file(path) as temporary:
+        with open(temporary, "wb") as out:
+            while block := answer.read(1 << 20):
+                digest.update(block)
+                out.write(block)
+        if sha256 and digest.hexdigest() != sha256:
+            raise ValueError("the file that came is not the one Keras knows: its sha256 differs")
+    return path
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Rebuilds NumPy arrays and plain values; anything else in a pickle is refused."""
+
+    _ALLOWED = frozenset(
+        [("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")]
+        + [(f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")]
+    )
+
+    def find_class(self, module, name):
+        if (module, name) not in self._ALLOWED:
+            raise KzooError(
+                f"The file wants to run {module}.{name}, which no data file needs; do not trust it."
+            )
+        return super().find_class(module, name)
+
+
+def read_npz(path):
+    """Return the arrays of a `.npz` file by name, also ragged ones.
+
+    Those are pickles; nothing a pickle asks for is run.
+    """
+    arrays = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.namelist():
+                file = io.BytesIO(archive.read(member))
+                version = np.lib.format.read_magic(file)
+                header = (
+                    np.lib.format.read_array_header_1_0
+                    if version[0] == 1
+                    else np.lib.format.read_array_header_2_0
+                )
+                *_, dtype = header(file)
+                if dtype.hasobject:
+                    array = _ArraysOnly(file).load()
+                else:
+                    file.seek(0)
+                    array = np.lib.format.read_array(file, allow_pickle=False)
+                arrays[member.removesuffix(".npy")] = array
+    except (OSError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError, EOFError) as error:
+        if isinstance(error, KzooError):
+            raise
+        raise KzooError(
+            f"{path.name!r} is damaged ({str(error).splitlines()[0]}); delete it and try again."
+        ) from None
+    return arrays
+
+
+def read_json(path):
+    """Return the content of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_fashion():
+    """Return ((x, y), (x, y)) of Fashion-MNIST, x (N, 28, 28, 1) uint8."""
+
+    def pair(prefix):
+        folder = "fashion-mnist"
+        labels = gzip.decompress(find(f"{prefix}-labels-idx1-ubyte.gz", folder=folder).read_bytes())
+        pixels = gzip.decompress(find(f"{prefix}-images-idx3-ubyte.gz", folder=folder).read_bytes())
+        return np.frombuffer(pixels, np.uint8, offset=16).reshape(-1, 28, 28, 1), np.frombuffer(
+            labels, np.uint8, offset=8
+        )
+
+    return pair("train"), pair("t10k")
+
+
+def read_cifar(count):
+    """Return ((x, y), (x, y), class names) of CIFAR-10 or CIFAR-100, x (N, 32, 32, 3) uint8."""
+    inner = "cifar-10-batches-py" if count == 10 else "cifar-100-python"
+    keras = ("cifar-10-batches-py-target" if count == 10 else "cifar-100-python-target",)
+    aliases = (
+        inner,
+        f"{inner}.tar.gz",
+        *(f"{name}/{inner}" for name in keras),
+        *(f"{name}_archive" for name in keras),
+    )
+    path = find(f"cifar-{count}-python.tar.gz", aliases=aliases)
+    if path.is_dir():
+
+        def read(member):
+            return (path / member).read_bytes()
+    else:
+        # Members are read, never unpacked: a hostile archive has no path to write to.
+        with tarfile.open(path) as archive:
+            members = {Path(m.name).name: archive.extractfile(m).read() for m in archive if m.isfile()}
+        read = members.__getitem__
+
+    def batches(members, key):
+        loaded = [_ArraysOnly(io.BytesIO(read(member)), encoding="bytes").load() for member in members]
+        pixels = np.concatenate([batch[b"data"] for batch in loaded]).reshape(-1, 3, 32, 32)
+        return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)), np.concatenate(
+            [batch[key] for batch in loaded]
+        )
+
+    try:
+        meta = _ArraysOnly(
+            io.BytesIO(read("batches.meta" if count == 10 else "meta")), encoding="bytes"
+        ).load()
+        key, names = (b"labels", b"label_names") if count == 10 else (b"fine_labels", b"fine_label_names")
+        train = [f"data_batch_{i}" for i in range(1, 6)] if count == 10 else ["train"]
+        test = ["test_batch"] if count == 10 else ["test"]
+        return batches(train, key), batches(test, key), [name.decode() for name in meta[names]]
+    except (KeyError, OSError, pickle.UnpicklingError, EOFError) as error:
+        raise KzooError(f"{path.name!r} does not hold CIFAR-{count} as Python pickles ({error}).") from None

@@ -1,0 +1,80 @@
+"""One long text for language models: windows of tokens and what comes next."""
+
+import numpy as np
+
+from kzoo.data import splits
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.text import preprocessing_of, text_settings
+from kzoo.data.tokenizer import PADDING, UNKNOWN, learn_tokenizer
+from kzoo.data.windows import Windows
+from kzoo.errors import KzooError
+
+_STRIDE = 3  # tokens from one next-token window to the next: nearer ones repeat nearly the same example
+_FEWEST_LINES = 3
+
+
+def load_language(text, *, name, preset=None, validation=0.1, test=None, test_text=None):
+    """Cut one text into windows: the first part trains, the next validates, the last tests.
+
+    Args:
+        text: the whole text.
+        preset: gives the window length, the vocabulary size, the tokenizer, and whether every step has a
+            next token to predict (`pooling=None`) or only the last one. Without a preset: characters,
+            every step.
+        validation, test: fractions of the text, 0.1 each by default.
+        test_text: a second text to test on instead.
+
+    Raises:
+        KzooError: fewer than three lines, or a part shorter than a window.
+    """
+    if len([line for line in text.splitlines() if line.strip()]) < _FEWEST_LINES:
+        raise KzooError(
+            f"{name!r} has fewer than {_FEWEST_LINES} lines of text: too little for a language model."
+        )
+    length, size, level = text_settings(preset) if preset is not None else (100, 200, "characters")
+    per_step = preset is None or preset.config.get("pooling") is None
+    first_validation, first_test = splits.split_time(
+        len(text), validation=validation, test=0 if test_text is not None else 0.1 if test is None else test
+    )
+    texts = {
+        "train": text[:first_validation],
+        "validation": text[first_validation:first_test],
+        "test": text[first_test:] if test_text is None else test_text,
+    }
+    tokenizer = learn_tokenizer([texts["train"]], level=level, size=size, lowercase=level == "words")
+    ids = {part: np.array(tokenizer.ids(its_text), np.int32) for part, its_text in texts.items()}
+    made = {}
+    for part, tokens in ids.items():
+        if len(tokens) <= length and (part == "train" or texts[part]):
+            raise KzooError(
+                f"The {part} part of {name!r} has {len(tokens)} {level}, but a window needs {length + 1}: "
+                "use a longer text, or a smaller input_shape."
+            )
+        made[part] = _windows(tokens, length, per_step) if texts[part] else None
+    outputs = min(size, len(tokenizer))
+    notes = [
+        f"{len(ids['train'])} {level} train, {len(ids['validation'])} validate, {len(ids['test'])} test, "
+        f"in the order of the text; {len(tokenizer) - 2} different ones are known."
+    ]
+    if (unknown := float(np.mean(ids["train"] == UNKNOWN))) > 0.01:
+        notes.append(
+            f"{unknown:.0%} of the training {level} lie outside the vocabulary of {size} and count as unknown."
+        )
+    return Dataset(
+        name=name,
+        task="language_modeling",
+        inputs="tokens",
+        **made,
+        config={"input_shape": (length,), "outputs": outputs, "vocabulary_size": outputs},
+        preprocessing=preprocessing_of("language", tokenizer, length) | {"padding": PADDING},
+        feature_names=("text",),
+        target_names=("next token",),
+        notes=notes,
+        fingerprint=splits.fingerprint(list(texts.values()), level, length, outputs, per_step),
+    )
+
+
+def _windows(ids, length, per_step):
+    starts = np.arange(0, len(ids) - length, length if per_step else _STRIDE)
+    y = Windows(ids, starts + 1, length) if per_step else ids[starts + length]
+    return Split(x=Windows(ids, starts, length), y=y)

@@ -1,0 +1,243 @@
+"""`load_data`: one door for every source of data."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from kzoo.data import splits
+from kzoo.data.arrays import from_tf, load_arrays, read_npz
+from kzoo.data.columns import listed
+from kzoo.data.dataset import Dataset
+from kzoo.data.images import load_image_folder
+from kzoo.data.language import load_language
+from kzoo.data.named import NAMES, load_named
+from kzoo.data.reading import read_text
+from kzoo.data.series import load_series
+from kzoo.data.table import as_frame, load_table
+from kzoo.data.text import load_text_folder, load_text_table
+from kzoo.errors import KzooError
+from kzoo.registry import Preset, get_preset, hint, list_presets
+
+_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+# What a source can become -> the inputs of presets that take it.
+_TAKES = {
+    "a table": ("rows", "tokens", "series"),
+    "a folder of images": ("image",),
+    "a folder of texts": ("tokens",),
+    "a plain text": ("tokens",),
+}
+
+
+def load_data(
+    source,
+    *,
+    preset: str | Preset | None = None,
+    target=None,
+    validation: float = 0.1,
+    test=None,
+    drop=(),
+    group: str | None = None,
+    task: str | None = None,
+    time: str | None = None,
+    seed: int = 0,
+    clip: bool = False,
+) -> Dataset:
+    """Load data from anywhere, split it and describe it.
+
+    Args:
+        source: the name of a data set (`kzoo.data.named.NAMES`); a folder of class folders of images or of
+            `.txt` files, or with one `.txt` file per class (an example a line); a `.csv` table; a `.txt` file
+            for a language model; an `.npz` file; a pair of arrays (x, y); a DataFrame; a `tf.data.Dataset`.
+        preset: what the data is for, a name or a `Preset`: it decides what a table is read as, the length of
+            texts and windows, the size of images, the vocabulary. Without it the source decides.
+        target: column to predict (tables, text), or columns to forecast (series); several with commas.
+        validation: fraction of what the test split leaves; of all rows of a series or plain text.
+        test: fraction of all rows (0.2 unless the source has a test split of its own), or a second source.
+        drop: columns to leave out.
+        group: column whose rows of one value never straddle two splits.
+        task: `"classification"` or `"regression"`. A table whose target is text, boolean, or whole numbers
+            of at most 20 different values is a classification, else a regression, unless this says otherwise.
+        time: time column of a series; the first column of dates by default.
+        seed: draws the split. The training seed never moves it.
+        clip: cut numeric columns of a table off at their 0.1 and 99.9 percentiles (of the training rows).
+
+    Raises:
+        KzooError: no such data, data that does not fit the preset, or data that nothing can be learned from.
+    """
+    if isinstance(source, Dataset):
+        return source
+    splits.check_seed(seed)
+    if not splits.is_source(test):
+        splits.fractions(validation, test)
+    preset = get_preset(preset) if isinstance(preset, str) else preset
+    options = {"preset": preset, "validation": validation, "test": test, "seed": seed}
+    columns = {"target": target, "drop": drop, "group": group, "task": task, "time": time, "clip": clip}
+    if isinstance(source, pd.DataFrame):
+        return _table(source, "table", options, columns)
+    if hasattr(source, "as_numpy_iterator"):
+        return _arrays(from_tf(source, preset), "tf.data", options, columns)
+    if isinstance(source, tuple | list) and len(source) == 2 and not isinstance(source[0], str):
+        return _arrays(source, "arrays", options, columns)
+    if not isinstance(source, str | Path):
+        raise KzooError(
+            f"Cannot load data from {type(source).__name__}: give a name, a path, a DataFrame, a pair (x, y) "
+            "or a tf.data.Dataset."
+        )
+    if isinstance(source, str) and source in NAMES:
+        return _named(source, options, columns)
+    return _path(Path(source), options, columns)
+
+
+def _named(name, options, columns):
+    _refuse(columns, ("time", "clip"), name)
+    chosen = {key: value for key, value in columns.items() if key not in ("time", "clip")}
+    preset = options["preset"]
+    if preset is not None and preset.config["inputs"] != NAMES[name]:
+        raise _misfit(f"{name!r} gives {NAMES[name]}", preset, (NAMES[name],))
+    return load_named(name, **options, **chosen)
+
+
+def _path(path, options, columns):
+    if not path.exists():
+        raise KzooError(
+            f"No file, folder or data set {str(path)!r}. {hint(path, NAMES)}"
+            f"Data sets by name: {', '.join(NAMES)}."
+        )
+    if path.is_dir():
+        return _folder(path, options, columns)
+    kind = path.suffix.lower()
+    if kind in (".csv", ".tsv"):
+        return _table(path, path.name, options, columns)
+    if kind == ".npz":
+        pair, tested = read_npz(path)
+        if options["test"] is None and tested is not None:
+            options = options | {"test": tested}
+        return _arrays(pair, path.name, options, columns)
+    if kind in (".txt", ".md"):
+        return _plain_text(path, options, columns)
+    if kind in _IMAGES:
+        raise KzooError(
+            f"{path.name!r} is one image; training takes a folder with a folder of images for each class."
+        )
+    raise KzooError(f"{path.name!r}: kzoo reads .csv, .tsv, .txt and .npz files, and folders.")
+
+
+def _folder(path, options, columns):
+    _refuse(columns, ("target", "drop", "group", "time", "clip"), path.name)
+    if columns["task"] not in (None, "classification", "image_classification", "text_classification"):
+        raise KzooError(f"task={columns['task']!r}: a folder of classes is a classification.")
+    kind = _folder_kind(path)
+    if kind is None:
+        raise KzooError(
+            f"{path.name!r} holds neither images nor .txt files: expected a folder of them for each class, "
+            "or one .txt file for each class."
+        )
+    _check_fit(kind, path.name, options["preset"])
+    if kind == "a folder of texts":
+        _check_task(options["preset"], "text_classification", path.name)
+        return load_text_folder(path, **options)
+    preset = options.pop("preset")
+    shape = preset.config["input_shape"] if preset is not None else (96, 96, 3)
+    return load_image_folder(path, image_shape=shape, **options)
+
+
+def _folder_kind(path):
+    """Look at the first file of a known kind, at most three folders down."""
+    for pattern in ("*", "*/*", "*/*/*"):
+        for file in path.glob(pattern):
+            suffix = file.suffix.lower()
+            if suffix in _IMAGES:
+                return "a folder of images"
+            if suffix == ".txt" and not file.stem.lower().startswith("readme"):
+                return "a folder of texts"
+    return None
+
+
+def _table(source, name, options, columns):
+    preset = options["preset"]
+    _check_fit("a table", name, preset)
+    inputs = (
+        preset.config["inputs"]
+        if preset is not None
+        else ("series" if columns["time"] is not None else "rows")
+    )
+    seed = options["seed"]
+    rest = {key: value for key, value in options.items() if key != "seed"}
+    if inputs == "series":
+        _refuse(columns, ("group", "clip"), "a series")
+        _check_task(preset, "forecasting", name)
+        if columns["task"] not in (None, "forecasting", "regression"):
+            raise KzooError(f"task={columns['task']!r}: a series is for forecasting.")
+        chosen = {key: columns[key] for key in ("target", "drop", "time")}
+        return load_series(source, name=name, **rest, **chosen)
+    _refuse(columns, ("time",), "a table of rows that have no order")
+    chosen = {key: columns[key] for key in ("target", "drop", "group", "task")}
+    if inputs == "tokens":
+        _refuse(columns, ("clip",), "text")
+        _check_task(preset, "text_classification", name)
+        return load_text_table(source, name=name, **options, **chosen)
+    return load_table(source, name=name, seed=seed, clip=columns["clip"], **rest, **chosen)
+
+
+def _plain_text(path, options, columns):
+    _refuse(columns, ("target", "drop", "group", "task", "time", "clip"), path.name)
+    _check_fit("a plain text", path.name, options["preset"])
+    _check_task(options["preset"], "language_modeling", path.name)
+    chosen = {key: options[key] for key in ("preset", "validation", "test")}
+    if splits.is_source(chosen["test"]):
+        chosen |= {"test": None, "test_text": read_text(chosen["test"])}
+    return load_language(read_text(path), name=path.name, **chosen)
+
+
+def _arrays(pair, name, options, columns):
+    x, y = pair
+    if isinstance(x, pd.DataFrame):
+        y = pd.Series(np.asarray(y).reshape(-1), name=getattr(y, "name", None) or "target")
+        if len(x) != len(y):
+            raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
+        frame = as_frame(x).assign(**{str(y.name): y})
+        return _table(frame, "table", options, columns | {"target": str(y.name)})
+    _refuse(columns, ("target", "drop", "time", "clip"), "arrays")
+    groups = columns["group"]
+    if groups is not None:
+        groups = np.asarray(groups)
+        if groups.shape != (len(y),):
+            raise KzooError("group= for arrays is an array with one value for each row.")
+    test = options["test"]
+    if hasattr(test, "as_numpy_iterator"):
+        options = options | {"test": from_tf(test, options["preset"])}
+    elif isinstance(test, str | Path):
+        options = options | {"test": read_npz(test)[0]}
+    elif splits.is_source(test) and not (isinstance(test, tuple | list) and len(test) == 2):
+        raise KzooError("test= for arrays is a fraction or a second pair (x, y).")
+    return load_arrays(x, y, name=name, groups=groups, task=columns["task"], **options)
+
+
+def _refuse(columns, names, what):
+    for name in names:
+        value = columns[name]
+        if value is not None and value is not False and len(np.atleast_1d(value)):
+            raise KzooError(f"{name}={value!r} has no meaning for {what}.")
+
+
+def _check_fit(kind, name, preset):
+    if preset is not None and preset.config["inputs"] not in _TAKES[kind]:
+        raise _misfit(f"{name!r} is {kind}", preset, _TAKES[kind])
+
+
+def _check_task(preset, task, name):
+    if preset is not None and preset.task != task:
+        others = listed(list_presets(task=task))
+        raise KzooError(
+            f"{name!r} is data for {task}, but {preset.name} is for {preset.task}. Presets for it: {others}."
+        )
+
+
+def _misfit(what, preset, inputs):
+    fitting = [name for name in list_presets() if get_preset(name).config["inputs"] in inputs]
+    # Those made for any data of their kind come first: tabular_fnn before iris_fnn.
+    fitting.sort(key=lambda name: name.split("_")[0] not in ("tabular", "text", "series", "image"))
+    return KzooError(
+        f"{what}, but {preset.name} takes {preset.config['inputs']}. Presets that fit: {listed(fitting, 8)}."
+    )

@@ -1,0 +1,258 @@
+"""Tables: a CSV file or a DataFrame becomes numbers, category codes and a target.
+
+The target decides the task: text, booleans, and whole numbers with at most 20 different values are classes;
+other numbers are a regression. `task=` overrides the rule.
+"""
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from kzoo.data import splits
+from kzoo.data.columns import apply_columns, feature_names, learn_columns, listed, to_numbers, to_words
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.reading import read_table
+from kzoo.errors import KzooError
+from kzoo.registry import hint, list_presets
+
+_MOST_CLASSES = 20
+_TARGET_NAMES = ("target", "label", "class", "y")
+_TASKS = {
+    "classification": "tabular_classification",
+    "regression": "tabular_regression",
+    "tabular_classification": "tabular_classification",
+    "tabular_regression": "tabular_regression",
+}
+
+
+def load_table(
+    source, *, name, preset=None, target=None, validation=0.1, test=None, drop=(), group=None, task=None,
+    seed=0, clip=False,
+):  # fmt: skip
+    """Load a table (see `kzoo.load_data`).
+
+    Args:
+        source: a DataFrame or the path of a CSV file.
+        target: the column to predict, or several (names, or one string with commas) for a regression.
+        drop: columns to leave out.
+        group: column whose rows of one value stay in one split; it is no input.
+        clip: cut numeric columns off at their 0.1 and 99.9 percentiles.
+
+    Raises:
+        KzooError: a column that does not exist, or a target nothing can be learned from.
+    """
+    frame, notes = as_frame(source), []
+    targets = find_target(frame, target)
+    tested = None
+    if splits.is_source(test):
+        tested = as_frame(test)
+        require(tested, targets, "the test table")
+    apart = [*targets, *as_names(drop), *([group] if group is not None else [])]
+    require(frame, apart, "the table")
+    first = len(frame := _with_target(frame, targets, notes, "rows"))
+    if tested is not None:
+        tested = _with_target(tested, targets, notes, "test rows")
+        frame = pd.concat([frame, tested], ignore_index=True)
+    groups = None if group is None else _groups(frame[group][:first], group)
+    task, reason = choose_task(frame[targets], task, preset)
+    notes.append(reason)
+    classes, names = (), None
+    if task == "tabular_classification":
+        y, classes = labels_of(frame[targets[0]])
+        splits.check_classes(y, classes)
+        names = y[:first]
+        if (new := np.setdiff1d(y[first:], names)).size:
+            raise KzooError(f"The test table has a class {classes[new[0]]!r} that the training table lacks.")
+    else:
+        y = _numbers(frame[targets])
+    parts, more = splits.split_rows(
+        first,
+        validation=validation,
+        test=0 if tested is not None else test,
+        seed=seed,
+        labels=names,
+        groups=groups,
+    )
+    if tested is not None:
+        parts["test"] = np.arange(first, len(frame))
+    raw = frame.drop(columns=list(dict.fromkeys(apart)))
+    columns = learn_columns(raw.iloc[parts["train"]], clip=clip, notes=notes)
+    if not columns:
+        raise KzooError(f"No usable column is left beside the target {', '.join(targets)!r}.")
+    x = apply_columns(columns, raw)
+    return Dataset(
+        name=name,
+        task=task,
+        inputs="rows",
+        **{part: None if rows is None else Split(x=x[rows], y=y[rows]) for part, rows in parts.items()},
+        config=_config(x[parts["train"]], y[parts["train"]], columns, classes),
+        preprocessing={"kind": "table", "columns": columns, "targets": targets, "classes": list(classes)},
+        class_names=classes,
+        feature_names=feature_names(columns),
+        target_names=tuple(targets),
+        notes=notes + more,
+        fingerprint=splits.fingerprint(
+            pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy(), list(frame.columns),
+            targets, task, [None if r is None else r.tolist() for r in parts.values()], columns,
+        ),
+    )  # fmt: skip
+
+
+def _config(x, y, columns, classes):
+    categories = tuple(len(c["values"]) + 1 for c in columns if c["kind"] == "category")
+    mean, std = splits.spread(x[:, : x.shape[1] - len(categories)])
+    config = {
+        "input_shape": (x.shape[1],),
+        "outputs": len(classes) or y.shape[1],
+        "categories": categories,
+        "scale": [1 / s for s in std],
+        "offset": [-m / s for m, s in zip(mean, std, strict=True)],
+    }
+    if not classes:
+        config["target_offset"], config["target_scale"] = splits.spread(y)
+    return config
+
+
+def as_frame(source):
+    """Return a table as a DataFrame with string column names; the caller's own is never changed."""
+    if isinstance(source, pd.DataFrame):
+        return source.set_axis([str(c).strip() for c in source.columns], axis=1).reset_index(drop=True)
+    return read_table(source)
+
+
+def as_names(names):
+    """Return `None`, one name, `"a,b"` or a sequence as a list of names."""
+    if names is None:
+        return []
+    return [part.strip() for part in names.split(",")] if isinstance(names, str) else [str(n) for n in names]
+
+
+def require(frame, names, where):
+    """Raise `KzooError` for the first name that is no column, with the nearest one."""
+    for name in names:
+        if name not in frame.columns:
+            raise KzooError(
+                f"Column {name!r} is not in {where}. {hint(name, frame.columns)}"
+                f"Columns: {listed(frame.columns)}."
+            )
+
+
+def find_target(frame, target):
+    """Return the target columns: as asked, else a last column called target, label, class or y."""
+    if target is None:
+        last = frame.columns[-1]
+        if last.lower() not in _TARGET_NAMES:
+            raise KzooError(
+                f"Say which column to predict with target=. Columns: {listed(frame.columns, 40)}."
+            )
+        return [last]
+    # A column's own name may hold a comma.
+    targets = [target] if target in list(frame.columns) else as_names(target)
+    require(frame, targets, "the table")
+    return targets
+
+
+def _with_target(frame, targets, notes, what):
+    keep = frame[targets].notna().all(axis=1)
+    if not keep.any():
+        raise KzooError(f"The target column {targets[0]!r} is empty.")
+    if dropped := int((~keep).sum()):
+        notes.append(f"{dropped} {what} without a target were left out.")
+    return frame[keep].reset_index(drop=True)
+
+
+def _groups(values, name):
+    if values.isna().any():
+        raise KzooError(
+            f"group={name!r} is missing in {values.isna().sum()} rows; fill it in or leave group= out."
+        )
+    return to_words(values).astype(str)
+
+
+def choose_task(values, task, preset):
+    """Decide between classes and numbers; return the task and a sentence that says why.
+
+    Raises:
+        KzooError: the target does not suit the preset or the task asked for.
+    """
+    single, name = values.iloc[:, 0], values.columns[0]
+    numeric = types.is_numeric_dtype(single) and not types.is_bool_dtype(single)
+    if values.shape[1] > 1:
+        found, why = "tabular_regression", "there are several targets"
+    elif not numeric:
+        found, why = "tabular_classification", "its values are no numbers"
+    else:
+        distinct = single.unique()
+        if len(distinct) <= _MOST_CLASSES and (distinct == np.round(distinct)).all():
+            found, why = "tabular_classification", f"it has {len(distinct)} different whole numbers"
+        else:
+            found, why = "tabular_regression", "its numbers are not a few whole ones"
+    fixed = None if preset is None or "target_scale" in preset.config else "tabular_classification"
+    if preset is not None and preset.task == "tabular_regression":
+        fixed = "tabular_regression"
+    if task is not None:
+        if task not in _TASKS:
+            raise KzooError(
+                f"task={task!r} is unknown for a table. {hint(task, _TASKS)}Use: {', '.join(_TASKS)}."
+            )
+        found, why = _TASKS[task], f"task={task!r}"
+        if fixed and fixed != found:
+            others = ", ".join(list_presets("tabular_*"))
+            raise KzooError(
+                f"task={task!r} does not suit {preset.name}, a {fixed} preset. These take any: {others}."
+            )
+    elif fixed == "tabular_regression" and numeric:
+        found, why = fixed, f"{preset.name} is a regression preset"
+    elif fixed and fixed != found:
+        others = ", ".join(list_presets("tabular_*"))
+        raise KzooError(
+            f"Target {name!r} makes this a {found} ({why}), but {preset.name} is for {fixed}. "
+            f"Use one of: {others}; or say task=."
+        )
+    if found == "tabular_classification" and values.shape[1] > 1:
+        raise KzooError(f"A classification has one target column; got {listed(values.columns)}.")
+    override = "" if task is not None else "; task= overrides"
+    return found, f"{found.replace('_', ' ').capitalize()} of {listed(values.columns)}: {why}{override}."
+
+
+def labels_of(values):
+    """Return 0..n-1 and class names of a column that has no missing values."""
+    if types.is_numeric_dtype(values) or types.is_bool_dtype(values):
+        return splits.encode_labels(values.to_numpy())
+    return splits.encode_labels(to_words(values).astype(str))
+
+
+def _numbers(values):
+    y = np.stack([to_numbers(values[name]) for name in values.columns], axis=1)
+    bad = np.flatnonzero(np.isnan(y).any(axis=1))
+    if bad.size:
+        raise KzooError(
+            f"A regression target must be a number; row {bad[0] + 1} holds "
+            f"{values.iloc[bad[0]].tolist()!r} ({bad.size} such rows)."
+        )
+    return y.astype(np.float32)  # (N, targets)
+
+
+def encode_table(preprocessing, inputs):
+    """Turn raw rows (DataFrame, dict, list of dicts, CSV path) into `x`; a ready array passes through."""
+    columns = preprocessing["columns"]
+    if isinstance(inputs, np.ndarray):
+        x = np.atleast_2d(inputs).astype(np.float32)
+        width = len(feature_names(columns))
+        if x.ndim != 2 or x.shape[1] != width:
+            raise KzooError(
+                f"Rows have {x.shape[-1]} columns, the model takes {width}: {listed(feature_names(columns))}."
+            )
+        return x
+    if isinstance(inputs, dict):
+        inputs = [inputs]
+    if isinstance(inputs, list | tuple):
+        if not all(isinstance(row, dict) for row in inputs):
+            raise KzooError(
+                "Table rows are dicts of column names and values, a DataFrame, or the path of a CSV file."
+            )
+        inputs = pd.DataFrame(list(inputs))
+    frame = as_frame(inputs)
+    if not len(frame):
+        raise KzooError("There are no rows to encode.")
+    return apply_columns(columns, frame)

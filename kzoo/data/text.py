@@ -1,0 +1,273 @@
+"""Labelled text: a file per class, a file per document, or a text column of a table."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from kzoo.data import splits
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.reading import read_table, read_text
+from kzoo.data.table import as_frame, as_names, choose_task, find_target, labels_of, require
+from kzoo.data.tokenizer import Tokenizer, learn_tokenizer
+from kzoo.errors import KzooError
+
+_LENGTH, _VOCABULARY = 64, 20_000  # without a preset
+_TEST_NAMES, _VALIDATION_NAMES = ("test",), ("val", "valid", "validation")
+
+
+def load_text_folder(path, *, preset=None, validation=0.1, test=None, seed=0):
+    """Load a folder with a `.txt` file (an example a line) or a folder of `.txt` files for each class.
+
+    `train/`, `val/` and `test/` above them are official splits.
+
+    Raises:
+        KzooError: no text, or one class only.
+    """
+    path = Path(path)
+    parts = {"train": path}
+    if (path / "train").is_dir():
+        found = {child.name: child for child in path.iterdir() if child.is_dir()}
+        parts = {"train": found["train"]}
+        for part, names in (("validation", _VALIDATION_NAMES), ("test", _TEST_NAMES)):
+            parts |= {part: found[name] for name in names if name in found}
+    if splits.is_source(test):
+        parts["test"], test = Path(test), None
+    read = {part: _read_folder(folder) for part, folder in parts.items()}
+    return build_text(
+        *read.pop("train"),
+        official=read,
+        name=path.name,
+        preset=preset,
+        validation=validation,
+        test=test,
+        seed=seed,
+    )
+
+
+def _read_folder(folder):
+    if not folder.is_dir():
+        raise KzooError(f"{folder.name!r} is no folder of text.")
+    folders = [c for c in sorted(folder.iterdir()) if c.is_dir() and any(c.glob("*.txt"))]
+    if folders:
+        pairs = [(read_text(file).strip(), c.name) for c in folders for file in sorted(c.glob("*.txt"))]
+    else:
+        files = [f for f in sorted(folder.glob("*.txt")) if not f.stem.lower().startswith("readme")]
+        pairs = [(line.strip(), f.stem) for f in files for line in read_text(f).split("\n")]
+    pairs = [pair for pair in pairs if pair[0]]
+    if not pairs:
+        raise KzooError(
+            f"{folder.name!r} holds no text: expected a .txt file, or a folder of them, for each class."
+        )
+    texts, labels = zip(*pairs, strict=True)
+    if len(set(labels)) < 2:
+        raise KzooError(
+            f"{folder.name!r} holds one class only ({labels[0]!r}): it takes a .txt file or folder for each."
+        )
+    return list(texts), list(labels)
+
+
+def load_text_table(
+    source,
+    *,
+    name,
+    preset=None,
+    target=None,
+    validation=0.1,
+    test=None,
+    drop=(),
+    group=None,
+    task=None,
+    seed=0,
+):
+    """Load a table with a text column and a class column; the text is the column of the longest strings."""
+    frame = as_frame(source)
+    targets = find_target(frame, target)
+    apart = [*targets, *as_names(drop), *([group] if group is not None else [])]
+    require(frame, apart, "the table")
+    if len(targets) > 1:
+        raise KzooError(f"Text takes one target column; got {', '.join(targets)}.")
+    column, note = _text_column(frame.drop(columns=list(dict.fromkeys(apart))))
+    official, notes = {}, [note]
+    if splits.is_source(test):
+        tested = as_frame(test)
+        require(tested, [column, *targets], "the test table")
+        official, test = {"test": _columns(tested, column, targets[0], notes)[:2]}, None
+    texts, labels, kept = _columns(frame, column, targets[0], notes)
+    found, reason = choose_task(pd.DataFrame({targets[0]: kept[targets[0]]}), None, None)
+    if task not in (None, "classification", "text_classification") or (
+        task is None and found != "tabular_classification"
+    ):
+        raise KzooError(
+            f"Text goes with classes: {reason} Use a column of classes, or task='classification'."
+        )
+    groups = None if group is None else kept[group].astype(str).to_numpy()
+    return build_text(
+        texts, labels, official=official, name=name, preset=preset, validation=validation, test=test,
+        seed=seed, groups=groups, notes=notes, column=column, target=targets[0],
+    )  # fmt: skip
+
+
+def _text_column(frame):
+    lengths = {
+        name: frame[name].dropna().astype(str).str.len().mean()
+        for name in frame.columns
+        if not types.is_numeric_dtype(frame[name]) and frame[name].notna().any()
+    }
+    if not lengths:
+        raise KzooError(
+            "The table has no text column beside the target; presets for rows take it: tabular_fnn."
+        )
+    column = max(lengths, key=lengths.get)
+    others = [name for name in frame.columns if name != column]
+    return column, f"Text is read from column {column!r}" + (
+        f"; unused: {', '.join(others)}." if others else "."
+    )
+
+
+def _columns(frame, column, target, notes):
+    keep = frame[column].notna() & frame[target].notna()
+    keep &= frame[column].astype(str).str.strip() != ""
+    if dropped := int((~keep).sum()):
+        notes.append(f"{dropped} rows without text or label were left out.")
+    kept = frame[keep].reset_index(drop=True)
+    if not len(kept):
+        raise KzooError(f"No row has both text ({column!r}) and a label ({target!r}).")
+    ids, names = labels_of(kept[target])
+    return kept[column].astype(str).tolist(), [names[i] for i in ids], kept
+
+
+def build_text(
+    texts, labels, *, name, official=None, preset=None, validation=0.1, test=None, seed=0, groups=None,
+    notes=(), column=None, target="label",
+):  # fmt: skip
+    """Tokenize labelled texts and split them.
+
+    Args:
+        texts, labels: lists of equal length.
+        official: {"test": (texts, labels), "validation": ...} where the source has its own.
+        column, target: where texts and labels came from, for `encode` and for people.
+    """
+    official, notes = dict(official or {}), list(notes)
+    y, classes = splits.encode_labels(np.array(labels, dtype=str))
+    splits.check_classes(y, classes)
+    validation, test = (0 if "validation" in official else validation), (0 if "test" in official else test)
+    parts, more = splits.split_rows(
+        len(texts), validation=validation, test=test, seed=seed, labels=y, groups=groups
+    )
+    chosen = {
+        part: ([texts[i] for i in rows], y[rows]) if rows is not None else None
+        for part, rows in parts.items()
+    }
+    for part, (its_texts, its_labels) in official.items():
+        chosen[part] = its_texts, splits.encode_labels(np.array(its_labels, dtype=str), classes)[0]
+    length, size, level = text_settings(preset)
+    tokenizer = learn_tokenizer(chosen["train"][0], level=level, size=size, lowercase=level == "words")
+    made = {
+        part: None if pair is None else Split(x=tokenizer.encode(pair[0], length), y=pair[1].astype(np.int32))
+        for part, pair in chosen.items()
+    }
+    full = made["train"].x[:, -1] != 0
+    if full.mean() > 0.05:
+        notes.append(
+            f"{full.mean():.0%} of the training texts reach {length} tokens; what is beyond is cut off."
+        )
+    return Dataset(
+        name=name,
+        task="text_classification",
+        inputs="tokens",
+        **made,
+        config={
+            "input_shape": (length,),
+            "outputs": len(classes),
+            "vocabulary_size": min(size, len(tokenizer)),
+        },
+        preprocessing=preprocessing_of("text", tokenizer, length, column=column),
+        class_names=classes,
+        feature_names=(column or "text",),
+        target_names=(target,),
+        notes=notes + more,
+        fingerprint=splits.fingerprint(
+            [None if pair is None else [pair[0], pair[1].tolist()] for pair in chosen.values()],
+            list(classes),
+            length,
+        ),
+    )
+
+
+def text_settings(preset):
+    """Return (tokens in a row, vocabulary size, tokenizer level) that a preset asks for, or the defaults."""
+    if preset is None:
+        return _LENGTH, _VOCABULARY, "words"
+    config = preset.config
+    level = preset.training.get("tokenizer") or "words"
+    return config["input_shape"][0], config.get("vocabulary_size") or _VOCABULARY, level
+
+
+def preprocessing_of(kind, tokenizer, length, *, column=None):
+    """Return what `encode_text` needs, as JSON data."""
+    return {"kind": kind, "length": length, "column": column, **tokenizer.settings()}
+
+
+def tokenizer_of(preprocessing):
+    """Return the tokenizer that made a text data set."""
+    return Tokenizer(
+        **{key: preprocessing[key] for key in ("level", "lowercase", "punctuation", "vocabulary")}
+    )
+
+
+def encode_text(preprocessing, inputs):
+    """Turn a string, several, a table with the text column, or a `.txt`/`.csv` file into ids (N, length).
+
+    A language model gets the *last* tokens of each text, since what follows them is asked for.
+    """
+    length = preprocessing["length"]
+    if isinstance(inputs, np.ndarray) and inputs.dtype.kind in "iu":
+        return np.atleast_2d(inputs).astype(np.int32)
+    texts = _texts(inputs, preprocessing.get("column"))
+    if not texts:
+        raise KzooError("There are no texts to encode.")
+    tokenizer = tokenizer_of(preprocessing)
+    if preprocessing["kind"] == "text":
+        return tokenizer.encode(texts, length)
+    out = np.zeros((len(texts), length), np.int32)
+    for row, text in zip(out, texts, strict=True):
+        if ids := tokenizer.ids(text)[-length:]:
+            row[-len(ids) :] = ids  # padding in front: the answer wanted is the one after the last token
+    return out
+
+
+def _texts(inputs, column):
+    if (
+        isinstance(inputs, str | Path)
+        and str(inputs).endswith((".csv", ".tsv", ".txt"))
+        and Path(inputs).is_file()
+    ):
+        if str(inputs).endswith(".txt"):
+            return [line for line in read_text(inputs).split("\n") if line.strip()]
+        inputs = read_table(inputs)
+    if isinstance(inputs, str):
+        return [inputs]
+    if (
+        isinstance(inputs, list | tuple | np.ndarray)
+        and len(inputs)
+        and all(isinstance(t, str) for t in inputs)
+    ):
+        return [str(t) for t in inputs]
+    if isinstance(inputs, dict):
+        inputs = [inputs]
+    if isinstance(inputs, list) and all(isinstance(row, dict) for row in inputs):
+        inputs = pd.DataFrame(inputs)
+    if isinstance(inputs, pd.DataFrame):
+        name = column if column in inputs.columns else None
+        if name is None and len(inputs.columns) == 1:
+            name = inputs.columns[0]
+        if name is None:
+            raise KzooError(
+                f"Column {column or 'text'!r} is missing; the columns are: {', '.join(inputs.columns)}."
+            )
+        return inputs[name].fillna("").astype(str).tolist()
+    raise KzooError(
+        f"Text is a string, a list of strings, or a table with a text column; got {type(inputs).__name__}."
+    )

@@ -1,0 +1,116 @@
+"""`curves`: how a training went."""
+
+import math
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from kzoo.errors import KzooError
+from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, INK, ORANGE
+
+_LARGER_IS_BETTER = ("acc", "auc", "top", "f1", "precision", "recall", "r2")
+_TITLES = {"auc": "AUC", "f1": "F1", "mae": "MAE", "rmse": "RMSE", "r2": "R2", "top5": "Top-5 accuracy"}
+
+
+def curves(history, *, monitor=None, best_epoch=None) -> Figure:
+    """Draw loss and metrics per epoch, for training and validation, with the best epoch marked.
+
+    The learning rate, where it was recorded, is on a second axis of the loss.
+
+    Args:
+        history: a list of numbers per column, as in `Run.history` or Keras' `History.history`.
+        monitor: the column that decides which epoch is best, such as `"val_loss"`.
+        best_epoch: that epoch, counted from 1; None: found in `monitor`.
+
+    Raises:
+        KzooError: an empty history, columns of different lengths, or a monitor or epoch that is not there.
+    """
+    values = {name: [_number(v) for v in column] for name, column in history.items()}
+    epochs = _epochs(values)
+    best = _best(values, epochs, monitor, best_epoch)
+    skipped = ("epoch", "seconds", "learning_rate", "lr")
+    panels = list(dict.fromkeys(name.removeprefix("val_") for name in values if name not in skipped))
+    if not panels:
+        raise KzooError(f"The history has no loss or metric, only: {', '.join(values)}.")
+    wide = min(len(panels), 3)
+    tall = math.ceil(len(panels) / wide)
+    figure = Figure(figsize=(5.2 * wide, 3.7 * tall), layout="constrained")
+    FigureCanvasAgg(figure)
+    for i, name in enumerate(panels):
+        axes = figure.add_subplot(tall, wide, i + 1)
+        _panel(axes, epochs, values, name, monitor)
+        rates = values.get("learning_rate", values.get("lr"))
+        if name == "loss" and rates:
+            _learning_rate(axes, epochs, rates)
+        if best is not None:
+            _mark(axes, epochs, values, name, best)
+        axes.legend(frameon=False, fontsize=9, loc="best")
+    return figure
+
+
+def _number(value):
+    return math.nan if value is None else float(value)
+
+
+def _epochs(values):
+    lengths = {name: len(column) for name, column in values.items()}
+    if not lengths or not max(lengths.values()):
+        raise KzooError("The history is empty: no epoch has ended yet.")
+    if len(set(lengths.values())) > 1:
+        raise KzooError(f"The columns of the history have different lengths: {lengths}.")
+    return [int(e) for e in values.get("epoch", range(1, max(lengths.values()) + 1))]
+
+
+def _best(values, epochs, monitor, best_epoch):
+    if best_epoch is not None and best_epoch not in epochs:
+        raise KzooError(f"best_epoch={best_epoch!r} is not in the history, which has {epochs[0]} to {epochs[-1]}.")
+    if monitor is not None and monitor not in values:
+        raise KzooError(f"monitor={monitor!r} is not in the history: {', '.join(values)}.")
+    if best_epoch is not None or monitor is None:
+        return best_epoch
+    sign = 1 if monitor.removeprefix("val_").startswith(_LARGER_IS_BETTER) else -1
+    finite = [(sign * v, -e) for v, e in zip(values[monitor], epochs, strict=True) if math.isfinite(v)]
+    return -max(finite)[1] if finite else None
+
+
+def _panel(axes, epochs, values, name, monitor):
+    # A line through one point is invisible; a dot on each of many is noise.
+    marker = "o" if len(epochs) <= 15 else None
+    for column, label, color in ((name, "training", BLUE), (f"val_{name}", "validation", ORANGE)):
+        if column in values:
+            watched = " (decides)" if column == monitor else ""
+            axes.plot(epochs, values[column], color=color, marker=marker, ms=3.5, lw=1.8, label=label + watched)
+    title = _TITLES.get(name, name.replace("_", " ").capitalize())
+    axes.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold", parse_math=False)
+    axes.set_xlabel("epoch", color=GREY)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.grid(color=FAINT, lw=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(colors=GREY, labelsize=9)
+    axes.margins(x=0.03)
+
+
+def _learning_rate(axes, epochs, rates):
+    second = axes.twinx()
+    second.plot(epochs, rates, color=GREY, lw=1, ls=(0, (2, 2)), zorder=1)
+    # An empty line on the first axis puts the label into its legend.
+    axes.plot([], [], color=GREY, lw=1, ls=(0, (2, 2)), label="learning rate (right)")
+    second.set_ylim(0, max([r for r in rates if math.isfinite(r)], default=1) * 1.08 or 1)
+    second.spines[["top", "left", "bottom"]].set_visible(False)
+    second.spines["right"].set_color(FAINT)
+    second.tick_params(colors=GREY, labelsize=8, length=2)
+    second.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    second.yaxis.get_offset_text().set(color=GREY, size=8)
+    # The curves stay above the learning rate.
+    axes.set_zorder(second.get_zorder() + 1)
+    axes.patch.set_visible(False)
+
+
+def _mark(axes, epochs, values, name, best):
+    axes.axvline(best, color=GREEN, lw=1, ls="--", zorder=1)
+    column = f"val_{name}" if f"val_{name}" in values else name
+    value = values[column][epochs.index(best)]
+    label = f"best epoch {best}: {value:.4g}"
+    axes.plot([best], [value], "o", color=GREEN, ms=7, mec="white", mew=1.2, zorder=5, label=label)

@@ -1,0 +1,72 @@
+"""`prediction_grid`: images with what the model says about them."""
+
+import math
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from kzoo.errors import KzooError
+from kzoo.plots.colors import GREEN, INK, RED
+
+LIMIT = 36
+
+
+def prediction_grid(images, predicted, true=None, class_names=()) -> Figure:
+    """Draw up to 36 images with the predicted class, green where it is right and red where it is wrong.
+
+    Args:
+        images: (N, H, W), (N, H, W, 1) or (N, H, W, 3), pixels 0..255 or 0..1; or a list of such images of
+            different sizes.
+        predicted: N class numbers or names.
+        true: N class numbers or names, or None where they are not known.
+        class_names: names for class numbers.
+
+    Raises:
+        KzooError: no images, counts that differ, or an array that is no image.
+    """
+    images = [_pixels(image) for image in list(images)[:LIMIT]] if len(images) else []
+    if not images:
+        raise KzooError("There are no images to draw.")
+    for what, labels in (("predicted", predicted), ("true", true)):
+        if labels is not None and len(labels) < len(images):
+            raise KzooError(f"{what} has {len(labels)} labels for {len(images)} images.")
+    wide = min(len(images), math.ceil(math.sqrt(len(images) * 1.3)))
+    tall = math.ceil(len(images) / wide)
+    figure = Figure(figsize=(1.6 * wide, 1.9 * tall), layout="constrained")
+    FigureCanvasAgg(figure)
+    for i, image in enumerate(images):
+        axes = figure.add_subplot(tall, wide, i + 1)
+        # Enlarged pixels stay squares: a blurred 8x8 digit hides what the model saw.
+        axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest" if max(image.shape) < 100 else None)
+        axes.set_axis_off()
+        title, color = _title(predicted[i], None if true is None else true[i], class_names)
+        axes.set_title(title, color=color, fontsize=9, parse_math=False)
+    return figure
+
+
+def _pixels(image):
+    image = np.asarray(image)
+    if image.ndim == 3 and image.shape[-1] == 1:
+        image = image[..., 0]
+    if image.ndim != 2 and (image.ndim != 3 or image.shape[-1] not in (3, 4)):
+        raise KzooError(f"An image has shape {image.shape}; it must be (height, width) or (height, width, channels).")
+    image = image.astype("float64")
+    return np.clip(image / (255 if image.max(initial=0) > 1 else 1), 0, 1)
+
+
+def _title(guess, truth, class_names):
+    guess, truth = (_name(label, class_names) for label in (guess, truth))
+    if truth is None:
+        return guess, INK
+    # Words, not colour alone, say what is wrong.
+    return (guess, GREEN) if guess == truth else (f"{guess}\nis {truth}", RED)
+
+
+def _name(label, class_names):
+    if label is None:
+        return None
+    if isinstance(label, int | np.integer) and 0 <= label < len(class_names):
+        label = class_names[label]
+    text = str(label)
+    return text if len(text) <= 18 else text[:17] + "…"

@@ -1,0 +1,172 @@
+"""Augmentation: pure in (seed, epoch, index), and each change is the one its name says."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from kzoo.data.augment import AUGMENTATIONS, _resample, augment, uniforms
+from kzoo.errors import KzooError
+
+COUNT = 64
+RNG = np.random.default_rng(7)
+PHOTOS = RNG.integers(0, 256, (COUNT, 32, 24, 3), "uint8")
+PURE = ("flip", "shift", "rotate", "zoom", "erase")
+
+
+def change(*names, images=PHOTOS, seed=0, epoch=0, indices=None, labels=None):
+    indices = np.arange(len(images)) if indices is None else indices
+    return augment(images, names=names, seed=seed, epoch=epoch, indices=indices, labels=labels)
+
+
+@pytest.mark.parametrize("names", [*((n,) for n in PURE), ("flip", "shift"), PURE], ids="+".join)
+def test_an_example_is_changed_by_seed_epoch_and_index_alone(names):
+    before = PHOTOS.copy()
+    whole, _ = change(*names)
+    assert whole.dtype == np.float32 and whole.shape == PHOTOS.shape
+    order = RNG.permutation(COUNT)[:10]
+    some, _ = change(*names, images=PHOTOS[order], indices=order)
+    np.testing.assert_array_equal(some, whole[order])
+    for other in (change(*names, epoch=1)[0], change(*names, seed=1)[0]):
+        assert (other != whole).any()
+    np.testing.assert_array_equal(PHOTOS, before)
+
+
+def test_the_numbers_are_even_and_independent():
+    draws = uniforms(seed=3, epoch=5, indices=np.arange(20_000), count=4)
+    assert draws.min() >= 0 and draws.max() < 1
+    for column in draws.T:
+        counts = np.histogram(column, 20, (0, 1))[0]
+        assert ((counts - 1000) ** 2 / 1000).sum() < 50  # chi-squared with 19 degrees: 1 in 10,000
+    following = uniforms(seed=3, epoch=6, indices=np.arange(20_000), count=4)
+    columns = np.concatenate([draws, following, np.roll(draws, 1, axis=0)], axis=1)
+    correlation = np.corrcoef(columns.T) - np.eye(12)
+    assert np.abs(correlation).max() < 0.03
+
+
+def test_flip_mirrors_about_half_and_leaves_the_rest():
+    flipped, _ = change("flip")
+    mirrored = (flipped == PHOTOS[:, :, ::-1]).all((1, 2, 3))
+    assert (mirrored | (flipped == PHOTOS).all((1, 2, 3))).all()
+    assert 20 < mirrored.sum() < 44
+
+
+def test_shift_is_a_crop_of_the_mirrored_border():
+    shifted, _ = change("shift")
+    padded = np.pad(PHOTOS, ((0, 0), (4, 4), (3, 3), (0, 0)), mode="reflect")
+    found = {}
+    for y in range(9):
+        for x in range(7):
+            same = (padded[:, y : y + 32, x : x + 24] == shifted).all((1, 2, 3))
+            found |= {i: (y, x) for i in np.flatnonzero(same)}
+    assert len(found) == COUNT
+    assert {y for y, _ in found.values()} == set(range(9)) and {x for _, x in found.values()} == set(range(7))
+
+
+def test_small_images_move_by_at_least_one_pixel():
+    shifted, _ = change("shift", images=PHOTOS[:, :5, :5])
+    assert (shifted != PHOTOS[:, :5, :5]).any((1, 2, 3)).mean() > 0.5
+
+
+def test_rotate_and_zoom_stay_in_their_range_and_use_it():
+    ramp = np.broadcast_to(100 + 2.0 * np.arange(32)[None, None, :, None], (COUNT, 32, 32, 1))
+    images, _ = change("rotate", "zoom", images=ramp)
+    centre = images[:, 10:22, 10:22, 0]
+    right, down = np.diff(centre, axis=2).mean((1, 2)), np.diff(centre, axis=1).mean((1, 2))
+    angles, zooms = np.degrees(np.arctan2(down, right)), 2 / np.hypot(down, right)
+    assert np.abs(angles).max() < 15.01 and angles.min() < -10 and angles.max() > 10
+    assert zooms.min() > 0.899 and zooms.max() < 1.101 and np.ptp(zooms) > 0.15
+    turned, _ = change("rotate", images=ramp)
+    np.testing.assert_allclose(np.hypot(np.diff(turned[:, 16, 10:22, 0]).mean(1), down), 2, rtol=0.2)
+
+
+def test_resampling_agrees_with_scipy():
+    few = PHOTOS[:6]
+    flips = np.array([False, True] * 3)
+    down, right = np.array([0, 1, -2, 3, 0, -4]), np.array([0, 0, 3, -1, 2, -3])
+    angles, zooms = np.deg2rad([0, 15, -15, 7, -3, 0]), np.array([1, 0.9, 1.1, 1, 1.05, 1])
+    got = _resample(few, flips, down, right, angles, zooms)
+    for i, image in enumerate(few.astype(float)):
+        turn = np.array([[np.cos(angles[i]), -np.sin(angles[i])], [np.sin(angles[i]), np.cos(angles[i])]])
+        matrix = turn / zooms[i] @ np.diag([1, -1 if flips[i] else 1])
+        middle = np.array([31 / 2, 23 / 2])
+        offset = middle + np.array([down[i], right[i]]) - matrix @ middle
+        want = [
+            ndimage.affine_transform(image[..., c], matrix, offset, order=1, mode="mirror") for c in range(3)
+        ]
+        np.testing.assert_allclose(got[i], np.stack(want, -1), atol=0.02)
+
+
+def test_resampling_without_rotation_is_the_copy():
+    few, zeros = PHOTOS[:9], np.zeros(9)
+    args = few, np.arange(9) % 2 == 0, np.arange(9) - 4, np.arange(9) % 7 - 3
+    np.testing.assert_array_equal(_resample(*args[:1], np.zeros(9, bool), *[zeros] * 3, zeros + 1), few)
+    padded = np.pad(few, ((0, 0), (4, 4), (3, 3), (0, 0)), mode="reflect")
+    for i, moved in enumerate(_resample(*args, zeros, zeros + 1)):
+        crop = padded[i, i : i + 32, i % 7 : i % 7 + 24]
+        np.testing.assert_array_equal(moved, crop[:, ::-1] if i % 2 == 0 else crop)
+
+
+def test_a_name_more_leaves_the_other_numbers_alone():
+    left_dark = np.zeros((COUNT, 32, 32, 1), "uint8")
+    left_dark[:, :, 16:] = 200
+    flipped = change("flip", images=left_dark)[0][:, 16, 4, 0] > 100
+    both = change("flip", "rotate", "erase", images=left_dark)[0]
+    erased = (both != change("flip", "rotate", images=left_dark)[0]).any((1, 2, 3))
+    np.testing.assert_array_equal((both[:, 16, 4, 0] > 100)[~erased], flipped[~erased])
+
+
+def test_erase_covers_one_rectangle_of_every_second_image():
+    erased, _ = change("erase", images=np.full((400, 32, 32, 3), 7.5, "float32"))
+    changed = (erased != 7.5).any(-1)
+    hit = changed.any((1, 2))
+    assert 160 < hit.sum() < 240
+    for mask, image in zip(changed[hit], erased[hit], strict=True):
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        assert mask.sum() == len(rows) * len(columns) == np.ptp(rows + 1) * len(columns) + len(columns)
+        assert 0.01 < mask.mean() < 0.45
+        assert len(np.unique(image[mask], axis=0)) == 1
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_mixes_share_the_labels_as_they_share_the_pixels(name):
+    level = 4.0 * np.arange(COUNT)  # the brightness tells who is in an image
+    images = np.broadcast_to(level[:, None, None, None], (COUNT, 32, 32, 1)).astype("float32")
+    mixed, labels = change(name, images=images, labels=np.eye(COUNT, dtype="float32"))
+    np.testing.assert_allclose(labels.sum(1), 1, atol=1e-5)
+    np.testing.assert_allclose(mixed.mean((1, 2, 3)), labels @ level, atol=1e-2)
+    assert ((labels > 0).sum(1) <= 2).all() and ((labels > 0.05).sum(1) == 2).sum() > 10
+    within = (np.ptp(mixed, axis=(1, 2, 3)) > 0).sum()
+    assert within == 0 if name == "mixup" else within > 30
+    again = change(name, images=images, labels=np.eye(COUNT, dtype="float32"))
+    np.testing.assert_array_equal(again[0], mixed)
+    np.testing.assert_array_equal(again[1], labels)
+
+
+def test_of_two_mixes_each_batch_takes_one():
+    images = np.broadcast_to(4.0 * np.arange(COUNT)[:, None, None, None], (COUNT, 16, 16, 1))
+    cut = []
+    for epoch in range(20):
+        mixed, labels = change("mixup", "cutmix", images=images, labels=np.eye(COUNT), epoch=epoch)
+        assert ((labels > 0).sum(1) <= 2).all()
+        cut.append(bool(np.ptp(mixed, axis=(1, 2, 3)).any()))
+    assert 4 < sum(cut) < 16
+
+
+def test_mixes_need_onehot_labels():
+    for labels in (None, np.arange(COUNT)):
+        with pytest.raises(KzooError, match="one-hot"):
+            change("mixup", labels=labels)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(KzooError, match=r"Unknown augmentation 'flop'\. Did you mean 'flip'\?.*cutmix"):
+        change("flop")
+    with pytest.raises(KzooError, match="Unknown augmentation 3"):
+        change(3)
+
+
+def test_no_names_only_change_the_type():
+    images, labels = change(labels=np.arange(COUNT))
+    np.testing.assert_array_equal(images, PHOTOS)
+    assert images.dtype == np.float32 and labels.dtype.kind == "i"
+    assert all(AUGMENTATIONS.values())

@@ -1,0 +1,334 @@
+"""Folders of images and single images, in every form people have them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kzoo.data import images as module
+from kzoo.data.images import encode_images, image_preprocessing, load_image_folder
+from kzoo.errors import KzooError
+
+SHAPE = (8, 8, 3)
+COLOURS = {"ant": (200, 30, 30), "bee": (30, 200, 30), "cat": (30, 30, 200)}
+
+
+def paint(path, colour=(120, 60, 20), size=(12, 10), **kwargs):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path, **kwargs)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Three classes of 20 images each; every image has a colour near its class's."""
+    for name, colour in COLOURS.items():
+        for i in range(20):
+            paint(tmp_path / "photos" / name / f"{i:02}.png", (*colour[:2], colour[2] + i))
+    return tmp_path / "photos"
+
+
+def colours_of(split):
+    return np.asarray(split.x[np.arange(len(split))])[:, 4, 4].astype(int)
+
+
+def check_labels(split):
+    for colour, label in zip(colours_of(split), split.y, strict=True):
+        assert np.abs(colour - list(COLOURS.values())[label]).max() <= 19
+
+
+def test_class_folders_are_split_by_class(photos):
+    data = load_image_folder(photos, image_shape=SHAPE)
+    assert data.class_names == ("ant", "bee", "cat") and data.task == "image_classification"
+    assert data.config == {"input_shape": SHAPE, "outputs": 3} and data.name == "photos"
+    assert len(data.train) + len(data.validation) + len(data.test) == 60
+    assert np.bincount(data.test.y).tolist() == [4, 4, 4] and len(data.validation) == 5
+    for split in (data.train, data.validation, data.test):
+        check_labels(split)
+    every = np.concatenate([colours_of(s) for s in (data.train, data.validation, data.test)])
+    assert len(np.unique(every, axis=0)) == 60  # no image in two splits, none lost
+    json.dumps(data.preprocessing)
+    assert str(photos.parent) not in repr(data.__dict__)
+
+
+def test_the_split_follows_the_seed_and_the_fingerprint_the_content(photos):
+    one, two = (load_image_folder(photos, image_shape=SHAPE) for _ in range(2))
+    np.testing.assert_array_equal(colours_of(one.test), colours_of(two.test))
+    assert one.fingerprint == two.fingerprint
+    other = load_image_folder(photos, image_shape=SHAPE, seed=1)
+    assert (colours_of(other.test) != colours_of(one.test)).any() and other.fingerprint != one.fingerprint
+    moved = photos.rename(photos.with_name("elsewhere"))
+    assert load_image_folder(moved, image_shape=SHAPE).fingerprint == one.fingerprint
+    paint(moved / "ant" / "00.png", (1, 2, 3))
+    assert load_image_folder(moved, image_shape=SHAPE).fingerprint != one.fingerprint
+
+
+def test_streaming_gives_the_same_as_memory(photos):
+    memory = load_image_folder(photos, image_shape=SHAPE)
+    stream = load_image_folder(photos, image_shape=SHAPE, in_memory=0)
+    assert isinstance(memory.train.x, np.ndarray) and not isinstance(stream.train.x, np.ndarray)
+    assert stream.train.x.shape == memory.train.x.shape and stream.fingerprint == memory.fingerprint
+    for part in ("train", "validation", "test"):
+        left, right = getattr(memory, part), getattr(stream, part)
+        np.testing.assert_array_equal(left.y, right.y)
+        indices = np.random.default_rng(0).permutation(len(left))
+        np.testing.assert_array_equal(left.x[indices], right.x[indices])
+        np.testing.assert_array_equal(left.x[-1], right.x[-1])
+        np.testing.assert_array_equal(left.x[1:3], right.x[1:3])
+
+
+def test_official_folders_are_kept(photos, tmp_path):
+    root = tmp_path / "set"
+    for part in ("Train", "val", "test"):
+        for name in COLOURS:
+            for i in range(4):
+                (root / part / name).mkdir(parents=True, exist_ok=True)
+                (photos / name / f"{i:02}.png").rename(root / part / name / f"{i}.png")
+                paint(photos / name / f"{i:02}.png", COLOURS[name])
+    data = load_image_folder(root, image_shape=SHAPE)
+    assert [len(s) for s in (data.train, data.validation, data.test)] == [12, 12, 12] and not data.notes
+    for split in (data.train, data.validation, data.test):
+        check_labels(split)
+    note = load_image_folder(root, image_shape=SHAPE, test=0.5).notes[0]
+    assert "test=0.5 is not used" in note
+
+
+def test_a_missing_validation_folder_is_cut_from_training(photos, tmp_path):
+    photos.rename(tmp_path / "train")
+    paint(tmp_path / "test" / "bee" / "a.png", COLOURS["bee"])
+    data = load_image_folder(tmp_path, image_shape=SHAPE, validation=0.2)
+    assert [len(s) for s in (data.train, data.validation, data.test)] == [48, 12, 1]
+    assert data.test.y.tolist() == [1] and np.bincount(data.validation.y).tolist() == [4, 4, 4]
+    assert load_image_folder(tmp_path, image_shape=SHAPE, validation=0).validation is None
+
+
+def test_a_second_folder_is_the_test_set(photos, tmp_path):
+    paint(tmp_path / "more" / "cat" / "a.jpg", COLOURS["cat"])
+    data = load_image_folder(photos, image_shape=SHAPE, test=tmp_path / "more")
+    assert len(data.test) == 1 and len(data.train) == 54
+    check_labels(data.test)
+    paint(tmp_path / "more" / "kat" / "a.jpg")
+    with pytest.raises(KzooError, match=r"Class 'kat' is in the test .* Did you mean 'cat'"):
+        load_image_folder(photos, image_shape=SHAPE, test=tmp_path / "more")
+    with pytest.raises(KzooError, match="is the training folder itself"):
+        load_image_folder(photos, image_shape=SHAPE, test=str(photos))
+
+
+def test_hidden_and_other_files_are_left_alone(photos):
+    paint(photos / ".cache" / "x.png")
+    paint(photos / "__MACOSX" / "x.png")
+    (photos / "ant" / "._00.png").write_bytes(b"resource fork")
+    (photos / "ant" / "notes.txt").write_text("hello")
+    (photos / "readme.md").write_text("hello")
+    paint(photos / "ant" / "more" / "deep.PNG", COLOURS["ant"])
+    data = load_image_folder(photos, image_shape=SHAPE)
+    assert data.class_names == ("ant", "bee", "cat")
+    assert len(data.train) + len(data.validation) + len(data.test) == 61
+    assert not any("broken" in note for note in data.notes)
+
+
+def test_broken_images_are_named_and_left_out(photos):
+    whole = (photos / "bee" / "03.png").read_bytes()
+    (photos / "bee" / "03.png").write_bytes(whole[: len(whole) // 2])
+    (photos / "bee" / "04.png").write_bytes(b"")
+    (photos / "cat" / "05.png").write_text("not an image")
+    for in_memory in (module.IN_MEMORY, 0):
+        data = load_image_folder(photos, image_shape=SHAPE, in_memory=in_memory)
+        (note,) = [n for n in data.notes if "broken" in n]
+        assert note == "Left out 3 broken images: bee/03.png, bee/04.png, cat/05.png."
+        assert len(data.train) + len(data.validation) + len(data.test) == 57
+        for split in (data.train, data.validation, data.test):
+            check_labels(split)
+    for i in range(6, 12):
+        (photos / "cat" / f"{i:02}.png").write_text("not an image")
+    notes = load_image_folder(photos, image_shape=SHAPE).notes
+    assert any("cat/06.png and 4 more." in note for note in notes)
+
+
+def break_all(folder):
+    for file in folder.rglob("*.png"):
+        file.write_text("broken")
+
+
+def only_one(folder, name):
+    for file in sorted((folder / name).iterdir())[1:]:
+        file.unlink()
+
+
+BAD = {
+    "not there": (lambda p: p.with_name("photo"), r"no folder .*Did you mean 'photos'"),
+    "a file": (lambda p: p / "ant" / "00.png", "is a file"),
+    "one class": (lambda p: p / "..", "only one class, 'photos'"),
+    "no class folders": (lambda p: p / "ant", "20 images but no class folders"),
+    "empty class": (lambda p: (p / "dog").mkdir() or p, "class folder 'dog' has no images"),
+    "half broken": (lambda p: break_all(p) or p, r"60 of 60 images cannot be read, 'ant/00\.png' first"),
+    "broken class": (lambda p: break_all(p / "bee") or p, "Every image of class 'bee' is broken"),
+    "single image": (lambda p: only_one(p, "bee") or p, "'bee'"),
+    "a number": (lambda p: 3, "3 is not a folder"),
+}
+
+
+@pytest.mark.parametrize("make, message", BAD.values(), ids=BAD)
+def test_a_bad_folder_is_one_line(photos, make, message):
+    with pytest.raises(KzooError, match=message) as caught:
+        load_image_folder(make(photos), image_shape=SHAPE)
+    assert "\n" not in str(caught.value)
+
+
+def test_more_bad_input_is_one_line(photos, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(KzooError, match="no images in"):
+        load_image_folder(tmp_path / "empty", image_shape=SHAPE)
+    for shape in ((8, 8), (8, 8, 2), (0, 8, 3), "8x8x3", (8.5, 8, 3)):
+        with pytest.raises(KzooError, match="must be .height, width, channels."):
+            load_image_folder(photos, image_shape=shape)
+    for wrong in ({"validation": 1.5}, {"validation": -0.1}, {"validation": 0.9, "test": 0.2}, {"seed": -1}):
+        with pytest.raises(KzooError, match="validation|seed"):
+            load_image_folder(photos, image_shape=SHAPE, **wrong)
+    with pytest.raises(KzooError, match="True is not a folder"):
+        load_image_folder(photos, image_shape=SHAPE, test=True)
+    paint(tmp_path / "odd" / "test" / "ant" / "a.png")
+    with pytest.raises(KzooError, match="no train/"):
+        load_image_folder(tmp_path / "odd", image_shape=SHAPE)
+
+
+def encode(source, shape):
+    images = encode_images(json.loads(json.dumps(image_preprocessing(shape))), source)
+    assert images.dtype == np.float32 and images.shape[1:] == shape
+    return images
+
+
+def test_a_fitting_image_is_not_touched(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), "uint8")
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(encode(tmp_path / "a.png", SHAPE)[0], pixels)
+    np.testing.assert_array_equal(encode(pixels, SHAPE)[0], pixels)
+    np.testing.assert_array_equal(encode(pixels[None] + np.float32(0.25), SHAPE)[0], pixels + 0.25)
+
+
+def test_training_and_prediction_decode_alike(photos):
+    for in_memory in (module.IN_MEMORY, 0):
+        data = load_image_folder(photos, image_shape=SHAPE, validation=0, test=0, in_memory=in_memory)
+        assert data.validation is None and data.test is None
+        files = [photos / name / f"{i:02}.png" for name in COLOURS for i in range(20)]
+        np.testing.assert_array_equal(encode(files, SHAPE), data.train.x[np.arange(60)])
+
+
+def test_the_middle_is_kept_and_nothing_is_squashed():
+    wide = np.zeros((20, 60, 3), "uint8")
+    wide[:, :20], wide[:, 20:40], wide[:, 40:] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    for image in (wide, wide.transpose(1, 0, 2)):
+        np.testing.assert_array_equal(
+            encode(image, (10, 10, 3))[0], np.broadcast_to((0, 255, 0), (10, 10, 3))
+        )
+    halves = encode(wide[:, 10:50], (10, 20, 3))[0]  # the same proportions: all of it is kept
+    assert halves[0, 0].tolist() == [255, 0, 0] and halves[0, -1].tolist() == [0, 0, 255]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_rotation_is_applied(tmp_path, orientation):
+    upright = np.zeros((16, 16, 3), "uint8")
+    upright[:8, :8], upright[:8, 8:], upright[8:, :8] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    turn = Image.Transpose
+    undo = (None, turn.FLIP_LEFT_RIGHT, turn.ROTATE_180, turn.FLIP_TOP_BOTTOM, turn.TRANSPOSE, turn.ROTATE_90)
+    undo = (*undo, turn.TRANSVERSE, turn.ROTATE_270)[orientation - 1]
+    stored = Image.fromarray(upright) if undo is None else Image.fromarray(upright).transpose(undo)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(encode(tmp_path / "turned.png", (16, 16, 3))[0], upright)
+
+
+def test_every_mode_becomes_the_channels_asked_for(tmp_path):
+    grey = np.tile(np.arange(0, 256, 32, dtype="uint8"), (8, 1))
+    image = Image.fromarray(grey)
+    files = {}
+    image.save(files.setdefault("L", tmp_path / "l.png"))
+    image.convert("P").save(files.setdefault("P", tmp_path / "p.gif"))
+    image.convert("LA").save(files.setdefault("LA", tmp_path / "la.png"))
+    image.convert("RGBA").save(files.setdefault("RGBA", tmp_path / "rgba.webp"), lossless=True)
+    image.convert("RGB").save(files.setdefault("RGB", tmp_path / "rgb.bmp"))
+    image.convert("CMYK").save(files.setdefault("CMYK", tmp_path / "cmyk.tif"))
+    image.convert("RGB").convert("CMYK").save(files.setdefault("CMYK jpeg", tmp_path / "c.jpg"), quality=100)
+    Image.fromarray(grey.astype("uint16") * 257).save(files.setdefault("16 bits", tmp_path / "i16.png"))
+    Image.fromarray(grey.astype("uint16") * 257).save(files.setdefault("16 bits tif", tmp_path / "i16.tif"))
+    Image.fromarray(grey.astype("float32") / 255).save(files.setdefault("floats", tmp_path / "f.tif"))
+    for name, file in files.items():
+        tolerance = 4 if "jpeg" in name else 1
+        colour = encode(file, (8, 8, 3))[0]
+        np.testing.assert_allclose(colour, np.repeat(grey[..., None], 3, -1), atol=tolerance, err_msg=name)
+        np.testing.assert_allclose(encode(file, (8, 8, 1))[0, ..., 0], grey, atol=tolerance, err_msg=name)
+        assert encode(file, (8, 8, 4))[0, ..., 3].min() == 255
+    Image.fromarray(grey > 100).save(tmp_path / "1.png")
+    np.testing.assert_array_equal(encode(tmp_path / "1.png", (8, 8, 1))[0, ..., 0], (grey > 100) * 255)
+
+
+def test_transparency_is_white(tmp_path):
+    clear = np.zeros((8, 8, 4), "uint8")
+    clear[:4] = (10, 20, 30, 255)
+    Image.fromarray(clear).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(
+        encode(tmp_path / "a.png", SHAPE)[0, :4], np.broadcast_to((10, 20, 30), (4, 8, 3))
+    )
+    assert (encode(tmp_path / "a.png", SHAPE)[0, 4:] == 255).all()
+    palette = Image.new("P", (8, 8), 1)
+    palette.putpalette([0, 0, 0, 9, 9, 9])
+    palette.save(tmp_path / "p.gif", transparency=1)
+    assert (encode(tmp_path / "p.gif", (8, 8, 1)) == 255).all()
+    np.testing.assert_array_equal(encode(clear[None], (8, 8, 4))[0], clear)
+
+
+def test_a_large_jpeg_is_like_its_png(tmp_path):
+    y, x = np.mgrid[:600, :800]
+    photo = Image.fromarray(
+        np.stack([x * 255 // 800, y * 255 // 600, (x + y) * 255 // 1400], -1).astype("uint8")
+    )
+    photo.save(tmp_path / "a.jpg", quality=95)
+    photo.save(tmp_path / "a.png")
+    np.testing.assert_allclose(*(encode(tmp_path / n, (32, 32, 3)) for n in ("a.jpg", "a.png")), atol=6)
+
+
+def test_inputs_of_every_kind(photos):
+    folder = encode(photos / "bee", SHAPE)
+    assert len(folder) == 20
+    np.testing.assert_array_equal(encode(str(photos / "bee" / "07.png"), SHAPE)[0], folder[7])
+    pictures = [Image.open(photos / "bee" / f"{i:02}.png") for i in range(20)]
+    np.testing.assert_array_equal(encode(pictures, SHAPE), folder)
+    np.testing.assert_array_equal(encode(pictures[3], SHAPE)[0], folder[3])
+    np.testing.assert_array_equal(encode(np.stack([np.asarray(p) for p in pictures]), SHAPE), folder)
+    np.testing.assert_array_equal(encode([np.asarray(p) for p in pictures], SHAPE), folder)
+    assert encode(np.zeros((28, 28)), (28, 28, 1)).shape == (1, 28, 28, 1)
+    assert encode(np.zeros((5, 28, 28)), (28, 28, 1)).shape == (5, 28, 28, 1)
+    assert encode(np.zeros((3, 3, 3)), (3, 3, 1)).shape == (3, 3, 3, 1)
+    assert encode(np.zeros((40, 30, 3)), (28, 28, 1)).shape == (1, 28, 28, 1)
+
+
+def test_unreadable_inputs_are_one_line(photos, tmp_path):
+    preprocessing = image_preprocessing(SHAPE)
+    (tmp_path / "bad.jpg").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    bad = {
+        "no image 'gone.png'": "gone.png",
+        "Cannot read image 'bad.jpg': not an image": tmp_path / "bad.jpg",
+        "no images in": tmp_path / "empty",
+        "no images to read": [],
+        "has 2 to 4 axes": np.zeros((2, 3, 4, 5, 6)),
+        "must be .height, width, channels.": np.zeros((1, 9, 9, 7)),
+        "None is not an image": [None],
+        "3 is not an image": 3,
+    }
+    for message, inputs in bad.items():
+        with pytest.raises(KzooError, match=message) as caught:
+            encode_images(preprocessing, inputs)
+        assert "\n" not in str(caught.value)
+
+
+def test_decoding_needs_no_keras():
+    code = "import sys, kzoo.data.images; print([m for m in ('keras', 'tensorflow', 'pandas') if m in sys.modules])"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
+    assert done.stdout.strip() == "[]", done.stderr

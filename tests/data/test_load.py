@@ -1,0 +1,216 @@
+"""The one door: what each source becomes, and one clear line for what cannot be."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from kzoo import KzooError, get_preset
+from kzoo.data import Dataset, encode, load_data
+from kzoo.registry import with_settings
+
+RANDOM = np.random.default_rng(0)
+PIXELS = RANDOM.integers(0, 256, (60, 8, 8), np.uint8)
+LABELS = np.arange(60) % 3
+ROWS = RANDOM.normal(5, 2, (60, 4))
+
+
+def unscaled(name):
+    preset = get_preset(name)
+    return with_settings(preset, {**preset.config, "rescale": False}, preset.training)
+
+
+class FakeTf:
+    """What kzoo uses of a `tf.data.Dataset`."""
+
+    def __init__(self, items, cardinality=3):
+        self.items, self.cardinality = items, lambda: cardinality
+
+    def as_numpy_iterator(self):
+        return iter(self.items)
+
+
+def test_a_dataset_passes_through():
+    data = load_data("iris")
+    assert load_data(data) is data
+
+
+def test_arrays_by_preset():
+    data = load_data((PIXELS, LABELS), preset="digits_cnn")
+    assert data.task == "image_classification" and data.input_shape == (8, 8, 1) and data.outputs == 3
+    data = load_data((ROWS, LABELS), preset="tabular_fnn")
+    assert data.inputs == "rows" and data.train.x.dtype == np.float32 and data.outputs == 3
+    standard = data.train.x * data.config["scale"] + data.config["offset"]
+    np.testing.assert_allclose(standard.std(axis=0), 1, atol=1e-4)
+    data = load_data((ROWS, ROWS @ [1, 2, 3, 4]), preset="tabular_fnn")
+    assert data.task == "tabular_regression" and data.train.y.shape == (len(data.train), 1)
+    data = load_data((np.arange(60 * 12).reshape(60, 12) % 50, LABELS), preset="text_cnn")
+    assert data.inputs == "tokens" and data.config["vocabulary_size"] <= 50 and data.train.x.dtype == np.int32
+    assert data.input_shape == (12,)
+    data = load_data((RANDOM.normal(size=(60, 100, 2)), RANDOM.normal(size=60)), preset="adding_gru")
+    assert data.task == "sequence_regression" and data.outputs == 1
+
+
+def test_labels_of_any_kind():
+    onehot = load_data((PIXELS, np.eye(3)[LABELS]), preset="digits_cnn")
+    plain = load_data((PIXELS, LABELS), preset="digits_cnn")
+    np.testing.assert_array_equal(onehot.train.y, plain.train.y)
+    assert any("One-hot" in note for note in onehot.notes)
+    gaps = load_data((PIXELS, LABELS * 10 + 5), preset="digits_cnn")
+    assert gaps.class_names == ("5", "15", "25") and set(gaps.train.y) == {0, 1, 2}
+    words = load_data((PIXELS, np.array(["cat", "ant", "bee"])[LABELS]), preset="digits_cnn")
+    assert words.class_names == ("ant", "bee", "cat")
+    column = load_data((PIXELS, LABELS[:, None].astype(float)), preset="digits_cnn")
+    np.testing.assert_array_equal(column.train.y, plain.train.y)
+
+
+def test_rows_are_scaled_from_training_rows_only():
+    data = load_data((ROWS, LABELS), preset="tabular_fnn")
+    held = ~np.isin(ROWS[:, 0].astype(np.float32), data.train.x[:, 0])
+    changed = np.where(held[:, None], 1e6, ROWS)
+    again = load_data((changed, LABELS), preset="tabular_fnn")
+    assert held.sum() == 17 and again.config == data.config
+
+
+def test_pixels_divided_by_255():
+    with pytest.raises(KzooError, match="rescale=False"):
+        load_data((PIXELS / 255, LABELS), preset="digits_cnn")
+    data = load_data((PIXELS / 255, LABELS), preset=unscaled("digits_cnn"))
+    assert data.train.x.max() <= 1
+    np.testing.assert_array_equal(encode(data.preprocessing, data.test.x), data.test.x)
+
+
+@pytest.mark.parametrize("items", [[(PIXELS[i : i + 20, ..., None], LABELS[i : i + 20]) for i in (0, 20, 40)],
+                                   [(PIXELS[i, ..., None], LABELS[i]) for i in range(60)]])  # fmt: skip
+def test_tf_data(items):
+    expected = load_data((PIXELS, LABELS), preset="digits_cnn")
+    assert load_data(FakeTf(items), preset="digits_cnn").fingerprint == expected.fingerprint
+    with pytest.raises(KzooError, match="never ends"):
+        load_data(FakeTf(items, cardinality=-1), preset="digits_cnn")
+
+
+def test_npz(tmp_path):
+    np.savez(tmp_path / "a.npz", x=PIXELS, y=LABELS)
+    assert len(load_data(tmp_path / "a.npz", preset="digits_cnn").test) == 12
+    np.savez(
+        tmp_path / "b.npz", x_train=PIXELS[:30], y_train=LABELS[:30], x_test=PIXELS[30:], y_test=LABELS[30:]
+    )
+    assert len(load_data(tmp_path / "b.npz", preset="digits_cnn").test) == 30
+    np.savez(tmp_path / "c.npz", images=PIXELS)
+    with pytest.raises(KzooError, match="holds images; expected x_train"):
+        load_data(tmp_path / "c.npz")
+    (tmp_path / "d.npz").write_bytes(b"nonsense")
+    with pytest.raises(KzooError, match="Cannot read 'd.npz'"):
+        load_data(tmp_path / "d.npz")
+
+
+def test_frame_and_labels():
+    frame = pd.DataFrame(ROWS, columns=list("abcd"))
+    data = load_data((frame, pd.Series(LABELS)), preset="tabular_fnn")
+    assert data.feature_names == tuple("abcd") and data.outputs == 3
+
+
+def test_second_arrays_for_test():
+    data = load_data((PIXELS[:40], LABELS[:40]), preset="digits_cnn", test=(PIXELS[40:], LABELS[40:]))
+    np.testing.assert_array_equal(data.test.x[..., 0], PIXELS[40:])
+
+
+def test_groups_of_arrays():
+    data = load_data((ROWS, ROWS[:, 0]), preset="diabetes_fnn", group=np.arange(60) // 6)
+    parts = [
+        set(np.flatnonzero(np.isin(ROWS[:, 0].astype("f4"), s.y)) // 6)
+        for s in (data.train, data.validation, data.test)
+    ]
+    assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
+
+
+def test_folder_of_images(tmp_path):
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        for i in range(10):
+            Image.fromarray(PIXELS[i]).save(tmp_path / label / f"{i}.png")
+    data = load_data(tmp_path, preset="digits_cnn")
+    assert data.class_names == ("cat", "dog") and data.input_shape == (8, 8, 1)
+    with pytest.raises(KzooError, match="folder of images, but text_cnn takes tokens"):
+        load_data(tmp_path, preset="text_cnn")
+
+
+@pytest.mark.parametrize(
+    "source,options,message",
+    [
+        ("iriss", {}, "Did you mean 'iris'"),
+        ("no/such/folder", {}, "No file, folder or data set"),
+        (
+            "digits",
+            {"preset": "iris_fnn"},
+            "'digits' gives image, but iris_fnn takes rows. Presets that fit: image_cnn",
+        ),
+        ("mnist", {"preset": "text_cnn"}, "'mnist' gives image"),  # refused before any download
+        ("iris", {"preset": "iris_fn"}, "Unknown preset 'iris_fn'. Did you mean 'iris_fnn'"),
+        ("iris", {"time": "date"}, "time='date' has no meaning"),
+        (42, {}, "Cannot load data from int"),
+        ((ROWS, LABELS[:-1]), {"preset": "tabular_fnn"}, "x has 60 rows and y has 59"),
+        ((ROWS, LABELS + 0.5), {"preset": "iris_fnn"}, "whole numbers or strings; y holds 0.5"),
+        (
+            (np.where(ROWS[7, 1] == ROWS, np.nan, ROWS), LABELS),
+            {"preset": "iris_fnn"},
+            "1 NaN or infinite.*first in row 7",
+        ),
+        ((ROWS, np.where(LABELS == 2, np.nan, LABELS)), {"preset": "iris_fnn"}, "y holds 20 NaN.*row 2"),
+        ((ROWS, LABELS), {"preset": "digits_cnn"}, r"image inputs have shape \(N, H, W, C\); got \(60, 4\)"),
+        ((PIXELS * 2.0, LABELS), {"preset": "digits_cnn"}, r"Pixels must lie in 0..255"),
+        ((ROWS, LABELS * 0), {"preset": "iris_fnn"}, "All labels are '0'"),
+        ((ROWS[:5], LABELS[:5] * 0), {"preset": "diabetes_fnn"}, "Only 5 usable rows"),
+        ((ROWS - 100, LABELS), {"preset": "text_cnn"}, "whole numbers; x holds fractions"),
+        ((ROWS.astype(int) - 100, LABELS), {"preset": "text_cnn"}, "must not be negative"),
+        ((ROWS.astype(str), LABELS), {}, "not numbers"),
+        ((ROWS, LABELS), {"target": "y"}, "target='y' has no meaning for arrays"),
+        ((ROWS, LABELS), {"task": "forecasting"}, "task='forecasting' does not suit rows"),
+    ],
+)
+def test_bad_sources(source, options, message):
+    with pytest.raises(KzooError, match=message) as caught:
+        load_data(source, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_do_not_fit(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n" + "1,2\n" * 20)
+    with pytest.raises(
+        KzooError, match="'a.csv' is a table, but cifar_cnn takes image. Presets that fit: .*tabular_fnn"
+    ):
+        load_data(tmp_path / "a.csv", preset="cifar_cnn")
+    (tmp_path / "a.txt").write_text("hello\n" * 50)
+    with pytest.raises(KzooError, match="data for language_modeling, but text_cnn.*char_gru"):
+        load_data(tmp_path / "a.txt", preset="text_cnn")
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(KzooError, match="'empty.csv' is empty"):
+        load_data(tmp_path / "empty.csv", target="a")
+    (tmp_path / "head.csv").write_text("a,b\n")
+    with pytest.raises(KzooError, match="header but no rows"):
+        load_data(tmp_path / "head.csv", target="a")
+    (tmp_path / "a.xlsx").write_bytes(b"PK")
+    with pytest.raises(KzooError, match="kzoo reads .csv"):
+        load_data(tmp_path / "a.xlsx")
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(KzooError, match="neither images nor .txt"):
+        load_data(tmp_path / "nothing")
+
+
+def test_no_keras_and_the_same_fingerprint_in_another_process():
+    code = (
+        "import sys, json; from kzoo.data import encode; assert 'pandas' not in sys.modules;"
+        "from kzoo.data import load_data;"
+        "prints = [load_data(n).fingerprint for n in ('iris', 'digits', 'pydocs', 'sine')];"
+        "assert not {'keras', 'tensorflow', 'torch', 'jax'} & set(sys.modules), 'heavy';"
+        "print(json.dumps(prints))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout) == [
+        load_data(n).fingerprint for n in ("iris", "digits", "pydocs", "sine")
+    ]
+    assert isinstance(load_data("iris"), Dataset)

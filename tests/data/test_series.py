@@ -1,0 +1,97 @@
+"""Series: windows, the order of time, and that targets of one split stay out of the others."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kzoo import KzooError, get_preset
+from kzoo.data import encode, load_data
+from kzoo.registry import with_settings
+
+
+def preset(steps=12, horizon=3):
+    base = get_preset("series_gru")
+    return with_settings(base, {**base.config, "input_shape": (steps, 1), "horizon": horizon}, base.training)
+
+
+def table(n=200):
+    time = pd.date_range("2024-01-01", periods=n, freq="h")
+    return pd.DataFrame(
+        {"date": time.strftime("%Y-%m-%d %H:%M:%S"), "load": np.arange(n) * 1.0, "oil": np.arange(n) * -2.0}
+    )
+
+
+def test_windows_and_targets(tmp_path):
+    table().to_csv(tmp_path / "s.csv", index=False)
+    data = load_data(tmp_path / "s.csv", preset=preset(), target="oil")
+    assert (
+        data.task == "forecasting" and data.feature_names == ("oil", "load") and data.target_names == ("oil",)
+    )
+    assert data.input_shape == (12, 2) and data.outputs == 1 and data.config["horizon"] == 3
+    x, y = data.train.x[np.array([0, 7])], data.train.y[np.array([0, 7])]
+    np.testing.assert_array_equal(x[..., 1], [np.arange(12), np.arange(7, 19)])
+    np.testing.assert_array_equal(y[..., 0], [[-24, -26, -28], [-38, -40, -42]])
+
+
+def test_splits_are_in_order_of_time():
+    data = load_data(table(), preset=preset())
+    assert data.outputs == 2
+    steps = {name: getattr(data, name).y[:][..., 0] for name in ("train", "validation", "test")}
+    # 70, 10 and 20 % of 200 rows; every row after the first window is a target of one split only.
+    assert (steps["train"].min(), steps["train"].max()) == (12, 139)
+    assert (steps["validation"].min(), steps["validation"].max()) == (140, 159)
+    assert (steps["test"].min(), steps["test"].max()) == (160, 199)
+    assert data.test.x[0][0, 0] == 148  # inputs may reach back
+
+
+def test_scale_is_learned_on_training_rows():
+    frame = table()
+    one = load_data(frame, preset=preset())
+    assert one.config["target_offset"] == pytest.approx([69.5, -139])
+    frame.loc[140:, ["load", "oil"]] = 1e6
+    two = load_data(frame, preset=preset())
+    assert one.config == two.config and one.preprocessing == two.preprocessing
+    assert one.fingerprint != two.fingerprint
+
+
+def test_gaps_are_filled_from_the_past_and_order_is_restored():
+    frame = table()
+    frame.loc[50:52, "load"] = np.nan
+    data = load_data(frame.sample(frac=1, random_state=0), preset=preset())
+    np.testing.assert_array_equal(data.train.x[45][:, 0], [45, 46, 47, 48, 49, 49, 49, 49, 53, 54, 55, 56])
+    notes = " ".join(data.notes)
+    assert "3 missing values" in notes and "sorted" in notes
+
+
+def test_encode_the_latest_rows():
+    frame = table()
+    data = load_data(frame, preset=preset(), target="oil")
+    x = encode(data.preprocessing, frame)
+    np.testing.assert_array_equal(x[0, :, 1], np.arange(188, 200))
+    np.testing.assert_array_equal(
+        encode(data.preprocessing, data.test.x[np.array([3])]), data.test.x[np.array([3])]
+    )
+    with pytest.raises(KzooError, match="last 12 rows; got 5"):
+        encode(data.preprocessing, frame.tail(5))
+
+
+@pytest.mark.parametrize(
+    "frame,options,message",
+    [
+        (table(20), {}, "window of 12 steps and 3 ahead"),
+        (table(), {"target": "oli"}, "Did you mean 'oil'"),
+        (table(), {"time": "when"}, "'when' is not in the series"),
+        (table()[["date"]], {}, "no numeric column"),
+        (table().assign(date=["never", *table()["date"][1:]]), {"time": "date"}, "no time in row 1"),
+        (table(), {"task": "classification"}, "a series is for forecasting"),
+        (table(), {"test": 0.99}, "leave nothing"),
+    ],
+)
+def test_bad_series(frame, options, message):
+    with pytest.raises(KzooError, match=message):
+        load_data(frame, preset=preset(), **options)
+
+
+def test_second_series_for_test():
+    data = load_data(table(), preset=preset(), test=table(60))
+    assert len(data.test) == 60 - 12 - 3 + 1

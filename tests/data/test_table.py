@@ -1,0 +1,225 @@
+"""Tables: what becomes of each kind of column, and that nothing is learned from test rows."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kzoo import KzooError, get_preset
+from kzoo.data import encode, load_data
+
+
+def people(n=200, seed=0):
+    """A table with every kind of column."""
+    random = np.random.default_rng(seed)
+    age = random.integers(18, 80, n).astype(float)
+    age[::10] = np.nan
+    city = random.choice(["Oslo", "Rome", "上海"], n).astype(object)
+    city[::25] = None
+    return pd.DataFrame(
+        {
+            "id": np.arange(n),
+            "age": age,
+            "joined": pd.date_range("2020-01-31", periods=n, freq="31D").strftime("%Y-%m-%d"),
+            "member": random.random(n) < 0.5,
+            "city": city,
+            "country": "here",
+            "code": [f"x{i}" for i in range(n)],
+            "income": random.normal(1000, 200, n),
+            "churned": random.choice(["yes", "no"], n, p=[0.3, 0.7]),
+        }
+    )
+
+
+def test_kinds_of_columns():
+    data = load_data(people(), target="churned", seed=3)
+    assert data.task == "tabular_classification" and data.class_names == ("no", "yes") and data.outputs == 2
+    # Numbers, dates and missing marks in the order of the file, then categories.
+    assert data.feature_names == (
+        "age", "age is missing", "joined year", "joined month", "joined day", "joined weekday",
+        "member", "income", "city",
+    )  # fmt: skip
+    assert data.config["categories"] == (4,) and data.input_shape == (9,)
+    notes = " ".join(data.notes)
+    assert "'id'" in notes and "'country' is constant" in notes and "'code'" in notes
+    json.dumps([data.preprocessing, data.config])
+
+
+def test_numbers_agree_with_pandas():
+    frame = people()
+    data = load_data(frame, target="churned", seed=3)
+    x = encode(data.preprocessing, frame)
+    assert np.isfinite(x).all()
+    rows = np.concatenate([data.train.x, data.validation.x, data.test.x])
+    assert sorted(map(tuple, rows)) == sorted(map(tuple, x))
+    train = frame[np.isin(x[:, 7], data.train.x[:, 7])]
+    median = train["age"].median()
+    np.testing.assert_array_equal(x[:, 0], frame["age"].fillna(median).to_numpy(np.float32))
+    np.testing.assert_array_equal(x[:, 1], frame["age"].isna().to_numpy(np.float32))
+    np.testing.assert_array_equal(x[:, 3], pd.to_datetime(frame["joined"]).dt.month.to_numpy(np.float32))
+    codes = frame["city"].map({"Oslo": 1, "Rome": 2, "上海": 3}).fillna(0)
+    np.testing.assert_array_equal(x[:, 8], codes.to_numpy(np.float32))
+    standard = data.train.x[:, :8] * data.config["scale"] + data.config["offset"]
+    np.testing.assert_allclose(standard.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(standard.std(axis=0), 1, atol=1e-4)
+
+
+def test_nothing_is_learned_from_test_rows():
+    frame = people()
+    data = load_data(frame, target="churned", seed=3)
+    tested = np.isin(encode(data.preprocessing, frame)[:, 7], data.test.x[:, 7])
+    held = tested | np.isin(encode(data.preprocessing, frame)[:, 7], data.validation.x[:, 7])
+    assert tested.sum() == 40 and held.sum() == 56
+    changed = frame.copy()
+    changed.loc[held, "income"] *= 1000
+    changed.loc[held, "age"] = 5000
+    changed.loc[held, "city"] = "Atlantis"
+    changed.loc[held, "joined"] = "1900-01-01"
+    again = load_data(changed, target="churned", seed=3)
+    assert again.preprocessing == data.preprocessing and again.config == data.config
+    np.testing.assert_array_equal(again.train.x, data.train.x)
+    assert again.test.x[:, 8].max() == 0  # a category that training never saw
+    assert again.fingerprint != data.fingerprint
+
+
+def test_encode_rows_of_a_person(tmp_path):
+    frame = people()
+    frame.to_csv(tmp_path / "people.csv", index=False, encoding="utf-8-sig")
+    data = load_data(tmp_path / "people.csv", target="churned")
+    expected = encode(data.preprocessing, frame.iloc[:5])
+    rows = json.loads(frame.iloc[:5].to_json(orient="records"))
+    np.testing.assert_array_equal(encode(data.preprocessing, rows), expected)
+    np.testing.assert_array_equal(encode(data.preprocessing, tmp_path / "people.csv")[:5], expected)
+    with pytest.raises(KzooError, match="Column 'city' is missing"):
+        encode(data.preprocessing, [{k: v for k, v in rows[0].items() if k != "city"}])
+
+
+@pytest.mark.parametrize(
+    "encoding,separator", [("utf-8", ","), ("utf-8-sig", ";"), ("gb18030", "\t"), ("utf-16", ",")]
+)
+def test_encodings_and_separators(tmp_path, encoding, separator):
+    path = tmp_path / "a.csv"
+    path.write_bytes(people().to_csv(index=False, sep=separator).encode(encoding))
+    data = load_data(str(path), target="churned")
+    assert data.preprocessing["columns"][-1]["values"] == ["Oslo", "Rome", "上海"]
+
+
+def test_decimal_comma(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a;y\n" + "\n".join(f"{i},5;{i * 2},25" for i in range(30)))
+    data = load_data(path, target="y")
+    assert data.task == "tabular_regression" and data.train.x[0, 0] % 1 == 0.5
+
+
+def test_regression_in_its_own_unit():
+    data = load_data("diabetes", preset="diabetes_fnn")
+    assert data.task == "tabular_regression" and data.train.y.shape == (len(data.train), 1)
+    assert data.config["target_offset"][0] == pytest.approx(data.train.y.mean(), rel=1e-6)
+    assert data.config["target_scale"][0] == pytest.approx(data.train.y.std(), rel=1e-5)
+    assert data.train.y.max() > 300
+
+
+def test_several_targets():
+    frame = people().assign(tax=lambda f: f.income * 0.3)
+    data = load_data(frame, target="income,tax", drop=["churned"])
+    assert data.outputs == 2 and data.target_names == ("income", "tax") and data.train.y.shape[1] == 2
+
+
+@pytest.mark.parametrize(
+    "values,task",
+    [
+        (["a", "b"], "tabular_classification"),
+        ([True, False], "tabular_classification"),
+        (list(range(20)), "tabular_classification"),
+        (list(range(21)), "tabular_regression"),
+        ([0.5, 1.0], "tabular_regression"),
+        ([1.0, 2.0], "tabular_classification"),
+    ],
+)
+def test_rule_for_the_task(values, task):
+    frame = pd.DataFrame({"x": np.arange(420.0) ** 2, "target": (values * 420)[:420]})
+    data = load_data(frame)
+    assert data.task == task and any("task=" in note for note in data.notes)
+
+
+def test_task_overrides_the_rule():
+    frame = pd.DataFrame({"x": np.arange(60.0) ** 2, "stars": [1, 2, 3, 4, 5, 10] * 10})
+    assert load_data(frame, target="stars").class_names == ("1", "2", "3", "4", "5", "10")
+    assert load_data(frame, target="stars", task="regression").outputs == 1
+
+
+def test_groups_never_straddle():
+    frame = people().assign(patient=lambda f: f.index // 7)
+    data = load_data(frame, target="income", group="patient", drop=["churned"])
+    income = frame["income"].to_numpy(np.float32)
+    seen = [
+        set(frame["patient"][np.isin(income, split.y)]) for split in (data.train, data.validation, data.test)
+    ]
+    assert all(seen) and not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+    assert 0.1 < len(data.test) / len(frame) < 0.3 and "patient" not in data.feature_names
+
+
+def test_second_table_for_test():
+    data = load_data(people(), target="churned", test=people(50, seed=1))
+    assert (len(data.train), len(data.validation), len(data.test)) == (180, 20, 50)
+    with pytest.raises(KzooError, match="class 'maybe'"):
+        load_data(people(), target="churned", test=people(50).assign(churned=["maybe"] * 10 + ["no"] * 40))
+
+
+def test_outliers_are_clipped_on_request_only():
+    frame = people(2000).assign(income=lambda f: f.income.where(f.index != 5, 1e9))
+    plain, clipped = (load_data(frame, target="churned", clip=clip, test=0) for clip in (False, True))
+    column = plain.feature_names.index("income")
+    assert encode(plain.preprocessing, frame)[5, column] == 1e9
+    assert encode(clipped.preprocessing, frame)[5, column] < 1e4
+
+
+def test_stratified_fixed_split():
+    frame = people(1000)
+    one, two = load_data(frame, target="churned"), load_data(frame, target="churned")
+    assert one.fingerprint == two.fingerprint
+    assert load_data(frame, target="churned", seed=1).fingerprint != one.fingerprint
+    share = (frame["churned"] == "yes").mean()
+    for split in (one.train, one.validation, one.test):
+        assert abs(split.y.mean() - share) < 1 / len(split) + 1e-9
+    assert (len(one.test), len(one.validation)) == (200, 80)
+
+
+@pytest.mark.parametrize(
+    "change,options,message",
+    [
+        (lambda f: f, {}, r"target=.*Columns: id, age"),
+        (lambda f: f, {"target": "churn"}, r"'churn' is not in the table. Did you mean 'churned'\?"),
+        (lambda f: f, {"target": "churned", "drop": ["agge"]}, "Did you mean 'age'"),
+        (lambda f: f, {"target": "churned", "group": "town"}, "'town' is not in"),
+        (lambda f: f.assign(churned="no"), {"target": "churned"}, "All labels are 'no'"),
+        (
+            lambda f: f.assign(churned=["odd"] + ["a", "b"] * 99 + ["a"]),
+            {"target": "churned"},
+            "single example.*'odd'",
+        ),
+        (lambda f: f.head(6), {"target": "churned"}, "Only 6 usable rows"),
+        (lambda f: f.assign(churned=None), {"target": "churned"}, "'churned' is empty"),
+        (lambda f: f[["id", "country", "churned"]], {"target": "churned"}, "No usable column"),
+        (lambda f: f, {"target": "churned", "task": "regression"}, "row 1 holds"),
+        (lambda f: f, {"target": "churned", "task": "regresion"}, "Did you mean 'regression'"),
+        (lambda f: f, {"target": "income", "preset": "iris_fnn"}, "Use one of: tabular_fnn"),
+        (lambda f: f, {"target": "churned", "preset": "diabetes_fnn"}, "is for tabular_regression"),
+        (lambda f: f, {"target": "churned", "validation": 1.5}, "validation=1.5"),
+        (lambda f: f, {"target": "churned", "test": 0.95}, "leave nothing"),
+        (lambda f: f, {"target": "churned", "seed": -1}, "seed=-1"),
+    ],
+)
+def test_bad_tables(change, options, message):
+    with pytest.raises(KzooError, match=message) as caught:
+        load_data(change(people()), **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_few_missing_targets_are_dropped_with_a_note():
+    frame = people()
+    frame.loc[:4, "churned"] = None
+    data = load_data(frame, target="churned", preset=get_preset("tabular_fnn"))
+    assert len(data.train) + len(data.validation) + len(data.test) == 195
+    assert any("5 rows without a target" in note for note in data.notes)

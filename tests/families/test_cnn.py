@@ -1,0 +1,307 @@
+"""Convolutional networks: the tutorial's layers, the arithmetic, padding, causality, the refusals."""
+
+import keras
+import numpy as np
+import pytest
+from reference import batch_norm, conv2d, dense, max_pool, randomize, relu, softmax, weights
+
+from kzoo.families import cnn
+from kzoo.registry import get_preset, list_presets
+
+
+def build(name, **overrides):
+    return cnn.build(name=name, **{**get_preset(name).config, **overrides})
+
+
+def predict(model, x):
+    return keras.ops.convert_to_numpy(model(x, training=False))
+
+
+def until(model, layer):
+    """The part of a model up to a named layer."""
+    return keras.Model(model.input, model.get_layer(layer).output)
+
+
+@pytest.mark.parametrize("name", list_presets(family="cnn"))
+def test_a_preset_has_its_recorded_parameters(name):
+    assert build(name).count_params() == get_preset(name).params
+
+
+def test_resnet_20_has_the_papers_size():
+    model = build("cifar_resnet")
+    convolutions = 9 * (3 * 16 + 6 * 16 * 16 + 16 * 32 + 5 * 32 * 32 + 32 * 64 + 5 * 64 * 64)
+    norms = 2 * (7 * 16 + 6 * 32 + 6 * 64)
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    assert trainable == convolutions + norms + 65 * 10 == 269_722  # 0.27 million
+    weighted = [
+        layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)
+    ]
+    assert len(weighted) == 20
+
+
+KINDS = {
+    "Conv2D": lambda layer: f"{layer.filters} {layer.kernel_size} {layer.padding}",
+    "MaxPooling2D": lambda layer: f"{layer.pool_size}",
+    "Dense": lambda layer: f"{layer.units}",
+    "Dropout": lambda layer: f"{layer.rate}",
+}
+
+
+def layer_kinds(layers):
+    """One line per layer; an activation written as a layer belongs to the layer before it."""
+    kinds = []
+    for layer in layers:
+        kind = type(layer).__name__
+        if kind == "Activation":
+            kinds[-1] = f"{kinds[-1].removesuffix(' linear')} {layer.activation.__name__}"
+        elif kind not in ("InputLayer", "Rescaling"):
+            activation = f" {layer.activation.__name__}" if kind in ("Conv2D", "Dense") else ""
+            kinds.append(f"{kind} {KINDS.get(kind, lambda _: '')(layer)}{activation}")
+    return kinds
+
+
+def test_cifar_cnn_is_the_tutorials():
+    L = keras.layers
+    tutorial = []
+    for filters, rate in ((32, 0.2), (64, 0.3), (128, 0.4)):
+        for _ in range(2):
+            tutorial += [L.Conv2D(filters, (3, 3), activation="relu", padding="same"), L.BatchNormalization()]
+        tutorial += [L.MaxPooling2D((2, 2)), L.Dropout(rate)]
+    tutorial += [L.Flatten(), L.Dense(128, activation="relu"), L.BatchNormalization(), L.Dropout(0.5)]
+    tutorial += [L.Dense(10, activation="softmax")]
+    model = build("cifar_cnn")
+    assert layer_kinds(model.layers) == layer_kinds(tutorial)
+    assert model.count_params() == 552_874
+
+
+def test_mnist_cnn_is_the_tutorials():
+    L = keras.layers
+    tutorial = [
+        L.Conv2D(32, (3, 3), activation="relu"),
+        L.MaxPooling2D((2, 2)),
+        L.Conv2D(64, (3, 3), activation="relu"),
+        L.MaxPooling2D((2, 2)),
+        L.Conv2D(64, (3, 3), activation="relu"),
+        L.Flatten(),
+        L.Dense(64, activation="relu"),
+        L.Dropout(0.5),
+        L.Dense(10, activation="softmax"),
+    ]
+    model = build("mnist_cnn")
+    assert layer_kinds(model.layers) == layer_kinds(tutorial)
+    assert model.count_params() == 93_322
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_plain_stages_match_numpy(padding):
+    model = randomize(
+        build(
+            "digits_cnn",
+            input_shape=(13, 12, 2),
+            filters=(3, 4),
+            depth=(2, 1),
+            pool_size=(2, 1),
+            padding=padding,
+        )
+    )
+    pixels = np.random.default_rng(1).integers(0, 256, (3, 13, 12, 2))
+
+    x = pixels / 255
+    for name in ("1", "2"):
+        x = relu(conv2d(x, *weights(model, f"block1_conv{name}"), padding=padding))
+        x = batch_norm(x, *weights(model, f"block1_norm{name}"))
+    x = max_pool(x, 2)
+    x = relu(conv2d(x, *weights(model, "block2_conv1"), padding=padding))
+    x = batch_norm(x, *weights(model, "block2_norm1")).reshape(3, -1)
+    x = relu(dense(x, *weights(model, "hidden1_dense")))
+    x = dense(batch_norm(x, *weights(model, "hidden1_norm")), *weights(model, "outputs"))
+
+    logits = until(model, "outputs")
+    np.testing.assert_allclose(predict(logits, pixels.astype("float32")), x, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(predict(model, pixels.astype("float32")), softmax(x), atol=1e-5)
+
+
+def test_the_shortcut_keeps_every_second_pixel_and_adds_empty_channels():
+    model = randomize(build("cifar_resnet", input_shape=(9, 7, 3), filters=(2, 5), depth=1))
+    before, after = until(model, "block1_1_relu"), until(model, "block2_1_new_channels")
+    pixels = np.random.default_rng(1).uniform(0, 255, (2, 9, 7, 3)).astype("float32")
+    x, y = predict(before, pixels), predict(after, pixels)
+    assert y.shape == (2, 5, 4, 5)
+    np.testing.assert_array_equal(y[..., :2], x[:, ::2, ::2])
+    assert not y[..., 2:].any()
+
+
+@pytest.mark.parametrize("block", ["residual", "separable"])
+def test_strided_windows_are_centred_on_the_pixels_that_the_shortcut_keeps(block):
+    """An image that is zero but for pixel (4, 4) reaches cell (2, 2) and its neighbours alone."""
+    model = build("cifar_resnet", block=block, input_shape=(8, 8, 1), filters=(1, 1), depth=1, norm=None)
+    layer = {"residual": "block2_1_a_conv", "separable": "block2_1_depthwise_conv"}[block]
+    convolution = model.get_layer(layer)
+    border = model.get_layer(layer.replace("_conv", "_border"))
+    x = np.zeros((1, 8, 8, 1), "float32")
+    x[0, 4, 4] = 1
+    y = keras.ops.convert_to_numpy(convolution(border(x)))[0, ..., 0]
+    centre = weights(model, layer)[0][1, 1].item()
+    np.testing.assert_allclose(y[2, 2], centre, rtol=1e-6)
+    assert np.count_nonzero(y) == 1
+
+
+def test_photos_shrink_early_and_small_images_do_not():
+    sizes = {side: build("image_cnn", input_shape=(side, side, 3)).get_layer("block1_1_add").output.shape[1:3]
+             for side in (32, 63, 64, 96)}  # fmt: skip
+    assert sizes == {32: (32, 32), 63: (63, 63), 64: (16, 16), 96: (24, 24)}
+
+
+def text_cnn(length, **overrides):
+    return randomize(
+        build(
+            "text_cnn",
+            input_shape=(length,),
+            vocabulary_size=30,
+            embedding_dim=5,
+            filters=(6,),
+            **{"output_activation": None, **overrides},
+        )
+    )
+
+
+@pytest.mark.parametrize("settings", [dict(), dict(activation="tanh"), dict(pooling="mean")], ids=str)
+def test_padding_never_changes_an_answer(settings):
+    """Left, right, on both sides, little, much or none: random biases make windows of padding tempting."""
+    rng = np.random.default_rng(1)
+    for length in (1, 2, 7):
+        text = rng.integers(1, 30, length)
+        answers = [predict(text_cnn(length, **settings), text[None].astype("int32"))]
+        for padded in (length + 1, 20):
+            rows = np.zeros((3, padded), "int32")
+            for row, start in zip(rows, (0, (padded - length) // 2, padded - length), strict=True):
+                row[start : start + length] = text
+            answers.append(predict(text_cnn(padded, **settings), rows))
+        answers = np.concatenate(answers)
+        np.testing.assert_allclose(answers, np.broadcast_to(answers[0], answers.shape), atol=1e-5)
+
+
+def test_a_text_of_nothing_but_padding_has_an_answer():
+    for pooling in ("max", "mean"):
+        model = text_cnn(7, pooling=pooling)
+        answer = predict(model, np.zeros((1, 7), "int32"))
+        np.testing.assert_allclose(answer[0], weights(model, "outputs")[1], rtol=1e-6)
+
+
+def test_the_order_of_words_matters():
+    model = text_cnn(7)
+    forward = predict(model, np.array([[3, 9, 4, 17, 0, 0, 0]], "int32"))
+    backward = predict(model, np.array([[17, 4, 9, 3, 0, 0, 0]], "int32"))
+    assert np.abs(forward - backward).max() > 1e-2
+
+
+def tcn(**overrides):
+    return randomize(
+        build(
+            "series_tcn",
+            **{
+                "input_shape": (16, 2),
+                "filters": (4, 4, 5),
+                "horizon": 3,
+                "reversible_norm": False,
+                **overrides,
+            },
+        )
+    )
+
+
+def test_no_step_sees_a_later_one():
+    steps = until(tcn(), "block3_relu")
+    series = np.random.default_rng(1).normal(size=(1, 16, 2)).astype("float32")
+    changed = series.copy()
+    changed[0, 10] += 1
+    difference = np.abs(predict(steps, changed) - predict(steps, series)).max(axis=(0, 2))
+    np.testing.assert_array_equal(difference[:10], 0)
+    assert difference[10] > 0 and difference[15] > 0
+
+
+def test_dilated_stages_look_back_as_far_as_they_say():
+    # 1 + 2 * (2 - 1) * (2**2 - 1) = 7 steps
+    steps = until(tcn(filters=(4, 4), kernel_size=2, activation="tanh"), "block2_tanh")
+    series = np.random.default_rng(1).normal(size=(1, 16, 2)).astype("float32")
+    seen = []
+    for step in range(16):
+        changed = series.copy()
+        changed[0, step] += 1
+        seen.append(bool(np.abs(predict(steps, changed) - predict(steps, series))[0, 15].max() > 0))
+    assert seen == [False] * 9 + [True] * 7
+
+
+def test_a_shifted_and_stretched_window_shifts_and_stretches_its_forecast():
+    # Inputs are scaled by the training split's numbers, and the forecast comes back in the target's unit.
+    model = tcn(
+        reversible_norm=True, scale=[0.5, 3.0], offset=[-3.0, 1.0], target_scale=[2.0], target_offset=[6.0]
+    )
+    series = np.random.default_rng(1).normal(size=(4, 16, 2)).astype("float32")
+    forecast = predict(model, series)
+    assert forecast.shape == (4, 3, 1)
+    np.testing.assert_allclose(predict(model, series + 40), forecast + 40, atol=1e-3)
+    np.testing.assert_allclose(predict(model, series * 10), forecast * 10, rtol=1e-3, atol=1e-2)
+    assert np.isfinite(predict(model, np.full((1, 16, 2), 5.0, "float32"))).all()
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "flatten"])
+def test_series_poolings_and_dense_layers(pooling):
+    model = tcn(horizon=None, outputs=2, pooling=pooling, units=(8,), units_norm="layer", units_dropout=0.1)
+    assert predict(model, np.zeros((3, 16, 2), "float32")).shape == (3, 2)
+
+
+@pytest.mark.parametrize("name", list_presets(family="cnn"))
+def test_a_saved_model_answers_the_same(name, tmp_path):
+    small = {"input_shape": (20, 20, 3)} if get_preset(name).config["inputs"] == "image" else {}
+    model = randomize(build(name, **small))
+    shape = (2, *model.input_shape[1:])
+    x = np.random.default_rng(1).integers(0, 30, shape).astype(model.input.dtype)
+    model.save(tmp_path / "net.keras")
+    loaded = keras.models.load_model(tmp_path / "net.keras", safe_mode=True)
+    np.testing.assert_array_equal(predict(loaded, x), predict(model, x))
+
+
+@pytest.mark.parametrize(
+    ("preset", "values", "message"),
+    [
+        ("cifar_cnn", dict(block="dense"), "block='dense' is unknown"),
+        ("cifar_cnn", dict(block="dilated"), "takes inputs='series'; for inputs='image' use 'plain' or"),
+        ("cifar_cnn", dict(inputs="rows"), "inputs='rows' is unknown"),
+        ("cifar_cnn", dict(input_shape=(32, 32)), "input_shape"),
+        ("cifar_cnn", dict(input_shape=(32, 0, 3)), "input_shape=0"),
+        ("cifar_cnn", dict(pooling="last"), "pooling='last' is unknown"),
+        ("cifar_cnn", dict(padding="full"), "padding='full' is unknown"),
+        ("cifar_cnn", dict(norm="instance"), "norm='instance' is unknown"),
+        ("cifar_cnn", dict(activation="swiish"), "activation='swiish' is unknown"),
+        ("cifar_cnn", dict(filters=()), "filters is empty"),
+        ("cifar_cnn", dict(filters=(32, -1)), "filters=-1"),
+        ("cifar_cnn", dict(filters=32), "filters=32 must be a list"),
+        ("cifar_cnn", dict(depth=(1, 2)), "depth has 2 values for 3 layers"),
+        ("cifar_cnn", dict(depth=0), "depth=0"),
+        ("cifar_cnn", dict(kernel_size=0), "kernel_size=0"),
+        ("cifar_cnn", dict(pool_size=0), "pool_size=0"),
+        ("cifar_cnn", dict(dropout=(0.2, 0.3, 1.5)), "dropout=1.5"),
+        ("cifar_cnn", dict(units_dropout=1), "units_dropout=1"),
+        ("cifar_cnn", dict(units=(0,)), "units=0"),
+        ("cifar_cnn", dict(outputs=-3), "outputs=-3"),
+        ("cifar_cnn", dict(horizon=3), "inputs='series'"),
+        ("cifar_cnn", dict(scale=[1.0] * 3), "scale and offset belong to"),
+        ("cifar_cnn", dict(input_shape=(4, 4, 3)), "down to 1x1 pixels before block3_pool"),
+        ("mnist_cnn", dict(input_shape=(10, 10, 1)), "down to 1x1 pixels before block3_conv1"),
+        ("cifar_resnet", dict(filters=(32, 16)), r"filters=\(32, 16\) must not shrink"),
+        ("text_cnn", dict(kernel_size=()), "at least one window length"),
+        ("text_cnn", dict(kernel_size=(3, 3)), "none twice"),
+        ("text_cnn", dict(filters=(50, 60)), "filters has 2 values for 3 layers"),
+        ("text_cnn", dict(vocabulary_size=0), "vocabulary_size=0"),
+        ("text_cnn", dict(embedding_dim=0), "embedding_dim=0"),
+        ("text_cnn", dict(embedding_dropout=2), "embedding_dropout=2"),
+        ("series_tcn", dict(horizon=0), "horizon=0"),
+        ("series_tcn", dict(horizon=None), "reversible_norm=True"),
+        ("series_tcn", dict(outputs=2), "outputs=2"),
+        ("series_tcn", dict(scale=[1.0, 2.0]), "scale has 2 numbers for 1 input features"),
+    ],
+)
+def test_bad_values_are_named(preset, values, message):
+    with pytest.raises(ValueError, match=message):
+        build(preset, **values)

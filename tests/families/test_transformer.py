@@ -1,0 +1,293 @@
+import keras
+import numpy as np
+import pytest
+import reference_sequence as reference
+
+from kzoo.families import transformer
+from kzoo.registry import get_preset
+
+rng = np.random.default_rng(0)
+SMALL = {
+    "imdb_transformer": dict(input_shape=(9,), vocabulary_size=20, width=8),
+    "text_transformer": dict(input_shape=(9,), vocabulary_size=20, width=8, intermediate_dim=12),
+    "char_transformer": dict(input_shape=(9,), vocabulary_size=20, outputs=20, width=8, depth=2),
+    "cifar_vit": dict(input_shape=(8, 8, 3), width=8, depth=2, intermediate_dim=12),
+    "series_transformer": dict(
+        input_shape=(12, 3), outputs=2, horizon=5, patch_size=4, patch_stride=2, width=8
+    ),
+    "tabular_transformer": dict(input_shape=(5,), categories=(3, 4), width=8, intermediate_dim=12),
+}
+TEXT = ("imdb_transformer", "text_transformer")
+
+
+def small(name, **overrides):
+    """Build a preset with the architecture it has, at a fraction of its size, with random weights."""
+    config = get_preset(name).config | SMALL[name] | overrides
+    return randomize(transformer.build(name=name, **config))
+
+
+def randomize(model):
+    """Give every weight, biases included, a random value."""
+    model.set_weights([rng.normal(0, 0.5, w.shape) for w in model.get_weights()])
+    return model
+
+
+def examples(name, count=3):
+    shape = (count, *SMALL[name]["input_shape"])
+    if "vocabulary_size" in SMALL[name]:
+        return rng.integers(1, 20, shape)
+    if name == "tabular_transformer":
+        return np.concatenate([rng.normal(size=(count, 3)), rng.integers(0, 3, (count, 2))], 1).astype(
+            "float32"
+        )
+    return (rng.uniform(0, 255, shape) if name == "cifar_vit" else rng.normal(size=shape)).astype("float32")
+
+
+def predict(model, x):
+    return np.asarray(model.predict_on_batch(np.asarray(x)))
+
+
+def pad(text, left, length=9):
+    return [0] * left + list(text) + [0] * (length - left - len(text))
+
+
+def block_weights(model, name):
+    parts = ("attention", "attention_norm", "dense_norm", "expand", "project")
+    return {part: model.get_layer(f"{name}_{part}").get_weights() for part in parts}
+
+
+def test_attention_matches_the_numpy_reference():
+    layer = keras.layers.MultiHeadAttention(4, 2)
+    x = rng.normal(size=(3, 6, 8)).astype("float32")
+    mask = rng.random((3, 6, 6)) < 0.7
+    mask[:, :, 0] = True
+    layer(x, x)
+    layer.set_weights([rng.normal(0, 0.5, w.shape) for w in layer.get_weights()])
+    for given in (None, mask):
+        answer = keras.ops.convert_to_numpy(layer(x, x, attention_mask=given))
+        np.testing.assert_allclose(answer, reference.attention(x, layer.get_weights(), given), atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+@pytest.mark.parametrize("position", ["pre", "post"])
+@pytest.mark.parametrize("causal", [False, True])
+def test_one_encoder_block_matches_the_numpy_reference(position, activation, causal):
+    given, real = keras.Input((6, 8)), keras.Input((6,), dtype="bool")
+    answer = transformer.encoder_block(
+        given, name="b", num_heads=4, intermediate_dim=12, activation=activation, norm_position=position,
+        dropout=0.1, real=real, causal=causal,
+    )  # fmt: skip
+    model = randomize(keras.Model([given, real], answer))
+    x = rng.normal(size=(3, 6, 8)).astype("float32")
+    tokens = np.arange(6) < np.array([[6], [4], [1]])
+    mask = np.broadcast_to(tokens[:, None, :], (3, 6, 6)) & (np.tri(6, dtype=bool) if causal else True)
+    expected = reference.encoder_block(
+        x, block_weights(model, "b"), position=position, mask=mask,
+        activation=reference.gelu if activation == "gelu" else lambda y: np.maximum(y, 0),
+    )  # fmt: skip
+    np.testing.assert_allclose(np.asarray(model.predict_on_batch([x, tokens])), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal", None])
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_a_whole_text_model_matches_the_numpy_reference(positions, pooling):
+    model = small("text_transformer", positions=positions, pooling=pooling, output_activation=None)
+    ids = rng.integers(1, 20, (3, 6))
+    x = model.get_layer("embedding").get_weights()[0][ids]
+    if positions == "sinusoidal":
+        x = x * np.sqrt(8)
+    if pooling == "cls":
+        token = np.broadcast_to(model.get_layer("class_token").get_weights()[0], (3, 1, 8))
+        x = np.concatenate([token, x], 1)
+    if positions == "learned":
+        x = x + model.get_layer("positions").get_weights()[0][: x.shape[1]]
+    if positions == "sinusoidal":
+        angles = np.arange(x.shape[1])[:, None] / 10_000 ** (np.arange(0, 8, 2) / 8)
+        x = x + np.concatenate([np.sin(angles), np.cos(angles)], 1)
+    x = reference.encoder_block(x, block_weights(model, "block1"), position="pre")
+    x = reference.layer_norm(x, model.get_layer("final_norm").get_weights())
+    kernel, bias = model.get_layer("outputs").get_weights()
+    expected = (x.mean(1) if pooling == "mean" else x[:, 0]) @ kernel + bias
+    padded = np.concatenate([ids, np.zeros((3, 3), int)], 1)
+    np.testing.assert_allclose(predict(model, padded), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TEXT)
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal", None])
+@pytest.mark.parametrize("norm_position", ["pre", "post"])
+def test_padding_on_either_side_changes_nothing(name, pooling, positions, norm_position):
+    settings = dict(pooling=pooling, positions=positions, norm_position=norm_position, depth=2)
+    model, text = small(name, **settings), [5, 3, 8, 1]
+    answers = predict(model, [*(pad(text, left) for left in range(6)), [0] * 9])
+    assert np.isfinite(answers).all()
+    np.testing.assert_allclose(answers[:6], np.broadcast_to(answers[:1], answers[:6].shape), atol=1e-5)
+
+
+def test_a_padded_row_answers_as_the_shorter_row_does():
+    model = small("imdb_transformer")
+    shorter = small("imdb_transformer", input_shape=(4,))
+    shorter.set_weights(model.get_weights())
+    expected = predict(shorter, [[5, 3, 8, 1]])
+    np.testing.assert_allclose(predict(model, [pad([5, 3, 8, 1], 2)]), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*TEXT, "char_transformer"])
+def test_order_matters_and_a_row_of_padding_is_finite(name):
+    answers = predict(small(name), [pad([5, 3, 8, 1], 2), pad([8, 5, 1, 3], 2), [0] * 9])
+    assert np.abs(answers[0] - answers[1]).max() > 1e-4
+    assert np.isfinite(answers).all()
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_a_causal_model_answers_before_it_sees_what_comes_later(dropout):
+    model = small("char_transformer", dropout=dropout)
+    first, second = examples("char_transformer", 2)
+    second[:5] = first[:5]
+    answers = predict(model, [first, second])
+    np.testing.assert_allclose(answers[0, :5], answers[1, :5], atol=1e-6)
+    assert np.abs(answers[0, 5:] - answers[1, 5:]).max() > 1e-4
+    left, right = predict(model, [pad([5, 3, 8, 1], 5), pad([5, 3, 8, 1], 0)])
+    np.testing.assert_allclose(left[5:], right[:4], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_dropout_is_for_training_only(name):
+    model, x = small(name, dropout=0.3), examples(name)
+    np.testing.assert_array_equal(predict(model, x), predict(model, x))
+    noisy = [keras.ops.convert_to_numpy(model(x, training=True)) for _ in range(2)]
+    assert np.abs(noisy[0] - noisy[1]).max() > 1e-6
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_saved_model_loads_safely_with_equal_answers(name, tmp_path):
+    model, x = small(name), examples(name)
+    model.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras", safe_mode=True)
+    np.testing.assert_allclose(predict(again, x), predict(model, x), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_weight_learns(name):
+    """Positions and class tokens among them: an `Embedding` of a constant index silently never would."""
+    model, x = small(name), examples(name, 8)
+    before = {w.path: w.numpy() for w in model.trainable_variables}
+    shape = predict(model, x).shape
+    model.compile("sgd", "mse")
+    model.train_on_batch(x, rng.normal(size=shape))
+    # The bias of the keys shifts all scores of a row alike, so it has no effect and no gradient.
+    still = {
+        w.path for w in model.trainable_variables
+        if np.array_equal(before[w.path], w.numpy()) and not w.path.endswith("key/bias")
+    }  # fmt: skip
+    assert not still
+
+
+def test_image_patches_are_read_where_they_are():
+    model = small("cifar_vit", pooling="mean", positions=None)
+    x = examples("cifar_vit", 1)
+    moved = np.concatenate([x[:, 4:], x[:, :4]], 1)
+    np.testing.assert_allclose(predict(model, moved), predict(model, x), atol=1e-5)
+    model = small("cifar_vit", positions="learned")
+    assert np.abs(predict(model, moved) - predict(model, x)).max() > 1e-4
+    unscaled = small("cifar_vit", rescale=False)
+    unscaled.set_weights(model.get_weights())
+    np.testing.assert_allclose(predict(unscaled, x / 255), predict(model, x), atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["flatten", "mean"])
+def test_a_forecast_reads_the_past_of_its_own_series_alone(pooling):
+    model, x = small("series_transformer", pooling=pooling), examples("series_transformer")
+    answer = predict(model, x)
+    assert answer.shape == (3, 5, 2)
+    other = x.copy()
+    other[:, :, 1:] = rng.normal(size=other[:, :, 1:].shape)
+    np.testing.assert_allclose(predict(model, other)[..., 0], answer[..., 0], atol=1e-5)
+    assert np.abs(predict(model, other)[..., 1] - answer[..., 1]).max() > 1e-3
+    swapped = predict(model, x[:, :, [1, 0, 2]])
+    np.testing.assert_allclose(swapped, answer[:, :, ::-1], atol=1e-5)
+    np.testing.assert_allclose(predict(model, x * 3 + 50), answer * 3 + 50, atol=5e-3)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4, 5])
+def test_the_newest_step_always_counts(stride):
+    model, x = small("series_transformer", patch_stride=stride), examples("series_transformer")
+    later = x.copy()
+    later[:, -1] += 1
+    assert np.abs(predict(model, later) - predict(model, x)).max() > 1e-3
+
+
+def test_one_answer_for_a_whole_series():
+    model = small("series_transformer", horizon=None, reversible_norm=False, outputs=2)
+    assert predict(model, examples("series_transformer")).shape == (3, 2)
+
+
+@pytest.mark.parametrize(("columns", "categories"), [(4, ()), (4, (3,)), (2, (3, 4)), (1, (3,))])
+def test_rows_of_numbers_categories_or_both(columns, categories):
+    model = small("tabular_transformer", input_shape=(columns,), categories=categories)
+    codes = [rng.integers(0, count, 6) for count in categories]
+    x = np.stack([*rng.normal(size=(columns - len(categories), 6)), *codes], 1).astype("float32")
+    answer = predict(model, x)
+    for column in range(columns):
+        changed = x.copy()
+        changed[:, column] = x[:, column] == 0
+        assert np.abs(predict(model, changed) - answer).max() > 1e-5, f"column {column} is not read"
+
+
+def test_scaling_is_inside_and_regression_answers_in_its_own_unit():
+    settings = dict(categories=(), outputs=1, output_activation=None)
+    plain = small("tabular_transformer", **settings)
+    numbers = dict(scale=[2.0] * 5, offset=[-1.0] * 5, target_scale=[10.0], target_offset=[7.0])
+    scaled = small("tabular_transformer", **settings, **numbers)
+    scaled.set_weights(plain.get_weights())
+    x = rng.normal(size=(3, 5)).astype("float32")
+    np.testing.assert_allclose(predict(scaled, x), predict(plain, x * 2 - 1) * 10 + 7, atol=1e-4)
+
+
+def test_heads_share_the_width():
+    preset = get_preset("imdb_transformer")
+    attention = transformer.build(name="m", **preset.config).get_layer("block1_attention")
+    assert (attention.num_heads, attention.key_dim, attention.value_dim) == (4, 32, 32)
+
+
+BAD = [
+    (dict(inputs="audio"), "inputs='audio' is unknown"),
+    (dict(num_heads=3), "num_heads=3 must divide width=8"),
+    (dict(width=9, num_heads=3, positions="sinusoidal"), "width=9 must be even"),
+    (dict(depth=0), "depth=0"),
+    (dict(outputs=0), "outputs=0"),
+    (dict(num_heads=0), "num_heads=0"),
+    (dict(vocabulary_size=0), "vocabulary_size=0"),
+    (dict(input_shape=(9, 2)), "input_shape=(9, 2) must have 1 numbers"),
+    (dict(norm_position="middle"), "norm_position='middle' is unknown"),
+    (dict(positions="rotary"), "positions='rotary' is unknown"),
+    (dict(activation="gelo"), "activation='gelo' is unknown"),
+    (dict(dropout=1.0), "dropout=1.0"),
+    (dict(dense_dropout=-1), "dense_dropout=-1"),
+    (dict(dense_units=(0,)), "dense_units=0"),
+    (dict(pooling="flatten"), "pooling='flatten' does not fit inputs='tokens'. Use one of: mean, cls, None."),
+    (dict(pooling="cls", causal=True), "causal=True needs inputs='tokens'"),
+    (dict(inputs="rows", causal=True), "causal=True needs inputs='tokens'"),
+    (dict(horizon=3), "horizon=3 forecasts a series"),
+    (dict(reversible_norm=True), "reversible_norm=True gives a forecast its level back"),
+    (dict(inputs="rows", pooling=None), "pooling=None does not fit inputs='rows'"),
+    (dict(inputs="rows", categories=(2,) * 10), "categories names 10 columns, but a row has only 9"),
+    (dict(inputs="rows", scale=[1.0]), "scale has 1 numbers for 9 input features"),
+    (dict(inputs="image", input_shape=(9, 8, 3)), "patch_size=4 must divide the height 9 and the width 8"),
+    (dict(inputs="image", input_shape=(8, 8, 3), patch_size=0), "patch_size=0"),
+    (
+        dict(inputs="series", input_shape=(9, 1), patch_size=10),
+        "patch_size=10 is longer than the window of 9",
+    ),
+    (dict(inputs="series", input_shape=(9, 1), patch_stride=-1), "patch_stride=-1"),
+    (dict(inputs="series", input_shape=(9, 1), horizon=2), "outputs=2 targets are forecast"),
+    (dict(inputs="series", input_shape=(9, 1), pooling="cls"), "pooling='cls' does not fit inputs='series'"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD)
+def test_bad_values_get_one_clear_line(change, message):
+    with pytest.raises(ValueError) as caught:
+        transformer.build(**(dict(name="m", input_shape=(9,), outputs=2, width=8) | change))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

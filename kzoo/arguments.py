@@ -95,10 +95,10 @@ _COUNT = dict(kind=int, low=1)
 _FLAG = dict(kind=bool)
 _NUMBERS = dict(kind=float, none=True, many=True)
 
-ACTIVATIONS = tuple(
-    "relu gelu elu leaky_relu sigmoid tanh silu selu relu6 mish softplus softsign hard_sigmoid hard_silu celu "
-    "exponential linear softmax log_softmax".split()
-)
+ACTIVATIONS = (
+    "relu", "gelu", "elu", "leaky_relu", "sigmoid", "tanh", "silu", "selu", "relu6", "mish", "softplus", "softsign",
+    "hard_sigmoid", "hard_silu", "celu", "exponential", "linear", "softmax", "log_softmax",
+)  # fmt: skip
 OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "nadam", "adagrad", "lion")
 SCHEDULES = ("constant", "cosine", "linear", "exponential", "step", "plateau")
 LOSSES = ("auto", "crossentropy", "focal", "hinge", "kl", "mse", "mae", "huber")
@@ -112,15 +112,16 @@ CONFIG = {
     "outputs": _A(meaning="classes, target columns or words; follows the data in train", **_COUNT),
     "horizon": _A(meaning="steps to forecast; none: one answer for the whole series", none=True, **_COUNT),
     "units": _A(meaning="width of each dense or recurrent layer", many=True, **_COUNT),
-    "units_norm": _A(
-        meaning="normalisation in the dense layers", kind=str, choices=("batch", "layer"), none=True
-    ),
+    "units_norm": _A(meaning="normalisation in the dense layers", kind=str, choices=("batch", "layer"), none=True),
     "units_dropout": _A(meaning="dropout in the dense layers or before the head", **_RATE),
     "dense_units": _A(meaning="width of each dense layer before the head", many=True, **_COUNT),
     "dense_dropout": _A(meaning="dropout after each dense layer", **_RATE),
     "activation": _A(meaning="activation between layers", kind=str, choices=ACTIVATIONS),
     "output_activation": _A(
-        meaning="activation of the answer; none: logits, or plain values", kind=str, choices=ACTIVATIONS, none=True
+        meaning="activation of the answer; none: logits, or plain values",
+        kind=str,
+        choices=ACTIVATIONS,
+        none=True,
     ),
     "dropout": _A(meaning="share of units dropped while training, one or one per layer", many="or one", **_RATE),
     "recurrent_dropout": _A(meaning="dropout on the recurrent state", **_RATE),
@@ -137,9 +138,7 @@ CONFIG = {
     "target_scale": _A(meaning="per target: standard deviation of the training split", **_NUMBERS),
     "target_offset": _A(meaning="per target: mean of the training split", **_NUMBERS),
     "categories": _A(meaning="number of categories of each of the last columns", many=True, **_COUNT),
-    "block": _A(
-        meaning="kind of stage", kind=str, choices=("plain", "residual", "separable", "parallel", "dilated")
-    ),
+    "block": _A(meaning="kind of stage", kind=str, choices=("plain", "residual", "separable", "parallel", "dilated")),
     "filters": _A(meaning="filters of each stage", many=True, **_COUNT),
     "depth": _A(meaning="layers or blocks in each stage", **_COUNT),
     "kernel_size": _A(meaning="width of the convolutions", many="or one", **_COUNT),

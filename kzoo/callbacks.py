@@ -22,7 +22,14 @@ _SMALLER_IS_BETTER = {"loss", "mae", "rmse", "mse"}
 
 
 def standard(
-    run_dir=None, *, monitor="val_loss", patience=10, stop_early=True, reduce_on_plateau=False, histograms=False, save=None
+    run_dir=None,
+    *,
+    monitor="val_loss",
+    patience=10,
+    stop_early=True,
+    reduce_on_plateau=False,
+    histograms=False,
+    save=None,
 ):
     """Return the bundle for a real run: best weights kept and restored, files, curves, early stopping.
 
@@ -43,7 +50,11 @@ def standard(
     if reduce_on_plateau:
         callbacks.append(
             keras.callbacks.ReduceLROnPlateau(
-                monitor=monitor, mode=direction(monitor), factor=0.5, patience=max(patience // 2, 1), min_lr=1e-6
+                monitor=monitor,
+                mode=direction(monitor),
+                factor=0.5,
+                patience=max(patience // 2, 1),
+                min_lr=1e-6,
             )
         )
     if run_dir is not None and keras.backend.backend() != "torch":  # Keras' callback needs TensorFlow's tensors
@@ -58,7 +69,12 @@ def standard(
 def quick(run_dir=None, *, monitor="val_loss", patience=10, stop_early=True, reduce_on_plateau=False, save=None):
     """Return the bundle for trying things out: best weights kept and restored, no TensorBoard."""
     bundle = standard(
-        run_dir, monitor=monitor, patience=patience, stop_early=stop_early, reduce_on_plateau=reduce_on_plateau, save=save
+        run_dir,
+        monitor=monitor,
+        patience=patience,
+        stop_early=stop_early,
+        reduce_on_plateau=reduce_on_plateau,
+        save=save,
     )
     return [c for c in bundle if not isinstance(c, keras.callbacks.TensorBoard)]
 

@@ -16,7 +16,12 @@ OPTIMIZERS = {
     "lion": (keras.optimizers.Lion, {}),
 }
 
-CLASSIFICATION = ("image_classification", "text_classification", "tabular_classification", "language_modeling")
+CLASSIFICATION = (
+    "image_classification",
+    "text_classification",
+    "tabular_classification",
+    "language_modeling",
+)
 _ONEHOT_LOSSES = ("focal", "hinge", "kl")
 _REGRESSION_LOSSES = {"mse": keras.losses.MeanSquaredError, "mae": keras.losses.MeanAbsoluteError,
                       "huber": keras.losses.Huber}  # fmt: skip

@@ -185,7 +185,14 @@ def list_presets(
     )
 
 
-def build(name: str | Preset, *, compile: bool = True, seed: int | None = None, steps: int | None = None, **overrides):
+def build(
+    name: str | Preset,
+    *,
+    compile: bool = True,
+    seed: int | None = None,
+    steps: int | None = None,
+    **overrides,
+):
     """Build a preset's network: a functional `keras.Model`, compiled with the preset's training contract.
 
     Args:

@@ -46,7 +46,11 @@ def small(name):
 def still(name):
     """Return overrides without regularisation, for overfitting."""
     preset = kzoo.get_preset(name)
-    zero = {k: 0.0 for k in ("dropout", "units_dropout", "dense_dropout", "embedding_dropout", "l1", "l2") if k in preset.config}
+    zero = {
+        k: 0.0
+        for k in ("dropout", "units_dropout", "dense_dropout", "embedding_dropout", "l1", "l2")
+        if k in preset.config
+    }
     return zero | dict(optimizer="adam", learning_rate=1e-2, schedule="constant", warmup=0.0, weight_decay=0.0)
 
 
@@ -98,7 +102,9 @@ def test_a_shrunken_copy_overfits_a_tiny_batch_and_every_gradient_exists(name):
     # The loss in training mode: moving averages of batch norm need more steps than a tiny batch deserves.
     losses = [float(model.train_on_batch(x, y)[0]) for _ in range(100)]
     assert min(losses[-10:]) < 0.3 * losses[0], f"loss {losses[0]:.3f} -> {min(losses[-10:]):.3f}"
-    moved = {w.path: not np.array_equal(a, b) for w, a, b in zip(model.weights, before, model.get_weights(), strict=True)}
+    moved = {
+        w.path: not np.array_equal(a, b) for w, a, b in zip(model.weights, before, model.get_weights(), strict=True)
+    }
     idle = [v.path for v in model.trainable_variables if not moved[v.path]]
     # The key bias of attention shifts every score of a query alike: its gradient is zero by construction.
     assert [path for path in idle if not path.endswith("key/bias")] == []
@@ -176,7 +182,10 @@ def test_every_preset_builds_and_learns_on_other_backends(backend, monkeypatch):
     pytest.importorskip(backend, reason=f"pip install 'kzoo[{backend}]'")
     monkeypatch.setenv("KERAS_BACKEND", backend)
     done = subprocess.run(
-        [sys.executable, "-c", BACKEND, str(Path(__file__).parent)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", BACKEND, str(Path(__file__).parent)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith(backend)]
@@ -202,5 +211,8 @@ def test_dividing_by_255_twice_is_what_rescale_false_is_for():
 
 def test_labels_onehot_trains_as_the_tutorial_does():
     model = kzoo.build("iris_fnn", labels="onehot", label_smoothing=0.1)
-    x, y = np.random.default_rng(0).normal(size=(12, 4)).astype("float32"), np.eye(3, dtype="float32")[np.arange(12) % 3]
+    x, y = (
+        np.random.default_rng(0).normal(size=(12, 4)).astype("float32"),
+        np.eye(3, dtype="float32")[np.arange(12) % 3],
+    )
     assert np.isfinite(model.fit(x, y, verbose=0).history["loss"][0])

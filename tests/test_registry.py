@@ -32,7 +32,11 @@ def test_dir_shows_the_lazy_names():
 
 def test_filters():
     assert kzoo.list_presets("cifar_*") == ["cifar_cnn", "cifar_mobile", "cifar_resnet", "cifar_vit"]
-    assert kzoo.list_presets("cifar_*", exclude="*_vit", family="cnn") == ["cifar_cnn", "cifar_mobile", "cifar_resnet"]
+    assert kzoo.list_presets("cifar_*", exclude="*_vit", family="cnn") == [
+        "cifar_cnn",
+        "cifar_mobile",
+        "cifar_resnet",
+    ]
     assert "line_fnn" in kzoo.list_presets(max_params=100)
     assert all(kzoo.get_preset(n).params <= 100 for n in kzoo.list_presets(max_params=100))
     assert kzoo.list_presets(["iris_*", "wine_*"]) == ["iris_fnn", "iris_fnn_wide", "wine_fnn"]
@@ -43,7 +47,10 @@ def test_filters():
     ("call", "words"),
     [
         (lambda: kzoo.list_presets(family="cnnn"), "Unknown family 'cnnn'. Did you mean 'cnn'?"),
-        (lambda: kzoo.list_presets(task="vision"), "Unknown task 'vision'. It is one of: image_classification"),
+        (
+            lambda: kzoo.list_presets(task="vision"),
+            "Unknown task 'vision'. It is one of: image_classification",
+        ),
         (lambda: kzoo.list_presets(dataset="mnits"), "Did you mean 'mnist'?"),
         (lambda: kzoo.list_presets("cifar_cn"), "Did you mean 'cifar_cnn'?"),
         (lambda: kzoo.list_presets(max_params="many"), "max_params='many' must be a number"),
@@ -97,7 +104,12 @@ def test_a_preset_of_your_own_builds_and_its_name_is_taken(preset):
 def test_spec_rebuilds_after_the_preset_is_gone(preset):
     model = kzoo.build("mine_fnn", units=(7,), seed=3)
     spec = json.loads(json.dumps(kzoo.spec_of(model)))
-    assert (spec["preset"], spec["family"], spec["seed"], spec["kzoo"]) == ("mine_fnn", "fnn", 3, kzoo.__version__)
+    assert (spec["preset"], spec["family"], spec["seed"], spec["kzoo"]) == (
+        "mine_fnn",
+        "fnn",
+        3,
+        kzoo.__version__,
+    )
     assert spec["config"]["units"] == [7]
     assert spec["config"]["dropout"] == 0.0  # the builder's default is part of the resolved config
     del registry._presets["mine_fnn"]
@@ -142,6 +154,13 @@ def test_one_namespace_and_every_name_is_known():
 
 def test_a_preset_must_be_plain_data():
     with pytest.raises(kzoo.KzooError, match="must be plain data"):
-        kzoo.Preset(name="x", family="fnn", task="forecasting", summary="", config={"units_of_mine": object()}, training={})
+        kzoo.Preset(
+            name="x",
+            family="fnn",
+            task="forecasting",
+            summary="",
+            config={"units_of_mine": object()},
+            training={},
+        )
     with pytest.raises(kzoo.KzooError, match="in both config and training"):
         kzoo.Preset(name="x", family="fnn", task="forecasting", summary="", config={"a": 1}, training={"a": 1})

@@ -56,7 +56,7 @@ def wrong_imports(path, part):
     return [
         f"{path.relative_to(PACKAGE)}:{line} imports {module}"
         for module, line in imports_of(path)
-        if module.split(".")[0] == "kzoo" and (module.split(".") + [""])[1] not in allowed
+        if module.split(".")[0] == "kzoo" and [*module.split("."), ""][1] not in allowed
     ]
 
 
@@ -91,7 +91,9 @@ def classes_of(path):
 def test_no_layer_loss_or_metric_of_our_own(path):
     """A saved model must open where kzoo is not installed."""
     for name, bases in classes_of(path):
-        assert not any(base.endswith(("Layer", "Loss", "Metric", "Model", "LearningRateSchedule")) for base in bases), name
+        assert not any(base.endswith(("Layer", "Loss", "Metric", "Model", "LearningRateSchedule")) for base in bases), (
+            name
+        )
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "families").glob("*.py")), ids=lambda p: p.name)

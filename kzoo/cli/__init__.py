@@ -1,7 +1,7 @@
 """The command line: `kzoo list | show | train | evaluate | predict`.
 
-Each command is a module with `add_arguments(parser)`, `run(args) -> document` and `render(document, args) -> text`,
-imported only when it is called. The document is plain data: `--json` prints it, `render` puts it in words.
+Each command is a module with `add_arguments(parser)`, `run(args) -> document` and `render(document, args) ->
+text`, imported only when it is called. The document is plain data: `--json` prints it, `render` puts it in words.
 """
 
 import argparse
@@ -41,17 +41,17 @@ class _Parser(argparse.ArgumentParser):
     """argparse, with errors that `main` prints on one line."""
 
     def error(self, message):
-        unknown = message.removeprefix("unrecognized arguments: ")
-        if unknown == message:
-            raise KzooError(f"{message}. See: {self.prog} --help")
-        word = unknown.split()[0]
+        raise KzooError(f"{message}. See: {self.prog} --help")
+
+    def refuse(self, word):
+        """Say that a word means nothing here, with the nearest option."""
         legal = [option for action in self._actions for option in action.option_strings]
         guess = hint(word.split("=")[0], legal) if word.startswith("-") else ""
         raise KzooError(f"{self.prog} does not know {word!r}. {guess}See: {self.prog} --help")
 
 
 def make_parser(called) -> argparse.ArgumentParser:
-    """Return the parser with the arguments of the `called` commands only; the others are imported by nobody."""
+    """Return the parser with the arguments of the `called` commands; the others are not imported."""
     parser = _Parser(
         prog="kzoo",
         description="A Keras model zoo: list the presets, train one on your data, use it.",
@@ -62,7 +62,10 @@ def make_parser(called) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"kzoo {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument(
-        "--print-completion", metavar="SHELL", choices=("bash", "zsh", "tcsh"), help="print a completion script"
+        "--print-completion",
+        metavar="SHELL",
+        choices=("bash", "zsh", "tcsh"),
+        help="print a completion script",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for name, summary in COMMANDS.items():
@@ -118,11 +121,12 @@ def _run(argv):
     word = next((word for word in argv if not word.startswith("-")), None)
     if "--print-completion" in argv or any(w.startswith("--print-completion=") for w in argv):
         return _print_completion(argv)
-    first = argv[0] if argv else None
-    if first is not None and word is not None and word not in COMMANDS:
+    if word is not None and word not in COMMANDS:
         raise KzooError(f"Unknown command {word!r}. {hint(word, COMMANDS)}Commands: {', '.join(COMMANDS)}.")
     parser = make_parser({word})
-    args = parser.parse_args(argv)
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        _called(parser, args.command).refuse(unknown[0])
     if args.command is None:
         parser.print_help()
         return 0
@@ -140,12 +144,17 @@ def _print_completion(argv):
     shtab = common.require("shtab")
     parser = make_parser(COMMANDS)
     shell = parser.parse_args(argv).print_completion
-    subparsers = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    for command in subparsers.choices.values():
-        for action in command._actions:
+    for name in COMMANDS:
+        for action in _called(parser, name)._actions:
             if action.dest == "preset":
                 action.choices = list_presets()
             elif action.dest in common.FILES:
                 action.complete = shtab.FILE
     print(shtab.complete(parser, shell=shell))
     return 0
+
+
+def _called(parser, command):
+    """Return a command's own parser; the top one where there is no command."""
+    subparsers = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return subparsers.choices.get(command, parser)

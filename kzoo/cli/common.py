@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import textwrap
 from importlib import import_module
 
@@ -18,7 +19,11 @@ FILES = ("data", "test", "out", "start", "plot", "run", "inputs")
 
 def quiet_backends():
     """Silence TensorFlow's C++ log before TensorFlow is imported; a level that the user has set stays."""
-    for name, value in (("TF_CPP_MIN_LOG_LEVEL", "3"), ("ABSL_MIN_LOG_LEVEL", "3"), ("GRPC_VERBOSITY", "ERROR")):
+    for name, value in (
+        ("TF_CPP_MIN_LOG_LEVEL", "3"),
+        ("ABSL_MIN_LOG_LEVEL", "3"),
+        ("GRPC_VERBOSITY", "ERROR"),
+    ):
         os.environ.setdefault(name, value)
 
 
@@ -27,6 +32,29 @@ def forgive_encoding():
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+
+
+def load(name):
+    """Import a module that needs Keras, without the lines that TensorFlow's C++ writes while it starts.
+
+    No log level reaches them; they go straight to file descriptor 2. They are shown if the import fails.
+    """
+    if "keras" in sys.modules:
+        return import_module(name)
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as noise:
+        screen = os.dup(2)
+        os.dup2(noise.fileno(), 2)
+        try:
+            import_module("keras")
+        except BaseException:
+            noise.seek(0)
+            os.write(screen, noise.read())
+            raise
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)
+    return import_module(name)
 
 
 def require(name):
@@ -39,6 +67,17 @@ def require(name):
         return import_module(name)
     except ImportError:
         raise KzooError(f"This needs {name}: python -m pip install {name}") from None
+
+
+def check_run(folder):
+    """Refuse a folder that is no run, before the seconds that Keras takes to import.
+
+    Raises:
+        KzooError: it is none.
+    """
+    if not os.path.isfile(os.path.join(folder, "config.json")):
+        what = "has no config.json" if os.path.isdir(folder) else "does not exist"
+        raise KzooError(f"{folder!r} is not the folder of a run: it {what}. `kzoo train` makes one.")
 
 
 def say(line):
@@ -69,7 +108,7 @@ def explain(error):
 
 
 def parse_settings(words) -> dict:
-    """Turn `["filters=32,64", "dropout=0.2"]` into `{"filters": (32, 64), "dropout": 0.2}`; the last one wins.
+    """Turn `["filters=32,64", "dropout=0.2"]` into `{"filters": (32, 64), "dropout": 0.2}`; the last wins.
 
     Raises:
         KzooError: a word without a name or without `=`.
@@ -79,7 +118,7 @@ def parse_settings(words) -> dict:
         name, equals, value = word.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name.isidentifier():
-            raise KzooError(f"--set takes name=value, not {word!r}. Write what belongs elsewhere before --set.")
+            raise KzooError(f"--set takes name=value, not {word!r}. Write other words before --set.")
         settings[name] = parse_value(value)
     return settings
 

@@ -42,9 +42,7 @@ def load_arrays(
         tested = _inputs(test[0], kind, preset, []), np.asarray(test[1])
     for part, (its_x, its_y) in {"": (x, y), "test ": tested}.items() if tested else {"": (x, y)}.items():
         if len(its_x) != len(its_y):
-            raise KzooError(
-                f"{part}x has {len(its_x)} rows and {part}y has {len(its_y)}; they must be as many."
-            )
+            raise KzooError(f"{part}x has {len(its_x)} rows and {part}y has {len(its_y)}; they must be as many.")
     if tested:
         if tested[0].shape[1:] != x.shape[1:]:
             raise KzooError(f"Test inputs have shape {tested[0].shape[1:]}, training inputs {x.shape[1:]}.")
@@ -71,9 +69,7 @@ def load_arrays(
         config["vocabulary_size"] = vocabulary_size or int(x[train].max()) + 1
         if (highest := int(x.max())) >= config["vocabulary_size"]:
             x = np.where(x >= config["vocabulary_size"], 1, x)
-            notes.append(
-                f"Ids up to {highest} occur; those from {config['vocabulary_size']} count as unknown (1)."
-            )
+            notes.append(f"Ids up to {highest} occur; those from {config['vocabulary_size']} count as unknown (1).")
     return Dataset(
         name=name,
         task=task,
@@ -84,9 +80,7 @@ def load_arrays(
         class_names=names,
         target_names=() if names else tuple(f"y{i + 1}" for i in range(y.shape[1])),
         notes=notes + more,
-        fingerprint=splits.fingerprint(
-            x, y, [None if r is None else r.tolist() for r in parts.values()], list(names)
-        ),
+        fingerprint=splits.fingerprint(x, y, [None if r is None else r.tolist() for r in parts.values()], list(names)),
     )
 
 
@@ -110,9 +104,7 @@ def _guess(x):
 def _inputs(x, kind, preset, notes):
     x = np.asarray(x)
     if x.dtype == object or x.dtype.kind not in "biuf":
-        raise KzooError(
-            f"x holds {x.dtype}, not numbers; strings go in as a CSV file, a DataFrame or text files."
-        )
+        raise KzooError(f"x holds {x.dtype}, not numbers; strings go in as a CSV file, a DataFrame or text files.")
     if kind == "image" and x.ndim == 3:
         x = x[..., None]  # (N, H, W, 1)
     if kind == "rows" and x.ndim == 1:
@@ -144,9 +136,7 @@ def _check_pixels(x, preset):
             "pass the raw pixels, or rescale=False."
         )
     if x.size and (x.min() < 0 or x.max() > 255):
-        raise KzooError(
-            f"Pixels must lie in 0..255; these lie in {x.min():g}..{x.max():g}. Or pass rescale=False."
-        )
+        raise KzooError(f"Pixels must lie in 0..255; these lie in {x.min():g}..{x.max():g}. Or pass rescale=False.")
 
 
 def _refuse_nan(values, name):
@@ -166,18 +156,14 @@ def _targets(y, kind, task, preset, class_names, notes):
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim > 2:
-        raise KzooError(
-            f"y of shape {y.shape} is neither labels (N,), one-hot rows nor targets (N, outputs)."
-        )
+        raise KzooError(f"y of shape {y.shape} is neither labels (N,), one-hot rows nor targets (N, outputs).")
     classes, regression = {
         "rows": ("tabular_classification", "tabular_regression"),
         "image": ("image_classification", None),
         "tokens": ("text_classification", None),
         "series": (None, "sequence_regression"),
     }[kind]
-    onehot = (
-        y.ndim == 2 and y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
-    )
+    onehot = y.ndim == 2 and y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
     if task is not None:
         full = {"classification": classes, "regression": regression}.get(task, task)
         if full is None or full not in (classes, regression):
@@ -246,9 +232,7 @@ def read_npz(path):
         if all(key in arrays for key in train):
             pair = tuple(arrays[key] for key in train)
             return pair, tuple(arrays[key] for key in test) if all(key in arrays for key in test) else None
-    raise KzooError(
-        f"{name!r} holds {', '.join(arrays) or 'nothing'}; expected x_train and y_train, or x and y."
-    )
+    raise KzooError(f"{name!r} holds {', '.join(arrays) or 'nothing'}; expected x_train and y_train, or x and y.")
 
 
 def from_tf(dataset, preset):

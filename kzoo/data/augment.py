@@ -44,8 +44,7 @@ def check_augmentations(names) -> tuple[str, ...]:
     for name in names:
         if name not in AUGMENTATIONS:
             raise KzooError(
-                f"Unknown augmentation {name!r}. {hint(name, AUGMENTATIONS)}"
-                f"There are: {', '.join(AUGMENTATIONS)}."
+                f"Unknown augmentation {name!r}. {hint(name, AUGMENTATIONS)}There are: {', '.join(AUGMENTATIONS)}."
             )
     return names
 
@@ -116,8 +115,7 @@ def _move(images, names, draws):
     if not any(pads) and not flips.any():
         return images.astype("float32")
     rows, columns = (
-        _reflect(np.arange(-pad, side + pad), side).astype(int)
-        for side, pad in zip((height, width), pads, strict=True)
+        _reflect(np.arange(-pad, side + pad), side).astype(int) for side, pad in zip((height, width), pads, strict=True)
     )
     padded = images.take(rows, axis=1).take(columns, axis=2)
     moved = np.empty(images.shape, "float32")

@@ -8,7 +8,8 @@ from pandas.api import types
 
 from kzoo.errors import KzooError
 
-DATE_PARTS = ("year", "month", "day", "weekday", "hour")
+# What a date becomes -> the pandas attribute.
+_DATE_PARTS = {"year": "year", "month": "month", "day": "day", "weekday": "day_of_week", "hour": "hour"}
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers or dates
 _MOST_CATEGORIES = 1000
 _DATE = re.compile(r"\s*(\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})")
@@ -54,9 +55,7 @@ def _describe(name, values, clip, notes):
         notes.append(f"Column {name!r} has a different text in nearly every row and is left out.")
         return None
     if len(seen) > _MOST_CATEGORIES:
-        notes.append(
-            f"Column {name!r} has {len(seen)} categories; the {_MOST_CATEGORIES} most frequent count."
-        )
+        notes.append(f"Column {name!r} has {len(seen)} categories; the {_MOST_CATEGORIES} most frequent count.")
     best = sorted(seen.index, key=lambda word: (-seen[word], word))[:_MOST_CATEGORIES]
     return {"name": name, "kind": "category", "values": sorted(best)}
 
@@ -72,10 +71,8 @@ def _describe_numbers(name, numbers, clip):
 
 def _describe_date(name, values, notes):
     dates = to_dates(values)
-    parts = {part: getattr(dates.dt, part).to_numpy(float, na_value=np.nan) for part in DATE_PARTS}
-    medians = {
-        part: float(np.nanmedian(v)) for part, v in parts.items() if np.unique(v[~np.isnan(v)]).size > 1
-    }
+    parts = {part: getattr(dates.dt, a).to_numpy(float, na_value=np.nan) for part, a in _DATE_PARTS.items()}
+    medians = {part: float(np.nanmedian(v)) for part, v in parts.items() if np.unique(v[~np.isnan(v)]).size > 1}
     if not medians:
         notes.append(f"Column {name!r} varies neither in date nor in hour and is left out.")
         return None
@@ -109,9 +106,7 @@ def to_dates(values):
     if types.is_datetime64_any_dtype(values):
         dates = values
     else:
-        text = (
-            values.astype("string").str.strip().str.replace("[年月/]", "-", regex=True).str.replace("日", "")
-        )
+        text = values.astype("string").str.strip().str.replace("[年月/]", "-", regex=True).str.replace("日", "")
         dates = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
         if dates.isna().sum() > text.isna().sum():
             dates = pd.to_datetime(text, format="mixed", errors="coerce", utc=True)
@@ -153,9 +148,7 @@ def apply_columns(columns, frame):
     if lost := [column["name"] for column in columns if column["name"] not in present]:
         raise KzooError(f"Column {lost[0]!r} is missing; the columns given are: {listed(present)}.")
     features = [feature for column in columns for feature in _features(column, frame[column["name"]])]
-    return (
-        np.stack(features, axis=1).astype(np.float32) if features else np.zeros((len(frame), 0), np.float32)
-    )
+    return np.stack(features, axis=1).astype(np.float32) if features else np.zeros((len(frame), 0), np.float32)
 
 
 def _features(column, values):
@@ -165,7 +158,7 @@ def _features(column, values):
     if column["kind"] == "date":
         dates = to_dates(values)
         missing = dates.isna().to_numpy()
-        parts = [(getattr(dates.dt, part), median) for part, median in column["medians"].items()]
+        parts = [(getattr(dates.dt, _DATE_PARTS[part]), median) for part, median in column["medians"].items()]
         features = [part.to_numpy(np.float64, na_value=median) for part, median in parts]
     else:
         numbers = to_numbers(values)

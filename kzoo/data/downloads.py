@@ -35,9 +35,7 @@ _FILES = {
     "cifar-10-python.tar.gz": (_TORONTO, "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"),
     "cifar-100-python.tar.gz": (_TORONTO, "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"),
 }
-_NEED_NONE = (
-    "digits_cnn (digits), iris_fnn (iris), text_cnn (pydocs), series_tcn (sine) and adding_gru (adding)"
-)
+_NEED_NONE = "digits_cnn (digits), iris_fnn (iris), text_cnn (pydocs), series_tcn (sine) and adding_gru (adding)"
 
 
 def find(file, *, aliases=(), folder=""):
@@ -95,9 +93,7 @@ class _ArraysOnly(pickle.Unpickler):
 
     def find_class(self, module, name):
         if (module, name) not in self._ALLOWED:
-            raise KzooError(
-                f"The file wants to run {module}.{name}, which no data file needs; do not trust it."
-            )
+            raise KzooError(f"The file wants to run {module}.{name}, which no data file needs; do not trust it.")
         return super().find_class(module, name)
 
 
@@ -112,11 +108,7 @@ def read_npz(path):
             for member in archive.namelist():
                 file = io.BytesIO(archive.read(member))
                 version = np.lib.format.read_magic(file)
-                header = (
-                    np.lib.format.read_array_header_1_0
-                    if version[0] == 1
-                    else np.lib.format.read_array_header_2_0
-                )
+                header = np.lib.format.read_array_header_1_0 if version[0] == 1 else np.lib.format.read_array_header_2_0
                 *_, dtype = header(file)
                 if dtype.hasobject:
                     array = _ArraysOnly(file).load()
@@ -127,9 +119,7 @@ def read_npz(path):
     except (OSError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError, EOFError) as error:
         if isinstance(error, KzooError):
             raise
-        raise KzooError(
-            f"{path.name!r} is damaged ({str(error).splitlines()[0]}); delete it and try again."
-        ) from None
+        raise KzooError(f"{path.name!r} is damaged ({str(error).splitlines()[0]}); delete it and try again.") from None
     return arrays
 
 
@@ -176,14 +166,10 @@ def read_cifar(count):
     def batches(members, key):
         loaded = [_ArraysOnly(io.BytesIO(read(member)), encoding="bytes").load() for member in members]
         pixels = np.concatenate([batch[b"data"] for batch in loaded]).reshape(-1, 3, 32, 32)
-        return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)), np.concatenate(
-            [batch[key] for batch in loaded]
-        )
+        return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)), np.concatenate([batch[key] for batch in loaded])
 
     try:
-        meta = _ArraysOnly(
-            io.BytesIO(read("batches.meta" if count == 10 else "meta")), encoding="bytes"
-        ).load()
+        meta = _ArraysOnly(io.BytesIO(read("batches.meta" if count == 10 else "meta")), encoding="bytes").load()
         key, names = (b"labels", b"label_names") if count == 10 else (b"fine_labels", b"fine_label_names")
         train = [f"data_batch_{i}" for i in range(1, 6)] if count == 10 else ["train"]
         test = ["test_batch"] if count == 10 else ["test"]

@@ -36,9 +36,7 @@ _CHUNK = 64  # images to a thread's task
 _NAMED = 5  # broken images a note names
 
 
-def load_image_folder(
-    path, *, image_shape, validation=0.1, test=None, seed=0, in_memory=IN_MEMORY
-) -> Dataset:
+def load_image_folder(path, *, image_shape, validation=0.1, test=None, seed=0, in_memory=IN_MEMORY) -> Dataset:
     """Load a folder of class folders of images.
 
     With `train/` above the class folders the split is the folders' own; what is missing is cut from the
@@ -57,7 +55,7 @@ def load_image_folder(
         KzooError: for a folder without images, fewer than two classes, or more broken images than good.
     """
     shape, root = check_shape(image_shape), _folder(path)
-    places = _split_folders(root)
+    places = split_folders(root)
     if is_source(test):
         places["test"] = _folder(test)
         if any(os.path.samefile(places["test"], places[other]) for other in places if other != "test"):
@@ -124,12 +122,10 @@ def _visible_folders(folder):
     return sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith((".", "__")))
 
 
-def _split_folders(root) -> dict:
+def split_folders(root) -> dict:
     """Return {"train": folder, ...}; just the root as "train" where there are only class folders."""
     names = {name.lower(): name for name in _visible_folders(root)}
-    found = {
-        split: root / names[word] for split, words in SPLIT_FOLDERS.items() for word in words if word in names
-    }
+    found = {split: root / names[word] for split, words in SPLIT_FOLDERS.items() for word in words if word in names}
     if "train" in found and _visible_folders(found["train"]):
         return found
     if found and len(found) == len(names):
@@ -167,9 +163,7 @@ def _check_left(classes, labels, split):
         raise KzooError(f"There are no images in the {split} folder.")
     counts = np.bincount(labels, minlength=len(classes))
     if split == "train" and not counts.all():
-        raise KzooError(
-            f"Every image of class {classes[int(counts.argmin())]!r} is broken: replace or remove them."
-        )
+        raise KzooError(f"Every image of class {classes[int(counts.argmin())]!r} is broken: replace or remove them.")
 
 
 def _read(folder, names, shape, *, keep):

@@ -28,9 +28,7 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
         KzooError: fewer than three lines, or a part shorter than a window.
     """
     if len([line for line in text.splitlines() if line.strip()]) < _FEWEST_LINES:
-        raise KzooError(
-            f"{name!r} has fewer than {_FEWEST_LINES} lines of text: too little for a language model."
-        )
+        raise KzooError(f"{name!r} has fewer than {_FEWEST_LINES} lines of text: too little for a language model.")
     length, size, level = text_settings(preset) if preset is not None else (100, 200, "characters")
     per_step = preset is None or preset.config.get("pooling") is None
     first_validation, first_test = splits.split_time(
@@ -50,16 +48,14 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
                 f"The {part} part of {name!r} has {len(tokens)} {level}, but a window needs {length + 1}: "
                 "use a longer text, or a smaller input_shape."
             )
-        made[part] = _windows(tokens, length, per_step) if texts[part] else None
+        made[part] = token_windows(tokens, length, per_step) if texts[part] else None
     outputs = min(size, len(tokenizer))
     notes = [
         f"{len(ids['train'])} {level} train, {len(ids['validation'])} validate, {len(ids['test'])} test, "
         f"in the order of the text; {len(tokenizer) - 2} different ones are known."
     ]
     if (unknown := float(np.mean(ids["train"] == UNKNOWN))) > 0.01:
-        notes.append(
-            f"{unknown:.0%} of the training {level} lie outside the vocabulary of {size} and count as unknown."
-        )
+        notes.append(f"{unknown:.0%} of the training {level} lie outside the vocabulary of {size} and are unknown.")
     return Dataset(
         name=name,
         task="language_modeling",
@@ -74,7 +70,7 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
     )
 
 
-def _windows(ids, length, per_step):
+def token_windows(ids, length, per_step):
     starts = np.arange(0, len(ids) - length, length if per_step else _STRIDE)
     y = Windows(ids, starts + 1, length) if per_step else ids[starts + length]
     return Split(x=Windows(ids, starts, length), y=y)

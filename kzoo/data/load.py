@@ -101,8 +101,7 @@ def _named(name, options, columns):
 def _path(path, options, columns):
     if not path.exists():
         raise KzooError(
-            f"No file, folder or data set {str(path)!r}. {hint(path, NAMES)}"
-            f"Data sets by name: {', '.join(NAMES)}."
+            f"No file, folder or data set {str(path)!r}. {hint(path, NAMES)}Data sets by name: {', '.join(NAMES)}."
         )
     if path.is_dir():
         return _folder(path, options, columns)
@@ -117,9 +116,7 @@ def _path(path, options, columns):
     if kind in (".txt", ".md"):
         return _plain_text(path, options, columns)
     if kind in _IMAGES:
-        raise KzooError(
-            f"{path.name!r} is one image; training takes a folder with a folder of images for each class."
-        )
+        raise KzooError(f"{path.name!r} is one image; training takes a folder with a folder of images for each class.")
     raise KzooError(f"{path.name!r}: kzoo reads .csv, .tsv, .txt and .npz files, and folders.")
 
 
@@ -157,11 +154,7 @@ def _folder_kind(path):
 def _table(source, name, options, columns):
     preset = options["preset"]
     _check_fit("a table", name, preset)
-    inputs = (
-        preset.config["inputs"]
-        if preset is not None
-        else ("series" if columns["time"] is not None else "rows")
-    )
+    inputs = preset.config["inputs"] if preset is not None else ("series" if columns["time"] is not None else "rows")
     seed = options["seed"]
     rest = {key: value for key, value in options.items() if key != "seed"}
     if inputs == "series":

@@ -29,9 +29,7 @@ _FEWEST_WORDS = 5
 _ADDING_ROWS, _ADDING_TEST = 20_000, 2_000
 
 
-def load_named(
-    name, *, preset=None, target=None, validation=0.1, test=None, drop=(), group=None, task=None, seed=0
-):
+def load_named(name, *, preset=None, target=None, validation=0.1, test=None, drop=(), group=None, task=None, seed=0):
     """Load a data set of `NAMES` (see `kzoo.load_data`)."""
     options = {"name": name, "preset": preset, "validation": validation, "test": test, "seed": seed}
     columns = {"target": target, "drop": drop, "group": group, "task": task}
@@ -62,9 +60,7 @@ def _line():
 
 def _california():
     arrays = downloads.read_npz(downloads.find("california_housing.npz"))
-    names = (
-        "longitude latitude housing_median_age total_rooms total_bedrooms population households median_income"
-    )
+    names = "longitude latitude housing_median_age total_rooms total_bedrooms population households median_income"
     x = arrays["x"]
     columns = names.split() if x.shape[1] == 8 else [f"x{i + 1}" for i in range(x.shape[1])]
     return pd.DataFrame(x, columns=columns).assign(median_house_value=arrays["y"].reshape(-1))
@@ -86,23 +82,12 @@ def _images(x, y, official, classes, options):
 def _mnist(options):
     arrays = downloads.read_npz(downloads.find("mnist.npz"))
     test = arrays["x_test"][..., None], arrays["y_test"]
-    return _images(
-        arrays["x_train"][..., None], arrays["y_train"], test, [str(i) for i in range(10)], options
-    )
+    return _images(arrays["x_train"][..., None], arrays["y_train"], test, [str(i) for i in range(10)], options)
 
 
 _CLOTHES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Boot",
-)
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
 
 
 def _fashion(options):

@@ -30,9 +30,7 @@ class Batches:
             0..onehot - 1, or a mix of images without one-hot labels.
     """
 
-    def __init__(
-        self, split, *, batch_size, seed=0, shuffle=False, augment=(), onehot=None, standardize=None
-    ):
+    def __init__(self, split, *, batch_size, seed=0, shuffle=False, augment=(), onehot=None, standardize=None):
         if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
             raise KzooError(f"batch_size={batch_size!r} must be a whole number of at least 1.")
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
@@ -75,11 +73,7 @@ class Batches:
         known, order = self._order  # one read: the thread that fills the queue comes here too
         if known != epoch:
             count = len(self.split)
-            order = (
-                np.random.default_rng([self.seed, epoch]).permutation(count)
-                if self.shuffle
-                else np.arange(count)
-            )
+            order = np.random.default_rng([self.seed, epoch]).permutation(count) if self.shuffle else np.arange(count)
             self._order = epoch, order
         return order
 
@@ -115,9 +109,7 @@ class Batches:
             batch = tf.numpy_function(
                 lambda step: self.batch(self.epoch, int(step)), [step], [a.dtype for a in like], stateful=True
             )
-            return tuple(
-                tf.ensure_shape(part, (None, *a.shape[1:])) for part, a in zip(batch, like, strict=True)
-            )
+            return tuple(tf.ensure_shape(part, (None, *a.shape[1:])) for part, a in zip(batch, like, strict=True))
 
         return batch_at
 
@@ -134,9 +126,7 @@ class Batches:
         def batch_at(step):
             indices = places[step * size : (step + 1) * size]
             labels = tf.gather(y, indices)
-            return tf.cast(tf.gather(x, indices), x_type), tf.one_hot(
-                labels, self.onehot
-            ) if self.onehot else labels
+            return tf.cast(tf.gather(x, indices), x_type), tf.one_hot(labels, self.onehot) if self.onehot else labels
 
         return batch_at
 

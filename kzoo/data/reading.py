@@ -44,11 +44,7 @@ def read_table(path):
     bare = re.sub(r'"[^"]*"', "", head[0])
     separator = max(",;\t", key=bare.count)
     # Where a comma is no separator it may be the decimal point: 1,5;2,5
-    decimal = (
-        ","
-        if separator != "," and re.search(r"(^|[;\t])-?\d+,\d+(?=[;\t]|$)", "\n".join(head), re.M)
-        else "."
-    )
+    decimal = "," if separator != "," and re.search(r"(^|[;\t])-?\d+,\d+(?=[;\t]|$)", "\n".join(head), re.M) else "."
     try:
         frame = pd.read_csv(io.StringIO(text), sep=separator, decimal=decimal, low_memory=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:

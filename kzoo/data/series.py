@@ -14,9 +14,7 @@ from kzoo.errors import KzooError
 _STEPS, _HORIZON = 96, 24  # without a preset
 
 
-def load_series(
-    source, *, name, preset=None, target=None, validation=0.1, test=None, drop=(), time=None, notes=()
-):
+def load_series(source, *, name, preset=None, target=None, validation=0.1, test=None, drop=(), time=None, notes=()):
     """Load a series for forecasting, split in order of time.
 
     Inputs of validation and test windows may reach back into the part before; their targets never do.
@@ -35,26 +33,26 @@ def load_series(
     if preset is not None:
         steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
     notes = list(notes)
-    frame = _in_order(as_frame(source), time, notes)
-    tested = _in_order(as_frame(test), time, []) if splits.is_source(test) else None
+    frame = in_order(as_frame(source), time, notes)
+    tested = in_order(as_frame(test), time, []) if splits.is_source(test) else None
     first_validation, first_test = splits.split_time(
         len(frame), validation=validation, test=0 if tested is not None else test
     )
     names, targets = _columns(frame.iloc[:first_validation], target, as_names(drop), notes)
-    values = _filled(frame, names, notes)
+    values = filled(frame, names, notes)
     cuts = {
         "train": (0, first_validation),
         "validation": (first_validation, first_test),
         "test": (first_test, len(values)),
     }
     made = {
-        part: _split(values, part, low, high, steps, horizon, len(targets), name)
+        part: cut_windows(values, part, low, high, steps, horizon, len(targets), name)
         for part, (low, high) in cuts.items()
     }
     if tested is not None:
         require(tested, names, "the test series")
-        other = _filled(tested, names, [])
-        made["test"] = _split(other, "test", 0, len(other), steps, horizon, len(targets), name)
+        other = filled(tested, names, [])
+        made["test"] = cut_windows(other, "test", 0, len(other), steps, horizon, len(targets), name)
     mean, std = splits.spread(values[:first_validation])
     return Dataset(
         name=name,
@@ -87,7 +85,7 @@ def time_column(frame):
     return None
 
 
-def _in_order(frame, time, notes):
+def in_order(frame, time, notes):
     if time is not None:
         require(frame, [time], "the series")
     column = time if time is not None else time_column(frame)
@@ -101,9 +99,7 @@ def _in_order(frame, time, notes):
         row = int(np.flatnonzero(when.isna())[0])
         raise KzooError(f"Time column {column!r} holds no time in row {row + 1}: {values.iloc[row]!r}.")
     if when.duplicated().any():
-        notes.append(
-            f"{int(when.duplicated().sum())} rows repeat a time in {column!r}; they are kept as they are."
-        )
+        notes.append(f"{int(when.duplicated().sum())} rows repeat a time in {column!r}; they are kept as they are.")
     if not when.is_monotonic_increasing:
         notes.append(f"The rows were not in order of {column!r} and were sorted.")
         frame = frame.iloc[np.argsort(when.to_numpy(), kind="stable")].reset_index(drop=True)
@@ -125,7 +121,7 @@ def _columns(frame, target, drop, notes):
     return [*targets, *(c for c in numeric if c not in targets)], targets
 
 
-def _filled(frame, names, notes):
+def filled(frame, names, notes):
     values = np.stack([to_numbers(frame[name]) for name in names], axis=1)
     if missing := int(np.isnan(values).sum()):
         notes.append(f"{missing} missing values took the last value before them.")
@@ -135,7 +131,7 @@ def _filled(frame, names, notes):
     return np.ascontiguousarray(values, np.float32)  # (rows, F)
 
 
-def _split(values, part, low, high, steps, horizon, targets, name):
+def cut_windows(values, part, low, high, steps, horizon, targets, name):
     """Make the windows whose targets lie within rows low..high."""
     if low == high and part != "train":
         return None
@@ -156,14 +152,12 @@ def encode_series(preprocessing, inputs):
         x = np.asarray(inputs, np.float32)
         x = x[None] if x.ndim == 2 else x
         if x.ndim != 3 or x.shape[1:] != (steps, len(names)):
-            raise KzooError(
-                f"A window is {steps} steps of {len(names)} columns ({listed(names)}); got {x.shape[1:]}."
-            )
+            raise KzooError(f"A window is {steps} steps of {len(names)} columns ({listed(names)}); got {x.shape[1:]}.")
         return x
     if isinstance(inputs, list | tuple):
         inputs = pd.DataFrame(list(inputs))
-    frame = _in_order(as_frame(inputs), None, [])
+    frame = in_order(as_frame(inputs), None, [])
     require(frame, names, "the series")
     if len(frame) < steps:
         raise KzooError(f"A forecast needs the last {steps} rows; got {len(frame)}.")
-    return _filled(frame, names, [])[None, -steps:]
+    return filled(frame, names, [])[None, -steps:]

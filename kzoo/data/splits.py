@@ -70,9 +70,7 @@ def _take(rows, fraction, labels, name, notes):
         own = labels[rows]
         lonely = np.bincount(own)[own] < 2
         if lonely.any():
-            notes.append(
-                f"{lonely.sum()} classes have one row outside the test split; it stays out of {name}."
-            )
+            notes.append(f"{lonely.sum()} classes have one row outside the test split; it stays out of {name}.")
         candidates = rows[~lonely]
         candidates = candidates[np.argsort(labels[candidates], kind="stable")]
     steps = np.floor(np.arange(len(candidates) + 1) * fraction + 0.5)
@@ -94,10 +92,7 @@ def _split_groups(groups, validation, test, rng):
         size = 0
         while goal and at < len(order) - spare and (size == 0 or size + sizes[order[at]] / 2 <= goal):
             part[order[at]], size, at = code, size + sizes[order[at]], at + 1
-    return {
-        name: np.flatnonzero(part[member] == code)
-        for code, name in enumerate(("train", "validation", "test"))
-    }
+    return {name: np.flatnonzero(part[member] == code) for code, name in enumerate(("train", "validation", "test"))}
 
 
 def split_time(n, *, validation=0.1, test=None):
@@ -124,9 +119,7 @@ def encode_labels(values, names=None):
         KzooError: a label that is not among `names`.
     """
     values = np.asarray(values)
-    distinct, ids = np.unique(
-        values if values.dtype.kind in "biuf" else values.astype(str), return_inverse=True
-    )
+    distinct, ids = np.unique(values if values.dtype.kind in "biuf" else values.astype(str), return_inverse=True)
     ids = ids.reshape(-1)
     found = [str(int(v)) if values.dtype.kind == "f" and v == int(v) else str(v) for v in distinct]
     if names is None:

@@ -64,7 +64,7 @@ def load_table(
         if (new := np.setdiff1d(y[first:], names)).size:
             raise KzooError(f"The test table has a class {classes[new[0]]!r} that the training table lacks.")
     else:
-        y = _numbers(frame[targets])
+        y = numbers_of(frame[targets])
     parts, more = splits.split_rows(
         first,
         validation=validation,
@@ -132,8 +132,7 @@ def require(frame, names, where):
     for name in names:
         if name not in frame.columns:
             raise KzooError(
-                f"Column {name!r} is not in {where}. {hint(name, frame.columns)}"
-                f"Columns: {listed(frame.columns)}."
+                f"Column {name!r} is not in {where}. {hint(name, frame.columns)}Columns: {listed(frame.columns)}."
             )
 
 
@@ -142,9 +141,7 @@ def find_target(frame, target):
     if target is None:
         last = frame.columns[-1]
         if last.lower() not in _TARGET_NAMES:
-            raise KzooError(
-                f"Say which column to predict with target=. Columns: {listed(frame.columns, 40)}."
-            )
+            raise KzooError(f"Say which column to predict with target=. Columns: {listed(frame.columns, 40)}.")
         return [last]
     # A column's own name may hold a comma.
     targets = [target] if target in list(frame.columns) else as_names(target)
@@ -163,9 +160,7 @@ def _with_target(frame, targets, notes, what):
 
 def _groups(values, name):
     if values.isna().any():
-        raise KzooError(
-            f"group={name!r} is missing in {values.isna().sum()} rows; fill it in or leave group= out."
-        )
+        raise KzooError(f"group={name!r} is missing in {values.isna().sum()} rows; fill it in or leave group= out.")
     return to_words(values).astype(str)
 
 
@@ -192,15 +187,11 @@ def choose_task(values, task, preset):
         fixed = "tabular_regression"
     if task is not None:
         if task not in _TASKS:
-            raise KzooError(
-                f"task={task!r} is unknown for a table. {hint(task, _TASKS)}Use: {', '.join(_TASKS)}."
-            )
+            raise KzooError(f"task={task!r} is unknown for a table. {hint(task, _TASKS)}Use: {', '.join(_TASKS)}.")
         found, why = _TASKS[task], f"task={task!r}"
         if fixed and fixed != found:
             others = ", ".join(list_presets("tabular_*"))
-            raise KzooError(
-                f"task={task!r} does not suit {preset.name}, a {fixed} preset. These take any: {others}."
-            )
+            raise KzooError(f"task={task!r} does not suit {preset.name}, a {fixed} preset. These take any: {others}.")
     elif fixed == "tabular_regression" and numeric:
         found, why = fixed, f"{preset.name} is a regression preset"
     elif fixed and fixed != found:
@@ -222,7 +213,7 @@ def labels_of(values):
     return splits.encode_labels(to_words(values).astype(str))
 
 
-def _numbers(values):
+def numbers_of(values):
     y = np.stack([to_numbers(values[name]) for name in values.columns], axis=1)
     bad = np.flatnonzero(np.isnan(y).any(axis=1))
     if bad.size:
@@ -248,9 +239,7 @@ def encode_table(preprocessing, inputs):
         inputs = [inputs]
     if isinstance(inputs, list | tuple):
         if not all(isinstance(row, dict) for row in inputs):
-            raise KzooError(
-                "Table rows are dicts of column names and values, a DataFrame, or the path of a CSV file."
-            )
+            raise KzooError("Table rows are dicts of column names and values, a DataFrame, or the path of a CSV file.")
         inputs = pd.DataFrame(list(inputs))
     frame = as_frame(inputs)
     if not len(frame):

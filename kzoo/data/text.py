@@ -31,10 +31,11 @@ def load_text_folder(path, *, preset=None, validation=0.1, test=None, seed=0):
         found = {child.name: child for child in path.iterdir() if child.is_dir()}
         parts = {"train": found["train"]}
         for part, names in (("validation", _VALIDATION_NAMES), ("test", _TEST_NAMES)):
-            parts |= {part: found[name] for name in names if name in found}
+            for name in found.keys() & set(names):
+                parts[part] = found[name]
     if splits.is_source(test):
         parts["test"], test = Path(test), None
-    read = {part: _read_folder(folder) for part, folder in parts.items()}
+    read = {part: read_folder(folder) for part, folder in parts.items()}
     return build_text(
         *read.pop("train"),
         official=read,
@@ -46,7 +47,7 @@ def load_text_folder(path, *, preset=None, validation=0.1, test=None, seed=0):
     )
 
 
-def _read_folder(folder):
+def read_folder(folder):
     if not folder.is_dir():
         raise KzooError(f"{folder.name!r} is no folder of text.")
     folders = [c for c in sorted(folder.iterdir()) if c.is_dir() and any(c.glob("*.txt"))]
@@ -57,9 +58,7 @@ def _read_folder(folder):
         pairs = [(line.strip(), f.stem) for f in files for line in read_text(f).split("\n")]
     pairs = [pair for pair in pairs if pair[0]]
     if not pairs:
-        raise KzooError(
-            f"{folder.name!r} holds no text: expected a .txt file, or a folder of them, for each class."
-        )
+        raise KzooError(f"{folder.name!r} holds no text: expected a .txt file, or a folder of them, for each class.")
     texts, labels = zip(*pairs, strict=True)
     if len(set(labels)) < 2:
         raise KzooError(
@@ -99,9 +98,7 @@ def load_text_table(
     if task not in (None, "classification", "text_classification") or (
         task is None and found != "tabular_classification"
     ):
-        raise KzooError(
-            f"Text goes with classes: {reason} Use a column of classes, or task='classification'."
-        )
+        raise KzooError(f"Text goes with classes: {reason} Use a column of classes, or task='classification'.")
     groups = None if group is None else kept[group].astype(str).to_numpy()
     return build_text(
         texts, labels, official=official, name=name, preset=preset, validation=validation, test=test,
@@ -116,14 +113,10 @@ def _text_column(frame):
         if not types.is_numeric_dtype(frame[name]) and frame[name].notna().any()
     }
     if not lengths:
-        raise KzooError(
-            "The table has no text column beside the target; presets for rows take it: tabular_fnn."
-        )
+        raise KzooError("The table has no text column beside the target; presets for rows take it: tabular_fnn.")
     column = max(lengths, key=lengths.get)
     others = [name for name in frame.columns if name != column]
-    return column, f"Text is read from column {column!r}" + (
-        f"; unused: {', '.join(others)}." if others else "."
-    )
+    return column, f"Text is read from column {column!r}" + (f"; unused: {', '.join(others)}." if others else ".")
 
 
 def _columns(frame, column, target, notes):
@@ -153,13 +146,8 @@ def build_text(
     y, classes = splits.encode_labels(np.array(labels, dtype=str))
     splits.check_classes(y, classes)
     validation, test = (0 if "validation" in official else validation), (0 if "test" in official else test)
-    parts, more = splits.split_rows(
-        len(texts), validation=validation, test=test, seed=seed, labels=y, groups=groups
-    )
-    chosen = {
-        part: ([texts[i] for i in rows], y[rows]) if rows is not None else None
-        for part, rows in parts.items()
-    }
+    parts, more = splits.split_rows(len(texts), validation=validation, test=test, seed=seed, labels=y, groups=groups)
+    chosen = {part: ([texts[i] for i in rows], y[rows]) if rows is not None else None for part, rows in parts.items()}
     for part, (its_texts, its_labels) in official.items():
         chosen[part] = its_texts, splits.encode_labels(np.array(its_labels, dtype=str), classes)[0]
     length, size, level = text_settings(preset)
@@ -170,9 +158,7 @@ def build_text(
     }
     full = made["train"].x[:, -1] != 0
     if full.mean() > 0.05:
-        notes.append(
-            f"{full.mean():.0%} of the training texts reach {length} tokens; what is beyond is cut off."
-        )
+        notes.append(f"{full.mean():.0%} of the training texts reach {length} tokens; what is beyond is cut off.")
     return Dataset(
         name=name,
         task="text_classification",
@@ -212,9 +198,7 @@ def preprocessing_of(kind, tokenizer, length, *, column=None):
 
 def tokenizer_of(preprocessing):
     """Return the tokenizer that made a text data set."""
-    return Tokenizer(
-        **{key: preprocessing[key] for key in ("level", "lowercase", "punctuation", "vocabulary")}
-    )
+    return Tokenizer(**{key: preprocessing[key] for key in ("level", "lowercase", "punctuation", "vocabulary")})
 
 
 def encode_text(preprocessing, inputs):
@@ -239,21 +223,13 @@ def encode_text(preprocessing, inputs):
 
 
 def _texts(inputs, column):
-    if (
-        isinstance(inputs, str | Path)
-        and str(inputs).endswith((".csv", ".tsv", ".txt"))
-        and Path(inputs).is_file()
-    ):
+    if isinstance(inputs, str | Path) and str(inputs).endswith((".csv", ".tsv", ".txt")) and Path(inputs).is_file():
         if str(inputs).endswith(".txt"):
             return [line for line in read_text(inputs).split("\n") if line.strip()]
         inputs = read_table(inputs)
     if isinstance(inputs, str):
         return [inputs]
-    if (
-        isinstance(inputs, list | tuple | np.ndarray)
-        and len(inputs)
-        and all(isinstance(t, str) for t in inputs)
-    ):
+    if isinstance(inputs, list | tuple | np.ndarray) and len(inputs) and all(isinstance(t, str) for t in inputs):
         return [str(t) for t in inputs]
     if isinstance(inputs, dict):
         inputs = [inputs]
@@ -264,10 +240,6 @@ def _texts(inputs, column):
         if name is None and len(inputs.columns) == 1:
             name = inputs.columns[0]
         if name is None:
-            raise KzooError(
-                f"Column {column or 'text'!r} is missing; the columns are: {', '.join(inputs.columns)}."
-            )
+            raise KzooError(f"Column {column or 'text'!r} is missing; the columns are: {', '.join(inputs.columns)}.")
         return inputs[name].fillna("").astype(str).tolist()
-    raise KzooError(
-        f"Text is a string, a list of strings, or a table with a text column; got {type(inputs).__name__}."
-    )
+    raise KzooError(f"Text is a string, a list of strings, or a table with a text column; got {type(inputs).__name__}.")

@@ -69,9 +69,7 @@ class Tokenizer:
         rows = [self.ids(text)[:length] for text in texts]
         out = np.zeros((len(rows), length), np.int32)
         sizes = np.fromiter(map(len, rows), np.int64, len(rows))
-        out[np.arange(length) < sizes[:, None]] = np.fromiter(
-            chain.from_iterable(rows), np.int32, sizes.sum()
-        )
+        out[np.arange(length) < sizes[:, None]] = np.fromiter(chain.from_iterable(rows), np.int32, sizes.sum())
         return out
 
     def decode(self, ids):

@@ -32,7 +32,9 @@ def evaluate(run_or_model, data=None, *, split="test", target=None, batch_size=1
     if isinstance(run_or_model, str) or hasattr(run_or_model, "__fspath__"):
         run_or_model = Run(run_or_model)
     model, loaded = (
-        _for_run(run_or_model, data, target) if isinstance(run_or_model, Run) else _for_model(run_or_model, data, target)
+        _for_run(run_or_model, data, target)
+        if isinstance(run_or_model, Run)
+        else _for_model(run_or_model, data, target)
     )
     part = getattr(loaded, split)
     if part is None:

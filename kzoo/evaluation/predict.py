@@ -45,7 +45,10 @@ class Predictions:
             return pd.DataFrame({"input": list(self.inputs)} | {n: self.values[:, i] for i, n in enumerate(names)})
         n, horizon, targets = self.values.shape
         names = self.target_names or tuple(f"target_{i}" for i in range(targets))
-        frame = {"input": np.repeat(list(self.inputs), horizon), "step": np.tile(np.arange(1, horizon + 1), n)}
+        frame = {
+            "input": np.repeat(list(self.inputs), horizon),
+            "step": np.tile(np.arange(1, horizon + 1), n),
+        }
         return pd.DataFrame(frame | {m: self.values[:, :, i].reshape(-1) for i, m in enumerate(names)})
 
 

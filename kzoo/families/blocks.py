@@ -65,9 +65,7 @@ def separable(x, filters, depth, *, kernel_size, activation, norm, dropout):
     return x
 
 
-def parallel(
-    ids, filters, kernel_sizes, *, vocabulary_size, embedding_dim, embedding_dropout, activation, pooling
-):
+def parallel(ids, filters, kernel_sizes, *, vocabulary_size, embedding_dim, embedding_dropout, activation, pooling):
     """Convolutions of several sizes side by side over words, pooled over time (https://arxiv.org/abs/1408.5882).
 
     A window counts when it holds a real token, whether the rest of it is padding or lies beyond the
@@ -161,9 +159,7 @@ def _shortcut(x, width, stride, *, name):
     extra = width - x.shape[-1]
     if extra:
         # Named "channels_first", the layer pads the last two axes, which here are width and channels.
-        x = layers.ZeroPadding2D(
-            ((0, 0), (0, extra)), data_format="channels_first", name=f"{name}_new_channels"
-        )(x)
+        x = layers.ZeroPadding2D(((0, 0), (0, extra)), data_format="channels_first", name=f"{name}_new_channels")(x)
     return x
 
 

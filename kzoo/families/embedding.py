@@ -82,9 +82,7 @@ def prepend_class_token(x):
 def add_positions(x, positions, *, real):
     """Add to every token where it stands, counted from the first real one."""
     # Counted inside the graph: an `Embedding` of a constant range would silently never train.
-    counted = (
-        ops.ones_like(ops.take(x, 0, axis=-1), dtype="int32") if real is None else ops.cast(real, "int32")
-    )
+    counted = ops.ones_like(ops.take(x, 0, axis=-1), dtype="int32") if real is None else ops.cast(real, "int32")
     index = ops.maximum(ops.cumsum(counted, axis=1) - 1, 0)  # (B, N) or (B, N, F)
     width = x.shape[-1]
     if positions == "learned":

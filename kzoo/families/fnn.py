@@ -111,9 +111,7 @@ def _residual_blocks(x, units, activation, *, rates, norm, regularizer):
     x = layers.Dense(width, kernel_regularizer=regularizer, name="stem_dense")(x)
     for i, rate in enumerate(rates, start=1):
         y = parts.normalize(x, norm, name=f"block{i}_norm")
-        y = parts.dense_block(
-            y, width, activation, name=f"block{i}_hidden", dropout=rate, regularizer=regularizer
-        )
+        y = parts.dense_block(y, width, activation, name=f"block{i}_hidden", dropout=rate, regularizer=regularizer)
         y = layers.Dense(width, kernel_regularizer=regularizer, name=f"block{i}_dense")(y)
         x = layers.Add(name=f"block{i}_add")([x, y])
     x = parts.normalize(x, norm, name="final_norm")

@@ -99,17 +99,13 @@ def build(
     parts.check_shape(input_shape, AXES[inputs])
     parts.check_choice(norm_position, ("pre", "post"), name="norm_position")
     parts.check_choice(positions, ("learned", "sinusoidal", None), name="positions")
-    sizes = dict(
-        outputs=outputs, width=width, depth=depth, num_heads=num_heads, intermediate_dim=intermediate_dim
-    )
+    sizes = dict(outputs=outputs, width=width, depth=depth, num_heads=num_heads, intermediate_dim=intermediate_dim)
     for label, size in sizes.items():
         parts.check_count(size, name=label)
     if width % num_heads:
         raise ValueError(f"num_heads={num_heads} must divide width={width}: heads share the width equally.")
     if positions == "sinusoidal" and width % 2:
-        raise ValueError(
-            f"width={width} must be even with positions='sinusoidal': sines and cosines halve it."
-        )
+        raise ValueError(f"width={width} must be even with positions='sinusoidal': sines and cosines halve it.")
     parts.check_widths(dense_units, name="dense_units")
     parts.check_rate(dropout, name="dropout")
     parts.check_rate(dense_dropout, name="dense_dropout")
@@ -117,9 +113,7 @@ def build(
         legal = ", ".join(map(str, POOLINGS[inputs]))
         raise ValueError(f"pooling={pooling!r} does not fit inputs={inputs!r}. Use one of: {legal}.")
     if causal and (inputs != "tokens" or pooling == "cls"):
-        raise ValueError(
-            "causal=True needs inputs='tokens' and pooling=None or 'mean': it reads text in order."
-        )
+        raise ValueError("causal=True needs inputs='tokens' and pooling=None or 'mean': it reads text in order.")
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
 
     given = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
@@ -180,9 +174,7 @@ def build(
     return keras.Model(given, x, name=name)
 
 
-def encoder_block(
-    x, *, name, num_heads, intermediate_dim, activation, norm_position, dropout, real=None, causal=False
-):
+def encoder_block(x, *, name, num_heads, intermediate_dim, activation, norm_position, dropout, real=None, causal=False):
     """Let every token look at the others, then transform each alone; both are added to what was there.
 
     Args:

@@ -66,7 +66,7 @@ def boxes_of(model) -> list[Box]:
 
 
 def _is_mask(operation, before, masks):
-    """Say whether an operation tells only where tokens are, not what they are: comparisons, counts of them."""
+    """Say whether an operation tells only where tokens are, not what they are."""
     if type(operation).__name__ in ("NotEqual", "Equal", "OnesLike", "ZerosLike"):
         return True
     if isinstance(operation, layers.Rescaling) or (isinstance(operation, layers.Layer) and operation.weights):
@@ -75,7 +75,7 @@ def _is_mask(operation, before, masks):
 
 
 def _sources_first(nodes, maker):
-    """Put every node behind those that feed it; the order of the layers decides where that leaves a choice."""
+    """Put every node behind those that feed it, else in the order of the layers."""
     done, result = set(), []
     for node in nodes:
         stack = [(node, False)]
@@ -93,7 +93,7 @@ def _sources_first(nodes, maker):
 
 
 def _drop_shortcuts(seen, reach, drawn):
-    """Keep the edges that layers make, and of those through bare operations the ones nothing else explains."""
+    """Keep what layers feed directly, and what comes through bare operations if no other path explains it."""
     kept = []
     for key, direct in seen.items():
         others = [k for k in seen if k != key]
@@ -116,7 +116,7 @@ def _leads_to(source, target, reach, drawn):
 
 def _boxes(drawn, edges):
     consumers = {}
-    for key, sources in edges.items():
+    for sources in edges.values():
         for source in sources:
             consumers[source] = consumers.get(source, 0) + 1
     boxes, home = [], {}
@@ -146,6 +146,8 @@ def _row(node):
             "MultiHeadAttention": "Attention", "Bidirectional": f"Bidirectional {type(layer).__name__}"}.get(kind, kind)  # fmt: skip
     if kind == "Activation":
         kind = getattr(operation.activation, "__name__", "activation")
+    elif not isinstance(operation, layers.Layer):
+        kind = kind.lower()
     return Row(
         name=operation.name,
         kind=kind.replace("GlobalAveragePooling", "GlobalAvgPool").replace("MaxPooling", "MaxPool"),

@@ -117,7 +117,9 @@ def _lanes(boxes, tops, bottoms):
         else:
             siblings = [t for t in targets[feeds[0]] if len(t.sources) == 1]
             wanted = lanes[feeds[0]] + _spread(box, siblings, rest)
-        around = sorted(range(wanted - len(boxes), wanted + len(boxes) + 1), key=lambda lane: (abs(lane - wanted), -lane))
+        around = sorted(
+            range(wanted - len(boxes), wanted + len(boxes) + 1), key=lambda lane: (abs(lane - wanted), -lane)
+        )
         lanes[box] = next(lane for lane in around if free(lane, tops[box], until))
         taken.setdefault(lanes[box], []).append((tops[box], until))
     return lanes
@@ -152,8 +154,7 @@ def _skips(boxes, lanes, tops, bottoms):
 
 def _draw_box(axes, box, x, top, scale):
     left, bottom = x - _WIDTH / 2, top + _height(box)
-    fill, edge = _FILLS[box.rows[0].role]
-    edge = edge or "#a9b0bb"
+    edge = _FILLS[box.rows[0].role][1] or "#a9b0bb"
     outline = FancyBboxPatch(
         (left, top), _WIDTH, bottom - top, boxstyle="round,pad=0,rounding_size=0.06", fc="white", ec=edge,
         lw=1.1 * scale, zorder=3,

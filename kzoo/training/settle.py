@@ -60,7 +60,7 @@ def _alternatives(data):
 
 
 def _settle_classes(preset, config, training, asked, data, notes):
-    if preset.config["outputs"] == 1 and preset.config.get("output_activation") == "sigmoid" or (
+    if (preset.config["outputs"] == 1 and preset.config.get("output_activation") == "sigmoid") or (
         "outputs" in asked and config["outputs"] == 1
     ):
         binary = data.outputs == 2

@@ -12,7 +12,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kzoo import __version__, callbacks as bundles, contract
+from kzoo import __version__, contract
+from kzoo import callbacks as bundles
 from kzoo.arguments import TRAINING
 from kzoo.data import Dataset, load_data
 from kzoo.data.pipeline import Batches
@@ -29,7 +30,13 @@ from kzoo.training.start import copy_weights, freeze_layers, load_start
 
 # What a model of your own is trained with; the rest is in its `compile`.
 _OWN_MODEL = dict(
-    batch_size=32, epochs=10, augment=(), class_weight=None, monitor="val_loss", patience=10, callbacks="standard"
+    batch_size=32,
+    epochs=10,
+    augment=(),
+    class_weight=None,
+    monitor="val_loss",
+    patience=10,
+    callbacks="standard",
 )
 
 
@@ -106,7 +113,7 @@ def train(
     )  # fmt: skip
     request = dict(
         spec=spec,
-        data=_describe(data, data_seed, preset),
+        data=_describe(data, data_seed, {"validation": validation, "test": test if isinstance(test, float) else None}),
         start=_name_of(start),
         freeze=freeze if freeze is None or isinstance(freeze, bool | str) else list(freeze),
         precision=policy,
@@ -160,10 +167,12 @@ def _load(source, preset, config, training, **options):
     return load_data(source, preset=with_settings(preset, config, training) if preset else None, **options)
 
 
-def _describe(data, data_seed, preset):
-    sizes = {name: len(part) if (part := getattr(data, name)) is not None else 0 for name in ("train", "validation", "test")}
+def _describe(data, data_seed, options):
+    sizes = {
+        name: len(part) if (part := getattr(data, name)) is not None else 0 for name in ("train", "validation", "test")
+    }
     return dict(
-        name=data.name, fingerprint=data.fingerprint, task=data.task, inputs=data.inputs, data_seed=data_seed, **sizes,
+        name=data.name, fingerprint=data.fingerprint, task=data.task, inputs=data.inputs, data_seed=data_seed, **sizes, options=options,
         class_names=list(data.class_names), feature_names=list(data.feature_names), target_names=list(data.target_names),
     )  # fmt: skip
 
@@ -185,7 +194,11 @@ def _claim(out, request, overwrite):
     """Return the folder to write, and the finished run where it already holds the same one."""
     if out is None:
         base = Path("runs")
-        taken = [int(m[1]) for p in base.glob("*") if (m := re.fullmatch(rf"{re.escape(request['spec']['preset'])}-(\d+)", p.name))]
+        taken = [
+            int(m[1])
+            for p in base.glob("*")
+            if (m := re.fullmatch(rf"{re.escape(request['spec']['preset'])}-(\d+)", p.name))
+        ]
         return base / f"{request['spec']['preset']}-{max(taken, default=0) + 1:02d}", None
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
@@ -315,7 +328,10 @@ class _Fit:
         )
         self.best = next(c for c in self.bundle if isinstance(c, bundles.BestModel))
         self.bar = ProgressBar(
-            epochs=training["epochs"], steps=len(self.train), samples=len(job.data.train), monitor=self.monitor
+            epochs=training["epochs"],
+            steps=len(self.train),
+            samples=len(job.data.train),
+            monitor=self.monitor,
         )
         self.callbacks = [_SetEpoch(self.train), *self.bundle, *extra, *([self.bar] if progress else [])]
 
@@ -380,7 +396,12 @@ class _Fit:
             model = job.saved
             model.set_weights(job.model.get_weights())
         scores = {
-            name: score_split(model, getattr(job.data, name), job.data, batch_size=max(job.spec["training"]["batch_size"], 128))
+            name: score_split(
+                model,
+                getattr(job.data, name),
+                job.data,
+                batch_size=max(job.spec["training"]["batch_size"], 128),
+            )
             for name in ("validation", "test")
             if getattr(job.data, name) is not None
         }
@@ -411,11 +432,17 @@ def _finite(value):
 
 def _provenance():
     backend = keras.backend.backend()
-    packages = ("keras", "numpy", {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}.get(backend, backend))
+    packages = (
+        "keras",
+        "numpy",
+        {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}.get(backend, backend),
+    )
     versions = {"kzoo": __version__, "python": platform.python_version()} | {p: metadata.version(p) for p in packages}
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     return dict(
-        format_version=1, backend=backend, versions=versions, machine=machine, created=clock.strftime("%Y-%m-%dT%H:%M:%S%z")
+        format_version=1,
+        backend=backend,
+        versions=versions,
+        machine=machine,
+        created=clock.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )
-
-

@@ -27,7 +27,9 @@ def splits(preset, data, count, folder, **options):
     scores, seconds = [], []
     for data_seed in range(count):
         began = time.perf_counter()
-        run = kzoo.train(preset, data, out=folder / f"{preset}-{data_seed}", data_seed=data_seed, progress=False, **options)
+        run = kzoo.train(
+            preset, data, out=folder / f"{preset}-{data_seed}", data_seed=data_seed, progress=False, **options
+        )
         seconds.append(round(time.perf_counter() - began, 1))
         scores.append(run.summary["test"]["accuracy"])
         keras.utils.clear_session(free_memory=True)
@@ -38,7 +40,9 @@ def iris(folder):
     x, y = load_iris(return_X_y=True)
     scores = []
     for i, (rest, held) in enumerate(RepeatedStratifiedKFold(n_splits=5, n_repeats=4, random_state=0).split(x, y)):
-        run = kzoo.train("iris_fnn", (x[rest], y[rest]), test=(x[held], y[held]), out=folder / f"iris-{i}", progress=False)
+        run = kzoo.train(
+            "iris_fnn", (x[rest], y[rest]), test=(x[held], y[held]), out=folder / f"iris-{i}", progress=False
+        )
         scores.append(run.summary["test"]["accuracy"])
         keras.utils.clear_session(free_memory=True)
     report("iris_fnn, 5-fold cross-validation, 4 times", scores, 0.95)

@@ -26,7 +26,15 @@ def main():
         bare.append(seconds([*python, "pass"]))
         listed.append(seconds([*python, "import kzoo; kzoo.list_presets()"]))
         whole.append(seconds(command))
-    print(json.dumps({"what": "import and list over bare Python", "ms": round(1e3 * (min(listed) - min(bare)), 1), "bar": 60}))
+    print(
+        json.dumps(
+            {
+                "what": "import and list over bare Python",
+                "ms": round(1e3 * (min(listed) - min(bare)), 1),
+                "bar": 60,
+            }
+        )
+    )
     print(json.dumps({"what": "kzoo list, whole process", "s": round(min(whole), 3), "bar": 0.35}))
 
 

@@ -80,7 +80,16 @@ def main():
     speeds = {k: round(v) for k, v in best.items()}
     for other, bar in (("bare fit", 0.93), ("tutorial", 1.0)):
         what = f"images/s of kzoo.train('cifar_cnn') over {other}"
-        print(json.dumps({"what": what, "ratio": round(best["kzoo"] / best[other], 3), "bar": bar, "images_per_s": speeds}))
+        print(
+            json.dumps(
+                {
+                    "what": what,
+                    "ratio": round(best["kzoo"] / best[other], 3),
+                    "bar": bar,
+                    "images_per_s": speeds,
+                }
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -90,9 +90,7 @@ def test_resampling_agrees_with_scipy():
         matrix = turn / zooms[i] @ np.diag([1, -1 if flips[i] else 1])
         middle = np.array([31 / 2, 23 / 2])
         offset = middle + np.array([down[i], right[i]]) - matrix @ middle
-        want = [
-            ndimage.affine_transform(image[..., c], matrix, offset, order=1, mode="mirror") for c in range(3)
-        ]
+        want = [ndimage.affine_transform(image[..., c], matrix, offset, order=1, mode="mirror") for c in range(3)]
         np.testing.assert_allclose(got[i], np.stack(want, -1), atol=0.02)
 
 

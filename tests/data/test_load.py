@@ -77,7 +77,7 @@ def test_rows_are_scaled_from_training_rows_only():
 
 
 def test_pixels_divided_by_255():
-    with pytest.raises(KzooError, match="rescale=False"):
+    with pytest.raises(KzooError, match=r"rescale=False"):
         load_data((PIXELS / 255, LABELS), preset="digits_cnn")
     data = load_data((PIXELS / 255, LABELS), preset=unscaled("digits_cnn"))
     assert data.train.x.max() <= 1
@@ -89,22 +89,20 @@ def test_pixels_divided_by_255():
 def test_tf_data(items):
     expected = load_data((PIXELS, LABELS), preset="digits_cnn")
     assert load_data(FakeTf(items), preset="digits_cnn").fingerprint == expected.fingerprint
-    with pytest.raises(KzooError, match="never ends"):
+    with pytest.raises(KzooError, match=r"never ends"):
         load_data(FakeTf(items, cardinality=-1), preset="digits_cnn")
 
 
 def test_npz(tmp_path):
     np.savez(tmp_path / "a.npz", x=PIXELS, y=LABELS)
     assert len(load_data(tmp_path / "a.npz", preset="digits_cnn").test) == 12
-    np.savez(
-        tmp_path / "b.npz", x_train=PIXELS[:30], y_train=LABELS[:30], x_test=PIXELS[30:], y_test=LABELS[30:]
-    )
+    np.savez(tmp_path / "b.npz", x_train=PIXELS[:30], y_train=LABELS[:30], x_test=PIXELS[30:], y_test=LABELS[30:])
     assert len(load_data(tmp_path / "b.npz", preset="digits_cnn").test) == 30
     np.savez(tmp_path / "c.npz", images=PIXELS)
-    with pytest.raises(KzooError, match="holds images; expected x_train"):
+    with pytest.raises(KzooError, match=r"holds images; expected x_train"):
         load_data(tmp_path / "c.npz")
     (tmp_path / "d.npz").write_bytes(b"nonsense")
-    with pytest.raises(KzooError, match="Cannot read 'd.npz'"):
+    with pytest.raises(KzooError, match=r"Cannot read 'd.npz'"):
         load_data(tmp_path / "d.npz")
 
 
@@ -135,7 +133,7 @@ def test_folder_of_images(tmp_path):
             Image.fromarray(PIXELS[i]).save(tmp_path / label / f"{i}.png")
     data = load_data(tmp_path, preset="digits_cnn")
     assert data.class_names == ("cat", "dog") and data.input_shape == (8, 8, 1)
-    with pytest.raises(KzooError, match="folder of images, but text_cnn takes tokens"):
+    with pytest.raises(KzooError, match=r"folder of images, but text_cnn takes tokens"):
         load_data(tmp_path, preset="text_cnn")
 
 
@@ -181,23 +179,23 @@ def test_bad_sources(source, options, message):
 def test_files_that_do_not_fit(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n" + "1,2\n" * 20)
     with pytest.raises(
-        KzooError, match="'a.csv' is a table, but cifar_cnn takes image. Presets that fit: .*tabular_fnn"
+        KzooError, match=r"'a.csv' is a table, but cifar_cnn takes image. Presets that fit: .*tabular_fnn"
     ):
         load_data(tmp_path / "a.csv", preset="cifar_cnn")
     (tmp_path / "a.txt").write_text("hello\n" * 50)
-    with pytest.raises(KzooError, match="data for language_modeling, but text_cnn.*char_gru"):
+    with pytest.raises(KzooError, match=r"data for language_modeling, but text_cnn.*char_gru"):
         load_data(tmp_path / "a.txt", preset="text_cnn")
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(KzooError, match="'empty.csv' is empty"):
+    with pytest.raises(KzooError, match=r"'empty.csv' is empty"):
         load_data(tmp_path / "empty.csv", target="a")
     (tmp_path / "head.csv").write_text("a,b\n")
-    with pytest.raises(KzooError, match="header but no rows"):
+    with pytest.raises(KzooError, match=r"header but no rows"):
         load_data(tmp_path / "head.csv", target="a")
     (tmp_path / "a.xlsx").write_bytes(b"PK")
-    with pytest.raises(KzooError, match="kzoo reads .csv"):
+    with pytest.raises(KzooError, match=r"kzoo reads .csv"):
         load_data(tmp_path / "a.xlsx")
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(KzooError, match="neither images nor .txt"):
+    with pytest.raises(KzooError, match=r"neither images nor .txt"):
         load_data(tmp_path / "nothing")
 
 
@@ -210,7 +208,5 @@ def test_no_keras_and_the_same_fingerprint_in_another_process():
         "print(json.dumps(prints))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert json.loads(result.stdout) == [
-        load_data(n).fingerprint for n in ("iris", "digits", "pydocs", "sine")
-    ]
+    assert json.loads(result.stdout) == [load_data(n).fingerprint for n in ("iris", "digits", "pydocs", "sine")]
     assert isinstance(load_data("iris"), Dataset)

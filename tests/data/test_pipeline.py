@@ -160,9 +160,7 @@ def test_two_datasets_of_one_pipeline_follow_the_epoch():
     datasets = batches.dataset(), batches.dataset()
     batches.epoch = 2
     for dataset in datasets:
-        np.testing.assert_array_equal(
-            np.concatenate([y for _, y in dataset.as_numpy_iterator()]), rows_of(batches, 2)
-        )
+        np.testing.assert_array_equal(np.concatenate([y for _, y in dataset.as_numpy_iterator()]), rows_of(batches, 2))
 
 
 def fit_and_record(split):
@@ -171,9 +169,7 @@ def fit_and_record(split):
     class Record(keras.layers.Layer):
         def call(self, x, training=False):
             if training and not isinstance(x, keras.KerasTensor):
-                seen.append(
-                    np.array(keras.ops.convert_to_numpy(x)).reshape(len(x), -1)[:, 0].astype(int).tolist()
-                )
+                seen.append(np.array(keras.ops.convert_to_numpy(x)).reshape(len(x), -1)[:, 0].astype(int).tolist())
             return x
 
     seen, epochs = [], []

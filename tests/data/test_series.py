@@ -24,9 +24,7 @@ def table(n=200):
 def test_windows_and_targets(tmp_path):
     table().to_csv(tmp_path / "s.csv", index=False)
     data = load_data(tmp_path / "s.csv", preset=preset(), target="oil")
-    assert (
-        data.task == "forecasting" and data.feature_names == ("oil", "load") and data.target_names == ("oil",)
-    )
+    assert data.task == "forecasting" and data.feature_names == ("oil", "load") and data.target_names == ("oil",)
     assert data.input_shape == (12, 2) and data.outputs == 1 and data.config["horizon"] == 3
     x, y = data.train.x[np.array([0, 7])], data.train.y[np.array([0, 7])]
     np.testing.assert_array_equal(x[..., 1], [np.arange(12), np.arange(7, 19)])
@@ -68,9 +66,7 @@ def test_encode_the_latest_rows():
     data = load_data(frame, preset=preset(), target="oil")
     x = encode(data.preprocessing, frame)
     np.testing.assert_array_equal(x[0, :, 1], np.arange(188, 200))
-    np.testing.assert_array_equal(
-        encode(data.preprocessing, data.test.x[np.array([3])]), data.test.x[np.array([3])]
-    )
+    np.testing.assert_array_equal(encode(data.preprocessing, data.test.x[np.array([3])]), data.test.x[np.array([3])])
     with pytest.raises(KzooError, match="last 12 rows; got 5"):
         encode(data.preprocessing, frame.tail(5))
 

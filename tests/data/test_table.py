@@ -95,9 +95,7 @@ def test_encode_rows_of_a_person(tmp_path):
         encode(data.preprocessing, [{k: v for k, v in rows[0].items() if k != "city"}])
 
 
-@pytest.mark.parametrize(
-    "encoding,separator", [("utf-8", ","), ("utf-8-sig", ";"), ("gb18030", "\t"), ("utf-16", ",")]
-)
+@pytest.mark.parametrize("encoding,separator", [("utf-8", ","), ("utf-8-sig", ";"), ("gb18030", "\t"), ("utf-16", ",")])
 def test_encodings_and_separators(tmp_path, encoding, separator):
     path = tmp_path / "a.csv"
     path.write_bytes(people().to_csv(index=False, sep=separator).encode(encoding))
@@ -153,9 +151,7 @@ def test_groups_never_straddle():
     frame = people().assign(patient=lambda f: f.index // 7)
     data = load_data(frame, target="income", group="patient", drop=["churned"])
     income = frame["income"].to_numpy(np.float32)
-    seen = [
-        set(frame["patient"][np.isin(income, split.y)]) for split in (data.train, data.validation, data.test)
-    ]
+    seen = [set(frame["patient"][np.isin(income, split.y)]) for split in (data.train, data.validation, data.test)]
     assert all(seen) and not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
     assert 0.1 < len(data.test) / len(frame) < 0.3 and "patient" not in data.feature_names
 

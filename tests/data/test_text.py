@@ -105,9 +105,7 @@ def test_text_column(tmp_path):
     frame.to_csv(tmp_path / "r.csv", index=False)
     data = load_data(tmp_path / "r.csv", preset="text_gru", target="stars")
     assert data.class_names == ("1", "5") and data.feature_names == ("review",)
-    assert any("1 rows without text" in n for n in data.notes) and any(
-        "unused: user" in n for n in data.notes
-    )
+    assert any("1 rows without text" in n for n in data.notes) and any("unused: user" in n for n in data.notes)
     for raw in (frame.iloc[1:3], frame.iloc[1:3].to_dict("records"), GOOD[1:3]):
         x = encode(data.preprocessing, raw)
         assert x.shape == (2, 64) and (x[:, 0] > 1).all()
@@ -167,9 +165,7 @@ def test_language_vocabulary_is_learned_on_the_first_part(tmp_path):
     (tmp_path / "t.txt").write_text(TEXT)
     one = load_data(tmp_path / "t.txt", preset="char_gru")
     cut = round(len(TEXT) * 0.85)
-    (tmp_path / "t.txt").write_text(
-        TEXT[:cut] + "ÄÖÜ" * ((len(TEXT) - cut) // 3) + "x" * ((len(TEXT) - cut) % 3)
-    )
+    (tmp_path / "t.txt").write_text(TEXT[:cut] + "ÄÖÜ" * ((len(TEXT) - cut) // 3) + "x" * ((len(TEXT) - cut) % 3))
     two = load_data(tmp_path / "t.txt", preset="char_gru")
     assert one.preprocessing == two.preprocessing and (two.test.x[np.arange(2)] == 1).all()
 

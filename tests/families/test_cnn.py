@@ -33,9 +33,7 @@ def test_resnet_20_has_the_papers_size():
     norms = 2 * (7 * 16 + 6 * 32 + 6 * 64)
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     assert trainable == convolutions + norms + 65 * 10 == 269_722  # 0.27 million
-    weighted = [
-        layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)
-    ]
+    weighted = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)]
     assert len(weighted) == 20
 
 
@@ -234,9 +232,7 @@ def test_dilated_stages_look_back_as_far_as_they_say():
 
 def test_a_shifted_and_stretched_window_shifts_and_stretches_its_forecast():
     # Inputs are scaled by the training split's numbers, and the forecast comes back in the target's unit.
-    model = tcn(
-        reversible_norm=True, scale=[0.5, 3.0], offset=[-3.0, 1.0], target_scale=[2.0], target_offset=[6.0]
-    )
+    model = tcn(reversible_norm=True, scale=[0.5, 3.0], offset=[-3.0, 1.0], target_scale=[2.0], target_offset=[6.0])
     series = np.random.default_rng(1).normal(size=(4, 16, 2)).astype("float32")
     forecast = predict(model, series)
     assert forecast.shape == (4, 3, 1)

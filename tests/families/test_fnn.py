@@ -170,15 +170,11 @@ def test_leaky_relu_has_the_usual_slope():
     hidden = keras.Model(model.input, model.get_layer("hidden1_leaky_relu").output)
     for weight, value in zip(hidden.weights, ([[1.0]], [0.0]), strict=True):
         weight.assign(value)
-    np.testing.assert_allclose(
-        predict(hidden, np.array([[-2.0], [3.0]], "float32")), [[-0.02], [3.0]], rtol=1e-6
-    )
+    np.testing.assert_allclose(predict(hidden, np.array([[-2.0], [3.0]], "float32")), [[-0.02], [3.0]], rtol=1e-6)
 
 
 def test_a_saved_model_answers_the_same(tmp_path):
-    model = randomize(
-        build("tabular_resnet", input_shape=(6,), units=(8, 8), categories=(3, 5), activation="gelu")
-    )
+    model = randomize(build("tabular_resnet", input_shape=(6,), units=(8, 8), categories=(3, 5), activation="gelu"))
     rows = np.random.default_rng(1).integers(0, 3, (4, 6)).astype("float32")
     model.save(tmp_path / "net.keras")
     loaded = keras.models.load_model(tmp_path / "net.keras", safe_mode=True)

@@ -12,9 +12,7 @@ SMALL = {
     "text_transformer": dict(input_shape=(9,), vocabulary_size=20, width=8, intermediate_dim=12),
     "char_transformer": dict(input_shape=(9,), vocabulary_size=20, outputs=20, width=8, depth=2),
     "cifar_vit": dict(input_shape=(8, 8, 3), width=8, depth=2, intermediate_dim=12),
-    "series_transformer": dict(
-        input_shape=(12, 3), outputs=2, horizon=5, patch_size=4, patch_stride=2, width=8
-    ),
+    "series_transformer": dict(input_shape=(12, 3), outputs=2, horizon=5, patch_size=4, patch_stride=2, width=8),
     "tabular_transformer": dict(input_shape=(5,), categories=(3, 4), width=8, intermediate_dim=12),
 }
 TEXT = ("imdb_transformer", "text_transformer")
@@ -37,9 +35,7 @@ def examples(name, count=3):
     if "vocabulary_size" in SMALL[name]:
         return rng.integers(1, 20, shape)
     if name == "tabular_transformer":
-        return np.concatenate([rng.normal(size=(count, 3)), rng.integers(0, 3, (count, 2))], 1).astype(
-            "float32"
-        )
+        return np.concatenate([rng.normal(size=(count, 3)), rng.integers(0, 3, (count, 2))], 1).astype("float32")
     return (rng.uniform(0, 255, shape) if name == "cifar_vit" else rng.normal(size=shape)).astype("float32")
 
 

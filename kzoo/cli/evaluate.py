@@ -1,0 +1,43 @@
+"""Score a run: on the split that it was not trained on, or on data of your own."""
+
+from kzoo.cli import common
+from kzoo.errors import KzooError
+
+EXAMPLES = """\
+examples:
+  kzoo evaluate runs/digits_cnn-01                          its own test split
+  kzoo evaluate runs/digits_cnn-01 --split validation
+  kzoo evaluate runs/image_cnn-01 --data new_photos/        a folder with a folder per class
+  kzoo evaluate runs/tabular_fnn-01 --data march.csv --target churned
+"""
+
+
+def add_arguments(parser):
+    parser.add_argument("run", metavar="RUN", help="a run's folder")
+    parser.add_argument("--data", metavar="SOURCE", help="new data with answers; default: the run's own set")
+    parser.add_argument("--split", default="test", help="test (default), validation or train of the run's own set")
+    parser.add_argument("--target", metavar="COLUMN", help="column with the answers")
+
+
+def run(args):
+    common.check_run(args.run)
+    if args.split not in ("train", "validation", "test"):
+        raise KzooError(f"--split {args.split!r} must be train, validation or test.")
+    opened = common.load("kzoo.training").Run(args.run)
+    scores = common.load("kzoo.evaluation").evaluate(opened, args.data, split=args.split, target=args.target)
+    data = args.data or f"{opened.config['data']['name']}, {args.split} split"
+    return dict(run=args.run, data=data, scores=scores)
+
+
+def render(document, args):
+    lines = [f"{document['run']} on {document['data']}:"]
+    rows = []
+    for name, value in document["scores"].items():
+        if isinstance(value, list | tuple):
+            text = " to ".join(f"{v:.4g}" for v in value)
+        elif value is None:
+            text = "cannot be computed here"
+        else:
+            text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+        rows.append((name.replace("_", " "), text))
+    return "\n".join(lines + common.columns(rows))

@@ -1,0 +1,140 @@
+"""Answer new inputs with a run's best model: image files, rows of a table, texts, the end of a series."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from kzoo.cli import common
+from kzoo.errors import KzooError
+
+EXAMPLES = """\
+examples:
+  kzoo predict runs/image_cnn-01 cat.jpg dog.png            image files
+  kzoo predict runs/image_cnn-01 holiday/ --out labels.csv  a folder of them
+  kzoo predict runs/tabular_fnn-01 customers.csv            every row of a table
+  kzoo predict runs/text_cnn-01 "a wonderful film" "dull"   texts
+  kzoo predict runs/text_cnn-01 - < sentences.txt           a text per line
+  kzoo predict runs/image_cnn-01 cat.jpg --top 5
+"""
+
+
+def add_arguments(parser):
+    parser.add_argument("run", metavar="RUN", help="a run's folder")
+    parser.add_argument(
+        "inputs",
+        metavar="INPUT",
+        nargs="+",
+        help="image files or folders, a CSV file, or texts; - reads lines",
+    )
+    parser.add_argument("--out", metavar="FILE.csv", help="write all answers to a CSV file")
+    parser.add_argument("--top", type=int, default=1, metavar="N", help="show the N likeliest classes (default 1)")
+
+
+def run(args):
+    if args.top < 1:
+        raise KzooError(f"--top {args.top} must be at least 1.")
+    if args.out is not None:
+        _check_out(args.out)
+    common.check_run(args.run)
+    opened = common.load("kzoo.training").Run(args.run)
+    inputs = gather(opened.config["data"]["inputs"], args.inputs)
+    answers = common.load("kzoo.evaluation").predict(opened, inputs)
+    document = dict(run=args.run, predictions=_rows(answers, args.top))
+    if args.out is not None:
+        with import_module("kzoo.files").whole_file(args.out) as temporary:
+            # With a BOM, without which spreadsheets read UTF-8 as something else.
+            answers.to_frame().to_csv(temporary, index=False, encoding="utf-8-sig")
+        document["out"] = args.out
+    return document
+
+
+def gather(kind, words):
+    """Turn the words of the command line into what `kzoo.predict` takes.
+
+    Args:
+        kind: what the model reads: "image", "rows", "series" or "tokens".
+        words: files, folders or texts.
+
+    Raises:
+        KzooError: a file that is not there, or several tables.
+    """
+    if words == ["-"]:
+        words = [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
+        if not words:
+            raise KzooError("Nothing came in on standard input.")
+    if kind == "tokens":
+        lone_file = len(words) == 1 and Path(words[0]).suffix.lower() in (".csv", ".txt")
+        return _existing(words[0]) if lone_file else words
+    if kind != "image":
+        if len(words) > 1:
+            raise KzooError(f"This run reads a table: give one CSV file, not {len(words)} inputs.")
+        return _existing(words[0])
+    files = []
+    for word in words:
+        path = Path(_existing(word))
+        if path.is_dir():
+            found = sorted(str(f) for f in path.rglob("*") if f.suffix.lower() in _IMAGES)
+            if not found:
+                raise KzooError(f"{word!r} holds no images ({', '.join(sorted(_IMAGES))}).")
+            files += found
+        else:
+            files.append(str(path))
+    return files
+
+
+_IMAGES = frozenset((".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"))
+
+
+def _existing(word):
+    if not Path(word).exists():
+        raise KzooError(f"{word!r} does not exist; this run reads files.")
+    return word
+
+
+def _check_out(file):
+    path = Path(file)
+    if path.suffix.lower() != ".csv":
+        raise KzooError(f"--out {file!r} must end in .csv.")
+    if not path.parent.is_dir():
+        raise KzooError(f"--out {file!r}: there is no folder {str(path.parent)!r}.")
+
+
+def _rows(answers, top):
+    rows = []
+    for i in range(len(answers)):
+        row = dict(input=answers.inputs[i] if len(answers.inputs) > i else i)
+        if answers.probabilities is None:
+            row["values"] = answers.values[i].tolist()
+        else:
+            p = answers.probabilities[i]
+            best = p.argsort()[::-1][:top]
+            row["label"] = answers.labels[i]
+            row["classes"] = [dict(label=answers.class_names[k], probability=float(p[k])) for k in best]
+        rows.append(row)
+    return rows
+
+
+def render(document, args):
+    rows = []
+    for row in document["predictions"]:
+        # A class is often a number, and a text may be long: the answer comes first.
+        shown = common.short(" ".join(str(row["input"]).split()), 60)
+        if "classes" in row:
+            answer = ", ".join(f"{c['label']} {c['probability']:.1%}" for c in row["classes"])
+        else:
+            answer = _numbers(row["values"])
+        rows.append((answer, shown))
+    if args.top > 1 or any(len(answer) > 40 for answer, _ in rows):
+        lines = [line for answer, shown in rows for line in (f"{shown}:", *common.columns([("", answer)]))]
+    else:
+        lines = common.columns(rows, indent=0)
+    if "out" in document:
+        lines.append(f"Written to {document['out']}")
+    return "\n".join(lines)
+
+
+def _numbers(values):
+    if isinstance(values, list):
+        texts = [_numbers(v) for v in values]
+        return ("; " if values and isinstance(values[0], list) else ", ").join(texts)
+    return f"{values:.5g}"

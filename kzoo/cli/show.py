@@ -1,0 +1,181 @@
+"""Show a preset in full: layers, cost, what goes in and comes out, every name that can be set, data, results."""
+
+import inspect
+from importlib import import_module
+from pathlib import Path
+
+from kzoo.arguments import ARGUMENTS
+from kzoo.cli import common
+from kzoo.errors import KzooError
+from kzoo.registry import INPUTS, build, family_builder, get_preset, resolve, spec_of
+
+EXAMPLES = """\
+examples:
+  kzoo show cifar_cnn
+  kzoo show cifar_cnn --plot cifar_cnn.png               draw the network; .svg and .pdf too
+  kzoo show cifar_cnn --set filters=32,64 outputs=100    as it would be with other settings
+  kzoo show imdb_lstm --json
+"""
+
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def add_arguments(parser):
+    parser.add_argument("preset", metavar="PRESET", help="a name from `kzoo list`")
+    parser.add_argument("--plot", metavar="FILE", help="draw the network into a .png, .svg or .pdf file")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="show it with these settings",
+    )
+
+
+def run(args):
+    preset = get_preset(args.preset)
+    overrides = common.parse_settings(args.set)
+    resolve(preset, overrides)  # a wrong name is refused before Keras is imported
+    plot = None if args.plot is None else _picture(args.plot)
+    common.load("keras")
+    model = build(preset, compile=False, **overrides)
+    document = describe(preset, model, spec_of(model))
+    if plot is not None:
+        with import_module("kzoo.files").whole_file(plot, sync=False) as temporary:
+            import_module("kzoo.plots").network(model).savefig(temporary)
+        document["plot"] = str(plot)
+    return document
+
+
+def describe(preset, model, spec) -> dict:
+    """Return all there is to say about a preset, as plain data.
+
+    Args:
+        preset: the preset.
+        model: its network, with any overrides.
+        spec: the specification of the model.
+    """
+    config, training = spec["config"], spec["training"]
+    settable = {name: value for name, value in config.items() if name in preset.config}
+    return dict(
+        name=preset.name,
+        family=preset.family,
+        task=preset.task,
+        summary=preset.summary,
+        reference=preset.reference,
+        dataset=preset.dataset,
+        parameters=model.count_params(),
+        flops=import_module("kzoo.flops").forward_flops(model),
+        goes_in=dict(
+            kind=config.get("inputs"),
+            shape=list(model.input_shape[1:]),
+            dtype=str(model.inputs[0].dtype),
+            meaning=INPUTS.get(config.get("inputs"), ""),
+        ),
+        comes_out=dict(shape=list(model.output_shape[1:]), meaning=answers(preset.task, config)),
+        layers=[
+            dict(
+                name=layer.name,
+                type=type(layer).__name__,
+                output_shape=list(layer.output.shape[1:]),
+                parameters=layer.count_params(),
+            )
+            for layer in model.layers
+        ],
+        network=[_setting(name, value, preset.family) for name, value in settable.items()],
+        training=[_setting(name, value, preset.family) for name, value in training.items()],
+        results=results(preset.name),
+    )
+
+
+def answers(task, config) -> str:
+    """Say in words what comes out of a network."""
+    n, activation = config["outputs"], config.get("output_activation")
+    if task == "language_modeling":
+        what = "probabilities" if activation == "softmax" else "logits"
+        where = "after every step" if config.get("pooling") is None else "after the window"
+        return f"{what} of the next token among {n:,}, {where}"
+    if task.endswith("classification"):
+        if n == 1:
+            return "probability of the second class" if activation == "sigmoid" else "logit of the second class"
+        what = {"softmax": "probabilities", None: "logits"}.get(activation, f"{activation} values")
+        return f"{what} of {n} classes; train with integer labels 0..{n - 1}"
+    values = "the target" if n == 1 else f"{n} targets"
+    steps = f", {config['horizon']} steps ahead" if config.get("horizon") else ""
+    return f"{values}{steps}, in the unit of the training data"
+
+
+def meaning(name, family) -> str:
+    """Return the one line that says what a setting does: of kzoo's own list, or the builder's docstring."""
+    if name in ARGUMENTS:
+        return ARGUMENTS[name].meaning
+    text = inspect.getdoc(family_builder(family)[0]) or ""
+    found = [line.strip() for line in text.splitlines() if line.strip().startswith(f"{name}: ")]
+    return found[0].removeprefix(f"{name}: ") if found else ""
+
+
+def results(name) -> list:
+    """Return the measured scores of a preset, where there are any."""
+    try:
+        return list(import_module("kzoo.results").of(name))
+    except (ImportError, AttributeError, KeyError):
+        return []
+
+
+def _setting(name, value, family):
+    legal = ARGUMENTS[name].legal() if name in ARGUMENTS else ""
+    return dict(name=name, value=value, meaning=meaning(name, family), legal=legal)
+
+
+def _picture(file):
+    path = Path(file)
+    if path.suffix.lower() not in PICTURES:
+        raise KzooError(f"--plot {file!r} must end in {', '.join(PICTURES)}.")
+    if not path.parent.is_dir():
+        raise KzooError(f"--plot {file!r}: there is no folder {str(path.parent)!r}.")
+    return path
+
+
+def render(document, args):
+    shape = lambda size: "x".join("?" if s is None else str(s) for s in size) or "1"  # noqa: E731
+    d, into, out = document, document["goes_in"], document["comes_out"]
+    facts = [
+        ("task", f"{d['task'].replace('_', ' ')} ({d['family']})"),
+        ("goes in", f"{shape(into['shape'])} {into['dtype']}: {into['meaning']}"),
+        ("comes out", f"{shape(out['shape'])}: {out['meaning']}"),
+        ("parameters", f"{d['parameters']:,}"),
+        ("forward pass", f"{common.count(d['flops'])} FLOPs for one example (a multiply-add is two)"),
+        ("own data", d["dataset"] or "none: pass --data"),
+        ("reference", d["reference"] or "none"),
+    ]
+    table = [("layer", "type", "output", "parameters")] + [
+        (
+            common.short(layer["name"], 30),
+            common.short(layer["type"], 22),
+            shape(layer["output_shape"]),
+            f"{layer['parameters']:,}",
+        )
+        for layer in d["layers"]
+    ]
+    lines = [
+        common.bold(d["name"]),
+        *common.columns([("", d["summary"])], indent=0),
+        "",
+        *common.columns(facts),
+    ]
+    lines += ["", common.bold("Layers"), *common.columns(table, align="<<>>")]
+    for title, part in (("Network", "network"), ("Training", "training")):
+        lines += ["", common.bold(f"{title}: change with --set NAME=VALUE")]
+        shown = [(s["name"], common.short(common.show_value(s["value"]), 18), s["meaning"]) for s in d[part]]
+        lines += common.columns(shown)
+    lines += ["", common.bold("Measured results")]
+    lines += [f"  {_result(r)}" for r in d["results"]] or ["  not measured yet"]
+    lines += ["", f"Train it: kzoo train {d['name']}"]
+    if "plot" in d:
+        lines.append(f"Drawn in {d['plot']}")
+    return "\n".join(lines)
+
+
+def _result(result):
+    return ", ".join(f"{name} {common.show_value(value)}" for name, value in result.items() if name != "preset")

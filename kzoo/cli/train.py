@@ -1,0 +1,181 @@
+"""Train a preset on its own data set or on yours, and keep everything about it in one folder."""
+
+import os
+import shlex
+import subprocess
+
+from kzoo.cli import common
+from kzoo.errors import KzooError
+from kzoo.registry import get_preset, resolve
+
+EXAMPLES = """\
+examples:
+  kzoo train digits_cnn                                     its own data, no download
+  kzoo train image_cnn --data photos/                       a folder with a folder per class
+  kzoo train tabular_fnn --data churn.csv --target churned  a table
+  kzoo train text_cnn --data reviews/                       a text file per class, or a CSV
+  kzoo train series_gru --data power.csv --time date --target load
+  kzoo train char_gru --data book.txt                       a language model
+  kzoo train cifar_cnn --epochs 10 --set filters=32,64 dropout=0.2 learning_rate=1e-3
+  kzoo train image_cnn --data pets/ --start runs/image_cnn-01 --freeze "stem*"
+
+The epoch that is best on validation data is kept; test data is looked at once, at the end.
+Ctrl-C stops early and keeps the best model so far. `kzoo show PRESET` lists what --set takes.
+"""
+
+# Options of this command that --set must not shadow.
+_OPTIONS = ("data", "out", "seed", "data_seed", "start", "freeze", "precision", "overwrite", "target", "validation",
+            "test", "drop", "group", "task", "time")  # fmt: skip
+
+
+def add_arguments(parser):
+    add = parser.add_argument
+    add("preset", metavar="PRESET", help="a name from `kzoo list`")
+    add(
+        "--data",
+        metavar="SOURCE",
+        help="a named set, a folder, a CSV, text or .npz file; default: the preset's own",
+    )
+    add("--target", metavar="COLUMN", action="append", help="column to predict; repeat it for several")
+    add("--out", metavar="FOLDER", help="the run's folder; default: runs/PRESET-NN")
+    add("--epochs", type=int, metavar="N", help="passes over the training data; schedules follow")
+    add("--seed", type=int, default=0, metavar="N", help="of weights, order and augmentation (default 0)")
+    add("--data-seed", type=int, default=0, metavar="N", help="of the split into train and test (default 0)")
+    add(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change settings of the preset",
+    )
+    add("--overwrite", action="store_true", help="replace a different run in --out")
+    add("--validation", type=float, default=0.1, metavar="SHARE", help="share for validation (default 0.1)")
+    add("--test", metavar="SOURCE", help="share for the test, or a source of its own")
+    add("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to leave out")
+    add("--group", metavar="COLUMN", help="rows with the same value stay in one split")
+    add("--task", help="overrides the rule that tells classes from values, such as tabular_regression")
+    add("--time", metavar="COLUMN", help="time column of a series")
+    add("--start", metavar="RUN", help="copy matching layers from a run or a .keras file")
+    add(
+        "--freeze",
+        nargs="*",
+        metavar="LAYER",
+        help="layers that keep their weights; alone: all that were copied",
+    )
+    add("--callbacks", metavar="BUNDLE", help="callback bundle, such as standard or quick")
+    add("--precision", default="auto", metavar="NAME", help="auto, float32, mixed_bfloat16 or mixed_float16")
+    add("--quiet", action="store_true", help="no progress")
+
+
+def run(args):
+    options = _options(args)
+    # Names and values are checked before the seconds that Keras takes to import.
+    preset = get_preset(args.preset)
+    resolve(preset, {k: v for k, v in options.items() if k in preset.config or k in preset.training})
+    done = common.load("kzoo.training").train(args.preset, args.data, **options)
+    summary = done.summary
+    return dict(
+        run=os.fspath(done.path),
+        preset=preset.name,
+        data=done.config["data"]["name"],
+        inputs=done.config["data"]["inputs"],
+        interrupted=bool(summary.get("interrupted")),
+        summary=summary,
+    )
+
+
+def _options(args):
+    settings = common.parse_settings(args.set)
+    for name in settings:
+        if name in _OPTIONS:
+            raise KzooError(f"{name!r} is an option of its own: write --{name.replace('_', '-')} VALUE, without --set.")
+    for name in ("epochs", "callbacks"):
+        if getattr(args, name) is not None:
+            if name in settings:
+                raise KzooError(f"{name} is given twice: by --{name} and by --set. Leave one out.")
+            settings[name] = getattr(args, name)
+    _check_names(args.preset, settings)
+    return settings | dict(
+        out=args.out,
+        seed=args.seed,
+        data_seed=args.data_seed,
+        start=args.start,
+        freeze=_freeze(args.freeze),
+        precision=args.precision,
+        overwrite=args.overwrite,
+        target=args.target if args.target is None or len(args.target) > 1 else args.target[0],
+        validation=args.validation,
+        test=_share(args.test),
+        drop=tuple(args.drop),
+        group=args.group,
+        task=args.task,
+        time=args.time,
+        progress=not args.quiet,
+    )
+
+
+def _check_names(name, settings):
+    preset = get_preset(name)
+    resolve(preset, settings)
+
+
+def _freeze(words):
+    if words is None:
+        return None
+    return tuple(words) if words else True
+
+
+def _share(text):
+    """Read `--test`: a share such as 0.2, or the name of a source."""
+    try:
+        return text if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def render(document, args):
+    summary, folder = document["summary"], document["run"]
+    epoch = f"best epoch {summary['best_epoch']} of {summary['epochs']}"
+    if document["interrupted"]:
+        head = f"Interrupted: the best model so far is kept in {folder} ({epoch})."
+    else:
+        head = f"{document['preset']} on {document['data']}: {epoch}, {_duration(summary['seconds'])}."
+    lines = [head]
+    for split in ("test", "validation"):
+        if summary.get(split):
+            lines.append(f"  {split:10}  {scores_line(summary[split])}")
+    files = {"image": "IMAGE.png", "rows": "ROWS.csv", "series": "SERIES.csv", "tokens": '"some text"'}
+    lines += common.columns(
+        [
+            ("run", folder),
+            ("curves", os.path.join(folder, "curves.png")),
+            ("tensorboard", f"tensorboard --logdir {quote(os.path.join(folder, 'tensorboard'))}"),
+            ("predict", f"kzoo predict {quote(folder)} {files.get(document['inputs'], 'INPUT')}"),
+        ]
+    )
+    return "\n".join(lines)
+
+
+def scores_line(scores) -> str:
+    """Write the scores of a split on one line, the accuracy with its interval."""
+    parts = []
+    for name, value in scores.items():
+        if isinstance(value, int | float) and not isinstance(value, bool) and name not in ("majority",):
+            interval = scores.get(f"{name}_interval")
+            around = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+            number = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+            parts.append(f"{name.replace('_', ' ')} {number}{around}")
+    return ", ".join(parts)
+
+
+def quote(path) -> str:
+    """Quote a path for the user's shell."""
+    return subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)
+
+
+def _duration(seconds):
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

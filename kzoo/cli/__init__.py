@@ -1,7 +1,7 @@
 """The command line: `kzoo list | show | train | evaluate | predict`.
 
-Each command is a module with `add_arguments(parser)`, `run(args) -> document` and `render(document, args) ->
-text`, imported only when it is called. The document is plain data: `--json` prints it, `render` puts it in words.
+Each command is a module with `add_arguments(parser)`, `run(args) -> document` and `render(document, args)`,
+imported only when it is called. The document is plain data: `--json` prints it, `render` puts it in words.
 """
 
 import argparse
@@ -96,7 +96,6 @@ def main(argv=None) -> int:
         argv: words after `kzoo`; the default is the process' own.
     """
     argv = sys.argv[1:] if argv is None else [str(word) for word in argv]
-    common.quiet_backends()
     common.forgive_encoding()
     try:
         return _run(argv)

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 import textwrap
 from importlib import import_module
 
@@ -17,44 +16,11 @@ from kzoo.errors import KzooError
 FILES = ("data", "test", "out", "start", "plot", "run", "inputs")
 
 
-def quiet_backends():
-    """Silence TensorFlow's C++ log before TensorFlow is imported; a level that the user has set stays."""
-    for name, value in (
-        ("TF_CPP_MIN_LOG_LEVEL", "3"),
-        ("ABSL_MIN_LOG_LEVEL", "3"),
-        ("GRPC_VERBOSITY", "ERROR"),
-    ):
-        os.environ.setdefault(name, value)
-
-
 def forgive_encoding():
     """Print `?` for a character that the terminal cannot show, instead of failing (Windows code pages)."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-
-
-def load(name):
-    """Import a module that needs Keras, without the lines that TensorFlow's C++ writes while it starts.
-
-    No log level reaches them; they go straight to file descriptor 2. They are shown if the import fails.
-    """
-    if "keras" in sys.modules:
-        return import_module(name)
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as noise:
-        screen = os.dup(2)
-        os.dup2(noise.fileno(), 2)
-        try:
-            import_module("keras")
-        except BaseException:
-            noise.seek(0)
-            os.write(screen, noise.read())
-            raise
-        finally:
-            os.dup2(screen, 2)
-            os.close(screen)
-    return import_module(name)
 
 
 def require(name):

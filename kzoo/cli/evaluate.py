@@ -1,13 +1,13 @@
 """Score a run: on the split that it was not trained on, or on data of your own."""
 
-from kzoo.cli import common
+from kzoo.cli import common, quiet
 from kzoo.errors import KzooError
 
 EXAMPLES = """\
 examples:
-  kzoo evaluate runs/digits_cnn-01                          its own test split
+  kzoo evaluate runs/digits_cnn-01                      its own test split
   kzoo evaluate runs/digits_cnn-01 --split validation
-  kzoo evaluate runs/image_cnn-01 --data new_photos/        a folder with a folder per class
+  kzoo evaluate runs/image_cnn-01 --data new_photos/    a folder per class
   kzoo evaluate runs/tabular_fnn-01 --data march.csv --target churned
 """
 
@@ -23,8 +23,8 @@ def run(args):
     common.check_run(args.run)
     if args.split not in ("train", "validation", "test"):
         raise KzooError(f"--split {args.split!r} must be train, validation or test.")
-    opened = common.load("kzoo.training").Run(args.run)
-    scores = common.load("kzoo.evaluation").evaluate(opened, args.data, split=args.split, target=args.target)
+    opened = quiet.load("kzoo.training").Run(args.run)
+    scores = quiet.load("kzoo.evaluation").evaluate(opened, args.data, split=args.split, target=args.target)
     data = args.data or f"{opened.config['data']['name']}, {args.split} split"
     return dict(run=args.run, data=data, scores=scores)
 

@@ -9,7 +9,7 @@ examples:
   kzoo list                                  everything
   kzoo list "cifar_*" iris_fnn               by name, with * and ?
   kzoo list --task text_classification       for a task
-  kzoo list --family lstm                    fnn, cnn, rnn, lstm, gru or transformer
+  kzoo list --family lstm                    one of six families
   kzoo list --max-params 100k --exclude "*_rnn"
   kzoo list --json
 """

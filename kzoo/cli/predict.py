@@ -1,19 +1,19 @@
-"""Answer new inputs with a run's best model: image files, rows of a table, texts, the end of a series."""
+"""Answer new inputs with a run's best model: images, table rows, texts, series."""
 
 import sys
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.cli import common
+from kzoo.cli import common, quiet
 from kzoo.errors import KzooError
 
 EXAMPLES = """\
 examples:
-  kzoo predict runs/image_cnn-01 cat.jpg dog.png            image files
-  kzoo predict runs/image_cnn-01 holiday/ --out labels.csv  a folder of them
-  kzoo predict runs/tabular_fnn-01 customers.csv            every row of a table
-  kzoo predict runs/text_cnn-01 "a wonderful film" "dull"   texts
-  kzoo predict runs/text_cnn-01 - < sentences.txt           a text per line
+  kzoo predict runs/image_cnn-01 cat.jpg dog.png           image files
+  kzoo predict runs/image_cnn-01 holiday/ --out out.csv    a folder of them
+  kzoo predict runs/tabular_fnn-01 customers.csv           rows of a table
+  kzoo predict runs/text_cnn-01 "a wonderful film" "dull"  texts
+  kzoo predict runs/text_cnn-01 - < sentences.txt          a text per line
   kzoo predict runs/image_cnn-01 cat.jpg --top 5
 """
 
@@ -36,9 +36,9 @@ def run(args):
     if args.out is not None:
         _check_out(args.out)
     common.check_run(args.run)
-    opened = common.load("kzoo.training").Run(args.run)
+    opened = quiet.load("kzoo.training").Run(args.run)
     inputs = gather(opened.config["data"]["inputs"], args.inputs)
-    answers = common.load("kzoo.evaluation").predict(opened, inputs)
+    answers = quiet.load("kzoo.evaluation").predict(opened, inputs)
     document = dict(run=args.run, predictions=_rows(answers, args.top))
     if args.out is not None:
         with import_module("kzoo.files").whole_file(args.out) as temporary:
@@ -117,17 +117,13 @@ def _rows(answers, top):
 def render(document, args):
     rows = []
     for row in document["predictions"]:
-        # A class is often a number, and a text may be long: the answer comes first.
-        shown = common.short(" ".join(str(row["input"]).split()), 60)
+        shown = common.short(" ".join(str(row["input"]).split()), 44)
         if "classes" in row:
             answer = ", ".join(f"{c['label']} {c['probability']:.1%}" for c in row["classes"])
         else:
             answer = _numbers(row["values"])
-        rows.append((answer, shown))
-    if args.top > 1 or any(len(answer) > 40 for answer, _ in rows):
-        lines = [line for answer, shown in rows for line in (f"{shown}:", *common.columns([("", answer)]))]
-    else:
-        lines = common.columns(rows, indent=0)
+        rows.append((shown, answer))
+    lines = common.columns(rows, indent=0)
     if "out" in document:
         lines.append(f"Written to {document['out']}")
     return "\n".join(lines)

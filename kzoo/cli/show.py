@@ -1,19 +1,19 @@
-"""Show a preset in full: layers, cost, what goes in and comes out, every name that can be set, data, results."""
+"""Show a preset in full: layers, what goes in and comes out, every setting."""
 
 import inspect
 from importlib import import_module
 from pathlib import Path
 
 from kzoo.arguments import ARGUMENTS
-from kzoo.cli import common
+from kzoo.cli import common, quiet
 from kzoo.errors import KzooError
 from kzoo.registry import INPUTS, build, family_builder, get_preset, resolve, spec_of
 
 EXAMPLES = """\
 examples:
   kzoo show cifar_cnn
-  kzoo show cifar_cnn --plot cifar_cnn.png               draw the network; .svg and .pdf too
-  kzoo show cifar_cnn --set filters=32,64 outputs=100    as it would be with other settings
+  kzoo show cifar_cnn --plot net.png           draw the network; .svg, .pdf too
+  kzoo show cifar_cnn --set filters=32,64 outputs=100
   kzoo show imdb_lstm --json
 """
 
@@ -38,7 +38,7 @@ def run(args):
     overrides = common.parse_settings(args.set)
     resolve(preset, overrides)  # a wrong name is refused before Keras is imported
     plot = None if args.plot is None else _picture(args.plot)
-    common.load("keras")
+    quiet.load("keras")
     model = build(preset, compile=False, **overrides)
     document = describe(preset, model, spec_of(model))
     if plot is not None:

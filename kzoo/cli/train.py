@@ -1,31 +1,34 @@
-"""Train a preset on its own data set or on yours, and keep everything about it in one folder."""
+"""Train a preset on its own data or on yours; one folder keeps all about it."""
 
 import os
 import shlex
 import subprocess
 
-from kzoo.cli import common
+from kzoo.cli import common, quiet
 from kzoo.errors import KzooError
 from kzoo.registry import get_preset, resolve
 
 EXAMPLES = """\
 examples:
-  kzoo train digits_cnn                                     its own data, no download
-  kzoo train image_cnn --data photos/                       a folder with a folder per class
-  kzoo train tabular_fnn --data churn.csv --target churned  a table
-  kzoo train text_cnn --data reviews/                       a text file per class, or a CSV
+  kzoo train digits_cnn                        its own data, no download
+  kzoo train image_cnn --data photos/          a folder with a folder per class
+  kzoo train tabular_fnn --data churn.csv --target churned
+  kzoo train text_cnn --data reviews/          a text file per class, or a CSV
   kzoo train series_gru --data power.csv --time date --target load
-  kzoo train char_gru --data book.txt                       a language model
-  kzoo train cifar_cnn --epochs 10 --set filters=32,64 dropout=0.2 learning_rate=1e-3
+  kzoo train char_gru --data book.txt          a language model
+  kzoo train cifar_cnn --epochs 10 --set filters=32,64 dropout=0.2
   kzoo train image_cnn --data pets/ --start runs/image_cnn-01 --freeze "stem*"
 
-The epoch that is best on validation data is kept; test data is looked at once, at the end.
-Ctrl-C stops early and keeps the best model so far. `kzoo show PRESET` lists what --set takes.
+The epoch that is best on validation data is kept; test data is looked at once,
+at the end. Ctrl-C stops early and keeps the best model so far.
+`kzoo show PRESET` lists what --set takes.
 """
 
 # Options of this command that --set must not shadow.
-_OPTIONS = ("data", "out", "seed", "data_seed", "start", "freeze", "precision", "overwrite", "target", "validation",
-            "test", "drop", "group", "task", "time")  # fmt: skip
+_OPTIONS = (
+    *("data", "out", "seed", "data_seed", "start", "freeze", "precision", "overwrite"),
+    *("target", "validation", "test", "drop", "group", "task", "time"),
+)
 
 
 def add_arguments(parser):
@@ -73,7 +76,7 @@ def run(args):
     # Names and values are checked before the seconds that Keras takes to import.
     preset = get_preset(args.preset)
     resolve(preset, {k: v for k, v in options.items() if k in preset.config or k in preset.training})
-    done = common.load("kzoo.training").train(args.preset, args.data, **options)
+    done = quiet.load("kzoo.training").train(args.preset, args.data, **options)
     summary = done.summary
     return dict(
         run=os.fspath(done.path),
@@ -142,9 +145,8 @@ def render(document, args):
     else:
         head = f"{document['preset']} on {document['data']}: {epoch}, {_duration(summary['seconds'])}."
     lines = [head]
-    for split in ("test", "validation"):
-        if summary.get(split):
-            lines.append(f"  {split:10}  {scores_line(summary[split])}")
+    scored = [split for split in ("test", "validation") if summary.get(split)]
+    lines += common.columns([(split.ljust(11), scores_line(summary[split])) for split in scored])
     files = {"image": "IMAGE.png", "rows": "ROWS.csv", "series": "SERIES.csv", "tokens": '"some text"'}
     lines += common.columns(
         [
@@ -163,7 +165,7 @@ def scores_line(scores) -> str:
     for name, value in scores.items():
         if isinstance(value, int | float) and not isinstance(value, bool) and name not in ("majority",):
             interval = scores.get(f"{name}_interval")
-            around = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+            around = f" (95 %: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
             number = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
             parts.append(f"{name.replace('_', ' ')} {number}{around}")
     return ", ".join(parts)

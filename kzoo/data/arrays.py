@@ -80,7 +80,7 @@ def load_arrays(
         class_names=names,
         target_names=() if names else tuple(f"y{i + 1}" for i in range(y.shape[1])),
         notes=notes + more,
-        fingerprint=splits.fingerprint(x, y, [None if r is None else r.tolist() for r in parts.values()], list(names)),
+        fingerprint=splits.fingerprint(x, y, *parts.values(), list(names)),
     )
 
 

@@ -115,9 +115,9 @@ def to_dates(values):
 
 def to_words(values):
     """Return a column as an array of stripped strings, None where a value is missing."""
-    words = np.array([str(value).strip() for value in values], object)
-    words[values.isna().to_numpy()] = None
-    return words
+    codes, distinct = pd.factorize(values)  # each different value is turned into a string once
+    words = np.array([*(str(value).strip() for value in distinct), None], object)
+    return words[codes]  # a missing value has the code -1
 
 
 def feature_names(columns):

@@ -60,10 +60,9 @@ def _line():
 
 def _california():
     arrays = downloads.read_npz(downloads.find("california_housing.npz"))
-    names = "longitude latitude housing_median_age total_rooms total_bedrooms population households median_income"
-    x = arrays["x"]
-    columns = names.split() if x.shape[1] == 8 else [f"x{i + 1}" for i in range(x.shape[1])]
-    return pd.DataFrame(x, columns=columns).assign(median_house_value=arrays["y"].reshape(-1))
+    # Keras documents which eight columns there are, not their order in the file.
+    columns = [f"x{i + 1}" for i in range(arrays["x"].shape[1])]
+    return pd.DataFrame(arrays["x"], columns=columns).assign(median_house_value=arrays["y"].reshape(-1))
 
 
 def _digits(options):

@@ -91,11 +91,14 @@ def load_table(
         feature_names=feature_names(columns),
         target_names=tuple(targets),
         notes=notes + more,
-        fingerprint=splits.fingerprint(
-            pd.util.hash_pandas_object(frame.astype(str), index=False).to_numpy(), list(frame.columns),
-            targets, task, [None if r is None else r.tolist() for r in parts.values()], columns,
-        ),
-    )  # fmt: skip
+        fingerprint=splits.fingerprint(_hash(frame), list(frame.columns), targets, task, *parts.values(), columns),
+    )
+
+
+def _hash(frame):
+    """Return one number for each row, equal for equal rows in every process."""
+    columns = {c: v.astype(str) if types.is_object_dtype(v) else v for c, v in frame.items()}
+    return pd.util.hash_pandas_object(pd.DataFrame(columns), index=False).to_numpy()
 
 
 def _config(x, y, columns, classes):

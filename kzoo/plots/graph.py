@@ -12,6 +12,14 @@ _MINOR = (
 )  # fmt: skip
 
 
+_KINDS = {
+    "InputLayer": "Input",
+    "BatchNormalization": "BatchNorm",
+    "LayerNormalization": "LayerNorm",
+    "MultiHeadAttention": "Attention",
+}
+
+
 @dataclass(kw_only=True, eq=False)
 class Row:
     """One layer: what it is called and does, its output shape without the batch, its parameters."""
@@ -142,8 +150,9 @@ def _row(node):
     kind = type(operation).__name__
     layer = operation.forward_layer if isinstance(operation, layers.Bidirectional) else operation
     minor = isinstance(operation, _MINOR) or not isinstance(operation, layers.Layer)
-    kind = {"InputLayer": "Input", "BatchNormalization": "BatchNorm", "LayerNormalization": "LayerNorm",
-            "MultiHeadAttention": "Attention", "Bidirectional": f"Bidirectional {type(layer).__name__}"}.get(kind, kind)  # fmt: skip
+    kind = _KINDS.get(kind, kind)
+    if layer is not operation:
+        kind = f"Bidirectional {type(layer).__name__}"
     if kind == "Activation":
         kind = getattr(operation.activation, "__name__", "activation")
     elif not isinstance(operation, layers.Layer):

@@ -13,7 +13,7 @@ register(Preset(
     training=dict(optimizer="adamw", learning_rate=2e-3, schedule="cosine", warmup=0.05, weight_decay=1e-4,
                   global_clipnorm=None, batch_size=32, epochs=30, loss="auto", label_smoothing=0.0,
                   labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
-                  patience=10, callbacks="standard", augment=("shift",)),
+                  patience=10, callbacks="standard", augment=()),
 ))
 
 register(Preset(

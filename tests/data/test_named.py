@@ -96,6 +96,14 @@ def test_files_in_kzoo_data(monkeypatch, tmp_path):
     np.testing.assert_array_equal(data.test.x[..., 0], pixels[40:])
 
 
+def test_california(monkeypatch, tmp_path):
+    monkeypatch.setenv("KZOO_DATA", str(tmp_path))
+    x = np.random.default_rng(0).normal(size=(50, 8))
+    np.savez(tmp_path / "california_housing.npz", x=x, y=x[:, 0] * 1e5)
+    data = load_data("california_housing", preset="tabular_fnn")
+    assert data.task == "tabular_regression" and data.input_shape == (8,) and len(data.test) == 10
+
+
 def test_imdb_ids_follow_kzoo(monkeypatch, tmp_path):
     monkeypatch.setenv("KZOO_DATA", str(tmp_path))
     words = {"the": 1, "film": 2, "good": 3, "bad": 4, "it's": 5}

@@ -207,7 +207,9 @@ def test_a_forecast_reads_the_past_of_its_own_series_alone(pooling):
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 4, 5])
 def test_the_newest_step_always_counts(stride):
-    model, x = small("series_transformer", patch_stride=stride), examples("series_transformer")
+    # Without the window's own norm, which would carry the step into the forecast by another way.
+    model = small("series_transformer", patch_stride=stride, reversible_norm=False)
+    x = examples("series_transformer")
     later = x.copy()
     later[:, -1] += 1
     assert np.abs(predict(model, later) - predict(model, x)).max() > 1e-3

@@ -1,0 +1,375 @@
+"""The command line through its front door: `main([...])`, and real processes where the process is what counts."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import kzoo
+import kzoo.training
+from kzoo.arguments import ARGUMENTS
+from kzoo.cli import COMMANDS, common, main
+from kzoo.cli.show import answers, meaning
+
+ROOT = Path(__file__).parents[1]
+CALL = "import sys; from kzoo.cli import main; sys.exit(main())"
+ENV = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "COLUMNS": "80"}
+
+
+@pytest.fixture(autouse=True)
+def eighty_columns(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture
+def call(capsys):
+    """Run a command; return its exit code, stdout and stderr."""
+
+    def run(*words):
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+# ---------------------------------------------------------------- the process
+
+
+def test_list_starts_fast_and_imports_nothing_heavy():
+    heavy = "{'keras', 'tensorflow', 'numpy', 'pandas', 'rich', 'matplotlib', 'shtab'}"
+    check = f"from kzoo.cli import main; main(['list']); import sys; assert not {heavy} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", check], env=ENV, check=True, capture_output=True)
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", CALL, "list"], env=ENV, check=True, capture_output=True)
+        seconds.append(time.perf_counter() - began)
+    assert min(seconds) <= 0.35
+
+
+def test_a_reader_that_leaves_early_sees_no_traceback():
+    for words in (["list"], ["list", "--json"], ["--help"]):
+        process = subprocess.Popen(
+            [sys.executable, "-c", "import time; time.sleep(0.3); " + CALL, *words],
+            env=ENV,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+def test_a_terminal_without_unicode_gets_question_marks_not_a_traceback():
+    env = ENV | {"PYTHONIOENCODING": "ascii"}
+    print_it = "import sys; from kzoo.cli import common; common.forgive_encoding(); print('3×3 猫')"
+    done = subprocess.run([sys.executable, "-c", print_it], env=env, capture_output=True, check=True)
+    assert done.stdout.split() == [b"3?3", b"?"]
+
+
+# ---------------------------------------------------------------- list and help
+
+
+def test_list_shows_every_preset_once_in_eighty_columns(call):
+    code, out, err = call("list")
+    assert (code, err) == (0, "")
+    for name in kzoo.list_presets():
+        assert sum(line.split()[:1] == [name] for line in out.splitlines()) == 1
+    assert max(map(len, out.splitlines())) <= 80
+    assert "\033" not in out
+
+
+def test_list_filters_as_list_presets_does(call):
+    def names(*words):
+        return [preset["name"] for preset in json.loads(call("list", "--json", *words)[1])]
+
+    assert names("--task", "text_classification", "--family", "lstm") == kzoo.list_presets(
+        task="text_classification", family="lstm"
+    )
+    assert names("cifar_*", "iris_fnn", "--exclude", "*_vit") == kzoo.list_presets(
+        ["cifar_*", "iris_fnn"], exclude="*_vit"
+    )
+    assert names("--max-params", "50k") == kzoo.list_presets(max_params=50_000)
+    assert names("--dataset", "iris") == ["iris_fnn", "iris_fnn_wide"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches_by_example(call, command):
+    code, out, err = call(command, "--help")
+    assert (code, err) == (0, "")
+    assert out.count(f"kzoo {command}") >= 3 and "--json" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_without_a_command_it_says_what_there_is(call):
+    code, out, _ = call()
+    assert code == 0 and all(command in out for command in COMMANDS)
+    assert call("--version")[1].split() == ["kzoo", kzoo.__version__]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_knows_commands_options_and_presets(call, shell):
+    code, out, _ = call("--print-completion", shell)
+    assert code == 0
+    assert "cifar_cnn" in out and "--data-seed" in out and "evaluate" in out
+
+
+# ---------------------------------------------------------------- values
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("-2", -2),
+        ("0.2", 0.2),
+        ("1e-3", 1e-3),
+        ("relu", "relu"),
+        ("true", True),
+        ("False", False),
+        ("none", None),
+        ("32,64", (32, 64)),
+        ("64,", (64,)),
+        ("(32, 64)", (32, 64)),
+        ("[0.1]", (0.1,)),
+        ("", ()),
+        ("()", ()),
+        ("'3'", "3"),
+        ('"a,b",c', ("a,b", "c")),
+        ("flip,shift", ("flip", "shift")),
+    ],
+)
+def test_values_of_set(text, value):
+    parsed = common.parse_value(text)
+    assert parsed == value and type(parsed) is type(value)
+
+
+def test_every_value_of_every_preset_survives_being_shown_and_read():
+    for name in kzoo.list_presets():
+        preset = kzoo.get_preset(name)
+        for key, value in {**preset.config, **preset.training}.items():
+            read = common.parse_value(common.show_value(value))
+            assert ARGUMENTS[key].check(key, read) == value, (name, key)
+
+
+def test_set_takes_several_at_once_and_again(call):
+    words = ["--set", "filters=8,16", "dropout=0.1", "--set", "units=4"]
+    shown = json.loads(call("show", "digits_cnn", "--json", *words)[1])
+    values = {setting["name"]: setting["value"] for setting in shown["network"]}
+    assert (values["filters"], values["dropout"], values["units"]) == ([8, 16], 0.1, [4])
+    assert next(x for x in shown["layers"] if x["name"] == "block2_conv1")["output_shape"][-1] == 16
+
+
+# ---------------------------------------------------------------- show
+
+
+def test_every_name_that_can_be_set_has_a_meaning():
+    for name in kzoo.list_presets():
+        preset = kzoo.get_preset(name)
+        for key in [*preset.config, *preset.training]:
+            assert len(meaning(key, preset.family)) > 5, (name, key)
+        assert answers(preset.task, preset.config)
+
+
+def test_show_says_everything_in_eighty_columns(call):
+    code, out, err = call("show", "digits_cnn")
+    assert (code, err) == (0, "")
+    wanted = (
+        "100,458", "3.05 million FLOPs", "block2_conv2", "4x4x64", "raw pixels 0..255", "probabilities of 10 classes",
+        "learning_rate", "peak learning rate", "https://", "Measured results", "kzoo train digits_cnn",
+    )  # fmt: skip
+    assert [text for text in wanted if text not in out] == []
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_show_json_is_one_document(call):
+    shown = json.loads(call("show", "imdb_lstm", "--json")[1])
+    assert shown["parameters"] == sum(layer["parameters"] for layer in shown["layers"])
+    assert shown["goes_in"]["shape"] == [200] and shown["goes_in"]["dtype"] == "int32"
+    assert all(setting["meaning"] and setting["legal"] for setting in shown["network"] + shown["training"])
+
+
+def test_show_draws_the_network(call, tmp_path):
+    for file, begins in (("net.png", b"\x89PNG"), ("net.svg", b"<?xml")):
+        code, out, _ = call("show", "iris_fnn", "--plot", tmp_path / file)
+        assert code == 0 and file in out
+        assert (tmp_path / file).read_bytes().startswith(begins)
+
+
+# ---------------------------------------------------------------- train, evaluate, predict
+
+
+@pytest.fixture(scope="module")
+def iris(tmp_path_factory):
+    """A run of iris_fnn, trained by the command line, and what it printed."""
+    folder = tmp_path_factory.mktemp("cli")
+    words = ["train", "iris_fnn", "--epochs", "15", "--out", str(folder / "run")]
+    words += ["--set", "units=16,8", "callbacks=quick", "batch_size=8", "--json", "--quiet"]
+    assert main(words) == 0
+    (folder / "rows.csv").write_text(
+        "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm)\n5.1,3.5,1.4,0.2\n6.7,3.0,5.2,2.3\n"
+    )
+    return folder
+
+
+def test_train_prints_scores_the_folder_and_the_next_commands(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call("train", "iris_fnn", "--epochs", 2, "--set", "callbacks=quick")
+    assert code == 0
+    assert "best epoch" in out and "accuracy" in out
+    run = os.path.join("runs", "iris_fnn-01")
+    assert os.path.join(run, "curves.png") in out and (tmp_path / run / "curves.png").is_file()
+    assert f"kzoo predict {run}" in out and "tensorboard --logdir" in out
+    assert "epoch" in err and "epoch   1/2" not in out  # progress goes to stderr
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_settings_reach_the_run(iris):
+    config = kzoo.Run(iris / "run").config["spec"]
+    assert config["config"]["units"] == [16, 8]
+    assert config["training"]["epochs"] == 15 and config["training"]["batch_size"] == 8
+
+
+def test_train_json_is_one_document_even_when_the_run_is_there(call, iris):
+    words = ["train", "iris_fnn", "--epochs", "15", "--out", str(iris / "run")]
+    words += ["--set", "units=16,8", "callbacks=quick", "batch_size=8"]
+    code, out, _ = call(*words, "--json")
+    document = json.loads(out)
+    assert code == 0 and document["interrupted"] is False and document["summary"]["best_epoch"] <= 15
+    code, out, err = call(*words, "--seed", 3)
+    assert (code, out) == (2, "") and "--overwrite" in err
+
+
+def test_what_libraries_print_does_not_mix_with_the_document(call, tmp_path, monkeypatch):
+    whole = kzoo.training.train
+
+    def chatty(*args, **options):
+        print("a library says hello")
+        return whole(*args, **options)
+
+    monkeypatch.setattr("kzoo.training.train", chatty)
+    words = ["--epochs", 1, "--out", tmp_path / "run", "--set", "callbacks=quick"]
+    code, out, err = call("train", "iris_fnn", *words, "--json")
+    assert code == 0 and json.loads(out)["summary"]["epochs"] == 1 and "hello" in err
+
+
+def test_evaluate_gives_the_scores_of_the_run(call, iris):
+    code, out, _ = call("evaluate", iris / "run", "--json")
+    scores = json.loads(out)["scores"]
+    assert code == 0
+    assert scores["accuracy"] == pytest.approx(kzoo.Run(iris / "run").summary["test"]["accuracy"])
+    assert f"{scores['accuracy']:.4g}" in call("evaluate", iris / "run")[1]
+
+
+def test_predict_writes_labels_and_probabilities(call, iris, tmp_path):
+    out = tmp_path / "answers.csv"
+    code, text, _ = call("predict", iris / "run", iris / "rows.csv", "--out", out)
+    assert code == 0 and "setosa" in text and str(out) in text
+    header, *rows = out.read_text(encoding="utf-8-sig").splitlines()
+    assert header == "input,label,p_setosa,p_versicolor,p_virginica"
+    assert rows[0].split(",")[1] == "setosa" and len(rows) == 2
+    document = json.loads(call("predict", iris / "run", iris / "rows.csv", "--top", 2, "--json")[1])
+    first = document["predictions"][0]
+    assert first["label"] == first["classes"][0]["label"] and len(first["classes"]) == 2
+    assert first["classes"][0]["probability"] >= first["classes"][1]["probability"]
+
+
+def test_ctrl_c_keeps_the_best_model_and_exits_130(call, tmp_path, monkeypatch):
+    from kzoo.training.progress import ProgressBar
+
+    whole = ProgressBar.on_epoch_end
+
+    def interrupt(self, epoch, logs=None):
+        whole(self, epoch, logs)
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ProgressBar, "on_epoch_end", interrupt)
+    code, out, _ = call("train", "iris_fnn", "--out", tmp_path / "run", "--set", "callbacks=quick")
+    assert code == 130
+    assert "best model so far is kept in" in out and str(tmp_path / "run") in " ".join(out.split())
+    assert (tmp_path / "run" / "best.keras").is_file()
+
+
+# ---------------------------------------------------------------- bad input
+
+
+BAD = [
+    (["lst"], "Did you mean 'list'?"),
+    (["list", "cifar_cn"], "Did you mean 'cifar_cnn'?"),
+    (["list", "--family", "ltsm"], "Did you mean 'lstm'?"),
+    (["list", "--task", "images"], "It is one of"),
+    (["list", "--max-params", "many"], "100k"),
+    (["list", "--famly", "lstm"], "Did you mean '--family'?"),
+    (["show"], "PRESET"),
+    (["show", "iris_fn"], "Did you mean 'iris_fnn'?"),
+    (["show", "iris_fnn", "--set", "lr=1"], "Did you mean 'learning_rate'?"),
+    (["show", "iris_fnn", "--set", "units"], "name=value"),
+    (["show", "iris_fnn", "--set", "units=0"], "units=0 is out of range"),
+    (["show", "iris_fnn", "--set", "units=wide"], "whole number"),
+    (["show", "iris_fnn", "--plot", "net.gif"], ".png"),
+    (["show", "iris_fnn", "--plot", "nowhere/net.png"], "no folder"),
+    (["train", "iris_fnn", "--epochs", "two"], "--epochs"),
+    (["train", "iris_fnn", "--epochs", "0"], "epochs=0"),
+    (["train", "iris_fnn", "--epochs", "3", "--set", "epochs=4"], "twice"),
+    (["train", "iris_fnn", "--set", "seed=4"], "--seed"),
+    (["train", "iris_fnn", "--data", "nowhere.csv"], "nowhere.csv"),
+    (["train", "iris_fnn", "--data", "iriss"], "iris"),
+    (["train", "iris_fnn", "--precision", "half"], "mixed_bfloat16"),
+    (["train", "iris_fnn", "--seed", "-1"], "seed=-1"),
+    (["train", "iris_fnn", "--freeze"], "start"),
+    (["train", "iris_fnn", "--start", "nowhere"], "nowhere"),
+    (["train", "iris_fnn", "--callbacks", "standart"], "standard"),
+    (["evaluate", "nowhere"], "not the folder of a run"),
+    (["predict", "nowhere", "x.png"], "not the folder of a run"),
+    (["predict", "nowhere"], "INPUT"),
+    (["predict", "nowhere", "x", "--top", "0"], "--top 0"),
+    (["predict", "nowhere", "x", "--out", "x.xlsx"], ".csv"),
+]
+
+
+@pytest.mark.parametrize(("words", "says"), BAD, ids=[" ".join(words) for words, _ in BAD])
+def test_bad_input_is_one_line_and_exit_2(call, tmp_path, monkeypatch, words, says):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(*words)
+    assert code == 2
+    assert out == ""
+    assert err.count("\n") == 1 and err.startswith("kzoo: error: ") and says in err, err
+    assert not any(tmp_path.iterdir())
+
+
+def test_bad_input_of_a_run_that_exists(call, iris, tmp_path):
+    for words, says in (
+        (["evaluate", iris / "run", "--split", "tets"], "validation"),
+        (["predict", iris / "run", tmp_path / "no.csv"], "does not exist"),
+        (["predict", iris / "run", iris / "rows.csv", iris / "rows.csv"], "one CSV"),
+        (["predict", iris / "run", iris / "rows.csv", "--out", tmp_path / "no" / "x.csv"], "no folder"),
+    ):
+        code, out, err = call(*words)
+        assert (code, out, err.count("\n")) == (2, "", 1) and says in err
+
+
+def test_faults_of_the_machine_are_one_line_too(tmp_path):
+    full = OSError(errno.ENOSPC, "No space left on device", "runs/x/best.keras")
+    for error, code, says in (
+        (full, 2, "runs/x/best.keras: the disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "/x: no permission"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/x"), 2, "no such file"),
+        (ValueError("first\nsecond"), 2, "first"),
+        (MemoryError(), 2, "batch_size"),
+        (ZeroDivisionError("division by zero"), 1, "a fault of kzoo"),
+    ):
+        found, line = common.explain(error)
+        assert found == code and says in line and "\n" not in line
+
+
+def test_debug_shows_where(call):
+    with pytest.raises(kzoo.KzooError):
+        call("show", "cifar_cn", "--debug")

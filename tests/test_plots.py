@@ -1,0 +1,163 @@
+"""The pictures: what they contain, that they render, and that they leave matplotlib's global state alone."""
+
+import io
+import math
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import kzoo
+from kzoo.plots import curves, network, prediction_grid
+from kzoo.plots.graph import boxes_of
+
+HISTORY = {
+    "epoch": [1, 2, 3, 4],
+    "seconds": [1, 1, 1, 1],
+    "loss": [2.0, 1.0, 0.5, 0.2],
+    "accuracy": [0.2, 0.5, 0.7, 0.9],
+    "val_loss": [2.1, 1.2, 0.9, 1.1],
+    "val_accuracy": [0.2, 0.4, 0.6, 0.55],
+    "learning_rate": [1e-3, 8e-4, 4e-4, 0.0],
+}
+
+
+def texts(figure):
+    return " ".join(t.get_text() for axes in figure.axes for t in [*axes.texts, axes.title, axes._left_title])
+
+
+def legends(figure):
+    return " ".join(t.get_text() for a in figure.axes if a.get_legend() for t in a.get_legend().get_texts())
+
+
+def png(figure):
+    buffer = io.BytesIO()
+    figure.savefig(buffer)
+    assert buffer.getvalue().startswith(b"\x89PNG")
+    return buffer.getvalue()
+
+
+def test_curves_show_both_splits_the_best_epoch_and_the_learning_rate():
+    figure = curves(HISTORY, monitor="val_loss")
+    assert "Loss" in texts(figure) and "Accuracy" in texts(figure)
+    assert "best epoch 3: 0.9" in legends(figure) and "best epoch 3: 0.6" in legends(figure)
+    assert "validation (decides)" in legends(figure) and "learning rate" in legends(figure)
+    loss = figure.axes[0].get_lines()
+    assert list(loss[0].get_ydata()) == HISTORY["loss"] and list(loss[1].get_ydata()) == HISTORY["val_loss"]
+    png(figure)
+
+
+def test_the_best_epoch_of_a_metric_is_its_largest_value():
+    assert "best epoch 3" in legends(curves(HISTORY, monitor="val_accuracy"))
+    assert "best epoch 4" in legends(curves(HISTORY, monitor="accuracy"))
+    assert "best epoch 1" in legends(curves(HISTORY, monitor="val_loss", best_epoch=1))
+
+
+def test_curves_bear_one_epoch_missing_values_and_no_validation():
+    png(curves({"loss": [1.0], "learning_rate": [0.1]}, monitor="loss"))
+    broken = curves({"loss": [1.0, None, math.nan], "val_loss": [None, None, None]}, monitor="val_loss")
+    assert "best epoch" not in legends(broken)
+    png(broken)
+
+
+@pytest.mark.parametrize(
+    ("history", "options", "message"),
+    [
+        ({}, {}, "empty"),
+        ({"loss": []}, {}, "empty"),
+        ({"loss": [1, 2], "val_loss": [1]}, {}, "different lengths"),
+        (HISTORY, {"monitor": "val_auc"}, "not in the history"),
+        (HISTORY, {"best_epoch": 9}, "not in the history"),
+        ({"seconds": [1]}, {}, "no loss"),
+    ],
+)
+def test_curves_refuse_what_they_cannot_draw(history, options, message):
+    with pytest.raises(kzoo.KzooError, match=message):
+        curves(history, **options)
+
+
+@pytest.fixture(scope="module")
+def resnet():
+    return kzoo.build("cifar_resnet", compile=False)
+
+
+def test_every_layer_with_weights_is_drawn_once_for_every_family():
+    for name in ("cifar_cnn", "text_cnn", "imdb_transformer", "text_bilstm", "series_gru", "cifar_vit"):
+        model = kzoo.build(name, compile=False)
+        rows = [row for box in boxes_of(model) for row in box.rows]
+        drawn = [row.name for row in rows]
+        assert len(drawn) == len(set(drawn))
+        assert {layer.name for layer in model.layers if layer.weights} <= set(drawn)
+        assert sum(row.params for row in rows) == model.count_params()
+        assert "outputs" in drawn and "inputs" in drawn
+
+
+def test_skip_connections_stay_and_padding_masks_do_not(resnet):
+    boxes = {box.rows[0].name: box for box in boxes_of(resnet)}
+    sources = {s.rows[0].name for s in boxes["block1_1_add"].sources}
+    assert sources == {"stem_conv", "block1_1_b_conv"}
+    text = {box.rows[0].name: box for box in boxes_of(kzoo.build("text_cnn", compile=False))}
+    assert "conv3_mask" not in text
+    assert {s.rows[0].name for s in text["windows"].sources} == {"conv3_max", "conv4_max", "conv5_max"}
+
+
+def test_the_network_grows_with_its_layers_and_names_shapes_and_parameters(resnet):
+    small = network(kzoo.build("digits_cnn", compile=False))
+    large = network(resnet)
+    assert large.get_size_inches()[1] > 2 * small.get_size_inches()[1]
+    shown = texts(small)
+    assert "block1_conv1" in shown and "8 × 8 × 32" in shown and "9,248 parameters" in shown
+    assert "100,458 parameters" in shown
+    png(small)
+
+
+def test_no_two_boxes_overlap(resnet):
+    for model in (resnet, kzoo.build("text_cnn", compile=False), kzoo.build("tabular_transformer", compile=False)):
+        figure = network(model)
+        figure.draw_without_rendering()
+        outlines = [p for p in figure.axes[0].patches if type(p).__name__ == "FancyBboxPatch"]
+        spots = {
+            (round(p.get_x(), 3), round(p.get_y(), 3), round(p.get_width(), 3), round(p.get_height(), 3))
+            for p in outlines
+        }
+        assert len(spots) == len(boxes_of(model))
+        for x, y, w, h in spots:
+            for a, b, v, g in spots - {(x, y, w, h)}:
+                assert x + w <= a or a + v <= x or y + h <= b or b + g <= y
+
+
+def test_a_model_of_ones_own_is_drawn_and_one_without_a_graph_refused():
+    x = keras.Input((4,), name="a$b")
+    shared = layers.Dense(4, name="shared")
+    model = keras.Model(x, layers.Concatenate()([shared(x), shared(shared(x)), layers.Dense(2)(x), x]))
+    png(network(model))
+    png(network(keras.Sequential([keras.Input((3,)), layers.Dense(2)])))
+    with pytest.raises(kzoo.KzooError, match="no functional model"):
+        network(keras.Sequential([layers.Dense(3)]))
+
+
+def test_the_grid_says_what_is_right_and_what_is_wrong():
+    images = np.random.default_rng(0).integers(0, 255, (3, 8, 8, 1))
+    figure = prediction_grid(images, [0, 1, 1], [0, 1, 0], class_names=("cat", "dog"))
+    assert [a.get_title() for a in figure.axes] == ["cat", "dog", "dog\nis cat"]
+    png(figure)
+    mixed = prediction_grid([np.zeros((4, 5, 3)), np.ones((9, 9))], ["a", "b"])
+    assert [a.get_title() for a in mixed.axes] == ["a", "b"]
+    assert len(prediction_grid(np.zeros((50, 4, 4)), range(50)).axes) == 36
+
+
+@pytest.mark.parametrize(
+    ("images", "predicted", "message"),
+    [([], [], "no images"), (np.zeros((2, 4, 4)), [1], "1 labels for 2"), (np.zeros((1, 4)), [1], "shape")],
+)
+def test_the_grid_refuses_what_is_no_image(images, predicted, message):
+    with pytest.raises(kzoo.KzooError, match=message):
+        prediction_grid(images, predicted)
+
+
+def test_no_global_figure_is_made():
+    curves(HISTORY)
+    if "matplotlib.pyplot" in sys.modules:
+        assert not sys.modules["matplotlib.pyplot"].get_fignums()

@@ -8,6 +8,7 @@ They work with any Keras model, on every backend.
 import csv
 import io
 import math
+import sys
 import time
 from pathlib import Path
 
@@ -159,8 +160,9 @@ class BestModel(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs):
         if self.monitor not in logs and self.monitor.removeprefix("val_") in logs:
-            print(f"No {self.monitor}, there is no validation data: watching {self.monitor.removeprefix('val_')}.")
-            self.monitor = self.monitor.removeprefix("val_")
+            twin = self.monitor.removeprefix("val_")
+            print(f"No {self.monitor}, there is no validation data: watching {twin}.", file=sys.stderr)
+            self.monitor = twin
         if self.monitor not in logs:
             raise KzooError(f"monitor={self.monitor!r} is not reported. Use one of: {', '.join(logs)}.")
         value = float(logs[self.monitor])

@@ -7,7 +7,7 @@ import numpy as np
 from kzoo.data import encode
 from kzoo.errors import KzooError
 from kzoo.training.run import Run
-from kzoo.training.score import probabilities
+from kzoo.training.score import forward, probabilities
 
 
 @dataclass(kw_only=True)
@@ -70,8 +70,8 @@ def predict(run, inputs, *, batch_size=128) -> Predictions:
     if not len(x):
         raise KzooError("Nothing to predict: no inputs were given.")
     model = run.model
-    answers = [np.asarray(model.predict_on_batch(x[i : i + batch_size])) for i in range(0, len(x), batch_size)]
-    answers = np.concatenate(answers).astype("float32")
+    size = min(batch_size, len(x))
+    answers = np.concatenate([forward(model, x[i : i + size], size) for i in range(0, len(x), size)])
     if data["task"] == "language_modeling":
         last = answers[:, -1] if answers.ndim == 3 else answers  # the distribution of the next token
         vocabulary = ["<pad>", "<unk>", *run.preprocessing.get("vocabulary", ())]

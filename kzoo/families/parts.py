@@ -6,7 +6,7 @@ import keras
 from keras import layers, ops
 
 
-def activate(x, activation, *, name):
+def activate(x, activation, *, name, dtype=None):
     """Apply an activation as a layer of its own; `None` and `"linear"` leave `x` as it is.
 
     `"gelu"` is the tanh form here: the exact one becomes an `Erfc` node that no ONNX runtime has,
@@ -22,9 +22,9 @@ def activate(x, activation, *, name):
         return ops.gelu(x, approximate=True)
     if activation == "leaky_relu":
         # The usual slope; the activation that Keras knows by this name has 0.2.
-        return layers.LeakyReLU(negative_slope=0.01, name=name)(x)
+        return layers.LeakyReLU(negative_slope=0.01, dtype=dtype, name=name)(x)
     try:
-        return layers.Activation(activation, name=name)(x)
+        return layers.Activation(activation, dtype=dtype, name=name)(x)
     except ValueError:
         known = ", ".join(sorted(ACTIVATIONS))
         raise ValueError(f"activation={activation!r} is unknown. Use one of: {known}.") from None
@@ -60,10 +60,10 @@ def unscale_targets(x, scale, offset):
     if scale is None and offset is None:
         return x
     labels = ("target_scale", "target_offset")
-    return _rescale(x, scale, offset, name="unscale", labels=labels, what="outputs")
+    return _rescale(x, scale, offset, name="unscale", labels=labels, what="outputs", dtype="float32")
 
 
-def _rescale(x, scale, offset, *, name, labels, what):
+def _rescale(x, scale, offset, *, name, labels, what, dtype=None):
     """Multiply and shift the last axis, with one number for each of its entries."""
     size = x.shape[-1]
     scale = [1.0] * size if scale is None else list(scale)
@@ -71,7 +71,7 @@ def _rescale(x, scale, offset, *, name, labels, what):
     for label, values in zip(labels, (scale, offset), strict=True):
         if len(values) != size:
             raise ValueError(f"{label} has {len(values)} numbers for {size} {what}.")
-    return layers.Rescaling(scale, offset, name=name)(x)
+    return layers.Rescaling(scale, offset, dtype=dtype, name=name)(x)
 
 
 def dense_block(x, units, activation, *, name, dropout=0.0, norm=None, regularizer=None):
@@ -106,12 +106,13 @@ def head(x, outputs, output_activation, *, horizon=None, name="outputs"):
         output_activation: `"softmax"`, `"sigmoid"`, ... or None for logits and real-valued targets.
         horizon: steps to forecast; the answer is then (B, horizon, outputs).
     """
+    # float32 also under mixed precision: a softmax over many classes is too coarse in 8 bits of mantissa.
     if horizon is None:
-        x = layers.Dense(outputs, name=name)(x)
+        x = layers.Dense(outputs, dtype="float32", name=name)(x)
     else:
-        x = layers.Dense(horizon * outputs, name=name)(x)
-        x = layers.Reshape((horizon, outputs), name="forecast")(x)
-    return activate(x, output_activation, name=f"output_{output_activation}")
+        x = layers.Dense(horizon * outputs, dtype="float32", name=name)(x)
+        x = layers.Reshape((horizon, outputs), dtype="float32", name="forecast")(x)
+    return activate(x, output_activation, name=f"output_{output_activation}", dtype="float32")
 
 
 def per_layer(value, count, *, name, check=None):

@@ -31,6 +31,9 @@ def settle(preset, config, training, asked, data):
         if name in asked and name in ("outputs", "horizon", "vocabulary_size") and config[name] != value:
             if name == "outputs" and {config[name], value} == {1, 2} and data.class_names:
                 continue
+            if name == "vocabulary_size" and value < config[name]:  # what was asked is a limit
+                config[name] = value
+                continue
             raise KzooError(f"{name}={config[name]!r} contradicts {data.name}, which has {value}. Leave it out.")
         if name in known:
             config[name] = value

@@ -4,6 +4,8 @@ import math
 import os
 import platform
 import re
+import shlex
+import sys
 import time as clock
 from dataclasses import dataclass
 from importlib import metadata
@@ -98,8 +100,9 @@ def train(
     elif callbacks is not None:
         extra = list(callbacks)
     preset, config, training = _settings(own, preset_or_model, overrides)
+    source = data
     data = _load(
-        data, preset, config, training, target=target, validation=validation, test=test, drop=drop, group=group,
+        source, preset, config, training, target=target, validation=validation, test=test, drop=drop, group=group,
         task=task, time=time, seed=_seed("data_seed", data_seed),
     )  # fmt: skip
     notes = list(data.notes)
@@ -119,12 +122,16 @@ def train(
         precision=policy,
         callbacks=[type(c).__name__ for c in extra],
     )
+    command = _command(
+        preset, source, overrides, seed=seed, data_seed=data_seed, target=target, drop=drop, group=group, task=task,
+        time=time, start=_name_of(start),
+    )  # fmt: skip
     folder, done = _claim(out, request, overwrite)
     if done is not None:
         return done
     job = _prepare(own, spec, data, policy, start, freeze, notes)
     _say(notes, progress)
-    return _Fit(job, folder, request, extra, progress).run()
+    return _Fit(job, folder, request | {"command": command}, extra, progress).run()
 
 
 def _seed(name, value):
@@ -181,6 +188,25 @@ def _name_of(start):
     if start is None:
         return None
     return getattr(start, "name", None) or Path(start).name
+
+
+def _command(preset, source, overrides, **options):
+    """Return the command line that repeats the run, with names of files only; None where there is none."""
+    if preset is None or not isinstance(source, str | os.PathLike | None):
+        return None
+    words = ["kzoo", "train", preset.name]
+    if source is not None:
+        words += ["--data", Path(source).name]
+    for name, value in options.items():
+        if value not in (None, 0, ()):
+            words += [
+                f"--{name.replace('_', '-')}",
+                *(str(v) for v in (value if isinstance(value, tuple) else [value])),
+            ]
+    if overrides:
+        shown = {k: ",".join(map(str, v)) if isinstance(v, list | tuple) else v for k, v in overrides.items()}
+        words += ["--set", *(f"{name}={value}" for name, value in shown.items())]
+    return shlex.join(words)
 
 
 def _plain(value):
@@ -257,9 +283,9 @@ def _prepare(own, spec, data, policy, start, freeze, notes):
         return _Job(model=own, core=own, saved=own, data=data, spec=spec, standardize=None, onehot=onehot)
     steps = math.ceil(len(data.train) / training["batch_size"]) * training["epochs"]
     onehot = None
-    if training.get("labels") == "onehot" or contract.needs_onehot(data.task, config, training):
-        if contract.head_of(data.task, config) == "classes":
-            training, onehot = training | {"labels": "onehot"}, config["outputs"]
+    wanted = training.get("labels") == "onehot" or contract.needs_onehot(data.task, config, training)
+    if wanted and contract.head_of(data.task, config) == "classes":
+        training, onehot = training | {"labels": "onehot"}, config["outputs"]
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -292,7 +318,7 @@ def _prepare(own, spec, data, policy, start, freeze, notes):
 def _say(notes, progress):
     if progress:
         for note in notes:
-            print(note)
+            print(note, file=sys.stderr)
 
 
 class _SetEpoch(keras.callbacks.Callback):

@@ -1,0 +1,7 @@
+"""`python -m kzoo`: the command line where the script folder is not on the path."""
+
+import sys
+
+from kzoo.cli import main
+
+sys.exit(main())

@@ -1,7 +1,9 @@
 """`Batches`: from a split to what `fit` takes, in an order that is a pure function of (seed, epoch)."""
 
+from importlib import import_module
+
+import keras
 import numpy as np
-import tensorflow as tf
 
 from kzoo.data.augment import MIXES, augment, check_augmentations
 from kzoo.errors import KzooError
@@ -88,19 +90,23 @@ class Batches:
             x, y = augment(x, names=self.augment, seed=self.seed, epoch=epoch, indices=indices, labels=y)
         return x, y
 
-    def dataset(self) -> tf.data.Dataset:
-        """Return the epoch as a `tf.data.Dataset` whose length is known; each pass follows `epoch`.
+    def dataset(self):
+        """Return what `fit` takes: an epoch whose length is known; each pass follows `epoch`.
 
-        The next batches are made in the background. Arrays that need no augmentation are cut up by
-        TensorFlow itself, without Python in the loop, which a tiny model on small batches would notice.
+        On the TensorFlow backend a `tf.data.Dataset` that makes the next batches in the background; arrays that
+        need no augmentation are cut up by TensorFlow itself, without Python in the loop, which a tiny model
+        on small batches would notice. Elsewhere a `PyDataset`: handing over tensors of TensorFlow costs more.
         """
+        if keras.backend.backend() != "tensorflow":
+            return _Steps(self)
+        tf = import_module("tensorflow")
         arrays = isinstance(self.split.x, np.ndarray) and isinstance(self.split.y, np.ndarray)
         with tf.device("cpu:0"):  # the data stays in main memory; the accelerator gets one batch at a time
-            batch_at = self._gather() if arrays and not self.augment else self._call()
+            batch_at = self._gather(tf) if arrays and not self.augment else self._call(tf)
             batches = tf.data.Dataset.range(len(self)).map(batch_at).prefetch(2)
         return batches.apply(tf.data.experimental.assert_cardinality(len(self)))
 
-    def _call(self):
+    def _call(self, tf):
         """Return a graph function from the step to `batch(epoch, step)`."""
         one = np.arange(1)
         like = self._inputs(_rows(self.split.x, one)), self._answers(_rows(self.split.y, one))
@@ -113,7 +119,7 @@ class Batches:
 
         return batch_at
 
-    def _gather(self):
+    def _gather(self, tf):
         """Return the same for arrays, as TensorFlow operations alone."""
         # The order is a variable, written when the epoch changes: measured 4 times as fast to start an
         # epoch as a generator that yields it.
@@ -148,6 +154,20 @@ class Batches:
             raise KzooError(f"Augmentation {self.augment[0]!r} is for images; these inputs are {shape[1:]}.")
         if set(self.augment) & set(MIXES) and not self.onehot and np.ndim(self.split.y) != 2:
             raise KzooError(f"Augmentation {self.augment!r} needs one-hot labels; set labels='onehot'.")
+
+
+class _Steps(keras.utils.PyDataset):
+    """The batches of the epoch at hand, for backends that are not TensorFlow."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, step):
+        return self.batches.batch(self.batches.epoch, step)
 
 
 def _rows(values, indices):

@@ -1,5 +1,7 @@
 """`evaluate`: scores on data, of a run or a model on any data."""
 
+import json
+
 from kzoo.data import Dataset, load_data
 from kzoo.data.reload import reload
 from kzoo.errors import KzooError
@@ -45,7 +47,16 @@ def evaluate(run_or_model, data=None, *, split="test", target=None, batch_size=1
 def _for_run(run, data, target):
     if not isinstance(data, Dataset):
         data = reload(run.config["spec"], run.config["data"], run.preprocessing, data, target=target)
+    if list(data.class_names) != run.class_names or _written(data.preprocessing) != _written(run.preprocessing):
+        raise KzooError(
+            f"{data.name} is encoded otherwise than the data of {run.path} (classes, columns or vocabulary): "
+            "pass the file, folder or arrays themselves, with the columns and classes of the run."
+        )
     return run.model, data
+
+
+def _written(preprocessing):
+    return json.dumps(preprocessing, sort_keys=True)
 
 
 def _for_model(model, data, target):

@@ -7,7 +7,7 @@ import numpy as np
 from kzoo.data import encode
 from kzoo.errors import KzooError
 from kzoo.training.run import Run
-from kzoo.training.score import forward, probabilities
+from kzoo.training.score import forward, gives_logits, probabilities
 
 
 @dataclass(kw_only=True)
@@ -66,18 +66,19 @@ def predict(run, inputs, *, batch_size=128) -> Predictions:
     """
     run = run if isinstance(run, Run) else Run(run)
     data = run.config["data"]
-    x, names = encode_named(run, inputs)
-    if not len(x):
+    if hasattr(inputs, "__len__") and not len(inputs):
         raise KzooError("Nothing to predict: no inputs were given.")
+    x, names = encode_named(run, inputs)
     model = run.model
     size = min(batch_size, len(x))
     answers = np.concatenate([forward(model, x[i : i + size], size) for i in range(0, len(x), size)])
+    logits = gives_logits(model)
     if data["task"] == "language_modeling":
         last = answers[:, -1] if answers.ndim == 3 else answers  # the distribution of the next token
         vocabulary = ["<pad>", "<unk>", *run.preprocessing.get("vocabulary", ())]
-        return _classes(probabilities(last), vocabulary[: last.shape[-1]], names)
+        return _classes(probabilities(last, logits), vocabulary[: last.shape[-1]], names)
     if data["class_names"]:
-        return _classes(probabilities(answers), data["class_names"], names)
+        return _classes(probabilities(answers, logits), data["class_names"], names)
     return Predictions(values=answers, target_names=tuple(data["target_names"]), inputs=names)
 
 

@@ -47,7 +47,10 @@ class Run:
 
     @cached_property
     def config(self) -> dict:
-        return self._read("config.json")
+        config = self._read("config.json")
+        if not isinstance(config, dict) or not {"spec", "data"} <= set(config):
+            raise KzooError(f"{self.path / 'config.json'} is not the one that kzoo.train writes. Train again.")
+        return config
 
     @property
     def summary(self) -> dict:
@@ -69,8 +72,11 @@ class Run:
     @cached_property
     def history(self) -> dict:
         """One list per column of `history.csv`, an entry for each epoch."""
-        with open(self.path / "history.csv", encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        try:
+            with open(self.path / "history.csv", encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
+        except FileNotFoundError:
+            raise KzooError(f"{self.path} has no history.csv: the run stopped before its first epoch ended.") from None
         return {name: [float(row[name]) if row[name] else None for row in rows] for name in (rows[0] if rows else ())}
 
     @cached_property

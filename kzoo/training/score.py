@@ -12,22 +12,36 @@ from kzoo.errors import KzooError
 
 def score_split(model, part, data, *, batch_size=128):
     """Score one split of a data set with a model whose answers are in the targets' own unit."""
-    pairs = _answers(model, part, batch_size)
+    pairs, logits = _answers(model, part, batch_size), gives_logits(model)
     if data.task == "language_modeling":
-        return _score_language(pairs)
+        return _score_language(pairs, logits)
     answers, truth = (np.concatenate(column) for column in zip(*pairs, strict=True))
     if data.class_names:
-        return _score_classes(probabilities(answers), truth)
+        return _score_classes(probabilities(answers, logits), truth)
     return _score_values(answers, truth, data.config.get("target_scale"))
 
 
-def probabilities(answers):
-    """Return one column per class from sigmoid, softmax or logit answers."""
+def gives_logits(model):
+    """Say whether a model's answers are logits (True) or probabilities (False); None where its last layer is silent."""
+    activation = getattr(model.layers[-1], "activation", None)
+    return {"linear": True, "sigmoid": False, "softmax": False}.get(getattr(activation, "__name__", None))
+
+
+def probabilities(answers, logits=None):
+    """Return one column per class from sigmoid, softmax or logit answers.
+
+    Args:
+        answers: (N, 1) for two classes, else (..., classes).
+        logits: see `gives_logits`; None decides by the values.
+    """
     if answers.ndim == 2 and answers.shape[-1] == 1:
-        p = answers if answers.min() >= 0 and answers.max() <= 1 else 1 / (1 + np.exp(-answers))
+        if logits is None:
+            logits = answers.min() < 0 or answers.max() > 1
+        p = 1 / (1 + np.exp(-answers)) if logits else answers
         return np.concatenate([1 - p, p], axis=-1)
-    sums = answers.sum(-1)
-    if answers.min() >= 0 and np.abs(sums - 1).max() < 1e-2:
+    if logits is None:
+        logits = answers.min() < 0 or np.abs(answers.sum(-1) - 1).max() >= 1e-2
+    if not logits:
         return answers
     shifted = np.exp(answers - answers.max(-1, keepdims=True))
     return shifted / shifted.sum(-1, keepdims=True)
@@ -93,11 +107,11 @@ def _answers(model, part, batch_size):
         yield answers, np.asarray(y)
 
 
-def _score_language(pairs):
+def _score_language(pairs, logits):
     """Add up per batch: the answers of a whole split, one column per word, would not fit in memory."""
     loss, right, tokens, counts = 0.0, 0, 0, 0
     for answers, truth in pairs:
-        p, truth = probabilities(answers).reshape(-1, answers.shape[-1]), truth.reshape(-1)
+        p, truth = probabilities(answers, logits).reshape(-1, answers.shape[-1]), truth.reshape(-1)
         loss -= float(np.log(np.clip(p[np.arange(len(truth)), truth], 1e-9, 1)).sum(dtype="float64"))
         right += int((p.argmax(-1) == truth).sum())
         counts = counts + np.bincount(truth, minlength=p.shape[-1])

@@ -104,8 +104,7 @@ def _fit_metrics(training, asked, head, notes):
     monitored = training.get("monitor", "val_loss").removeprefix("val_")
     if monitored != "loss" and monitored not in training["metrics"]:
         if "monitor" in asked:
-            raise KzooError(
-                f"monitor={training['monitor']!r} is not reported. Use val_loss or val_ of: {', '.join(training['metrics'])}."
-            )
+            known = ", ".join(["val_loss", *(f"val_{name}" for name in training["metrics"])])
+            raise KzooError(f"monitor={training['monitor']!r} is not reported. Use one of: {known}.")
         notes.append(f"monitor={training['monitor']!r} does not fit this data: watching val_loss.")
         training["monitor"] = "val_loss"

@@ -175,13 +175,19 @@ def _load(source, preset, config, training, **options):
 
 
 def _describe(data, data_seed, options):
-    sizes = {
-        name: len(part) if (part := getattr(data, name)) is not None else 0 for name in ("train", "validation", "test")
-    }
+    parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
     return dict(
-        name=data.name, fingerprint=data.fingerprint, task=data.task, inputs=data.inputs, data_seed=data_seed, **sizes, options=options,
-        class_names=list(data.class_names), feature_names=list(data.feature_names), target_names=list(data.target_names),
-    )  # fmt: skip
+        name=data.name,
+        fingerprint=data.fingerprint,
+        task=data.task,
+        inputs=data.inputs,
+        data_seed=data_seed,
+        options=options,
+        **{name: 0 if part is None else len(part) for name, part in parts.items()},
+        class_names=list(data.class_names),
+        feature_names=list(data.feature_names),
+        target_names=list(data.target_names),
+    )
 
 
 def _name_of(start):
@@ -220,11 +226,8 @@ def _claim(out, request, overwrite):
     """Return the folder to write, and the finished run where it already holds the same one."""
     if out is None:
         base = Path("runs")
-        taken = [
-            int(m[1])
-            for p in base.glob("*")
-            if (m := re.fullmatch(rf"{re.escape(request['spec']['preset'])}-(\d+)", p.name))
-        ]
+        name = re.compile(re.escape(request["spec"]["preset"]) + r"-(\d+)")
+        taken = [int(found[1]) for path in base.glob("*") if (found := name.fullmatch(path.name))]
         return base / f"{request['spec']['preset']}-{max(taken, default=0) + 1:02d}", None
     folder = Path(out)
     if folder.exists() and not folder.is_dir():

@@ -148,14 +148,12 @@ def render(document, args):
     scored = [split for split in ("test", "validation") if summary.get(split)]
     lines += common.columns([(split.ljust(11), scores_line(summary[split])) for split in scored])
     files = {"image": "IMAGE.png", "rows": "ROWS.csv", "series": "SERIES.csv", "tokens": '"some text"'}
-    lines += common.columns(
-        [
-            ("run", folder),
-            ("curves", os.path.join(folder, "curves.png")),
-            ("tensorboard", f"tensorboard --logdir {quote(os.path.join(folder, 'tensorboard'))}"),
-            ("predict", f"kzoo predict {quote(folder)} {files.get(document['inputs'], 'INPUT')}"),
-        ]
-    )
+    rows = [("run", folder), ("curves", os.path.join(folder, "curves.png"))]
+    logs = os.path.join(folder, "tensorboard")
+    if os.path.isdir(logs):
+        rows.append(("tensorboard", f"tensorboard --logdir {quote(logs)}"))
+    rows.append(("predict", f"kzoo predict {quote(folder)} {files.get(document['inputs'], 'INPUT')}"))
+    lines += common.columns(rows)
     return "\n".join(lines)
 
 

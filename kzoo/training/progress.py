@@ -2,6 +2,7 @@
 
 import sys
 import time
+from importlib.util import find_spec
 
 import keras
 from rich.console import Console
@@ -22,7 +23,8 @@ class ProgressBar(keras.callbacks.Callback):
         super().__init__()
         self.epochs, self.steps, self.samples, self.monitor = epochs, steps, samples, monitor
         self.console = Console(file=stream or sys.stderr, highlight=False)
-        self.live = self.console.is_terminal or self.console.is_jupyter
+        # rich draws in a notebook through ipywidgets; without it, plain lines are what shows.
+        self.live = self.console.is_terminal or (self.console.is_jupyter and find_spec("ipywidgets") is not None)
         self.bar = None
 
     def on_train_begin(self, logs=None):

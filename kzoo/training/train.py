@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import sys
 import time as clock
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ _OWN_MODEL = dict(
     patience=10,
     callbacks="standard",
 )
+_COMMAND_DEFAULTS = dict(seed=0, data_seed=0, validation=0.1, precision="auto")
 
 
 def train(
@@ -98,17 +100,21 @@ def train(
     if isinstance(callbacks, str):
         overrides["callbacks"] = callbacks
     elif callbacks is not None:
-        extra = list(callbacks)
+        extra = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+        if wrong := [c for c in extra if not isinstance(c, keras.callbacks.Callback)]:
+            raise KzooError(f"callbacks= takes a bundle's name or a list of keras callbacks, not {wrong[0]!r}.")
     preset, config, training = _settings(own, preset_or_model, overrides)
+    if own is not None and (start is not None or freeze is not None):
+        raise KzooError("start= and freeze= are for presets; set the weights of your own model before training.")
     source = data
-    data = _load(
-        source, preset, config, training, target=target, validation=validation, test=test, drop=drop, group=group,
-        task=task, time=time, seed=_seed("data_seed", data_seed),
-    )  # fmt: skip
+    options = dict(target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time)
+    data = _load(source, preset, config, training, **options, seed=_seed("data_seed", data_seed))
     notes = list(data.notes)
     if own is None:
         config, training, more = settle(preset, config, training, set(overrides), data)
         notes += more
+    else:
+        _check_shape(own, data)
     policy = prepare_device(precision)
     spec = dict(
         preset=preset.name if preset else own.name, family=preset.family if preset else None, task=data.task,
@@ -116,15 +122,15 @@ def train(
     )  # fmt: skip
     request = dict(
         spec=spec,
-        data=_describe(data, data_seed, {"validation": validation, "test": test if isinstance(test, float) else None}),
+        data=_describe(data, data_seed, {k: v for k, v in options.items() if k != "group" or isinstance(v, str)}),
         start=_name_of(start),
         freeze=freeze if freeze is None or isinstance(freeze, bool | str) else list(freeze),
         precision=policy,
         callbacks=[type(c).__name__ for c in extra],
     )
     command = _command(
-        preset, source, overrides, seed=seed, data_seed=data_seed, target=target, drop=drop, group=group, task=task,
-        time=time, start=_name_of(start),
+        preset, source, overrides, seed=seed, data_seed=data_seed, **options, start=_name_of(start), freeze=freeze,
+        precision=precision,
     )  # fmt: skip
     folder, done = _claim(out, request, overwrite)
     if done is not None:
@@ -174,7 +180,18 @@ def _load(source, preset, config, training, **options):
     return load_data(source, preset=with_settings(preset, config, training) if preset else None, **options)
 
 
+def _check_shape(own, data):
+    inputs = getattr(own, "inputs", None) or ()
+    if len(inputs) != 1:
+        return
+    takes, gives = tuple(inputs[0].shape[1:]), data.input_shape
+    if len(takes) != len(gives) or any(a not in (None, b) for a, b in zip(takes, gives, strict=True)):
+        raise KzooError(f"Model {own.name!r} takes inputs of shape {takes}, and {data.name} gives {gives}.")
+
+
 def _describe(data, data_seed, options):
+    if not isinstance(options["test"], int | float | None):
+        options = options | {"test": None}  # a second source: its path stays out of the run
     parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
     return dict(
         name=data.name,
@@ -198,17 +215,20 @@ def _name_of(start):
 
 def _command(preset, source, overrides, **options):
     """Return the command line that repeats the run, with names of files only; None where there is none."""
-    if preset is None or not isinstance(source, str | os.PathLike | None):
+    named = all(isinstance(v, str | os.PathLike | int | float | None) for v in (source, options["test"]))
+    if preset is None or not named:
         return None
     words = ["kzoo", "train", preset.name]
     if source is not None:
         words += ["--data", Path(source).name]
     for name, value in options.items():
-        if value not in (None, 0, ()):
-            words += [
-                f"--{name.replace('_', '-')}",
-                *(str(v) for v in (value if isinstance(value, tuple) else [value])),
-            ]
+        if value is None or value == _COMMAND_DEFAULTS.get(name) or value in ((), []):
+            continue
+        values = [str(v) for v in (value if isinstance(value, list | tuple) else [value]) if v is not True]
+        if name == "test":
+            values = [Path(values[0]).name]
+        option = f"--{name.replace('_', '-')}"
+        words += [word for v in values for word in (option, v)] if name == "target" else [option, *values]
     if overrides:
         shown = {k: ",".join(map(str, v)) if isinstance(v, list | tuple) else v for k, v in overrides.items()}
         words += ["--set", *(f"{name}={value}" for name, value in shown.items())]
@@ -280,6 +300,7 @@ class _Job:
 
 def _prepare(own, spec, data, policy, start, freeze, notes):
     training, config = spec["training"], spec["config"]
+    spec["kzoo"] = __version__
     if own is not None:
         keras.utils.set_random_seed(spec["seed"])
         onehot = data.outputs if training.get("labels") == "onehot" else None
@@ -374,7 +395,11 @@ class _Fit:
         self.job.saved.save(path)
 
     def run(self):
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.fresh = not self.folder.exists()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise KzooError(f"Cannot make the folder {str(self.folder)!r}: {error.strerror}. Choose another.") from None
         for name in ("summary.json", "best.keras", "last.keras", "curves.png", "history.csv"):
             (self.folder / name).unlink(missing_ok=True)
         for old in (self.folder / "tensorboard").rglob("events.out*"):
@@ -415,6 +440,8 @@ class _Fit:
     def _summarise(self, seconds, interrupted):
         job, history = self.job, self.bundle[0].rows
         if not history:
+            if self.fresh:
+                shutil.rmtree(self.folder, ignore_errors=True)
             raise KeyboardInterrupt("stopped before the first epoch ended; nothing was kept")
         if self.best.best_epoch is None:
             reason = self.best.stopped_because or "no epoch had a finite value"

@@ -1,0 +1,482 @@
+"""`kzoo.train` and `Run`: the folder, the same call twice, seeds, tasks, interrupts and broken disks."""
+
+import dataclasses
+import errno
+import shutil
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn import datasets
+
+import kzoo
+from kzoo import registry
+from kzoo.callbacks import BestModel
+from kzoo.cli import main
+from kzoo.data.dataset import Split
+
+SMALL = dict(units=(6,), batch_size=64, epochs=1)
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return kzoo.load_data("iris", preset="iris_fnn")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run on iris with the whole bundle."""
+    folder = tmp_path_factory.mktemp("train") / "run"
+    return kzoo.train("iris_fnn", "iris", out=folder, epochs=3, progress=False)
+
+
+def fit(preset, data, out="run", **options):
+    """Train quickly and silently."""
+    return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False} | options)
+
+
+def same_weights(a, b):
+    pairs = zip(a.get_weights(), b.get_weights(), strict=True)
+    return all(np.array_equal(x, y, equal_nan=True) for x, y in pairs)
+
+
+class At(keras.callbacks.Callback):
+    """Do something at the end of an epoch, or raise it."""
+
+    def __init__(self, epoch, action, *, begin=False):
+        super().__init__()
+        self.epoch, self.action, self.begin = epoch, action, begin
+
+    def _act(self, epoch):
+        if epoch == self.epoch:
+            if isinstance(self.action, BaseException):
+                raise self.action
+            self.action(self.model)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.begin:
+            self._act(epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not self.begin:
+            self._act(epoch)
+
+
+def spoil(model):
+    model.set_weights([w * np.nan for w in model.get_weights()])
+
+
+# ---------------------------------------------------------------- the folder
+
+
+def test_the_folder_says_what_was_trained_on_what(run):
+    config = run.config
+    assert {"spec", "data", "versions", "command", "backend", "precision", "created"} <= set(config)
+    assert set(config["spec"]) == {"preset", "family", "task", "config", "training", "seed", "kzoo"}
+    assert kzoo.spec_of(run) == kzoo.spec_of(str(run.path)) == config["spec"]
+    assert config["spec"]["kzoo"] == config["versions"]["kzoo"] == kzoo.__version__
+    assert config["spec"]["config"]["input_shape"] == [4] and len(config["spec"]["config"]["scale"]) == 4
+    assert config["spec"]["training"]["epochs"] == 3
+    assert config["command"] == "kzoo train iris_fnn --data iris --set epochs=3"
+    data = config["data"]
+    assert (data["train"], data["validation"], data["test"]) == (108, 12, 30)
+    assert data["class_names"] == ["setosa", "versicolor", "virginica"] and len(data["fingerprint"]) == 64
+    names = {"config.json", "history.csv", "best.keras", "last.keras", "summary.json", "curves.png"}
+    assert {p.name for p in run.path.iterdir()} == names | {"preprocessing.json", "tensorboard"}
+    assert any((run.path / "tensorboard").rglob("events.out*"))
+
+
+def test_no_file_names_a_folder_of_this_machine(run):
+    secrets = [str(p).encode() for p in (run.path.parent, Path.cwd(), Path.home(), Path(kzoo.__file__).parent)]
+    for file in run.path.rglob("*"):
+        contents = [file.read_bytes()] if file.is_file() else []
+        if file.suffix == ".keras":
+            with zipfile.ZipFile(file) as archive:
+                contents += [archive.read(name) for name in archive.namelist()]
+        for secret in secrets:
+            assert not any(secret in content for content in contents), (file.name, secret)
+
+
+def test_history_summary_and_curves(run):
+    header = (run.path / "history.csv").read_text().splitlines()[0].split(",")
+    assert header == ["epoch", "seconds", "accuracy", "loss", "val_accuracy", "val_loss", "learning_rate"]
+    assert run.history["epoch"] == [1, 2, 3] and set(run.history["learning_rate"]) == {np.float32(3e-3)}
+    summary = run.summary
+    best = int(np.argmin(run.history["val_loss"]))
+    assert summary["best_epoch"] == best + 1
+    assert summary["best_value"] == pytest.approx(run.history["val_loss"][best], rel=1e-4)
+    assert summary["parameters"] == 2499 and summary["epochs"] == 3 and summary["interrupted"] is False
+    assert {"accuracy", "accuracy_interval", "f1", "auc", "loss", "majority"} <= set(summary["test"])
+    assert summary["validation"]["loss"] == pytest.approx(summary["best_value"], abs=1e-3)
+    with Image.open(run.path / "curves.png") as picture:
+        picture.load()
+        assert picture.format == "PNG" and min(picture.size) > 200 and len(set(picture.convert("L").tobytes())) > 10
+
+
+def test_best_keras_is_plain_keras(run):
+    model = keras.saving.load_model(run.path / "best.keras", compile=False)
+    assert not [layer.name for layer in model.layers if not type(layer).__module__.startswith("keras.")]
+    x = np.random.default_rng(0).uniform(0, 7, (5, 4)).astype("float32")
+    np.testing.assert_allclose(model(x), run.model(x), atol=1e-6)
+
+
+def test_a_run_can_be_zipped_and_unpacked_elsewhere(run, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "sent"), "zip", run.path)
+    shutil.unpack_archive(archive, tmp_path / "elsewhere")
+    moved = kzoo.Run(tmp_path / "elsewhere")
+    rows = np.array([[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]], "float32")
+    np.testing.assert_array_equal(kzoo.predict(moved, rows).probabilities, kzoo.predict(run, rows).probabilities)
+    assert moved.config == run.config and moved.summary == run.summary and moved.history == run.history
+
+
+def test_a_run_outlives_its_preset(run, monkeypatch):
+    x = np.ones((2, 4), "float32")
+    before, scores = run.model(x), kzoo.evaluate(run)
+    changed = dataclasses.replace(kzoo.get_preset("iris_fnn"), config={"inputs": "rows", "units": (3,)})
+    for presets in ({}, {"iris_fnn": changed}):
+        monkeypatch.setattr(registry, "_presets", presets)
+        np.testing.assert_array_equal(kzoo.Run(run.path).model(x), before)
+        assert kzoo.evaluate(str(run.path)) == scores
+
+
+# ---------------------------------------------------------------- where it goes
+
+
+def test_the_same_call_returns_the_run_and_a_different_one_is_refused(iris):
+    first = fit("iris_fnn", iris, **SMALL)
+    stamp = (first.path / "best.keras").stat().st_mtime_ns
+
+    def forbid(*args, **kwargs):
+        raise AssertionError("trained again")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.Model, "fit", forbid)
+        assert fit("iris_fnn", iris, **SMALL).summary == first.summary
+        for change, says in (
+            (dict(units=(7,)), "spec.config.units: [6] there, [7] now"),
+            (dict(seed=1), "spec.seed: 0 there, 1 now"),
+            (dict(data=kzoo.load_data("iris", preset="iris_fnn", seed=1)), "data.fingerprint"),
+            (dict(start="run"), "start: None there, run now"),
+        ):
+            with pytest.raises(kzoo.KzooError, match="overwrite=True") as caught:
+                fit("iris_fnn", **{"data": iris} | SMALL | change)
+            assert says in str(caught.value) and "\n" not in str(caught.value)
+    assert (first.path / "best.keras").stat().st_mtime_ns == stamp
+    replaced = fit("iris_fnn", iris, overwrite=True, **SMALL | dict(units=(7,)))
+    assert replaced.model.get_layer("outputs").kernel.shape == (7, 3)
+
+
+def test_out_that_cannot_be_a_run_is_refused(iris, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "thesis.txt").write_text("mine")
+    for out in ("file", "folder", "file/run"):
+        with pytest.raises(kzoo.KzooError, match=out):
+            fit("iris_fnn", iris, out, overwrite=True, **SMALL)
+    assert (tmp_path / "file").read_text() == (tmp_path / "folder" / "thesis.txt").read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["file", "folder", "thesis.txt"]
+
+
+def test_without_out_runs_are_numbered(iris):
+    paths = [fit("iris_fnn", iris, None, **SMALL).path for _ in range(2)]
+    assert paths == [Path("runs/iris_fnn-01"), Path("runs/iris_fnn-02")]
+
+
+# ---------------------------------------------------------------- seeds
+
+
+def test_seeds(iris):
+    options = SMALL | dict(epochs=2, dropout=0.3)
+    first = fit("iris_fnn", iris, "a", seed=5, **options)
+    again = fit("iris_fnn", iris, "b", seed=5, **options)
+    other = fit("iris_fnn", iris, "c", seed=6, **options)
+    assert same_weights(first.model, again.model)
+    assert not same_weights(first.model, other.model)
+    drawn = [r.config["data"]["fingerprint"] for r in (first, other)]
+    moved = fit("iris_fnn", "iris", "d", data_seed=1, **SMALL)
+    assert drawn[0] == drawn[1] != moved.config["data"]["fingerprint"]
+    assert moved.config["data"]["data_seed"] == 1
+    assert kzoo.evaluate(moved) == moved.summary["test"]  # its own split, found again from its name
+
+
+def test_the_test_split_never_steers_training(iris):
+    first = fit("iris_fnn", iris, "a", epochs=3, units=(6,))
+    noise = np.random.default_rng(0).normal(size=iris.test.x.shape).astype("float32")
+    spoiled = dataclasses.replace(iris, test=Split(x=noise, y=(iris.test.y + 1) % 3))
+    second = fit("iris_fnn", spoiled, "b", epochs=3, units=(6,))
+    assert same_weights(first.model, second.model)
+    assert first.summary["validation"] == second.summary["validation"]
+    assert first.summary["test"]["loss"] != second.summary["test"]["loss"]
+
+
+# ---------------------------------------------------------------- the head follows the data
+
+
+def test_regression_is_in_its_own_unit():
+    data = kzoo.load_data("diabetes", preset="diabetes_fnn")
+    run = fit("diabetes_fnn", data, epochs=20)
+    assert run.summary["test"]["r2"] > 0.3
+    model = keras.saving.load_model(run.path / "best.keras", compile=False)
+    values = model.predict(data.test.x, verbose=0)
+    np.testing.assert_allclose(values, kzoo.predict(run, data.test.x).values, rtol=1e-4)
+    truth = data.test.y
+    assert abs(values.mean() - truth.mean()) < 0.2 * truth.mean()  # about 150, not about 0
+    assert run.summary["test"]["mae"] == pytest.approx(np.abs(values - truth).mean(), rel=1e-4)
+    offset, scale = (np.asarray(data.config[k]) for k in ("target_offset", "target_scale"))
+    np.testing.assert_allclose([offset[0], scale[0]], [data.train.y.mean(), data.train.y.std()], rtol=1e-4)
+    assert max(run.history["loss"]) < 3  # the loss sees standardised targets
+
+
+def cancer(rows=160):
+    bunch = datasets.load_breast_cancer(as_frame=True)
+    frame = bunch.frame.iloc[:rows, [0, 1, 2, 3]].round(3)
+    return frame.assign(diagnosis=bunch.target_names[bunch.target[:rows]])
+
+
+@pytest.mark.parametrize(("preset", "outputs", "layer"), [("cancer_fnn", 1, "sigmoid"), ("tabular_fnn", 2, "softmax")])
+def test_two_classes_by_their_names_in_a_csv(preset, outputs, layer):
+    frame = cancer()
+    frame.to_csv("cells.csv", index=False)
+    run = fit(preset, "cells.csv", target="diagnosis", **SMALL | dict(epochs=12, learning_rate=0.03))
+    assert run.config["command"].startswith(f"kzoo train {preset} --data cells.csv --target diagnosis --set ")
+    assert run.class_names == ["benign", "malignant"] and run.model.output_shape == (None, outputs)
+    assert run.model.layers[-1].activation.__name__ == layer
+    assert run.summary["test"]["accuracy"] > run.summary["test"]["majority"]
+    assert set(kzoo.predict(run, "cells.csv").labels) == {"benign", "malignant"}
+
+
+def test_a_binary_preset_grows_a_softmax_for_three_classes():
+    words = {"sport": "goal match team", "food": "soup bread salt", "law": "court judge trial"}
+    rows = [(f"{text} {i % 7}", name) for name, text in words.items() for i in range(20)]
+    pd.DataFrame(rows, columns=["text", "label"]).to_csv("texts.csv", index=False)
+    shape = dict(input_shape=(8,), units=(4,), embedding_dim=4)
+    assert kzoo.get_preset("imdb_rnn").config["outputs"] == 1
+    run = fit("imdb_rnn", "texts.csv", target="label", epochs=1, batch_size=32, **shape)
+    assert run.model.output_shape == (None, 3) and run.model.layers[-1].activation.__name__ == "softmax"
+    assert run.class_names == ["food", "law", "sport"] and run.config["spec"]["training"]["monitor"] == "val_loss"
+
+
+def test_any_table_preset_takes_a_regression():
+    frame = cancer().drop(columns="diagnosis").rename(columns=str.upper)
+    frame.to_csv("cells.csv", index=False)
+    run = fit("tabular_fnn", "cells.csv", target="MEAN AREA", **SMALL)
+    assert run.config["spec"]["task"] == "tabular_regression" and run.config["spec"]["training"]["loss"] == "mse"
+    assert run.model.output_shape == (None, 1) and {"mae", "r2"} <= set(run.summary["test"])
+    assert list(kzoo.predict(run, "cells.csv").to_frame().columns) == ["input", "MEAN AREA"]
+
+
+# ---------------------------------------------------------------- the contract
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings", "loss"),
+    [
+        ("iris_fnn", dict(loss="focal"), "CategoricalFocalCrossentropy"),
+        ("iris_fnn", dict(loss="hinge"), "CategoricalHinge"),
+        ("iris_fnn", dict(loss="kl"), "KLDivergence"),
+        ("iris_fnn", dict(label_smoothing=0.1), "CategoricalCrossentropy"),
+        ("iris_fnn", dict(class_weight="balanced"), "SparseCategoricalCrossentropy"),
+        ("iris_fnn", dict(class_weight="balanced", label_smoothing=0.1), "CategoricalCrossentropy"),
+        ("line_fnn", dict(loss="mae"), "MeanAbsoluteError"),
+        ("line_fnn", dict(loss="huber"), "Huber"),
+    ],
+)
+def test_losses(preset, settings, loss, monkeypatch):
+    seen = {}
+    whole = keras.Model.fit
+
+    def watch(self, x, **options):
+        seen.update(loss=type(self.loss).__name__, label=next(iter(x))[1].shape, **options)
+        return whole(self, x, **options)
+
+    monkeypatch.setattr(keras.Model, "fit", watch)
+    run = fit(preset, None, **SMALL | settings)
+    assert seen["loss"] == loss
+    assert seen["label"][1:] == ((3,) if loss.startswith(("Cat", "KL")) else (1,) if preset == "line_fnn" else ())
+    assert np.isfinite(run.history["loss"]).all()
+    weights = seen["class_weight"]
+    assert (weights is not None) == ("class_weight" in settings)
+    if weights:
+        assert weights == pytest.approx({0: 1, 1: 1, 2: 1})
+
+
+def test_balanced_weights_are_by_how_rare_a_class_is(monkeypatch):
+    seen = {}
+    whole = keras.Model.fit
+    monkeypatch.setattr(keras.Model, "fit", lambda self, x, **o: seen.update(o) or whole(self, x, **o))
+    x = np.random.default_rng(0).normal(size=(100, 3))
+    y = np.repeat([0, 1], [80, 20])
+    fit("cancer_fnn", (x, y), **SMALL)
+    assert seen["class_weight"] == pytest.approx({0: 100 / 160, 1: 100 / 40}, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "course"),
+    [
+        ("constant", [1, 1, 1, 1]),
+        ("cosine", [0.5 * (1 + np.cos(np.pi * k / 4)) for k in range(1, 5)]),
+        ("linear", [0.75, 0.5, 0.25, 0]),
+        ("exponential", [0.01 ** (k / 4) for k in range(1, 5)]),
+        ("step", [1, 1, 1, 1]),
+        ("plateau", [1, 1, 1, 1]),
+    ],
+)
+def test_schedules(iris, schedule, course):
+    run = fit("iris_fnn", iris, **SMALL | dict(schedule=schedule, epochs=4, learning_rate=0.01, batch_size=54))
+    np.testing.assert_allclose(np.array(run.history["learning_rate"]) / 0.01, course, atol=1e-4)
+    assert run.summary["stopped_because"] == "all epochs done"
+
+
+def test_mixup_makes_one_hot_labels_inside():
+    digits = datasets.load_digits(n_class=3)
+    x = (digits.images[:90] * 15.9).astype("float32")
+    run = fit("digits_cnn", (x, digits.target[:90]), epochs=1, filters=(4,), units=(4,), augment=("mixup", "shift"))
+    assert run.model.output_shape == (None, 3) and run.config["spec"]["training"]["labels"] == "integer"
+
+
+def test_one_hot_labels_and_pixels_divided_by_255():
+    digits = datasets.load_digits(n_class=3)
+    x, y = (digits.images[:90] / 16).astype("float32")[..., None], np.eye(3, dtype="float32")[digits.target[:90]]
+    settings = dict(epochs=1, filters=(4,), units=(4,))
+    run = fit("digits_cnn", (x, y), rescale=False, labels="onehot", **settings)
+    assert not [w for w in run.model.layers if isinstance(w, keras.layers.Rescaling)]
+    np.testing.assert_allclose(kzoo.predict(run, x[:4]).probabilities, run.model(x[:4]), atol=1e-6)
+    with pytest.raises(kzoo.KzooError, match="rescale=False"):
+        fit("digits_cnn", (x, y), "other", **settings)
+
+
+def test_mixed_precision_is_saved_as_float32(iris):
+    run = fit("iris_fnn", iris, precision="mixed_bfloat16", **SMALL | dict(epochs=2))
+    model = keras.saving.load_model(run.path / "best.keras", compile=False)
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+    assert run.config["precision"] == "mixed_bfloat16" and keras.config.dtype_policy().name == "float32"
+    assert same_weights(model, run.model) and np.isfinite(run.summary["test"]["loss"])
+
+
+def test_callbacks_by_name_replace_and_a_list_adds(iris):
+    calls = []
+    quick = fit("iris_fnn", iris, "quick", **SMALL)
+    added = kzoo.train(
+        "iris_fnn", iris, out="added", progress=False, callbacks=[At(0, lambda model: calls.append(model.name))], **SMALL
+    )
+    assert not (quick.path / "tensorboard").exists()
+    assert any((added.path / "tensorboard").rglob("events.out*")) and (added.path / "best.keras").is_file()
+    assert calls == ["iris_fnn"] and added.config["callbacks"] == ["At"]
+
+
+# ---------------------------------------------------------------- how it can end
+
+
+def test_an_interrupt_keeps_the_best_epoch(iris):
+    best = {}
+
+    def keep(model):
+        best["weights"] = model.get_weights()
+
+    def worsen(model):
+        model.set_weights([w + 3 for w in model.get_weights()])
+
+    stop = [At(0, keep), At(1, worsen, begin=True), At(1, KeyboardInterrupt())]
+    extra = kzoo.train("iris_fnn", iris, out="run", progress=False, callbacks=stop, epochs=9)
+    summary = extra.summary
+    assert (summary["interrupted"], summary["stopped_because"]) == (True, "interrupted")
+    assert (summary["epochs"], summary["best_epoch"]) == (2, 1)
+    for got, wanted in zip(extra.model.get_weights(), best["weights"], strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    last = keras.saving.load_model("run/last.keras", compile=False)
+    assert not same_weights(last, extra.model)
+    assert kzoo.evaluate(extra, iris) == summary["test"]
+
+
+def test_an_interrupt_in_the_first_epoch_leaves_nothing(iris):
+    with pytest.raises(KeyboardInterrupt):
+        fit("iris_fnn", iris, callbacks=[At(0, KeyboardInterrupt(), begin=True)], **SMALL)
+    assert not Path("run").exists()
+    assert fit("iris_fnn", iris, **SMALL).finished  # the same folder can be used
+
+
+def test_an_exception_in_a_callback_comes_out_and_the_best_model_is_there(iris):
+    with pytest.raises(ZeroDivisionError):
+        fit("iris_fnn", iris, callbacks=[At(1, ZeroDivisionError())], **SMALL | dict(epochs=3))
+    run = kzoo.Run("run")
+    assert not run.finished and len(run.history["epoch"]) == 2
+    assert np.isfinite(run.model(iris.test.x)).all()
+    with pytest.raises(kzoo.KzooError, match="unfinished run"):
+        fit("iris_fnn", iris, callbacks=[At(1, ZeroDivisionError())], **SMALL | dict(epochs=3))
+
+
+def test_a_loss_that_explodes(iris):
+    later = fit("iris_fnn", iris, "later", callbacks=[At(1, spoil, begin=True)], **SMALL | dict(epochs=5))
+    assert later.summary["epochs"] == 2 and later.summary["best_epoch"] == 1
+    assert "learning_rate" in later.summary["stopped_because"] and np.isfinite(later.summary["test"]["loss"])
+    with pytest.raises(kzoo.KzooError, match="Training failed: the loss became nan in epoch 1") as caught:
+        fit("iris_fnn", iris, "at once", callbacks=[At(0, spoil, begin=True)], **SMALL | dict(epochs=5))
+    assert "learning_rate" in str(caught.value) and "\n" not in str(caught.value)
+    assert not Path("at once/best.keras").exists() and not kzoo.Run("at once").finished
+    with pytest.raises(kzoo.KzooError, match="no best.keras"):
+        _ = kzoo.Run("at once").model
+
+
+def test_a_full_disk_leaves_the_older_best_model(iris, monkeypatch, capsys):
+    save, written = keras.Model.save, []
+
+    def full(self, path, *args, **kwargs):
+        written.append(Path(path).name)
+        if len(written) > 2:  # the first epoch's two files fit
+            Path(path).write_bytes(b"half of a mo")
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return save(self, path, *args, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "save", full)
+    monkeypatch.setattr(BestModel, "every", -1.0, raising=False)
+    whole = BestModel.__init__
+    monkeypatch.setattr(BestModel, "__init__", lambda self, *a, **o: whole(self, *a, **o | {"every": -1.0}))
+    first = []
+    options = SMALL | dict(epochs=4, callbacks=[At(0, lambda model: first.append(model.get_weights()))])
+    with pytest.raises(OSError, match="No space"):
+        fit("iris_fnn", iris, **options)
+    best = keras.saving.load_model("run/best.keras", compile=False)
+    assert all(np.array_equal(a, b) for a, b in zip(best.get_weights(), first[0], strict=True))
+    assert not list(Path("run").glob(".*"))  # no half-written files
+
+    written[:] = [1, 2]
+    capsys.readouterr()
+    assert main(["train", "iris_fnn", "--out", "cli", "--epochs", "1", "--quiet"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "the disk is full" in err and "Traceback" not in err
+
+
+# ---------------------------------------------------------------- a model of your own
+
+
+def test_a_model_of_your_own(iris):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")], name="mine")
+    with pytest.raises(kzoo.KzooError, match="compile"):
+        fit(model, iris)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    for bad, says in (
+        (dict(units=(3,)), "units"),
+        (dict(monitor="val_speed"), "val_speed"),
+        (dict(start="x"), "start="),
+        (dict(data="wine"), r"\(4,\).*\(13,\)"),
+    ):
+        with pytest.raises(kzoo.KzooError, match=says):
+            fit(model, **{"data": iris} | bad)
+    with pytest.raises(kzoo.KzooError, match="not int"):
+        fit(3, iris)
+    assert not Path("run").exists()
+    run = fit(model, iris, epochs=2)
+    assert run.config["spec"]["family"] is None and run.config["command"] is None
+    assert kzoo.predict(run, iris.test.x).labels == kzoo.predict(kzoo.Run("run"), iris.test.x).labels
+    assert kzoo.evaluate(run, iris) == run.summary["test"]
+
+
+def test_a_model_that_kzoo_built(iris):
+    model = kzoo.build("iris_fnn", units=(5,), seed=1)
+    run = fit(model, iris, epochs=2)
+    assert run.config["spec"]["preset"] == "iris_fnn" and run.config["spec"]["config"]["units"] == [5]
+    assert same_weights(run.model, model)

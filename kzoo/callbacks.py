@@ -50,7 +50,7 @@ def standard(
     callbacks = [Recorder(run_dir)]
     if reduce_on_plateau:
         callbacks.append(
-            keras.callbacks.ReduceLROnPlateau(
+            _Plateau(
                 monitor=monitor,
                 mode=direction(monitor),
                 factor=0.5,
@@ -95,6 +95,20 @@ def direction(monitor):
         return "min"
     known = ", ".join(sorted(_LARGER_IS_BETTER | _SMALLER_IS_BETTER))
     raise KzooError(f"monitor={monitor!r} is unknown: is larger or smaller better? Use one of {known}, or val_ of it.")
+
+
+def _watched(monitor, logs):
+    """Return the monitor, or its training twin where there is no validation data."""
+    twin = monitor.removeprefix("val_")
+    return twin if monitor not in logs and twin in logs else monitor
+
+
+class _Plateau(keras.callbacks.ReduceLROnPlateau):
+    """Keras' own, which also works without validation data."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.monitor = _watched(self.monitor, logs)
+        super().on_epoch_end(epoch, logs)
 
 
 class Recorder(keras.callbacks.Callback):
@@ -159,10 +173,10 @@ class BestModel(keras.callbacks.Callback):
             self.run_dir.mkdir(parents=True, exist_ok=True)
 
     def on_epoch_end(self, epoch, logs):
-        if self.monitor not in logs and self.monitor.removeprefix("val_") in logs:
-            twin = self.monitor.removeprefix("val_")
-            print(f"No {self.monitor}, there is no validation data: watching {twin}.", file=sys.stderr)
-            self.monitor = twin
+        watched = _watched(self.monitor, logs)
+        if watched != self.monitor:
+            print(f"No {self.monitor}, there is no validation data: watching {watched}.", file=sys.stderr)
+            self.monitor = watched
         if self.monitor not in logs:
             raise KzooError(f"monitor={self.monitor!r} is not reported. Use one of: {', '.join(logs)}.")
         value = float(logs[self.monitor])

@@ -236,10 +236,11 @@ def _texts(inputs, column):
     if isinstance(inputs, list) and all(isinstance(row, dict) for row in inputs):
         inputs = pd.DataFrame(inputs)
     if isinstance(inputs, pd.DataFrame):
+        column = column or "text"
         name = column if column in inputs.columns else None
         if name is None and len(inputs.columns) == 1:
             name = inputs.columns[0]
         if name is None:
-            raise KzooError(f"Column {column or 'text'!r} is missing; the columns are: {', '.join(inputs.columns)}.")
+            raise KzooError(f"Column {column!r} is missing; the columns are: {', '.join(inputs.columns)}.")
         return inputs[name].fillna("").astype(str).tolist()
     raise KzooError(f"Text is a string, a list of strings, or a table with a text column; got {type(inputs).__name__}.")

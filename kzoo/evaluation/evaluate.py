@@ -2,6 +2,8 @@
 
 import json
 
+import keras
+
 from kzoo.data import Dataset, load_data
 from kzoo.data.reload import reload
 from kzoo.errors import KzooError
@@ -33,6 +35,8 @@ def evaluate(run_or_model, data=None, *, split="test", target=None, batch_size=1
         raise KzooError(f"split={split!r} must be train, validation or test.")
     if isinstance(run_or_model, str) or hasattr(run_or_model, "__fspath__"):
         run_or_model = Run(run_or_model)
+    elif not isinstance(run_or_model, Run | keras.Model):
+        raise KzooError(f"{run_or_model!r} is neither a run, nor its path, nor a keras.Model.")
     model, loaded = (
         _for_run(run_or_model, data, target)
         if isinstance(run_or_model, Run)

@@ -1,10 +1,12 @@
 """`predict`: raw inputs in, labels and probabilities (or values) out."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from kzoo.data import encode
+from kzoo.data.decode import image_paths
 from kzoo.errors import KzooError
 from kzoo.training.run import Run
 from kzoo.training.score import forward, gives_logits, probabilities
@@ -84,6 +86,8 @@ def predict(run, inputs, *, batch_size=128) -> Predictions:
 
 def encode_named(run, inputs):
     """Return (x, names) for raw inputs."""
+    if run.preprocessing["kind"] == "image" and isinstance(inputs, str | Path):
+        inputs = image_paths(inputs)
     x = encode(run.preprocessing, inputs)
     listed = list(inputs) if isinstance(inputs, list | tuple) and len(inputs) == len(x) else None
     if listed is None and isinstance(inputs, str) and len(x) == 1:

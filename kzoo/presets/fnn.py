@@ -7,12 +7,12 @@ register(Preset(
     summary="The tutorial's iris classifier: two hidden layers of 64 and 32.",
     reference="https://doi.org/10.1111/j.1469-1809.1936.tb02137.x", params=2_499,
     config=dict(inputs="rows", input_shape=(4,), outputs=3, units=(64, 32), activation="relu",
-                output_activation="softmax", dropout=0.0, norm=None, l1=0.0, l2=0.0, residual=False,
+                output_activation="softmax", dropout=0.0, norm=None, l1=0.0, l2=1e-2, residual=False,
                 rescale=True, scale=None, offset=None, categories=()),
     training=dict(optimizer="adam", learning_rate=3e-3, schedule="constant", warmup=0.0, weight_decay=0.0,
                   global_clipnorm=None, batch_size=16, epochs=100, loss="auto", label_smoothing=0.0,
                   labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
-                  patience=20, callbacks="standard"),
+                  patience=30, callbacks="standard"),
 ))
 
 register(Preset(
@@ -20,7 +20,7 @@ register(Preset(
     summary="The tutorial's wider classifier: 128, 64 and 32 with dropout.",
     reference="https://jmlr.org/papers/v15/srivastava14a.html", params=11_075,
     config=dict(inputs="rows", input_shape=(4,), outputs=3, units=(128, 64, 32), activation="relu",
-                output_activation="softmax", dropout=(0.2, 0.2, 0.0), norm=None, l1=0.0, l2=0.0, residual=False,
+                output_activation="softmax", dropout=(0.2, 0.2, 0.0), norm=None, l1=0.0, l2=3e-3, residual=False,
                 rescale=True, scale=None, offset=None, categories=()),
     training=dict(optimizer="adam", learning_rate=2e-3, schedule="constant", warmup=0.0, weight_decay=0.0,
                   global_clipnorm=None, batch_size=16, epochs=100, loss="auto", label_smoothing=0.0,

@@ -26,6 +26,8 @@ class Run:
     """
 
     def __init__(self, path):
+        if not isinstance(path, str | os.PathLike):
+            raise KzooError(f"{path!r} is not a run, nor the path of one.")
         self.path = Path(path)
         if not (self.path / "config.json").is_file():
             what = "has no config.json" if self.path.is_dir() else "does not exist"

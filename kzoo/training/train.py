@@ -120,9 +120,9 @@ def train(
         preset=preset.name if preset else own.name, family=preset.family if preset else None, task=data.task,
         config=config, training=training, seed=seed,
     )  # fmt: skip
-    request = dict(
-        spec=spec,
+    request = dict(  # in the order in which a difference is explained best: other data change the config too
         data=_describe(data, data_seed, {k: v for k, v in options.items() if k != "group" or isinstance(v, str)}),
+        spec=spec,
         start=_name_of(start),
         freeze=freeze if freeze is None or isinstance(freeze, bool | str) else list(freeze),
         precision=policy,
@@ -195,11 +195,11 @@ def _describe(data, data_seed, options):
     parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
     return dict(
         name=data.name,
+        data_seed=data_seed,
+        options=options,
         fingerprint=data.fingerprint,
         task=data.task,
         inputs=data.inputs,
-        data_seed=data_seed,
-        options=options,
         **{name: 0 if part is None else len(part) for name, part in parts.items()},
         class_names=list(data.class_names),
         feature_names=list(data.feature_names),
@@ -210,6 +210,8 @@ def _describe(data, data_seed, options):
 def _name_of(start):
     if start is None:
         return None
+    if not isinstance(start, str | os.PathLike | keras.Model):
+        raise KzooError(f"start={start!r} is none. Give a run's folder, a .keras file or a model.")
     return getattr(start, "name", None) or Path(start).name
 
 

@@ -1,0 +1,27 @@
+"""Small data sets that a small network learns."""
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+
+def shops(n, seed=0):
+    random = np.random.default_rng(seed)
+    size, town = random.normal(size=n).round(2), random.choice(["Bern", "Genf"], n)
+    return pd.DataFrame({"size": size, "town": town, "open": np.where(size + (town == "Bern") > 0.5, "yes", "no")})
+
+
+def draw(folder, classes, count, size=12):
+    """Write images of one brightness per class."""
+    random = np.random.default_rng(0)
+    for label, level in classes.items():
+        (folder / label).mkdir(parents=True)
+        for i in range(count):
+            pixels = np.clip(random.normal(level, 20, (size, size, 3)), 0, 255).astype("uint8")
+            Image.fromarray(pixels).save(folder / label / f"{i}.png")
+    return folder
+
+
+def waves(n):
+    t = np.arange(n)
+    return pd.DataFrame({"a": 5 + np.sin(t / 3), "b": np.cos(t / 5)})

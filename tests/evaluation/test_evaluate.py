@@ -1,0 +1,158 @@
+"""Scores: equal to scikit-learn's on the same split, on new data of every kind, and refused where they would mislead."""
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from small_data import draw, shops, waves
+from sklearn import datasets, metrics
+
+import kzoo
+
+
+def test_classes_are_scored_as_scikit_learn_does(iris_run):
+    data = kzoo.load_data("iris", preset="iris_fnn")
+    model = keras.saving.load_model(iris_run.path / "best.keras", compile=False)
+    p, truth = model.predict(data.test.x, verbose=0), data.test.y
+    scores = kzoo.evaluate(iris_run)
+    assert scores == kzoo.evaluate(str(iris_run.path)) == kzoo.evaluate(iris_run, data) == iris_run.summary["test"]
+    assert scores["accuracy"] == pytest.approx(metrics.accuracy_score(truth, p.argmax(1)))
+    assert scores["f1"] == pytest.approx(metrics.f1_score(truth, p.argmax(1), average="macro"))
+    assert scores["auc"] == pytest.approx(metrics.roc_auc_score(truth, p, multi_class="ovr"))
+    assert scores["loss"] == pytest.approx(metrics.log_loss(truth, p), rel=1e-4)
+    low, high = scores["accuracy_interval"]
+    assert low < scores["accuracy"] < high or scores["accuracy"] in (0, 1)
+    assert (scores["majority"], scores["examples"]) == (pytest.approx(1 / 3), 30)
+
+
+def test_the_interval_is_wilsons():
+    from kzoo.training.score import wilson
+
+    # 81 of 263: the example of Newcombe (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<857
+    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert wilson(0, 20)[0] == 0 and wilson(1, 20)[1] == 1
+
+
+def test_values_are_scored_in_their_own_unit(diabetes_run):
+    data = kzoo.load_data("diabetes", preset="diabetes_fnn")
+    values, scores = kzoo.predict(diabetes_run, data.test.x).values, kzoo.evaluate(diabetes_run)
+    assert scores["mae"] == pytest.approx(metrics.mean_absolute_error(data.test.y, values), rel=1e-5)
+    assert scores["rmse"] == pytest.approx(metrics.mean_squared_error(data.test.y, values) ** 0.5, rel=1e-5)
+    assert scores["r2"] == pytest.approx(metrics.r2_score(data.test.y, values), abs=1e-5)
+    scale = data.train.y.std()
+    assert scores["mse_standardised"] == pytest.approx((scores["rmse"] / scale) ** 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_every_split_of_the_runs_own_set(iris_run, split):
+    data = kzoo.load_data("iris", preset="iris_fnn")
+    part = getattr(data, split)
+    answers = kzoo.predict(iris_run, part.x).labels
+    truth = np.array(data.class_names)[part.y]
+    assert kzoo.evaluate(iris_run, split=split)["accuracy"] == pytest.approx((np.array(answers) == truth).mean())
+
+
+def test_new_tables(table_run, tmp_path):
+    new = shops(50, seed=7).assign(extra=1)
+    new.to_csv(tmp_path / "new.csv", index=False)
+    share = (np.array(kzoo.predict(table_run, new).labels) == new["open"]).mean()
+    renamed = new.rename(columns={"open": "opened"})
+    for scores in (
+        kzoo.evaluate(table_run, tmp_path / "new.csv"),
+        kzoo.evaluate(table_run, new),
+        kzoo.evaluate(table_run, renamed, target="opened"),
+    ):
+        assert scores["accuracy"] == pytest.approx(share) and scores["examples"] == 50
+    only = kzoo.evaluate(table_run, new[new["open"] == "no"])  # one class alone is no reason to fail
+    assert only["auc"] is None and only["majority"] == 1
+
+
+def test_new_arrays_and_npz(iris_run, tmp_path):
+    x, y = datasets.load_iris(return_X_y=True)
+    names = np.array(iris_run.class_names)[y]
+    np.savez(tmp_path / "new.npz", x=x, y=names)
+    scores = kzoo.evaluate(iris_run, (x, names))
+    assert scores["examples"] == 150 and scores == kzoo.evaluate(iris_run, str(tmp_path / "new.npz"))
+    assert scores["accuracy"] == pytest.approx((np.array(kzoo.predict(iris_run, x).labels) == names).mean())
+
+
+def test_new_images(image_run, tmp_path):
+    draw(tmp_path / "new", {"dark": 40, "light": 210}, 4, size=30)
+    scores = kzoo.evaluate(image_run, tmp_path / "new")
+    answers = kzoo.predict(image_run, [*(tmp_path / "new" / "dark").iterdir(), *(tmp_path / "new" / "light").iterdir()])
+    assert scores["examples"] == 8
+    assert scores["accuracy"] == pytest.approx(np.mean([a == b for a, b in zip(answers.labels, ["dark"] * 4 + ["light"] * 4)]))
+
+
+def test_new_texts_series_and_books(text_run, series_run, language_run, home, tmp_path):
+    rows = [("the goal of the match", "sport"), ("bread and soup", "food"), ("a judge in court", "law")]
+    frame = pd.DataFrame(rows, columns=["text", "label"])
+    labels = kzoo.predict(text_run, frame["text"].tolist()).labels
+    scores = kzoo.evaluate(text_run, frame, target="label")
+    assert scores["accuracy"] == pytest.approx((np.array(labels) == frame["label"]).mean())
+    assert kzoo.evaluate(text_run, home / "texts")["examples"] == 90
+
+    frame = waves(60)
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    scores = kzoo.evaluate(series_run, tmp_path / "new.csv")
+    windows = np.stack([frame.to_numpy()[i : i + 8] for i in range(50)]).astype("float32")
+    truth = np.stack([frame.to_numpy()[i + 8 : i + 11] for i in range(50)])
+    error = kzoo.predict(series_run, windows).values - truth
+    assert (scores["examples"], scores["mae"]) == (50, pytest.approx(np.abs(error).mean(), rel=1e-4))
+
+    scores = kzoo.evaluate(language_run, home / "book.txt")
+    assert scores["bits_per_token"] == pytest.approx(scores["loss"] / np.log(2))
+    assert scores["perplexity"] == pytest.approx(np.exp(scores["loss"]))
+
+
+def test_a_bare_model(iris_run):
+    data = kzoo.load_data("iris", preset="iris_fnn")
+    assert kzoo.evaluate(iris_run.model, data) == kzoo.evaluate(iris_run)
+    assert kzoo.evaluate(kzoo.build("iris_fnn"), "iris")["examples"] == 30
+
+
+def test_logits_are_logits_whatever_their_values():
+    """A logit of 0.3 says class 1; taken for a probability it would say class 0."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
+    x = np.linspace(0.1, 0.4, 30, dtype="float32")[:, None]
+    data = kzoo.load_data((x, np.arange(30) % 2), task="classification")
+    scores = kzoo.evaluate(model, data)
+    p = 1 / (1 + np.exp(-data.test.x[:, 0]))
+    assert scores["accuracy"] == (data.test.y == 1).mean()
+    assert scores["loss"] == pytest.approx(metrics.log_loss(data.test.y, p), rel=1e-5)
+
+
+def test_the_run_remembers_what_was_asked_of_a_named_set(tmp_path):
+    target = "petal width (cm)"
+    options = dict(epochs=1, units=(4,), callbacks="quick", progress=False, test=0.3, validation=0.2)
+    run = kzoo.train("tabular_fnn", "iris", out="run", target=target, drop=["target"], **options)
+    assert kzoo.evaluate(run) == run.summary["test"] and run.summary["test"]["examples"] == 45
+    assert "--test 0.3" in run.config["command"] and "--validation 0.2" in run.config["command"]
+
+
+def test_what_cannot_be_scored(iris_run, table_run, image_run, language_run, text_run, home, tmp_path):
+    draw(tmp_path / "new", {"dark": 40, "green": 90}, 2)
+    unknown = shops(20).assign(open="maybe")
+    (tmp_path / "short.txt").write_text("to")
+    for run, options, says in (
+        (iris_run, dict(split="tset"), "split='tset' must be train, validation or test"),
+        (table_run, {}, "say data="),
+        (table_run, dict(data=unknown), "maybe"),
+        (table_run, dict(data=shops(20), target="opne"), "opne"),
+        (table_run, dict(data=shops(20).drop(columns="size")), "size"),
+        (table_run, dict(data=shops(20).assign(open=np.nan)), "target"),
+        (table_run, dict(data="nowhere.csv"), "nowhere.csv"),
+        (iris_run, dict(data="wine"), "wine"),
+        (iris_run, dict(data=kzoo.load_data("wine")), "wine"),
+        (iris_run, dict(data=(np.ones((3, 5)), [0, 1, 2])), "5"),
+        (iris_run, dict(data=(np.ones((3, 4)), [0, 1])), "3 rows and y has 2"),
+        (image_run, dict(data=tmp_path / "new"), "green"),
+        (language_run, dict(data=tmp_path / "short.txt"), "2 tokens"),
+        (text_run, dict(data=tmp_path / "short.txt"), "no labels"),
+        (tmp_path, {}, "is not a run"),
+        (kzoo.build("iris_fnn"), {}, "data="),
+        (3, {}, "3"),
+    ):
+        with pytest.raises(kzoo.KzooError) as caught:
+            kzoo.evaluate(run, **options)
+        assert says in str(caught.value) and "\n" not in str(caught.value), (options, str(caught.value))

@@ -1,0 +1,149 @@
+"""Predictions from raw inputs of every kind."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_data import shops, waves
+from PIL import Image
+
+import kzoo
+
+
+def check_classes(answers, run, count):
+    assert len(answers) == len(answers.labels) == len(answers.inputs) == count
+    assert answers.probabilities.shape == (count, len(answers.class_names))
+    np.testing.assert_allclose(answers.probabilities.sum(1), 1, atol=1e-5)
+    assert answers.labels == [answers.class_names[i] for i in answers.probabilities.argmax(1)]
+    frame = answers.to_frame()
+    assert list(frame.columns) == ["input", "label", *(f"p_{name}" for name in answers.class_names)]
+    assert frame["label"].tolist() == answers.labels and frame["input"].tolist() == list(answers.inputs)
+    if run is not None:
+        assert list(answers.class_names) == run.class_names
+
+
+def test_images(image_run, home, tmp_path):
+    files = [str(home / "photos" / "dark" / "0.png"), str(home / "photos" / "light" / "0.png")]
+    answers = kzoo.predict(image_run, files)
+    check_classes(answers, image_run, 2)
+    assert answers.inputs == tuple(files)
+    pixels = np.stack([np.asarray(Image.open(file)) for file in files])
+    for same in (pixels, pixels.astype("float32"), [Image.open(file) for file in files], list(pixels)):
+        np.testing.assert_allclose(kzoo.predict(image_run, same).probabilities, answers.probabilities, atol=1e-6)
+    one = kzoo.predict(image_run.path, files[0])
+    assert one.inputs == (files[0],) and one.labels == answers.labels[:1]
+    Image.open(files[0]).convert("L").resize((40, 30)).save(tmp_path / "grey.jpg")
+    assert kzoo.predict(image_run, tmp_path / "grey.jpg").labels == answers.labels[:1]
+
+
+def test_a_folder_of_images_is_answered_by_file(image_run, home):
+    answers = kzoo.predict(image_run, home / "photos" / "dark")
+    check_classes(answers, image_run, 20)
+    assert sorted(answers.inputs) == sorted(str(p) for p in (home / "photos" / "dark").iterdir())
+    listed = kzoo.predict(image_run, list(answers.inputs))
+    np.testing.assert_allclose(listed.probabilities, answers.probabilities, atol=1e-6)
+
+
+def test_rows(table_run, tmp_path):
+    frame = shops(9, seed=3).drop(columns="open")
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    answers = kzoo.predict(table_run, tmp_path / "rows.csv")
+    check_classes(answers, table_run, 9)
+    shuffled = frame[["town", "size"]].assign(note="not known")
+    for same in (frame, shuffled, frame.to_dict("records")):
+        np.testing.assert_allclose(kzoo.predict(table_run, same).probabilities, answers.probabilities, atol=1e-6)
+    first = kzoo.predict(table_run, frame.iloc[0].to_dict())
+    assert first.labels == answers.labels[:1]
+    strange = kzoo.predict(table_run, [{"size": None, "town": "Rom"}])  # missing, and never seen
+    check_classes(strange, table_run, 1)
+
+
+def test_texts(text_run, tmp_path):
+    texts = ["the goal of the match", "soup and bread", ""]
+    answers = kzoo.predict(text_run, texts)
+    check_classes(answers, text_run, 3)
+    assert answers.inputs == tuple(texts)
+    assert kzoo.predict(text_run, texts[0]).inputs == (texts[0],)
+    (tmp_path / "lines.txt").write_text("\n".join(texts[:2]))
+    pd.DataFrame({"text": texts}).to_csv(tmp_path / "rows.csv", index=False)
+    assert kzoo.predict(text_run, str(tmp_path / "lines.txt")).labels == answers.labels[:2]
+    assert kzoo.predict(text_run, str(tmp_path / "rows.csv")).labels == answers.labels
+    np.testing.assert_allclose(kzoo.predict(text_run, texts[1]).probabilities, answers.probabilities[1:2], atol=1e-6)
+
+
+def test_values(diabetes_run):
+    data = kzoo.load_data("diabetes", preset="diabetes_fnn")
+    answers = kzoo.predict(diabetes_run, data.test.x[:7])
+    assert answers.values.shape == (7, 1) and len(answers) == 7 and answers.labels == []
+    frame = answers.to_frame()
+    assert list(frame.columns) == ["input", "target"] and frame["target"].tolist() == answers.values[:, 0].tolist()
+
+
+def test_a_series(series_run, tmp_path):
+    frame = waves(50)
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    answers = kzoo.predict(series_run, tmp_path / "new.csv")
+    assert answers.values.shape == (1, 3, 2)
+    window = frame.to_numpy("float32")[-8:]
+    for same in (frame, frame[["b", "a"]], window, window[None]):
+        np.testing.assert_allclose(kzoo.predict(series_run, same).values, answers.values, atol=1e-5)
+    table = answers.to_frame()
+    assert list(table.columns) == ["input", "step", "a", "b"] and table["step"].tolist() == [1, 2, 3]
+    np.testing.assert_allclose(table[["a", "b"]].to_numpy(), answers.values[0])
+
+
+def test_the_next_token(language_run):
+    answers = kzoo.predict(language_run, ["to be or no", "the questio"])
+    check_classes(answers, None, 2)
+    assert answers.class_names[:2] == ("<pad>", "<unk>") and "q" in answers.class_names
+    ids = {token: i + 2 for i, token in enumerate(language_run.preprocessing["vocabulary"])}
+    x = np.array([[ids[c] for c in "o be or no"]], "int32")
+    np.testing.assert_allclose(answers.probabilities[0], language_run.model(x)[0, -1], atol=1e-5)
+
+
+def test_batches_do_not_change_answers(iris_run):
+    x = kzoo.load_data("iris", preset="iris_fnn").train.x
+    whole = kzoo.predict(iris_run, x).probabilities
+    for size in (1, 7, 1000):
+        np.testing.assert_allclose(kzoo.predict(iris_run, x[:30], batch_size=size).probabilities, whole[:30], atol=1e-6)
+
+
+def test_one_logit_alone_is_read_as_a_logit():
+    x = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
+    data = kzoo.load_data((x, (x[:, 0] > 0).astype(int)), preset="cancer_fnn")
+    settings = dict(output_activation=None, units=(4,), epochs=1, metrics=("accuracy",))
+    run = kzoo.train("cancer_fnn", data, out="run", callbacks="quick", progress=False, **settings)
+    logits = np.asarray(run.model(x))[:, 0]
+    assert ((logits > 0) & (logits < 0.5)).any()  # such a value looks like a probability below one half
+    for row, logit in zip(x[:20], logits, strict=False):
+        assert kzoo.predict(run, row[None]).probabilities[0, 1] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-5)
+
+
+@pytest.mark.parametrize("empty", [[], (), np.zeros((0, 4))])
+def test_nothing_to_predict(iris_run, text_run, image_run, series_run, empty):
+    for run in (iris_run, text_run, image_run, series_run):
+        with pytest.raises(kzoo.KzooError, match="no inputs"):
+            kzoo.predict(run, empty)
+
+
+def test_what_cannot_be_answered(iris_run, table_run, image_run, text_run, series_run, home, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG no image")
+    (tmp_path / "empty").mkdir()
+    for run, inputs, says in (
+        (iris_run, np.ones((2, 5)), "5 columns"),
+        (iris_run, [[1, 2, 3, 4]], "dicts"),
+        (table_run, [{"size": 1}], "town"),
+        (table_run, "nowhere.csv", "nowhere.csv"),
+        (image_run, "nowhere.png", "nowhere.png"),
+        (image_run, [home / "photos" / "dark" / "0.png", tmp_path / "bad.png"], "bad.png"),
+        (image_run, tmp_path / "empty", "no images"),
+        (image_run, 5, "5"),
+        (text_run, 5, "int"),
+        (text_run, pd.DataFrame({"a": ["x"], "b": ["y"]}), "text"),
+        (series_run, waves(5), "last 8 rows"),
+        (series_run, waves(20)[["a"]], "b"),
+        (tmp_path, np.ones((1, 4)), "is not a run"),
+        (5, np.ones((1, 4)), "5"),
+    ):
+        with pytest.raises(kzoo.KzooError) as caught:
+            kzoo.predict(run, inputs)
+        assert says in str(caught.value) and "\n" not in str(caught.value), str(caught.value)

@@ -46,7 +46,7 @@ register(Preset(
 
 register(Preset(
     name="cifar_resnet", family="cnn", task="image_classification", dataset="cifar10",
-    summary="ResNet-20 for 32x32 images, as in the paper (option A shortcuts have no weights).",
+    summary="ResNet-20 for 32x32 images, as in the paper.",
     reference="https://arxiv.org/abs/1512.03385", params=271_098,
     config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, block="residual", filters=(16, 32, 64), depth=3,
                 kernel_size=3, norm="batch", dropout=0.0, pooling="mean", units=(), activation="relu",

@@ -21,7 +21,7 @@ from kzoo.arguments import TRAINING
 from kzoo.data import Dataset, load_data
 from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
-from kzoo.files import whole_file, write_json
+from kzoo.files import read_json, whole_file, write_json
 from kzoo.plots.curves import curves
 from kzoo.registry import Preset, get_preset, hint, rebuild, resolve, spec_of, with_settings
 from kzoo.training.device import prepare_device
@@ -254,9 +254,13 @@ def _claim(out, request, overwrite):
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
         raise KzooError(f"out={str(out)!r} is a file. Name a folder for the run.")
+    above = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        why = "may not be written" if above.is_dir() else "is a file"
+        raise KzooError(f"out={str(out)!r} cannot be made: {str(above)!r} {why}. Choose another folder.")
     if not folder.exists() or not any(folder.iterdir()):
         return folder, None
-    if not (folder / "config.json").is_file():
+    if not _holds_run(folder):
         raise KzooError(f"out={str(out)!r} holds other files and no run. Name a new folder.")
     if overwrite:
         return folder, None
@@ -268,6 +272,17 @@ def _claim(out, request, overwrite):
         return folder, run
     what = f"a different run ({difference})" if difference else "an unfinished run"
     raise KzooError(f"{folder} holds {what}. Pass overwrite=True (--overwrite), or another folder.")
+
+
+def _holds_run(folder):
+    """Say whether a folder is a run's, be it a damaged one; other programs have a config.json too."""
+    try:
+        config = read_json(folder / "config.json")
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return (folder / "preprocessing.json").is_file()
+    return isinstance(config, dict) and "spec" in config
 
 
 def _first_difference(stored, asked, path=""):
@@ -398,10 +413,7 @@ class _Fit:
 
     def run(self):
         self.fresh = not self.folder.exists()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise KzooError(f"Cannot make the folder {str(self.folder)!r}: {error.strerror}. Choose another.") from None
+        self.folder.mkdir(parents=True, exist_ok=True)
         for name in ("summary.json", "best.keras", "last.keras", "curves.png", "history.csv"):
             (self.folder / name).unlink(missing_ok=True)
         for old in (self.folder / "tensorboard").rglob("events.out*"):

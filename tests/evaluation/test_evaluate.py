@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from small_data import draw, shops, waves
 from sklearn import datasets, metrics
+from small_data import draw, shops, waves
 
 import kzoo
 
@@ -81,7 +81,9 @@ def test_new_images(image_run, tmp_path):
     scores = kzoo.evaluate(image_run, tmp_path / "new")
     answers = kzoo.predict(image_run, [*(tmp_path / "new" / "dark").iterdir(), *(tmp_path / "new" / "light").iterdir()])
     assert scores["examples"] == 8
-    assert scores["accuracy"] == pytest.approx(np.mean([a == b for a, b in zip(answers.labels, ["dark"] * 4 + ["light"] * 4)]))
+    assert scores["accuracy"] == pytest.approx(
+        np.mean([a == b for a, b in zip(answers.labels, ["dark"] * 4 + ["light"] * 4)])
+    )
 
 
 def test_new_texts_series_and_books(text_run, series_run, language_run, home, tmp_path):

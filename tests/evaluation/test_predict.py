@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from small_data import shops, waves
 from PIL import Image
+from small_data import shops, waves
 
 import kzoo
 

@@ -361,7 +361,12 @@ def test_callbacks_by_name_replace_and_a_list_adds(iris):
     calls = []
     quick = fit("iris_fnn", iris, "quick", **SMALL)
     added = kzoo.train(
-        "iris_fnn", iris, out="added", progress=False, callbacks=[At(0, lambda model: calls.append(model.name))], **SMALL
+        "iris_fnn",
+        iris,
+        out="added",
+        progress=False,
+        callbacks=[At(0, lambda model: calls.append(model.name))],
+        **SMALL,
     )
     assert not (quick.path / "tensorboard").exists()
     assert any((added.path / "tensorboard").rglob("events.out*")) and (added.path / "best.keras").is_file()

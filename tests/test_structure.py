@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "data": {"arguments", "registry"},
     "evaluation": {"data", "registry", "training"},
     "training": {"arguments", "callbacks", "contract", "data", "plots", "registry"},
+    "__main__": {"cli"},
     "cli": {"arguments", "data", "evaluation", "flops", "plots", "registry", "results", "training"},
 }
 EVERYBODYS = {"errors", "files", "__version__"}

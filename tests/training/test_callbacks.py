@@ -80,10 +80,10 @@ def test_a_bundle_can_be_used_twice(tmp_path):
 
 
 def test_patience_stops_and_stop_early_false_does_not():
-    for stop_early, epochs in ((True, 2 + 3), (False, 20)):
-        values = [1.0, 0.5] + [0.6] * 18
+    for stop_early, epochs in ((True, 2 + 3), (False, 7)):
+        values = [1.0, 0.5] + [0.6] * 5
         bundle = kzoo.callbacks.quick(patience=3, stop_early=stop_early)
-        history = fit(linear(), [SetLog(val_loss=values), *bundle], epochs=20)
+        history = fit(linear(), [SetLog(val_loss=values), *bundle], epochs=7)
         assert len(history.epoch) == epochs
 
 
@@ -112,6 +112,9 @@ def test_nan_is_never_the_best(tmp_path):
         model, seen = linear(), Weights()
         fit(model, [SetLog(val_loss=values), *kzoo.callbacks.quick(), seen], epochs=4)
         assert weight(model) == seen.seen[best]
+    model, seen = linear(), Weights()
+    fit(model, [SetLog(val_r2=[0.1, np.inf, 0.2]), *kzoo.callbacks.quick(monitor="val_r2"), seen], epochs=3)
+    assert weight(model) == seen.seen[2]
     model = linear()
     fit(model, [SetLog(val_loss=[np.nan] * 3), *kzoo.callbacks.quick(tmp_path / "run")], epochs=3)
     assert not (tmp_path / "run" / "best.keras").exists() and (tmp_path / "run" / "last.keras").exists()
@@ -132,9 +135,10 @@ def test_without_validation_the_training_twin_is_watched(capsys):
 
 
 def test_the_learning_rate_is_halved_on_a_plateau():
-    bundle = kzoo.callbacks.quick(reduce_on_plateau=True, patience=4)
-    history = fit(linear(), [SetLog(val_loss=[0.5] * 6), *bundle], epochs=6).history
-    np.testing.assert_allclose(np.array(history["learning_rate"]) / 0.05, [1, 1, 1, 0.5, 0.5])
+    for monitor, validation in (("val_loss", (X, GOOD)), ("loss", None)):
+        bundle = kzoo.callbacks.quick(reduce_on_plateau=True, patience=4)
+        history = fit(linear(), [SetLog(**{monitor: [0.5] * 6}), *bundle], epochs=6, validation=validation).history
+        np.testing.assert_allclose(np.array(history["learning_rate"]) / 0.05, [1, 1, 1, 0.5, 0.5])
 
 
 def test_files_are_whole_or_the_old_ones(tmp_path, monkeypatch):

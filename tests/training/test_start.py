@@ -69,14 +69,8 @@ def test_embeddings_follow_their_words():
 
     settings = dict(input_shape=(6,), embedding_dim=3, filters=(4,), kernel_size=(2,), epochs=1, target="label")
     first = fit("text_cnn", texts("one.csv", ["apple", "pear", "plum"]), "one", **settings)
-    second = fit(
-        "text_cnn",
-        texts("two.csv", ["zebra", "plum", "apple", "ant"]),
-        "two",
-        start=first,
-        freeze="embedding",
-        **settings,
-    )
+    other = texts("two.csv", ["zebra", "plum", "apple", "ant"])
+    second = fit("text_cnn", other, "two", start=first, freeze="embedding", **settings)
     tables = [r.model.get_layer("embedding").get_weights()[0] for r in (first, second)]
     place = [{w: i + 2 for i, w in enumerate(r.preprocessing["vocabulary"])} for r in (first, second)]
     assert place[0]["apple"] != place[1]["apple"] or place[0]["plum"] != place[1]["plum"]

@@ -31,7 +31,7 @@ def iris():
 def run(tmp_path_factory):
     """A run on iris with the whole bundle."""
     folder = tmp_path_factory.mktemp("train") / "run"
-    return kzoo.train("iris_fnn", "iris", out=folder, epochs=3, progress=False)
+    return kzoo.train("iris_fnn", "iris", out=folder, epochs=3, learning_rate=3e-3, l2=0.0, progress=False)
 
 
 def fit(preset, data, out="run", **options):
@@ -81,7 +81,7 @@ def test_the_folder_says_what_was_trained_on_what(run):
     assert config["spec"]["kzoo"] == config["versions"]["kzoo"] == kzoo.__version__
     assert config["spec"]["config"]["input_shape"] == [4] and len(config["spec"]["config"]["scale"]) == 4
     assert config["spec"]["training"]["epochs"] == 3
-    assert config["command"] == "kzoo train iris_fnn --data iris --set epochs=3"
+    assert config["command"] == "kzoo train iris_fnn --data iris --set learning_rate=0.003 l2=0.0 epochs=3"
     data = config["data"]
     assert (data["train"], data["validation"], data["test"]) == (108, 12, 30)
     assert data["class_names"] == ["setosa", "versicolor", "virginica"] and len(data["fingerprint"]) == 64
@@ -99,6 +99,17 @@ def test_no_file_names_a_folder_of_this_machine(run):
                 contents += [archive.read(name) for name in archive.namelist()]
         for secret in secrets:
             assert not any(secret in content for content in contents), (file.name, secret)
+
+
+def test_nor_do_the_names_of_your_own_files(tmp_path):
+    for name in ("train.csv", "test.csv"):
+        cancer(80).to_csv(tmp_path / name, index=False)
+    options = dict(target="diagnosis", test=str(tmp_path / "test.csv"), start=None)
+    run = fit("tabular_fnn", tmp_path / "train.csv", **options, **SMALL)
+    assert not [p for p in run.path.glob("*.json") if str(tmp_path) in p.read_text()]
+    assert run.config["command"].startswith(
+        "kzoo train tabular_fnn --data train.csv --target diagnosis --test test.csv "
+    )
 
 
 def test_history_summary_and_curves(run):
@@ -360,14 +371,8 @@ def test_mixed_precision_is_saved_as_float32(iris):
 def test_callbacks_by_name_replace_and_a_list_adds(iris):
     calls = []
     quick = fit("iris_fnn", iris, "quick", **SMALL)
-    added = kzoo.train(
-        "iris_fnn",
-        iris,
-        out="added",
-        progress=False,
-        callbacks=[At(0, lambda model: calls.append(model.name))],
-        **SMALL,
-    )
+    note = At(0, lambda model: calls.append(model.name))
+    added = kzoo.train("iris_fnn", iris, out="added", progress=False, callbacks=[note], **SMALL)
     assert not (quick.path / "tensorboard").exists()
     assert any((added.path / "tensorboard").rglob("events.out*")) and (added.path / "best.keras").is_file()
     assert calls == ["iris_fnn"] and added.config["callbacks"] == ["At"]
@@ -422,7 +427,7 @@ def test_a_loss_that_explodes(iris):
         fit("iris_fnn", iris, "at once", callbacks=[At(0, spoil, begin=True)], **SMALL | dict(epochs=5))
     assert "learning_rate" in str(caught.value) and "\n" not in str(caught.value)
     assert not Path("at once/best.keras").exists() and not kzoo.Run("at once").finished
-    with pytest.raises(kzoo.KzooError, match="no best.keras"):
+    with pytest.raises(kzoo.KzooError, match=r"no best\.keras"):
         _ = kzoo.Run("at once").model
 
 

@@ -1,0 +1,158 @@
+"""What a run's folder says of itself: which run it is, what repeats it, on which machine it was made."""
+
+import math
+import os
+import platform
+import re
+import shlex
+import time
+from importlib import metadata
+from pathlib import Path
+
+import keras
+
+from kzoo import __version__
+from kzoo.errors import KzooError
+from kzoo.files import read_json
+from kzoo.training.run import Run
+
+# Options that the command leaves out when they are the default.
+_COMMAND_DEFAULTS = dict(seed=0, data_seed=0, validation=0.1, precision="auto")
+
+
+def claim(out, request, overwrite):
+    """Return the folder to write, and the finished run where it already holds the same one."""
+    if out is None:
+        base = Path("runs")
+        name = re.compile(re.escape(request["spec"]["preset"]) + r"-(\d+)")
+        taken = [int(found[1]) for path in base.glob("*") if (found := name.fullmatch(path.name))]
+        return base / f"{request['spec']['preset']}-{max(taken, default=0) + 1:02d}", None
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise KzooError(f"out={str(out)!r} is a file. Name a folder for the run.")
+    above = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        why = "may not be written" if above.is_dir() else "is a file"
+        raise KzooError(f"out={str(out)!r} cannot be made: {str(above)!r} {why}. Choose another folder.")
+    if not folder.exists() or not any(folder.iterdir()):
+        return folder, None
+    if not _holds_run(folder):
+        raise KzooError(f"out={str(out)!r} holds other files and no run. Name a new folder.")
+    if overwrite:
+        return folder, None
+    run = Run(folder)
+    stored, asked = ({k: c.get(k) for k in request} for c in (run.config, plain(request)))
+    stored["spec"] = {k: v for k, v in stored["spec"].items() if k in asked["spec"]}
+    difference = _first_difference(stored, asked)
+    if difference is None and run.finished:
+        return folder, run
+    what = f"a different run ({difference})" if difference else "an unfinished run"
+    raise KzooError(f"{folder} holds {what}. Pass overwrite=True (--overwrite), or another folder.")
+
+
+def _holds_run(folder):
+    """Say whether a folder is a run's, be it a damaged one; other programs have a config.json too."""
+    try:
+        config = read_json(folder / "config.json")
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return (folder / "preprocessing.json").is_file()
+    return isinstance(config, dict) and "spec" in config
+
+
+def _first_difference(stored, asked, path=""):
+    for name, value in asked.items():
+        was = stored.get(name)
+        if isinstance(value, dict) and isinstance(was, dict):
+            inner = _first_difference(was, value, f"{path}{name}.")
+            if inner:
+                return inner
+        elif was != value:
+            return f"{path}{name}: {_short(was)} there, {_short(value)} now"
+    return None
+
+
+def _short(value):
+    text = str(value)
+    return text if len(text) < 40 else text[:37] + "..."
+
+
+def describe(data, data_seed, options):
+    if not isinstance(options["test"], int | float | None):
+        options = options | {"test": None}  # a second source: its path stays out of the run
+    parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
+    return dict(
+        name=data.name,
+        data_seed=data_seed,
+        options=options,
+        fingerprint=data.fingerprint,
+        task=data.task,
+        inputs=data.inputs,
+        **{name: 0 if part is None else len(part) for name, part in parts.items()},
+        class_names=list(data.class_names),
+        feature_names=list(data.feature_names),
+        target_names=list(data.target_names),
+    )
+
+
+def name_of(start):
+    if start is None:
+        return None
+    if not isinstance(start, str | os.PathLike | keras.Model):
+        raise KzooError(f"start={start!r} is none. Give a run's folder, a .keras file or a model.")
+    return getattr(start, "name", None) or Path(start).name
+
+
+def command(preset, source, overrides, **options):
+    """Return the command line that repeats the run, with names of files only; None where there is none."""
+    named = all(isinstance(v, str | os.PathLike | int | float | None) for v in (source, options["test"]))
+    if preset is None or not named:
+        return None
+    words = ["kzoo", "train", preset.name]
+    if source is not None:
+        words += ["--data", Path(source).name]
+    for name, value in options.items():
+        if value is None or value == _COMMAND_DEFAULTS.get(name) or value in ((), []):
+            continue
+        values = [str(v) for v in (value if isinstance(value, list | tuple) else [value]) if v is not True]
+        if name == "test":
+            values = [Path(values[0]).name]
+        option = f"--{name.replace('_', '-')}"
+        words += [word for v in values for word in (option, v)] if name == "target" else [option, *values]
+    if overrides:
+        shown = {k: ",".join(map(str, v)) if isinstance(v, list | tuple) else v for k, v in overrides.items()}
+        words += ["--set", *(f"{name}={value}" for name, value in shown.items())]
+    return shlex.join(words)
+
+
+def provenance():
+    backend = keras.backend.backend()
+    packages = (
+        "keras",
+        "numpy",
+        {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}.get(backend, backend),
+    )
+    versions = {"kzoo": __version__, "python": platform.python_version()} | {p: metadata.version(p) for p in packages}
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return dict(
+        format_version=1,
+        backend=backend,
+        versions=versions,
+        machine=machine,
+        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    )
+
+
+def plain(value):
+    """The JSON form of a value, so that what was asked can be compared with what is on disk."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    return [plain(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def finite(value):
+    """JSON has no NaN."""
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

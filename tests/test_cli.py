@@ -221,7 +221,7 @@ def iris(tmp_path_factory):
 
 def test_train_prints_scores_the_folder_and_the_next_commands(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, out, err = call("train", "iris_fnn", "--epochs", 2, "--set", "callbacks=quick")
+    code, out, err = call("train", "iris_fnn", "--epochs", 2)
     assert code == 0
     assert "best epoch" in out and "accuracy" in out
     run = os.path.join("runs", "iris_fnn-01")

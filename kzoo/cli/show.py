@@ -170,12 +170,20 @@ def render(document, args):
         shown = [(s["name"], common.short(common.show_value(s["value"]), 18), s["meaning"]) for s in d[part]]
         lines += common.columns(shown)
     lines += ["", common.bold("Measured results")]
-    lines += [f"  {_result(r)}" for r in d["results"]] or ["  not measured yet"]
+    lines += common.columns([row for r in d["results"] for row in _result(r)]) or ["  not measured yet"]
     lines += ["", f"Train it: kzoo train {d['name']}"]
     if "plot" in d:
         lines.append(f"Drawn in {d['plot']}")
     return "\n".join(lines)
 
 
-def _result(result):
-    return ", ".join(f"{name} {common.show_value(value)}" for name, value in result.items() if name != "preset")
+def _result(r):
+    """Say what was measured, how, and where, in three rows."""
+    versions = ", ".join(f"{name} {number}" for name, number in r["versions"].items())
+    bits = f", {r['bits_per_token']:.3f} bits per token" if "bits_per_token" in r else ""
+    baseline = "the mean gets 0" if r["metric"] == "r2" else f"the majority class gets {r['baseline']:.3f}"
+    return [
+        (r["data"], f"{r['metric']} {r['score']:.4f} on the test split ({baseline}){bits}"),
+        ("", f"{r['epochs']} epochs, {r['seconds']:.0f} s, seed {r['seeds'][0]}: {r['command']}"),
+        ("", f"{r['date']}, {r['machine']}, {versions}"),
+    ]

@@ -1,7 +1,6 @@
 """One call of `fit`: the network made ready, the callbacks, and the files, however it ends."""
 
 import math
-import shutil
 import time
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from kzoo.errors import KzooError
 from kzoo.files import whole_file, write_json
 from kzoo.plots.curves import curves
 from kzoo.registry import rebuild, spec_of
-from kzoo.training.folder import finite, name_of, plain, provenance
+from kzoo.training.folder import finite, name_of, plain, provenance, replaced
 from kzoo.training.progress import ProgressBar
 from kzoo.training.run import Run
 from kzoo.training.score import score_split
@@ -128,12 +127,11 @@ class Fit:
         self.job.saved.save(path)
 
     def run(self):
-        self.fresh = not self.folder.exists()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for name in ("summary.json", "best.keras", "last.keras", "curves.png", "history.csv"):
-            (self.folder / name).unlink(missing_ok=True)
-        for old in (self.folder / "tensorboard").rglob("events.out*"):
-            old.unlink()
+        with replaced(self.folder):
+            self._run()
+        return Run(self.folder)
+
+    def _run(self):
         write_json(self.folder / "preprocessing.json", plain(self.job.data.preprocessing))
         write_json(self.folder / "config.json", plain(self.request | provenance()))
         began, interrupted = time.perf_counter(), False
@@ -146,7 +144,6 @@ class Fit:
             if self.best.model is not None and not getattr(self.best, "finished", True):
                 self.best.finish()
         self._summarise(time.perf_counter() - began, interrupted)
-        return Run(self.folder)
 
     def _fit(self):
         training = self.job.spec["training"]
@@ -170,12 +167,10 @@ class Fit:
     def _summarise(self, seconds, interrupted):
         job, history = self.job, self.bundle[0].rows
         if not history:
-            if self.fresh:
-                shutil.rmtree(self.folder, ignore_errors=True)
             raise KeyboardInterrupt("stopped before the first epoch ended; nothing was kept")
         if self.best.best_epoch is None:
             reason = self.best.stopped_because or "no epoch had a finite value"
-            raise KzooError(f"Training failed: {reason}. The log is in {self.folder / 'history.csv'}.")
+            raise KzooError(f"Training failed: {reason}.")
         trained = len(history) * len(job.data.train)
         model = job.model
         if job.saved is not job.model:

@@ -5,7 +5,9 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import time
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -16,6 +18,10 @@ from kzoo.errors import KzooError
 from kzoo.files import read_json
 from kzoo.training.run import Run
 
+_RUN_FILES = (
+    "config.json", "preprocessing.json", "history.csv", "best.keras", "last.keras", "summary.json", "curves.png",
+    "tensorboard",
+)  # fmt: skip
 # Options that the command leaves out when they are the default.
 _COMMAND_DEFAULTS = dict(seed=0, data_seed=0, validation=0.1, precision="auto")
 
@@ -59,6 +65,40 @@ def _holds_run(folder):
     except ValueError:
         return (folder / "preprocessing.json").is_file()
     return isinstance(config, dict) and "spec" in config
+
+
+@contextmanager
+def replaced(folder):
+    """Make a run's folder; an earlier run's files are set aside, and come back if the new one leaves no model."""
+    fresh, aside = not folder.exists(), folder / ".before"
+    _remove(aside)
+    aside.mkdir(parents=True)
+    _move_run(folder, aside)
+    try:
+        yield
+    except BaseException:
+        if not (folder / "best.keras").exists():
+            for name in _RUN_FILES:
+                _remove(folder / name)
+            _move_run(aside, folder)
+        raise
+    finally:
+        _remove(aside)
+        if fresh and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _move_run(source, target):
+    for name in _RUN_FILES:
+        if (source / name).exists():
+            os.replace(source / name, target / name)
+
+
+def _remove(path):
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _first_difference(stored, asked, path=""):

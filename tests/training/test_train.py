@@ -490,3 +490,14 @@ def test_a_model_that_kzoo_built(iris):
     run = fit(model, iris, epochs=2)
     assert run.config["spec"]["preset"] == "iris_fnn" and run.config["spec"]["config"]["units"] == [5]
     assert same_weights(run.model, model)
+
+
+def test_overwriting_keeps_the_old_run_until_the_new_one_has_a_model(tmp_path):
+    fit("iris_fnn", "iris", out="r", epochs=1)
+    before = {f.name: f.read_bytes() for f in (tmp_path / "r").iterdir()}
+    with pytest.raises(kzoo.KzooError, match="Training failed"):
+        fit("iris_fnn", "iris", out="r", epochs=1, optimizer="sgd", learning_rate=1e30, overwrite=True)
+    assert {f.name: f.read_bytes() for f in (tmp_path / "r").iterdir()} == before
+    with pytest.raises(kzoo.KzooError, match="Training failed"):
+        fit("iris_fnn", "iris", out="s", epochs=1, optimizer="sgd", learning_rate=1e30)
+    assert not (tmp_path / "s").exists()

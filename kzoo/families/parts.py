@@ -60,7 +60,7 @@ def unscale_targets(x, scale, offset):
     if scale is None and offset is None:
         return x
     labels = ("target_scale", "target_offset")
-    return _rescale(x, scale, offset, name="unscale", labels=labels, what="outputs", dtype="float32")
+    return _rescale(x, scale, offset, name="unscale", labels=labels, what="outputs", dtype=answer_dtype())
 
 
 def _rescale(x, scale, offset, *, name, labels, what, dtype=None):
@@ -97,6 +97,11 @@ def normalize(x, norm, *, name):
     raise ValueError(f"norm={norm!r} is unknown. Use 'batch', 'layer' or None.")
 
 
+def answer_dtype():
+    """Return the dtype of answers: float32 under mixed precision too, whose 8 bits are too coarse for a softmax."""
+    return keras.config.dtype_policy().variable_dtype
+
+
 def head(x, outputs, output_activation, *, horizon=None, name="outputs"):
     """Map features to the answers.
 
@@ -106,13 +111,12 @@ def head(x, outputs, output_activation, *, horizon=None, name="outputs"):
         output_activation: `"softmax"`, `"sigmoid"`, ... or None for logits and real-valued targets.
         horizon: steps to forecast; the answer is then (B, horizon, outputs).
     """
-    # float32 also under mixed precision: a softmax over many classes is too coarse in 8 bits of mantissa.
     if horizon is None:
-        x = layers.Dense(outputs, dtype="float32", name=name)(x)
+        x = layers.Dense(outputs, dtype=answer_dtype(), name=name)(x)
     else:
-        x = layers.Dense(horizon * outputs, dtype="float32", name=name)(x)
-        x = layers.Reshape((horizon, outputs), dtype="float32", name="forecast")(x)
-    return activate(x, output_activation, name=f"output_{output_activation}", dtype="float32")
+        x = layers.Dense(horizon * outputs, dtype=answer_dtype(), name=name)(x)
+        x = layers.Reshape((horizon, outputs), dtype=answer_dtype(), name="forecast")(x)
+    return activate(x, output_activation, name=f"output_{output_activation}", dtype=answer_dtype())
 
 
 def per_layer(value, count, *, name, check=None):

@@ -426,9 +426,7 @@ def test_a_loss_that_explodes(iris):
     with pytest.raises(kzoo.KzooError, match="Training failed: the loss became nan in epoch 1") as caught:
         fit("iris_fnn", iris, "at once", callbacks=[At(0, spoil, begin=True)], **SMALL | dict(epochs=5))
     assert "learning_rate" in str(caught.value) and "\n" not in str(caught.value)
-    assert not Path("at once/best.keras").exists() and not kzoo.Run("at once").finished
-    with pytest.raises(kzoo.KzooError, match=r"no best\.keras"):
-        _ = kzoo.Run("at once").model
+    assert not Path("at once").exists()
 
 
 def test_a_full_disk_leaves_the_older_best_model(iris, monkeypatch, capsys):

@@ -18,6 +18,7 @@ from kzoo import registry
 from kzoo.callbacks import BestModel
 from kzoo.cli import main
 from kzoo.data.dataset import Split
+from kzoo.data.pipeline import Batches
 
 SMALL = dict(units=(6,), batch_size=64, epochs=1)
 
@@ -499,3 +500,19 @@ def test_overwriting_keeps_the_old_run_until_the_new_one_has_a_model(tmp_path):
     with pytest.raises(kzoo.KzooError, match="Training failed"):
         fit("iris_fnn", "iris", out="s", epochs=1, optimizer="sgd", learning_rate=1e30)
     assert not (tmp_path / "s").exists()
+
+
+def test_the_order_of_the_examples_follows_the_seed(iris, monkeypatch):
+    made = []
+
+    class Watched(Batches):
+        def __init__(self, split, **settings):
+            super().__init__(split, **settings)
+            made.append(self)
+
+    monkeypatch.setattr("kzoo.training.fit.Batches", Watched)
+    fit("iris_fnn", iris, "five", seed=5, **SMALL | dict(epochs=2))
+    train = made[0]
+    assert train.epoch == 1  # the callback has told it
+    expected = np.random.default_rng([5, 1]).permutation(len(train.split))
+    assert (train.order(1) == expected).all()

@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib import import_module
+from pathlib import Path
 
 from kzoo import __version__
 from kzoo.arguments import ARGUMENTS, CONFIG, SYNONYMS, TRAINING
 from kzoo.errors import KzooError
+from kzoo.files import read_json
 
 # Family -> the module that builds it, and what it is told besides the config.
 FAMILIES = {
@@ -268,7 +270,10 @@ def spec_of(thing) -> dict:
     if isinstance(getattr(thing, "config", None), Mapping) and "spec" in thing.config:
         return thing.config["spec"]
     if isinstance(thing, str) or hasattr(thing, "__fspath__"):
-        return import_module("kzoo.training.run").Run(thing).config["spec"]
+        try:
+            return read_json(Path(thing) / "config.json")["spec"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise KzooError(f"{str(thing)!r} is not the folder of a run: kzoo.train writes one.") from None
     try:
         return _specs[thing]
     except (KeyError, TypeError):

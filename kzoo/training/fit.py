@@ -36,36 +36,24 @@ class Job:
 
 
 def prepare(own, spec, data, policy, start, freeze, notes):
+    """Build, start and compile the network; `spec` gets its resolved config, `notes` a line for what to know.
+
+    Args:
+        own: a compiled model of the user's, which is taken as it is, or None.
+        policy: the dtype policy to train with.
+    """
     training, config = spec["training"], spec["config"]
     spec["kzoo"] = __version__
     if own is not None:
         keras.utils.set_random_seed(spec["seed"])
         onehot = data.outputs if training.get("labels") == "onehot" else None
         return Job(model=own, core=own, saved=own, data=data, spec=spec, standardize=None, onehot=onehot)
-    steps = math.ceil(len(data.train) / training["batch_size"]) * training["epochs"]
-    onehot = None
-    wanted = training.get("labels") == "onehot" or contract.needs_onehot(data.task, config, training)
-    if wanted and contract.head_of(data.task, config) == "classes":
-        training, onehot = training | {"labels": "onehot"}, config["outputs"]
-    previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        model = rebuild(spec, compile=False)
-    finally:
-        keras.config.set_dtype_policy(previous)
+    if freeze is not None and start is None:
+        raise KzooError("freeze= needs start=: fresh layers would stay random.")
+    model = _build(spec, policy)
     spec["config"] = spec_of(model)["config"]
     if start is not None:
-        source, old_vocabulary = load_start(start)
-        copied, fresh = copy_weights(
-            source, model, old_vocabulary=old_vocabulary, new_vocabulary=data.preprocessing.get("vocabulary")
-        )
-        if not copied:
-            raise KzooError(f"start={name_of(start)!r} has no layer in common with {spec['preset']}.")
-        notes.append(f"Start: copied {len(copied)} layers" + (f"; new: {', '.join(fresh)}." if fresh else "."))
-        if freeze is not None:
-            freeze_layers(model, freeze, copied)
-    elif freeze is not None:
-        raise KzooError("freeze= needs start=: fresh layers would stay random.")
+        _start(model, spec, data, start, freeze, notes)
     saved = model if policy == "float32" else rebuild(spec | {"seed": None}, compile=False)
     core, standardize = model, None
     if any(layer.name == "unscale" for layer in model.layers):
@@ -73,8 +61,34 @@ def prepare(own, spec, data, policy, start, freeze, notes):
         core = keras.Model(model.inputs, model.get_layer("unscale").input, name=model.name)
         standardize = (config["target_offset"], config["target_scale"])
         notes.append("While training, loss and metrics are of standardised targets; scores are in their own unit.")
+    onehot = None
+    wanted = training.get("labels") == "onehot" or contract.needs_onehot(data.task, config, training)
+    if wanted and contract.head_of(data.task, config) == "classes":
+        training, onehot = training | {"labels": "onehot"}, config["outputs"]
+    steps = math.ceil(len(data.train) / training["batch_size"]) * training["epochs"]
     contract.compile_model(core, task=data.task, config=config, training=training, steps=steps)
     return Job(model=model, core=core, saved=saved, data=data, spec=spec, standardize=standardize, onehot=onehot)
+
+
+def _build(spec, policy):
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        return rebuild(spec, compile=False)
+    finally:
+        keras.config.set_dtype_policy(previous)
+
+
+def _start(model, spec, data, start, freeze, notes):
+    source, vocabulary = load_start(start)
+    copied, fresh = copy_weights(
+        source, model, old_vocabulary=vocabulary, new_vocabulary=data.preprocessing.get("vocabulary")
+    )
+    if not copied:
+        raise KzooError(f"start={name_of(start)!r} has no layer in common with {spec['preset']}.")
+    notes.append(f"Start: copied {len(copied)} layers" + (f"; new: {', '.join(fresh)}." if fresh else "."))
+    if freeze is not None:
+        freeze_layers(model, freeze, copied)
 
 
 class _SetEpoch(keras.callbacks.Callback):

@@ -63,12 +63,8 @@ def _alternatives(data):
 
 
 def _settle_classes(preset, config, training, asked, data, notes):
-    if (preset.config["outputs"] == 1 and preset.config.get("output_activation") == "sigmoid") or (
-        "outputs" in asked and config["outputs"] == 1
-    ):
-        binary = data.outputs == 2
-    else:
-        binary = False
+    was_binary = preset.config["outputs"] == 1 and preset.config.get("output_activation") == "sigmoid"
+    binary = data.outputs == 2 and (was_binary or ("outputs" in asked and config["outputs"] == 1))
     config["outputs"] = 1 if binary else data.outputs
     if "output_activation" not in asked and config.get("output_activation") is not None:
         config["output_activation"] = "sigmoid" if binary else "softmax"

@@ -316,6 +316,12 @@ def _first_line(error):
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
+def preset_of(spec: Mapping) -> Preset:
+    """Return the preset that a specification describes, whatever became of the one it was made from."""
+    fields = {name: spec[name] for name in ("family", "task", "config", "training")}
+    return Preset(name=spec["preset"], summary="", **fields)
+
+
 def with_settings(preset: Preset, config: Mapping, training: Mapping) -> Preset:
     """Return a copy of a preset with a resolved config and training contract."""
     return replace(preset, config=config, training=training)

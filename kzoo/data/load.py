@@ -9,6 +9,7 @@ from kzoo.data import splits
 from kzoo.data.arrays import from_tf, load_arrays, read_npz
 from kzoo.data.columns import listed
 from kzoo.data.dataset import Dataset
+from kzoo.data.decode import EXTENSIONS
 from kzoo.data.images import load_image_folder
 from kzoo.data.language import load_language
 from kzoo.data.named import NAMES, load_named
@@ -19,7 +20,6 @@ from kzoo.data.text import load_text_folder, load_text_table
 from kzoo.errors import KzooError
 from kzoo.registry import Preset, get_preset, hint, list_presets
 
-_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 # What a source can become -> the inputs of presets that take it.
 _TAKES = {
     "a table": ("rows", "tokens", "series"),
@@ -115,7 +115,7 @@ def _path(path, options, columns):
         return _arrays(pair, path.name, options, columns)
     if kind in (".txt", ".md"):
         return _plain_text(path, options, columns)
-    if kind in _IMAGES:
+    if kind in EXTENSIONS:
         raise KzooError(f"{path.name!r} is one image; training takes a folder with a folder of images for each class.")
     raise KzooError(f"{path.name!r}: kzoo reads .csv, .tsv, .txt and .npz files, and folders.")
 
@@ -144,7 +144,7 @@ def _folder_kind(path):
     for pattern in ("*", "*/*", "*/*/*"):
         for file in path.glob(pattern):
             suffix = file.suffix.lower()
-            if suffix in _IMAGES:
+            if suffix in EXTENSIONS:
                 return "a folder of images"
             if suffix == ".txt" and not file.stem.lower().startswith("readme"):
                 return "a folder of texts"

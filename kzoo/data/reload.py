@@ -18,7 +18,7 @@ from kzoo.data.series import cut_windows, filled, in_order
 from kzoo.data.table import as_frame, labels_of, numbers_of, require
 from kzoo.data.text import read_folder, tokenizer_of
 from kzoo.errors import KzooError
-from kzoo.registry import Preset
+from kzoo.registry import preset_of
 
 
 def reload(spec, described, preprocessing, source=None, *, target=None) -> Dataset:
@@ -57,9 +57,7 @@ def reload(spec, described, preprocessing, source=None, *, target=None) -> Datas
 def _named(spec, described, name):
     if name not in NAMES:
         raise KzooError(f"The run was trained on {name!r}, which is no named set: say data= (--data) to score it.")
-    fields = {key: spec[key] for key in ("family", "task", "config", "training")}
-    preset = Preset(name=spec["preset"], summary="", **fields)
-    data = load_data(name, preset=preset, seed=described["data_seed"], **described["options"])
+    data = load_data(name, preset=preset_of(spec), seed=described["data_seed"], **described["options"])
     if name == described["name"] and data.fingerprint != described["fingerprint"]:
         raise KzooError(f"The data set {name!r} has changed since the run was trained; train again to compare.")
     return data

@@ -7,7 +7,7 @@ import keras
 from kzoo.data import Dataset, load_data
 from kzoo.data.reload import reload
 from kzoo.errors import KzooError
-from kzoo.registry import Preset, spec_of
+from kzoo.registry import preset_of, spec_of
 from kzoo.training.run import Run
 from kzoo.training.score import score_split
 
@@ -67,11 +67,7 @@ def _for_model(model, data, target):
     if data is None:
         raise KzooError("Say what to evaluate on: data= takes a named set, a file, a folder or arrays.")
     try:
-        spec = spec_of(model)
-        preset = Preset(
-            name=spec["preset"], family=spec["family"], task=spec["task"], summary="", config=spec["config"],
-            training=spec["training"],
-        )  # fmt: skip
+        preset = preset_of(spec_of(model))
     except KzooError:
         preset = None
     return model, load_data(data, preset=preset, target=target)

@@ -1,7 +1,8 @@
-"""The network follows the data: classes, columns, vocabulary, loss and metrics. No Keras needed to decide."""
+"""The network follows the data: classes, columns, vocabulary, loss and metrics."""
 
 import inspect
 
+from kzoo.contract import metrics_for
 from kzoo.errors import KzooError
 from kzoo.registry import family_builder, list_presets
 
@@ -90,7 +91,7 @@ def _settle_values(preset, config, training, asked, data, notes):
 
 
 def _fit_metrics(training, asked, head, notes):
-    fitting = {"binary": ("accuracy", "auc"), "classes": ("accuracy", "top5"), "values": ("mae", "rmse")}[head]
+    fitting = metrics_for(head)
     kept = tuple(m for m in training.get("metrics", ()) if m in fitting)
     if kept != tuple(training.get("metrics", ())):
         if "metrics" in asked:

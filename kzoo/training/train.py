@@ -8,7 +8,7 @@ import numpy as np
 from kzoo.arguments import TRAINING
 from kzoo.data import Dataset, load_data
 from kzoo.errors import KzooError
-from kzoo.registry import Preset, get_preset, hint, resolve, spec_of, with_settings
+from kzoo.registry import Preset, get_preset, hint, preset_of, resolve, spec_of, with_settings
 from kzoo.training.device import prepare_device
 from kzoo.training.fit import Fit, prepare
 from kzoo.training.folder import claim, command, describe, name_of
@@ -147,9 +147,8 @@ def _settings(own, preset_or_model, overrides):
         spec = spec_of(own)
     except KzooError:
         return None, {}, training
-    fields = {k: spec[k] for k in ("family", "task", "config")}
-    merged = spec["training"] | {k: training[k] for k in overrides}
-    preset = Preset(name=spec["preset"], summary="", training=merged, **fields)
+    changed = {name: training[name] for name in overrides}
+    preset = preset_of(spec | {"training": spec["training"] | changed})
     return preset, dict(preset.config), dict(preset.training)
 
 

@@ -26,11 +26,13 @@ _PUBLIC = {
     "Dataset": "kzoo.data",
     "load_data": "kzoo.data",
     "train": "kzoo.training",
-    "Run": "kzoo.training",
+    "Run": "kzoo.run",
     "evaluate": "kzoo.evaluation",
     "predict": "kzoo.evaluation",
     "callbacks": "kzoo.callbacks",
     "plots": "kzoo.plots",
+    "recipe_arguments": "kzoo.cli.recipe",
+    "recipe_result": "kzoo.cli.recipe",
 }
 
 

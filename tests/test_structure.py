@@ -19,19 +19,20 @@ MAY_IMPORT = {
     "registry": {"arguments"},
     "presets": {"registry"},
     "results": set(),
+    "run": {"registry"},
     "contract": set(),
     "families": set(),
     "flops": set(),
     "callbacks": set(),
     "plots": set(),
     "data": {"arguments", "registry"},
-    "evaluation": {"data", "registry", "training"},
-    "training": {"arguments", "callbacks", "contract", "data", "plots", "registry"},
+    "evaluation": {"data", "registry", "run", "training"},
+    "training": {"arguments", "callbacks", "contract", "data", "plots", "registry", "run"},
     "__main__": {"cli"},
-    "cli": {"arguments", "data", "evaluation", "flops", "plots", "registry", "results", "training"},
+    "cli": {"arguments", "data", "evaluation", "flops", "plots", "registry", "results", "run", "training"},
 }
 EVERYBODYS = {"errors", "files", "__version__"}
-STANDARD_LIBRARY_ONLY = ("arguments", "errors", "files", "registry", "presets", "results")
+STANDARD_LIBRARY_ONLY = ("arguments", "errors", "files", "registry", "presets", "results", "run")
 
 
 def imports_of(path):

@@ -35,17 +35,6 @@ def require(name):
         raise KzooError(f"This needs {name}: python -m pip install {name}") from None
 
 
-def check_run(folder):
-    """Refuse a folder that is no run, before the seconds that Keras takes to import.
-
-    Raises:
-        KzooError: it is none.
-    """
-    if not os.path.isfile(os.path.join(folder, "config.json")):
-        what = "has no config.json" if os.path.isdir(folder) else "does not exist"
-        raise KzooError(f"{folder!r} is not the folder of a run: it {what}. `kzoo train` makes one.")
-
-
 def say(line):
     """Print a line for people on stderr."""
     print(f"kzoo: {line}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from kzoo.cli import common, quiet
 from kzoo.errors import KzooError
+from kzoo.run import Run
 
 EXAMPLES = """\
 examples:
@@ -20,10 +21,9 @@ def add_arguments(parser):
 
 
 def run(args):
-    common.check_run(args.run)
     if args.split not in ("train", "validation", "test"):
         raise KzooError(f"--split {args.split!r} must be train, validation or test.")
-    opened = quiet.load("kzoo.training").Run(args.run)
+    opened = Run(args.run)
     scores = quiet.load("kzoo.evaluation").evaluate(opened, args.data, split=args.split, target=args.target)
     data = args.data or f"{opened.config['data']['name']}, {args.split} split"
     return dict(run=args.run, data=data, scores=scores)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kzoo.cli import common, quiet
 from kzoo.errors import KzooError
+from kzoo.run import Run
 
 EXAMPLES = """\
 examples:
@@ -35,8 +36,7 @@ def run(args):
         raise KzooError(f"--top {args.top} must be at least 1.")
     if args.out is not None:
         _check_out(args.out)
-    common.check_run(args.run)
-    opened = quiet.load("kzoo.training").Run(args.run)
+    opened = Run(args.run)
     inputs = gather(opened.config["data"]["inputs"], args.inputs)
     answers = quiet.load("kzoo.evaluation").predict(opened, inputs)
     document = dict(run=args.run, predictions=_rows(answers, args.top))

@@ -8,7 +8,7 @@ from kzoo.data import Dataset, load_data
 from kzoo.data.reload import reload
 from kzoo.errors import KzooError
 from kzoo.registry import preset_of, spec_of
-from kzoo.training.run import Run
+from kzoo.run import Run
 from kzoo.training.score import score_split
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from kzoo.data import encode
 from kzoo.data.decode import image_paths
 from kzoo.errors import KzooError
-from kzoo.training.run import Run
+from kzoo.run import Run
 from kzoo.training.score import forward, gives_logits, probabilities
 
 

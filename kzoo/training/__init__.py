@@ -1,6 +1,5 @@
 """Training: `train` makes a `Run`, a folder that can be zipped, sent and reopened."""
 
-from kzoo.training.run import Run
 from kzoo.training.train import train
 
-__all__ = ["Run", "train"]
+__all__ = ["train"]

@@ -16,11 +16,11 @@ import keras
 from kzoo import __version__
 from kzoo.errors import KzooError
 from kzoo.files import read_json
-from kzoo.training.run import Run
+from kzoo.run import Run
 
 _RUN_FILES = (
-    "config.json", "preprocessing.json", "history.csv", "best.keras", "last.keras", "summary.json", "curves.png",
-    "tensorboard",
+    "config.json", "preprocessing.json", "history.csv", "best.keras", "last.keras", "summary.json", "answers.npz",
+    "curves.png", "tensorboard",
 )  # fmt: skip
 # Options that the command leaves out when they are the default.
 _COMMAND_DEFAULTS = dict(seed=0, data_seed=0, validation=0.1, precision="auto")

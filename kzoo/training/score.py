@@ -12,12 +12,23 @@ from kzoo.errors import KzooError
 
 def score_split(model, part, data, *, batch_size=128):
     """Score one split of a data set with a model whose answers are in the targets' own unit."""
-    pairs, logits = _answers(model, part, batch_size), gives_logits(model)
     if data.task == "language_modeling":
-        return _score_language(pairs, logits)
-    answers, truth = (np.concatenate(column) for column in zip(*pairs, strict=True))
+        return _score_language(_answers(model, part, batch_size), gives_logits(model))
+    return scores_of(*answers_of(model, part, data, batch_size=batch_size), data)
+
+
+def answers_of(model, part, data, *, batch_size=128):
+    """Return (truth, answers) of a split: class numbers and probabilities (N, classes), or values in their own unit."""
+    answers, truth = (np.concatenate(column) for column in zip(*_answers(model, part, batch_size), strict=True))
     if data.class_names:
-        return _score_classes(probabilities(answers, logits), truth)
+        return truth, probabilities(answers, gives_logits(model))
+    return truth, answers.reshape(truth.shape)
+
+
+def scores_of(truth, answers, data):
+    """Score what `answers_of` returned."""
+    if data.class_names:
+        return _score_classes(answers, truth)
     return _score_values(answers, truth, data.config.get("target_scale"))
 
 

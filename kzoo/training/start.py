@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.training.run import Run
+from kzoo.run import Run
 
 
 def load_start(start):

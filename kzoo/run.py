@@ -15,8 +15,9 @@ class Run:
     """A training run, opened from its folder.
 
     The folder holds `config.json` (what was trained, on what, with which versions), `history.csv`,
-    `best.keras`, `last.keras`, `summary.json` (scores of the best weights), `preprocessing.json` (what turns a
-    raw input into the model's input), `curves.png` and `tensorboard/`. It contains no absolute path.
+    `best.keras`, `last.keras`, `summary.json` (scores of the best weights), `answers.npz` (what they said on the
+    test split), `preprocessing.json` (what turns a raw input into the model's input), `curves.png` and
+    `tensorboard/`. It contains no absolute path.
 
     Args:
         path: the folder.
@@ -70,6 +71,23 @@ class Run:
     @property
     def class_names(self) -> list:
         return self.config["data"]["class_names"]
+
+    @cached_property
+    def answers(self) -> dict | None:
+        """What the best model said on the test split (else the validation split); None for language models.
+
+        Arrays: `split`, `rows` (places in that split), `truth` (N,) or (N, ...), `answers` (N, classes) probabilities
+        or values in their own unit; for a few rows, the first ones and the worst, `shown` (places in `rows`) and
+        their raw `inputs`.
+        """
+        file = self.path / "answers.npz"
+        if not file.is_file():
+            return None
+        try:
+            with import_module("numpy").load(file) as arrays:
+                return dict(arrays) | {"split": str(arrays["split"])}
+        except (OSError, ValueError, KeyError) as error:
+            raise KzooError(f"{file} is damaged: {error}. Train again.") from error
 
     @cached_property
     def history(self) -> dict:

@@ -1,0 +1,82 @@
+"""What every recipe script shares: its command line, and how it ends. Standard library until it ends."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from kzoo.cli import common
+from kzoo.errors import KzooError
+from kzoo.files import whole_file, write_json
+
+_began = time.perf_counter()
+
+
+def recipe_arguments(name, doc, *, data=None, **options):
+    """Read the command line of a recipe: --out, --smoke, --data where it takes data, and its own options.
+
+    In a notebook there is no command line: the defaults are returned. From here on a `KzooError` that reaches the
+    top ends the script with one line and exit code 2, as on kzoo's own command line.
+
+    Args:
+        name: the recipe's name, which is its folder under `runs/`.
+        doc: the script's docstring, printed by --help.
+        data: the default of --data; None: the recipe takes no data.
+        options: further options: a default, whose type the option takes, or a dict of argparse's keywords.
+
+    Returns:
+        A namespace with `name`, `out` (None unless given), `smoke` and the rest.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"recipes/{name}.py", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(name=name)
+    if data is not None:
+        parser.add_argument("--data", default=data, help=f"your own files, or the name of a data set (default: {data})")
+    parser.add_argument("--out", default=None, help="folder for what it makes")
+    parser.add_argument("--smoke", action="store_true", help="seconds, to see that it runs")
+    for option, given in options.items():
+        keywords = given if isinstance(given, dict) else dict(default=given, type=type(given))
+        parser.add_argument(f"--{option.replace('_', '-')}", **keywords)
+    notebook = "ipykernel" in sys.modules
+    if not notebook:
+        sys.excepthook = _one_line
+    return parser.parse_args([] if notebook else None)
+
+
+def _one_line(kind, error, trace):
+    if issubclass(kind, KzooError):
+        common.say(f"error: {common.explain(error)[1]}")
+        raise SystemExit(2)
+    if issubclass(kind, KeyboardInterrupt):
+        common.say("interrupted")
+        raise SystemExit(130)
+    sys.__excepthook__(kind, error, trace)
+
+
+def recipe_result(args, rows=(), figure=None, *, folder=None):
+    """Print a recipe's table and keep it, with its picture, as `NAME.json` and `NAME.png`.
+
+    Args:
+        args: what `recipe_arguments` returned.
+        rows: dicts with the same keys: what was measured. Numbers stay numbers.
+        figure: a matplotlib `Figure`.
+        folder: where to put both; the default is `--out`, else `runs/NAME`.
+    """
+    folder = Path(folder or args.out or Path("runs") / args.name.replace("/", "-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = Path(args.name).name
+    rows = [dict(row) for row in rows]
+    if rows:
+        shown = [list(rows[0]), *([_short(v) for v in row.values()] for row in rows)]
+        print("\n".join(common.columns(shown)))
+        seconds = round(time.perf_counter() - _began, 1)
+        write_json(folder / f"{stem}.json", dict(recipe=args.name, smoke=args.smoke, seconds=seconds, rows=rows))
+    if figure is not None:
+        with whole_file(folder / f"{stem}.png", sync=False) as temporary:
+            figure.savefig(temporary, dpi=110)
+    print(f"{folder}: {', '.join(sorted(p.name for p in folder.glob(f'{stem}.*')))}")
+
+
+def _short(value):
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

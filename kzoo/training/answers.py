@@ -1,0 +1,51 @@
+"""`answers.npz`: what the best model said on the test split, so that pictures and reports need no data.
+
+It holds `split`, `rows` (places in that split), `truth` and `answers` (probabilities per class, or values in their own
+unit), and for a few rows to look at, `shown` (places in `rows`) and their raw `inputs`.
+"""
+
+import numpy as np
+
+from kzoo.files import whole_file
+
+_MOST_NUMBERS = 4_000_000  # 16 MB; a longer split is thinned out evenly
+_MOST_INPUTS = 8_000_000  # bytes
+_MISTAKES, _EXAMPLES = 24, 12
+
+
+def write_answers(file, split, truth, answers, part):
+    """Write the answers of one split.
+
+    Args:
+        file: the `.npz` file.
+        split: "test" or "validation".
+        truth: (N,) classes or (N, ...) values.
+        answers: (N, classes) probabilities or (N, ...) values.
+        part: the `Split` they belong to.
+    """
+    rows = np.arange(len(truth))
+    if answers.size > _MOST_NUMBERS:
+        rows = rows[:: int(np.ceil(answers.size / _MOST_NUMBERS))]
+        truth, answers = truth[rows], answers[rows]
+    shown = _worth_showing(truth, answers)
+    inputs = np.asarray(part.x[rows[shown]])
+    if inputs.nbytes > _MOST_INPUTS:
+        shown = shown[: max(1, int(len(shown) * _MOST_INPUTS / inputs.nbytes))]
+        inputs = inputs[: len(shown)]
+    with whole_file(file, sync=False) as temporary, open(temporary, "wb") as stream:
+        np.savez_compressed(
+            stream, split=split, rows=rows, truth=truth, answers=answers.astype(np.float32), shown=shown, inputs=inputs
+        )
+
+
+def _worth_showing(truth, answers):
+    """Return the first rows, then the worst ones: the least probability of the truth, or the largest error."""
+    if np.issubdtype(truth.dtype, np.integer) and answers.ndim == 2:
+        quality = answers[np.arange(len(truth)), truth]
+        worst = np.argsort(quality)
+        worst = worst[answers[worst].argmax(-1) != truth[worst]]
+    else:
+        error = np.abs(answers.reshape(truth.shape) - truth).reshape(len(truth), -1).mean(-1)
+        worst = np.argsort(-error)
+    first = np.arange(min(_EXAMPLES, len(truth)))
+    return np.concatenate([first, worst[~np.isin(worst, first)][:_MISTAKES]])

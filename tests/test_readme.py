@@ -1,44 +1,26 @@
-"""The README's table comes from the registry: `python tests/test_readme.py` writes it, the test compares."""
+"""The tables and the recipes' own lines come from what was measured: `python recipes/measure.py tables` writes them."""
 
 import re
+import runpy
 from pathlib import Path
 
+import pytest
+
 import kzoo
-from kzoo import results
 
-README = Path(__file__).parents[1] / "README.md"
-BLOCK = re.compile(r"(<!-- presets -->\n).*?(<!-- /presets -->)", re.DOTALL)
-
-
-def score_of(name):
-    rows = [row for row in results.of(name) if row["own_data"]]
-    if not rows:
-        return "-"
-    row = rows[0]
-    if "bits_per_token" in row:
-        return f"{row['bits_per_token']:.2f} bits per token, {row['data']}"
-    if row["metric"] == "accuracy":
-        return f"{row['score']:.1%} of {row['data']}, {row['epochs']} epochs"
-    return f"R2 {row['score']:.3f} on {row['data']}"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+RECIPES = sorted(p for p in (ROOT / "recipes").rglob("*.py") if p.name != "measure.py")
 
 
-def table():
-    lines = ["| preset | what it is | data | parameters | measured |", "|---|---|---|---|---|"]
-    for family in ("fnn", "cnn", "rnn", "lstm", "gru", "transformer"):
-        for name in kzoo.list_presets(family=family):
-            p = kzoo.get_preset(name)
-            lines.append(f"| `{name}` | {p.summary} | {p.dataset} | {p.params:,} | {score_of(name)} |")
-    return "\n".join(lines) + "\n"
+@pytest.fixture(scope="module")
+def measure():
+    return runpy.run_path(str(ROOT / "recipes" / "measure.py"))
 
 
-def written():
-    text = README.read_text(encoding="utf-8")
-    return text, BLOCK.sub(lambda m: m[1] + table() + m[2], text)
-
-
-def test_the_table_of_presets_is_the_registrys():
-    now, wanted = written()
-    assert now == wanted, "run: python tests/test_readme.py"
+def test_tables_and_recipes_say_what_was_measured(measure):
+    behind = [str(f.relative_to(ROOT)) for f, text in measure["wanted"]().items() if f.read_text("utf-8") != text]
+    assert behind == [], "run: python recipes/measure.py tables"
 
 
 def test_the_examples_name_presets_that_exist():
@@ -48,12 +30,19 @@ def test_the_examples_name_presets_that_exist():
     assert [name for name in named - {"NAME"} if name not in kzoo.list_presets()] == []
 
 
-def test_results_belong_to_presets():
-    for row in results._measured():
-        assert kzoo.get_preset(row["preset"]).dataset
-        assert row["own_data"] is True
-        assert row["command"].startswith(f"kzoo train {row['preset']}")
+def test_every_recipe_has_its_row_and_every_row_its_recipe():
+    text = (ROOT / "recipes" / "README.md").read_text(encoding="utf-8").split("## Measured")[0]
+    named = set(re.findall(r"`([\w/]+\.py)`", text))
+    there = {p.relative_to(ROOT / "recipes").as_posix() for p in RECIPES}
+    folders = {name for name in there if f"`{name.split('/')[0]}/`" in text}  # a folder named as a whole
+    assert named - there == set()
+    assert there - named - folders == set()
 
 
-if __name__ == "__main__":
-    README.write_text(written()[1], encoding="utf-8")
+def test_a_line_takes_the_place_of_an_earlier_one(measure):
+    with_line = measure["with_line"]
+    script = '"""A recipe.\n\npython recipes/a.py    runs it\n"""\n\nimport kzoo\n'
+    once = with_line(script, "Measured: 99%.")
+    assert once == '"""A recipe.\n\npython recipes/a.py    runs it\n\nMeasured: 99%.\n"""\n\nimport kzoo\n'
+    assert with_line(once, "Measured: 98%.") == once.replace("99%", "98%")
+    assert with_line(once, None) == script

@@ -180,10 +180,12 @@ def render(document, args):
 def _result(r):
     """Say what was measured, how, and where, in three rows."""
     versions = ", ".join(f"{name} {number}" for name, number in r["versions"].items())
-    bits = f", {r['bits_per_token']:.3f} bits per token" if "bits_per_token" in r else ""
-    baseline = "the mean gets 0" if r["metric"] == "r2" else f"the majority class gets {r['baseline']:.3f}"
+    said = import_module("kzoo.results")
+    others = ", ".join(f"{name} {value:.4g}" for name, value in r["others"].items())
+    beside = [("", f"beside it: {b['what']} {said.number(b['score'], r['metric'])} ({b['source']})") for b in said.beside(r)]
     return [
-        (r["data"], f"{r['metric']} {r['score']:.4f} on the test split ({baseline}){bits}"),
-        ("", f"{r['epochs']} epochs, {r['seconds']:.0f} s, seed {r['seeds'][0]}: {r['command']}"),
+        (r["data"], f"{'accuracy ' if r['metric'] == 'accuracy' else ''}{said.score(r)}, {r['over']} ({others})"),
+        *beside,
+        ("", f"{r['epochs']:g} epochs, {r['seconds']:.0f} s a run: {r['command']}"),
         ("", f"{r['date']}, {r['machine']}, {versions}"),
     ]

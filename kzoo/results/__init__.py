@@ -1,19 +1,130 @@
-"""Measured scores, as data in the package: `kzoo show` and the README read them. Standard library only.
+"""Measured scores, as data in the package: `kzoo show`, the README and the recipes read them. Standard library only.
 
-`measured.json` is written by `tests/benchmarks/first_runs.py` from run folders, never by hand.
+`measured.json` is written by `recipes/measure.py` from run folders, never by hand. `beside.json` has figures to stand
+beside them, each with its source: published ones, and what other scripts measured on the same data.
 """
 
 import json
+import os
+import platform
+import statistics
 from functools import cache
 from pathlib import Path
 
+# Task -> the score that is shown; the others: accuracy.
+METRICS = {
+    "tabular_regression": "r2",
+    "sequence_regression": "mse",
+    "forecasting": "mse_standardised",
+    "language_modeling": "bits_per_token",
+}
+
 
 @cache
-def _measured():
-    file = Path(__file__).with_name("measured.json")
+def _read(name):
+    file = Path(__file__).with_name(name)
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
 
 
+def rows() -> list[dict]:
+    """Return every row: preset, data, metric, score (mean), sd, over, seconds, machine, versions, date, command."""
+    return list(_read("measured.json"))
+
+
 def of(preset: str) -> list[dict]:
-    """Return what was measured for a preset: data, score, seconds, machine, versions, date, command."""
-    return [row for row in _measured() if row["preset"] == preset]
+    """Return what was measured for a preset, on its own data first, the longest training first."""
+    found = [row for row in rows() if row["preset"] == preset]
+    return sorted(found, key=lambda row: (not row["own_data"], row["over"] == "1 run", -row["epochs"]))
+
+
+def beside(row: dict) -> list[dict]:
+    """Return published and other figures for the same data and metric: what, score, source."""
+    same = [b for b in _read("beside.json") if (b["data"], b["metric"]) == (row["data"], row["metric"])]
+    return [b for b in same if row["preset"] in b.get("presets", [row["preset"]])]
+
+
+def number(value: float, metric: str) -> str:
+    """Write a score as people read it."""
+    if metric == "accuracy":
+        return f"{value:.1%}"
+    return f"{value:.2g}" if abs(value) < 0.1 else f"{value:.3f}"
+
+
+def score(row: dict) -> str:
+    """Write a row's score with its deviation and its name, such as `99.4% ± 0.1` or `MSE 0.381 ± 0.002`."""
+    metric = row["metric"]
+    text = number(row["score"], metric)
+    if row["sd"] is not None:
+        text += f" ± {100 * row['sd']:.1f}" if metric == "accuracy" else f" ± {row['sd']:.1g}"
+    names = {"r2": "R2", "mse": "MSE", "mse_standardised": "MSE (standardised)", "bits_per_token": "bits per token"}
+    return text if metric == "accuracy" else f"{names[metric]} {text}"
+
+
+def sentence(row: dict) -> str:
+    """Say in a line what was measured."""
+    what = f"{row['preset']} on {row['data']}: {'accuracy ' if row['metric'] == 'accuracy' else ''}{score(row)}"
+    return f"{what}, {row['over']}, {row['epochs']:g} epochs, {row['seconds']:.0f} s a run ({row['date']})."
+
+
+def key_of(row: dict) -> tuple:
+    """Return what a new measurement replaces: the same preset, data and settings, over the same kind of repetition."""
+    return row["preset"], row["data"], row["command"]
+
+
+def group_of(run) -> tuple:
+    """Return the key of runs that differ in nothing but seed, split or fold."""
+    spec, data = run.config["spec"], run.config["data"]
+    settings = json.dumps([spec["training"], spec["config"].get("input_shape"), spec["config"].get("horizon")])
+    return spec["preset"], data["name"], _kind(run), settings
+
+
+def _kind(run):
+    return "folds" if isinstance(run.config["data"]["options"].get("test"), dict) else "runs"
+
+
+def row_of(runs: list) -> dict:
+    """Make one row of finished runs of the same group."""
+    first = min(runs, key=lambda r: (r.config["data"]["data_seed"], r.config["spec"]["seed"]))
+    spec, data = first.config["spec"], first.config["data"]
+    metric = METRICS.get(data["task"], "accuracy")
+    tests = [r.summary["test"] for r in runs]
+    scores = [_value(t, metric) for t in tests]
+    own_metrics = {k: [t[k] for t in tests] for k in tests[0] if all(isinstance(t.get(k), float) for t in tests)}
+    return {
+        "preset": spec["preset"],
+        "data": data["name"],
+        "task": data["task"],
+        "metric": metric,
+        "score": round(statistics.mean(scores), 5),
+        "sd": round(statistics.stdev(scores), 5) if len(scores) > 1 else None,
+        "scores": [round(s, 5) for s in scores],
+        "over": _over(runs),
+        "others": {k: round(statistics.mean(v), 5) for k, v in own_metrics.items() if k != metric},
+        "examples": tests[0].get("examples", tests[0].get("tokens")),
+        "parameters": first.summary["parameters"],
+        "epochs": round(statistics.mean(r.summary["epochs"] for r in runs), 1),
+        "seconds": round(statistics.mean(r.summary["seconds"] for r in runs), 1),
+        "samples_per_second": round(statistics.median(r.summary["samples_per_second"] for r in runs), 1),
+        "machine": first.config["machine"],
+        "versions": first.config["versions"],
+        "date": max(r.config["created"] for r in runs)[:10],
+        "command": first.config["command"],
+    }
+
+
+def _value(scores, metric):
+    return scores["rmse"] ** 2 if metric == "mse" else scores[metric]
+
+
+def _over(runs):
+    if len(runs) == 1:
+        return "1 run"
+    if _kind(runs[0]) == "folds":
+        return f"{len(runs)} folds"
+    splits = {r.config["data"]["data_seed"] for r in runs}
+    return f"{len(runs)} {'splits' if len(splits) > 1 else 'seeds'}"
+
+
+def machine() -> str:
+    """Say what machine this is, without its name."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"

@@ -15,13 +15,13 @@ from keras import ops
 import kzoo
 
 
-def cifar_by_hand():
-    model = [keras.Input((32, 32, 3)), L.Rescaling(1 / 255)]
+def cifar_by_hand(rescale=True, momentum=0.9):
+    model = [keras.Input((32, 32, 3)), *([L.Rescaling(1 / 255)] if rescale else [])]
     for filters, rate in ((32, 0.2), (64, 0.3), (128, 0.4)):
         for _ in range(2):
-            model += [L.Conv2D(filters, 3, padding="same", activation="relu"), L.BatchNormalization(momentum=0.9)]
+            model += [L.Conv2D(filters, 3, padding="same", activation="relu"), L.BatchNormalization(momentum=momentum)]
         model += [L.MaxPooling2D(), L.Dropout(rate)]
-    model += [L.Flatten(), L.Dense(128, activation="relu"), L.BatchNormalization(momentum=0.9), L.Dropout(0.5)]
+    model += [L.Flatten(), L.Dense(128, activation="relu"), L.BatchNormalization(momentum=momentum), L.Dropout(0.5)]
     return keras.Sequential([*model, L.Dense(10, activation="softmax")])
 
 

@@ -1,0 +1,209 @@
+"""Train presets over seeds or splits, and write what was measured into the zoo's tables.
+
+python recipes/measure.py train "iris_*" digits_cnn --splits 5    runs under runs/measured
+python recipes/measure.py train text_cnn --data reviews/ --folds 10
+python recipes/measure.py run practice/optimizers foundations/neuron    whole recipes, with their tables and pictures
+python recipes/measure.py collect runs/measured                   run folders become kzoo/results/measured.json
+python recipes/measure.py tables                                  README.md, recipes/README.md, the recipes' own lines
+
+Everything resumes: finished runs are not trained again. Numbers come from run folders alone, never from a keyboard.
+"""
+
+# %%
+import argparse
+import json
+import platform
+import re
+import runpy
+import shutil
+import statistics
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+import kzoo
+from kzoo import results
+from kzoo.cli.common import parse_settings
+from kzoo.files import read_json, write_json, write_text
+
+HERE = Path(__file__).parent
+MEASURED = Path(kzoo.__file__).parent / "results" / "measured.json"
+RECIPES = HERE / "measured.json"
+
+
+# %% Train
+def train(args):
+    for name in kzoo.list_presets(args.names):
+        data = args.data or kzoo.get_preset(name).dataset
+        folder = Path(args.out) / f"{name}-{Path(data).name}{args.label and '-' + args.label}"
+        options = parse_settings(args.set) | dict(target=args.target)
+        if args.folds:
+            found = kzoo.cross_validate(name, data, folds=args.folds, out=folder, **options)
+            print(json.dumps({"preset": name, "data": Path(data).name, "mean": found["mean"]}), flush=True)
+            continue
+        for i in range(args.splits or args.seeds):
+            seeds = dict(seed=i, data_seed=i if args.splits else 0)
+            began = time.perf_counter()
+            run = kzoo.train(name, data, out=folder / f"{i}", progress=False, **seeds, **options)
+            scores = {k: v for k, v in run.summary["test"].items() if isinstance(v, float)}
+            seconds = round(time.perf_counter() - began, 1)
+            print(json.dumps({"preset": name, "data": Path(data).name, **seeds, "seconds": seconds} | scores), flush=True)
+
+
+def run(args):
+    """Run whole recipes; their pictures and tables move to `recipes/`."""
+    for name in args.names:
+        out = Path(args.out) / name.replace("/", "-")
+        sys.argv = [name, "--out", str(out), *args.more]
+        runpy.run_path(str(HERE / f"{name}.py"), run_name="__main__")
+        keep_recipe(out, Path(name).name)
+
+
+def keep_recipe(out, stem):
+    if (out / f"{stem}.png").is_file():
+        (HERE / "pictures").mkdir(exist_ok=True)
+        shutil.copyfile(out / f"{stem}.png", HERE / "pictures" / f"{stem}.png")
+    if (out / f"{stem}.json").is_file():
+        row = read_json(out / f"{stem}.json")
+        if not row.pop("smoke"):
+            known = read_json(RECIPES) if RECIPES.is_file() else {}
+            packages = {p: metadata.version(p) for p in ("kzoo", "keras", "tensorflow", "numpy")}
+            row |= dict(machine=results.machine(), versions=packages, date=time.strftime("%Y-%m-%d"))
+            write_json(RECIPES, dict(sorted((known | {row.pop("recipe"): row}).items())))
+
+
+# %% Collect: run folders become rows
+def collect(args):
+    groups, rows = {}, []
+    for folder in args.folders:
+        for file in sorted(Path(folder).rglob("config.json")):
+            run = kzoo.Run(file.parent)
+            if not run.finished or run.config["spec"]["family"] is None or "test" not in run.summary:
+                continue
+            groups.setdefault(results.group_of(run), []).append(run)
+    for runs in groups.values():
+        row = results.row_of(runs)
+        rows.append(row | {"own_data": row["data"] == kzoo.get_preset(row["preset"]).dataset})
+        print(results.sentence(rows[-1]))
+    known = {results.key_of(r): r for r in results.rows()}
+    write_json(MEASURED, [r for _, r in sorted((known | {results.key_of(r): r for r in rows}).items())])
+
+
+# %% Tables: what people read
+def tables(args=None):
+    for file, text in wanted().items():
+        if file.read_text(encoding="utf-8") != text:
+            write_text(file, text)
+            print(f"wrote {file.name}")
+
+
+def wanted():
+    """Return what README.md, recipes/README.md and the recipes should say."""
+    recipes = read_json(RECIPES) if RECIPES.is_file() else {}
+    blocks = {"presets": preset_table(), "results": result_table(), "recipes": recipe_tables(recipes)}
+    texts = {f: f.read_text(encoding="utf-8") for f in (HERE.parent / "README.md", HERE / "README.md")}
+    texts = {file: fill(text, blocks) for file, text in texts.items()}
+    for file in sorted(HERE.rglob("*.py")):
+        if file != Path(__file__):
+            name = file.relative_to(HERE).with_suffix("").as_posix()
+            texts[file] = with_line(file.read_text(encoding="utf-8"), measured_line(name, recipes))
+    return texts
+
+
+def fill(text, blocks):
+    for name, block in blocks.items():
+        text = re.sub(
+            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", lambda m, b=block: m[1] + b + m[2], text, flags=re.DOTALL
+        )
+    return text
+
+
+def preset_table():
+    lines = ["| preset | what it is | data | parameters | measured |", "|---|---|---|---|---|"]
+    for family in ("fnn", "cnn", "rnn", "lstm", "gru", "transformer"):
+        for name in kzoo.list_presets(family=family):
+            p, rows = kzoo.get_preset(name), results.of(name)
+            said = f"{results.score(rows[0])} on {rows[0]['data']}, {rows[0]['over']}" if rows else "-"
+            lines.append(f"| `{name}` | {p.summary} | {p.dataset} | {p.params:,} | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def result_table():
+    lines = [
+        "| preset | data | test score | over | beside it | parameters | epochs | seconds | samples/s |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for r in results.rows():
+        beside = "; ".join(f"{b['what']}: {results.number(b['score'], r['metric'])}" for b in results.beside(r))
+        lines.append(
+            f"| `{r['preset']}` | {r['data']} | {results.score(r)} | {r['over']} | {beside or '-'} | {r['parameters']:,} "
+            f"| {r['epochs']:g} | {r['seconds']:.0f} | {r['samples_per_second']:,.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def recipe_tables(recipes):
+    parts = []
+    for name, kept in recipes.items():
+        lines = [f"### `{name}.py`\n", first_line(HERE / f"{name}.py") + "\n"]
+        if (HERE / "pictures" / f"{Path(name).name}.png").is_file():
+            lines.append(f"![{name}](pictures/{Path(name).name}.png)\n")
+        heads = list(kept["rows"][0])
+        lines += ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+        lines += ["| " + " | ".join(_cell(row.get(h)) for h in heads) + " |" for row in kept["rows"]]
+        parts.append("\n".join(lines) + f"\n\n{kept['seconds']:.0f} s, {kept['machine']}, {kept['date']}.\n")
+    return "\n".join(parts)
+
+
+def _cell(value):
+    return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value).replace("|", "\\|")
+
+
+def first_line(file):
+    return re.match(r'"""(.*)', file.read_text(encoding="utf-8"))[1]
+
+
+def measured_line(name, recipes):
+    """Return what stands in a recipe's docstring: its preset's scores, or where its table is."""
+    if name in recipes:
+        return f"Measured: {recipes[name]['seconds']:.0f} s for all of it; its table is in recipes/README.md."
+    rows = results.of(name)
+    return f"Measured: {results.sentence(rows[0])}" if rows else None
+
+
+def with_line(text, line):
+    """Put the line before the closing quotes of a script's docstring, in place of an earlier one."""
+    head, quotes, rest = text[3:].partition('"""')
+    head = re.sub(r"\n*^Measured: .*\n", "\n", head, flags=re.MULTILINE).rstrip("\n") + "\n"
+    return f'"""{head}{f"{chr(10)}{line}{chr(10)}" if line else ""}{quotes}{rest}'
+
+
+# %%
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("train")
+    command.set_defaults(call=train)
+    command.add_argument("names", nargs="+", help="presets or globs")
+    command.add_argument("--data", help="default: the preset's own")
+    command.add_argument("--target")
+    over = command.add_mutually_exclusive_group()
+    over.add_argument("--seeds", type=int, default=1, help="runs on one split")
+    over.add_argument("--splits", type=int, help="runs, each on a split of its own")
+    over.add_argument("--folds", type=int, help="cross-validation")
+    command.add_argument("--out", default="runs/measured")
+    command.add_argument("--label", default="", help="added to the folder's name")
+    command.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
+    command = commands.add_parser("run")
+    command.set_defaults(call=run)
+    command.add_argument("names", nargs="+", help="recipes, such as practice/optimizers")
+    command.add_argument("--out", default="runs/measured")
+    command.add_argument("more", nargs=argparse.REMAINDER, help="after --: options of the recipe")
+    command = commands.add_parser("collect")
+    command.set_defaults(call=collect)
+    command.add_argument("folders", nargs="+")
+    command = commands.add_parser("tables")
+    command.set_defaults(call=tables)
+    args = parser.parse_args()
+    args.call(args)

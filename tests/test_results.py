@@ -1,0 +1,71 @@
+"""The measured scores belong to presets that exist, and their mean is the mean of what was measured."""
+
+import json
+import statistics
+from types import SimpleNamespace
+
+import pytest
+
+import kzoo
+from kzoo import results
+
+
+@pytest.mark.parametrize("row", results.rows(), ids=lambda r: f"{r['preset']}-{r['data']}-{r['over']}")
+def test_a_row_is_a_presets_own(row):
+    preset = kzoo.get_preset(row["preset"])
+    assert row["command"].startswith(f"kzoo train {row['preset']}")
+    assert row["own_data"] == (row["data"] == preset.dataset)
+    assert row["score"] == pytest.approx(statistics.mean(row["scores"]), abs=1e-5)
+    assert len(row["scores"]) == int(row["over"].split()[0])
+    if len(row["scores"]) > 1:
+        assert row["sd"] == pytest.approx(statistics.stdev(row["scores"]), abs=1e-5)
+    else:
+        assert row["sd"] is None
+    if row["own_data"] and "--set" not in row["command"] and preset.params and preset.dataset != "pydocs":
+        assert row["parameters"] == preset.params  # a vocabulary follows the text; all else is the preset's
+
+
+def run(seed=0, data_seed=0, rmse=0.1, task="sequence_regression", **options):
+    spec = dict(preset="adding_gru", seed=seed, config=dict(input_shape=[100, 2]), training=dict(epochs=30))
+    data = dict(name="adding", task=task, data_seed=data_seed, options=dict(test=None) | options)
+    config = dict(spec=spec, data=data, machine="Linux", versions={}, created=f"2026-01-0{seed + 1}", command="kzoo")
+    test = dict(rmse=rmse, r2=0.5, examples=9, auc=None)
+    return SimpleNamespace(
+        config=config,
+        summary=dict(test=test, parameters=7, epochs=30 + seed, seconds=10.0, samples_per_second=100.0),
+    )
+
+
+def test_runs_of_several_seeds_become_one_row():
+    runs = [run(1, rmse=0.3), run(0, rmse=0.1)]
+    assert results.group_of(runs[0]) == results.group_of(runs[1])
+    row = results.row_of(runs)
+    assert row["metric"] == "mse"
+    assert row["score"] == pytest.approx(0.05)
+    assert row["sd"] == pytest.approx(0.05657, abs=1e-5)
+    assert (row["over"], row["epochs"], row["date"]) == ("2 seeds", 30.5, "2026-01-02")
+    assert row["others"] == {"rmse": 0.2, "r2": 0.5}
+    json.dumps(row)
+
+
+def test_splits_are_told_from_seeds_and_settings_from_each_other():
+    assert results.row_of([run(0, 0), run(1, 1)])["over"] == "2 splits"
+    assert results.row_of([run()])["over"] == "1 run" and results.row_of([run()])["sd"] is None
+    other = run()
+    other.config["spec"]["training"] = dict(epochs=5)
+    assert results.group_of(other) != results.group_of(run())
+
+
+def test_scores_are_written_as_people_read_them():
+    row = dict(metric="accuracy", score=0.7612, sd=0.011)
+    assert results.score(row) == "76.1% ± 1.1"
+    assert results.score(dict(metric="mse_standardised", score=0.3812, sd=None)) == "MSE (standardised) 0.381"
+    assert results.score(dict(metric="mse", score=0.00012, sd=0.00003)) == "MSE 0.00012 ± 3e-05"
+
+
+def test_figures_to_stand_beside_have_their_source():
+    for figure in results._read("beside.json"):
+        assert {"data", "metric", "what", "score", "source"} <= set(figure)
+    reviews = dict(preset="text_cnn", data="reviews", metric="accuracy")
+    assert [b["score"] for b in results.beside(reviews)] == [0.761]
+    assert results.beside(reviews | {"preset": "cifar_cnn", "data": "cifar10"}) == []

@@ -31,7 +31,8 @@ class Run:
             raise KzooError(f"{path!r} is not a run, nor the path of one.")
         self.path = Path(path)
         if not (self.path / "config.json").is_file():
-            what = "has no config.json" if self.path.is_dir() else "does not exist"
+            what = "is a file" if self.path.is_file() else "does not exist"
+            what = "has no config.json" if self.path.is_dir() else what
             raise KzooError(f"{self.path} is not a run: it {what}. kzoo.train writes one.")
 
     def __repr__(self):
@@ -78,7 +79,7 @@ class Run:
 
         Arrays: `split`, `rows` (places in that split), `truth` (N,) or (N, ...), `answers` (N, classes) probabilities
         or values in their own unit; for a few rows, the first ones and the worst, `shown` (places in `rows`) and
-        their raw `inputs`.
+        their raw `inputs`. `source_rows`, where known: places among the usable rows of the whole source.
         """
         file = self.path / "answers.npz"
         if not file.is_file():
@@ -91,11 +92,13 @@ class Run:
 
     @cached_property
     def history(self) -> dict:
-        """One list per column of `history.csv`, an entry for each epoch."""
+        """One list per column of `history.csv`, an entry for each epoch; empty for an ensemble."""
         try:
             with open(self.path / "history.csv", encoding="utf-8", newline="") as file:
                 rows = list(csv.DictReader(file))
         except FileNotFoundError:
+            if self.finished:
+                return {}
             raise KzooError(f"{self.path} has no history.csv: the run stopped before its first epoch ended.") from None
         return {name: [float(row[name]) if row[name] else None for row in rows] for name in (rows[0] if rows else ())}
 

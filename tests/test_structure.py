@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "files": set(),
     "registry": {"arguments"},
     "presets": {"registry"},
-    "results": set(),
+    "results": {"run"},
     "run": {"registry"},
     "contract": set(),
     "families": set(),
@@ -26,10 +26,11 @@ MAY_IMPORT = {
     "callbacks": set(),
     "plots": set(),
     "data": {"arguments", "registry"},
-    "evaluation": {"data", "registry", "run", "training"},
+    "evaluation": {"data", "registry", "results", "run", "training"},
     "training": {"arguments", "callbacks", "contract", "data", "plots", "registry", "run"},
+    "reports": {"arguments", "data", "evaluation", "plots", "registry", "run"},
     "__main__": {"cli"},
-    "cli": {"arguments", "data", "evaluation", "flops", "plots", "registry", "results", "run", "training"},
+    "cli": {"arguments", "data", "evaluation", "flops", "plots", "registry", "reports", "results", "run", "training"},
 }
 EVERYBODYS = {"errors", "files", "__version__"}
 STANDARD_LIBRARY_ONLY = ("arguments", "errors", "files", "registry", "presets", "results", "run")

@@ -1,4 +1,4 @@
-"""The command line: `kzoo list | show | train | evaluate | predict`.
+"""The command line: `kzoo list | show | train | evaluate | predict | report | compare`.
 
 Each command is a module with `add_arguments(parser)`, `run(args) -> document` and `render(document, args)`,
 imported only when it is called. The document is plain data: `--json` prints it, `render` puts it in words.
@@ -22,6 +22,8 @@ COMMANDS = {
     "train": "train a preset on its own data or on yours",
     "evaluate": "score a run on its test split or on new data",
     "predict": "answers for images, table rows or texts",
+    "report": "a run as one HTML page: scores, curves, mistakes, settings",
+    "compare": "runs side by side, best first; a new one against an old one",
 }
 
 EXAMPLES = """\
@@ -92,6 +94,8 @@ def make_parser(called) -> argparse.ArgumentParser:
 def main(argv=None) -> int:
     """Run a command and return its exit code: 0, 2 for bad input, 130 after Ctrl-C, 1 for a fault of kzoo's.
 
+    A command whose answer is yes or no puts its `exit_code` into the document.
+
     Args:
         argv: words after `kzoo`; the default is the process' own.
     """
@@ -135,8 +139,9 @@ def _run(argv):
         document = module.run(args)
     print(common.to_json(document) if args.json else module.render(document, args))
     sys.stdout.flush()
-    interrupted = isinstance(document, dict) and document.get("interrupted")
-    return 130 if interrupted else 0
+    if not isinstance(document, dict):
+        return 0
+    return 130 if document.get("interrupted") else document.get("exit_code", 0)
 
 
 def _print_completion(argv):

@@ -10,6 +10,7 @@ examples:
   kzoo evaluate runs/digits_cnn-01 --split validation
   kzoo evaluate runs/image_cnn-01 --data new_photos/    a folder per class
   kzoo evaluate runs/tabular_fnn-01 --data march.csv --target churned
+  kzoo evaluate runs/char_gru-01 --stateful             one pass over the text, nothing forgotten
 """
 
 
@@ -18,13 +19,16 @@ def add_arguments(parser):
     parser.add_argument("--data", metavar="SOURCE", help="new data with answers; default: the run's own set")
     parser.add_argument("--split", default="test", help="test (default), validation or train of the run's own set")
     parser.add_argument("--target", metavar="COLUMN", help="column with the answers")
+    parser.add_argument("--stateful", action="store_true", help="language models: carry the state over the whole text")
 
 
 def run(args):
     if args.split not in ("train", "validation", "test"):
         raise KzooError(f"--split {args.split!r} must be train, validation or test.")
     opened = Run(args.run)
-    scores = quiet.load("kzoo.evaluation").evaluate(opened, args.data, split=args.split, target=args.target)
+    scores = quiet.load("kzoo.evaluation").evaluate(
+        opened, args.data, split=args.split, target=args.target, stateful=args.stateful
+    )
     data = args.data or f"{opened.config['data']['name']}, {args.split} split"
     return dict(run=args.run, data=data, scores=scores)
 

@@ -7,15 +7,20 @@ import tempfile
 from importlib import import_module
 
 
+def hush():
+    """Keep TensorFlow from advice that is for the authors of training loops, not for their users."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    for logger in ("tensorflow", "absl"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
+
+
 def load(name):
     """Import a module that needs Keras, without the lines that TensorFlow's C++ writes while it starts.
 
     No log level reaches them; they go straight to file descriptor 2. They are shown if the import fails.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    for logger in ("tensorflow", "absl"):  # advice for the authors of training loops, not for their users
-        logging.getLogger(logger).setLevel(logging.ERROR)
+    hush()
     if "keras" in sys.modules:
         return import_module(name)
     sys.stderr.flush()

@@ -5,8 +5,8 @@ import sys
 import time
 from pathlib import Path
 
-from kzoo.cli import common
-from kzoo.errors import KzooError
+from kzoo.cli import common, quiet
+from kzoo.errors import DownloadError, KzooError
 from kzoo.files import whole_file, write_json
 
 _began = time.perf_counter()
@@ -38,6 +38,7 @@ def recipe_arguments(name, doc, *, data=None, **options):
     for option, given in options.items():
         keywords = given if isinstance(given, dict) else dict(default=given, type=type(given))
         parser.add_argument(f"--{option.replace('_', '-')}", **keywords)
+    quiet.hush()
     notebook = "ipykernel" in sys.modules
     if not notebook:
         sys.excepthook = _one_line
@@ -46,7 +47,8 @@ def recipe_arguments(name, doc, *, data=None, **options):
 
 def _one_line(kind, error, trace):
     if issubclass(kind, KzooError):
-        common.say(f"error: {common.explain(error)[1]}")
+        way_out = " --data takes your own files; --smoke needs no download." if issubclass(kind, DownloadError) else ""
+        common.say(f"error: {common.explain(error)[1]}{way_out}")
         raise SystemExit(2)
     if issubclass(kind, KeyboardInterrupt):
         common.say("interrupted")

@@ -74,7 +74,7 @@ def load_arrays(
         name=name,
         task=task,
         inputs=kind,
-        **{part: None if rows is None else Split(x=x[rows], y=y[rows]) for part, rows in parts.items()},
+        **{part: None if rows is None else Split(x=x[rows], y=y[rows], rows=rows) for part, rows in parts.items()},
         config=config,
         preprocessing=preprocessing or _preprocessing(kind, x.shape[1:], plain),
         class_names=names,

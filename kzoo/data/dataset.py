@@ -13,10 +13,12 @@ class Split:
             table rows, token ids.
         y: integer labels (N,), targets (N, outputs) in their own units, forecasts (N, horizon, outputs),
             next tokens (N,) or (N, T); or an on-demand object like `x`.
+        rows: (N,) their places among the usable rows of the source that they were cut from; None where unknown.
     """
 
     x: object
     y: object
+    rows: object = None
 
     def __len__(self):
         return len(self.x)

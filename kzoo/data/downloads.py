@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.errors import KzooError
+from kzoo.errors import DownloadError, KzooError
 from kzoo.files import whole_file
 
 _GOOGLE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
@@ -47,7 +47,7 @@ def find(file, *, aliases=(), folder=""):
         folder: subfolder of the cache that Keras uses for it.
 
     Raises:
-        KzooError: it is nowhere and cannot be downloaded.
+        DownloadError: it is nowhere and cannot be downloaded.
     """
     shared = os.environ.get("KZOO_DATA")
     cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
@@ -62,7 +62,7 @@ def find(file, *, aliases=(), folder=""):
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         tried = f"{shared} ($KZOO_DATA), " if shared else ""
-        raise KzooError(
+        raise DownloadError(
             f"{file!r} is not in {tried}{cache}, and {url} cannot be downloaded "
             f"({str(reason).splitlines()[0]}). Put the file into a folder and point KZOO_DATA at it; "
             f"presets (and data) that need no download: {_NEED_NONE}."

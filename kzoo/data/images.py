@@ -22,7 +22,7 @@ from kzoo.data.decode import (
     threads,
 )
 from kzoo.data.decode import encode_images as encode_images
-from kzoo.data.splits import check_classes, fractions, is_source, split_rows
+from kzoo.data.splits import Fold, check_classes, fractions, is_source, split_rows
 from kzoo.errors import KzooError
 from kzoo.registry import hint
 
@@ -60,6 +60,8 @@ def load_image_folder(path, *, image_shape, validation=0.1, test=None, seed=0, i
         places["test"] = _folder(test)
         if any(os.path.samefile(places["test"], places[other]) for other in places if other != "test"):
             raise KzooError(f"test={str(test)!r} is the training folder itself: give other images.")
+    elif isinstance(test, Fold):
+        places.pop("test", None)
     listed = {split: _list_classes(folder) for split, folder in places.items()}
     classes = sorted(listed["train"])
     _check_classes(listed, places, classes)
@@ -227,5 +229,5 @@ def _carve(labels, classes, listed, validation, test, seed, notes):
 
 def _take(images, labels, rows):
     if isinstance(images, ImageFiles):
-        return Split(x=ImageFiles(images._root, images._names[rows], images._size), y=labels[rows])
-    return Split(x=images if len(rows) == len(images) else images[rows], y=labels[rows])
+        return Split(x=ImageFiles(images._root, images._names[rows], images._size), y=labels[rows], rows=rows)
+    return Split(x=images if len(rows) == len(images) else images[rows], y=labels[rows], rows=rows)

@@ -53,7 +53,8 @@ def load_data(
             texts and windows, the size of images, the vocabulary. Without it the source decides.
         target: column to predict (tables, text), or columns to forecast (series); several with commas.
         validation: fraction of what the test split leaves; of all rows of a series or plain text.
-        test: fraction of all rows (0.2 unless the source has a test split of its own), or a second source.
+        test: fraction of all rows (0.2 unless the source has a test split of its own), a second source, or a
+            `kzoo.data.splits.Fold` (a test split of the source's own is then left untouched).
         drop: columns to leave out.
         group: column whose rows of one value never straddle two splits.
         task: `"classification"` or `"regression"`. A table whose target is text, boolean, or whole numbers

@@ -9,6 +9,7 @@ from sklearn import datasets as sklearn_datasets
 
 from kzoo.data import downloads
 from kzoo.data.arrays import load_arrays
+from kzoo.data.generated import opinions, shapes
 from kzoo.data.language import load_language
 from kzoo.data.series import load_series
 from kzoo.data.table import load_table
@@ -76,6 +77,11 @@ def _images(x, y, official, classes, options):
     if official is not None and options["test"] is None:
         options["test"] = official
     return load_arrays(x, np.asarray(y).reshape(-1), class_names=classes, **options)
+
+
+def _shapes(options):
+    x, y, classes = shapes()
+    return _images(x, y, None, classes, options)
 
 
 def _mnist(options):
@@ -159,6 +165,11 @@ def _sentences(topic):
     return [piece for piece in pieces if len(piece.split()) >= _FEWEST_WORDS]
 
 
+def _opinions(options):
+    note = "Generated sentences: 'not good' is a complaint, and after 'but' comes what counts."
+    return build_text(*opinions(), **options, notes=[note], target="opinion")
+
+
 def _word_ids(name, classes):
     def load(options):
         arrays = downloads.read_npz(downloads.find(f"{name}.npz"))
@@ -202,9 +213,11 @@ _TABLES = {
 }
 _OTHERS = {
     "digits": ("image", _digits),
+    "shapes": ("image", _shapes),
     "adding": ("series", _adding),
     "sine": ("series", _sine),
     "pydocs": ("tokens", _pydocs),
+    "opinions": ("tokens", _opinions),
     "mnist": ("image", _mnist),
     "fashion_mnist": ("image", _fashion),
     "cifar10": ("image", _cifar(10)),

@@ -44,7 +44,7 @@ def reload(spec, described, preprocessing, source=None, *, target=None) -> Datas
     return Dataset(
         name=Path(source).name if isinstance(source, str | Path) else "arrays",
         task=spec["task"],
-        inputs=spec["config"]["inputs"],
+        inputs=described["inputs"],
         train=part,
         test=part,
         config=dict(spec["config"]),
@@ -54,10 +54,19 @@ def reload(spec, described, preprocessing, source=None, *, target=None) -> Datas
     )
 
 
+def preset_for(spec):
+    """Return the preset that a run's data was read for: an ensemble's is its members'; one's own model has none."""
+    spec = spec.get("members", [spec])[0]
+    return None if spec["family"] is None else preset_of(spec)
+
+
 def _named(spec, described, name):
     if name not in NAMES:
         raise KzooError(f"The run was trained on {name!r}, which is no named set: say data= (--data) to score it.")
-    data = load_data(name, preset=preset_of(spec), seed=described["data_seed"], **described["options"])
+    options = dict(described["options"])
+    if isinstance(options["test"], dict):
+        options["test"] = splits.Fold(**options["test"])
+    data = load_data(name, preset=preset_for(spec), seed=described["data_seed"], **options)
     if name == described["name"] and data.fingerprint != described["fingerprint"]:
         raise KzooError(f"The data set {name!r} has changed since the run was trained; train again to compare.")
     return data

@@ -2,26 +2,51 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 
 import numpy as np
+from sklearn import model_selection
 
 from kzoo.errors import KzooError
 
 SMALLEST = 10  # rows below which three splits mean nothing
 
 
+@dataclass(frozen=True)
+class Fold:
+    """One fold of a cross-validation, given where `test=` is a fraction: its rows are the test split.
+
+    Args:
+        index: which fold, 0..folds-1; together they hold every row once.
+        folds: how many parts the rows are divided into.
+        stratified: keep the proportions of the classes in each.
+        seed: draws the division.
+    """
+
+    index: int
+    folds: int = 5
+    stratified: bool = True
+    seed: int = 0
+
+    def __post_init__(self):
+        if isinstance(self.folds, bool) or not isinstance(self.folds, int | np.integer) or self.folds < 2:
+            raise KzooError(f"folds={self.folds!r} must be a whole number of at least 2.")
+        check_seed(self.seed)
+
+
 def is_source(test):
-    """Say whether `test=` is a second source of data, rather than a fraction or None."""
-    return test is not None and (isinstance(test, bool) or not isinstance(test, int | float | np.number))
+    """Say whether `test=` is a second source of data, rather than a fraction, a fold or None."""
+    return test is not None and (isinstance(test, bool) or not isinstance(test, int | float | np.number | Fold))
 
 
 def fractions(validation, test):
-    """Check the two fractions and fill in the default test fraction of 0.2.
+    """Check the two fractions and fill in the default test fraction of 0.2; a fold is its share of the rows.
 
     Raises:
         KzooError: a fraction outside 0..1, or nothing left to train on.
     """
     validation, test = (0.0 if validation is None else validation), (0.2 if test is None else test)
+    test = 1 / test.folds if isinstance(test, Fold) else test
     for name, value in (("validation", validation), ("test", test)):
         if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 1:
             raise KzooError(f"{name}={value!r} must be a fraction: at least 0 and below 1.")
@@ -35,7 +60,7 @@ def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None
 
     Args:
         validation: fraction of what the test split leaves.
-        test: fraction of all rows; None means 0.2.
+        test: fraction of all rows; None means 0.2. Or a `Fold`, whose seed then draws the validation split too.
         labels: (n,) integer labels, to keep their proportions (stratified).
         groups: (n,) values that must not straddle two splits (one patient, one customer).
 
@@ -45,20 +70,47 @@ def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None
     Raises:
         KzooError: too few rows or groups, or a class with no row left to train on.
     """
+    fold = test if isinstance(test, Fold) else None
     validation, test = fractions(validation, test)
     check_seed(seed)
     if n < SMALLEST:
         raise KzooError(f"Only {n} usable rows: kzoo needs at least {SMALLEST} to train, validate and test.")
-    rng, notes = np.random.default_rng(seed), []
-    if groups is not None:
-        parts = _split_groups(np.asarray(groups), validation, test, rng)
+    rng, notes = np.random.default_rng(seed if fold is None else fold.seed), []
+    groups = None if groups is None else np.asarray(groups)
+    if fold is not None:
+        parts = _split_fold(fold, n, validation, labels, groups, rng, notes)
+    elif groups is not None:
+        parts = _split_groups(groups, validation, test, rng)
     else:
         rest, tested = _take(rng.permutation(n), test, labels, "test", notes)
         train, validated = _take(rng.permutation(rest), validation, labels, "validation", notes)
         parts = {"train": train, "validation": validated, "test": tested}
     if labels is not None and (lost := np.setdiff1d(labels, labels[parts["train"]])).size:
-        raise KzooError(f"Class number {lost[0]} has no training row left; lower test= or validation=.")
+        cure = "lower test= or validation=" if fold is None else "use stratified=True, other folds= or another seed="
+        raise KzooError(f"Class number {lost[0]} has no training row left; {cure}.")
     return {name: np.sort(rows) if len(rows) else None for name, rows in parts.items()}, notes
+
+
+def _split_fold(fold, n, validation, labels, groups, rng, notes):
+    """Divide as scikit-learn does; validation rows come from what the fold leaves, so that they never meet it."""
+    stratified = fold.stratified and labels is not None
+    if groups is not None:
+        most, what = len(np.unique(groups)), "different values of group="
+        kind = model_selection.StratifiedGroupKFold if stratified else model_selection.GroupKFold
+    elif stratified:
+        most, what = np.bincount(labels).min(), "rows of the smallest class (or pass stratified=False)"
+        kind = model_selection.StratifiedKFold
+    else:
+        most, what, kind = n, "usable rows", model_selection.KFold
+    if fold.folds > most:
+        raise KzooError(f"folds={fold.folds} is more than the {most} {what}.")
+    divide = kind(fold.folds, shuffle=True, random_state=int(fold.seed))
+    rest, tested = list(divide.split(np.zeros(n), labels, groups))[fold.index]
+    if groups is not None:
+        inner = _split_groups(groups[rest], validation, 0, rng)
+        return {name: rest[rows] for name, rows in inner.items()} | {"test": tested}
+    train, validated = _take(rng.permutation(rest), validation, labels, "validation", notes)
+    return {"train": train, "validation": validated, "test": tested}
 
 
 def _take(rows, fraction, labels, name, notes):
@@ -96,7 +148,15 @@ def _split_groups(groups, validation, test, rng):
 
 
 def split_time(n, *, validation=0.1, test=None):
-    """Return the row numbers where validation and test start, in an ordered series: fractions of all rows."""
+    """Return the row numbers where validation and test start, in an ordered series: fractions of all rows.
+
+    Raises:
+        KzooError: a fold, whose training rows would come after it.
+    """
+    if isinstance(test, Fold):
+        raise KzooError(
+            "Folds of an ordered series would be trained on its future: use kzoo.train, which tests on its end."
+        )
     validation, test = fractions(validation, test)
     first_test = n - round(n * test)
     return first_test - round(n * validation), first_test

@@ -84,7 +84,7 @@ def load_table(
         name=name,
         task=task,
         inputs="rows",
-        **{part: None if rows is None else Split(x=x[rows], y=y[rows]) for part, rows in parts.items()},
+        **{part: None if rows is None else Split(x=x[rows], y=y[rows], rows=rows) for part, rows in parts.items()},
         config=_config(x[parts["train"]], y[parts["train"]], columns, classes),
         preprocessing={"kind": "table", "columns": columns, "targets": targets, "classes": list(classes)},
         class_names=classes,

@@ -35,6 +35,8 @@ def load_text_folder(path, *, preset=None, validation=0.1, test=None, seed=0):
                 parts[part] = found[name]
     if splits.is_source(test):
         parts["test"], test = Path(test), None
+    elif isinstance(test, splits.Fold):
+        parts.pop("test", None)
     read = {part: read_folder(folder) for part, folder in parts.items()}
     return build_text(
         *read.pop("train"),
@@ -153,7 +155,13 @@ def build_text(
     length, size, level = text_settings(preset)
     tokenizer = learn_tokenizer(chosen["train"][0], level=level, size=size, lowercase=level == "words")
     made = {
-        part: None if pair is None else Split(x=tokenizer.encode(pair[0], length), y=pair[1].astype(np.int32))
+        part: None
+        if pair is None
+        else Split(
+            x=tokenizer.encode(pair[0], length),
+            y=pair[1].astype(np.int32),
+            rows=None if part in official else parts[part],
+        )
         for part, pair in chosen.items()
     }
     full = made["train"].x[:, -1] != 0

@@ -1,6 +1,24 @@
 """Scores and predictions of trained models."""
 
+from kzoo.evaluation.cross_validate import cross_validate
+from kzoo.evaluation.ensemble import ensemble
 from kzoo.evaluation.evaluate import evaluate
+from kzoo.evaluation.generate import generate
+from kzoo.evaluation.learning_rate import learning_rate_range
 from kzoo.evaluation.predict import Predictions, predict
+from kzoo.evaluation.variants import mean_history, train_variants, variant_rows
+from kzoo.evaluation.versus import versus
 
-__all__ = ["Predictions", "evaluate", "predict"]
+__all__ = [
+    "Predictions",
+    "cross_validate",
+    "ensemble",
+    "evaluate",
+    "generate",
+    "learning_rate_range",
+    "mean_history",
+    "predict",
+    "train_variants",
+    "variant_rows",
+    "versus",
+]

@@ -7,12 +7,13 @@ import keras
 from kzoo.data import Dataset, load_data
 from kzoo.data.reload import reload
 from kzoo.errors import KzooError
+from kzoo.evaluation.generate import score_stateful
 from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
 from kzoo.training.score import score_split
 
 
-def evaluate(run_or_model, data=None, *, split="test", target=None, batch_size=128) -> dict:
+def evaluate(run_or_model, data=None, *, split="test", target=None, batch_size=128, stateful=False) -> dict:
     """Score a run or a model.
 
     Args:
@@ -22,6 +23,8 @@ def evaluate(run_or_model, data=None, *, split="test", target=None, batch_size=1
         split: "train", "validation" or "test" of the run's own set, or of a `Dataset`.
         target: the target column of a table.
         batch_size: examples in a step.
+        stateful: read the whole split as one text, without forgetting at the start of each window: the score of
+            a recurrent language model that published bits per character are about.
 
     Returns:
         Classification: accuracy, f1 (macro), auc, loss, examples and the 95 % interval of the accuracy.
@@ -29,7 +32,7 @@ def evaluate(run_or_model, data=None, *, split="test", target=None, batch_size=1
         Language models: loss in nats per token, bits per token, perplexity, accuracy.
 
     Raises:
-        KzooError: the run has no such split, or the data does not fit the model.
+        KzooError: the run has no such split, the data does not fit the model, or the model has no state to carry.
     """
     if split not in ("train", "validation", "test"):
         raise KzooError(f"split={split!r} must be train, validation or test.")
@@ -45,6 +48,8 @@ def evaluate(run_or_model, data=None, *, split="test", target=None, batch_size=1
     part = getattr(loaded, split)
     if part is None:
         raise KzooError(f"{loaded.name} has no {split} split.")
+    if stateful:
+        return score_stateful(model, part)
     return score_split(model, part, loaded, batch_size=batch_size)
 
 

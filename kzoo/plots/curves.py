@@ -2,12 +2,12 @@
 
 import math
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from kzoo.errors import KzooError
-from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, INK, ORANGE
+from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, ORANGE
+from kzoo.plots.figure import new_figure, tidy
 
 _LARGER_IS_BETTER = ("acc", "auc", "top", "f1", "precision", "recall", "r2")
 _TITLES = {"auc": "AUC", "f1": "F1", "mae": "MAE", "rmse": "RMSE", "r2": "R2", "top5": "Top-5 accuracy"}
@@ -26,8 +26,7 @@ def curves(history, *, monitor=None, best_epoch=None) -> Figure:
     Raises:
         KzooError: an empty history, columns of different lengths, or a monitor or epoch that is not there.
     """
-    values = {name: [_number(v) for v in column] for name, column in history.items()}
-    epochs = _epochs(values)
+    values, epochs = columns_of(history)
     best = _best(values, epochs, monitor, best_epoch)
     skipped = ("epoch", "seconds", "learning_rate", "lr")
     panels = list(dict.fromkeys(name.removeprefix("val_") for name in values if name not in skipped))
@@ -35,8 +34,7 @@ def curves(history, *, monitor=None, best_epoch=None) -> Figure:
         raise KzooError(f"The history has no loss or metric, only: {', '.join(values)}.")
     wide = min(len(panels), 3)
     tall = math.ceil(len(panels) / wide)
-    figure = Figure(figsize=(5.2 * wide, 3.7 * tall), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(5.2 * wide, 3.7 * tall)
     for i, name in enumerate(panels):
         axes = figure.add_subplot(tall, wide, i + 1)
         _panel(axes, epochs, values, name, monitor)
@@ -49,17 +47,33 @@ def curves(history, *, monitor=None, best_epoch=None) -> Figure:
     return figure
 
 
-def _number(value):
-    return math.nan if value is None else float(value)
-
-
-def _epochs(values):
+def columns_of(history):
+    """Return the columns of a history as lists of floats, NaN where a value is missing, and its epochs."""
+    values = {name: [math.nan if v is None else float(v) for v in column] for name, column in history.items()}
     lengths = {name: len(column) for name, column in values.items()}
     if not lengths or not max(lengths.values()):
         raise KzooError("The history is empty: no epoch has ended yet.")
     if len(set(lengths.values())) > 1:
         raise KzooError(f"The columns of the history have different lengths: {lengths}.")
-    return [int(e) for e in values.get("epoch", range(1, max(lengths.values()) + 1))]
+    return values, [int(e) for e in values.get("epoch", range(1, max(lengths.values()) + 1))]
+
+
+def larger_is_better(column) -> bool:
+    """Say whether a column such as `"val_accuracy"` is better when larger."""
+    return column.removeprefix("val_").startswith(_LARGER_IS_BETTER)
+
+
+def best_of(column, numbers, epochs):
+    """Return the epoch with the best finite number of a column, the first of equals; None where there is none."""
+    sign = 1 if larger_is_better(column) else -1
+    finite = [(sign * v, -e) for v, e in zip(numbers, epochs, strict=True) if math.isfinite(v)]
+    return -max(finite)[1] if finite else None
+
+
+def name_of(column) -> str:
+    """Return what people call a column, whichever split it is of: `"val_auc"` is "AUC"."""
+    name = column.removeprefix("val_")
+    return _TITLES.get(name, name.replace("_", " ").capitalize())
 
 
 def _best(values, epochs, monitor, best_epoch):
@@ -69,9 +83,7 @@ def _best(values, epochs, monitor, best_epoch):
         raise KzooError(f"monitor={monitor!r} is not in the history: {', '.join(values)}.")
     if best_epoch is not None or monitor is None:
         return best_epoch
-    sign = 1 if monitor.removeprefix("val_").startswith(_LARGER_IS_BETTER) else -1
-    finite = [(sign * v, -e) for v, e in zip(values[monitor], epochs, strict=True) if math.isfinite(v)]
-    return -max(finite)[1] if finite else None
+    return best_of(monitor, values[monitor], epochs)
 
 
 def _panel(axes, epochs, values, name, monitor):
@@ -81,14 +93,8 @@ def _panel(axes, epochs, values, name, monitor):
         if column in values:
             watched = " (decides)" if column == monitor else ""
             axes.plot(epochs, values[column], color=color, marker=marker, ms=3.5, lw=1.8, label=label + watched)
-    title = _TITLES.get(name, name.replace("_", " ").capitalize())
-    axes.set_title(title, loc="left", color=INK, fontsize=11, fontweight="bold", parse_math=False)
-    axes.set_xlabel("epoch", color=GREY)
+    tidy(axes, name_of(name), x="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    axes.grid(color=FAINT, lw=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(colors=GREY, labelsize=9)
     axes.margins(x=0.03)
 
 

@@ -3,11 +3,11 @@
 import math
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from kzoo.errors import KzooError
 from kzoo.plots.colors import GREEN, INK, RED
+from kzoo.plots.figure import new_figure
 
 LIMIT = 36
 
@@ -25,27 +25,46 @@ def prediction_grid(images, predicted, true=None, class_names=()) -> Figure:
     Raises:
         KzooError: no images, counts that differ, or an array that is no image.
     """
-    images = [_pixels(image) for image in list(images)[:LIMIT]] if len(images) else []
-    if not images:
-        raise KzooError("There are no images to draw.")
+    images = list(images)[:LIMIT] if len(images) else []
     for what, labels in (("predicted", predicted), ("true", true)):
         if labels is not None and len(labels) < len(images):
             raise KzooError(f"{what} has {len(labels)} labels for {len(images)} images.")
+    titles = [_title(predicted[i], None if true is None else true[i], class_names) for i in range(len(images))]
+    return grid(images, titles)
+
+
+def grid(images, titles) -> Figure:
+    """Draw images side by side, each below its title, a pair of text and colour.
+
+    Raises:
+        KzooError: no images, or an array that is no image.
+    """
+    images = [pixels(image) for image in images]
+    if not images:
+        raise KzooError("There are no images to draw.")
     wide = min(len(images), math.ceil(math.sqrt(len(images) * 1.3)))
     tall = math.ceil(len(images) / wide)
-    figure = Figure(figsize=(1.6 * wide, 1.9 * tall), layout="constrained")
-    FigureCanvasAgg(figure)
-    for i, image in enumerate(images):
+    figure = new_figure(1.6 * wide, 1.9 * tall)
+    for i, (image, (title, color)) in enumerate(zip(images, titles, strict=True)):
         axes = figure.add_subplot(tall, wide, i + 1)
-        # Enlarged pixels stay squares: a blurred 8x8 digit hides what the model saw.
-        axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest" if max(image.shape) < 100 else None)
-        axes.set_axis_off()
-        title, color = _title(predicted[i], None if true is None else true[i], class_names)
+        show_image(axes, image)
         axes.set_title(title, color=color, fontsize=9, parse_math=False)
     return figure
 
 
-def _pixels(image):
+def show_image(axes, image):
+    """Draw pixels 0..1 without any axis."""
+    # Enlarged pixels stay squares: a blurred 8x8 digit hides what the model saw.
+    axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest" if max(image.shape) < 100 else None)
+    axes.set_axis_off()
+
+
+def pixels(image):
+    """Return an image of 0..255 or 0..1, gray or coloured, as floats 0..1: (H, W) or (H, W, 3 or 4).
+
+    Raises:
+        KzooError: the array is no image.
+    """
     image = np.asarray(image)
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
@@ -56,14 +75,15 @@ def _pixels(image):
 
 
 def _title(guess, truth, class_names):
-    guess, truth = (_name(label, class_names) for label in (guess, truth))
+    guess, truth = (name_of(label, class_names) for label in (guess, truth))
     if truth is None:
         return guess, INK
     # Words, not colour alone, say what is wrong.
     return (guess, GREEN) if guess == truth else (f"{guess}\nis {truth}", RED)
 
 
-def _name(label, class_names):
+def name_of(label, class_names):
+    """Return a class number's name, cut to 18 letters; None of None."""
     if label is None:
         return None
     if isinstance(label, int | np.integer) and 0 <= label < len(class_names):

@@ -1,7 +1,8 @@
 """`answers.npz`: what the best model said on the test split, so that pictures and reports need no data.
 
 It holds `split`, `rows` (places in that split), `truth` and `answers` (probabilities per class, or values in their own
-unit), and for a few rows to look at, `shown` (places in `rows`) and their raw `inputs`.
+unit), and for a few rows to look at, `shown` (places in `rows`) and their raw `inputs`; where the split was cut from a
+source, also `source_rows`, the places there.
 """
 
 import numpy as np
@@ -32,10 +33,11 @@ def write_answers(file, split, truth, answers, part):
     if inputs.nbytes > _MOST_INPUTS:
         shown = shown[: max(1, int(len(shown) * _MOST_INPUTS / inputs.nbytes))]
         inputs = inputs[: len(shown)]
+    kept = dict(split=split, rows=rows, truth=truth, answers=answers.astype(np.float32), shown=shown, inputs=inputs)
+    if part.rows is not None:
+        kept["source_rows"] = np.asarray(part.rows)[rows]
     with whole_file(file, sync=False) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(
-            stream, split=split, rows=rows, truth=truth, answers=answers.astype(np.float32), shown=shown, inputs=inputs
-        )
+        np.savez_compressed(stream, **kept)
 
 
 def _worth_showing(truth, answers):

@@ -8,12 +8,14 @@ import shlex
 import shutil
 import time
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
 import keras
 
 from kzoo import __version__
+from kzoo.data.splits import Fold
 from kzoo.errors import KzooError
 from kzoo.files import read_json
 from kzoo.run import Run
@@ -60,8 +62,8 @@ def _holds_run(folder):
     """Say whether a folder is a run's, be it a damaged one; other programs have a config.json too."""
     try:
         config = read_json(folder / "config.json")
-    except FileNotFoundError:
-        return False
+    except FileNotFoundError:  # one that was killed as it began has nothing else yet
+        return {p.name for p in folder.iterdir()} <= {".before", "preprocessing.json"}
     except ValueError:
         return (folder / "preprocessing.json").is_file()
     return isinstance(config, dict) and "spec" in config
@@ -119,7 +121,9 @@ def _short(value):
 
 
 def describe(data, data_seed, options):
-    if not isinstance(options["test"], int | float | None):
+    if isinstance(options["test"], Fold):
+        options = options | {"test": asdict(options["test"])}
+    elif not isinstance(options["test"], int | float | None):
         options = options | {"test": None}  # a second source: its path stays out of the run
     parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
     return dict(
@@ -146,6 +150,8 @@ def name_of(start):
 
 def command(preset, source, overrides, **options):
     """Return the command line that repeats the run, with names of files only; None where there is none."""
+    if isinstance(options["test"], Fold):
+        return _fold_call(preset, source, overrides, **options)
     named = all(isinstance(v, str | os.PathLike | int | float | None) for v in (source, options["test"]))
     if preset is None or not named:
         return None
@@ -164,6 +170,18 @@ def command(preset, source, overrides, **options):
         shown = {k: ",".join(map(str, v)) if isinstance(v, list | tuple) else v for k, v in overrides.items()}
         words += ["--set", *(f"{name}={value}" for name, value in shown.items())]
     return shlex.join(words)
+
+
+def _fold_call(preset, source, overrides, *, test, seed, data_seed, **options):
+    """Return the call that this run is a fold of; it is the same for each of the folds."""
+    if preset is None or not all(isinstance(v, str | os.PathLike | None) for v in (source, options["group"])):
+        return None
+    given = {"folds": test.folds, "stratified": test.stratified, "seed": test.seed}
+    defaults = _COMMAND_DEFAULTS | {"stratified": True}
+    given |= {k: v for k, v in options.items() if v is not None and v not in ((), [])} | overrides
+    words = [preset.name] if source is None else [preset.name, Path(source).name]
+    words = [repr(w) for w in words] + [f"{k}={v!r}" for k, v in given.items() if v != defaults.get(k)]
+    return f"kzoo.cross_validate({', '.join(words)})"
 
 
 def provenance():

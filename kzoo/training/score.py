@@ -13,7 +13,7 @@ from kzoo.errors import KzooError
 def score_split(model, part, data, *, batch_size=128):
     """Score one split of a data set with a model whose answers are in the targets' own unit."""
     if data.task == "language_modeling":
-        return _score_language(_answers(model, part, batch_size), gives_logits(model))
+        return score_language(_answers(model, part, batch_size), gives_logits(model))
     return scores_of(*answers_of(model, part, data, batch_size=batch_size), data)
 
 
@@ -118,7 +118,7 @@ def _answers(model, part, batch_size):
         yield answers, np.asarray(y)
 
 
-def _score_language(pairs, logits):
+def score_language(pairs, logits):
     """Add up per batch: the answers of a whole split, one column per word, would not fit in memory."""
     loss, right, tokens, counts = 0.0, 0, 0, 0
     for answers, truth in pairs:

@@ -1,12 +1,12 @@
 """`network`: a model's layers from top to bottom, as a picture."""
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, PathPatch, Rectangle
 from matplotlib.path import Path
 
 from kzoo.errors import KzooError
 from kzoo.plots.colors import GREY, INK
+from kzoo.plots.figure import new_figure
 from kzoo.plots.graph import boxes_of
 
 # Role -> (fill, edge).
@@ -54,8 +54,7 @@ def network(model) -> Figure:
     wide = (right - left) * pitch + _WIDTH + 2 * _MARGIN + (tracks * _TRACK + 0.15 if tracks else 0)
     tall = max(bottoms.values()) + _TITLE + _MARGIN
     scale = min(1.0, _TALLEST / tall)
-    figure = Figure(figsize=(wide * scale, tall * scale), dpi=150, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(wide * scale, tall * scale, dpi=150, layout=None)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(-_MARGIN, wide - _MARGIN)
     axes.set_ylim(tall - _TITLE, -_TITLE)  # y grows downwards, as the network does

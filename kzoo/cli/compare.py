@@ -1,0 +1,231 @@
+"""Rank runs by their test scores, from their files alone; or score a new run and an old one on the same new data."""
+
+import csv
+import io
+import os
+from importlib import import_module
+from pathlib import Path
+
+from kzoo.cli import common, quiet
+from kzoo.errors import KzooError
+from kzoo.results import number
+from kzoo.results.compare import LOWER_IS_BETTER, compare, find_runs, value_of
+
+EXAMPLES = """\
+examples:
+  kzoo compare runs                                     every run below a folder
+  kzoo compare runs/text_* --plot curves.png            some, with their curves in one picture
+  kzoo compare runs --metric f1 --csv table.csv
+  kzoo compare runs/new runs/old --data may.csv         both on data that neither has seen
+  kzoo compare runs/new runs/old --data may.csv --fail-if-worse && cp -r runs/new live
+exit code with --fail-if-worse: 0 the new run is at least as good, 1 it is worse, 2 it could not be said
+"""
+
+_NAMES = {"r2": "R2", "mse_standardised": "MSE std", "mse": "MSE", "rmse": "RMSE", "mae": "MAE", "auc": "AUC",
+          "f1": "F1", "bits_per_token": "bits/token"}  # fmt: skip
+_EXPENDABLE = ("samples/s", "date", "seconds", "parameters", "preset")  # what a narrow terminal goes without, in order
+
+
+def add_arguments(parser):
+    add = parser.add_argument
+    add("run", metavar="RUN", nargs="+", help="run folders, or folders that hold runs")
+    add("--metric", metavar="NAME", help="score to rank by, such as f1 or mae; default: the task's")
+    add("--csv", metavar="FILE", nargs="?", const="-", help="write the table as CSV; without FILE, print it")
+    add("--plot", metavar="FILE", help="draw the training curves of all runs into one picture (.png, .svg, .pdf)")
+    add("--data", metavar="HOLDOUT", help="two runs, NEW and OLD: score both on this data")
+    add("--target", metavar="COLUMN", help="column of --data with the answers")
+    add("--tolerance", type=float, default=0.0, metavar="T", help="how much worse NEW may be (default 0)")
+    add("--fail-if-worse", action="store_true", help="exit code 1 where NEW is worse on --data than OLD")
+
+
+def run(args):
+    if args.tolerance < 0 or args.tolerance != args.tolerance:
+        raise KzooError(f"--tolerance {args.tolerance} must be at least 0.")
+    if args.data is not None:
+        return _versus(args)
+    for option in ("fail_if_worse", "target", "tolerance"):
+        if getattr(args, option):
+            raise KzooError(f"--{option.replace('_', '-')} needs --data, which neither run was trained on.")
+    for option, endings in (("csv", (".csv",)), ("plot", (".png", ".svg", ".pdf"))):
+        _check_file(option, getattr(args, option), endings)
+    runs, left_out = _gather(args.run)
+    rows = compare(runs, metric=args.metric)
+    document = dict(rows=rows, notes=[f"{path} is no run: left out" for path in left_out])
+    if args.plot is not None:
+        document["notes"] += _plot(runs, rows, args.metric, args.plot)
+        document["plot"] = args.plot
+    if args.csv not in (None, "-"):
+        with import_module("kzoo.files").whole_file(args.csv) as temporary:
+            # With a BOM, without which spreadsheets read UTF-8 as something else.
+            temporary.write_text(_as_csv(rows), encoding="utf-8-sig", newline="")
+        document["csv"] = args.csv
+    return document
+
+
+def _check_file(option, file, endings):
+    if file in (None, "-"):
+        return
+    if Path(file).suffix.lower() not in endings:
+        hint = " Runs go before --csv." if option == "csv" and Path(file).is_dir() else ""
+        raise KzooError(f"--{option} {file!r} must end in {' or '.join(endings)}.{hint}")
+    if not Path(file).parent.is_dir():
+        raise KzooError(f"--{option} {file!r}: there is no folder {str(Path(file).parent)!r}.")
+
+
+def _gather(words):
+    """Return the runs, and the words that name none: `runs/*` takes in whatever else lies there."""
+    runs, left_out, first = [], [], None
+    for word in words:
+        try:
+            runs += find_runs(word)
+        except KzooError as error:
+            if not os.path.exists(word):
+                raise
+            left_out.append(word)
+            first = first or error
+    runs = find_runs(runs) if runs else []
+    if first is not None and len(runs) < 2:
+        raise first
+    return runs, left_out
+
+
+def _plot(runs, rows, metric, file):
+    labels = {row["path"]: row["run"] for row in rows}
+    histories = {labels[str(run.path)]: run.history for run in runs if (run.path / "history.csv").is_file()}
+    histories = {label: history for label, history in histories.items() if history}
+    drawn = all(metric in h or f"val_{metric}" in h for h in histories.values())  # not every score is a curve
+    figure = import_module("kzoo.plots").overlay(histories, metric=metric if drawn else None)
+    with import_module("kzoo.files").whole_file(file, sync=False) as temporary:
+        figure.savefig(temporary, dpi=120)
+    left_out = [label for label in labels.values() if label not in histories]
+    return [f"{', '.join(left_out)}: no training curves to draw"] if left_out else []
+
+
+def _as_csv(rows):
+    """Write the rows with a column for each setting that differs, as `set.NAME`."""
+    settings = dict.fromkeys(name for row in rows for name in row["differs"])
+    names = [name for name in rows[0] if name not in ("differs", "interval")]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*names, "interval_low", "interval_high", *(f"set.{s}" for s in settings)])
+    for row in rows:
+        values = [row[name] for name in names] + list(row["interval"] or (None, None))
+        differs = [common.show_value(row["differs"][s]) if s in row["differs"] else "" for s in settings]
+        writer.writerow(["" if v is None else v for v in values] + differs)
+    return text.getvalue()
+
+
+def _versus(args):
+    for option in ("csv", "plot"):
+        if getattr(args, option) is not None:
+            raise KzooError(f"--{option} is for the table of many runs: leave out --data.")
+    if len(args.run) != 2:
+        raise KzooError(f"--data compares two runs, NEW and OLD, and {len(args.run)} are given.")
+    runs = [found for word in args.run for found in find_runs(word)]
+    if len(runs) != 2:
+        raise KzooError(f"--data compares two runs, NEW and OLD, and {' '.join(args.run)} holds {len(runs)}.")
+    document = quiet.load("kzoo.evaluation").versus(*runs, args.data, target=args.target, metric=args.metric)
+    # 0.9 - 0.91 is a little less than -0.01 to a computer.
+    worse = document["advantage"] < -args.tolerance - 1e-9
+    head = dict(new_run=args.run[0], old_run=args.run[1], data=args.data, tolerance=args.tolerance)
+    return head | document | dict(worse=worse, exit_code=int(worse and args.fail_if_worse))
+
+
+def render(document, args):
+    if "worse" in document:
+        return _render_versus(document)
+    if args.csv == "-":
+        return _as_csv(document["rows"]).rstrip("\n")
+    rows = document["rows"]
+    finished = [row for row in rows if row["finished"]]
+    groups = [[r for r in finished if r["group"] == g] for g in dict.fromkeys(r["group"] for r in finished)]
+    lines = []
+    for group in (g for g in groups if len(g) > 1):
+        presets = {row["preset"] for row in group}
+        what = f"{min(presets)} on {group[0]['data']}" if len(presets) == 1 else group[0]["data"]
+        better = "lower" if group[0]["metric"] in LOWER_IS_BETTER else "higher"
+        lines.append(common.bold(f"{what}, {group[0]['split']} split; {better} is better"))
+        lines += [*_table(group, ["preset"] if len(presets) > 1 else []), ""]
+    alone = [row for group in groups if len(group) == 1 for row in group]
+    if alone:
+        lines += [common.bold("alone on their data, split or task"), *_table(alone, ["preset", "data"]), ""]
+    unfinished = [(row["run"], row["preset"], f"{row['epochs']} epochs") for row in rows if not row["finished"]]
+    if unfinished:
+        lines += [common.bold("unfinished"), *common.columns(unfinished), ""]
+    if len({row["group"] for row in rows}) > 1:
+        lines.append("Runs on other data, other splits or for other tasks are not ranked together.")
+    lines += document["notes"] + [f"Written to {document[what]}" for what in ("csv", "plot") if what in document]
+    return "\n".join(lines).rstrip("\n")
+
+
+def _table(rows, more):
+    """Lay rows out as far as the terminal is wide."""
+    cells, metrics = [_cells(row) for row in rows], list(dict.fromkeys(row["metric"] for row in rows))
+    heads = {name: name for name in ("run", *more, *(n for n in cells[0] if n not in ("run", "preset", "data")))}
+    if len(metrics) == 1:
+        del heads["metric"]
+        heads["score"] = _NAMES.get(metrics[0], metrics[0])
+    heads = {name: head for name, head in heads.items() if any(c[name] for c in cells)}
+    for expendable in _EXPENDABLE:
+        widths = {n: max(len(h), *(len(c[n]) for c in cells)) for n, h in heads.items()}
+        widths["differs"] = min(widths.get("differs", 0), 20)  # the last column can be wrapped
+        if sum(widths.values()) + 2 * len(heads) <= common.width():
+            break
+        heads.pop(expendable, None)
+    align = "".join("<" if n in ("run", "preset", "data", "metric", "score", "95 %", "differs") else ">" for n in heads)
+    return common.columns([heads.values(), *([c[n] for n in heads] for c in cells)], align=align)
+
+
+def _cells(row):
+    """Write a row's values as people read them."""
+    metric = row["metric"]
+    score, validation, rmse = (
+        "" if value is None else number(value, name)
+        for value, name in ((row["score"], metric), (row["validation"], metric), (row["rmse"], "rmse"))
+    )
+    epochs = f"{row['best_epoch']}/{row['epochs']}" if row["best_epoch"] else ""
+    differs = ", ".join(f"{name}={common.show_value(value)}" for name, value in row["differs"].items())
+    named = _NAMES.get(metric, metric)
+    return {
+        "run": row["run"] + (" (interrupted)" if row["interrupted"] else ""),
+        "preset": row["preset"],
+        "data": row["data"],
+        "metric": named,
+        "score": score,
+        "95 %": " to ".join(number(bound, metric) for bound in row["interval"] or ()),
+        "validation": validation,
+        "RMSE": "" if metric == "rmse" else rmse,
+        "parameters": "" if row["parameters"] is None else f"{row['parameters']:,}",
+        "best epoch": epochs,
+        "seconds": "" if row["seconds"] is None else f"{row['seconds']:.0f}",
+        "samples/s": "" if row["samples_per_second"] is None else f"{row['samples_per_second']:,.0f}",
+        "date": row["date"],
+        "differs": differs,
+    }
+
+
+def _render_versus(document):
+    metric, test = document["metric"], document["test"]
+    rows = [["", _NAMES.get(metric, metric), "95 %" if f"{metric}_interval" in document["new"] else ""]]
+    for name in ("new", "old"):
+        scores = document[name]
+        interval = scores.get(f"{metric}_interval") or ()
+        score = number(value_of(scores, metric), metric)
+        rows.append([document[f"{name}_run"], score, " to ".join(number(bound, metric) for bound in interval)])
+    difference = document["difference"]
+    rows.append(["difference", f"{100 * difference:+.1f} points" if metric == "accuracy" else f"{difference:+.4g}", ""])
+    size = document["new"].get("examples", document["new"].get("tokens"))
+    lines = [common.bold(f"{document['data']}, {size:,} {'examples' if 'examples' in document['new'] else 'tokens'}")]
+    lines += common.columns(rows)
+    if test and "p_value" in test:
+        lines.append(
+            f"{test['name']}: {test['only_new_right']} answers only the new run has right, {test['only_old_right']} "
+            f"only the old one; p = {test['p_value']:.2g}"
+        )
+    elif test:
+        low, high = test["interval"]
+        lines.append(f"{test['name']}: difference of the {_NAMES.get(test['of'], test['of'])} "
+                     f"{test['difference']:+.4g} (95 %: {low:+.4g} to {high:+.4g})")  # fmt: skip
+    allowed = f" by more than {document['tolerance']:g}" if document["tolerance"] else ""
+    lines.append(f"The new run is worse{allowed}." if document["worse"] else f"The new run is not worse{allowed}.")
+    return "\n".join(lines)

@@ -1,0 +1,27 @@
+"""Write a run's report: one HTML page with scores, curves, mistakes, settings and the command to repeat it."""
+
+from kzoo.cli import quiet
+from kzoo.run import Run
+
+EXAMPLES = """\
+examples:
+  kzoo report runs/digits_cnn-01                        runs/digits_cnn-01/report.html
+  kzoo report runs/digits_cnn-01 --out digits.html
+  kzoo report runs/tabular_fnn-01 --data march.csv      scored on new data too
+"""
+
+
+def add_arguments(parser):
+    parser.add_argument("run", metavar="RUN", help="a run's folder")
+    parser.add_argument("--out", metavar="FILE", help="the page to write; default: report.html in the run's folder")
+    parser.add_argument("--data", metavar="SOURCE", help="new data with answers, scored in a section of its own")
+
+
+def run(args):
+    opened = Run(args.run)
+    file = quiet.load("kzoo.reports").report(opened, out=args.out, data=args.data)
+    return dict(run=args.run, report=str(file), bytes=file.stat().st_size)
+
+
+def render(document, args):
+    return f"{document['report']} ({document['bytes'] / 1000:,.0f} kB)"

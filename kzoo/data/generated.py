@@ -1,0 +1,98 @@
+"""Data sets that are made, not downloaded: pictures of shapes, and opinions in which the order of words matters."""
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+SHAPES = ("circle", "square", "triangle")
+_SIZE, _FINE = 64, 2  # pixels of a side; drawn so much larger and shrunk, for smooth edges
+
+_THINGS = (
+    "film", "plot", "acting", "ending", "music", "dialogue", "camera work", "pacing", "script", "cast",
+    "first half", "main character", "villain", "humour", "story", "editing",
+)  # fmt: skip
+_GOOD = (
+    "good", "great", "wonderful", "moving", "funny", "clever", "gripping", "original", "charming", "convincing",
+    "brilliant", "enjoyable",
+)  # fmt: skip
+_BAD = (
+    "bad", "dull", "terrible", "boring", "silly", "weak", "predictable", "clumsy", "lifeless", "forgettable",
+    "dreadful", "tedious",
+)  # fmt: skip
+_DEGREES = ("", "", "really", "quite", "very", "surprisingly", "truly")
+_PLAIN = ("is {}", "was {}", "turns out {}", "felt {}", "seemed {} to me")
+_DENIED = ("is not {}", "was never {}", "is hardly {}", "is far from {}", "is anything but {}", "did not strike me as {}")
+_OPENINGS = ("", "", "honestly,", "to be fair,", "i must say,", "in short,", "for what it is worth,")
+_BOTH = ("{lost}, but {won}.", "although {lost}, {won}.", "{won}, even though {lost}.", "{won}, despite what people say: {lost}.")
+
+
+def shapes(count=1200, seed=0):
+    """Draw circles, squares and triangles of random size, place, rotation and colours, with noise.
+
+    Returns:
+        images (count, 64, 64, 3) uint8, classes (count,) int32 and their names.
+    """
+    random = np.random.default_rng(seed)
+    classes = random.permutation(np.arange(count, dtype=np.int32) % len(SHAPES))
+    images = np.empty((count, _SIZE, _SIZE, 3), np.uint8)
+    for image, number in zip(images, classes, strict=True):
+        image[...] = _draw(SHAPES[number], random)
+    return images, classes, SHAPES
+
+
+def _draw(shape, random):
+    ground = random.integers(0, 256, 3)
+    # At least 60 away from the ground in each colour, so that there is something to see.
+    ink = (ground + random.choice([-1, 1], 3) * random.integers(60, 129, 3)) % 256
+    side = _SIZE * _FINE
+    radius = random.uniform(0.13, 0.36) * side  # of the circle around it
+    x, y = random.uniform(radius, side - radius, 2)
+    picture = Image.new("RGB", (side, side), tuple(map(int, ground)))
+    pen = ImageDraw.Draw(picture)
+    if shape == "circle":
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=tuple(map(int, ink)))
+    else:
+        corners = 4 if shape == "square" else 3
+        pen.regular_polygon((x, y, radius), corners, rotation=int(random.integers(360)), fill=tuple(map(int, ink)))
+    pixels = np.asarray(picture.reduce(_FINE), np.float32)
+    noise = random.standard_normal(pixels.shape, np.float32) * random.uniform(5, 40)
+    return np.clip(np.rint(pixels + noise), 0, 255).astype(np.uint8)
+
+
+def opinions(count=2000, seed=0):
+    """Make up sentences of praise and complaint; "not good" is a complaint, and after "but" comes what counts.
+
+    No sentence occurs twice. Whoever only counts words is often wrong.
+
+    Returns:
+        texts and labels ("negative" or "positive"), as many of each.
+    """
+    random = np.random.default_rng(seed)
+    texts = {}
+    while len(texts) < count:
+        positive = len(texts) % 2 == 1
+        text = _sentence(positive, random)
+        texts.setdefault(text, "positive" if positive else "negative")
+    order = random.permutation(count)
+    found = list(texts.items())
+    return [found[i][0] for i in order], [found[i][1] for i in order]
+
+
+def _sentence(positive, random):
+    one, other = random.choice(len(_THINGS), 2, replace=False)
+    won = _clause(_THINGS[one], positive, random)
+    if random.random() < 0.3:
+        text = _pick(_BOTH, random).format(won=won, lost=_clause(_THINGS[other], not positive, random))
+    else:
+        text = f"{won}."
+    return " ".join([_pick(_OPENINGS, random), text]).strip()
+
+
+def _clause(thing, positive, random):
+    denied = random.random() < 0.25
+    words = _GOOD if positive != denied else _BAD
+    said = f"{_pick(_DEGREES, random)} {_pick(words, random)}".strip()
+    return f"the {thing} {_pick(_DENIED if denied else _PLAIN, random).format(said)}"
+
+
+def _pick(choices, random):
+    return choices[random.integers(len(choices))]

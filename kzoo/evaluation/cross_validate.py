@@ -1,0 +1,161 @@
+"""`cross_validate`: a preset scored on every row of its data, each time by a network that has not seen it."""
+
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kzoo.data import Dataset
+from kzoo.data.arrays import from_tf
+from kzoo.data.splits import Fold
+from kzoo.errors import KzooError
+from kzoo.files import whole_file, write_json
+from kzoo.registry import get_preset
+from kzoo.run import Run
+from kzoo.training import train
+from kzoo.training.folder import finite, provenance
+
+
+def cross_validate(
+    preset,
+    data=None,
+    *,
+    folds=5,
+    stratified=True,
+    repeats=1,
+    seed=0,
+    out=None,
+    epochs=None,
+    callbacks=None,
+    validation=0.1,
+    target=None,
+    drop=(),
+    group=None,
+    task=None,
+    overwrite=False,
+    progress=True,
+    **overrides,
+) -> dict:
+    """Train a preset once for each fold of the data, and score it on that fold.
+
+    Each fold is a run of `kzoo.train` with a fresh network. Vocabulary, categories and scaling are learned on its
+    training rows alone, and early stopping watches a part of these, so that nothing is known of the fold before it
+    is scored. A test split of the source's own (`mnist`, a `test/` folder) is left untouched.
+
+    The same call again goes on where it was stopped: finished folds are not trained twice.
+
+    Args:
+        preset: a name or a `Preset`.
+        data: anything `kzoo.load_data` takes whose rows have no order; the default is the preset's own data set.
+        folds: how many parts; each is the test split once.
+        stratified: keep the proportions of the classes in each fold, as scikit-learn's `StratifiedKFold` does.
+        repeats: how often to divide anew; repeat r has the seed `seed + r`, for the folds and for the weights.
+        seed: of the folds, the weights, order, dropout and augmentation.
+        out: the folder, with a run in `fold-01`, `fold-02`, ...; the default is `runs/cross-PRESET`.
+        epochs, callbacks: see `kzoo.train`.
+        validation: fraction of the rows outside the fold, which choose the best epoch.
+        target, drop, group, task: see `kzoo.load_data`.
+        overwrite: replace other folds in `out`.
+        progress: a line for each fold; False for silence.
+        overrides: any other name that `kzoo.train` takes.
+
+    Returns:
+        `folds`, a dict of scores for each; `mean` and `std` (n - 1) of every score over them; `out_of_fold`: `rows`
+        (places among the usable rows of the source), `truth` and `answers` (probabilities or values, averaged over
+        the repeats); `runs`, their paths. `out` gets them as `cross_validation.json` and `out_of_fold.npz`.
+
+    Raises:
+        KzooError: data that has an order, more folds than rows of a class, or anything that `kzoo.train` refuses.
+    """
+    preset = get_preset(preset)
+    if isinstance(repeats, bool) or not isinstance(repeats, int | np.integer) or repeats < 1:
+        raise KzooError(f"repeats={repeats!r} must be a whole number of at least 1.")
+    if taken := {"test", "data_seed"} & set(overrides):
+        raise KzooError(f"{min(taken)}= has no meaning here: each fold is the test split once, and seed= draws them.")
+    if isinstance(data, Dataset):
+        raise KzooError(f"{data.name} is split already: give what it was loaded from.")
+    if hasattr(data, "as_numpy_iterator"):
+        data = from_tf(data, preset)  # once: a data set that shuffles itself would give every fold other rows
+    Fold(0, folds, stratified, seed)  # checks them
+    folds, stratified, seed = int(folds), bool(stratified), int(seed)
+    plan = [Fold(i, folds, stratified, seed + r) for r in range(repeats) for i in range(folds)]
+    options = dict(
+        epochs=epochs, callbacks=callbacks, validation=validation, target=target, drop=drop, group=group, task=task,
+    ) | overrides  # fmt: skip
+    out, runs = Path(out or f"runs/cross-{preset.name}"), []
+    for number, fold in enumerate(plan, 1):
+        folder = out / f"fold-{number:02d}"
+        known = _complete(folder)
+        run = train(
+            preset, data, out=folder, test=fold, seed=fold.seed, data_seed=seed, progress=False,
+            overwrite=overwrite or not known, **options,
+        )  # fmt: skip
+        if run.summary["interrupted"]:
+            raise KeyboardInterrupt(f"stopped in fold {number}; the same call goes on with it")
+        runs.append(run)
+        if overwrite or not known:
+            keras.utils.clear_session(free_memory=True)
+        if progress:
+            _say(runs, len(plan))
+    found = _summarise(runs) | {"out_of_fold": _out_of_fold(runs), "runs": [run.path for run in runs]}
+    _write(out, found, runs[0], dict(folds=folds, stratified=stratified, repeats=repeats, seed=seed))
+    return found
+
+
+def _complete(folder):
+    """Say whether a fold has been trained to its end, neither killed nor interrupted."""
+    try:
+        return not Run(folder).summary["interrupted"]
+    except KzooError:
+        return False
+
+
+def _summarise(runs):
+    folds = [run.summary["test"] for run in runs]
+    numbers = {name: [f[name] for f in folds] for name, value in folds[0].items() if isinstance(value, float)}
+    numbers = {name: values for name, values in numbers.items() if None not in values}
+    return {
+        "folds": folds,
+        "mean": {name: float(np.mean(values)) for name, values in numbers.items()},
+        "std": {name: float(np.std(values, ddof=1)) for name, values in numbers.items()},
+    }
+
+
+def _out_of_fold(runs):
+    """Put the answers to the folds together, one for each row of the source, averaged over the repeats."""
+    kept = [run.answers for run in runs]
+    places, truth, answers = (np.concatenate([k[name] for k in kept]) for name in ("source_rows", "truth", "answers"))
+    rows, first, of = np.unique(places, return_index=True, return_inverse=True)
+    total = np.zeros((len(rows), *answers.shape[1:]))
+    np.add.at(total, of, answers)
+    times = np.bincount(of).reshape(-1, *[1] * (answers.ndim - 1))
+    return {"rows": rows, "truth": truth[first], "answers": (total / times).astype(np.float32)}
+
+
+def _say(runs, count):
+    scores = [next(iter(run.summary["test"].items())) for run in runs]
+    left = np.mean([run.summary["seconds"] for run in runs]) * (count - len(runs))
+    name, value = scores[-1]
+    mean = np.mean([score for _, score in scores])
+    line = f"fold {len(runs)}/{count}: {name} {value:.4f}, mean so far {mean:.4f}"
+    print(f"{line}, {left:.0f} s left" if left else line, file=sys.stderr, flush=True)
+
+
+def _write(out, found, first, asked):
+    summary = dict(
+        preset=first.config["spec"]["preset"],
+        data=first.config["data"]["name"],
+        task=first.config["spec"]["task"],
+        **asked,
+        mean=found["mean"],
+        std=found["std"],
+        scores=found["folds"],
+        seconds=round(sum(Run(path).summary["seconds"] for path in found["runs"]), 2),
+        command=first.config["command"],
+        **{name: first.config[name] for name in ("backend", "versions", "machine")},
+        created=provenance()["created"],
+    )
+    write_json(out / "cross_validation.json", finite(summary))
+    with whole_file(out / "out_of_fold.npz", sync=False) as temporary, open(temporary, "wb") as stream:
+        np.savez_compressed(stream, **found["out_of_fold"])

@@ -1,0 +1,308 @@
+"""`ensemble`: several runs become one model, which answers with all of them."""
+
+import time
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+from keras import layers
+from scipy import optimize
+
+from kzoo import __version__
+from kzoo.data import Dataset, load_data
+from kzoo.data.named import NAMES
+from kzoo.data.pipeline import Batches
+from kzoo.data.reload import preset_for, reload
+from kzoo.errors import KzooError
+from kzoo.files import whole_file, write_json
+from kzoo.results import METRICS
+from kzoo.results.compare import advantage, find_runs, value_of
+from kzoo.run import Run
+from kzoo.training.answers import write_answers
+from kzoo.training.folder import claim, finite, plain, provenance, replaced
+from kzoo.training.score import answers_of, forward, gives_logits, score_split, scores_of
+
+METHODS = ("mean", "vote", "weighted")
+_TIE = 1e-3  # share of the mean probability in a vote: less than one vote among 999 members, enough to break ties
+
+
+def ensemble(runs, *, method="mean", data=None, out=None, overwrite=False) -> Run:
+    """Combine runs on the same data into one model, and save it as a run.
+
+    The saved network has one input that feeds every member, and nothing but Keras' own layers: it predicts, scores
+    and exports as any other run's. It is scored on the members' test split, which chose nothing here.
+
+    Args:
+        runs: two or more finished runs, or what `kzoo.compare` takes: folders, patterns.
+        method: "mean" averages probabilities or values. "vote" gives each class its share of the members' votes, the
+            mean probability breaking ties. "weighted" is an average with weights >= 0 that sum to 1: the ones of the
+            least loss (or squared error) on the validation split (doi:10.1007/BF00117832); a member of weight 0 is
+            left out of the network.
+        data: the data that the members were trained on, as `kzoo.train` took it; named sets are found without.
+            Only "weighted" needs it; without it the scores come from the members' stored answers.
+        out: the folder; the default is `runs/ensemble-NN`. A folder that holds the same ensemble is returned as it is.
+        overwrite: replace a different run in `out`.
+
+    Raises:
+        KzooError: members that differ in task, data, split, preprocessing or classes, data that is not theirs, or a
+            method that does not fit. Folds of a cross-validation are taken where their preprocessing is the same,
+            without scores: what one has not seen, the others were trained on.
+    """
+    began = time.perf_counter()
+    members = find_runs(runs)
+    folds = _check(members, method)
+    first = members[0].config
+    data = None if folds else _data_of(members[0], data)
+    if method == "weighted" and (data is None or data.validation is None):
+        why = "folds have none in common" if folds else "say data=" if data is None else f"{data.name} has none"
+        raise KzooError(f"method='weighted' chooses the weights on validation data: {why}. Or use method='mean'.")
+    described = first["data"]
+    if folds:  # no name to load it by: any split of it has been trained on
+        described = described | dict(name=f"{described['name']}, folds", fingerprint=None, test=0, validation=0)
+    request = dict(data=described, spec=_spec_of(members, method), start=None, freeze=None, precision="float32",
+                   callbacks=[])  # fmt: skip
+    folder, done = claim(out, request, overwrite)
+    if done is not None:
+        return done
+    classes = bool(described["class_names"]) or described["task"] == "language_modeling"
+    inputs, answers = _join(members, classes)
+    weights = _weigh(inputs, answers, data, classes) if method == "weighted" else None
+    model = keras.Model(inputs, _combine(answers, method, weights, classes), name="ensemble")
+    with replaced(folder):
+        write_json(folder / "preprocessing.json", members[0].preprocessing)
+        write_json(folder / "config.json", plain(request | {"command": None} | provenance()))
+        if data is None:
+            scores = {} if folds else _score_stored(members, method, classes)
+        else:
+            scores = _score(model, data, folder / "answers.npz")
+        with whole_file(folder / "best.keras") as temporary:
+            model.save(temporary)
+        summary = dict(
+            **scores,
+            ensemble=_gain(members, method, weights, scores, described["task"]),
+            seconds=round(time.perf_counter() - began, 2),
+            parameters=model.count_params(),
+        )
+        write_json(folder / "summary.json", finite(summary))
+    return Run(folder)
+
+
+def _check(members, method):
+    """Refuse members that do not belong together; say whether they are folds of a cross-validation."""
+    if method not in METHODS:
+        raise KzooError(f"method={method!r} must be one of: {', '.join(METHODS)}.")
+    if len(members) < 2:
+        raise KzooError(f"An ensemble needs two members or more, and this is one: {members[0].path}.")
+    for run in members:
+        if not run.finished:
+            raise KzooError(f"{run.path} is not finished: train it to its end, or leave it out.")
+        if "members" in run.config["spec"]:
+            raise KzooError(f"{run.path} is an ensemble itself: give its members.")
+    configs = [run.config for run in members]
+    if method == "vote" and not configs[0]["data"]["class_names"]:
+        raise KzooError(f"method='vote' is for classes, and this is {configs[0]['data']['task']}: use 'mean'.")
+    folds = all(isinstance(c["data"]["options"].get("test"), dict) for c in configs) and (
+        len({c["data"]["fingerprint"] for c in configs}) > 1
+    )
+    parts = ("task", "name", "class_names", *(() if folds else ("data_seed", "options")))
+    for part in parts:
+        _same(members, part.replace("_", " "), [c["data"][part] for c in configs])
+    why = " (each fold learns its own from its training rows)" if folds else ""
+    _same(members, f"preprocessing{why}", [run.preprocessing for run in members])
+    if not folds:
+        _same(members, "data fingerprint", [c["data"]["fingerprint"] for c in configs])
+    return folds
+
+
+def _same(members, what, values):
+    for run, value in zip(members, values, strict=True):
+        if value != values[0]:
+            shown = [str(v) for v in (values[0], value)]
+            said = f" ({shown[0]}, {shown[1]})" if max(map(len, shown)) < 40 else ""
+            raise KzooError(
+                f"{members[0].path} and {run.path} differ in their {what}{said}: members of an ensemble are trained "
+                "on the same data, split in the same way."
+            )
+
+
+def _data_of(run, source):
+    """Return the data that the members were trained on; None where it cannot be had without being given."""
+    config = run.config
+    described = config["data"]
+    if source is None:
+        known = described["name"] in NAMES
+        return reload(config["spec"], described, run.preprocessing) if known else None
+    if not isinstance(source, Dataset):
+        source = load_data(
+            source, preset=preset_for(config["spec"]), seed=described["data_seed"], **described["options"]
+        )
+    if source.fingerprint != described["fingerprint"]:
+        raise KzooError(
+            f"data={source.name!r} is not what the members were trained on, or is split otherwise. Give the same "
+            "source, or the Dataset itself."
+        )
+    return source
+
+
+def _spec_of(members, method):
+    """Describe the ensemble; its settings are those that all members share."""
+    specs = [run.config["spec"] for run in members]
+    shared = {
+        part: {k: v for k, v in specs[0][part].items() if all(k in s[part] and s[part][k] == v for s in specs)}
+        for part in ("config", "training")
+    }
+    known = [s | dict(run=run.path.name, created=run.config["created"]) for s, run in zip(specs, members, strict=True)]
+    return dict(preset="ensemble", family=None, task=specs[0]["task"], **shared, seed=None, method=method,
+                members=known, kzoo=__version__)  # fmt: skip
+
+
+def _join(members, classes):
+    """Return one input, and the answers of each member to it: probabilities of the same form, or values."""
+    models = [run.model for run in members]
+    for run, model in zip(members, models, strict=True):
+        if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
+            raise KzooError(f"The model of {run.path} has not one input and one output.")
+    shapes = [model.inputs[0].shape[1:] for model in models]
+    _same(members, "input shape", shapes)
+    inputs = keras.Input(shapes[0], dtype=models[0].inputs[0].dtype, name="inputs")
+    wide = max(model.outputs[0].shape[-1] for model in models)
+    answers = []
+    for i, (run, model) in enumerate(zip(members, models, strict=True), 1):
+        # The same layers and weights, under a name of their own.
+        y = keras.Model(model.inputs[0], model.outputs[0], name=f"member_{i}")(inputs)
+        answers.append(_probabilities(y, gives_logits(model), wide, run, i) if classes else y)
+    return inputs, answers
+
+
+def _probabilities(y, logits, wide, run, i):
+    if logits is None:
+        raise KzooError(
+            f"{run.path}: whether its model answers with logits or with probabilities cannot be seen. End it with a "
+            "layer whose activation is softmax, sigmoid or linear."
+        )
+    one = y.shape[-1] == 1
+    if logits:
+        y = layers.Activation("sigmoid" if one else "softmax", name=f"probabilities_{i}")(y)
+    if one and wide == 2:
+        y = layers.Concatenate(name=f"columns_{i}")([1 - y, y])
+    return y
+
+
+def _combine(answers, method, weights, probabilities):
+    """Return the ensemble's answers.
+
+    Args:
+        answers: of each member: (N, ..., classes or 1) probabilities or (N, ...) values.
+        weights: one per member, for "weighted".
+        probabilities: whether the answers are; rounding must not lift one over 1.
+    """
+    if method == "weighted":
+        y = _sum([(w, a) for w, a in zip(weights, answers, strict=True) if w > 0])
+    elif method == "vote":
+        y = _sum([(1 - _TIE, layers.Average()([_vote(a) for a in answers])), (_TIE, layers.Average()(answers))])
+    else:
+        y = layers.Average()(answers)
+    return keras.ops.minimum(y, 1.0) if probabilities else y
+
+
+def _sum(parts):
+    scaled = [layers.Rescaling(float(weight))(a) for weight, a in parts]
+    return layers.Add()(scaled) if len(scaled) > 1 else scaled[0]
+
+
+def _vote(p):
+    if p.shape[-1] == 1:
+        return keras.ops.cast(p > 0.5, "float32")
+    return keras.ops.one_hot(keras.ops.argmax(p, axis=-1), p.shape[-1])
+
+
+def _weigh(inputs, answers, data, classes):
+    """Return the weights with the least loss on the validation split."""
+    together = keras.Model(inputs, keras.ops.stack(answers, axis=-1))
+    batches, size = Batches(data.validation, batch_size=128), min(128, len(data.validation))
+    of_truth, products = [], 0.0
+    for step in range(len(batches)):
+        x, y = batches.batch(0, step)
+        a, y = forward(together, x, size), np.asarray(y)
+        if classes:
+            of_truth.append(_of_truth(a, y.reshape(-1)))
+        else:
+            spread = np.asarray(data.config.get("target_scale", np.ones(y.shape[-1])))
+            errors = (a.reshape(*y.shape, -1) - y[..., None]) / spread[:, None]
+            errors = errors.reshape(-1, len(answers)).astype("float64")
+            products = products + errors.T @ errors
+    loss = _log_loss(np.concatenate(of_truth)) if classes else _squared_error(products / np.trace(products))
+    count = len(answers)
+    found = optimize.minimize(
+        loss, np.full(count, 1 / count), jac=True, method="SLSQP", bounds=[(0, 1)] * count,
+        constraints=dict(type="eq", fun=lambda w: w.sum() - 1, jac=np.ones_like), options=dict(ftol=1e-10),
+    )  # fmt: skip
+    weights = np.clip(found.x, 0, 1).round(4)
+    return [float(w) for w in weights / weights.sum()]
+
+
+def _of_truth(answers, truth):
+    """Return the probability (N, members) that each member gives the true class."""
+    if answers.shape[-2] == 1:
+        answers = np.concatenate([1 - answers, answers], axis=-2)
+    return answers.reshape(len(truth), *answers.shape[-2:])[np.arange(len(truth)), truth].astype("float64")
+
+
+def _log_loss(of_truth):
+    def loss(weights):
+        p = np.clip(of_truth @ weights, 1e-9, None)
+        return -np.log(p).mean(), -(of_truth / p[:, None]).mean(axis=0)
+
+    return loss
+
+
+def _squared_error(products):
+    # Where the weights sum to 1, the error of the average is the average of the errors.
+    return lambda weights: (weights @ products @ weights, 2 * products @ weights)
+
+
+def _score(model, data, file):
+    """Score validation and test data, and keep the answers to the last of them, as `train` does."""
+    scores = {}
+    for name in ("validation", "test"):
+        part = getattr(data, name)
+        if part is None:
+            continue
+        if data.task == "language_modeling":
+            scores[name] = score_split(model, part, data)
+            continue
+        truth, answers = answers_of(model, part, data)
+        scores[name] = scores_of(truth, answers, data)
+        write_answers(file, name, truth, answers, part)
+    return scores
+
+
+def _score_stored(members, method, probabilities):
+    """Score what the members have answered on their test split, where all of it was kept."""
+    config, kept = members[0].config, [run.answers for run in members]
+    if None in kept or len(kept[0]["rows"]) < config["data"][kept[0]["split"]]:
+        return {}
+    y = _combine([k["answers"] for k in kept], method, None, probabilities)
+    data = SimpleNamespace(class_names=config["data"]["class_names"], config=config["spec"]["config"])
+    return {kept[0]["split"]: scores_of(kept[0]["truth"], keras.ops.convert_to_numpy(y), data)}
+
+
+def _gain(members, method, weights, scores, task):
+    """Return what `summary.json` says of the members, and by how much the ensemble is better than the best of them."""
+    metric = METRICS.get(task, "accuracy")
+    rows = [
+        dict(
+            run=run.path.name,
+            preset=run.config["spec"]["preset"],
+            seed=run.config["spec"]["seed"],
+            **{split: value_of(run.summary.get(split) or {}, metric) for split in ("validation", "test")},
+        )
+        for run in members
+    ]
+    split = "test" if scores.get("test") else "validation"
+    best = gain = None
+    if scores.get(split):
+        best = max(rows, key=lambda row: advantage(row[split], 0, metric))
+        gain = advantage(value_of(scores[split], metric), best[split], metric)
+    return dict(method=method, metric=metric, members=rows, weights=weights, split=split,
+                best_member=best and best["run"], gain=gain)  # fmt: skip

@@ -1,0 +1,157 @@
+"""`generate`: a language model goes on with a text; and the stateful copies that read a text in one pass."""
+
+import math
+
+import numpy as np
+
+from kzoo.data.splits import check_seed
+from kzoo.data.text import tokenizer_of
+from kzoo.data.tokenizer import PADDING, UNKNOWN
+from kzoo.data.windows import Windows
+from kzoo.errors import KzooError
+from kzoo.registry import list_presets, rebuild, spec_of
+from kzoo.run import Run
+from kzoo.training.score import forward, gives_logits, probabilities, score_language
+
+_PIECE = 256  # tokens that a stateful copy reads in one call when it scores
+
+
+def generate(run, prompt="", *, length=200, temperature=1.0, top_k=None, seed=0) -> str:
+    """Go on with a text, token by token, each drawn from what the model expects.
+
+    A recurrent model that answers at every step reads through a stateful copy and remembers all of the text. Any
+    other model sees its last window, as in training.
+
+    Args:
+        run: the run of a language model, or its path.
+        prompt: what the text begins with. Tokens that the model does not know count as unknown. An empty prompt
+            stands for the start of a line, or, where there are no lines, for the most frequent token.
+        length: characters or words to add.
+        temperature: 1 draws from the model's own probabilities, less is safer, more is wilder; 0 always takes the
+            likeliest token.
+        top_k: draw from so many likeliest tokens only; None: from all.
+        seed: of the draw: the same seed gives the same text.
+
+    Returns:
+        The prompt and what follows. Padding and unknown tokens are never drawn.
+
+    Raises:
+        KzooError: no language model, a value out of range, or a prompt without a known token.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    _check(run, prompt, length, temperature, top_k)
+    check_seed(seed)
+    tokenizer, random = tokenizer_of(run.preprocessing), np.random.default_rng(seed)
+    unread, read, new = _ids_of(prompt, tokenizer), _reader(run.model, run.preprocessing["length"]), []
+    for _ in range(length):
+        words = read(unread)[UNKNOWN + 1 : len(tokenizer)]  # neither padding nor the unknown
+        unread = [UNKNOWN + 1 + _draw(words, temperature, top_k, random)]
+        new += unread
+    between = " " if prompt and tokenizer.level == "words" else ""
+    return prompt + between + tokenizer.decode(new)
+
+
+def _check(run, prompt, length, temperature, top_k):
+    task = run.config["data"]["task"]
+    if task != "language_modeling":
+        names = ", ".join(list_presets(task="language_modeling"))
+        raise KzooError(f"{run.path} is a run of {task}; language models write text. Presets for it: {names}.")
+    if not isinstance(prompt, str):
+        raise KzooError(f"prompt={prompt!r} must be a text.")
+    for name, value in (("length", length), ("top_k", 1 if top_k is None else top_k)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise KzooError(f"{name}={value!r} must be a whole number of at least 1.")
+    number = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
+    if not number or not math.isfinite(temperature) or temperature < 0:
+        raise KzooError(f"temperature={temperature!r} must be a number of at least 0.")
+
+
+def _ids_of(prompt, tokenizer):
+    if not prompt:
+        return tokenizer.ids("\n") if "\n" in tokenizer.vocabulary else [UNKNOWN + 1]  # ids follow the frequency
+    ids = tokenizer.ids(prompt)
+    if set(ids) <= {UNKNOWN}:
+        strange = ", ".join(repr(t) for t in dict.fromkeys(tokenizer.split(prompt))) or repr(prompt)
+        raise KzooError(f"The model knows nothing of this prompt: {strange}. Begin with {tokenizer.level} it has seen.")
+    return ids
+
+
+def _reader(model, window):
+    """Return a function that takes the tokens which follow those read before, and gives the next one's p (V,)."""
+    config = _config_of(model)
+    # A model trained on the last step of full windows alone has never answered after more than one window.
+    copy = stateful_copy(model, 1) if config.get("pooling", "last") is None else None
+    logits, seen = gives_logits(model), []
+
+    def step(ids):
+        for token in ids:
+            answer = forward(copy, np.array([[token]], np.int32), 1)
+        return answer[0, 0]
+
+    def whole_window(ids):
+        seen.extend(ids)
+        last = seen[-window:]
+        row = np.array([last + [PADDING] * (window - len(last))], np.int32)
+        answer = forward(model, row, 1)[0]
+        return answer[len(last) - 1] if answer.ndim == 2 else answer
+
+    answer_to = step if copy is not None else whole_window
+    return lambda ids: probabilities(answer_to(ids)[None], logits)[0].astype("float64")
+
+
+def _draw(p, temperature, top_k, random):
+    """Draw a place of p (V,); p need not sum to 1."""
+    best = np.argsort(-p, kind="stable")[: 1 if temperature == 0 else top_k]
+    if len(best) == 1:
+        return int(best[0])
+    logits = np.log(np.maximum(p[best], 1e-300))
+    weights = np.exp((logits - logits[0]) / temperature)
+    return int(random.choice(best, p=weights / weights.sum()))
+
+
+def _config_of(model):
+    try:
+        return spec_of(model)["config"]
+    except KzooError:
+        return {}  # a model of one's own
+
+
+def stateful_copy(model, steps):
+    """Return a copy that reads `steps` tokens a call, answers at each, and remembers what it read before.
+
+    Args:
+        model: a model that kzoo built.
+        steps: tokens of one text (batch 1) in a call.
+
+    Returns:
+        The copy, with a state of zeros; None where there is no state to carry: no recurrent layers, a layer that
+        also reads backwards, or an answer to the mean of all steps.
+    """
+    config = _config_of(model)
+    if "stateful" not in config or config["bidirectional"] or config["pooling"] not in (None, "last"):
+        return None
+    config = config | dict(stateful=True, stateful_batch=1, pooling=None, input_shape=(steps,))
+    copy = rebuild(spec_of(model) | dict(config=config, seed=None), compile=False)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def score_stateful(model, part) -> dict:
+    """Score a language model on a split in one pass: each token but the first is predicted from all before it."""
+    copy = stateful_copy(model, _PIECE) if isinstance(part.x, Windows) else None
+    if copy is None:
+        raise KzooError(
+            f"stateful=True carries a recurrent language model through one text, and {model.name!r} with this data "
+            "has no state to carry: leave it out."
+        )
+    ids = part.x.values
+    return score_language(_pieces(copy, ids), gives_logits(model))
+
+
+def _pieces(copy, ids):
+    """Yield (answers, truth), a piece of the text at a time."""
+    for start in range(0, len(ids) - 1, _PIECE):
+        x, y = ids[start : start + _PIECE], ids[start + 1 : start + _PIECE + 1]
+        # What fills up the last piece comes after all that is scored.
+        row = np.pad(x, (0, _PIECE - len(x)), constant_values=PADDING)[None]
+        yield forward(copy, row, 1)[:, : len(y)], y

@@ -1,0 +1,108 @@
+"""`learning_rate_range`: which learning rates a network can be trained with, in a hundred steps."""
+
+import math
+
+import numpy as np
+
+from kzoo.data import load_data
+from kzoo.data.pipeline import Batches
+from kzoo.errors import KzooError
+from kzoo.registry import get_preset, resolve, with_settings
+from kzoo.training.device import prepare_device
+from kzoo.training.fit import prepare
+from kzoo.training.settle import settle
+
+_FEWEST_STEPS = 20
+_DIVERGED = 4  # times the lowest loss
+
+
+def learning_rate_range(preset, data=None, *, low=1e-6, high=1.0, steps=100, seed=0, **overrides) -> dict:
+    """Raise the learning rate at every step, from `low` to `high`, and watch the loss: the range test.
+
+    The suggestion is the rate at which the smoothed loss falls fastest per decade of the rate, before its lowest
+    point. The test stops where the loss is not finite or four times its lowest smoothed value. Paper:
+    https://arxiv.org/abs/1506.01186. The network is fresh, compiled with the preset's optimizer and loss (without
+    class weights, which average to 1), and thrown away.
+
+    Args:
+        preset: a preset's name or a `Preset`.
+        data: anything `kzoo.load_data` takes, or a `Dataset`; the default is the preset's own. Only its training
+            split is used.
+        low, high: the first and the last rate; between them the rate grows by the same factor at every step.
+        steps: training steps, a batch each.
+        seed: of weights, order, dropout and augmentation.
+        overrides: any name in the preset's `config` or `training`; learning rate, schedule and warm-up have no effect.
+
+    Returns:
+        `rates`, `losses` and `smoothed` (arrays, an entry per step that was done), `suggested` (a rate) and
+        `diverged` (the rate at which the test stopped early, or None).
+
+    Raises:
+        KzooError: a range or number of steps that makes no test, or a loss that never fell.
+    """
+    _check(low, high, steps)
+    model, batches = _fresh(preset, data, seed, overrides)
+    rates, losses, diverged = np.geomspace(low, high, steps), [], None
+    whole = max(len(batches.split) // batches.batch_size, 1)  # a smaller last batch is left out: its loss is noisier
+    for i, rate in enumerate(rates):
+        epoch, step = divmod(i, whole)
+        model.optimizer.learning_rate = rate
+        model.reset_metrics()  # or the loss is the mean since the start
+        losses.append(float(model.train_on_batch(*batches.batch(epoch, step), return_dict=True)["loss"]))
+        if not math.isfinite(losses[-1]) or losses[-1] > _DIVERGED * _smooth(losses, steps).min():
+            diverged = float(rate)
+            break
+    losses = np.array([loss for loss in losses if math.isfinite(loss)])
+    rates = rates[: len(losses)]
+    smoothed = _smooth(losses, steps)
+    return dict(
+        rates=rates, losses=losses, smoothed=smoothed, suggested=_steepest(rates, smoothed), diverged=diverged
+    )
+
+
+def _check(low, high, steps):
+    for name, value in (("low", low), ("high", high)):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise KzooError(f"{name}={value!r} must be a learning rate, a number above 0.")
+    if low >= high:
+        raise KzooError(f"low={low:g} must be below high={high:g}.")
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < _FEWEST_STEPS:
+        raise KzooError(f"steps={steps!r} must be a whole number, at least {_FEWEST_STEPS}.")
+
+
+def _fresh(preset, data, seed, overrides):
+    """Return a compiled model as `kzoo.train` would start with, at a constant rate, and its batches."""
+    preset = get_preset(preset)
+    config, training = resolve(preset, overrides)
+    if data is None and preset.dataset is None:
+        raise KzooError("Say what to train on: data= takes a named set, a file, a folder or arrays.")
+    source = preset.dataset if data is None else data
+    data = load_data(source, preset=with_settings(preset, config, training))
+    config, training, _ = settle(preset, config, training, set(overrides), data)
+    training |= dict(schedule="constant", warmup=0.0)
+    spec = dict(
+        preset=preset.name, family=preset.family, task=data.task, config=config, training=training, seed=seed
+    )
+    job = prepare(None, spec, data, prepare_device("auto"), None, None, [])
+    batches = Batches(
+        data.train, batch_size=training["batch_size"], seed=seed, shuffle=True, augment=training.get("augment", ()),
+        onehot=job.onehot, standardize=job.standardize,
+    )  # fmt: skip
+    return job.core, batches
+
+
+def _smooth(losses, steps):
+    """Average over neighbours: a bell about a tenth of the range wide, which does not lag behind."""
+    offsets = np.arange(-steps // 10, steps // 10 + 1)
+    bell = np.exp(-0.5 * (offsets / (steps / 30)) ** 2)
+    padded = np.pad(np.asarray(losses, float), len(offsets) // 2)
+    weights = np.pad(np.ones(len(losses)), len(offsets) // 2)
+    return np.convolve(padded, bell, "valid") / np.convolve(weights, bell, "valid")
+
+
+def _steepest(rates, smoothed):
+    lowest = int(smoothed.argmin()) if len(smoothed) else 0
+    if lowest < 2:
+        raise KzooError(f"The loss never fell from a learning rate of {rates[0]:g} on: try a smaller low=.")
+    slope = np.gradient(smoothed, np.log(rates))
+    return float(rates[slope[:lowest].argmin()])

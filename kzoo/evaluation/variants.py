@@ -1,0 +1,105 @@
+"""`train_variants`: the same training with one thing changed, over seeds, and what the runs say as a table."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+
+import keras
+
+from kzoo.errors import KzooError
+from kzoo.run import Run
+from kzoo.training import train
+
+
+def train_variants(
+    preset, data=None, variants: Mapping = (), *, out, seeds: Iterable[int] = (0,), epochs=None, progress=False
+) -> dict[str, list[Run]]:
+    """Train every variant with every seed, each run in `out/NAME-sSEED`; finished runs are not trained again.
+
+    Args:
+        preset: a preset's name or a `Preset`.
+        data: anything `kzoo.load_data` takes; None is the preset's own data set.
+        variants: name -> what differs, as arguments of `kzoo.train`: settings of the preset, or `data`, `epochs`,
+            `callbacks` (a bundle's name; without it "quick") and so on. An empty dict is the preset as it is.
+        out: the folder of all runs.
+        seeds: of weights, order, dropout and augmentation. All variants see the same seeds.
+        epochs: of every variant that does not say otherwise.
+        progress: True prints a progress bar for each run.
+
+    Returns:
+        Name of the variant -> its runs, in the order of the seeds.
+
+    Raises:
+        KzooError: a variant that `kzoo.train` refuses, or a name that is no folder's name.
+        KeyboardInterrupt: Ctrl-C; the run it stopped is trained anew next time.
+    """
+    if not isinstance(variants, Mapping) or not variants:
+        raise KzooError("variants= is a dict of dicts, such as {'small': {'units': (8,)}, 'large': {'units': (64,)}}.")
+    seeds = list(seeds)
+    if not seeds:
+        raise KzooError("seeds= is empty: give at least one, such as (0, 1, 2).")
+    for name, changes in variants.items():
+        _check(name, changes)
+    found = {name: [] for name in variants}
+    for seed in seeds:
+        for name, changes in variants.items():
+            folder = Path(out) / f"{name}-s{seed}"
+            settings = dict(data=data, epochs=epochs, callbacks="quick") | changes
+            run = train(preset, out=folder, seed=seed, progress=progress, overwrite=_unfinished(folder), **settings)
+            if run.summary["interrupted"]:
+                raise KeyboardInterrupt
+            keras.utils.clear_session()  # or the graphs of all runs stay in memory
+            found[name].append(run)
+    return found
+
+
+def _check(name, changes):
+    if not isinstance(name, str) or not name or name != Path(name).name:
+        raise KzooError(f"Variant {name!r} names a folder: give it a text without slashes.")
+    if not isinstance(changes, Mapping):
+        raise KzooError(f"Variant {name!r} must be a dict of settings, not {changes!r}.")
+    if taken := {"preset_or_model", "out", "seed", "progress", "overwrite"} & set(changes):
+        raise KzooError(f"Variant {name!r} sets {min(taken)!r}, which is the same for all: leave it out.")
+
+
+def _unfinished(folder):
+    """Say whether a run was stopped halfway, by Ctrl-C or otherwise: what is there is then no result."""
+    try:
+        run = Run(folder)
+    except KzooError:
+        return False
+    return not run.finished or run.summary["interrupted"]
+
+
+def variant_rows(runs: Mapping[str, Sequence[Run]], metric="accuracy") -> list[dict]:
+    """Make a table row of each variant: mean and standard deviation of a test score over the seeds, epochs, seconds.
+
+    Args:
+        runs: what `train_variants` returned.
+        metric: a score of `kzoo.evaluate`.
+
+    Raises:
+        KzooError: the runs have no such score.
+    """
+    rows = []
+    for name, group in runs.items():
+        scores = [run.summary["test"] for run in group]
+        if metric not in scores[0]:
+            raise KzooError(f"metric={metric!r} is no score of these runs. Use one of: {', '.join(scores[0])}.")
+        values = [s[metric] for s in scores]
+        row = {"variant": name, metric: mean(values), "sd": stdev(values) if len(values) > 1 else None}
+        row |= {"seeds": len(group), "epochs": mean(run.summary["epochs"] for run in group)}
+        rows.append(row | {"seconds": round(mean(run.summary["seconds"] for run in group), 2)})
+    return rows
+
+
+def mean_history(runs: Sequence[Run]) -> dict[str, list[float]]:
+    """Return the mean of some runs' histories, up to the last epoch that all of them have.
+
+    Args:
+        runs: runs that differ in their seed only.
+    """
+    histories = [run.history for run in runs]
+    return {
+        name: [mean(values) for values in zip(*(h[name] for h in histories), strict=False)] for name in histories[0]
+    }

@@ -1,0 +1,112 @@
+"""`versus`: two runs on the same held-out data, answer by answer."""
+
+import numpy as np
+from scipy import stats
+
+from kzoo.data.reload import reload
+from kzoo.errors import KzooError
+from kzoo.results import METRICS
+from kzoo.results.compare import advantage, value_of
+from kzoo.run import Run
+from kzoo.training.score import answers_of, score_split, scores_of
+
+
+def versus(new, old, data, *, target=None, metric=None) -> dict:
+    """Score two runs on the same data and test the difference.
+
+    Args:
+        new, old: runs or their paths.
+        data: held-out data that neither was trained on: anything that `kzoo.evaluate` takes for both.
+        target: the target column of a table.
+        metric: a score; the default is the task's (see `kzoo.compare`).
+
+    Returns:
+        `metric`; `new` and `old`, the scores; `difference` (new - old), `advantage` (the same, positive where new is
+        better) and `test`. Classes: McNemar's exact test of the answers that only one of them has right
+        (doi:10.1007/BF02295996). Values: the 95 % bootstrap interval of the difference of the mean error per row;
+        rows of forecasts overlap, which makes it too narrow. None for language models.
+
+    Raises:
+        KzooError: data that does not fit one of them, runs of two tasks, or a metric that does not exist.
+    """
+    runs = [run if isinstance(run, Run) else Run(run) for run in (new, old)]
+    tasks = [run.config["data"]["task"] for run in runs]
+    if tasks[0] != tasks[1]:
+        raise KzooError(f"{runs[0].path} is for {tasks[0]} and {runs[1].path} for {tasks[1]}: not comparable.")
+    metric = metric or METRICS.get(tasks[0], "accuracy")
+    loaded = [reload(r.config["spec"], r.config["data"], r.preprocessing, data, target=target) for r in runs]
+    if loaded[0].fingerprint != loaded[1].fingerprint:
+        raise KzooError(
+            f"{runs[0].path} and {runs[1].path} split {loaded[0].name} otherwise, so that one may have been trained on "
+            "what tests the other: give data that neither has seen, as a file or folder."
+        )
+    (scores, right), (old_scores, old_right) = (
+        _answered(run, part, metric) for run, part in zip(runs, loaded, strict=True)
+    )
+    values = [value_of(s, metric) for s in (scores, old_scores)]
+    if None in values:
+        known = ", ".join(name for name, value in scores.items() if isinstance(value, float))
+        raise KzooError(f"metric={metric!r} was not measured on this data. Use one of: {known}.")
+    for unit in ("examples", "tokens"):
+        if scores.get(unit) != old_scores.get(unit):
+            raise KzooError(
+                f"{runs[0].path} reads {scores[unit]} {unit} in this data and {runs[1].path} {old_scores[unit]}: "
+                "their scores are not comparable."
+            )
+    if right is None:
+        test = None
+    elif right.dtype == bool:
+        test = mcnemar(right, old_right)
+    else:
+        test = _bootstrap(right - old_right, _error_of(metric))
+    return dict(
+        metric=metric,
+        new=scores,
+        old=old_scores,
+        difference=values[0] - values[1],
+        advantage=advantage(*values, metric),
+        test=test,
+    )
+
+
+def _answered(run, loaded, metric):
+    """Return the scores, and per row whether the answer is right, or its error; None for language models."""
+    if loaded.test is None:
+        raise KzooError(f"{loaded.name} has no test split.")
+    if loaded.task == "language_modeling":
+        return score_split(run.model, loaded.test, loaded), None
+    truth, answers = answers_of(run.model, loaded.test, loaded)
+    scores = scores_of(truth, answers, loaded)
+    if loaded.class_names:
+        return scores, answers.argmax(-1) == truth
+    error = answers.astype("float64") - truth
+    if metric.endswith("_standardised"):
+        error = error / np.asarray(loaded.config.get("target_scale", 1.0))
+    error = np.abs(error) if metric.startswith("mae") else error**2
+    return scores, error.reshape(len(truth), -1).mean(axis=1)
+
+
+def _error_of(metric):
+    name = "mae" if metric.startswith("mae") else "mse"
+    return f"{name}_standardised" if metric.endswith("_standardised") else name
+
+
+def mcnemar(right, other) -> dict:
+    """Return McNemar's exact test of paired answers.
+
+    Args:
+        right, other: (N,) booleans: whether the first and the second has answered a row rightly.
+    """
+    only, only_other = int((right & ~other).sum()), int((other & ~right).sum())
+    p = stats.binomtest(only, only + only_other).pvalue if only + only_other else 1.0
+    return dict(name="McNemar's exact test", only_new_right=only, only_old_right=only_other, p_value=float(p))
+
+
+def _bootstrap(differences, of):
+    interval = [float(differences[0])] * 2
+    if len(differences) > 1:
+        found = stats.bootstrap(
+            (differences,), np.mean, batch=100, method="percentile", random_state=np.random.default_rng(0)
+        )
+        interval = [float(bound) for bound in found.confidence_interval]
+    return dict(name="paired bootstrap", of=of, difference=float(differences.mean()), interval=interval)

@@ -1,0 +1,43 @@
+"""What all pictures share: a figure that belongs to nobody and has a glyph for every label, and plain axes."""
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from kzoo.plots.colors import FAINT, GREY, INK
+from kzoo.plots.fonts import fit_fonts
+
+
+class LegibleFigure(Figure):
+    """A figure that looks for fonts whenever it is drawn: labels that were added later are legible too."""
+
+    def draw(self, renderer):
+        """Draw the figure, after `fit_fonts`."""
+        fit_fonts(self)
+        super().draw(renderer)
+
+
+def new_figure(width, height, *, dpi=100, layout="constrained") -> Figure:
+    """Make an empty figure of so many inches, outside `pyplot`."""
+    figure = LegibleFigure(figsize=(width, height), dpi=dpi, layout=layout, facecolor="white")
+    FigureCanvasAgg(figure)
+    if layout:
+        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
+    return figure
+
+
+def tidy(axes, title="", *, x="", y="", grid="both"):
+    """Give axes a title on the left, labels, a light grid along `grid` (`"x"`, `"y"`, `"both"` or None)."""
+    entitle(axes, title)
+    axes.set_xlabel(x, color=GREY, parse_math=False)
+    axes.set_ylabel(y, color=GREY, parse_math=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(colors=GREY, labelsize=9)
+    axes.set_axisbelow(True)
+    if grid:
+        axes.grid(axis=grid, color=FAINT, lw=0.6)
+
+
+def entitle(axes, title, *, color=INK):
+    """Write a title above the left end of the axes."""
+    axes.set_title(title, loc="left", color=color, fontsize=11, fontweight="bold", parse_math=False)

@@ -1,0 +1,143 @@
+"""`grad_cam`: where in an image a convolutional network saw a class."""
+
+from importlib import import_module
+
+import keras
+import numpy as np
+from keras import layers
+from matplotlib.figure import Figure
+
+from kzoo.errors import KzooError
+from kzoo.plots.figure import entitle, new_figure
+from kzoo.plots.predictions import name_of, pixels, show_image
+
+_CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Conv2DTranspose)
+_BACKEND = keras.backend.backend()
+_library = import_module(_BACKEND)  # the one that Keras has imported already
+
+
+def grad_cam(model, image, *, class_index=None, layer=None, class_names=()) -> Figure:
+    """Draw an image and, beside it, what spoke for a class (Grad-CAM, arXiv:1610.02391).
+
+    Args:
+        model: a functional convolutional network that ends in one score, or probability, for each class.
+        image: (H, W, channels), or (H, W) for one channel, as the model takes it; a batch axis of one is fine.
+        class_index: the class to explain; None: the one that the model predicts.
+        layer: name of the layer whose output is weighed; None: the last convolution.
+        class_names: names for class numbers.
+
+    Raises:
+        KzooError: no such layer or class, an image of another shape, or a backend without gradients.
+    """
+    layer = _layer(model, layer)
+    x = _one_image(model, image)
+    given = keras.ops.convert_to_tensor(x, dtype="float32")
+    answer = keras.ops.convert_to_numpy(keras.ops.cast(model(given, training=False), "float32"))
+    if answer.ndim != 2:
+        raise KzooError(f"{model.name} answers with shape {answer.shape[1:]}, not with a score for each class.")
+    shares = _shares(answer[0])
+    if class_index is None:
+        class_index = int(shares.argmax())
+    if not 0 <= class_index < len(shares):
+        raise KzooError(f"class_index={class_index!r}: {model.name} has classes 0 to {len(shares) - 1}.")
+    heat = _heat(model, layer, given, class_index)
+    figure = new_figure(6.4, 3.5)
+    left, right = figure.subplots(1, 2)
+    shown = pixels(x[0])
+    for axes in (left, right):
+        show_image(axes, shown)
+    height, width = shown.shape[:2]
+    strength = heat / heat.max() if heat.max() > 0 else heat
+    # The map is coarser than the image: stretched over it, and see-through where nothing spoke for the class.
+    right.imshow(
+        strength, cmap="inferno", vmin=0, vmax=1, alpha=0.25 + 0.5 * strength, interpolation="bilinear",
+        extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+    )  # fmt: skip
+    name = name_of(class_index, class_names) if len(class_names) else f"class {class_index}"
+    entitle(left, f"{name}: {100 * shares[class_index]:.0f} %")
+    entitle(right, layer.name if heat.max() > 0 else f"{layer.name}: nothing for it")
+    return figure
+
+
+def _layer(model, name):
+    """Return the layer of that name, or the last convolution, whose output is (B, H, W, channels)."""
+    if not hasattr(getattr(model, "_functional", None) or model, "_nodes_by_depth"):
+        raise KzooError(f"{type(model).__name__} {model.name!r} is no functional model: it has no graph to follow.")
+    maps = {one.name: one for one in model.layers if len(getattr(one.output, "shape", ())) == 4}
+    if name is not None:
+        if name not in maps:
+            raise KzooError(f"layer={name!r} is no layer of {model.name} with maps (height, width, channels).")
+        return maps[name]
+    # A whole network used as a layer, such as a backbone, ends in what its last convolution found.
+    last = [one for one in maps.values() if isinstance(one, (*_CONVOLUTIONS, keras.Model))]
+    if not last:
+        raise KzooError(f"{model.name} has no convolution over images.")
+    return last[-1]
+
+
+def _one_image(model, image):
+    shape = tuple(model.inputs[0].shape[1:])
+    x = np.asarray(image)
+    if x.ndim == 2 and shape[-1:] == (1,):
+        x = x[..., None]
+    x = x[None] if x.ndim == 3 else x
+    fits = len(model.inputs) == 1 and x.ndim == 4 and len(x) == 1
+    if not fits or any(a not in (None, b) for a, b in zip(shape, x.shape[1:], strict=True)):
+        raise KzooError(f"The image has shape {np.shape(image)}; {model.name} takes {shape}.")
+    return x
+
+
+def _shares(answer):
+    """Return a probability for each class from probabilities or logits; one number speaks for the second of two."""
+    if len(answer) == 1:
+        p = answer[0] if 0 <= answer[0] <= 1 else 1 / (1 + np.exp(-answer[0]))
+        return np.array([1 - p, p])
+    if answer.min() >= 0 and abs(answer.sum() - 1) < 1e-2:
+        return answer
+    powers = np.exp(answer - answer.max())
+    return powers / powers.sum()
+
+
+def _heat(model, layer, x, class_index):
+    """Return the map (h, w) >= 0 of a class."""
+    found = keras.Model(model.inputs[0], layer.output)(x, training=False)
+    score = _score_function(model, layer, x, class_index)
+    gradient = keras.ops.convert_to_numpy(keras.ops.cast(_gradient(score, found), "float32"))[0]
+    found = keras.ops.convert_to_numpy(keras.ops.cast(found, "float32"))[0]
+    if getattr(layer, "data_format", None) == "channels_first":
+        gradient, found = (np.moveaxis(v, 0, -1) for v in (gradient, found))
+    return np.maximum((found * gradient.mean((0, 1))).sum(-1), 0)
+
+
+def _score_function(model, layer, x, class_index):
+    """Return the function from the output of a layer to the score of a class before softmax or sigmoid."""
+    last = model.layers[-1]
+    squashed = getattr(getattr(last, "activation", None), "__name__", None) in ("softmax", "sigmoid")
+    squashed = squashed or isinstance(last, layers.Softmax)
+    # A skip connection may pass the layer by: the image is an input beside its output.
+    rest = keras.Model([model.inputs[0], layer.output], last.input if squashed else model.output)
+
+    def score(found):
+        scores = rest([x, found], training=False)
+        if squashed and isinstance(last, layers.Dense):
+            scores = keras.ops.matmul(scores, last.kernel) + (0 if last.bias is None else last.bias)
+        if scores.shape[-1] == 1:
+            return scores[0, 0] if class_index else -scores[0, 0]
+        return scores[0, class_index]
+
+    return score
+
+
+def _gradient(function, at):
+    """Return the gradient of a scalar function of a tensor."""
+    if _BACKEND == "tensorflow":
+        with _library.GradientTape() as tape:
+            tape.watch(at)
+            value = function(at)
+        return tape.gradient(value, at)
+    if _BACKEND == "jax":
+        return _library.grad(function)(at)
+    if _BACKEND == "torch":
+        at = at.detach().requires_grad_()
+        return _library.autograd.grad(function(at), at)[0]
+    raise KzooError(f"Keras runs on {_BACKEND}, which has no gradients: set KERAS_BACKEND to tensorflow, jax or torch.")

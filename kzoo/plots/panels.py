@@ -1,0 +1,20 @@
+"""`panels`: empty axes in the house's style, for pictures that a recipe draws itself."""
+
+from kzoo.plots.colors import GREY, LINES
+from kzoo.plots.figure import new_figure, tidy
+
+
+def panels(*titles, width=5.2, height=3.7):
+    """Return a figure and its axes, one beside the other: `figure, (left, right) = panels("Loss", "Accuracy")`.
+
+    Args:
+        titles: one for each panel.
+        width, height: inches of a panel.
+    """
+    figure = new_figure(width * len(titles), height)
+    axes = list(figure.subplots(1, len(titles), squeeze=False)[0])
+    for panel, title in zip(axes, titles, strict=True):
+        tidy(panel, title)
+        panel.set_prop_cycle(color=LINES)
+        panel.tick_params(which="both", colors=GREY)
+    return figure, axes

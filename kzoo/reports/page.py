@@ -1,0 +1,166 @@
+"""`report`: a run becomes one self-contained HTML file."""
+
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from kzoo.arguments import ARGUMENTS
+from kzoo.errors import KzooError
+from kzoo.evaluation import evaluate
+from kzoo.files import write_text
+from kzoo.registry import get_preset
+from kzoo.reports.examples import examples_of
+from kzoo.reports.pictures import curves_of, pictures_of
+from kzoo.reports.scores import headline, score_rows, warnings_of
+from kzoo.reports.words import duration, number, plural, shape_words, value_words
+from kzoo.run import Run
+
+
+def report(run, *, out=None, data=None) -> Path:
+    """Write one self-contained `report.html`: what was trained on what, how good it is, where it errs.
+
+    The page loads nothing from anywhere, and the same run gives the same page.
+
+    Args:
+        run: a finished run or its path.
+        out: the file to write, or a folder for it; the default is `report.html` in the run's folder.
+        data: labelled data to score the run on anew, in a section of its own; see `kzoo.evaluate`.
+
+    Raises:
+        KzooError: the run is not finished, the file cannot be written there, or `data` does not fit the run.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    if not run.finished:
+        raise KzooError(f"{run.path} is not finished: there are no scores to report. Train it again to its end.")
+    file = _place(run, out)
+    page = dict(
+        title=f"{run.config['spec']['preset']} on {run.config['data']['name']}",
+        **_what(run),
+        **_scores(run),
+        anew=None if data is None else _anew(run, data),
+        curves=curves_of(run),
+        pictures=pictures_of(run),
+        examples=examples_of(run),
+        layers=_layers(run.model),
+        settings=_settings(run.config["spec"]),
+        **_provenance(run),
+    )
+    loader = PackageLoader("kzoo", "reports")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    write_text(file, environment.get_template("report.html.j2").render(page), sync=False)
+    return file
+
+
+def _place(run, out):
+    file = run.path / "report.html" if out is None else Path(out)
+    if file.is_dir():
+        file /= "report.html"
+    if not file.parent.is_dir():
+        raise KzooError(f"out={str(out)!r}: there is no folder {str(file.parent)!r}.")
+    return file
+
+
+def _what(run):
+    spec, data, summary = run.config["spec"], run.config["data"], run.summary
+    classes = run.class_names
+    facts = [
+        ("Task", spec["task"].replace("_", " ")),
+        ("Data", data["name"]),
+        ("Training", plural(data["train"], "example")),
+        ("Validation", plural(data["validation"], "example") if data["validation"] else "none"),
+        ("Test", plural(data["test"], "example") if data["test"] else "none"),
+    ]
+    if summary.get("parameters") is not None:
+        facts.append(("Parameters", number(summary["parameters"])))
+    if summary.get("epochs"):
+        facts.append(("Epochs", f"{summary['epochs']}, best: {summary['best_epoch']}"))
+        facts.append(("Time", duration(summary["seconds"])))
+    if classes:
+        facts.append(("Classes", f"{len(classes)}: {', '.join(classes)}" if len(classes) <= 20 else len(classes)))
+    elif data["target_names"]:
+        facts.append(("Target", ", ".join(data["target_names"])))
+    return dict(about=_about(spec), facts=facts)
+
+
+def _about(spec):
+    if spec["family"] is None:  # a model of the user's own, or an ensemble, whatever its name
+        return ""
+    try:
+        return get_preset(spec["preset"]).summary
+    except KzooError:  # a preset of a module that is not imported
+        return ""
+
+
+def _scores(run):
+    summary = run.summary
+    scores = {name: summary[name] for name in ("test", "validation") if summary.get(name)}
+    split = next(iter(scores), None)
+    return dict(
+        split=split,
+        head=headline(scores[split], run, f"{split} ") if scores else None,
+        score_rows=score_rows(scores),
+        warnings=warnings_of(run, split),
+        ensemble=_ensemble(summary.get("ensemble")),
+    )
+
+
+def _ensemble(told):
+    """Return what a run says of its members, where it is an ensemble."""
+    if told is None:
+        return None
+    rows = [[m["run"], m["preset"], m["seed"], number(m["validation"]), number(m["test"])] for m in told["members"]]
+    gain = None if told["gain"] is None else f"{told['gain']:+.4f}"
+    return dict(told, gain=gain, rows=rows)
+
+
+def _anew(run, data):
+    scores = evaluate(run, data)
+    name = Path(data).name if isinstance(data, str | Path) else "new data"
+    return dict(name=name, head=headline(scores, run, "", own=False), score_rows=score_rows({name: scores}))
+
+
+def _layers(model):
+    return [
+        dict(
+            name=layer.name,
+            type=type(layer).__name__,
+            shape=shape_words(_output(layer)),
+            parameters=number(layer.count_params()),
+        )
+        for layer in model.layers
+    ]
+
+
+def _output(layer):
+    try:
+        return layer.output.shape[1:]
+    except (AttributeError, ValueError):  # a layer that has several outputs, or was called inside another model
+        return None
+
+
+def _settings(spec):
+    meaning = {name: argument.meaning for name, argument in ARGUMENTS.items()}
+    return [
+        (title, [(name, value_words(value), meaning.get(name, "")) for name, value in spec.get(part, {}).items()])
+        for title, part in (("Network", "config"), ("Training", "training"))
+        if spec.get(part)
+    ]
+
+
+def _provenance(run):
+    config = run.config
+    created = config.get("created", "")
+    versions = ", ".join(f"{name} {version}" for name, version in config.get("versions", {}).items())
+    rows = [
+        ("Date", f"{created[:10]} {created[11:16]} {created[19:]}".strip()),
+        ("Machine", config.get("machine", "")),
+        ("Backend", config.get("backend", "")),
+        ("Versions", versions),
+        ("Precision", config.get("precision", "")),
+        ("Seed", f"{config['spec'].get('seed')} (weights, order), {config['data'].get('data_seed')} (splits)"),
+        ("Data fingerprint", (config["data"].get("fingerprint") or "")[:16]),
+        ("Start", config.get("start") or ""),
+    ]
+    return dict(command=config.get("command"), provenance=[(name, text) for name, text in rows if text])

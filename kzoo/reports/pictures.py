@@ -1,0 +1,128 @@
+"""Pictures inside the page: SVG that follows the colours of the page, light and dark."""
+
+import base64
+import io
+import math
+import re
+
+import matplotlib
+from markupsafe import Markup
+
+from kzoo import plots
+from kzoo.plots import colors
+
+# Colours of kzoo.plots -> the page's, which differ between light and dark.
+_THEME = {
+    colors.INK: "ink", "#000000": "ink", colors.GREY: "muted", colors.FAINT: "line", "#ffffff": "paper",
+    colors.BLUE: "blue", colors.ORANGE: "orange", colors.GREEN: "green", colors.RED: "red", colors.PURPLE: "purple",
+}  # fmt: skip
+_BY_HEX = {color.lower(): name for color, name in _THEME.items()}
+_LARGEST_SVG = 300_000  # bytes; a cloud of more points is drawn as pixels
+_MOST_CLASSES = 40
+_WINDOWS = 3  # forecasts side by side
+FIRST = 12  # of the rows whose inputs a run keeps, these are the first of the split; the worst follow
+
+
+def drawn(figure, alt, *, card=False):
+    """Return a figure as an element of the page.
+
+    Args:
+        figure: a matplotlib `Figure`.
+        alt: what it shows, for who cannot see it.
+        card: keep the figure's own colours, on white: for pictures whose text stands on coloured areas.
+    """
+    width = math.ceil(figure.get_figwidth() * 96)
+    svg = _svg(figure, alt)
+    if len(svg) > _LARGEST_SVG:
+        buffer = io.BytesIO()
+        figure.savefig(buffer, dpi=144, transparent=True, metadata={"Software": None})
+        source = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        element, card = Markup('<img src="{}" alt="{}">').format(source, alt), True
+    elif card:
+        element = Markup(svg)
+    else:
+        element = Markup(re.sub(r"(fill|stroke): (#[0-9a-f]{6})", _themed, svg))
+    return dict(element=element, width=width, card=card)
+
+
+def _themed(found):
+    name = _BY_HEX.get(found[2])
+    return f"{found[1]}: var(--{name})" if name else found[0]
+
+
+def _svg(figure, alt):
+    """Text stays text, in the reader's own font; ids are the picture's own, and the same each time."""
+    buffer = io.StringIO()
+    settings = {"svg.fonttype": "none", "svg.hashsalt": alt, "image.composite_image": False}
+    with matplotlib.rc_context(settings):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    for unwanted in (r"<metadata>.*?</metadata>", r"<!--.*?-->", r"<style.*?</style>", r'(?<=<g) id="[^"]*"'):
+        svg = re.sub(unwanted, "", svg, flags=re.DOTALL)
+    head, body = svg.split(">", 1)
+    box = re.search(r'viewBox="[^"]*"', head)[0]
+    label = Markup.escape(alt)
+    return f'<svg {box} role="img" aria-label="{label}" xmlns:xlink="http://www.w3.org/1999/xlink">{body}'
+
+
+def curves_of(run):
+    """Return a picture of each column of the history that training and validation share."""
+    history, best = run.history, run.summary.get("best_epoch")
+    monitor = run.summary.get("monitor")
+    names = [n for n in history if n not in ("epoch", "seconds", "learning_rate", "lr") and not n.startswith("val_")]
+    made = []
+    for name in names:
+        rates = ("learning_rate", "lr") if name == "loss" else ()
+        part = {n: history[n] for n in ("epoch", name, f"val_{name}", *rates) if n in history}
+        figure = plots.curves(part, monitor=monitor if monitor in part else None, best_epoch=best)
+        made.append(drawn(figure, f"{name.replace('_', ' ')} per epoch"))
+    return made
+
+
+def pictures_of(run):
+    """Return (title, what it says, picture) for what the run answered; nothing where it kept no answers."""
+    answers = run.answers
+    if answers is None:
+        return []
+    truth, guess = answers["truth"], answers["answers"]
+    if run.class_names:
+        return list(_of_classes(truth, guess, run.class_names))
+    names = run.config["data"]["target_names"]
+    if run.config["spec"]["task"] == "forecasting":
+        return list(_of_forecasts(answers, names))
+    figure = plots.predicted_against_true(truth, guess.reshape(truth.shape), names)
+    picture = drawn(figure, "predicted against true")
+    return [("Predicted against true", "A perfect answer lies on the diagonal.", picture)]
+
+
+def _of_classes(truth, probabilities, names):
+    guess = probabilities.argmax(-1)
+    if len(names) <= _MOST_CLASSES:
+        text = "A row for each true class, a column for each answer: what is off the diagonal is wrong."
+        figure = plots.confusion_matrix(truth, guess, names)
+        yield "Confusion matrix", text, drawn(figure, "confusion matrix", card=True)
+        text = "Precision: the share right of what it gave this name. Recall: the share found of what has this name."
+        yield "Each class", text, drawn(plots.per_class(truth, guess, names), "precision and recall of each class")
+    if len(set(truth.tolist())) > 1:
+        figure = plots.roc_and_precision_recall(truth, probabilities, names)
+        text = "How it separates the classes when the threshold moves, whatever threshold one then chooses."
+        yield "ROC and precision-recall", text, drawn(figure, "ROC and precision-recall curves")
+
+
+def _of_forecasts(answers, names):
+    """Draw some forecasts along the split, then the worst, whose inputs the run has kept."""
+    truth, guess = answers["truth"], answers["answers"].reshape(answers["truth"].shape)
+    yield (
+        "Forecasts",
+        "Windows evenly spaced over the split.",
+        drawn(plots.forecast(truth, guess, names=names, count=_WINDOWS), "forecasts beside what came"),
+    )
+    places = slice(FIRST, FIRST + _WINDOWS)
+    worst = answers["shown"][places]
+    if len(worst):
+        figure = plots.forecast(
+            truth[worst], guess[worst], history=answers["inputs"][places], names=names, count=_WINDOWS
+        )
+        text = "Where the error is largest, the largest first."
+        yield "Worst forecasts", text, drawn(figure, "worst forecasts beside what came")

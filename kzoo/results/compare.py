@@ -1,0 +1,171 @@
+"""`compare`: runs side by side, from their small text files alone. Standard library only."""
+
+import os
+from glob import glob, has_magic
+from pathlib import Path
+
+from kzoo.errors import KzooError
+from kzoo.results import METRICS
+from kzoo.run import Run
+
+LOWER_IS_BETTER = frozenset(
+    ("loss", "mae", "rmse", "mse", "mae_standardised", "mse_standardised", "bits_per_token", "perplexity")
+)
+
+
+def compare(runs, *, metric=None) -> list[dict]:
+    """Rank runs by their test scores, without Keras.
+
+    Runs on other data, another split of it or another task are not ranked together: each such group has a number.
+
+    Args:
+        runs: run folders, `Run`s, folders that hold runs, patterns such as `"runs/*"`, or one of these.
+        metric: a score in `summary.json`; the default is the task's: accuracy, R2, standardised MSE for forecasts,
+            bits per token for language models.
+
+    Returns:
+        A row per run, the largest group first, the best run of each first, unfinished runs last: `group`, `run`,
+        `path`, `preset`, `data`, `task`, `metric`, `split`, `score`, `interval` (95 %), `validation`, `rmse` (of
+        values), `parameters`, `best_epoch`, `epochs`, `seconds`, `samples_per_second`, `date`, `finished`,
+        `interrupted`, and `differs`: the settings that are not the same in all runs of the group that have them.
+
+    Raises:
+        KzooError: fewer than two runs, something that is no run, or a metric that was not measured.
+    """
+    runs = find_runs(runs)
+    if len(runs) < 2:
+        raise KzooError(f"There is one run only ({runs[0].path}): give two or more to compare.")
+    groups = {}
+    for run, name in zip(runs, _short_names(runs), strict=True):
+        groups.setdefault((run.config["data"]["fingerprint"], run.config["data"]["task"]), []).append((run, name))
+    ranked = []
+    for number, group in enumerate(sorted(groups.values(), key=len, reverse=True), 1):
+        settings = _differing([_settings(run) for run, _ in group])
+        rows = [
+            dict(group=number) | _row(run, name, metric) | dict(differs=differs)
+            for (run, name), differs in zip(group, settings, strict=True)
+        ]
+        ranked += sorted(rows, key=_place)
+    return sorted(ranked, key=lambda row: not row["finished"])
+
+
+def find_runs(places) -> list[Run]:
+    """Return the runs that paths, folders of runs and patterns name, each once.
+
+    Raises:
+        KzooError: a place that holds none.
+    """
+    places = places if isinstance(places, list | tuple | set) else [places]
+    found = {}
+    for place in places:
+        for run in [place] if isinstance(place, Run) else _runs_at(place):
+            found.setdefault(os.path.abspath(run.path), run)
+    if not found:
+        raise KzooError("No runs were given. kzoo.train writes one.")
+    return list(found.values())
+
+
+def _runs_at(place):
+    if isinstance(place, str) and has_magic(place) and not os.path.exists(place):
+        runs = [run for match in sorted(glob(place)) for run in _runs_below(Path(match))]
+    elif isinstance(place, str | os.PathLike) and os.path.isdir(place) and not (Path(place) / "config.json").is_file():
+        runs = _runs_below(Path(place))
+    else:
+        runs = [Run(place)]
+        assert runs[0].config  # says what is wrong with it
+    if not runs:
+        raise KzooError(f"{place} holds no run. kzoo.train writes one.")
+    return runs
+
+
+def _runs_below(folder):
+    """Return the runs in a folder; what lies beside them is left alone."""
+    files = (f for f in sorted(folder.rglob("config.json")) if not f.parent.name.startswith("."))
+    return [run for run in map(Run, (f.parent for f in files)) if _readable(run)]
+
+
+def _readable(run):
+    try:
+        return bool(run.config)
+    except KzooError:
+        return False
+
+
+def _short_names(runs):
+    """Return what distinguishes the paths."""
+    paths = [Path(os.path.abspath(run.path)) for run in runs]
+    base = os.path.commonpath([path.parent for path in paths])
+    return [path.relative_to(base).as_posix() for path in paths]
+
+
+def _row(run, name, metric):
+    config, summary = run.config, run.summary if run.finished else {}
+    task = config["data"]["task"]
+    metric = metric or METRICS.get(task, "accuracy")
+    split = next((s for s in ("test", "validation") if summary.get(s)), None)
+    scores = summary.get(split) or {}
+    if scores and value_of(scores, metric) is None and metric not in scores:
+        raise KzooError(f"{run.path} ({task}) has no {metric!r} score. It has: {', '.join(_numbers(scores))}.")
+    return dict(
+        run=name,
+        path=str(run.path),
+        preset=config["spec"]["preset"],
+        data=config["data"]["name"],
+        task=task,
+        metric=metric,
+        split=split,
+        score=value_of(scores, metric),
+        interval=scores.get(f"{metric}_interval"),
+        validation=value_of(summary.get("validation") or {}, metric),
+        rmse=scores.get("rmse"),
+        parameters=summary.get("parameters"),
+        best_epoch=summary.get("best_epoch"),
+        epochs=summary.get("epochs") if run.finished else _epochs_so_far(run),
+        seconds=summary.get("seconds"),
+        samples_per_second=summary.get("samples_per_second"),
+        date=config.get("created", "")[:10],
+        finished=run.finished,
+        interrupted=bool(summary.get("interrupted")),
+    )
+
+
+def _epochs_so_far(run):
+    try:
+        return len(next(iter(run.history.values()), ()))
+    except KzooError:
+        return 0
+
+
+def _numbers(scores):
+    return [name for name, value in scores.items() if isinstance(value, float)]
+
+
+def value_of(scores: dict, metric: str) -> float | None:
+    """Return a score by name; `mse` is the square of `rmse`."""
+    if metric == "mse" and "mse" not in scores and "rmse" in scores:
+        return scores["rmse"] ** 2
+    value = scores.get(metric)
+    return value if isinstance(value, int | float) else None
+
+
+def advantage(new: float, old: float, metric: str) -> float:
+    """Return by how much `new` is better than `old`; below 0 it is worse."""
+    return old - new if metric in LOWER_IS_BETTER else new - old
+
+
+def _place(row):
+    return row["score"] is None, -advantage(row["score"] or 0, 0, row["metric"])
+
+
+def _settings(run):
+    spec = run.config["spec"]
+    more = {name: run.config.get(name) for name in ("start", "freeze", "precision", "backend")}
+    seeds = {} if spec.get("seed") is None else {"seed": spec["seed"]}
+    return spec["config"] | spec["training"] | more | seeds
+
+
+def _differing(settings):
+    """Return of each run's settings those that another one of the runs has with another value."""
+    names = dict.fromkeys(name for each in settings for name in each)
+    differ = [n for n in names if len({repr(each[n]) for each in settings if n in each}) > 1]
+    return [{n: each[n] for n in differ if n in each} for each in settings]

@@ -1,0 +1,66 @@
+"""One network, one split, six ways to train it: kzoo.train on three backends, and three loops by hand.
+
+What to see: the framework does not decide the accuracy, only the time. The largest difference between two means stands
+beside its standard error: among fifteen pairs of equals, the largest is often two or three standard errors wide.
+
+python recipes/frameworks/compare.py            ten seeds of each, minutes; what is not installed is left out
+python recipes/frameworks/compare.py --smoke    TensorFlow only, one seed, to see that it runs
+"""
+
+# %% What to run
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import kzoo
+
+args = kzoo.recipe_arguments("frameworks/compare", __doc__, seeds=10, epochs=100)
+seeds, epochs = (1, 3) if args.smoke else (args.seeds, args.epochs)
+loops = {"tensorflow": "gradient_tape", "jax": "jax_loop", "torch": "torch_loop"}
+ways = [(backend, script) for backend in loops for script in ("kzoo_train", loops[backend])]
+if args.smoke:
+    ways = ways[:2]
+
+# %% Run each in a process of its own: Keras takes one backend per process
+here = Path(globals().get("__file__", "compare.py")).resolve().parent
+out = Path(args.out or "runs/frameworks-compare")
+rows = []
+for backend, script in ways:
+    if importlib.util.find_spec(backend) is None:
+        nothing = dict.fromkeys(("seeds", "epochs", "accuracy", "sd", "ms_per_epoch"))
+        rows.append(dict(framework=f"{script}, {backend}: not installed", **nothing))
+        continue
+    folder = out / f"{script}-{backend}"
+    words = ["--seeds", str(seeds), "--epochs", str(epochs), "--out", str(folder)]
+    words += ["--backend", backend] if script == "kzoo_train" else []
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # steps this small gain nothing from more; PyTorch's lose much
+    subprocess.run([sys.executable, here / f"{script}.py", *words], check=True, env=one_thread)
+    rows += json.loads((folder / f"{script}.json").read_text(encoding="utf-8"))["rows"]
+
+# %% The same accuracy?
+ran = [row for row in rows if row["accuracy"] is not None]
+one, other = max(combinations(ran, 2), key=lambda pair: abs(pair[0]["accuracy"] - pair[1]["accuracy"]))
+difference = abs(one["accuracy"] - other["accuracy"])
+line = f"largest difference of two mean accuracies: {difference:.4f}, {one['framework']} and {other['framework']}"
+if seeds > 1:
+    standard_error = ((one["sd"] ** 2 + other["sd"] ** 2) / seeds) ** 0.5
+    line += f"; its standard error {standard_error:.4f}"
+print(line)
+
+# %% Look
+names = [row["framework"] for row in ran]
+figure, (left, right) = kzoo.plots.panels(f"Test accuracy, {seeds} seeds", "Time per epoch", width=5, height=3.2)
+left.errorbar([row["accuracy"] for row in ran], names, xerr=[row["sd"] or 0 for row in ran], fmt="o", capsize=4)
+left.set(xlabel="mean and standard deviation")
+bars = right.barh(names, [row["ms_per_epoch"] for row in ran], height=0.6)
+right.bar_label(bars, fmt="%.0f", padding=3)
+right.set(xlabel="milliseconds, training split of 108 flowers")
+right.margins(x=0.15)
+right.tick_params(labelleft=False)
+for axes in (left, right):
+    axes.set_ylim(len(ran) - 0.5, -0.5)
+kzoo.recipe_result(args, rows, figure, folder=out)

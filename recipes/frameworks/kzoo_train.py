@@ -1,0 +1,41 @@
+"""No loop by hand: preset iris_fnn by kzoo.train, which is Keras' `fit`, to set beside the loops in this folder.
+
+It does more in an epoch than they do: it scores the validation split, keeps the best weights and writes the history.
+
+python recipes/frameworks/kzoo_train.py                  ten seeds on TensorFlow
+python recipes/frameworks/kzoo_train.py --backend jax    on JAX; or torch for PyTorch
+python recipes/frameworks/kzoo_train.py --smoke          seconds, to see that it runs
+"""
+
+# %% What to train, on what
+import os
+from pathlib import Path
+
+import numpy as np
+
+import kzoo
+from kzoo.cli.common import require
+
+backend = dict(choices=("tensorflow", "jax", "torch"), default="tensorflow")
+args = kzoo.recipe_arguments("frameworks/kzoo_train", __doc__, seeds=10, epochs=100, backend=backend)
+os.environ["KERAS_BACKEND"] = args.backend
+require(args.backend)
+seeds, epochs = (1, 3) if args.smoke else (args.seeds, args.epochs)
+
+# %% Ten seeds, every one to the last epoch
+out = Path(args.out or "runs/frameworks-kzoo_train") / f"{args.backend}-{epochs}-epochs"
+variants = {"iris": dict(patience=epochs)}
+runs = kzoo.train_variants("iris_fnn", "iris", variants, out=out, seeds=range(seeds), epochs=epochs)["iris"]
+accuracies = np.array([run.summary["test"]["accuracy"] for run in runs])
+row = dict(
+    framework=f"kzoo.train, {runs[0].config['backend']}",
+    seeds=seeds,
+    epochs=epochs,
+    accuracy=accuracies.mean(),
+    sd=accuracies.std(ddof=1) if seeds > 1 else None,
+    ms_per_epoch=1000 * np.median([run.history["seconds"] for run in runs]),  # the median leaves the compilation out
+)
+
+# %% Look
+losses = np.mean([run.history["loss"] for run in runs], axis=0)
+kzoo.recipe_result(args, [row], kzoo.plots.curves({"loss": losses}))

@@ -1,0 +1,41 @@
+"""Iris, the smallest real data set, on the Keras backend of your choice: train, score, look.
+
+The network, the data and every line below are the same on all three; only the backend's name changes.
+
+python recipes/iris_fnn.py                     TensorFlow
+python recipes/iris_fnn.py --backend jax       JAX; or torch for PyTorch
+python recipes/iris_fnn.py --smoke             seconds, to see that it runs
+python recipes/iris_fnn.py --data FILE.csv     your own table, its last column the class
+"""
+
+# %% What to train, on what
+import os
+
+import kzoo
+from kzoo.cli.common import require
+
+backend = dict(choices=("tensorflow", "jax", "torch"), default="tensorflow")
+args = kzoo.recipe_arguments("iris_fnn", __doc__, data="iris", backend=backend)
+os.environ["KERAS_BACKEND"] = args.backend  # read once, when Keras is first imported: kzoo has not done that yet
+require(args.backend)
+
+data = kzoo.load_data(args.data, preset="iris_fnn")
+print(data)
+
+# %% Train
+run = kzoo.train("iris_fnn", data, out=args.out, epochs=2 if args.smoke else None)
+
+# %% Score
+scores = kzoo.evaluate(run, data)
+row = dict(
+    preset="iris_fnn",
+    backend=run.config["backend"],
+    accuracy=scores["accuracy"],
+    majority=scores["majority"],
+    examples=scores["examples"],
+    seconds=run.summary["seconds"],
+)
+
+# %% Look
+figure = kzoo.plots.confusion_matrix(run.answers["truth"], run.answers["answers"].argmax(axis=1), run.class_names)
+kzoo.recipe_result(args, [row], figure, folder=run.path)

@@ -1,0 +1,45 @@
+"""Batch size: from 8 to 512, with one learning rate for all, and with a rate that grows with the batch.
+
+A larger batch makes an epoch cheaper and takes fewer steps in it. A rate that grows with the batch
+(https://arxiv.org/abs/1706.02677) makes up for the fewer steps, up to the rate at which training breaks.
+
+python recipes/practice/batch_size.py            four sizes, two rules, three seeds
+python recipes/practice/batch_size.py --smoke    seconds, to see that it runs
+"""
+
+# %% Sizes, and two rules for the rate
+import statistics
+
+import kzoo
+
+args = kzoo.recipe_arguments("practice/batch_size", __doc__)
+data = kzoo.load_data("digits", preset="mnist_fnn")
+same = dict(units=(64, 32), norm=None, dropout=0.0, optimizer="momentum", schedule="constant", warmup=0.0)
+sizes = [512] if args.smoke else [8, 32, 128, 512]
+rules = {"one rate": lambda size: 0.01, "rate grows": lambda size: 0.01 * size / 32}
+variants = {
+    f"{rule}, batch {size}": dict(batch_size=size, learning_rate=rate(size), patience=1000, **same)
+    for rule, rate in rules.items()
+    for size in sizes
+}
+
+# %% Train: the same number of epochs for all, so a larger batch takes fewer steps
+epochs, seeds = (2, [0]) if args.smoke else (15, [0, 1, 2])
+out = args.out or "runs/practice-batch_size"
+runs = kzoo.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
+rows = kzoo.variant_rows(runs)
+for row in rows:  # without the first epoch, which also compiles the step
+    row["epoch_seconds"] = statistics.median(s for run in runs[row["variant"]] for s in run.history["seconds"][1:])
+
+# %% Look
+figure, (left, right) = kzoo.plots.panels(f"Test accuracy after {epochs} epochs", "Seconds per epoch")
+for rule in rules:
+    own = [row for row in rows if row["variant"].startswith(rule)]
+    left.errorbar(sizes, [r["accuracy"] for r in own], [r["sd"] or 0 for r in own], fmt="o-", capsize=3, label=rule)
+    right.plot(sizes, [r["epoch_seconds"] for r in own], "o-")
+for axes in (left, right):
+    axes.set_xscale("log", base=2)
+    axes.set(xlabel="batch size", xticks=sizes, xticklabels=sizes)
+left.legend(frameon=False, fontsize=9)
+right.set_ylim(bottom=0)
+kzoo.recipe_result(args, rows, figure)

@@ -1,0 +1,42 @@
+"""Depth and width: how many parameters does the task need? Training and test accuracy over the size of the network.
+
+python recipes/practice/depth_and_width.py            two depths, four widths, three seeds
+python recipes/practice/depth_and_width.py --smoke    seconds, to see that it runs
+"""
+
+# %% From a few neurons to far more parameters than training examples
+import statistics
+
+import kzoo
+
+args = kzoo.recipe_arguments("practice/depth_and_width", __doc__)
+data = kzoo.load_data("digits", preset="mnist_fnn")
+same = dict(norm=None, dropout=0.0, optimizer="adam", learning_rate=3e-3, schedule="constant", warmup=0.0, batch_size=32)
+depths, widths = ([1], [8, 16]) if args.smoke else ([1, 3], [2, 8, 32, 128, 512])
+variants = {
+    f"{depth} x {width}": dict(units=(width,) * depth, patience=1000, **same) for depth in depths for width in widths
+}
+
+# %% Train
+epochs, seeds = (2, [0]) if args.smoke else (20, [0, 1, 2])
+out = args.out or "runs/practice-depth_and_width"
+runs = kzoo.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
+rows = kzoo.variant_rows(runs)
+for row in rows:
+    group = runs[row["variant"]]
+    row["parameters"] = group[0].summary["parameters"]
+    row["training"] = statistics.mean(kzoo.evaluate(run, data, split="train")["accuracy"] for run in group)
+
+# %% Look
+figure, panels = kzoo.plots.panels(*(f"{depth} hidden layer{'s' * (depth > 1)}" for depth in depths))
+for axes, depth in zip(panels, depths, strict=True):
+    own = [row for row in rows if row["variant"].startswith(f"{depth} x")]
+    sizes = [row["parameters"] for row in own]
+    axes.plot(sizes, [row["training"] for row in own], "o-", label="training")
+    axes.errorbar(
+        sizes, [row["accuracy"] for row in own], [row["sd"] or 0 for row in own], fmt="o-", capsize=3, label="test"
+    )
+    axes.axvline(len(data.train), color="grey", ls=":", label="as many as training examples")
+    axes.set(xscale="log", xlabel="parameters", ylabel="accuracy", ylim=(0, 1.02))
+panels[0].legend(frameon=False, fontsize=9, loc="lower right")
+kzoo.recipe_result(args, rows, figure)

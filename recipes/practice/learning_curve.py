@@ -1,0 +1,54 @@
+"""Learning curve: the score over the number of training examples says whether more data would help.
+
+Parts of the training split alone are used; validation and test are the same for all. Every size gets about the same
+number of training steps.
+
+python recipes/practice/learning_curve.py            six sizes, two models, three seeds and drawings of examples
+python recipes/practice/learning_curve.py --smoke    seconds, to see that it runs
+"""
+
+# %% Parts of the training split, each within the next larger one
+import math
+from dataclasses import replace
+
+import numpy as np
+
+import kzoo
+from kzoo.plots.colors import GREY
+
+args = kzoo.recipe_arguments("practice/learning_curve", __doc__)
+data = kzoo.load_data("digits", preset="mnist_fnn")
+sizes = [200] if args.smoke else [20, 50, 100, 250, 600, len(data.train)]
+steps = 20 if args.smoke else 500
+same = dict(norm=None, dropout=0.0, optimizer="adam", schedule="constant", warmup=0.0, batch_size=32, patience=1000)
+models = {
+    "network": dict(units=(64, 32), learning_rate=3e-3, **same),
+    "linear": dict(units=(), learning_rate=1e-2, **same),
+}
+
+# %% Train: a new drawing of examples for each seed
+runs = {f"{name}, {size}": [] for name in models for size in sizes}
+for seed in [0] if args.smoke else [0, 1, 2]:
+    order = np.random.default_rng(seed).permutation(len(data.train))
+    variants = {}
+    for size in sizes:
+        part = replace(data.train, x=data.train.x[order[:size]], y=data.train.y[order[:size]])
+        more = dict(data=replace(data, train=part), epochs=math.ceil(steps / math.ceil(size / 32)))
+        variants |= {f"{name}, {size}": settings | more for name, settings in models.items()}
+    out = args.out or "runs/practice-learning_curve"
+    for name, group in kzoo.train_variants("mnist_fnn", data, variants, out=out, seeds=[seed]).items():
+        runs[name] += group
+rows = kzoo.variant_rows(runs)
+
+# %% Look
+figure, (axes,) = kzoo.plots.panels("Test accuracy over training examples", width=7, height=4.2)
+for name in models:
+    own = [row for row in rows if row["variant"].startswith(name)]
+    axes.errorbar(sizes, [r["accuracy"] for r in own], [r["sd"] or 0 for r in own], fmt="o-", capsize=3, label=name)
+majority = next(iter(runs.values()))[0].summary["test"]["majority"]
+axes.axhline(majority, color=GREY, ls=":", label="always the most frequent class")
+axes.set(xscale="log", xlabel="training examples", ylim=(0, 1.02))
+axes.set_xticks(sizes, sizes, minor=False)
+axes.minorticks_off()
+axes.legend(frameon=False, fontsize=9, loc="lower right")
+kzoo.recipe_result(args, rows, figure)

@@ -1,0 +1,308 @@
+"""Cross-validation: scikit-learn's folds, nothing known of a fold before it is scored, and no fold trained twice."""
+
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from sklearn import datasets, model_selection
+from small_data import draw, shops, waves
+
+import kzoo
+from kzoo.data.splits import Fold
+
+QUICK = dict(epochs=1, callbacks="quick", progress=False)
+
+
+class Raise(keras.callbacks.Callback):
+    """Raise in the n-th training from now on, after its first epoch."""
+
+    def __init__(self, error, training):
+        super().__init__()
+        self.error, self.training, self.begun = error, training, 0
+
+    def on_train_begin(self, logs=None):
+        self.begun += 1
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.begun == self.training:
+            raise self.error
+
+
+def stamps(out):
+    return {p.parent.name: p.stat().st_mtime_ns for p in sorted(out.glob("fold-*/best.keras"))}
+
+
+@pytest.fixture(scope="module")
+def shop_folds(tmp_path_factory):
+    home = tmp_path_factory.mktemp("shops")
+    table = shops(90).assign(town=[*["Bern", "Genf"] * 44, "Chur", "Visp"])
+    table.loc[[3, 40], "open"] = None  # left out, so that places are among the 88 others
+    table.to_csv(home / "shops.csv", index=False)
+    options = dict(folds=4, seed=3, target="open", units=(8,), learning_rate=0.03, out=home / "out", **QUICK)
+    found = kzoo.cross_validate("tabular_fnn", home / "shops.csv", **options | dict(epochs=8))
+    return table.dropna().reset_index(drop=True), found, home / "out"
+
+
+# ---------------------------------------------------------------- the folds
+
+
+@pytest.mark.parametrize(
+    ("stratified", "grouped", "kind"),
+    [
+        (True, False, model_selection.StratifiedKFold),
+        (False, False, model_selection.KFold),
+        (True, True, model_selection.StratifiedGroupKFold),
+        (False, True, model_selection.GroupKFold),
+    ],
+)
+def test_folds_are_scikit_learns(stratified, grouped, kind):
+    x, y = datasets.load_iris(return_X_y=True)
+    groups = np.arange(150) % 40 if grouped else None
+    wanted = [test for _, test in kind(5, shuffle=True, random_state=7).split(x, y, groups)]
+    for i, rows in enumerate(wanted):
+        data = kzoo.load_data((x, y), preset="iris_fnn", test=Fold(i, 5, stratified, 7), group=groups, seed=1)
+        np.testing.assert_array_equal(data.test.rows, rows)
+        np.testing.assert_array_equal(data.test.x, x[rows].astype("float32"))
+        parts = [data.train.rows, data.validation.rows, data.test.rows]
+        assert sorted(np.concatenate(parts)) == list(range(150)) and len(parts[1]) == pytest.approx(12, abs=4)
+        if grouped:
+            assert not any(set(groups[a]) & set(groups[b]) for a, b in ((parts[0], parts[1]), (parts[1], rows)))
+
+
+def test_values_have_no_proportions_to_keep(tmp_path):
+    found = kzoo.cross_validate("diabetes_fnn", "diabetes", folds=2, units=(4,), **QUICK)
+    wanted = model_selection.KFold(2, shuffle=True, random_state=0).split(np.zeros(442))
+    for run, (_, rows) in zip(found["runs"], wanted, strict=True):
+        np.testing.assert_array_equal(kzoo.Run(run).answers["source_rows"], rows)
+    truth = datasets.load_diabetes().target
+    np.testing.assert_allclose(found["out_of_fold"]["truth"][:, 0], truth)
+    assert found["out_of_fold"]["answers"].shape == (442, 1) and set(found["mean"]) >= {"mae", "rmse", "r2"}
+
+
+def test_every_kind_of_source_says_which_rows_a_fold_has(tmp_path):
+    draw(tmp_path / "photos", {"dark": 40, "light": 210}, 10)
+    for name, words in {"food": "soup bread", "law": "court judge"}.items():
+        (tmp_path / "texts").mkdir(exist_ok=True)
+        (tmp_path / "texts" / f"{name}.txt").write_text("".join(f"{words} {i}\n" for i in range(10)))
+    table = pd.DataFrame({"text": [f"line {i} of it" for i in range(20)], "label": ["a", "b"] * 10})
+    x, y = np.arange(20.0)[:, None], np.arange(20) % 2
+    for source, preset in (
+        (tmp_path / "photos", "image_cnn"),
+        (tmp_path / "texts", "text_cnn"),
+        (table, "text_cnn"),
+        (shops(20), "tabular_fnn"),
+        ((x, y), "iris_fnn"),
+        (tf.data.Dataset.from_tensor_slices((x, y)), "iris_fnn"),
+    ):
+        options = dict(preset=preset, target="open") if preset == "tabular_fnn" else dict(preset=preset)
+        loaded = [kzoo.load_data(source, test=Fold(i, 2), **options) for i in range(2)]
+        rows = np.concatenate([data.test.rows for data in loaded])
+        assert sorted(rows) == list(range(20)), (source, rows)
+        whole = np.concatenate([data.test.y for data in loaded])[np.argsort(rows)].reshape(-1)
+        if preset in ("image_cnn", "text_cnn") and source is not table:
+            assert whole.tolist() == [0] * 10 + [1] * 10  # class after class, files and lines in order
+
+
+def test_a_test_split_of_the_sources_own_is_left_untouched(tmp_path):
+    x, y = np.arange(40.0)[:, None], np.arange(40) % 2
+    np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x + 1000, y_test=y)
+    draw(tmp_path / "photos" / "train", {"dark": 40, "light": 210}, 10)
+    draw(tmp_path / "photos" / "test", {"dark": 40, "light": 210}, 3)
+    for part, count in (("train", 10), ("test", 3)):
+        for name in ("food", "law"):
+            folder = tmp_path / "texts" / part / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                (folder / f"{i}.txt").write_text(f"{part} {name} {i}")
+    data = kzoo.load_data(tmp_path / "own.npz", preset="iris_fnn", test=Fold(0, 4))
+    assert len(data.test) == 10 and max(p.x.max() for p in (data.train, data.validation, data.test)) < 1000
+    photos = kzoo.load_data(tmp_path / "photos", preset="image_cnn", test=Fold(0, 4))
+    assert sum(len(p) for p in (photos.train, photos.validation, photos.test)) == 20
+    texts = kzoo.load_data(tmp_path / "texts", preset="text_cnn", test=Fold(0, 4))
+    assert len(texts.test) in (5, 6) and "test" not in texts.preprocessing["vocabulary"]
+
+
+# ---------------------------------------------------------------- nothing is known of a fold
+
+
+def test_a_category_that_only_a_fold_has_is_unknown_to_it(shop_folds):
+    table, found, _ = shop_folds
+    for run in map(kzoo.Run, found["runs"]):
+        column = next(c for c in run.preprocessing["columns"] if c["name"] == "town")
+        held_out = set(table["town"][run.answers["source_rows"]])
+        for rare in ("Chur", "Visp"):
+            assert not (rare in held_out and rare in column["values"])
+    values = [
+        next(c for c in kzoo.Run(r).preprocessing["columns"] if c["name"] == "town")["values"] for r in found["runs"]
+    ]
+    assert any("Chur" in v for v in values) and any("Chur" not in v for v in values)
+
+
+def test_a_word_that_only_a_fold_has_is_unknown_to_it(tmp_path):
+    texts = [f"{'soup bread' if i % 2 else 'court judge'} only{i} once" for i in range(24)]
+    table = pd.DataFrame({"text": texts, "label": np.arange(24) % 2})
+    shape = dict(input_shape=(6,), embedding_dim=4, filters=(4,), kernel_size=(2,))
+    found = kzoo.cross_validate("text_cnn", table, folds=3, target="label", validation=0, **shape, **QUICK)
+    for run in map(kzoo.Run, found["runs"]):
+        own = {f"only{i}" for i in run.answers["source_rows"]}
+        known = set(run.preprocessing["vocabulary"])
+        assert len(own) == 8 and not own & known
+        assert {f"only{i}" for i in range(24)} - own <= known  # learned on these rows, and on all of them
+
+
+def test_scaling_is_of_the_training_rows(shop_folds):
+    table, found, _ = shop_folds
+    for number, run in enumerate(map(kzoo.Run, found["runs"])):
+        data = kzoo.load_data(table, preset="tabular_fnn", target="open", test=Fold(number, 4, True, 3))
+        np.testing.assert_array_equal(data.test.rows, run.answers["source_rows"])
+        config = run.config["spec"]["config"]
+        column = table["size"][data.train.rows].astype("float32")
+        assert -config["offset"][0] / config["scale"][0] == pytest.approx(column.mean(), abs=1e-5)
+        assert 1 / config["scale"][0] == pytest.approx(column.std(ddof=0), rel=1e-5)
+
+
+# ---------------------------------------------------------------- what comes out
+
+
+def test_mean_deviation_and_out_of_fold(shop_folds):
+    table, found, out = shop_folds
+    scores = [fold["accuracy"] for fold in found["folds"]]
+    assert found["mean"]["accuracy"] == pytest.approx(np.mean(scores))
+    assert found["std"]["accuracy"] == pytest.approx(np.std(scores, ddof=1))
+    own = found["out_of_fold"]
+    assert own["rows"].tolist() == list(range(88)) and own["answers"].shape == (88, 2)
+    assert own["truth"].tolist() == (table["open"] == "yes").astype(int).tolist()
+    sizes = [fold["examples"] for fold in found["folds"]]
+    assert (own["answers"].argmax(1) == own["truth"]).mean() == pytest.approx(np.average(scores, weights=sizes))
+    run = kzoo.Run(found["runs"][1])
+    rows = run.answers["source_rows"]
+    answers = kzoo.predict(run, table.iloc[rows].drop(columns="open"))
+    np.testing.assert_allclose(own["answers"][rows], answers.probabilities, atol=1e-5)
+
+    written = json.loads((out / "cross_validation.json").read_text())
+    assert written["mean"] == found["mean"] and written["std"] == found["std"] and written["scores"] == found["folds"]
+    assert [written[k] for k in ("preset", "data", "folds", "repeats", "seed")] == ["tabular_fnn", "shops.csv", 4, 1, 3]
+    assert written["seconds"] > 0 and written["versions"]["keras"] == keras.__version__
+    with np.load(out / "out_of_fold.npz") as kept:
+        for name in ("rows", "truth", "answers"):
+            np.testing.assert_array_equal(kept[name], own[name])
+    call = "kzoo.cross_validate('tabular_fnn', 'shops.csv', folds=4, seed=3, target='open', "
+    assert written["command"].startswith(call) and str(out.parent) not in json.dumps(written)
+    assert {kzoo.Run(r).config["command"] for r in found["runs"]} == {written["command"]}
+
+
+def test_repeats_divide_anew_and_are_averaged(tmp_path):
+    options = dict(folds=2, units=(4,), seed=5, **QUICK)
+    once = kzoo.cross_validate("iris_fnn", out="out", **options)
+    before = stamps(tmp_path / "out")
+    twice = kzoo.cross_validate("iris_fnn", out="out", repeats=2, **options)
+    assert twice["runs"][:2] == once["runs"] and len(twice["runs"]) == 4
+    assert before.items() <= stamps(tmp_path / "out").items()  # the first two are those that were there
+    other = kzoo.cross_validate("iris_fnn", out="other", **options | dict(seed=6))
+    average = (once["out_of_fold"]["answers"] + other["out_of_fold"]["answers"]) / 2
+    np.testing.assert_allclose(twice["out_of_fold"]["answers"], average, atol=1e-6)
+    assert twice["mean"]["loss"] == pytest.approx((once["mean"]["loss"] + other["mean"]["loss"]) / 2)
+    assert twice["std"]["loss"] == pytest.approx(np.std([f["loss"] for f in twice["folds"]], ddof=1))
+
+
+def test_a_fold_of_a_named_set_is_found_again(tmp_path):
+    found = kzoo.cross_validate("iris_fnn", folds=2, units=(4,), **QUICK)
+    assert [p.as_posix() for p in found["runs"]] == [f"runs/cross-iris_fnn/fold-0{i}" for i in (1, 2)]
+    for run, scores in zip(found["runs"], found["folds"], strict=True):
+        assert kzoo.evaluate(run) == scores
+
+
+def test_progress_is_a_line_for_each_fold(capsys):
+    kzoo.cross_validate("iris_fnn", folds=2, units=(4,), **QUICK | dict(progress=True))
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("fold ")]
+    assert [line[:8] for line in lines] == ["fold 1/2", "fold 2/2"]
+    assert "mean so far" in lines[0] and " s left" in lines[0] and " s left" not in lines[1]
+
+
+def test_a_data_set_that_shuffles_itself_is_read_once(tmp_path):
+    x, y = datasets.load_iris(return_X_y=True)
+    source = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(150).batch(32)
+    found = kzoo.cross_validate("iris_fnn", source, folds=2, units=(4,), **QUICK)
+    assert found["out_of_fold"]["rows"].tolist() == list(range(150))
+    assert np.bincount(found["out_of_fold"]["truth"]).tolist() == [50, 50, 50]
+
+
+# ---------------------------------------------------------------- stopped and taken up again
+
+
+@pytest.mark.parametrize(("error", "raised"), [(RuntimeError("power cut"), RuntimeError), (KeyboardInterrupt(), None)])
+def test_finished_folds_are_not_trained_again(tmp_path, error, raised):
+    options = dict(folds=3, out="out", units=(4,), **QUICK | dict(epochs=2))
+    options.pop("callbacks")
+    with pytest.raises(raised or KeyboardInterrupt):
+        kzoo.cross_validate("iris_fnn", callbacks=[Raise(error, 3)], **options)
+    before = stamps(tmp_path / "out")
+    assert {"fold-01", "fold-02"} <= set(before)
+    assert not (tmp_path / "out" / "cross_validation.json").exists()
+    found = kzoo.cross_validate("iris_fnn", callbacks=[Raise(error, 9)], **options)
+    after = stamps(tmp_path / "out")
+    assert [name for name in before if after[name] == before[name]] == ["fold-01", "fold-02"]
+    assert len(after) == 3 and not any(kzoo.Run(r).summary["interrupted"] for r in found["runs"])
+    third = Fold(2, 3, True, 0)
+    alone = kzoo.train("iris_fnn", test=third, out="alone", units=(4,), epochs=2, callbacks="quick", progress=False)
+    assert alone.summary["test"] == found["folds"][2]  # as if nothing had happened
+
+
+def test_a_fold_that_was_killed_as_it_began(tmp_path):
+    (tmp_path / "out" / "fold-01" / ".before").mkdir(parents=True)
+    (tmp_path / "out" / "fold-01" / "preprocessing.json").write_text("{")
+    assert len(kzoo.cross_validate("iris_fnn", folds=2, units=(4,), out="out", **QUICK)["runs"]) == 2
+
+
+def test_a_different_call_is_refused_with_the_difference(tmp_path):
+    options = dict(folds=2, units=(4,), out="out", **QUICK)
+    kzoo.cross_validate("iris_fnn", **options)
+    before = stamps(tmp_path / "out")
+    for change, says in (
+        (dict(folds=4), "folds: 2 there, 4 now"),
+        (dict(stratified=False), "stratified: True there, False now"),
+        (dict(seed=1), "seed: 0 there, 1 now"),
+        (dict(units=(5,)), "units: [4] there, [5] now"),
+    ):
+        with pytest.raises(kzoo.KzooError) as caught:
+            kzoo.cross_validate("iris_fnn", **options | change)
+        assert says in str(caught.value) and "\n" not in str(caught.value)
+    assert stamps(tmp_path / "out") == before
+    kzoo.cross_validate("iris_fnn", overwrite=True, **options | dict(units=(5,)))
+    assert not set(stamps(tmp_path / "out").values()) & set(before.values())
+
+
+# ---------------------------------------------------------------- what it cannot do
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(tmp_path):
+    waves(200).to_csv("waves.csv", index=False)
+    (tmp_path / "book.txt").write_text("to be or not to be that is the question\n" * 40)
+    x, y = np.arange(60.0)[:, None], np.arange(60) % 3
+    rare = np.where(np.arange(60) < 4, 1, 0)
+    for preset, source, options, says in (
+        ("iris_fnn", "iris", dict(folds=1), "folds=1 must be a whole number of at least 2"),
+        ("iris_fnn", "iris", dict(folds=2.5), "folds=2.5"),
+        ("iris_fnn", "iris", dict(repeats=0), "repeats=0 must be"),
+        ("iris_fnn", "iris", dict(seed=-1), "seed=-1"),
+        ("iris_fnn", "iris", dict(folds=51), "folds=51 is more than the 50 rows of the smallest class"),
+        ("iris_fnn", "iris", dict(folds=151, stratified=False), "more than the 150 usable rows"),
+        ("iris_fnn", (x, rare), {}, "folds=5 is more than the 4 rows of the smallest class"),
+        ("iris_fnn", (x, y), dict(group=np.arange(60) % 4), "more than the 4 different values of group="),
+        ("iris_fnn", (x, y * 0), {}, "at least two classes"),
+        ("iris_fnn", "iris", dict(test=0.3), "test= has no meaning here"),
+        ("iris_fnn", kzoo.load_data("iris"), {}, "split already"),
+        ("iris_fnn", "digits", {}, "iris_fnn takes rows"),
+        ("iris_fnnn", "iris", {}, "iris_fnn"),
+        ("iris_fnn", "nowhere.csv", {}, "nowhere.csv"),
+        ("iris_fnn", "iris", dict(unitz=(4,)), "units"),
+        ("series_gru", "waves.csv", {}, "use kzoo.train, which tests on its end"),
+        ("char_gru", "book.txt", {}, "use kzoo.train, which tests on its end"),
+    ):
+        with pytest.raises(kzoo.KzooError) as caught:
+            kzoo.cross_validate(preset, source, **QUICK | options)
+        assert says in str(caught.value) and "\n" not in str(caught.value), str(caught.value)
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,248 @@
+"""Ensembles: equal to NumPy's averages of their members, one Keras model on disk, refused where they would mislead."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from small_data import shops, waves
+from sklearn import metrics
+
+import kzoo
+
+QUICK = dict(callbacks="quick", progress=False, epochs=2)
+
+
+def seeds(preset, data, folder, count=2, **options):
+    return [kzoo.train(preset, data, out=folder / f"{i}", seed=i, **QUICK | options) for i in range(count)]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("members")
+
+
+@pytest.fixture(scope="module")
+def iris(home):
+    return seeds("iris_fnn", "iris", home / "iris", 3, units=(8,), learning_rate=0.02)
+
+
+@pytest.fixture(scope="module")
+def cancer(home):
+    return seeds("cancer_fnn", "breast_cancer", home / "cancer", units=(4,), epochs=1)
+
+
+@pytest.fixture(scope="module")
+def diabetes(home):
+    return seeds("diabetes_fnn", "diabetes", home / "diabetes", units=(8,), learning_rate=0.01)
+
+
+def answers(run, x):
+    found = kzoo.predict(run, x)
+    return found.values if found.probabilities is None else found.probabilities
+
+
+def votes(members):
+    """Count by hand: a vote for the likeliest class of each member; the mean probability breaks ties."""
+    labels = []
+    for row in np.stack(members, axis=1):
+        counts = np.bincount(row.argmax(-1), minlength=row.shape[-1])
+        labels.append(max(range(len(counts)), key=lambda c: (counts[c], row[:, c].mean())))
+    return labels
+
+
+@pytest.mark.parametrize("kind", ["iris", "cancer"])
+def test_mean_and_vote_of_classes(kind, request, tmp_path):
+    """Softmax heads, and sigmoid heads of two classes, which stay one column."""
+    runs = request.getfixturevalue(kind)
+    test = kzoo.load_data(runs[0].config["data"]["name"], preset=runs[0].config["spec"]["preset"]).test
+    members = [answers(run, test.x) for run in runs]
+    assert len({tuple(m.argmax(1)) for m in members}) > 1  # they disagree, or nothing is tested
+    mean, vote = (kzoo.ensemble(runs, method=m, out=tmp_path / m) for m in ("mean", "vote"))
+    np.testing.assert_allclose(answers(mean, test.x), np.mean(members, axis=0), atol=1e-6)
+    assert answers(vote, test.x).argmax(1).tolist() == votes(members)
+    share = np.mean([np.eye(m.shape[1])[m.argmax(1)] for m in members], axis=0)
+    np.testing.assert_allclose(answers(vote, test.x), share, atol=2e-3)
+    assert mean.model.output_shape == vote.model.output_shape == runs[0].model.output_shape
+
+    scores = mean.summary["test"]
+    assert scores == kzoo.evaluate(mean) and kzoo.evaluate(mean, split="validation") == mean.summary["validation"]
+    right = np.mean(members, axis=0).argmax(1) == test.y
+    assert scores["accuracy"] == pytest.approx(right.mean())
+    kept = mean.summary["ensemble"]
+    assert [m["test"] for m in kept["members"]] == [run.summary["test"]["accuracy"] for run in runs]
+    assert kept["gain"] == pytest.approx(right.mean() - max(m["test"] for m in kept["members"]))
+    assert [m["seed"] for m in kept["members"]] == list(range(len(runs)))
+    np.testing.assert_allclose(mean.answers["answers"], np.mean(members, axis=0), atol=1e-6)
+
+
+def test_logits_become_probabilities_before_they_are_averaged(iris, tmp_path):
+    """Members may differ in their heads; a model of one's own and a wider network are members like others."""
+    bare = kzoo.train("iris_fnn", "iris", out=tmp_path / "bare", units=(4,), output_activation=None, **QUICK)
+    own = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    own.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    own = kzoo.train(own, "iris", out=tmp_path / "own", **QUICK)
+    x = kzoo.load_data("iris").test.x
+    logits = np.asarray(own.model(x))
+    softmax = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    members = [answers(iris[0], x), answers(bare, x), softmax]
+    run = kzoo.ensemble([iris[0], bare, own], out=tmp_path / "all")
+    np.testing.assert_allclose(answers(run, x), np.mean(members, axis=0), atol=1e-6)
+    assert kzoo.evaluate(own) == own.summary["test"]
+
+
+def test_a_sigmoid_head_and_a_softmax_head_of_two_classes(cancer, tmp_path):
+    other = kzoo.train("tabular_fnn", "breast_cancer", out=tmp_path / "two", units=(4,), **QUICK)
+    assert [r.model.output_shape[-1] for r in (cancer[0], other)] == [1, 2]
+    x = kzoo.load_data("breast_cancer").test.x
+    run = kzoo.ensemble([cancer[0], other], out=tmp_path / "both")
+    np.testing.assert_allclose(answers(run, x), (answers(cancer[0], x) + answers(other, x)) / 2, atol=1e-6)
+
+
+def test_weights_of_two_members_are_those_of_a_search_by_brute_force(iris, cancer, diabetes, tmp_path):
+    grid = np.linspace(0, 1, 2001)
+    for runs in (iris[1:], cancer, diabetes):
+        data = kzoo.load_data(runs[0].config["data"]["name"], preset=runs[0].config["spec"]["preset"])
+        a, b = (answers(run, data.validation.x) for run in runs)
+        if data.class_names:
+            losses = [metrics.log_loss(data.validation.y, w * a + (1 - w) * b) for w in grid]
+        else:
+            losses = [metrics.mean_squared_error(data.validation.y, w * a + (1 - w) * b) for w in grid]
+        run = kzoo.ensemble(runs, method="weighted", out=tmp_path / data.name)
+        weights = run.summary["ensemble"]["weights"]
+        assert weights == pytest.approx([grid[np.argmin(losses)], 1 - grid[np.argmin(losses)]], abs=2e-3)
+        x = data.test.x
+        blend = weights[0] * answers(runs[0], x) + weights[1] * answers(runs[1], x)
+        np.testing.assert_allclose(answers(run, x), blend, rtol=1e-5, atol=1e-5)
+        if weights[0] in (0, 1):  # who has no weight is not in the network
+            assert run.summary["parameters"] == runs[0].summary["parameters"]
+
+
+def test_values_in_their_own_unit(diabetes, tmp_path):
+    data = kzoo.load_data("diabetes", preset="diabetes_fnn")
+    run = kzoo.ensemble(diabetes, out=tmp_path / "mean")
+    mean = np.mean([answers(m, data.test.x) for m in diabetes], axis=0)
+    np.testing.assert_allclose(answers(run, data.test.x), mean, rtol=1e-5)
+    best = max(m.summary["test"]["r2"] for m in diabetes)
+    assert run.summary["ensemble"]["gain"] == pytest.approx(metrics.r2_score(data.test.y, mean) - best, abs=1e-5)
+    with pytest.raises(kzoo.KzooError, match="method='vote' is for classes"):
+        kzoo.ensemble(diabetes, method="vote")
+
+
+def test_forecasts_and_language_models_with_the_data_given(tmp_path):
+    waves(200).to_csv("waves.csv", index=False)
+    settings = dict(input_shape=(8, 1), horizon=3, units=(4,))
+    runs = seeds("series_gru", "waves.csv", tmp_path / "series", **settings)
+    with pytest.raises(kzoo.KzooError, match="say data="):
+        kzoo.ensemble(runs, method="weighted")
+    run = kzoo.ensemble(runs, method="weighted", data="waves.csv", out=tmp_path / "waves")
+    weights, x = run.summary["ensemble"]["weights"], np.random.default_rng(0).normal(size=(5, 8, 2)).astype("float32")
+    assert sum(weights) == pytest.approx(1) and min(weights) >= 0
+    blend = sum(w * answers(m, x) for w, m in zip(weights, runs, strict=True))
+    np.testing.assert_allclose(answers(run, x), blend, rtol=1e-4, atol=1e-5)
+
+    Path("book.txt").write_text("to be or not to be that is the question\n" * 40)
+    runs = seeds("char_gru", "book.txt", tmp_path / "chars", input_shape=(10,), units=(8,), embedding_dim=4, epochs=1)
+    run = kzoo.ensemble(runs, method="weighted", data="book.txt", out=tmp_path / "book")
+    assert run.summary["validation"]["loss"] <= min(m.summary["validation"]["loss"] for m in runs) + 1e-4
+    gain = min(m.summary["test"]["bits_per_token"] for m in runs) - run.summary["test"]["bits_per_token"]
+    assert run.summary["ensemble"]["gain"] == pytest.approx(gain)
+    assert kzoo.ensemble(runs, out=tmp_path / "unscored").summary["ensemble"]["gain"] is None
+
+
+def test_without_the_data_the_stored_answers_are_scored(tmp_path):
+    shops(120).to_csv("shops.csv", index=False)
+    runs = seeds("tabular_fnn", "shops.csv", tmp_path / "runs", target="open", units=(8,))
+    for method in ("mean", "vote"):
+        without = kzoo.ensemble(runs, method=method, out=tmp_path / method)
+        given = kzoo.ensemble(runs, method=method, data="shops.csv", out=tmp_path / f"{method}-data")
+        assert without.summary["ensemble"] == given.summary["ensemble"]
+        assert without.summary["test"] == pytest.approx(given.summary["test"], abs=1e-6)
+        assert (without.answers is None, given.answers is None) == (True, False)
+    assert kzoo.evaluate(without, shops(50, seed=7))["examples"] == 50
+    with pytest.raises(kzoo.KzooError, match="is not what the members were trained on"):
+        kzoo.ensemble(runs, data=shops(120, seed=1), method="weighted")
+
+
+def test_it_opens_where_kzoo_is_not_installed(iris, tmp_path):
+    x = kzoo.load_data("iris").test.x[:5]
+    np.save("x.npy", x)
+    for method in ("mean", "vote", "weighted"):
+        run = kzoo.ensemble(iris, method=method, out=tmp_path / method)
+        copy = shutil.copyfile(run.path / "best.keras", tmp_path / "exported.keras")
+        script = (
+            "import sys; sys.modules['kzoo'] = None\n"
+            f"import keras, numpy; model = keras.saving.load_model({str(copy)!r})\n"
+            "print(model.predict(numpy.load('x.npy'), verbose=0).tolist())"
+        )
+        env = os.environ | {"PYTHONPATH": ""}
+        done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
+        np.testing.assert_allclose(json.loads(done.stdout), answers(run, x), atol=1e-6)
+
+
+def test_the_folder_is_a_run(iris, tmp_path, monkeypatch):
+    run = kzoo.ensemble(iris, out=tmp_path / "one")
+    assert (run.finished, run.history, run.config["spec"]["preset"]) == (True, {}, "ensemble")
+    assert set(run.summary) == {"validation", "test", "ensemble", "seconds", "parameters"}
+    assert set(run.summary["ensemble"]) == {"method", "metric", "members", "weights", "split", "best_member", "gain"}
+    assert str(tmp_path) not in (run.path / "config.json").read_text() + (run.path / "summary.json").read_text()
+    written = (run.path / "best.keras").stat().st_mtime_ns
+    assert kzoo.ensemble(iris, out=tmp_path / "one").path.joinpath("best.keras").stat().st_mtime_ns == written
+    with pytest.raises(kzoo.KzooError, match="holds a different run.*overwrite=True"):
+        kzoo.ensemble(iris, method="vote", out=tmp_path / "one")
+    assert kzoo.ensemble(iris).path == Path("runs/ensemble-01")
+
+    # Whole or not at all: what fails on the way leaves the earlier run as it was.
+    before = {f.name: f.read_bytes() for f in run.path.iterdir()}
+    monkeypatch.setattr(keras.Model, "save", lambda *a, **k: (_ for _ in ()).throw(OSError(28, "full")))
+    for out in ("one", "new"):
+        with pytest.raises(OSError):
+            kzoo.ensemble(iris, method="vote", out=tmp_path / out, overwrite=True)
+    assert {f.name: f.read_bytes() for f in run.path.iterdir()} == before and not (tmp_path / "new").exists()
+
+
+def test_folds_where_each_learned_the_same_preprocessing(tmp_path):
+    options = dict(folds=2, units=(4,), epochs=1, callbacks="quick", progress=False)
+    found = kzoo.cross_validate("iris_fnn", "iris", out=tmp_path / "iris", **options)
+    run = kzoo.ensemble(found["runs"], out=tmp_path / "both")
+    x = kzoo.load_data("iris").test.x
+    np.testing.assert_allclose(answers(run, x), np.mean([answers(r, x) for r in found["runs"]], axis=0), atol=1e-6)
+    assert "test" not in run.summary and run.summary["ensemble"]["gain"] is None
+    with pytest.raises(kzoo.KzooError, match="no named set"):  # every row of it has been trained on
+        kzoo.evaluate(run)
+    with pytest.raises(kzoo.KzooError, match="folds have none in common"):
+        kzoo.ensemble(found["runs"], method="weighted")
+
+    sentences = [(f"{word} thing {i}", word) for i in range(20) for word in ("good", "bad")]
+    Path("texts.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in sentences))
+    options |= dict(input_shape=(4,), embedding_dim=4, filters=(4,), kernel_size=(2,), target="label")
+    del options["units"]
+    found = kzoo.cross_validate("text_cnn", "texts.csv", out=tmp_path / "texts", **options)
+    with pytest.raises(kzoo.KzooError, match="differ in their preprocessing .each fold learns its own"):
+        kzoo.ensemble(found["runs"])
+
+
+def test_members_that_do_not_belong_together(iris, cancer, tmp_path):
+    other_split = kzoo.train("iris_fnn", "iris", out=tmp_path / "split", data_seed=1, units=(8,), **QUICK)
+    ensemble = kzoo.ensemble(iris, out=tmp_path / "ensemble")
+    unfinished = shutil.copytree(iris[0].path, tmp_path / "unfinished")
+    (unfinished / "summary.json").unlink()
+    for runs, options, says in (
+        ([iris[0], cancer[0]], {}, "differ in their name (iris, breast_cancer)"),
+        ([iris[0], other_split], {}, "differ in their data seed (0, 1)"),
+        ([iris[0], ensemble], {}, "is an ensemble itself"),
+        ([iris[0], unfinished], {}, "is not finished"),
+        ([iris[0]], {}, "two members or more"),
+        ([iris[0], iris[0].path], {}, "two members or more"),
+        ([], {}, "No runs were given"),
+        (iris, dict(method="median"), "method='median' must be one of: mean, vote, weighted"),
+        ([iris[0], "nowhere"], {}, "nowhere is not a run"),
+    ):
+        with pytest.raises(kzoo.KzooError) as caught:
+            kzoo.ensemble(runs, **options)
+        assert says in str(caught.value) and "\n" not in str(caught.value), str(caught.value)

@@ -1,0 +1,205 @@
+"""Text from language models, and their score in one pass, against the same network built plainly and NumPy."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import fit
+
+import kzoo
+from kzoo.cli import main
+from kzoo.data.text import tokenizer_of
+
+VERSES = (
+    "the cat sat on the mat and looked at the rat.\n"
+    "the rat ran to the hat, and the cat ran after that.\n"
+    "a dog came in with a bone; the cat was then alone.\n"
+    "to be or not to be, that is the question for me.\n"
+)
+
+
+@pytest.fixture(scope="module")
+def verses(tmp_path_factory):
+    random = np.random.default_rng(0)
+    lines = VERSES.splitlines(keepends=True)
+    file = tmp_path_factory.mktemp("verses") / "verses.txt"
+    file.write_text("".join(random.choice(lines, 160)))
+    return file
+
+
+@pytest.fixture(scope="module")
+def gru(verses):
+    settings = dict(input_shape=(12,), units=(32,), embedding_dim=8, dropout=0.0, learning_rate=0.02, batch_size=16)
+    return fit("char_gru", verses, verses.parent / "gru", epochs=10, **settings)
+
+
+@pytest.fixture(scope="module")
+def transformer(verses):
+    settings = dict(input_shape=(16,), width=16, depth=1, num_heads=2, intermediate_dim=32, learning_rate=0.01)
+    return fit("char_transformer", verses, verses.parent / "transformer", **settings)
+
+
+@pytest.fixture(scope="module")
+def words(verses):
+    settings = dict(input_shape=(5,), units=(16,), embedding_dim=8, dropout=0.0, learning_rate=0.01)
+    return fit("language_gru", verses, verses.parent / "words", epochs=3, **settings)
+
+
+def whole(run, ids):
+    """Return p (T, V) after each of T ids, from the network built for T steps, without state."""
+    preset = kzoo.get_preset(run.config["spec"]["preset"])
+    config = {name: value for name, value in run.config["spec"]["config"].items() if name in preset.config}
+    model = kzoo.build(preset, compile=False, **config | dict(input_shape=(len(ids),), pooling=None))
+    model.set_weights(run.model.get_weights())
+    return np.asarray(model.predict(np.array([ids], "int32"), verbose=0))[0].astype("float64")
+
+
+def ids_of(run, text):
+    return [run.preprocessing["vocabulary"].index(c) + 2 for c in text]
+
+
+def test_greedy_takes_the_likeliest_character_after_all_before_it(gru):
+    prompt = "the dog "
+    text = kzoo.generate(gru, prompt, length=60, temperature=0)
+    assert len(text) == len(prompt) + 60 and text.startswith(prompt)  # five times the window
+    p = whole(gru, ids_of(gru, text))
+    vocabulary = np.array(["", "", *gru.preprocessing["vocabulary"]])
+    p[:, :2] = 0
+    assert "".join(vocabulary[p.argmax(1)][len(prompt) - 1 : -1]) == text[len(prompt) :]
+    assert text == kzoo.generate(str(gru.path), prompt, length=60, top_k=1, seed=5)
+    assert len(set(text[len(prompt) :])) > 4, "a text, not one letter"
+
+
+def test_the_seed_is_the_text(gru):
+    one, same, other = (kzoo.generate(gru, "a ", length=40, seed=seed) for seed in (3, 3, 4))
+    assert one == same != other
+
+
+@pytest.mark.parametrize(("temperature", "top_k"), [(1.0, None), (2.0, None), (1.5, 4)])
+def test_draws_follow_the_softmax_of_the_scaled_logits(gru, temperature, top_k):
+    """The sum of log q over the text drawn lies within four deviations of its expectation under q alone."""
+
+    def q(p, temperature, top_k):
+        logits = np.log(p[:, 2:]) / temperature
+        if top_k:
+            least = np.sort(logits, axis=1)[:, -top_k, None]
+            logits = np.where(logits >= least, logits, -np.inf)
+        e = np.exp(logits - logits.max(1, keepdims=True))
+        return e / e.sum(1, keepdims=True)
+
+    def deviations(q):
+        log = np.log(np.maximum(q, 1e-300))
+        mean = (q * log).sum(1)
+        variance = (q * log**2).sum(1) - mean**2
+        return (log[np.arange(len(drawn)), drawn] - mean).sum() / np.sqrt(variance.sum())
+
+    text = kzoo.generate(gru, "the ", length=500, temperature=temperature, top_k=top_k)
+    ids = ids_of(gru, text)
+    p, drawn = whole(gru, ids)[3:-1], np.array(ids[4:]) - 2
+    assert abs(deviations(q(p, temperature, top_k))) < 4
+    assert abs(deviations(q(p, temperature * 2, top_k))) > 4, "the test must see another temperature"
+
+
+@pytest.mark.parametrize("kind", ["transformer", "words"])
+def test_a_fixed_window_slides(kind, request):
+    """The text is longer than the window; `predict` cuts and pads by itself, in front."""
+    run, space = request.getfixturevalue(kind), " " if kind == "words" else ""
+    prompt, length = "the cat", 2 * run.preprocessing["length"]
+    text = prompt
+    for _ in range(length):
+        answer = kzoo.predict(run, text)
+        text += space + answer.class_names[2 + answer.probabilities[0, 2:].argmax()]
+    assert kzoo.generate(run, prompt, length=length, temperature=0) == text
+
+
+def test_an_empty_prompt(gru, words):
+    begun = kzoo.generate(gru, "\n", length=20, temperature=0)
+    assert kzoo.generate(gru, length=20, temperature=0) == begun[1:]
+    frequent = words.preprocessing["vocabulary"][0]
+    begun = kzoo.generate(words, frequent, length=5, temperature=0)
+    assert kzoo.generate(words, length=5, temperature=0) == begun.removeprefix(frequent + " ")
+
+
+def test_what_is_unknown_is_read_but_never_written(verses, gru):
+    small = dict(units=(4,), learning_rate=0.03)
+    few = fit("char_gru", verses, verses.parent / "few", input_shape=(12,), vocabulary_size=5, epochs=4, **small)
+    known = set(few.preprocessing["vocabulary"])
+    p = kzoo.predict(few, "xyz the").probabilities[0]
+    assert p.argmax() == 1, "here the unknown is the likeliest"
+    for settings in (dict(temperature=0), dict(temperature=3.0)):
+        text = kzoo.generate(few, "xyz the", length=80, **settings)
+        assert text.startswith("xyz the") and set(text[7:]) <= known
+    with pytest.raises(kzoo.KzooError, match="'中', 'Z'"):
+        kzoo.generate(gru, "中ZZ")
+    assert kzoo.generate(gru, "中ZZ the", length=3).startswith("中ZZ the")
+
+
+def test_one_pass_scores_as_one_long_forward_pass(gru, verses):
+    settings = {part: gru.config["spec"][part] for part in ("family", "task", "config", "training")}
+    data = kzoo.load_data(verses, preset=kzoo.Preset(name="toy", summary="", **settings))
+    ids = data.test.x.values
+    p = whole(gru, ids[:-1])
+    nats = -np.log(p[np.arange(len(p)), ids[1:]])
+    scores = kzoo.evaluate(gru, data, stateful=True)
+    assert len(ids) > 600 and scores["tokens"] == len(ids) - 1
+    assert scores["loss"] == pytest.approx(nats.mean(), rel=1e-5)
+    assert scores["bits_per_token"] == pytest.approx(nats.mean() / np.log(2), rel=1e-5)
+    assert scores["accuracy"] == pytest.approx((p.argmax(1) == ids[1:]).mean())
+    windowed = kzoo.evaluate(gru, data)
+    assert scores["loss"] < windowed["loss"] == pytest.approx(gru.summary["test"]["loss"])
+    assert kzoo.evaluate(gru.model, data, stateful=True) == scores
+    longer = kzoo.evaluate(gru, data, stateful=True, split="train")
+    assert longer["tokens"] == len(data.train.x.values) - 1
+
+
+def test_one_pass_over_words(words, verses):
+    ids = tokenizer_of(words.preprocessing).ids(verses.read_text())
+    p = whole(words, ids[:-1])
+    scores = kzoo.evaluate(words, verses, stateful=True)
+    assert scores["tokens"] == len(ids) - 1
+    assert scores["loss"] == pytest.approx(-np.log(p[np.arange(len(p)), ids[1:]]).mean(), rel=1e-4)
+
+
+def test_on_the_command_line(gru, verses, capsys):
+    assert main(["evaluate", str(gru.path), "--data", str(verses), "--stateful", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)["scores"]
+    assert said == pytest.approx(kzoo.evaluate(gru, verses, stateful=True))
+
+
+def test_what_cannot_be(gru, transformer, iris_run, verses):
+    for call, says in (
+        (lambda: kzoo.generate(iris_run), "tabular_classification"),
+        (lambda: kzoo.generate("nowhere"), "is not a run"),
+        (lambda: kzoo.generate(gru, length=0), "length=0"),
+        (lambda: kzoo.generate(gru, length=2.5), "length=2.5"),
+        (lambda: kzoo.generate(gru, temperature=-1), "temperature=-1"),
+        (lambda: kzoo.generate(gru, temperature=float("nan")), "temperature=nan"),
+        (lambda: kzoo.generate(gru, temperature="hot"), "temperature='hot'"),
+        (lambda: kzoo.generate(gru, top_k=0), "top_k=0"),
+        (lambda: kzoo.generate(gru, seed=-1), "seed=-1"),
+        (lambda: kzoo.generate(gru, 3), "prompt=3"),
+        (lambda: kzoo.evaluate(transformer, verses, stateful=True), "leave it out"),
+        (lambda: kzoo.evaluate(iris_run, stateful=True), "leave it out"),
+    ):
+        with pytest.raises(kzoo.KzooError) as caught:
+            call()
+        assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_write_the_same_text(gru, verses, backend):
+    script = (
+        "import kzoo, sys; run, data = sys.argv[1:];"
+        "print(repr([kzoo.generate(run, 'the ', length=30, temperature=0), kzoo.evaluate(run, data, stateful=True)]))"
+    )
+    environment = os.environ | {"KERAS_BACKEND": backend}
+    done = subprocess.run(
+        [sys.executable, "-c", script, gru.path, verses], env=environment, capture_output=True, text=True, check=True
+    )
+    text, scores = eval(done.stdout.splitlines()[-1])
+    assert text == kzoo.generate(gru, "the ", length=30, temperature=0)
+    assert scores == pytest.approx(kzoo.evaluate(gru, verses, stateful=True), rel=1e-4)

@@ -1,0 +1,101 @@
+"""Chinese, Japanese and Korean labels: a font that has them is picked, or one line says what to install.
+
+Each case is a process of its own in which the only other fonts are ones made here, with the characters given.
+"""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+
+SCRIPT = """
+import io, json, sys, warnings
+from matplotlib import font_manager
+fonts, titles = json.loads(sys.argv[1])
+manager = font_manager.fontManager
+manager.ttflist = [entry for entry in manager.ttflist if entry.name.startswith("DejaVu")]
+font_manager.findSystemFonts = lambda *args, **kwargs: fonts
+warnings.simplefilter("always")
+with warnings.catch_warnings(record=True) as caught:
+    from kzoo.plots import prediction_grid, confusion_matrix
+    for _ in range(2):
+        figure = prediction_grid([[[0.0]]] * len(titles), titles)
+        figure.savefig(io.BytesIO())
+    matrix = confusion_matrix(["a", "b"], ["a", "b"], ["a", "b"])
+    matrix.axes[0].set_xlabel(titles[0])
+    matrix.axes[0].bar([titles[0]], [1])
+    matrix.savefig(io.BytesIO())
+print(json.dumps(dict(
+    families=[axes.title.get_fontfamily() for axes in figure.axes],
+    later=[matrix.axes[0].xaxis.label.get_fontfamily(), matrix.axes[0].yaxis.label.get_fontfamily()],
+    glyphs=sum("missing from" in str(w.message) for w in caught),
+)))
+"""
+
+
+def draw(titles, fonts=()):
+    """Draw images with these titles, twice; return what came of it and the lines on stderr."""
+    arguments = [sys.executable, "-c", SCRIPT, json.dumps([list(map(str, fonts)), titles])]
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True, encoding="utf-8")
+    return json.loads(done.stdout), done.stderr.splitlines()
+
+
+@pytest.fixture
+def font(tmp_path):
+    def make(family, characters):
+        pen = TTGlyphPen(None)
+        pen.moveTo((0, 0)), pen.lineTo((500, 0)), pen.lineTo((250, 700)), pen.closePath()
+        glyph = pen.glyph()
+        names = [".notdef", *(f"u{ord(c):04x}" for c in characters)]
+        builder = FontBuilder(1000, isTTF=True)
+        builder.setupGlyphOrder(names)
+        builder.setupCharacterMap({ord(c): f"u{ord(c):04x}" for c in characters})
+        builder.setupGlyf(dict.fromkeys(names, glyph))
+        builder.setupHorizontalMetrics(dict.fromkeys(names, (600, 0)))
+        builder.setupHorizontalHeader(ascent=800, descent=-200)
+        builder.setupNameTable(dict(familyName=family, styleName="Regular"))
+        builder.setupOS2()
+        builder.setupPost()
+        file = tmp_path / f"{family}.ttf"
+        builder.save(file)
+        return file
+
+    return make
+
+
+def test_a_font_that_was_installed_after_matplotlib_looked_is_found(font):
+    result, lines = draw(["飞机", "plane"], [font("Noto Sans CJK SC", "飞机")])
+    own = result["families"][1]
+    assert result["families"][0] == [*own, "Noto Sans CJK SC"] and "Noto" not in str(own)
+    assert result["later"] == [[*own, "Noto Sans CJK SC"], own]
+    assert result["glyphs"] == 0 and lines == []
+
+
+def test_the_language_decides_which_font_comes_first(font):
+    fonts = [font("Noto Sans CJK JP", "漢ね"), font("SimHei", "漢汉"), font("NanumGothic", "漢한")]
+    result, lines = draw(["漢", "漢ね", "漢한", "漢汉ね한"], fonts)
+    chosen = [families[1:] for families in result["families"]]
+    assert chosen == [["SimHei"], ["Noto Sans CJK JP"], ["NanumGothic"], ["Noto Sans CJK JP", "SimHei", "NanumGothic"]]
+    assert result["glyphs"] == 0 and lines == []
+
+
+def test_without_a_font_one_line_says_what_to_install():
+    result, lines = draw(["飞机", "汽车", "plane"])
+    assert len(lines) == 1 and "fonts" in lines[0].lower() and lines[0].startswith("kzoo: no font for Chinese")
+    if sys.platform == "linux":
+        assert "apt-get install fonts-noto-cjk" in lines[0]
+    assert result["families"][0] == result["families"][2] and result["glyphs"] == 0
+
+
+def test_a_font_that_lacks_the_character_and_a_broken_file_do_not_count(font, tmp_path):
+    (tmp_path / "broken.ttf").write_bytes(b"no font")
+    result, lines = draw(["飞"], [tmp_path / "broken.ttf", font("SimHei", "机")])
+    assert len(lines) == 1 and "SimHei" not in result["families"][0]
+
+
+def test_latin_labels_never_look_for_fonts_and_never_complain():
+    result, lines = draw(["plane", "naïve µ ½ → “q” –"])
+    assert lines == [] and result["glyphs"] == 0

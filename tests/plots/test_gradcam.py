@@ -1,0 +1,132 @@
+"""Grad-CAM where the answer is known, and what is refused."""
+
+import io
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import kzoo
+from kzoo.plots import grad_cam
+
+# Class 0 wants bright pixels, class 1 dark ones; each a little of the other.
+HEAD = np.array([[1.0, 0.2], [0.5, 1.0]], "float32")
+
+
+def image():
+    """Return 8x8 pixels: one quadrant bright, in steps; the rest dark."""
+    x = -np.ones((8, 8, 1), "float32")
+    x[:4, 4:, 0] = 1 + np.arange(16).reshape(4, 4) / 10
+    return x
+
+
+def network(*, answer="softmax", skip=False, head=HEAD):
+    """Build a network whose maps are (bright, dark): relu(x) and relu(-x)."""
+    given = keras.Input((8, 8, 1))
+    x = layers.Conv2D(2, 1, activation="relu", name="maps")(given)
+    if skip:
+        x = layers.Add()([x, layers.Concatenate()([given, given])])
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dense(head.shape[1], activation=answer, name="answer")(x)
+    model = keras.Model(given, x, name="hand_made")
+    model.get_layer("maps").set_weights([np.array([[[[1.0, -1.0]]]]), np.zeros(2)])
+    model.get_layer("answer").set_weights([head, np.zeros(head.shape[1])])
+    return model
+
+
+def expected(weights):
+    """Return the map by hand: each filter weighed with its mean gradient, which is weight / 64; the largest is 1."""
+    x = image()[..., 0]
+    heat = np.maximum(weights[0] * np.maximum(x, 0) + weights[1] * np.maximum(-x, 0), 0)
+    return heat / heat.max()
+
+
+def heat(figure):
+    return np.asarray(figure.axes[1].images[1].get_array())
+
+
+@pytest.mark.parametrize("class_index", [0, 1])
+@pytest.mark.parametrize("options", [{}, {"answer": None}, {"skip": True}])
+def test_the_map_is_the_known_one_before_softmax_and_past_a_skip_connection(options, class_index):
+    figure = grad_cam(network(**options), image(), class_index=class_index)
+    np.testing.assert_allclose(heat(figure), expected(HEAD[:, class_index]), atol=1e-5)
+
+
+def test_a_class_that_lives_in_one_quadrant_is_found_there():
+    head = np.array([[1.0, 0.0], [-1.0, 1.0]], "float32")
+    bright = heat(grad_cam(network(head=head), image(), class_index=0)) > 0
+    assert bright[:4, 4:].all() and bright.sum() == 16
+    figure = grad_cam(network(head=head), image(), class_index=1)
+    assert (heat(figure) > 0).sum() == 48
+    figure.savefig(io.BytesIO())
+
+
+def test_one_sigmoid_speaks_for_the_second_class_and_against_the_first():
+    model = network(answer="sigmoid", head=np.array([[1.0], [-1.0]], "float32"))
+    np.testing.assert_allclose(heat(grad_cam(model, image(), class_index=1)), expected([1, -1]), atol=1e-5)
+    np.testing.assert_allclose(heat(grad_cam(model, image(), class_index=0)), expected([-1, 1]), atol=1e-5)
+
+
+def test_the_predicted_class_is_explained_unless_another_is_asked_for():
+    model = network()
+    p = keras.ops.convert_to_numpy(model(image()[None]))[0]
+    names = ("bright", "dark")
+    figure = grad_cam(model, image(), class_names=names)
+    guess = int(p.argmax())
+    assert figure.axes[0].get_title(loc="left") == f"{names[guess]}: {100 * p[guess]:.0f} %"
+    other = grad_cam(model, image(), class_index=1 - guess)
+    assert other.axes[0].get_title(loc="left") == f"class {1 - guess}: {100 * p[1 - guess]:.0f} %"
+
+
+def test_a_class_for_which_nothing_speaks_says_so():
+    figure = grad_cam(network(head=-np.ones((2, 2), "float32")), image())
+    assert not heat(figure).any() and "nothing for it" in figure.axes[1].get_title(loc="left")
+    figure.savefig(io.BytesIO())
+
+
+@pytest.mark.parametrize("preset", ["digits_cnn", "cifar_resnet"])
+def test_presets_can_be_explained(preset):
+    model = kzoo.build(preset, compile=False)
+    shape = model.input_shape[1:]
+    picture = np.random.default_rng(0).integers(0, 256, shape)
+    figure = grad_cam(model, picture)
+    last = [layer.name for layer in model.layers if isinstance(layer, layers.Conv2D)][-1]
+    assert figure.axes[1].get_title(loc="left").startswith(last)
+    assert heat(grad_cam(model, picture[None], layer=last)).max() <= 1
+
+
+def test_a_backbone_in_one_layer_is_weighed_at_its_end():
+    backbone = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(3, 3, strides=2)], name="backbone")
+    given = keras.Input((8, 8, 1))
+    x = layers.GlobalAveragePooling2D()(backbone(given))
+    model = keras.Model(given, layers.Dense(2, activation="softmax")(x))
+    figure = grad_cam(model, image())
+    assert heat(figure).shape == (3, 3) and figure.axes[1].get_title(loc="left").startswith("backbone")
+
+
+@pytest.mark.parametrize(
+    ("build", "x", "options", "message"),
+    [
+        (network, np.zeros((4, 8, 1)), {}, r"takes \(8, 8, 1\)"),
+        (network, np.zeros((2, 8, 8, 1)), {}, "shape"),
+        (network, image(), {"class_index": 2}, "classes 0 to 1"),
+        (network, image(), {"class_index": -1}, "classes 0 to 1"),
+        (network, image(), {"layer": "answer"}, "'answer' is no layer of hand_made with maps"),
+        (lambda: kzoo.build("mnist_fnn", compile=False), np.zeros((28, 28)), {}, "no convolution over images"),
+        (lambda: keras.Sequential([layers.Dense(3)]), image(), {}, "no functional model"),
+    ],
+)
+def test_what_does_not_fit_is_refused(build, x, options, message):
+    with pytest.raises(kzoo.KzooError, match=message):
+        grad_cam(build(), x, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_all_of_this_on_another_backend(backend):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    subprocess.run(command, env=os.environ | {"KERAS_BACKEND": backend}, check=True)

@@ -1,0 +1,65 @@
+"""Curves of many runs: which metric, which is best, and that each line can be told apart."""
+
+import io
+import math
+
+import pytest
+
+import kzoo
+from kzoo.plots import overlay
+
+A = {"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 1.5, 2.0], "val_accuracy": [0.2, 0.9, 0.8]}
+B = {"epoch": [1, 2], "loss": [3.0, 2.0], "val_loss": [1.0, None], "val_accuracy": [0.95, None]}
+ONLY_LOSS = {"loss": [2.0, 1.0], "val_loss": [2.0, 1.0]}
+
+
+def legend(figure):
+    return [t.get_text() for t in figure.legends[0].get_texts()]
+
+
+def title(figure):
+    return figure.axes[0].get_title(loc="left")
+
+
+def test_the_best_run_comes_first_and_its_best_epoch_is_marked():
+    figure = overlay({"a": A, "b": B})
+    assert title(figure) == "Accuracy, validation"
+    assert legend(figure) == ["b  0.9500, epoch 1", "a  0.9000, epoch 2"]
+    marks = {
+        (line.get_xdata()[0], line.get_ydata()[0]) for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 1
+    }
+    assert marks == {(1, 0.95), (2, 0.9)}
+    lower = overlay({"a": A, "b": B}, metric="loss")
+    assert title(lower) == "Loss, validation" and legend(lower) == ["b  1.000, epoch 1", "a  1.500, epoch 2"]
+
+
+def test_without_a_metric_that_all_have_the_losses_are_drawn():
+    assert title(overlay({"a": A, "only": ONLY_LOSS})) == "Loss, validation"
+    assert title(overlay({"a": A, "train": {"loss": [1.0]}})) == "Loss, training"
+
+
+def test_a_run_that_never_had_a_number_comes_last():
+    broken = {"val_accuracy": [math.nan, None, math.nan]}
+    assert legend(overlay({"broken": broken, "a": A}))[-1] == "broken  no number"
+
+
+def test_twelve_runs_have_twelve_styles_and_all_are_named():
+    figure = overlay({f"runs/{i}": A for i in range(12)})
+    lines = [line for line in figure.axes[0].get_lines() if len(line.get_xdata()) > 1]
+    assert len({(line.get_color(), str(line.get_linestyle()), str(line._dash_pattern)) for line in lines}) == 12
+    assert len(legend(figure)) == 12
+    figure.savefig(io.BytesIO())
+
+
+@pytest.mark.parametrize(
+    ("histories", "metric", "message"),
+    [
+        ({}, None, "no histories"),
+        ({"a": {}}, None, "empty"),
+        ({"a": A, "only": ONLY_LOSS}, "accuracy", "'accuracy' is not in the history of only. All have: loss, val_loss"),
+        ({"a": {"mae": [1.0]}, "b": {"loss": [1.0]}}, None, "a, b have no loss or metric in common"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(histories, metric, message):
+    with pytest.raises(kzoo.KzooError, match=message):
+        overlay(histories, metric=metric)

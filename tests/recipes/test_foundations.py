@@ -1,0 +1,77 @@
+"""What the foundation recipes claim, in numbers: the scripts run here and their results are looked at."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FOUNDATIONS = Path(__file__).parents[2] / "recipes" / "foundations"
+
+
+def play(name, tmp_path):
+    """Run a recipe with --smoke and return its globals."""
+    script = FOUNDATIONS / f"{name}.py"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [str(script), "--smoke", "--out", str(tmp_path)])
+        patch.setattr(sys, "excepthook", sys.excepthook)
+        return runpy.run_path(str(script), run_name="__main__")
+
+
+def test_the_neuron_is_keras_dense(tmp_path):
+    said = play("neuron", tmp_path)
+    assert 0 < said["difference"] < 1e-6
+    by_hand = 1 / (1 + np.exp(-(0.2 * 1 - 0.4 * 2 + 0.1)))
+    assert said["neuron"](np.array([[1.0, 2.0]]), np.array([0.2, -0.4]), 0.1) == pytest.approx([by_hand])
+
+
+def test_activations_and_derivatives_agree_with_keras(tmp_path):
+    said = play("activations", tmp_path)
+    assert len(said["rows"]) == 7
+    assert max(row["largest_difference"] for row in said["rows"]) < 1e-6
+    assert max(row["of_derivative"] for row in said["rows"]) < 1e-6
+    assert 1e-4 < said["gelu_gap"] < 1e-3
+    assert said["keras_slope"] == pytest.approx(0.2)
+    for value, slope, _ in said["formulas"].values():  # and the derivative is that of the function: by differences
+        middle = (said["x"][1:] + said["x"][:-1]) / 2
+        smooth = np.abs(middle) > 0.01
+        quotient = np.diff(value) / np.diff(said["x"])
+        assert np.allclose(quotient[smooth], np.interp(middle, said["x"], slope)[smooth], atol=1e-4)
+
+
+def test_losses_agree_with_keras(tmp_path):
+    rows = {row["loss"]: row for row in play("losses", tmp_path)["rows"]}
+    assert len(rows) == 6
+    assert max(row["difference"] for row in rows.values()) < 1e-6
+    assert rows["hinge, labels 0 and 1"]["keras"] == rows["hinge, labels -1 and 1"]["keras"]
+
+
+@pytest.fixture(scope="module")
+def descent(tmp_path_factory):
+    return play("gradient_descent", tmp_path_factory.mktemp("descent"))
+
+
+def test_batch_descent_reaches_least_squares(descent):
+    ends = np.array([path[-1] for path in descent["paths"]["batch"]])
+    assert ends.shape == (8, 2)
+    assert np.allclose(ends, [4.215096, 2.770113], atol=1e-5)
+    assert descent["keras_gap"] < 1e-5
+
+
+def test_a_constant_rate_does_not_settle_and_a_decaying_one_does(descent):
+    intercepts = {name: [path[-1][0] for path in paths] for name, paths in descent["paths"].items()}
+    constant, decaying = intercepts["stochastic"], intercepts["stochastic, decaying rate"]
+    assert (min(constant), max(constant)) == pytest.approx((4.05, 4.95), abs=0.01)  # the tutorial's own draws
+    assert np.std(decaying) < np.std(constant) / 5
+    assert np.allclose(decaying, 4.215, atol=0.1)
+
+
+def test_gradients_by_hand_are_those_of_keras_and_twice_the_tutorials(tmp_path):
+    said = play("backprop", tmp_path)
+    assert len(said["by_hand"]) == 31
+    assert np.abs(said["in_keras"]).max() > 1  # gradients that could differ
+    assert np.allclose(said["by_hand"], said["in_keras"], atol=1e-5)
+    assert said["factor"] == pytest.approx(2, abs=1e-5)
+    assert said["curve"][-1] < said["curve"][0] / 10
+    assert np.allclose(said["curve"], said["keras_curve"], rtol=1e-4)

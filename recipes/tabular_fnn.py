@@ -1,13 +1,13 @@
-"""Any table: what kzoo cleans by itself, what a person adds, and whether it beats trees.
+"""Any table: what kzoo cleans by itself, what a person adds, and how both stand beside trees.
 
-kzoo fills missing numbers with the median of the training rows and marks them, turns a date into year, month, day and weekday,
-gives each category a vector of its own, and leaves out columns that number the rows or never change. Cutting outliers
-off is a word (`clip`); what it cannot know is what your columns mean: here, that fee / visits is the price of a visit.
-Gradient-boosted trees are the honest yardstick for a table, and win on many: the table below has both.
+kzoo fills missing numbers with the median of the training rows and marks them, turns a date into its parts, gives each
+category a vector of its own, and leaves out columns that number the rows or never change. What it cannot know: that one
+distance was typed in metres (`clip` cuts outliers off; one of them is enough to spoil a network and leaves trees cold), and
+what columns mean together: distance / speed is a time. Trees are the honest yardstick for a table, and win on many.
 
-python recipes/tabular_fnn.py                       a made-up sports club: who leaves?
-python recipes/tabular_fnn.py --data my.csv --target price                      your own table
-python recipes/tabular_fnn.py --data my.csv --target price --feature "area = width * length"   with a column you add
+python recipes/tabular_fnn.py                       made-up deliveries: how many minutes?
+python recipes/tabular_fnn.py --data my.csv --target price                      your own table, numbers or classes
+python recipes/tabular_fnn.py --data my.csv --target price --feature "area = width * length"   and a column that you add
 python recipes/tabular_fnn.py --smoke               seconds, to see that it runs
 """
 
@@ -27,7 +27,7 @@ out = Path(args.out or "runs/tabular_fnn")
 if args.data == "couriers":
     random, n = np.random.default_rng(0), 400 if args.smoke else 3000
     start = pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 366 * 24 * 60, n), "min")
-    rush = start.hour.isin([7, 8, 16, 17, 18]) & (start.weekday < 5)
+    rush = start.hour.isin([7, 8, 16, 17, 18]) & (start.day_of_week < 5)
     weather, stops = random.choice(["dry", "dry", "rain", "snow"], n), random.poisson(2, n)
     frame = pd.DataFrame(dict(order_id=np.arange(n), start=start.strftime("%Y-%m-%d %H:%M"), weather=weather, stops=stops))
     frame = frame.assign(distance=random.lognormal(2, 0.7, n).round(1), speed=random.uniform(12, 90, n).round())
@@ -41,7 +41,11 @@ else:
     frame = read_table(args.data)
 tables = {"as it is": (frame, False), "outliers cut off": (frame, True)}
 if args.feature:
-    tables[args.feature] = frame.eval(args.feature), True
+    column, _, formula = args.feature.partition("=")
+    try:
+        tables[args.feature] = frame.assign(**{column.strip(): frame.eval(formula)}), True
+    except (NameError, SyntaxError, TypeError, ValueError) as error:
+        raise kzoo.KzooError(f"--feature {args.feature!r} is no 'name = formula' of columns: {error}") from None
 
 # %% Train
 data = {

@@ -23,7 +23,8 @@ exit code with --fail-if-worse: 0 the new run is at least as good, 1 it is worse
 
 _NAMES = {"r2": "R2", "mse_standardised": "MSE std", "mse": "MSE", "rmse": "RMSE", "mae": "MAE", "auc": "AUC",
           "f1": "F1", "bits_per_token": "bits/token"}  # fmt: skip
-_EXPENDABLE = ("samples/s", "date", "seconds", "parameters", "preset")  # what a narrow terminal goes without, in order
+# What a narrow terminal goes without, the first first.
+_EXPENDABLE = ("samples/s", "date", "seconds", "parameters", "best epoch", "validation", "preset")
 
 
 def add_arguments(parser):

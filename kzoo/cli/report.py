@@ -1,13 +1,13 @@
-"""Write a run's report: one HTML page with scores, curves, mistakes, settings and the command to repeat it."""
+"""Write a run's report, one HTML page: scores, curves, mistakes, settings."""
 
 from kzoo.cli import quiet
 from kzoo.run import Run
 
 EXAMPLES = """\
 examples:
-  kzoo report runs/digits_cnn-01                        runs/digits_cnn-01/report.html
+  kzoo report runs/digits_cnn-01                      report.html, in the run
   kzoo report runs/digits_cnn-01 --out digits.html
-  kzoo report runs/tabular_fnn-01 --data march.csv      scored on new data too
+  kzoo report runs/tabular_fnn-01 --data march.csv    scored on new data too
 """
 
 

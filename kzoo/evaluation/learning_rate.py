@@ -55,9 +55,7 @@ def learning_rate_range(preset, data=None, *, low=1e-6, high=1.0, steps=100, see
     losses = np.array([loss for loss in losses if math.isfinite(loss)])
     rates = rates[: len(losses)]
     smoothed = _smooth(losses, steps)
-    return dict(
-        rates=rates, losses=losses, smoothed=smoothed, suggested=_steepest(rates, smoothed), diverged=diverged
-    )
+    return dict(rates=rates, losses=losses, smoothed=smoothed, suggested=_steepest(rates, smoothed), diverged=diverged)
 
 
 def _check(low, high, steps):
@@ -80,9 +78,7 @@ def _fresh(preset, data, seed, overrides):
     data = load_data(source, preset=with_settings(preset, config, training))
     config, training, _ = settle(preset, config, training, set(overrides), data)
     training |= dict(schedule="constant", warmup=0.0)
-    spec = dict(
-        preset=preset.name, family=preset.family, task=data.task, config=config, training=training, seed=seed
-    )
+    spec = dict(preset=preset.name, family=preset.family, task=data.task, config=config, training=training, seed=seed)
     job = prepare(None, spec, data, prepare_device("auto"), None, None, [])
     batches = Batches(
         data.train, batch_size=training["batch_size"], seed=seed, shuffle=True, augment=training.get("augment", ()),

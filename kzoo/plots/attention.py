@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from kzoo.errors import KzooError
 from kzoo.plots.colors import FAINT, GREY
 from kzoo.plots.figure import new_figure, tidy
+from kzoo.plots.graph import nodes_of
 from kzoo.plots.predictions import name_of
 
 _VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥"}
@@ -68,17 +69,13 @@ def attention_map(model, x, *, layer=None, head=None, tokens=None) -> Figure:
 
 def _attention(model, name):
     """Return an attention layer of a model and the node at which the model calls it."""
-    found = {}
-    for nodes in getattr(getattr(model, "_functional", None) or model, "_nodes_by_depth", {}).values():
-        for node in nodes:
-            if isinstance(node.operation, layers.MultiHeadAttention):
-                found[node.operation.name] = (node.operation, node)
-    ordered = [layer.name for layer in model.layers if layer.name in found]
-    if not ordered:
-        raise KzooError(f"{type(model).__name__} {model.name!r} has no MultiHeadAttention layer in its graph.")
+    found = {k: node for k, node in nodes_of(model).items() if isinstance(node.operation, layers.MultiHeadAttention)}
+    if not found:
+        raise KzooError(f"{model.name} has no MultiHeadAttention layer.")
     if name is not None and name not in found:
-        raise KzooError(f"layer={name!r} is no attention layer of {model.name}: {', '.join(ordered)}.")
-    return found[name or ordered[-1]]
+        raise KzooError(f"layer={name!r} is no attention layer of {model.name}: {', '.join(found)}.")
+    node = found[name or list(found)[-1]]
+    return node.operation, node
 
 
 def _one_input(model, x):

@@ -170,12 +170,12 @@ def _precision_at(precision, recall):
 
 def checked_probabilities(true, probabilities, class_names):
     p = np.asarray(probabilities, dtype="float64")
+    if not np.isfinite(p).all():
+        raise KzooError(f"probabilities hold {int((~np.isfinite(p)).sum())} values that are no numbers (NaN or inf).")
     if p.ndim == 1 or p.shape[1:] == (1,):
         p = np.stack([1 - p.ravel(), p.ravel()], axis=1)
     if p.ndim != 2:
         raise KzooError(f"probabilities have shape {p.shape}; they must be (examples, classes).")
-    if not np.isfinite(p).all():
-        raise KzooError(f"probabilities hold {int((~np.isfinite(p)).sum())} values that are no numbers (NaN or inf).")
     if len(class_names) not in (0, p.shape[1]):
         raise KzooError(f"probabilities have {p.shape[1]} columns for {len(class_names)} class names.")
     names = list(class_names) or [str(c) for c in range(p.shape[1])]

@@ -1,6 +1,7 @@
 """Fonts for Chinese, Japanese and Korean labels, which would come out as boxes in matplotlib's own font."""
 
 import functools
+import logging
 import re
 import sys
 import warnings
@@ -23,6 +24,10 @@ _KOREAN = (
     "NanumGothic", "UnDotum", "Noto Serif CJK KR",
 )  # fmt: skip
 _ANY = ("Arial Unicode MS", "Droid Sans Fallback", "Unifont")
+
+# Few of these fonts come in all weights, which matplotlib reports for each on stderr.
+_OURS = re.compile("Failed to find font weight .*(" + "|".join((*_CHINESE, *_JAPANESE, *_KOREAN, *_ANY)) + ")")
+logging.getLogger("matplotlib.font_manager").addFilter(lambda record: not _OURS.search(record.getMessage()))
 
 _KANA = r"\u3040-\u30ff\u31f0-\u31ff"
 _HANGUL = r"\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from kzoo.errors import KzooError
 from kzoo.plots.figure import entitle, new_figure
+from kzoo.plots.graph import nodes_of
 from kzoo.plots.predictions import name_of, pixels, show_image
 
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Conv2DTranspose)
@@ -29,7 +30,7 @@ def grad_cam(model, image, *, class_index=None, layer=None, class_names=()) -> F
     Raises:
         KzooError: no such layer or class, an image of another shape, or a backend without gradients.
     """
-    layer = _layer(model, layer)
+    node = _maps(model, layer)
     x = _one_image(model, image)
     given = keras.ops.convert_to_tensor(x, dtype="float32")
     answer = keras.ops.convert_to_numpy(keras.ops.cast(model(given, training=False), "float32"))
@@ -40,7 +41,7 @@ def grad_cam(model, image, *, class_index=None, layer=None, class_names=()) -> F
         class_index = int(shares.argmax())
     if not 0 <= class_index < len(shares):
         raise KzooError(f"class_index={class_index!r}: {model.name} has classes 0 to {len(shares) - 1}.")
-    heat = _heat(model, layer, given, class_index)
+    heat = _heat(model, node, given, class_index)
     figure = new_figure(6.4, 3.5)
     left, right = figure.subplots(1, 2)
     shown = pixels(x[0])
@@ -55,21 +56,20 @@ def grad_cam(model, image, *, class_index=None, layer=None, class_names=()) -> F
     )  # fmt: skip
     name = name_of(class_index, class_names) if len(class_names) else f"class {class_index}"
     entitle(left, f"{name}: {100 * shares[class_index]:.0f} %")
-    entitle(right, layer.name if heat.max() > 0 else f"{layer.name}: nothing for it")
+    name = node.operation.name
+    entitle(right, name if heat.max() > 0 else f"{name}: nothing for it")
     return figure
 
 
-def _layer(model, name):
-    """Return the layer of that name, or the last convolution, whose output is (B, H, W, channels)."""
-    if not hasattr(getattr(model, "_functional", None) or model, "_nodes_by_depth"):
-        raise KzooError(f"{type(model).__name__} {model.name!r} is no functional model: it has no graph to follow.")
-    maps = {one.name: one for one in model.layers if len(getattr(one.output, "shape", ())) == 4}
+def _maps(model, name):
+    """Return the node of the layer of that name, or of the last convolution; its output is (B, H, W, channels)."""
+    maps = {k: node for k, node in nodes_of(model).items() if len(getattr(node.outputs[0], "shape", ())) == 4}
     if name is not None:
         if name not in maps:
             raise KzooError(f"layer={name!r} is no layer of {model.name} with maps (height, width, channels).")
         return maps[name]
     # A whole network used as a layer, such as a backbone, ends in what its last convolution found.
-    last = [one for one in maps.values() if isinstance(one, (*_CONVOLUTIONS, keras.Model))]
+    last = [node for node in maps.values() if isinstance(node.operation, (*_CONVOLUTIONS, keras.Model))]
     if not last:
         raise KzooError(f"{model.name} has no convolution over images.")
     return last[-1]
@@ -98,24 +98,25 @@ def _shares(answer):
     return powers / powers.sum()
 
 
-def _heat(model, layer, x, class_index):
+def _heat(model, node, x, class_index):
     """Return the map (h, w) >= 0 of a class."""
-    found = keras.Model(model.inputs[0], layer.output)(x, training=False)
-    score = _score_function(model, layer, x, class_index)
+    found = keras.Model(model.inputs[0], node.outputs[0])(x, training=False)
+    score = _score_function(model, node, x, class_index)
     gradient = keras.ops.convert_to_numpy(keras.ops.cast(_gradient(score, found), "float32"))[0]
     found = keras.ops.convert_to_numpy(keras.ops.cast(found, "float32"))[0]
-    if getattr(layer, "data_format", None) == "channels_first":
+    if getattr(node.operation, "data_format", None) == "channels_first":
         gradient, found = (np.moveaxis(v, 0, -1) for v in (gradient, found))
     return np.maximum((found * gradient.mean((0, 1))).sum(-1), 0)
 
 
-def _score_function(model, layer, x, class_index):
+def _score_function(model, node, x, class_index):
     """Return the function from the output of a layer to the score of a class before softmax or sigmoid."""
     last = model.layers[-1]
     squashed = getattr(getattr(last, "activation", None), "__name__", None) in ("softmax", "sigmoid")
     squashed = squashed or isinstance(last, layers.Softmax)
+    before = list(nodes_of(model).values())[-1].arguments.keras_tensors[0]
     # A skip connection may pass the layer by: the image is an input beside its output.
-    rest = keras.Model([model.inputs[0], layer.output], last.input if squashed else model.output)
+    rest = keras.Model([model.inputs[0], node.outputs[0]], before if squashed else model.outputs[0])
 
     def score(found):
         scores = rest([x, found], training=False)

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from keras import layers
 
+from kzoo.errors import KzooError
+
 # Layers that follow another at once and change no shape: they share its box.
 _MINOR = (
     layers.Activation, layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU, layers.Softmax,
@@ -39,6 +41,19 @@ class Box:
 
     rows: list
     sources: list = field(default_factory=list)
+
+
+def nodes_of(model) -> dict:
+    """Return, by name, the node at which a functional model calls each of its layers, in the order of the layers.
+
+    Raises:
+        KzooError: another kind of model, which has no graph.
+    """
+    graph = getattr(model, "_functional", None) or model
+    if not hasattr(graph, "_nodes_by_depth"):
+        raise KzooError(f"{type(model).__name__} {model.name!r} is no functional model: there is no graph to follow.")
+    nodes = {node.operation.name: node for depth in graph._nodes_by_depth.values() for node in depth}
+    return {layer.name: nodes[layer.name] for layer in model.layers if layer.name in nodes}
 
 
 def boxes_of(model) -> list[Box]:

@@ -10,7 +10,9 @@ from kzoo.plots.colors import LINES
 
 args = kzoo.recipe_arguments("practice/activations", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
-same = dict(norm=None, dropout=0.0, optimizer="adam", learning_rate=1e-3, schedule="constant", warmup=0.0, batch_size=32)
+same = dict(
+    norm=None, dropout=0.0, optimizer="adam", learning_rate=1e-3, schedule="constant", warmup=0.0, batch_size=32
+)
 names = ["relu"] if args.smoke else ["relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid"]
 depths = [2, 8]
 variants = {
@@ -30,6 +32,6 @@ for axes, depth in zip(panels, depths, strict=True):
     for name, color in zip(names, LINES, strict=False):
         history = kzoo.mean_history(runs[f"{name}, {depth} layers"])
         axes.plot(history["epoch"], history["val_accuracy"], color=color, lw=1.8, label=name)
-    axes.set(xlabel="epoch", ylim=(0, 1.02))
+    axes.set(xlabel="epoch", xticks=range(0, epochs + 1, 5), ylim=(0, 1.02))
 panels[0].legend(frameon=False, fontsize=9, loc="lower right")
 kzoo.recipe_result(args, kzoo.variant_rows(runs), figure)

@@ -32,6 +32,6 @@ for name in norms:
     history = kzoo.mean_history(runs[f"{name}, rate {rates[0]:g}"])
     right.plot(history["epoch"], history["val_accuracy"], lw=1.8)
 left.set(xscale="log", xlabel="learning rate", ylim=(0, 1.02))
-right.set(xlabel="epoch", ylim=(0, 1.02))
+right.set(xlabel="epoch", xticks=range(0, epochs + 1, 5), ylim=(0, 1.02))
 left.legend(frameon=False, fontsize=9)
 kzoo.recipe_result(args, rows, figure)

@@ -10,10 +10,12 @@ import pandas as pd
 from sklearn import datasets, metrics
 
 import kzoo
-from kzoo.plots.colors import BLUE, GREY, LINES, ORANGE
+from kzoo.plots.colors import BLUE, GREY, LINES
 
 args = kzoo.recipe_arguments("practice/class_imbalance", __doc__)
-x, y = datasets.make_classification(4000, 12, n_informative=6, weights=[0.96], flip_y=0.01, class_sep=0.8, random_state=0)
+x, y = datasets.make_classification(
+    4000, 12, n_informative=6, weights=[0.96], flip_y=0.01, class_sep=0.8, random_state=0
+)
 frame = pd.DataFrame(x).add_prefix("x").assign(alarm=np.where(y, "yes", "no"))
 data = kzoo.load_data(frame, preset="cancer_fnn", target="alarm", validation=0.25)
 truth = data.test.y
@@ -37,12 +39,14 @@ for name, group in runs.items():
             score = dict(variant=f"{name}, {label}", threshold=threshold, accuracy=metrics.accuracy_score(truth, guess))
             score |= dict(precision=metrics.precision_score(truth, guess, zero_division=0))
             score |= dict(recall=metrics.recall_score(truth, guess), f1=metrics.f1_score(truth, guess))
-            score |= dict(auc=metrics.roc_auc_score(truth, p), average_precision=metrics.average_precision_score(truth, p))
+            score |= dict(
+                auc=metrics.roc_auc_score(truth, p), average_precision=metrics.average_precision_score(truth, p)
+            )
             scores.append(score)
 never = dict(variant="always no", threshold=1.0, accuracy=1 - truth.mean(), precision=0.0, recall=0.0, f1=0.0, auc=0.5)
 scores = pd.DataFrame([never | dict(average_precision=truth.mean()), *scores]).groupby("variant", sort=False)
 table = scores.mean().assign(f1_sd=scores["f1"].std()).astype(float).round(4)
-rows = [dict(variant=name, **row.dropna()) | dict(f1_sd=row.get("f1_sd")) for name, row in table.iterrows()]
+rows = table.reset_index().astype(object).where(lambda t: t.notna(), None).to_dict("records")
 
 # %% Look: accuracy beside F1, and what each threshold of the first seed buys
 figure, (left, right) = kzoo.plots.panels("Accuracy and F1", "Precision and recall at every threshold", height=4)

@@ -11,7 +11,9 @@ import kzoo
 
 args = kzoo.recipe_arguments("practice/depth_and_width", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
-same = dict(norm=None, dropout=0.0, optimizer="adam", learning_rate=3e-3, schedule="constant", warmup=0.0, batch_size=32)
+same = dict(
+    norm=None, dropout=0.0, optimizer="adam", learning_rate=3e-3, schedule="constant", warmup=0.0, batch_size=32
+)
 depths, widths = ([1], [8, 16]) if args.smoke else ([1, 3], [2, 8, 32, 128, 512])
 variants = {
     f"{depth} x {width}": dict(units=(width,) * depth, patience=1000, **same) for depth in depths for width in widths

@@ -35,6 +35,6 @@ left.legend(frameon=False, fontsize=9)
 for (name, group), color in zip(runs.items(), LINES, strict=False):
     for i, run in enumerate(group):
         right.plot(run.history["epoch"], run.history["val_accuracy"], color=color, label=None if i else name)
-right.set(xlabel="epoch", ylim=(0, 1.02))
+right.set(xlabel="epoch", xticks=range(0, epochs + 1, 5), ylim=(0, 1.02))
 right.legend(frameon=False, fontsize=9)
 kzoo.recipe_result(args, kzoo.variant_rows(runs), figure)

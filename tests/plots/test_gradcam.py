@@ -99,13 +99,20 @@ def test_presets_can_be_explained(preset):
     assert heat(grad_cam(model, picture[None], layer=last)).max() <= 1
 
 
-def test_a_backbone_in_one_layer_is_weighed_at_its_end():
-    backbone = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(3, 3, strides=2)], name="backbone")
-    given = keras.Input((8, 8, 1))
-    x = layers.GlobalAveragePooling2D()(backbone(given))
-    model = keras.Model(given, layers.Dense(2, activation="softmax")(x))
-    figure = grad_cam(model, image())
-    assert heat(figure).shape == (3, 3) and figure.axes[1].get_title(loc="left").startswith("backbone")
+def test_a_backbone_in_one_layer_is_weighed_at_its_end_whatever_else_uses_it():
+    inner = keras.Input((8, 8, 1))
+    functional = keras.Model(inner, layers.Conv2D(2, 1, activation="relu", name="inside")(inner), name="backbone")
+    stacked = keras.Sequential([keras.Input((8, 8, 1)), *functional.layers[1:]], name="backbone")
+    functional.get_layer("inside").set_weights([np.array([[[[1.0, -1.0]]]]), np.zeros(2)])
+    for backbone in (functional, stacked):
+        backbone(keras.Input((8, 8, 1)))  # a call that is not of this model
+        given = keras.Input((8, 8, 1))
+        x = layers.GlobalAveragePooling2D()(backbone(given))
+        model = keras.Model(given, layers.Dense(2, activation="softmax", name="answer")(x))
+        model.get_layer("answer").set_weights([HEAD, np.zeros(2)])
+        figure = grad_cam(model, image(), class_index=1)
+        np.testing.assert_allclose(heat(figure), expected(HEAD[:, 1]), atol=1e-5)
+        assert figure.axes[1].get_title(loc="left") == "backbone"
 
 
 @pytest.mark.parametrize(

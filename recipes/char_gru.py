@@ -1,0 +1,82 @@
+"""Learn a text character by character, count the bits it needs, and let the network write.
+
+A model that expects the next character well could compress the text: bits per character is the size it would have. The
+score reads the test part in one pass, with all before it in mind. The tutorial's network is stateful in training, where
+`fit` shuffles the windows, so that a window begins with the state of some other place; and Keras 3 has no
+`batch_input_shape`. Here only the copies that score and write carry a state. Temperature and top-k: dull or wild.
+
+python recipes/char_gru.py                        Python's own documentation, which every Python has
+python recipes/char_gru.py --data FILE.txt        your own text: 90 % to learn from, the last 10 % to score
+python recipes/char_gru.py --prompt "for i in "   how the texts it writes begin
+python recipes/char_gru.py --smoke                seconds, to see that it runs
+"""
+
+# %% What to train, on what
+import math
+import time
+
+import numpy as np
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+import kzoo
+from kzoo.data.language import load_language
+from kzoo.data.text import tokenizer_of
+from kzoo.plots.colors import GREEN, GREY, INK
+from kzoo.plots.figure import new_figure, tidy
+
+options = dict(epochs=dict(type=int, default=None), prompt="The ", length=300, top_k=20)
+args = kzoo.recipe_arguments("char_gru", __doc__, data="pydocs", **options)
+preset = kzoo.get_preset("char_gru")
+if args.smoke:
+    data = load_language(__doc__ * 10, name="smoke", preset=preset)
+else:
+    data = kzoo.load_data(args.data, preset=preset)
+print(*data.notes, sep="\n")
+
+# %% Train
+small = dict(epochs=2, units=(32,)) if args.smoke else dict(epochs=args.epochs)
+run = kzoo.train(preset, data, out=args.out, **small)
+
+# %% Score: the test part window by window, and in one pass
+rows = []
+for reading, stateful in (("windows of 100", False), ("one pass", True)):
+    scores = kzoo.evaluate(run, data, stateful=stateful)
+    row = dict(data=data.name, read=reading, bits_per_character=scores["loss"] / math.log(2))
+    row |= {name: scores[name] for name in ("perplexity", "accuracy", "majority")} | dict(characters=scores["tokens"])
+    rows.append(row | dict(parameters=run.summary["parameters"], seconds=run.summary["seconds"]))
+for temperature in (0.4, 0.8, 1.2):
+    began = time.perf_counter()
+    text = kzoo.generate(run, args.prompt, length=args.length, temperature=temperature, top_k=args.top_k)
+    seconds = time.perf_counter() - began
+    print(f"\n--- temperature {temperature}, top {args.top_k}, {args.length / seconds:.0f} characters/s ---\n{text}")
+
+# %% Look: bits per epoch, and what the network expects along a piece of the test part
+shown = {" ": "␣", "\n": "↵", "\t": "→"}
+letters = np.array(["", "?", *(shown.get(c, c) for c in tokenizer_of(run.preprocessing).vocabulary)])
+first, width = 30, 56
+words = np.char.isalpha(letters)[data.test.x[:][:, first : first + width]].sum(axis=1)  # or it might be a rule of dashes
+window = data.test.x[words.argmax()]
+p = np.asarray(run.model.predict(window[None], verbose=0))[0, first - 1 : first - 1 + width]
+best = np.argsort(-p, axis=1)[:, :5]  # the likeliest five before each character
+figure = new_figure(13, 5.2)
+above, below = figure.subplots(2, 1, height_ratios=(1, 1.1))
+tidy(above, "Bits per character", x="epoch")
+for column, label, color in (("loss", "training", GREY), ("val_loss", "validation", GREEN)):
+    bits = np.array(run.history[column]) / math.log(2)
+    above.plot(run.history["epoch"], bits, marker="o", ms=3.5, color=color, label=label)
+above.axhline(rows[1]["bits_per_character"], color=INK, lw=1, ls="--", label="test, in one pass")
+above.xaxis.set_major_locator(MaxNLocator(integer=True))
+above.legend(frameon=False)
+tidy(below, "The five likeliest next characters, before each character of the text below", grid=None)
+heat = below.imshow(np.take_along_axis(p, best, axis=1).T, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+for step, truth in enumerate(window[first : first + width]):
+    for rank, token in enumerate(best[step]):
+        style = dict(color="white" if p[step, token] > 0.55 else INK, ha="center", va="center", family="monospace")
+        below.text(step, rank, letters[token], fontsize=10, parse_math=False, **style)
+        if token == truth:
+            below.add_patch(Rectangle((step - 0.46, rank - 0.44), 0.92, 0.88, fill=False, ec=GREEN, lw=1.6))
+below.set_xticks(range(width), letters[window[first : first + width]], family="monospace", color=INK)
+below.set_yticks(range(5), ["likeliest", "2nd", "3rd", "4th", "5th"])
+figure.colorbar(heat, ax=below, pad=0.01, label="probability; green: what came")
+kzoo.recipe_result(args, rows, figure, folder=run.path)

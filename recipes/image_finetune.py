@@ -1,0 +1,68 @@
+"""Start from a network that has seen a million photos: freeze it, train a new head, then tune its top, slowly.
+
+Raw pixels 0..255 go in: MobileNetV3 scales them inside, and dividing by 255 first would ruin it silently. Its batch
+normalisation stays frozen throughout, for small batches of new images would spoil its statistics. `image_cnn`, trained from scratch
+on the same images, stands beside it.
+
+python recipes/image_finetune.py                          generated shapes; downloads the ImageNet weights, 4 MB, once
+python recipes/image_finetune.py --data FOLDER            a folder with a folder of images for each class
+python recipes/image_finetune.py --weights FILE.weights.h5   MobileNetV3Small's weights without its top, from a file
+python recipes/image_finetune.py --weights none           random weights: what a head alone can do
+python recipes/image_finetune.py --smoke                  seconds and no download, with random weights
+"""
+
+# %% What to train, on what
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import kzoo
+
+args = kzoo.recipe_arguments("image_finetune", __doc__, data="shapes", weights="imagenet", epochs=10)
+out, epochs = Path(args.out or "runs/image_finetune"), 1 if args.smoke else args.epochs
+data = kzoo.load_data(args.data, preset="image_cnn")
+if args.smoke:
+    args.weights = "none" if args.weights == "imagenet" else args.weights
+    some = data.test.x[:64], np.array(data.class_names)[data.test.y[:64]]
+    data = kzoo.load_data(some, preset="image_cnn")
+print(data)
+try:
+    weights = None if args.weights == "none" else args.weights
+    backbone = keras.applications.MobileNetV3Small(
+        input_shape=data.input_shape, include_top=False, weights=weights, pooling="avg"
+    )
+except Exception as error:  # of many types: the network, the file, the shape
+    raise kzoo.KzooError(
+        f"MobileNetV3Small with --weights {args.weights} for images {data.input_shape}: {str(error).splitlines()[0]}. "
+        "--weights takes imagenet (a download), a .weights.h5 file of it without its top, or none."
+    ) from None
+
+# %% Train
+backbone.trainable = False
+x = keras.layers.Dropout(0.3)(backbone.output)
+answers = keras.layers.Dense(data.outputs, activation="softmax", name="head")(x)
+model = keras.Model(backbone.input, answers, name="new_head")
+model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+head = kzoo.train(model, data, out=out / "head", epochs=epochs)
+
+model = head.model  # its best epoch
+for layer in model.layers[len(model.layers) // 2 :]:
+    layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+model.compile(keras.optimizers.Adam(1e-4), "sparse_categorical_crossentropy", metrics=["accuracy"])
+tuned = kzoo.train(model, data, out=out / "tuned", epochs=epochs)
+
+scratch = kzoo.train("image_cnn", data, out=out / "scratch", epochs=epochs)
+
+# %% Score
+rows = []
+for what, run in {"new head": head, "top half tuned": tuned, "image_cnn from scratch": scratch}.items():
+    scores = kzoo.evaluate(run, data)
+    row = dict(model=what, weights=args.weights if run is not scratch else "none", accuracy=scores["accuracy"])
+    rows.append(row | dict(parameters=run.summary["parameters"], seconds=run.summary["seconds"]))
+
+# %% Look
+images, truth = data.test.x[:12], data.test.y[:12]
+said = kzoo.predict(tuned, images)
+figure = kzoo.plots.prediction_grid(images, said.labels, [data.class_names[i] for i in truth])
+kzoo.recipe_result(args, rows, figure, folder=out)

@@ -1,0 +1,58 @@
+"""Gradient clipping: a simple recurrent network whose gradients explode, with and without a limit on their norm.
+
+kzoo's setting is `global_clipnorm`, one limit for all gradients together. Keras also has `clipnorm` (a limit for each
+variable) and `clipvalue` (for each number); those two turn the step away from the gradient, as the first cell shows.
+
+python recipes/practice/clipping.py            four limits, three seeds
+python recipes/practice/clipping.py --smoke    seconds, to see that it runs
+"""
+
+# %% Three ways to clip: which of them keeps the direction?
+import keras
+import numpy as np
+
+import kzoo
+from kzoo.plots.colors import LINES
+
+args = kzoo.recipe_arguments("practice/clipping", __doc__)
+random = np.random.default_rng(0)
+gradients = [random.normal(0, 10, 50), random.normal(0, 1, 50)]  # of two variables, one of them exploding
+cosine = {}
+for way in ("global_clipnorm", "clipnorm", "clipvalue"):
+    variables = [keras.Variable(np.zeros(50)) for _ in gradients]
+    keras.optimizers.SGD(1.0, **{way: 1.0}).apply(
+        [keras.ops.convert_to_tensor(g, "float32") for g in gradients], variables
+    )
+    step, gradient = -np.concatenate([keras.ops.convert_to_numpy(v) for v in variables]), np.concatenate(gradients)
+    cosine[way] = float(step @ gradient / np.linalg.norm(step) / np.linalg.norm(gradient))
+print("cosine of step and gradient:", ", ".join(f"{way} {value:.3f}" for way, value in cosine.items()))
+
+# %% At a high rate, the loss without a limit becomes NaN
+same = dict(input_shape=(30, 2), units=(32,), optimizer="momentum", schedule="constant", warmup=0.0, patience=1000)
+same |= dict(batch_size=2000 if args.smoke else 100)
+out = args.out or "runs/practice-clipping"
+try:
+    high = same | dict(learning_rate=0.1, global_clipnorm=None)
+    kzoo.train_variants("adding_rnn", "adding", {"no limit, rate 0.1": high}, out=out, epochs=1)
+    outcome = "it survived this time"
+except kzoo.KzooError as error:
+    outcome = str(error)
+print(f"rate 0.1, no limit: {outcome}")
+
+# %% At a fifth of that rate: four limits
+limits = [None, 1.0] if args.smoke else [None, 10.0, 1.0, 0.1]
+variants = {
+    f"limit {limit}" if limit else "no limit": dict(learning_rate=0.02, global_clipnorm=limit, **same)
+    for limit in limits
+}
+epochs, seeds = (1, [0]) if args.smoke else (8, [0, 1, 2])
+runs = kzoo.train_variants("adding_rnn", "adding", variants, out=out, seeds=seeds, epochs=epochs)
+
+# %% Look: a line per seed
+figure, (axes,) = kzoo.plots.panels("Validation loss: adding problem of 30 steps, simple RNN", width=8, height=4.2)
+for (name, group), color in zip(runs.items(), LINES, strict=False):
+    for i, run in enumerate(group):
+        axes.plot(run.history["epoch"], run.history["val_loss"], color=color, lw=1.6, label=None if i else name)
+axes.set(xlabel="epoch", yscale="log")
+axes.legend(frameon=False, fontsize=9)
+kzoo.recipe_result(args, kzoo.variant_rows(runs, "rmse"), figure)

@@ -1,0 +1,63 @@
+"""Five networks are better than the best of them: mean, vote and weights chosen on validation data.
+
+The same small network is trained from five seeds, on five splits of the digits, and combined on each split. Their
+mistakes differ, so the average makes fewer than even the member that happens to do best on the test digits, which
+nobody could have picked. Weights are one more thing to overfit: 144 validation digits choose none better than equal.
+
+python recipes/practice/ensemble.py            25 runs, 15 ensembles
+python recipes/practice/ensemble.py --smoke    seconds, to see that it runs
+"""
+
+# %% What to train, on what
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from scipy import stats
+
+import kzoo
+from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, ORANGE
+
+args = kzoo.recipe_arguments("practice/ensemble", __doc__, seeds=5, splits=5, epochs=10)
+seeds, splits, epochs = (2, 2, 1) if args.smoke else (args.seeds, args.splits, args.epochs)
+out = Path(args.out or "runs/ensemble")
+methods = ("mean", "vote", "weighted")
+
+# %% Train the members, and combine them on each split
+options = dict(units=(32,), callbacks="quick", progress=False, epochs=epochs)
+members, scores = [], {method: [] for method in methods}
+for split in range(splits):
+    runs = [
+        kzoo.train("mnist_fnn", "digits", out=out / f"{split}/{seed}", seed=seed, data_seed=split, **options)
+        for seed in range(seeds)
+    ]
+    members.append([run.summary["test"]["accuracy"] for run in runs])
+    for method in methods:
+        run = kzoo.ensemble(runs, method=method, out=out / f"{split}/{method}")
+        scores[method].append(run.summary["test"]["accuracy"])
+
+# %% Compare: what is gained over the best member of each split, with the 95 % interval of its mean (Student's t)
+members, rows = np.array(members), []
+best = members.max(axis=1)
+compared = {"a member": members.mean(axis=1), "the best member of each test split": best}
+for what, accuracy in (compared | {f"ensemble, {method}": np.array(scores[method]) for method in methods}).items():
+    gain = accuracy - best
+    half = stats.t.ppf(0.975, splits - 1) * stats.sem(gain)
+    numbers = dict(accuracy=accuracy.mean(), gain=gain.mean(), low=gain.mean() - half, high=gain.mean() + half)
+    rows.append(dict(what=what) | {name: round(float(number), 5) for name, number in numbers.items()})
+
+# %% Look
+figure = Figure(figsize=(8, 4.4), layout="constrained")
+FigureCanvasAgg(figure)
+axes = figure.add_subplot()
+places = np.arange(splits)
+axes.plot(np.repeat(places, seeds), 100 * members.ravel(), "o", color=GREY, ms=6, alpha=0.7, label="members")
+for method, color, shift in zip(methods, (BLUE, ORANGE, GREEN), (-0.18, 0, 0.18), strict=True):
+    axes.hlines(100 * np.array(scores[method]), places + shift - 0.09, places + shift + 0.09, color, lw=4, label=method)
+axes.set_xticks(places, [f"split {split}" for split in places])
+axes.set(ylabel="test accuracy, %", title=f"{seeds} seeds of one network, alone and together")
+axes.grid(axis="y", color=FAINT)
+axes.spines[["top", "right"]].set_visible(False)
+figure.legend(loc="outside right center", frameon=False)
+kzoo.recipe_result(args, rows, figure, folder=out)

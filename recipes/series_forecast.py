@@ -1,0 +1,87 @@
+"""Forecast a series with every preset there is for it, beside three baselines that nobody has to train for long.
+
+A network is worth its training only where it beats the last value, the value one season ago (`--season 24`: the same
+hour yesterday) and a linear map from the window to what follows, fitted by least squares. The split is in order of time: a
+shuffled one would test on hours whose neighbours were trained on. `mse` and `mae` are of standardised values, scaled
+with the training part, as papers report them; the other two are in the columns' own unit.
+
+python recipes/series_forecast.py                          a made-up series: a day and a week of sines, and noise
+python recipes/series_forecast.py --data FILE.csv --target sales    your own: a time column, numbers, one target or more
+python recipes/series_forecast.py --data ETTh1.csv --rows 14400 --validation 0.2 --test 0.2 --steps 336 --horizon 96
+                                   as papers do it: 12, 4 and 4 months of 30 days, every column is a target
+python recipes/series_forecast.py --presets series_gru series_transformer --epochs 4      some of them, for so long
+python recipes/series_forecast.py --smoke                  seconds, to see that it runs
+"""
+
+# %% What to train, on what
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import LinearRegression
+
+import kzoo
+from kzoo.data.reading import read_table
+from kzoo.plots.colors import BLUE, GREEN, GREY, ORANGE
+
+names = kzoo.list_presets(task="forecasting")
+number = dict(type=int, default=None)
+options = dict(target=dict(default=None), rows=number, validation=0.1, test=0.2, steps=96, horizon=24, season=24)
+options |= dict(presets=dict(nargs="+", default=names), epochs=number)
+args = kzoo.recipe_arguments("series_forecast", __doc__, data="sine", **options)
+if args.season > args.steps:
+    raise kzoo.KzooError(f"--season {args.season} lies before the window of --steps {args.steps}: lengthen the window.")
+names = args.presets[-2:] if args.smoke else args.presets
+presets = [kzoo.get_preset(name) for name in names]
+window = dict(input_shape=(args.steps, 1), horizon=args.horizon)
+presets = [replace(preset, config=preset.config | window) for preset in presets]
+source = read_table(args.data).head(args.rows) if args.rows else args.data
+split = dict(validation=args.validation, test=args.test)
+data = kzoo.load_data(source, preset=presets[0], target=args.target, **split)
+data.name = Path(args.data).name
+print(data, *data.notes, sep="\n")
+
+# %% Train
+out = Path(args.out or "runs/series_forecast")
+settings = dict(epochs=1, batch_size=256) if args.smoke else dict(epochs=args.epochs)
+runs = {preset.name: kzoo.train(preset, data, out=out / preset.name, **settings) for preset in presets}
+
+# %% Score: baselines and networks alike, on the test part
+x, truth, targets = data.test.x[:], data.test.y[:], range(data.outputs)  # (N, steps, F), (N, horizon, targets)
+season = x[:, args.steps - args.season :, : data.outputs]
+train_x, train_y = data.train.x[:], data.train.y[:]
+lines = [LinearRegression().fit(train_x[..., i], train_y[..., i]).predict(x[..., i]) for i in targets]
+forecasts = {
+    "last value": np.broadcast_to(x[:, -1:, : data.outputs], truth.shape),
+    f"{args.season} steps ago": season[:, np.arange(args.horizon) % args.season],
+    "linear": np.stack(lines, axis=-1),
+}
+forecasts |= {name: kzoo.predict(run, x).values for name, run in runs.items()}
+rows = []
+for name, values in forecasts.items():
+    error = values - truth
+    standardised = error / np.array(data.config["target_scale"])
+    row = dict(preset=name, mse=float((standardised**2).mean()), mae=float(np.abs(standardised).mean()))
+    row |= dict(rmse_own_unit=float((error**2).mean() ** 0.5), mae_own_unit=float(np.abs(error).mean()))
+    measured = runs[name].summary if name in runs else {}
+    rows.append(row | {key: measured.get(key, 0) for key in ("parameters", "epochs", "seconds")})
+
+# %% Look: the errors, and one forecast of the best network
+ranked = sorted(rows, key=lambda row: row["mse"])
+best = next(row["preset"] for row in ranked if row["preset"] in runs)
+place, first = len(truth) // 2, data.target_names[0]
+figure, (left, right) = kzoo.plots.panels(f"{data.name}: MSE of standardised values", f"{first}, by {best}", width=6.4)
+colors = [BLUE if row["preset"] in runs else GREY for row in ranked]
+bars = left.barh(range(len(rows)), [row["mse"] for row in ranked], color=colors)
+left.bar_label(bars, fmt=" %.3f", fontsize=9)
+left.set_yticks(range(len(rows)), [row["preset"] for row in ranked])
+left.invert_yaxis()
+left.margins(x=0.12)
+past, ahead = np.arange(1 - min(args.steps, 2 * args.horizon), 1), np.arange(1, args.horizon + 1)
+right.plot(past, x[place, past - 1, 0], color=GREY, label="history")
+right.plot(ahead, truth[place, :, 0], color=BLUE, label="truth")
+right.plot(ahead, forecasts[best][place, :, 0], color=ORANGE, lw=2, label="forecast")
+right.plot(ahead, forecasts["linear"][place, :, 0], color=GREEN, lw=1.2, ls="--", label="linear")
+right.set_xlabel("steps from now")
+right.legend(frameon=False, fontsize=9)
+kzoo.recipe_result(args, rows, figure, folder=out)

@@ -1,0 +1,96 @@
+"""The range test: a suggestion that trains, a divergence that is seen, and nothing left behind."""
+
+import numpy as np
+import pytest
+
+import kzoo
+
+
+@pytest.fixture(scope="module")
+def found():
+    return kzoo.learning_rate_range("line_fnn", low=1e-4, high=100.0)
+
+
+def test_the_suggested_rate_trains_and_the_rate_of_divergence_does_not(found, tmp_path):
+    def loss_after_training(rate):
+        run = kzoo.train("line_fnn", "line", out=tmp_path / f"{rate}", learning_rate=rate, epochs=10, progress=False)
+        return run.summary["test"]["mse_standardised"]
+
+    assert found["rates"][0] < found["suggested"] < found["diverged"]
+    assert loss_after_training(found["suggested"]) < 0.4  # 1 is the mean of the training targets
+    assert loss_after_training(found["suggested"] / 1000) > 0.6
+    with pytest.raises(kzoo.KzooError, match="try a smaller learning_rate"):
+        loss_after_training(100.0)
+
+
+def test_the_rates_rise_by_one_factor_and_the_test_stops_at_divergence(found):
+    steps = len(found["rates"])
+    assert steps == len(found["losses"]) == len(found["smoothed"]) < 100
+    np.testing.assert_allclose(found["rates"], np.geomspace(1e-4, 100.0, 100)[:steps])
+    assert found["diverged"] in np.geomspace(1e-4, 100.0, 100)
+    low = kzoo.learning_rate_range("line_fnn", low=1e-4, high=0.01)
+    assert low["diverged"] is None and len(low["rates"]) == 100
+
+
+def test_the_losses_are_those_of_gradient_descent_by_hand():
+    """A linear model: the loss before each step, with the rate of that step, in NumPy."""
+    data = kzoo.load_data("line", preset="line_fnn")
+    found = kzoo.learning_rate_range(
+        "line_fnn", data, units=(), batch_size=len(data.train), low=1e-3, high=0.1, steps=30, seed=4
+    )
+    weights = kzoo.build("line_fnn", units=(), seed=4).get_weights()
+    w, b = float(weights[0].squeeze()), float(weights[1].squeeze())
+    x, y = ((part - part.mean()) / part.std() for part in (data.train.x[:, 0], data.train.y[:, 0]))
+    expected = []
+    for rate in np.geomspace(1e-3, 0.1, 30):
+        error = w * x + b - y
+        expected.append((error**2).mean())
+        w, b = w - rate * 2 * (error * x).mean(), b - rate * 2 * error.mean()
+    np.testing.assert_allclose(found["losses"], expected, rtol=1e-3)
+
+
+def test_smoothing_neither_lags_nor_bends():
+    from kzoo.evaluation.learning_rate import _smooth
+
+    np.testing.assert_allclose(_smooth(np.full(50, 2.5), 100), 2.5)
+    step = _smooth(np.repeat([1.0, 0.0], 50), 100)
+    assert step[49] > 0.5 > step[50]
+    np.testing.assert_allclose(step + step[::-1], 1)
+
+
+def test_the_same_seed_gives_the_same_test_and_settings_count():
+    first, second = (kzoo.learning_rate_range("line_fnn", steps=20, seed=3) for _ in range(2))
+    np.testing.assert_array_equal(first["losses"], second["losses"])
+    other = kzoo.learning_rate_range("line_fnn", steps=20, seed=3, units=(3,), schedule="cosine", learning_rate=7.0)
+    assert not np.array_equal(first["losses"], other["losses"])
+    np.testing.assert_allclose(other["rates"], first["rates"][: len(other["rates"])])
+
+
+def test_binary_classes_and_images_work_too(tmp_path):
+    for preset in ("cancer_fnn", "digits_cnn"):
+        found = kzoo.learning_rate_range(preset, steps=40, low=1e-5)
+        assert 1e-5 < found["suggested"] < 0.5
+    assert not list(tmp_path.iterdir())  # the working folder: nothing is written
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (dict(low=0.0), "low=0.0 must be a learning rate"),
+        (dict(low=-1), "low=-1"),
+        (dict(low=float("nan")), "low=nan"),
+        (dict(high="1"), "high='1'"),
+        (dict(high=float("inf")), "high=inf"),
+        (dict(low=0.1, high=0.1), "low=0.1 must be below high=0.1"),
+        (dict(steps=5), "steps=5.*at least 20"),
+        (dict(steps=30.0), "steps=30.0"),
+        (dict(unit=(4,)), "Did you mean 'units'"),
+        (dict(data="no such file"), "No file, folder or data set"),
+        (dict(data="digits"), "takes rows"),
+        (dict(low=50.0, high=1000.0), "never fell.*smaller low="),
+    ],
+)
+def test_bad_arguments_are_one_clear_line(options, words):
+    with pytest.raises(kzoo.KzooError, match=words) as error:
+        kzoo.learning_rate_range("line_fnn", **options)
+    assert "\n" not in str(error.value)

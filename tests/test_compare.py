@@ -1,0 +1,302 @@
+"""Runs side by side: ranked from their files alone, and a new one against an old one with an exit code."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn import datasets, metrics
+
+import kzoo
+from kzoo.cli import main
+from kzoo.evaluation.versus import mcnemar
+from kzoo.results.compare import advantage
+
+ROOT = Path(__file__).parents[1]
+
+
+def make_run(folder, accuracy=0.9, *, data="cats", task="image_classification", finished=True, epochs=3, **settings):
+    """Write the files that `kzoo.train` leaves behind, as far as `compare` reads them."""
+    config = dict(
+        spec=dict(
+            preset=settings.pop("preset", "image_cnn"), family="cnn", task=task, seed=settings.pop("seed", 0),
+            config=dict(filters=[8]), training=dict(learning_rate=0.001) | settings,
+        ),
+        data=dict(name=data, task=task, fingerprint=f"{data} {task}", class_names=[]),
+        precision="float32", backend="tensorflow", created="2026-05-01T12:00:00+0000",
+    )  # fmt: skip
+    scores = dict(
+        accuracy=accuracy, accuracy_interval=[accuracy - 0.1, accuracy + 0.05], f1=1 - accuracy, loss=accuracy
+    )
+    if task == "tabular_regression":
+        scores = dict(r2=accuracy, rmse=10 * (1 - accuracy), mae=accuracy)
+    summary = dict(test=scores, validation=scores, best_epoch=2, epochs=epochs, seconds=1.5, samples_per_second=99.0,
+                   parameters=1234, interrupted=False)  # fmt: skip
+    folder = Path(folder)
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    rows = [f"{i},{1 / (i + 1)},{1 / (i + 1) + accuracy}" for i in range(1, epochs + 1)]
+    (folder / "history.csv").write_text("\n".join(["epoch,loss,val_loss", *rows]) + "\n")
+    if finished:
+        (folder / "summary.json").write_text(json.dumps(summary))
+    return folder
+
+
+@pytest.fixture
+def call(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*words):
+        capsys.readouterr()
+        code = main(["compare", *map(str, words)])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+# ---------------------------------------------------------------- the table
+
+
+def test_best_first_groups_apart_unfinished_last():
+    for name, accuracy in (("a", 0.8), ("b", 0.95), ("c", 0.9)):
+        make_run(f"runs/{name}", accuracy, seed=ord(name), learning_rate=0.001 if name == "c" else 0.01)
+    make_run("runs/deep/dog", 0.99, data="dogs")
+    make_run("runs/never", finished=False, epochs=2)
+    rows = kzoo.compare("runs")
+    assert [row["run"] for row in rows] == ["b", "c", "a", "deep/dog", "never"]
+    assert [row["group"] for row in rows] == [1, 1, 1, 2, 1]
+    best, never = rows[0], rows[-1]
+    assert best["differs"] == {"learning_rate": 0.01, "seed": ord("b")} and rows[3]["differs"] == {}
+    assert (best["score"], best["interval"], best["validation"]) == (0.95, [0.85, 1.0], 0.95)
+    assert (best["preset"], best["parameters"], best["best_epoch"], best["epochs"]) == ("image_cnn", 1234, 2, 3)
+    assert (best["seconds"], best["samples_per_second"], best["date"]) == (1.5, 99.0, "2026-05-01")
+    assert (never["finished"], never["score"], never["epochs"]) == (False, None, 2)
+    paths = ["runs/a", kzoo.Run("runs/b"), Path("runs/c"), "runs/[ab]"]
+    assert [row["path"] for row in kzoo.compare(paths)] == ["runs/b", "runs/c", "runs/a"]
+
+
+def test_the_metric_decides_the_order_and_smaller_errors_come_first():
+    for name, r2 in (("a", 0.2), ("b", 0.7)):
+        make_run(f"runs/{name}", r2, task="tabular_regression")
+    assert [(r["run"], r["metric"], r["rmse"]) for r in kzoo.compare("runs")] == [
+        ("b", "r2", pytest.approx(3)), ("a", "r2", pytest.approx(8)),
+    ]  # fmt: skip
+    for metric in ("mae", "rmse", "mse"):
+        scores = [row["score"] for row in kzoo.compare("runs", metric=metric)]
+        assert scores == sorted(scores) and scores[0] < scores[1]
+    assert advantage(0.9, 0.8, "accuracy") > 0 > advantage(0.9, 0.8, "perplexity")
+
+
+def test_the_same_data_for_another_task_is_another_group(call):
+    make_run("runs/a", data="x")
+    make_run("runs/b", data="x", task="tabular_regression")
+    assert [row["group"] for row in kzoo.compare("runs")] == [1, 2]
+    assert "not ranked together" in call("runs")[1]
+
+
+def test_only_settings_that_several_runs_have_can_differ():
+    make_run("runs/a", momentum=0.9)
+    make_run("runs/b", units=[64])
+    make_run("runs/c", units=[32])
+    assert {r["run"]: r["differs"] for r in kzoo.compare("runs")} == {
+        "a": {},
+        "b": {"units": [64]},
+        "c": {"units": [32]},
+    }
+
+
+def test_twenty_runs_take_no_time_and_nothing_heavy():
+    for i in range(20):
+        make_run(f"runs/{i:02}", 0.5 + i / 50, seed=i)
+    heavy = "{'keras', 'tensorflow', 'numpy', 'pandas', 'matplotlib', 'sklearn', 'scipy'}"
+    check = (
+        "import sys; from kzoo.cli import main; main(['compare', 'runs']); import kzoo; kzoo.compare('runs'); "
+        f"assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
+    )
+    env, seconds = os.environ | {"PYTHONPATH": str(ROOT)}, []
+    for _ in range(3):
+        began = time.perf_counter()
+        done = subprocess.run([sys.executable, "-c", check], env=env, check=True, capture_output=True, text=True)
+        seconds.append(time.perf_counter() - began)
+    assert done.stdout.splitlines()[2].split()[:2] == ["19", "88.0%"]
+    assert min(seconds) < 0.8
+
+
+def test_the_table_fits_the_terminal(call):
+    make_run("runs/a", 0.912, learning_rate=0.1, warmup=0.25, weight_decay=0.001, dropout=0.5)
+    make_run("runs/b", 0.9, preset="image_big", learning_rate=0.2, warmup=0.5, weight_decay=0.01, dropout=0.1)
+    make_run("runs/z", finished=False)
+    code, out, err = call("runs")
+    assert (code, err) == (0, "") and max(map(len, out.splitlines())) <= 80
+    lines = out.splitlines()
+    assert lines[0] == "cats, test split; higher is better" and "unfinished" in lines
+    assert "  a    image_cnn  91.2%     81.2% to 96.2%       91.2%  learning_rate=0.1" in out
+
+
+def test_csv_json_and_curves(call):
+    make_run("runs/a", 0.9, learning_rate=0.1)
+    make_run("runs/b", 0.8, learning_rate=0.2)
+    (make_run("runs/e", 0.7, preset="ensemble") / "history.csv").unlink()
+    code, printed, _ = call("runs", "--csv")
+    rows = list(csv.DictReader(printed.splitlines()))
+    assert [(r["run"], float(r["score"]), r["set.learning_rate"]) for r in rows][:2] == [
+        ("a", 0.9, "0.1"),
+        ("b", 0.8, "0.2"),
+    ]
+    assert float(rows[0]["interval_low"]) == pytest.approx(0.8) and code == 0
+    assert call("runs", "--csv", "table.csv", "--plot", "curves.png", "--metric", "f1")[0] == 0
+    rows = list(csv.DictReader(Path("table.csv").read_text(encoding="utf-8-sig").splitlines()))
+    assert [r["run"] for r in rows] == ["e", "b", "a"]
+    assert Path("curves.png").read_bytes()[:4] == b"\x89PNG"
+    document = json.loads(call("runs", "--json", "--plot", "curves.png")[1])
+    assert document["notes"] == ["e: no training curves to draw"] and document["rows"] == kzoo.compare("runs")
+    Path("curves.png").unlink()
+    Path("table.csv").unlink()
+    call("runs")
+    assert sorted(os.listdir()) == ["runs"]  # nothing is written unless asked
+
+
+def test_what_lies_beside_the_runs_is_left_out(call):
+    make_run("runs/a")
+    make_run("runs/b")
+    Path("runs/notes.txt").write_text("x")
+    Path("runs/empty").mkdir()
+    (make_run("runs/damaged") / "config.json").write_text("{")
+    code, out, _ = call("runs/a", "runs/b", "runs/notes.txt", "runs/empty")
+    assert code == 0 and "runs/notes.txt is no run: left out" in out and "runs/empty is no run" in out
+    assert len(kzoo.compare("runs")) == 2
+    for places, says in (
+        (["runs/a", "runs/empty"], "runs/empty holds no run"),
+        (["runs/a", "runs/notes.txt"], "runs/notes.txt is not a run: it is a file"),
+        (["runs/a", "runs/damaged"], "damaged"),
+    ):
+        with pytest.raises(kzoo.KzooError, match=says):
+            kzoo.compare(places)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["runs/a"], "one run only"),
+        (["runs/a", "runs/a/"], "one run only"),
+        (["runs/a", "nowhere"], "nowhere is not a run"),
+        (["runs/a", "runs/x*"], "holds no run"),
+        (["runs/a", "empty"], "empty holds no run"),
+        (["runs", "--metric", "f2"], "has no 'f2' score. It has: accuracy, f1, loss"),
+        (["runs", "--fail-if-worse"], "--fail-if-worse needs --data"),
+        (["runs", "--target", "x"], "--target needs --data"),
+        (["runs", "--tolerance", "0.1"], "--tolerance needs --data"),
+        (["runs", "--tolerance", "-1"], "must be at least 0"),
+        (["runs/a", "runs/b", "runs/c", "--data", "iris", "--fail-if-worse"], "compares two runs"),
+        (["runs/a", "runs", "--data", "iris"], "compares two runs"),
+        (["runs/a", "runs/b", "--data", "iris", "--csv"], "--csv is for the table"),
+        (["--csv", "runs/a", "runs/b"], "must end in .csv. Runs go before --csv."),
+        (["runs", "--plot", "curves.txt"], "must end in .png"),
+        (["runs", "--plot", "no/curves.png"], "there is no folder 'no'"),
+    ],
+)
+def test_bad_input_is_one_line(call, words, says):
+    for name in "abc":
+        make_run(f"runs/{name}")
+    Path("empty").mkdir()
+    code, out, err = call(*words)
+    assert (code, out) == (2, "") and says in err and err.count("\n") == 1
+
+
+# ---------------------------------------------------------------- a new run and an old one
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    home = tmp_path_factory.mktemp("trained")
+    options = dict(callbacks="quick", progress=False, units=(8,))
+    kzoo.train("iris_fnn", "iris", out=home / "good", epochs=12, learning_rate=0.03, **options)
+    kzoo.train("iris_fnn", "iris", out=home / "bad", epochs=1, learning_rate=1e-4, seed=1, **options)
+    kzoo.train("iris_fnn", "iris", out=home / "elsewhere", epochs=1, data_seed=1, **options)
+    kzoo.train("diabetes_fnn", "diabetes", out=home / "values", epochs=10, **options)
+    kzoo.train("diabetes_fnn", "diabetes", out=home / "worse", epochs=1, **options)
+    return home
+
+
+@pytest.fixture
+def holdout(trained):
+    x, y = datasets.load_iris(return_X_y=True)
+    np.savez("may.npz", x=x[::2], y=np.array(kzoo.Run(trained / "good").class_names)[y[::2]])
+    return x[::2], y[::2]
+
+
+def test_the_exit_code_says_whether_the_new_run_is_worse(trained, holdout, call):
+    good, bad = trained / "good", trained / "bad"
+    code, out, err = call(good, bad, "--data", "may.npz", "--fail-if-worse")
+    assert (code, err) == (0, "") and "McNemar" in out and out.endswith("The new run is not worse.\n")
+    code, out, _ = call(bad, good, "--data", "may.npz", "--fail-if-worse")
+    assert code == 1 and out.endswith("The new run is worse.\n")
+    assert call(bad, good, "--data", "may.npz")[0] == 0
+    assert call(bad, good, "--data", "may.npz", "--fail-if-worse", "--metric", "loss")[0] == 1
+    document = json.loads(call(bad, good, "--data", "may.npz", "--fail-if-worse", "--json")[1])
+    worse_by = -document["difference"]
+    for tolerance, code in ((worse_by, 0), (worse_by - 1e-6, 1), (1, 0)):
+        assert call(bad, good, "--data", "may.npz", "--fail-if-worse", "--tolerance", tolerance)[0] == code
+
+    x, y = holdout
+    labels = [kzoo.predict(run, x).probabilities.argmax(1) for run in (bad, good)]
+    assert document["new"]["accuracy"] == metrics.accuracy_score(y, labels[0])
+    assert document["difference"] == pytest.approx((labels[0] == y).mean() - (labels[1] == y).mean())
+    only = ((labels[0] == y) & (labels[1] != y)).sum(), ((labels[1] == y) & (labels[0] != y)).sum()
+    assert (document["test"]["only_new_right"], document["test"]["only_old_right"]) == only
+
+    for metric in ("accuracy", "loss"):  # a run is never worse than a copy of itself
+        shutil.copytree(good, "copy", dirs_exist_ok=True)
+        assert call("copy", good, "--data", "may.npz", "--fail-if-worse", "--metric", metric)[0] == 0
+
+
+def test_mcnemar_is_the_exact_test_of_the_textbook():
+    """Agresti, Categorical Data Analysis: 2 * sum of binomial probabilities in the smaller tail."""
+    from math import comb
+
+    right = np.array([True] * 3 + [False] * 12 + [True] * 20)
+    other = np.array([False] * 3 + [True] * 12 + [True] * 20)
+    found = mcnemar(right, other)
+    assert (found["only_new_right"], found["only_old_right"]) == (3, 12)
+    assert found["p_value"] == pytest.approx(2 * sum(comb(15, k) for k in range(4)) / 2**15)
+    assert mcnemar(right, right)["p_value"] == 1
+
+
+def test_values_get_an_interval_of_the_paired_difference(trained, call):
+    words = (trained / "values", trained / "worse", "--data", "diabetes", "--fail-if-worse")
+    document = json.loads(call(*words, "--json")[1])
+    data = kzoo.load_data("diabetes", preset="diabetes_fnn").test
+    errors = [((kzoo.predict(run, data.x).values - data.y) ** 2)[:, 0] for run in words[:2]]
+    test = document["test"]
+    assert test["of"] == "mse" and test["difference"] == pytest.approx(np.mean(errors[0] - errors[1]), rel=1e-5)
+    d = errors[0] - errors[1]
+    normal = d.mean() + np.array([-1.96, 1.96]) * d.std() / len(d) ** 0.5  # the same to a few per cent
+    assert test["interval"] == pytest.approx(normal, abs=0.15 * (normal[1] - normal[0]))
+    assert json.loads(call(*words, "--json")[1]) == document and document["exit_code"] == 0
+    assert "difference of the MSE" in call(*words)[1]
+    assert call(*reversed(words[:2]), *words[2:], "--metric", "mae")[0] == 1
+
+
+def test_what_cannot_be_compared_on_a_holdout(trained, holdout, call):
+    good, bad = trained / "good", trained / "bad"
+    for words, says in (
+        ([good, trained / "values", "--data", "may.npz"], "not comparable"),
+        ([good, trained / "elsewhere", "--data", "iris"], "split iris otherwise"),
+        ([good, bad, "--data", "may.npz", "--metric", "r2"], "metric='r2' was not measured"),
+        ([good, bad, "--data", "june.npz", "--fail-if-worse"], "june.npz"),
+    ):
+        code, out, err = call(*words)
+        assert (code, out) == (2, "") and says in err and err.count("\n") == 1
+    assert call(good, trained / "elsewhere", "--data", "may.npz")[0] == 0
+
+
+def test_compare_is_the_function_whatever_was_imported_before():
+    check = "import kzoo.cli.compare, kzoo.results.compare; import kzoo; assert callable(kzoo.compare)"
+    subprocess.run([sys.executable, "-c", check], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)

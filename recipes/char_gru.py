@@ -55,8 +55,8 @@ for temperature in (0.4, 0.8, 1.2):
 shown = {" ": "␣", "\n": "↵", "\t": "→"}
 letters = np.array(["", "?", *(shown.get(c, c) for c in tokenizer_of(run.preprocessing).vocabulary)])
 first, width = 30, 56
-words = np.char.isalpha(letters)[data.test.x[:][:, first : first + width]].sum(axis=1)  # or it might be a rule of dashes
-window = data.test.x[words.argmax()]
+prose = np.char.isalpha(letters)[data.test.x[:][:, first : first + width]].sum(axis=1)
+window = data.test.x[prose.argmax()]
 p = np.asarray(run.model.predict(window[None], verbose=0))[0, first - 1 : first - 1 + width]
 best = np.argsort(-p, axis=1)[:, :5]  # the likeliest five before each character
 figure = new_figure(13, 5.2)

@@ -42,6 +42,6 @@ row = dict(
 )
 
 # %% Look
-answers = kzoo.predict(run, data.test.x)
-figure = kzoo.plots.worst_mistakes(data.test.x, data.test.y, answers.probabilities, data.class_names)
+kept = run.answers  # what the best epoch said about the test split
+figure = kzoo.plots.worst_mistakes(data.test.x, kept["truth"], kept["answers"], data.class_names)
 kzoo.recipe_result(args, [row], figure, folder=run.path)

@@ -1,9 +1,9 @@
 """Forecast a series with every preset there is for it, beside three baselines that nobody has to train for long.
 
 A network is worth its training only where it beats the last value, the value one season ago (`--season 24`: the same
-hour yesterday) and a linear map from the window to what follows, fitted by least squares. The split is in order of time: a
-shuffled one would test on hours whose neighbours were trained on. `mse` and `mae` are of standardised values, scaled
-with the training part, as papers report them; the other two are in the columns' own unit.
+hour yesterday) and a linear map from the window to what follows, fitted by least squares. The split is in order of
+time: a shuffled one would test on hours whose neighbours were trained on. `mse` and `mae` are of standardised values,
+scaled with the training part, as papers report them; the other two are in the columns' own unit.
 
 python recipes/series_forecast.py                          a made-up series: a day and a week of sines, and noise
 python recipes/series_forecast.py --data FILE.csv --target sales    your own: a time column, numbers, one target or more

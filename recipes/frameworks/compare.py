@@ -34,7 +34,7 @@ out = Path(args.out or "runs/frameworks-compare")
 rows = []
 for backend, script in ways:
     if importlib.util.find_spec(backend) is None:
-        nothing = dict.fromkeys(("seeds", "epochs", "accuracy", "sd", "ms_per_epoch"))
+        nothing = dict.fromkeys(("seeds", "epochs", "accuracy", "sd", "loss", "ms_per_epoch"))
         rows.append(dict(framework=f"{script}, {backend}: not installed", **nothing))
         continue
     folder = out / f"{script}-{backend}"
@@ -55,14 +55,14 @@ print(f"largest difference of two means: {difference:.4f}, standard error {stand
 # %% Look
 ran = [row for row in rows if row["accuracy"] is not None]
 names = [row["framework"] for row in ran]
-figure, (left, right) = kzoo.plots.panels(f"Test accuracy, {seeds} seeds", "Time per epoch", width=5, height=3.2)
-left.errorbar([row["accuracy"] for row in ran], names, xerr=[row["sd"] or 0 for row in ran], fmt="o", capsize=4)
-left.set(xlabel="mean and standard deviation")
-bars = right.barh(names, [row["ms_per_epoch"] for row in ran], height=0.6)
-right.bar_label(bars, fmt="%.0f", padding=3)
-right.set(xlabel="milliseconds, training split of 108 flowers")
-right.margins(x=0.15)
-right.tick_params(labelleft=False)
-for axes in (left, right):
+figure, (scores, times) = kzoo.plots.panels(f"Test accuracy, {seeds} seeds", "Time per epoch", width=5, height=3.2)
+scores.errorbar([row["accuracy"] for row in ran], names, xerr=[row["sd"] or 0 for row in ran], fmt="o", capsize=4)
+scores.set(xlabel="mean and standard deviation")
+bars = times.barh(names, [row["ms_per_epoch"] for row in ran], height=0.6)
+times.bar_label(bars, fmt="%.0f", padding=3)
+times.set(xlabel="milliseconds, training split of 108 flowers")
+times.margins(x=0.15)
+times.tick_params(labelleft=False)
+for axes in (scores, times):
     axes.set_ylim(len(ran) - 0.5, -0.5)
 kzoo.recipe_result(args, rows, figure, folder=out)

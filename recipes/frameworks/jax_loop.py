@@ -75,6 +75,7 @@ row = dict(
     epochs=epochs,
     accuracy=accuracies.mean(),
     sd=accuracies.std(ddof=1) if seeds > 1 else None,
+    loss=losses[:, -1].mean(),
     ms_per_epoch=1000 * np.median(seconds),  # the median leaves the compilation out
     right=right.tolist(),  # of 30 test flowers, seed by seed
 )

@@ -61,6 +61,7 @@ row = dict(
     epochs=epochs,
     accuracy=accuracies.mean(),
     sd=accuracies.std(ddof=1) if seeds > 1 else None,
+    loss=losses[:, -1].mean(),
     ms_per_epoch=1000 * np.median(seconds),
     right=right.tolist(),  # of 30 test flowers, seed by seed
 )

@@ -65,6 +65,18 @@ def test_a_class_that_lives_in_one_quadrant_is_found_there():
     figure.savefig(io.BytesIO())
 
 
+def test_a_filter_is_weighed_with_its_gradient_averaged_over_all_places():
+    weights = np.random.default_rng(0).normal(0.3, 1, (64, 2, 2)).astype("float32")  # place, filter, class
+    given = keras.Input((8, 8, 1))
+    x = layers.Conv2D(2, 1, activation="relu", name="maps")(given)
+    x = layers.Dense(2, activation="softmax", name="answer")(layers.Flatten()(x))
+    model = keras.Model(given, x)
+    model.get_layer("maps").set_weights([np.array([[[[1.0, -1.0]]]]), np.zeros(2)])
+    model.get_layer("answer").set_weights([weights.reshape(128, 2), np.zeros(2)])
+    figure = grad_cam(model, image(), class_index=0)
+    np.testing.assert_allclose(heat(figure), expected(weights[..., 0].mean(0)), atol=1e-5)
+
+
 def test_one_sigmoid_speaks_for_the_second_class_and_against_the_first():
     model = network(answer="sigmoid", head=np.array([[1.0], [-1.0]], "float32"))
     np.testing.assert_allclose(heat(grad_cam(model, image(), class_index=1)), expected([1, -1]), atol=1e-5)

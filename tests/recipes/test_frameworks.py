@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+import kzoo
+
 RECIPES = Path(__file__).parents[2] / "recipes"
 LOOPS = {"gradient_tape": "tensorflow", "jax_loop": "jax", "torch_loop": "torch"}
 
 
-def play(name, *words, without=None, tmp_path):
-    """Run a recipe in a process; `without` hides a package from it."""
+def play(name, *words, without=None, first="", tmp_path):
+    """Run a recipe in a process; `without` hides a package from it, `first` is code that runs before it."""
     environment = dict(os.environ)
     environment.pop("KERAS_BACKEND", None)
     if without:
@@ -23,7 +25,9 @@ def play(name, *words, without=None, tmp_path):
         hidden.mkdir()
         (hidden / f"{without}.py").write_text("raise ModuleNotFoundError('hidden')\n")
         environment["PYTHONPATH"] = str(hidden)
-    command = [sys.executable, str(RECIPES / f"{name}.py"), *words, "--out", str(tmp_path / "out")]
+    script = str(RECIPES / f"{name}.py")
+    start = ["-c", f"import runpy\n{first}\nrunpy.run_path({script!r}, run_name='__main__')"] if first else [script]
+    command = [sys.executable, *start, *words, "--out", str(tmp_path / "out")]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
 
 
@@ -32,18 +36,38 @@ def need(backend):
         pytest.skip(f"{backend} is not installed")
 
 
+@pytest.fixture(scope="module")
+def by_fit(tmp_path_factory):
+    """What `kzoo.train` makes of the first seed in 30 epochs."""
+    out = tmp_path_factory.mktemp("fit") / "run"
+    return kzoo.train("iris_fnn", "iris", out=out, epochs=30, patience=30, callbacks="quick", progress=False)
+
+
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_loop_by_hand_learns(loop, tmp_path):
+def test_a_loop_by_hand_trains_the_network_that_fit_trains(loop, by_fit, tmp_path):
     need(LOOPS[loop])
     done = play(f"frameworks/{loop}", "--seeds", "1", "--epochs", "30", tmp_path=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     (row,) = json.loads((tmp_path / "out" / f"{loop}.json").read_text())["rows"]
-    assert row["accuracy"] >= 0.8  # of 30 flowers; a third by chance
     assert row["seeds"] == 1 and row["epochs"] == 30 and row["ms_per_epoch"] > 0
+    assert row["accuracy"] == pytest.approx(by_fit.summary["test"]["accuracy"], abs=0.1)  # three flowers of 30
+    assert row["accuracy"] == row["right"][0] / 30
+    assert row["loss"] == pytest.approx(by_fit.history["loss"][-1], rel=0.2)  # L2 penalty included: it is most of it
 
 
-@pytest.mark.parametrize("backend", LOOPS.values())
-def test_iris_runs_on_each_backend(backend, tmp_path):
+def test_the_jax_loop_draws_a_new_order_every_epoch(tmp_path):
+    need("jax")
+    spy = "import jax\norders, draw = [], jax.random.permutation\n"
+    spy += "def permutation(key, count):\n    orders.append(draw(key, count).tolist())\n    return jax.numpy.array(orders[-1])\n"
+    spy += "jax.random.permutation = permutation\n"
+    spy += "import atexit\natexit.register(lambda: print('orders', len(orders), len(set(map(tuple, orders)))))\n"
+    done = play("frameworks/jax_loop", "--smoke", first=spy, tmp_path=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "orders 3 3" in done.stdout
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_iris_runs_on_other_backends(backend, tmp_path):
     need(backend)
     done = play("iris_fnn", "--smoke", "--backend", backend, tmp_path=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -52,9 +76,9 @@ def test_iris_runs_on_each_backend(backend, tmp_path):
     assert (tmp_path / "out" / "iris_fnn.png").stat().st_size > 5000
 
 
-@pytest.mark.parametrize("name", ["iris_fnn", "frameworks/torch_loop"])
+@pytest.mark.parametrize("name", ["iris_fnn", "frameworks/kzoo_train", "frameworks/torch_loop"])
 def test_a_missing_backend_is_one_line(name, tmp_path):
-    words = ("--backend", "torch") if name == "iris_fnn" else ()
+    words = () if name == "frameworks/torch_loop" else ("--backend", "torch")
     done = play(name, "--smoke", *words, without="torch", tmp_path=tmp_path)
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1] == "kzoo: error: This needs torch: python -m pip install torch"

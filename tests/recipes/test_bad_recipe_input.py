@@ -1,0 +1,106 @@
+"""Bad input to the task recipes: one clear line that names the value and the fix, exit code 2, and nothing written."""
+
+import os
+import runpy
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import kzoo
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Be among bad files, without a network and without anything that was downloaded before."""
+    for name in ("loose/0", "loose/1", "lonely/cat/0", "lonely/cat/1", "lonely/cat/2", "lonely/dog/0", "one_class/cat/0"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((9, 9, 3), "uint8")).save(tmp_path / f"{name}.png")
+    (tmp_path / "one_text").mkdir()
+    (tmp_path / "one_text/positive.txt").write_text("a joy\nfun\n" * 9)
+    (tmp_path / "lonely_text").mkdir()
+    (tmp_path / "lonely_text/positive.txt").write_text("a joy\nfun\n" * 9)
+    (tmp_path / "lonely_text/negative.txt").write_text("a bore\n")
+    (tmp_path / "three.txt").write_text("To be\nor not\nto be\n")
+    rows = pd.DataFrame({"size": np.arange(30) / 7, "colour": ["red", "blue", "red"] * 10, "sold": ["yes", "no"] * 15})
+    rows.drop(columns="sold").to_csv("no_target.csv", index=False)
+    rows.assign(sold="yes").to_csv("all_the_same.csv", index=False)
+    rows.assign(sold=[*["yes", "no"] * 14, "yes", "perhaps"]).to_csv("single.csv", index=False)
+    rows.to_csv("rows.csv", index=False)
+    pd.DataFrame({"load": np.sin(np.arange(40))}).to_csv("short.csv", index=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.delenv("KZOO_DATA", raising=False)
+
+    def blocked(*args, **kwargs):
+        raise OSError("the network is unreachable")
+
+    monkeypatch.setattr(socket, "create_connection", blocked)
+    monkeypatch.setattr(socket, "getaddrinfo", blocked)
+    return tmp_path
+
+
+CASES = [
+    # A folder without classes.
+    ("digits_cnn", "--data loose", "loose", "one folder per class"),
+    ("cifar_cnn", "--data one_class", "'cat'", "two are needed"),
+    ("image_finetune", "--data loose --weights none", "loose", "one folder per class"),
+    ("text_reviews", "--data one_text", "'positive'", "a .txt file or folder for each"),
+    ("imdb_lstm", "--data nowhere", "'nowhere'", "Data sets by name"),
+    # A table without the target, or with a formula that is none.
+    ("tabular_fnn", "--data no_target.csv --target sold", "'sold'", "Columns: size, colour"),
+    ("tabular_fnn", "--data rows.csv --target sold --feature area=width*2", "area=width*2", "'width'"),
+    ("tabular_fnn", "--data rows.csv --target sold --feature size", "'size'", "name = formula"),
+    # Too little to learn from.
+    ("char_gru", "--data three.txt", "three.txt", "a longer text"),
+    ("series_forecast", "--data short.csv", "rows", "input_shape"),
+    # A class with one example.
+    ("mnist_cnn", "--data lonely", "'dog'", "at least two"),
+    ("imdb_rnn", "--data lonely_text", "'negative'", "at least two"),
+    ("tabular_fnn", "--data single.csv --target sold", "'perhaps'", "at least two"),
+    # Labels all the same.
+    ("tabular_fnn", "--data all_the_same.csv --target sold", "'yes'", "at least two classes"),
+    # No network.
+    ("mnist_cnn", "", "mnist.npz", "KZOO_DATA"),
+    ("cifar_cnn", "", "cifar-10-python.tar.gz", "KZOO_DATA"),
+    ("imdb_rnn", "", "imdb.npz", "KZOO_DATA"),
+    ("imdb_lstm", "", "imdb.npz", "KZOO_DATA"),
+    ("imdb_transformer", "", "imdb.npz", "KZOO_DATA"),
+    ("image_finetune", "", "--weights imagenet", "or none"),
+    ("image_finetune", "--weights nowhere.h5", "nowhere.h5", "or none"),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "value", "fix"), CASES, ids=[f"{c[0]} {c[1]}" for c in CASES])
+def test_one_line(here, monkeypatch, name, words, value, fix):
+    monkeypatch.setattr(sys, "argv", [name, *words.split(), "--out", "made"])
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    with pytest.raises(kzoo.KzooError) as caught:
+        runpy.run_path(str(RECIPES / f"{name}.py"), run_name="__main__")
+    line = str(caught.value)
+    assert value in line and fix in line and "\n" not in line and len(line) < 600, line
+    assert not (here / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("imdb_lstm", "", ("imdb.npz", "KZOO_DATA", "--data", "--smoke")),
+        ("tabular_fnn", "--data no_target.csv --target sold", ("'sold'", "Columns: size, colour")),
+    ],
+)
+def test_exit_code(here, name, words, said):
+    # A proxy at which nobody listens: the same as no network.
+    env = os.environ | {"KERAS_HOME": str(here / "keras"), "https_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+    command = [sys.executable, str(RECIPES / f"{name}.py"), *words.split(), "--out", "made"]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert last.startswith("kzoo: error: ") and all(word in last for word in said), last
+    assert not (here / "made").exists()

@@ -1,0 +1,111 @@
+"""What the task recipes claim, beyond running: looked at in what they leave in their names."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy.stats import binomtest
+
+import kzoo
+from kzoo.data.generated import shapes
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.fixture
+def recipe(monkeypatch):
+    def run(name, *words):
+        monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
+        monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+        return runpy.run_path(str(RECIPES / f"{name}.py"), run_name="__main__")
+
+    return run
+
+
+def test_cifar_keeps_the_test_images_apart_and_reuses_a_finished_run(recipe, tmp_path):
+    images, classes, _ = shapes(60)
+    for i, (pixels, number) in enumerate(zip(images[:, ::2, ::2], classes % 2, strict=True)):
+        file = tmp_path / "photos" / ("test" if i < 20 else "train") / ("cat", "frog")[number] / f"{i:02}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(file)
+    words = ("--data", tmp_path / "photos", "--epochs", 1, "--out", tmp_path / "run")
+    found = recipe("cifar_cnn", *words, "--chinese")
+    data = found["data"]
+    files = sorted((tmp_path / "photos/test").rglob("*.png"))  # by class, as the classes are numbered
+    assert (data.test.x == np.stack([np.asarray(Image.open(file)) for file in files])).all()
+    assert len(data.train) == 36 and len(data.validation) == 4  # a tenth of the training images, none of the test's
+    assert set(found["true"]) == {"猫", "青蛙"}
+    titles = [axes.get_title() for axes in found["figure"].axes]
+    assert len(titles) == 10 and all("猫" in title or "青蛙" in title for title in titles)
+    assert found["row"]["accuracy"] == found["run"].summary["test"]["accuracy"]
+    before = (tmp_path / "run/best.keras").stat().st_mtime_ns
+    assert recipe("cifar_cnn", *words)["row"] == found["row"]
+    assert (tmp_path / "run/best.keras").stat().st_mtime_ns == before
+
+
+def test_text_families_meet_the_same_sentences(recipe, tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "mine").mkdir()
+    for name, own in (("positive", "a joy"), ("negative", "a bore")):
+        lines = [f"{' '.join(rng.choice(list('abcdefgh'), 4))} {own if i % 4 else ''} {i}" for i in range(60)]
+        (tmp_path / "mine" / f"{name}.txt").write_text("\n".join(lines))
+    words = ("--data", tmp_path / "mine", "--smoke", "--out", tmp_path / "out", "--presets", "text_gru", "text_cnn")
+    found = recipe("text_reviews", *words)
+    one, other = found["data"].values()
+    assert (one.test.y == other.test.y).all() and len(one.test) == 24
+    assert [row["preset"] for row in found["rows"]] == ["counting words", "text_gru", "text_cnn"]
+    for row in found["rows"]:
+        interval = binomtest(round(row["accuracy"] * 24), 24).proportion_ci(method="wilson")
+        assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high), abs=1e-4)
+    assert found["rows"][0]["accuracy"] > 0.7  # three in four sentences have a word that tells
+
+
+def test_a_table_is_cleaned_and_gets_its_column(recipe, tmp_path):
+    found = recipe("tabular_fnn", "--smoke", "--out", tmp_path / "out")
+    raw, cut, added = found["data"].values()
+    frame = found["frame"]
+    assert frame["stops"].isna().any() and "stops is missing" in raw.feature_names
+    assert not any("order_id" in name for name in raw.feature_names)
+    place = raw.feature_names.index("distance")
+    highest = [max(part.x[:, place].max() for part in (d.train, d.validation, d.test)) for d in (raw, cut)]
+    assert highest[0] == pytest.approx(frame["distance"].max()) and highest[1] < highest[0]
+    assert "hours" in added.feature_names and "hours" not in cut.feature_names
+    hours, distance, speed = (added.train.x[:, added.feature_names.index(n)] for n in ("hours", "distance", "speed"))
+    whole = distance < distance.max()  # those not cut off
+    assert np.median(np.abs(hours - distance / speed)[whole]) < 1e-4
+    assert [row["metric"] for row in found["rows"]] == ["r2"] * 3
+
+
+def test_a_table_of_classes_of_ones_own(recipe, tmp_path):
+    size = np.random.default_rng(0).normal(size=80)
+    pd.DataFrame({"size": size, "big": np.where(size > 0, "yes", "no")}).to_csv(tmp_path / "my.csv", index=False)
+    words = ("--data", tmp_path / "my.csv", "--target", "big", "--out", tmp_path / "out")
+    rows = recipe("tabular_fnn", "--smoke", *words)["rows"]
+    assert [(row["table"], row["metric"]) for row in rows] == [("as it is", "accuracy"), ("outliers cut off", "accuracy")]
+    assert rows[0]["trees"] > 0.8
+
+
+def test_finetuning_moves_the_top_alone(recipe, tmp_path):
+    source = keras.applications.MobileNetV3Small((64, 64, 3), include_top=False, weights=None, pooling="avg")
+    source.save_weights(tmp_path / "mine.weights.h5")
+    given = {layer.path if hasattr(layer, "path") else layer.name: layer.get_weights() for layer in source.layers}
+    found = recipe("image_finetune", "--smoke", "--weights", tmp_path / "mine.weights.h5", "--out", tmp_path / "out")
+    assert found["data"].train.x.max() > 1  # raw pixels: the network scales them
+
+    def moved(model):
+        """Return the names of layers whose weights are no longer those of the file, and all that have any."""
+        pairs = {layer.name: (layer.get_weights(), given[layer.name]) for layer in model.layers if layer.name in given}
+        return [name for name, (now, then) in pairs.items() if any((a != b).any() for a, b in zip(now, then, strict=True))]
+
+    assert moved(found["head"].model) == []
+    tuned = found["tuned"].model
+    names = [layer.name for layer in tuned.layers]
+    changed = moved(tuned)
+    assert len(changed) > 10 and min(names.index(name) for name in changed) >= len(names) // 2
+    assert not any(isinstance(tuned.get_layer(name), keras.layers.BatchNormalization) for name in changed)
+    assert kzoo.evaluate(found["tuned"], found["data"])["accuracy"] == found["rows"][1]["accuracy"]

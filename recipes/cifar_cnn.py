@@ -7,8 +7,8 @@ images decides, and the test images are looked at once.
 
 python recipes/cifar_cnn.py                       downloads CIFAR-10, 163 MB, unless it is here already; hours on a CPU
 python recipes/cifar_cnn.py --data cifar10/       folders train/ and test/, in each a folder of images for each class
-python recipes/cifar_cnn.py --epochs 20           a third of the time for nearly the same score
-python recipes/cifar_cnn.py --out runs/cifar_cnn-01   a finished run, with the same --data and --epochs: only scores and draws
+python recipes/cifar_cnn.py --epochs 20           a third of the time
+python recipes/cifar_cnn.py --out runs/cifar_cnn-01   a run that is finished: scored and drawn again, not trained
 python recipes/cifar_cnn.py --chinese             the tutorial's class names under the pictures
 python recipes/cifar_cnn.py --smoke               seconds and no download, on generated pictures
 """
@@ -50,8 +50,8 @@ chosen = np.sort(np.random.default_rng(0).choice(len(data.test), 10, replace=Fal
 images = data.test.x[chosen]
 predicted, true = kzoo.predict(run, images).labels, [data.class_names[i] for i in data.test.y[chosen]]
 if args.chinese:
-    english = "airplane automobile bird cat deer dog frog horse ship truck".split()
-    chinese = dict(zip(english, "飞机 汽车 鸟 猫 鹿 狗 青蛙 马 船 卡车".split(), strict=True))
+    chinese = dict(airplane="飞机", automobile="汽车", bird="鸟", cat="猫", deer="鹿", dog="狗")
+    chinese |= dict(frog="青蛙", horse="马", ship="船", truck="卡车")
     predicted, true = ([chinese.get(name, name) for name in names] for names in (predicted, true))
 figure = kzoo.plots.prediction_grid(images, predicted, true)
 kzoo.recipe_result(args, [row], figure, folder=run.path)

@@ -1,8 +1,8 @@
 """Start from a network that has seen a million photos: freeze it, train a new head, then tune its top, slowly.
 
 Raw pixels 0..255 go in: MobileNetV3 scales them inside, and dividing by 255 first would ruin it silently. Its batch
-normalisation stays frozen throughout, for small batches of new images would spoil its statistics. `image_cnn`, trained from scratch
-on the same images, stands beside it.
+normalisation stays frozen throughout, for small batches of new images would spoil its statistics. `image_cnn`, trained
+from scratch on the same images, stands beside it.
 
 python recipes/image_finetune.py                          generated shapes; downloads the ImageNet weights, 4 MB, once
 python recipes/image_finetune.py --data FOLDER            a folder with a folder of images for each class
@@ -43,26 +43,28 @@ backbone.trainable = False
 x = keras.layers.Dropout(0.3)(backbone.output)
 answers = keras.layers.Dense(data.outputs, activation="softmax", name="head")(x)
 model = keras.Model(backbone.input, answers, name="new_head")
-model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+how = dict(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+how |= dict(run_eagerly=args.smoke)  # to trace so large a network takes longer than these few steps
+model.compile(keras.optimizers.Adam(1e-3), **how)
 head = kzoo.train(model, data, out=out / "head", epochs=epochs)
 
 model = head.model  # its best epoch
-for layer in model.layers[len(model.layers) // 2 :]:
+for layer in model.layers[len(model.layers) * 3 // 4 :]:
     layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
-model.compile(keras.optimizers.Adam(1e-4), "sparse_categorical_crossentropy", metrics=["accuracy"])
+model.compile(keras.optimizers.Adam(1e-4), **how)
 tuned = kzoo.train(model, data, out=out / "tuned", epochs=epochs)
 
 scratch = kzoo.train("image_cnn", data, out=out / "scratch", epochs=epochs)
 
 # %% Score
 rows = []
-for what, run in {"new head": head, "top half tuned": tuned, "image_cnn from scratch": scratch}.items():
-    scores = kzoo.evaluate(run, data)
+for what, run in {"new head": head, "top tuned": tuned, "image_cnn from scratch": scratch}.items():
+    scores = run.summary["test"]  # of the best epoch
     row = dict(model=what, weights=args.weights if run is not scratch else "none", accuracy=scores["accuracy"])
     rows.append(row | dict(parameters=run.summary["parameters"], seconds=run.summary["seconds"]))
 
 # %% Look
 images, truth = data.test.x[:12], data.test.y[:12]
-said = kzoo.predict(tuned, images)
-figure = kzoo.plots.prediction_grid(images, said.labels, [data.class_names[i] for i in truth])
+said = tuned.answers["answers"][:12].argmax(axis=1)
+figure = kzoo.plots.prediction_grid(images, said, truth, data.class_names)
 kzoo.recipe_result(args, rows, figure, folder=out)

@@ -4,7 +4,7 @@ The confusion matrix says which way it errs. The tutorial's network has no mask,
 review as words; here padding never changes an answer.
 
 python recipes/imdb_lstm.py                  downloads IMDB, 17 MB, unless it is here already
-python recipes/imdb_lstm.py --data FOLDER    positive.txt and negative.txt, a review a line; or any .txt for each class
+python recipes/imdb_lstm.py --data FOLDER    positive.txt and negative.txt, a review a line
 python recipes/imdb_lstm.py --smoke          seconds and no download, on generated opinions
 """
 

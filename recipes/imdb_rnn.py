@@ -1,11 +1,11 @@
 """Is a film review praise or blame? The tutorial's two simple recurrent layers, and how far they get.
 
-A simple recurrent layer forgets: what stands at the start of a long review hardly reaches its end. `imdb_lstm.py` is the
-cure. The tutorial's network has no mask, so it also reads the padding of a short review as words; here padding never
-changes an answer.
+A simple recurrent layer forgets: what stands at the start of a long review hardly reaches its end. `imdb_lstm.py` is
+the cure. The tutorial's network has no mask, so it also reads the padding of a short review as words; here padding
+never changes an answer.
 
 python recipes/imdb_rnn.py                  downloads IMDB, 17 MB, unless it is here already
-python recipes/imdb_rnn.py --data FOLDER    positive.txt and negative.txt, a review a line; or any .txt for each class
+python recipes/imdb_rnn.py --data FOLDER    positive.txt and negative.txt, a review a line
 python recipes/imdb_rnn.py --smoke          seconds and no download, on generated opinions
 """
 

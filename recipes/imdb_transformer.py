@@ -1,10 +1,11 @@
 """Praise or blame, with the tutorial's Transformer encoder made proper, and where its heads look.
 
-The tutorial's encoder has no positions, so it reads a bag of words; it attends to padding; it is built with training=True,
-so dropout stays on when it predicts; and each of its heads is as wide as the whole. All four are put right here.
+The tutorial's encoder has no positions, so it reads a bag of words; it attends to padding; it is built with
+training=True, so dropout stays on when it predicts; and each of its heads is as wide as the whole. All four are put
+right here.
 
 python recipes/imdb_transformer.py                  downloads IMDB, 17 MB, unless it is here already
-python recipes/imdb_transformer.py --data FOLDER    positive.txt and negative.txt, a review a line; or any .txt for each class
+python recipes/imdb_transformer.py --data FOLDER    positive.txt and negative.txt, a review a line
 python recipes/imdb_transformer.py --smoke          seconds and no download, on generated opinions
 """
 

@@ -1,11 +1,11 @@
 """The polarity of sentences with every text family, beside counting words: one table, one picture.
 
-The generated opinions turn on the order of words ("not good", "dull, but moving"): whoever counts words is lost there, and
-so is the Transformer with so few sentences to learn order from. On real reviews the families lie close together, and
-counting words is hard to beat. The bars have 95 % intervals: where they overlap widely, the order may be chance.
+The generated opinions turn on the order of words ("not good", "dull, but moving"): whoever counts words is often wrong,
+and so is a network that has to learn what order means from so few sentences. Real reviews turn on the words
+themselves, and counting is hard to beat. Where the intervals overlap widely, who is better may be chance.
 
 python recipes/text_reviews.py                     all six on generated sentences
-python recipes/text_reviews.py --data reviews/     positive.txt and negative.txt, a sentence a line; or any .txt for each class
+python recipes/text_reviews.py --data reviews/     positive.txt and negative.txt, a sentence a line
 python recipes/text_reviews.py --presets text_cnn text_gru   some of them; a finished run in --out is not trained again
 python recipes/text_reviews.py --smoke             seconds, to see that it runs
 """

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -117,16 +116,14 @@ def test_twenty_runs_take_no_time_and_nothing_heavy():
         make_run(f"runs/{i:02}", 0.5 + i / 50, seed=i)
     heavy = "{'keras', 'tensorflow', 'numpy', 'pandas', 'matplotlib', 'sklearn', 'scipy'}"
     check = (
-        "import sys; from kzoo.cli import main; main(['compare', 'runs']); import kzoo; kzoo.compare('runs'); "
-        f"assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
+        "import sys, time; from kzoo.cli import main; main(['compare', 'runs']); import kzoo; kzoo.compare('runs'); "
+        f"assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules); print(time.process_time())"
     )
-    env, seconds = os.environ | {"PYTHONPATH": str(ROOT)}, []
-    for _ in range(3):
-        began = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", check], env=env, check=True, capture_output=True, text=True)
-        seconds.append(time.perf_counter() - began)
-    assert done.stdout.splitlines()[2].split()[:2] == ["19", "88.0%"]
-    assert min(seconds) < 0.8
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", check], env=env, check=True, capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    assert lines[2].split()[:2] == ["19", "88.0%"]
+    assert float(lines[-1]) < 0.6  # the process' own seconds, so that a busy machine does not count
 
 
 def test_the_table_fits_the_terminal(call):

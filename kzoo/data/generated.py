@@ -20,9 +20,21 @@ _BAD = (
 )  # fmt: skip
 _DEGREES = ("", "", "really", "quite", "very", "surprisingly", "truly")
 _PLAIN = ("is {}", "was {}", "turns out {}", "felt {}", "seemed {} to me")
-_DENIED = ("is not {}", "was never {}", "is hardly {}", "is far from {}", "is anything but {}", "did not strike me as {}")
+_DENIED = (
+    "is not {}",
+    "was never {}",
+    "is hardly {}",
+    "is far from {}",
+    "is anything but {}",
+    "did not strike me as {}",
+)
 _OPENINGS = ("", "", "honestly,", "to be fair,", "i must say,", "in short,", "for what it is worth,")
-_BOTH = ("{lost}, but {won}.", "although {lost}, {won}.", "{won}, even though {lost}.", "{won}, despite what people say: {lost}.")
+_BOTH = (
+    "{lost}, but {won}.",
+    "although {lost}, {won}.",
+    "{won}, even though {lost}.",
+    "{won}, despite what people say: {lost}.",
+)
 
 
 def shapes(count=1200, seed=0):

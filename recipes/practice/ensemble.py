@@ -19,13 +19,13 @@ from scipy import stats
 import kzoo
 from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, ORANGE
 
-args = kzoo.recipe_arguments("practice/ensemble", __doc__, seeds=5, splits=5, epochs=10)
+args = kzoo.recipe_arguments("practice/ensemble", __doc__, seeds=5, splits=5, epochs=20)
 seeds, splits, epochs = (2, 2, 1) if args.smoke else (args.seeds, args.splits, args.epochs)
 out = Path(args.out or "runs/ensemble")
 methods = ("mean", "vote", "weighted")
 
 # %% Train the members, and combine them on each split
-options = dict(units=(32,), callbacks="quick", progress=False, epochs=epochs)
+options = dict(units=(32,), batch_size=32, learning_rate=1e-2, callbacks="quick", progress=False, epochs=epochs)
 members, scores = [], {method: [] for method in methods}
 for split in range(splits):
     runs = [

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 from sklearn import metrics
+from sklearn.datasets import load_iris
 from small_data import shops, waves
 
 import kzoo
@@ -173,17 +174,18 @@ def test_without_the_data_the_stored_answers_are_scored(tmp_path):
 def test_it_opens_where_kzoo_is_not_installed(iris, tmp_path):
     x = kzoo.load_data("iris").test.x[:5]
     np.save("x.npy", x)
-    for method in ("mean", "vote", "weighted"):
-        run = kzoo.ensemble(iris, method=method, out=tmp_path / method)
-        copy = shutil.copyfile(run.path / "best.keras", tmp_path / "exported.keras")
-        script = (
-            "import sys; sys.modules['kzoo'] = None\n"
-            f"import keras, numpy; model = keras.saving.load_model({str(copy)!r})\n"
-            "print(model.predict(numpy.load('x.npy'), verbose=0).tolist())"
-        )
-        env = os.environ | {"PYTHONPATH": ""}
-        done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
-        np.testing.assert_allclose(json.loads(done.stdout), answers(run, x), atol=1e-6)
+    runs = [kzoo.ensemble(iris, method=method, out=tmp_path / method) for method in ("mean", "vote", "weighted")]
+    for run in runs:
+        shutil.copyfile(run.path / "best.keras", f"{run.path.name}.keras")
+    script = (
+        "import sys; sys.modules['kzoo'] = None\n"
+        "import keras, numpy; x = numpy.load('x.npy')\n"
+        "models = [keras.saving.load_model(f'{m}.keras') for m in ('mean', 'vote', 'weighted')]\n"
+        "print([model.predict(x, verbose=0).tolist() for model in models])"
+    )
+    env = os.environ | {"PYTHONPATH": ""}
+    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
+    np.testing.assert_allclose(json.loads(done.stdout), [answers(run, x) for run in runs], atol=1e-6)
 
 
 def test_the_folder_is_a_run(iris, tmp_path, monkeypatch):
@@ -209,7 +211,7 @@ def test_the_folder_is_a_run(iris, tmp_path, monkeypatch):
 
 def test_folds_where_each_learned_the_same_preprocessing(tmp_path):
     options = dict(folds=2, units=(4,), epochs=1, callbacks="quick", progress=False)
-    found = kzoo.cross_validate("iris_fnn", "iris", out=tmp_path / "iris", **options)
+    found = kzoo.cross_validate("iris_fnn", load_iris(return_X_y=True), out=tmp_path / "iris", **options)
     run = kzoo.ensemble(found["runs"], out=tmp_path / "both")
     x = kzoo.load_data("iris").test.x
     np.testing.assert_allclose(answers(run, x), np.mean([answers(r, x) for r in found["runs"]], axis=0), atol=1e-6)

@@ -37,6 +37,13 @@ def gru(verses):
 
 
 @pytest.fixture(scope="module")
+def forgetful(verses):
+    """Trained on three characters at a time: what it says with a longer memory is something else."""
+    settings = dict(input_shape=(3,), units=(32,), embedding_dim=8, dropout=0.0, learning_rate=0.01, batch_size=64)
+    return fit("char_gru", verses, verses.parent / "forgetful", epochs=4, **settings)
+
+
+@pytest.fixture(scope="module")
 def transformer(verses):
     settings = dict(input_shape=(16,), width=16, depth=1, num_heads=2, intermediate_dim=32, learning_rate=0.01)
     return fit("char_transformer", verses, verses.parent / "transformer", **settings)
@@ -64,13 +71,23 @@ def ids_of(run, text):
 def test_greedy_takes_the_likeliest_character_after_all_before_it(gru):
     prompt = "the dog "
     text = kzoo.generate(gru, prompt, length=60, temperature=0)
-    assert len(text) == len(prompt) + 60 and text.startswith(prompt)  # five times the window
+    assert len(text) == len(prompt) + 60 and text.startswith(prompt)  # many times the window
     p = whole(gru, ids_of(gru, text))
     vocabulary = np.array(["", "", *gru.preprocessing["vocabulary"]])
     p[:, :2] = 0
     assert "".join(vocabulary[p.argmax(1)][len(prompt) - 1 : -1]) == text[len(prompt) :]
     assert text == kzoo.generate(str(gru.path), prompt, length=60, top_k=1, seed=5)
     assert len(set(text[len(prompt) :])) > 4, "a text, not one letter"
+
+
+def test_a_recurrent_model_remembers_more_than_its_window(forgetful):
+    """What it wrote is likelier after all the text before than after the last three characters."""
+    ids = np.array(ids_of(forgetful, kzoo.generate(forgetful, "the dog ", length=400)))
+    windows = np.lib.stride_tricks.sliding_window_view(ids[5:-1], 3)
+    short = forgetful.model.predict(windows, verbose=0)[:, -1]
+    remembered, drawn = whole(forgetful, ids)[7:-1], ids[8:]
+    each = np.arange(len(drawn))
+    assert len(short) == len(drawn) and np.log(remembered[each, drawn] / short[each, drawn]).sum() > 5
 
 
 def test_the_seed_is_the_text(gru):

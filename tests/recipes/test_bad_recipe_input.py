@@ -20,7 +20,15 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """Be among bad files, without a network and without anything that was downloaded before."""
-    for name in ("loose/0", "loose/1", "lonely/cat/0", "lonely/cat/1", "lonely/cat/2", "lonely/dog/0", "one_class/cat/0"):
+    for name in (
+        "loose/0",
+        "loose/1",
+        "lonely/cat/0",
+        "lonely/cat/1",
+        "lonely/cat/2",
+        "lonely/dog/0",
+        "one_class/cat/0",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.zeros((9, 9, 3), "uint8")).save(tmp_path / f"{name}.png")
     (tmp_path / "one_text").mkdir()

@@ -13,6 +13,16 @@ import pytest
 import kzoo
 
 RECIPES = Path(__file__).parents[2] / "recipes"
+# Remembers every order that a script draws, and at its end prints how many there were and how many differ.
+SPY = """
+import atexit, jax
+orders, draw = [], jax.random.permutation
+def permutation(key, count):
+    orders.append(draw(key, count))
+    return orders[-1]
+jax.random.permutation = permutation
+atexit.register(lambda: print("orders", len(orders), len({tuple(order.tolist()) for order in orders})))
+"""
 LOOPS = {"gradient_tape": "tensorflow", "jax_loop": "jax", "torch_loop": "torch"}
 
 
@@ -57,11 +67,7 @@ def test_a_loop_by_hand_trains_the_network_that_fit_trains(loop, by_fit, tmp_pat
 
 def test_the_jax_loop_draws_a_new_order_every_epoch(tmp_path):
     need("jax")
-    spy = "import jax\norders, draw = [], jax.random.permutation\n"
-    spy += "def permutation(key, count):\n    orders.append(draw(key, count).tolist())\n    return jax.numpy.array(orders[-1])\n"
-    spy += "jax.random.permutation = permutation\n"
-    spy += "import atexit\natexit.register(lambda: print('orders', len(orders), len(set(map(tuple, orders)))))\n"
-    done = play("frameworks/jax_loop", "--smoke", first=spy, tmp_path=tmp_path)
+    done = play("frameworks/jax_loop", "--smoke", first=SPY, tmp_path=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "orders 3 3" in done.stdout
 

@@ -67,18 +67,17 @@ def test_text_families_meet_the_same_sentences(recipe, tmp_path):
 
 def test_a_table_is_cleaned_and_gets_its_column(recipe, tmp_path):
     found = recipe("tabular_fnn", "--smoke", "--out", tmp_path / "out")
-    raw, cut, added = found["data"].values()
+    cut, added = found["data"].values()
     frame = found["frame"]
-    assert frame["stops"].isna().any() and "stops is missing" in raw.feature_names
-    assert not any("order_id" in name for name in raw.feature_names)
-    place = raw.feature_names.index("distance")
-    highest = [max(part.x[:, place].max() for part in (d.train, d.validation, d.test)) for d in (raw, cut)]
-    assert highest[0] == pytest.approx(frame["distance"].max()) and highest[1] < highest[0]
+    assert frame["stops"].isna().any() and "stops is missing" in cut.feature_names
+    assert not any("order_id" in name for name in cut.feature_names)
+    place = cut.feature_names.index("distance")
+    assert max(part.x[:, place].max() for part in (cut.train, cut.validation, cut.test)) < frame["distance"].max()
     assert "hours" in added.feature_names and "hours" not in cut.feature_names
     hours, distance, speed = (added.train.x[:, added.feature_names.index(n)] for n in ("hours", "distance", "speed"))
     whole = distance < distance.max()  # those not cut off
     assert np.median(np.abs(hours - distance / speed)[whole]) < 1e-4
-    assert [row["metric"] for row in found["rows"]] == ["r2"] * 3
+    assert [row["metric"] for row in found["rows"]] == ["r2"] * 2
 
 
 def test_a_table_of_classes_of_ones_own(recipe, tmp_path):
@@ -86,7 +85,7 @@ def test_a_table_of_classes_of_ones_own(recipe, tmp_path):
     pd.DataFrame({"size": size, "big": np.where(size > 0, "yes", "no")}).to_csv(tmp_path / "my.csv", index=False)
     words = ("--data", tmp_path / "my.csv", "--target", "big", "--out", tmp_path / "out")
     rows = recipe("tabular_fnn", "--smoke", *words)["rows"]
-    assert [(row["table"], row["metric"]) for row in rows] == [("as it is", "accuracy"), ("outliers cut off", "accuracy")]
+    assert [(row["table"], row["metric"]) for row in rows] == [("outliers cut off", "accuracy")]
     assert rows[0]["trees"] > 0.8
 
 
@@ -100,12 +99,14 @@ def test_finetuning_moves_the_top_alone(recipe, tmp_path):
     def moved(model):
         """Return the names of layers whose weights are no longer those of the file, and all that have any."""
         pairs = {layer.name: (layer.get_weights(), given[layer.name]) for layer in model.layers if layer.name in given}
-        return [name for name, (now, then) in pairs.items() if any((a != b).any() for a, b in zip(now, then, strict=True))]
+        return [
+            name for name, (now, then) in pairs.items() if any((a != b).any() for a, b in zip(now, then, strict=True))
+        ]
 
     assert moved(found["head"].model) == []
     tuned = found["tuned"].model
     names = [layer.name for layer in tuned.layers]
     changed = moved(tuned)
-    assert len(changed) > 10 and min(names.index(name) for name in changed) >= len(names) // 2
+    assert len(changed) > 5 and min(names.index(name) for name in changed) >= len(names) * 3 // 4
     assert not any(isinstance(tuned.get_layer(name), keras.layers.BatchNormalization) for name in changed)
     assert kzoo.evaluate(found["tuned"], found["data"])["accuracy"] == found["rows"][1]["accuracy"]

@@ -48,7 +48,7 @@ how |= dict(run_eagerly=args.smoke)  # to trace so large a network takes longer 
 model.compile(keras.optimizers.Adam(1e-3), **how)
 head = kzoo.train(model, data, out=out / "head", epochs=epochs)
 
-model = head.model  # its best epoch
+model = kzoo.Run(head.path).model  # the best epoch, opened anew: `head` stays as it is
 for layer in model.layers[len(model.layers) * 3 // 4 :]:
     layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
 model.compile(keras.optimizers.Adam(1e-4), **how)

@@ -1,7 +1,8 @@
-"""`generate`: a language model goes on with a text; and the stateful copies that read a text in one pass."""
+"""`generate`: a language model goes on with a text; and its score when it remembers the whole text."""
 
 import math
 
+import keras
 import numpy as np
 
 from kzoo.data.splits import check_seed
@@ -13,14 +14,14 @@ from kzoo.registry import list_presets, rebuild, spec_of
 from kzoo.run import Run
 from kzoo.training.score import forward, gives_logits, probabilities, score_language
 
-_PIECE = 256  # tokens that a stateful copy reads in one call when it scores
+_PIECE = 256  # tokens in a call, to score
 
 
 def generate(run, prompt="", *, length=200, temperature=1.0, top_k=None, seed=0) -> str:
     """Go on with a text, token by token, each drawn from what the model expects.
 
-    A recurrent model that answers at every step reads through a stateful copy and remembers all of the text. Any
-    other model sees its last window, as in training.
+    A recurrent model that answers at every step remembers all of the text. Any other model sees its last window,
+    as in training.
 
     Args:
         run: the run of a language model, or its path.
@@ -78,14 +79,13 @@ def _ids_of(prompt, tokenizer):
 
 def _reader(model, window):
     """Return a function that takes the tokens which follow those read before, and gives the next one's p (V,)."""
-    config = _config_of(model)
     # A model trained on the last step of full windows alone has never answered after more than one window.
-    copy = stateful_copy(model, 1) if config.get("pooling", "last") is None else None
+    read = reader_with_memory(model, 1) if _config_of(model).get("pooling", "last") is None else None
     logits, seen = gives_logits(model), []
 
     def step(ids):
         for token in ids:
-            answer = forward(copy, np.array([[token]], np.int32), 1)
+            answer = read(np.array([[token]], np.int32))
         return answer[0, 0]
 
     def whole_window(ids):
@@ -95,7 +95,7 @@ def _reader(model, window):
         answer = forward(model, row, 1)[0]
         return answer[len(last) - 1] if answer.ndim == 2 else answer
 
-    answer_to = step if copy is not None else whole_window
+    answer_to = whole_window if read is None else step
     return lambda ids: probabilities(answer_to(ids)[None], logits)[0].astype("float64")
 
 
@@ -116,42 +116,61 @@ def _config_of(model):
         return {}  # a model of one's own
 
 
-def stateful_copy(model, steps):
-    """Return a copy that reads `steps` tokens a call, answers at each, and remembers what it read before.
+def reader_with_memory(model, steps):
+    """Return a function that reads one text, `steps` tokens a call, and remembers what it read before.
+
+    The state goes in and comes out, as an argument and an answer, instead of staying in layers with `stateful=True`:
+    these forget from call to call of `predict_on_batch` on Keras' JAX backend.
 
     Args:
         model: a model that kzoo built.
-        steps: tokens of one text (batch 1) in a call.
+        steps: tokens in a call.
 
     Returns:
-        The copy, with a state of zeros; None where there is no state to carry: no recurrent layers, a layer that
-        also reads backwards, or an answer to the mean of all steps.
+        Ids (1, steps) -> answers at each step (1, steps, V); or None where there is no state to carry: no recurrent
+        layers, a layer that also reads backwards, or an answer to the mean of all steps.
     """
     config = _config_of(model)
     if "stateful" not in config or config["bidirectional"] or config["pooling"] not in (None, "last"):
         return None
-    config = config | dict(stateful=True, stateful_batch=1, pooling=None, input_shape=(steps,))
-    copy = rebuild(spec_of(model) | dict(config=config, seed=None), compile=False)
-    copy.set_weights(model.get_weights())
-    return copy
+    config = config | dict(stateful=False, pooling=None, input_shape=(steps,))
+    plain = rebuild(spec_of(model) | dict(config=config, seed=None), compile=False)
+    plain.set_weights(model.get_weights())
+    x = ids = keras.Input((steps,), batch_size=1, dtype="int32")
+    before, after = [], []
+    for layer in plain.layers[1:]:  # one after the other, since there is an answer at each step
+        if not isinstance(layer, keras.layers.RNN):
+            x = layer(x)
+            continue
+        states = [keras.Input((int(size),), batch_size=1) for size in np.atleast_1d(layer.cell.state_size)]
+        layer.return_state = True
+        x, *new = layer(x, initial_state=states)
+        before, after = before + states, after + new
+    network = keras.Model([ids, *before], [x, *after])
+    memory = [np.zeros(state.shape, "float32") for state in before]
+
+    def read(row):
+        answers, *memory[:] = network.predict_on_batch([row, *memory])
+        return np.asarray(answers, "float32")
+
+    return read
 
 
 def score_stateful(model, part) -> dict:
     """Score a language model on a split in one pass: each token but the first is predicted from all before it."""
-    copy = stateful_copy(model, _PIECE) if isinstance(part.x, Windows) else None
-    if copy is None:
+    read = reader_with_memory(model, _PIECE) if isinstance(part.x, Windows) else None
+    if read is None:
         raise KzooError(
             f"stateful=True carries a recurrent language model through one text, and {model.name!r} with this data "
             "has no state to carry: leave it out."
         )
-    ids = part.x.values
-    return score_language(_pieces(copy, ids), gives_logits(model))
+    return score_language(_pieces(read, part.x.values), gives_logits(model))
 
 
-def _pieces(copy, ids):
+def _pieces(read, ids):
     """Yield (answers, truth), a piece of the text at a time."""
     for start in range(0, len(ids) - 1, _PIECE):
         x, y = ids[start : start + _PIECE], ids[start + 1 : start + _PIECE + 1]
         # What fills up the last piece comes after all that is scored.
         row = np.pad(x, (0, _PIECE - len(x)), constant_values=PADDING)[None]
-        yield forward(copy, row, 1)[:, : len(y)], y
+        yield read(row)[:, : len(y)], y

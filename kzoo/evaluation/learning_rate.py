@@ -47,7 +47,6 @@ def learning_rate_range(preset, data=None, *, low=1e-6, high=1.0, steps=100, see
     for i, rate in enumerate(rates):
         epoch, step = divmod(i, whole)
         model.optimizer.learning_rate = rate
-        model.reset_metrics()  # or the loss is the mean since the start
         losses.append(float(model.train_on_batch(*batches.batch(epoch, step), return_dict=True)["loss"]))
         if not math.isfinite(losses[-1]) or losses[-1] > _DIVERGED * _smooth(losses, steps).min():
             diverged = float(rate)

@@ -2,8 +2,10 @@
 
 kzoo's setting is `global_clipnorm`, one limit for all gradients together. Keras also has `clipnorm` (a limit for each
 variable) and `clipvalue` (for each number); those two turn the step away from the gradient, as the first cell shows.
+At a high rate training without a limit ends in NaN; at a lower one it lives and learns slowly. A limit can also be
+too tight: at 0.1 nearly every step is cut short.
 
-python recipes/practice/clipping.py            four limits, three seeds
+python recipes/practice/clipping.py            three limits, three seeds
 python recipes/practice/clipping.py --smoke    seconds, to see that it runs
 """
 
@@ -12,7 +14,7 @@ import keras
 import numpy as np
 
 import kzoo
-from kzoo.plots.colors import LINES
+from kzoo.plots.colors import GREY, LINES
 
 args = kzoo.recipe_arguments("practice/clipping", __doc__)
 random = np.random.default_rng(0)
@@ -39,8 +41,8 @@ except kzoo.KzooError as error:
     outcome = str(error)
 print(f"rate 0.1, no limit: {outcome}")
 
-# %% At a fifth of that rate: four limits
-limits = [None, 1.0] if args.smoke else [None, 10.0, 1.0, 0.1]
+# %% At a fifth of that rate: three limits
+limits = [None, 1.0] if args.smoke else [None, 1.0, 0.1]
 variants = {
     f"limit {limit}" if limit else "no limit": dict(learning_rate=0.02, global_clipnorm=limit, **same)
     for limit in limits
@@ -53,6 +55,7 @@ figure, (axes,) = kzoo.plots.panels("Validation loss: adding problem of 30 steps
 for (name, group), color in zip(runs.items(), LINES, strict=False):
     for i, run in enumerate(group):
         axes.plot(run.history["epoch"], run.history["val_loss"], color=color, lw=1.6, label=None if i else name)
-axes.set(xlabel="epoch", yscale="log")
+axes.axhline(1 / 6, color=GREY, ls=":", label="always answering 1")
+axes.set(xlabel="epoch", ylim=(0, 0.25))
 axes.legend(frameon=False, fontsize=9)
 kzoo.recipe_result(args, kzoo.variant_rows(runs, "rmse"), figure)

@@ -17,7 +17,7 @@ from kzoo.plots.colors import FAINT, INK
 
 args = kzoo.recipe_arguments("practice/cross_validation", __doc__)
 out = Path(args.out or "runs/practice-cross_validation")
-cases = {"wine": ("wine_fnn", {}), "digits": ("mnist_fnn", dict(units=(64, 32), epochs=10))}
+cases = {"wine": ("wine_fnn", {}), "digits": ("mnist_fnn", dict(units=(64, 32), batch_size=32, epochs=15))}
 splits, folds, repeats = 20, 5, 4
 if args.smoke:
     cases, splits, folds, repeats = {"wine": ("wine_fnn", dict(epochs=1))}, 2, 2, 2

@@ -1,7 +1,7 @@
 """Learning rate: a range test of a hundred steps suggests one; then too low, suggested and too high are trained.
 
 The test raises the rate at every step; where the loss falls fastest is a rate to begin with
-(https://arxiv.org/abs/1506.01186).
+(https://arxiv.org/abs/1506.01186). Too low still learns, slowly; too high answers at random and never recovers.
 
 python recipes/practice/learning_rate.py            range test, then three rates with three seeds
 python recipes/practice/learning_rate.py --smoke    seconds, to see that it runs

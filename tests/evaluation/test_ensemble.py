@@ -15,6 +15,7 @@ from sklearn.datasets import load_iris
 from small_data import shops, waves
 
 import kzoo
+from kzoo.evaluation.ensemble import _combine
 
 QUICK = dict(callbacks="quick", progress=False, epochs=2)
 
@@ -249,3 +250,14 @@ def test_members_that_do_not_belong_together(iris, cancer, tmp_path):
         with pytest.raises(kzoo.KzooError) as caught:
             kzoo.ensemble(runs, **options)
         assert says in str(caught.value) and "\n" not in str(caught.value), str(caught.value)
+
+
+def test_rounding_never_lifts_a_probability_over_one():
+    """A sigmoid answer over 1 would be taken for a logit."""
+    sure, random = [np.ones((1, 1), "float32")] * 5, np.random.default_rng(0)
+    sums = []
+    for weights in random.dirichlet(np.ones(5), 100).round(4):
+        weights /= weights.sum()
+        sums.append(sum(np.float32(w) for w in weights))
+        assert _combine(sure, "weighted", weights, True) <= 1
+    assert max(sums) > 1

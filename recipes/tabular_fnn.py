@@ -67,13 +67,16 @@ trees = HistGradientBoostingClassifier if its_data.class_names else HistGradient
 for what, run in runs.items():
     metric = "accuracy" if its_data.class_names else "r2"
     train, test = data[what].train, data[what].test
-    columns = range(train.x.shape[1] - len(data[what].config["categories"]), train.x.shape[1])
+    sizes = data[what].config["categories"]  # of the last columns; the trees take at most 255 categories
+    columns = [train.x.shape[1] - len(sizes) + i for i, size in enumerate(sizes) if size <= 255]
     yardstick = trees(categorical_features=columns, random_state=0).fit(train.x, train.y.ravel())
     row = {"table": what, "network": kzoo.evaluate(run, data[what])[metric]}
     rows.append(row | {"trees": yardstick.score(test.x, test.y), "metric": metric, "seconds": run.summary["seconds"]})
 
 # %% Look
-figure, (axes,) = kzoo.plots.panels(f"{args.data}: {metric} on {len(test):,} rows nobody trained on", width=7)
+figure, (axes,) = kzoo.plots.panels(
+    f"{Path(args.data).name}: {metric} on {len(test):,} rows nobody trained on", width=7
+)
 for place, row in enumerate(rows):
     for shift, who, color in ((-0.2, "network", BLUE), (0.2, "trees", GREY)):
         axes.barh(place + shift, row[who], 0.36, color=color, label=who if not place else None)

@@ -143,8 +143,9 @@ def reader_with_memory(model, steps):
             x = layer(x)
             continue
         states = [keras.Input((int(size),), batch_size=1) for size in np.atleast_1d(layer.cell.state_size)]
-        layer.return_state = True
-        x, *new = layer(x, initial_state=states)
+        telling = type(layer).from_config(layer.get_config() | {"return_state": True})
+        x, *new = telling(x, initial_state=states)
+        telling.set_weights(layer.get_weights())
         before, after = before + states, after + new
     network = keras.Model([ids, *before], [x, *after])
     memory = [np.zeros(state.shape, "float32") for state in before]

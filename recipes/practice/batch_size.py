@@ -2,7 +2,7 @@
 
 A larger batch makes an epoch cheaper and takes fewer steps in it. A rate that grows with the batch
 (https://arxiv.org/abs/1706.02677) makes up for nearly all of the missing steps: with one rate for all, the largest
-batch has not arrived when the epochs are over. The time of an epoch stops falling once its fixed costs are what is left.
+batch has not arrived when the epochs are over. An epoch's time stops falling once its fixed costs are left.
 
 python recipes/practice/batch_size.py            four sizes, two rules, three seeds
 python recipes/practice/batch_size.py --smoke    seconds, to see that it runs

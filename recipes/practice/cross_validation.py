@@ -50,5 +50,7 @@ for axes, (data, kinds) in zip(panels, scores.items(), strict=True):
         low, high = min(values), max(values)
         rows.append(dict(data=data, what=kind, count=len(values), mean=mean, sd=sd, lowest=low, highest=high))
     axes.set_xticks(range(len(kinds)), kinds)
+    axes.set_xlabel("line: mean; band: standard deviation")
+    axes.set_ylim(top=min(axes.get_ylim()[1], 1.005))
     axes.grid(axis="x", visible=False)
 kzoo.recipe_result(args, rows, figure, folder=out)

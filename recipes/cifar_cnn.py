@@ -46,7 +46,7 @@ row = dict(
 )
 
 # %% Look
-chosen = np.sort(np.random.default_rng(0).choice(len(data.test), 10, replace=False))
+chosen = np.random.default_rng(0).choice(len(data.test), 10, replace=False)
 images = data.test.x[chosen]
 predicted, true = kzoo.predict(run, images).labels, [data.class_names[i] for i in data.test.y[chosen]]
 if args.chinese:

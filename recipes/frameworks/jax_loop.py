@@ -42,8 +42,8 @@ def train(seed):
         return sum(penalties) - likelihood.mean(), others  # `others`: variables that a call changes, such as seeds
 
     @jax.jit  # a pure function: model and optimizer only say how, the numbers go in and come out
-    def step(weights, others, memory, x, y):
-        (loss, others), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights, others, x, y)
+    def step(weights, others, memory, x, y, rows):
+        (loss, others), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights, others, x[rows], y[rows])
         weights, memory = optimizer.stateless_apply(memory, gradients, weights)
         return weights, others, memory, loss
 
@@ -55,10 +55,10 @@ def train(seed):
     for _ in range(epochs):
         began, total = time.perf_counter(), []
         key, order_key = jax.random.split(key)
-        order = jax.random.permutation(order_key, len(x))
+        order = np.asarray(jax.random.permutation(order_key, len(x)))
         for start in range(0, len(x), settings["batch_size"]):
             rows = order[start : start + settings["batch_size"]]
-            weights, others, memory, loss = step(weights, others, memory, x[rows], y[rows])
+            weights, others, memory, loss = step(weights, others, memory, x, y, rows)
             total.append(loss)
         losses.append(float(np.mean(total)))  # waits for the device
         seconds.append(time.perf_counter() - began)

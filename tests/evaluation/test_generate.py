@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -177,6 +178,22 @@ def test_one_pass_over_words(words, verses):
     scores = kzoo.evaluate(words, verses, stateful=True)
     assert scores["tokens"] == len(ids) - 1
     assert scores["loss"] == pytest.approx(-np.log(p[np.arange(len(p)), ids[1:]]).mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("family", ["rnn", "lstm"])
+def test_one_pass_through_every_cell(family, verses):
+    base = kzoo.get_preset("char_gru")
+    small = dict(input_shape=(7,), units=(6, 5), embedding_dim=4, layer_norm=True, dense_units=(8,))
+    preset = replace(base, name="deep", family=family, config=base.config | small)
+    data = kzoo.load_data(verses, preset=preset)
+    ids, sizes = data.test.x.values, {name: data.config[name] for name in ("outputs", "vocabulary_size")}
+    model = kzoo.build(preset, compile=False, seed=1, **sizes)
+    longer = kzoo.build(preset, compile=False, **sizes | dict(input_shape=(len(ids) - 1,)))
+    longer.set_weights([5 * w for w in model.get_weights()])
+    model.set_weights(longer.get_weights())
+    p = longer.predict(ids[None, :-1], verbose=0)[0]
+    nats = -np.log(p[np.arange(len(p)), ids[1:]]).mean()
+    assert kzoo.evaluate(model, data, stateful=True)["loss"] == pytest.approx(nats, rel=1e-5)
 
 
 def test_on_the_command_line(gru, verses, capsys):

@@ -9,6 +9,8 @@ python recipes/char_gru.py                        Python's own documentation, wh
 python recipes/char_gru.py --data FILE.txt        your own text: 90 % to learn from, the last 10 % to score
 python recipes/char_gru.py --prompt "for i in "   how the texts it writes begin
 python recipes/char_gru.py --smoke                seconds, to see that it runs
+
+Measured: char_gru on pydocs: bits per token 2.049, 1 run, 6 epochs, 74 s a run (2026-11-24).
 """
 
 # %% What to train, on what

@@ -2,9 +2,10 @@
 
 python recipes/measure.py train "iris_*" digits_cnn --splits 5    runs under runs/measured
 python recipes/measure.py train text_cnn --data reviews/ --folds 10
-python recipes/measure.py run practice/optimizers foundations/neuron    whole recipes, with their tables and pictures
-python recipes/measure.py collect runs/measured                   run folders become kzoo/results/measured.json
-python recipes/measure.py tables                                  README.md, recipes/README.md, the recipes' own lines
+python recipes/measure.py run practice/optimizers foundations/neuron    whole recipes
+python recipes/measure.py collect runs/measured    runs become kzoo/results/measured.json, tables of recipes
+                                                   recipes/measured.json, their pictures recipes/pictures/
+python recipes/measure.py tables                   README.md, recipes/README.md, the recipes' own lines
 
 Everything resumes: finished runs are not trained again. Numbers come from run folders alone, never from a keyboard.
 """
@@ -12,14 +13,11 @@ Everything resumes: finished runs are not trained again. Numbers come from run f
 # %%
 import argparse
 import json
-import platform
 import re
-import runpy
 import shutil
-import statistics
+import subprocess
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
 
 import kzoo
@@ -48,35 +46,38 @@ def train(args):
             run = kzoo.train(name, data, out=folder / f"{i}", progress=False, **seeds, **options)
             scores = {k: v for k, v in run.summary["test"].items() if isinstance(v, float)}
             seconds = round(time.perf_counter() - began, 1)
-            print(json.dumps({"preset": name, "data": Path(data).name, **seeds, "seconds": seconds} | scores), flush=True)
+            print(
+                json.dumps({"preset": name, "data": Path(data).name, **seeds, "seconds": seconds} | scores), flush=True
+            )
 
 
 def run(args):
-    """Run whole recipes; their pictures and tables move to `recipes/`."""
+    """Run whole recipes, as they are."""
     for name in args.names:
         out = Path(args.out) / name.replace("/", "-")
-        sys.argv = [name, "--out", str(out), *args.more]
-        runpy.run_path(str(HERE / f"{name}.py"), run_name="__main__")
-        keep_recipe(out, Path(name).name)
+        subprocess.run([sys.executable, HERE / f"{name}.py", "--out", out, *args.more], check=True)
 
 
-def keep_recipe(out, stem):
-    if (out / f"{stem}.png").is_file():
-        (HERE / "pictures").mkdir(exist_ok=True)
-        shutil.copyfile(out / f"{stem}.png", HERE / "pictures" / f"{stem}.png")
-    if (out / f"{stem}.json").is_file():
-        row = read_json(out / f"{stem}.json")
-        if not row.pop("smoke"):
-            known = read_json(RECIPES) if RECIPES.is_file() else {}
-            packages = {p: metadata.version(p) for p in ("kzoo", "keras", "tensorflow", "numpy")}
-            row |= dict(machine=results.machine(), versions=packages, date=time.strftime("%Y-%m-%d"))
-            write_json(RECIPES, dict(sorted((known | {row.pop("recipe"): row}).items())))
-
-
-# %% Collect: run folders become rows
+# %% Collect: what was measured becomes rows
 def collect(args):
+    collect_runs(args.folders)
+    kept = read_json(RECIPES) if RECIPES.is_file() else {}
+    for file in (f for folder in args.folders for f in sorted(Path(folder).rglob("*.json"))):
+        row = read_json(file)
+        if isinstance(row, dict) and row.get("smoke") is False:
+            print(f"{row['recipe']}: {len(row['rows'])} rows")
+            kept[row["recipe"]] = {k: v for k, v in row.items() if k not in ("recipe", "smoke")}
+            shutil.copyfile(file.with_suffix(".png"), picture(row["recipe"]))
+    write_json(RECIPES, dict(sorted(kept.items())))
+
+
+def picture(name):
+    return HERE / "pictures" / f"{name.replace('/', '-')}.png"
+
+
+def collect_runs(folders):
     groups, rows = {}, []
-    for folder in args.folders:
+    for folder in folders:
         for file in sorted(Path(folder).rglob("config.json")):
             run = kzoo.Run(file.parent)
             if not run.finished or run.config["spec"]["family"] is None or "test" not in run.summary:
@@ -136,10 +137,9 @@ def result_table():
     ]
     for r in results.rows():
         beside = "; ".join(f"{b['what']}: {results.number(b['score'], r['metric'])}" for b in results.beside(r))
-        lines.append(
-            f"| `{r['preset']}` | {r['data']} | {results.score(r)} | {r['over']} | {beside or '-'} | {r['parameters']:,} "
-            f"| {r['epochs']:g} | {r['seconds']:.0f} | {r['samples_per_second']:,.0f} |"
-        )
+        cells = [f"`{r['preset']}`", r["data"], results.score(r), r["over"], beside or "-", f"{r['parameters']:,}"]
+        cells += [f"{r['epochs']:g}", f"{r['seconds']:.0f}", f"{r['samples_per_second']:,.0f}"]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -147,8 +147,7 @@ def recipe_tables(recipes):
     parts = []
     for name, kept in recipes.items():
         lines = [f"### `{name}.py`\n", first_line(HERE / f"{name}.py") + "\n"]
-        if (HERE / "pictures" / f"{Path(name).name}.png").is_file():
-            lines.append(f"![{name}](pictures/{Path(name).name}.png)\n")
+        lines.append(f"![{name}](pictures/{picture(name).name})\n")
         heads = list(kept["rows"][0])
         lines += ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
         lines += ["| " + " | ".join(_cell(row.get(h)) for h in heads) + " |" for row in kept["rows"]]

@@ -24,15 +24,15 @@ import kzoo
 from kzoo.data.reading import read_table
 from kzoo.plots.colors import BLUE, GREEN, GREY, ORANGE
 
-names = kzoo.list_presets(task="forecasting")
 number = dict(type=int, default=None)
 options = dict(target=dict(default=None), rows=number, validation=0.1, test=0.2, steps=96, horizon=24, season=24)
-options |= dict(presets=dict(nargs="+", default=names), epochs=number)
+options |= dict(presets=dict(nargs="+", default=kzoo.list_presets(task="forecasting")), epochs=number)
 args = kzoo.recipe_arguments("series_forecast", __doc__, data="sine", **options)
+if args.smoke:
+    args.presets, args.steps, args.horizon = args.presets[-2:], 48, 12
 if args.season > args.steps:
     raise kzoo.KzooError(f"--season {args.season} lies before the window of --steps {args.steps}: lengthen the window.")
-names = args.presets[-2:] if args.smoke else args.presets
-presets = [kzoo.get_preset(name) for name in names]
+presets = [kzoo.get_preset(name) for name in args.presets]
 window = dict(input_shape=(args.steps, 1), horizon=args.horizon)
 presets = [replace(preset, config=preset.config | window) for preset in presets]
 source = read_table(args.data).head(args.rows) if args.rows else args.data

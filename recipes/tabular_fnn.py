@@ -9,6 +9,8 @@ python recipes/tabular_fnn.py                       made-up deliveries: how many
 python recipes/tabular_fnn.py --data my.csv --target price                      your own table, numbers or classes
 python recipes/tabular_fnn.py --data my.csv --target price --feature "area = width * length"   and a column that you add
 python recipes/tabular_fnn.py --smoke               seconds, to see that it runs
+
+Measured: tabular_fnn on breast_cancer: accuracy 97.4%, 1 run, 50 epochs, 7 s a run (2026-11-24).
 """
 
 # %% What to train, on what

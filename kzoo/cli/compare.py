@@ -1,4 +1,4 @@
-"""Rank runs by their test scores, from their files alone; or score a new run and an old one on the same new data."""
+"""Rank runs by their scores, from their files; or score two runs on new data."""
 
 import csv
 import io
@@ -13,12 +13,13 @@ from kzoo.results.compare import LOWER_IS_BETTER, compare, find_runs, value_of
 
 EXAMPLES = """\
 examples:
-  kzoo compare runs                                     every run below a folder
-  kzoo compare runs/text_* --plot curves.png            some, with their curves in one picture
+  kzoo compare runs                               every run below a folder
+  kzoo compare runs/text_* --plot curves.png      some, and their curves
   kzoo compare runs --metric f1 --csv table.csv
-  kzoo compare runs/new runs/old --data may.csv         both on data that neither has seen
-  kzoo compare runs/new runs/old --data may.csv --fail-if-worse && cp -r runs/new live
-exit code with --fail-if-worse: 0 the new run is at least as good, 1 it is worse, 2 it could not be said
+  kzoo compare runs/new runs/old --data may.csv   on data that neither has seen
+  kzoo compare runs/new runs/old --data may.csv --fail-if-worse && ./deploy
+exit code with --fail-if-worse:
+  0  the new run is at least as good   1  it is worse   2  it cannot be said
 """
 
 _NAMES = {"r2": "R2", "mse_standardised": "MSE std", "mse": "MSE", "rmse": "RMSE", "mae": "MAE", "auc": "AUC",

@@ -1,31 +1,40 @@
 """What every recipe script shares: its command line, and how it ends. Standard library until it ends."""
 
 import argparse
+import os
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 from kzoo.cli import common, quiet
 from kzoo.errors import DownloadError, KzooError
 from kzoo.files import whole_file, write_json
+from kzoo.results import machine
 
 _began = time.perf_counter()
 
 
-def recipe_arguments(name, doc, *, data=None, **options):
+def recipe_arguments(name, doc, *, data=None, backend=None, **options):
     """Read the command line of a recipe: --out, --smoke, --data where it takes data, and its own options.
 
     In a notebook there is no command line: the defaults are returned. From here on a `KzooError` that reaches the
-    top ends the script with one line and exit code 2, as on kzoo's own command line.
+    top ends the script with one line and exit code 2, as on kzoo's own command line. Keras is imported here, without
+    the lines that its backend writes while it starts.
 
     Args:
         name: the recipe's name, which is its folder under `runs/`.
         doc: the script's docstring, printed by --help.
         data: the default of --data; None: the recipe takes no data.
+        backend: the Keras backend that the script is for, or a tuple of them: --backend chooses, the first is the
+            default. None: as `KERAS_BACKEND` or Keras' own settings say.
         options: further options: a default, whose type the option takes, or a dict of argparse's keywords.
 
     Returns:
         A namespace with `name`, `out` (None unless given), `smoke` and the rest.
+
+    Raises:
+        KzooError: the backend is not installed; the message is the line that installs it.
     """
     parser = argparse.ArgumentParser(
         prog=f"recipes/{name}.py", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -38,11 +47,20 @@ def recipe_arguments(name, doc, *, data=None, **options):
     for option, given in options.items():
         keywords = given if isinstance(given, dict) else dict(default=given, type=type(given))
         parser.add_argument(f"--{option.replace('_', '-')}", **keywords)
-    quiet.hush()
+    if backend is not None:
+        choices = (backend,) if isinstance(backend, str) else backend
+        parser.add_argument("--backend", choices=choices, default=choices[0])
     notebook = "ipykernel" in sys.modules
     if not notebook:
         sys.excepthook = _one_line
-    return parser.parse_args([] if notebook else None)
+    args = parser.parse_args([] if notebook else None)
+    if args.smoke and args.out is None:
+        args.out = f"runs/{name.replace('/', '-')}-smoke"  # never in the way of the whole run
+    if backend is not None:
+        os.environ["KERAS_BACKEND"] = args.backend  # read once, when Keras is first imported
+        common.require(args.backend)
+    quiet.load("keras")
+    return args
 
 
 def _one_line(kind, error, trace):
@@ -72,8 +90,16 @@ def recipe_result(args, rows=(), figure=None, *, folder=None):
     if rows:
         shown = [list(rows[0]), *([_short(v) for v in row.values()] for row in rows)]
         print("\n".join(common.columns(shown)))
-        seconds = round(time.perf_counter() - _began, 1)
-        write_json(folder / f"{stem}.json", dict(recipe=args.name, smoke=args.smoke, seconds=seconds, rows=rows))
+        kept = dict(
+            recipe=args.name,
+            smoke=args.smoke,
+            rows=rows,
+            seconds=round(time.perf_counter() - _began, 1),
+            machine=machine(),
+            versions={name: metadata.version(name) for name in ("kzoo", "keras", "tensorflow", "numpy")},
+            date=time.strftime("%Y-%m-%d"),
+        )
+        write_json(folder / f"{stem}.json", kept)
     if figure is not None:
         with whole_file(folder / f"{stem}.png", sync=False) as temporary:
             figure.savefig(temporary, dpi=110)

@@ -182,10 +182,10 @@ def _result(r):
     versions = ", ".join(f"{name} {number}" for name, number in r["versions"].items())
     said = import_module("kzoo.results")
     others = ", ".join(f"{name} {value:.4g}" for name, value in r["others"].items())
-    beside = [("", f"beside it: {b['what']} {said.number(b['score'], r['metric'])} ({b['source']})") for b in said.beside(r)]
+    figures = [f"{b['what']} {said.number(b['score'], r['metric'])} ({b['source']})" for b in said.beside(r)]
     return [
         (r["data"], f"{'accuracy ' if r['metric'] == 'accuracy' else ''}{said.score(r)}, {r['over']} ({others})"),
-        *beside,
+        *(("", f"beside it: {figure}") for figure in figures),
         ("", f"{r['epochs']:g} epochs, {r['seconds']:.0f} s a run: {r['command']}"),
         ("", f"{r['date']}, {r['machine']}, {versions}"),
     ]

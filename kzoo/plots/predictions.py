@@ -43,6 +43,7 @@ def grid(images, titles) -> Figure:
     if not images:
         raise KzooError("There are no images to draw.")
     wide = min(len(images), math.ceil(math.sqrt(len(images) * 1.3)))
+    wide = next((w for w in (wide, wide + 1) if len(images) % w == 0), wide)  # ten in two rows of five, without a gap
     tall = math.ceil(len(images) / wide)
     figure = new_figure(1.6 * wide, 1.9 * tall)
     for i, (image, (title, color)) in enumerate(zip(images, titles, strict=True)):

@@ -15,10 +15,10 @@ from kzoo.errors import KzooError
 from kzoo.files import whole_file, write_json
 from kzoo.plots.curves import curves
 from kzoo.registry import rebuild, spec_of
+from kzoo.run import Run
 from kzoo.training.answers import write_answers
 from kzoo.training.folder import finite, name_of, plain, provenance, replaced
 from kzoo.training.progress import ProgressBar
-from kzoo.run import Run
 from kzoo.training.score import answers_of, score_split, scores_of
 from kzoo.training.start import copy_weights, freeze_layers, load_start
 

@@ -9,10 +9,10 @@ from kzoo.arguments import TRAINING
 from kzoo.data import Dataset, load_data
 from kzoo.errors import KzooError
 from kzoo.registry import Preset, get_preset, hint, preset_of, resolve, spec_of, with_settings
+from kzoo.run import Run
 from kzoo.training.device import prepare_device
 from kzoo.training.fit import Fit, prepare
 from kzoo.training.folder import claim, command, describe, name_of
-from kzoo.run import Run
 from kzoo.training.settle import settle
 
 # What a model of your own is trained with; the rest is in its `compile`.

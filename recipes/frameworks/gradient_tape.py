@@ -9,17 +9,16 @@ python recipes/frameworks/gradient_tape.py --smoke      seconds, to see that it 
 """
 
 # %% What to train, on what
-import os
 import time
 
 import numpy as np
 
 import kzoo
-from kzoo.cli.common import require
 
-args = kzoo.recipe_arguments("frameworks/gradient_tape", __doc__, seeds=10, epochs=100)
-os.environ["KERAS_BACKEND"] = "tensorflow"
-tf, keras = require("tensorflow"), require("keras")
+args = kzoo.recipe_arguments("frameworks/gradient_tape", __doc__, backend="tensorflow", seeds=10, epochs=100)
+import keras
+import tensorflow as tf
+
 seeds, epochs = (1, 3) if args.smoke else (args.seeds, args.epochs)
 
 settings = kzoo.get_preset("iris_fnn").training

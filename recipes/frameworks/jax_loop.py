@@ -11,17 +11,16 @@ python recipes/frameworks/jax_loop.py --smoke      seconds, to see that it runs
 """
 
 # %% What to train, on what
-import os
 import time
 
 import numpy as np
 
 import kzoo
-from kzoo.cli.common import require
 
-args = kzoo.recipe_arguments("frameworks/jax_loop", __doc__, seeds=10, epochs=100)
-os.environ["KERAS_BACKEND"] = "jax"
-jax, keras = require("jax"), require("keras")
+args = kzoo.recipe_arguments("frameworks/jax_loop", __doc__, backend="jax", seeds=10, epochs=100)
+import jax
+import keras
+
 seeds, epochs = (1, 3) if args.smoke else (args.seeds, args.epochs)
 
 settings = kzoo.get_preset("iris_fnn").training

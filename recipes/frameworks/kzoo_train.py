@@ -8,18 +8,14 @@ python recipes/frameworks/kzoo_train.py --smoke          seconds, to see that it
 """
 
 # %% What to train, on what
-import os
 from pathlib import Path
 
 import numpy as np
 
 import kzoo
-from kzoo.cli.common import require
 
-backend = dict(choices=("tensorflow", "jax", "torch"), default="tensorflow")
-args = kzoo.recipe_arguments("frameworks/kzoo_train", __doc__, seeds=10, epochs=100, backend=backend)
-os.environ["KERAS_BACKEND"] = args.backend
-require(args.backend)
+backends = ("tensorflow", "jax", "torch")
+args = kzoo.recipe_arguments("frameworks/kzoo_train", __doc__, backend=backends, seeds=10, epochs=100)
 seeds, epochs = (1, 3) if args.smoke else (args.seeds, args.epochs)
 
 # %% Ten seeds, every one to the last epoch; a seed draws the split as well as the weights

@@ -9,17 +9,15 @@ python recipes/frameworks/torch_loop.py --smoke      seconds, to see that it run
 """
 
 # %% What to train, on what
-import os
 import time
 
 import numpy as np
 
 import kzoo
-from kzoo.cli.common import require
 
-args = kzoo.recipe_arguments("frameworks/torch_loop", __doc__, seeds=10, epochs=100)
-os.environ["KERAS_BACKEND"] = "torch"
-torch = require("torch")
+args = kzoo.recipe_arguments("frameworks/torch_loop", __doc__, backend="torch", seeds=10, epochs=100)
+import torch
+
 torch.set_num_threads(1)  # steps this small gain nothing from more, and lose much where the cores are busy
 seeds, epochs = (1, 3) if args.smoke else (args.seeds, args.epochs)
 

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/tutorial_cifar.py --data FOLDER --epochs 20 --write
 
-It validates and stops on the test set, as the tutorial does: its score is a little too good. `--write` puts the row into
-`kzoo/results/beside.json`.
+It validates and stops on the test set, as the tutorial does: its score is a little too good. `--write` puts the row
+into `kzoo/results/beside.json`.
 """
 
 import argparse

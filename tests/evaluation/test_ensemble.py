@@ -254,10 +254,9 @@ def test_members_that_do_not_belong_together(iris, cancer, tmp_path):
 
 def test_rounding_never_lifts_a_probability_over_one():
     """A sigmoid answer over 1 would be taken for a logit."""
-    sure, random = [np.ones((1, 1), "float32")] * 5, np.random.default_rng(0)
-    sums = []
-    for weights in random.dirichlet(np.ones(5), 100).round(4):
-        weights /= weights.sum()
-        sums.append(sum(np.float32(w) for w in weights))
-        assert _combine(sure, "weighted", weights, True) <= 1
-    assert max(sums) > 1
+    drawn = np.random.default_rng(0).dirichlet(np.ones(5), 2000).round(4)
+    drawn = [weights / weights.sum() for weights in drawn]
+    over = [weights for weights in drawn if sum(weights.astype("float32")) > 1]
+    assert over
+    for weights in over[:20]:
+        assert _combine([np.ones((1, 1), "float32")] * 5, "weighted", weights, True) <= 1

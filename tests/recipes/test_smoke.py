@@ -17,7 +17,7 @@ SECONDS = 60
 
 def sets_backend(script):
     """A backend is chosen once in a process: such a script gets its own."""
-    return "KERAS_BACKEND" in script.read_text(encoding="utf-8")
+    return "backend=" in script.read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -1,0 +1,52 @@
+"""The forecasting recipe's table: baselines recomputed window by window, networks as `kzoo.evaluate` scores them."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kzoo
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "series_forecast.py"
+
+
+def run(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", [str(RECIPE), *words])
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    return runpy.run_path(str(RECIPE), run_name="__main__")
+
+
+def test_every_forecast_is_scored_on_the_same_windows(tmp_path, monkeypatch):
+    t, random = np.arange(500), np.random.default_rng(0)
+    load = 20 + 5 * np.sin(2 * np.pi * t / 24) + random.normal(0, 1, 500)
+    time = pd.date_range("2024-01-01", periods=500, freq="h")
+    pd.DataFrame({"time": time, "load": load, "heat": load**2}).to_csv(tmp_path / "grid.csv", index=False)
+    words = ["--smoke", "--data", "grid.csv", "--rows", "450", "--test", "0.3", "--out", "out"]
+    made = run(monkeypatch, *words)
+    table = {row["preset"]: row for row in made["rows"]}
+    assert list(table) == ["last value", "24 steps ago", "linear", "series_tcn", "series_transformer"]
+
+    values = np.stack([load, load**2], axis=1)[:450]
+    standard = (values - values[:270].mean(0)) / values[:270].std(0)  # the training rows' scale: 60 % of 450
+    starts = range(315, 450 - 12 + 1)
+    truth = np.stack([standard[s : s + 12] for s in starts])
+    last = np.stack([np.repeat(standard[s - 1 : s], 12, axis=0) for s in starts])
+    yesterday = np.stack([standard[s - 24 : s - 12] for s in starts])
+    assert made["truth"].shape == truth.shape
+    for name, guess in (("last value", last), ("24 steps ago", yesterday)):
+        assert table[name]["mse"] == pytest.approx(((guess - truth) ** 2).mean(), rel=1e-4)
+        assert table[name]["mae"] == pytest.approx(np.abs(guess - truth).mean(), rel=1e-4)
+    assert table["linear"]["mse"] < table["last value"]["mse"]
+    for name, trained in made["runs"].items():
+        scores = kzoo.evaluate(trained, made["data"])
+        assert table[name]["mse"] == pytest.approx(scores["mse_standardised"], rel=1e-4)
+        assert table[name]["rmse_own_unit"] == pytest.approx(scores["rmse"], rel=1e-4)
+        assert table[name]["mae_own_unit"] == pytest.approx(scores["mae"], rel=1e-4)
+
+
+def test_a_season_fits_into_the_window(monkeypatch):
+    with pytest.raises(kzoo.KzooError, match=r"--season 200 .* --steps 96"):
+        run(monkeypatch, "--season", "200", "--out", "out")

@@ -1,0 +1,51 @@
+"""What the practice recipes say about clipping and about learning curves, checked on what they leave behind."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PRACTICE = Path(__file__).parents[2] / "recipes" / "practice"
+
+
+@pytest.fixture
+def smoke(tmp_path, monkeypatch):
+    def run(name):
+        monkeypatch.setattr(sys, "argv", [name, "--smoke", "--out", str(tmp_path / "out")])
+        monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+        return runpy.run_path(str(PRACTICE / f"{name}.py"), run_name="__main__")
+
+    return run
+
+
+def test_only_the_global_norm_keeps_the_direction_of_the_gradient(smoke):
+    left = smoke("clipping")
+    large, small = left["gradients"]
+    gradient = np.concatenate([large, small])
+    ways = {
+        "global_clipnorm": gradient / np.linalg.norm(gradient),
+        "clipnorm": np.concatenate([large / np.linalg.norm(large), small / np.linalg.norm(small)]),
+        "clipvalue": np.clip(gradient, -1, 1),
+    }
+    for way, step in ways.items():
+        expected = step @ gradient / np.linalg.norm(step) / np.linalg.norm(gradient)
+        assert left["cosine"][way] == pytest.approx(expected, abs=1e-5)
+    assert left["cosine"]["global_clipnorm"] == pytest.approx(1, abs=1e-6)
+    assert max(left["cosine"]["clipnorm"], left["cosine"]["clipvalue"]) < 0.9
+    assert "the loss became" in left["outcome"]  # without a limit, at a high rate
+    assert {run.config["spec"]["training"]["global_clipnorm"] for (run,) in left["runs"].values()} == {None, 1.0}
+
+
+def test_a_learning_curve_draws_from_the_training_split_alone(smoke):
+    left = smoke("learning_curve")
+    data, part = left["data"], left["part"]
+    (size,) = left["sizes"]
+    everything = {x.tobytes() for x in data.train.x}
+    assert len(part) == size < len(data.train)
+    assert {x.tobytes() for x in part.x} <= everything
+    assert len({x.tobytes() for x in part.x}) > 0.95 * size  # not one example over and over
+    for (run,) in left["runs"].values():
+        told = run.config["data"]
+        assert (told["train"], told["validation"], told["test"]) == (size, len(data.validation), len(data.test))

@@ -10,7 +10,7 @@ examples:
   kzoo evaluate runs/digits_cnn-01 --split validation
   kzoo evaluate runs/image_cnn-01 --data new_photos/    a folder per class
   kzoo evaluate runs/tabular_fnn-01 --data march.csv --target churned
-  kzoo evaluate runs/char_gru-01 --stateful            one pass, nothing forgotten
+  kzoo evaluate runs/char_gru-01 --stateful            one pass, nothing lost
 """
 
 

@@ -1,8 +1,9 @@
 """Learning curve: the score over the number of training examples says whether more data would help.
 
 Parts of the training split alone are used; validation and test are the same for all. Every size gets about the same
-number of training steps. The best epoch is chosen by validation accuracy: on twenty examples a network soon grows far
-too sure of itself, and the validation loss would choose an epoch in which it has hardly learned anything.
+number of training steps, as far as 150 epochs go. The best epoch is chosen by validation accuracy: on twenty examples
+a network soon grows far too sure of itself, and the validation loss would choose an epoch in which it has hardly
+learned anything.
 
 python recipes/practice/learning_curve.py            six sizes, two models, three seeds and drawings of examples
 python recipes/practice/learning_curve.py --smoke    seconds, to see that it runs
@@ -20,7 +21,7 @@ from kzoo.plots.colors import GREY
 args = kzoo.recipe_arguments("practice/learning_curve", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
 sizes = [200] if args.smoke else [20, 50, 100, 250, 600, len(data.train)]
-steps = 20 if args.smoke else 300
+steps = 20 if args.smoke else 600
 same = dict(norm=None, dropout=0.0, optimizer="adam", schedule="constant", warmup=0.0, batch_size=32)
 same |= dict(patience=1000, monitor="val_accuracy")
 models = {
@@ -35,7 +36,7 @@ for seed in [0] if args.smoke else [0, 1, 2]:
     variants = {}
     for size in sizes:
         part = replace(data.train, x=data.train.x[order[:size]], y=data.train.y[order[:size]])
-        more = dict(data=replace(data, train=part), epochs=math.ceil(steps / math.ceil(size / 32)))
+        more = dict(data=replace(data, train=part), epochs=min(150, math.ceil(steps / math.ceil(size / 32))))
         variants |= {f"{name}, {size}": settings | more for name, settings in models.items()}
     out = args.out or "runs/practice-learning_curve"
     for name, group in kzoo.train_variants("mnist_fnn", data, variants, out=out, seeds=[seed]).items():

@@ -86,7 +86,7 @@ def test_the_folder_says_what_was_trained_on_what(run):
     data = config["data"]
     assert (data["train"], data["validation"], data["test"]) == (108, 12, 30)
     assert data["class_names"] == ["setosa", "versicolor", "virginica"] and len(data["fingerprint"]) == 64
-    names = {"config.json", "history.csv", "best.keras", "last.keras", "summary.json", "curves.png"}
+    names = {"config.json", "history.csv", "best.keras", "last.keras", "summary.json", "answers.npz", "curves.png"}
     assert {p.name for p in run.path.iterdir()} == names | {"preprocessing.json", "tensorboard"}
     assert any((run.path / "tensorboard").rglob("events.out*"))
 

@@ -7,7 +7,7 @@ scaled with the training part, as papers report them; the other two are in the c
 
 python recipes/series_forecast.py                          a made-up series: a day and a week of sines, and noise
 python recipes/series_forecast.py --data FILE.csv --target sales    your own: a time column, numbers, one target or more
-python recipes/series_forecast.py --data ETTh1.csv --rows 14400 --validation 0.2 --test 0.2 --steps 336 --horizon 96
+python recipes/series_forecast.py --data ETTh1.csv --rows 14400 --validation 0.2 --test 0.2 --horizon 96
                                    as papers do it: 12, 4 and 4 months of 30 days, every column is a target
 python recipes/series_forecast.py --presets series_gru series_transformer --epochs 4      some of them, for so long
 python recipes/series_forecast.py --smoke                  seconds, to see that it runs

@@ -42,6 +42,7 @@ _PUBLIC = {
     "plots": "kzoo.plots",
     "recipe_arguments": "kzoo.cli.recipe",
     "recipe_result": "kzoo.cli.recipe",
+    "recipe_row": "kzoo.cli.recipe",
 }
 
 

@@ -36,16 +36,7 @@ run = kzoo.train("cifar_cnn", data, out=args.out, epochs=2 if args.smoke else ar
 
 # %% Score
 scores = kzoo.evaluate(run, data)
-row = dict(
-    preset="cifar_cnn",
-    data=data.name,
-    accuracy=scores["accuracy"],
-    majority=scores["majority"],
-    examples=scores["examples"],
-    parameters=run.summary["parameters"],
-    epochs=run.summary["epochs"],
-    seconds=run.summary["seconds"],
-)
+row = kzoo.recipe_row(run, scores, "accuracy", "majority")
 
 # %% Look
 chosen = np.random.default_rng(0).choice(len(data.test), 10, replace=False)

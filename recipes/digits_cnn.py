@@ -22,15 +22,7 @@ run = kzoo.train("digits_cnn", data, out=args.out, epochs=2 if args.smoke else N
 
 # %% Score
 scores = kzoo.evaluate(run, data)  # on the test split, which training never saw
-row = dict(
-    preset="digits_cnn",
-    accuracy=scores["accuracy"],
-    majority=scores["majority"],
-    examples=scores["examples"],
-    parameters=run.summary["parameters"],
-    epochs=run.summary["epochs"],
-    seconds=run.summary["seconds"],
-)
+row = kzoo.recipe_row(run, scores, "accuracy", "majority")
 
 # %% Look
 images, truth = data.test.x[:12], data.test.y[:12]

@@ -13,14 +13,13 @@ from dataclasses import replace
 
 import kzoo
 
-args = kzoo.recipe_arguments("imdb_lstm", __doc__, data="imdb", epochs=dict(type=int, default=None))
-preset, source = kzoo.get_preset("imdb_lstm"), args.data
+args = kzoo.recipe_arguments(
+    "imdb_lstm", __doc__, data="imdb", stand_in="opinions", epochs=dict(type=int, default=None)
+)
+preset = kzoo.get_preset("imdb_lstm")
 if args.smoke:
     preset = replace(preset, config=preset.config | dict(input_shape=(24,)))  # words, in place of 200
-    if source == "imdb":
-        print("smoke: generated opinions stand in for imdb")
-        source = "opinions"
-data = kzoo.load_data(source, preset=preset)
+data = kzoo.load_data(args.data, preset=preset)
 print(data)
 
 # %% Train
@@ -28,16 +27,7 @@ run = kzoo.train(preset, data, out=args.out, epochs=1 if args.smoke else args.ep
 
 # %% Score
 scores = kzoo.evaluate(run, data)
-row = dict(
-    preset=preset.name,
-    data=data.name,
-    accuracy=scores["accuracy"],
-    auc=scores["auc"],
-    examples=scores["examples"],
-    parameters=run.summary["parameters"],
-    epochs=run.summary["epochs"],
-    seconds=run.summary["seconds"],
-)
+row = kzoo.recipe_row(run, scores, "accuracy", "auc")
 said = kzoo.predict(run, ["a wonderful film", "the plot is not good", "dull from start to finish"])
 print(said.to_frame().to_string(index=False, float_format="%.3f"))
 

@@ -151,7 +151,7 @@ def recipe_tables(recipes):
         heads = list(kept["rows"][0])
         lines += ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
         lines += ["| " + " | ".join(_cell(row.get(h)) for h in heads) + " |" for row in kept["rows"]]
-        parts.append("\n".join(lines) + f"\n\n{kept['seconds']:.0f} s, {kept['machine']}, {kept['date']}.\n")
+        parts.append("\n".join(lines) + f"\n\n{kept['seconds']:.0f} s, {kept['machine']}, {kept['created'][:10]}.\n")
     return "\n".join(parts)
 
 

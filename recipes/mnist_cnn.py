@@ -30,16 +30,7 @@ run = kzoo.train("mnist_cnn", data, out=args.out, epochs=2 if args.smoke else ar
 
 # %% Score
 scores = kzoo.evaluate(run, data)
-row = dict(
-    preset="mnist_cnn",
-    data=data.name,
-    accuracy=scores["accuracy"],
-    majority=scores["majority"],
-    examples=scores["examples"],
-    parameters=run.summary["parameters"],
-    epochs=run.summary["epochs"],
-    seconds=run.summary["seconds"],
-)
+row = kzoo.recipe_row(run, scores, "accuracy", "majority")
 
 # %% Look
 kept = run.answers  # what the best epoch said about the test split

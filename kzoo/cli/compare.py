@@ -8,8 +8,9 @@ from pathlib import Path
 
 from kzoo.cli import common, quiet
 from kzoo.errors import KzooError
-from kzoo.results import number
-from kzoo.results.compare import LOWER_IS_BETTER, compare, find_runs, value_of
+from kzoo.files import whole_file
+from kzoo.results import number, value_of
+from kzoo.results.compare import LOWER_IS_BETTER, compare, find_runs
 
 EXAMPLES = """\
 examples:
@@ -57,7 +58,7 @@ def run(args):
         document["notes"] += _plot(runs, rows, args.metric, args.plot)
         document["plot"] = args.plot
     if args.csv not in (None, "-"):
-        with import_module("kzoo.files").whole_file(args.csv) as temporary:
+        with whole_file(args.csv) as temporary:
             # With a BOM, without which spreadsheets read UTF-8 as something else.
             temporary.write_text(_as_csv(rows), encoding="utf-8-sig", newline="")
         document["csv"] = args.csv
@@ -97,7 +98,7 @@ def _plot(runs, rows, metric, file):
     histories = {label: history for label, history in histories.items() if history}
     drawn = all(metric in h or f"val_{metric}" in h for h in histories.values())  # not every score is a curve
     figure = import_module("kzoo.plots").overlay(histories, metric=metric if drawn else None)
-    with import_module("kzoo.files").whole_file(file, sync=False) as temporary:
+    with whole_file(file, sync=False) as temporary:
         figure.savefig(temporary, dpi=120)
     left_out = [label for label in labels.values() if label not in histories]
     return [f"{', '.join(left_out)}: no training curves to draw"] if left_out else []

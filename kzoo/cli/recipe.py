@@ -4,18 +4,16 @@ import argparse
 import os
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
 
 from kzoo.cli import common, quiet
 from kzoo.errors import DownloadError, KzooError
 from kzoo.files import whole_file, write_json
-from kzoo.results import machine
 
 _began = time.perf_counter()
 
 
-def recipe_arguments(name, doc, *, data=None, backend=None, **options):
+def recipe_arguments(name, doc, *, data=None, stand_in=None, backend=None, **options):
     """Read the command line of a recipe: --out, --smoke, --data where it takes data, and its own options.
 
     In a notebook there is no command line: the defaults are returned. From here on a `KzooError` that reaches the
@@ -26,6 +24,7 @@ def recipe_arguments(name, doc, *, data=None, backend=None, **options):
         name: the recipe's name, which is its folder under `runs/`.
         doc: the script's docstring, printed by --help.
         data: the default of --data; None: the recipe takes no data.
+        stand_in: the generated set that takes the place of the default data with --smoke, which downloads nothing.
         backend: the Keras backend that the script is for, or a tuple of them: --backend chooses, the first is the
             default. None: as `KERAS_BACKEND` or Keras' own settings say.
         options: further options: a default, whose type the option takes, or a dict of argparse's keywords.
@@ -56,6 +55,9 @@ def recipe_arguments(name, doc, *, data=None, backend=None, **options):
     args = parser.parse_args([] if notebook else None)
     if args.smoke and args.out is None:
         args.out = f"runs/{name.replace('/', '-')}-smoke"  # never in the way of the whole run
+    if stand_in is not None and args.smoke and args.data == data:
+        print(f"smoke: generated {stand_in} stand in for {data}")
+        args.data = stand_in
     if backend is not None:
         os.environ["KERAS_BACKEND"] = args.backend  # read once, when Keras is first imported
         common.require(args.backend)
@@ -72,6 +74,13 @@ def _one_line(kind, error, trace):
         common.say("interrupted")
         raise SystemExit(130)
     sys.__excepthook__(kind, error, trace)
+
+
+def recipe_row(run, scores, *names) -> dict:
+    """Return the row that a recipe says of a run: preset, data, the scores of these names, size, epochs, seconds."""
+    row = dict(preset=run.config["spec"]["preset"], data=run.config["data"]["name"])
+    row |= {name: scores[name] for name in (*names, "examples")}
+    return row | {name: run.summary[name] for name in ("parameters", "epochs", "seconds")}
 
 
 def recipe_result(args, rows=(), figure=None, *, folder=None):
@@ -95,9 +104,7 @@ def recipe_result(args, rows=(), figure=None, *, folder=None):
             smoke=args.smoke,
             rows=rows,
             seconds=round(time.perf_counter() - _began, 1),
-            machine=machine(),
-            versions={name: metadata.version(name) for name in ("kzoo", "keras", "tensorflow", "numpy")},
-            date=time.strftime("%Y-%m-%d"),
+            **quiet.load("kzoo.training.folder").provenance(),
         )
         write_json(folder / f"{stem}.json", kept)
     if figure is not None:

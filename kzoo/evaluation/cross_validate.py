@@ -14,7 +14,7 @@ from kzoo.files import whole_file, write_json
 from kzoo.registry import get_preset
 from kzoo.run import Run
 from kzoo.training import train
-from kzoo.training.folder import finite, provenance
+from kzoo.training.folder import finite, is_complete, provenance
 
 
 def cross_validate(
@@ -86,7 +86,7 @@ def cross_validate(
     out, runs = Path(out or f"runs/cross-{preset.name}"), []
     for number, fold in enumerate(plan, 1):
         folder = out / f"fold-{number:02d}"
-        known = _complete(folder)
+        known = is_complete(folder)
         run = train(
             preset, data, out=folder, test=fold, seed=fold.seed, data_seed=seed, progress=False,
             overwrite=overwrite or not known, **options,
@@ -101,14 +101,6 @@ def cross_validate(
     found = _summarise(runs) | {"out_of_fold": _out_of_fold(runs), "runs": [run.path for run in runs]}
     _write(out, found, runs[0], dict(folds=folds, stratified=stratified, repeats=repeats, seed=seed))
     return found
-
-
-def _complete(folder):
-    """Say whether a fold has been trained to its end, neither killed nor interrupted."""
-    try:
-        return not Run(folder).summary["interrupted"]
-    except KzooError:
-        return False
 
 
 def _summarise(runs):

@@ -15,12 +15,12 @@ from kzoo.data.pipeline import Batches
 from kzoo.data.reload import preset_for, reload
 from kzoo.errors import KzooError
 from kzoo.files import whole_file, write_json
-from kzoo.results import METRICS
-from kzoo.results.compare import advantage, find_runs, value_of
+from kzoo.results import METRICS, of_fold, value_of
+from kzoo.results.compare import advantage, find_runs
 from kzoo.run import Run
-from kzoo.training.answers import write_answers
+from kzoo.training.answers import score_and_keep
 from kzoo.training.folder import claim, finite, plain, provenance, replaced
-from kzoo.training.score import answers_of, forward, gives_logits, score_split, scores_of
+from kzoo.training.score import forward, gives_logits, scores_of
 
 METHODS = ("mean", "vote", "weighted")
 _TIE = 1e-3  # share of the mean probability in a vote: less than one vote among 999 members, enough to break ties
@@ -74,7 +74,7 @@ def ensemble(runs, *, method="mean", data=None, out=None, overwrite=False) -> Ru
         if data is None:
             scores = {} if folds else _score_stored(members, method, classes)
         else:
-            scores = _score(model, data, folder / "answers.npz")
+            scores = score_and_keep(model, data, folder)
         with whole_file(folder / "best.keras") as temporary:
             model.save(temporary)
         summary = dict(
@@ -101,9 +101,7 @@ def _check(members, method):
     configs = [run.config for run in members]
     if method == "vote" and not configs[0]["data"]["class_names"]:
         raise KzooError(f"method='vote' is for classes, and this is {configs[0]['data']['task']}: use 'mean'.")
-    folds = all(isinstance(c["data"]["options"].get("test"), dict) for c in configs) and (
-        len({c["data"]["fingerprint"] for c in configs}) > 1
-    )
+    folds = all(map(of_fold, members)) and len({c["data"]["fingerprint"] for c in configs}) > 1
     parts = ("task", "name", "class_names", *(() if folds else ("data_seed", "options")))
     for part in parts:
         _same(members, part.replace("_", " "), [c["data"][part] for c in configs])
@@ -259,22 +257,6 @@ def _log_loss(of_truth):
 def _squared_error(products):
     # Where the weights sum to 1, the error of the average is the average of the errors.
     return lambda weights: (weights @ products @ weights, 2 * products @ weights)
-
-
-def _score(model, data, file):
-    """Score validation and test data, and keep the answers to the last of them, as `train` does."""
-    scores = {}
-    for name in ("validation", "test"):
-        part = getattr(data, name)
-        if part is None:
-            continue
-        if data.task == "language_modeling":
-            scores[name] = score_split(model, part, data)
-            continue
-        truth, answers = answers_of(model, part, data)
-        scores[name] = scores_of(truth, answers, data)
-        write_answers(file, name, truth, answers, part)
-    return scores
 
 
 def _score_stored(members, method, probabilities):

@@ -9,6 +9,7 @@ import keras
 from kzoo.errors import KzooError
 from kzoo.run import Run
 from kzoo.training import train
+from kzoo.training.folder import is_complete
 
 
 def train_variants(
@@ -45,7 +46,7 @@ def train_variants(
         for name, changes in variants.items():
             folder = Path(out) / f"{name}-s{seed}"
             settings = dict(data=data, epochs=epochs, callbacks="quick") | changes
-            run = train(preset, out=folder, seed=seed, progress=progress, overwrite=_unfinished(folder), **settings)
+            run = train(preset, out=folder, seed=seed, progress=progress, overwrite=not is_complete(folder), **settings)
             if run.summary["interrupted"]:
                 raise KeyboardInterrupt
             keras.utils.clear_session()  # or the graphs of all runs stay in memory
@@ -60,15 +61,6 @@ def _check(name, changes):
         raise KzooError(f"Variant {name!r} must be a dict of settings, not {changes!r}.")
     if taken := {"preset_or_model", "out", "seed", "progress", "overwrite"} & set(changes):
         raise KzooError(f"Variant {name!r} sets {min(taken)!r}, which is the same for all: leave it out.")
-
-
-def _unfinished(folder):
-    """Say whether a run was stopped halfway, by Ctrl-C or otherwise: what is there is then no result."""
-    try:
-        run = Run(folder)
-    except KzooError:
-        return False
-    return not run.finished or run.summary["interrupted"]
 
 
 def variant_rows(runs: Mapping[str, Sequence[Run]], metric="accuracy") -> list[dict]:

@@ -5,8 +5,6 @@ beside them, each with its source: published ones, and what other scripts measur
 """
 
 import json
-import os
-import platform
 import statistics
 from functools import cache
 from pathlib import Path
@@ -75,11 +73,12 @@ def group_of(run) -> tuple:
     """Return the key of runs that differ in nothing but seed, split or fold."""
     spec, data = run.config["spec"], run.config["data"]
     settings = json.dumps([spec["training"], spec["config"].get("input_shape"), spec["config"].get("horizon")])
-    return spec["preset"], data["name"], _kind(run), settings
+    return spec["preset"], data["name"], of_fold(run), settings
 
 
-def _kind(run):
-    return "folds" if isinstance(run.config["data"]["options"].get("test"), dict) else "runs"
+def of_fold(run) -> bool:
+    """Say whether a run is one fold of a cross-validation."""
+    return isinstance(run.config["data"]["options"].get("test"), dict)
 
 
 def row_of(runs: list) -> dict:
@@ -88,7 +87,7 @@ def row_of(runs: list) -> dict:
     spec, data = first.config["spec"], first.config["data"]
     metric = METRICS.get(data["task"], "accuracy")
     tests = [r.summary["test"] for r in runs]
-    scores = [_value(t, metric) for t in tests]
+    scores = [value_of(t, metric) for t in tests]
     own_metrics = {k: [t[k] for t in tests] for k in tests[0] if all(isinstance(t.get(k), float) for t in tests)}
     return {
         "preset": spec["preset"],
@@ -112,19 +111,18 @@ def row_of(runs: list) -> dict:
     }
 
 
-def _value(scores, metric):
-    return scores["rmse"] ** 2 if metric == "mse" else scores[metric]
+def value_of(scores: dict, metric: str) -> float | None:
+    """Return a score by name; `mse` is the square of `rmse`."""
+    if metric == "mse" and "mse" not in scores and "rmse" in scores:
+        return scores["rmse"] ** 2
+    value = scores.get(metric)
+    return value if isinstance(value, int | float) else None
 
 
 def _over(runs):
     if len(runs) == 1:
         return "1 run"
-    if _kind(runs[0]) == "folds":
+    if of_fold(runs[0]):
         return f"{len(runs)} folds"
     splits = {r.config["data"]["data_seed"] for r in runs}
     return f"{len(runs)} {'splits' if len(splits) > 1 else 'seeds'}"
-
-
-def machine() -> str:
-    """Say what machine this is, without its name."""
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"

@@ -5,7 +5,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.results import METRICS
+from kzoo.results import METRICS, value_of
 from kzoo.run import Run
 
 LOWER_IS_BETTER = frozenset(
@@ -138,14 +138,6 @@ def _epochs_so_far(run):
 
 def _numbers(scores):
     return [name for name, value in scores.items() if isinstance(value, float)]
-
-
-def value_of(scores: dict, metric: str) -> float | None:
-    """Return a score by name; `mse` is the square of `rmse`."""
-    if metric == "mse" and "mse" not in scores and "rmse" in scores:
-        return scores["rmse"] ** 2
-    value = scores.get(metric)
-    return value if isinstance(value, int | float) else None
 
 
 def advantage(new: float, old: float, metric: str) -> float:

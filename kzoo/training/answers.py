@@ -8,10 +8,36 @@ source, also `source_rows`, the places there.
 import numpy as np
 
 from kzoo.files import whole_file
+from kzoo.training.score import answers_of, score_split, scores_of
 
 _MOST_NUMBERS = 4_000_000  # 16 MB; a longer split is thinned out evenly
 _MOST_INPUTS = 8_000_000  # bytes
 _MISTAKES, _EXAMPLES = 24, 12
+
+
+def score_and_keep(model, data, folder, *, batch_size=128) -> dict:
+    """Score the validation and the test split, and keep the answers to the test split, else to the validation split.
+
+    Args:
+        model: answers in the targets' own unit.
+        data: a `Dataset`.
+        folder: the run's.
+        batch_size: examples in a step.
+
+    Returns:
+        Name of the split -> its scores.
+    """
+    scores = {}
+    parts = {name: getattr(data, name) for name in ("validation", "test") if getattr(data, name) is not None}
+    for name, part in parts.items():
+        if data.task == "language_modeling":
+            scores[name] = score_split(model, part, data, batch_size=batch_size)
+            continue
+        truth, answers = answers_of(model, part, data, batch_size=batch_size)
+        scores[name] = scores_of(truth, answers, data)
+        if name == list(parts)[-1]:
+            write_answers(folder / "answers.npz", name, truth, answers, part)
+    return scores
 
 
 def write_answers(file, split, truth, answers, part):

@@ -16,10 +16,9 @@ from kzoo.files import whole_file, write_json
 from kzoo.plots.curves import curves
 from kzoo.registry import rebuild, spec_of
 from kzoo.run import Run
-from kzoo.training.answers import write_answers
+from kzoo.training.answers import score_and_keep
 from kzoo.training.folder import finite, name_of, plain, provenance, replaced
 from kzoo.training.progress import ProgressBar
-from kzoo.training.score import answers_of, score_split, scores_of
 from kzoo.training.start import copy_weights, freeze_layers, load_start
 
 
@@ -192,7 +191,7 @@ class Fit:
             model = job.saved
             model.set_weights(job.model.get_weights())
         summary = dict(
-            **self._score(model),
+            **score_and_keep(model, job.data, self.folder, batch_size=max(job.spec["training"]["batch_size"], 128)),
             monitor=self.monitor,
             best_epoch=self.best.best_epoch + 1,
             best_value=self.best.best * self.best.sign,
@@ -207,19 +206,3 @@ class Fit:
         with whole_file(self.folder / "curves.png", sync=False) as temporary:
             curves(rows, monitor=self.monitor, best_epoch=self.best.best_epoch + 1).savefig(temporary, dpi=120)
         write_json(self.folder / "summary.json", finite(summary))
-
-    def _score(self, model):
-        """Score validation and test data, and keep the answers to the last of them."""
-        data, scores = self.job.data, {}
-        size = max(self.job.spec["training"]["batch_size"], 128)
-        for name in ("validation", "test"):
-            part = getattr(data, name)
-            if part is None:
-                continue
-            if data.task == "language_modeling":
-                scores[name] = score_split(model, part, data, batch_size=size)
-                continue
-            truth, answers = answers_of(model, part, data, batch_size=size)
-            scores[name] = scores_of(truth, answers, data)
-            write_answers(self.folder / "answers.npz", name, truth, answers, part)
-        return scores

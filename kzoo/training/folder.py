@@ -69,6 +69,14 @@ def _holds_run(folder):
     return isinstance(config, dict) and "spec" in config
 
 
+def is_complete(folder):
+    """Say whether a folder holds a run that was trained to its end, neither killed nor interrupted."""
+    try:
+        return not Run(folder).summary["interrupted"]
+    except KzooError:
+        return False
+
+
 @contextmanager
 def replaced(folder):
     """Make a run's folder; an earlier run's files are set aside, and come back if the new one leaves no model."""

@@ -3,6 +3,7 @@
 python recipes/measure.py train "iris_*" digits_cnn --splits 5    runs under runs/measured
 python recipes/measure.py train text_cnn --data reviews/ --folds 10
 python recipes/measure.py run practice/optimizers foundations/neuron    whole recipes
+python recipes/measure.py run char_gru -- --data shakespeare.txt    with options of their own
 python recipes/measure.py collect runs/measured    runs become kzoo/results/measured.json, tables of recipes
                                                    recipes/measured.json, their pictures recipes/pictures/
 python recipes/measure.py tables                   README.md, recipes/README.md, the recipes' own lines
@@ -196,13 +197,14 @@ if __name__ == "__main__":
     command.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
     command = commands.add_parser("run")
     command.set_defaults(call=run)
-    command.add_argument("names", nargs="+", help="recipes, such as practice/optimizers")
+    command.add_argument("names", nargs="+", help="recipes, such as practice/optimizers; their own options after --")
     command.add_argument("--out", default="runs/measured")
-    command.add_argument("more", nargs=argparse.REMAINDER, help="after --: options of the recipe")
     command = commands.add_parser("collect")
     command.set_defaults(call=collect)
     command.add_argument("folders", nargs="+")
     command = commands.add_parser("tables")
     command.set_defaults(call=tables)
-    args = parser.parse_args()
+    at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    args = parser.parse_args(sys.argv[1:at])
+    args.more = sys.argv[at + 1 :]
     args.call(args)

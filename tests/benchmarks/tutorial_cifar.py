@@ -51,14 +51,15 @@ def main():
     ).history
     _, accuracy = model.evaluate(x_test, y_test, verbose=0)
     row = {
-        "preset": "cifar_cnn",
+        "data": "cifar10",
+        "presets": ["cifar_cnn"],
         "what": f"the tutorial's recipe, {args.epochs} epochs, stopped on the test set",
         "metric": "accuracy",
         "score": round(accuracy, 4),
         "epochs": len(history["loss"]),
         "seconds": round(time.perf_counter() - began, 1),
         "seed": args.seed,
-        "command": f"python tests/benchmarks/tutorial_cifar.py --epochs {args.epochs} --seed {args.seed}",
+        "source": f"python tests/benchmarks/tutorial_cifar.py --epochs {args.epochs} --seed {args.seed}",
     }
     print(json.dumps(row))
     if args.write:

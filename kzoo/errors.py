@@ -7,3 +7,11 @@ class KzooError(ValueError):
 
 class DownloadError(KzooError):
     """A file that is not here cannot be downloaded either."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C ended a training early; `run` is what there is of it, and the same call goes on with it."""
+
+    def __init__(self, run):
+        super().__init__(f"{run.path}: interrupted; the same call goes on from there")
+        self.run = run

@@ -28,10 +28,22 @@ def whole_file(path, *, sync=True):
                 os.fsync(written.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+        if sync:
+            _sync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _sync_folder(folder):
+    """Make the new name last through a power cut; Windows has no such call, and some file systems refuse it."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_text(path, text, *, sync=True):

@@ -46,7 +46,7 @@ class Batches:
         self.onehot, self.standardize = onehot, standardize
         self._order = None, None
         self._places = None  # the order as a TensorFlow variable, once there is a dataset that reads it
-        self.epoch = 0
+        self.epoch = self.first = 0
         if self.augment:
             self._check_images()
         if onehot is not None:
@@ -65,6 +65,17 @@ class Batches:
         self._epoch = int(epoch)
         if self._places is not None:
             self._places.assign(self.order(self._epoch))
+
+    @property
+    def first(self):
+        """The step that `dataset()` begins with: not 0 where an epoch is taken up in its middle."""
+        return self._first
+
+    @first.setter
+    def first(self, step):
+        self._first = int(step)
+        if self._places is not None:
+            self._offset.assign(self._first)
 
     def begin(self, epoch, logs=None):
         """Set the epoch; the shape of a callback's `on_epoch_begin`."""
@@ -91,7 +102,10 @@ class Batches:
         return x, y
 
     def dataset(self):
-        """Return what `fit` takes: an epoch whose length is known; each pass follows `epoch`.
+        """Return what `fit` takes: an epoch whose length is known; each pass follows `epoch` and `first`.
+
+        With `first` above 0 TensorFlow's dataset repeats the last batch at its end to be as long as it said: stop at
+        step `len - first`. A `PyDataset` is that much shorter.
 
         On the TensorFlow backend a `tf.data.Dataset` that makes the next batches in the background; arrays that
         need no augmentation are cut up by TensorFlow itself, without Python in the loop, which a tiny model
@@ -112,12 +126,13 @@ class Batches:
         like = self._inputs(_rows(self.split.x, one)), self._answers(_rows(self.split.y, one))
 
         def batch_at(step):
-            batch = tf.numpy_function(
-                lambda step: self.batch(self.epoch, int(step)), [step], [a.dtype for a in like], stateful=True
-            )
+            batch = tf.numpy_function(self._from_first, [step], [a.dtype for a in like], stateful=True)
             return tuple(tf.ensure_shape(part, (None, *a.shape[1:])) for part, a in zip(batch, like, strict=True))
 
         return batch_at
+
+    def _from_first(self, step):
+        return self.batch(self.epoch, min(int(step) + self.first, len(self) - 1))
 
     def _gather(self, tf):
         """Return the same for arrays, as TensorFlow operations alone."""
@@ -125,11 +140,14 @@ class Batches:
         # epoch as a generator that yields it.
         if self._places is None:
             self._places = tf.Variable(self.order(self.epoch), trainable=False)
+            self._offset = tf.Variable(self.first, dtype="int64", trainable=False)
         x = tf.constant(self.split.x)
         y = tf.constant(self.split.y if self.onehot else self._answers(self.split.y))
         places, size, x_type = self._places, self.batch_size, self._inputs(self.split.x[:1]).dtype
+        offset, last = self._offset, len(self) - 1
 
         def batch_at(step):
+            step = tf.minimum(step + offset, last)
             indices = places[step * size : (step + 1) * size]
             labels = tf.gather(y, indices)
             return tf.cast(tf.gather(x, indices), x_type), tf.one_hot(labels, self.onehot) if self.onehot else labels
@@ -164,10 +182,10 @@ class _Steps(keras.utils.PyDataset):
         self.batches = batches
 
     def __len__(self):
-        return len(self.batches)
+        return len(self.batches) - self.batches.first
 
     def __getitem__(self, step):
-        return self.batches.batch(self.batches.epoch, step)
+        return self.batches.batch(self.batches.epoch, step + self.batches.first)
 
 
 def _rows(values, indices):

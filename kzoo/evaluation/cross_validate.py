@@ -89,7 +89,7 @@ def cross_validate(
         known = is_complete(folder)
         run = train(
             preset, data, out=folder, test=fold, seed=fold.seed, data_seed=seed, progress=False,
-            overwrite=overwrite or not known, **options,
+            overwrite=overwrite, **options,
         )  # fmt: skip
         if run.summary["interrupted"]:
             raise KeyboardInterrupt(f"stopped in fold {number}; the same call goes on with it")

@@ -9,7 +9,7 @@ from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
 from kzoo.registry import get_preset, resolve, with_settings
 from kzoo.training.device import prepare_device
-from kzoo.training.fit import prepare
+from kzoo.training.prepare import prepare
 from kzoo.training.settle import settle
 
 _FEWEST_STEPS = 20

@@ -9,7 +9,6 @@ import keras
 from kzoo.errors import KzooError
 from kzoo.run import Run
 from kzoo.training import train
-from kzoo.training.folder import is_complete
 
 
 def train_variants(
@@ -32,7 +31,7 @@ def train_variants(
 
     Raises:
         KzooError: a variant that `kzoo.train` refuses, or a name that is no folder's name.
-        KeyboardInterrupt: Ctrl-C; the run it stopped is trained anew next time.
+        KeyboardInterrupt: Ctrl-C; the run it stopped goes on next time.
     """
     if not isinstance(variants, Mapping) or not variants:
         raise KzooError("variants= is a dict of dicts, such as {'small': {'units': (8,)}, 'large': {'units': (64,)}}.")
@@ -46,7 +45,7 @@ def train_variants(
         for name, changes in variants.items():
             folder = Path(out) / f"{name}-s{seed}"
             settings = dict(data=data, epochs=epochs, callbacks="quick") | changes
-            run = train(preset, out=folder, seed=seed, progress=progress, overwrite=not is_complete(folder), **settings)
+            run = train(preset, out=folder, seed=seed, progress=progress, **settings)
             if run.summary["interrupted"]:
                 raise KeyboardInterrupt
             keras.utils.clear_session()  # or the graphs of all runs stay in memory

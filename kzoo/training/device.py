@@ -1,6 +1,7 @@
 """Where the numbers are crunched: GPU memory and precision."""
 
 import os
+from importlib import import_module
 
 import keras
 
@@ -9,15 +10,18 @@ from kzoo.errors import KzooError
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
 
-def prepare_device(precision):
+def prepare_device(precision, *, deterministic=False):
     """Let TensorFlow take GPU memory as it needs it, and return the dtype policy to build with.
 
     Args:
         precision: "auto" is mixed_bfloat16 on a GPU that has it, float32 elsewhere.
+        deterministic: let operations be deterministic, or fail.
 
     Raises:
-        KzooError: an unknown precision.
+        KzooError: an unknown precision, or a backend that had to be told earlier.
     """
+    if deterministic:
+        _make_deterministic()
     if precision not in PRECISIONS:
         raise KzooError(f"precision={precision!r} is unknown. Use one of: {', '.join(PRECISIONS)}.")
     if keras.backend.backend() != "tensorflow":
@@ -34,3 +38,15 @@ def prepare_device(precision):
         return precision
     capability = [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus]
     return "mixed_bfloat16" if capability and min(capability) >= (8, 0) else "float32"
+
+
+def _make_deterministic():
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import_module("tensorflow").config.experimental.enable_op_determinism()
+    elif backend == "torch":
+        import_module("torch").use_deterministic_algorithms(True)
+    elif backend == "jax" and import_module("jax").default_backend() == "gpu":
+        flag = "--xla_gpu_deterministic_ops=true"
+        if flag not in os.environ.get("XLA_FLAGS", ""):
+            raise KzooError(f"deterministic=True on JAX and a GPU: set XLA_FLAGS={flag} before Python starts.")

@@ -1,112 +1,45 @@
-"""One call of `fit`: the network made ready, the callbacks, and the files, however it ends."""
+"""One training: the callbacks around `fit`, and the files, however it ends."""
 
-import math
+import signal
+import sys
 import time
-from dataclasses import dataclass
+import warnings
+from contextlib import nullcontext, suppress
 
 import keras
 import numpy as np
 
-from kzoo import __version__, contract
 from kzoo import callbacks as bundles
-from kzoo.data import Dataset
 from kzoo.data.pipeline import Batches
-from kzoo.errors import KzooError
+from kzoo.errors import Interrupted, KzooError
 from kzoo.files import whole_file, write_json
 from kzoo.plots.curves import curves
-from kzoo.registry import rebuild, spec_of
 from kzoo.run import Run
 from kzoo.training.answers import score_and_keep
-from kzoo.training.folder import finite, name_of, plain, provenance, replaced
+from kzoo.training.folder import finite, plain, provenance, replaced
+from kzoo.training.journal import read_journal, remove_journal
 from kzoo.training.progress import ProgressBar
-from kzoo.training.start import copy_weights, freeze_layers, load_start
+from kzoo.training.resume import Journal, Position, restore
+from kzoo.training.signals import Signals, StopRequest
 
-
-@dataclass(kw_only=True)
-class Job:
-    """A network ready to fit: `core` is trained, `saved` is what goes to disk (float32, own units)."""
-
-    model: keras.Model
-    core: keras.Model
-    saved: keras.Model
-    data: Dataset
-    spec: dict
-    standardize: tuple | None
-    onehot: int | None
-
-
-def prepare(own, spec, data, policy, start, freeze, notes):
-    """Build, start and compile the network; `spec` gets its resolved config, `notes` a line for what to know.
-
-    Args:
-        own: a compiled model of the user's, which is taken as it is, or None.
-        policy: the dtype policy to train with.
-    """
-    training, config = spec["training"], spec["config"]
-    spec["kzoo"] = __version__
-    if own is not None:
-        keras.utils.set_random_seed(spec["seed"])
-        onehot = data.outputs if training.get("labels") == "onehot" else None
-        return Job(model=own, core=own, saved=own, data=data, spec=spec, standardize=None, onehot=onehot)
-    if freeze is not None and start is None:
-        raise KzooError("freeze= needs start=: fresh layers would stay random.")
-    model = _build(spec, policy)
-    spec["config"] = spec_of(model)["config"]
-    if start is not None:
-        _start(model, spec, data, start, freeze, notes)
-    saved = model if policy == "float32" else rebuild(spec | {"seed": None}, compile=False)
-    core, standardize = model, None
-    if any(layer.name == "unscale" for layer in model.layers):
-        # The loss sees standardised targets; the layer on top puts the answers back into their own unit.
-        core = keras.Model(model.inputs, model.get_layer("unscale").input, name=model.name)
-        standardize = (config["target_offset"], config["target_scale"])
-        notes.append("While training, loss and metrics are of standardised targets; scores are in their own unit.")
-    onehot = None
-    wanted = training.get("labels") == "onehot" or contract.needs_onehot(data.task, config, training)
-    if wanted and contract.head_of(data.task, config) == "classes":
-        training, onehot = training | {"labels": "onehot"}, config["outputs"]
-    steps = math.ceil(len(data.train) / training["batch_size"]) * training["epochs"]
-    contract.compile_model(core, task=data.task, config=config, training=training, steps=steps)
-    return Job(model=model, core=core, saved=saved, data=data, spec=spec, standardize=standardize, onehot=onehot)
-
-
-def _build(spec, policy):
-    previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        return rebuild(spec, compile=False)
-    finally:
-        keras.config.set_dtype_policy(previous)
-
-
-def _start(model, spec, data, start, freeze, notes):
-    source, vocabulary = load_start(start)
-    copied, fresh = copy_weights(
-        source, model, old_vocabulary=vocabulary, new_vocabulary=data.preprocessing.get("vocabulary")
-    )
-    if not copied:
-        raise KzooError(f"start={name_of(start)!r} has no layer in common with {spec['preset']}.")
-    notes.append(f"Start: copied {len(copied)} layers" + (f"; new: {', '.join(fresh)}." if fresh else "."))
-    if freeze is not None:
-        freeze_layers(model, freeze, copied)
-
-
-class _SetEpoch(keras.callbacks.Callback):
-    """Tell the pipeline which epoch it is: the order and the augmentation depend on it."""
-
-    def __init__(self, batches):
-        super().__init__()
-        self.batches = batches
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.batches.epoch = epoch
+_ROLLBACKS = 3  # a training that diverges at an eighth of its learning rate has another fault
 
 
 class Fit:
-    """One call of `fit`, its files and its ending, however it ends."""
+    """One training, its files and its ending, however it ends.
 
-    def __init__(self, job, folder, request, extra, progress):
-        self.job, self.folder, self.request = job, folder, request
+    Args:
+        job: the network made ready.
+        claim: the folder, and the journal's state to go on from.
+        request: what `config.json` says was asked.
+        extra: callbacks of the user's.
+        progress: whether to show any.
+        journal: when to write it, as arguments of `Journal`.
+    """
+
+    def __init__(self, job, claim, request, extra, *, progress, journal):
+        self.job, self.folder, self.state, self.request = job, claim.folder, claim.state, request
+        self.journal, self.extra = journal, extra
         training = job.spec["training"]
         shared = dict(batch_size=training["batch_size"], onehot=job.onehot, standardize=job.standardize)
         self.train = Batches(
@@ -115,7 +48,7 @@ class Fit:
         self.validation = None if job.data.validation is None else Batches(job.data.validation, **shared)
         self.monitor = self._monitor(training)
         self.bundle = getattr(bundles, training["callbacks"])(
-            folder,
+            self.folder,
             monitor=self.monitor,
             patience=training["patience"],
             stop_early=training.get("schedule", "constant") in ("constant", "plateau"),
@@ -123,13 +56,8 @@ class Fit:
             save=self._save,
         )
         self.best = next(c for c in self.bundle if isinstance(c, bundles.BestModel))
-        self.bar = ProgressBar(
-            epochs=training["epochs"],
-            steps=len(self.train),
-            samples=len(job.data.train),
-            monitor=self.monitor,
-        )
-        self.callbacks = [_SetEpoch(self.train), *self.bundle, *extra, *([self.bar] if progress else [])]
+        self.bar = ProgressBar(epochs=training["epochs"], batches=self.train, monitor=self.monitor)
+        self.shown = [self.bar] if progress else []
 
     def _monitor(self, training):
         monitor = training["monitor"]
@@ -141,35 +69,89 @@ class Fit:
         self.job.saved.save(path)
 
     def run(self):
-        with replaced(self.folder):
+        with replaced(self.folder) if self.state is None else nullcontext():
+            if self.state is None:
+                write_json(self.folder / "preprocessing.json", plain(self.job.data.preprocessing))
+                write_json(self.folder / "config.json", plain(self.request | provenance()))
             self._run()
         return Run(self.folder)
 
     def _run(self):
-        write_json(self.folder / "preprocessing.json", plain(self.job.data.preprocessing))
-        write_json(self.folder / "config.json", plain(self.request | provenance()))
-        began, interrupted = time.perf_counter(), False
+        self.before = self.state["seconds"] if self.state else 0.0
+        self.began = time.monotonic()
+        signals, interrupted = Signals(), False
         try:
-            self._fit()
-        except KeyboardInterrupt:
+            with signals.watched():
+                self._train(signals)
+        except (StopRequest, KeyboardInterrupt):
             interrupted = True
         finally:
             self.bar.close()
             if self.best.model is not None and not getattr(self.best, "finished", True):
                 self.best.finish()
-        self._summarise(time.perf_counter() - began, interrupted)
+        if signals.caught == signal.SIGTERM:
+            raise SystemExit(128 + signal.SIGTERM)
+        self._summarise(interrupted)
+        if not interrupted:
+            remove_journal(self.folder)
+        elif "ipykernel" not in sys.modules:
+            raise Interrupted(Run(self.folder))
 
-    def _fit(self):
-        training = self.job.spec["training"]
-        self.job.core.fit(
-            self.train.dataset(),
-            validation_data=None if self.validation is None else self.validation.dataset(),
-            epochs=training["epochs"],
-            callbacks=self.callbacks,
-            class_weight=self._class_weight(training),
-            shuffle=False,
-            verbose=0,
+    def _seconds(self):
+        return self.before + time.monotonic() - self.began
+
+    def _train(self, signals):
+        """Fit; where the training diverged and `on_nan` says so, go back to the last journal, at half the rate."""
+        state = self.state
+        self.resumed = (state["resumed"] + 1) if state else 0
+        self.rollbacks = state["rollbacks"] if state else 0
+        self._fit(signals, state)
+        while self._diverged() and self.rollbacks < _ROLLBACKS:
+            state, _ = read_journal(self.folder)
+            if state is None:
+                return
+            self.rollbacks = state["rollbacks"] + 1
+            where = f"epoch {state['epoch'] + 1}" + (f", step {state['step']}" if state["step"] else "")
+            print(f"{self.best.stopped_because}: back to {where}, at half the learning rate.", file=sys.stderr)
+            self._fit(signals, state, slower=True)
+
+    def _diverged(self):
+        wanted = self.job.training.get("on_nan") == "rollback"
+        return wanted and any(getattr(c, "tripped", False) for c in self.bundle)
+
+    def _fit(self, signals, state, *, slower=False):
+        core, epochs = self.job.core, self.job.training["epochs"]
+        if self.rollbacks:
+            self.job.compile(slower=0.5**self.rollbacks)
+        if state is not None:
+            restore(core, state, self.train.batch(0, 0))
+            if slower:
+                with suppress(TypeError):  # a schedule, which has been compiled lower already
+                    core.optimizer.learning_rate = float(core.optimizer.learning_rate) / 2
+        position = Position(self.train, state)
+        journal = Journal(
+            self.folder,
+            position=position,
+            kept=[c for c in (*self.bundle, *self.extra) if not isinstance(c, keras.callbacks.TensorBoard)],
+            signals=signals,
+            state=state,
+            at_once=self.job.training.get("on_nan") == "rollback",
+            record=lambda: dict(rollbacks=self.rollbacks, resumed=self.resumed, seconds=self._seconds()),
+            **self.journal,
         )
+        with warnings.catch_warnings():
+            # An epoch that is taken up in its middle is shorter than Keras was told.
+            warnings.filterwarnings("ignore", "Your input ran out of data")
+            core.fit(
+                self.train.dataset(),
+                validation_data=None if self.validation is None else self.validation.dataset(),
+                initial_epoch=0 if state is None else epochs if state["stopped"] else state["epoch"],
+                epochs=epochs,
+                callbacks=[position, *self.bundle, *self.extra, *self.shown, journal],
+                class_weight=self._class_weight(self.job.training),
+                shuffle=False,
+                verbose=0,
+            )
 
     def _class_weight(self, training):
         if training.get("class_weight") != "balanced" or not self.job.data.class_names:
@@ -178,10 +160,10 @@ class Fit:
         counts = np.bincount(labels, minlength=self.job.data.outputs)
         return {i: len(labels) / (len(counts) * max(int(n), 1)) for i, n in enumerate(counts)}
 
-    def _summarise(self, seconds, interrupted):
+    def _summarise(self, interrupted):
         job, history = self.job, self.bundle[0].rows
         if not history:
-            raise KeyboardInterrupt("stopped before the first epoch ended; nothing was kept")
+            raise KeyboardInterrupt("stopped before the first epoch ended")
         if self.best.best_epoch is None:
             reason = self.best.stopped_because or "no epoch had a finite value"
             raise KzooError(f"Training failed: {reason}.")
@@ -198,7 +180,9 @@ class Fit:
             epochs=len(history),
             interrupted=interrupted,
             stopped_because="interrupted" if interrupted else self.best.stopped_because or "all epochs done",
-            seconds=round(seconds, 2),
+            seconds=round(self._seconds(), 2),
+            resumed=self.resumed,
+            rollbacks=self.rollbacks,
             samples_per_second=round(trained / max(sum(r["seconds"] for r in history), 1e-9), 1),
             parameters=model.count_params(),
         )

@@ -3,7 +3,6 @@
 import math
 import os
 import platform
-import re
 import shlex
 import shutil
 import time
@@ -17,56 +16,15 @@ import keras
 from kzoo import __version__
 from kzoo.data.splits import Fold
 from kzoo.errors import KzooError
-from kzoo.files import read_json
 from kzoo.run import Run
+from kzoo.training.journal import NAMES as JOURNALS
 
 _RUN_FILES = (
     "config.json", "preprocessing.json", "history.csv", "best.keras", "last.keras", "summary.json", "answers.npz",
-    "curves.png", "report.html", "tensorboard",
+    "curves.png", "report.html", "tensorboard", *JOURNALS,
 )  # fmt: skip
 # Options that the command leaves out when they are the default.
 _COMMAND_DEFAULTS = dict(seed=0, data_seed=0, validation=0.1, precision="auto")
-
-
-def claim(out, request, overwrite):
-    """Return the folder to write, and the finished run where it already holds the same one."""
-    if out is None:
-        base = Path("runs")
-        name = re.compile(re.escape(request["spec"]["preset"]) + r"-(\d+)")
-        taken = [int(found[1]) for path in base.glob("*") if (found := name.fullmatch(path.name))]
-        return base / f"{request['spec']['preset']}-{max(taken, default=0) + 1:02d}", None
-    folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise KzooError(f"out={str(out)!r} is a file. Name a folder for the run.")
-    above = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        why = "may not be written" if above.is_dir() else "is a file"
-        raise KzooError(f"out={str(out)!r} cannot be made: {str(above)!r} {why}. Choose another folder.")
-    if not folder.exists() or not any(folder.iterdir()):
-        return folder, None
-    if not _holds_run(folder):
-        raise KzooError(f"out={str(out)!r} holds other files and no run. Name a new folder.")
-    if overwrite:
-        return folder, None
-    run = Run(folder)
-    stored, asked = ({k: c.get(k) for k in request} for c in (run.config, plain(request)))
-    stored["spec"] = {k: v for k, v in stored["spec"].items() if k in asked["spec"]}
-    difference = _first_difference(stored, asked)
-    if difference is None and run.finished:
-        return folder, run
-    what = f"a different run ({difference})" if difference else "an unfinished run"
-    raise KzooError(f"{folder} holds {what}. Pass overwrite=True (--overwrite), or another folder.")
-
-
-def _holds_run(folder):
-    """Say whether a folder is a run's, be it a damaged one; other programs have a config.json too."""
-    try:
-        config = read_json(folder / "config.json")
-    except FileNotFoundError:  # one that was killed as it began has nothing else yet
-        return {p.name for p in folder.iterdir()} <= {".before", "preprocessing.json"}
-    except ValueError:
-        return (folder / "preprocessing.json").is_file()
-    return isinstance(config, dict) and "spec" in config
 
 
 def is_complete(folder):
@@ -79,23 +37,21 @@ def is_complete(folder):
 
 @contextmanager
 def replaced(folder):
-    """Make a run's folder; an earlier run's files are set aside, and come back if the new one leaves no model."""
-    fresh, aside = not folder.exists(), folder / ".before"
+    """Set an earlier run's files aside; they come back if the new one leaves nothing to go on from."""
+    aside = folder / ".before"
     _remove(aside)
-    aside.mkdir(parents=True)
+    aside.mkdir()
     _move_run(folder, aside)
     try:
         yield
     except BaseException:
-        if not (folder / "best.keras").exists():
+        if not any((folder / name).exists() for name in ("best.keras", "journal")):
             for name in _RUN_FILES:
                 _remove(folder / name)
             _move_run(aside, folder)
         raise
     finally:
         _remove(aside)
-        if fresh and not any(folder.iterdir()):
-            folder.rmdir()
 
 
 def _move_run(source, target):
@@ -109,23 +65,6 @@ def _remove(path):
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _first_difference(stored, asked, path=""):
-    for name, value in asked.items():
-        was = stored.get(name)
-        if isinstance(value, dict) and isinstance(was, dict):
-            inner = _first_difference(was, value, f"{path}{name}.")
-            if inner:
-                return inner
-        elif was != value:
-            return f"{path}{name}: {_short(was)} there, {_short(value)} now"
-    return None
-
-
-def _short(value):
-    text = str(value)
-    return text if len(text) < 40 else text[:37] + "..."
 
 
 def describe(data, data_seed, options):

@@ -13,15 +13,16 @@ class ProgressBar(keras.callbacks.Callback):
     """Show epoch, loss, monitored value, learning rate, samples per second and time left.
 
     Args:
-        epochs, steps: of the whole training and of one epoch.
-        samples: examples in an epoch.
+        epochs: of the whole training.
+        batches: the training split's `Batches`; they know with which step an epoch begins.
         monitor: shown beside the loss.
         stream: where to write; the default is stderr.
     """
 
-    def __init__(self, *, epochs, steps, samples, monitor="val_loss", stream=None):
+    def __init__(self, *, epochs, batches, monitor="val_loss", stream=None):
         super().__init__()
-        self.epochs, self.steps, self.samples, self.monitor = epochs, steps, samples, monitor
+        self.epochs, self.batches, self.monitor = epochs, batches, monitor
+        self.steps, self.samples = len(batches), len(batches.split)
         self.console = Console(file=stream or sys.stderr, highlight=False)
         # rich draws in a notebook through ipywidgets; without it, plain lines are what shows.
         self.live = self.console.is_terminal or (self.console.is_jupyter and find_spec("ipywidgets") is not None)
@@ -29,7 +30,7 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.began = self.drawn = self.printed = time.perf_counter()
-        self.done, self.line = 0, ""
+        self.done, self.start, self.line = 0, None, ""
         if self.live:
             self.bar = Progress(
                 TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[detail]}"),
@@ -40,9 +41,12 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.epoch_began = epoch, time.perf_counter()
+        self.done = epoch * self.steps + self.batches.first
+        if self.start is None:
+            self.start = self.done
 
     def on_train_batch_end(self, batch, logs=None):
-        self.done = self.epoch * self.steps + batch + 1
+        self.done = self.epoch * self.steps + self.batches.first + batch + 1
         now = time.perf_counter()
         if self.bar is not None and now - self.drawn > 0.2:
             self.drawn = now
@@ -58,7 +62,8 @@ class ProgressBar(keras.callbacks.Callback):
         logs, now = logs or {}, time.perf_counter()
         shown = ["loss", *[k for k in logs if k not in ("loss", "learning_rate")]]
         values = "  ".join(f"{k} {float(logs[k]):.4f}" for k in shown if k in logs)
-        speed = self.samples / max(now - self.epoch_began, 1e-9)
+        share = 1 - self.batches.first / self.steps  # of an epoch that was taken up in its middle
+        speed = share * self.samples / max(now - self.epoch_began, 1e-9)
         rate = f"  lr {logs['learning_rate']:.2g}" if "learning_rate" in logs else ""
         last = epoch + 1 == self.epochs or self.model.stop_training
         self.line = f"{self.monitor} {float(logs[self.monitor]):.4f}  " if self.monitor in logs else ""
@@ -78,5 +83,5 @@ class ProgressBar(keras.callbacks.Callback):
 
     def _left(self, now):
         total = self.epochs * self.steps
-        seconds = (now - self.began) * (total - self.done) / max(self.done, 1)
+        seconds = (now - self.began) * (total - self.done) / max(self.done - self.start, 1)
         return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -10,9 +10,11 @@ from kzoo.data import Dataset, load_data
 from kzoo.errors import KzooError
 from kzoo.registry import Preset, get_preset, hint, preset_of, resolve, spec_of, with_settings
 from kzoo.run import Run
+from kzoo.training.claim import claimed
 from kzoo.training.device import prepare_device
-from kzoo.training.fit import Fit, prepare
-from kzoo.training.folder import claim, command, describe, name_of
+from kzoo.training.fit import Fit
+from kzoo.training.folder import command, describe, name_of
+from kzoo.training.prepare import prepare
 from kzoo.training.settle import settle
 
 # What a model of your own is trained with; the rest is in its `compile`.
@@ -39,7 +41,11 @@ def train(
     start=None,
     freeze=None,
     precision="auto",
+    deterministic=False,
     overwrite=False,
+    resume="auto",
+    journal_seconds=30.0,
+    journal_steps=None,
     target=None,
     validation=0.1,
     test=None,
@@ -67,15 +73,25 @@ def train(
         start: a run, a `.keras` file or a model to take weights from, layer by layer.
         freeze: layers that keep their weights: a glob, several, or True for all that `start` gave.
         precision: "auto", "float32", "mixed_bfloat16" or "mixed_float16"; saved models are float32.
+        deterministic: refuse or replace operations whose bits differ from run to run, which a CPU hardly has and a GPU
+            does; slower. With TensorFlow it then holds for the whole process.
         overwrite: replace a different run in `out`.
+        resume: "auto" goes on, bit for bit, with the same run where it was stopped in `out` (with `out=None`: in the
+            newest of `runs/PRESET-NN`); "must" does so or refuses; "never" trains anew.
+        journal_seconds: between two journals inside an epoch, at the least; there is one after each epoch too, but
+            never so many that they cost more than one percent of the time.
+        journal_steps: write one after every so many steps, and after each epoch, whatever it costs.
         target, validation, test, drop, group, task, time: see `kzoo.load_data`.
         progress: False for silence.
         overrides: any name in the preset's `config` or `training`.
 
     Raises:
         KzooError: anything that can be known before the first epoch; nothing has been written then.
+        Interrupted: Ctrl-C; the step was finished and everything written. Its `run` is what there is, which a notebook
+            gets as the return value. SIGTERM ends the process with exit code 143 in the same way.
     """
     seed = _seed("seed", seed)
+    _check_journal(journal_seconds, journal_steps)
     own = None if isinstance(preset_or_model, str | Preset) else preset_or_model
     if epochs is not None:
         overrides["epochs"] = epochs
@@ -98,7 +114,7 @@ def train(
         notes += more
     else:
         _check_shape(own, data)
-    policy = prepare_device(precision)
+    policy = prepare_device(precision, deterministic=deterministic)
     spec = dict(
         preset=preset.name if preset else own.name, family=preset.family if preset else None, task=data.task,
         config=config, training=training, seed=seed,
@@ -109,24 +125,34 @@ def train(
         start=name_of(start),
         freeze=freeze if freeze is None or isinstance(freeze, bool | str) else list(freeze),
         precision=policy,
+        backend=keras.backend.backend(),
+        deterministic=bool(deterministic),
         callbacks=[type(c).__name__ for c in extra],
     )
     repeat = command(
         preset, source, overrides, seed=seed, data_seed=data_seed, **options, start=name_of(start), freeze=freeze,
         precision=precision,
     )  # fmt: skip
-    folder, done = claim(out, request, overwrite)
-    if done is not None:
-        return done
-    job = prepare(own, spec, data, policy, start, freeze, notes)
-    _say(notes, progress)
-    return Fit(job, folder, request | {"command": repeat}, extra, progress).run()
+    with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
+        if claim.done is not None:
+            return claim.done
+        job = prepare(own, spec, data, policy, start, freeze, notes)
+        _say(notes + claim.notes, progress)
+        journal = dict(seconds=journal_seconds, steps=journal_steps)
+        return Fit(job, claim, request | {"command": repeat}, extra, progress=progress, journal=journal).run()
 
 
 def _seed(name, value):
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < 2**32:
         raise KzooError(f"{name}={value!r} must be a whole number from 0 to 4294967295.")
     return int(value)
+
+
+def _check_journal(seconds, steps):
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        raise KzooError(f"journal_seconds={seconds!r} must be a number of seconds, 0 or more.")
+    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
+        raise KzooError(f"journal_steps={steps!r} must be a whole number of steps, or None.")
 
 
 def _settings(own, preset_or_model, overrides):

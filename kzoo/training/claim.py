@@ -1,0 +1,183 @@
+"""Whose folder is it: a new run's, a finished one that is asked for again, or a killed one that goes on."""
+
+import os
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kzoo.errors import KzooError
+from kzoo.files import read_json
+from kzoo.run import Run
+from kzoo.training.folder import plain, provenance
+from kzoo.training.journal import read_journal
+from kzoo.training.lock import is_locked, locked
+
+RESUME = ("auto", "must", "never")
+
+
+@dataclass(kw_only=True)
+class Claim:
+    """A folder that is this process' alone.
+
+    Args:
+        folder: the run's.
+        done: the finished run, where it holds the same one.
+        state: its journal's state, where the same run was stopped in it.
+        notes: a line for each thing to know.
+    """
+
+    folder: Path
+    done: Run | None = None
+    state: dict | None = None
+    notes: list = field(default_factory=list)
+
+
+@contextmanager
+def claimed(out, request, *, overwrite, resume):
+    """Yield the `Claim` of a run; its folder is locked inside the block, and goes again if it is left empty.
+
+    Args:
+        out: a folder, or None for `runs/PRESET-NN`: the newest one that can go on, else a new one.
+        request: what identifies a run, to compare with what is there.
+        overwrite: replace whatever run is there.
+        resume: "auto" goes on where it can, "must" does so or refuses, "never" trains anew.
+
+    Raises:
+        KzooError: a different run, one that another process trains, or a folder that may not be written.
+    """
+    if resume not in RESUME:
+        raise KzooError(f"resume={resume!r} is unknown. Use one of: {', '.join(RESUME)}.")
+    if out is None:
+        folder, fresh = _numbered(request, resume)
+    else:
+        folder, fresh = Path(out), not Path(out).exists()
+        _check_place(folder, out)
+    try:
+        claim = _look(folder, request, overwrite, resume)
+        if claim.done is not None:
+            yield claim
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            yield _look(folder, request, overwrite, resume)  # once more: the process before may have finished it
+    finally:
+        if fresh and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _numbered(request, resume):
+    """Return the newest numbered folder whose run can go on, else a new one, made here; and whether it is new."""
+    base, preset = Path("runs"), request["spec"]["preset"]
+    name = re.compile(re.escape(preset) + r"-(\d+)")
+    taken = {int(found[1]): path for path in base.glob("*") if (found := name.fullmatch(path.name))}
+    if resume != "never":
+        for _, path in sorted(taken.items(), reverse=True):
+            if _goes_on(path, request) and not is_locked(path):
+                return path, False
+    number = max(taken, default=0) + 1
+    while True:
+        folder = base / f"{preset}-{number:02d}"
+        try:
+            _check_place(folder, None)
+            folder.mkdir(parents=True)
+            return folder, True
+        except FileExistsError:
+            number += 1
+
+
+def _goes_on(folder, request):
+    """Say whether a folder holds the same run, stopped, with a journal."""
+    try:
+        run = Run(folder)
+        stopped = not run.finished or run.summary["interrupted"]
+        return stopped and not differences(run.config, request) and read_journal(folder)[0] is not None
+    except KzooError:
+        return False
+
+
+def _check_place(folder, out):
+    shown = str(folder if out is None else out)
+    if folder.exists() and not folder.is_dir():
+        raise KzooError(f"out={shown!r} is a file. Name a folder for the run.")
+    above = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        why = "may not be written" if above.is_dir() else "is a file"
+        raise KzooError(f"out={shown!r} cannot be made: {str(above)!r} {why}. Choose another folder.")
+
+
+def _look(folder, request, overwrite, resume):
+    """Return the claim that what is in a folder leads to."""
+    claim = Claim(folder=folder)
+    there = {p.name for p in folder.iterdir()} - {".lock"} if folder.exists() else set()
+    if there and not _holds_run(folder, there):
+        raise KzooError(f"out={str(folder)!r} holds other files and no run. Name a new folder.")
+    if not there or overwrite or "config.json" not in there:
+        return _must(claim, resume)
+    run = Run(folder)
+    if different := differences(run.config, request):
+        shown = "; ".join(different[:3]) + (f"; and {len(different) - 3} more" if len(different) > 3 else "")
+        raise KzooError(
+            f"{folder} holds a different run ({shown}). Pass overwrite=True (--overwrite), or another folder."
+        )
+    if run.finished and not run.summary["interrupted"]:
+        claim.done = run
+        return claim
+    if resume == "never":
+        return claim
+    claim.state, claim.notes = read_journal(folder)
+    if claim.state is not None:
+        claim.notes += [_where(folder, claim.state, run), *_other_versions(run)]
+    elif run.finished:
+        raise KzooError(f"{folder} holds an interrupted run without a journal. Pass overwrite=True (--overwrite).")
+    return _must(claim, resume)
+
+
+def _must(claim, resume):
+    if resume == "must" and claim.state is None:
+        raise KzooError(f"resume='must', and {claim.folder} has no journal to go on from. Use resume='auto'.")
+    return claim
+
+
+def _holds_run(folder, there):
+    """Say whether a folder is a run's, be it a damaged one; other programs have a config.json too."""
+    if "config.json" not in there:  # one that was killed as it began has nothing else yet
+        return there <= {".before", "preprocessing.json"}
+    try:
+        config = read_json(folder / "config.json")
+    except ValueError:
+        return "preprocessing.json" in there
+    return isinstance(config, dict) and "spec" in config
+
+
+def _where(folder, state, run):
+    epochs = run.config["spec"]["training"]["epochs"]
+    if state["stopped"] or state["epoch"] == epochs:
+        return f"Resuming {folder}: it is trained, only the scores are missing."
+    step = f", after step {state['step']}" if state["step"] else ""
+    return f"Resuming {folder} in epoch {state['epoch'] + 1} of {epochs}{step}. (resume='never' trains anew.)"
+
+
+def _other_versions(run):
+    there, now = run.config["versions"], provenance()["versions"]
+    other = [f"{name} {there.get(name)} there, {now[name]} now" for name in now if there.get(name) != now[name]]
+    return [f"Other versions ({'; '.join(other)}): it goes on, but the bits may differ."] if other else []
+
+
+def differences(config, request) -> list[str]:
+    """Return what tells a stored run from what is asked, a text for each difference. What one of them lacks is none."""
+    return list(_differences(config, plain(request), ""))
+
+
+def _differences(stored, asked, path):
+    for name, value in asked.items():
+        was = stored.get(name, value)
+        if isinstance(value, dict) and isinstance(was, dict):
+            yield from _differences(was, value, f"{path}{name}.")
+        elif was != value:
+            yield f"{path}{name}: {_short(was)} there, {_short(value)} now"
+
+
+def _short(value):
+    text = str(value)
+    return text if len(text) < 40 else text[:37] + "..."

@@ -1,0 +1,194 @@
+"""What makes a killed training go on exactly where it was: the callbacks around it that write and restore the journal.
+
+Between two steps all of a training's state is in a few places: variables of model, optimizer and metrics (dropout's
+seeds among them), the plain attributes of its callbacks, and the position (epoch, step), from which order and
+augmentation follow (`kzoo.data.pipeline`).
+"""
+
+import time
+
+import keras
+import numpy as np
+
+from kzoo.errors import KzooError
+from kzoo.training.journal import is_plain, write_journal
+from kzoo.training.signals import StopRequest
+
+_COST = 100  # a journal is due again after so many times what the last one took
+_KERAS_OWN = {"_model", "params", "validation_data"}
+
+
+class Position(keras.callbacks.Callback):
+    """First in the list: tell the pipeline where it is, and let an epoch end that was taken up in its middle.
+
+    Args:
+        batches: the training split's `Batches`.
+        state: a journal's state to go on from, or None.
+    """
+
+    def __init__(self, batches, state=None):
+        super().__init__()
+        self.batches = batches
+        self.first = 0 if state is None else state["step"]
+        self.cut = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.batches.epoch, self.batches.first = epoch, self.first
+        self.first = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.cut:
+            self.model.stop_training = self.cut = False
+
+
+class Journal(keras.callbacks.Callback):
+    """Last in the list: write the journal, restore from it, and end the training when a signal asks for it.
+
+    Args:
+        folder: the run's.
+        position: the `Position` that is first in the list.
+        kept: the callbacks whose plain attributes are part of the state. One that is bound to its process (a clock)
+            names such attributes in `transient`.
+        signals: the `Signals` that are being watched.
+        state: a journal's state to go on from, or None.
+        seconds: between two journals inside an epoch. At epoch ends, and here too, no more often than makes them cost
+            one percent of the time.
+        at_once: write one before the first step too.
+        steps: in place of both: a journal after every so many steps, and after every epoch.
+        record: function that returns what else to keep, a dict of plain values.
+    """
+
+    def __init__(
+        self, folder, *, position, kept, signals, state=None, seconds=30.0, steps=None, at_once=False, record=dict
+    ):
+        super().__init__()
+        self.folder, self.position, self.kept, self.signals = folder, position, kept, signals
+        self.state, self.seconds, self.steps, self.record = state, seconds, steps, record
+        self.at_once, self.written, self.cost = at_once, time.monotonic(), 0.0
+
+    def on_train_begin(self, logs=None):
+        if self.state is not None:
+            restore_callbacks(self.kept, self.state["callbacks"])
+        elif self.at_once:
+            self.model.optimizer.build(self.model.trainable_variables)
+            self._write(0, 0)
+        # With several steps to one call, Keras would run past the end of an epoch that was taken up in its middle.
+        self.inside = self.model.steps_per_execution == 1
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.length, self.first = epoch, len(self.position.batches), self.position.batches.first
+        if self.state is not None and self.first:
+            assign(self.model.metrics_variables, self.state["metrics"])
+        self.state = None
+        if not self.length - self.first > 0:
+            raise KzooError("The journal's step lies beyond the epoch.")
+
+    def on_train_batch_end(self, batch, logs=None):
+        done = self.first + batch + 1
+        if done >= self.length:
+            self._end_taken_up_epoch()
+            return
+        due = done % self.steps == 0 if self.steps else self._due(self.seconds)
+        if self.inside and (due or self.signals.caught):
+            self._write(self.epoch, done)
+        self._stop_if_asked()
+
+    def on_test_batch_end(self, batch, logs=None):
+        self._stop_if_asked()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.steps or self._due(0) or self.signals.caught:
+            self._write(epoch + 1, 0)
+        self._stop_if_asked()
+
+    def _end_taken_up_epoch(self):
+        # TensorFlow's iterator does not know that this epoch is shorter: drawing from it once more would be a step.
+        if self.first and keras.backend.backend() == "tensorflow" and not self.model.stop_training:
+            self.position.cut = self.model.stop_training = True
+
+    def _due(self, seconds):
+        never_written = self.cost == 0.0 and seconds == 0
+        return never_written or time.monotonic() - self.written >= max(seconds, _COST * self.cost)
+
+    def _stop_if_asked(self):
+        if self.signals.caught:
+            raise StopRequest
+
+    def _write(self, epoch, step):
+        """Write the journal; a state that has gone to NaN is not worth going on from, and ends the training."""
+        began = time.monotonic()
+        state = snapshot(self.model, self.kept, metrics=step > 0)
+        if not all(np.isfinite(v).all() for v in state["variables"] if v.dtype.kind == "f"):
+            self.model.stop_training = True
+            return
+        stopped = bool(self.model.stop_training) and step == 0
+        write_journal(self.folder, state | self.record() | dict(epoch=epoch, step=step, stopped=stopped))
+        self.written = time.monotonic()
+        self.cost = self.written - began
+
+
+def snapshot(model, callbacks, *, metrics) -> dict:
+    """Return a training's state but for its position."""
+    return dict(
+        variables=_values(model.variables),
+        optimizer=_values(model.optimizer.variables),
+        metrics=_values(model.metrics_variables) if metrics else [],
+        callbacks=[[type(c).__name__, _attributes(c)] for c in callbacks],
+    )
+
+
+def restore(model, state, batch):
+    """Bring model and optimizer back to a journal's state.
+
+    Args:
+        model: a compiled network; trained or not.
+        state: what `read_journal` returned.
+        batch: (x, y) of one step, to make the metrics' variables, which Keras does only when it first needs them.
+
+    Raises:
+        KzooError: the journal is of another network.
+    """
+    model.optimizer.build(model.trainable_variables)
+    model.test_on_batch(*batch)
+    model.reset_metrics()
+    assign(model.variables, state["variables"])
+    assign(model.optimizer.variables, state["optimizer"])
+
+
+def assign(variables, values):
+    """Assign journalled values, all or none.
+
+    Raises:
+        KzooError: they do not fit.
+    """
+    shapes, stored = [tuple(v.shape) for v in variables], [v.shape for v in values]
+    if shapes != stored:
+        raise KzooError("The journal is of another network: its variables differ. Pass resume='never' to train anew.")
+    for variable, value in zip(variables, values, strict=True):
+        if value.dtype.kind == "V":  # bfloat16, which NumPy's files do not know by name
+            value = value.view(keras.ops.convert_to_numpy(variable).dtype)
+        variable.assign(value)
+
+
+def restore_callbacks(callbacks, stored):
+    """Overwrite the plain attributes of callbacks, after their `on_train_begin`.
+
+    Raises:
+        KzooError: they are not the callbacks that the journal knows.
+    """
+    names = [type(c).__name__ for c in callbacks]
+    if names != [name for name, _ in stored]:
+        raise KzooError(
+            f"The journal is of other callbacks: {', '.join(n for n, _ in stored)}; now {', '.join(names)}."
+        )
+    for callback, (_, attributes) in zip(callbacks, stored, strict=True):
+        vars(callback).update(attributes)
+
+
+def _attributes(callback):
+    skipped = _KERAS_OWN | set(getattr(callback, "transient", ()))
+    return {k: v for k, v in vars(callback).items() if k not in skipped and is_plain(v)}
+
+
+def _values(variables):
+    return [np.asarray(keras.ops.convert_to_numpy(v)) for v in variables]

@@ -23,6 +23,7 @@ _PUBLIC = {
     "build": "kzoo.registry",
     "spec_of": "kzoo.registry",
     "KzooError": "kzoo.errors",
+    "Interrupted": "kzoo.errors",
     "Dataset": "kzoo.data",
     "load_data": "kzoo.data",
     "train": "kzoo.training",

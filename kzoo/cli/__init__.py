@@ -92,7 +92,8 @@ def make_parser(called) -> argparse.ArgumentParser:
 
 
 def main(argv=None) -> int:
-    """Run a command and return its exit code: 0, 2 for bad input, 130 after Ctrl-C, 1 for a fault of kzoo's.
+    """Run a command and return its exit code: 0, 2 for bad input, 130 after Ctrl-C, 143 after SIGTERM,
+    1 for a fault of kzoo's.
 
     A command whose answer is yes or no puts its `exit_code` into the document.
 
@@ -109,8 +110,8 @@ def main(argv=None) -> int:
         # The reader (`| head`) has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        common.say("interrupted")
+    except KeyboardInterrupt as stop:
+        common.say(f"interrupted: {stop}" if str(stop) else "interrupted")
         return 130
     except Exception as error:
         if "--debug" in argv:

@@ -5,7 +5,7 @@ import shlex
 import subprocess
 
 from kzoo.cli import common, quiet
-from kzoo.errors import KzooError
+from kzoo.errors import Interrupted, KzooError
 from kzoo.registry import get_preset, resolve
 
 EXAMPLES = """\
@@ -20,13 +20,14 @@ examples:
   kzoo train image_cnn --data pets/ --start runs/image_cnn-01 --freeze "stem*"
 
 The epoch that is best on validation data is kept; test data is looked at once,
-at the end. Ctrl-C stops early and keeps the best model so far.
+at the end. Ctrl-C stops early and keeps the best model so far. However it was
+stopped, be it killed, the same command goes on where it was, to the same bits.
 `kzoo show PRESET` lists what --set takes.
 """
 
 # Options of this command that --set must not shadow.
 _OPTIONS = (
-    *("data", "out", "seed", "data_seed", "start", "freeze", "precision", "overwrite"),
+    *("data", "out", "seed", "data_seed", "start", "freeze", "precision", "deterministic", "overwrite", "resume"),
     *("target", "validation", "test", "drop", "group", "task", "time"),
 )
 
@@ -53,6 +54,8 @@ def add_arguments(parser):
         help="change settings of the preset",
     )
     add("--overwrite", action="store_true", help="replace a different run in --out")
+    add("--resume", default="auto", metavar="HOW", help="auto (default): go on where the same run stopped; must, never")
+    add("--deterministic", action="store_true", help="the same bits in every run, on a GPU too; slower")
     add("--validation", type=float, default=0.1, metavar="SHARE", help="share for validation (default 0.1)")
     add("--test", metavar="SOURCE", help="share for the test, or a source of its own")
     add("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to leave out")
@@ -76,7 +79,10 @@ def run(args):
     # Names and values are checked before the seconds that Keras takes to import.
     preset = get_preset(args.preset)
     resolve(preset, {k: v for k, v in options.items() if k in preset.config or k in preset.training})
-    done = quiet.load("kzoo.training").train(args.preset, args.data, **options)
+    try:
+        done = quiet.load("kzoo.training").train(args.preset, args.data, **options)
+    except Interrupted as stop:
+        done = stop.run
     summary = done.summary
     return dict(
         run=os.fspath(done.path),
@@ -107,6 +113,8 @@ def _options(args):
         freeze=_freeze(args.freeze),
         precision=args.precision,
         overwrite=args.overwrite,
+        resume=args.resume,
+        deterministic=args.deterministic,
         target=args.target if args.target is None or len(args.target) > 1 else args.target[0],
         validation=args.validation,
         test=_share(args.test),
@@ -141,7 +149,7 @@ def render(document, args):
     summary, folder = document["summary"], document["run"]
     epoch = f"best epoch {summary['best_epoch']} of {summary['epochs']}"
     if document["interrupted"]:
-        head = f"Interrupted: the best model so far is kept in {folder} ({epoch})."
+        head = f"Interrupted: the best model so far is kept in {folder} ({epoch}). The same command goes on."
     else:
         head = f"{document['preset']} on {document['data']}: {epoch}, {_duration(summary['seconds'])}."
     lines = [head]

@@ -91,7 +91,7 @@ def cross_validate(
             preset, data, out=folder, test=fold, seed=fold.seed, data_seed=seed, progress=False,
             overwrite=overwrite, **options,
         )  # fmt: skip
-        if run.summary["interrupted"]:
+        if run.summary["interrupted"]:  # in a notebook; elsewhere `train` has raised
             raise KeyboardInterrupt(f"stopped in fold {number}; the same call goes on with it")
         runs.append(run)
         if overwrite or not known:

@@ -19,7 +19,8 @@ from kzoo.results import METRICS, of_fold, value_of
 from kzoo.results.compare import advantage, find_runs
 from kzoo.run import Run
 from kzoo.training.answers import score_and_keep
-from kzoo.training.folder import claim, finite, plain, provenance, replaced
+from kzoo.training.claim import claimed
+from kzoo.training.folder import finite, plain, provenance, replaced
 from kzoo.training.score import forward, gives_logits, scores_of
 
 METHODS = ("mean", "vote", "weighted")
@@ -48,7 +49,6 @@ def ensemble(runs, *, method="mean", data=None, out=None, overwrite=False) -> Ru
             method that does not fit. Folds of a cross-validation are taken where their preprocessing is the same,
             without scores: what one has not seen, the others were trained on.
     """
-    began = time.perf_counter()
     members = find_runs(runs)
     folds = _check(members, method)
     first = members[0].config
@@ -61,9 +61,15 @@ def ensemble(runs, *, method="mean", data=None, out=None, overwrite=False) -> Ru
         described = described | dict(name=f"{described['name']}, folds", fingerprint=None, test=0, validation=0)
     request = dict(data=described, spec=_spec_of(members, method), start=None, freeze=None, precision="float32",
                    callbacks=[])  # fmt: skip
-    folder, done = claim(out, request, overwrite)
-    if done is not None:
-        return done
+    with claimed(out, request, overwrite=overwrite, resume="never") as claim:
+        if claim.done is None:
+            _make(claim.folder, request, members, method, data, folds)
+        return Run(claim.folder)
+
+
+def _make(folder, request, members, method, data, folds):
+    """Join the members and write the run."""
+    began, described = time.perf_counter(), request["data"]
     classes = bool(described["class_names"]) or described["task"] == "language_modeling"
     inputs, answers = _join(members, classes)
     weights = _weigh(inputs, answers, data, classes) if method == "weighted" else None
@@ -84,7 +90,6 @@ def ensemble(runs, *, method="mean", data=None, out=None, overwrite=False) -> Ru
             parameters=model.count_params(),
         )
         write_json(folder / "summary.json", finite(summary))
-    return Run(folder)
 
 
 def _check(members, method):

@@ -90,7 +90,7 @@ def _goes_on(folder, request):
     """Say whether a folder holds the same run, stopped, with a journal."""
     try:
         run = Run(folder)
-        stopped = not run.finished or run.summary["interrupted"]
+        stopped = not run.finished or run.summary.get("interrupted")
         return stopped and not differences(run.config, request) and read_journal(folder)[0] is not None
     except KzooError:
         return False
@@ -120,7 +120,7 @@ def _look(folder, request, overwrite, resume):
         raise KzooError(
             f"{folder} holds a different run ({shown}). Pass overwrite=True (--overwrite), or another folder."
         )
-    if run.finished and not run.summary["interrupted"]:
+    if run.finished and not run.summary.get("interrupted"):
         claim.done = run
         return claim
     if resume == "never":

@@ -163,7 +163,9 @@ class Fit:
     def _summarise(self, interrupted):
         job, history = self.job, self.bundle[0].rows
         if not history:
-            raise KeyboardInterrupt("stopped before the first epoch ended")
+            goes_on = (self.folder / "journal").exists()
+            more = "the same call goes on from there" if goes_on else "nothing was kept"
+            raise KeyboardInterrupt(f"stopped before the first epoch ended; {more}")
         if self.best.best_epoch is None:
             reason = self.best.stopped_because or "no epoch had a finite value"
             raise KzooError(f"Training failed: {reason}.")

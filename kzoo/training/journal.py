@@ -16,7 +16,7 @@ import numpy as np
 from kzoo.errors import KzooError
 from kzoo.files import whole_file
 
-NAMES = ("journal", "journal.previous")
+NAMES = ("journal.next", "journal", "journal.previous")  # the newest first
 _MAGIC = "kzoo-journal 1 "
 
 
@@ -30,12 +30,13 @@ def write_journal(folder, state):
     Raises:
         OSError: no space, no permission; the earlier journals are as they were.
     """
-    journal, previous = (Path(folder) / name for name in NAMES)
+    new, journal, previous = (Path(folder) / name for name in NAMES)
     content = pack(state)
-    with whole_file(journal) as temporary:
+    with whole_file(new) as temporary:
         temporary.write_bytes(content)
-        if journal.exists():
-            os.replace(journal, previous)
+    if journal.exists():
+        os.replace(journal, previous)
+    os.replace(new, journal)
 
 
 def read_journal(folder):
@@ -57,6 +58,7 @@ def read_journal(folder):
 
 
 def remove_journal(folder):
+    """Remove what a finished training needs no more."""
     for name in NAMES:
         (Path(folder) / name).unlink(missing_ok=True)
 

@@ -5,7 +5,9 @@ seeds among them), the plain attributes of its callbacks, and the position (epoc
 augmentation follow (`kzoo.data.pipeline`).
 """
 
+import random
 import time
+from importlib import import_module
 
 import keras
 import numpy as np
@@ -35,6 +37,10 @@ class Position(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.epoch, self.batches.first = epoch, self.first
         self.first = 0
+        if keras.backend.backend() == "torch":
+            # Its loader draws from the process' generator, as dropout does, and once less after a shortened epoch.
+            seed = np.random.SeedSequence([self.batches.seed, epoch]).generate_state(1)[0]
+            import_module("torch").manual_seed(int(seed))
 
     def on_epoch_end(self, epoch, logs=None):
         if self.cut:
@@ -77,11 +83,25 @@ class Journal(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.length, self.first = epoch, len(self.position.batches), self.position.batches.first
-        if self.state is not None and self.first:
-            assign(self.model.metrics_variables, self.state["metrics"])
+        self.random = None
+        if self.state is not None:
+            self.random = self.state["random"]
+            if self.first:
+                assign(self.model.metrics_variables, self.state["metrics"])
+            else:
+                self._restore_random()
         self.state = None
         if not self.length - self.first > 0:
             raise KzooError("The journal's step lies beyond the epoch.")
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.random is not None:
+            self._restore_random()
+
+    def _restore_random(self):
+        # As late as it was taken: PyTorch's loader draws from its generator when an epoch begins.
+        set_random_states(self.random)
+        self.random = None
 
     def on_train_batch_end(self, batch, logs=None):
         done = self.first + batch + 1
@@ -134,7 +154,29 @@ def snapshot(model, callbacks, *, metrics) -> dict:
         optimizer=_values(model.optimizer.variables),
         metrics=_values(model.metrics_variables) if metrics else [],
         callbacks=[[type(c).__name__, _attributes(c)] for c in callbacks],
+        random=random_states(),
     )
+
+
+def random_states() -> dict:
+    """Return the states of the generators that belong to the process; dropout on PyTorch draws from one of them."""
+    states = dict(python=random.getstate(), numpy=np.random.get_state())
+    if keras.backend.backend() == "torch":
+        torch = import_module("torch")
+        states["torch"] = torch.get_rng_state().numpy()
+        states["cuda"] = [s.numpy() for s in torch.cuda.get_rng_state_all()] if torch.cuda.is_available() else []
+    return states
+
+
+def set_random_states(states):
+    """Set what `random_states` returned."""
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])
+    if "torch" in states:
+        torch = import_module("torch")
+        torch.set_rng_state(torch.from_numpy(states["torch"]))
+        if states["cuda"]:
+            torch.cuda.set_rng_state_all([torch.from_numpy(s) for s in states["cuda"]])
 
 
 def restore(model, state, batch):

@@ -392,7 +392,9 @@ def test_an_interrupt_keeps_the_best_epoch(iris):
         model.set_weights([w + 3 for w in model.get_weights()])
 
     stop = [At(0, keep), At(1, worsen, begin=True), At(1, KeyboardInterrupt())]
-    extra = kzoo.train("iris_fnn", iris, out="run", progress=False, callbacks=stop, epochs=9)
+    with pytest.raises(kzoo.Interrupted) as stopped:
+        kzoo.train("iris_fnn", iris, out="run", progress=False, callbacks=stop, epochs=9)
+    extra = stopped.value.run
     summary = extra.summary
     assert (summary["interrupted"], summary["stopped_because"]) == (True, "interrupted")
     assert (summary["epochs"], summary["best_epoch"]) == (2, 1)
@@ -416,7 +418,7 @@ def test_an_exception_in_a_callback_comes_out_and_the_best_model_is_there(iris):
     run = kzoo.Run("run")
     assert not run.finished and len(run.history["epoch"]) == 2
     assert np.isfinite(run.model(iris.test.x)).all()
-    with pytest.raises(kzoo.KzooError, match="unfinished run"):
+    with pytest.raises(ZeroDivisionError):  # goes on with the second epoch, to the same end
         fit("iris_fnn", iris, callbacks=[At(1, ZeroDivisionError())], **SMALL | dict(epochs=3))
 
 

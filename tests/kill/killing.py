@@ -1,0 +1,124 @@
+"""Kill trainings at random moments, start them again, and hold their end against one that nobody disturbed.
+
+python tests/kill/killing.py --kills 9            every job; the table goes into tests/kill/README.md
+python tests/kill/killing.py --jobs fnn lstm --backend jax --kills 4
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+JOB = Path(__file__).with_name("job.py")
+
+
+def start(name, folder, *, backend, stock=False, kill_after=None):
+    """Run a job to its end or its death; return whether it was killed."""
+    words = [sys.executable, str(JOB), name, str(folder), *(["--stock"] if stock else [])]
+    words += [] if kill_after is None else ["--kill-after", f"{kill_after:.3f}"]
+    done = subprocess.run(words, env=os.environ | {"KERAS_BACKEND": backend}, capture_output=True, text=True)
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr[-2000:]
+    return done.returncode != 0
+
+
+def undisturbed(name, folder, *, backend, stock=False):
+    """Return what a job ends with that nobody kills."""
+    start(name, folder, backend=backend, stock=stock)
+    return json.loads((folder / "end.json").read_text())
+
+
+def disturbed(name, folder, *, kills, whole, backend, stock=False, seed=0, look=None):
+    """Kill a job `kills` times and let it end.
+
+    Args:
+        whole: what `undisturbed` returned; it says how long a training takes.
+        look: called with the folder after each kill.
+
+    Returns:
+        (what it ends with, Counter of what it was killed in).
+    """
+    moments, killed_in = random.Random(f"{name} {seed}"), Counter()
+    for _ in range(kills):
+        # Little enough that the training is not over before it has been killed often enough.
+        after = moments.uniform(0.02, 1.6 * whole["seconds"] / kills)
+        if not start(name, folder, backend=backend, stock=stock, kill_after=after):
+            break
+        phase = (folder / "phase").read_text() if (folder / "phase").exists() else "start"
+        killed_in["save" if list(folder.rglob(".*-*")) else phase or "start"] += 1
+        if look is not None:
+            look(folder)
+    start(name, folder, backend=backend, stock=stock)
+    return json.loads((folder / "end.json").read_text()), killed_in
+
+
+def same(found, whole):
+    """Say whether weights, optimizer and history of every epoch, and the end, are the same to the bit."""
+    return (found["epochs"], found["end"]) == (whole["epochs"], whole["end"])
+
+
+def loadable(folder):
+    """Load the best and the last model; they are there from the end of the first epoch on."""
+    import keras
+
+    run = folder / "run"
+    if (run / "journal").exists() and (run / "history.csv").exists():
+        for name in ("best.keras", "last.keras"):
+            keras.saving.load_model(run / name, compile=False)
+
+
+def row(name, *, backend, kills, seed, out):
+    """Return a row of the table: kzoo and, beside it, plain fit with BackupAndRestore."""
+    cells = {"job": name, "backend": backend}
+    for kind, stock in (("kzoo", False), ("BackupAndRestore", True)):
+        folder = Path(out) / f"{name}-{backend}-{kind}"
+        whole = undisturbed(name, folder / "whole", backend=backend, stock=stock)
+        options = dict(kills=kills, whole=whole, backend=backend, stock=stock, seed=seed)
+        began = time.monotonic()
+        try:
+            found, killed = disturbed(name, folder / "killed", look=None if stock else loadable, **options)
+            verdict = "same bits" if same(found, whole) else _difference(found, whole)
+        except AssertionError as error:  # BackupAndRestore may not start again at all
+            killed, verdict = Counter(), f"did not start again: {str(error).strip().splitlines()[-1][:60]}"
+        cells[f"{kind}: kills"] = killed.total()
+        cells[f"{kind}: in"] = ", ".join(f"{n} {phase}" for phase, n in sorted(killed.items()))
+        cells[kind] = verdict
+        print(json.dumps(cells | {"seconds": round(time.monotonic() - began)}), flush=True)
+    return cells
+
+
+def _difference(found, whole):
+    if len(found["epochs"]) != len(whole["epochs"]):
+        return f"{len(found['epochs'])} epochs in the last process, not {len(whole['epochs'])}"
+    return f"final loss {found['epochs'][-1][1]['loss']:.4f}, not {whole['epochs'][-1][1]['loss']:.4f}"
+
+
+def main():
+    from job import JOBS
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", nargs="+", default=list(JOBS))
+    parser.add_argument("--backend", default="tensorflow")
+    parser.add_argument("--kills", type=int, default=9)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="folder to keep; the default is a temporary one")
+    parser.add_argument("--json", type=Path, help="file to add the rows to")
+    args = parser.parse_args()
+    out = args.out or Path(tempfile.mkdtemp())
+    rows = [row(name, backend=args.backend, kills=args.kills, seed=args.seed, out=out) for name in args.jobs]
+    if args.json:
+        known = json.loads(args.json.read_text()) if args.json.exists() else []
+        args.json.write_text(json.dumps(known + rows, indent=1))
+    if args.out is None:
+        shutil.rmtree(out)
+
+
+if __name__ == "__main__":
+    main()

@@ -91,7 +91,7 @@ def time_column(frame, time=None):
 
 
 def in_order(frame, column, notes):
-    """Return the rows in order of time, without the time column: the one that training knew, else the first of dates."""
+    """Return the rows in order of time, without its column: the one that training knew, else the first of dates."""
     column = column if column in frame.columns else time_column(frame)
     if column is None:
         notes.append("No time column: the rows are taken to be in order.")

@@ -10,13 +10,14 @@ python recipes/practice/clipping.py --smoke    seconds, to see that it runs
 """
 
 # %% Three ways to clip: which of them keeps the direction?
-import keras
 import numpy as np
 
 import kzoo
 from kzoo.plots.colors import GREY, LINES
 
 args = kzoo.recipe_arguments("practice/clipping", __doc__)
+import keras
+
 random = np.random.default_rng(0)
 gradients = [random.normal(0, 10, 50), random.normal(0, 1, 50)]  # of two variables, one of them exploding
 cosine = {}

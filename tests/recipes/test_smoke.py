@@ -1,5 +1,6 @@
 """Every recipe runs with --smoke, without a download, in less than a minute, and leaves its picture."""
 
+import ast
 import os
 import runpy
 import socket
@@ -15,9 +16,20 @@ SCRIPTS = sorted(p for p in RECIPES.rglob("*.py") if p.name != "measure.py")
 SECONDS = 60
 
 
-def sets_backend(script):
-    """A backend is chosen once in a process: such a script gets its own."""
-    return "backend=" in script.read_text(encoding="utf-8")
+def needs_process(script):
+    """A backend is chosen once in a process: a script for another than TensorFlow gets its own."""
+    return any(f'backend="{name}"' in script.read_text(encoding="utf-8") for name in ("jax", "torch"))
+
+
+def first_imports(script):
+    """Return what a script imports before it reads its command line, as code."""
+    lines = []
+    for node in ast.parse(script.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            lines.append(ast.unparse(node))
+        elif "recipe_arguments" in ast.unparse(node):
+            return lines
+    raise AssertionError(f"{script.name} does not call recipe_arguments")
 
 
 @pytest.fixture
@@ -33,7 +45,7 @@ def no_network(monkeypatch):
 def test_a_recipe_runs_with_smoke(script, tmp_path, monkeypatch, no_network):
     out = tmp_path / "out"
     began = time.perf_counter()
-    if sets_backend(script):
+    if needs_process(script):
         words = [sys.executable, str(script), "--smoke", "--out", str(out)]
         done = subprocess.run(words, capture_output=True, text=True, env=os.environ, timeout=5 * SECONDS)
         if done.returncode == 2 and "pip install" in done.stderr:
@@ -42,6 +54,7 @@ def test_a_recipe_runs_with_smoke(script, tmp_path, monkeypatch, no_network):
     else:
         monkeypatch.setattr(sys, "argv", [str(script), "--smoke", "--out", str(out)])
         monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+        monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
         runpy.run_path(str(script), run_name="__main__")
     assert time.perf_counter() - began < SECONDS
     pictures = list(tmp_path.rglob(f"{script.stem}.png"))
@@ -58,3 +71,10 @@ def test_a_recipe_is_short_and_opens_as_a_notebook(script):
     assert "__main__" not in text
     assert len(text.splitlines()) <= 120
     assert ".show()" not in text
+
+
+def test_keras_is_imported_by_recipe_arguments():
+    """It chooses the backend and keeps back what TensorFlow writes at its start; an import before it does neither."""
+    code = "\n".join(dict.fromkeys(line for script in SCRIPTS for line in first_imports(script)))
+    code += "\nimport sys\nassert not {'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=5 * SECONDS)

@@ -32,7 +32,7 @@ print("cosine of step and gradient:", ", ".join(f"{way} {value:.3f}" for way, va
 
 # %% At a high rate, the loss without a limit becomes NaN
 same = dict(input_shape=(30, 2), units=(32,), optimizer="momentum", schedule="constant", warmup=0.0, patience=1000)
-same |= dict(batch_size=2000 if args.smoke else 100)
+same |= dict(batch_size=2000, input_shape=(8, 2)) if args.smoke else dict(batch_size=100)
 out = args.out or "runs/practice-clipping"
 rate = 1000.0 if args.smoke else 0.1  # a smoke run is ten steps: too few to explode at 0.1
 try:

@@ -74,8 +74,8 @@ def test_text_families_meet_the_same_sentences(recipe, tmp_path):
     assert found["rows"][0]["accuracy"] > 0.7  # three in four sentences have a word that tells
 
 
-def test_a_table_is_cleaned_and_gets_its_column(recipe, tmp_path):
-    found = recipe("tabular_fnn", "--smoke", "--out", tmp_path / "out")
+def test_a_table_is_cleaned_and_gets_its_column(smoke):
+    found = smoke("tabular_fnn").left
     cut, added = found["data"].values()
     frame = found["frame"]
     assert frame["stops"].isna().any() and "stops is missing" in cut.feature_names

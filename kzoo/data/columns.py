@@ -20,7 +20,7 @@ _CLEAR_DATES = {
     r"^(1[3-9]|[23]\d)[-.](\d{1,2})[-.](\d{4})": r"\3-\2-\1",
     r"^(\d{1,2})[-.](1[3-9]|[23]\d)[-.](\d{4})": r"\3-\1-\2",
 }
-_ID_NAME = re.compile(r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)")
+_ID_NAME = re.compile(r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)|.*(编号|序号)")
 
 
 def learn_columns(frame, *, clip=False, notes):

@@ -46,6 +46,11 @@ def test_kinds_of_columns():
     json.dumps([data.preprocessing, data.config])
 
 
+@pytest.mark.parametrize("name", ["id", "customer_id", "userId", "Unnamed: 0", "编号", "客户编号", "序号"])
+def test_numbers_of_the_rows_are_left_out(name):
+    assert name not in load_data(people().rename(columns={"id": name}), target="churned").feature_names
+
+
 def test_numbers_agree_with_pandas():
     frame = people()
     data = load_data(frame, target="churned", seed=3)

@@ -34,7 +34,6 @@ if args.smoke:
     data = load_language(__doc__ * 10, name="smoke", preset=preset)
 else:
     data = kzoo.load_data(args.data, preset=preset)
-print(*data.notes, sep="\n")
 
 # %% Train
 small = dict(epochs=2, units=(32,)) if args.smoke else dict(epochs=args.epochs)

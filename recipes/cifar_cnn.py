@@ -1,7 +1,8 @@
 """The tutorial's project, CIFAR-10 from end to end: augmentation, callbacks, best model, curves, ten predictions.
 
-Each part of it is one word of the preset: `augment=("flip", "shift")` for its ImageDataGenerator, the callback bundle
-"standard" for EarlyStopping, ModelCheckpoint and TensorBoard. The run's folder has `best.keras` and `curves.png`.
+Each part of it is one word of the preset: `augment=("flip", "shift")` for its ImageDataGenerator ("rotate" and "zoom"
+are words too), the callback bundle "standard" for EarlyStopping, ModelCheckpoint and TensorBoard. The run's folder has
+`best.keras` and `curves.png`.
 The tutorial stops and chooses its best model on the test images, which flatters its score; here a tenth of the training
 images decides, and the test images are looked at once.
 

@@ -14,12 +14,13 @@ python recipes/image_finetune.py --smoke                  seconds and no downloa
 # %% What to train, on what
 from pathlib import Path
 
-import keras
 import numpy as np
 
 import kzoo
 
 args = kzoo.recipe_arguments("image_finetune", __doc__, data="shapes", weights="imagenet", epochs=10)
+import keras
+
 out, epochs = Path(args.out or "runs/image_finetune"), 1 if args.smoke else args.epochs
 data = kzoo.load_data(args.data, preset="image_cnn")
 if args.smoke:

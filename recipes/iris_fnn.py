@@ -5,18 +5,17 @@ The network, the data and every line below are the same on all three; only the b
 python recipes/iris_fnn.py                     TensorFlow
 python recipes/iris_fnn.py --backend jax       JAX; or torch for PyTorch
 python recipes/iris_fnn.py --smoke             seconds, to see that it runs
-python recipes/iris_fnn.py --data FILE.csv     your own table, its last column the class
+python recipes/iris_fnn.py --data FILE.csv --target COLUMN    your own table, and the column with the classes
 
 Measured: iris_fnn on iris: accuracy 96.7%, 1 run, 100 epochs, 6 s a run (2026-11-24).
 """
 
 # %% What to train, on what
-
 import kzoo
 
-args = kzoo.recipe_arguments("iris_fnn", __doc__, data="iris", backend=("tensorflow", "jax", "torch"))
-
-data = kzoo.load_data(args.data, preset="iris_fnn")
+backends = ("tensorflow", "jax", "torch")
+args = kzoo.recipe_arguments("iris_fnn", __doc__, data="iris", backend=backends, target=dict(default=None))
+data = kzoo.load_data(args.data, preset="iris_fnn", target=args.target)
 print(data)
 
 # %% Train

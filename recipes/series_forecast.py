@@ -39,7 +39,7 @@ source = read_table(args.data).head(args.rows) if args.rows else args.data
 split = dict(validation=args.validation, test=args.test)
 data = kzoo.load_data(source, preset=presets[0], target=args.target, **split)
 data.name = Path(args.data).name
-print(data, *data.notes, sep="\n")
+print(data)
 
 # %% Train
 out = Path(args.out or "runs/series_forecast")

@@ -18,10 +18,11 @@ from sklearn.linear_model import LogisticRegression
 
 import kzoo
 from kzoo.plots.colors import BLUE, GREY
-from kzoo.training.score import wilson
 
 families = ["text_cnn", "text_rnn", "text_lstm", "text_gru", "text_bilstm", "text_transformer"]
 args = kzoo.recipe_arguments("text_reviews", __doc__, data="opinions", presets=dict(nargs="+", default=families))
+from kzoo.training.score import wilson
+
 presets = args.presets[:2] if args.smoke else args.presets
 out = Path(args.out or "runs/text_reviews")
 # The split follows the seed, not the preset: all are tested on the same sentences.
@@ -49,7 +50,8 @@ for name, accuracy, parameters, seconds in scored:
 # %% Look
 figure, (axes,) = kzoo.plots.panels(f"{first.name}: accuracy on {len(first.test):,} sentences, 95 % interval", width=7)
 for place, row in enumerate(rows):
-    errors = [[row["accuracy"] - row["low"]], [row["high"] - row["accuracy"]]]
+    share = row["accuracy"]
+    errors = np.maximum([[share - row["low"]], [row["high"] - share]], 0)  # all right: rounding may put high below
     axes.barh(place, row["accuracy"], 0.6, xerr=errors, color=BLUE if place else GREY, capsize=3)
     axes.text(0.01, place, f"{row['accuracy']:.1%}", color="white", va="center")
 axes.set_yticks(range(len(rows)), [row["preset"] for row in rows])

@@ -39,22 +39,9 @@ examples:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse, with errors that `main` prints on one line."""
-
-    def error(self, message):
-        raise KzooError(f"{message}. See: {self.prog} --help")
-
-    def refuse(self, word):
-        """Say that a word means nothing here, with the nearest option."""
-        legal = [option for action in self._actions for option in action.option_strings]
-        guess = hint(word.split("=")[0], legal) if word.startswith("-") else ""
-        raise KzooError(f"{self.prog} does not know {word!r}. {guess}See: {self.prog} --help")
-
-
 def make_parser(called) -> argparse.ArgumentParser:
     """Return the parser with the arguments of the `called` commands; the others are not imported."""
-    parser = _Parser(
+    parser = common.Parser(
         prog="kzoo",
         description="A Keras model zoo: list the presets, train one on your data, use it.",
         epilog=EXAMPLES,
@@ -69,7 +56,7 @@ def make_parser(called) -> argparse.ArgumentParser:
         choices=("bash", "zsh", "tcsh"),
         help="print a completion script",
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=common.Parser)
     for name, summary in COMMANDS.items():
         if name not in called:
             commands.add_parser(name, help=summary, add_help=False)

@@ -1,5 +1,6 @@
 """What the commands share: values of `--set`, JSON, tables in text, and errors on one line."""
 
+import argparse
 import errno
 import json
 import math
@@ -11,9 +12,23 @@ import textwrap
 from importlib import import_module
 
 from kzoo.errors import KzooError
+from kzoo.registry import hint
 
 # Arguments that a shell completes with file names.
 FILES = ("data", "test", "out", "start", "plot", "run", "inputs")
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors on one line."""
+
+    def error(self, message):
+        raise KzooError(f"{message}. See: {self.prog} --help")
+
+    def refuse(self, word):
+        """Say that a word means nothing here, with the nearest option."""
+        legal = [option for action in self._actions for option in action.option_strings]
+        guess = hint(word.split("=")[0], legal) if word.startswith("-") else ""
+        raise KzooError(f"{self.prog} does not know {word!r}. {guess}See: {self.prog} --help")
 
 
 def forgive_encoding():

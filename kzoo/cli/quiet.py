@@ -4,7 +4,10 @@ import logging
 import os
 import sys
 import tempfile
+from contextlib import contextmanager
 from importlib import import_module
+
+from kzoo.errors import KzooError
 
 
 def hush():
@@ -15,20 +18,19 @@ def hush():
         logging.getLogger(logger).setLevel(logging.ERROR)
 
 
-def load(name):
-    """Import a module that needs Keras, without the lines that TensorFlow's C++ writes while it starts.
+@contextmanager
+def silence():
+    """Keep back the lines that TensorFlow's C++ writes while it starts; show them if what is done here fails.
 
-    No log level reaches them; they go straight to file descriptor 2. They are shown if the import fails.
+    No log level reaches them: they go straight to file descriptor 2.
     """
     hush()
-    if "keras" in sys.modules:
-        return import_module(name)
     sys.stderr.flush()
     with tempfile.TemporaryFile() as noise:
         screen = os.dup(2)
         os.dup2(noise.fileno(), 2)
         try:
-            import_module("keras")
+            yield
         except BaseException:
             noise.seek(0)
             os.write(screen, noise.read())
@@ -36,4 +38,21 @@ def load(name):
         finally:
             os.dup2(screen, 2)
             os.close(screen)
+
+
+def load(name):
+    """Import a module that needs Keras, in silence.
+
+    On every backend Keras imports TensorFlow as soon as it sets a seed: it is done here, and so is the search for GPUs.
+    """
+    hush()
+    if "keras" not in sys.modules:
+        try:
+            with silence():
+                import_module("keras")
+                import_module("tensorflow").config.list_physical_devices()
+        except (ImportError, ValueError) as error:
+            raise KzooError(
+                f"Keras does not start: {error}. KERAS_BACKEND takes tensorflow, jax or torch, if it is installed."
+            ) from None
     return import_module(name)

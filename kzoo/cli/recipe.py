@@ -35,8 +35,11 @@ def recipe_arguments(name, doc, *, data=None, stand_in=None, backend=None, **opt
     Raises:
         KzooError: the backend is not installed; the message is the line that installs it.
     """
-    parser = argparse.ArgumentParser(
-        prog=f"recipes/{name}.py", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = common.Parser(
+        prog=f"recipes/{name}.py",
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.set_defaults(name=name)
     if data is not None:
@@ -52,7 +55,9 @@ def recipe_arguments(name, doc, *, data=None, stand_in=None, backend=None, **opt
     notebook = "ipykernel" in sys.modules
     if not notebook:
         sys.excepthook = _one_line
-    args = parser.parse_args([] if notebook else None)
+    args, unknown = parser.parse_known_args([] if notebook else None)
+    if unknown:
+        parser.refuse(unknown[0])
     if args.smoke and args.out is None:
         args.out = f"runs/{name.replace('/', '-')}-smoke"  # never in the way of the whole run
     if stand_in is not None and args.smoke and args.data == data:
@@ -60,7 +65,8 @@ def recipe_arguments(name, doc, *, data=None, stand_in=None, backend=None, **opt
         args.data = stand_in
     if backend is not None:
         os.environ["KERAS_BACKEND"] = args.backend  # read once, when Keras is first imported
-        common.require(args.backend)
+        with quiet.silence():
+            common.require(args.backend)
     quiet.load("keras")
     return args
 
@@ -114,4 +120,4 @@ def recipe_result(args, rows=(), figure=None, *, folder=None):
 
 
 def _short(value):
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)

@@ -13,7 +13,14 @@ _DATE_PARTS = {"year": "year", "month": "month", "day": "day", "weekday": "day_o
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers or dates
 _MOST_CATEGORIES = 1000
 _DATE = re.compile(r"\s*(\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})")
-_ID_NAME = re.compile(r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)")
+# Day and month in front, once slashes have become dashes: which of them comes first?
+_SHORT_DATE = r"^(\d{1,2})([-.])(\d{1,2})[-.](\d{4})"
+# No month is above 12: 31-12-2024, 12-31-2024.
+_CLEAR_DATES = {
+    r"^(1[3-9]|[23]\d)[-.](\d{1,2})[-.](\d{4})": r"\3-\2-\1",
+    r"^(\d{1,2})[-.](1[3-9]|[23]\d)[-.](\d{4})": r"\3-\1-\2",
+}
+_ID_NAME = re.compile(r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)|.*(编号|序号)")
 
 
 def learn_columns(frame, *, clip=False, notes):
@@ -70,13 +77,15 @@ def _describe_numbers(name, numbers, clip):
 
 
 def _describe_date(name, values, notes):
-    dates = to_dates(values)
+    day_first = day_comes_first(name, values, notes)
+    dates = to_dates(values, day_first)
     parts = {part: getattr(dates.dt, a).to_numpy(float, na_value=np.nan) for part, a in _DATE_PARTS.items()}
     medians = {part: float(np.nanmedian(v)) for part, v in parts.items() if np.unique(v[~np.isnan(v)]).size > 1}
     if not medians:
         notes.append(f"Column {name!r} varies neither in date nor in hour and is left out.")
         return None
-    return {"name": name, "kind": "date", "medians": medians, "missing": bool(dates.isna().any())}
+    order = {"day_first": True} if day_first else {}
+    return {"name": name, "kind": "date", **order, "medians": medians, "missing": bool(dates.isna().any())}
 
 
 def looks_like_dates(known):
@@ -101,12 +110,40 @@ def to_numbers(values):
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
-def to_dates(values):
-    """Return a column as times without zone; what is no date becomes NaT."""
+def day_comes_first(name, values, notes) -> bool:
+    """Tell whether 3/2/2024 is February 3 in a column: a number above 12 is a day; else a dot says so, a slash not.
+
+    A column that leaves it open is read as pandas reads it, month first, and `notes` gets a line.
+    """
+    if types.is_datetime64_any_dtype(values):
+        return False
+    parts = _date_text(values.dropna()).str.extract(_SHORT_DATE).dropna()
+    one, other = (pd.to_numeric(parts[place]) > 12 for place in (0, 2))
+    if one.sum() != other.sum():
+        return bool(one.sum() > other.sum())
+    dotted = bool((parts[1] == ".").any())
+    if len(parts) and not dotted:
+        notes.append(f"Dates in {name!r} are read month first, for no number tells. If wrong, write them 2024-02-03.")
+    return dotted
+
+
+def _date_text(values):
+    return values.astype("string").str.strip().str.replace("[年月/]", "-", regex=True).str.replace("日", "")
+
+
+def to_dates(values, day_first=False):
+    """Return a column as times without zone; what is no date becomes NaT.
+
+    Args:
+        day_first: whether 3/2/2024 is February 3. A number above 12 is a day all the same.
+    """
     if types.is_datetime64_any_dtype(values):
         dates = values
     else:
-        text = values.astype("string").str.strip().str.replace("[年月/]", "-", regex=True).str.replace("日", "")
+        text = _date_text(values)
+        short = {_SHORT_DATE: r"\4-\3-\1" if day_first else r"\4-\1-\3"}
+        for pattern, ordered in (_CLEAR_DATES | short).items():
+            text = text.str.replace(pattern, ordered, regex=True)
         dates = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
         if dates.isna().sum() > text.isna().sum():
             dates = pd.to_datetime(text, format="mixed", errors="coerce", utc=True)
@@ -156,7 +193,7 @@ def _features(column, values):
         codes = {word: code for code, word in enumerate(column["values"], start=1)}
         return [np.array([codes.get(word, 0) for word in to_words(values)], np.float32)]
     if column["kind"] == "date":
-        dates = to_dates(values)
+        dates = to_dates(values, column.get("day_first", False))
         missing = dates.isna().to_numpy()
         parts = [(getattr(dates.dt, _DATE_PARTS[part]), median) for part, median in column["medians"].items()]
         features = [part.to_numpy(np.float64, na_value=median) for part, median in parts]

@@ -140,7 +140,7 @@ def _images(spec, described, preprocessing, source, target):
 
 
 def _series(spec, described, preprocessing, source, target):
-    frame = in_order(as_frame(source), None, [])
+    frame = in_order(as_frame(source), preprocessing.get("time"), [])
     require(frame, preprocessing["columns"], "the series")
     values = filled(frame, preprocessing["columns"], [])
     config = spec["config"]

@@ -5,7 +5,7 @@ import pandas as pd
 from pandas.api import types
 
 from kzoo.data import splits
-from kzoo.data.columns import listed, looks_like_dates, to_dates, to_numbers
+from kzoo.data.columns import day_comes_first, listed, looks_like_dates, to_dates, to_numbers
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.table import as_frame, as_names, require
 from kzoo.data.windows import Windows
@@ -33,7 +33,9 @@ def load_series(source, *, name, preset=None, target=None, validation=0.1, test=
     if preset is not None:
         steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
     notes = list(notes)
-    frame = in_order(as_frame(source), time, notes)
+    frame = as_frame(source)
+    time = time_column(frame, time)
+    frame = in_order(frame, time, notes)
     tested = in_order(as_frame(test), time, []) if splits.is_source(test) else None
     first_validation, first_test = splits.split_time(
         len(frame), validation=validation, test=0 if tested is not None else test
@@ -68,7 +70,7 @@ def load_series(source, *, name, preset=None, target=None, validation=0.1, test=
             "target_scale": std[: len(targets)],
             "target_offset": mean[: len(targets)],
         },
-        preprocessing={"kind": "series", "columns": names, "steps": steps},
+        preprocessing={"kind": "series", "columns": names, "steps": steps, "time": time},
         feature_names=tuple(names),
         target_names=tuple(targets),
         notes=[*notes, f"{steps} steps in, {horizon} ahead; split in order of time."],
@@ -76,8 +78,11 @@ def load_series(source, *, name, preset=None, target=None, validation=0.1, test=
     )
 
 
-def time_column(frame):
-    """Return the first column that holds dates, or None."""
+def time_column(frame, time=None):
+    """Return the column that is asked for, else the first that holds dates, or None."""
+    if time is not None:
+        require(frame, [time], "the series")
+        return time
     for name in frame.columns:
         values = frame[name].dropna()
         if len(values) and (types.is_datetime64_any_dtype(values) or looks_like_dates(values)):
@@ -85,16 +90,17 @@ def time_column(frame):
     return None
 
 
-def in_order(frame, time, notes):
-    if time is not None:
-        require(frame, [time], "the series")
-    column = time if time is not None else time_column(frame)
+def in_order(frame, column, notes):
+    """Return the rows in order of time, without its column: the one that training knew, else the first of dates."""
+    column = column if column in frame.columns else time_column(frame)
     if column is None:
         notes.append("No time column: the rows are taken to be in order.")
         return frame
     values = frame[column]
-    numeric = types.is_numeric_dtype(values)
-    when = pd.Series(to_numbers(values)) if numeric else to_dates(values)
+    if types.is_numeric_dtype(values):
+        when = pd.Series(to_numbers(values))
+    else:
+        when = to_dates(values, day_comes_first(column, values, notes))
     if when.isna().any():
         row = int(np.flatnonzero(when.isna())[0])
         raise KzooError(f"Time column {column!r} holds no time in row {row + 1}: {values.iloc[row]!r}.")
@@ -156,7 +162,7 @@ def encode_series(preprocessing, inputs):
         return x
     if isinstance(inputs, list | tuple):
         inputs = pd.DataFrame(list(inputs))
-    frame = in_order(as_frame(inputs), None, [])
+    frame = in_order(as_frame(inputs), preprocessing.get("time"), [])
     require(frame, names, "the series")
     if len(frame) < steps:
         raise KzooError(f"A forecast needs the last {steps} rows; got {len(frame)}.")

@@ -10,16 +10,16 @@ python recipes/foundations/activations.py --smoke    the same: it takes a second
 # %% Function, derivative, and what Keras calls it
 import math
 
-import keras
 import numpy as np
-import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import kzoo
 from kzoo.plots.colors import BLUE, FAINT, GREY, INK, ORANGE
 
-args = kzoo.recipe_arguments("foundations/activations", __doc__)
+args = kzoo.recipe_arguments("foundations/activations", __doc__, backend="tensorflow")
+import keras
+import tensorflow as tf
 
 x = np.linspace(-5, 5, 1000)
 sigmoid, tanh = 1 / (1 + np.exp(-x)), np.tanh(x)

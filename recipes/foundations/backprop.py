@@ -9,12 +9,13 @@ python recipes/foundations/backprop.py --smoke    seconds, to see that it runs
 
 # %% The network, forwards and backwards
 import numpy as np
-import tensorflow as tf
 
 import kzoo
 from kzoo.plots.colors import BLUE, FAINT, GREY, INK, ORANGE, RED
 
-args = kzoo.recipe_arguments("foundations/backprop", __doc__)
+args = kzoo.recipe_arguments("foundations/backprop", __doc__, backend="tensorflow")
+import tensorflow as tf
+
 line = kzoo.load_data("line", validation=0, test=0).train
 epochs = 50 if args.smoke else 1000
 rate = 0.05  # the tutorial's 0.1, of a gradient twice as large

@@ -8,12 +8,12 @@ python recipes/foundations/losses.py --smoke    the same: it takes a second
 """
 
 # %% The formulas, on random answers
-import keras
 import numpy as np
 
 import kzoo
 
 args = kzoo.recipe_arguments("foundations/losses", __doc__)
+import keras
 
 random = np.random.default_rng(42)
 values, guesses = random.normal(size=(2, 1000, 1))

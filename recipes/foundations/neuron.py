@@ -7,13 +7,13 @@ python recipes/foundations/neuron.py --smoke    the same: it takes a second
 """
 
 # %% A weighted sum, a bias, a sigmoid
-import keras
 import numpy as np
 
 import kzoo
 from kzoo.plots.colors import INK, PAPER
 
 args = kzoo.recipe_arguments("foundations/neuron", __doc__)
+import keras
 
 
 def neuron(inputs, weights, bias):

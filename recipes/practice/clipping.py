@@ -10,13 +10,14 @@ python recipes/practice/clipping.py --smoke    seconds, to see that it runs
 """
 
 # %% Three ways to clip: which of them keeps the direction?
-import keras
 import numpy as np
 
 import kzoo
 from kzoo.plots.colors import GREY, LINES
 
 args = kzoo.recipe_arguments("practice/clipping", __doc__)
+import keras
+
 random = np.random.default_rng(0)
 gradients = [random.normal(0, 10, 50), random.normal(0, 1, 50)]  # of two variables, one of them exploding
 cosine = {}
@@ -31,7 +32,7 @@ print("cosine of step and gradient:", ", ".join(f"{way} {value:.3f}" for way, va
 
 # %% At a high rate, the loss without a limit becomes NaN
 same = dict(input_shape=(30, 2), units=(32,), optimizer="momentum", schedule="constant", warmup=0.0, patience=1000)
-same |= dict(batch_size=2000 if args.smoke else 100)
+same |= dict(batch_size=2000, input_shape=(8, 2)) if args.smoke else dict(batch_size=100)
 out = args.out or "runs/practice-clipping"
 rate = 1000.0 if args.smoke else 0.1  # a smoke run is ten steps: too few to explode at 0.1
 try:

@@ -3,6 +3,7 @@
 Left alone, it learns the training examples by heart and the validation error rises again; dropout and L2 each stop
 that. On the test split the difference is small and within the noise, for the best epoch is kept in every case, and
 stopping early is a regulariser too. (Training errors with dropout are measured while it drops: a little too high.)
+An L1 penalty is the setting `l1`.
 
 python recipes/practice/regularization.py            four ways, three seeds
 python recipes/practice/regularization.py --smoke    seconds, to see that it runs

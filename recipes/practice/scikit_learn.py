@@ -9,7 +9,6 @@ python recipes/practice/scikit_learn.py --smoke    seconds, to see that it runs
 """
 
 # %% A preset as an estimator
-import keras
 import numpy as np
 from sklearn.datasets import load_wine
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score, train_test_split
@@ -19,6 +18,8 @@ from sklearn.preprocessing import StandardScaler
 import kzoo
 
 args = kzoo.recipe_arguments("practice/scikit_learn", __doc__)
+import keras
+
 keras.utils.disable_interactive_logging()  # the wrapper's predict would print a bar each time
 
 

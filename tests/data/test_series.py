@@ -61,6 +61,22 @@ def test_gaps_are_filled_from_the_past_and_order_is_restored():
     assert "3 missing values" in notes and "sorted" in notes
 
 
+@pytest.mark.parametrize("format", ["%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"])
+def test_days_and_months_keep_the_order(format):
+    time = pd.date_range("2024-01-01", periods=200, freq="7h")
+    frame = table().assign(date=time.strftime(format))
+    data = load_data(frame.sample(frac=1, random_state=0), preset=preset())
+    np.testing.assert_array_equal(data.train.x[7][:, 0], np.arange(7, 19))
+
+
+def test_new_rows_are_sorted_by_the_same_column():
+    frame = table().assign(typed=lambda f: f["date"][::-1].to_numpy())
+    frame = frame[["typed", "date", "load", "oil"]]  # the first dates are not the asked ones
+    data = load_data(frame, preset=preset(), time="date")
+    x = encode(data.preprocessing, frame.sample(frac=1, random_state=0))
+    np.testing.assert_array_equal(x[0, :, 0], np.arange(188, 200))
+
+
 def test_encode_the_latest_rows():
     frame = table()
     data = load_data(frame, preset=preset(), target="oil")

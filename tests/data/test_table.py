@@ -46,6 +46,11 @@ def test_kinds_of_columns():
     json.dumps([data.preprocessing, data.config])
 
 
+@pytest.mark.parametrize("name", ["id", "customer_id", "userId", "Unnamed: 0", "编号", "客户编号", "序号"])
+def test_numbers_of_the_rows_are_left_out(name):
+    assert name not in load_data(people().rename(columns={"id": name}), target="churned").feature_names
+
+
 def test_numbers_agree_with_pandas():
     frame = people()
     data = load_data(frame, target="churned", seed=3)
@@ -81,6 +86,26 @@ def test_nothing_is_learned_from_test_rows():
     np.testing.assert_array_equal(again.train.x, data.train.x)
     assert again.test.x[:, 8].max() == 0  # a category that training never saw
     assert again.fingerprint != data.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("when", "month", "asked"),
+    [
+        (["03.02.2024", "04.03.2024"], [2, 3], False),  # a dot: day first
+        (["3.2.2024 8:30", "05.25.2024 9:00", "06.26.2024 9:00"], [3, 5, 6], False),  # unless a number says otherwise
+        (["03/02/2024", "31/12/2024"], [2, 12], False),
+        (["03-02-2024 3:15 PM", "12-31-2024 1:00 AM"], [3, 12], False),
+        (["03/02/2024", "04/03/2024"], [3, 4], True),  # as pandas reads it, and said
+        (["2024-02-03", "2024/3/4", "2024年5月6日", "2024.06.07"], [2, 3, 5, 6], False),
+    ],
+)
+def test_which_comes_first_day_or_month(when, month, asked):
+    frame = people(len(when) * 10).assign(joined=when * 10)
+    data = load_data(frame, target="churned")
+    assert encode(data.preprocessing, frame)[:, data.feature_names.index("joined month")].tolist() == month * 10
+    assert any("month first" in note for note in data.notes) == asked
+    alone = encode(data.preprocessing, frame.head(1))  # a row by itself is read as the column was
+    assert alone[0, data.feature_names.index("joined month")] == month[0]
 
 
 def test_encode_rows_of_a_person(tmp_path):

@@ -1,33 +1,18 @@
-"""What the foundation recipes claim, in numbers: the scripts run here and their results are looked at."""
-
-import runpy
-import sys
-from pathlib import Path
+"""What the foundation recipes claim, in numbers: what their smoke runs leave is looked at."""
 
 import numpy as np
 import pytest
 
-FOUNDATIONS = Path(__file__).parents[2] / "recipes" / "foundations"
 
-
-def play(name, tmp_path):
-    """Run a recipe with --smoke and return its globals."""
-    script = FOUNDATIONS / f"{name}.py"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [str(script), "--smoke", "--out", str(tmp_path)])
-        patch.setattr(sys, "excepthook", sys.excepthook)
-        return runpy.run_path(str(script), run_name="__main__")
-
-
-def test_the_neuron_is_keras_dense(tmp_path):
-    said = play("neuron", tmp_path)
+def test_the_neuron_is_keras_dense(smoke):
+    said = smoke("foundations/neuron").left
     assert 0 < said["difference"] < 1e-6
     by_hand = 1 / (1 + np.exp(-(0.2 * 1 - 0.4 * 2 + 0.1)))
     assert said["neuron"](np.array([[1.0, 2.0]]), np.array([0.2, -0.4]), 0.1) == pytest.approx([by_hand])
 
 
-def test_activations_and_derivatives_agree_with_keras(tmp_path):
-    said = play("activations", tmp_path)
+def test_activations_and_derivatives_agree_with_keras(smoke):
+    said = smoke("foundations/activations").left
     assert len(said["rows"]) == 7
     assert max(row["largest_difference"] for row in said["rows"]) < 1e-6
     assert max(row["of_derivative"] for row in said["rows"]) < 1e-6
@@ -40,16 +25,16 @@ def test_activations_and_derivatives_agree_with_keras(tmp_path):
         assert np.allclose(quotient[smooth], np.interp(middle, said["x"], slope)[smooth], atol=1e-4)
 
 
-def test_losses_agree_with_keras(tmp_path):
-    rows = {row["loss"]: row for row in play("losses", tmp_path)["rows"]}
+def test_losses_agree_with_keras(smoke):
+    rows = {row["loss"]: row for row in smoke("foundations/losses").left["rows"]}
     assert len(rows) == 6
     assert max(row["difference"] for row in rows.values()) < 1e-6
     assert rows["hinge, labels 0 and 1"]["keras"] == rows["hinge, labels -1 and 1"]["keras"]
 
 
-@pytest.fixture(scope="module")
-def descent(tmp_path_factory):
-    return play("gradient_descent", tmp_path_factory.mktemp("descent"))
+@pytest.fixture
+def descent(smoke):
+    return smoke("foundations/gradient_descent").left
 
 
 def test_batch_descent_reaches_least_squares(descent):
@@ -67,8 +52,8 @@ def test_a_constant_rate_does_not_settle_and_a_decaying_one_does(descent):
     assert np.allclose(decaying, 4.215, atol=0.1)
 
 
-def test_gradients_by_hand_are_those_of_keras_and_twice_the_tutorials(tmp_path):
-    said = play("backprop", tmp_path)
+def test_gradients_by_hand_are_those_of_keras_and_twice_the_tutorials(smoke):
+    said = smoke("foundations/backprop").left
     assert len(said["by_hand"]) == 31
     assert np.abs(said["in_keras"]).max() > 1  # gradients that could differ
     assert np.allclose(said["by_hand"], said["in_keras"], atol=1e-5)

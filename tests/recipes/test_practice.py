@@ -1,27 +1,11 @@
 """What the practice recipes say about clipping and about learning curves, checked on what they leave behind."""
 
-import runpy
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-PRACTICE = Path(__file__).parents[2] / "recipes" / "practice"
-
-
-@pytest.fixture
-def smoke(tmp_path, monkeypatch):
-    def run(name):
-        monkeypatch.setattr(sys, "argv", [name, "--smoke", "--out", str(tmp_path / "out")])
-        monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-        return runpy.run_path(str(PRACTICE / f"{name}.py"), run_name="__main__")
-
-    return run
-
 
 def test_only_the_global_norm_keeps_the_direction_of_the_gradient(smoke):
-    left = smoke("clipping")
+    left = smoke("practice/clipping").left
     large, small = left["gradients"]
     gradient = np.concatenate([large, small])
     ways = {
@@ -39,7 +23,7 @@ def test_only_the_global_norm_keeps_the_direction_of_the_gradient(smoke):
 
 
 def test_a_learning_curve_draws_from_the_training_split_alone(smoke):
-    left = smoke("learning_curve")
+    left = smoke("practice/learning_curve").left
     data, part = left["data"], left["part"]
     (size,) = left["sizes"]
     everything = {x.tobytes() for x in data.train.x}

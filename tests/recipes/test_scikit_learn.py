@@ -1,9 +1,5 @@
 """scikit-learn's tools over a preset, and what the recipes about validation claim."""
 
-import runpy
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -12,21 +8,10 @@ from sklearn.datasets import load_wine
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.preprocessing import StandardScaler
 
-PRACTICE = Path(__file__).parents[2] / "recipes" / "practice"
 
-
-def run(name, monkeypatch, *words):
-    monkeypatch.setattr(sys, "argv", [name, "--smoke", "--out", "out", *words])
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    return runpy.run_path(str(PRACTICE / f"{name}.py"), run_name="__main__")
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("scikit_learn"))
-        yield run("scikit_learn", patch)
-    keras.utils.enable_interactive_logging()
+@pytest.fixture
+def recipe(smoke):
+    return smoke("practice/scikit_learn").left
 
 
 def test_the_grid_search_is_over_the_presets_own_settings(recipe):
@@ -74,12 +59,11 @@ def test_what_the_recipe_says_of_the_wrapper():
         wrapper.set_params(model__seed=2)
 
 
-def test_the_mean_of_folds_is_what_the_folds_say(monkeypatch):
-    found = run("cross_validation", monkeypatch)
+def test_the_mean_of_folds_is_what_the_folds_say(smoke):
+    found = smoke("practice/cross_validation").left
     rows = {row["what"]: row for row in found["rows"]}
     folds = found["scores"]["wine"]["one fold"]
     assert [row["count"] for row in found["rows"]] == [2, 4, 2]
     assert rows["one fold"]["mean"] == pytest.approx(rows["mean of 2 folds"]["mean"]) == pytest.approx(np.mean(folds))
     assert found["scores"]["wine"]["mean of 2 folds"] == pytest.approx([np.mean(folds[:2]), np.mean(folds[2:])])
     assert found["found"]["out_of_fold"]["rows"].tolist() == list(range(178))
-    assert (Path("out") / "cross_validation.png").is_file()

@@ -48,6 +48,15 @@ def test_cifar_keeps_the_test_images_apart_and_reuses_a_finished_run(recipe, tmp
     assert (tmp_path / "run/best.keras").stat().st_mtime_ns == before
 
 
+def test_sentences_that_all_are_right(recipe, tmp_path):
+    (tmp_path / "mine").mkdir()
+    for name, own in (("positive", "a joy"), ("negative", "a bore")):
+        (tmp_path / "mine" / f"{name}.txt").write_text("\n".join(f"{own} {i}" for i in range(120)))
+    words = ("--data", tmp_path / "mine", "--smoke", "--out", tmp_path / "out", "--presets", "text_cnn")
+    counting = recipe("text_reviews", *words)["rows"][0]
+    assert counting["accuracy"] == 1 and counting["high"] == pytest.approx(1)  # or a little less, by rounding
+
+
 def test_text_families_meet_the_same_sentences(recipe, tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / "mine").mkdir()
@@ -65,8 +74,8 @@ def test_text_families_meet_the_same_sentences(recipe, tmp_path):
     assert found["rows"][0]["accuracy"] > 0.7  # three in four sentences have a word that tells
 
 
-def test_a_table_is_cleaned_and_gets_its_column(recipe, tmp_path):
-    found = recipe("tabular_fnn", "--smoke", "--out", tmp_path / "out")
+def test_a_table_is_cleaned_and_gets_its_column(smoke):
+    found = smoke("tabular_fnn").left
     cut, added = found["data"].values()
     frame = found["frame"]
     assert frame["stops"].isna().any() and "stops is missing" in cut.feature_names

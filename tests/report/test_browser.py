@@ -93,6 +93,7 @@ def opened(browser, tmp_path):
         around.write_text(AROUND + "".join(frames), encoding="utf-8")
         scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
         words = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", scheme]
+        words += ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
         words += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", around.as_uri()]
         done = subprocess.run(words, capture_output=True, timeout=120, encoding="utf-8")
         body = re.search("<body>(.*)</body>", done.stdout, re.DOTALL)

@@ -33,7 +33,9 @@ def load_series(source, *, name, preset=None, target=None, validation=0.1, test=
     if preset is not None:
         steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
     notes = list(notes)
-    frame = in_order(as_frame(source), time, notes)
+    frame = as_frame(source)
+    seen = {"time": steps_of_time(frame, time)}
+    frame = in_order(frame, time, notes)
     tested = in_order(as_frame(test), time, []) if splits.is_source(test) else None
     first_validation, first_test = splits.split_time(
         len(frame), validation=validation, test=0 if tested is not None else test
@@ -72,6 +74,7 @@ def load_series(source, *, name, preset=None, target=None, validation=0.1, test=
         feature_names=tuple(names),
         target_names=tuple(targets),
         notes=[*notes, f"{steps} steps in, {horizon} ahead; split in order of time."],
+        seen=seen,
         fingerprint=splits.fingerprint(values, names, list(cuts.values()), steps, horizon, len(targets)),
     )
 
@@ -93,8 +96,7 @@ def in_order(frame, time, notes):
         notes.append("No time column: the rows are taken to be in order.")
         return frame
     values = frame[column]
-    numeric = types.is_numeric_dtype(values)
-    when = pd.Series(to_numbers(values)) if numeric else to_dates(values)
+    when = _times(values)
     if when.isna().any():
         row = int(np.flatnonzero(when.isna())[0])
         raise KzooError(f"Time column {column!r} holds no time in row {row + 1}: {values.iloc[row]!r}.")
@@ -104,6 +106,37 @@ def in_order(frame, time, notes):
         notes.append(f"The rows were not in order of {column!r} and were sorted.")
         frame = frame.iloc[np.argsort(when.to_numpy(), kind="stable")].reset_index(drop=True)
     return frame.drop(columns=column)
+
+
+def _times(values):
+    return pd.Series(to_numbers(values)) if types.is_numeric_dtype(values) else to_dates(values)
+
+
+def steps_of_time(frame, time):
+    """Describe the time column as it stands in the file, before `in_order` sorts it and takes it out.
+
+    Returns:
+        `column`, `rows`; `disorder`, the number of rows that come before the one above; `repeated`, of times that
+        came before; `step` and `longest` in seconds (or in the column's own unit), `uneven`, the share of steps more
+        than half a step off. None without a time column.
+    """
+    column = time if time is not None and time in frame.columns else time_column(frame)
+    when = None if column is None else _times(frame[column])
+    if when is None or len(when) < 3 or when.isna().any():
+        return None
+    if types.is_datetime64_any_dtype(when):
+        when = (when - when.min()).dt.total_seconds()
+    steps = np.diff(np.sort(when.to_numpy(np.float64)))
+    usual = float(np.median(steps))
+    return {
+        "column": column,
+        "rows": len(when),
+        "disorder": int((np.diff(when.to_numpy(np.float64)) < 0).sum()),
+        "repeated": int(when.duplicated().sum()),
+        "step": usual,
+        "longest": float(steps.max()),
+        "uneven": float((np.abs(steps - usual) > 0.5 * usual).mean()),
+    }
 
 
 def _columns(frame, target, drop, notes):

@@ -6,7 +6,9 @@ import keras
 import numpy as np
 
 from kzoo.arguments import TRAINING
+from kzoo.checks import before_training
 from kzoo.data import Dataset, load_data
+from kzoo.data.statistics import statistics
 from kzoo.errors import KzooError
 from kzoo.registry import Preset, get_preset, hint, preset_of, resolve, spec_of, with_settings
 from kzoo.run import Run
@@ -47,6 +49,7 @@ def train(
     group=None,
     task=None,
     time=None,
+    check=True,
     progress=True,
     **overrides,
 ) -> Run:
@@ -69,6 +72,7 @@ def train(
         precision: "auto", "float32", "mixed_bfloat16" or "mixed_float16"; saved models are float32.
         overwrite: replace a different run in `out`.
         target, validation, test, drop, group, task, time: see `kzoo.load_data`.
+        check: run the quick checks of `kzoo.check` first; an error stops, a warning is printed.
         progress: False for silence.
         overrides: any name in the preset's `config` or `training`.
 
@@ -119,8 +123,10 @@ def train(
     if done is not None:
         return done
     job = prepare(own, spec, data, policy, start, freeze, notes)
+    if check:
+        notes += before_training(job, fresh=own is None and start is None, command=repeat)
     _say(notes, progress)
-    return Fit(job, folder, request | {"command": repeat}, extra, progress).run()
+    return Fit(job, folder, request | {"command": repeat, "statistics": statistics(data)}, extra, progress).run()
 
 
 def _seed(name, value):

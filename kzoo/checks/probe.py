@@ -1,0 +1,88 @@
+"""`Probe`: run a network forward once on a few rows, and look inside."""
+
+import keras
+import numpy as np
+from keras import layers
+
+_NORMS = (
+    layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization, layers.UnitNormalization,
+    layers.RMSNormalization,
+)  # fmt: skip
+_SQUASHING = ("tanh", "sigmoid")
+
+
+class Probe:
+    """What a network makes of a few rows, without training it or drawing random numbers.
+
+    Args:
+        model: the network.
+        x: (B, ...) inputs, as it takes them.
+
+    Attributes:
+        answers: (B, ...) float32.
+        first: (name, values) of the first layer with weights and what reaches it, the last axis being its columns;
+            None where it normalises by itself, or where there is no graph to follow.
+        hidden: (name, activation, values) of each ReLU, tanh and sigmoid between the layers.
+    """
+
+    def __init__(self, model, x):
+        self.first, self.hidden = None, []
+        inside = _inside(model)
+        wanted, tensors = [], []
+        if (first := _first(inside)) is not None:
+            wanted.append(("first", first))
+            tensors.append(first.input)
+        for layer, activation in _activations(inside, model):
+            wanted.append(("hidden", (layer.name, activation)))
+            tensors.append(layer.output)
+        if not wanted:
+            self.answers = _number(model(x, training=False))
+            return
+        *found, answers = keras.Model(model.inputs[0], [*tensors, model.outputs[0]])(x, training=False)
+        self.answers = _number(answers)
+        for (what, detail), values in zip(wanted, found, strict=True):
+            if what == "hidden":
+                self.hidden.append((*detail, _number(values)))
+            elif isinstance(detail, keras.Model):  # a network in the network, which may scale its inputs itself
+                self.first = Probe(detail, values).first
+            elif not isinstance(detail, _NORMS):
+                self.first = detail.name, _number(values)
+
+
+def _inside(model):
+    """Return the layers of a functional model with one input and one output, else none."""
+    if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
+        return []
+    return [layer for layer in model.layers if len(getattr(layer, "_inbound_nodes", ())) == 1 or layer.built]
+
+
+def _first(inside):
+    for layer in inside:
+        if layer.weights and not isinstance(layer, layers.Embedding | layers.Normalization):
+            return layer if hasattr(_tensor(layer, "input"), "shape") else None
+    return None
+
+
+def _activations(inside, model):
+    for layer in inside:
+        if isinstance(layer, layers.ReLU):
+            name = "relu"
+        elif isinstance(layer, layers.Activation | layers.Dense | layers.Conv1D | layers.Conv2D):
+            name = getattr(layer.activation, "__name__", None)
+        else:
+            continue
+        tensor = _tensor(layer, "output")
+        if name in ("relu", *_SQUASHING) and tensor is not None and tensor is not model.outputs[0]:
+            yield layer, name
+
+
+def _tensor(layer, which):
+    """Return the input or output of a layer that is called once; None otherwise."""
+    try:
+        return getattr(layer, which)
+    except (AttributeError, ValueError):
+        return None
+
+
+def _number(tensor):
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32")))

@@ -109,6 +109,22 @@ def not_scaled(subject):
     )
 
 
+@check("data", "targets", "model")
+def targets_form(subject):
+    """Targets of another shape than the answers, which NumPy's rules of broadcasting may hide."""
+    shape = getattr(subject.model, "output_shape", None)
+    if not isinstance(shape, tuple) or None in shape[1:]:
+        return
+    given, gives = np.shape(read(subject.data.train.y, np.arange(1)))[1:], shape[1:]
+    if given not in (gives, gives[:-1] if gives[-1:] == (1,) else gives):
+        yield error(
+            f"The targets of a row have shape {given}, and the network answers {gives}",
+            where="train y",
+            why="Keras stops, or compares each number with each other one.",
+            fix="Give the last layer as many units as there are targets.",
+        )
+
+
 @check("data", "targets", "rows")
 def constant_targets(subject):
     """A target with one value in every training row."""

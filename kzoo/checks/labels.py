@@ -98,15 +98,15 @@ def conflicting_labels(subject):
     """The same input with different labels."""
     if not enough_variety(subject):
         return
-    rows, x = subject.sample
-    labels, first, conflicts = subject.labels["train"][rows], {}, []
-    for place, (key, label) in enumerate(zip(hashes(subject, x), labels, strict=True)):
-        before = first.setdefault(key, place)
-        if key is not None and labels[before] != label:
-            conflicts.append((int(rows[before]), int(rows[place])))
-    if len(conflicts) > max(2, _CONFLICTS * len(rows)):
+    keys, labels = hashes(subject, "train"), subject.labels["train"]
+    first, conflicts = {}, []
+    for row, key in enumerate(keys):
+        before = first.setdefault(key, row)
+        if key is not None and labels[before] != labels[row]:
+            conflicts.append((before, row))
+    if len(conflicts) > max(2, _CONFLICTS * len(keys)):
         yield warning(
-            f"{len(conflicts)} of {len(rows)} rows looked at repeat an input with another label",
+            f"{len(conflicts)} of {len(keys)} rows looked at repeat an input with another label",
             where=f"train, rows {listed(f'{a} and {b}' for a, b in conflicts)}",
             why="One of the two must be wrong, and no network can learn both.",
             fix="Correct the labels, or add the column that tells these rows apart.",

@@ -8,7 +8,8 @@ from kzoo.checks.subject import read
 
 _MOST_ROWS, _FEWEST_ROWS, _MOST_COLUMNS = 5_000, 30, 2_000
 _GIVES_AWAY = 0.995  # share of rows, each class counting as much, that the column alone has right
-_OTHERS = 0.9  # what the next best column reaches where a measurement alone is suspicious
+_OTHERS = 0.95  # what the next best column reaches at most where a measurement is suspicious
+_WORTH_A_TREE = 0.8
 _FEW_VALUES = 20
 _SAME_NUMBER = 0.9999  # correlation
 
@@ -34,13 +35,13 @@ def column_gives_class_away(subject):
     given = [i for i, values in coded.items() if _told_by_values(values, y) >= _GIVES_AWAY]
     others = [i for i in numbers if i not in coded]
     scores = _separation(x[:, others], y)
-    told = {i: _told_by_order(x[:, i], y) if scores[k] > _OTHERS else 0.0 for k, i in enumerate(others)}
-    ranked = sorted((share, i) for i, share in told.items())
-    if ranked and ranked[-1][0] >= _GIVES_AWAY and not given:
-        second = max([s for s, _ in ranked[:-1]] + [_told_by_values(v, y) for v in coded.values()], default=0.0)
-        weak = [scores[k] for k, i in enumerate(others) if i != ranked[-1][1]]
-        if second <= _OTHERS and max(weak, default=0.0) <= _OTHERS:
-            given = [ranked[-1][1]]
+    told = {
+        i: _told_by_order(x[:, i], y) if score > _WORTH_A_TREE else 0.0 for i, score in zip(others, scores, strict=True)
+    }
+    best = max(told, key=told.get, default=None)
+    if best is not None and told[best] >= _GIVES_AWAY:
+        rest = [share for i, share in told.items() if i != best] + [_told_by_values(v, y) for v in coded.values()]
+        given += [best] if max(rest, default=0.0) <= _OTHERS else []
     for i in given:
         yield warning(
             f"Column {names[i]!r} alone tells the class of nearly every row",
@@ -73,7 +74,8 @@ def column_gives_value_away(subject):
 
 def _read(subject, answers):
     rows = subject.some(most=_MOST_ROWS)
-    return read(subject.data.train.x, rows), answers["train"][rows]
+    x = np.nan_to_num(read(subject.data.train.x, rows), nan=0, posinf=0, neginf=0)
+    return np.clip(x, -1e30, 1e30), answers["train"][rows]
 
 
 def _told_by_values(values, y):

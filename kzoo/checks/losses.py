@@ -78,8 +78,15 @@ def loss_of(model):
 def loss_function(model):
     """Return the loss as a function of (truth, answers) that gives a scalar; None where there are several."""
     loss = _only(getattr(model, "loss", None))
-    found = loss if isinstance(loss, keras.losses.Loss) or loss is None else keras.losses.get(loss)
-    return None if found is None else lambda truth, answers: keras.ops.mean(found(truth, answers))
+    if loss is None:
+        return None
+    found = loss if isinstance(loss, keras.losses.Loss) else keras.losses.get(loss)
+
+    def mean(truth, answers):
+        column = answers.shape[-1] == 1 and len(truth.shape) == len(answers.shape) - 1
+        return keras.ops.mean(found(truth[..., None] if column else truth, answers))
+
+    return mean
 
 
 def _only(loss):

@@ -35,10 +35,7 @@ class Probe:
         for layer, activation in _activations(inside, model):
             wanted.append(("hidden", (layer.name, activation)))
             tensors.append(layer.output)
-        if not wanted:
-            self.answers = _number(model(x, training=False))
-            return
-        *found, answers = keras.Model(model.inputs[0], [*tensors, model.outputs[0]])(x, training=False)
+        *found, answers = _forward(model, tensors, x)
         self.answers = _number(answers)
         for (what, detail), values in zip(wanted, found, strict=True):
             if what == "hidden":
@@ -49,9 +46,43 @@ class Probe:
                 self.first = detail.name, _number(values)
 
 
+def shell_of(model):
+    """Return a functional model's own layers in a new model, which can be compiled and fitted without touching the old.
+
+    None for a model without a graph, or with several inputs or outputs.
+    """
+    return keras.Model(model.inputs[0], model.outputs[0]) if _has_graph(model) else None
+
+
+def _has_graph(model):
+    return len(getattr(model, "inputs", None) or ()) == len(getattr(model, "outputs", None) or ()) == 1
+
+
+def _forward(model, tensors, x):
+    """Return the values of these tensors and of the output.
+
+    With batch normalisation as in training: before the first step its running mean and variance mean nothing. Called
+    without state, so that neither they nor any seed moves.
+    """
+    if not _has_graph(model):
+        return [model(x, training=False)]
+    whole = keras.Model(model.inputs[0], [*tensors, model.outputs[0]])
+    training = any(isinstance(layer, layers.BatchNormalization) for layer in _all_layers(model))
+    state = ([v.value for v in variables] for variables in (whole.trainable_variables, whole.non_trainable_variables))
+    found = whole.stateless_call(*state, x, training=training)[0]
+    return found if isinstance(found, list | tuple) else [found]
+
+
+def _all_layers(model):
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _all_layers(layer)
+
+
 def _inside(model):
     """Return the layers of a functional model with one input and one output, else none."""
-    if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
+    if not _has_graph(model):
         return []
     return [layer for layer in model.layers if len(getattr(layer, "_inbound_nodes", ())) == 1 or layer.built]
 

@@ -3,24 +3,27 @@
 import numpy as np
 
 from kzoo.checks.subject import read
+from kzoo.data.decode import ImageFiles
 
 _FEWEST_TOKENS = 5  # shorter texts are equal by chance: "thank you"
 _MOST = 150_000  # rows of a split that are hashed
 
 
-def hashes(subject, x):
-    """Return a number for each row of raw inputs, equal for equal rows; None for what is equal by chance."""
-    found = [hash(row.tobytes()) for row in np.ascontiguousarray(x)]
-    if subject.tokens:
-        enough = (x != 0).sum(axis=1) >= _FEWEST_TOKENS
-        found = [key if real else None for key, real in zip(found, enough, strict=True)]
-    return found
+def hashes(subject, split):
+    """Return a number for each row of a split, equal for equal rows; None for what is equal by chance.
 
-
-def split_hashes(subject, name):
-    """Return (places, numbers) of the rows of a split, of the first ones where there are very many."""
-    count = min(len(subject.splits[name]), _MOST)
-    return np.arange(count), hashes(subject, read(subject.splits[name].x, slice(0, count)))
+    Of the first rows where there are very many, and of none where they are files.
+    """
+    if split not in subject.kept:
+        x = subject.splits[split].x
+        if isinstance(x, ImageFiles):
+            return []
+        rows = np.ascontiguousarray(read(x, slice(0, _MOST)))
+        subject.kept[split] = [hash(row.tobytes()) for row in rows]
+        if subject.tokens:
+            enough = (rows != 0).sum(axis=1) >= _FEWEST_TOKENS
+            subject.kept[split] = [k if real else None for k, real in zip(subject.kept[split], enough, strict=True)]
+    return subject.kept[split]
 
 
 def enough_variety(subject):

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 from kzoo.checks.finding import check, warning
-from kzoo.checks.rows import enough_variety, split_hashes
+from kzoo.checks.rows import enough_variety, hashes
 from kzoo.checks.subject import class_name, listed
 from kzoo.data.decode import ImageFiles
 
@@ -35,14 +35,12 @@ def duplicates_across_splits(subject):
 
 
 def _equal_rows(subject):
-    places, keys = split_hashes(subject, "train")
-    train = {key: int(place) for place, key in zip(places, keys, strict=True) if key is not None}
+    train = {key: row for row, key in enumerate(hashes(subject, "train")) if key is not None}
     found = {}
     for split in subject.splits:
         if split != "train":
-            places, keys = split_hashes(subject, split)
-            pairs = [(int(place), train[key]) for place, key in zip(places, keys, strict=True) if key in train]
-            found[split] = pairs, len(places)
+            keys = hashes(subject, split)
+            found[split] = [(row, train[key]) for row, key in enumerate(keys) if key in train], len(keys)
     return found
 
 

@@ -12,7 +12,7 @@ _DEAD, _SATURATED = 0.7, 0.5  # share of a layer's units, and of its values
 _FEWEST_ROWS = 8
 
 
-@check("network", "class_ids", "loss", "probe")
+@check("network", "class_ids", "classes", "loss", "probe")
 def initial_loss(subject):
     """A first loss far from ln(classes), which is what knowing nothing costs."""
     if not subject.loss.name.endswith("crossentropy") or "focal" in subject.loss.name:

@@ -7,6 +7,7 @@ import numpy as np
 
 from kzoo.checks.finding import check, error, warning
 from kzoo.checks.losses import loss_function
+from kzoo.checks.probe import shell_of
 from kzoo.checks.subject import listed, read
 from kzoo.gradients import weight_gradients
 
@@ -22,9 +23,9 @@ def gradients(subject):
     loss, (x, y) = loss_function(subject.model), subject.batch
     if loss is None:
         return
-    variables = [v for v in subject.model.trainable_variables]
+    variables = subject.model.trainable_variables
     with _unchanged(subject.model):
-        found = weight_gradients(subject.model, lambda answers: loss(y, answers), x)
+        found = weight_gradients(shell_of(subject.model) or subject.model, lambda answers: loss(y, answers), x)
     sizes = [None if g is None else float(np.linalg.norm(g.astype("float64"))) for g in found]
     known = [size for size in sizes if size is not None]
     model = f"model {subject.model.name!r}"
@@ -51,7 +52,8 @@ def gradients(subject):
             why="They keep their first random values.",
             fix="Connect their layers to the output, or remove them.",
         )
-    kernels = [(v.path, s) for v, s in zip(variables, sizes, strict=True) if s is not None and len(v.shape) > 1]
+    # Biases may rest: that of the keys in attention has no gradient by construction.
+    kernels = [(v.path, s) for v, s in zip(variables, sizes, strict=True) if s is not None and "bias" not in v.name]
     faint = [path for path, size in kernels if size < _VANISHED * max(known)]
     if faint:
         yield warning(
@@ -82,16 +84,11 @@ def _clips(model):
 @check("steps", "model")
 def few_rows_by_heart(subject):
     """A network that cannot learn eight rows by heart will not learn thousands by rule."""
-    single = (
-        len(getattr(subject.model, "inputs", None) or ()) == len(getattr(subject.model, "outputs", None) or ()) == 1
-    )
-    graph = single and loss_function(subject.model) is not None
-    if not graph or not subject.model.trainable_variables:
+    shell = shell_of(subject.model)
+    if shell is None or loss_function(subject.model) is None or not subject.model.trainable_variables:
         return
     x, y = (part[:: max(1, len(part) // _FEW)][:_FEW] for part in subject.batch)
     x, y = _without_conflicts(x, y)
-    # Its own layers in a new shell: the user's compile, and with it the optimizer, stays as it is.
-    shell = keras.Model(subject.model.inputs[0], subject.model.outputs[0])
     losses = []
     for rate in _RATES:
         with _unchanged(subject.model):

@@ -1,5 +1,6 @@
 """`Subject`: what is looked at before training, and the few rows of it that the checks share."""
 
+from contextlib import suppress
 from functools import cached_property
 
 import numpy as np
@@ -34,6 +35,12 @@ class Subject:
     def __init__(self, data, model=None, training=None, *, onehot=None, standardize=None, fresh=True):
         self.data, self.model, self.training = data, model, dict(training or {})
         self.onehot, self.standardize, self.fresh = onehot, standardize, fresh
+        if model is not None and not model.built and self.rows:
+            with suppress(
+                NotImplementedError, TypeError, ValueError
+            ):  # a class of one's own may be built by `fit` only
+                model.build((None, *data.input_shape))
+        self.kept = {}  # what checks share: hashes of rows
         self.splits = {n: s for n in ("train", "validation", "test") if (s := getattr(data, n)) is not None}
 
     @property
@@ -106,7 +113,8 @@ class Subject:
     @cached_property
     def classes(self):
         """The number of classes that the network, else the data, knows."""
-        if self.width is not None and self.class_ids is not None:
+        values = self.loss is not None and self.loss.labels == "values"
+        if self.width is not None and self.class_ids is not None and not values:
             return max(self.width, 2)
         return len(self.data.class_names) or None
 

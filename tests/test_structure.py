@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "callbacks": set(),
     "plots": {"gradients"},
     "data": {"arguments", "registry"},
-    "checks": {"data", "gradients", "run"},
+    "checks": {"data", "gradients", "plots"},
     "evaluation": {"checks", "data", "registry", "results", "run", "training"},
     "training": {"arguments", "callbacks", "checks", "contract", "data", "plots", "registry", "run"},
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run"},

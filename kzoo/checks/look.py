@@ -5,7 +5,7 @@ from dataclasses import replace
 from importlib import import_module
 
 from kzoo import checks
-from kzoo.checks.finding import CHECKS, KINDS, warning
+from kzoo.checks.finding import CHECKS, KINDS
 from kzoo.checks.subject import Subject
 from kzoo.errors import KzooError
 
@@ -31,26 +31,8 @@ def look(subject, kinds) -> tuple:
             continue
         if all(getattr(subject, name) is not None for name in one.needs):
             names.append(one.name)
-            findings += [replace(found, check=one.name) for found in _found(one, subject)]
+            findings += [replace(found, check=one.name) for found in one.function(subject)]
     return sorted(findings, key=lambda f: f.level), names
-
-
-def _found(one, subject):
-    """Return what a check finds; a network that fails on a few rows is a finding too."""
-    try:
-        return list(one.function(subject))
-    except Exception as failure:
-        if one.kind not in ("network", "steps"):
-            raise
-        line = " ".join(str(failure).split())[:200] or type(failure).__name__
-        return [
-            warning(
-                f"The network could not be run on a few rows: {line}",
-                where=f"model {subject.model.name!r}",
-                why="What fails here is likely to fail in training.",
-                fix="Call model(x) on a few rows and look at the error.",
-            )
-        ]
 
 
 def before_training(job, *, fresh, command) -> list:

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from kzoo.plots.graph import nodes_of
+
 _NORMS = (
     layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization, layers.UnitNormalization,
     layers.RMSNormalization,
@@ -27,14 +29,15 @@ class Probe:
 
     def __init__(self, model, x):
         self.first, self.hidden = None, []
-        inside = _inside(model)
+        nodes = nodes_in(model)
         wanted, tensors = [], []
-        if (first := _first(inside)) is not None:
-            wanted.append(("first", first))
-            tensors.append(first.input)
-        for layer, activation in _activations(inside, model):
-            wanted.append(("hidden", (layer.name, activation)))
-            tensors.append(layer.output)
+        if (first := _first(nodes)) is not None:
+            wanted.append(("first", first.operation))
+            tensors.append(first.arguments.keras_tensors[0])
+        for node, activation in _activations(nodes):
+            if node.outputs[0] is not model.outputs[0]:
+                wanted.append(("hidden", (node.operation.name, activation)))
+                tensors.append(node.outputs[0])
         *found, answers = _forward(model, tensors, x)
         self.answers = _number(answers)
         for (what, detail), values in zip(wanted, found, strict=True):
@@ -80,39 +83,29 @@ def _all_layers(model):
             yield from _all_layers(layer)
 
 
-def _inside(model):
-    """Return the layers of a functional model with one input and one output, else none."""
-    if not _has_graph(model):
-        return []
-    return [layer for layer in model.layers if len(getattr(layer, "_inbound_nodes", ())) == 1 or layer.built]
+def nodes_in(model):
+    """Return the nodes of the layers of a functional model with one input and one output, else none.
+
+    The node, since a layer that is shared with another model has inputs and outputs there too.
+    """
+    return list(nodes_of(model).values()) if _has_graph(model) else []
 
 
-def _first(inside):
-    for layer in inside:
-        if layer.weights and not isinstance(layer, layers.Embedding | layers.Normalization):
-            return layer if hasattr(_tensor(layer, "input"), "shape") else None
+def _first(nodes):
+    for node in nodes:
+        if node.operation.weights and not isinstance(node.operation, layers.Embedding | layers.Normalization):
+            return node if len(node.arguments.keras_tensors) == 1 else None
     return None
 
 
-def _activations(inside, model):
-    for layer in inside:
-        if isinstance(layer, layers.ReLU):
-            name = "relu"
-        elif isinstance(layer, layers.Activation | layers.Dense | layers.Conv1D | layers.Conv2D):
-            name = getattr(layer.activation, "__name__", None)
-        else:
-            continue
-        tensor = _tensor(layer, "output")
-        if name in ("relu", *_SQUASHING) and tensor is not None and tensor is not model.outputs[0]:
-            yield layer, name
-
-
-def _tensor(layer, which):
-    """Return the input or output of a layer that is called once; None otherwise."""
-    try:
-        return getattr(layer, which)
-    except (AttributeError, ValueError):
-        return None
+def _activations(nodes):
+    for node in nodes:
+        if isinstance(node.operation, layers.ReLU):
+            yield node, "relu"
+        elif isinstance(node.operation, layers.Activation | layers.Dense | layers.Conv1D | layers.Conv2D):
+            name = getattr(node.operation.activation, "__name__", None)
+            if name in ("relu", *_SQUASHING):
+                yield node, name
 
 
 def _number(tensor):

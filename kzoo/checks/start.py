@@ -12,6 +12,18 @@ _DEAD, _SATURATED = 0.7, 0.5  # share of a layer's units, and of its values
 _FEWEST_ROWS = 8
 
 
+@check("network", "model")
+def cannot_be_run(subject):
+    """A network that fails on a few rows."""
+    if subject.probe is None:
+        yield warning(
+            f"The network fails on {len(subject.batch[0])} rows: {subject.failure}",
+            where=f"model {subject.model.name!r}",
+            why="What fails here is likely to fail in training.",
+            fix="Call model(x) on a few rows and look at the error.",
+        )
+
+
 @check("network", "class_ids", "classes", "loss", "probe")
 def initial_loss(subject):
     """A first loss far from ln(classes), which is what knowing nothing costs."""

@@ -17,7 +17,7 @@ _LEARNED = 0.7  # of the first loss
 _VANISHED, _EXPLODED = 1e-6, 1e4
 
 
-@check("steps", "model")
+@check("steps", "probe")
 def gradients(subject):
     """Gradients that do not arrive, vanish on their way or explode."""
     loss, (x, y) = loss_function(subject.model), subject.batch
@@ -81,7 +81,7 @@ def _clips(model):
     return any(getattr(optimizer, name, None) for name in ("clipnorm", "global_clipnorm", "clipvalue"))
 
 
-@check("steps", "model")
+@check("steps", "probe")
 def few_rows_by_heart(subject):
     """A network that cannot learn eight rows by heart will not learn thousands by rule."""
     shell = shell_of(subject.model)

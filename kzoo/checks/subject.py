@@ -147,8 +147,12 @@ class Subject:
 
     @cached_property
     def probe(self):
-        """What the network makes of `batch` (see `kzoo.checks.probe`)."""
-        return None if self.model is None else Probe(self.model, self.batch[0])
+        """What the network makes of `batch` (see `kzoo.checks.probe`); None where it fails: `failure` says how."""
+        self.failure = None
+        try:
+            return None if self.model is None else Probe(self.model, self.batch[0])
+        except Exception as failure:  # whatever a layer of the user's own may raise
+            self.failure = " ".join(str(failure).split())[:200] or type(failure).__name__
 
 
 def read(values, rows):

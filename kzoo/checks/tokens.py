@@ -4,6 +4,7 @@ import numpy as np
 from keras import layers
 
 from kzoo.checks.finding import check, error, warning
+from kzoo.checks.probe import nodes_in
 from kzoo.checks.subject import listed, values_of
 
 _CUT, _UNKNOWN = 0.25, 0.3  # shares of the training texts, and of their tokens
@@ -29,10 +30,9 @@ def tokens_outside(subject):
 
 def _vocabulary(model):
     """Return the number of ids of the embedding that reads the inputs; None where there is none."""
-    inputs = getattr(model, "inputs", None) or ()
-    for layer in model.layers if len(inputs) == 1 else ():
-        if isinstance(layer, layers.Embedding) and len(layer._inbound_nodes) == 1 and layer.input is inputs[0]:
-            return layer.input_dim
+    for node in nodes_in(model):
+        if isinstance(node.operation, layers.Embedding) and node.arguments.keras_tensors[0] is model.inputs[0]:
+            return node.operation.input_dim
     return None
 
 

@@ -46,7 +46,8 @@ def columns_unknown(new):
 @check("new", "comparable")
 def numbers_moved(new):
     """Numbers (columns, lengths of texts, colours of images) that are spread otherwise than in training."""
-    yield from _moved(new.known["features"], *new.features, new.missing, "new data, column")
+    # A column of medians has moved too, but it is the emptiness that has to be said.
+    yield from _moved(new.known["features"], *new.features, [*new.missing, *_emptier(new)], "new data, column")
 
 
 @check("new", "known", "answers")
@@ -57,10 +58,10 @@ def targets_moved(new):
         yield from _moved(new.known["targets"], new.targets, values, (), "new data, target")
 
 
-def _moved(known, names, values, missing, where):
+def _moved(known, names, values, left_out, where):
     for name, column in zip(names, np.asarray(values, "float64").T, strict=True):
         old = next((old for old in known if old["name"] == name), None)
-        lost = any(name == m or name.startswith(f"{m} ") for m in missing)
+        lost = any(name == m or name.startswith(f"{m} ") for m in left_out)
         column = column[np.isfinite(column)]
         if old is None or lost or not len(column) or name == "unknown share":
             continue
@@ -148,19 +149,27 @@ def categories_moved(new):
 @check("new", "frame", "known")
 def values_missing(new):
     """A column that has become empty, though it was nearly always filled in."""
-    for column in new.preprocessing.get("columns", ()):
-        if not isinstance(column, dict) or column["name"] in new.missing:
-            continue
-        name, share = column["name"], float(new.frame[column["name"]].isna().mean())
-        mark = next((f["mean"] for f in new.known["features"] if f["name"] == f"{name} is missing"), None)
-        was = mark if mark is not None else _was_empty(new, name)
-        if share > was + _MISSING:
-            yield warning(
-                f"{share:.0%} of column {name!r} is empty, was {was:.0%}",
-                where=f"new data, column {name!r}",
-                why="The model takes the median, or an unknown category, for what is missing.",
-                fix="Look at where the column comes from.",
-            )
+    for name, (share, was) in _emptier(new).items():
+        yield warning(
+            f"{share:.0%} of column {name!r} is empty, was {was:.0%}",
+            where=f"new data, column {name!r}",
+            why="The model takes the median, or an unknown category, for what is missing.",
+            fix="Look at where the column comes from.",
+        )
+
+
+def _emptier(new):
+    """Return column -> (share that is empty, what it was), of those that have become emptier."""
+    found = {}
+    for column in new.preprocessing.get("columns", ()) if new.frame is not None and new.known else ():
+        if isinstance(column, dict) and column["name"] not in new.missing:
+            name = column["name"]
+            share = float(new.frame[name].isna().mean())
+            mark = next((f["mean"] for f in new.known["features"] if f["name"] == f"{name} is missing"), None)
+            was = mark if mark is not None else _was_empty(new, name)
+            if share > was + _MISSING:
+                found[name] = share, was
+    return found
 
 
 def _was_empty(new, name):

@@ -1,4 +1,4 @@
-"""Look for what is wrong before the first epoch; or compare new data with what a run was trained on."""
+"""Look for what is wrong before training, or for what is new in new data."""
 
 from dataclasses import asdict
 

@@ -19,7 +19,7 @@ def statistics(data: Dataset) -> dict:
         `columns`, those of the whole table.
     """
     names, numbers = features(data.inputs, data.train.x, data.feature_names, len(data.config.get("categories", ())))
-    found = {"features": [describe(name, column) for name, column in zip(names, numbers.T, strict=True)]}
+    found = {"features": _described(names, numbers)}
     if categories := data.config.get("categories"):
         codes = _few(data.train.x)[:, -len(categories) :].astype(int)
         found["categories"] = [
@@ -27,11 +27,11 @@ def statistics(data: Dataset) -> dict:
             for name, column, count in zip(data.feature_names[-len(categories) :], codes.T, categories, strict=True)
         ]
     if data.class_names:
-        counts = np.bincount(np.asarray(data.train.y), minlength=len(data.class_names))
-        found["classes"] = (counts / counts.sum()).tolist()
+        labels = np.asarray(data.train.y)
+        labels = labels.argmax(axis=-1) if labels.ndim > 1 else labels
+        found["classes"] = [float(np.mean(labels == number)) for number in range(len(data.class_names))]
     elif data.task != "language_modeling":
-        y = _flat(data.train.y)
-        found["targets"] = [describe(n, c) for n, c in zip(data.target_names, y.T, strict=False)]
+        found["targets"] = _described(data.target_names, _flat(data.train.y))
     return found | {name: data.seen[name] for name in ("columns",) if name in data.seen}
 
 
@@ -58,8 +58,14 @@ def features(inputs, x, names=(), categories=0) -> tuple:
     return ["brightness", "contrast", *_COLOURS[: images.shape[-1]]], np.stack([*columns, *colours.T], axis=1)
 
 
+def _described(names, columns):
+    """Describe each column of which there is anything to say: JSON has no NaN."""
+    finite = [(name, column[np.isfinite(column)]) for name, column in zip(names, columns.T, strict=False)]
+    return [describe(name, column) for name, column in finite if len(column)]
+
+
 def describe(name, values) -> dict:
-    """Describe a column of numbers."""
+    """Describe a column of finite numbers."""
     values = np.asarray(values, "float64")
     edges = np.unique(np.quantile(values, _DECILES))
     return dict(

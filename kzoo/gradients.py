@@ -58,7 +58,10 @@ def weight_gradients(model, loss, x) -> list:
         found = [None if g is None else _library.convert_to_tensor(g) for g in found]  # an embedding's is sparse
     elif _BACKEND == "torch":
         weights = [v.value for v in model.trainable_variables]
-        found = _library.autograd.grad(loss(model(x, training=True)), weights, allow_unused=True)
+        value = loss(model(x, training=True))
+        # PyTorch refuses where nothing leads back to a weight.
+        used = value.requires_grad
+        found = _library.autograd.grad(value, weights, allow_unused=True) if used else [None] * len(weights)
     else:
         raise _no_gradients()
     return [None if g is None else keras.ops.convert_to_numpy(keras.ops.cast(g, "float32")) for g in found]

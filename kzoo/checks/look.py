@@ -35,12 +35,11 @@ def look(subject, kinds) -> tuple:
     return sorted(findings, key=lambda f: f.level), names
 
 
-def before_training(job, *, fresh, command) -> list:
+def before_training(job, *, command) -> list:
     """Run the checks that need no gradient step.
 
     Args:
         job: what is about to be trained: `data`, `core` (the compiled network), `spec`, `onehot`, `standardize`.
-        fresh: whether the weights are new.
         command: the `kzoo train` command of this run, or None.
 
     Returns:
@@ -50,7 +49,7 @@ def before_training(job, *, fresh, command) -> list:
         KzooError: a check found an error.
     """
     training = job.spec["training"]
-    subject = Subject(job.data, job.core, training, onehot=job.onehot, standardize=job.standardize, fresh=fresh)
+    subject = Subject(job.data, job.core, training, onehot=job.onehot, standardize=job.standardize)
     findings, _ = look(subject, ("settings", "data", "network"))
     everything = "kzoo.check(...)" if command is None else command.replace("kzoo train", "kzoo check", 1)
     errors = [found for found in findings if found.level == "error"]

@@ -26,7 +26,7 @@ def cannot_be_run(subject):
 
 @check("network", "class_ids", "classes", "loss", "probe")
 def initial_loss(subject):
-    """A first loss far from ln(classes), which is what knowing nothing costs."""
+    """A first loss far above ln(classes), which is what knowing nothing costs; below it is only who has learned."""
     if not subject.loss.name.endswith("crossentropy") or "focal" in subject.loss.name:
         return
     _, y = subject.batch
@@ -46,13 +46,6 @@ def initial_loss(subject):
             where=where,
             why="The network begins sure of wrong answers: its inputs or first weights are too large.",
             fix="Scale the inputs, and look at the initializers.",
-        )
-    elif subject.fresh and loss < 0.2 * knowing_nothing:
-        yield warning(
-            f"The first loss is {loss:.3f}, far less than ln({subject.classes}) = {knowing_nothing:.2f}",
-            where=where,
-            why="An untrained network cannot know that much: labels may be wrong, or in the inputs.",
-            fix="Look at a few inputs and labels, and at what the network ends with.",
         )
 
 

@@ -29,12 +29,11 @@ class Subject:
         training: settings: `batch_size`, `epochs`, `monitor`, `class_weight`, ...; those that are missing are
             not looked at.
         onehot, standardize: what the pipeline does to the answers (see `kzoo.data.pipeline.Batches`).
-        fresh: whether the weights are new, neither trained nor copied.
     """
 
-    def __init__(self, data, model=None, training=None, *, onehot=None, standardize=None, fresh=True):
+    def __init__(self, data, model=None, training=None, *, onehot=None, standardize=None):
         self.data, self.model, self.training = data, model, dict(training or {})
-        self.onehot, self.standardize, self.fresh = onehot, standardize, fresh
+        self.onehot, self.standardize = onehot, standardize
         if model is not None and not model.built and self.rows:
             with suppress(
                 NotImplementedError, TypeError, ValueError

@@ -86,7 +86,7 @@ def examine(what, data, *, deep, columns, seed, data_seed, prepared, precision, 
     own = None if isinstance(what, str | Preset) else what
     preset, config, training = _settings(own, what, overrides)
     if own is not None and _are_arrays(data):
-        return look(Subject(_as_given(own, data, columns["test"]), own, training, fresh=False), kinds)
+        return look(Subject(_as_given(own, data, columns["test"]), own, training), kinds)
     loaded = _load(data, preset, config, training, **columns, seed=data_seed)
     if own is None:
         config, training, _ = settle(preset, config, training, set(overrides), loaded)
@@ -97,8 +97,7 @@ def examine(what, data, *, deep, columns, seed, data_seed, prepared, precision, 
         config=config, training=training, seed=seed,
     )  # fmt: skip
     job = prepare(own, spec, loaded, prepare_device(precision), notes=[], **prepared)
-    fresh = own is None and prepared["start"] is None
-    subject = Subject(loaded, job.core, spec["training"], onehot=job.onehot, standardize=job.standardize, fresh=fresh)
+    subject = Subject(loaded, job.core, spec["training"], onehot=job.onehot, standardize=job.standardize)
     return look(subject, kinds)
 
 

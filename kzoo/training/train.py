@@ -124,7 +124,7 @@ def train(
         return done
     job = prepare(own, spec, data, policy, start, freeze, notes)
     if check:
-        notes += before_training(job, fresh=own is None and start is None, command=repeat)
+        notes += before_training(job, command=repeat)
     _say(notes, progress)
     return Fit(job, folder, request | {"command": repeat, "statistics": statistics(data)}, extra, progress).run()
 

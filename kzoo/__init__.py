@@ -28,6 +28,7 @@ _PUBLIC = {
     "load_data": "kzoo.data",
     "train": "kzoo.training",
     "Run": "kzoo.run",
+    "check": "kzoo.evaluation",
     "evaluate": "kzoo.evaluation",
     "predict": "kzoo.evaluation",
     "generate": "kzoo.evaluation",

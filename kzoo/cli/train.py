@@ -27,7 +27,19 @@ stopped, be it killed, the same command goes on where it was, to the same bits.
 
 # Options of this command that --set must not shadow.
 _OPTIONS = (
-    *("data", "out", "seed", "data_seed", "start", "freeze", "precision", "deterministic", "overwrite", "resume"),
+    *(
+        "data",
+        "out",
+        "seed",
+        "data_seed",
+        "start",
+        "freeze",
+        "precision",
+        "deterministic",
+        "overwrite",
+        "resume",
+        "check",
+    ),
     *("target", "validation", "test", "drop", "group", "task", "time"),
 )
 
@@ -40,8 +52,19 @@ def add_arguments(parser):
         metavar="SOURCE",
         help="a named set, a folder, a CSV, text or .npz file; default: the preset's own",
     )
-    add("--target", metavar="COLUMN", action="append", help="column to predict; repeat it for several")
     add("--out", metavar="FOLDER", help="the run's folder; default: runs/PRESET-NN")
+    add("--overwrite", action="store_true", help="replace a different run in --out")
+    add("--resume", default="auto", metavar="HOW", help="auto (default): go on where the same run stopped; must, never")
+    add("--deterministic", action="store_true", help="the same bits in every run, on a GPU too; slower")
+    add("--no-check", action="store_true", help="train whatever `kzoo check` would say")
+    add("--quiet", action="store_true", help="no progress")
+    add_data_arguments(parser)
+
+
+def add_data_arguments(parser):
+    """Add what says on which data and with which settings to train: `kzoo check` takes the same."""
+    add = parser.add_argument
+    add("--target", metavar="COLUMN", action="append", help="column to predict; repeat it for several")
     add("--epochs", type=int, metavar="N", help="passes over the training data; schedules follow")
     add("--seed", type=int, default=0, metavar="N", help="of weights, order and augmentation (default 0)")
     add("--data-seed", type=int, default=0, metavar="N", help="of the split into train and test (default 0)")
@@ -53,9 +76,6 @@ def add_arguments(parser):
         metavar="NAME=VALUE",
         help="change settings of the preset",
     )
-    add("--overwrite", action="store_true", help="replace a different run in --out")
-    add("--resume", default="auto", metavar="HOW", help="auto (default): go on where the same run stopped; must, never")
-    add("--deterministic", action="store_true", help="the same bits in every run, on a GPU too; slower")
     add("--validation", type=float, default=0.1, metavar="SHARE", help="share for validation (default 0.1)")
     add("--test", metavar="SOURCE", help="share for the test, or a source of its own")
     add("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to leave out")
@@ -71,7 +91,6 @@ def add_arguments(parser):
     )
     add("--callbacks", metavar="BUNDLE", help="callback bundle, such as standard or quick")
     add("--precision", default="auto", metavar="NAME", help="auto, float32, mixed_bfloat16 or mixed_float16")
-    add("--quiet", action="store_true", help="no progress")
 
 
 def run(args):
@@ -95,6 +114,25 @@ def run(args):
 
 
 def _options(args):
+    settings = settings_of(args)
+    check_names(args.preset, settings)
+    return settings | dict(
+        out=args.out,
+        overwrite=args.overwrite,
+        resume=args.resume,
+        deterministic=args.deterministic,
+        check=not args.no_check,
+        progress=not args.quiet,
+        seed=args.seed,
+        data_seed=args.data_seed,
+        start=args.start,
+        precision=args.precision,
+        **data_options(args),
+    )
+
+
+def settings_of(args):
+    """Return the preset's settings that are changed, by --set or by an option of their own."""
     settings = common.parse_settings(args.set)
     for name in settings:
         if name in _OPTIONS:
@@ -104,17 +142,13 @@ def _options(args):
             if name in settings:
                 raise KzooError(f"{name} is given twice: by --{name} and by --set. Leave one out.")
             settings[name] = getattr(args, name)
-    _check_names(args.preset, settings)
-    return settings | dict(
-        out=args.out,
-        seed=args.seed,
-        data_seed=args.data_seed,
-        start=args.start,
+    return settings
+
+
+def data_options(args):
+    """Return what `kzoo.train` calls the options that say how the data is read, and what is frozen."""
+    return dict(
         freeze=_freeze(args.freeze),
-        precision=args.precision,
-        overwrite=args.overwrite,
-        resume=args.resume,
-        deterministic=args.deterministic,
         target=args.target if args.target is None or len(args.target) > 1 else args.target[0],
         validation=args.validation,
         test=_share(args.test),
@@ -122,11 +156,11 @@ def _options(args):
         group=args.group,
         task=args.task,
         time=args.time,
-        progress=not args.quiet,
     )
 
 
-def _check_names(name, settings):
+def check_names(name, settings):
+    """Check names and values of settings before the seconds that Keras takes to import."""
     preset = get_preset(name)
     resolve(preset, settings)
 

@@ -41,6 +41,8 @@ class Dataset:
         class_names, feature_names, target_names: for people.
         notes: one line for each thing a user should know (rows dropped, the rule that chose the task).
         fingerprint: sha256 of the data and how it was split.
+        seen: what only loading sees: `columns` (all of a table's), `time` (the steps of a series), `cut` (the share of
+            training texts that were too long).
     """
 
     name: str
@@ -56,6 +58,7 @@ class Dataset:
     target_names: tuple = ()
     notes: list = field(default_factory=list)
     fingerprint: str = ""
+    seen: dict = field(default_factory=dict)
 
     @property
     def input_shape(self) -> tuple:

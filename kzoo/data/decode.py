@@ -41,6 +41,10 @@ class ImageFiles:
 
     dtype, ndim = np.dtype("uint8"), 4
 
+    def paths(self):
+        """Return the path of each image."""
+        return [self._root / name for name in self._names]
+
     def __getitem__(self, indices):
         names = self._names[indices]
         if isinstance(names, str):

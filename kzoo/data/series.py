@@ -35,6 +35,7 @@ def load_series(source, *, name, preset=None, target=None, validation=0.1, test=
     notes = list(notes)
     frame = as_frame(source)
     time = time_column(frame, time)
+    seen = {"time": steps_of_time(frame, time)}
     frame = in_order(frame, time, notes)
     tested = in_order(as_frame(test), time, []) if splits.is_source(test) else None
     first_validation, first_test = splits.split_time(
@@ -74,6 +75,7 @@ def load_series(source, *, name, preset=None, target=None, validation=0.1, test=
         feature_names=tuple(names),
         target_names=tuple(targets),
         notes=[*notes, f"{steps} steps in, {horizon} ahead; split in order of time."],
+        seen=seen,
         fingerprint=splits.fingerprint(values, names, list(cuts.values()), steps, horizon, len(targets)),
     )
 
@@ -97,10 +99,7 @@ def in_order(frame, column, notes):
         notes.append("No time column: the rows are taken to be in order.")
         return frame
     values = frame[column]
-    if types.is_numeric_dtype(values):
-        when = pd.Series(to_numbers(values))
-    else:
-        when = to_dates(values, day_comes_first(column, values, notes))
+    when = _times(values, column, notes)
     if when.isna().any():
         row = int(np.flatnonzero(when.isna())[0])
         raise KzooError(f"Time column {column!r} holds no time in row {row + 1}: {values.iloc[row]!r}.")
@@ -110,6 +109,38 @@ def in_order(frame, column, notes):
         notes.append(f"The rows were not in order of {column!r} and were sorted.")
         frame = frame.iloc[np.argsort(when.to_numpy(), kind="stable")].reset_index(drop=True)
     return frame.drop(columns=column)
+
+
+def _times(values, column, notes):
+    if types.is_numeric_dtype(values):
+        return pd.Series(to_numbers(values))
+    return to_dates(values, day_comes_first(column, values, notes))
+
+
+def steps_of_time(frame, column):
+    """Describe the time column as it stands in the file, before `in_order` sorts it and takes it out.
+
+    Returns:
+        `column`, `rows`; `disorder`, the number of rows that come before the one above; `repeated`, of times that
+        came before; `step` and `longest` in seconds (or in the column's own unit), `uneven`, the share of steps more
+        than half a step off. None without a time column.
+    """
+    when = None if column is None else _times(frame[column], column, [])
+    if when is None or len(when) < 3 or when.isna().any():
+        return None
+    if types.is_datetime64_any_dtype(when):
+        when = (when - when.min()).dt.total_seconds()
+    steps = np.diff(np.sort(when.to_numpy(np.float64)))
+    usual = float(np.median(steps))
+    return {
+        "column": column,
+        "rows": len(when),
+        "disorder": int((np.diff(when.to_numpy(np.float64)) < 0).sum()),
+        "repeated": int(when.duplicated().sum()),
+        "step": usual,
+        "longest": float(steps.max()),
+        "uneven": float((np.abs(steps - usual) > 0.5 * usual).mean()),
+    }
 
 
 def _columns(frame, target, drop, notes):

@@ -91,6 +91,7 @@ def load_table(
         feature_names=feature_names(columns),
         target_names=tuple(targets),
         notes=notes + more,
+        seen={"columns": list(frame.columns)},
         fingerprint=splits.fingerprint(_hash(frame), list(frame.columns), targets, task, *parts.values(), columns),
     )
 

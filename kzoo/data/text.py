@@ -182,6 +182,7 @@ def build_text(
         feature_names=(column or "text",),
         target_names=(target,),
         notes=notes + more,
+        seen={"cut": float(full.mean())},
         fingerprint=splits.fingerprint(
             [None if pair is None else [pair[0], pair[1].tolist()] for pair in chosen.values()],
             list(classes),

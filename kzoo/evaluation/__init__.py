@@ -1,5 +1,6 @@
 """Scores and predictions of trained models."""
 
+from kzoo.evaluation.check import check
 from kzoo.evaluation.cross_validate import cross_validate
 from kzoo.evaluation.ensemble import ensemble
 from kzoo.evaluation.evaluate import evaluate
@@ -11,6 +12,7 @@ from kzoo.evaluation.versus import versus
 
 __all__ = [
     "Predictions",
+    "check",
     "cross_validate",
     "ensemble",
     "evaluate",

@@ -1,20 +1,17 @@
 """`grad_cam`: where in an image a convolutional network saw a class."""
 
-from importlib import import_module
-
 import keras
 import numpy as np
 from keras import layers
 from matplotlib.figure import Figure
 
 from kzoo.errors import KzooError
+from kzoo.gradients import gradient
 from kzoo.plots.figure import entitle, new_figure
 from kzoo.plots.graph import nodes_of
 from kzoo.plots.predictions import name_of, pixels, show_image
 
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Conv2DTranspose)
-_BACKEND = keras.backend.backend()
-_library = import_module(_BACKEND)  # the one that Keras has imported already
 
 
 def grad_cam(model, image, *, class_index=None, layer=None, class_names=()) -> Figure:
@@ -102,11 +99,11 @@ def _heat(model, node, x, class_index):
     """Return the map (h, w) >= 0 of a class."""
     found = keras.Model(model.inputs[0], node.outputs[0])(x, training=False)
     score = _score_function(model, node, x, class_index)
-    gradient = keras.ops.convert_to_numpy(keras.ops.cast(_gradient(score, found), "float32"))[0]
+    slope = keras.ops.convert_to_numpy(keras.ops.cast(gradient(score, found), "float32"))[0]
     found = keras.ops.convert_to_numpy(keras.ops.cast(found, "float32"))[0]
     if getattr(node.operation, "data_format", None) == "channels_first":
-        gradient, found = (np.moveaxis(v, 0, -1) for v in (gradient, found))
-    return np.maximum((found * gradient.mean((0, 1))).sum(-1), 0)
+        slope, found = (np.moveaxis(v, 0, -1) for v in (slope, found))
+    return np.maximum((found * slope.mean((0, 1))).sum(-1), 0)
 
 
 def _score_function(model, node, x, class_index):
@@ -127,18 +124,3 @@ def _score_function(model, node, x, class_index):
         return scores[0, class_index]
 
     return score
-
-
-def _gradient(function, at):
-    """Return the gradient of a scalar function of a tensor."""
-    if _BACKEND == "tensorflow":
-        with _library.GradientTape() as tape:
-            tape.watch(at)
-            value = function(at)
-        return tape.gradient(value, at)
-    if _BACKEND == "jax":
-        return _library.grad(function)(at)
-    if _BACKEND == "torch":
-        at = at.detach().requires_grad_()
-        return _library.autograd.grad(function(at), at)[0]
-    raise KzooError(f"Keras runs on {_BACKEND}, which has no gradients: set KERAS_BACKEND to tensorflow, jax or torch.")

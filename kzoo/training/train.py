@@ -6,7 +6,9 @@ import keras
 import numpy as np
 
 from kzoo.arguments import TRAINING
+from kzoo.checks import before_training
 from kzoo.data import Dataset, load_data
+from kzoo.data.statistics import statistics
 from kzoo.errors import KzooError
 from kzoo.registry import Preset, get_preset, hint, preset_of, resolve, spec_of, with_settings
 from kzoo.run import Run
@@ -53,6 +55,7 @@ def train(
     group=None,
     task=None,
     time=None,
+    check=True,
     progress=True,
     **overrides,
 ) -> Run:
@@ -82,6 +85,7 @@ def train(
             never so many that they cost more than one percent of the time.
         journal_steps: write one after every so many steps, and after each epoch, whatever it costs.
         target, validation, test, drop, group, task, time: see `kzoo.load_data`.
+        check: run the quick checks of `kzoo.check` first; an error stops, a warning is printed.
         progress: False for silence.
         overrides: any name in the preset's `config` or `training`.
 
@@ -137,9 +141,12 @@ def train(
         if claim.done is not None:
             return claim.done
         job = prepare(own, spec, data, policy, start, freeze, notes)
+        if check:
+            notes += before_training(job, command=repeat)
         _say(notes + claim.notes, progress)
+        more = {"command": repeat, "statistics": statistics(data)}
         journal = dict(seconds=journal_seconds, steps=journal_steps)
-        return Fit(job, claim, request | {"command": repeat}, extra, progress=progress, journal=journal).run()
+        return Fit(job, claim, request | more, extra, progress=progress, journal=journal).run()
 
 
 def _seed(name, value):

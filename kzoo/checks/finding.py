@@ -1,0 +1,75 @@
+"""`Finding`, and the table of checks that `@check` fills."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# What a check looks at, in the order in which they run. A check of a later kind has no meaning on empty data, and
+# the network is not run on data that a check has found to be wrong.
+KINDS = ("settings", "data", "network", "steps", "new")
+
+CHECKS: dict[str, "Check"] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a check has to say.
+
+    Args:
+        level: "error" (training would be worth nothing) or "warning".
+        what: one plain line.
+        where: split, row, column, layer or setting; rows and columns count from 0.
+        why: why it matters.
+        fix: what to do.
+        check: name of the check.
+    """
+
+    level: str
+    what: str
+    where: str
+    why: str
+    fix: str
+    check: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A check: a function of what it looks at that yields findings.
+
+    Args:
+        name: the function's.
+        function: takes a `Subject` (kind "new": a `NewData`) and yields findings.
+        kind: one of `KINDS`.
+        needs: attributes that must not be None for the check to have a meaning.
+    """
+
+    name: str
+    function: Callable
+    kind: str
+    needs: tuple
+
+
+def check(kind, *needs):
+    """Put a function into the table of checks.
+
+    Args:
+        kind: one of `KINDS`: "settings" reads no data, "data" no network, "network" runs it forward on a few
+            rows, "steps" takes gradients; "new" compares new data with what a run was trained on.
+        needs: attributes of what it looks at without which the check is left out.
+    """
+    assert kind in KINDS, kind
+
+    def register(function):
+        CHECKS[function.__name__] = Check(name=function.__name__, function=function, kind=kind, needs=needs)
+        return function
+
+    return register
+
+
+def error(what, *, where, why, fix):
+    """Return a finding that stops training."""
+    return Finding(level="error", what=what, where=where, why=why, fix=fix)
+
+
+def warning(what, *, where, why, fix):
+    """Return a finding that training goes on with."""
+    return Finding(level="warning", what=what, where=where, why=why, fix=fix)

@@ -1,0 +1,117 @@
+"""What a loss expects, and what a network ends with."""
+
+import re
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+# Name of the loss -> what the labels look like.
+_LABELS = {
+    "sparse_categorical_crossentropy": "numbers",
+    "categorical_crossentropy": "one-hot",
+    "categorical_focal_crossentropy": "one-hot",
+    "categorical_hinge": "one-hot",
+    "kl_divergence": "one-hot",
+    "kullback_leibler_divergence": "one-hot",
+    "binary_crossentropy": "binary",
+    "binary_focal_crossentropy": "binary",
+    "hinge": "binary",
+    "squared_hinge": "binary",
+    "mean_squared_error": "values",
+    "mse": "values",
+    "mean_absolute_error": "values",
+    "mae": "values",
+    "mean_absolute_percentage_error": "values",
+    "mean_squared_logarithmic_error": "values",
+    "huber": "values",
+    "log_cosh": "values",
+}
+# What changes neither the values nor their meaning.
+_PLAIN = (layers.Reshape, layers.Flatten, layers.Permute, layers.Dropout, layers.Identity)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossInfo:
+    """What a loss takes.
+
+    Args:
+        name: in Keras' own words.
+        labels: "numbers" (of classes), "one-hot", "binary" or "values".
+        from_logits: whether the answers are logits.
+        smoothing: share of the label that is spread over all classes.
+    """
+
+    name: str
+    labels: str
+    from_logits: bool
+    smoothing: float
+
+    @property
+    def takes_probabilities(self):
+        """Whether answers must lie in 0..1."""
+        return not self.from_logits and (self.name.endswith("crossentropy") or self.name.startswith("k"))
+
+
+def loss_of(model):
+    """Return the `LossInfo` of a compiled model with one loss; None for several, or for one of the user's own."""
+    loss = _only(getattr(model, "loss", None))
+    if loss is None:
+        return None
+    if isinstance(loss, str):
+        name = loss
+    elif isinstance(loss, keras.losses.Loss):
+        name = type(loss).__name__
+    else:
+        name = getattr(loss, "__name__", "")
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    if name not in _LABELS:
+        return None
+    return LossInfo(
+        name=name,
+        labels=_LABELS[name],
+        from_logits=bool(getattr(loss, "from_logits", False)),
+        smoothing=float(getattr(loss, "label_smoothing", 0.0) or 0.0),
+    )
+
+
+def loss_function(model):
+    """Return the loss as a function of (truth, answers) that gives a scalar; None where there are several."""
+    loss = _only(getattr(model, "loss", None))
+    if loss is None:
+        return None
+    found = loss if isinstance(loss, keras.losses.Loss) else keras.losses.get(loss)
+
+    def mean(truth, answers):
+        column = answers.shape[-1] == 1 and len(truth.shape) == len(answers.shape) - 1
+        return keras.ops.mean(found(truth[..., None] if column else truth, answers))
+
+    return mean
+
+
+def _only(loss):
+    if isinstance(loss, dict):
+        loss = list(loss.values())
+    if isinstance(loss, list | tuple):
+        loss = loss[0] if len(loss) == 1 else None
+    return None if loss in ("crossentropy", "ce") else loss  # Keras chooses one when it has seen the labels
+
+
+def last_activation(model):
+    """Return the name of the activation that a functional model ends with; None where it cannot be told."""
+    outputs = getattr(model, "outputs", None) or ()
+    if len(outputs) != 1:
+        return None
+    tensor = outputs[0]
+    while True:
+        layer = tensor._keras_history.operation
+        if isinstance(layer, layers.Softmax):
+            return "softmax"
+        if isinstance(layer, layers.ReLU):
+            return "relu"
+        if isinstance(layer, _PLAIN):
+            tensor = layer.input
+            continue
+        if isinstance(layer, layers.RNN):  # its activation is inside, not on its output
+            return None
+        return getattr(getattr(layer, "activation", None), "__name__", None)

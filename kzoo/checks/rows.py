@@ -1,0 +1,42 @@
+"""Rows as one number each, so that equal ones are found without comparing each with each."""
+
+import numpy as np
+
+from kzoo.checks.subject import read
+from kzoo.data.decode import ImageFiles
+
+_FEWEST_TOKENS = 5  # shorter texts are equal by chance: "thank you"
+_MOST = 150_000  # rows of a split that are hashed
+
+
+def hashes(subject, split):
+    """Return a number for each row of a split, equal for equal rows; None for what is equal by chance.
+
+    Of the first rows where there are very many, and of none where they are files.
+    """
+    if split not in subject.kept:
+        x = subject.splits[split].x
+        if isinstance(x, ImageFiles):
+            return []
+        rows = np.ascontiguousarray(read(x, slice(0, _MOST)))
+        subject.kept[split] = [hash(row.tobytes()) for row in rows]
+        if subject.tokens:
+            enough = (rows != 0).sum(axis=1) >= _FEWEST_TOKENS
+            subject.kept[split] = [k if real else None for k, real in zip(subject.kept[split], enough, strict=True)]
+    return subject.kept[split]
+
+
+def enough_variety(subject):
+    """Say whether rows are so varied that two equal ones are no accident.
+
+    By the birthday bound: n rows of H bits of entropy make less than one pair of equals for H > 2 log2 n. The bits
+    of the columns are added up, as if no column said anything about another.
+    """
+    if subject.columns is None:
+        return True
+    _, x = subject.sample
+    bits = 0.0
+    for column in x.T:
+        shares = np.unique(column, return_counts=True)[1] / len(column)
+        bits -= float((shares * np.log2(shares)).sum())
+    return bits > 2 * np.log2(max(len(x), 2))

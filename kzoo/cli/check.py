@@ -1,0 +1,71 @@
+"""Look for what is wrong before training, or for what is new in new data."""
+
+from dataclasses import asdict
+
+from kzoo.cli import common, quiet, train
+from kzoo.registry import get_preset, list_presets
+
+EXAMPLES = """\
+examples:
+  kzoo check iris_fnn                              its own data
+  kzoo check tabular_fnn --data churn.csv --target churned
+  kzoo check image_cnn --data photos/ --quick      without gradient steps
+  kzoo check runs/tabular_fnn-01 --data may.csv    what is new in May?
+  kzoo check runs/tabular_fnn-01 --data may.csv && ./score
+exit code:
+  0  no error, though there may be warnings   1  an error   2  bad input
+"""
+
+
+def add_arguments(parser):
+    add = parser.add_argument
+    add("preset", metavar="PRESET|RUN", help="a name from `kzoo list`, or a run's folder")
+    add("--data", metavar="SOURCE", help="what `kzoo train` takes; with a run: new data, with answers or without")
+    add("--quick", action="store_true", help="only what `kzoo train` looks at by itself: no gradient steps")
+    train.add_data_arguments(parser)
+
+
+def run(args):
+    options = train.data_options(args)
+    settings = train.settings_of(args)
+    if args.preset in list_presets():
+        train.check_names(args.preset, settings)
+    door = quiet.load("kzoo.evaluation.check")
+    if door.run_of(args.preset) is None:
+        get_preset(args.preset)
+    findings, names = door.examine(
+        args.preset,
+        args.data,
+        deep=not args.quick,
+        columns={k: options[k] for k in ("target", "validation", "test", "drop", "group", "task", "time")},
+        seed=args.seed,
+        data_seed=args.data_seed,
+        prepared=dict(start=args.start, freeze=options["freeze"]),
+        precision=args.precision,
+        overrides=settings,
+    )
+    return dict(
+        subject=args.preset,
+        data=args.data,
+        checks=names,
+        findings=[asdict(found) for found in findings],
+        exit_code=int(any(found.level == "error" for found in findings)),
+    )
+
+
+def render(document, args):
+    findings, count = document["findings"], len(document["checks"])
+    if not findings:
+        return f"{count} checks, all quiet"
+    lines, numbers = [], []
+    for level in ("error", "warning"):
+        found = [f for f in findings if f["level"] == level]
+        if not found:
+            continue
+        numbers.append(f"{len(found)} {level}{'s' if len(found) > 1 else ''}")
+        lines.append(common.bold(f"{level}s"))
+        for one in found:
+            lines += common.columns([(one["check"], one["what"])])
+            rows = [("where", one["where"]), ("why", one["why"]), ("fix", one["fix"])]
+            lines += [*common.columns(rows, indent=4), ""]
+    return "\n".join([*lines, f"{count} checks: {', '.join(numbers)}"])

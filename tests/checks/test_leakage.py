@@ -1,0 +1,67 @@
+"""A column that gives the target away; and columns that tell much honestly."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import datasets
+from small_models import CANCER, DIABETES, IRIS, dense, find, one
+
+import kzoo
+
+CLASS, VALUE = "column_gives_class_away", "column_gives_value_away"
+
+
+def cancer():
+    frame = datasets.load_breast_cancer(as_frame=True).frame
+    return frame.assign(target=np.where(frame["target"] == 1, "benign", "malignant"))
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        lambda y: y,  # a code
+        lambda y: np.where(y == "benign", "home", "ward"),  # a category
+        lambda y: pd.Series(np.where(y == "benign", np.nan, 1.5)),  # filled in for one class only
+        lambda y: np.argsort(np.argsort(y, kind="stable"), kind="stable") * 10.0,  # a number along sorted rows
+    ],
+)
+def test_a_column_made_from_the_class(leak):
+    frame = cancer()
+    frame.insert(3, "sent to", leak(frame["target"]))
+    found = one(CLASS, "tabular_fnn", frame, target="target")
+    assert found.level == "warning" and "'sent to" in found.where and "drop=" in found.fix
+    assert find(CLASS, "tabular_fnn", frame, target="target", drop=("sent to",)) == []
+
+
+def test_a_flag_that_is_right_nearly_always():
+    random, (x, y) = np.random.default_rng(0), CANCER
+    flag = np.where(random.random(len(y)) < 0.002, 1 - y, y)
+    assert one(CLASS, dense(31, 2), (np.column_stack([x, flag]), y))
+    noisy = np.where(random.random(len(y)) < 0.05, 1 - y, y)
+    assert find(CLASS, dense(31, 2), (np.column_stack([x, noisy]), y)) == []
+
+
+def test_measurements_that_tell_much_are_no_leak():
+    x, y = IRIS
+    assert find(CLASS, "iris_fnn") == []
+    setosa = (y == 0).astype(int)  # petal length and width both tell it without a mistake
+    assert find(CLASS, dense(4, 2), (x, setosa)) == []
+
+
+def test_classes_that_every_column_tells():
+    x, y = datasets.make_blobs(300, 5, centers=2, cluster_std=0.5, random_state=0)
+    assert find(CLASS, dense(5, 2), (x, y)) == []
+
+
+def test_the_target_in_another_unit():
+    x, y = DIABETES
+    found = one(VALUE, dense(11, 1, None, loss="mse"), (np.column_stack([x, 2.54 * y + 3]), y))
+    assert found.level == "warning" and "column 10" in found.where
+    noise = np.random.default_rng(0).normal(size=len(y)) * y.std() * 0.1
+    assert find(VALUE, dense(11, 1, None, loss="mse"), (np.column_stack([x, y + noise]), y)) == []
+    assert find(VALUE, "diabetes_fnn") == find(VALUE, "line_fnn") == []
+
+
+def test_both_in_the_output_of_the_whole_check():
+    frame = cancer().assign(code=lambda f: (f["target"] == "benign") * 7)
+    assert [f.check for f in kzoo.check("tabular_fnn", frame, target="target", deep=False)] == [CLASS]

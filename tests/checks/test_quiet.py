@@ -1,0 +1,98 @@
+"""No false alarm: every named set that needs no download, with each preset that is meant for it."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+import kzoo
+from kzoo.checks import CHECKS, look
+from kzoo.checks.subject import Subject
+from kzoo.data.named import NAMES
+
+HERE = ("iris", "wine", "breast_cancer", "diabetes", "line", "digits", "shapes", "adding", "sine", "pydocs", "opinions")
+OWN = [(name, kzoo.get_preset(name).dataset) for name in kzoo.list_presets()]
+PAIRS = [pair for pair in OWN if pair[1] in HERE] + [
+    ("image_cnn", "shapes"), ("text_cnn", "opinions"), ("text_lstm", "opinions"), ("tabular_fnn", "iris"),
+    ("tabular_fnn", "wine"), ("tabular_fnn", "diabetes"), ("tabular_transformer", "diabetes"),
+]  # fmt: skip
+REAL = os.environ.get("KZOO_REAL_DATA")
+
+
+def test_no_named_set_is_forgotten():
+    downloads = {"mnist", "fashion_mnist", "cifar10", "cifar100", "imdb", "reuters", "california_housing"}
+    assert set(HERE) | downloads == set(NAMES) and {data for _, data in PAIRS} == set(HERE)
+
+
+@pytest.mark.parametrize("preset, data", PAIRS)
+def test_quiet_on_named_sets(preset, data):
+    assert kzoo.check(preset, data, deep=False) == []
+
+
+@pytest.mark.parametrize(
+    "preset", ["iris_fnn", "line_fnn", "digits_cnn", "series_tcn", "text_cnn", "tabular_transformer"]
+)
+def test_quiet_with_gradient_steps(preset):
+    assert kzoo.check(preset) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset, data", PAIRS)
+def test_quiet_with_gradient_steps_on_all(preset, data):
+    assert kzoo.check(preset, data) == []
+
+
+def seconds(preset, data):
+    """The shortest of three times that the quick checks take, with data and network at hand."""
+    loaded = kzoo.load_data(data, preset=preset)
+    config = {k: v for k, v in loaded.config.items() if k in kzoo.get_preset(preset).config and v is not None}
+    model, taken = kzoo.build(preset, **config), []
+    for _ in range(3):
+        began = time.perf_counter()
+        look(Subject(loaded, model, kzoo.get_preset(preset).training), ("settings", "data", "network"))
+        taken.append(time.perf_counter() - began)
+    return min(taken)
+
+
+@pytest.mark.parametrize("preset, data", [("adding_lstm", "adding"), ("char_gru", "pydocs"), ("image_cnn", "shapes")])
+def test_within_a_second(preset, data):
+    assert seconds(preset, data) < 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not REAL, reason="KZOO_REAL_DATA names no folder with cifar10/, reviews/, shakespeare.txt, ETTh1.csv"
+)
+@pytest.mark.parametrize(
+    "source, presets, options",
+    [
+        ("cifar10", ("cifar_cnn", "cifar_resnet", "cifar_vit", "cifar_mobile", "image_cnn"), {}),
+        ("reviews", ("text_cnn", "text_lstm", "text_gru", "text_rnn", "text_bilstm", "text_transformer"), {}),
+        ("shakespeare.txt", ("char_gru", "char_transformer", "language_gru"), {}),
+        ("ETTh1.csv", ("series_gru", "series_lstm", "series_rnn", "series_tcn", "series_transformer"), {}),
+        ("ETTh1.csv", ("tabular_fnn", "tabular_transformer"), {"target": "OT"}),
+    ],
+)
+def test_quiet_on_real_data(source, presets, options):
+    path = Path(REAL) / source
+    if not path.exists():
+        pytest.skip(f"{path.name} is not in KZOO_REAL_DATA")
+    loaded = kzoo.load_data(path, preset=presets[0], **options) if source == "cifar10" else str(path)
+    for preset in presets:
+        assert kzoo.check(preset, loaded, **({} if source == "cifar10" else options)) == [], preset
+
+
+def test_every_check_has_a_test_that_plants_its_fault():
+    kzoo.check("iris_fnn", deep=False)
+    texts = "".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_*.py"))
+    assert len(CHECKS) >= 20
+    constants = {
+        "duplicates_across_splits": "TWICE",
+        "column_gives_class_away": "CLASS",
+        "column_gives_value_away": "VALUE",
+    }
+    for name in CHECKS:
+        assert f'one("{name}"' in texts or f'["{name}' in texts or f'"{name}"' in texts or constants[name] in texts, (
+            name
+        )

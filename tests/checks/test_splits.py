@@ -1,0 +1,85 @@
+"""Faults across the splits: each is planted and found, and its neighbour without the fault is not."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_models import CANCER, DIGITS, IRIS, dense, find, images, one, texts, words
+
+import kzoo
+from kzoo.data.images import load_image_folder
+
+TWICE = "duplicates_across_splits"
+
+
+def test_rows_that_are_trained_on_and_tested():
+    x, y = CANCER
+    found = one(TWICE, dense(30, 2), (x, y), test=(x[50:80], y[50:80]))
+    assert found.level == "warning" and found.where.startswith("test, rows 0 (train row 50)")
+    assert find(TWICE, dense(30, 2), (x[:400], y[:400]), test=(x[400:], y[400:])) == []
+
+
+def test_a_table_that_was_multiplied_before_it_was_split():
+    x, y = (np.concatenate([part, part]) for part in CANCER)
+    checks = [found.check for found in kzoo.check("tabular_fnn", (x, y), deep=False)]
+    assert TWICE in checks
+    assert find(TWICE, "tabular_fnn", CANCER) == []
+
+
+def test_one_twin_in_iris_is_no_finding():
+    for seed in range(4):
+        assert find(TWICE, "iris_fnn", data_seed=seed) == []
+
+
+def test_rows_of_a_few_categories_are_equal_by_nature():
+    random = np.random.default_rng(0)
+    x, y = random.integers(0, 4, (500, 4)).astype("float32"), random.integers(0, 3, 500)
+    assert find(TWICE, dense(), (x[:400], y[:400]), test=(x[400:], y[400:])) == []
+
+
+def test_images_in_memory():
+    x, y = DIGITS
+    assert one(TWICE, images(), (x[:1500], y[:1500]), test=(x[1400:], y[1400:]))
+    assert find(TWICE, images(), (x[:1500], y[:1500]), test=(x[1500:], y[1500:])) == []
+
+
+@pytest.fixture
+def folder(tmp_path):
+    random = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for label in ("cat", "dog"):
+            (tmp_path / part / label).mkdir(parents=True)
+            for i in range(15):
+                pixels = random.integers(0, 256, (12, 12, 3)).astype("uint8")
+                Image.fromarray(pixels).save(tmp_path / part / label / f"{i}.png")
+    return tmp_path
+
+
+def test_images_in_folders(folder):
+    def lazy():
+        return load_image_folder(folder, image_shape=(12, 12, 3), in_memory=0)
+
+    assert find(TWICE, "image_cnn", lazy()) == []
+    for i in range(4):
+        shutil.copy(folder / "train" / "cat" / f"{i}.png", folder / "test" / "dog" / f"{i + 3}.png")
+    found = one(TWICE, "image_cnn", lazy())
+    assert "4 of 30" in found.what and "train row 0" in found.where
+
+
+def test_texts():
+    x, y = texts(400)
+    assert one(TWICE, words(), (x, y), test=(x[:40], y[:40]))
+    assert find(TWICE, words(), (x[:300], y[:300]), test=(x[300:], y[300:])) == []
+    short = x.copy()
+    short[:, 3:] = 0  # "thank you" is written by many
+    assert find(TWICE, words(), (short, y), test=(short[:40], y[:40])) == []
+
+
+def test_a_test_split_of_another_mixture():
+    x, y = CANCER
+    sorted_by_class = np.argsort(y, kind="stable")
+    x, y = x[sorted_by_class], y[sorted_by_class]
+    found = one("class_shares_differ", dense(30, 2), (x[:300], y[:300]), test=(x[300:], y[300:]))
+    assert found.level == "warning" and "71%" in found.what
+    assert find("class_shares_differ", "cancer_fnn") == find("class_shares_differ", dense(), IRIS, test=IRIS) == []

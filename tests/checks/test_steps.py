@@ -1,0 +1,90 @@
+"""Faults that gradients show: each is planted and found, and its neighbour without the fault is not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from small_models import DIABETES, IRIS, dense, find, net, one
+
+import kzoo
+
+X, Y = IRIS
+ROOT = Path(__file__).parents[2]
+
+
+def deep(name, model, data=(X, Y), **options):
+    return find(name, model, data, deep=True, **options)
+
+
+def test_no_gradient_at_all():
+    cut = layers.Lambda(lambda x: keras.ops.stop_gradient(x))
+    found = one("gradients", net((4,), layers.Dense(8), cut, layers.Softmax()), (X, Y), deep=True)
+    assert found.level == "error" and "No weight" in found.what
+
+
+def test_weights_without_a_part_in_the_loss():
+    inputs = keras.Input((4,))
+    idle = layers.Dense(8, name="idle")(inputs)
+    joined = layers.Concatenate()([layers.Dense(8)(inputs), layers.Lambda(keras.ops.stop_gradient)(idle)])
+    model = keras.Model(inputs, layers.Dense(3, "softmax")(joined))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    found = one("gradients", model, (X, Y), deep=True)
+    assert found.level == "warning" and "idle/kernel" in found.where
+
+
+def test_gradients_that_vanish():
+    layers_ = [layers.Dense(16, "sigmoid") for _ in range(12)]
+    found = one("gradients", net((4,), *layers_, layers.Dense(3, "softmax")), (X, Y), deep=True)
+    assert "millionth" in found.what
+    assert deep("gradients", dense()) == []
+
+
+def test_gradients_that_explode():
+    loud = keras.initializers.RandomNormal(stddev=3, seed=0)
+    inside = [layers.Dense(32, kernel_initializer=loud) for _ in range(6)] + [layers.Dense(1)]
+    found = one("gradients", net((10,), *inside, loss="mse", metrics=()), DIABETES, deep=True)
+    assert "norm of" in found.what and "clip" in found.fix
+    clipped = net((10,), *inside, loss="mse", metrics=(), optimizer=keras.optimizers.Adam(global_clipnorm=1.0))
+    assert deep("gradients", clipped, DIABETES) == []
+
+
+def test_a_nan_that_only_the_gradient_has():
+    inside = [layers.Lambda(lambda x: keras.ops.sqrt(keras.ops.abs(x) * 0)), layers.Dense(3, "softmax")]
+    model = net((4,), layers.Dense(4), *inside)
+    found = one("gradients", model, (X, Y), deep=True)
+    assert found.level == "error" and "NaN" in found.what
+
+
+def test_a_network_that_cannot_learn_a_few_rows():
+    model = net((4,), layers.Rescaling(0.0), layers.Dense(8, "tanh"), layers.Dense(3, "softmax"))
+    found = one("few_rows_by_heart", model, (X, Y), deep=True)
+    assert found.level == "warning" and "8 training rows" in found.what
+    assert deep("few_rows_by_heart", dense()) == []
+
+
+def test_looking_changes_nothing():
+    model = net(
+        (4,), layers.Dense(16, "relu"), layers.Dropout(0.5), layers.BatchNormalization(), layers.Dense(3, "softmax")
+    )
+    before = [keras.ops.convert_to_numpy(v.value).copy() for v in model.variables]
+    kzoo.check(model, (X, Y))
+    assert all(
+        np.array_equal(a, keras.ops.convert_to_numpy(v.value)) for a, v in zip(before, model.variables, strict=True)
+    )
+    assert int(model.optimizer.iterations) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends(backend):
+    pytest.importorskip(backend)
+    environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+    files = [str(ROOT / "tests" / "checks" / name) for name in ("test_steps.py", "test_start.py")]
+    done = subprocess.run([*command, *files], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]

@@ -113,12 +113,13 @@ class Fit:
             job.data.train, shuffle=True, seed=job.spec["seed"], augment=training.get("augment", ()), **shared
         )
         self.validation = None if job.data.validation is None else Batches(job.data.validation, **shared)
-        self.monitor = self._monitor(training)
+        self.monitor = training["monitor"]
         self.bundle = getattr(bundles, training["callbacks"])(
             folder,
             monitor=self.monitor,
+            mode=training.get("mode"),
             patience=training["patience"],
-            stop_early=training.get("schedule", "constant") in ("constant", "plateau"),
+            stop_early=training["schedule"] in ("constant", "plateau") if "schedule" in training else None,
             reduce_on_plateau=training.get("schedule") == "plateau",
             save=self._save,
         )
@@ -130,10 +131,6 @@ class Fit:
             monitor=self.monitor,
         )
         self.callbacks = [_SetEpoch(self.train), *self.bundle, *extra, *([self.bar] if progress else [])]
-
-    def _monitor(self, training):
-        monitor = training["monitor"]
-        return monitor.removeprefix("val_") if self.validation is None else monitor
 
     def _save(self, path):
         if self.job.saved is not self.job.model:

@@ -49,5 +49,12 @@ class Average(keras.callbacks.Callback):
     def _show_average(self):
         if self.running and self.trained is None and self._has_average():
             variables = self.model.trainable_variables
-            self.trained = [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+            self.trained = _values(variables)
             self.model.optimizer.finalize_variable_values(variables)
+            # On JAX the two now share their memory, which the next step would give away twice: take a copy.
+            for variable, value in zip(variables, _values(variables), strict=True):
+                variable.assign(value)
+
+
+def _values(variables):
+    return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]

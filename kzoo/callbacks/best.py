@@ -62,7 +62,7 @@ class BestModel(keras.callbacks.Callback):
         value = self.watched.value(logs)
         if value is not None and math.isfinite(value) and self.sign * value > self.best:
             self.best, self.best_epoch = self.sign * value, epoch
-            self.weights, self.unsaved = self.model.get_weights(), True
+            self.weights, self.unsaved = [np.array(w) for w in self.model.get_weights()], True
         if self.stops and self.waited(epoch) >= self.patience:
             self.stopped_because = f"{self.monitor} has not improved for {self.patience} epochs"
             self.model.stop_training = True

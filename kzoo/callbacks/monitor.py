@@ -100,9 +100,7 @@ class Monitor(keras.callbacks.Callback):
         self.asked, self.mode, self.name = name, mode, "val_loss" if name is None else name
         known = _known_direction(self.name)
         if mode is not None and known not in (None, mode):
-            raise KzooError(
-                f"mode={mode!r} contradicts monitor={self.name!r}, which is better {known}. Leave mode out."
-            )
+            raise KzooError(f"mode={mode!r} is wrong for monitor={self.name!r}: it is {known!r}. Leave mode out.")
         self.sign = 1 if (mode or direction(self.name)) == "max" else -1
         self.validated = None  # whether there is validation data; None is unknown
 

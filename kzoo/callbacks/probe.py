@@ -2,6 +2,7 @@
 
 import random
 import sys
+from contextlib import contextmanager, nullcontext
 
 import keras
 import numpy as np
@@ -29,8 +30,11 @@ class Probe:
             self._look_into(model)
         if self.copy is None:
             return {}
-        seen = {name: _of_activations(value, name in self.relus) for name, value in self._activations().items()}
-        for name, norm in self._gradients(model).items():
+        outputs = self.inside(self.x, training=False)
+        seen = {name: _of_activations(keras.ops.convert_to_numpy(v), name in self.relus) for name, v in outputs.items()}
+        with _same_random_numbers():
+            norms = self._gradients(model)
+        for name, norm in norms.items():
             seen.setdefault(name, {})["gradient_norm"] = norm
         return seen
 
@@ -39,24 +43,20 @@ class Probe:
         if not getattr(model, "inputs", None):
             print("debug: no gradients and activations, the model is not functional.", file=sys.stderr)
             return
-        states = random.getstate(), np.random.get_state()  # a copy draws weights, and training goes on as without it
-        copy = keras.models.clone_model(model)
-        random.setstate(states[0])
-        np.random.set_state(states[1])
+        with _same_random_numbers():
+            copy = keras.models.clone_model(model)
         copy.compile(keras.optimizers.SGD(1.0, momentum=0.9), model.loss, auto_scale_loss=False)
         outputs = {layer.name: _output(layer) for layer in model.layers}
         outputs = {name: output for name, output in outputs.items() if output is not None}
         self.relus = {layer.name for layer in model.layers if _is_relu(layer)}
-        self.copy, self.inside = copy, keras.Model(model.inputs, outputs)
-
-    def _activations(self):
-        return self.inside.predict_on_batch(self.x)
+        inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+        self.copy, self.inside = copy, keras.Model(inputs, outputs)
 
     def _gradients(self, model):
         copy = self.copy
         copy.set_weights(model.get_weights())
         for velocity in getattr(copy.optimizer, "momentums", []):
-            velocity.assign(keras.ops.zeros_like(velocity))
+            velocity.assign(np.zeros(velocity.shape, "float32"))
         copy.train_on_batch(self.x, self.y)
         pairs = zip(copy.trainable_variables, copy.optimizer.momentums, strict=True)
         size = {v.path: float(np.linalg.norm(keras.ops.convert_to_numpy(velocity))) for v, velocity in pairs}
@@ -64,6 +64,17 @@ class Probe:
         return {
             layer.name: float(np.linalg.norm([size[v.path] for v in layer.trainable_variables])) for layer in layers
         }
+
+
+@contextmanager
+def _same_random_numbers():
+    """Draw numbers here, and leave training to draw those it would have drawn."""
+    states = random.getstate(), np.random.get_state()
+    forked = sys.modules["torch"].random.fork_rng() if keras.backend.backend() == "torch" else nullcontext()
+    with forked:  # PyTorch's dropout draws from its global generator
+        yield
+    random.setstate(states[0])
+    np.random.set_state(states[1])
 
 
 def _output(layer):

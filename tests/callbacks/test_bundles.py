@@ -55,9 +55,8 @@ def test_the_best_weights_come_back_and_both_files_are_there(tmp_path):
     assert weight(model) == seen.seen[best]
     assert weight(keras.saving.load_model(tmp_path / "mine" / "best.keras")) == seen.seen[best]
     assert weight(keras.saving.load_model(tmp_path / "mine" / "last.keras")) == seen.seen[-1]
-    assert sorted(p.name for p in (tmp_path / "mine").iterdir()) == [
-        "best.keras", "history.csv", "last.keras", "tensorboard"
-    ]  # fmt: skip
+    board = set() if keras.backend.backend() == "torch" else {"tensorboard"}  # Keras' callback cannot
+    assert {p.name for p in (tmp_path / "mine").iterdir()} == {"best.keras", "history.csv", "last.keras"} | board
     rows = list(csv.DictReader((tmp_path / "mine" / "history.csv").open()))
     assert [float(row["val_loss"]) for row in rows] == pytest.approx(history["val_loss"])
     assert {row["learning_rate"] for row in rows} == {str(float(np.float32(0.05)))}

@@ -45,7 +45,7 @@ class NanGuard(keras.callbacks.Callback):
         now = time.monotonic()
         if now - self.looked >= 1.0:
             self.looked = now
-            self._look_at((logs or {}).get("loss", 0.0), f"by step {batch + 1} of epoch {self.epoch + 1}")
+            self._look_at((logs or {}).get("loss", 0.0), f"in epoch {self.epoch + 1}, by step {batch + 1}")
 
     def on_epoch_end(self, epoch, logs=None):
         self._look_at((logs or {}).get("loss", 0.0), f"in epoch {epoch + 1}")

@@ -74,7 +74,7 @@ def test_a_nan_within_a_long_epoch_is_seen_within_about_a_second(monkeypatch):
         network(), [*bundle, count, At(1, lambda m: m.set_weights([w * np.nan for w in m.get_weights()]))], batch_size=4
     )
     assert len(steps) < 24 + 8  # 24 steps make an epoch
-    assert "the loss became nan by step" in the(bundle, BestModel).stopped_because
+    assert "the loss became nan in epoch 2, by step" in the(bundle, BestModel).stopped_because
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ZeroDivisionError()], ids=repr)

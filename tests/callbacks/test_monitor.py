@@ -166,3 +166,31 @@ def test_a_schedule_has_its_full_length_and_the_best_is_restored():
         bundle = kzoo.callbacks.quick(patience=2)
         assert len(fit(network(optimizer), bundle, epochs=5).epoch) == epochs
         assert bundle[-1].best_epoch == 0
+
+
+# ---------------------------------------------------------------- kzoo.train, which knows the data before
+
+
+def test_train_refuses_and_falls_back_before_it_writes(tmp_path, capsys):
+    options = dict(out=tmp_path / "run", epochs=1, units=(4,), callbacks="quick")
+    with pytest.raises(kzoo.KzooError, match=r"'val_accuracy' needs validation data\. Set validation=0\.1"):
+        kzoo.train("iris_fnn", "iris", validation=0, monitor="val_accuracy", **options)
+    rate = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1)
+    with pytest.raises(kzoo.KzooError, match="LearningRateScheduler cannot change"):
+        kzoo.train("iris_fnn", "iris", schedule="cosine", **options | dict(callbacks=[rate]))
+    assert not (tmp_path / "run").exists()
+    run = kzoo.train("iris_fnn", "iris", validation=0, **options)
+    assert run.summary["monitor"] == run.config["spec"]["training"]["monitor"] == "loss"
+    assert capsys.readouterr().err.count("No val_loss, there is no validation data: watching loss.") == 1
+
+
+def test_train_watches_a_metric_of_ones_own(tmp_path):
+    def luck(y, p):
+        return keras.ops.mean(p[:, 0])
+
+    model = network(metrics=[luck])
+    options = dict(epochs=3, callbacks="quick", progress=False, monitor="val_luck")
+    with pytest.raises(kzoo.KzooError, match=r"'val_luck' is unknown.*Add mode="):
+        kzoo.train(model, "iris", out=tmp_path / "run", **options)
+    run = kzoo.train(model, "iris", out=tmp_path / "run", mode="max", **options)
+    assert run.summary["best_value"] == pytest.approx(max(run.history["val_luck"]))

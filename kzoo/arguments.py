@@ -100,11 +100,11 @@ ACTIVATIONS = (
     "hard_sigmoid", "hard_silu", "celu", "exponential", "linear", "softmax", "log_softmax",
 )  # fmt: skip
 OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "nadam", "adagrad", "lion")
-SCHEDULES = ("constant", "cosine", "linear", "exponential", "step", "plateau")
+SCHEDULES = ("constant", "cosine", "onecycle", "linear", "exponential", "step", "plateau")
 LOSSES = ("auto", "crossentropy", "focal", "hinge", "kl", "mse", "mae", "huber")
 METRICS = ("accuracy", "auc", "top5", "mae", "rmse")
 AUGMENTATIONS = ("flip", "shift", "rotate", "zoom", "erase", "mixup", "cutmix")
-BUNDLES = ("standard", "quick")
+BUNDLES = ("standard", "quick", "long", "tuning", "debug", "teaching")
 
 CONFIG = {
     "inputs": _A(meaning="what goes in", kind=str, choices=("rows", "image", "tokens", "series")),
@@ -172,6 +172,10 @@ TRAINING = {
     "warmup": _A(meaning="share of the steps in which the learning rate rises", **_RATE),
     "weight_decay": _A(meaning="decoupled weight decay; biases and norms are left out", kind=float, low=0),
     "global_clipnorm": _A(meaning="largest norm of all gradients together", kind=float, above=0, none=True),
+    "clipnorm": _A(meaning="largest norm of the gradient of each weight, in its place", kind=float, above=0, none=True),
+    "clipvalue": _A(meaning="largest entry of any gradient, in its place", kind=float, above=0, none=True),
+    "ema": _A(meaning="momentum of averaged weights, which are validated and saved; 0 for none", **_RATE),
+    "on_nan": _A(meaning="when the loss or a weight is not finite", kind=str, choices=("stop", "rollback")),
     "batch_size": _A(meaning="examples in a step", **_COUNT),
     "epochs": _A(meaning="passes over the training split", **_COUNT),
     "loss": _A(meaning="loss; auto follows the head", kind=str, choices=LOSSES),
@@ -179,12 +183,26 @@ TRAINING = {
     "labels": _A(meaning="how you pass labels to fit", kind=str, choices=("integer", "onehot")),
     "class_weight": _A(meaning="weigh classes by how rare they are", kind=str, choices=("balanced",), none=True),
     "metrics": _A(meaning="reported each epoch", kind=str, choices=METRICS, many=True),
-    "monitor": _A(meaning="what decides which epoch is best", kind=str),
+    "monitor": _A(
+        meaning="what decides which epoch is best; none: val_loss, or loss without validation data",
+        kind=str,
+        none=True,
+    ),
+    "mode": _A(
+        meaning="which values are better, for a metric kzoo does not know",
+        kind=str,
+        choices=("max", "min"),
+        none=True,
+    ),
     "patience": _A(meaning="epochs without improvement before training stops", **_COUNT),
     "callbacks": _A(meaning="callback bundle", kind=str, choices=BUNDLES),
     "augment": _A(meaning="augmentation of training images", kind=str, choices=AUGMENTATIONS, many=True),
     "tokenizer": _A(meaning="what a token is", kind=str, choices=("words", "characters")),
 }
+
+# What a preset need not list: every one takes these, and the resolved contract always has them.
+COMMON = dict(global_clipnorm=None, clipnorm=None, clipvalue=None, ema=0.0, on_nan="stop")
+CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # one of them
 
 ARGUMENTS = CONFIG | TRAINING
 
@@ -195,7 +213,9 @@ SYNONYMS = {
     "opt": "optimizer", "solver": "optimizer", "sched": "schedule", "scheduler": "schedule",
     "lr_schedule": "schedule", "lr_scheduler": "schedule", "warmup_ratio": "warmup", "warmup_steps": "warmup",
     "wd": "weight_decay", "decay": "weight_decay", "alpha": "weight_decay",
-    "clipnorm": "global_clipnorm", "clip_grad": "global_clipnorm", "max_grad_norm": "global_clipnorm",
+    "clip_grad": "global_clipnorm", "clip": "global_clipnorm", "clip_value": "clipvalue", "ema_decay": "ema",
+    "use_ema": "ema", "ema_momentum": "ema", "model_ema": "ema",
+    "max_grad_norm": "global_clipnorm",
     "batch": "batch_size", "bs": "batch_size", "num_epochs": "epochs", "n_epochs": "epochs", "max_iter": "epochs",
     "smoothing": "label_smoothing", "criterion": "loss", "augmentation": "augment", "aug": "augment",
     "vocab_size": "vocabulary_size", "max_tokens": "vocabulary_size", "input_dim": "vocabulary_size",

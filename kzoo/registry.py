@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo import __version__
-from kzoo.arguments import ARGUMENTS, CONFIG, SYNONYMS, TRAINING
+from kzoo.arguments import ARGUMENTS, CLIPPING, COMMON, CONFIG, SYNONYMS, TRAINING
 from kzoo.errors import KzooError
 from kzoo.files import read_json
 
@@ -248,6 +248,7 @@ def family_builder(family: str):
 def resolve(preset: Preset, overrides: Mapping) -> tuple[dict, dict]:
     """Merge overrides into a preset's config and training contract, checking names, types and ranges."""
     config, training = dict(preset.config), dict(preset.training)
+    training |= {name: value for name, value in COMMON.items() if name not in training}
     for name, value in overrides.items():
         if name in config:
             config[name] = _checked(name, value)
@@ -255,7 +256,20 @@ def resolve(preset: Preset, overrides: Mapping) -> tuple[dict, dict]:
             training[name] = _checked(name, value)
         else:
             raise KzooError(_unknown_override(preset, name))
+    if overrides.get("schedule") == "onecycle" and "warmup" not in overrides:
+        training["warmup"] = 0.3  # a preset's few per cent are for its own schedule
+    _settle_clipping(training, overrides)
     return config, training
+
+
+def _settle_clipping(training, overrides):
+    """Let an asked way of clipping take the place of the preset's."""
+    asked = [name for name in CLIPPING if overrides.get(name) is not None]
+    training |= {name: None for name in CLIPPING if asked and name not in asked}
+    given = [name for name in CLIPPING if training[name] is not None]
+    if len(given) > 1:
+        values = " and ".join(f"{name}={training[name]:g}" for name in given)
+        raise KzooError(f"{values} exclude one another: gradients are clipped in one way. Keep one.")
 
 
 def spec_of(thing) -> dict:
@@ -290,7 +304,7 @@ def hint(word, legal: Iterable[str]) -> str:
 
 
 def _unknown_override(preset, name):
-    legal = [*preset.config, *preset.training]
+    legal = list(dict.fromkeys([*preset.config, *preset.training, *COMMON]))
     synonym = SYNONYMS.get(name.lower())
     if synonym in legal:
         guess = f"Did you mean {synonym!r}? "

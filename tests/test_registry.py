@@ -8,7 +8,7 @@ import pytest
 
 import kzoo
 from kzoo import registry
-from kzoo.arguments import ARGUMENTS, CONFIG, SYNONYMS, TRAINING
+from kzoo.arguments import ARGUMENTS, COMMON, CONFIG, SYNONYMS, TRAINING
 
 
 def child(code):
@@ -141,6 +141,44 @@ def test_steps_turn_the_schedule_on():
     schedule = scheduled.optimizer._learning_rate
     assert float(schedule(5)) == pytest.approx(peak)
     assert float(schedule(100)) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_every_preset_takes_the_common_settings():
+    for name in kzoo.list_presets():
+        _, training = registry.resolve(kzoo.get_preset(name), {})
+        assert training.items() >= {name: training[name] for name in COMMON}.items()
+        assert (training["ema"], training["on_nan"]) == (0.0, "stop")
+    own = kzoo.Preset(name="a", family="fnn", task="tabular_regression", summary="", config={}, training={"epochs": 1})
+    assert registry.resolve(own, {"ema": 0.5})[1] == COMMON | {"epochs": 1, "ema": 0.5}
+
+
+def test_gradients_are_clipped_in_one_way():
+    clipped = kzoo.get_preset("series_gru")
+    assert clipped.training["global_clipnorm"] == 1.0
+    for asked in ({}, {"clipnorm": 0.5}, {"clipvalue": 0.1}, {"global_clipnorm": None}, {"clipnorm": None}):
+        optimizer = kzoo.build(clipped, **asked).optimizer
+        expected = dict(global_clipnorm=1.0, clipnorm=None, clipvalue=None) | asked
+        if any(asked.values()):
+            expected["global_clipnorm"] = None
+        assert {name: getattr(optimizer, name) for name in expected} == expected
+    for asked in ({"clipnorm": 0.5, "clipvalue": 0.1}, {"clipnorm": 0.5, "global_clipnorm": 2.0}):
+        with pytest.raises(kzoo.KzooError, match=r"exclude one another.*Keep one"):
+            registry.resolve(clipped, asked)
+
+
+def test_an_average_is_the_optimizers():
+    plain, averaged = kzoo.build("iris_fnn").optimizer, kzoo.build("iris_fnn", ema=0.9).optimizer
+    assert (plain.use_ema, averaged.use_ema, averaged.ema_momentum) == (False, True, 0.9)
+
+
+def test_one_cycle_rises_for_30_percent_and_falls_to_nearly_nothing():
+    optimizer = kzoo.build("digits_cnn", schedule="onecycle", learning_rate=0.5, steps=100).optimizer
+    rate = [float(optimizer._learning_rate(step)) for step in range(101)]
+    assert rate[0] == pytest.approx(0.5 / 25) and rate[30] == pytest.approx(0.5) and max(rate) == rate[30]
+    assert rate[15] == pytest.approx((rate[0] + 0.5) / 2) and rate[65] == pytest.approx(0.25, rel=1e-3)
+    assert 0 < rate[100] < 0.5 * 1e-3 and sorted(rate[30:], reverse=True) == rate[30:]
+    short = kzoo.build("digits_cnn", schedule="onecycle", warmup=0.1, learning_rate=0.5, steps=100).optimizer
+    assert float(short._learning_rate(10)) == pytest.approx(0.5)
 
 
 def test_one_namespace_and_every_name_is_known():

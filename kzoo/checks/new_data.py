@@ -13,7 +13,7 @@ from kzoo.data.encode import encode
 from kzoo.data.named import NAMES
 from kzoo.data.reading import read_text
 from kzoo.data.reload import reload
-from kzoo.data.series import filled, in_order
+from kzoo.data.series import filled, in_order, time_column
 from kzoo.data.statistics import features
 from kzoo.data.table import as_frame
 from kzoo.data.text import read_folder, tokenizer_of
@@ -119,7 +119,7 @@ class NewData:
     def _series(self, source):
         frame, names = as_frame(source), self.preprocessing["columns"]
         self.missing = [name for name in names if name not in frame.columns]
-        self.frame = frame = in_order(frame, None, [])
+        self.frame = frame = in_order(frame, time_column(frame), [])
         if len(frame) and not self.missing:
             self.values = filled(frame, names, [])
 

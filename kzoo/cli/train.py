@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 
+from kzoo.arguments import BUNDLES
 from kzoo.cli import common, quiet
 from kzoo.errors import Interrupted, KzooError
 from kzoo.registry import get_preset, resolve
@@ -89,7 +90,7 @@ def add_data_arguments(parser):
         metavar="LAYER",
         help="layers that keep their weights; alone: all that were copied",
     )
-    add("--callbacks", metavar="BUNDLE", help="callback bundle, such as standard or quick")
+    add("--callbacks", metavar="BUNDLE", help=f"callback bundle: {', '.join(BUNDLES)}")
     add("--precision", default="auto", metavar="NAME", help="auto, float32, mixed_bfloat16 or mixed_float16")
 
 

@@ -16,7 +16,7 @@ from kzoo.errors import KzooError
 from kzoo.registry import Preset, list_presets
 from kzoo.run import Run
 from kzoo.training.device import prepare_device
-from kzoo.training.fit import prepare
+from kzoo.training.prepare import prepare
 from kzoo.training.settle import settle
 from kzoo.training.train import _check_shape, _load, _settings
 

@@ -46,22 +46,19 @@ class Fit:
             job.data.train, shuffle=True, seed=job.spec["seed"], augment=training.get("augment", ()), **shared
         )
         self.validation = None if job.data.validation is None else Batches(job.data.validation, **shared)
-        self.monitor = self._monitor(training)
+        self.monitor = training["monitor"]
         self.bundle = getattr(bundles, training["callbacks"])(
             self.folder,
             monitor=self.monitor,
+            mode=training.get("mode"),
             patience=training["patience"],
-            stop_early=training.get("schedule", "constant") in ("constant", "plateau"),
+            stop_early=training["schedule"] in ("constant", "plateau") if "schedule" in training else None,
             reduce_on_plateau=training.get("schedule") == "plateau",
             save=self._save,
         )
         self.best = next(c for c in self.bundle if isinstance(c, bundles.BestModel))
         self.bar = ProgressBar(epochs=training["epochs"], batches=self.train, monitor=self.monitor)
         self.shown = [self.bar] if progress else []
-
-    def _monitor(self, training):
-        monitor = training["monitor"]
-        return monitor.removeprefix("val_") if self.validation is None else monitor
 
     def _save(self, path):
         if self.job.saved is not self.job.model:

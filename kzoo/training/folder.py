@@ -21,7 +21,7 @@ from kzoo.training.journal import NAMES as JOURNALS
 
 _RUN_FILES = (
     "config.json", "preprocessing.json", "history.csv", "best.keras", "last.keras", "summary.json", "answers.npz",
-    "curves.png", "report.html", "tensorboard", *JOURNALS,
+    "curves.png", "report.html", "tensorboard", "checkpoints", "debug.csv", *JOURNALS,
 )  # fmt: skip
 # Options that the command leaves out when they are the default.
 _COMMAND_DEFAULTS = dict(seed=0, data_seed=0, validation=0.1, precision="auto")

@@ -44,7 +44,27 @@ def settle(preset, config, training, asked, data):
         _settle_classes(preset, config, training, asked, data, notes)
     else:
         _settle_values(preset, config, training, asked, data, notes)
+    if training["callbacks"] == "long" and "ema" not in asked and not training["ema"]:
+        training["ema"] = 0.99
+        notes.append("callbacks='long' averages the weights: ema=0.99. Set ema=0 for none.")
     return config, training, notes
+
+
+def settle_monitor(training, asked, data):
+    """Name in `training` what is watched on this data, and return a note where that is not what was set.
+
+    Raises:
+        KzooError: a validation value was asked for, and there is no validation data.
+    """
+    named = training.get("monitor")
+    monitor = named or "val_loss"
+    twin = monitor.removeprefix("val_")
+    training["monitor"] = monitor if data.validation is not None else twin
+    if training["monitor"] == monitor:
+        return []
+    if "monitor" in asked and named:
+        raise KzooError(f"monitor={monitor!r} needs validation data. Set validation=0.1, or watch {twin!r}.")
+    return [f"No {monitor}, there is no validation data: watching {twin}."]
 
 
 def _check_fit(preset, config, data):
@@ -98,7 +118,7 @@ def _fit_metrics(training, asked, head, notes):
             wrong = next(m for m in training["metrics"] if m not in fitting)
             raise KzooError(f"metrics={wrong!r} does not fit this data. Use: {', '.join(fitting)}.")
         training["metrics"] = kept or fitting[:1]
-    monitored = training.get("monitor", "val_loss").removeprefix("val_")
+    monitored = (training.get("monitor") or "val_loss").removeprefix("val_")
     if monitored != "loss" and monitored not in training["metrics"]:
         if "monitor" in asked:
             known = ", ".join(["val_loss", *(f"val_{name}" for name in training["metrics"])])

@@ -17,7 +17,7 @@ from kzoo.training.device import prepare_device
 from kzoo.training.fit import Fit
 from kzoo.training.folder import command, describe, name_of
 from kzoo.training.prepare import prepare
-from kzoo.training.settle import settle
+from kzoo.training.settle import settle, settle_monitor
 
 # What a model of your own is trained with; the rest is in its `compile`.
 _OWN_MODEL = dict(
@@ -25,9 +25,11 @@ _OWN_MODEL = dict(
     epochs=10,
     augment=(),
     class_weight=None,
-    monitor="val_loss",
+    monitor=None,
+    mode=None,
     patience=10,
     callbacks="standard",
+    on_nan="stop",
 )
 
 
@@ -118,6 +120,7 @@ def train(
         notes += more
     else:
         _check_shape(own, data)
+    notes += settle_monitor(training, set(overrides), data)
     policy = prepare_device(precision, deterministic=deterministic)
     spec = dict(
         preset=preset.name if preset else own.name, family=preset.family if preset else None, task=data.task,

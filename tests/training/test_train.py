@@ -331,6 +331,7 @@ def test_balanced_weights_are_by_how_rare_a_class_is(monkeypatch):
     [
         ("constant", [1, 1, 1, 1]),
         ("cosine", [0.5 * (1 + np.cos(np.pi * k / 4)) for k in range(1, 5)]),
+        ("onecycle", [1, 0.75, 0.25, 0]),  # 30 % of 8 steps, two to an epoch: it rises for the first
         ("linear", [0.75, 0.5, 0.25, 0]),
         ("exponential", [0.01 ** (k / 4) for k in range(1, 5)]),
         ("step", [1, 1, 1, 1]),
@@ -339,7 +340,7 @@ def test_balanced_weights_are_by_how_rare_a_class_is(monkeypatch):
 )
 def test_schedules(iris, schedule, course):
     run = fit("iris_fnn", iris, **SMALL | dict(schedule=schedule, epochs=4, learning_rate=0.01, batch_size=54))
-    np.testing.assert_allclose(np.array(run.history["learning_rate"]) / 0.01, course, atol=1e-4)
+    np.testing.assert_allclose(np.array(run.history["learning_rate"]) / 0.01, course, atol=2e-4)
     assert run.summary["stopped_because"] == "all epochs done"
 
 
@@ -437,7 +438,7 @@ def test_a_full_disk_leaves_the_older_best_model(iris, monkeypatch, capsys):
 
     def full(self, path, *args, **kwargs):
         written.append(Path(path).name)
-        if len(written) > 2:  # the first epoch's two files fit
+        if len(written) > 1:  # the first epoch's two files fit: one is saved, the other its copy
             Path(path).write_bytes(b"half of a mo")
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         return save(self, path, *args, **kwargs)

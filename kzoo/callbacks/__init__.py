@@ -1,0 +1,166 @@
+"""Callback bundles: functions that return a fresh, ordered list for `model.fit(callbacks=...)`.
+
+    model.fit(x, y, validation_data=(a, b), callbacks=kzoo.callbacks.standard("runs/mine"))
+
+| bundle     | what it adds to early stopping, best weights and the NaN guard, which all have           |
+|------------|------------------------------------------------------------------------------------------|
+| `standard` | for a real run: `best.keras`, `last.keras`, `history.csv`, TensorBoard                   |
+| `quick`    | for trying things out: the same without TensorBoard                                      |
+| `long`     | averaged weights, and the last few checkpoints, by epoch or by the clock                 |
+| `tuning`   | for a search: can be deep-copied, writes nothing outside the trial's folder              |
+| `debug`    | norms, updates, gradients, dead units and histograms of every layer, and what is wrong   |
+| `teaching` | says after each epoch, in plain English, what happened and why                           |
+
+They work with any Keras model, on every backend. Training that ends well leaves the best weights in the model; for
+Ctrl-C and exceptions in plain `fit` there is `restored`.
+"""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+
+from kzoo.callbacks.average import Average
+from kzoo.callbacks.best import BestModel
+from kzoo.callbacks.checkpoints import Checkpoints
+from kzoo.callbacks.debug import Debug
+from kzoo.callbacks.monitor import Monitor, direction
+from kzoo.callbacks.nan import NanGuard
+from kzoo.callbacks.rate import Plateau
+from kzoo.callbacks.record import Recorder
+from kzoo.callbacks.teaching import Teacher
+
+__all__ = [
+    "BestModel", "NanGuard", "Recorder", "debug", "direction", "long", "quick", "restored", "standard", "teaching",
+    "tuning",
+]  # fmt: skip
+
+
+def standard(
+    run_dir=None,
+    *,
+    monitor=None,
+    mode=None,
+    patience=10,
+    stop_early=None,
+    reduce_on_plateau=False,
+    histograms=False,
+    tensorboard=True,
+    save=None,
+):
+    """Return the bundle for a real run: best weights kept and restored, files, curves, early stopping.
+
+    Args:
+        run_dir: folder for `best.keras`, `last.keras`, `history.csv` and `tensorboard/`; None writes nothing.
+        monitor: what decides which epoch is best; None is `val_loss`, or `loss` where there is no validation data.
+        mode: "max" or "min", for a metric of your own, of which kzoo does not know whether larger is better.
+        patience: epochs without improvement before training stops.
+        stop_early: None stops early unless the optimizer follows a learning-rate schedule, which needs its full
+            length; the best epoch is restored all the same.
+        reduce_on_plateau: halve the learning rate after `patience // 2` epochs without improvement. Not
+            together with a learning-rate schedule.
+        histograms: also write weight histograms to TensorBoard, each epoch.
+        tensorboard: False for none of its files.
+        save: function that writes the model to a path; the default is `model.save`.
+
+    Raises:
+        KzooError: a monitor whose direction is unknown; and, before the first epoch of `fit`, one that the model
+            does not report, or two things that change the learning rate.
+    """
+    watched, guard = Monitor(monitor, mode), NanGuard()
+    # What looks at the weights comes after the average, what saves them after the guard.
+    callbacks = [Recorder(run_dir), watched, Average(), guard]
+    if reduce_on_plateau:
+        callbacks.append(Plateau(watched, patience=max(patience // 2, 1)))
+    if tensorboard and run_dir is not None and keras.backend.backend() != "torch":  # it needs TensorFlow's tensors
+        logs = str(Path(run_dir) / "tensorboard")
+        callbacks.append(
+            keras.callbacks.TensorBoard(logs, histogram_freq=int(histograms), write_graph=False, update_freq="epoch")
+        )
+    callbacks.append(BestModel(run_dir, watched, guard, patience=patience, stop_early=stop_early, save=save))
+    return callbacks
+
+
+def quick(run_dir=None, **options):
+    """Return the bundle for trying things out: `standard` without TensorBoard.
+
+    Args:
+        run_dir, options: those of `standard`.
+    """
+    return standard(run_dir, **options | {"tensorboard": False})
+
+
+def long(run_dir=None, *, keep=3, every=None, **options):
+    """Return the bundle for long training: averaged weights, and the last checkpoints beside the best one.
+
+    The average (https://doi.org/10.1137/0330046) is the optimizer's: compile with
+    `keras.optimizers.Adam(use_ema=True)`; `kzoo.train` does. It is what is validated, saved and left in the model.
+
+    Args:
+        run_dir: also gets `checkpoints/epoch-0012.keras`.
+        keep: how many checkpoints stay.
+        every: seconds from one checkpoint to the next, looked at after each step too; None: one each epoch.
+        options: those of `standard`.
+
+    Raises:
+        KzooError: `keep` or `every` out of range; and what `standard` raises.
+    """
+    bundle = standard(run_dir, **options)
+    _one(bundle, Average).wanted = True
+    if run_dir is not None:
+        guard, save = _one(bundle, NanGuard), options.get("save")
+        bundle.insert(-1, Checkpoints(Path(run_dir) / "checkpoints", guard, keep=keep, every=every, save=save))
+    return bundle
+
+
+def tuning(run_dir=None, **options):
+    """Return the bundle for a search such as KerasTuner's, which deep-copies it for each trial.
+
+    It writes nothing but, where it is given the trial's folder, `history.csv` and the two models there.
+
+    Args:
+        run_dir, options: those of `standard`.
+    """
+    return quick(run_dir, **options)
+
+
+def debug(run_dir=None, *, sample=None, **options):
+    """Return the bundle for a network that does not learn: statistics of every layer, and what is wrong with them.
+
+    Args:
+        run_dir: also gets `debug.csv`, a row for each epoch and layer, and weight histograms for TensorBoard.
+        sample: `(x, y)`, a batch of training data, for gradients, activations and dead units too.
+        options: those of `standard`.
+    """
+    bundle = standard(run_dir, **{"histograms": True} | options)
+    bundle.insert(-1, Debug(run_dir, sample))
+    return bundle
+
+
+def teaching(run_dir=None, **options):
+    """Return the bundle that says after each epoch what happened and why: best so far, overfitting, patience.
+
+    Args:
+        run_dir, options: those of `standard`.
+    """
+    bundle = quick(run_dir, **options)
+    return [*bundle, Teacher(_one(bundle, Monitor), _one(bundle, BestModel))]
+
+
+@contextmanager
+def restored(bundle):
+    """Leave the best weights in the model and write the files when `fit` is interrupted or raises, too.
+
+    Keras tells its callbacks nothing then. The exception goes on.
+
+        with kzoo.callbacks.restored(bundle):
+            model.fit(x, y, callbacks=bundle)
+    """
+    try:
+        yield bundle
+    finally:
+        _one(bundle, BestModel).finish()
+
+
+def _one(bundle, kind):
+    return next(callback for callback in bundle if isinstance(callback, kind))

@@ -1,0 +1,115 @@
+"""The best weights: kept, written, restored."""
+
+import math
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kzoo.callbacks.nan import not_finite
+from kzoo.callbacks.pace import Pace
+from kzoo.callbacks.rate import follows_schedule
+from kzoo.files import whole_file
+
+
+class BestModel(keras.callbacks.Callback):
+    """Keep the best weights, restore them at the end, stop when nothing improves.
+
+    The weights are copied in memory when an epoch is the best so far. `best.keras` and `last.keras` are written at
+    the end of the first epoch, then as often as that costs about 1 % of the time, and at the end; each whole or not
+    at all, and neither ever with NaN in its weights. An epoch whose watched value is not finite is never the best.
+
+    Args:
+        run_dir: folder of the two files, or None.
+        watched: the bundle's `Monitor`.
+        guard: the bundle's `NanGuard`.
+        patience: epochs without improvement before training stops.
+        stop_early: None stops early unless the optimizer follows a learning-rate schedule.
+        every: seconds between two writes; None by what they cost.
+        save: function that writes the model to a path.
+    """
+
+    def __init__(self, run_dir, watched, guard, *, patience=10, stop_early=None, every=None, save=None):
+        super().__init__()
+        self.run_dir = None if run_dir is None else Path(run_dir)
+        self.watched, self.guard, self.save = watched, guard, save
+        self.patience, self.stop_early, self.every = patience, stop_early, every
+        self.finished = True
+
+    @property
+    def monitor(self):
+        """The name of what is watched."""
+        return self.watched.name
+
+    @property
+    def sign(self):
+        """1 where larger is better, -1 where smaller is; `best` is the value times this."""
+        return self.watched.sign
+
+    def on_train_begin(self, logs=None):
+        self.best, self.best_epoch, self.weights = -math.inf, None, None
+        self.first, self.unsaved, self.kept = None, False, False
+        self.stopped_because, self.finished = "", False
+        self.stops = not follows_schedule(self.model.optimizer) if self.stop_early is None else self.stop_early
+        self.pace = Pace(self.every)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.first = epoch if self.first is None else self.first
+        if self.guard.tripped:
+            self.stopped_because = self.guard.because
+            return
+        value = self.watched.value(logs)
+        if value is not None and math.isfinite(value) and self.sign * value > self.best:
+            self.best, self.best_epoch = self.sign * value, epoch
+            self.weights, self.unsaved = [np.array(w) for w in self.model.get_weights()], True
+        if self.stops and self.waited(epoch) >= self.patience:
+            self.stopped_because = f"{self.monitor} has not improved for {self.patience} epochs"
+            self.model.stop_training = True
+        if self.pace.due() or (self.unsaved and not self.kept):
+            self._write_both()
+
+    def waited(self, epoch):
+        """Return the number of epochs without improvement."""
+        return epoch - (self.first - 1 if self.best_epoch is None else self.best_epoch)
+
+    def on_train_end(self, logs=None):
+        self.finish()
+
+    def finish(self):
+        """Write both files and leave the best weights in the model; also after an interrupt. Twice is once."""
+        if self.finished:
+            return
+        self.finished = True
+        if self.first is None:  # no epoch has ended: there is nothing to keep
+            return
+        try:
+            self._write_both(last=not self.guard.tripped and not_finite(self.model) is None)
+        finally:
+            if self.weights is not None:
+                self.model.set_weights(self.weights)
+
+    def _write_both(self, last=True):
+        if self.run_dir is None:
+            return
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        with self.pace.spend():
+            same = False
+            if self.unsaved:
+                present = self.model.get_weights()
+                same = all(np.array_equal(a, b) for a, b in zip(present, self.weights, strict=True))
+                if not same:
+                    self.model.set_weights(self.weights)
+                self._write("best.keras")
+                if not same:
+                    self.model.set_weights(present)
+                self.unsaved, self.kept = False, True
+            if last:
+                self._write("last.keras", copy_of=self.run_dir / "best.keras" if same else None)
+
+    def _write(self, name, copy_of=None):
+        with whole_file(self.run_dir / name) as temporary:
+            if copy_of is not None:
+                shutil.copyfile(copy_of, temporary)
+            else:
+                (self.save or self.model.save)(temporary)

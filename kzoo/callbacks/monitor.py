@@ -1,0 +1,150 @@
+"""What decides which epoch is best: its name, its direction, and whether it can be watched at all."""
+
+import re
+import sys
+from difflib import get_close_matches
+
+import keras
+
+from kzoo.callbacks.call import arguments_of_fit
+from kzoo.callbacks.rate import check_one_way
+from kzoo.errors import KzooError
+
+# Keras guesses "min" for F1, R2, IoU and every other name it does not know; kzoo does not guess.
+_LARGER_IS_BETTER = {
+    "accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "balanced_accuracy",
+    "top5", "top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy",
+    "auc", "roc_auc", "pr_auc", "average_precision", "precision", "recall", "sensitivity", "specificity",
+    "precision_at_recall", "recall_at_precision", "sensitivity_at_specificity", "specificity_at_sensitivity",
+    "f1", "f1_score", "fbeta_score", "f_beta_score", "true_positives", "true_negatives",
+    "iou", "binary_iou", "mean_iou", "one_hot_iou", "one_hot_mean_iou", "io_u", "binary_io_u", "mean_io_u",
+    "one_hot_io_u", "one_hot_mean_io_u", "dice",
+    "r2", "r2_score", "cosine_similarity", "pearson_correlation", "concordance_correlation", "matthews_correlation",
+}  # fmt: skip
+_SMALLER_IS_BETTER = {
+    "loss", "crossentropy", "ce", "bce", "binary_crossentropy", "categorical_crossentropy",
+    "sparse_categorical_crossentropy",
+    "hinge", "squared_hinge", "categorical_hinge", "kl_divergence", "poisson", "perplexity",
+    "mae", "mse", "rmse", "mape", "msle", "mean_absolute_error", "mean_squared_error", "root_mean_squared_error",
+    "mean_absolute_percentage_error", "mean_squared_logarithmic_error", "log_cosh", "log_cosh_error", "logcosh",
+    "huber",
+    "false_positives", "false_negatives",
+}  # fmt: skip
+
+
+def direction(monitor):
+    """Return "max" or "min" for a metric's name, with or without `val_`.
+
+    Raises:
+        KzooError: the direction is not known.
+    """
+    known = _known_direction(monitor)
+    if known is None:
+        raise KzooError(f"monitor={monitor!r} is unknown: is larger or smaller better? Add mode='max' or mode='min'.")
+    return known
+
+
+def _known_direction(monitor):
+    # A second Precision() in the same program is called precision_1, metrics=["MSE"] is called MSE.
+    name = re.sub(r"_\d+$", "", monitor.removeprefix("val_")).lower()
+    return "max" if name in _LARGER_IS_BETTER else "min" if name in _SMALLER_IS_BETTER else None
+
+
+def reported(model):
+    """Return the names of what the epochs of `fit` will report, or None where that is not known before the first.
+
+    TensorFlow's `fit` builds the metrics within the first step, so what was compiled is what there is to read.
+    """
+    own = ("train_step", "test_step", "compute_metrics", "get_metrics_result")
+    if any(getattr(type(model), name) is not getattr(keras.Model, name) for name in own):
+        return None
+    compiled = getattr(model, "_compile_metrics", None)
+    asked = [getattr(compiled, name, None) for name in ("_user_metrics", "_user_weighted_metrics")]
+    names = [_name_of(metric) for metric in keras.tree.flatten(asked) if metric is not None]
+    if None in names:
+        return None
+    outputs = list(getattr(model, "output_names", None) or ())
+    prefixed = [f"{output}_{name}" for output in outputs for name in (*names, "loss")] if len(outputs) > 1 else []
+    kept = [name for name in model.metrics_names if name != "compile_metrics"]
+    return list(dict.fromkeys([*kept, *(prefixed or names)]))
+
+
+def _name_of(metric):
+    """Return what Keras will call a metric, or None for what it makes a name of itself: a class, a lambda."""
+    if isinstance(metric, str):
+        return metric
+    if isinstance(getattr(metric, "name", None), str):
+        return metric.name
+    name = getattr(metric, "__name__", "")
+    return name if name.isidentifier() and name == name.lower() else None
+
+
+class Monitor(keras.callbacks.Callback):
+    """Know what is watched; refuse before the first epoch what cannot be watched.
+
+    Before anything that keeps, saves or stops. The others of a bundle ask it for `name`, `sign` and `value`.
+
+    Args:
+        name: a metric's, with `val_` for the validation data; None is `val_loss`, or `loss` without such data.
+        mode: "max" or "min", for a metric that kzoo does not know, or that a callback of yours puts into the logs:
+            with it, a name that the model does not report is looked for after the first epoch.
+
+    Raises:
+        KzooError: a name whose direction is unknown, or a `mode` that is not what the name means.
+    """
+
+    def __init__(self, name=None, mode=None):
+        super().__init__()
+        if mode not in (None, "max", "min"):
+            raise KzooError(f"mode={mode!r} must be 'max' (larger is better), 'min', or None for a metric kzoo knows.")
+        self.asked, self.mode, self.name = name, mode, "val_loss" if name is None else name
+        known = _known_direction(self.name)
+        if mode is not None and known not in (None, mode):
+            raise KzooError(f"mode={mode!r} is wrong for monitor={self.name!r}: it is {known!r}. Leave mode out.")
+        self.sign = 1 if (mode or direction(self.name)) == "max" else -1
+        self.validated = None  # whether there is validation data; None is unknown
+
+    def on_train_begin(self, logs=None):
+        self.name = "val_loss" if self.asked is None else self.asked
+        call = arguments_of_fit(self.model)
+        check_one_way(self.model.optimizer, call.get("callbacks", ()))
+        self.validated = call["validation_data"] is not None if call else None
+        if self.asked is None and self.validated is False:
+            self._watch_loss()
+        elif self.asked is not None:
+            self._check(self.name)
+
+    def _check(self, name):
+        names, metric = reported(self.model), name.removeprefix("val_")
+        if names is not None and metric not in names:
+            if self.mode is None:
+                raise KzooError(_not_reported(name, names, self.validated))
+        elif name.startswith("val_") and self.validated is False:
+            raise KzooError(f"monitor={name!r} needs validation data. Pass validation_data=, or watch {metric!r}.")
+
+    def value(self, logs):
+        """Return the watched value of an epoch, or None where this epoch was not validated.
+
+        Raises:
+            KzooError: it is nowhere.
+        """
+        if self.name in logs:
+            return float(logs[self.name])
+        if self.name.startswith("val_") and self.validated and not any(name.startswith("val_") for name in logs):
+            return None  # validation_freq=2
+        if self.asked is None and "loss" in logs:
+            self._watch_loss()
+            return float(logs["loss"])
+        names = [name for name in logs if not name.startswith(("val_", "learning_rate"))]
+        raise KzooError(_not_reported(self.name, names, any(name.startswith("val_") for name in logs)))
+
+    def _watch_loss(self):
+        self.name = "loss"
+        print("No val_loss, there is no validation data: watching loss.", file=sys.stderr)
+
+
+def _not_reported(name, names, validated):
+    legal = [*([f"val_{n}" for n in names] if validated is not False else []), *names]
+    near = get_close_matches(name, legal, n=1, cutoff=0.6)
+    guess = f"Did you mean {near[0]!r}? " if near else ""
+    return f"monitor={name!r} is not reported. {guess}Use one of: {', '.join(legal)}."

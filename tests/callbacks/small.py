@@ -1,0 +1,65 @@
+"""Small models on iris, and callbacks that look on."""
+
+import keras
+import numpy as np
+from sklearn import datasets
+
+_iris = datasets.load_iris()
+_order = np.random.default_rng(0).permutation(150)
+X = ((_iris.data - _iris.data.mean(0)) / _iris.data.std(0))[_order].astype("float32")
+Y = _iris.target[_order].astype("int32")
+TRAIN, VALIDATION = (X[:96], Y[:96]), (X[96:], Y[96:])
+
+
+def network(optimizer="adam", metrics=("accuracy",), seed=0, layers=(), **compiled):
+    """A two-layer network; `layers` come between the two."""
+    keras.utils.set_random_seed(seed)
+    head = keras.layers.Dense(3, activation="softmax", name="head")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, "relu", name="hidden"), *layers, head])
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=list(metrics), **compiled)
+    return model
+
+
+def fit(model, callbacks, *, epochs=4, validation_data=VALIDATION, **options):
+    options = dict(batch_size=16, shuffle=False, verbose=0) | options
+    return model.fit(*TRAIN, epochs=epochs, validation_data=validation_data, callbacks=callbacks, **options)
+
+
+def same(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+class Weights(keras.callbacks.Callback):
+    """Remember the weights that the callbacks see at each epoch's end, and those that training begins with."""
+
+    def on_train_begin(self, logs=None):
+        self.ends, self.begins = [], []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begins.append(self.model.get_weights())
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.ends.append(self.model.get_weights())
+
+
+class At(keras.callbacks.Callback):
+    """Do something when an epoch begins, or at a batch's end, or raise it."""
+
+    def __init__(self, epoch, action, *, batch=None):
+        super().__init__()
+        self.epoch, self.action, self.batch = epoch, action, batch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch
+        if self.batch is None:
+            self._act(epoch == self.epoch)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.batch is not None:
+            self._act(self.now == self.epoch and batch == self.batch)
+
+    def _act(self, due):
+        if due and isinstance(self.action, BaseException):
+            raise self.action
+        if due:
+            self.action(self.model)

@@ -1,0 +1,196 @@
+"""What is watched: every metric's direction, and what is refused before the first epoch."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from small import At, fit, network
+
+import kzoo
+from kzoo.arguments import METRICS
+
+# Larger is better for these classes of keras.metrics, smaller for the rest; the first four say nothing by themselves.
+CONTAINERS = {"Metric", "Mean", "Sum", "MeanMetricWrapper"}
+LARGER = {
+    "AUC", "Accuracy", "BinaryAccuracy", "BinaryIoU", "CategoricalAccuracy", "ConcordanceCorrelation",
+    "CosineSimilarity", "F1Score", "FBetaScore", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU", "PearsonCorrelation",
+    "Precision", "PrecisionAtRecall", "R2Score", "Recall", "RecallAtPrecision", "SensitivityAtSpecificity",
+    "SparseCategoricalAccuracy", "SparseTopKCategoricalAccuracy", "SpecificityAtSensitivity",
+    "TopKCategoricalAccuracy", "TrueNegatives", "TruePositives",
+}  # fmt: skip
+SMALLER = {
+    "BinaryCrossentropy", "CategoricalCrossentropy", "CategoricalHinge", "FalseNegatives", "FalsePositives", "Hinge",
+    "KLDivergence", "LogCoshError", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredError",
+    "MeanSquaredLogarithmicError", "Poisson", "RootMeanSquaredError", "SparseCategoricalCrossentropy",
+    "SquaredHinge",
+}  # fmt: skip
+CLASSES = {name: c for name, c in vars(keras.metrics).items() if inspect.isclass(c)}
+REQUIRED = dict(num_classes=2, target_class_ids=[0], recall=0.5, precision=0.5, sensitivity=0.5, specificity=0.5)
+
+
+def test_no_metric_of_keras_is_forgotten():
+    assert set(CLASSES) == CONTAINERS | LARGER | SMALLER
+
+
+@pytest.mark.parametrize("name", sorted(LARGER | SMALLER))
+def test_every_metric_of_keras_has_its_direction(name):
+    needed = [p.name for p in inspect.signature(CLASSES[name]).parameters.values() if p.default is p.empty]
+    metric = CLASSES[name](**{argument: REQUIRED[argument] for argument in needed})
+    again = CLASSES[name](**{argument: REQUIRED[argument] for argument in needed})  # precision_1
+    snake = keras.src.utils.naming.to_snake_case(name)
+    for known in (metric.name, again.name, snake, f"val_{snake}", f"val_{again.name}"):
+        assert kzoo.callbacks.direction(known) == ("max" if name in LARGER else "min"), known
+
+
+def test_aliases_and_kzoos_own_metrics_have_a_direction_and_unknown_ones_are_refused():
+    larger = {"accuracy", "acc", "auc", "top5", "f1", "f1_score", "precision", "recall", "r2", "r2_score", "iou"}
+    smaller = {"loss", "mse", "MSE", "mae", "rmse", "mape", "msle", "bce", "log_cosh"}
+    assert set(METRICS) <= larger | smaller
+    for name in larger | smaller:
+        assert kzoo.callbacks.direction(name) == ("max" if name in larger else "min")
+    for unknown in ("val_speed", "", "val_", "mean", "inaccuracy", "digit_accuracy"):
+        with pytest.raises(kzoo.KzooError, match=r"larger or smaller better.*mode='max' or mode='min'"):
+            kzoo.callbacks.standard(monitor=unknown)
+    assert kzoo.callbacks.standard(monitor="val_speed", mode="max")
+    with pytest.raises(kzoo.KzooError, match="mode='min' is wrong for monitor='val_f1': it is 'max'"):
+        kzoo.callbacks.standard(monitor="val_f1", mode="min")
+    with pytest.raises(kzoo.KzooError, match="mode='biggest' must be"):
+        kzoo.callbacks.standard(monitor="val_f1", mode="biggest")
+
+
+def never(*args, **options):
+    raise AssertionError("an epoch has begun")
+
+
+@pytest.mark.parametrize(("monitor", "says"), [
+    ("val_f1", r"'val_f1' is not reported\. Use one of: val_loss, val_accuracy, "),
+    ("val_accuracy_1", r"Did you mean 'val_accuracy'\? "),
+])  # fmt: skip
+@pytest.mark.parametrize("split", [True, False])
+def test_a_wrong_name_is_refused_before_the_first_epoch(monitor, says, split, tmp_path):
+    data = dict(validation_split=0.2, validation_data=None) if split else {}
+    with pytest.raises(kzoo.KzooError, match=says) as caught:
+        fit(network(), [*kzoo.callbacks.standard(tmp_path / "run", monitor=monitor), At(0, never)], **data)
+    assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
+def test_with_a_mode_a_callback_may_report_it_in_the_first_epoch():
+    with pytest.raises(kzoo.KzooError, match="Did you mean 'val_accuracy'"):
+        fit(network(), [*kzoo.callbacks.quick(monitor="val_acuracy", mode="max"), At(1, never)])
+
+
+def test_validation_data_that_is_missing_is_said_before_the_first_epoch(capsys):
+    with pytest.raises(kzoo.KzooError, match=r"'val_accuracy' needs validation data.*watch 'accuracy'"):
+        fit(network(), [*kzoo.callbacks.quick(monitor="val_accuracy"), At(0, never)], validation_data=None)
+    heard = []
+    listen = At(0, lambda model: heard.append(capsys.readouterr().err))
+    bundle = kzoo.callbacks.quick(reduce_on_plateau=True)
+    fit(network(), [*bundle, listen], validation_data=None, epochs=2)
+    assert heard == ["No val_loss, there is no validation data: watching loss.\n"]
+    assert capsys.readouterr().err == ""
+    fit(network(), [*bundle, listen], epochs=1)  # the same bundle, now with validation data
+    assert heard[1] == ""
+
+
+def test_names_are_known_for_every_way_to_compile():
+    def f1(y, p):
+        return keras.ops.mean(p)
+
+    for metrics, monitor in (
+        ([keras.metrics.SparseCategoricalAccuracy(name="A_1")], "val_A_1"),
+        ([f1], "val_f1"),
+        (["acc"], "val_acc"),
+        ({"head": ["acc"]}, "acc"),
+        ([keras.metrics.SparseCategoricalCrossentropy], "val_sparse_categorical_crossentropy"),
+    ):
+        mode = "max" if monitor == "val_A_1" else None
+        bundle = kzoo.callbacks.quick(monitor=monitor, mode=mode)
+        fit(network(metrics=metrics) if isinstance(metrics, list) else network(metrics=metrics["head"]), bundle)
+        assert bundle[-1].best_epoch is not None
+    inputs = keras.Input((4,))
+    outputs = [keras.layers.Dense(1, name=name)(inputs) for name in ("a", "b")]
+    model = keras.Model(inputs, outputs)
+    model.compile("adam", ["mse", "mse"], metrics=[["mae"], ["mae"]])
+    x, y = np.ones((8, 4), "float32"), np.ones((8, 1), "float32")
+    for monitor in ("b_mae", "val_a_loss"):
+        bundle = kzoo.callbacks.quick(monitor=monitor, mode="min")
+        model.fit(x, [y, y], validation_data=(x, [y, y]), callbacks=bundle, verbose=0)
+        assert bundle[-1].best_epoch == 0
+    with pytest.raises(kzoo.KzooError, match=r"'val_mae' is not reported. .*val_a_mae"):
+        model.fit(x, [y, y], validation_data=(x, [y, y]), callbacks=kzoo.callbacks.quick(monitor="val_mae"), verbose=0)
+
+
+def test_a_training_step_of_ones_own_may_report_what_it_likes():
+    class Own(keras.Sequential):
+        def compute_metrics(self, x, y, y_pred, sample_weight=None):
+            return super().compute_metrics(x, y, y_pred, sample_weight) | {"r2": keras.ops.mean(y_pred)}
+
+    keras.utils.set_random_seed(0)
+    model = Own([keras.layers.Dense(3, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    bundle = kzoo.callbacks.quick(monitor="val_r2")
+    fit(model, bundle, epochs=2)
+    assert bundle[-1].best_epoch is not None
+    with pytest.raises(kzoo.KzooError, match=r"'val_f1' is not reported. .*val_r2"):
+        fit(model, kzoo.callbacks.quick(monitor="val_f1"), epochs=2)
+
+
+def test_epochs_without_validation_are_no_setback():
+    bundle = kzoo.callbacks.quick(reduce_on_plateau=True, patience=3)
+    history = fit(network(keras.optimizers.Adam(1e-2)), bundle, epochs=6, validation_freq=2).history
+    assert bundle[-1].best_epoch in (1, 3, 5) and bundle[-1].best_epoch == 2 * int(np.argmin(history["val_loss"])) + 1
+
+
+def test_the_rate_is_changed_in_one_way_only(tmp_path):
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 20)
+    for callbacks, says in (
+        (kzoo.callbacks.standard(tmp_path / "run", reduce_on_plateau=True), "reduce_on_plateau cannot change"),
+        ([*kzoo.callbacks.quick(), keras.callbacks.LearningRateScheduler(lambda e: 0.1)], "LearningRateScheduler can"),
+        ([keras.callbacks.ReduceLROnPlateau(), *kzoo.callbacks.quick()], "ReduceLROnPlateau cannot change"),
+    ):
+        for optimizer in (keras.optimizers.SGD(schedule), keras.optimizers.SGD(schedule, use_ema=True)):
+            with pytest.raises(kzoo.KzooError, match=f"{says}.* follows a schedule"):
+                fit(network(optimizer), [*callbacks, At(0, never)])
+    assert not (tmp_path / "run").exists()
+    both = [*kzoo.callbacks.quick(reduce_on_plateau=True), keras.callbacks.LearningRateScheduler(lambda e: 0.1)]
+    with pytest.raises(kzoo.KzooError, match="reduce_on_plateau and LearningRateScheduler would both"):
+        fit(network(), [*both, At(0, never)])
+
+
+def test_a_schedule_has_its_full_length_and_the_best_is_restored():
+    for optimizer, epochs in (
+        (keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.0, 100)), 5),
+        (keras.optimizers.SGD(0.0), 3),
+    ):
+        bundle = kzoo.callbacks.quick(patience=2)
+        assert len(fit(network(optimizer), bundle, epochs=5).epoch) == epochs
+        assert bundle[-1].best_epoch == 0
+
+
+# ---------------------------------------------------------------- kzoo.train, which knows the data before
+
+
+def test_train_refuses_and_falls_back_before_it_writes(tmp_path, capsys):
+    options = dict(out=tmp_path / "run", epochs=1, units=(4,), callbacks="quick")
+    with pytest.raises(kzoo.KzooError, match=r"'val_accuracy' needs validation data\. Set validation=0\.1"):
+        kzoo.train("iris_fnn", "iris", validation=0, monitor="val_accuracy", **options)
+    rate = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1)
+    with pytest.raises(kzoo.KzooError, match="LearningRateScheduler cannot change"):
+        kzoo.train("iris_fnn", "iris", schedule="cosine", **options | dict(callbacks=[rate]))
+    assert not (tmp_path / "run").exists()
+    run = kzoo.train("iris_fnn", "iris", validation=0, **options)
+    assert run.summary["monitor"] == run.config["spec"]["training"]["monitor"] == "loss"
+    assert capsys.readouterr().err.count("No val_loss, there is no validation data: watching loss.") == 1
+
+
+def test_train_watches_a_metric_of_ones_own(tmp_path):
+    def luck(y, p):
+        return keras.ops.mean(p[:, 0])
+
+    model = network(metrics=[luck])
+    options = dict(epochs=3, callbacks="quick", progress=False, monitor="val_luck")
+    with pytest.raises(kzoo.KzooError, match=r"'val_luck' is unknown.*Add mode="):
+        kzoo.train(model, "iris", out=tmp_path / "run", **options)
+    run = kzoo.train(model, "iris", out=tmp_path / "run", mode="max", **options)
+    assert run.summary["best_value"] == pytest.approx(max(run.history["val_luck"]))

@@ -1,0 +1,222 @@
+"""`long`, `tuning`, `debug` and `teaching`, and what all bundles have in common."""
+
+import copy
+import csv
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from small import TRAIN, VALIDATION, At, Weights, fit, network, same
+
+import kzoo
+from kzoo.arguments import BUNDLES
+from kzoo.callbacks import BestModel
+
+
+def rows(path):
+    return list(csv.DictReader(path.open()))
+
+
+def test_every_bundle_is_a_named_setting():
+    functions = {n for n in kzoo.callbacks.__all__ if inspect.isfunction(getattr(kzoo.callbacks, n))}
+    assert set(BUNDLES) == functions - {"direction", "restored"}
+    assert all(f"`{name}`" in kzoo.callbacks.__doc__ for name in BUNDLES)
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_every_bundle_keeps_the_best_takes_the_same_arguments_and_is_fresh(name, tmp_path):
+    make = getattr(kzoo.callbacks, name)
+    options = dict(monitor="val_accuracy", mode=None, patience=9, stop_early=True, reduce_on_plateau=True, save=None)
+    bundle, seen, model = make(tmp_path / "run", **options), Weights(), network()
+    assert not {id(c) for c in bundle} & {id(c) for c in make(tmp_path / "run", **options)}
+    history = fit(model, [*bundle, seen]).history
+    assert same(model.get_weights(), seen.ends[int(np.argmax(history["val_accuracy"]))])
+    assert (tmp_path / "run" / "best.keras").exists() and len(rows(tmp_path / "run" / "history.csv")) == 4
+    assert len(bundle[0].rows) == 4 and sum(isinstance(c, BestModel) for c in bundle) == 1
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_no_bundle_changes_what_is_learned(name, tmp_path):
+    bare, seen = Weights(), Weights()
+    fit(network(layers=[keras.layers.Dropout(0.3)]), [bare])
+    options = dict(sample=(TRAIN[0][:32], TRAIN[1][:32])) if name == "debug" else {}
+    bundle = getattr(kzoo.callbacks, name)(tmp_path / "run", **options)
+    fit(network(layers=[keras.layers.Dropout(0.3)]), [*bundle, seen])
+    assert all(same(a, b) for a, b in zip(bare.ends, seen.ends, strict=True))
+
+
+# ---------------------------------------------------------------- long
+
+
+def names(run):
+    return sorted(p.name for p in (run / "checkpoints").iterdir())
+
+
+def test_the_newest_checkpoints_stay(tmp_path):
+    seen = Weights()
+    fit(network(), [*kzoo.callbacks.long(tmp_path / "run", keep=2), seen], epochs=5)
+    assert names(tmp_path / "run") == ["epoch-0004.keras", "epoch-0005.keras"]
+    fourth = keras.saving.load_model(tmp_path / "run" / "checkpoints" / "epoch-0004.keras")
+    assert same(fourth.get_weights(), seen.ends[3])
+
+
+def test_checkpoints_by_the_clock(tmp_path):
+    fit(network(), kzoo.callbacks.long(tmp_path / "slow", every=3600), epochs=3)
+    assert not (tmp_path / "slow" / "checkpoints").exists()
+    fit(network(), kzoo.callbacks.long(tmp_path / "fast", every=1e-9, keep=4), epochs=2)
+    assert names(tmp_path / "fast") == [
+        "epoch-0002-step-000004.keras", "epoch-0002-step-000005.keras", "epoch-0002-step-000006.keras",
+        "epoch-0002.keras",
+    ]  # fmt: skip
+    model = keras.saving.load_model(tmp_path / "fast" / "checkpoints" / "epoch-0002-step-000005.keras")
+    assert int(model.optimizer.iterations) == 6 + 5
+    for wrong in (dict(keep=0), dict(keep=1.5), dict(every=0), dict(every=-3)):
+        with pytest.raises(kzoo.KzooError, match=f"{next(iter(wrong))}="):
+            kzoo.callbacks.long(tmp_path, **wrong)
+
+
+# ---------------------------------------------------------------- tuning
+
+
+def test_tuning_can_be_copied_for_each_trial_and_writes_nothing(tmp_path):
+    bundle, finals = kzoo.callbacks.tuning(patience=2, reduce_on_plateau=True), []
+    for _ in range(2):
+        trial, seen, model = copy.deepcopy(bundle), Weights(), network()
+        history = fit(model, [*trial, seen]).history
+        assert same(model.get_weights(), seen.ends[int(np.argmin(history["val_loss"]))])
+        assert trial[1] is trial[-1].watched and trial[1] is not bundle[1]
+        finals.append(model.get_weights())
+    assert same(*finals) and not list(tmp_path.iterdir())
+    fit(network(), kzoo.callbacks.tuning(tmp_path / "trial"))
+    assert sorted(p.name for p in (tmp_path / "trial").iterdir()) == ["best.keras", "history.csv", "last.keras"]
+
+
+def test_tuning_works_in_keras_tuner(tmp_path):
+    tuner_package = pytest.importorskip("keras_tuner")
+
+    def build(hp):
+        return network(keras.optimizers.Adam(hp.Choice("rate", [1e-3, 1e-2])))
+
+    tuner = tuner_package.RandomSearch(build, "val_loss", max_trials=2, directory=tmp_path, project_name="search")
+    bundle = kzoo.callbacks.tuning()
+    tuner.search(*TRAIN, epochs=2, validation_data=VALIDATION, callbacks=bundle, verbose=0)
+    assert len(tuner.oracle.trials) == 2 and bundle[0].rows == []
+    assert {p.name for p in tmp_path.iterdir()} == {"search"}
+
+
+# ---------------------------------------------------------------- debug
+
+
+def deep(bias):
+    """A ReLU layer with so low a bias that nothing passes."""
+    keras.utils.set_random_seed(0)
+    low = keras.initializers.Constant(bias)
+    model = keras.Sequential([
+        keras.Input((4,)),
+        keras.layers.Dense(8, "relu", bias_initializer=low, name="hidden"),
+        keras.layers.Dropout(0.2, name="dropout"),
+        keras.layers.Dense(3, activation="softmax", name="head"),
+    ])  # fmt: skip
+    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    return model
+
+
+def test_debug_writes_what_each_layer_does(tmp_path, capsys):
+    model, sample = deep(0.0), (TRAIN[0][:16], TRAIN[1][:16])
+    before = model.get_weights()
+    fit(model, [*kzoo.callbacks.debug(tmp_path / "run", sample=sample), (seen := Weights())], epochs=2)
+    table = rows(tmp_path / "run" / "debug.csv")
+    assert [(r["epoch"], r["layer"]) for r in table] == [(e, n) for e in "12" for n in ("hidden", "head", "dropout")]
+    first = table[0]
+    now = np.concatenate([w.ravel() for w in seen.ends[0][:2]])
+    was = np.concatenate([w.ravel() for w in before[:2]])
+    assert float(first["weight_norm"]) == pytest.approx(np.linalg.norm(now), rel=1e-4)
+    assert float(first["update_ratio"]) == pytest.approx(np.linalg.norm(now - was) / np.linalg.norm(was), rel=1e-4)
+    assert float(first["weight_p50"]) == pytest.approx(np.median(now), rel=1e-4)
+    kernel, bias = seen.ends[0][:2]
+    hidden = np.maximum(sample[0] @ kernel + bias, 0)
+    assert float(first["activation_mean"]) == pytest.approx(hidden.mean(), rel=1e-4)
+    assert float(first["zero_share"]) == pytest.approx((hidden == 0).mean(), rel=1e-4)
+    assert (first["units"], first["dead_units"]) == ("8", str(int((hidden == 0).all(0).sum())))
+    assert 0 < float(first["gradient_norm"]) < 10
+    assert capsys.readouterr().err == ""
+
+
+def test_the_gradient_is_the_gradient(tmp_path):
+    model = network(keras.optimizers.SGD(0.1))
+    x, y = TRAIN[0][:16], TRAIN[1][:16]
+    bundle = kzoo.callbacks.debug(tmp_path, sample=(x, y))
+    fit(model, [*bundle, (seen := Weights())], epochs=1)
+    hidden_kernel, hidden_bias, kernel, bias = seen.ends[0]
+    hidden = np.maximum(x @ hidden_kernel + hidden_bias, 0)
+    logits = hidden @ kernel + bias
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    error = (p - np.eye(3)[y]) / len(y)
+    expected = np.sqrt(((hidden.T @ error) ** 2).sum() + (error.sum(0) ** 2).sum())
+    head = next(r for r in rows(tmp_path / "debug.csv") if r["layer"] == "head")
+    assert float(head["gradient_norm"]) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(("bias", "spoil", "says"), [
+    (-50.0, None, "hidden has more than half of its units dead"),
+    (-50.0, None, "hidden gets hardly any gradient, it vanishes"),
+    (0.0, lambda m: m.set_weights([w * 1e6 for w in m.get_weights()]), "changed by more than its own size"),
+    (0.0, lambda m: setattr(m.optimizer, "learning_rate", 0.0), "hidden hardly changed in an epoch"),
+    (0.0, lambda m: m.set_weights([w * np.nan for w in m.get_weights()]), "has weights that are not finite"),
+])  # fmt: skip
+def test_debug_says_what_is_wrong_once(bias, spoil, says, capsys):
+    extra = [] if spoil is None else [At(0, spoil)]
+    fit(deep(bias), [*kzoo.callbacks.debug(sample=TRAIN), *extra], epochs=3)
+    assert capsys.readouterr().err.count(says) in (1, 2)  # a layer says it once
+
+
+def test_debug_looks_at_a_subclassed_model_from_outside(capsys, tmp_path):
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(3, activation="softmax", name="only")
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Own()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    bundle = kzoo.callbacks.debug(sample=TRAIN)
+    fit(model, bundle, epochs=2)
+    assert capsys.readouterr().err == "debug: no gradients and activations, the model is not functional.\n"
+
+
+# ---------------------------------------------------------------- teaching
+
+
+class SetLog(keras.callbacks.Callback):
+    def __init__(self, **columns):
+        super().__init__()
+        self.columns = columns
+
+    def on_epoch_end(self, epoch, logs):
+        logs.update({name: values[epoch] for name, values in self.columns.items()})
+
+
+def test_teaching_says_what_happens_and_why(capsys):
+    logs = SetLog(loss=[1.0, 0.5, 0.3, 0.2, 0.1], val_loss=[1.0, 0.8, 0.7, 0.9, 0.95])
+    fit(network(), [logs, *kzoo.callbacks.teaching(patience=2, reduce_on_plateau=True)], epochs=9)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Watching val_loss: smaller is better.")
+    assert lines[1] == "Epoch 1: val_loss 1, the best so far. These weights are kept."
+    assert lines[2] == "Epoch 2: val_loss 0.8, the best so far (before: 1). These weights are kept."
+    assert lines[4].startswith("  Loss is 0.3 on training data and 0.7 on validation data")
+    assert lines[5] == "Epoch 4: val_loss 0.9, no better than 0.7 of epoch 3. Patience: 1 epoch more."
+    assert lines[6] == "Epoch 5: val_loss 0.95, no better than 0.7 of epoch 3. Patience has run out."
+    assert lines[7] == "  The learning rate fell from 0.001 to 0.0005."
+    assert lines[8] == "Training ended: val_loss has not improved for 2 epochs."
+    assert lines[9] == "The weights of epoch 3, the best, are back in the model." and len(lines) == 10
+
+
+def test_teaching_explains_schedules_and_nan(capsys):
+    fit(network(), [SetLog(val_loss=[1.0, 2.0]), *kzoo.callbacks.teaching(stop_early=False)], epochs=2)
+    assert "schedule needs its full length" in capsys.readouterr().err
+    fit(network(), [SetLog(loss=[np.nan]), *kzoo.callbacks.teaching()], epochs=2)
+    err = capsys.readouterr().err
+    assert "Epoch 1: the loss became nan in epoch 1" in err and "no best model" in err

@@ -1,0 +1,358 @@
+"""A training that was stopped goes on as if nothing had happened; what stops it, and what is refused."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import kzoo
+from kzoo.cli import main
+from kzoo.training.lock import locked
+
+QUICK = dict(progress=False, journal_steps=3)
+
+
+class Stop(keras.callbacks.Callback):
+    """Act at one moment, given as `Stop.at = (epoch, step)`; no attribute of its own, so that resuming is not it."""
+
+    at, action, epoch = None, None, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        Stop.epoch, Stop.step = epoch, 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        Stop.step += 1
+        if Stop.at == (Stop.epoch, Stop.step):
+            Stop.at = None
+            Stop.action()
+
+
+def power_cut():
+    raise RuntimeError("power cut")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stops_by_itself():
+    Stop.at, Stop.action = None, power_cut
+
+
+def go(out, preset="iris_fnn", data="iris", **options):
+    return kzoo.train(preset, data, out=out, callbacks=[Stop()], **QUICK | options)
+
+
+def stopped(out, at, *, error=RuntimeError, action=power_cut, **options):
+    """Train up to a moment, and stop there."""
+    Stop.at, Stop.action = at, action
+    with pytest.raises(error):
+        go(out, **options)
+    return Path(out)
+
+
+def columns(run):
+    return {name: values for name, values in run.history.items() if name != "seconds"}
+
+
+def assert_same_run(a, b):
+    assert columns(a) == columns(b)
+    for name in ("best.keras", "last.keras"):
+        pair = [keras.saving.load_model(run.path / name, compile=False).get_weights() for run in (a, b)]
+        for x, y in zip(*pair, strict=True):
+            np.testing.assert_array_equal(x, y)
+    unlike = ("seconds", "samples_per_second", "resumed")
+    assert [{k: v for k, v in run.summary.items() if k not in unlike} for run in (a, b)][0] == {
+        k: v for k, v in b.summary.items() if k not in unlike
+    }
+
+
+CASES = {
+    "dropout and warm-up": dict(preset="iris_fnn_wide", schedule="cosine", warmup=0.2),
+    "plateau": dict(schedule="plateau", patience=2, learning_rate=0.05),
+    "averaged weights": dict(ema=0.9),
+    "regression": dict(preset="diabetes_fnn", data="diabetes"),
+    "augmentation and batch norm": dict(
+        preset="digits_cnn", data="digits", filters=(4,), units=(8,), augment=("shift",), batch_size=256
+    ),
+    "no validation data": dict(validation=0),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_stopped_twice_the_end_is_the_same_to_the_bit(name):
+    options = dict(epochs=4, batch_size=16) | CASES[name]
+    whole = go("whole", **options)
+    stopped("cut", (1, 4), **options)
+    stopped("cut", (2, 2), **options)  # a count that starts with the process' first step of that epoch
+    run = go("cut", **options)
+    assert run.summary["resumed"] == 2 and whole.summary["resumed"] == 0
+    assert_same_run(whole, run)
+    assert not list(run.path.glob("journal*"))
+
+
+def test_a_model_of_your_own_goes_on_too():
+    def model():
+        keras.utils.set_random_seed(3)
+        net = keras.Sequential(
+            [keras.Input((4,)), keras.layers.Dense(8), keras.layers.Dropout(0.5), keras.layers.Dense(3)]
+        )
+        net.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+        net.name = "mine"
+        return net
+
+    options = dict(epochs=3, batch_size=16)
+    whole = go("whole", model(), **options)
+    stopped("cut", (1, 4), preset=model(), **options)
+    assert_same_run(whole, go("cut", model(), **options))
+
+
+def test_early_stopping_is_not_forgotten():
+    """Killed between the last epoch and the scores, it must not train on."""
+    options = dict(epochs=30, batch_size=16, patience=1, learning_rate=0.2, schedule="constant")
+    whole = go("whole", **options)
+    assert whole.summary["epochs"] < 30
+    import kzoo.training.fit as fit
+
+    real, fit.score_and_keep = fit.score_and_keep, lambda *a, **k: power_cut()
+    try:
+        with pytest.raises(RuntimeError):
+            go("cut", **options)
+    finally:
+        fit.score_and_keep = real
+    assert_same_run(whole, go("cut", **options))
+
+
+def test_a_damaged_journal_is_noticed_and_the_one_before_used(capsys):
+    whole = go("whole", epochs=3, batch_size=16)
+    folder = stopped("cut", (2, 5), epochs=3, batch_size=16)
+    content = bytearray((folder / "journal").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / "journal").write_bytes(content)
+    run = go("cut", epochs=3, batch_size=16, progress=True)
+    said = capsys.readouterr().err
+    assert "journal is damaged (its checksum does not match)" in said and "Resuming cut in epoch 3" in said
+    assert_same_run(whole, run)
+
+
+def test_without_any_journal_it_begins_again(capsys):
+    whole = go("whole", epochs=2, batch_size=16)
+    folder = stopped("cut", (1, 5), epochs=2, batch_size=16)
+    for file in folder.glob("journal*"):
+        file.write_bytes(b"nonsense")
+    run = go("cut", epochs=2, batch_size=16)
+    assert run.summary["resumed"] == 0
+    assert_same_run(whole, run)
+
+
+OTHER = {
+    "seed": (dict(seed=1), "spec.seed: 0 there, 1 now"),
+    "epochs": (dict(epochs=9), "spec.training.epochs: 3 there, 9 now"),
+    "config": (dict(units=(3,)), r"spec.config.units: \[64, 32\] there, \[3\] now"),
+    "data": (dict(data_seed=5), "data.data_seed: 0 there, 5 now"),
+    "two things": (dict(seed=2, dropout=0.5), "spec.config.dropout: 0.0 there, 0.5 now; spec.seed: 0 there, 2 now"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_another_call_is_refused_with_what_differs(name):
+    changes, said = OTHER[name]
+    folder = stopped("cut", (1, 4), epochs=3, batch_size=16)
+    before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+    with pytest.raises(kzoo.KzooError, match=said):
+        go("cut", **dict(epochs=3, batch_size=16) | changes)
+    assert {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before
+
+
+def test_another_backend_is_refused_and_another_version_only_noted(capsys):
+    folder = stopped("cut", (1, 4), epochs=2, batch_size=16)
+    config = folder / "config.json"
+    text = config.read_text()
+    config.write_text(text.replace(f'"backend": "{keras.backend.backend()}"', '"backend": "abacus"'))
+    with pytest.raises(kzoo.KzooError, match="backend: abacus there"):
+        go("cut", epochs=2, batch_size=16)
+    config.write_text(text.replace(f'"keras": "{keras.__version__}"', '"keras": "3.0.0"'))
+    assert go("cut", epochs=2, batch_size=16, progress=True).finished
+    assert f"keras 3.0.0 there, {keras.__version__} now" in capsys.readouterr().err
+
+
+def test_must_and_never():
+    options = dict(epochs=2, batch_size=16)
+    with pytest.raises(kzoo.KzooError, match="no journal to go on from"):
+        go("cut", resume="must", **options)
+    assert not Path("cut").exists()
+    with pytest.raises(kzoo.KzooError, match="Use one of: auto, must, never"):
+        go("cut", resume="maybe", **options)
+    stopped("cut", (1, 4), **options)
+    assert go("cut", resume="never", **options).summary["resumed"] == 0
+    stopped("other", (1, 4), **options)
+    run = go("other", resume="must", **options)
+    assert run.summary["resumed"] == 1
+    assert go("other", resume="must", **options).summary == run.summary  # finished: as it is
+
+
+def test_without_a_folder_the_newest_one_that_can_go_on_is_taken():
+    options = dict(epochs=2, batch_size=16)
+    go(None, seed=4, **options)
+    Stop.at, Stop.action = (1, 4), power_cut
+    with pytest.raises(RuntimeError):
+        go(None, **options)
+    assert sorted(p.name for p in Path("runs").iterdir()) == ["iris_fnn-01", "iris_fnn-02"]
+    run = go(None, **options)
+    assert run.path.name == "iris_fnn-02" and run.summary["resumed"] == 1
+    assert go(None, **options).path.name == "iris_fnn-03"  # nothing to go on with: a new one
+    assert go(None, resume="never", seed=9, **options).path.name == "iris_fnn-04"
+
+
+# ---------------------------------------------------------------- what stops it
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", [(1, 4), (0, 2)])
+def test_a_signal_finishes_the_step_and_writes_the_journal(number, moment):
+    options = dict(epochs=3, batch_size=16)
+    whole = go("whole", **options)
+    error = kzoo.Interrupted if moment[0] else KeyboardInterrupt
+    error = SystemExit if number == signal.SIGTERM else error
+    handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    folder = stopped("cut", moment, error=error, action=lambda: os.kill(os.getpid(), number), **options)
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert (folder / "journal").exists()
+    if moment[0]:
+        for name in ("best.keras", "last.keras"):
+            keras.saving.load_model(folder / name)
+    run = go("cut", **options)
+    assert_same_run(whole, run)
+
+
+def test_an_interrupted_run_can_be_used_and_taken_up(capsys):
+    options = dict(epochs=4, batch_size=16)
+    Stop.at, Stop.action = (2, 4), lambda: os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(kzoo.Interrupted, match="the same call goes on from there") as caught:
+        go("cut", **options)
+    run = caught.value.run
+    assert run.summary["interrupted"] and run.summary["epochs"] == 2
+    assert kzoo.predict(run, [[5.1, 3.5, 1.4, 0.2]]).labels == ["setosa"]
+    assert not go("cut", **options).summary["interrupted"]
+
+
+def test_in_a_notebook_the_partial_run_comes_back(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipykernel", os)
+    Stop.at, Stop.action = (2, 4), lambda: os.kill(os.getpid(), signal.SIGINT)
+    run = go("cut", epochs=4, batch_size=16)
+    assert run.summary["interrupted"]
+    assert not go("cut", epochs=4, batch_size=16).summary["interrupted"]
+
+
+def test_training_in_a_thread_leaves_the_signals_alone():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(go("run", epochs=1, batch_size=64)))
+    thread.start()
+    thread.join()
+    assert found[0].finished
+
+
+def test_a_second_process_is_kept_out():
+    folder = stopped("cut", (1, 4), epochs=2, batch_size=16)
+    code = f"import sys; from kzoo.training.lock import locked\nwith locked({str(folder.resolve())!r}):\n print('in', flush=True); sys.stdin.read()"
+    other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert other.stdout.readline() == b"in\n"
+        with pytest.raises(kzoo.KzooError, match="Another process trains in cut"):
+            go("cut", epochs=2, batch_size=16)
+    finally:
+        other.kill()  # as if it had been killed: its lock goes with it
+        other.wait()
+    assert go("cut", epochs=2, batch_size=16).finished
+
+
+def test_a_lock_is_let_go():
+    Path("here").mkdir()
+    with pytest.raises(ZeroDivisionError), locked("here"):
+        with pytest.raises(kzoo.KzooError, match="Another process"), locked("here"):
+            pass
+        raise ZeroDivisionError
+    with locked("here"):
+        pass
+
+
+def test_a_full_disk_leaves_the_old_journal_and_models_whole(monkeypatch, capsys):
+    options = dict(epochs=3, batch_size=16)
+    whole = go("whole", **options)
+    fsync = os.fsync
+
+    def fill():
+        monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+
+    stopped("cut", (1, 3), error=OSError, action=fill, **options)
+    monkeypatch.setattr(os, "fsync", fsync)
+    for name in ("best.keras", "last.keras"):
+        keras.saving.load_model(Path("cut", name))
+    assert_same_run(whole, go("cut", **options))
+
+
+# ---------------------------------------------------------------- NaN
+
+
+def spoil():
+    model = Stop.model_at_hand
+    model.set_weights([w * np.nan for w in model.get_weights()])
+
+
+class Spoiler(Stop):
+    def on_train_batch_end(self, batch, logs=None):
+        Stop.model_at_hand = self.model
+        super().on_train_batch_end(batch, logs)
+
+
+def test_nan_in_the_weights_rolls_back_at_half_the_rate(capsys):
+    Stop.at, Stop.action = (1, 4), spoil
+    options = dict(epochs=3, batch_size=16, on_nan="rollback", schedule="constant", warmup=0.0, learning_rate=0.01)
+    run = kzoo.train("iris_fnn", "iris", out="run", callbacks=[Spoiler()], progress=False, journal_steps=3, **options)
+    assert (run.summary["rollbacks"], run.summary["epochs"]) == (1, 3)
+    rates = run.history["learning_rate"]
+    assert rates[0] == pytest.approx(0.01) and rates[1:] == pytest.approx([0.005, 0.005])
+    assert "back to epoch 2, step 3, at half the learning rate" in capsys.readouterr().err
+    assert all(np.isfinite(w).all() for w in run.model.get_weights())
+
+
+def test_nan_before_the_first_journal_rolls_back_to_the_start():
+    Stop.at, Stop.action = (0, 2), spoil
+    options = dict(epochs=2, batch_size=16, on_nan="rollback", schedule="cosine", warmup=0.1)
+    run = kzoo.train("iris_fnn", "iris", out="run", callbacks=[Spoiler()], progress=False, **options)
+    assert (run.summary["rollbacks"], run.summary["epochs"]) == (1, 2)
+
+
+def test_nan_stops_and_keeps_the_last_good_state():
+    Stop.at, Stop.action = (2, 1), spoil
+    options = dict(epochs=5, batch_size=16)
+    run = kzoo.train("iris_fnn", "iris", out="run", callbacks=[Spoiler()], progress=False, journal_steps=1, **options)
+    assert run.summary["rollbacks"] == 0 and run.summary["epochs"] == 3
+    for name in ("best.keras", "last.keras"):
+        weights = keras.saving.load_model(run.path / name, compile=False).get_weights()
+        assert all(np.isfinite(w).all() for w in weights)
+
+
+# ---------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, True])
+def test_journal_steps_out_of_range(value):
+    with pytest.raises(kzoo.KzooError, match="journal_steps="):
+        kzoo.train("iris_fnn", "iris", journal_steps=value)
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), "soon"])
+def test_journal_seconds_out_of_range(value):
+    with pytest.raises(kzoo.KzooError, match="journal_seconds="):
+        kzoo.train("iris_fnn", "iris", journal_seconds=value)
+
+
+def test_on_the_command_line(capsys):
+    assert main(["train", "iris_fnn", "--out", "run", "--resume", "must"]) == 2
+    assert "no journal to go on from" in capsys.readouterr().err
+    assert main(["train", "iris_fnn", "--out", "run", "--resume", "perhaps"]) == 2
+    assert "Use one of: auto, must, never" in capsys.readouterr().err

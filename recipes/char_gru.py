@@ -6,7 +6,7 @@ score reads the test part in one pass, with all before it in mind. The tutorial'
 `batch_input_shape`. Here only the copies that score and write carry a state. Temperature and top-k: dull or wild.
 
 python recipes/char_gru.py                        Python's own documentation, which every Python has
-python recipes/char_gru.py --data FILE.txt        your own text: 90 % to learn from, the last 10 % to score
+python recipes/char_gru.py --data FILE.txt        your own text: the last 10 % to score, 2 % before it to choose the epoch
 python recipes/char_gru.py --prompt "for i in "   how the texts it writes begin
 python recipes/char_gru.py --smoke                seconds, to see that it runs
 
@@ -27,13 +27,13 @@ from kzoo.data.text import tokenizer_of
 from kzoo.plots.colors import GREEN, GREY, INK
 from kzoo.plots.figure import new_figure, tidy
 
-options = dict(epochs=dict(type=int, default=None), prompt="The ", length=300, top_k=20)
+options = dict(epochs=dict(type=int, default=None), validation=0.02, prompt="The ", length=300, top_k=20)
 args = kzoo.recipe_arguments("char_gru", __doc__, data="pydocs", **options)
 preset = kzoo.get_preset("char_gru")
 if args.smoke:
     data = load_language(__doc__ * 10, name="smoke", preset=preset)
 else:
-    data = kzoo.load_data(args.data, preset=preset)
+    data = kzoo.load_data(args.data, preset=preset, validation=args.validation)
 
 # %% Train
 small = dict(epochs=2, units=(32,)) if args.smoke else dict(epochs=args.epochs)

@@ -235,7 +235,7 @@ def test_an_interrupted_run_can_be_used_and_taken_up(capsys):
         go("cut", **options)
     run = caught.value.run
     assert run.summary["interrupted"] and run.summary["epochs"] == 2
-    assert kzoo.predict(run, [[5.1, 3.5, 1.4, 0.2]]).labels == ["setosa"]
+    assert kzoo.predict(run, np.array([[5.1, 3.5, 1.4, 0.2]])).labels[0] == "setosa"
     assert not go("cut", **options).summary["interrupted"]
 
 

@@ -53,8 +53,8 @@ class Journal(keras.callbacks.Callback):
     Args:
         folder: the run's.
         position: the `Position` that is first in the list.
-        kept: the callbacks whose plain attributes are part of the state. One that is bound to its process (a clock)
-            names such attributes in `transient`.
+        kept: the callbacks whose plain attributes are part of the state. What is bound to the process, such as a clock,
+            sits in an object.
         signals: the `Signals` that are being watched.
         state: a journal's state to go on from, or None.
         seconds: between two journals inside an epoch. At epoch ends, and here too, no more often than makes them cost
@@ -228,8 +228,7 @@ def restore_callbacks(callbacks, stored):
 
 
 def _attributes(callback):
-    skipped = _KERAS_OWN | set(getattr(callback, "transient", ()))
-    return {k: v for k, v in vars(callback).items() if k not in skipped and is_plain(v)}
+    return {k: v for k, v in vars(callback).items() if k not in _KERAS_OWN and is_plain(v)}
 
 
 def _values(variables):

@@ -20,7 +20,7 @@ def refuse(*args, **kwargs):
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory):
-    """Run a recipe by its name; return what it `left` in its names, its processor `seconds`, and the `folder` it ran in."""
+    """Run a recipe; return what it `left` in its names, its `folder`, and its `seconds` of processor time."""
     runs = {}
 
     def run(name):

@@ -83,5 +83,7 @@ right.plot(ahead, truth[place, :, 0], color=BLUE, label="truth")
 right.plot(ahead, forecasts[best][place, :, 0], color=ORANGE, lw=2, label="forecast")
 right.plot(ahead, forecasts["linear"][place, :, 0], color=GREEN, lw=1.2, ls="--", label="linear")
 right.set_xlabel("steps from now")
-right.legend(frameon=False, fontsize=9)
+low, high = right.get_ylim()
+right.set_ylim(low, high + 0.12 * (high - low))  # room for the legend
+right.legend(frameon=False, fontsize=9, ncols=4, loc="upper left")
 kzoo.recipe_result(args, rows, figure, folder=out)

@@ -91,8 +91,6 @@ class Journal(keras.callbacks.Callback):
             else:
                 self._restore_random()
         self.state = None
-        if not self.length - self.first > 0:
-            raise KzooError("The journal's step lies beyond the epoch.")
 
     def on_train_batch_begin(self, batch, logs=None):
         if self.random is not None:

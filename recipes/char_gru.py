@@ -6,7 +6,7 @@ score reads the test part in one pass, with all before it in mind. The tutorial'
 `batch_input_shape`. Here only the copies that score and write carry a state. Temperature and top-k: dull or wild.
 
 python recipes/char_gru.py                        Python's own documentation, which every Python has
-python recipes/char_gru.py --data FILE.txt        your own text: the last 10 % to score, 2 % before it to choose the epoch
+python recipes/char_gru.py --data FILE.txt        your own text; the last 10 % score it, 2 % before choose the epoch
 python recipes/char_gru.py --prompt "for i in "   how the texts it writes begin
 python recipes/char_gru.py --smoke                seconds, to see that it runs
 

@@ -64,10 +64,11 @@ def assert_same_run(a, b):
         pair = [keras.saving.load_model(run.path / name, compile=False).get_weights() for run in (a, b)]
         for x, y in zip(*pair, strict=True):
             np.testing.assert_array_equal(x, y)
-    unlike = ("seconds", "samples_per_second", "resumed")
-    assert [{k: v for k, v in run.summary.items() if k not in unlike} for run in (a, b)][0] == {
-        k: v for k, v in b.summary.items() if k not in unlike
-    }
+    summaries = [
+        {k: v for k, v in run.summary.items() if k not in ("seconds", "samples_per_second", "resumed")}
+        for run in (a, b)
+    ]
+    assert summaries[0] == summaries[1]
 
 
 CASES = {
@@ -257,8 +258,12 @@ def test_training_in_a_thread_leaves_the_signals_alone():
 
 def test_a_second_process_is_kept_out():
     folder = stopped("cut", (1, 4), epochs=2, batch_size=16)
-    code = f"import sys; from kzoo.training.lock import locked\nwith locked({str(folder.resolve())!r}):\n print('in', flush=True); sys.stdin.read()"
-    other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    code = (
+        "import sys; from kzoo.training.lock import locked\nwith locked(sys.argv[1]): print('in', flush=True); input()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, folder.resolve()], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     try:
         assert other.stdout.readline() == b"in\n"
         with pytest.raises(kzoo.KzooError, match="Another process trains in cut"):

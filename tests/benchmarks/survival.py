@@ -1,0 +1,98 @@
+"""Seconds of a training with journal, callbacks and checks, over the same batches through a bare `fit`.
+
+python tests/benchmarks/survival.py --cifar FOLDER      CIFAR-10's class folders; without, random pixels
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from importlib import import_module
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+import kzoo
+from kzoo.data.pipeline import Batches
+
+module = import_module("kzoo.training.train")  # its name is the function's too
+
+
+class Clock(keras.callbacks.Callback):
+    """Time from the first batch to the last callback's end of the training: last in the list at the end."""
+
+    def on_train_begin(self, logs=None):
+        self.began = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.began = self.began or time.perf_counter()  # tracing is no part of it
+
+    def on_train_end(self, logs=None):
+        self.seconds = time.perf_counter() - self.began
+
+
+def bare(preset, data, epochs):
+    """Fit as `kzoo.train` does, without any callback of kzoo's."""
+    known = set(kzoo.get_preset(preset).config) - {"outputs"}  # those of the presets are right
+    model = kzoo.build(preset, seed=0, **{k: v for k, v in data.config.items() if k in known and v is not None})
+    training, clock = kzoo.get_preset(preset).training, Clock()
+    shared = dict(batch_size=training["batch_size"])
+    batches = Batches(data.train, shuffle=True, augment=training.get("augment", ()), **shared)
+    validation = Batches(data.validation, **shared)
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_begin=batches.begin), clock]
+    model.fit(batches.dataset(), validation_data=validation.dataset(), epochs=epochs, callbacks=callbacks, verbose=0)
+    return clock.seconds
+
+
+def whole(preset, data, epochs):
+    """Train with everything that is on by default; the checks' seconds and what is written at the end count too."""
+    clock, checks, spent = Clock(), module.before_training, []
+
+    def timed(*args, **options):
+        began = time.perf_counter()
+        lines = checks(*args, **options)
+        spent.append(time.perf_counter() - began)
+        return lines
+
+    module.before_training = timed
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            kzoo.train(preset, data, epochs=epochs, out=f"{folder}/run", callbacks=[clock], progress=False)
+    finally:
+        module.before_training = checks
+    return clock.seconds + spent[0], spent[0]
+
+
+def sets(cifar, images, texts):
+    rng = np.random.default_rng(0)
+    if cifar:
+        full = kzoo.load_data(cifar, preset="cifar_cnn")
+        x, y = np.asarray(full.train.x[np.arange(images)]), np.asarray(full.train.y[:images])
+    else:
+        x, y = rng.integers(0, 256, (images, 32, 32, 3)).astype("uint8"), np.arange(images) % 10
+    yield "cifar_cnn", kzoo.load_data((x, y), preset="cifar_cnn")
+    tokens = rng.integers(2, 10_000, (texts, 200)).astype("int32")
+    yield "imdb_lstm", kzoo.load_data((tokens, np.arange(texts) % 2), preset="imdb_lstm")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cifar")
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--images", type=int, default=6000)
+    parser.add_argument("--texts", type=int, default=3000)
+    args = parser.parse_args()
+    for preset, data in sets(args.cifar, args.images, args.texts):
+        rounds = [(bare(preset, data, args.epochs), *whole(preset, data, args.epochs)) for _ in range(args.rounds)]
+        bares, wholes, checks = zip(*rounds, strict=True)
+        row = dict(what="kzoo.train / bare fit, seconds", preset=preset, ratio=round(min(wholes) / min(bares), 3))
+        row |= dict(ratios=[round(b / a, 3) for a, b, _ in rounds], checks=round(min(checks), 2))
+        print(json.dumps(row | dict(bare=round(min(bares), 1), whole=round(min(wholes), 1))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -61,14 +61,14 @@ def run(args):
 
 # %% Collect: what was measured becomes rows
 def collect(args):
-    collect_runs(args.folders)
+    files = [file for folder in args.folders for file in sorted(Path(folder).rglob("*.json"))]
+    found = {file: row for file in files if isinstance(row := read_json(file), dict) and row.get("smoke") is False}
+    collect_runs(args.folders, {file.parent: row for file, row in found.items()})
     kept = read_json(RECIPES) if RECIPES.is_file() else {}
-    for file in (f for folder in args.folders for f in sorted(Path(folder).rglob("*.json"))):
-        row = read_json(file)
-        if isinstance(row, dict) and row.get("smoke") is False:
-            print(f"{row['recipe']}: {len(row['rows'])} rows")
-            kept[row["recipe"]] = {k: v for k, v in row.items() if k not in ("recipe", "smoke")}
-            shutil.copyfile(file.with_suffix(".png"), picture(row["recipe"]))
+    for file, row in found.items():
+        print(f"{row['recipe']}: {len(row['rows'])} rows")
+        kept[row["recipe"]] = {k: v for k, v in row.items() if k not in ("recipe", "smoke")}
+        shutil.copyfile(file.with_suffix(".png"), picture(row["recipe"]))
     write_json(RECIPES, dict(sorted(kept.items())))
 
 
@@ -76,13 +76,19 @@ def picture(name):
     return HERE / "pictures" / f"{name.replace('/', '-')}.png"
 
 
-def collect_runs(folders):
+def collect_runs(folders, recipes):
+    """Make rows of runs; a task's recipe lends them its command, and lessons and practice have a table of their own."""
     groups, rows = {}, []
     for folder in folders:
         for file in sorted(Path(folder).rglob("config.json")):
             run = kzoo.Run(file.parent)
             if not run.finished or run.config["spec"]["family"] is None or "test" not in run.summary:
                 continue
+            recipe = next((recipes[above] for above in file.parents if above in recipes), None)
+            if recipe is not None and "/" in recipe["recipe"]:
+                continue
+            if run.config["command"] is None and recipe is not None:
+                run.config["command"] = recipe["command"]
             groups.setdefault(results.group_of(run), []).append(run)
     for runs in groups.values():
         row = results.row_of(runs)

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -108,6 +109,7 @@ def recipe_result(args, rows=(), figure=None, *, folder=None):
         kept = dict(
             recipe=args.name,
             smoke=args.smoke,
+            command=_command(args.name, sys.argv[1:]),
             rows=rows,
             seconds=round(time.perf_counter() - _began, 1),
             **quiet.load("kzoo.training.folder").provenance(),
@@ -117,6 +119,18 @@ def recipe_result(args, rows=(), figure=None, *, folder=None):
         with whole_file(folder / f"{stem}.png", sync=False) as temporary:
             figure.savefig(temporary, dpi=110)
     print(f"{folder}: {', '.join(sorted(p.name for p in folder.glob(f'{stem}.*')))}")
+
+
+def _command(name, words):
+    """Return the line that repeats a recipe, with names of files only and without the folder for what it makes."""
+    if "ipykernel" in sys.modules:
+        return f"python recipes/{name}.py"
+    kept, skip = [], False
+    for word in words:
+        if not skip and word != "--out" and not word.startswith("--out="):
+            kept.append(Path(word).name if os.sep in word else word)
+        skip = word == "--out"
+    return shlex.join(["python", f"recipes/{name}.py", *kept])
 
 
 def _short(value):

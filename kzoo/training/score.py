@@ -82,7 +82,9 @@ def wilson(share, n, z=1.96):
     """Return the 95 % Wilson interval of a share of `n` (doi:10.1080/01621459.1927.10502953)."""
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return max(0.0, min(share, middle - half)), min(
+        1.0, max(share, middle + half)
+    )  # rounding must not leave it outside
 
 
 def _score_values(answers, truth, scale):

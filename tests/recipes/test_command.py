@@ -1,0 +1,23 @@
+"""The line that a recipe's table keeps repeats it, and names no folder of the machine."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "foundations" / "neuron.py"
+
+
+def test_a_recipe_keeps_its_command(tmp_path):
+    words = [sys.executable, str(RECIPE), "--out", str(tmp_path / "deep" / "out"), "--smoke"]
+    subprocess.run(words, check=True, capture_output=True, env=os.environ)
+    (file,) = (tmp_path / "deep").rglob("neuron.json")
+    assert json.loads(file.read_text())["command"] == "python recipes/foundations/neuron.py --smoke"
+
+
+def test_files_are_named_without_their_folder():
+    from kzoo.cli.recipe import _command
+
+    words = ["--data", "/home/me/my photos/ETTh1.csv", "--out=/tmp/x", "--horizon", "96"]
+    assert _command("series_forecast", words) == "python recipes/series_forecast.py --data ETTh1.csv --horizon 96"

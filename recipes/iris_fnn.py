@@ -7,7 +7,7 @@ python recipes/iris_fnn.py --backend jax       JAX; or torch for PyTorch
 python recipes/iris_fnn.py --smoke             seconds, to see that it runs
 python recipes/iris_fnn.py --data FILE.csv --target COLUMN    your own table, and the column with the classes
 
-Measured: iris_fnn on iris: accuracy 96.7%, 1 run, 100 epochs, 6 s a run (2026-11-24).
+Measured: 33 s for all of it; its table is in recipes/README.md.
 """
 
 # %% What to train, on what

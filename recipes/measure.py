@@ -78,7 +78,7 @@ def picture(name):
 
 def collect_runs(folders, recipes):
     """Make rows of runs; a task's recipe lends them its command, and lessons and practice have a table of their own."""
-    groups, rows = {}, []
+    groups, rows, lent = {}, [], []
     for folder in folders:
         for file in sorted(Path(folder).rglob("config.json")):
             run = kzoo.Run(file.parent)
@@ -87,11 +87,15 @@ def collect_runs(folders, recipes):
             recipe = next((recipes[above] for above in file.parents if above in recipes), None)
             if recipe is not None and "/" in recipe["recipe"]:
                 continue
-            if run.config["command"] is None and recipe is not None:
+            if run.config["command"] is not None:
+                groups.setdefault(results.group_of(run), {})[results.draw_of(run)] = run
+            elif recipe is not None and run.config["data"]["name"] != "table":  # nobody could load that by its name
                 run.config["command"] = recipe["command"]
-            groups.setdefault(results.group_of(run), []).append(run)
+                lent.append(run)
+    for run in lent:  # a run of the same draw that `train` made says it better
+        groups.setdefault(results.group_of(run), {}).setdefault(results.draw_of(run), run)
     for runs in groups.values():
-        row = results.row_of(runs)
+        row = results.row_of(list(runs.values()))
         rows.append(row | {"own_data": row["data"] == kzoo.get_preset(row["preset"]).dataset})
         print(results.sentence(rows[-1]))
     known = {results.key_of(r): r for r in results.rows()}

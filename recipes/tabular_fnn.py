@@ -10,7 +10,7 @@ python recipes/tabular_fnn.py --data my.csv --target price                      
 python recipes/tabular_fnn.py --data my.csv --target price --feature "area = width * length"   and a column that you add
 python recipes/tabular_fnn.py --smoke               seconds, to see that it runs
 
-Measured: tabular_fnn on breast_cancer: accuracy 97.4%, 1 run, 50 epochs, 7 s a run (2026-11-24).
+Measured: 87 s for all of it; its table is in recipes/README.md.
 """
 
 # %% What to train, on what

@@ -53,6 +53,8 @@ def test_runs_of_several_seeds_become_one_row():
 def test_splits_are_told_from_seeds_and_settings_from_each_other():
     assert results.row_of([run(0, 0), run(1, 1)])["over"] == "2 splits"
     assert results.row_of([run()])["over"] == "1 run" and results.row_of([run()])["sd"] is None
+    draws = [results.draw_of(r) for r in (run(), run(), run(1, 0), run(0, 1), run(test=dict(number=1)))]
+    assert draws[0] == draws[1] and len(set(draws)) == 4
     other = run()
     other.config["spec"]["training"] = dict(epochs=5)
     assert results.group_of(other) != results.group_of(run())
@@ -70,4 +72,6 @@ def test_figures_to_stand_beside_have_their_source():
         assert {"data", "metric", "what", "score", "source"} <= set(figure)
     reviews = dict(preset="text_cnn", data="reviews", metric="accuracy")
     assert [b["score"] for b in results.beside(reviews)] == [0.761]
-    assert results.beside(reviews | {"preset": "cifar_cnn", "data": "cifar10"}) == []
+    figures = results.beside(reviews | {"preset": "cifar_cnn", "data": "cifar10"})
+    assert len(figures) == 1 and figures[0]["what"].startswith("the tutorial's recipe, 20 epochs")
+    assert results.beside(reviews | {"preset": "cifar_mobile", "data": "cifar10"}) == []

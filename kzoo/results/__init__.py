@@ -76,6 +76,12 @@ def group_of(run) -> tuple:
     return spec["preset"], data["name"], of_fold(run), settings
 
 
+def draw_of(run) -> tuple:
+    """Return what tells a run from others of its group: the seeds of network and split, and the fold."""
+    data = run.config["data"]
+    return run.config["spec"]["seed"], data["data_seed"], json.dumps(data["options"].get("test"))
+
+
 def of_fold(run) -> bool:
     """Say whether a run is one fold of a cross-validation."""
     return isinstance(run.config["data"]["options"].get("test"), dict)

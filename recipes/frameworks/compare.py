@@ -6,6 +6,8 @@ often two or three standard errors wide.
 
 python recipes/frameworks/compare.py            ten seeds of each, minutes; what is not installed is left out
 python recipes/frameworks/compare.py --smoke    TensorFlow only, one seed, to see that it runs
+
+Measured: 539 s for all of it; its table is in recipes/README.md.
 """
 
 # %% What to run

@@ -5,6 +5,8 @@ The test raises the rate at every step; where the loss falls fastest is a rate t
 
 python recipes/practice/learning_rate.py            range test, then three rates with three seeds
 python recipes/practice/learning_rate.py --smoke    seconds, to see that it runs
+
+Measured: 68 s for all of it; its table is in recipes/README.md.
 """
 
 # %% Range test: from far too low to far too high in a hundred steps

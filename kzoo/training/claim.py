@@ -48,40 +48,49 @@ def claimed(out, request, *, overwrite, resume):
     """
     if resume not in RESUME:
         raise KzooError(f"resume={resume!r} is unknown. Use one of: {', '.join(RESUME)}.")
-    if out is None:
-        folder, fresh = _numbered(request, resume)
-    else:
-        folder, fresh = Path(out), not Path(out).exists()
-        _check_place(folder, out)
+    made = []
     try:
+        if out is None:
+            folder = _numbered(request, resume, made)
+        else:
+            folder = Path(out)
+            _check_place(folder, out)
         claim = _look(folder, request, overwrite, resume)
         if claim.done is not None:
             yield claim
             return
+        made = made or _missing(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             yield _look(folder, request, overwrite, resume)  # once more: the process before may have finished it
     finally:
-        if fresh and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+        for path in made:  # from the bottom up
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
 
 
-def _numbered(request, resume):
-    """Return the newest numbered folder whose run can go on, else a new one, made here; and whether it is new."""
+def _missing(folder):
+    """Return a folder and those above it, as far as they are still to be made."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
+
+
+def _numbered(request, resume, made):
+    """Return the newest numbered folder whose run can go on, else a new one; what is made for it goes to `made`."""
     base, preset = Path("runs"), request["spec"]["preset"]
     name = re.compile(re.escape(preset) + r"-(\d+)")
     taken = {int(found[1]): path for path in base.glob("*") if (found := name.fullmatch(path.name))}
     if resume != "never":
         for _, path in sorted(taken.items(), reverse=True):
             if _goes_on(path, request) and not is_locked(path):
-                return path, False
+                return path
     number = max(taken, default=0) + 1
     while True:
         folder = base / f"{preset}-{number:02d}"
         try:
             _check_place(folder, None)
+            made[:] = _missing(folder)
             folder.mkdir(parents=True)
-            return folder, True
+            return folder
         except FileExistsError:
             number += 1
 
@@ -128,8 +137,8 @@ def _look(folder, request, overwrite, resume):
     claim.state, claim.notes = read_journal(folder)
     if claim.state is not None:
         claim.notes += [_where(folder, claim.state, run), *_other_versions(run)]
-    elif run.finished:
-        raise KzooError(f"{folder} holds an interrupted run without a journal. Pass overwrite=True (--overwrite).")
+    else:
+        claim.notes.append(f"{folder} has no journal to go on from: the same training begins again.")
     return _must(claim, resume)
 
 

@@ -85,6 +85,6 @@ def test_other_backends(backend):
     pytest.importorskip(backend)
     environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
-    files = [str(ROOT / "tests" / "checks" / name) for name in ("test_steps.py", "test_start.py")]
+    files = [str(ROOT / "tests" / "checks" / name) for name in ("test_steps.py", "test_check_start.py")]
     done = subprocess.run([*command, *files], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]

@@ -74,10 +74,11 @@ def loadable(folder):
             keras.saving.load_model(run / name, compile=False)
 
 
-def row(name, *, backend, kills, seed, out):
+def row(name, *, backend, kills, seed, out, kinds=("kzoo", "BackupAndRestore")):
     """Return a row of the table: kzoo and, beside it, plain fit with BackupAndRestore."""
     cells = {"job": name, "backend": backend}
-    for kind, stock in (("kzoo", False), ("BackupAndRestore", True)):
+    for kind in kinds:
+        stock = kind != "kzoo"
         folder = Path(out) / f"{name}-{backend}-{kind}"
         whole = undisturbed(name, folder / "whole", backend=backend, stock=stock)
         options = dict(kills=kills, whole=whole, backend=backend, stock=stock, seed=seed)
@@ -108,11 +109,13 @@ def main():
     parser.add_argument("--backend", default="tensorflow")
     parser.add_argument("--kills", type=int, default=9)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", nargs="+", default=["kzoo", "BackupAndRestore"])
     parser.add_argument("--out", type=Path, help="folder to keep; the default is a temporary one")
     parser.add_argument("--json", type=Path, help="file to add the rows to")
     args = parser.parse_args()
     out = args.out or Path(tempfile.mkdtemp())
-    rows = [row(name, backend=args.backend, kills=args.kills, seed=args.seed, out=out) for name in args.jobs]
+    options = dict(backend=args.backend, kills=args.kills, seed=args.seed, out=out, kinds=args.kinds)
+    rows = [row(name, **options) for name in args.jobs]
     if args.json:
         known = json.loads(args.json.read_text()) if args.json.exists() else []
         args.json.write_text(json.dumps(known + rows, indent=1))

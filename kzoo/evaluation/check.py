@@ -18,7 +18,7 @@ from kzoo.run import Run
 from kzoo.training.device import prepare_device
 from kzoo.training.prepare import prepare
 from kzoo.training.settle import settle
-from kzoo.training.train import _check_shape, _load, _settings
+from kzoo.training.train import check_shape, load_for, settings_for
 
 _QUICK = ("settings", "data", "network")
 
@@ -84,14 +84,14 @@ def examine(what, data, *, deep, columns, seed, data_seed, prepared, precision, 
             return look(Subject(loaded, None, spec["training"]), _QUICK)
         what, data = preset, loaded
     own = None if isinstance(what, str | Preset) else what
-    preset, config, training = _settings(own, what, overrides)
+    preset, config, training = settings_for(own, what, overrides)
     if own is not None and _are_arrays(data):
         return look(Subject(_as_given(own, data, columns["test"]), own, training), kinds)
-    loaded = _load(data, preset, config, training, **columns, seed=data_seed)
+    loaded = load_for(data, preset, config, training, **columns, seed=data_seed)
     if own is None:
         config, training, _ = settle(preset, config, training, set(overrides), loaded)
     else:
-        _check_shape(own, loaded)
+        check_shape(own, loaded)
     spec = dict(
         preset=preset.name if preset else own.name, family=preset.family if preset else None, task=loaded.task,
         config=config, training=training, seed=seed,
@@ -140,5 +140,5 @@ def _as_given(model, pair, test):
         **parts,
         config={"input_shape": x.shape[1:]},
     )
-    _check_shape(model, made)
+    check_shape(model, made)
     return made

@@ -108,18 +108,18 @@ def train(
         extra = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
         if wrong := [c for c in extra if not isinstance(c, keras.callbacks.Callback)]:
             raise KzooError(f"callbacks= takes a bundle's name or a list of keras callbacks, not {wrong[0]!r}.")
-    preset, config, training = _settings(own, preset_or_model, overrides)
+    preset, config, training = settings_for(own, preset_or_model, overrides)
     if own is not None and (start is not None or freeze is not None):
         raise KzooError("start= and freeze= are for presets; set the weights of your own model before training.")
     source = data
     options = dict(target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time)
-    data = _load(source, preset, config, training, **options, seed=_seed("data_seed", data_seed))
+    data = load_for(source, preset, config, training, **options, seed=_seed("data_seed", data_seed))
     notes = list(data.notes)
     if own is None:
         config, training, more = settle(preset, config, training, set(overrides), data)
         notes += more
     else:
-        _check_shape(own, data)
+        check_shape(own, data)
     notes += settle_monitor(training, set(overrides), data)
     policy = prepare_device(precision, deterministic=deterministic)
     spec = dict(
@@ -165,7 +165,8 @@ def _check_journal(seconds, steps):
         raise KzooError(f"journal_steps={steps!r} must be a whole number of steps, or None.")
 
 
-def _settings(own, preset_or_model, overrides):
+def settings_for(own, preset_or_model, overrides):
+    """Return (preset or None, config, training) for a preset, or for a compiled model of one's own."""
     if own is None:
         preset = get_preset(preset_or_model)
         return preset, *resolve(preset, overrides)
@@ -188,7 +189,8 @@ def _settings(own, preset_or_model, overrides):
     return preset, dict(preset.config), dict(preset.training)
 
 
-def _load(source, preset, config, training, **options):
+def load_for(source, preset, config, training, **options):
+    """Return a source as a `Dataset`, read as these settings want it; None is the preset's own data."""
     if source is None:
         if preset is None or preset.dataset is None:
             raise KzooError("Say what to train on: data= takes a named set, a file, a folder or arrays.")
@@ -198,7 +200,8 @@ def _load(source, preset, config, training, **options):
     return load_data(source, preset=with_settings(preset, config, training) if preset else None, **options)
 
 
-def _check_shape(own, data):
+def check_shape(own, data):
+    """Refuse data of another shape than a model of one's own takes."""
     inputs = getattr(own, "inputs", None) or ()
     if len(inputs) != 1:
         return

@@ -21,7 +21,7 @@ SMALL_TEXT = dict(vocabulary_size=500, embedding_dim=16, batch_size=32)
 JOBS = {
     "fnn": ("tabular_fnn", "breast_cancer", dict(units=(32, 16), schedule="cosine", warmup=0.2)),
     "fnn_values": ("diabetes_fnn", "diabetes", dict(schedule="plateau", patience=2)),
-    "cnn": ("cifar_cnn", "shapes", dict(filters=(8, 16), units=(16,), augment=("flip", "shift"))),
+    "cnn": ("cifar_cnn", "shapes", dict(filters=(8, 16), units=(16,), dropout=0.2, augment=("flip", "shift"))),
     "cnn_ema": ("digits_cnn", "digits", dict(filters=(8, 8), ema=0.9, dropout=0.2, augment=("shift",))),
     "rnn": ("text_rnn", "opinions", dict(units=(16,), schedule="plateau", patience=2, **SMALL_TEXT)),
     "lstm": ("text_lstm", "opinions", dict(units=(16,), schedule="cosine", warmup=0.1, **SMALL_TEXT)),

@@ -87,6 +87,7 @@ class Fit:
             if self.best.model is not None and not getattr(self.best, "finished", True):
                 self.best.finish()
         if signals.caught == signal.SIGTERM:
+            print(f"{self.folder}: stopped by SIGTERM; the same call goes on from there.", file=sys.stderr)
             raise SystemExit(128 + signal.SIGTERM)
         self._summarise(interrupted)
         if not interrupted:

@@ -36,6 +36,13 @@ def whole_file(path, *, sync=True):
         raise
 
 
+def remove_leftovers(folder):
+    """Remove the temporary files of `whole_file` that a killed process left; nobody else may be writing there."""
+    for path in Path(folder).glob(".*-????????*"):
+        if path.is_file():
+            path.unlink()
+
+
 def _sync_folder(folder):
     """Make the new name last through a power cut; Windows has no such call, and some file systems refuse it."""
     with suppress(OSError):

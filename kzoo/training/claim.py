@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.files import read_json
+from kzoo.files import read_json, remove_leftovers
 from kzoo.run import Run
 from kzoo.training.folder import plain, provenance
 from kzoo.training.journal import read_journal
@@ -62,6 +62,7 @@ def claimed(out, request, *, overwrite, resume):
         made = made or _missing(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
+            remove_leftovers(folder)
             yield _look(folder, request, overwrite, resume)  # once more: the process before may have finished it
     finally:
         for path in made:  # from the bottom up

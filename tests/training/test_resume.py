@@ -274,6 +274,18 @@ def test_a_second_process_is_kept_out():
     assert go("cut", epochs=2, batch_size=16).finished
 
 
+def test_what_a_killed_write_left_is_cleared_away():
+    folder = stopped("cut", (1, 4), epochs=2, batch_size=16)
+    code = (
+        "import os, sys; from kzoo.files import whole_file\n"
+        "with whole_file(sys.argv[1]) as file: file.write_bytes(b'half'); os.kill(os.getpid(), 9)"
+    )
+    for name in ("journal.next", "best.keras", "history.csv"):
+        subprocess.run([sys.executable, "-c", code, folder.resolve() / name])
+    assert len(list(folder.glob(".*"))) == 3
+    assert not list(go("cut", epochs=2, batch_size=16).path.glob(".*"))
+
+
 def test_a_lock_is_let_go():
     Path("here").mkdir()
     with pytest.raises(ZeroDivisionError), locked("here"):

@@ -8,7 +8,7 @@ import numpy as np
 
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.decode import image_preprocessing
+from kzoo.data.encode_images import image_preprocessing
 from kzoo.errors import KzooError
 
 _RANKS = {"rows": 2, "image": 4, "tokens": 2, "series": 3}
@@ -200,24 +200,6 @@ def _are_labels(y):
     if y.ndim != 1 or y.dtype.kind not in "biuf":
         return y.ndim == 1
     return len(np.unique(y)) <= _FEW and (y == np.round(y)).all()
-
-
-def encode_array(preprocessing, inputs):
-    """Check that an array has the shape the model takes; a single example gets its first axis."""
-    shape = tuple(preprocessing["shape"])
-    kind = np.int32 if preprocessing["inputs"] == "tokens" else np.float32
-    try:
-        x = np.asarray(inputs, kind)
-    except (TypeError, ValueError):
-        raise KzooError(
-            f"This model was trained on arrays; give an array of shape (N, {', '.join(map(str, shape))})."
-        ) from None
-    x = x[None] if x.shape == shape else x
-    if x.ndim == len(shape) and shape[-1] == 1 and x.shape[1:] == shape[:-1]:
-        x = x[..., None]
-    if x.shape[1:] != shape:
-        raise KzooError(f"Inputs have shape {x.shape}; the model takes (N, {', '.join(map(str, shape))}).")
-    return x
 
 
 def read_npz(path):

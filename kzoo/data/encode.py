@@ -1,19 +1,25 @@
-"""`encode`: new raw inputs become rows of `x`, exactly as the training data did."""
+"""`encode`: new raw inputs become rows of `x`, exactly as the training data did.
+
+All of this half of `data/` (`encode*.py` and what they import) is NumPy and the standard library, so that an exported
+model answers without pandas, scikit-learn and Keras; `tests/test_structure.py` holds it to that.
+"""
 
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 
+from kzoo.data.encode_images import image_paths
 from kzoo.errors import KzooError
 
 # Kind of preprocessing -> the function that does it, imported when needed.
 _ENCODERS = {
-    "table": ("kzoo.data.table", "encode_table"),
-    "text": ("kzoo.data.text", "encode_text"),
-    "language": ("kzoo.data.text", "encode_text"),
-    "series": ("kzoo.data.series", "encode_series"),
-    "array": ("kzoo.data.arrays", "encode_array"),
-    "image": ("kzoo.data.decode", "encode_images"),
+    "table": ("kzoo.data.encode_table", "encode_table"),
+    "text": ("kzoo.data.encode_text", "encode_text"),
+    "language": ("kzoo.data.encode_text", "encode_text"),
+    "series": ("kzoo.data.encode_series", "encode_series"),
+    "array": ("kzoo.data.encode", "encode_array"),
+    "image": ("kzoo.data.encode_images", "encode_images"),
 }
 
 
@@ -21,7 +27,7 @@ def encode(preprocessing: dict, inputs) -> np.ndarray:
     """Turn raw inputs into an array that a model of the data set takes.
 
     Args:
-        preprocessing: `Dataset.preprocessing`, or what a run stored of it.
+        preprocessing: `Dataset.preprocessing`, or what a run or a bundle stored of it.
         inputs: table rows (DataFrame, list of dicts, CSV file), sentences, image files, the last
             `input_shape[0]` rows of a series, or an array that is ready.
 
@@ -36,3 +42,45 @@ def encode(preprocessing: dict, inputs) -> np.ndarray:
         raise KzooError(f"Unknown kind of preprocessing {kind!r}; expected one of: {', '.join(_ENCODERS)}.")
     module, function = _ENCODERS[kind]
     return getattr(import_module(module), function)(preprocessing, inputs)
+
+
+def encode_named(preprocessing: dict, inputs) -> tuple:
+    """Encode raw inputs to be answered.
+
+    Returns:
+        (x, names): a name for each row of x, the file or the text it was made from, else its number.
+
+    Raises:
+        KzooError: no inputs, an input that does not fit, or a number that is none.
+    """
+    if hasattr(inputs, "__len__") and not len(inputs):
+        raise KzooError("Nothing to predict: no inputs were given.")
+    if preprocessing["kind"] == "image" and isinstance(inputs, str | Path):
+        inputs = image_paths(inputs)
+    x = encode(preprocessing, inputs)
+    if x.dtype.kind == "f" and not (finite := np.isfinite(x.reshape(len(x), -1)).all(axis=1)).all():
+        raise KzooError(f"Input {int(np.argmin(finite)) + 1} holds NaN or infinity: fill it in or leave it out.")
+    listed = list(inputs) if isinstance(inputs, list | tuple) and len(inputs) == len(x) else None
+    if listed is None and isinstance(inputs, str) and len(x) == 1:
+        listed = [inputs]
+    if listed is None or not all(isinstance(i, str) or hasattr(i, "__fspath__") for i in listed):
+        return x, tuple(range(len(x)))
+    return x, tuple(str(i) for i in listed)
+
+
+def encode_array(preprocessing, inputs):
+    """Check that an array has the shape the model takes; a single example gets its first axis."""
+    shape = tuple(preprocessing["shape"])
+    kind = np.int32 if preprocessing["inputs"] == "tokens" else np.float32
+    try:
+        x = np.asarray(inputs, kind)
+    except (TypeError, ValueError):
+        raise KzooError(
+            f"This model was trained on arrays; give an array of shape (N, {', '.join(map(str, shape))})."
+        ) from None
+    x = x[None] if x.shape == shape else x
+    if x.ndim == len(shape) and shape[-1] == 1 and x.shape[1:] == shape[:-1]:
+        x = x[..., None]
+    if x.shape[1:] != shape:
+        raise KzooError(f"Inputs have shape {x.shape}; the model takes (N, {', '.join(map(str, shape))}).")
+    return x

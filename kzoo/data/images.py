@@ -12,16 +12,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.decode import (
-    KINDS,
-    ImageFiles,
-    check_shape,
-    decode,
-    image_preprocessing,
-    images_below,
-    threads,
-)
-from kzoo.data.decode import encode_images as encode_images
+from kzoo.data.decode import ImageFiles, decode
+from kzoo.data.encode_images import KINDS, check_shape, image_preprocessing, images_below, threads
+from kzoo.data.encode_images import encode_images as encode_images
 from kzoo.data.splits import Fold, check_classes, fractions, is_source, split_rows
 from kzoo.errors import KzooError
 from kzoo.registry import hint

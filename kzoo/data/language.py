@@ -4,7 +4,8 @@ import numpy as np
 
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.text import preprocessing_of, text_settings
+from kzoo.data.encode_text import preprocessing_of
+from kzoo.data.text import text_settings
 from kzoo.data.tokenizer import PADDING, UNKNOWN, learn_tokenizer
 from kzoo.data.windows import Windows
 from kzoo.errors import KzooError

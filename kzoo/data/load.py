@@ -7,16 +7,16 @@ import pandas as pd
 
 from kzoo.data import splits
 from kzoo.data.arrays import from_tf, load_arrays, read_npz
-from kzoo.data.columns import listed
 from kzoo.data.dataset import Dataset
-from kzoo.data.decode import EXTENSIONS
+from kzoo.data.encode_images import EXTENSIONS
 from kzoo.data.images import load_image_folder
 from kzoo.data.language import load_language
 from kzoo.data.named import NAMES, load_named
-from kzoo.data.reading import read_text
+from kzoo.data.rows import listed
 from kzoo.data.series import load_series
 from kzoo.data.table import as_frame, load_table
 from kzoo.data.text import load_text_folder, load_text_table
+from kzoo.data.textfile import read_text
 from kzoo.errors import KzooError
 from kzoo.registry import Preset, get_preset, hint, list_presets
 

@@ -9,11 +9,12 @@ from sklearn import datasets as sklearn_datasets
 
 from kzoo.data import downloads
 from kzoo.data.arrays import load_arrays
+from kzoo.data.encode_text import preprocessing_of
 from kzoo.data.generated import opinions, shapes
 from kzoo.data.language import load_language
 from kzoo.data.series import load_series
 from kzoo.data.table import load_table
-from kzoo.data.text import build_text, preprocessing_of, text_settings
+from kzoo.data.text import build_text, text_settings
 from kzoo.data.tokenizer import Tokenizer
 from kzoo.errors import KzooError
 

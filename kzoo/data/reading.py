@@ -1,32 +1,12 @@
-"""Text and table files: encodings and separators found out, errors in one line."""
+"""Tables from files, as pandas reads them; what text files look like is in `textfile.py`."""
 
 import io
-import re
 from pathlib import Path
 
 import pandas as pd
 
+from kzoo.data.textfile import read_csv_text
 from kzoo.errors import KzooError
-
-
-def read_text(path):
-    """Return a text file's content: UTF-8 (with or without byte order mark), else GB18030.
-
-    Raises:
-        KzooError: no such file, or neither encoding.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise KzooError(f"Cannot read {str(path)!r}: {error.strerror}.") from None
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            return data.decode(encoding).replace("\r\n", "\n")
-        except UnicodeDecodeError:
-            continue
-    raise KzooError(f"{Path(path).name!r} is neither UTF-8 nor GB18030 text; save it as UTF-8.")
 
 
 def read_table(path):
@@ -35,16 +15,8 @@ def read_table(path):
     Raises:
         KzooError: not a table.
     """
-    text, name = read_text(path), Path(path).name
-    if "\0" in text[:1000]:
-        raise KzooError(f"{name!r} is not a text file; kzoo reads tables as CSV.")
-    head = text.lstrip().split("\n", 6)[:6]
-    if not head[0].strip():
-        raise KzooError(f"{name!r} is empty.")
-    bare = re.sub(r'"[^"]*"', "", head[0])
-    separator = max(",;\t", key=bare.count)
-    # Where a comma is no separator it may be the decimal point: 1,5;2,5
-    decimal = "," if separator != "," and re.search(r"(^|[;\t])-?\d+,\d+(?=[;\t]|$)", "\n".join(head), re.M) else "."
+    text, separator, decimal = read_csv_text(path)
+    name = Path(path).name
     try:
         frame = pd.read_csv(io.StringIO(text), sep=separator, decimal=decimal, low_memory=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:

@@ -1,13 +1,13 @@
 """Time series: a numeric table with a time column becomes windows and the values that follow."""
 
 import numpy as np
-import pandas as pd
-from pandas.api import types
 
 from kzoo.data import splits
-from kzoo.data.columns import day_comes_first, listed, looks_like_dates, to_dates, to_numbers
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.table import as_frame, as_names, require
+from kzoo.data.encode_series import filled, time_column, time_order, times_of
+from kzoo.data.rows import listed, require, rows_of
+from kzoo.data.table import as_frame, as_names
+from kzoo.data.values import known, to_numbers
 from kzoo.data.windows import Windows
 from kzoo.errors import KzooError
 
@@ -80,41 +80,12 @@ def load_series(source, *, name, preset=None, target=None, validation=0.1, test=
     )
 
 
-def time_column(frame, time=None):
-    """Return the column that is asked for, else the first that holds dates, or None."""
-    if time is not None:
-        require(frame, [time], "the series")
-        return time
-    for name in frame.columns:
-        values = frame[name].dropna()
-        if len(values) and (types.is_datetime64_any_dtype(values) or looks_like_dates(values)):
-            return name
-    return None
-
-
 def in_order(frame, column, notes):
     """Return the rows in order of time, without its column: the one that training knew, else the first of dates."""
-    column = column if column in frame.columns else time_column(frame)
-    if column is None:
-        notes.append("No time column: the rows are taken to be in order.")
-        return frame
-    values = frame[column]
-    when = _times(values, column, notes)
-    if when.isna().any():
-        row = int(np.flatnonzero(when.isna())[0])
-        raise KzooError(f"Time column {column!r} holds no time in row {row + 1}: {values.iloc[row]!r}.")
-    if when.duplicated().any():
-        notes.append(f"{int(when.duplicated().sum())} rows repeat a time in {column!r}; they are kept as they are.")
-    if not when.is_monotonic_increasing:
-        notes.append(f"The rows were not in order of {column!r} and were sorted.")
-        frame = frame.iloc[np.argsort(when.to_numpy(), kind="stable")].reset_index(drop=True)
-    return frame.drop(columns=column)
-
-
-def _times(values, column, notes):
-    if types.is_numeric_dtype(values):
-        return pd.Series(to_numbers(values))
-    return to_dates(values, day_comes_first(column, values, notes))
+    column, order = time_order(rows_of(frame), column, notes)
+    if order is not None:
+        frame = frame.iloc[order].reset_index(drop=True)
+    return frame if column is None else frame.drop(columns=column)
 
 
 def steps_of_time(frame, column):
@@ -125,18 +96,18 @@ def steps_of_time(frame, column):
         came before; `step` and `longest` in seconds (or in the column's own unit), `uneven`, the share of steps more
         than half a step off. None without a time column.
     """
-    when = None if column is None else _times(frame[column], column, [])
-    if when is None or len(when) < 3 or when.isna().any():
+    when = None if column is None else times_of(frame[column], column, [])
+    if when is None or len(when) < 3 or not known(when).all():
         return None
-    if types.is_datetime64_any_dtype(when):
-        when = (when - when.min()).dt.total_seconds()
-    steps = np.diff(np.sort(when.to_numpy(np.float64)))
+    if when.dtype.kind == "M":
+        when = (when - when.min()) / np.timedelta64(1, "s")
+    steps = np.diff(np.sort(when))
     usual = float(np.median(steps))
     return {
         "column": column,
         "rows": len(when),
-        "disorder": int((np.diff(when.to_numpy(np.float64)) < 0).sum()),
-        "repeated": int(when.duplicated().sum()),
+        "disorder": int((np.diff(when) < 0).sum()),
+        "repeated": len(when) - len(np.unique(when)),
         "step": usual,
         "longest": float(steps.max()),
         "uneven": float((np.abs(steps - usual) > 0.5 * usual).mean()),
@@ -158,16 +129,6 @@ def _columns(frame, target, drop, notes):
     return [*targets, *(c for c in numeric if c not in targets)], targets
 
 
-def filled(frame, names, notes):
-    values = np.stack([to_numbers(frame[name]) for name in names], axis=1)
-    if missing := int(np.isnan(values).sum()):
-        notes.append(f"{missing} missing values took the last value before them.")
-        table = pd.DataFrame(values).ffill()
-        # Only what comes before may fill a gap; a column that starts empty starts with its first value.
-        values = table.bfill().to_numpy()
-    return np.ascontiguousarray(values, np.float32)  # (rows, F)
-
-
 def cut_windows(values, part, low, high, steps, horizon, targets, name):
     """Make the windows whose targets lie within rows low..high."""
     if low == high and part != "train":
@@ -180,21 +141,3 @@ def cut_windows(values, part, low, high, steps, horizon, targets, name):
         )
     y = Windows(np.ascontiguousarray(values[:, :targets]), starts + steps, horizon)
     return Split(x=Windows(values, starts, steps), y=y)
-
-
-def encode_series(preprocessing, inputs):
-    """Turn the last rows of a series , or ready windows, into (N, steps, F)."""
-    names, steps = preprocessing["columns"], preprocessing["steps"]
-    if isinstance(inputs, np.ndarray):
-        x = np.asarray(inputs, np.float32)
-        x = x[None] if x.ndim == 2 else x
-        if x.ndim != 3 or x.shape[1:] != (steps, len(names)):
-            raise KzooError(f"A window is {steps} steps of {len(names)} columns ({listed(names)}); got {x.shape[1:]}.")
-        return x
-    if isinstance(inputs, list | tuple):
-        inputs = pd.DataFrame(list(inputs))
-    frame = in_order(as_frame(inputs), preprocessing.get("time"), [])
-    require(frame, names, "the series")
-    if len(frame) < steps:
-        raise KzooError(f"A forecast needs the last {steps} rows; got {len(frame)}.")
-    return filled(frame, names, [])[None, -steps:]

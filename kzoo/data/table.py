@@ -9,9 +9,12 @@ import pandas as pd
 from pandas.api import types
 
 from kzoo.data import splits
-from kzoo.data.columns import apply_columns, feature_names, learn_columns, listed, to_numbers, to_words
+from kzoo.data.columns import learn_columns
 from kzoo.data.dataset import Dataset, Split
+from kzoo.data.encode_table import apply_columns, feature_names
 from kzoo.data.reading import read_table
+from kzoo.data.rows import listed, require
+from kzoo.data.values import to_numbers, to_words
 from kzoo.errors import KzooError
 from kzoo.registry import hint, list_presets
 
@@ -131,15 +134,6 @@ def as_names(names):
     return [part.strip() for part in names.split(",")] if isinstance(names, str) else [str(n) for n in names]
 
 
-def require(frame, names, where):
-    """Raise `KzooError` for the first name that is no column, with the nearest one."""
-    for name in names:
-        if name not in frame.columns:
-            raise KzooError(
-                f"Column {name!r} is not in {where}. {hint(name, frame.columns)}Columns: {listed(frame.columns)}."
-            )
-
-
 def find_target(frame, target):
     """Return the target columns: as asked, else a last column called target, label, class or y."""
     if target is None:
@@ -226,26 +220,3 @@ def numbers_of(values):
             f"{values.iloc[bad[0]].tolist()!r} ({bad.size} such rows)."
         )
     return y.astype(np.float32)  # (N, targets)
-
-
-def encode_table(preprocessing, inputs):
-    """Turn raw rows (DataFrame, dict, list of dicts, CSV path) into `x`; a ready array passes through."""
-    columns = preprocessing["columns"]
-    if isinstance(inputs, np.ndarray):
-        x = np.atleast_2d(inputs).astype(np.float32)
-        width = len(feature_names(columns))
-        if x.ndim != 2 or x.shape[1] != width:
-            raise KzooError(
-                f"Rows have {x.shape[-1]} columns, the model takes {width}: {listed(feature_names(columns))}."
-            )
-        return x
-    if isinstance(inputs, dict):
-        inputs = [inputs]
-    if isinstance(inputs, list | tuple):
-        if not all(isinstance(row, dict) for row in inputs):
-            raise KzooError("Table rows are dicts of column names and values, a DataFrame, or the path of a CSV file.")
-        inputs = pd.DataFrame(list(inputs))
-    frame = as_frame(inputs)
-    if not len(frame):
-        raise KzooError("There are no rows to encode.")
-    return apply_columns(columns, frame)

@@ -8,9 +8,12 @@ from pandas.api import types
 
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.reading import read_table, read_text
-from kzoo.data.table import as_frame, as_names, choose_task, find_target, labels_of, require
-from kzoo.data.tokenizer import Tokenizer, learn_tokenizer
+from kzoo.data.encode_text import preprocessing_of
+from kzoo.data.encode_text import tokenizer_of as tokenizer_of
+from kzoo.data.rows import require
+from kzoo.data.table import as_frame, as_names, choose_task, find_target, labels_of
+from kzoo.data.textfile import read_text
+from kzoo.data.tokenizer import learn_tokenizer
 from kzoo.errors import KzooError
 
 _LENGTH, _VOCABULARY = 64, 20_000  # without a preset
@@ -198,58 +201,3 @@ def text_settings(preset):
     config = preset.config
     level = preset.training.get("tokenizer") or "words"
     return config["input_shape"][0], config.get("vocabulary_size") or _VOCABULARY, level
-
-
-def preprocessing_of(kind, tokenizer, length, *, column=None):
-    """Return what `encode_text` needs, as JSON data."""
-    return {"kind": kind, "length": length, "column": column, **tokenizer.settings()}
-
-
-def tokenizer_of(preprocessing):
-    """Return the tokenizer that made a text data set."""
-    return Tokenizer(**{key: preprocessing[key] for key in ("level", "lowercase", "punctuation", "vocabulary")})
-
-
-def encode_text(preprocessing, inputs):
-    """Turn a string, several, a table with the text column, or a `.txt`/`.csv` file into ids (N, length).
-
-    A language model gets the *last* tokens of each text, since what follows them is asked for.
-    """
-    length = preprocessing["length"]
-    if isinstance(inputs, np.ndarray) and inputs.dtype.kind in "iu":
-        return np.atleast_2d(inputs).astype(np.int32)
-    texts = _texts(inputs, preprocessing.get("column"))
-    if not texts:
-        raise KzooError("There are no texts to encode.")
-    tokenizer = tokenizer_of(preprocessing)
-    if preprocessing["kind"] == "text":
-        return tokenizer.encode(texts, length)
-    out = np.zeros((len(texts), length), np.int32)
-    for row, text in zip(out, texts, strict=True):
-        if ids := tokenizer.ids(text)[-length:]:
-            row[-len(ids) :] = ids  # padding in front: the answer wanted is the one after the last token
-    return out
-
-
-def _texts(inputs, column):
-    if isinstance(inputs, str | Path) and str(inputs).endswith((".csv", ".tsv", ".txt")) and Path(inputs).is_file():
-        if str(inputs).endswith(".txt"):
-            return [line for line in read_text(inputs).split("\n") if line.strip()]
-        inputs = read_table(inputs)
-    if isinstance(inputs, str):
-        return [inputs]
-    if isinstance(inputs, list | tuple | np.ndarray) and len(inputs) and all(isinstance(t, str) for t in inputs):
-        return [str(t) for t in inputs]
-    if isinstance(inputs, dict):
-        inputs = [inputs]
-    if isinstance(inputs, list) and all(isinstance(row, dict) for row in inputs):
-        inputs = pd.DataFrame(inputs)
-    if isinstance(inputs, pd.DataFrame):
-        column = column or "text"
-        name = column if column in inputs.columns else None
-        if name is None and len(inputs.columns) == 1:
-            name = inputs.columns[0]
-        if name is None:
-            raise KzooError(f"Column {column!r} is missing; the columns are: {', '.join(inputs.columns)}.")
-        return inputs[name].fillna("").astype(str).tolist()
-    raise KzooError(f"Text is a string, a list of strings, or a table with a text column; got {type(inputs).__name__}.")

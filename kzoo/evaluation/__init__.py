@@ -6,9 +6,10 @@ from kzoo.evaluation.ensemble import ensemble
 from kzoo.evaluation.evaluate import evaluate
 from kzoo.evaluation.generate import generate
 from kzoo.evaluation.learning_rate import learning_rate_range
-from kzoo.evaluation.predict import Predictions, predict
+from kzoo.evaluation.predict import predict
 from kzoo.evaluation.variants import mean_history, train_variants, variant_rows
 from kzoo.evaluation.versus import versus
+from kzoo.predictions import Predictions
 
 __all__ = [
     "Predictions",

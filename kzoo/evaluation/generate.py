@@ -5,14 +5,15 @@ import math
 import keras
 import numpy as np
 
+from kzoo.data.encode_text import tokenizer_of
 from kzoo.data.splits import check_seed
-from kzoo.data.text import tokenizer_of
 from kzoo.data.tokenizer import PADDING, UNKNOWN
 from kzoo.data.windows import Windows
 from kzoo.errors import KzooError
+from kzoo.predictions import probabilities
 from kzoo.registry import list_presets, rebuild, spec_of
 from kzoo.run import Run
-from kzoo.training.score import forward, gives_logits, probabilities, score_language
+from kzoo.training.score import forward, gives_logits, score_language
 
 _PIECE = 256  # tokens in a call, to score
 

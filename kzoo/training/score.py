@@ -8,6 +8,7 @@ from sklearn import metrics as sk
 
 from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
+from kzoo.predictions import probabilities
 
 
 def score_split(model, part, data, *, batch_size=128):
@@ -36,26 +37,6 @@ def gives_logits(model):
     """Say whether a model's answers are logits (True) or probabilities (False); None where its last layer is silent."""
     activation = getattr(model.layers[-1], "activation", None)
     return {"linear": True, "sigmoid": False, "softmax": False}.get(getattr(activation, "__name__", None))
-
-
-def probabilities(answers, logits=None):
-    """Return one column per class from sigmoid, softmax or logit answers.
-
-    Args:
-        answers: (N, 1) for two classes, else (..., classes).
-        logits: see `gives_logits`; None decides by the values.
-    """
-    if answers.ndim == 2 and answers.shape[-1] == 1:
-        if logits is None:
-            logits = answers.min() < 0 or answers.max() > 1
-        p = 1 / (1 + np.exp(-answers)) if logits else answers
-        return np.concatenate([1 - p, p], axis=-1)
-    if logits is None:
-        logits = answers.min() < 0 or np.abs(answers.sum(-1) - 1).max() >= 1e-2
-    if not logits:
-        return answers
-    shifted = np.exp(answers - answers.max(-1, keepdims=True))
-    return shifted / shifted.sum(-1, keepdims=True)
 
 
 def _score_classes(p, truth):

@@ -1,0 +1,78 @@
+"""The last rows of a series become a window: in order of time, gaps filled, without pandas."""
+
+import numpy as np
+
+from kzoo.data.rows import listed, require, rows_of
+from kzoo.data.values import day_comes_first, known, looks_like_dates, plain, to_dates, to_numbers
+from kzoo.errors import KzooError
+
+
+def encode_series(preprocessing, inputs):
+    """Turn the last rows of a series (DataFrame, list of dicts, CSV path), or ready windows, into (N, steps, F)."""
+    names, steps = preprocessing["columns"], preprocessing["steps"]
+    if isinstance(inputs, np.ndarray):
+        x = np.asarray(inputs, np.float32)
+        x = x[None] if x.ndim == 2 else x
+        if x.ndim != 3 or x.shape[1:] != (steps, len(names)):
+            raise KzooError(f"A window is {steps} steps of {len(names)} columns ({listed(names)}); got {x.shape[1:]}.")
+        return x
+    rows = rows_of(inputs)
+    _, order = time_order(rows, preprocessing.get("time"), [])
+    rows = rows if order is None else rows.take(order)
+    require(rows, names, "the series")
+    if len(rows) < steps:
+        raise KzooError(f"A forecast needs the last {steps} rows; got {len(rows)}.")
+    return filled(rows, names, [])[None, -steps:]
+
+
+def time_column(table, time=None):
+    """Return the column that is asked for, else the first that holds dates, or None."""
+    rows = rows_of(table)
+    if time is not None:
+        require(rows, [time], "the series")
+        return time
+    return next((name for name in rows.columns if looks_like_dates(rows[name])), None)
+
+
+def time_order(rows, column, notes):
+    """Find the time column, the one that training knew, else the first of dates, and the order that it asks for.
+
+    Returns:
+        (its name or None, places (N,) that put the rows in order, or None where they are).
+    """
+    column = column if column in rows.columns else time_column(rows)
+    if column is None:
+        notes.append("No time column: the rows are taken to be in order.")
+        return None, None
+    when = times_of(rows[column], column, notes)
+    if not (there := known(when)).all():
+        row = int(np.flatnonzero(~there)[0])
+        raise KzooError(f"Time column {column!r} holds no time in row {row + 1}: {rows[column][row]!r}.")
+    if repeated := len(when) - len(np.unique(when)):
+        notes.append(f"{repeated} rows repeat a time in {column!r}; they are kept as they are.")
+    if (when[1:] >= when[:-1]).all():
+        return column, None
+    notes.append(f"The rows were not in order of {column!r} and were sorted.")
+    return column, np.argsort(when, kind="stable")
+
+
+def times_of(values, name, notes):
+    """Return a time column as numbers where all of it are numbers, else as times."""
+    values = plain(values)
+    numbers = to_numbers(values)
+    if values.dtype.kind in "biuf" or np.isfinite(numbers).all():
+        return numbers
+    return to_dates(values, day_comes_first(name, values, notes))
+
+
+def filled(table, names, notes):
+    """Return columns as float32 (rows, F); a missing value takes the last one before it, at the start the first."""
+    rows = rows_of(table)
+    values = np.stack([rows.numbers(name) for name in names], axis=1)
+    there = ~np.isnan(values)
+    if missing := int((~there).sum()):
+        notes.append(f"{missing} missing values took the last value before them.")
+        # Only what comes before may fill a gap; a column that starts empty starts with its first value.
+        last = np.maximum.accumulate(np.where(there, np.arange(len(values))[:, None], -1), axis=0)
+        values = np.take_along_axis(values, np.where(last < 0, there.argmax(axis=0), last), axis=0)
+    return np.ascontiguousarray(values, np.float32)

@@ -1,0 +1,198 @@
+"""One column of raw values becomes numbers, times or words: the same in training and in prediction, without pandas.
+
+A column is an array (N,): numbers or times of NumPy, or objects with None where a value is missing. Text is read here
+and nowhere else, so a row from a CSV file, a dict or a DataFrame means the same.
+"""
+
+import re
+from datetime import datetime, timedelta
+
+import numpy as np
+
+_MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers or dates
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII)
+_SPOKEN = {"true": 1.0, "false": 0.0}
+_DATE = re.compile(r"\s*(\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})")
+# Day and month in front, once slashes have become dashes: which of them comes first?
+_SHORT_DATE = re.compile(r"(\d{1,2})([-.])(\d{1,2})[-.](\d{4})", re.ASCII)
+_TIME = (
+    r"(?:(?:T|\s+)(\d{1,2})(?::?(\d{2})(?::?(\d{2})(?:[.,](\d+))?)?)?\s*([AaPp][Mm])?"
+    r"\s*(Z|UTC|GMT|[+-]\d{2}:?(?:\d{2})?)?)?"
+)
+_YEAR_FIRST = re.compile(rf"(\d{{4}})(?:[-.](\d{{1,2}})(?:[-.](\d{{1,2}}){_TIME})?)?", re.ASCII)
+_COMPACT = re.compile(rf"(\d{{4}})(\d{{2}})(\d{{2}}){_TIME}", re.ASCII)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NAMED = re.compile(
+    rf"(?:(\d{{1,2}})[-\s]+)?({'|'.join(_MONTHS)})[a-z]*\.?[-\s]+(?:(\d{{1,2}}),?\s+)?(\d{{4}})", re.ASCII | re.I
+)
+_NO_TIME = np.datetime64("NaT", "us")
+
+
+def plain(values) -> np.ndarray:
+    """Return a column of any kind (an array, a list, a pandas Series) as an array (N,).
+
+    Numbers, booleans and times keep their NumPy type; anything else becomes objects, None where a value is missing.
+    """
+    if not isinstance(values, np.ndarray) and hasattr(values, "notna"):  # a Series: pandas is there already
+        if str(values.dtype).startswith("datetime64") and getattr(values.dt, "tz", None) is not None:
+            values = values.dt.tz_localize(None)
+        if not isinstance(values.dtype, np.dtype) or values.dtype.kind not in "biufM":
+            values = values.astype(object).where(values.notna(), None)
+        values = values.to_numpy()
+    if isinstance(values, np.ndarray) and values.dtype.kind in "biufM":
+        return values
+    out = np.empty(len(values), object)
+    out[:] = [None if _is_missing(value) else value for value in values]
+    return out
+
+
+def _is_missing(value):
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # pandas', which need not be installed
+        return True
+    return isinstance(value, float | np.floating | np.datetime64) and bool(value != value)
+
+
+def known(values) -> np.ndarray:
+    """Return where a plain column has a value."""
+    if values.dtype == object:
+        return np.array([value is not None for value in values], bool)
+    if values.dtype.kind == "M":
+        return ~np.isnat(values)
+    return ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
+
+
+def to_numbers(values, decimal=".") -> np.ndarray:
+    """Return a column as float64; what is no finite number becomes NaN.
+
+    Args:
+        decimal: the decimal sign of numbers that are text.
+    """
+    values = plain(values)
+    if values.dtype == object:
+        return np.array([_number(value, decimal) for value in values], np.float64)
+    if values.dtype.kind == "M":
+        return np.full(len(values), np.nan)
+    numbers = values.astype(np.float64)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _number(value, decimal):
+    if value is None:
+        return np.nan
+    text = str(value).strip().lower()
+    if decimal != "." and "." not in text:
+        text = text.replace(decimal, ".")
+    if text in _SPOKEN:
+        return _SPOKEN[text]
+    number = float(text) if _NUMBER.fullmatch(text) else np.nan
+    return number if abs(number) != np.inf else np.nan
+
+
+def to_words(values) -> np.ndarray:
+    """Return a column as an array of stripped strings, None where a value is missing."""
+    values = plain(values)
+    words = np.empty(len(values), object)
+    there = known(values)
+    if values.dtype.kind in "biuf":
+        words[there] = values[there].astype(str).astype(object)
+    else:
+        words[there] = [str(value).strip() for value in values[there]]
+    return words
+
+
+def looks_like_dates(values) -> bool:
+    """Tell whether nearly all values of a column are dates in figures."""
+    values = plain(values)
+    if values.dtype != object:
+        return values.dtype.kind == "M"
+    values = values[known(values)]
+    if not len(values) or np.mean([bool(_DATE.match(str(value))) for value in values]) < _MOSTLY:
+        return False
+    return known(to_dates(values)).mean() >= _MOSTLY
+
+
+def day_comes_first(name, values, notes) -> bool:
+    """Tell whether 3/2/2024 is February 3 in a column: a number above 12 is a day; else a dot says so, a slash not.
+
+    A column that leaves it open is read month first, and `notes` gets a line.
+    """
+    values = plain(values)
+    if values.dtype.kind == "M":
+        return False
+    found = [match.groups() for value in values[known(values)] if (match := _SHORT_DATE.match(_date_text(value)))]
+    one, other = (sum(int(parts[place]) > 12 for parts in found) for place in (0, 2))
+    if one != other:
+        return one > other
+    dotted = any(parts[1] == "." for parts in found)
+    if found and not dotted:
+        notes.append(f"Dates in {name!r} are read month first, for no number tells. If wrong, write them 2024-02-03.")
+    return dotted
+
+
+def to_dates(values, day_first=False) -> np.ndarray:
+    """Return a column as times (datetime64) without zone; what is no date becomes NaT.
+
+    Args:
+        day_first: whether 3/2/2024 is February 3. A number above 12 is a day all the same.
+    """
+    values = plain(values)
+    if values.dtype.kind == "M":
+        return values.astype("datetime64[us]")
+    if values.dtype.kind == "f":
+        return np.full(len(values), _NO_TIME)
+    # The same day comes again and again: each different value is read once.
+    read = {value: _date(_date_text(value), day_first) for value in dict.fromkeys(values) if value is not None}
+    return np.array([read.get(value, _NO_TIME) for value in values], "datetime64[us]")
+
+
+def _date_text(value):
+    return re.sub("[年月/]", "-", str(value).strip()).replace("日", "")
+
+
+def _date(text, day_first):
+    """Return a moment in UTC, or NaT."""
+    if match := _SHORT_DATE.match(text):
+        day, month = (match[1], match[3]) if day_first else (match[3], match[1])
+        if int(month) > 12:
+            day, month = month, day
+        text = f"{match[4]}-{month}-{day}{text[match.end() :]}"
+    elif match := _NAMED.match(text):
+        month = _MONTHS.index(match[2].lower()) + 1
+        text = f"{match[4]}-{month}-{match[1] or match[3] or 1}{text[match.end() :]}"
+    text = re.sub(r":(\d)(?!\d)", r":0\1", text)  # 1:2 is 01:02
+    match = _YEAR_FIRST.fullmatch(text) or _COMPACT.fullmatch(text)
+    if not match:
+        return _NO_TIME
+    year, month, day, hour, minute, second, fraction, half, zone = match.groups()
+    hour = int(hour or 0)
+    if half:
+        if not 1 <= hour <= 12:
+            return _NO_TIME
+        hour = hour % 12 + (12 if half.lower() == "pm" else 0)
+    try:
+        when = datetime(int(year), int(month or 1), int(day or 1), hour, int(minute or 0), int(second or 0))
+        when += timedelta(microseconds=int(f"{fraction or 0:0<6}"[:6]))
+        return np.datetime64(when - _offset(zone), "us")
+    except (ValueError, OverflowError):  # no such day; or out of all years
+        return _NO_TIME
+
+
+def _offset(zone):
+    if not zone or zone[0] not in "+-":
+        return timedelta()
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return -offset if zone[0] == "-" else offset
+
+
+def date_parts(dates) -> dict:
+    """Return year, month, day, weekday (Monday is 0) and hour of times as float64, NaN where there is no time."""
+    days, months, years = (dates.astype(f"datetime64[{unit}]") for unit in "DMY")
+    parts = {
+        "year": years.astype(np.int64) + 1970,
+        "month": months.astype(np.int64) % 12 + 1,
+        "day": (days - months).astype(np.int64) + 1,
+        "weekday": (days.astype(np.int64) + 3) % 7,  # the epoch began on a Thursday
+        "hour": (dates.astype("datetime64[h]") - days).astype(np.int64),
+    }
+    return {name: np.where(np.isnat(dates), np.nan, part.astype(np.float64)) for name, part in parts.items()}

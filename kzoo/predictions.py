@@ -1,0 +1,90 @@
+"""`Predictions`: what a model says, from a run by Keras or from a bundle by another runtime. NumPy only."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(kw_only=True)
+class Predictions:
+    """Answers, in the order of the inputs.
+
+    Args:
+        labels: the likeliest class of each input; empty for values.
+        probabilities: (N, classes), or None for values.
+        values: (N, targets) or (N, horizon, targets) in the target's own unit, or None for classes.
+        class_names, target_names: names of the columns.
+        inputs: what each row was made from (a file's name, a sentence, a row's number).
+    """
+
+    labels: list = field(default_factory=list)
+    probabilities: np.ndarray | None = None
+    values: np.ndarray | None = None
+    class_names: tuple = ()
+    target_names: tuple = ()
+    inputs: tuple = ()
+
+    def __len__(self):
+        return len(self.labels if self.probabilities is not None else self.values)
+
+    def columns(self) -> dict:
+        """Return a table, name -> column: input, label and a probability per class, or a column per target."""
+        if self.probabilities is not None:
+            columns = {"input": list(self.inputs), "label": self.labels}
+            return columns | {f"p_{name}": self.probabilities[:, i] for i, name in enumerate(self.class_names)}
+        names = self.target_names or tuple(f"target_{i}" for i in range(self.values.shape[-1]))
+        if self.values.ndim == 2:
+            return {"input": list(self.inputs)} | {n: self.values[:, i] for i, n in enumerate(names)}
+        n, horizon, _ = self.values.shape
+        columns = {"input": np.repeat(list(self.inputs), horizon), "step": np.tile(np.arange(1, horizon + 1), n)}
+        return columns | {name: self.values[:, :, i].reshape(-1) for i, name in enumerate(names)}
+
+    def to_frame(self):
+        """Return `columns()` as a pandas DataFrame."""
+        import pandas as pd
+
+        return pd.DataFrame(self.columns())
+
+
+def make_predictions(answers, data, preprocessing, *, names, logits=None) -> Predictions:
+    """Turn a model's answers into labels and probabilities, or values.
+
+    Args:
+        answers: (N, ...), as the model gives them.
+        data: what the run stored of its data: `task`, `class_names`, `target_names`.
+        preprocessing: what the run stored of its encoding; the words of a language model are in it.
+        names: what each row was made from.
+        logits: whether the answers are logits; None decides by the values.
+    """
+    if data["task"] == "language_modeling":
+        last = answers[:, -1] if answers.ndim == 3 else answers  # the distribution of the next token
+        vocabulary = ["<pad>", "<unk>", *preprocessing.get("vocabulary", ())]
+        return _classes(probabilities(last, logits), vocabulary[: last.shape[-1]], names)
+    if data["class_names"]:
+        return _classes(probabilities(answers, logits), data["class_names"], names)
+    return Predictions(values=answers, target_names=tuple(data["target_names"]), inputs=names)
+
+
+def _classes(p, class_names, names):
+    labels = [class_names[i] for i in p.argmax(-1)]
+    return Predictions(labels=labels, probabilities=p, class_names=tuple(class_names), inputs=names)
+
+
+def probabilities(answers, logits=None):
+    """Return one column per class from sigmoid, softmax or logit answers.
+
+    Args:
+        answers: (N, 1) for two classes, else (..., classes).
+        logits: whether they are logits; None decides by the values.
+    """
+    if answers.ndim == 2 and answers.shape[-1] == 1:
+        if logits is None:
+            logits = answers.min() < 0 or answers.max() > 1
+        p = 1 / (1 + np.exp(-answers)) if logits else answers
+        return np.concatenate([1 - p, p], axis=-1)
+    if logits is None:
+        logits = answers.min() < 0 or np.abs(answers.sum(-1) - 1).max() >= 1e-2
+    if not logits:
+        return answers
+    shifted = np.exp(answers - answers.max(-1, keepdims=True))
+    return shifted / shifted.sum(-1, keepdims=True)

@@ -28,15 +28,18 @@ MAY_IMPORT = {
     "plots": {"gradients"},
     "data": {"arguments", "registry"},
     "predictions": set(),
+    "optional": set(),
+    "runtime": {"data", "export", "predictions", "registry"},
     "checks": {"data", "gradients", "plots"},
     "evaluation": {"checks", "data", "predictions", "registry", "results", "run", "training"},
     "training": {"arguments", "callbacks", "checks", "contract", "data", "plots", "predictions", "registry", "run"},
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run"},
     "__main__": {"cli"},
-    "cli": {"arguments", "data", "evaluation", "flops", "plots", "registry", "reports", "results", "run", "training"},
-}
-EVERYBODYS = {"errors", "files", "__version__"}
-STANDARD_LIBRARY_ONLY = ("arguments", "errors", "files", "registry", "presets", "results", "run")
+    "cli": {"arguments", "data", "evaluation", "flops", "plots", "registry", "reports", "results", "run", "runtime",
+            "training"},
+}  # fmt: skip
+EVERYBODYS = {"errors", "files", "optional", "__version__"}
+STANDARD_LIBRARY_ONLY = ("arguments", "errors", "files", "optional", "registry", "presets", "results", "run")
 
 
 def imports_of(path):
@@ -85,6 +88,48 @@ def test_the_direction_guard_sees_a_wrong_import(tmp_path):
 def test_light_modules_import_the_standard_library_only(path):
     foreign = {m.split(".")[0] for m, _ in imports_of(path)} - sys.stdlib_module_names - {"kzoo"}
     assert foreign == set()
+
+
+# What an exported model's process may import; what is imported by name when needed is in tests/runtime/.
+LIGHT = sys.stdlib_module_names | {"numpy"}
+WHEN_ASKED = {"kzoo/predictions.py": {"pandas"}}  # for the DataFrame that a caller wants
+
+
+def reached_from(module):
+    """Return the files that importing a module of kzoo runs, the packages that it lies in among them."""
+    found, waiting = set(), [module]
+    while waiting:
+        words = waiting.pop().split(".")
+        for depth in range(1, len(words) + 1):
+            place = PACKAGE.parent.joinpath(*words[:depth])
+            for path in (place / "__init__.py", place.with_suffix(".py")):
+                if path.is_file() and path not in found:
+                    found.add(path)
+                    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                        if isinstance(node, ast.ImportFrom) and node.module.startswith("kzoo"):
+                            waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return found
+
+
+def heavy_imports(module):
+    return {
+        f"{path.relative_to(PACKAGE.parent).as_posix()} imports {name}"
+        for path in reached_from(module)
+        for name in {m.split(".")[0] for m, _ in imports_of(path)} - LIGHT - {"kzoo"}
+        if name not in WHEN_ASKED.get(path.relative_to(PACKAGE.parent).as_posix(), ())
+    }
+
+
+@pytest.mark.parametrize("module", ["runtime", "runtime.onnx", "runtime.litert", "cli.predict", *(
+    f"data.{path.stem}" for path in sorted((PACKAGE / "data").glob("encode*.py"))
+)])  # fmt: skip
+def test_an_exported_model_runs_on_numpy_and_the_standard_library(module):
+    assert len(reached_from(f"kzoo.{module}")) > 3
+    assert heavy_imports(f"kzoo.{module}") == set()
+
+
+def test_the_guard_of_the_runtime_sees_what_is_far_away():
+    assert "kzoo/data/table.py imports pandas" in heavy_imports("kzoo.data.reload")  # four imports deep
 
 
 def classes_of(path):

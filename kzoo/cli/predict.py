@@ -1,5 +1,6 @@
-"""Answer new inputs with a run's best model: images, table rows, texts, series."""
+"""Answer new inputs with a run's best model, or with an exported one: images, table rows, texts, series."""
 
+import csv
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -16,11 +17,13 @@ examples:
   kzoo predict runs/text_cnn-01 "a wonderful film" "dull"  texts
   kzoo predict runs/text_cnn-01 - < sentences.txt          a text per line
   kzoo predict runs/image_cnn-01 cat.jpg --top 5
+  kzoo predict exports/cats cat.jpg                        a bundle: in its ONNX or LiteRT form, without TensorFlow
+  kzoo predict exports/cats cat.jpg --format onnx_int8
 """
 
 
 def add_arguments(parser):
-    parser.add_argument("run", metavar="RUN", help="a run's folder")
+    parser.add_argument("run", metavar="RUN", help="a run's folder, or a bundle that kzoo export wrote")
     parser.add_argument(
         "inputs",
         metavar="INPUT",
@@ -28,6 +31,7 @@ def add_arguments(parser):
         help="image files or folders, a CSV file, or texts; - reads lines",
     )
     parser.add_argument("--out", metavar="FILE.csv", help="write all answers to a CSV file")
+    parser.add_argument("--format", metavar="NAME", help="which file of a bundle, such as onnx_int8 (default onnx)")
     parser.add_argument("--top", type=int, default=1, metavar="N", help="show the N likeliest classes (default 1)")
 
 
@@ -36,16 +40,37 @@ def run(args):
         raise KzooError(f"--top {args.top} must be at least 1.")
     if args.out is not None:
         _check_out(args.out)
-    opened = Run(args.run)
-    inputs = gather(opened.config["data"]["inputs"], args.inputs)
-    answers = quiet.load("kzoo.evaluation").predict(opened, inputs)
+    answers = _by_bundle(args) if (Path(args.run) / "kzoo.json").is_file() else _by_run(args)
     document = dict(run=args.run, predictions=_rows(answers, args.top))
     if args.out is not None:
-        with import_module("kzoo.files").whole_file(args.out) as temporary:
-            # With a BOM, without which spreadsheets read UTF-8 as something else.
-            answers.to_frame().to_csv(temporary, index=False, encoding="utf-8-sig")
+        _write(answers.columns(), args.out)
         document["out"] = args.out
     return document
+
+
+def _by_run(args):
+    if args.format is not None:
+        raise KzooError(f"--format {args.format} is for a bundle, and {args.run} is none: kzoo export {args.run}")
+    opened = Run(args.run)
+    inputs = gather(opened.config["data"]["inputs"], args.inputs)
+    return quiet.load("kzoo.evaluation").predict(opened, inputs)
+
+
+def _by_bundle(args):
+    with quiet.silence():
+        model = import_module("kzoo.runtime").load(args.run, args.format)
+    return model.predict(gather(model.inputs, args.inputs))
+
+
+def _write(columns, file):
+    with (
+        import_module("kzoo.files").whole_file(file) as temporary,
+        # With a BOM, without which spreadsheets read UTF-8 as something else.
+        open(temporary, "w", encoding="utf-8-sig", newline="") as written,
+    ):
+        rows = csv.writer(written, lineterminator="\n")
+        rows.writerow(columns)
+        rows.writerows([str(value) for value in row] for row in zip(*columns.values(), strict=True))
 
 
 def gather(kind, words):

@@ -108,7 +108,7 @@ def _lines(text, separator):
     limit = csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)  # texts may be long
     try:
         lines = csv.reader(io.StringIO(f"{text}\n{_END}", newline=""), delimiter=separator)
-        return [line for line in lines if len(line) > 1 or "".join(line).strip()]
+        return [line for line in lines if line and not (len(line) == 1 and line[0].isspace())]  # no blank lines
     finally:
         csv.field_size_limit(limit)
 

@@ -1,0 +1,138 @@
+"""Rows that are read without pandas mean what they meant in training, which reads with pandas."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kzoo import KzooError
+from kzoo.data import encode, load_data
+from kzoo.data.reading import read_table
+from kzoo.data.rows import read_rows, rows_of
+from kzoo.data.values import date_parts, looks_like_dates, to_dates, to_numbers, to_words
+
+FILES = {
+    "plain": "a,b\n1,x\n2,y\n",
+    "quoted commas and quotes": 'a,b\n1,"x, y"\n2,"say ""hi"""\n3,"two\nlines"\n',
+    "a mark in front": "\ufeffa,b\n1,x\n2,y\n",
+    "every way to miss": "a,b\n" + "\n".join(
+        f"1,{m}" for m in ("x", "", "NA", "N/A", "null", "NaN", "None", "n/a", "<NA>", "#N/A", "none", " NA", "-")
+    ) + "\n",
+    "blank lines, short lines": "a,b\n\n1\n   \n2,y\n\n",
+    "numbers of every kind": "a,b\n1e5,x\n-.5,y\n+3,z\n 7 ,x\n1_000,y\n",
+    "numbers with an infinity": "a,b\n" + "1.5,x\n" * 30 + "inf,y\n-inf,x\n",
+    "truth": "a,b\nTrue,x\nfalse,y\nTRUE,z\n",
+    "semicolons, decimal commas": "a;b\n1,5;x\n-2,25;y\n3;y\n",
+    "tabs": "a\tb\n1\tx, y\n2\ty\n",
+    "two of a name, none, blanks": "a,a,, b \n1,2,3,4\n5,6,7,8\n",
+    "names of the rows": "a,b\nr1,1,x\nr2,2,y\n",
+    "windows": "a,b\r\n1,x\r\n2,y\r\n",
+    "old mac": "a,b\r1,x\r2,y\r",
+    "no last newline": "a,b\n1,x\n2,y",
+    "one column": 'a\nx\n""\n\n  \ny\n',
+    "many digits": "a,b\n0.1234567890123456789,x\n123456789012345678901234567890,y\n1e-320,z\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", FILES.values(), ids=FILES)
+def test_a_csv_file_is_read_as_pandas_reads_it(text, tmp_path):
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    frame, rows = read_table(tmp_path / "a.csv"), read_rows(tmp_path / "a.csv")
+    assert rows.columns == list(frame.columns) and len(rows) == len(frame)
+    for name in rows.columns:
+        if not pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]):
+            assert to_words(rows[name]).tolist() == to_words(frame[name]).tolist()
+        np.testing.assert_allclose(rows.numbers(name), to_numbers(frame[name]), rtol=1e-15)
+        np.testing.assert_array_equal(rows.numbers(name).astype("f4"), to_numbers(frame[name]).astype("f4"))
+
+
+@pytest.mark.parametrize(
+    "text,message",
+    [
+        ("", "empty"),
+        ("a,b\n", "no rows"),
+        ('a,b\n1,"x\n2,y\n', "never closed"),
+        ("a,b\n1,x\n2,y,z\n", "row 2 has 3 values, not 2"),
+        ("a,b\0\n1,x\n", "not a text file"),
+    ],
+)
+def test_what_is_no_table(text, message, tmp_path):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(KzooError, match=message):
+        read_rows(tmp_path / "a.csv")
+
+
+def customers(n=200):
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "code": random.choice(["01", "1", "1.0", "A"], n),
+            "town": random.choice(["Bern, BE", 'the "old" town', "NA-town", " Genf ", "上海"], n).astype(object),
+            "size": random.normal(size=n).astype(object),
+            "since": pd.date_range("2019-12-29", periods=n, freq="31h").strftime("%d.%m.%Y %H:%M"),
+            "seen": pd.date_range("2019-12-29", periods=n, freq="31h").strftime("%Y-%m-%dT%H:%M:%S+02:00"),
+            "member": random.choice(["True", "False", ""], n),
+            "open": random.choice(["yes", "no"], n),
+        }
+    )
+    frame.loc[::9, "town"] = None
+    frame.loc[::7, "size"] = None
+    return frame
+
+
+def test_a_file_a_dict_and_a_frame_give_what_training_saw(tmp_path):
+    file = tmp_path / "customers.csv"
+    customers().to_csv(file, index=False, encoding="utf-8-sig")
+    data = load_data(file, target="open", validation=0)
+    kinds = {column["name"]: column["kind"] for column in data.preprocessing["columns"]}
+    assert kinds == {"code": "category", "town": "category", "size": "number", "since": "date", "seen": "date",
+                     "member": "number"}  # fmt: skip
+    x = encode(data.preprocessing, file)
+    seen = np.concatenate([data.train.x, data.test.x])
+    np.testing.assert_array_equal(x[np.concatenate([data.train.rows, data.test.rows])], seen)
+    frame = read_table(file)
+    np.testing.assert_array_equal(encode(data.preprocessing, frame), x)
+    for rows in (frame.to_dict("records"), frame.astype(object).where(frame.notna(), None).to_dict("records")):
+        np.testing.assert_array_equal(encode(data.preprocessing, rows), x)
+    # A file of one row, too, where pandas would take the code for a number.
+    frame[frame["code"] == "01"].head(1).to_csv(tmp_path / "one.csv", index=False)
+    place = int(np.flatnonzero(frame["code"] == "01")[0])
+    np.testing.assert_array_equal(encode(data.preprocessing, tmp_path / "one.csv"), x[place : place + 1])
+
+
+WHEN = [
+    "2024-02-03", "2024-2-3", "2024/02/03", "2024.02.03", "2024-02-03 10:20", "2024-02-03T10:20:30.123456789",
+    "2024-02-03T10:20:30Z", "2024-02-03 10:20:30-0530", "2024-02-03T10", "2024-02-03 3:15 PM", "2024-02-03 12:00 AM",
+    "31/12/2024", "12/31/2024", "3/2/2024", "20240203", "2024-02", "2024-1-1 1:2", "Feb 3, 2024", "03-Feb-2024",
+    "3 February 2024 10:11", "9999-12-31", "0001-01-01", "1969-12-31 23:59", "2024-02-30", "2024-13-01", "2023-02-29",
+    " 2024-02-29 ", "2024-02-03 24:00", "2024-02-03 10:61", "garbage", "", "13/13/2024", "2024-02-03 at noon",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WHEN)
+def test_dates_are_what_pandas_says(text):
+    known = pd.to_datetime(pd.Series([text.strip()]), format="mixed", errors="coerce", utc=True).dt.tz_localize(None)
+    ours = to_dates([text])
+    np.testing.assert_array_equal(ours, known.to_numpy().astype("M8[us]"))
+    for part, values in date_parts(ours).items():
+        expected = getattr(known.dt, {"weekday": "day_of_week"}.get(part, part)).to_numpy(float, na_value=np.nan)
+        np.testing.assert_array_equal(values, expected)
+
+
+def test_columns_of_pandas_and_numpy():
+    zoned = pd.Series(pd.to_datetime(["2024-02-03 10:00"])).dt.tz_localize("Europe/Rome")
+    assert to_dates(zoned)[0] == np.datetime64("2024-02-03T10:00") and looks_like_dates(zoned)
+    for column, numbers, words in (
+        (pd.Series([1, 2, None], dtype="Int64"), [1, 2, np.nan], ["1", "2", None]),
+        (pd.Series([1.0, None]), [1, np.nan], ["1.0", None]),
+        (pd.Series([True, False, None], dtype="boolean"), [1, 0, np.nan], ["True", "False", None]),
+        (pd.Series(["a ", "2"], dtype="category"), [np.nan, 2], ["a", "2"]),
+        ([np.float32("nan"), pd.NA, pd.NaT, "-1e3"], [np.nan, np.nan, np.nan, -1000], [None, None, None, "-1e3"]),
+    ):
+        np.testing.assert_array_equal(to_numbers(column), numbers)
+        assert to_words(column).tolist() == words
+
+
+def test_rows_of_what_is_no_row():
+    for wrong in (5, [[1, 2]], ["a"]):
+        with pytest.raises(KzooError, match="dicts of column names"):
+            rows_of(wrong)

@@ -1,0 +1,121 @@
+"""Bundles answer as `kzoo.predict` does, for every kind of input and on both runtimes."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from small_bundles import customers
+
+import kzoo
+import kzoo.runtime
+
+
+def agree(pair, inputs, format=None, **options):
+    """Compare all that comes out with what the run says by Keras."""
+    expected = kzoo.predict(pair.run, inputs)
+    answers = kzoo.runtime.load(pair.bundle, format).predict(inputs, **options)
+    assert type(answers) is type(expected)
+    for name in ("labels", "class_names", "target_names", "inputs"):
+        assert getattr(answers, name) == getattr(expected, name), name
+    for name in ("probabilities", "values"):
+        ours, theirs = getattr(answers, name), getattr(expected, name)
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            assert ours.dtype == theirs.dtype
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    return answers
+
+
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+def test_images(images, format, tmp_path):
+    folder = images.photos / "dark"
+    assert len(agree(images, folder, format)) == 12
+    files = sorted(str(file) for file in folder.iterdir())[:3]
+    Image.open(files[0]).convert("LA").resize((50, 30)).save(tmp_path / "grey.png")
+    agree(images, [*files, tmp_path / "grey.png"], format, batch_size=3)
+    agree(images, files[0], format)
+    pixels = np.stack([np.asarray(Image.open(file).resize((12, 12))) for file in files])
+    agree(images, pixels, format)
+    agree(images, list(pixels), format)
+    agree(images, Image.open(files[0]), format)
+
+
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+def test_rows(rows, format, tmp_path):
+    frame = customers(40, seed=5).drop(columns="open")
+    frame.loc[3, "since"] = "31.12.2021 23:00"
+    frame.to_csv(tmp_path / "new.csv", index=False, encoding="utf-8-sig")
+    answers = agree(rows, tmp_path / "new.csv", format, batch_size=7)
+    read = pd.read_csv(tmp_path / "new.csv")
+    for same in (read, read.to_dict("records"), frame.to_dict("records")):
+        np.testing.assert_array_equal(agree(rows, same, format).probabilities, answers.probabilities)
+    agree(rows, frame.iloc[0].to_dict(), format)
+    agree(rows, [{**frame.iloc[1].to_dict(), "code": "never seen", "size": None, "since": "no date"}], format)
+
+
+def test_values(values):
+    x = kzoo.load_data("diabetes", preset="diabetes_fnn").test.x[:5]
+    assert agree(values, x).values.shape == (5, 1)
+
+
+def test_texts_at_a_fixed_batch_size(texts, tmp_path):
+    strings = ["the goal of the match", "soup and bread", "", "unknown words only, and far too many of them all"]
+    agree(texts, strings)
+    agree(texts, strings[0])
+    pd.DataFrame({"text": strings}).to_csv(tmp_path / "rows.csv", index=False)
+    agree(texts, str(tmp_path / "rows.csv"))
+    agree(texts, [{"text": string} for string in strings])
+
+
+def test_a_series(series, home, tmp_path):
+    assert agree(series, home / "waves.csv").values.shape == (1, 3, 2)
+    frame = pd.read_csv(home / "waves.csv").tail(20)
+    frame.loc[frame.index[-2], "a"] = None
+    shuffled = frame.sample(frac=1, random_state=0)
+    shuffled.to_csv(tmp_path / "new.csv", index=False)
+    for same in (frame, shuffled, frame.to_dict("records"), tmp_path / "new.csv"):
+        agree(series, same)
+    agree(series, np.random.default_rng(0).normal(size=(3, 8, 2)).astype("float32"), batch_size=2)
+
+
+def test_the_next_token(language):
+    answers = agree(language, ["to be or no", "the questio", "x"])
+    assert answers.class_names[:2] == ("<pad>", "<unk>") and answers.probabilities.ndim == 2
+
+
+def changed(pair, tmp_path, **changes):
+    """Copy a bundle with other entries in its kzoo.json; a function is called with the old one."""
+    document = json.loads((pair.bundle / "kzoo.json").read_text())
+    for name, value in changes.items():
+        document[name] = value(document[name]) if callable(value) else value
+    for name in document["files"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((pair.bundle / name).read_bytes())
+    (tmp_path / "kzoo.json").write_text(json.dumps(document))
+    return tmp_path
+
+
+def test_a_model_without_preprocessing_takes_arrays(values, tmp_path):
+    x = kzoo.load_data("diabetes", preset="diabetes_fnn").test.x[:4]
+    expected = kzoo.predict(values.run, x).values
+    model = kzoo.runtime.load(changed(values, tmp_path, preprocessing=None))
+    np.testing.assert_allclose(model.predict(x).values, expected, rtol=1e-5)
+    with pytest.raises(kzoo.KzooError, match="shape"):
+        model.predict(x[:, :3])
+
+
+def test_the_first_format_whose_runtime_is_there(images, monkeypatch):
+    assert kzoo.runtime.load(images.bundle).format == "onnx"
+    monkeypatch.setattr("kzoo.runtime.model.find_spec", lambda name: None if name == "onnxruntime" else True)
+    assert kzoo.runtime.load(images.bundle).format == "litert"
+
+
+def test_a_runtime_that_is_not_installed(images, monkeypatch):
+    monkeypatch.setattr("kzoo.runtime.model.find_spec", lambda name: None)
+    monkeypatch.setattr("kzoo.optional.find_spec", lambda name: None)
+    for format, extra in ((None, "onnx"), ("litert", "litert")):
+        with pytest.raises(kzoo.KzooError) as caught:
+            kzoo.runtime.load(images.bundle, format)
+        assert f'pip install "kzoo[{extra}]"' in str(caught.value) and "\n" not in str(caught.value)

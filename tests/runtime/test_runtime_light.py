@@ -1,0 +1,92 @@
+"""From cold to the first answer: how long, how much memory, and what is never imported."""
+
+import csv
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+import kzoo
+
+HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "matplotlib", "scipy", "rich", "jax", "torch")
+# getrusage counts the memory of the process that forked as well; VmHWM begins with the new program.
+MEASURE = """
+import sys, json
+{code}
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps(dict(heavy=sorted(set({heavy}) & set(sys.modules)), pillow="PIL" in sys.modules, mib=int(peak) / 1024)))
+"""
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory is read from /proc")
+
+
+def cold(code):
+    """Run code in a fresh process; return what it imported, MiB at the peak, and seconds of processor time."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONSTARTUP", "COVERAGE_PROCESS_START")}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE.format(code=code, heavy=HEAVY)],
+        capture_output=True, text=True, check=True, env=environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    said = json.loads(done.stdout.splitlines()[-1])
+    return said | {"seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
+
+
+ANSWER = "import kzoo.runtime; kzoo.runtime.load({bundle!r}, {format!r}).predict({inputs}).labels"
+COMMAND = "import kzoo.cli; assert kzoo.cli.main(['predict', {bundle!r}, {inputs}]) == 0"
+
+
+def check(found, *, pillow):
+    assert found["heavy"] == [] and found["pillow"] == pillow
+    assert 10 < found["mib"] <= 150
+    # Processor time, for other processes may have the clock's; tests/benchmarks/runtime.py measures the whole.
+    assert found["seconds"] <= 1.0
+
+
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+def test_an_image_from_cold(images, format):
+    photo = str(images.photos / "dark" / "0.png")
+    check(cold(ANSWER.format(bundle=str(images.bundle), format=format, inputs=repr(photo))), pillow=True)
+
+
+def test_arrays_of_the_right_shape_need_no_pillow(images):
+    inputs = "__import__('numpy').zeros((1, 12, 12, 3), 'uint8')"
+    check(cold(ANSWER.format(bundle=str(images.bundle), format="onnx", inputs=inputs)), pillow=False)
+
+
+def test_rows_texts_and_series_from_cold(rows, texts, series, home):
+    for pair, format, inputs in (
+        (rows, "onnx", str(home / "customers.csv")),
+        (texts, "litert", "the goal"),
+        (series, "onnx", str(home / "waves.csv")),
+    ):
+        check(cold(ANSWER.format(bundle=str(pair.bundle), format=format, inputs=repr(inputs))), pillow=False)
+
+
+def test_the_command_from_cold(images):
+    photo = str(images.photos / "dark" / "0.png")
+    check(cold(COMMAND.format(bundle=str(images.bundle), inputs=repr(photo))), pillow=True)
+
+
+def test_the_command_says_the_same_of_a_run_and_its_bundle(rows, home, capsys, tmp_path):
+    from kzoo.cli import main
+
+    documents, written = [], []
+    for number, source in enumerate((rows.run.path, rows.bundle)):
+        out = tmp_path / f"{number}.csv"
+        words = ["predict", str(source), str(home / "customers.csv"), "--top", "2", "--json", "--out", str(out)]
+        assert main(words) == 0
+        documents.append(json.loads(capsys.readouterr().out)["predictions"])
+        with open(out, encoding="utf-8-sig", newline="") as file:
+            written.append(list(csv.DictReader(file)))
+    assert len(documents[0]) == len(documents[1]) == len(written[0]) == len(written[1]) == 160
+    for one, other in zip(*documents, strict=True):
+        assert one["label"] == other["label"] and one["input"] == other["input"]
+        assert one["classes"][0]["probability"] == pytest.approx(other["classes"][0]["probability"], abs=1e-5)
+    for one, other in zip(*written, strict=True):
+        assert one.keys() == other.keys() and one["label"] == other["label"]
+        assert float(one["p_yes"]) == pytest.approx(float(other["p_yes"]), abs=1e-5)
+    assert list(written[0][0]) == list(kzoo.predict(rows.run, home / "customers.csv").to_frame().columns)

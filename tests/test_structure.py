@@ -11,11 +11,12 @@ import kzoo
 PACKAGE = Path(kzoo.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# Who may import whom, by first name below kzoo. `errors` and `files` are everybody's.
+# Who may import whom, by first name below kzoo. `errors`, `files` and `optional` are everybody's.
 MAY_IMPORT = {
     "arguments": set(),
     "errors": set(),
     "files": set(),
+    "optional": set(),
     "registry": {"arguments"},
     "presets": {"registry"},
     "results": {"run"},
@@ -28,14 +29,15 @@ MAY_IMPORT = {
     "plots": {"gradients"},
     "data": {"arguments", "registry"},
     "checks": {"data", "gradients", "plots"},
+    "export": {"data", "registry", "run"},
     "evaluation": {"checks", "data", "registry", "results", "run", "training"},
     "training": {"arguments", "callbacks", "checks", "contract", "data", "plots", "registry", "run"},
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run"},
     "__main__": {"cli"},
     "cli": {"arguments", "data", "evaluation", "flops", "plots", "registry", "reports", "results", "run", "training"},
 }
-EVERYBODYS = {"errors", "files", "__version__"}
-STANDARD_LIBRARY_ONLY = ("arguments", "errors", "files", "registry", "presets", "results", "run")
+EVERYBODYS = {"errors", "files", "optional", "__version__"}
+STANDARD_LIBRARY_ONLY = ("arguments", "errors", "files", "optional", "registry", "presets", "results", "run")
 
 
 def imports_of(path):

@@ -51,8 +51,8 @@ FORMATS = {
 
 RECURRENT = ("rnn", "lstm", "gru")
 
-# (family, format) -> the one batch size that its files take. LiteRT has no lists of tensors, which the loop of a recurrent
-# layer needs for a batch of any size.
+# (family, format) -> the one batch size that its files take. LiteRT has no lists of tensors, which the loop of a
+# recurrent layer needs for a batch of any size.
 FIXED_BATCH = {(family, "litert"): 1 for family in RECURRENT}
 
 # (family, format, quantize) -> how int8 is made: "static" scales come from calibration rows, "dynamic" ones from each

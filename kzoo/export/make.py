@@ -153,9 +153,7 @@ def _size(path):
 
 def _config(subject, job, found, exports):
     run, given = subject.run, subject.given
-    spec = {
-        k: v for k, v in job["spec"].items() if k in ("preset", "family", "task", "config", "training", "seed", "kzoo")
-    }
+    spec = {k: job["spec"].get(k) for k in ("preset", "family", "task", "config", "training", "seed")}
     return dict(
         format_version=FORMAT_VERSION,
         name=spec["preset"],
@@ -208,8 +206,8 @@ def _same_answers(before, folder):
         same = False
     if not same:
         raise KzooError(
-            f"{before.path} holds the same network with other weights. Pass overwrite=True (--overwrite), which gives its "
-            "SavedModel the next number, or another path."
+            f"{before.path} holds the same network with other weights. Pass overwrite=True (--overwrite), which gives "
+            "the SavedModel the next number, or name another path."
         )
 
 

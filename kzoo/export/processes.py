@@ -10,8 +10,6 @@ import tempfile
 import threading
 from pathlib import Path
 
-import kzoo
-
 _START = 120  # seconds to import TensorFlow on a busy machine
 
 
@@ -46,7 +44,8 @@ def run_steps(module, words, steps, *, timeout, begin=lambda step: None):
 
 class _Child:
     def __init__(self, module, words):
-        self._noise = tempfile.TemporaryFile()  # what libraries say; told only if the process dies
+        # What libraries say; it is told only if the process dies.
+        self._noise = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-W", "ignore", "-m", module, *map(str, words)],
             stdin=subprocess.DEVNULL,
@@ -97,7 +96,7 @@ class _Child:
 def _environment():
     """Return the environment of a child: this kzoo, TensorFlow, one thread, and no GPU, whose kernels (cuDNN's LSTM)
     would be baked into the file."""
-    home = str(Path(kzoo.__file__).parents[1])
+    home = str(Path(__file__).parents[2])
     paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
     return os.environ | {
         "PYTHONPATH": os.pathsep.join(paths),

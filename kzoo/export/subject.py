@@ -66,10 +66,7 @@ def _is_bundle(path):
 
 def _of_run(run):
     spec, data = run.config["spec"], run.config["data"]
-    if spec["family"] is None:
-        subject = _of_model(run.model, run)
-    else:
-        subject = _of_spec(spec, run)
+    subject = _of_model(run.model, run) if spec["family"] is None else _of_spec(spec, run)
     subject.labels, subject.targets = list(data["class_names"]), list(data["target_names"])
     return subject
 

@@ -4,6 +4,7 @@ from importlib import import_module
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import layers
 
 from kzoo.registry import rebuild
@@ -35,6 +36,11 @@ class Network:
             return {name: model(x, training=False)}
 
         return serve
+
+    def calibration(self):
+        """Return training rows, or rows like them, from which the scales of int8 are found."""
+        with np.load(Path(self.job["work"]) / "sample.npz") as arrays:
+            return arrays["calibration"]
 
     def tf_module(self, batch=None):
         """Return a `tf.Module` that owns each weight once; `serve` is its function."""

@@ -14,6 +14,8 @@ from kzoo.export.processes import run_steps, serve_steps
 from kzoo.export.timing import latencies
 from kzoo.files import read_json
 
+_BATCH = 32
+AGREEMENT = 0.98  # of int8
 TOLERANCE = {None: 1e-4, "float16": 1e-2}
 
 
@@ -50,13 +52,49 @@ def check(folder, entry, sample) -> dict:
     """Load one exported file and compare it with the golden answers."""
     with np.load(folder / "golden.npz") as arrays:
         rows = dict(arrays)
+    classes = read_json(folder / "kzoo.json")["outputs"][0]["kind"] != "values"
     answers = import_module(FORMATS[entry["format"]].module).Answers(folder / entry["file"], entry)
     worst = max(difference(answers(rows[f"x_{n}"]), rows[f"y_{n}"]) for n in (1, 7))
     return dict(
         runtime=answers.runtime,
         difference=worst,
+        **(compared(answers, sample, classes) if sample else {}),
         latency_ms=latencies(answers, rows["x_7"], fixed_batch=entry["batch"]),
     )
+
+
+def compared(answers, sample, classes) -> dict:
+    """Return how often a file answers as Keras does, and how well it answers where the truth is known.
+
+    Returns:
+        `agreement`: the share of rows with the same class, or of the variance of Keras' values that is explained.
+        `score`, `score_keras`: accuracy, or the share of the variance of the truth (R2).
+    """
+    with np.load(sample) as arrays:
+        rows = dict(arrays)
+    x, reference, truth = rows["x"], rows["y"], rows.get("truth")
+    y = np.concatenate([answers(x[i : i + _BATCH]) for i in range(0, len(x), _BATCH)])
+    compare = _same_class if classes else _explained
+    if classes:
+        y, reference = class_of(y), class_of(reference)
+    found = {"agreement": compare(y, reference)}
+    if truth is not None:
+        found |= {"score": compare(y, truth), "score_keras": compare(reference, truth)}
+    return found
+
+
+def class_of(p):
+    """Return the class that probabilities (..., classes or 1) name."""
+    return (p[..., 0] > 0.5).astype(int) if p.shape[-1] == 1 else p.argmax(axis=-1)
+
+
+def _same_class(y, truth):
+    return float((y == truth).mean())
+
+
+def _explained(y, truth):
+    error = ((y.reshape(truth.shape) - truth) ** 2).sum(dtype="float64")
+    return float(1 - error / max(((truth - truth.mean(axis=0)) ** 2).sum(dtype="float64"), 1e-12))
 
 
 def main(folder, sample, *keys):

@@ -15,3 +15,11 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, run):
         super().__init__(f"{run.path}: interrupted; the same call goes on from there")
         self.run = run
+
+
+class ExportError(KzooError):
+    """No format could be exported; `exports` says of each why."""
+
+    def __init__(self, message, exports):
+        super().__init__(message)
+        self.exports = exports

@@ -29,7 +29,7 @@ def whole_file(path, *, sync=True):
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
         if sync:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
@@ -43,7 +43,7 @@ def remove_leftovers(folder):
             path.unlink()
 
 
-def _sync_folder(folder):
+def sync_folder(folder):
     """Make the new name last through a power cut; Windows has no such call, and some file systems refuse it."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

@@ -58,8 +58,9 @@ def make_predictions(answers, data, preprocessing, *, names, logits=None) -> Pre
     """
     if data["task"] == "language_modeling":
         last = answers[:, -1] if answers.ndim == 3 else answers  # the distribution of the next token
-        vocabulary = ["<pad>", "<unk>", *preprocessing.get("vocabulary", ())]
-        return _classes(probabilities(last, logits), vocabulary[: last.shape[-1]], names)
+        tokens, count = ["<pad>", "<unk>", *preprocessing.get("vocabulary", ())], last.shape[-1]
+        tokens += [str(number) for number in range(len(tokens), count)]  # where only ids are known
+        return _classes(probabilities(last, logits), tokens[:count], names)
     if data["class_names"]:
         return _classes(probabilities(answers, logits), data["class_names"], names)
     return Predictions(values=answers, target_names=tuple(data["target_names"]), inputs=names)

@@ -11,11 +11,12 @@ import kzoo
 PACKAGE = Path(kzoo.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# Who may import whom, by first name below kzoo. `errors` and `files` are everybody's.
+# Who may import whom, by first name below kzoo. `errors`, `files` and `optional` are everybody's.
 MAY_IMPORT = {
     "arguments": set(),
     "errors": set(),
     "files": set(),
+    "optional": set(),
     "registry": {"arguments"},
     "presets": {"registry"},
     "results": {"run"},
@@ -31,6 +32,7 @@ MAY_IMPORT = {
     "optional": set(),
     "runtime": {"data", "export", "predictions", "registry"},
     "checks": {"data", "gradients", "plots"},
+    "export": {"data", "registry", "run"},
     "evaluation": {"checks", "data", "predictions", "registry", "results", "run", "training"},
     "training": {"arguments", "callbacks", "checks", "contract", "data", "plots", "predictions", "registry", "run"},
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run"},

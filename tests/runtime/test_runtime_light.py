@@ -17,7 +17,8 @@ MEASURE = """
 import sys, json
 {code}
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(json.dumps(dict(heavy=sorted(set({heavy}) & set(sys.modules)), pillow="PIL" in sys.modules, mib=int(peak) / 1024)))
+found = sorted(set({heavy}) & set(sys.modules))
+print(json.dumps(dict(heavy=found, pillow="PIL" in sys.modules, mib=int(peak) / 1024)))
 """
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory is read from /proc")
 

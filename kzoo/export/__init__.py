@@ -1,0 +1,61 @@
+"""Export: a run or a model becomes a bundle that works where it lands, checked in each format's own runtime.
+
+Light: only the standard library is imported until something is exported.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+
+
+def export(
+    model_or_run,
+    path,
+    formats="saved_model",
+    *,
+    quantize=None,
+    verify=True,
+    data=None,
+    overwrite=False,
+    timeout=600,
+    progress=True,
+):
+    """Export a run or a model as a bundle: a folder that needs neither this machine nor the training data.
+
+    Every format is converted in a process of its own, loaded again in a fresh one by its own runtime, and compared
+    with Keras on golden inputs: 1 and 7 rows, edge cases among them. What fails is reported in `Bundle.exports`, and no
+    file of it is kept. The bundle is written whole or not at all.
+
+    Args:
+        model_or_run: a run or its path, a model that `kzoo.build` made, or a Keras model of your own with one
+            input and one output.
+        path: the folder to write.
+        formats: "keras", "saved_model", "onnx", "litert", or several.
+        quantize: also write "float16" or "int8" files, or both, beside those of onnx and litert.
+        verify: False skips the second half: nothing says then that a file works.
+        data: what the run was trained on, to calibrate int8 and score it; named sets are found without. Else both are
+            done with inputs that are drawn to look like the training data.
+        overwrite: replace a bundle of another model. Into one of the same model, formats are added.
+        timeout: seconds that one conversion or one check may take.
+        progress: False for silence.
+
+    Returns:
+        A `Bundle`.
+
+    Raises:
+        KzooError: bad input, a missing package, or what a format cannot do; nothing has been written.
+        ExportError: every format failed; nothing has been written.
+    """
+    return import_module("kzoo.export.make").make(
+        model_or_run, path, formats, quantize=quantize, verify=verify, data=data, overwrite=overwrite,
+        timeout=timeout, progress=progress,
+    )  # fmt: skip
+
+
+class _Door(ModuleType):
+    """The package is also the function, for `kzoo.export(...)` is both names."""
+
+    __call__ = staticmethod(export)
+
+
+sys.modules[__name__].__class__ = _Door

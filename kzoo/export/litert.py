@@ -1,0 +1,49 @@
+"""The LiteRT file (`.tflite`): small devices. Built-in operations only, for no Python wheel has the others."""
+
+from importlib import import_module
+
+import numpy as np
+
+from kzoo.optional import require
+
+
+def write(network, file, quantize):
+    """Write a LiteRT file and return what `kzoo.json` says of it."""
+    tf = import_module("tensorflow")
+    module = network.tf_module(batch=network.fixed_batch)
+    function = module.serve.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if quantize:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantize == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    file.write_bytes(converter.convert())
+    return {}
+
+
+class Answers:
+    """A LiteRT file, opened by its interpreter on one thread; call it with a batch."""
+
+    def __init__(self, file, entry):
+        interpreter = require("ai_edge_litert", extra="litert")
+        self.runtime = f"ai-edge-litert {getattr(interpreter, '__version__', '')}".strip()
+        self._make = import_module("ai_edge_litert.interpreter").Interpreter
+        self._file, self._fixed, self._sizes = str(file), entry["batch"], {}
+
+    def __call__(self, x):
+        if self._fixed and len(x) != self._fixed:
+            return np.concatenate([self(x[i : i + self._fixed]) for i in range(0, len(x), self._fixed)])
+        interpreter, given, answer = self._sizes.get(len(x)) or self._open(x)
+        interpreter.set_tensor(given, x)
+        interpreter.invoke()
+        return interpreter.get_tensor(answer)
+
+    def _open(self, x):
+        interpreter = self._make(model_path=self._file, num_threads=1)
+        given = interpreter.get_input_details()[0]["index"]
+        if not self._fixed:
+            interpreter.resize_tensor_input(given, x.shape)
+        interpreter.allocate_tensors()
+        self._sizes[len(x)] = interpreter, given, interpreter.get_output_details()[0]["index"]
+        return self._sizes[len(x)]

@@ -1,0 +1,133 @@
+"""The ONNX file: one file, for ONNX Runtime and everything else that reads ONNX."""
+
+from contextlib import contextmanager
+from importlib import import_module
+
+import numpy as np
+
+from kzoo.errors import KzooError
+from kzoo.export.formats import INT8
+from kzoo.optional import require
+
+_OPSET = 15
+_FEW = 64  # numbers: smaller tensors are biases, shapes and constants
+
+
+def write(network, file, quantize):
+    """Write an ONNX file and return what `kzoo.json` says of it."""
+    if quantize is None:
+        return _convert(network, file)
+    full = file.with_name("model.onnx")
+    if not full.exists():
+        raise KzooError(f"{quantize} is made from the float32 file, which there is none of")
+    return _half(full, file) if quantize == "float16" else _int8(network, full, file)
+
+
+def _convert(network, file):
+    onnx, tf2onnx = require("onnx", extra="onnx"), require("tf2onnx", extra="onnx")
+    import_module("keras.src.export.tf2onnx_lib").patch_tf2onnx()  # for NumPy 2, as Keras' own export does
+    serve = network.serve()
+    with _known_operations():
+        proto, _ = tf2onnx.convert.from_function(serve, serve.input_signature, opset=_OPSET)
+    _name_ends(proto.graph, network.input_name, network.output_name)
+    onnx.checker.check_model(proto)
+    onnx.save(proto, file)
+    return {"opset": _OPSET}
+
+
+@contextmanager
+def _known_operations():
+    """Trace exact gelu and celu with operations that ONNX has: TensorFlow uses `erfc` and `expm1`, for which tf2onnx
+    writes a file that does not load."""
+    tf = import_module("tensorflow")
+    gelu, expm1 = tf.nn.gelu, tf.math.expm1
+    half = 0.5**0.5
+    tf.nn.gelu = lambda x, approximate=False, name=None: (
+        gelu(x, approximate=True) if approximate else 0.5 * x * (1.0 + tf.math.erf(x * tf.cast(half, x.dtype)))
+    )
+    tf.math.expm1 = lambda x, name=None: tf.math.exp(x) - 1.0
+    try:
+        yield
+    finally:
+        tf.nn.gelu, tf.math.expm1 = gelu, expm1
+
+
+def _name_ends(graph, input_name, output_name):
+    """Give input, output and batch their names."""
+    names = {graph.input[0].name: input_name, graph.output[0].name: output_name}
+    for node in graph.node:
+        _rename(node, names)
+    for end in (*graph.input, *graph.output):
+        end.name = names[end.name]
+        end.type.tensor_type.shape.dim[0].dim_param = "batch"
+
+
+def _rename(node, names):
+    for values in (node.input, node.output):
+        for i, name in enumerate(values):
+            values[i] = names.get(name, name)
+    for attribute in node.attribute:
+        for inner in attribute.g.node:
+            _rename(inner, names)
+
+
+def _half(full, file):
+    """Store the weights as float16; the runtime turns them back when it loads, and computes in float32."""
+    onnx = require("onnx", extra="onnx")
+    proto = onnx.load(full)
+    casts = []
+    for tensor in proto.graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < _FEW:
+            continue
+        name, values = tensor.name, onnx.numpy_helper.to_array(tensor)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = list(proto.graph.node)
+    del proto.graph.node[:]
+    proto.graph.node.extend([*casts, *nodes])
+    onnx.checker.check_model(proto)
+    onnx.save(proto, file)
+    return {}
+
+
+def _int8(network, full, file):
+    require("onnxruntime", extra="onnx")
+    quantization = import_module("onnxruntime.quantization")
+    how = INT8[network.job["spec"]["family"], "onnx"]
+    if how == "dynamic":
+        quantization.quantize_dynamic(
+            full, file, weight_type=quantization.QuantType.QInt8, extra_options={"EnableSubgraph": True}
+        )
+    else:
+        rows = network.calibration()
+        reader = _Rows({network.input_name: rows[i : i + 1]} for i in range(len(rows)))
+        quantization.quantize_static(
+            full, file, reader, quant_format=quantization.QuantFormat.QDQ, per_channel=True,
+            activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
+        )  # fmt: skip
+    return {"int8": how}
+
+
+class _Rows:
+    """What ONNX Runtime's calibration asks for rows."""
+
+    def __init__(self, rows):
+        self._rows = iter(rows)
+
+    def get_next(self):
+        return next(self._rows, None)
+
+
+class Answers:
+    """An ONNX file, opened by ONNX Runtime on one thread; call it with a batch."""
+
+    def __init__(self, file, entry):
+        runtime = require("onnxruntime", extra="onnx")
+        self.runtime = f"onnxruntime {runtime.__version__}"
+        options = runtime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self._session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        self._name = self._session.get_inputs()[0].name
+
+    def __call__(self, x):
+        return self._session.run(None, {self._name: x})[0]

@@ -1,0 +1,198 @@
+"""What is exported, described as plain data: where its weights are, what goes in, what comes out."""
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kzoo.errors import KzooError
+from kzoo.registry import INPUTS, spec_of
+from kzoo.run import Run
+
+_CLASSES = ("image_classification", "text_classification", "tabular_classification", "language_modeling")
+
+
+@dataclass(kw_only=True)
+class Subject:
+    """A model to export.
+
+    Args:
+        spec: see `kzoo.spec_of`; its family is None for what kzoo did not build.
+        run: the run, where it comes from one.
+        model: the Keras model, where it was given.
+        given: the input, as `kzoo.json` lists it and with what `golden.draw` needs to know.
+        kind: "probabilities", "values" or "logits": what the exported graph gives.
+        activation: "softmax" or "sigmoid" where the graph has to make probabilities of logits.
+        answer: shape of the output, None for the batch.
+        labels, targets: names.
+    """
+
+    spec: dict
+    given: dict
+    kind: str
+    answer: list
+    activation: str | None = None
+    run: Run | None = None
+    model: object = None
+    labels: list = field(default_factory=list)
+    targets: list = field(default_factory=list)
+
+    @property
+    def family(self):
+        return self.spec["family"]
+
+
+def subject_of(thing) -> Subject:
+    """Describe a run, its path, or a Keras model.
+
+    Raises:
+        KzooError: neither of them, or a model that no format can take.
+    """
+    keras = sys.modules.get("keras")
+    if keras is not None and isinstance(thing, keras.Model):
+        return _of_model(thing, None)
+    if isinstance(thing, Run) or (isinstance(thing, str | os.PathLike) and not _is_bundle(thing)):
+        run = thing if isinstance(thing, Run) else Run(thing)
+        if not run.finished:
+            raise KzooError(f"{run.path} is not finished: train it to its end, then export it.")
+        return _of_run(run)
+    shown = str(thing) if isinstance(thing, str | os.PathLike) else type(thing).__name__
+    raise KzooError(f"kzoo.export takes a run, its path, or a Keras model, not {shown}.")
+
+
+def _is_bundle(path):
+    return (Path(path) / "kzoo.json").is_file()
+
+
+def _of_run(run):
+    spec, data = run.config["spec"], run.config["data"]
+    subject = _of_model(run.model, run) if spec["family"] is None else _of_spec(spec, run)
+    subject.labels, subject.targets = list(data["class_names"]), list(data["target_names"])
+    return subject
+
+
+def _of_model(model, run):
+    try:
+        spec = run.config["spec"] if run else spec_of(model)
+    except KzooError:
+        spec = None
+    if spec is not None and spec["family"] is not None:
+        return _of_spec(spec, run, model)
+    takes, gives = (list(getattr(model, name, None) or ()) for name in ("inputs", "outputs"))
+    if len(takes) != 1 or len(gives) != 1:
+        what = (
+            f"has {len(takes)} inputs and {len(gives)} outputs"
+            if takes
+            else "is neither Functional nor a built Sequential"
+        )
+        raise KzooError(
+            f"Model {model.name!r} {what}; kzoo exports models with one input and one output. model.export() of Keras "
+            "takes others, unchecked."
+        )
+    if spec is None:
+        spec = dict(preset=model.name, family=None, task=None, config={}, training={}, seed=None)
+    takes, gives = takes[0], gives[0]
+    kind, activation = _answer_of(model, run)
+    return Subject(
+        spec=spec,
+        run=run,
+        model=None if run else model,
+        given=_given(_kind_of_input(takes, run), list(takes.shape), str(takes.dtype), spec, run, model),
+        kind=kind,
+        activation=activation,
+        answer=list(gives.shape),
+    )
+
+
+def _of_spec(spec, run, model=None):
+    """Describe a network of kzoo's own, from its config alone."""
+    config, kind = spec["config"], spec["config"]["inputs"]
+    if config.get("stateful"):
+        raise KzooError(
+            f"{spec['preset']} is stateful: what it answers depends on what came before, which no exported file keeps. "
+            "Export the same network with stateful=False."
+        )
+    dtype = "int32" if kind == "tokens" else "float32"
+    outputs, shape = config["outputs"], list(config["input_shape"])
+    answer = [None, outputs]
+    if config.get("horizon") is not None:
+        answer = [None, config["horizon"], outputs]
+    elif kind == "tokens" and config.get("pooling", "") is None:
+        answer = [None, shape[0], outputs]
+    activation = None
+    if spec["task"] in _CLASSES and config.get("output_activation") is None:
+        activation = "sigmoid" if outputs == 1 else "softmax"
+    return Subject(
+        spec=spec,
+        run=run,
+        model=model,
+        given=_given(kind, [None, *shape], dtype, spec, run),
+        kind="probabilities" if spec["task"] in _CLASSES else "values",
+        activation=activation,
+        answer=answer,
+    )
+
+
+def _kind_of_input(tensor, run):
+    dtype, rank = str(tensor.dtype), len(tensor.shape)
+    if dtype == "string":
+        raise KzooError(
+            "The model takes strings, and kzoo exports networks that take numbers: cut it after its lookup."
+        )
+    if run is not None:
+        return run.config["data"]["inputs"]
+    return "tokens" if dtype.startswith("int") and rank == 2 else {4: "image", 3: "series"}.get(rank, "rows")
+
+
+def _answer_of(model, run):
+    """Return what a model of unknown make gives, and the activation that makes probabilities of it."""
+    if run is not None and "members" in run.config["spec"]:  # an ensemble joins probabilities, never logits
+        return ("probabilities" if run.config["spec"]["task"] in _CLASSES else "values"), None
+    last = getattr(getattr(model.layers[-1], "activation", None), "__name__", None)
+    if last in ("softmax", "sigmoid"):
+        return "probabilities", None
+    loss = getattr(model, "loss", None)
+    name = loss if isinstance(loss, str) else type(loss).__name__ if loss is not None else ""
+    classes = run.config["data"]["task"] in _CLASSES if run else "crossentropy" in name.lower()
+    if not classes:
+        return "values", None
+    if last not in ("linear", None):
+        return "logits", None
+    return "probabilities", "sigmoid" if model.outputs[0].shape[-1] == 1 else "softmax"
+
+
+def _given(kind, shape, dtype, spec, run, model=None):
+    config = spec["config"]
+    mean, sd = _spread(config, run)
+    return dict(
+        name=kind,
+        shape=shape,
+        dtype=dtype,
+        meaning=INPUTS[kind],
+        kind=kind,
+        vocabulary_size=config.get("vocabulary_size") or _embedded(model) or 2,
+        categories=list(config.get("categories") or ()),
+        pixels=255 if config.get("rescale", True) else 1,
+        mean=mean,
+        sd=sd,
+    )
+
+
+def _spread(config, run):
+    """Return mean and deviation of each input column, as far as they are known; lists, or None."""
+    scale, offset = config.get("scale"), config.get("offset")
+    free = [0.0] * len(config.get("categories") or ())
+    if scale is not None and offset is not None:
+        pairs = list(zip(scale, offset, strict=True))
+        return [-b / a if a else 0.0 for a, b in pairs] + free, [1 / a if a else 1.0 for a, b in pairs] + free
+    features = (run.config.get("statistics") or {}).get("features", ()) if run else ()
+    columns = config.get("input_shape", (0,))[-1]
+    if len(features) == columns - len(free) and features and columns:
+        return [f["mean"] for f in features] + free, [f["sd"] or 1.0 for f in features] + free
+    return None, None
+
+
+def _embedded(model):
+    """Return the number of ids that the smallest embedding of a model knows."""
+    sizes = [layer.input_dim for layer in getattr(model, "layers", ()) if type(layer).__name__ == "Embedding"]
+    return min(sizes, default=None)

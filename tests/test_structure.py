@@ -29,7 +29,6 @@ MAY_IMPORT = {
     "plots": {"gradients"},
     "data": {"arguments", "registry"},
     "predictions": set(),
-    "optional": set(),
     "runtime": {"data", "export", "predictions", "registry"},
     "checks": {"data", "gradients", "plots"},
     "export": {"data", "registry", "run"},

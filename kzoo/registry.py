@@ -273,7 +273,7 @@ def _settle_clipping(training, overrides):
 
 
 def spec_of(thing) -> dict:
-    """Return the specification of a run, a run's path, or a model that kzoo built in this process.
+    """Return the specification of a run or a bundle, the path of one, or a model that kzoo built in this process.
 
     Returns:
         preset, family, task, config (fully resolved), training, seed and kzoo's version.
@@ -284,10 +284,12 @@ def spec_of(thing) -> dict:
     if isinstance(getattr(thing, "config", None), Mapping) and "spec" in thing.config:
         return thing.config["spec"]
     if isinstance(thing, str) or hasattr(thing, "__fspath__"):
-        try:
-            return read_json(Path(thing) / "config.json")["spec"]
-        except (OSError, ValueError, KeyError, TypeError):
-            raise KzooError(f"{str(thing)!r} is not the folder of a run: kzoo.train writes one.") from None
+        for name in ("config.json", "kzoo.json"):
+            try:
+                return read_json(Path(thing) / name)["spec"]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+        raise KzooError(f"{str(thing)!r} is not the folder of a run or a bundle: kzoo.train and kzoo.export write one.")
     try:
         return _specs[thing]
     except (KeyError, TypeError):

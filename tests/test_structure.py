@@ -36,8 +36,8 @@ MAY_IMPORT = {
     "training": {"arguments", "callbacks", "checks", "contract", "data", "plots", "predictions", "registry", "run"},
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run"},
     "__main__": {"cli"},
-    "cli": {"arguments", "data", "evaluation", "flops", "plots", "registry", "reports", "results", "run", "runtime",
-            "training"},
+    "cli": {"arguments", "data", "evaluation", "export", "flops", "plots", "registry", "reports", "results", "run",
+            "runtime", "training"},
 }  # fmt: skip
 EVERYBODYS = {"errors", "files", "optional", "__version__"}
 STANDARD_LIBRARY_ONLY = ("arguments", "errors", "files", "optional", "registry", "presets", "results", "run")

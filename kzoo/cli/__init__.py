@@ -1,4 +1,4 @@
-"""The command line: `kzoo list | show | check | train | evaluate | predict | report | compare`.
+"""The command line: `kzoo list | show | check | train | evaluate | predict | report | export | compare`.
 
 Each command is a module with `add_arguments(parser)`, `run(args) -> document` and `render(document, args)`,
 imported only when it is called. The document is plain data: `--json` prints it, `render` puts it in words.
@@ -19,11 +19,12 @@ from kzoo.registry import hint, list_presets
 COMMANDS = {
     "list": "the presets, by task",
     "show": "a preset in full: layers, settings, data; draws it too",
-    "check": "look at data, settings and network before training; at new data after it",
+    "check": "look at data, settings and network before training; at new data after it; at a bundle",
     "train": "train a preset on its own data or on yours",
     "evaluate": "score a run on its test split or on new data",
     "predict": "answers for images, table rows or texts",
     "report": "a run as one HTML page: scores, curves, mistakes, settings",
+    "export": "a run as SavedModel, ONNX, LiteRT or .keras, each checked in its own runtime",
     "compare": "runs side by side, best first; a new one against an old one",
 }
 

@@ -1,8 +1,11 @@
-"""Look for what is wrong before training, or for what is new in new data."""
+"""Look for what is wrong before training, for what is new in new data, or whether an exported bundle still answers."""
 
 from dataclasses import asdict
+from pathlib import Path
 
-from kzoo.cli import common, quiet, train
+from kzoo.cli import common, export, quiet, train
+from kzoo.errors import KzooError
+from kzoo.export.bundle import Bundle
 from kzoo.registry import get_preset, list_presets
 
 EXAMPLES = """\
@@ -12,6 +15,7 @@ examples:
   kzoo check image_cnn --data photos/ --quick      without gradient steps
   kzoo check runs/tabular_fnn-01 --data may.csv    what is new in May?
   kzoo check runs/tabular_fnn-01 --data may.csv && ./score
+  kzoo check exports/digits_cnn-01                 each file, in its own runtime
 exit code:
   0  no error, though there may be warnings   1  an error   2  bad input
 """
@@ -19,13 +23,15 @@ exit code:
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("preset", metavar="PRESET|RUN", help="a name from `kzoo list`, or a run's folder")
+    add("preset", metavar="PRESET|RUN|BUNDLE", help="a name from `kzoo list`, or the folder of a run or a bundle")
     add("--data", metavar="SOURCE", help="what `kzoo train` takes; with a run: new data, with answers or without")
     add("--quick", action="store_true", help="only what `kzoo train` looks at by itself: no gradient steps")
     train.add_data_arguments(parser)
 
 
 def run(args):
+    if (Path(args.preset) / "kzoo.json").is_file():
+        return _bundle(args)
     options = train.data_options(args)
     settings = train.settings_of(args)
     if args.preset in list_presets():
@@ -53,7 +59,22 @@ def run(args):
     )
 
 
+def _bundle(args):
+    """Compare a bundle's files with its golden answers."""
+    if args.data:
+        raise KzooError("--data is for presets and runs: a bundle is compared with its own golden answers.")
+    quiet.hush()
+    bundle = Bundle(args.preset)
+    exports = bundle.check(begin=lambda key: common.say(f"{key}: checking"))
+    damage = bundle.damage()
+    failed = bool(damage) or any(entry["status"] == "failed" for entry in exports.values())
+    return dict(bundle=bundle.path, exports=exports, damage=damage, exit_code=int(failed))
+
+
 def render(document, args):
+    if "bundle" in document:
+        lines = [*export.table(document["exports"]), *export.problems(document["exports"])]
+        return "\n".join(lines + [f"  {line}" for line in document["damage"]])
     findings, count = document["findings"], len(document["checks"])
     if not findings:
         return f"{count} checks, all quiet"

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 
 from kzoo.errors import KzooError
@@ -88,6 +89,19 @@ class Bundle:
             have = ", ".join(k for k, e in self.exports.items() if e.get("file")) or "none"
             raise KzooError(f"{self.path} has no {key} file. It has: {have}.")
         return self.path / entry["file"]
+
+    def check(self, *, timeout=600, begin=lambda key: None) -> dict:
+        """Compare every exported file with the golden answers, here, by its own runtime, in a fresh process.
+
+        Args:
+            timeout: seconds for one file.
+            begin: called with each key before its check.
+
+        Returns:
+            Key -> its entry as in `exports`, as it is now: `status` is "ok", "failed" (with an `error`), or "unchecked"
+            where the runtime is not installed (with a `note` that installs it).
+        """
+        return import_module("kzoo.export.recheck").recheck(self, timeout=timeout, begin=begin)
 
     def damage(self) -> list[str]:
         """Compare every file with the manifest; return a line for each that was altered, lost or added.

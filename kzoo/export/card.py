@@ -1,9 +1,108 @@
 """What a bundle says to people: `README.md` (a model card), `requirements.txt` and `labels.json`."""
 
-from kzoo.files import write_json
+from kzoo.files import write_json, write_text
+
+_PACKAGES = {
+    "keras": ("keras", "tensorflow"),
+    "saved_model": ("tensorflow",),
+    "onnx": ("onnxruntime",),
+    "litert": ("ai-edge-litert",),
+}
+_TAGS = {"language_modeling": "text-generation", "forecasting": "time-series-forecasting"}
+_SHOWN = 20
 
 
 def write(folder, config):
     """Write them from what `kzoo.json` will say."""
     if config["labels"]:
         write_json(folder / "labels.json", config["labels"], sync=False)
+    write_text(folder / "requirements.txt", requirements(config), sync=False)
+    write_text(folder / "README.md", card(config), sync=False)
+
+
+def requirements(config) -> str:
+    """Return what runs each export, no older than what it was made and checked with."""
+    known = {name: f"{name}>={version}" for name, version in config["versions"].items()}
+    lines = [known["numpy"]]
+    for entry in config["exports"].values():
+        runtime, _, version = (entry["runtime"] or "").rpartition(" ")
+        for package in _PACKAGES[entry["format"]]:
+            lines.append(known.get(package) or (f"{package}>={version}" if package == runtime else package))
+    return "\n".join(dict.fromkeys(lines)) + "\n"
+
+
+def card(config) -> str:
+    """Return the model card, with the front matter that model hubs read."""
+    spec, (given,), (answer,) = config["spec"], config["inputs"], config["outputs"]
+    task = (spec["task"] or "unknown").replace("_", "-")
+    made = f"by kzoo, family `{spec['family']}`" if spec["family"] else "outside kzoo"
+    parts = [
+        f"---\nlibrary_name: keras\ntags:\n- kzoo\n- {_TAGS.get(spec['task'], task)}\n---\n",
+        f"# {config['name']}\n",
+        f"A network for {task.replace('-', ' ')}, built {made}, with {config['parameters']:,} parameters. Exported on "
+        f"{config['created']}.\n",
+        "## What goes in, what comes out\n",
+        f"* `{given['name']}`: {given['dtype']} {_shape(given['shape'])}, {given['meaning']}.",
+        f"* `{answer['name']}`: float32 {_shape(answer['shape'])}, {_meaning(config, answer)}.\n",
+        *_data(config),
+        "## The files\n",
+        "Each was loaded by its own runtime in a fresh process and compared with Keras on `golden.npz`. Latency is in "
+        "milliseconds for 1 and for 32 inputs, on one thread; Keras' `predict()` took "
+        f"{_pair(config['predict_ms'])} there.\n",
+        "| file | status | difference | same answers | bytes | ms |",
+        "|---|---|---|---|---|---|",
+        *(_row(key, entry) for key, entry in config["exports"].items()),
+        "",
+        "## Use\n",
+        "```python\nimport kzoo\n",
+        "kzoo.load_model('.')  # the network, in Keras",
+        "kzoo.Bundle('.').check()  # compare again, here\n```\n",
+        "`requirements.txt` has what the files need without kzoo. `kzoo.json` has everything else: settings, "
+        "preprocessing, checksums. Scores hold for data like that of the training; nothing is known about others.\n",
+    ]
+    return "\n".join(parts)
+
+
+def _shape(shape):
+    return "(" + ", ".join("N" if size is None else str(size) for size in shape) + ")"
+
+
+def _meaning(config, answer):
+    labels = config["labels"]
+    if answer["kind"] == "values":
+        return "values in the target's own unit" + (f": {', '.join(config['targets'])}" if config["targets"] else "")
+    if not labels:
+        return answer["kind"]
+    named = ", ".join(labels[:_SHOWN]) + (", ... (labels.json)" if len(labels) > _SHOWN else "")
+    if answer["shape"][-1] == 1 and len(labels) == 2:
+        return f"the probability of {labels[1]} (else {labels[0]})"
+    return f"{answer['kind']} of {named}"
+
+
+def _data(config):
+    if not config["data"]:
+        return []
+    lines = ["## Data and scores\n", f"Trained on {config['data']['name']}.\n"]
+    for split, scores in config["metrics"].items():
+        shown = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in scores.items() if isinstance(value, float)]
+        lines.append(f"* {split}: {', '.join(shown)}")
+    return [*lines, ""]
+
+
+def _pair(ms):
+    return " and ".join("-" if ms[size] is None else f"{ms[size]:.3g}" for size in ("1", "32"))
+
+
+def _row(key, entry):
+    if entry["status"] == "failed":
+        return f"| {key} | failed: {entry['error']} | | | | |"
+    difference, same, ms = entry["difference"], entry["agreement"], entry["latency_ms"]
+    cells = [
+        f"`{entry['file']}`",
+        entry["status"] + (f", batch {entry['batch']} only" if entry["batch"] else ""),
+        "" if difference is None else f"{difference:.1e}",
+        "" if same is None else f"{same:.1%}",
+        f"{entry['bytes']:,}",
+        "" if ms is None else _pair(ms),
+    ]
+    return f"| {' | '.join(cells)} |"

@@ -104,6 +104,7 @@ def _job(subject, folder, work, *, version):
         kind=subject.kind,
         activation=subject.activation,
         version=version,
+        preprocessing=subject.run.preprocessing if subject.run else None,
     )
 
 

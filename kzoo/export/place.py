@@ -1,5 +1,6 @@
 """Where a bundle is made: in a hidden folder beside its place, which it takes at the end. Standard library only."""
 
+import errno
 import os
 import shutil
 import time
@@ -44,6 +45,12 @@ def new_folder(path):
                 os.replace(aside, path)
             raise
         sync_folder(path.parent)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise KzooError(
+                f"{path}: the disk is full. Nothing was written; make room, or name another path."
+            ) from None
+        raise
     finally:
         shutil.rmtree(made, ignore_errors=True)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,10 @@ import tempfile
 import threading
 from pathlib import Path
 
+from kzoo.errors import KzooError
+
+# Absolute folders in an error: it goes into the bundle, which names none of this machine.
+_FOLDERS = re.compile(r"(?:[A-Za-z]:)?(?<![\w.])[/\\](?:[^\s/\\'\":]+[/\\])+")
 _START = 120  # seconds to import TensorFlow on a busy machine
 
 
@@ -37,6 +42,8 @@ def run_steps(module, words, steps, *, timeout, begin=lambda step: None):
                 begin(steps[0])
                 outcome = child.read(timeout + _START if first else timeout, limit=timeout)
                 first = False
+                if "error" in outcome:
+                    outcome["error"] = _FOLDERS.sub("", outcome["error"])
                 yield steps.pop(0), outcome
                 if child.ended:
                     break
@@ -125,7 +132,12 @@ def serve_steps(steps, do):
             try:
                 outcome = do(step)
             except Exception as error:
-                lines = str(error).strip().splitlines() or [type(error).__name__]
-                known = type(error).__name__ == "KzooError"
-                outcome = {"error": lines[0][:400] if known else f"{type(error).__name__}: {lines[0][:400]}"}
+                outcome = {"error": _in_one_line(error)}
             print(json.dumps(outcome, allow_nan=False), file=out, flush=True)
+
+
+def _in_one_line(error):
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    lines = str(error).strip().splitlines() or ["no reason given"]
+    return lines[0][:400] if isinstance(error, KzooError) else f"{type(error).__name__}: {lines[0][:400]}"

@@ -52,15 +52,25 @@ def check(folder, entry, sample) -> dict:
     """Load one exported file and compare it with the golden answers."""
     with np.load(folder / "golden.npz") as arrays:
         rows = dict(arrays)
-    classes = read_json(folder / "kzoo.json")["outputs"][0]["kind"] != "values"
+    config = read_json(folder / "kzoo.json")
+    classes = config["outputs"][0]["kind"] != "values"
     answers = import_module(FORMATS[entry["format"]].module).Answers(folder / entry["file"], entry)
     worst = max(difference(answers(rows[f"x_{n}"]), rows[f"y_{n}"]) for n in (1, 7))
+    if "serve_strings" in entry.get("signatures", ()):
+        worst = max(worst, _of_strings(answers, config["preprocessing"]))
     return dict(
         runtime=answers.runtime,
         difference=worst,
         **(compared(answers, sample, classes) if sample else {}),
         latency_ms=latencies(answers, rows["x_7"], fixed_batch=entry["batch"]),
     )
+
+
+def _of_strings(answers, preprocessing):
+    """Return by how much the answers to strings differ from those to the ids that Python makes of them."""
+    texts = import_module("kzoo.export.strings").sentences(preprocessing)
+    ids = import_module("kzoo.data.text").encode_text(preprocessing, texts)
+    return difference(answers.of_strings(texts), answers(ids))
 
 
 def compared(answers, sample, classes) -> dict:

@@ -1,0 +1,92 @@
+"""Turn a run into files that work elsewhere, and check each in its own runtime before saying so."""
+
+from pathlib import Path
+
+import kzoo.export
+from kzoo.cli import common, quiet
+from kzoo.errors import ExportError
+from kzoo.export.formats import FORMATS, QUANTIZED
+from kzoo.run import Run
+
+EXAMPLES = """\
+examples:
+  kzoo export runs/digits_cnn-01                            a SavedModel for TensorFlow Serving
+  kzoo export runs/digits_cnn-01 --formats onnx,litert --quantize int8
+  kzoo export runs/churn-01 --formats onnx --quantize int8 --data churn.csv
+  kzoo check exports/digits_cnn-01                          compare again, anywhere
+exit code:
+  0  every file works   1  a format failed its check   2  bad input
+"""
+
+
+def add_arguments(parser):
+    add = parser.add_argument
+    add("run", metavar="RUN", help="a run's folder")
+    add("--formats", default="saved_model", metavar="A,B", help=f"{', '.join(FORMATS)} (default: saved_model)")
+    add("--quantize", default="", metavar="A,B", help=f"also write smaller files: {', '.join(QUANTIZED)}")
+    add("--out", metavar="FOLDER", help="the bundle; default: exports/ and the run's name")
+    add("--data", metavar="SOURCE", help="what the run was trained on, for int8; named sets are found without")
+    add("--overwrite", action="store_true", help="replace a bundle of another model")
+    add("--no-verify", action="store_true", help="do not check: nothing says then that a file works")
+    add("--timeout", type=float, default=600.0, metavar="SECONDS", help="for one conversion or check; default: 600")
+
+
+def run(args):
+    quiet.hush()
+    opened = Run(args.run)
+    out = args.out or Path("exports") / opened.path.resolve().name
+    try:
+        bundle = kzoo.export(
+            opened, out, _words(args.formats), quantize=_words(args.quantize), verify=not args.no_verify,
+            data=args.data, overwrite=args.overwrite, timeout=args.timeout,
+        )  # fmt: skip
+    except ExportError as error:
+        return dict(bundle=None, exports=error.exports, predict_ms=None, exit_code=1)
+    exports = bundle.exports
+    failed = any(entry["status"] == "failed" for entry in exports.values())
+    return dict(bundle=bundle.path, exports=exports, predict_ms=bundle.config["predict_ms"], exit_code=int(failed))
+
+
+def _words(text):
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def render(document, args):
+    lines = table(document["exports"])
+    if document["predict_ms"]:
+        lines += [f"  Keras' predict() takes {' and '.join(f'{ms:.3g}' for ms in document['predict_ms'].values())} ms"]
+    lines += problems(document["exports"])
+    return "\n".join([*lines, f"{document['bundle']}" if document["bundle"] else "nothing was written"])
+
+
+def table(exports) -> list[str]:
+    """Return a line for each exported file."""
+    rows = [("format", "", "difference", "same", "score", "bytes", "ms for 1", "for 32")]
+    for key, entry in exports.items():
+        ms = entry["latency_ms"] or {}
+        rows.append(
+            (
+                key,
+                entry["status"],
+                _number(entry["difference"], ".1e"),
+                _number(entry["agreement"], ".1%"),
+                _number(entry["score"], ".4g"),
+                _number(entry["bytes"], ","),
+                _number(ms.get("1"), ".3g"),
+                _number(ms.get("32"), ".3g"),
+            )
+        )
+    return common.columns(rows, align="<<>>>>>>")
+
+
+def problems(exports) -> list[str]:
+    """Return a line for each file that is not as it should be, and for what is to be known of others."""
+    return [
+        f"  {key}: {entry.get('error') or entry.get('note')}"
+        for key, entry in exports.items()
+        if entry.get("error") or entry.get("note")
+    ]
+
+
+def _number(value, form):
+    return "-" if value is None else format(value, form)

@@ -1,0 +1,100 @@
+"""The tokenizer as TensorFlow operations, for a SavedModel that takes strings; it agrees with `kzoo.data.tokenizer`."""
+
+import random
+import unicodedata
+from importlib import import_module
+
+import numpy as np
+
+from kzoo.data.text import encode_text, tokenizer_of
+from kzoo.data.tokenizer import PADDING, UNKNOWN
+
+# The pattern of `kzoo.data.tokenizer` for TensorFlow's regular expressions (RE2), whose \w and \s know ASCII only and
+# which cannot subtract one class from another: a letter is what is no control character, mark, punctuation, symbol,
+# separator or ideograph, or an underscore, or one of the marks that belong to the letter before.
+_IDEOGRAPHS = r"\x{3040}-\x{30ff}\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}\x{f900}-\x{faff}\x{20000}-\x{3ffff}"
+_MARKS = r"\x{300}-\x{36f}\x{591}-\x{5c7}\x{64b}-\x{65f}\x{900}-\x{963}\x{966}-\x{eff}\x{1000}-\x{109f}"
+_LETTER = rf"(?:[^\pC\pM\pP\pS\pZ{_IDEOGRAPHS}]|_|[{_MARKS}])"
+_SPACE = r"[\t\n\v\f\r\x{85}\pZ]"
+_TOKEN = rf"{_LETTER}+(?:['’]{_LETTER}+)*|[^\t\n\v\f\r\x{{85}}\pZ]"
+_NO_MARK = r"(?s)[\pL\pN].*|..+"
+
+_SENTENCES = (
+    "",
+    " ",
+    "A wonderful film, isn't it?",
+    "  two   blanks\tand a tab\nand a line ",
+    "rock'n'roll ’tis 'quoted' it''s don’t",
+    "snake_case _x __ 3.14 1,000 e-mail x2 50%",
+    "Ärger im CAFÉ; naïve façade, Œuvre",
+    unicodedata.normalize("NFD", "Ärger im CAFÉ; naïve façade"),
+    "这部电影很好 very 好, 映画は素晴らしい。",
+    "영화가 좋았다 фильм был хорош ταινία",
+    "हिन्दी में अच्छी फ़िल्म ภาพยนตร์ดีมาก",
+    "no\u00a0break\u3000wide\u2009thin",
+    "emoji 😀👍🏽 and … — “quotes” €5 №7",
+)
+
+
+def strings_to_ids(preprocessing):
+    """Return (function of a string tensor (N,) that gives ids (N, length), the resources it uses)."""
+    tf = import_module("tensorflow")
+    vocabulary, length = preprocessing["vocabulary"], preprocessing["length"]
+    words, ids = _spellings(vocabulary)
+    table = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(words, ids, tf.string, tf.int32), default_value=UNKNOWN
+    )
+    characters = preprocessing["level"] == "characters"
+    composed = [(w, v) for w, v in ((unicodedata.normalize("NFD", v), v) for v in vocabulary) if w != v]
+
+    def split(texts):
+        if preprocessing["lowercase"]:
+            texts = tf.strings.lower(texts, encoding="utf-8")
+        if characters:
+            for apart, together in composed:
+                texts = tf.strings.regex_replace(texts, apart, together)
+            return tf.strings.unicode_split(texts, "UTF-8")
+        texts = tf.strings.regex_replace(texts, _SPACE, " ")
+        tokens = tf.strings.split(tf.strings.regex_replace(texts, f"({_TOKEN})", r"\1 "), sep=" ")
+        keep = tokens.flat_values != ""
+        if not preprocessing["punctuation"]:
+            keep &= tf.strings.regex_full_match(tokens.flat_values, _NO_MARK)
+        return tf.ragged.boolean_mask(tokens, tokens.with_flat_values(keep))
+
+    def encode(texts):
+        tokens = split(texts)
+        ids = tokens.with_flat_values(table.lookup(tokens.flat_values))
+        if preprocessing["kind"] == "text":
+            return ids[:, :length].to_tensor(PADDING, shape=[None, length])
+        # A language model gets the last tokens, with the padding in front.
+        ids = ids[:, -length:]
+        return tf.reverse(tf.reverse(ids, axis=[1]).to_tensor(PADDING, shape=[None, length]), axis=[1])
+
+    return encode, table
+
+
+def _spellings(vocabulary):
+    """Return the known tokens and their ids, with accents composed and apart: TensorFlow cannot compose them."""
+    ids = {token: i for i, token in enumerate(vocabulary, start=2)}
+    for token, i in list(ids.items()):
+        ids.setdefault(unicodedata.normalize("NFD", token), i)
+    return list(ids) or [""], list(ids.values()) or [UNKNOWN]
+
+
+def disagreement(preprocessing, encode):
+    """Return the first sentence that gets other ids than Python's tokenizer gives it; None is what is wanted."""
+    tf = import_module("tensorflow")
+    texts = sentences(preprocessing)
+    wanted, found = encode_text(preprocessing, texts), encode(tf.constant(texts)).numpy()
+    wrong = np.flatnonzero((wanted != found).any(axis=1))
+    return texts[wrong[0]] if len(wrong) else None
+
+
+def sentences(preprocessing):
+    """Return sentences with every trap we know, and some made of the vocabulary itself."""
+    words, draw = tokenizer_of(preprocessing).vocabulary or ["x"], random.Random(0)
+    made = []
+    for count in (1, 5, 20, 2 * preprocessing["length"]):
+        for case in (str, str.upper, str.title):
+            made.append(case(" ".join(draw.choice(words) for _ in range(count))))
+    return [*_SENTENCES, *made]

@@ -1,0 +1,54 @@
+"""Three small runs of different kinds, each exported once to all four formats."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kzoo
+
+FORMATS = ["keras", "saved_model", "onnx", "litert"]
+
+
+def fit(preset, data, out, **options):
+    return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False} | options)
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("export")
+
+
+@pytest.fixture(scope="session")
+def digits_run(home):
+    return fit("digits_cnn", "digits", home / "digits", filters=(8, 16), units=(16,), epochs=25)
+
+
+@pytest.fixture(scope="session")
+def digits_bundle(digits_run, home):
+    return kzoo.export(digits_run, home / "digits_bundle", FORMATS, quantize=["float16", "int8"], progress=False)
+
+
+@pytest.fixture(scope="session")
+def text_run(home):
+    settings = dict(input_shape=(12,), embedding_dim=8, units=(8,), epochs=2, learning_rate=0.02)
+    return fit("text_lstm", "opinions", home / "text", **settings)
+
+
+@pytest.fixture(scope="session")
+def text_bundle(text_run, home):
+    return kzoo.export(text_run, home / "text_bundle", FORMATS, progress=False)
+
+
+@pytest.fixture(scope="session")
+def table_run(home):
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"rooms": random.normal(4, 1, 200), "town": random.choice(["Aix", "Bonn", "Cork"], 200), "price": 0.0}
+    )
+    frame["price"] = 100_000 + 50_000 * frame["rooms"] + 20_000 * (frame["town"] == "Bonn")
+    return fit("tabular_fnn", frame, home / "table", target="price", units=(8,), epochs=4)
+
+
+@pytest.fixture(scope="session")
+def table_bundle(table_run, home):
+    return kzoo.export(table_run, home / "table_bundle", FORMATS, progress=False)

@@ -1,0 +1,126 @@
+"""What comes out of `kzoo.export`: files that answer as Keras does, and a folder that says what it is."""
+
+import getpass
+import json
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from export.conftest import FORMATS
+
+import kzoo
+
+
+@pytest.fixture(params=["digits_bundle", "text_bundle", "table_bundle"])
+def bundle(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_every_format_answers_as_keras_does(bundle):
+    for key in FORMATS:
+        entry = bundle.exports[key]
+        assert (entry["status"], entry.get("error")) == ("ok", None), key
+        assert entry["difference"] <= 1e-4
+        assert entry["bytes"] > 1000
+        assert bundle.file(key).exists()
+        assert entry["latency_ms"]["1"] > 0
+    assert bundle.config["predict_ms"]["1"] > bundle.exports["onnx"]["latency_ms"]["1"]
+    assert bundle.damage() == []
+
+
+def test_golden_inputs_are_one_and_seven_rows_with_the_edges_among_them(digits_bundle, text_bundle):
+    with np.load(digits_bundle.path / "golden.npz") as arrays:
+        assert {name: arrays[name].shape for name in arrays} == {
+            "x_1": (1, 8, 8, 1), "x_7": (7, 8, 8, 1), "y_1": (1, 10), "y_7": (7, 10)
+        }  # fmt: skip
+        assert arrays["x_7"][0].max() == 0 and arrays["x_7"][1].min() == 255
+    with np.load(text_bundle.path / "golden.npz") as arrays:
+        assert sorted((arrays["x_7"] != 0).sum(axis=1))[:2] == [0, 1]
+        assert (arrays["x_7"] != 0).sum(axis=1).max() == 12
+        assert arrays["x_7"].max() < text_bundle.spec["config"]["vocabulary_size"]
+
+
+def test_a_saved_model_has_the_layout_of_tensorflow_serving_and_each_weight_once(digits_bundle):
+    tf = pytest.importorskip("tensorflow")
+    folder = digits_bundle.path / "saved_model"
+    assert [p.name for p in folder.iterdir()] == ["1"]
+    stored = sum(p.stat().st_size for p in (folder / "1" / "variables").iterdir())
+    assert stored < 1.5 * (digits_bundle.path / "model.weights.h5").stat().st_size
+    serve = tf.saved_model.load(str(folder / "1")).signatures["serving_default"]
+    assert list(serve.structured_input_signature[1]) == ["image"]
+    assert list(serve.structured_outputs) == ["probabilities"]
+
+
+def test_onnx_has_named_ends_and_a_free_batch(digits_bundle):
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(digits_bundle.file("onnx"))
+    (given,), (answer,) = session.get_inputs(), session.get_outputs()
+    assert (given.name, given.shape) == ("image", ["batch", 8, 8, 1])
+    assert (answer.name, answer.shape) == ("probabilities", ["batch", 10])
+
+
+def test_smaller_files_are_smaller_and_hardly_worse(digits_bundle):
+    for name in ("onnx", "litert"):
+        full = digits_bundle.exports[name]
+        for quantize, size in (("float16", 0.7), ("int8", 0.7)):  # the graph itself is half of so small a net
+            entry = digits_bundle.exports[f"{name}_{quantize}"]
+            assert (entry["status"], entry.get("error")) == ("ok", None)
+            assert entry["bytes"] < size * full["bytes"]
+            assert entry["agreement"] >= 0.98
+            assert entry["score"] >= full["score"] - 0.01
+
+
+def test_strings_get_the_answers_of_predict(text_run, text_bundle):
+    tf = pytest.importorskip("tensorflow")
+    assert text_bundle.exports["saved_model"]["signatures"] == ["serve_strings", "serving_default"]
+    serve = tf.saved_model.load(str(text_bundle.file("saved_model"))).signatures["serve_strings"]
+    texts = ["The ending was NOT good!", "a villain, quite really worth it", "", "café 好 naïve"]
+    answers = serve(text=tf.constant(texts))["probabilities"].numpy()
+    assert np.abs(answers - kzoo.predict(text_run, texts).probabilities).max() < 1e-5
+
+
+def test_a_recurrent_network_for_litert_takes_one_row_at_a_time(text_bundle):
+    assert text_bundle.exports["litert"]["batch"] == 1
+    assert text_bundle.exports["litert"]["latency_ms"]["32"] is None
+
+
+def test_values_come_in_their_own_unit(table_bundle):
+    assert table_bundle.config["outputs"] == [{"name": "values", "shape": [None, 1], "kind": "values"}]
+    with np.load(table_bundle.path / "golden.npz") as arrays:
+        assert 50_000 < np.median(arrays["y_7"]) < 1_000_000
+
+
+def test_the_bundle_says_what_it_is(digits_run, digits_bundle):
+    again = kzoo.Bundle(str(digits_bundle.path))
+    assert again.name == "digits_cnn"
+    assert again.labels == [str(i) for i in range(10)]
+    assert again.labels == json.loads((again.path / "labels.json").read_text())
+    assert again.preprocessing == digits_run.preprocessing
+    for of in (again, again.path, str(again.path)):
+        assert kzoo.spec_of(of)["config"] == json.loads(json.dumps(kzoo.spec_of(digits_run)["config"]))
+    config = again.config
+    assert config["format_version"] == 1
+    assert config["metrics"]["test"]["accuracy"] == digits_run.summary["test"]["accuracy"]
+    assert config["data"]["name"] == "digits"
+    card = (again.path / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: keras\n")
+    assert "onnx/model_int8.onnx" in card
+    assert {"onnxruntime", "ai-edge-litert", "tensorflow"} <= {
+        line.split(">=")[0] for line in (again.path / "requirements.txt").read_text().splitlines()
+    }
+
+
+def test_nothing_inside_names_this_machine(bundle, home):
+    here = {str(home), str(Path(kzoo.__file__).parent), str(Path.home()) + "/", socket.gethostname()}
+    here |= {f"/{getpass.getuser()}/"}
+    for file in bundle.path.rglob("*"):
+        content = file.read_bytes() if file.is_file() else b""
+        assert not [text for text in here if text.encode() in content], file.name
+
+
+def test_the_weights_are_those_of_the_run(digits_run, digits_bundle):
+    model = kzoo.build("digits_cnn", filters=(8, 16), units=(16,), compile=False)
+    model.load_weights(digits_bundle.path / "model.weights.h5")
+    for mine, theirs in zip(model.get_weights(), digits_run.model.get_weights(), strict=True):
+        assert np.array_equal(mine, theirs)

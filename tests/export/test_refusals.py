@@ -1,0 +1,133 @@
+"""What `kzoo.export` refuses, in one line, before it writes anything; and what a converter that fails costs."""
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+
+import keras
+import pytest
+
+import kzoo
+from kzoo import optional
+from kzoo.cli import main
+from kzoo.export import make, processes
+
+
+def two_inputs():
+    a, b = keras.Input((2,)), keras.Input((2,))
+    return keras.Model([a, b], keras.layers.Add()([a, b]), name="two")
+
+
+def other_digits():
+    return kzoo.load_data("digits", seed=1)
+
+
+def of_strings():
+    text = keras.Input((1,), dtype="string")
+    return keras.Model(text, keras.layers.StringLookup(vocabulary=["a"])(text), name="words")
+
+
+@pytest.mark.parametrize(
+    ("thing", "options", "says"),
+    [
+        ("run", dict(formats="onx"), r"Unknown formats 'onx'\. Did you mean 'onnx'\?"),
+        ("run", dict(formats=[]), "names none. Use: keras, saved_model, onnx, litert"),
+        ("run", dict(formats=3), "formats=3 must be a name or a list"),
+        ("run", dict(formats="onnx", quantize="int4"), "Unknown quantize 'int4'"),
+        ("run", dict(formats="saved_model", quantize="int8"), "add onnx or litert to formats"),
+        ("run", dict(timeout=0), "timeout=0 must be"),
+        ("run", dict(data=other_digits, formats="onnx", quantize="int8"), "is not what .* was trained on"),
+        ("no/such/run", {}, "is not a run: it does not exist"),
+        (3, {}, "takes a run, its path, or a Keras model, not int"),
+        (two_inputs, {}, "has 2 inputs and 1 outputs"),
+        (of_strings, {}, "takes strings"),
+        (lambda: kzoo.build("text_lstm", stateful=True, pooling=None, input_shape=(1,)), {}, "stateful=False"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(thing, options, says, digits_run, tmp_path):
+    thing = digits_run if thing == "run" else thing() if callable(thing) else thing
+    options = {name: value() if callable(value) else value for name, value in options.items()}
+    with pytest.raises(kzoo.KzooError, match=says) as caught:
+        kzoo.export(thing, tmp_path / "bundle", **options, progress=False)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_package_is_named_with_what_installs_it(digits_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(optional, "find_spec", lambda name: None)
+    with pytest.raises(kzoo.KzooError, match=r'pip install "kzoo\[litert\]"'):
+        kzoo.export(digits_run, tmp_path / "bundle", "litert", progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_folders_are_left_alone(digits_run, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    with pytest.raises(kzoo.KzooError, match="holds other files and no bundle"):
+        kzoo.export(digits_run, tmp_path / "mine", progress=False)
+    with pytest.raises(kzoo.KzooError, match="is a file"):
+        kzoo.export(digits_run, tmp_path / "mine" / "letter.txt", progress=False)
+
+
+def test_a_bundle_of_another_model_is_not_replaced_unasked(digits_run, table_bundle, tmp_path):
+    there = tmp_path / "bundle"
+    shutil.copytree(table_bundle.path, there)
+    with pytest.raises(kzoo.KzooError, match="holds another model"):
+        kzoo.export(digits_run, there, progress=False)
+    assert kzoo.Bundle(there).damage() == []
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(digits_run, tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(make, "write_json", full)
+    with pytest.raises(kzoo.KzooError, match="the disk is full"):
+        kzoo.export(digits_run, tmp_path / "bundle", progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_converter_that_crashes_fails_alone(table_run, tmp_path, monkeypatch):
+    read = processes._Child.read
+
+    def read_or_kill(child, *args, **options):
+        if said[-1] == "onnx: converting":
+            child._process.kill()
+        return read(child, *args, **options)
+
+    said = []
+    monkeypatch.setattr(processes._Child, "read", read_or_kill)
+    monkeypatch.setattr(make, "print", lambda line, file: said.append(line), raising=False)
+    bundle = kzoo.export(table_run, tmp_path / "bundle", ["onnx", "keras"], verify=False)
+    assert bundle.exports["onnx"]["status"] == "failed"
+    assert bundle.exports["onnx"]["error"] == "the process was killed by SIGKILL"
+    assert bundle.exports["keras"]["status"] == "unchecked"
+    assert not (bundle.path / "onnx").exists()
+    assert bundle.damage() == []
+    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_converter_that_hangs_is_stopped(table_run, tmp_path, capsys):
+    words = ["export", table_run.path, "--out", tmp_path / "bundle", "--formats", "onnx", "--timeout", "0.001"]
+    assert main([str(word) for word in words]) == 1
+    out = capsys.readouterr().out
+    assert "onnx: no answer within 0.001 seconds; it was stopped" in out
+    assert "nothing was written" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_export_left_is_cleared_away(digits_run, digits_bundle, tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = tmp_path / f".bundle-exporting-{ended.pid}"
+    running = tmp_path / f".bundle-exporting-{os.getppid()}"
+    for folder in (left, running):
+        (folder / "bundle").mkdir(parents=True)
+    # It was killed between setting the old bundle aside and putting the new one in its place.
+    shutil.copytree(digits_bundle.path, left / "before")
+    with pytest.raises(kzoo.KzooError, match="was trained on"):
+        kzoo.export(digits_run, tmp_path / "bundle", "onnx", quantize="int8", data=other_digits(), progress=False)
+    assert kzoo.Bundle(tmp_path / "bundle").damage() == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == [running.name, "bundle"]

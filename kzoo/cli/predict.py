@@ -1,4 +1,4 @@
-"""Answer new inputs with a run's best model, or with an exported one: images, table rows, texts, series."""
+"""Answer new inputs with a run or a bundle: images, table rows, texts, series."""
 
 import csv
 import sys
@@ -17,7 +17,7 @@ examples:
   kzoo predict runs/text_cnn-01 "a wonderful film" "dull"  texts
   kzoo predict runs/text_cnn-01 - < sentences.txt          a text per line
   kzoo predict runs/image_cnn-01 cat.jpg --top 5
-  kzoo predict exports/cats cat.jpg                        a bundle: in its ONNX or LiteRT form, without TensorFlow
+  kzoo predict exports/cats cat.jpg                        a bundle
   kzoo predict exports/cats cat.jpg --format onnx_int8
 """
 

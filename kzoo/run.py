@@ -33,6 +33,8 @@ class Run:
         if not (self.path / "config.json").is_file():
             what = "is a file" if self.path.is_file() else "does not exist"
             what = "has no config.json" if self.path.is_dir() else what
+            if (self.path / "kzoo.json").is_file():
+                raise KzooError(f"{self.path} is a bundle, not a run: `kzoo predict` and kzoo.runtime.load take it.")
             raise KzooError(f"{self.path} is not a run: it {what}. kzoo.train writes one.")
 
     def __repr__(self):

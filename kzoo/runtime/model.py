@@ -19,6 +19,10 @@ RUNTIMES = {
     "onnx": ("onnxruntime", "onnx", "kzoo.runtime.onnx"),
     "litert": ("ai_edge_litert", "litert", "kzoo.runtime.litert"),
 }
+# Kind of preprocessing -> what it cannot do without.
+_TOKENS = {"length", "level", "lowercase", "punctuation", "vocabulary"}
+_NEEDS = {"table": {"columns"}, "text": _TOKENS, "language": _TOKENS, "series": {"columns", "steps"},
+          "image": {"shape"}, "array": {"inputs", "shape"}}  # fmt: skip
 
 
 def load(bundle, format=None) -> "Model":
@@ -108,7 +112,7 @@ def _checked(bundle):
     """Return `kzoo.json` if it says all that is needed to run the model, in the form that it must have."""
     config = bundle.config
     try:
-        given, gives = config["inputs"][0], config["outputs"][0]
+        given, gives, how = config["inputs"][0], config["outputs"][0], config["preprocessing"]
         fine = (
             isinstance(config["name"], str)
             and isinstance(given["name"], str)
@@ -116,7 +120,7 @@ def _checked(bundle):
             and gives["kind"] in ("probabilities", "logits", "values")
             and isinstance(gives["shape"], list)
             and isinstance(config["spec"]["config"], dict | None)
-            and isinstance(config["preprocessing"], dict | None)
+            and (how is None or _NEEDS[how["kind"]] <= set(how))
             and all(isinstance(config[name], list) for name in ("labels", "targets"))
             and all(isinstance(entry, dict) for part in ("exports", "files") for entry in config[part].values())
         )

@@ -45,6 +45,7 @@ def test_no_bundle(tmp_path, values):
     refused(lambda: load(tmp_path / "nowhere"), "is not a bundle", "does not exist")
     refused(lambda: load(5), "5")
     refused(lambda: load(values.run.path), "is not a bundle")
+    refused(lambda: kzoo.predict(values.bundle, np.ones((1, 10))), "is a bundle, not a run", "kzoo.runtime.load")
     (tmp_path / "kzoo.json").write_text("{")
     refused(lambda: load(tmp_path), "no JSON")
     (tmp_path / "kzoo.json").write_text("[]")
@@ -61,6 +62,8 @@ def test_no_bundle(tmp_path, values):
         lambda d: d["spec"].pop("task"),
         lambda d: d.update(spec=[]),
         lambda d: d.update(preprocessing="table"),
+        lambda d: d.update(preprocessing={"kind": "table"}),
+        lambda d: d.update(preprocessing={"kind": "magic"}),
     ],
 )
 def test_a_description_that_kzoo_did_not_write(values, tmp_path, change):

@@ -35,19 +35,17 @@ MAY_IMPORT = {
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run"},
     "__main__": {"cli"},
     "cli": {
-        *[
-            "arguments",
-            "data",
-            "evaluation",
-            "export",
-            "flops",
-            "plots",
-            "registry",
-            "reports",
-            "results",
-            "run",
-            "training",
-        ]
+        "arguments",
+        "data",
+        "evaluation",
+        "export",
+        "flops",
+        "plots",
+        "registry",
+        "reports",
+        "results",
+        "run",
+        "training",
     },
 }
 EVERYBODYS = {"errors", "files", "optional", "__version__"}

@@ -100,6 +100,7 @@ def _job(subject, folder, work, *, version):
         work=str(work.absolute()),
         run=str(subject.run.path.absolute()) if subject.run else None,
         spec=_plain(subject.spec),
+        like=subject.like,
         given=subject.given,
         kind=subject.kind,
         activation=subject.activation,

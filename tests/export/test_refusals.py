@@ -131,3 +131,17 @@ def test_what_a_killed_export_left_is_cleared_away(digits_run, digits_bundle, tm
         kzoo.export(digits_run, tmp_path / "bundle", "onnx", quantize="int8", data=other_digits(), progress=False)
     assert kzoo.Bundle(tmp_path / "bundle").damage() == []
     assert sorted(p.name for p in tmp_path.iterdir()) == [running.name, "bundle"]
+
+
+def test_the_same_model_again_adds_formats_and_another_one_is_refused(table_run, table_bundle, tmp_path):
+    there = tmp_path / "bundle"
+    shutil.copytree(table_bundle.path, there)
+    bundle = kzoo.export(table_run, there, "saved_model", verify=False, progress=False)
+    assert [p.name for p in (there / "saved_model").iterdir()] == ["2"]
+    assert set(bundle.exports) == {"saved_model", "keras", "onnx", "litert"}
+    assert bundle.exports["onnx"] == table_bundle.exports["onnx"]
+    assert bundle.damage() == []
+    model = kzoo.registry.rebuild(kzoo.spec_of(table_run), compile=False)
+    with pytest.raises(kzoo.KzooError, match="the same network with other weights"):
+        kzoo.export(model, there, "keras", progress=False)
+    assert kzoo.Bundle(there).exports == bundle.exports

@@ -19,6 +19,7 @@ def own():
     return model
 
 
+@pytest.mark.slow
 def test_a_model_of_your_own_becomes_probabilities_in_every_format(own, tmp_path):
     bundle = kzoo.export(own, tmp_path / "mine", ["keras", "onnx"], progress=False)
     assert {key: entry["status"] for key, entry in bundle.exports.items()} == {"keras": "ok", "onnx": "ok"}

@@ -137,7 +137,7 @@ def _converted(job, steps):
             status="unchecked",
             batch=None,
             difference=None,
-            tolerance=TOLERANCE.get(quantize),
+            tolerance=TOLERANCE[quantize],
             agreement=None,
             score=None,
             bytes=None,

@@ -197,5 +197,6 @@ def _spread(config, run):
 
 def _embedded(model):
     """Return the number of ids that the smallest embedding of a model knows."""
-    sizes = [layer.input_dim for layer in getattr(model, "layers", ()) if type(layer).__name__ == "Embedding"]
+    layers = model._flatten_layers() if model is not None else ()
+    sizes = [layer.input_dim for layer in layers if type(layer).__name__ == "Embedding"]
     return min(sizes, default=None)

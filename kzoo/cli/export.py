@@ -34,6 +34,8 @@ def add_arguments(parser):
 def run(args):
     quiet.hush()
     opened = Run(args.run)
+    if opened.config["spec"]["family"] is None:
+        quiet.load("keras")  # an ensemble, or a model of one's own, is looked at here
     out = args.out or Path("exports") / opened.path.resolve().name
     try:
         bundle = kzoo.export(

@@ -93,6 +93,8 @@ class Bundle:
     def check(self, *, timeout=600, begin=lambda key: None) -> dict:
         """Compare every exported file with the golden answers, here, by its own runtime, in a fresh process.
 
+        A SavedModel is a program: check bundles of people you trust.
+
         Args:
             timeout: seconds for one file.
             begin: called with each key before its check.

@@ -1,13 +1,13 @@
 """The network in the worker's process: loaded with its weights, ending in probabilities, ready for the converters."""
 
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import keras
 import numpy as np
 from keras import layers
 
+from kzoo.export import keras_file
 from kzoo.registry import rebuild
 from kzoo.run import Run
 
@@ -57,8 +57,7 @@ def _load(job):
     if job["spec"]["family"] is None:
         kept = bundle / "model.keras"
         given = Path(job["run"]) / "best.keras" if job["run"] else work / "model.keras"
-        _look_inside(kept if kept.exists() else given)
-        model = keras.saving.load_model(kept if kept.exists() else given, compile=False, safe_mode=True)
+        model = keras_file.load(kept if kept.exists() else given)
         if not kept.exists():  # without the optimizer's state, which is twice the weights
             model.save(kept)
         return model
@@ -70,12 +69,6 @@ def _load(job):
     model = rebuild(job["spec"] | {"seed": None}, compile=False)
     model.load_weights(kept)
     return model
-
-
-def _look_inside(file):
-    """Refuse a `.keras` file that kzoo would not load."""
-    if find_spec("kzoo.loading"):
-        import_module("kzoo.loading").inspect_keras_file(file)
 
 
 def _ending_in(model, activation):

@@ -20,9 +20,9 @@ def recheck(bundle, *, timeout, begin) -> dict:
             raise KzooError(f"{bundle.path}: {line}. Nothing can be compared; get the bundle again.")
     exports = {key: dict(entry) for key, entry in bundle.exports.items() if entry["file"] is not None}
     for entry in exports.values():
-        _ready(entry, [line for line in damage if line.startswith((f"{entry['file']}:", f"{entry['file']}/"))])
+        _ready(bundle, entry, damage)
     keys = [key for key, entry in exports.items() if entry["status"] == "ready"]
-    if exports and not keys and not damage:
+    if exports and all(entry["status"] == "unchecked" for entry in exports.values()):
         raise KzooError(next(iter(exports.values()))["note"])
     for key, outcome in verify(bundle.path, keys, timeout=timeout, begin=begin):
         entry = exports[key]
@@ -33,11 +33,14 @@ def recheck(bundle, *, timeout, begin) -> dict:
     return exports
 
 
-def _ready(entry, damage):
+def _ready(bundle, entry, damage):
     """Say in an entry whether its file can be loaded: not when it was altered, nor without its runtime."""
     entry |= dict.fromkeys(_MEASURED)
-    if damage:
-        entry |= dict(status="failed", error=damage[0])
+    of = (f"{entry['file']}:", f"{entry['file']}/")
+    if not any(f"{name}:".startswith(of) for name in bundle.config["files"]):
+        damage = [f"{entry['file']}: not in kzoo.json"]
+    if altered := [line for line in damage if line.startswith(of)]:
+        entry |= dict(status="failed", error=altered[0])
         return
     format = FORMATS[entry["format"]]
     try:

@@ -21,16 +21,16 @@ class Subject:
         run: the run, where it comes from one.
         model: the Keras model, where it was given.
         given: the input, as `kzoo.json` lists it and with what `golden.draw` needs to know.
+        like: the family whose rows in `formats.py` hold for it.
         kind: "probabilities", "values" or "logits": what the exported graph gives.
         activation: "softmax" or "sigmoid" where the graph has to make probabilities of logits.
-        answer: shape of the output, None for the batch.
         labels, targets: names.
     """
 
     spec: dict
     given: dict
     kind: str
-    answer: list
+    like: str
     activation: str | None = None
     run: Run | None = None
     model: object = None
@@ -100,7 +100,7 @@ def _of_model(model, run):
         given=_given(_kind_of_input(takes, run), list(takes.shape), str(takes.dtype), spec, run, model),
         kind=kind,
         activation=activation,
-        answer=list(gives.shape),
+        like=_like(model),
     )
 
 
@@ -114,11 +114,6 @@ def _of_spec(spec, run, model=None):
         )
     dtype = "int32" if kind == "tokens" else "float32"
     outputs, shape = config["outputs"], list(config["input_shape"])
-    answer = [None, outputs]
-    if config.get("horizon") is not None:
-        answer = [None, config["horizon"], outputs]
-    elif kind == "tokens" and config.get("pooling", "") is None:
-        answer = [None, shape[0], outputs]
     activation = None
     if spec["task"] in _CLASSES and config.get("output_activation") is None:
         activation = "sigmoid" if outputs == 1 else "softmax"
@@ -129,7 +124,7 @@ def _of_spec(spec, run, model=None):
         given=_given(kind, [None, *shape], dtype, spec, run),
         kind="probabilities" if spec["task"] in _CLASSES else "values",
         activation=activation,
-        answer=answer,
+        like=spec["family"],
     )
 
 
@@ -159,6 +154,14 @@ def _answer_of(model, run):
     if last not in ("linear", None):
         return "logits", None
     return "probabilities", "sigmoid" if model.outputs[0].shape[-1] == 1 else "softmax"
+
+
+def _like(model):
+    """Return the family that a model of unknown make resembles, nested layers and all."""
+    kinds = {type(layer).__name__ for layer in model._flatten_layers()}
+    if kinds & {"RNN", "SimpleRNN", "LSTM", "GRU", "Bidirectional", "ConvLSTM2D"}:
+        return "lstm"
+    return "cnn" if any("Conv" in kind for kind in kinds) else "fnn"
 
 
 def _given(kind, shape, dtype, spec, run, model=None):
@@ -194,5 +197,6 @@ def _spread(config, run):
 
 def _embedded(model):
     """Return the number of ids that the smallest embedding of a model knows."""
-    sizes = [layer.input_dim for layer in getattr(model, "layers", ()) if type(layer).__name__ == "Embedding"]
+    layers = model._flatten_layers() if model is not None else ()
+    sizes = [layer.input_dim for layer in layers if type(layer).__name__ == "Embedding"]
     return min(sizes, default=None)

@@ -58,7 +58,7 @@ class _Work:
         file = self.bundle / file_of(key, self.job["version"])
         file.parent.mkdir(parents=True, exist_ok=True)
         network = self.network
-        network.fixed_batch = FIXED_BATCH.get((self.job["spec"]["family"], name))
+        network.fixed_batch = FIXED_BATCH.get((self.job["like"], name))
         more = import_module(FORMATS[name].module).write(network, file, quantize)
         return {"batch": network.fixed_batch, **more}
 

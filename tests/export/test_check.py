@@ -94,12 +94,3 @@ def test_what_is_no_bundle_is_refused(copy, spoil, says):
 def test_a_missing_export_names_those_that_are_there(table_bundle):
     with pytest.raises(kzoo.KzooError, match=r"has no onnx_int8 file\. It has: keras, saved_model, onnx, litert"):
         table_bundle.file("onnx_int8")
-
-
-def test_the_command_prints_a_table(table_run, tmp_path, capsys):
-    words = ["export", table_run.path, "--out", tmp_path / "bundle", "--formats", "onnx", "--no-verify"]
-    assert main([str(word) for word in words]) == 0
-    out, err = capsys.readouterr()
-    assert "onnx  " in out and "unchecked" in out and "predict() takes" in out
-    assert "onnx: converting" in err
-    assert main(["export", str(table_run.path), "--formats", "onnxx"]) == 2

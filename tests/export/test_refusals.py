@@ -89,7 +89,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(digits_run, tmp_path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_converter_that_crashes_fails_alone(table_run, tmp_path, monkeypatch):
+def test_a_converter_that_crashes_fails_alone_and_the_table_says_so(table_run, tmp_path, monkeypatch, capsys):
     read = processes._Child.read
 
     def read_or_kill(child, *args, **options):
@@ -100,10 +100,13 @@ def test_a_converter_that_crashes_fails_alone(table_run, tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr(processes._Child, "read", read_or_kill)
     monkeypatch.setattr(make, "print", lambda line, file: said.append(line), raising=False)
-    bundle = kzoo.export(table_run, tmp_path / "bundle", ["onnx", "keras"], verify=False)
-    assert bundle.exports["onnx"]["status"] == "failed"
-    assert bundle.exports["onnx"]["error"] == "the process was killed by SIGKILL"
-    assert bundle.exports["keras"]["status"] == "unchecked"
+    words = ["export", table_run.path, "--out", tmp_path / "bundle", "--formats", "onnx,keras", "--no-verify"]
+    assert main([str(word) for word in words]) == 1
+    out = capsys.readouterr().out
+    assert "onnx: the process was killed by SIGKILL" in out
+    assert "unchecked" in out and "predict() takes" in out
+    bundle = kzoo.Bundle(tmp_path / "bundle")
+    assert {key: entry["status"] for key, entry in bundle.exports.items()} == {"onnx": "failed", "keras": "unchecked"}
     assert not (bundle.path / "onnx").exists()
     assert bundle.damage() == []
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
@@ -131,3 +134,18 @@ def test_what_a_killed_export_left_is_cleared_away(digits_run, digits_bundle, tm
         kzoo.export(digits_run, tmp_path / "bundle", "onnx", quantize="int8", data=other_digits(), progress=False)
     assert kzoo.Bundle(tmp_path / "bundle").damage() == []
     assert sorted(p.name for p in tmp_path.iterdir()) == [running.name, "bundle"]
+
+
+@pytest.mark.slow
+def test_the_same_model_again_adds_formats_and_another_one_is_refused(table_run, table_bundle, tmp_path):
+    there = tmp_path / "bundle"
+    shutil.copytree(table_bundle.path, there)
+    bundle = kzoo.export(table_run, there, "saved_model", verify=False, progress=False)
+    assert [p.name for p in (there / "saved_model").iterdir()] == ["2"]
+    assert set(bundle.exports) == {"saved_model", "keras", "onnx", "litert"}
+    assert bundle.exports["onnx"] == table_bundle.exports["onnx"]
+    assert bundle.damage() == []
+    model = kzoo.registry.rebuild(kzoo.spec_of(table_run), compile=False)
+    with pytest.raises(kzoo.KzooError, match="the same network with other weights"):
+        kzoo.export(model, there, "keras", progress=False)
+    assert kzoo.Bundle(there).exports == bundle.exports

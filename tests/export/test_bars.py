@@ -1,0 +1,36 @@
+"""What an export must reach: size and score of int8, and time for one input. On real data; minutes."""
+
+import pytest
+
+import kzoo
+
+# Preset -> its data and the formats of int8 that are held to the bar.
+INT8 = {
+    "tabular_resnet": ("breast_cancer", ("onnx", "litert")),
+    "digits_cnn": ("digits", ("onnx", "litert")),
+    "text_transformer": ("pydocs", ("onnx", "litert")),
+    "text_lstm": ("pydocs", ("onnx", "litert")),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", INT8)
+def test_int8_is_a_third_as_large_and_as_good(name, tmp_path):
+    data, formats = INT8[name]
+    run = kzoo.train(name, data, out=tmp_path / "run", progress=False)
+    bundle = kzoo.export(run, tmp_path / "bundle", formats, quantize="int8", progress=False)
+    for key in formats:
+        full, small = bundle.exports[key], bundle.exports[f"{key}_int8"]
+        print(name, key, small["bytes"] / full["bytes"], full["score"], small["score"], small["agreement"])
+        assert small["status"] == "ok", small.get("error")
+        assert small["bytes"] <= 0.3 * full["bytes"]
+        assert small["score"] >= full["score"] - 0.005
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cifar_cnn", "imdb_lstm"])
+def test_one_input_takes_a_fortieth_of_predict(name, tmp_path):
+    bundle = kzoo.export(kzoo.build(name), tmp_path / "bundle", "onnx", progress=False)
+    ratio = bundle.config["predict_ms"]["1"] / bundle.exports["onnx"]["latency_ms"]["1"]
+    print(name, bundle.config["predict_ms"], bundle.exports["onnx"]["latency_ms"], ratio)
+    assert ratio >= 40

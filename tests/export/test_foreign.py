@@ -1,0 +1,43 @@
+"""Models that kzoo did not build: one's own, and ensembles."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import kzoo
+
+
+@pytest.fixture(scope="module")
+def own():
+    """Exact gelu and celu, for which TensorFlow's own conversion writes an ONNX file that does not load; and logits."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((5,)), layers.Dense(16, "gelu"), layers.Dense(8, "celu"), layers.Dense(3)], name="mine"
+    )
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+@pytest.mark.slow
+def test_a_model_of_your_own_becomes_probabilities_in_every_format(own, tmp_path):
+    bundle = kzoo.export(own, tmp_path / "mine", ["keras", "onnx"], progress=False)
+    assert {key: entry["status"] for key, entry in bundle.exports.items()} == {"keras": "ok", "onnx": "ok"}
+    assert bundle.spec["family"] is None
+    assert bundle.config["outputs"] == [{"name": "probabilities", "shape": [None, 3], "kind": "probabilities"}]
+    x = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
+    again = keras.saving.load_model(bundle.file("keras"), compile=False)
+    assert np.allclose(again.predict(x, verbose=0), keras.ops.softmax(own.predict(x, verbose=0)), atol=1e-6)
+    kept = keras.saving.load_model(bundle.path / "model.keras", compile=False)
+    assert np.allclose(kept.predict(x, verbose=0), own.predict(x, verbose=0), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_an_ensemble_answers_with_all_its_members(home, tmp_path):
+    settings = dict(units=(8,), epochs=4, callbacks="quick", progress=False)
+    runs = [kzoo.train("iris_fnn", "iris", out=home / f"iris{i}", seed=i, **settings) for i in range(2)]
+    together = kzoo.ensemble(runs, method="vote", out=home / "together")
+    bundle = kzoo.export(together, tmp_path / "bundle", ["keras", "saved_model", "onnx", "litert"], progress=False)
+    assert {entry["status"] for entry in bundle.exports.values()} == {"ok"}
+    assert bundle.labels == together.class_names
+    assert (bundle.path / "model.keras").exists()

@@ -1,0 +1,70 @@
+"""Every preset in every format. Writes the table of `kzoo/export/README.md` when all of them were run."""
+
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kzoo
+from kzoo.export.formats import FORMATS
+
+README = Path(kzoo.__file__).parent / "export" / "README.md"
+_MARKS = "<!-- matrix -->", "<!-- /matrix -->"
+
+
+@pytest.fixture(scope="session")
+def rows():
+    found = {}
+    yield found
+    if set(found) == set(kzoo.list_presets()):
+        write_matrix(found)
+
+
+def write_matrix(found):
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("keras", "tensorflow", "onnxruntime",
+                                                                        "ai-edge-litert", "tf2onnx"))  # fmt: skip
+    lines = [
+        f"Measured with {versions} on {platform.machine()}: largest difference from Keras, time for one input.",
+        "",
+        f"| preset | `predict()` | {' | '.join(FORMATS)} |",
+        f"|---|---|{'---|' * len(FORMATS)}",
+    ]
+    for name, (predict, exports) in sorted(found.items()):
+        cells = [cell(exports[key]) for key in FORMATS]
+        lines.append(f"| `{name}` | {predict['1']:.3g} ms | {' | '.join(cells)} |")
+    begin, end = _MARKS
+    before, rest = README.read_text(encoding="utf-8").split(begin)
+    after = rest.split(end)[1]
+    README.write_text(f"{before}{begin}\n" + "\n".join(lines) + f"\n{end}{after}", encoding="utf-8")
+
+
+def cell(entry):
+    if entry["status"] != "ok":
+        return f"{entry['status']}: {entry['error']}"
+    batch = f", batch {entry['batch']}" if entry["batch"] else ""
+    return f"{entry['difference']:.0e}, {entry['latency_ms']['1']:.3g} ms{batch}"
+
+
+def with_random_weights(name):
+    """Return a preset's network whose biases and running statistics are no zeros and ones, which hide mistakes."""
+    model = kzoo.build(name, seed=0)
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        value = np.asarray(weight)
+        if weight.name in ("bias", "beta", "moving_mean"):
+            weight.assign(random.normal(scale=0.2, size=value.shape))
+        elif weight.name in ("gamma", "moving_variance"):
+            weight.assign(random.uniform(0.7, 1.3, size=value.shape))
+    return model
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", kzoo.list_presets())
+def test_every_preset_in_every_format(name, tmp_path, rows):
+    bundle = kzoo.export(with_random_weights(name), tmp_path / name, list(FORMATS), progress=False)
+    rows[name] = bundle.config["predict_ms"], bundle.exports
+    assert {key: entry.get("error") for key, entry in bundle.exports.items()} == dict.fromkeys(FORMATS)
+    assert json.loads((bundle.path / "kzoo.json").read_text())["spec"]["preset"] == name

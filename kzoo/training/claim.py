@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.files import read_json, remove_leftovers
+from kzoo.files import leftovers, read_json, remove_leftovers
 from kzoo.run import Run
 from kzoo.training.folder import plain, provenance
 from kzoo.training.journal import has_journal, read_journal
@@ -126,7 +126,7 @@ def _check_place(folder, out):
 def _look(folder, request, overwrite, resume):
     """Return the claim that what is in a folder leads to."""
     claim = Claim(folder=folder)
-    there = {p.name for p in folder.iterdir()} - {".lock"} if folder.exists() else set()
+    there = _names(folder)
     if there and not _holds_run(folder, there):
         raise KzooError(f"out={str(folder)!r} holds other files and no run. Name a new folder.")
     if not there or overwrite or "config.json" not in there:
@@ -142,6 +142,12 @@ def _look(folder, request, overwrite, resume):
     elif resume != "never":
         claim.stopped = run
     return claim
+
+
+def _names(folder):
+    """Return the names of what is in a folder, but for the lock and what a killed write left."""
+    present = set(folder.iterdir()) - set(leftovers(folder)) if folder.exists() else ()
+    return {path.name for path in present} - {".lock"}
 
 
 def _take_up(claim, resume):

@@ -10,6 +10,7 @@ INT8 = {
     "digits_cnn": ("digits", ("onnx", "litert")),
     "text_transformer": ("pydocs", ("onnx", "litert")),
     "text_lstm": ("pydocs", ("onnx", "litert")),
+    "text_gru": ("pydocs", ("onnx", "litert")),
 }
 
 

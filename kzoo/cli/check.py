@@ -1,4 +1,4 @@
-"""Look for what is wrong before training, for what is new in new data, or whether an exported bundle still answers."""
+"""Find what is wrong before training, new in new data, or altered in a bundle."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Turn a run into files that work elsewhere, and check each in its own runtime before saying so."""
+"""Turn a run into files that work elsewhere, each checked in its own runtime."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from kzoo.run import Run
 
 EXAMPLES = """\
 examples:
-  kzoo export runs/digits_cnn-01                            a SavedModel for TensorFlow Serving
+  kzoo export runs/digits_cnn-01                   for TensorFlow Serving
   kzoo export runs/digits_cnn-01 --formats onnx,litert --quantize int8
   kzoo export runs/churn-01 --formats onnx --quantize int8 --data churn.csv
-  kzoo check exports/digits_cnn-01                          compare again, anywhere
+  kzoo check exports/digits_cnn-01                 compare again, anywhere
 exit code:
   0  every file works   1  a format failed its check   2  bad input
 """

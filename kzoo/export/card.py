@@ -46,8 +46,8 @@ def card(config) -> str:
         f"* `{answer['name']}`: float32 {_shape(answer['shape'])}, {_meaning(config, answer)}.\n",
         *_data(config),
         "## The files\n",
-        "Each was loaded by its own runtime in a fresh process and compared with Keras on `golden.npz`. Latency is in "
-        "milliseconds for 1 and for 32 inputs, on one thread; Keras' `predict()` took "
+        "What is ok was loaded by its own runtime in a fresh process and compared with Keras on `golden.npz`. Latency "
+        "is in milliseconds for 1 and for 32 inputs, on one thread; Keras' `predict()` took "
         f"{_pair(config['predict_ms'])} there.\n",
         "| file | status | difference | same answers | bytes | ms |",
         "|---|---|---|---|---|---|",

@@ -55,8 +55,8 @@ RECURRENT = ("rnn", "lstm", "gru")
 # recurrent layer needs for a batch of any size.
 FIXED_BATCH = {(family, "litert"): 1 for family in RECURRENT}
 
-# (family, format, quantize) -> how int8 is made: "static" scales come from calibration rows, "dynamic" ones from each
-# input. ONNX Runtime's dynamic convolution is slower than float32; its LSTM has no static form.
+# (family, format) -> how int8 is made: "static" scales come from calibration rows, "dynamic" ones from each input.
+# ONNX Runtime's dynamic convolution is slower than float32; its LSTM has no static form.
 INT8 = {
     (family, "onnx"): "static" if family == "cnn" else "dynamic" for family in FAMILIES
 } | {(family, "litert"): "dynamic" for family in FAMILIES}  # fmt: skip

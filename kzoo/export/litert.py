@@ -1,5 +1,6 @@
 """The LiteRT file (`.tflite`): small devices. Built-in operations only, for no Python wheel has the others."""
 
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 
 import numpy as np
@@ -11,7 +12,8 @@ def write(network, file, quantize):
     """Write a LiteRT file and return what `kzoo.json` says of it."""
     tf = import_module("tensorflow")
     module = network.tf_module(batch=network.fixed_batch)
-    function = module.serve.get_concrete_function()
+    with _scaling_apart(tf) if quantize == "int8" else nullcontext():
+        function = module.serve.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if quantize:
@@ -20,6 +22,24 @@ def write(network, file, quantize):
         converter.target_spec.supported_types = [tf.float16]
     file.write_bytes(converter.convert())
     return {}
+
+
+@contextmanager
+def _scaling_apart(tf):
+    """Keep the scaling of inputs out of the weights that follow, where the converter would put it.
+
+    Inputs become int8 with one scale for a row, and in a raw row a column in thousands leaves nothing of one in
+    thousandths: 64 % of the answers of `tabular_resnet` were the right ones.
+    """
+    rescaling = import_module("keras").layers.Rescaling
+    call = rescaling.call
+    rescaling.call = lambda layer, x: tf.maximum(
+        call(layer, x), tf.float32.min
+    )  # the converter joins products and sums
+    try:
+        yield
+    finally:
+        rescaling.call = call
 
 
 class Answers:

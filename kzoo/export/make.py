@@ -1,8 +1,10 @@
 """`make`: the work of `kzoo.export`, from the refusals to the finished folder."""
 
+import os
 import shutil
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,8 @@ def make(model_or_run, path, formats, *, quantize, verify, data, overwrite, time
             check_installed(package, extra=FORMATS[name].extra)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         raise KzooError(f"timeout={timeout!r} must be a number of seconds above 0.")
+    if not isinstance(path, str | os.PathLike):
+        raise KzooError(f"path={path!r} must be the folder to write.")
     subject = subject_of(model_or_run)
     path = Path(path)
     before = _bundle_there(path, subject, overwrite)
@@ -36,13 +40,13 @@ def make(model_or_run, path, formats, *, quantize, verify, data, overwrite, time
         job = _job(subject, folder, work, version=_next_version(path))
         if quantize:
             say(write_sample(subject, data, work / "sample.npz"))
-        steps = _work(job, subject, work, keys_of(formats, quantize), timeout, say)
-        found = next(steps)[1]
-        if "error" in found:
-            raise KzooError(f"The model cannot be exported: {found['error']}.")
-        if before is not None and not overwrite:
-            _same_answers(before, folder)
-        exports = _converted(job, steps)
+        with closing(_work(job, subject, work, keys_of(formats, quantize), timeout, say)) as steps:
+            found = next(steps)[1]
+            if "error" in found:
+                raise KzooError(f"The model cannot be exported: {found['error']}.")
+            if before is not None and not overwrite:
+                _same_answers(before, folder)
+            exports = _converted(job, steps)
         config = _config(subject, job, found, exports)
         write_json(folder / "kzoo.json", config)
         if verify:

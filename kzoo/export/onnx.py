@@ -10,8 +10,9 @@ from kzoo.export.formats import INT8
 from kzoo.optional import require
 
 _OPSET = 15
-_HEAVY = ["Conv", "MatMul", "Gemm", "Gather"]  # what has weights; the rest between them costs accuracy and little time
-_FEW = 64  # numbers: smaller tensors are biases, shapes and constants
+# What has weights; the rest between them costs accuracy and little time.
+_STATIC, _DYNAMIC = ["Conv", "MatMul", "Gemm", "Gather"], ["MatMul", "Gemm", "LSTM"]
+_FEW, _LARGE = 64, 1024  # numbers: smaller tensors are biases, shapes and constants
 
 
 def write(network, file, quantize):
@@ -96,19 +97,54 @@ def _int8(network, full, file):
     quantization = import_module("onnxruntime.quantization")
     types, how = quantization.QuantType, INT8[network.job["like"], "onnx"]
     if how == "dynamic":
-        quantization.quantize_dynamic(full, file, weight_type=types.QInt8, extra_options={"EnableSubgraph": True})
+        quantization.quantize_dynamic(full, file, weight_type=types.QInt8, op_types_to_quantize=_DYNAMIC)
     else:
         rows = network.calibration()
         reader = _Rows({network.input_name: rows[i : i + 1]} for i in range(len(rows)))
         quantization.quantize_static(
             full, file, reader, quant_format=quantization.QuantFormat.QDQ, per_channel=True,
-            op_types_to_quantize=_HEAVY, activation_type=types.QUInt8, weight_type=types.QInt8,
+            op_types_to_quantize=_STATIC, activation_type=types.QUInt8, weight_type=types.QInt8,
         )  # fmt: skip
     onnx = require("onnx", extra="onnx")
     proto = onnx.load(file)
+    if how == "dynamic":
+        _store_rest(proto.graph, onnx)
     _shorten(proto.graph, {end.name: end.name for end in (*proto.graph.input, *proto.graph.output)})
     onnx.save(proto, file)
     return {"int8": how}
+
+
+def _store_rest(graph, onnx):
+    """Store as int8 what ONNX Runtime's quantizer cannot: embeddings, and the weights inside a loop.
+
+    They become numbers again before they meet anything, by a cast and a product: ONNX Runtime aborts where what
+    `DequantizeLinear` gives goes into a loop.
+    """
+    nodes, first = list(graph.node), []
+    for tensor in list(graph.initializer):
+        if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < _LARGE:
+            continue
+        name, values = tensor.name, onnx.numpy_helper.to_array(tensor)
+        readers = [node for node in nodes if name in node.input]
+        looked_up = bool(readers) and all(node.op_type == "Gather" and node.input[0] == name for node in readers)
+        # One scale for each output: the last axis, also of what is looked up.
+        size = np.abs(values).reshape(-1, values.shape[-1]).max(axis=0)
+        scale = (np.maximum(size, 1e-12) / 127).astype(np.float32)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(np.round(values / scale).astype(np.int8), f"{name}_int8"))
+        graph.initializer.append(onnx.numpy_helper.from_array(scale, f"{name}_scale"))
+        if not looked_up:
+            first += _numbers_again(onnx, f"{name}_int8", f"{name}_scale", name)
+        for node in readers if looked_up else ():
+            answer, node.input[0], node.output[0] = node.output[0], f"{name}_int8", f"{node.output[0]}_int8"
+            place = nodes.index(node) + 1
+            nodes[place:place] = _numbers_again(onnx, node.output[0], f"{name}_scale", answer)
+    del graph.node[:]
+    graph.node.extend([*first, *nodes])
+
+
+def _numbers_again(onnx, given, scale, answer):
+    cast = onnx.helper.make_node("Cast", [given], [f"{answer}_cast"], to=onnx.TensorProto.FLOAT)
+    return [cast, onnx.helper.make_node("Mul", [f"{answer}_cast", scale], [answer])]
 
 
 def _shorten(graph, names):

@@ -20,7 +20,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def digits_run(home):
-    return fit("digits_cnn", "digits", home / "digits", filters=(8, 16), units=(16,), epochs=25)
+    return fit("digits_cnn", "digits", home / "digits", filters=(16, 32), units=(64,), epochs=12)
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ def test_onnx_has_named_ends_and_a_free_batch(digits_bundle):
 def test_smaller_files_are_smaller_and_hardly_worse(digits_bundle):
     for name in ("onnx", "litert"):
         full = digits_bundle.exports[name]
-        for quantize, size in (("float16", 0.7), ("int8", 0.7)):  # the graph itself is half of so small a net
+        for quantize, size in (("float16", 0.6), ("int8", 0.5)):  # the graph itself is a large part of so small a net
             entry = digits_bundle.exports[f"{name}_{quantize}"]
             assert (entry["status"], entry.get("error")) == ("ok", None)
             assert entry["bytes"] < size * full["bytes"]
@@ -112,15 +112,16 @@ def test_the_bundle_says_what_it_is(digits_run, digits_bundle):
 
 
 def test_nothing_inside_names_this_machine(bundle, home):
-    here = {str(home), str(Path(kzoo.__file__).parent), str(Path.home()) + "/", socket.gethostname()}
-    here |= {f"/{getpass.getuser()}/"}
+    here = {str(home), str(Path(kzoo.__file__).parent), f"{Path.home()}/", f"/{getpass.getuser()}/"}
+    if len(socket.gethostname()) > 5:  # a shorter one is in any weights by chance
+        here.add(socket.gethostname())
     for file in bundle.path.rglob("*"):
         content = file.read_bytes() if file.is_file() else b""
         assert not [text for text in here if text.encode() in content], file.name
 
 
 def test_the_weights_are_those_of_the_run(digits_run, digits_bundle):
-    model = kzoo.build("digits_cnn", filters=(8, 16), units=(16,), compile=False)
+    model = kzoo.build("digits_cnn", filters=(16, 32), units=(64,), compile=False)
     model.load_weights(digits_bundle.path / "model.weights.h5")
     for mine, theirs in zip(model.get_weights(), digits_run.model.get_weights(), strict=True):
         assert np.array_equal(mine, theirs)

@@ -69,6 +69,8 @@ def test_other_folders_are_left_alone(digits_run, tmp_path):
         kzoo.export(digits_run, tmp_path / "mine", progress=False)
     with pytest.raises(kzoo.KzooError, match="is a file"):
         kzoo.export(digits_run, tmp_path / "mine" / "letter.txt", progress=False)
+    with pytest.raises(kzoo.KzooError, match="path=None must be the folder"):
+        kzoo.export(digits_run, None, progress=False)
 
 
 def test_a_bundle_of_another_model_is_not_replaced_unasked(digits_run, table_bundle, tmp_path):

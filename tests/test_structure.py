@@ -34,10 +34,23 @@ MAY_IMPORT = {
     "checks": {"data", "gradients", "plots"},
     "evaluation": {"checks", "data", "registry", "results", "run", "training"},
     "training": {"arguments", "callbacks", "checks", "contract", "data", "plots", "registry", "run"},
+    "source": {"contract"},
     "tuning": {"contract", "registry"},
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run"},
     "__main__": {"cli"},
-    "cli": {"arguments", "data", "evaluation", "flops", "plots", "registry", "reports", "results", "run", "training"},
+    "cli": {
+        "arguments",
+        "data",
+        "evaluation",
+        "flops",
+        "plots",
+        "registry",
+        "reports",
+        "results",
+        "run",
+        "source",
+        "training",
+    },
 }
 EVERYBODYS = {"errors", "files", "__version__"}
 STANDARD_LIBRARY_ONLY = (

@@ -1,0 +1,129 @@
+"""Values and Keras objects as Python expressions: arguments only where they differ from the default."""
+
+import inspect
+import itertools
+import json
+import keyword
+import math
+import re
+
+import keras
+
+from kzoo.errors import KzooError
+
+_PACKAGES = ("layers", "initializers", "regularizers", "optimizers", "losses", "metrics")
+
+
+def value(given) -> str:
+    """Return plain data, or an object of Keras' as `get_config` writes it, as an expression."""
+    if isinstance(given, str):
+        return json.dumps(given)
+    if given == 1 / 255:
+        return "1 / 255"
+    if given is None or isinstance(given, bool | int | float):
+        return repr(given)
+    if isinstance(given, slice):
+        return f"slice({value(given.start)}, {value(given.stop)}, {value(given.step)})"
+    if isinstance(given, list | tuple):
+        return _numbers(given) or _sequence(map(value, given), given)
+    if isinstance(given, dict) and "class_name" in given:
+        if given["class_name"] == "DTypePolicy":
+            return json.dumps(given["config"]["name"])
+        return construct(keras.saving.deserialize_keras_object(given))
+    if isinstance(given, dict):
+        return "{" + ", ".join(f"{value(k)}: {value(v)}" for k, v in given.items()) + "}"
+    if type(given).__module__.startswith("keras."):
+        return construct(given)
+    raise KzooError(f"{given!r} cannot be written as code: only plain data and objects of Keras' can.")
+
+
+def construct(thing, **written) -> str:
+    """Return the call that makes a layer, an optimizer, a loss, ... of Keras' own.
+
+    Args:
+        thing: the object.
+        written: arguments that are expressions already; an empty one is left out.
+    """
+    kind, config = type(thing), thing.get_config()
+    if kind is keras.layers.Bidirectional and (inner := _read_both_ways(thing)) is not None:
+        config["layer"], written = keras.saving.serialize_keras_object(inner), written | {"backward_layer": ""}
+    parameters = [p for name, p in inspect.signature(kind.__init__).parameters.items() if name != "self"]
+    required = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    accepted = {p.name for p in parameters} | {"name", "dtype", "trainable"}
+    plain = _plain(thing, {name: _object(config[name]) for name in required})
+    if not isinstance(thing, keras.Layer | keras.Metric):
+        written = {"name": ""} | written
+    words = [value(config[name]) for name in required]
+    for name, given in config.items():
+        if name in written:
+            words += [f"{name}={written[name]}"] if written[name] else []
+        elif name in accepted and name not in (*required, "name") and given != plain.get(name):
+            words.append(f"{name}={value(given)}")
+    if config.get("name") is not None and "name" not in written:
+        words.append(f"name={value(config['name'])}")
+    if not words and isinstance(thing, keras.initializers.Initializer):
+        return json.dumps(identifier(kind.__name__))  # "he_normal" says as much
+    return f"{_place(kind)}.{kind.__name__}({', '.join(words)})"
+
+
+def _plain(thing, required):
+    """Return the configuration that an object has when it is made with its required arguments alone."""
+    plain = type(thing)(**required)
+    if isinstance(thing, keras.layers.LayerNormalization | keras.layers.MultiHeadAttention) and thing.built:
+        plain.build_from_config(thing.get_build_config())  # their axes are settled when they see an input
+    return plain.get_config()
+
+
+def _read_both_ways(both):
+    """Return the layer that a `Bidirectional` was made from; None where its halves are two different ones."""
+    config = both.get_config()
+    inner = config["layer"]["config"]
+    kind = type(both.forward_layer)
+    layer = kind.from_config(inner | {"name": inner["name"].removeprefix("forward_")})
+    again = keras.layers.Bidirectional(layer, merge_mode=config["merge_mode"], name=both.name).get_config()
+    same = all(_without_build(again[half]) == _without_build(config[half]) for half in ("layer", "backward_layer"))
+    return kind.from_config(inner | {"name": inner["name"].removeprefix("forward_")}) if same else None
+
+
+def _without_build(serialised):
+    return {k: v for k, v in serialised.items() if k != "build_config"}
+
+
+def _place(kind):
+    """Return the package that a class of Keras' is used from; `layers` is imported by itself."""
+    for package in _PACKAGES:
+        if getattr(getattr(keras, package), kind.__name__, None) is kind:
+            return package if package == "layers" else f"keras.{package}"
+    raise KzooError(f"{kind.__name__} cannot be written as code: it is no layer, loss, ... of Keras' own.")
+
+
+def _object(given):
+    return keras.saving.deserialize_keras_object(given) if isinstance(given, dict) and "class_name" in given else given
+
+
+def _sequence(words, given):
+    inner = ", ".join(words)
+    if isinstance(given, list):
+        return f"[{inner}]"
+    return f"({inner},)" if len(given) == 1 else f"({inner})"
+
+
+def _numbers(given):
+    """Write a long list of numbers shortly: what repeats, and the rates of a sinusoidal position encoding."""
+    if len(given) < 8 or not isinstance(given, list):
+        return None
+    half = len(given) // 2
+    if given == [10_000 ** (-2 * k / len(given)) for k in range(half)] * 2:
+        return f"[10_000 ** (-2 * k / {len(given)}) for k in range({half})] * 2"
+    runs = [(number, len(list(same))) for number, same in itertools.groupby(given)]
+    if len(runs) > 4:
+        return None
+    pi = {math.pi / 2: "math.pi / 2"}
+    return " + ".join(f"[{pi.get(number) or value(number)}] * {count}" for number, count in runs)
+
+
+def identifier(name) -> str:
+    """Return a name in snake case that Python takes for a variable."""
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    name = re.sub(r"\W", "_", name, flags=re.ASCII).lower()
+    return f"_{name}" if not name.isidentifier() or keyword.iskeyword(name) else name

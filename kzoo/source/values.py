@@ -47,31 +47,44 @@ def construct(thing, **written) -> str:
     kind, config = type(thing), thing.get_config()
     if kind is keras.layers.Bidirectional and (inner := _read_both_ways(thing)) is not None:
         config["layer"], written = keras.saving.serialize_keras_object(inner), written | {"backward_layer": ""}
-    parameters = [p for name, p in inspect.signature(kind.__init__).parameters.items() if name != "self"]
-    required = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
-    accepted = {p.name for p in parameters} | {"name", "dtype", "trainable"}
-    plain = _plain(thing, {name: _object(config[name]) for name in required})
     if not isinstance(thing, keras.Layer | keras.Metric):
         written = {"name": ""} | written
-    words = [value(config[name]) for name in required]
-    for name, given in config.items():
-        if name in written:
-            words += [f"{name}={written[name]}"] if written[name] else []
-        elif name in accepted and name not in (*required, "name") and given != plain.get(name):
-            words.append(f"{name}={value(given)}")
+    place = _place(kind)
+    required, extra = _arguments(thing, config, {"name", *written})
+    words = [value(given) for given in required.values()]
+    words += [f"{name}={value(given)}" for name, given in extra.items()]
+    words += [f"{name}={text}" for name, text in written.items() if text]
     if config.get("name") is not None and "name" not in written:
         words.append(f"name={value(config['name'])}")
     if not words and isinstance(thing, keras.initializers.Initializer):
         return json.dumps(identifier(kind.__name__))  # "he_normal" says as much
-    return f"{_place(kind)}.{kind.__name__}({', '.join(words)})"
+    return f"{place}.{kind.__name__}({', '.join(words)})"
 
 
-def _plain(thing, required):
-    """Return the configuration that an object has when it is made with its required arguments alone."""
-    plain = type(thing)(**required)
+def _arguments(thing, config, left_out):
+    """Return the arguments without a default, and those that are needed to get the same configuration.
+
+    They are added one by one: a default may depend on another argument, as the strides of a pooling do on its size.
+    """
+    parameters = [p for name, p in inspect.signature(type(thing).__init__).parameters.items() if name != "self"]
+    required = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    required = {name: config[name] for name in required}
+    accepted = ({p.name for p in parameters} | {"dtype", "trainable"}) - set(required) - left_out
+    extra = {}
+    while True:
+        plain = _made(thing, required | extra)
+        more = [n for n, v in config.items() if n in accepted and n not in extra and v != plain.get(n)]
+        if not more:
+            return required, extra
+        extra[more[0]] = config[more[0]]
+
+
+def _made(thing, arguments):
+    """Return the configuration of another one that is made with these arguments."""
+    made = type(thing)(**{name: _object(given) for name, given in arguments.items()})
     if isinstance(thing, keras.layers.LayerNormalization | keras.layers.MultiHeadAttention) and thing.built:
-        plain.build_from_config(thing.get_build_config())  # their axes are settled when they see an input
-    return plain.get_config()
+        made.build_from_config(thing.get_build_config())  # their axes are settled when they see an input
+    return made.get_config()
 
 
 def _read_both_ways(both):

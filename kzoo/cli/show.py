@@ -15,7 +15,7 @@ examples:
   kzoo show cifar_cnn
   kzoo show cifar_cnn --plot net.png           draw the network; .svg, .pdf too
   kzoo show cifar_cnn --set filters=32,64 outputs=100
-  kzoo show cifar_cnn --code > model.py        the same model as Keras code, without kzoo
+  kzoo show cifar_cnn --code > model.py        Keras code that needs no kzoo
   kzoo show imdb_lstm --json
 """
 
@@ -23,7 +23,7 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def add_arguments(parser):
-    parser.add_argument("preset", metavar="PRESET", help="a name from `kzoo list`")
+    parser.add_argument("preset", metavar="PRESET", help="a name from `kzoo list`, or a file of yours: mine.toml")
     parser.add_argument("--plot", metavar="FILE", help="draw the network into a .png, .svg or .pdf file")
     parser.add_argument("--code", action="store_true", help="print Keras code that builds it without kzoo")
     parser.add_argument(

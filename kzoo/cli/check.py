@@ -6,7 +6,7 @@ from pathlib import Path
 from kzoo.cli import common, export, quiet, train
 from kzoo.errors import KzooError
 from kzoo.export.bundle import Bundle
-from kzoo.registry import get_preset, list_presets
+from kzoo.registry import get_preset, names_a_preset
 
 EXAMPLES = """\
 examples:
@@ -34,7 +34,7 @@ def run(args):
         return _bundle(args)
     options = train.data_options(args)
     settings = train.settings_of(args)
-    if args.preset in list_presets():
+    if names_a_preset(args.preset):
         train.check_names(args.preset, settings)
     door = quiet.load("kzoo.evaluation.check")
     if door.run_of(args.preset) is None:

@@ -79,7 +79,7 @@ def open_archive(raw):
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             members = _check_members(archive.infolist(), len(raw))
-            parts = {name: archive.read(info) for name, info in members.items()}
+            parts = {name: _unpacked(archive, info) for name, info in members.items()}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError) as error:
         raise Unreadable(f"it is no whole zip file ({str(error) or type(error).__name__})") from None
     for name in (CONFIG, WEIGHTS):
@@ -87,6 +87,12 @@ def open_archive(raw):
             raise Unreadable(f"it has no {name}, so it is no model that Keras saved")
     config, metadata, weights = parts.pop(CONFIG), parts.pop(METADATA, b"{}"), parts.pop(WEIGHTS)
     return Archive(config, metadata, weights, parts)
+
+
+def _unpacked(archive, info):
+    # `archive.read` would unpack all there is before it compares with the size in the header.
+    with archive.open(info) as member:
+        return member.read(info.file_size)
 
 
 def _check_ends(raw):

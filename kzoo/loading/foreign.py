@@ -117,7 +117,7 @@ def _check_registry(strings, own):
     """Refuse names that would call up what some imported package registered with Keras."""
     for text in strings:
         registered = keras.saving.get_registered_object(text)
-        if registered is not None and own.get(text) is not registered:
+        if registered is not None and registered not in own.values():
             raise Refused(
                 f"it names {short(text)}, which another package in this process has registered with Keras",
                 f"If you trust it: kzoo.load_model(..., trusted=[{registered.__name__}])",

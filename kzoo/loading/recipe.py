@@ -14,7 +14,6 @@ from kzoo.registry import FAMILIES, TASKS, family_builder, rebuild
 
 _LARGEST = 1 << 31  # no dimension, and no example, has more numbers
 _STACKED = ("units", "dense_units", "filters")  # a layer with weights for each entry
-_LENGTHS = ("units", "dense_units", "filters", "width", "intermediate_dim", "embedding_dim", "vocabulary_size")
 
 
 def load_recipe(spec, weights):
@@ -65,13 +64,14 @@ def checked_spec(spec, stored):
     if not isinstance(name, str) or not name.replace("_", "a").isalnum() or not name.isascii():
         raise Refused(f"{short(name)} is no name of a preset")
     builder, fixed = family_builder(family)
-    takes = set(inspect.signature(builder).parameters) - {"name", *fixed}
+    takes = {k: p.default for k, p in inspect.signature(builder).parameters.items() if k not in ("name", *fixed)}
     config = {}
     for key, value in spec["config"].items():
         if key not in takes:
             raise Refused(f"its family {family!r} takes no {short(key)}")
-        try:
-            config[key] = CONFIG[key].check(key, value) if key in CONFIG else value
+        value = tuple(value) if isinstance(value, list) else value
+        try:  # a builder's own default need not be a value that one can set
+            config[key] = CONFIG[key].check(key, value) if key in CONFIG and value != takes[key] else value
         except KzooError as error:
             raise Refused(f"its setting {first_line(error)}") from None
     _check_amounts(config, stored)
@@ -84,7 +84,7 @@ def _check_amounts(config, stored):
     for key, value in config.items():
         many = value if isinstance(value, tuple) else (value,)
         numbers = [v for v in many if isinstance(v, int) and not isinstance(v, bool)]
-        if any(v > (longest if key in _LENGTHS else _LARGEST) for v in numbers):
+        if any(v > (longest if key == "width" else _LARGEST) for v in numbers):  # positions are a list so wide
             raise Refused(f"its setting {key}={short(value)} is larger than the weights that it stores")
         if key in _STACKED and len(many) > arrays:
             raise Refused(f"its setting {key} makes {len(many):,} layers, and {arrays:,} weights are stored")

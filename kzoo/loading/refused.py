@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 from kzoo.errors import KzooError, UnsafeModelError
 
-DO_NOT_OPEN = "If you made it yourself, save it again with model.save(); if not, do not open it"
+DO_NOT_OPEN = "If you made it yourself, save it again; if not, do not open it"
 
 
 class Refused(Exception):
@@ -37,6 +37,7 @@ def short(value, length=60):
 
 
 def first_line(error):
-    """Return the first line of an exception's message, or its type's name."""
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")
+    """Return the line of an exception's message that says most, or its type's name."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    says = next((line for line in lines if not line.endswith(":")), type(error).__name__)
+    return says[:200].rstrip(".")

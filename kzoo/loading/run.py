@@ -6,10 +6,14 @@ from kzoo.loading.recipe import load_recipe
 from kzoo.loading.refused import Refused, naming
 from kzoo.run import Run
 
+MAX_CONFIG = 16 << 20  # with the statistics of the data
+
 
 def load_run(folder, *, trusted=(), expected_sha256=None):
     """Return a run's best model, not compiled. See `kzoo.load_model`; `expected_sha256` is that of `best.keras`."""
     run = Run(folder)
+    with naming(run.path / "config.json"):
+        read_once(run.path / "config.json", MAX_CONFIG)
     file, spec = run.model_file, run.config["spec"]
     with naming(file):
         raw = read_once(file)

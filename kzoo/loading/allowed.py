@@ -87,7 +87,7 @@ OPERATIONS = {
         Average BroadcastTo Ceil Clip Concatenate Copy Cos Cosh CountNonzero Cross Cumprod Cumsum Diagonal Diff Digitize
         Divide DivideNoNan Dot Einsum Equal Exp Exp2 ExpandDims Expm1 Flip Floor FloorDivide FullLike GetItem Greater
         GreaterEqual Hstack Isfinite Isinf Isnan Less LessEqual Log Log10 Log1p Log2 Logaddexp LogicalAnd LogicalNot
-        LogicalOr LogicalXor Matmul Max Maximum Mean Median Min Minimum Mod Moveaxis Multiply NanToNum Negative Norm
+        LogicalOr LogicalXor Matmul Max Maximum Mean Median Min Minimum Mod Moveaxis Multiply NanToNum Negative
         NotEqual OnesLike Outer Pad Power Prod Ravel Reciprocal Repeat Reshape Roll Round Sign Sin Sinh Sort Split Sqrt
         Square Squeeze Stack Std Subtract Sum Swapaxes Take TakeAlongAxis Tan Tanh Tensordot Tile Transpose Tril Triu
         TrueDivide Trunc Var Vdot Vstack Where ZerosLike""",
@@ -115,6 +115,6 @@ FUNCTIONS = _words(
 )
 
 # Numbers that cost time or memory without being a dimension of a weight.
-BOUNDS = {"num_oov_indices": 65_536, "power_iterations": 100}
+BOUNDS = {"num_oov_indices": 65_536, "max_tokens": 10_000_000, "power_iterations": 100}
 
 DTYPES = _words("bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 bfloat16 float16 float32 float64 string")

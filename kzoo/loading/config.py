@@ -20,7 +20,7 @@ from kzoo.loading.refused import Refused, Unreadable, short
 
 MAX_DEPTH = 64
 MAX_BATCH = 1024  # of a layer that keeps its state, for which Keras makes room while it builds
-MAX_CALLS = 20_000  # of layers, while the network is built; the largest of keras.applications has 1,300
+MAX_CALLS = 10_000  # of layers, while the network is built; the largest of keras.applications has 1,300
 
 _NODE = {"module", "class_name", "config", "registered_name", "build_config", "shared_object_id", "name",
          "inbound_nodes"}  # fmt: skip
@@ -81,7 +81,7 @@ def check_config(data, trusted=None):
     root = config.tree
     if not isinstance(root, dict) or not isinstance(root.get("config"), dict) or "class_name" not in root:
         raise Unreadable("its config.json describes no model")
-    if (root["module"], root["class_name"]) not in MODELS and root["class_name"] not in walk.own_names:
+    if (root.get("module"), root["class_name"]) not in MODELS and root["class_name"] not in walk.own_names:
         raise Refused(f"its config.json describes a {short(root['class_name'])} and no model")
     walk.check_states()
     if _calls(root) > MAX_CALLS:
@@ -131,20 +131,22 @@ class _Walk:
             raise Refused(f"{_at(path)} names an activation {short(value)} that is not on kzoo's list", _trust(value))
         if key in BOUNDS and isinstance(value, int | float) and value > BOUNDS[key]:
             raise Refused(f"{_at(path)} has {key}={value:,}, and {BOUNDS[key]:,} is the limit")
-        if key == "unroll" and value is True:
+        if key in ("unroll", "stateful") and not isinstance(value, bool):
+            raise Refused(f"{_at(path)} has {key}={short(value)}, which is neither true nor false")
+        if key == "unroll":
             return False  # the same answers; unrolled, a short file could ask for a graph of any length
-        if key == "stateful" and value is True:
-            self.stateful = True
-        if key == "batch_shape" and isinstance(value, list):
-            self.batches.append(value[0] if value and isinstance(value[0], int) else 0)
+        self.stateful |= key == "stateful" and value
+        if key == "batch_size" or key.endswith("shape"):
+            self.batches.append(value[0] if isinstance(value, list) and value else value)
         return self.copy(value, path, depth + 1)
 
     def check_states(self):
         """Bound the states that stateful layers keep, which no file stores: batch times units, if none enlarges it."""
         if not self.stateful:
             return
-        if max(self.batches, default=0) > MAX_BATCH:
-            raise Refused(f"it keeps the state of a batch of {max(self.batches):,}, and {MAX_BATCH:,} is the limit")
+        largest = max((size for size in self.batches if isinstance(size, int | float)), default=0)
+        if largest > MAX_BATCH:
+            raise Refused(f"it keeps the state of a batch of {largest:,}, and {MAX_BATCH:,} is the limit")
         for module, name in self.config.classes:
             if name.startswith("ConvLSTM") or (module, name) in OPERATIONS:
                 raise Refused(f"it keeps the state of a batch that {short(name)} may make larger", _NOT_STATEFUL)
@@ -193,17 +195,16 @@ def _trust(name):
 
 
 def _check_array(thing, name):
-    inner = thing.get("config")
-    value = inner.get("value") if isinstance(inner, dict) else None
-    # NumPy takes a dtype such as "S1000000000", a gigabyte for each entry.
-    if not isinstance(inner, dict) or inner.get("dtype") not in DTYPES or not isinstance(value, list | int | float):
-        raise Refused(f"its config.json has an array of an unknown kind ({name})")
+    _check_tensor(thing, name)
+    if not isinstance(thing["config"].get("value"), list | int | float):
+        raise Refused(f"its config.json has an array without values ({name})")
 
 
 def _check_tensor(thing, name):
-    inner = thing.get("config")
-    if not isinstance(inner, dict) or inner.get("dtype") not in DTYPES:
-        raise Refused(f"its config.json has a tensor of an unknown kind ({name})")
+    _check_plain(thing, name)
+    dtype = thing["config"].get("dtype")
+    if not isinstance(dtype, str) or dtype not in DTYPES:  # NumPy takes "S1000000000", a gigabyte for each entry
+        raise Refused(f"its config.json has an array of an unknown kind ({name}, {short(dtype)})")
 
 
 def _check_plain(thing, name):

@@ -25,7 +25,7 @@ def in_a_thread_of_its_own(work):
         except BaseException as error:
             result.append((None, error))
 
-    thread = threading.Thread(target=run, name="kzoo-loading")
+    thread = threading.Thread(target=run, name="kzoo-loading", daemon=True)
     thread.start()
     thread.join()
     value, error = result[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kzoo.arguments import CONFIG
 from kzoo.errors import KzooError
+from kzoo.loading.config import MAX_BATCH
 from kzoo.loading.plan import check_size
 from kzoo.loading.refused import Refused, Unreadable, first_line, short
 from kzoo.loading.weights import stored_shapes
@@ -32,8 +33,10 @@ def load_recipe(spec, weights):
     """
     stored = stored_shapes(weights)
     spec = checked_spec(spec, stored)
+    # States are no weights, and Keras would make room for them at once.
+    stateless = spec | dict(config={key: value for key, value in spec["config"].items() if key != "stateful"})
     try:
-        check_size(lambda: rebuild(spec, compile=False), stored)
+        check_size(lambda: rebuild(stateless, compile=False), stored)
         model = rebuild(spec, compile=False)
         with tempfile.TemporaryDirectory(prefix="kzoo-") as folder:
             file = Path(folder) / "model.weights.h5"
@@ -91,5 +94,7 @@ def _check_amounts(config, stored):
     stages = len(config["filters"]) if isinstance(config.get("filters"), tuple) else 1
     if (layers := (config.get("depth") or 1) * stages) > max(arrays, 1):
         raise Refused(f"its setting depth makes {layers:,} layers, and {arrays:,} weights are stored")
+    if config.get("stateful") and (config.get("stateful_batch") or 1) > MAX_BATCH:
+        raise Refused(f"its setting stateful_batch={config['stateful_batch']:,} is larger than {MAX_BATCH:,}")
     if math.prod(config.get("input_shape") or (1,)) > _LARGEST:
         raise Refused(f"its setting input_shape={short(config['input_shape'])} is larger than any example")

@@ -615,9 +615,29 @@ def bomb_states_of_a_huge_batch():
 
 
 @attack
+def bomb_states_by_a_true_that_is_one():
+    model = keras.Sequential([keras.Input(batch_shape=(4, 5, 2)), layers.LSTM(3, stateful=True)])
+    return with_text('"stateful": true', '"stateful": 1', model)
+
+
+@attack
+def bomb_states_by_the_build_config():
+    def change(config):
+        config["config"]["layers"][1]["build_config"] = {"input_shape": [400_000_000, 5, 2]}
+
+    return with_config(change, keras.Sequential([keras.Input(batch_shape=(4, 5, 2)), layers.LSTM(3, stateful=True)]))
+
+
+@attack
 def bomb_unknown_words_without_end():
     words = {"vocabulary": ["a"], "num_oov_indices": 4_000_000_000, "output_mode": "count"}
     return with_layer(layer("StringLookup", words))
+
+
+@attack
+def bomb_padding_of_a_vocabulary():
+    words = {"vocabulary": ["a"], "idf_weights": [1.0], "max_tokens": 4_000_000_000, "pad_to_max_tokens": True}
+    return with_layer(layer("StringLookup", words | {"output_mode": "tf_idf"}))
 
 
 @attack

@@ -154,6 +154,13 @@ def test_sizes_that_a_builder_would_loop_over():
     refused("width=1000000000")
 
 
+def test_a_model_that_keeps_its_state():
+    folder = bundle_of(kzoo.build("char_gru", vocabulary_size=20, units=(6,), stateful=True, stateful_batch=2))
+    assert kzoo.load_model(folder).input_shape[0] == 2
+    edit(folder, setting(stateful_batch=1_000_000_000))
+    refused("stateful_batch=1,000,000,000")
+
+
 def test_manifests_that_are_none(bundle):
     for text, words in (("", "no JSON"), ("{", "no JSON"), ("[]", "not the kzoo.json"), ('{"a":1,"a":2}', "twice")):
         (bundle / "kzoo.json").write_text(text)

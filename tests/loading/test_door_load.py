@@ -1,6 +1,7 @@
 """What is given to `kzoo.load_model`: files that cannot be read, other formats, and what the caller trusts."""
 
 import hashlib
+import importlib
 import json
 import zipfile
 from pathlib import Path
@@ -207,3 +208,29 @@ def test_a_zip_packed_again_by_somebody_still_opens(raw):
     with zipfile.ZipFile("m.keras") as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     kzoo.load_model(attacks.write(parts, packed=tuple(parts)))
+
+
+def test_each_name_on_the_list_is_a_class_of_keras_that_can_be_saved():
+    from keras.src.api_export import get_symbol_from_name
+    from keras.src.saving.keras_saveable import KerasSaveable
+
+    from kzoo.loading import allowed
+
+    def found(module, name):
+        if module.startswith("keras.src."):
+            return getattr(importlib.import_module(module), name)
+        return get_symbol_from_name(f"{module}.{name}")
+
+    classes = {pair: found(*pair) for pair in allowed.CLASSES}
+    assert [pair for pair, thing in classes.items() if not isinstance(thing, type)] == []
+    parts = (
+        "keras.initializers",
+        "keras.regularizers",
+        "keras.constraints",
+        "keras.dtype_policies",
+        "keras.quantizers",
+    )
+    plain = {pair for pair in classes if pair[0] in parts or pair == ("keras", "DTypePolicy")}
+    assert [pair for pair in classes.keys() - plain if not issubclass(classes[pair], KerasSaveable)] == []
+    assert not {name for _, name in classes} & set(allowed.NEVER)
+    assert [name for name in allowed.FUNCTIONS if not hasattr(keras.activations, name)] == []

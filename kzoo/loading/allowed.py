@@ -19,8 +19,7 @@ def _of(module, names):
 
 
 MODELS = {
-    *_of("keras", "Model Sequential Functional"),
-    *_of("keras.models", "Model Sequential Functional"),
+    *_of("keras", "Model Sequential"),
     ("keras.src.models.functional", "Functional"),
 }
 
@@ -63,15 +62,14 @@ PARTS = {
     *_of(
         "keras.initializers",
         """Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones Orthogonal
-        RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros IdentityInitializer OrthogonalInitializer""",
+        RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros""",
     ),
     *_of("keras.regularizers", "L1 L2 L1L2 OrthogonalRegularizer"),
     *_of("keras.constraints", "MaxNorm MinMaxNorm NonNeg UnitNorm"),
     *_of("keras", "DTypePolicy"),
     *_of(
         "keras.dtype_policies",
-        """DTypePolicy FloatDTypePolicy DTypePolicyMap QuantizedDTypePolicy QuantizedFloat8DTypePolicy
-        Int4DTypePolicy""",
+        "DTypePolicyMap QuantizedDTypePolicy QuantizedFloat8DTypePolicy Int4DTypePolicy",
     ),
     *_of(
         "keras.quantizers",

@@ -13,7 +13,7 @@ from kzoo.loading.refused import Refused, Unreadable, short
 MAX_BYTES = 2 << 30  # of a file, and of all that comes out of it
 MAX_CONFIG = 4 << 20  # the largest of keras.applications has a quarter of it
 MAX_VOCABULARY = 64 << 20
-MAX_MEMBERS = 256
+MAX_DIRECTORY = 256 << 10  # bytes of its list of members
 MAX_RATIO = 20  # of what is packed; Keras itself packs nothing
 RATIO_FLOOR = 1 << 20  # below a mebibyte nothing is a bomb
 _END = 22  # bytes of a zip's last record, without a comment
@@ -105,13 +105,11 @@ def _check_ends(raw):
     if raw[:4] != b"PK\3\4" or end[:4] != b"PK\5\6" or end[-2:] != b"\0\0":
         raise Unreadable("it is cut short, or something is before or behind the zip file")
     directory = int.from_bytes(end[12:16], "little")
-    if directory > MAX_MEMBERS * 1024 or raw[-_END - 20 :][:4] == b"PK\6\7":
+    if directory > MAX_DIRECTORY or raw[-_END - 20 :][:4] == b"PK\6\7":
         raise Refused(f"its list of members is longer than any model's ({directory:,} bytes)")
 
 
 def _check_members(infos, size):
-    if len(infos) > MAX_MEMBERS:
-        raise Refused(f"it has {len(infos)} members, and a model has a few")
     members = {}
     for info in infos:
         name = info.filename

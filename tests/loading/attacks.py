@@ -222,6 +222,11 @@ def open_registered_class_behind_a_built_in_name():
 
 
 @attack
+def open_built_in_name_with_another_registered_name():
+    return with_layer(layer("Dense", {"units": 3}, registered_name="nobody>Canary"))
+
+
+@attack
 def open_registered_function_by_a_plain_string():
     keras.saving.register_keras_serializable("bird")(sing)
     return with_layer(layer("Dense", {"units": 3, "kernel_initializer": "bird>sing"}))
@@ -314,7 +319,7 @@ def cve_2025_12058_text_vocabulary_from_a_path():
 
 @attack
 def cve_2025_12060_member_climbs_out():
-    return write(parts_of(dense()) | {"assets/../../canary": b"x"})
+    return write(parts_of(dense()) | {"assets/../../vocabulary.txt": b"x"})
 
 
 @attack
@@ -457,7 +462,7 @@ def open_encrypted_member():
 @attack
 def open_bytes_before_the_zip():
     raw = Path(write(parts_of(dense()))).read_bytes()
-    Path("attack.keras").write_bytes(b"#!/bin/sh\ntouch canary\n" + raw)
+    Path("attack.keras").write_bytes(b"PK\ntouch canary\n" + raw)
     return "attack.keras"
 
 
@@ -505,6 +510,11 @@ def bomb_json_depth():
 
 
 @attack
+def open_a_hundred_lists_in_one_another():
+    return with_text('"units": 3', '"units": ' + "[" * 100 + "]" * 100)
+
+
+@attack
 def bomb_json_of_empty_lists():
     return write(parts_of(dense()) | {"config.json": b"[" + b"[]," * (5 * MIB) + b"[]]"})
 
@@ -534,6 +544,15 @@ def cve_2026_0897_many_small_shape_bombs():
     def change(file):
         for i in range(2000):
             file.create_dataset(f"layers/more{i}/vars/0", (1 << 17,), "float32", chunks=(1 << 17,))
+
+    return with_weights(change)
+
+
+@attack
+def cve_2026_0897_shape_bomb_beside_honest_weights():
+    def change(file):
+        file["layers/honest/vars/0"] = np.random.default_rng(0).random(1 << 18)
+        file.create_dataset("layers/more/vars/0", (1 << 22,), "float64", chunks=(1 << 17,), compression="gzip")
 
     return with_weights(change)
 

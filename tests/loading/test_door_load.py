@@ -3,6 +3,8 @@
 import hashlib
 import importlib
 import json
+import os
+import random
 import zipfile
 from pathlib import Path
 
@@ -181,6 +183,57 @@ def test_a_file_that_changes_after_the_look_changes_nothing(raw, monkeypatch):
 
     monkeypatch.setattr(foreign, "_look", swapped)
     assert kzoo.load_model("m.keras").count_params() == attacks.dense().count_params()
+
+
+def test_a_link_that_takes_the_place_of_the_file_between_two_looks(raw, monkeypatch):
+    Path("link.keras").symlink_to("m.keras")
+    real = os.lstat
+    monkeypatch.setattr(os, "lstat", lambda path: real("m.keras" if str(path) == "link.keras" else path))
+    says("link.keras", "cannot be read")
+
+
+VALUES = [
+    None, True, 0, -1, 3, 1.5, 1e300, "", "x", "Lambda", "__lambda__", [], {}, [[]], ["a", 0, 0], {"config": {}},
+    {"class_name": "Dense"}, {"class_name": []}, {"class_name": "function", "config": []},
+    {"class_name": "__numpy__", "config": {"dtype": [], "value": 1}},
+    {"class_name": "Dense", "module": "keras.layers", "config": {}, "registered_name": []},
+]  # fmt: skip
+
+
+def spots(thing):
+    """Return every place in nested dicts and lists, as (container, key)."""
+    keys = list(thing) if isinstance(thing, dict) else range(len(thing)) if isinstance(thing, list) else ()
+    return [(thing, key) for key in keys] + [spot for key in keys for spot in spots(thing[key])]
+
+
+def test_whatever_is_changed_in_a_file_gives_a_model_or_one_line(raw):
+    chance, ends = random.Random(0), {"loaded": 0, "refused": 0, "unreadable": 0}
+    parts = attacks.parts_of(keras.Sequential([keras.Input((5, 2)), layers.Bidirectional(layers.LSTM(3))]))
+
+    def open_it():
+        try:
+            kzoo.load_model("m.keras")
+            ends["loaded"] += 1
+        except kzoo.KzooError as error:
+            assert "\n" not in str(error)
+            ends["refused" if isinstance(error, kzoo.UnsafeModelError) else "unreadable"] += 1
+
+    for _ in range(100):
+        config = json.loads(parts["config.json"])
+        for container, key in chance.sample(spots(config), 2):
+            container[key] = chance.choice(VALUES)
+        attacks.write(parts | {"config.json": json.dumps(config).encode()}, "m.keras")
+        open_it()
+    for _ in range(40):
+        changed = bytearray(parts["model.weights.h5"])
+        changed[chance.randrange(len(changed) // 2)] ^= 1 << chance.randrange(8)
+        attacks.write(parts | {"model.weights.h5": bytes(changed)}, "m.keras")
+        open_it()
+        changed = bytearray(raw)
+        changed[chance.randrange(len(changed))] ^= 1 << chance.randrange(8)
+        Path("m.keras").write_bytes(changed)
+        open_it()
+    assert min(ends.values()) > 5, ends
 
 
 def test_control_characters_of_a_file_do_not_reach_the_terminal():

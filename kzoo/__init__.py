@@ -26,6 +26,8 @@ _PUBLIC = {
     "spec_of": "kzoo.registry",
     "KzooError": "kzoo.errors",
     "Interrupted": "kzoo.errors",
+    "UnsafeModelError": "kzoo.errors",
+    "load_model": "kzoo.loading",
     "Dataset": "kzoo.data",
     "load_data": "kzoo.data",
     "train": "kzoo.training",

@@ -9,6 +9,10 @@ class DownloadError(KzooError):
     """A file that is not here cannot be downloaded either."""
 
 
+class UnsafeModelError(KzooError):
+    """A model's file could do more than compute when it is opened: which file, why, and what to do."""
+
+
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C ended a training early; `run` is what there is of it, and the same call goes on with it."""
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from kzoo.errors import KzooError
 from kzoo.files import read_json
-from kzoo.registry import rebuild
 
 
 class Run:
@@ -21,15 +20,16 @@ class Run:
 
     Args:
         path: the folder.
+        trusted: classes and functions of yours that a model of your own is made of (see `kzoo.load_model`).
 
     Raises:
         KzooError: it is no run folder, or a broken one.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, *, trusted=()):
         if not isinstance(path, str | os.PathLike):
             raise KzooError(f"{path!r} is not a run, nor the path of one.")
-        self.path = Path(path)
+        self.path, self.trusted = Path(path), trusted
         if not (self.path / "config.json").is_file():
             what = "is a file" if self.path.is_file() else "does not exist"
             what = "has no config.json" if self.path.is_dir() else what
@@ -104,25 +104,18 @@ class Run:
             raise KzooError(f"{self.path} has no history.csv: the run stopped before its first epoch ended.") from None
         return {name: [float(row[name]) if row[name] else None for row in rows] for name in (rows[0] if rows else ())}
 
+    @property
+    def model_file(self) -> Path:
+        file = self.path / "best.keras"
+        if not file.is_file():
+            raise KzooError(f"{self.path} has no best.keras: the run stopped before its first epoch ended.")
+        return file
+
     @cached_property
     def model(self):
         """The network with its best weights, not compiled.
 
         A preset is rebuilt from its family and resolved config, whatever became of the preset since; a
-        model of your own is loaded from the file.
+        model of your own is loaded from the file, as `kzoo.load_model` does it.
         """
-        file = self.path / "best.keras"
-        if not file.is_file():
-            raise KzooError(f"{self.path} has no best.keras: the run stopped before its first epoch ended.")
-        keras = import_module("keras")
-        try:
-            if self.config["spec"]["family"] is None:
-                return keras.saving.load_model(file, compile=False)
-            model = rebuild(self.config["spec"] | {"seed": None}, compile=False)
-            model.load_weights(file)
-        except KzooError:
-            raise
-        except Exception as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise KzooError(f"{file} cannot be read: {reason}") from error
-        return model
+        return import_module("kzoo.loading").load_run(self.path, trusted=self.trusted)

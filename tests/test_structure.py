@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "flops": set(),
     "gradients": set(),
     "callbacks": set(),
+    "loading": {"arguments", "registry", "run"},
     "plots": {"gradients"},
     "data": {"arguments", "registry"},
     "predictions": set(),
@@ -37,7 +38,9 @@ MAY_IMPORT = {
     "checks": {"data", "gradients", "plots"},
     "export": {"data", "registry", "run"},
     "evaluation": {"checks", "data", "predictions", "registry", "results", "run", "training"},
-    "training": {"arguments", "callbacks", "checks", "contract", "data", "plots", "predictions", "registry", "run"},
+    "training": {
+        "arguments", "callbacks", "checks", "contract", "data", "loading", "plots", "predictions", "registry", "run",
+    },
     "source": {"contract"},
     "tuning": {"contract", "registry"},
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run"},

@@ -13,6 +13,7 @@ from kzoo import callbacks as bundles
 from kzoo.data.pipeline import Batches
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import whole_file, write_json
+from kzoo.loading import registered_in
 from kzoo.plots.curves import curves
 from kzoo.run import Run
 from kzoo.training.answers import score_and_keep
@@ -73,7 +74,11 @@ class Fit:
                 write_json(self.folder / "preprocessing.json", plain(self.job.data.preprocessing))
                 write_json(self.folder / "config.json", plain(self.request | provenance()))
             self._run()
-        return Run(self.folder)
+        return self._opened()
+
+    def _opened(self):
+        own = self.job.spec["family"] is None
+        return Run(self.folder, trusted=registered_in(self.job.saved) if own else ())
 
     def _run(self):
         self.before = self.state["seconds"] if self.state else 0.0
@@ -95,7 +100,7 @@ class Fit:
         if not interrupted:
             remove_journal(self.folder)
         elif "ipykernel" not in sys.modules:
-            raise Interrupted(Run(self.folder))
+            raise Interrupted(self._opened())
 
     def _seconds(self):
         return self.before + time.monotonic() - self.began

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from kzoo.errors import KzooError
+from kzoo.loading import load_keras_file
 from kzoo.run import Run
 
 
@@ -29,10 +30,7 @@ def load_start(start):
         raise KzooError(f"start={str(start)!r} does not exist. Give a run's folder, a .keras file or a model.")
     if path.suffix != ".keras":
         raise KzooError(f"start={str(start)!r} is no .keras file. Give a run's folder, a .keras file or a model.")
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True), None
-    except Exception as error:
-        raise KzooError(f"start={str(start)!r} cannot be read: {str(error).strip().splitlines()[0]}") from error
+    return load_keras_file(path), None
 
 
 def copy_weights(source, model, *, old_vocabulary=None, new_vocabulary=None):

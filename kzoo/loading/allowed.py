@@ -1,0 +1,118 @@
+"""What a stranger's `.keras` file may name: an explicit list, to be read line by line. Standard library only.
+
+A class is on the list when building and calling it computes and nothing else: it reads no file, opens no address,
+imports no module, runs no code that the file brings, and loops no more often than it has inputs. Left out on purpose:
+`Lambda`, `TFSMLayer`, `TorchModuleWrapper`, `JaxLayer`, `FlaxLayer` (they run what the file brings), operations that
+take functions (`Map`, `Scan`, `Cond`, `WhileLoop`, ...), `AugMix` and `RandAugment` (loops of any length), `STFT` and
+`MelSpectrogram` (tables of any size). A caller adds classes with `trusted=`.
+"""
+
+NEVER = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+
+
+def _words(text):
+    return frozenset(text.split())
+
+
+def _of(module, names):
+    return {(module, name) for name in _words(names)}
+
+
+MODELS = {
+    *_of("keras", "Model Sequential"),
+    ("keras.src.models.functional", "Functional"),
+}
+
+LAYERS = _of(
+    "keras.layers",
+    # the core
+    """InputLayer Dense EinsumDense Embedding ReversibleEmbedding Identity Masking Activation
+    ELU LeakyReLU PReLU ReLU Softmax
+    Add Average Concatenate Dot Maximum Minimum Multiply Subtract
+    Flatten Permute RepeatVector Reshape Cropping1D Cropping2D Cropping3D
+    UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D """
+    # convolutions and pooling
+    """Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose
+    DepthwiseConv1D DepthwiseConv2D SeparableConv1D SeparableConv2D
+    AveragePooling1D AveragePooling2D AveragePooling3D MaxPooling1D MaxPooling2D MaxPooling3D
+    GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D
+    GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D
+    AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D
+    AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D """
+    # recurrent layers and attention
+    """RNN SimpleRNN SimpleRNNCell LSTM LSTMCell GRU GRUCell StackedRNNCells
+    ConvLSTM1D ConvLSTM2D ConvLSTM3D Bidirectional TimeDistributed
+    Attention AdditiveAttention MultiHeadAttention GroupQueryAttention """
+    # normalisation and regularisation
+    """BatchNormalization LayerNormalization GroupNormalization RMSNormalization UnitNormalization
+    SpectralNormalization ActivityRegularization AlphaDropout Dropout GaussianDropout GaussianNoise
+    SpatialDropout1D SpatialDropout2D SpatialDropout3D """
+    # preprocessing
+    """Normalization Rescaling Resizing CenterCrop CategoryEncoding Discretization Hashing HashedCrossing
+    IntegerLookup StringLookup TextVectorization
+    RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop RandomErasing RandomFlip
+    RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation
+    RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom AutoContrast Equalization Solarization""",
+)
+
+# ConvNeXt of keras.applications: two layers that Keras saves under their private path.
+APPLICATIONS = _of("keras.src.applications.convnext", "LayerScale StochasticDepth")
+
+PARTS = {
+    *_of(
+        "keras.initializers",
+        """Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones Orthogonal
+        RandomNormal RandomUniform TruncatedNormal VarianceScaling Zeros""",
+    ),
+    *_of("keras.regularizers", "L1 L2 L1L2 OrthogonalRegularizer"),
+    *_of("keras.constraints", "MaxNorm MinMaxNorm NonNeg UnitNorm"),
+    *_of("keras", "DTypePolicy"),
+    *_of(
+        "keras.dtype_policies",
+        "DTypePolicyMap QuantizedDTypePolicy QuantizedFloat8DTypePolicy Int4DTypePolicy",
+    ),
+    *_of(
+        "keras.quantizers",
+        "AbsMaxQuantizer Int8QuantizationConfig Int4QuantizationConfig Float8QuantizationConfig",
+    ),
+}
+
+# Operations in a functional graph (`keras.ops.mean(x)` and `x + 1`); Keras saves them under their private path.
+OPERATIONS = {
+    *_of(
+        "keras.src.ops.numpy",
+        """Absolute Abs Add All Any Amax Amin Arccos Arccosh Arcsin Arcsinh Arctan Arctan2 Arctanh Argmax Argmin Argsort
+        Average BroadcastTo Ceil Clip Concatenate Copy Cos Cosh CountNonzero Cross Cumprod Cumsum Diagonal Diff Digitize
+        Divide DivideNoNan Dot Einsum Equal Exp Exp2 ExpandDims Expm1 Flip Floor FloorDivide FullLike GetItem Greater
+        GreaterEqual Hstack Isfinite Isinf Isnan Less LessEqual Log Log10 Log1p Log2 Logaddexp LogicalAnd LogicalNot
+        LogicalOr LogicalXor Matmul Max Maximum Mean Median Min Minimum Mod Moveaxis Multiply NanToNum Negative
+        NotEqual OnesLike Outer Pad Power Prod Ravel Reciprocal Repeat Reshape Roll Round Sign Sin Sinh Sort Split Sqrt
+        Square Squeeze Stack Std Subtract Sum Swapaxes Take TakeAlongAxis Tan Tanh Tensordot Tile Transpose Tril Triu
+        TrueDivide Trunc Var Vdot Vstack Where ZerosLike""",
+    ),
+    *_of(
+        "keras.src.ops.nn",
+        """Relu Relu6 Sigmoid Softplus Softsign SoftShrink Silu Squareplus LogSigmoid LeakyRelu HardSigmoid HardSilu Elu
+        Selu Gelu Celu Glu TanhShrink HardTanh HardShrink Threshold Softmax LogSoftmax Sparsemax MaxPool AveragePool
+        OneHot MultiHot Moments BatchNorm Normalize DotProductAttention RMSNorm LayerNorm DepthToSpace SpaceToDepth""",
+    ),
+    *_of("keras.src.ops.core", "Cast SaturateCast StopGradient Slice Unstack ConvertToTensor"),
+    *_of("keras.src.ops.math", "Logsumexp Rsqrt Erf TopK InTopK"),
+    *_of("keras.src.ops.image", "RGBToGrayscale Resize PadImages CropImages"),
+    *_of("keras.src.ops.linalg", "Norm"),
+}
+
+CLASSES = MODELS | LAYERS | APPLICATIONS | PARTS | OPERATIONS
+
+# Functions by name, wherever Keras may look them up. All of them are activations.
+FUNCTION_MODULES = ("builtins", "keras.activations", "keras.ops")
+FUNCTIONS = _words(
+    """celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear
+    log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus
+    sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink threshold"""
+)
+
+# Numbers that cost time or memory without being a dimension of a weight.
+BOUNDS = {"num_oov_indices": 65_536, "max_tokens": 10_000_000, "power_iterations": 100}
+
+DTYPES = _words("bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 bfloat16 float16 float32 float64 string")

@@ -1,0 +1,100 @@
+"""A recipe is family and settings: checked against the table of arguments, then built by kzoo's own code."""
+
+import inspect
+import math
+import tempfile
+from pathlib import Path
+
+from kzoo.arguments import CONFIG
+from kzoo.errors import KzooError
+from kzoo.loading.config import MAX_BATCH
+from kzoo.loading.plan import check_size
+from kzoo.loading.refused import Refused, Unreadable, first_line, short
+from kzoo.loading.weights import stored_shapes
+from kzoo.registry import FAMILIES, TASKS, family_builder, rebuild
+
+_LARGEST = 1 << 31  # no dimension, and no example, has more numbers
+_STACKED = ("units", "dense_units", "filters")  # a layer with weights for each entry
+
+
+def load_recipe(spec, weights):
+    """Build what a specification says and load its weights.
+
+    Args:
+        spec: family, task, preset and config, from a file; nothing in it is believed.
+        weights: bytes of a `.weights.h5` file.
+
+    Returns:
+        the model, not compiled.
+
+    Raises:
+        Refused: a name, type or value that no builder takes, or other weights than the network has.
+        Unreadable: the weights cannot be read.
+    """
+    stored = stored_shapes(weights)
+    spec = checked_spec(spec, stored)
+    # States are no weights, and Keras would make room for them at once.
+    stateless = spec | dict(config={key: value for key, value in spec["config"].items() if key != "stateful"})
+    try:
+        check_size(lambda: rebuild(stateless, compile=False), stored)
+        model = rebuild(spec, compile=False)
+        with tempfile.TemporaryDirectory(prefix="kzoo-") as folder:
+            file = Path(folder) / "model.weights.h5"
+            file.write_bytes(weights)
+            model.load_weights(file)
+    except KzooError as error:
+        raise Unreadable(first_line(error)) from None
+    except (ValueError, KeyError, OSError) as error:
+        raise Unreadable(f"its weights do not fit the network it describes ({first_line(error)})") from None
+    return model
+
+
+def checked_spec(spec, stored):
+    """Return a specification whose names, types and ranges are those of the family's builder, without a seed.
+
+    Args:
+        spec: what the file says.
+        stored: Counter of the shapes of its weights, which bound layers and widths.
+
+    Raises:
+        Refused: anything else.
+    """
+    if not isinstance(spec, dict) or not isinstance(spec.get("config"), dict):
+        raise Refused("it does not say from which family and settings it is built")
+    family, task, name = spec.get("family"), spec.get("task"), spec.get("preset")
+    if not isinstance(family, str) or family not in FAMILIES or task not in TASKS:
+        raise Refused(f"it names the family {short(family)} and the task {short(task)}, which kzoo does not have")
+    if not isinstance(name, str) or not name.replace("_", "a").isalnum() or not name.isascii():
+        raise Refused(f"{short(name)} is no name of a preset")
+    builder, fixed = family_builder(family)
+    takes = {k: p.default for k, p in inspect.signature(builder).parameters.items() if k not in ("name", *fixed)}
+    config = {}
+    for key, value in spec["config"].items():
+        if key not in takes:
+            raise Refused(f"its family {family!r} takes no {short(key)}")
+        value = tuple(value) if isinstance(value, list) else value
+        try:  # a builder's own default need not be a value that one can set
+            config[key] = CONFIG[key].check(key, value) if key in CONFIG and value != takes[key] else value
+        except KzooError as error:
+            raise Refused(f"its setting {first_line(error)}") from None
+    _check_amounts(config, stored)
+    return dict(spec) | dict(config=config, seed=None, training=spec.get("training") or {})
+
+
+def _check_amounts(config, stored):
+    """Bound all that a builder loops over or makes lists of; the shapes themselves are compared afterwards."""
+    arrays, longest = stored.total(), max((length for shape in stored for length in shape), default=0)
+    for key, value in config.items():
+        many = value if isinstance(value, tuple) else (value,)
+        numbers = [v for v in many if isinstance(v, int) and not isinstance(v, bool)]
+        if any(v > (longest if key == "width" else _LARGEST) for v in numbers):  # positions are a list so wide
+            raise Refused(f"its setting {key}={short(value)} is larger than the weights that it stores")
+        if key in _STACKED and len(many) > arrays:
+            raise Refused(f"its setting {key} makes {len(many):,} layers, and {arrays:,} weights are stored")
+    stages = len(config["filters"]) if isinstance(config.get("filters"), tuple) else 1
+    if (layers := (config.get("depth") or 1) * stages) > max(arrays, 1):
+        raise Refused(f"its setting depth makes {layers:,} layers, and {arrays:,} weights are stored")
+    if config.get("stateful") and (config.get("stateful_batch") or 1) > MAX_BATCH:
+        raise Refused(f"its setting stateful_batch={config['stateful_batch']:,} is larger than {MAX_BATCH:,}")
+    if math.prod(config.get("input_shape") or (1,)) > _LARGEST:
+        raise Refused(f"its setting input_shape={short(config['input_shape'])} is larger than any example")

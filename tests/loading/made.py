@@ -1,0 +1,36 @@
+"""A bundle as `kzoo.export` writes it, made by hand: only what loading reads."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import kzoo
+
+
+def bundle_of(model, folder="bundle", **changes):
+    """Write a bundle of a model that kzoo built, or of another one; `changes` go into its specification."""
+    folder = Path(folder)
+    (folder / "onnx").mkdir(parents=True)
+    try:
+        spec = kzoo.spec_of(model)
+        model.save_weights(folder / "model.weights.h5")
+    except kzoo.KzooError:
+        spec = dict(preset=model.name, family=None, task=None, config={}, training={}, seed=0, kzoo="0")
+        model.save(folder / "model.keras")
+    (folder / "labels.json").write_text('["a", "b"]')
+    (folder / "onnx" / "model.onnx").write_bytes(b"onnx")
+    write_manifest(folder, spec | changes)
+    return folder
+
+
+def write_manifest(folder, spec, **more):
+    """Write `kzoo.json` over all the files that are there."""
+    files = {
+        file.relative_to(folder).as_posix(): dict(
+            sha256=hashlib.sha256(file.read_bytes()).hexdigest(), bytes=file.stat().st_size
+        )
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name != "kzoo.json"
+    }
+    manifest = dict(format_version=1, name=spec["preset"], spec=spec, files=files) | more
+    (folder / "kzoo.json").write_text(json.dumps(manifest))

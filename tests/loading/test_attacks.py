@@ -1,0 +1,127 @@
+"""Every attack file is refused before Keras opens it, nothing runs, and memory stays small."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import attacks
+import keras
+import pytest
+from attacks import ATTACKS
+
+import kzoo
+
+HERE = Path(__file__).parent
+# Refused as what they are: no model at all, or one that contradicts itself.
+UNREADABLE = (
+    "open_pickle_called_keras",
+    "open_bytes_before_the_zip",
+    "bomb_zip_says_less_than_it_holds",
+    "bomb_architecture_by_its_build_config",
+)
+
+
+@pytest.fixture
+def keras_opens_nothing(monkeypatch):
+    def opened(*args, **options):
+        raise AssertionError("Keras opened the file")
+
+    monkeypatch.setattr(keras.saving, "load_model", opened)
+    monkeypatch.setattr(keras.models, "load_model", opened)
+
+
+@pytest.fixture(autouse=True)
+def _registry():
+    before = dict(keras.saving.get_custom_objects())
+    yield
+    keras.saving.get_custom_objects().clear()
+    keras.saving.get_custom_objects().update(before)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_is_refused(name, keras_opens_nothing):
+    path = ATTACKS[name]()
+    Path("canary").unlink(missing_ok=True)  # making some of the files sings too
+    with pytest.raises(kzoo.KzooError) as caught:
+        kzoo.load_model(path)
+    assert "\n" not in str(caught.value) and str(caught.value).startswith(path.split("/")[0])
+    assert isinstance(caught.value, kzoo.UnsafeModelError) is (name not in UNREADABLE), str(caught.value)
+    assert not Path("canary").exists()
+
+
+def test_there_are_as_many_attacks_as_promised():
+    assert len(ATTACKS) >= 25
+
+
+MEASURE = """
+import resource, sys, time
+import keras, kzoo
+sys.path.insert(0, {here!r})
+from attacks import dense
+dense().save("good.keras")
+kzoo.load_model("good.keras")  # what loading any model takes
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+for path in sys.argv[1:]:
+    before, began = peak(), time.time()
+    try:
+        kzoo.load_model(path)
+    except kzoo.KzooError:
+        print(path, peak() - before, time.time() - began)
+"""
+
+
+def test_no_attack_takes_memory(tmp_path):
+    """Files are made here and opened in one process, whose peak only ever rises."""
+    files = []
+    for name in (name for name in ATTACKS if name.startswith(("bomb_", "cve_2026_0897"))):
+        file = tmp_path / f"{name}.keras"
+        Path(ATTACKS[name]()).rename(file)
+        files.append(str(file))
+    script = MEASURE.format(here=str(HERE))
+    done = subprocess.run([sys.executable, "-c", script, *files], capture_output=True, text=True, check=True)
+    grown = {Path(line.split()[0]).stem: int(line.split()[1]) for line in done.stdout.splitlines()}
+    print(done.stdout)
+    assert len(grown) == len(files)
+    assert sum(grown.values()) < 200, grown
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "open_lambda_with_a_named_keras_function",
+        "open_class_that_another_package_registered",
+        "open_folder_form_with_a_symlink_as_vocabulary",
+        "cve_2026_12481_lambda_in_a_nested_model",
+        "bomb_zip_asset",
+    ],
+)
+def test_keras_itself_opens_what_is_refused(name):
+    """The attacks are real: under its own safe mode Keras opens these. A failure here is good news."""
+    keras.saving.load_model(ATTACKS[name](), safe_mode=True)
+
+
+def test_what_a_model_was_compiled_with_is_left_out():
+    """Optimizer, loss and metrics of the file, and of models inside it, are never made."""
+    keras.saving.register_keras_serializable("bird")(attacks.Canary)
+    evil = attacks.layer("Canary", {}, module="bird", registered_name="bird>Canary")
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    inner.compile("sgd", "mse")
+
+    def change(config):
+        config["compile_config"] = {"optimizer": evil}
+        config["config"]["layers"][1]["compile_config"] = {"optimizer": evil}
+
+    path = attacks.with_config(change, keras.Sequential([keras.Input((4,)), inner]))
+    with pytest.raises(ValueError):
+        keras.saving.load_model(path, compile=False)  # Keras makes the inner one's
+    assert Path("canary").exists()
+    Path("canary").unlink()
+    model = kzoo.load_model(path)
+    assert not model.compiled and not Path("canary").exists()
+
+
+def test_unrolled_layers_are_rolled_up():
+    """A short file may ask for a graph of a million steps; the answers are the same without."""
+    model = keras.Sequential([keras.Input((3, 2)), keras.layers.GRU(4, unroll=True)])
+    path = attacks.with_text("3, 2]", "3000000, 2]", model)
+    assert kzoo.load_model(path).layers[0].unroll is False

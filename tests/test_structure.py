@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "predictions": set(),
     "runtime": {"data", "export", "predictions", "registry"},
     "checks": {"data", "gradients", "plots"},
-    "export": {"data", "registry", "run"},
+    "export": {"data", "loading", "registry", "run"},
     "evaluation": {"checks", "data", "predictions", "registry", "results", "run", "training"},
     "training": {
         "arguments", "callbacks", "checks", "contract", "data", "loading", "plots", "predictions", "registry", "run",

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from kzoo.export import keras_file
+from kzoo.loading import load_keras_file
 from kzoo.registry import rebuild
 from kzoo.run import Run
 
@@ -57,7 +57,7 @@ def _load(job):
     if job["spec"]["family"] is None:
         kept = bundle / "model.keras"
         given = Path(job["run"]) / "best.keras" if job["run"] else work / "model.keras"
-        model = keras_file.load(kept if kept.exists() else given)
+        model = load_keras_file(kept if kept.exists() else given)
         if not kept.exists():  # without the optimizer's state, which is twice the weights
             model.save(kept)
         return model

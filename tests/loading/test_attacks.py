@@ -80,7 +80,6 @@ def test_no_attack_takes_memory(tmp_path):
     script = MEASURE.format(here=str(HERE))
     done = subprocess.run([sys.executable, "-c", script, *files], capture_output=True, text=True, check=True)
     grown = {Path(line.split()[0]).stem: int(line.split()[1]) for line in done.stdout.splitlines()}
-    print(done.stdout)
     assert len(grown) == len(files)
     assert sum(grown.values()) < 200, grown
 

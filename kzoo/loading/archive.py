@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from kzoo.loading.refused import Refused, Unreadable, short
 
 MAX_BYTES = 2 << 30  # of a file, and of all that comes out of it
-MAX_CONFIG = 4 << 20  # the largest of keras.applications has a quarter of it
+MAX_CONFIG = 3 << 20  # of characters that become objects 50 times their size; NASNetMobile has 0.8 million
 MAX_VOCABULARY = 64 << 20
 MAX_DIRECTORY = 256 << 10  # bytes of its list of members
 MAX_RATIO = 20  # of what is packed; Keras itself packs nothing

@@ -16,6 +16,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from kzoo.loading.archive import MAX_CONFIG
+
 MIB = 1 << 20
 
 
@@ -517,6 +519,11 @@ def open_a_hundred_lists_in_one_another():
 @attack
 def bomb_json_of_empty_lists():
     return write(parts_of(dense()) | {"config.json": b"[" + b"[]," * (5 * MIB) + b"[]]"})
+
+
+@attack
+def bomb_json_of_as_many_lists_as_fit():
+    return write(parts_of(dense()) | {"config.json": b"[" + b"[]," * (MAX_CONFIG // 3 - 2) + b"[]]"})
 
 
 @attack

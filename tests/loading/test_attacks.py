@@ -18,6 +18,7 @@ UNREADABLE = (
     "open_bytes_before_the_zip",
     "bomb_zip_says_less_than_it_holds",
     "bomb_architecture_by_its_build_config",
+    "bomb_json_of_as_many_lists_as_fit",
 )
 
 
@@ -54,24 +55,32 @@ def test_there_are_as_many_attacks_as_promised():
 
 
 MEASURE = """
-import resource, sys, time
+import sys
 import keras, kzoo
 sys.path.insert(0, {here!r})
 from attacks import dense
 dense().save("good.keras")
 kzoo.load_model("good.keras")  # what loading any model takes
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def memory(name):  # not getrusage, whose peak a child takes over from the process that started it
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) // 1024
+
+
 for path in sys.argv[1:]:
-    before, began = peak(), time.time()
+    open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
+    before = memory("VmRSS")
     try:
         kzoo.load_model(path)
     except kzoo.KzooError:
-        print(path, peak() - before, time.time() - began)
+        print(path, memory("VmHWM") - before)
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux says how high memory went")
 def test_no_attack_takes_memory(tmp_path):
-    """Files are made here and opened in one process, whose peak only ever rises."""
+    """Files are made here and opened in one process."""
     files = []
     for name in (name for name in ATTACKS if name.startswith(("bomb_", "cve_2026_0897"))):
         file = tmp_path / f"{name}.keras"
@@ -80,9 +89,8 @@ def test_no_attack_takes_memory(tmp_path):
     script = MEASURE.format(here=str(HERE))
     done = subprocess.run([sys.executable, "-c", script, *files], capture_output=True, text=True, check=True)
     grown = {Path(line.split()[0]).stem: int(line.split()[1]) for line in done.stdout.splitlines()}
-    print(done.stdout)
     assert len(grown) == len(files)
-    assert sum(grown.values()) < 200, grown
+    assert max(grown.values()) < 200, grown
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ CONFIG = {
     "positions": _A(meaning="position encoding", kind=str, choices=("learned", "sinusoidal"), none=True),
     "causal": _A(meaning="each step sees only what came before", **_FLAG),
     "patch_size": _A(meaning="side of an image patch, or steps in a series patch", **_COUNT),
-    "patch_stride": _A(meaning="steps between series patches", **_COUNT),
+    "patch_stride": _A(meaning="steps between series patches; none: patch_size", **_COUNT, none=True),
 }
 
 TRAINING = {

@@ -211,3 +211,10 @@ def test_a_preset_must_be_plain_data():
         )
     with pytest.raises(kzoo.KzooError, match="in both config and training"):
         kzoo.Preset(name="x", family="fnn", task="forecasting", summary="", config={"a": 1}, training={"a": 1})
+
+
+def test_the_specification_of_a_built_model_makes_a_preset_again():
+    """Evaluating a run needs it; the builder's defaults are in there, and None is one of them."""
+    for name in ("tabular_transformer", "iris_fnn", "digits_cnn", "series_gru"):
+        spec = kzoo.spec_of(kzoo.build(name, compile=False))
+        assert registry.preset_of(spec).config == spec["config"]

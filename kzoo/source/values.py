@@ -105,7 +105,9 @@ def _without_build(serialised):
 def _place(kind):
     """Return the package that a class of Keras' is used from; `layers` is imported by itself."""
     for package in _PACKAGES:
-        if getattr(getattr(keras, package), kind.__name__, None) is kind:
+        public = getattr(getattr(keras, package), kind.__name__, None)
+        # On PyTorch an optimizer is a subclass, of the same name, of the public one.
+        if public is not None and issubclass(kind, public) and kind.__module__.startswith("keras."):
             return package if package == "layers" else f"keras.{package}"
     raise KzooError(f"{kind.__name__} cannot be written as code: it is no layer, loss, ... of Keras' own.")
 

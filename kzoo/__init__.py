@@ -40,6 +40,8 @@ _PUBLIC = {
     "mean_history": "kzoo.evaluation",
     "learning_rate_range": "kzoo.evaluation",
     "report": "kzoo.reports",
+    "space": "kzoo.tuning.space",
+    "hypermodel": "kzoo.tuning.hypermodel",
     "callbacks": "kzoo.callbacks",
     "plots": "kzoo.plots",
     "recipe_arguments": "kzoo.cli.recipe",

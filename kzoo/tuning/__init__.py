@@ -1,0 +1,1 @@
+"""Hyperparameter search: the spaces of the presets, and what is searched in them."""

@@ -40,6 +40,8 @@ _PUBLIC = {
     "mean_history": "kzoo.evaluation",
     "learning_rate_range": "kzoo.evaluation",
     "report": "kzoo.reports",
+    "tune": "kzoo.tuning.tune",
+    "Search": "kzoo.tuning.search",
     "space": "kzoo.tuning.space",
     "hypermodel": "kzoo.tuning.hypermodel",
     "callbacks": "kzoo.callbacks",

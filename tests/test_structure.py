@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "checks": {"data", "gradients", "plots"},
     "evaluation": {"checks", "data", "registry", "results", "run", "training"},
     "training": {"arguments", "callbacks", "checks", "contract", "data", "plots", "registry", "run"},
-    "tuning": {"contract", "registry"},
+    "tuning": {"arguments", "callbacks", "contract", "data", "optional", "registry", "training"},
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run"},
     "__main__": {"cli"},
     "cli": {"arguments", "data", "evaluation", "flops", "plots", "registry", "reports", "results", "run", "training"},

@@ -5,6 +5,7 @@ made whole by telling a new oracle of the finished trials again; KerasTuner's ow
 """
 
 import math
+from importlib import import_module
 from importlib.util import find_spec
 
 import keras_tuner as kt
@@ -87,7 +88,8 @@ def make_oracle(engine, *, space, seed, objective, trials, epochs, baseline, kno
     if engine == "bayesian":
         options |= dict(num_initial_points=starts)
     if engine == "optuna":
-        kind = require("kzoo.tuning.optuna_engine", extra="optuna").OptunaOracle
+        require("optuna", extra="optuna")
+        kind = import_module("kzoo.tuning.optuna_engine").OptunaOracle
         options |= dict(random_starts=starts)
     else:
         kind = {"grid": Grid, "random": Random, "bayesian": Bayesian, "hyperband": Hyperband}[engine]
@@ -213,7 +215,9 @@ class Grid(Steady, kt.Oracle):
 
 def grid_values(parameter):
     """Return the values of a hyperparameter on the grid, its default first; ten of a continuum."""
-    others = sorted(parameter.values, key=lambda v: (isinstance(v, str), v)) if _is_range(parameter) else parameter.values
+    others = (
+        sorted(parameter.values, key=lambda v: (isinstance(v, str), v)) if _is_range(parameter) else parameter.values
+    )
     same = math.isclose if _is_range(parameter) else lambda a, b: type(a) is type(b) and a == b
     return [parameter.default, *(v for v in others if not same(v, parameter.default))]
 

@@ -64,7 +64,9 @@ def check_folds(folds, data: Dataset, group):
     if isinstance(folds, bool) or not isinstance(folds, int | np.integer) or folds < 2:
         raise KzooError(f"folds={folds!r} must be a whole number of at least 2, or None.")
     if data.task in ("forecasting", "language_modeling"):
-        raise KzooError(f"folds={folds}: {data.name} has an order, and folds would train on its future. Use folds=None.")
+        raise KzooError(
+            f"folds={folds}: {data.name} has an order, and folds would train on its future. Use folds=None."
+        )
     if group is not None:
         raise KzooError("folds= would tear the groups of group= apart. Use folds=None, or leave group= out.")
     rows = pooled(data)

@@ -33,8 +33,7 @@ class Worker:
 
     def __init__(self, log, **setup):
         self.log, self.process = Path(log), None
-        path = [os.path.abspath(entry) for entry in sys.path]  # "" is the folder we are in
-        self.setup = dict(path=path, families=dict(registry.FAMILIES), trainer=pickle.dumps(setup))
+        self.setup = dict(families=dict(registry.FAMILIES), trainer=pickle.dumps(setup))
 
     def __enter__(self):
         self.start()
@@ -47,18 +46,19 @@ class Worker:
         """Start the process; it imports while we do other things."""
         self.inbox, self.answered, self.least = queue.Queue(), 0, None
         environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(self.setup["path"]),
             "KERAS_BACKEND": keras.backend.backend(),
             "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
-            "PYTHONWARNINGS": "ignore",
         }
         # A group of its own: Ctrl-C is for us, and we decide what becomes of the trial.
         own_group = (
             dict(creationflags=subprocess.CREATE_NEW_PROCESS_GROUP) if os.name == "nt" else dict(start_new_session=True)
         )
+        path = [os.path.abspath(entry) for entry in sys.path]  # "" is the folder we are in
+        begin = f"import sys; sys.path[:] = {path!r}; from kzoo.tuning.worker import main; main()"
+        # Isolated: our path takes effect when Python has begun, or a user's queue.py would be taken for Python's.
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "kzoo.tuning.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                [sys.executable, "-I", "-W", "ignore", "-c", begin], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=log, env=environment, **own_group,
             )  # fmt: skip
         threading.Thread(target=_listen, args=(self.process.stdout, self.inbox), daemon=True).start()

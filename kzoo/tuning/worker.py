@@ -38,13 +38,12 @@ def main():
             answers.flush()
 
     setup = inbox.get()
-    sys.path[:] = setup["path"]
     try:
         from kzoo import registry
         from kzoo.tuning.trainer import Trainer
 
         registry.FAMILIES.update(setup["families"])
-        setup = pickle.loads(setup["trainer"])  # after the path: it may hold a user's classes
+        setup = pickle.loads(setup["trainer"])
         trainer = Trainer(**setup, stop=stop, tell=lambda epoch, value: say("epoch", epoch, value))
     except Exception as error:
         say("failed", describe(error), isinstance(error, KzooError))
@@ -93,7 +92,3 @@ def resident() -> int:
         return 0  # Windows
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-if __name__ == "__main__":
-    main()

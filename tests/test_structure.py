@@ -33,7 +33,19 @@ MAY_IMPORT = {
     "tuning": {"arguments", "callbacks", "contract", "data", "optional", "registry", "training"},
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run"},
     "__main__": {"cli"},
-    "cli": {"arguments", "data", "evaluation", "flops", "plots", "registry", "reports", "results", "run", "training"},
+    "cli": {
+        "arguments",
+        "data",
+        "evaluation",
+        "flops",
+        "plots",
+        "registry",
+        "reports",
+        "results",
+        "run",
+        "training",
+        "tuning",
+    },
 }
 EVERYBODYS = {"errors", "files", "__version__"}
 STANDARD_LIBRARY_ONLY = ("arguments", "errors", "files", "registry", "presets", "results", "run")

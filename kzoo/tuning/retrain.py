@@ -19,14 +19,14 @@ def retrain(search, data, *, on, epochs, out, seed, options):
     elif isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise KzooError(f"epochs={epochs!r} must be 'best' or a whole number of at least 1.")
     loaded = _data(search, data, spec)
-    name, direction = search.objective
-    watched = dict(monitor=name, mode=direction)
+    name, _ = search.objective
+    watched = name
     if on == "train+validation":
-        loaded, watched = with_all_rows(loaded), dict(monitor="loss", mode="min")
+        loaded, watched = with_all_rows(loaded), "loss"
     preset = preset_of(spec)
     return train(
         preset, loaded, out=out, epochs=epochs, seed=best["seed"] if seed is None else seed,
-        **{**watched, **_metrics(spec, name), **options},
+        **{"monitor": watched} | _metrics(spec, name) | options,
     )  # fmt: skip
 
 

@@ -46,6 +46,8 @@ _PUBLIC = {
     "report": "kzoo.reports",
     "export": "kzoo.export",
     "Bundle": "kzoo.export.bundle",
+    "tune": "kzoo.tuning.tune",
+    "Search": "kzoo.tuning.search",
     "space": "kzoo.tuning.space",
     "hypermodel": "kzoo.tuning.hypermodel",
     "callbacks": "kzoo.callbacks",

@@ -42,12 +42,12 @@ MAY_IMPORT = {
         "arguments", "callbacks", "checks", "contract", "data", "loading", "plots", "predictions", "registry", "run",
     },
     "source": {"contract"},
-    "tuning": {"contract", "registry"},
+    "tuning": {"arguments", "callbacks", "contract", "data", "optional", "registry", "training"},
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run"},
     "__main__": {"cli"},
     "cli": {
         "arguments", "data", "evaluation", "export", "flops", "plots", "registry", "reports", "results", "run",
-        "runtime", "source", "training",
+        "runtime", "source", "training", "tuning",
     },
 }  # fmt: skip
 EVERYBODYS = {"__version__", "errors", "files", "optional"}

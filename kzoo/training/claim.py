@@ -56,7 +56,7 @@ def claimed(out, request, *, overwrite, resume):
             folder = _numbered(request, resume, made)
         else:
             folder = Path(out)
-            _check_place(folder, out)
+            check_place(folder, out)
         claim = _look(folder, request, overwrite, resume)
         if claim.done is not None:
             yield claim
@@ -95,7 +95,7 @@ def _numbered(request, resume, made):
     while True:
         folder = base / f"{preset}-{number:02d}"
         try:
-            _check_place(folder, None)
+            check_place(folder, None)
             made[:] = _missing(folder)
             folder.mkdir(parents=True)
             return folder
@@ -113,10 +113,11 @@ def _goes_on(folder, request):
         return False
 
 
-def _check_place(folder, out):
+def check_place(folder, out):
+    """Raise `KzooError` unless a folder can be made, or written in."""
     shown = str(folder if out is None else out)
     if folder.exists() and not folder.is_dir():
-        raise KzooError(f"out={shown!r} is a file. Name a folder for the run.")
+        raise KzooError(f"out={shown!r} is a file. Name a folder.")
     above = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
         why = "may not be written" if above.is_dir() else "is a file"

@@ -36,11 +36,13 @@ class Fit:
         extra: callbacks of the user's.
         progress: whether to show any.
         journal: when to write it, as arguments of `Journal`.
+        until: the epoch to stop after, where that is before the contract's last; its schedules stay as they are.
+        models: whether the bundle may write models and curves into the folder.
     """
 
-    def __init__(self, job, claim, request, extra, *, progress, journal):
+    def __init__(self, job, claim, request, extra, *, progress, journal, until=None, models=True):
         self.job, self.folder, self.state, self.request = job, claim.folder, claim.state, request
-        self.journal, self.extra = journal, extra
+        self.journal, self.extra, self.until = journal, extra, until or job.training["epochs"]
         training = job.spec["training"]
         shared = dict(batch_size=training["batch_size"], onehot=job.onehot, standardize=job.standardize)
         self.train = Batches(
@@ -50,20 +52,21 @@ class Fit:
         self.monitor = training["monitor"]
         sample = {"sample": self.train.batch(0, 0)} if training["callbacks"] == "debug" else {}
         self.bundle = getattr(bundles, training["callbacks"])(
-            self.folder,
+            self.folder if models else None,
             **sample,
             monitor=self.monitor,
             mode=training.get("mode"),
             patience=training["patience"],
             stop_early=training["schedule"] in ("constant", "plateau") if "schedule" in training else None,
             reduce_on_plateau=training.get("schedule") == "plateau",
-            save=self._save,
+            save=self.save,
         )
         self.best = next(c for c in self.bundle if isinstance(c, bundles.BestModel))
         self.bar = ProgressBar(epochs=training["epochs"], batches=self.train, monitor=self.monitor)
         self.shown = [self.bar] if progress else []
 
-    def _save(self, path):
+    def save(self, path):
+        """Write the model, in float32 and with answers in their own unit."""
         if self.job.saved is not self.job.model:
             self.job.saved.set_weights(self.job.model.get_weights())
         self.job.saved.save(path)
@@ -81,18 +84,15 @@ class Fit:
         return Run(self.folder, trusted=registered_in(self.job.saved) if own else ())
 
     def _run(self):
-        self.before = self.state["seconds"] if self.state else 0.0
-        self.began = time.monotonic()
         signals, interrupted = Signals(), False
         try:
             with signals.watched():
-                self._train(signals)
+                self.train_until_end(signals)
         except (StopRequest, KeyboardInterrupt):
             interrupted = True
         finally:
             self.bar.close()
-            if self.best.model is not None and not getattr(self.best, "finished", True):
-                self.best.finish()
+            self.keep_best()
         if signals.caught == signal.SIGTERM:
             print(f"{self.folder}: stopped by SIGTERM; the same call goes on from there.", file=sys.stderr)
             raise SystemExit(128 + signal.SIGTERM)
@@ -102,16 +102,27 @@ class Fit:
         elif "ipykernel" not in sys.modules:
             raise Interrupted(self._opened())
 
-    def _seconds(self):
+    def keep_best(self):
+        """Leave the best weights in the model, also where `fit` was interrupted."""
+        if self.best.model is not None and not getattr(self.best, "finished", True):
+            self.best.finish()
+
+    def seconds(self):
+        """Return the seconds of training, those before it was stopped among them."""
         return self.before + time.monotonic() - self.began
 
-    def _train(self, signals):
-        """Fit; where the training diverged and `on_nan` says so, go back to the last journal, at half the rate."""
+    def train_until_end(self, signals):
+        """Fit; where the training diverged and `on_nan` says so, go back to the last journal, at half the rate.
+
+        Raises:
+            StopRequest: `signals` asked for an end; the journal has been written.
+        """
         state = self.state
+        self.before, self.began = (state["seconds"] if state else 0.0), time.monotonic()
         self.resumed = (state["resumed"] + 1) if state else 0
         self.rollbacks = state["rollbacks"] if state else 0
         self._fit(signals, state)
-        while self._diverged() and self.rollbacks < _ROLLBACKS:
+        while self._goes_back() and self.rollbacks < _ROLLBACKS:
             state, _ = read_journal(self.folder)
             if state is None:
                 return
@@ -120,12 +131,16 @@ class Fit:
             print(f"{self.best.stopped_because}: back to {where}, at half the learning rate.", file=sys.stderr)
             self._fit(signals, state, slower=True)
 
-    def _diverged(self):
-        wanted = self.job.training.get("on_nan") == "rollback"
-        return wanted and any(getattr(c, "tripped", False) for c in self.bundle)
+    @property
+    def diverged(self):
+        """Whether the loss or a weight was no longer finite."""
+        return any(getattr(c, "tripped", False) for c in self.bundle)
+
+    def _goes_back(self):
+        return self.job.training.get("on_nan") == "rollback" and self.diverged
 
     def _fit(self, signals, state, *, slower=False):
-        core, epochs = self.job.core, self.job.training["epochs"]
+        core, epochs = self.job.core, self.until
         if self.rollbacks:
             self.job.compile(slower=0.5**self.rollbacks)
         if state is not None:
@@ -141,7 +156,7 @@ class Fit:
             signals=signals,
             state=state,
             at_once=self.job.training.get("on_nan") == "rollback",
-            record=lambda: dict(rollbacks=self.rollbacks, resumed=self.resumed, seconds=self._seconds()),
+            record=lambda: dict(rollbacks=self.rollbacks, resumed=self.resumed, seconds=self.seconds()),
             **self.journal,
         )
         with warnings.catch_warnings():
@@ -187,7 +202,7 @@ class Fit:
             epochs=len(history),
             interrupted=interrupted,
             stopped_because="interrupted" if interrupted else self.best.stopped_because or "all epochs done",
-            seconds=round(self._seconds(), 2),
+            seconds=round(self.seconds(), 2),
             resumed=self.resumed,
             rollbacks=self.rollbacks,
             samples_per_second=round(trained / max(sum(r["seconds"] for r in history), 1e-9), 1),

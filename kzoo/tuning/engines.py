@@ -1,0 +1,255 @@
+"""The engines: KerasTuner's oracles with their traps closed.
+
+Each proposes trial n from (space, seed, n, the trials before it) and from nothing else. So a search that was killed is
+made whole by telling a new oracle of the finished trials again; KerasTuner's own files are written and never read.
+"""
+
+import math
+import warnings
+from importlib import import_module
+from importlib.util import find_spec
+
+import keras_tuner as kt
+import numpy as np
+
+from kzoo.errors import KzooError
+from kzoo.files import write_json
+from kzoo.optional import require
+from kzoo.registry import hint
+
+ENGINES = ("auto", "grid", "random", "bayesian", "hyperband", "optuna")
+FACTOR = 3  # of Hyperband: a third of the trials of a round goes on
+_PROMISING = 100  # points of which the best new one is taken
+_TRIES = 1000  # draws before a space counts as used up
+
+
+def choose_engine(engine, trials, points):
+    """Return the engine that "auto" stands for.
+
+    Args:
+        engine: one of `ENGINES`.
+        trials: how many there are to be.
+        points: how many points the space has, None for a continuum.
+
+    Raises:
+        KzooError: an unknown engine, or one whose package is not there.
+    """
+    if engine not in ENGINES:
+        raise KzooError(f"Unknown engine {engine!r}. {hint(engine, ENGINES)}It is one of: {', '.join(ENGINES)}.")
+    if engine == "optuna":
+        require("optuna", extra="optuna")
+    if engine != "auto":
+        return engine
+    if points is not None and points <= trials:
+        return "grid"
+    if trials <= 20:
+        return "random"  # too few for a model of the space to pay
+    return "optuna" if find_spec("optuna") is not None else "bayesian"
+
+
+def random_starts(engine, trials, dimensions):
+    """Return how many trials are drawn at random before a model of the space proposes them.
+
+    KerasTuner's own three for each hyperparameter would leave nothing of an ordinary search but chance.
+    """
+    if engine in ("bayesian", "optuna"):
+        return min(max(5, trials // 4), 3 * max(dimensions, 1), trials)
+    return 0 if engine == "grid" else trials
+
+
+def make_oracle(engine, *, space, seed, objective, trials, epochs, baseline, known=None, accept=None, folder=None):
+    """Return the oracle of an engine.
+
+    Args:
+        engine: one of `ENGINES` but "auto".
+        space: a `Space`.
+        seed: whole number, 0 too.
+        objective: (name, direction).
+        trials: at most so many; Hyperband computes its own number.
+        epochs: of the longest training, for Hyperband.
+        baseline: whether trial 0 is the default point.
+        known: number -> values of trials that there have been.
+        accept: function that says of values whether their network may be trained.
+        folder: where KerasTuner's files go, or None.
+
+    Raises:
+        KzooError: the package of the engine is missing.
+    """
+    hps = kt.HyperParameters()
+    space.declare(hps)
+    hps.values = {}
+    options = dict(
+        objective=kt.Objective(*objective), hyperparameters=hps, seed=seed + 1, tune_new_entries=False,
+        allow_new_entries=False, max_consecutive_failed_trials=10**9,
+    )  # fmt: skip
+    starts = random_starts(engine, trials, len(hps.space))
+    if engine == "hyperband":
+        options |= dict(max_epochs=epochs, factor=FACTOR)
+    else:
+        options |= dict(max_trials=trials)
+    if engine == "bayesian":
+        options |= dict(num_initial_points=starts)
+    if engine == "optuna":
+        require("optuna", extra="optuna")
+        kind = import_module("kzoo.tuning.optuna_engine").OptunaOracle
+        options |= dict(random_starts=starts)
+    else:
+        kind = {"grid": Grid, "random": Random, "bayesian": Bayesian, "hyperband": Hyperband}[engine]
+    oracle = kind(**options)
+    oracle.begin(space=space, seed=seed, baseline=baseline, known=known or {}, accept=accept, folder=folder)
+    return oracle
+
+
+class Steady:
+    """What all engines share: each proposal follows from the seed and the trials before it; none comes twice."""
+
+    replays = False  # whether proposing again is the only way to bring its books up to date
+
+    def begin(self, *, space, seed, baseline, known, accept, folder):
+        """Say what KerasTuner's constructors have no room for."""
+        self.default, self.base_seed, self.baseline = space.default(), seed, baseline
+        self.known, self.accept, self.folder = known, accept or (lambda values: True), folder
+        points = space.finite_size()
+        self._max_collisions = _TRIES if points is None else min(max(_TRIES, 20 * points), 20_000)
+        self.verbose = 0
+
+    def populate_space(self, trial_id):
+        number = int(trial_id)
+        self.reseed(int(np.random.SeedSequence([self.base_seed, number]).generate_state(1)[0] >> 1))
+        if number == 0 and self.baseline:
+            return _run(dict(self.default))
+        if number in self.known and not self.replays:
+            return _run(dict(self.known[number]))
+        return self.propose(trial_id)
+
+    def propose(self, trial_id):
+        return super().populate_space(trial_id)
+
+    def reseed(self, seed):
+        self._seed_state = seed
+
+    def _random_values(self):
+        for _ in range(_TRIES):
+            values = super()._random_values()
+            if values is None or self.accept(values):
+                return values
+        return None
+
+    def save(self):
+        """Write KerasTuner's file, whole or not at all."""
+        if self.folder is not None:
+            self.folder.mkdir(exist_ok=True)
+            write_json(self.folder / "oracle.json", self.get_state(), sync=False)
+
+    def _save_trial(self, trial):
+        if self.folder is not None:
+            place = self.folder / f"trial_{trial.trial_id}"
+            place.mkdir(parents=True, exist_ok=True)
+            write_json(place / "trial.json", trial.get_state(), sync=False)
+
+
+class Random(Steady, kt.oracles.RandomSearchOracle):
+    """Points drawn at random."""
+
+
+class Bayesian(Steady, kt.oracles.BayesianOptimizationOracle):
+    """A Gaussian process over the trials so far (https://arxiv.org/abs/1206.2944).
+
+    KerasTuner's climbs from 50 points with gradients by differences, some seconds for a proposal, and may propose what
+    there was. Here the most promising of many points is taken that is new.
+    """
+
+    def propose(self, trial_id):
+        done = [t for t in self.trials.values() if t.status == "COMPLETED"]
+        if len(done) < self.num_initial_points:
+            return self._random_populate_space()
+        x, y = self._vectorize_trials()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its own search for a length scale
+            self.gpr.fit(x, y)
+            points = self._candidates(x, y)
+            mean, deviation = self.gpr.predict(points, return_std=True)
+        for place in np.argsort(mean - self.beta * deviation)[
+            :_PROMISING
+        ]:  # the scores' sign is such that less is better
+            values = self._vector_to_values(points[place])
+            if not self._duplicate(values) and self.accept(values):
+                return _run(values)
+        return self._random_populate_space()
+
+    def _candidates(self, x, y):
+        """Return points (N, D) in the unit cube: anywhere, and around the best so far."""
+        random, dimensions = self._random_state, x.shape[1]
+        around = np.repeat(x[np.argsort(y)[:5]], 200, axis=0)
+        moved = random.uniform(size=around.shape) < max(0.3, 1 / dimensions)
+        near = np.where(moved, around + random.normal(0, 0.15, around.shape), around)
+        return np.concatenate([random.uniform(size=(1000, dimensions)), np.clip(near, 0, 1)])
+
+    def reseed(self, seed):
+        super().reseed(seed)
+        self._random_state = np.random.RandomState(seed)
+        self.gpr.random_state, self.gpr.n_restarts_optimizer = seed, 5
+
+
+class Hyperband(Steady, kt.oracles.HyperbandOracle):
+    """Many short trainings, of which the best go on (https://arxiv.org/abs/1603.06560); the preset runs beside them."""
+
+    replays = True  # its brackets are filled while it proposes
+
+    def rounds(self):
+        """Return (trials, epochs before, epochs after) of each round of each bracket."""
+        found = []
+        for bracket in reversed(range(self._get_num_brackets())):
+            for number in range(bracket + 1):
+                before = self._get_epochs(bracket, number - 1) if number else 0
+                found.append((self._get_size(bracket, number), before, self._get_epochs(bracket, number)))
+        return found
+
+
+class Grid(Steady, kt.Oracle):
+    """Every point once, the last hyperparameter fastest, each one's default first.
+
+    KerasTuner's own loses its place when it is resumed, and takes 0.3 and 0.30000000000000004 for two values.
+    """
+
+    def propose(self, trial_id):
+        if not self.trials:
+            return _run(dict(self.default))
+        last = self.trials[max(self.trials, key=int)].hyperparameters.values
+        values = self._after(last)
+        while values is not None and not self.accept(values):
+            values = self._after(values)
+        return _stop() if values is None else _run(values)
+
+    def _after(self, values):
+        """Return the point after another one, or None after the last."""
+        hps = self.get_space()
+        hps.values = dict(values)
+        for parameter in reversed(hps.space):
+            if not hps.is_active(parameter):
+                continue
+            legal = grid_values(parameter)
+            place = legal.index(hps.values[parameter.name]) + 1
+            if place < len(legal):
+                hps.values[parameter.name] = legal[place]
+                hps.ensure_active_values()
+                return dict(hps.values)
+            hps.values[parameter.name] = legal[0]
+        return None
+
+
+def grid_values(parameter):
+    """Return the values of a hyperparameter on the grid, its default first; ten of a continuum."""
+    if hasattr(parameter, "min_value"):
+        others = [v for v in sorted(parameter.values) if not math.isclose(v, parameter.default)]
+    else:
+        others = [v for v in parameter.values if v != parameter.default]
+    return [parameter.default, *others]
+
+
+def _run(values):
+    return {"status": "RUNNING", "values": values}
+
+
+def _stop():
+    return {"status": "STOPPED", "values": None}

@@ -1,0 +1,104 @@
+"""Folds for a search: parts of the training and validation rows. The test rows stay out of all of them."""
+
+from dataclasses import replace
+
+import numpy as np
+from sklearn import model_selection
+
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.splits import fingerprint
+from kzoo.errors import KzooError
+
+
+class Rows:
+    """Some rows of one or two splits' inputs or answers, read on demand.
+
+    Args:
+        parts: arrays, or objects with `__len__` and `__getitem__(indices) -> array`.
+        places: which rows of them all, in order.
+    """
+
+    def __init__(self, parts, places):
+        self.parts, self.places = list(parts), np.asarray(places)
+        self.starts = np.cumsum([0, *(len(part) for part in self.parts)])
+
+    def __len__(self):
+        return len(self.places)
+
+    def __getitem__(self, indices):
+        wanted = self.places[np.asarray(indices)]
+        which = np.searchsorted(self.starts, wanted, side="right") - 1
+        out = None
+        for number, part in enumerate(self.parts):
+            here = which == number
+            if not here.any():
+                continue
+            values = np.asarray(part[wanted[here] - self.starts[number]])
+            if out is None:
+                out = np.empty((len(wanted), *values.shape[1:]), values.dtype)
+            out[here] = values
+        return out
+
+
+def pooled(data: Dataset) -> Split:
+    """Return the training and validation rows as one split."""
+    parts = [part for part in (data.train, data.validation) if part is not None]
+    if len(parts) == 1:
+        return parts[0]
+    rows = None if any(p.rows is None for p in parts) else np.concatenate([p.rows for p in parts])
+    return Split(x=_joined([p.x for p in parts]), y=_joined([p.y for p in parts]), rows=rows)
+
+
+def with_all_rows(data: Dataset) -> Dataset:
+    """Return the data with the validation rows among the training rows."""
+    named = fingerprint(data.fingerprint, "train+validation")
+    return replace(data, train=pooled(data), validation=None, fingerprint=named)
+
+
+def check_folds(folds, data: Dataset, group):
+    """Check that the data can be divided so.
+
+    Raises:
+        KzooError: no number, more than the rows of the smallest class, or rows that have an order or belong together.
+    """
+    if isinstance(folds, bool) or not isinstance(folds, int | np.integer) or folds < 2:
+        raise KzooError(f"folds={folds!r} must be a whole number of at least 2, or None.")
+    if data.task in ("forecasting", "language_modeling"):
+        raise KzooError(
+            f"folds={folds}: {data.name} has an order, and folds would train on its future. Use folds=None."
+        )
+    if group is not None:
+        raise KzooError("folds= would tear the groups of group= apart. Use folds=None, or leave group= out.")
+    rows = pooled(data)
+    most = int(np.bincount(_labels(rows)).min()) if data.class_names else len(rows)
+    if folds > most:
+        what = "rows of the smallest class" if data.class_names else "rows"
+        raise KzooError(f"folds={folds} is more than the {most} {what}.")
+
+
+def fold_of(data: Dataset, number, folds, seed) -> Dataset:
+    """Return one fold as the validation split, and the other rows as the training split."""
+    rows = pooled(data)
+    kind = model_selection.StratifiedKFold if data.class_names else model_selection.KFold
+    labels = _labels(rows) if data.class_names else None
+    divided = kind(folds, shuffle=True, random_state=seed).split(np.zeros(len(rows)), labels)
+    train, validation = list(divided)[number]
+    return replace(data, train=_taken(rows, train), validation=_taken(rows, validation))
+
+
+def _labels(rows):
+    return np.asarray(rows.y if isinstance(rows.y, np.ndarray) else rows.y[np.arange(len(rows))])
+
+
+def _taken(rows, places):
+    return Split(x=_picked(rows.x, places), y=_picked(rows.y, places))
+
+
+def _picked(values, places):
+    return values[places] if isinstance(values, np.ndarray) else Rows([values], places)
+
+
+def _joined(parts):
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return np.concatenate(parts)
+    return Rows(parts, np.arange(sum(len(part) for part in parts)))

@@ -1,0 +1,149 @@
+"""`Worker`: the process that trains, seen from the one that searches."""
+
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import keras
+
+from kzoo import registry
+from kzoo.errors import KzooError
+
+_GROWTH = 64 * 2**20  # bytes by which a worker may grow before another takes its place
+_PATIENCE = 20.0  # seconds for the end of a step and a journal, when training is to stop
+
+
+class TrialFailed(Exception):
+    """A trial could not be trained; the message is its cause on one line."""
+
+
+class Worker:
+    """A process that trains, started when it is first needed and again when it has died or grown.
+
+    Args:
+        log: file that gets what the process prints.
+        setup: arguments of `Trainer`.
+    """
+
+    def __init__(self, log, **setup):
+        self.log, self.process = Path(log), None
+        self.setup = dict(families=dict(registry.FAMILIES), trainer=pickle.dumps(setup))
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def start(self):
+        """Start the process; it imports while we do other things."""
+        self.inbox, self.answered, self.least = queue.Queue(), 0, None
+        environment = os.environ | {
+            "KERAS_BACKEND": keras.backend.backend(),
+            "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
+        }
+        # A group of its own: Ctrl-C is for us, and we decide what becomes of the trial.
+        own_group = (
+            dict(creationflags=subprocess.CREATE_NEW_PROCESS_GROUP) if os.name == "nt" else dict(start_new_session=True)
+        )
+        path = [os.path.abspath(entry) for entry in sys.path]  # "" is the folder we are in
+        begin = f"import sys; sys.path[:] = {path!r}; from kzoo.tuning.worker import main; main()"
+        # Isolated: our path takes effect when Python has begun, or a user's queue.py would be taken for Python's.
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-W", "ignore", "-c", begin], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=log, env=environment, **own_group,
+            )  # fmt: skip
+        threading.Thread(target=_listen, args=(self.process.stdout, self.inbox), daemon=True).start()
+        self._send(self.setup)
+
+    def close(self):
+        """End the process."""
+        if self.process is None:
+            return
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            with suppress(OSError):
+                stream.close()
+        self.process = None
+
+    def ask(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
+        """Have a method of `Trainer` called, and return what it returns.
+
+        Args:
+            name: the method.
+            signals: once its `caught` is true, the training is told to end after the step.
+            deadline: time (seconds since the epoch) at which it ends so by itself.
+            on_epoch: called with (epoch, value) after each epoch.
+            tick: called some times a second.
+            arguments: of the method.
+
+        Raises:
+            TrialFailed: it raised, or the process died.
+        """
+        if self.process is None:
+            self.start()
+        self._send((name, deadline, arguments))
+        asked_at = None
+        while True:
+            if signals is not None and signals.caught and asked_at is None:
+                asked_at = time.monotonic()
+                self._send("stop")
+            try:
+                message = self.inbox.get(timeout=0.2)
+            except queue.Empty:
+                if tick is not None:
+                    tick()
+                if asked_at is not None and time.monotonic() - asked_at > _PATIENCE:
+                    self.close()
+                    raise TrialFailed("it did not stop in time") from None
+                continue
+            if message is None:
+                raise TrialFailed(self._died())
+            if message[0] == "epoch":
+                if on_epoch is not None:
+                    on_epoch(*message[1:])
+            elif message[0] == "failed":
+                raise KzooError(message[1]) if message[2] and name != "train" else TrialFailed(message[1])
+            else:
+                self._measure(message[2])
+                return message[1]
+
+    def _measure(self, memory):
+        """End a process that has grown; the next request starts another one. The first answers fill its caches."""
+        self.answered += 1
+        if self.answered <= 2:
+            self.least = memory
+        elif memory - self.least > _GROWTH:
+            self.close()
+
+    def _died(self):
+        code = self.process.wait()
+        self.close()
+        tail = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+        if code == -getattr(signal, "SIGKILL", 9):
+            return "the process was killed, most likely because memory ran out"
+        return f"the process ended with code {code}{': ' + tail[0][:300] if tail else ''}"
+
+    def _send(self, message):
+        with suppress(OSError):  # it has died, which the other pipe tells
+            pickle.dump(message, self.process.stdin)
+            self.process.stdin.flush()
+
+
+def _listen(stream, inbox):
+    while True:
+        try:
+            inbox.put(pickle.load(stream))
+        except Exception:
+            inbox.put(None)
+            return

@@ -1,0 +1,58 @@
+"""The winner of a search, trained once more as a run."""
+
+from kzoo.data.dataset import Dataset
+from kzoo.data.reload import reload
+from kzoo.errors import KzooError
+from kzoo.registry import preset_of
+from kzoo.training import train
+from kzoo.training.train import load_for
+from kzoo.tuning.folds import with_all_rows
+
+
+def retrain(search, data, *, on, epochs, out, seed, options):
+    """Do what `Search.retrain` says."""
+    if on not in ("train", "train+validation"):
+        raise KzooError(f"on={on!r} is unknown. Use one of: train, train+validation.")
+    best, spec = search.best_trial(), search.best_spec()
+    if epochs == "best":
+        epochs = best["best_epoch"]
+    elif isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+        raise KzooError(f"epochs={epochs!r} must be 'best' or a whole number of at least 1.")
+    loaded = _data(search, data, spec)
+    name, _ = search.objective
+    watched = name
+    if on == "train+validation":
+        loaded, watched = with_all_rows(loaded), "loss"
+    preset = preset_of(spec)
+    return train(
+        preset, loaded, out=out, epochs=epochs, seed=best["seed"] if seed is None else seed,
+        **{"monitor": watched} | _metrics(spec, name) | options,
+    )  # fmt: skip
+
+
+def _metrics(spec, objective):
+    metric, known = objective.removeprefix("val_"), tuple(spec["training"]["metrics"])
+    return {} if metric == "loss" or metric in known else {"metrics": (*known, metric)}
+
+
+def _data(search, source, spec):
+    """Return the data of the search again.
+
+    Raises:
+        KzooError: it is not there, or it is other data.
+    """
+    described = search.config["data"]
+    if source is None and search._data is not None:
+        return search._data
+    if source is None:
+        return reload(search.config["spec"], described, {})
+    if isinstance(source, Dataset):
+        loaded = source
+    else:
+        preset = preset_of(spec)
+        loaded = load_for(
+            source, preset, preset.config, preset.training, seed=described["data_seed"], **described["options"]
+        )
+    if loaded.fingerprint != described["fingerprint"]:
+        raise KzooError(f"{loaded.name} is not the data that {search.path} was tuned on.")
+    return loaded

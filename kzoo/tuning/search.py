@@ -1,0 +1,163 @@
+"""`Search`: the folder that `tune` writes; what came out, and what to do with it."""
+
+import os
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+
+from kzoo.errors import KzooError
+from kzoo.files import read_json
+from kzoo.registry import COMMON, Preset, get_preset, rebuild
+from kzoo.tuning.records import FINISHED, flat, place_of, ranked, read_trials, rows_of
+
+
+class Search:
+    """A search for hyperparameters, opened from its folder.
+
+    The folder holds `search.json` (what was asked), `trials/0000/trial.json` for each trial, `leaderboard.csv` and
+    `.json`, the checkpoints of the best few trials, KerasTuner's own files in `engine/` and TensorBoard's in
+    `tensorboard/`. It contains no absolute path.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        KzooError: it is no search, or a broken one.
+    """
+
+    def __init__(self, path):
+        if not isinstance(path, str | os.PathLike):
+            raise KzooError(f"{path!r} is not a search, nor the path of one.")
+        self.path, self._data = Path(path), None
+        if not (self.path / "search.json").is_file():
+            what = "is a file" if self.path.is_file() else "does not exist"
+            what = "has no search.json" if self.path.is_dir() else what
+            raise KzooError(f"{self.path} is not a search: it {what}. kzoo.tune writes one.")
+
+    def __repr__(self):
+        return f"<Search {self.path}: {self.config['spec']['preset']} on {self.config['data']['name']}>"
+
+    def __fspath__(self):
+        return os.fspath(self.path)
+
+    @cached_property
+    def config(self) -> dict:
+        try:
+            config = read_json(self.path / "search.json")
+        except ValueError:
+            raise KzooError(f"{self.path / 'search.json'} is damaged: it is no JSON. Tune again.") from None
+        if not isinstance(config, dict) or not {"kzoo_search", "spec", "data", "objective"} <= set(config):
+            raise KzooError(f"{self.path / 'search.json'} is not the one that kzoo.tune writes. Tune again.")
+        return config
+
+    @property
+    def objective(self) -> tuple[str, str]:
+        """The name of what was searched for, and "max" or "min"."""
+        return self.config["objective"]["name"], self.config["objective"]["direction"]
+
+    @property
+    def trials(self) -> list[dict]:
+        """The records of all trials, in the order of their numbers."""
+        return read_trials(self.path)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to train: all trials are done, or the space is used up."""
+        try:
+            end = read_json(self.path / "end.json")
+        except (OSError, ValueError):
+            return False
+        done = all(record["status"] in FINISHED for record in self.trials)
+        return done and end["complete"] and end["trials"] >= self.config["trials"]
+
+    def leaderboard(self):
+        """Return a DataFrame of the trials, best first.
+
+        Columns: rank, trial, status, score, gain (over the preset; more is better), best_epoch (from 1), epochs,
+        seconds, parameters, baseline, `hp.NAME` for each hyperparameter (empty where it did not count), error.
+        """
+        pandas = import_module("pandas")
+        return pandas.DataFrame(flat(rows_of(self.trials, self.objective[1])))
+
+    def best_trial(self) -> dict:
+        """Return the record of the trial with the best score; of equals the earliest, so the preset before others.
+
+        Raises:
+            KzooError: no trial has a score.
+        """
+        best = next(iter(ranked(self.trials, self.objective[1])), None)
+        if best is None or best["score"] is None:
+            raise KzooError(f"{self.path} has no trial with a score yet. The same call of kzoo.tune goes on with it.")
+        return best
+
+    def best_config(self) -> dict:
+        """Return what the best trial differs in from the preset: overrides for `kzoo.build` and `kzoo.train`.
+
+        What the data decided (classes, columns, scaling) is among them, so that `kzoo.build` gives the same network.
+        """
+        spec, best = self.config["spec"], self.best_trial()
+        settings = spec["config"] | spec["training"] | best["overrides"]
+        own = self._own_preset()
+        there = COMMON | own.config | own.training
+        return {
+            name: _tuples(v) for name, v in settings.items() if name in there and _tuples(v) != _tuples(there[name])
+        }
+
+    def best_spec(self) -> dict:
+        """Return the specification of the best trial's network: family and resolved settings."""
+        spec, best = self.config["spec"], self.best_trial()
+        changed = best["overrides"]
+        config = {k: _tuples(changed.get(k, v)) for k, v in spec["config"].items()}
+        training = {k: _tuples(changed.get(k, v)) for k, v in spec["training"].items()}
+        return spec | dict(config=config, training=training, seed=best["seed"])
+
+    def best_model(self):
+        """Return the network of the best trial with the weights of its best epoch, not compiled.
+
+        Raises:
+            KzooError: it has no checkpoint: folds leave none.
+        """
+        best = self.best_trial()
+        file = place_of(self.path, best["trial"]) / "best.keras"
+        if not file.is_file():
+            why = "it was scored over folds" if self.config["folds"] else "it is not there any more"
+            raise KzooError(f"Trial {best['trial']} of {self.path} has no checkpoint: {why}. Use retrain().")
+        model = rebuild(self.best_spec() | {"seed": None}, compile=False)
+        try:
+            model.load_weights(file)
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise KzooError(f"{file} cannot be read: {reason}") from error
+        return model
+
+    def retrain(self, data=None, *, on="train+validation", epochs="best", out=None, seed=None, **options):
+        """Train the best trial's settings once more and return the run, which is scored on the test split.
+
+        Args:
+            data: what the search was on; needed where it was no named set and this `Search` was opened from a folder.
+            on: "train+validation" uses all rows but the test split's, and keeps the epoch with the best training loss;
+                "train" keeps the validation split, which then decides as in the search.
+            epochs: "best" for the best trial's best epoch, or a number; schedules follow.
+            out: the run's folder; see `kzoo.train`.
+            seed: the default is the best trial's.
+            options: of `kzoo.train`, such as `progress` and `precision`.
+
+        Raises:
+            KzooError: no such data, or anything that `kzoo.train` refuses.
+        """
+        return import_module("kzoo.tuning.retrain").retrain(
+            self, data, on=on, epochs=epochs, out=out, seed=seed, options=options
+        )
+
+    def _own_preset(self) -> Preset:
+        """The preset as it is registered; the one that was searched, where it is not."""
+        spec = self.config["spec"]
+        try:
+            return get_preset(spec["preset"])
+        except KzooError:
+            return Preset(name=spec["preset"], family=spec["family"], task=spec["task"], summary="",
+                          config=spec["config"], training=spec["training"])  # fmt: skip
+
+
+def _tuples(value):
+    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value

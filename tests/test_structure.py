@@ -11,11 +11,12 @@ import kzoo
 PACKAGE = Path(kzoo.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# Who may import whom, by first name below kzoo. `errors` and `files` are everybody's.
+# Who may import whom, by first name below kzoo. `errors`, `files` and `optional` are everybody's.
 MAY_IMPORT = {
     "arguments": set(),
     "errors": set(),
     "files": set(),
+    "optional": set(),
     "registry": {"arguments"},
     "presets": {"registry"},
     "results": {"run"},
@@ -30,7 +31,7 @@ MAY_IMPORT = {
     "checks": {"data", "gradients", "plots"},
     "evaluation": {"checks", "data", "registry", "results", "run", "training"},
     "training": {"arguments", "callbacks", "checks", "contract", "data", "plots", "registry", "run"},
-    "tuning": {"arguments", "callbacks", "contract", "data", "optional", "registry", "training"},
+    "tuning": {"arguments", "callbacks", "contract", "data", "registry", "training"},
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run"},
     "__main__": {"cli"},
     "cli": {
@@ -47,8 +48,8 @@ MAY_IMPORT = {
         "tuning",
     },
 }
-EVERYBODYS = {"errors", "files", "__version__"}
-STANDARD_LIBRARY_ONLY = ("arguments", "errors", "files", "registry", "presets", "results", "run")
+EVERYBODYS = {"errors", "files", "optional", "__version__"}
+STANDARD_LIBRARY_ONLY = ("arguments", "errors", "files", "optional", "registry", "presets", "results", "run")
 
 
 def imports_of(path):

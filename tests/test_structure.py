@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "flops": set(),
     "gradients": set(),
     "callbacks": set(),
-    "loading": {"arguments", "registry", "run"},
+    "loading": {"arguments", "preset", "registry", "run"},
     "plots": {"gradients"},
     "data": {"arguments", "registry"},
     "predictions": set(),

@@ -11,6 +11,7 @@ from kzoo.loading.config import MAX_BATCH
 from kzoo.loading.plan import check_size
 from kzoo.loading.refused import Refused, Unreadable, first_line, short
 from kzoo.loading.weights import stored_shapes
+from kzoo.preset import is_preset_name
 from kzoo.registry import FAMILIES, TASKS, family_builder, rebuild
 
 _LARGEST = 1 << 31  # no dimension, and no example, has more numbers
@@ -64,7 +65,7 @@ def checked_spec(spec, stored):
     family, task, name = spec.get("family"), spec.get("task"), spec.get("preset")
     if not isinstance(family, str) or family not in FAMILIES or task not in TASKS:
         raise Refused(f"it names the family {short(family)} and the task {short(task)}, which kzoo does not have")
-    if not isinstance(name, str) or not name.replace("_", "a").isalnum() or not name.isascii():
+    if not is_preset_name(name):
         raise Refused(f"{short(name)} is no name of a preset")
     builder, fixed = family_builder(family)
     takes = {k: p.default for k, p in inspect.signature(builder).parameters.items() if k not in ("name", *fixed)}

@@ -49,6 +49,13 @@ FORMATS = {
     ),
 }
 
+# (way of an ensemble, format) -> why it cannot be, and what can.
+_VOTES = (
+    "a vote takes the largest answer, for which Keras uses operations on bits that {} does not have. Export keras or "
+    "saved_model, or combine with method='mean'"
+)
+REFUSED = {("vote", "onnx"): _VOTES.format("ONNX"), ("vote", "litert"): _VOTES.format("LiteRT")}
+
 RECURRENT = ("rnn", "lstm", "gru")
 
 # (family, format) -> the one batch size that its files take. LiteRT has no lists of tensors, which the loop of a

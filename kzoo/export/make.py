@@ -12,7 +12,7 @@ import numpy as np
 from kzoo.errors import ExportError, KzooError
 from kzoo.export import card
 from kzoo.export.bundle import FORMAT_VERSION, Bundle, described, files_below
-from kzoo.export.formats import FORMATS, file_of, keys_of, parse, split_key
+from kzoo.export.formats import FORMATS, REFUSED, file_of, keys_of, parse, split_key
 from kzoo.export.place import new_folder
 from kzoo.export.processes import run_steps
 from kzoo.export.sample import write_sample
@@ -33,6 +33,9 @@ def make(model_or_run, path, formats, *, quantize, verify, data, overwrite, time
     if not isinstance(path, str | os.PathLike):
         raise KzooError(f"path={path!r} must be the folder to write.")
     subject = subject_of(model_or_run)
+    for name in formats:
+        if why := REFUSED.get((subject.spec.get("method"), name)):
+            raise KzooError(f"{subject.spec['preset']} cannot become {name}: {why}.")
     path = Path(path)
     before = _bundle_there(path, subject, overwrite)
     say = (lambda line: print(line, file=sys.stderr)) if progress else lambda line: None

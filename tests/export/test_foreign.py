@@ -36,7 +36,11 @@ def test_a_model_of_your_own_becomes_probabilities_in_every_format(own, tmp_path
 def test_an_ensemble_answers_with_all_its_members(home, tmp_path):
     settings = dict(units=(8,), epochs=4, callbacks="quick", progress=False)
     runs = [kzoo.train("iris_fnn", "iris", out=home / f"iris{i}", seed=i, **settings) for i in range(2)]
-    together = kzoo.ensemble(runs, method="vote", out=home / "together")
+    vote = kzoo.ensemble(runs, method="vote", out=home / "vote")
+    with pytest.raises(kzoo.KzooError, match=r"ONNX does not have\. Export keras or saved_model"):
+        kzoo.export(vote, tmp_path / "bundle", ["keras", "onnx"], progress=False)
+    assert list(tmp_path.iterdir()) == []
+    together = kzoo.ensemble(runs, out=home / "together")
     bundle = kzoo.export(together, tmp_path / "bundle", ["keras", "saved_model", "onnx", "litert"], progress=False)
     assert {entry["status"] for entry in bundle.exports.values()} == {"ok"}
     assert bundle.labels == together.class_names

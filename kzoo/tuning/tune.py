@@ -109,7 +109,14 @@ def tune(
         check_folds(folds, data, group)
     settled = replace(named, task=data.task, config=config, training=training)
     fixed = {name: (config | training)[name] for name in overrides if name != "epochs"}
-    searched = asked.for_preset(settled).fix(**fixed)
+    # What is fixed is fixed in a space of the preset's own values: another optimizer has a learning rate of its own.
+    own = {name: value for name, value in (*named.config.items(), *named.training.items()) if name in fixed}
+    basis = replace(
+        settled,
+        config=config | {name: value for name, value in own.items() if name in config},
+        training=training | {name: value for name, value in own.items() if name in training},
+    )
+    searched = asked.for_preset(basis).fix(**fixed)
     if not searched.names:
         raise KzooError("Nothing is left to search: every hyperparameter of this space is fixed.")
     points = searched.finite_size()

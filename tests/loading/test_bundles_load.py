@@ -12,7 +12,7 @@ import pytest
 from made import bundle_of, write_manifest
 
 import kzoo
-from kzoo import registry
+from kzoo import catalogue
 
 SMALL = ("iris_fnn", "digits_cnn", "series_lstm", "adding_gru", "series_transformer", "series_tcn")
 
@@ -37,7 +37,7 @@ def test_a_bundle_of_each_preset(name, monkeypatch):
 def test_a_bundle_loads_after_its_preset_was_edited_or_removed(monkeypatch):
     model = kzoo.build("iris_fnn", units=(7, 5), seed=1)
     folder = bundle_of(model)
-    monkeypatch.delitem(registry._presets, "iris_fnn")
+    monkeypatch.delitem(catalogue._presets, "iris_fnn")
     assert same(kzoo.load_model(str(folder)), model)
 
 

@@ -17,7 +17,11 @@ MAY_IMPORT = {
     "errors": set(),
     "files": set(),
     "optional": set(),
-    "registry": {"arguments"},
+    "preset": {"arguments"},
+    "plugins": {"preset"},
+    "catalogue": {"preset"},
+    "preset_files": {"arguments", "catalogue", "preset"},
+    "registry": {"arguments", "catalogue", "preset"},
     "presets": {"registry"},
     "results": {"run"},
     "run": {"registry"},
@@ -31,6 +35,7 @@ MAY_IMPORT = {
     "checks": {"data", "gradients", "plots"},
     "evaluation": {"checks", "data", "registry", "results", "run", "training"},
     "training": {"arguments", "callbacks", "checks", "contract", "data", "plots", "registry", "run"},
+    "source": {"contract"},
     "tuning": {"arguments", "callbacks", "contract", "data", "registry", "training"},
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run"},
     "__main__": {"cli"},
@@ -44,12 +49,16 @@ MAY_IMPORT = {
         "reports",
         "results",
         "run",
+        "source",
         "training",
         "tuning",
     },
 }
 EVERYBODYS = {"errors", "files", "optional", "__version__"}
-STANDARD_LIBRARY_ONLY = ("arguments", "errors", "files", "optional", "registry", "presets", "results", "run")
+STANDARD_LIBRARY_ONLY = (
+    "arguments", "catalogue", "errors", "files", "optional", "plugins", "preset", "preset_files", "presets", "registry",
+    "results", "run",
+)  # fmt: skip
 
 
 def imports_of(path):

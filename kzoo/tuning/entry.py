@@ -13,13 +13,15 @@ class Scene:
     """What a hyperparameter's range depends on.
 
     Args:
-        settings: a preset's config and training contract in one mapping; a name may be missing.
+        settings: a preset's config and training contract in one mapping, with what was fixed; a name may be missing.
+        optimizer: the preset's own, for which its learning rate was chosen.
         task: the preset's task.
         size: "quick", "standard" or "full".
         before: the parameters that were declared before this one, by name.
     """
 
     settings: Mapping
+    optimizer: str | None
     task: str
     size: str
     before: dict = field(default_factory=dict)
@@ -78,7 +80,7 @@ def scale(name, setting, meaning):
     def declare(scene):
         if not scene.settings[setting]:
             return None
-        factors = scene.by_size((0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 1.5, 2.0, 4.0))
+        factors = scene.by_size((0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 2.0), (0.25, 0.5, 0.75, 1.0, 1.5, 2.0))
         return Parameter(name=name, meaning=meaning, values=factors, default=1.0)
 
     return declare
@@ -122,12 +124,13 @@ def scaled(widths, factor, least=1):
 def resized(values, count, *, grow=False):
     """Return a tuple cut or extended to `count` values: with its last value, or by the ratio of its last two.
 
+    None becomes more than twice the largest: networks would soon be too large to train.
     What is no tuple is one value for all, and stays.
     """
     if not isinstance(values, tuple) or not values:
         return values
-    values = list(values[:count])
+    most, values = 2 * max(values), list(values[:count])
     ratio = values[-1] / values[-2] if grow and len(values) > 1 else 1
     while len(values) < count:
-        values.append(max(1, round(values[-1] * ratio)) if grow else values[-1])
+        values.append(min(max(1, round(values[-1] * ratio)), most) if grow else values[-1])
     return tuple(values)

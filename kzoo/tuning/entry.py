@@ -13,13 +13,15 @@ class Scene:
     """What a hyperparameter's range depends on.
 
     Args:
-        settings: a preset's config and training contract in one mapping; a name may be missing.
+        settings: a preset's config and training contract in one mapping, with what was fixed; a name may be missing.
+        optimizer: the preset's own, for which its learning rate was chosen.
         task: the preset's task.
         size: "quick", "standard" or "full".
         before: the parameters that were declared before this one, by name.
     """
 
     settings: Mapping
+    optimizer: str | None
     task: str
     size: str
     before: dict = field(default_factory=dict)

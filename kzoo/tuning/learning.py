@@ -20,21 +20,17 @@ def _optimizer(scene):
 
 
 def _learning_rate(scene):
-    """Return a range around the preset's for each optimizer that may be chosen."""
-    own, rate = scene.settings.get("optimizer"), scene.settings["learning_rate"]
-    if "optimizer" not in scene.before:
-        return _rate_around(rate, name="learning_rate")
-    return [
-        _rate_around(
-            rate if kind == own else float(f"{rate * PACE[kind] / PACE[own]:.6g}"),
-            name=f"learning_rate_{kind}",
-            when=("optimizer", (kind,)),
-        )
-        for kind in scene.before["optimizer"].values
-    ]
+    """Return a range around the preset's, moved to each optimizer that may be chosen."""
+    tuned = scene.before.get("optimizer")
+    if tuned is None:
+        return _rate_for(scene.settings.get("optimizer"), scene, name="learning_rate")
+    return [_rate_for(kind, scene, name=f"learning_rate_{kind}", when=("optimizer", (kind,))) for kind in tuned.values]
 
 
-def _rate_around(rate, **names):
+def _rate_for(optimizer, scene, **names):
+    rate = scene.settings["learning_rate"]
+    if optimizer != scene.optimizer:
+        rate = float(f"{rate * PACE[optimizer] / PACE[scene.optimizer]:.6g}")
     low, high = (float(f"{rate * factor:.3g}") for factor in (1 / 30, 10))
     return Parameter(
         called="learning_rate", meaning="peak learning rate", low=low, high=high, log=True, default=rate, **names

@@ -76,7 +76,11 @@ class Parameter:
         raise KzooError(
             f"{self.name}={shown(value)} is outside of the space: {self.legal()}. "
             f"{hint(value, [v for v in self.values if isinstance(v, str)])}"
-            "A narrowed space is a part of its preset's; .fix() takes any value that the preset can have."
+            + (
+                f"Each optimizer has its own: .fix(optimizer=...) first, or narrow {self.name} by its name."
+                if self.called and self.when
+                else "A part of the space is what .narrow() leaves; .fix() takes any value that the preset can have."
+            )
         )
 
     def narrowed(self, wanted):

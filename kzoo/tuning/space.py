@@ -244,30 +244,32 @@ class Space:
         """Entry -> its parameters, narrowed; those that were pinned are still among them."""
         before, found = {}, {}
         for name, entry in self._entries.items():
-            scene = Scene(settings=self._start, task=self.preset.task, size=self.size, before=before)
-            parameters = [p for p in entry.parameters(scene) if self._is_kept(p)]
+            parameters = [p for p in entry.parameters(self._scene(before)) if self._is_kept(p)]
             found[name] = [self._narrowed(p) for p in parameters]
             before |= {p.name: p for p in found[name] if p.name not in self.fixed}
         return found
 
     @cached_property
     def _as_it_is(self):
-        """Name -> the value with which a point leaves the settings alone."""
+        """Name -> the value with which a point leaves the settings alone. A learning rate always is one of its own."""
         before, found = {}, {}
         for entry in self._entries.values():
-            scene = Scene(settings=self._start, task=self.preset.task, size=self.size, before=before)
-            parameters = entry.parameters(scene)
+            parameters = entry.parameters(self._scene(before))
             before |= {p.name: p for p in parameters}
-            found |= {p.name: p.default for p in parameters if entry.sets != ("learning_rate",)}
+            found |= {p.name: p.default for p in parameters if not p.called}
         return found
+
+    def _scene(self, before):
+        own = self._settings.get("optimizer")
+        return Scene(settings=self._start, optimizer=own, task=self.preset.task, size=self.size, before=before)
 
     def _is_kept(self, parameter):
         return self.kept is None or parameter.name in self._pinned or any(map(parameter.answers_to, self.kept))
 
     def _narrowed(self, parameter):
-        for name in (parameter.called, parameter.name):  # the name of its own has the last word
+        for name in (parameter.name, parameter.called):  # the name of its own goes before
             if name in self.narrow_to:
-                parameter = parameter.narrowed(self.narrow_to[name])
+                return parameter.narrowed(self.narrow_to[name])
         return parameter
 
     @property

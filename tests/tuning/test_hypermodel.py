@@ -1,0 +1,80 @@
+"""`kzoo.hypermodel` in KerasTuner's own hands."""
+
+import keras
+import keras_tuner
+import pytest
+from random_points import default_point
+from sklearn.datasets import load_iris
+
+import kzoo
+
+OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
+
+
+def point(model, **values):
+    hp = default_point(model.space)
+    hp.values |= values
+    return hp
+
+
+@pytest.fixture(scope="module")
+def iris():
+    x, y = load_iris(return_X_y=True)
+    return x.astype("float32"), y
+
+
+def test_a_search_that_kerastuner_runs(iris, tmp_path):
+    x, y = iris
+    space = kzoo.space("iris_fnn", "full").narrow(batch_size=[64], label_smoothing=[0.1], schedule=["cosine"])
+    model = kzoo.hypermodel("iris_fnn", space, units=(8,))
+    tuner = keras_tuner.RandomSearch(model, OBJECTIVE, max_trials=2, seed=1, directory=tmp_path, project_name="a")
+    known = [h.name for h in tuner.oracle.get_space().space]
+    assert known == list(model.space.names) and "layers" not in known  # all of them before the first trial
+    tuner.search(x, y, validation_data=(x, y), epochs=2, verbose=0)
+    trials = tuner.oracle.trials.values()
+    assert [t.status for t in trials] == ["COMPLETED"] * 2
+    assert all(0 <= t.score <= 1 for t in trials)
+    assert "augment" not in kzoo.hypermodel("digits_cnn", "full").space.names  # fit augments nothing
+
+
+def test_the_batch_size_of_the_point_and_a_schedule_as_long_as_the_training(iris):
+    x, y = iris
+    model = kzoo.hypermodel("iris_fnn")
+    hp = point(model, batch_size=64, schedule="cosine", label_smoothing=0.1)
+    net = model.build(hp)
+    batches = []
+    counted = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: batches.append(batch))
+    model.fit(hp, net, x, y, epochs=2, verbose=0, callbacks=[counted])
+    assert len(batches) == 2 * 3  # 150 rows in batches of 64
+    schedule = net.optimizer._learning_rate
+    assert float(schedule(0)) == pytest.approx(3e-3) and float(schedule(6)) == pytest.approx(0)
+    assert type(net.loss).__name__ == "CategoricalCrossentropy" and net.loss.label_smoothing == 0.1
+
+
+def test_plateau_halves_the_rate_when_nothing_improves(iris):
+    x, y = iris
+    model = kzoo.hypermodel("iris_fnn", patience=2)
+    hp = point(model, schedule="plateau", batch_size=64)
+    net = model.build(hp)
+    stuck = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(val_loss=1.0))
+    model.fit(hp, net, x, y, validation_data=(x, y), epochs=3, verbose=0, callbacks=[stuck])
+    assert float(net.optimizer.learning_rate.numpy()) == pytest.approx(3e-3 / 4)
+
+
+def test_a_network_above_the_limit_is_not_trained():
+    model = kzoo.hypermodel("iris_fnn", kzoo.space("iris_fnn").limit(params=3000))
+    assert model.build(default_point(model.space)).count_params() == 2499
+    with pytest.raises(keras_tuner.errors.FailedTrialError, match=r"9,091 parameters .* limit of 3,000"):
+        model.build(point(model, units_scale=2.0))
+
+
+def test_bad_input(iris):
+    x, y = iris
+    with pytest.raises(kzoo.KzooError, match="space of iris_fnn, and not of wine_fnn"):
+        kzoo.hypermodel("wine_fnn", kzoo.space("iris_fnn"))
+    model = kzoo.hypermodel("iris_fnn")
+    hp = point(model, label_smoothing=0.1)
+    with pytest.raises(kzoo.KzooError, match=r"fix it with space.fix\(batch_size"):
+        model.fit(hp, model.build(hp), x, y, batch_size=3)
+    with pytest.raises(kzoo.KzooError, match=r"needs labels as an array y"):
+        model.fit(hp, model.build(hp), object())

@@ -16,10 +16,12 @@ __version__ = "0.1.0"
 
 # Public name -> the module that has it; a module's own name gives the module.
 _PUBLIC = {
-    "Preset": "kzoo.registry",
-    "register": "kzoo.registry",
-    "get_preset": "kzoo.registry",
-    "list_presets": "kzoo.registry",
+    "Preset": "kzoo.preset",
+    "register": "kzoo.catalogue",
+    "get_preset": "kzoo.catalogue",
+    "list_presets": "kzoo.catalogue",
+    "load_presets": "kzoo.preset_files",
+    "preset_to_toml": "kzoo.preset_files",
     "build": "kzoo.registry",
     "spec_of": "kzoo.registry",
     "KzooError": "kzoo.errors",

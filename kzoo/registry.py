@@ -1,190 +1,29 @@
-"""Names become models: `Preset`, `register`, `get_preset`, `list_presets`, `build`, `spec_of`.
+"""Names become models: `build`, `rebuild`, `resolve`, `spec_of`; the names themselves are in `catalogue.py`.
 
 Standard library only. Keras is imported inside `build`, by the name of the family's module.
 """
 
 import inspect
-import json
-import pkgutil
-import sys
 import weakref
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from kzoo import __version__
 from kzoo.arguments import ARGUMENTS, CLIPPING, COMMON, CONFIG, SYNONYMS, TRAINING
+from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looked for)
+    get_preset,
+    list_presets,
+    names_a_preset,
+    register,
+    word_for,
+)
 from kzoo.errors import KzooError
 from kzoo.files import read_json
+from kzoo.preset import FAMILIES, INPUTS, TASKS, Preset, checked, hint  # noqa: F401
 
-# Family -> the module that builds it, and what it is told besides the config.
-FAMILIES = {
-    "fnn": ("kzoo.families.fnn", {}),
-    "cnn": ("kzoo.families.cnn", {}),
-    "rnn": ("kzoo.families.recurrent", {"cell": "rnn"}),
-    "lstm": ("kzoo.families.recurrent", {"cell": "lstm"}),
-    "gru": ("kzoo.families.recurrent", {"cell": "gru"}),
-    "transformer": ("kzoo.families.transformer", {}),
-}
-
-TASKS = (
-    "image_classification",
-    "text_classification",
-    "tabular_classification",
-    "tabular_regression",
-    "forecasting",
-    "sequence_regression",
-    "language_modeling",
-)
-
-INPUTS = {
-    "rows": "raw table rows, float32: numeric columns first, then one integer code per category column",
-    "image": "raw pixels 0..255, float32; the scaling is inside (rescale=False if you divide by 255)",
-    "tokens": "token ids, int32: 0 is padding, 1 an unknown token",
-    "series": "raw values, float32 (steps, columns), target columns first; the scaling is inside",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preset:
-    """A named model as plain data: everything in it survives `json.dumps`.
-
-    Args:
-        name: `<task or data>_<architecture>[_<size>]`.
-        family: one of `FAMILIES`.
-        task: one of `TASKS`.
-        summary: one line.
-        config: arguments of the family's builder.
-        training: the training contract: optimizer, loss, schedule, batch size, epochs, ...
-        dataset: name of the default data set (see `kzoo.load_data`).
-        params: number of parameters of the network as listed, checked by a test.
-        reference: paper or page.
-
-    Raises:
-        KzooError: an unknown family, task or argument, or a value that is no plain data.
-    """
-
-    name: str
-    family: str
-    task: str
-    summary: str
-    config: Mapping
-    training: Mapping
-    dataset: str | None = None
-    params: int | None = None
-    reference: str = ""
-
-    def __post_init__(self):
-        if not isinstance(self.name, str) or not self.name.replace("_", "a").isalnum() or not self.name.isascii():
-            raise KzooError(f"Preset name {self.name!r} must consist of letters, digits and underscores.")
-        _choice("family", self.family, FAMILIES)
-        _choice("task", self.task, TASKS)
-        overlap = sorted(set(self.config) & set(self.training))
-        if overlap:
-            raise KzooError(f"Preset {self.name!r} names {overlap[0]!r} in both config and training; keep one.")
-        for part in ("config", "training"):
-            values = {name: _checked(name, value) for name, value in getattr(self, part).items()}
-            object.__setattr__(self, part, values)
-        try:
-            json.dumps([self.config, self.training])
-        except TypeError as error:
-            raise KzooError(f"Preset {self.name!r} must be plain data: {error}.") from None
-
-
-_presets: dict[str, Preset] = {}
-_owners: dict[str, str] = {}
 _specs = weakref.WeakKeyDictionary()  # model -> its specification
-_catalogue = "unread"
-
-
-def _read_catalogue():
-    global _catalogue
-    if _catalogue != "unread":
-        return
-    _catalogue = "being read"
-    package = import_module("kzoo.presets")
-    for module in pkgutil.iter_modules(package.__path__):
-        import_module(f"kzoo.presets.{module.name}")
-    _catalogue = "read"
-
-
-def register(preset: Preset) -> Preset:
-    """Add a preset to the zoo and return it.
-
-    Raises:
-        KzooError: the name is taken; the message names both owners.
-    """
-    _read_catalogue()
-    owner = sys._getframe(1).f_globals.get("__name__", "?")
-    if preset.name in _presets:
-        raise KzooError(
-            f"Preset {preset.name!r} of {owner} is already registered by {_owners[preset.name]}. Choose another name."
-        )
-    _presets[preset.name] = preset
-    _owners[preset.name] = owner
-    return preset
-
-
-def get_preset(name: str) -> Preset:
-    """Return a preset by name.
-
-    Raises:
-        KzooError: unknown name, with the nearest one.
-    """
-    _read_catalogue()
-    if isinstance(name, Preset):
-        return name
-    if name not in _presets:
-        raise KzooError(f"Unknown preset {name!r}. {hint(name, _presets)}See kzoo.list_presets().")
-    return _presets[name]
-
-
-def list_presets(
-    pattern: str | Iterable[str] = "*",
-    *,
-    family: str | None = None,
-    task: str | None = None,
-    dataset: str | None = None,
-    max_params: float | None = None,
-    exclude: str | Iterable[str] = (),
-) -> list[str]:
-    """Return the sorted names of presets that match.
-
-    Args:
-        pattern: a glob such as `"cifar_*"`, or several.
-        family, task, dataset: keep those only.
-        max_params: keep presets of at most so many parameters.
-        exclude: a glob, or several, to leave out.
-
-    Raises:
-        KzooError: a filter value that no preset can have, with the legal ones.
-    """
-    _read_catalogue()
-    wanted, unwanted = ([p] if isinstance(p, str) else list(p) for p in (pattern, exclude))
-    if family is not None:
-        _choice("family", family, FAMILIES)
-    if task is not None:
-        _choice("task", task, TASKS)
-    if dataset is not None:
-        _choice("dataset", dataset, sorted({p.dataset for p in _presets.values() if p.dataset}))
-    if max_params is not None and (isinstance(max_params, bool) or not isinstance(max_params, int | float)):
-        raise KzooError(f"max_params={max_params!r} must be a number of parameters.")
-    for glob in wanted:
-        if not set("*?[") & set(glob) and glob not in _presets:
-            get_preset(glob)  # a plain name that does not exist: say the nearest
-    return sorted(
-        p.name
-        for p in _presets.values()
-        if any(fnmatchcase(p.name, glob) for glob in wanted)
-        and not any(fnmatchcase(p.name, glob) for glob in unwanted)
-        and family in (None, p.family)
-        and task in (None, p.task)
-        and dataset in (None, p.dataset)
-        and (max_params is None or (p.params is not None and p.params <= max_params))
-    )
 
 
 def build(
@@ -226,6 +65,7 @@ def rebuild(spec: Mapping, *, compile: bool = True, steps: int | None = None):
         if name not in fixed and name != "name" and p.default is not p.empty
     }
     config = {k: tuple(v) if isinstance(v, list) else v for k, v in (defaults | dict(spec["config"])).items()}
+    _check_arguments(spec, builder, {"name", *fixed, *config})
     try:
         model = builder(name=spec["preset"], **fixed, **config)
         if compile:
@@ -237,6 +77,18 @@ def rebuild(spec: Mapping, *, compile: bool = True, steps: int | None = None):
         raise KzooError(f"Cannot build {spec['preset']!r}: {_first_line(error)}") from error
     _specs[model] = dict(spec) | dict(config=config, kzoo=__version__)
     return model
+
+
+def _check_arguments(spec, builder, given):
+    """Refuse what a builder does not take or must have: a preset of a file or package may say anything."""
+    parameters = inspect.signature(builder).parameters
+    for name in sorted(given - set(parameters)):
+        raise KzooError(
+            f"Cannot build {spec['preset']!r}: its family takes no {name!r}. {hint(name, parameters)}".strip()
+        )
+    for name in parameters:
+        if name not in given:
+            raise KzooError(f"Cannot build {spec['preset']!r}: its config says no {name!r}.")
 
 
 def family_builder(family: str):
@@ -251,9 +103,9 @@ def resolve(preset: Preset, overrides: Mapping) -> tuple[dict, dict]:
     training |= {name: value for name, value in COMMON.items() if name not in training}
     for name, value in overrides.items():
         if name in config:
-            config[name] = _checked(name, value)
+            config[name] = checked(name, value)
         elif name in training:
-            training[name] = _checked(name, value)
+            training[name] = checked(name, value)
         else:
             raise KzooError(_unknown_override(preset, name))
     if overrides.get("schedule") == "onecycle" and "warmup" not in overrides:
@@ -296,13 +148,6 @@ def spec_of(thing) -> dict:
         ) from None
 
 
-def hint(word, legal: Iterable[str]) -> str:
-    """Return `"Did you mean 'x'? "`, or nothing when no legal word is near."""
-    legal = list(legal)
-    near = get_close_matches(str(word).lower(), legal, n=1, cutoff=0.6)
-    return f"Did you mean {near[0]!r}? " if near else ""
-
-
 def _unknown_override(preset, name):
     legal = list(dict.fromkeys([*preset.config, *preset.training, *COMMON]))
     synonym = SYNONYMS.get(name.lower())
@@ -313,17 +158,6 @@ def _unknown_override(preset, name):
     else:
         guess = hint(name, legal)
     return f"Unknown argument {name!r} for {preset.name}. {guess}It takes: {', '.join(sorted(legal))}."
-
-
-def _checked(name, value):
-    if name in ARGUMENTS:
-        return ARGUMENTS[name].check(name, value)
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _choice(what, value, legal):
-    if value not in legal:
-        raise KzooError(f"Unknown {what} {value!r}. {hint(value, legal)}It is one of: {', '.join(legal)}.")
 
 
 def _first_line(error):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import kzoo
-from kzoo import registry
+from kzoo import catalogue, registry
 from kzoo.arguments import ARGUMENTS, COMMON, CONFIG, SYNONYMS, TRAINING
 
 
@@ -90,8 +90,8 @@ def preset():
     )  # fmt: skip
     kzoo.register(made)
     yield made
-    registry._presets.pop("mine_fnn", None)
-    registry._owners.pop("mine_fnn", None)
+    catalogue._presets.pop("mine_fnn", None)
+    catalogue._owners.pop("mine_fnn", None)
 
 
 def test_a_preset_of_your_own_builds_and_its_name_is_taken(preset):
@@ -113,7 +113,7 @@ def test_spec_rebuilds_after_the_preset_is_gone(preset):
     )
     assert spec["config"]["units"] == [7]
     assert spec["config"]["dropout"] == 0.0  # the builder's default is part of the resolved config
-    del registry._presets["mine_fnn"]
+    del catalogue._presets["mine_fnn"]
     again = registry.rebuild(spec)
     assert all((a == b).all() for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
 

@@ -16,7 +16,11 @@ MAY_IMPORT = {
     "arguments": set(),
     "errors": set(),
     "files": set(),
-    "registry": {"arguments"},
+    "preset": {"arguments"},
+    "plugins": {"preset"},
+    "catalogue": {"preset"},
+    "preset_files": {"arguments", "catalogue", "preset"},
+    "registry": {"arguments", "catalogue", "preset"},
     "presets": {"registry"},
     "results": {"run"},
     "run": {"registry"},
@@ -36,7 +40,10 @@ MAY_IMPORT = {
     "cli": {"arguments", "data", "evaluation", "flops", "plots", "registry", "reports", "results", "run", "training"},
 }
 EVERYBODYS = {"errors", "files", "__version__"}
-STANDARD_LIBRARY_ONLY = ("arguments", "errors", "files", "registry", "presets", "results", "run")
+STANDARD_LIBRARY_ONLY = (
+    "arguments", "catalogue", "errors", "files", "plugins", "preset", "preset_files", "presets", "registry", "results",
+    "run",
+)  # fmt: skip
 
 
 def imports_of(path):

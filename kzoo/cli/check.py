@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from kzoo.cli import common, quiet, train
-from kzoo.registry import get_preset, list_presets
+from kzoo.registry import get_preset, names_a_preset
 
 EXAMPLES = """\
 examples:
@@ -28,7 +28,7 @@ def add_arguments(parser):
 def run(args):
     options = train.data_options(args)
     settings = train.settings_of(args)
-    if args.preset in list_presets():
+    if names_a_preset(args.preset):
         train.check_names(args.preset, settings)
     door = quiet.load("kzoo.evaluation.check")
     if door.run_of(args.preset) is None:

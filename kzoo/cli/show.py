@@ -171,7 +171,7 @@ def render(document, args):
         lines += common.columns(shown)
     lines += ["", common.bold("Measured results")]
     lines += common.columns([row for r in d["results"] for row in _result(r)]) or ["  not measured yet"]
-    lines += ["", f"Train it: kzoo train {d['name']}"]
+    lines += ["", f"Train it: kzoo train {args.preset}"]
     if "plot" in d:
         lines.append(f"Drawn in {d['plot']}")
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from kzoo.checks.subject import Subject
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.reload import preset_for, reload
 from kzoo.errors import KzooError
-from kzoo.registry import Preset, list_presets
+from kzoo.registry import Preset, names_a_preset
 from kzoo.run import Run
 from kzoo.training.device import prepare_device
 from kzoo.training.prepare import prepare
@@ -106,7 +106,7 @@ def run_of(what):
     if isinstance(what, Run):
         return what
     name = os.fspath(what) if isinstance(what, str | os.PathLike) else None
-    if name is None or name in list_presets():
+    if name is None or names_a_preset(name):
         return None
     return Run(what) if Path(name).exists() or os.sep in name or isinstance(what, os.PathLike) else None
 

@@ -16,6 +16,7 @@ import keras
 from kzoo import __version__
 from kzoo.data.splits import Fold
 from kzoo.errors import KzooError
+from kzoo.registry import word_for
 from kzoo.run import Run
 from kzoo.training.journal import NAMES as JOURNALS
 
@@ -102,7 +103,7 @@ def command(preset, source, overrides, **options):
     named = all(isinstance(v, str | os.PathLike | int | float | None) for v in (source, options["test"]))
     if preset is None or not named:
         return None
-    words = ["kzoo", "train", preset.name]
+    words = ["kzoo", "train", word_for(preset)]
     if source is not None:
         words += ["--data", Path(source).name]
     for name, value in options.items():

@@ -1,0 +1,170 @@
+"""The presets by name: of the catalogue, of files, and of installed packages. Standard library only."""
+
+import pkgutil
+import sys
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from importlib import import_module
+from pathlib import Path
+
+from kzoo.errors import KzooError
+from kzoo.preset import FAMILIES, TASKS, Preset, choose, hint
+
+_presets: dict[str, Preset] = {}
+_owners: dict[str, str] = {}
+_plugins: set[str] = set()  # namespaces of packages that were read, or could not be
+_catalogue = "unread"
+
+
+def _read_catalogue():
+    global _catalogue
+    if _catalogue != "unread":
+        return
+    _catalogue = "being read"
+    package = import_module("kzoo.presets")
+    for module in pkgutil.iter_modules(package.__path__):
+        import_module(f"kzoo.presets.{module.name}")
+    _catalogue = "read"
+
+
+def _read_plugins():
+    """Register the presets of every installed package; one that is broken is reported once and left out."""
+    plugins = import_module("kzoo.plugins")
+    for namespace in plugins.namespaces():
+        if namespace not in _plugins:
+            try:
+                _read_plugin(namespace)
+            except KzooError as error:
+                print(f"kzoo: {error}. They are left out.", file=sys.stderr)
+
+
+def _read_plugin(namespace):
+    plugins = import_module("kzoo.plugins")
+    _plugins.add(namespace)
+    register_from(plugins.owner_of(namespace), plugins.presets_of(namespace))
+
+
+def register(preset: Preset) -> Preset:
+    """Add a preset to the zoo and return it.
+
+    Raises:
+        KzooError: the name is taken; the message names both owners.
+    """
+    _read_catalogue()
+    _check_free(preset, sys._getframe(1).f_globals.get("__name__", "?"), _presets)
+    _presets[preset.name] = preset
+    _owners[preset.name] = sys._getframe(1).f_globals.get("__name__", "?")
+    return preset
+
+
+def register_from(owner: str, presets: Iterable[Preset]):
+    """Add all presets of a file or package, or none; those that it had registered before are replaced.
+
+    Raises:
+        KzooError: a name is taken; the message names both owners.
+    """
+    _read_catalogue()
+    others = {name for name in _presets if _owners[name] != owner}
+    for preset in presets:
+        _check_free(preset, owner, others)
+    for preset in presets:
+        _presets[preset.name] = preset
+        _owners[preset.name] = owner
+
+
+def _check_free(preset, owner, taken):
+    if preset.name in taken:
+        raise KzooError(
+            f"Preset {preset.name!r} of {owner} is already registered by {_owners[preset.name]}. Choose another name."
+        )
+
+
+def get_preset(name: str) -> Preset:
+    """Return a preset by name.
+
+    Args:
+        name: of the catalogue, of a package (`package.name`), or in a file (`mine.toml`, `mine.toml:name`).
+
+    Raises:
+        KzooError: unknown name, with the nearest one; a file or package that cannot be read.
+    """
+    _read_catalogue()
+    if isinstance(name, Preset):
+        return name
+    if name in _presets:
+        return _presets[name]
+    if _is_in_file(name):
+        return import_module("kzoo.preset_files").preset_in_file(name)
+    namespace, dot, _ = str(name).partition(".")
+    if dot and namespace in import_module("kzoo.plugins").namespaces():
+        _read_plugin(namespace)
+        if name in _presets:
+            return _presets[name]
+    raise KzooError(f"Unknown preset {name!r}. {hint(name, _presets)}See kzoo.list_presets().")
+
+
+def _is_in_file(word):
+    return ".toml" in str(word) and import_module("kzoo.preset_files").is_file_word(word)
+
+
+def names_a_preset(word) -> bool:
+    """Say whether a word means a preset: one of the catalogue, of a package, or in a file."""
+    try:
+        return _is_in_file(word) or get_preset(word) is not None
+    except KzooError:
+        return False
+
+
+def list_presets(
+    pattern: str | Iterable[str] = "*",
+    *,
+    family: str | None = None,
+    task: str | None = None,
+    dataset: str | None = None,
+    max_params: float | None = None,
+    exclude: str | Iterable[str] = (),
+) -> list[str]:
+    """Return the sorted names of presets that match.
+
+    Args:
+        pattern: a glob such as `"cifar_*"`, the path of a TOML file, or several.
+        family, task, dataset: keep those only.
+        max_params: keep presets of at most so many parameters.
+        exclude: a glob, or several, to leave out.
+
+    Raises:
+        KzooError: a filter value that no preset can have, with the legal ones.
+    """
+    _read_catalogue()
+    _read_plugins()
+    wanted, unwanted = ([p] if isinstance(p, str) else list(p) for p in (pattern, exclude))
+    if family is not None:
+        choose("family", family, FAMILIES)
+    if task is not None:
+        choose("task", task, TASKS)
+    if dataset is not None:
+        choose("dataset", dataset, sorted({p.dataset for p in _presets.values() if p.dataset}))
+    if max_params is not None and (isinstance(max_params, bool) or not isinstance(max_params, int | float)):
+        raise KzooError(f"max_params={max_params!r} must be a number of parameters.")
+    for word in filter(_is_in_file, list(wanted)):
+        wanted.remove(word)
+        wanted += import_module("kzoo.preset_files").load_presets(word)
+    for glob in wanted:
+        if not set("*?[") & set(glob) and glob not in _presets:
+            get_preset(glob)  # a plain name that does not exist: say the nearest
+    return sorted(
+        p.name
+        for p in _presets.values()
+        if any(fnmatchcase(p.name, glob) for glob in wanted)
+        and not any(fnmatchcase(p.name, glob) for glob in unwanted)
+        and family in (None, p.family)
+        and task in (None, p.task)
+        and dataset in (None, p.dataset)
+        and (max_params is None or (p.params is not None and p.params <= max_params))
+    )
+
+
+def word_for(preset: Preset) -> str:
+    """Return what names a preset on a command line: for one from a file, `mine.toml:name`."""
+    owner = _owners.get(preset.name, "")
+    return f"{Path(owner).name}:{preset.name}" if owner.endswith(".toml") else preset.name

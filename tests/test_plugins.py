@@ -1,0 +1,110 @@
+"""Presets of installed packages: real ones, made in a folder, in a process of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kzoo
+
+MODELS = """
+import sys
+from kzoo import Preset, get_preset
+print("acme is imported", file=sys.stderr)
+base = get_preset("iris_fnn")
+TINY = Preset(name="tiny_fnn", family="fnn", task=base.task, summary="Tiny.", dataset="iris",
+              config=base.config | dict(units=(3,)), training=base.training)
+DIGITS = Preset(name="digits_cnn", **{f: getattr(get_preset("digits_cnn"), f) for f in
+                ("family", "task", "summary", "config", "training", "dataset")})
+PRESETS = [TINY, DIGITS]
+def presets():
+    return iter(PRESETS)
+"""
+
+
+def install(module, text, entry_points, version="1.0"):
+    """Put a package into the working folder as pip would: a module beside its dist-info."""
+    Path(f"{module}.py").write_text(text)
+    info = Path(f"{module}-{version}.dist-info")
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text("[kzoo.presets]\n" + entry_points)
+
+
+def child(code):
+    path = os.pathsep.join([os.getcwd(), str(Path(kzoo.__file__).parent.parent)])
+    environment = os.environ | {"PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split(), done.stderr.splitlines()
+
+
+@pytest.mark.parametrize("what", ["PRESETS", "presets", "TINY"])
+def test_presets_of_a_package_have_its_name_before_theirs(what):
+    install("acme_models", MODELS, f"acme = acme_models:{what}\n")
+    out, err = child("import kzoo; print(*kzoo.list_presets('acme.*')); print(kzoo.get_preset('digits_cnn').params)")
+    assert out == (["acme.tiny_fnn"] if what == "TINY" else ["acme.digits_cnn", "acme.tiny_fnn"]) + ["100458"]
+    assert err == ["acme is imported"]
+
+
+def test_a_package_is_imported_only_for_its_own_presets_and_for_lists():
+    install("acme_models", MODELS, "acme = acme_models:PRESETS\n")
+    assert child("import kzoo; kzoo.get_preset('iris_fnn')") == ([], [])
+    out, err = child("import kzoo; print(kzoo.get_preset('acme.tiny_fnn').config['units'])")
+    assert (out, err) == (["(3,)"], ["acme is imported"])
+
+
+def test_a_preset_of_a_package_builds_and_trains_under_its_full_name():
+    install("acme_models", MODELS, "acme = acme_models:PRESETS\n")
+    out, _ = child(
+        "import os; os.environ |= dict(TF_CPP_MIN_LOG_LEVEL='3', CUDA_VISIBLE_DEVICES='-1')\n"
+        "import warnings; warnings.resetwarnings(); warnings.simplefilter('ignore')\n"
+        "import kzoo; print(kzoo.build('acme.tiny_fnn', compile=False).name)\n"
+        "run = kzoo.train('acme.tiny_fnn', epochs=1, progress=False)\n"
+        "print(run.path, run.model.name, run.config['command'].replace(' ', '_'))\n"
+    )
+    assert out[0] == "acme.tiny_fnn"
+    assert [Path(out[1]).name, *out[2:]] == [
+        "acme.tiny_fnn-01", "acme.tiny_fnn", "kzoo_train_acme.tiny_fnn_--set_epochs=1",
+    ]  # fmt: skip
+
+
+BROKEN = [
+    ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+    ("PRESETS = 3", "TypeError: 'int' object is not iterable"),
+    ("PRESETS = ['iris_fnn']", "KzooError: 'iris_fnn' is no kzoo.Preset"),
+    ("def PRESETS():\n    raise RuntimeError('two\\nlines')", "RuntimeError: two lines"),
+    ("", "AttributeError: module 'bad_models' has no attribute 'PRESETS'"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BROKEN)
+def test_a_broken_package_is_reported_on_one_line_and_stops_nobody(text, words):
+    install("acme_models", MODELS, "acme = acme_models:TINY\n")
+    install("bad_models", text, "bad = bad_models:PRESETS\n")
+    code = "import kzoo; n = kzoo.list_presets(); kzoo.list_presets(); print('acme.tiny_fnn' in n, 'iris_fnn' in n)"
+    out, err = child(code)
+    assert out == ["True", "True"]
+    reports = [line for line in err if "bad" in line]
+    assert reports == [f"kzoo: The presets of bad-models 1.0 cannot be loaded: {words}. They are left out."]
+    ask = "import kzoo\ntry: kzoo.get_preset('bad.x')\nexcept kzoo.KzooError as e: print(str(e).replace(' ', '_'))"
+    assert child(ask)[0] == [f"The_presets_of_bad-models_1.0_cannot_be_loaded:_{words.replace(' ', '_')}"]
+
+
+def test_two_packages_with_one_namespace_are_both_left_out():
+    install("acme_models", MODELS, "acme = acme_models:TINY\n")
+    install("evil_models", MODELS, "acme = evil_models:TINY\n")
+    out, err = child("import kzoo; print(len(kzoo.list_presets('acme.*')), 'iris_fnn' in kzoo.list_presets())")
+    assert out == ["0", "True"]
+    assert len(err) == 1 and "acme-models 1.0" in err[0] and "evil-models 1.0" in err[0]
+    assert "all call their presets 'acme': uninstall all but one" in err[0]
+
+
+def test_an_unknown_preset_of_a_known_package():
+    install("acme_models", MODELS, "acme = acme_models:PRESETS\n")
+    ask = "import kzoo\ntry: kzoo.get_preset('acme.tiny_fn')\nexcept kzoo.KzooError as e: print(str(e).split()[6])"
+    assert child(ask)[0] == ["'acme.tiny_fnn'?"]

@@ -149,6 +149,19 @@ class Search:
             self, data, on=on, epochs=epochs, out=out, seed=seed, options=options
         )
 
+    def plot(self, kind="history"):
+        """Return a matplotlib `Figure`, to be shown by a notebook or written with `figure.savefig("history.png")`.
+
+        Args:
+            kind: "history" (score per trial, best so far, the preset), "curves" (the objective per epoch, the best
+                highlighted), or "importance" (what decided the rank of a trial: a random forest's permutation
+                importance, each hyperparameter among the trials in which it counted).
+
+        Raises:
+            KzooError: no trial has ended; for importance, fewer than 15 trials with a score.
+        """
+        return import_module("kzoo.tuning.pictures").picture(self, kind)
+
     def _own_preset(self) -> Preset:
         """The preset as it is registered; the one that was searched, where it is not."""
         spec = self.config["spec"]

@@ -5,6 +5,7 @@ made whole by telling a new oracle of the finished trials again; KerasTuner's ow
 """
 
 import math
+import warnings
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -18,6 +19,7 @@ from kzoo.registry import hint
 
 ENGINES = ("auto", "grid", "random", "bayesian", "hyperband", "optuna")
 FACTOR = 3  # of Hyperband: a third of the trials of a round goes on
+_PROMISING = 100  # points of which the best new one is taken
 _TRIES = 1000  # draws before a space counts as used up
 
 
@@ -151,19 +153,42 @@ class Random(Steady, kt.oracles.RandomSearchOracle):
 
 
 class Bayesian(Steady, kt.oracles.BayesianOptimizationOracle):
-    """A Gaussian process over the trials so far (https://arxiv.org/abs/1206.2944); KerasTuner's may repeat itself."""
+    """A Gaussian process over the trials so far (https://arxiv.org/abs/1206.2944).
+
+    KerasTuner's climbs from 50 points with gradients by differences, some seconds for a proposal, and may propose what
+    there was. Here the most promising of many points is taken that is new.
+    """
 
     def propose(self, trial_id):
-        response = super().propose(trial_id)
-        values = response["values"]
-        if values is not None and (self._duplicate(values) or not self.accept(values)):
+        done = [t for t in self.trials.values() if t.status == "COMPLETED"]
+        if len(done) < self.num_initial_points:
             return self._random_populate_space()
-        return response
+        x, y = self._vectorize_trials()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its own search for a length scale
+            self.gpr.fit(x, y)
+            points = self._candidates(x, y)
+            mean, deviation = self.gpr.predict(points, return_std=True)
+        for place in np.argsort(mean - self.beta * deviation)[
+            :_PROMISING
+        ]:  # the scores' sign is such that less is better
+            values = self._vector_to_values(points[place])
+            if not self._duplicate(values) and self.accept(values):
+                return _run(values)
+        return self._random_populate_space()
+
+    def _candidates(self, x, y):
+        """Return points (N, D) in the unit cube: anywhere, and around the best so far."""
+        random, dimensions = self._random_state, x.shape[1]
+        around = np.repeat(x[np.argsort(y)[:5]], 200, axis=0)
+        moved = random.uniform(size=around.shape) < max(0.3, 1 / dimensions)
+        near = np.where(moved, around + random.normal(0, 0.15, around.shape), around)
+        return np.concatenate([random.uniform(size=(1000, dimensions)), np.clip(near, 0, 1)])
 
     def reseed(self, seed):
         super().reseed(seed)
         self._random_state = np.random.RandomState(seed)
-        self.gpr.random_state = seed
+        self.gpr.random_state, self.gpr.n_restarts_optimizer = seed, 5
 
 
 class Hyperband(Steady, kt.oracles.HyperbandOracle):
@@ -215,15 +240,11 @@ class Grid(Steady, kt.Oracle):
 
 def grid_values(parameter):
     """Return the values of a hyperparameter on the grid, its default first; ten of a continuum."""
-    others = (
-        sorted(parameter.values, key=lambda v: (isinstance(v, str), v)) if _is_range(parameter) else parameter.values
-    )
-    same = math.isclose if _is_range(parameter) else lambda a, b: type(a) is type(b) and a == b
-    return [parameter.default, *(v for v in others if not same(v, parameter.default))]
-
-
-def _is_range(parameter):
-    return hasattr(parameter, "min_value")
+    if hasattr(parameter, "min_value"):
+        others = [v for v in sorted(parameter.values) if not math.isclose(v, parameter.default)]
+    else:
+        others = [v for v in parameter.values if v != parameter.default]
+    return [parameter.default, *others]
 
 
 def _run(values):

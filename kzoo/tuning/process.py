@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import keras
@@ -71,10 +72,8 @@ class Worker:
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
-            try:
+            with suppress(OSError):
                 stream.close()
-            except OSError:
-                pass
         self.process = None
 
     def ask(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
@@ -136,11 +135,9 @@ class Worker:
         return f"the process ended with code {code}{': ' + tail[0][:300] if tail else ''}"
 
     def _send(self, message):
-        try:
+        with suppress(OSError):  # it has died, which the other pipe tells
             pickle.dump(message, self.process.stdin)
             self.process.stdin.flush()
-        except OSError:
-            pass  # it has died, which the other pipe tells
 
 
 def _listen(stream, inbox):

@@ -85,7 +85,8 @@ class Progress:
     def _line(self, record):
         score = "-" if record["score"] is None else f"{record['score']:.4f}"
         epoch = "" if record["best_epoch"] is None else f" (epoch {record['best_epoch']} of {record['epochs']})"
-        what = f"trial {record['trial'] + 1}/{self.plan.trials} {record['status']}: {self.plan.objective[0]} {score}{epoch}"
+        which = f"trial {record['trial'] + 1}/{self.plan.trials} {record['status']}"
+        what = f"{which}: {self.plan.objective[0]} {score}{epoch}"
         if record["error"]:
             return f"{what}: {record['error']}"
         return f"{what}, {record['seconds']:.1f} s; {self._foot()}; {_values(record)}"

@@ -47,7 +47,7 @@ def ranked(records, direction) -> list[dict]:
 
 
 def rows_of(records, direction) -> list[dict]:
-    """Return the rows of the leaderboard, best first; `gain` is over trial 0 where that is the preset, and more is better."""
+    """Return the rows of the leaderboard, best first; `gain` is over the preset, and more is better."""
     preset = next((r["score"] for r in records if r["baseline"]), None)
     sign = 1 if direction == "max" else -1
     rows = []

@@ -73,8 +73,8 @@ class Search:
     def leaderboard(self):
         """Return a DataFrame of the trials, best first.
 
-        Columns: rank, trial, status, score, gain (over the preset; more is better), best_epoch (from 1), epochs, seconds,
-        parameters, baseline, `hp.NAME` for each hyperparameter (empty where it did not count), error.
+        Columns: rank, trial, status, score, gain (over the preset; more is better), best_epoch (from 1), epochs,
+        seconds, parameters, baseline, `hp.NAME` for each hyperparameter (empty where it did not count), error.
         """
         pandas = import_module("pandas")
         return pandas.DataFrame(flat(rows_of(self.trials, self.objective[1])))

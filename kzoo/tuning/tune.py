@@ -230,9 +230,9 @@ def _plan(worker, data, batch_size, *, preset, space, seed, trials, epochs, **re
     steps = -(-len(data.train) // batch_size)
     seconds = epochs * steps * found["step"] + trials * found["first"]
     return Plan(
-        preset=preset, data=data.name, trials=trials, epochs=epochs, hyperparameters=len(space.names), points=space.finite_size(),
-        params=(min(counts), own, max(counts)), sampled=len(counts), step=found["step"], seconds=seconds,
-        space=str(space), **rest,
+        preset=preset, data=data.name, trials=trials, epochs=epochs, hyperparameters=len(space.names),
+        points=space.finite_size(), params=(min(counts), own, max(counts)), sampled=len(counts),
+        step=found["step"], seconds=seconds, space=str(space), **rest,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from kzoo.plots.figure import new_figure, tidy
 _UNSCORED = {"diverged": ("x", RED), "failed": ("X", PURPLE)}
 _HIGHLIGHTED = (GREEN, BLUE, ORANGE)
 _LONGEST = 34  # characters of a hyperparameter's name
+_CHANCE = 0.25  # R2 of forests on made-up scores without any meaning is below it 19 times of 20, from 20 trials to 80
 
 
 def search_history(trials, objective) -> Figure:
@@ -35,7 +36,12 @@ def search_history(trials, objective) -> Figure:
     scored = [t for t in trials if t["score"] is not None]
     figure = new_figure(8.6, 4.4)
     axes = figure.add_subplot()
-    tidy(axes, f"{_titled(name)}: {_counted(trials)}", x="trial", y=f"{'higher' if direction == 'max' else 'lower'} is better")
+    tidy(
+        axes,
+        f"{_titled(name)}: {_counted(trials)}",
+        x="trial",
+        y=f"{'higher' if direction == 'max' else 'lower'} is better",
+    )
     if scored:
         low, high = _window([t["score"] for t in scored], _preset_score(trials), direction)
         axes.set_ylim(low, high)
@@ -112,23 +118,39 @@ def importance(found) -> Figure:
     rows, grey = found["rows"], found["r2"] <= 0
     figure = new_figure(8.6, max(3.2, 1.9 + 0.34 * len(rows)))
     axes = figure.add_subplot()
-    tidy(axes, f"What decided {found['objective']}: {found['trials']} trials", x="loss of R² when its values are shuffled", grid="x")
+    tidy(
+        axes,
+        f"What decided {found['objective']}: {found['trials']} trials",
+        x="loss of R² when its values are shuffled",
+        grid="x",
+    )
     for place, row in enumerate(rows):
-        weak = grey or row["r2"] <= 0
-        axes.barh(place, max(row["mean"], 0), 0.62, color=FAINT if weak else BLUE)
-        axes.errorbar(row["mean"], place, xerr=row["sd"], color=GREY if weak else INK, fmt="o", ms=3, lw=1.1, capsize=3)
-    labels = [_cut(row["name"]) + ("" if row["trials"] == found["trials"] else f" (in {row['trials']})") for row in rows]
+        bar, point = (FAINT, GREY) if grey or row["r2"] <= 0 else (BLUE, INK)
+        axes.barh(place, max(row["mean"], 0), 0.62, color=bar)
+        axes.errorbar(row["mean"], place, xerr=row["sd"], color=point, fmt="o", ms=3, lw=1.1, capsize=3)
+    labels = [
+        _cut(row["name"]) + ("" if row["trials"] == found["trials"] else f" (in {row['trials']})") for row in rows
+    ]
     axes.set_yticks(range(len(rows)), labels, parse_math=False)
     axes.tick_params(axis="y", length=0, colors=INK)
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color=GREY, lw=0.8)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    said = f"A random forest predicts the rank of trials it has not seen with R² {found['r2']:.2f} ± {found['r2_sd']:.2f}"
-    said += ": no better than the mean, so this picture says nothing." if grey else "."
+    said = (
+        f"A random forest predicts the rank of trials it has not seen with R² {found['r2']:.2f} ± {found['r2_sd']:.2f}"
+    )
+    weak = found["r2"] < _CHANCE
+    said += (
+        ": no better than the mean, so this picture says nothing."
+        if grey
+        else ": chance can do as much."
+        if weak
+        else "."
+    )
     notes = [said, f"Points and bars: mean and standard deviation over {found['repeats']} random splits of the trials."]
     if left := [f"{_cut(name)} ({why})" for name, why in found["left_out"]]:
         notes += textwrap.wrap("Not shown: " + ", ".join(left) + ".", 110)
-    text = figure.supxlabel("\n".join(notes), x=0.02, ha="left", fontsize=8.5, color=RED if grey else GREY)
+    text = figure.supxlabel("\n".join(notes), x=0.02, ha="left", fontsize=8.5, color=RED if weak else GREY)
     text.set_parse_math(False)
     return figure
 
@@ -220,4 +242,3 @@ def _legend(trial):
 
 def _cut(name):
     return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
-

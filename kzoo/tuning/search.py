@@ -149,6 +149,18 @@ class Search:
             self, data, on=on, epochs=epochs, out=out, seed=seed, options=options
         )
 
+    def save_preset(self, name, path=None):
+        """Write the best trial as a preset of its own, and return the TOML file, which `kzoo.load_presets` registers.
+
+        Args:
+            name: of the preset.
+            path: the file; the default is `NAME.toml` in the search's folder.
+
+        Raises:
+            KzooError: a name that is taken or cannot be one, or a file that is there already.
+        """
+        return import_module("kzoo.tuning.save").save_preset(self, name, path)
+
     def plot(self, kind="history"):
         """Return a matplotlib `Figure`, to be shown by a notebook or written with `figure.savefig("history.png")`.
 
@@ -170,6 +182,13 @@ class Search:
         except KzooError:
             return Preset(name=spec["preset"], family=spec["family"], task=spec["task"], summary="",
                           config=spec["config"], training=spec["training"])  # fmt: skip
+
+
+def is_search(thing) -> bool:
+    """Say whether something is a search, or the path of one."""
+    return isinstance(thing, Search) or (
+        isinstance(thing, str | os.PathLike) and (Path(thing) / "search.json").is_file()
+    )
 
 
 def _tuples(value):

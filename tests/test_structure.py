@@ -48,7 +48,19 @@ MAY_IMPORT = {
     },
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run"},
     "__main__": {"cli"},
-    "cli": {"arguments", "data", "evaluation", "flops", "plots", "registry", "reports", "results", "run", "training"},
+    "cli": {
+        "arguments",
+        "data",
+        "evaluation",
+        "flops",
+        "plots",
+        "registry",
+        "reports",
+        "results",
+        "run",
+        "training",
+        "tuning",
+    },
 }
 EVERYBODYS = {"errors", "files", "__version__"}
 STANDARD_LIBRARY_ONLY = (

@@ -1,4 +1,4 @@
-"""The command line: `kzoo list | show | check | train | evaluate | predict | report | compare`.
+"""The command line: `kzoo list | show | check | train | tune | evaluate | predict | report | compare`.
 
 Each command is a module with `add_arguments(parser)`, `run(args) -> document` and `render(document, args)`,
 imported only when it is called. The document is plain data: `--json` prints it, `render` puts it in words.
@@ -21,6 +21,7 @@ COMMANDS = {
     "show": "a preset in full: layers, settings, data; draws it too",
     "check": "look at data, settings and network before training; at new data after it",
     "train": "train a preset on its own data or on yours",
+    "tune": "search for better settings of a preset",
     "evaluate": "score a run on its test split or on new data",
     "predict": "answers for images, table rows or texts",
     "report": "a run as one HTML page: scores, curves, mistakes, settings",
@@ -34,6 +35,7 @@ examples:
   kzoo train digits_cnn
   kzoo train image_cnn --data photos/
   kzoo train tabular_fnn --data churn.csv --target churned
+  kzoo tune digits_cnn --max-time 30m
   kzoo predict runs/digits_cnn-01 digit.png
 
 `kzoo COMMAND --help` teaches each command by example.

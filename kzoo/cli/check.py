@@ -40,7 +40,7 @@ def run(args):
         columns={k: options[k] for k in ("target", "validation", "test", "drop", "group", "task", "time")},
         seed=args.seed,
         data_seed=args.data_seed,
-        prepared=dict(start=args.start, freeze=options["freeze"]),
+        prepared=dict(start=args.start, freeze=train.frozen(args.freeze)),
         precision=args.precision,
         overrides=settings,
     )

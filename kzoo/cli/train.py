@@ -128,6 +128,7 @@ def _options(args):
         data_seed=args.data_seed,
         start=args.start,
         precision=args.precision,
+        freeze=frozen(args.freeze),
         **data_options(args),
     )
 
@@ -147,9 +148,8 @@ def settings_of(args):
 
 
 def data_options(args):
-    """Return what `kzoo.train` calls the options that say how the data is read, and what is frozen."""
+    """Return what `kzoo.train` calls the options that say how the data is read."""
     return dict(
-        freeze=_freeze(args.freeze),
         target=args.target if args.target is None or len(args.target) > 1 else args.target[0],
         validation=args.validation,
         test=_share(args.test),
@@ -166,7 +166,8 @@ def check_names(name, settings):
     resolve(preset, settings)
 
 
-def _freeze(words):
+def frozen(words):
+    """Return what `kzoo.train` calls the words of --freeze."""
     if words is None:
         return None
     return tuple(words) if words else True

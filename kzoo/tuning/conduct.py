@@ -1,6 +1,7 @@
 """A search from its first trial to its last: ask the engine, have it trained, write it down, tell the engine."""
 
 import time
+import warnings
 from collections import Counter
 
 from kzoo.errors import KzooError
@@ -54,7 +55,10 @@ class Conductor:
         """
         sweep(self.folder, self.finished, self.objective[1], states=self.engine != "hyperband")
         self.show.known(self.finished)
-        because = self._run()
+        with warnings.catch_warnings():
+            # KerasTuner calls what Python deprecates, on each request; Optuna's samplers say that they are new.
+            warnings.filterwarnings("ignore", module="keras_tuner|optuna")
+            because = self._run()
         if because in ("complete", "exhausted"):
             sweep(self.folder, self.finished, self.objective[1])
         self._write_tables()

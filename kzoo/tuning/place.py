@@ -37,6 +37,8 @@ def claimed(out, request, *, resume):
             tidy(folder)
             yield folder, _look(folder, request, resume)
     finally:
+        if made and not (made[0] / "search.json").exists():
+            (made[0] / "worker.log").unlink(missing_ok=True)
         for path in made:  # from the bottom up
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()

@@ -1,0 +1,26 @@
+"""Searches that train nothing, for what is the engines' and the folder's."""
+
+import pytest
+from stand_in import StandIn
+
+import kzoo
+from kzoo.tuning import tune as module
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Let `kzoo.tune` ask a `StandIn` in place of a process that trains."""
+    monkeypatch.setattr(module, "Worker", StandIn)
+    for name, value in dict(kill_at=None, fail=staticmethod(lambda overrides, seed: None), asked=()).items():
+        monkeypatch.setattr(StandIn, name, value)
+    return StandIn
+
+
+@pytest.fixture
+def search(stand_in):
+    """Return a function that searches without training."""
+
+    def call(out="search", preset="iris_fnn", **options):
+        return kzoo.tune(preset, out=out, progress=False, **{"trials": 12, "epochs": 9, "space": "quick"} | options)
+
+    return call

@@ -1,0 +1,221 @@
+"""What every engine promises: the preset first, nothing twice, the same again, and no loss when it is killed."""
+
+import json
+
+import pytest
+from stand_in import Killed, StandIn
+
+import kzoo
+from kzoo.tuning.engines import choose_engine, random_starts
+from kzoo.tuning.plan import size_of
+from kzoo.tuning.records import read_trials
+
+ENGINES = ("grid", "random", "bayesian", "hyperband", "optuna")
+NAMES = ("layers", "activation", "norm")  # a finite space
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    if request.param == "optuna":
+        pytest.importorskip("optuna")
+    return request.param
+
+
+def space_for(engine):
+    return kzoo.space("iris_fnn").only(*NAMES) if engine == "grid" else "standard"
+
+
+def points_of(search):
+    return [json.dumps([r["hyperparameters"], r.get("hyperband", {}).get("until")]) for r in search.trials]
+
+
+def test_9_trial_0_is_the_preset(search, engine):
+    found = search(engine=engine, space=space_for(engine), trials=3, epochs=3)
+    first = found.trials[0]
+    assert first["baseline"] and first["overrides"] == {} and first["epochs"] == 3
+    assert not any(r["baseline"] for r in found.trials[1:])
+    assert all(r["overrides"] for r in found.trials[1:])
+
+
+def test_10_no_point_comes_twice(search, engine):
+    found = search(engine=engine, space=space_for(engine), trials=16)
+    points = points_of(found)
+    assert len(set(points)) == len(points) >= 16
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_8_the_same_seed_gives_the_same_leaderboard(search, engine, seed):
+    one, two = (search(name, engine=engine, space=space_for(engine), seed=seed) for name in ("one", "two"))
+    assert (one.path / "leaderboard.csv").read_bytes() == (two.path / "leaderboard.csv").read_bytes()
+
+
+def test_8_seed_0_is_a_seed_of_its_own(search):
+    points = [points_of(search(f"seed{seed}", engine="random", seed=seed))[1:] for seed in (0, 1, 2)]
+    assert points[0] != points[1] != points[2]
+
+
+def test_2_killed_in_any_trial_it_goes_on_as_if_it_had_not_been(search, engine):
+    options = dict(engine=engine, space=space_for(engine))
+    whole = search("whole", **options)
+    for moment in (0, 1, 4, 5, 9, 11):
+        StandIn.kill_at = moment
+        with pytest.raises(Killed):
+            search("killed", **options)
+    StandIn.kill_at = None
+    StandIn.asked = ()
+    found = search("killed", **options)
+    assert found.trials == whole.trials
+    assert (found.path / "leaderboard.csv").read_bytes() == (whole.path / "leaderboard.csv").read_bytes()
+    assert len(StandIn.asked) == len(whole.trials) - 11  # trials 0 to 10 were kept
+
+
+def test_2_a_finished_search_is_returned_as_it_is(search, engine):
+    before = search(engine=engine, space=space_for(engine))
+    StandIn.asked = ()
+    again = search(engine=engine, space=space_for(engine))
+    assert StandIn.asked == () and again.trials == before.trials and again.finished
+
+
+def test_19_more_trials_go_on_and_stay_in_order(search, engine):
+    if engine == "hyperband":
+        pytest.skip("it computes its own number")
+    few = search(engine=engine, space=space_for(engine), trials=8)
+    more = search(engine=engine, space=space_for(engine), trials=14)
+    assert [r["trial"] for r in more.trials] == list(range(14))
+    assert more.trials[:8] == few.trials[:8] and len(set(points_of(more))) == 14
+
+
+@pytest.mark.parametrize("engine", ["random", "bayesian", "optuna"])
+def test_10_a_space_of_few_points_is_used_up_and_ends(search, engine):
+    space = kzoo.space("iris_fnn").only("layers", "norm")
+    found = search(engine=engine, space=space, trials=50)
+    assert len(found.trials) == space.finite_size() == len(set(points_of(found))) < 50
+    assert found.finished
+
+
+@pytest.mark.parametrize(("epochs", "trials", "most"), [(10, 30, 120), (27, 70, 375), (50, 90, 922), (100, 254, 2672)])
+def test_17_the_cost_of_hyperband_is_exact(epochs, trials, most):
+    shape = dict(trials=1, epochs=epochs, space=kzoo.space("iris_fnn"), objective=("val_loss", "min"), folds=None)
+    assert size_of("hyperband", baseline=False, **shape)[:2] == (trials, most)
+    assert size_of("hyperband", baseline=True, **shape)[:2] == (trials + 1, most + epochs)
+
+
+def test_17_hyperband_does_what_its_plan_says(search):
+    plan = search(engine="hyperband", dry_run=True)
+    found = search(engine="hyperband")
+    trained = sum(
+        r["epochs"] - (found.trials[p]["epochs"] if (p := parent(r)) is not None else 0) for r in found.trials
+    )
+    assert (len(found.trials), trained) == (plan.trials, plan.epochs)
+
+
+def parent(record):
+    return record.get("hyperband", {}).get("parent")
+
+
+def test_hyperband_goes_on_with_the_best_of_a_round(search):
+    trials = search(engine="hyperband").trials
+    promoted = [r for r in trials if parent(r) is not None]
+    assert promoted
+    for record in promoted:
+        before = trials[parent(record)]
+        assert record["hyperparameters"] == before["hyperparameters"] and record["seed"] == before["seed"]
+        assert record["hyperband"]["until"] > before["hyperband"]["until"]
+        peers = [
+            r["score"]
+            for r in trials
+            if "hyperband" in r
+            and (r["hyperband"]["bracket"], r["hyperband"]["round"])
+            == (before["hyperband"]["bracket"], before["hyperband"]["round"])
+        ]
+        assert before["score"] >= sorted(peers)[len(peers) // 2]
+
+
+def test_15_a_value_is_there_only_where_it_counts(search):
+    found = search(engine="random", space="full", trials=30)
+    optimizers = {r["hyperparameters"]["optimizer"] for r in found.trials}
+    assert len(optimizers) > 1
+    for record in found.trials:
+        rates = [n for n in record["hyperparameters"] if n.startswith("learning_rate")]
+        assert len(rates) == 1
+        assert ("warmup" in record["hyperparameters"]) == (
+            record["hyperparameters"]["schedule"] in ("constant", "cosine")
+        )
+
+
+@pytest.mark.parametrize("engine", ["grid", "random", "bayesian", "hyperband"])
+def test_a_limit_of_parameters_is_kept_before_training(search, engine):
+    space = kzoo.space("iris_fnn").only(
+        "units_scale", "layers", "norm", "dropout" if engine != "grid" else "activation"
+    )
+    found = search(engine=engine, space=space.limit(params=9_700), trials=8)
+    assert len(found.trials) >= 8
+    for overrides in StandIn.asked:
+        assert 100 * sum(overrides.get("units", (1,))) <= 9_700
+
+
+def test_a_grid_takes_each_point_once_and_the_preset_first(search):
+    space = kzoo.space("iris_fnn").only("norm", "activation")
+    found = search(engine="auto", space=space, trials=50)
+    assert found.config["engine"] == "grid"
+    assert len(found.trials) == space.finite_size() == len(set(points_of(found)))
+
+
+def test_a_grid_over_a_range_has_its_default_once(search):
+    space = kzoo.space("iris_fnn").only("dropout")
+    found = search(engine="grid", space=space, trials=50)
+    values = [r["hyperparameters"]["dropout"] for r in found.trials]
+    assert values[0] == 0.0 and values[1:] == sorted(values[1:]) and min(abs(v) for v in values[1:]) > 1e-3
+
+
+def test_auto_chooses_by_what_can_be_afforded(monkeypatch):
+    assert choose_engine("auto", 20, 20) == "grid"
+    assert choose_engine("auto", 20, 21) == "random"
+    monkeypatch.setattr("kzoo.tuning.engines.find_spec", lambda name: None)
+    assert choose_engine("auto", 50, None) == "bayesian"
+    monkeypatch.setattr("kzoo.tuning.engines.find_spec", lambda name: object())
+    assert choose_engine("auto", 50, None) == "optuna"
+
+
+def test_random_starts_leave_most_of_a_search_to_the_model():
+    assert random_starts("bayesian", 30, 18) == 7  # KerasTuner's own would be 54
+    assert random_starts("optuna", 12, 1) == 3
+    assert random_starts("random", 12, 5) == 12
+
+
+def test_a_model_of_the_space_is_better_than_chance_on_the_same_budget():
+    """Through KerasTuner's oracle alone: minimise a bowl over the hyperparameters of a real space."""
+    from kzoo.tuning.engines import make_oracle
+
+    def best(engine, seed):
+        space = kzoo.space("iris_fnn").only("learning_rate", "dropout").fix(optimizer="adam")
+        oracle = make_oracle(
+            engine, space=space, seed=seed, objective=("val_loss", "min"), trials=25, epochs=1, baseline=False
+        )
+        low = 1.0
+        while (trial := oracle.create_trial("t")).status == "RUNNING":
+            values = trial.hyperparameters.values
+            rate = next(v for n, v in values.items() if n.startswith("learning_rate"))
+            score = (values["dropout"] - 0.37) ** 2 + abs(rate - 2e-3)
+            low = min(low, score)
+            oracle.update_trial(trial.trial_id, {"val_loss": score})
+            trial.status = "COMPLETED"
+            oracle.end_trial(trial)
+        return low
+
+    for engine in ("bayesian", "optuna"):
+        if engine == "optuna":
+            pytest.importorskip("optuna")
+        pairs = [(best(engine, seed), best("random", seed)) for seed in range(5)]
+        assert sorted(a for a, _ in pairs)[2] < sorted(b for _, b in pairs)[2]
+
+
+def test_3_a_damaged_record_is_trained_again_and_a_damaged_engine_file_is_nothing(search):
+    whole = search(engine="bayesian")
+    (whole.path / "trials/0004/trial.json").write_text('{"trial": 4, "sta')
+    (whole.path / "engine/oracle.json").write_text("")
+    (whole.path / "end.json").unlink()
+    assert len(read_trials(whole.path)) == 11
+    StandIn.asked = ()
+    again = search(engine="bayesian")
+    assert len(StandIn.asked) == 1 and again.trials[4] == search("other", engine="bayesian").trials[4]

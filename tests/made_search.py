@@ -30,8 +30,10 @@ def make_search(folder, count=40, *, objective=ACCURACY, score=None, status=None
     space = kzoo.space("iris_fnn", "standard")
     config, training = resolve(space.preset, {})
     spec = dict(preset="iris_fnn", family="fnn", task="tabular_classification", config=config, training=training)
-    data = dict(name="iris", data_seed=0, options={}, fingerprint="f1" * 20, task="tabular_classification",
-                inputs="rows", train=108, validation=12, test=30, class_names=["a", "b", "c"], target_names=[])  # fmt: skip
+    data = dict(
+        name="iris", data_seed=0, options={}, fingerprint="f1" * 20, task="tabular_classification", inputs="rows",
+        train=108, validation=12, test=30, class_names=["a", "b", "c"], target_names=[],
+    )  # fmt: skip
     document = dict(
         kzoo_search=1, spec=spec | dict(seed=0, kzoo="0"), data=data, space=space.to_json(), engine="random",
         objective=dict(name=objective[0], direction=objective[1]), trials=planned or count, epochs=12, max_time=None,
@@ -72,7 +74,8 @@ def _record(number, values, overrides, status, score, objective):
     if lost:
         curve = [*curve[:1], None]
     return dict(
-        trial=number, status=status, score=None if lost else score, best_epoch=None if lost else best, epochs=len(curve),
-        seconds=3.0, params=2499 + number, hyperparameters=values, overrides=overrides, baseline=number == 0,
+        trial=number, status=status, score=None if lost else score, best_epoch=None if lost else best,
+        epochs=len(curve), seconds=3.0, params=2499 + number, hyperparameters=values, overrides=overrides,
+        baseline=number == 0,
         error="loss was nan" if lost else "", seed=number, history={objective[0]: curve, "loss": curve},
     )  # fmt: skip

@@ -115,39 +115,28 @@ def importance(found) -> Figure:
     Args:
         found: what `kzoo.tuning.importance.importance_of` returns.
     """
-    rows, grey = found["rows"], found["r2"] <= 0
+    rows = found["rows"]
     figure = new_figure(8.6, max(3.2, 1.9 + 0.34 * len(rows)))
     axes = figure.add_subplot()
-    tidy(
-        axes,
-        f"What decided {found['objective']}: {found['trials']} trials",
-        x="loss of R² when its values are shuffled",
-        grid="x",
-    )
+    title = f"What decided {found['objective']}: {found['trials']} trials"
+    tidy(axes, title, x="loss of R² when its values are shuffled", grid="x")
     for place, row in enumerate(rows):
-        bar, point = (FAINT, GREY) if grey or row["r2"] <= 0 else (BLUE, INK)
+        bar, point = (FAINT, GREY) if min(row["r2"], found["r2"]) < _CHANCE else (BLUE, INK)
         axes.barh(place, max(row["mean"], 0), 0.62, color=bar)
         axes.errorbar(row["mean"], place, xerr=row["sd"], color=point, fmt="o", ms=3, lw=1.1, capsize=3)
-    labels = [
-        _cut(row["name"]) + ("" if row["trials"] == found["trials"] else f" (in {row['trials']})") for row in rows
-    ]
+    partly = [f" (in {row['trials']})" if row["trials"] < found["trials"] else "" for row in rows]
+    labels = [_cut(row["name"]) + more for row, more in zip(rows, partly, strict=True)]
     axes.set_yticks(range(len(rows)), labels, parse_math=False)
     axes.tick_params(axis="y", length=0, colors=INK)
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color=GREY, lw=0.8)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    said = (
-        f"A random forest predicts the rank of trials it has not seen with R² {found['r2']:.2f} ± {found['r2_sd']:.2f}"
-    )
-    weak = found["r2"] < _CHANCE
-    said += (
-        ": no better than the mean, so this picture says nothing."
-        if grey
-        else ": chance can do as much."
-        if weak
-        else "."
-    )
+    weak, fit = found["r2"] < _CHANCE, f"{found['r2']:.2f} ± {found['r2_sd']:.2f}"
+    said = f"A random forest predicts the rank of trials it has not seen with R² {fit}"
+    said += ": no better than chance, so this picture says nothing." if weak else "."
     notes = [said, f"Points and bars: mean and standard deviation over {found['repeats']} random splits of the trials."]
+    if not weak and any(row["r2"] < _CHANCE for row in rows):
+        notes.append("Pale: among the trials in which it counts, the forest predicts no better than chance.")
     if left := [f"{_cut(name)} ({why})" for name, why in found["left_out"]]:
         notes += textwrap.wrap("Not shown: " + ", ".join(left) + ".", 110)
     text = figure.supxlabel("\n".join(notes), x=0.02, ha="left", fontsize=8.5, color=RED if weak else GREY)

@@ -21,8 +21,8 @@ from kzoo.tuning.search import Search, is_search
 def report(run, *, out=None, data=None) -> Path:
     """Write one self-contained `report.html`: what was trained on what, how good it is, where it errs.
 
-    Of a search: its trials, what mattered in them, and the winner's settings beside the preset's. The page loads nothing
-    from anywhere, and the same run gives the same page.
+    Of a search: its trials, what mattered in them, and the winner's settings beside the preset's. The page loads
+    nothing from anywhere, and the same run gives the same page.
 
     Args:
         run: a finished run, a search, or the path of one.

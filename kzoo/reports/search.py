@@ -16,7 +16,7 @@ _UNITS = ("val_accuracy",)  # shares, written as percentages
 _PICTURES = (
     ("history", "Score per trial", "What each trial reached at its best epoch, in the order in which they were made."),
     ("curves", "Learning curves", "The same value at every epoch. A pruned trial ends early."),
-    ("importance", "What mattered", "How much worse the rank of a trial is predicted when a hyperparameter is shuffled."),
+    ("importance", "What mattered", "How much worse a trial's rank is predicted when a hyperparameter is shuffled."),
 )  # fmt: skip
 
 
@@ -210,10 +210,8 @@ def _space(space):
     rows = []
     for p in space["parameters"]:
         legal = ", ".join(map(value_words, p["values"])) if p.get("values") else _range(p)
-        when = "; ".join(
-            f"{name} is {' or '.join(map(value_words, values))}" for name, values in (p["when"] or {}).items()
-        )
-        rows.append((p["name"], legal, value_words(p["default"]), when))
+        when = [f"{name} is {' or '.join(map(value_words, values))}" for name, values in (p["when"] or {}).items()]
+        rows.append((p["name"], legal, value_words(p["default"]), "; ".join(when)))
     return dict(heads=heads, rows=rows)
 
 

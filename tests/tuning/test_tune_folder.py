@@ -104,9 +104,7 @@ def test_leaderboard_on_disk_and_in_memory(search):
 
 
 def test_the_preset_wins_a_tie(search, monkeypatch):
-    same = dict(
-        status="completed", score=0.5, best_epoch=1, epochs=1, seconds=0.1, params=1, error="", history={}
-    )
+    same = dict(status="completed", score=0.5, best_epoch=1, epochs=1, seconds=0.1, params=1, error="", history={})
     monkeypatch.setattr(StandIn, "train", lambda self, **_: same)
     assert search().best_trial()["trial"] == 0
 

@@ -9,25 +9,34 @@ from kzoo.training.train import load_for
 from kzoo.tuning.folds import with_all_rows
 
 
-def retrain(search, data, *, on, epochs, out, seed, options):
+def retrain(search, data, *, trial, on, epochs, out, seed, options):
     """Do what `Search.retrain` says."""
     if on not in ("train", "train+validation"):
         raise KzooError(f"on={on!r} is unknown. Use one of: train, train+validation.")
-    best, spec = search.best_trial(), search.best_spec()
+    best = search.best_trial() if trial is None else _trial(search, trial)
+    spec = search.spec_of(best)
     if epochs == "best":
         epochs = best["best_epoch"]
     elif isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise KzooError(f"epochs={epochs!r} must be 'best' or a whole number of at least 1.")
     loaded = _data(search, data, spec)
-    name, direction = search.objective
-    watched = dict(monitor=name, mode=direction)
+    name, watched = search.objective[0], search.objective[0]
     if on == "train+validation":
-        loaded, watched = with_all_rows(loaded), dict(monitor="loss", mode="min")
+        loaded, watched = with_all_rows(loaded), "loss"
     preset = preset_of(spec)
     return train(
         preset, loaded, out=out, epochs=epochs, seed=best["seed"] if seed is None else seed,
-        **{**watched, **_metrics(spec, name), **options},
+        **{"monitor": watched, **_metrics(spec, name), **options},
     )  # fmt: skip
+
+
+def _trial(search, number):
+    """Return a trial that was trained, by its number."""
+    scored = {t["trial"]: t for t in search.trials if t["score"] is not None}
+    if isinstance(number, bool) or number not in scored:
+        legal = ", ".join(map(str, scored)) or "none"
+        raise KzooError(f"trial={number!r} is no trial of {search.path} that has a score. Those are: {legal}.")
+    return scored[number]
 
 
 def _metrics(spec, objective):

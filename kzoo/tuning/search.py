@@ -106,11 +106,14 @@ class Search:
 
     def best_spec(self) -> dict:
         """Return the specification of the best trial's network: family and resolved settings."""
-        spec, best = self.config["spec"], self.best_trial()
-        changed = best["overrides"]
+        return self.spec_of(self.best_trial())
+
+    def spec_of(self, trial) -> dict:
+        """Return the specification of a trial's network; `trial` is one of `trials`."""
+        spec, changed = self.config["spec"], trial["overrides"]
         config = {k: _tuples(changed.get(k, v)) for k, v in spec["config"].items()}
         training = {k: _tuples(changed.get(k, v)) for k, v in spec["training"].items()}
-        return spec | dict(config=config, training=training, seed=best["seed"])
+        return spec | dict(config=config, training=training, seed=trial["seed"])
 
     def best_model(self):
         """Return the network of the best trial with the weights of its best epoch, not compiled.
@@ -131,23 +134,24 @@ class Search:
             raise KzooError(f"{file} cannot be read: {reason}") from error
         return model
 
-    def retrain(self, data=None, *, on="train+validation", epochs="best", out=None, seed=None, **options):
+    def retrain(self, data=None, *, trial=None, on="train+validation", epochs="best", out=None, seed=None, **options):
         """Train the best trial's settings once more and return the run, which is scored on the test split.
 
         Args:
             data: what the search was on; needed where it was no named set and this `Search` was opened from a folder.
+            trial: the number of another trial: 0 is the preset, to stand beside the winner.
             on: "train+validation" uses all rows but the test split's, and keeps the epoch with the best training loss;
                 "train" keeps the validation split, which then decides as in the search.
-            epochs: "best" for the best trial's best epoch, or a number; schedules follow.
+            epochs: "best" for the trial's best epoch, or a number; schedules follow.
             out: the run's folder; see `kzoo.train`.
-            seed: the default is the best trial's.
+            seed: the default is the trial's.
             options: of `kzoo.train`, such as `progress` and `precision`.
 
         Raises:
             KzooError: no such data, or anything that `kzoo.train` refuses.
         """
         return import_module("kzoo.tuning.retrain").retrain(
-            self, data, on=on, epochs=epochs, out=out, seed=seed, options=options
+            self, data, trial=trial, on=on, epochs=epochs, out=out, seed=seed, options=options
         )
 
     def save_preset(self, name, path=None):

@@ -25,11 +25,8 @@ print(kzoo.space(preset, args.space))
 # %% Search: validation data decides, test data is not looked at
 trials, epochs = (2, 1) if args.smoke else (args.trials, args.epochs)
 search = kzoo.tune(preset, data, trials=trials, epochs=epochs, space=args.space, out=out / "search")
-print(
-    search.leaderboard()[["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]].to_string(
-        index=False
-    )
-)
+board = search.leaderboard()[["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]]
+print(board.to_string(index=False))
 print(kzoo.report(search))
 
 # %% Score: preset and winner, retrained alike, on the test split

@@ -1,7 +1,7 @@
 """Tune a classifier of sentences: what the best trials learned, epoch by epoch, and a preset of the winner.
 
-A trial that is worse than half of the others at the same epoch is stopped there: most of the time goes to those that may
-win. The winner becomes a preset in a TOML file, which anybody can load, train on other sentences, and tune further.
+A trial that is worse than half of the others at the same epoch is stopped there: most of the time goes to those that
+may win. The winner becomes a preset in a TOML file, which anybody can load, train on other sentences, and tune further.
 
 python recipes/tune_reviews.py                    12 trials of text_cnn on generated opinions
 python recipes/tune_reviews.py --data reviews/    positive.txt and negative.txt, a sentence a line
@@ -22,11 +22,8 @@ print(data)
 # %% Search
 options = dict(trials=2, epochs=1) if args.smoke else dict(trials=args.trials, epochs=args.epochs)
 search = kzoo.tune(args.preset, data, space="quick", out=out / "search", **options)
-print(
-    search.leaderboard()[["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]].to_string(
-        index=False
-    )
-)
+board = search.leaderboard()[["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]]
+print(board.to_string(index=False))
 print(kzoo.report(search))
 
 # %% Score: preset and winner, retrained alike, on the test split

@@ -26,11 +26,8 @@ space = kzoo.space("tabular_fnn", "standard").fix(schedule="cosine").narrow(drop
 print(space)
 options = dict(trials=2, epochs=1) if args.smoke else dict(trials=args.trials, epochs=args.epochs)
 search = kzoo.tune("tabular_fnn", data, space=space, folds=args.folds or None, out=out / "search", **options)
-print(
-    search.leaderboard()[["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]].to_string(
-        index=False
-    )
-)
+board = search.leaderboard()[["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]]
+print(board.to_string(index=False))
 print(kzoo.report(search))
 
 # %% Score: preset and winner, retrained alike, on the test split

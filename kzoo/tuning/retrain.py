@@ -20,13 +20,14 @@ def retrain(search, data, *, trial, on, epochs, out, seed, options):
     elif isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise KzooError(f"epochs={epochs!r} must be 'best' or a whole number of at least 1.")
     loaded = _data(search, data, spec)
-    name, watched = search.objective[0], search.objective[0]
+    name, _ = search.objective
+    watched = name
     if on == "train+validation":
         loaded, watched = with_all_rows(loaded), "loss"
     preset = preset_of(spec)
     return train(
         preset, loaded, out=out, epochs=epochs, seed=best["seed"] if seed is None else seed,
-        **{"monitor": watched, **_metrics(spec, name), **options},
+        **{"monitor": watched} | _metrics(spec, name) | options,
     )  # fmt: skip
 
 

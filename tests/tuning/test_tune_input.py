@@ -1,0 +1,125 @@
+"""Bad input: one clear line before anything is trained, and nothing is left behind."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+from stand_in import StandIn
+
+import kzoo
+from kzoo.callbacks import direction
+from kzoo.errors import KzooError
+from kzoo.tuning.objective import settle_objective
+from kzoo.tuning.plan import parse_time
+
+
+def narrow(**ranges):
+    return kzoo.space("iris_fnn").narrow(**ranges)
+
+
+BAD = {
+    "objective": (dict(objective="val_acc"), "objective='val_acc' is not reported. Did you mean 'val_accuracy'?"),
+    "objective of training": (dict(objective="accuracy"), "of the training data.*Use 'val_accuracy'"),
+    "objective without meaning": (dict(objective="val_f1_score"), "not reported. Use one of: val_loss, val_accuracy"),
+    "wrong direction": (dict(objective=("val_accuracy", "min")), "has the direction 'max', not 'min'"),
+    "no objective": (dict(objective=7), "must be a name, or a pair"),
+    "parameter": (dict(lr=0.1), "Unknown argument 'lr' for iris_fnn. Did you mean 'learning_rate'?"),
+    "value": (dict(dropout=2.0), "dropout=2.0 is out of range"),
+    "validation data": (dict(validation=0), "needs validation data. Set validation=0.1, or folds=5"),
+    "trials": (dict(trials=0), "trials=0 must be a whole number of at least 1"),
+    "half a trial": (dict(trials=2.5), "trials=2.5 must be a whole number"),
+    "engine": (dict(engine="bayes"), "Unknown engine 'bayes'. Did you mean 'bayesian'?"),
+    "space": (dict(space="huge"), "Unknown size 'huge'"),
+    "no space": (dict(space=7), "space=7 must be 'quick', 'standard', 'full'"),
+    "space of another preset": (dict(space=kzoo.space("wine_fnn")), "space= is of 'wine_fnn', and 'iris_fnn' is tuned"),
+    "time": (dict(max_time="soon"), "max_time='soon' must be a number of seconds"),
+    "no time": (dict(max_time=0), "max_time=0 must be"),
+    "folds": (dict(folds=1), "folds=1 must be a whole number of at least 2"),
+    "more folds than rows": (dict(folds=90), "folds=90 is more than the 40 rows of the smallest class"),
+    "hyperband and folds": (dict(engine="hyperband", folds=3), "Choose one of them"),
+    "prune": (dict(prune="hard"), "prune='hard' must be 'median' or None"),
+    "seed": (dict(seed=-1), "seed=-1 must be a whole number"),
+    "baseline": (dict(baseline="yes"), "baseline='yes' must be True or False"),
+    "resume": (dict(resume="please"), "resume='please' is unknown"),
+    "preset": (dict(preset="iris_fn"), "Unknown preset 'iris_fn'. Did you mean 'iris_fnn'?"),
+    "data": (dict(data="digits"), "gives image, but iris_fnn takes rows"),
+    "no file": (dict(data="nowhere.csv"), "No file, folder or data set 'nowhere.csv'"),
+    "small hyperband": (
+        dict(engine="hyperband", space=kzoo.space("iris_fnn").only("norm"), epochs=9),
+        "needs 17 different points to begin with, and the space has 3",
+    ),
+    "limit": (dict(space=kzoo.space("iris_fnn").limit(params=10)), "less than the preset's own"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_before_training(search, tmp_path, case):
+    options, says = BAD[case]
+    with pytest.raises(KzooError, match=says) as caught:
+        search(**options)
+    assert "\n" not in str(caught.value)
+    assert StandIn.asked == () and list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_range_is_refused():
+    with pytest.raises(KzooError, match="dropout"):
+        narrow(dropout=(0.4, 0.1))
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written(search, tmp_path):
+    (tmp_path / "mine").mkdir(mode=0o500)
+    with pytest.raises(KzooError, match="may not be written"):
+        search("mine/search")
+
+
+def test_a_folder_that_may_not_be_written_whoever_we_are(search, tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(KzooError, match="may not be written"):
+        search("mine/search")
+
+
+def test_a_space_the_model_cannot_be_built_from():
+    """Through the real process: the default point itself does not fit the data."""
+    x = np.zeros((40, 4, 4, 1), "float32")
+    with pytest.raises(KzooError) as caught:
+        kzoo.tune("cifar_cnn", (x, np.arange(40) % 2), trials=2, epochs=1, progress=False, padding="valid")
+    assert "\n" not in str(caught.value)
+
+
+def test_folds_of_rows_that_have_an_order_or_belong_together(search, tmp_path):
+    frame = pd.DataFrame({"load": np.sin(np.arange(400) / 5), "date": pd.date_range("2024", periods=400, freq="h")})
+    with pytest.raises(KzooError, match="has an order"):
+        search(preset="series_gru", data=frame, target="load", time="date", folds=3)
+    rows = pd.DataFrame({"a": np.arange(60.0), "who": np.arange(60) // 3, "sold": ["yes", "no"] * 30})
+    with pytest.raises(KzooError, match="tear the groups"):
+        search(preset="tabular_fnn", data=rows, target="sold", group="who", folds=3)
+
+
+def test_6_every_objective_has_its_direction():
+    data = kzoo.load_data("iris", preset="iris_fnn")
+    preset = kzoo.get_preset("iris_fnn")
+    for name, way in (("val_loss", "min"), ("val_accuracy", "max"), ("val_top5", "max")):
+        assert settle_objective(name, preset.config, preset.training, data) == (name, way)
+    assert settle_objective(None, preset.config, preset.training, data) == ("val_accuracy", "max")
+    # What KerasTuner takes for "min" without a word:
+    for name in ("val_f1_score", "val_r2_score", "val_cosine_similarity", "val_binary_io_u", "val_mean_io_u"):
+        assert direction(name) == "max"
+    values = kzoo.load_data("diabetes", preset="diabetes_fnn")
+    preset = kzoo.get_preset("diabetes_fnn")
+    assert settle_objective("val_rmse", preset.config, preset.training, values) == ("val_rmse", "min")
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [(5, 5), ("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("10 min", 600), ("7", 7)]
+)
+def test_times(said, seconds):
+    assert parse_time(said) == seconds
+
+
+def test_optuna_is_an_extra(search, monkeypatch):
+    monkeypatch.setattr("kzoo.optional.find_spec", lambda name: None)
+    with pytest.raises(KzooError, match=r'pip install "kzoo\[optuna\]"'):
+        search(engine="optuna")

@@ -1,0 +1,102 @@
+"""Searches killed with SIGKILL at random moments, started again by the same call: nothing lost, nothing twice."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from searching import OPTIONS
+
+import kzoo
+from kzoo.tuning.records import read_trials
+
+JOB = Path(__file__).with_name("searching.py")
+ROOT = str(Path(kzoo.__file__).parents[1])
+VARYING = ("seconds",)
+
+pytestmark = pytest.mark.slow
+
+
+def start(engine, folder):
+    return subprocess.Popen(
+        [sys.executable, str(JOB), engine, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": ROOT},
+    )  # fmt: skip
+
+
+def ended(process):
+    out, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors[-2000:]
+    return json.loads(out.splitlines()[-1])
+
+
+def begun(folder):
+    """Wait for the first trial: before it there is nothing to lose."""
+    while not list(folder.glob("trials/*/trial.json")):
+        time.sleep(0.05)
+
+
+def outcome(folder):
+    return [{k: v for k, v in record.items() if k not in VARYING} for record in read_trials(folder)]
+
+
+@pytest.mark.parametrize("engine", list(OPTIONS))
+def test_2_killed_five_times_at_random_moments(engine, tmp_path):
+    if engine == "optuna":
+        pytest.importorskip("optuna")
+    began = time.monotonic()
+    assert ended(start(engine, tmp_path / "whole"))[0]
+    whole, seconds = outcome(tmp_path / "whole"), time.monotonic() - began
+    moments, kills, kept = random.Random(engine), 0, 0
+    folder = tmp_path / "killed"
+    for _ in range(5):
+        process = start(engine, folder)
+        if kills == 0:
+            begun(folder)
+        time.sleep(moments.uniform(0.1, 1.5) if kills == 0 else moments.uniform(0.3, 0.9) * seconds)
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        kills += 1
+        done = [r["trial"] for r in read_trials(folder) if r["status"] == "completed"]
+        assert done == list(range(len(done))) and len(done) >= kept
+        kept = len(done)
+    finished, count = ended(start(engine, folder))
+    assert finished and count == len(whole) and kills >= 1
+    assert outcome(folder) == whole
+    assert (folder / "leaderboard.csv").read_text().count("\n") == count + 1
+    points = [json.dumps([r["hyperparameters"], r.get("hyperband")]) for r in whole]
+    assert len(set(points)) == len(points)
+
+
+def test_the_process_that_trains_ends_with_the_one_that_searches(tmp_path):
+    process = start("random", tmp_path / "search")
+    begun(tmp_path / "search")
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    assert children
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, None), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_end_the_step_and_keep_everything(tmp_path, number, code):
+    folder = tmp_path / "search"
+    process = start("random", folder)
+    begun(folder)
+    time.sleep(1.0)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode not in (0, -signal.SIGKILL) and (code is None or process.returncode == code)
+    assert "the same call goes on from there" in errors
+    assert read_trials(folder)[-1]["status"] in ("interrupted", "completed")
+    assert ended(start("random", folder)) == [True, 6]

@@ -1,0 +1,153 @@
+"""The process that trains: real searches, its death, its growth, and what comes out of it all."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import kzoo
+from kzoo.errors import KzooError
+from kzoo.tuning import process
+from kzoo.tuning import tune as module
+from kzoo.tuning.process import TrialFailed, Worker
+
+SMALL = dict(units=(8,), batch_size=32)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    out = tmp_path_factory.mktemp("real") / "search"
+    return kzoo.tune("wine_fnn", out=out, trials=5, epochs=2, space="quick", engine="random", progress=False, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory):
+    data = replace(kzoo.load_data("iris", preset="iris_fnn"), test=None)
+    preset = kzoo.get_preset("iris_fnn")
+    setup = dict(preset=preset, data=data, objective=("val_accuracy", "max"), folds=None, fold_seed=0)
+    with Worker(tmp_path_factory.mktemp("worker") / "log", **setup) as one:
+        yield one
+
+
+def test_a_search_from_end_to_end(found):
+    assert found.trials[0]["status"] == "completed" and len(found.trials) == 5 and found.finished
+    assert found.trials[0]["baseline"] and all(len(r["history"]["val_accuracy"]) for r in found.trials)
+    assert not [p for p in found.path.rglob("*") if p.name.startswith(".")]
+
+
+def test_13_only_the_best_few_checkpoints_stay(found):
+    scored = found.leaderboard().head(3)
+    kept = sorted(int(p.parent.name) for p in found.path.glob("trials/*/best.keras"))
+    assert kept == sorted(scored.trial)
+
+
+def test_16_the_best_config_builds_the_checkpoint(found):
+    best, config = found.best_trial(), found.best_config()
+    built = kzoo.build("wine_fnn", **config)
+    assert built.count_params() == best["params"] == found.best_model().count_params()
+    assert (
+        config["units"] == best["overrides"].get("units", (8,)) or list(config["units"]) == best["overrides"]["units"]
+    )
+
+
+def test_the_best_model_gives_the_score_again(found):
+    data = kzoo.load_data("wine", preset="wine_fnn")
+    said = np.asarray(found.best_model().predict(data.validation.x, verbose=0)).argmax(-1)
+    assert (said == data.validation.y).mean() == pytest.approx(found.best_trial()["score"])
+
+
+def test_the_checkpoint_opens_without_kzoo(found):
+    file = next(found.path.glob("trials/*/best.keras"))
+    assert keras.saving.load_model(file, compile=False).count_params() > 0
+
+
+@pytest.mark.parametrize("on", ["train+validation", "train"])
+def test_the_winner_is_trained_again_and_meets_the_test_split(found, on, tmp_path):
+    run = kzoo.Search(found.path).retrain(on=on, out=tmp_path / "again", progress=False)
+    best, data = found.best_trial(), found.config["data"]
+    assert run.summary["test"]["examples"] == data["test"]
+    assert run.config["data"]["train"] == data["train"] + (data["validation"] if on != "train" else 0)
+    assert run.summary["epochs"] == best["best_epoch"] and run.model.count_params() == best["params"]
+    if on == "train":
+        assert run.history["val_accuracy"] == best["history"]["val_accuracy"][: best["best_epoch"]]
+    with pytest.raises(KzooError, match="on='test' is unknown"):
+        found.retrain(on="test")
+    with pytest.raises(KzooError, match="is not the data"):
+        found.retrain(replace(kzoo.load_data("wine", preset="wine_fnn"), fingerprint="other"))
+
+
+def test_the_process_that_trains_never_has_the_test_rows(monkeypatch, tmp_path):
+    class Look(Exception):
+        pass
+
+    def look(log, *, data, **setup):
+        assert data.test is None and len(data.train) and len(data.validation)
+        raise Look
+
+    monkeypatch.setattr(module, "Worker", look)
+    with pytest.raises(Look):
+        kzoo.tune("iris_fnn", out=tmp_path / "search", progress=False)
+
+
+def test_a_process_that_dies_is_a_failed_trial_and_another_one_takes_over(worker):
+    assert worker.ask("count", overrides={"units": (4,)}) == kzoo.build("iris_fnn", units=(4,)).count_params()
+    first = worker.process.pid
+    worker.process.kill()
+    with pytest.raises(TrialFailed, match="memory ran out"):
+        worker.ask("count", overrides={})
+    assert worker.ask("count", overrides={}) == 2_499
+    assert worker.process.pid != first
+
+
+def test_22_a_process_that_has_grown_is_replaced(worker, monkeypatch):
+    monkeypatch.setattr(process, "_GROWTH", -(2**60))
+    pids = set()
+    for _ in range(4):
+        worker.ask("count", overrides={})
+        pids.add(worker.process.pid if worker.process is not None else None)
+    assert len(pids) > 1 and None in pids  # it was ended; the next request starts another one
+
+
+def test_an_error_comes_back_as_one_line(worker):
+    with pytest.raises(KzooError, match="Unknown argument 'lr'"):
+        worker.ask("count", overrides={"lr": 1})
+    with pytest.raises(TrialFailed, match=r"NotADirectoryError|FileNotFoundError"):
+        worker.ask("train", folder=os.devnull + "/x", overrides={"epochs": 1}, seed=0)
+
+
+def test_18_a_file_of_the_users_cannot_stand_in_for_pythons(tmp_path):
+    """A script beside a `queue.py` of its own, which registers a preset, has no main guard and is in no package."""
+    (tmp_path / "queue.py").write_text("raise SystemExit('wrong queue')")
+    (tmp_path / "script.py").write_text(
+        "import kzoo\n"
+        "from dataclasses import replace\n"
+        "mine = kzoo.register(replace(kzoo.get_preset('iris_fnn'), name='mine', summary='my own'))\n"
+        "s = kzoo.tune('mine', trials=2, epochs=1, space='quick', out='s', progress=False)\n"
+        "print('trials', len(s.trials), s.finished)\n"
+    )
+    root = str(Path(kzoo.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-P", "script.py"], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": root},
+    )  # fmt: skip
+    assert "trials 2 True" in done.stdout, done.stderr[-2000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_20_other_backends(tmp_path, backend):
+    code = (
+        "import kzoo; s = kzoo.tune('iris_fnn', trials=2, epochs=1, space='quick', out='s', progress=False)\n"
+        "print('trials', len(s.trials), s.config['backend'])"
+    )
+    root = str(Path(kzoo.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": root, "KERAS_BACKEND": backend},
+    )  # fmt: skip
+    assert f"trials 2 {backend}" in done.stdout, done.stderr[-2000:]

@@ -1,0 +1,227 @@
+"""One trial: trained as `kzoo.train` would, pruned, cut, continued, gone to NaN; in this process, on real data."""
+
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import kzoo
+from kzoo.registry import resolve
+from kzoo.training.settle import settle
+from kzoo.tuning.folds import fold_of, pooled, with_all_rows
+from kzoo.tuning.prune import Median, below_median, peers_of, so_far
+from kzoo.tuning.trainer import Trainer
+from kzoo.tuning.worker import Stop
+
+GOAL = ("val_accuracy", "max")
+RESULTS = ("score", "best_epoch", "epochs", "history")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return kzoo.load_data("iris", preset="iris_fnn")
+
+
+@pytest.fixture
+def trainer(data):
+    def make(goal=GOAL, folds=None, stop=None, **settings):
+        preset = kzoo.get_preset("iris_fnn")
+        config, training = resolve(preset, {"units": (8,), "epochs": 4, "batch_size": 32} | settings)
+        config, training, _ = settle(preset, config, training, set(settings), data)
+        settled = replace(preset, config=config, training=training)
+        held_back = replace(data, test=None)
+        return Trainer(preset=settled, data=held_back, objective=goal, folds=folds, fold_seed=0, stop=stop)
+
+    return make
+
+
+@pytest.fixture
+def place(tmp_path):
+    def make(number):
+        folder = tmp_path / f"{number:04d}"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    return make
+
+
+def results(found):
+    return {name: found[name] for name in RESULTS}
+
+
+def test_a_trial_is_what_train_makes_of_its_overrides(trainer, place, data):
+    changes = dict(learning_rate=0.01, dropout=0.1)
+    found = trainer().train(folder=place(0), overrides=changes, seed=3)
+    run = kzoo.train(
+        "iris_fnn", data, out="run", seed=3, units=(8,), epochs=4, batch_size=32, monitor="val_accuracy",
+        callbacks="quick", progress=False, **changes,
+    )  # fmt: skip
+    assert found["history"]["val_loss"] == run.history["val_loss"] and found["history"]["loss"] == run.history["loss"]
+    assert (found["score"], found["best_epoch"]) == (run.summary["best_value"], run.summary["best_epoch"])
+    assert found["params"] == run.model.count_params()
+    assert sorted(p.name for p in place(0).iterdir()) == ["best.keras"]
+
+
+@pytest.mark.slow
+def test_8_and_21_a_trial_leaks_nothing_into_the_next(trainer, place):
+    changes = [dict(learning_rate=0.02, dropout=0.3), dict(learning_rate=0.001)]
+    one = trainer()
+    both = [one.train(folder=place(n), overrides=c, seed=n) for n, c in enumerate(changes)]
+    alone = trainer().train(folder=place(2), overrides=changes[1], seed=1)
+    assert results(both[1]) == results(alone)
+
+
+@pytest.mark.parametrize(
+    "changes", [dict(learning_rate=1e30, optimizer="sgd"), pytest.param(dict(l2=1e38), marks=pytest.mark.slow)]
+)
+def test_7_nan_and_infinity_are_diverged_and_no_winners(trainer, place, changes):
+    found = trainer().train(folder=place(0), overrides=changes, seed=0)
+    assert found["status"] == "diverged" and found["score"] is None
+    assert "finite" in found["error"] or "nan" in found["error"] or "inf" in found["error"]
+    assert not (place(0) / "best.keras").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        dict(schedule="cosine", warmup=0.1),
+        *(pytest.param(c, marks=pytest.mark.slow) for c in ({}, dict(ema=0.9), dict(schedule="plateau"))),
+    ],
+)
+def test_13_a_round_of_hyperband_goes_on_as_if_it_had_not_stopped(trainer, place, changes):
+    one = trainer(**changes)
+    whole = one.train(folder=place(0), overrides={}, seed=1)
+    first = one.train(folder=place(1), overrides={}, seed=1, until=2, keep_journal=True)
+    assert (first["epochs"], (place(1) / "journal").exists()) == (2, True)
+    second = one.train(folder=place(2), overrides={}, seed=1, until=4, parent=str(place(1)), keep_journal=True)
+    assert results(second) == results(whole)
+
+
+def test_14_a_time_budget_ends_a_trial_within_a_step_and_it_can_go_on(trainer, place):
+    stop, ended = Stop(), []
+    one = trainer(stop=stop, epochs=400, patience=400)
+    one.tell = lambda epoch, value: ended.append(time.time())
+    stop.deadline = time.time() + 3.0
+    cut = one.train(folder=place(1), overrides={}, seed=0)
+    assert ended[-1] <= stop.deadline + 0.5 and len(ended) == cut["epochs"]
+    assert cut["status"] == "interrupted" and 0 < cut["epochs"] < 400 and cut["score"] is not None
+    assert {"best.keras", "journal"} <= {p.name for p in place(1).iterdir()}
+    stop.deadline = None
+    whole = trainer(epochs=cut["epochs"] + 3, patience=400).train(folder=place(2), overrides={}, seed=0)
+    on = trainer(epochs=cut["epochs"] + 3, patience=400).train(folder=place(1), overrides={}, seed=0)
+    assert results(on) == results(whole) and on["status"] == "completed"
+    assert sorted(p.name for p in place(1).iterdir()) == ["best.keras"]
+
+
+def test_a_hopeless_trial_is_pruned_after_the_grace(trainer, place):
+    good = [([0.999] * 4, True)] * 3
+    found = trainer().train(folder=place(0), overrides=dict(learning_rate=1e-6), seed=0, peers=good)
+    assert (found["status"], found["epochs"]) == ("pruned", 2) and found["score"] < 0.999
+    bad = [([0.0] * 4, True)] * 3
+    assert trainer().train(folder=place(1), overrides={}, seed=0, peers=bad)["status"] == "completed"
+
+
+def test_the_median_is_of_what_the_others_had_reached_by_then():
+    records = [
+        dict(status="completed", history={"val_accuracy": [0.1, 0.5, 0.4]}),
+        dict(status="pruned", history={"val_accuracy": [0.2, 0.2]}),
+        dict(status="completed", history={"val_accuracy": [0.3, None, 0.9]}),
+        dict(status="diverged", history={"val_accuracy": [0.9, None]}),
+    ]
+    peers = peers_of(records, GOAL, folds=False)
+    assert peers == [([0.1, 0.5, 0.5], True), ([0.2, 0.2], False), ([0.3, 0.3, 0.9], True)]
+    assert below_median(GOAL, peers, 1, 0.29) and not below_median(GOAL, peers, 1, 0.3)
+    assert not below_median(GOAL, peers, 2, 0.1)  # two are left: no median
+    assert peers_of(records[:2], GOAL, folds=False) == []
+    assert so_far([3.0, float("nan"), 2.0], "min") == [3.0, 3.0, 2.0]
+    median = Median(GOAL, peers, epochs=30)
+    median.set_model(SimpleNamespace(stop_training=False))
+    for epoch in range(4):
+        median.on_epoch_end(epoch, {"val_accuracy": 0.0})
+    assert median.grace == 3 and not median.pruned  # at epoch 3 only two peers are left
+
+
+def test_folds_score_every_row_once_and_see_no_test_row(trainer, place, data):
+    rows = pooled(data)
+    tested = {tuple(row) for row in np.asarray(data.test.x).round(4)}
+    seen = []
+    for number in range(3):
+        fold = fold_of(replace(data, test=None), number, 3, 0)
+        assert len(fold.train) + len(fold.validation) == len(rows) and fold.test is None
+        assert np.bincount(fold.validation.y).min() >= 12  # stratified
+        seen.append(np.asarray(fold.validation.x))
+    assert sorted(map(tuple, np.concatenate(seen))) == sorted(map(tuple, rows.x))
+    overlap = {tuple(row) for row in rows.x.round(4)} & tested  # iris has rows that are the same
+    assert len(overlap) <= 2
+    found = trainer(folds=3, epochs=2).train(folder=place(0), overrides={}, seed=0)
+    assert len(found["folds"]) == 3 and found["score"] == pytest.approx(np.mean(found["folds"]))
+    assert found["status"] == "completed" and found["epochs"] == 6
+    assert list(place(0).iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_fold_that_was_done_is_not_trained_again(trainer, place):
+    stop = SimpleNamespace(caught=None)
+    one = trainer(folds=3, stop=stop)
+    whole = trainer(folds=3).train(folder=place(0), overrides={}, seed=0)
+    told = []
+
+    def tell(epoch, value):
+        told.append(epoch)
+        stop.caught = True if len(told) == 6 else None  # in the second fold
+
+    one.tell = tell
+    assert one.train(folder=place(1), overrides={}, seed=0)["status"] == "interrupted"
+    stop.caught, before = None, len(told)
+    again = one.train(folder=place(1), overrides={}, seed=0)
+    assert results(again) == results(whole) and again["folds"] == whole["folds"]
+    assert len(told) - before == 6  # two epochs of the second fold, and the third
+
+
+@pytest.mark.slow
+def test_a_trial_that_loses_over_folds_is_pruned_between_them(trainer, place):
+    peers = [([1.0, 1.0, 1.0], True)] * 3
+    found = trainer(folds=3, epochs=2).train(folder=place(0), overrides=dict(learning_rate=1e-6), seed=0, peers=peers)
+    assert found["status"] == "pruned" and len(found["folds"]) == 1
+
+
+def test_all_rows_but_the_test_rows_for_the_last_training(data):
+    every = with_all_rows(data)
+    assert len(every.train) == len(data.train) + len(data.validation) and every.validation is None
+    assert every.test is data.test and every.fingerprint != data.fingerprint
+
+
+def test_folds_of_data_that_is_read_on_demand(tmp_path):
+    class OnDemand:
+        def __init__(self, values):
+            self.values = values
+
+        def __len__(self):
+            return len(self.values)
+
+        def __getitem__(self, indices):
+            return self.values[np.asarray(indices)]
+
+    data = kzoo.load_data("iris", preset="iris_fnn")
+    lazy = replace(
+        data, train=replace(data.train, x=OnDemand(data.train.x)), validation=replace(data.validation, rows=None)
+    )
+    plain, demand = fold_of(data, 1, 4, 0), fold_of(lazy, 1, 4, 0)
+    every = np.arange(len(plain.train))
+    assert np.array_equal(plain.train.x[every], demand.train.x[every])
+    assert np.array_equal(plain.validation.y, demand.validation.y)
+
+
+def test_the_metric_that_is_searched_for_is_reported(trainer, place):
+    found = trainer(goal=("val_top5", "max")).train(folder=place(0), overrides={}, seed=0)
+    assert found["score"] == 1.0 and "val_top5" in found["history"]
+
+
+def test_the_first_look_counts_parameters_and_times_a_step(trainer):
+    found = trainer().probe({}, [dict(units=(4,)), dict(units=(16, 16))])
+    model = kzoo.build("iris_fnn", units=(8,))
+    assert found["params"] == model.count_params()
+    assert found["counts"] == [kzoo.build("iris_fnn", units=u).count_params() for u in ((4,), (16, 16))]
+    assert 0 < found["step"] <= found["first"]

@@ -36,11 +36,15 @@ def whole_file(path, *, sync=True):
         raise
 
 
+def leftovers(folder) -> list[Path]:
+    """Return the temporary files of `whole_file` that are in a folder."""
+    return [path for path in Path(folder).glob(".*-????????*") if path.is_file()]
+
+
 def remove_leftovers(folder):
-    """Remove the temporary files of `whole_file` that a killed process left; nobody else may be writing there."""
-    for path in Path(folder).glob(".*-????????*"):
-        if path.is_file():
-            path.unlink()
+    """Remove the temporary files that a killed process left; nobody else may be writing there."""
+    for path in leftovers(folder):
+        path.unlink()
 
 
 def _sync_folder(folder):

@@ -27,7 +27,7 @@ from kzoo.callbacks.debug import Debug
 from kzoo.callbacks.monitor import Monitor, direction
 from kzoo.callbacks.nan import NanGuard
 from kzoo.callbacks.rate import Plateau
-from kzoo.callbacks.record import Recorder
+from kzoo.callbacks.record import HistoryFile, Recorder
 from kzoo.callbacks.teaching import Teacher
 
 __all__ = [
@@ -67,9 +67,9 @@ def standard(
         KzooError: a monitor whose direction is unknown; and, before the first epoch of `fit`, one that the model
             does not report, or two things that change the learning rate.
     """
-    watched, guard = Monitor(monitor, mode), NanGuard()
+    recorder, watched, guard = Recorder(), Monitor(monitor, mode), NanGuard()
     # What looks at the weights comes after the average, what saves them after the guard.
-    callbacks = [Recorder(run_dir), watched, Average(), guard]
+    callbacks = [recorder, watched, Average(), guard]
     if reduce_on_plateau:
         callbacks.append(Plateau(watched, patience=max(patience // 2, 1)))
     if tensorboard and run_dir is not None and keras.backend.backend() != "torch":  # it needs TensorFlow's tensors
@@ -78,6 +78,7 @@ def standard(
             keras.callbacks.TensorBoard(logs, histogram_freq=int(histograms), write_graph=False, update_freq="epoch")
         )
     callbacks.append(BestModel(run_dir, watched, guard, patience=patience, stop_early=stop_early, save=save))
+    callbacks.append(HistoryFile(run_dir, recorder))
     return callbacks
 
 
@@ -109,7 +110,7 @@ def long(run_dir=None, *, keep=3, every=None, **options):
     _one(bundle, Average).wanted = True
     if run_dir is not None:
         guard, save = _one(bundle, NanGuard), options.get("save")
-        bundle.insert(-1, Checkpoints(Path(run_dir) / "checkpoints", guard, keep=keep, every=every, save=save))
+        _before_best(bundle, Checkpoints(Path(run_dir) / "checkpoints", guard, keep=keep, every=every, save=save))
     return bundle
 
 
@@ -133,7 +134,7 @@ def debug(run_dir=None, *, sample=None, **options):
         options: those of `standard`.
     """
     bundle = standard(run_dir, **{"histograms": True} | options)
-    bundle.insert(-1, Debug(run_dir, sample))
+    _before_best(bundle, Debug(run_dir, sample))
     return bundle
 
 
@@ -160,6 +161,10 @@ def restored(bundle):
         yield bundle
     finally:
         _one(bundle, BestModel).finish()
+
+
+def _before_best(bundle, callback):
+    bundle.insert(bundle.index(_one(bundle, BestModel)), callback)
 
 
 def _one(bundle, kind):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Pace:
-    """Say when the next write is due: at once, and then by the clock or by what a write costs.
+    """Say when the next write is due: at once, and then by the clock or by what the last one cost.
 
     No plain value, so that a resumed run does not take over another process' clock.
 
@@ -15,19 +15,21 @@ class Pace:
     """
 
     def __init__(self, every=None):
-        self.every, self.next = every, -math.inf
+        self.every, self.last, self.cost = every, -math.inf, 0.0
 
-    def due(self):
-        return time.monotonic() >= self.next
+    def due(self, at_least=0.0):
+        """Say whether it is time; never within `at_least` seconds of the last write."""
+        wait = 100 * self.cost if self.every is None else self.every
+        return time.monotonic() - self.last >= max(wait, at_least)
 
     def start(self):
-        """Count the first `every` seconds from now."""
-        self.next = time.monotonic() + self.every
+        """Count from now as from a write that cost nothing."""
+        self.last = time.monotonic()
 
     @contextmanager
     def spend(self):
-        """Time a write; the next one is due so much later."""
+        """Time a write."""
         began = time.monotonic()
         yield
-        ended = time.monotonic()
-        self.next = ended + (100 * (ended - began) if self.every is None else self.every)
+        self.last = time.monotonic()
+        self.cost = self.last - began

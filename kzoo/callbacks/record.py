@@ -12,17 +12,13 @@ from kzoo.files import write_text
 
 
 class Recorder(keras.callbacks.Callback):
-    """Add the learning rate to each epoch's logs and write `history.csv` after each.
+    """Add the learning rate to each epoch's logs and keep them in `rows`.
 
     First in a bundle, so that every later callback sees the learning rate.
-
-    Args:
-        run_dir: folder of the file, or None.
     """
 
-    def __init__(self, run_dir=None):
+    def __init__(self):
         super().__init__()
-        self.path = None if run_dir is None else Path(run_dir) / "history.csv"
         self.rows = []
 
     def on_train_begin(self, logs=None):
@@ -35,11 +31,31 @@ class Recorder(keras.callbacks.Callback):
         logs.update(rates(self.model.optimizer))
         seconds = time.perf_counter() - self.began
         self.rows.append({"epoch": epoch + 1, "seconds": round(seconds, 3)} | {k: float(v) for k, v in logs.items()})
-        if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            columns = list(dict.fromkeys(name for row in self.rows for name in row))  # not each epoch validates
-            out = io.StringIO()
-            writer = csv.DictWriter(out, columns, lineterminator="\n", restval="")
-            writer.writeheader()
-            writer.writerows(self.rows)
-            write_text(self.path, out.getvalue(), sync=False)
+
+
+class HistoryFile(keras.callbacks.Callback):
+    """Write `history.csv` after each epoch.
+
+    Behind what saves the models: where there is a row, there are they.
+
+    Args:
+        run_dir: folder of the file, or None.
+        recorder: the bundle's `Recorder`.
+    """
+
+    def __init__(self, run_dir, recorder):
+        super().__init__()
+        self.path = None if run_dir is None else Path(run_dir) / "history.csv"
+        self.recorder = recorder
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.path is None:
+            return
+        rows = self.recorder.rows
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        columns = list(dict.fromkeys(name for row in rows for name in row))  # not each epoch validates
+        out = io.StringIO()
+        writer = csv.DictWriter(out, columns, lineterminator="\n", restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self.path, out.getvalue(), sync=False)

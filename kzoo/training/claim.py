@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.files import read_json, remove_leftovers
+from kzoo.files import leftovers, read_json, remove_leftovers
 from kzoo.run import Run
 from kzoo.training.folder import plain, provenance
-from kzoo.training.journal import read_journal
+from kzoo.training.journal import has_journal, read_journal
 from kzoo.training.lock import is_locked, locked
 
 RESUME = ("auto", "must", "never")
@@ -23,12 +23,14 @@ class Claim:
     Args:
         folder: the run's.
         done: the finished run, where it holds the same one.
-        state: its journal's state, where the same run was stopped in it.
+        stopped: the same run, where it was stopped in it.
+        state: its journal's state, once the folder is locked.
         notes: a line for each thing to know.
     """
 
     folder: Path
     done: Run | None = None
+    stopped: Run | None = None
     state: dict | None = None
     notes: list = field(default_factory=list)
 
@@ -59,11 +61,16 @@ def claimed(out, request, *, overwrite, resume):
         if claim.done is not None:
             yield claim
             return
+        if resume == "must" and (claim.stopped is None or not has_journal(folder)):
+            _no_journal(folder)
         made = made or _missing(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             remove_leftovers(folder)
-            yield _look(folder, request, overwrite, resume)  # once more: the process before may have finished it
+            claim = _look(folder, request, overwrite, resume)  # once more: the process before may have finished it
+            if claim.stopped is not None:
+                _take_up(claim, resume)
+            yield claim
     finally:
         for path in made:  # from the bottom up
             if path.is_dir() and not any(path.iterdir()):
@@ -101,7 +108,7 @@ def _goes_on(folder, request):
     try:
         run = Run(folder)
         stopped = not run.finished or run.summary.get("interrupted")
-        return stopped and not differences(run.config, request) and read_journal(folder)[0] is not None
+        return stopped and not differences(run.config, request) and has_journal(folder)
     except KzooError:
         return False
 
@@ -120,11 +127,11 @@ def check_place(folder, out):
 def _look(folder, request, overwrite, resume):
     """Return the claim that what is in a folder leads to."""
     claim = Claim(folder=folder)
-    there = {p.name for p in folder.iterdir()} - {".lock"} if folder.exists() else set()
+    there = _names(folder)
     if there and not _holds_run(folder, there):
         raise KzooError(f"out={str(folder)!r} holds other files and no run. Name a new folder.")
     if not there or overwrite or "config.json" not in there:
-        return _must(claim, resume)
+        return claim
     run = Run(folder)
     if different := differences(run.config, request):
         shown = "; ".join(different[:3]) + (f"; and {len(different) - 3} more" if len(different) > 3 else "")
@@ -133,21 +140,30 @@ def _look(folder, request, overwrite, resume):
         )
     if run.finished and not run.summary.get("interrupted"):
         claim.done = run
-        return claim
-    if resume == "never":
-        return claim
-    claim.state, claim.notes = read_journal(folder)
-    if claim.state is not None:
-        claim.notes += [_where(folder, claim.state, run), *_other_versions(run)]
-    else:
-        claim.notes.append(f"{folder} has no journal to go on from: the same training begins again.")
-    return _must(claim, resume)
-
-
-def _must(claim, resume):
-    if resume == "must" and claim.state is None:
-        raise KzooError(f"resume='must', and {claim.folder} has no journal to go on from. Use resume='auto'.")
+    elif resume != "never":
+        claim.stopped = run
     return claim
+
+
+def _names(folder):
+    """Return the names of what is in a folder, but for the lock and what a killed write left."""
+    present = set(folder.iterdir()) - set(leftovers(folder)) if folder.exists() else ()
+    return {path.name for path in present} - {".lock"}
+
+
+def _take_up(claim, resume):
+    """Read the journal of a stopped run into its claim."""
+    claim.state, claim.notes = read_journal(claim.folder)
+    if claim.state is not None:
+        claim.notes += [_where(claim.folder, claim.state, claim.stopped), *_other_versions(claim.stopped)]
+    elif resume == "must":
+        _no_journal(claim.folder)
+    else:
+        claim.notes.append(f"{claim.folder} has no journal to go on from: the same training begins again.")
+
+
+def _no_journal(folder):
+    raise KzooError(f"resume='must', and {folder} has no journal to go on from. Use resume='auto'.")
 
 
 def _holds_run(folder, there):

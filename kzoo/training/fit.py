@@ -17,7 +17,7 @@ from kzoo.plots.curves import curves
 from kzoo.run import Run
 from kzoo.training.answers import score_and_keep
 from kzoo.training.folder import finite, plain, provenance, replaced
-from kzoo.training.journal import read_journal, remove_journal
+from kzoo.training.journal import has_journal, read_journal, remove_journal
 from kzoo.training.progress import ProgressBar
 from kzoo.training.resume import Journal, Position, restore
 from kzoo.training.signals import Signals, StopRequest
@@ -49,8 +49,10 @@ class Fit:
         )
         self.validation = None if job.data.validation is None else Batches(job.data.validation, **shared)
         self.monitor = training["monitor"]
+        sample = {"sample": self.train.batch(0, 0)} if training["callbacks"] == "debug" else {}
         self.bundle = getattr(bundles, training["callbacks"])(
             self.folder if models else None,
+            **sample,
             monitor=self.monitor,
             mode=training.get("mode"),
             patience=training["patience"],
@@ -176,7 +178,7 @@ class Fit:
     def _summarise(self, interrupted):
         job, history = self.job, self.bundle[0].rows
         if not history:
-            goes_on = (self.folder / "journal").exists()
+            goes_on = has_journal(self.folder)
             more = "the same call goes on from there" if goes_on else "nothing was kept"
             raise KeyboardInterrupt(f"stopped before the first epoch ended; {more}")
         if self.best.best_epoch is None:

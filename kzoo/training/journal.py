@@ -39,6 +39,11 @@ def write_journal(folder, state):
     os.replace(new, journal)
 
 
+def has_journal(folder) -> bool:
+    """Say whether a run's folder has a journal, be it a damaged one."""
+    return any((Path(folder) / name).is_file() for name in NAMES)
+
+
 def read_journal(folder):
     """Return the newest whole state of a run's folder, and a line for each damaged journal.
 

@@ -6,17 +6,16 @@ augmentation follow (`kzoo.data.pipeline`).
 """
 
 import random
-import time
 from importlib import import_module
 
 import keras
 import numpy as np
 
+from kzoo.callbacks.pace import Pace
 from kzoo.errors import KzooError
 from kzoo.training.journal import is_plain, write_journal
 from kzoo.training.signals import StopRequest
 
-_COST = 100  # a journal is due again after so many times what the last one took
 _KERAS_OWN = {"_model", "params", "validation_data"}
 
 
@@ -70,7 +69,8 @@ class Journal(keras.callbacks.Callback):
         super().__init__()
         self.folder, self.position, self.kept, self.signals = folder, position, kept, signals
         self.state, self.seconds, self.steps, self.record = state, seconds, steps, record
-        self.at_once, self.written, self.cost = at_once, time.monotonic(), 0.0
+        self.at_once, self.pace = at_once, Pace()
+        self.pace.start()
 
     def on_train_begin(self, logs=None):
         if self.state is not None:
@@ -106,7 +106,7 @@ class Journal(keras.callbacks.Callback):
         if done >= self.length:
             self._end_taken_up_epoch()
             return
-        due = done % self.steps == 0 if self.steps else self._due(self.seconds)
+        due = done % self.steps == 0 if self.steps else self.pace.due(at_least=self.seconds)
         if self.inside and (due or self.signals.caught):
             self._write(self.epoch, done)
         self._stop_if_asked()
@@ -115,7 +115,7 @@ class Journal(keras.callbacks.Callback):
         self._stop_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.steps or self._due(0) or self.signals.caught:
+        if self.steps or self.pace.due() or self.signals.caught:
             self._write(epoch + 1, 0)
         self._stop_if_asked()
 
@@ -124,25 +124,19 @@ class Journal(keras.callbacks.Callback):
         if self.first and keras.backend.backend() == "tensorflow" and not self.model.stop_training:
             self.position.cut = self.model.stop_training = True
 
-    def _due(self, seconds):
-        never_written = self.cost == 0.0 and seconds == 0
-        return never_written or time.monotonic() - self.written >= max(seconds, _COST * self.cost)
-
     def _stop_if_asked(self):
         if self.signals.caught:
             raise StopRequest
 
     def _write(self, epoch, step):
         """Write the journal; a state that has gone to NaN is not worth going on from, and ends the training."""
-        began = time.monotonic()
-        state = snapshot(self.model, self.kept, metrics=step > 0)
-        if not all(np.isfinite(v).all() for v in state["variables"] if v.dtype.kind == "f"):
-            self.model.stop_training = True
-            return
-        stopped = bool(self.model.stop_training) and step == 0
-        write_journal(self.folder, state | self.record() | dict(epoch=epoch, step=step, stopped=stopped))
-        self.written = time.monotonic()
-        self.cost = self.written - began
+        with self.pace.spend():
+            state = snapshot(self.model, self.kept, metrics=step > 0)
+            if not all(np.isfinite(v).all() for v in state["variables"] if v.dtype.kind == "f"):
+                self.model.stop_training = True
+                return
+            stopped = bool(self.model.stop_training) and step == 0
+            write_journal(self.folder, state | self.record() | dict(epoch=epoch, step=step, stopped=stopped))
 
 
 def snapshot(model, callbacks, *, metrics) -> dict:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.files import read_json
+from kzoo.files import leftovers, read_json
 from kzoo.training.claim import RESUME, check_place, differences
 from kzoo.training.lock import is_locked, locked
 from kzoo.tuning.records import read_trials, remove_trials, tidy
@@ -86,7 +86,8 @@ def different(search, request) -> list[str]:
 
 def _look(folder, request, resume):
     """Return the search that is to go on in a folder, or None for a new one."""
-    there = {p.name for p in folder.iterdir()} - {".lock"} if folder.exists() else set()
+    present = set(folder.iterdir()) - set(leftovers(folder)) if folder.exists() else ()
+    there = {path.name for path in present} - {".lock"}
     if there and not _holds_search(folder, there):
         raise KzooError(f"out={str(folder)!r} holds other files and no search. Name a new folder.")
     if "search.json" not in there:

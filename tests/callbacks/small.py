@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from sklearn import datasets
 
+import kzoo
+
 _iris = datasets.load_iris()
 _order = np.random.default_rng(0).permutation(150)
 X = ((_iris.data - _iris.data.mean(0)) / _iris.data.std(0))[_order].astype("float32")
@@ -63,3 +65,8 @@ class At(keras.callbacks.Callback):
             raise self.action
         if due:
             self.action(self.model)
+
+
+def best_epoch(bundle):
+    """Return the best epoch that a bundle has found, from 0."""
+    return next(c for c in bundle if isinstance(c, kzoo.callbacks.BestModel)).best_epoch

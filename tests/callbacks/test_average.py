@@ -2,7 +2,7 @@
 
 import keras
 import pytest
-from small import VALIDATION, Weights, fit, network, same
+from small import VALIDATION, Weights, best_epoch, fit, network, same
 
 import kzoo
 
@@ -41,7 +41,7 @@ def test_the_average_is_validated_and_saved_and_training_is_untouched(validation
         if validation is not None:
             loss, _ = checkpoint.evaluate(*validation, batch_size=16, verbose=0)
             assert loss == pytest.approx(history["val_loss"][epoch], rel=1e-5)
-    best = bundle[-1].best_epoch
+    best = best_epoch(bundle)
     assert same(model.get_weights(), average.seen[best])
     assert same(keras.saving.load_model(tmp_path / "run" / "best.keras").get_weights(), average.seen[best])
 
@@ -51,7 +51,7 @@ def test_stopping_early_leaves_the_best_average():
     model, average = network(rising), Slots()
     bundle = kzoo.callbacks.long(patience=2)
     assert len(fit(model, [*bundle, average], epochs=9).epoch) == 3
-    assert same(model.get_weights(), average.seen[bundle[-1].best_epoch])
+    assert same(model.get_weights(), average.seen[best_epoch(bundle)])
 
 
 def test_last_is_the_average_after_the_last_epoch(tmp_path):
@@ -65,7 +65,7 @@ def test_without_an_average_one_notice(capsys):
     model = network()
     fit(model, [*bundle, seen])
     assert capsys.readouterr().err == "No averaged weights: the optimizer has no use_ema=True.\n"
-    assert same(model.get_weights(), seen.ends[bundle[-1].best_epoch])
+    assert same(model.get_weights(), seen.ends[best_epoch(bundle)])
 
 
 def test_evaluating_with_the_bundle_later_changes_nothing():

@@ -85,7 +85,7 @@ def test_tuning_can_be_copied_for_each_trial_and_writes_nothing(tmp_path):
         trial, seen, model = copy.deepcopy(bundle), Weights(), network()
         history = fit(model, [*trial, seen]).history
         assert same(model.get_weights(), seen.ends[int(np.argmin(history["val_loss"]))])
-        assert trial[1] is trial[-1].watched and trial[1] is not bundle[1]
+        assert trial[1] is trial[-2].watched and trial[1] is not bundle[1]
         finals.append(model.get_weights())
     assert same(*finals) and not list(tmp_path.iterdir())
     fit(network(), kzoo.callbacks.tuning(tmp_path / "trial"))

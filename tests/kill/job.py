@@ -2,13 +2,16 @@
 
 python tests/kill/job.py NAME FOLDER              kzoo.train, which goes on by itself
 python tests/kill/job.py NAME FOLDER --stock      plain fit with Keras' own BackupAndRestore, beside it
+python tests/kill/job.py NAME FOLDER --kill save 5      kill -9 in the fifth write of a file
 """
 
 import argparse
 import hashlib
 import json
 import os
+import random
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -33,15 +36,16 @@ JOBS = {
 EPOCHS = 6
 
 
-def run(name, folder, watch):
+def run(name, folder, killer):
     import kzoo
 
     preset, data, settings = JOBS[name]
     options = dict(progress=False, journal_steps=3)
-    kzoo.train(preset, data, out=folder / "run", epochs=EPOCHS, seed=7, **options, **settings, **watch)
+    callbacks = [watcher(killer)]
+    kzoo.train(preset, data, out=folder / "run", epochs=EPOCHS, seed=7, callbacks=callbacks, **options, **settings)
 
 
-def stock(name, folder, watch):
+def stock(name, folder, killer):
     """Train the same network on the same batches with `fit` and BackupAndRestore alone."""
     import keras
 
@@ -54,6 +58,13 @@ def stock(name, folder, watch):
     settings = {k: v for k, v in settings.items() if k != "vocabulary_size" or "vocabulary_size" not in sizes}
     model = kzoo.build(preset, seed=7, **sizes | settings)
     training = kzoo.spec_of(model)["training"]
+    save = model.save_weights
+
+    def save_weights(*args, **options):
+        killer.reach("save")  # HDF5 opens its files by itself
+        save(*args, **options)
+
+    model.save_weights = save_weights
     shared = dict(batch_size=training["batch_size"])
     batches = Batches(data.train, shuffle=True, seed=7, augment=training.get("augment", ()), **shared)
     model.fit(
@@ -64,16 +75,58 @@ def stock(name, folder, watch):
         callbacks=[
             keras.callbacks.LambdaCallback(on_epoch_begin=batches.begin),
             keras.callbacks.BackupAndRestore(folder / "backup", save_freq=3, delete_checkpoint=False),
-            *watch["callbacks"],
+            watcher(killer),
         ],
     )
 
 
-def watcher(folder, kill_after):
-    """Return a callback that digests every epoch's state, says what is going on, and kills its process at some time.
+class Killer:
+    """Kills its process with SIGKILL, once, from a thread of its own: in the middle of whatever is going on.
 
-    It is killed by a thread of its own, so in the middle of whatever is going on, be it inside TensorFlow.
+    Args:
+        folder: in which `killed_in` says where that was.
+        moment: None for never, or (what, when): ("time", seconds from the beginning of the training), ("step", which
+            step of this process), ("validation", which one), ("save", which write of a file in the folder).
     """
+
+    def __init__(self, folder, moment):
+        self.folder, self.seen, self.phase = folder, {}, "start"
+        self.what, self.when = moment or (None, None)
+        if self.what == "save":
+            sys.addaudithook(self._hear)
+
+    def begin(self):
+        if self.what == "time":
+            threading.Timer(float(self.when), self.kill).start()
+
+    def enter(self, phase, epoch=None):
+        """Say what is going on; kill soon where this is the moment."""
+        self.phase = phase if epoch is None else f"{phase}, epoch {epoch + 1}"
+        self.reach(phase)
+
+    def reach(self, what):
+        self.seen[what] = self.seen.get(what, 0) + 1
+        if what == self.what and self.seen[what] == int(self.when):
+            threading.Timer(random.uniform(0, 0.002), self.kill, [what]).start()
+
+    def kill(self, what=None):
+        (self.folder / "killed_in").write_text(f"{what}; {self.phase}" if what else self.phase)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def _hear(self, event, arguments):
+        # Python tells of every file that is opened for writing and of every rename.
+        if event == "open" and isinstance(arguments[1], str) and set("wax+") & set(arguments[1]):
+            path = str(arguments[0])
+        elif event == "os.rename":
+            path = str(arguments[1])
+        else:
+            return
+        if str(self.folder) in path and "killed_in" not in path:
+            self.reach("save")
+
+
+def watcher(killer):
+    """Return a callback that digests every epoch's state and tells the killer what is going on."""
     import keras
     import numpy as np
 
@@ -84,17 +137,19 @@ def watcher(folder, kill_after):
     class Watch(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
             self.epochs, self.began = [], time.monotonic()
-            if kill_after is not None:
-                threading.Timer(kill_after, os.kill, (os.getpid(), signal.SIGKILL)).start()
+            killer.begin()
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.epoch = epoch
 
         def on_train_batch_begin(self, batch, logs=None):
-            self._say("step")
+            killer.enter("step", self.epoch)
 
         def on_test_begin(self, logs=None):
-            self._say("validation")
+            killer.enter("validation", self.epoch)
 
         def on_epoch_end(self, epoch, logs=None):
-            self._say("epoch end")
+            killer.enter("epoch end", epoch)
             logs = {k: float(v) for k, v in logs.items()}
             model = self.model
             self.epochs.append([epoch, logs, digest(model.variables), digest(model.optimizer.variables)])
@@ -102,10 +157,7 @@ def watcher(folder, kill_after):
         def on_train_end(self, logs=None):
             end = [digest(self.model.variables), digest(self.model.optimizer.variables)]
             found = dict(epochs=self.epochs, end=end, seconds=time.monotonic() - self.began)
-            (folder / "end.json").write_text(json.dumps(found))
-
-        def _say(self, phase):
-            (folder / "phase").write_text(phase)
+            (killer.folder / "end.json").write_text(json.dumps(found))
 
     return Watch()
 
@@ -114,12 +166,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("name", choices=JOBS)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--kill-after", type=float, help="seconds after the training began")
+    parser.add_argument("--kill", nargs=2, metavar=("WHAT", "WHEN"), help="time SECONDS, or step, validation, save N")
     parser.add_argument("--stock", action="store_true")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     call = stock if args.stock else run
-    call(args.name, args.folder, dict(callbacks=[watcher(args.folder, args.kill_after)]))
+    killer = Killer(args.folder, args.kill)
+    call(args.name, args.folder, killer)
     os._exit(0)  # a kill that is still to come would only be late
 
 

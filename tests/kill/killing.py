@@ -1,6 +1,6 @@
 """Kill trainings at random moments, start them again, and hold their end against one that nobody disturbed.
 
-python tests/kill/killing.py --kills 9            every job; the table goes into tests/kill/README.md
+python tests/kill/killing.py --kills 8            every job, kzoo and BackupAndRestore; prints the table of README.md
 python tests/kill/killing.py --jobs fnn lstm --backend jax --kills 4
 """
 
@@ -20,10 +20,10 @@ from pathlib import Path
 JOB = Path(__file__).with_name("job.py")
 
 
-def start(name, folder, *, backend, stock=False, kill_after=None):
+def start(name, folder, *, backend, stock=False, moment=None):
     """Run a job to its end or its death; return whether it was killed."""
     words = [sys.executable, str(JOB), name, str(folder), *(["--stock"] if stock else [])]
-    words += [] if kill_after is None else ["--kill-after", f"{kill_after:.3f}"]
+    words += [] if moment is None else ["--kill", *map(str, moment)]
     done = subprocess.run(words, env=os.environ | {"KERAS_BACKEND": backend}, capture_output=True, text=True)
     assert done.returncode in (0, -signal.SIGKILL), done.stderr[-2000:]
     return done.returncode != 0
@@ -35,6 +35,24 @@ def undisturbed(name, folder, *, backend, stock=False):
     return json.loads((folder / "end.json").read_text())
 
 
+def moments(kills, seconds, seed):
+    """Yield when to kill a job that takes so many seconds: each third of them is inside a write or a validation.
+
+    The others come at any time. The last two come shortly after a step that the journal knows: in the same epoch.
+    """
+    draw = random.Random(seed)
+    for i in range(kills):
+        if i >= kills - 2:
+            yield "step", draw.randint(4, 5)
+        elif i % 3 == 1:
+            yield "save", draw.randint(1, 12)
+        elif i % 3 == 2:
+            yield "validation", 1
+        else:
+            # Little enough that the training is not over before it has been killed often enough.
+            yield "time", round(draw.uniform(0.02, 1.6 * seconds / kills), 3)
+
+
 def disturbed(name, folder, *, kills, whole, backend, stock=False, seed=0, look=None):
     """Kill a job `kills` times and let it end.
 
@@ -43,20 +61,25 @@ def disturbed(name, folder, *, kills, whole, backend, stock=False, seed=0, look=
         look: called with the folder after each kill.
 
     Returns:
-        (what it ends with, Counter of what it was killed in).
+        (what it ends with, list of what it was killed in).
     """
-    moments, killed_in = random.Random(f"{name} {seed}"), Counter()
-    for _ in range(kills):
-        # Little enough that the training is not over before it has been killed often enough.
-        after = moments.uniform(0.02, 1.6 * whole["seconds"] / kills)
-        if not start(name, folder, backend=backend, stock=stock, kill_after=after):
+    killed_in = []
+    for moment in moments(kills, whole["seconds"], f"{name} {seed}"):
+        if not start(name, folder, backend=backend, stock=stock, moment=moment):
             break
-        phase = (folder / "phase").read_text() if (folder / "phase").exists() else "start"
-        killed_in["save" if list(folder.rglob(".*-*")) else phase or "start"] += 1
+        killed_in.append((folder / "killed_in").read_text())
         if look is not None:
             look(folder)
     start(name, folder, backend=backend, stock=stock)
     return json.loads((folder / "end.json").read_text()), killed_in
+
+
+def counts(killed_in):
+    """Return how often it was killed in what: Counter of save, validation, step, ...; of those, twice in an epoch."""
+    found = Counter("save" if text.startswith("save;") else text.split("; ")[-1].split(",")[0] for text in killed_in)
+    epochs = [text.rpartition("epoch ")[2] for text in killed_in if "epoch " in text]
+    found["again in the same epoch"] = len(epochs) - len(set(epochs))
+    return found
 
 
 def same(found, whole):
@@ -65,11 +88,11 @@ def same(found, whole):
 
 
 def loadable(folder):
-    """Load the best and the last model; they are there from the end of the first epoch on."""
+    """Load the best and the last model; where the history has an epoch, there are they."""
     import keras
 
     run = folder / "run"
-    if (run / "journal").exists() and (run / "history.csv").exists():
+    if (run / "history.csv").exists():
         for name in ("best.keras", "last.keras"):
             keras.saving.load_model(run / name, compile=False)
 
@@ -87,9 +110,9 @@ def row(name, *, backend, kills, seed, out, kinds=("kzoo", "BackupAndRestore")):
             found, killed = disturbed(name, folder / "killed", look=None if stock else loadable, **options)
             verdict = "same bits" if same(found, whole) else _difference(found, whole)
         except AssertionError as error:  # BackupAndRestore may not start again at all
-            killed, verdict = Counter(), f"did not start again: {str(error).strip().splitlines()[-1][:60]}"
-        cells[f"{kind}: kills"] = killed.total()
-        cells[f"{kind}: in"] = ", ".join(f"{n} {phase}" for phase, n in sorted(killed.items()))
+            killed, verdict = [], f"did not start again: {str(error).strip().splitlines()[-1][:60]}"
+        cells[f"{kind}: kills"] = len(killed)
+        cells[f"{kind}: in"] = ", ".join(f"{n} {what}" for what, n in sorted(counts(killed).items()))
         cells[kind] = verdict
         print(json.dumps(cells | {"seconds": round(time.monotonic() - began)}), flush=True)
     return cells
@@ -101,24 +124,27 @@ def _difference(found, whole):
     return f"final loss {found['epochs'][-1][1]['loss']:.4f}, not {whole['epochs'][-1][1]['loss']:.4f}"
 
 
+def table(rows):
+    """Return the rows as a Markdown table."""
+    lines = ["| " + " | ".join(cells) + " |" for cells in ([*rows[0]], ["---"] * len(rows[0]))]
+    return "\n".join(lines + ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows])
+
+
 def main():
     from job import JOBS
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", nargs="+", default=list(JOBS))
     parser.add_argument("--backend", default="tensorflow")
-    parser.add_argument("--kills", type=int, default=9)
+    parser.add_argument("--kills", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", nargs="+", default=["kzoo", "BackupAndRestore"])
     parser.add_argument("--out", type=Path, help="folder to keep; the default is a temporary one")
-    parser.add_argument("--json", type=Path, help="file to add the rows to")
     args = parser.parse_args()
     out = args.out or Path(tempfile.mkdtemp())
     options = dict(backend=args.backend, kills=args.kills, seed=args.seed, out=out, kinds=args.kinds)
     rows = [row(name, **options) for name in args.jobs]
-    if args.json:
-        known = json.loads(args.json.read_text()) if args.json.exists() else []
-        args.json.write_text(json.dumps(known + rows, indent=1))
+    print(table(rows))
     if args.out is None:
         shutil.rmtree(out)
 

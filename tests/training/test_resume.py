@@ -286,6 +286,14 @@ def test_what_a_killed_write_left_is_cleared_away():
     assert not list(go("cut", epochs=2, batch_size=16).path.glob(".*"))
 
 
+def test_killed_in_the_first_write_of_all_it_begins_again(tmp_path):
+    folder = tmp_path / "run"
+    (folder / ".before").mkdir(parents=True)
+    (folder / ".preprocessing-ab12cd34.json").write_text("{")
+    run = go(folder, epochs=1)
+    assert run.finished and not list(folder.glob(".*-*"))
+
+
 def test_a_lock_is_let_go():
     Path("here").mkdir()
     with pytest.raises(ZeroDivisionError), locked("here"):

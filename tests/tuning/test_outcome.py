@@ -4,6 +4,7 @@ import pytest
 
 import kzoo
 from kzoo.cli import main
+from kzoo.tuning.retrain import best_epoch
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,15 @@ def test_preset_and_winner_retrained_alike_compare_as_runs(search, tmp_path):
     rows = kzoo.compare([tmp_path, search])
     assert {row["split"] for row in rows} == {"test", "validation"}
     assert len({row["group"] for row in rows}) == 2
+
+
+def test_of_epochs_with_the_same_score_the_one_with_the_lowest_loss_is_best():
+    """On few validation rows the first of them may be lucky: retrained for 6 epochs in place of 17, a winner lost 0.1."""
+    history = {"val_accuracy": [0.5, 1.0, 0.9, 1.0, 1.0], "val_loss": [2.0, 1.5, 0.1, 0.7, None]}
+    trial = dict(best_epoch=2, score=1.0, history=history)
+    assert best_epoch(trial, "val_accuracy") == 4
+    assert best_epoch(trial | dict(best_epoch=3), "val_loss") == 3
+    assert best_epoch(trial | dict(history={"val_accuracy": history["val_accuracy"]}), "val_accuracy") == 2
 
 
 @pytest.mark.parametrize("trial", [3, -1, True, "0"])

@@ -65,6 +65,14 @@ def test_other_files_are_left_alone(search, tmp_path):
     assert [p.name for p in (tmp_path / "thesis").iterdir()] == ["text.txt"]
 
 
+def test_2_a_search_killed_in_its_very_first_write_begins_again(search, tmp_path):
+    (tmp_path / "search").mkdir()
+    for name in (".preprocessing-a1b2c3d4.json", "worker.log"):
+        (tmp_path / "search" / name).write_text("{")
+    assert len(search(trials=2).trials) == 2
+    assert not list((tmp_path / "search").glob(".*"))
+
+
 def test_7_bad_trials_do_not_end_a_search(search):
     StandIn.fail = staticmethod(lambda overrides, seed: "out of memory" if seed in (1, 2, 3, 4) else None)
     found = search(engine="random")

@@ -1,0 +1,225 @@
+"""What kzoo.tune costs and gains beside bare KerasTuner; prints a JSON row for each measurement.
+
+python tests/benchmarks/tuning.py epochs --preset digits_cnn --trials 20 --epochs 15 --seeds 0 1 2 3 4
+python tests/benchmarks/tuning.py overhead --trials 10
+python tests/benchmarks/tuning.py memory --trials 50
+
+epochs     epochs until kzoo.tune has what a bare RandomSearch ends with (median of the seeds), as a share of its epochs
+overhead   seconds per trial that are not training: the whole search less the time inside `fit`, kzoo and bare
+memory     growth of the process tree per trial, in MB: slope over the trials
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import keras
+import keras_tuner as kt
+import numpy as np
+
+import kzoo
+from kzoo.data.pipeline import Batches
+from kzoo.registry import resolve
+from kzoo.training.settle import settle
+from kzoo.tuning.prune import so_far
+
+
+class Bare(kt.HyperModel):
+    """The same space, network and batches, as somebody would drive KerasTuner with them."""
+
+    def __init__(self, space, data, epochs):
+        super().__init__()
+        self.space, self.data, self.epochs = space, data, epochs
+        self.histories, self.fitted = [], 0.0
+
+    def declare_hyperparameters(self, hp):
+        self.space.declare(hp)
+
+    def build(self, hp):
+        self.space.declare(hp)
+        overrides = self.space.overrides(hp)
+        steps = self.epochs * -(-len(self.data.train) // overrides.get("batch_size", self._training["batch_size"]))
+        return kzoo.build(self.space.preset, steps=steps, labels="onehot", **overrides)
+
+    @property
+    def _training(self):
+        return self.space.preset.training
+
+    def fit(self, hp, model, callbacks=(), **_):
+        settings = self._training | self.space.overrides(hp)
+        shared = dict(batch_size=settings["batch_size"], onehot=self.data.outputs)
+        train = Batches(self.data.train, shuffle=True, seed=0, augment=settings.get("augment", ()), **shared)
+        began = time.perf_counter()
+        history = model.fit(
+            train.dataset(),
+            validation_data=Batches(self.data.validation, **shared).dataset(),
+            epochs=self.epochs,
+            callbacks=[keras.callbacks.LambdaCallback(on_epoch_begin=train.begin), *callbacks],
+            verbose=0,
+        )
+        self.fitted += time.perf_counter() - began
+        self.histories.append(history.history["val_accuracy"])
+        return history
+
+
+def settled(preset, epochs, size, limit):
+    """Return (data, space): both sides get the same ones."""
+    preset = kzoo.get_preset(preset)
+    data = kzoo.load_data(preset.dataset, preset=preset)
+    config, training = resolve(preset, {"epochs": epochs})
+    config, training, _ = settle(preset, config, training, {"epochs"}, data)
+    space = kzoo.space(replace(preset, task=data.task, config=config, training=training), size)
+    return data, space.limit(params=limit) if limit else space
+
+
+def bare(args, seed, folder, after=lambda: None):
+    """Search with KerasTuner alone; return (model, seconds)."""
+    data, space = settled(args.preset, args.epochs, args.space, None)
+    model = Bare(space, data, args.epochs)
+
+    class Random(kt.RandomSearch):
+        def on_trial_end(self, trial):
+            super().on_trial_end(trial)
+            after()
+
+    keras.utils.set_random_seed(seed)
+    began = time.perf_counter()
+    tuner = Random(
+        model, objective=kt.Objective("val_accuracy", "max"), max_trials=args.trials, seed=seed + 1,
+        directory=folder, project_name=f"bare{seed}", max_consecutive_failed_trials=10**6,
+    )  # fmt: skip
+    tuner.search(verbose=0)
+    return model, time.perf_counter() - began
+
+
+def ours(args, seed, folder):
+    """Search with kzoo; return (search, seconds)."""
+    began = time.perf_counter()
+    search = kzoo.tune(
+        args.preset, engine=args.engine, trials=args.trials, epochs=args.epochs, space=args.space, seed=seed,
+        objective="val_accuracy", out=Path(folder) / f"kzoo{seed}-{args.trials}", progress=False,
+    )  # fmt: skip
+    return search, time.perf_counter() - began
+
+
+def until(histories, goal):
+    """Return the number of epochs trained until a value is reached; None if it never is."""
+    done = 0
+    for history in histories:
+        for value in history:
+            done += 1
+            if value is not None and value >= goal:
+                return done
+    return None
+
+
+def measure_epochs(args, folder):
+    rows, bares, searches = [], {}, {}
+    for seed in args.seeds:
+        bares[seed] = bare(args, seed, folder)[0].histories
+        searches[seed] = [t["history"]["val_accuracy"] for t in ours(args, seed, folder)[0].trials]
+    goal = median(max(max(h) for h in histories) for histories in bares.values())
+    for seed in args.seeds:
+        whole = sum(map(len, bares[seed]))
+        best = max(so_far(history, "max")[-1] for history in searches[seed])
+        row = dict(seed=seed, bare_best=max(map(max, bares[seed])), kzoo_best=best)
+        row |= dict(bare_epochs=whole, kzoo_epochs=sum(map(len, searches[seed])))
+        rows.append(row | dict(bare_until=until(bares[seed], goal), kzoo_until=until(searches[seed], goal)))
+    # Who never reaches it has used all its epochs, and more: infinity, which a median stands.
+    reached = [r["kzoo_until"] or float("inf") for r in rows]
+    bare_reached = [r["bare_until"] or float("inf") for r in rows]
+    whole = median(r["bare_epochs"] for r in rows)
+    summary = dict(
+        goal=goal, kzoo_until=median(reached), bare_until=median(bare_reached), bare_epochs=whole,
+        ratio_to_bare_until=median(reached) / median(bare_reached), ratio_to_bare_budget=median(reached) / whole,
+    )  # fmt: skip
+    return [*rows, {k: None if v == float("inf") else v for k, v in summary.items()}]
+
+
+def measure_overhead(args, folder):
+    model, seconds = bare(args, 0, folder)
+    theirs = (seconds - model.fitted) / args.trials
+    search, seconds = ours(args, 0, folder)
+    trained = sum(t["seconds"] for t in search.trials)
+    mine = (seconds - trained) / args.trials
+    return [
+        dict(
+            bare_seconds=theirs, kzoo_seconds=mine, more=mine - theirs, share_of_30s=(mine - theirs) / 30,
+            note="kzoo's include the start of its process, the first look and its restarts; divided by the trials",
+        )
+    ]  # fmt: skip
+
+
+def tree_memory(pid):
+    """Return the bytes that a process and its children hold in memory."""
+    total, page = 0, os.sysconf("SC_PAGE_SIZE")
+    pids = [pid]
+    while pids:
+        one = pids.pop()
+        try:
+            total += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * page
+            for task in Path(f"/proc/{one}/task").iterdir():
+                pids += map(int, (task / "children").read_text().split())
+        except OSError:
+            continue
+    return total
+
+
+def measure_memory(args, folder):
+    """Take the largest memory during each trial."""
+    taken, done = [], threading.Event()
+    out = Path(folder) / f"kzoo0-{args.trials}"
+
+    def watch():
+        while not done.wait(0.2):
+            number = len(list(out.glob("trials/*")))
+            if number:
+                taken.append((number, tree_memory(os.getpid())))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    ours(args, 0, folder)
+    done.set()
+    thread.join()
+    peaks = {n: max(m for k, m in taken if k == n) / 2**20 for n in sorted({k for k, _ in taken})}
+    numbers, sizes = np.array(list(peaks)), np.array(list(peaks.values()))
+    rows = [
+        dict(who="kzoo", slope_mb=float(np.polyfit(numbers, sizes, 1)[0]), first=sizes[0], last=sizes[-1],
+             largest=sizes.max())
+    ]  # fmt: skip
+    if args.beside:
+        grown = []
+        bare(args, 0, folder, after=lambda: grown.append(tree_memory(os.getpid()) / 2**20))
+        slope = float(np.polyfit(np.arange(len(grown)), grown, 1)[0])
+        rows.append(dict(who="bare KerasTuner", slope_mb=slope, first=grown[0], last=grown[-1], largest=max(grown)))
+    return rows
+
+
+def main():
+    warnings.filterwarnings("ignore")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("epochs", "overhead", "memory"))
+    parser.add_argument("--preset", default="digits_cnn", help="of a classification, on its own data")
+    parser.add_argument("--space", default="standard")
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--beside", action="store_true", help="memory: measure bare KerasTuner too")
+    args = parser.parse_args()
+    measure = dict(epochs=measure_epochs, overhead=measure_overhead, memory=measure_memory)[args.what]
+    with tempfile.TemporaryDirectory() as folder:
+        for row in measure(args, folder):
+            print(json.dumps(dict(what=args.what, preset=args.preset, trials=args.trials) | row), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""A real file system of a few MB that is full in the middle of a training: what was whole stays whole."""
+
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import kzoo
+
+# Rounds: the size, and then a bigger one for the same command again; a file system of the script's own.
+SCRIPT = """
+set -e
+mkdir disk && mount -t tmpfs -o size={size} tmpfs disk
+train() {{ {python} -m kzoo train digits_cnn --epochs 3 --out disk/run; }}
+code=0; train || code=$?
+cp -r disk/run full; echo $code > code
+mount -o remount,size=50m disk
+train
+cp -r disk/run whole
+"""
+
+
+def may_mount():
+    command = ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    return shutil.which("unshare") is not None and subprocess.run(command, capture_output=True).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not may_mount(), reason="needs a file system of its own (unshare -rm mount -t tmpfs)")
+# About 1.3 MB each: full in the first last.keras, in the first journal, in the second epoch's models.
+@pytest.mark.parametrize(("size", "models", "journal"), [("2m", 1, False), ("3m", 2, False), ("4400k", 2, True)])
+def test_a_full_disk_loses_nothing(size, models, journal, tmp_path):
+    script = SCRIPT.format(size=size, python=sys.executable)
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "code").read_text() == "2\n"
+    assert "the disk is full. Make room, or choose another --out." in done.stderr and "Traceback" not in done.stderr
+    there = {path.name for path in (tmp_path / "full").iterdir()}
+    assert not any(name.startswith(".") and name != ".lock" for name in there), there
+    assert ("journal" in there) == journal
+    found = [name for name in ("best.keras", "last.keras") if name in there]
+    assert len(found) == models
+    for name in found:
+        keras.saving.load_model(tmp_path / "full" / name, compile=False)
+    assert ("Resuming" in done.stderr) == journal
+    undisturbed = kzoo.train("digits_cnn", epochs=3, out=tmp_path / "undisturbed", progress=False)
+    for a, b in zip(undisturbed.model.get_weights(), kzoo.Run(tmp_path / "whole").model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)

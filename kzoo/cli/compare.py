@@ -1,4 +1,4 @@
-"""Rank runs by their scores, from their files; or the trials of a search; or score two runs on new data."""
+"""Rank runs, or a search's trials, from their files; or score two runs on new data."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Write the report of a run or a search, one HTML page: scores, curves, mistakes or trials, settings."""
+"""Write the report of a run or a search, one HTML page: scores, curves, settings."""
 
 from kzoo.cli import quiet
 from kzoo.run import Run
@@ -9,7 +9,7 @@ examples:
   kzoo report runs/digits_cnn-01                      report.html, in the run
   kzoo report runs/digits_cnn-01 --out digits.html
   kzoo report runs/tabular_fnn-01 --data march.csv    scored on new data too
-  kzoo report searches/digits_cnn-01                  a search: trials, what mattered, the winner's settings
+  kzoo report searches/digits_cnn-01                  a search: its trials
 """
 
 

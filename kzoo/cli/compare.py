@@ -1,4 +1,4 @@
-"""Rank runs, or a search's trials, from their files; or score two runs on new data."""
+"""Rank runs, or a search's trials, from their files; or score two on new data."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ examples:
   kzoo compare runs                               every run below a folder
   kzoo compare runs/text_* --plot curves.png      some, and their curves
   kzoo compare runs --metric f1 --csv table.csv
-  kzoo compare searches/digits_cnn-01             a search: its trials, best first
+  kzoo compare searches/digits_cnn-01             a search's trials
   kzoo compare searches                           searches, by their best trials
   kzoo compare runs/new runs/old --data may.csv   on data that neither has seen
   kzoo compare runs/new runs/old --data may.csv --fail-if-worse && ./deploy

@@ -70,7 +70,7 @@ class Preset:
     reference: str = ""
 
     def __post_init__(self):
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+        if not is_preset_name(self.name):
             raise KzooError(
                 f"Preset name {self.name!r} must consist of letters, digits and underscores; a package's presets have "
                 "its name and a dot before."
@@ -87,6 +87,11 @@ class Preset:
             json.dumps([self.config, self.training])
         except TypeError as error:
             raise KzooError(f"Preset {self.name!r} must be plain data: {error}.") from None
+
+
+def is_preset_name(name) -> bool:
+    """Say whether this can be a preset's name: letters, digits and underscores, with `<package>.` before or not."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def hint(word, legal: Iterable[str]) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import kzoo
-from kzoo import catalogue
 from kzoo.cli import main
 from kzoo.preset_files import read_presets
 from kzoo.registry import FAMILIES
@@ -42,13 +41,7 @@ metrics = ["accuracy"]
 """
 
 
-@pytest.fixture(autouse=True)
-def _registry_as_it_was():
-    kzoo.list_presets()
-    before = dict(catalogue._presets), dict(catalogue._owners)
-    yield
-    catalogue._presets.clear(), catalogue._owners.clear()
-    catalogue._presets.update(before[0]), catalogue._owners.update(before[1])
+pytestmark = pytest.mark.usefixtures("registry_as_it_was")
 
 
 def write(text, name="mine.toml"):

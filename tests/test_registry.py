@@ -191,6 +191,14 @@ def test_one_namespace_and_every_name_is_known():
         assert set(preset.training) <= set(TRAINING), name
 
 
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "a.b.c", ".a", "a.", "ä", "a-b", "a\n", 3])
+def test_a_name_is_letters_digits_and_underscores_after_one_package_at_most(name):
+    kept = dict(family="fnn", task="forecasting", summary="", config={}, training={})
+    with pytest.raises(kzoo.KzooError, match="must consist of letters, digits and underscores"):
+        kzoo.Preset(name=name, **kept)
+    assert kzoo.Preset(name="acme.tiny_2", **kept).name == "acme.tiny_2"
+
+
 def test_a_preset_must_be_plain_data():
     with pytest.raises(kzoo.KzooError, match="must be plain data"):
         kzoo.Preset(

@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "checks": {"data", "gradients", "plots"},
     "evaluation": {"checks", "data", "registry", "results", "run", "training"},
     "training": {"arguments", "callbacks", "checks", "contract", "data", "plots", "registry", "run"},
+    "source": {"contract"},
     "tuning": {
         "arguments",
         "callbacks",
@@ -58,6 +59,7 @@ MAY_IMPORT = {
         "reports",
         "results",
         "run",
+        "source",
         "training",
         "tuning",
     },

@@ -8,6 +8,7 @@ EXAMPLES = """\
 examples:
   kzoo list                                  everything
   kzoo list "cifar_*" iris_fnn               by name, with * and ?
+  kzoo list mine.toml "acme.*"               of a file, and of a package
   kzoo list --task text_classification       for a task
   kzoo list --family lstm                    one of six families
   kzoo list --max-params 100k --exclude "*_rnn"
@@ -16,7 +17,7 @@ examples:
 
 
 def add_arguments(parser):
-    parser.add_argument("pattern", nargs="*", default=["*"], help="names, with * and ?")
+    parser.add_argument("pattern", nargs="*", default=["*"], help="names, with * and ?, or a TOML file")
     parser.add_argument("--family", help="fnn, cnn, rnn, lstm, gru or transformer")
     parser.add_argument("--task", help="such as image_classification")
     parser.add_argument("--dataset", help="presets whose own data set this is, such as cifar10")

@@ -1,6 +1,7 @@
 """Show a preset in full: layers, what goes in and comes out, every setting."""
 
 import inspect
+import shlex
 from importlib import import_module
 from pathlib import Path
 
@@ -14,6 +15,7 @@ examples:
   kzoo show cifar_cnn
   kzoo show cifar_cnn --plot net.png           draw the network; .svg, .pdf too
   kzoo show cifar_cnn --set filters=32,64 outputs=100
+  kzoo show cifar_cnn --code > model.py        Keras code that needs no kzoo
   kzoo show imdb_lstm --json
 """
 
@@ -21,8 +23,9 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def add_arguments(parser):
-    parser.add_argument("preset", metavar="PRESET", help="a name from `kzoo list`")
+    parser.add_argument("preset", metavar="PRESET", help="a name from `kzoo list`, or a file of yours: mine.toml")
     parser.add_argument("--plot", metavar="FILE", help="draw the network into a .png, .svg or .pdf file")
+    parser.add_argument("--code", action="store_true", help="print Keras code that builds it without kzoo")
     parser.add_argument(
         "--set",
         nargs="+",
@@ -41,6 +44,8 @@ def run(args):
     quiet.load("keras")
     model = build(preset, compile=False, **overrides)
     document = describe(preset, model, spec_of(model))
+    if args.code:
+        document["code"] = _code(preset, model, document, args)
     if plot is not None:
         with import_module("kzoo.files").whole_file(plot, sync=False) as temporary:
             import_module("kzoo.plots").network(model).savefig(temporary)
@@ -137,13 +142,31 @@ def _picture(file):
     return path
 
 
+def _code(preset, model, document, args):
+    into, out = document["goes_in"], document["comes_out"]
+    settings = shlex.join(["--set", *args.set]) if args.set else ""
+    return import_module("kzoo.source").source_of(
+        preset,
+        model,
+        spec_of(model),
+        command=f"kzoo show {args.preset} {settings} --code".replace("  ", " "),
+        goes_in=f"{_shape(into['shape'])} {into['dtype']}: {into['meaning']}",
+        comes_out=f"{_shape(out['shape'])}: {out['meaning']}",
+    )
+
+
+def _shape(size):
+    return "x".join("?" if s is None else str(s) for s in size) or "1"
+
+
 def render(document, args):
-    shape = lambda size: "x".join("?" if s is None else str(s) for s in size) or "1"  # noqa: E731
+    if args.code:
+        return document["code"].rstrip("\n")
     d, into, out = document, document["goes_in"], document["comes_out"]
     facts = [
         ("task", f"{d['task'].replace('_', ' ')} ({d['family']})"),
-        ("goes in", f"{shape(into['shape'])} {into['dtype']}: {into['meaning']}"),
-        ("comes out", f"{shape(out['shape'])}: {out['meaning']}"),
+        ("goes in", f"{_shape(into['shape'])} {into['dtype']}: {into['meaning']}"),
+        ("comes out", f"{_shape(out['shape'])}: {out['meaning']}"),
         ("parameters", f"{d['parameters']:,}"),
         ("forward pass", f"{common.count(d['flops'])} FLOPs for one example (a multiply-add is two)"),
         ("own data", d["dataset"] or "none: pass --data"),
@@ -153,7 +176,7 @@ def render(document, args):
         (
             common.short(layer["name"], 30),
             common.short(layer["type"], 22),
-            shape(layer["output_shape"]),
+            _shape(layer["output_shape"]),
             f"{layer['parameters']:,}",
         )
         for layer in d["layers"]

@@ -47,7 +47,7 @@ _OPTIONS = (
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("preset", metavar="PRESET", help="a name from `kzoo list`")
+    add("preset", metavar="PRESET", help="a name from `kzoo list`, or a file of yours: mine.toml")
     add(
         "--data",
         metavar="SOURCE",

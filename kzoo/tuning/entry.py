@@ -80,7 +80,7 @@ def scale(name, setting, meaning):
     def declare(scene):
         if not scene.settings[setting]:
             return None
-        factors = scene.by_size((0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 1.5, 2.0, 4.0))
+        factors = scene.by_size((0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 2.0), (0.25, 0.5, 0.75, 1.0, 1.5, 2.0))
         return Parameter(name=name, meaning=meaning, values=factors, default=1.0)
 
     return declare
@@ -124,12 +124,13 @@ def scaled(widths, factor, least=1):
 def resized(values, count, *, grow=False):
     """Return a tuple cut or extended to `count` values: with its last value, or by the ratio of its last two.
 
+    None becomes more than twice the largest: networks would soon be too large to train.
     What is no tuple is one value for all, and stays.
     """
     if not isinstance(values, tuple) or not values:
         return values
-    values = list(values[:count])
+    most, values = 2 * max(values), list(values[:count])
     ratio = values[-1] / values[-2] if grow and len(values) > 1 else 1
     while len(values) < count:
-        values.append(max(1, round(values[-1] * ratio)) if grow else values[-1])
+        values.append(min(max(1, round(values[-1] * ratio)), most) if grow else values[-1])
     return tuple(values)

@@ -9,6 +9,7 @@ from kzoo.errors import KzooError
 from kzoo.registry import Preset, build, get_preset, hint, resolve
 from kzoo.tuning import spaces
 from kzoo.tuning.entry import SIZES, Scene
+from kzoo.tuning.names import parameter_named, parameters_called, words
 from kzoo.tuning.parameter import Parameter
 from kzoo.tuning.table import table
 
@@ -57,9 +58,9 @@ class Space:
             KzooError: an unknown name, with the nearest one, or a value that it cannot have.
         """
         for name, value in values.items():
-            if name not in self._settings:
-                self._only_one(name).check(value)
-        settings = {name: value for name, value in values.items() if name in self._settings}
+            if name not in self.settings:
+                parameter_named(self, name).check(value)
+        settings = {name: value for name, value in values.items() if name in self.settings}
         config, training = resolve(self.preset, settings)
         checked = {name: (config | training)[name] for name in settings}
         return self._checked(fixed=dict(self.fixed) | values | checked)
@@ -71,20 +72,20 @@ class Space:
             KzooError: an unknown name, an empty or reversed range, or one that is not in the space.
         """
         for name in ranges:
-            self._called(name)
+            parameters_called(self, name)
         return self._checked(narrow_to=dict(self.narrow_to) | ranges)
 
-    def only(self, *names) -> "Space":
+    def only(self, *wanted) -> "Space":
         """Search these hyperparameters alone; the others stay as they are in the preset.
 
         Raises:
             KzooError: an unknown name, or none at all.
         """
-        if not names:
-            raise KzooError(f"only() needs at least one name. This space has: {', '.join(self._words)}.")
-        for name in names:
-            self._called(name)
-        return self._checked(kept=names)
+        if not wanted:
+            raise KzooError(f"only() needs at least one name. This space has: {', '.join(words(self))}.")
+        for name in wanted:
+            parameters_called(self, name)
+        return self._checked(kept=wanted)
 
     def limit(self, *, params) -> "Space":
         """Train no network of more parameters.
@@ -151,7 +152,7 @@ class Space:
                 if parameter.name in self._pinned or given != self._as_it_is.get(parameter.name):
                     entry.change(settings, given)
         spaces.make_fit(settings, self.fixed)
-        return {name: value for name, value in settings.items() if value != self._settings[name]}
+        return {name: value for name, value in settings.items() if value != self.settings[name]}
 
     def finite_size(self) -> int | None:
         """Return the number of distinct points; None where a hyperparameter is a continuum."""
@@ -215,27 +216,27 @@ class Space:
     # Derived once
 
     @cached_property
-    def _settings(self):
-        """The preset's settings, config and training in one."""
+    def settings(self):
+        """Return the preset's settings: its config and its training contract in one."""
         config, training = resolve(self.preset, {})
         return config | training
 
     @cached_property
     def _start(self):
         """The settings with what was fixed of them."""
-        own = {name: value for name, value in self.fixed.items() if name in self._settings}
+        own = {name: value for name, value in self.fixed.items() if name in self.settings}
         config, training = resolve(self.preset, own)
         return config | training
 
     @cached_property
     def _pinned(self):
         """Hyperparameters that were fixed and are no settings."""
-        return {name for name in self.fixed if name not in self._settings}
+        return {name for name in self.fixed if name not in self.settings}
 
     @cached_property
     def _entries(self):
         """The entries of the family's space that set nothing that was fixed."""
-        settings = set(self.fixed) & set(self._settings)
+        settings = set(self.fixed) & set(self.settings)
         entries = spaces.entries_of(self.preset.family, self.size)
         return {name: entry for name, entry in entries.items() if not settings & set(entry.sets)}
 
@@ -260,7 +261,7 @@ class Space:
         return found
 
     def _scene(self, before):
-        own = self._settings.get("optimizer")
+        own = self.settings.get("optimizer")
         return Scene(settings=self._start, optimizer=own, task=self.preset.task, size=self.size, before=before)
 
     def _is_kept(self, parameter):
@@ -271,42 +272,6 @@ class Space:
             if name in self.narrow_to:
                 return parameter.narrowed(self.narrow_to[name])
         return parameter
-
-    @property
-    def _words(self):
-        """The names a user may say."""
-        return list(dict.fromkeys([p.called or p.name for p in self.parameters] + [p.name for p in self.parameters]))
-
-    def _called(self, name):
-        """Return the parameters of a name."""
-        found = [p for p in self.parameters if p.answers_to(name)]
-        if found:
-            return found
-        if name in self.fixed:
-            raise KzooError(f"{name} is fixed to {self.fixed[name]!r}: leave one of the two out.")
-        raise KzooError(
-            f"Unknown hyperparameter {name!r} of {self.preset.name}, size {self.size!r}. {hint(name, self._words)}"
-            f"{self._elsewhere(name)}It has: {', '.join(self._words) or 'none'}."
-        )
-
-    def _elsewhere(self, name):
-        for size in SIZES:
-            if any(p.answers_to(name) for p in Space(preset=self.preset, size=size).parameters):
-                return f"It is in size={size!r}. "
-        return ""
-
-    def _only_one(self, name):
-        """Return the hyperparameter of a name that is no setting of the preset."""
-        legal = [p.name for p in self.parameters]
-        if name in self.fixed:
-            raise KzooError(f"{name} is fixed to {self.fixed[name]!r} already.")
-        if name not in legal:
-            words = [*legal, *self._settings]
-            raise KzooError(
-                f"Unknown setting {name!r} of {self.preset.name}. {hint(name, words)}{self._elsewhere(name)}"
-                f"fix() takes a setting of the preset, or one of: {', '.join(legal)}."
-            )
-        return next(p for p in self.parameters if p.name == name)
 
     def _checked(self, **changes):
         """Return a changed copy whose parameters could be made."""

@@ -1,0 +1,154 @@
+"""`kzoo show PRESET --code`: the code builds the same model where kzoo is not installed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from test_presets import batch, predict, small
+
+import kzoo
+from kzoo.cli import main
+from kzoo.errors import KzooError
+from kzoo.preset import FAMILIES
+from kzoo.source.graph import Graph
+
+NAMES = kzoo.list_presets()
+# One of every family, the transformer three times, with settings that no preset has.
+SOME = {
+    "iris_fnn": dict(norm="layer", l1=0.1, activation="gelu", optimizer="momentum", ema=0.9, categories=(3, 4)),
+    "cifar_mobile": dict(loss="focal", labels="onehot", metrics=("accuracy", "top5"), schedule="constant"),
+    "adding_rnn": dict(target_scale=(3.0,), target_offset=(0.5,), scale=(2.0, 1.5), offset=(1.0, 0.1), clipvalue=0.1),
+    "text_bilstm": {},
+    "series_gru": dict(optimizer="lion", bidirectional=True),
+    "cifar_vit": {},
+    "imdb_transformer": {},
+    "text_transformer": dict(pooling="cls", activation="leaky_relu", label_smoothing=0.1, labels="onehot"),
+}
+
+CHILD = """
+import json, sys
+sys.modules["kzoo"] = None  # as on a machine where it is not installed
+import importlib, keras, numpy as np
+sys.path.insert(0, ".")
+for name in sys.argv[1:]:
+    module = importlib.import_module(f"{name}_code")
+    model = module.build_model()
+    data = np.load(f"{name}.npz")
+    model.set_weights([data[f"w{i}"] for i in range(len(model.weights))])
+    difference = np.abs(np.asarray(model.predict_on_batch(data["x"])) - data["y"]).max()
+    module.compile_model(*[model, 1000][: module.compile_model.__code__.co_argcount])
+    told = dict(params=model.count_params(), difference=float(difference), config=model.get_config(),
+                compiled=model.get_compile_config())
+    json.dump(told, open(f"{name}.json", "w"), default=str)
+"""
+
+
+def canonical(config):
+    """Return a model's configuration with a number for each name that Keras gave to an operation.
+
+    An argument that is passed as its default, such as `use_causal_mask=False`, is as good as none.
+    """
+    config = json.loads(json.dumps(config, default=str))
+    for node in (node for part in config["layers"] for node in part["inbound_nodes"]):
+        node["kwargs"] = {name: value for name, value in node["kwargs"].items() if value not in (None, False)}
+    names = {
+        part["config"]["name"]: f"operation {i}"
+        for i, part in enumerate(config["layers"])
+        if not part["module"].startswith("keras.layers")
+    }
+
+    def renamed(value):
+        if isinstance(value, dict):
+            return {k: renamed(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [renamed(v) for v in value]
+        return names.get(value, value) if isinstance(value, str) else value
+
+    return renamed(config)
+
+
+def compiled(config):
+    """Return how a model is compiled, without the number that Keras gives to an optimizer."""
+    config = json.loads(json.dumps(config, default=str))
+    del config["optimizer"]["config"]["name"]
+    return config
+
+
+def check(names, overrides, capsys):
+    expected = {}
+    for name in names:
+        settings = overrides(name)
+        model = kzoo.build(name, seed=0, steps=1000, **settings)
+        rng = np.random.default_rng(0)
+        weights = [w + rng.normal(scale=0.05, size=w.shape).astype(w.dtype) for w in model.get_weights()]
+        model.set_weights(
+            [np.abs(w) if "variance" in v.path else w for w, v in zip(weights, model.weights, strict=True)]
+        )
+        x, _ = batch(name, model, n=3)
+        values = {f"w{i}": w for i, w in enumerate(model.get_weights())}
+        np.savez(f"{name}.npz", x=x, y=predict(model, x), **values)
+        words = [f"{k}={','.join(map(str, v)) + ',' if isinstance(v, tuple) else v}" for k, v in settings.items()]
+        assert main(["show", name, "--code", *(["--set", *words] if words else [])]) == 0
+        code = capsys.readouterr().out
+        assert "import kzoo" not in code and "from kzoo" not in code
+        assert max(map(len, code.splitlines())) <= 120
+        Path(f"{name}_code.py").write_text(code)
+        expected[name] = model.count_params(), canonical(model.get_config()), compiled(model.get_compile_config())
+        keras.utils.clear_session(free_memory=True)
+    done = subprocess.run([sys.executable, "-c", CHILD, *names], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for name, (params, config, training) in expected.items():
+        told = json.loads(Path(f"{name}.json").read_text())
+        assert told["params"] == params
+        assert canonical(told["config"]) == config, name
+        assert told["difference"] < 1e-6, name
+        assert compiled(told["compiled"]) == training, name
+
+
+def test_code_of_every_family_builds_the_same_model(capsys):
+    assert {kzoo.get_preset(name).family for name in SOME} == set(FAMILIES)
+    check(list(SOME), lambda name: small(name) | SOME[name], capsys)
+
+
+@pytest.mark.slow
+def test_code_of_every_preset_builds_the_same_model(capsys):
+    check(NAMES, lambda name: {}, capsys)
+
+
+def test_what_cannot_be_written_is_refused():
+    class Mine(keras.layers.Layer):
+        def call(self, x):
+            return x
+
+    given = keras.Input((3,))
+    with pytest.raises(KzooError, match="Mine cannot be written as code"):
+        Graph(keras.Model(given, Mine()(given)))
+    within = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)], name="inner")
+    with pytest.raises(KzooError, match="'inner' cannot be written as code: it is a model within"):
+        Graph(keras.Model(given, within(given)))
+
+
+def test_a_layer_that_is_used_twice_is_made_once():
+    a, b = keras.Input((3,), name="a"), keras.Input((3,), name="b")
+    shared = keras.layers.Dense(2, name="both")
+    model = keras.Model([a, b], [shared(a), shared(b) * 2.0], name="twins")
+    assert Graph(model).lines == [
+        'a = keras.Input((3,), name="a")',
+        'b = keras.Input((3,), name="b")',
+        'both_layer = layers.Dense(2, name="both")',
+        "both = both_layer(a)",
+        "both_2 = both_layer(b)",
+        "multiply_1 = both_2 * 2.0",
+        'return keras.Model([a, b], [both, multiply_1], name="twins")',
+    ]
+
+
+def test_a_summary_cannot_smuggle_code_in(capsys, registry_as_it_was):
+    Path("evil.toml").write_text('[evil]\nbase = "iris_fnn"\nsummary = "x\\nimport os\\n\\"\\"\\""\n')
+    assert main(["show", "evil.toml", "--code"]) == 0
+    code = capsys.readouterr().out
+    assert code.splitlines()[0] == '# evil: x import os """' and "\nimport os" not in code

@@ -4,10 +4,12 @@ import math
 from collections import Counter
 
 from kzoo.arguments import ARGUMENTS
+from kzoo.data.named import NAMES
 from kzoo.errors import KzooError
 from kzoo.registry import get_preset
 from kzoo.reports.pictures import drawn
 from kzoo.reports.words import duration, number, percent, plural, value_words
+from kzoo.tuning.parameter import shown
 from kzoo.tuning.records import rows_of
 
 _MOST = 100  # trials in the table
@@ -69,8 +71,8 @@ def _facts(search, trials):
         ("Objective", f"{search.objective[0]}, {search.objective[1]}"),
         ("Engine", config["engine"]),
         ("Hyperparameters", len(config["space"]["parameters"])),
-        ("Trials", f"{len(trials)} of {config['trials']}" + (f": {ends}" if ends else "")),
         ("Time", duration(round(sum(t["seconds"] or 0 for t in trials)))),
+        ("Trials", f"{len(trials)} of {config['trials']}" + (f": {ends}" if ends else "")),
     ]
 
 
@@ -149,9 +151,9 @@ def _pictures(search):
 
 def _board(search, trials):
     rows = rows_of(trials, search.objective[1])
-    shown = rows[:_MOST]
-    names = list(dict.fromkeys(name for row in shown for name in row["hyperparameters"]))
-    errors, points = any(row["error"] for row in shown), search.objective[0] in _UNITS
+    top = rows[:_MOST]
+    names = list(dict.fromkeys(name for row in top for name in row["hyperparameters"]))
+    errors, points = any(row["error"] for row in top), search.objective[0] in _UNITS
     heads = ["rank", "trial", "status", "score", "gain", "best epoch", "epochs", "seconds", "parameters"]
     cells = [
         [
@@ -160,10 +162,10 @@ def _board(search, trials):
             "–" if row["gain"] is None else f"{100 * row['gain']:+.1f}" if points else f"{row['gain']:+.4g}",
             row["best_epoch"] or "–", row["epochs"] or "–", f"{row['seconds'] or 0:.0f}",
             "–" if row["parameters"] is None else number(row["parameters"]),
-            *(value_words(row["hyperparameters"][n]) if n in row["hyperparameters"] else "" for n in names),
+            *(shown(row["hyperparameters"][n]) if n in row["hyperparameters"] else "" for n in names),
             *([row["error"]] if errors else []),
         ]
-        for row in shown
+        for row in top
     ]  # fmt: skip
     rest = f" The other {len(rows) - _MOST} are in leaderboard.csv." if len(rows) > _MOST else ""
     said = "Gain is over the preset" + (", in points" if points else "; more is better")
@@ -196,7 +198,7 @@ def _use(search):
         f'search = kzoo.Search("{search.path.name}")',
         "",
         "# trained on training and validation data, scored on the test split",
-        "run = search.retrain()",
+        f"run = search.retrain({'' if search.config['data']['name'] in NAMES else 'data'})",
         "# the network as it was in the search, or untrained",
         "model = search.best_model()",
         f'model = kzoo.build("{name}", **search.best_config())',

@@ -16,7 +16,7 @@ import keras
 from kzoo import registry
 from kzoo.errors import KzooError
 
-_GROWTH = 64 * 2**20  # bytes by which a worker may grow before another takes its place
+_GROWTH = 40 * 2**20  # bytes by which a worker may grow before another takes its place: ten small trials or so
 _PATIENCE = 20.0  # seconds for the end of a step and a journal, when training is to stop
 
 

@@ -7,7 +7,7 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 OPTIONS = {
-    "grid": dict(trials=6, epochs=2, only=("units_scale", "layers")),
+    "grid": dict(trials=6, epochs=2, only=("norm", "activation")),
     "random": dict(trials=6, epochs=2),
     "bayesian": dict(trials=8, epochs=2),
     "optuna": dict(trials=8, epochs=2),

@@ -55,6 +55,7 @@ _PUBLIC = {
     "recipe_arguments": "kzoo.cli.recipe",
     "recipe_result": "kzoo.cli.recipe",
     "recipe_row": "kzoo.cli.recipe",
+    "recipe_search": "kzoo.cli.recipe",
 }
 
 

@@ -77,7 +77,7 @@ def picture(name):
 
 
 def collect_runs(folders, recipes):
-    """Make rows of runs; a task's recipe lends them its command, and lessons and practice have a table of their own."""
+    """Make rows of runs; a task's recipe lends them its command. Lessons, practice and tuning have their own tables."""
     groups, rows, lent = {}, [], []
     for folder in folders:
         for file in sorted(Path(folder).rglob("config.json")):
@@ -85,7 +85,7 @@ def collect_runs(folders, recipes):
             if not run.finished or run.config["spec"]["family"] is None or "test" not in run.summary:
                 continue
             recipe = next((recipes[above] for above in file.parents if above in recipes), None)
-            if recipe is not None and "/" in recipe["recipe"]:
+            if recipe is not None and ("/" in recipe["recipe"] or recipe["recipe"].startswith("tune_")):
                 continue
             if run.config["command"] is not None:
                 groups.setdefault(results.group_of(run), {})[results.draw_of(run)] = run

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "optional": set(),
     "registry": {"arguments", "catalogue", "preset"},
     "presets": {"registry"},
-    "results": {"run"},
+    "results": {"run", "tuning"},
     "run": {"registry"},
     "contract": set(),
     "families": set(),
@@ -42,8 +42,11 @@ MAY_IMPORT = {
         "arguments", "callbacks", "checks", "contract", "data", "loading", "plots", "predictions", "registry", "run",
     },
     "source": {"contract"},
-    "tuning": {"arguments", "callbacks", "contract", "data", "optional", "registry", "training"},
-    "reports": {"arguments", "data", "evaluation", "plots", "registry", "run"},
+    "tuning": {
+        "arguments", "callbacks", "catalogue", "contract", "data", "optional", "plots", "preset_files", "registry",
+        "training",
+    },
+    "reports": {"arguments", "data", "evaluation", "plots", "registry", "run", "tuning"},
     "__main__": {"cli"},
     "cli": {
         "arguments", "data", "evaluation", "export", "flops", "plots", "registry", "reports", "results", "run",

@@ -1,4 +1,4 @@
-"""Rank runs by their scores, from their files; or score two runs on new data."""
+"""Rank runs, or a search's trials, from their files; or score two on new data."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ import os
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.cli import common, quiet
+from kzoo.cli import common, leaderboard, quiet
 from kzoo.errors import KzooError
 from kzoo.files import whole_file
 from kzoo.results import number, value_of
@@ -17,6 +17,8 @@ examples:
   kzoo compare runs                               every run below a folder
   kzoo compare runs/text_* --plot curves.png      some, and their curves
   kzoo compare runs --metric f1 --csv table.csv
+  kzoo compare searches/digits_cnn-01             a search's trials
+  kzoo compare searches                           searches, by their best trials
   kzoo compare runs/new runs/old --data may.csv   on data that neither has seen
   kzoo compare runs/new runs/old --data may.csv --fail-if-worse && ./deploy
 exit code with --fail-if-worse:
@@ -31,7 +33,7 @@ _EXPENDABLE = ("samples/s", "date", "seconds", "parameters", "best epoch", "vali
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("run", metavar="RUN", nargs="+", help="run folders, or folders that hold runs")
+    add("run", metavar="RUN", nargs="+", help="folders of runs or searches, or folders that hold some")
     add("--metric", metavar="NAME", help="score to rank by, such as f1 or mae; default: the task's")
     add("--csv", metavar="FILE", nargs="?", const="-", help="write the table as CSV; without FILE, print it")
     add("--plot", metavar="FILE", help="draw the training curves of all runs into one picture (.png, .svg, .pdf)")
@@ -51,6 +53,10 @@ def run(args):
             raise KzooError(f"--{option.replace('_', '-')} needs --data, which neither run was trained on.")
     for option, endings in (("csv", (".csv",)), ("plot", (".png", ".svg", ".pdf"))):
         _check_file(option, getattr(args, option), endings)
+    if leaderboard.is_one_search(args.run):
+        if args.metric is not None:
+            raise KzooError("--metric ranks runs: a search's trials are ranked by its objective.")
+        return leaderboard.leaderboard(args.run[0], csv=args.csv, plot=args.plot)
     runs, left_out = _gather(args.run)
     rows = compare(runs, metric=args.metric)
     document = dict(rows=rows, notes=[f"{path} is no run: left out" for path in left_out])
@@ -80,13 +86,13 @@ def _gather(words):
     runs, left_out, first = [], [], None
     for word in words:
         try:
-            runs += find_runs(word)
+            runs += find_runs(word, searches=True)
         except KzooError as error:
             if not os.path.exists(word):
                 raise
             left_out.append(word)
             first = first or error
-    runs = find_runs(runs) if runs else []
+    runs = find_runs(runs, searches=True) if runs else []
     if first is not None and len(runs) < 2:
         raise first
     return runs, left_out
@@ -135,6 +141,8 @@ def _versus(args):
 
 
 def render(document, args):
+    if "search" in document:
+        return leaderboard.render(document, args.csv)
     if "worse" in document:
         return _render_versus(document)
     if args.csv == "-":
@@ -147,18 +155,31 @@ def render(document, args):
         presets = {row["preset"] for row in group}
         what = f"{min(presets)} on {group[0]['data']}" if len(presets) == 1 else group[0]["data"]
         better = "lower" if group[0]["metric"] in LOWER_IS_BETTER else "higher"
-        lines.append(common.bold(f"{what}, {group[0]['split']} split; {better} is better"))
+        lines.append(common.bold(f"{what}, {_split(group[0])}; {better} is better"))
         lines += [*_table(group, ["preset"] if len(presets) > 1 else []), ""]
     alone = [row for group in groups if len(group) == 1 for row in group]
     if alone:
         lines += [common.bold("alone on their data, split or task"), *_table(alone, ["preset", "data"]), ""]
-    unfinished = [(row["run"], row["preset"], f"{row['epochs']} epochs") for row in rows if not row["finished"]]
+    unfinished = [(row["run"], row["preset"], _so_far(row)) for row in rows if not row["finished"]]
     if unfinished:
         lines += [common.bold("unfinished"), *common.columns(unfinished), ""]
     if len({row["group"] for row in rows}) > 1:
         lines.append("Runs on other data, other splits or for other tasks are not ranked together.")
     lines += document["notes"] + [f"Written to {document[what]}" for what in ("csv", "plot") if what in document]
     return "\n".join(lines).rstrip("\n")
+
+
+def _split(row):
+    if row["trials"] is None:
+        return f"{row['split']} split"
+    return f"best trials on {row['split']}{'' if 'folds' in row['split'] else ' data'}"
+
+
+def _so_far(row):
+    if row["trials"] is None:
+        return f"{row['epochs']} epochs"
+    best = "" if row["score"] is None else f", the best {number(row['score'], row['metric'])}"
+    return f"{row['trials']} trials{best}"
 
 
 def _table(rows, more):
@@ -200,6 +221,7 @@ def _cells(row):
         "RMSE": "" if metric == "rmse" else rmse,
         "parameters": "" if row["parameters"] is None else f"{row['parameters']:,}",
         "best epoch": epochs,
+        "trials": "" if row["trials"] is None else str(row["trials"]),
         "seconds": "" if row["seconds"] is None else f"{row['seconds']:.0f}",
         "samples/s": "" if row["samples_per_second"] is None else f"{row['samples_per_second']:,.0f}",
         "date": row["date"],

@@ -90,6 +90,28 @@ def recipe_row(run, scores, *names) -> dict:
     return row | {name: run.summary[name] for name in ("parameters", "epochs", "seconds")}
 
 
+def recipe_search(search, data, metric, *, folder) -> list[dict]:
+    """Retrain a search's preset and winner alike, score both on the test split, once, and return a row for each.
+
+    Args:
+        search: a finished `Search` whose trial 0 is the preset.
+        data: what it was on.
+        metric: a score, such as "accuracy".
+        folder: where the runs go, as `preset` and `winner`.
+    """
+    rows, best = [], search.best_trial()
+    for who, trial in (("preset", search.trials[0]), ("winner", best)):
+        if who == "winner" and best["baseline"]:
+            continue  # the preset has won: there is nothing else to train
+        run = search.retrain(data, trial=trial["trial"], out=Path(folder) / who, progress=False)
+        scores = run.summary["test"]
+        low, high = scores.get(f"{metric}_interval") or (None, None)
+        row = dict(settings=who, trial=trial["trial"], validation=trial["score"]) | {f"test_{metric}": scores[metric]}
+        row |= dict(low=low, high=high, parameters=run.summary["parameters"], epochs=run.summary["epochs"])
+        rows.append(row | dict(seconds_of_search=round(sum(t["seconds"] for t in search.trials), 1)))
+    return rows
+
+
 def recipe_result(args, rows=(), figure=None, *, folder=None):
     """Print a recipe's table and keep it, with its picture, as `NAME.json` and `NAME.png`.
 

@@ -22,6 +22,9 @@ _LATER = {
     "predicted_against_true": "kzoo.plots.values",
     "attention_map": "kzoo.plots.attention",
     "grad_cam": "kzoo.plots.gradcam",
+    "search_history": "kzoo.plots.search",
+    "search_curves": "kzoo.plots.search",
+    "importance": "kzoo.plots.search",
 }
 
 __all__ = ["curves", "overlay", "panels", *_LATER]

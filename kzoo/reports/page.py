@@ -1,4 +1,4 @@
-"""`report`: a run becomes one self-contained HTML file."""
+"""`report`: a run or a search becomes one self-contained HTML file."""
 
 from pathlib import Path
 
@@ -12,23 +12,31 @@ from kzoo.registry import get_preset
 from kzoo.reports.examples import examples_of
 from kzoo.reports.pictures import curves_of, pictures_of
 from kzoo.reports.scores import headline, score_rows, warnings_of
+from kzoo.reports.search import page_of
 from kzoo.reports.words import duration, number, plural, shape_words, value_words
 from kzoo.run import Run
+from kzoo.tuning.search import Search, is_search
 
 
 def report(run, *, out=None, data=None) -> Path:
     """Write one self-contained `report.html`: what was trained on what, how good it is, where it errs.
 
-    The page loads nothing from anywhere, and the same run gives the same page.
+    Of a search: its trials, what mattered in them, and the winner's settings beside the preset's. The page loads
+    nothing from anywhere, and the same run gives the same page.
 
     Args:
-        run: a finished run or its path.
+        run: a finished run, a search, or the path of one.
         out: the file to write, or a folder for it; the default is `report.html` in the run's folder.
         data: labelled data to score the run on anew, in a section of its own; see `kzoo.evaluate`.
 
     Raises:
         KzooError: the run is not finished, the file cannot be written there, or `data` does not fit the run.
     """
+    if is_search(run):
+        if data is not None:
+            raise KzooError("data= scores a run, and this is a search: retrain() makes a run of its winner.")
+        search = run if isinstance(run, Search) else Search(run)
+        return _write(_place(search, out), "search.html.j2", page_of(search))
     run = run if isinstance(run, Run) else Run(run)
     if not run.finished:
         raise KzooError(f"{run.path} is not finished: there are no scores to report. Train it again to its end.")
@@ -45,11 +53,15 @@ def report(run, *, out=None, data=None) -> Path:
         settings=_settings(run.config["spec"]),
         **_provenance(run),
     )
+    return _write(file, "report.html.j2", page)
+
+
+def _write(file, template, page):
     loader = PackageLoader("kzoo", "reports")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    write_text(file, environment.get_template("report.html.j2").render(page), sync=False)
+    write_text(file, environment.get_template(template).render(page), sync=False)
     return file
 
 

@@ -1,12 +1,13 @@
-"""`compare`: runs side by side, from their small text files alone. Standard library only."""
+"""`compare`: runs and searches side by side, from their small text files alone. Standard library only."""
 
 import os
 from glob import glob, has_magic
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.results import METRICS, value_of
+from kzoo.results import METRICS, searches, value_of
 from kzoo.run import Run
+from kzoo.tuning.search import Search, is_search
 
 LOWER_IS_BETTER = frozenset(
     ("loss", "mae", "rmse", "mse", "mae_standardised", "mse_standardised", "bits_per_token", "perplexity")
@@ -17,27 +18,31 @@ def compare(runs, *, metric=None) -> list[dict]:
     """Rank runs by their test scores, without Keras.
 
     Runs on other data, another split of it or another task are not ranked together: each such group has a number.
+    Searches are ranked among themselves, by the score of their best trial on the validation data that chose it.
 
     Args:
-        runs: run folders, `Run`s, folders that hold runs, patterns such as `"runs/*"`, or one of these.
+        runs: run folders, `Run`s, `Search`es and their folders, folders that hold some, patterns such as `"runs/*"`, or
+            one of these.
         metric: a score in `summary.json`; the default is the task's: accuracy, R2, standardised MSE for forecasts,
             bits per token for language models.
 
     Returns:
         A row per run, the largest group first, the best run of each first, unfinished runs last: `group`, `run`,
         `path`, `preset`, `data`, `task`, `metric`, `split`, `score`, `interval` (95 %), `validation`, `rmse` (of
-        values), `parameters`, `best_epoch`, `epochs`, `seconds`, `samples_per_second`, `date`, `finished`,
-        `interrupted`, and `differs`: the settings that are not the same in all runs of the group that have them.
+        values), `parameters`, `best_epoch`, `epochs`, `trials` (of a search), `seconds`, `samples_per_second`, `date`,
+        `finished`, `interrupted`, and `differs`: the settings that are not the same in all runs of the group that have
+        them.
 
     Raises:
         KzooError: fewer than two runs, something that is no run, or a metric that was not measured.
     """
-    runs = find_runs(runs)
+    runs = find_runs(runs, searches=True)
     if len(runs) < 2:
-        raise KzooError(f"There is one run only ({runs[0].path}): give two or more to compare.")
+        what, hint = ("search", " Its leaderboard() compares its trials.") if is_search(runs[0]) else ("run", "")
+        raise KzooError(f"There is one {what} only ({runs[0].path}): give two or more to compare.{hint}")
     groups = {}
     for run, name in zip(runs, _short_names(runs), strict=True):
-        groups.setdefault((run.config["data"]["fingerprint"], run.config["data"]["task"]), []).append((run, name))
+        groups.setdefault(_group(run), []).append((run, name))
     ranked = []
     for number, group in enumerate(sorted(groups.values(), key=len, reverse=True), 1):
         settings = _differing([_settings(run) for run, _ in group])
@@ -49,8 +54,18 @@ def compare(runs, *, metric=None) -> list[dict]:
     return sorted(ranked, key=lambda row: not row["finished"])
 
 
-def find_runs(places) -> list[Run]:
+def _group(run):
+    if isinstance(run, Search):
+        return searches.group_of(run)
+    return run.config["data"]["fingerprint"], run.config["data"]["task"]
+
+
+def find_runs(places, *, searches=False) -> list:
     """Return the runs that paths, folders of runs and patterns name, each once.
+
+    Args:
+        places: a path, a `Run`, or several.
+        searches: whether a `Search` will do too.
 
     Raises:
         KzooError: a place that holds none.
@@ -58,7 +73,9 @@ def find_runs(places) -> list[Run]:
     places = places if isinstance(places, list | tuple | set) else [places]
     found = {}
     for place in places:
-        for run in [place] if isinstance(place, Run) else _runs_at(place):
+        for run in [place] if isinstance(place, Run | Search) else _runs_at(place):
+            if isinstance(run, Search) and not searches:
+                raise KzooError(f"{run.path} is a search, and no run: Search({str(run.path)!r}).retrain() makes one.")
             found.setdefault(os.path.abspath(run.path), run)
     if not found:
         raise KzooError("No runs were given. kzoo.train writes one.")
@@ -69,7 +86,7 @@ def _runs_at(place):
     if isinstance(place, str) and has_magic(place) and not os.path.exists(place):
         runs = [run for match in sorted(glob(place)) for run in _runs_below(Path(match))]
     elif isinstance(place, str | os.PathLike) and os.path.isdir(place) and not (Path(place) / "config.json").is_file():
-        runs = _runs_below(Path(place))
+        runs = [Search(place)] if is_search(place) else _runs_below(Path(place))
     else:
         runs = [Run(place)]
         assert runs[0].config  # says what is wrong with it
@@ -80,8 +97,13 @@ def _runs_at(place):
 
 def _runs_below(folder):
     """Return the runs in a folder; what lies beside them is left alone."""
-    files = (f for f in sorted(folder.rglob("config.json")) if not f.parent.name.startswith("."))
-    return [run for run in map(Run, (f.parent for f in files)) if _readable(run)]
+    if is_search(folder):
+        return [Search(folder)]
+    found = []
+    for file in sorted([*folder.rglob("config.json"), *folder.rglob("search.json")]):
+        if not file.parent.name.startswith("."):
+            found.append((Run if file.name == "config.json" else Search)(file.parent))
+    return [run for run in found if _readable(run)]
 
 
 def _readable(run):
@@ -99,6 +121,8 @@ def _short_names(runs):
 
 
 def _row(run, name, metric):
+    if isinstance(run, Search):
+        return searches.row_of(run, name, metric)
     config, summary = run.config, run.summary if run.finished else {}
     task = config["data"]["task"]
     metric = metric or METRICS.get(task, "accuracy")
@@ -121,6 +145,7 @@ def _row(run, name, metric):
         parameters=summary.get("parameters"),
         best_epoch=summary.get("best_epoch"),
         epochs=summary.get("epochs") if run.finished else _epochs_so_far(run),
+        trials=None,
         seconds=summary.get("seconds"),
         samples_per_second=summary.get("samples_per_second"),
         date=config.get("created", "")[:10],
@@ -150,6 +175,8 @@ def _place(row):
 
 
 def _settings(run):
+    if isinstance(run, Search):
+        return searches.settings_of(run)
     spec = run.config["spec"]
     more = {name: run.config.get(name) for name in ("start", "freeze", "precision", "backend")}
     seeds = {} if spec.get("seed") is None else {"seed": spec["seed"]}

@@ -9,13 +9,14 @@ from kzoo.training.train import load_for
 from kzoo.tuning.folds import with_all_rows
 
 
-def retrain(search, data, *, on, epochs, out, seed, options):
+def retrain(search, data, *, trial, on, epochs, out, seed, options):
     """Do what `Search.retrain` says."""
     if on not in ("train", "train+validation"):
         raise KzooError(f"on={on!r} is unknown. Use one of: train, train+validation.")
-    best, spec = search.best_trial(), search.best_spec()
+    best = search.best_trial() if trial is None else _trial(search, trial)
+    spec = search.spec_of(best)
     if epochs == "best":
-        epochs = best["best_epoch"]
+        epochs = best_epoch(best, search.objective[0])
     elif isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise KzooError(f"epochs={epochs!r} must be 'best' or a whole number of at least 1.")
     loaded = _data(search, data, spec)
@@ -28,6 +29,26 @@ def retrain(search, data, *, on, epochs, out, seed, options):
         preset, loaded, out=out, epochs=epochs, seed=best["seed"] if seed is None else seed,
         **{"monitor": watched} | _metrics(spec, name) | options,
     )  # fmt: skip
+
+
+def best_epoch(trial, objective) -> int:
+    """Return a trial's best epoch; of several with the same score, which few validation rows often give, the one with
+    the lowest validation loss: the first of them may have been lucky, long before the training was done."""
+    scores, losses = (trial.get("history", {}).get(name) for name in (objective, "val_loss"))
+    if not scores or not losses:
+        return trial["best_epoch"]
+    reached = scores[trial["best_epoch"] - 1]
+    equal = [i for i, score in enumerate(scores) if score == reached and losses[i] is not None]
+    return min(equal, key=lambda i: losses[i], default=trial["best_epoch"] - 1) + 1
+
+
+def _trial(search, number):
+    """Return a trial that was trained, by its number."""
+    scored = {t["trial"]: t for t in search.trials if t["score"] is not None}
+    if isinstance(number, bool) or number not in scored:
+        legal = ", ".join(map(str, scored)) or "none"
+        raise KzooError(f"trial={number!r} is no trial of {search.path} that has a score. Those are: {legal}.")
+    return scored[number]
 
 
 def _metrics(spec, objective):

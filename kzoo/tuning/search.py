@@ -97,6 +97,7 @@ class Search:
         """
         spec, best = self.config["spec"], self.best_trial()
         settings = spec["config"] | spec["training"] | best["overrides"]
+        settings |= import_module("kzoo.tuning.save").onehot(self.best_spec())
         own = self._own_preset()
         there = COMMON | own.config | own.training
         return {
@@ -105,11 +106,14 @@ class Search:
 
     def best_spec(self) -> dict:
         """Return the specification of the best trial's network: family and resolved settings."""
-        spec, best = self.config["spec"], self.best_trial()
-        changed = best["overrides"]
+        return self.spec_of(self.best_trial())
+
+    def spec_of(self, trial) -> dict:
+        """Return the specification of a trial's network; `trial` is one of `trials`."""
+        spec, changed = self.config["spec"], trial["overrides"]
         config = {k: _tuples(changed.get(k, v)) for k, v in spec["config"].items()}
         training = {k: _tuples(changed.get(k, v)) for k, v in spec["training"].items()}
-        return spec | dict(config=config, training=training, seed=best["seed"])
+        return spec | dict(config=config, training=training, seed=trial["seed"])
 
     def best_model(self):
         """Return the network of the best trial with the weights of its best epoch, not compiled.
@@ -130,24 +134,51 @@ class Search:
             raise KzooError(f"{file} cannot be read: {reason}") from error
         return model
 
-    def retrain(self, data=None, *, on="train+validation", epochs="best", out=None, seed=None, **options):
+    def retrain(self, data=None, *, trial=None, on="train+validation", epochs="best", out=None, seed=None, **options):
         """Train the best trial's settings once more and return the run, which is scored on the test split.
 
         Args:
             data: what the search was on; needed where it was no named set and this `Search` was opened from a folder.
+            trial: the number of another trial: 0 is the preset, to stand beside the winner.
             on: "train+validation" uses all rows but the test split's, and keeps the epoch with the best training loss;
                 "train" keeps the validation split, which then decides as in the search.
-            epochs: "best" for the best trial's best epoch, or a number; schedules follow.
+            epochs: "best" for the trial's best epoch (of equals the one with the lowest validation loss), or a number;
+                schedules follow.
             out: the run's folder; see `kzoo.train`.
-            seed: the default is the best trial's.
+            seed: the default is the trial's.
             options: of `kzoo.train`, such as `progress` and `precision`.
 
         Raises:
             KzooError: no such data, or anything that `kzoo.train` refuses.
         """
         return import_module("kzoo.tuning.retrain").retrain(
-            self, data, on=on, epochs=epochs, out=out, seed=seed, options=options
+            self, data, trial=trial, on=on, epochs=epochs, out=out, seed=seed, options=options
         )
+
+    def save_preset(self, name, path=None):
+        """Write the best trial as a preset of its own, and return the TOML file, which `kzoo.load_presets` registers.
+
+        Args:
+            name: of the preset.
+            path: the file; the default is `NAME.toml` in the search's folder.
+
+        Raises:
+            KzooError: a name that is taken or cannot be one, or a file that is there already.
+        """
+        return import_module("kzoo.tuning.save").save_preset(self, name, path)
+
+    def plot(self, kind="history"):
+        """Return a matplotlib `Figure`, to be shown by a notebook or written with `figure.savefig("history.png")`.
+
+        Args:
+            kind: "history" (score per trial, best so far, the preset), "curves" (the objective per epoch, the best
+                highlighted), or "importance" (what decided the rank of a trial: a random forest's permutation
+                importance, each hyperparameter among the trials in which it counted).
+
+        Raises:
+            KzooError: no trial has ended; for importance, fewer than 15 trials with a score.
+        """
+        return import_module("kzoo.tuning.pictures").picture(self, kind)
 
     def _own_preset(self) -> Preset:
         """The preset as it is registered; the one that was searched, where it is not."""
@@ -157,6 +188,13 @@ class Search:
         except KzooError:
             return Preset(name=spec["preset"], family=spec["family"], task=spec["task"], summary="",
                           config=spec["config"], training=spec["training"])  # fmt: skip
+
+
+def is_search(thing) -> bool:
+    """Say whether something is a search, or the path of one."""
+    return isinstance(thing, Search) or (
+        isinstance(thing, str | os.PathLike) and (Path(thing) / "search.json").is_file()
+    )
 
 
 def _tuples(value):

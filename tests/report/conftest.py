@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_search import make_search
 from small_reports import SCRIPT, fit, shops
 
 import kzoo
@@ -74,3 +75,9 @@ def language_run(home):
     (home / "book.txt").write_text("to be or not to be that is the question\n" * 40)
     settings = dict(input_shape=(10,), units=(8,), embedding_dim=4, batch_size=64)
     return fit("char_gru", home / "book.txt", home / "language", **settings)
+
+
+@pytest.fixture(scope="session")
+def search_run(home):
+    """A search, whose report is made as a run's is."""
+    return make_search(home / "search", 40)

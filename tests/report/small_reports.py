@@ -5,7 +5,16 @@ import pandas as pd
 
 import kzoo
 
-KINDS = ("digits", "photo", "table", "diabetes", "text", "series", "language")  # each with a fixture, NAME_run
+KINDS = (
+    "digits",
+    "photo",
+    "table",
+    "diabetes",
+    "text",
+    "series",
+    "language",
+    "search",
+)  # each with a fixture, NAME_run
 SCRIPT = "<script>alert(1)</script>"
 
 

@@ -72,9 +72,10 @@ def test_the_winner_is_trained_again_and_meets_the_test_split(found, on, tmp_pat
     best, data = found.best_trial(), found.config["data"]
     assert run.summary["test"]["examples"] == data["test"]
     assert run.config["data"]["train"] == data["train"] + (data["validation"] if on != "train" else 0)
-    assert run.summary["epochs"] == best["best_epoch"] and run.model.count_params() == best["params"]
+    epochs = run.summary["epochs"]
+    assert best["history"]["val_accuracy"][epochs - 1] == best["score"] and run.model.count_params() == best["params"]
     if on == "train":
-        assert run.history["val_accuracy"] == best["history"]["val_accuracy"][: best["best_epoch"]]
+        assert run.history["val_accuracy"] == best["history"]["val_accuracy"][:epochs]
     with pytest.raises(KzooError, match="on='test' is unknown"):
         found.retrain(on="test")
     with pytest.raises(KzooError, match="is not the data"):

@@ -1,0 +1,156 @@
+"""Which hyperparameters decided how a search's trials came out.
+
+A random forest learns the rank of the trials from their hyperparameters; a hyperparameter matters by as much as the
+forest's prediction of trials it has not seen gets worse when its values are shuffled (permutation importance, Breiman
+2001, "Random Forests"). Ranks, because one loss of 1000 among losses of 0.1 would be all that a forest learns. No value
+is made up for trials in which a hyperparameter does not count: with its default filled in, `momentum` takes the credit
+that is the `optimizer`'s.
+"""
+
+import math
+
+import numpy as np
+from scipy.stats import rankdata
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.model_selection import KFold
+
+from kzoo.errors import KzooError
+
+LEAST = 15  # trials, below which a forest learns nothing that one should believe
+REPEATS = 10
+_FOLDS, _TREES, _SHUFFLES = 5, 30, 8
+
+
+def importance_of(trials, objective, parameters) -> dict:
+    """Return what mattered, the most important first.
+
+    Args:
+        trials: records as in `Search.trials`.
+        objective: (name, "max" or "min").
+        parameters: of the space, as in `search.json`: dicts with `name`, `when`, and `values` or `low`, `high`, `log`.
+
+    Returns:
+        `objective`, its name; `rows`: dicts with `name`, `mean` and `sd` (loss of R2 over `repeats` random splits),
+        `trials` (in so many it counted) and `r2` of the forest for these; `trials`; `r2`, `r2_sd` of the forest for all
+        of them; `repeats`; `left_out`: (name, why) pairs.
+
+    Raises:
+        KzooError: fewer than 15 trials with a score.
+    """
+    scored = _latest([t for t in trials if t["score"] is not None and t["status"] in ("completed", "pruned")])
+    if len(scored) < LEAST:
+        raise KzooError(
+            f"Importance needs at least {LEAST} finished trials, and there are {len(scored)}. Tune on with trials=30."
+        )
+    columns = _columns(scored, parameters)
+    sign = 1 if objective[1] == "max" else -1
+    ranks = rankdata([sign * t["score"] for t in scored]) / len(scored)
+    rows, left_out, done = [], [], {}
+    if len(set(ranks)) == 1:
+        raise KzooError(f"All {len(scored)} trials have the same score: nothing made a difference.")
+    for name, values in columns.items():
+        active = tuple(i for i, value in enumerate(values) if value is not None)
+        if len(active) < LEAST:
+            left_out.append((name, f"counted in {len(active)} trials"))
+        elif len({values[i] for i in active}) == 1:
+            left_out.append((name, "one value only"))
+        else:
+            if active not in done:
+                done[active] = _measure(columns, ranks, active)
+            rows.append(dict(name=name, trials=len(active), **done[active][name]))
+    whole = done.get(tuple(range(len(scored)))) or _measure(columns, ranks, tuple(range(len(scored))))
+    rows.sort(key=lambda row: -row["mean"])
+    fit = next(iter(whole.values()), dict(r2=0.0, r2_sd=0.0))
+    return dict(
+        objective=objective[0], rows=rows, trials=len(scored), r2=fit["r2"], r2_sd=fit["r2_sd"], repeats=REPEATS,
+        left_out=left_out,
+    )  # fmt: skip
+
+
+def _latest(trials):
+    """Return the last record of each point: Hyperband goes on with a point as a new trial."""
+    last = {tuple(sorted(t["hyperparameters"].items())): t for t in trials}
+    return sorted(last.values(), key=lambda t: t["trial"])
+
+
+def _columns(trials, parameters):
+    """Return the values of each hyperparameter in all trials, None where it does not count.
+
+    The learning rates of the optimizers are one hyperparameter: the place in the range that goes with the optimizer.
+    """
+    columns = {}
+    for p in parameters:
+        stem, place = _stem(p), _placed(p)
+        column = columns.setdefault(stem, [None] * len(trials))
+        for i, trial in enumerate(trials):
+            value = trial["hyperparameters"].get(p["name"])
+            if value is not None:
+                column[i] = place(value) if stem != p["name"] else value
+    return columns
+
+
+def _stem(p):
+    """Return "learning_rate" for "learning_rate_adam", which counts if the optimizer is "adam"; else the name."""
+    values = list((p["when"] or {}).values())
+    ending = f"_{values[0][0]}" if values and len(values[0]) == 1 else None
+    return p["name"].removesuffix(ending) if ending else p["name"]
+
+
+def _placed(p):
+    """Return a function that gives the place of a value in its range, from 0 to 1."""
+    if p.get("values"):
+        return list(p["values"]).index
+    low, high = (math.log(p[end]) if p["log"] else p[end] for end in ("low", "high"))
+    return lambda value: ((math.log(value) if p["log"] else value) - low) / ((high - low) or 1)
+
+
+def _measure(columns, ranks, rows):
+    """Return mean, sd and R2 for each hyperparameter that counts in all of some trials."""
+    coded = {}
+    for name, values in columns.items():
+        mine = [values[i] for i in rows]
+        if None not in mine and len(set(mine)) > 1:
+            coded[name] = _coded(mine)
+    if not coded:
+        return {}
+    y = ranks[list(rows)]
+    table = np.hstack(list(coded.values()))
+    ends = np.cumsum([part.shape[1] for part in coded.values()])
+    places = {name: slice(end - part.shape[1], end) for (name, part), end in zip(coded.items(), ends, strict=True)}
+    losses, fits = {name: [] for name in places}, []
+    for repeat in range(REPEATS):
+        whole, shuffled = _predict(table, y, places, repeat)
+        spread = np.sum((y - y.mean()) ** 2)
+        fits.append(1 - np.sum((y - whole) ** 2) / spread)
+        for name in places:
+            worse = np.sum((y - shuffled[name]) ** 2) / _SHUFFLES / spread
+            losses[name].append(fits[-1] - (1 - worse))
+    fit = dict(r2=float(np.mean(fits)), r2_sd=float(np.std(fits, ddof=1)))
+    return {n: dict(mean=float(np.mean(v)), sd=float(np.std(v, ddof=1)), **fit) for n, v in losses.items()}
+
+
+def _coded(values):
+    """Return a column for numbers; for words, a column of 0 and 1 for each."""
+    if all(isinstance(v, int | float) for v in values):
+        return np.array(values, "float64")[:, None]
+    words = sorted(set(map(str, values)))
+    return np.array([[float(str(v) == word) for word in words] for v in values])
+
+
+def _predict(table, y, places, seed):
+    """Return the forest's predictions of rows it has not seen, and those with each hyperparameter's values shuffled."""
+    random = np.random.default_rng(seed)
+    whole = np.empty(len(y))
+    shuffled = {name: np.empty((_SHUFFLES, len(y))) for name in places}
+    for seen, unseen in KFold(_FOLDS, shuffle=True, random_state=seed).split(table):
+        forest = RandomForestRegressor(_TREES, random_state=seed).fit(table[seen], y[seen])
+        rows = [table[unseen]]
+        for place in places.values():
+            for _ in range(_SHUFFLES):
+                rows.append(table[unseen].copy())
+                rows[-1][:, place] = table[random.permutation(len(y))[: len(unseen)], place]
+        guesses = forest.predict(np.vstack(rows)).reshape(len(rows), len(unseen))
+        whole[unseen] = guesses[0]
+        for i, name in enumerate(places):
+            shuffled[name][:, unseen] = guesses[1 + i * _SHUFFLES : 1 + (i + 1) * _SHUFFLES]
+    return whole, shuffled

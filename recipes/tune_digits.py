@@ -2,7 +2,8 @@
 
 A search compares settings on validation data, and its best score is partly luck: of twelve trials one is always the
 best. So the preset and the winner are trained once more, both alike, on all rows but the test's, and scored there.
-Where their intervals overlap widely, the search has found nothing that matters, which is worth knowing too.
+Where their intervals overlap widely, the search has found nothing that matters, which is worth knowing too; so it is
+where, as here, no other trial does better than the preset, and nothing but the preset is left to be trained.
 
 python recipes/tune_digits.py                 12 trials of digits_cnn in the quick space
 python recipes/tune_digits.py --trials 40     more of them: those that are there are kept

@@ -115,7 +115,7 @@ def render(document, args):
     against = "" if own is None else f" (the preset: {own:.4f})"
     lines.append(
         f"{document['preset']} on {document['data']}: best of {document['trials']} trials is number "
-        f"{best['trial'] + 1}, {document['objective']} {best['score']:.4f}{against}."
+        f"{best['trial']}, {document['objective']} {best['score']:.4f}{against}."
     )
     changed = [f"{name}={common.show_value(value)}" for name, value in best["overrides"].items()]
     rows = [("search", folder), ("leaderboard", os.path.join(folder, "leaderboard.csv"))]

@@ -85,7 +85,7 @@ class Progress:
     def _line(self, record):
         score = "-" if record["score"] is None else f"{record['score']:.4f}"
         epoch = "" if record["best_epoch"] is None else f" (epoch {record['best_epoch']} of {record['epochs']})"
-        which = f"trial {record['trial'] + 1}/{self.plan.trials} {record['status']}"
+        which = f"[{record['trial'] + 1} of {self.plan.trials}] trial {record['trial']} {record['status']}"
         what = f"{which}: {self.plan.objective[0]} {score}{epoch}"
         if record["error"]:
             return f"{what}: {record['error']}"
@@ -94,7 +94,7 @@ class Progress:
     def _foot(self):
         best, parts = self._best(), []
         if best is not None:
-            parts.append(f"best {best['score']:.4f} (trial {best['trial'] + 1})")
+            parts.append(f"best {best['score']:.4f} (trial {best['trial']})")
         if (left := self._left()) is not None:
             parts.append(f"about {duration(left)} left")
         return ", ".join(parts) or "training the first trial"
@@ -115,7 +115,7 @@ class Progress:
         for record in sorted(self.records, key=lambda r: r["trial"])[-rows:]:
             score = "" if record["score"] is None else f"{record['score']:.4f}"
             cells = (
-                record["trial"] + 1,
+                record["trial"],
                 record["status"],
                 score,
                 record["best_epoch"] or "",
@@ -128,7 +128,7 @@ class Progress:
             value = "" if now["value"] is None else f"{now['value']:.4f}"
             seconds = f"{time.monotonic() - now['began']:.1f}"
             table.add_row(
-                str(now["record"]["trial"] + 1), "running", value, f"epoch {now['epoch']}", seconds,
+                str(now["record"]["trial"]), "running", value, f"epoch {now['epoch']}", seconds,
                 _values(now["record"]), style="dim",
             )  # fmt: skip
         return table

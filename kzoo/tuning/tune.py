@@ -215,7 +215,7 @@ def _ending(conductor, because, plan):
     if because == "exhausted":
         lines.append(f"The space has no other point within its limits: it ends after {done} trials.")
     if best is not None:
-        lines.append(f"best: trial {best['trial'] + 1}, {plan.objective[0]} {best['score']:.4f}")
+        lines.append(f"best: trial {best['trial']}, {plan.objective[0]} {best['score']:.4f}")
     return lines
 
 

@@ -16,7 +16,9 @@ def retrain(search, data, *, trial, on, epochs, out, seed, options):
     best = search.best_trial() if trial is None else _trial(search, trial)
     spec = search.spec_of(best)
     if epochs == "best":
-        epochs = best_epoch(best, search.objective[0])
+        # A schedule needs its full length: squeezed into the epochs up to the best one it would be another.
+        stops_early = spec["training"].get("schedule", "constant") in ("constant", "plateau")
+        epochs = best_epoch(best, search.objective[0]) if stops_early else spec["training"]["epochs"]
     elif isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise KzooError(f"epochs={epochs!r} must be 'best' or a whole number of at least 1.")
     loaded = _data(search, data, spec)

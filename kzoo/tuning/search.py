@@ -142,8 +142,8 @@ class Search:
             trial: the number of another trial: 0 is the preset, to stand beside the winner.
             on: "train+validation" uses all rows but the test split's, and keeps the epoch with the best training loss;
                 "train" keeps the validation split, which then decides as in the search.
-            epochs: "best" for the trial's best epoch (of equals the one with the lowest validation loss), or a number;
-                schedules follow.
+            epochs: a number, or "best": with a constant learning rate, or one that falls on plateaus, up to the trial's
+                best epoch (of equals the one with the lowest validation loss); with any other schedule all its epochs.
             out: the run's folder; see `kzoo.train`.
             seed: the default is the trial's.
             options: of `kzoo.train`, such as `progress` and `precision`.

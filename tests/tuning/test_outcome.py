@@ -51,6 +51,14 @@ def test_of_epochs_with_the_same_score_the_one_with_the_lowest_loss_is_best():
     assert best_epoch(trial | dict(history={"val_accuracy": history["val_accuracy"]}), "val_accuracy") == 2
 
 
+def test_a_schedule_is_trained_in_its_full_length(tmp_path):
+    asked = dict(trials=1, epochs=3, schedule="cosine", learning_rate=1e-6, out=tmp_path / "search", progress=False)
+    search = kzoo.tune("iris_fnn", "iris", space="quick", **asked)
+    record = search.path / "trials" / "0000" / "trial.json"
+    record.write_text(record.read_text().replace(f'"best_epoch": {search.trials[0]["best_epoch"]}', '"best_epoch": 1'))
+    assert search.retrain(out=tmp_path / "run", progress=False).summary["epochs"] == 3
+
+
 @pytest.mark.parametrize("trial", [3, -1, True, "0"])
 def test_another_trial_must_be_one(search, trial):
     with pytest.raises(kzoo.KzooError, match=r"is no trial of .* Those are: 0, 1, 2\."):

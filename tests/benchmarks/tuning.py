@@ -3,10 +3,12 @@
 python tests/benchmarks/tuning.py epochs --preset digits_cnn --trials 20 --epochs 15 --seeds 0 1 2 3 4
 python tests/benchmarks/tuning.py overhead --trials 10
 python tests/benchmarks/tuning.py memory --trials 50
+python tests/benchmarks/tuning.py gain --preset tabular_fnn --data breast_cancer --trials 20 --epochs 20 --seeds 0 1 2
 
 epochs     epochs until kzoo.tune has what a bare RandomSearch ends with (median of the seeds), as a share of its epochs
 overhead   seconds per trial that are not training: the whole search less the time inside `fit`, kzoo and bare
 memory     growth of the process tree per trial, in MB: slope over the trials
+gain       the winner's validation score beside the preset's, and the test scores of both, retrained alike
 """
 
 import argparse
@@ -158,6 +160,29 @@ def measure_overhead(args, folder):
     ]  # fmt: skip
 
 
+def measure_gain(args, folder):
+    rows = []
+    for seed in args.seeds:
+        out = Path(folder) / f"gain{seed}"
+        search = kzoo.tune(
+            args.preset, args.data, engine=args.engine, trials=args.trials, epochs=args.epochs, space=args.space,
+            seed=seed, data_seed=seed, out=out, progress=False,
+        )  # fmt: skip
+        best, preset = search.best_trial(), search.trials[0]
+        tests = {
+            n: search.retrain(trial=n, out=out / f"run{n}", progress=False).summary["test"] for n in {best["trial"], 0}
+        }
+        winner, own = tests[best["trial"]], tests[0]
+        metric = "accuracy" if "accuracy" in own else "loss"
+        rows.append(dict(
+            seed=seed, preset=preset["score"], best=best["score"], trial=best["trial"], metric=metric,
+            preset_test=own[metric], best_test=winner[metric],
+        ))  # fmt: skip
+    gains = [r["best_test"] - r["preset_test"] for r in rows]
+    means = {k: float(np.mean([r[k] for r in rows])) for k in ("preset", "best", "preset_test", "best_test")}
+    return [*rows, means | dict(gain_test=float(np.mean(gains)), spread=float(np.std(gains, ddof=1)))]
+
+
 def tree_memory(pid):
     """Return the bytes that a process and its children hold in memory."""
     total, page = 0, os.sysconf("SC_PAGE_SIZE")
@@ -206,8 +231,9 @@ def measure_memory(args, folder):
 def main():
     warnings.filterwarnings("ignore")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("epochs", "overhead", "memory"))
+    parser.add_argument("what", choices=("epochs", "overhead", "memory", "gain"))
     parser.add_argument("--preset", default="digits_cnn", help="of a classification, on its own data")
+    parser.add_argument("--data", help="gain: named set; the default is the preset's own")
     parser.add_argument("--space", default="standard")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--trials", type=int, default=20)
@@ -215,7 +241,9 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--beside", action="store_true", help="memory: measure bare KerasTuner too")
     args = parser.parse_args()
-    measure = dict(epochs=measure_epochs, overhead=measure_overhead, memory=measure_memory)[args.what]
+    measure = dict(epochs=measure_epochs, overhead=measure_overhead, memory=measure_memory, gain=measure_gain)[
+        args.what
+    ]
     with tempfile.TemporaryDirectory() as folder:
         for row in measure(args, folder):
             print(json.dumps(dict(what=args.what, preset=args.preset, trials=args.trials) | row), flush=True)

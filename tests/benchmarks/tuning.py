@@ -241,11 +241,9 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--beside", action="store_true", help="memory: measure bare KerasTuner too")
     args = parser.parse_args()
-    measure = dict(epochs=measure_epochs, overhead=measure_overhead, memory=measure_memory, gain=measure_gain)[
-        args.what
-    ]
+    measures = dict(epochs=measure_epochs, overhead=measure_overhead, memory=measure_memory, gain=measure_gain)
     with tempfile.TemporaryDirectory() as folder:
-        for row in measure(args, folder):
+        for row in measures[args.what](args, folder):
             print(json.dumps(dict(what=args.what, preset=args.preset, trials=args.trials) | row), flush=True)
 
 

@@ -121,6 +121,7 @@ def test_an_error_comes_back_as_one_line(worker):
         worker.ask("train", folder=os.devnull + "/x", overrides={"epochs": 1}, seed=0)
 
 
+@pytest.mark.slow
 def test_18_a_file_of_the_users_cannot_stand_in_for_pythons(tmp_path):
     """A script beside a `queue.py` of its own, which registers a preset, has no main guard and is in no package."""
     (tmp_path / "queue.py").write_text("raise SystemExit('wrong queue')")

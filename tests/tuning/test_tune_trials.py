@@ -115,6 +115,7 @@ def test_14_a_time_budget_ends_a_trial_within_a_step_and_it_can_go_on(trainer, p
     assert sorted(p.name for p in place(1).iterdir()) == ["best.keras"]
 
 
+@pytest.mark.slow
 def test_a_hopeless_trial_is_pruned_after_the_grace(trainer, place):
     good = [([0.999] * 4, True)] * 3
     found = trainer().train(folder=place(0), overrides=dict(learning_rate=1e-6), seed=0, peers=good)

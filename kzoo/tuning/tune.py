@@ -30,6 +30,8 @@ from kzoo.tuning.search import Search
 from kzoo.tuning.space import Space
 from kzoo.tuning.space import space as space_of
 
+_FEW = 200  # validation rows: with fewer, an accuracy's standard error is some percent
+
 
 def tune(
     preset,
@@ -107,6 +109,12 @@ def tune(
     goal = settle_objective(objective, config, training, data, folds=folds)
     if folds is not None:
         check_folds(folds, data, group)
+    elif data.validation is not None and len(data.validation) < _FEW:
+        rows = len(data.train) + len(data.validation)
+        notes.append(
+            f"{len(data.validation)} validation rows choose the winner, so luck has a say. folds=5 (--folds 5) scores "
+            f"each trial on all {rows}."
+        )
     settled = replace(named, task=data.task, config=config, training=training)
     fixed = {name: (config | training)[name] for name in overrides if name != "epochs"}
     # What is fixed is fixed in a space of the preset's own values: another optimizer has a learning rate of its own.

@@ -166,7 +166,7 @@ def measure_gain(args, folder):
         out = Path(folder) / f"gain{seed}"
         search = kzoo.tune(
             args.preset, args.data, engine=args.engine, trials=args.trials, epochs=args.epochs, space=args.space,
-            seed=seed, data_seed=seed, out=out, progress=False,
+            seed=seed, data_seed=seed, folds=args.folds, out=out, progress=False,
         )  # fmt: skip
         best, preset = search.best_trial(), search.trials[0]
         tests = {
@@ -234,6 +234,7 @@ def main():
     parser.add_argument("what", choices=("epochs", "overhead", "memory", "gain"))
     parser.add_argument("--preset", default="digits_cnn", help="of a classification, on its own data")
     parser.add_argument("--data", help="gain: named set; the default is the preset's own")
+    parser.add_argument("--folds", type=int, help="gain: score each trial over so many parts")
     parser.add_argument("--space", default="standard")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--trials", type=int, default=20)

@@ -9,7 +9,6 @@ from pandas.api import types
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.encode_text import preprocessing_of
-from kzoo.data.encode_text import tokenizer_of as tokenizer_of
 from kzoo.data.rows import require
 from kzoo.data.table import as_frame, as_names, choose_task, find_target, labels_of
 from kzoo.data.textfile import read_text

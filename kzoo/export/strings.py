@@ -6,7 +6,7 @@ from importlib import import_module
 
 import numpy as np
 
-from kzoo.data.text import encode_text, tokenizer_of
+from kzoo.data.encode_text import encode_text, tokenizer_of
 from kzoo.data.tokenizer import PADDING, UNKNOWN
 
 # The pattern of `kzoo.data.tokenizer` for TensorFlow's regular expressions (RE2), whose \w and \s know ASCII only and

@@ -12,7 +12,7 @@ from conftest import fit
 
 import kzoo
 from kzoo.cli import main
-from kzoo.data.text import tokenizer_of
+from kzoo.data.encode_text import tokenizer_of
 
 VERSES = (
     "the cat sat on the mat and looked at the rat.\n"

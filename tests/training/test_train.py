@@ -14,7 +14,7 @@ from PIL import Image
 from sklearn import datasets
 
 import kzoo
-from kzoo import registry
+from kzoo import catalogue
 from kzoo.callbacks import BestModel
 from kzoo.cli import main
 from kzoo.data.dataset import Split
@@ -150,7 +150,7 @@ def test_a_run_outlives_its_preset(run, monkeypatch):
     before, scores = run.model(x), kzoo.evaluate(run)
     changed = dataclasses.replace(kzoo.get_preset("iris_fnn"), config={"inputs": "rows", "units": (3,)})
     for presets in ({}, {"iris_fnn": changed}):
-        monkeypatch.setattr(registry, "_presets", presets)
+        monkeypatch.setattr(catalogue, "_presets", presets)
         np.testing.assert_array_equal(kzoo.Run(run.path).model(x), before)
         assert kzoo.evaluate(str(run.path)) == scores
 

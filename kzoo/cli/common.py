@@ -124,13 +124,13 @@ def _scalar(text):
 
 
 def show_value(value):
-    """Write a value as `--set` reads it."""
+    """Write a value as `--set` reads it, to its last digit."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
         return ",".join(show_value(v) for v in value) + ("," if len(value) == 1 else "") if value else "()"
     if isinstance(value, float):
-        return f"{value:.7g}"
+        return repr(float(value))
     return str(value)
 
 

@@ -16,7 +16,7 @@ _FREE = ("trials", "max_time", "versions")  # may differ: the search goes on, lo
 
 @contextmanager
 def claimed(out, request, *, resume):
-    """Yield (folder, search or None, notes); the folder is locked inside the block, and goes again if it is left empty.
+    """Yield (folder, search or None); the folder is locked inside the block, and goes again if it is left empty.
 
     Args:
         out: a folder, or None for `searches/PRESET-NN`: the newest one that can go on, else a new one.

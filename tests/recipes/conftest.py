@@ -18,6 +18,11 @@ def refuse(*args, **kwargs):
     raise OSError("a recipe's smoke run asked for the network")
 
 
+@pytest.fixture(autouse=True)
+def _presets_of_recipes_end_with_the_test(registry_as_it_was):
+    """A recipe may register presets, which the tests after it in this process know nothing of."""
+
+
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory):
     """Run a recipe; return what it `left` in its names, its `folder`, and its `seconds` of processor time."""

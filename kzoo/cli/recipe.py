@@ -28,7 +28,8 @@ def recipe_arguments(name, doc, *, data=None, stand_in=None, backend=None, **opt
         stand_in: the generated set that takes the place of the default data with --smoke, which downloads nothing.
         backend: the Keras backend that the script is for, or a tuple of them: --backend chooses, the first is the
             default. None: as `KERAS_BACKEND` or Keras' own settings say.
-        options: further options: a default, whose type the option takes, or a dict of argparse's keywords.
+        options: further options: a default, whose type the option takes, or a dict of argparse's keywords. Where
+            the default is a whole number above 0, another one must be too.
 
     Returns:
         A namespace with `name`, `out` (None unless given), `smoke` and the rest.
@@ -48,7 +49,7 @@ def recipe_arguments(name, doc, *, data=None, stand_in=None, backend=None, **opt
     parser.add_argument("--out", default=None, help="folder for what it makes")
     parser.add_argument("--smoke", action="store_true", help="seconds, to see that it runs")
     for option, given in options.items():
-        keywords = given if isinstance(given, dict) else dict(default=given, type=type(given))
+        keywords = given if isinstance(given, dict) else dict(default=given, type=_type_of(given))
         parser.add_argument(f"--{option.replace('_', '-')}", **keywords)
     if backend is not None:
         choices = (backend,) if isinstance(backend, str) else backend
@@ -70,6 +71,16 @@ def recipe_arguments(name, doc, *, data=None, stand_in=None, backend=None, **opt
             common.require(args.backend)
     quiet.load("keras")
     return args
+
+
+def _type_of(default):
+    return _count if type(default) is int and default > 0 else type(default)
+
+
+def _count(word):
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} must be a whole number of at least 1")
+    return int(word)
 
 
 def _one_line(kind, error, trace):

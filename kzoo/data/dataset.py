@@ -43,6 +43,7 @@ class Dataset:
         fingerprint: sha256 of the data and how it was split.
         seen: what only loading sees: `columns` (all of a table's), `time` (the steps of a series), `cut` (the share of
             training texts that were too long).
+        loaded: how it was asked for: the options of `load_data`, and the seed as `data_seed`.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Dataset:
     notes: list = field(default_factory=list)
     fingerprint: str = ""
     seen: dict = field(default_factory=dict)
+    loaded: dict = field(default_factory=dict)
 
     @property
     def input_shape(self) -> tuple:

@@ -74,6 +74,13 @@ def load_data(
     preset = get_preset(preset) if isinstance(preset, str) else preset
     options = {"preset": preset, "validation": validation, "test": test, "seed": seed}
     columns = {"target": target, "drop": drop, "group": group, "task": task, "time": time, "clip": clip}
+    data = _load(source, options, columns)
+    data.loaded = {"data_seed": seed} | {k: v for k, v in (options | columns).items() if k not in ("preset", "seed")}
+    return data
+
+
+def _load(source, options, columns):
+    preset = options["preset"]
     if isinstance(source, pd.DataFrame):
         return _table(source, "table", options, columns)
     if hasattr(source, "as_numpy_iterator"):

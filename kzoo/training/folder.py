@@ -69,6 +69,11 @@ def _remove(path):
 
 
 def describe(data, data_seed, options):
+    """Return what identifies data; how a `Dataset` was loaded, it says itself."""
+    data_seed = data.loaded.get("data_seed", data_seed)
+    options = {name: data.loaded.get(name, value) for name, value in options.items()}
+    if not isinstance(options["group"], str | None):
+        options["group"] = None
     if isinstance(options["test"], Fold):
         options = options | {"test": asdict(options["test"])}
     elif not isinstance(options["test"], int | float | None):

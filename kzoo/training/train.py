@@ -127,7 +127,7 @@ def train(
         config=config, training=training, seed=seed,
     )  # fmt: skip
     request = dict(  # in the order in which a difference is explained best: other data change the config too
-        data=describe(data, data_seed, {k: v for k, v in options.items() if k != "group" or isinstance(v, str)}),
+        data=describe(data, data_seed, options),
         spec=spec,
         start=name_of(start),
         freeze=freeze if freeze is None or isinstance(freeze, bool | str) else list(freeze),

@@ -146,7 +146,7 @@ def tune(
         preset=named.name, family=named.family, task=data.task, config=config, training=training, seed=seed,
     )  # fmt: skip
     request = dict(  # in the order in which a difference is explained best
-        data=describe(data, data_seed, {k: v for k, v in options.items() if k != "group" or isinstance(v, str)}),
+        data=describe(data, data_seed, options),
         spec=spec,
         space=searched.to_json(),
         engine=chosen,

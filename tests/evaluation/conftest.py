@@ -1,15 +1,9 @@
 """One small run of each kind, shared by the tests of scores and of predictions."""
 
 import pytest
-from small_data import draw, shops, waves
-
-import kzoo
+from small_data import draw, fit, shops, waves
 
 WORDS = {"food": "soup bread salt", "law": "court judge trial", "sport": "goal match team"}
-
-
-def fit(preset, data, out, **options):
-    return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False, "epochs": 2} | options)
 
 
 @pytest.fixture(scope="session")

@@ -130,6 +130,12 @@ def test_the_run_remembers_what_was_asked_of_a_named_set(tmp_path):
     assert "--test 0.3" in run.config["command"] and "--validation 0.2" in run.config["command"]
 
 
+def test_a_data_set_says_how_it_was_loaded(tmp_path):
+    data = kzoo.load_data("iris", validation=0.3, test=0.4, seed=5)
+    run = kzoo.train("iris_fnn", data, out=tmp_path / "run", epochs=1, callbacks="quick", progress=False)
+    assert kzoo.evaluate(kzoo.Run(run.path)) == run.summary["test"] and run.summary["test"]["examples"] == 60
+
+
 def test_what_cannot_be_scored(iris_run, table_run, image_run, language_run, text_run, home, tmp_path):
     draw(tmp_path / "new", {"dark": 40, "green": 90}, 2)
     unknown = shops(20).assign(open="maybe")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import fit
+from small_data import fit
 
 import kzoo
 from kzoo.cli import main

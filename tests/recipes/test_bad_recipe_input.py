@@ -55,6 +55,9 @@ def here(tmp_path, monkeypatch):
 
 
 CASES = [
+    # Known before anything is trained.
+    ("char_gru", "--top-k 0", "'0'", "at least 1"),
+    ("tune_digits", "--trials many", "'many'", "at least 1"),
     # A folder without classes.
     ("digits_cnn", "--data loose", "loose", "one folder per class"),
     ("cifar_cnn", "--data one_class", "'cat'", "two are needed"),

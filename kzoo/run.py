@@ -35,6 +35,10 @@ class Run:
             what = "has no config.json" if self.path.is_dir() else what
             if (self.path / "kzoo.json").is_file():
                 raise KzooError(f"{self.path} is a bundle, not a run: `kzoo predict` and kzoo.runtime.load take it.")
+            if (self.path / "search.json").is_file():
+                raise KzooError(
+                    f"{self.path} is a search, not a run: kzoo.Search({str(self.path)!r}).retrain() trains its winner."
+                )
             raise KzooError(f"{self.path} is not a run: it {what}. kzoo.train writes one.")
 
     def __repr__(self):

@@ -106,6 +106,8 @@ def tune(
     options = dict(target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time)
     data = load_for(data, named, config, training, **options, seed=data_seed)
     config, training, notes = settle(named, config, training, set(overrides), data)
+    if config.get("target_scale") is not None:
+        notes.append("What is compared is of standardised targets; the test scores are in their own unit.")
     goal = settle_objective(objective, config, training, data, folds=folds)
     if folds is not None:
         check_folds(folds, data, group)

@@ -14,18 +14,27 @@ INT8 = {
 }
 
 
+SPLITS = 5  # the scores are means over so many: in a test set of 359 images, two of them are .56 points
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", INT8)
 def test_int8_is_a_third_as_large_and_as_good(name, tmp_path):
     (data, settings), formats = INT8[name], ("onnx", "litert")
-    run = kzoo.train(name, data, out=tmp_path / "run", progress=False, **settings)
-    bundle = kzoo.export(run, tmp_path / "bundle", formats, quantize="int8", progress=False)
+    lost = {key: [] for key in formats}
+    for split in range(SPLITS):
+        place = tmp_path / str(split)
+        run = kzoo.train(name, data, out=place / "run", data_seed=split, progress=False, **settings)
+        bundle = kzoo.export(run, place / "bundle", formats, quantize="int8", progress=False)
+        for key in formats:
+            full, small = bundle.exports[key], bundle.exports[f"{key}_int8"]
+            print(name, split, key, small["bytes"] / full["bytes"], full["score"], small["score"], small["agreement"])
+            assert small["status"] == "ok", small.get("error")
+            assert small["bytes"] <= 0.3 * full["bytes"]
+            lost[key].append(full["score"] - small["score"])
     for key in formats:
-        full, small = bundle.exports[key], bundle.exports[f"{key}_int8"]
-        print(name, key, small["bytes"] / full["bytes"], full["score"], small["score"], small["agreement"])
-        assert small["status"] == "ok", small.get("error")
-        assert small["bytes"] <= 0.3 * full["bytes"]
-        assert small["score"] >= full["score"] - 0.005
+        print(name, key, "lost", sum(lost[key]) / SPLITS)
+        assert sum(lost[key]) / SPLITS <= 0.005
 
 
 @pytest.mark.slow

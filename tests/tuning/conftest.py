@@ -21,6 +21,7 @@ def search(stand_in):
     """Return a function that searches without training."""
 
     def call(out="search", preset="iris_fnn", **options):
-        return kzoo.tune(preset, out=out, progress=False, **{"trials": 12, "epochs": 9, "space": "quick"} | options)
+        given = {"trials": 12, "epochs": 9, "space": "quick", "progress": False} | options
+        return kzoo.tune(preset, out=out, **given)
 
     return call

@@ -28,6 +28,11 @@ def test_the_command_line_prints_its_leaderboard(search, capsys):
     assert "the preset" in out and len(out.splitlines()) >= 5
 
 
+def test_a_search_is_no_run_and_says_how_it_becomes_one(search):
+    with pytest.raises(kzoo.KzooError, match="is a search, not a run: .*retrain"):
+        kzoo.Run(search.path)
+
+
 def test_preset_and_winner_retrained_alike_compare_as_runs(search, tmp_path):
     number = search.leaderboard()["trial"][1]
     runs = {n: search.retrain(trial=int(n), out=tmp_path / f"{n}", progress=False) for n in (0, number)}

@@ -175,3 +175,9 @@ def test_a_search_can_be_opened_again(search):
     assert found.objective == ("val_accuracy", "max") and found.finished and len(found.trials) == 3
     with pytest.raises(KzooError, match="is not a search"):
         kzoo.Search("nowhere")
+
+
+@pytest.mark.parametrize(("preset", "said"), [("diabetes_fnn", True), ("iris_fnn", False)])
+def test_whose_unit_the_scores_are_in(search, capsys, preset, said):
+    search(preset=preset, trials=2, progress=True)
+    assert ("of standardised targets" in capsys.readouterr().err) == said

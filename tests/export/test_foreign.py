@@ -45,3 +45,16 @@ def test_an_ensemble_answers_with_all_its_members(home, tmp_path):
     assert {entry["status"] for entry in bundle.exports.values()} == {"ok"}
     assert bundle.labels == together.class_names
     assert (bundle.path / "model.keras").exists()
+
+
+def test_a_unit_that_normalisation_made_large_costs_int8_nothing(tmp_path):
+    keras.utils.set_random_seed(0)
+    norm = layers.BatchNormalization()
+    model = keras.Sequential([keras.Input((16,)), layers.Dense(256, "relu"), norm, layers.Dense(10, "softmax")])
+    kernel, bias = model.layers[0].get_weights()
+    model.layers[0].set_weights([kernel, np.where(np.arange(256) == 0, -100, bias)])  # this unit is never active
+    norm.gamma.assign(np.where(np.arange(256) == 0, 1000, 1))
+    x = np.random.default_rng(0).normal(size=(600, 16)).astype("float32")
+    bundle = kzoo.export(model, tmp_path / "own", ("onnx", "litert"), quantize="int8", data=x, progress=False)
+    for key in ("onnx_int8", "litert_int8"):
+        assert bundle.exports[key]["status"] == "ok", bundle.exports[key]

@@ -29,7 +29,7 @@ def test_the_command_line_prints_its_leaderboard(search, capsys):
 
 
 def test_a_search_is_no_run_and_says_how_it_becomes_one(search):
-    with pytest.raises(kzoo.KzooError, match="is a search, not a run: .*retrain"):
+    with pytest.raises(kzoo.KzooError, match=r"is a search, not a run: .*retrain"):
         kzoo.Run(search.path)
 
 

@@ -156,6 +156,7 @@ def test_every_value_of_every_preset_survives_being_shown_and_read():
         for key, value in {**preset.config, **preset.training}.items():
             read = common.parse_value(common.show_value(value))
             assert ARGUMENTS[key].check(key, read) == value, (name, key)
+    assert common.parse_value(common.show_value(0.48687557313024665)) == 0.48687557313024665
 
 
 def test_set_takes_several_at_once_and_again(call):

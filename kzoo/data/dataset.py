@@ -43,7 +43,7 @@ class Dataset:
         fingerprint: sha256 of the data and how it was split.
         seen: what only loading sees: `columns` (all of a table's), `time` (the steps of a series), `cut` (the share of
             training texts that were too long).
-        loaded: how it was asked for: the options of `load_data`, and the seed as `data_seed`.
+        loaded: how `load_data` was asked for it, in plain values: `data_seed` and `options`.
     """
 
     name: str

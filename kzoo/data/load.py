@@ -75,7 +75,8 @@ def load_data(
     options = {"preset": preset, "validation": validation, "test": test, "seed": seed}
     columns = {"target": target, "drop": drop, "group": group, "task": task, "time": time, "clip": clip}
     data = _load(source, options, columns)
-    data.loaded = {"data_seed": seed} | {k: v for k, v in (options | columns).items() if k not in ("preset", "seed")}
+    asked = dict(target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time)
+    data.loaded = splits.as_asked(seed, asked)
     return data
 
 

@@ -7,14 +7,13 @@ import shlex
 import shutil
 import time
 from contextlib import contextmanager
-from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
 import keras
 
 from kzoo import __version__
-from kzoo.data.splits import Fold
+from kzoo.data.splits import Fold, as_asked
 from kzoo.errors import KzooError
 from kzoo.registry import word_for
 from kzoo.run import Run
@@ -70,19 +69,10 @@ def _remove(path):
 
 def describe(data, data_seed, options):
     """Return what identifies data; how a `Dataset` was loaded, it says itself."""
-    data_seed = data.loaded.get("data_seed", data_seed)
-    options = {name: data.loaded.get(name, value) for name, value in options.items()}
-    if not isinstance(options["group"], str | None):
-        options["group"] = None
-    if isinstance(options["test"], Fold):
-        options = options | {"test": asdict(options["test"])}
-    elif not isinstance(options["test"], int | float | None):
-        options = options | {"test": None}  # a second source: its path stays out of the run
     parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
     return dict(
         name=data.name,
-        data_seed=data_seed,
-        options=options,
+        **(data.loaded or as_asked(data_seed, options)),
         fingerprint=data.fingerprint,
         task=data.task,
         inputs=data.inputs,

@@ -1,5 +1,7 @@
 """Scores: equal to scikit-learn's, on new data of every kind, and refused where they would mislead."""
 
+import json
+
 import keras
 import numpy as np
 import pandas as pd
@@ -134,6 +136,19 @@ def test_a_data_set_says_how_it_was_loaded(tmp_path):
     data = kzoo.load_data("iris", validation=0.3, test=0.4, seed=5)
     run = kzoo.train("iris_fnn", data, out=tmp_path / "run", epochs=1, callbacks="quick", progress=False)
     assert kzoo.evaluate(kzoo.Run(run.path)) == run.summary["test"] and run.summary["test"]["examples"] == 60
+
+
+@pytest.mark.parametrize("options", [dict(test=np.float32(0.4)), dict(validation=np.float32(0.3), drop=np.array([]))])
+def test_how_it_was_loaded_is_kept_in_plain_values(tmp_path, options):
+    data = kzoo.load_data("iris", seed=np.int64(5), **options)
+    run = kzoo.train("iris_fnn", data, out=tmp_path / "run", epochs=1, callbacks="quick", progress=False)
+    assert kzoo.evaluate(kzoo.Run(run.path)) == run.summary["test"]
+
+
+def test_a_second_source_stays_out_of_how_it_was_loaded():
+    x = np.arange(300.0).reshape(100, 3)
+    data = kzoo.load_data((x, np.arange(100) % 2), test=(x[::5], np.arange(20) % 2))
+    assert json.loads(json.dumps(data.loaded))["options"]["test"] is None and len(data.test) == 20
 
 
 def test_what_cannot_be_scored(iris_run, table_run, image_run, language_run, text_run, home, tmp_path):

@@ -36,10 +36,6 @@ class Position(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.epoch, self.batches.first = epoch, self.first
         self.first = 0
-        if keras.backend.backend() == "torch":
-            # Its loader draws from the process' generator, as dropout does, and once less after a shortened epoch.
-            seed = np.random.SeedSequence([self.batches.seed, epoch]).generate_state(1)[0]
-            import_module("torch").manual_seed(int(seed))
 
     def on_epoch_end(self, epoch, logs=None):
         if self.cut:
@@ -91,6 +87,11 @@ class Journal(keras.callbacks.Callback):
             else:
                 self._restore_random()
         self.state = None
+        if keras.backend.backend() == "torch":
+            # Its loader draws from the process' generator, as dropout does, and once less after a shortened epoch. Last:
+            # what was restored at the beginning of an epoch is how the epoch before it ended.
+            seed = np.random.SeedSequence([self.position.batches.seed, epoch]).generate_state(1)[0]
+            import_module("torch").manual_seed(int(seed))
 
     def on_train_batch_begin(self, batch, logs=None):
         if self.random is not None:

@@ -32,6 +32,11 @@ def start(name, folder, *, backend, stock=False, moment=None):
 def undisturbed(name, folder, *, backend, stock=False):
     """Return what a job ends with that nobody kills."""
     start(name, folder, backend=backend, stock=stock)
+    return ended(folder)
+
+
+def ended(folder):
+    """Return what a job that has come to its end wrote."""
     return json.loads((folder / "end.json").read_text())
 
 
@@ -71,7 +76,7 @@ def disturbed(name, folder, *, kills, whole, backend, stock=False, seed=0, look=
         if look is not None:
             look(folder)
     start(name, folder, backend=backend, stock=stock)
-    return json.loads((folder / "end.json").read_text()), killed_in
+    return ended(folder), killed_in
 
 
 def counts(killed_in):

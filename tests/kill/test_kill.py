@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from job import JOBS
-from killing import disturbed, loadable, same, undisturbed
+from killing import disturbed, ended, loadable, same, start, undisturbed
 
 
 def kill(name, folder, *, backend, kills):
@@ -35,3 +35,14 @@ def test_every_family(name, tmp_path):
 def test_other_backends(name, backend, tmp_path):
     pytest.importorskip(backend)
     kill(name, tmp_path, backend=backend, kills=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_killed_where_an_epoch_begins(backend, tmp_path):
+    """The journal is the one of the epoch before: 45 steps make an epoch of this job, and three a journal."""
+    pytest.importorskip(backend)
+    whole = undisturbed("transformer", tmp_path / "whole", backend=backend)
+    assert start("transformer", tmp_path / "killed", backend=backend, moment=("step", 47))
+    start("transformer", tmp_path / "killed", backend=backend)
+    assert same(ended(tmp_path / "killed"), whole)

@@ -88,8 +88,8 @@ class Journal(keras.callbacks.Callback):
                 self._restore_random()
         self.state = None
         if keras.backend.backend() == "torch":
-            # Its loader draws from the process' generator, as dropout does, and once less after a shortened epoch. Last:
-            # what was restored at the beginning of an epoch is how the epoch before it ended.
+            # Its loader draws from the process' generator, as dropout does, and once less after a shortened epoch. This
+            # comes last: what was restored at the beginning of an epoch is how the epoch before it ended.
             seed = np.random.SeedSequence([self.position.batches.seed, epoch]).generate_state(1)[0]
             import_module("torch").manual_seed(int(seed))
 

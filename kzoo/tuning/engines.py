@@ -7,10 +7,12 @@ made whole by telling a new oracle of the finished trials again; KerasTuner's ow
 import math
 import warnings
 from importlib import import_module
-from importlib.util import find_spec
 
 import keras_tuner as kt
 import numpy as np
+from scipy.stats import norm, rankdata
+from sklearn.gaussian_process import GaussianProcessRegressor, kernels
+from threadpoolctl import threadpool_limits
 
 from kzoo.errors import KzooError
 from kzoo.files import write_json
@@ -20,6 +22,7 @@ from kzoo.registry import hint
 ENGINES = ("auto", "grid", "random", "bayesian", "hyperband", "optuna")
 FACTOR = 3  # of Hyperband: a third of the trials of a round goes on
 _PROMISING = 100  # points of which the best new one is taken
+_MODELLED = 200  # trials that a model is made of: the best half of so many, and some of all the others
 _TRIES = 1000  # draws before a space counts as used up
 
 
@@ -40,11 +43,7 @@ def choose_engine(engine, trials, points):
         require("optuna", extra="optuna")
     if engine != "auto":
         return engine
-    if points is not None and points <= trials:
-        return "grid"
-    if trials <= 20:
-        return "random"  # too few for a model of the space to pay
-    return "optuna" if find_spec("optuna") is not None else "bayesian"
+    return "grid" if points is not None and points <= trials else "bayesian"
 
 
 def random_starts(engine, trials, dimensions):
@@ -128,6 +127,27 @@ class Steady:
     def reseed(self, seed):
         self._seed_state = seed
 
+    def scored(self) -> int:
+        """Return how many trials have a score."""
+        return sum(trial.status == "COMPLETED" for trial in self.trials.values())
+
+    def start(self):
+        """Propose a point from which a model of the space can learn: some keep most of the preset's values, which is a
+        good place to begin, and some hardly any, for the best may be far from it."""
+        random = np.random.RandomState(self._seed_state % 2**32)
+        share = random.uniform()
+        for _ in range(_TRIES):
+            point = kt.HyperParameters()
+            for parameter in self.hyperparameters.space:
+                point.merge([parameter])
+                if point.is_active(parameter):
+                    drawn = parameter.random_sample(random.randint(2**31))
+                    point.values[parameter.name] = parameter.default if random.uniform() < share else drawn
+            if not self._duplicate(point.values) and self.accept(point.values):
+                return _run(dict(point.values))
+        values = self._random_values()
+        return _stop() if values is None else _run(values)
+
     def _random_values(self):
         for _ in range(_TRIES):
             values = super()._random_values()
@@ -155,27 +175,42 @@ class Random(Steady, kt.oracles.RandomSearchOracle):
 class Bayesian(Steady, kt.oracles.BayesianOptimizationOracle):
     """A Gaussian process over the trials so far (https://arxiv.org/abs/1206.2944).
 
-    KerasTuner's climbs from 50 points with gradients by differences, some seconds for a proposal, and may propose what
-    there was. Here the most promising of many points is taken that is new.
+    KerasTuner's takes a score for exact, and with luck in the scores it wanders; it needs some seconds for a proposal,
+    and may propose what there was. Here the share of luck is learned too, scores count by their rank, so that a failure
+    is no worse than the last place, and of many points the new one is taken that promises the most.
     """
 
+    def _make_gpr(self):
+        scales = np.ones(len(self._nonfixed_space()))  # one each: some hyperparameters matter, most do not
+        kernel = kernels.Matern(scales, (0.1, 10.0), nu=2.5) + kernels.WhiteKernel(0.1, (1e-3, 1.0))
+        return GaussianProcessRegressor(kernel)
+
     def propose(self, trial_id):
-        done = [t for t in self.trials.values() if t.status == "COMPLETED"]
-        if len(done) < self.num_initial_points:
-            return self._random_populate_space()
-        x, y = self._vectorize_trials()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its own search for a length scale
+        if self.scored() < self.num_initial_points:
+            return self.start()
+        x, scores = self._vectorize_trials()
+        y = norm.ppf((rankdata(scores) - 0.5) / len(scores))  # less is better: KerasTuner has turned the sign
+        if len(y) > _MODELLED:
+            order, half = np.argsort(y, kind="stable"), _MODELLED // 2
+            kept = np.r_[order[:half], order[np.linspace(half, len(y) - 1, half).astype(int)]]
+            x, y = x[kept], y[kept]
+        with warnings.catch_warnings(), threadpool_limits(1):  # so small, threads only wait for one another
+            warnings.simplefilter("ignore")  # of its own search for length scales
             self.gpr.fit(x, y)
             points = self._candidates(x, y)
-            mean, deviation = self.gpr.predict(points, return_std=True)
-        for place in np.argsort(mean - self.beta * deviation)[
-            :_PROMISING
-        ]:  # the scores' sign is such that less is better
+            promise = self._promise(points, x)
+        for place in np.argsort(-promise)[:_PROMISING]:
             values = self._vector_to_values(points[place])
             if not self._duplicate(values) and self.accept(values):
                 return _run(values)
         return self._random_populate_space()
+
+    def _promise(self, points, x):
+        """Return the improvement that is expected of points (N, D) over the best one of x, luck aside."""
+        mean, deviation = self.gpr.predict(points, return_std=True)
+        deviation = np.sqrt(np.maximum(deviation**2 - self.gpr.kernel_.k2.noise_level, 1e-12))
+        better = self.gpr.predict(x).min() - mean
+        return better * norm.cdf(better / deviation) + deviation * norm.pdf(better / deviation)
 
     def _candidates(self, x, y):
         """Return points (N, D) in the unit cube: anywhere, and around the best so far."""
@@ -188,7 +223,8 @@ class Bayesian(Steady, kt.oracles.BayesianOptimizationOracle):
     def reseed(self, seed):
         super().reseed(seed)
         self._random_state = np.random.RandomState(seed)
-        self.gpr.random_state, self.gpr.n_restarts_optimizer = seed, 5
+        # From several beginnings where that takes no time: from one, 200 trials of 20 hyperparameters take a second.
+        self.gpr.random_state, self.gpr.n_restarts_optimizer = seed, 2 if len(self.trials) <= 100 else 0
 
 
 class Hyperband(Steady, kt.oracles.HyperbandOracle):

@@ -26,6 +26,8 @@ class OptunaOracle(Steady, kt.Oracle):
         self.sampler_seed = seed % 2**32
 
     def propose(self, trial_id):
+        if self.scored() < self.random_starts:
+            return self.start()
         study = self.study()
         for _ in range(_TRIES):
             asked = study.ask()

@@ -84,7 +84,7 @@ class Progress:
 
     def _line(self, record):
         score = "-" if record["score"] is None else f"{record['score']:.4f}"
-        epoch = "" if record["best_epoch"] is None else f" (epoch {record['best_epoch']} of {record['epochs']})"
+        epoch = "" if record["best_epoch"] is None else f" ({_when(record)})"
         which = f"[{record['trial'] + 1} of {self.plan.trials}] trial {record['trial']} {record['status']}"
         what = f"{which}: {self.plan.objective[0]} {score}{epoch}"
         if record["error"]:
@@ -132,6 +132,13 @@ class Progress:
                 _values(now["record"]), style="dim",
             )  # fmt: skip
         return table
+
+
+def _when(record):
+    """Return at which epoch the score was reached."""
+    if (folds := record.get("folds")) is not None:
+        return f"mean of {len(folds)} folds, epoch {record['best_epoch']} on average"
+    return f"epoch {record['best_epoch']} of {record['epochs']}"
 
 
 def _values(record):

@@ -6,7 +6,7 @@ from statistics import median
 import keras
 
 _STARTUP = 3  # trials before one can be pruned
-_GRACE = 0.1  # of the epochs, in which none is: a learning rate that warms up starts slowly
+_GRACE = (3, 0.1)  # epochs, or this share of them, in which none is: what starts slowly may end well
 
 
 def so_far(values, direction):
@@ -57,6 +57,20 @@ def below_median(objective, peers, step, value) -> bool:
     return value < middle if objective[1] == "max" else value > middle
 
 
+def comparable(objective, peers, step, value) -> float:
+    """Return what the mean over some folds says of the mean over all: folds differ in how hard they are.
+
+    Args:
+        peers: as for `below_median`; one of them is whole.
+        step: the last fold that was trained, from 0.
+        value: the mean up to it, which was below the median there: so it is no better than the median at the end.
+    """
+    whole = [curve for curve, complete in peers if complete]
+    moved = value + median(curve[-1] - curve[step] for curve in whole)
+    worse = min if objective[1] == "max" else max
+    return worse(moved, median(curve[-1] for curve in whole))
+
+
 class Median(keras.callbacks.Callback):
     """Stop a trial whose best value so far is worse than the median of what the others had reached by then.
 
@@ -69,7 +83,7 @@ class Median(keras.callbacks.Callback):
     def __init__(self, objective, peers, epochs):
         super().__init__()
         self.objective, self.peers = objective, peers
-        self.grace = max(1, round(_GRACE * epochs))
+        self.grace = max(_GRACE[0], round(_GRACE[1] * epochs))
         self.best, self.pruned = None, False
 
     def on_epoch_end(self, epoch, logs=None):

@@ -22,7 +22,7 @@ from kzoo.training.prepare import prepare
 from kzoo.training.settle import settle
 from kzoo.training.signals import StopRequest
 from kzoo.tuning.folds import fold_of
-from kzoo.tuning.prune import Median, below_median
+from kzoo.tuning.prune import Median, below_median, comparable
 
 _JOURNAL_SECONDS = 30.0  # between two journals inside an epoch, as in kzoo.train
 
@@ -180,7 +180,7 @@ class Trainer:
         return fold_of(self.data, number, self.folds, self.fold_seed)
 
     def _cross_validate(self, folder, overrides, seed, peers):
-        """Train a network for each fold; the score is the mean of the best epochs'."""
+        """Train a network for each fold; the score is the mean of the best epochs', or what it would likely have been."""
         parts = []
         for number in range(self.folds):
             place = folder / f"fold-{number + 1}"
@@ -197,7 +197,10 @@ class Trainer:
         if parts[-1]["status"] != "interrupted":
             for place in folder.glob("fold-*"):
                 shutil.rmtree(place, ignore_errors=True)
-        return _together(parts)
+        found = _together(parts)
+        if found["status"] == "pruned":
+            found["score"] = comparable(self.objective, peers, len(parts) - 1, found["score"])
+        return found
 
     def _one_fold(self, place, number, overrides, seed):
         done = place / "fold.json"

@@ -71,7 +71,7 @@ def tune(
         preset: a preset's name, or a `Preset`.
         data: anything `kzoo.load_data` takes; the default is the preset's own data set.
         engine: "grid", "random", "bayesian" (a Gaussian process), "hyperband", "optuna" (TPE, needs `kzoo[optuna]`);
-            "auto" takes the grid where it is small enough, random up to 20 trials, else a model of the space.
+            "auto" takes the grid where no more than `trials` points are to be had, else bayesian.
         trials: how many, the preset among them. Hyperband computes its own number from `epochs`.
         epochs: of each trial, in place of the preset's; schedules follow.
         max_time: seconds, or "90s", "30m", "2h": no step is begun after it.

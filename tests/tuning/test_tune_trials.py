@@ -11,7 +11,7 @@ import kzoo
 from kzoo.registry import resolve
 from kzoo.training.settle import settle
 from kzoo.tuning.folds import fold_of, pooled, with_all_rows
-from kzoo.tuning.prune import Median, below_median, peers_of, so_far
+from kzoo.tuning.prune import Median, below_median, comparable, peers_of, so_far
 from kzoo.tuning.trainer import Trainer
 from kzoo.tuning.worker import Stop
 
@@ -187,9 +187,18 @@ def test_a_fold_that_was_done_is_not_trained_again(trainer, place):
 
 @pytest.mark.slow
 def test_a_trial_that_loses_over_folds_is_pruned_between_them(trainer, place):
-    peers = [([1.0, 1.0, 1.0], True)] * 3
+    peers = [([1.0, 0.9, 0.8], True)] * 3
     found = trainer(folds=3, epochs=2).train(folder=place(0), overrides=dict(learning_rate=1e-6), seed=0, peers=peers)
     assert found["status"] == "pruned" and len(found["folds"]) == 1
+    assert found["score"] == pytest.approx(found["folds"][0] - 0.2)
+
+
+def test_a_trial_that_was_pruned_after_an_easy_fold_is_not_the_winner():
+    peers = [([0.96, 0.84, 0.81], True), ([0.95, 0.85, 0.80], True), ([0.97, 0.86, 0.82], True), ([0.9], False)]
+    assert below_median(GOAL, peers, 0, 0.94)
+    assert comparable(GOAL, peers, 0, 0.94) == pytest.approx(0.94 - 0.15)  # and not .94, above what all have in the end
+    assert comparable(GOAL, [([0.95, 0.99], True), ([0.5, 0.9], True), ([0.96, 0.98], True)], 0, 0.949) == 0.98
+    assert comparable(("val_loss", "min"), [([0.5, 0.8], True)] * 3, 0, 0.6) == pytest.approx(0.9)
 
 
 def test_all_rows_but_the_test_rows_for_the_last_training(data):

@@ -47,7 +47,7 @@ def choose_engine(engine, trials, points):
 
 
 def random_starts(engine, trials, dimensions):
-    """Return how many trials are drawn at random before a model of the space proposes them.
+    """Return how many trials there are before a model of the space proposes them.
 
     KerasTuner's own three for each hyperparameter would leave nothing of an ordinary search but chance.
     """
@@ -131,18 +131,18 @@ class Steady:
         """Return how many trials have a score."""
         return sum(trial.status == "COMPLETED" for trial in self.trials.values())
 
-    def start(self):
-        """Propose a point from which a model of the space can learn: some keep most of the preset's values, which is a
-        good place to begin, and some hardly any, for the best may be far from it."""
-        random = np.random.RandomState(self._seed_state % 2**32)
-        share = random.uniform()
-        for _ in range(_TRIES):
+    def start(self, number, starts):
+        """Propose trial `number` from the first `starts`, before a model has enough to learn from: they lie evenly over
+        the space, each in a part of its own of every hyperparameter's range (https://doi.org/10.2307/1268522)."""
+        row, rows = number - self.baseline, starts - self.baseline
+        if row < rows:
+            random = np.random.RandomState(np.random.SeedSequence(self.base_seed).generate_state(1))
             point = kt.HyperParameters()
             for parameter in self.hyperparameters.space:
+                part = (random.permutation(rows)[row] + random.uniform(size=rows)[row]) / rows
                 point.merge([parameter])
                 if point.is_active(parameter):
-                    drawn = parameter.random_sample(random.randint(2**31))
-                    point.values[parameter.name] = parameter.default if random.uniform() < share else drawn
+                    point.values[parameter.name] = parameter.prob_to_value(part)
             if not self._duplicate(point.values) and self.accept(point.values):
                 return _run(dict(point.values))
         values = self._random_values()
@@ -187,7 +187,7 @@ class Bayesian(Steady, kt.oracles.BayesianOptimizationOracle):
 
     def propose(self, trial_id):
         if self.scored() < self.num_initial_points:
-            return self.start()
+            return self.start(int(trial_id), self.num_initial_points)
         x, scores = self._vectorize_trials()
         y = norm.ppf((rankdata(scores) - 0.5) / len(scores))  # less is better: KerasTuner has turned the sign
         if len(y) > _MODELLED:

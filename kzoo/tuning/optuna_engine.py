@@ -13,7 +13,7 @@ class OptunaOracle(Steady, kt.Oracle):
     """Tree-structured Parzen estimators (https://papers.nips.cc/paper/4443) over the trials so far.
 
     Args:
-        random_starts: trials that are drawn at random first.
+        random_starts: trials before there is enough for that, spread evenly over the space.
         options: of `keras_tuner.Oracle`.
     """
 
@@ -27,7 +27,7 @@ class OptunaOracle(Steady, kt.Oracle):
 
     def propose(self, trial_id):
         if self.scored() < self.random_starts:
-            return self.start()
+            return self.start(int(trial_id), self.random_starts)
         study = self.study()
         for _ in range(_TRIES):
             asked = study.ask()

@@ -6,7 +6,7 @@ from statistics import median
 import keras
 
 _STARTUP = 3  # trials before one can be pruned
-_GRACE = (3, 0.1)  # epochs, or this share of them, in which none is: what starts slowly may end well
+_GRACE = (2, 0.1)  # epochs, or this share of them, in which none is: what starts slowly may end well
 
 
 def so_far(values, direction):

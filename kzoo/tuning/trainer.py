@@ -180,7 +180,7 @@ class Trainer:
         return fold_of(self.data, number, self.folds, self.fold_seed)
 
     def _cross_validate(self, folder, overrides, seed, peers):
-        """Train a network for each fold; the score is the mean of the best epochs', or what it would likely have been."""
+        """Train a network for each fold; the score is the mean of the best epochs', or what that would likely be."""
         parts = []
         for number in range(self.folds):
             place = folder / f"fold-{number + 1}"

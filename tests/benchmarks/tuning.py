@@ -1,6 +1,6 @@
 """What kzoo.tune costs and gains beside bare KerasTuner; prints a JSON row for each measurement.
 
-python tests/benchmarks/tuning.py epochs --preset digits_cnn --trials 20 --epochs 15 --seeds 0 1 2 3 4
+python tests/benchmarks/tuning.py epochs --preset digits_cnn --trials 20 --epochs 8 --space quick --objective val_loss
 python tests/benchmarks/tuning.py overhead --trials 10
 python tests/benchmarks/tuning.py memory --trials 50
 python tests/benchmarks/tuning.py gain --preset tabular_fnn --data breast_cancer --trials 20 --epochs 20 --seeds 0 1 2
@@ -13,6 +13,7 @@ gain       the winner's validation score beside the preset's, and the test score
 
 import argparse
 import json
+import operator
 import os
 import sys
 import tempfile
@@ -37,9 +38,9 @@ from kzoo.tuning.prune import so_far
 class Bare(kt.HyperModel):
     """The same space, network and batches, as somebody would drive KerasTuner with them."""
 
-    def __init__(self, space, data, epochs):
+    def __init__(self, space, data, epochs, objective):
         super().__init__()
-        self.space, self.data, self.epochs = space, data, epochs
+        self.space, self.data, self.epochs, self.objective = space, data, epochs, objective
         self.histories, self.fitted = [], 0.0
 
     def declare_hyperparameters(self, hp):
@@ -68,7 +69,7 @@ class Bare(kt.HyperModel):
             verbose=0,
         )
         self.fitted += time.perf_counter() - began
-        self.histories.append(history.history["val_accuracy"])
+        self.histories.append(history.history[self.objective])
         return history
 
 
@@ -85,7 +86,7 @@ def settled(preset, epochs, size, limit):
 def bare(args, seed, folder, after=lambda: None):
     """Search with KerasTuner alone; return (model, seconds)."""
     data, space = settled(args.preset, args.epochs, args.space, None)
-    model = Bare(space, data, args.epochs)
+    model = Bare(space, data, args.epochs, args.objective)
 
     class Random(kt.RandomSearch):
         def on_trial_end(self, trial):
@@ -95,7 +96,7 @@ def bare(args, seed, folder, after=lambda: None):
     keras.utils.set_random_seed(seed)
     began = time.perf_counter()
     tuner = Random(
-        model, objective=kt.Objective("val_accuracy", "max"), max_trials=args.trials, seed=seed + 1,
+        model, objective=kt.Objective(args.objective, direction(args)), max_trials=args.trials, seed=seed + 1,
         directory=folder, project_name=f"bare{seed}", max_consecutive_failed_trials=10**6,
     )  # fmt: skip
     tuner.search(verbose=0)
@@ -107,18 +108,23 @@ def ours(args, seed, folder):
     began = time.perf_counter()
     search = kzoo.tune(
         args.preset, engine=args.engine, trials=args.trials, epochs=args.epochs, space=args.space, seed=seed,
-        objective="val_accuracy", out=Path(folder) / f"kzoo{seed}-{args.trials}", progress=False,
+        objective=args.objective, out=Path(folder) / f"kzoo{seed}-{args.trials}", progress=False,
     )  # fmt: skip
     return search, time.perf_counter() - began
 
 
-def until(histories, goal):
-    """Return the number of epochs trained until a value is reached; None if it never is."""
+def direction(args):
+    """Say whether more or less of the objective is better."""
+    return "min" if args.objective == "val_loss" else "max"
+
+
+def until(histories, goal, reached):
+    """Return the number of epochs trained until a goal is reached; None if it never is."""
     done = 0
     for history in histories:
         for value in history:
             done += 1
-            if value is not None and value >= goal:
+            if value is not None and reached(value, goal):
                 return done
     return None
 
@@ -127,21 +133,24 @@ def measure_epochs(args, folder):
     rows, bares, searches = [], {}, {}
     for seed in args.seeds:
         bares[seed] = bare(args, seed, folder)[0].histories
-        searches[seed] = [t["history"]["val_accuracy"] for t in ours(args, seed, folder)[0].trials]
-    goal = median(max(max(h) for h in histories) for histories in bares.values())
+        searches[seed] = [t["history"][args.objective] for t in ours(args, seed, folder)[0].trials]
+    best_of = {"max": max, "min": min}[direction(args)]
+    reached = {"max": operator.ge, "min": operator.le}[direction(args)]
+    best = {seed: best_of(map(best_of, histories)) for seed, histories in bares.items()}
+    goal = median(best.values())
     for seed in args.seeds:
-        whole = sum(map(len, bares[seed]))
-        best = max(so_far(history, "max")[-1] for history in searches[seed])
-        row = dict(seed=seed, bare_best=max(map(max, bares[seed])), kzoo_best=best)
-        row |= dict(bare_epochs=whole, kzoo_epochs=sum(map(len, searches[seed])))
-        rows.append(row | dict(bare_until=until(bares[seed], goal), kzoo_until=until(searches[seed], goal)))
+        curves = (so_far(history, direction(args)) for history in searches[seed])
+        row = dict(seed=seed, bare_best=best[seed], kzoo_best=best_of(c[-1] for c in curves if c[-1] is not None))
+        row |= dict(bare_epochs=sum(map(len, bares[seed])), kzoo_epochs=sum(map(len, searches[seed])))
+        untils = dict(bare_until=until(bares[seed], goal, reached), kzoo_until=until(searches[seed], goal, reached))
+        rows.append(row | untils)
     # Who never reaches it has used all its epochs, and more: infinity, which a median stands.
-    reached = [r["kzoo_until"] or float("inf") for r in rows]
-    bare_reached = [r["bare_until"] or float("inf") for r in rows]
+    mine = [r["kzoo_until"] or float("inf") for r in rows]
+    theirs = [r["bare_until"] or float("inf") for r in rows]
     whole = median(r["bare_epochs"] for r in rows)
     summary = dict(
-        goal=goal, kzoo_until=median(reached), bare_until=median(bare_reached), bare_epochs=whole,
-        ratio_to_bare_until=median(reached) / median(bare_reached), ratio_to_bare_budget=median(reached) / whole,
+        goal=goal, kzoo_until=median(mine), bare_until=median(theirs), bare_epochs=whole,
+        ratio_to_bare_until=median(mine) / median(theirs), ratio_to_bare_budget=median(mine) / whole,
     )  # fmt: skip
     return [*rows, {k: None if v == float("inf") else v for k, v in summary.items()}]
 
@@ -235,6 +244,7 @@ def main():
     parser.add_argument("--preset", default="digits_cnn", help="of a classification, on its own data")
     parser.add_argument("--data", help="gain: named set; the default is the preset's own")
     parser.add_argument("--folds", type=int, help="gain: score each trial over so many parts")
+    parser.add_argument("--objective", default="val_accuracy", help="val_accuracy or val_loss, which never saturates")
     parser.add_argument("--space", default="standard")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--trials", type=int, default=20)

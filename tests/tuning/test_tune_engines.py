@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from statistics import median
 
 import pytest
 from stand_in import Killed, StandIn
@@ -181,19 +182,17 @@ def test_random_starts_leave_most_of_a_search_to_the_model():
     assert random_starts("random", 12, 5) == 12
 
 
-def test_starts_stay_near_the_preset(search):
-    def kept(record):
-        values, default = record["hyperparameters"], space.default()
-        return sum(values.get(name) == value for name, value in default.items()) / len(default)
-
-    space = kzoo.space("iris_fnn", "full")
-    for engine in ("bayesian", "optuna"):
-        if engine == "optuna":
-            pytest.importorskip("optuna")
-        trials = search(engine, engine=engine, space="full", trials=40).trials[1:10]
-        assert 0.4 < sum(map(kept, trials)) / len(trials) < 0.75
-    trials = search("random", engine="random", space="full", trials=16).trials[1:]
-    assert sum(map(kept, trials)) / len(trials) < 0.4
+@pytest.mark.parametrize("engine", ["bayesian", "optuna"])
+def test_starts_lie_evenly_over_the_space(search, engine):
+    if engine == "optuna":
+        pytest.importorskip("optuna")
+    space = kzoo.space("iris_fnn", "standard").fix(optimizer="adam")
+    trials = search(engine=engine, space=space, trials=44).trials[1:11]  # a quarter, the preset among them
+    values = sorted(math.log10(r["hyperparameters"]["learning_rate"]) for r in trials)
+    rate = next(p for p in space.parameters if p.name == "learning_rate")
+    low, high = math.log10(rate.low), math.log10(rate.high)
+    assert [int(10 * (v - low) / (high - low)) for v in values] == list(range(10))
+    assert {r["hyperparameters"]["norm"] for r in trials} == {"none", "batch", "layer"}
 
 
 def proposed(engine, seed, luck=0.0, trials=25):
@@ -223,9 +222,11 @@ def test_a_model_of_the_space_is_better_than_chance_on_the_same_budget():
 
 
 def test_luck_in_the_scores_does_not_make_it_wander():
-    """KerasTuner's settings, which take a score for exact, come no closer here than chance does."""
-    close, chance = ([min(proposed(engine, seed, luck=0.03)) for seed in range(10)] for engine in ("bayesian", "random"))
-    assert sum(close) < sum(chance) / 2
+    """With KerasTuner's settings, which take a score for exact, the first median is half of the second."""
+    close, chance = (
+        [min(proposed(engine, seed, luck=0.03)) for seed in range(10)] for engine in ("bayesian", "random")
+    )
+    assert median(close) < median(chance) / 4
 
 
 def test_a_model_of_many_trials_stays_quick(monkeypatch):

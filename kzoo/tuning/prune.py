@@ -6,7 +6,7 @@ from statistics import median
 import keras
 
 _STARTUP = 3  # trials before one can be pruned
-_GRACE = (2, 0.1)  # epochs, or this share of them, in which none is: what starts slowly may end well
+_GRACE = (3, 0.1)  # epochs, or this share of them, in which none is: what starts slowly may end well
 
 
 def so_far(values, direction):
@@ -83,13 +83,13 @@ class Median(keras.callbacks.Callback):
     def __init__(self, objective, peers, epochs):
         super().__init__()
         self.objective, self.peers = objective, peers
-        self.grace = max(_GRACE[0], round(_GRACE[1] * epochs))
+        self.grace, self.last = max(_GRACE[0], round(_GRACE[1] * epochs)), epochs - 1
         self.best, self.pruned = None, False
 
     def on_epoch_end(self, epoch, logs=None):
         value = (logs or {}).get(self.objective[0])
         self.best = so_far([self.best, value if value is None else float(value)], self.objective[1])[-1]
-        if self.best is None or epoch < self.grace:
+        if self.best is None or not self.grace <= epoch < self.last:
             return
         if below_median(self.objective, self.peers, epoch, self.best):
             self.pruned = self.model.stop_training = True

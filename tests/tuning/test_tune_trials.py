@@ -121,9 +121,9 @@ def test_14_a_time_budget_ends_a_trial_within_a_step_and_it_can_go_on(trainer, p
 
 @pytest.mark.slow
 def test_a_hopeless_trial_is_pruned_after_the_grace(trainer, place):
-    good = [([0.999] * 4, True)] * 3
-    found = trainer().train(folder=place(0), overrides=dict(learning_rate=1e-6), seed=0, peers=good)
-    assert (found["status"], found["epochs"]) == ("pruned", 2) and found["score"] < 0.999
+    good = [([0.999] * 6, True)] * 3
+    found = trainer(epochs=6).train(folder=place(0), overrides=dict(learning_rate=1e-6), seed=0, peers=good)
+    assert (found["status"], found["epochs"]) == ("pruned", 4) and found["score"] < 0.999
     bad = [([0.0] * 4, True)] * 3
     assert trainer().train(folder=place(1), overrides={}, seed=0, peers=bad)["status"] == "completed"
 
@@ -146,6 +146,17 @@ def test_the_median_is_of_what_the_others_had_reached_by_then():
     for epoch in range(4):
         median.on_epoch_end(epoch, {"val_accuracy": 0.0})
     assert median.grace == 3 and not median.pruned  # at epoch 3 only two peers are left
+
+
+@pytest.mark.parametrize(("epochs", "trained"), [(3, 3), (4, 4), (5, 4), (60, 7)])
+def test_none_is_pruned_in_its_first_epochs_nor_after_its_last(epochs, trained):
+    median = Median(GOAL, [([0.5] * epochs, True)] * 3, epochs)
+    median.set_model(SimpleNamespace(stop_training=False))
+    done = 0
+    while done < epochs and not median.pruned:
+        median.on_epoch_end(done, {"val_accuracy": 0.4})
+        done += 1
+    assert (done, median.pruned) == (trained, trained < epochs)
 
 
 def test_folds_score_every_row_once_and_see_no_test_row(trainer, place, data):

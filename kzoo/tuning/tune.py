@@ -79,8 +79,7 @@ def tune(
         objective: such as "val_accuracy" or "val_loss"; the default is the first of the preset's metrics.
         baseline: whether trial 0 is the preset.
         prune: "median" stops a trial that is worse than half of the others at the same epoch, from the fourth on; None
-            for never. Hyperband
-            has its own way.
+            for never. Hyperband has its own way.
         folds: score each trial by cross-validation over so many parts of the training and validation rows.
         seed: of the proposals; trial n is trained with the seed `seed + n`.
         out: the search's folder; the default is `searches/PRESET-NN`.

@@ -137,7 +137,9 @@ class Progress:
 def _when(record):
     """Return at which epoch the score was reached."""
     if (folds := record.get("folds")) is not None:
-        return f"mean of {len(folds)} folds, epoch {record['best_epoch']} on average"
+        count = f"{len(folds)} fold{'s' * (len(folds) > 1)}"
+        how = "estimated from" if record["status"] == "pruned" else "mean of"
+        return f"{how} {count}, epoch {record['best_epoch']} on average"
     return f"epoch {record['best_epoch']} of {record['epochs']}"
 
 

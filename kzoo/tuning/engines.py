@@ -145,6 +145,10 @@ class Steady:
                     point.values[parameter.name] = parameter.prob_to_value(part)
             if not self._duplicate(point.values) and self.accept(point.values):
                 return _run(dict(point.values))
+        return self.at_random()
+
+    def at_random(self):
+        """Propose any new point."""
         values = self._random_values()
         return _stop() if values is None else _run(values)
 
@@ -203,7 +207,7 @@ class Bayesian(Steady, kt.oracles.BayesianOptimizationOracle):
             values = self._vector_to_values(points[place])
             if not self._duplicate(values) and self.accept(values):
                 return _run(values)
-        return self._random_populate_space()
+        return self.at_random()
 
     def _promise(self, points, x):
         """Return the improvement that is expected of points (N, D) over the best one of x, luck aside."""

@@ -4,7 +4,7 @@ import keras_tuner as kt
 import optuna
 from keras_tuner.engine import hyperparameters as hps_module
 
-from kzoo.tuning.engines import Steady, _run, _stop
+from kzoo.tuning.engines import Steady, _run
 
 _TRIES = 50  # proposals before one is drawn at random
 
@@ -35,8 +35,7 @@ class OptunaOracle(Steady, kt.Oracle):
             if not self._duplicate(values) and self.accept(values):
                 return _run(values)
             study.tell(asked, state=optuna.trial.TrialState.FAIL)
-        values = self._random_values()
-        return _stop() if values is None else _run(values)
+        return self.at_random()
 
     def study(self):
         """Return an Optuna study of all trials so far, whose sampler has its seed from the trial to come."""

@@ -124,8 +124,8 @@ def test_a_hopeless_trial_is_pruned_after_the_grace(trainer, place):
     good = [([0.999] * 6, True)] * 3
     found = trainer(epochs=6).train(folder=place(0), overrides=dict(learning_rate=1e-6), seed=0, peers=good)
     assert (found["status"], found["epochs"]) == ("pruned", 4) and found["score"] < 0.999
-    bad = [([0.0] * 4, True)] * 3
-    assert trainer().train(folder=place(1), overrides={}, seed=0, peers=bad)["status"] == "completed"
+    bad = [([0.0] * 6, True)] * 3
+    assert trainer(epochs=6).train(folder=place(1), overrides={}, seed=0, peers=bad)["status"] == "completed"
 
 
 def test_the_median_is_of_what_the_others_had_reached_by_then():

@@ -132,17 +132,21 @@ class Steady:
         return sum(trial.status == "COMPLETED" for trial in self.trials.values())
 
     def start(self, number, starts):
-        """Propose trial `number` from the first `starts`, before a model has enough to learn from: they lie evenly over
-        the space, each in a part of its own of every hyperparameter's range (https://doi.org/10.2307/1268522)."""
+        """Propose trial `number` from the first `starts`, before a model has enough to learn from.
+
+        Around the preset, which is a good place: half of the values, by chance, stay its own. The others lie evenly, in
+        a part of its own of the hyperparameter's range for each trial (https://doi.org/10.2307/1268522).
+        """
         row, rows = number - self.baseline, starts - self.baseline
         if row < rows:
             random = np.random.RandomState(np.random.SeedSequence(self.base_seed).generate_state(1))
             point = kt.HyperParameters()
             for parameter in self.hyperparameters.space:
                 part = (random.permutation(rows)[row] + random.uniform(size=rows)[row]) / rows
+                own = random.uniform(size=rows)[row] < 0.5
                 point.merge([parameter])
                 if point.is_active(parameter):
-                    point.values[parameter.name] = parameter.prob_to_value(part)
+                    point.values[parameter.name] = parameter.default if own else parameter.prob_to_value(part)
             if not self._duplicate(point.values) and self.accept(point.values):
                 return _run(dict(point.values))
         return self.at_random()

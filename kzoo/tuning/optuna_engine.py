@@ -13,7 +13,7 @@ class OptunaOracle(Steady, kt.Oracle):
     """Tree-structured Parzen estimators (https://papers.nips.cc/paper/4443) over the trials so far.
 
     Args:
-        random_starts: trials before there is enough for that, spread evenly over the space.
+        random_starts: trials before there is enough for that, around the preset.
         options: of `keras_tuner.Oracle`.
     """
 

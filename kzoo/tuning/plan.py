@@ -21,7 +21,7 @@ class Plan:
         objective: (name, direction).
         trials: exactly so many, unless the space or the time ends before.
         epochs: of them all, at most: training stops early where nothing improves, and pruning cuts.
-        random: how many trials are drawn at random.
+        random: how many trials are drawn at random, anywhere or (bayesian, optuna) around the preset.
         hyperparameters: how many are searched.
         points: how many points there are, None for a continuum.
         params: (fewest, the preset's, most) parameters among the default point and some random ones.
@@ -53,11 +53,12 @@ class Plan:
         name, direction = self.objective
         points = "a continuum" if self.points is None else f"{self.points:,} points"
         folds = "" if self.folds is None else f", each over {self.folds} folds"
+        where = "around the preset" if self.engine in ("bayesian", "optuna") else "at random"
         low, own, high = self.params
         lines = [
             f"{self.preset} on {self.data}: engine {self.engine}, {name} ({direction}), "
             f"{self.hyperparameters} hyperparameters, {points}",
-            f"{self.trials} trials{folds}, at most {self.epochs:,} epochs; {self.random} of them drawn at random "
+            f"{self.trials} trials{folds}, at most {self.epochs:,} epochs; {self.random} of them drawn {where} "
             f"({self.random / max(self.trials, 1):.0%})",
         ]
         if self.engine == "hyperband":

@@ -6,7 +6,7 @@ from statistics import median
 import keras
 
 _STARTUP = 3  # trials before one can be pruned
-_GRACE = (3, 0.1)  # epochs, or this share of them, in which none is: what starts slowly may end well
+_GRACE = (2, 0.1)  # epochs, or this share of them, in which none is: what starts slowly may end well
 
 
 def so_far(values, direction):
@@ -48,8 +48,12 @@ def peers_of(records, objective, *, folds):
 
 
 def below_median(objective, peers, step, value) -> bool:
-    """Say whether a value at a step (from 0) is worse than the median of the others there."""
-    there = [c[min(step, len(c) - 1)] for c, whole in peers if whole or step < len(c)]
+    """Say whether a value at a step (from 0) is worse than the median of the others there.
+
+    Those that were pruned before count as worse: among the survivors alone, half of the good ones would go too.
+    """
+    worst = -math.inf if objective[1] == "max" else math.inf
+    there = [c[min(step, len(c) - 1)] if whole or step < len(c) else worst for c, whole in peers]
     there = [v for v in there if v is not None]
     if len(there) < _STARTUP:
         return False

@@ -78,7 +78,7 @@ def tune(
         space: "quick", "standard" or "full", or a `Space` (see `kzoo.space`).
         objective: such as "val_accuracy" or "val_loss"; the default is the first of the preset's metrics.
         baseline: whether trial 0 is the preset.
-        prune: "median" stops a trial that is worse than half of the others at the same epoch, from the fourth on; None
+        prune: "median" stops a trial that is worse than half of the others at the same epoch, from the third on; None
             for never. Hyperband has its own way.
         folds: score each trial by cross-validation over so many parts of the training and validation rows.
         seed: of the proposals; trial n is trained with the seed `seed + n`.

@@ -183,15 +183,18 @@ def test_random_starts_leave_most_of_a_search_to_the_model():
 
 
 @pytest.mark.parametrize("engine", ["bayesian", "optuna"])
-def test_starts_lie_evenly_over_the_space(search, engine):
+def test_starts_lie_around_the_preset_and_evenly(search, engine):
     if engine == "optuna":
         pytest.importorskip("optuna")
     space = kzoo.space("iris_fnn", "standard").fix(optimizer="adam")
     trials = search(engine=engine, space=space, trials=44).trials[1:11]  # a quarter, the preset among them
-    values = sorted(math.log10(r["hyperparameters"]["learning_rate"]) for r in trials)
-    rate = next(p for p in space.parameters if p.name == "learning_rate")
+    default, rate = space.default(), next(p for p in space.parameters if p.name == "learning_rate")
+    own = [value == default[name] for r in trials for name, value in r["hyperparameters"].items()]
+    assert 0.4 < sum(own) / len(own) < 0.75  # half, and what is drawn may be the same
+    drawn = [v for r in trials if (v := r["hyperparameters"]["learning_rate"]) != default["learning_rate"]]
     low, high = math.log10(rate.low), math.log10(rate.high)
-    assert [int(10 * (v - low) / (high - low)) for v in values] == list(range(10))
+    parts = [int(10 * (math.log10(v) - low) / (high - low)) for v in drawn]
+    assert len(parts) == len(set(parts)) > 2  # each in a tenth of its own
     assert {r["hyperparameters"]["norm"] for r in trials} == {"none", "batch", "layer"}
 
 
@@ -224,7 +227,7 @@ def test_a_model_of_the_space_is_better_than_chance_on_the_same_budget():
 def test_luck_in_the_scores_does_not_make_it_wander():
     """With KerasTuner's settings, which take a score for exact, the first median is half of the second."""
     close, chance = (
-        [min(proposed(engine, seed, luck=0.03)) for seed in range(10)] for engine in ("bayesian", "random")
+        [min(proposed(engine, seed, luck=0.03)) for seed in range(20)] for engine in ("bayesian", "random")
     )
     assert median(close) < median(chance) / 4
 

@@ -152,7 +152,7 @@ def test_an_override_is_fixed_and_not_searched(search):
 def test_a_plan_says_what_it_costs_and_writes_nothing(search, tmp_path):
     plan = search(engine="bayesian", trials=20, dry_run=True)
     assert (plan.trials, plan.epochs, plan.random) == (20, 180, 4)
-    assert "20 trials, at most 180 epochs; 4 of them drawn at random (20%)" in str(plan)
+    assert "20 trials, at most 180 epochs; 4 of them drawn around the preset (20%)" in str(plan)
     assert list(tmp_path.iterdir()) == [] and StandIn.asked == ()
 
 

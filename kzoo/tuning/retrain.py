@@ -37,7 +37,7 @@ def best_epoch(trial, objective) -> int:
     """Return a trial's best epoch; of several with the same score, which few validation rows often give, the one with
     the lowest validation loss: the first of them may have been lucky, long before the training was done."""
     scores, losses = (trial.get("history", {}).get(name) for name in (objective, "val_loss"))
-    if not scores or not losses:
+    if trial.get("folds") or not scores or not losses:  # over folds: a mean, which evens luck out
         return trial["best_epoch"]
     reached = scores[trial["best_epoch"] - 1]
     equal = [i for i, score in enumerate(scores) if score == reached and losses[i] is not None]

@@ -64,6 +64,14 @@ def test_a_schedule_is_trained_in_its_full_length(tmp_path):
     assert search.retrain(out=tmp_path / "run", progress=False).summary["epochs"] == 3
 
 
+def test_folds_that_stop_early_at_different_epochs_are_retrained_for_their_mean(tmp_path):
+    """The history over folds is as long as the shortest of them, and the mean of their best epochs may lie after it."""
+    search = kzoo.tune("iris_fnn", "iris", trials=1, epochs=2, folds=2, out=tmp_path / "search", progress=False)
+    record = search.path / "trials" / "0000" / "trial.json"
+    record.write_text(record.read_text().replace(f'"best_epoch": {search.trials[0]["best_epoch"]}', '"best_epoch": 3'))
+    assert search.retrain(out=tmp_path / "run", progress=False).summary["epochs"] == 3
+
+
 @pytest.mark.parametrize("trial", [3, -1, True, "0"])
 def test_another_trial_must_be_one(search, trial):
     with pytest.raises(kzoo.KzooError, match=r"is no trial of .* Those are: 0, 1, 2\."):

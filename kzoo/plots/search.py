@@ -85,7 +85,9 @@ def search_curves(trials, objective) -> Figure:
     special = [t["trial"] for t in best]
     figure = new_figure(8.6, 4.4)
     axes = figure.add_subplot()
-    tidy(axes, f"{_titled(name)} per epoch: {_counted(drawn)}", x="epoch")
+    folds = any(t.get("folds") for t in drawn)
+    over = ", mean of the folds (scores: mean of their best)" if folds else ""
+    tidy(axes, f"{_titled(name)} per epoch: {_counted(drawn)}{over}", x="epoch")
     others = [t for t in drawn if t["trial"] not in special and not t["baseline"]]
     for i, trial in enumerate(others):
         label = "the other trials" if len(others) > 1 else f"trial {trial['trial']}"
@@ -95,7 +97,8 @@ def search_curves(trials, objective) -> Figure:
     for trial, color in zip(best, _HIGHLIGHTED, strict=False):
         dashes = (0, (5, 3)) if trial["baseline"] else "-"
         _line(axes, curves[trial["trial"]], color=color, lw=1.9, ls=dashes, label=_legend(trial), zorder=4)
-        axes.plot([trial["best_epoch"]], [trial["score"]], "o", color=color, ms=7, mec="white", mew=1.2, zorder=5)
+        if not folds:
+            axes.plot([trial["best_epoch"]], [trial["score"]], "o", color=color, ms=7, mec="white", mew=1.2, zorder=5)
     # Where curves end is what sets them apart: their first half may begin outside of the picture.
     numbers = [v for c in (curves[t["trial"]] for t in drawn) for v in c[len(c) // 2 :] if math.isfinite(v)]
     if numbers:

@@ -88,6 +88,13 @@ def test_the_best_three_curves_and_the_preset_are_named():
     assert texts(search_curves(trials, LOSS))[0] == "trial 1: 0.1, epoch 2"
 
 
+def test_over_folds_the_score_is_no_point_of_the_mean_curve():
+    one, folds = (search_curves([trial(0, 0.5, **more)], ACCURACY).axes[0] for more in ({}, dict(folds=[0.5, 0.6])))
+    assert sorted(len(line.get_xdata()) for line in one.get_lines()) == [1, 2]
+    assert [len(line.get_xdata()) for line in folds.get_lines()] == [2]
+    assert "mean of the folds" in folds.get_title(loc="left")
+
+
 @pytest.mark.parametrize("draw", [search_history, search_curves])
 def test_nothing_to_draw_is_said(draw):
     for trials in ([], [trial(0, None, "running")]):

@@ -40,8 +40,3 @@ def settle_objective(objective, config, training, data, *, folds=None):
     if data.validation is None and folds is None:
         raise KzooError(f"objective={name!r} needs validation data. Set validation=0.1, or folds=5.")
     return name, known
-
-
-def better(a, b, direction) -> bool:
-    """Say whether a score is better than another one."""
-    return a > b if direction == "max" else a < b

@@ -78,7 +78,7 @@ def test_another_trial_must_be_one(search, trial):
         search.retrain(trial=trial)
 
 
-def test_the_winner_is_a_preset_that_trains(search, tmp_path):
+def test_the_winner_is_a_preset_that_trains(search, tmp_path, registry_as_it_was):
     names = kzoo.load_presets(search.save_preset("real_iris", tmp_path / "real.toml"))
     run = kzoo.train(names[0], "iris", epochs=1, out=tmp_path / "run", progress=False)
     assert run.summary["parameters"] == search.best_trial()["params"] == kzoo.get_preset(names[0]).params

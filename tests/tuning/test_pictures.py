@@ -117,7 +117,7 @@ def test_hyperbands_rounds_of_a_point_count_once():
 # ---------------------------------------------------------------- save_preset
 
 
-def test_the_winner_becomes_a_preset_that_others_can_load(search, tmp_path):
+def test_the_winner_becomes_a_preset_that_others_can_load(search, tmp_path, registry_as_it_was):
     file = search.save_preset("tuned_iris", tmp_path / "mine.toml")
     kzoo.load_presets(file)
     preset, spec = kzoo.get_preset("tuned_iris"), search.best_spec()

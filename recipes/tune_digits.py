@@ -10,7 +10,7 @@ python recipes/tune_digits.py --trials 40     more of them: those that are there
 python recipes/tune_digits.py --data FOLDER   a folder with a folder of images for each class
 python recipes/tune_digits.py --smoke         seconds, to see that it runs
 
-Measured: 142 s for all of it; its table is in recipes/README.md.
+Measured: 103 s for all of it; its table is in recipes/README.md.
 """
 
 # %% What to tune, on what

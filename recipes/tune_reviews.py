@@ -8,7 +8,7 @@ python recipes/tune_reviews.py --data reviews/    positive.txt and negative.txt,
 python recipes/tune_reviews.py --preset text_gru  another network
 python recipes/tune_reviews.py --smoke            seconds, to see that it runs
 
-Measured: 255 s for all of it; its table is in recipes/README.md.
+Measured: 112 s for all of it; its table is in recipes/README.md.
 """
 
 # %% What to tune, on what

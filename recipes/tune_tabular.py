@@ -10,7 +10,7 @@ python recipes/tune_tabular.py --data my.csv --target price           your own t
 python recipes/tune_tabular.py --folds 5                              slower, and less a matter of luck
 python recipes/tune_tabular.py --smoke                                seconds, to see that it runs
 
-Measured: 148 s for all of it; its table is in recipes/README.md.
+Measured: 89 s for all of it; its table is in recipes/README.md.
 """
 
 # %% What to tune, on what

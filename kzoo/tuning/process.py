@@ -17,6 +17,7 @@ from kzoo import registry
 from kzoo.errors import KzooError
 
 _GROWTH = 40 * 2**20  # bytes by which a worker may grow before another takes its place: ten small trials or so
+_ANSWERS = 8  # before which it may grow by five times as much: a new one takes seconds to begin
 _PATIENCE = 20.0  # seconds for the end of a step and a journal, when training is to stop
 
 
@@ -123,7 +124,7 @@ class Worker:
         self.answered += 1
         if self.answered <= 2:
             self.least = memory
-        elif memory - self.least > _GROWTH:
+        elif memory - self.least > _GROWTH * (1 if self.answered >= _ANSWERS else 5):
             self.close()
 
     def _died(self):

@@ -114,6 +114,17 @@ def test_22_a_process_that_has_grown_is_replaced(worker, monkeypatch):
     assert len(pids) > 1 and None in pids  # it was ended; the next request starts another one
 
 
+@pytest.mark.parametrize(("grown", "last"), [(30, None), (50, 8), (190, 8), (210, 3)])
+def test_22_it_is_not_replaced_after_each_few_trials(monkeypatch, grown, last):
+    """A new process takes four seconds: every third of a small network's trials, that was 4 % of a 30 s trial."""
+    one, ended = process.Worker("log"), []
+    one.answered = 0
+    monkeypatch.setattr(one, "close", lambda: ended.append(one.answered))
+    for answer in range(1, 12):
+        one._measure(2**20 * (600 + (grown if answer > 2 else 0)))
+    assert next(iter(ended), None) == last
+
+
 def test_an_error_comes_back_as_one_line(worker):
     with pytest.raises(KzooError, match="Unknown argument 'lr'"):
         worker.ask("count", overrides={"lr": 1})

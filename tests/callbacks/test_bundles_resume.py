@@ -57,7 +57,12 @@ def optimizer():
     return keras.optimizers.Adam(0.1, use_ema=True, ema_momentum=0.5)
 
 
-@pytest.mark.parametrize("name", ["long", "debug", "teaching"])  # the others' callbacks are in these
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(  # the others' callbacks are in these
+    "name", ["long", pytest.param("debug", marks=SLOW), pytest.param("teaching", marks=SLOW)]
+)
 def test_a_fresh_bundle_with_the_old_attributes_goes_on_exactly(name, tmp_path):
     def run(resume=None, first=0):
         model, seen = network(optimizer()), Weights()

@@ -194,6 +194,7 @@ def test_mean_deviation_and_out_of_fold(shop_folds):
     assert {kzoo.Run(r).config["command"] for r in found["runs"]} == {written["command"]}
 
 
+@pytest.mark.slow
 def test_repeats_divide_anew_and_are_averaged(tmp_path):
     options = dict(folds=2, units=(4,), seed=5, **QUICK)
     once = kzoo.cross_validate("iris_fnn", out="out", **options)
@@ -233,7 +234,10 @@ def test_a_data_set_that_shuffles_itself_is_read_once(tmp_path):
 # ---------------------------------------------------------------- stopped and taken up again
 
 
-@pytest.mark.parametrize(("error", "raised"), [(RuntimeError("power cut"), RuntimeError), (KeyboardInterrupt(), None)])
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(RuntimeError("power cut"), RuntimeError), pytest.param(KeyboardInterrupt(), None, marks=pytest.mark.slow)],
+)
 def test_finished_folds_are_not_trained_again(tmp_path, error, raised):
     options = dict(folds=3, out="out", units=(4,), **QUICK | dict(epochs=2))
     options.pop("callbacks")

@@ -58,7 +58,7 @@ def votes(members):
     return labels
 
 
-@pytest.mark.parametrize("kind", ["iris", "cancer"])
+@pytest.mark.parametrize("kind", ["iris", pytest.param("cancer", marks=pytest.mark.slow)])
 def test_mean_and_vote_of_classes(kind, request, tmp_path):
     """Softmax heads, and sigmoid heads of two classes, which stay one column."""
     runs = request.getfixturevalue(kind)
@@ -136,6 +136,7 @@ def test_values_in_their_own_unit(diabetes, tmp_path):
         kzoo.ensemble(diabetes, method="vote")
 
 
+@pytest.mark.slow
 def test_forecasts_and_language_models_with_the_data_given(tmp_path):
     waves(200).to_csv("waves.csv", index=False)
     settings = dict(input_shape=(8, 1), horizon=3, units=(4,))
@@ -210,6 +211,7 @@ def test_the_folder_is_a_run(iris, tmp_path, monkeypatch):
     assert {f.name: f.read_bytes() for f in run.path.iterdir()} == before and not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_folds_where_each_learned_the_same_preprocessing(tmp_path):
     options = dict(folds=2, units=(4,), epochs=1, callbacks="quick", progress=False)
     found = kzoo.cross_validate("iris_fnn", load_iris(return_X_y=True), out=tmp_path / "iris", **options)

@@ -65,6 +65,7 @@ def test_a_loop_by_hand_trains_the_network_that_fit_trains(loop, by_fit, tmp_pat
     assert row["loss"] == pytest.approx(by_fit.history["loss"][-1], rel=0.2)  # L2 penalty included: it is most of it
 
 
+@pytest.mark.slow
 def test_the_jax_loop_draws_a_new_order_every_epoch(tmp_path):
     need("jax")
     done = play("frameworks/jax_loop", "--smoke", first=SPY, tmp_path=tmp_path)
@@ -93,6 +94,7 @@ def test_a_missing_backend_is_one_line(name, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_compare_lists_what_is_not_installed(tmp_path, monkeypatch, capfd):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: find_spec(name) if name == "tensorflow" else None)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 
+@pytest.mark.slow
 def test_only_the_global_norm_keeps_the_direction_of_the_gradient(smoke):
     left = smoke("practice/clipping").left
     large, small = left["gradients"]

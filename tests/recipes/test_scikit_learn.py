@@ -59,6 +59,7 @@ def test_what_the_recipe_says_of_the_wrapper():
         wrapper.set_params(model__seed=2)
 
 
+@pytest.mark.slow
 def test_the_mean_of_folds_is_what_the_folds_say(smoke):
     found = smoke("practice/cross_validation").left
     rows = {row["what"]: row for row in found["rows"]}

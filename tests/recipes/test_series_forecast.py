@@ -19,6 +19,7 @@ def run(monkeypatch, *words):
     return runpy.run_path(str(RECIPE), run_name="__main__")
 
 
+@pytest.mark.slow
 def test_every_forecast_is_scored_on_the_same_windows(tmp_path, monkeypatch):
     t, random = np.arange(500), np.random.default_rng(0)
     load = 20 + 5 * np.sin(2 * np.pi * t / 24) + random.normal(0, 1, 500)

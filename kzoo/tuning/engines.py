@@ -20,6 +20,7 @@ from kzoo.optional import require
 from kzoo.registry import hint
 
 ENGINES = ("auto", "grid", "random", "bayesian", "hyperband", "optuna")
+LEARNING = ("bayesian", "optuna")  # those that make a model of the trials so far, and begin around the preset
 FACTOR = 3  # of Hyperband: a third of the trials of a round goes on
 _PROMISING = 100  # points of which the best new one is taken
 _MODELLED = 200  # trials that a model is made of: the best half of so many, and some of all the others
@@ -51,7 +52,7 @@ def random_starts(engine, trials, dimensions):
 
     KerasTuner's own three for each hyperparameter would leave nothing of an ordinary search but chance.
     """
-    if engine in ("bayesian", "optuna"):
+    if engine in LEARNING:
         return min(max(5, trials // 4), 3 * max(dimensions, 1), trials)
     return 0 if engine == "grid" else trials
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras_tuner as kt
 
 from kzoo.errors import KzooError
-from kzoo.tuning.engines import make_oracle, random_starts
+from kzoo.tuning.engines import LEARNING, make_oracle, random_starts
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
@@ -53,7 +53,7 @@ class Plan:
         name, direction = self.objective
         points = "a continuum" if self.points is None else f"{self.points:,} points"
         folds = "" if self.folds is None else f", each over {self.folds} folds"
-        where = "around the preset" if self.engine in ("bayesian", "optuna") else "at random"
+        where = "around the preset" if self.engine in LEARNING else "at random"
         low, own, high = self.params
         lines = [
             f"{self.preset} on {self.data}: engine {self.engine}, {name} ({direction}), "

@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "errors": set(),
     "files": set(),
     "listing": set(),
+    "kinds": {"data", "listing", "registry"},
     "tasks": {"listing", "predictions"},
     "preset": {"arguments"},
     "plugins": {"preset"},
@@ -35,24 +36,24 @@ MAY_IMPORT = {
     "callbacks": set(),
     "loading": {"arguments", "preset", "registry", "run"},
     "plots": {"gradients"},
-    "data": {"arguments", "registry"},
+    "data": {"arguments", "kinds", "registry", "tasks"},
     "predictions": set(),
-    "runtime": {"data", "export", "predictions", "registry"},
-    "checks": {"data", "gradients", "plots"},
-    "export": {"data", "loading", "registry", "run"},
-    "evaluation": {"checks", "data", "predictions", "registry", "results", "run", "training"},
+    "runtime": {"data", "export", "kinds", "predictions", "registry"},
+    "checks": {"data", "gradients", "kinds", "plots"},
+    "export": {"data", "kinds", "loading", "registry", "run"},
+    "evaluation": {"checks", "data", "kinds", "predictions", "registry", "results", "run", "training"},
     "training": {
         "arguments", "callbacks", "checks", "contract", "data", "loading", "plots", "predictions", "registry", "run",
     },
     "source": {"contract"},
     "tuning": {
-        "arguments", "callbacks", "catalogue", "contract", "data", "optional", "plots", "preset_files", "registry",
-        "training",
+        "arguments", "callbacks", "catalogue", "contract", "data", "kinds", "optional", "plots", "preset_files",
+        "registry", "training",
     },
-    "reports": {"arguments", "data", "evaluation", "plots", "registry", "run", "tuning"},
+    "reports": {"arguments", "data", "evaluation", "kinds", "plots", "registry", "run", "tuning"},
     "__main__": {"cli"},
     "cli": {
-        "arguments", "data", "evaluation", "export", "flops", "plots", "registry", "reports", "results", "run",
+        "arguments", "data", "evaluation", "export", "flops", "kinds", "plots", "registry", "reports", "results", "run",
         "runtime", "source", "training", "tuning",
     },
 }  # fmt: skip
@@ -142,7 +143,7 @@ def heavy_imports(module):
 
 
 @pytest.mark.parametrize("module", ["runtime", "runtime.onnx", "runtime.litert", "cli.predict", *(
-    f"data.{path.stem}" for path in sorted((PACKAGE / "data").glob("encode*.py"))
+    f"kinds.{path.parent.name}.light" for path in sorted((PACKAGE / "kinds").glob("*/light.py"))
 )])  # fmt: skip
 def test_an_exported_model_runs_on_numpy_and_the_standard_library(module):
     assert len(reached_from(f"kzoo.{module}")) > 3
@@ -150,7 +151,7 @@ def test_an_exported_model_runs_on_numpy_and_the_standard_library(module):
 
 
 def test_the_guard_of_the_runtime_sees_what_is_far_away():
-    assert "kzoo/data/table.py imports pandas" in heavy_imports("kzoo.data.reload")  # four imports deep
+    assert "kzoo/kinds/rows/learn.py imports pandas" in heavy_imports("kzoo.data.reload")  # four imports deep
 
 
 def classes_of(path):

@@ -7,20 +7,20 @@ import pandas as pd
 
 from kzoo.data.arrays import from_tf, read_npz
 from kzoo.data.dataset import Dataset
-from kzoo.data.decode import ImageFiles
 from kzoo.data.encode import encode
-from kzoo.data.encode_images import images_below
-from kzoo.data.encode_series import filled, time_column
-from kzoo.data.encode_text import tokenizer_of
 from kzoo.data.named import NAMES
 from kzoo.data.reload import reload
-from kzoo.data.series import in_order
 from kzoo.data.statistics import features
-from kzoo.data.table import as_frame
-from kzoo.data.text import read_folder
-from kzoo.data.textfile import read_text
-from kzoo.data.values import to_words
 from kzoo.errors import KzooError
+from kzoo.kinds.files import read_text
+from kzoo.kinds.image.decode import ImageFiles
+from kzoo.kinds.image.light import images_below
+from kzoo.kinds.rows.learn import as_frame
+from kzoo.kinds.series.learn import in_order
+from kzoo.kinds.series.light import filled, time_column
+from kzoo.kinds.tables.values import to_words
+from kzoo.kinds.text.learn import read_folder
+from kzoo.kinds.text.light import tokenizer_of
 
 
 class NewData:

@@ -7,8 +7,8 @@ import numpy as np
 
 from kzoo.checks.losses import last_activation, loss_of
 from kzoo.checks.probe import Probe
-from kzoo.data.decode import ImageFiles
 from kzoo.data.windows import Windows
+from kzoo.kinds.image.decode import ImageFiles
 
 _MOST_ROWS = 5_000  # rows of a table or of texts that are read
 _MOST_IMAGES = 300

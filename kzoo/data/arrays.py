@@ -8,8 +8,8 @@ import numpy as np
 
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.encode_images import image_preprocessing
 from kzoo.errors import KzooError
+from kzoo.kinds.image.light import image_preprocessing
 
 _RANKS = {"rows": 2, "image": 4, "tokens": 2, "series": 3}
 _SHAPES = {"rows": "(N, F)", "image": "(N, H, W, C)", "tokens": "(N, T)", "series": "(N, T, F)"}

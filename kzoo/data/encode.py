@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.data.encode_images import image_paths
 from kzoo.errors import KzooError
+from kzoo.kinds.image.light import image_paths
 
 # Kind of preprocessing -> the function that does it, imported when needed.
 _ENCODERS = {
-    "table": ("kzoo.data.encode_table", "encode_table"),
-    "text": ("kzoo.data.encode_text", "encode_text"),
-    "language": ("kzoo.data.encode_text", "encode_text"),
-    "series": ("kzoo.data.encode_series", "encode_series"),
+    "table": ("kzoo.kinds.rows.light", "encode_table"),
+    "text": ("kzoo.kinds.text.light", "encode_text"),
+    "language": ("kzoo.kinds.text.light", "encode_text"),
+    "series": ("kzoo.kinds.series.light", "encode_series"),
     "array": ("kzoo.data.encode", "encode_array"),
-    "image": ("kzoo.data.encode_images", "encode_images"),
+    "image": ("kzoo.kinds.image.light", "encode_images"),
 }
 
 

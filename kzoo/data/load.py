@@ -8,16 +8,16 @@ import pandas as pd
 from kzoo.data import splits
 from kzoo.data.arrays import from_tf, load_arrays, read_npz
 from kzoo.data.dataset import Dataset
-from kzoo.data.encode_images import EXTENSIONS
-from kzoo.data.images import load_image_folder
-from kzoo.data.language import load_language
 from kzoo.data.named import NAMES, load_named
-from kzoo.data.rows import listed
-from kzoo.data.series import load_series
-from kzoo.data.table import as_frame, load_table
-from kzoo.data.text import load_text_folder, load_text_table
-from kzoo.data.textfile import read_text
 from kzoo.errors import KzooError
+from kzoo.kinds.files import read_text
+from kzoo.kinds.image.learn import load_image_folder
+from kzoo.kinds.image.light import EXTENSIONS
+from kzoo.kinds.rows.learn import as_frame, load_table
+from kzoo.kinds.series.learn import load_series
+from kzoo.kinds.tables.raw import listed
+from kzoo.kinds.text.language import load_language
+from kzoo.kinds.text.learn import load_text_folder, load_text_table
 from kzoo.registry import Preset, get_preset, hint, list_presets
 
 # What a source can become -> the inputs of presets that take it.

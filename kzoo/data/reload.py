@@ -7,21 +7,21 @@ import numpy as np
 from kzoo.data import splits
 from kzoo.data.arrays import from_tf, read_npz
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.decode import ImageFiles
 from kzoo.data.encode import encode
-from kzoo.data.encode_images import images_below
-from kzoo.data.encode_series import filled
-from kzoo.data.encode_text import tokenizer_of
-from kzoo.data.images import split_folders
-from kzoo.data.language import token_windows
 from kzoo.data.load import load_data
 from kzoo.data.named import NAMES
-from kzoo.data.rows import require
-from kzoo.data.series import cut_windows, in_order
-from kzoo.data.table import as_frame, labels_of, numbers_of
-from kzoo.data.text import read_folder
-from kzoo.data.textfile import read_text
 from kzoo.errors import KzooError
+from kzoo.kinds.files import read_text
+from kzoo.kinds.image.decode import ImageFiles
+from kzoo.kinds.image.learn import split_folders
+from kzoo.kinds.image.light import images_below
+from kzoo.kinds.rows.learn import as_frame, labels_of, numbers_of
+from kzoo.kinds.series.learn import cut_windows, in_order
+from kzoo.kinds.series.light import filled
+from kzoo.kinds.tables.raw import require
+from kzoo.kinds.text.language import token_windows
+from kzoo.kinds.text.learn import read_folder
+from kzoo.kinds.text.light import tokenizer_of
 from kzoo.registry import preset_of
 
 

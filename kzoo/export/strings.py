@@ -1,4 +1,4 @@
-"""The tokenizer as TensorFlow operations, for a SavedModel that takes strings; it agrees with `kzoo.data.tokenizer`."""
+"""The tokenizer as TensorFlow operations, for a SavedModel that takes strings; it agrees with the one in Python."""
 
 import random
 import unicodedata
@@ -6,10 +6,10 @@ from importlib import import_module
 
 import numpy as np
 
-from kzoo.data.encode_text import encode_text, tokenizer_of
-from kzoo.data.tokenizer import PADDING, UNKNOWN
+from kzoo.kinds.text.light import encode_text, tokenizer_of
+from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
 
-# The pattern of `kzoo.data.tokenizer` for TensorFlow's regular expressions (RE2), whose \w and \s know ASCII only and
+# The pattern of the tokenizer in Python for TensorFlow's regular expressions (RE2), whose \w and \s know ASCII only and
 # which cannot subtract one class from another: a letter is what is no control character, mark, punctuation, symbol,
 # separator or ideograph, or an underscore, or one of the marks that belong to the letter before.
 _IDEOGRAPHS = r"\x{3040}-\x{30ff}\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}\x{f900}-\x{faff}\x{20000}-\x{3ffff}"

@@ -6,8 +6,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from kzoo.data.encode_table import feature_names
-from kzoo.data.encode_text import tokenizer_of
+from kzoo.kinds.rows.light import feature_names
+from kzoo.kinds.text.light import tokenizer_of
 from kzoo.reports.pictures import FIRST
 from kzoo.reports.words import number, percent
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from kzoo.data.textfile import read_csv_text
 from kzoo.errors import KzooError
+from kzoo.kinds.files import read_csv_text
 
 
 def read_table(path):

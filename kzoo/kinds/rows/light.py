@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from kzoo.data.rows import listed, rows_of
-from kzoo.data.values import date_parts, to_dates, to_words
 from kzoo.errors import KzooError
+from kzoo.kinds.tables.raw import listed, rows_of
+from kzoo.kinds.tables.values import date_parts, to_dates, to_words
 
 
 def encode_table(preprocessing, inputs):

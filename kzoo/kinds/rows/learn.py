@@ -9,13 +9,13 @@ import pandas as pd
 from pandas.api import types
 
 from kzoo.data import splits
-from kzoo.data.columns import learn_columns
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.encode_table import apply_columns, feature_names
-from kzoo.data.reading import read_table
-from kzoo.data.rows import listed, require
-from kzoo.data.values import to_numbers, to_words
 from kzoo.errors import KzooError
+from kzoo.kinds.rows.columns import learn_columns
+from kzoo.kinds.rows.light import apply_columns, feature_names
+from kzoo.kinds.tables.raw import listed, require
+from kzoo.kinds.tables.reading import read_table
+from kzoo.kinds.tables.values import to_numbers, to_words
 from kzoo.registry import hint, list_presets
 
 _MOST_CLASSES = 20

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.decode import ImageFiles, decode
-from kzoo.data.encode_images import KINDS, check_shape, image_preprocessing, images_below, threads
-from kzoo.data.encode_images import encode_images as encode_images
 from kzoo.data.splits import Fold, check_classes, fractions, is_source, split_rows
 from kzoo.errors import KzooError
+from kzoo.kinds.image.decode import ImageFiles, decode
+from kzoo.kinds.image.light import KINDS, check_shape, image_preprocessing, images_below, threads
+from kzoo.kinds.image.light import encode_images as encode_images
 from kzoo.registry import hint
 
 SPLIT_FOLDERS = {
@@ -38,7 +38,7 @@ def load_image_folder(path, *, image_shape, validation=0.1, test=None, seed=0, i
 
     Args:
         path: the folder.
-        image_shape: (H, W, C) every image is brought to; see `kzoo.data.decode`.
+        image_shape: (H, W, C) every image is brought to; see `kzoo.kinds.image.decode`.
         validation: the share of the training images that is held out, if there is no such folder.
         test: a second folder of the same classes, or a share; None takes `test/`, else 20 % of the images.
         seed: of the split.

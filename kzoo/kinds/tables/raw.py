@@ -9,9 +9,9 @@ import io
 import sys
 from pathlib import Path
 
-from kzoo.data.textfile import read_csv_text
-from kzoo.data.values import plain, to_numbers
 from kzoo.errors import KzooError
+from kzoo.kinds.files import read_csv_text
+from kzoo.kinds.tables.values import plain, to_numbers
 from kzoo.registry import hint
 
 # What stands for a missing value in a CSV file: pandas' list.
@@ -23,7 +23,7 @@ _END = "\0end"
 
 
 class Rows:
-    """Columns by name, each a plain array (N,): see `kzoo.data.values`.
+    """Columns by name, each a plain array (N,): see `kzoo.kinds.tables.values`.
 
     Args:
         columns: name -> values.

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from kzoo.data.rows import listed, require, rows_of
-from kzoo.data.values import day_comes_first, known, looks_like_dates, plain, to_dates, to_numbers
 from kzoo.errors import KzooError
+from kzoo.kinds.tables.raw import listed, require, rows_of
+from kzoo.kinds.tables.values import day_comes_first, known, looks_like_dates, plain, to_dates, to_numbers
 
 
 def encode_series(preprocessing, inputs):

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.data.rows import Rows, listed, rows_of
-from kzoo.data.textfile import read_text
-from kzoo.data.tokenizer import Tokenizer
 from kzoo.errors import KzooError
+from kzoo.kinds.files import read_text
+from kzoo.kinds.tables.raw import Rows, listed, rows_of
+from kzoo.kinds.text.tokenizer import Tokenizer
 
 
 def preprocessing_of(kind, tokenizer, length, *, column=None):

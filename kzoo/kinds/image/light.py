@@ -76,7 +76,7 @@ def _from_array(array, shape):
 def _decoder():
     """The module that needs Pillow: arrays of the right shape do without."""
     try:
-        return import_module("kzoo.data.decode")
+        return import_module("kzoo.kinds.image.decode")
     except ImportError:
         raise KzooError("Images other than arrays of the model's shape need Pillow: pip install pillow") from None
 

@@ -4,11 +4,11 @@ import numpy as np
 
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.encode_text import preprocessing_of
-from kzoo.data.text import text_settings
-from kzoo.data.tokenizer import PADDING, UNKNOWN, learn_tokenizer
 from kzoo.data.windows import Windows
 from kzoo.errors import KzooError
+from kzoo.kinds.text.learn import text_settings
+from kzoo.kinds.text.light import preprocessing_of
+from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_tokenizer
 
 _STRIDE = 3  # tokens from one next-token window to the next: nearer ones repeat nearly the same example
 _FEWEST_LINES = 3

@@ -8,12 +8,12 @@ from pandas.api import types
 
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.encode_text import preprocessing_of
-from kzoo.data.rows import require
-from kzoo.data.table import as_frame, as_names, choose_task, find_target, labels_of
-from kzoo.data.textfile import read_text
-from kzoo.data.tokenizer import learn_tokenizer
 from kzoo.errors import KzooError
+from kzoo.kinds.files import read_text
+from kzoo.kinds.rows.learn import as_frame, as_names, choose_task, find_target, labels_of
+from kzoo.kinds.tables.raw import require
+from kzoo.kinds.text.light import preprocessing_of
+from kzoo.kinds.text.tokenizer import learn_tokenizer
 
 _LENGTH, _VOCABULARY = 64, 20_000  # without a preset
 _TEST_NAMES, _VALIDATION_NAMES = ("test",), ("val", "valid", "validation")

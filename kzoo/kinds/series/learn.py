@@ -4,12 +4,12 @@ import numpy as np
 
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.encode_series import filled, time_column, time_order, times_of
-from kzoo.data.rows import listed, require, rows_of
-from kzoo.data.table import as_frame, as_names
-from kzoo.data.values import known, to_numbers
 from kzoo.data.windows import Windows
 from kzoo.errors import KzooError
+from kzoo.kinds.rows.learn import as_frame, as_names
+from kzoo.kinds.series.light import filled, time_column, time_order, times_of
+from kzoo.kinds.tables.raw import listed, require, rows_of
+from kzoo.kinds.tables.values import known, to_numbers
 
 _STEPS, _HORIZON = 96, 24  # without a preset
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from kzoo.data.encode_images import MODES, threads
 from kzoo.errors import KzooError
+from kzoo.kinds.image.light import MODES, threads
 
 
 class ImageFiles:

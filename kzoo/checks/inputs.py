@@ -36,7 +36,7 @@ def not_finite(subject):
 @check("data", "rows")
 def constant_columns(subject):
     """Columns with one value in every training row."""
-    if subject.data.inputs not in ("rows", "series"):
+    if subject.columns is None and subject.series is None:
         return
     values = values_of(subject.data.train.x)
     values = values.reshape(-1, values.shape[-1])
@@ -181,7 +181,7 @@ def targets_out_of_reach(subject):
 @check("data", "rows")
 def one_row_again(subject):
     """Training rows that are nearly all copies of one another."""
-    if subject.data.inputs == "series" or subject.data.task == "language_modeling":
+    if subject.series or subject.data.task == "language_modeling":
         return
     _, x = subject.sample
     distinct = len({row.tobytes() for row in np.ascontiguousarray(x)})

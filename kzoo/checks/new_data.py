@@ -10,17 +10,9 @@ from kzoo.data.dataset import Dataset
 from kzoo.data.encode import encode
 from kzoo.data.named import NAMES
 from kzoo.data.reload import reload
-from kzoo.data.statistics import features
 from kzoo.errors import KzooError
-from kzoo.kinds.files import read_text
-from kzoo.kinds.image.decode import ImageFiles
-from kzoo.kinds.image.light import images_below
-from kzoo.kinds.rows.learn import as_frame
-from kzoo.kinds.series.learn import in_order
-from kzoo.kinds.series.light import filled, time_column
+from kzoo.kinds import kind, kind_of, takes_ready_arrays
 from kzoo.kinds.tables.values import to_words
-from kzoo.kinds.text.learn import read_folder
-from kzoo.kinds.text.light import tokenizer_of
 
 
 class NewData:
@@ -44,7 +36,7 @@ class NewData:
     def __init__(self, run, source, *, target=None):
         self.run, self.preprocessing, described = run, run.preprocessing, run.config["data"]
         self.known, self.class_names = run.config.get("statistics"), tuple(described["class_names"])
-        self.inputs, self.targets = described["inputs"], [target] if target else list(described["target_names"])
+        self.targets = [target] if target else list(described["target_names"])
         self.frame, self.missing, self.answers, self.values = None, [], None, None
         if isinstance(source, str) and source in NAMES:
             source = reload(run.config["spec"], described, self.preprocessing, source)
@@ -60,7 +52,8 @@ class NewData:
         self.categories = categories or None
         self.features = None
         if self.values is not None and len(self.values):
-            self.features = features(self.inputs, self.values, described["feature_names"], categories)
+            describe = kind(described["inputs"]).learn.describe
+            self.features = describe(self.values, described["feature_names"], categories)
 
     @property
     def comparable(self):
@@ -68,8 +61,8 @@ class NewData:
         return True if self.known and self.features is not None else None
 
     def _read(self, source):
-        kind = self.preprocessing["kind"]
-        if isinstance(source, str | Path) and kind != "text" and not Path(source).exists():
+        words = "vocabulary" in self.preprocessing  # a string may be a text
+        if isinstance(source, str | Path) and not words and not Path(source).exists():
             raise KzooError(f"No file, folder or data set {str(source)!r}.")
         if hasattr(source, "as_numpy_iterator"):
             source = from_tf(source, None)
@@ -80,62 +73,16 @@ class NewData:
             self.values, self.answers = encode(self.preprocessing, np.asarray(source[0])), np.asarray(source[1])
         elif isinstance(source, np.ndarray):
             self.values = encode(self.preprocessing, source)
-        elif kind == "array":
+        elif takes_ready_arrays(self.preprocessing):
             raise KzooError("This run was trained on arrays: give x, or (x, y), or an .npz file.")
         else:
-            {"table": self._table, "text": self._text, "image": self._images, "series": self._series,
-             "language": self._language}[kind](source)  # fmt: skip
+            found = kind_of(self.preprocessing).learn.fresh(self.preprocessing, source, targets=self.targets)
+            self.values, self.frame, self.missing = found.x, found.frame, list(found.missing)
+            self.answers = found.answers if found.answers is None else self._raw(found.answers)
 
-    def _table(self, source):
-        if isinstance(source, dict | list):
-            source = pd.DataFrame([source] if isinstance(source, dict) else list(source))
-        self.frame = frame = as_frame(source)
-        names = [column["name"] for column in self.preprocessing["columns"]]
-        self.missing = [name for name in names if name not in frame.columns]
-        if not len(frame):
-            raise KzooError("There are no rows to look at.")
-        if len(self.missing) < len(names):
-            self.values = encode(self.preprocessing, frame.assign(**dict.fromkeys(self.missing, np.nan)))
-        self._answers(frame)
-
-    def _text(self, source):
-        if isinstance(source, str | Path) and Path(source).is_dir():
-            texts, labels = read_folder(Path(source))
-            self.values, self.answers = encode(self.preprocessing, texts), np.array(labels)
-            return
-        if isinstance(source, str | Path) and Path(source).suffix in (".csv", ".tsv"):
-            source = as_frame(source)
-        self.values = encode(self.preprocessing, source)
-        if isinstance(source, pd.DataFrame):
-            self._answers(source)
-
-    def _images(self, source):
-        shape = tuple(self.preprocessing["shape"])
-        if isinstance(source, str | Path) and Path(source).is_dir():
-            names = images_below(Path(source), "")
-            if not names:
-                raise KzooError(f"There are no images in {str(source)!r}.")
-            self.values = ImageFiles(source, names, shape)
-        else:
-            self.values = encode(self.preprocessing, source)
-
-    def _series(self, source):
-        frame, names = as_frame(source), self.preprocessing["columns"]
-        self.missing = [name for name in names if name not in frame.columns]
-        self.frame = frame = in_order(frame, time_column(frame), [])
-        if len(frame) and not self.missing:
-            self.values = filled(frame, names, [])
-
-    def _language(self, source):
-        ids, length = tokenizer_of(self.preprocessing).ids(read_text(source)), self.preprocessing["length"]
-        if len(ids) < length:
-            raise KzooError(f"The text has {len(ids)} tokens, and a window needs {length}.")
-        self.values = np.array(ids[: len(ids) // length * length], np.int32).reshape(-1, length)
-
-    def _answers(self, frame):
-        if set(self.targets) <= set(frame.columns):
-            known = frame[self.targets].dropna()
-            if self.class_names:
-                self.answers = to_words(known[self.targets[0]]).astype(str)
-            else:
-                self.answers = known.apply(pd.to_numeric, errors="coerce").dropna().to_numpy(float)
+    def _raw(self, answers):
+        if not isinstance(answers, pd.DataFrame):
+            return answers
+        if self.class_names:
+            return to_words(answers[self.targets[0]]).astype(str)
+        return answers.apply(pd.to_numeric, errors="coerce").dropna().to_numpy(float)

@@ -10,23 +10,15 @@ from kzoo.data.arrays import from_tf, load_arrays, read_npz
 from kzoo.data.dataset import Dataset
 from kzoo.data.named import NAMES, load_named
 from kzoo.errors import KzooError
-from kzoo.kinds.files import read_text
-from kzoo.kinds.image.learn import load_image_folder
-from kzoo.kinds.image.light import EXTENSIONS
-from kzoo.kinds.rows.learn import as_frame, load_table
-from kzoo.kinds.series.learn import load_series
-from kzoo.kinds.tables.raw import listed
-from kzoo.kinds.text.language import load_language
-from kzoo.kinds.text.learn import load_text_folder, load_text_table
-from kzoo.registry import Preset, get_preset, hint, list_presets
+from kzoo.kinds import Source, kind, kinds
+from kzoo.kinds.tables.files import is_table, suffixes
+from kzoo.kinds.tables.frame import as_frame
+from kzoo.registry import Preset, get_preset, list_presets
+from kzoo.words import hint, listed
 
-# What a source can become -> the inputs of presets that take it.
-_TAKES = {
-    "a table": ("rows", "tokens", "series"),
-    "a folder of images": ("image",),
-    "a folder of texts": ("tokens",),
-    "a plain text": ("tokens",),
-}
+_FOLDERS_DEEP = 3  # how far down a folder is looked into for the first file of a known kind
+_FOR_ANY = ("tabular_", "text_", "series_", "image_")
+_SHOWN = 12  # names in a message
 
 
 def load_data(
@@ -114,82 +106,75 @@ def _path(path, options, columns):
         )
     if path.is_dir():
         return _folder(path, options, columns)
-    kind = path.suffix.lower()
-    if kind in (".csv", ".tsv"):
+    if is_table(path):
         return _table(path, path.name, options, columns)
-    if kind == ".npz":
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
         pair, tested = read_npz(path)
         if options["test"] is None and tested is not None:
             options = options | {"test": tested}
         return _arrays(pair, path.name, options, columns)
-    if kind in (".txt", ".md"):
-        return _plain_text(path, options, columns)
-    if kind in EXTENSIONS:
-        raise KzooError(f"{path.name!r} is one image; training takes a folder with a folder of images for each class.")
-    raise KzooError(f"{path.name!r}: kzoo reads .csv, .tsv, .txt and .npz files, and folders.")
+    if source := _source("file", suffix):
+        return _of_source(source, path, path.name, options, columns)
+    if source := _source("folder", suffix):
+        raise KzooError(f"{path.name!r} is one file; training takes {source.name}, in a folder for each class.")
+    files = [*suffixes(), *(s for source in _sources("file") for s in source.suffixes), ".npz"]
+    raise KzooError(f"{path.name!r}: kzoo reads {', '.join(files)} files, and folders.")
 
 
 def _folder(path, options, columns):
-    _refuse(columns, ("target", "drop", "group", "time", "clip"), path.name)
-    if columns["task"] not in (None, "classification", "image_classification", "text_classification"):
-        raise KzooError(f"task={columns['task']!r}: a folder of classes is a classification.")
-    kind = _folder_kind(path)
-    if kind is None:
+    source = _source_of_folder(path)
+    if source is None:
+        _refuse(columns, ("target", "drop", "group", "time", "clip"), path.name)
         raise KzooError(
             f"{path.name!r} holds neither images nor .txt files: expected a folder of them for each class, "
             "or one .txt file for each class."
         )
-    _check_fit(kind, path.name, options["preset"])
-    if kind == "a folder of texts":
-        _check_task(options["preset"], "text_classification", path.name)
-        return load_text_folder(path, **options)
-    preset = options.pop("preset")
-    shape = preset.config["input_shape"] if preset is not None else (96, 96, 3)
-    return load_image_folder(path, image_shape=shape, **options)
+    return _of_source(source, path, path.name, options, columns)
 
 
-def _folder_kind(path):
-    """Look at the first file of a known kind, at most three folders down."""
-    for pattern in ("*", "*/*", "*/*/*"):
-        for file in path.glob(pattern):
-            suffix = file.suffix.lower()
-            if suffix in EXTENSIONS:
-                return "a folder of images"
-            if suffix == ".txt" and not file.stem.lower().startswith("readme"):
-                return "a folder of texts"
+def _source_of_folder(path):
+    """Look for the first file that a kind is read from."""
+    for depth in range(1, _FOLDERS_DEEP + 1):
+        for file in path.glob("/".join("*" * depth)):
+            source = _source("folder", file.suffix.lower())
+            if source is not None and not file.stem.lower().startswith("readme"):
+                return source
     return None
 
 
+def _sources(form):
+    return [source for one in kinds().values() for source in one.sources if source.form == form]
+
+
+def _source(form, suffix):
+    return next((source for source in _sources(form) if suffix in source.suffixes), None)
+
+
 def _table(source, name, options, columns):
+    """Read a table as what the preset takes; without one it is a series if a time is named, else rows."""
+    tables, preset = _sources("tabular"), options["preset"]
+    if preset is not None:
+        own = [one for one in kind(preset.config["inputs"]).sources if one.form == "tabular"]
+    else:
+        own = [one for one in tables if ("time" in one.options) == (columns["time"] is not None)]
+    return _of_source((own or tables)[0], source, name, options, columns)
+
+
+def _of_source(source: Source, given, name, options, columns):
+    """Read a source that has been recognised, once it is sure that the preset and the arguments suit it."""
     preset = options["preset"]
-    _check_fit("a table", name, preset)
-    inputs = preset.config["inputs"] if preset is not None else ("series" if columns["time"] is not None else "rows")
-    seed = options["seed"]
-    rest = {key: value for key, value in options.items() if key != "seed"}
-    if inputs == "series":
-        _refuse(columns, ("group", "clip"), "a series")
-        _check_task(preset, "forecasting", name)
-        if columns["task"] not in (None, "forecasting", "regression"):
-            raise KzooError(f"task={columns['task']!r}: a series is for forecasting.")
-        chosen = {key: columns[key] for key in ("target", "drop", "time")}
-        return load_series(source, name=name, **rest, **chosen)
-    _refuse(columns, ("time",), "a table of rows that have no order")
-    chosen = {key: columns[key] for key in ("target", "drop", "group", "task")}
-    if inputs == "tokens":
-        _refuse(columns, ("clip",), "text")
-        _check_task(preset, "text_classification", name)
-        return load_text_table(source, name=name, **options, **chosen)
-    return load_table(source, name=name, seed=seed, clip=columns["clip"], **rest, **chosen)
-
-
-def _plain_text(path, options, columns):
-    _refuse(columns, ("target", "drop", "group", "task", "time", "clip"), path.name)
-    _check_fit("a plain text", path.name, options["preset"])
-    _check_task(options["preset"], "language_modeling", path.name)
-    chosen = {key: options[key] for key in ("preset", "validation", "test")}
-    if splits.is_source(chosen["test"]):
-        chosen |= {"test": None, "test_text": read_text(chosen["test"])}
-    return load_language(read_text(path), name=path.name, **chosen)
+    fitting = {one.name: one for one in kinds().values() if any(s.name == source.name for s in one.sources)}
+    if preset is not None and preset.config["inputs"] not in fitting:
+        raise _misfit(f"{name!r} is {source.name}", preset, fitting)
+    _refuse(columns, [option for option in columns if option not in source.options], source.rest or name)
+    if source.problem:
+        _check_task(preset, source.problem, name)
+    if source.form == "folder" and columns["task"] not in (None, "classification", source.problem):
+        raise KzooError(f"task={columns['task']!r}: a folder of classes is a classification.")
+    owner = next(one for one in fitting.values() if source in one.sources)
+    asked = {option: columns[option] for option in source.options}
+    return owner.learn.load(given, source.form, name=name, **options, **asked)
 
 
 def _arrays(pair, name, options, columns):
@@ -223,14 +208,9 @@ def _refuse(columns, names, what):
             raise KzooError(f"{name}={value!r} has no meaning for {what}.")
 
 
-def _check_fit(kind, name, preset):
-    if preset is not None and preset.config["inputs"] not in _TAKES[kind]:
-        raise _misfit(f"{name!r} is {kind}", preset, _TAKES[kind])
-
-
 def _check_task(preset, task, name):
     if preset is not None and preset.task != task:
-        others = listed(list_presets(task=task))
+        others = listed(list_presets(task=task), _SHOWN)
         raise KzooError(
             f"{name!r} is data for {task}, but {preset.name} is for {preset.task}. Presets for it: {others}."
         )
@@ -239,7 +219,7 @@ def _check_task(preset, task, name):
 def _misfit(what, preset, inputs):
     fitting = [name for name in list_presets() if get_preset(name).config["inputs"] in inputs]
     # Those made for any data of their kind come first: tabular_fnn before iris_fnn.
-    fitting.sort(key=lambda name: name.split("_")[0] not in ("tabular", "text", "series", "image"))
+    fitting.sort(key=lambda name: not name.startswith(_FOR_ANY))
     return KzooError(
         f"{what}, but {preset.name} takes {preset.config['inputs']}. Presets that fit: {listed(fitting, 8)}."
     )

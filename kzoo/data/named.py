@@ -13,8 +13,8 @@ from kzoo.data.generated import opinions, shapes
 from kzoo.errors import KzooError
 from kzoo.kinds.rows.learn import load_table
 from kzoo.kinds.series.learn import load_series
-from kzoo.kinds.text.language import load_language
-from kzoo.kinds.text.learn import build_text, text_settings
+from kzoo.kinds.text.language import load_language, text_settings
+from kzoo.kinds.text.learn import build_text
 from kzoo.kinds.text.light import preprocessing_of
 from kzoo.kinds.text.tokenizer import Tokenizer
 

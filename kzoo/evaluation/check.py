@@ -13,8 +13,10 @@ from kzoo.checks.subject import Subject
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.reload import preset_for, reload
 from kzoo.errors import KzooError
+from kzoo.kinds import of_axes
 from kzoo.registry import Preset, names_a_preset
 from kzoo.run import Run
+from kzoo.tasks import problems
 from kzoo.training.device import prepare_device
 from kzoo.training.prepare import prepare
 from kzoo.training.settle import settle
@@ -129,13 +131,14 @@ def _as_given(model, pair, test):
             raise KzooError(f"{name} x has {len(part.x)} rows and y has {len(part.y)}; they must be as many.")
     x = parts["train"].x
     reads = any(isinstance(layer, keras.layers.Embedding) for layer in model.layers) and x.ndim == 2
-    inputs = "tokens" if reads else {4: "image", 3: "series"}.get(x.ndim, "rows")
+    inputs = of_axes(x.ndim, whole=reads).name
     loss = loss_of(model)
     classes = loss is not None and loss.labels != "values"
-    kind = {"rows": "tabular", "series": "sequence", "tokens": "text"}.get(inputs, inputs)
+    fitting = (one for one in problems().values() if one.kind == inputs and "ordered" not in one.facts)
+    known = [one.name for one in fitting if ("classes" in one.facts) == classes]
     made = Dataset(
         name="arrays",
-        task=f"{kind}_{'classification' if classes else 'regression'}",
+        task=known[0] if known else f"{inputs}_{'classification' if classes else 'regression'}",
         inputs=inputs,
         **parts,
         config={"input_shape": x.shape[1:]},

@@ -2,8 +2,6 @@
 
 from importlib import import_module
 
-_TEXTS = ("text", "language")
-
 
 def write(network, file, quantize):
     """Write a SavedModel and return what `kzoo.json` says of it."""
@@ -11,7 +9,7 @@ def write(network, file, quantize):
     module = network.tf_module()
     signatures, more = {"serving_default": module.serve}, {}
     preprocessing = network.job["preprocessing"] or {}
-    if preprocessing.get("kind") in _TEXTS:
+    if "vocabulary" in preprocessing:
         strings = import_module("kzoo.export.strings")
         encode, module.table = strings.strings_to_ids(preprocessing)
         wrong = strings.disagreement(preprocessing, encode)

@@ -6,7 +6,8 @@ from importlib import import_module
 
 import numpy as np
 
-from kzoo.kinds.text.light import encode_text, tokenizer_of
+from kzoo.data.encode import encode as encode_texts
+from kzoo.kinds.text.light import reads_the_end, tokenizer_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
 
 # The pattern of the tokenizer in Python for TensorFlow's regular expressions (RE2), whose \w and \s know ASCII only and
@@ -64,7 +65,7 @@ def strings_to_ids(preprocessing):
     def encode(texts):
         tokens = split(texts)
         ids = tokens.with_flat_values(table.lookup(tokens.flat_values))
-        if preprocessing["kind"] == "text":
+        if not reads_the_end(preprocessing):
             return ids[:, :length].to_tensor(PADDING, shape=[None, length])
         # A language model gets the last tokens, with the padding in front.
         ids = ids[:, -length:]
@@ -85,7 +86,7 @@ def disagreement(preprocessing, encode):
     """Return the first sentence that gets other ids than Python's tokenizer gives it; None is what is wanted."""
     tf = import_module("tensorflow")
     texts = sentences(preprocessing)
-    wanted, found = encode_text(preprocessing, texts), encode(tf.constant(texts)).numpy()
+    wanted, found = encode_texts(preprocessing, texts), encode(tf.constant(texts)).numpy()
     wrong = np.flatnonzero((wanted != found).any(axis=1))
     return texts[wrong[0]] if len(wrong) else None
 

@@ -75,7 +75,7 @@ def check(folder, entry, sample) -> dict:
 def _of_strings(answers, preprocessing):
     """Return by how much the answers to strings differ from those to the ids that Python makes of them."""
     texts = import_module("kzoo.export.strings").sentences(preprocessing)
-    ids = import_module("kzoo.kinds.text.light").encode_text(preprocessing, texts)
+    ids = import_module("kzoo.data").encode(preprocessing, texts)
     return difference(answers.of_strings(texts), answers(ids), True)
 
 

@@ -1,6 +1,5 @@
-"""Text files and the shape of CSV files: encoding, separator and decimal sign found out, errors in one line."""
+"""Files of inputs: text whose encoding is found out, and what the command line names. Standard library only."""
 
-import re
 from pathlib import Path
 
 from kzoo.errors import KzooError
@@ -26,20 +25,12 @@ def read_text(path):
     raise KzooError(f"{Path(path).name!r} is neither UTF-8 nor GB18030 text; save it as UTF-8.")
 
 
-def read_csv_text(path):
-    """Return (text, separator, decimal sign) of a CSV file; a comma, semicolon or tab is found in the first line.
+def existing(word):
+    """Return the path that a word of the command line is.
 
     Raises:
-        KzooError: not a table.
+        KzooError: there is no such file or folder.
     """
-    text, name = read_text(path), Path(path).name
-    if "\0" in text[:1000]:
-        raise KzooError(f"{name!r} is not a text file; kzoo reads tables as CSV.")
-    head = text.lstrip().split("\n", 6)[:6]
-    if not head[0].strip():
-        raise KzooError(f"{name!r} is empty.")
-    bare = re.sub(r'"[^"]*"', "", head[0])
-    separator = max(",;\t", key=bare.count)
-    # Where a comma is no separator it may be the decimal point: 1,5;2,5
-    decimal = "," if separator != "," and re.search(r"(^|[;\t])-?\d+,\d+(?=[;\t]|$)", "\n".join(head), re.M) else "."
-    return text, separator, decimal
+    if not Path(word).exists():
+        raise KzooError(f"{word!r} does not exist; this run reads files.")
+    return word

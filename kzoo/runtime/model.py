@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from kzoo import kinds
 from kzoo.data.encode import encode_named
 from kzoo.errors import KzooError
 from kzoo.export.bundle import Bundle
@@ -19,10 +20,6 @@ RUNTIMES = {
     "onnx": ("onnxruntime", "onnx", "kzoo.runtime.onnx"),
     "litert": ("ai_edge_litert", "litert", "kzoo.runtime.litert"),
 }
-# Kind of preprocessing -> what it cannot do without.
-_TOKENS = {"length", "level", "lowercase", "punctuation", "vocabulary"}
-_NEEDS = {"table": {"columns"}, "text": _TOKENS, "language": _TOKENS, "series": {"columns", "steps"},
-          "image": {"shape"}, "array": {"inputs", "shape"}}  # fmt: skip
 
 
 def load(bundle, format=None) -> "Model":
@@ -59,9 +56,7 @@ class Model:
         self.name, self.format, self._session = config["name"], format, session
         given, gives = config["inputs"][0], config["outputs"][0]
         self.inputs = given["name"]
-        self._preprocessing = config["preprocessing"] or {
-            "kind": "array", "inputs": given["name"], "shape": given["shape"][1:],
-        }  # fmt: skip
+        self._preprocessing = config["preprocessing"] or kinds.ready(given["name"], given["shape"][1:])
         self._kind, self._ids = gives["kind"], (config["spec"]["config"] or {}).get("vocabulary_size")
         classes = config["labels"]
         if not classes and gives["kind"] != "values" and config["spec"]["task"] != "language_modeling":
@@ -89,7 +84,7 @@ class Model:
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
             raise KzooError(f"batch_size={batch_size!r} must be a whole number of at least 1.")
         x, names = encode_named(self._preprocessing, inputs)
-        if self.inputs == "tokens" and self._ids and (x.min() < 0 or x.max() >= self._ids):
+        if self._ids and "ids" in kinds.kind(self.inputs).facts and (x.min() < 0 or x.max() >= self._ids):
             raise KzooError(f"Token ids run from {x.min()} to {x.max()}; the model knows 0 to {self._ids - 1}.")
         size = self._session.batch or batch_size
         answers = np.concatenate([self._answer(x[i : i + size]) for i in range(0, len(x), size)])
@@ -120,11 +115,11 @@ def _checked(bundle):
             and gives["kind"] in ("probabilities", "logits", "values")
             and isinstance(gives["shape"], list)
             and isinstance(config["spec"]["config"], dict | None)
-            and (how is None or _NEEDS[how["kind"]] <= set(how))
+            and (how is None or not kinds.lacks(how))
             and all(isinstance(config[name], list) for name in ("labels", "targets"))
             and all(isinstance(entry, dict) for part in ("exports", "files") for entry in config[part].values())
         )
-    except (KeyError, IndexError, TypeError, AttributeError):
+    except (KeyError, IndexError, TypeError, AttributeError, KzooError):
         fine = False
     if not fine or "task" not in config["spec"]:
         raise KzooError(f"{bundle.path / 'kzoo.json'} is not the one that kzoo.export writes. Export again.")

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kzoo.data.encode import encode as encode_images
 from kzoo.errors import KzooError
 from kzoo.kinds.image import learn as module
-from kzoo.kinds.image.learn import encode_images, image_preprocessing, load_image_folder
+from kzoo.kinds.image.learn import image_preprocessing, load_image_folder
 
 SHAPE = (8, 8, 3)
 COLOURS = {"ant": (200, 30, 30), "bee": (30, 200, 30), "cat": (30, 30, 200)}

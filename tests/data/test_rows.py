@@ -6,8 +6,8 @@ import pytest
 
 from kzoo import KzooError
 from kzoo.data import encode, load_data
-from kzoo.kinds.tables.raw import read_rows, rows_of
-from kzoo.kinds.tables.reading import read_table
+from kzoo.kinds.tables.files import read_rows, read_table
+from kzoo.kinds.tables.raw import rows_of
 from kzoo.kinds.tables.values import date_parts, looks_like_dates, to_dates, to_numbers, to_words
 
 FILES = {

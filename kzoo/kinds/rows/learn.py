@@ -9,23 +9,31 @@ import pandas as pd
 from pandas.api import types
 
 from kzoo.data import splits
+from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
+from kzoo.data.windows import flat
 from kzoo.errors import KzooError
+from kzoo.kinds import Fresh
 from kzoo.kinds.rows.columns import learn_columns
-from kzoo.kinds.rows.light import apply_columns, feature_names
-from kzoo.kinds.tables.raw import listed, require
-from kzoo.kinds.tables.reading import read_table
+from kzoo.kinds.rows.light import apply_columns, feature_names, read
+from kzoo.kinds.tables.frame import as_frame, as_names, find_target
+from kzoo.kinds.tables.raw import MOST, require
 from kzoo.kinds.tables.values import to_numbers, to_words
-from kzoo.registry import hint, list_presets
+from kzoo.registry import list_presets
+from kzoo.words import hint, listed
 
 _MOST_CLASSES = 20
-_TARGET_NAMES = ("target", "label", "class", "y")
 _TASKS = {
     "classification": "tabular_classification",
     "regression": "tabular_regression",
     "tabular_classification": "tabular_classification",
     "tabular_regression": "tabular_regression",
 }
+
+
+def load(source, form, **asked):
+    """Load a table."""
+    return load_table(source, **asked)
 
 
 def load_table(
@@ -107,44 +115,11 @@ def _hash(frame):
 
 def _config(x, y, columns, classes):
     categories = tuple(len(c["values"]) + 1 for c in columns if c["kind"] == "category")
-    mean, std = splits.spread(x[:, : x.shape[1] - len(categories)])
-    config = {
-        "input_shape": (x.shape[1],),
-        "outputs": len(classes) or y.shape[1],
-        "categories": categories,
-        "scale": [1 / s for s in std],
-        "offset": [-m / s for m, s in zip(mean, std, strict=True)],
-    }
+    config = {"input_shape": (x.shape[1],), "outputs": len(classes) or y.shape[1], "categories": categories}
+    config |= scaling(x[:, : x.shape[1] - len(categories)])
     if not classes:
         config["target_offset"], config["target_scale"] = splits.spread(y)
     return config
-
-
-def as_frame(source):
-    """Return a table as a DataFrame with string column names; the caller's own is never changed."""
-    if isinstance(source, pd.DataFrame):
-        return source.set_axis([str(c).strip() for c in source.columns], axis=1).reset_index(drop=True)
-    return read_table(source)
-
-
-def as_names(names):
-    """Return `None`, one name, `"a,b"` or a sequence as a list of names."""
-    if names is None:
-        return []
-    return [part.strip() for part in names.split(",")] if isinstance(names, str) else [str(n) for n in names]
-
-
-def find_target(frame, target):
-    """Return the target columns: as asked, else a last column called target, label, class or y."""
-    if target is None:
-        last = frame.columns[-1]
-        if last.lower() not in _TARGET_NAMES:
-            raise KzooError(f"Say which column to predict with target=. Columns: {listed(frame.columns, 40)}.")
-        return [last]
-    # A column's own name may hold a comma.
-    targets = [target] if target in list(frame.columns) else as_names(target)
-    require(frame, targets, "the table")
-    return targets
 
 
 def _with_target(frame, targets, notes, what):
@@ -199,9 +174,9 @@ def choose_task(values, task, preset):
             f"Use one of: {others}; or say task=."
         )
     if found == "tabular_classification" and values.shape[1] > 1:
-        raise KzooError(f"A classification has one target column; got {listed(values.columns)}.")
+        raise KzooError(f"A classification has one target column; got {listed(values.columns, MOST)}.")
     override = "" if task is not None else "; task= overrides"
-    return found, f"{found.replace('_', ' ').capitalize()} of {listed(values.columns)}: {why}{override}."
+    return found, f"{found.replace('_', ' ').capitalize()} of {listed(values.columns, MOST)}: {why}{override}."
 
 
 def labels_of(values):
@@ -220,3 +195,63 @@ def numbers_of(values):
             f"{values.iloc[bad[0]].tolist()!r} ({bad.size} such rows)."
         )
     return y.astype(np.float32)  # (N, targets)
+
+
+def take(x, preset):
+    """Return an array as float32 (N, F)."""
+    x = checked(x[:, None] if x.ndim == 1 else x, "rows")
+    return x.astype(np.float32)
+
+
+def fit(x, train, *, plain=False, **more):
+    """Return rows as they are, and the scale of the columns of the training rows.
+
+    Args:
+        x: (N, F).
+        train: places of the training rows.
+        plain: whether the caller has scaled them.
+    """
+    return x, {} if plain else scaling(x[train]), None
+
+
+def scaling(values):
+    """Return `scale` and `offset` that standardise each column."""
+    mean, std = splits.spread(values.reshape(-1, values.shape[-1]))
+    return {"scale": [1 / s for s in std], "offset": [-m / s for m, s in zip(mean, std, strict=True)]}
+
+
+def labelled(reader, source, *, targets, config):
+    """Return the rows of a table that have a target, and their targets as they stand."""
+    frame = as_frame(source)
+    require(frame, targets, "the table")
+    frame = frame[frame[targets].notna().all(axis=1)].reset_index(drop=True)
+    if not len(frame):
+        raise KzooError(f"No row of the table has a target ({', '.join(targets)}).")
+    return Split(x=read(reader, frame)[0], y=frame[targets])
+
+
+def fresh(reader, source, *, targets):
+    """Return a table that may lack columns; what is missing counts as empty."""
+    if isinstance(source, dict | list):
+        source = pd.DataFrame([source] if isinstance(source, dict) else list(source))
+    frame, names = as_frame(source), [column["name"] for column in reader["columns"]]
+    if not len(frame):
+        raise KzooError("There are no rows to look at.")
+    missing = [name for name in names if name not in frame.columns]
+    x = None
+    if len(missing) < len(names):
+        x, _ = read(reader, frame.assign(**dict.fromkeys(missing, np.nan)))
+    return Fresh(x=x, frame=frame, missing=missing, answers=answers_in(frame, targets))
+
+
+def answers_in(frame, targets):
+    """Return the target columns of the rows that have them, or None."""
+    return frame[targets].dropna() if set(targets) <= set(frame.columns) else None
+
+
+def describe(x, names=(), categories=0):
+    """Return the columns, without categories."""
+    values = flat(x)
+    values = values[:, : values.shape[1] - categories]
+    known = list(names)[: values.shape[1]]
+    return known + [f"column {i}" for i in range(len(known), values.shape[1])], values

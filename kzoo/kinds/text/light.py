@@ -5,13 +5,16 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.kinds.files import read_text
-from kzoo.kinds.tables.raw import Rows, listed, rows_of
-from kzoo.kinds.text.tokenizer import Tokenizer
+from kzoo.kinds import Shown
+from kzoo.kinds.files import existing, read_text
+from kzoo.kinds.tables.files import is_table
+from kzoo.kinds.tables.raw import MOST, Rows, rows_of
+from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
+from kzoo.words import listed
 
 
 def preprocessing_of(kind, tokenizer, length, *, column=None):
-    """Return what `encode_text` needs, as JSON data."""
+    """Return a reader of texts, as JSON data."""
     return {"kind": kind, "length": length, "column": column, **tokenizer.settings()}
 
 
@@ -20,30 +23,69 @@ def tokenizer_of(preprocessing):
     return Tokenizer(**{key: preprocessing[key] for key in ("level", "lowercase", "punctuation", "vocabulary")})
 
 
-def encode_text(preprocessing, inputs):
-    """Turn a string, several, a table with the text column, or a `.txt`/`.csv` file into ids (N, length).
+def reads_the_end(reader) -> bool:
+    """Say whether the last tokens of a text are read, since what follows them is asked for, not the first."""
+    return reader["kind"] == "language"
 
-    A language model gets the *last* tokens of each text, since what follows them is asked for.
-    """
-    length = preprocessing["length"]
-    if isinstance(inputs, np.ndarray) and inputs.dtype.kind in "iu":
-        return np.atleast_2d(inputs).astype(np.int32)
-    texts = _texts(inputs, preprocessing.get("column"))
+
+def read(reader, raw):
+    """Turn a string, several, a table with the text column, or the path of one or of a `.txt` file into ids."""
+    length = reader["length"]
+    if isinstance(raw, np.ndarray) and raw.dtype.kind in "iu":
+        return np.atleast_2d(raw).astype(np.int32), raw
+    texts = _texts(raw, reader.get("column"))
     if not texts:
         raise KzooError("There are no texts to encode.")
-    tokenizer = tokenizer_of(preprocessing)
-    if preprocessing["kind"] == "text":
-        return tokenizer.encode(texts, length)
-    out = np.zeros((len(texts), length), np.int32)
-    for row, text in zip(out, texts, strict=True):
+    tokenizer = tokenizer_of(reader)
+    if not reads_the_end(reader):
+        return tokenizer.encode(texts, length), raw
+    x = np.zeros((len(texts), length), np.int32)
+    for row, text in zip(x, texts, strict=True):
         if ids := tokenizer.ids(text)[-length:]:
             row[-len(ids) :] = ids  # padding in front: the answer wanted is the one after the last token
-    return out
+    return x, raw
+
+
+def gather(words):
+    """Return the texts that the words of a command line are, or the one file of texts that they name."""
+    lone_file = len(words) == 1 and (is_table(words[0]) or words[0].lower().endswith(".txt"))
+    return existing(words[0]) if lone_file else words
+
+
+def show(reader, x, names):
+    """Show texts as the network reads them, or ids where nothing says what they stand for."""
+    if "vocabulary" in reader:
+        tokenizer = tokenizer_of(reader)
+        heads, cells = ["text, as the model reads it"], [[tokenizer.decode(ids)] for ids in x]
+    else:
+        heads, cells = ["token ids"], [[" ".join(str(i) for i in np.trim_zeros(ids, "b"))] for ids in x]
+    return Shown(form="text", heads=heads, cells=cells)
+
+
+def draw(given, random, shape):
+    """Draw ids of which the small ones are frequent, as in a vocabulary that was learned, and padding after them."""
+    known, length = given["vocabulary_size"], shape[1]
+    ids = np.minimum((2 + known ** random.random(shape)).astype(int), known - 1)
+    lengths = random.integers(1, length + 1, len(ids))
+    return ids * (np.arange(length).reshape(1, length, *[1] * (len(shape) - 2)) < lengths.reshape(-1, 1))
+
+
+def edges(given, rows):
+    """Return texts that are empty, longest, shortest, padded in front and unknown, and some of the rows."""
+    known, length = given["vocabulary_size"], rows.shape[1]
+    extreme = np.full((7, length), PADDING)  # the first stays that
+    extreme[1] = np.arange(length) % max(known - 2, 1) + min(2, known - 1)  # longest
+    extreme[2, 0] = known - 1  # shortest
+    extreme[3, length // 2 :] = rows[1].max()  # padding in front
+    extreme[4, : length // 2 + 1] = min(UNKNOWN, known - 1)
+    extreme[5:] = rows[2:4]
+    return np.minimum(extreme, known - 1)
 
 
 def _texts(inputs, column):
-    if isinstance(inputs, str | Path) and str(inputs).endswith((".csv", ".tsv", ".txt")) and Path(inputs).is_file():
-        if str(inputs).endswith(".txt"):
+    lines = str(inputs).endswith(".txt") if isinstance(inputs, str | Path) else False
+    if (lines or is_table(inputs)) and Path(inputs).is_file():
+        if lines:
             return [line for line in read_text(inputs).split("\n") if line.strip()]
         inputs = rows_of(inputs)
     if isinstance(inputs, str):
@@ -59,6 +101,6 @@ def _texts(inputs, column):
 def _column(rows, name):
     if name not in rows:
         if len(rows.columns) != 1:
-            raise KzooError(f"Column {name!r} is missing; the columns are: {listed(rows.columns)}.")
+            raise KzooError(f"Column {name!r} is missing; the columns are: {listed(rows.columns, MOST)}.")
         name = rows.columns[0]
     return ["" if value is None or value != value else str(value) for value in rows[name]]

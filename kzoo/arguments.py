@@ -5,8 +5,10 @@ it before Keras is imported, and `kzoo show` prints it. A family of yours may ad
 are checked by its builder alone.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from kzoo import kinds
 from kzoo.errors import KzooError
 
 
@@ -29,7 +31,7 @@ class Argument:
     high: float | None = None
     above: float | None = None
     below: float | None = None
-    choices: tuple = ()
+    choices: Collection = ()
     none: bool = False
     many: bool | str = False
 
@@ -107,7 +109,7 @@ AUGMENTATIONS = ("flip", "shift", "rotate", "zoom", "erase", "mixup", "cutmix")
 BUNDLES = ("standard", "quick", "long", "tuning", "debug", "teaching")
 
 CONFIG = {
-    "inputs": _A(meaning="what goes in", kind=str, choices=("rows", "image", "tokens", "series")),
+    "inputs": _A(meaning="what goes in", kind=str, choices=kinds.NAMES),
     "input_shape": _A(meaning="shape of one example, without the batch", many=True, **_COUNT),
     "outputs": _A(meaning="classes, target columns or words; follows the data in train", **_COUNT),
     "horizon": _A(meaning="steps to forecast; none: one answer for the whole series", none=True, **_COUNT),

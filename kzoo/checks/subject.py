@@ -72,7 +72,7 @@ class Subject:
     @cached_property
     def columns(self):
         """Names of the columns of a table or of rows."""
-        if not self.rows or not self._has("columns") or self._has("steps"):
+        if not self.rows or not self._has("columns") or len(self.kind.axes) > 1:
             return None
         return column_names(self.data.feature_names, self.data.train.x.shape[1])
 

@@ -23,7 +23,7 @@ The other half:
 A folder here is found by listing, a kind of an installed package by its entry point in the group `kzoo.kinds`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -139,6 +139,22 @@ def _kinds() -> dict:
 def kinds() -> dict:
     """Return name -> kind, those of installed packages among them."""
     return _kinds() | {kind.name: kind for kind in installed("kzoo.kinds").values()}
+
+
+class _Names(Collection):
+    """The names of all kinds, found when they are asked for."""
+
+    def __contains__(self, name):
+        return name in _kinds() or name in kinds()
+
+    def __iter__(self):
+        return iter(kinds())
+
+    def __len__(self):
+        return len(kinds())
+
+
+NAMES = _Names()
 
 
 def kind(name: str) -> Kind:

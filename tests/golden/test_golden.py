@@ -180,9 +180,8 @@ def test_a_training_starts_from_it(golden, tmp_path):
     assert run.history["loss"][0] < kzoo.Run(golden / "images" / "run").history["loss"][0]
 
 
-@pytest.mark.slow
-def test_the_search_goes_on_to_its_end(golden, tmp_path):
-    """The same call finds it finished: nothing is trained, no trial is changed."""
+def test_the_same_search_finds_itself_finished(golden, tmp_path):
+    """Nothing is trained, and no trial is changed."""
     folder = shutil.copytree(golden / "search" / "iris", tmp_path / "iris")
     before = (folder / "leaderboard.json").read_bytes()
     search = kzoo.tune("iris_fnn", trials=3, space="quick", epochs=6, units=(16, 8), out=folder, progress=False)

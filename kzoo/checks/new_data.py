@@ -13,6 +13,7 @@ from kzoo.data.reload import reload
 from kzoo.errors import KzooError
 from kzoo.kinds import kind, kind_of, takes_ready_arrays
 from kzoo.kinds.tables.values import to_words
+from kzoo.tasks import problem
 
 
 class NewData:
@@ -24,6 +25,7 @@ class NewData:
         target: name of the target column where it differs from the run's.
 
     Attributes:
+        facts: what is known of the run's task (see `kzoo.tasks`).
         known: what the run remembers (see `kzoo.data.statistics`); None for a run of an older kzoo.
         frame: the table, where there is one; `missing`: columns of the run that it lacks.
         features: (names, numbers (N, F)); None where nothing could be read.
@@ -35,7 +37,8 @@ class NewData:
 
     def __init__(self, run, source, *, target=None):
         self.run, self.preprocessing, described = run, run.preprocessing, run.config["data"]
-        self.known, self.class_names = run.config.get("statistics"), tuple(described["class_names"])
+        self.facts, self.class_names = problem(described["task"]).facts, tuple(described["class_names"])
+        self.known = run.config.get("statistics")
         self.targets = [target] if target else list(described["target_names"])
         self.frame, self.missing, self.answers, self.values = None, [], None, None
         if isinstance(source, str) and source in NAMES:
@@ -43,8 +46,8 @@ class NewData:
         if isinstance(source, Dataset):
             part = source.test or source.train
             self.values = part.x
-            self.answers = None if source.task == "language_modeling" else np.asarray(part.y)
-            if source.class_names:
+            self.answers = np.asarray(part.y) if "kept" in source.problem.facts else None
+            if "classes" in source.problem.facts:
                 self.answers = np.array(source.class_names)[self.answers]
         else:
             self._read(source)
@@ -54,6 +57,11 @@ class NewData:
         if self.values is not None and len(self.values):
             describe = kind(described["inputs"]).learn.describe
             self.features = describe(self.values, described["feature_names"], categories)
+
+    @property
+    def labels(self):
+        """(N,) raw labels of classes; None where there are none."""
+        return self.answers if "classes" in self.facts else None
 
     @property
     def comparable(self):
@@ -83,6 +91,6 @@ class NewData:
     def _raw(self, answers):
         if not isinstance(answers, pd.DataFrame):
             return answers
-        if self.class_names:
+        if "classes" in self.facts:
             return to_words(answers[self.targets[0]]).astype(str)
         return answers.apply(pd.to_numeric, errors="coerce").dropna().to_numpy(float)

@@ -14,6 +14,7 @@ from kzoo.kinds import Source, kind, kinds
 from kzoo.kinds.tables.files import is_table, suffixes
 from kzoo.kinds.tables.frame import as_frame
 from kzoo.registry import Preset, get_preset, list_presets
+from kzoo.tasks import choose
 from kzoo.words import hint, listed
 
 _FOLDERS_DEEP = 3  # how far down a folder is looked into for the first file of a known kind
@@ -168,13 +169,12 @@ def _of_source(source: Source, given, name, options, columns):
     if preset is not None and preset.config["inputs"] not in fitting:
         raise _misfit(f"{name!r} is {source.name}", preset, fitting)
     _refuse(columns, [option for option in columns if option not in source.options], source.rest or name)
-    if source.problem:
-        _check_task(preset, source.problem, name)
-    if source.form == "folder" and columns["task"] not in (None, "classification", source.problem):
-        raise KzooError(f"task={columns['task']!r}: a folder of classes is a classification.")
-    owner = next(one for one in fitting.values() if source in one.sources)
+    owner, task = next(one for one in fitting.values() if source in one.sources), columns["task"]
+    problem = _problem(owner.name, source.order, source.usual, task, preset, name) if source.usual else None
+    if source.form == "folder" and "classes" not in problem.facts:
+        raise KzooError(f"task={task!r}: a folder of classes is a classification.")
     asked = {option: columns[option] for option in source.options}
-    return owner.learn.load(given, source.form, name=name, **options, **asked)
+    return owner.learn.load(given, source.form, problem=problem, name=name, **options, **asked)
 
 
 def _arrays(pair, name, options, columns):
@@ -208,12 +208,21 @@ def _refuse(columns, names, what):
             raise KzooError(f"{name}={value!r} has no meaning for {what}.")
 
 
-def _check_task(preset, task, name):
-    if preset is not None and preset.task != task:
-        others = listed(list_presets(task=task), _SHOWN)
+def _problem(kind, order, usual, task, preset, name):
+    """Return what a source is for: what is asked, else what the preset is for, else what is usual for such a source.
+
+    Raises:
+        KzooError: a preset for rows with an order where these have none, or the reverse; `task` is unknown.
+    """
+    found, fixed = choose.asked_for(kind, task or usual, order), choose.fixed_by(preset)
+    if fixed is None:
+        return found
+    if order not in fixed.facts:
+        others = listed(list_presets(task=found.name), _SHOWN)
         raise KzooError(
-            f"{name!r} is data for {task}, but {preset.name} is for {preset.task}. Presets for it: {others}."
+            f"{name!r} is data for {found.name}, but {preset.name} is for {preset.task}. Presets for it: {others}."
         )
+    return found if task else fixed
 
 
 def _misfit(what, preset, inputs):

@@ -12,9 +12,8 @@ from kzoo.data.load import load_data
 from kzoo.data.named import NAMES
 from kzoo.errors import KzooError
 from kzoo.kinds import kind_of, takes_ready_arrays
-from kzoo.kinds.rows.learn import labels_of, numbers_of
 from kzoo.registry import preset_of
-from kzoo.tasks import problem
+from kzoo.tasks import problem, target_of
 
 
 def reload(spec, described, preprocessing, source=None, *, target=None) -> Dataset:
@@ -94,19 +93,11 @@ def _array(spec, described, preprocessing, source):
     x, y = encode(preprocessing, np.asarray(source[0])), np.asarray(source[1])
     if len(x) != len(y):
         raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
-    if described["class_names"]:
+    if "classes" in problem(described["task"]).facts:
         y = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
-        y, _ = splits.encode_labels(y, described["class_names"])
-    elif spec["task"] != "language_modeling":
-        y = y.reshape(len(y), -1).astype("float32") if y.ndim < 3 else y.astype("float32")
-    return Split(x=x, y=y)
+    return Split(x=x, y=_answers(y, described))
 
 
 def _answers(values, described):
-    """Return raw answers, of a table or the names of folders, as the network learns them."""
-    if not described["class_names"]:
-        return numbers_of(values)
-    if hasattr(values, "columns"):
-        ids, names = labels_of(values.iloc[:, 0])
-        values = np.array(names)[ids]
-    return splits.encode_labels(values, described["class_names"])[0]
+    """Return raw labels, an array or columns of a DataFrame, as the run's training labels were encoded."""
+    return problem(described["task"]).task.light.encode(target_of(described), values)

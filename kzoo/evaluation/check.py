@@ -16,7 +16,7 @@ from kzoo.errors import KzooError
 from kzoo.kinds import of_axes
 from kzoo.registry import Preset, names_a_preset
 from kzoo.run import Run
-from kzoo.tasks import problems
+from kzoo.tasks import pair
 from kzoo.training.device import prepare_device
 from kzoo.training.prepare import prepare
 from kzoo.training.settle import settle
@@ -119,9 +119,9 @@ def _are_arrays(data):
     ) and not hasattr(data[0], "columns")  # fmt: skip
 
 
-def _as_given(model, pair, test):
+def _as_given(model, arrays, test):
     """Return arrays as a `Dataset` in which nothing is changed, moved or refused."""
-    parts = {"train": Split(x=np.asarray(pair[0]), y=np.asarray(pair[1]))}
+    parts = {"train": Split(x=np.asarray(arrays[0]), y=np.asarray(arrays[1]))}
     if _are_arrays(test):
         parts["test"] = Split(x=np.asarray(test[0]), y=np.asarray(test[1]))
     for name, part in parts.items():
@@ -133,12 +133,10 @@ def _as_given(model, pair, test):
     reads = any(isinstance(layer, keras.layers.Embedding) for layer in model.layers) and x.ndim == 2
     inputs = of_axes(x.ndim, whole=reads).name
     loss = loss_of(model)
-    classes = loss is not None and loss.labels != "values"
-    fitting = (one for one in problems().values() if one.kind == inputs and "ordered" not in one.facts)
-    known = [one.name for one in fitting if ("classes" in one.facts) == classes]
+    fact = "classes" if loss is not None and loss.labels != "values" else "values"
     made = Dataset(
         name="arrays",
-        task=known[0] if known else f"{inputs}_{'classification' if classes else 'regression'}",
+        task=pair(inputs, fact).name,
         inputs=inputs,
         **parts,
         config={"input_shape": x.shape[1:]},

@@ -43,7 +43,8 @@ class Source:
         name: in words: "a folder of images".
         form: "tabular" (a DataFrame, or a file of one), "folder" (of classes, with files in it) or "file".
         suffixes: of the files; a table's are those of `kzoo.kinds.tables.files`.
-        problem: the public name of what it is for, where that is one: "text_classification".
+        order: "ordered" or "unordered": whether its rows follow one another.
+        usual: what it is for where nobody says, as `task=` would; empty where the target decides.
         options: the arguments of `kzoo.load_data` about columns that have a meaning for it.
         rest: in words, what those that have none are refused for; the name of the file where it is empty.
     """
@@ -51,7 +52,8 @@ class Source:
     name: str
     form: str
     suffixes: tuple[str, ...] = ()
-    problem: str = ""
+    order: str = ""
+    usual: str = ""
     options: tuple[str, ...] = ()
     rest: str = ""
 
@@ -133,7 +135,7 @@ class Fresh:
 @cache
 def _kinds() -> dict:
     """Return name -> kind of this folder."""
-    return {kind.name: kind for kind in rooms("kzoo.kinds", "KIND").values()}
+    return {kind.name: kind for kind in rooms("kzoo.kinds", "KIND", folders=True).values()}
 
 
 def kinds() -> dict:

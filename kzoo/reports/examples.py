@@ -4,7 +4,8 @@ import numpy as np
 
 from kzoo.kinds import kind
 from kzoo.reports.pictures import FIRST
-from kzoo.reports.words import number, percent
+from kzoo.tasks import problem, target_of
+from kzoo.words import number, percent
 
 
 def examples_of(run):
@@ -19,9 +20,12 @@ def examples_of(run):
     inputs = light.show(run.preprocessing, answers["inputs"], data["feature_names"])
     if inputs is None:
         return None
-    about = _class_of if run.class_names else _value_of
+    one = problem(data["task"])
+    about = _class_of if "classes" in one.facts else _value_of
+    judged = one.task.scoring.judge(answers["truth"], answers["answers"], target_of(data, run.config["spec"]["config"]))
     rows = [
-        {"input": inputs.cells[i], **about(answers["truth"][row], answers["answers"][row], run.class_names)}
+        {"input": inputs.cells[i], "quality": float(judged.quality[row])}
+        | about(answers["truth"][row], answers["answers"][row], run.class_names)
         for i, row in enumerate(shown)
     ]
     first = min(FIRST, len(answers["truth"]))
@@ -29,7 +33,7 @@ def examples_of(run):
     return dict(
         kind=inputs.form,
         columns=inputs.heads,
-        classes=bool(run.class_names),
+        classes="classes" in one.facts,
         first=rows[:first],
         worst=sorted(worst, key=lambda row: row["quality"]),
     )
@@ -42,13 +46,12 @@ def _class_of(truth, probabilities, names):
         answer=names[guess],
         right=guess == int(truth),
         sure=percent(probabilities[guess]),
-        quality=float(probabilities[int(truth)]),
     )
 
 
 def _value_of(truth, values, _):
     error = float(np.abs(truth - values.reshape(truth.shape)).mean())
-    return dict(truth=_numbers(truth), answer=_numbers(values), right=True, sure=number(error), quality=-error)
+    return dict(truth=_numbers(truth), answer=_numbers(values), right=True, sure=number(error))
 
 
 def _numbers(values):

@@ -12,7 +12,16 @@ KIND = Kind(
     meaning="raw pixels 0..255, float32; the scaling is inside (rescale=False if you divide by 255)",
     facts=frozenset({"pixels"}),
     readers={"image": frozenset({"shape"})},
-    sources=(Source(name="a folder of images", form="folder", suffixes=SUFFIXES, options=("task",)),),
+    sources=(
+        Source(
+            name="a folder of images",
+            form="folder",
+            suffixes=SUFFIXES,
+            order="unordered",
+            usual="classification",
+            options=("task",),
+        ),
+    ),
     example="IMAGE.png",
     few=300,
 )

@@ -13,12 +13,13 @@ from rich.progress import Progress
 
 from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.splits import Fold, check_classes, fractions, is_source, split_rows
+from kzoo.data.splits import Fold, fractions, is_source, split_rows
 from kzoo.data.windows import few
 from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
 from kzoo.kinds.image.decode import ImageFiles, decode
 from kzoo.kinds.image.light import KINDS, check_shape, image_preprocessing, images_below, read, threads
+from kzoo.tasks.classes.light import check_classes
 from kzoo.words import hint
 
 SPLIT_FOLDERS = {
@@ -34,12 +35,15 @@ _MOST = 300  # images that are described
 _COLOURS = ("red", "green", "blue", "opacity")
 
 
-def load(source, form, *, name, preset, task=None, **asked):
+def load(source, form, *, problem, name, preset, validation, test, seed, task=None):
     """Load a folder of class folders."""
-    return load_image_folder(source, image_shape=_SHAPE if preset is None else preset.config["input_shape"], **asked)
+    shape = _SHAPE if preset is None else preset.config["input_shape"]
+    return load_image_folder(source, image_shape=shape, task=problem.name, validation=validation, test=test, seed=seed)
 
 
-def load_image_folder(path, *, image_shape, validation=0.1, test=None, seed=0, in_memory=IN_MEMORY) -> Dataset:
+def load_image_folder(
+    path, *, image_shape, task="image_classification", validation=0.1, test=None, seed=0, in_memory=IN_MEMORY
+) -> Dataset:
     """Load a folder of class folders of images.
 
     With `train/` above the class folders the split is the folders' own; what is missing is cut from the
@@ -49,6 +53,7 @@ def load_image_folder(path, *, image_shape, validation=0.1, test=None, seed=0, i
     Args:
         path: the folder.
         image_shape: (H, W, C) every image is brought to; see `kzoo.kinds.image.decode`.
+        task: what the classes are for, by its public name.
         validation: the share of the training images that is held out, if there is no such folder.
         test: a second folder of the same classes, or a share; None takes `test/`, else 20 % of the images.
         seed: of the split.
@@ -98,7 +103,7 @@ def load_image_folder(path, *, image_shape, validation=0.1, test=None, seed=0, i
             fingerprint.update(f"{part}\0{digests[source][row]}\n".encode())
     return Dataset(
         name=root.resolve().name,
-        task="image_classification",
+        task=task,
         inputs="image",
         train=splits["train"],
         validation=splits.get("validation"),

@@ -14,7 +14,8 @@ KIND = Kind(
         Source(
             name="a table",
             form="tabular",
-            problem="forecasting",
+            order="ordered",
+            usual="forecasting",
             options=("target", "drop", "task", "time"),
             rest="a series",
         ),

@@ -16,7 +16,8 @@ KIND = Kind(
         Source(
             name="a table",
             form="tabular",
-            problem="text_classification",
+            order="unordered",
+            usual="classification",
             options=("target", "drop", "group", "task"),
             rest="text",
         ),
@@ -24,10 +25,11 @@ KIND = Kind(
             name="a folder of texts",
             form="folder",
             suffixes=(".txt",),
-            problem="text_classification",
+            order="unordered",
+            usual="classification",
             options=("task",),
         ),
-        Source(name="a plain text", form="file", suffixes=(".txt", ".md"), problem="language_modeling"),
+        Source(name="a plain text", form="file", suffixes=(".txt", ".md"), order="ordered", usual="language_modeling"),
     ),
     example='"some text"',
 )

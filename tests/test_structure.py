@@ -49,6 +49,7 @@ MAY_IMPORT = {
     },
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run", "tuning"},
     "__main__": {"cli"},
+    "recipes": {"cli", "run", "training"},
     "cli": {
         "arguments", "data", "evaluation", "export", "flops", "plots", "registry", "reports", "results", "run",
         "runtime", "source", "training", "tuning",

@@ -38,7 +38,7 @@ _PUBLIC = {
     "generate": "kzoo.evaluation",
     "cross_validate": "kzoo.evaluation",
     "ensemble": "kzoo.evaluation",
-    "compare": "kzoo.results.compare",
+    "compare": "kzoo.ranking",
     "learning_rate_range": "kzoo.evaluation",
     "report": "kzoo.reports",
     "export": "kzoo.export",

@@ -15,7 +15,7 @@ from sklearn import datasets, metrics
 import kzoo
 from kzoo.cli import main
 from kzoo.evaluation.versus import mcnemar
-from kzoo.results.compare import advantage
+from kzoo.ranking import advantage
 
 ROOT = Path(__file__).parents[1]
 
@@ -295,5 +295,5 @@ def test_what_cannot_be_compared_on_a_holdout(trained, holdout, call):
 
 
 def test_compare_is_the_function_whatever_was_imported_before():
-    check = "import kzoo.cli.compare, kzoo.results.compare; import kzoo; assert callable(kzoo.compare)"
+    check = "import kzoo.cli.compare, kzoo.ranking; import kzoo; assert callable(kzoo.compare)"
     subprocess.run([sys.executable, "-c", check], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)

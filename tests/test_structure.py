@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "words": set(),
     "registry": {"arguments", "catalogue", "preset"},
     "presets": {"registry"},
-    "results": {"run", "tuning"},
+    "results": set(),
+    "ranking": {"results", "run", "tuning"},
     "run": {"registry"},
     "contract": set(),
     "families": set(),
@@ -38,7 +39,7 @@ MAY_IMPORT = {
     "runtime": {"data", "export", "predictions", "registry"},
     "checks": {"data", "gradients", "plots"},
     "export": {"data", "loading", "registry", "run"},
-    "evaluation": {"checks", "data", "predictions", "registry", "results", "run", "training"},
+    "evaluation": {"checks", "data", "predictions", "ranking", "registry", "results", "run", "training"},
     "training": {
         "arguments", "callbacks", "checks", "contract", "data", "loading", "plots", "predictions", "registry", "run",
     },
@@ -51,14 +52,14 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {
-        "arguments", "data", "evaluation", "export", "flops", "plots", "registry", "reports", "results", "run",
-        "runtime", "source", "training", "tuning",
+        "arguments", "data", "evaluation", "export", "flops", "plots", "ranking", "registry", "reports", "results",
+        "run", "runtime", "source", "training", "tuning",
     },
 }  # fmt: skip
 EVERYBODYS = {"__version__", "errors", "files", "optional", "words"}
 STANDARD_LIBRARY_ONLY = (
     "arguments", "catalogue", "errors", "files", "optional", "plugins", "preset", "preset_files", "presets",
-    "registry", "results", "run", "words",
+    "ranking", "registry", "results", "run", "words",
 )  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from kzoo.cli import common, leaderboard, quiet
 from kzoo.errors import KzooError
 from kzoo.files import whole_file
+from kzoo.ranking import LOWER_IS_BETTER, compare, find_runs
 from kzoo.results import number, value_of
-from kzoo.results.compare import LOWER_IS_BETTER, compare, find_runs
 
 EXAMPLES = """\
 examples:

@@ -5,8 +5,8 @@ from scipy import stats
 
 from kzoo.data.reload import reload
 from kzoo.errors import KzooError
+from kzoo.ranking import advantage
 from kzoo.results import METRICS, value_of
-from kzoo.results.compare import advantage
 from kzoo.run import Run
 from kzoo.training.score import answers_of, score_split, scores_of
 

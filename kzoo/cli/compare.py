@@ -6,7 +6,7 @@ import os
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.cli import common, leaderboard, quiet
+from kzoo.cli import common, leaderboard, quiet, tables
 from kzoo.errors import KzooError
 from kzoo.files import whole_file
 from kzoo.ranking import LOWER_IS_BETTER, compare, find_runs
@@ -162,7 +162,7 @@ def render(document, args):
         lines += [common.bold("alone on their data, split or task"), *_table(alone, ["preset", "data"]), ""]
     unfinished = [(row["run"], row["preset"], _so_far(row)) for row in rows if not row["finished"]]
     if unfinished:
-        lines += [common.bold("unfinished"), *common.columns(unfinished), ""]
+        lines += [common.bold("unfinished"), *tables.columns(unfinished), ""]
     if len({row["group"] for row in rows}) > 1:
         lines.append("Runs on other data, other splits or for other tasks are not ranked together.")
     lines += document["notes"] + [f"Written to {document[what]}" for what in ("csv", "plot") if what in document]
@@ -197,7 +197,7 @@ def _table(rows, more):
             break
         heads.pop(expendable, None)
     align = "".join("<" if n in ("run", "preset", "data", "metric", "score", "95 %", "differs") else ">" for n in heads)
-    return common.columns([heads.values(), *([c[n] for n in heads] for c in cells)], align=align)
+    return tables.columns([heads.values(), *([c[n] for n in heads] for c in cells)], align=align)
 
 
 def _cells(row):
@@ -241,7 +241,7 @@ def _render_versus(document):
     rows.append(["difference", f"{100 * difference:+.1f} points" if metric == "accuracy" else f"{difference:+.4g}", ""])
     size = document["new"].get("examples", document["new"].get("tokens"))
     lines = [common.bold(f"{document['data']}, {size:,} {'examples' if 'examples' in document['new'] else 'tokens'}")]
-    lines += common.columns(rows)
+    lines += tables.columns(rows)
     if test and "p_value" in test:
         lines.append(
             f"{test['name']}: {test['only_new_right']} answers only the new run has right, {test['only_old_right']} "

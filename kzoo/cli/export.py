@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import kzoo.export
-from kzoo.cli import common, quiet
+from kzoo.cli import quiet, tables
 from kzoo.errors import ExportError
 from kzoo.export.formats import FORMATS, QUANTIZED
 from kzoo.run import Run
@@ -78,7 +78,7 @@ def table(exports) -> list[str]:
                 _number(ms.get("32"), ".3g"),
             )
         )
-    return common.columns(rows, align="<<>>>>>>")
+    return tables.columns(rows, align="<<>>>>>>")
 
 
 def problems(exports) -> list[str]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kzoo.cli import common
+from kzoo.cli import common, tables
 from kzoo.errors import KzooError
 from kzoo.files import whole_file
 from kzoo.tuning.parameter import shown
@@ -71,7 +71,7 @@ def render(document, csv) -> str:
             heads.pop(place)
             for row in cells:
                 row.pop(place)
-    lines = [common.bold(title), *common.columns([heads, *cells], align=">><" + ">" * (len(heads) - 4) + "<")]
+    lines = [common.bold(title), *tables.columns([heads, *cells], align=">><" + ">" * (len(heads) - 4) + "<")]
     if not document["finished"]:
         lines.append(f"Not finished: {len(rows)} of {document['planned']} trials. The same kzoo tune goes on.")
     lines.append("Validation data chose the best: retrain the winner for a test score.")

@@ -41,15 +41,12 @@ def run(args):
 def render(document, args):
     if not document:
         return "No preset matches. `kzoo list` shows them all."
-    lines = []
+    lines, wide = [], max(len(preset["name"]) for preset in document)
     for task in sorted({preset["task"] for preset in document}, key=TASKS.index):
-        rows = [
-            (p["name"], f"{p['params']:,}" if p["params"] else "", p["summary"]) for p in document if p["task"] == task
-        ]
         lines.append(common.bold(task.replace("_", " ")))
-        # One layout for all tasks: the names line up down the whole list.
-        wide = max(len(p["name"]) for p in document)
-        lines += common.columns([(name.ljust(wide), params.rjust(10), summary) for name, params, summary in rows])
+        for preset in (preset for preset in document if preset["task"] == task):
+            parameters = f"{preset['params']:,}" if preset["params"] else ""
+            lines += common.hanging(f"  {preset['name']:{wide}}  {parameters:>10}  ", preset["summary"])
         lines.append("")
     lines.append(f"{len(document)} presets, with their number of parameters. More about one: kzoo show NAME")
     return "\n".join(lines)

@@ -5,7 +5,7 @@ import shlex
 import subprocess
 
 from kzoo.arguments import BUNDLES
-from kzoo.cli import common, quiet
+from kzoo.cli import common, quiet, tables
 from kzoo.errors import Interrupted, KzooError
 from kzoo.registry import get_preset, resolve
 from kzoo.words import duration
@@ -191,14 +191,14 @@ def render(document, args):
         head = f"{document['preset']} on {document['data']}: {epoch}, {duration(summary['seconds'])}."
     lines = [head]
     scored = [split for split in ("test", "validation") if summary.get(split)]
-    lines += common.columns([(split.ljust(11), scores_line(summary[split])) for split in scored])
+    lines += tables.columns([(split.ljust(11), scores_line(summary[split])) for split in scored])
     files = {"image": "IMAGE.png", "rows": "ROWS.csv", "series": "SERIES.csv", "tokens": '"some text"'}
     rows = [("run", folder), ("curves", os.path.join(folder, "curves.png"))]
     logs = os.path.join(folder, "tensorboard")
     if os.path.isdir(logs):
         rows.append(("tensorboard", f"tensorboard --logdir {quote(logs)}"))
     rows.append(("predict", f"kzoo predict {quote(folder)} {files.get(document['inputs'], 'INPUT')}"))
-    lines += common.columns(rows)
+    lines += tables.columns(rows)
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from kzoo.cli import common, quiet
+from kzoo.cli import common, quiet, tables
 from kzoo.errors import DownloadError, KzooError
 from kzoo.files import whole_file, write_json
 
@@ -109,7 +109,7 @@ def finish(args, rows=(), figure=None, *, folder=None):
     rows = [dict(row) for row in rows]
     if rows:
         shown = [list(rows[0]), *([_short(v) for v in row.values()] for row in rows)]
-        print("\n".join(common.columns(shown)))
+        print("\n".join(tables.columns(shown)))
         kept = dict(
             recipe=args.name,
             smoke=args.smoke,

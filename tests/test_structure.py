@@ -16,6 +16,8 @@ MAY_IMPORT = {
     "arguments": set(),
     "errors": set(),
     "files": set(),
+    "listing": set(),
+    "tasks": {"listing", "predictions"},
     "preset": {"arguments"},
     "plugins": {"preset"},
     "catalogue": {"preset"},

@@ -4,11 +4,14 @@ import math
 
 import keras
 import numpy as np
+from scipy import stats
 from sklearn import metrics as sk
 
 from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
 from kzoo.predictions import probabilities
+
+_CONFIDENCE = 0.9500042097035591  # what lies within 1.96 standard deviations, as tables have it
 
 
 def score_split(model, part, data, *, batch_size=128):
@@ -59,13 +62,10 @@ def _score_classes(p, truth):
     )
 
 
-def wilson(share, n, z=1.96):
+def wilson(share, n):
     """Return the 95 % Wilson interval of a share of `n` (doi:10.1080/01621459.1927.10502953)."""
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return max(0.0, min(share, middle - half)), min(
-        1.0, max(share, middle + half)
-    )  # rounding must not leave it outside
+    low, high = stats.binomtest(round(share * n), n).proportion_ci(_CONFIDENCE, method="wilson")
+    return float(low), float(high)
 
 
 def _score_values(answers, truth, scale):

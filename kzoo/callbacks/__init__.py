@@ -21,13 +21,12 @@ from pathlib import Path
 import keras
 
 from kzoo.callbacks.average import Average
-from kzoo.callbacks.best import BestModel
-from kzoo.callbacks.checkpoints import Checkpoints
 from kzoo.callbacks.debug import Debug
 from kzoo.callbacks.monitor import Monitor, direction
 from kzoo.callbacks.nan import NanGuard
 from kzoo.callbacks.rate import Plateau
 from kzoo.callbacks.record import HistoryFile, Recorder
+from kzoo.callbacks.saving import BestModel, Checkpoints
 from kzoo.callbacks.teaching import Teacher
 
 __all__ = [

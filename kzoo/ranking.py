@@ -34,7 +34,7 @@ def compare(runs, *, metric=None) -> list[dict]:
         them.
 
     Raises:
-        KzooError: fewer than two runs, something that is no run, or a metric that was not measured.
+        KzooError: fewer than two runs, something that is not a run, or a metric that was not measured.
     """
     runs = find_runs(runs, searches=True)
     if len(runs) < 2:

@@ -167,7 +167,7 @@ def test_what_lies_beside_the_runs_is_left_out(call):
     Path("runs/empty").mkdir()
     (make_run("runs/damaged") / "config.json").write_text("{")
     code, out, _ = call("runs/a", "runs/b", "runs/notes.txt", "runs/empty")
-    assert code == 0 and "runs/notes.txt is no run: left out" in out and "runs/empty is no run" in out
+    assert code == 0 and "runs/notes.txt is not a run: left out" in out and "runs/empty is not a run" in out
     assert len(kzoo.compare("runs")) == 2
     for places, says in (
         (["runs/a", "runs/empty"], "runs/empty holds no run"),
@@ -285,7 +285,7 @@ def test_what_cannot_be_compared_on_a_holdout(trained, holdout, call):
     good, bad = trained / "good", trained / "bad"
     for words, says in (
         ([good, trained / "values", "--data", "may.npz"], "not comparable"),
-        ([good, trained / "elsewhere", "--data", "iris"], "split iris otherwise"),
+        ([good, trained / "elsewhere", "--data", "iris"], "split iris differently"),
         ([good, bad, "--data", "may.npz", "--metric", "r2"], "metric='r2' was not measured"),
         ([good, bad, "--data", "june.npz", "--fail-if-worse"], "june.npz"),
     ):

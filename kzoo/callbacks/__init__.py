@@ -52,7 +52,7 @@ def standard(
     Args:
         run_dir: folder for `best.keras`, `last.keras`, `history.csv` and `tensorboard/`; None writes nothing.
         monitor: what decides which epoch is best; None is `val_loss`, or `loss` where there is no validation data.
-        mode: "max" or "min", for a metric of your own, of which kzoo does not know whether larger is better.
+        mode: "max" or "min", for a metric of your own: kzoo does not know whether larger is better.
         patience: epochs without improvement before training stops.
         stop_early: None stops early unless the optimizer follows a learning-rate schedule, which needs its full
             length; the best epoch is restored all the same.

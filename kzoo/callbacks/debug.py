@@ -104,7 +104,7 @@ class Probe:
     """Measure gradients and activations of a model on a batch, without a trace in its training.
 
     The gradients come from one step of a copy of the network: with SGD and momentum, the velocity after the first
-    step is the negative gradient. So there is no code for any one backend.
+    step is the negative gradient. So no backend needs code of its own.
 
     Args:
         x, y: inputs and targets, as for `fit`.

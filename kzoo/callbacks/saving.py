@@ -118,7 +118,7 @@ class BestModel(keras.callbacks.Callback):
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Write a checkpoint each epoch, or every so many seconds, and keep the newest few.
+    """Write a checkpoint each epoch, or every few seconds, and keep the newest few.
 
     `epoch-0012.keras` is the model after epoch 12; with `every`, `epoch-0013-step-000240.keras` is one within the
     next epoch, with the weights that are trained (an average is in its optimizer). None is written with NaN in it.

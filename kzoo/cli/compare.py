@@ -27,7 +27,7 @@ exit code with --fail-if-worse:
 
 _NAMES = {"r2": "R2", "mse_standardised": "MSE std", "mse": "MSE", "rmse": "RMSE", "mae": "MAE", "auc": "AUC",
           "f1": "F1", "bits_per_token": "bits/token"}  # fmt: skip
-# What a narrow terminal goes without, the first first.
+# Columns that a narrow terminal goes without, in this order.
 _EXPENDABLE = ("samples/s", "date", "seconds", "parameters", "best epoch", "validation", "preset")
 
 
@@ -59,7 +59,7 @@ def run(args):
         return leaderboard.leaderboard(args.run[0], csv=args.csv, plot=args.plot)
     runs, left_out = _gather(args.run)
     rows = compare(runs, metric=args.metric)
-    document = dict(rows=rows, notes=[f"{path} is no run: left out" for path in left_out])
+    document = dict(rows=rows, notes=[f"{path} is not a run: left out" for path in left_out])
     if args.plot is not None:
         document["notes"] += _plot(runs, rows, args.metric, args.plot)
         document["plot"] = args.plot

@@ -56,7 +56,7 @@ def render(document, csv) -> str:
         return _table(Search(document["search"])).rstrip("\n")
     rows, better = document["rows"], "higher" if document["direction"] == "max" else "lower"
     title = f"{document['preset']} on {document['data']}, {document['objective']}; {better} is better"
-    heads = ["rank", "trial", "status", "score", "gain", "epoch", "seconds", "parameters", "otherwise than the preset"]
+    heads = ["rank", "trial", "status", "score", "gain", "epoch", "seconds", "parameters", "changed from the preset"]
     cells = [
         [
             row["rank"], row["trial"], row["status"], _number(row["score"], "{:.4f}"),
@@ -83,7 +83,7 @@ def _number(value, form):
 
 
 def _what(row, defaults):
-    """Say why a trial has no score, else what it has otherwise than the preset."""
+    """Say why a trial has no score, else what it changed from the preset."""
     if row["error"]:
         return row["error"]
     values = row["hyperparameters"].items()

@@ -21,7 +21,7 @@ def add_arguments(parser):
     parser.add_argument("--family", help="fnn, cnn, rnn, lstm, gru or transformer")
     parser.add_argument("--task", help="such as image_classification")
     parser.add_argument("--dataset", help="presets whose own data set this is, such as cifar10")
-    parser.add_argument("--max-params", metavar="N", help="at most so many parameters: 50000, 100k, 2M")
+    parser.add_argument("--max-params", metavar="N", help="at most this many parameters: 50000, 100k, 2M")
     parser.add_argument("--exclude", metavar="PATTERN", action="append", default=[], help="leave out; repeatable")
 
 
@@ -58,4 +58,4 @@ def _number(text):
     try:
         return float(digits) * unit
     except ValueError:
-        raise KzooError(f"--max-params {text!r} is no number. Write 50000, 100k or 2M.") from None
+        raise KzooError(f"--max-params {text!r} is not a number. Write 50000, 100k or 2M.") from None

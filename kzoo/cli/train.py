@@ -23,7 +23,7 @@ examples:
 
 The epoch that is best on validation data is kept; test data is looked at once,
 at the end. Ctrl-C stops early and keeps the best model so far. However it was
-stopped, be it killed, the same command goes on where it was, to the same bits.
+stopped, even killed, the same command picks up where it was, bit for bit.
 `kzoo show PRESET` lists what --set takes.
 """
 
@@ -58,7 +58,7 @@ def add_arguments(parser):
     add("--overwrite", action="store_true", help="replace a different run in --out")
     add("--resume", default="auto", metavar="HOW", help="auto (default): go on where the same run stopped; must, never")
     add("--deterministic", action="store_true", help="the same bits in every run, on a GPU too; slower")
-    add("--no-check", action="store_true", help="train whatever `kzoo check` would say")
+    add("--no-check", action="store_true", help="train even where `kzoo check` finds errors")
     add("--quiet", action="store_true", help="no progress")
     add_data_arguments(parser)
 
@@ -186,7 +186,7 @@ def render(document, args):
     summary, folder = document["summary"], document["run"]
     epoch = f"best epoch {summary['best_epoch']} of {summary['epochs']}"
     if document["interrupted"]:
-        head = f"Interrupted: the best model so far is kept in {folder} ({epoch}). The same command goes on."
+        head = f"Interrupted: the best model so far is kept in {folder} ({epoch}). The same command continues it."
     else:
         head = f"{document['preset']} on {document['data']}: {epoch}, {duration(summary['seconds'])}."
     lines = [head]

@@ -37,7 +37,7 @@ def versus(new, old, data, *, target=None, metric=None) -> dict:
     loaded = [reload(r.config["spec"], r.config["data"], r.preprocessing, data, target=target) for r in runs]
     if loaded[0].fingerprint != loaded[1].fingerprint:
         raise KzooError(
-            f"{runs[0].path} and {runs[1].path} split {loaded[0].name} otherwise, so that one may have been trained on "
+            f"{runs[0].path} and {runs[1].path} split {loaded[0].name} differently, so one may have been trained on "
             "what tests the other: give data that neither has seen, as a file or folder."
         )
     (scores, right), (old_scores, old_right) = (

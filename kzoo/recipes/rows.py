@@ -51,7 +51,7 @@ def variant_rows(runs: Mapping[str, Sequence[Run]], metric="accuracy") -> list[d
     for name, group in runs.items():
         scores = [run.summary["test"] for run in group]
         if metric not in scores[0]:
-            raise KzooError(f"metric={metric!r} is no score of these runs. Use one of: {', '.join(scores[0])}.")
+            raise KzooError(f"metric={metric!r} is not a score of these runs. Use one of: {', '.join(scores[0])}.")
         values = [s[metric] for s in scores]
         row = {"variant": name, metric: mean(values), "sd": stdev(values) if len(values) > 1 else None}
         row |= {"seeds": len(group), "epochs": mean(run.summary["epochs"] for run in group)}

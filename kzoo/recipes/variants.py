@@ -28,7 +28,7 @@ def train_variants(
         Name of the variant -> its runs, in the order of the seeds.
 
     Raises:
-        KzooError: a variant that `kzoo.train` refuses, or a name that is no folder's name.
+        KzooError: a variant that `kzoo.train` refuses, or a name that a folder cannot have.
         KeyboardInterrupt: Ctrl-C; the run it stopped goes on next time.
     """
     if not isinstance(variants, Mapping) or not variants:

@@ -106,7 +106,7 @@ def _of_classes(truth, probabilities, names):
         yield "Each class", text, drawn(plots.per_class(truth, guess, names), "precision and recall of each class")
     if len(set(truth.tolist())) > 1:
         figure = plots.roc_and_precision_recall(truth, probabilities, names)
-        text = "How it separates the classes when the threshold moves, whatever threshold one then chooses."
+        text = "How well it separates the classes at every possible threshold."
         yield "ROC and precision-recall", text, drawn(figure, "ROC and precision-recall curves")
 
 
@@ -124,5 +124,5 @@ def _of_forecasts(answers, names):
         figure = plots.forecast(
             truth[worst], guess[worst], history=answers["inputs"][places], names=names, count=_WINDOWS
         )
-        text = "Where the error is largest, the largest first."
+        text = "The largest errors, starting with the worst."
         yield "Worst forecasts", text, drawn(figure, "worst forecasts beside what came")

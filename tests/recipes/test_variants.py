@@ -114,7 +114,7 @@ def test_rows_are_mean_and_deviation_of_the_test_scores(found):
     assert rows[1]["sd"] == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
     assert (rows[0]["seeds"], rows[0]["epochs"], rows[1]["epochs"]) == (2, 2, 3)
     assert kzoo.recipes.variant_rows({"one": runs["tanh"][:1]}, "rmse")[0]["sd"] is None
-    with pytest.raises(kzoo.KzooError, match=r"metric='accuracy' is no score.*rmse"):
+    with pytest.raises(kzoo.KzooError, match=r"metric='accuracy' is not a score.*rmse"):
         kzoo.recipes.variant_rows(runs)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from kzoo.cli import common, export, quiet, train
+from kzoo.cli import common, export, quiet, tables, train
 from kzoo.errors import KzooError
 from kzoo.export.exported import ExportedModel
 from kzoo.registry import get_preset, names_a_preset
@@ -87,7 +87,7 @@ def render(document, args):
         numbers.append(plural(len(found), level))
         lines.append(common.bold(f"{level}s"))
         for one in found:
-            lines += common.columns([(one["check"], one["what"])])
+            lines += tables.columns([(one["check"], one["what"])])
             rows = [("where", one["where"]), ("why", one["why"]), ("fix", one["fix"])]
-            lines += [*common.columns(rows, indent=4), ""]
+            lines += [*tables.columns(rows, indent=4), ""]
     return "\n".join([*lines, f"{count} checks: {', '.join(numbers)}"])

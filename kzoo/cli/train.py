@@ -5,7 +5,7 @@ import shlex
 import subprocess
 
 from kzoo.arguments import BUNDLES
-from kzoo.cli import common, quiet
+from kzoo.cli import common, quiet, tables
 from kzoo.errors import Interrupted, KzooError
 from kzoo.registry import get_preset, resolve
 from kzoo.words import duration
@@ -23,7 +23,7 @@ examples:
 
 The epoch that is best on validation data is kept; test data is looked at once,
 at the end. Ctrl-C stops early and keeps the best model so far. However it was
-stopped, be it killed, the same command goes on where it was, to the same bits.
+stopped, even killed, the same command picks up where it was, bit for bit.
 `kzoo show PRESET` lists what --set takes.
 """
 
@@ -58,7 +58,7 @@ def add_arguments(parser):
     add("--overwrite", action="store_true", help="replace a different run in --out")
     add("--resume", default="auto", metavar="HOW", help="auto (default): go on where the same run stopped; must, never")
     add("--deterministic", action="store_true", help="the same bits in every run, on a GPU too; slower")
-    add("--no-check", action="store_true", help="train whatever `kzoo check` would say")
+    add("--no-check", action="store_true", help="train even where `kzoo check` finds errors")
     add("--quiet", action="store_true", help="no progress")
     add_data_arguments(parser)
 
@@ -186,19 +186,19 @@ def render(document, args):
     summary, folder = document["summary"], document["run"]
     epoch = f"best epoch {summary['best_epoch']} of {summary['epochs']}"
     if document["interrupted"]:
-        head = f"Interrupted: the best model so far is kept in {folder} ({epoch}). The same command goes on."
+        head = f"Interrupted: the best model so far is kept in {folder} ({epoch}). The same command continues it."
     else:
         head = f"{document['preset']} on {document['data']}: {epoch}, {duration(summary['seconds'])}."
     lines = [head]
     scored = [split for split in ("test", "validation") if summary.get(split)]
-    lines += common.columns([(split.ljust(11), scores_line(summary[split])) for split in scored])
+    lines += tables.columns([(split.ljust(11), scores_line(summary[split])) for split in scored])
     files = {"image": "IMAGE.png", "rows": "ROWS.csv", "series": "SERIES.csv", "tokens": '"some text"'}
     rows = [("run", folder), ("curves", os.path.join(folder, "curves.png"))]
     logs = os.path.join(folder, "tensorboard")
     if os.path.isdir(logs):
         rows.append(("tensorboard", f"tensorboard --logdir {quote(logs)}"))
     rows.append(("predict", f"kzoo predict {quote(folder)} {files.get(document['inputs'], 'INPUT')}"))
-    lines += common.columns(rows)
+    lines += tables.columns(rows)
     return "\n".join(lines)
 
 

@@ -2,7 +2,7 @@
 
 import os
 
-from kzoo.cli import common, quiet, train
+from kzoo.cli import common, quiet, tables, train
 from kzoo.errors import Interrupted, KzooError
 from kzoo.registry import get_preset
 
@@ -122,4 +122,4 @@ def render(document, args):
     rows.append(("set", " ".join(changed) if changed else "the preset as it is"))
     if changed:
         rows.append(("train", f"kzoo train {document['preset']} --set {' '.join(map(train.quote, changed))}"))
-    return "\n".join(lines + common.columns(rows))
+    return "\n".join(lines + tables.columns(rows))

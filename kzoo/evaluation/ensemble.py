@@ -14,8 +14,8 @@ from kzoo.data.pipeline import Batches
 from kzoo.data.reload import preset_for, reload
 from kzoo.errors import KzooError
 from kzoo.files import whole_file, write_json
+from kzoo.ranking import advantage, find_runs
 from kzoo.results import of_fold, value_of
-from kzoo.results.compare import advantage, find_runs
 from kzoo.run import Run
 from kzoo.tasks import problem, target_of
 from kzoo.training.answers import score_and_keep

@@ -5,8 +5,8 @@ from scipy import stats
 
 from kzoo.data.reload import reload
 from kzoo.errors import KzooError
+from kzoo.ranking import advantage
 from kzoo.results import value_of
-from kzoo.results.compare import advantage
 from kzoo.run import Run
 from kzoo.tasks import problem
 from kzoo.training.score import score_split
@@ -38,7 +38,7 @@ def versus(new, old, data, *, target=None, metric=None) -> dict:
     loaded = [reload(r.config["spec"], r.config["data"], r.preprocessing, data, target=target) for r in runs]
     if loaded[0].fingerprint != loaded[1].fingerprint:
         raise KzooError(
-            f"{runs[0].path} and {runs[1].path} split {loaded[0].name} otherwise, so that one may have been trained on "
+            f"{runs[0].path} and {runs[1].path} split {loaded[0].name} differently, so one may have been trained on "
             "what tests the other: give data that neither has seen, as a file or folder."
         )
     (scores, judged), (old_scores, old_judged) = (

@@ -11,7 +11,7 @@ from importlib import import_module
 import keras
 import numpy as np
 
-from kzoo.callbacks.pace import Pace
+from kzoo.callbacks.saving import Pace
 from kzoo.errors import KzooError
 from kzoo.training.journal import is_plain, write_journal
 from kzoo.training.signals import StopRequest

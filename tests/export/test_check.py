@@ -85,7 +85,7 @@ def test_a_runtime_that_is_missing_is_named_with_what_installs_it(copy, monkeypa
         ),
     ],
 )
-def test_what_is_what_is_not_an_exported_model_is_refused(copy, spoil, says):
+def test_what_is_not_an_exported_model_is_refused(copy, spoil, says):
     spoil(copy / "kzoo.json")
     with pytest.raises(kzoo.KzooError, match=says):
         _ = kzoo.ExportedModel(copy).config

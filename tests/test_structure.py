@@ -11,16 +11,19 @@ import kzoo
 PACKAGE = Path(kzoo.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# Who may import whom, by first name below kzoo. `errors`, `files` and `optional` are everybody's.
+# Who may import whom, by first name below kzoo. `errors`, `files`, `optional` and `words` are everybody's.
 MAY_IMPORT = {
     "arguments": set(),
     "errors": set(),
     "files": set(),
+    "listing": set(),
+    "tasks": {"listing", "predictions"},
     "preset": {"arguments"},
     "plugins": {"preset"},
     "catalogue": {"preset"},
     "preset_files": {"arguments", "catalogue", "preset"},
     "optional": set(),
+    "words": set(),
     "registry": {"arguments", "catalogue", "preset"},
     "presets": {"registry"},
     "results": {"run", "tuning"},
@@ -53,10 +56,10 @@ MAY_IMPORT = {
         "runtime", "source", "training", "tuning",
     },
 }  # fmt: skip
-EVERYBODYS = {"__version__", "errors", "files", "optional"}
+EVERYBODYS = {"__version__", "errors", "files", "optional", "words"}
 STANDARD_LIBRARY_ONLY = (
     "arguments", "catalogue", "errors", "files", "optional", "plugins", "preset", "preset_files", "presets",
-    "registry", "results", "run",
+    "registry", "results", "run", "words",
 )  # fmt: skip
 
 

@@ -1,0 +1,38 @@
+"""What is found by listing: the modules of a room, and what installed packages bring. Standard library only."""
+
+import pkgutil
+from functools import cache
+from importlib import import_module, metadata
+
+from kzoo.errors import KzooError
+
+
+@cache
+def rooms(package: str, attribute: str) -> dict:
+    """Return name -> what each module of a package calls `attribute`, alphabetically; those without are left out.
+
+    Args:
+        package: such as "kzoo.tasks".
+        attribute: such as "TASK".
+    """
+    path = import_module(package).__path__
+    modules = {module.name: import_module(f"{package}.{module.name}") for module in pkgutil.iter_modules(path)}
+    return {name: getattr(module, attribute) for name, module in modules.items() if hasattr(module, attribute)}
+
+
+@cache
+def installed(group: str) -> dict:
+    """Return name -> what installed packages bring under an entry-point group, such as "kzoo.tasks".
+
+    Raises:
+        KzooError: a package that cannot be imported.
+    """
+    found = {}
+    for entry in metadata.entry_points(group=group):
+        try:
+            found[entry.name] = entry.load()
+        except Exception as error:  # whatever a stranger's package does
+            what = " ".join(str(error).split()) or type(error).__name__
+            owner = entry.dist.name if entry.dist is not None else entry.value
+            raise KzooError(f"{entry.name!r} of {owner} cannot be loaded ({group}): {what}") from error
+    return found

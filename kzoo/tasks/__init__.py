@@ -1,0 +1,187 @@
+"""What is answered: a folder for each way of answering. Standard library only, until one of its halves is used.
+
+A `Task` states facts about one target, and the names that fit it. Everything else that depends on the way of answering
+lies in its folder: `light.py`, NumPy alone, which an exported model's runtime needs too, and `score.py`. Whoever is
+outside asks for a fact (`"classes" in problem.facts`) or calls one of these functions; nobody compares names.
+
+Light half:
+    learn(values, names) -> Target          from the raw training labels
+    encode(target, values) -> y             what the network is trained on; refuses what it cannot read
+    answer(target, outputs, ...) -> Predictions
+
+Scoring half:
+    score(batches, target) -> Scored        scores, and the answers where they are kept
+    judge(truth, answers, target) -> Judged row by row: how good, right or wrong, by how much off
+    headline(scores, ...) -> dict           the number that counts, and a sentence beside its baseline
+
+A folder here is found by listing, a task of an installed package by its entry point in the group `kzoo.tasks`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+
+from kzoo.errors import KzooError
+from kzoo.listing import installed, rooms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """What is known of a score by its name.
+
+    Args:
+        best: "max" or "min".
+        label: in words, for a table.
+        short: for the head of a column.
+        form: how it is written: "percent", "digits" (four of them), "number" or "interval".
+        baseline: it is the score of the simplest thing that works, not the model's.
+    """
+
+    best: str = "max"
+    label: str
+    short: str = ""
+    form: str = "number"
+    baseline: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """A pair of kind and task under the name that users see, as Hugging Face names its tasks.
+
+    Args:
+        name: such as "image_classification".
+        kind: what is read: the name of a kind of input.
+        headline: the score that counts, where it is not the task's first.
+        facts: more of them: "ordered" (rows have an order, and neighbours share values).
+        hub: the tag of model hubs, where it is not the name with dashes.
+        task: the way of answering; `Task` fills it in.
+    """
+
+    name: str
+    kind: str
+    headline: str = ""
+    facts: frozenset = frozenset()
+    hub: str = ""
+    task: "Task" = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One way of answering.
+
+    Args:
+        name: the folder's.
+        room: the module that holds `light` and `score`.
+        facts: "classes": each row has one of a list of named classes; "numbered": the truth is the number of an
+            output; "probabilities": answers are distributions; "values": numbers in a unit of their own; "kept": there
+            is an answer for each row, few enough to keep; "continues": answers can go on with an input.
+        problems: the names that users see, with the kind of input each is for.
+        words: what `task=` may say for short, such as "classification".
+        head: activation of the last layer: "softmax", "sigmoid" or "linear".
+        single_head: the same where two classes share one output; empty where that has no meaning.
+        losses: names that fit; the first is the default.
+        metrics: Keras metrics that fit, by their names in `kzoo.contract`.
+        scores: name -> `Score`; the first counts.
+    """
+
+    name: str
+    room: str
+    facts: frozenset
+    problems: tuple[Problem, ...]
+    words: tuple[str, ...] = ()
+    head: str
+    single_head: str = ""
+    losses: tuple[str, ...]
+    metrics: tuple[str, ...]
+    scores: Mapping[str, Score]
+
+    def __post_init__(self):
+        headline = next(iter(self.scores))
+        given = tuple(
+            Problem(
+                name=p.name, kind=p.kind, headline=p.headline or headline, facts=p.facts | self.facts,
+                hub=p.hub or p.name.replace("_", "-"), task=self,
+            )
+            for p in self.problems
+        )  # fmt: skip
+        object.__setattr__(self, "problems", given)
+
+    @property
+    def light(self):
+        """The half that NumPy is enough for: `learn`, `encode`, `answer`."""
+        return import_module(f"{self.room}.light")
+
+    @property
+    def scoring(self):
+        """The other half: `score`, `judge`, `headline`."""
+        return import_module(f"{self.room}.score")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What was learned of one target on the training data.
+
+    Args:
+        names: of its columns.
+        classes: names of the classes 0..n-1, where there are any.
+        config: what it says of the network, by the builders' names: `outputs`, `target_offset`, `target_scale`.
+    """
+
+    names: tuple = ()
+    classes: tuple = ()
+    config: Mapping = field(default_factory=dict)
+
+
+@cache
+def _tasks() -> dict:
+    """Return name -> task of this folder."""
+    return rooms("kzoo.tasks", "TASK")
+
+
+def tasks() -> dict:
+    """Return name -> task, those of installed packages among them."""
+    return _tasks() | installed("kzoo.tasks")
+
+
+def problems() -> dict:
+    """Return public name -> `Problem`."""
+    return {problem.name: problem for task in tasks().values() for problem in task.problems}
+
+
+def problem(name: str) -> Problem:
+    """Return what a public name stands for, or the pair "KIND:TASK" of two names that have none.
+
+    Raises:
+        KzooError: no such name.
+    """
+    for task in _tasks().values():  # packages are not looked through for the names that everybody uses
+        for one in task.problems:
+            if one.name == name:
+                return one
+    if isinstance(name, str) and ":" in name:
+        kind, _, of = name.partition(":")
+        if of in tasks():
+            return pair(kind, tasks()[of])
+    known = problems()
+    if name not in known:
+        raise KzooError(f"Unknown task {name!r}. It is one of: {', '.join(known)}.")
+    return known[name]
+
+
+def pair(kind: str, task: Task) -> Problem:
+    """Return the problem of a kind and a task, without a name that users know where there is none."""
+    named = next((p for p in task.problems if p.kind == kind and "ordered" not in p.facts), None)
+    return named or Problem(
+        name=f"{kind}:{task.name}", kind=kind, headline=next(iter(task.scores)), facts=task.facts, task=task
+    )
+
+
+def with_facts(*facts: str) -> list[Problem]:
+    """Return the problems that have these facts."""
+    return [one for one in problems().values() if one.facts >= set(facts)]
+
+
+def score_named(name: str) -> Score | None:
+    """Return what is known of a score; None where no task gives it."""
+    return next((task.scores[name] for task in tasks().values() if name in task.scores), None)

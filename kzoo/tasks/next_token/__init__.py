@@ -1,0 +1,20 @@
+"""The token that comes next in a text, at its end or at each of its steps."""
+
+from kzoo.tasks import Problem, Score, Task
+
+TASK = Task(
+    name="next_token",
+    room=__name__,
+    facts=frozenset({"numbered", "probabilities", "continues"}),
+    problems=(Problem(name="language_modeling", kind="tokens", facts=frozenset({"ordered"}), hub="text-generation"),),
+    head="softmax",
+    losses=("auto", "crossentropy", "focal", "hinge", "kl"),
+    metrics=("accuracy", "top5"),
+    scores={
+        "bits_per_token": Score(best="min", label="bits per token", short="bits/token"),
+        "perplexity": Score(best="min", label="perplexity"),
+        "loss": Score(best="min", label="loss (nats)", short="loss"),
+        "accuracy": Score(label="accuracy", form="percent"),
+        "majority": Score(label="always the most frequent", form="percent", baseline=True),
+    },
+)

@@ -1,0 +1,32 @@
+"""Numbers in a unit of their own: one or several for each row, or for each of the steps to come."""
+
+from kzoo.tasks import Problem, Score, Task
+
+TASK = Task(
+    name="values",
+    room=__name__,
+    facts=frozenset({"values", "kept"}),
+    problems=(
+        Problem(name="tabular_regression", kind="rows", headline="r2"),
+        Problem(
+            name="forecasting",
+            kind="series",
+            headline="mse_standardised",
+            facts=frozenset({"ordered"}),
+            hub="time-series-forecasting",
+        ),
+        Problem(name="sequence_regression", kind="series", headline="mse"),
+    ),
+    words=("regression",),
+    head="linear",
+    losses=("mse", "mae", "huber", "auto"),
+    metrics=("mae", "rmse"),
+    scores={
+        "mae": Score(best="min", label="MAE", short="MAE"),
+        "rmse": Score(best="min", label="RMSE", short="RMSE"),
+        "mse": Score(best="min", label="MSE", short="MSE"),
+        "r2": Score(label="R²", short="R2", form="digits"),
+        "mse_standardised": Score(best="min", label="MSE, targets standardised", short="MSE (standardised)"),
+        "mae_standardised": Score(best="min", label="MAE, targets standardised", short="MAE (standardised)"),
+    },
+)

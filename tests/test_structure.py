@@ -28,18 +28,19 @@ MAY_IMPORT = {
     "presets": {"registry"},
     "results": {"run", "tuning"},
     "run": {"registry"},
+    "exported": set(),
     "contract": set(),
     "families": set(),
     "flops": set(),
     "gradients": set(),
     "callbacks": set(),
-    "loading": {"arguments", "preset", "registry", "run"},
+    "loading": {"arguments", "exported", "preset", "registry", "run"},
     "plots": {"gradients"},
     "data": {"arguments", "registry"},
     "predictions": set(),
-    "runtime": {"data", "export", "predictions", "registry"},
+    "runtime": {"data", "export", "exported", "predictions"},
     "checks": {"data", "gradients", "plots"},
-    "export": {"data", "loading", "registry", "run"},
+    "export": {"data", "exported", "listing", "loading", "registry", "run"},
     "evaluation": {"checks", "data", "predictions", "registry", "results", "run", "training"},
     "training": {
         "arguments", "callbacks", "checks", "contract", "data", "loading", "plots", "predictions", "registry", "run",
@@ -52,13 +53,13 @@ MAY_IMPORT = {
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run", "tuning"},
     "__main__": {"cli"},
     "cli": {
-        "arguments", "data", "evaluation", "export", "flops", "plots", "registry", "reports", "results", "run",
-        "runtime", "source", "training", "tuning",
+        "arguments", "data", "evaluation", "export", "exported", "flops", "plots", "registry", "reports", "results",
+        "run", "runtime", "source", "training", "tuning",
     },
 }  # fmt: skip
 EVERYBODYS = {"__version__", "errors", "files", "optional", "words"}
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "catalogue", "errors", "files", "optional", "plugins", "preset", "preset_files", "presets",
+    "arguments", "catalogue", "errors", "exported", "files", "optional", "plugins", "preset", "preset_files", "presets",
     "registry", "results", "run", "words",
 )  # fmt: skip
 
@@ -141,12 +142,14 @@ def heavy_imports(module):
     }
 
 
-@pytest.mark.parametrize("module", ["runtime", "runtime.onnx", "runtime.litert", "cli.predict", *(
-    f"data.{path.stem}" for path in sorted((PACKAGE / "data").glob("encode*.py"))
+@pytest.mark.parametrize("module", ["runtime", "cli.predict", *(
+    f"{folder}.{path.stem}" for folder, names in (("data", "encode*.py"), ("export/formats", "*.py"))
+    for path in sorted((PACKAGE / folder).glob(names)) if path.stem != "__init__"
 )])  # fmt: skip
 def test_an_exported_model_runs_on_numpy_and_the_standard_library(module):
-    assert len(reached_from(f"kzoo.{module}")) > 3
-    assert heavy_imports(f"kzoo.{module}") == set()
+    module = f"kzoo.{module.replace('/', '.')}"
+    assert len(reached_from(module)) > 3
+    assert heavy_imports(module) == set()
 
 
 def test_the_guard_of_the_runtime_sees_what_is_far_away():

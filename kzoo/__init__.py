@@ -42,7 +42,7 @@ _PUBLIC = {
     "learning_rate_range": "kzoo.evaluation",
     "report": "kzoo.reports",
     "export": "kzoo.export",
-    "ExportedModel": "kzoo.export.exported",
+    "ExportedModel": "kzoo.exported",
     "tune": "kzoo.tuning.tune",
     "Search": "kzoo.tuning.search",
     "space": "kzoo.tuning.space",

@@ -29,18 +29,19 @@ MAY_IMPORT = {
     "results": set(),
     "ranking": {"results", "run", "tuning"},
     "run": {"registry"},
+    "exported": set(),
     "contract": set(),
     "families": set(),
     "flops": set(),
     "gradients": set(),
     "callbacks": set(),
-    "loading": {"arguments", "preset", "registry", "run"},
+    "loading": {"arguments", "exported", "preset", "registry", "run"},
     "plots": {"gradients"},
     "data": {"arguments", "registry"},
     "predictions": set(),
-    "runtime": {"data", "export", "predictions", "registry"},
+    "runtime": {"data", "export", "exported", "predictions"},
     "checks": {"data", "gradients", "plots"},
-    "export": {"data", "loading", "registry", "run"},
+    "export": {"data", "exported", "loading", "registry", "run"},
     "evaluation": {"checks", "data", "predictions", "ranking", "registry", "results", "run", "training"},
     "training": {
         "arguments", "callbacks", "checks", "contract", "data", "loading", "plots", "predictions", "registry", "run",
@@ -54,13 +55,14 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {
-        "arguments", "data", "evaluation", "export", "flops", "plots", "ranking", "registry", "reports", "results",
+        "arguments", "data", "evaluation", "export", "exported", "flops", "plots", "ranking", "registry", "reports",
+        "results",
         "run", "runtime", "source", "training", "tuning",
     },
 }  # fmt: skip
 EVERYBODYS = {"__version__", "errors", "files", "listing", "optional", "tasks", "words"}
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "catalogue", "errors", "files", "optional", "plugins", "preset", "preset_files", "presets",
+    "arguments", "catalogue", "errors", "exported", "files", "optional", "plugins", "preset", "preset_files", "presets",
     "ranking", "registry", "results", "run", "words",
 )  # fmt: skip
 
@@ -143,12 +145,14 @@ def heavy_imports(module):
     }
 
 
-@pytest.mark.parametrize("module", ["runtime", "runtime.onnx", "runtime.litert", "cli.predict", *(
-    f"data.{path.stem}" for path in sorted((PACKAGE / "data").glob("encode*.py"))
+@pytest.mark.parametrize("module", ["runtime", "cli.predict", *(
+    f"{folder}.{path.stem}" for folder, names in (("data", "encode*.py"), ("export/formats", "*.py"))
+    for path in sorted((PACKAGE / folder).glob(names)) if path.stem != "__init__"
 )])  # fmt: skip
 def test_an_exported_model_runs_on_numpy_and_the_standard_library(module):
-    assert len(reached_from(f"kzoo.{module}")) > 3
-    assert heavy_imports(f"kzoo.{module}") == set()
+    module = f"kzoo.{module.replace('/', '.')}"
+    assert len(reached_from(module)) > 3
+    assert heavy_imports(module) == set()
 
 
 def test_the_guard_of_the_runtime_sees_what_is_far_away():

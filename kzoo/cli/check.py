@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kzoo.cli import common, export, quiet, tables, train
 from kzoo.errors import KzooError
-from kzoo.export.exported import ExportedModel
+from kzoo.exported import ExportedModel
 from kzoo.registry import get_preset, names_a_preset
 from kzoo.words import plural
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import kzoo.export
 from kzoo.cli import quiet, tables
 from kzoo.errors import ExportError
-from kzoo.export.formats import FORMATS, QUANTIZED
+from kzoo.export.format import QUANTIZED
+from kzoo.export.formats import formats
 from kzoo.run import Run
 
 EXAMPLES = """\
@@ -22,7 +23,7 @@ exit code:
 def add_arguments(parser):
     add = parser.add_argument
     add("run", metavar="RUN", help="a run's folder")
-    add("--formats", default="saved_model", metavar="A,B", help=f"{', '.join(FORMATS)} (default: saved_model)")
+    add("--formats", default="saved_model", metavar="A,B", help=f"{', '.join(formats())} (default: saved_model)")
     add("--quantize", default="", metavar="A,B", help=f"also write smaller files: {', '.join(QUANTIZED)}")
     add("--out", metavar="FOLDER", help="where to write it; default: exports/ and the run's name")
     add("--data", metavar="SOURCE", help="what the run was trained on, for int8; not needed for named sets")

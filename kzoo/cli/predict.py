@@ -1,4 +1,4 @@
-"""Answer new inputs with a run or an exported model: images, table rows, texts, series."""
+"""Answer new inputs with a run or an export: images, table rows, texts, series."""
 
 import csv
 import sys

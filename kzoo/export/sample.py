@@ -47,12 +47,12 @@ def _rows(x, rows, subject):
 
 
 def _data_of(run, source):
-    """Return the run's data, or None and why there is none."""
+    """Return the run's data, or None and the reason."""
     config = run.config
     described = config["data"]
     if source is None:
         if described["name"] not in NAMES:
-            return None, f"{described['name']} is no named set, and data= was not given"
+            return None, f"{described['name']} is not a named set, and data= was not given"
         try:
             return reload(config["spec"], described, run.preprocessing), ""
         except KzooError as error:
@@ -63,6 +63,6 @@ def _data_of(run, source):
         )
     if source.fingerprint != described["fingerprint"]:
         raise KzooError(
-            f"data={source.name!r} is not what {run.path} was trained on, or is split otherwise. Give the same source."
+            f"data={source.name!r} is not what {run.path} was trained on, or not split like it. Give the same source."
         )
     return source, ""

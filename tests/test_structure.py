@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "registry": {"arguments", "catalogue", "preset"},
     "presets": {"registry"},
     "results": {"run", "tuning"},
-    "run": {"registry"},
+    "nouns": set(),
+    "run": {"nouns", "registry"},
     "contract": set(),
     "families": set(),
     "flops": set(),
@@ -35,19 +36,20 @@ MAY_IMPORT = {
     "callbacks": set(),
     "loading": {"arguments", "preset", "registry", "run"},
     "plots": {"gradients"},
-    "data": {"arguments", "registry"},
+    "data": {"arguments", "nouns", "registry"},
     "predictions": set(),
     "runtime": {"data", "export", "predictions", "registry"},
     "checks": {"data", "gradients", "plots"},
     "export": {"data", "loading", "registry", "run"},
-    "evaluation": {"checks", "data", "predictions", "registry", "results", "run", "training"},
+    "evaluation": {"checks", "data", "nouns", "predictions", "registry", "results", "run", "training"},
     "training": {
-        "arguments", "callbacks", "checks", "contract", "data", "loading", "plots", "predictions", "registry", "run",
+        "arguments", "callbacks", "checks", "contract", "data", "loading", "nouns", "plots", "predictions", "registry",
+        "run",
     },
     "source": {"contract"},
     "tuning": {
-        "arguments", "callbacks", "catalogue", "contract", "data", "optional", "plots", "preset_files", "registry",
-        "training",
+        "arguments", "callbacks", "catalogue", "contract", "data", "nouns", "optional", "plots", "preset_files",
+        "registry", "training",
     },
     "reports": {"arguments", "data", "evaluation", "plots", "registry", "run", "tuning"},
     "__main__": {"cli"},
@@ -58,7 +60,7 @@ MAY_IMPORT = {
 }  # fmt: skip
 EVERYBODYS = {"__version__", "errors", "files", "optional", "words"}
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "catalogue", "errors", "files", "optional", "plugins", "preset", "preset_files", "presets",
+    "arguments", "catalogue", "errors", "files", "nouns", "optional", "plugins", "preset", "preset_files", "presets",
     "registry", "results", "run", "words",
 )  # fmt: skip
 

@@ -48,7 +48,7 @@ def before_training(job, *, command) -> list:
     Raises:
         KzooError: a check found an error.
     """
-    training = job.spec["training"]
+    training = job.spec.training
     subject = Subject(job.data, job.core, training, onehot=job.onehot, standardize=job.standardize)
     findings, _ = look(subject, ("settings", "data", "network"))
     everything = "kzoo.check(...)" if command is None else command.replace("kzoo train", "kzoo check", 1)

@@ -42,12 +42,12 @@ class NewData:
     """
 
     def __init__(self, run, source, *, target=None):
-        self.run, self.preprocessing, described = run, run.preprocessing, run.config["data"]
-        self.known, self.class_names = run.config.get("statistics"), tuple(described["class_names"])
-        self.inputs, self.targets = described["inputs"], [target] if target else list(described["target_names"])
+        self.run, self.preprocessing, described = run, run.preprocessing, run.data
+        self.known, self.class_names = run.config.get("statistics"), described.class_names
+        self.inputs, self.targets = described.inputs, [target] if target else list(described.target_names)
         self.frame, self.missing, self.answers, self.values = None, [], None, None
         if isinstance(source, str) and source in NAMES:
-            source = reload(run.config["spec"], described, self.preprocessing, source)
+            source = reload(run, source)
         if isinstance(source, Dataset):
             part = source.test or source.train
             self.values = part.x
@@ -56,11 +56,11 @@ class NewData:
                 self.answers = np.array(source.class_names)[self.answers]
         else:
             self._read(source)
-        categories = len(run.config["spec"]["config"].get("categories") or ())
+        categories = len(run.spec.config.get("categories") or ())
         self.categories = categories or None
         self.features = None
         if self.values is not None and len(self.values):
-            self.features = features(self.inputs, self.values, described["feature_names"], categories)
+            self.features = features(self.inputs, self.values, described.feature_names, categories)
 
     @property
     def comparable(self):

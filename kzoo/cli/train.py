@@ -108,8 +108,8 @@ def run(args):
     return dict(
         run=os.fspath(done.path),
         preset=preset.name,
-        data=done.config["data"]["name"],
-        inputs=done.config["data"]["inputs"],
+        data=done.data.name,
+        inputs=done.data.inputs,
         interrupted=bool(summary.get("interrupted")),
         summary=summary,
     )

@@ -13,6 +13,7 @@ from kzoo.checks.subject import Subject
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.reload import preset_for, reload
 from kzoo.errors import KzooError
+from kzoo.nouns import Spec
 from kzoo.registry import Preset, names_a_preset
 from kzoo.run import Run
 from kzoo.training.device import prepare_device
@@ -77,11 +78,10 @@ def examine(what, data, *, deep, columns, seed, data_seed, prepared, precision, 
         return look(NewData(run, data, target=columns["target"]), ("new",))
     kinds = (*_QUICK, "steps") if deep else _QUICK
     if run is not None:
-        spec = run.config["spec"]
-        loaded = reload(spec, run.config["data"], run.preprocessing)
-        preset = preset_for(spec)
+        loaded = reload(run)
+        preset = preset_for(run.spec)
         if preset is None:
-            return look(Subject(loaded, None, spec["training"]), _QUICK)
+            return look(Subject(loaded, None, run.spec.training), _QUICK)
         what, data = preset, loaded
     own = None if isinstance(what, str | Preset) else what
     preset, config, training = settings_for(own, what, overrides)
@@ -92,12 +92,12 @@ def examine(what, data, *, deep, columns, seed, data_seed, prepared, precision, 
         config, training, _ = settle(preset, config, training, set(overrides), loaded)
     else:
         check_shape(own, loaded)
-    spec = dict(
+    spec = Spec(
         preset=preset.name if preset else own.name, family=preset.family if preset else None, task=loaded.task,
         config=config, training=training, seed=seed,
     )  # fmt: skip
     job = prepare(own, spec, loaded, prepare_device(precision), notes=[], **prepared)
-    subject = Subject(loaded, job.core, spec["training"], onehot=job.onehot, standardize=job.standardize)
+    subject = Subject(loaded, job.core, spec.training, onehot=job.onehot, standardize=job.standardize)
     return look(subject, kinds)
 
 

@@ -136,9 +136,9 @@ def _say(runs, count):
 
 def _write(out, found, first, asked):
     summary = dict(
-        preset=first.config["spec"]["preset"],
-        data=first.config["data"]["name"],
-        task=first.config["spec"]["task"],
+        preset=first.spec.preset,
+        data=first.data.name,
+        task=first.spec.task,
         **asked,
         mean=found["mean"],
         std=found["std"],

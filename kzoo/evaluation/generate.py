@@ -54,7 +54,7 @@ def generate(run, prompt="", *, length=200, temperature=1.0, top_k=None, seed=0)
 
 
 def _check(run, prompt, length, temperature, top_k):
-    task = run.config["data"]["task"]
+    task = run.data.task
     if task != "language_modeling":
         names = ", ".join(list_presets(task="language_modeling"))
         raise KzooError(f"{run.path} is a run of {task}; language models write text. Presets for it: {names}.")

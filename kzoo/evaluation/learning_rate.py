@@ -7,6 +7,7 @@ import numpy as np
 from kzoo.data import load_data
 from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
+from kzoo.nouns import Spec
 from kzoo.registry import get_preset, resolve, with_settings
 from kzoo.training.device import prepare_device
 from kzoo.training.prepare import prepare
@@ -77,7 +78,7 @@ def _fresh(preset, data, seed, overrides):
     data = load_data(source, preset=with_settings(preset, config, training))
     config, training, _ = settle(preset, config, training, set(overrides), data)
     training |= dict(schedule="constant", warmup=0.0)
-    spec = dict(preset=preset.name, family=preset.family, task=data.task, config=config, training=training, seed=seed)
+    spec = Spec(preset=preset.name, family=preset.family, task=data.task, config=config, training=training, seed=seed)
     job = prepare(None, spec, data, prepare_device("auto"), None, None, [])
     batches = Batches(
         data.train, batch_size=training["batch_size"], seed=seed, shuffle=True, augment=training.get("augment", ()),

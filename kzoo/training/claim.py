@@ -8,8 +8,9 @@ from pathlib import Path
 
 from kzoo.errors import KzooError
 from kzoo.files import leftovers, read_json, remove_leftovers
+from kzoo.nouns import Request
 from kzoo.run import Run
-from kzoo.training.folder import plain, provenance
+from kzoo.training.folder import provenance
 from kzoo.training.journal import has_journal, read_journal
 from kzoo.training.lock import is_locked, locked
 
@@ -36,7 +37,7 @@ class Claim:
 
 
 @contextmanager
-def claimed(out, request, *, overwrite, resume):
+def claimed(out, request: Request, *, overwrite, resume):
     """Yield the `Claim` of a run; its folder is locked inside the block, and goes again if it is left empty.
 
     Args:
@@ -84,7 +85,7 @@ def _missing(folder):
 
 def _numbered(request, resume, made):
     """Return the newest numbered folder whose run can go on, else a new one; what is made for it goes to `made`."""
-    base, preset = Path("runs"), request["spec"]["preset"]
+    base, preset = Path("runs"), request.spec.preset
     name = re.compile(re.escape(preset) + r"-(\d+)")
     taken = {int(found[1]): path for path in base.glob("*") if (found := name.fullmatch(path.name))}
     if resume != "never":
@@ -108,7 +109,7 @@ def _goes_on(folder, request):
     try:
         run = Run(folder)
         stopped = not run.finished or run.summary.get("interrupted")
-        return stopped and not differences(run.config, request) and has_journal(folder)
+        return stopped and not request.differences(run.config) and has_journal(folder)
     except KzooError:
         return False
 
@@ -133,7 +134,7 @@ def _look(folder, request, overwrite, resume):
     if not there or overwrite or "config.json" not in there:
         return claim
     run = Run(folder)
-    if different := differences(run.config, request):
+    if different := request.differences(run.config):
         shown = "; ".join(different[:3]) + (f"; and {len(different) - 3} more" if len(different) > 3 else "")
         raise KzooError(
             f"{folder} holds a different run ({shown}). Pass overwrite=True (--overwrite), or another folder."
@@ -178,7 +179,7 @@ def _holds_run(folder, there):
 
 
 def _where(folder, state, run):
-    epochs = run.config["spec"]["training"]["epochs"]
+    epochs = run.spec.training["epochs"]
     if state["stopped"] or state["epoch"] == epochs:
         return f"Resuming {folder}: it is trained, only the scores are missing."
     step = f", after step {state['step']}" if state["step"] else ""
@@ -189,22 +190,3 @@ def _other_versions(run):
     there, now = run.config["versions"], provenance()["versions"]
     other = [f"{name} {there.get(name)} there, {now[name]} now" for name in now if there.get(name) != now[name]]
     return [f"Other versions ({'; '.join(other)}): it goes on, but the bits may differ."] if other else []
-
-
-def differences(config, request) -> list[str]:
-    """Return what tells a stored run from what is asked, a text for each difference. What one of them lacks is none."""
-    return list(_differences(config, plain(request), ""))
-
-
-def _differences(stored, asked, path):
-    for name, value in asked.items():
-        was = stored.get(name, value)
-        if isinstance(value, dict) and isinstance(was, dict):
-            yield from _differences(was, value, f"{path}{name}.")
-        elif was != value:
-            yield f"{path}{name}: {_short(was)} there, {_short(value)} now"
-
-
-def _short(value):
-    text = str(value)
-    return text if len(text) < 40 else text[:37] + "..."

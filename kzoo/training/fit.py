@@ -17,7 +17,7 @@ from kzoo.loading import registered_in
 from kzoo.plots.curves import curves
 from kzoo.run import Run
 from kzoo.training.answers import score_and_keep
-from kzoo.training.folder import finite, plain, provenance, replaced
+from kzoo.training.folder import finite, provenance, replaced
 from kzoo.training.journal import has_journal, read_journal, remove_journal
 from kzoo.training.progress import ProgressBar
 from kzoo.training.resume import Journal, Position, restore
@@ -32,7 +32,7 @@ class Fit:
     Args:
         job: the network made ready.
         claim: the folder, and the journal's state to go on from.
-        request: what `config.json` says was asked.
+        config: what `config.json` says, but for when and where.
         extra: callbacks of the user's.
         progress: whether to show any.
         journal: when to write it, as arguments of `Journal`.
@@ -40,13 +40,13 @@ class Fit:
         models: whether the bundle may write models and curves into the folder.
     """
 
-    def __init__(self, job, claim, request, extra, *, progress, journal, until=None, models=True):
-        self.job, self.folder, self.state, self.request = job, claim.folder, claim.state, request
+    def __init__(self, job, claim, config, extra, *, progress, journal, until=None, models=True):
+        self.job, self.folder, self.state, self.config = job, claim.folder, claim.state, config
         self.journal, self.extra, self.until = journal, extra, until or job.training["epochs"]
-        training = job.spec["training"]
+        training = job.spec.training
         shared = dict(batch_size=training["batch_size"], onehot=job.onehot, standardize=job.standardize)
         self.train = Batches(
-            job.data.train, shuffle=True, seed=job.spec["seed"], augment=training.get("augment", ()), **shared
+            job.data.train, shuffle=True, seed=job.spec.seed, augment=training.get("augment", ()), **shared
         )
         self.validation = None if job.data.validation is None else Batches(job.data.validation, **shared)
         self.monitor = training["monitor"]
@@ -74,13 +74,13 @@ class Fit:
     def run(self):
         with replaced(self.folder) if self.state is None else nullcontext():
             if self.state is None:
-                write_json(self.folder / "preprocessing.json", plain(self.job.data.preprocessing))
-                write_json(self.folder / "config.json", plain(self.request | provenance()))
+                write_json(self.folder / "preprocessing.json", self.job.data.preprocessing)
+                write_json(self.folder / "config.json", self.config | provenance())
             self._run()
         return self._opened()
 
     def _opened(self):
-        own = self.job.spec["family"] is None
+        own = self.job.spec.family is None
         return Run(self.folder, trusted=registered_in(self.job.saved) if own else ())
 
     def _run(self):
@@ -195,7 +195,7 @@ class Fit:
             model = job.saved
             model.set_weights(job.model.get_weights())
         summary = dict(
-            **score_and_keep(model, job.data, self.folder, batch_size=max(job.spec["training"]["batch_size"], 128)),
+            **score_and_keep(model, job.data, self.folder, batch_size=max(job.spec.training["batch_size"], 128)),
             monitor=self.monitor,
             best_epoch=self.best.best_epoch + 1,
             best_value=self.best.best * self.best.sign,

@@ -15,6 +15,7 @@ import keras
 from kzoo import __version__
 from kzoo.data.splits import Fold, as_asked
 from kzoo.errors import KzooError
+from kzoo.nouns import FORMAT_VERSION, Description
 from kzoo.registry import word_for
 from kzoo.run import Run
 from kzoo.training.journal import NAMES as JOURNALS
@@ -67,19 +68,19 @@ def _remove(path):
         path.unlink(missing_ok=True)
 
 
-def describe(data, data_seed, options):
+def describe(data, data_seed, options) -> Description:
     """Return what identifies data; how a `Dataset` was loaded, it says itself."""
     parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
-    return dict(
+    return Description(
         name=data.name,
         **(data.loaded or as_asked(data_seed, options)),
         fingerprint=data.fingerprint,
         task=data.task,
         inputs=data.inputs,
         **{name: 0 if part is None else len(part) for name, part in parts.items()},
-        class_names=list(data.class_names),
-        feature_names=list(data.feature_names),
-        target_names=list(data.target_names),
+        class_names=data.class_names,
+        feature_names=data.feature_names,
+        target_names=data.target_names,
     )
 
 
@@ -137,19 +138,12 @@ def provenance():
     versions = {"kzoo": __version__, "python": platform.python_version()} | {p: metadata.version(p) for p in packages}
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     return dict(
-        format_version=1,
+        format_version=FORMAT_VERSION,
         backend=backend,
         versions=versions,
         machine=machine,
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )
-
-
-def plain(value):
-    """The JSON form of a value, so that what was asked can be compared with what is on disk."""
-    if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
-    return [plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def finite(value):

@@ -1,6 +1,7 @@
 """`train`: a preset and data become a run."""
 
 import sys
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ from kzoo.checks import before_training
 from kzoo.data import Dataset, load_data
 from kzoo.data.statistics import statistics
 from kzoo.errors import KzooError
+from kzoo.nouns import Request, Spec
 from kzoo.registry import Preset, get_preset, hint, preset_of, resolve, spec_of, with_settings
 from kzoo.run import Run
 from kzoo.training.claim import claimed
@@ -122,19 +124,19 @@ def train(
         check_shape(own, data)
     notes += settle_monitor(training, set(overrides), data)
     policy = prepare_device(precision, deterministic=deterministic)
-    spec = dict(
+    spec = Spec(
         preset=preset.name if preset else own.name, family=preset.family if preset else None, task=data.task,
         config=config, training=training, seed=seed,
     )  # fmt: skip
-    request = dict(  # in the order in which a difference is explained best: other data change the config too
+    request = Request(
         data=describe(data, data_seed, options),
         spec=spec,
         start=name_of(start),
-        freeze=freeze if freeze is None or isinstance(freeze, bool | str) else list(freeze),
+        freeze=freeze if freeze is None or isinstance(freeze, bool | str) else tuple(freeze),
         precision=policy,
         backend=keras.backend.backend(),
         deterministic=bool(deterministic),
-        callbacks=[type(c).__name__ for c in extra],
+        callbacks=tuple(type(c).__name__ for c in extra),
     )
     repeat = command(
         preset, source, overrides, seed=seed, data_seed=data_seed, **options, start=name_of(start), freeze=freeze,
@@ -147,9 +149,9 @@ def train(
         if check:
             notes += before_training(job, command=repeat)
         _say(notes + claim.notes, progress)
-        more = {"command": repeat, "statistics": statistics(data)}
+        config = replace(request, spec=job.spec).json() | {"command": repeat, "statistics": statistics(data)}
         journal = dict(seconds=journal_seconds, steps=journal_steps)
-        return Fit(job, claim, request | more, extra, progress=progress, journal=journal).run()
+        return Fit(job, claim, config, extra, progress=progress, journal=journal).run()
 
 
 def _seed(name, value):

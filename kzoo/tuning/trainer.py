@@ -12,6 +12,7 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.files import read_json, whole_file, write_json
+from kzoo.nouns import Spec
 from kzoo.registry import Preset, build, resolve
 from kzoo.training.claim import Claim
 from kzoo.training.device import prepare_device
@@ -56,7 +57,7 @@ class Trainer:
         metric = name.removeprefix("val_")
         if metric != "loss" and metric not in training["metrics"]:
             training["metrics"] = (*training["metrics"], metric)
-        spec = dict(
+        spec = Spec(
             preset=self.preset.name, family=self.preset.family, task=data.task, config=config, training=training,
             seed=seed,
         )  # fmt: skip

@@ -13,8 +13,9 @@ import numpy as np
 from kzoo import __version__
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import write_json
+from kzoo.nouns import Spec, plain
 from kzoo.registry import get_preset, resolve
-from kzoo.training.folder import describe, plain, provenance
+from kzoo.training.folder import describe, provenance
 from kzoo.training.settle import settle
 from kzoo.training.signals import Signals
 from kzoo.training.train import load_for
@@ -144,12 +145,12 @@ def tune(
             f"engine='hyperband' needs {random} different points to begin with, and the space has {points}. "
             f"Use engine='grid', or fewer epochs."
         )
-    spec = dict(
+    spec = Spec(
         preset=named.name, family=named.family, task=data.task, config=config, training=training, seed=seed,
     )  # fmt: skip
     request = dict(  # in the order in which a difference is explained best
-        data=describe(data, data_seed, options),
-        spec=spec,
+        data=describe(data, data_seed, options).json(),
+        spec=spec.json(),
         space=searched.to_json(),
         engine=chosen,
         objective=dict(name=goal[0], direction=goal[1]),

@@ -81,7 +81,9 @@ def load_again(spec, described, source=None, *, what="what the run was trained o
     data = load(described.name if source is None else source, preset_for(spec), DataOptions.of(described))
     if data.fingerprint != described.fingerprint:
         if source is None:
-            raise KzooError(f"The data set {data.name!r} has changed since the run was trained; train again to compare.")
+            raise KzooError(
+                f"The data set {data.name!r} has changed since the run was trained; train again to compare."
+            )
         raise KzooError(
             f"data={data.name!r} is not {what}, or is split otherwise. Give the same source, or the Dataset itself."
         )

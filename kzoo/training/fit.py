@@ -10,7 +10,6 @@ import keras
 import numpy as np
 
 from kzoo import callbacks as bundles
-from kzoo.data.pipeline import Batches
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import whole_file, write_json
 from kzoo.loading import registered_in
@@ -44,11 +43,8 @@ class Fit:
         self.job, self.folder, self.state, self.config = job, claim.folder, claim.state, config
         self.journal, self.extra, self.until = journal, extra, until or job.training["epochs"]
         training = job.spec.training
-        shared = dict(batch_size=training["batch_size"], onehot=job.onehot, standardize=job.standardize)
-        self.train = Batches(
-            job.data.train, shuffle=True, seed=job.spec.seed, augment=training.get("augment", ()), **shared
-        )
-        self.validation = None if job.data.validation is None else Batches(job.data.validation, **shared)
+        self.train = job.training_batches()
+        self.validation = None if job.data.validation is None else job.batches(job.data.validation)
         self.monitor = training["monitor"]
         sample = {"sample": self.train.batch(0, 0)} if training["callbacks"] == "debug" else {}
         self.bundle = getattr(bundles, training["callbacks"])(
@@ -67,9 +63,7 @@ class Fit:
 
     def save(self, path):
         """Write the model, in float32 and with answers in their own unit."""
-        if self.job.saved is not self.job.model:
-            self.job.saved.set_weights(self.job.model.get_weights())
-        self.job.saved.save(path)
+        self.job.saved_weights().save(path)
 
     def run(self):
         with replaced(self.folder) if self.state is None else nullcontext():
@@ -190,10 +184,7 @@ class Fit:
             reason = self.best.stopped_because or "no epoch had a finite value"
             raise KzooError(f"Training failed: {reason}.")
         trained = len(history) * len(job.data.train)
-        model = job.model
-        if job.saved is not job.model:
-            model = job.saved
-            model.set_weights(job.model.get_weights())
+        model = job.saved_weights()
         summary = dict(
             **score_and_keep(model, job.data, self.folder, batch_size=max(job.spec.training["batch_size"], 128)),
             monitor=self.monitor,

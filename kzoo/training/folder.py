@@ -13,9 +13,10 @@ from pathlib import Path
 import keras
 
 from kzoo import __version__
-from kzoo.data.splits import Fold, as_asked
+from kzoo.data.options import NAMED, DataOptions
+from kzoo.data.splits import Fold
 from kzoo.errors import KzooError
-from kzoo.nouns import FORMAT_VERSION, Description
+from kzoo.nouns import FORMAT_VERSION
 from kzoo.registry import word_for
 from kzoo.run import Run
 from kzoo.training.journal import NAMES as JOURNALS
@@ -68,41 +69,23 @@ def _remove(path):
         path.unlink(missing_ok=True)
 
 
-def describe(data, data_seed, options) -> Description:
-    """Return what identifies data; how a `Dataset` was loaded, it says itself."""
-    parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
-    return Description(
-        name=data.name,
-        **(data.loaded or as_asked(data_seed, options)),
-        fingerprint=data.fingerprint,
-        task=data.task,
-        inputs=data.inputs,
-        **{name: 0 if part is None else len(part) for name, part in parts.items()},
-        class_names=data.class_names,
-        feature_names=data.feature_names,
-        target_names=data.target_names,
-    )
+def command(preset, source, overrides, data: DataOptions, **options):
+    """Return the command line that repeats the run, with names of files only; None where there is none.
 
-
-def name_of(start):
-    if start is None:
-        return None
-    if not isinstance(start, str | os.PathLike | keras.Model):
-        raise KzooError(f"start={start!r} is none. Give a run's folder, a .keras file or a model.")
-    return getattr(start, "name", None) or Path(start).name
-
-
-def command(preset, source, overrides, **options):
-    """Return the command line that repeats the run, with names of files only; None where there is none."""
-    if isinstance(options["test"], Fold):
-        return _fold_call(preset, source, overrides, **options)
-    named = all(isinstance(v, str | os.PathLike | int | float | None) for v in (source, options["test"]))
+    Args:
+        preset: None for a model of one's own.
+        source, overrides, data: what was given.
+        options: other options of the command that were given: seed, start, freeze, precision.
+    """
+    if isinstance(data.test, Fold):
+        return _fold_call(preset, source, overrides, data, **options)
+    named = all(isinstance(v, str | os.PathLike | int | float | None) for v in (source, data.test))
     if preset is None or not named:
         return None
     words = ["kzoo", "train", word_for(preset)]
     if source is not None:
         words += ["--data", Path(source).name]
-    for name, value in options.items():
+    for name, value in (dict(seed=options.pop("seed"), data_seed=data.seed) | data.pick(*NAMED) | options).items():
         if value is None or value == _COMMAND_DEFAULTS.get(name) or value in ((), []):
             continue
         values = [str(v) for v in (value if isinstance(value, list | tuple) else [value]) if v is not True]
@@ -116,13 +99,14 @@ def command(preset, source, overrides, **options):
     return shlex.join(words)
 
 
-def _fold_call(preset, source, overrides, *, test, seed, data_seed, **options):
+def _fold_call(preset, source, overrides, data, *, seed, **options):
     """Return the call that this run is a fold of; it is the same for each of the folds."""
-    if preset is None or not all(isinstance(v, str | os.PathLike | None) for v in (source, options["group"])):
+    if preset is None or not all(isinstance(v, str | os.PathLike | None) for v in (source, data.group)):
         return None
-    given = {"folds": test.folds, "stratified": test.stratified, "seed": test.seed}
+    fold, asked = data.test, data.pick(*(name for name in NAMED if name != "test"))
+    given = {"folds": fold.folds, "stratified": fold.stratified, "seed": fold.seed}
     defaults = _COMMAND_DEFAULTS | {"stratified": True}
-    given |= {k: v for k, v in options.items() if v is not None and v not in ((), [])} | overrides
+    given |= {k: v for k, v in (asked | options).items() if v is not None and v not in ((), [])} | overrides
     words = [preset.name] if source is None else [preset.name, Path(source).name]
     words = [repr(w) for w in words] + [f"{k}={v!r}" for k, v in given.items() if v != defaults.get(k)]
     return f"kzoo.cross_validate({', '.join(words)})"

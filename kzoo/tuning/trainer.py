@@ -12,15 +12,12 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.files import read_json, whole_file, write_json
-from kzoo.nouns import Spec
-from kzoo.registry import Preset, build, resolve
+from kzoo.registry import Preset, build
 from kzoo.training.claim import Claim
-from kzoo.training.device import prepare_device
 from kzoo.training.fit import Fit
 from kzoo.training.folder import finite
 from kzoo.training.journal import read_journal, remove_journal
-from kzoo.training.prepare import prepare
-from kzoo.training.settle import settle
+from kzoo.training.road import Assignment, prepare_device
 from kzoo.training.signals import StopRequest
 from kzoo.tuning.folds import fold_of
 from kzoo.tuning.prune import Median, below_median, comparable
@@ -46,22 +43,19 @@ class Trainer:
         self.folds, self.fold_seed = folds, fold_seed
         self.stop, self.tell = stop or SimpleNamespace(caught=None), tell or (lambda epoch, value: None)
         self.policy = prepare_device("auto")
+        self.assigned = Assignment(
+            preset=preset, config=dict(preset.config), training=dict(preset.training), asked=frozenset(), data=data
+        )
 
     def job(self, overrides, seed, data=None):
         """Return the network of some overrides, ready to fit."""
-        data = self.data if data is None else data
-        config, training = resolve(self.preset, overrides)
-        config, training, notes = settle(self.preset, config, training, set(overrides), data)
         name, direction = self.objective
-        training |= dict(monitor=name, mode=direction, callbacks="tuning")
-        metric = name.removeprefix("val_")
-        if metric != "loss" and metric not in training["metrics"]:
-            training["metrics"] = (*training["metrics"], metric)
-        spec = Spec(
-            preset=self.preset.name, family=self.preset.family, task=data.task, config=config, training=training,
-            seed=seed,
-        )  # fmt: skip
-        return prepare(None, spec, data, self.policy, None, None, notes)
+        trial = self.assigned.changed(overrides, data=data, seed=seed)
+        metric, metrics = name.removeprefix("val_"), trial.training["metrics"]
+        if metric != "loss" and metric not in metrics:
+            metrics = (*metrics, metric)
+        trial = trial.training_with(monitor=name, mode=direction, callbacks="tuning", metrics=metrics)
+        return trial.ready(self.policy)
 
     def count(self, overrides):
         """Return the number of parameters of some overrides' network.

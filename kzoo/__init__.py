@@ -45,7 +45,7 @@ _PUBLIC = {
     "learning_rate_range": "kzoo.evaluation",
     "report": "kzoo.reports",
     "export": "kzoo.export",
-    "Bundle": "kzoo.export.bundle",
+    "ExportedModel": "kzoo.export.exported",
     "tune": "kzoo.tuning.tune",
     "Search": "kzoo.tuning.search",
     "space": "kzoo.tuning.space",

@@ -1,4 +1,4 @@
-"""`Predictions`: what a model says, from a run by Keras or from a bundle by another runtime. NumPy only."""
+"""`Predictions`: what a model says, from a run by Keras or from an export by another runtime. NumPy only."""
 
 from dataclasses import dataclass, field
 

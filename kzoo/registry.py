@@ -126,7 +126,7 @@ def _settle_clipping(training, overrides):
 
 
 def spec_of(thing) -> dict:
-    """Return the specification of a run or a bundle, the path of one, or a model that kzoo built in this process.
+    """Return the specification of a run or export, the path of one, or a model that kzoo built in this process.
 
     Returns:
         preset, family, task, config (fully resolved), training, seed and kzoo's version.
@@ -142,7 +142,7 @@ def spec_of(thing) -> dict:
                 return read_json(Path(thing) / name)["spec"]
             except (OSError, ValueError, KeyError, TypeError):
                 continue
-        raise KzooError(f"{str(thing)!r} is not the folder of a run or a bundle: kzoo.train and kzoo.export write one.")
+        raise KzooError(f"{str(thing)!r} is not the folder of a run or export: kzoo.train and kzoo.export write one.")
     try:
         return _specs[thing]
     except (KeyError, TypeError):

@@ -35,7 +35,9 @@ class Run:
             what = "is a file" if self.path.is_file() else "does not exist"
             what = "has no config.json" if self.path.is_dir() else what
             if (self.path / "kzoo.json").is_file():
-                raise KzooError(f"{self.path} is a bundle, not a run: `kzoo predict` and kzoo.runtime.load take it.")
+                raise KzooError(
+                    f"{self.path} is an exported model, not a run: `kzoo predict` and kzoo.runtime.load take it."
+                )
             if (self.path / "search.json").is_file():
                 raise KzooError(
                     f"{self.path} is a search, not a run: kzoo.Search({str(self.path)!r}).retrain() trains its winner."

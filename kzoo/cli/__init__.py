@@ -20,7 +20,7 @@ from kzoo.words import hint
 COMMANDS = {
     "list": "the presets, by task",
     "show": "a preset in full: layers, settings, data; draws it too",
-    "check": "look at data, settings and network before training; at new data after it; at a bundle",
+    "check": "look at data, settings and network before training; at new data after it; at an export",
     "train": "train a preset on its own data or on yours",
     "tune": "search for better settings of a preset",
     "evaluate": "score a run on its test split or on new data",

@@ -1,11 +1,11 @@
-"""Find what is wrong before training, new in new data, or altered in a bundle."""
+"""Find what is wrong before training, new in new data, or altered in an export."""
 
 from dataclasses import asdict
 from pathlib import Path
 
 from kzoo.cli import common, export, quiet, train
 from kzoo.errors import KzooError
-from kzoo.export.bundle import Bundle
+from kzoo.export.exported import ExportedModel
 from kzoo.registry import get_preset, names_a_preset
 from kzoo.words import plural
 
@@ -24,7 +24,7 @@ exit code:
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("preset", metavar="PRESET|RUN|BUNDLE", help="a name from `kzoo list`, or the folder of a run or a bundle")
+    add("preset", metavar="PRESET|RUN|EXPORTED", help="a name from `kzoo list`, or the folder of a run or export")
     add("--data", metavar="SOURCE", help="what `kzoo train` takes; with a run: new data, with answers or without")
     add("--quick", action="store_true", help="only what `kzoo train` looks at by itself: no gradient steps")
     train.add_settings(parser)
@@ -32,7 +32,7 @@ def add_arguments(parser):
 
 def run(args):
     if (Path(args.preset) / "kzoo.json").is_file():
-        return _bundle(args)
+        return _exported(args)
     options = common.data_options(args)
     settings = train.settings_of(args)
     if names_a_preset(args.preset):
@@ -61,20 +61,20 @@ def run(args):
     )
 
 
-def _bundle(args):
-    """Compare a bundle's files with its golden answers."""
+def _exported(args):
+    """Compare an exported model's files with its golden answers."""
     if args.data:
-        raise KzooError("--data is for presets and runs: a bundle is compared with its own golden answers.")
+        raise KzooError("--data is for presets and runs: an exported model is compared with its own golden answers.")
     quiet.hush()
-    bundle = Bundle(args.preset)
-    exports = bundle.check(begin=lambda key: common.say(f"{key}: checking"))
-    damage = bundle.damage()
+    exported = ExportedModel(args.preset)
+    exports = exported.check(begin=lambda key: common.say(f"{key}: checking"))
+    damage = exported.damage()
     failed = bool(damage) or any(entry["status"] == "failed" for entry in exports.values())
-    return dict(bundle=bundle.path, exports=exports, damage=damage, exit_code=int(failed))
+    return dict(exported=exported.path, exports=exports, damage=damage, exit_code=int(failed))
 
 
 def render(document, args):
-    if "bundle" in document:
+    if "exported" in document:
         lines = [*export.table(document["exports"]), *export.problems(document["exports"])]
         return "\n".join(lines + [f"  {line}" for line in document["damage"]])
     findings, count = document["findings"], len(document["checks"])

@@ -24,9 +24,9 @@ def add_arguments(parser):
     add("run", metavar="RUN", help="a run's folder")
     add("--formats", default="saved_model", metavar="A,B", help=f"{', '.join(FORMATS)} (default: saved_model)")
     add("--quantize", default="", metavar="A,B", help=f"also write smaller files: {', '.join(QUANTIZED)}")
-    add("--out", metavar="FOLDER", help="the bundle; default: exports/ and the run's name")
+    add("--out", metavar="FOLDER", help="where to write it; default: exports/ and the run's name")
     add("--data", metavar="SOURCE", help="what the run was trained on, for int8; named sets are found without")
-    add("--overwrite", action="store_true", help="replace a bundle of another model")
+    add("--overwrite", action="store_true", help="replace what was exported of another model")
     add("--no-verify", action="store_true", help="do not check: nothing says then that a file works")
     add("--timeout", type=float, default=600.0, metavar="SECONDS", help="for one conversion or check; default: 600")
 
@@ -38,15 +38,17 @@ def run(args):
         quiet.load("keras")  # an ensemble, or a model of one's own, is looked at here
     out = args.out or Path("exports") / opened.path.resolve().name
     try:
-        bundle = kzoo.export(
+        exported = kzoo.export(
             opened, out, _words(args.formats), quantize=_words(args.quantize), verify=not args.no_verify,
             data=args.data, overwrite=args.overwrite, timeout=args.timeout,
         )  # fmt: skip
     except ExportError as error:
-        return dict(bundle=None, exports=error.exports, predict_ms=None, exit_code=1)
-    exports = bundle.exports
+        return dict(exported=None, exports=error.exports, predict_ms=None, exit_code=1)
+    exports = exported.exports
     failed = any(entry["status"] == "failed" for entry in exports.values())
-    return dict(bundle=bundle.path, exports=exports, predict_ms=bundle.config["predict_ms"], exit_code=int(failed))
+    return dict(
+        exported=exported.path, exports=exports, predict_ms=exported.config["predict_ms"], exit_code=int(failed)
+    )
 
 
 def _words(text):
@@ -58,7 +60,7 @@ def render(document, args):
     if document["predict_ms"]:
         lines += [f"  Keras' predict() takes {' and '.join(f'{ms:.3g}' for ms in document['predict_ms'].values())} ms"]
     lines += problems(document["exports"])
-    return "\n".join([*lines, f"{document['bundle']}" if document["bundle"] else "nothing was written"])
+    return "\n".join([*lines, f"{document['exported']}" if document["exported"] else "nothing was written"])
 
 
 def table(exports) -> list[str]:

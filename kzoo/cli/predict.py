@@ -1,4 +1,4 @@
-"""Answer new inputs with a run or a bundle: images, table rows, texts, series."""
+"""Answer new inputs with a run or an exported model: images, table rows, texts, series."""
 
 import csv
 import sys
@@ -17,13 +17,13 @@ examples:
   kzoo predict runs/text_cnn-01 "a wonderful film" "dull"  texts
   kzoo predict runs/text_cnn-01 - < sentences.txt          a text per line
   kzoo predict runs/image_cnn-01 cat.jpg --top 5
-  kzoo predict exports/cats cat.jpg                        a bundle
+  kzoo predict exports/cats cat.jpg                        an exported model
   kzoo predict exports/cats cat.jpg --format onnx_int8
 """
 
 
 def add_arguments(parser):
-    parser.add_argument("run", metavar="RUN", help="a run's folder, or a bundle that kzoo export wrote")
+    parser.add_argument("run", metavar="RUN", help="the folder of a run, or one that kzoo export wrote")
     parser.add_argument(
         "inputs",
         metavar="INPUT",
@@ -31,7 +31,7 @@ def add_arguments(parser):
         help="image files or folders, a CSV file, or texts; - reads lines",
     )
     parser.add_argument("--out", metavar="FILE.csv", help="write all answers to a CSV file")
-    parser.add_argument("--format", metavar="NAME", help="which file of a bundle, such as onnx_int8 (default onnx)")
+    parser.add_argument("--format", metavar="NAME", help="which exported file to run, such as onnx_int8 (default onnx)")
     parser.add_argument("--top", type=int, default=1, metavar="N", help="show the N likeliest classes (default 1)")
 
 
@@ -40,7 +40,7 @@ def run(args):
         raise KzooError(f"--top {args.top} must be at least 1.")
     if args.out is not None:
         _check_out(args.out)
-    answers = _by_bundle(args) if (Path(args.run) / "kzoo.json").is_file() else _by_run(args)
+    answers = _by_exported(args) if (Path(args.run) / "kzoo.json").is_file() else _by_run(args)
     document = dict(run=args.run, predictions=_rows(answers, args.top))
     if args.out is not None:
         _write(answers.columns(), args.out)
@@ -50,13 +50,15 @@ def run(args):
 
 def _by_run(args):
     if args.format is not None:
-        raise KzooError(f"--format {args.format} is for a bundle, and {args.run} is none: kzoo export {args.run}")
+        raise KzooError(
+            f"--format {args.format} is for exported models, and {args.run} is a run: kzoo export {args.run}"
+        )
     opened = Run(args.run)
     inputs = gather(opened.config["data"]["inputs"], args.inputs)
     return quiet.load("kzoo.evaluation").predict(opened, inputs)
 
 
-def _by_bundle(args):
+def _by_exported(args):
     with quiet.silence():
         model = import_module("kzoo.runtime").load(args.run, args.format)
     return model.predict(gather(model.inputs, args.inputs))

@@ -27,7 +27,7 @@ def encode(preprocessing: dict, inputs) -> np.ndarray:
     """Turn raw inputs into an array that a model of the data set takes.
 
     Args:
-        preprocessing: `Dataset.preprocessing`, or what a run or a bundle stored of it.
+        preprocessing: `Dataset.preprocessing`, or what a run or an export stored of it.
         inputs: table rows (DataFrame, list of dicts, CSV file), sentences, image files, the last
             `input_shape[0]` rows of a series, or an array that is ready.
 

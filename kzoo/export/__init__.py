@@ -1,4 +1,4 @@
-"""Export: a run or a model becomes a bundle that works where it lands, checked in each format's own runtime.
+"""Export: a run or a model becomes a folder that works where it lands, checked in each format's own runtime.
 
 Light: only the standard library is imported until something is exported.
 """
@@ -20,11 +20,11 @@ def export(
     timeout=600,
     progress=True,
 ):
-    """Export a run or a model as a bundle: a folder that needs neither this machine nor the training data.
+    """Export a run or a model: write a folder that needs neither this machine nor the training data.
 
     Every format is converted in a process of its own, loaded again in a fresh one by its own runtime, and compared
-    with Keras on golden inputs: 1 and 7 rows, edge cases among them. What fails is reported in `Bundle.exports`, and no
-    file of it is kept. The bundle is written whole or not at all.
+    with Keras on golden inputs: 1 and 7 rows, edge cases among them. What fails is reported in
+    `ExportedModel.exports`, and no file of it is kept. The folder is written whole or not at all.
 
     Args:
         model_or_run: a run or its path, a model that `kzoo.build` made, or a Keras model of your own with one
@@ -35,12 +35,12 @@ def export(
         verify: False skips the second half: nothing says then that a file works.
         data: what the run was trained on, to calibrate int8 and score it; named sets are found without. Else both are
             done with inputs that are drawn to look like the training data.
-        overwrite: replace a bundle of another model. Into one of the same model, formats are added.
+        overwrite: replace an export of another model. To an export of the same model, formats are added.
         timeout: seconds that one conversion or one check may take.
         progress: False for silence.
 
     Returns:
-        A `Bundle`.
+        An `ExportedModel`.
 
     Raises:
         KzooError: bad input, a missing package, or what a format cannot do; nothing has been written.

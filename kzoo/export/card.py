@@ -1,4 +1,4 @@
-"""What a bundle says to people: `README.md` (a model card), `requirements.txt` and `labels.json`."""
+"""What an exported model says to people: `README.md` (a model card), `requirements.txt` and `labels.json`."""
 
 from kzoo.files import write_json, write_text
 
@@ -56,7 +56,7 @@ def card(config) -> str:
         "## Use\n",
         "```python\nimport kzoo\n",
         "kzoo.load_model('.')  # the network, in Keras",
-        "kzoo.Bundle('.').check()  # compare again, here\n```\n",
+        "kzoo.ExportedModel('.').check()  # compare again, here\n```\n",
         "`requirements.txt` has what the files need without kzoo. `kzoo.json` has everything else: settings, "
         "preprocessing, checksums. Scores hold for data like that of the training; nothing is known about others.\n",
     ]

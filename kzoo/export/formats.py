@@ -14,7 +14,7 @@ class Format:
 
     Args:
         module: its `write(network, folder, quantize)`, and its `Answers(file, entry)`, which runs it.
-        file: where it goes in a bundle; the version of a SavedModel is put in.
+        file: where it goes in the exported folder; the version of a SavedModel is put in.
         runtime: the package that runs it.
         needs: packages beside TensorFlow, and the extra of kzoo that brings them.
         quantize: what else it can be written as.
@@ -113,7 +113,7 @@ def split_key(key):
 
 
 def file_of(key, version=1):
-    """Return where a key's file goes in a bundle."""
+    """Return where a key's file goes in the exported folder."""
     name, quantize = split_key(key)
     file = FORMATS[name].file.format(version=version)
     if quantize is None:

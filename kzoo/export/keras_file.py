@@ -17,7 +17,7 @@ class Answers:
     def __init__(self, file, entry):
         keras = import_module("keras")
         self.runtime = f"keras {keras.__version__}, tensorflow {import_module('tensorflow').__version__}"
-        self._model = load_keras_file(file)  # a bundle may come from anywhere: not without a look inside
+        self._model = load_keras_file(file)  # an export may come from anywhere: look inside first
 
     def __call__(self, x):
         return self._model.predict(x, verbose=0)

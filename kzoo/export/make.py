@@ -11,7 +11,7 @@ import numpy as np
 
 from kzoo.errors import ExportError, KzooError
 from kzoo.export import card
-from kzoo.export.bundle import FORMAT_VERSION, Bundle, described, files_below
+from kzoo.export.exported import FORMAT_VERSION, ExportedModel, described, files_below
 from kzoo.export.formats import FORMATS, REFUSED, file_of, keys_of, parse, split_key
 from kzoo.export.place import new_folder
 from kzoo.export.processes import run_steps
@@ -22,7 +22,7 @@ from kzoo.files import write_json
 from kzoo.optional import check_installed
 
 
-def make(model_or_run, path, formats, *, quantize, verify, data, overwrite, timeout, progress) -> Bundle:
+def make(model_or_run, path, formats, *, quantize, verify, data, overwrite, timeout, progress) -> ExportedModel:
     """Do what `kzoo.export` says."""
     formats, quantize = parse(formats, quantize)
     for name in formats:
@@ -37,7 +37,7 @@ def make(model_or_run, path, formats, *, quantize, verify, data, overwrite, time
         if why := REFUSED.get((subject.spec.get("method"), name)):
             raise KzooError(f"{subject.spec['preset']} cannot become {name}: {why}.")
     path = Path(path)
-    before = _bundle_there(path, subject, overwrite)
+    before = _exported_there(path, subject, overwrite)
     say = (lambda line: print(line, file=sys.stderr)) if progress else lambda line: None
     with new_folder(path) as (folder, work):
         job = _job(subject, folder, work, version=_next_version(path))
@@ -66,27 +66,27 @@ def make(model_or_run, path, formats, *, quantize, verify, data, overwrite, time
     for key, entry in exports.items():
         if entry["status"] == "failed":
             say(f"{key} failed: {entry['error']}")
-    return Bundle(path)
+    return ExportedModel(path)
 
 
-def _bundle_there(path, subject, overwrite):
-    """Return the bundle that is there already, or None; refuse a folder that is something else."""
+def _exported_there(path, subject, overwrite):
+    """Return the exported model that is there already, or None; refuse a folder that is something else."""
     if path.is_dir() and not any(path.iterdir()):
         return None
     if not path.exists():
         return None
     if not (path / "kzoo.json").is_file():
-        what = "holds other files and no bundle" if path.is_dir() else "is a file"
+        what = "holds other files and is not an exported model" if path.is_dir() else "is a file"
         raise KzooError(f"{path} {what}. Name a new folder.")
     if overwrite:
         return None
-    bundle = Bundle(path)
-    same = all(bundle.spec.get(part) == _plain(subject.spec[part]) for part in ("family", "task", "config"))
+    exported = ExportedModel(path)
+    same = all(exported.spec.get(part) == _plain(subject.spec[part]) for part in ("family", "task", "config"))
     if not same:
         raise KzooError(
-            f"{path} holds another model ({bundle.name}). Pass overwrite=True (--overwrite), or another path."
+            f"{path} holds another model ({exported.name}). Pass overwrite=True (--overwrite), or another path."
         )
-    return bundle
+    return exported
 
 
 def _plain(value):
@@ -103,7 +103,7 @@ def _next_version(path):
 
 def _job(subject, folder, work, *, version):
     return dict(
-        bundle=str(folder.absolute()),
+        exported=str(folder.absolute()),
         work=str(work.absolute()),
         run=str(subject.run.path.absolute()) if subject.run else None,
         spec=_plain(subject.spec),
@@ -124,7 +124,7 @@ def _work(job, subject, work, keys, timeout, say):
         else:
             # Without the optimizer, whose state is twice the weights.
             bare = sys.modules["keras"].Model(subject.model.inputs, subject.model.outputs, name=subject.model.name)
-            bare.save_weights(Path(job["bundle"]) / "model.weights.h5")
+            bare.save_weights(Path(job["exported"]) / "model.weights.h5")
     write_json(work / "job.json", job)
     return run_steps(
         "kzoo.export.worker", [work / "job.json"], ["network", *keys], timeout=timeout,
@@ -155,7 +155,7 @@ def _converted(job, steps):
             entry |= dict(status="failed", error=outcome["error"])
         else:
             entry |= outcome
-            entry["bytes"] = _size(Path(job["bundle"]) / entry["file"])
+            entry["bytes"] = _size(Path(job["exported"]) / entry["file"])
     return exports
 
 
@@ -219,7 +219,7 @@ def _drop_failed(folder, exports):
 
 
 def _same_answers(before, folder):
-    """Refuse to add to a bundle whose network answers otherwise."""
+    """Refuse to add to an export whose network gives other answers."""
     try:
         with np.load(before.path / "golden.npz") as old, np.load(folder / "golden.npz") as new:
             same = all(np.array_equal(old[name], new[name]) for name in new)

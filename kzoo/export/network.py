@@ -53,15 +53,15 @@ class Network:
 
 
 def _load(job):
-    bundle, work = Path(job["bundle"]), Path(job["work"])
+    exported, work = Path(job["exported"]), Path(job["work"])
     if job["spec"]["family"] is None:
-        kept = bundle / "model.keras"
+        kept = exported / "model.keras"
         given = Path(job["run"]) / "best.keras" if job["run"] else work / "model.keras"
         model = load_keras_file(kept if kept.exists() else given)
         if not kept.exists():  # without the optimizer's state, which is twice the weights
             model.save(kept)
         return model
-    kept = bundle / "model.weights.h5"
+    kept = exported / "model.weights.h5"
     if job["run"] and not kept.exists():
         model = Run(job["run"]).model
         model.save_weights(kept)

@@ -1,4 +1,4 @@
-"""Where a bundle is made: in a hidden folder beside its place, which it takes at the end. Standard library only."""
+"""Where an export is made: in a hidden folder beside its place, which it takes at the end. Standard library only."""
 
 import errno
 import os
@@ -15,9 +15,9 @@ _OLD = 24 * 3600  # seconds, where nobody can say whether a process still runs
 
 @contextmanager
 def new_folder(path):
-    """Yield (folder, work): the bundle to fill, and a folder for what is not part of it.
+    """Yield (folder, work): the export to fill, and a folder for what is not part of it.
 
-    The bundle takes the place of `path` when the block ends well; else nothing is left. What a killed export left is
+    The folder takes the place of `path` when the block ends well; else nothing is left. What a killed export left is
     cleared away.
     """
     path = Path(path).absolute()
@@ -29,7 +29,7 @@ def new_folder(path):
         made.mkdir()
     except OSError as error:
         raise KzooError(f"{path} cannot be made: {error.strerror or error}. Choose another path.") from None
-    folder, work = made / "bundle", made / "work"
+    folder, work = made / "exported", made / "work"
     try:
         folder.mkdir()
         work.mkdir()
@@ -56,7 +56,7 @@ def new_folder(path):
 
 
 def _clear(path):
-    """Remove what killed exports to this path left, after putting back the bundle that one had set aside."""
+    """Remove what killed exports to this path left, after putting back the old one that was set aside."""
     for left in path.parent.glob(f".{path.name}-exporting-*"):
         if _alive(left):
             continue

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kzoo.errors import KzooError
 
-# Absolute folders in an error: it goes into the bundle, which names none of this machine.
+# Absolute folders in an error: it goes into `kzoo.json`, which names none of this machine.
 _FOLDERS = re.compile(r"(?:[A-Za-z]:)?(?<![\w.])[/\\](?:[^\s/\\'\":]+[/\\])+")
 _START = 120  # seconds to import TensorFlow on a busy machine
 

@@ -8,23 +8,23 @@ from kzoo.optional import check_installed
 _MEASURED = ("difference", "latency_ms", "runtime")
 
 
-def recheck(bundle, *, timeout, begin) -> dict:
-    """Do what `Bundle.check` says.
+def recheck(exported, *, timeout, begin) -> dict:
+    """Do what `ExportedModel.check` says.
 
     Raises:
         KzooError: nothing of it can be checked: golden answers that were altered, or no runtime at all.
     """
-    damage = bundle.damage()
+    damage = exported.damage()
     for line in damage:
         if line.startswith("golden.npz"):
-            raise KzooError(f"{bundle.path}: {line}. Nothing can be compared; get the bundle again.")
-    exports = {key: dict(entry) for key, entry in bundle.exports.items() if entry["file"] is not None}
+            raise KzooError(f"{exported.path}: {line}. Nothing can be compared; get the folder again.")
+    exports = {key: dict(entry) for key, entry in exported.exports.items() if entry["file"] is not None}
     for entry in exports.values():
-        _ready(bundle, entry, damage)
+        _ready(exported, entry, damage)
     keys = [key for key, entry in exports.items() if entry["status"] == "ready"]
     if exports and all(entry["status"] == "unchecked" for entry in exports.values()):
         raise KzooError(next(iter(exports.values()))["note"])
-    for key, outcome in verify(bundle.path, keys, timeout=timeout, begin=begin):
+    for key, outcome in verify(exported.path, keys, timeout=timeout, begin=begin):
         entry = exports[key]
         entry |= outcome
         if "error" not in entry and entry["difference"] > entry["tolerance"]:
@@ -33,11 +33,11 @@ def recheck(bundle, *, timeout, begin) -> dict:
     return exports
 
 
-def _ready(bundle, entry, damage):
+def _ready(exported, entry, damage):
     """Say in an entry whether its file can be loaded: not when it was altered, nor without its runtime."""
     entry |= dict.fromkeys(_MEASURED)
     of = (f"{entry['file']}:", f"{entry['file']}/")
-    if not any(f"{name}:".startswith(of) for name in bundle.config["files"]):
+    if not any(f"{name}:".startswith(of) for name in exported.config["files"]):
         damage = [f"{entry['file']}: not in kzoo.json"]
     if altered := [line for line in damage if line.startswith(of)]:
         entry |= dict(status="failed", error=altered[0])

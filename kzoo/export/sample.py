@@ -1,4 +1,4 @@
-"""Rows for int8: some to find its scales with, some to see what it costs. None of them is in the bundle."""
+"""Rows for int8: some to find its scales with, some to see what it costs. None of them is exported."""
 
 import numpy as np
 

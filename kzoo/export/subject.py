@@ -51,7 +51,7 @@ def subject_of(thing) -> Subject:
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(thing, keras.Model):
         return _of_model(thing, None)
-    if isinstance(thing, Run) or (isinstance(thing, str | os.PathLike) and not _is_bundle(thing)):
+    if isinstance(thing, Run) or (isinstance(thing, str | os.PathLike) and not _is_exported(thing)):
         run = thing if isinstance(thing, Run) else Run(thing)
         if not run.finished:
             raise KzooError(f"{run.path} is not finished: train it to its end, then export it.")
@@ -60,7 +60,7 @@ def subject_of(thing) -> Subject:
     raise KzooError(f"kzoo.export takes a run, its path, or a Keras model, not {shown}.")
 
 
-def _is_bundle(path):
+def _is_exported(path):
     return (Path(path) / "kzoo.json").is_file()
 
 

@@ -1,6 +1,6 @@
-"""`python -m kzoo.export.verify BUNDLE KEY...`: a fresh process loads exported files by their own runtime and compares.
+"""`python -m kzoo.export.verify FOLDER SAMPLE KEY...`: a fresh process loads exported files and compares.
 
-TensorFlow and Keras are imported only for their own formats.
+Each is opened by its own runtime; TensorFlow and Keras are imported only for their own formats.
 """
 
 import sys
@@ -23,7 +23,7 @@ def verify(folder, keys, *, timeout, sample=None, begin=lambda key: None):
     """Check exported files, each runtime in a process of its own; yield (key, outcome).
 
     Args:
-        folder: the bundle's; its `kzoo.json` may still be missing, `work.json` in its place.
+        folder: the exported one; its `kzoo.json` may still be missing, `work.json` in its place.
     """
     words = [folder, sample or "-"]
     runtimes = {}

@@ -20,7 +20,7 @@ from kzoo.files import read_json, whole_file
 
 class _Work:
     def __init__(self, job):
-        self.job, self.bundle = job, Path(job["bundle"])
+        self.job, self.exported = job, Path(job["exported"])
 
     @cached_property
     def network(self):
@@ -36,7 +36,7 @@ class _Work:
         answers = {f"y_{len(x)}": model.predict(x, verbose=0).astype("float32") for x in (x_1, x_7)}
         if not all(np.isfinite(y).all() for y in answers.values()):
             raise ValueError("the network answers golden inputs with NaN or infinity: train it again")
-        with whole_file(self.bundle / "golden.npz") as temporary, open(temporary, "wb") as stream:
+        with whole_file(self.exported / "golden.npz") as temporary, open(temporary, "wb") as stream:
             np.savez_compressed(stream, x_1=x_1, x_7=x_7, **answers)
         sample = Path(self.job["work"]) / "sample.npz"
         if sample.exists():
@@ -55,7 +55,7 @@ class _Work:
 
     def _convert(self, key):
         name, quantize = split_key(key)
-        file = self.bundle / file_of(key, self.job["version"])
+        file = self.exported / file_of(key, self.job["version"])
         file.parent.mkdir(parents=True, exist_ok=True)
         network = self.network
         network.fixed_batch = FIXED_BATCH.get((self.job["like"], name))

@@ -49,7 +49,7 @@ def read_once(path, limit=MAX_BYTES):
     with open(handle, "rb") as file:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
-            raise Refused("it is no regular file", "Give a .keras file, a bundle or a run")
+            raise Refused("it is no regular file", "Give a .keras file, an exported model or a run")
         if facts.st_size > limit:
             raise Refused(f"it has {facts.st_size:,} bytes, and {limit:,} is the limit")
         data = file.read(limit + 1)

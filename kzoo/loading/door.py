@@ -1,11 +1,11 @@
-"""`load_model`: one door for bundles, runs and strangers' files."""
+"""`load_model`: one door for exported models, runs and strangers' files."""
 
 import os
 import string
 from pathlib import Path
 
 from kzoo.errors import KzooError, UnsafeModelError
-from kzoo.loading.bundle import MANIFEST, load_bundle
+from kzoo.loading.exported import MANIFEST, load_exported
 from kzoo.loading.foreign import load_keras_file, trusted_names
 from kzoo.loading.run import load_run
 
@@ -20,22 +20,26 @@ _OTHERS = {
     ".h5": _H5,
     ".hdf5": _H5,
     **dict.fromkeys((".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt"), _PICKLE),
-    ".pb": ("a SavedModel is a program that may read and write files", "Ask for a .keras file or a kzoo bundle"),
-    ".onnx": ("it is no Keras model", "Run it with onnxruntime, or its bundle with kzoo.runtime.load"),
-    ".tflite": ("it is no Keras model", "Run it with ai-edge-litert, or its bundle with kzoo.runtime.load"),
+    ".pb": (
+        "a SavedModel is a program that may read and write files",
+        "Ask for a .keras file or the folder of kzoo.export",
+    ),
+    ".onnx": ("it is no Keras model", "Run it with onnxruntime, or its folder with kzoo.runtime.load"),
+    ".tflite": ("it is no Keras model", "Run it with ai-edge-litert, or its folder with kzoo.runtime.load"),
 }
+_GIVE = "Give an exported model, a run or a .keras file."
 
 
 def load_model(path, *, trusted=(), expected_sha256=None):
-    """Open a bundle, a run or a `.keras` file, without letting it do anything but describe a network.
+    """Open an exported model, a run or a `.keras` file, without letting it do anything but describe a network.
 
-    A bundle or a run of a preset is a recipe: kzoo builds it by its own code from checked settings. A `.keras` file is
-    looked into first, down to each class, operation and weight; only what is on kzoo's list is opened by Keras.
+    An exported model or a run of a preset is a recipe: kzoo builds it by its own code from checked settings. A `.keras`
+    file is looked into first, down to each class, operation and weight; only what is on kzoo's list is opened by Keras.
 
     Args:
-        path: a bundle or run, or its folder, or a `.keras` file.
+        path: an exported model or run, or its folder, or a `.keras` file.
         trusted: classes and functions of yours, or of a package you trust, that the file may use.
-        expected_sha256: the sum that the file (of a bundle: its `kzoo.json`) must have, 64 hexadecimal digits.
+        expected_sha256: the sum that the file (of an exported model: its `kzoo.json`) must have, 64 hexadecimal digits.
 
     Returns:
         a `keras.Model`, not compiled.
@@ -49,16 +53,16 @@ def load_model(path, *, trusted=(), expected_sha256=None):
     if expected_sha256 is not None and not _is_sha256(expected_sha256):
         raise KzooError(f"expected_sha256={expected_sha256!r} must be 64 hexadecimal digits.")
     options = dict(trusted=trusted, expected_sha256=expected_sha256)
-    path = getattr(path, "path", path)  # a Run or a Bundle
+    path = getattr(path, "path", path)  # a Run or an ExportedModel
     if not isinstance(path, str | os.PathLike):
-        raise KzooError(f"{path!r} is no bundle, run or .keras file, nor the path of one.")
+        raise KzooError(f"{path!r} is not an exported model, a run or a .keras file, nor the path of one.")
     name = os.fspath(path)
     if "://" in name:
         raise UnsafeModelError(f"{name} is refused: it is an address. Download it, and give the file.")
     path = Path(path)
     if path.is_dir():
         if (path / MANIFEST).is_file():
-            return load_bundle(path, **options)
+            return load_exported(path, **options)
         if (path / "metadata.json").is_file():
             raise UnsafeModelError(
                 f"{name} is refused: it is a .keras model as a folder, whose files may be links to anywhere. Open it "
@@ -71,9 +75,9 @@ def load_model(path, *, trusted=(), expected_sha256=None):
         if name.lower().endswith(ending):
             raise UnsafeModelError(f"{name} is refused: {reason}. {fix}.")
     if not os.path.lexists(path):
-        raise KzooError(f"{name} does not exist. Give a bundle, a run or a .keras file.")
+        raise KzooError(f"{name} does not exist. {_GIVE}")
     if path.suffix != ".keras":
-        raise UnsafeModelError(f"{name} is refused: it is no .keras file. Give a bundle, a run or a .keras file.")
+        raise UnsafeModelError(f"{name} is refused: it is no .keras file. {_GIVE}")
     return load_keras_file(path, **options)
 
 

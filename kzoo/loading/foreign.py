@@ -109,7 +109,7 @@ def _check_keras():
         newest = ".".join(map(str, OLDEST_KERAS))
         raise Refused(
             f"Keras {keras.__version__} has known holes in opening files",
-            f'Install a newer one, pip install "keras>={newest}"; kzoo\'s own bundles and runs load all the same',
+            f'Install a newer one, pip install "keras>={newest}"; kzoo\'s own exports and runs load all the same',
         )
 
 

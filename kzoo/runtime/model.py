@@ -1,4 +1,4 @@
-"""`load` opens an exported model of a bundle; `Model.predict` answers raw inputs with it."""
+"""`load` opens a file of an exported model; `Model.predict` answers raw inputs with it."""
 
 import hashlib
 from importlib import import_module
@@ -9,7 +9,7 @@ import numpy as np
 
 from kzoo.data.encode import encode_named
 from kzoo.errors import KzooError
-from kzoo.export.bundle import Bundle
+from kzoo.export.exported import ExportedModel
 from kzoo.optional import require
 from kzoo.predictions import Predictions, make_predictions
 from kzoo.words import hint
@@ -25,32 +25,32 @@ _NEEDS = {"table": {"columns"}, "text": _TOKENS, "language": _TOKENS, "series": 
           "image": {"shape"}, "array": {"inputs", "shape"}}  # fmt: skip
 
 
-def load(bundle, format=None) -> "Model":
+def load(exported, format=None) -> "Model":
     """Open an exported model.
 
     Args:
-        bundle: what `kzoo.export` returned, or its path.
-        format: which of the bundle's files, such as "onnx_int8"; by default "onnx", else "litert", whichever is there
+        exported: what `kzoo.export` returned, or its path.
+        format: which of its files, such as "onnx_int8"; by default "onnx", else "litert", whichever is there
             and has its runtime installed.
 
     Raises:
-        KzooError: no bundle, a file that was altered, no such file, or no runtime for it; the message has the
-            `pip install` that helps.
+        KzooError: not an exported model, a file that was altered, no such file, or no runtime for it; the message
+            has the `pip install` that helps.
     """
-    bundle = bundle if isinstance(bundle, Bundle) else Bundle(bundle)
-    config = _checked(bundle)
-    key = _choose(bundle, format)
+    exported = exported if isinstance(exported, ExportedModel) else ExportedModel(exported)
+    config = _checked(exported)
+    key = _choose(exported, format)
     package, extra, module = RUNTIMES[_format_of(key)]
     require(package, extra=extra)
-    content = _read(bundle, config["exports"][key]["file"])
-    return Model(config, key, import_module(module).Session(content, f"{bundle.path.name}/{key}"))
+    content = _read(exported, config["exports"][key]["file"])
+    return Model(config, key, import_module(module).Session(content, f"{exported.path.name}/{key}"))
 
 
 class Model:
     """An exported model that is open. `load` makes it.
 
     Args:
-        config: the bundle's `kzoo.json`.
+        config: all of `kzoo.json`.
         format: the key of the file that is open, such as "onnx".
         session: called with an array, it gives an array; its `batch` is the batch size it must have, or None.
     """
@@ -108,9 +108,9 @@ class Model:
         return self._session(x)[:rows].astype(np.float32)
 
 
-def _checked(bundle):
+def _checked(exported):
     """Return `kzoo.json` if it says all that is needed to run the model, in the form that it must have."""
-    config = bundle.config
+    config = exported.config
     try:
         given, gives, how = config["inputs"][0], config["outputs"][0], config["preprocessing"]
         fine = (
@@ -127,7 +127,7 @@ def _checked(bundle):
     except (KeyError, IndexError, TypeError, AttributeError):
         fine = False
     if not fine or "task" not in config["spec"]:
-        raise KzooError(f"{bundle.path / 'kzoo.json'} is not the one that kzoo.export writes. Export again.")
+        raise KzooError(f"{exported.path / 'kzoo.json'} is not the one that kzoo.export writes. Export again.")
     return config
 
 
@@ -135,37 +135,37 @@ def _format_of(key):
     return key.split("_")[0]
 
 
-def _choose(bundle, format):
-    have = [key for key, entry in bundle.exports.items() if entry.get("file") and _format_of(key) in RUNTIMES]
+def _choose(exported, format):
+    have = [key for key, entry in exported.exports.items() if entry.get("file") and _format_of(key) in RUNTIMES]
     if not have:
-        other = ", ".join(bundle.exports) or "none"
-        raise KzooError(f"{bundle.path} has no ONNX or LiteRT file, only: {other}. Export with formats='onnx'.")
+        other = ", ".join(exported.exports) or "none"
+        raise KzooError(f"{exported.path} has no ONNX or LiteRT file, only: {other}. Export with formats='onnx'.")
     if format is None:
         plain = [key for key in RUNTIMES if key in have]
         ready = [key for key in plain if find_spec(RUNTIMES[key][0])]
         return (ready or plain or have)[0]
     if format not in have:
-        why = bundle.exports.get(format, {}).get("error") if isinstance(format, str) else None
+        why = exported.exports.get(format, {}).get("error") if isinstance(format, str) else None
         reason = f"it was not exported: {why}" if why else f"{hint(format, have)}It has: {', '.join(have)}"
-        raise KzooError(f"format={format!r} is none that {bundle.path} can be run in; {reason.rstrip('.')}.")
+        raise KzooError(f"format={format!r} is none that {exported.path} can be run in; {reason.rstrip('.')}.")
     return format
 
 
-def _read(bundle, name):
+def _read(exported, name):
     """Return a file's bytes, which are those that the manifest says: nothing else is given to a native parser."""
     pure = PurePosixPath(name)
-    listed = bundle.config["files"].get(name)
+    listed = exported.config["files"].get(name)
     if listed is None or pure.is_absolute() or ".." in pure.parts or "\\" in name:
-        raise KzooError(f"{bundle.path}: {name!r} is not among the files of kzoo.json. Export again.")
-    file = bundle.path / pure
+        raise KzooError(f"{exported.path}: {name!r} is not among the files of kzoo.json. Export again.")
+    file = exported.path / pure
     try:
-        if any((bundle.path / part).is_symlink() for part in (pure, *pure.parents)[:-1]):
-            raise KzooError(f"{file} is a symbolic link, and a bundle has none. Copy the file itself.")
+        if any((exported.path / part).is_symlink() for part in (pure, *pure.parents)[:-1]):
+            raise KzooError(f"{file} is a symbolic link, and kzoo.export writes none. Copy the file itself.")
         content = file.read_bytes()
     except OSError as error:
-        raise KzooError(f"{file} cannot be read: {error.strerror}. Copy the bundle again.") from None
+        raise KzooError(f"{file} cannot be read: {error.strerror}. Copy the folder again.") from None
     if hashlib.sha256(content).hexdigest() != listed.get("sha256"):
         raise KzooError(
-            f"{file} is damaged or was altered: its sha256 is not that of kzoo.json. Copy the bundle again."
+            f"{file} is damaged or was altered: its sha256 is not that of kzoo.json. Copy the folder again."
         )
     return content

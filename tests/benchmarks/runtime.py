@@ -17,11 +17,11 @@ from PIL import Image
 import kzoo
 
 ROUNDS = 7
-PYTHON = "import kzoo.runtime; print(kzoo.runtime.load({bundle!r}, {format!r}).predict({photo!r}).labels)"
+PYTHON = "import kzoo.runtime; print(kzoo.runtime.load({exported!r}, {format!r}).predict({photo!r}).labels)"
 RUN = "import kzoo; print(kzoo.predict({run!r}, {photo!r}).labels)"
 # The kernel's own figure, which begins anew with each program; the last line of each process says it.
 PEAK = "\nprint(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
-COMMAND = "import kzoo.cli; kzoo.cli.main(['predict', {bundle!r}, {photo!r}, '--format', {format!r}])"
+COMMAND = "import kzoo.cli; kzoo.cli.main(['predict', {exported!r}, {photo!r}, '--format', {format!r}])"
 
 
 def measured(code, rounds):
@@ -39,9 +39,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         run = kzoo.train("digits_cnn", out=home / "run", epochs=1, callbacks="quick", progress=False)
-        bundle = kzoo.export(run, home / "bundle", ["onnx", "litert"], progress=False)
+        exported = kzoo.export(run, home / "exported", ["onnx", "litert"], progress=False)
         Image.fromarray(np.arange(64, dtype="uint8").reshape(8, 8) * 4).save(home / "digit.png")
-        named = dict(run=str(run.path), bundle=str(bundle.path), photo=str(home / "digit.png"))
+        named = dict(run=str(run.path), exported=str(exported.path), photo=str(home / "digit.png"))
         vs = measured(RUN.format(**named), 2)
         for what, code in (("python", PYTHON), ("kzoo predict", COMMAND)):
             for format in ("onnx", "litert"):

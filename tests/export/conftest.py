@@ -24,8 +24,8 @@ def digits_run(home):
 
 
 @pytest.fixture(scope="session")
-def digits_bundle(digits_run, home):
-    return kzoo.export(digits_run, home / "digits_bundle", FORMATS, quantize=["float16", "int8"], progress=False)
+def digits_exported(digits_run, home):
+    return kzoo.export(digits_run, home / "digits_exported", FORMATS, quantize=["float16", "int8"], progress=False)
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +35,8 @@ def text_run(home):
 
 
 @pytest.fixture(scope="session")
-def text_bundle(text_run, home):
-    return kzoo.export(text_run, home / "text_bundle", FORMATS, progress=False)
+def text_exported(text_run, home):
+    return kzoo.export(text_run, home / "text_exported", FORMATS, progress=False)
 
 
 @pytest.fixture(scope="session")
@@ -50,5 +50,5 @@ def table_run(home):
 
 
 @pytest.fixture(scope="session")
-def table_bundle(table_run, home):
-    return kzoo.export(table_run, home / "table_bundle", FORMATS, progress=False)
+def table_exported(table_run, home):
+    return kzoo.export(table_run, home / "table_exported", FORMATS, progress=False)

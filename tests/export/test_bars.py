@@ -25,9 +25,9 @@ def test_int8_is_a_third_as_large_and_as_good(name, tmp_path):
     for split in range(SPLITS):
         place = tmp_path / str(split)
         run = kzoo.train(name, data, out=place / "run", data_seed=split, progress=False, **settings)
-        bundle = kzoo.export(run, place / "bundle", formats, quantize="int8", progress=False)
+        exported = kzoo.export(run, place / "exported", formats, quantize="int8", progress=False)
         for key in formats:
-            full, small = bundle.exports[key], bundle.exports[f"{key}_int8"]
+            full, small = exported.exports[key], exported.exports[f"{key}_int8"]
             print(name, split, key, small["bytes"] / full["bytes"], full["score"], small["score"], small["agreement"])
             assert small["status"] == "ok", small.get("error")
             assert small["bytes"] <= 0.3 * full["bytes"]
@@ -40,7 +40,7 @@ def test_int8_is_a_third_as_large_and_as_good(name, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["cifar_cnn", "imdb_lstm"])
 def test_one_input_takes_a_fortieth_of_predict(name, tmp_path):
-    bundle = kzoo.export(kzoo.build(name), tmp_path / "bundle", "onnx", progress=False)
-    ratio = bundle.config["predict_ms"]["1"] / bundle.exports["onnx"]["latency_ms"]["1"]
-    print(name, bundle.config["predict_ms"], bundle.exports["onnx"]["latency_ms"], ratio)
+    exported = kzoo.export(kzoo.build(name), tmp_path / "exported", "onnx", progress=False)
+    ratio = exported.config["predict_ms"]["1"] / exported.exports["onnx"]["latency_ms"]["1"]
+    print(name, exported.config["predict_ms"], exported.exports["onnx"]["latency_ms"], ratio)
     assert ratio >= 40

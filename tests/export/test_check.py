@@ -1,4 +1,4 @@
-"""`kzoo check BUNDLE` and `Bundle`: the comparison again, and everything that was altered is found."""
+"""`kzoo check EXPORTED` and `ExportedModel`: the comparison again, and everything that was altered is found."""
 
 import json
 import shutil
@@ -8,17 +8,17 @@ import pytest
 import kzoo
 from kzoo import optional
 from kzoo.cli import main
-from kzoo.export.bundle import described
+from kzoo.export.exported import described
 
 
 @pytest.fixture
-def copy(table_bundle, tmp_path):
-    shutil.copytree(table_bundle.path, tmp_path / "copy")
+def copy(table_exported, tmp_path):
+    shutil.copytree(table_exported.path, tmp_path / "copy")
     return tmp_path / "copy"
 
 
 def without(path, *keys):
-    """Leave a bundle fewer exports, so that checking it does not start TensorFlow."""
+    """Leave an exported model fewer exports, so that checking it does not start TensorFlow."""
     config = json.loads((path / "kzoo.json").read_text())
     for key in keys:
         config["exports"].pop(key)
@@ -52,7 +52,7 @@ def test_check_compares_answers_and_not_only_bytes(copy):
     config = json.loads((copy / "kzoo.json").read_text())
     config["files"]["onnx/model.onnx"] = described(file)
     (copy / "kzoo.json").write_text(json.dumps(config))
-    entry = kzoo.Bundle(copy).check()["onnx"]
+    entry = kzoo.ExportedModel(copy).check()["onnx"]
     assert entry["status"] == "failed"
     assert "differs from Keras" in entry["error"]
 
@@ -60,17 +60,17 @@ def test_check_compares_answers_and_not_only_bytes(copy):
 def test_lost_and_added_files_are_named(copy):
     (copy / "labels.json").write_text("[]")
     (copy / "golden.npz").unlink()
-    bundle = kzoo.Bundle(copy)
-    assert bundle.damage() == ["golden.npz: missing", "labels.json: not in kzoo.json"]
+    exported = kzoo.ExportedModel(copy)
+    assert exported.damage() == ["golden.npz: missing", "labels.json: not in kzoo.json"]
     with pytest.raises(kzoo.KzooError, match=r"golden\.npz: missing"):
-        bundle.check()
+        exported.check()
 
 
 def test_a_runtime_that_is_missing_is_named_with_what_installs_it(copy, monkeypatch):
     without(copy, "keras", "saved_model", "litert")
     monkeypatch.setattr(optional, "find_spec", lambda name: None)
     with pytest.raises(kzoo.KzooError, match=r'onnxruntime.*pip install "kzoo\[onnx\]"'):
-        kzoo.Bundle(copy).check()
+        kzoo.ExportedModel(copy).check()
 
 
 @pytest.mark.parametrize(
@@ -78,19 +78,19 @@ def test_a_runtime_that_is_missing_is_named_with_what_installs_it(copy, monkeypa
     [
         (lambda file: file.write_text("{"), "is damaged: it is no JSON"),
         (lambda file: file.write_text("[1]"), "is not the one that kzoo.export writes"),
-        (lambda file: file.unlink(), "is not a bundle: it has no kzoo.json"),
+        (lambda file: file.unlink(), "is not an exported model: it has no kzoo.json"),
         (
             lambda file: file.write_text(json.dumps(json.loads(file.read_text()) | {"format_version": 2})),
             "has format_version 2, and this kzoo reads 1",
         ),
     ],
 )
-def test_what_is_no_bundle_is_refused(copy, spoil, says):
+def test_what_is_what_is_not_an_exported_model_is_refused(copy, spoil, says):
     spoil(copy / "kzoo.json")
     with pytest.raises(kzoo.KzooError, match=says):
-        _ = kzoo.Bundle(copy).config
+        _ = kzoo.ExportedModel(copy).config
 
 
-def test_a_missing_export_names_those_that_are_there(table_bundle):
+def test_a_missing_export_names_those_that_are_there(table_exported):
     with pytest.raises(kzoo.KzooError, match=r"has no onnx_int8 file\. It has: keras, saved_model, onnx, litert"):
-        table_bundle.file("onnx_int8")
+        table_exported.file("onnx_int8")

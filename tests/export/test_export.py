@@ -12,87 +12,87 @@ from export.conftest import FORMATS
 import kzoo
 
 
-@pytest.fixture(params=["digits_bundle", "text_bundle", "table_bundle"])
-def bundle(request):
+@pytest.fixture(params=["digits_exported", "text_exported", "table_exported"])
+def exported(request):
     return request.getfixturevalue(request.param)
 
 
-def test_every_format_answers_as_keras_does(bundle):
+def test_every_format_answers_as_keras_does(exported):
     for key in FORMATS:
-        entry = bundle.exports[key]
+        entry = exported.exports[key]
         assert (entry["status"], entry.get("error")) == ("ok", None), key
         assert entry["difference"] <= 1e-4
         assert entry["bytes"] > 1000
-        assert bundle.file(key).exists()
+        assert exported.file(key).exists()
         assert entry["latency_ms"]["1"] > 0
-    assert bundle.config["predict_ms"]["1"] > bundle.exports["onnx"]["latency_ms"]["1"]
-    assert bundle.damage() == []
+    assert exported.config["predict_ms"]["1"] > exported.exports["onnx"]["latency_ms"]["1"]
+    assert exported.damage() == []
 
 
-def test_golden_inputs_are_one_and_seven_rows_with_the_edges_among_them(digits_bundle, text_bundle):
-    with np.load(digits_bundle.path / "golden.npz") as arrays:
+def test_golden_inputs_are_one_and_seven_rows_with_the_edges_among_them(digits_exported, text_exported):
+    with np.load(digits_exported.path / "golden.npz") as arrays:
         assert {name: arrays[name].shape for name in arrays} == {
             "x_1": (1, 8, 8, 1), "x_7": (7, 8, 8, 1), "y_1": (1, 10), "y_7": (7, 10)
         }  # fmt: skip
         assert arrays["x_7"][0].max() == 0 and arrays["x_7"][1].min() == 255
-    with np.load(text_bundle.path / "golden.npz") as arrays:
+    with np.load(text_exported.path / "golden.npz") as arrays:
         assert sorted((arrays["x_7"] != 0).sum(axis=1))[:2] == [0, 1]
         assert (arrays["x_7"] != 0).sum(axis=1).max() == 12
-        assert arrays["x_7"].max() < text_bundle.spec["config"]["vocabulary_size"]
+        assert arrays["x_7"].max() < text_exported.spec["config"]["vocabulary_size"]
 
 
-def test_a_saved_model_has_the_layout_of_tensorflow_serving_and_each_weight_once(digits_bundle):
+def test_a_saved_model_has_the_layout_of_tensorflow_serving_and_each_weight_once(digits_exported):
     tf = pytest.importorskip("tensorflow")
-    folder = digits_bundle.path / "saved_model"
+    folder = digits_exported.path / "saved_model"
     assert [p.name for p in folder.iterdir()] == ["1"]
     stored = sum(p.stat().st_size for p in (folder / "1" / "variables").iterdir())
-    assert stored < 1.5 * (digits_bundle.path / "model.weights.h5").stat().st_size
+    assert stored < 1.5 * (digits_exported.path / "model.weights.h5").stat().st_size
     serve = tf.saved_model.load(str(folder / "1")).signatures["serving_default"]
     assert list(serve.structured_input_signature[1]) == ["image"]
     assert list(serve.structured_outputs) == ["probabilities"]
 
 
-def test_onnx_has_named_ends_and_a_free_batch(digits_bundle):
+def test_onnx_has_named_ends_and_a_free_batch(digits_exported):
     runtime = pytest.importorskip("onnxruntime")
-    session = runtime.InferenceSession(digits_bundle.file("onnx"))
+    session = runtime.InferenceSession(digits_exported.file("onnx"))
     (given,), (answer,) = session.get_inputs(), session.get_outputs()
     assert (given.name, given.shape) == ("image", ["batch", 8, 8, 1])
     assert (answer.name, answer.shape) == ("probabilities", ["batch", 10])
 
 
-def test_smaller_files_are_smaller_and_hardly_worse(digits_bundle):
+def test_smaller_files_are_smaller_and_hardly_worse(digits_exported):
     for name in ("onnx", "litert"):
-        full = digits_bundle.exports[name]
+        full = digits_exported.exports[name]
         for quantize, size in (("float16", 0.6), ("int8", 0.5)):  # the graph itself is a large part of so small a net
-            entry = digits_bundle.exports[f"{name}_{quantize}"]
+            entry = digits_exported.exports[f"{name}_{quantize}"]
             assert (entry["status"], entry.get("error")) == ("ok", None)
             assert entry["bytes"] < size * full["bytes"]
             assert entry["agreement"] >= 0.98
             assert entry["score"] >= full["score"] - 0.01
 
 
-def test_strings_get_the_answers_of_predict(text_run, text_bundle):
+def test_strings_get_the_answers_of_predict(text_run, text_exported):
     tf = pytest.importorskip("tensorflow")
-    assert text_bundle.exports["saved_model"]["signatures"] == ["serve_strings", "serving_default"]
-    serve = tf.saved_model.load(str(text_bundle.file("saved_model"))).signatures["serve_strings"]
+    assert text_exported.exports["saved_model"]["signatures"] == ["serve_strings", "serving_default"]
+    serve = tf.saved_model.load(str(text_exported.file("saved_model"))).signatures["serve_strings"]
     texts = ["The ending was NOT good!", "a villain, quite really worth it", "", "café 好 naïve"]
     answers = serve(text=tf.constant(texts))["probabilities"].numpy()
     assert np.abs(answers - kzoo.predict(text_run, texts).probabilities).max() < 1e-5
 
 
-def test_a_recurrent_network_for_litert_takes_one_row_at_a_time(text_bundle):
-    assert text_bundle.exports["litert"]["batch"] == 1
-    assert text_bundle.exports["litert"]["latency_ms"]["32"] is None
+def test_a_recurrent_network_for_litert_takes_one_row_at_a_time(text_exported):
+    assert text_exported.exports["litert"]["batch"] == 1
+    assert text_exported.exports["litert"]["latency_ms"]["32"] is None
 
 
-def test_values_come_in_their_own_unit(table_bundle):
-    assert table_bundle.config["outputs"] == [{"name": "values", "shape": [None, 1], "kind": "values"}]
-    with np.load(table_bundle.path / "golden.npz") as arrays:
+def test_values_come_in_their_own_unit(table_exported):
+    assert table_exported.config["outputs"] == [{"name": "values", "shape": [None, 1], "kind": "values"}]
+    with np.load(table_exported.path / "golden.npz") as arrays:
         assert 50_000 < np.median(arrays["y_7"]) < 1_000_000
 
 
-def test_the_bundle_says_what_it_is(digits_run, digits_bundle):
-    again = kzoo.Bundle(str(digits_bundle.path))
+def test_the_exported_model_says_what_it_is(digits_run, digits_exported):
+    again = kzoo.ExportedModel(str(digits_exported.path))
     assert again.name == "digits_cnn"
     assert again.labels == [str(i) for i in range(10)]
     assert again.labels == json.loads((again.path / "labels.json").read_text())
@@ -111,17 +111,17 @@ def test_the_bundle_says_what_it_is(digits_run, digits_bundle):
     }
 
 
-def test_nothing_inside_names_this_machine(bundle, home):
+def test_nothing_inside_names_this_machine(exported, home):
     here = {str(home), str(Path(kzoo.__file__).parent), f"{Path.home()}/", f"/{getpass.getuser()}/"}
     if len(socket.gethostname()) > 5:  # a shorter one is in any weights by chance
         here.add(socket.gethostname())
-    for file in bundle.path.rglob("*"):
+    for file in exported.path.rglob("*"):
         content = file.read_bytes() if file.is_file() else b""
         assert not [text for text in here if text.encode() in content], file.name
 
 
-def test_the_weights_are_those_of_the_run(digits_run, digits_bundle):
+def test_the_weights_are_those_of_the_run(digits_run, digits_exported):
     model = kzoo.build("digits_cnn", filters=(16, 32), units=(64,), compile=False)
-    model.load_weights(digits_bundle.path / "model.weights.h5")
+    model.load_weights(digits_exported.path / "model.weights.h5")
     for mine, theirs in zip(model.get_weights(), digits_run.model.get_weights(), strict=True):
         assert np.array_equal(mine, theirs)

@@ -21,14 +21,14 @@ def own():
 
 @pytest.mark.slow
 def test_a_model_of_your_own_becomes_probabilities_in_every_format(own, tmp_path):
-    bundle = kzoo.export(own, tmp_path / "mine", ["keras", "onnx"], progress=False)
-    assert {key: entry["status"] for key, entry in bundle.exports.items()} == {"keras": "ok", "onnx": "ok"}
-    assert bundle.spec["family"] is None
-    assert bundle.config["outputs"] == [{"name": "probabilities", "shape": [None, 3], "kind": "probabilities"}]
+    exported = kzoo.export(own, tmp_path / "mine", ["keras", "onnx"], progress=False)
+    assert {key: entry["status"] for key, entry in exported.exports.items()} == {"keras": "ok", "onnx": "ok"}
+    assert exported.spec["family"] is None
+    assert exported.config["outputs"] == [{"name": "probabilities", "shape": [None, 3], "kind": "probabilities"}]
     x = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
-    again = keras.saving.load_model(bundle.file("keras"), compile=False)
+    again = keras.saving.load_model(exported.file("keras"), compile=False)
     assert np.allclose(again.predict(x, verbose=0), keras.ops.softmax(own.predict(x, verbose=0)), atol=1e-6)
-    kept = keras.saving.load_model(bundle.path / "model.keras", compile=False)
+    kept = keras.saving.load_model(exported.path / "model.keras", compile=False)
     assert np.allclose(kept.predict(x, verbose=0), own.predict(x, verbose=0), atol=1e-6)
 
 
@@ -38,13 +38,13 @@ def test_an_ensemble_answers_with_all_its_members(home, tmp_path):
     runs = [kzoo.train("iris_fnn", "iris", out=home / f"iris{i}", seed=i, **settings) for i in range(2)]
     vote = kzoo.ensemble(runs, method="vote", out=home / "vote")
     with pytest.raises(kzoo.KzooError, match=r"ONNX does not have\. Export keras or saved_model"):
-        kzoo.export(vote, tmp_path / "bundle", ["keras", "onnx"], progress=False)
+        kzoo.export(vote, tmp_path / "exported", ["keras", "onnx"], progress=False)
     assert list(tmp_path.iterdir()) == []
     together = kzoo.ensemble(runs, out=home / "together")
-    bundle = kzoo.export(together, tmp_path / "bundle", ["keras", "saved_model", "onnx", "litert"], progress=False)
-    assert {entry["status"] for entry in bundle.exports.values()} == {"ok"}
-    assert bundle.labels == together.class_names
-    assert (bundle.path / "model.keras").exists()
+    exported = kzoo.export(together, tmp_path / "exported", ["keras", "saved_model", "onnx", "litert"], progress=False)
+    assert {entry["status"] for entry in exported.exports.values()} == {"ok"}
+    assert exported.labels == together.class_names
+    assert (exported.path / "model.keras").exists()
 
 
 def test_a_unit_that_normalisation_made_large_costs_int8_nothing(tmp_path):
@@ -55,6 +55,6 @@ def test_a_unit_that_normalisation_made_large_costs_int8_nothing(tmp_path):
     model.layers[0].set_weights([kernel, np.where(np.arange(256) == 0, -100, bias)])  # this unit is never active
     norm.gamma.assign(np.where(np.arange(256) == 0, 1000, 1))
     x = np.random.default_rng(0).normal(size=(600, 16)).astype("float32")
-    bundle = kzoo.export(model, tmp_path / "own", ("onnx", "litert"), quantize="int8", data=x, progress=False)
+    exported = kzoo.export(model, tmp_path / "own", ("onnx", "litert"), quantize="int8", data=x, progress=False)
     for key in ("onnx_int8", "litert_int8"):
-        assert bundle.exports[key]["status"] == "ok", bundle.exports[key]
+        assert exported.exports[key]["status"] == "ok", exported.exports[key]

@@ -64,7 +64,7 @@ def with_random_weights(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", kzoo.list_presets())
 def test_every_preset_in_every_format(name, tmp_path, rows):
-    bundle = kzoo.export(with_random_weights(name), tmp_path / name, list(FORMATS), progress=False)
-    rows[name] = bundle.config["predict_ms"], bundle.exports
-    assert {key: entry.get("error") for key, entry in bundle.exports.items()} == dict.fromkeys(FORMATS)
-    assert json.loads((bundle.path / "kzoo.json").read_text())["spec"]["preset"] == name
+    exported = kzoo.export(with_random_weights(name), tmp_path / name, list(FORMATS), progress=False)
+    rows[name] = exported.config["predict_ms"], exported.exports
+    assert {key: entry.get("error") for key, entry in exported.exports.items()} == dict.fromkeys(FORMATS)
+    assert json.loads((exported.path / "kzoo.json").read_text())["spec"]["preset"] == name

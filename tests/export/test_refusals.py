@@ -50,7 +50,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(thing, options, says, digi
     thing = digits_run if thing == "run" else thing() if callable(thing) else thing
     options = {name: value() if callable(value) else value for name, value in options.items()}
     with pytest.raises(kzoo.KzooError, match=says) as caught:
-        kzoo.export(thing, tmp_path / "bundle", **options, progress=False)
+        kzoo.export(thing, tmp_path / "exported", **options, progress=False)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -58,14 +58,14 @@ def test_bad_input_is_one_line_and_nothing_is_written(thing, options, says, digi
 def test_a_missing_package_is_named_with_what_installs_it(digits_run, tmp_path, monkeypatch):
     monkeypatch.setattr(optional, "find_spec", lambda name: None)
     with pytest.raises(kzoo.KzooError, match=r'pip install "kzoo\[litert\]"'):
-        kzoo.export(digits_run, tmp_path / "bundle", "litert", progress=False)
+        kzoo.export(digits_run, tmp_path / "exported", "litert", progress=False)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_other_folders_are_left_alone(digits_run, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    with pytest.raises(kzoo.KzooError, match="holds other files and no bundle"):
+    with pytest.raises(kzoo.KzooError, match="holds other files and is not an exported model"):
         kzoo.export(digits_run, tmp_path / "mine", progress=False)
     with pytest.raises(kzoo.KzooError, match="is a file"):
         kzoo.export(digits_run, tmp_path / "mine" / "letter.txt", progress=False)
@@ -73,12 +73,12 @@ def test_other_folders_are_left_alone(digits_run, tmp_path):
         kzoo.export(digits_run, None, progress=False)
 
 
-def test_a_bundle_of_another_model_is_not_replaced_unasked(digits_run, table_bundle, tmp_path):
-    there = tmp_path / "bundle"
-    shutil.copytree(table_bundle.path, there)
+def test_an_exported_model_of_another_model_is_not_replaced_unasked(digits_run, table_exported, tmp_path):
+    there = tmp_path / "exported"
+    shutil.copytree(table_exported.path, there)
     with pytest.raises(kzoo.KzooError, match="holds another model"):
         kzoo.export(digits_run, there, progress=False)
-    assert kzoo.Bundle(there).damage() == []
+    assert kzoo.ExportedModel(there).damage() == []
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(digits_run, tmp_path, monkeypatch):
@@ -87,7 +87,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(digits_run, tmp_path, monkey
 
     monkeypatch.setattr(make, "write_json", full)
     with pytest.raises(kzoo.KzooError, match="the disk is full"):
-        kzoo.export(digits_run, tmp_path / "bundle", progress=False)
+        kzoo.export(digits_run, tmp_path / "exported", progress=False)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -102,20 +102,20 @@ def test_a_converter_that_crashes_fails_alone_and_the_table_says_so(table_run, t
     said = []
     monkeypatch.setattr(processes._Child, "read", read_or_kill)
     monkeypatch.setattr(make, "print", lambda line, file: said.append(line), raising=False)
-    words = ["export", table_run.path, "--out", tmp_path / "bundle", "--formats", "onnx,keras", "--no-verify"]
+    words = ["export", table_run.path, "--out", tmp_path / "exported", "--formats", "onnx,keras", "--no-verify"]
     assert main([str(word) for word in words]) == 1
     out = capsys.readouterr().out
     assert "onnx: the process was killed by SIGKILL" in out
     assert "unchecked" in out and "predict() takes" in out
-    bundle = kzoo.Bundle(tmp_path / "bundle")
-    assert {key: entry["status"] for key, entry in bundle.exports.items()} == {"onnx": "failed", "keras": "unchecked"}
-    assert not (bundle.path / "onnx").exists()
-    assert bundle.damage() == []
-    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
+    exported = kzoo.ExportedModel(tmp_path / "exported")
+    assert {key: entry["status"] for key, entry in exported.exports.items()} == {"onnx": "failed", "keras": "unchecked"}
+    assert not (exported.path / "onnx").exists()
+    assert exported.damage() == []
+    assert [p.name for p in tmp_path.iterdir()] == ["exported"]
 
 
 def test_a_converter_that_hangs_is_stopped(table_run, tmp_path, capsys):
-    words = ["export", table_run.path, "--out", tmp_path / "bundle", "--formats", "onnx", "--timeout", "0.001"]
+    words = ["export", table_run.path, "--out", tmp_path / "exported", "--formats", "onnx", "--timeout", "0.001"]
     assert main([str(word) for word in words]) == 1
     out = capsys.readouterr().out
     assert "onnx: no answer within 0.001 seconds; it was stopped" in out
@@ -123,31 +123,31 @@ def test_a_converter_that_hangs_is_stopped(table_run, tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_export_left_is_cleared_away(digits_run, digits_bundle, tmp_path):
+def test_what_a_killed_export_left_is_cleared_away(digits_run, digits_exported, tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    left = tmp_path / f".bundle-exporting-{ended.pid}"
-    running = tmp_path / f".bundle-exporting-{os.getppid()}"
+    left = tmp_path / f".exported-exporting-{ended.pid}"
+    running = tmp_path / f".exported-exporting-{os.getppid()}"
     for folder in (left, running):
-        (folder / "bundle").mkdir(parents=True)
-    # It was killed between setting the old bundle aside and putting the new one in its place.
-    shutil.copytree(digits_bundle.path, left / "before")
+        (folder / "exported").mkdir(parents=True)
+    # It was killed between setting the old exported model aside and putting the new one in its place.
+    shutil.copytree(digits_exported.path, left / "before")
     with pytest.raises(kzoo.KzooError, match="was trained on"):
-        kzoo.export(digits_run, tmp_path / "bundle", "onnx", quantize="int8", data=other_digits(), progress=False)
-    assert kzoo.Bundle(tmp_path / "bundle").damage() == []
-    assert sorted(p.name for p in tmp_path.iterdir()) == [running.name, "bundle"]
+        kzoo.export(digits_run, tmp_path / "exported", "onnx", quantize="int8", data=other_digits(), progress=False)
+    assert kzoo.ExportedModel(tmp_path / "exported").damage() == []
+    assert sorted(p.name for p in tmp_path.iterdir()) == [running.name, "exported"]
 
 
 @pytest.mark.slow
-def test_the_same_model_again_adds_formats_and_another_one_is_refused(table_run, table_bundle, tmp_path):
-    there = tmp_path / "bundle"
-    shutil.copytree(table_bundle.path, there)
-    bundle = kzoo.export(table_run, there, "saved_model", verify=False, progress=False)
+def test_the_same_model_again_adds_formats_and_another_one_is_refused(table_run, table_exported, tmp_path):
+    there = tmp_path / "exported"
+    shutil.copytree(table_exported.path, there)
+    exported = kzoo.export(table_run, there, "saved_model", verify=False, progress=False)
     assert [p.name for p in (there / "saved_model").iterdir()] == ["2"]
-    assert set(bundle.exports) == {"saved_model", "keras", "onnx", "litert"}
-    assert bundle.exports["onnx"] == table_bundle.exports["onnx"]
-    assert bundle.damage() == []
+    assert set(exported.exports) == {"saved_model", "keras", "onnx", "litert"}
+    assert exported.exports["onnx"] == table_exported.exports["onnx"]
+    assert exported.damage() == []
     model = kzoo.registry.rebuild(kzoo.spec_of(table_run), compile=False)
     with pytest.raises(kzoo.KzooError, match="the same network with other weights"):
         kzoo.export(model, there, "keras", progress=False)
-    assert kzoo.Bundle(there).exports == bundle.exports
+    assert kzoo.ExportedModel(there).exports == exported.exports

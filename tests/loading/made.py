@@ -1,4 +1,4 @@
-"""A bundle as `kzoo.export` writes it, made by hand: only what loading reads."""
+"""An exported model as `kzoo.export` writes it, made by hand: only what loading reads."""
 
 import hashlib
 import json
@@ -7,8 +7,8 @@ from pathlib import Path
 import kzoo
 
 
-def bundle_of(model, folder="bundle", **changes):
-    """Write a bundle of a model that kzoo built, or of another one; `changes` go into its specification."""
+def exported_of(model, folder="exported", **changes):
+    """Write the export of a model that kzoo built, or of another one; `changes` go into its specification."""
     folder = Path(folder)
     (folder / "onnx").mkdir(parents=True)
     try:

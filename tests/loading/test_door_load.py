@@ -64,7 +64,7 @@ def test_weights_of_another_network():
     [
         ("m.h5", "save('model.keras')"), ("m.hdf5", "save('model.keras')"), ("m.weights.h5", "load_weights"),
         ("m.pkl", "pickle"), ("m.joblib", "pickle"), ("m.pt", "pickle"), ("m.onnx", "onnxruntime"),
-        ("m.tflite", "ai-edge-litert"), ("m.zip", "Give a bundle"), ("m", "Give a bundle"),
+        ("m.tflite", "ai-edge-litert"), ("m.zip", "Give an exported model"), ("m", "Give an exported model"),
     ],
 )  # fmt: skip
 def test_other_formats_are_told_what_to_do(name, word, raw):
@@ -75,7 +75,7 @@ def test_other_formats_are_told_what_to_do(name, word, raw):
 def test_other_folders_and_things():
     Path("folder").mkdir()
     says("folder", "is not a run")
-    says(3, "no bundle, run or .keras file")
+    says(3, "not an exported model, a run or a .keras file")
     says("https://host/m.keras", "Download it", kind=kzoo.UnsafeModelError)
 
 

@@ -1,10 +1,10 @@
-"""One small run of each kind of input, and its bundle."""
+"""One small run of each kind of input, and its exported model."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from small_bundles import customers, write_bundle
+from small_exports import customers, write_exported
 
 import kzoo
 
@@ -14,10 +14,10 @@ def fit(preset, data, out, **options):
 
 
 class Pair:
-    """A run and its bundle."""
+    """A run and its exported model."""
 
     def __init__(self, run, path, formats=("onnx",), **options):
-        self.run, self.bundle = run, write_bundle(run, path / "bundle", formats, **options)
+        self.run, self.exported = run, write_exported(run, path / "exported", formats, **options)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Bundles answer as `kzoo.predict` does, for every kind of input and on both runtimes."""
+"""Exported models answer as `kzoo.predict` does, for every kind of input and on both runtimes."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from small_bundles import customers
+from small_exports import customers
 
 import kzoo
 import kzoo.runtime
@@ -15,7 +15,7 @@ import kzoo.runtime
 def agree(pair, inputs, format=None, **options):
     """Compare all that comes out with what the run says by Keras."""
     expected = kzoo.predict(pair.run, inputs)
-    answers = kzoo.runtime.load(pair.bundle, format).predict(inputs, **options)
+    answers = kzoo.runtime.load(pair.exported, format).predict(inputs, **options)
     assert type(answers) is type(expected)
     for name in ("labels", "class_names", "target_names", "inputs"):
         assert getattr(answers, name) == getattr(expected, name), name
@@ -86,13 +86,13 @@ def test_the_next_token(language):
 
 
 def changed(pair, tmp_path, **changes):
-    """Copy a bundle with other entries in its kzoo.json; a function is called with the old one."""
-    document = json.loads((pair.bundle / "kzoo.json").read_text())
+    """Copy an exported model with other entries in its kzoo.json; a function is called with the old one."""
+    document = json.loads((pair.exported / "kzoo.json").read_text())
     for name, value in changes.items():
         document[name] = value(document[name]) if callable(value) else value
     for name in document["files"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes((pair.bundle / name).read_bytes())
+        (tmp_path / name).write_bytes((pair.exported / name).read_bytes())
     (tmp_path / "kzoo.json").write_text(json.dumps(document))
     return tmp_path
 
@@ -107,9 +107,9 @@ def test_a_model_without_preprocessing_takes_arrays(values, tmp_path):
 
 
 def test_the_first_format_whose_runtime_is_there(images, monkeypatch):
-    assert kzoo.runtime.load(images.bundle).format == "onnx"
+    assert kzoo.runtime.load(images.exported).format == "onnx"
     monkeypatch.setattr("kzoo.runtime.model.find_spec", lambda name: None if name == "onnxruntime" else True)
-    assert kzoo.runtime.load(images.bundle).format == "litert"
+    assert kzoo.runtime.load(images.exported).format == "litert"
 
 
 def test_a_runtime_that_is_not_installed(images, monkeypatch):
@@ -117,5 +117,5 @@ def test_a_runtime_that_is_not_installed(images, monkeypatch):
     monkeypatch.setattr("kzoo.optional.find_spec", lambda name: None)
     for format, extra in ((None, "onnx"), ("litert", "litert")):
         with pytest.raises(kzoo.KzooError) as caught:
-            kzoo.runtime.load(images.bundle, format)
+            kzoo.runtime.load(images.exported, format)
         assert f'pip install "kzoo[{extra}]"' in str(caught.value) and "\n" not in str(caught.value)

@@ -8,9 +8,9 @@ import kzoo.runtime
 
 
 def test_an_export_answers_like_its_run(rows, home, tmp_path):
-    bundle = kzoo.export(rows.run, tmp_path / "bundle", "onnx", progress=False)
+    exported = kzoo.export(rows.run, tmp_path / "exported", "onnx", progress=False)
     expected = kzoo.predict(rows.run, home / "customers.csv")
-    for opened in (bundle, bundle.path):
+    for opened in (exported, exported.path):
         answers = kzoo.runtime.load(opened).predict(home / "customers.csv")
         assert answers.labels == expected.labels and answers.inputs == expected.inputs
         np.testing.assert_allclose(answers.probabilities, expected.probabilities, atol=1e-5)
@@ -28,25 +28,25 @@ def test_every_format_of_every_kind(name, request, home, tmp_path):
         "series": home / "waves.csv",
         "language": ["to be or no", "the questio"],
     }[name]
-    bundle = kzoo.export(
-        pair.run, tmp_path / "bundle", ["onnx", "litert"], quantize=["float16", "int8"], progress=False
+    exported = kzoo.export(
+        pair.run, tmp_path / "exported", ["onnx", "litert"], quantize=["float16", "int8"], progress=False
     )
     expected = kzoo.predict(pair.run, inputs)
-    runnable = [key for key, entry in bundle.exports.items() if entry["file"]]
+    runnable = [key for key, entry in exported.exports.items() if entry["file"]]
     assert {"onnx", "litert"} <= set(runnable)
     for key in runnable:
-        answers = kzoo.runtime.load(bundle, key).predict(inputs)
+        answers = kzoo.runtime.load(exported, key).predict(inputs)
         assert answers.class_names == expected.class_names and answers.inputs == expected.inputs
         ours, theirs = (a.values if a.probabilities is None else a.probabilities for a in (answers, expected))
         spread = max(pair.run.config["spec"]["config"].get("target_scale") or [1])  # of a value in its own unit
-        allowed = {"float16": 1e-2, "int8": 0.15}.get(bundle.exports[key]["quantize"], 1e-4)
+        allowed = {"float16": 1e-2, "int8": 0.15}.get(exported.exports[key]["quantize"], 1e-4)
         np.testing.assert_allclose(ours, theirs, atol=allowed * spread, err_msg=key)
 
 
 @pytest.mark.slow
 def test_a_model_of_no_run_takes_arrays_and_numbers_its_classes(tmp_path):
     model = kzoo.build("char_gru", input_shape=(12,), units=(4,), embedding_dim=4, vocabulary_size=20, outputs=20)
-    bundle = kzoo.export(model, tmp_path / "bundle", "onnx", progress=False)
-    answers = kzoo.runtime.load(bundle).predict(np.full((2, 12), 3))
+    exported = kzoo.export(model, tmp_path / "exported", "onnx", progress=False)
+    answers = kzoo.runtime.load(exported).predict(np.full((2, 12), 3))
     assert answers.class_names == ("<pad>", "<unk>", *(str(number) for number in range(2, 20)))
     np.testing.assert_allclose(answers.probabilities.sum(axis=1), 1, atol=1e-5)

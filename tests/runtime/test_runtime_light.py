@@ -36,8 +36,8 @@ def cold(code):
     return said | {"seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
 
 
-ANSWER = "import kzoo.runtime; kzoo.runtime.load({bundle!r}, {format!r}).predict({inputs}).labels"
-COMMAND = "import kzoo.cli; assert kzoo.cli.main(['predict', {bundle!r}, {inputs}]) == 0"
+ANSWER = "import kzoo.runtime; kzoo.runtime.load({exported!r}, {format!r}).predict({inputs}).labels"
+COMMAND = "import kzoo.cli; assert kzoo.cli.main(['predict', {exported!r}, {inputs}]) == 0"
 
 
 def check(found, *, pillow):
@@ -50,12 +50,12 @@ def check(found, *, pillow):
 @pytest.mark.parametrize("format", ["onnx", "litert"])
 def test_an_image_from_cold(images, format):
     photo = str(images.photos / "dark" / "0.png")
-    check(cold(ANSWER.format(bundle=str(images.bundle), format=format, inputs=repr(photo))), pillow=True)
+    check(cold(ANSWER.format(exported=str(images.exported), format=format, inputs=repr(photo))), pillow=True)
 
 
 def test_arrays_of_the_right_shape_need_no_pillow(images):
     inputs = "__import__('numpy').zeros((1, 12, 12, 3), 'uint8')"
-    check(cold(ANSWER.format(bundle=str(images.bundle), format="onnx", inputs=inputs)), pillow=False)
+    check(cold(ANSWER.format(exported=str(images.exported), format="onnx", inputs=inputs)), pillow=False)
 
 
 def test_rows_texts_and_series_from_cold(rows, texts, series, home):
@@ -64,19 +64,19 @@ def test_rows_texts_and_series_from_cold(rows, texts, series, home):
         (texts, "litert", "the goal"),
         (series, "onnx", str(home / "waves.csv")),
     ):
-        check(cold(ANSWER.format(bundle=str(pair.bundle), format=format, inputs=repr(inputs))), pillow=False)
+        check(cold(ANSWER.format(exported=str(pair.exported), format=format, inputs=repr(inputs))), pillow=False)
 
 
 def test_the_command_from_cold(images):
     photo = str(images.photos / "dark" / "0.png")
-    check(cold(COMMAND.format(bundle=str(images.bundle), inputs=repr(photo))), pillow=True)
+    check(cold(COMMAND.format(exported=str(images.exported), inputs=repr(photo))), pillow=True)
 
 
-def test_the_command_says_the_same_of_a_run_and_its_bundle(rows, home, capsys, tmp_path):
+def test_the_command_says_the_same_of_a_run_and_its_exported_model(rows, home, capsys, tmp_path):
     from kzoo.cli import main
 
     documents, written = [], []
-    for number, source in enumerate((rows.run.path, rows.bundle)):
+    for number, source in enumerate((rows.run.path, rows.exported)):
         out = tmp_path / f"{number}.csv"
         words = ["predict", str(source), str(home / "customers.csv"), "--top", "2", "--json", "--out", str(out)]
         assert main(words) == 0

@@ -1,4 +1,4 @@
-"""What the runtime refuses: bundles that are none or were altered, inputs that do not fit; one line each."""
+"""What the runtime refuses: folders that are not exported models, altered files, unfit inputs; one line each."""
 
 import hashlib
 import json
@@ -21,31 +21,32 @@ def refused(call, *says):
 
 
 def copy(pair, path):
-    shutil.copytree(pair.bundle, path)
+    shutil.copytree(pair.exported, path)
     return path
 
 
-def edit(bundle, change):
-    document = json.loads((bundle / "kzoo.json").read_text())
+def edit(exported, change):
+    document = json.loads((exported / "kzoo.json").read_text())
     change(document)
-    (bundle / "kzoo.json").write_text(json.dumps(document))
-    return bundle
+    (exported / "kzoo.json").write_text(json.dumps(document))
+    return exported
 
 
-def put(bundle, content):
+def put(exported, content):
     """Put other bytes in place of the ONNX file, and their hash into the manifest."""
-    (bundle / "onnx" / "model.onnx").write_bytes(content)
+    (exported / "onnx" / "model.onnx").write_bytes(content)
     entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    return edit(bundle, lambda document: document["files"].update({"onnx/model.onnx": entry}))
+    return edit(exported, lambda document: document["files"].update({"onnx/model.onnx": entry}))
 
 
-def test_no_bundle(tmp_path, values):
+def test_what_is_not_an_exported_model(tmp_path, values):
     load = kzoo.runtime.load
-    refused(lambda: load(tmp_path), "is not a bundle", "kzoo.json")
-    refused(lambda: load(tmp_path / "nowhere"), "is not a bundle", "does not exist")
+    refused(lambda: load(tmp_path), "is not an exported model", "kzoo.json")
+    refused(lambda: load(tmp_path / "nowhere"), "is not an exported model", "does not exist")
     refused(lambda: load(5), "5")
-    refused(lambda: load(values.run.path), "is not a bundle")
-    refused(lambda: kzoo.predict(values.bundle, np.ones((1, 10))), "is a bundle, not a run", "kzoo.runtime.load")
+    refused(lambda: load(values.run.path), "is not an exported model")
+    wrong = lambda: kzoo.predict(values.exported, np.ones((1, 10)))  # noqa: E731
+    refused(wrong, "is an exported model, not a run", "kzoo.runtime.load")
     (tmp_path / "kzoo.json").write_text("{")
     refused(lambda: load(tmp_path), "no JSON")
     (tmp_path / "kzoo.json").write_text("[]")
@@ -67,47 +68,47 @@ def test_no_bundle(tmp_path, values):
     ],
 )
 def test_a_description_that_kzoo_did_not_write(values, tmp_path, change):
-    bundle = edit(copy(values, tmp_path / "b"), change)
-    refused(lambda: kzoo.runtime.load(bundle), "kzoo.json", "kzoo.export writes")
+    exported = edit(copy(values, tmp_path / "b"), change)
+    refused(lambda: kzoo.runtime.load(exported), "kzoo.json", "kzoo.export writes")
 
 
 def test_files_that_were_altered(values, tmp_path):
-    bundle = copy(values, tmp_path / "b")
-    file = bundle / "onnx" / "model.onnx"
+    exported = copy(values, tmp_path / "b")
+    file = exported / "onnx" / "model.onnx"
     content = file.read_bytes()
     file.write_bytes(content[:-1])
-    refused(lambda: kzoo.runtime.load(bundle), "model.onnx", "sha256")
+    refused(lambda: kzoo.runtime.load(exported), "model.onnx", "sha256")
     file.write_bytes(content[:99] + bytes([content[99] ^ 1]) + content[100:])
-    refused(lambda: kzoo.runtime.load(bundle), "model.onnx", "sha256")
+    refused(lambda: kzoo.runtime.load(exported), "model.onnx", "sha256")
     file.unlink()
-    refused(lambda: kzoo.runtime.load(bundle), "model.onnx", "cannot be read")
+    refused(lambda: kzoo.runtime.load(exported), "model.onnx", "cannot be read")
     (tmp_path / "elsewhere.onnx").write_bytes(content)
     file.symlink_to(tmp_path / "elsewhere.onnx")
-    refused(lambda: kzoo.runtime.load(bundle), "symbolic link")
+    refused(lambda: kzoo.runtime.load(exported), "symbolic link")
     for name in ("../elsewhere.onnx", str(tmp_path / "elsewhere.onnx")):
-        edit(bundle, lambda d, n=name: (d["exports"]["onnx"].update(file=n), d["files"].update({n: {}})))
-        refused(lambda: kzoo.runtime.load(bundle), "is not among the files")
+        edit(exported, lambda d, n=name: (d["exports"]["onnx"].update(file=n), d["files"].update({n: {}})))
+        refused(lambda: kzoo.runtime.load(exported), "is not among the files")
 
 
 def test_formats_that_cannot_be_run(values, images, tmp_path):
-    bundle = copy(values, tmp_path / "b")
-    refused(lambda: kzoo.runtime.load(bundle, "onnx_int8"), "'onnx_int8'", "Did you mean 'onnx'")
-    refused(lambda: kzoo.runtime.load(bundle, 8), "8", "It has: onnx")
-    edit(bundle, lambda d: d["exports"].update(onnx_int8={"status": "failed", "error": "too few rows"}))
-    refused(lambda: kzoo.runtime.load(bundle, "onnx_int8"), "it was not exported: too few rows.")
-    edit(bundle, lambda d: d.update(exports={"keras": {"format": "keras", "file": "keras/model.keras"}}))
-    refused(lambda: kzoo.runtime.load(bundle), "no ONNX or LiteRT file, only: keras", "formats='onnx'")
+    exported = copy(values, tmp_path / "b")
+    refused(lambda: kzoo.runtime.load(exported, "onnx_int8"), "'onnx_int8'", "Did you mean 'onnx'")
+    refused(lambda: kzoo.runtime.load(exported, 8), "8", "It has: onnx")
+    edit(exported, lambda d: d["exports"].update(onnx_int8={"status": "failed", "error": "too few rows"}))
+    refused(lambda: kzoo.runtime.load(exported, "onnx_int8"), "it was not exported: too few rows.")
+    edit(exported, lambda d: d.update(exports={"keras": {"format": "keras", "file": "keras/model.keras"}}))
+    refused(lambda: kzoo.runtime.load(exported), "no ONNX or LiteRT file, only: keras", "formats='onnx'")
 
 
 def test_files_that_are_no_models(values, images, tmp_path):
     for number, content in enumerate((b"", b"not a model", b"\x07" * 50, bytes(60))):
-        bundle = put(copy(values, tmp_path / f"b{number}"), content)
-        refused(lambda b=bundle: kzoo.runtime.load(b), "onnx")
-    bundle, content = copy(images, tmp_path / "l"), b"TFL3" * 9
-    (bundle / "litert" / "model.tflite").write_bytes(content)
+        exported = put(copy(values, tmp_path / f"b{number}"), content)
+        refused(lambda b=exported: kzoo.runtime.load(b), "onnx")
+    exported, content = copy(images, tmp_path / "l"), b"TFL3" * 9
+    (exported / "litert" / "model.tflite").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
-    edit(bundle, lambda d: d["files"]["litert/model.tflite"].update(sha256=digest))
-    refused(lambda: kzoo.runtime.load(bundle, "litert"), "LiteRT cannot open")
+    edit(exported, lambda d: d["files"]["litert/model.tflite"].update(sha256=digest))
+    refused(lambda: kzoo.runtime.load(exported, "litert"), "LiteRT cannot open")
 
 
 def external_model(path, nested):
@@ -131,14 +132,14 @@ def external_model(path, nested):
 def test_weights_in_other_files(values, tmp_path, nested):
     content = external_model(tmp_path / "external.onnx", nested)
     assert has_external_data(content)
-    bundle = put(copy(values, tmp_path / "b"), content)
-    refused(lambda: kzoo.runtime.load(bundle), "weights from other files")
-    assert not has_external_data((values.bundle / "onnx" / "model.onnx").read_bytes())
+    exported = put(copy(values, tmp_path / "b"), content)
+    refused(lambda: kzoo.runtime.load(exported), "weights from other files")
+    assert not has_external_data((values.exported / "onnx" / "model.onnx").read_bytes())
 
 
 def test_inputs_that_do_not_fit(images, rows, values, texts, series, home, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"\x89PNG no image")
-    load = {name: kzoo.runtime.load(pair.bundle) for name, pair in
+    load = {name: kzoo.runtime.load(pair.exported) for name, pair in
             dict(images=images, rows=rows, values=values, texts=texts, series=series).items()}  # fmt: skip
     gap = np.full((2, 8, 2), 1.0)
     gap[1, 3, 0] = np.nan
@@ -176,9 +177,9 @@ def test_the_command_line(images, values, tmp_path):
     from kzoo.cli import main
 
     for words in (
-        ["predict", str(images.bundle), "nowhere.png"],
-        ["predict", str(images.bundle), str(images.photos), "--format", "onnx_int4"],
-        ["predict", str(values.bundle), "a.csv", "b.csv"],
+        ["predict", str(images.exported), "nowhere.png"],
+        ["predict", str(images.exported), str(images.photos), "--format", "onnx_int4"],
+        ["predict", str(values.exported), "a.csv", "b.csv"],
         ["predict", str(values.run.path), "a.csv", "--format", "onnx"],
         ["predict", str(tmp_path), "a.csv"],
     ):

@@ -1,4 +1,4 @@
-"""Small bundles in the layout of `kzoo.export`, all written in this process: an export proper takes a process each."""
+"""Small exports in the layout of `kzoo.export`, written in this process: an export proper takes a process each."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ def customers(n=160, seed=0):
     )
 
 
-def write_bundle(run, path, formats=("onnx",), *, batch=None):
+def write_exported(run, path, formats=("onnx",), *, batch=None):
     """Export a run to ONNX and LiteRT files; `batch` pins the batch size, which LiteRT needs for recurrent layers."""
     model, spec, data = run.model, run.config["spec"], run.config["data"]
     answer = model.output

@@ -1,4 +1,4 @@
-"""A bundle from anywhere: `kzoo.json` and every file it lists are checked, then the recipe is built."""
+"""An exported model from anywhere: `kzoo.json` and every file it lists are checked, then the recipe is built."""
 
 import hashlib
 import os
@@ -16,8 +16,8 @@ MANIFEST, WEIGHTS, FOREIGN = "kzoo.json", "model.weights.h5", "model.keras"
 _NEW = "Export it again, or fetch it again"
 
 
-def load_bundle(folder, *, trusted=(), expected_sha256=None):
-    """Return a bundle's model, not compiled. See `kzoo.load_model`; `expected_sha256` is that of its `kzoo.json`."""
+def load_exported(folder, *, trusted=(), expected_sha256=None):
+    """Return an export's network, not compiled. See `kzoo.load_model`; `expected_sha256` is that of `kzoo.json`."""
     folder = Path(folder)
     with naming(folder / MANIFEST):
         raw = read_once(folder / MANIFEST, MAX_CONFIG)
@@ -40,7 +40,7 @@ def load_bundle(folder, *, trusted=(), expected_sha256=None):
 
 def _checked_manifest(manifest):
     if not isinstance(manifest, dict) or "format_version" not in manifest:
-        raise Unreadable("it is not the kzoo.json of a bundle")
+        raise Unreadable("it is not the kzoo.json of an exported model")
     version = manifest["format_version"]
     if version != FORMAT_VERSION:
         raise Unreadable(f"it has format version {short(version)}, and this kzoo reads {FORMAT_VERSION}: update kzoo")
@@ -49,7 +49,7 @@ def _checked_manifest(manifest):
     for name, facts in manifest["files"].items():
         parts = name.split("/")
         if "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
-            raise Refused(f"it lists the file {short(name)}, which is not inside the bundle")
+            raise Refused(f"it lists the file {short(name)}, which is not inside its folder")
         if not isinstance(facts, dict) or not isinstance(facts.get("sha256"), str):
             raise Unreadable(f"it has no checksum of {short(name)}")
     if WEIGHTS in manifest["files"] and FOREIGN in manifest["files"]:

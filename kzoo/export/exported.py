@@ -1,4 +1,4 @@
-"""`Bundle`: the folder that `export` writes and every later step takes. Standard library only."""
+"""`ExportedModel`: the folder that `export` writes and every later step takes. Standard library only."""
 
 import hashlib
 import os
@@ -12,27 +12,27 @@ from kzoo.files import read_json
 FORMAT_VERSION = 1
 
 
-class Bundle:
+class ExportedModel:
     """An exported model, opened from its folder.
 
     Args:
         path: the folder.
 
     Raises:
-        KzooError: it is no bundle, a damaged one, or one of a later kzoo.
+        KzooError: it is not an exported model, or damaged, or of a later kzoo.
     """
 
     def __init__(self, path):
         if not isinstance(path, str | os.PathLike):
-            raise KzooError(f"{path!r} is not a bundle, nor the path of one.")
+            raise KzooError(f"{path!r} is not an exported model, nor the path of one.")
         self.path = Path(path)
         if not (self.path / "kzoo.json").is_file():
             what = "is a file" if self.path.is_file() else "does not exist"
             what = "has no kzoo.json" if self.path.is_dir() else what
-            raise KzooError(f"{self.path} is not a bundle: it {what}. kzoo.export writes one.")
+            raise KzooError(f"{self.path} is not an exported model: it {what}. kzoo.export writes one.")
 
     def __repr__(self):
-        return f"<Bundle {self.path}: {self.name} as {', '.join(self.exports) or 'nothing'}>"
+        return f"<ExportedModel {self.path}: {self.name} as {', '.join(self.exports) or 'nothing'}>"
 
     def __fspath__(self):
         return os.fspath(self.path)
@@ -82,7 +82,7 @@ class Bundle:
         """Return the file (for a SavedModel: the folder) of an export.
 
         Raises:
-            KzooError: the bundle has none, or it failed.
+            KzooError: there is none, or it failed.
         """
         entry = self.exports.get(key)
         if entry is None or entry.get("file") is None:
@@ -93,7 +93,7 @@ class Bundle:
     def check(self, *, timeout=600, begin=lambda key: None) -> dict:
         """Compare every exported file with the golden answers, here, by its own runtime, in a fresh process.
 
-        A SavedModel is a program: check bundles of people you trust.
+        A SavedModel is a program: check exports of people you trust.
 
         Args:
             timeout: seconds for one file.
@@ -108,7 +108,7 @@ class Bundle:
     def damage(self) -> list[str]:
         """Compare every file with the manifest; return a line for each that was altered, lost or added.
 
-        A manifest proves integrity, not where the bundle came from: who can change a file can change it too.
+        A manifest proves integrity, not where the folder came from: who can change a file can change it too.
         """
         listed, found = self.config["files"], set(files_below(self.path)) - {"kzoo.json"}
         lines = [f"{name}: missing" for name in sorted(set(listed) - found)]

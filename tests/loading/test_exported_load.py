@@ -1,4 +1,4 @@
-"""Bundles and runs: rebuilt from checked settings, every file what its manifest says."""
+"""Exported models and runs: rebuilt from checked settings, every file what its manifest says."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ import attacks
 import keras
 import numpy as np
 import pytest
-from made import bundle_of, write_manifest
+from made import exported_of, write_manifest
 
 import kzoo
 from kzoo import catalogue
@@ -24,9 +24,9 @@ def same(a, b):
 @pytest.mark.parametrize(
     "name", [name if name in SMALL else pytest.param(name, marks=pytest.mark.slow) for name in kzoo.list_presets()]
 )
-def test_a_bundle_of_each_preset(name, monkeypatch):
+def test_an_exported_model_of_each_preset(name, monkeypatch):
     model = kzoo.build(name)
-    folder = bundle_of(model)
+    folder = exported_of(model)
     for door in ("load_model", "deserialize_keras_object"):  # no configuration from the file is ever read
         monkeypatch.delattr(keras.saving, door)
     loaded = kzoo.load_model(folder)
@@ -34,22 +34,22 @@ def test_a_bundle_of_each_preset(name, monkeypatch):
     assert kzoo.spec_of(loaded)["config"] == kzoo.spec_of(model)["config"]
 
 
-def test_a_bundle_loads_after_its_preset_was_edited_or_removed(monkeypatch):
+def test_an_exported_model_loads_after_its_preset_was_edited_or_removed(monkeypatch):
     model = kzoo.build("iris_fnn", units=(7, 5), seed=1)
-    folder = bundle_of(model)
+    folder = exported_of(model)
     monkeypatch.delitem(catalogue._presets, "iris_fnn")
     assert same(kzoo.load_model(str(folder)), model)
 
 
-def test_a_foreign_model_travels_in_a_bundle_through_the_gate():
+def test_a_foreign_model_travels_in_an_exported_model_through_the_gate():
     model = attacks.dense()
-    assert same(kzoo.load_model(bundle_of(model)), model)
-    shutil.copy(attacks.open_lambda_with_a_named_keras_function(), "bundle/model.keras")
-    write_manifest(Path("bundle"), dict(preset="mine", family=None))
+    assert same(kzoo.load_model(exported_of(model)), model)
+    shutil.copy(attacks.open_lambda_with_a_named_keras_function(), "exported/model.keras")
+    write_manifest(Path("exported"), dict(preset="mine", family=None))
     refused("Lambda", "model.keras")
 
 
-def refused(*words, folder="bundle", kind=kzoo.UnsafeModelError, **options):
+def refused(*words, folder="exported", kind=kzoo.UnsafeModelError, **options):
     with pytest.raises(kzoo.KzooError) as caught:
         kzoo.load_model(folder, **options)
     assert type(caught.value) is kind
@@ -58,13 +58,13 @@ def refused(*words, folder="bundle", kind=kzoo.UnsafeModelError, **options):
 
 
 @pytest.fixture
-def bundle():
-    return bundle_of(kzoo.build("iris_fnn", units=(6, 5)))
+def exported():
+    return exported_of(kzoo.build("iris_fnn", units=(6, 5)))
 
 
-def test_the_sum_that_the_caller_expects(bundle):
-    right = hashlib.sha256((bundle / "kzoo.json").read_bytes()).hexdigest()
-    kzoo.load_model(bundle, expected_sha256=right.upper())
+def test_the_sum_that_the_caller_expects(exported):
+    right = hashlib.sha256((exported / "kzoo.json").read_bytes()).hexdigest()
+    kzoo.load_model(exported, expected_sha256=right.upper())
     refused("kzoo.json", "sha256", expected_sha256="0" * 64)
     refused("64 hexadecimal", expected_sha256="abc", kind=kzoo.KzooError)
     attacks.dense().save("m.keras")
@@ -74,8 +74,8 @@ def test_the_sum_that_the_caller_expects(bundle):
 
 
 @pytest.mark.parametrize("name", ["model.weights.h5", "labels.json", "onnx/model.onnx"])
-def test_edited_cut_and_missing_files(bundle, name):
-    file = bundle / name
+def test_edited_cut_and_missing_files(exported, name):
+    file = exported / name
     whole = file.read_bytes()
     file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     refused(name, "sha256 differs")
@@ -86,19 +86,19 @@ def test_edited_cut_and_missing_files(bundle, name):
     Path("elsewhere").write_bytes(whole)
     file.symlink_to(Path("elsewhere").absolute())
     with pytest.raises(kzoo.KzooError, match=r"link|no regular file"):
-        kzoo.load_model(bundle)
+        kzoo.load_model(exported)
 
 
-def test_a_folder_in_a_bundle_that_leads_elsewhere(bundle):
-    shutil.move(bundle / "onnx", "elsewhere")
-    (bundle / "onnx").symlink_to(Path("elsewhere").absolute())
+def test_a_folder_in_an_exported_model_that_leads_elsewhere(exported):
+    shutil.move(exported / "onnx", "elsewhere")
+    (exported / "onnx").symlink_to(Path("elsewhere").absolute())
     refused("symbolic link")
 
 
-def edit(bundle, change):
-    manifest = json.loads((bundle / "kzoo.json").read_text())
+def edit(exported, change):
+    manifest = json.loads((exported / "kzoo.json").read_text())
     change(manifest)
-    (bundle / "kzoo.json").write_text(json.dumps(manifest))
+    (exported / "kzoo.json").write_text(json.dumps(manifest))
 
 
 def setting(**values):
@@ -136,47 +136,47 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_manifest_that_is_wrong(bundle, name):
+def test_a_manifest_that_is_wrong(exported, name):
     change, word = WRONG[name]
-    edit(bundle, change)
+    edit(exported, change)
     with pytest.raises(kzoo.KzooError) as caught:
-        kzoo.load_model(bundle)
+        kzoo.load_model(exported)
     assert word in str(caught.value) and "\n" not in str(caught.value), str(caught.value)
 
 
 def test_sizes_that_a_builder_would_loop_over():
-    folder = bundle_of(kzoo.build("series_tcn"))
+    folder = exported_of(kzoo.build("series_tcn"))
     edit(folder, setting(depth=1_000_000))
     refused("depth", "layers")
     shutil.rmtree(folder)
-    folder = bundle_of(kzoo.build("imdb_transformer", vocabulary_size=20, positions="sinusoidal"))
+    folder = exported_of(kzoo.build("imdb_transformer", vocabulary_size=20, positions="sinusoidal"))
     edit(folder, setting(width=1_000_000_000))
     refused("width=1000000000")
 
 
 def test_a_model_that_keeps_its_state():
-    folder = bundle_of(kzoo.build("char_gru", vocabulary_size=20, units=(6,), stateful=True, stateful_batch=2))
+    folder = exported_of(kzoo.build("char_gru", vocabulary_size=20, units=(6,), stateful=True, stateful_batch=2))
     assert kzoo.load_model(folder).input_shape[0] == 2
     edit(folder, setting(stateful_batch=1_000_000_000))
     refused("stateful_batch=1,000,000,000")
 
 
-def test_manifests_that_are_none(bundle):
+def test_manifests_that_are_none(exported):
     for text, words in (("", "no JSON"), ("{", "no JSON"), ("[]", "not the kzoo.json"), ('{"a":1,"a":2}', "twice")):
-        (bundle / "kzoo.json").write_text(text)
+        (exported / "kzoo.json").write_text(text)
         with pytest.raises(kzoo.KzooError, match=words):
-            kzoo.load_model(bundle)
+            kzoo.load_model(exported)
 
 
-def test_other_weights_than_the_network_has(bundle):
-    spec = json.loads((bundle / "kzoo.json").read_text())["spec"]
-    kzoo.build("iris_fnn", units=(6, 4)).save_weights(bundle / "model.weights.h5")
-    write_manifest(bundle, spec)
+def test_other_weights_than_the_network_has(exported):
+    spec = json.loads((exported / "kzoo.json").read_text())["spec"]
+    kzoo.build("iris_fnn", units=(6, 4)).save_weights(exported / "model.weights.h5")
+    write_manifest(exported, spec)
     refused("model.weights.h5", "do not fit", kind=kzoo.KzooError)
     shutil.copy(attacks.cve_2026_1669_external_link(), "attack.zip")
     shutil.unpack_archive("attack.zip", "taken")
-    shutil.copy("taken/model.weights.h5", bundle / "model.weights.h5")
-    write_manifest(bundle, spec)
+    shutil.copy("taken/model.weights.h5", exported / "model.weights.h5")
+    write_manifest(exported, spec)
     refused("model.weights.h5", "link")
 
 

@@ -145,7 +145,7 @@ def recipe_result(args, rows=(), figure=None, *, folder=None):
             command=_command(args.name, sys.argv[1:]),
             rows=rows,
             seconds=round(time.perf_counter() - _began, 1),
-            **quiet.load("kzoo.training.folder").provenance(),
+            **quiet.load("kzoo.training.record").provenance(),
         )
         write_json(folder / f"{stem}.json", kept)
     if figure is not None:

@@ -10,11 +10,12 @@ from kzoo.data import Dataset
 from kzoo.data.arrays import from_tf
 from kzoo.data.splits import Fold
 from kzoo.errors import KzooError
-from kzoo.files import whole_file, write_json
+from kzoo.files import finite, whole_file, write_json
 from kzoo.registry import get_preset
 from kzoo.run import Run
 from kzoo.training import train
-from kzoo.training.folder import finite, is_complete, provenance
+from kzoo.training.folder import is_complete
+from kzoo.training.record import provenance
 
 
 def cross_validate(

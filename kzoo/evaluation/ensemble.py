@@ -14,14 +14,14 @@ from kzoo.data.named import NAMES
 from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
 from kzoo.errors import KzooError
-from kzoo.files import whole_file, write_json
+from kzoo.files import finite, whole_file, write_json
 from kzoo.nouns import Member, Request, Spec
 from kzoo.results import METRICS, of_fold, value_of
 from kzoo.results.compare import advantage, find_runs
 from kzoo.run import Run
 from kzoo.training.answers import score_and_keep
-from kzoo.training.claim import claimed
-from kzoo.training.folder import finite, provenance, replaced
+from kzoo.training.folder import claimed, replaced
+from kzoo.training.record import provenance
 from kzoo.training.score import forward, gives_logits, scores_of
 
 METHODS = ("mean", "vote", "weighted")

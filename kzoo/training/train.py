@@ -1,5 +1,6 @@
 """`train`: a preset and data become a run."""
 
+import signal
 import sys
 from dataclasses import replace
 
@@ -9,12 +10,18 @@ import numpy as np
 from kzoo.checks import before_training
 from kzoo.data.options import DataOptions
 from kzoo.data.statistics import statistics
-from kzoo.errors import KzooError
+from kzoo.errors import Interrupted, KzooError
+from kzoo.files import finite, whole_file, write_json
+from kzoo.loading import registered_in
 from kzoo.nouns import Request
+from kzoo.plots.curves import curves
 from kzoo.run import Run
-from kzoo.training.claim import claimed
+from kzoo.training.answers import score_and_keep
 from kzoo.training.fit import Fit
-from kzoo.training.folder import command
+from kzoo.training.folder import claimed, replaced
+from kzoo.training.journal import has_journal, remove_journal
+from kzoo.training.record import command, provenance
+from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.road import assign, prepare_device
 from kzoo.training.start import name_of
 
@@ -83,7 +90,7 @@ def train(
             gets as the return value. SIGTERM ends the process with exit code 143 in the same way.
     """
     seed = _seed("seed", seed)
-    _check_journal(journal_seconds, journal_steps)
+    cadence = Cadence(seconds=journal_seconds, steps=journal_steps)
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         seed=_seed("data_seed", data_seed),
@@ -120,9 +127,14 @@ def train(
         job = assigned.ready(policy, start=start, freeze=freeze)
         warnings = before_training(job, command=repeat) if check else []
         _say([*job.data.notes, *job.notes, *warnings, *claim.notes], progress)
+        fit = Fit(job, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence)
+        if claim.state is not None:
+            return _finished(fit)
         config = replace(request, spec=job.spec).json() | {"command": repeat, "statistics": statistics(job.data)}
-        journal = dict(seconds=journal_seconds, steps=journal_steps)
-        return Fit(job, claim, config, extra, progress=progress, journal=journal).run()
+        with replaced(claim.folder):
+            write_json(claim.folder / "preprocessing.json", job.data.preprocessing)
+            write_json(claim.folder / "config.json", config | provenance())
+            return _finished(fit)
 
 
 def _seed(name, value):
@@ -131,11 +143,58 @@ def _seed(name, value):
     return int(value)
 
 
-def _check_journal(seconds, steps):
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-        raise KzooError(f"journal_seconds={seconds!r} must be a number of seconds, 0 or more.")
-    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
-        raise KzooError(f"journal_steps={steps!r} must be a whole number of steps, or None.")
+def _finished(fit) -> Run:
+    """Train, however it ends, score the best weights, and return the run.
+
+    Raises:
+        Interrupted: Ctrl-C, except in a notebook.
+        SystemExit: SIGTERM.
+    """
+    signals, interrupted = Signals(), False
+    try:
+        with signals.watched():
+            fit.train_until_end(signals)
+    except (StopRequest, KeyboardInterrupt):
+        interrupted = True
+    if signals.caught == signal.SIGTERM:
+        print(f"{fit.folder}: stopped by SIGTERM; the same call goes on from there.", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGTERM)
+    _summarise(fit, interrupted)
+    run = Run(fit.folder, trusted=registered_in(fit.job.saved) if fit.job.spec.family is None else ())
+    if not interrupted:
+        remove_journal(fit.folder)
+    elif "ipykernel" not in sys.modules:
+        raise Interrupted(run)
+    return run
+
+
+def _summarise(fit, interrupted):
+    """Write the scores of the best weights, and the curves."""
+    job, best, history = fit.job, fit.best, fit.history
+    if not history:
+        more = "the same call goes on from there" if has_journal(fit.folder) else "nothing was kept"
+        raise KeyboardInterrupt(f"stopped before the first epoch ended; {more}")
+    if best.best_epoch is None:
+        raise KzooError(f"Training failed: {best.stopped_because or 'no epoch had a finite value'}.")
+    model, batch_size = job.saved_weights(), max(job.training["batch_size"], 128)
+    summary = dict(
+        **score_and_keep(model, job.data, fit.folder, batch_size=batch_size),
+        monitor=best.monitor,
+        best_epoch=best.best_epoch + 1,
+        best_value=best.best * best.sign,
+        epochs=len(history),
+        interrupted=interrupted,
+        stopped_because="interrupted" if interrupted else best.stopped_because or "all epochs done",
+        seconds=round(fit.seconds(), 2),
+        resumed=fit.resumed,
+        rollbacks=fit.rollbacks,
+        samples_per_second=round(len(history) * len(job.data.train) / max(sum(r["seconds"] for r in history), 1e-9), 1),
+        parameters=model.count_params(),
+    )
+    rows = {name: [row.get(name) for row in history] for name in history[0]}
+    with whole_file(fit.folder / "curves.png", sync=False) as temporary:
+        curves(rows, monitor=best.monitor, best_epoch=best.best_epoch + 1).savefig(temporary, dpi=120)
+    write_json(fit.folder / "summary.json", finite(summary))
 
 
 def _say(notes, progress):

@@ -16,9 +16,9 @@ from kzoo.errors import Interrupted, KzooError
 from kzoo.files import write_json
 from kzoo.nouns import plain
 from kzoo.registry import get_preset
-from kzoo.training.folder import provenance
+from kzoo.training.record import provenance
+from kzoo.training.resume import Signals
 from kzoo.training.road import assign
-from kzoo.training.signals import Signals
 from kzoo.tuning.conduct import Conductor
 from kzoo.tuning.engines import choose_engine
 from kzoo.tuning.folds import check_folds

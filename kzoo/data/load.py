@@ -20,7 +20,9 @@ from kzoo.data.table import as_frame, load_table
 from kzoo.data.text import load_text_folder, load_text_table
 from kzoo.data.textfile import read_text
 from kzoo.errors import KzooError
-from kzoo.registry import Preset, get_preset, hint, list_presets
+from kzoo.registry import Preset, get_preset, list_presets
+from kzoo.tasks import choose
+from kzoo.words import hint
 
 # What a source can become -> the inputs of presets that take it.
 _TAKES = {
@@ -136,8 +138,6 @@ def _path(path, preset, asked):
 
 def _folder(path, preset, asked):
     _refuse(asked, ("target", "drop", "group", "time", "clip"), path.name)
-    if asked.task not in (None, "classification", "image_classification", "text_classification"):
-        raise KzooError(f"task={asked.task!r}: a folder of classes is a classification.")
     kind = _folder_kind(path)
     if kind is None:
         raise KzooError(
@@ -145,12 +145,15 @@ def _folder(path, preset, asked):
             "or one .txt file for each class."
         )
     _check_fit(kind, path.name, preset)
+    inputs = "tokens" if kind == "a folder of texts" else "image"
+    problem = _problem(inputs, "unordered", "classification", asked.task, preset, path.name)
+    if "classes" not in problem.facts:
+        raise KzooError(f"task={asked.task!r}: a folder of classes is a classification.")
     chosen = asked.pick("validation", "test", "seed")
     if kind == "a folder of texts":
-        _check_task(preset, "text_classification", path.name)
-        return load_text_folder(path, preset=preset, **chosen)
+        return load_text_folder(path, problem=problem, preset=preset, **chosen)
     shape = preset.config["input_shape"] if preset is not None else (96, 96, 3)
-    return load_image_folder(path, image_shape=shape, **chosen)
+    return load_image_folder(path, image_shape=shape, task=problem.name, **chosen)
 
 
 def _folder_kind(path):
@@ -170,16 +173,14 @@ def _table(source, name, preset, asked):
     inputs = preset.config["inputs"] if preset is not None else ("series" if asked.time is not None else "rows")
     if inputs == "series":
         _refuse(asked, ("group", "clip"), "a series")
-        _check_task(preset, "forecasting", name)
-        if asked.task not in (None, "forecasting", "regression"):
-            raise KzooError(f"task={asked.task!r}: a series is for forecasting.")
+        problem = _problem("series", "ordered", "forecasting", asked.task, preset, name)
         chosen = asked.pick("validation", "test", "target", "drop", "time")
-        return load_series(source, name=name, preset=preset, **chosen)
+        return load_series(source, name=name, task=problem.name, preset=preset, **chosen)
     _refuse(asked, ("time",), "a table of rows that have no order")
     chosen = asked.pick("validation", "test", "seed", "target", "drop", "group", "task")
     if inputs == "tokens":
         _refuse(asked, ("clip",), "text")
-        _check_task(preset, "text_classification", name)
+        _problem("tokens", "unordered", "classification", None, preset, name)
         return load_text_table(source, name=name, preset=preset, **chosen)
     return load_table(source, name=name, preset=preset, clip=asked.clip, **chosen)
 
@@ -187,11 +188,11 @@ def _table(source, name, preset, asked):
 def _plain_text(path, preset, asked):
     _refuse(asked, ("target", "drop", "group", "task", "time", "clip"), path.name)
     _check_fit("a plain text", path.name, preset)
-    _check_task(preset, "language_modeling", path.name)
+    problem = _problem("tokens", "ordered", "language_modeling", None, preset, path.name)
     chosen = asked.pick("validation", "test")
     if splits.is_source(asked.test):
         chosen |= {"test": None, "test_text": read_text(asked.test)}
-    return load_language(read_text(path), name=path.name, preset=preset, **chosen)
+    return load_language(read_text(path), name=path.name, task=problem.name, preset=preset, **chosen)
 
 
 def _arrays(pair, name, preset, asked):
@@ -231,12 +232,21 @@ def _check_fit(kind, name, preset):
         raise _misfit(f"{name!r} is {kind}", preset, _TAKES[kind])
 
 
-def _check_task(preset, task, name):
-    if preset is not None and preset.task != task:
-        others = listed(list_presets(task=task))
+def _problem(kind, order, usual, task, preset, name):
+    """Return what a source is for: what is asked, else what the preset is for, else what is usual for such a source.
+
+    Raises:
+        KzooError: a preset for rows with an order where these have none, or the reverse; `task` is unknown.
+    """
+    found, fixed = choose.asked_for(kind, task or usual, order), choose.fixed_by(preset)
+    if fixed is None:
+        return found
+    if order not in fixed.facts:
+        others = listed(list_presets(task=found.name))
         raise KzooError(
-            f"{name!r} is data for {task}, but {preset.name} is for {preset.task}. Presets for it: {others}."
+            f"{name!r} is data for {found.name}, but {preset.name} is for {preset.task}. Presets for it: {others}."
         )
+    return found if task else fixed
 
 
 def _misfit(what, preset, inputs):

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -16,13 +15,14 @@ from kzoo.data.reload import load_again
 from kzoo.errors import KzooError
 from kzoo.files import finite, whole_file, write_json
 from kzoo.nouns import Member, Request, Spec
-from kzoo.results import METRICS, of_fold, value_of
+from kzoo.results import of_fold, value_of
 from kzoo.results.compare import advantage, find_runs
 from kzoo.run import Run
+from kzoo.tasks import problem, target_of
 from kzoo.training.answers import score_and_keep
 from kzoo.training.folder import claimed, replaced
 from kzoo.training.record import provenance
-from kzoo.training.score import forward, gives_logits, scores_of
+from kzoo.training.score import forward, gives_logits
 
 METHODS = ("mean", "vote", "weighted")
 _TIE = 1e-3  # share of the mean probability in a vote: less than one vote among 999 members, enough to break ties
@@ -73,7 +73,7 @@ def ensemble(runs, *, method="mean", data=None, out=None, overwrite=False) -> Ru
 def _make(folder, request, members, method, data, folds):
     """Join the members and write the run."""
     began, described = time.perf_counter(), request.data
-    classes = bool(described.class_names) or described.task == "language_modeling"
+    classes = "probabilities" in problem(described.task).facts
     inputs, answers = _join(members, classes)
     weights = _weigh(inputs, answers, data, classes) if method == "weighted" else None
     model = keras.Model(inputs, _combine(answers, method, weights, classes), name="ensemble")
@@ -107,7 +107,7 @@ def _check(members, method):
         if run.spec.members:
             raise KzooError(f"{run.path} is an ensemble itself: give its members.")
     described = [run.data for run in members]
-    if method == "vote" and not described[0].class_names:
+    if method == "vote" and "classes" not in problem(described[0].task).facts:
         raise KzooError(f"method='vote' is for classes, and this is {described[0].task}: use 'mean'.")
     folds = all(map(of_fold, members)) and len({d.fingerprint for d in described}) > 1
     parts = ("task", "name", "class_names", *(() if folds else ("data_seed", "options")))
@@ -255,13 +255,14 @@ def _score_stored(members, method, probabilities):
     if None in kept or len(kept[0]["rows"]) < getattr(first.data, kept[0]["split"]):
         return {}
     y = _combine([k["answers"] for k in kept], method, None, probabilities)
-    data = SimpleNamespace(class_names=first.data.class_names, config=first.spec.config)
-    return {kept[0]["split"]: scores_of(kept[0]["truth"], keras.ops.convert_to_numpy(y), data)}
+    task, target = problem(first.data.task).task, target_of(first.data.json(), first.spec.config)
+    answered = [(keras.ops.convert_to_numpy(y), kept[0]["truth"])]
+    return {kept[0]["split"]: task.scoring.score(answered, target, logits=False).scores}
 
 
 def _gain(members, method, weights, scores, task):
     """Return what `summary.json` says of the members, and by how much the ensemble is better than the best of them."""
-    metric = METRICS.get(task, "accuracy")
+    metric = problem(task).headline
     rows = [
         dict(
             run=run.path.name,

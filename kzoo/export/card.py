@@ -1,6 +1,7 @@
 """What an exported model says to people: `README.md` (a model card), `requirements.txt` and `labels.json`."""
 
 from kzoo.files import write_json, write_text
+from kzoo.tasks import problem
 
 _PACKAGES = {
     "keras": ("keras", "tensorflow"),
@@ -8,7 +9,6 @@ _PACKAGES = {
     "onnx": ("onnxruntime",),
     "litert": ("ai-edge-litert",),
 }
-_TAGS = {"language_modeling": "text-generation", "forecasting": "time-series-forecasting"}
 _SHOWN = 20
 
 
@@ -35,9 +35,10 @@ def card(config) -> str:
     """Return the model card, with the front matter that model hubs read."""
     spec, (given,), (answer,) = config["spec"], config["inputs"], config["outputs"]
     task = (spec["task"] or "unknown").replace("_", "-")
+    tag = problem(spec["task"]).hub if spec["task"] else task
     made = f"by kzoo, family `{spec['family']}`" if spec["family"] else "outside kzoo"
     parts = [
-        f"---\nlibrary_name: keras\ntags:\n- kzoo\n- {_TAGS.get(spec['task'], task)}\n---\n",
+        f"---\nlibrary_name: keras\ntags:\n- kzoo\n- {tag}\n---\n",
         f"# {config['name']}\n",
         f"A network for {task.replace('-', ' ')}, built {made}, with {config['parameters']:,} parameters. Exported on "
         f"{config['created']}.\n",

@@ -11,7 +11,8 @@ from kzoo.data.encode import encode_named
 from kzoo.errors import KzooError
 from kzoo.export.exported import ExportedModel
 from kzoo.optional import require
-from kzoo.predictions import Predictions, make_predictions
+from kzoo.predictions import Predictions
+from kzoo.tasks import Target, pair, problem
 from kzoo.words import hint
 
 # Format -> (the package that runs it, kzoo's extra that brings it, the module here that uses it), best first.
@@ -63,11 +64,13 @@ class Model:
             "kind": "array", "inputs": given["name"], "shape": given["shape"][1:],
         }  # fmt: skip
         self._kind, self._ids = gives["kind"], (config["spec"]["config"] or {}).get("vocabulary_size")
-        classes = config["labels"]
-        if not classes and gives["kind"] != "values" and config["spec"]["task"] != "language_modeling":
-            outputs = gives["shape"][-1]
-            classes = [str(number) for number in range(2 if outputs == 1 else outputs)]
-        self._data = dict(task=config["spec"]["task"], class_names=classes, target_names=config["targets"])
+        # A model that kzoo did not build has no task: what its graph gives says what it answers.
+        named, fact = config["spec"]["task"], "values" if gives["kind"] == "values" else "classes"
+        self._task = (pair(given["name"], fact) if named is None else problem(named)).task
+        classes, outputs = tuple(config["labels"]), gives["shape"][-1]
+        if not classes and "classes" in self._task.facts:
+            classes = tuple(str(number) for number in range(2 if outputs == 1 else outputs))
+        self._target = Target(names=tuple(config["targets"]), classes=classes)
 
     def __repr__(self):
         return f"<Model {self.name}: {self.format}, takes {self.inputs}>"
@@ -95,11 +98,11 @@ class Model:
         answers = np.concatenate([self._answer(x[i : i + size]) for i in range(0, len(x), size)])
         if not np.isfinite(answers).all():
             raise KzooError(f"{self.name}/{self.format} gives NaN or infinity for these inputs.")
-        count = len(self._data["class_names"])
+        count = len(self._target.classes)
         if count and count != max(answers.shape[-1], 2):
             raise KzooError(f"{self.name} gives {answers.shape[-1]} answers, and kzoo.json has {count} labels.")
         logits = {"probabilities": False, "logits": True}.get(self._kind)
-        return make_predictions(answers, self._data, self._preprocessing, names=names, logits=logits)
+        return self._task.light.answer(self._target, answers, inputs=names, reader=self._preprocessing, logits=logits)
 
     def _answer(self, x):
         rows, size = len(x), self._session.batch or len(x)

@@ -133,7 +133,7 @@ class Assignment:
             notes.append("While training, loss and metrics are of standardised targets; scores are in their own unit.")
         training, onehot = self.training, None
         wanted = training.get("labels") == "onehot" or contract.needs_onehot(self.data.task, self.config, training)
-        if wanted and contract.head_of(self.data.task, self.config) == "classes":
+        if wanted and contract.head_of(self.data.task, self.config) == "softmax":
             training, onehot = training | {"labels": "onehot"}, self.config["outputs"]
         job = Job(
             model=model, core=core, saved=saved, data=self.data, spec=spec, standardize=standardize, onehot=onehot,

@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "ranking": {"results", "run", "tuning"},
     "run": {"registry"},
     "exported": set(),
+    "nouns": set(),
     "contract": set(),
     "families": set(),
     "flops": set(),
@@ -60,10 +61,10 @@ MAY_IMPORT = {
         "run", "runtime", "source", "training", "tuning",
     },
 }  # fmt: skip
-EVERYBODYS = {"__version__", "errors", "files", "listing", "optional", "tasks", "words"}
+EVERYBODYS = {"__version__", "errors", "files", "listing", "nouns", "optional", "tasks", "words"}
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "catalogue", "errors", "exported", "files", "optional", "plugins", "preset", "preset_files", "presets",
-    "ranking", "registry", "results", "run", "words",
+    "arguments", "catalogue", "errors", "exported", "files", "nouns", "optional", "plugins", "preset", "preset_files",
+    "presets", "ranking", "registry", "results", "run", "words",
 )  # fmt: skip
 
 

@@ -37,7 +37,9 @@ class BestModel(keras.callbacks.Callback):
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.watched, self.guard, self.save = watched, guard, save
         self.patience, self.stop_early, self.every = patience, stop_early, every
-        self.finished = True
+        self.best, self.best_epoch, self.weights = -math.inf, None, None
+        self.first, self.unsaved, self.kept = None, False, False
+        self.stopped_because, self.finished = "", True
 
     @property
     def monitor(self):

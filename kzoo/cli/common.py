@@ -14,6 +14,8 @@ from importlib import import_module
 from kzoo.errors import KzooError
 from kzoo.words import first_line, hint
 
+DATA_OPTIONS = ("target", "data_seed", "validation", "test", "drop", "group", "task", "time")
+
 # Arguments that a shell completes with file names.
 FILES = ("data", "test", "out", "start", "plot", "run", "inputs")
 _IN_A_PIPE = 10_000  # columns: whoever reads a pipe wants a row on a line
@@ -37,6 +39,35 @@ def forgive_encoding():
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+
+
+def add_data_options(parser):
+    """Add the options that say how the data is read and split: those of `kzoo.load_data`."""
+    add = parser.add_argument
+    add("--target", metavar="COLUMN", action="append", help="column to predict; repeat it for several")
+    add("--data-seed", type=int, default=0, metavar="N", help="of the split into train and test (default 0)")
+    add("--validation", type=float, default=0.1, metavar="SHARE", help="share for validation (default 0.1)")
+    add("--test", metavar="SOURCE", help="share for the test, or a source of its own")
+    add("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to leave out")
+    add("--group", metavar="COLUMN", help="rows with the same value stay in one split")
+    add("--task", help="overrides the rule that tells classes from values, such as tabular_regression")
+    add("--time", metavar="COLUMN", help="time column of a series")
+
+
+def data_options(args) -> dict:
+    """Return what `kzoo.train` calls the options that say how the data is read and split."""
+    given = {name: getattr(args, name) for name in DATA_OPTIONS}
+    if given["target"] is not None and len(given["target"]) == 1:
+        given["target"] = given["target"][0]
+    return given | dict(test=_share(given["test"]), drop=tuple(given["drop"]))
+
+
+def _share(text):
+    """Read `--test`: a share such as 0.2, or the name of a source."""
+    try:
+        return text if text is None else float(text)
+    except ValueError:
+        return text
 
 
 def require(name):

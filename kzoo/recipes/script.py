@@ -116,7 +116,7 @@ def finish(args, rows=(), figure=None, *, folder=None):
             command=_command(args.name, sys.argv[1:]),
             rows=rows,
             seconds=round(time.perf_counter() - _began, 1),
-            **quiet.load("kzoo.training.folder").provenance(),
+            **quiet.load("kzoo.training.record").provenance(),
         )
         write_json(folder / f"{stem}.json", kept)
     if figure is not None:

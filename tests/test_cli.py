@@ -13,7 +13,8 @@ import kzoo
 import kzoo.training
 from kzoo.arguments import ARGUMENTS
 from kzoo.cli import COMMANDS, common, main
-from kzoo.cli.show import answers, meaning
+from kzoo.cli.show import answers
+from kzoo.registry import meaning_of
 
 ROOT = Path(__file__).parents[1]
 CALL = "import sys; from kzoo.cli import main; sys.exit(main())"
@@ -174,7 +175,7 @@ def test_every_name_that_can_be_set_has_a_meaning():
     for name in kzoo.list_presets():
         preset = kzoo.get_preset(name)
         for key in [*preset.config, *preset.training]:
-            assert len(meaning(key, preset.family)) > 5, (name, key)
+            assert len(meaning_of(key, preset.family)) > 5, (name, key)
         assert answers(preset.task, preset.config)
 
 

@@ -15,13 +15,14 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MAY_IMPORT = {
     "arguments": set(),
     "errors": set(),
+    "family": set(),
     "files": set(),
-    "preset": {"arguments"},
+    "preset": {"arguments", "family"},
     "plugins": {"preset"},
-    "catalogue": {"preset"},
-    "preset_files": {"arguments", "catalogue", "preset"},
+    "catalogue": {"family", "plugins", "preset", "preset_files"},
+    "preset_files": {"arguments", "family", "preset"},
     "optional": set(),
-    "registry": {"arguments", "catalogue", "preset"},
+    "registry": {"arguments", "catalogue", "family", "preset"},
     "presets": {"registry"},
     "results": {"run", "tuning"},
     "run": {"registry"},
@@ -46,7 +47,7 @@ MAY_IMPORT = {
         "arguments", "callbacks", "catalogue", "contract", "data", "optional", "plots", "preset_files", "registry",
         "training",
     },
-    "reports": {"arguments", "data", "evaluation", "plots", "registry", "run", "tuning"},
+    "reports": {"data", "evaluation", "plots", "registry", "run", "tuning"},
     "__main__": {"cli"},
     "cli": {
         "arguments", "data", "evaluation", "export", "flops", "plots", "registry", "reports", "results", "run",
@@ -55,7 +56,7 @@ MAY_IMPORT = {
 }  # fmt: skip
 EVERYBODYS = {"__version__", "errors", "files", "optional"}
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "catalogue", "errors", "files", "optional", "plugins", "preset", "preset_files", "presets",
+    "arguments", "catalogue", "errors", "family", "files", "optional", "plugins", "preset", "preset_files", "presets",
     "registry", "results", "run",
 )  # fmt: skip
 

@@ -66,7 +66,7 @@ def preset_for(spec):
 
 def _named(spec, described, name):
     if name not in NAMES:
-        raise KzooError(f"The run was trained on {name!r}, which is no named set: say data= (--data) to score it.")
+        raise KzooError(f"The run was trained on {name!r}, which is no named set: say data= to score it.")
     options = dict(described["options"])
     if isinstance(options["test"], dict):
         options["test"] = splits.Fold(**options["test"])

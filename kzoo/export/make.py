@@ -83,9 +83,7 @@ def _bundle_there(path, subject, overwrite):
     bundle = Bundle(path)
     same = all(bundle.spec.get(part) == _plain(subject.spec[part]) for part in ("family", "task", "config"))
     if not same:
-        raise KzooError(
-            f"{path} holds another model ({bundle.name}). Pass overwrite=True (--overwrite), or another path."
-        )
+        raise KzooError(f"{path} holds another model ({bundle.name}). Pass overwrite=True, or another path.")
     return bundle
 
 
@@ -227,7 +225,7 @@ def _same_answers(before, folder):
         same = False
     if not same:
         raise KzooError(
-            f"{before.path} holds the same network with other weights. Pass overwrite=True (--overwrite), which gives "
+            f"{before.path} holds the same network with other weights. Pass overwrite=True, which gives "
             "the SavedModel the next number, or name another path."
         )
 

@@ -135,9 +135,7 @@ def _look(folder, request, overwrite, resume):
     run = Run(folder)
     if different := differences(run.config, request):
         shown = "; ".join(different[:3]) + (f"; and {len(different) - 3} more" if len(different) > 3 else "")
-        raise KzooError(
-            f"{folder} holds a different run ({shown}). Pass overwrite=True (--overwrite), or another folder."
-        )
+        raise KzooError(f"{folder} holds a different run ({shown}). Pass overwrite=True, or another folder.")
     if run.finished and not run.summary.get("interrupted"):
         claim.done = run
     elif resume != "never":

@@ -87,9 +87,7 @@ def _exported_there(path, subject, overwrite):
     exported = ExportedModel(path)
     same = all(exported.spec.get(part) == plain(subject.spec[part]) for part in ("family", "task", "config"))
     if not same:
-        raise KzooError(
-            f"{path} holds another model ({exported.name}). Pass overwrite=True (--overwrite), or another path."
-        )
+        raise KzooError(f"{path} holds another model ({exported.name}). Pass overwrite=True, or another path.")
     return exported
 
 
@@ -196,7 +194,7 @@ def _same_answers(before, folder):
         same = False
     if not same:
         raise KzooError(
-            f"{before.path} holds the same network with other weights. Pass overwrite=True (--overwrite), which gives "
+            f"{before.path} holds the same network with other weights. Pass overwrite=True, which gives "
             "the SavedModel the next number, or name another path."
         )
 

@@ -8,7 +8,8 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.preset import FAMILIES, TASKS, Preset, choose
+from kzoo.preset import FAMILIES, Preset, choose
+from kzoo.tasks import problems
 from kzoo.words import hint
 
 _presets: dict[str, Preset] = {}
@@ -142,7 +143,7 @@ def list_presets(
     if family is not None:
         choose("family", family, FAMILIES)
     if task is not None:
-        choose("task", task, TASKS)
+        choose("task", task, problems())
     if dataset is not None:
         choose("dataset", dataset, sorted({p.dataset for p in _presets.values() if p.dataset}))
     if max_params is not None and (isinstance(max_params, bool) or not isinstance(max_params, int | float)):

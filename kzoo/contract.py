@@ -3,6 +3,7 @@
 import keras
 
 from kzoo.errors import KzooError
+from kzoo.tasks import problem
 
 # Name -> Keras class and what is fixed about it.
 OPTIMIZERS = {
@@ -16,15 +17,11 @@ OPTIMIZERS = {
     "lion": (keras.optimizers.Lion, {}),
 }
 
-CLASSIFICATION = (
-    "image_classification",
-    "text_classification",
-    "tabular_classification",
-    "language_modeling",
-)
 _ONEHOT_LOSSES = ("focal", "hinge", "kl")
 _REGRESSION_LOSSES = {"mse": keras.losses.MeanSquaredError, "mae": keras.losses.MeanAbsoluteError,
                       "huber": keras.losses.Huber}  # fmt: skip
+# What a network ends with -> the metrics that can be taken of it. Scores on the test data have more (`kzoo.evaluate`).
+_METRICS = {"sigmoid": ("accuracy", "auc"), "softmax": ("accuracy", "top5"), "linear": ("mae", "rmse")}
 
 
 def compile_model(model, *, task, config, training, steps=None):
@@ -32,7 +29,7 @@ def compile_model(model, *, task, config, training, steps=None):
 
     Args:
         model: the network.
-        task: the preset's task, or the data's; it decides which losses fit.
+        task: the preset's task, or the data's, by its public name; it decides which losses fit.
         config: the resolved builder arguments (`outputs`, `output_activation`).
         training: the resolved contract.
         steps: number of training steps, which every schedule but "constant" and "plateau" needs;
@@ -49,15 +46,14 @@ def compile_model(model, *, task, config, training, steps=None):
 
 
 def head_of(task, config):
-    """Return "binary", "classes" or "values": what the answers are."""
-    if task not in CLASSIFICATION:
-        return "values"
-    return "binary" if config["outputs"] == 1 else "classes"
+    """Return what the network ends with: "softmax", "sigmoid" or "linear", whether it gives these or their logits."""
+    way = problem(task).task
+    return way.single_head if config["outputs"] == 1 and way.single_head else way.head
 
 
 def needs_onehot(task, config, training):
     """Say whether the loss wants one-hot labels, which `kzoo.train` then makes inside its pipeline."""
-    return head_of(task, config) == "classes" and (
+    return head_of(task, config) == "softmax" and (
         training.get("label_smoothing", 0) > 0
         or training.get("loss") in _ONEHOT_LOSSES
         or bool({"mixup", "cutmix"} & set(training.get("augment", ())))
@@ -140,13 +136,13 @@ def make_loss(*, task, config, training):
     name, smoothing = training.get("loss", "auto"), training.get("label_smoothing", 0.0)
     head, logits = head_of(task, config), config.get("output_activation") in (None, "linear")
     losses = keras.losses
-    if head == "values":
+    if head == "linear":
         if name in ("auto", *_REGRESSION_LOSSES):
             return _REGRESSION_LOSSES["mse" if name == "auto" else name]()
         raise KzooError(f"loss={name!r} is for classes, and {task} predicts values. Use mse, mae or huber.")
     if name in _REGRESSION_LOSSES:
         raise KzooError(f"loss={name!r} is for values, and {task} predicts classes. Use auto, focal, hinge or kl.")
-    if head == "binary":
+    if head == "sigmoid":
         if name == "hinge":
             return losses.Hinge()
         if name == "focal":
@@ -181,9 +177,9 @@ def make_metrics(*, task, config, training):
     logits = config.get("output_activation") in (None, "linear")
     metrics = []
     for name in training.get("metrics", ()):
-        if name not in metrics_for(head):
-            raise KzooError(f"metrics={name!r} does not fit {task}. Use: {', '.join(metrics_for(head))}.")
-        if name == "accuracy" and head == "binary":
+        if name not in (fitting := metrics_for(task, config)):
+            raise KzooError(f"metrics={name!r} does not fit {task}. Use: {', '.join(fitting)}.")
+        if name == "accuracy" and head == "sigmoid":
             metrics.append(keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0 if logits else 0.5))
         elif name == "top5":
             top = keras.metrics.TopKCategoricalAccuracy if onehot else keras.metrics.SparseTopKCategoricalAccuracy
@@ -197,6 +193,6 @@ def make_metrics(*, task, config, training):
     return metrics
 
 
-def metrics_for(head):
-    """Return the names of the metrics that fit a head. Scores on the test data have more (`kzoo.evaluate`)."""
-    return {"binary": ("accuracy", "auc"), "classes": ("accuracy", "top5"), "values": ("mae", "rmse")}[head]
+def metrics_for(task, config):
+    """Return the names of the metrics that fit the task and what the network ends with."""
+    return tuple(name for name in _METRICS[head_of(task, config)] if name in problem(task).task.metrics)

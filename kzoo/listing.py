@@ -8,15 +8,16 @@ from kzoo.errors import KzooError
 
 
 @cache
-def rooms(package: str, attribute: str) -> dict:
+def rooms(package: str, attribute: str, *, folders: bool = False) -> dict:
     """Return name -> what each module of a package calls `attribute`, alphabetically; those without are left out.
 
     Args:
         package: such as "kzoo.tasks".
         attribute: such as "TASK".
+        folders: look only into modules that are folders, and leave what lies beside them unloaded.
     """
-    path = import_module(package).__path__
-    modules = {module.name: import_module(f"{package}.{module.name}") for module in pkgutil.iter_modules(path)}
+    listed = pkgutil.iter_modules(import_module(package).__path__)
+    modules = {one.name: import_module(f"{package}.{one.name}") for one in listed if one.ispkg or not folders}
     return {name: getattr(module, attribute) for name, module in modules.items() if hasattr(module, attribute)}
 
 

@@ -46,31 +46,6 @@ class Predictions:
         return pd.DataFrame(self.columns())
 
 
-def make_predictions(answers, data, preprocessing, *, names, logits=None) -> Predictions:
-    """Turn a model's answers into labels and probabilities, or values.
-
-    Args:
-        answers: (N, ...), as the model gives them.
-        data: what the run stored of its data: `task`, `class_names`, `target_names`.
-        preprocessing: what the run stored of its encoding; the words of a language model are in it.
-        names: what each row was made from.
-        logits: whether the answers are logits; None decides by the values.
-    """
-    if data["task"] == "language_modeling":
-        last = answers[:, -1] if answers.ndim == 3 else answers  # the distribution of the next token
-        tokens, count = ["<pad>", "<unk>", *preprocessing.get("vocabulary", ())], last.shape[-1]
-        tokens += [str(number) for number in range(len(tokens), count)]  # where only ids are known
-        return _classes(probabilities(last, logits), tokens[:count], names)
-    if data["class_names"]:
-        return _classes(probabilities(answers, logits), data["class_names"], names)
-    return Predictions(values=answers, target_names=tuple(data["target_names"]), inputs=names)
-
-
-def _classes(p, class_names, names):
-    labels = [class_names[i] for i in p.argmax(-1)]
-    return Predictions(labels=labels, probabilities=p, class_names=tuple(class_names), inputs=names)
-
-
 def probabilities(answers, logits=None):
     """Return one column per class from sigmoid, softmax or logit answers.
 

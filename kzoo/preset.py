@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kzoo.arguments import ARGUMENTS
 from kzoo.errors import KzooError
+from kzoo.tasks import problems
 from kzoo.words import hint
 
 # Family -> the module that builds it, and what it is told besides the config.
@@ -18,16 +19,6 @@ FAMILIES = {
     "gru": ("kzoo.families.recurrent", {"cell": "gru"}),
     "transformer": ("kzoo.families.transformer", {}),
 }
-
-TASKS = (
-    "image_classification",
-    "text_classification",
-    "tabular_classification",
-    "tabular_regression",
-    "forecasting",
-    "sequence_regression",
-    "language_modeling",
-)
 
 INPUTS = {
     "rows": "raw table rows, float32: numeric columns first, then one integer code per category column",
@@ -47,7 +38,7 @@ class Preset:
     Args:
         name: `<task or data>_<architecture>[_<size>]`; of a package, with `<package>.` before.
         family: one of `FAMILIES`.
-        task: one of `TASKS`.
+        task: what it answers, by its public name, such as "image_classification" (see `kzoo.tasks`).
         summary: one line.
         config: arguments of the family's builder.
         training: the training contract: optimizer, loss, schedule, batch size, epochs, ...
@@ -76,7 +67,7 @@ class Preset:
                 "its name and a dot before."
             )
         choose("family", self.family, FAMILIES)
-        choose("task", self.task, TASKS)
+        choose("task", self.task, problems())
         overlap = sorted(set(self.config) & set(self.training))
         if overlap:
             raise KzooError(f"Preset {self.name!r} names {overlap[0]!r} in both config and training; keep one.")

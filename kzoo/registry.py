@@ -21,7 +21,7 @@ from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looke
 )
 from kzoo.errors import KzooError
 from kzoo.files import read_json
-from kzoo.preset import FAMILIES, INPUTS, TASKS, Preset, checked  # noqa: F401
+from kzoo.preset import FAMILIES, INPUTS, Preset, checked  # noqa: F401
 from kzoo.words import first_line, hint
 
 _specs = weakref.WeakKeyDictionary()  # model -> its specification

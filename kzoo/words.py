@@ -17,6 +17,20 @@ def listed(items, most=3, *, separator=", ") -> str:
     return separator.join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
+def percent(share) -> str:
+    """Write a share as a percentage that does not break: 98.1 %."""
+    return f"{100 * share:.1f}\u00a0%"
+
+
+def number(value) -> str:
+    """Write a count whole, another number with four digits."""
+    if value is None:
+        return "not known"
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+
+
 def plural(count, noun) -> str:
     """Write a count with its noun: `1 epoch`, `1,200 epochs`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -23,7 +23,7 @@ from kzoo.plots.colors import BLUE, GREY
 
 families = ["text_cnn", "text_rnn", "text_lstm", "text_gru", "text_bilstm", "text_transformer"]
 args = kzoo.recipe_arguments("text_reviews", __doc__, data="opinions", presets=dict(nargs="+", default=families))
-from kzoo.training.score import wilson
+from kzoo.tasks.classes.score import wilson
 
 presets = args.presets[:2] if args.smoke else args.presets
 out = Path(args.out or "runs/text_reviews")
@@ -45,7 +45,7 @@ for name, run in runs.items():
     scored.append((name, scores["accuracy"], run.summary["parameters"], run.summary["seconds"]))
 rows = []
 for name, accuracy, parameters, seconds in scored:
-    low, high = wilson(accuracy, len(first.test))
+    low, high = wilson(round(accuracy * len(first.test)), len(first.test))
     row = dict(preset=name, accuracy=accuracy, low=low, high=high, parameters=parameters, seconds=seconds)
     rows.append(row)
 

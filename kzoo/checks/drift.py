@@ -193,12 +193,10 @@ def words_unknown(new):
         )
 
 
-@check("new", "answers")
+@check("new", "labels")
 def classes_unknown(new):
     """Labels that the run has no class for."""
-    if not new.class_names:
-        return
-    labels = _words(new.answers)
+    labels = _words(new.labels)
     unknown = sorted(set(labels) - set(new.class_names))
     if unknown:
         row = next(i for i, label in enumerate(labels) if label == unknown[0])
@@ -210,12 +208,12 @@ def classes_unknown(new):
         )
 
 
-@check("new", "known", "answers")
+@check("new", "known", "labels")
 def classes_moved(new):
-    """Classes that are as common as they were not in training."""
-    if "classes" not in new.known or len(new.answers) < _FEWEST:
+    """Classes whose shares are not what they were in training."""
+    if "classes" not in new.known or len(new.labels) < _FEWEST:
         return
-    labels, was = _words(new.answers), np.array(new.known["classes"])
+    labels, was = _words(new.labels), np.array(new.known["classes"])
     now = np.array([labels.count(name) for name in new.class_names]) / len(labels)
     if np.abs(now - was).sum() / 2 > _allowed(len(was), len(labels)):
         most = int(np.abs(now - was).argmax())

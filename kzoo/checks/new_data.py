@@ -21,6 +21,7 @@ from kzoo.data.text import read_folder
 from kzoo.data.textfile import read_text
 from kzoo.data.values import to_words
 from kzoo.errors import KzooError
+from kzoo.tasks import problem
 
 
 class NewData:
@@ -32,6 +33,7 @@ class NewData:
         target: name of the target column where it differs from the run's.
 
     Attributes:
+        facts: what is known of the run's task (see `kzoo.tasks`).
         known: what the run remembers (see `kzoo.data.statistics`); None for a run of an older kzoo.
         frame: the table, where there is one; `missing`: columns of the run that it lacks.
         features: (names, numbers (N, F)); None where nothing could be read.
@@ -43,7 +45,8 @@ class NewData:
 
     def __init__(self, run, source, *, target=None):
         self.run, self.preprocessing, described = run, run.preprocessing, run.config["data"]
-        self.known, self.class_names = run.config.get("statistics"), tuple(described["class_names"])
+        self.facts, self.class_names = problem(described["task"]).facts, tuple(described["class_names"])
+        self.known = run.config.get("statistics")
         self.inputs, self.targets = described["inputs"], [target] if target else list(described["target_names"])
         self.frame, self.missing, self.answers, self.values = None, [], None, None
         if isinstance(source, str) and source in NAMES:
@@ -51,8 +54,8 @@ class NewData:
         if isinstance(source, Dataset):
             part = source.test or source.train
             self.values = part.x
-            self.answers = None if source.task == "language_modeling" else np.asarray(part.y)
-            if source.class_names:
+            self.answers = np.asarray(part.y) if "kept" in source.problem.facts else None
+            if "classes" in source.problem.facts:
                 self.answers = np.array(source.class_names)[self.answers]
         else:
             self._read(source)
@@ -61,6 +64,11 @@ class NewData:
         self.features = None
         if self.values is not None and len(self.values):
             self.features = features(self.inputs, self.values, described["feature_names"], categories)
+
+    @property
+    def labels(self):
+        """(N,) raw labels of classes; None where there are none."""
+        return self.answers if "classes" in self.facts else None
 
     @property
     def comparable(self):
@@ -135,7 +143,7 @@ class NewData:
     def _answers(self, frame):
         if set(self.targets) <= set(frame.columns):
             known = frame[self.targets].dropna()
-            if self.class_names:
+            if "classes" in self.facts:
                 self.answers = to_words(known[self.targets[0]]).astype(str)
             else:
                 self.answers = known.apply(pd.to_numeric, errors="coerce").dropna().to_numpy(float)

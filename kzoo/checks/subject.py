@@ -43,6 +43,16 @@ class Subject:
         self.splits = {n: s for n in ("train", "validation", "test") if (s := getattr(data, n)) is not None}
 
     @property
+    def facts(self):
+        """What is known of the task (see `kzoo.tasks`)."""
+        return self.data.problem.facts
+
+    @property
+    def unordered(self):
+        """Whether rows stand for themselves: True, or None where they are windows of one series or text."""
+        return True if "unordered" in self.facts else None
+
+    @property
     def rows(self):
         """The number of training rows; None where there are none."""
         return len(self.data.train) or None
@@ -50,21 +60,21 @@ class Subject:
     @cached_property
     def class_ids(self):
         """Split -> class numbers of any shape, for all that predicts classes or tokens."""
-        if self.data.task == "language_modeling":
-            return {name: values_of(split.y) for name, split in self.splits.items()}
-        return self.labels
+        if not self.rows or "numbered" not in self.facts:
+            return None
+        return self.labels or {name: values_of(split.y) for name, split in self.splits.items()}
 
     @cached_property
     def labels(self):
         """Split -> (N,) class numbers; one-hot rows and probabilities become the number of the largest."""
-        if not self.rows or not self.data.task.endswith("classification"):
+        if not self.rows or "classes" not in self.facts:
             return None
         return {name: _class_numbers(np.asarray(split.y)) for name, split in self.splits.items()}
 
     @cached_property
     def targets(self):
         """Split -> numbers to predict."""
-        if not self.rows or self.class_ids is not None:
+        if not self.rows or "values" not in self.facts:
             return None
         return {name: values_of(split.y) for name, split in self.splits.items()}
 
@@ -86,7 +96,7 @@ class Subject:
     @property
     def texts(self):
         """Whether there is a row of token ids for each answer (not one long text)."""
-        return True if self.tokens and self.data.task != "language_modeling" else None
+        return self.tokens and self.unordered
 
     @property
     def tokens(self):

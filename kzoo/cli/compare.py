@@ -10,7 +10,8 @@ from kzoo.cli import common, leaderboard, quiet
 from kzoo.errors import KzooError
 from kzoo.files import whole_file
 from kzoo.results import number, value_of
-from kzoo.results.compare import LOWER_IS_BETTER, compare, find_runs
+from kzoo.results.compare import compare, find_runs, lower_is_better
+from kzoo.tasks import score_named
 
 EXAMPLES = """\
 examples:
@@ -25,8 +26,6 @@ exit code with --fail-if-worse:
   0  the new run is at least as good   1  it is worse   2  it cannot be said
 """
 
-_NAMES = {"r2": "R2", "mse_standardised": "MSE std", "mse": "MSE", "rmse": "RMSE", "mae": "MAE", "auc": "AUC",
-          "f1": "F1", "bits_per_token": "bits/token"}  # fmt: skip
 # What a narrow terminal goes without, the first first.
 _EXPENDABLE = ("samples/s", "date", "seconds", "parameters", "best epoch", "validation", "preset")
 
@@ -154,7 +153,7 @@ def render(document, args):
     for group in (g for g in groups if len(g) > 1):
         presets = {row["preset"] for row in group}
         what = f"{min(presets)} on {group[0]['data']}" if len(presets) == 1 else group[0]["data"]
-        better = "lower" if group[0]["metric"] in LOWER_IS_BETTER else "higher"
+        better = "lower" if lower_is_better(group[0]["metric"]) else "higher"
         lines.append(common.bold(f"{what}, {_split(group[0])}; {better} is better"))
         lines += [*_table(group, ["preset"] if len(presets) > 1 else []), ""]
     alone = [row for group in groups if len(group) == 1 for row in group]
@@ -188,7 +187,7 @@ def _table(rows, more):
     heads = {name: name for name in ("run", *more, *(n for n in cells[0] if n not in ("run", "preset", "data")))}
     if len(metrics) == 1:
         del heads["metric"]
-        heads["score"] = _NAMES.get(metrics[0], metrics[0])
+        heads["score"] = _head(metrics[0])
     heads = {name: head for name, head in heads.items() if any(c[name] for c in cells)}
     for expendable in _EXPENDABLE:
         widths = {n: max(len(h), *(len(c[n]) for c in cells)) for n, h in heads.items()}
@@ -209,7 +208,7 @@ def _cells(row):
     )
     epochs = f"{row['best_epoch']}/{row['epochs']}" if row["best_epoch"] else ""
     differs = ", ".join(f"{name}={common.show_value(value)}" for name, value in row["differs"].items())
-    named = _NAMES.get(metric, metric)
+    named = _head(metric)
     return {
         "run": row["run"] + (" (interrupted)" if row["interrupted"] else ""),
         "preset": row["preset"],
@@ -231,7 +230,7 @@ def _cells(row):
 
 def _render_versus(document):
     metric, test = document["metric"], document["test"]
-    rows = [["", _NAMES.get(metric, metric), "95 %" if f"{metric}_interval" in document["new"] else ""]]
+    rows = [["", _head(metric), "95 %" if f"{metric}_interval" in document["new"] else ""]]
     for name in ("new", "old"):
         scores = document[name]
         interval = scores.get(f"{metric}_interval") or ()
@@ -249,8 +248,14 @@ def _render_versus(document):
         )
     elif test:
         low, high = test["interval"]
-        lines.append(f"{test['name']}: difference of the {_NAMES.get(test['of'], test['of'])} "
+        lines.append(f"{test['name']}: difference of the {_head(test['of'])} "
                      f"{test['difference']:+.4g} (95 %: {low:+.4g} to {high:+.4g})")  # fmt: skip
     allowed = f" by more than {document['tolerance']:g}" if document["tolerance"] else ""
     lines.append(f"The new run is worse{allowed}." if document["worse"] else f"The new run is not worse{allowed}.")
     return "\n".join(lines)
+
+
+def _head(metric):
+    """Return what stands over a column of these scores."""
+    known = score_named(metric)
+    return metric if known is None else known.short or known.label

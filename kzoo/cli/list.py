@@ -2,7 +2,8 @@
 
 from kzoo.cli import common
 from kzoo.errors import KzooError
-from kzoo.registry import TASKS, get_preset, list_presets
+from kzoo.registry import get_preset, list_presets
+from kzoo.tasks import problems
 
 EXAMPLES = """\
 examples:
@@ -42,7 +43,7 @@ def render(document, args):
     if not document:
         return "No preset matches. `kzoo list` shows them all."
     lines = []
-    for task in sorted({preset["task"] for preset in document}, key=TASKS.index):
+    for task in sorted({preset["task"] for preset in document}, key=list(problems()).index):
         rows = [
             (p["name"], f"{p['params']:,}" if p["params"] else "", p["summary"]) for p in document if p["task"] == task
         ]

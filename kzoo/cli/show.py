@@ -9,6 +9,7 @@ from kzoo.arguments import ARGUMENTS
 from kzoo.cli import common, quiet
 from kzoo.errors import KzooError
 from kzoo.registry import INPUTS, build, family_builder, get_preset, resolve, spec_of
+from kzoo.tasks import problem
 
 EXAMPLES = """\
 examples:
@@ -97,11 +98,12 @@ def describe(preset, model, spec) -> dict:
 def answers(task, config) -> str:
     """Say in words what comes out of a network."""
     n, activation = config["outputs"], config.get("output_activation")
-    if task == "language_modeling":
+    facts = problem(task).facts
+    if "continues" in facts:
         what = "probabilities" if activation == "softmax" else "logits"
         where = "after every step" if config.get("pooling") is None else "after the window"
         return f"{what} of the next token among {n:,}, {where}"
-    if task.endswith("classification"):
+    if "classes" in facts:
         if n == 1:
             return "probability of the second class" if activation == "sigmoid" else "logit of the second class"
         what = {"softmax": "probabilities", None: "logits"}.get(activation, f"{activation} values")

@@ -10,10 +10,11 @@ from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.encode_images import image_preprocessing
 from kzoo.errors import KzooError
+from kzoo.tasks import choose
+from kzoo.tasks.values.light import spread
 
 _RANKS = {"rows": 2, "image": 4, "tokens": 2, "series": 3}
 _SHAPES = {"rows": "(N, F)", "image": "(N, H, W, C)", "tokens": "(N, T)", "series": "(N, T, F)"}
-_FEW = 20  # different whole numbers that still count as classes
 
 
 def load_arrays(
@@ -47,24 +48,31 @@ def load_arrays(
         if tested[0].shape[1:] != x.shape[1:]:
             raise KzooError(f"Test inputs have shape {tested[0].shape[1:]}, training inputs {x.shape[1:]}.")
         x, y = np.concatenate([x, tested[0]]), np.concatenate([y, tested[1]])
-    task, y, names = _targets(y, kind, task, preset, class_names, notes)
-    if names:
-        splits.check_classes(y[:first], names)
-    labels = y[:first] if names else None
-    parts, more = splits.split_rows(
-        first, validation=validation, test=0 if tested else test, seed=seed, labels=labels, groups=groups
+    chosen, raw, known = _targets(y, kind, task, preset, class_names, notes)
+    learned, y, parts, more = splits.split_target(
+        chosen.task,
+        raw,
+        first,
+        known=known,
+        validation=validation,
+        test=0 if tested else test,
+        seed=seed,
+        groups=groups,
     )
+    places = tuple(str(place) for place in range(len(learned.classes)))
+    if known is None and raw.dtype.kind in "biuf" and learned.classes != places:
+        notes.append(f"Labels {learned.classes[0]}..{learned.classes[-1]} were numbered 0..{places[-1]}.")
     if tested:
         parts["test"] = np.arange(first, len(x))
     train = parts["train"]
-    config = {"input_shape": x.shape[1:], "outputs": len(names) or y.shape[1]}
+    config = {"input_shape": x.shape[1:], **learned.config}
     # Where the user has scaled the numbers (rescale=False), the network leaves them alone.
     plain = preset is not None and preset.config.get("rescale") is False
     if kind in ("rows", "series") and not plain:
-        mean, std = splits.spread(x[train].reshape(-1, x.shape[-1]))
+        mean, std = spread(x[train].reshape(-1, x.shape[-1]))
         config |= {"scale": [1 / s for s in std], "offset": [-m / s for m, s in zip(mean, std, strict=True)]}
-    if not names and not plain:
-        config["target_offset"], config["target_scale"] = splits.spread(y[train])
+    if plain:
+        config = {name: value for name, value in config.items() if name not in ("target_offset", "target_scale")}
     if kind == "tokens":
         config["vocabulary_size"] = vocabulary_size or int(x[train].max()) + 1
         if (highest := int(x.max())) >= config["vocabulary_size"]:
@@ -72,15 +80,15 @@ def load_arrays(
             notes.append(f"Ids up to {highest} occur; those from {config['vocabulary_size']} count as unknown (1).")
     return Dataset(
         name=name,
-        task=task,
+        task=chosen.name,
         inputs=kind,
         **{part: None if rows is None else Split(x=x[rows], y=y[rows], rows=rows) for part, rows in parts.items()},
         config=config,
         preprocessing=preprocessing or _preprocessing(kind, x.shape[1:], plain),
-        class_names=names,
-        target_names=() if names else tuple(f"y{i + 1}" for i in range(y.shape[1])),
+        class_names=learned.classes,
+        target_names=learned.names,
         notes=notes + more,
-        fingerprint=splits.fingerprint(x, y, *parts.values(), list(names)),
+        fingerprint=splits.fingerprint(x, y, *parts.values(), list(learned.classes)),
     )
 
 
@@ -149,7 +157,7 @@ def _refuse_nan(values, name):
 
 
 def _targets(y, kind, task, preset, class_names, notes):
-    """Return the task, integer labels (N,) and class names, or float targets (N, outputs) and no names."""
+    """Return the problem, raw labels (N,) or targets (N, ...), and the names of the classes where they are known."""
     if y.dtype == object:
         y = y.astype(str) if any(isinstance(v, str) for v in y.reshape(-1)) else y.astype(np.float64)
     _refuse_nan(y, "y")
@@ -157,49 +165,28 @@ def _targets(y, kind, task, preset, class_names, notes):
         y = y[:, 0]
     if y.ndim > 2:
         raise KzooError(f"y of shape {y.shape} is neither labels (N,), one-hot rows nor targets (N, outputs).")
-    classes, regression = {
-        "rows": ("tabular_classification", "tabular_regression"),
-        "image": ("image_classification", None),
-        "tokens": ("text_classification", None),
-        "series": (None, "sequence_regression"),
-    }[kind]
     onehot = y.ndim == 2 and y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
+    fixed, possible = choose.fixed_by(preset), list(choose.fitting(kind).values())
     if task is not None:
-        full = {"classification": classes, "regression": regression}.get(task, task)
-        if full is None or full not in (classes, regression):
-            legal = ", ".join(t for t in (classes, regression) if t)
-            raise KzooError(f"task={task!r} does not suit {kind} inputs; use {legal}.")
-        wants_classes = full == classes
-    elif preset is not None and "target_scale" not in preset.config:
-        wants_classes = True
-    elif preset is not None and preset.task in ("tabular_regression", "sequence_regression", "forecasting"):
-        wants_classes = False
+        chosen = choose.asked_for(kind, task)
+    elif fixed is None or fixed.task not in [one.task for one in possible]:
+        columns = [y.argmax(axis=1).astype(str)] if onehot else list(y.T) if y.ndim == 2 else [y]
+        chosen = choose.likely(kind, columns)[0] or possible[0]
     else:
-        wants_classes = classes is not None and (regression is None or onehot or _are_labels(y))
-    if not wants_classes:
-        if y.dtype.kind not in "biuf":
-            raise KzooError(f"A regression takes numbers; y holds {y.dtype}.")
-        return regression, y.reshape(len(y), -1).astype(np.float32), ()
+        chosen = next(one for one in possible if one.task is fixed.task)
+    if "classes" not in chosen.facts:
+        return chosen, y, None
     if onehot:
         y = y.argmax(axis=1)
         notes.append("One-hot labels were turned into integers.")
-        class_names = class_names or tuple(str(i) for i in range(int(y.max()) + 1))
+        class_names = class_names or [str(i) for i in range(int(y.max()) + 1)]
     if y.ndim != 1:
         raise KzooError(f"Labels have shape (N,) or are one-hot rows; got {y.shape}.")
     if y.dtype.kind == "f" and (y != np.round(y)).any():
         raise KzooError(f"Class labels must be whole numbers or strings; y holds {y[y != np.round(y)][0]:g}.")
     if class_names:
-        return classes, y.astype(np.int32), tuple(class_names)
-    ids, names = splits.encode_labels(y)
-    if y.dtype.kind != "U" and names != tuple(str(i) for i in range(len(names))):
-        notes.append(f"Labels {names[0]}..{names[-1]} were numbered 0..{len(names) - 1}.")
-    return classes, ids, names
-
-
-def _are_labels(y):
-    if y.ndim != 1 or y.dtype.kind not in "biuf":
-        return y.ndim == 1
-    return len(np.unique(y)) <= _FEW and (y == np.round(y)).all()
+        return chosen, np.asarray(class_names)[y.astype(int)], class_names
+    return chosen, y, None
 
 
 def read_npz(path):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from kzoo.tasks import Problem, Target, problem
+
 
 @dataclass(kw_only=True)
 class Split:
@@ -30,7 +32,7 @@ class Dataset:
 
     Args:
         name: where it came from, without any folder of this machine.
-        task: one of `kzoo.registry.TASKS`.
+        task: what is answered, by its public name, such as "image_classification".
         inputs: one of `kzoo.registry.INPUTS`.
         train, validation, test: the splits; validation and test may be None.
         config: what the data says about the network, by the builders' argument names: `input_shape`,
@@ -69,6 +71,16 @@ class Dataset:
     @property
     def outputs(self) -> int:
         return self.config["outputs"]
+
+    @property
+    def problem(self) -> Problem:
+        """What `task` stands for: the kind of input, the way of answering, and what is known of both."""
+        return problem(self.task)
+
+    @property
+    def target(self) -> Target:
+        """What was learned of the target."""
+        return Target(names=self.target_names, classes=self.class_names, config=self.config)
 
     def __repr__(self):
         sizes = " / ".join(str(len(s)) if s is not None else "0" for s in (self.train, self.validation, self.test))

@@ -15,9 +15,10 @@ from kzoo.data.dataset import Dataset, Split
 from kzoo.data.decode import ImageFiles, decode
 from kzoo.data.encode_images import KINDS, check_shape, image_preprocessing, images_below, threads
 from kzoo.data.encode_images import encode_images as encode_images
-from kzoo.data.splits import Fold, check_classes, fractions, is_source, split_rows
+from kzoo.data.splits import Fold, fractions, is_source, split_rows
 from kzoo.errors import KzooError
-from kzoo.registry import hint
+from kzoo.tasks.classes.light import check_classes
+from kzoo.words import hint
 
 SPLIT_FOLDERS = {
     "train": ("train", "training"),
@@ -29,7 +30,9 @@ _CHUNK = 64  # images to a thread's task
 _NAMED = 5  # broken images a note names
 
 
-def load_image_folder(path, *, image_shape, validation=0.1, test=None, seed=0, in_memory=IN_MEMORY) -> Dataset:
+def load_image_folder(
+    path, *, image_shape, task="image_classification", validation=0.1, test=None, seed=0, in_memory=IN_MEMORY
+) -> Dataset:
     """Load a folder of class folders of images.
 
     With `train/` above the class folders the split is the folders' own; what is missing is cut from the
@@ -39,6 +42,7 @@ def load_image_folder(path, *, image_shape, validation=0.1, test=None, seed=0, i
     Args:
         path: the folder.
         image_shape: (H, W, C) every image is brought to; see `kzoo.data.decode`.
+        task: what the classes are for, by its public name.
         validation: the share of the training images that is held out, if there is no such folder.
         test: a second folder of the same classes, or a share; None takes `test/`, else 20 % of the images.
         seed: of the split.
@@ -88,7 +92,7 @@ def load_image_folder(path, *, image_shape, validation=0.1, test=None, seed=0, i
             fingerprint.update(f"{part}\0{digests[source][row]}\n".encode())
     return Dataset(
         name=root.resolve().name,
-        task="image_classification",
+        task=task,
         inputs="image",
         train=splits["train"],
         validation=splits.get("validation"),

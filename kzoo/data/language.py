@@ -14,7 +14,7 @@ _STRIDE = 3  # tokens from one next-token window to the next: nearer ones repeat
 _FEWEST_LINES = 3
 
 
-def load_language(text, *, name, preset=None, validation=0.1, test=None, test_text=None):
+def load_language(text, *, name, preset=None, validation=0.1, test=None, test_text=None, task="language_modeling"):
     """Cut one text into windows: the first part trains, the next validates, the last tests.
 
     Args:
@@ -24,6 +24,7 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
             every step.
         validation, test: fractions of the text, 0.1 each by default.
         test_text: a second text to test on instead.
+        task: what is answered, by its public name.
 
     Raises:
         KzooError: fewer than three lines, or a part shorter than a window.
@@ -59,7 +60,7 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
         notes.append(f"{unknown:.0%} of the training {level} lie outside the vocabulary of {size} and are unknown.")
     return Dataset(
         name=name,
-        task="language_modeling",
+        task=task,
         inputs="tokens",
         **made,
         config={"input_shape": (length,), "outputs": outputs, "vocabulary_size": outputs},

@@ -18,7 +18,9 @@ from kzoo.data.table import as_frame, load_table
 from kzoo.data.text import load_text_folder, load_text_table
 from kzoo.data.textfile import read_text
 from kzoo.errors import KzooError
-from kzoo.registry import Preset, get_preset, hint, list_presets
+from kzoo.registry import Preset, get_preset, list_presets
+from kzoo.tasks import choose
+from kzoo.words import hint
 
 # What a source can become -> the inputs of presets that take it.
 _TAKES = {
@@ -131,8 +133,6 @@ def _path(path, options, columns):
 
 def _folder(path, options, columns):
     _refuse(columns, ("target", "drop", "group", "time", "clip"), path.name)
-    if columns["task"] not in (None, "classification", "image_classification", "text_classification"):
-        raise KzooError(f"task={columns['task']!r}: a folder of classes is a classification.")
     kind = _folder_kind(path)
     if kind is None:
         raise KzooError(
@@ -140,12 +140,15 @@ def _folder(path, options, columns):
             "or one .txt file for each class."
         )
     _check_fit(kind, path.name, options["preset"])
+    preset, inputs = options["preset"], "tokens" if kind == "a folder of texts" else "image"
+    problem = _problem(inputs, "unordered", "classification", columns["task"], preset, path.name)
+    if "classes" not in problem.facts:
+        raise KzooError(f"task={columns['task']!r}: a folder of classes is a classification.")
     if kind == "a folder of texts":
-        _check_task(options["preset"], "text_classification", path.name)
-        return load_text_folder(path, **options)
-    preset = options.pop("preset")
+        return load_text_folder(path, problem=problem, **options)
+    del options["preset"]
     shape = preset.config["input_shape"] if preset is not None else (96, 96, 3)
-    return load_image_folder(path, image_shape=shape, **options)
+    return load_image_folder(path, image_shape=shape, task=problem.name, **options)
 
 
 def _folder_kind(path):
@@ -168,16 +171,14 @@ def _table(source, name, options, columns):
     rest = {key: value for key, value in options.items() if key != "seed"}
     if inputs == "series":
         _refuse(columns, ("group", "clip"), "a series")
-        _check_task(preset, "forecasting", name)
-        if columns["task"] not in (None, "forecasting", "regression"):
-            raise KzooError(f"task={columns['task']!r}: a series is for forecasting.")
+        problem = _problem("series", "ordered", "forecasting", columns["task"], preset, name)
         chosen = {key: columns[key] for key in ("target", "drop", "time")}
-        return load_series(source, name=name, **rest, **chosen)
+        return load_series(source, name=name, task=problem.name, **rest, **chosen)
     _refuse(columns, ("time",), "a table of rows that have no order")
     chosen = {key: columns[key] for key in ("target", "drop", "group", "task")}
     if inputs == "tokens":
         _refuse(columns, ("clip",), "text")
-        _check_task(preset, "text_classification", name)
+        _problem("tokens", "unordered", "classification", None, preset, name)
         return load_text_table(source, name=name, **options, **chosen)
     return load_table(source, name=name, seed=seed, clip=columns["clip"], **rest, **chosen)
 
@@ -185,11 +186,11 @@ def _table(source, name, options, columns):
 def _plain_text(path, options, columns):
     _refuse(columns, ("target", "drop", "group", "task", "time", "clip"), path.name)
     _check_fit("a plain text", path.name, options["preset"])
-    _check_task(options["preset"], "language_modeling", path.name)
+    problem = _problem("tokens", "ordered", "language_modeling", None, options["preset"], path.name)
     chosen = {key: options[key] for key in ("preset", "validation", "test")}
     if splits.is_source(chosen["test"]):
         chosen |= {"test": None, "test_text": read_text(chosen["test"])}
-    return load_language(read_text(path), name=path.name, **chosen)
+    return load_language(read_text(path), name=path.name, task=problem.name, **chosen)
 
 
 def _arrays(pair, name, options, columns):
@@ -228,12 +229,21 @@ def _check_fit(kind, name, preset):
         raise _misfit(f"{name!r} is {kind}", preset, _TAKES[kind])
 
 
-def _check_task(preset, task, name):
-    if preset is not None and preset.task != task:
-        others = listed(list_presets(task=task))
+def _problem(kind, order, usual, task, preset, name):
+    """Return what a source is for: what is asked, else what the preset is for, else what is usual for such a source.
+
+    Raises:
+        KzooError: a preset for rows with an order where these have none, or the reverse; `task` is unknown.
+    """
+    found, fixed = choose.asked_for(kind, task or usual, order), choose.fixed_by(preset)
+    if fixed is None:
+        return found
+    if order not in fixed.facts:
+        others = listed(list_presets(task=found.name))
         raise KzooError(
-            f"{name!r} is data for {task}, but {preset.name} is for {preset.task}. Presets for it: {others}."
+            f"{name!r} is data for {found.name}, but {preset.name} is for {preset.task}. Presets for it: {others}."
         )
+    return found if task else fixed
 
 
 def _misfit(what, preset, inputs):

@@ -17,6 +17,7 @@ from kzoo.data.table import load_table
 from kzoo.data.text import build_text, text_settings
 from kzoo.data.tokenizer import Tokenizer
 from kzoo.errors import KzooError
+from kzoo.tasks import problem
 
 # Classes of the `pydocs` sentences -> the topics of the Python documentation they come from.
 PYDOCS_THEMES = {
@@ -146,7 +147,7 @@ def _sine(options):
 def _pydocs(options):
     topics = pydoc_data.topics.topics
     preset = options["preset"]
-    if preset is not None and preset.task == "language_modeling":
+    if preset is not None and "continues" in problem(preset.task).facts:
         options = {key: value for key, value in options.items() if key != "seed"}
         return load_language("\n\n".join(topics[name] for name in sorted(topics)), **options)
     theme_of = {}

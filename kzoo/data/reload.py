@@ -18,11 +18,12 @@ from kzoo.data.load import load_data
 from kzoo.data.named import NAMES
 from kzoo.data.rows import require
 from kzoo.data.series import cut_windows, in_order
-from kzoo.data.table import as_frame, labels_of, numbers_of
+from kzoo.data.table import as_frame
 from kzoo.data.text import read_folder
 from kzoo.data.textfile import read_text
 from kzoo.errors import KzooError
 from kzoo.registry import preset_of
+from kzoo.tasks import problem, target_of
 
 
 def reload(spec, described, preprocessing, source=None, *, target=None) -> Dataset:
@@ -91,12 +92,9 @@ def _array(spec, described, preprocessing, source, target):
     x, y = encode(preprocessing, np.asarray(source[0])), np.asarray(source[1])
     if len(x) != len(y):
         raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
-    if described["class_names"]:
+    if "classes" in problem(described["task"]).facts:
         y = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
-        y, _ = splits.encode_labels(y, described["class_names"])
-    elif spec["task"] != "language_modeling":
-        y = y.reshape(len(y), -1).astype("float32") if y.ndim < 3 else y.astype("float32")
-    return Split(x=x, y=y)
+    return Split(x=x, y=_answers(y, described))
 
 
 def _table(spec, described, preprocessing, source, target):
@@ -106,28 +104,25 @@ def _table(spec, described, preprocessing, source, target):
     frame = frame[frame[targets].notna().all(axis=1)].reset_index(drop=True)
     if not len(frame):
         raise KzooError(f"No row of the table has a target ({', '.join(targets)}).")
-    return Split(x=encode(preprocessing, frame), y=_answers(frame, targets, described))
+    return Split(x=encode(preprocessing, frame), y=_answers(frame[targets], described))
 
 
-def _answers(frame, targets, described):
-    if not described["class_names"]:
-        return numbers_of(frame[targets])
-    ids, names = labels_of(frame[targets[0]])
-    return splits.encode_labels(np.array(names)[ids], described["class_names"])[0]
+def _answers(values, described):
+    """Return raw labels, an array or columns of a DataFrame, as the run's training labels were encoded."""
+    return problem(described["task"]).task.light.encode(target_of(described), values)
 
 
 def _text(spec, described, preprocessing, source, target):
     if isinstance(source, str | Path) and Path(source).is_dir():
         texts, labels = read_folder(Path(source))
-        y, _ = splits.encode_labels(np.array(labels, dtype=str), described["class_names"])
-        return Split(x=encode(preprocessing, texts), y=y)
+        return Split(x=encode(preprocessing, texts), y=_answers(np.array(labels, dtype=str), described))
     if preprocessing["column"] is None and isinstance(source, str | Path) and Path(source).suffix == ".txt":
         raise KzooError("One text file has no labels: give a folder with a .txt file for each class, or a .csv file.")
     frame = as_frame(source)
     targets = [target] if target else list(described["target_names"])
     require(frame, targets, "the table")
     frame = frame[frame[targets[0]].notna()].reset_index(drop=True)
-    return Split(x=encode(preprocessing, frame), y=_answers(frame, targets, described))
+    return Split(x=encode(preprocessing, frame), y=_answers(frame[targets], described))
 
 
 def _images(spec, described, preprocessing, source, target):

@@ -10,11 +10,24 @@ from kzoo.data.table import as_frame, as_names
 from kzoo.data.values import known, to_numbers
 from kzoo.data.windows import Windows
 from kzoo.errors import KzooError
+from kzoo.tasks.values.light import spread
 
 _STEPS, _HORIZON = 96, 24  # without a preset
 
 
-def load_series(source, *, name, preset=None, target=None, validation=0.1, test=None, drop=(), time=None, notes=()):
+def load_series(
+    source,
+    *,
+    name,
+    preset=None,
+    target=None,
+    validation=0.1,
+    test=None,
+    drop=(),
+    time=None,
+    notes=(),
+    task="forecasting",
+):
     """Load a series for forecasting, split in order of time.
 
     Inputs of validation and test windows may reach back into the part before; their targets never do.
@@ -25,6 +38,7 @@ def load_series(source, *, name, preset=None, target=None, validation=0.1, test=
         target: the columns to forecast; all numeric ones by default. They come first in `x`.
         time: the time column; by default the first column of dates, else the order of the rows.
         validation, test: fractions of all rows, 0.1 and 0.2 by default; or `test` a second series.
+        task: what is answered, by its public name.
 
     Raises:
         KzooError: no numeric column, or too few rows for a window and its horizon.
@@ -56,10 +70,10 @@ def load_series(source, *, name, preset=None, target=None, validation=0.1, test=
         require(tested, names, "the test series")
         other = filled(tested, names, [])
         made["test"] = cut_windows(other, "test", 0, len(other), steps, horizon, len(targets), name)
-    mean, std = splits.spread(values[:first_validation])
+    mean, std = spread(values[:first_validation])
     return Dataset(
         name=name,
-        task="forecasting",
+        task=task,
         inputs="series",
         **made,
         config={

@@ -158,6 +158,32 @@ def _split_groups(groups, validation, test, rng):
     return {name: np.flatnonzero(part[member] == code) for code, name in enumerate(("train", "validation", "test"))}
 
 
+def split_target(task, values, first, *, names=(), known=None, groups=None, **how):
+    """Learn a target, and divide the rows of a source.
+
+    Classes are learned before the rows are divided, because each split is to have the same shares of them; everything
+    else is learned on the training rows alone.
+
+    Args:
+        task: the way of answering, a `kzoo.tasks.Task`.
+        values: raw labels of all rows, an array or columns of a DataFrame.
+        first: how many of them are to be divided; the others are of a second source.
+        names, known: see the task's `learn`.
+        groups, how: see `split_rows`.
+
+    Returns:
+        (target, y of all rows, parts, notes).
+    """
+    light, rows = task.light, values.iloc if hasattr(values, "iloc") else values
+    target = light.learn(rows[:first], names, known=known) if "classes" in task.facts else None
+    y = light.encode(target, values)
+    labels = None if target is None else y[:first]
+    parts, notes = split_rows(first, labels=labels, groups=groups, **how)
+    if target is None:
+        target = light.learn(rows[parts["train"]], names, known=known)
+    return target, y, parts, notes
+
+
 def split_time(n, *, validation=0.1, test=None):
     """Return the row numbers where validation and test start, in an ordered series: fractions of all rows.
 
@@ -177,49 +203,6 @@ def check_seed(seed):
     """Raise `KzooError` unless the seed is a whole number that is not negative."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise KzooError(f"seed={seed!r} must be a whole number, 0 or more.")
-
-
-def encode_labels(values, names=None):
-    """Turn labels of any kind into 0..n-1 and their names, numbers in numeric order, else alphabetical.
-
-    Args:
-        values: (N,) numbers, booleans or strings, none missing.
-        names: class names already known (of the training data), or None to learn them.
-
-    Raises:
-        KzooError: a label that is not among `names`.
-    """
-    values = np.asarray(values)
-    distinct, ids = np.unique(values if values.dtype.kind in "biuf" else values.astype(str), return_inverse=True)
-    ids = ids.reshape(-1)
-    found = [str(int(v)) if values.dtype.kind == "f" and v == int(v) else str(v) for v in distinct]
-    if names is None:
-        return ids.astype(np.int32), tuple(found)
-    places = {name: i for i, name in enumerate(names)}
-    if unknown := [name for name in found if name not in places]:
-        raise KzooError(f"The test data has a class {unknown[0]!r} that the training data lacks.")
-    return np.array([places[name] for name in found], np.int32)[ids], tuple(names)
-
-
-def check_classes(labels, names):
-    """Raise `KzooError` for a single class, or a class with a single example."""
-    if len(names) < 2:
-        raise KzooError(f"All labels are {names[0]!r}: a classifier needs at least two classes.")
-    counts = np.bincount(labels, minlength=len(names))
-    if (counts < 2).any():
-        few = [name for name, count in zip(names, counts, strict=True) if count < 2]
-        raise KzooError(
-            f"{len(few)} of {len(names)} classes have a single example (first: {few[0]!r}); "
-            "each needs at least two, one to train on and one to test."
-        )
-
-
-def spread(values):
-    """Return mean and standard deviation per column as lists of floats, zero spread counted as 1."""
-    values = np.asarray(values, np.float64)
-    mean, std = values.mean(axis=0), values.std(axis=0)
-    std = np.where(std <= 1e-9 * np.maximum(1e-30, np.abs(mean)), 1.0, std)
-    return mean.tolist(), std.tolist()
 
 
 def fingerprint(*parts):

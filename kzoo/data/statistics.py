@@ -26,11 +26,11 @@ def statistics(data: Dataset) -> dict:
             {"name": name, "shares": (np.bincount(column, minlength=count)[:count] / len(column)).tolist()}
             for name, column, count in zip(data.feature_names[-len(categories) :], codes.T, categories, strict=True)
         ]
-    if data.class_names:
+    if "classes" in data.problem.facts:
         labels = np.asarray(data.train.y)
         labels = labels.argmax(axis=-1) if labels.ndim > 1 else labels
         found["classes"] = [float(np.mean(labels == number)) for number in range(len(data.class_names))]
-    elif data.task != "language_modeling":
+    elif "values" in data.problem.facts:
         found["targets"] = _described(data.target_names, _flat(data.train.y))
     return found | {name: data.seen[name] for name in ("columns",) if name in data.seen}
 

@@ -14,18 +14,13 @@ from kzoo.data.dataset import Dataset, Split
 from kzoo.data.encode_table import apply_columns, feature_names
 from kzoo.data.reading import read_table
 from kzoo.data.rows import listed, require
-from kzoo.data.values import to_numbers, to_words
+from kzoo.data.values import plain, to_words
 from kzoo.errors import KzooError
-from kzoo.registry import hint, list_presets
+from kzoo.registry import list_presets
+from kzoo.tasks import choose
+from kzoo.tasks.values.light import spread
 
-_MOST_CLASSES = 20
 _TARGET_NAMES = ("target", "label", "class", "y")
-_TASKS = {
-    "classification": "tabular_classification",
-    "regression": "tabular_regression",
-    "tabular_classification": "tabular_classification",
-    "tabular_regression": "tabular_regression",
-}
 
 
 def load_table(
@@ -57,23 +52,16 @@ def load_table(
         tested = _with_target(tested, targets, notes, "test rows")
         frame = pd.concat([frame, tested], ignore_index=True)
     groups = None if group is None else _groups(frame[group][:first], group)
-    task, reason = choose_task(frame[targets], task, preset)
+    chosen, reason = choose_task(frame[targets], task, preset)
     notes.append(reason)
-    classes, names = (), None
-    if task == "tabular_classification":
-        y, classes = labels_of(frame[targets[0]])
-        splits.check_classes(y, classes)
-        names = y[:first]
-        if (new := np.setdiff1d(y[first:], names)).size:
-            raise KzooError(f"The test table has a class {classes[new[0]]!r} that the training table lacks.")
-    else:
-        y = numbers_of(frame[targets])
-    parts, more = splits.split_rows(
+    learned, y, parts, more = splits.split_target(
+        chosen.task,
+        frame[targets],
         first,
+        names=targets,
         validation=validation,
         test=0 if tested is not None else test,
         seed=seed,
-        labels=names,
         groups=groups,
     )
     if tested is not None:
@@ -85,17 +73,19 @@ def load_table(
     x = apply_columns(columns, raw)
     return Dataset(
         name=name,
-        task=task,
+        task=chosen.name,
         inputs="rows",
         **{part: None if rows is None else Split(x=x[rows], y=y[rows], rows=rows) for part, rows in parts.items()},
-        config=_config(x[parts["train"]], y[parts["train"]], columns, classes),
-        preprocessing={"kind": "table", "columns": columns, "targets": targets, "classes": list(classes)},
-        class_names=classes,
+        config=_config(x[parts["train"]], columns) | learned.config,
+        preprocessing={"kind": "table", "columns": columns, "targets": targets, "classes": list(learned.classes)},
+        class_names=learned.classes,
         feature_names=feature_names(columns),
-        target_names=tuple(targets),
+        target_names=learned.names,
         notes=notes + more,
         seen={"columns": list(frame.columns)},
-        fingerprint=splits.fingerprint(_hash(frame), list(frame.columns), targets, task, *parts.values(), columns),
+        fingerprint=splits.fingerprint(
+            _hash(frame), list(frame.columns), targets, chosen.name, *parts.values(), columns
+        ),
     )
 
 
@@ -105,19 +95,15 @@ def _hash(frame):
     return pd.util.hash_pandas_object(pd.DataFrame(columns), index=False).to_numpy()
 
 
-def _config(x, y, columns, classes):
+def _config(x, columns):
     categories = tuple(len(c["values"]) + 1 for c in columns if c["kind"] == "category")
-    mean, std = splits.spread(x[:, : x.shape[1] - len(categories)])
-    config = {
+    mean, std = spread(x[:, : x.shape[1] - len(categories)])
+    return {
         "input_shape": (x.shape[1],),
-        "outputs": len(classes) or y.shape[1],
         "categories": categories,
         "scale": [1 / s for s in std],
         "offset": [-m / s for m, s in zip(mean, std, strict=True)],
     }
-    if not classes:
-        config["target_offset"], config["target_scale"] = splits.spread(y)
-    return config
 
 
 def as_frame(source):
@@ -163,60 +149,33 @@ def _groups(values, name):
 
 
 def choose_task(values, task, preset):
-    """Decide between classes and numbers; return the task and a sentence that says why.
+    """Decide what a target is for; return the problem, and a sentence that says why.
+
+    Args:
+        values: the target columns, a DataFrame.
+        task: what the user says it is, or None.
+        preset: what the data is for, or None.
 
     Raises:
         KzooError: the target does not suit the preset or the task asked for.
     """
-    single, name = values.iloc[:, 0], values.columns[0]
-    numeric = types.is_numeric_dtype(single) and not types.is_bool_dtype(single)
-    if values.shape[1] > 1:
-        found, why = "tabular_regression", "there are several targets"
-    elif not numeric:
-        found, why = "tabular_classification", "its values are no numbers"
-    else:
-        distinct = single.unique()
-        if len(distinct) <= _MOST_CLASSES and (distinct == np.round(distinct)).all():
-            found, why = "tabular_classification", f"it has {len(distinct)} different whole numbers"
-        else:
-            found, why = "tabular_regression", "its numbers are not a few whole ones"
-    fixed = None if preset is None or "target_scale" in preset.config else "tabular_classification"
-    if preset is not None and preset.task == "tabular_regression":
-        fixed = "tabular_regression"
+    columns = [plain(values[name]) for name in values.columns]
+    (found, why), fixed = choose.likely("rows", columns), choose.fixed_by(preset)
+    others = ", ".join(list_presets("tabular_*"))
     if task is not None:
-        if task not in _TASKS:
-            raise KzooError(f"task={task!r} is unknown for a table. {hint(task, _TASKS)}Use: {', '.join(_TASKS)}.")
-        found, why = _TASKS[task], f"task={task!r}"
-        if fixed and fixed != found:
-            others = ", ".join(list_presets("tabular_*"))
-            raise KzooError(f"task={task!r} does not suit {preset.name}, a {fixed} preset. These take any: {others}.")
-    elif fixed == "tabular_regression" and numeric:
-        found, why = fixed, f"{preset.name} is a regression preset"
-    elif fixed and fixed != found:
-        others = ", ".join(list_presets("tabular_*"))
-        raise KzooError(
-            f"Target {name!r} makes this a {found} ({why}), but {preset.name} is for {fixed}. "
-            f"Use one of: {others}; or say task=."
-        )
-    if found == "tabular_classification" and values.shape[1] > 1:
+        found, why = choose.asked_for("rows", task), f"task={task!r}"
+        if fixed not in (None, found):
+            raise KzooError(
+                f"task={task!r} does not suit {preset.name}, a {fixed.name} preset. These take any: {others}."
+            )
+    elif fixed not in (None, found):
+        if not choose.suits(fixed, columns):
+            raise KzooError(
+                f"Target {values.columns[0]!r} makes this a {found.name} ({why}), but {preset.name} is for "
+                f"{fixed.name}. Use one of: {others}; or say task=."
+            )
+        found, why = fixed, f"{preset.name} is for {fixed.name}"
+    if "classes" in found.facts and values.shape[1] > 1:
         raise KzooError(f"A classification has one target column; got {listed(values.columns)}.")
     override = "" if task is not None else "; task= overrides"
-    return found, f"{found.replace('_', ' ').capitalize()} of {listed(values.columns)}: {why}{override}."
-
-
-def labels_of(values):
-    """Return 0..n-1 and class names of a column that has no missing values."""
-    if types.is_numeric_dtype(values) or types.is_bool_dtype(values):
-        return splits.encode_labels(values.to_numpy())
-    return splits.encode_labels(to_words(values).astype(str))
-
-
-def numbers_of(values):
-    y = np.stack([to_numbers(values[name]) for name in values.columns], axis=1)
-    bad = np.flatnonzero(np.isnan(y).any(axis=1))
-    if bad.size:
-        raise KzooError(
-            f"A regression target must be a number; row {bad[0] + 1} holds "
-            f"{values.iloc[bad[0]].tolist()!r} ({bad.size} such rows)."
-        )
-    return y.astype(np.float32)  # (N, targets)
+    return found, f"{found.name.replace('_', ' ').capitalize()} of {listed(values.columns)}: {why}{override}."

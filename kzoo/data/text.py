@@ -3,23 +3,24 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from pandas.api import types
 
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.encode_text import preprocessing_of
 from kzoo.data.rows import require
-from kzoo.data.table import as_frame, as_names, choose_task, find_target, labels_of
+from kzoo.data.table import as_frame, as_names, find_target
 from kzoo.data.textfile import read_text
 from kzoo.data.tokenizer import learn_tokenizer
+from kzoo.data.values import plain, to_words
 from kzoo.errors import KzooError
+from kzoo.tasks import choose
 
 _LENGTH, _VOCABULARY = 64, 20_000  # without a preset
 _TEST_NAMES, _VALIDATION_NAMES = ("test",), ("val", "valid", "validation")
 
 
-def load_text_folder(path, *, preset=None, validation=0.1, test=None, seed=0):
+def load_text_folder(path, *, preset=None, validation=0.1, test=None, seed=0, problem=None):
     """Load a folder with a `.txt` file (an example a line) or a folder of `.txt` files for each class.
 
     `train/`, `val/` and `test/` above them are official splits.
@@ -48,6 +49,7 @@ def load_text_folder(path, *, preset=None, validation=0.1, test=None, seed=0):
         validation=validation,
         test=test,
         seed=seed,
+        problem=problem,
     )
 
 
@@ -98,15 +100,20 @@ def load_text_table(
         require(tested, [column, *targets], "the test table")
         official, test = {"test": _columns(tested, column, targets[0], notes)[:2]}, None
     texts, labels, kept = _columns(frame, column, targets[0], notes)
-    found, reason = choose_task(pd.DataFrame({targets[0]: kept[targets[0]]}), None, None)
-    if task not in (None, "classification", "text_classification") or (
-        task is None and found != "tabular_classification"
-    ):
-        raise KzooError(f"Text goes with classes: {reason} Use a column of classes, or task='classification'.")
+    column_of_target = [plain(kept[targets[0]])]
+    chosen, why = choose.likely("tokens", column_of_target)
+    if task is not None:
+        chosen = choose.asked_for("tokens", task)
+    elif (fixed := choose.fixed_by(preset)) is not None and choose.suits(fixed, column_of_target):
+        chosen = fixed
+    if chosen is None:
+        raise KzooError(
+            f"Text goes with classes, and {targets[0]!r} holds values: {why}. Use a column of classes, or say task=."
+        )
     groups = None if group is None else kept[group].astype(str).to_numpy()
     return build_text(
         texts, labels, official=official, name=name, preset=preset, validation=validation, test=test,
-        seed=seed, groups=groups, notes=notes, column=column, target=targets[0],
+        seed=seed, groups=groups, notes=notes, column=column, target=targets[0], problem=chosen,
     )  # fmt: skip
 
 
@@ -131,13 +138,20 @@ def _columns(frame, column, target, notes):
     kept = frame[keep].reset_index(drop=True)
     if not len(kept):
         raise KzooError(f"No row has both text ({column!r}) and a label ({target!r}).")
-    ids, names = labels_of(kept[target])
-    return kept[column].astype(str).tolist(), [names[i] for i in ids], kept
+    return kept[column].astype(str).tolist(), _words(kept[target]), kept
+
+
+def _words(labels):
+    """Return labels as words, whole numbers without a decimal point."""
+    numbers = labels.to_numpy() if types.is_numeric_dtype(labels) else None
+    if numbers is not None and numbers.dtype.kind == "f" and (numbers == np.round(numbers)).all():
+        return [str(int(number)) for number in numbers]
+    return to_words(labels).astype(str).tolist()
 
 
 def build_text(
     texts, labels, *, name, official=None, preset=None, validation=0.1, test=None, seed=0, groups=None,
-    notes=(), column=None, target="label",
+    notes=(), column=None, target="label", problem=None,
 ):  # fmt: skip
     """Tokenize labelled texts and split them.
 
@@ -145,15 +159,18 @@ def build_text(
         texts, labels: lists of equal length.
         official: {"test": (texts, labels), "validation": ...} where the source has its own.
         column, target: where texts and labels came from, for `encode` and for people.
+        problem: what the labels are for; by default what the preset is for, else a classification.
     """
     official, notes = dict(official or {}), list(notes)
-    y, classes = splits.encode_labels(np.array(labels, dtype=str))
-    splits.check_classes(y, classes)
+    problem = problem or choose.fixed_by(preset) or choose.asked_for("tokens", "classification")
+    light = problem.task.light
+    learned = light.learn(np.array(labels, dtype=str), [target])
+    y = light.encode(learned, np.array(labels, dtype=str))
     validation, test = (0 if "validation" in official else validation), (0 if "test" in official else test)
     parts, more = splits.split_rows(len(texts), validation=validation, test=test, seed=seed, labels=y, groups=groups)
     chosen = {part: ([texts[i] for i in rows], y[rows]) if rows is not None else None for part, rows in parts.items()}
     for part, (its_texts, its_labels) in official.items():
-        chosen[part] = its_texts, splits.encode_labels(np.array(its_labels, dtype=str), classes)[0]
+        chosen[part] = its_texts, light.encode(learned, np.array(its_labels, dtype=str))
     length, size, level = text_settings(preset)
     tokenizer = learn_tokenizer(chosen["train"][0], level=level, size=size, lowercase=level == "words")
     made = {
@@ -161,7 +178,7 @@ def build_text(
         if pair is None
         else Split(
             x=tokenizer.encode(pair[0], length),
-            y=pair[1].astype(np.int32),
+            y=pair[1],
             rows=None if part in official else parts[part],
         )
         for part, pair in chosen.items()
@@ -171,23 +188,23 @@ def build_text(
         notes.append(f"{full.mean():.0%} of the training texts reach {length} tokens; what is beyond is cut off.")
     return Dataset(
         name=name,
-        task="text_classification",
+        task=problem.name,
         inputs="tokens",
         **made,
         config={
             "input_shape": (length,),
-            "outputs": len(classes),
+            **learned.config,
             "vocabulary_size": min(size, len(tokenizer)),
         },
         preprocessing=preprocessing_of("text", tokenizer, length, column=column),
-        class_names=classes,
+        class_names=learned.classes,
         feature_names=(column or "text",),
-        target_names=(target,),
+        target_names=learned.names,
         notes=notes + more,
         seen={"cut": float(full.mean())},
         fingerprint=splits.fingerprint(
             [None if pair is None else [pair[0], pair[1].tolist()] for pair in chosen.values()],
-            list(classes),
+            list(learned.classes),
             length,
         ),
     )

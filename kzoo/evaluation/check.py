@@ -15,6 +15,7 @@ from kzoo.data.reload import preset_for, reload
 from kzoo.errors import KzooError
 from kzoo.registry import Preset, names_a_preset
 from kzoo.run import Run
+from kzoo.tasks import pair
 from kzoo.training.device import prepare_device
 from kzoo.training.prepare import prepare
 from kzoo.training.settle import settle
@@ -117,9 +118,9 @@ def _are_arrays(data):
     ) and not hasattr(data[0], "columns")  # fmt: skip
 
 
-def _as_given(model, pair, test):
+def _as_given(model, arrays, test):
     """Return arrays as a `Dataset` in which nothing is changed, moved or refused."""
-    parts = {"train": Split(x=np.asarray(pair[0]), y=np.asarray(pair[1]))}
+    parts = {"train": Split(x=np.asarray(arrays[0]), y=np.asarray(arrays[1]))}
     if _are_arrays(test):
         parts["test"] = Split(x=np.asarray(test[0]), y=np.asarray(test[1]))
     for name, part in parts.items():
@@ -131,11 +132,10 @@ def _as_given(model, pair, test):
     reads = any(isinstance(layer, keras.layers.Embedding) for layer in model.layers) and x.ndim == 2
     inputs = "tokens" if reads else {4: "image", 3: "series"}.get(x.ndim, "rows")
     loss = loss_of(model)
-    classes = loss is not None and loss.labels != "values"
-    kind = {"rows": "tabular", "series": "sequence", "tokens": "text"}.get(inputs, inputs)
+    fact = "classes" if loss is not None and loss.labels != "values" else "values"
     made = Dataset(
         name="arrays",
-        task=f"{kind}_{'classification' if classes else 'regression'}",
+        task=pair(inputs, fact).name,
         inputs=inputs,
         **parts,
         config={"input_shape": x.shape[1:]},

@@ -1,7 +1,6 @@
 """`ensemble`: several runs become one model, which answers with all of them."""
 
 import time
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -15,13 +14,14 @@ from kzoo.data.pipeline import Batches
 from kzoo.data.reload import preset_for, reload
 from kzoo.errors import KzooError
 from kzoo.files import whole_file, write_json
-from kzoo.results import METRICS, of_fold, value_of
+from kzoo.results import of_fold, value_of
 from kzoo.results.compare import advantage, find_runs
 from kzoo.run import Run
+from kzoo.tasks import problem, target_of
 from kzoo.training.answers import score_and_keep
 from kzoo.training.claim import claimed
 from kzoo.training.folder import finite, plain, provenance, replaced
-from kzoo.training.score import forward, gives_logits, scores_of
+from kzoo.training.score import forward, gives_logits
 
 METHODS = ("mean", "vote", "weighted")
 _TIE = 1e-3  # share of the mean probability in a vote: less than one vote among 999 members, enough to break ties
@@ -70,7 +70,7 @@ def ensemble(runs, *, method="mean", data=None, out=None, overwrite=False) -> Ru
 def _make(folder, request, members, method, data, folds):
     """Join the members and write the run."""
     began, described = time.perf_counter(), request["data"]
-    classes = bool(described["class_names"]) or described["task"] == "language_modeling"
+    classes = "probabilities" in problem(described["task"]).facts
     inputs, answers = _join(members, classes)
     weights = _weigh(inputs, answers, data, classes) if method == "weighted" else None
     model = keras.Model(inputs, _combine(answers, method, weights, classes), name="ensemble")
@@ -104,7 +104,7 @@ def _check(members, method):
         if "members" in run.config["spec"]:
             raise KzooError(f"{run.path} is an ensemble itself: give its members.")
     configs = [run.config for run in members]
-    if method == "vote" and not configs[0]["data"]["class_names"]:
+    if method == "vote" and "classes" not in problem(configs[0]["data"]["task"]).facts:
         raise KzooError(f"method='vote' is for classes, and this is {configs[0]['data']['task']}: use 'mean'.")
     folds = all(map(of_fold, members)) and len({c["data"]["fingerprint"] for c in configs}) > 1
     parts = ("task", "name", "class_names", *(() if folds else ("data_seed", "options")))
@@ -270,13 +270,14 @@ def _score_stored(members, method, probabilities):
     if None in kept or len(kept[0]["rows"]) < config["data"][kept[0]["split"]]:
         return {}
     y = _combine([k["answers"] for k in kept], method, None, probabilities)
-    data = SimpleNamespace(class_names=config["data"]["class_names"], config=config["spec"]["config"])
-    return {kept[0]["split"]: scores_of(kept[0]["truth"], keras.ops.convert_to_numpy(y), data)}
+    task, target = problem(config["data"]["task"]).task, target_of(config["data"], config["spec"]["config"])
+    answered = [(keras.ops.convert_to_numpy(y), kept[0]["truth"])]
+    return {kept[0]["split"]: task.scoring.score(answered, target, logits=False).scores}
 
 
 def _gain(members, method, weights, scores, task):
     """Return what `summary.json` says of the members, and by how much the ensemble is better than the best of them."""
-    metric = METRICS.get(task, "accuracy")
+    metric = problem(task).headline
     rows = [
         dict(
             run=run.path.name,

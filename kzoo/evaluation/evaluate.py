@@ -49,8 +49,8 @@ def evaluate(run_or_model, data=None, *, split="test", target=None, batch_size=1
     if part is None:
         raise KzooError(f"{loaded.name} has no {split} split.")
     if stateful:
-        return score_stateful(model, part)
-    return score_split(model, part, loaded, batch_size=batch_size)
+        return score_stateful(model, part, loaded)
+    return score_split(model, part, loaded, batch_size=batch_size).scores
 
 
 def _for_run(run, data, target):

@@ -13,7 +13,8 @@ from kzoo.errors import KzooError
 from kzoo.predictions import probabilities
 from kzoo.registry import list_presets, rebuild, spec_of
 from kzoo.run import Run
-from kzoo.training.score import forward, gives_logits, score_language
+from kzoo.tasks import problem, with_facts
+from kzoo.training.score import forward, gives_logits
 
 _PIECE = 256  # tokens in a call, to score
 
@@ -55,8 +56,8 @@ def generate(run, prompt="", *, length=200, temperature=1.0, top_k=None, seed=0)
 
 def _check(run, prompt, length, temperature, top_k):
     task = run.config["data"]["task"]
-    if task != "language_modeling":
-        names = ", ".join(list_presets(task="language_modeling"))
+    if "continues" not in problem(task).facts:
+        names = ", ".join(name for one in with_facts("continues") for name in list_presets(task=one.name))
         raise KzooError(f"{run.path} is a run of {task}; language models write text. Presets for it: {names}.")
     if not isinstance(prompt, str):
         raise KzooError(f"prompt={prompt!r} must be a text.")
@@ -158,7 +159,7 @@ def reader_with_memory(model, steps):
     return read
 
 
-def score_stateful(model, part) -> dict:
+def score_stateful(model, part, data) -> dict:
     """Score a language model on a split in one pass: each token but the first is predicted from all before it."""
     read = reader_with_memory(model, _PIECE) if isinstance(part.x, Windows) else None
     if read is None:
@@ -166,7 +167,8 @@ def score_stateful(model, part) -> dict:
             f"stateful=True carries a recurrent language model through one text, and {model.name!r} with this data "
             "has no state to carry: leave it out."
         )
-    return score_language(_pieces(read, part.x.values), gives_logits(model))
+    pieces = _pieces(read, part.x.values)
+    return data.problem.task.scoring.score(pieces, data.target, logits=gives_logits(model)).scores
 
 
 def _pieces(read, ids):

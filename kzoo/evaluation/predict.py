@@ -3,8 +3,9 @@
 import numpy as np
 
 from kzoo.data.encode import encode_named
-from kzoo.predictions import Predictions, make_predictions
+from kzoo.predictions import Predictions
 from kzoo.run import Run
+from kzoo.tasks import problem, target_of
 from kzoo.training.score import forward, gives_logits
 
 
@@ -26,4 +27,6 @@ def predict(run, inputs, *, batch_size=128) -> Predictions:
     model = run.model
     size = min(batch_size, len(x))
     answers = np.concatenate([forward(model, x[i : i + size], size) for i in range(0, len(x), size)])
-    return make_predictions(answers, data, preprocessing, names=names, logits=gives_logits(model))
+    return problem(data["task"]).task.light.answer(
+        target_of(data), answers, inputs=names, reader=preprocessing, logits=gives_logits(model)
+    )

@@ -5,10 +5,11 @@ from scipy import stats
 
 from kzoo.data.reload import reload
 from kzoo.errors import KzooError
-from kzoo.results import METRICS, value_of
+from kzoo.results import value_of
 from kzoo.results.compare import advantage
 from kzoo.run import Run
-from kzoo.training.score import answers_of, score_split, scores_of
+from kzoo.tasks import problem
+from kzoo.training.score import score_split
 
 
 def versus(new, old, data, *, target=None, metric=None) -> dict:
@@ -33,14 +34,14 @@ def versus(new, old, data, *, target=None, metric=None) -> dict:
     tasks = [run.config["data"]["task"] for run in runs]
     if tasks[0] != tasks[1]:
         raise KzooError(f"{runs[0].path} is for {tasks[0]} and {runs[1].path} for {tasks[1]}: not comparable.")
-    metric = metric or METRICS.get(tasks[0], "accuracy")
+    metric = metric or problem(tasks[0]).headline
     loaded = [reload(r.config["spec"], r.config["data"], r.preprocessing, data, target=target) for r in runs]
     if loaded[0].fingerprint != loaded[1].fingerprint:
         raise KzooError(
             f"{runs[0].path} and {runs[1].path} split {loaded[0].name} otherwise, so that one may have been trained on "
             "what tests the other: give data that neither has seen, as a file or folder."
         )
-    (scores, right), (old_scores, old_right) = (
+    (scores, judged), (old_scores, old_judged) = (
         _answered(run, part, metric) for run, part in zip(runs, loaded, strict=True)
     )
     values = [value_of(s, metric) for s in (scores, old_scores)]
@@ -53,12 +54,12 @@ def versus(new, old, data, *, target=None, metric=None) -> dict:
                 f"{runs[0].path} reads {scores[unit]} {unit} in this data and {runs[1].path} {old_scores[unit]}: "
                 "their scores are not comparable."
             )
-    if right is None:
+    if judged is None:
         test = None
-    elif right.dtype == bool:
-        test = mcnemar(right, old_right)
+    elif judged.right is not None:
+        test = mcnemar(judged.right, old_judged.right)
     else:
-        test = _bootstrap(right - old_right, _error_of(metric))
+        test = _bootstrap(judged.error - old_judged.error, judged.of)
     return dict(
         metric=metric,
         new=scores,
@@ -70,25 +71,14 @@ def versus(new, old, data, *, target=None, metric=None) -> dict:
 
 
 def _answered(run, loaded, metric):
-    """Return the scores, and per row whether the answer is right, or its error; None for language models."""
+    """Return the scores, and what is to be said of each answer; None where the answers are not kept."""
     if loaded.test is None:
         raise KzooError(f"{loaded.name} has no test split.")
-    if loaded.task == "language_modeling":
-        return score_split(run.model, loaded.test, loaded), None
-    truth, answers = answers_of(run.model, loaded.test, loaded)
-    scores = scores_of(truth, answers, loaded)
-    if loaded.class_names:
-        return scores, answers.argmax(-1) == truth
-    error = answers.astype("float64") - truth
-    if metric.endswith("_standardised"):
-        error = error / np.asarray(loaded.config.get("target_scale", 1.0))
-    error = np.abs(error) if metric.startswith("mae") else error**2
-    return scores, error.reshape(len(truth), -1).mean(axis=1)
-
-
-def _error_of(metric):
-    name = "mae" if metric.startswith("mae") else "mse"
-    return f"{name}_standardised" if metric.endswith("_standardised") else name
+    scored = score_split(run.model, loaded.test, loaded)
+    if scored.answers is None:
+        return scored.scores, None
+    judged = loaded.problem.task.scoring.judge(scored.truth, scored.answers, loaded.target, metric=metric)
+    return scored.scores, judged
 
 
 def mcnemar(right, other) -> dict:

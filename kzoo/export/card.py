@@ -2,8 +2,8 @@
 
 from kzoo.export.formats import formats
 from kzoo.files import write_json, write_text
+from kzoo.tasks import problem
 
-_TAGS = {"language_modeling": "text-generation", "forecasting": "time-series-forecasting"}
 _SHOWN = 20
 
 
@@ -32,9 +32,10 @@ def card(manifest) -> str:
     """Return the model card, with the front matter that model hubs read."""
     spec, (given,), (answer,) = manifest.spec, manifest.inputs, manifest.outputs
     task = (spec["task"] or "unknown").replace("_", "-")
+    tag = problem(spec["task"]).hub if spec["task"] else task
     made = f"by kzoo, family `{spec['family']}`" if spec["family"] else "outside kzoo"
     parts = [
-        f"---\nlibrary_name: keras\ntags:\n- kzoo\n- {_TAGS.get(spec['task'], task)}\n---\n",
+        f"---\nlibrary_name: keras\ntags:\n- kzoo\n- {tag}\n---\n",
         f"# {manifest.name}\n",
         f"A network for {task.replace('-', ' ')}, built {made}, with {manifest.parameters:,} parameters. Exported on "
         f"{manifest.created}.\n",

@@ -9,8 +9,12 @@ from kzoo.errors import KzooError
 from kzoo.exported import MANIFEST
 from kzoo.registry import INPUTS, spec_of
 from kzoo.run import Run
+from kzoo.tasks import problem
 
-_CLASSES = ("image_classification", "text_classification", "tabular_classification", "language_modeling")
+
+def _distribution(task):
+    """Say whether what a task answers are probabilities; not where no task is known."""
+    return task is not None and "probabilities" in problem(task).facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,14 +161,14 @@ def _of_spec(spec, run, model=None):
     dtype = "int32" if kind == "tokens" else "float32"
     outputs, shape = config["outputs"], list(config["input_shape"])
     activation = None
-    if spec["task"] in _CLASSES and config.get("output_activation") is None:
+    if _distribution(spec["task"]) and config.get("output_activation") is None:
         activation = "sigmoid" if outputs == 1 else "softmax"
     return Subject(
         spec=spec,
         run=run,
         model=model,
         given=_given(kind, [None, *shape], dtype, spec, run),
-        kind="probabilities" if spec["task"] in _CLASSES else "values",
+        kind="probabilities" if _distribution(spec["task"]) else "values",
         activation=activation,
         like=spec["family"],
     )
@@ -184,13 +188,13 @@ def _kind_of_input(tensor, run):
 def _answer_of(model, run):
     """Return what a model of unknown make gives, and the activation that makes probabilities of it."""
     if run is not None and "members" in run.config["spec"]:  # an ensemble joins probabilities, never logits
-        return ("probabilities" if run.config["spec"]["task"] in _CLASSES else "values"), None
+        return ("probabilities" if _distribution(run.config["spec"]["task"]) else "values"), None
     last = getattr(getattr(model.layers[-1], "activation", None), "__name__", None)
     if last in ("softmax", "sigmoid"):
         return "probabilities", None
     loss = getattr(model, "loss", None)
     name = loss if isinstance(loss, str) else type(loss).__name__ if loss is not None else ""
-    classes = run.config["data"]["task"] in _CLASSES if run else "crossentropy" in name.lower()
+    classes = _distribution(run.config["data"]["task"]) if run else "crossentropy" in name.lower()
     if not classes:
         return "values", None
     if last not in ("linear", None):

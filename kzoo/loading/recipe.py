@@ -12,7 +12,8 @@ from kzoo.loading.plan import check_size
 from kzoo.loading.refused import Refused, Unreadable, short
 from kzoo.loading.weights import stored_shapes
 from kzoo.preset import is_preset_name
-from kzoo.registry import FAMILIES, TASKS, family_builder, rebuild
+from kzoo.registry import FAMILIES, family_builder, rebuild
+from kzoo.tasks import problems
 from kzoo.words import first_line
 
 _LARGEST = 1 << 31  # no dimension, and no example, has more numbers
@@ -64,7 +65,7 @@ def checked_spec(spec, stored):
     if not isinstance(spec, dict) or not isinstance(spec.get("config"), dict):
         raise Refused("it does not say from which family and settings it is built")
     family, task, name = spec.get("family"), spec.get("task"), spec.get("preset")
-    if not isinstance(family, str) or family not in FAMILIES or task not in TASKS:
+    if not isinstance(family, str) or family not in FAMILIES or task not in problems():
         raise Refused(f"it names the family {short(family)} and the task {short(task)}, which kzoo does not have")
     if not is_preset_name(name):
         raise Refused(f"{short(name)} is not the name of a preset")

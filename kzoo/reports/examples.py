@@ -9,7 +9,8 @@ from PIL import Image
 from kzoo.data.encode_table import feature_names
 from kzoo.data.encode_text import tokenizer_of
 from kzoo.reports.pictures import FIRST
-from kzoo.reports.words import number, percent
+from kzoo.tasks import problem, target_of
+from kzoo.words import number, percent
 
 _MOST_COLUMNS = 16
 _LARGEST = 64  # pixels of an image that stays as sharp as it was
@@ -26,9 +27,12 @@ def examples_of(run):
         return None
     shown = answers["shown"]
     kind, columns, inputs = _READERS[data["inputs"]](answers["inputs"], run.preprocessing, data["feature_names"])
-    about = _class_of if run.class_names else _value_of
+    one = problem(data["task"])
+    about = _class_of if "classes" in one.facts else _value_of
+    judged = one.task.scoring.judge(answers["truth"], answers["answers"], target_of(data, run.config["spec"]["config"]))
     rows = [
-        {"input": inputs[i], **about(answers["truth"][row], answers["answers"][row], run.class_names)}
+        {"input": inputs[i], "quality": float(judged.quality[row])}
+        | about(answers["truth"][row], answers["answers"][row], run.class_names)
         for i, row in enumerate(shown)
     ]
     first = min(FIRST, len(answers["truth"]))
@@ -36,7 +40,7 @@ def examples_of(run):
     return dict(
         kind=kind,
         columns=columns,
-        classes=bool(run.class_names),
+        classes="classes" in one.facts,
         first=rows[:first],
         worst=sorted(worst, key=lambda row: row["quality"]),
     )
@@ -49,13 +53,12 @@ def _class_of(truth, probabilities, names):
         answer=names[guess],
         right=guess == int(truth),
         sure=percent(probabilities[guess]),
-        quality=float(probabilities[int(truth)]),
     )
 
 
 def _value_of(truth, values, _):
     error = float(np.abs(truth - values.reshape(truth.shape)).mean())
-    return dict(truth=_numbers(truth), answer=_numbers(values), right=True, sure=number(error), quality=-error)
+    return dict(truth=_numbers(truth), answer=_numbers(values), right=True, sure=number(error))
 
 
 def _numbers(values):

@@ -13,10 +13,11 @@ from kzoo.reports.examples import examples_of
 from kzoo.reports.pictures import curves_of, pictures_of
 from kzoo.reports.scores import headline, score_rows, warnings_of
 from kzoo.reports.search import page_of
-from kzoo.reports.words import number, shape_words, value_words
+from kzoo.reports.words import shape_words, value_words
 from kzoo.run import Run
+from kzoo.tasks import problem
 from kzoo.tuning.search import Search, is_search
-from kzoo.words import duration, plural
+from kzoo.words import duration, number, plural
 
 
 def report(run, *, out=None, data=None) -> Path:
@@ -79,7 +80,7 @@ def _what(run):
     spec, data, summary = run.config["spec"], run.config["data"], run.summary
     classes = run.class_names
     facts = [
-        ("Task", spec["task"].replace("_", " ")),
+        ("Task", data["task"].replace("_", " ")),
         ("Data", data["name"]),
         ("Training", plural(data["train"], "example")),
         ("Validation", plural(data["validation"], "example") if data["validation"] else "none"),
@@ -90,7 +91,7 @@ def _what(run):
     if summary.get("epochs"):
         facts.append(("Epochs", f"{summary['epochs']}, best: {summary['best_epoch']}"))
         facts.append(("Time", duration(summary["seconds"])))
-    if classes:
+    if "classes" in problem(data["task"]).facts:
         facts.append(("Classes", f"{len(classes)}: {', '.join(classes)}" if len(classes) <= 20 else len(classes)))
     elif data["target_names"]:
         facts.append(("Target", ", ".join(data["target_names"])))
@@ -113,7 +114,7 @@ def _scores(run):
     return dict(
         split=split,
         head=headline(scores[split], run, f"{split} ") if scores else None,
-        score_rows=score_rows(scores),
+        score_rows=score_rows(run, scores),
         warnings=warnings_of(run, split),
         ensemble=_ensemble(summary.get("ensemble")),
     )
@@ -131,7 +132,7 @@ def _ensemble(told):
 def _anew(run, data):
     scores = evaluate(run, data)
     name = Path(data).name if isinstance(data, str | Path) else "new data"
-    return dict(name=name, head=headline(scores, run, "", own=False), score_rows=score_rows({name: scores}))
+    return dict(name=name, head=headline(scores, run, "", own=False), score_rows=score_rows(run, {name: scores}))
 
 
 def _layers(model):

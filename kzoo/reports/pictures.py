@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from kzoo import plots
 from kzoo.plots import colors
+from kzoo.tasks import problem
 
 # Colours of kzoo.plots -> the page's, which differ between light and dark.
 _THEME = {
@@ -82,21 +83,14 @@ def curves_of(run):
 
 def pictures_of(run):
     """Return (title, what it says, picture) for what the run answered; nothing where it kept no answers."""
-    answers = run.answers
-    if answers is None:
+    if run.answers is None:
         return []
-    truth, guess = answers["truth"], answers["answers"]
-    if run.class_names:
-        return list(_of_classes(truth, guess, run.class_names))
-    names = run.config["data"]["target_names"]
-    if run.config["spec"]["task"] == "forecasting":
-        return list(_of_forecasts(answers, names))
-    figure = plots.predicted_against_true(truth, guess.reshape(truth.shape), names)
-    picture = drawn(figure, "predicted against true")
-    return [("Predicted against true", "A perfect answer lies on the diagonal.", picture)]
+    facts = problem(run.config["data"]["task"]).facts
+    return [picture for needs, draw in _PICTURES if facts >= needs for picture in draw(run)]
 
 
-def _of_classes(truth, probabilities, names):
+def _of_classes(run):
+    truth, probabilities, names = run.answers["truth"], run.answers["answers"], run.class_names
     guess = probabilities.argmax(-1)
     if len(names) <= _MOST_CLASSES:
         text = "A row for each true class, a column for each answer: what is off the diagonal is wrong."
@@ -110,8 +104,15 @@ def _of_classes(truth, probabilities, names):
         yield "ROC and precision-recall", text, drawn(figure, "ROC and precision-recall curves")
 
 
-def _of_forecasts(answers, names):
+def _of_values(run):
+    truth, names = run.answers["truth"], run.config["data"]["target_names"]
+    figure = plots.predicted_against_true(truth, run.answers["answers"].reshape(truth.shape), names)
+    yield "Predicted against true", "A perfect answer lies on the diagonal.", drawn(figure, "predicted against true")
+
+
+def _of_forecasts(run):
     """Draw some forecasts along the split, then the worst, whose inputs the run has kept."""
+    answers, names = run.answers, run.config["data"]["target_names"]
     truth, guess = answers["truth"], answers["answers"].reshape(answers["truth"].shape)
     yield (
         "Forecasts",
@@ -126,3 +127,11 @@ def _of_forecasts(answers, names):
         )
         text = "Where the error is largest, the largest first."
         yield "Worst forecasts", text, drawn(figure, "worst forecasts beside what came")
+
+
+# Facts of the task that a picture needs -> what draws it.
+_PICTURES = (
+    ({"classes", "probabilities"}, _of_classes),
+    ({"values", "unordered"}, _of_values),
+    ({"values", "ordered"}, _of_forecasts),
+)

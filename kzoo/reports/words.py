@@ -1,20 +1,6 @@
-"""Numbers and settings as people write them."""
+"""Settings and shapes as people write them."""
 
 _LONGEST = 60
-
-
-def percent(share):
-    """Write a share as a percentage that does not break: 98.1 %."""
-    return f"{100 * share:.1f}\u00a0%"
-
-
-def number(value):
-    """Write a count whole, another number with four digits."""
-    if value is None:
-        return "not known"
-    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
-        return f"{int(value):,}"
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def value_words(value):

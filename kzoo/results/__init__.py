@@ -9,13 +9,7 @@ import statistics
 from functools import cache
 from pathlib import Path
 
-# Task -> the score that is shown; the others: accuracy.
-METRICS = {
-    "tabular_regression": "r2",
-    "sequence_regression": "mse",
-    "forecasting": "mse_standardised",
-    "language_modeling": "bits_per_token",
-}
+from kzoo import tasks
 
 
 @cache
@@ -43,24 +37,24 @@ def beside(row: dict) -> list[dict]:
 
 def number(value: float, metric: str) -> str:
     """Write a score as people read it."""
-    if metric == "accuracy":
+    if tasks.score_named(metric).form == "percent":
         return f"{value:.1%}"
     return f"{value:.2g}" if abs(value) < 0.1 else f"{value:.3f}"
 
 
 def score(row: dict) -> str:
     """Write a row's score with its deviation and its name, such as `99.4% ± 0.1` or `MSE 0.381 ± 0.002`."""
-    metric = row["metric"]
-    text = number(row["score"], metric)
+    known, text = tasks.score_named(row["metric"]), number(row["score"], row["metric"])
+    percent = known.form == "percent"
     if row["sd"] is not None:
-        text += f" ± {100 * row['sd']:.1f}" if metric == "accuracy" else f" ± {row['sd']:.1g}"
-    names = {"r2": "R2", "mse": "MSE", "mse_standardised": "MSE (standardised)", "bits_per_token": "bits per token"}
-    return text if metric == "accuracy" else f"{names[metric]} {text}"
+        text += f" ± {100 * row['sd']:.1f}" if percent else f" ± {row['sd']:.1g}"
+    return text if percent else f"{known.short} {text}"
 
 
 def sentence(row: dict) -> str:
     """Say in a line what was measured."""
-    what = f"{row['preset']} on {row['data']}: {'accuracy ' if row['metric'] == 'accuracy' else ''}{score(row)}"
+    known = tasks.score_named(row["metric"])
+    what = f"{row['preset']} on {row['data']}: {f'{known.label} ' if known.form == 'percent' else ''}{score(row)}"
     return f"{what}, {row['over']}, {row['epochs']:g} epochs, {row['seconds']:.0f} s a run ({row['date']})."
 
 
@@ -91,7 +85,7 @@ def row_of(runs: list) -> dict:
     """Make one row of finished runs of the same group."""
     first = min(runs, key=lambda r: (r.config["data"]["data_seed"], r.config["spec"]["seed"]))
     spec, data = first.config["spec"], first.config["data"]
-    metric = METRICS.get(data["task"], "accuracy")
+    metric = tasks.problem(data["task"]).headline
     tests = [r.summary["test"] for r in runs]
     scores = [value_of(t, metric) for t in tests]
     own_metrics = {k: [t[k] for t in tests] for k in tests[0] if all(isinstance(t.get(k), float) for t in tests)}

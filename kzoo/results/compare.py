@@ -5,13 +5,10 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.results import METRICS, searches, value_of
+from kzoo.results import searches, value_of
 from kzoo.run import Run
+from kzoo.tasks import problem, score_named
 from kzoo.tuning.search import Search, is_search
-
-LOWER_IS_BETTER = frozenset(
-    ("loss", "mae", "rmse", "mse", "mae_standardised", "mse_standardised", "bits_per_token", "perplexity")
-)
 
 
 def compare(runs, *, metric=None) -> list[dict]:
@@ -125,7 +122,7 @@ def _row(run, name, metric):
         return searches.row_of(run, name, metric)
     config, summary = run.config, run.summary if run.finished else {}
     task = config["data"]["task"]
-    metric = metric or METRICS.get(task, "accuracy")
+    metric = metric or problem(task).headline
     split = next((s for s in ("test", "validation") if summary.get(s)), None)
     scores = summary.get(split) or {}
     if scores and value_of(scores, metric) is None and metric not in scores:
@@ -167,7 +164,13 @@ def _numbers(scores):
 
 def advantage(new: float, old: float, metric: str) -> float:
     """Return by how much `new` is better than `old`; below 0 it is worse."""
-    return old - new if metric in LOWER_IS_BETTER else new - old
+    return old - new if lower_is_better(metric) else new - old
+
+
+def lower_is_better(metric: str) -> bool:
+    """Say whether a small score is a good one."""
+    known = score_named(metric)
+    return known is not None and known.best == "min"
 
 
 def _place(row):

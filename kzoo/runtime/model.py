@@ -12,7 +12,8 @@ from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
 from kzoo.exported import MANIFEST, ExportedModel, is_inside
 from kzoo.optional import require
-from kzoo.predictions import Predictions, make_predictions
+from kzoo.predictions import Predictions
+from kzoo.tasks import Target, pair, problem
 from kzoo.words import hint
 
 # Kind of preprocessing -> what it cannot do without.
@@ -60,11 +61,13 @@ class Model:
             "kind": "array", "inputs": given["name"], "shape": given["shape"][1:],
         }  # fmt: skip
         self._kind, self._ids = gives["kind"], (manifest.spec["config"] or {}).get("vocabulary_size")
-        classes = manifest.labels
-        if not classes and gives["kind"] != "values" and manifest.spec["task"] != "language_modeling":
-            outputs = gives["shape"][-1]
-            classes = [str(number) for number in range(2 if outputs == 1 else outputs)]
-        self._data = dict(task=manifest.spec["task"], class_names=classes, target_names=manifest.targets)
+        # A model that kzoo did not build has no task: what its graph gives says what it answers.
+        named, fact = manifest.spec["task"], "values" if gives["kind"] == "values" else "classes"
+        self._task = (pair(given["name"], fact) if named is None else problem(named)).task
+        classes, outputs = tuple(manifest.labels), gives["shape"][-1]
+        if not classes and "classes" in self._task.facts:
+            classes = tuple(str(number) for number in range(2 if outputs == 1 else outputs))
+        self._target = Target(names=tuple(manifest.targets), classes=classes)
 
     def __repr__(self):
         return f"<Model {self.name}: {self.format}, takes {self.inputs}>"
@@ -91,11 +94,11 @@ class Model:
         answers = in_batches(self._session, x, batch_size).astype(np.float32)
         if not np.isfinite(answers).all():
             raise KzooError(f"{self.name}/{self.format} gives NaN or infinity for these inputs.")
-        count = len(self._data["class_names"])
+        count = len(self._target.classes)
         if count and count != max(answers.shape[-1], 2):
             raise KzooError(f"{self.name} gives {answers.shape[-1]} answers, and kzoo.json has {count} labels.")
         logits = {"probabilities": False, "logits": True}.get(self._kind)
-        return make_predictions(answers, self._data, self._preprocessing, names=names, logits=logits)
+        return self._task.light.answer(self._target, answers, inputs=names, reader=self._preprocessing, logits=logits)
 
 
 def _checked(exported):

@@ -36,6 +36,7 @@ class Score:
         short: for the head of a column.
         form: how it is written: "percent", "digits" (four of them), "number" or "interval".
         baseline: it is the score of the simplest thing that works, not the model's.
+        ratio: that one is twice as large as another means something.
     """
 
     best: str = "max"
@@ -43,6 +44,7 @@ class Score:
     short: str = ""
     form: str = "number"
     baseline: bool = False
+    ratio: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ class Problem:
         name: such as "image_classification".
         kind: what is read: the name of a kind of input.
         headline: the score that counts, where it is not the task's first.
-        facts: more of them: "ordered" (rows have an order, and neighbours share values).
+        facts: more of them: "ordered" (rows have an order, and neighbours share values), else "unordered".
         hub: the tag of model hubs, where it is not the name with dashes.
         task: the way of answering; `Task` fills it in.
     """
@@ -100,8 +102,8 @@ class Task:
         headline = next(iter(self.scores))
         given = tuple(
             Problem(
-                name=p.name, kind=p.kind, headline=p.headline or headline, facts=p.facts | self.facts,
-                hub=p.hub or p.name.replace("_", "-"), task=self,
+                name=p.name, kind=p.kind, headline=p.headline or headline,
+                facts=self.facts | (p.facts or {"unordered"}), hub=p.hub or p.name.replace("_", "-"), task=self,
             )
             for p in self.problems
         )  # fmt: skip
@@ -133,10 +135,47 @@ class Target:
     config: Mapping = field(default_factory=dict)
 
 
+def target_of(described: Mapping, config: Mapping | None = None) -> Target:
+    """Return the target of a run or an exported model, from what they say of their data and of the network."""
+    return Target(
+        names=tuple(described["target_names"]), classes=tuple(described["class_names"]), config=dict(config or {})
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What scoring gives.
+
+    Args:
+        scores: name -> number, interval or None.
+        truth: (N, ...), answers: (N, ...): probabilities or values, of tasks whose answers are kept.
+    """
+
+    scores: dict
+    truth: object = None
+    answers: object = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What is to be said of each answer.
+
+    Args:
+        quality: (N,) the higher the better.
+        right: (N,) booleans, where an answer is right or wrong.
+        error: (N,) by how much it is off, where it is; `of` names how that is counted.
+    """
+
+    quality: object
+    right: object = None
+    error: object = None
+    of: str = ""
+
+
 @cache
 def _tasks() -> dict:
     """Return name -> task of this folder."""
-    return rooms("kzoo.tasks", "TASK")
+    return rooms("kzoo.tasks", "TASK", folders=True)
 
 
 def tasks() -> dict:
@@ -162,18 +201,27 @@ def problem(name: str) -> Problem:
     if isinstance(name, str) and ":" in name:
         kind, _, of = name.partition(":")
         if of in tasks():
-            return pair(kind, tasks()[of])
+            return _unnamed(kind, tasks()[of])
     known = problems()
     if name not in known:
         raise KzooError(f"Unknown task {name!r}. It is one of: {', '.join(known)}.")
     return known[name]
 
 
-def pair(kind: str, task: Task) -> Problem:
-    """Return the problem of a kind and a task, without a name that users know where there is none."""
-    named = next((p for p in task.problems if p.kind == kind and "ordered" not in p.facts), None)
-    return named or Problem(
-        name=f"{kind}:{task.name}", kind=kind, headline=next(iter(task.scores)), facts=task.facts, task=task
+def pair(kind: str, fact: str) -> Problem:
+    """Return the problem of a kind of input that has a fact and no order; one without a public name where need be."""
+    task = next(task for task in tasks().values() if fact in task.facts)
+    named = next((one for one in task.problems if one.kind == kind and "unordered" in one.facts), None)
+    return named or _unnamed(kind, task)
+
+
+def _unnamed(kind, task):
+    return Problem(
+        name=f"{kind}:{task.name}",
+        kind=kind,
+        headline=next(iter(task.scores)),
+        facts=task.facts | {"unordered"},
+        task=task,
     )
 
 

@@ -8,7 +8,7 @@ source, also `source_rows`, the places there.
 import numpy as np
 
 from kzoo.files import whole_file
-from kzoo.training.score import answers_of, score_split, scores_of
+from kzoo.training.score import score_split
 
 _MOST_NUMBERS = 4_000_000  # 16 MB; a longer split is thinned out evenly
 _MOST_INPUTS = 8_000_000  # bytes
@@ -30,31 +30,29 @@ def score_and_keep(model, data, folder, *, batch_size=128) -> dict:
     scores = {}
     parts = {name: getattr(data, name) for name in ("validation", "test") if getattr(data, name) is not None}
     for name, part in parts.items():
-        if data.task == "language_modeling":
-            scores[name] = score_split(model, part, data, batch_size=batch_size)
-            continue
-        truth, answers = answers_of(model, part, data, batch_size=batch_size)
-        scores[name] = scores_of(truth, answers, data)
-        if name == list(parts)[-1]:
-            write_answers(folder / "answers.npz", name, truth, answers, part)
+        scored = score_split(model, part, data, batch_size=batch_size)
+        scores[name] = scored.scores
+        if scored.answers is not None and name == list(parts)[-1]:
+            write_answers(folder / "answers.npz", name, scored, part, data)
     return scores
 
 
-def write_answers(file, split, truth, answers, part):
+def write_answers(file, split, scored, part, data):
     """Write the answers of one split.
 
     Args:
         file: the `.npz` file.
         split: "test" or "validation".
-        truth: (N,) classes or (N, ...) values.
-        answers: (N, classes) probabilities or (N, ...) values.
+        scored: its `Scored`, with the truth and the answers.
         part: the `Split` they belong to.
+        data: the `Dataset` it is of.
     """
+    truth, answers = scored.truth, scored.answers
     rows = np.arange(len(truth))
     if answers.size > _MOST_NUMBERS:
         rows = rows[:: int(np.ceil(answers.size / _MOST_NUMBERS))]
         truth, answers = truth[rows], answers[rows]
-    shown = _worth_showing(truth, answers)
+    shown = _worth_showing(data.problem.task.scoring.judge(truth, answers, data.target))
     inputs = np.asarray(part.x[rows[shown]])
     if inputs.nbytes > _MOST_INPUTS:
         shown = shown[: max(1, int(len(shown) * _MOST_INPUTS / inputs.nbytes))]
@@ -66,14 +64,10 @@ def write_answers(file, split, truth, answers, part):
         np.savez_compressed(stream, **kept)
 
 
-def _worth_showing(truth, answers):
-    """Return the first rows, then the worst ones: the least probability of the truth, or the largest error."""
-    if np.issubdtype(truth.dtype, np.integer) and answers.ndim == 2:
-        quality = answers[np.arange(len(truth)), truth]
-        worst = np.argsort(quality)
-        worst = worst[answers[worst].argmax(-1) != truth[worst]]
-    else:
-        error = np.abs(answers.reshape(truth.shape) - truth).reshape(len(truth), -1).mean(-1)
-        worst = np.argsort(-error)
-    first = np.arange(min(_EXAMPLES, len(truth)))
+def _worth_showing(judged):
+    """Return the first rows, then the worst ones: of answers that are right or wrong, the wrong ones alone."""
+    worst = np.argsort(judged.quality)
+    if judged.right is not None:
+        worst = worst[~judged.right[worst]]
+    first = np.arange(min(_EXAMPLES, len(judged.quality)))
     return np.concatenate([first, worst[~np.isin(worst, first)][:_MISTAKES]])

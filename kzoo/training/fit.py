@@ -174,7 +174,7 @@ class Fit:
             )
 
     def _class_weight(self, training):
-        if training.get("class_weight") != "balanced" or not self.job.data.class_names:
+        if training.get("class_weight") != "balanced" or "classes" not in self.job.data.problem.facts:
             return None
         labels = np.asarray(self.job.data.train.y)
         counts = np.bincount(labels, minlength=self.job.data.outputs)

@@ -65,7 +65,7 @@ def prepare(own, spec, data, policy, start, freeze, notes):
         notes.append("While training, loss and metrics are of standardised targets; scores are in their own unit.")
     onehot = None
     wanted = training.get("labels") == "onehot" or contract.needs_onehot(data.task, config, training)
-    if wanted and contract.head_of(data.task, config) == "classes":
+    if wanted and contract.head_of(data.task, config) == "softmax":
         training, onehot = training | {"labels": "onehot"}, config["outputs"]
     job = Job(
         model=model, core=core, saved=saved, data=data, spec=spec, standardize=standardize, onehot=onehot,

@@ -4,9 +4,11 @@ import inspect
 
 from kzoo.contract import metrics_for
 from kzoo.errors import KzooError
-from kzoo.registry import family_builder, list_presets
+from kzoo.registry import family_builder, get_preset, list_presets
+from kzoo.tasks import problem
 
-_REGRESSION = ("tabular_regression", "sequence_regression")
+# Settings that say something about a kind of answers only: name -> the fact, and what takes the setting's effect away.
+_ONLY_FOR = {"label_smoothing": ("probabilities", 0.0), "class_weight": ("probabilities", None)}
 
 
 def settle(preset, config, training, asked, data):
@@ -30,7 +32,7 @@ def settle(preset, config, training, asked, data):
     config, training, notes = dict(config), dict(training), []
     for name, value in data.config.items():
         if name in asked and name in ("outputs", "horizon", "vocabulary_size") and config[name] != value:
-            if name == "outputs" and {config[name], value} == {1, 2} and data.class_names:
+            if name == "outputs" and {config[name], value} == {1, 2} and data.problem.task.single_head:
                 continue
             if name == "vocabulary_size" and value < config[name]:  # what was asked is a limit
                 config[name] = value
@@ -40,10 +42,9 @@ def settle(preset, config, training, asked, data):
             config[name] = value
         elif name not in ("outputs", "input_shape") and value not in (None, ()):
             raise KzooError(f"{preset.name} cannot take {name}, which {data.name} has.{_alternatives(data)}")
-    if data.class_names or data.task == "language_modeling":
-        _settle_classes(preset, config, training, asked, data, notes)
-    else:
-        _settle_values(preset, config, training, asked, data, notes)
+    _settle_head(preset, config, asked, data, notes)
+    _settle_loss(training, asked, data)
+    _settle_metrics(config, training, asked, data, notes)
     if training["callbacks"] == "long" and "ema" not in asked and not training["ema"]:
         training["ema"] = 0.99
         notes.append("callbacks='long' averages the weights: ema=0.99. Set ema=0 for none.")
@@ -72,46 +73,53 @@ def _check_fit(preset, config, data):
         raise KzooError(
             f"{preset.name} takes {config.get('inputs')}, and {data.name} gives {data.inputs}.{_alternatives(data)}"
         )
-    tabular = preset.task.startswith("tabular") and data.task.startswith("tabular")
-    if data.task != preset.task and not tabular:
+    if not _takes(preset, data.problem):
         raise KzooError(f"{preset.name} is for {preset.task}, and {data.name} is {data.task}.{_alternatives(data)}")
 
 
+def _takes(preset, wanted):
+    """Say whether a preset is for this kind of input, with or without an order: the head follows the data."""
+    own = problem(preset.task)
+    return own.kind == wanted.kind and ("ordered" in own.facts) == ("ordered" in wanted.facts)
+
+
 def _alternatives(data):
-    task = data.task if data.task != "tabular_regression" else "tabular_classification"
-    names = list_presets(task=task)
+    names = [name for name in list_presets() if _takes(get_preset(name), data.problem)]
     return f" Presets for it: {', '.join(names)}." if names else ""
 
 
-def _settle_classes(preset, config, training, asked, data, notes):
-    was_binary = preset.config["outputs"] == 1 and preset.config.get("output_activation") == "sigmoid"
-    binary = data.outputs == 2 and (was_binary or ("outputs" in asked and config["outputs"] == 1))
-    config["outputs"] = 1 if binary else data.outputs
-    if "output_activation" not in asked and config.get("output_activation") is not None:
-        config["output_activation"] = "sigmoid" if binary else "softmax"
-    if training.get("loss") in ("mse", "mae", "huber") and "loss" not in asked:
-        training["loss"] = "auto"
-    _fit_metrics(training, asked, "binary" if binary else "classes", notes)
+def _settle_head(preset, config, asked, data, notes):
+    """End the network in what the data asks for; two classes share one output where the preset has it so."""
+    way = data.problem.task
+    single = preset.config["outputs"] == 1 and preset.config.get("output_activation") == "sigmoid"
+    asked_single = "outputs" in asked and config["outputs"] == 1
+    shared = bool(way.single_head) and data.outputs == 2 and (single or asked_single)
+    config["outputs"] = 1 if shared else data.outputs
+    if config.get("output_activation") is None:
+        return
+    if way.head != "linear":
+        if "output_activation" not in asked:
+            config["output_activation"] = way.single_head if shared else way.head
+    elif "output_activation" in asked:
+        notes.append(f"output_activation={config['output_activation']!r} bounds the predicted values.")
+    else:
+        config["output_activation"] = None
 
 
-def _settle_values(preset, config, training, asked, data, notes):
-    if config.get("output_activation") is not None:
-        if "output_activation" in asked:
-            notes.append(f"output_activation={config['output_activation']!r} bounds the predicted values.")
-        else:
-            config["output_activation"] = None
-    if "loss" not in asked and training.get("loss") not in ("mse", "mae", "huber"):
-        training["loss"] = "mse"
-    for name, neutral in (("label_smoothing", 0.0), ("class_weight", None)):
-        if training.get(name, neutral) != neutral and name in asked:
+def _settle_loss(training, asked, data):
+    facts, losses = data.problem.facts, data.problem.task.losses
+    if "loss" not in asked and training.get("loss") not in losses:
+        training["loss"] = losses[0]
+    for name, (fact, neutral) in _ONLY_FOR.items():
+        if fact in facts or name not in training:
+            continue
+        if training[name] != neutral and name in asked:
             raise KzooError(f"{name}={training[name]!r} is for classes, and {data.name} has values to predict.")
-        if name in training:
-            training[name] = neutral
-    _fit_metrics(training, asked, "values", notes)
+        training[name] = neutral
 
 
-def _fit_metrics(training, asked, head, notes):
-    fitting = metrics_for(head)
+def _settle_metrics(config, training, asked, data, notes):
+    fitting = metrics_for(data.task, config)
     kept = tuple(m for m in training.get("metrics", ()) if m in fitting)
     if kept != tuple(training.get("metrics", ())):
         if "metrics" in asked:

@@ -63,24 +63,24 @@ def check_folds(folds, data: Dataset, group):
     """
     if isinstance(folds, bool) or not isinstance(folds, int | np.integer) or folds < 2:
         raise KzooError(f"folds={folds!r} must be a whole number of at least 2, or None.")
-    if data.task in ("forecasting", "language_modeling"):
+    if "ordered" in data.problem.facts:
         raise KzooError(
             f"folds={folds}: {data.name} has an order, and folds would train on its future. Use folds=None."
         )
     if group is not None:
         raise KzooError("folds= would tear the groups of group= apart. Use folds=None, or leave group= out.")
     rows = pooled(data)
-    most = int(np.bincount(_labels(rows)).min()) if data.class_names else len(rows)
+    most = int(np.bincount(_labels(rows)).min()) if "classes" in data.problem.facts else len(rows)
     if folds > most:
-        what = "rows of the smallest class" if data.class_names else "rows"
+        what = "rows of the smallest class" if "classes" in data.problem.facts else "rows"
         raise KzooError(f"folds={folds} is more than the {most} {what}.")
 
 
 def fold_of(data: Dataset, number, folds, seed) -> Dataset:
     """Return one fold as the validation split, and the other rows as the training split."""
     rows = pooled(data)
-    kind = model_selection.StratifiedKFold if data.class_names else model_selection.KFold
-    labels = _labels(rows) if data.class_names else None
+    kind = model_selection.StratifiedKFold if "classes" in data.problem.facts else model_selection.KFold
+    labels = _labels(rows) if "classes" in data.problem.facts else None
     divided = kind(folds, shuffle=True, random_state=seed).split(np.zeros(len(rows)), labels)
     train, validation = list(divided)[number]
     return replace(data, train=_taken(rows, train), validation=_taken(rows, validation))

@@ -1,6 +1,7 @@
 """What can be tuned in training: an entry per hyperparameter, shared by every family. Never the epochs: early stopping
 and the best epoch decide those."""
 
+from kzoo.tasks import problem
 from kzoo.tuning.entry import Entry, Parameter, one_of
 
 # Peak learning rate that goes with an optimizer, as a multiple of Adam's.
@@ -58,7 +59,7 @@ def _warmup(scene):
 
 
 def _label_smoothing(scene):
-    if not scene.task.endswith("classification") or scene.settings.get("loss", "auto") not in ("auto", "crossentropy"):
+    if "classes" not in problem(scene.task).facts or scene.settings.get("loss", "auto") not in ("auto", "crossentropy"):
         return None
     return one_of("label_smoothing", "share of the label spread over all classes", 0.0, 0.1, full=(0.05, 0.2))(scene)
 
@@ -78,7 +79,7 @@ def _set_clipping(settings, value):
 
 
 def _augment(scene):
-    if scene.task != "image_classification":
+    if problem(scene.task).kind != "image":
         return None
     meaning = "none; shift; shift, zoom, rotate; and erase"
     levels = ("none", "light", "medium", "strong")

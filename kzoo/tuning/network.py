@@ -1,5 +1,6 @@
 """What can be tuned in a network: an entry per hyperparameter, for any family that has its settings."""
 
+from kzoo.tasks import problem
 from kzoo.tuning.entry import Entry, Parameter, one_of, rate, resized, scale, scaled, set_rate
 
 ACTIVATIONS = ("relu", "gelu", "silu")
@@ -151,7 +152,7 @@ def _pooling(scene):
 
 
 def _bidirectional(scene):
-    if scene.task == "language_modeling" or scene.settings.get("stateful"):
+    if "continues" in problem(scene.task).facts or scene.settings.get("stateful"):
         return None  # a language model must not read what comes next
     return one_of("bidirectional", "read in both directions", False, True)(scene)
 

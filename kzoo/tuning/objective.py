@@ -1,7 +1,7 @@
 """What a search makes large or small: its name, and which of the two."""
 
 from kzoo.callbacks import direction
-from kzoo.contract import head_of, metrics_for
+from kzoo.contract import metrics_for
 from kzoo.errors import KzooError
 from kzoo.registry import hint
 
@@ -20,7 +20,7 @@ def settle_objective(objective, config, training, data, *, folds=None):
     Raises:
         KzooError: a value that is not reported, the wrong direction, or no validation data to take it from.
     """
-    legal = ["val_loss", *(f"val_{name}" for name in metrics_for(head_of(data.task, config)))]
+    legal = ["val_loss", *(f"val_{name}" for name in metrics_for(data.task, config))]
     if objective is None:
         metrics = training.get("metrics") or ("loss",)
         objective = f"val_{metrics[0]}"

@@ -28,11 +28,11 @@ def test_classes_are_scored_as_scikit_learn_does(iris_run):
 
 
 def test_the_interval_is_wilsons():
-    from kzoo.training.score import wilson
+    from kzoo.tasks.classes.score import wilson
 
     # 81 of 263: the example of Newcombe (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<857
-    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    assert all(wilson(0, n)[0] == 0 and wilson(1, n)[1] == 1 for n in range(1, 100))
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert all(wilson(0, n)[0] == 0 and wilson(n, n)[1] == 1 for n in range(1, 100))
 
 
 def test_values_are_scored_in_their_own_unit(diabetes_run):

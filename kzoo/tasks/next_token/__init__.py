@@ -11,7 +11,7 @@ TASK = Task(
     losses=("auto", "crossentropy", "focal", "hinge", "kl"),
     metrics=("accuracy", "top5"),
     scores={
-        "bits_per_token": Score(best="min", label="bits per token", short="bits/token"),
+        "bits_per_token": Score(best="min", label="bits per token", short="bits per token"),
         "perplexity": Score(best="min", label="perplexity"),
         "loss": Score(best="min", label="loss (nats)", short="loss"),
         "accuracy": Score(label="accuracy", form="percent"),

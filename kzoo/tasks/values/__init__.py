@@ -19,11 +19,11 @@ TASK = Task(
     ),
     words=("regression",),
     head="linear",
-    losses=("mse", "mae", "huber", "auto"),
+    losses=("mse", "mae", "huber"),
     metrics=("mae", "rmse"),
     scores={
         "mae": Score(best="min", label="MAE", short="MAE"),
-        "rmse": Score(best="min", label="RMSE", short="RMSE"),
+        "rmse": Score(best="min", label="RMSE", short="RMSE", ratio=True),
         "mse": Score(best="min", label="MSE", short="MSE"),
         "r2": Score(label="R²", short="R2", form="digits"),
         "mse_standardised": Score(best="min", label="MSE, targets standardised", short="MSE (standardised)"),

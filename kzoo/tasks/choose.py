@@ -1,0 +1,79 @@
+"""Which task a target is for: by what is asked, by what a preset can do, or by the look of its values. NumPy only."""
+
+import numpy as np
+
+from kzoo.errors import KzooError
+from kzoo.tasks import Problem, problem, problems
+from kzoo.words import hint
+
+_MOST_CLASSES = 20  # different whole numbers that still count as classes
+
+
+def fitting(kind: str, order: str = "unordered") -> dict[str, Problem]:
+    """Return what `task=` may say for inputs of this kind: public names and short words.
+
+    Args:
+        kind: of the inputs.
+        order: the fact "ordered" or "unordered", of the rows.
+    """
+    found = {name: one for name, one in problems().items() if one.kind == kind and order in one.facts}
+    return {word: one for one in found.values() for word in one.task.words} | found
+
+
+def asked_for(kind: str, word: str, order: str = "unordered") -> Problem:
+    """Return what `task=` means for this kind, and for rows with an order or without.
+
+    Raises:
+        KzooError: a word that means nothing for it.
+    """
+    known = fitting(kind, order)
+    if not isinstance(word, str) or word not in known:
+        raise KzooError(f"task={word!r} does not suit {kind} inputs. {hint(word, known)}Use: {', '.join(known)}.")
+    return known[word]
+
+
+def fixed_by(preset) -> Problem | None:
+    """Return the only problem that a preset is for; None where the target decides, or there is no preset.
+
+    A preset of classes that can scale targets back takes values too.
+    """
+    if preset is None:
+        return None
+    own = problem(preset.task)
+    return None if own.task.name == "classes" and "target_scale" in preset.config else own
+
+
+def likely(kind: str, columns) -> tuple[Problem | None, str]:
+    """Return the problem that a target looks like, None where rows of this kind have none such, and why.
+
+    Args:
+        kind: of the inputs.
+        columns: arrays (N,), one for each target.
+    """
+    found, why = "values", "its numbers are not a few whole ones"
+    if len(columns) > 1:
+        why = "there are several targets"
+    elif (numbers := _numbers(columns[0])) is None:
+        found, why = "classes", "its values are not numbers"
+    else:
+        distinct = np.unique(numbers)
+        if len(distinct) <= _MOST_CLASSES and (distinct == np.round(distinct)).all():
+            found, why = "classes", f"it has {len(distinct)} different whole numbers"
+    return next((one for one in fitting(kind).values() if one.task.name == found), None), why
+
+
+def suits(one: Problem, columns) -> bool:
+    """Say whether a target can be what a problem answers: numbers for values, classes for classes."""
+    if "values" in one.facts:
+        return len(columns) > 1 or _numbers(columns[0]) is not None
+    found, _ = likely(one.kind, columns)
+    return "classes" not in one.facts or (found is not None and "classes" in found.facts)
+
+
+def _numbers(column):
+    """Return a column as numbers; None where it holds words, or true and false."""
+    if column.dtype == object:
+        if not all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in column):
+            return None
+        column = column.astype(np.float64)
+    return column if column.dtype.kind in "iuf" else None

@@ -1,0 +1,59 @@
+"""Values: what is learned of targets, and what outputs say to people. NumPy only."""
+
+import numpy as np
+
+from kzoo.data.values import to_numbers
+from kzoo.errors import KzooError
+from kzoo.predictions import Predictions
+from kzoo.tasks import Target
+
+
+def learn(values, names=(), *, known=None) -> Target:
+    """Learn the scale of training targets.
+
+    Args:
+        values: (N,) or (N, targets) numbers, or columns of a DataFrame.
+        names: of the targets; y1, y2, ... by default.
+        known: not needed here.
+
+    Raises:
+        KzooError: a value that is no number.
+    """
+    y = encode(None, values)
+    offset, scale = spread(y)
+    names = tuple(names) or tuple(f"y{i + 1}" for i in range(y.shape[1]))
+    return Target(names=names, config={"outputs": y.shape[1], "target_offset": offset, "target_scale": scale})
+
+
+def encode(target, values) -> np.ndarray:
+    """Return targets as float32 (N, targets); more axes stay as they are.
+
+    Raises:
+        KzooError: a value that is no number.
+    """
+    if not hasattr(values, "columns"):
+        y = np.asarray(values)
+        if y.dtype.kind not in "biuf":
+            raise KzooError(f"A regression takes numbers; y holds {y.dtype}.")
+        return (y if y.ndim > 2 else y.reshape(len(y), -1)).astype(np.float32)
+    y = np.stack([to_numbers(values[name]) for name in values.columns], axis=1)
+    bad = np.flatnonzero(np.isnan(y).any(axis=1))
+    if bad.size:
+        raise KzooError(
+            f"A regression target must be a number; row {bad[0] + 1} holds "
+            f"{values.iloc[bad[0]].tolist()!r} ({bad.size} such rows)."
+        )
+    return y.astype(np.float32)
+
+
+def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
+    """Return outputs as they are, in the targets' own unit, under the targets' names."""
+    return Predictions(values=outputs, target_names=target.names, inputs=inputs)
+
+
+def spread(values):
+    """Return mean and standard deviation per column as lists of floats, zero spread counted as 1."""
+    values = np.asarray(values, np.float64)
+    mean, std = values.mean(axis=0), values.std(axis=0)
+    std = np.where(std <= 1e-9 * np.maximum(1e-30, np.abs(mean)), 1.0, std)
+    return mean.tolist(), std.tolist()

@@ -1,0 +1,98 @@
+"""A task that no file of kzoo knows goes through everything: ordinal classes, as an installed package brings them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kzoo
+
+JOURNEY = """
+import json, sys
+import numpy as np
+import kzoo, kzoo.runtime
+from kzoo.cli import main
+
+asked = dict(target="stars", task="ordinal", units=(16,), epochs=40, batch_size=32, progress=False)
+run = kzoo.train("tabular_fnn", "stars.csv", out="run", **asked)
+new = kzoo.train("tabular_fnn", "stars.csv", out="new", seed=1, **asked)
+answers = kzoo.predict(run, "stars.csv")
+found = dict(
+    task=run.config["data"]["task"],
+    test=run.summary["test"],
+    again=kzoo.evaluate(run, "stars.csv"),
+    labels=answers.labels,
+    p=answers.probabilities.tolist(),
+    checks=[f.check for f in kzoo.check("tabular_fnn", "stars.csv", target="stars", task="ordinal", deep=False)],
+    ranked=[[row["run"], row["metric"], row["score"]] for row in kzoo.compare(["run", "new"])],
+    page=kzoo.report(run).read_text(encoding="utf-8"),
+    # Of another kind of input too, without another line.
+    texts=kzoo.load_data("texts.csv", preset="text_cnn", target="stars", task="ordinal").task,
+)
+exported = kzoo.export(run, "exported", formats=["onnx", "litert"])
+found["exports"] = {key: entry["status"] for key, entry in exported.exports.items()}
+for format in ("onnx", "litert"):
+    found[format] = kzoo.runtime.load("exported", format).predict("stars.csv").labels
+found["versus"] = main(["compare", "new", "run", "--data", "stars.csv", "--json"])
+json.dump(found, open("found.json", "w"))
+"""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What a process says in which the package is installed as pip would do it: a folder beside its dist-info."""
+    folder = tmp_path_factory.mktemp("ordinal")
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 3))
+    stars = np.clip(np.round(3 + x[:, 0] + 0.5 * x[:, 1] + 0.3 * random.normal(size=400)), 1, 5).astype(int)
+    pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "stars": stars}).to_csv(folder / "stars.csv", index=False)
+    texts = [f"{word} food and service number {i}" for i, word in enumerate(["bad", "fine", "great"] * 20)]
+    pd.DataFrame({"text": texts, "stars": [1, 2, 3] * 20}).to_csv(folder / "texts.csv", index=False)
+    info = folder / "kzoo_ordinal-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kzoo-ordinal\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[kzoo.tasks]\nordinal = kzoo_ordinal:TASK\n")
+    path = os.pathsep.join([str(folder), str(Path(__file__).parent), str(Path(kzoo.__file__).parent.parent)])
+    done = subprocess.run(
+        [sys.executable, "-c", JOURNEY], cwd=folder, env=os.environ | {"PYTHONPATH": path}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "found.json").read_text()) | {"stars": stars}
+
+
+def test_it_trains_and_is_scored_in_its_own_terms(found):
+    assert found["task"] == "tabular_ordinal"
+    assert set(found["test"]) == {"rank_error", "rank_error_of_median", "accuracy", "examples"}
+    assert found["test"]["rank_error"] < 0.7 * found["test"]["rank_error_of_median"]
+    assert found["again"]["examples"] == 400
+
+
+def test_its_labels_are_its_own(found):
+    p = np.array(found["p"])
+    places = np.array([int(np.searchsorted(np.cumsum(row), 0.5)) for row in p])
+    assert found["labels"] == [str(place + 1) for place in places]
+    assert found["again"]["rank_error"] == pytest.approx(np.abs(places + 1 - found["stars"]).mean())
+    assert (places != p.argmax(axis=1)).any()  # else the median would show nothing
+
+
+def test_checks_ranking_and_report_know_it(found):
+    assert [row[1] for row in found["ranked"]] == ["rank_error"] * 2
+    assert found["ranked"][0][2] <= found["ranked"][1][2]
+    assert f"It is off by {found['test']['rank_error']:.2f} ranks" in found["page"]
+    assert "always the median" in found["page"] and "Confusion matrix" in found["page"]
+    assert found["versus"] == 0
+
+
+def test_it_is_exported_and_answers_without_keras(found):
+    assert found["exports"]["onnx"] == found["exports"]["litert"] == "ok"
+    assert found["onnx"] == found["litert"] == found["labels"]
+
+
+def test_other_kinds_of_input_take_it_too(found):
+    assert found["texts"] == "text_ordinal"

@@ -38,10 +38,7 @@ _PUBLIC = {
     "generate": "kzoo.evaluation",
     "cross_validate": "kzoo.evaluation",
     "ensemble": "kzoo.evaluation",
-    "compare": "kzoo.results.compare",
-    "train_variants": "kzoo.evaluation",
-    "variant_rows": "kzoo.evaluation",
-    "mean_history": "kzoo.evaluation",
+    "compare": "kzoo.ranking",
     "learning_rate_range": "kzoo.evaluation",
     "report": "kzoo.reports",
     "export": "kzoo.export",
@@ -52,10 +49,7 @@ _PUBLIC = {
     "hypermodel": "kzoo.tuning.hypermodel",
     "callbacks": "kzoo.callbacks",
     "plots": "kzoo.plots",
-    "recipe_arguments": "kzoo.cli.recipe",
-    "recipe_result": "kzoo.cli.recipe",
-    "recipe_row": "kzoo.cli.recipe",
-    "recipe_search": "kzoo.cli.recipe",
+    "recipes": "kzoo.recipes",
 }
 
 

@@ -11,57 +11,60 @@ import kzoo
 PACKAGE = Path(kzoo.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# Who may import whom, by first name below kzoo. `errors`, `files`, `optional` and `words` are everybody's.
+# Who may import whom, by first name below kzoo. What is everybody's: see `EVERYBODYS`.
 MAY_IMPORT = {
     "arguments": set(),
     "errors": set(),
     "files": set(),
     "listing": set(),
-    "tasks": {"data", "listing", "predictions"},
-    "preset": {"tasks", "arguments"},
+    "tasks": {"data", "predictions"},
+    "preset": {"arguments"},
     "plugins": {"preset"},
-    "catalogue": {"tasks", "preset"},
+    "catalogue": {"preset"},
     "preset_files": {"arguments", "catalogue", "preset"},
     "optional": set(),
     "words": set(),
     "registry": {"arguments", "catalogue", "preset"},
     "presets": {"registry"},
-    "results": {"tasks", "run", "tuning"},
+    "results": set(),
+    "ranking": {"results", "run", "tuning"},
     "run": {"registry"},
     "exported": set(),
-    "contract": {"tasks"},
+    "nouns": set(),
+    "contract": set(),
     "families": set(),
     "flops": set(),
     "gradients": set(),
     "callbacks": set(),
-    "loading": {"tasks", "arguments", "exported", "preset", "registry", "run"},
+    "loading": {"arguments", "exported", "preset", "registry", "run"},
     "plots": {"gradients"},
-    "data": {"tasks", "arguments", "registry"},
+    "data": {"arguments", "registry"},
     "predictions": set(),
-    "runtime": {"tasks", "data", "export", "exported", "predictions"},
-    "checks": {"tasks", "data", "gradients", "plots"},
-    "export": {"tasks", "data", "exported", "listing", "loading", "registry", "run"},
-    "evaluation": {"tasks", "checks", "data", "predictions", "registry", "results", "run", "training"},
+    "runtime": {"data", "export", "exported", "predictions"},
+    "checks": {"data", "gradients", "plots"},
+    "export": {"data", "exported", "loading", "registry", "run"},
+    "evaluation": {"checks", "data", "predictions", "ranking", "registry", "results", "run", "training"},
     "training": {
         "arguments", "callbacks", "checks", "contract", "data", "loading", "plots", "predictions", "registry", "run",
-        "tasks",
     },
     "source": {"contract"},
     "tuning": {
         "arguments", "callbacks", "catalogue", "contract", "data", "optional", "plots", "preset_files", "registry",
-        "tasks", "training",
+        "training",
     },
-    "reports": {"tasks", "arguments", "data", "evaluation", "plots", "registry", "run", "tuning"},
+    "reports": {"arguments", "data", "evaluation", "plots", "registry", "run", "tuning"},
     "__main__": {"cli"},
+    "recipes": {"cli", "run", "training"},
     "cli": {
-        "tasks", "arguments", "data", "evaluation", "export", "exported", "flops", "plots", "registry", "reports",
-        "results", "run", "runtime", "source", "training", "tuning",
+        "arguments", "data", "evaluation", "export", "exported", "flops", "plots", "ranking", "registry", "reports",
+        "results",
+        "run", "runtime", "source", "training", "tuning",
     },
 }  # fmt: skip
-EVERYBODYS = {"__version__", "errors", "files", "optional", "words"}
+EVERYBODYS = {"__version__", "errors", "files", "listing", "nouns", "optional", "tasks", "words"}
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "catalogue", "errors", "exported", "files", "optional", "plugins", "preset", "preset_files", "presets",
-    "registry", "results", "run", "words",
+    "arguments", "catalogue", "errors", "exported", "files", "nouns", "optional", "plugins", "preset", "preset_files",
+    "presets", "ranking", "registry", "results", "run", "words",
 )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ def before_training(job, *, command) -> list:
     """Run the checks that need no gradient step.
 
     Args:
-        job: what is about to be trained: `data`, `core` (the compiled network), `spec`, `onehot`, `standardize`.
+        job: what is about to be trained, a network ready to fit.
         command: the `kzoo train` command of this run, or None.
 
     Returns:
@@ -48,9 +48,7 @@ def before_training(job, *, command) -> list:
     Raises:
         KzooError: a check found an error.
     """
-    training = job.spec["training"]
-    subject = Subject(job.data, job.core, training, onehot=job.onehot, standardize=job.standardize)
-    findings, _ = look(subject, ("settings", "data", "network"))
+    findings, _ = look(Subject.of(job), ("settings", "data", "network"))
     everything = "kzoo.check(...)" if command is None else command.replace("kzoo train", "kzoo check", 1)
     errors = [found for found in findings if found.level == "error"]
     if errors:

@@ -44,13 +44,13 @@ class NewData:
     """
 
     def __init__(self, run, source, *, target=None):
-        self.run, self.preprocessing, described = run, run.preprocessing, run.config["data"]
-        self.facts, self.class_names = problem(described["task"]).facts, tuple(described["class_names"])
+        self.run, self.preprocessing, described = run, run.preprocessing, run.data
+        self.facts, self.class_names = problem(described.task).facts, described.class_names
         self.known = run.config.get("statistics")
-        self.inputs, self.targets = described["inputs"], [target] if target else list(described["target_names"])
+        self.inputs, self.targets = described.inputs, [target] if target else list(described.target_names)
         self.frame, self.missing, self.answers, self.values = None, [], None, None
         if isinstance(source, str) and source in NAMES:
-            source = reload(run.config["spec"], described, self.preprocessing, source)
+            source = reload(run, source)
         if isinstance(source, Dataset):
             part = source.test or source.train
             self.values = part.x
@@ -59,11 +59,11 @@ class NewData:
                 self.answers = np.array(source.class_names)[self.answers]
         else:
             self._read(source)
-        categories = len(run.config["spec"]["config"].get("categories") or ())
+        categories = len(run.spec.config.get("categories") or ())
         self.categories = categories or None
         self.features = None
         if self.values is not None and len(self.values):
-            self.features = features(self.inputs, self.values, described["feature_names"], categories)
+            self.features = features(self.inputs, self.values, described.feature_names, categories)
 
     @property
     def labels(self):

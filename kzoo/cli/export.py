@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import kzoo.export
-from kzoo.cli import common, quiet
+from kzoo.cli import quiet, tables
 from kzoo.errors import ExportError
 from kzoo.export.format import QUANTIZED
 from kzoo.export.formats import formats
@@ -28,7 +28,7 @@ def add_arguments(parser):
     add("--out", metavar="FOLDER", help="where to write it; default: exports/ and the run's name")
     add("--data", metavar="SOURCE", help="what the run was trained on, for int8; not needed for named sets")
     add("--overwrite", action="store_true", help="replace what was exported of another model")
-    add("--no-verify", action="store_true", help="do not compare: nothing then says that a file works")
+    add("--no-verify", action="store_true", help="skip the checks: then nothing shows that a file works")
     add("--timeout", type=float, default=600.0, metavar="SECONDS", help="for one conversion or check; default: 600")
 
 
@@ -81,11 +81,11 @@ def table(exports) -> list[str]:
                 _number(ms.get("32"), ".3g"),
             )
         )
-    return common.columns(rows, align="<<>>>>>>")
+    return tables.columns(rows, align="<<>>>>>>")
 
 
 def problems(exports) -> list[str]:
-    """Return a line for each file that is not as it should be, and for what is to be known of others."""
+    """Return a line for each file that failed, and for each that has a note."""
     return [
         f"  {key}: {entry.get('error') or entry.get('note')}"
         for key, entry in exports.items()

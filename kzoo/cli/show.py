@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.arguments import ARGUMENTS
-from kzoo.cli import common, quiet
+from kzoo.cli import common, quiet, tables
 from kzoo.errors import KzooError
 from kzoo.registry import INPUTS, build, family_builder, get_preset, resolve, spec_of
 from kzoo.tasks import problem
@@ -176,8 +176,8 @@ def render(document, args):
     ]
     table = [("layer", "type", "output", "parameters")] + [
         (
-            common.short(layer["name"], 30),
-            common.short(layer["type"], 22),
+            common.fitted(layer["name"], 30),
+            common.fitted(layer["type"], 22),
             _shape(layer["output_shape"]),
             f"{layer['parameters']:,}",
         )
@@ -185,17 +185,17 @@ def render(document, args):
     ]
     lines = [
         common.bold(d["name"]),
-        *common.columns([("", d["summary"])], indent=0),
+        *tables.columns([("", d["summary"])], indent=0),
         "",
-        *common.columns(facts),
+        *tables.columns(facts),
     ]
-    lines += ["", common.bold("Layers"), *common.columns(table, align="<<>>")]
+    lines += ["", common.bold("Layers"), *tables.columns(table, align="<<>>")]
     for title, part in (("Network", "network"), ("Training", "training")):
         lines += ["", common.bold(f"{title}: change with --set NAME=VALUE")]
-        shown = [(s["name"], common.short(common.show_value(s["value"]), 18), s["meaning"]) for s in d[part]]
-        lines += common.columns(shown)
+        shown = [(s["name"], common.fitted(common.show_value(s["value"]), 18), s["meaning"]) for s in d[part]]
+        lines += tables.columns(shown)
     lines += ["", common.bold("Measured results")]
-    lines += common.columns([row for r in d["results"] for row in _result(r)]) or ["  not measured yet"]
+    lines += tables.columns([row for r in d["results"] for row in _result(r)]) or ["  not measured yet"]
     lines += ["", f"Train it: kzoo train {args.preset}"]
     if "plot" in d:
         lines.append(f"Drawn in {d['plot']}")

@@ -1,5 +1,6 @@
 """`load_data`: one door for every source of data."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from kzoo.data.encode_images import EXTENSIONS
 from kzoo.data.images import load_image_folder
 from kzoo.data.language import load_language
 from kzoo.data.named import NAMES, load_named
+from kzoo.data.options import DataOptions
 from kzoo.data.rows import listed
 from kzoo.data.series import load_series
 from kzoo.data.table import as_frame, load_table
@@ -68,87 +70,90 @@ def load_data(
     Raises:
         KzooError: no such data, data that does not fit the preset, or data that nothing can be learned from.
     """
+    asked = DataOptions(
+        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, clip=clip,
+        seed=seed,
+    )  # fmt: skip
+    return load(source, preset, asked)
+
+
+def load(source, preset: str | Preset | None, asked: DataOptions) -> Dataset:
+    """Do what `load_data` says, with all that was asked of the data as one value."""
     if isinstance(source, Dataset):
         return source
-    splits.check_seed(seed)
-    if not splits.is_source(test):
-        splits.fractions(validation, test)
-    preset = get_preset(preset) if isinstance(preset, str) else preset
-    options = {"preset": preset, "validation": validation, "test": test, "seed": seed}
-    columns = {"target": target, "drop": drop, "group": group, "task": task, "time": time, "clip": clip}
-    data = _load(source, options, columns)
-    asked = dict(target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time)
-    data.loaded = splits.as_asked(seed, asked)
+    splits.check_seed(asked.seed)
+    if not splits.is_source(asked.test):
+        splits.fractions(asked.validation, asked.test)
+    data = _load(source, get_preset(preset) if isinstance(preset, str) else preset, asked)
+    data.loaded = asked.stored()
     return data
 
 
-def _load(source, options, columns):
-    preset = options["preset"]
+def _load(source, preset, asked):
     if isinstance(source, pd.DataFrame):
-        return _table(source, "table", options, columns)
+        return _table(source, "table", preset, asked)
     if hasattr(source, "as_numpy_iterator"):
-        return _arrays(from_tf(source, preset), "tf.data", options, columns)
+        return _arrays(from_tf(source, preset), "tf.data", preset, asked)
     if isinstance(source, tuple | list) and len(source) == 2 and not isinstance(source[0], str):
-        return _arrays(source, "arrays", options, columns)
+        return _arrays(source, "arrays", preset, asked)
     if not isinstance(source, str | Path):
         raise KzooError(
             f"Cannot load data from {type(source).__name__}: give a name, a path, a DataFrame, a pair (x, y) "
             "or a tf.data.Dataset."
         )
     if isinstance(source, str) and source in NAMES:
-        return _named(source, options, columns)
-    return _path(Path(source), options, columns)
+        return _named(source, preset, asked)
+    return _path(Path(source), preset, asked)
 
 
-def _named(name, options, columns):
-    _refuse(columns, ("time", "clip"), name)
-    chosen = {key: value for key, value in columns.items() if key not in ("time", "clip")}
-    preset = options["preset"]
+def _named(name, preset, asked):
+    _refuse(asked, ("time", "clip"), name)
     if preset is not None and preset.config["inputs"] != NAMES[name]:
         raise _misfit(f"{name!r} gives {NAMES[name]}", preset, (NAMES[name],))
-    return load_named(name, **options, **chosen)
+    chosen = asked.pick("validation", "test", "seed", "target", "drop", "group", "task")
+    return load_named(name, preset=preset, **chosen)
 
 
-def _path(path, options, columns):
+def _path(path, preset, asked):
     if not path.exists():
         raise KzooError(
             f"No file, folder or data set {str(path)!r}. {hint(path, NAMES)}Data sets by name: {', '.join(NAMES)}."
         )
     if path.is_dir():
-        return _folder(path, options, columns)
+        return _folder(path, preset, asked)
     kind = path.suffix.lower()
     if kind in (".csv", ".tsv"):
-        return _table(path, path.name, options, columns)
+        return _table(path, path.name, preset, asked)
     if kind == ".npz":
         pair, tested = read_npz(path)
-        if options["test"] is None and tested is not None:
-            options = options | {"test": tested}
-        return _arrays(pair, path.name, options, columns)
+        if asked.test is None and tested is not None:
+            asked = replace(asked, test=tested)
+        return _arrays(pair, path.name, preset, asked)
     if kind in (".txt", ".md"):
-        return _plain_text(path, options, columns)
+        return _plain_text(path, preset, asked)
     if kind in EXTENSIONS:
         raise KzooError(f"{path.name!r} is one image; training takes a folder with a folder of images for each class.")
     raise KzooError(f"{path.name!r}: kzoo reads .csv, .tsv, .txt and .npz files, and folders.")
 
 
-def _folder(path, options, columns):
-    _refuse(columns, ("target", "drop", "group", "time", "clip"), path.name)
+def _folder(path, preset, asked):
+    _refuse(asked, ("target", "drop", "group", "time", "clip"), path.name)
     kind = _folder_kind(path)
     if kind is None:
         raise KzooError(
             f"{path.name!r} holds neither images nor .txt files: expected a folder of them for each class, "
             "or one .txt file for each class."
         )
-    _check_fit(kind, path.name, options["preset"])
-    preset, inputs = options["preset"], "tokens" if kind == "a folder of texts" else "image"
-    problem = _problem(inputs, "unordered", "classification", columns["task"], preset, path.name)
+    _check_fit(kind, path.name, preset)
+    inputs = "tokens" if kind == "a folder of texts" else "image"
+    problem = _problem(inputs, "unordered", "classification", asked.task, preset, path.name)
     if "classes" not in problem.facts:
-        raise KzooError(f"task={columns['task']!r}: a folder of classes is a classification.")
+        raise KzooError(f"task={asked.task!r}: a folder of classes is a classification.")
+    chosen = asked.pick("validation", "test", "seed")
     if kind == "a folder of texts":
-        return load_text_folder(path, problem=problem, **options)
-    del options["preset"]
+        return load_text_folder(path, problem=problem, preset=preset, **chosen)
     shape = preset.config["input_shape"] if preset is not None else (96, 96, 3)
-    return load_image_folder(path, image_shape=shape, task=problem.name, **options)
+    return load_image_folder(path, image_shape=shape, task=problem.name, **chosen)
 
 
 def _folder_kind(path):
@@ -163,63 +168,61 @@ def _folder_kind(path):
     return None
 
 
-def _table(source, name, options, columns):
-    preset = options["preset"]
+def _table(source, name, preset, asked):
     _check_fit("a table", name, preset)
-    inputs = preset.config["inputs"] if preset is not None else ("series" if columns["time"] is not None else "rows")
-    seed = options["seed"]
-    rest = {key: value for key, value in options.items() if key != "seed"}
+    inputs = preset.config["inputs"] if preset is not None else ("series" if asked.time is not None else "rows")
     if inputs == "series":
-        _refuse(columns, ("group", "clip"), "a series")
-        problem = _problem("series", "ordered", "forecasting", columns["task"], preset, name)
-        chosen = {key: columns[key] for key in ("target", "drop", "time")}
-        return load_series(source, name=name, task=problem.name, **rest, **chosen)
-    _refuse(columns, ("time",), "a table of rows that have no order")
-    chosen = {key: columns[key] for key in ("target", "drop", "group", "task")}
+        _refuse(asked, ("group", "clip"), "a series")
+        problem = _problem("series", "ordered", "forecasting", asked.task, preset, name)
+        chosen = asked.pick("validation", "test", "target", "drop", "time")
+        return load_series(source, name=name, task=problem.name, preset=preset, **chosen)
+    _refuse(asked, ("time",), "a table of rows that have no order")
+    chosen = asked.pick("validation", "test", "seed", "target", "drop", "group", "task")
     if inputs == "tokens":
-        _refuse(columns, ("clip",), "text")
+        _refuse(asked, ("clip",), "text")
         _problem("tokens", "unordered", "classification", None, preset, name)
-        return load_text_table(source, name=name, **options, **chosen)
-    return load_table(source, name=name, seed=seed, clip=columns["clip"], **rest, **chosen)
+        return load_text_table(source, name=name, preset=preset, **chosen)
+    return load_table(source, name=name, preset=preset, clip=asked.clip, **chosen)
 
 
-def _plain_text(path, options, columns):
-    _refuse(columns, ("target", "drop", "group", "task", "time", "clip"), path.name)
-    _check_fit("a plain text", path.name, options["preset"])
-    problem = _problem("tokens", "ordered", "language_modeling", None, options["preset"], path.name)
-    chosen = {key: options[key] for key in ("preset", "validation", "test")}
-    if splits.is_source(chosen["test"]):
-        chosen |= {"test": None, "test_text": read_text(chosen["test"])}
-    return load_language(read_text(path), name=path.name, task=problem.name, **chosen)
+def _plain_text(path, preset, asked):
+    _refuse(asked, ("target", "drop", "group", "task", "time", "clip"), path.name)
+    _check_fit("a plain text", path.name, preset)
+    problem = _problem("tokens", "ordered", "language_modeling", None, preset, path.name)
+    chosen = asked.pick("validation", "test")
+    if splits.is_source(asked.test):
+        chosen |= {"test": None, "test_text": read_text(asked.test)}
+    return load_language(read_text(path), name=path.name, task=problem.name, preset=preset, **chosen)
 
 
-def _arrays(pair, name, options, columns):
+def _arrays(pair, name, preset, asked):
     x, y = pair
     if isinstance(x, pd.DataFrame):
         y = pd.Series(np.asarray(y).reshape(-1), name=getattr(y, "name", None) or "target")
         if len(x) != len(y):
             raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
         frame = as_frame(x).assign(**{str(y.name): y})
-        return _table(frame, "table", options, columns | {"target": str(y.name)})
-    _refuse(columns, ("target", "drop", "time", "clip"), "arrays")
-    groups = columns["group"]
+        return _table(frame, "table", preset, replace(asked, target=str(y.name)))
+    _refuse(asked, ("target", "drop", "time", "clip"), "arrays")
+    groups = asked.group
     if groups is not None:
         groups = np.asarray(groups)
         if groups.shape != (len(y),):
             raise KzooError("group= for arrays is an array with one value for each row.")
-    test = options["test"]
+    test = asked.test
     if hasattr(test, "as_numpy_iterator"):
-        options = options | {"test": from_tf(test, options["preset"])}
+        test = from_tf(test, preset)
     elif isinstance(test, str | Path):
-        options = options | {"test": read_npz(test)[0]}
+        test = read_npz(test)[0]
     elif splits.is_source(test) and not (isinstance(test, tuple | list) and len(test) == 2):
         raise KzooError("test= for arrays is a fraction or a second pair (x, y).")
-    return load_arrays(x, y, name=name, groups=groups, task=columns["task"], **options)
+    chosen = asked.pick("validation", "seed", "task")
+    return load_arrays(x, y, name=name, groups=groups, preset=preset, test=test, **chosen)
 
 
-def _refuse(columns, names, what):
+def _refuse(asked, names, what):
     for name in names:
-        value = columns[name]
+        value = getattr(asked, name)
         if value is not None and value is not False and len(np.atleast_1d(value)):
             raise KzooError(f"{name}={value!r} has no meaning for {what}.")
 

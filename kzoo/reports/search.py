@@ -112,7 +112,7 @@ def _examples(search, gain):
 def _warnings(search, trials, best):
     found, scored = [], [t for t in trials if t["score"] is not None]
     if not search.finished:
-        found.append("The search is not finished: the same call of kzoo.tune goes on with it.")
+        found.append("The search is not finished: the same call of kzoo.tune continues it.")
     if lost := [t for t in trials if t["status"] in ("diverged", "failed")]:
         causes = Counter(t["error"] or t["status"] for t in lost).most_common(3)
         said = "; ".join(f"{count} × {cause}" for cause, count in causes)
@@ -127,7 +127,7 @@ def _warnings(search, trials, best):
 
 
 def _within_chance(search, trials, best):
-    """Say it where a gain in accuracy is less than chance makes between two sets of so many examples."""
+    """Say it where a gain in accuracy is less than chance makes between two sets of this many examples."""
     preset = next((t["score"] for t in trials if t["baseline"]), None)
     if preset is None or search.objective[0] not in _UNITS:
         return []

@@ -59,7 +59,7 @@ def make(model_or_run, path, names, *, quantize, check, data, overwrite, timeout
         exports = {key: _without_failed_file(folder, entry) for key, entry in exports.items()}
         if all(entry.status == "failed" for entry in exports.values()):
             key, entry = next(iter(exports.items()))
-            said = {key: entry.to_json() for key, entry in exports.items()}
+            said = {key: entry.json() for key, entry in exports.items()}
             raise ExportError(f"Nothing was exported: {key}: {entry.error}.", said)
         if before is not None and not overwrite:
             exports = exports | _carried_over(before, folder, exports)

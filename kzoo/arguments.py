@@ -5,7 +5,9 @@ it before Keras is imported, and `kzoo show` prints it. A family of yours may ad
 are checked by its builder alone.
 """
 
+import ast
 from dataclasses import dataclass
+from pathlib import Path
 
 from kzoo.errors import KzooError
 
@@ -104,7 +106,16 @@ SCHEDULES = ("constant", "cosine", "onecycle", "linear", "exponential", "step", 
 LOSSES = ("auto", "crossentropy", "focal", "hinge", "kl", "mse", "mae", "huber")
 METRICS = ("accuracy", "auc", "top5", "mae", "rmse")
 AUGMENTATIONS = ("flip", "shift", "rotate", "zoom", "erase", "mixup", "cutmix")
-BUNDLES = ("standard", "quick", "long", "tuning", "debug", "teaching")
+
+
+def _bundles():
+    """Return the callback bundles, the functions of `kzoo.callbacks` that take a `run_dir`, without importing Keras."""
+    source = Path(__file__).with_name("callbacks").joinpath("__init__.py").read_text(encoding="utf-8")
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    return tuple(f.name for f in functions if f.args.args and f.args.args[0].arg == "run_dir")
+
+
+BUNDLES = _bundles()
 
 CONFIG = {
     "inputs": _A(meaning="what goes in", kind=str, choices=("rows", "image", "tokens", "series")),

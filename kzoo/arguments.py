@@ -6,8 +6,10 @@ override is checked against them before Keras is imported, so a builder checks o
 values must be to one another. A family of yours may take names that are not here; those are for its builder to check.
 """
 
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from kzoo.errors import KzooError
 
@@ -134,7 +136,16 @@ SCHEDULES = ("constant", "cosine", "onecycle", "linear", "exponential", "step", 
 LOSSES = ("auto", "crossentropy", "focal", "hinge", "kl", "mse", "mae", "huber")
 METRICS = ("accuracy", "auc", "top5", "mae", "rmse")
 AUGMENTATIONS = ("flip", "shift", "rotate", "zoom", "erase", "mixup", "cutmix")
-BUNDLES = ("standard", "quick", "long", "tuning", "debug", "teaching")
+
+
+def _bundles():
+    """Return the callback bundles, the functions of `kzoo.callbacks` that take a `run_dir`, without importing Keras."""
+    source = Path(__file__).with_name("callbacks").joinpath("__init__.py").read_text(encoding="utf-8")
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    return tuple(f.name for f in functions if f.args.args and f.args.args[0].arg == "run_dir")
+
+
+BUNDLES = _bundles()
 
 CONFIG = {
     "inputs": _A(kind=str, choices=("rows", "image", "tokens", "series")),

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all. Standard library only."""
 
 import json
+import math
 import os
 import tempfile
 from contextlib import contextmanager, suppress
@@ -71,3 +72,10 @@ def write_json(path, data, *, sync=True):
 def read_json(path):
     """Read a JSON file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def finite(value):
+    """Return a value with None for each number that JSON lacks: NaN, infinity."""
+    if isinstance(value, dict):
+        return {k: finite(v) for k, v in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

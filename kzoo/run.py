@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kzoo.errors import KzooError
 from kzoo.files import read_json
+from kzoo.nouns import Description, Spec, check_format
 
 
 class Run:
@@ -62,7 +63,18 @@ class Run:
         config = self._read("config.json")
         if not isinstance(config, dict) or not {"spec", "data"} <= set(config):
             raise KzooError(f"{self.path / 'config.json'} is not the one that kzoo.train writes. Train again.")
+        check_format(config, self.path / "config.json")
         return config
+
+    @cached_property
+    def spec(self) -> Spec:
+        """What was trained and how; `kzoo.spec_of` gives the same as a dict."""
+        return Spec.read(self.config["spec"])
+
+    @cached_property
+    def data(self) -> Description:
+        """On what it was trained."""
+        return Description.read(self.config["data"])
 
     @property
     def summary(self) -> dict:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import kzoo
 
-args = kzoo.recipe_arguments("adding_problem", __doc__, steps=100, epochs=dict(type=int, default=None))
+args = kzoo.recipes.arguments("adding_problem", __doc__, steps=100, epochs=dict(type=int, default=None))
 out = Path(args.out or "runs/adding_problem")
 steps = 8 if args.smoke else args.steps
 settings = dict(batch_size=2000, epochs=2) if args.smoke else dict(epochs=args.epochs)
@@ -42,4 +42,4 @@ axes.set_yscale("log")
 axes.axhline(always_one, color="black", lw=1, ls="--")
 place = dict(transform=axes.get_yaxis_transform(), ha="right", va="bottom")
 axes.text(0.99, always_one, f"always 1: {always_one:.3f}", **place)
-kzoo.recipe_result(args, rows, figure, folder=out)
+kzoo.recipes.finish(args, rows, figure, folder=out)

@@ -28,7 +28,7 @@ from kzoo.plots.colors import GREEN, GREY, INK
 from kzoo.plots.figure import new_figure, tidy
 
 options = dict(epochs=dict(type=int, default=None), validation=0.02, prompt="The ", length=300, top_k=20)
-args = kzoo.recipe_arguments("char_gru", __doc__, data="pydocs", **options)
+args = kzoo.recipes.arguments("char_gru", __doc__, data="pydocs", **options)
 preset = kzoo.get_preset("char_gru")
 if args.smoke:
     data = load_language(__doc__ * 10, name="smoke", preset=preset)
@@ -80,4 +80,4 @@ for step, truth in enumerate(window[first : first + width]):
 below.set_xticks(range(width), letters[window[first : first + width]], family="monospace", color=INK)
 below.set_yticks(range(5), ["likeliest", "2nd", "3rd", "4th", "5th"])
 figure.colorbar(heat, ax=below, pad=0.01, label="probability; green: what came")
-kzoo.recipe_result(args, rows, figure, folder=run.path)
+kzoo.recipes.finish(args, rows, figure, folder=run.path)

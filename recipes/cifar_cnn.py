@@ -21,7 +21,7 @@ import numpy as np
 
 import kzoo
 
-args = kzoo.recipe_arguments(
+args = kzoo.recipes.arguments(
     "cifar_cnn", __doc__, data="cifar10", epochs=dict(type=int, default=None), chinese=dict(action="store_true")
 )
 source = args.data
@@ -37,7 +37,7 @@ run = kzoo.train("cifar_cnn", data, out=args.out, epochs=2 if args.smoke else ar
 
 # %% Score
 scores = kzoo.evaluate(run, data)
-row = kzoo.recipe_row(run, scores, "accuracy", "majority")
+row = kzoo.recipes.run_row(run, scores, "accuracy", "majority")
 
 # %% Look
 chosen = np.random.default_rng(0).choice(len(data.test), 10, replace=False)
@@ -48,4 +48,4 @@ if args.chinese:
     chinese |= dict(frog="青蛙", horse="马", ship="船", truck="卡车")
     predicted, true = ([chinese.get(name, name) for name in names] for names in (predicted, true))
 figure = kzoo.plots.prediction_grid(images, predicted, true)
-kzoo.recipe_result(args, [row], figure, folder=run.path)
+kzoo.recipes.finish(args, [row], figure, folder=run.path)

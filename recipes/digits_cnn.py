@@ -13,7 +13,7 @@ Measured: 46 s for all of it; its table is in recipes/README.md.
 # %% What to train, on what
 import kzoo
 
-args = kzoo.recipe_arguments("digits_cnn", __doc__, data="digits")
+args = kzoo.recipes.arguments("digits_cnn", __doc__, data="digits")
 data = kzoo.load_data(args.data, preset="digits_cnn")
 print(data)
 
@@ -22,10 +22,10 @@ run = kzoo.train("digits_cnn", data, out=args.out, epochs=2 if args.smoke else N
 
 # %% Score
 scores = kzoo.evaluate(run, data)  # on the test split, which training never saw
-row = kzoo.recipe_row(run, scores, "accuracy", "majority")
+row = kzoo.recipes.run_row(run, scores, "accuracy", "majority")
 
 # %% Look
 images, truth = data.test.x[:12], data.test.y[:12]
 answers = kzoo.predict(run, images)
 figure = kzoo.plots.prediction_grid(images, answers.labels, [data.class_names[i] for i in truth])
-kzoo.recipe_result(args, [row], figure, folder=run.path)
+kzoo.recipes.finish(args, [row], figure, folder=run.path)

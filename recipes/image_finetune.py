@@ -19,7 +19,7 @@ import numpy as np
 import kzoo
 from kzoo.words import first_line
 
-args = kzoo.recipe_arguments("image_finetune", __doc__, data="shapes", weights="imagenet", epochs=10)
+args = kzoo.recipes.arguments("image_finetune", __doc__, data="shapes", weights="imagenet", epochs=10)
 import keras
 
 out, epochs = Path(args.out or "runs/image_finetune"), 1 if args.smoke else args.epochs
@@ -69,4 +69,4 @@ for what, run in {"new head": head, "top tuned": tuned, "image_cnn from scratch"
 images, truth = data.test.x[:12], data.test.y[:12]
 said = tuned.answers["answers"][:12].argmax(axis=1)
 figure = kzoo.plots.prediction_grid(images, said, truth, data.class_names)
-kzoo.recipe_result(args, rows, figure, folder=out)
+kzoo.recipes.finish(args, rows, figure, folder=out)

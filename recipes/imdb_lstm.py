@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import kzoo
 
-args = kzoo.recipe_arguments(
+args = kzoo.recipes.arguments(
     "imdb_lstm", __doc__, data="imdb", stand_in="opinions", epochs=dict(type=int, default=None)
 )
 preset = kzoo.get_preset("imdb_lstm")
@@ -27,10 +27,10 @@ run = kzoo.train(preset, data, out=args.out, epochs=1 if args.smoke else args.ep
 
 # %% Score
 scores = kzoo.evaluate(run, data)
-row = kzoo.recipe_row(run, scores, "accuracy", "auc")
+row = kzoo.recipes.run_row(run, scores, "accuracy", "auc")
 said = kzoo.predict(run, ["a wonderful film", "the plot is not good", "dull from start to finish"])
 print(said.to_frame().to_string(index=False, float_format="%.3f"))
 
 # %% Look
 figure = kzoo.plots.confusion_matrix(run.answers["truth"], run.answers["answers"].argmax(axis=1), run.class_names)
-kzoo.recipe_result(args, [row], figure, folder=run.path)
+kzoo.recipes.finish(args, [row], figure, folder=run.path)

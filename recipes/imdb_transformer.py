@@ -16,7 +16,7 @@ import kzoo
 from kzoo.data import encode
 from kzoo.kinds.text.light import tokenizer_of
 
-args = kzoo.recipe_arguments(
+args = kzoo.recipes.arguments(
     "imdb_transformer", __doc__, data="imdb", stand_in="opinions", epochs=dict(type=int, default=None)
 )
 preset = kzoo.get_preset("imdb_transformer")
@@ -30,7 +30,7 @@ run = kzoo.train(preset, data, out=args.out, epochs=1 if args.smoke else args.ep
 
 # %% Score
 scores = kzoo.evaluate(run, data)
-row = kzoo.recipe_row(run, scores, "accuracy", "auc")
+row = kzoo.recipes.run_row(run, scores, "accuracy", "auc")
 sentences = ["the film is not good, but the music is wonderful", "a wonderful film", "dull from start to finish"]
 said = kzoo.predict(run, sentences)
 print(said.to_frame().to_string(index=False, float_format="%.3f"))
@@ -38,4 +38,4 @@ print(said.to_frame().to_string(index=False, float_format="%.3f"))
 # %% Look
 words = tokenizer_of(data.preprocessing).split(sentences[0])
 figure = kzoo.plots.attention_map(run.model, encode(data.preprocessing, sentences[0]), tokens=words)
-kzoo.recipe_result(args, [row], figure, folder=run.path)
+kzoo.recipes.finish(args, [row], figure, folder=run.path)

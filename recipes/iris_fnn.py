@@ -14,7 +14,7 @@ Measured: 33 s for all of it; its table is in recipes/README.md.
 import kzoo
 
 backends = ("tensorflow", "jax", "torch")
-args = kzoo.recipe_arguments("iris_fnn", __doc__, data="iris", backend=backends, target=dict(default=None))
+args = kzoo.recipes.arguments("iris_fnn", __doc__, data="iris", backend=backends, target=dict(default=None))
 data = kzoo.load_data(args.data, preset="iris_fnn", target=args.target)
 print(data)
 
@@ -34,4 +34,4 @@ row = dict(
 
 # %% Look
 figure = kzoo.plots.confusion_matrix(run.answers["truth"], run.answers["answers"].argmax(axis=1), run.class_names)
-kzoo.recipe_result(args, [row], figure, folder=run.path)
+kzoo.recipes.finish(args, [row], figure, folder=run.path)

@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 
 import kzoo
 
-args = kzoo.recipe_arguments("mnist_cnn", __doc__, data="mnist", epochs=dict(type=int, default=None))
+args = kzoo.recipes.arguments("mnist_cnn", __doc__, data="mnist", epochs=dict(type=int, default=None))
 source = args.data
 if args.smoke and source == "mnist":
     print("smoke: scikit-learn's 8x8 digits, enlarged to 28x28, stand in for mnist")
@@ -30,9 +30,9 @@ run = kzoo.train("mnist_cnn", data, out=args.out, epochs=2 if args.smoke else ar
 
 # %% Score
 scores = kzoo.evaluate(run, data)
-row = kzoo.recipe_row(run, scores, "accuracy", "majority")
+row = kzoo.recipes.run_row(run, scores, "accuracy", "majority")
 
 # %% Look
 kept = run.answers  # what the best epoch said about the test split
 figure = kzoo.plots.worst_mistakes(data.test.x, kept["truth"], kept["answers"], data.class_names)
-kzoo.recipe_result(args, [row], figure, folder=run.path)
+kzoo.recipes.finish(args, [row], figure, folder=run.path)

@@ -29,7 +29,7 @@ from kzoo.plots.colors import BLUE, GREEN, GREY, ORANGE
 number = dict(type=int, default=None)
 options = dict(target=dict(default=None), rows=number, validation=0.1, test=0.2, steps=96, horizon=24, season=24)
 options |= dict(presets=dict(nargs="+", default=kzoo.list_presets(task="forecasting")), epochs=number)
-args = kzoo.recipe_arguments("series_forecast", __doc__, data="sine", **options)
+args = kzoo.recipes.arguments("series_forecast", __doc__, data="sine", **options)
 if args.smoke:
     args.presets, args.steps, args.horizon = args.presets[-2:], 48, 12
 if args.season > args.steps:
@@ -88,4 +88,4 @@ right.set_xlabel("steps from now")
 low, high = right.get_ylim()
 right.set_ylim(low, high + 0.12 * (high - low))  # room for the legend
 right.legend(frameon=False, fontsize=9, ncols=4, loc="upper left")
-kzoo.recipe_result(args, rows, figure, folder=out)
+kzoo.recipes.finish(args, rows, figure, folder=out)

@@ -24,7 +24,7 @@ import kzoo
 from kzoo.kinds.tables.files import read_table
 from kzoo.plots.colors import BLUE, GREY
 
-args = kzoo.recipe_arguments("tabular_fnn", __doc__, data="couriers", target="minutes", feature="")
+args = kzoo.recipes.arguments("tabular_fnn", __doc__, data="couriers", target="minutes", feature="")
 out = Path(args.out or "runs/tabular_fnn")
 if args.data == "couriers":
     random, n = np.random.default_rng(0), 400 if args.smoke else 3000
@@ -88,4 +88,4 @@ axes.set_yticks(range(len(rows)), [row["table"] for row in rows])
 axes.invert_yaxis()
 axes.set_xlim(0, 1.1)
 figure.legend(loc="outside upper right", ncols=2, frameon=False)
-kzoo.recipe_result(args, rows, figure, folder=out)
+kzoo.recipes.finish(args, rows, figure, folder=out)

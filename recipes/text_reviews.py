@@ -22,7 +22,7 @@ import kzoo
 from kzoo.plots.colors import BLUE, GREY
 
 families = ["text_cnn", "text_rnn", "text_lstm", "text_gru", "text_bilstm", "text_transformer"]
-args = kzoo.recipe_arguments("text_reviews", __doc__, data="opinions", presets=dict(nargs="+", default=families))
+args = kzoo.recipes.arguments("text_reviews", __doc__, data="opinions", presets=dict(nargs="+", default=families))
 from kzoo.tasks.classes.score import wilson
 
 presets = args.presets[:2] if args.smoke else args.presets
@@ -59,4 +59,4 @@ for place, row in enumerate(rows):
 axes.set_yticks(range(len(rows)), [row["preset"] for row in rows])
 axes.invert_yaxis()
 axes.set_xlim(0, 1)
-kzoo.recipe_result(args, rows, figure, folder=out)
+kzoo.recipes.finish(args, rows, figure, folder=out)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import kzoo
 
-args = kzoo.recipe_arguments("tune_digits", __doc__, data="digits", trials=12, epochs=8, space="quick")
+args = kzoo.recipes.arguments("tune_digits", __doc__, data="digits", trials=12, epochs=8, space="quick")
 out = Path(args.out or "runs/tune_digits")
 preset = "digits_cnn" if args.data == "digits" else "image_cnn"
 data = kzoo.load_data(args.data, preset=preset, validation=0.25)  # of a tenth, the preset already has every row right
@@ -33,7 +33,7 @@ print(board.to_string(index=False))
 print(kzoo.report(search))
 
 # %% Score: preset and winner, retrained alike, on the test split
-rows = kzoo.recipe_search(search, data, "accuracy", folder=out)
+rows = kzoo.recipes.search_rows(search, data, "accuracy", folder=out)
 
 # %% Look
-kzoo.recipe_result(args, rows, search.plot("history"), folder=out)
+kzoo.recipes.finish(args, rows, search.plot("history"), folder=out)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import kzoo
 
-args = kzoo.recipe_arguments("tune_reviews", __doc__, data="opinions", preset="text_cnn", trials=12, epochs=5)
+args = kzoo.recipes.arguments("tune_reviews", __doc__, data="opinions", preset="text_cnn", trials=12, epochs=5)
 out = Path(args.out or "runs/tune_reviews")
 data = kzoo.load_data(args.data, preset=args.preset)
 print(data)
@@ -29,7 +29,7 @@ print(board.to_string(index=False))
 print(kzoo.report(search))
 
 # %% Score: preset and winner, retrained alike, on the test split
-rows = kzoo.recipe_search(search, data, "accuracy", folder=out)
+rows = kzoo.recipes.search_rows(search, data, "accuracy", folder=out)
 
 # %% Keep: the winner as a preset
 file = out / "tuned.toml"
@@ -38,4 +38,4 @@ names = kzoo.load_presets(search.save_preset(f"{args.preset}_tuned", file))
 print(f"{file}: {kzoo.get_preset(names[0]).summary}")
 
 # %% Look
-kzoo.recipe_result(args, rows, search.plot("curves"), folder=out)
+kzoo.recipes.finish(args, rows, search.plot("curves"), folder=out)

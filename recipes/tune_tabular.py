@@ -18,7 +18,7 @@ from pathlib import Path
 
 import kzoo
 
-args = kzoo.recipe_arguments("tune_tabular", __doc__, data="breast_cancer", target="", trials=20, epochs=20, folds=0)
+args = kzoo.recipes.arguments("tune_tabular", __doc__, data="breast_cancer", target="", trials=20, epochs=20, folds=0)
 out = Path(args.out or "runs/tune_tabular")
 data = kzoo.load_data(args.data, preset="tabular_fnn", target=args.target or None, validation=0.2)
 print(data)
@@ -33,8 +33,8 @@ print(board.to_string(index=False))
 print(kzoo.report(search))
 
 # %% Score: preset and winner, retrained alike, on the test split
-rows = kzoo.recipe_search(search, data, "accuracy" if data.class_names else "r2", folder=out)
+rows = kzoo.recipes.search_rows(search, data, "accuracy" if data.class_names else "r2", folder=out)
 
 # %% Look
 enough = sum(trial["score"] is not None for trial in search.trials) >= 15
-kzoo.recipe_result(args, rows, search.plot("importance" if enough else "history"), folder=out)
+kzoo.recipes.finish(args, rows, search.plot("importance" if enough else "history"), folder=out)

@@ -15,7 +15,7 @@ from sklearn import datasets, metrics
 import kzoo
 from kzoo.cli import main
 from kzoo.evaluation.versus import mcnemar
-from kzoo.results.compare import advantage
+from kzoo.ranking import advantage
 
 ROOT = Path(__file__).parents[1]
 
@@ -167,7 +167,7 @@ def test_what_lies_beside_the_runs_is_left_out(call):
     Path("runs/empty").mkdir()
     (make_run("runs/damaged") / "config.json").write_text("{")
     code, out, _ = call("runs/a", "runs/b", "runs/notes.txt", "runs/empty")
-    assert code == 0 and "runs/notes.txt is no run: left out" in out and "runs/empty is no run" in out
+    assert code == 0 and "runs/notes.txt is not a run: left out" in out and "runs/empty is not a run" in out
     assert len(kzoo.compare("runs")) == 2
     for places, says in (
         (["runs/a", "runs/empty"], "runs/empty holds no run"),
@@ -285,7 +285,7 @@ def test_what_cannot_be_compared_on_a_holdout(trained, holdout, call):
     good, bad = trained / "good", trained / "bad"
     for words, says in (
         ([good, trained / "values", "--data", "may.npz"], "not comparable"),
-        ([good, trained / "elsewhere", "--data", "iris"], "split iris otherwise"),
+        ([good, trained / "elsewhere", "--data", "iris"], "split iris differently"),
         ([good, bad, "--data", "may.npz", "--metric", "r2"], "metric='r2' was not measured"),
         ([good, bad, "--data", "june.npz", "--fail-if-worse"], "june.npz"),
     ):
@@ -295,5 +295,5 @@ def test_what_cannot_be_compared_on_a_holdout(trained, holdout, call):
 
 
 def test_compare_is_the_function_whatever_was_imported_before():
-    check = "import kzoo.cli.compare, kzoo.results.compare; import kzoo; assert callable(kzoo.compare)"
+    check = "import kzoo.cli.compare, kzoo.ranking; import kzoo; assert callable(kzoo.compare)"
     subprocess.run([sys.executable, "-c", check], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True)

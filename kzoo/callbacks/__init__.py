@@ -21,13 +21,12 @@ from pathlib import Path
 import keras
 
 from kzoo.callbacks.average import Average
-from kzoo.callbacks.best import BestModel
-from kzoo.callbacks.checkpoints import Checkpoints
 from kzoo.callbacks.debug import Debug
 from kzoo.callbacks.monitor import Monitor, direction
 from kzoo.callbacks.nan import NanGuard
 from kzoo.callbacks.rate import Plateau
 from kzoo.callbacks.record import HistoryFile, Recorder
+from kzoo.callbacks.saving import BestModel, Checkpoints
 from kzoo.callbacks.teaching import Teacher
 
 __all__ = [
@@ -53,7 +52,7 @@ def standard(
     Args:
         run_dir: folder for `best.keras`, `last.keras`, `history.csv` and `tensorboard/`; None writes nothing.
         monitor: what decides which epoch is best; None is `val_loss`, or `loss` where there is no validation data.
-        mode: "max" or "min", for a metric of your own, of which kzoo does not know whether larger is better.
+        mode: "max" or "min", for a metric of your own: kzoo does not know whether larger is better.
         patience: epochs without improvement before training stops.
         stop_early: None stops early unless the optimizer follows a learning-rate schedule, which needs its full
             length; the best epoch is restored all the same.

@@ -5,7 +5,6 @@ import sys
 
 import keras
 
-from kzoo.callbacks.call import arguments_of_fit
 from kzoo.callbacks.rate import check_one_way
 from kzoo.errors import KzooError
 from kzoo.words import hint
@@ -106,7 +105,7 @@ class Monitor(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.name = "val_loss" if self.asked is None else self.asked
-        call = arguments_of_fit(self.model)
+        call = _arguments_of_fit(self.model)
         check_one_way(self.model.optimizer, call.get("callbacks", ()))
         self.validated = call["validation_data"] is not None if call else None
         if self.asked is None and self.validated is False:
@@ -141,6 +140,22 @@ class Monitor(keras.callbacks.Callback):
     def _watch_loss(self):
         self.name = "loss"
         print("No val_loss, there is no validation data: watching loss.", file=sys.stderr)
+
+
+def _arguments_of_fit(model):
+    """Return the `validation_data` and the list of `callbacks` of the `fit` that is running, or {} if it is not seen.
+
+    Keras 3 tells a callback neither before the first epoch ends. Both are variables of the `fit` that calls us, on
+    every backend; should that change, the checks that need them come at the end of the first epoch instead.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_name == "fit":
+            seen = frame.f_locals
+            if seen.get("self") is model and isinstance(seen.get("callbacks"), keras.callbacks.CallbackList):
+                return dict(validation_data=seen.get("validation_data"), callbacks=list(seen["callbacks"].callbacks))
+        frame = frame.f_back
+    return {}
 
 
 def _not_reported(name, names, validated):

@@ -73,8 +73,8 @@ class Teacher(keras.callbacks.Callback):
             return ""
         self.said_gap = True
         return (
-            f"Loss is {loss:.4g} on training data and {validation:.4g} on validation data: the network begins to learn "
-            f"its examples by heart. More data, augmentation, dropout or a smaller network help."
+            f"Loss is {loss:.4g} on training data and {validation:.4g} on validation data: the network is starting to "
+            f"memorise its examples. More data, augmentation, dropout or a smaller network help."
         )
 
     def _rate(self, logs):

@@ -39,7 +39,7 @@ def before_training(job, *, command) -> list:
     """Run the checks that need no gradient step.
 
     Args:
-        job: what is about to be trained: `data`, `core` (the compiled network), `spec`, `onehot`, `standardize`.
+        job: what is about to be trained, a network ready to fit.
         command: the `kzoo train` command of this run, or None.
 
     Returns:
@@ -48,16 +48,14 @@ def before_training(job, *, command) -> list:
     Raises:
         KzooError: a check found an error.
     """
-    training = job.spec["training"]
-    subject = Subject(job.data, job.core, training, onehot=job.onehot, standardize=job.standardize)
-    findings, _ = look(subject, ("settings", "data", "network"))
+    findings, _ = look(Subject.of(job), ("settings", "data", "network"))
     everything = "kzoo.check(...)" if command is None else command.replace("kzoo train", "kzoo check", 1)
     errors = [found for found in findings if found.level == "error"]
     if errors:
         more = f"{len(errors) - 1} more errors; " if errors[1:] else ""
         raise KzooError(
-            f"{errors[0].what} ({errors[0].where}). {errors[0].fix} {more}{everything} shows all; check=False "
-            "(--no-check) trains all the same."
+            f"{errors[0].what} ({errors[0].where}). {errors[0].fix} {more}{everything} shows all; check=False trains "
+            "all the same."
         )
     lines = [f"Check: {found.what} ({found.where}). {found.fix}" for found in findings[:_SHOWN]]
     rest = len(findings) - _SHOWN

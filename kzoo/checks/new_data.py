@@ -36,13 +36,13 @@ class NewData:
     """
 
     def __init__(self, run, source, *, target=None):
-        self.run, self.preprocessing, described = run, run.preprocessing, run.config["data"]
-        self.facts, self.class_names = problem(described["task"]).facts, tuple(described["class_names"])
+        self.run, self.preprocessing, described = run, run.preprocessing, run.data
+        self.facts, self.class_names = problem(described.task).facts, described.class_names
         self.known = run.config.get("statistics")
-        self.targets = [target] if target else list(described["target_names"])
+        self.targets = [target] if target else list(described.target_names)
         self.frame, self.missing, self.answers, self.values = None, [], None, None
         if isinstance(source, str) and source in NAMES:
-            source = reload(run.config["spec"], described, self.preprocessing, source)
+            source = reload(run, source)
         if isinstance(source, Dataset):
             part = source.test or source.train
             self.values = part.x
@@ -51,12 +51,12 @@ class NewData:
                 self.answers = np.array(source.class_names)[self.answers]
         else:
             self._read(source)
-        categories = len(run.config["spec"]["config"].get("categories") or ())
+        categories = len(run.spec.config.get("categories") or ())
         self.categories = categories or None
         self.features = None
         if self.values is not None and len(self.values):
-            describe = kind(described["inputs"]).learn.describe
-            self.features = describe(self.values, described["feature_names"], categories)
+            describe = kind(described.inputs).learn.describe
+            self.features = describe(self.values, described.feature_names, categories)
 
     @property
     def labels(self):

@@ -40,6 +40,11 @@ class Subject:
         self.kind = kind(data.inputs)
         self.splits = {n: s for n in ("train", "validation", "test") if (s := getattr(data, n)) is not None}
 
+    @classmethod
+    def of(cls, job) -> "Subject":
+        """Return what is to be looked at of a network that is ready to fit (see `kzoo.training.road.Job`)."""
+        return cls(job.data, job.core, job.spec.training, onehot=job.onehot, standardize=job.standardize)
+
     @property
     def facts(self):
         """What is known of the task (see `kzoo.tasks`)."""

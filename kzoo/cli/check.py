@@ -3,9 +3,9 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from kzoo.cli import common, export, quiet, train
+from kzoo.cli import common, export, quiet, tables, train
 from kzoo.errors import KzooError
-from kzoo.export.exported import ExportedModel
+from kzoo.exported import ExportedModel
 from kzoo.registry import get_preset, names_a_preset
 from kzoo.words import plural
 
@@ -27,29 +27,30 @@ def add_arguments(parser):
     add("preset", metavar="PRESET|RUN|EXPORTED", help="a name from `kzoo list`, or the folder of a run or export")
     add("--data", metavar="SOURCE", help="what `kzoo train` takes; with a run: new data, with answers or without")
     add("--quick", action="store_true", help="only what `kzoo train` looks at by itself: no gradient steps")
-    train.add_data_arguments(parser)
+    train.add_settings(parser)
 
 
 def run(args):
     if (Path(args.preset) / "kzoo.json").is_file():
         return _exported(args)
-    options = train.data_options(args)
+    options = common.data_options(args)
     settings = train.settings_of(args)
     if names_a_preset(args.preset):
         train.check_names(args.preset, settings)
     door = quiet.load("kzoo.evaluation.check")
     if door.run_of(args.preset) is None:
         get_preset(args.preset)
+    data_seed = options.pop("data_seed")
     findings, names = door.examine(
         args.preset,
         args.data,
+        door.DataOptions(**options, seed=data_seed),
+        settings,
         deep=not args.quick,
-        columns={k: options[k] for k in ("target", "validation", "test", "drop", "group", "task", "time")},
         seed=args.seed,
-        data_seed=args.data_seed,
-        prepared=dict(start=args.start, freeze=train.frozen(args.freeze)),
+        start=args.start,
+        freeze=train.frozen(args.freeze),
         precision=args.precision,
-        overrides=settings,
     )
     return dict(
         subject=args.preset,
@@ -87,7 +88,7 @@ def render(document, args):
         numbers.append(plural(len(found), level))
         lines.append(common.bold(f"{level}s"))
         for one in found:
-            lines += common.columns([(one["check"], one["what"])])
+            lines += tables.columns([(one["check"], one["what"])])
             rows = [("where", one["where"]), ("why", one["why"]), ("fix", one["fix"])]
-            lines += [*common.columns(rows, indent=4), ""]
+            lines += [*tables.columns(rows, indent=4), ""]
     return "\n".join([*lines, f"{count} checks: {', '.join(numbers)}"])

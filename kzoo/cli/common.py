@@ -1,4 +1,4 @@
-"""What the commands share: values of `--set`, JSON, tables in text, and errors on one line."""
+"""What the commands share: values of `--set`, JSON, texts that fit a terminal, and errors on one line."""
 
 import argparse
 import errno
@@ -11,11 +11,15 @@ import sys
 import textwrap
 from importlib import import_module
 
+from kzoo.cli.spelling import setting_meant
 from kzoo.errors import KzooError
 from kzoo.words import first_line, hint
 
+DATA_OPTIONS = ("target", "data_seed", "validation", "test", "drop", "group", "task", "time")
+
 # Arguments that a shell completes with file names.
 FILES = ("data", "test", "out", "start", "plot", "run", "inputs")
+_IN_A_PIPE = 10_000  # columns: whoever reads a pipe wants a row on a line
 
 
 class Parser(argparse.ArgumentParser):
@@ -24,10 +28,17 @@ class Parser(argparse.ArgumentParser):
     def error(self, message):
         raise KzooError(f"{message}. See: {self.prog} --help")
 
-    def refuse(self, word):
-        """Say that a word means nothing here, with the nearest option."""
-        legal = [option for action in self._actions for option in action.option_strings]
-        guess = hint(word.split("=")[0], legal) if word.startswith("-") else ""
+    def options(self):
+        """Return the options it takes, such as `--target`."""
+        return [option for action in self._actions for option in action.option_strings]
+
+    def refuse(self, word, argv):
+        """Say that a word means nothing here, with the nearest option or the setting that it means."""
+        setting = setting_meant(word, argv) if "--set" in self.options() else None
+        if setting:
+            guess = f"Did you mean {setting!r}? "
+        else:
+            guess = hint(word.split("=")[0], self.options()) if word.startswith("-") else ""
         raise KzooError(f"{self.prog} does not know {word!r}. {guess}See: {self.prog} --help")
 
 
@@ -36,6 +47,35 @@ def forgive_encoding():
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+
+
+def add_data_options(parser):
+    """Add the options that say how the data is read and split: those of `kzoo.load_data`."""
+    add = parser.add_argument
+    add("--target", metavar="COLUMN", action="append", help="column to predict; repeat it for several")
+    add("--data-seed", type=int, default=0, metavar="N", help="of the split into train and test (default 0)")
+    add("--validation", type=float, default=0.1, metavar="SHARE", help="share for validation (default 0.1)")
+    add("--test", metavar="SOURCE", help="share for the test, or a source of its own")
+    add("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to leave out")
+    add("--group", metavar="COLUMN", help="rows with the same value stay in one split")
+    add("--task", help="overrides the rule that tells classes from values, such as tabular_regression")
+    add("--time", metavar="COLUMN", help="time column of a series")
+
+
+def data_options(args) -> dict:
+    """Return what `kzoo.train` calls the options that say how the data is read and split."""
+    given = {name: getattr(args, name) for name in DATA_OPTIONS}
+    if given["target"] is not None and len(given["target"]) == 1:
+        given["target"] = given["target"][0]
+    return given | dict(test=_share(given["test"]), drop=tuple(given["drop"]))
+
+
+def _share(text):
+    """Read `--test`: a share such as 0.2, or the name of a source."""
+    try:
+        return text if text is None else float(text)
+    except ValueError:
+        return text
 
 
 def require(name):
@@ -151,8 +191,9 @@ def _plain(value):
 
 
 def width() -> int:
-    """Return how many columns to fill: the terminal's, at most 100; 80 in a pipe."""
-    return max(min(shutil.get_terminal_size((80, 24)).columns, 100), 40)
+    """Return how many columns to fill: the terminal's, at most 120; in a pipe as many as a row needs."""
+    found = shutil.get_terminal_size((0, 0)).columns
+    return max(min(found, 120), 40) if found else _IN_A_PIPE
 
 
 def bold(text) -> str:
@@ -161,29 +202,9 @@ def bold(text) -> str:
     return text if plain or not sys.stdout.isatty() else f"\033[1m{text}\033[0m"
 
 
-def columns(rows, *, align="", indent=2) -> list[str]:
-    """Lay rows out in columns two blanks apart; the last column is wrapped to the width of the terminal.
-
-    Args:
-        rows: sequences of strings, all of one length.
-        align: a letter per column, `<` or `>`; left where it is silent.
-    """
-    rows = [[str(cell) for cell in row] for row in rows]
-    if not rows:
-        return []
-    align = align.ljust(len(rows[0]), "<")
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [f"{cell:{side}{size}}" for cell, side, size in zip(row, align, widths, strict=True)]
-        start = " " * indent + "  ".join(cells[:-1]) + "  "
-        last = cells[-1].rstrip() if align[-1] == "<" else cells[-1]
-        room = max(width() - len(start), 20)
-        if len(last) <= room:
-            lines.append((start + last).rstrip())
-        else:
-            lines += textwrap.wrap(last, room + len(start), initial_indent=start, subsequent_indent=" " * len(start))
-    return lines
+def hanging(start, text) -> list[str]:
+    """Wrap a text to the terminal, its first line behind `start` and the others below it."""
+    return textwrap.wrap(start + text, width(), subsequent_indent=" " * len(start))
 
 
 def short(text, room) -> str:
@@ -192,6 +213,11 @@ def short(text, room) -> str:
         return text
     left = (room - 2) // 2
     return f"{text[:left]}..{text[len(text) - (room - 2 - left) :]}"
+
+
+def fitted(text, room) -> str:
+    """Cut a text in its middle on a terminal; in a pipe it stays whole."""
+    return text if width() == _IN_A_PIPE else short(text, room)
 
 
 def count(number) -> str:

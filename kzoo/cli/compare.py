@@ -6,11 +6,11 @@ import os
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.cli import common, leaderboard, quiet
+from kzoo.cli import common, leaderboard, quiet, tables
 from kzoo.errors import KzooError
 from kzoo.files import whole_file
+from kzoo.ranking import compare, find_runs, lower_is_better
 from kzoo.results import number, value_of
-from kzoo.results.compare import compare, find_runs, lower_is_better
 from kzoo.tasks import score_named
 
 EXAMPLES = """\
@@ -26,7 +26,7 @@ exit code with --fail-if-worse:
   0  the new run is at least as good   1  it is worse   2  it cannot be said
 """
 
-# What a narrow terminal goes without, the first first.
+# Columns that a narrow terminal goes without, in this order.
 _EXPENDABLE = ("samples/s", "date", "seconds", "parameters", "best epoch", "validation", "preset")
 
 
@@ -58,7 +58,7 @@ def run(args):
         return leaderboard.leaderboard(args.run[0], csv=args.csv, plot=args.plot)
     runs, left_out = _gather(args.run)
     rows = compare(runs, metric=args.metric)
-    document = dict(rows=rows, notes=[f"{path} is no run: left out" for path in left_out])
+    document = dict(rows=rows, notes=[f"{path} is not a run: left out" for path in left_out])
     if args.plot is not None:
         document["notes"] += _plot(runs, rows, args.metric, args.plot)
         document["plot"] = args.plot
@@ -161,7 +161,7 @@ def render(document, args):
         lines += [common.bold("alone on their data, split or task"), *_table(alone, ["preset", "data"]), ""]
     unfinished = [(row["run"], row["preset"], _so_far(row)) for row in rows if not row["finished"]]
     if unfinished:
-        lines += [common.bold("unfinished"), *common.columns(unfinished), ""]
+        lines += [common.bold("unfinished"), *tables.columns(unfinished), ""]
     if len({row["group"] for row in rows}) > 1:
         lines.append("Runs on other data, other splits or for other tasks are not ranked together.")
     lines += document["notes"] + [f"Written to {document[what]}" for what in ("csv", "plot") if what in document]
@@ -196,7 +196,7 @@ def _table(rows, more):
             break
         heads.pop(expendable, None)
     align = "".join("<" if n in ("run", "preset", "data", "metric", "score", "95 %", "differs") else ">" for n in heads)
-    return common.columns([heads.values(), *([c[n] for n in heads] for c in cells)], align=align)
+    return tables.columns([heads.values(), *([c[n] for n in heads] for c in cells)], align=align)
 
 
 def _cells(row):
@@ -240,7 +240,7 @@ def _render_versus(document):
     rows.append(["difference", f"{100 * difference:+.1f} points" if metric == "accuracy" else f"{difference:+.4g}", ""])
     size = document["new"].get("examples", document["new"].get("tokens"))
     lines = [common.bold(f"{document['data']}, {size:,} {'examples' if 'examples' in document['new'] else 'tokens'}")]
-    lines += common.columns(rows)
+    lines += tables.columns(rows)
     if test and "p_value" in test:
         lines.append(
             f"{test['name']}: {test['only_new_right']} answers only the new run has right, {test['only_old_right']} "

@@ -1,6 +1,6 @@
 """Score a run: on the split that it was not trained on, or on data of your own."""
 
-from kzoo.cli import common, quiet
+from kzoo.cli import quiet, tables
 from kzoo.errors import KzooError
 from kzoo.run import Run
 
@@ -44,4 +44,4 @@ def render(document, args):
         else:
             text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
         rows.append((name.replace("_", " "), text))
-    return "\n".join(lines + common.columns(rows))
+    return "\n".join(lines + tables.columns(rows))

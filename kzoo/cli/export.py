@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import kzoo.export
-from kzoo.cli import common, quiet
+from kzoo.cli import quiet, tables
 from kzoo.errors import ExportError
-from kzoo.export.formats import FORMATS, QUANTIZED
+from kzoo.export.format import QUANTIZED
+from kzoo.export.formats import formats
 from kzoo.run import Run
 
 EXAMPLES = """\
@@ -22,12 +23,12 @@ exit code:
 def add_arguments(parser):
     add = parser.add_argument
     add("run", metavar="RUN", help="a run's folder")
-    add("--formats", default="saved_model", metavar="A,B", help=f"{', '.join(FORMATS)} (default: saved_model)")
+    add("--formats", default="saved_model", metavar="A,B", help=f"{', '.join(formats())} (default: saved_model)")
     add("--quantize", default="", metavar="A,B", help=f"also write smaller files: {', '.join(QUANTIZED)}")
     add("--out", metavar="FOLDER", help="where to write it; default: exports/ and the run's name")
-    add("--data", metavar="SOURCE", help="what the run was trained on, for int8; named sets are found without")
+    add("--data", metavar="SOURCE", help="what the run was trained on, for int8; not needed for named sets")
     add("--overwrite", action="store_true", help="replace what was exported of another model")
-    add("--no-verify", action="store_true", help="do not check: nothing says then that a file works")
+    add("--no-verify", action="store_true", help="skip the checks: then nothing shows that a file works")
     add("--timeout", type=float, default=600.0, metavar="SECONDS", help="for one conversion or check; default: 600")
 
 
@@ -80,11 +81,11 @@ def table(exports) -> list[str]:
                 _number(ms.get("32"), ".3g"),
             )
         )
-    return common.columns(rows, align="<<>>>>>>")
+    return tables.columns(rows, align="<<>>>>>>")
 
 
 def problems(exports) -> list[str]:
-    """Return a line for each file that is not as it should be, and for what is to be known of others."""
+    """Return a line for each file that failed, and for each that has a note."""
     return [
         f"  {key}: {entry.get('error') or entry.get('note')}"
         for key, entry in exports.items()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kzoo.cli import common
+from kzoo.cli import common, tables
 from kzoo.errors import KzooError
 from kzoo.files import whole_file
 from kzoo.tuning.parameter import shown
@@ -56,7 +56,7 @@ def render(document, csv) -> str:
         return _table(Search(document["search"])).rstrip("\n")
     rows, better = document["rows"], "higher" if document["direction"] == "max" else "lower"
     title = f"{document['preset']} on {document['data']}, {document['objective']}; {better} is better"
-    heads = ["rank", "trial", "status", "score", "gain", "epoch", "seconds", "parameters", "otherwise than the preset"]
+    heads = ["rank", "trial", "status", "score", "gain", "epoch", "seconds", "parameters", "changed from the preset"]
     cells = [
         [
             row["rank"], row["trial"], row["status"], _number(row["score"], "{:.4f}"),
@@ -71,7 +71,7 @@ def render(document, csv) -> str:
             heads.pop(place)
             for row in cells:
                 row.pop(place)
-    lines = [common.bold(title), *common.columns([heads, *cells], align=">><" + ">" * (len(heads) - 4) + "<")]
+    lines = [common.bold(title), *tables.columns([heads, *cells], align=">><" + ">" * (len(heads) - 4) + "<")]
     if not document["finished"]:
         lines.append(f"Not finished: {len(rows)} of {document['planned']} trials. The same kzoo tune goes on.")
     lines.append("Validation data chose the best: retrain the winner for a test score.")
@@ -83,7 +83,7 @@ def _number(value, form):
 
 
 def _what(row, defaults):
-    """Say why a trial has no score, else what it has otherwise than the preset."""
+    """Say why a trial has no score, else what it changed from the preset."""
     if row["error"]:
         return row["error"]
     values = row["hyperparameters"].items()

@@ -22,7 +22,7 @@ def add_arguments(parser):
     parser.add_argument("--family", help="fnn, cnn, rnn, lstm, gru or transformer")
     parser.add_argument("--task", help="such as image_classification")
     parser.add_argument("--dataset", help="presets whose own data set this is, such as cifar10")
-    parser.add_argument("--max-params", metavar="N", help="at most so many parameters: 50000, 100k, 2M")
+    parser.add_argument("--max-params", metavar="N", help="at most this many parameters: 50000, 100k, 2M")
     parser.add_argument("--exclude", metavar="PATTERN", action="append", default=[], help="leave out; repeatable")
 
 
@@ -42,15 +42,12 @@ def run(args):
 def render(document, args):
     if not document:
         return "No preset matches. `kzoo list` shows them all."
-    lines = []
+    lines, wide = [], max(len(preset["name"]) for preset in document)
     for task in sorted({preset["task"] for preset in document}, key=list(problems()).index):
-        rows = [
-            (p["name"], f"{p['params']:,}" if p["params"] else "", p["summary"]) for p in document if p["task"] == task
-        ]
         lines.append(common.bold(task.replace("_", " ")))
-        # One layout for all tasks: the names line up down the whole list.
-        wide = max(len(p["name"]) for p in document)
-        lines += common.columns([(name.ljust(wide), params.rjust(10), summary) for name, params, summary in rows])
+        for preset in (preset for preset in document if preset["task"] == task):
+            parameters = f"{preset['params']:,}" if preset["params"] else ""
+            lines += common.hanging(f"  {preset['name']:{wide}}  {parameters:>10}  ", preset["summary"])
         lines.append("")
     lines.append(f"{len(document)} presets, with their number of parameters. More about one: kzoo show NAME")
     return "\n".join(lines)
@@ -62,4 +59,4 @@ def _number(text):
     try:
         return float(digits) * unit
     except ValueError:
-        raise KzooError(f"--max-params {text!r} is no number. Write 50000, 100k or 2M.") from None
+        raise KzooError(f"--max-params {text!r} is not a number. Write 50000, 100k or 2M.") from None

@@ -1,4 +1,4 @@
-"""Answer new inputs with a run or an exported model: images, table rows, texts, series."""
+"""Answer new inputs with a run or an export: images, table rows, texts, series."""
 
 import csv
 import sys
@@ -125,7 +125,8 @@ def render(document, args):
         else:
             answer = _numbers(row["values"])
         rows.append((shown, answer))
-    lines = common.columns(rows, indent=0)
+    wide = max((len(shown) for shown, _ in rows), default=0)
+    lines = [line for shown, answer in rows for line in common.hanging(f"{shown:{wide}}  ", answer)]
     if "out" in document:
         lines.append(f"Written to {document['out']}")
     return "\n".join(lines)

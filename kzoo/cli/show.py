@@ -1,15 +1,14 @@
 """Show a preset in full: layers, what goes in and comes out, every setting."""
 
-import inspect
 import shlex
 from importlib import import_module
 from pathlib import Path
 
 from kzoo.arguments import ARGUMENTS
-from kzoo.cli import common, quiet
+from kzoo.cli import common, quiet, tables
 from kzoo.errors import KzooError
 from kzoo.kinds import kind
-from kzoo.registry import build, family_builder, get_preset, resolve, spec_of
+from kzoo.registry import build, get_preset, meaning_of, resolve, settings_of, spec_of
 from kzoo.tasks import problem
 
 EXAMPLES = """\
@@ -64,7 +63,7 @@ def describe(preset, model, spec) -> dict:
         spec: the specification of the model.
     """
     config, training = spec["config"], spec["training"]
-    settable = {name: value for name, value in config.items() if name in preset.config}
+    settable = settings_of(preset, config, training)
     return dict(
         name=preset.name,
         family=preset.family,
@@ -90,8 +89,8 @@ def describe(preset, model, spec) -> dict:
             )
             for layer in model.layers
         ],
-        network=[_setting(name, value, preset.family) for name, value in settable.items()],
-        training=[_setting(name, value, preset.family) for name, value in training.items()],
+        network=[_setting(name, config[name], preset.family) for name in settable if name in config],
+        training=[_setting(name, training[name], preset.family) for name in settable if name in training],
         results=results(preset.name),
     )
 
@@ -114,15 +113,6 @@ def answers(task, config) -> str:
     return f"{values}{steps}, in the unit of the training data"
 
 
-def meaning(name, family) -> str:
-    """Return the one line that says what a setting does: of kzoo's own list, or the builder's docstring."""
-    if name in ARGUMENTS:
-        return ARGUMENTS[name].meaning
-    text = inspect.getdoc(family_builder(family)[0]) or ""
-    found = [line.strip() for line in text.splitlines() if line.strip().startswith(f"{name}: ")]
-    return found[0].removeprefix(f"{name}: ") if found else ""
-
-
 def results(name) -> list:
     """Return the measured scores of a preset, where there are any."""
     try:
@@ -133,7 +123,7 @@ def results(name) -> list:
 
 def _setting(name, value, family):
     legal = ARGUMENTS[name].legal() if name in ARGUMENTS else ""
-    return dict(name=name, value=value, meaning=meaning(name, family), legal=legal)
+    return dict(name=name, value=value, meaning=meaning_of(name, family), legal=legal)
 
 
 def _picture(file):
@@ -177,8 +167,8 @@ def render(document, args):
     ]
     table = [("layer", "type", "output", "parameters")] + [
         (
-            common.short(layer["name"], 30),
-            common.short(layer["type"], 22),
+            common.fitted(layer["name"], 30),
+            common.fitted(layer["type"], 22),
             _shape(layer["output_shape"]),
             f"{layer['parameters']:,}",
         )
@@ -186,17 +176,17 @@ def render(document, args):
     ]
     lines = [
         common.bold(d["name"]),
-        *common.columns([("", d["summary"])], indent=0),
+        *tables.columns([("", d["summary"])], indent=0),
         "",
-        *common.columns(facts),
+        *tables.columns(facts),
     ]
-    lines += ["", common.bold("Layers"), *common.columns(table, align="<<>>")]
+    lines += ["", common.bold("Layers"), *tables.columns(table, align="<<>>")]
     for title, part in (("Network", "network"), ("Training", "training")):
         lines += ["", common.bold(f"{title}: change with --set NAME=VALUE")]
-        shown = [(s["name"], common.short(common.show_value(s["value"]), 18), s["meaning"]) for s in d[part]]
-        lines += common.columns(shown)
+        shown = [(s["name"], common.fitted(common.show_value(s["value"]), 18), s["meaning"]) for s in d[part]]
+        lines += tables.columns(shown)
     lines += ["", common.bold("Measured results")]
-    lines += common.columns([row for r in d["results"] for row in _result(r)]) or ["  not measured yet"]
+    lines += tables.columns([row for r in d["results"] for row in _result(r)]) or ["  not measured yet"]
     lines += ["", f"Train it: kzoo train {args.preset}"]
     if "plot" in d:
         lines.append(f"Drawn in {d['plot']}")

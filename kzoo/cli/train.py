@@ -5,7 +5,7 @@ import shlex
 import subprocess
 
 from kzoo.arguments import BUNDLES
-from kzoo.cli import common, quiet
+from kzoo.cli import common, quiet, tables
 from kzoo.errors import Interrupted, KzooError
 from kzoo.kinds import kind
 from kzoo.registry import get_preset, resolve
@@ -24,27 +24,15 @@ examples:
 
 The epoch that is best on validation data is kept; test data is looked at once,
 at the end. Ctrl-C stops early and keeps the best model so far. However it was
-stopped, be it killed, the same command goes on where it was, to the same bits.
+stopped, even killed, the same command picks up where it was, bit for bit.
 `kzoo show PRESET` lists what --set takes.
 """
 
 # Options of this command that --set must not shadow.
 _OPTIONS = (
-    *(
-        "data",
-        "out",
-        "seed",
-        "data_seed",
-        "start",
-        "freeze",
-        "precision",
-        "deterministic",
-        "overwrite",
-        "resume",
-        "check",
-    ),
-    *("target", "validation", "test", "drop", "group", "task", "time"),
-)
+    "data", "out", "seed", "start", "freeze", "precision", "deterministic", "overwrite", "resume", "check",
+    *common.DATA_OPTIONS,
+)  # fmt: skip
 
 
 def add_arguments(parser):
@@ -59,18 +47,17 @@ def add_arguments(parser):
     add("--overwrite", action="store_true", help="replace a different run in --out")
     add("--resume", default="auto", metavar="HOW", help="auto (default): go on where the same run stopped; must, never")
     add("--deterministic", action="store_true", help="the same bits in every run, on a GPU too; slower")
-    add("--no-check", action="store_true", help="train whatever `kzoo check` would say")
+    add("--no-check", action="store_true", help="train even where `kzoo check` finds errors")
     add("--quiet", action="store_true", help="no progress")
-    add_data_arguments(parser)
+    add_settings(parser)
 
 
-def add_data_arguments(parser):
+def add_settings(parser):
     """Add what says on which data and with which settings to train: `kzoo check` takes the same."""
+    common.add_data_options(parser)
     add = parser.add_argument
-    add("--target", metavar="COLUMN", action="append", help="column to predict; repeat it for several")
     add("--epochs", type=int, metavar="N", help="passes over the training data; schedules follow")
     add("--seed", type=int, default=0, metavar="N", help="of weights, order and augmentation (default 0)")
-    add("--data-seed", type=int, default=0, metavar="N", help="of the split into train and test (default 0)")
     add(
         "--set",
         nargs="+",
@@ -79,12 +66,6 @@ def add_data_arguments(parser):
         metavar="NAME=VALUE",
         help="change settings of the preset",
     )
-    add("--validation", type=float, default=0.1, metavar="SHARE", help="share for validation (default 0.1)")
-    add("--test", metavar="SOURCE", help="share for the test, or a source of its own")
-    add("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to leave out")
-    add("--group", metavar="COLUMN", help="rows with the same value stay in one split")
-    add("--task", help="overrides the rule that tells classes from values, such as tabular_regression")
-    add("--time", metavar="COLUMN", help="time column of a series")
     add("--start", metavar="RUN", help="copy matching layers from a run or a .keras file")
     add(
         "--freeze",
@@ -98,9 +79,7 @@ def add_data_arguments(parser):
 
 def run(args):
     options = _options(args)
-    # Names and values are checked before the seconds that Keras takes to import.
     preset = get_preset(args.preset)
-    resolve(preset, {k: v for k, v in options.items() if k in preset.config or k in preset.training})
     try:
         done = quiet.load("kzoo.training").train(args.preset, args.data, **options)
     except Interrupted as stop:
@@ -109,8 +88,8 @@ def run(args):
     return dict(
         run=os.fspath(done.path),
         preset=preset.name,
-        data=done.config["data"]["name"],
-        inputs=done.config["data"]["inputs"],
+        data=done.data.name,
+        inputs=done.data.inputs,
         interrupted=bool(summary.get("interrupted")),
         summary=summary,
     )
@@ -127,11 +106,10 @@ def _options(args):
         check=not args.no_check,
         progress=not args.quiet,
         seed=args.seed,
-        data_seed=args.data_seed,
         start=args.start,
         precision=args.precision,
         freeze=frozen(args.freeze),
-        **data_options(args),
+        **common.data_options(args),
     )
 
 
@@ -149,19 +127,6 @@ def settings_of(args):
     return settings
 
 
-def data_options(args):
-    """Return what `kzoo.train` calls the options that say how the data is read."""
-    return dict(
-        target=args.target if args.target is None or len(args.target) > 1 else args.target[0],
-        validation=args.validation,
-        test=_share(args.test),
-        drop=tuple(args.drop),
-        group=args.group,
-        task=args.task,
-        time=args.time,
-    )
-
-
 def check_names(name, settings):
     """Check names and values of settings before the seconds that Keras takes to import."""
     preset = get_preset(name)
@@ -175,30 +140,22 @@ def frozen(words):
     return tuple(words) if words else True
 
 
-def _share(text):
-    """Read `--test`: a share such as 0.2, or the name of a source."""
-    try:
-        return text if text is None else float(text)
-    except ValueError:
-        return text
-
-
 def render(document, args):
     summary, folder = document["summary"], document["run"]
     epoch = f"best epoch {summary['best_epoch']} of {summary['epochs']}"
     if document["interrupted"]:
-        head = f"Interrupted: the best model so far is kept in {folder} ({epoch}). The same command goes on."
+        head = f"Interrupted: the best model so far is kept in {folder} ({epoch}). The same command continues it."
     else:
         head = f"{document['preset']} on {document['data']}: {epoch}, {duration(summary['seconds'])}."
     lines = [head]
     scored = [split for split in ("test", "validation") if summary.get(split)]
-    lines += common.columns([(split.ljust(11), scores_line(summary[split])) for split in scored])
+    lines += tables.columns([(split.ljust(11), scores_line(summary[split])) for split in scored])
     rows = [("run", folder), ("curves", os.path.join(folder, "curves.png"))]
     logs = os.path.join(folder, "tensorboard")
     if os.path.isdir(logs):
         rows.append(("tensorboard", f"tensorboard --logdir {quote(logs)}"))
     rows.append(("predict", f"kzoo predict {quote(folder)} {kind(document['inputs']).example}"))
-    lines += common.columns(rows)
+    lines += tables.columns(rows)
     return "\n".join(lines)
 
 

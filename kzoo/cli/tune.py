@@ -2,7 +2,7 @@
 
 import os
 
-from kzoo.cli import common, quiet, train
+from kzoo.cli import common, quiet, tables, train
 from kzoo.errors import Interrupted, KzooError
 from kzoo.registry import get_preset
 
@@ -20,8 +20,8 @@ killed, the same command goes on, with every finished trial kept. More
 --trials go on longer. `kzoo show PRESET` lists what --set fixes.
 """
 _OPTIONS = (
-    "data", "out", "seed", "data_seed", "resume", "target", "validation", "test", "drop", "group", "task", "time",
-    "engine", "trials", "max_time", "space", "objective", "folds",
+    "data", "out", "seed", "resume", "engine", "trials", "max_time", "space", "objective", "folds",
+    *common.DATA_OPTIONS,
 )  # fmt: skip
 
 
@@ -43,14 +43,7 @@ def add_arguments(parser):
     add("--out", metavar="FOLDER", help="the search's folder; default: searches/PRESET-NN")
     add("--resume", default="auto", metavar="HOW", help="auto (default): go on with the same search; must, never")
     add("--seed", type=int, default=0, metavar="N", help="of the proposals and the trainings (default 0)")
-    add("--data-seed", type=int, default=0, metavar="N", help="of the split into train and test (default 0)")
-    add("--target", metavar="COLUMN", action="append", help="column to predict; repeat it for several")
-    add("--validation", type=float, default=0.1, metavar="SHARE", help="share for validation (default 0.1)")
-    add("--test", metavar="SOURCE", help="share for the test, or a source of its own; it stays untouched")
-    add("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to leave out")
-    add("--group", metavar="COLUMN", help="rows with the same value stay in one split")
-    add("--task", help="overrides the rule that tells classes from values")
-    add("--time", metavar="COLUMN", help="time column of a series")
+    common.add_data_options(parser)
     add("--dry-run", action="store_true", help="say how many trials and epochs, and about how long")
     add("--quiet", action="store_true", help="no progress")
 
@@ -70,8 +63,8 @@ def run(args):
     options = dict(
         engine=args.engine, trials=args.trials, epochs=args.epochs, max_time=args.max_time, space=space,
         objective=args.objective, baseline=not args.no_baseline, prune=None if args.no_prune else "median",
-        folds=args.folds, seed=args.seed, data_seed=args.data_seed, out=args.out, resume=args.resume,
-        dry_run=args.dry_run, progress=not (args.quiet or args.dry_run), **train.data_options(args), **settings,
+        folds=args.folds, seed=args.seed, out=args.out, resume=args.resume,
+        dry_run=args.dry_run, progress=not (args.quiet or args.dry_run), **common.data_options(args), **settings,
     )  # fmt: skip
     try:
         search = quiet.load("kzoo.tuning.tune").tune(preset, args.data, **options)
@@ -122,4 +115,4 @@ def render(document, args):
     rows.append(("set", " ".join(changed) if changed else "the preset as it is"))
     if changed:
         rows.append(("train", f"kzoo train {document['preset']} --set {' '.join(map(train.quote, changed))}"))
-    return "\n".join(lines + common.columns(rows))
+    return "\n".join(lines + tables.columns(rows))

@@ -1,5 +1,6 @@
 """`load_data`: one door for every source of data."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from kzoo.data import splits
 from kzoo.data.arrays import from_tf, load_arrays, read_npz
 from kzoo.data.dataset import Dataset
 from kzoo.data.named import NAMES, load_named
+from kzoo.data.options import DataOptions
 from kzoo.errors import KzooError
 from kzoo.kinds import Source, kind, kinds
 from kzoo.kinds.tables.files import is_table, suffixes
@@ -17,6 +19,7 @@ from kzoo.registry import Preset, get_preset, list_presets
 from kzoo.tasks import choose
 from kzoo.words import hint, listed
 
+_ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "clip")
 _FOLDERS_DEEP = 3  # how far down a folder is looked into for the first file of a known kind
 _FOR_ANY = ("tabular_", "text_", "series_", "image_")
 _SHOWN = 12  # names in a message
@@ -59,79 +62,82 @@ def load_data(
     Raises:
         KzooError: no such data, data that does not fit the preset, or data that nothing can be learned from.
     """
+    asked = DataOptions(
+        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, clip=clip,
+        seed=seed,
+    )  # fmt: skip
+    return load(source, preset, asked)
+
+
+def load(source, preset: str | Preset | None, asked: DataOptions) -> Dataset:
+    """Do what `load_data` says, with all that was asked of the data as one value."""
     if isinstance(source, Dataset):
         return source
-    splits.check_seed(seed)
-    if not splits.is_source(test):
-        splits.fractions(validation, test)
-    preset = get_preset(preset) if isinstance(preset, str) else preset
-    options = {"preset": preset, "validation": validation, "test": test, "seed": seed}
-    columns = {"target": target, "drop": drop, "group": group, "task": task, "time": time, "clip": clip}
-    data = _load(source, options, columns)
-    asked = dict(target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time)
-    data.loaded = splits.as_asked(seed, asked)
+    splits.check_seed(asked.seed)
+    if not splits.is_source(asked.test):
+        splits.fractions(asked.validation, asked.test)
+    data = _load(source, get_preset(preset) if isinstance(preset, str) else preset, asked)
+    data.loaded = asked.stored()
     return data
 
 
-def _load(source, options, columns):
-    preset = options["preset"]
+def _load(source, preset, asked):
     if isinstance(source, pd.DataFrame):
-        return _table(source, "table", options, columns)
+        return _table(source, "table", preset, asked)
     if hasattr(source, "as_numpy_iterator"):
-        return _arrays(from_tf(source, preset), "tf.data", options, columns)
+        return _arrays(from_tf(source, preset), "tf.data", preset, asked)
     if isinstance(source, tuple | list) and len(source) == 2 and not isinstance(source[0], str):
-        return _arrays(source, "arrays", options, columns)
+        return _arrays(source, "arrays", preset, asked)
     if not isinstance(source, str | Path):
         raise KzooError(
             f"Cannot load data from {type(source).__name__}: give a name, a path, a DataFrame, a pair (x, y) "
             "or a tf.data.Dataset."
         )
     if isinstance(source, str) and source in NAMES:
-        return _named(source, options, columns)
-    return _path(Path(source), options, columns)
+        return _named(source, preset, asked)
+    return _path(Path(source), preset, asked)
 
 
-def _named(name, options, columns):
-    _refuse(columns, ("time", "clip"), name)
-    chosen = {key: value for key, value in columns.items() if key not in ("time", "clip")}
-    preset = options["preset"]
+def _named(name, preset, asked):
+    _refuse(asked, ("time", "clip"), name)
     if preset is not None and preset.config["inputs"] != NAMES[name]:
         raise _misfit(f"{name!r} gives {NAMES[name]}", preset, (NAMES[name],))
-    return load_named(name, **options, **chosen)
+    chosen = asked.pick("validation", "test", "seed", "target", "drop", "group", "task")
+    return load_named(name, preset=preset, **chosen)
 
 
-def _path(path, options, columns):
+def _path(path, preset, asked):
     if not path.exists():
         raise KzooError(
             f"No file, folder or data set {str(path)!r}. {hint(path, NAMES)}Data sets by name: {', '.join(NAMES)}."
         )
     if path.is_dir():
-        return _folder(path, options, columns)
+        return _folder(path, preset, asked)
     if is_table(path):
-        return _table(path, path.name, options, columns)
+        return _table(path, path.name, preset, asked)
     suffix = path.suffix.lower()
     if suffix == ".npz":
         pair, tested = read_npz(path)
-        if options["test"] is None and tested is not None:
-            options = options | {"test": tested}
-        return _arrays(pair, path.name, options, columns)
+        if asked.test is None and tested is not None:
+            asked = replace(asked, test=tested)
+        return _arrays(pair, path.name, preset, asked)
     if source := _source("file", suffix):
-        return _of_source(source, path, path.name, options, columns)
+        return _of_source(source, path, path.name, preset, asked)
     if source := _source("folder", suffix):
         raise KzooError(f"{path.name!r} is one file; training takes {source.name}, in a folder for each class.")
     files = [*suffixes(), *(s for source in _sources("file") for s in source.suffixes), ".npz"]
     raise KzooError(f"{path.name!r}: kzoo reads {', '.join(files)} files, and folders.")
 
 
-def _folder(path, options, columns):
+def _folder(path, preset, asked):
     source = _source_of_folder(path)
     if source is None:
-        _refuse(columns, ("target", "drop", "group", "time", "clip"), path.name)
+        _refuse(asked, [option for option in _ABOUT_COLUMNS if option != "task"], path.name)
         raise KzooError(
             f"{path.name!r} holds neither images nor .txt files: expected a folder of them for each class, "
             "or one .txt file for each class."
         )
-    return _of_source(source, path, path.name, options, columns)
+    return _of_source(source, path, path.name, preset, asked)
 
 
 def _source_of_folder(path):
@@ -152,58 +158,58 @@ def _source(form, suffix):
     return next((source for source in _sources(form) if suffix in source.suffixes), None)
 
 
-def _table(source, name, options, columns):
+def _table(source, name, preset, asked):
     """Read a table as what the preset takes; without one it is a series if a time is named, else rows."""
-    tables, preset = _sources("tabular"), options["preset"]
+    tables = _sources("tabular")
     if preset is not None:
         own = [one for one in kind(preset.config["inputs"]).sources if one.form == "tabular"]
     else:
-        own = [one for one in tables if ("time" in one.options) == (columns["time"] is not None)]
-    return _of_source((own or tables)[0], source, name, options, columns)
+        own = [one for one in tables if ("time" in one.options) == (asked.time is not None)]
+    return _of_source((own or tables)[0], source, name, preset, asked)
 
 
-def _of_source(source: Source, given, name, options, columns):
+def _of_source(source: Source, given, name, preset, asked):
     """Read a source that has been recognised, once it is sure that the preset and the arguments suit it."""
-    preset = options["preset"]
     fitting = {one.name: one for one in kinds().values() if any(s.name == source.name for s in one.sources)}
     if preset is not None and preset.config["inputs"] not in fitting:
         raise _misfit(f"{name!r} is {source.name}", preset, fitting)
-    _refuse(columns, [option for option in columns if option not in source.options], source.rest or name)
-    owner, task = next(one for one in fitting.values() if source in one.sources), columns["task"]
-    problem = _problem(owner.name, source.order, source.usual, task, preset, name) if source.usual else None
+    _refuse(asked, [option for option in _ABOUT_COLUMNS if option not in source.options], source.rest or name)
+    owner = next(one for one in fitting.values() if source in one.sources)
+    problem = _problem(owner.name, source.order, source.usual, asked.task, preset, name) if source.usual else None
     if source.form == "folder" and "classes" not in problem.facts:
-        raise KzooError(f"task={task!r}: a folder of classes is a classification.")
-    asked = {option: columns[option] for option in source.options}
-    return owner.learn.load(given, source.form, problem=problem, name=name, **options, **asked)
+        raise KzooError(f"task={asked.task!r}: a folder of classes is a classification.")
+    chosen = asked.pick("validation", "test", "seed", *source.options)
+    return owner.learn.load(given, source.form, problem=problem, name=name, preset=preset, **chosen)
 
 
-def _arrays(pair, name, options, columns):
+def _arrays(pair, name, preset, asked):
     x, y = pair
     if isinstance(x, pd.DataFrame):
         y = pd.Series(np.asarray(y).reshape(-1), name=getattr(y, "name", None) or "target")
         if len(x) != len(y):
             raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
         frame = as_frame(x).assign(**{str(y.name): y})
-        return _table(frame, "table", options, columns | {"target": str(y.name)})
-    _refuse(columns, ("target", "drop", "time", "clip"), "arrays")
-    groups = columns["group"]
+        return _table(frame, "table", preset, replace(asked, target=str(y.name)))
+    _refuse(asked, ("target", "drop", "time", "clip"), "arrays")
+    groups = asked.group
     if groups is not None:
         groups = np.asarray(groups)
         if groups.shape != (len(y),):
             raise KzooError("group= for arrays is an array with one value for each row.")
-    test = options["test"]
+    test = asked.test
     if hasattr(test, "as_numpy_iterator"):
-        options = options | {"test": from_tf(test, options["preset"])}
+        test = from_tf(test, preset)
     elif isinstance(test, str | Path):
-        options = options | {"test": read_npz(test)[0]}
+        test = read_npz(test)[0]
     elif splits.is_source(test) and not (isinstance(test, tuple | list) and len(test) == 2):
         raise KzooError("test= for arrays is a fraction or a second pair (x, y).")
-    return load_arrays(x, y, name=name, groups=groups, task=columns["task"], **options)
+    chosen = asked.pick("validation", "seed", "task")
+    return load_arrays(x, y, name=name, groups=groups, preset=preset, test=test, **chosen)
 
 
-def _refuse(columns, names, what):
+def _refuse(asked, names, what):
     for name in names:
-        value = columns[name]
+        value = getattr(asked, name)
         if value is not None and value is not False and len(np.atleast_1d(value)):
             raise KzooError(f"{name}={value!r} has no meaning for {what}.")
 

@@ -4,23 +4,23 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.data import splits
 from kzoo.data.arrays import from_tf, read_npz
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.encode import encode
-from kzoo.data.load import load_data
+from kzoo.data.load import load
 from kzoo.data.named import NAMES
+from kzoo.data.options import DataOptions
 from kzoo.errors import KzooError
 from kzoo.kinds import kind_of, takes_ready_arrays
 from kzoo.registry import preset_of
 from kzoo.tasks import problem, target_of
 
 
-def reload(spec, described, preprocessing, source=None, *, target=None) -> Dataset:
+def reload(run, source=None, *, target=None) -> Dataset:
     """Return data to score a run on.
 
     Args:
-        spec, described, preprocessing: what the run stored of its model, its data, and its encoding.
+        run: a `Run`.
         source: None or a named set is loaded and split as it was for the run; a file, a folder or arrays
             are taken whole, as the test split, and nothing is learned from them.
         target: name of the target column where it differs from the run's.
@@ -28,45 +28,62 @@ def reload(spec, described, preprocessing, source=None, *, target=None) -> Datas
     Raises:
         KzooError: the run's own data is not a named set, or has changed since; or new data that does not fit.
     """
-    if source is None or (isinstance(source, str) and source in NAMES):
-        return _named(spec, described, source or described["name"])
+    spec, described, preprocessing = run.spec, run.data, run.preprocessing
+    named = isinstance(source, str) and source in NAMES
+    if source is None or (named and source == described.name):
+        return load_again(spec, described)
+    if named:
+        return load(source, preset_for(spec), DataOptions.of(described))
     if isinstance(source, str | Path) and not Path(source).exists():
         raise KzooError(f"No file, folder or data set {str(source)!r}. Data sets by name: {', '.join(NAMES)}.")
     if takes_ready_arrays(preprocessing) or _holds_arrays(source):
-        part = _array(spec, described, preprocessing, source)
+        part = _array(preprocessing, described.json(), source)
     else:
-        part = _raw(spec, described, preprocessing, source, target)
+        part = _raw(preprocessing, spec.json(), described.json(), source, target)
     if not len(part):
         raise KzooError("There is nothing to score in this data.")
     return Dataset(
         name=Path(source).name if isinstance(source, str | Path) else "arrays",
-        task=spec["task"],
-        inputs=described["inputs"],
+        task=spec.task,
+        inputs=described.inputs,
         train=part,
         test=part,
-        config=dict(spec["config"]),
-        class_names=tuple(described["class_names"]),
-        target_names=tuple(described["target_names"]),
+        config=dict(spec.config),
+        class_names=described.class_names,
+        target_names=described.target_names,
         preprocessing=preprocessing,
     )
 
 
-def preset_for(spec):
-    """Return the preset that a run's data was read for: an ensemble's is its members'; one's own model has none."""
-    spec = spec.get("members", [spec])[0]
-    return None if spec["family"] is None else preset_of(spec)
+def load_again(spec, described, source=None, *, what="what the run was trained on") -> Dataset:
+    """Return the data of a run or a search again, split as it was.
 
+    Args:
+        spec, described: what is stored of its model and its data, a `Spec` and a `Description`.
+        source: what it was loaded from, or the `Dataset` itself; None finds a named set by its name.
+        what: the data has to be, for the message.
 
-def _named(spec, described, name):
-    if name not in NAMES:
-        raise KzooError(f"The run was trained on {name!r}, which is no named set: say data= (--data) to score it.")
-    options = dict(described["options"])
-    if isinstance(options["test"], dict):
-        options["test"] = splits.Fold(**options["test"])
-    data = load_data(name, preset=preset_for(spec), seed=described["data_seed"], **options)
-    if name == described["name"] and data.fingerprint != described["fingerprint"]:
-        raise KzooError(f"The data set {name!r} has changed since the run was trained; train again to compare.")
+    Raises:
+        KzooError: it is no named set and not given, or is other data than it was.
+    """
+    if source is None and described.name not in NAMES:
+        raise KzooError(f"The run was trained on {described.name!r}, which is no named set: say data= to score it.")
+    data = load(described.name if source is None else source, preset_for(spec), DataOptions.of(described))
+    if data.fingerprint != described.fingerprint:
+        if source is None:
+            raise KzooError(
+                f"The data set {data.name!r} has changed since the run was trained; train again to compare."
+            )
+        raise KzooError(
+            f"data={data.name!r} is not {what}, or is split otherwise. Give the same source, or the Dataset itself."
+        )
     return data
+
+
+def preset_for(spec):
+    """Return the preset that data was read for: an ensemble's is its members'; a model of one's own has none."""
+    spec = spec.of_data
+    return None if spec.family is None else preset_of(spec.json())
 
 
 def _holds_arrays(source):
@@ -76,7 +93,7 @@ def _holds_arrays(source):
     return isinstance(source, str | Path) and Path(source).suffix == ".npz"
 
 
-def _raw(spec, described, preprocessing, source, target):
+def _raw(preprocessing, spec, described, source, target):
     """Return new raw data with its answers, which are still to be encoded unless the inputs hold them."""
     targets = [target] if target else list(described["target_names"])
     part = kind_of(preprocessing).learn.labelled(preprocessing, source, targets=targets, config=spec["config"])
@@ -84,7 +101,7 @@ def _raw(spec, described, preprocessing, source, target):
     return part if known else Split(x=part.x, y=_answers(part.y, described))
 
 
-def _array(spec, described, preprocessing, source):
+def _array(preprocessing, described, source):
     if isinstance(source, str | Path):
         pair, tested = read_npz(source)
         source = tested or pair

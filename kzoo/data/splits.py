@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn import model_selection
@@ -37,17 +37,6 @@ class Fold:
 def is_source(test):
     """Say whether `test=` is a second source of data, rather than a fraction, a fold or None."""
     return test is not None and (isinstance(test, bool) or not isinstance(test, int | float | np.number | Fold))
-
-
-def as_asked(seed, options) -> dict:
-    """Return how data was asked for, as a run keeps it: plain values, without a second source or its path."""
-    test, group = options["test"], options["group"]
-    if isinstance(test, Fold):
-        test = asdict(test)
-    elif is_source(test):
-        test = None
-    plain = options | {"test": test, "group": group if isinstance(group, str) else None}
-    return dict(data_seed=int(seed), options={k: v.tolist() if hasattr(v, "tolist") else v for k, v in plain.items()})
 
 
 def fractions(validation, test):

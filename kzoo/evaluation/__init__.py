@@ -7,7 +7,6 @@ from kzoo.evaluation.evaluate import evaluate
 from kzoo.evaluation.generate import generate
 from kzoo.evaluation.learning_rate import learning_rate_range
 from kzoo.evaluation.predict import predict
-from kzoo.evaluation.variants import mean_history, train_variants, variant_rows
 from kzoo.evaluation.versus import versus
 from kzoo.predictions import Predictions
 
@@ -19,9 +18,6 @@ __all__ = [
     "evaluate",
     "generate",
     "learning_rate_range",
-    "mean_history",
     "predict",
-    "train_variants",
-    "variant_rows",
     "versus",
 ]

@@ -11,16 +11,14 @@ from kzoo.checks.losses import loss_of
 from kzoo.checks.new_data import NewData
 from kzoo.checks.subject import Subject
 from kzoo.data.dataset import Dataset, Split
+from kzoo.data.options import DataOptions
 from kzoo.data.reload import preset_for, reload
 from kzoo.errors import KzooError
 from kzoo.kinds import of_axes
-from kzoo.registry import Preset, names_a_preset
+from kzoo.registry import names_a_preset
 from kzoo.run import Run
 from kzoo.tasks import pair
-from kzoo.training.device import prepare_device
-from kzoo.training.prepare import prepare
-from kzoo.training.settle import settle
-from kzoo.training.train import check_shape, load_for, settings_for
+from kzoo.training.road import assign, check_shape, prepare_device, settings_for
 
 _QUICK = ("settings", "data", "network")
 
@@ -65,42 +63,34 @@ def check(
     """
     if epochs is not None:
         overrides["epochs"] = epochs
-    columns = dict(target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time)
+    options = DataOptions(
+        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, seed=data_seed,
+    )  # fmt: skip
     return examine(
-        preset_or_model_or_run, data, deep=deep, columns=columns, seed=seed, data_seed=data_seed,
-        prepared=dict(start=start, freeze=freeze), precision=precision, overrides=overrides,
+        preset_or_model_or_run, data, options, overrides, deep=deep, seed=seed, start=start, freeze=freeze,
+        precision=precision,
     )[0]  # fmt: skip
 
 
-def examine(what, data, *, deep, columns, seed, data_seed, prepared, precision, overrides):
+def examine(what, data, options, overrides, *, deep, seed, start, freeze, precision):
     """Do what `check` says; return (findings, names of the checks that were run)."""
     run = run_of(what)
     if run is not None and data is not None:
-        return look(NewData(run, data, target=columns["target"]), ("new",))
+        return look(NewData(run, data, target=options.target), ("new",))
     kinds = (*_QUICK, "steps") if deep else _QUICK
     if run is not None:
-        spec = run.config["spec"]
-        loaded = reload(spec, run.config["data"], run.preprocessing)
-        preset = preset_for(spec)
+        loaded = reload(run)
+        preset = preset_for(run.spec)
         if preset is None:
-            return look(Subject(loaded, None, spec["training"]), _QUICK)
+            return look(Subject(loaded, None, run.spec.training), _QUICK)
         what, data = preset, loaded
-    own = None if isinstance(what, str | Preset) else what
-    preset, config, training = settings_for(own, what, overrides)
-    if own is not None and _are_arrays(data):
-        return look(Subject(_as_given(own, data, columns["test"]), own, training), kinds)
-    loaded = load_for(data, preset, config, training, **columns, seed=data_seed)
-    if own is None:
-        config, training, _ = settle(preset, config, training, set(overrides), loaded)
-    else:
-        check_shape(own, loaded)
-    spec = dict(
-        preset=preset.name if preset else own.name, family=preset.family if preset else None, task=loaded.task,
-        config=config, training=training, seed=seed,
-    )  # fmt: skip
-    job = prepare(own, spec, loaded, prepare_device(precision), notes=[], **prepared)
-    subject = Subject(loaded, job.core, spec["training"], onehot=job.onehot, standardize=job.standardize)
-    return look(subject, kinds)
+    if _are_arrays(data):
+        _, own, _, training = settings_for(what, overrides)
+        if own is not None:
+            return look(Subject(_as_given(own, data, options.test), own, training), kinds)
+    assigned = assign(what, data, options, overrides, seed=seed)
+    job = assigned.ready(prepare_device(precision), start=start, freeze=freeze)
+    return look(Subject.of(job), kinds)
 
 
 def run_of(what):

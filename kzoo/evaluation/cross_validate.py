@@ -10,11 +10,12 @@ from kzoo.data import Dataset
 from kzoo.data.arrays import from_tf
 from kzoo.data.splits import Fold
 from kzoo.errors import KzooError
-from kzoo.files import whole_file, write_json
+from kzoo.files import finite, whole_file, write_json
 from kzoo.registry import get_preset
 from kzoo.run import Run
 from kzoo.training import train
-from kzoo.training.folder import finite, is_complete, provenance
+from kzoo.training.folder import is_complete
+from kzoo.training.record import provenance
 
 
 def cross_validate(
@@ -136,9 +137,9 @@ def _say(runs, count):
 
 def _write(out, found, first, asked):
     summary = dict(
-        preset=first.config["spec"]["preset"],
-        data=first.config["data"]["name"],
-        task=first.config["spec"]["task"],
+        preset=first.spec.preset,
+        data=first.data.name,
+        task=first.spec.task,
         **asked,
         mean=found["mean"],
         std=found["std"],

@@ -1,6 +1,7 @@
 """`ensemble`: several runs become one model, which answers with all of them."""
 
 import time
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -8,19 +9,19 @@ from keras import layers
 from scipy import optimize
 
 from kzoo import __version__
-from kzoo.data import Dataset, load_data
 from kzoo.data.named import NAMES
 from kzoo.data.pipeline import Batches
-from kzoo.data.reload import preset_for, reload
+from kzoo.data.reload import load_again
 from kzoo.errors import KzooError
-from kzoo.files import whole_file, write_json
+from kzoo.files import finite, whole_file, write_json
+from kzoo.nouns import Member, Request, Spec
+from kzoo.ranking import advantage, find_runs
 from kzoo.results import of_fold, value_of
-from kzoo.results.compare import advantage, find_runs
 from kzoo.run import Run
 from kzoo.tasks import problem, target_of
 from kzoo.training.answers import score_and_keep
-from kzoo.training.claim import claimed
-from kzoo.training.folder import finite, plain, provenance, replaced
+from kzoo.training.folder import claimed, replaced
+from kzoo.training.record import provenance
 from kzoo.training.score import forward, gives_logits
 
 METHODS = ("mean", "vote", "weighted")
@@ -51,16 +52,18 @@ def ensemble(runs, *, method="mean", data=None, out=None, overwrite=False) -> Ru
     """
     members = find_runs(runs)
     folds = _check(members, method)
-    first = members[0].config
-    data = None if folds else _data_of(members[0], data)
+    first = members[0]
+    if folds or (data is None and first.data.name not in NAMES):
+        data = None
+    else:
+        data = load_again(first.spec, first.data, data, what="what the members were trained on")
     if method == "weighted" and (data is None or data.validation is None):
         why = "folds have none in common" if folds else "say data=" if data is None else f"{data.name} has none"
         raise KzooError(f"method='weighted' chooses the weights on validation data: {why}. Or use method='mean'.")
-    described = first["data"]
+    described = first.data
     if folds:  # no name to load it by: any split of it has been trained on
-        described = described | dict(name=f"{described['name']}, folds", fingerprint=None, test=0, validation=0)
-    request = dict(data=described, spec=_spec_of(members, method), start=None, freeze=None, precision="float32",
-                   callbacks=[])  # fmt: skip
+        described = replace(described, name=f"{described.name}, folds", fingerprint=None, test=0, validation=0)
+    request = Request(data=described, spec=_spec_of(members, method))
     with claimed(out, request, overwrite=overwrite, resume="never") as claim:
         if claim.done is None:
             _make(claim.folder, request, members, method, data, folds)
@@ -69,14 +72,14 @@ def ensemble(runs, *, method="mean", data=None, out=None, overwrite=False) -> Ru
 
 def _make(folder, request, members, method, data, folds):
     """Join the members and write the run."""
-    began, described = time.perf_counter(), request["data"]
-    classes = "probabilities" in problem(described["task"]).facts
+    began, described = time.perf_counter(), request.data
+    classes = "probabilities" in problem(described.task).facts
     inputs, answers = _join(members, classes)
     weights = _weigh(inputs, answers, data, classes) if method == "weighted" else None
     model = keras.Model(inputs, _combine(answers, method, weights, classes), name="ensemble")
     with replaced(folder):
         write_json(folder / "preprocessing.json", members[0].preprocessing)
-        write_json(folder / "config.json", plain(request | {"command": None} | provenance()))
+        write_json(folder / "config.json", request.json() | {"command": None} | provenance())
         if data is None:
             scores = {} if folds else _score_stored(members, method, classes)
         else:
@@ -85,7 +88,7 @@ def _make(folder, request, members, method, data, folds):
             model.save(temporary)
         summary = dict(
             **scores,
-            ensemble=_gain(members, method, weights, scores, described["task"]),
+            ensemble=_gain(members, method, weights, scores, described.task),
             seconds=round(time.perf_counter() - began, 2),
             parameters=model.count_params(),
         )
@@ -101,19 +104,19 @@ def _check(members, method):
     for run in members:
         if not run.finished:
             raise KzooError(f"{run.path} is not finished: train it to its end, or leave it out.")
-        if "members" in run.config["spec"]:
+        if run.spec.members:
             raise KzooError(f"{run.path} is an ensemble itself: give its members.")
-    configs = [run.config for run in members]
-    if method == "vote" and "classes" not in problem(configs[0]["data"]["task"]).facts:
-        raise KzooError(f"method='vote' is for classes, and this is {configs[0]['data']['task']}: use 'mean'.")
-    folds = all(map(of_fold, members)) and len({c["data"]["fingerprint"] for c in configs}) > 1
+    described = [run.data for run in members]
+    if method == "vote" and "classes" not in problem(described[0].task).facts:
+        raise KzooError(f"method='vote' is for classes, and this is {described[0].task}: use 'mean'.")
+    folds = all(map(of_fold, members)) and len({d.fingerprint for d in described}) > 1
     parts = ("task", "name", "class_names", *(() if folds else ("data_seed", "options")))
     for part in parts:
-        _same(members, part.replace("_", " "), [c["data"][part] for c in configs])
+        _same(members, part.replace("_", " "), [getattr(d, part) for d in described])
     why = " (each fold learns its own from its training rows)" if folds else ""
     _same(members, f"preprocessing{why}", [run.preprocessing for run in members])
     if not folds:
-        _same(members, "data fingerprint", [c["data"]["fingerprint"] for c in configs])
+        _same(members, "data fingerprint", [d.fingerprint for d in described])
     return folds
 
 
@@ -128,35 +131,17 @@ def _same(members, what, values):
             )
 
 
-def _data_of(run, source):
-    """Return the data that the members were trained on; None where it cannot be had without being given."""
-    config = run.config
-    described = config["data"]
-    if source is None:
-        known = described["name"] in NAMES
-        return reload(config["spec"], described, run.preprocessing) if known else None
-    if not isinstance(source, Dataset):
-        source = load_data(
-            source, preset=preset_for(config["spec"]), seed=described["data_seed"], **described["options"]
-        )
-    if source.fingerprint != described["fingerprint"]:
-        raise KzooError(
-            f"data={source.name!r} is not what the members were trained on, or is split otherwise. Give the same "
-            "source, or the Dataset itself."
-        )
-    return source
-
-
 def _spec_of(members, method):
     """Describe the ensemble; its settings are those that all members share."""
-    specs = [run.config["spec"] for run in members]
-    shared = {
-        part: {k: v for k, v in specs[0][part].items() if all(k in s[part] and s[part][k] == v for s in specs)}
-        for part in ("config", "training")
-    }
-    known = [s | dict(run=run.path.name, created=run.config["created"]) for s, run in zip(specs, members, strict=True)]
-    return dict(preset="ensemble", family=None, task=specs[0]["task"], **shared, seed=None, method=method,
-                members=known, kzoo=__version__)  # fmt: skip
+    known = tuple(Member(spec=run.spec, run=run.path.name, created=run.config["created"]) for run in members)
+    return Spec(
+        preset="ensemble", family=None, task=known[0].spec.task, config=_shared([m.spec.config for m in known]),
+        training=_shared([m.spec.training for m in known]), method=method, members=known, kzoo=__version__,
+    )  # fmt: skip
+
+
+def _shared(settings):
+    return {k: v for k, v in settings[0].items() if all(k in s and s[k] == v for s in settings)}
 
 
 def _join(members, classes):
@@ -266,11 +251,11 @@ def _squared_error(products):
 
 def _score_stored(members, method, probabilities):
     """Score what the members have answered on their test split, where all of it was kept."""
-    config, kept = members[0].config, [run.answers for run in members]
-    if None in kept or len(kept[0]["rows"]) < config["data"][kept[0]["split"]]:
+    first, kept = members[0], [run.answers for run in members]
+    if None in kept or len(kept[0]["rows"]) < getattr(first.data, kept[0]["split"]):
         return {}
     y = _combine([k["answers"] for k in kept], method, None, probabilities)
-    task, target = problem(config["data"]["task"]).task, target_of(config["data"], config["spec"]["config"])
+    task, target = problem(first.data.task).task, target_of(first.data.json(), first.spec.config)
     answered = [(keras.ops.convert_to_numpy(y), kept[0]["truth"])]
     return {kept[0]["split"]: task.scoring.score(answered, target, logits=False).scores}
 
@@ -281,8 +266,8 @@ def _gain(members, method, weights, scores, task):
     rows = [
         dict(
             run=run.path.name,
-            preset=run.config["spec"]["preset"],
-            seed=run.config["spec"]["seed"],
+            preset=run.spec.preset,
+            seed=run.spec.seed,
             **{split: value_of(run.summary.get(split) or {}, metric) for split in ("validation", "test")},
         )
         for run in members

@@ -55,7 +55,7 @@ def evaluate(run_or_model, data=None, *, split="test", target=None, batch_size=1
 
 def _for_run(run, data, target):
     if not isinstance(data, Dataset):
-        data = reload(run.config["spec"], run.config["data"], run.preprocessing, data, target=target)
+        data = reload(run, data, target=target)
     if list(data.class_names) != run.class_names or _written(data.preprocessing) != _written(run.preprocessing):
         raise KzooError(
             f"{data.name} is encoded otherwise than the data of {run.path} (classes, columns or vocabulary): "

@@ -55,7 +55,7 @@ def generate(run, prompt="", *, length=200, temperature=1.0, top_k=None, seed=0)
 
 
 def _check(run, prompt, length, temperature, top_k):
-    task = run.config["data"]["task"]
+    task = run.data.task
     if "continues" not in problem(task).facts:
         names = ", ".join(name for one in with_facts("continues") for name in list_presets(task=one.name))
         raise KzooError(f"{run.path} is a run of {task}; language models write text. Presets for it: {names}.")

@@ -4,13 +4,10 @@ import math
 
 import numpy as np
 
-from kzoo.data import load_data
-from kzoo.data.pipeline import Batches
+from kzoo.data.options import DataOptions
 from kzoo.errors import KzooError
-from kzoo.registry import get_preset, resolve, with_settings
-from kzoo.training.device import prepare_device
-from kzoo.training.prepare import prepare
-from kzoo.training.settle import settle
+from kzoo.registry import get_preset
+from kzoo.training.road import assign, prepare_device
 
 _FEWEST_STEPS = 20
 _DIVERGED = 4  # times the lowest loss
@@ -69,21 +66,11 @@ def _check(low, high, steps):
 
 def _fresh(preset, data, seed, overrides):
     """Return a compiled model as `kzoo.train` would start with, at a constant rate, and its batches."""
-    preset = get_preset(preset)
-    config, training = resolve(preset, overrides)
-    if data is None and preset.dataset is None:
-        raise KzooError("Say what to train on: data= takes a named set, a file, a folder or arrays.")
-    source = preset.dataset if data is None else data
-    data = load_data(source, preset=with_settings(preset, config, training))
-    config, training, _ = settle(preset, config, training, set(overrides), data)
-    training |= dict(schedule="constant", warmup=0.0)
-    spec = dict(preset=preset.name, family=preset.family, task=data.task, config=config, training=training, seed=seed)
-    job = prepare(None, spec, data, prepare_device("auto"), None, None, [])
-    batches = Batches(
-        data.train, batch_size=training["batch_size"], seed=seed, shuffle=True, augment=training.get("augment", ()),
-        onehot=job.onehot, standardize=job.standardize,
-    )  # fmt: skip
-    return job.core, batches
+    constant = assign(get_preset(preset), data, DataOptions(), overrides, seed=seed).training_with(
+        schedule="constant", warmup=0.0
+    )
+    job = constant.ready(prepare_device("auto"))
+    return job.core, job.training_batches()
 
 
 def _smooth(losses, steps):

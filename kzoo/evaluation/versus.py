@@ -5,8 +5,8 @@ from scipy import stats
 
 from kzoo.data.reload import reload
 from kzoo.errors import KzooError
+from kzoo.ranking import advantage
 from kzoo.results import value_of
-from kzoo.results.compare import advantage
 from kzoo.run import Run
 from kzoo.tasks import problem
 from kzoo.training.score import score_split
@@ -31,14 +31,14 @@ def versus(new, old, data, *, target=None, metric=None) -> dict:
         KzooError: data that does not fit one of them, runs of two tasks, or a metric that does not exist.
     """
     runs = [run if isinstance(run, Run) else Run(run) for run in (new, old)]
-    tasks = [run.config["data"]["task"] for run in runs]
+    tasks = [run.data.task for run in runs]
     if tasks[0] != tasks[1]:
         raise KzooError(f"{runs[0].path} is for {tasks[0]} and {runs[1].path} for {tasks[1]}: not comparable.")
     metric = metric or problem(tasks[0]).headline
-    loaded = [reload(r.config["spec"], r.config["data"], r.preprocessing, data, target=target) for r in runs]
+    loaded = [reload(run, data, target=target) for run in runs]
     if loaded[0].fingerprint != loaded[1].fingerprint:
         raise KzooError(
-            f"{runs[0].path} and {runs[1].path} split {loaded[0].name} otherwise, so that one may have been trained on "
+            f"{runs[0].path} and {runs[1].path} split {loaded[0].name} differently, so one may have been trained on "
             "what tests the other: give data that neither has seen, as a file or folder."
         )
     (scores, judged), (old_scores, old_judged) = (

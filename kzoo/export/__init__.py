@@ -30,11 +30,11 @@ def export(
         model_or_run: a run or its path, a model that `kzoo.build` made, or a Keras model of your own with one
             input and one output.
         path: the folder to write.
-        formats: "keras", "saved_model", "onnx", "litert", or several.
+        formats: "keras", "saved_model", "onnx", "litert" (a file of `kzoo/export/formats/` each), or several.
         quantize: also write "float16" or "int8" files, or both, beside those of onnx and litert.
-        verify: False skips the second half: nothing says then that a file works.
-        data: what the run was trained on, to calibrate int8 and score it; named sets are found without. Else both are
-            done with inputs that are drawn to look like the training data.
+        verify: False skips the comparison: nothing then says that a file works.
+        data: what the run was trained on, to calibrate int8 and score it; named sets need not be given. Without data,
+            inputs are drawn that look like those of the training.
         overwrite: replace an export of another model. To an export of the same model, formats are added.
         timeout: seconds that one conversion or one check may take.
         progress: False for silence.
@@ -47,7 +47,7 @@ def export(
         ExportError: every format failed; nothing has been written.
     """
     return import_module("kzoo.export.make").make(
-        model_or_run, path, formats, quantize=quantize, verify=verify, data=data, overwrite=overwrite,
+        model_or_run, path, formats, quantize=quantize, check=verify, data=data, overwrite=overwrite,
         timeout=timeout, progress=progress,
     )  # fmt: skip
 

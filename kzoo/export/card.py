@@ -1,58 +1,55 @@
 """What an exported model says to people: `README.md` (a model card), `requirements.txt` and `labels.json`."""
 
+from kzoo.export.formats import formats
 from kzoo.files import write_json, write_text
 from kzoo.tasks import problem
 
-_PACKAGES = {
-    "keras": ("keras", "tensorflow"),
-    "saved_model": ("tensorflow",),
-    "onnx": ("onnxruntime",),
-    "litert": ("ai-edge-litert",),
-}
 _SHOWN = 20
 
 
-def write(folder, config):
-    """Write them from what `kzoo.json` will say."""
-    if config["labels"]:
-        write_json(folder / "labels.json", config["labels"], sync=False)
-    write_text(folder / "requirements.txt", requirements(config), sync=False)
-    write_text(folder / "README.md", card(config), sync=False)
+def write(folder, manifest):
+    """Write them from what the manifest says."""
+    if manifest.labels:
+        write_json(folder / "labels.json", manifest.labels, sync=False)
+    write_text(folder / "requirements.txt", requirements(manifest), sync=False)
+    write_text(folder / "README.md", card(manifest), sync=False)
 
 
-def requirements(config) -> str:
+def requirements(manifest) -> str:
     """Return what runs each export, no older than what it was made and checked with."""
-    known = {name: f"{name}>={version}" for name, version in config["versions"].items()}
+    known = {name: f"{name}>={version}" for name, version in manifest.versions.items()}
     lines = [known["numpy"]]
-    for entry in config["exports"].values():
-        runtime, _, version = (entry["runtime"] or "").rpartition(" ")
-        for package in _PACKAGES[entry["format"]]:
+    for entry in manifest.exports.values():
+        runtime, _, version = (entry.runtime or "").rpartition(" ")
+        format = formats().get(entry.format)  # an earlier export may have one that this kzoo does not know
+        for package in format.packages if format else ():
+            package = package.replace("_", "-")
             lines.append(known.get(package) or (f"{package}>={version}" if package == runtime else package))
     return "\n".join(dict.fromkeys(lines)) + "\n"
 
 
-def card(config) -> str:
+def card(manifest) -> str:
     """Return the model card, with the front matter that model hubs read."""
-    spec, (given,), (answer,) = config["spec"], config["inputs"], config["outputs"]
+    spec, (given,), (answer,) = manifest.spec, manifest.inputs, manifest.outputs
     task = (spec["task"] or "unknown").replace("_", "-")
     tag = problem(spec["task"]).hub if spec["task"] else task
     made = f"by kzoo, family `{spec['family']}`" if spec["family"] else "outside kzoo"
     parts = [
         f"---\nlibrary_name: keras\ntags:\n- kzoo\n- {tag}\n---\n",
-        f"# {config['name']}\n",
-        f"A network for {task.replace('-', ' ')}, built {made}, with {config['parameters']:,} parameters. Exported on "
-        f"{config['created']}.\n",
+        f"# {manifest.name}\n",
+        f"A network for {task.replace('-', ' ')}, built {made}, with {manifest.parameters:,} parameters. Exported on "
+        f"{manifest.created}.\n",
         "## What goes in, what comes out\n",
         f"* `{given['name']}`: {given['dtype']} {_shape(given['shape'])}, {given['meaning']}.",
-        f"* `{answer['name']}`: float32 {_shape(answer['shape'])}, {_meaning(config, answer)}.\n",
-        *_data(config),
+        f"* `{answer['name']}`: float32 {_shape(answer['shape'])}, {_meaning(manifest, answer)}.\n",
+        *_data(manifest),
         "## The files\n",
         "What is ok was loaded by its own runtime in a fresh process and compared with Keras on `golden.npz`. Latency "
         "is in milliseconds for 1 and for 32 inputs, on one thread; Keras' `predict()` took "
-        f"{_pair(config['predict_ms'])} there.\n",
+        f"{_pair(manifest.predict_ms)} there.\n",
         "| file | status | difference | same answers | bytes | ms |",
         "|---|---|---|---|---|---|",
-        *(_row(key, entry) for key, entry in config["exports"].items()),
+        *(_row(key, entry) for key, entry in manifest.exports.items()),
         "",
         "## Use\n",
         "```python\nimport kzoo\n",
@@ -68,10 +65,10 @@ def _shape(shape):
     return "(" + ", ".join("N" if size is None else str(size) for size in shape) + ")"
 
 
-def _meaning(config, answer):
-    labels = config["labels"]
+def _meaning(manifest, answer):
+    labels = manifest.labels
     if answer["kind"] == "values":
-        return "values in the target's own unit" + (f": {', '.join(config['targets'])}" if config["targets"] else "")
+        return "values in the target's own unit" + (f": {', '.join(manifest.targets)}" if manifest.targets else "")
     if not labels:
         return answer["kind"]
     named = ", ".join(labels[:_SHOWN]) + (", ... (labels.json)" if len(labels) > _SHOWN else "")
@@ -80,11 +77,11 @@ def _meaning(config, answer):
     return f"{answer['kind']} of {named}"
 
 
-def _data(config):
-    if not config["data"]:
+def _data(manifest):
+    if not manifest.data:
         return []
-    lines = ["## Data and scores\n", f"Trained on {config['data']['name']}.\n"]
-    for split, scores in config["metrics"].items():
+    lines = ["## Data and scores\n", f"Trained on {manifest.data['name']}.\n"]
+    for split, scores in manifest.metrics.items():
         shown = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in scores.items() if isinstance(value, float)]
         lines.append(f"* {split}: {', '.join(shown)}")
     return [*lines, ""]
@@ -95,15 +92,15 @@ def _pair(ms):
 
 
 def _row(key, entry):
-    if entry["status"] == "failed":
-        return f"| {key} | failed: {entry['error']} | | | | |"
-    difference, same, ms = entry["difference"], entry["agreement"], entry["latency_ms"]
+    if entry.status == "failed":
+        return f"| {key} | failed: {entry.error} | | | | |"
+    difference, same, ms = entry.difference, entry.agreement, entry.latency_ms
     cells = [
-        f"`{entry['file']}`",
-        entry["status"] + (f", batch {entry['batch']} only" if entry["batch"] else ""),
+        f"`{entry.file}`",
+        entry.status + (f", batch {entry.batch} only" if entry.batch else ""),
         "" if difference is None else f"{difference:.1e}",
         "" if same is None else f"{same:.1%}",
-        f"{entry['bytes']:,}",
+        f"{entry.bytes:,}",
         "" if ms is None else _pair(ms),
     ]
     return f"| {' | '.join(cells)} |"

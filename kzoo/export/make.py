@@ -5,67 +5,71 @@ import shutil
 import sys
 import time
 from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from kzoo.errors import ExportError, KzooError
 from kzoo.export import card
-from kzoo.export.exported import FORMAT_VERSION, ExportedModel, described, files_below
-from kzoo.export.formats import FORMATS, REFUSED, file_of, keys_of, parse, split_key
+from kzoo.export.formats import file_of, formats, keys_of, parse, split_key
 from kzoo.export.place import new_folder
 from kzoo.export.processes import run_steps
 from kzoo.export.sample import write_sample
-from kzoo.export.subject import subject_of
-from kzoo.export.verify import AGREEMENT, TOLERANCE, verify
+from kzoo.export.subject import Job, plain, subject_of
+from kzoo.export.verify import AGREEMENT, TOLERANCE, too_different, verify
+from kzoo.exported import MANIFEST, Entry, ExportedModel, Manifest, described, files_below
 from kzoo.files import write_json
 from kzoo.optional import check_installed
 
 
-def make(model_or_run, path, formats, *, quantize, verify, data, overwrite, timeout, progress) -> ExportedModel:
-    """Do what `kzoo.export` says."""
-    formats, quantize = parse(formats, quantize)
-    for name in formats:
-        for package in FORMATS[name].needs:
-            check_installed(package, extra=FORMATS[name].extra)
+def make(model_or_run, path, names, *, quantize, check, data, overwrite, timeout, progress) -> ExportedModel:
+    """Export as `kzoo.export` describes it; `names` are its `formats`, and `check` its `verify`."""
+    names, quantize = parse(names, quantize)
+    wanted = [formats()[name] for name in names]
+    for format in wanted:
+        for package in format.needs:
+            check_installed(package, extra=format.extra)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         raise KzooError(f"timeout={timeout!r} must be a number of seconds above 0.")
     if not isinstance(path, str | os.PathLike):
         raise KzooError(f"path={path!r} must be the folder to write.")
     subject = subject_of(model_or_run)
-    for name in formats:
-        if why := REFUSED.get((subject.spec.get("method"), name)):
-            raise KzooError(f"{subject.spec['preset']} cannot become {name}: {why}.")
+    for format in wanted:
+        if why := format.refuses(subject.spec):
+            raise KzooError(f"{subject.spec['preset']} cannot become {format.name}: {why}.")
     path = Path(path)
     before = _exported_there(path, subject, overwrite)
     say = (lambda line: print(line, file=sys.stderr)) if progress else lambda line: None
     with new_folder(path) as (folder, work):
-        job = _job(subject, folder, work, version=_next_version(path))
+        job = Job.of(subject, folder, work, version=_next_version(path))
         if quantize:
             say(write_sample(subject, data, work / "sample.npz"))
-        with closing(_work(job, subject, work, keys_of(formats, quantize), timeout, say)) as steps:
+        with closing(_work(job, subject, work, keys_of(names, quantize), timeout, say)) as steps:
             found = next(steps)[1]
             if "error" in found:
                 raise KzooError(f"The model cannot be exported: {found['error']}.")
             if before is not None and not overwrite:
                 _same_answers(before, folder)
-            exports = _converted(job, steps)
-        config = _config(subject, job, found, exports)
-        write_json(folder / "kzoo.json", config)
-        if verify:
-            _verify(folder, config, work / "sample.npz" if quantize else None, timeout, say)
-        _drop_failed(folder, exports)
-        if all(entry["status"] == "failed" for entry in exports.values()):
+            exports = {key: _converted(key, outcome, job) for key, outcome in steps}
+        manifest = _manifest(subject, job, found, exports)
+        manifest.write(folder)
+        if check:
+            exports = exports | _verified(folder, exports, work / "sample.npz" if quantize else None, timeout, say)
+        exports = {key: _without_failed_file(folder, entry) for key, entry in exports.items()}
+        if all(entry.status == "failed" for entry in exports.values()):
             key, entry = next(iter(exports.items()))
-            raise ExportError(f"Nothing was exported: {key}: {entry['error']}.", exports)
+            said = {key: entry.json() for key, entry in exports.items()}
+            raise ExportError(f"Nothing was exported: {key}: {entry.error}.", said)
         if before is not None and not overwrite:
-            _carry_over(before, folder, exports)
-        card.write(folder, config)
-        config["files"] = {name: described(folder / name) for name in files_below(folder) if name != "kzoo.json"}
-        write_json(folder / "kzoo.json", config)
+            exports = exports | _carried_over(before, folder, exports)
+        manifest = replace(manifest, exports=exports)
+        card.write(folder, manifest)
+        files = {name: described(folder / name) for name in files_below(folder) if name != MANIFEST}
+        replace(manifest, files=files).write(folder)
     for key, entry in exports.items():
-        if entry["status"] == "failed":
-            say(f"{key} failed: {entry['error']}")
+        if entry.status == "failed":
+            say(f"{key} failed: {entry.error}")
     return ExportedModel(path)
 
 
@@ -75,45 +79,22 @@ def _exported_there(path, subject, overwrite):
         return None
     if not path.exists():
         return None
-    if not (path / "kzoo.json").is_file():
+    if not (path / MANIFEST).is_file():
         what = "holds other files and is not an exported model" if path.is_dir() else "is a file"
         raise KzooError(f"{path} {what}. Name a new folder.")
     if overwrite:
         return None
     exported = ExportedModel(path)
-    same = all(exported.spec.get(part) == _plain(subject.spec[part]) for part in ("family", "task", "config"))
+    same = all(exported.spec.get(part) == plain(subject.spec[part]) for part in ("family", "task", "config"))
     if not same:
-        raise KzooError(
-            f"{path} holds another model ({exported.name}). Pass overwrite=True (--overwrite), or another path."
-        )
+        raise KzooError(f"{path} holds another model ({exported.name}). Pass overwrite=True, or another path.")
     return exported
-
-
-def _plain(value):
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def _next_version(path):
     """Return the next number of a SavedModel, which TensorFlow Serving takes for the newest."""
     there = (path / "saved_model").glob("*") if (path / "saved_model").is_dir() else ()
     return 1 + max((int(p.name) for p in there if p.name.isdigit()), default=0)
-
-
-def _job(subject, folder, work, *, version):
-    return dict(
-        exported=str(folder.absolute()),
-        work=str(work.absolute()),
-        run=str(subject.run.path.absolute()) if subject.run else None,
-        spec=_plain(subject.spec),
-        like=subject.like,
-        given=subject.given,
-        kind=subject.kind,
-        activation=subject.activation,
-        version=version,
-        preprocessing=subject.run.preprocessing if subject.run else None,
-    )
 
 
 def _work(job, subject, work, keys, timeout, say):
@@ -124,59 +105,45 @@ def _work(job, subject, work, keys, timeout, say):
         else:
             # Without the optimizer, whose state is twice the weights.
             bare = sys.modules["keras"].Model(subject.model.inputs, subject.model.outputs, name=subject.model.name)
-            bare.save_weights(Path(job["exported"]) / "model.weights.h5")
-    write_json(work / "job.json", job)
+            bare.save_weights(Path(job.folder) / "model.weights.h5")
+    write_json(work / "job.json", asdict(job))
     return run_steps(
         "kzoo.export.worker", [work / "job.json"], ["network", *keys], timeout=timeout,
         begin=lambda step: say("loading the network" if step == "network" else f"{step}: converting"),
     )  # fmt: skip
 
 
-def _converted(job, steps):
-    """Let the worker convert to every format; return the entries of `kzoo.json`."""
-    exports = {}
-    for key, outcome in steps:
-        name, quantize = split_key(key)
-        entry = exports[key] = dict(
-            format=name,
-            quantize=quantize,
-            file=file_of(key, job["version"]),
-            status="unchecked",
-            batch=None,
-            difference=None,
-            tolerance=TOLERANCE[quantize],
-            agreement=None,
-            score=None,
-            bytes=None,
-            latency_ms=None,
-            runtime=None,
-        )
-        if "error" in outcome:
-            entry |= dict(status="failed", error=outcome["error"])
-        else:
-            entry |= outcome
-            entry["bytes"] = _size(Path(job["exported"]) / entry["file"])
-    return exports
+def _converted(key, outcome, job) -> Entry:
+    """Return what the manifest says of a file that the worker has converted, or could not."""
+    name, quantize = split_key(key)
+    entry = Entry(
+        format=name, quantize=quantize, file=file_of(key, job.version), status="unchecked",
+        tolerance=TOLERANCE[quantize],
+    )  # fmt: skip
+    if "error" in outcome:
+        return replace(entry, status="failed", error=outcome["error"])
+    facts = {name: value for name, value in outcome.items() if name not in ("batch", "note")}
+    size = _size(Path(job.folder) / entry.file)
+    return replace(entry, batch=outcome.get("batch"), note=outcome.get("note"), facts=facts, bytes=size)
 
 
 def _size(path):
     return sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
 
 
-def _config(subject, job, found, exports):
+def _manifest(subject, job, found, exports) -> Manifest:
     run, given = subject.run, subject.given
-    spec = {k: job["spec"].get(k) for k in ("preset", "family", "task", "config", "training", "seed")}
-    return dict(
-        format_version=FORMAT_VERSION,
+    spec = {k: job.spec.get(k) for k in ("preset", "family", "task", "config", "training", "seed")}
+    return Manifest(
         name=spec["preset"],
         created=time.strftime("%Y-%m-%d"),
         spec=spec | {"kzoo": found["versions"]["kzoo"]},
         parameters=found["parameters"],
         inputs=[{k: given[k] for k in ("name", "shape", "dtype", "meaning")}],
         outputs=[dict(name=subject.kind, shape=found["answer"], kind=subject.kind)],
-        labels=subject.labels,
-        targets=subject.targets,
-        preprocessing=run.preprocessing if run else None,
+        labels=list(subject.labels),
+        targets=list(subject.targets),
+        preprocessing=job.preprocessing,
         data=run.config["data"] if run else None,
         metrics={k: v for k, v in run.summary.items() if k in ("validation", "test")} if run else {},
         versions=found["versions"],
@@ -186,36 +153,36 @@ def _config(subject, job, found, exports):
     )
 
 
-def _verify(folder, config, sample, timeout, say):
-    exports = config["exports"]
-    keys = [key for key, entry in exports.items() if entry["status"] != "failed"]
-    for key, outcome in verify(folder, keys, sample=sample, timeout=timeout, begin=lambda key: say(f"{key}: checking")):
-        entry = exports[key]
-        entry |= outcome
-        if "error" not in outcome:
-            _judge(entry)
-        entry["status"] = "failed" if "error" in entry else "ok"
+def _verified(folder, exports, sample, timeout, say) -> dict:
+    """Return the entries of the files that there are, now that each was opened by its own runtime."""
+    keys = [key for key, entry in exports.items() if entry.status != "failed"]
+    begin = lambda key: say(f"{key}: checking")  # noqa: E731
+    checked = verify(folder, keys, sample=sample, timeout=timeout, begin=begin)
+    return {key: _judged(replace(exports[key], **outcome)) for key, outcome in checked}
 
 
-def _judge(entry):
-    """Say in an entry what is wrong with it, if anything is."""
-    if entry["quantize"] == "int8":
-        if entry["agreement"] < AGREEMENT:
-            entry["error"] = f"only {entry['agreement']:.1%} of its answers are those of Keras, not {AGREEMENT:.0%}"
-        # Golden inputs hold extremes that int8 may answer otherwise; a later check asks that it still does so.
-        entry["tolerance"] = round(entry["difference"] + 0.05, 4)
-    elif entry["difference"] > entry["tolerance"]:
-        entry["error"] = f"it differs from Keras by {entry['difference']:.2g}, more than {entry['tolerance']:g}"
+def _judged(entry) -> Entry:
+    """Return an entry with its status, and what is wrong with the file if anything is."""
+    if entry.error is None and entry.quantize == "int8":
+        # Golden inputs hold extremes that int8 may answer differently; a later check asks that it still does so.
+        entry = replace(entry, tolerance=round(entry.difference + 0.05, 4))
+        if entry.agreement < AGREEMENT:
+            wrong = f"only {entry.agreement:.1%} of its answers are those of Keras, not {AGREEMENT:.0%}"
+            entry = replace(entry, error=wrong)
+    elif entry.error is None:
+        entry = replace(entry, error=too_different(entry))
+    return replace(entry, status="ok" if entry.error is None else "failed")
 
 
-def _drop_failed(folder, exports):
-    for entry in exports.values():
-        if entry["status"] == "failed":
-            target = folder / entry["file"]
-            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
-            if target.parent.is_dir() and not any(target.parent.iterdir()):
-                target.parent.rmdir()
-            entry["file"] = entry["bytes"] = None
+def _without_failed_file(folder, entry) -> Entry:
+    """Remove the file of an export that failed."""
+    if entry.status != "failed":
+        return entry
+    target = folder / entry.file
+    shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+    if target.parent.is_dir() and not any(target.parent.iterdir()):
+        target.parent.rmdir()
+    return replace(entry, file=None, bytes=None)
 
 
 def _same_answers(before, folder):
@@ -227,16 +194,16 @@ def _same_answers(before, folder):
         same = False
     if not same:
         raise KzooError(
-            f"{before.path} holds the same network with other weights. Pass overwrite=True (--overwrite), which gives "
+            f"{before.path} holds the same network with other weights. Pass overwrite=True, which gives "
             "the SavedModel the next number, or name another path."
         )
 
 
-def _carry_over(before, folder, exports):
-    """Keep what an earlier export of the same model made and this one was not asked for."""
-    for key, entry in before.exports.items():
-        if key not in exports and entry["file"] is not None:
-            exports[key] = entry
-            source, target = before.path / entry["file"], folder / entry["file"]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
+def _carried_over(before, folder, exports) -> dict:
+    """Copy what an earlier export of the same model made and this one was not asked for; return its entries."""
+    kept = {k: entry for k, entry in before.manifest.exports.items() if k not in exports and entry.file is not None}
+    for entry in kept.values():
+        source, target = before.path / entry.file, folder / entry.file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
+    return kept

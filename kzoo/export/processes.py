@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 from kzoo.errors import KzooError
+from kzoo.words import first_line
 
 # Absolute folders in an error: it goes into `kzoo.json`, which names none of this machine.
 _FOLDERS = re.compile(r"(?:[A-Za-z]:)?(?<![\w.])[/\\](?:[^\s/\\'\":]+[/\\])+")
@@ -137,7 +138,8 @@ def serve_steps(steps, do):
 
 
 def _in_one_line(error):
+    if isinstance(error, KzooError):
+        return str(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    lines = str(error).strip().splitlines() or ["no reason given"]
-    return lines[0][:400] if isinstance(error, KzooError) else f"{type(error).__name__}: {lines[0][:400]}"
+    return f"{type(error).__name__}: {first_line(error)}"

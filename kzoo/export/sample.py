@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from kzoo.data import Dataset, load_data
 from kzoo.data.named import NAMES
-from kzoo.data.reload import preset_for, reload
+from kzoo.data.reload import load_again
 from kzoo.errors import KzooError
 from kzoo.export.golden import draw
 
@@ -47,22 +46,12 @@ def _rows(x, rows, subject):
 
 
 def _data_of(run, source):
-    """Return the run's data, or None and why there is none."""
-    config = run.config
-    described = config["data"]
-    if source is None:
-        if described["name"] not in NAMES:
-            return None, f"{described['name']} is no named set, and data= was not given"
-        try:
-            return reload(config["spec"], described, run.preprocessing), ""
-        except KzooError as error:
-            return None, str(error)
-    if not isinstance(source, Dataset):
-        source = load_data(
-            source, preset=preset_for(config["spec"]), seed=described["data_seed"], **described["options"]
-        )
-    if source.fingerprint != described["fingerprint"]:
-        raise KzooError(
-            f"data={source.name!r} is not what {run.path} was trained on, or is split otherwise. Give the same source."
-        )
-    return source, ""
+    """Return the run's data, or None and the reason."""
+    if source is None and run.data.name not in NAMES:
+        return None, f"{run.data.name} is not a named set, and data= was not given"
+    try:
+        return load_again(run.spec, run.data, source, what=f"what {run.path} was trained on"), ""
+    except KzooError as error:
+        if source is not None:
+            raise
+        return None, str(error)

@@ -11,7 +11,7 @@ from kzoo.kinds.text.light import reads_the_end, tokenizer_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
 
 # The pattern of the tokenizer in Python for TensorFlow's regular expressions (RE2), whose \w and \s know ASCII only and
-# which cannot subtract one class from another: a letter is what is no control character, mark, punctuation, symbol,
+# which cannot subtract one class from another: a letter is anything but a control character, mark, punctuation, symbol,
 # separator or ideograph, or an underscore, or one of the marks that belong to the letter before.
 _IDEOGRAPHS = r"\x{3040}-\x{30ff}\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}\x{f900}-\x{faff}\x{20000}-\x{3ffff}"
 _MARKS = r"\x{300}-\x{36f}\x{591}-\x{5c7}\x{64b}-\x{65f}\x{900}-\x{963}\x{966}-\x{eff}\x{1000}-\x{109f}"

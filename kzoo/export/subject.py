@@ -2,11 +2,12 @@
 
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kzoo import kinds
 from kzoo.errors import KzooError
+from kzoo.exported import MANIFEST
 from kzoo.registry import spec_of
 from kzoo.run import Run
 from kzoo.tasks import problem
@@ -17,7 +18,7 @@ def _distribution(task):
     return task is not None and "probabilities" in problem(task).facts
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Subject:
     """A model to export.
 
@@ -26,7 +27,7 @@ class Subject:
         run: the run, where it comes from one.
         model: the Keras model, where it was given.
         given: the input, as `kzoo.json` lists it and with what `golden.draw` needs to know.
-        like: the family whose rows in `formats.py` hold for it.
+        like: the family that it resembles: formats treat convolutional and recurrent networks in their own ways.
         kind: "probabilities", "values" or "logits": what the exported graph gives.
         activation: "softmax" or "sigmoid" where the graph has to make probabilities of logits.
         labels, targets: names.
@@ -39,12 +40,58 @@ class Subject:
     activation: str | None = None
     run: Run | None = None
     model: object = None
-    labels: list = field(default_factory=list)
-    targets: list = field(default_factory=list)
+    labels: tuple = ()
+    targets: tuple = ()
 
     @property
     def family(self):
         return self.spec["family"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What the process that converts is told of a subject, as plain data.
+
+    Args:
+        folder, work: where exported files go, and what is not part of them.
+        run: the run's folder, or None.
+        version: the number of a SavedModel.
+        spec, like, given, kind, activation, preprocessing: see `Subject`, and `Manifest`.
+    """
+
+    folder: str
+    work: str
+    run: str | None
+    version: int
+    spec: dict
+    like: str
+    given: dict
+    kind: str
+    activation: str | None
+    preprocessing: dict | None
+
+    @classmethod
+    def of(cls, subject, folder, work, *, version):
+        run = subject.run
+        return cls(
+            folder=str(folder.absolute()),
+            work=str(work.absolute()),
+            run=str(run.path.absolute()) if run else None,
+            version=version,
+            spec=plain(subject.spec),
+            like=subject.like,
+            given=subject.given,
+            kind=subject.kind,
+            activation=subject.activation,
+            preprocessing=run.preprocessing if run else None,
+        )
+
+
+def plain(value):
+    """Return a value with lists for its tuples, as JSON has it."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    return [plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def subject_of(thing) -> Subject:
@@ -56,7 +103,7 @@ def subject_of(thing) -> Subject:
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(thing, keras.Model):
         return _of_model(thing, None)
-    if isinstance(thing, Run) or (isinstance(thing, str | os.PathLike) and not _is_exported(thing)):
+    if isinstance(thing, Run) or (isinstance(thing, str | os.PathLike) and not (Path(thing) / MANIFEST).is_file()):
         run = thing if isinstance(thing, Run) else Run(thing)
         if not run.finished:
             raise KzooError(f"{run.path} is not finished: train it to its end, then export it.")
@@ -65,15 +112,10 @@ def subject_of(thing) -> Subject:
     raise KzooError(f"kzoo.export takes a run, its path, or a Keras model, not {shown}.")
 
 
-def _is_exported(path):
-    return (Path(path) / "kzoo.json").is_file()
-
-
 def _of_run(run):
     spec, data = run.config["spec"], run.config["data"]
     subject = _of_model(run.model, run) if spec["family"] is None else _of_spec(spec, run)
-    subject.labels, subject.targets = list(data["class_names"]), list(data["target_names"])
-    return subject
+    return replace(subject, labels=tuple(data["class_names"]), targets=tuple(data["target_names"]))
 
 
 def _of_model(model, run):

@@ -1,7 +1,6 @@
 """Opening models from anywhere: what a file may name, and the looks inside before Keras opens it."""
 
-from kzoo.loading.door import load_model
+from kzoo.loading.door import load_model, load_run
 from kzoo.loading.foreign import inspect_keras_file, load_keras_file, registered_in
-from kzoo.loading.run import load_run
 
 __all__ = ["inspect_keras_file", "load_keras_file", "load_model", "load_run", "registered_in"]

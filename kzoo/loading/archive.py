@@ -49,7 +49,7 @@ def read_once(path, limit=MAX_BYTES):
     with open(handle, "rb") as file:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
-            raise Refused("it is no regular file", "Give a .keras file, an exported model or a run")
+            raise Refused("it is not a regular file", "Give a .keras file, an exported model or a run")
         if facts.st_size > limit:
             raise Refused(f"it has {facts.st_size:,} bytes, and {limit:,} is the limit")
         data = file.read(limit + 1)
@@ -73,7 +73,7 @@ def open_archive(raw):
 
     Raises:
         Refused: members that no Keras model has, twice, encrypted, or larger than they can be.
-        Unreadable: no zip, cut short, a wrong checksum.
+        Unreadable: not a zip file, cut short, or a wrong checksum.
     """
     _check_ends(raw)
     try:
@@ -81,10 +81,10 @@ def open_archive(raw):
             members = _check_members(archive.infolist(), len(raw))
             parts = {name: _unpacked(archive, info) for name, info in members.items()}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError) as error:
-        raise Unreadable(f"it is no whole zip file ({str(error) or type(error).__name__})") from None
+        raise Unreadable(f"it is not a complete zip file ({str(error) or type(error).__name__})") from None
     for name in (CONFIG, WEIGHTS):
         if name not in parts:
-            raise Unreadable(f"it has no {name}, so it is no model that Keras saved")
+            raise Unreadable(f"it has no {name}, so it is not a model that Keras saved")
     config, metadata, weights = parts.pop(CONFIG), parts.pop(METADATA, b"{}"), parts.pop(WEIGHTS)
     return Archive(config, metadata, weights, parts)
 
@@ -100,7 +100,7 @@ def _check_ends(raw):
     if not raw:
         raise Unreadable("it is empty")
     if raw[:2] != b"PK":
-        raise Unreadable("it is no .keras file: those are zip files")
+        raise Unreadable("it is not a .keras file: those are zip files")
     end = raw[-_END:]
     if raw[:4] != b"PK\3\4" or end[:4] != b"PK\5\6" or end[-2:] != b"\0\0":
         raise Unreadable("it is cut short, or something is before or behind the zip file")

@@ -41,7 +41,7 @@ def parse_json(data, what):
 
     Raises:
         Refused: two readers could read it differently, or it is too deep.
-        Unreadable: no JSON.
+        Unreadable: not JSON.
     """
 
     def unique(pairs):
@@ -62,7 +62,7 @@ def parse_json(data, what):
     except RecursionError:
         raise Refused(f"{what} is nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:
-        raise Unreadable(f"{what} is no JSON ({error})") from None
+        raise Unreadable(f"{what} is not JSON ({error})") from None
 
 
 def check_config(data, trusted=None):

@@ -1,13 +1,27 @@
-"""`load_model`: one door for exported models, runs and strangers' files."""
+"""`load_model`: one door for exported models, runs and strangers' files.
 
+An exported folder or a run is a recipe, or holds a `.keras` file of its own; either way `config.json` or `kzoo.json` is
+checked first, and so is every file that it lists.
+"""
+
+import hashlib
 import os
+import stat
 import string
 from pathlib import Path
 
 from kzoo.errors import KzooError, UnsafeModelError
-from kzoo.loading.exported import MANIFEST, load_exported
-from kzoo.loading.foreign import load_keras_file, trusted_names
-from kzoo.loading.run import load_run
+from kzoo.exported import MANIFEST, Malformed, Manifest, is_inside
+from kzoo.loading.archive import MAX_BYTES, MAX_CONFIG, check_sha256, open_archive, read_once
+from kzoo.loading.config import parse_json
+from kzoo.loading.foreign import load_bytes, load_keras_file, trusted_names
+from kzoo.loading.recipe import load_recipe
+from kzoo.loading.refused import Refused, Unreadable, naming, short
+from kzoo.run import Run
+
+MAX_RUN_CONFIG = 16 << 20  # bytes: it has the statistics of the data
+WEIGHTS, FOREIGN = "model.weights.h5", "model.keras"
+_NEW = "Export it again, or fetch it again"
 
 # What else people have, by the end of its name: why not, and what to do.
 _PICKLE = "a pickle runs whatever it was made to run", "Ask for a .keras file"
@@ -24,8 +38,8 @@ _OTHERS = {
         "a SavedModel is a program that may read and write files",
         "Ask for a .keras file or the folder of kzoo.export",
     ),
-    ".onnx": ("it is no Keras model", "Run it with onnxruntime, or its folder with kzoo.runtime.load"),
-    ".tflite": ("it is no Keras model", "Run it with ai-edge-litert, or its folder with kzoo.runtime.load"),
+    ".onnx": ("it is not a Keras model", "Run it with onnxruntime, or its folder with kzoo.runtime.load"),
+    ".tflite": ("it is not a Keras model", "Run it with ai-edge-litert, or its folder with kzoo.runtime.load"),
 }
 _GIVE = "Give an exported model, a run or a .keras file."
 
@@ -77,9 +91,89 @@ def load_model(path, *, trusted=(), expected_sha256=None):
     if not os.path.lexists(path):
         raise KzooError(f"{name} does not exist. {_GIVE}")
     if path.suffix != ".keras":
-        raise UnsafeModelError(f"{name} is refused: it is no .keras file. {_GIVE}")
+        raise UnsafeModelError(f"{name} is refused: it is not a .keras file. {_GIVE}")
     return load_keras_file(path, **options)
 
 
 def _is_sha256(text):
     return isinstance(text, str) and len(text) == 64 and set(text) <= set(string.hexdigits)
+
+
+def load_exported(folder, *, trusted=(), expected_sha256=None):
+    """Return an export's network, not compiled. See `kzoo.load_model`; `expected_sha256` is that of `kzoo.json`."""
+    folder = Path(folder)
+    with naming(folder / MANIFEST):
+        raw = read_once(folder / MANIFEST, MAX_CONFIG)
+        check_sha256(raw, expected_sha256)
+        manifest = _checked_manifest(parse_json(raw, "it"))
+    kept = None
+    for name, facts in manifest.files.items():
+        with naming(folder / name):
+            if name in (WEIGHTS, FOREIGN):
+                kept = name, _checked_bytes(folder, name, facts)
+            else:
+                _check_file(folder, name, facts)
+    own = manifest.spec.get("family") is not None
+    with naming(folder):
+        if kept is None or kept[0] != (WEIGHTS if own else FOREIGN):
+            raise Refused(f"its kzoo.json lists no {WEIGHTS if own else FOREIGN}", _NEW)
+    with naming(folder / kept[0]):
+        return load_recipe(manifest.spec, kept[1]) if own else load_bytes(kept[1], trusted=trusted)
+
+
+def _checked_manifest(said):
+    try:
+        manifest = Manifest.read(said)
+    except Malformed as wrong:
+        raise Unreadable(f"it {wrong}") from None
+    for name in manifest.files:
+        if not is_inside(name):
+            raise Refused(f"it lists the file {short(name)}, which is not inside its folder")
+    if WEIGHTS in manifest.files and FOREIGN in manifest.files:
+        raise Refused("it lists two models")
+    return manifest
+
+
+def _checked_bytes(folder, name, facts):
+    _check_folders(folder, name)
+    data = read_once(folder / name, MAX_BYTES)
+    _compare(hashlib.sha256(data).hexdigest(), facts)
+    return data
+
+
+def _check_file(folder, name, facts):
+    """Check a file that nothing here opens, and that may have any size."""
+    _check_folders(folder, name)
+    path = folder / name
+    if not path.is_file() or path.is_symlink():
+        raise Unreadable("it is missing, or not a regular file")
+    with open(path, "rb") as file:
+        _compare(hashlib.file_digest(file, "sha256").hexdigest(), facts)
+
+
+def _check_folders(folder, name):
+    for above in Path(name).parents:
+        path = folder / above
+        if str(above) != "." and os.path.lexists(path) and stat.S_ISLNK(os.lstat(path).st_mode):
+            raise Refused(f"its folder {str(above)!r} is a symbolic link", _NEW)
+
+
+def _compare(found, facts):
+    if found != facts["sha256"].lower():
+        raise Refused("it is not the file that kzoo.json describes: its sha256 differs", _NEW)
+
+
+def load_run(folder, *, trusted=(), expected_sha256=None):
+    """Return a run's best model, not compiled. See `kzoo.load_model`; `expected_sha256` is that of `best.keras`."""
+    run = Run(folder)
+    with naming(run.path / "config.json"):
+        read_once(run.path / "config.json", MAX_RUN_CONFIG)
+    file, spec = run.model_file, run.config["spec"]
+    with naming(file):
+        raw = read_once(file)
+        check_sha256(raw, expected_sha256)
+        if not isinstance(spec, dict):
+            raise Refused("its config.json does not say what was trained", "Train again")
+        if spec.get("family") is None:
+            return load_bytes(raw, trusted=trusted)
+        return load_recipe(spec, open_archive(raw).weights)

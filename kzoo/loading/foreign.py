@@ -12,8 +12,9 @@ from kzoo.loading.allowed import NEVER
 from kzoo.loading.archive import check_sha256, open_archive, read_once, write_archive
 from kzoo.loading.config import check_config, parse_json
 from kzoo.loading.plan import check_size, in_a_thread_of_its_own
-from kzoo.loading.refused import Refused, Unreadable, first_line, naming, short
+from kzoo.loading.refused import Refused, Unreadable, naming, short
 from kzoo.loading.weights import stored_shapes
+from kzoo.words import first_line
 
 OLDEST_KERAS = (3, 15, 1)  # the first release in which every published hole is closed
 
@@ -128,7 +129,7 @@ def trusted_names(trusted):
     """Return the names under which a file calls the caller's classes and functions.
 
     Raises:
-        KzooError: True, or anything that is no class or function.
+        KzooError: True, or anything that is not a class or function.
     """
     if isinstance(trusted, str | bool) or not hasattr(trusted, "__iter__"):
         raise KzooError(f"trusted={trusted!r} must list the classes that you trust, such as trusted=[MyLayer].")

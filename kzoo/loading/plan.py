@@ -6,7 +6,8 @@ from collections import Counter
 
 import keras
 
-from kzoo.loading.refused import Refused, Unreadable, first_line
+from kzoo.loading.refused import Refused, Unreadable
+from kzoo.words import first_line
 
 SLACK = 32 << 20  # bytes of what no file stores, such as the states of a recurrent layer
 

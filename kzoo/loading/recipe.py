@@ -9,11 +9,12 @@ from kzoo.arguments import CONFIG
 from kzoo.errors import KzooError
 from kzoo.loading.config import MAX_BATCH
 from kzoo.loading.plan import check_size
-from kzoo.loading.refused import Refused, Unreadable, first_line, short
+from kzoo.loading.refused import Refused, Unreadable, short
 from kzoo.loading.weights import stored_shapes
 from kzoo.preset import is_preset_name
 from kzoo.registry import FAMILIES, family_builder, rebuild
 from kzoo.tasks import problems
+from kzoo.words import first_line
 
 _LARGEST = 1 << 31  # no dimension, and no example, has more numbers
 _STACKED = ("units", "dense_units", "filters")  # a layer with weights for each entry
@@ -35,7 +36,7 @@ def load_recipe(spec, weights):
     """
     stored = stored_shapes(weights)
     spec = checked_spec(spec, stored)
-    # States are no weights, and Keras would make room for them at once.
+    # States are not among the stored weights, and Keras would make room for them at once.
     stateless = spec | dict(config={key: value for key, value in spec["config"].items() if key != "stateful"})
     try:
         check_size(lambda: rebuild(stateless, compile=False), stored)
@@ -67,7 +68,7 @@ def checked_spec(spec, stored):
     if not isinstance(family, str) or family not in FAMILIES or task not in problems():
         raise Refused(f"it names the family {short(family)} and the task {short(task)}, which kzoo does not have")
     if not is_preset_name(name):
-        raise Refused(f"{short(name)} is no name of a preset")
+        raise Refused(f"{short(name)} is not the name of a preset")
     builder, fixed = family_builder(family)
     takes = {k: p.default for k, p in inspect.signature(builder).parameters.items() if k not in ("name", *fixed)}
     config = {}
@@ -93,8 +94,8 @@ def _check_amounts(config, stored):
             raise Refused(f"its setting {key}={short(value)} is larger than the weights that it stores")
         if key in _STACKED and len(many) > arrays:
             raise Refused(f"its setting {key} makes {len(many):,} layers, and {arrays:,} weights are stored")
-    stages = len(config["filters"]) if isinstance(config.get("filters"), tuple) else 1
-    if (layers := (config.get("depth") or 1) * stages) > max(arrays, 1):
+    depth, stages = config.get("depth") or 1, len(config["filters"]) if isinstance(config.get("filters"), tuple) else 1
+    if (layers := sum(depth) if isinstance(depth, tuple) else depth * stages) > max(arrays, 1):
         raise Refused(f"its setting depth makes {layers:,} layers, and {arrays:,} weights are stored")
     if config.get("stateful") and (config.get("stateful_batch") or 1) > MAX_BATCH:
         raise Refused(f"its setting stateful_batch={config['stateful_batch']:,} is larger than {MAX_BATCH:,}")

@@ -16,7 +16,7 @@ class Refused(Exception):
 
 
 class Unreadable(Exception):
-    """Nothing dangerous, but nothing that can be read: cut short, no zip, no JSON."""
+    """Not dangerous, but it cannot be read: cut short, not a zip file, not JSON."""
 
 
 @contextmanager
@@ -34,10 +34,3 @@ def short(value, length=60):
     """Show what a stranger wrote: quoted, on one line, no control characters, not long."""
     text = ascii(value)
     return text if len(text) <= length else f"{text[:length]}..."
-
-
-def first_line(error):
-    """Return the line of an exception's message that says most, or its type's name."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    says = next((line for line in lines if not line.endswith(":")), type(error).__name__)
-    return says[:200].rstrip(".")

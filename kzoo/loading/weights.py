@@ -7,7 +7,8 @@ from collections import Counter
 import h5py
 
 from kzoo.loading.archive import MAX_BYTES, MAX_RATIO, RATIO_FLOOR
-from kzoo.loading.refused import Refused, Unreadable, first_line, short
+from kzoo.loading.refused import Refused, Unreadable, short
+from kzoo.words import first_line
 
 MAX_DEPTH = 64
 MAX_OBJECTS = 200_000
@@ -21,16 +22,16 @@ def stored_shapes(data):
         data: the bytes of the file.
 
     Raises:
-        Refused: links, arrays in other files, virtual arrays, objects that are no numbers, one array under two names,
+        Refused: links, arrays in other files, virtual arrays, objects that are not numbers, one array under two names,
             or shapes that promise more than is stored.
-        Unreadable: no whole HDF5 file.
+        Unreadable: not a complete HDF5 file.
     """
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             look = _Look()
             look.group(file, 0)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise Unreadable(f"its weights are no whole HDF5 file ({first_line(error)})") from None
+        raise Unreadable(f"its weights are not a complete HDF5 file ({first_line(error)})") from None
     if look.declared > max(RATIO_FLOOR, MAX_RATIO * look.stored) or look.declared > MAX_BYTES:
         raise Refused(f"its weights claim {look.declared:,} bytes and store {look.stored:,}")
     return look.shapes
@@ -56,7 +57,7 @@ class _Look:
                 self.once(thing)
                 self.array(thing, where)
             else:
-                raise Refused(f"its weights have something at {where} that is no array")
+                raise Refused(f"its weights have something at {where} that is not an array")
 
     def once(self, thing):
         """Each object has one name: under two, a small file could fill many weights, or a walk never end."""
@@ -71,7 +72,7 @@ class _Look:
         if array.external or array.is_virtual:
             raise Refused(f"its weights read {where} from another file")
         if not _numeric(array) or array.shape is None:
-            raise Refused(f"its weights have something at {where} that is no array of numbers ({array.dtype})")
+            raise Refused(f"its weights have something at {where} that is not an array of numbers ({array.dtype})")
         properties = array.id.get_create_plist()
         filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
         if filters - _FILTERS:

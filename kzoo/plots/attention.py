@@ -73,7 +73,7 @@ def _attention(model, name):
     if not found:
         raise KzooError(f"{model.name} has no MultiHeadAttention layer.")
     if name is not None and name not in found:
-        raise KzooError(f"layer={name!r} is no attention layer of {model.name}: {', '.join(found)}.")
+        raise KzooError(f"layer={name!r} is not an attention layer of {model.name}: {', '.join(found)}.")
     node = found[name or list(found)[-1]]
     return node.operation, node
 
@@ -90,7 +90,7 @@ def _one_input(model, x):
 
 
 def _scores_of(model, layer, node, x):
-    """Return the scores (heads, queries, keys) of a layer for a batch of one, and which keys are no padding."""
+    """Return the scores (heads, queries, keys) of a layer for a batch of one, and which keys are not padding."""
     call = inspect.signature(layer.call).bind(*node.arguments.args, **node.arguments.kwargs).arguments
     for name in ("query", "value", "key"):
         # A mask of padding that travels with the tensors in the graph is lost outside it.

@@ -27,7 +27,7 @@ def confusion_matrix(true, predicted, class_names=(), *, normalize=True) -> Figu
             number of examples.
 
     Raises:
-        KzooError: fewer than two classes, counts that differ, or a label that is no class.
+        KzooError: fewer than two classes, counts that differ, or a label that is not a class.
     """
     true, predicted, names = _labels(true, predicted, class_names)
     counts = sk.confusion_matrix(true, predicted, labels=range(len(names)))
@@ -76,7 +76,7 @@ def per_class(true, predicted, class_names=()) -> Figure:
         class_names: names for class numbers.
 
     Raises:
-        KzooError: fewer than two classes, counts that differ, or a label that is no class.
+        KzooError: fewer than two classes, counts that differ, or a label that is not a class.
     """
     true, predicted, names = _labels(true, predicted, class_names)
     precision, recall, _, support = sk.precision_recall_fscore_support(
@@ -113,7 +113,7 @@ def roc_and_precision_recall(true, probabilities, class_names=()) -> Figure:
         class_names: names for class numbers.
 
     Raises:
-        KzooError: counts that differ, a label that is no class, probabilities that are no numbers, or all labels
+        KzooError: counts that differ, a label that is not a class, probabilities that are not numbers, or all labels
             the same.
     """
     true, p, names = checked_probabilities(true, probabilities, class_names)
@@ -171,7 +171,7 @@ def _precision_at(precision, recall):
 def checked_probabilities(true, probabilities, class_names):
     p = np.asarray(probabilities, dtype="float64")
     if not np.isfinite(p).all():
-        raise KzooError(f"probabilities hold {int((~np.isfinite(p)).sum())} values that are no numbers (NaN or inf).")
+        raise KzooError(f"probabilities hold {int((~np.isfinite(p)).sum())} values that are not numbers (NaN or inf).")
     if p.ndim == 1 or p.shape[1:] == (1,):
         p = np.stack([1 - p.ravel(), p.ravel()], axis=1)
     if p.ndim != 2:
@@ -212,8 +212,8 @@ def _numbers(what, labels, names):
     bad |= numbers >= (len(names) or np.inf)
     if bad.any():
         raise KzooError(
-            f"{what} label {labels[bad][0]} is no class number 0..{len(names) - 1}."
+            f"{what} label {labels[bad][0]} is not a class number 0..{len(names) - 1}."
             if names
-            else f"{what} label {labels[bad][0]} is no class number: 0, 1, 2..."
+            else f"{what} label {labels[bad][0]} is not a class number: 0, 1, 2..."
         )
     return numbers.astype(int)

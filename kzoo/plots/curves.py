@@ -64,7 +64,7 @@ def larger_is_better(column) -> bool:
 
 
 def best_of(column, numbers, epochs):
-    """Return the epoch with the best finite number of a column, the first of equals; None where there is none."""
+    """Return the epoch with the best finite number of a column, the first of equals, or None if it has none."""
     sign = 1 if larger_is_better(column) else -1
     finite = [(sign * v, -e) for v, e in zip(numbers, epochs, strict=True) if math.isfinite(v)]
     return -max(finite)[1] if finite else None

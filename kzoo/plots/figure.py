@@ -17,7 +17,7 @@ class LegibleFigure(Figure):
 
 
 def new_figure(width, height, *, dpi=100, layout="constrained") -> Figure:
-    """Make an empty figure of so many inches, outside `pyplot`."""
+    """Make an empty figure of this size in inches, outside `pyplot`."""
     figure = LegibleFigure(figsize=(width, height), dpi=dpi, layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     if layout:

@@ -63,7 +63,7 @@ def _maps(model, name):
     maps = {k: node for k, node in nodes_of(model).items() if len(getattr(node.outputs[0], "shape", ())) == 4}
     if name is not None:
         if name not in maps:
-            raise KzooError(f"layer={name!r} is no layer of {model.name} with maps (height, width, channels).")
+            raise KzooError(f"layer={name!r} is not a layer of {model.name} with maps (height, width, channels).")
         return maps[name]
     # A whole network used as a layer, such as a backbone, ends in what its last convolution found.
     last = [node for node in maps.values() if isinstance(node.operation, (*_CONVOLUTIONS, keras.Model))]

@@ -51,7 +51,9 @@ def nodes_of(model) -> dict:
     """
     graph = getattr(model, "_functional", None) or model
     if not hasattr(graph, "_nodes_by_depth"):
-        raise KzooError(f"{type(model).__name__} {model.name!r} is no functional model: there is no graph to follow.")
+        raise KzooError(
+            f"{type(model).__name__} {model.name!r} is not a functional model: there is no graph to follow."
+        )
     nodes = {node.operation.name: node for depth in graph._nodes_by_depth.values() for node in depth}
     return {layer.name: nodes[layer.name] for layer in model.layers if layer.name in nodes}
 

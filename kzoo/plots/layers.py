@@ -43,7 +43,7 @@ def network(model) -> Figure:
     """
     graph = getattr(model, "_functional", None) or model
     if not hasattr(graph, "_nodes_by_depth"):
-        raise KzooError(f"{type(model).__name__} {model.name!r} is no functional model: there is no graph to draw.")
+        raise KzooError(f"{type(model).__name__} {model.name!r} is not a functional model: there is no graph to draw.")
     boxes = boxes_of(model)
     tops, bottoms = _heights(boxes)
     lanes = _lanes(boxes, tops, bottoms)

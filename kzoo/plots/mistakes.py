@@ -23,7 +23,7 @@ def worst_mistakes(images, true, probabilities, class_names=(), *, count=24) -> 
         count: the most images to draw.
 
     Raises:
-        KzooError: no images, counts that differ, a label that is no class, or probabilities that are no numbers.
+        KzooError: no images, counts that differ, a label that is not a class, or probabilities that are not numbers.
     """
     true, p, names = checked_probabilities(true, probabilities, class_names)
     if len(images) != len(true):

@@ -23,7 +23,7 @@ def prediction_grid(images, predicted, true=None, class_names=()) -> Figure:
         class_names: names for class numbers.
 
     Raises:
-        KzooError: no images, counts that differ, or an array that is no image.
+        KzooError: no images, counts that differ, or an array that is not an image.
     """
     images = list(images)[:LIMIT] if len(images) else []
     for what, labels in (("predicted", predicted), ("true", true)):
@@ -37,7 +37,7 @@ def grid(images, titles) -> Figure:
     """Draw images side by side, each below its title, a pair of text and colour.
 
     Raises:
-        KzooError: no images, or an array that is no image.
+        KzooError: no images, or an array that is not an image.
     """
     images = [pixels(image) for image in images]
     if not images:
@@ -64,7 +64,7 @@ def pixels(image):
     """Return an image of 0..255 or 0..1, gray or coloured, as floats 0..1: (H, W) or (H, W, 3 or 4).
 
     Raises:
-        KzooError: the array is no image.
+        KzooError: the array is not an image.
     """
     image = np.asarray(image)
     if image.ndim == 3 and image.shape[-1] == 1:

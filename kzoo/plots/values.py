@@ -27,7 +27,7 @@ def forecast(truth, predicted, *, history=None, names=(), count=4) -> Figure:
         count: number of windows.
 
     Raises:
-        KzooError: shapes that do not fit, no windows, or truth that is no number.
+        KzooError: shapes that do not fit, no windows, or truth that is not a number.
     """
     truth, predicted = (_values(what, v) for what, v in (("truth", truth), ("predicted", predicted)))
     if truth.ndim != 3 or truth.shape != predicted.shape:
@@ -82,7 +82,7 @@ def predicted_against_true(true, predicted, names=()) -> Figure:
         names: names of the targets.
 
     Raises:
-        KzooError: shapes that do not fit, or values that are no numbers.
+        KzooError: shapes that do not fit, or values that are not numbers.
     """
     true, predicted = (_values(what, v) for what, v in (("true", true), ("predicted", predicted)))
     if true.shape != predicted.shape:
@@ -119,7 +119,7 @@ def _values(what, values):
     if not values.size:
         raise KzooError(f"{what} holds no values.")
     if not np.isfinite(values).all():
-        raise KzooError(f"{what} holds {int((~np.isfinite(values)).sum())} values that are no numbers (NaN or inf).")
+        raise KzooError(f"{what} holds {int((~np.isfinite(values)).sum())} values that are not numbers (NaN or inf).")
     return values
 
 

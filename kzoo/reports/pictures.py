@@ -100,7 +100,7 @@ def _of_classes(run):
         yield "Each class", text, drawn(plots.per_class(truth, guess, names), "precision and recall of each class")
     if len(set(truth.tolist())) > 1:
         figure = plots.roc_and_precision_recall(truth, probabilities, names)
-        text = "How it separates the classes when the threshold moves, whatever threshold one then chooses."
+        text = "How well it separates the classes at every possible threshold."
         yield "ROC and precision-recall", text, drawn(figure, "ROC and precision-recall curves")
 
 
@@ -125,7 +125,7 @@ def _of_forecasts(run):
         figure = plots.forecast(
             truth[worst], guess[worst], history=answers["inputs"][places], names=names, count=_WINDOWS
         )
-        text = "Where the error is largest, the largest first."
+        text = "The largest errors, starting with the worst."
         yield "Worst forecasts", text, drawn(figure, "worst forecasts beside what came")
 
 

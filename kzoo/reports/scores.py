@@ -64,7 +64,7 @@ def _interrupted(summary):
 
 def _split(split):
     if split is None:
-        return "No data was kept apart, so nothing says how the model does on data it has not seen."
+        return "No data was held out, so nothing shows how the model does on data it has not seen."
     if split == "validation":
         return "There was no test data. The validation data chose the best epoch, so its score is a little too good."
     return None
@@ -73,7 +73,7 @@ def _split(split):
 def _few(scores, split):
     n = scores.get("examples", _FEW)
     if n < _FEW:
-        return f"Only {plural(n, f'{split} example')}: another draw of the data can give a rather different score."
+        return f"Only {plural(n, f'{split} example')}: another sample of the data could give a rather different score."
     return None
 
 

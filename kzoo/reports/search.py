@@ -3,10 +3,9 @@
 import math
 from collections import Counter
 
-from kzoo.arguments import ARGUMENTS
 from kzoo.data.named import NAMES
 from kzoo.errors import KzooError
-from kzoo.registry import get_preset
+from kzoo.registry import get_preset, meaning_of
 from kzoo.reports.pictures import drawn
 from kzoo.reports.words import value_words
 from kzoo.tuning.parameter import shown
@@ -112,7 +111,7 @@ def _examples(search, gain):
 def _warnings(search, trials, best):
     found, scored = [], [t for t in trials if t["score"] is not None]
     if not search.finished:
-        found.append("The search is not finished: the same call of kzoo.tune goes on with it.")
+        found.append("The search is not finished: the same call of kzoo.tune continues it.")
     if lost := [t for t in trials if t["status"] in ("diverged", "failed")]:
         causes = Counter(t["error"] or t["status"] for t in lost).most_common(3)
         said = "; ".join(f"{count} × {cause}" for cause, count in causes)
@@ -127,7 +126,7 @@ def _warnings(search, trials, best):
 
 
 def _within_chance(search, trials, best):
-    """Say it where a gain in accuracy is less than chance makes between two sets of so many examples."""
+    """Say it where a gain in accuracy is less than chance makes between two sets of this many examples."""
     preset = next((t["score"] for t in trials if t["baseline"]), None)
     if preset is None or search.objective[0] not in _UNITS:
         return []
@@ -175,21 +174,20 @@ def _board(search, trials):
                 numbers=["rank", "score", "gain", *heads[5:]])  # fmt: skip
 
 
-def _meaning(name):
-    return ARGUMENTS[name].meaning if name in ARGUMENTS else ""
-
-
 def _changed(search):
     """Return (setting, preset's value, winner's value, meaning) where they differ."""
     spec, best = search.config["spec"], search.best_spec()
     before, after = spec["config"] | spec["training"], best["config"] | best["training"]
-    rows = [(name, value_words(before[name]), value_words(after[name]), _meaning(name)) for name in after]
+    rows = [(n, value_words(before[n]), value_words(after[n]), meaning_of(n, spec["family"])) for n in after]
     return [row for row in rows if row[1] != row[2]]
 
 
 def _settings(spec):
     parts = (("Network", "config"), ("Training", "training"))
-    return [(title, [(n, value_words(v), _meaning(n)) for n, v in spec[part].items()]) for title, part in parts]
+    family = spec["family"]
+    return [
+        (title, [(n, value_words(v), meaning_of(n, family)) for n, v in spec[part].items()]) for title, part in parts
+    ]
 
 
 def _use(search):

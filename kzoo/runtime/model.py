@@ -1,7 +1,6 @@
 """`load` opens a file of an exported model; `Model.predict` answers raw inputs with it."""
 
 import hashlib
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import PurePosixPath
 
@@ -10,17 +9,13 @@ import numpy as np
 from kzoo import kinds
 from kzoo.data.encode import encode_named
 from kzoo.errors import KzooError
-from kzoo.export.exported import ExportedModel
+from kzoo.export.format import in_batches
+from kzoo.export.formats import formats
+from kzoo.exported import MANIFEST, ExportedModel, is_inside
 from kzoo.optional import require
 from kzoo.predictions import Predictions
 from kzoo.tasks import Target, pair, problem
 from kzoo.words import hint
-
-# Format -> (the package that runs it, kzoo's extra that brings it, the module here that uses it), best first.
-RUNTIMES = {
-    "onnx": ("onnxruntime", "onnx", "kzoo.runtime.onnx"),
-    "litert": ("ai_edge_litert", "litert", "kzoo.runtime.litert"),
-}
 
 
 def load(exported, format=None) -> "Model":
@@ -28,44 +23,45 @@ def load(exported, format=None) -> "Model":
 
     Args:
         exported: what `kzoo.export` returned, or its path.
-        format: which of its files, such as "onnx_int8"; by default "onnx", else "litert", whichever is there
-            and has its runtime installed.
+        format: which of its files, such as "onnx_int8"; by default "onnx", else "litert", whichever is there and has
+            its runtime installed.
 
     Raises:
         KzooError: not an exported model, a file that was altered, no such file, or no runtime for it; the message
             has the `pip install` that helps.
     """
     exported = exported if isinstance(exported, ExportedModel) else ExportedModel(exported)
-    config = _checked(exported)
+    manifest = _checked(exported)
     key = _choose(exported, format)
-    package, extra, module = RUNTIMES[_format_of(key)]
-    require(package, extra=extra)
-    content = _read(exported, config["exports"][key]["file"])
-    return Model(config, key, import_module(module).Session(content, f"{exported.path.name}/{key}"))
+    entry = manifest.exports[key]
+    runs = formats()[entry.format]
+    for package in runs.packages:
+        require(package, extra=runs.extra)
+    return Model(manifest, key, runs.open(_read(exported, entry.file), name=f"{exported.path.name}/{key}"))
 
 
 class Model:
     """An exported model that is open. `load` makes it.
 
     Args:
-        config: all of `kzoo.json`.
+        manifest: what `kzoo.json` says.
         format: the key of the file that is open, such as "onnx".
-        session: called with an array, it gives an array; its `batch` is the batch size it must have, or None.
+        session: the open file, see `kzoo.export.format.Format`.
     """
 
-    def __init__(self, config, format, session):
-        self.name, self.format, self._session = config["name"], format, session
-        given, gives = config["inputs"][0], config["outputs"][0]
+    def __init__(self, manifest, format, session):
+        self.name, self.format, self._session = manifest.name, format, session
+        (given,), (gives,) = manifest.inputs, manifest.outputs
         self.inputs = given["name"]
-        self._preprocessing = config["preprocessing"] or kinds.ready(given["name"], given["shape"][1:])
-        self._kind, self._ids = gives["kind"], (config["spec"]["config"] or {}).get("vocabulary_size")
+        self._preprocessing = manifest.preprocessing or kinds.ready(given["name"], given["shape"][1:])
+        self._kind, self._ids = gives["kind"], (manifest.spec["config"] or {}).get("vocabulary_size")
         # A model that kzoo did not build has no task: what its graph gives says what it answers.
-        named, fact = config["spec"]["task"], "values" if gives["kind"] == "values" else "classes"
+        named, fact = manifest.spec["task"], "values" if gives["kind"] == "values" else "classes"
         self._task = (pair(given["name"], fact) if named is None else problem(named)).task
-        classes, outputs = tuple(config["labels"]), gives["shape"][-1]
+        classes, outputs = tuple(manifest.labels), gives["shape"][-1]
         if not classes and "classes" in self._task.facts:
             classes = tuple(str(number) for number in range(2 if outputs == 1 else outputs))
-        self._target = Target(names=tuple(config["targets"]), classes=classes)
+        self._target = Target(names=tuple(manifest.targets), classes=classes)
 
     def __repr__(self):
         return f"<Model {self.name}: {self.format}, takes {self.inputs}>"
@@ -89,8 +85,7 @@ class Model:
         x, names = encode_named(self._preprocessing, inputs)
         if self._ids and "ids" in kinds.kind(self.inputs).facts and (x.min() < 0 or x.max() >= self._ids):
             raise KzooError(f"Token ids run from {x.min()} to {x.max()}; the model knows 0 to {self._ids - 1}.")
-        size = self._session.batch or batch_size
-        answers = np.concatenate([self._answer(x[i : i + size]) for i in range(0, len(x), size)])
+        answers = in_batches(self._session, x, batch_size).astype(np.float32)
         if not np.isfinite(answers).all():
             raise KzooError(f"{self.name}/{self.format} gives NaN or infinity for these inputs.")
         count = len(self._target.classes)
@@ -99,61 +94,50 @@ class Model:
         logits = {"probabilities": False, "logits": True}.get(self._kind)
         return self._task.light.answer(self._target, answers, inputs=names, reader=self._preprocessing, logits=logits)
 
-    def _answer(self, x):
-        rows, size = len(x), self._session.batch or len(x)
-        if rows < size:
-            x = np.concatenate([x, np.repeat(x[:1], size - rows, axis=0)])
-        return self._session(x)[:rows].astype(np.float32)
-
 
 def _checked(exported):
-    """Return `kzoo.json` if it says all that is needed to run the model, in the form that it must have."""
-    config = exported.config
+    """Return the manifest if it also says all that encoding and answering take."""
+    manifest = exported.manifest
+    spec, how = manifest.spec, manifest.preprocessing
+    unreadable = how is not None and not _can_be_read(how)
+    if unreadable or "task" not in spec or not isinstance(spec.get("config"), dict | None):
+        raise KzooError(f"{exported.path / MANIFEST} is not the one that kzoo.export writes. Export again.")
+    return manifest
+
+
+def _can_be_read(reader):
     try:
-        given, gives, how = config["inputs"][0], config["outputs"][0], config["preprocessing"]
-        fine = (
-            isinstance(config["name"], str)
-            and isinstance(given["name"], str)
-            and isinstance(given["shape"], list)
-            and gives["kind"] in ("probabilities", "logits", "values")
-            and isinstance(gives["shape"], list)
-            and isinstance(config["spec"]["config"], dict | None)
-            and (how is None or not kinds.lacks(how))
-            and all(isinstance(config[name], list) for name in ("labels", "targets"))
-            and all(isinstance(entry, dict) for part in ("exports", "files") for entry in config[part].values())
-        )
-    except (KeyError, IndexError, TypeError, AttributeError, KzooError):
-        fine = False
-    if not fine or "task" not in config["spec"]:
-        raise KzooError(f"{exported.path / 'kzoo.json'} is not the one that kzoo.export writes. Export again.")
-    return config
-
-
-def _format_of(key):
-    return key.split("_")[0]
+        return not kinds.lacks(reader)
+    except (KeyError, TypeError, KzooError):
+        return False
 
 
 def _choose(exported, format):
-    have = [key for key, entry in exported.exports.items() if entry.get("file") and _format_of(key) in RUNTIMES]
+    exports, known = exported.manifest.exports, formats()
+    light = [name for name, runs in known.items() if runs.light]
+    have = [key for key, entry in exports.items() if entry.file and entry.format in light]
     if not have:
-        other = ", ".join(exported.exports) or "none"
-        raise KzooError(f"{exported.path} has no ONNX or LiteRT file, only: {other}. Export with formats='onnx'.")
+        other = ", ".join(exports) or "none"
+        raise KzooError(
+            f"{exported.path} has no file that runs without Keras ({', '.join(light)}), only: {other}. "
+            f"Export with formats={light[0]!r}."
+        )
     if format is None:
-        plain = [key for key in RUNTIMES if key in have]
-        ready = [key for key in plain if find_spec(RUNTIMES[key][0])]
+        plain = [key for key in light if key in have]
+        ready = [key for key in plain if all(map(find_spec, known[key].packages))]
         return (ready or plain or have)[0]
     if format not in have:
-        why = exported.exports.get(format, {}).get("error") if isinstance(format, str) else None
-        reason = f"it was not exported: {why}" if why else f"{hint(format, have)}It has: {', '.join(have)}"
-        raise KzooError(f"format={format!r} is none that {exported.path} can be run in; {reason.rstrip('.')}.")
+        entry = exports.get(format) if isinstance(format, str) else None
+        why = f"it was not exported: {entry.error}" if entry and entry.error else None
+        why = why or f"{hint(format, have)}It has: {', '.join(have)}"
+        raise KzooError(f"format={format!r} is not a file that {exported.path} can be run from; {why.rstrip('.')}.")
     return format
 
 
 def _read(exported, name):
     """Return a file's bytes, which are those that the manifest says: nothing else is given to a native parser."""
-    pure = PurePosixPath(name)
-    listed = exported.config["files"].get(name)
-    if listed is None or pure.is_absolute() or ".." in pure.parts or "\\" in name:
+    pure, listed = PurePosixPath(name), exported.manifest.files.get(name)
+    if listed is None or not is_inside(name):
         raise KzooError(f"{exported.path}: {name!r} is not among the files of kzoo.json. Export again.")
     file = exported.path / pure
     try:
@@ -162,7 +146,7 @@ def _read(exported, name):
         content = file.read_bytes()
     except OSError as error:
         raise KzooError(f"{file} cannot be read: {error.strerror}. Copy the folder again.") from None
-    if hashlib.sha256(content).hexdigest() != listed.get("sha256"):
+    if hashlib.sha256(content).hexdigest() != listed["sha256"]:
         raise KzooError(
             f"{file} is damaged or was altered: its sha256 is not that of kzoo.json. Copy the folder again."
         )

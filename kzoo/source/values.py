@@ -109,7 +109,7 @@ def _place(kind):
         # On PyTorch an optimizer is a subclass, of the same name, of the public one.
         if public is not None and issubclass(kind, public) and kind.__module__.startswith("keras."):
             return package if package == "layers" else f"keras.{package}"
-    raise KzooError(f"{kind.__name__} cannot be written as code: it is no layer, loss, ... of Keras' own.")
+    raise KzooError(f"{kind.__name__} cannot be written as code: it is not a layer, loss, ... of Keras' own.")
 
 
 def _object(given):

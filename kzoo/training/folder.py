@@ -1,30 +1,201 @@
-"""What a run's folder says of itself: which run it is, what repeats it, on which machine it was made."""
+"""A run's folder: whose it is, one process at a time in it, and an earlier run set aside.
 
-import math
+It is a new run's, a finished one's that is asked for again, or a killed one's that goes on.
+"""
+
+import errno
 import os
-import platform
-import shlex
+import re
 import shutil
-import time
 from contextlib import contextmanager
-from importlib import metadata
+from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
-import keras
-
-from kzoo import __version__
-from kzoo.data.splits import Fold, as_asked
 from kzoo.errors import KzooError
-from kzoo.registry import word_for
+from kzoo.files import leftovers, read_json, remove_leftovers
+from kzoo.nouns import Request
 from kzoo.run import Run
 from kzoo.training.journal import NAMES as JOURNALS
+from kzoo.training.journal import State, has_journal
+from kzoo.training.record import provenance
 
+RESUME = ("auto", "must", "never")
 _RUN_FILES = (
     "config.json", "preprocessing.json", "history.csv", "best.keras", "last.keras", "summary.json", "answers.npz",
     "curves.png", "report.html", "tensorboard", "checkpoints", "debug.csv", *JOURNALS,
 )  # fmt: skip
-# Options that the command leaves out when they are the default.
-_COMMAND_DEFAULTS = dict(seed=0, data_seed=0, validation=0.1, precision="auto")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A folder that is this process' alone.
+
+    Args:
+        folder: the run's.
+        done: the finished run, where it holds the same one.
+        stopped: the same run, where it was stopped in it.
+        state: its journal's state, once the folder is locked.
+        notes: a line for each thing to know.
+    """
+
+    folder: Path
+    done: Run | None = None
+    stopped: Run | None = None
+    state: State | None = None
+    notes: tuple[str, ...] = ()
+
+
+@contextmanager
+def claimed(out, request: Request, *, overwrite, resume):
+    """Yield the `Claim` of a run; its folder is locked inside the block, and goes again if it is left empty.
+
+    Args:
+        out: a folder, or None for `runs/PRESET-NN`: the newest one that can go on, else a new one.
+        request: what identifies a run, to compare with what is there.
+        overwrite: replace whatever run is there.
+        resume: "auto" goes on where it can, "must" does so or refuses, "never" trains anew.
+
+    Raises:
+        KzooError: a different run, one that another process trains, or a folder that may not be written.
+    """
+    if resume not in RESUME:
+        raise KzooError(f"resume={resume!r} is unknown. Use one of: {', '.join(RESUME)}.")
+    made = []
+    try:
+        if out is None:
+            folder = _numbered(request, resume, made)
+        else:
+            folder = Path(out)
+            check_place(folder, out)
+        claim = _look(folder, request, overwrite, resume)
+        if claim.done is not None:
+            yield claim
+            return
+        if resume == "must" and (claim.stopped is None or not has_journal(folder)):
+            _no_journal(folder)
+        made = made or _missing(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            remove_leftovers(folder)
+            claim = _look(folder, request, overwrite, resume)  # once more: the process before may have finished it
+            if claim.stopped is not None:
+                claim = _taken_up(claim, resume)
+            yield claim
+    finally:
+        for path in made:  # from the bottom up
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+
+
+def _missing(folder):
+    """Return a folder and those above it, as far as they are still to be made."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
+
+
+def _numbered(request, resume, made):
+    """Return the newest numbered folder whose run can go on, else a new one; what is made for it goes to `made`."""
+    base, preset = Path("runs"), request.spec.preset
+    name = re.compile(re.escape(preset) + r"-(\d+)")
+    taken = {int(found[1]): path for path in base.glob("*") if (found := name.fullmatch(path.name))}
+    if resume != "never":
+        for _, path in sorted(taken.items(), reverse=True):
+            if _goes_on(path, request) and not is_locked(path):
+                return path
+    number = max(taken, default=0) + 1
+    while True:
+        folder = base / f"{preset}-{number:02d}"
+        try:
+            check_place(folder, None)
+            made[:] = _missing(folder)
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
+
+
+def _goes_on(folder, request):
+    """Say whether a folder holds the same run, stopped, with a journal."""
+    try:
+        run = Run(folder)
+        stopped = not run.finished or run.summary.get("interrupted")
+        return stopped and not request.differences(run.config) and has_journal(folder)
+    except KzooError:
+        return False
+
+
+def check_place(folder, out):
+    """Raise `KzooError` unless a folder can be made, or written in."""
+    shown = str(folder if out is None else out)
+    if folder.exists() and not folder.is_dir():
+        raise KzooError(f"out={shown!r} is a file. Name a folder.")
+    above = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        why = "may not be written" if above.is_dir() else "is a file"
+        raise KzooError(f"out={shown!r} cannot be made: {str(above)!r} {why}. Choose another folder.")
+
+
+def _look(folder, request, overwrite, resume):
+    """Return the claim that what is in a folder leads to."""
+    there = _names(folder)
+    if there and not _holds_run(folder, there):
+        raise KzooError(f"out={str(folder)!r} holds other files and no run. Name a new folder.")
+    if not there or overwrite or "config.json" not in there:
+        return Claim(folder=folder)
+    run = Run(folder)
+    if different := request.differences(run.config):
+        shown = "; ".join(different[:3]) + (f"; and {len(different) - 3} more" if len(different) > 3 else "")
+        raise KzooError(f"{folder} holds a different run ({shown}). Pass overwrite=True, or another folder.")
+    if run.finished and not run.summary.get("interrupted"):
+        return Claim(folder=folder, done=run)
+    return Claim(folder=folder, stopped=None if resume == "never" else run)
+
+
+def _names(folder):
+    """Return the names of what is in a folder, but for the lock and what a killed write left."""
+    present = set(folder.iterdir()) - set(leftovers(folder)) if folder.exists() else ()
+    return {path.name for path in present} - {".lock"}
+
+
+def _taken_up(claim, resume):
+    """Return the claim of a stopped run with its journal's state."""
+    state, notes = State.newest(claim.folder)
+    if state is not None:
+        notes += [_where(claim.folder, state, claim.stopped), *_other_versions(claim.stopped)]
+    elif resume == "must":
+        _no_journal(claim.folder)
+    else:
+        notes.append(f"{claim.folder} has no journal to go on from: the same training begins again.")
+    return replace(claim, state=state, notes=tuple(notes))
+
+
+def _no_journal(folder):
+    raise KzooError(f"resume='must', and {folder} has no journal to go on from. Use resume='auto'.")
+
+
+def _holds_run(folder, there):
+    """Say whether a folder is a run's, be it a damaged one; other programs have a config.json too."""
+    if "config.json" not in there:  # one that was killed as it began has nothing else yet
+        return there <= {".before", "preprocessing.json"}
+    try:
+        config = read_json(folder / "config.json")
+    except ValueError:
+        return "preprocessing.json" in there
+    return isinstance(config, dict) and "spec" in config
+
+
+def _where(folder, state, run):
+    epochs = run.spec.training["epochs"]
+    if state.stopped or state.epoch == epochs:
+        return f"Resuming {folder}: it is trained, only the scores are missing."
+    step = f", after step {state.step}" if state.step else ""
+    return f"Resuming {folder} in epoch {state.epoch + 1} of {epochs}{step}. (resume='never' trains anew.)"
+
+
+def _other_versions(run):
+    there, now = run.config["versions"], provenance()["versions"]
+    other = [f"{name} {there.get(name)} there, {now[name]} now" for name in now if there.get(name) != now[name]]
+    return [f"Other versions ({'; '.join(other)}): it goes on, but the bits may differ."] if other else []
 
 
 def is_complete(folder):
@@ -67,93 +238,46 @@ def _remove(path):
         path.unlink(missing_ok=True)
 
 
-def describe(data, data_seed, options):
-    """Return what identifies data; how a `Dataset` was loaded, it says itself."""
-    parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
-    return dict(
-        name=data.name,
-        **(data.loaded or as_asked(data_seed, options)),
-        fingerprint=data.fingerprint,
-        task=data.task,
-        inputs=data.inputs,
-        **{name: 0 if part is None else len(part) for name, part in parts.items()},
-        class_names=list(data.class_names),
-        feature_names=list(data.feature_names),
-        target_names=list(data.target_names),
-    )
+@contextmanager
+def locked(folder):
+    """Keep other processes out of a folder while the block runs.
+
+    On Unix the folder itself is locked (flock), so there is no file to be left behind; on Windows, `.lock` in it.
+    A file system without locks is used without.
+
+    Raises:
+        KzooError: another process is in there.
+    """
+    handle = _take(folder)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
-def name_of(start):
-    if start is None:
-        return None
-    if not isinstance(start, str | os.PathLike | keras.Model):
-        raise KzooError(f"start={start!r} is none. Give a run's folder, a .keras file or a model.")
-    return getattr(start, "name", None) or Path(start).name
+def is_locked(folder) -> bool:
+    """Say whether another process, or another training in this one, is in a folder."""
+    try:
+        with locked(folder):
+            return False
+    except KzooError:
+        return True
 
 
-def command(preset, source, overrides, **options):
-    """Return the command line that repeats the run, with names of files only; None where there is none."""
-    if isinstance(options["test"], Fold):
-        return _fold_call(preset, source, overrides, **options)
-    named = all(isinstance(v, str | os.PathLike | int | float | None) for v in (source, options["test"]))
-    if preset is None or not named:
-        return None
-    words = ["kzoo", "train", word_for(preset)]
-    if source is not None:
-        words += ["--data", Path(source).name]
-    for name, value in options.items():
-        if value is None or value == _COMMAND_DEFAULTS.get(name) or value in ((), []):
-            continue
-        values = [str(v) for v in (value if isinstance(value, list | tuple) else [value]) if v is not True]
-        if name == "test":
-            values = [Path(values[0]).name]
-        option = f"--{name.replace('_', '-')}"
-        words += [word for v in values for word in (option, v)] if name == "target" else [option, *values]
-    if overrides:
-        shown = {k: ",".join(map(str, v)) if isinstance(v, list | tuple) else v for k, v in overrides.items()}
-        words += ["--set", *(f"{name}={value}" for name, value in shown.items())]
-    return shlex.join(words)
-
-
-def _fold_call(preset, source, overrides, *, test, seed, data_seed, **options):
-    """Return the call that this run is a fold of; it is the same for each of the folds."""
-    if preset is None or not all(isinstance(v, str | os.PathLike | None) for v in (source, options["group"])):
-        return None
-    given = {"folds": test.folds, "stratified": test.stratified, "seed": test.seed}
-    defaults = _COMMAND_DEFAULTS | {"stratified": True}
-    given |= {k: v for k, v in options.items() if v is not None and v not in ((), [])} | overrides
-    words = [preset.name] if source is None else [preset.name, Path(source).name]
-    words = [repr(w) for w in words] + [f"{k}={v!r}" for k, v in given.items() if v != defaults.get(k)]
-    return f"kzoo.cross_validate({', '.join(words)})"
-
-
-def provenance():
-    backend = keras.backend.backend()
-    packages = (
-        "keras",
-        "numpy",
-        {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}.get(backend, backend),
-    )
-    versions = {"kzoo": __version__, "python": platform.python_version()} | {p: metadata.version(p) for p in packages}
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    return dict(
-        format_version=1,
-        backend=backend,
-        versions=versions,
-        machine=machine,
-        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    )
-
-
-def plain(value):
-    """The JSON form of a value, so that what was asked can be compared with what is on disk."""
-    if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
-    return [plain(v) for v in value] if isinstance(value, list | tuple) else value
-
-
-def finite(value):
-    """JSON has no NaN."""
-    if isinstance(value, dict):
-        return {k: finite(v) for k, v in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _take(folder):
+    path = os.path.join(folder, ".lock") if os.name == "nt" else folder
+    handle = os.open(path, os.O_RDWR | os.O_CREAT if os.name == "nt" else os.O_RDONLY)
+    try:
+        if os.name == "nt":
+            msvcrt = import_module("msvcrt")
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl = import_module("fcntl")
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+            return None
+        raise KzooError(f"Another process trains in {folder}. Wait for it, or choose another folder.") from None
+    return handle

@@ -1,7 +1,8 @@
 """The journal: one file that holds all of a training's state, whole and checked, so that a killed run goes on exactly.
 
-The file is a line `kzoo-journal 1 SHA256` and an `.npz` archive that the checksum covers: arrays, and in `tree` the
-JSON that says where each belongs. Nothing in it is pickled. The journal before the last one is kept.
+`State` is what it holds. The file is a line `kzoo-journal 1 SHA256` and an `.npz` archive that the checksum covers:
+arrays, and in `tree` the JSON that says where each belongs. Nothing in it is pickled. The journal before the last one
+is kept.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,55 @@ from kzoo.files import whole_file
 
 NAMES = ("journal.next", "journal", "journal.previous")  # the newest first
 _MAGIC = "kzoo-journal 1 "
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """All of a training's state between two steps.
+
+    Args:
+        epoch, step: the position: so many epochs and so many steps of the next one are done.
+        stopped: whether training had stopped by itself.
+        variables, optimizer, metrics: arrays; `metrics` is empty between two epochs.
+        callbacks: (name of the class, plain attributes) of each.
+        random: states of the generators that belong to the process.
+        seconds: of training, until here.
+        resumed, rollbacks: how often it was taken up, and how often it went back because it diverged.
+    """
+
+    epoch: int
+    step: int
+    stopped: bool
+    variables: list
+    optimizer: list
+    metrics: list
+    callbacks: list
+    random: dict
+    seconds: float
+    resumed: int
+    rollbacks: int
+
+    @classmethod
+    def newest(cls, folder) -> "tuple[State | None, list[str]]":
+        """Return the newest whole state of a run's folder, and a line for each damaged journal.
+
+        Raises:
+            KzooError: another version of kzoo has written it.
+        """
+        stored, lines = read_journal(folder)
+        if stored is None:
+            return None, lines
+        names = {field.name for field in fields(cls)}
+        if set(stored) != names:
+            other = ", ".join(sorted(set(stored) ^ names))
+            raise KzooError(
+                f"The journal in {folder} is of another version of kzoo ({other}): go on with that, or resume='never'."
+            )
+        return cls(**stored), lines
+
+    def write(self, folder):
+        """Make it the newest of a run's folder; see `write_journal`."""
+        write_journal(folder, vars(self))
 
 
 def write_journal(folder, state):

@@ -1,22 +1,79 @@
-"""What makes a killed training go on exactly where it was: the callbacks around it that write and restore the journal.
+"""What makes a killed training go on exactly where it was: signals, and callbacks that write and restore the journal.
 
 Between two steps all of a training's state is in a few places: variables of model, optimizer and metrics (dropout's
 seeds among them), the plain attributes of its callbacks, and the position (epoch, step), from which order and
 augmentation follow (`kzoo.data.pipeline`).
 """
 
+import os
 import random
+import signal
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 
 import keras
 import numpy as np
 
-from kzoo.callbacks.pace import Pace
+from kzoo.callbacks.saving import Pace
 from kzoo.errors import KzooError
-from kzoo.training.journal import is_plain, write_journal
-from kzoo.training.signals import StopRequest
+from kzoo.training.journal import State, is_plain
 
 _KERAS_OWN = {"_model", "params", "validation_data"}
+
+
+class StopRequest(BaseException):
+    """A signal asked for an end, and the journal has been written. Not an `Exception`: nothing may swallow it."""
+
+
+class Signals:
+    """What has been asked for: `caught` is the number of the first signal, or None."""
+
+    caught = None
+
+    def _handle(self, number, frame):
+        if self.caught is not None:
+            os._exit(128 + number)
+        self.caught = number
+
+    @contextmanager
+    def watched(self):
+        """Catch SIGINT and SIGTERM inside the block. Only the main thread may; others leave things be."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                # None: a handler that was not installed from Python, and cannot be put back by it
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cadence:
+    """When the journal is written; after an epoch and inside it.
+
+    Args:
+        seconds: between two journals inside an epoch, at the least. At epoch ends, and here too, no more often than
+            makes them cost one percent of the time.
+        steps: in place of both: a journal after every so many steps, and after every epoch.
+
+    Raises:
+        KzooError: a value that is neither.
+    """
+
+    seconds: float = 30.0
+    steps: int | None = None
+
+    def __post_init__(self):
+        seconds, steps = self.seconds, self.steps
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+            raise KzooError(f"journal_seconds={seconds!r} must be a number of seconds, 0 or more.")
+        if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
+            raise KzooError(f"journal_steps={steps!r} must be a whole number of steps, or None.")
 
 
 class Position(keras.callbacks.Callback):
@@ -24,13 +81,13 @@ class Position(keras.callbacks.Callback):
 
     Args:
         batches: the training split's `Batches`.
-        state: a journal's state to go on from, or None.
+        state: the `State` to go on from, or None.
     """
 
     def __init__(self, batches, state=None):
         super().__init__()
         self.batches = batches
-        self.first = 0 if state is None else state["step"]
+        self.first = 0 if state is None else state.step
         self.cut = False
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -51,26 +108,25 @@ class Journal(keras.callbacks.Callback):
         kept: the callbacks whose plain attributes are part of the state. What is bound to the process, such as a clock,
             sits in an object.
         signals: the `Signals` that are being watched.
-        state: a journal's state to go on from, or None.
-        seconds: between two journals inside an epoch. At epoch ends, and here too, no more often than makes them cost
-            one percent of the time.
+        state: the `State` to go on from, or None.
+        cadence: when to write it.
         at_once: write one before the first step too.
-        steps: in place of both: a journal after every so many steps, and after every epoch.
-        record: function that returns what else to keep, a dict of plain values.
+        record: function that returns the rest of a `State`: `seconds`, `resumed` and `rollbacks`.
     """
 
-    def __init__(
-        self, folder, *, position, kept, signals, state=None, seconds=30.0, steps=None, at_once=False, record=dict
-    ):
+    def __init__(self, folder, *, position, kept, signals, record, cadence, state=None, at_once=False):
         super().__init__()
         self.folder, self.position, self.kept, self.signals = folder, position, kept, signals
-        self.state, self.seconds, self.steps, self.record = state, seconds, steps, record
+        self.state, self.cadence, self.record = state, cadence, record
         self.at_once, self.pace = at_once, Pace()
+        self.inside = True  # whether one may be written inside an epoch
+        self.epoch = self.length = self.first = 0  # which it is, its steps, and the one that it was taken up at
+        self.random = None  # states of the generators that are to be set as late as can be
         self.pace.start()
 
     def on_train_begin(self, logs=None):
         if self.state is not None:
-            restore_callbacks(self.kept, self.state["callbacks"])
+            restore_callbacks(self.kept, self.state.callbacks)
         elif self.at_once:
             self.model.optimizer.build(self.model.trainable_variables)
             self._write(0, 0)
@@ -81,9 +137,9 @@ class Journal(keras.callbacks.Callback):
         self.epoch, self.length, self.first = epoch, len(self.position.batches), self.position.batches.first
         self.random = None
         if self.state is not None:
-            self.random = self.state["random"]
+            self.random = self.state.random
             if self.first:
-                assign(self.model.metrics_variables, self.state["metrics"])
+                assign(self.model.metrics_variables, self.state.metrics)
             else:
                 self._restore_random()
         self.state = None
@@ -107,7 +163,8 @@ class Journal(keras.callbacks.Callback):
         if done >= self.length:
             self._end_taken_up_epoch()
             return
-        due = done % self.steps == 0 if self.steps else self.pace.due(at_least=self.seconds)
+        steps = self.cadence.steps
+        due = done % steps == 0 if steps else self.pace.due(at_least=self.cadence.seconds)
         if self.inside and (due or self.signals.caught):
             self._write(self.epoch, done)
         self._stop_if_asked()
@@ -116,7 +173,7 @@ class Journal(keras.callbacks.Callback):
         self._stop_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.steps or self.pace.due() or self.signals.caught:
+        if self.cadence.steps or self.pace.due() or self.signals.caught:
             self._write(epoch + 1, 0)
         self._stop_if_asked()
 
@@ -132,23 +189,23 @@ class Journal(keras.callbacks.Callback):
     def _write(self, epoch, step):
         """Write the journal; a state that has gone to NaN is not worth going on from, and ends the training."""
         with self.pace.spend():
-            state = snapshot(self.model, self.kept, metrics=step > 0)
-            if not all(np.isfinite(v).all() for v in state["variables"] if v.dtype.kind == "f"):
-                self.model.stop_training = True
+            model = self.model
+            variables = _values(model.variables)
+            if not all(np.isfinite(v).all() for v in variables if v.dtype.kind == "f"):
+                model.stop_training = True
                 return
-            stopped = bool(self.model.stop_training) and step == 0
-            write_journal(self.folder, state | self.record() | dict(epoch=epoch, step=step, stopped=stopped))
-
-
-def snapshot(model, callbacks, *, metrics) -> dict:
-    """Return a training's state but for its position."""
-    return dict(
-        variables=_values(model.variables),
-        optimizer=_values(model.optimizer.variables),
-        metrics=_values(model.metrics_variables) if metrics else [],
-        callbacks=[[type(c).__name__, _attributes(c)] for c in callbacks],
-        random=random_states(),
-    )
+            state = State(
+                epoch=epoch,
+                step=step,
+                stopped=bool(model.stop_training) and step == 0,
+                variables=variables,
+                optimizer=_values(model.optimizer.variables),
+                metrics=_values(model.metrics_variables) if step else [],
+                callbacks=[[type(c).__name__, _attributes(c)] for c in self.kept],
+                random=random_states(),
+                **self.record(),
+            )
+            state.write(self.folder)
 
 
 def random_states() -> dict:
@@ -177,7 +234,7 @@ def restore(model, state, batch):
 
     Args:
         model: a compiled network; trained or not.
-        state: what `read_journal` returned.
+        state: the `State`.
         batch: (x, y) of one step, to make the metrics' variables, which Keras does only when it first needs them.
 
     Raises:
@@ -186,8 +243,8 @@ def restore(model, state, batch):
     model.optimizer.build(model.trainable_variables)
     model.test_on_batch(*batch)
     model.reset_metrics()
-    assign(model.variables, state["variables"])
-    assign(model.optimizer.variables, state["optimizer"])
+    assign(model.variables, state.variables)
+    assign(model.optimizer.variables, state.optimizer)
 
 
 def assign(variables, values):

@@ -1,5 +1,6 @@
 """Start from trained weights: copy the layers that match, freeze the ones you name."""
 
+import os
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -9,6 +10,40 @@ import numpy as np
 from kzoo.errors import KzooError
 from kzoo.loading import load_keras_file
 from kzoo.run import Run
+
+
+def name_of(start) -> str | None:
+    """Return what a run remembers of `start=`.
+
+    Raises:
+        KzooError: it is nothing that weights could come from.
+    """
+    if start is None:
+        return None
+    if not isinstance(start, str | os.PathLike | keras.Model):
+        raise KzooError(f"start={start!r} is none. Give a run's folder, a .keras file or a model.")
+    return getattr(start, "name", None) or Path(start).name
+
+
+def start_from(start, model, vocabulary, *, freeze=None) -> str:
+    """Begin a network with trained weights, and say which layers have them.
+
+    Args:
+        start: a run or its path, a `.keras` file, or a model.
+        model: the fresh network.
+        vocabulary: its data's token list, or None.
+        freeze: layers that keep their weights (see `freeze_layers`), or None.
+
+    Raises:
+        KzooError: nothing that can be read, no layer in common, or nothing left to train.
+    """
+    source, old_vocabulary = load_start(start)
+    copied, fresh = copy_weights(source, model, old_vocabulary=old_vocabulary, new_vocabulary=vocabulary)
+    if not copied:
+        raise KzooError(f"start={name_of(start)!r} has no layer in common with {model.name}.")
+    if freeze is not None:
+        freeze_layers(model, freeze, copied)
+    return f"Start: copied {len(copied)} layers" + (f"; new: {', '.join(fresh)}." if fresh else ".")
 
 
 def load_start(start):

@@ -1,36 +1,29 @@
 """`train`: a preset and data become a run."""
 
+import signal
 import sys
+from dataclasses import replace
 
 import keras
 import numpy as np
 
-from kzoo.arguments import TRAINING
 from kzoo.checks import before_training
-from kzoo.data import Dataset, load_data
+from kzoo.data.options import DataOptions
 from kzoo.data.statistics import statistics
-from kzoo.errors import KzooError
-from kzoo.registry import Preset, get_preset, hint, preset_of, resolve, spec_of, with_settings
+from kzoo.errors import Interrupted, KzooError
+from kzoo.files import finite, whole_file, write_json
+from kzoo.loading import registered_in
+from kzoo.nouns import Request
+from kzoo.plots.curves import curves
 from kzoo.run import Run
-from kzoo.training.claim import claimed
-from kzoo.training.device import prepare_device
+from kzoo.training.answers import score_and_keep
 from kzoo.training.fit import Fit
-from kzoo.training.folder import command, describe, name_of
-from kzoo.training.prepare import prepare
-from kzoo.training.settle import settle, settle_monitor
-
-# What a model of your own is trained with; the rest is in its `compile`.
-_OWN_MODEL = dict(
-    batch_size=32,
-    epochs=10,
-    augment=(),
-    class_weight=None,
-    monitor=None,
-    mode=None,
-    patience=10,
-    callbacks="standard",
-    on_nan="stop",
-)
+from kzoo.training.folder import claimed, replaced
+from kzoo.training.journal import has_journal, remove_journal
+from kzoo.training.record import command, provenance
+from kzoo.training.resume import Cadence, Signals, StopRequest
+from kzoo.training.road import assign, prepare_device
+from kzoo.training.start import name_of
 
 
 def train(
@@ -97,8 +90,11 @@ def train(
             gets as the return value. SIGTERM ends the process with exit code 143 in the same way.
     """
     seed = _seed("seed", seed)
-    _check_journal(journal_seconds, journal_steps)
-    own = None if isinstance(preset_or_model, str | Preset) else preset_or_model
+    cadence = Cadence(seconds=journal_seconds, steps=journal_steps)
+    options = DataOptions(
+        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
+        seed=_seed("data_seed", data_seed),
+    )  # fmt: skip
     if epochs is not None:
         overrides["epochs"] = epochs
     extra = []
@@ -108,48 +104,37 @@ def train(
         extra = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
         if wrong := [c for c in extra if not isinstance(c, keras.callbacks.Callback)]:
             raise KzooError(f"callbacks= takes a bundle's name or a list of keras callbacks, not {wrong[0]!r}.")
-    preset, config, training = settings_for(own, preset_or_model, overrides)
-    if own is not None and (start is not None or freeze is not None):
+    if isinstance(preset_or_model, keras.Model) and (start is not None or freeze is not None):
         raise KzooError("start= and freeze= are for presets; set the weights of your own model before training.")
-    source = data
-    options = dict(target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time)
-    data = load_for(source, preset, config, training, **options, seed=_seed("data_seed", data_seed))
-    notes = list(data.notes)
-    if own is None:
-        config, training, more = settle(preset, config, training, set(overrides), data)
-        notes += more
-    else:
-        check_shape(own, data)
-    notes += settle_monitor(training, set(overrides), data)
+    assigned = assign(preset_or_model, data, options, overrides, seed=seed).watching()
     policy = prepare_device(precision, deterministic=deterministic)
-    spec = dict(
-        preset=preset.name if preset else own.name, family=preset.family if preset else None, task=data.task,
-        config=config, training=training, seed=seed,
-    )  # fmt: skip
-    request = dict(  # in the order in which a difference is explained best: other data change the config too
-        data=describe(data, data_seed, options),
-        spec=spec,
+    request = Request(
+        data=options.describe(assigned.data),
+        spec=assigned.spec,
         start=name_of(start),
-        freeze=freeze if freeze is None or isinstance(freeze, bool | str) else list(freeze),
+        freeze=freeze if freeze is None or isinstance(freeze, bool | str) else tuple(freeze),
         precision=policy,
         backend=keras.backend.backend(),
         deterministic=bool(deterministic),
-        callbacks=[type(c).__name__ for c in extra],
+        callbacks=tuple(type(c).__name__ for c in extra),
     )
     repeat = command(
-        preset, source, overrides, seed=seed, data_seed=data_seed, **options, start=name_of(start), freeze=freeze,
-        precision=precision,
-    )  # fmt: skip
+        assigned.preset, data, overrides, options, seed=seed, start=name_of(start), freeze=freeze, precision=precision
+    )
     with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
         if claim.done is not None:
             return claim.done
-        job = prepare(own, spec, data, policy, start, freeze, notes)
-        if check:
-            notes += before_training(job, command=repeat)
-        _say(notes + claim.notes, progress)
-        more = {"command": repeat, "statistics": statistics(data)}
-        journal = dict(seconds=journal_seconds, steps=journal_steps)
-        return Fit(job, claim, request | more, extra, progress=progress, journal=journal).run()
+        job = assigned.ready(policy, start=start, freeze=freeze)
+        warnings = before_training(job, command=repeat) if check else []
+        _say([*job.data.notes, *job.notes, *warnings, *claim.notes], progress)
+        fit = Fit(job, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence)
+        if claim.state is not None:
+            return _finished(fit)
+        config = replace(request, spec=job.spec).json() | {"command": repeat, "statistics": statistics(job.data)}
+        with replaced(claim.folder):
+            write_json(claim.folder / "preprocessing.json", job.data.preprocessing)
+            write_json(claim.folder / "config.json", config | provenance())
+            return _finished(fit)
 
 
 def _seed(name, value):
@@ -158,56 +143,58 @@ def _seed(name, value):
     return int(value)
 
 
-def _check_journal(seconds, steps):
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-        raise KzooError(f"journal_seconds={seconds!r} must be a number of seconds, 0 or more.")
-    if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
-        raise KzooError(f"journal_steps={steps!r} must be a whole number of steps, or None.")
+def _finished(fit) -> Run:
+    """Train, however it ends, score the best weights, and return the run.
 
-
-def settings_for(own, preset_or_model, overrides):
-    """Return (preset or None, config, training) for a preset, or for a compiled model of one's own."""
-    if own is None:
-        preset = get_preset(preset_or_model)
-        return preset, *resolve(preset, overrides)
-    if not isinstance(own, keras.Model):
-        raise KzooError(f"kzoo.train takes a preset's name or a keras.Model, not {type(own).__name__}.")
-    if not own.compiled:
-        raise KzooError(f"Model {own.name!r} is not compiled: call model.compile(optimizer, loss) first.")
-    training = dict(_OWN_MODEL)
-    for name, value in overrides.items():
-        if name not in training:
-            known = ", ".join(training)
-            raise KzooError(f"Unknown argument {name!r} for a model of your own. {hint(name, training)}Use: {known}.")
-        training[name] = TRAINING[name].check(name, value)
+    Raises:
+        Interrupted: Ctrl-C, except in a notebook.
+        SystemExit: SIGTERM.
+    """
+    signals, interrupted = Signals(), False
     try:
-        spec = spec_of(own)
-    except KzooError:
-        return None, {}, training
-    changed = {name: training[name] for name in overrides}
-    preset = preset_of(spec | {"training": spec["training"] | changed})
-    return preset, dict(preset.config), dict(preset.training)
+        with signals.watched():
+            fit.train_until_end(signals)
+    except (StopRequest, KeyboardInterrupt):
+        interrupted = True
+    if signals.caught == signal.SIGTERM:
+        print(f"{fit.folder}: stopped by SIGTERM; the same call goes on from there.", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGTERM)
+    _summarise(fit, interrupted)
+    run = Run(fit.folder, trusted=registered_in(fit.job.saved) if fit.job.spec.family is None else ())
+    if not interrupted:
+        remove_journal(fit.folder)
+    elif "ipykernel" not in sys.modules:
+        raise Interrupted(run)
+    return run
 
 
-def load_for(source, preset, config, training, **options):
-    """Return a source as a `Dataset`, read as these settings want it; None is the preset's own data."""
-    if source is None:
-        if preset is None or preset.dataset is None:
-            raise KzooError("Say what to train on: data= takes a named set, a file, a folder or arrays.")
-        source = preset.dataset
-    if isinstance(source, Dataset):
-        return source
-    return load_data(source, preset=with_settings(preset, config, training) if preset else None, **options)
-
-
-def check_shape(own, data):
-    """Refuse data of another shape than a model of one's own takes."""
-    inputs = getattr(own, "inputs", None) or ()
-    if len(inputs) != 1:
-        return
-    takes, gives = tuple(inputs[0].shape[1:]), data.input_shape
-    if len(takes) != len(gives) or any(a not in (None, b) for a, b in zip(takes, gives, strict=True)):
-        raise KzooError(f"Model {own.name!r} takes inputs of shape {takes}, and {data.name} gives {gives}.")
+def _summarise(fit, interrupted):
+    """Write the scores of the best weights, and the curves."""
+    job, best, history = fit.job, fit.best, fit.history
+    if not history:
+        more = "the same call goes on from there" if has_journal(fit.folder) else "nothing was kept"
+        raise KeyboardInterrupt(f"stopped before the first epoch ended; {more}")
+    if best.best_epoch is None:
+        raise KzooError(f"Training failed: {best.stopped_because or 'no epoch had a finite value'}.")
+    model, batch_size = job.saved_weights(), max(job.training["batch_size"], 128)
+    summary = dict(
+        **score_and_keep(model, job.data, fit.folder, batch_size=batch_size),
+        monitor=best.monitor,
+        best_epoch=best.best_epoch + 1,
+        best_value=best.best * best.sign,
+        epochs=len(history),
+        interrupted=interrupted,
+        stopped_because="interrupted" if interrupted else best.stopped_because or "all epochs done",
+        seconds=round(fit.seconds(), 2),
+        resumed=fit.resumed,
+        rollbacks=fit.rollbacks,
+        samples_per_second=round(len(history) * len(job.data.train) / max(sum(r["seconds"] for r in history), 1e-9), 1),
+        parameters=model.count_params(),
+    )
+    rows = {name: [row.get(name) for row in history] for name in history[0]}
+    with whole_file(fit.folder / "curves.png", sync=False) as temporary:
+        curves(rows, monitor=best.monitor, best_epoch=best.best_epoch + 1).savefig(temporary, dpi=120)
+    write_json(fit.folder / "summary.json", finite(summary))
 
 
 def _say(notes, progress):

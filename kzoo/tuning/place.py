@@ -6,8 +6,8 @@ from pathlib import Path
 
 from kzoo.errors import KzooError
 from kzoo.files import leftovers, read_json
-from kzoo.training.claim import RESUME, check_place, differences
-from kzoo.training.lock import is_locked, locked
+from kzoo.nouns import differences
+from kzoo.training.folder import RESUME, check_place, is_locked, locked
 from kzoo.tuning.records import read_trials, remove_trials, tidy
 from kzoo.tuning.search import Search
 

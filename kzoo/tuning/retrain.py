@@ -1,11 +1,10 @@
 """The winner of a search, trained once more as a run."""
 
-from kzoo.data.dataset import Dataset
-from kzoo.data.reload import reload
+from kzoo.data.reload import load_again
 from kzoo.errors import KzooError
+from kzoo.nouns import Description, Spec
 from kzoo.registry import preset_of
 from kzoo.training import train
-from kzoo.training.train import load_for
 from kzoo.tuning.folds import with_all_rows
 
 
@@ -21,7 +20,7 @@ def retrain(search, data, *, trial, on, epochs, out, seed, options):
         epochs = best_epoch(best, search.objective[0]) if stops_early else spec["training"]["epochs"]
     elif isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise KzooError(f"epochs={epochs!r} must be 'best' or a whole number of at least 1.")
-    loaded = _data(search, data, spec)
+    loaded = _data(search, data)
     name, _ = search.objective
     watched = name
     if on == "train+validation":
@@ -58,24 +57,13 @@ def _metrics(spec, objective):
     return {} if metric == "loss" or metric in known else {"metrics": (*known, metric)}
 
 
-def _data(search, source, spec):
+def _data(search, source):
     """Return the data of the search again.
 
     Raises:
         KzooError: it is not there, or it is other data.
     """
-    described = search.config["data"]
     if source is None and search._data is not None:
         return search._data
-    if source is None:
-        return reload(search.config["spec"], described, {})
-    if isinstance(source, Dataset):
-        loaded = source
-    else:
-        preset = preset_of(spec)
-        loaded = load_for(
-            source, preset, preset.config, preset.training, seed=described["data_seed"], **described["options"]
-        )
-    if loaded.fingerprint != described["fingerprint"]:
-        raise KzooError(f"{loaded.name} is not the data that {search.path} was tuned on.")
-    return loaded
+    spec, described = Spec.read(search.config["spec"]), Description.read(search.config["data"])
+    return load_again(spec, described, source, what=f"the data that {search.path} was tuned on")

@@ -11,20 +11,14 @@ import keras
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.files import read_json, whole_file, write_json
-from kzoo.registry import Preset, build, resolve
-from kzoo.training.claim import Claim
-from kzoo.training.device import prepare_device
+from kzoo.files import finite, read_json, whole_file, write_json
+from kzoo.registry import Preset, build
 from kzoo.training.fit import Fit
-from kzoo.training.folder import finite
-from kzoo.training.journal import read_journal, remove_journal
-from kzoo.training.prepare import prepare
-from kzoo.training.settle import settle
-from kzoo.training.signals import StopRequest
+from kzoo.training.journal import State, remove_journal
+from kzoo.training.resume import Cadence, StopRequest
+from kzoo.training.road import Assignment, prepare_device
 from kzoo.tuning.folds import fold_of
 from kzoo.tuning.prune import Median, below_median, comparable
-
-_JOURNAL_SECONDS = 30.0  # between two journals inside an epoch, as in kzoo.train
 
 
 class Trainer:
@@ -45,22 +39,19 @@ class Trainer:
         self.folds, self.fold_seed = folds, fold_seed
         self.stop, self.tell = stop or SimpleNamespace(caught=None), tell or (lambda epoch, value: None)
         self.policy = prepare_device("auto")
+        self.assigned = Assignment(
+            preset=preset, config=dict(preset.config), training=dict(preset.training), asked=frozenset(), data=data
+        )
 
     def job(self, overrides, seed, data=None):
         """Return the network of some overrides, ready to fit."""
-        data = self.data if data is None else data
-        config, training = resolve(self.preset, overrides)
-        config, training, notes = settle(self.preset, config, training, set(overrides), data)
         name, direction = self.objective
-        training |= dict(monitor=name, mode=direction, callbacks="tuning")
-        metric = name.removeprefix("val_")
-        if metric != "loss" and metric not in training["metrics"]:
-            training["metrics"] = (*training["metrics"], metric)
-        spec = dict(
-            preset=self.preset.name, family=self.preset.family, task=data.task, config=config, training=training,
-            seed=seed,
-        )  # fmt: skip
-        return prepare(None, spec, data, self.policy, None, None, notes)
+        trial = self.assigned.changed(overrides, data=data, seed=seed)
+        metric, metrics = name.removeprefix("val_"), trial.training["metrics"]
+        if metric != "loss" and metric not in metrics:
+            metrics = (*metrics, metric)
+        trial = trial.training_with(monitor=name, mode=direction, callbacks="tuning", metrics=metrics)
+        return trial.ready(self.policy)
 
     def count(self, overrides):
         """Return the number of parameters of some overrides' network.
@@ -126,9 +117,9 @@ class Trainer:
             _forget()
 
     def _train(self, folder, overrides, seed, until, parent, peers, keep_journal):
-        state, _ = read_journal(folder)
+        state, _ = State.newest(folder)
         if state is None and parent is not None:
-            state, lines = read_journal(parent)
+            state, lines = State.newest(parent)
             if state is None:
                 raise KzooError(f"{parent} has no state to go on from. {' '.join(lines)}")
         job = self.job(overrides, seed)
@@ -145,10 +136,9 @@ class Trainer:
         return found
 
     def _fit(self, job, folder, state, extra, until=None, *, every_epoch=False):
-        journal = dict(steps=10**9, seconds=0) if every_epoch else dict(steps=None, seconds=_JOURNAL_SECONDS)
-        claim = Claim(folder=folder, state=state)
+        cadence = Cadence(steps=10**9) if every_epoch else Cadence()
         told = _Tell(self.objective[0], self.tell)
-        return Fit(job, claim, {}, [*extra, told], progress=False, journal=journal, until=until, models=False)
+        return Fit(job, folder, state=state, extra=[*extra, told], cadence=cadence, until=until, models=False)
 
     def _run(self, fit):
         """Fit, and return what came of it."""
@@ -157,10 +147,8 @@ class Trainer:
             fit.train_until_end(self.stop)
         except StopRequest:
             interrupted = True
-        finally:
-            fit.keep_best()
-        rows, best = fit.bundle[0].rows, fit.best
-        none = getattr(best, "best_epoch", None) is None
+        rows, best = fit.history, fit.best
+        none = best.best_epoch is None
         status, error = "interrupted" if interrupted else "completed", ""
         if fit.diverged or (none and not interrupted):
             status, error = "diverged", best.stopped_because or f"{self.objective[0]} was never finite"
@@ -206,7 +194,7 @@ class Trainer:
         done = place / "fold.json"
         if done.is_file():
             return read_json(done)
-        state, _ = read_journal(place)
+        state, _ = State.newest(place)
         fit = self._fit(self.job(overrides, seed, self._fold(number)), place, state, ())
         found = self._run(fit)
         if found["status"] == "completed":

@@ -11,13 +11,14 @@ import keras
 import numpy as np
 
 from kzoo import __version__
+from kzoo.data.options import DataOptions
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import write_json
-from kzoo.registry import get_preset, resolve
-from kzoo.training.folder import describe, plain, provenance
-from kzoo.training.settle import settle
-from kzoo.training.signals import Signals
-from kzoo.training.train import load_for
+from kzoo.nouns import plain
+from kzoo.registry import get_preset
+from kzoo.training.record import provenance
+from kzoo.training.resume import Signals
+from kzoo.training.road import assign
 from kzoo.tuning.conduct import Conductor
 from kzoo.tuning.engines import choose_engine
 from kzoo.tuning.folds import check_folds
@@ -101,11 +102,13 @@ def tune(
     if epochs is not None:
         overrides["epochs"] = epochs
     named = get_preset(preset)
-    config, training = resolve(named, overrides)
     asked = _space(space, named)
-    options = dict(target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time)
-    data = load_for(data, named, config, training, **options, seed=data_seed)
-    config, training, notes = settle(named, config, training, set(overrides), data)
+    options = DataOptions(
+        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, seed=data_seed,
+    )  # fmt: skip
+    assigned = assign(named, data, options, overrides, seed=seed)
+    data, config, training = assigned.data, assigned.config, assigned.training
+    notes = list(assigned.notes)
     if config.get("target_scale") is not None:
         notes.append("What is compared is of standardised targets; the test scores are in their own unit.")
     goal = settle_objective(objective, config, training, data, folds=folds)
@@ -114,10 +117,10 @@ def tune(
     elif data.validation is not None and len(data.validation) < _FEW:
         rows = len(data.train) + len(data.validation)
         notes.append(
-            f"{len(data.validation)} validation rows choose the winner, so luck has a say. folds=5 (--folds 5) scores "
+            f"{len(data.validation)} validation rows choose the winner, so luck has a say. folds=5 scores "
             f"each trial on all {rows}."
         )
-    settled = replace(named, task=data.task, config=config, training=training)
+    settled = assigned.settled
     fixed = {name: (config | training)[name] for name in overrides if name != "epochs"}
     # What is fixed is fixed in a space of the preset's own values: another optimizer has a learning rate of its own.
     own = {name: value for name, value in (*named.config.items(), *named.training.items()) if name in fixed}
@@ -144,12 +147,9 @@ def tune(
             f"engine='hyperband' needs {random} different points to begin with, and the space has {points}. "
             f"Use engine='grid', or fewer epochs."
         )
-    spec = dict(
-        preset=named.name, family=named.family, task=data.task, config=config, training=training, seed=seed,
-    )  # fmt: skip
     request = dict(  # in the order in which a difference is explained best
-        data=describe(data, data_seed, options),
-        spec=spec,
+        data=options.describe(data).json(),
+        spec=assigned.spec.json(),
         space=searched.to_json(),
         engine=chosen,
         objective=dict(name=goal[0], direction=goal[1]),

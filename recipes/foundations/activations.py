@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 import kzoo
 from kzoo.plots.colors import BLUE, FAINT, GREY, INK, ORANGE
 
-args = kzoo.recipe_arguments("foundations/activations", __doc__, backend="tensorflow")
+args = kzoo.recipes.arguments("foundations/activations", __doc__, backend="tensorflow")
 import keras
 import tensorflow as tf
 
@@ -70,4 +70,4 @@ for axes, (name, (value, slope, _)) in zip(panels, formulas.items(), strict=Fals
 last = figure.axes[-1]
 last.set_axis_off()
 last.legend(*figure.axes[0].get_legend_handles_labels(), frameon=False, loc="center", fontsize=11)
-kzoo.recipe_result(args, rows, figure)
+kzoo.recipes.finish(args, rows, figure)

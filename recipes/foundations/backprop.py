@@ -15,7 +15,7 @@ import numpy as np
 import kzoo
 from kzoo.plots.colors import BLUE, FAINT, GREY, INK, ORANGE, RED
 
-args = kzoo.recipe_arguments("foundations/backprop", __doc__, backend="tensorflow")
+args = kzoo.recipes.arguments("foundations/backprop", __doc__, backend="tensorflow")
 import tensorflow as tf
 
 line = kzoo.load_data("line", validation=0, test=0).train
@@ -77,4 +77,4 @@ right.set(xlabel="x", ylabel="y")
 for axes in (left, middle, right):
     axes.legend(frameon=False, fontsize=9)
 row = dict(epochs=epochs, gradients_apart=gap, losses_apart=curve_gap, tutorial_factor=factor, last_loss=curve[-1])
-kzoo.recipe_result(args, [row], figure)
+kzoo.recipes.finish(args, [row], figure)

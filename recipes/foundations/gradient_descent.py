@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 import kzoo
 from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PURPLE, RED
 
-args = kzoo.recipe_arguments("foundations/gradient_descent", __doc__)
+args = kzoo.recipes.arguments("foundations/gradient_descent", __doc__)
 
 line = kzoo.load_data("line", validation=0, test=0).train
 x, y = np.c_[np.ones(len(line)), line.x], line.y[:, 0]  # a column of ones carries the intercept
@@ -95,4 +95,4 @@ bottom.set_title("Where eight seeds end; the line is least squares", loc="left",
 bottom.set(xlabel="intercept", ylim=(-3.6, 0.6))
 bottom.grid(axis="x", color=FAINT, lw=0.6)
 bottom.spines[["top", "right", "left"]].set_visible(False)
-kzoo.recipe_result(args, rows, figure)
+kzoo.recipes.finish(args, rows, figure)

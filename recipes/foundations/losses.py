@@ -14,7 +14,7 @@ import numpy as np
 
 import kzoo
 
-args = kzoo.recipe_arguments("foundations/losses", __doc__)
+args = kzoo.recipes.arguments("foundations/losses", __doc__)
 import keras
 
 random = np.random.default_rng(42)
@@ -67,4 +67,4 @@ for axes, (_, axis, x, curves) in zip(panels, pictures, strict=True):
     axes.set(xlabel=axis, ylim=(0, 4))
     if len(curves) > 1:
         axes.legend(frameon=False, fontsize=9, loc="upper center")
-kzoo.recipe_result(args, rows, figure)
+kzoo.recipes.finish(args, rows, figure)

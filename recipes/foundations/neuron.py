@@ -14,7 +14,7 @@ import numpy as np
 import kzoo
 from kzoo.plots.colors import INK, PAPER
 
-args = kzoo.recipe_arguments("foundations/neuron", __doc__)
+args = kzoo.recipes.arguments("foundations/neuron", __doc__)
 import keras
 
 
@@ -47,4 +47,4 @@ axes.annotate("", start + weights, start, arrowprops=dict(color=PAPER, width=2, 
 axes.annotate("weights", start + weights, (4, 6), textcoords="offset points", color=INK, weight="bold")
 axes.set(xlabel="input 1", ylabel="input 2", aspect="equal")
 figure.colorbar(shades, label="output; the white line is 0.5")
-kzoo.recipe_result(args, [dict(inputs=len(inputs), largest_difference=difference)], figure)
+kzoo.recipes.finish(args, [dict(inputs=len(inputs), largest_difference=difference)], figure)

@@ -23,7 +23,7 @@ import numpy as np
 
 import kzoo
 
-args = kzoo.recipe_arguments("frameworks/compare", __doc__, seeds=10, epochs=100)
+args = kzoo.recipes.arguments("frameworks/compare", __doc__, seeds=10, epochs=100)
 seeds, epochs = (1, 3) if args.smoke else (args.seeds, args.epochs)
 loops = {"tensorflow": "gradient_tape", "jax": "jax_loop", "torch": "torch_loop"}
 ways = [(backend, script) for backend in loops for script in ("kzoo_train", loops[backend])]
@@ -67,4 +67,4 @@ times.margins(x=0.15)
 times.tick_params(labelleft=False)
 for axes in (scores, times):
     axes.set_ylim(len(ran) - 0.5, -0.5)
-kzoo.recipe_result(args, rows, figure, folder=out)
+kzoo.recipes.finish(args, rows, figure, folder=out)

@@ -17,7 +17,7 @@ import numpy as np
 
 import kzoo
 
-args = kzoo.recipe_arguments("frameworks/gradient_tape", __doc__, backend="tensorflow", seeds=10, epochs=100)
+args = kzoo.recipes.arguments("frameworks/gradient_tape", __doc__, backend="tensorflow", seeds=10, epochs=100)
 import keras
 import tensorflow as tf
 
@@ -70,4 +70,4 @@ row = dict(
 )
 
 # %% Look
-kzoo.recipe_result(args, [row], kzoo.plots.curves({"loss": losses.mean(axis=0)}))
+kzoo.recipes.finish(args, [row], kzoo.plots.curves({"loss": losses.mean(axis=0)}))

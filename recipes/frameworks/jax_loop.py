@@ -19,7 +19,7 @@ import numpy as np
 
 import kzoo
 
-args = kzoo.recipe_arguments("frameworks/jax_loop", __doc__, backend="jax", seeds=10, epochs=100)
+args = kzoo.recipes.arguments("frameworks/jax_loop", __doc__, backend="jax", seeds=10, epochs=100)
 import jax
 import keras
 
@@ -82,4 +82,4 @@ row = dict(
 )
 
 # %% Look
-kzoo.recipe_result(args, [row], kzoo.plots.curves({"loss": losses.mean(axis=0)}))
+kzoo.recipes.finish(args, [row], kzoo.plots.curves({"loss": losses.mean(axis=0)}))

@@ -17,7 +17,7 @@ import numpy as np
 import kzoo
 
 backends = ("tensorflow", "jax", "torch")
-args = kzoo.recipe_arguments("frameworks/kzoo_train", __doc__, backend=backends, seeds=10, epochs=100)
+args = kzoo.recipes.arguments("frameworks/kzoo_train", __doc__, backend=backends, seeds=10, epochs=100)
 seeds, epochs = (1, 3) if args.smoke else (args.seeds, args.epochs)
 
 # %% Ten seeds, every one to the last epoch; a seed draws the split as well as the weights
@@ -41,4 +41,4 @@ row = dict(
 )
 
 # %% Look
-kzoo.recipe_result(args, [row], kzoo.plots.curves({"loss": losses.mean(axis=0)}))
+kzoo.recipes.finish(args, [row], kzoo.plots.curves({"loss": losses.mean(axis=0)}))

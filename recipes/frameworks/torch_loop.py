@@ -17,7 +17,7 @@ import numpy as np
 
 import kzoo
 
-args = kzoo.recipe_arguments("frameworks/torch_loop", __doc__, backend="torch", seeds=10, epochs=100)
+args = kzoo.recipes.arguments("frameworks/torch_loop", __doc__, backend="torch", seeds=10, epochs=100)
 import torch
 
 torch.set_num_threads(1)  # steps this small gain nothing from more, and lose much where the cores are busy
@@ -67,4 +67,4 @@ row = dict(
 )
 
 # %% Look
-kzoo.recipe_result(args, [row], kzoo.plots.curves({"loss": losses.mean(axis=0)}))
+kzoo.recipes.finish(args, [row], kzoo.plots.curves({"loss": losses.mean(axis=0)}))

@@ -14,7 +14,7 @@ Measured: 470 s for all of it; its table is in recipes/README.md.
 import kzoo
 from kzoo.plots.colors import LINES
 
-args = kzoo.recipe_arguments("practice/activations", __doc__)
+args = kzoo.recipes.arguments("practice/activations", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
 same = dict(
     norm=None, dropout=0.0, optimizer="adam", learning_rate=1e-3, schedule="constant", warmup=0.0, batch_size=32
@@ -30,14 +30,14 @@ variants = {
 # %% Train
 epochs, seeds = (1, [0]) if args.smoke else (15, [0, 1, 2])
 out = args.out or "runs/practice-activations"
-runs = kzoo.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
+runs = kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
 
 # %% Look: mean of the seeds
 figure, panels = kzoo.plots.panels(*(f"Validation accuracy, {depth} hidden layers" for depth in depths))
 for axes, depth in zip(panels, depths, strict=True):
     for name, color in zip(names, LINES, strict=False):
-        history = kzoo.mean_history(runs[f"{name}, {depth} layers"])
+        history = kzoo.recipes.mean_history(runs[f"{name}, {depth} layers"])
         axes.plot(history["epoch"], history["val_accuracy"], color=color, lw=1.8, label=name)
     axes.set(xlabel="epoch", xticks=range(0, epochs + 1, 5), ylim=(0, 1.02))
 panels[0].legend(frameon=False, fontsize=9, loc="lower right")
-kzoo.recipe_result(args, kzoo.variant_rows(runs), figure)
+kzoo.recipes.finish(args, kzoo.recipes.variant_rows(runs), figure)

@@ -12,7 +12,7 @@ Measured: 322 s for all of it; its table is in recipes/README.md.
 # %% Six layers, plain SGD
 import kzoo
 
-args = kzoo.recipe_arguments("practice/batch_norm", __doc__)
+args = kzoo.recipes.arguments("practice/batch_norm", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
 same = dict(units=(32,) * 6, dropout=0.0, optimizer="sgd", schedule="constant", warmup=0.0, batch_size=32)
 rates = [0.1] if args.smoke else [0.003, 0.03, 0.3, 1.0]
@@ -26,17 +26,17 @@ variants = {
 # %% Train
 epochs, seeds = (1, [0]) if args.smoke else (15, [0, 1, 2])
 out = args.out or "runs/practice-batch_norm"
-runs = kzoo.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
-rows = kzoo.variant_rows(runs)
+runs = kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
+rows = kzoo.recipes.variant_rows(runs)
 
 # %% Look
 figure, (left, right) = kzoo.plots.panels("Test accuracy", f"Validation accuracy, rate {rates[0]:g}")
 for name in norms:
     own = [row for row in rows if row["variant"].startswith(name)]
     left.errorbar(rates, [r["accuracy"] for r in own], [r["sd"] or 0 for r in own], fmt="o-", capsize=3, label=name)
-    history = kzoo.mean_history(runs[f"{name}, rate {rates[0]:g}"])
+    history = kzoo.recipes.mean_history(runs[f"{name}, rate {rates[0]:g}"])
     right.plot(history["epoch"], history["val_accuracy"], lw=1.8)
 left.set(xscale="log", xlabel="learning rate", ylim=(0, 1.02))
 right.set(xlabel="epoch", xticks=range(0, epochs + 1, 5), ylim=(0, 1.02))
 left.legend(frameon=False, fontsize=9)
-kzoo.recipe_result(args, rows, figure)
+kzoo.recipes.finish(args, rows, figure)

@@ -15,7 +15,7 @@ import statistics
 
 import kzoo
 
-args = kzoo.recipe_arguments("practice/batch_size", __doc__)
+args = kzoo.recipes.arguments("practice/batch_size", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
 same = dict(units=(64, 32), norm=None, dropout=0.0, optimizer="momentum", schedule="constant", warmup=0.0)
 sizes = [512] if args.smoke else [8, 32, 128, 512]
@@ -29,8 +29,8 @@ variants = {
 # %% Train: the same number of epochs for all, so a larger batch takes fewer steps
 epochs, seeds = (2, [0]) if args.smoke else (15, [0, 1, 2])
 out = args.out or "runs/practice-batch_size"
-runs = kzoo.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
-rows = kzoo.variant_rows(runs)
+runs = kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
+rows = kzoo.recipes.variant_rows(runs)
 for row in rows:  # without the first epoch, which also compiles the step
     row["epoch_seconds"] = statistics.median(s for run in runs[row["variant"]] for s in run.history["seconds"][1:])
 
@@ -45,4 +45,4 @@ for axes in (left, right):
     axes.set(xlabel="batch size", xticks=sizes, xticklabels=sizes)
 left.legend(frameon=False, fontsize=9)
 right.set_ylim(bottom=0)
-kzoo.recipe_result(args, rows, figure)
+kzoo.recipes.finish(args, rows, figure)

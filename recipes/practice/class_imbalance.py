@@ -18,7 +18,7 @@ from sklearn import datasets, metrics
 import kzoo
 from kzoo.plots.colors import BLUE, GREY, LINES
 
-args = kzoo.recipe_arguments("practice/class_imbalance", __doc__)
+args = kzoo.recipes.arguments("practice/class_imbalance", __doc__)
 x, y = datasets.make_classification(
     4000, 12, n_informative=6, weights=[0.96], flip_y=0.01, class_sep=0.8, random_state=0
 )
@@ -30,7 +30,7 @@ truth = data.test.y
 epochs, seeds = (2, [0]) if args.smoke else (30, [0, 1, 2])
 variants = {"plain": dict(class_weight=None), "class weights": dict(class_weight="balanced")}
 out = args.out or "runs/practice-class_imbalance"
-runs = kzoo.train_variants("cancer_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
+runs = kzoo.recipes.train_variants("cancer_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
 
 # %% Score: two thresholds for the same answers, 0.5 and the one with the best F1 on validation data
 scores = []
@@ -71,4 +71,4 @@ for (name, group), color in zip(runs.items(), LINES, strict=False):
     right.plot(recall[half], precision[half], "o", color=color, ms=9, mec="white", label=f"{name}: threshold 0.5")
 right.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
 right.legend(frameon=False, fontsize=9, loc="lower left")
-kzoo.recipe_result(args, rows, figure)
+kzoo.recipes.finish(args, rows, figure)

@@ -17,7 +17,7 @@ import numpy as np
 import kzoo
 from kzoo.plots.colors import GREY, LINES
 
-args = kzoo.recipe_arguments("practice/clipping", __doc__)
+args = kzoo.recipes.arguments("practice/clipping", __doc__)
 import keras
 
 random = np.random.default_rng(0)
@@ -39,7 +39,7 @@ out = args.out or "runs/practice-clipping"
 rate = 1000.0 if args.smoke else 0.1  # a smoke run is ten steps: too few to explode at 0.1
 try:
     high = same | dict(learning_rate=rate, global_clipnorm=None)
-    kzoo.train_variants("adding_rnn", "adding", {f"no limit, rate {rate:g}": high}, out=out, epochs=1)
+    kzoo.recipes.train_variants("adding_rnn", "adding", {f"no limit, rate {rate:g}": high}, out=out, epochs=1)
     outcome = "it survived this time"
 except kzoo.KzooError as error:
     outcome = str(error)
@@ -52,7 +52,7 @@ variants = {
     for limit in limits
 }
 epochs, seeds = (1, [0]) if args.smoke else (8, [0, 1, 2])
-runs = kzoo.train_variants("adding_rnn", "adding", variants, out=out, seeds=seeds, epochs=epochs)
+runs = kzoo.recipes.train_variants("adding_rnn", "adding", variants, out=out, seeds=seeds, epochs=epochs)
 
 # %% Look: a line per seed
 figure, (axes,) = kzoo.plots.panels("Validation loss: adding problem of 30 steps, simple RNN", width=8, height=4.2)
@@ -62,4 +62,4 @@ for (name, group), color in zip(runs.items(), LINES, strict=False):
 axes.axhline(1 / 6, color=GREY, ls=":", label="always answering 1")
 axes.set(xlabel="epoch", ylim=(0, 0.25))
 axes.legend(frameon=False, fontsize=9)
-kzoo.recipe_result(args, kzoo.variant_rows(runs, "rmse"), figure)
+kzoo.recipes.finish(args, kzoo.recipes.variant_rows(runs, "rmse"), figure)

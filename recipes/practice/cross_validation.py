@@ -17,7 +17,7 @@ import numpy as np
 import kzoo
 from kzoo.plots.colors import FAINT, INK
 
-args = kzoo.recipe_arguments("practice/cross_validation", __doc__)
+args = kzoo.recipes.arguments("practice/cross_validation", __doc__)
 out = Path(args.out or "runs/practice-cross_validation")
 cases = {"wine": ("wine_fnn", {}), "digits": ("mnist_fnn", dict(units=(64, 32), batch_size=32, epochs=15))}
 splits, folds, repeats = 20, 5, 4
@@ -28,7 +28,7 @@ if args.smoke:
 scores, rows = {}, []
 for data, (preset, settings) in cases.items():
     variants = {f"split-{i}": dict(data_seed=i) | settings for i in range(splits)}
-    runs = kzoo.train_variants(preset, data, variants, out=out / data)
+    runs = kzoo.recipes.train_variants(preset, data, variants, out=out / data)
     scores[data] = {"one split": [run.summary["test"]["accuracy"] for (run,) in runs.values()]}
 
 # %% Five folds, divided four times: `folds` has a dict of scores for each, `out_of_fold` an answer for each row
@@ -55,4 +55,4 @@ for axes, (data, kinds) in zip(panels, scores.items(), strict=True):
     axes.set_xlabel("line: mean; band: standard deviation")
     axes.set_ylim(top=min(axes.get_ylim()[1], 1.005))
     axes.grid(axis="x", visible=False)
-kzoo.recipe_result(args, rows, figure, folder=out)
+kzoo.recipes.finish(args, rows, figure, folder=out)

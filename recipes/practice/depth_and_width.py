@@ -15,7 +15,7 @@ import statistics
 
 import kzoo
 
-args = kzoo.recipe_arguments("practice/depth_and_width", __doc__)
+args = kzoo.recipes.arguments("practice/depth_and_width", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
 same = dict(
     norm=None, dropout=0.0, optimizer="adam", learning_rate=3e-3, schedule="constant", warmup=0.0, batch_size=32
@@ -28,8 +28,8 @@ variants = {
 # %% Train
 epochs, seeds = (2, [0]) if args.smoke else (20, [0, 1, 2])
 out = args.out or "runs/practice-depth_and_width"
-runs = kzoo.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
-rows = kzoo.variant_rows(runs)
+runs = kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
+rows = kzoo.recipes.variant_rows(runs)
 for row in rows:
     group = runs[row["variant"]]
     row["parameters"] = group[0].summary["parameters"]
@@ -47,4 +47,4 @@ for axes, depth in zip(panels, depths, strict=True):
     axes.axvline(len(data.train), color="grey", ls=":", label="as many as training examples")
     axes.set(xscale="log", xlabel="parameters", ylabel="accuracy", ylim=(0, 1.02))
 panels[0].legend(frameon=False, fontsize=9, loc="lower right")
-kzoo.recipe_result(args, rows, figure)
+kzoo.recipes.finish(args, rows, figure)

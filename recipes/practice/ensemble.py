@@ -22,7 +22,7 @@ from scipy import stats
 import kzoo
 from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, ORANGE
 
-args = kzoo.recipe_arguments("practice/ensemble", __doc__, seeds=5, splits=5, epochs=20)
+args = kzoo.recipes.arguments("practice/ensemble", __doc__, seeds=5, splits=5, epochs=20)
 seeds, splits, epochs = (2, 2, 1) if args.smoke else (args.seeds, args.splits, args.epochs)
 out = Path(args.out or "runs/ensemble")
 methods = ("mean", "vote", "weighted")
@@ -64,4 +64,4 @@ axes.set_xlim(-0.5, splits - 0.5)
 axes.grid(axis="y", color=FAINT)
 axes.spines[["top", "right"]].set_visible(False)
 figure.legend(loc="outside right center", frameon=False)
-kzoo.recipe_result(args, rows, figure, folder=out)
+kzoo.recipes.finish(args, rows, figure, folder=out)

@@ -23,7 +23,7 @@ import numpy as np
 import kzoo
 from kzoo.plots.colors import GREY
 
-args = kzoo.recipe_arguments("practice/learning_curve", __doc__)
+args = kzoo.recipes.arguments("practice/learning_curve", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
 sizes = [200] if args.smoke else [20, 50, 100, 250, 600, len(data.train)]
 steps = 20 if args.smoke else 600
@@ -44,9 +44,9 @@ for seed in [0] if args.smoke else [0, 1, 2]:
         more = dict(data=replace(data, train=part), epochs=min(150, math.ceil(steps / math.ceil(size / 32))))
         variants |= {f"{name}, {size}": settings | more for name, settings in models.items()}
     out = args.out or "runs/practice-learning_curve"
-    for name, group in kzoo.train_variants("mnist_fnn", data, variants, out=out, seeds=[seed]).items():
+    for name, group in kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=[seed]).items():
         runs[name] += group
-rows = kzoo.variant_rows(runs)
+rows = kzoo.recipes.variant_rows(runs)
 
 # %% Look
 figure, (axes,) = kzoo.plots.panels("Test accuracy over training examples", width=7, height=4.2)
@@ -59,4 +59,4 @@ axes.set(xscale="log", xlabel="training examples", ylim=(0, 1.02))
 axes.set_xticks(sizes, sizes, minor=False)
 axes.minorticks_off()
 axes.legend(frameon=False, fontsize=9, loc="center right")
-kzoo.recipe_result(args, rows, figure)
+kzoo.recipes.finish(args, rows, figure)

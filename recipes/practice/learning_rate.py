@@ -13,7 +13,7 @@ Measured: 68 s for all of it; its table is in recipes/README.md.
 import kzoo
 from kzoo.plots.colors import GREEN, LINES
 
-args = kzoo.recipe_arguments("practice/learning_rate", __doc__)
+args = kzoo.recipes.arguments("practice/learning_rate", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
 same = dict(units=(64, 32), norm=None, dropout=0.0, optimizer="adam", schedule="constant", warmup=0.0, batch_size=32)
 found = kzoo.learning_rate_range("mnist_fnn", data, low=1e-5, high=1.0, **same)
@@ -25,7 +25,7 @@ rates = {"too low": suggested / 100, "suggested": suggested, "too high": suggest
 variants = {f"{name}, {rate:.2g}": dict(learning_rate=rate, patience=1000, **same) for name, rate in rates.items()}
 epochs, seeds = (2, [0]) if args.smoke else (20, [0, 1, 2])
 out = args.out or "runs/practice-learning_rate"
-runs = kzoo.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
+runs = kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
 
 # %% Look
 figure, (left, right) = kzoo.plots.panels("Range test: loss of one batch", "Validation accuracy, a line per seed")
@@ -39,4 +39,4 @@ for (name, group), color in zip(runs.items(), LINES, strict=False):
         right.plot(run.history["epoch"], run.history["val_accuracy"], color=color, label=None if i else name)
 right.set(xlabel="epoch", xticks=range(0, epochs + 1, 5), ylim=(0, 1.02))
 right.legend(frameon=False, fontsize=9)
-kzoo.recipe_result(args, kzoo.variant_rows(runs), figure)
+kzoo.recipes.finish(args, kzoo.recipes.variant_rows(runs), figure)

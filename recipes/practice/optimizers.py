@@ -14,7 +14,7 @@ Measured: 148 s for all of it; its table is in recipes/README.md.
 # %% A learning rate for each
 import kzoo
 
-args = kzoo.recipe_arguments("practice/optimizers", __doc__)
+args = kzoo.recipes.arguments("practice/optimizers", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
 same = dict(units=(64, 32), norm=None, dropout=0.0, schedule="constant", warmup=0.0, batch_size=32)
 optimizers = {"sgd": {}, "momentum": {}, "rmsprop": {}, "adam": {}, "adamw": dict(weight_decay=0.01)}
@@ -29,9 +29,9 @@ for name, more in optimizers.items():
 # %% Train: three seeds of each
 epochs, seeds = (2, [0]) if args.smoke else (20, [0, 1, 2])
 out = args.out or "runs/practice-optimizers"
-runs = kzoo.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
+runs = kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
 
 # %% Look: mean of the seeds
-figure = kzoo.plots.overlay({name: kzoo.mean_history(group) for name, group in runs.items()}, metric="val_loss")
+figure = kzoo.plots.overlay({name: kzoo.recipes.mean_history(group) for name, group in runs.items()}, metric="val_loss")
 figure.axes[0].set_yscale("log")
-kzoo.recipe_result(args, kzoo.variant_rows(runs), figure)
+kzoo.recipes.finish(args, kzoo.recipes.variant_rows(runs), figure)

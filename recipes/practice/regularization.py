@@ -17,7 +17,7 @@ import statistics
 import kzoo
 from kzoo.plots.colors import LINES
 
-args = kzoo.recipe_arguments("practice/regularization", __doc__)
+args = kzoo.recipes.arguments("practice/regularization", __doc__)
 data = kzoo.load_data("diabetes", preset="diabetes_fnn")
 same = dict(units=(256, 256), patience=1000)
 ways = {
@@ -33,8 +33,8 @@ if args.smoke:
 # %% Train
 epochs, seeds = (2, [0]) if args.smoke else (60, [0, 1, 2])
 out = args.out or "runs/practice-regularization"
-runs = kzoo.train_variants("diabetes_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
-rows = kzoo.variant_rows(runs, "mae")  # of the best epoch: stopping early is a regulariser too
+runs = kzoo.recipes.train_variants("diabetes_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
+rows = kzoo.recipes.variant_rows(runs, "mae")  # of the best epoch: stopping early is a regulariser too
 for row in rows:  # in standard deviations of the target, as training sees it; L2 is not in it
     last = [run.history for run in runs[row["variant"]]]
     row["last_training"] = statistics.mean(history["mae"][-1] for history in last)
@@ -43,10 +43,10 @@ for row in rows:  # in standard deviations of the target, as training sees it; L
 # %% Look: mean of the seeds
 figure, (left, right) = kzoo.plots.panels("Mean absolute error, training", "The same, validation")
 for (name, group), color in zip(runs.items(), LINES, strict=False):
-    history = kzoo.mean_history(group)
+    history = kzoo.recipes.mean_history(group)
     left.plot(history["epoch"], history["mae"], color=color, lw=1.8, label=name)
     right.plot(history["epoch"], history["val_mae"], color=color, lw=1.8)
 for axes in (left, right):
     axes.set(xlabel="epoch", ylim=(0, 1))
 left.legend(frameon=False, fontsize=9)
-kzoo.recipe_result(args, rows, figure)
+kzoo.recipes.finish(args, rows, figure)

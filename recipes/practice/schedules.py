@@ -14,7 +14,7 @@ Measured: 255 s for all of it; its table is in recipes/README.md.
 import kzoo
 from kzoo.plots.colors import LINES
 
-args = kzoo.recipe_arguments("practice/schedules", __doc__)
+args = kzoo.recipes.arguments("practice/schedules", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
 same = dict(units=(64, 32), norm=None, dropout=0.0, optimizer="momentum", learning_rate=0.1, batch_size=32)
 schedules = {
@@ -33,15 +33,15 @@ if args.smoke:
 # %% Train
 epochs, seeds = (2, [0]) if args.smoke else (30, [0, 1, 2])
 out = args.out or "runs/practice-schedules"
-runs = kzoo.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
+runs = kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
 
 # %% Look: mean of the seeds
 figure, (left, right) = kzoo.plots.panels("Learning rate", "Validation loss", height=4.2)
 for (name, group), color in zip(runs.items(), LINES, strict=False):
-    history = kzoo.mean_history(group)
+    history = kzoo.recipes.mean_history(group)
     left.plot(history["epoch"], history["learning_rate"], color=color, lw=1.8, label=name)
     right.plot(history["epoch"], history["val_loss"], color=color, lw=1.5)
 left.set(xlabel="epoch", xticks=range(0, epochs + 1, 5))
 right.set(xlabel="epoch", xticks=range(0, epochs + 1, 5), yscale="log")
 figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=7, frameon=False, fontsize=9)
-kzoo.recipe_result(args, kzoo.variant_rows(runs), figure)
+kzoo.recipes.finish(args, kzoo.recipes.variant_rows(runs), figure)

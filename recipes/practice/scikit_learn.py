@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 import kzoo
 
-args = kzoo.recipe_arguments("practice/scikit_learn", __doc__)
+args = kzoo.recipes.arguments("practice/scikit_learn", __doc__)
 import keras
 
 keras.utils.disable_interactive_logging()  # the wrapper's predict would print a bar each time
@@ -59,4 +59,4 @@ axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
 axes.set_yticks(range(len(dropouts)), dropouts)
 axes.set(xlabel="learning rate", ylabel="dropout")
 axes.grid(visible=False)
-kzoo.recipe_result(args, rows, figure)
+kzoo.recipes.finish(args, rows, figure)

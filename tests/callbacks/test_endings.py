@@ -101,7 +101,7 @@ def test_restored_before_the_first_epoch_ends_keeps_nothing(tmp_path):
 
 def test_both_files_are_there_from_the_first_epoch_on_at_a_hundredth_of_the_time(tmp_path, monkeypatch):
     clock, seen, run, model = [0.0], [], tmp_path / "run", network(keras.optimizers.Adam(1e-2))
-    monkeypatch.setattr("kzoo.callbacks.pace.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("kzoo.callbacks.saving.time.monotonic", lambda: clock[0])
 
     def save(path):  # takes half a second
         model.save(path)

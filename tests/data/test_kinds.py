@@ -8,7 +8,6 @@ import kzoo
 from kzoo import kinds, listing
 from kzoo.checks.subject import Subject
 from kzoo.data import encode, load_data
-from kzoo.data.dataset import Dataset, Split
 from kzoo.data.statistics import statistics
 from kzoo.errors import KzooError
 from kzoo.export.golden import golden
@@ -124,14 +123,11 @@ def test_a_kind_of_input_is_one_folder(tmp_path, monkeypatch, listed_anew):
     )  # fmt: skip
     with pytest.raises(KzooError, match=r"points inputs have shape \(N, P, D\); got \(5, 2\)"):
         points.learn.take(np.zeros((5, 2)), preset)
-    x, config, reader = points.learn.fit(points.learn.take(np.random.default_rng(0).random((40, 5, 2)), preset), None)
-    data = Dataset(
-        name="clouds", task=preset.task, inputs="points", train=Split(x=x, y=np.arange(40) % 2),
-        config=dict(input_shape=(5, 2), outputs=2, **config), preprocessing=reader, class_names=("a", "b"),
-        feature_names=("across", "up"),
-    )  # fmt: skip
-    assert [one["name"] for one in statistics(data)["features"]] == ["across", "up"]
-    assert Subject(data).batch[0].shape == (32, 5, 2) and Subject(data).columns is None
+    data = load_data((np.random.default_rng(0).random((40, 5, 2)), np.arange(40) % 2), preset=preset)
+    x, reader = data.train.x, data.preprocessing
+    assert data.task == "points:classes" and reader == {"kind": "cloud", "count": 5}
+    assert [one["name"] for one in statistics(data)["features"]] == ["column 0", "column 1"]
+    assert Subject(data).batch[0].shape == (len(x), 5, 2) and Subject(data).columns is None
     np.savetxt(tmp_path / "one.txt", x[0])
     assert encode(reader, [tmp_path / "one.txt"]) == pytest.approx(x[:1])
     first, seven = golden(dict(kind="points", shape=[None, 5, 2], dtype="float32"))

@@ -11,6 +11,8 @@ from small_data import draw, shops, waves
 
 import kzoo
 
+pytestmark = pytest.mark.xdist_group("small runs")  # conftest.py's, each trained once for both files
+
 
 def test_classes_are_scored_as_scikit_learn_does(iris_run):
     data = kzoo.load_data("iris", preset="iris_fnn")

@@ -8,6 +8,8 @@ from small_data import shops, waves
 
 import kzoo
 
+pytestmark = pytest.mark.xdist_group("small runs")  # conftest.py's, each trained once for both files
+
 
 def check_classes(answers, run, count):
     assert len(answers) == len(answers.labels) == len(answers.inputs) == count

@@ -8,7 +8,7 @@ import pytest
 import kzoo
 from kzoo import optional
 from kzoo.cli import main
-from kzoo.export.exported import described
+from kzoo.exported import described
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_runtime_that_is_missing_is_named_with_what_installs_it(copy, monkeypa
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda file: file.write_text("{"), "is damaged: it is no JSON"),
+        (lambda file: file.write_text("{"), "is damaged: it is not JSON"),
         (lambda file: file.write_text("[1]"), "is not the one that kzoo.export writes"),
         (lambda file: file.unlink(), "is not an exported model: it has no kzoo.json"),
         (
@@ -85,7 +85,7 @@ def test_a_runtime_that_is_missing_is_named_with_what_installs_it(copy, monkeypa
         ),
     ],
 )
-def test_what_is_what_is_not_an_exported_model_is_refused(copy, spoil, says):
+def test_what_is_not_an_exported_model_is_refused(copy, spoil, says):
     spoil(copy / "kzoo.json")
     with pytest.raises(kzoo.KzooError, match=says):
         _ = kzoo.ExportedModel(copy).config

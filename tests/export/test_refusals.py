@@ -13,6 +13,10 @@ import kzoo
 from kzoo import optional
 from kzoo.cli import main
 from kzoo.export import make, processes
+from kzoo.export.formats import formats
+
+KNOWN = ", ".join(formats())
+QUANTIZABLE = " or ".join(name for name, format in formats().items() if format.quantize)
 
 
 def two_inputs():
@@ -33,10 +37,10 @@ def of_strings():
     ("thing", "options", "says"),
     [
         ("run", dict(formats="onx"), r"Unknown formats 'onx'\. Did you mean 'onnx'\?"),
-        ("run", dict(formats=[]), "names none. Use: keras, saved_model, onnx, litert"),
+        ("run", dict(formats=[]), f"names none. Use: {KNOWN}"),
         ("run", dict(formats=3), "formats=3 must be a name or a list"),
         ("run", dict(formats="onnx", quantize="int4"), "Unknown quantize 'int4'"),
-        ("run", dict(formats="saved_model", quantize="int8"), "add onnx or litert to formats"),
+        ("run", dict(formats="saved_model", quantize="int8"), f"add {QUANTIZABLE} to formats"),
         ("run", dict(timeout=0), "timeout=0 must be"),
         ("run", dict(data=other_digits, formats="onnx", quantize="int8"), "is not what .* was trained on"),
         ("no/such/run", {}, "is not a run: it does not exist"),

@@ -1,4 +1,4 @@
-"""An exported model as `kzoo.export` writes it, made by hand: only what loading reads."""
+"""An exported model as `kzoo.export` writes it, made by hand: of what loading does not read, only the form."""
 
 import hashlib
 import json
@@ -32,5 +32,10 @@ def write_manifest(folder, spec, **more):
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file.name != "kzoo.json"
     }
-    manifest = dict(format_version=1, name=spec["preset"], spec=spec, files=files) | more
+    ends = [dict(name="values", shape=[None, 1], dtype="float32", kind="values")]
+    manifest = dict(
+        format_version=1, name=spec["preset"], created="2026-11-25", spec=spec, parameters=1, inputs=ends, outputs=ends,
+        labels=[], targets=[], preprocessing=None, data=None, metrics={}, versions={}, predict_ms={}, exports={},
+        files=files,
+    ) | more  # fmt: skip
     (folder / "kzoo.json").write_text(json.dumps(manifest))

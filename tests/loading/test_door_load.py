@@ -41,9 +41,9 @@ def test_files_that_cannot_be_read(raw):
     Path("m.keras").write_bytes(raw + b"more")
     says("m.keras", "cut short")
     Path("m.keras").write_text("hello")
-    says("m.keras", "no .keras file")
+    says("m.keras", "not a .keras file")
     Path("m.keras").write_bytes(raw.replace(b'"Dense"', b'"Dance"', 1))
-    says("m.keras", "no whole zip file")  # its checksum
+    says("m.keras", "not a complete zip file")  # its checksum
 
 
 @pytest.mark.parametrize("member", ["config.json", "model.weights.h5"])

@@ -85,7 +85,7 @@ def test_edited_cut_and_missing_files(exported, name):
     refused(name, "cannot be read", kind=kzoo.KzooError)
     Path("elsewhere").write_bytes(whole)
     file.symlink_to(Path("elsewhere").absolute())
-    with pytest.raises(kzoo.KzooError, match=r"link|no regular file"):
+    with pytest.raises(kzoo.KzooError, match=r"link|not a regular file"):
         kzoo.load_model(exported)
 
 
@@ -122,7 +122,7 @@ WRONG = {
     "a file with backslashes": (listed("..\\secret"), "not inside"),
     "a family nobody has": (lambda m: m["spec"].update(family="os"), "'os'"),
     "a family of another type": (lambda m: m["spec"].update(family=["fnn"]), "family"),
-    "a name that is none": (lambda m: m["spec"].update(preset="../x"), "no name"),
+    "a name that is none": (lambda m: m["spec"].update(preset="../x"), "not the name"),
     "a setting nobody has": (setting(command="rm"), "'command'"),
     "a setting of another type": (setting(units="wide"), "units='wide'"),
     "a setting out of range": (setting(dropout=2.0), "dropout=2.0"),
@@ -162,7 +162,7 @@ def test_a_model_that_keeps_its_state():
 
 
 def test_manifests_that_are_none(exported):
-    for text, words in (("", "no JSON"), ("{", "no JSON"), ("[]", "not the kzoo.json"), ('{"a":1,"a":2}', "twice")):
+    for text, words in (("", "not JSON"), ("{", "not JSON"), ("[]", "not the kzoo.json"), ('{"a":1,"a":2}', "twice")):
         (exported / "kzoo.json").write_text(text)
         with pytest.raises(kzoo.KzooError, match=words):
             kzoo.load_model(exported)

@@ -114,7 +114,7 @@ def test_image_patches_and_series_work_too():
     [
         (np.ones(63), {}, r"takes one of shape \(64,\)"),
         (np.ones((2, 64)), {}, "shape"),
-        (np.ones(64), {"layer": "dense"}, "'dense' is no attention layer of text_transformer: block1_attention"),
+        (np.ones(64), {"layer": "dense"}, "'dense' is not an attention layer of text_transformer: block1_attention"),
         (np.ones(64), {"head": 4}, "heads 0 to 3"),
         (np.ones(64), {"head": "a"}, "heads 0 to 3"),
         (np.r_[np.ones(9), np.zeros(55)], {"tokens": ["a"]}, "1 tokens for 64 places, 9 without padding"),

@@ -68,7 +68,7 @@ def test_every_target_has_a_panel_and_all_steps_of_a_horizon_are_its_points():
         (forecast, (TRUTH, TRUTH), {"history": np.zeros((10, 5, 1))}, "2 or more features"),
         (forecast, (TRUTH, TRUTH), {"names": ["a"]}, "1 names for 2 targets"),
         (forecast, (TRUTH, TRUTH), {"count": 0}, "count=0"),
-        (forecast, (TRUTH, TRUTH * np.nan), {}, "predicted holds 120 values that are no numbers"),
+        (forecast, (TRUTH, TRUTH * np.nan), {}, "predicted holds 120 values that are not numbers"),
         (predicted_against_true, ([1.0, 2.0], [1.0]), {}, "must be the same"),
         (predicted_against_true, ([1.0, np.inf], [1.0, 2.0]), {}, "true holds 1 values"),
         (predicted_against_true, ([], []), {}, "no values"),

@@ -17,7 +17,7 @@ def test_a_recipe_keeps_its_command(tmp_path):
 
 
 def test_files_are_named_without_their_folder():
-    from kzoo.cli.recipe import _command
+    from kzoo.recipes.script import _command
 
     words = ["--data", "/home/me/my photos/ETTh1.csv", "--out=/tmp/x", "--horizon", "96"]
     assert _command("series_forecast", words) == "python recipes/series_forecast.py --data ETTh1.csv --horizon 96"

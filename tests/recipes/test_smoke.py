@@ -18,9 +18,9 @@ def first_imports(script):
     for node in ast.parse(script.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             lines.append(ast.unparse(node))
-        elif "recipe_arguments" in ast.unparse(node):
+        elif "recipes.arguments" in ast.unparse(node):
             return lines
-    raise AssertionError(f"{script.name} does not call recipe_arguments")
+    raise AssertionError(f"{script.name} does not call kzoo.recipes.arguments")
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.relative_to(RECIPES).as_posix())
@@ -29,7 +29,7 @@ def test_a_recipe_runs_with_smoke(script, smoke):
     assert made.seconds < SECONDS
     pictures = list(made.folder.rglob(f"{script.stem}.png"))
     assert pictures and pictures[0].stat().st_size > 5000
-    assert list(made.folder.rglob(f"{script.stem}.json")), "recipe_result keeps the table of what was measured"
+    assert list(made.folder.rglob(f"{script.stem}.json")), "kzoo.recipes.finish keeps the table of what was measured"
     assert {p.name for p in made.folder.iterdir()} <= {"out"}, "everything a recipe writes belongs into --out"
 
 
@@ -43,7 +43,7 @@ def test_a_recipe_is_short_and_opens_as_a_notebook(script):
     assert ".show()" not in text
 
 
-def test_keras_is_imported_by_recipe_arguments():
+def test_keras_is_imported_by_the_arguments_of_recipes():
     """It chooses the backend and keeps back what TensorFlow writes at its start; an import before it does neither."""
     code = "\n".join(dict.fromkeys(line for script in SCRIPTS for line in first_imports(script)))
     code += "\nimport sys\nassert not {'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)"

@@ -215,7 +215,7 @@ def changed(digits_run, tmp_path):
 WARNINGS = {
     "The training was interrupted after 2 epochs": lambda s: s.update(interrupted=True),
     "There was no test data": lambda s: s.pop("test"),
-    "No data was kept apart": lambda s: (s.pop("test"), s.pop("validation")),
+    "No data was held out": lambda s: (s.pop("test"), s.pop("validation")),
     "Only 99 test examples": lambda s: s["test"].update(examples=99),
     "it may have learned nothing": lambda s: s["test"].update(majority=0.99),
     "lie further apart": lambda s: s["test"].update(accuracy=0.7, accuracy_interval=[0.65, 0.75]),

@@ -59,6 +59,7 @@ def write_exported(run, path, formats=("onnx",), *, batch=None):
                      "kind": "values" if values else "probabilities"}],
         "labels": list(data["class_names"]), "targets": list(data["target_names"]),
         "preprocessing": run.preprocessing, "data": data, "metrics": {}, "versions": {},
+        "predict_ms": {}, "parameters": model.count_params(),
         "exports": exports, "files": files,
     }  # fmt: skip
     (path / "kzoo.json").write_text(json.dumps(document), encoding="utf-8")

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, save
 
 import kzoo
 import kzoo.runtime
-from kzoo.runtime.external import has_external_data
+from kzoo.export.external import has_external_data
 
 
 def refused(call, *says):
@@ -48,7 +48,7 @@ def test_what_is_not_an_exported_model(tmp_path, values):
     wrong = lambda: kzoo.predict(values.exported, np.ones((1, 10)))  # noqa: E731
     refused(wrong, "is an exported model, not a run", "kzoo.runtime.load")
     (tmp_path / "kzoo.json").write_text("{")
-    refused(lambda: load(tmp_path), "no JSON")
+    refused(lambda: load(tmp_path), "not JSON")
     (tmp_path / "kzoo.json").write_text("[]")
     refused(lambda: load(tmp_path), "kzoo.export writes")
 
@@ -65,6 +65,7 @@ def test_what_is_not_an_exported_model(tmp_path, values):
         lambda d: d.update(preprocessing="table"),
         lambda d: d.update(preprocessing={"kind": "table"}),
         lambda d: d.update(preprocessing={"kind": "magic"}),
+        lambda d: d.update(preprocessing={"kind": ["table"]}),
     ],
 )
 def test_a_description_that_kzoo_did_not_write(values, tmp_path, change):
@@ -86,7 +87,8 @@ def test_files_that_were_altered(values, tmp_path):
     file.symlink_to(tmp_path / "elsewhere.onnx")
     refused(lambda: kzoo.runtime.load(exported), "symbolic link")
     for name in ("../elsewhere.onnx", str(tmp_path / "elsewhere.onnx")):
-        edit(exported, lambda d, n=name: (d["exports"]["onnx"].update(file=n), d["files"].update({n: {}})))
+        facts = {"sha256": hashlib.sha256(content).hexdigest()}
+        edit(exported, lambda d, n=name, f=facts: (d["exports"]["onnx"].update(file=n), d["files"].update({n: f})))
         refused(lambda: kzoo.runtime.load(exported), "is not among the files")
 
 
@@ -94,10 +96,12 @@ def test_formats_that_cannot_be_run(values, images, tmp_path):
     exported = copy(values, tmp_path / "b")
     refused(lambda: kzoo.runtime.load(exported, "onnx_int8"), "'onnx_int8'", "Did you mean 'onnx'")
     refused(lambda: kzoo.runtime.load(exported, 8), "8", "It has: onnx")
-    edit(exported, lambda d: d["exports"].update(onnx_int8={"status": "failed", "error": "too few rows"}))
+    failed = {"format": "onnx", "status": "failed", "error": "too few rows"}
+    edit(exported, lambda d: d["exports"].update(onnx_int8=failed))
     refused(lambda: kzoo.runtime.load(exported, "onnx_int8"), "it was not exported: too few rows.")
-    edit(exported, lambda d: d.update(exports={"keras": {"format": "keras", "file": "keras/model.keras"}}))
-    refused(lambda: kzoo.runtime.load(exported), "no ONNX or LiteRT file, only: keras", "formats='onnx'")
+    other = {"format": "keras", "status": "ok", "file": "keras/model.keras"}
+    edit(exported, lambda d: d.update(exports={"keras": other}))
+    refused(lambda: kzoo.runtime.load(exported), "no file that runs without Keras", "only: keras", "formats='onnx'")
 
 
 def test_files_that_are_no_models(values, images, tmp_path):

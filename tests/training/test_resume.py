@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -13,7 +14,7 @@ import pytest
 
 import kzoo
 from kzoo.cli import main
-from kzoo.training.lock import locked
+from kzoo.training.folder import locked
 
 QUICK = dict(progress=False, journal_steps=3)
 
@@ -116,14 +117,13 @@ def test_early_stopping_is_not_forgotten():
     options = dict(epochs=30, batch_size=16, patience=1, learning_rate=0.2, schedule="constant")
     whole = go("whole", **options)
     assert whole.summary["epochs"] < 30
-    import kzoo.training.fit as fit
-
-    real, fit.score_and_keep = fit.score_and_keep, lambda *a, **k: power_cut()
+    module = import_module("kzoo.training.train")  # its name is the function's too
+    real, module.score_and_keep = module.score_and_keep, lambda *a, **k: power_cut()
     try:
         with pytest.raises(RuntimeError):
             go("cut", **options)
     finally:
-        fit.score_and_keep = real
+        module.score_and_keep = real
     assert_same_run(whole, go("cut", **options))
 
 
@@ -259,7 +259,8 @@ def test_training_in_a_thread_leaves_the_signals_alone():
 def test_a_second_process_is_kept_out():
     folder = stopped("cut", (1, 4), epochs=2, batch_size=16)
     code = (
-        "import sys; from kzoo.training.lock import locked\nwith locked(sys.argv[1]): print('in', flush=True); input()"
+        "import sys\nfrom kzoo.training.folder import locked\n"
+        "with locked(sys.argv[1]): print('in', flush=True); input()"
     )
     other = subprocess.Popen(
         [sys.executable, "-c", code, folder.resolve()], stdin=subprocess.PIPE, stdout=subprocess.PIPE

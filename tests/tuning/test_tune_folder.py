@@ -8,7 +8,7 @@ from stand_in import StandIn
 import kzoo
 from kzoo.cli import main
 from kzoo.errors import KzooError
-from kzoo.training.lock import locked
+from kzoo.training.folder import locked
 from kzoo.tuning import hparams
 
 

@@ -1,4 +1,4 @@
-"""What every recipe script shares: its command line, and how it ends. Standard library until it ends."""
+"""A recipe script: its command line, and how it ends. Standard library until Keras is asked for."""
 
 import argparse
 import os
@@ -7,14 +7,14 @@ import sys
 import time
 from pathlib import Path
 
-from kzoo.cli import common, quiet
+from kzoo.cli import common, quiet, tables
 from kzoo.errors import DownloadError, KzooError
 from kzoo.files import whole_file, write_json
 
 _began = time.perf_counter()
 
 
-def recipe_arguments(name, doc, *, data=None, stand_in=None, backend=None, **options):
+def arguments(name, doc, *, data=None, stand_in=None, backend=None, **options):
     """Read the command line of a recipe: --out, --smoke, --data where it takes data, and its own options.
 
     In a notebook there is no command line: the defaults are returned. From here on a `KzooError` that reaches the
@@ -59,7 +59,7 @@ def recipe_arguments(name, doc, *, data=None, stand_in=None, backend=None, **opt
         sys.excepthook = _one_line
     args, unknown = parser.parse_known_args([] if notebook else None)
     if unknown:
-        parser.refuse(unknown[0])
+        parser.refuse(unknown[0], sys.argv[1:])
     if args.smoke and args.out is None:
         args.out = f"runs/{name.replace('/', '-')}-smoke"  # never in the way of the whole run
     if stand_in is not None and args.smoke and args.data == data:
@@ -94,40 +94,11 @@ def _one_line(kind, error, trace):
     sys.__excepthook__(kind, error, trace)
 
 
-def recipe_row(run, scores, *names) -> dict:
-    """Return the row that a recipe says of a run: preset, data, the scores of these names, size, epochs, seconds."""
-    row = dict(preset=run.config["spec"]["preset"], data=run.config["data"]["name"])
-    row |= {name: scores[name] for name in (*names, "examples")}
-    return row | {name: run.summary[name] for name in ("parameters", "epochs", "seconds")}
-
-
-def recipe_search(search, data, metric, *, folder) -> list[dict]:
-    """Retrain a search's preset and winner alike, score both on the test split, once, and return a row for each.
-
-    Args:
-        search: a finished `Search` whose trial 0 is the preset.
-        data: what it was on.
-        metric: a score, such as "accuracy".
-        folder: where the runs go, as `preset` and `winner`.
-    """
-    rows, best = [], search.best_trial()
-    for who, trial in (("preset", search.trials[0]), ("winner", best)):
-        if who == "winner" and best["baseline"]:
-            continue  # the preset has won: there is nothing else to train
-        run = search.retrain(data, trial=trial["trial"], out=Path(folder) / who, progress=False)
-        scores = run.summary["test"]
-        low, high = scores.get(f"{metric}_interval") or (None, None)
-        row = dict(settings=who, trial=trial["trial"], validation=trial["score"]) | {f"test_{metric}": scores[metric]}
-        row |= dict(low=low, high=high, parameters=run.summary["parameters"], epochs=run.summary["epochs"])
-        rows.append(row | dict(seconds_of_search=round(sum(t["seconds"] for t in search.trials), 1)))
-    return rows
-
-
-def recipe_result(args, rows=(), figure=None, *, folder=None):
+def finish(args, rows=(), figure=None, *, folder=None):
     """Print a recipe's table and keep it, with its picture, as `NAME.json` and `NAME.png`.
 
     Args:
-        args: what `recipe_arguments` returned.
+        args: what `arguments` returned.
         rows: dicts with the same keys: what was measured. Numbers stay numbers.
         figure: a matplotlib `Figure`.
         folder: where to put both; the default is `--out`, else `runs/NAME`.
@@ -138,14 +109,14 @@ def recipe_result(args, rows=(), figure=None, *, folder=None):
     rows = [dict(row) for row in rows]
     if rows:
         shown = [list(rows[0]), *([_short(v) for v in row.values()] for row in rows)]
-        print("\n".join(common.columns(shown)))
+        print("\n".join(tables.columns(shown)))
         kept = dict(
             recipe=args.name,
             smoke=args.smoke,
             command=_command(args.name, sys.argv[1:]),
             rows=rows,
             seconds=round(time.perf_counter() - _began, 1),
-            **quiet.load("kzoo.training.folder").provenance(),
+            **quiet.load("kzoo.training.record").provenance(),
         )
         write_json(folder / f"{stem}.json", kept)
     if figure is not None:

@@ -6,22 +6,26 @@ from importlib import import_module
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.export.formats import INT8
+from kzoo.export.external import has_external_data
+from kzoo.export.format import QUANTIZED, Format, refuses_votes
 from kzoo.optional import require
+from kzoo.words import first_line
 
 _OPSET = 15
 # What takes the time. A Relu shares the scale of the convolution before it, which then spends none on what it cuts off.
 _STATIC, _DYNAMIC = ["Conv", "Relu"], ["MatMul", "Gemm", "LSTM"]
 _FEW, _LARGE = 64, 1024  # numbers: smaller tensors are biases, shapes and constants
+_TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int32)": np.int32,
+          "tensor(int64)": np.int64}  # fmt: skip
 
 
 def write(network, file, quantize):
-    """Write an ONNX file and return what `kzoo.json` says of it."""
+    """Write an ONNX file; the smaller ones are made from the float32 file."""
     if quantize is None:
         return _convert(network, file)
     full = file.with_name("model.onnx")
     if not full.exists():
-        raise KzooError(f"{quantize} is made from the float32 file, which there is none of")
+        raise KzooError(f"{quantize} is made from the float32 file, which was not written")
     return _half(full, file) if quantize == "float16" else _int8(network, full, file)
 
 
@@ -95,7 +99,10 @@ def _half(full, file):
 def _int8(network, full, file):
     require("onnxruntime", extra="onnx")
     quantization = import_module("onnxruntime.quantization")
-    types, how = quantization.QuantType, INT8[network.job["like"], "onnx"]
+    types = quantization.QuantType
+    # Static scales come from calibration rows, dynamic ones from each input. ONNX Runtime's dynamic convolution is
+    # slower than float32; its LSTM has no static form.
+    how = "static" if network.like == "cnn" else "dynamic"
     if how == "dynamic":
         quantization.quantize_dynamic(full, file, weight_type=types.QInt8, op_types_to_quantize=_DYNAMIC)
     else:
@@ -171,16 +178,53 @@ class _Rows:
         return next(self._rows, None)
 
 
-class Answers:
-    """An ONNX file, opened by ONNX Runtime on one thread; call it with a batch."""
+class Session:
+    """An ONNX file, opened by ONNX Runtime.
 
-    def __init__(self, file, entry):
+    Raises:
+        KzooError: it wants other files, or ONNX Runtime does not take it.
+    """
+
+    def __init__(self, content, *, name, threads=None):
+        self._name = name
+        try:
+            external = has_external_data(content)
+        except ValueError:
+            raise KzooError(f"{name} is not an ONNX file.") from None
+        if external:
+            raise KzooError(f"{name} reads its weights from other files, which kzoo never writes; it is not opened.")
         runtime = require("onnxruntime", extra="onnx")
         self.runtime = f"onnxruntime {runtime.__version__}"
         options = runtime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        self._name = self._session.get_inputs()[0].name
+        options.log_severity_level = 4  # what goes wrong is raised too
+        if threads is not None:
+            options.intra_op_num_threads = options.inter_op_num_threads = threads
+        try:
+            self._session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            given, gives = self._session.get_inputs()[0], self._session.get_outputs()[0]
+            self._input, self._output, self._type = given.name, gives.name, _TYPES[given.type]
+        except Exception as error:  # its exceptions have no common class
+            raise KzooError(f"ONNX Runtime cannot open {name}: {first_line(error)}") from None
+        size = given.shape[0] if given.shape else None
+        self.batch = size if isinstance(size, int) else None
 
     def __call__(self, x):
-        return self._session.run(None, {self._name: x})[0]
+        try:
+            return self._session.run([self._output], {self._input: x.astype(self._type)})[0]
+        except Exception as error:
+            raise KzooError(f"{self._name} does not take inputs {x.shape}: {first_line(error)}") from None
+
+
+FORMAT = Format(
+    name="onnx",
+    order=30,
+    file="onnx/model.onnx",
+    packages=("onnxruntime",),
+    write=write,
+    open=Session,
+    needs=("onnx", "onnxruntime", "tf2onnx"),
+    extra="onnx",
+    quantize=QUANTIZED,
+    light=True,
+    refuses=refuses_votes,
+)

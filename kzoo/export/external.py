@@ -24,7 +24,7 @@ def has_external_data(content) -> bool:
     """Say whether any tensor of an ONNX model, however deep, has its numbers in another file.
 
     Raises:
-        ValueError: the bytes are no protobuf message.
+        ValueError: the bytes are not a protobuf message.
     """
     waiting = [("model", memoryview(content), 0)]
     while waiting:

@@ -2,13 +2,15 @@
 
 from importlib import import_module
 
+from kzoo.export.format import Format
+
 
 def write(network, file, quantize):
-    """Write a SavedModel and return what `kzoo.json` says of it."""
+    """Write a SavedModel; for texts, one that takes strings as well."""
     tf = import_module("tensorflow")
     module = network.tf_module()
     signatures, more = {"serving_default": module.serve}, {}
-    preprocessing = network.job["preprocessing"] or {}
+    preprocessing = network.preprocessing or {}
     if "vocabulary" in preprocessing:
         strings = import_module("kzoo.export.strings")
         encode, module.table = strings.strings_to_ids(preprocessing)
@@ -29,21 +31,34 @@ def _of_strings(tf, serve, encode):
     return serve_strings
 
 
-class Answers:
-    """A SavedModel, opened by TensorFlow; call it with a batch."""
+class Session:
+    """A SavedModel, opened by TensorFlow."""
 
-    def __init__(self, file, entry):
+    batch = None
+
+    def __init__(self, path, *, name, threads=None):
         self._tf = import_module("tensorflow")
         self.runtime = f"tensorflow {self._tf.__version__}"
-        self._loaded = self._tf.saved_model.load(str(file))
+        self._loaded = self._tf.saved_model.load(str(path))
         self._serve = self._loaded.signatures["serving_default"]
         ((self._name, _),) = self._serve.structured_input_signature[1].items()
+        if "serve_strings" in self._loaded.signatures:
+            self.of_strings = self._of_strings
 
     def __call__(self, x):
         (y,) = self._serve(**{self._name: self._tf.constant(x)}).values()
         return y.numpy()
 
-    def of_strings(self, texts):
-        """Answer strings with the signature `serve_strings`."""
+    def _of_strings(self, texts):
         (y,) = self._loaded.signatures["serve_strings"](text=self._tf.constant(texts)).values()
         return y.numpy()
+
+
+FORMAT = Format(
+    name="saved_model",
+    order=20,
+    file="saved_model/{version}",
+    packages=("tensorflow",),
+    write=write,
+    open=Session,
+)

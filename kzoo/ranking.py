@@ -5,7 +5,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.results import searches, value_of
+from kzoo.results import value_of
 from kzoo.run import Run
 from kzoo.tasks import problem, score_named
 from kzoo.tuning.search import Search, is_search
@@ -31,7 +31,7 @@ def compare(runs, *, metric=None) -> list[dict]:
         them.
 
     Raises:
-        KzooError: fewer than two runs, something that is no run, or a metric that was not measured.
+        KzooError: fewer than two runs, something that is not a run, or a metric that was not measured.
     """
     runs = find_runs(runs, searches=True)
     if len(runs) < 2:
@@ -52,9 +52,10 @@ def compare(runs, *, metric=None) -> list[dict]:
 
 
 def _group(run):
-    if isinstance(run, Search):
-        return searches.group_of(run)
-    return run.config["data"]["fingerprint"], run.config["data"]["task"]
+    """Return what runs have in common that are ranked together; of searches also what they searched for, and how."""
+    data = run.config["data"]
+    searched = (run.objective, run.config["folds"]) if isinstance(run, Search) else ()
+    return data["fingerprint"], data["task"], *searched
 
 
 def find_runs(places, *, searches=False) -> list:
@@ -119,7 +120,7 @@ def _short_names(runs):
 
 def _row(run, name, metric):
     if isinstance(run, Search):
-        return searches.row_of(run, name, metric)
+        return _row_of_search(run, name, metric)
     config, summary = run.config, run.summary if run.finished else {}
     task = config["data"]["task"]
     metric = metric or problem(task).headline
@@ -158,6 +159,43 @@ def _epochs_so_far(run):
         return 0
 
 
+def _row_of_search(search, name, metric):
+    config, objective = search.config, search.objective[0].removeprefix("val_")
+    if metric not in (None, objective, search.objective[0]):
+        raise KzooError(f"{search.path} is a search for {objective!r}, not {metric!r}. Retrain its winner.")
+    trials, best = search.trials, _best_of(search)
+    return dict(
+        run=name,
+        path=str(search.path),
+        preset=config["spec"]["preset"],
+        data=config["data"]["name"],
+        task=config["data"]["task"],
+        metric=objective,
+        split=f"{config['folds']} folds" if config["folds"] else "validation",
+        score=best.get("score"),
+        interval=None,
+        validation=None,
+        rmse=None,
+        parameters=best.get("params"),
+        best_epoch=best.get("best_epoch"),
+        epochs=best.get("epochs"),
+        trials=len(trials),
+        seconds=sum(t["seconds"] or 0 for t in trials),
+        samples_per_second=None,
+        date=config.get("created", "")[:10],
+        finished=search.finished,
+        interrupted=False,
+    )
+
+
+def _best_of(search):
+    """Return the best trial; an empty one where none has a score."""
+    try:
+        return search.best_trial()
+    except KzooError:
+        return {}
+
+
 def _numbers(scores):
     return [name for name, value in scores.items() if isinstance(value, float)]
 
@@ -179,11 +217,21 @@ def _place(row):
 
 def _settings(run):
     if isinstance(run, Search):
-        return searches.settings_of(run)
+        return _settings_of_search(run)
     spec = run.config["spec"]
     more = {name: run.config.get(name) for name in ("start", "freeze", "precision", "backend")}
     seeds = {} if spec.get("seed") is None else {"seed": spec["seed"]}
     return spec["config"] | spec["training"] | more | seeds
+
+
+def _settings_of_search(search):
+    """Return how it was searched, and the settings of the best trial."""
+    config = search.config
+    how = dict(engine=config["engine"], space=config["space"]["size"], search_seed=config["seed"])
+    if not _best_of(search):
+        return how
+    spec = search.best_spec()
+    return how | spec["config"] | spec["training"] | dict(seed=spec["seed"])
 
 
 def _differing(settings):

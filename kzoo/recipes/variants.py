@@ -1,14 +1,12 @@
-"""`train_variants`: the same training with one thing changed, over seeds, and what the runs say as a table."""
+"""`train_variants`: the same training with one thing changed, over seeds; `mean_history` of what it gave."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 
-import keras
-
+from kzoo.cli import quiet
 from kzoo.errors import KzooError
 from kzoo.run import Run
-from kzoo.training import train
 
 
 def train_variants(
@@ -30,7 +28,7 @@ def train_variants(
         Name of the variant -> its runs, in the order of the seeds.
 
     Raises:
-        KzooError: a variant that `kzoo.train` refuses, or a name that is no folder's name.
+        KzooError: a variant that `kzoo.train` refuses, or a name that a folder cannot have.
         KeyboardInterrupt: Ctrl-C; the run it stopped goes on next time.
     """
     if not isinstance(variants, Mapping) or not variants:
@@ -40,6 +38,7 @@ def train_variants(
         raise KzooError("seeds= is empty: give at least one, such as (0, 1, 2).")
     for name, changes in variants.items():
         _check(name, changes)
+    train, clear_session = quiet.load("kzoo.training").train, quiet.load("keras").utils.clear_session
     found = {name: [] for name in variants}
     for seed in seeds:
         for name, changes in variants.items():
@@ -48,7 +47,7 @@ def train_variants(
             run = train(preset, out=folder, seed=seed, progress=progress, **settings)
             if run.summary["interrupted"]:
                 raise KeyboardInterrupt
-            keras.utils.clear_session()  # or the graphs of all runs stay in memory
+            clear_session()  # or the graphs of all runs stay in memory
             found[name].append(run)
     return found
 
@@ -60,28 +59,6 @@ def _check(name, changes):
         raise KzooError(f"Variant {name!r} must be a dict of settings, not {changes!r}.")
     if taken := {"preset_or_model", "out", "seed", "progress", "overwrite"} & set(changes):
         raise KzooError(f"Variant {name!r} sets {min(taken)!r}, which is the same for all: leave it out.")
-
-
-def variant_rows(runs: Mapping[str, Sequence[Run]], metric="accuracy") -> list[dict]:
-    """Make a table row of each variant: mean and standard deviation of a test score over the seeds, epochs, seconds.
-
-    Args:
-        runs: what `train_variants` returned.
-        metric: a score of `kzoo.evaluate`.
-
-    Raises:
-        KzooError: the runs have no such score.
-    """
-    rows = []
-    for name, group in runs.items():
-        scores = [run.summary["test"] for run in group]
-        if metric not in scores[0]:
-            raise KzooError(f"metric={metric!r} is no score of these runs. Use one of: {', '.join(scores[0])}.")
-        values = [s[metric] for s in scores]
-        row = {"variant": name, metric: mean(values), "sd": stdev(values) if len(values) > 1 else None}
-        row |= {"seeds": len(group), "epochs": mean(run.summary["epochs"] for run in group)}
-        rows.append(row | {"seconds": round(mean(run.summary["seconds"] for run in group), 2)})
-    return rows
 
 
 def mean_history(runs: Sequence[Run]) -> dict[str, list[float]]:

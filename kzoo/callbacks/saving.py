@@ -1,15 +1,17 @@
-"""The best weights: kept, written, restored."""
+"""What is written while a model trains: the best weights and the last, checkpoints, and how often."""
 
 import math
 import shutil
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from kzoo.callbacks.nan import not_finite
-from kzoo.callbacks.pace import Pace
 from kzoo.callbacks.rate import follows_schedule
+from kzoo.errors import KzooError
 from kzoo.files import whole_file
 
 
@@ -35,7 +37,9 @@ class BestModel(keras.callbacks.Callback):
         self.run_dir = None if run_dir is None else Path(run_dir)
         self.watched, self.guard, self.save = watched, guard, save
         self.patience, self.stop_early, self.every = patience, stop_early, every
-        self.finished = True
+        self.best, self.best_epoch, self.weights = -math.inf, None, None
+        self.first, self.unsaved, self.kept = None, False, False
+        self.stopped_because, self.finished = "", True
 
     @property
     def monitor(self):
@@ -113,3 +117,83 @@ class BestModel(keras.callbacks.Callback):
                 shutil.copyfile(copy_of, temporary)
             else:
                 (self.save or self.model.save)(temporary)
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Write a checkpoint each epoch, or every few seconds, and keep the newest few.
+
+    `epoch-0012.keras` is the model after epoch 12; with `every`, `epoch-0013-step-000240.keras` is one within the
+    next epoch, with the weights that are trained (an average is in its optimizer). None is written with NaN in it.
+
+    Args:
+        folder: where they go.
+        guard: the bundle's `NanGuard`.
+        keep: how many stay.
+        every: seconds from one to the next; None: one at the end of each epoch.
+        save: function that writes the model to a path.
+
+    Raises:
+        KzooError: `keep` or `every` out of range.
+    """
+
+    def __init__(self, folder, guard, *, keep=3, every=None, save=None):
+        super().__init__()
+        if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
+            raise KzooError(f"keep={keep!r} must be a whole number of checkpoints, at least 1.")
+        if every is not None and not every > 0:
+            raise KzooError(f"every={every!r} must be seconds above 0, or None for a checkpoint each epoch.")
+        self.folder, self.guard, self.keep, self.every, self.save = Path(folder), guard, keep, every, save
+
+    def on_train_begin(self, logs=None):
+        self.pace, self.epoch = Pace(self.every or 0), 0
+        self.pace.start()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        # The model is touched only when one is due: on JAX that gathers its whole state.
+        if self.every is not None and self.pace.due() and not_finite(self.model) is None:
+            self._write(f"epoch-{self.epoch + 1:04d}-step-{batch + 1:06d}.keras")
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.pace.due() and not self.guard.tripped:
+            self._write(f"epoch-{epoch + 1:04d}.keras")
+
+    def _write(self, name):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.pace.spend(), whole_file(self.folder / name) as temporary:
+            (self.save or self.model.save)(temporary)
+        written = sorted(self.folder.glob("epoch-*.keras"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+        for old in written[: -self.keep]:
+            old.unlink()
+
+
+class Pace:
+    """Say when the next write is due: at once, and then by the clock or by what the last one cost.
+
+    No plain value, so that a resumed run does not take over another process' clock.
+
+    Args:
+        every: seconds between two writes; None for 100 times what the last one took, about 1 % of the time.
+    """
+
+    def __init__(self, every=None):
+        self.every, self.last, self.cost = every, -math.inf, 0.0
+
+    def due(self, at_least=0.0):
+        """Say whether it is time; never within `at_least` seconds of the last write."""
+        wait = 100 * self.cost if self.every is None else self.every
+        return time.monotonic() - self.last >= max(wait, at_least)
+
+    def start(self):
+        """Count from now as from a write that cost nothing."""
+        self.last = time.monotonic()
+
+    @contextmanager
+    def spend(self):
+        """Time a write."""
+        began = time.monotonic()
+        yield
+        self.last = time.monotonic()
+        self.cost = self.last - began

@@ -14,7 +14,7 @@ VARIANTS = {"preset": {}, "tanh": {"activation": "tanh", "epochs": 3}}
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     out = tmp_path_factory.mktemp("variants")
-    return out, kzoo.train_variants("line_fnn", "line", VARIANTS, out=out, seeds=(0, 5), epochs=2)
+    return out, kzoo.recipes.train_variants("line_fnn", "line", VARIANTS, out=out, seeds=(0, 5), epochs=2)
 
 
 def test_a_variant_is_the_run_that_train_makes_bit_for_bit(found, tmp_path):
@@ -47,7 +47,7 @@ def test_finished_runs_are_not_trained_again_and_unfinished_ones_are(found):
     before = {run.path: (run.path / "summary.json").stat().st_mtime_ns for group in runs.values() for run in group}
     scores = runs["tanh"][0].summary["test"]
     (out / "tanh-s0" / "summary.json").unlink()  # as after a crash
-    again = kzoo.train_variants("line_fnn", "line", VARIANTS, out=out, seeds=(0, 5), epochs=2)
+    again = kzoo.recipes.train_variants("line_fnn", "line", VARIANTS, out=out, seeds=(0, 5), epochs=2)
     after = {run.path: (run.path / "summary.json").stat().st_mtime_ns for group in again.values() for run in group}
     assert {path.name for path in after if after[path] != before[path]} == {"tanh-s0"}
     assert again["tanh"][0].summary["test"] == scores
@@ -64,11 +64,11 @@ def test_ctrl_c_stops_everything_and_its_run_is_trained_anew(tmp_path):
     stop = True
     variants = {"first": dict(callbacks=[Stop()]), "second": dict(callbacks=[Stop()])}
     with pytest.raises(KeyboardInterrupt):
-        kzoo.train_variants("line_fnn", "line", variants, out=tmp_path, epochs=3)
+        kzoo.recipes.train_variants("line_fnn", "line", variants, out=tmp_path, epochs=3)
     assert kzoo.Run(tmp_path / "first-s0").summary["interrupted"]
     assert not (tmp_path / "second-s0").exists()
     stop = False
-    runs = kzoo.train_variants("line_fnn", "line", variants, out=tmp_path, epochs=3)
+    runs = kzoo.recipes.train_variants("line_fnn", "line", variants, out=tmp_path, epochs=3)
     assert [(r.summary["epochs"], r.summary["interrupted"]) for r in (*runs["first"], *runs["second"])] == [
         (3, False)
     ] * 2
@@ -77,7 +77,7 @@ def test_ctrl_c_stops_everything_and_its_run_is_trained_anew(tmp_path):
 def test_a_folder_with_another_setting_is_not_taken_for_the_same(found):
     out, _ = found
     with pytest.raises(kzoo.KzooError, match="activation: relu there, elu now"):
-        kzoo.train_variants("line_fnn", "line", {"preset": {"activation": "elu"}}, out=out, epochs=2)
+        kzoo.recipes.train_variants("line_fnn", "line", {"preset": {"activation": "elu"}}, out=out, epochs=2)
 
 
 @pytest.mark.parametrize(
@@ -95,33 +95,33 @@ def test_a_folder_with_another_setting_is_not_taken_for_the_same(found):
 )
 def test_bad_variants_are_one_clear_line(variants, words, tmp_path):
     with pytest.raises(kzoo.KzooError, match=words) as error:
-        kzoo.train_variants("line_fnn", "line", variants, out=tmp_path / "runs")
+        kzoo.recipes.train_variants("line_fnn", "line", variants, out=tmp_path / "runs")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "runs").exists()
 
 
 def test_no_seeds_are_one_clear_line(tmp_path):
     with pytest.raises(kzoo.KzooError, match="seeds= is empty"):
-        kzoo.train_variants("line_fnn", "line", {"a": {}}, out=tmp_path, seeds=())
+        kzoo.recipes.train_variants("line_fnn", "line", {"a": {}}, out=tmp_path, seeds=())
 
 
 def test_rows_are_mean_and_deviation_of_the_test_scores(found):
     _, runs = found
-    rows = kzoo.variant_rows(runs, "rmse")
+    rows = kzoo.recipes.variant_rows(runs, "rmse")
     assert [row["variant"] for row in rows] == ["preset", "tanh"]
     values = [kzoo.evaluate(run)["rmse"] for run in runs["tanh"]]
     assert rows[1]["rmse"] == pytest.approx(statistics.mean(values))
     assert rows[1]["sd"] == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
     assert (rows[0]["seeds"], rows[0]["epochs"], rows[1]["epochs"]) == (2, 2, 3)
-    assert kzoo.variant_rows({"one": runs["tanh"][:1]}, "rmse")[0]["sd"] is None
-    with pytest.raises(kzoo.KzooError, match=r"metric='accuracy' is no score.*rmse"):
-        kzoo.variant_rows(runs)
+    assert kzoo.recipes.variant_rows({"one": runs["tanh"][:1]}, "rmse")[0]["sd"] is None
+    with pytest.raises(kzoo.KzooError, match=r"metric='accuracy' is not a score.*rmse"):
+        kzoo.recipes.variant_rows(runs)
 
 
 def test_the_mean_history_goes_as_far_as_the_shortest_run(found):
     _, runs = found
     both = [runs["preset"][0], runs["tanh"][0]]
-    history = kzoo.mean_history(both)
+    history = kzoo.recipes.mean_history(both)
     files = [list(csv.DictReader((run.path / "history.csv").open())) for run in both]
     assert history["epoch"] == [1, 2]
     assert history["val_loss"] == pytest.approx(

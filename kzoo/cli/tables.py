@@ -1,0 +1,34 @@
+"""Tables in text, laid out by rich; its own file, so that `kzoo list` does not pay for importing rich."""
+
+import io
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from kzoo.cli.common import width
+
+
+def columns(rows, *, align="", indent=2) -> list[str]:
+    """Lay rows out in columns two blanks apart; the last column is wrapped to the width of the terminal.
+
+    Args:
+        rows: sequences of strings, all of one length.
+        align: a letter per column, `<` or `>`; left where it is silent.
+    """
+    rows = [[str(cell) for cell in row] for row in rows]
+    if not rows:
+        return []
+    last = len(rows[0]) - 1
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for i, side in enumerate(align.ljust(last + 1, "<")):
+        table.add_column(justify="right" if side == ">" else "left", no_wrap=i < last)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    # rich would cut what does not fit: where the last column has no room, the terminal breaks the line instead.
+    least = indent + 20 + sum(max(cell_len(row[i]) for row in rows) + 2 for i in range(last))
+    page = Console(file=io.StringIO(), width=max(width(), least), color_system=None, legacy_windows=False)
+    page.print(Padding(table, (0, 0, 0, indent), expand=False))
+    return [line.rstrip() for line in page.file.getvalue().rstrip("\n").split("\n")]

@@ -1,0 +1,64 @@
+"""`DataOptions`: how a source is read and split, as one value."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from kzoo.data.splits import Fold, is_source
+from kzoo.nouns import Description
+
+# Those that a run remembers and its command names; `clip` is for `load_data` alone.
+NAMED = ("target", "validation", "test", "drop", "group", "task", "time")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """The data arguments of `train`, `tune`, `check` and `load_data`, which says what each means."""
+
+    target: str | Sequence[str] | None = None
+    validation: float = 0.1
+    test: object = None
+    drop: Sequence[str] = ()
+    group: object = None
+    task: str | None = None
+    time: str | None = None
+    clip: bool = False
+    seed: int = 0
+
+    @classmethod
+    def of(cls, described: Description) -> "DataOptions":
+        """Return the options that described data was loaded with."""
+        options = dict(described.options)
+        if isinstance(options.get("test"), dict):
+            options["test"] = Fold(**options["test"])
+        return cls(**options, seed=described.data_seed)
+
+    def stored(self) -> dict:
+        """Return `data_seed` and `options` as a run keeps them: plain values, without a second source or its path."""
+        options = self.pick(*NAMED)
+        if isinstance(self.test, Fold):
+            options["test"] = asdict(self.test)
+        elif is_source(self.test):
+            options["test"] = None
+        if not isinstance(self.group, str):
+            options["group"] = None
+        plain = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in options.items()}
+        return dict(data_seed=int(self.seed), options=plain | ({"clip": True} if self.clip else {}))
+
+    def describe(self, data) -> Description:
+        """Return what identifies data; how a `Dataset` was loaded, it says itself."""
+        parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
+        return Description(
+            name=data.name,
+            **(data.loaded or self.stored()),
+            fingerprint=data.fingerprint,
+            task=data.task,
+            inputs=data.inputs,
+            **{name: 0 if part is None else len(part) for name, part in parts.items()},
+            class_names=data.class_names,
+            feature_names=data.feature_names,
+            target_names=data.target_names,
+        )
+
+    def pick(self, *names) -> dict:
+        """Return some of the options by name."""
+        return {name: getattr(self, name) for name in names}

@@ -1,0 +1,225 @@
+"""What is stored and passed on, as frozen values: a specification, the description of data, what a run was asked for.
+
+Each is written as JSON and read from it here, and nowhere else. What this version does not know it refuses. Standard
+library only.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields
+
+from kzoo.errors import KzooError
+
+FORMAT_VERSION = 1  # of config.json, which holds all of these
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """From what a model is built, and how it is trained.
+
+    Args:
+        preset: its name; a model of one's own has that of the model.
+        family: None for a model of one's own, and for an ensemble.
+        task: what is answered.
+        config, training: the settings; all of them, once the network is built.
+        seed: of weights, order, dropout and augmentation.
+        kzoo: the version that built it; None before that.
+        method, members: of an ensemble.
+    """
+
+    preset: str
+    family: str | None
+    task: str
+    config: Mapping
+    training: Mapping
+    seed: int | None = None
+    method: str | None = None
+    members: tuple["Member", ...] = ()
+    kzoo: str | None = None
+
+    def __post_init__(self):
+        for name in ("config", "training"):  # copies: nothing else may change them
+            object.__setattr__(self, name, dict(getattr(self, name)))
+
+    @classmethod
+    def read(cls, stored) -> "Spec":
+        """Read what `json` returned."""
+        given = _known(cls, stored, "The specification")
+        return cls(**given | dict(members=tuple(map(Member.read, given.get("members", ())))))
+
+    def json(self) -> dict:
+        """Return plain data, without what is not said."""
+        stored = _json(self, unless_said=("method", "members", "kzoo"))
+        return stored | ({"members": [member.json() for member in self.members]} if self.members else {})
+
+    @property
+    def of_data(self) -> "Spec":
+        """The specification that the data was read for: an ensemble's is its members'."""
+        return self.members[0].spec if self.members else self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """A run that is part of an ensemble: its specification, its folder's name, and when it was made."""
+
+    spec: Spec
+    run: str
+    created: str
+
+    @classmethod
+    def read(cls, stored) -> "Member":
+        """Read what `json` returned."""
+        rest = {name: value for name, value in dict(stored).items() if name not in ("run", "created")}
+        return cls(spec=Spec.read(rest), run=stored["run"], created=stored["created"])
+
+    def json(self) -> dict:
+        """Return plain data: the specification's, and two names more."""
+        return self.spec.json() | dict(run=self.run, created=self.created)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What identifies data, and what of it is for people.
+
+    Args:
+        name: where it came from, without any folder of this machine.
+        data_seed, options: how it was asked for (see `kzoo.data.options.DataOptions`).
+        fingerprint: sha256 of the data and how it was split; None where several splits are joined.
+        task, inputs: what is answered, what is read.
+        train, validation, test: rows of each split.
+        class_names, feature_names, target_names: for people.
+    """
+
+    name: str
+    data_seed: int
+    options: Mapping
+    fingerprint: str | None
+    task: str
+    inputs: str
+    train: int
+    validation: int
+    test: int
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
+    target_names: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        object.__setattr__(self, "options", dict(self.options))
+        for name in ("class_names", "feature_names", "target_names"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    @classmethod
+    def read(cls, stored) -> "Description":
+        """Read what `json` returned."""
+        return cls(**_known(cls, stored, "The description of the data"))
+
+    def json(self) -> dict:
+        """Return plain data."""
+        return _json(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What identifies a run: the same request in the same folder goes on with it, or finds it done.
+
+    The order of the fields is that in which a difference is explained best: other data change the config too.
+
+    Args:
+        data, spec: on what, and what.
+        start: name of the run or model whose weights it began with.
+        freeze: layers that keep theirs: a glob, several, or True for all that `start` gave.
+        precision: the dtype policy.
+        backend, deterministic: of Keras; None where it does not matter.
+        callbacks: names of the user's own.
+    """
+
+    data: Description
+    spec: Spec
+    start: str | None = None
+    freeze: str | bool | tuple | None = None
+    precision: str = "float32"
+    backend: str | None = None
+    deterministic: bool | None = None
+    callbacks: tuple[str, ...] = ()
+
+    def json(self) -> dict:
+        """Return plain data."""
+        return _json(self, unless_said=("backend", "deterministic"))
+
+    def differences(self, stored: Mapping) -> list[str]:
+        """Return what tells a stored run from this request, a text for each difference. What one lacks is none.
+
+        Args:
+            stored: what the run's `config.json` holds.
+        """
+        return differences(stored, self.json())
+
+
+def differences(stored: Mapping, asked: Mapping) -> list[str]:
+    """Return what tells a stored document from what is asked, a text for each value; what one lacks is none."""
+    return list(_differences(stored, plain(asked), ""))
+
+
+def _differences(stored, asked, path) -> Iterator[str]:
+    for name, value in asked.items():
+        was = stored.get(name, value)
+        if isinstance(value, dict) and isinstance(was, dict):
+            yield from _differences(was, value, f"{path}{name}.")
+        elif was != value:
+            yield f"{path}{name}: {_short(was)} there, {_short(value)} now"
+
+
+def _short(value):
+    text = str(value)
+    return text if len(text) < 40 else text[:37] + "..."
+
+
+def check_format(stored: Mapping, file):
+    """Refuse a document that a later version has written.
+
+    Args:
+        stored: what it holds; `format_version` is 1 where it says none.
+        file: for the message.
+
+    Raises:
+        KzooError: its `format_version` is another.
+    """
+    version = stored.get("format_version", FORMAT_VERSION)
+    if version != FORMAT_VERSION:
+        raise KzooError(
+            f"{file} has format_version {version!r}, and this kzoo reads {FORMAT_VERSION}: update kzoo to open it."
+        )
+
+
+def plain(value):
+    """Return the JSON form of a value, so that what was asked can be compared with what is on disk."""
+    if isinstance(value, Mapping):
+        return {k: plain(v) for k, v in value.items()}
+    return [plain(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def _json(noun, *, unless_said=()):
+    """Return the plain data of a noun; names in `unless_said` are left out where nothing is said."""
+    values = {field.name: getattr(noun, field.name) for field in fields(noun)}
+    return {
+        name: value.json() if hasattr(value, "json") else dict(value) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+        if name not in unless_said or value not in (None, ())
+    }
+
+
+def _known(cls, stored, what) -> dict:
+    """Return the fields of a noun that are stored.
+
+    Raises:
+        KzooError: one that it does not have, or none for one that it needs.
+    """
+    if not isinstance(stored, Mapping):
+        raise KzooError(f"{what} is no table of names and values, but {stored!r:.40}.")
+    names = {field.name: field for field in fields(cls)}
+    for name in stored:
+        if name not in names:
+            raise KzooError(f"{what} has {name!r}, which this version of kzoo does not know: update kzoo to open it.")
+    for name, field in names.items():
+        if field.default is MISSING and name not in stored:
+            raise KzooError(f"{what} has no {name!r}.")
+    return dict(stored)

@@ -1,0 +1,59 @@
+"""Rows of a recipe's table: of a run, of a search, of variants. Standard library only."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+
+from kzoo.errors import KzooError
+from kzoo.run import Run
+
+
+def run_row(run, scores, *names) -> dict:
+    """Return what a recipe says of a run: preset, data, the scores of these names, size, epochs, seconds."""
+    row = dict(preset=run.config["spec"]["preset"], data=run.config["data"]["name"])
+    row |= {name: scores[name] for name in (*names, "examples")}
+    return row | {name: run.summary[name] for name in ("parameters", "epochs", "seconds")}
+
+
+def search_rows(search, data, metric, *, folder) -> list[dict]:
+    """Retrain a search's preset and winner alike, score both on the test split, once, and return a row for each.
+
+    Args:
+        search: a finished `Search` whose trial 0 is the preset.
+        data: what it was on.
+        metric: a score, such as "accuracy".
+        folder: where the runs go, as `preset` and `winner`.
+    """
+    rows, best = [], search.best_trial()
+    for who, trial in (("preset", search.trials[0]), ("winner", best)):
+        if who == "winner" and best["baseline"]:
+            continue  # the preset has won: there is nothing else to train
+        run = search.retrain(data, trial=trial["trial"], out=Path(folder) / who, progress=False)
+        scores = run.summary["test"]
+        low, high = scores.get(f"{metric}_interval") or (None, None)
+        row = dict(settings=who, trial=trial["trial"], validation=trial["score"]) | {f"test_{metric}": scores[metric]}
+        row |= dict(low=low, high=high, parameters=run.summary["parameters"], epochs=run.summary["epochs"])
+        rows.append(row | dict(seconds_of_search=round(sum(t["seconds"] for t in search.trials), 1)))
+    return rows
+
+
+def variant_rows(runs: Mapping[str, Sequence[Run]], metric="accuracy") -> list[dict]:
+    """Make a table row of each variant: mean and standard deviation of a test score over the seeds, epochs, seconds.
+
+    Args:
+        runs: what `train_variants` returned.
+        metric: a score of `kzoo.evaluate`.
+
+    Raises:
+        KzooError: the runs have no such score.
+    """
+    rows = []
+    for name, group in runs.items():
+        scores = [run.summary["test"] for run in group]
+        if metric not in scores[0]:
+            raise KzooError(f"metric={metric!r} is not a score of these runs. Use one of: {', '.join(scores[0])}.")
+        values = [s[metric] for s in scores]
+        row = {"variant": name, metric: mean(values), "sd": stdev(values) if len(values) > 1 else None}
+        row |= {"seeds": len(group), "epochs": mean(run.summary["epochs"] for run in group)}
+        rows.append(row | {"seconds": round(mean(run.summary["seconds"] for run in group), 2)})
+    return rows

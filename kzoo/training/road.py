@@ -1,0 +1,332 @@
+"""The road from a call's arguments to a network ready to fit: `assign` settles what is trained, `ready` builds it.
+
+`train`, `check`, `tune`, each of its trials and the learning-rate range walk it; cross-validation through `train`.
+"""
+
+import math
+import os
+from dataclasses import dataclass, replace
+from importlib import import_module
+
+import keras
+
+from kzoo import __version__, contract
+from kzoo.arguments import TRAINING
+from kzoo.data import Dataset
+from kzoo.data.load import load
+from kzoo.data.options import DataOptions
+from kzoo.data.pipeline import Batches
+from kzoo.errors import KzooError
+from kzoo.nouns import Spec
+from kzoo.registry import Preset, get_preset, hint, preset_of, rebuild, resolve, spec_of, with_settings
+from kzoo.training.settle import settle, settle_monitor
+from kzoo.training.start import start_from
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+# What a model of your own is trained with; the rest is in its `compile`.
+_OWN_MODEL = dict(
+    batch_size=32,
+    epochs=10,
+    augment=(),
+    class_weight=None,
+    monitor=None,
+    mode=None,
+    patience=10,
+    callbacks="standard",
+    on_nan="stop",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """What is to be trained: a preset or a model of one's own, with settings that fit the data.
+
+    Args:
+        preset: as it was named; None for a model that did not come from one.
+        own: a compiled model of the user's, or None.
+        config, training: the settings.
+        asked: names that the user has set.
+        data: the `Dataset`.
+        seed: of weights, order, dropout and augmentation.
+        notes: a line for each thing to know; those of the data are the data's.
+    """
+
+    preset: Preset | None
+    own: keras.Model | None = None
+    config: dict
+    training: dict
+    asked: frozenset[str]
+    data: Dataset
+    seed: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def settled(self) -> Preset:
+        """The preset with these settings, for this data."""
+        return replace(self.preset, task=self.data.task, config=self.config, training=self.training)
+
+    def changed(self, overrides, *, data=None, seed=None) -> "Assignment":
+        """Return what other settings make of it, from these on: a trial of a search.
+
+        Args:
+            overrides: settings that differ.
+            data: other data, such as a fold of it.
+            seed: another one.
+
+        Raises:
+            KzooError: a name or value that the preset does not take.
+        """
+        data, seed = self.data if data is None else data, self.seed if seed is None else seed
+        return _settle(self.settled, *resolve(self.settled, overrides), overrides, data, seed)
+
+    def training_with(self, **values) -> "Assignment":
+        """Return it with other training settings, which are taken as they are."""
+        return replace(self, training=self.training | values)
+
+    def watching(self) -> "Assignment":
+        """Return it with a name for what is watched on this data.
+
+        Raises:
+            KzooError: a validation value was asked for, and there is no validation data.
+        """
+        training = dict(self.training)
+        notes = settle_monitor(training, self.asked, self.data)
+        return replace(self, training=training, notes=(*self.notes, *notes))
+
+    @property
+    def spec(self) -> Spec:
+        """The specification that a run or a search stores; the job's has all of the config."""
+        return Spec(
+            preset=self.preset.name if self.preset else self.own.name,
+            family=self.preset.family if self.preset else None,
+            task=self.data.task,
+            config=self.config,
+            training=self.training,
+            seed=self.seed,
+        )
+
+    def ready(self, policy, *, start=None, freeze=None) -> "Job":
+        """Return the network built, begun with trained weights, and compiled.
+
+        Args:
+            policy: the dtype policy to train with (see `prepare_device`).
+            start, freeze: see `kzoo.train`.
+
+        Raises:
+            KzooError: a network that cannot be built, or weights that do not fit.
+        """
+        if self.own is not None:
+            return self._own_job()
+        if freeze is not None and start is None:
+            raise KzooError("freeze= needs start=: fresh layers would stay random.")
+        model = _built(self.spec, policy)
+        spec = replace(self.spec, config=spec_of(model)["config"], kzoo=__version__)
+        notes = list(self.notes)
+        if start is not None:
+            notes.append(start_from(start, model, self.data.preprocessing.get("vocabulary"), freeze=freeze))
+        saved = model if policy == "float32" else rebuild(spec.json() | {"seed": None}, compile=False)
+        core, standardize = model, None
+        if any(layer.name == "unscale" for layer in model.layers):
+            # The loss sees standardised targets; the layer on top puts the answers back into their own unit.
+            core = keras.Model(model.inputs, model.get_layer("unscale").input, name=model.name)
+            standardize = (self.config["target_offset"], self.config["target_scale"])
+            notes.append("While training, loss and metrics are of standardised targets; scores are in their own unit.")
+        training, onehot = self.training, None
+        wanted = training.get("labels") == "onehot" or contract.needs_onehot(self.data.task, self.config, training)
+        if wanted and contract.head_of(self.data.task, self.config) == "softmax":
+            training, onehot = training | {"labels": "onehot"}, self.config["outputs"]
+        job = Job(
+            model=model, core=core, saved=saved, data=self.data, spec=spec, standardize=standardize, onehot=onehot,
+            training=training, notes=tuple(notes),
+        )  # fmt: skip
+        job.compile()
+        return job
+
+    def _own_job(self):
+        keras.utils.set_random_seed(self.seed)
+        return Job(
+            model=self.own, core=self.own, saved=self.own, data=self.data,
+            spec=replace(self.spec, kzoo=__version__), standardize=None,
+            onehot=self.data.outputs if self.training.get("labels") == "onehot" else None,
+            training=self.training, notes=self.notes,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A network ready to fit.
+
+    Args:
+        model: the whole network.
+        core: what is trained of it.
+        saved: what goes to disk: float32, and answers in their own unit.
+        data: the `Dataset`.
+        spec: from what it was built, all of its config resolved.
+        standardize, onehot: what the pipeline does to the labels (see `kzoo.data.pipeline.Batches`).
+        training: the contract as it was compiled: the spec's, with labels as the loss wants them.
+        notes: a line for each thing to know; those of the data are the data's.
+    """
+
+    model: keras.Model
+    core: keras.Model
+    saved: keras.Model
+    data: Dataset
+    spec: Spec
+    standardize: tuple | None
+    onehot: int | None
+    training: dict
+    notes: tuple[str, ...] = ()
+
+    def compile(self, *, slower=1.0):
+        """Compile the core as its contract says, with the learning rate times `slower`."""
+        training = self.training | {"learning_rate": self.training["learning_rate"] * slower}
+        steps = math.ceil(len(self.data.train) / training["batch_size"]) * training["epochs"]
+        contract.compile_model(self.core, task=self.data.task, config=self.spec.config, training=training, steps=steps)
+
+    def batches(self, split, **options) -> Batches:
+        """Return the batches of a split as the core takes them; `options` are those of `Batches`."""
+        return Batches(
+            split, batch_size=self.training["batch_size"], onehot=self.onehot, standardize=self.standardize, **options
+        )
+
+    def training_batches(self) -> Batches:
+        """Return the batches to train on: shuffled and augmented, a function of the seed."""
+        augment = self.training.get("augment", ())
+        return self.batches(self.data.train, shuffle=True, seed=self.spec.seed, augment=augment)
+
+    def saved_weights(self) -> keras.Model:
+        """Return the model that goes to disk, with the weights that training has reached."""
+        if self.saved is not self.model:
+            self.saved.set_weights(self.model.get_weights())
+        return self.saved
+
+
+def assign(what, source, options: DataOptions, overrides, *, seed=0) -> Assignment:
+    """Settle what is to be trained on what.
+
+    Args:
+        what: a preset's name, a `Preset`, or a compiled model of one's own.
+        source: anything that `kzoo.load_data` takes; None is the preset's own data set.
+        options: how the source is read and split.
+        overrides: settings that the user has set.
+        seed: of weights, order, dropout and augmentation.
+
+    Raises:
+        KzooError: settings or data that do not exist, or do not fit each other.
+    """
+    preset, own, config, training = settings_for(what, overrides)
+    data = load_for(source, preset, config, training, options)
+    if own is None:
+        return _settle(preset, config, training, overrides, data, seed)
+    check_shape(own, data)
+    return Assignment(
+        preset=preset,
+        own=own,
+        config=config,
+        training=training,
+        asked=frozenset(overrides),
+        data=data,
+        seed=seed,
+    )
+
+
+def _settle(preset, config, training, overrides, data, seed):
+    config, training, notes = settle(preset, config, training, set(overrides), data)
+    return Assignment(
+        preset=preset, config=config, training=training, asked=frozenset(overrides), data=data, seed=seed,
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def settings_for(what, overrides):
+    """Return (preset or None, model of one's own or None, config, training) before any data is seen."""
+    if isinstance(what, str | Preset):
+        preset = get_preset(what)
+        return preset, None, *resolve(preset, overrides)
+    if not isinstance(what, keras.Model):
+        raise KzooError(f"kzoo.train takes a preset's name or a keras.Model, not {type(what).__name__}.")
+    if not what.compiled:
+        raise KzooError(f"Model {what.name!r} is not compiled: call model.compile(optimizer, loss) first.")
+    training = dict(_OWN_MODEL)
+    for name, value in overrides.items():
+        if name not in training:
+            known = ", ".join(training)
+            raise KzooError(f"Unknown argument {name!r} for a model of your own. {hint(name, training)}Use: {known}.")
+        training[name] = TRAINING[name].check(name, value)
+    try:
+        spec = spec_of(what)
+    except KzooError:
+        return None, what, {}, training
+    changed = {name: training[name] for name in overrides}
+    preset = preset_of(spec | {"training": spec["training"] | changed})
+    return preset, what, dict(preset.config), dict(preset.training)
+
+
+def load_for(source, preset, config, training, options: DataOptions) -> Dataset:
+    """Return a source as a `Dataset`, read as these settings want it; None is the preset's own data."""
+    if source is None:
+        if preset is None or preset.dataset is None:
+            raise KzooError("Say what to train on: data= takes a named set, a file, a folder or arrays.")
+        source = preset.dataset
+    return load(source, with_settings(preset, config, training) if preset else None, options)
+
+
+def check_shape(own, data):
+    """Refuse data of another shape than a model of one's own takes."""
+    inputs = getattr(own, "inputs", None) or ()
+    if len(inputs) != 1:
+        return
+    takes, gives = tuple(inputs[0].shape[1:]), data.input_shape
+    if len(takes) != len(gives) or any(a not in (None, b) for a, b in zip(takes, gives, strict=True)):
+        raise KzooError(f"Model {own.name!r} takes inputs of shape {takes}, and {data.name} gives {gives}.")
+
+
+def _built(spec, policy):
+    previous = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        return rebuild(spec.json(), compile=False)
+    finally:
+        keras.config.set_dtype_policy(previous)
+
+
+def prepare_device(precision, *, deterministic=False):
+    """Let TensorFlow take GPU memory as it needs it, and return the dtype policy to build with.
+
+    Args:
+        precision: "auto" is mixed_bfloat16 on a GPU that has it, float32 elsewhere.
+        deterministic: let operations be deterministic, or fail.
+
+    Raises:
+        KzooError: an unknown precision, or a backend that had to be told earlier.
+    """
+    if deterministic:
+        _make_deterministic()
+    if precision not in PRECISIONS:
+        raise KzooError(f"precision={precision!r} is unknown. Use one of: {', '.join(PRECISIONS)}.")
+    if keras.backend.backend() != "tensorflow":
+        return "float32" if precision == "auto" else precision
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:  # the GPU is already in use by this process, with whatever it was told then
+            os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    if precision != "auto":
+        return precision
+    capability = [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus]
+    return "mixed_bfloat16" if capability and min(capability) >= (8, 0) else "float32"
+
+
+def _make_deterministic():
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import_module("tensorflow").config.experimental.enable_op_determinism()
+    elif backend == "torch":
+        import_module("torch").use_deterministic_algorithms(True)
+    elif backend == "jax" and import_module("jax").default_backend() == "gpu":
+        flag = "--xla_gpu_deterministic_ops=true"
+        if flag not in os.environ.get("XLA_FLAGS", ""):
+            raise KzooError(f"deterministic=True on JAX and a GPU: set XLA_FLAGS={flag} before Python starts.")

@@ -1,0 +1,108 @@
+"""Nouns: frozen, their JSON read as it was written, and nothing taken that this version does not know."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import kzoo
+from kzoo.data.options import DataOptions
+from kzoo.data.splits import Fold
+from kzoo.errors import KzooError
+from kzoo.nouns import Description, Member, Request, Spec, differences
+from kzoo.training.journal import State, write_journal
+
+SPEC = Spec(
+    preset="iris_fnn", family="fnn", task="tabular_classification", config=dict(units=(8, 8)),
+    training=dict(epochs=3), seed=1, kzoo="0.1.0",
+)  # fmt: skip
+DATA = Description(
+    name="iris", data_seed=0, options=dict(target=None, validation=0.1, test=None), fingerprint="abc",
+    task="tabular_classification", inputs="rows", train=108, validation=12, test=30, class_names=("a", "b", "c"),
+)  # fmt: skip
+JOINED = Spec(
+    preset="ensemble", family=None, task="tabular_classification", config={}, training={}, method="mean",
+    members=(Member(spec=SPEC, run="one", created="2026"), Member(spec=SPEC, run="two", created="2026")),
+)  # fmt: skip
+
+
+def on_disk(noun):
+    return json.loads(json.dumps(noun.json()))
+
+
+@pytest.mark.parametrize("noun", [SPEC, DATA, JOINED], ids=["spec", "data", "ensemble"])
+def test_what_is_written_is_read(noun):
+    stored = on_disk(noun)
+    assert on_disk(type(noun).read(stored)) == stored
+
+
+@pytest.mark.parametrize("noun", [SPEC, DATA, JOINED], ids=["spec", "data", "ensemble"])
+def test_what_is_not_known_and_what_is_missing_are_refused_in_a_line(noun):
+    stored = on_disk(noun)
+    for wrong in (stored | {"mood": 1}, {k: v for k, v in stored.items() if k != "task"}, ["task"], None):
+        with pytest.raises(KzooError) as refused:
+            type(noun).read(wrong)
+        assert "\n" not in str(refused.value)
+    with pytest.raises(KzooError, match="has 'mood', which this version of kzoo does not know"):
+        type(noun).read(stored | {"mood": 1})
+    with pytest.raises(KzooError, match="has no 'task'"):
+        type(noun).read({k: v for k, v in stored.items() if k != "task"})
+
+
+def test_nobody_changes_what_another_holds():
+    config = {"units": (8,)}
+    spec = dataclasses.replace(SPEC, config=config)
+    config["units"] = (9,)
+    spec.json()["config"]["units"] = (10,)
+    assert spec.config == {"units": (8,)}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        spec.seed = 2
+
+
+def test_what_tells_a_run_from_a_request_comes_in_the_order_that_explains_it():
+    request = Request(data=DATA, spec=SPEC, precision="float32", backend="jax", deterministic=False)
+    stored = json.loads(json.dumps(request.json())) | {"command": "kzoo train iris_fnn"}
+    assert request.differences(stored) == []
+    other = dataclasses.replace(
+        request, data=dataclasses.replace(DATA, train=100), spec=dataclasses.replace(SPEC, config={"units": (4, 8)})
+    )
+    assert other.differences(stored) == [
+        "data.train: 108 there, 100 now",
+        "spec.config.units: [8, 8] there, [4, 8] now",
+    ]
+    assert differences({}, {"new": 1}) == []  # a run of an older kzoo says nothing of it
+
+
+@pytest.mark.parametrize("options", [
+    DataOptions(), DataOptions(target=["a", "b"], test=0.3, drop=("c",), group="shop", seed=4),
+    DataOptions(test=Fold(1, 3, False, 7)), DataOptions(clip=True, time="date"),
+])  # fmt: skip
+def test_how_data_was_asked_for_is_known_again(options):
+    stored = json.loads(json.dumps(options.stored()))
+    again = DataOptions.of(dataclasses.replace(DATA, **stored))
+    assert json.loads(json.dumps(again.stored())) == stored
+    assert again.test == options.test and again.seed == options.seed and again.clip == options.clip
+
+
+def test_a_second_source_and_groups_of_arrays_are_not_kept():
+    asked = DataOptions(test=(np.ones((2, 3)), np.ones(2)), group=np.arange(2), target=np.array(["a", "b"]))
+    assert asked.stored()["options"] | {"target": None} == DataOptions().stored()["options"]
+    assert asked.stored()["options"]["target"] == ["a", "b"]
+
+
+def test_a_run_of_a_later_format_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(dict(format_version=2, spec={}, data={})))
+    with pytest.raises(KzooError, match="format_version 2, and this kzoo reads 1: update kzoo"):
+        kzoo.evaluate(tmp_path)
+
+
+def test_a_journal_of_another_version_is_refused_in_a_line(tmp_path):
+    state = State(epoch=1, step=0, stopped=False, variables=[np.ones(2, "float32")], optimizer=[], metrics=[],
+                  callbacks=[], random={}, seconds=1.5, resumed=0, rollbacks=0)  # fmt: skip
+    state.write(tmp_path)
+    read, lines = State.newest(tmp_path)
+    assert lines == [] and read.seconds == 1.5 and read.variables[0].tolist() == [1, 1]
+    write_journal(tmp_path, vars(state) | {"weather": "fine"})
+    with pytest.raises(KzooError, match=r"of another version of kzoo \(weather\)"):
+        State.newest(tmp_path)

@@ -8,7 +8,8 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.preset import FAMILIES, TASKS, Preset, choose, hint
+from kzoo.preset import FAMILIES, TASKS, Preset, choose
+from kzoo.words import hint
 
 _presets: dict[str, Preset] = {}
 _owners: dict[str, str] = {}

@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from kzoo.arguments import ARGUMENTS
 from kzoo.errors import KzooError
+from kzoo.words import hint
 
 # Family -> the module that builds it, and what it is told besides the config.
 FAMILIES = {
@@ -92,13 +92,6 @@ class Preset:
 def is_preset_name(name) -> bool:
     """Say whether this can be a preset's name: letters, digits and underscores, with `<package>.` before or not."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
-
-
-def hint(word, legal: Iterable[str]) -> str:
-    """Return `"Did you mean 'x'? "`, or nothing when no legal word is near."""
-    legal = list(legal)
-    near = get_close_matches(str(word).lower(), legal, n=1, cutoff=0.6)
-    return f"Did you mean {near[0]!r}? " if near else ""
 
 
 def checked(name, value):

@@ -19,7 +19,8 @@ from pathlib import Path
 from kzoo.arguments import CONFIG, TRAINING
 from kzoo.catalogue import get_preset, register_from
 from kzoo.errors import KzooError
-from kzoo.preset import FAMILIES, Preset, hint
+from kzoo.preset import FAMILIES, Preset
+from kzoo.words import hint
 
 _FIELDS = tuple(f.name for f in fields(Preset) if f.name != "name")
 _WORD = re.compile(r"(?P<path>.+\.toml)(:(?P<name>[^/\\:]+))?")

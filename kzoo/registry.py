@@ -21,7 +21,8 @@ from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looke
 )
 from kzoo.errors import KzooError
 from kzoo.files import read_json
-from kzoo.preset import FAMILIES, INPUTS, TASKS, Preset, checked, hint  # noqa: F401
+from kzoo.preset import FAMILIES, INPUTS, TASKS, Preset, checked  # noqa: F401
+from kzoo.words import first_line, hint
 
 _specs = weakref.WeakKeyDictionary()  # model -> its specification
 
@@ -74,7 +75,7 @@ def rebuild(spec: Mapping, *, compile: bool = True, steps: int | None = None):
     except KzooError:
         raise
     except ValueError as error:
-        raise KzooError(f"Cannot build {spec['preset']!r}: {_first_line(error)}") from error
+        raise KzooError(f"Cannot build {spec['preset']!r}: {first_line(error)}") from error
     _specs[model] = dict(spec) | dict(config=config, kzoo=__version__)
     return model
 
@@ -160,10 +161,6 @@ def _unknown_override(preset, name):
     else:
         guess = hint(name, legal)
     return f"Unknown argument {name!r} for {preset.name}. {guess}It takes: {', '.join(sorted(legal))}."
-
-
-def _first_line(error):
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def preset_of(spec: Mapping) -> Preset:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import kzoo
+from kzoo.words import first_line
 
 args = kzoo.recipe_arguments("image_finetune", __doc__, data="shapes", weights="imagenet", epochs=10)
 import keras
@@ -35,7 +36,7 @@ try:
     )
 except Exception as error:  # of many types: the network, the file, the shape
     raise kzoo.KzooError(
-        f"MobileNetV3Small with --weights {args.weights} for images {data.input_shape}: {str(error).splitlines()[0]}. "
+        f"MobileNetV3Small with --weights {args.weights} for images {data.input_shape}: {first_line(error)}. "
         "--weights takes imagenet (a download), a .weights.h5 file of it without its top, or none."
     ) from None
 

@@ -11,7 +11,7 @@ import kzoo
 PACKAGE = Path(kzoo.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# Who may import whom, by first name below kzoo. `errors`, `files` and `optional` are everybody's.
+# Who may import whom, by first name below kzoo. `errors`, `files`, `optional` and `words` are everybody's.
 MAY_IMPORT = {
     "arguments": set(),
     "errors": set(),
@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "catalogue": {"preset"},
     "preset_files": {"arguments", "catalogue", "preset"},
     "optional": set(),
+    "words": set(),
     "registry": {"arguments", "catalogue", "preset"},
     "presets": {"registry"},
     "results": {"run", "tuning"},
@@ -53,10 +54,10 @@ MAY_IMPORT = {
         "runtime", "source", "training", "tuning",
     },
 }  # fmt: skip
-EVERYBODYS = {"__version__", "errors", "files", "optional"}
+EVERYBODYS = {"__version__", "errors", "files", "optional", "words"}
 STANDARD_LIBRARY_ONLY = (
     "arguments", "catalogue", "errors", "files", "optional", "plugins", "preset", "preset_files", "presets",
-    "registry", "results", "run",
+    "registry", "results", "run", "words",
 )  # fmt: skip
 
 

@@ -2,13 +2,13 @@
 
 import re
 import sys
-from difflib import get_close_matches
 
 import keras
 
 from kzoo.callbacks.call import arguments_of_fit
 from kzoo.callbacks.rate import check_one_way
 from kzoo.errors import KzooError
+from kzoo.words import hint
 
 # Keras guesses "min" for F1, R2, IoU and every other name it does not know; kzoo does not guess.
 _LARGER_IS_BETTER = {
@@ -145,6 +145,4 @@ class Monitor(keras.callbacks.Callback):
 
 def _not_reported(name, names, validated):
     legal = [*([f"val_{n}" for n in names] if validated is not False else []), *names]
-    near = get_close_matches(name, legal, n=1, cutoff=0.6)
-    guess = f"Did you mean {near[0]!r}? " if near else ""
-    return f"monitor={name!r} is not reported. {guess}Use one of: {', '.join(legal)}."
+    return f"monitor={name!r} is not reported. {hint(name, legal)}Use one of: {', '.join(legal)}."

@@ -5,6 +5,8 @@ import sys
 
 import keras
 
+from kzoo.words import plural
+
 _GAP = 1.3  # validation loss over training loss from which on it is worth a word
 
 
@@ -57,7 +59,7 @@ class Teacher(keras.callbacks.Callback):
         if not best.stops:
             return f"{since} The learning-rate schedule needs its full length, so training goes on."
         left = best.patience - waited
-        return f"{since} " + (f"Patience: {_epochs(left)} more." if left > 0 else "Patience has run out.")
+        return f"{since} " + (f"Patience: {plural(left, 'epoch')} more." if left > 0 else "Patience has run out.")
 
     def _overfitting(self, logs):
         loss, validation = logs.get("loss"), logs.get("val_loss")
@@ -81,10 +83,6 @@ class Teacher(keras.callbacks.Callback):
         if rate is None or before is None or math.isclose(rate, before, rel_tol=1e-3):
             return ""
         return f"The learning rate {'fell' if rate < before else 'rose'} from {before:.3g} to {rate:.3g}."
-
-
-def _epochs(n):
-    return "1 epoch" if n == 1 else f"{n} epochs"
 
 
 def _say(line):

@@ -13,7 +13,8 @@ from importlib import import_module
 from kzoo import __version__
 from kzoo.cli import common
 from kzoo.errors import KzooError
-from kzoo.registry import hint, list_presets
+from kzoo.registry import list_presets
+from kzoo.words import hint
 
 # Command -> what it does; the module has the same name.
 COMMANDS = {

@@ -7,6 +7,7 @@ from kzoo.cli import common, export, quiet, train
 from kzoo.errors import KzooError
 from kzoo.export.bundle import Bundle
 from kzoo.registry import get_preset, names_a_preset
+from kzoo.words import plural
 
 EXAMPLES = """\
 examples:
@@ -83,7 +84,7 @@ def render(document, args):
         found = [f for f in findings if f["level"] == level]
         if not found:
             continue
-        numbers.append(f"{len(found)} {level}{'s' if len(found) > 1 else ''}")
+        numbers.append(plural(len(found), level))
         lines.append(common.bold(f"{level}s"))
         for one in found:
             lines += common.columns([(one["check"], one["what"])])

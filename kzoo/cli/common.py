@@ -12,7 +12,7 @@ import textwrap
 from importlib import import_module
 
 from kzoo.errors import KzooError
-from kzoo.registry import hint
+from kzoo.words import first_line, hint
 
 # Arguments that a shell completes with file names.
 FILES = ("data", "test", "out", "start", "plot", "run", "inputs")
@@ -70,8 +70,7 @@ def explain(error):
             return 2, f"{where}no permission."
         return 2, f"{where}{error.strerror or text}."
     if isinstance(error, ValueError):
-        first = str(error).strip().splitlines() or ["a value is wrong"]
-        return 2, f"{first[0]} (--debug shows where)"
+        return 2, f"{first_line(error)} (--debug shows where)"
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return 2, "out of memory. Try a smaller batch: --set batch_size=16"
     return 1, f"{type(error).__name__}: {text[:300]} (a fault of kzoo; --debug shows where)"

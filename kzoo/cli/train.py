@@ -8,6 +8,7 @@ from kzoo.arguments import BUNDLES
 from kzoo.cli import common, quiet
 from kzoo.errors import Interrupted, KzooError
 from kzoo.registry import get_preset, resolve
+from kzoo.words import duration
 
 EXAMPLES = """\
 examples:
@@ -187,7 +188,7 @@ def render(document, args):
     if document["interrupted"]:
         head = f"Interrupted: the best model so far is kept in {folder} ({epoch}). The same command goes on."
     else:
-        head = f"{document['preset']} on {document['data']}: {epoch}, {_duration(summary['seconds'])}."
+        head = f"{document['preset']} on {document['data']}: {epoch}, {duration(summary['seconds'])}."
     lines = [head]
     scored = [split for split in ("test", "validation") if summary.get(split)]
     lines += common.columns([(split.ljust(11), scores_line(summary[split])) for split in scored])
@@ -216,10 +217,3 @@ def scores_line(scores) -> str:
 def quote(path) -> str:
     """Quote a path for the user's shell."""
     return subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)
-
-
-def _duration(seconds):
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

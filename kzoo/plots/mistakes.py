@@ -7,6 +7,7 @@ from kzoo.errors import KzooError
 from kzoo.plots.classification import checked_probabilities
 from kzoo.plots.colors import GREEN, INK, RED
 from kzoo.plots.predictions import grid, name_of
+from kzoo.words import plural
 
 
 def worst_mistakes(images, true, probabilities, class_names=(), *, count=24) -> Figure:
@@ -43,6 +44,6 @@ def worst_mistakes(images, true, probabilities, class_names=(), *, count=24) -> 
     elif len(wrong) > len(drawn):
         heading = f"The worst {len(drawn)} of {len(wrong):,} mistakes"
     else:
-        heading = f"{len(wrong)} mistake{'s' * (len(wrong) > 1)}, the worst first"
+        heading = f"{plural(len(wrong), 'mistake')}, the worst first"
     figure.suptitle(heading, x=0.01, ha="left", color=INK, fontsize=11, fontweight="bold")
     return figure

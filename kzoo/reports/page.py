@@ -13,9 +13,10 @@ from kzoo.reports.examples import examples_of
 from kzoo.reports.pictures import curves_of, pictures_of
 from kzoo.reports.scores import headline, score_rows, warnings_of
 from kzoo.reports.search import page_of
-from kzoo.reports.words import duration, number, plural, shape_words, value_words
+from kzoo.reports.words import number, shape_words, value_words
 from kzoo.run import Run
 from kzoo.tuning.search import Search, is_search
+from kzoo.words import duration, plural
 
 
 def report(run, *, out=None, data=None) -> Path:

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from kzoo.reports.words import number, percent, plural
+from kzoo.reports.words import number, percent
+from kzoo.words import plural
 
 _FEW = 100  # examples, below which an interval is too wide to choose between models
 _FAR = 1.5  # times

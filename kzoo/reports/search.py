@@ -8,9 +8,10 @@ from kzoo.data.named import NAMES
 from kzoo.errors import KzooError
 from kzoo.registry import get_preset
 from kzoo.reports.pictures import drawn
-from kzoo.reports.words import duration, number, percent, plural, value_words
+from kzoo.reports.words import number, percent, value_words
 from kzoo.tuning.parameter import shown
 from kzoo.tuning.records import rows_of
+from kzoo.words import duration, plural
 
 _MOST = 100  # trials in the table
 _ENDS = ("completed", "pruned", "diverged", "failed")

@@ -17,17 +17,6 @@ def number(value):
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
-def duration(seconds):
-    """Write seconds in the unit that people would use."""
-    if seconds < 120:
-        return f"{number(seconds)} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
-
-
-def plural(count, noun):
-    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
-
-
 def value_words(value):
     """Write a setting as the command line takes it, cut where it is long."""
     if value is None or isinstance(value, bool):

@@ -4,6 +4,7 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.optional import require
+from kzoo.words import first_line
 
 
 class Session:
@@ -26,7 +27,7 @@ class Session:
             self._model.allocate_tensors()
             given, gives = self._model.get_input_details()[0], self._model.get_output_details()[0]
         except (ValueError, RuntimeError, IndexError) as error:
-            raise KzooError(f"LiteRT cannot open {name}: {_first_line(error)}") from None
+            raise KzooError(f"LiteRT cannot open {name}: {first_line(error)}") from None
         self._input, self._output, self._type = given["index"], gives["index"], given["dtype"]
         self._shape = tuple(given["shape"])
         size = int(given["shape_signature"][0])
@@ -42,8 +43,4 @@ class Session:
             self._model.invoke()
             return self._model.get_tensor(self._output)
         except (ValueError, RuntimeError) as error:
-            raise KzooError(f"{self._name} does not take inputs {x.shape}: {_first_line(error)}") from None
-
-
-def _first_line(error):
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise KzooError(f"{self._name} does not take inputs {x.shape}: {first_line(error)}") from None

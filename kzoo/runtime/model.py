@@ -12,7 +12,7 @@ from kzoo.errors import KzooError
 from kzoo.export.bundle import Bundle
 from kzoo.optional import require
 from kzoo.predictions import Predictions, make_predictions
-from kzoo.registry import hint
+from kzoo.words import hint
 
 # Format -> (the package that runs it, kzoo's extra that brings it, the module here that uses it), best first.
 RUNTIMES = {

@@ -5,6 +5,7 @@ import numpy as np
 from kzoo.errors import KzooError
 from kzoo.optional import require
 from kzoo.runtime.external import has_external_data
+from kzoo.words import first_line
 
 _TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int32)": np.int32,
           "tensor(int64)": np.int64}  # fmt: skip
@@ -37,7 +38,7 @@ class Session:
             given, gives = self._session.get_inputs()[0], self._session.get_outputs()[0]
             self._input, self._output, self._type = given.name, gives.name, _TYPES[given.type]
         except Exception as error:  # its exceptions have no common class
-            raise KzooError(f"ONNX Runtime cannot open {name}: {_first_line(error)}") from None
+            raise KzooError(f"ONNX Runtime cannot open {name}: {first_line(error)}") from None
         size = given.shape[0] if given.shape else None
         self.batch = size if isinstance(size, int) else None
 
@@ -45,8 +46,4 @@ class Session:
         try:
             return self._session.run([self._output], {self._input: x.astype(self._type)})[0]
         except Exception as error:
-            raise KzooError(f"{self._name} does not take inputs {x.shape}: {_first_line(error)}") from None
-
-
-def _first_line(error):
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise KzooError(f"{self._name} does not take inputs {x.shape}: {first_line(error)}") from None

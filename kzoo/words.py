@@ -1,0 +1,40 @@
+"""Words that many messages need: near names, lists, counts, times, what an error says. Standard library only."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def hint(word, legal: Iterable[str]) -> str:
+    """Return `"Did you mean 'x'? "`, or nothing when no legal word is near."""
+    by_lower = {str(name).lower(): name for name in legal}
+    near = get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
+    return f"Did you mean {by_lower[near[0]]!r}? " if near else ""
+
+
+def listed(items, most=3, *, separator=", ") -> str:
+    """Join the first few items and say how many more there are: `a, b, c and 4 more`."""
+    items = [str(item) for item in items]
+    return separator.join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+
+
+def plural(count, noun) -> str:
+    """Write a count with its noun: `1 epoch`, `1,200 epochs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def duration(seconds) -> str:
+    """Write a time in the units that people would use: `0.4 s`, `42 s`, `12 min`, `3 h 5 min`."""
+    if round(seconds) < 60:
+        return f"{seconds:.0f} s" if seconds >= 9.95 else f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def first_line(error) -> str:
+    """Return the first line of an error's message that says something, without its full stop, or the error's type.
+
+    Lines that end in a colon only announce the next one, as in Keras' `Exception encountered when calling layer:`.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    says = next((line for line in lines if not line.endswith(":")), type(error).__name__)
+    return says[:200].rstrip(".")

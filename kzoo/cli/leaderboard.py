@@ -6,7 +6,7 @@ from kzoo.cli import common
 from kzoo.errors import KzooError
 from kzoo.files import whole_file
 from kzoo.tuning.parameter import shown
-from kzoo.tuning.records import rows_of
+from kzoo.tuning.records import leaderboard as leaderboard_of
 from kzoo.tuning.search import Search
 
 
@@ -25,14 +25,14 @@ def leaderboard(folder, *, csv=None, plot=None) -> dict:
     name, direction = search.objective
     document = dict(
         search=str(folder),
-        preset=search.config["spec"]["preset"],
-        data=search.config["data"]["name"],
+        preset=search.request.spec["preset"],
+        data=search.request.data["name"],
         objective=name,
         direction=direction,
-        planned=search.config["trials"],
+        planned=search.request.trials,
         finished=search.finished,
-        defaults={p["name"]: p["default"] for p in search.config["space"]["parameters"]},
-        rows=rows_of(trials, direction),
+        defaults={p["name"]: p["default"] for p in search.request.space["parameters"]},
+        rows=[row.to_json() for row in leaderboard_of(trials, search.objective)],
     )
     if csv not in (None, "-"):
         with whole_file(csv) as temporary:
@@ -56,7 +56,7 @@ def render(document, csv) -> str:
         return _table(Search(document["search"])).rstrip("\n")
     rows, better = document["rows"], "higher" if document["direction"] == "max" else "lower"
     title = f"{document['preset']} on {document['data']}, {document['objective']}; {better} is better"
-    heads = ["rank", "trial", "status", "score", "gain", "epoch", "seconds", "parameters", "otherwise than the preset"]
+    heads = ["rank", "trial", "status", "score", "gain", "epoch", "seconds", "parameters", "changed from the preset"]
     cells = [
         [
             row["rank"], row["trial"], row["status"], _number(row["score"], "{:.4f}"),
@@ -83,7 +83,7 @@ def _number(value, form):
 
 
 def _what(row, defaults):
-    """Say why a trial has no score, else what it has otherwise than the preset."""
+    """Say why a trial has no score, else what it changed from the preset."""
     if row["error"]:
         return row["error"]
     values = row["hyperparameters"].items()

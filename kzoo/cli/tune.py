@@ -5,6 +5,7 @@ import os
 from kzoo.cli import common, quiet, train
 from kzoo.errors import Interrupted, KzooError
 from kzoo.registry import get_preset
+from kzoo.tuning.records import FINISHED, best_of, preset_score
 
 EXAMPLES = """\
 examples:
@@ -83,20 +84,19 @@ def run(args):
 
 
 def _document(search, preset):
-    trials = search.trials
-    scored = [t for t in trials if t["score"] is not None]
-    best = search.best_trial() if scored else None
-    own = next((t["score"] for t in trials if t["baseline"]), None)
+    trials, request = search.trials, search.request
+    best = best_of(trials, search.objective)
+    shown = ("score", "best_epoch", "params", "hyperparameters", "overrides")
     return dict(
         search=os.fspath(search.path),
         preset=preset.name,
-        data=search.config["data"]["name"],
-        engine=search.config["engine"],
-        objective=search.objective[0],
-        trials=len([t for t in trials if t["status"] not in ("running", "interrupted")]),
-        asked=search.config["trials"],
-        best=best and {k: best[k] for k in ("trial", "score", "best_epoch", "params", "hyperparameters", "overrides")},
-        preset_score=own,
+        data=request.data["name"],
+        engine=request.engine,
+        objective=search.objective.name,
+        trials=sum(trial.status in FINISHED for trial in trials),
+        asked=request.trials,
+        best=best and {"trial": best.number, **{name: getattr(best, name) for name in shown}},
+        preset_score=preset_score(trials),
         interrupted=False,
     )
 

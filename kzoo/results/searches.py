@@ -1,12 +1,13 @@
 """A search's place among others, by its best trial. Standard library only."""
 
 from kzoo.errors import KzooError
+from kzoo.tuning.records import best_of
 
 
 def group_of(search):
     """Return what searches have in common that are ranked together: data, task, objective and how it is scored."""
-    data = search.config["data"]
-    return data["fingerprint"], data["task"], search.objective, search.config["folds"]
+    data = search.request.data
+    return data["fingerprint"], data["task"], search.objective, search.request.folds
 
 
 def row_of(search, name, metric) -> dict:
@@ -15,47 +16,41 @@ def row_of(search, name, metric) -> dict:
     Raises:
         KzooError: a metric that it was not about.
     """
-    config, objective = search.config, search.objective[0].removeprefix("val_")
-    if metric not in (None, objective, search.objective[0]):
+    request, objective = search.request, search.objective.name.removeprefix("val_")
+    if metric not in (None, objective, search.objective.name):
         raise KzooError(f"{search.path} is a search for {objective!r}, and knows no {metric!r}. Retrain its winner.")
-    trials, best = search.trials, best_of(search)
+    trials = search.trials
+    best = best_of(trials, search.objective)
     return dict(
         run=name,
         path=str(search.path),
-        preset=config["spec"]["preset"],
-        data=config["data"]["name"],
-        task=config["data"]["task"],
+        preset=request.spec["preset"],
+        data=request.data["name"],
+        task=request.data["task"],
         metric=objective,
-        split=f"{config['folds']} folds" if config["folds"] else "validation",
-        score=best.get("score"),
+        split=f"{request.folds} folds" if request.folds else "validation",
+        score=best and best.score,
         interval=None,
         validation=None,
         rmse=None,
-        parameters=best.get("params"),
-        best_epoch=best.get("best_epoch"),
-        epochs=best.get("epochs"),
+        parameters=best and best.params,
+        best_epoch=best and best.best_epoch,
+        epochs=best and best.epochs,
         trials=len(trials),
-        seconds=sum(t["seconds"] or 0 for t in trials),
+        seconds=sum(trial.seconds for trial in trials),
         samples_per_second=None,
-        date=config.get("created", "")[:10],
+        date=request.created[:10],
         finished=search.finished,
         interrupted=False,
     )
 
 
-def best_of(search) -> dict:
-    """Return the best trial; an empty one where none has a score."""
-    try:
-        return search.best_trial()
-    except KzooError:
-        return {}
-
-
 def settings_of(search) -> dict:
     """Return how it was searched, and the settings of the best trial."""
-    config = search.config
-    how = dict(engine=config["engine"], space=config["space"]["size"], search_seed=config["seed"])
-    if not best_of(search):
+    request = search.request
+    how = dict(engine=request.engine, space=request.space["size"], search_seed=request.seed)
+    best = best_of(search.trials, search.objective)
+    if best is None:
         return how
-    spec = search.best_spec()
+    spec = search.spec_of(best)
     return how | spec["config"] | spec["training"] | dict(seed=spec["seed"])

@@ -1,15 +1,37 @@
-"""What a search will cost, said before anything is trained."""
+"""What a search is for, how large it will be, and what it will cost: said before anything is trained."""
 
 import math
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import keras_tuner as kt
 
+from kzoo.callbacks import direction
+from kzoo.contract import head_of, metrics_for
 from kzoo.errors import KzooError
 from kzoo.tuning.engines import LEARNING, make_oracle, random_starts
+from kzoo.tuning.records import Objective
+from kzoo.tuning.worker import TrialFailed
+from kzoo.words import duration, hint
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+
+
+class Size(NamedTuple):
+    """How large a search is, exactly.
+
+    Args:
+        trials: so many.
+        epochs: of them all, at most.
+        random: how many of them are drawn before a model proposes them.
+        rounds: Hyperband's (trials, epochs before, epochs after) of each round.
+    """
+
+    trials: int
+    epochs: int
+    random: int
+    rounds: tuple = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +40,7 @@ class Plan:
 
     Args:
         preset, data, engine: what is searched on what, and how.
-        objective: (name, direction).
+        objective: the `Objective`.
         trials: exactly so many, unless the space or the time ends before.
         epochs: of them all, at most: training stops early where nothing improves, and pruning cuts.
         random: how many trials are drawn at random, anywhere or (bayesian, optuna) around the preset.
@@ -35,7 +57,7 @@ class Plan:
     preset: str
     data: str
     engine: str
-    objective: tuple
+    objective: Objective
     trials: int
     epochs: int
     random: int
@@ -71,29 +93,55 @@ class Plan:
         return "\n".join(lines)
 
 
-def size_of(engine, *, trials, epochs, baseline, space, objective, folds):
-    """Return (trials, epochs, random trials, Hyperband's rounds) of a search, exactly.
-
-    Args:
-        epochs: of the longest training.
-    """
-    dimensions = len(space.names)
+def size_of(engine, *, trials, epochs, baseline, space, objective, folds) -> Size:
+    """Return the size of a search; `epochs` are those of the longest training."""
     if engine != "hyperband":
-        random = min(random_starts(engine, trials, dimensions), trials)
-        random -= int(baseline and random > 0)
-        return trials, trials * epochs * (folds or 1), random, ()
+        random = min(random_starts(engine, trials, len(space.names)), trials)
+        return Size(trials, trials * epochs * (folds or 1), random - int(baseline and random > 0))
     oracle = make_oracle(
         engine, space=space, seed=0, objective=objective, trials=trials, epochs=epochs, baseline=baseline
     )
-    rounds = oracle.rounds()
-    first = sum(size for size, before, _ in rounds if before == 0)
-    own = epochs if baseline else 0
-    return (
-        sum(size for size, _, _ in rounds) + int(baseline),
-        own + sum(size * (after - before) for size, before, after in rounds),
-        first,
-        tuple(rounds),
+    rounds = tuple(oracle.rounds())
+    trained = sum(size * (after - before) for size, before, after in rounds)
+    return Size(
+        trials=sum(size for size, _, _ in rounds) + int(baseline),
+        epochs=trained + (epochs if baseline else 0),
+        random=sum(size for size, before, _ in rounds if before == 0),
+        rounds=rounds,
     )
+
+
+def make_plan(request, space, size, data, worker) -> Plan:
+    """Have the default point built and one step timed, and return the plan.
+
+    Args:
+        request, space, size: of the search.
+        data: its `Dataset`.
+        worker: the `Worker` that will train.
+
+    Raises:
+        KzooError: the default point cannot be trained, or is larger than the space allows.
+    """
+    samples = [space.overrides(values) for values in samples_of(space, request.seed)]
+    try:
+        probe = worker.ask("probe", overrides=space.overrides(space.default()), samples=samples)
+    except TrialFailed as error:
+        raise KzooError(f"{request.spec['preset']} cannot be trained: {error}") from None
+    limit = math.inf if space.max_params is None else space.max_params
+    if probe.params > limit:
+        raise KzooError(
+            f"limit(params={limit:,}) is less than the preset's own {probe.params:,} parameters. Raise it, or "
+            f"override the preset's size."
+        )
+    counts = [count for count in (probe.params, *probe.counts) if count is not None and count <= limit]
+    steps = -(-len(data.train) // request.spec["training"]["batch_size"])
+    return Plan(
+        preset=request.spec["preset"], data=data.name, engine=request.engine, objective=request.objective,
+        trials=size.trials, epochs=size.epochs, random=size.random, brackets=size.rounds, folds=request.folds,
+        hyperparameters=len(space.names), points=space.finite_size(), space=str(space),
+        params=(min(counts), probe.params, max(counts)), sampled=len(counts), step=probe.step,
+        seconds=size.epochs * steps * probe.step + size.trials * probe.first,
+    )  # fmt: skip
 
 
 def samples_of(space, seed, count=20):
@@ -131,11 +179,37 @@ def parse_time(value):
     return seconds
 
 
-def duration(seconds) -> str:
-    """Write a time as people say it."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
+def settle_objective(objective, config, training, data, *, folds=None) -> Objective:
+    """Return the `Objective` that is meant.
+
+    Args:
+        objective: a name such as "val_accuracy", a pair (name, "max" or "min"), an object with `name` and `direction`
+            (KerasTuner's), or None for the first of the preset's metrics. The loss is not the default, because it
+            means something else with another `label_smoothing`, `l2` or `class_weight`.
+        config, training: the preset's settings as they are for the data.
+        data: a `Dataset`.
+        folds: how many parts are cross-validated over, or None.
+
+    Raises:
+        KzooError: a value that is not reported, the wrong direction, or no validation data to take it from.
+    """
+    legal = ["val_loss", *(f"val_{name}" for name in metrics_for(head_of(data.task, config)))]
+    if objective is None:
+        metrics = training.get("metrics") or ("loss",)
+        objective = f"val_{metrics[0]}"
+    if hasattr(objective, "name") and hasattr(objective, "direction"):
+        objective = objective.name, objective.direction
+    pair = isinstance(objective, tuple | list) and len(objective) == 2
+    name, asked = objective if pair else (objective, None)
+    if not isinstance(name, str) or asked not in (None, "max", "min"):
+        raise KzooError(f"objective={objective!r} must be a name, or a pair such as ('val_accuracy', 'max').")
+    if f"val_{name}" in legal:
+        raise KzooError(f"objective={name!r} is of the training data, which any network can learn. Use 'val_{name}'.")
+    if name not in legal:
+        raise KzooError(f"objective={name!r} is not reported. {hint(name, legal)}Use one of: {', '.join(legal)}.")
+    known = direction(name)
+    if asked not in (None, known):
+        raise KzooError(f"objective={name!r} has the direction {known!r}, not {asked!r}. Leave the direction out.")
+    if data.validation is None and folds is None:
+        raise KzooError(f"objective={name!r} needs validation data. Set validation=0.1, or folds=5.")
+    return Objective(name, known)

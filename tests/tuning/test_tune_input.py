@@ -10,8 +10,7 @@ from stand_in import StandIn
 import kzoo
 from kzoo.callbacks import direction
 from kzoo.errors import KzooError
-from kzoo.tuning.objective import settle_objective
-from kzoo.tuning.plan import parse_time
+from kzoo.tuning.plan import parse_time, settle_objective
 
 
 def narrow(**ranges):

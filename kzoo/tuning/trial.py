@@ -1,17 +1,22 @@
-"""`Trainer`: one trial trained as `kzoo.train` would train it, in the worker process; it never has the test data."""
+"""One trial, trained as `kzoo.train` would train it, in the worker process; it never has the test data.
+
+`Trainer` trains it, over folds if that is asked for. `Median` ends one that is worse than half of the others were.
+"""
 
 import gc
 import math
 import shutil
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.files import read_json, whole_file, write_json
+from kzoo.files import whole_file
 from kzoo.registry import Preset, build, resolve
 from kzoo.training.claim import Claim
 from kzoo.training.device import prepare_device
@@ -22,9 +27,27 @@ from kzoo.training.prepare import prepare
 from kzoo.training.settle import settle
 from kzoo.training.signals import StopRequest
 from kzoo.tuning.folds import fold_of
-from kzoo.tuning.prune import Median, below_median, comparable
+from kzoo.tuning.records import Objective, Outcome
 
 _JOURNAL_SECONDS = 30.0  # between two journals inside an epoch, as in kzoo.train
+_STARTUP = 3  # trials before one can be pruned
+_GRACE = (2, 0.1)  # epochs, or this share of them, in which none is: what starts slowly may end well
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What the default point is like, before anything is trained.
+
+    Args:
+        params: its parameters.
+        counts: those of other points, None for one that cannot be built.
+        first, step: seconds of the first training step, which compiles it, and of the next one.
+    """
+
+    params: int
+    counts: list
+    first: float
+    step: float
 
 
 class Trainer:
@@ -33,7 +56,7 @@ class Trainer:
     Args:
         preset: the preset as it is settled for the data, with what the user fixed.
         data: a `Dataset` without its test split.
-        objective: (name, direction).
+        objective: the `Objective`.
         folds: how many parts to cross-validate over, or None.
         fold_seed: draws the folds.
         stop: an object whose `caught` becomes true when training is to end after the step.
@@ -41,7 +64,7 @@ class Trainer:
     """
 
     def __init__(self, *, preset: Preset, data, objective, folds, fold_seed, stop=None, tell=None):
-        self.preset, self.data, self.objective = preset, data, objective
+        self.preset, self.data, self.objective = preset, data, Objective(*objective)
         self.folds, self.fold_seed = folds, fold_seed
         self.stop, self.tell = stop or SimpleNamespace(caught=None), tell or (lambda epoch, value: None)
         self.policy = prepare_device("auto")
@@ -70,17 +93,13 @@ class Trainer:
         """
         return build(self.preset, compile=False, **overrides).count_params()
 
-    def probe(self, overrides, samples, seconds=3.0):
+    def probe(self, overrides, samples, seconds=3.0) -> Probe:
         """Look at the default point before anything is trained.
 
         Args:
             overrides: of the default point.
             samples: overrides of other points, to count their parameters; as many as the time allows.
             seconds: that time.
-
-        Returns:
-            `params` (of the default), `counts` (of the samples, None for one that cannot be built), `first` and `step`:
-            seconds of the first training step, which compiles it, and of the next one.
         """
         job = self.job(overrides, 0, None if self.folds is None else self._fold(0))
         fit = self._fit(job, Path("."), None, ())
@@ -98,11 +117,11 @@ class Trainer:
                 counts.append(self.count(sample))
             except KzooError:
                 counts.append(None)
-        found = dict(params=job.model.count_params(), counts=counts, first=times[0], step=min(times[1:]))
+        found = Probe(params=job.model.count_params(), counts=counts, first=times[0], step=min(times[1:]))
         _forget()
         return found
 
-    def train(self, *, folder, overrides, seed, until=None, parent=None, peers=(), keep_journal=False):
+    def train(self, *, folder, overrides, seed, until=None, parent=None, peers=(), keep_journal=False) -> Outcome:
         """Train a trial; where its folder holds the journal of a killed one, go on with that.
 
         Args:
@@ -113,9 +132,6 @@ class Trainer:
             parent: folder of a trial whose training goes on here (Hyperband).
             peers: what other trials had reached after each epoch, or each fold; empty for no pruning.
             keep_journal: leave the training's state for a trial that goes on with it.
-
-        Returns:
-            What `trial.json` holds of it.
         """
         folder = Path(folder)
         try:
@@ -132,22 +148,22 @@ class Trainer:
             if state is None:
                 raise KzooError(f"{parent} has no state to go on from. {' '.join(lines)}")
         job = self.job(overrides, seed)
-        median = [Median(self.objective, peers, job.training["epochs"])] if peers else []
-        fit = self._fit(job, folder, state, median, until, every_epoch=keep_journal)
+        pruning = [Median(self.objective, peers, job.training["epochs"])] if peers else []
+        fit = self._fit(job, folder, state, pruning, until, every_epoch=keep_journal)
         found = self._run(fit)
-        if any(m.pruned for m in median) and found["status"] == "completed":
-            found["status"] = "pruned"
-        if found["score"] is not None:
+        if any(callback.pruned for callback in pruning) and found.status == "completed":
+            found = replace(found, status="pruned")
+        if found.score is not None:
             with whole_file(folder / "best.keras") as temporary:
                 fit.save(temporary)
-        if found["status"] != "interrupted" and not keep_journal:
+        if found.status != "interrupted" and not keep_journal:
             remove_journal(folder)
         return found
 
     def _fit(self, job, folder, state, extra, until=None, *, every_epoch=False):
         journal = dict(steps=10**9, seconds=0) if every_epoch else dict(steps=None, seconds=_JOURNAL_SECONDS)
         claim = Claim(folder=folder, state=state)
-        told = _Tell(self.objective[0], self.tell)
+        told = _Tell(self.objective.name, self.tell)
         return Fit(job, claim, {}, [*extra, told], progress=False, journal=journal, until=until, models=False)
 
     def _run(self, fit):
@@ -163,9 +179,9 @@ class Trainer:
         none = getattr(best, "best_epoch", None) is None
         status, error = "interrupted" if interrupted else "completed", ""
         if fit.diverged or (none and not interrupted):
-            status, error = "diverged", best.stopped_because or f"{self.objective[0]} was never finite"
+            status, error = "diverged", best.stopped_because or f"{self.objective.name} was never finite"
         names = [name for name in (rows[0] if rows else ()) if name not in ("epoch", "seconds")]
-        return dict(
+        return Outcome(
             status=status,
             score=None if none or status == "diverged" else float(best.best * best.sign),
             best_epoch=None if none else best.best_epoch + 1,
@@ -185,32 +201,31 @@ class Trainer:
         for number in range(self.folds):
             place = folder / f"fold-{number + 1}"
             place.mkdir(exist_ok=True)
-            part = self._one_fold(place, number, overrides, seed)
-            parts.append(part)
-            scores = [p["score"] for p in parts]
-            if part["status"] != "completed":
+            parts.append(self._one_fold(place, number, overrides, seed))
+            if parts[-1].status != "completed":
                 break
-            losing = peers and number + 1 < self.folds and below_median(self.objective, peers, number, np.mean(scores))
-            if losing:
-                part["status"] = "pruned"
-                break
-        if parts[-1]["status"] != "interrupted":
+            if peers and number + 1 < self.folds:
+                score = np.mean([part.score for part in parts])
+                if below_median(self.objective, peers, number, score):
+                    parts[-1] = replace(parts[-1], status="pruned")
+                    break
+        if parts[-1].status != "interrupted":
             for place in folder.glob("fold-*"):
                 shutil.rmtree(place, ignore_errors=True)
         found = _together(parts)
-        if found["status"] == "pruned":
-            found["score"] = comparable(self.objective, peers, len(parts) - 1, found["score"])
+        if found.status == "pruned":
+            found = replace(found, score=comparable(self.objective, peers, len(parts) - 1, found.score))
         return found
 
     def _one_fold(self, place, number, overrides, seed):
         done = place / "fold.json"
         if done.is_file():
-            return read_json(done)
+            return Outcome.read(done)
         state, _ = read_journal(place)
         fit = self._fit(self.job(overrides, seed, self._fold(number)), place, state, ())
         found = self._run(fit)
-        if found["status"] == "completed":
-            write_json(done, finite(found))
+        if found.status == "completed":
+            found.write(done)
         _forget()
         return found
 
@@ -227,22 +242,20 @@ class _Tell(keras.callbacks.Callback):
         self.told.tell(epoch + 1, float(value))
 
 
-def _together(parts):
-    """Return the results of a trial's folds as one."""
-    last, counted = parts[-1], [p for p in parts if p["score"] is not None]
-    scores = [p["score"] for p in counted]
-    whole = last["status"] in ("completed", "pruned")
-    names = list(parts[0]["history"])
-    length = min(p["epochs"] for p in parts)
-    history = {n: [_mean([p["history"][n][i] for p in parts]) for i in range(length)] for n in names}
-    return dict(
-        status=last["status"],
-        score=float(np.mean(scores)) if whole else None,
-        best_epoch=round(np.mean([p["best_epoch"] for p in counted])) if counted else None,
-        epochs=sum(p["epochs"] for p in parts),
-        seconds=round(sum(p["seconds"] for p in parts), 3),
-        params=last["params"],
-        error=last["error"],
+def _together(parts) -> Outcome:
+    """Return the outcomes of a trial's folds as one."""
+    last, counted = parts[-1], [part for part in parts if part.score is not None]
+    scores = [part.score for part in counted]
+    length = min(part.epochs for part in parts)
+    history = {n: [_mean([part.history[n][i] for part in parts]) for i in range(length)] for n in parts[0].history}
+    return Outcome(
+        status=last.status,
+        score=float(np.mean(scores)) if last.status in ("completed", "pruned") else None,
+        best_epoch=round(np.mean([part.best_epoch for part in counted])) if counted else None,
+        epochs=sum(part.epochs for part in parts),
+        seconds=round(sum(part.seconds for part in parts), 3),
+        params=last.params,
+        error=last.error,
         folds=scores,
         history=history,
     )
@@ -256,3 +269,90 @@ def _forget():
     """Let go of the graphs and weights of a trial: TensorFlow would keep them all."""
     keras.utils.clear_session(free_memory=True)
     gc.collect()
+
+
+def so_far(values, direction):
+    """Return the best of a list of values up to each place; None and NaN count for nothing."""
+    best, curve = None, []
+    better = max if direction == "max" else min
+    for value in values:
+        if value is not None and math.isfinite(value):
+            best = value if best is None else better(best, value)
+        curve.append(best)
+    return curve
+
+
+def peers_of(trials, objective, *, folds):
+    """Return what other trials had reached after each epoch (or fold), as `Median` wants it.
+
+    Args:
+        trials: finished ones.
+        objective: the `Objective`.
+        folds: whether a step is a fold, and no epoch.
+
+    Returns:
+        A list of (curve, whole): a curve that is whole stays at its last value, one that was cut off says no more.
+    """
+    peers = []
+    for trial in trials:
+        if trial.status not in ("completed", "pruned"):
+            continue
+        if folds:
+            curve = [sum(trial.folds[: i + 1]) / (i + 1) for i in range(len(trial.folds))]
+        else:
+            curve = so_far(trial.history.get(objective.name, ()), objective.direction)
+        if curve:
+            peers.append((curve, trial.status == "completed"))
+    return peers if len(peers) >= _STARTUP else []
+
+
+def below_median(objective, peers, step, value) -> bool:
+    """Say whether a value at a step (from 0) is worse than the median of the others there.
+
+    Those that were pruned before count as worse: among the survivors alone, half of the good ones would go too.
+    """
+    worst = -math.inf if objective.direction == "max" else math.inf
+    there = [c[min(step, len(c) - 1)] if whole or step < len(c) else worst for c, whole in peers]
+    there = [v for v in there if v is not None]
+    if len(there) < _STARTUP:
+        return False
+    middle = median(there)
+    return value < middle if objective.direction == "max" else value > middle
+
+
+def comparable(objective, peers, step, value) -> float:
+    """Return what the mean over some folds says of the mean over all: folds differ in how hard they are.
+
+    Args:
+        peers: as for `below_median`; one of them is whole.
+        step: the last fold that was trained, from 0.
+        value: the mean up to it, which was below the median there: so it is no better than the median at the end.
+    """
+    whole = [curve for curve, complete in peers if complete]
+    moved = value + median(curve[-1] - curve[step] for curve in whole)
+    worse = min if objective.direction == "max" else max
+    return worse(moved, median(curve[-1] for curve in whole))
+
+
+class Median(keras.callbacks.Callback):
+    """Stop a trial whose best value so far is worse than the median of what the others had reached by then.
+
+    Args:
+        objective: the `Objective`.
+        peers: what `peers_of` returned.
+        epochs: of the whole training.
+    """
+
+    def __init__(self, objective, peers, epochs):
+        super().__init__()
+        self.objective, self.peers = objective, peers
+        self.grace, self.last = max(_GRACE[0], round(_GRACE[1] * epochs)), epochs - 1
+        self.best, self.pruned = None, False
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = (logs or {}).get(self.objective.name)
+        self.best = so_far([self.best, value if value is None else float(value)], self.objective.direction)[-1]
+        if self.best is None or not self.grace <= epoch < self.last:
+            return
+        if below_median(self.objective, self.peers, epoch, self.best):
+            self.pruned = self.model.stop_training = True

@@ -1,17 +1,26 @@
-"""Whose folder is it: a new search's, or one's that is asked for again."""
+"""The folder of a search: whose it is, what is written there beside the records, and what goes again."""
 
+import csv
+import io
 import re
+import shutil
+import time
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.files import leftovers, read_json
+from kzoo.files import leftovers, read_json, remove_leftovers, whole_file, write_json, write_text
 from kzoo.training.claim import RESUME, check_place, differences
+from kzoo.training.journal import remove_journal
 from kzoo.training.lock import is_locked, locked
-from kzoo.tuning.records import read_trials, remove_trials, tidy
+from kzoo.tuning.records import FINISHED, leaderboard, place_of, ranked, read_trials, table_of
 from kzoo.tuning.search import Search
 
-_FREE = ("trials", "max_time", "versions")  # may differ: the search goes on, longer or shorter
+# May differ: the search goes on, longer or shorter.
+_FREE = ("trials", "max_time", "versions", "machine", "created", "format_version", "kzoo_search")
+_KEPT = 3  # checkpoints of so many best trials stay
 
 
 @contextmanager
@@ -20,7 +29,7 @@ def claimed(out, request, *, resume):
 
     Args:
         out: a folder, or None for `searches/PRESET-NN`: the newest one that can go on, else a new one.
-        request: what identifies a search, to compare with what is there.
+        request: the `Request`, to compare with what is there.
         resume: "auto" goes on where it can, "must" does so or refuses, "never" begins anew.
 
     Raises:
@@ -51,7 +60,7 @@ def check_resume(resume):
 
 
 def _numbered(request, resume, made):
-    base, preset = Path("searches"), request["spec"]["preset"]
+    base, preset = Path("searches"), request.spec["preset"]
     name = re.compile(re.escape(preset) + r"-(\d+)")
     taken = {int(found[1]): path for path in base.glob("*") if (found := name.fullmatch(path.name))}
     if resume != "never":
@@ -81,7 +90,8 @@ def _goes_on(folder, request):
 
 def different(search, request) -> list[str]:
     """Return what tells a search from what is asked; more or fewer trials, or another time, do not."""
-    return differences(search.config, {k: v for k, v in request.items() if k not in _FREE})
+    asked = {name: value for name, value in request.to_json().items() if name not in _FREE}
+    return differences(search.request.to_json(), asked)
 
 
 def _look(folder, request, resume):
@@ -117,6 +127,73 @@ def _holds_search(folder, there):
         return False
 
 
+def tidy(folder):
+    """Remove what killed writes left."""
+    remove_leftovers(folder)
+    for place in folder.glob("trials/*"):
+        remove_leftovers(place)
+
+
 def begin_anew(folder):
     """Remove what an earlier search left in a folder that is ours."""
-    remove_trials(folder)
+    for name in ("trials", "engine", "tensorboard"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in ("leaderboard.csv", "leaderboard.json", "end.json"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def sweep(folder, trials, objective, *, states=True):
+    """Remove the checkpoints of all but the best trials, and the training states that nothing will go on from.
+
+    Args:
+        states: whether those of finished trials may go; Hyperband's trials go on from one another.
+    """
+    best = {t.number for t in ranked(trials, objective)[:_KEPT] if t.score is not None}
+    for trial in trials:
+        place = place_of(folder, trial.number)
+        if trial.status not in FINISHED:
+            continue
+        if trial.number not in best:
+            (place / "best.keras").unlink(missing_ok=True)
+        if states:
+            remove_journal(place)
+
+
+def write_leaderboard(folder, trials, objective):
+    """Write `leaderboard.csv` and `leaderboard.json`."""
+    rows = leaderboard(trials, objective)
+    write_json(folder / "leaderboard.json", [row.to_json() for row in rows], sync=False)
+    out, table = io.StringIO(), table_of(rows)
+    writer = csv.DictWriter(out, list(table[0]) if table else ["rank"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    write_text(folder / "leaderboard.csv", out.getvalue(), sync=False)
+
+
+def write_hparams(folder, trial):
+    """Write a finished trial for TensorBoard's HParams page, into `tensorboard/0000/`; nothing without TensorBoard."""
+    if find_spec("tensorboard") is None:
+        return
+    event_pb2 = import_module("tensorboard.compat.proto.event_pb2")
+    summary_pb2 = import_module("tensorboard.compat.proto.summary_pb2")
+    hparams_pb = import_module("tensorboard.plugins.hparams.summary_v2").hparams_pb
+    place = folder / "tensorboard" / f"{trial.number:04d}"
+    place.mkdir(parents=True, exist_ok=True)
+    name, now = f"trial {trial.number}", time.time()
+    events = [
+        event_pb2.Event(wall_time=now, file_version="brain.Event:2"),
+        event_pb2.Event(wall_time=now, summary=hparams_pb(dict(trial.hyperparameters), name, now - trial.seconds)),
+    ]
+    for metric, values in trial.history.items():
+        for epoch, value in enumerate(values):
+            if value is not None:
+                summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag=metric, simple_value=value)])
+                events.append(event_pb2.Event(wall_time=now, step=epoch, summary=summary))
+    if trial.score is not None:
+        summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag="score", simple_value=trial.score)])
+        events.append(event_pb2.Event(wall_time=now, step=trial.best_epoch - 1, summary=summary))
+    writer = import_module("tensorboard.summary.writer.record_writer").RecordWriter
+    with whole_file(place / "events.out.tfevents.0.kzoo", sync=False) as temporary, open(temporary, "wb") as file:
+        records = writer(file)
+        for event in events:
+            records.write(event.SerializeToString())

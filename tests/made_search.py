@@ -7,8 +7,8 @@ from pathlib import Path
 import kzoo
 from kzoo.files import write_json
 from kzoo.registry import resolve
+from kzoo.tuning.engines.oracle import random_points
 from kzoo.tuning.folder import write_leaderboard
-from kzoo.tuning.plan import samples_of
 from kzoo.tuning.records import End, Objective, Trial
 
 ACCURACY, LOSS = Objective("val_accuracy", "max"), Objective("val_loss", "min")
@@ -42,7 +42,7 @@ def make_search(folder, count=40, *, objective=ACCURACY, score=None, status=None
         machine="Linux, 2 cores", created="2026-05-01T12:00:00+0000",
     )  # fmt: skip
     write_json(folder / "search.json", document | changes)
-    points = [space.default(), *samples_of(space, seed=0, count=count)][:count]
+    points = [space.default(), *random_points(space, seed=0, count=count)][:count]
     noise = random.Random(0)
     records = []
     for number, values in enumerate(points):

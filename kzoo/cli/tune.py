@@ -5,6 +5,7 @@ import os
 from kzoo.cli import common, quiet, train
 from kzoo.errors import Interrupted, KzooError
 from kzoo.registry import get_preset
+from kzoo.tuning.engines import ENGINES
 from kzoo.tuning.records import FINISHED, best_of, preset_score
 
 EXAMPLES = """\
@@ -32,7 +33,7 @@ def add_arguments(parser):
     add("--data", metavar="SOURCE", help="what `kzoo train` takes; default: the preset's own")
     add("--trials", type=int, default=20, metavar="N", help="how many, the preset among them (default 20)")
     add("--max-time", metavar="TIME", help="such as 90s, 30m or 2h")
-    add("--engine", default="auto", metavar="NAME", help="auto (default), grid, random, bayesian, hyperband, optuna")
+    add("--engine", default="auto", metavar="NAME", help=f"auto (default), {', '.join(ENGINES[1:])}")
     add("--space", default="standard", metavar="SIZE", help="quick, standard (default) or full")
     add("--objective", metavar="NAME", help="such as val_accuracy or val_loss")
     add("--epochs", type=int, metavar="N", help="of each trial; schedules follow")

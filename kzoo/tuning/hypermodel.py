@@ -8,6 +8,7 @@ import keras_tuner
 from kzoo import contract
 from kzoo.errors import KzooError
 from kzoo.registry import Preset, build, get_preset, resolve
+from kzoo.tuning.engines.oracle import round_of
 from kzoo.tuning.space import Space, space
 
 
@@ -98,7 +99,7 @@ class PresetHyperModel(keras_tuner.HyperModel):
                 inputs, labels, *weights = kwargs["validation_data"]
                 labels = keras.utils.to_categorical(labels, config["outputs"])
                 kwargs["validation_data"] = (inputs, labels, *weights)
-        if "tuner/epochs" not in hp.values:  # Hyperband trains in rounds, and a schedule would begin anew in each
+        if round_of(hp) is None:  # Hyperband trains in rounds, and a schedule would begin anew in each
             steps = _steps(x, y, kwargs)
             contract.compile_model(model, task=task, config=config, training=training, steps=steps)
         if training.get("schedule") == "plateau":

@@ -5,9 +5,9 @@ import warnings
 from collections import Counter
 
 from kzoo.errors import KzooError
-from kzoo.tuning.engines import make_oracle
+from kzoo.tuning.engines.oracle import make_oracle, plain_values, round_of
 from kzoo.tuning.folder import sweep, write_hparams, write_leaderboard
-from kzoo.tuning.records import FINISHED, End, Outcome, Round, Trial, best_of, place_of, read_trials
+from kzoo.tuning.records import FINISHED, End, Outcome, Trial, best_of, place_of, read_trials
 from kzoo.tuning.trial import peers_of
 from kzoo.tuning.worker import TrialFailed
 
@@ -30,7 +30,6 @@ class Loop:
     def __init__(self, folder, request, space, *, worker, signals, deadline, show):
         self.folder, self.request, self.space = folder, request, space
         self.worker, self.signals, self.deadline, self.show = worker, signals, deadline, show
-        self.rounds = request.engine == "hyperband"  # whether trials go on with the training of others
         self.trials = {trial.number: trial for trial in read_trials(folder)}
         self.small = {_key(trial.hyperparameters): True for trial in self.trials.values()}
         self.oracle = make_oracle(
@@ -56,14 +55,14 @@ class Loop:
 
     def run(self) -> str:
         """Train what is missing, and return why it ended: see `End`."""
-        sweep(self.folder, self.finished, self.request.objective, states=not self.rounds)
+        sweep(self.folder, self.finished, self.request.objective, states=not self.oracle.in_rounds)
         self.show.known(self.finished)
         with warnings.catch_warnings():
             # KerasTuner calls what Python deprecates, on each request; Optuna's samplers say that they are new.
             warnings.filterwarnings("ignore", module="keras_tuner|optuna")
             because = self._run()
         complete = because in ("complete", "exhausted")
-        self._tidy(states=complete or not self.rounds)
+        self._tidy(states=complete or not self.oracle.in_rounds)
         End(because=because, complete=complete, trials=self.request.trials).write(self.folder)
         return because
 
@@ -73,9 +72,9 @@ class Loop:
                 return "stopped"
             proposal = self.oracle.create_trial(_TUNER)
             if proposal.status == "STOPPED":
-                planned = self.rounds or len(self.oracle.trials) >= self.request.trials
+                planned = self.oracle.in_rounds or len(self.oracle.trials) >= self.request.trials
                 return "complete" if planned else "exhausted"
-            number, values = int(proposal.trial_id), _plain(proposal)
+            number, values = int(proposal.trial_id), plain_values(proposal.hyperparameters)
             trial = self.trials.get(number)
             if trial is None or trial.status not in FINISHED:
                 if self.deadline is not None and time.time() >= self.deadline:
@@ -83,7 +82,7 @@ class Loop:
                 if self._hopeless():
                     return "failing"
                 self.oracle.folder = self.folder / "engine"  # what was replayed is written with the first new trial
-                trial = self._train(self._begun(number, values, _round_of(proposal)))
+                trial = self._train(self._begun(number, values, round_of(proposal.hyperparameters)))
                 if trial.status == "interrupted":
                     return "stopped" if self.signals.caught else "max_time"
             elif trial.hyperparameters != values:
@@ -114,7 +113,7 @@ class Loop:
         if hyperband is not None:
             parent = None if hyperband.parent is None else str(place_of(self.folder, hyperband.parent))
             options = dict(until=hyperband.until, parent=parent, keep_journal=True)
-        elif self.request.prune is not None and not self.rounds and not trial.baseline:
+        elif self.request.prune is not None and not self.oracle.in_rounds and not trial.baseline:
             options = dict(peers=peers_of(self.finished, self.request.objective, folds=self.request.folds is not None))
         self.trials[trial.number] = trial
         trial.write(self.folder)
@@ -134,7 +133,7 @@ class Loop:
         self.show.end(trial)
         if trial.status in FINISHED:
             write_hparams(self.folder, trial)
-        self._tidy(states=not self.rounds)
+        self._tidy(states=not self.oracle.in_rounds)
         return trial
 
     def _tell(self, proposal, trial):
@@ -165,20 +164,6 @@ class Loop:
         """Leave the folder as it should be found: the checkpoints of the best, and the leaderboard."""
         sweep(self.folder, self.finished, self.request.objective, states=states)
         write_leaderboard(self.folder, [trial for _, trial in sorted(self.trials.items())], self.request.objective)
-
-
-def _plain(proposal):
-    return {name: value for name, value in proposal.hyperparameters.values.items() if not name.startswith("tuner/")}
-
-
-def _round_of(proposal):
-    values = proposal.hyperparameters.values
-    if "tuner/epochs" not in values:
-        return None
-    parent = int(values["tuner/trial_id"]) if "tuner/trial_id" in values else None
-    return Round(
-        bracket=values["tuner/bracket"], round=values["tuner/round"], until=values["tuner/epochs"], parent=parent
-    )
 
 
 def _key(values):

@@ -3,35 +3,18 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
-
-import keras_tuner as kt
 
 from kzoo.callbacks import direction
 from kzoo.contract import head_of, metrics_for
 from kzoo.errors import KzooError
-from kzoo.tuning.engines import LEARNING, make_oracle, random_starts
+from kzoo.tuning.engines import engine_named
+from kzoo.tuning.engines.oracle import Size, make_oracle, random_points
 from kzoo.tuning.records import Objective
 from kzoo.tuning.worker import TrialFailed
 from kzoo.words import duration, hint
 
+_SAMPLES = 20  # points whose parameters are counted, as far as there is time
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
-
-
-class Size(NamedTuple):
-    """How large a search is, exactly.
-
-    Args:
-        trials: so many.
-        epochs: of them all, at most.
-        random: how many of them are drawn before a model proposes them.
-        rounds: Hyperband's (trials, epochs before, epochs after) of each round.
-    """
-
-    trials: int
-    epochs: int
-    random: int
-    rounds: tuple = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +33,7 @@ class Plan:
         sampled: how many points those are.
         step: seconds of one training step of the preset.
         seconds: of all training, by that step.
-        brackets: Hyperband's (trials, epochs before, epochs after) of each round.
+        brackets: Hyperband's (trials, epochs before, epochs after) of each round, else none.
         space: the space, as text.
     """
 
@@ -75,7 +58,7 @@ class Plan:
         name, direction = self.objective
         points = "a continuum" if self.points is None else f"{self.points:,} points"
         folds = "" if self.folds is None else f", each over {self.folds} folds"
-        where = "around the preset" if self.engine in LEARNING else "at random"
+        where = "around the preset" if engine_named(self.engine).learns else "at random"
         low, own, high = self.params
         lines = [
             f"{self.preset} on {self.data}: engine {self.engine}, {name} ({direction}), "
@@ -83,9 +66,9 @@ class Plan:
             f"{self.trials} trials{folds}, at most {self.epochs:,} epochs; {self.random} of them drawn {where} "
             f"({self.random / max(self.trials, 1):.0%})",
         ]
-        if self.engine == "hyperband":
+        if self.brackets:
             rounds = ", ".join(f"{n} to epoch {after}" for n, _, after in self.brackets)
-            lines.append(f"hyperband decides the number of trials itself: the preset in full, then {rounds}")
+            lines.append(f"{self.engine} decides the number of trials itself: the preset in full, then {rounds}")
         lines.append(
             f"{low:,} to {high:,} parameters among {self.sampled} points, the preset {own:,}; "
             f"about {duration(self.seconds)} if all epochs are trained ({self.step * 1000:.1f} ms a step)"
@@ -93,22 +76,9 @@ class Plan:
         return "\n".join(lines)
 
 
-def size_of(engine, *, trials, epochs, baseline, space, objective, folds) -> Size:
-    """Return the size of a search; `epochs` are those of the longest training."""
-    if engine != "hyperband":
-        random = min(random_starts(engine, trials, len(space.names)), trials)
-        return Size(trials, trials * epochs * (folds or 1), random - int(baseline and random > 0))
-    oracle = make_oracle(
-        engine, space=space, seed=0, objective=objective, trials=trials, epochs=epochs, baseline=baseline
-    )
-    rounds = tuple(oracle.rounds())
-    trained = sum(size * (after - before) for size, before, after in rounds)
-    return Size(
-        trials=sum(size for size, _, _ in rounds) + int(baseline),
-        epochs=trained + (epochs if baseline else 0),
-        random=sum(size for size, before, _ in rounds if before == 0),
-        rounds=rounds,
-    )
+def size_of(engine, *, epochs, folds, **options) -> Size:
+    """Return the size of a search; `epochs` are those of the longest training, the other options an engine's."""
+    return make_oracle(engine, seed=0, epochs=epochs, **options).size(epochs, folds)
 
 
 def make_plan(request, space, size, data, worker) -> Plan:
@@ -122,7 +92,7 @@ def make_plan(request, space, size, data, worker) -> Plan:
     Raises:
         KzooError: the default point cannot be trained, or is larger than the space allows.
     """
-    samples = [space.overrides(values) for values in samples_of(space, request.seed)]
+    samples = [space.overrides(values) for values in random_points(space, request.seed, _SAMPLES)]
     try:
         probe = worker.ask("probe", overrides=space.overrides(space.default()), samples=samples)
     except TrialFailed as error:
@@ -142,18 +112,6 @@ def make_plan(request, space, size, data, worker) -> Plan:
         params=(min(counts), probe.params, max(counts)), sampled=len(counts), step=probe.step,
         seconds=size.epochs * steps * probe.step + size.trials * probe.first,
     )  # fmt: skip
-
-
-def samples_of(space, seed, count=20):
-    """Return some random points of a space, as values."""
-    hps = kt.HyperParameters()
-    space.declare(hps)
-    hps.values = {}
-    oracle = kt.oracles.RandomSearchOracle(
-        objective=kt.Objective("val_loss", "min"), hyperparameters=hps, seed=seed + 1, max_trials=count
-    )
-    points = [oracle._random_values() for _ in range(count)]
-    return [values for values in points if values is not None]
 
 
 def parse_time(value):

@@ -18,7 +18,7 @@ from kzoo.training.folder import describe, plain, provenance
 from kzoo.training.settle import settle
 from kzoo.training.signals import Signals
 from kzoo.training.train import load_for
-from kzoo.tuning.engines import choose_engine
+from kzoo.tuning.engines import choose_engine, engine_named
 from kzoo.tuning.folder import begin_anew, check_resume, claimed
 from kzoo.tuning.folds import check_folds
 from kzoo.tuning.loop import Loop
@@ -70,7 +70,7 @@ def tune(
     Args:
         preset: a preset's name, or a `Preset`.
         data: anything `kzoo.load_data` takes; the default is the preset's own data set.
-        engine: "grid", "random", "bayesian" (a Gaussian process), "hyperband", "optuna" (TPE, needs `kzoo[optuna]`);
+        engine: "bayesian" (a Gaussian process), "grid", "hyperband", "optuna" (TPE, needs `kzoo[optuna]`), "random";
             "auto" takes the grid where no more than `trials` points are to be had, else bayesian.
         trials: how many, the preset among them. Hyperband computes its own number from `epochs`.
         epochs: of each trial, in place of the preset's; schedules follow.
@@ -126,7 +126,7 @@ def tune(
             )
         ),
         space=plain(searched.to_json()), engine=chosen, objective=goal, epochs=settled.training["epochs"],
-        prune=None if chosen == "hyperband" else prune, folds=folds, baseline=baseline, seed=seed,
+        prune=None if engine_named(chosen).in_rounds else prune, folds=folds, baseline=baseline, seed=seed,
         backend=keras.backend.backend(), trials=size.trials, max_time=budget,
     )  # fmt: skip
     setup = dict(  # of those who train: they never have the test rows
@@ -190,14 +190,15 @@ def _sized(engine, *, trials, space, folds, **shape):
     """
     points = space.finite_size()
     chosen = choose_engine(engine, trials, points)
-    if chosen != "hyperband" and points is not None:
+    in_rounds = engine_named(chosen).in_rounds
+    if not in_rounds and points is not None:
         trials = min(trials, points)
-    if chosen == "hyperband" and folds is not None:
-        raise KzooError("engine='hyperband' goes on with trainings, and folds= scores whole ones. Choose one of them.")
+    if in_rounds and folds is not None:
+        raise KzooError(f"engine={chosen!r} goes on with trainings, and folds= scores whole ones. Choose one of them.")
     size = size_of(chosen, trials=trials, space=space, folds=folds, **shape)
-    if chosen == "hyperband" and points is not None and size.random >= points:
+    if in_rounds and points is not None and size.random >= points:
         raise KzooError(
-            f"engine='hyperband' needs {size.random} different points to begin with, and the space has {points}. "
+            f"engine={chosen!r} needs {size.random} different points to begin with, and the space has {points}. "
             f"Use engine='grid', or fewer epochs."
         )
     return chosen, size

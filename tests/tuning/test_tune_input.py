@@ -1,6 +1,7 @@
 """Bad input: one clear line before anything is trained, and nothing is left behind."""
 
 import os
+import sys
 
 import numpy as np
 import pandas as pd
@@ -120,5 +121,6 @@ def test_times(said, seconds):
 
 def test_optuna_is_an_extra(search, monkeypatch):
     monkeypatch.setattr("kzoo.optional.find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "kzoo.tuning.engines.optuna", raising=False)
     with pytest.raises(KzooError, match=r'pip install "kzoo\[optuna\]"'):
         search(engine="optuna")

@@ -7,7 +7,7 @@ from pathlib import Path
 import kzoo
 from kzoo.files import write_json
 from kzoo.registry import resolve
-from kzoo.tuning.engines.oracle import random_points
+from kzoo.tuning.engines.steady import random_points
 from kzoo.tuning.folder import write_leaderboard
 from kzoo.tuning.records import End, Objective, Trial
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from kzoo.cli import common
 from kzoo.errors import KzooError
 from kzoo.files import whole_file
-from kzoo.tuning.parameter import shown
 from kzoo.tuning.records import leaderboard as leaderboard_of
 from kzoo.tuning.search import Search
+from kzoo.tuning.spaces.entry import shown
 
 
 def leaderboard(folder, *, csv=None, plot=None) -> dict:

@@ -68,7 +68,7 @@ def run(args):
     train.check_names(args.preset, settings | ({} if args.epochs is None else {"epochs": args.epochs}))
     preset, space = get_preset(args.preset), args.space
     if args.max_params is not None:
-        space = quiet.load("kzoo.tuning.space").space(preset, space).limit(params=args.max_params)
+        space = quiet.load("kzoo.tuning.spaces.space").space(preset, space).limit(params=args.max_params)
     options = dict(
         engine=args.engine, trials=args.trials, epochs=args.epochs, max_time=args.max_time, space=space,
         objective=args.objective, baseline=not args.no_baseline, prune=None if args.no_prune else "median",

@@ -9,8 +9,8 @@ from kzoo.errors import KzooError
 from kzoo.registry import get_preset
 from kzoo.reports.pictures import drawn
 from kzoo.reports.words import number, percent, value_words
-from kzoo.tuning.parameter import shown
 from kzoo.tuning.records import FINISHED, best_of, leaderboard, preset_score
+from kzoo.tuning.spaces.entry import shown
 from kzoo.words import duration, plural
 
 _MOST = 100  # trials in the table

@@ -5,7 +5,8 @@ import warnings
 from collections import Counter
 
 from kzoo.errors import KzooError
-from kzoo.tuning.engines.oracle import make_oracle, plain_values, round_of
+from kzoo.tuning.engines.private import plain_values, round_of
+from kzoo.tuning.engines.steady import make_oracle
 from kzoo.tuning.folder import sweep, write_hparams, write_leaderboard
 from kzoo.tuning.records import FINISHED, End, Outcome, Trial, best_of, place_of, read_trials
 from kzoo.tuning.trial import peers_of
@@ -167,4 +168,4 @@ class Loop:
 
 
 def _key(values):
-    return tuple(sorted((name, value) for name, value in values.items() if not name.startswith("tuner/")))
+    return tuple(sorted(values.items()))

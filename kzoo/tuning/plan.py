@@ -8,7 +8,7 @@ from kzoo.callbacks import direction
 from kzoo.contract import head_of, metrics_for
 from kzoo.errors import KzooError
 from kzoo.tuning.engines import engine_named
-from kzoo.tuning.engines.oracle import Size, make_oracle, random_points
+from kzoo.tuning.engines.steady import Size, make_oracle, random_points
 from kzoo.tuning.records import Objective
 from kzoo.tuning.worker import TrialFailed
 from kzoo.words import duration, hint
@@ -81,12 +81,11 @@ def size_of(engine, *, epochs, folds, **options) -> Size:
     return make_oracle(engine, seed=0, epochs=epochs, **options).size(epochs, folds)
 
 
-def make_plan(request, space, size, data, worker) -> Plan:
+def make_plan(request, space, size, worker) -> Plan:
     """Have the default point built and one step timed, and return the plan.
 
     Args:
         request, space, size: of the search.
-        data: its `Dataset`.
         worker: the `Worker` that will train.
 
     Raises:
@@ -104,9 +103,9 @@ def make_plan(request, space, size, data, worker) -> Plan:
             f"override the preset's size."
         )
     counts = [count for count in (probe.params, *probe.counts) if count is not None and count <= limit]
-    steps = -(-len(data.train) // request.spec["training"]["batch_size"])
+    steps = -(-request.data["train"] // request.spec["training"]["batch_size"])
     return Plan(
-        preset=request.spec["preset"], data=data.name, engine=request.engine, objective=request.objective,
+        preset=request.spec["preset"], data=request.data["name"], engine=request.engine, objective=request.objective,
         trials=size.trials, epochs=size.epochs, random=size.random, brackets=size.rounds, folds=request.folds,
         hyperparameters=len(space.names), points=space.finite_size(), space=str(space),
         params=(min(counts), probe.params, max(counts)), sampled=len(counts), step=probe.step,

@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from kzoo.tuning.parameter import shown
 from kzoo.tuning.records import FINISHED, Trial, best_of
+from kzoo.tuning.spaces.entry import shown
 from kzoo.words import duration, plural
 
 _ROWS = 12  # of the live table

@@ -230,6 +230,8 @@ class End:
         file = Path(folder) / "end.json"
         try:
             return cls(**_known(cls, read_json(file), file))
+        except KzooError:
+            raise
         except (OSError, ValueError, TypeError):
             return None
 
@@ -271,6 +273,8 @@ def read_trials(folder) -> list[Trial]:
             continue
         try:
             trial = Trial.read(place / "trial.json")
+        except KzooError:  # what a newer kzoo wrote is not damaged
+            raise
         except (OSError, ValueError):
             continue
         if trial.number == int(place.name):

@@ -26,8 +26,8 @@ from kzoo.tuning.plan import make_plan, parse_time, settle_objective, size_of
 from kzoo.tuning.progress import Progress
 from kzoo.tuning.records import Request
 from kzoo.tuning.search import Search
-from kzoo.tuning.space import Space
-from kzoo.tuning.space import space as space_of
+from kzoo.tuning.spaces.space import Space
+from kzoo.tuning.spaces.space import space as space_of
 from kzoo.tuning.worker import Worker
 
 _FEW = 200  # validation rows: with fewer, an accuracy's standard error is some percent
@@ -134,14 +134,14 @@ def tune(
     )
     if dry_run:
         with tempfile.TemporaryDirectory() as folder, Worker(Path(folder) / "worker.log", **setup) as worker:
-            plan = make_plan(request, searched, size, data, worker)
+            plan = make_plan(request, searched, size, worker)
         _say([*notes, str(plan)], progress)
         return plan
     with claimed(out, request, resume=resume) as (folder, before):
         if before is not None and before.finished and before.request.trials >= size.trials:
             return Search(before, data)
         with Worker(folder / "worker.log", **setup) as worker:
-            plan = make_plan(request, searched, size, data, worker)
+            plan = make_plan(request, searched, size, worker)
             _say([*data.notes, *notes, str(plan)], progress)
             if before is None:
                 begin_anew(folder)

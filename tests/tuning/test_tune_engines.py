@@ -13,7 +13,7 @@ from stand_in import Killed, StandIn
 
 import kzoo
 from kzoo.tuning.engines import ENGINES, choose_engine, engine_named
-from kzoo.tuning.engines.oracle import Steady, make_oracle
+from kzoo.tuning.engines.steady import Steady, make_oracle
 from kzoo.tuning.plan import size_of
 from kzoo.tuning.records import read_trials
 
@@ -281,14 +281,14 @@ def touches(source):
 def test_what_keras_tuner_keeps_private_is_touched_in_one_file():
     folder = Path(kzoo.__file__).parent / "tuning"
     files = {path.name: touches(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")}
-    assert {name for name, found in files.items() if found} == {"oracle.py"}
+    assert {name for name, found in files.items() if found} == {"private.py"}
     assert touches("class X:\n    def _save_trial(self): self._seed_state = 1") == {"_save_trial", "_seed_state"}
 
 
 def test_an_engine_is_a_file(engine):
     """And nothing else names it: the fixture, the messages and the command's help take what is in the folder."""
     folder = Path(kzoo.__file__).parent / "tuning" / "engines"
-    assert set(ENGINES) - {"auto"} == {path.stem for path in folder.glob("*.py")} - {"__init__", "oracle"}
+    assert set(ENGINES) - {"auto"} == {path.stem for path in folder.glob("*.py")} - {"__init__", "private", "steady"}
     assert issubclass(engine_named(engine), Steady)
     with pytest.raises(kzoo.KzooError, match=f"It is one of: .*{engine}"):
         choose_engine("none", 1, 1)

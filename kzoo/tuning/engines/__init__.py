@@ -1,6 +1,6 @@
 """Who proposes the next trial: a file for each engine, whose class is called `Engine`. Standard library only.
 
-The class mixes `oracle.Steady` into one of KerasTuner's oracles, or into `keras_tuner.Oracle` itself.
+The class mixes `steady.Steady` into one of KerasTuner's oracles, or into `keras_tuner.Oracle` itself.
 """
 
 from importlib import import_module
@@ -9,7 +9,8 @@ from pkgutil import iter_modules
 from kzoo.errors import KzooError
 from kzoo.words import hint
 
-ENGINES = ("auto", *(module.name for module in iter_modules(__path__) if module.name != "oracle"))
+_SHARED = ("private", "steady")  # what all of them are made of
+ENGINES = ("auto", *(module.name for module in iter_modules(__path__) if module.name not in _SHARED))
 
 
 def engine_named(name):

@@ -8,7 +8,8 @@ from scipy.stats import norm, rankdata
 from sklearn.gaussian_process import GaussianProcessRegressor, kernels
 from threadpoolctl import threadpool_limits
 
-from kzoo.tuning.engines.oracle import OpenedBayesian, Steady, run
+from kzoo.tuning.engines.private import OpenedBayesian
+from kzoo.tuning.engines.steady import Steady, run
 
 _PROMISING = 100  # points of which the best new one is taken
 _MODELLED = 200  # trials that a model is made of: the best half of so many, and some of all the others

@@ -4,7 +4,7 @@ import math
 
 import keras_tuner as kt
 
-from kzoo.tuning.engines.oracle import Steady, run, stop
+from kzoo.tuning.engines.steady import Steady, run, stop
 
 
 class Engine(Steady, kt.Oracle):

@@ -2,7 +2,8 @@
 
 import keras_tuner as kt
 
-from kzoo.tuning.engines.oracle import OpenedHyperband, Size, Steady
+from kzoo.tuning.engines.private import OpenedHyperband
+from kzoo.tuning.engines.steady import Size, Steady
 
 _FACTOR = 3  # a third of the trials of a round goes on
 

@@ -3,7 +3,7 @@
 import keras_tuner as kt
 
 from kzoo.optional import require
-from kzoo.tuning.engines.oracle import Steady, run
+from kzoo.tuning.engines.steady import Steady, run
 
 optuna = require("optuna", extra="optuna")
 

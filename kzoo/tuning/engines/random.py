@@ -2,7 +2,7 @@
 
 import keras_tuner as kt
 
-from kzoo.tuning.engines.oracle import Steady
+from kzoo.tuning.engines.steady import Steady
 
 
 class Engine(Steady, kt.oracles.RandomSearchOracle):

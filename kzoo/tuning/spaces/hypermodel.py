@@ -8,8 +8,8 @@ import keras_tuner
 from kzoo import contract
 from kzoo.errors import KzooError
 from kzoo.registry import Preset, build, get_preset, resolve
-from kzoo.tuning.engines.oracle import round_of
-from kzoo.tuning.space import Space, space
+from kzoo.tuning.engines.private import round_of
+from kzoo.tuning.spaces.space import Space, space
 
 
 def hypermodel(preset: str | Preset, space: str | Space = "standard", **overrides) -> keras_tuner.HyperModel:

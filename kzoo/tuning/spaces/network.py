@@ -1,6 +1,6 @@
 """What can be tuned in a network: an entry per hyperparameter, for any family that has its settings."""
 
-from kzoo.tuning.entry import Entry, Parameter, one_of, rate, resized, scale, scaled, set_rate
+from kzoo.tuning.spaces.entry import Entry, Parameter, one_of, rate, recurrent, resized, scale, scaled, set_rate
 
 ACTIVATIONS = ("relu", "gelu", "silu")
 MORE_ACTIVATIONS = ("elu", "selu", "tanh")
@@ -177,71 +177,116 @@ def _positions(scene):
 
 ENTRIES = {
     "units_scale": Entry(
+        sizes=recurrent("quick") | dict(fnn="quick", cnn="full", other="quick"),
         declare=scale("units_scale", "units", "times the preset's widths of dense or recurrent layers"),
         sets=("units",),
         apply=_scaler("units"),
     ),
-    "layers": Entry(declare=_layers, sets=("units",), apply=_set_layers),
-    "residual": Entry(declare=_residual, sets=("residual", "units"), apply=_set_residual),
-    "units_shape": Entry(declare=_units_shape, sets=("units",), apply=_set_units_shape),
+    "layers": Entry(
+        sizes=recurrent("quick") | dict(fnn="quick", other="standard"),
+        declare=_layers,
+        sets=("units",),
+        apply=_set_layers,
+    ),
+    "residual": Entry(sizes=dict(fnn="full"), declare=_residual, sets=("residual", "units"), apply=_set_residual),
+    "units_shape": Entry(sizes=dict(fnn="full"), declare=_units_shape, sets=("units",), apply=_set_units_shape),
     "filters_scale": Entry(
+        sizes=dict(cnn="quick", other="quick"),
         declare=scale("filters_scale", "filters", "times the preset's filters"),
         sets=("filters",),
         apply=_scaler("filters"),
     ),
-    "stages": Entry(declare=_stages, sets=("filters",), apply=_set_stages),
-    "depth": Entry(declare=_depth, sets=("depth",)),
-    "kernel_size": Entry(declare=_kernel_size, sets=("kernel_size",), apply=_set_kernel_size),
-    "block": Entry(declare=_block, sets=("block",)),
+    "stages": Entry(sizes=dict(cnn="standard"), declare=_stages, sets=("filters",), apply=_set_stages),
+    "depth": Entry(sizes=dict(cnn="standard", transformer="quick", other="standard"), declare=_depth, sets=("depth",)),
+    "kernel_size": Entry(
+        sizes=dict(cnn="standard", other="standard"),
+        declare=_kernel_size,
+        sets=("kernel_size",),
+        apply=_set_kernel_size,
+    ),
+    "block": Entry(sizes=dict(cnn="full"), declare=_block, sets=("block",)),
     "embedding_scale": Entry(
+        sizes=recurrent("quick") | dict(cnn="quick", other="standard"),
         declare=scale("embedding_scale", "embedding_dim", "times the preset's embedding width"),
         sets=("embedding_dim",),
         apply=_scaler("embedding_dim"),
     ),
     "width_scale": Entry(
+        sizes=dict(transformer="quick", other="quick"),
         declare=scale("width_scale", "width", "times the preset's width, feed-forward layers too"),
         sets=("width", "intermediate_dim"),
         apply=_set_width,
     ),
     "feedforward_scale": Entry(
+        sizes=dict(transformer="standard"),
         declare=scale("feedforward_scale", "intermediate_dim", "times the feed-forward layers once more"),
         sets=("intermediate_dim",),
         apply=_scaler("intermediate_dim"),
     ),
     "dense_scale": Entry(
+        sizes=recurrent("full") | dict(transformer="full", other="full"),
         declare=scale("dense_scale", "dense_units", "times the widths of the dense layers before the head"),
         sets=("dense_units",),
         apply=_scaler("dense_units"),
     ),
-    "num_heads": Entry(declare=_num_heads, sets=("num_heads",)),
+    "num_heads": Entry(sizes=dict(transformer="standard"), declare=_num_heads, sets=("num_heads",)),
     "dropout": Entry(
+        sizes="quick",
         declare=rate("dropout", "dropout; the largest, where layers differ"),
         sets=("dropout",),
         apply=set_rate("dropout"),
     ),
-    "units_dropout": Entry(declare=rate("units_dropout", "dropout in dense layers or before the head"),
-                           sets=("units_dropout",)),
-    "dense_dropout": Entry(declare=rate("dense_dropout", "dropout before the head"), sets=("dense_dropout",)),
-    "embedding_dropout": Entry(declare=rate("embedding_dropout", "dropout on embeddings"), sets=("embedding_dropout",)),
+    "units_dropout": Entry(
+        sizes=dict(cnn="quick", other="full"),
+        declare=rate("units_dropout", "dropout in dense layers or before the head"),
+        sets=("units_dropout",),
+    ),
+    "dense_dropout": Entry(
+        sizes=recurrent("full") | dict(transformer="full", other="full"),
+        declare=rate("dense_dropout", "dropout before the head"),
+        sets=("dense_dropout",),
+    ),
+    "embedding_dropout": Entry(
+        sizes=recurrent("full") | dict(cnn="standard", other="full"),
+        declare=rate("embedding_dropout", "dropout on embeddings"),
+        sets=("embedding_dropout",),
+    ),
     "activation": Entry(
+        sizes=dict(fnn="standard", cnn="standard", transformer="standard", other="standard"),
         declare=one_of("activation", "activation between layers", *ACTIVATIONS, full=MORE_ACTIVATIONS),
         sets=("activation",),
     ),
-    "norm": Entry(declare=one_of("norm", "normalisation", None, "batch", "layer"), sets=("norm",)),
+    "norm": Entry(
+        sizes=dict(fnn="standard", cnn="standard", other="standard"),
+        declare=one_of("norm", "normalisation", None, "batch", "layer"),
+        sets=("norm",),
+    ),
     "units_norm": Entry(
-        declare=one_of("units_norm", "normalisation in dense layers", None, "batch", "layer"), sets=("units_norm",)
+        sizes=dict(cnn="full"),
+        declare=one_of("units_norm", "normalisation in dense layers", None, "batch", "layer"),
+        sets=("units_norm",),
     ),
     "layer_norm": Entry(
-        declare=one_of("layer_norm", "layer norm after each recurrent layer", False, True), sets=("layer_norm",)
+        sizes=recurrent("standard"),
+        declare=one_of("layer_norm", "layer norm after each recurrent layer", False, True),
+        sets=("layer_norm",),
     ),
     "norm_position": Entry(
-        declare=one_of("norm_position", "norm before or after each sub-layer", "pre", "post"), sets=("norm_position",)
+        sizes=dict(transformer="standard"),
+        declare=one_of("norm_position", "norm before or after each sub-layer", "pre", "post"),
+        sets=("norm_position",),
     ),
-    "l2": Entry(declare=one_of("l2", "L2 penalty on dense kernels", 0.0, 1e-4, 1e-3, 1e-2), sets=("l2",)),
-    "pooling": Entry(declare=_pooling, sets=("pooling",)),
-    "bidirectional": Entry(declare=_bidirectional, sets=("bidirectional",)),
-    "positions": Entry(declare=_positions, sets=("positions",)),
-}  # fmt: skip
+    "l2": Entry(
+        sizes=dict(fnn="standard", other="full"),
+        declare=one_of("l2", "L2 penalty on dense kernels", 0.0, 1e-4, 1e-3, 1e-2),
+        sets=("l2",),
+    ),
+    "pooling": Entry(
+        sizes=recurrent("standard") | dict(cnn="full", transformer="standard"), declare=_pooling, sets=("pooling",)
+    ),
+    "bidirectional": Entry(sizes=recurrent("standard"), declare=_bidirectional, sets=("bidirectional",)),
+    "positions": Entry(sizes=dict(transformer="full"), declare=_positions, sets=("positions",)),
+}
 
 
 def make_fit(settings, fixed=()):

@@ -1,7 +1,7 @@
 """What can be tuned in training: an entry per hyperparameter, shared by every family. Never the epochs: early stopping
 and the best epoch decide those."""
 
-from kzoo.tuning.entry import Entry, Parameter, one_of
+from kzoo.tuning.spaces.entry import Entry, Parameter, one_of, recurrent
 
 # Peak learning rate that goes with an optimizer, as a multiple of Adam's.
 PACE = {
@@ -93,22 +93,31 @@ def _set_augment(settings, value):
 
 
 ENTRIES = {
-    "optimizer": Entry(declare=_optimizer, sets=("optimizer",)),
-    "learning_rate": Entry(declare=_learning_rate, sets=("learning_rate",)),
-    "batch_size": Entry(declare=_batch_size, sets=("batch_size",)),
+    "optimizer": Entry(sizes="standard", declare=_optimizer, sets=("optimizer",)),
+    "learning_rate": Entry(sizes="quick", declare=_learning_rate, sets=("learning_rate",)),
+    "batch_size": Entry(sizes="quick", declare=_batch_size, sets=("batch_size",)),
     "schedule": Entry(
+        sizes="standard",
         declare=one_of("schedule", "course of the learning rate", "constant", "cosine", "plateau", full=("onecycle",)),
         sets=("schedule",),
     ),
-    "warmup": Entry(declare=_warmup, sets=("warmup",)),
+    "warmup": Entry(sizes="standard", declare=_warmup, sets=("warmup",)),
     "weight_decay": Entry(
+        sizes="standard",
         declare=one_of("weight_decay", "decoupled weight decay", 0.0, 1e-4, 1e-3, 1e-2, full=(1e-1,)),
         sets=("weight_decay",),
     ),
-    "label_smoothing": Entry(declare=_label_smoothing, sets=("label_smoothing",)),
-    "global_clipnorm": Entry(declare=_clipping, sets=("global_clipnorm",), apply=_set_clipping),
-    "augment": Entry(declare=_augment, sets=("augment",), apply=_set_augment),
-    "ema": Entry(declare=one_of("ema", "momentum of averaged weights; 0: none", 0.0, 0.99, 0.999), sets=("ema",)),
+    "label_smoothing": Entry(sizes="standard", declare=_label_smoothing, sets=("label_smoothing",)),
+    "global_clipnorm": Entry(
+        sizes=recurrent("standard") | dict(transformer="standard", fnn="full", cnn="full", other="full"),
+        declare=_clipping,
+        sets=("global_clipnorm",),
+        apply=_set_clipping,
+    ),
+    "augment": Entry(sizes="standard", declare=_augment, sets=("augment",), apply=_set_augment),
+    "ema": Entry(
+        sizes="full", declare=one_of("ema", "momentum of averaged weights; 0: none", 0.0, 0.99, 0.999), sets=("ema",)
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""What the engines share: KerasTuner's oracles with their traps closed, and all that we need of their private parts.
+"""What the engines share: KerasTuner's oracles with their traps closed.
 
 Each engine proposes trial n from (space, seed, n, the trials before it) and from nothing else. So a search that was
 killed is made whole by telling a new oracle of the finished trials again; KerasTuner's own files are written and never
@@ -12,10 +12,7 @@ import numpy as np
 
 from kzoo.files import write_json
 from kzoo.tuning.engines import engine_named
-from kzoo.tuning.records import Round
-
-_TRIES = 1000  # draws before a space counts as used up
-_MARK = "tuner/"  # with which KerasTuner's Hyperband begins the names of its own entries among the values of a trial
+from kzoo.tuning.engines.private import TRIES, Opened
 
 
 class Size(NamedTuple):
@@ -32,84 +29,6 @@ class Size(NamedTuple):
     epochs: int
     random: int
     rounds: tuple = ()
-
-
-class Opened:
-    """What is private in `keras_tuner.Oracle`, under names of ours; nothing else in kzoo touches it."""
-
-    def draw_from(self, seed):
-        """Draw from this seed on: each draw of an oracle moves it, and its constructor takes 0 for any."""
-        self._seed_state = seed
-
-    def try_often(self, draws):
-        """Give up after so many points in a row that there have been: 20 end a search that has hundreds left."""
-        self._max_collisions = draws
-
-    def has_had(self, values) -> bool:
-        """Say whether there has been a trial with these values."""
-        return self._duplicate(values)
-
-    def draw(self):
-        """Return the values of any new point, or None where there is none."""
-        return self._random_values()
-
-    def _random_values(self):
-        """Draw until a point is accepted; KerasTuner's own engines draw by this too."""
-        for _ in range(_TRIES):
-            values = super()._random_values()
-            if values is None or self.accept(values):
-                return values
-        return None
-
-    def _save_trial(self, trial):
-        """Write a trial into our folder, whole or not at all; KerasTuner calls this, and has a directory of its own."""
-        if self.folder is not None:
-            place = self.folder / f"trial_{trial.trial_id}"
-            place.mkdir(parents=True, exist_ok=True)
-            write_json(place / "trial.json", trial.get_state(), sync=False)
-
-
-class OpenedBayesian(Opened):
-    """What is private in its `BayesianOptimizationOracle` besides."""
-
-    def _make_gpr(self):
-        """Return the model of the space; the constructor calls this, and keeps it as `gpr`."""
-        return self.model(len(self._nonfixed_space()))
-
-    def tried(self):
-        """Return the trials so far as points (N, D) in the unit cube, and their scores, of which less is better."""
-        return self._vectorize_trials()
-
-    def values_at(self, point):
-        """Return the values of a point in the unit cube."""
-        return self._vector_to_values(point)
-
-
-class OpenedHyperband(Opened):
-    """What is private in its `HyperbandOracle` besides."""
-
-    def rounds(self):
-        """Return (trials, epochs before, epochs after) of each round of each bracket, as it will make them."""
-        found = []
-        for bracket in reversed(range(self._get_num_brackets())):
-            for number in range(bracket + 1):
-                before = self._get_epochs(bracket, number - 1) if number else 0
-                found.append((self._get_size(bracket, number), before, self._get_epochs(bracket, number)))
-        return tuple(found)
-
-
-def plain_values(hyperparameters) -> dict:
-    """Return the values of a `keras_tuner.HyperParameters` without Hyperband's own entries."""
-    return {name: value for name, value in hyperparameters.values.items() if not name.startswith(_MARK)}
-
-
-def round_of(hyperparameters) -> Round | None:
-    """Return the `Round` that Hyperband's own entries mean; None where there are none."""
-    own = {name.removeprefix(_MARK): v for name, v in hyperparameters.values.items() if name.startswith(_MARK)}
-    if "epochs" not in own:
-        return None
-    parent = int(own["trial_id"]) if "trial_id" in own else None
-    return Round(bracket=own["bracket"], round=own["round"], until=own["epochs"], parent=parent)
 
 
 class Steady(Opened):
@@ -143,7 +62,7 @@ class Steady(Opened):
         )  # fmt: skip
         self.verbose = 0
         points = space.finite_size()
-        self.try_often(_TRIES if points is None else min(max(_TRIES, 20 * points), 20_000))
+        self.try_often(TRIES if points is None else min(max(TRIES, 20 * points), 20_000))
 
     @classmethod
     def starts_of(cls, trials, dimensions) -> int:
@@ -210,10 +129,17 @@ class Steady(Opened):
         return stop() if values is None else run(values)
 
     def save(self):
-        """Write KerasTuner's file, whole or not at all."""
+        """Write KerasTuner's file, whole or not at all; it is never read."""
         if self.folder is not None:
             self.folder.mkdir(exist_ok=True)
             write_json(self.folder / "oracle.json", self.get_state(), sync=False)
+
+    def save_trial(self, trial):
+        """Write KerasTuner's file of a trial, whole or not at all."""
+        if self.folder is not None:
+            place = self.folder / f"trial_{trial.trial_id}"
+            place.mkdir(parents=True, exist_ok=True)
+            write_json(place / "trial.json", trial.get_state(), sync=False)
 
 
 def make_oracle(engine, **options) -> Steady:

@@ -6,12 +6,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from kzoo.errors import KzooError
-from kzoo.registry import Preset, build, get_preset, hint, resolve
-from kzoo.tuning import spaces
-from kzoo.tuning.entry import SIZES, Scene
-from kzoo.tuning.names import parameter_named, parameters_called, words
-from kzoo.tuning.parameter import Parameter
-from kzoo.tuning.table import table
+from kzoo.registry import Preset, build, get_preset, resolve
+from kzoo.tuning.spaces import entries_of, make_fit
+from kzoo.tuning.spaces.entry import SIZES, Parameter, Scene, shown
+from kzoo.words import hint
 
 
 def space(preset: str | Preset, size: str = "standard") -> "Space":
@@ -59,7 +57,7 @@ class Space:
         """
         for name, value in values.items():
             if name not in self.settings:
-                parameter_named(self, name).check(value)
+                self._named(name).check(value)
         settings = {name: value for name, value in values.items() if name in self.settings}
         config, training = resolve(self.preset, settings)
         checked = {name: (config | training)[name] for name in settings}
@@ -72,7 +70,7 @@ class Space:
             KzooError: an unknown name, an empty or reversed range, or one that is not in the space.
         """
         for name in ranges:
-            parameters_called(self, name)
+            self._called(name)
         return self._checked(narrow_to=dict(self.narrow_to) | ranges)
 
     def only(self, *wanted) -> "Space":
@@ -82,9 +80,9 @@ class Space:
             KzooError: an unknown name, or none at all.
         """
         if not wanted:
-            raise KzooError(f"only() needs at least one name. This space has: {', '.join(words(self))}.")
+            raise KzooError(f"only() needs at least one name. This space has: {', '.join(self._words)}.")
         for name in wanted:
-            parameters_called(self, name)
+            self._called(name)
         return self._checked(kept=wanted)
 
     def limit(self, *, params) -> "Space":
@@ -151,7 +149,7 @@ class Space:
                 chosen[parameter.name] = given
                 if parameter.name in self._pinned or given != self._as_it_is.get(parameter.name):
                     entry.change(settings, given)
-        spaces.make_fit(settings, self.fixed)
+        make_fit(settings, self.fixed)
         return {name: value for name, value in settings.items() if value != self.settings[name]}
 
     def finite_size(self) -> int | None:
@@ -211,7 +209,72 @@ class Space:
         return whole._checked(narrow_to=ranges, kept=kept, max_params=data["max_params"])
 
     def __str__(self):
-        return table(self)
+        """A table: a line for each hyperparameter, its values, its default and what it means."""
+        size = self.finite_size()
+        points = "a continuum" if size is None else f"{size:,} point{'s' if size != 1 else ''}"
+        rows = [("name", "values", "default", "meaning")]
+        for p in self.parameters:
+            only = f", if {p.when[0]} is {' or '.join(map(shown, p.when[1]))}" if p.when else ""
+            rows.append((p.name, p.legal(), shown(p.default), p.meaning + only))
+        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        lines = [f"{self.preset.name}, {self.size} space: {len(self.parameters)} hyperparameters, {points}"]
+        for *cells, meaning in rows:
+            lines.append(
+                "  " + "  ".join(cell.ljust(w) for cell, w in zip(cells, widths, strict=True)) + "  " + meaning
+            )
+        lines += [f"  fixed: {name}={value!r}" for name, value in self.fixed.items()]
+        if self.max_params is not None:
+            lines.append(f"  at most {self.max_params:,} parameters")
+        return "\n".join(lines)
+
+    # By name
+
+    @cached_property
+    def _words(self):
+        """Every name that a user may say: `learning_rate` for all that are one, then each by itself."""
+        names = [p.called or p.name for p in self.parameters]
+        return list(dict.fromkeys(names + [p.name for p in self.parameters]))
+
+    def _called(self, name):
+        """Return the hyperparameters of a name.
+
+        Raises:
+            KzooError: there are none, with the nearest name; or it is fixed.
+        """
+        found = [p for p in self.parameters if p.answers_to(name)]
+        if found:
+            return found
+        if name in self.fixed:
+            raise KzooError(f"{name} is fixed to {self.fixed[name]!r}: leave one of the two out.")
+        raise KzooError(
+            f"Unknown hyperparameter {name!r} of {self.preset.name}, size {self.size!r}. {hint(name, self._words)}"
+            f"{self._elsewhere(name)}It has: {', '.join(self._words) or 'none'}."
+        )
+
+    def _named(self, name):
+        """Return the hyperparameter of a name that is not a setting of the preset.
+
+        Raises:
+            KzooError: there is none, with the nearest name; or it is fixed.
+        """
+        if name in self.fixed:
+            raise KzooError(f"{name} is fixed to {self.fixed[name]!r} already.")
+        legal = {p.name: p for p in self.parameters}
+        if name in legal:
+            return legal[name]
+        guess = hint(name, [*legal, *self.settings])
+        raise KzooError(
+            f"Unknown setting {name!r} of {self.preset.name}. {guess}{self._elsewhere(name)}"
+            f"fix() takes a setting of the preset, or one of: {', '.join(legal)}."
+        )
+
+    def _elsewhere(self, name):
+        """Say where a name is that is not here."""
+        for size in (self.size, *SIZES):
+            whole = replace(self, size=size, fixed={}, narrow_to={}, kept=None)
+            if any(p.answers_to(name) for p in whole.parameters):
+                return f"It is in size={size!r}. " if size != self.size else "It was left out by only() or fix(). "
+        return ""
 
     # Derived once
 
@@ -237,7 +300,7 @@ class Space:
     def _entries(self):
         """The entries of the family's space that set nothing that was fixed."""
         settings = set(self.fixed) & set(self.settings)
-        entries = spaces.entries_of(self.preset.family, self.size)
+        entries = entries_of(self.preset.family, self.size)
         return {name: entry for name, entry in entries.items() if not settings & set(entry.sets)}
 
     @cached_property

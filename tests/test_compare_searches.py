@@ -75,7 +75,7 @@ def test_one_search_prints_its_leaderboard(call):  # noqa: F811
     ("words", "says"),
     [
         (["searches/a", "--metric", "f1"], "--metric ranks runs"),
-        (["searches/a", "searches/b", "--metric", "f1"], "a search for 'accuracy', and knows no 'f1'"),
+        (["searches/a", "searches/b", "--metric", "f1"], "a search for 'accuracy', and has no 'f1'"),
         (["searches/a", "searches/b", "--data", "iris"], "is a search, and no run"),
         (["searches/none"], "has no trial yet"),
         (["searches/damaged", "searches/a"], "damaged"),

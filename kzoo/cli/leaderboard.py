@@ -31,7 +31,7 @@ def leaderboard(folder, *, csv=None, plot=None) -> dict:
         direction=direction,
         planned=search.request.trials,
         finished=search.finished,
-        defaults={p["name"]: p["default"] for p in search.request.space["parameters"]},
+        defaults={p.name: p.default for p in search.parameters},
         rows=[row.to_json() for row in leaderboard_of(trials, search.objective)],
     )
     if csv not in (None, "-"):

@@ -109,7 +109,7 @@ def render(document, args):
     lines = []
     if document["interrupted"]:
         done = f"{document['trials']} of {document['asked']} trials"
-        lines.append(f"Interrupted after {done}: all is kept in {folder}. The same command goes on.")
+        lines.append(f"Interrupted after {done}: everything is kept in {folder}. The same command goes on.")
     if best is None:
         return "\n".join([*lines, f"No trial has a score yet. The same command goes on with {folder}."])
     own = document["preset_score"]

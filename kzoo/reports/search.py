@@ -37,7 +37,7 @@ def page_of(search) -> dict:
         changed=None if best is None else _changed(search),
         settings=() if best is None else _settings(search.best_spec()),
         use=None if best is None else _use(search),
-        space=_space(search.request.space),
+        space=_space(search.parameters),
         provenance=_provenance(search),
     )
 
@@ -61,7 +61,7 @@ def _facts(search, trials):
         ("Validation", over),
         ("Objective", ", ".join(search.objective)),
         ("Engine", request.engine),
-        ("Hyperparameters", len(request.space["parameters"])),
+        ("Hyperparameters", len(search.parameters)),
         ("Time", duration(round(sum(trial.seconds for trial in trials)))),
         ("Trials", f"{len(trials)} of {request.trials}" + (f": {ends}" if ends else "")),
     ]
@@ -125,7 +125,7 @@ def _within_chance(search, trials, best):
     error = math.sqrt(max(preset * (1 - preset), 1 / (4 * count)) / count)
     if best.score - preset > 2 * error:
         return []
-    text = f"The gain is within what chance makes of {plural(count, 'example')} (± {200 * error:.1f} points)"
+    text = f"The gain is within chance for {plural(count, 'example')} (± {200 * error:.1f} points)"
     return [f"{text}: more validation data, or folds=5, would tell more."]
 
 
@@ -198,18 +198,18 @@ def _use(search):
     ))  # fmt: skip
 
 
-def _space(space):
+def _space(parameters):
     heads = ["name", "values", "preset", "counts if"]
     rows = []
-    for p in space["parameters"]:
-        legal = ", ".join(map(value_words, p["values"])) if p.get("values") else _range(p)
-        when = [f"{name} is {' or '.join(map(value_words, values))}" for name, values in (p["when"] or {}).items()]
-        rows.append((p["name"], legal, value_words(p["default"]), "; ".join(when)))
+    for p in parameters:
+        legal = ", ".join(map(value_words, p.values)) if p.values else _range(p)
+        when = "" if p.when is None else f"{p.when[0]} is {' or '.join(map(value_words, p.when[1]))}"
+        rows.append((p.name, legal, value_words(p.default), when))
     return dict(heads=heads, rows=rows)
 
 
 def _range(p):
-    return f"{value_words(p['low'])} to {value_words(p['high'])}" + (", log" if p["log"] else "")
+    return f"{value_words(p.low)} to {value_words(p.high)}" + (", log" if p.log else "")
 
 
 def _provenance(search):

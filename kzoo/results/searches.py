@@ -18,7 +18,7 @@ def row_of(search, name, metric) -> dict:
     """
     request, objective = search.request, search.objective.name.removeprefix("val_")
     if metric not in (None, objective, search.objective.name):
-        raise KzooError(f"{search.path} is a search for {objective!r}, and knows no {metric!r}. Retrain its winner.")
+        raise KzooError(f"{search.path} is a search for {objective!r}, and has no {metric!r}. Retrain its winner.")
     trials = search.trials
     best = best_of(trials, search.objective)
     return dict(

@@ -113,7 +113,7 @@ def _look(folder, request, resume):
             f"{folder} holds a different search ({shown}). Choose another folder, or resume='never' to replace it."
         )
     if resume == "must" and not read_trials(folder):
-        raise KzooError(f"resume='must', and {folder} has no trial to go on after. Use resume='auto'.")
+        raise KzooError(f"resume='must', and {folder} has no trial yet to go on from. Use resume='auto'.")
     return search
 
 

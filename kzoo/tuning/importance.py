@@ -68,7 +68,7 @@ def importance_of(trials, objective, parameters) -> Importance:
     Args:
         trials: as in `Search.trials`.
         objective: an `Objective`.
-        parameters: of the space, as in `search.json`: dicts with `name`, `when`, and `values` or `low`, `high`, `log`.
+        parameters: as in `Search.parameters`.
 
     Raises:
         KzooError: fewer than 15 trials with a score.
@@ -118,25 +118,24 @@ def _columns(trials, parameters):
         stem, place = _stem(p), _placed(p)
         column = columns.setdefault(stem, [None] * len(trials))
         for i, trial in enumerate(trials):
-            value = trial.hyperparameters.get(p["name"])
+            value = trial.hyperparameters.get(p.name)
             if value is not None:
-                column[i] = place(value) if stem != p["name"] else value
+                column[i] = place(value) if stem != p.name else value
     return columns
 
 
 def _stem(p):
     """Return "learning_rate" for "learning_rate_adam", which counts if the optimizer is "adam"; else the name."""
-    values = list((p["when"] or {}).values())
-    ending = f"_{values[0][0]}" if values and len(values[0]) == 1 else None
-    return p["name"].removesuffix(ending) if ending else p["name"]
+    ending = f"_{p.when[1][0]}" if p.when and len(p.when[1]) == 1 else None
+    return p.name.removesuffix(ending) if ending else p.name
 
 
 def _placed(p):
     """Return a function that gives the place of a value in its range, from 0 to 1."""
-    if p.get("values"):
-        return list(p["values"]).index
-    low, high = (math.log(p[end]) if p["log"] else p[end] for end in ("low", "high"))
-    return lambda value: ((math.log(value) if p["log"] else value) - low) / ((high - low) or 1)
+    if p.values:
+        return p.values.index
+    low, high = (math.log(end) if p.log else end for end in (p.low, p.high))
+    return lambda value: ((math.log(value) if p.log else value) - low) / ((high - low) or 1)
 
 
 def _measure(columns, ranks, rows):

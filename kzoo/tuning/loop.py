@@ -82,7 +82,7 @@ class Loop:
                     return "max_time"
                 if self._hopeless():
                     return "failing"
-                self.oracle.folder = self.folder / "engine"  # what was replayed is written with the first new trial
+                self.oracle.write_to(self.folder / "engine")  # what was replayed goes there with the first new trial
                 trial = self._train(self._begun(number, values, round_of(proposal.hyperparameters)))
                 if trial.status == "interrupted":
                     return "stopped" if self.signals.caught else "max_time"
@@ -109,12 +109,11 @@ class Loop:
 
     def _train(self, trial):
         """Have a trial trained, write it down before and after, and return it with what came of it."""
-        place, hyperband = place_of(self.folder, trial.number), trial.hyperband
         options = {}
-        if hyperband is not None:
-            parent = None if hyperband.parent is None else str(place_of(self.folder, hyperband.parent))
-            options = dict(until=hyperband.until, parent=parent, keep_journal=True)
-        elif self.request.prune is not None and not self.oracle.in_rounds and not trial.baseline:
+        if (own := trial.hyperband) is not None:
+            parent = None if own.parent is None else str(place_of(self.folder, own.parent))
+            options = dict(until=own.until, parent=parent, keep_journal=True)
+        elif self.request.prune is not None and not trial.baseline:
             options = dict(peers=peers_of(self.finished, self.request.objective, folds=self.request.folds is not None))
         self.trials[trial.number] = trial
         trial.write(self.folder)
@@ -123,7 +122,7 @@ class Loop:
         try:
             outcome = self.worker.ask(
                 "train", signals=self.signals, deadline=self.deadline, on_epoch=self.show.epoch, tick=self.show.draw,
-                folder=str(place), overrides=trial.overrides, seed=trial.seed, **options,
+                folder=str(place_of(self.folder, trial.number)), overrides=trial.overrides, seed=trial.seed, **options,
             )  # fmt: skip
         except TrialFailed as error:
             status = "interrupted" if self.signals.caught else "failed"

@@ -161,7 +161,9 @@ def settle_objective(objective, config, training, data, *, folds=None) -> Object
     if not isinstance(name, str) or asked not in (None, "max", "min"):
         raise KzooError(f"objective={objective!r} must be a name, or a pair such as ('val_accuracy', 'max').")
     if f"val_{name}" in legal:
-        raise KzooError(f"objective={name!r} is of the training data, which any network can learn. Use 'val_{name}'.")
+        raise KzooError(
+            f"objective={name!r} is measured on the training data, which any network can learn. Use 'val_{name}'."
+        )
     if name not in legal:
         raise KzooError(f"objective={name!r} is not reported. {hint(name, legal)}Use one of: {', '.join(legal)}.")
     known = direction(name)

@@ -19,6 +19,7 @@ from kzoo.tuning.records import (
     read_trials,
     table_of,
 )
+from kzoo.tuning.spaces.entry import Parameter
 from kzoo.words import first_line, hint
 
 _PLOTS = ("history", "curves", "importance")
@@ -68,6 +69,11 @@ class Search:
     def objective(self) -> Objective:
         """The name of what was searched for, and "max" or "min"."""
         return self.request.objective
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The hyperparameters that are searched."""
+        return tuple(map(Parameter.from_json, self.request.space["parameters"]))
 
     @property
     def trials(self) -> list[Trial]:
@@ -193,7 +199,7 @@ class Search:
         plots, trials = import_module("kzoo.plots"), self.trials
         if kind == "importance":
             importance_of = import_module("kzoo.tuning.importance").importance_of
-            return plots.importance(importance_of(trials, self.objective, self.request.space["parameters"]))
+            return plots.importance(importance_of(trials, self.objective, self.parameters))
         return {"history": plots.search_history, "curves": plots.search_curves}[kind](trials, self.objective)
 
     def _own_preset(self) -> Preset:

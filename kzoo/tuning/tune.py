@@ -160,7 +160,7 @@ def _settled(named, data, overrides, options, data_seed):
     data = load_for(data, named, config, training, **options, seed=data_seed)
     config, training, notes = settle(named, config, training, set(overrides), data)
     if config.get("target_scale") is not None:
-        notes.append("What is compared is of standardised targets; the test scores are in their own unit.")
+        notes.append("The scores of trials are of standardised targets; test scores are in the targets' own unit.")
     return replace(named, task=data.task, config=config, training=training), data, notes
 
 
@@ -194,7 +194,7 @@ def _sized(engine, *, trials, space, folds, **shape):
     if not in_rounds and points is not None:
         trials = min(trials, points)
     if in_rounds and folds is not None:
-        raise KzooError(f"engine={chosen!r} goes on with trainings, and folds= scores whole ones. Choose one of them.")
+        raise KzooError(f"engine={chosen!r} continues trainings, and folds= scores whole ones. Choose one of them.")
     size = size_of(chosen, trials=trials, space=space, folds=folds, **shape)
     if in_rounds and points is not None and size.random >= points:
         raise KzooError(
@@ -225,9 +225,9 @@ def _ended(search, loop, because, signals, progress):
         raise KzooError(f"No trial succeeded: {loop.causes()}. {search.path} has the trials.")
     if because == "max_time":
         asked = loop.request.trials
-        lines.append(f"The time is over after {done} of {asked} trials. The same call with more time goes on.")
+        lines.append(f"Time is up after {done} of {asked} trials. The same call with more time goes on.")
     if because == "exhausted":
-        lines.append(f"The space has no other point within its limits: it ends after {done} trials.")
+        lines.append(f"The space has no further point within its limits: the search ends after {done} trials.")
     if best is not None:
         lines.append(f"best: trial {best.number}, {search.objective.name} {best.score:.4f}")
     _say(lines, progress)

@@ -44,7 +44,7 @@ class Worker:
     def __init__(self, log, **setup):
         self.log, self.process, self.inbox = Path(log), None, queue.Queue()
         self.answered, self.least = 0, None  # answers of the process, and the least memory that it had
-        self.setup = dict(families=dict(registry.FAMILIES), trainer=pickle.dumps(setup))
+        self.setup = dict(registry.FAMILIES), pickle.dumps(setup)
 
     def __enter__(self):
         self.start()
@@ -185,10 +185,10 @@ def main():
             pickle.dump(message, answers)
             answers.flush()
 
-    setup = inbox.get()
+    families, setup = inbox.get()
     try:
-        registry.FAMILIES.update(setup["families"])
-        setup = pickle.loads(setup["trainer"])
+        registry.FAMILIES.update(families)  # before the preset in the setup is unpickled
+        setup = pickle.loads(setup)
         trainer = import_module("kzoo.tuning.trial").Trainer(
             **setup, stop=stop, tell=lambda epoch, value: say("epoch", epoch, value)
         )

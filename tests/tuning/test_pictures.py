@@ -12,6 +12,7 @@ from made_search import ACCURACY, LOSS, make_search
 import kzoo
 from kzoo.tuning.importance import importance_of
 from kzoo.tuning.records import Trial
+from kzoo.tuning.spaces.entry import Parameter
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def test_an_unknown_kind_is_refused_with_the_nearest(search):
 
 
 def test_what_decided_comes_first_and_the_rates_of_the_optimizers_are_one(search):
-    found = importance_of(search.trials, search.objective, search.config["space"]["parameters"])
+    found = importance_of(search.trials, search.objective, search.parameters)
     scored = [t for t in search.trials if t["score"] is not None]
     assert found.trials == len(scored) < 40 and found.r2 > 0.2
     assert {row.name for row in found.rows[:2]} == {"learning_rate", "units_scale"}
@@ -44,12 +45,12 @@ def test_what_decided_comes_first_and_the_rates_of_the_optimizers_are_one(search
     assert not any(name.startswith("learning_rate_") for name in names)
     warmup = next(row for row in found.rows if row.name == "warmup")
     assert warmup.trials == sum("warmup" in t["hyperparameters"] for t in scored) < len(scored)
-    assert importance_of(search.trials, search.objective, search.config["space"]["parameters"]) == found
+    assert importance_of(search.trials, search.objective, search.parameters) == found
 
 
 def test_of_a_loss_the_same_is_found(tmp_path):
     search = make_search(tmp_path / "loss", 40, objective=LOSS)
-    rows = importance_of(search.trials, LOSS, search.config["space"]["parameters"]).rows
+    rows = importance_of(search.trials, LOSS, search.parameters).rows
     assert {row.name for row in rows[:2]} == {"learning_rate", "units_scale"}
 
 
@@ -66,9 +67,9 @@ def many(count, score, seed=0):
 
 
 SPACE = [
-    dict(name="optimizer", when=None, values=["adam", "sgd"]),
-    dict(name="momentum", when={"optimizer": ["sgd"]}, low=0.5, high=0.9, log=False),
-    dict(name="size", when=None, low=1, high=9, log=False),
+    Parameter(name="optimizer", meaning="", default="adam", values=("adam", "sgd")),
+    Parameter(name="momentum", meaning="", default=0.7, low=0.5, high=0.9, when=("optimizer", ("sgd",))),
+    Parameter(name="size", meaning="", default=5, low=1, high=9),
 ]
 
 

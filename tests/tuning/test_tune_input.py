@@ -20,7 +20,7 @@ def narrow(**ranges):
 
 BAD = {
     "objective": (dict(objective="val_acc"), "objective='val_acc' is not reported. Did you mean 'val_accuracy'?"),
-    "objective of training": (dict(objective="accuracy"), "of the training data.*Use 'val_accuracy'"),
+    "objective of training": (dict(objective="accuracy"), "on the training data.*Use 'val_accuracy'"),
     "objective without meaning": (dict(objective="val_f1_score"), "not reported. Use one of: val_loss, val_accuracy"),
     "wrong direction": (dict(objective=("val_accuracy", "min")), "has the direction 'max', not 'min'"),
     "no objective": (dict(objective=7), "must be a name, or a pair"),

@@ -43,7 +43,6 @@ class Steady(Opened):
         baseline: whether trial 0 is the default point.
         known: number -> values of trials that there have been.
         accept: function that says of values whether their network may be trained.
-        folder: where KerasTuner's files go, or None.
     """
 
     learns = False  # whether it makes a model of the trials so far, and begins around the preset
@@ -51,9 +50,9 @@ class Steady(Opened):
     # training states stay, and proposing again is the only way to bring its books up to date.
     in_rounds = False
 
-    def __init__(self, *, space, seed, objective, trials, epochs, baseline, known=None, accept=None, folder=None):
+    def __init__(self, *, space, seed, objective, trials, epochs, baseline, known=None, accept=None):
         self.space, self.base_seed, self.baseline = space, seed, baseline
-        self.known, self.accept, self.folder = known or {}, accept or (lambda values: True), folder
+        self.known, self.accept, self.folder = known or {}, accept or (lambda values: True), None
         self.starts = self.starts_of(trials, len(space.names))
         self.proposal_seed = seed  # another one for each trial
         super().__init__(
@@ -128,8 +127,12 @@ class Steady(Opened):
         values = self.draw()
         return stop() if values is None else run(values)
 
+    def write_to(self, folder):
+        """Have KerasTuner's files written from now on, for those who know them; they are never read."""
+        self.folder = folder
+
     def save(self):
-        """Write KerasTuner's file, whole or not at all; it is never read."""
+        """Write KerasTuner's file, whole or not at all."""
         if self.folder is not None:
             self.folder.mkdir(exist_ok=True)
             write_json(self.folder / "oracle.json", self.get_state(), sync=False)

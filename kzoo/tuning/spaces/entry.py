@@ -77,7 +77,7 @@ class Parameter:
         elif _is_number(value) and self.low <= value <= self.high and (not self.whole or value == int(value)):
             return int(value) if self.whole else float(value)
         raise KzooError(
-            f"{self.name}={shown(value)} is outside of the space: {self.legal()}. "
+            f"{self.name}={shown(value)} is outside the space: {self.legal()}. "
             f"{hint(value, [v for v in self.values if isinstance(v, str)])}"
             + (
                 f"Each optimizer has its own: .fix(optimizer=...) first, or narrow {self.name} by its name."
@@ -137,6 +137,16 @@ class Parameter:
         extent = dict(values=list(self.values)) if self.values else dict(low=self.low, high=self.high, log=self.log)
         when = None if self.when is None else {self.when[0]: list(self.when[1])}
         return dict(name=self.name, default=self.default, when=when) | extent
+
+    @classmethod
+    def from_json(cls, data) -> "Parameter":
+        """Return what `to_json` wrote, which says nothing of the meaning."""
+        ((name, values),) = (data["when"] or {None: ()}).items()
+        return cls(
+            name=data["name"], meaning="", default=data["default"], values=tuple(data.get("values", ())),
+            low=data.get("low"), high=data.get("high"), log=data.get("log", False),
+            whole=isinstance(data.get("low"), int), when=None if name is None else (name, tuple(values)),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

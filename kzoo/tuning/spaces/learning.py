@@ -54,7 +54,7 @@ def _warmup(scene):
     elif s.get("schedule") not in WARMED:
         return None
     values = tuple(sorted({own, 0.0, 0.05, 0.1}))
-    return Parameter(name="warmup", meaning="share of rising learning rate", values=values, default=own, when=when)
+    return Parameter(name="warmup", meaning="share of warm-up steps", values=values, default=own, when=when)
 
 
 def _label_smoothing(scene):

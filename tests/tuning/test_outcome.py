@@ -1,10 +1,13 @@
 """A real search, from its first trial to a preset, a report and a run that stands beside another."""
 
+from dataclasses import replace
+
 import pytest
 
 import kzoo
 from kzoo.cli import main
-from kzoo.tuning.retrain import best_epoch
+from kzoo.tuning.records import Outcome
+from kzoo.tuning.winner import best_epoch
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +53,10 @@ def test_preset_and_winner_retrained_alike_compare_as_runs(search, tmp_path):
 def test_of_epochs_with_the_same_score_the_one_with_the_lowest_loss_is_best():
     """On few validation rows the first may be lucky: retrained for 6 epochs in place of 17, a winner lost 11 points."""
     history = {"val_accuracy": [0.5, 1.0, 0.9, 1.0, 1.0], "val_loss": [2.0, 1.5, 0.1, 0.7, None]}
-    trial = dict(best_epoch=2, score=1.0, history=history)
+    trial = Outcome(status="completed", best_epoch=2, score=1.0, history=history)
     assert best_epoch(trial, "val_accuracy") == 4
-    assert best_epoch(trial | dict(best_epoch=3), "val_loss") == 3
-    assert best_epoch(trial | dict(history={"val_accuracy": history["val_accuracy"]}), "val_accuracy") == 2
+    assert best_epoch(replace(trial, best_epoch=3), "val_loss") == 3
+    assert best_epoch(replace(trial, history={"val_accuracy": history["val_accuracy"]}), "val_accuracy") == 2
 
 
 def test_a_schedule_is_trained_in_its_full_length(tmp_path):
@@ -74,7 +77,7 @@ def test_folds_that_stop_early_at_different_epochs_are_retrained_for_their_mean(
 
 @pytest.mark.parametrize("trial", [3, -1, True, "0"])
 def test_another_trial_must_be_one(search, trial):
-    with pytest.raises(kzoo.KzooError, match=r"is no trial of .* Those are: 0, 1, 2\."):
+    with pytest.raises(kzoo.KzooError, match=r"is not a trial of .* Those are: 0, 1, 2\."):
         search.retrain(trial=trial)
 
 

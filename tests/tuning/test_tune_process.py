@@ -12,9 +12,9 @@ import pytest
 
 import kzoo
 from kzoo.errors import KzooError
-from kzoo.tuning import process
 from kzoo.tuning import tune as module
-from kzoo.tuning.process import TrialFailed, Worker
+from kzoo.tuning import worker as process
+from kzoo.tuning.worker import TrialFailed, Worker
 
 SMALL = dict(units=(8,), batch_size=32)
 

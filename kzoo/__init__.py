@@ -20,7 +20,7 @@ _PUBLIC = {
     "register": "kzoo.catalogue",
     "get_preset": "kzoo.catalogue",
     "list_presets": "kzoo.catalogue",
-    "load_presets": "kzoo.preset_files",
+    "load_presets": "kzoo.catalogue",
     "preset_to_toml": "kzoo.preset_files",
     "build": "kzoo.registry",
     "spec_of": "kzoo.registry",

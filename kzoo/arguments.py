@@ -1,13 +1,19 @@
-"""Every name that can be set, once: what it means and which values are legal. Standard library only.
+"""Every name that can be set, once: which values are legal, and when it has a use. Standard library only.
 
-A preset's `config` and `training` draw their names from here, `build` and `train` check overrides against
-it before Keras is imported, and `kzoo show` prints it. A family of yours may add names of its own; those
-are checked by its builder alone.
+`CONFIG` is about the keywords of the families' builders, which say their defaults and meanings themselves
+(`family.py`); `TRAINING` is the whole training contract, defaults and meanings too. Every value of a preset and every
+override is checked against them before Keras is imported, so a builder checks only what its family narrows, and what
+values must be to one another. A family of yours may take names that are not here; those are for its builder to check.
 """
 
-from dataclasses import dataclass
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from kzoo.errors import KzooError
+
+ANY = "any"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,15 +21,19 @@ class Argument:
     """A settable name.
 
     Args:
-        meaning: one plain line.
+        default: of the training contract; a builder says its own.
+        meaning: one plain line, of the training contract; a builder says its own.
         kind: type or types of one value.
         low, high: inclusive bounds; `below` is an exclusive upper bound, `above` an exclusive lower one.
         choices: legal values, where there is a list of them.
         none: whether None is legal.
         many: whether a sequence is legal: False, True (only a sequence) or "or one".
+        needs: another setting -> its values with which this one has a use; "answers" is what the task asks for,
+            "classes" or "values". `ANY` stands for whatever is not empty.
     """
 
-    meaning: str
+    default: object = None
+    meaning: str = ""
     kind: type | tuple = object
     low: float | None = None
     high: float | None = None
@@ -32,6 +42,19 @@ class Argument:
     choices: tuple = ()
     none: bool = False
     many: bool | str = False
+    needs: Mapping = field(default_factory=dict)
+
+    def unmet(self, settings):
+        """Return why it has no use beside these settings, or None where it has one."""
+        for other, values in self.needs.items():
+            if other not in settings or (settings[other] if values is ANY else settings[other] in values):
+                continue
+            if values is ANY:
+                return f"it needs {other}, and there are none"
+            if other == "answers":
+                return f"it is for {' and '.join(values)}, and this task has {settings[other]}"
+            return f"it needs {other}={' or '.join(map(repr, values))}, not {settings[other]!r}"
+        return None
 
     def check(self, name, value):
         """Return `value` (sequences as tuples), or raise `KzooError` with the rule it breaks."""
@@ -95,6 +118,15 @@ _COUNT = dict(kind=int, low=1)
 _FLAG = dict(kind=bool)
 _NUMBERS = dict(kind=float, none=True, many=True)
 
+# What the uses of a setting hang on; a family without the other setting does not ask.
+_TOKENS = dict(needs={"inputs": ("tokens",)})
+_SERIES = dict(needs={"inputs": ("series",)})
+_COLUMNS = dict(needs={"inputs": ("rows", "series")})
+_PLAIN = dict(needs={"block": ("plain",)})
+_STAGES = dict(needs={"block": ("plain", "residual", "separable", "dilated")})
+_CLASSES = dict(needs={"answers": ("classes",)})
+_VALUES = dict(needs={"answers": ("values",)})
+
 ACTIVATIONS = (
     "relu", "gelu", "elu", "leaky_relu", "sigmoid", "tanh", "silu", "selu", "relu6", "mish", "softplus", "softsign",
     "hard_sigmoid", "hard_silu", "celu", "exponential", "linear", "softmax", "log_softmax",
@@ -104,86 +136,92 @@ SCHEDULES = ("constant", "cosine", "onecycle", "linear", "exponential", "step", 
 LOSSES = ("auto", "crossentropy", "focal", "hinge", "kl", "mse", "mae", "huber")
 METRICS = ("accuracy", "auc", "top5", "mae", "rmse")
 AUGMENTATIONS = ("flip", "shift", "rotate", "zoom", "erase", "mixup", "cutmix")
-BUNDLES = ("standard", "quick", "long", "tuning", "debug", "teaching")
+
+
+def _bundles():
+    """Return the callback bundles, the functions of `kzoo.callbacks` that take a `run_dir`, without importing Keras."""
+    source = Path(__file__).with_name("callbacks").joinpath("__init__.py").read_text(encoding="utf-8")
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    return tuple(f.name for f in functions if f.args.args and f.args.args[0].arg == "run_dir")
+
+
+BUNDLES = _bundles()
 
 CONFIG = {
-    "inputs": _A(meaning="what goes in", kind=str, choices=("rows", "image", "tokens", "series")),
-    "input_shape": _A(meaning="shape of one example, without the batch", many=True, **_COUNT),
-    "outputs": _A(meaning="classes, target columns or words; follows the data in train", **_COUNT),
-    "horizon": _A(meaning="steps to forecast; none: one answer for the whole series", none=True, **_COUNT),
-    "units": _A(meaning="width of each dense or recurrent layer", many=True, **_COUNT),
-    "units_norm": _A(meaning="normalisation in the dense layers", kind=str, choices=("batch", "layer"), none=True),
-    "units_dropout": _A(meaning="dropout in the dense layers or before the head", **_RATE),
-    "dense_units": _A(meaning="width of each dense layer before the head", many=True, **_COUNT),
-    "dense_dropout": _A(meaning="dropout after each dense layer", **_RATE),
-    "activation": _A(meaning="activation between layers", kind=str, choices=ACTIVATIONS),
-    "output_activation": _A(
-        meaning="activation of the answer; none: logits, or plain values",
-        kind=str,
-        choices=ACTIVATIONS,
-        none=True,
-    ),
-    "dropout": _A(meaning="share of units dropped while training, one or one per layer", many="or one", **_RATE),
-    "recurrent_dropout": _A(meaning="dropout on the recurrent state", **_RATE),
-    "embedding_dropout": _A(meaning="dropout on the embeddings", **_RATE),
-    "norm": _A(meaning="normalisation", kind=str, choices=("batch", "layer"), none=True),
-    "layer_norm": _A(meaning="layer normalisation after each recurrent layer", **_FLAG),
-    "norm_position": _A(meaning="normalise before or after each sub-layer", kind=str, choices=("pre", "post")),
-    "l1": _A(meaning="L1 penalty on dense kernels", kind=float, low=0),
-    "l2": _A(meaning="L2 penalty on dense kernels", kind=float, low=0),
-    "residual": _A(meaning="residual blocks", **_FLAG),
-    "rescale": _A(meaning="scaling inside the model; false if you divide by 255 or standardise yourself", **_FLAG),
-    "scale": _A(meaning="per numeric feature: 1 / standard deviation of the training split", **_NUMBERS),
-    "offset": _A(meaning="per numeric feature: -mean / standard deviation of the training split", **_NUMBERS),
-    "target_scale": _A(meaning="per target: standard deviation of the training split", **_NUMBERS),
-    "target_offset": _A(meaning="per target: mean of the training split", **_NUMBERS),
-    "categories": _A(meaning="number of categories of each of the last columns", many=True, **_COUNT),
-    "block": _A(meaning="kind of stage", kind=str, choices=("plain", "residual", "separable", "parallel", "dilated")),
-    "filters": _A(meaning="filters of each stage", many=True, **_COUNT),
-    "depth": _A(meaning="layers or blocks in each stage", **_COUNT),
-    "kernel_size": _A(meaning="width of the convolutions", many="or one", **_COUNT),
-    "padding": _A(meaning="padding of the convolutions", kind=str, choices=("same", "valid")),
-    "pool_size": _A(meaning="pooling after each stage; 1 for none", many="or one", **_COUNT),
-    "pooling": _A(
-        meaning="how positions become one vector; none: an answer per step",
-        kind=str,
-        choices=("flatten", "mean", "max", "last", "cls"),
-        none=True,
-    ),
-    "vocabulary_size": _A(meaning="token ids, padding (0) and unknown (1) included", kind=int, low=2),
-    "embedding_dim": _A(meaning="width of the token embeddings", **_COUNT),
-    "bidirectional": _A(meaning="read in both directions", **_FLAG),
-    "reversible_norm": _A(meaning="normalise each window, undone in the forecast", **_FLAG),
-    "stateful": _A(meaning="keep the state between batches, to generate step by step", **_FLAG),
-    "stateful_batch": _A(meaning="batch size of a stateful model", **_COUNT),
-    "width": _A(meaning="width of the Transformer; num_heads must divide it", **_COUNT),
-    "num_heads": _A(meaning="attention heads", **_COUNT),
-    "intermediate_dim": _A(meaning="width of the feed-forward sub-layer", **_COUNT),
-    "positions": _A(meaning="position encoding", kind=str, choices=("learned", "sinusoidal"), none=True),
-    "causal": _A(meaning="each step sees only what came before", **_FLAG),
-    "patch_size": _A(meaning="side of an image patch, or steps in a series patch", **_COUNT),
-    "patch_stride": _A(meaning="steps between series patches; none: patch_size", **_COUNT, none=True),
+    "inputs": _A(kind=str, choices=("rows", "image", "tokens", "series")),
+    "input_shape": _A(many=True, **_COUNT),
+    "outputs": _A(**_COUNT),
+    "horizon": _A(none=True, **_COUNT, **_SERIES),
+    "units": _A(many=True, **_COUNT),
+    "units_norm": _A(kind=str, choices=("batch", "layer"), none=True, needs={"units": ANY}),
+    "units_dropout": _A(**_RATE),
+    "dense_units": _A(many=True, **_COUNT),
+    "dense_dropout": _A(**_RATE),
+    "activation": _A(kind=str, choices=ACTIVATIONS),
+    "output_activation": _A(kind=str, choices=ACTIVATIONS, none=True),
+    "dropout": _A(many="or one", **_RATE, **_STAGES),
+    "recurrent_dropout": _A(**_RATE),
+    "embedding_dropout": _A(**_RATE, **_TOKENS),
+    "norm": _A(kind=str, choices=("batch", "layer"), none=True, **_STAGES),
+    "layer_norm": _A(**_FLAG),
+    "norm_position": _A(kind=str, choices=("pre", "post")),
+    "l1": _A(kind=float, low=0),
+    "l2": _A(kind=float, low=0),
+    "residual": _A(**_FLAG),
+    "rescale": _A(**_FLAG, needs={"inputs": ("rows", "image", "series")}),
+    "scale": _A(**_NUMBERS, **_COLUMNS),
+    "offset": _A(**_NUMBERS, **_COLUMNS),
+    "target_scale": _A(**_NUMBERS, **_VALUES),
+    "target_offset": _A(**_NUMBERS, **_VALUES),
+    "categories": _A(many=True, **_COUNT, needs={"inputs": ("rows",)}),
+    "block": _A(kind=str, choices=("plain", "residual", "separable", "parallel", "dilated")),
+    "filters": _A(many=True, **_COUNT),
+    "depth": _A(many="or one", **_COUNT, **_STAGES),
+    "kernel_size": _A(many="or one", **_COUNT),
+    "padding": _A(kind=str, choices=("same", "valid"), **_PLAIN),
+    "pool_size": _A(many="or one", **_COUNT, **_PLAIN),
+    "pooling": _A(kind=str, choices=("flatten", "mean", "max", "last", "cls"), none=True),
+    "vocabulary_size": _A(kind=int, low=2, **_TOKENS),
+    "embedding_dim": _A(**_COUNT, **_TOKENS),
+    "bidirectional": _A(**_FLAG),
+    "reversible_norm": _A(**_FLAG, **_SERIES),
+    "stateful": _A(**_FLAG),
+    "stateful_batch": _A(**_COUNT),
+    "width": _A(**_COUNT),
+    "num_heads": _A(**_COUNT),
+    "intermediate_dim": _A(**_COUNT),
+    "positions": _A(kind=str, choices=("learned", "sinusoidal"), none=True),
+    "causal": _A(**_FLAG, **_TOKENS),
+    "patch_size": _A(**_COUNT, needs={"inputs": ("image", "series")}),
+    "patch_stride": _A(none=True, **_COUNT, **_SERIES),
 }
 
 TRAINING = {
-    "optimizer": _A(meaning="optimizer", kind=str, choices=OPTIMIZERS),
-    "learning_rate": _A(meaning="peak learning rate", kind=float, above=0),
-    "schedule": _A(meaning="course of the learning rate", kind=str, choices=SCHEDULES),
-    "warmup": _A(meaning="share of the steps in which the learning rate rises", **_RATE),
-    "weight_decay": _A(meaning="decoupled weight decay; biases and norms are left out", kind=float, low=0),
+    "optimizer": _A(default="adam", meaning="optimizer", kind=str, choices=OPTIMIZERS),
+    "learning_rate": _A(default=1e-3, meaning="peak learning rate", kind=float, above=0),
+    "schedule": _A(default="constant", meaning="course of the learning rate", kind=str, choices=SCHEDULES),
+    "warmup": _A(default=0.0, meaning="share of the steps in which the learning rate rises", **_RATE),
+    "weight_decay": _A(default=0.0, meaning="decoupled weight decay; biases and norms are left out", kind=float, low=0),
     "global_clipnorm": _A(meaning="largest norm of all gradients together", kind=float, above=0, none=True),
     "clipnorm": _A(meaning="largest norm of the gradient of each weight, in its place", kind=float, above=0, none=True),
     "clipvalue": _A(meaning="largest entry of any gradient, in its place", kind=float, above=0, none=True),
-    "ema": _A(meaning="momentum of averaged weights, which are validated and saved; 0 for none", **_RATE),
-    "on_nan": _A(meaning="when the loss or a weight is not finite", kind=str, choices=("stop", "rollback")),
-    "batch_size": _A(meaning="examples in a step", **_COUNT),
-    "epochs": _A(meaning="passes over the training split", **_COUNT),
-    "loss": _A(meaning="loss; auto follows the head", kind=str, choices=LOSSES),
-    "label_smoothing": _A(meaning="share of the label spread over all classes", **_RATE),
-    "labels": _A(meaning="how you pass labels to fit", kind=str, choices=("integer", "onehot")),
-    "class_weight": _A(meaning="weigh classes by how rare they are", kind=str, choices=("balanced",), none=True),
-    "metrics": _A(meaning="reported each epoch", kind=str, choices=METRICS, many=True),
+    "ema": _A(default=0.0, meaning="momentum of averaged weights, which are validated and saved; 0 for none", **_RATE),
+    "on_nan": _A(
+        default="stop", meaning="when the loss or a weight is not finite", kind=str, choices=("stop", "rollback")
+    ),
+    "batch_size": _A(default=64, meaning="examples in a step", **_COUNT),
+    "epochs": _A(default=20, meaning="passes over the training split", **_COUNT),
+    "loss": _A(default="auto", meaning="loss; auto follows the head", kind=str, choices=LOSSES),
+    "label_smoothing": _A(default=0.0, meaning="share of the label spread over all classes", **_RATE, **_CLASSES),
+    "labels": _A(
+        default="integer", meaning="how you pass labels to fit", kind=str, choices=("integer", "onehot"), **_CLASSES
+    ),
+    "class_weight": _A(
+        meaning="weigh classes by how rare they are", kind=str, choices=("balanced",), none=True, **_CLASSES
+    ),
+    "metrics": _A(default=(), meaning="reported each epoch", kind=str, choices=METRICS, many=True),
     "monitor": _A(
+        default="val_loss",
         meaning="what decides which epoch is best; none: val_loss, or loss without validation data",
         kind=str,
         none=True,
@@ -194,14 +232,18 @@ TRAINING = {
         choices=("max", "min"),
         none=True,
     ),
-    "patience": _A(meaning="epochs without improvement before training stops", **_COUNT),
-    "callbacks": _A(meaning="callback bundle", kind=str, choices=BUNDLES),
-    "augment": _A(meaning="augmentation of training images", kind=str, choices=AUGMENTATIONS, many=True),
-    "tokenizer": _A(meaning="what a token is", kind=str, choices=("words", "characters")),
+    "patience": _A(default=10, meaning="epochs without improvement before training stops", **_COUNT),
+    "callbacks": _A(default="standard", meaning="callback bundle", kind=str, choices=BUNDLES),
+    "augment": _A(
+        default=(),
+        meaning="augmentation of training images",
+        kind=str,
+        choices=AUGMENTATIONS,
+        many=True,
+        needs={"inputs": ("image",)},
+    ),
+    "tokenizer": _A(default="words", meaning="what a token is", kind=str, choices=("words", "characters"), **_TOKENS),
 }
-
-# What a preset need not list: every one takes these, and the resolved contract always has them.
-COMMON = dict(global_clipnorm=None, clipnorm=None, clipvalue=None, ema=0.0, on_nan="stop")
 CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # one of them
 
 ARGUMENTS = CONFIG | TRAINING

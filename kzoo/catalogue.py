@@ -7,8 +7,11 @@ from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
 
+from kzoo import plugins
 from kzoo.errors import KzooError
-from kzoo.preset import FAMILIES, Preset, choose
+from kzoo.family import FAMILIES
+from kzoo.preset import Preset, choose
+from kzoo.preset_files import is_file_word, parts_of_word, read_presets
 from kzoo.tasks import problems
 from kzoo.words import hint
 
@@ -31,7 +34,6 @@ def _read_catalogue():
 
 def _read_plugins():
     """Register the presets of every installed package; one that is broken is reported once and left out."""
-    plugins = import_module("kzoo.plugins")
     for namespace in plugins.namespaces():
         if namespace not in _plugins:
             try:
@@ -41,7 +43,6 @@ def _read_plugins():
 
 
 def _read_plugin(namespace):
-    plugins = import_module("kzoo.plugins")
     _plugins.add(namespace)
     register_from(plugins.owner_of(namespace), plugins.presets_of(namespace))
 
@@ -74,6 +75,17 @@ def register_from(owner: str, presets: Iterable[Preset]):
         _owners[preset.name] = owner
 
 
+def load_presets(path) -> list[str]:
+    """Register the presets of a TOML file and return their names. A file that was changed may be loaded again.
+
+    Raises:
+        KzooError: no such file, no TOML, a preset that cannot be, or a name that is taken; then none is registered.
+    """
+    presets = read_presets(path, get_preset)
+    register_from(str(Path(path).resolve()), presets)
+    return [preset.name for preset in presets]
+
+
 def _check_free(preset, owner, taken):
     if preset.name in taken:
         raise KzooError(
@@ -95,24 +107,30 @@ def get_preset(name: str) -> Preset:
         return name
     if name in _presets:
         return _presets[name]
-    if _is_in_file(name):
-        return import_module("kzoo.preset_files").preset_in_file(name)
+    if is_file_word(name):
+        return _preset_in_file(name)
     namespace, dot, _ = str(name).partition(".")
-    if dot and namespace in import_module("kzoo.plugins").namespaces():
+    if dot and namespace in plugins.namespaces():
         _read_plugin(namespace)
         if name in _presets:
             return _presets[name]
     raise KzooError(f"Unknown preset {name!r}. {hint(name, _presets)}See kzoo.list_presets().")
 
 
-def _is_in_file(word):
-    return ".toml" in str(word) and import_module("kzoo.preset_files").is_file_word(word)
+def _preset_in_file(word):
+    path, name = parts_of_word(word)
+    names = load_presets(path)
+    if name is None and len(names) > 1:
+        raise KzooError(f"{path} has {len(names)} presets. Name one: " + ", ".join(f"{path}:{n}" for n in names) + ".")
+    if name is not None and name not in names:
+        raise KzooError(f"{path} has no preset {name!r}. {hint(name, names)}It has: {', '.join(names)}.")
+    return _presets[name or names[0]]
 
 
 def names_a_preset(word) -> bool:
     """Say whether a word means a preset: one of the catalogue, of a package, or in a file."""
     try:
-        return _is_in_file(word) or get_preset(word) is not None
+        return is_file_word(word) or get_preset(word) is not None
     except KzooError:
         return False
 
@@ -148,9 +166,9 @@ def list_presets(
         choose("dataset", dataset, sorted({p.dataset for p in _presets.values() if p.dataset}))
     if max_params is not None and (isinstance(max_params, bool) or not isinstance(max_params, int | float)):
         raise KzooError(f"max_params={max_params!r} must be a number of parameters.")
-    for word in filter(_is_in_file, list(wanted)):
+    for word in filter(is_file_word, list(wanted)):
         wanted.remove(word)
-        wanted += import_module("kzoo.preset_files").load_presets(word)
+        wanted += load_presets(word)
     for glob in wanted:
         if not set("*?[") & set(glob) and glob not in _presets:
             get_preset(glob)  # a plain name that does not exist: say the nearest

@@ -65,7 +65,7 @@ class Entry:
     facts: dict = field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, key, said):
+    def read(cls, key, said):
         """Read an entry; what it has beyond the names above are facts of its format.
 
         Raises:
@@ -80,7 +80,7 @@ class Entry:
             raise Malformed(f"has an export {_short(key)} of the status {_short(entry.status)}")
         return entry
 
-    def to_json(self) -> dict:
+    def json(self) -> dict:
         """Return it as it stands in `kzoo.json`."""
         said = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "facts"}
         seldom = ("score_keras", "error", "note")
@@ -126,7 +126,7 @@ class Manifest:
     files: dict
 
     @classmethod
-    def from_json(cls, said):
+    def read(cls, said):
         """Read a manifest that may come from anywhere.
 
         Raises:
@@ -149,11 +149,11 @@ class Manifest:
                 raise Malformed(f"has {name!r} without a name or a shape")
         if manifest.outputs[0]["kind"] not in ANSWERS:
             raise Malformed(f"says neither that it answers {', '.join(ANSWERS[:-1])} nor {ANSWERS[-1]}")
-        exports = {key: Entry.from_json(key, entry) for key, entry in manifest.exports.items()}
+        exports = {key: Entry.read(key, entry) for key, entry in manifest.exports.items()}
         return replace(manifest, exports=exports)
 
     @classmethod
-    def read(cls, folder):
+    def open(cls, folder):
         """Read the manifest of a folder.
 
         Raises:
@@ -161,21 +161,21 @@ class Manifest:
         """
         file = Path(folder) / MANIFEST
         try:
-            return cls.from_json(read_json(file))
+            return cls.read(read_json(file))
         except Malformed as wrong:
             raise KzooError(f"{file} {wrong}.") from None
         except (ValueError, RecursionError):
             raise KzooError(f"{file} is damaged: it is not JSON. Export again.") from None
 
-    def to_json(self) -> dict:
+    def json(self) -> dict:
         """Return it as it stands in `kzoo.json`; nothing in it is shared with the manifest."""
         said = {f.name: copy.deepcopy(getattr(self, f.name)) for f in fields(self)}
-        said["exports"] = {key: entry.to_json() for key, entry in self.exports.items()}
+        said["exports"] = {key: entry.json() for key, entry in self.exports.items()}
         return {"format_version": FORMAT_VERSION} | said
 
     def write(self, folder):
         """Write it into a folder."""
-        write_json(Path(folder) / MANIFEST, self.to_json())
+        write_json(Path(folder) / MANIFEST, self.json())
 
 
 _WORDS = {"spec": "specification", "files": "list of files"}
@@ -229,12 +229,12 @@ class ExportedModel:
     @cached_property
     def manifest(self) -> Manifest:
         """What `kzoo.json` says."""
-        return Manifest.read(self.path)
+        return Manifest.open(self.path)
 
     @property
     def config(self) -> dict:
         """All of `kzoo.json`, as plain data."""
-        return self.manifest.to_json()
+        return self.manifest.json()
 
     @property
     def name(self) -> str:
@@ -258,7 +258,7 @@ class ExportedModel:
     @property
     def exports(self) -> dict:
         """Key, such as "onnx_int8" -> its status, difference, size and latency; "failed" ones have an error instead."""
-        return {key: entry.to_json() for key, entry in self.manifest.exports.items()}
+        return {key: entry.json() for key, entry in self.manifest.exports.items()}
 
     def file(self, key) -> Path:
         """Return the file (for a SavedModel: the folder) of an export.

@@ -24,7 +24,7 @@ def forward_flops(model) -> int:
     """
     graph = getattr(model, "_functional", None) or model  # a Sequential holds its graph
     if not hasattr(graph, "_nodes_by_depth"):
-        raise KzooError(f"{type(model).__name__} {model.name!r} is no functional model; its shapes are not known.")
+        raise KzooError(f"{type(model).__name__} {model.name!r} is not a functional model; its shapes are not known.")
     nodes = (node for depth in graph._nodes_by_depth.values() for node in depth if not node.is_input)
     try:
         return sum(_count(node.operation, node.arguments, node.outputs) for node in nodes)

@@ -5,20 +5,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kzoo.arguments import ARGUMENTS
+from kzoo.arguments import ARGUMENTS, TRAINING
 from kzoo.errors import KzooError
-from kzoo.tasks import problems
+from kzoo.family import FAMILIES, builder_of
+from kzoo.tasks import problem, problems
 from kzoo.words import hint
-
-# Family -> the module that builds it, and what it is told besides the config.
-FAMILIES = {
-    "fnn": ("kzoo.families.fnn", {}),
-    "cnn": ("kzoo.families.cnn", {}),
-    "rnn": ("kzoo.families.recurrent", {"cell": "rnn"}),
-    "lstm": ("kzoo.families.recurrent", {"cell": "lstm"}),
-    "gru": ("kzoo.families.recurrent", {"cell": "gru"}),
-    "transformer": ("kzoo.families.transformer", {}),
-}
 
 INPUTS = {
     "rows": "raw table rows, float32: numeric columns first, then one integer code per category column",
@@ -35,9 +26,12 @@ _NAME = re.compile(r"([A-Za-z0-9_]+\.)?[A-Za-z0-9_]+")
 class Preset:
     """A named model as plain data: everything in it survives `json.dumps`.
 
+    It is written with what makes it this preset. What is not said gets its default: in `config` the builder's, in
+    `training` the contract's, but for settings that have no use beside the others (`Argument.needs`).
+
     Args:
         name: `<task or data>_<architecture>[_<size>]`; of a package, with `<package>.` before.
-        family: one of `FAMILIES`.
+        family: one of `kzoo.family.FAMILIES`.
         task: what it answers, by its public name, such as "image_classification" (see `kzoo.tasks`).
         summary: one line.
         config: arguments of the family's builder.
@@ -71,13 +65,39 @@ class Preset:
         overlap = sorted(set(self.config) & set(self.training))
         if overlap:
             raise KzooError(f"Preset {self.name!r} names {overlap[0]!r} in both config and training; keep one.")
-        for part in ("config", "training"):
-            values = {name: checked(name, value) for name, value in getattr(self, part).items()}
+        parts = [{name: checked(name, v) for name, v in part.items()} for part in (self.config, self.training)]
+        for part, values in zip(("config", "training"), completed(self.family, self.task, *parts), strict=True):
             object.__setattr__(self, part, values)
         try:
             json.dumps([self.config, self.training])
         except TypeError as error:
             raise KzooError(f"Preset {self.name!r} must be plain data: {error}.") from None
+
+
+def completed(family, task, config: Mapping, training: Mapping) -> tuple[dict, dict]:
+    """Return config and training with the default of every setting that has a use beside the others and is not said."""
+    builder = builder_of(family)
+    beside = situation(family, task, config)
+    defaults = {name: argument.default for name, argument in TRAINING.items()}
+    return tuple(
+        {
+            name: given[name] if name in given else default[name]
+            for name in dict.fromkeys([*order, *given])
+            if name in given or (name in default and unmet(name, beside) is None)
+        }
+        for given, default, order in ((config, builder.defaults, builder.takes), (training, defaults, TRAINING))
+    )
+
+
+def situation(family, task, config: Mapping) -> dict:
+    """Return what the uses of settings hang on: the whole config, and "answers", what the task asks for."""
+    answers = "values" if "values" in problem(task).facts else "classes"
+    return dict(builder_of(family).defaults) | dict(config) | {"answers": answers}
+
+
+def unmet(name, beside: Mapping) -> str | None:
+    """Return why a setting has no use in this situation, or None where it has one."""
+    return ARGUMENTS[name].unmet(beside) if name in ARGUMENTS else None
 
 
 def is_preset_name(name) -> bool:

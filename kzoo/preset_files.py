@@ -12,29 +12,18 @@ TOML has no None: it is written `"none"`, as `--set` does. With `base`, what is 
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
 from kzoo.arguments import CONFIG, TRAINING
-from kzoo.catalogue import get_preset, register_from
 from kzoo.errors import KzooError
-from kzoo.preset import FAMILIES, Preset
+from kzoo.family import FAMILIES
+from kzoo.preset import Preset
 from kzoo.words import hint
 
 _FIELDS = tuple(f.name for f in fields(Preset) if f.name != "name")
 _WORD = re.compile(r"(?P<path>.+\.toml)(:(?P<name>[^/\\:]+))?")
-
-
-def load_presets(path) -> list[str]:
-    """Register the presets of a TOML file and return their names. A file that was changed may be loaded again.
-
-    Raises:
-        KzooError: no such file, no TOML, a preset that cannot be, or a name that is taken; then none is registered.
-    """
-    presets = read_presets(path)
-    register_from(str(Path(path).resolve()), presets)
-    return [preset.name for preset in presets]
 
 
 def is_file_word(word) -> bool:
@@ -42,23 +31,17 @@ def is_file_word(word) -> bool:
     return isinstance(word, str) and _WORD.fullmatch(word) is not None
 
 
-def preset_in_file(word: str) -> Preset:
-    """Return the preset that a word such as `mine.toml:churn_fnn` means, after loading the file.
-
-    Raises:
-        KzooError: no such preset there, or several and none named.
-    """
-    path, name = _WORD.fullmatch(word).group("path", "name")
-    names = load_presets(path)
-    if name is None and len(names) > 1:
-        raise KzooError(f"{path} has {len(names)} presets. Name one: " + ", ".join(f"{path}:{n}" for n in names) + ".")
-    if name is not None and name not in names:
-        raise KzooError(f"{path} has no preset {name!r}. {hint(name, names)}It has: {', '.join(names)}.")
-    return get_preset(name or names[0])
+def parts_of_word(word) -> tuple[str, str | None]:
+    """Return the path and the name of a word such as `mine.toml:churn_fnn`; the name is None where it says none."""
+    return _WORD.fullmatch(word).group("path", "name")
 
 
-def read_presets(path) -> list[Preset]:
+def read_presets(path, find: Callable[[str], Preset]) -> list[Preset]:
     """Return the presets of a TOML file, without registering them.
+
+    Args:
+        path: the file.
+        find: returns the preset that a `base =` names, such as `get_preset`.
 
     Raises:
         KzooError: no such file, no TOML, or a preset that cannot be, with the name that is wrong.
@@ -74,12 +57,12 @@ def read_presets(path) -> list[Preset]:
     if not tables:
         raise KzooError(f"{path} has no preset: each is a table with its name, such as [churn_fnn].")
     try:
-        return [_preset(name, table) for name, table in tables.items()]
+        return [_preset(name, table, find) for name, table in tables.items()]
     except KzooError as error:
         raise KzooError(f"{path}: {error}") from None
 
 
-def _preset(name, table):
+def _preset(name, table, find):
     if not isinstance(table, Mapping):
         raise KzooError(f"{name!r} stands outside of a preset: each is a table with its name, such as [churn_fnn].")
     for field in table:
@@ -93,7 +76,7 @@ def _preset(name, table):
             raise KzooError(f"[{name}] {part} must be a table, such as [{name}.{part}].")
     base = given.pop("base", None)
     if base is not None:
-        return _from_base(name, get_preset(base), given)
+        return _from_base(name, find(base), given)
     if missing := [field for field in ("family", "task") if field not in given]:
         raise KzooError(f"[{name}] says no {missing[0]}: add it, or base = a preset to start from.")
     given = dict(summary="", config={}, training={}) | given

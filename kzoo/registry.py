@@ -3,7 +3,6 @@
 Standard library only. Keras is imported inside `build`, by the name of the family's module.
 """
 
-import inspect
 import weakref
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo import __version__
-from kzoo.arguments import ARGUMENTS, CLIPPING, COMMON, CONFIG, SYNONYMS, TRAINING
+from kzoo.arguments import ARGUMENTS, CLIPPING, CONFIG, SYNONYMS, TRAINING
 from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looked for)
     get_preset,
     list_presets,
@@ -20,8 +19,9 @@ from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looke
     word_for,
 )
 from kzoo.errors import KzooError
+from kzoo.family import FAMILIES, builder_of
 from kzoo.files import read_json
-from kzoo.preset import FAMILIES, INPUTS, Preset, checked  # noqa: F401
+from kzoo.preset import INPUTS, Preset, checked, completed, situation, unmet  # noqa: F401
 from kzoo.words import first_line, hint
 
 _specs = weakref.WeakKeyDictionary()  # model -> its specification
@@ -43,7 +43,7 @@ def build(
         seed: seeds Python, NumPy and the backend before the weights are drawn.
         steps: total number of training steps. A schedule such as `"cosine"` needs it; without it the
             learning rate is constant. `kzoo.train` passes it for you.
-        overrides: any name in the preset's `config` or `training`.
+        overrides: any name that the family's builder or the training contract takes: `kzoo show PRESET` lists them.
 
     Raises:
         KzooError: unknown preset or override, wrong type or range, with the nearest legal name.
@@ -59,14 +59,9 @@ def rebuild(spec: Mapping, *, compile: bool = True, steps: int | None = None):
     keras = import_module("keras")
     if spec["seed"] is not None:
         keras.utils.set_random_seed(spec["seed"])
+    config = builder_of(spec["family"]).defaults | {name: checked(name, v) for name, v in spec["config"].items()}
+    _check_names(spec, config)
     builder, fixed = family_builder(spec["family"])
-    defaults = {
-        name: p.default
-        for name, p in inspect.signature(builder).parameters.items()
-        if name not in fixed and name != "name" and p.default is not p.empty
-    }
-    config = {k: tuple(v) if isinstance(v, list) else v for k, v in (defaults | dict(spec["config"])).items()}
-    _check_arguments(spec, builder, {"name", *fixed, *config})
     try:
         model = builder(name=spec["preset"], **fixed, **config)
         if compile:
@@ -75,20 +70,18 @@ def rebuild(spec: Mapping, *, compile: bool = True, steps: int | None = None):
     except KzooError:
         raise
     except ValueError as error:
-        raise KzooError(f"Cannot build {spec['preset']!r}: {first_line(error)}") from error
+        raise KzooError(f"Cannot build {spec['preset']!r}: {first_line(error)}.") from error
     _specs[model] = dict(spec) | dict(config=config, kzoo=__version__)
     return model
 
 
-def _check_arguments(spec, builder, given):
+def _check_names(spec, config):
     """Refuse what a builder does not take or must have: a preset of a file or package may say anything."""
-    parameters = inspect.signature(builder).parameters
-    for name in sorted(given - set(parameters)):
-        raise KzooError(
-            f"Cannot build {spec['preset']!r}: its family takes no {name!r}. {hint(name, parameters)}".strip()
-        )
-    for name in parameters:
-        if name not in given:
+    takes = builder_of(spec["family"]).takes
+    for name in sorted(set(config) - set(takes)):
+        raise KzooError(f"Cannot build {spec['preset']!r}: its family takes no {name!r}. {hint(name, takes)}".strip())
+    for name in takes:
+        if name not in config:
             raise KzooError(f"Cannot build {spec['preset']!r}: its config says no {name!r}.")
 
 
@@ -99,16 +92,20 @@ def family_builder(family: str):
 
 
 def resolve(preset: Preset, overrides: Mapping) -> tuple[dict, dict]:
-    """Merge overrides into a preset's config and training contract, checking names, types and ranges."""
+    """Merge overrides into a preset's config and training contract, checking names, types, ranges and use."""
     config, training = dict(preset.config), dict(preset.training)
-    training |= {name: value for name, value in COMMON.items() if name not in training}
     for name, value in overrides.items():
-        if name in config:
+        if name in config or name in builder_of(preset.family).takes:
             config[name] = checked(name, value)
-        elif name in training:
+        elif name in training or name in TRAINING:
             training[name] = checked(name, value)
         else:
             raise KzooError(_unknown_override(preset, name))
+    beside = situation(preset.family, preset.task, config)
+    for name in overrides:
+        if name not in preset.config | preset.training and (why := unmet(name, beside)):
+            raise KzooError(f"{preset.name} has no use for {name}: {why}.")
+    config, training = completed(preset.family, preset.task, config, training)
     if overrides.get("schedule") == "onecycle" and "warmup" not in overrides:
         training["warmup"] = 0.3  # a preset's few per cent are for its own schedule
     _settle_clipping(training, overrides)
@@ -151,8 +148,22 @@ def spec_of(thing) -> dict:
         ) from None
 
 
+def settings_of(preset: Preset, config: Mapping, training: Mapping) -> list[str]:
+    """Return the names that have a use in a preset with these settings, in the order in which they are declared."""
+    beside = situation(preset.family, preset.task, config)
+    names = [*builder_of(preset.family).takes, *TRAINING]
+    return [name for name in names if name in config | training and unmet(name, beside) is None]
+
+
+def meaning_of(name, family: str | None) -> str:
+    """Return in a few words what a setting is: what the family's builder says, or the training contract."""
+    if name in TRAINING:
+        return TRAINING[name].meaning
+    return builder_of(family).meanings.get(name, "") if family in FAMILIES else ""
+
+
 def _unknown_override(preset, name):
-    legal = list(dict.fromkeys([*preset.config, *preset.training, *COMMON]))
+    legal = settings_of(preset, preset.config, preset.training)
     synonym = SYNONYMS.get(name.lower())
     if synonym in legal:
         guess = f"Did you mean {synonym!r}? "

@@ -13,7 +13,9 @@ import kzoo
 import kzoo.training
 from kzoo.arguments import ARGUMENTS
 from kzoo.cli import COMMANDS, common, main
-from kzoo.cli.show import answers, meaning
+from kzoo.cli.show import answers
+from kzoo.cli.spelling import respell
+from kzoo.registry import meaning_of
 
 ROOT = Path(__file__).parents[1]
 CALL = "import sys; from kzoo.cli import main; sys.exit(main())"
@@ -174,7 +176,7 @@ def test_every_name_that_can_be_set_has_a_meaning():
     for name in kzoo.list_presets():
         preset = kzoo.get_preset(name)
         for key in [*preset.config, *preset.training]:
-            assert len(meaning(key, preset.family)) > 5, (name, key)
+            assert len(meaning_of(key, preset.family)) > 5, (name, key)
         assert answers(preset.task, preset.config)
 
 
@@ -317,13 +319,13 @@ BAD = [
     (["show", "iris_fnn", "--plot", "net.gif"], ".png"),
     (["show", "iris_fnn", "--plot", "nowhere/net.png"], "no folder"),
     (["train", "iris_fnn", "--epochs", "two"], "--epochs"),
-    (["train", "iris_fnn", "--epochs", "0"], "epochs=0"),
+    (["train", "iris_fnn", "--epochs", "0"], "--epochs 0"),
     (["train", "iris_fnn", "--epochs", "3", "--set", "epochs=4"], "twice"),
     (["train", "iris_fnn", "--set", "seed=4"], "--seed"),
     (["train", "iris_fnn", "--data", "nowhere.csv"], "nowhere.csv"),
     (["train", "iris_fnn", "--data", "iriss"], "iris"),
     (["train", "iris_fnn", "--precision", "half"], "mixed_bfloat16"),
-    (["train", "iris_fnn", "--seed", "-1"], "seed=-1"),
+    (["train", "iris_fnn", "--seed", "-1"], "--seed -1"),
     (["train", "iris_fnn", "--freeze"], "start"),
     (["train", "iris_fnn", "--start", "nowhere"], "nowhere"),
     (["train", "iris_fnn", "--callbacks", "standart"], "standard"),
@@ -373,3 +375,20 @@ def test_faults_of_the_machine_are_one_line_too(tmp_path):
 def test_debug_shows_where(call):
     with pytest.raises(kzoo.KzooError):
         call("show", "cifar_cn", "--debug")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Say which column with target=. Columns: a.", "Say which column with --target. Columns: a."),
+        ("seed=-1 must be a number; data_seed='x' too.", "--seed -1 must be a number; --data-seed 'x' too."),
+        ("Pass overwrite=True, or check=False.", "Pass --overwrite, or --no-check."),
+        ("Use folds=None, or folds=5.", "Use no --folds, or --folds 5."),
+        ("labels: add labels='onehot'. (warmup=0.1)", "labels: add --set labels='onehot'. (warmup=0.1)"),
+        ("metrics=('a', 'b') and x.seed=3, mytarget=, f=2", "metrics=('a', 'b') and x.seed=3, mytarget=, f=2"),
+    ],
+)
+def test_an_error_speaks_as_the_command_line_does(text, said):
+    options = ("--target", "--seed", "--data-seed", "--overwrite", "--no-check", "--folds", "--set")
+    assert respell(text, options) == said
+    assert respell(text, ()) == text

@@ -40,21 +40,21 @@ WRITTEN = {
 
 
 def test_what_is_read_is_written_again(tmp_path):
-    manifest = Manifest.from_json(WRITTEN)
-    assert manifest.to_json() == WRITTEN
+    manifest = Manifest.read(WRITTEN)
+    assert manifest.json() == WRITTEN
     assert manifest.exports["onnx"].facts == {"opset": 15}
     assert manifest.exports["litert"].error == "the process was killed by SIGKILL"
     manifest.write(tmp_path)
-    assert Manifest.read(tmp_path) == manifest
+    assert Manifest.open(tmp_path) == manifest
     assert ExportedModel(tmp_path).config == WRITTEN
     assert WRITTEN["format_version"] == FORMAT_VERSION
 
 
 def test_nobody_changes_what_it_holds(tmp_path):
-    manifest = Manifest.from_json(WRITTEN)
+    manifest = Manifest.read(WRITTEN)
     with pytest.raises(dataclasses.FrozenInstanceError):
         manifest.name = "another"
-    said = manifest.to_json()
+    said = manifest.json()
     said["exports"]["onnx"]["status"] = "failed"
     said["spec"]["config"]["units"].append(9)
     assert manifest.exports["onnx"].status == "ok" and manifest.spec["config"]["units"] == [8]
@@ -113,4 +113,4 @@ def test_names_that_lead_out_of_the_folder():
 
 
 def test_an_entry_says_only_what_there_is():
-    assert "error" not in Entry(format="onnx", status="ok").to_json()
+    assert "error" not in Entry(format="onnx", status="ok").json()

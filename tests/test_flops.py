@@ -90,5 +90,5 @@ def test_a_whole_network_matches_what_tensorflow_counts():
 def test_an_unknown_length_and_a_model_without_a_graph_are_one_clear_line():
     with pytest.raises(kzoo.KzooError, match="unknown length"):
         forward_flops(model_of((None, 3), layers.LSTM(4)))
-    with pytest.raises(kzoo.KzooError, match="no functional model"):
+    with pytest.raises(kzoo.KzooError, match="not a functional model"):
         forward_flops(keras.Sequential([layers.Dense(3)]))

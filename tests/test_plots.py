@@ -134,7 +134,7 @@ def test_a_model_of_ones_own_is_drawn_and_one_without_a_graph_refused():
     model = keras.Model(x, layers.Concatenate()([shared(x), shared(shared(x)), layers.Dense(2)(x), x]))
     png(network(model))
     png(network(keras.Sequential([keras.Input((3,)), layers.Dense(2)])))
-    with pytest.raises(kzoo.KzooError, match="no functional model"):
+    with pytest.raises(kzoo.KzooError, match="not a functional model"):
         network(keras.Sequential([layers.Dense(3)]))
 
 

@@ -96,17 +96,19 @@ def test_a_file_that_was_changed_is_loaded_again_and_another_owner_is_named():
 def test_every_preset_is_written_and_read_back_equal(name):
     preset = kzoo.get_preset(name)
     path = write(kzoo.preset_to_toml(preset))
-    assert read_presets(path) == [preset]
+    assert read_presets(path, kzoo.get_preset) == [preset]
 
 
 def test_values_of_every_kind_are_written_and_read_back_equal(monkeypatch):
-    monkeypatch.setitem(FAMILIES, "mine", ("mine.family", {}))
+    monkeypatch.setitem(FAMILIES, "mine", ("my_family", {}))
+    monkeypatch.syspath_prepend(".")
+    Path("my_family.py").write_text("def build(*, name, a):\n    pass\n")
     odd = kzoo.Preset(
         name="acme.odd", family="mine", task="forecasting", summary='Says "ä\n\\ \x7f😀".',
         config={"a": (None, 1, 2.0), "with blank": {"x": None, "y.z": (True, ())}, "b": 1e-05, "c": -3, "d": "é"},
         training={"weight_decay": 1e-5, "metrics": (), "clipnorm": None},
     )  # fmt: skip
-    (again,) = read_presets(write(kzoo.preset_to_toml(odd)))
+    (again,) = read_presets(write(kzoo.preset_to_toml(odd)), kzoo.get_preset)
     assert again == odd
     assert [type(v) for v in again.config["a"]] == [type(None), int, float]
     with pytest.raises(kzoo.KzooError, match="'none' cannot be written"):

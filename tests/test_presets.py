@@ -70,7 +70,7 @@ def batch(name, model, n=8, seed=0):
     else:
         x = rng.normal(size=(n, *shape)).astype("float32")
     out = model.output_shape
-    if contract.head_of(preset.task, config) == "values":
+    if contract.head_of(preset.task, config) == "linear":
         return x, rng.normal(size=(n, *out[1:])).astype("float32")
     classes = max(out[-1], 2)
     labels = np.arange(n) % classes if len(out) == 2 else rng.integers(0, classes, (n, *out[1:-1]))

@@ -8,7 +8,8 @@ import pytest
 
 import kzoo
 from kzoo import catalogue, registry
-from kzoo.arguments import ARGUMENTS, COMMON, CONFIG, SYNONYMS, TRAINING
+from kzoo.arguments import ARGUMENTS, CONFIG, SYNONYMS, TRAINING
+from kzoo.family import builder_of
 
 
 def child(code):
@@ -143,13 +144,44 @@ def test_steps_turn_the_schedule_on():
     assert float(schedule(100)) == pytest.approx(0.0, abs=1e-9)
 
 
-def test_every_preset_takes_the_common_settings():
+def test_every_preset_takes_the_whole_contract():
     for name in kzoo.list_presets():
         _, training = registry.resolve(kzoo.get_preset(name), {})
-        assert training.items() >= {name: training[name] for name in COMMON}.items()
-        assert (training["ema"], training["on_nan"]) == (0.0, "stop")
+        assert {name for name in TRAINING if not TRAINING[name].needs} <= set(training)
+        assert (training["ema"], training["on_nan"], training["mode"]) == (0.0, "stop", None)
     own = kzoo.Preset(name="a", family="fnn", task="tabular_regression", summary="", config={}, training={"epochs": 1})
-    assert registry.resolve(own, {"ema": 0.5})[1] == COMMON | {"epochs": 1, "ema": 0.5}
+    defaults = {name: argument.default for name, argument in TRAINING.items() if not argument.needs}
+    assert registry.resolve(own, {"ema": 0.5})[1] == defaults | {"epochs": 1, "ema": 0.5}
+
+
+def test_every_preset_takes_what_its_builder_takes_where_it_has_a_use():
+    assert kzoo.spec_of(kzoo.build("image_cnn", compile=False, block="plain", pool_size=3))["config"]["pool_size"] == 3
+    assert kzoo.build("image_cnn", compile=False, units=(8,), units_norm="batch").get_layer("hidden1_norm")
+    mine = kzoo.Preset(
+        name="a", family="cnn", task="image_classification", summary="", config=dict(input_shape=(8, 8, 1), outputs=2),
+        training={},
+    )  # fmt: skip
+    assert (mine.config["pool_size"], mine.training["augment"]) == (2, ())  # the builder's and the contract's defaults
+    assert set(mine.config) == set(builder_of("cnn").takes) - {
+        "horizon", "vocabulary_size", "embedding_dim", "embedding_dropout", "reversible_norm", "scale", "offset",
+        "target_scale", "target_offset", "units_norm",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "words"),
+    [
+        ("image_cnn", dict(pool_size=3), "image_cnn has no use for pool_size: it needs block='plain', not 'residual'."),
+        ("cifar_cnn", dict(horizon=3), "has no use for horizon: it needs inputs='series', not 'image'."),
+        ("image_cnn", dict(units_norm="batch"), "has no use for units_norm: it needs units, and there are none."),
+        ("line_fnn", dict(labels="onehot"), "no use for labels: it is for classes, and this task has values."),
+        ("text_gru", dict(augment=("flip",)), "has no use for augment: it needs inputs='image', not 'tokens'."),
+    ],
+)
+def test_what_would_change_nothing_is_refused(name, overrides, words):
+    with pytest.raises(kzoo.KzooError) as caught:
+        kzoo.build(name, **overrides)
+    assert words in str(caught.value)
 
 
 def test_gradients_are_clipped_in_one_way():

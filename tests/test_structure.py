@@ -15,16 +15,17 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MAY_IMPORT = {
     "arguments": set(),
     "errors": set(),
+    "family": set(),
     "files": set(),
     "listing": set(),
     "tasks": {"data", "predictions"},
-    "preset": {"arguments"},
+    "preset": {"arguments", "family"},
     "plugins": {"preset"},
-    "catalogue": {"preset"},
-    "preset_files": {"arguments", "catalogue", "preset"},
+    "catalogue": {"family", "plugins", "preset", "preset_files"},
+    "preset_files": {"arguments", "family", "preset"},
     "optional": set(),
     "words": set(),
-    "registry": {"arguments", "catalogue", "preset"},
+    "registry": {"arguments", "catalogue", "family", "preset"},
     "presets": {"registry"},
     "results": set(),
     "ranking": {"results", "run", "tuning"},
@@ -52,7 +53,7 @@ MAY_IMPORT = {
         "arguments", "callbacks", "catalogue", "contract", "data", "optional", "plots", "preset_files", "registry",
         "training",
     },
-    "reports": {"arguments", "data", "evaluation", "plots", "registry", "run", "tuning"},
+    "reports": {"data", "evaluation", "plots", "registry", "run", "tuning"},
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {
@@ -63,8 +64,8 @@ MAY_IMPORT = {
 }  # fmt: skip
 EVERYBODYS = {"__version__", "errors", "files", "listing", "nouns", "optional", "tasks", "words"}
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "catalogue", "errors", "exported", "files", "nouns", "optional", "plugins", "preset", "preset_files",
-    "presets", "ranking", "registry", "results", "run", "words",
+    "arguments", "catalogue", "errors", "exported", "family", "files", "nouns", "optional", "plugins", "preset",
+    "preset_files", "presets", "ranking", "registry", "results", "run", "words",
 )  # fmt: skip
 
 

@@ -54,8 +54,8 @@ def before_training(job, *, command) -> list:
     if errors:
         more = f"{len(errors) - 1} more errors; " if errors[1:] else ""
         raise KzooError(
-            f"{errors[0].what} ({errors[0].where}). {errors[0].fix} {more}{everything} shows all; check=False "
-            "(--no-check) trains all the same."
+            f"{errors[0].what} ({errors[0].where}). {errors[0].fix} {more}{everything} shows all; check=False trains "
+            "all the same."
         )
     lines = [f"Check: {found.what} ({found.where}). {found.fix}" for found in findings[:_SHOWN]]
     rest = len(findings) - _SHOWN

@@ -12,6 +12,7 @@ from importlib import import_module
 
 from kzoo import __version__
 from kzoo.cli import common
+from kzoo.cli.spelling import respell
 from kzoo.errors import KzooError
 from kzoo.registry import list_presets
 from kzoo.words import hint
@@ -122,14 +123,18 @@ def _run(argv):
     parser = make_parser({word})
     args, unknown = parser.parse_known_args(argv)
     if unknown:
-        _called(parser, args.command).refuse(unknown[0])
+        _called(parser, args.command).refuse(unknown[0], argv)
     if args.command is None:
         parser.print_help()
         return 0
     module = import_module(f"kzoo.cli.{args.command}")
-    # Whatever a library prints while it works must not mix with the document.
-    with redirect_stdout(sys.stderr):
-        document = module.run(args)
+    try:
+        # Whatever a library prints while it works must not mix with the document.
+        with redirect_stdout(sys.stderr):
+            document = module.run(args)
+    except KzooError as error:
+        error.args = (respell(str(error), _called(parser, args.command).options()), *error.args[1:])
+        raise
     print(common.to_json(document) if args.json else module.render(document, args))
     sys.stdout.flush()
     if not isinstance(document, dict):

@@ -11,6 +11,7 @@ import sys
 import textwrap
 from importlib import import_module
 
+from kzoo.cli.spelling import setting_meant
 from kzoo.errors import KzooError
 from kzoo.words import first_line, hint
 
@@ -27,10 +28,17 @@ class Parser(argparse.ArgumentParser):
     def error(self, message):
         raise KzooError(f"{message}. See: {self.prog} --help")
 
-    def refuse(self, word):
-        """Say that a word means nothing here, with the nearest option."""
-        legal = [option for action in self._actions for option in action.option_strings]
-        guess = hint(word.split("=")[0], legal) if word.startswith("-") else ""
+    def options(self):
+        """Return the options it takes, such as `--target`."""
+        return [option for action in self._actions for option in action.option_strings]
+
+    def refuse(self, word, argv):
+        """Say that a word means nothing here, with the nearest option or the setting that it means."""
+        setting = setting_meant(word, argv) if "--set" in self.options() else None
+        if setting:
+            guess = f"Did you mean {setting!r}? "
+        else:
+            guess = hint(word.split("=")[0], self.options()) if word.startswith("-") else ""
         raise KzooError(f"{self.prog} does not know {word!r}. {guess}See: {self.prog} --help")
 
 

@@ -1,6 +1,5 @@
 """Show a preset in full: layers, what goes in and comes out, every setting."""
 
-import inspect
 import shlex
 from importlib import import_module
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from kzoo.arguments import ARGUMENTS
 from kzoo.cli import common, quiet, tables
 from kzoo.errors import KzooError
-from kzoo.registry import INPUTS, build, family_builder, get_preset, resolve, spec_of
+from kzoo.registry import INPUTS, build, get_preset, meaning_of, resolve, settings_of, spec_of
 from kzoo.tasks import problem
 
 EXAMPLES = """\
@@ -63,7 +62,7 @@ def describe(preset, model, spec) -> dict:
         spec: the specification of the model.
     """
     config, training = spec["config"], spec["training"]
-    settable = {name: value for name, value in config.items() if name in preset.config}
+    settable = settings_of(preset, config, training)
     return dict(
         name=preset.name,
         family=preset.family,
@@ -89,8 +88,8 @@ def describe(preset, model, spec) -> dict:
             )
             for layer in model.layers
         ],
-        network=[_setting(name, value, preset.family) for name, value in settable.items()],
-        training=[_setting(name, value, preset.family) for name, value in training.items()],
+        network=[_setting(name, config[name], preset.family) for name in settable if name in config],
+        training=[_setting(name, training[name], preset.family) for name in settable if name in training],
         results=results(preset.name),
     )
 
@@ -113,15 +112,6 @@ def answers(task, config) -> str:
     return f"{values}{steps}, in the unit of the training data"
 
 
-def meaning(name, family) -> str:
-    """Return the one line that says what a setting does: of kzoo's own list, or the builder's docstring."""
-    if name in ARGUMENTS:
-        return ARGUMENTS[name].meaning
-    text = inspect.getdoc(family_builder(family)[0]) or ""
-    found = [line.strip() for line in text.splitlines() if line.strip().startswith(f"{name}: ")]
-    return found[0].removeprefix(f"{name}: ") if found else ""
-
-
 def results(name) -> list:
     """Return the measured scores of a preset, where there are any."""
     try:
@@ -132,7 +122,7 @@ def results(name) -> list:
 
 def _setting(name, value, family):
     legal = ARGUMENTS[name].legal() if name in ARGUMENTS else ""
-    return dict(name=name, value=value, meaning=meaning(name, family), legal=legal)
+    return dict(name=name, value=value, meaning=meaning_of(name, family), legal=legal)
 
 
 def _picture(file):

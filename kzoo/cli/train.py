@@ -78,9 +78,7 @@ def add_settings(parser):
 
 def run(args):
     options = _options(args)
-    # Names and values are checked before the seconds that Keras takes to import.
     preset = get_preset(args.preset)
-    resolve(preset, {k: v for k, v in options.items() if k in preset.config or k in preset.training})
     try:
         done = quiet.load("kzoo.training").train(args.preset, args.data, **options)
     except Interrupted as stop:

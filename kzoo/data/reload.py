@@ -75,9 +75,7 @@ def load_again(spec, described, source=None, *, what="what the run was trained o
         KzooError: it is no named set and not given, or is other data than it was.
     """
     if source is None and described.name not in NAMES:
-        raise KzooError(
-            f"The run was trained on {described.name!r}, which is no named set: say data= (--data) to score it."
-        )
+        raise KzooError(f"The run was trained on {described.name!r}, which is no named set: say data= to score it.")
     data = load(described.name if source is None else source, preset_for(spec), DataOptions.of(described))
     if data.fingerprint != described.fingerprint:
         if source is None:

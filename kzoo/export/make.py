@@ -59,7 +59,7 @@ def make(model_or_run, path, names, *, quantize, check, data, overwrite, timeout
         exports = {key: _without_failed_file(folder, entry) for key, entry in exports.items()}
         if all(entry.status == "failed" for entry in exports.values()):
             key, entry = next(iter(exports.items()))
-            said = {key: entry.to_json() for key, entry in exports.items()}
+            said = {key: entry.json() for key, entry in exports.items()}
             raise ExportError(f"Nothing was exported: {key}: {entry.error}.", said)
         if before is not None and not overwrite:
             exports = exports | _carried_over(before, folder, exports)
@@ -87,9 +87,7 @@ def _exported_there(path, subject, overwrite):
     exported = ExportedModel(path)
     same = all(exported.spec.get(part) == plain(subject.spec[part]) for part in ("family", "task", "config"))
     if not same:
-        raise KzooError(
-            f"{path} holds another model ({exported.name}). Pass overwrite=True (--overwrite), or another path."
-        )
+        raise KzooError(f"{path} holds another model ({exported.name}). Pass overwrite=True, or another path.")
     return exported
 
 
@@ -196,7 +194,7 @@ def _same_answers(before, folder):
         same = False
     if not same:
         raise KzooError(
-            f"{before.path} holds the same network with other weights. Pass overwrite=True (--overwrite), which gives "
+            f"{before.path} holds the same network with other weights. Pass overwrite=True, which gives "
             "the SavedModel the next number, or name another path."
         )
 

@@ -46,9 +46,9 @@ def _rows(x, rows, subject):
 
 
 def _data_of(run, source):
-    """Return the run's data, or None and why there is none."""
+    """Return the run's data, or None and the reason."""
     if source is None and run.data.name not in NAMES:
-        return None, f"{run.data.name} is no named set, and data= was not given"
+        return None, f"{run.data.name} is not a named set, and data= was not given"
     try:
         return load_again(run.spec, run.data, source, what=f"what {run.path} was trained on"), ""
     except KzooError as error:

@@ -65,7 +65,7 @@ def recheck(exported, *, timeout, begin) -> dict:
         entry = replace(entries[key], **outcome)
         wrong = entry.error or too_different(entry)
         entries[key] = replace(entry, error=wrong, status="failed" if wrong else "ok")
-    return {key: entry.to_json() for key, entry in entries.items()}
+    return {key: entry.json() for key, entry in entries.items()}
 
 
 def _before(entry, files, damage):
@@ -197,7 +197,7 @@ def _fastest(answer, x):
 
 
 def main(folder, sample, *keys):
-    folder, manifest = Path(folder), Manifest.read(folder)
+    folder, manifest = Path(folder), Manifest.open(folder)
     serve_steps(keys, lambda key: check(folder, manifest, key, None if sample == "-" else sample))
 
 

@@ -10,7 +10,6 @@ def plain(x, filters, depth, *, kernel_size, padding, activation, norm, pool_siz
 
     The tutorial's order, https://arxiv.org/abs/1409.1556 with batch norm. A `pool_size` of 1 pools nothing.
     """
-    parts.check_choice(padding, ("same", "valid"), name="padding")
     stages = zip(filters, depth, pool_size, dropout, strict=True)
     for i, (width, convolutions, pool, rate) in enumerate(stages, start=1):
         for j in range(1, convolutions + 1):
@@ -78,9 +77,6 @@ def parallel(ids, filters, kernel_sizes, *, vocabulary_size, embedding_dim, embe
     Returns:
         (B, sum(filters)); zeros for a text that is all padding.
     """
-    parts.check_count(vocabulary_size, name="vocabulary_size")
-    parts.check_count(embedding_dim, name="embedding_dim")
-    parts.check_rate(embedding_dropout, name="embedding_dropout")
     real = parts.token_mask(ids)  # (B, T, 1)
     x = layers.Embedding(vocabulary_size, embedding_dim, name="embedding")(ids)
     x = _dropout(x, embedding_dropout, name="embedding_dropout")

@@ -64,46 +64,44 @@ def build(
         name: name of the model.
         input_shape: (height, width, channels), (length,) of a text, or (steps, features) of a series.
         outputs: number of classes or targets; 1 with a sigmoid for two classes.
-        inputs: `"image"`, raw pixels 0..255; `"tokens"`, ids with 0 = padding; `"series"`, raw values,
+        inputs: what goes in: `"image"`, raw pixels 0..255; `"tokens"`, ids with 0 = padding; `"series"`, raw values,
             target columns first.
-        block: for images `"plain"` (VGG-style, https://arxiv.org/abs/1409.1556), `"residual"` (ResNet,
+        block: kind of stage. For images `"plain"` (VGG-style, https://arxiv.org/abs/1409.1556), `"residual"` (ResNet,
             https://arxiv.org/abs/1512.03385) or `"separable"` (MobileNet, https://arxiv.org/abs/1704.04861);
             for tokens `"parallel"` (Kim, https://arxiv.org/abs/1408.5882); for series `"dilated"` (TCN,
             https://arxiv.org/abs/1803.01271). Residual and separable nets for images of 64 pixels a side
             or more start with a 7x7 convolution of stride 2 and a max-pooling, smaller ones with a
             convolution of stride 1.
         filters: channels of each stage. Parallel: of each kernel size, or one number for all.
-        depth: convolutions (residual, separable: blocks) in a stage; one for all or one each. Not for
-            parallel.
+        depth: convolutions in a stage, or blocks of a residual or separable one; one number for all or one each.
+            Not for parallel.
         kernel_size: side of the convolutions. Parallel: a list of window lengths in tokens.
-        padding: `"same"` or `"valid"`, plain stages only.
-        norm: `"batch"`, `"layer"` or None, in the stages. Not for parallel.
+        padding: padding of the convolutions in plain stages.
+        norm: normalisation in the stages. Not for parallel.
         pool_size: side of the max-pooling after a plain stage, 1 for none; one for all or one each.
-        dropout: rate in or after a stage; one for all or one each. Not for parallel.
-        pooling: images `"flatten"`, `"mean"` or `"max"`; tokens `"mean"` or `"max"`; series `"last"`
-            (step), `"mean"`, `"max"` or `"flatten"`.
+        dropout: dropout in or after a stage, one rate for all or one each. Not for parallel.
+        pooling: how positions become one vector. Images `"flatten"`, `"mean"` or `"max"`; tokens `"mean"` or
+            `"max"`; series `"last"` (step), `"mean"`, `"max"` or `"flatten"`.
         units: width of every dense layer after the pooling.
-        units_norm: `"batch"`, `"layer"` or None, after every dense layer.
-        units_dropout: rate after every dense layer, or after the pooling where there is none.
-        activation: of convolutions and dense layers.
-        output_activation: `"softmax"`, `"sigmoid"`, or None for logits and real-valued targets.
-        horizon: steps to forecast: the answer is (B, horizon, outputs). None for (B, outputs).
-        vocabulary_size: number of token ids, padding among them.
+        units_norm: normalisation after every dense layer.
+        units_dropout: dropout after every dense layer, or after the pooling where there is none.
+        activation: activation of convolutions and dense layers.
+        output_activation: activation of the answer; None for logits and real-valued targets.
+        horizon: steps to forecast; none: one answer for the whole series. (B, horizon, outputs) or (B, outputs).
+        vocabulary_size: number of token ids, padding (0) and unknown (1) among them.
         embedding_dim: width of a token's vector.
-        embedding_dropout: rate after the token vectors.
+        embedding_dropout: dropout after the token vectors.
         reversible_norm: standardise every window of a series by itself and undo it in the forecast.
         rescale: scale images and series inside the model; False for inputs that are scaled already.
-        scale, offset: one number per feature of a series: `x * scale + offset`; None for the identity.
-        target_scale, target_offset: one number per target: the answer is `y * scale + offset`.
+        scale: per feature of a series, 1 / standard deviation of the training split: `x * scale + offset`.
+        offset: per feature of a series, -mean / standard deviation; None for the identity, as in `scale`.
+        target_scale: per target, standard deviation of the training split: `y * scale + offset`.
+        target_offset: per target, mean of the training split.
 
     Raises:
-        ValueError: a value is unknown, out of range, or does not fit another.
+        ValueError: a value does not fit the family, or another value.
     """
     _check_inputs(inputs, block, input_shape, pooling, scale=scale, offset=offset)
-    parts.check_count(outputs, name="outputs")
-    parts.check_widths(filters, name="filters")
-    parts.check_widths(units, name="units")
-    parts.check_rate(units_dropout, name="units_dropout")
     if not filters:
         raise ValueError("filters is empty; give the channels of at least one stage, such as (32,).")
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
@@ -128,17 +126,18 @@ def build(
             pooling=pooling,
         )
     else:
-        parts.check_count(kernel_size, name="kernel_size")
+        if isinstance(kernel_size, list | tuple):
+            raise ValueError(f"kernel_size={kernel_size!r} must be one number; several are for block='parallel'.")
         stages = dict(
             filters=filters,
-            depth=parts.per_layer(depth, len(filters), name="depth", check=parts.check_count),
-            dropout=parts.per_layer(dropout, len(filters), name="dropout", check=parts.check_rate),
+            depth=parts.per_layer(depth, len(filters), name="depth"),
+            dropout=parts.per_layer(dropout, len(filters), name="dropout"),
             kernel_size=kernel_size,
             activation=activation,
             norm=norm,
         )
         if block == "plain":
-            pools = parts.per_layer(pool_size, len(filters), name="pool_size", check=parts.check_count)
+            pools = parts.per_layer(pool_size, len(filters), name="pool_size")
             x = blocks.plain(x, padding=padding, pool_size=pools, **stages)
         else:
             stack = {"residual": blocks.residual, "separable": blocks.separable, "dilated": blocks.dilated}
@@ -158,7 +157,6 @@ def build(
 
 def _check_inputs(inputs, block, input_shape, pooling, *, scale, offset):
     """Raise `ValueError` unless block, inputs, their shape and the pooling fit each other."""
-    parts.check_choice(block, BLOCKS, name="block")
     parts.check_choice(inputs, AXES, name="inputs")
     if inputs != BLOCKS[block]:
         fits = " or ".join(repr(kind) for kind, takes in BLOCKS.items() if takes == inputs)
@@ -172,7 +170,6 @@ def _check_inputs(inputs, block, input_shape, pooling, *, scale, offset):
 def _windows(filters, kernel_size):
     """Return channels and window lengths of parallel convolutions, one each per window length."""
     sizes = kernel_size if isinstance(kernel_size, list | tuple) else (kernel_size,)
-    parts.check_widths(sizes, name="kernel_size")
     if len(set(sizes)) != len(sizes) or not sizes:
         raise ValueError(f"kernel_size={sizes!r} must name at least one window length, and none twice.")
     return parts.per_layer(filters if len(filters) > 1 else filters[0], len(sizes), name="filters"), sizes

@@ -9,7 +9,6 @@ from kzoo.families import parts
 
 def text_tokens(ids, vocabulary_size, width, *, has_class_token):
     """Embed ids, and tell which tokens are real: (B, T, D), and (B, T) or (B, 1 + T) booleans."""
-    parts.check_count(vocabulary_size, name="vocabulary_size")
     x = layers.Embedding(vocabulary_size, width, name="embedding")(ids)
     if has_class_token:
         # The ids are padded rather than the mask: ONNX cannot pad booleans.
@@ -21,7 +20,6 @@ def text_tokens(ids, vocabulary_size, width, *, has_class_token):
 
 def image_patches(x, patch_size, width, *, rescale):
     """Cut pixels into square patches and embed each: (B, N, D)."""
-    parts.check_count(patch_size, name="patch_size")
     height, breadth, _ = x.shape[1:]
     if height % patch_size or breadth % patch_size:
         raise ValueError(f"patch_size={patch_size} must divide the height {height} and the width {breadth}.")
@@ -33,8 +31,6 @@ def image_patches(x, patch_size, width, *, rescale):
 
 def series_patches(x, patch_size, patch_stride, width):
     """Cut each feature of (B, T, F) into patches and embed each with shared weights: (B, N, F, D)."""
-    parts.check_count(patch_size, name="patch_size")
-    parts.check_count(patch_stride, name="patch_stride")
     steps, features = x.shape[1:]
     if patch_size > steps:
         raise ValueError(f"patch_size={patch_size} is longer than the window of {steps} steps.")
@@ -48,7 +44,6 @@ def series_patches(x, patch_size, patch_stride, width):
 
 def column_tokens(x, categories, width, *, rescale, scale, offset):
     """Make a token of every table column, numbers first: (B, columns, D)."""
-    parts.check_widths(categories, name="categories")
     numeric = x.shape[-1] - len(categories)
     if numeric < 0:
         raise ValueError(f"categories names {len(categories)} columns, but a row has only {x.shape[-1]}.")

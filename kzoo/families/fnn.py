@@ -38,31 +38,29 @@ def build(
         name: name of the model.
         input_shape: (columns,) for rows, (height, width, channels) for images.
         outputs: number of classes or targets; 1 with a sigmoid for two classes.
-        inputs: `"rows"`, raw table rows, or `"image"`, raw pixels 0..255 that are flattened.
+        inputs: what goes in: `"rows"`, raw table rows, or `"image"`, raw pixels 0..255 that are flattened.
         units: width of every hidden layer; empty for a linear model.
-        activation: of the hidden layers.
-        output_activation: `"softmax"`, `"sigmoid"`, or None for logits and real-valued targets.
-        dropout: rate, one for all hidden layers or one each.
-        norm: `"batch"`, `"layer"` or None.
-        l1, l2: penalty on the weights (not the biases) of the hidden layers.
+        activation: activation of the hidden layers.
+        output_activation: activation of the answer; None for logits and real-valued targets.
+        dropout: dropout after the hidden layers, one rate for all or one each.
+        norm: normalisation in the hidden layers.
+        l1: L1 penalty on the weights (not the biases) of the hidden layers.
+        l2: L2 penalty on the same weights.
         residual: residual blocks; all `units` must then be equal.
         rescale: scale the inputs inside the model; False for inputs that are scaled already.
-        scale, offset: one number per numeric column: `x * scale + offset`; None for the identity.
+        scale: per numeric column, 1 / standard deviation of the training split: `x * scale + offset`.
+        offset: per numeric column, -mean / standard deviation; None for the identity, as in `scale`.
         categories: number of codes (0 = unknown among them) of each categorical column. These are the
             last columns of a row, and each gets an embedding of its own.
-        target_scale, target_offset: one number per target: the answer is `y * scale + offset`.
+        target_scale: per target, standard deviation of the training split: `y * scale + offset`.
+        target_offset: per target, mean of the training split.
 
     Raises:
-        ValueError: a value is unknown, out of range, or does not fit another.
+        ValueError: a value does not fit the family, or another value.
     """
     parts.check_choice(inputs, ("rows", "image"), name="inputs")
-    parts.check_count(outputs, name="outputs")
-    parts.check_widths(units, name="units")
     parts.check_shape(input_shape, ("columns",) if inputs == "rows" else ("height", "width", "channels"))
-    rates = parts.per_layer(dropout, len(units), name="dropout", check=parts.check_rate)
-    for label, value in (("l1", l1), ("l2", l2)):
-        if value < 0:
-            raise ValueError(f"{label}={value!r} must be 0 or more.")
+    rates = parts.per_layer(dropout, len(units), name="dropout")
     regularizer = keras.regularizers.L1L2(l1, l2) if l1 or l2 else None
 
     given = keras.Input(input_shape, dtype="float32", name="inputs")
@@ -88,7 +86,6 @@ def build(
 
 def _columns(x, categories, *, rescale, scale, offset):
     """Scale the numeric columns, embed the categorical ones, and join them again: (B, features)."""
-    parts.check_widths(categories, name="categories")
     numeric = x.shape[-1] - len(categories)
     if numeric < 0:
         raise ValueError(f"categories names {len(categories)} columns, but a row has only {x.shape[-1]}.")

@@ -5,6 +5,7 @@ from keras import layers, ops
 
 from kzoo.families import parts
 
+FAMILIES = {"rnn": {"cell": "rnn"}, "lstm": {"cell": "lstm"}, "gru": {"cell": "gru"}}
 CELLS = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 
 
@@ -51,52 +52,44 @@ def build(
         input_shape: (tokens,) for tokens, (steps, features) for series.
         outputs: number of classes, targets, or words to choose the next one from.
         cell: `"rnn"`, `"lstm"` or `"gru"`.
-        inputs: `"tokens"`, ids with 0 for padding, or `"series"`, raw values with the targets first.
-        vocabulary_size, embedding_dim: number of ids and the width of their vectors (tokens only).
-        embedding_dropout: rate after the embedding.
+        inputs: what goes in: `"tokens"`, ids with 0 for padding, or `"series"`, raw values with the targets first.
+        vocabulary_size: number of token ids, padding (0) and unknown (1) among them.
+        embedding_dim: width of a token's vector.
+        embedding_dropout: dropout after the embedding.
         units: width of every recurrent layer.
         bidirectional: read in both directions and join what they found.
-        dropout: rate after every recurrent layer, one for all or one each; after the last one, it acts
-            on the pooled features.
-        recurrent_dropout: rate inside the recurrence; above 0 it rules out the fast GPU kernels.
+        dropout: dropout after every recurrent layer, one rate for all or one each. After the last one, it
+            acts on the pooled features.
+        recurrent_dropout: dropout inside the recurrence; above 0 it rules out the fast GPU kernels.
         layer_norm: layer normalisation after every recurrent layer.
-        pooling: `"last"` (real) step, `"mean"` or `"max"` over the real steps, None for every step.
+        pooling: how steps become one vector. `"last"` (real) step, `"mean"` or `"max"` over the real steps, None
+            for every step.
         dense_units: widths of relu layers before the answer.
-        dense_dropout: rate after each of them.
-        output_activation: `"softmax"`, `"sigmoid"`, or None for logits and real-valued targets.
-        horizon: steps to forecast, the answer is (B, horizon, outputs); None for (B, outputs).
+        dense_dropout: dropout after each of them.
+        output_activation: activation of the answer; None for logits and real-valued targets.
+        horizon: steps to forecast; none: one answer for the whole series. (B, horizon, outputs) or (B, outputs).
         reversible_norm: standardise every window by itself and undo it in the forecast.
         rescale: scale the series inside the model; False for values that are scaled already.
-        scale, offset: one number per feature: `x * scale + offset`; None for the identity.
-        target_scale, target_offset: one number per target: the answer is `y * scale + offset`.
-        stateful: keep the state between calls, to generate step by step: such a copy, with
+        scale: per feature of a series, 1 / standard deviation of the training split: `x * scale + offset`.
+        offset: per feature of a series, -mean / standard deviation; None for the identity, as in `scale`.
+        target_scale: per target, standard deviation of the training split: `y * scale + offset`.
+        target_offset: per target, mean of the training split.
+        stateful: keep the state between calls, to generate step by step. Such a copy, with
             `input_shape=(1,)`, takes the weights of the trained model. It reads no padding.
         stateful_batch: number of sequences that a stateful model reads side by side.
 
     Raises:
-        ValueError: a value is unknown, out of range, or does not fit another.
+        ValueError: a value does not fit the family, or another value.
     """
     parts.check_choice(cell, tuple(CELLS), name="cell")
     parts.check_choice(inputs, ("tokens", "series"), name="inputs")
     parts.check_choice(pooling, ("last", "mean", "max", None), name="pooling")
     parts.check_shape(input_shape, ("tokens",) if inputs == "tokens" else ("steps", "features"))
-    parts.check_count(outputs, name="outputs")
-    parts.check_widths(units, name="units")
-    parts.check_widths(dense_units, name="dense_units")
     rates = parts.per_layer(dropout, len(units), name="dropout")
-    for label, rate in (
-        *(("dropout", rate) for rate in rates),
-        ("embedding_dropout", embedding_dropout),
-        ("recurrent_dropout", recurrent_dropout),
-        ("dense_dropout", dense_dropout),
-    ):
-        parts.check_rate(rate, name=label)
     if not units:
         raise ValueError("units=() has no layer. Give one width per recurrent layer, such as (64,).")
-    if stateful:
-        parts.check_count(stateful_batch, name="stateful_batch")
-        if bidirectional:
-            raise ValueError("stateful=True reads only forwards; it needs bidirectional=False.")
+    if stateful and bidirectional:
+        raise ValueError("stateful=True reads only forwards; it needs bidirectional=False.")
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
     if horizon is not None and pooling is None:
         raise ValueError("pooling=None answers at every step; a forecast needs 'last', 'mean' or 'max'.")
@@ -107,8 +100,6 @@ def build(
     real = None  # which steps count, (B, T, 1); None where all of them do
     last = None  # the last of them, (B, T, 1)
     if inputs == "tokens":
-        parts.check_count(vocabulary_size, name="vocabulary_size")
-        parts.check_count(embedding_dim, name="embedding_dim")
         ids = given
         if not stateful and pooling is not None:
             ids = _padding_to_the_right(given)

@@ -65,9 +65,9 @@ def build(
         name: name of the model.
         input_shape: (tokens,), (height, width, channels), (steps, features) or (columns,).
         outputs: number of classes, targets, or words to choose the next one from.
-        inputs: `"tokens"`, ids with 0 for padding; `"image"`, raw pixels 0..255; `"series"`, raw values
+        inputs: what goes in: `"tokens"`, ids with 0 for padding; `"image"`, raw pixels 0..255; `"series"`, raw values
             with the targets first; `"rows"`, raw table rows.
-        vocabulary_size: number of token ids.
+        vocabulary_size: number of token ids, padding (0) and unknown (1) among them.
         patch_size: side of an image patch in pixels, or steps in a series patch.
         patch_stride: steps from one series patch to the next; None for `patch_size`.
         categories: number of codes (0 = unknown among them) of each categorical column. These are the
@@ -76,39 +76,36 @@ def build(
         depth: number of encoder blocks.
         num_heads: attention heads, each of size `width / num_heads`.
         intermediate_dim: width of the feed-forward sub-layer.
-        activation: of the feed-forward sub-layer; `"gelu"` is its tanh form.
-        norm_position: `"pre"`, before each sub-layer and once at the end, or `"post"`, after each.
-        dropout: rate after the positions and after each sub-layer; in training only.
-        positions: `"learned"`, `"sinusoidal"` or None.
-        pooling: `"mean"` over the real tokens, `"cls"` for a learned token in front, `"flatten"`, or None
-            for an answer at every token.
+        activation: activation of the feed-forward sub-layer; `"gelu"` is its tanh form.
+        norm_position: normalise `"pre"`, before each sub-layer and once at the end, or `"post"`, after each.
+        dropout: dropout after the positions and after each sub-layer; in training only.
+        positions: position encoding.
+        pooling: how tokens become one vector. `"mean"` over the real tokens, `"cls"` for a learned token in
+            front, `"flatten"`, or None for an answer at every token.
         causal: every token sees only itself and what came before.
         dense_units: widths of relu layers before the answer.
-        dense_dropout: rate before and after each of them.
-        output_activation: `"softmax"`, `"sigmoid"`, or None for logits and real-valued targets.
-        horizon: steps to forecast, the answer is (B, horizon, outputs); None for (B, outputs).
+        dense_dropout: dropout before and after each of them.
+        output_activation: activation of the answer; None for logits and real-valued targets.
+        horizon: steps to forecast; none: one answer for the whole series. (B, horizon, outputs) or (B, outputs).
         reversible_norm: standardise every window by itself and undo it in the forecast.
         rescale: scale the inputs inside the model; False for inputs that are scaled already.
-        scale, offset: one number per feature or numeric column: `x * scale + offset`; None for the identity.
-        target_scale, target_offset: one number per target: the answer is `y * scale + offset`.
+        scale: per feature or numeric column, 1 / standard deviation of the training split: `x * scale + offset`.
+        offset: per feature or numeric column, -mean / standard deviation; None for the identity, as in `scale`.
+        target_scale: per target, standard deviation of the training split: `y * scale + offset`.
+        target_offset: per target, mean of the training split.
 
     Raises:
-        ValueError: a value is unknown, out of range, or does not fit another.
+        ValueError: a value does not fit the family, or another value.
     """
     parts.check_choice(inputs, tuple(POOLINGS), name="inputs")
     parts.check_shape(input_shape, AXES[inputs])
-    parts.check_choice(norm_position, ("pre", "post"), name="norm_position")
-    parts.check_choice(positions, ("learned", "sinusoidal", None), name="positions")
-    sizes = dict(outputs=outputs, width=width, depth=depth, num_heads=num_heads, intermediate_dim=intermediate_dim)
-    for label, size in sizes.items():
-        parts.check_count(size, name=label)
     if width % num_heads:
         raise ValueError(f"num_heads={num_heads} must divide width={width}: heads share the width equally.")
     if positions == "sinusoidal" and width % 2:
         raise ValueError(f"width={width} must be even with positions='sinusoidal': sines and cosines halve it.")
-    parts.check_widths(dense_units, name="dense_units")
-    parts.check_rate(dropout, name="dropout")
-    parts.check_rate(dense_dropout, name="dense_dropout")
+    for label, value in (("depth", depth), ("dropout", dropout)):
+        if isinstance(value, list | tuple):
+            raise ValueError(f"{label}={value!r} must be one number: there are no stages that could differ.")
     if pooling not in POOLINGS[inputs]:
         legal = ", ".join(map(str, POOLINGS[inputs]))
         raise ValueError(f"pooling={pooling!r} does not fit inputs={inputs!r}. Use one of: {legal}.")

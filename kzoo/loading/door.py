@@ -123,7 +123,7 @@ def load_exported(folder, *, trusted=(), expected_sha256=None):
 
 def _checked_manifest(said):
     try:
-        manifest = Manifest.from_json(said)
+        manifest = Manifest.read(said)
     except Malformed as wrong:
         raise Unreadable(f"it {wrong}") from None
     for name in manifest.files:

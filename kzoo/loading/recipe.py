@@ -94,8 +94,8 @@ def _check_amounts(config, stored):
             raise Refused(f"its setting {key}={short(value)} is larger than the weights that it stores")
         if key in _STACKED and len(many) > arrays:
             raise Refused(f"its setting {key} makes {len(many):,} layers, and {arrays:,} weights are stored")
-    stages = len(config["filters"]) if isinstance(config.get("filters"), tuple) else 1
-    if (layers := (config.get("depth") or 1) * stages) > max(arrays, 1):
+    depth, stages = config.get("depth") or 1, len(config["filters"]) if isinstance(config.get("filters"), tuple) else 1
+    if (layers := sum(depth) if isinstance(depth, tuple) else depth * stages) > max(arrays, 1):
         raise Refused(f"its setting depth makes {layers:,} layers, and {arrays:,} weights are stored")
     if config.get("stateful") and (config.get("stateful_batch") or 1) > MAX_BATCH:
         raise Refused(f"its setting stateful_batch={config['stateful_batch']:,} is larger than {MAX_BATCH:,}")

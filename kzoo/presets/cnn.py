@@ -7,13 +7,10 @@ register(Preset(
     summary="8x8 handwritten digits in seconds: the first model to train.",
     reference="https://archive.ics.uci.edu/dataset/80", params=100_458,
     config=dict(inputs="image", input_shape=(8, 8, 1), outputs=10, block="plain", filters=(32, 64), depth=2,
-                kernel_size=3, padding="same", norm="batch", pool_size=2, dropout=0.2, pooling="flatten",
-                units=(128,), units_norm="batch", units_dropout=0.5, activation="relu",
-                output_activation="softmax", rescale=True),
+                kernel_size=3, norm="batch", dropout=0.2, pooling="flatten", units=(128,), units_norm="batch",
+                units_dropout=0.5, activation="relu", output_activation="softmax"),
     training=dict(optimizer="adamw", learning_rate=2e-3, schedule="cosine", warmup=0.05, weight_decay=1e-4,
-                  global_clipnorm=None, batch_size=32, epochs=30, loss="auto", label_smoothing=0.0,
-                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
-                  patience=10, callbacks="standard", augment=()),
+                  batch_size=32, epochs=30, metrics=("accuracy",), patience=10),
 ))
 
 register(Preset(
@@ -21,13 +18,10 @@ register(Preset(
     summary="The tutorial's 28x28 network: three valid convolutions and a dense layer.",
     reference="https://doi.org/10.1109/5.726791", params=93_322,
     config=dict(inputs="image", input_shape=(28, 28, 1), outputs=10, block="plain", filters=(32, 64, 64), depth=1,
-                kernel_size=3, padding="valid", norm=None, pool_size=(2, 2, 1), dropout=0.0, pooling="flatten",
-                units=(64,), units_norm=None, units_dropout=0.5, activation="relu",
-                output_activation="softmax", rescale=True),
-    training=dict(optimizer="adam", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=0.0,
-                  global_clipnorm=None, batch_size=64, epochs=15, loss="auto", label_smoothing=0.0,
-                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
-                  patience=5, callbacks="standard", augment=()),
+                kernel_size=3, padding="valid", pool_size=(2, 2, 1), pooling="flatten", units=(64,), units_dropout=0.5,
+                activation="relu", output_activation="softmax"),
+    training=dict(optimizer="adam", learning_rate=1e-3, schedule="cosine", warmup=0.05, batch_size=64, epochs=15,
+                  metrics=("accuracy",), patience=5),
 ))
 
 register(Preset(
@@ -35,13 +29,10 @@ register(Preset(
     summary="The tutorial's CIFAR-10 network: VGG-style with batch norm and growing dropout.",
     reference="https://arxiv.org/abs/1409.1556", params=552_874,
     config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, block="plain", filters=(32, 64, 128), depth=2,
-                kernel_size=3, padding="same", norm="batch", pool_size=2, dropout=(0.2, 0.3, 0.4),
-                pooling="flatten", units=(128,), units_norm="batch", units_dropout=0.5, activation="relu",
-                output_activation="softmax", rescale=True),
+                kernel_size=3, norm="batch", dropout=(0.2, 0.3, 0.4), pooling="flatten", units=(128,),
+                units_norm="batch", units_dropout=0.5, activation="relu", output_activation="softmax"),
     training=dict(optimizer="adamw", learning_rate=2e-3, schedule="cosine", warmup=0.05, weight_decay=1e-2,
-                  global_clipnorm=None, batch_size=64, epochs=60, loss="auto", label_smoothing=0.0,
-                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
-                  patience=10, callbacks="standard", augment=("flip", "shift")),
+                  batch_size=64, epochs=60, metrics=("accuracy",), patience=10, augment=("flip", "shift")),
 ))
 
 register(Preset(
@@ -49,12 +40,9 @@ register(Preset(
     summary="ResNet-20 for 32x32 images, as in the paper.",
     reference="https://arxiv.org/abs/1512.03385", params=271_098,
     config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, block="residual", filters=(16, 32, 64), depth=3,
-                kernel_size=3, norm="batch", dropout=0.0, pooling="mean", units=(), activation="relu",
-                output_activation="softmax", rescale=True),
-    training=dict(optimizer="sgd", learning_rate=0.1, schedule="cosine", warmup=0.05, weight_decay=1e-4,
-                  global_clipnorm=None, batch_size=128, epochs=160, loss="auto", label_smoothing=0.0,
-                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
-                  patience=20, callbacks="standard", augment=("flip", "shift")),
+                kernel_size=3, norm="batch", pooling="mean", activation="relu", output_activation="softmax"),
+    training=dict(optimizer="sgd", learning_rate=0.1, schedule="cosine", warmup=0.05, weight_decay=1e-4, batch_size=128,
+                  epochs=160, metrics=("accuracy",), patience=20, augment=("flip", "shift")),
 ))
 
 register(Preset(
@@ -62,12 +50,10 @@ register(Preset(
     summary="Depthwise-separable stages: small and quick on a phone.",
     reference="https://arxiv.org/abs/1704.04861", params=148_042,
     config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, block="separable", filters=(32, 64, 128, 256),
-                depth=2, kernel_size=3, norm="batch", dropout=0.0, pooling="mean", units=(), units_dropout=0.2,
-                activation="relu6", output_activation="softmax", rescale=True),
+                depth=2, kernel_size=3, norm="batch", pooling="mean", units_dropout=0.2, activation="relu6",
+                output_activation="softmax"),
     training=dict(optimizer="adamw", learning_rate=2e-3, schedule="cosine", warmup=0.05, weight_decay=1e-2,
-                  global_clipnorm=None, batch_size=64, epochs=60, loss="auto", label_smoothing=0.0,
-                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
-                  patience=10, callbacks="standard", augment=("flip", "shift")),
+                  batch_size=64, epochs=60, metrics=("accuracy",), patience=10, augment=("flip", "shift")),
 ))
 
 register(Preset(
@@ -75,12 +61,10 @@ register(Preset(
     summary="Your own photos: residual stages, any size and any number of classes.",
     reference="https://arxiv.org/abs/1512.03385", params=1_190_890,
     config=dict(inputs="image", input_shape=(96, 96, 3), outputs=10, block="residual", filters=(32, 64, 128, 256),
-                depth=1, kernel_size=3, norm="batch", dropout=0.0, pooling="mean", units=(), units_dropout=0.2,
-                activation="relu", output_activation="softmax", rescale=True),
+                depth=1, kernel_size=3, norm="batch", pooling="mean", units_dropout=0.2, activation="relu",
+                output_activation="softmax"),
     training=dict(optimizer="adamw", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=1e-2,
-                  global_clipnorm=None, batch_size=32, epochs=40, loss="auto", label_smoothing=0.0,
-                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
-                  patience=10, callbacks="standard", augment=("flip", "shift", "zoom")),
+                  batch_size=32, epochs=40, metrics=("accuracy",), patience=10, augment=("flip", "shift", "zoom")),
 ))
 
 register(Preset(
@@ -89,11 +73,9 @@ register(Preset(
     reference="https://arxiv.org/abs/1408.5882", params=2_714_502,
     config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000, embedding_dim=128,
                 embedding_dropout=0.2, block="parallel", filters=(100,), kernel_size=(3, 4, 5), pooling="max",
-                units=(), units_dropout=0.5, activation="relu", output_activation="softmax"),
+                units_dropout=0.5, activation="relu", output_activation="softmax"),
     training=dict(optimizer="adamw", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=1e-2,
-                  global_clipnorm=None, batch_size=50, epochs=8, loss="auto", label_smoothing=0.0,
-                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
-                  patience=3, callbacks="standard", tokenizer="words"),
+                  batch_size=50, epochs=8, metrics=("accuracy",), patience=3),
 ))
 
 register(Preset(
@@ -101,10 +83,8 @@ register(Preset(
     summary="Dilated causal convolutions with residuals for forecasting.",
     reference="https://arxiv.org/abs/1803.01271", params=28_920,
     config=dict(inputs="series", input_shape=(96, 1), outputs=1, horizon=24, block="dilated",
-                filters=(32, 32, 32, 32, 32), depth=2, kernel_size=3, norm=None, dropout=0.1, pooling="last",
-                units=(), activation="relu", output_activation=None, reversible_norm=True,
-                rescale=True, scale=None, offset=None, target_scale=None, target_offset=None),
-    training=dict(optimizer="adam", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=0.0,
-                  global_clipnorm=1.0, batch_size=64, epochs=20, loss="mse", metrics=("mae",),
-                  monitor="val_loss", patience=5, callbacks="standard"),
+                filters=(32, 32, 32, 32, 32), depth=2, kernel_size=3, dropout=0.1, pooling="last", activation="relu",
+                output_activation=None, reversible_norm=True),
+    training=dict(optimizer="adam", learning_rate=1e-3, schedule="cosine", warmup=0.05, global_clipnorm=1.0,
+                  batch_size=64, epochs=20, loss="mse", metrics=("mae",), patience=5),
 ))

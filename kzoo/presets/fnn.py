@@ -7,12 +7,9 @@ register(Preset(
     summary="The tutorial's iris classifier: two hidden layers of 64 and 32.",
     reference="https://doi.org/10.1111/j.1469-1809.1936.tb02137.x", params=2_499,
     config=dict(inputs="rows", input_shape=(4,), outputs=3, units=(64, 32), activation="relu",
-                output_activation="softmax", dropout=0.0, norm=None, l1=0.0, l2=1e-2, residual=False,
-                rescale=True, scale=None, offset=None, categories=()),
-    training=dict(optimizer="adam", learning_rate=3e-3, schedule="constant", warmup=0.0, weight_decay=0.0,
-                  global_clipnorm=None, batch_size=16, epochs=100, loss="auto", label_smoothing=0.0,
-                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
-                  patience=30, callbacks="standard"),
+                output_activation="softmax", l2=1e-2),
+    training=dict(optimizer="adam", learning_rate=3e-3, schedule="constant", batch_size=16, epochs=100,
+                  metrics=("accuracy",), patience=30),
 ))
 
 register(Preset(
@@ -20,12 +17,9 @@ register(Preset(
     summary="The tutorial's wider classifier: 128, 64 and 32 with dropout.",
     reference="https://jmlr.org/papers/v15/srivastava14a.html", params=11_075,
     config=dict(inputs="rows", input_shape=(4,), outputs=3, units=(128, 64, 32), activation="relu",
-                output_activation="softmax", dropout=(0.2, 0.2, 0.0), norm=None, l1=0.0, l2=3e-3, residual=False,
-                rescale=True, scale=None, offset=None, categories=()),
-    training=dict(optimizer="adam", learning_rate=2e-3, schedule="constant", warmup=0.0, weight_decay=0.0,
-                  global_clipnorm=None, batch_size=16, epochs=100, loss="auto", label_smoothing=0.0,
-                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
-                  patience=20, callbacks="standard"),
+                output_activation="softmax", dropout=(0.2, 0.2, 0.0), l2=3e-3),
+    training=dict(optimizer="adam", learning_rate=2e-3, schedule="constant", batch_size=16, epochs=100,
+                  metrics=("accuracy",), patience=20),
 ))
 
 register(Preset(
@@ -33,12 +27,9 @@ register(Preset(
     summary="Cultivar of a wine from 13 chemical measurements.",
     reference="https://archive.ics.uci.edu/dataset/109/wine", params=3_075,
     config=dict(inputs="rows", input_shape=(13,), outputs=3, units=(64, 32), activation="relu",
-                output_activation="softmax", dropout=0.2, norm=None, l1=0.0, l2=1e-4, residual=False,
-                rescale=True, scale=None, offset=None, categories=()),
-    training=dict(optimizer="adam", learning_rate=2e-3, schedule="constant", warmup=0.0, weight_decay=0.0,
-                  global_clipnorm=None, batch_size=16, epochs=60, loss="auto", label_smoothing=0.0,
-                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
-                  patience=15, callbacks="standard"),
+                output_activation="softmax", dropout=0.2, l2=1e-4),
+    training=dict(optimizer="adam", learning_rate=2e-3, schedule="constant", batch_size=16, epochs=60,
+                  metrics=("accuracy",), patience=15),
 ))
 
 register(Preset(
@@ -46,36 +37,28 @@ register(Preset(
     summary="Benign or malignant from 30 measurements: one sigmoid output.",
     reference="https://doi.org/10.1117/12.148698", params=4_097,
     config=dict(inputs="rows", input_shape=(30,), outputs=1, units=(64, 32), activation="relu",
-                output_activation="sigmoid", dropout=0.3, norm=None, l1=0.0, l2=1e-4, residual=False,
-                rescale=True, scale=None, offset=None, categories=()),
-    training=dict(optimizer="adam", learning_rate=1e-3, schedule="constant", warmup=0.0, weight_decay=0.0,
-                  global_clipnorm=None, batch_size=32, epochs=60, loss="auto", label_smoothing=0.0,
-                  labels="integer", class_weight="balanced", metrics=("accuracy", "auc"), monitor="val_loss",
-                  patience=15, callbacks="standard"),
+                output_activation="sigmoid", dropout=0.3, l2=1e-4),
+    training=dict(optimizer="adam", learning_rate=1e-3, schedule="constant", batch_size=32, epochs=60,
+                  class_weight="balanced", metrics=("accuracy", "auc"), patience=15),
 ))
 
 register(Preset(
     name="diabetes_fnn", family="fnn", task="tabular_regression", dataset="diabetes",
     summary="Disease progression after a year from ten measurements: regression in the target's own unit.",
     reference="https://doi.org/10.1214/009053604000000067", params=1_237,
-    config=dict(inputs="rows", input_shape=(10,), outputs=1, units=(32, 26), activation="relu",
-                output_activation=None, dropout=0.1, norm=None, l1=0.0, l2=1e-3, residual=False,
-                rescale=True, scale=None, offset=None, categories=(), target_scale=None, target_offset=None),
-    training=dict(optimizer="adam", learning_rate=2e-3, schedule="constant", warmup=0.0, weight_decay=0.0,
-                  global_clipnorm=None, batch_size=32, epochs=100, loss="auto", metrics=("mae",),
-                  monitor="val_loss", patience=15, callbacks="standard"),
+    config=dict(inputs="rows", input_shape=(10,), outputs=1, units=(32, 26), activation="relu", output_activation=None,
+                dropout=0.1, l2=1e-3),
+    training=dict(optimizer="adam", learning_rate=2e-3, schedule="constant", batch_size=32, epochs=100,
+                  metrics=("mae",), patience=15),
 ))
 
 register(Preset(
     name="line_fnn", family="fnn", task="tabular_regression", dataset="line",
     summary="The tutorial's 1-10-1 network on y = 4 + 3x plus noise.",
     reference="https://doi.org/10.1038/323533a0", params=31,
-    config=dict(inputs="rows", input_shape=(1,), outputs=1, units=(10,), activation="relu",
-                output_activation=None, dropout=0.0, norm=None, l1=0.0, l2=0.0, residual=False,
-                rescale=True, scale=None, offset=None, categories=(), target_scale=None, target_offset=None),
-    training=dict(optimizer="sgd", learning_rate=0.1, schedule="constant", warmup=0.0, weight_decay=0.0,
-                  global_clipnorm=None, batch_size=32, epochs=100, loss="mse", metrics=("mae",),
-                  monitor="val_loss", patience=30, callbacks="standard"),
+    config=dict(inputs="rows", input_shape=(1,), outputs=1, units=(10,), activation="relu", output_activation=None),
+    training=dict(optimizer="sgd", learning_rate=0.1, schedule="constant", batch_size=32, epochs=100, loss="mse",
+                  metrics=("mae",), patience=30),
 ))
 
 register(Preset(
@@ -83,12 +66,9 @@ register(Preset(
     summary="Handwritten digits without convolutions: pixels flattened into two wide layers.",
     reference="https://doi.org/10.1109/5.726791", params=538_890,
     config=dict(inputs="image", input_shape=(28, 28, 1), outputs=10, units=(512, 256), activation="relu",
-                output_activation="softmax", dropout=0.3, norm="batch", l1=0.0, l2=0.0, residual=False,
-                rescale=True),
-    training=dict(optimizer="adam", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=0.0,
-                  global_clipnorm=None, batch_size=128, epochs=20, loss="auto", label_smoothing=0.0,
-                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
-                  patience=5, callbacks="standard", augment=()),
+                output_activation="softmax", dropout=0.3, norm="batch"),
+    training=dict(optimizer="adam", learning_rate=1e-3, schedule="cosine", warmup=0.05, batch_size=128, epochs=20,
+                  metrics=("accuracy",), patience=5),
 ))
 
 register(Preset(
@@ -96,12 +76,9 @@ register(Preset(
     summary="Any table: numbers and categories, classes or values; the width follows the data.",
     reference="https://arxiv.org/abs/2106.11189", params=21_762,
     config=dict(inputs="rows", input_shape=(30,), outputs=2, units=(128, 128), activation="relu",
-                output_activation="softmax", dropout=0.2, norm="batch", l1=0.0, l2=0.0, residual=False,
-                rescale=True, scale=None, offset=None, categories=(), target_scale=None, target_offset=None),
+                output_activation="softmax", dropout=0.2, norm="batch", target_scale=None, target_offset=None),
     training=dict(optimizer="adamw", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=1e-3,
-                  global_clipnorm=None, batch_size=64, epochs=50, loss="auto", label_smoothing=0.0,
-                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
-                  patience=10, callbacks="standard"),
+                  batch_size=64, epochs=50, metrics=("accuracy",), patience=10),
 ))
 
 register(Preset(
@@ -109,10 +86,8 @@ register(Preset(
     summary="Residual blocks for larger tables.",
     reference="https://arxiv.org/abs/2106.11959", params=105_346,
     config=dict(inputs="rows", input_shape=(30,), outputs=2, units=(128, 128, 128), activation="relu",
-                output_activation="softmax", dropout=0.2, norm="batch", l1=0.0, l2=0.0, residual=True,
-                rescale=True, scale=None, offset=None, categories=(), target_scale=None, target_offset=None),
+                output_activation="softmax", dropout=0.2, norm="batch", residual=True, target_scale=None,
+                target_offset=None),
     training=dict(optimizer="adamw", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=1e-3,
-                  global_clipnorm=None, batch_size=64, epochs=50, loss="auto", label_smoothing=0.0,
-                  labels="integer", class_weight=None, metrics=("accuracy",), monitor="val_loss",
-                  patience=10, callbacks="standard"),
+                  batch_size=64, epochs=50, metrics=("accuracy",), patience=10),
 ))

@@ -59,7 +59,7 @@ def arguments(name, doc, *, data=None, stand_in=None, backend=None, **options):
         sys.excepthook = _one_line
     args, unknown = parser.parse_known_args([] if notebook else None)
     if unknown:
-        parser.refuse(unknown[0])
+        parser.refuse(unknown[0], sys.argv[1:])
     if args.smoke and args.out is None:
         args.out = f"runs/{name.replace('/', '-')}-smoke"  # never in the way of the whole run
     if stand_in is not None and args.smoke and args.data == data:

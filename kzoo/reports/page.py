@@ -4,11 +4,10 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from kzoo.arguments import ARGUMENTS
 from kzoo.errors import KzooError
 from kzoo.evaluation import evaluate
 from kzoo.files import write_text
-from kzoo.registry import get_preset
+from kzoo.registry import get_preset, meaning_of
 from kzoo.reports.examples import examples_of
 from kzoo.reports.pictures import curves_of, pictures_of
 from kzoo.reports.scores import headline, score_rows, warnings_of
@@ -155,9 +154,9 @@ def _output(layer):
 
 
 def _settings(spec):
-    meaning = {name: argument.meaning for name, argument in ARGUMENTS.items()}
+    family = spec.get("family")
     return [
-        (title, [(name, value_words(value), meaning.get(name, "")) for name, value in spec.get(part, {}).items()])
+        (title, [(n, value_words(value), meaning_of(n, family)) for n, value in spec.get(part, {}).items()])
         for title, part in (("Network", "config"), ("Training", "training"))
         if spec.get(part)
     ]

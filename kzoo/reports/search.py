@@ -3,10 +3,9 @@
 import math
 from collections import Counter
 
-from kzoo.arguments import ARGUMENTS
 from kzoo.data.named import NAMES
 from kzoo.errors import KzooError
-from kzoo.registry import get_preset
+from kzoo.registry import get_preset, meaning_of
 from kzoo.reports.pictures import drawn
 from kzoo.reports.words import value_words
 from kzoo.tuning.parameter import shown
@@ -175,21 +174,20 @@ def _board(search, trials):
                 numbers=["rank", "score", "gain", *heads[5:]])  # fmt: skip
 
 
-def _meaning(name):
-    return ARGUMENTS[name].meaning if name in ARGUMENTS else ""
-
-
 def _changed(search):
     """Return (setting, preset's value, winner's value, meaning) where they differ."""
     spec, best = search.config["spec"], search.best_spec()
     before, after = spec["config"] | spec["training"], best["config"] | best["training"]
-    rows = [(name, value_words(before[name]), value_words(after[name]), _meaning(name)) for name in after]
+    rows = [(n, value_words(before[n]), value_words(after[n]), meaning_of(n, spec["family"])) for n in after]
     return [row for row in rows if row[1] != row[2]]
 
 
 def _settings(spec):
     parts = (("Network", "config"), ("Training", "training"))
-    return [(title, [(n, value_words(v), _meaning(n)) for n, v in spec[part].items()]) for title, part in parts]
+    family = spec["family"]
+    return [
+        (title, [(n, value_words(v), meaning_of(n, family)) for n, v in spec[part].items()]) for title, part in parts
+    ]
 
 
 def _use(search):

@@ -105,7 +105,8 @@ def _checked(exported):
     """Return the manifest if it also says all that encoding and answering take."""
     manifest = exported.manifest
     spec, how = manifest.spec, manifest.preprocessing
-    read = how is None or (how.get("kind") in _NEEDS and _NEEDS[how["kind"]] <= set(how))
+    kind = how.get("kind") if how else None
+    read = how is None or (isinstance(kind, str) and kind in _NEEDS and _NEEDS[kind] <= set(how))
     if not read or "task" not in spec or not isinstance(spec.get("config"), dict | None):
         raise KzooError(f"{exported.path / MANIFEST} is not the one that kzoo.export writes. Export again.")
     return manifest

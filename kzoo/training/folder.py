@@ -145,9 +145,7 @@ def _look(folder, request, overwrite, resume):
     run = Run(folder)
     if different := request.differences(run.config):
         shown = "; ".join(different[:3]) + (f"; and {len(different) - 3} more" if len(different) > 3 else "")
-        raise KzooError(
-            f"{folder} holds a different run ({shown}). Pass overwrite=True (--overwrite), or another folder."
-        )
+        raise KzooError(f"{folder} holds a different run ({shown}). Pass overwrite=True, or another folder.")
     if run.finished and not run.summary.get("interrupted"):
         return Claim(folder=folder, done=run)
     return Claim(folder=folder, stopped=None if resume == "never" else run)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kzoo.errors import KzooError
 from kzoo.files import read_json
-from kzoo.registry import COMMON, Preset, get_preset, rebuild
+from kzoo.registry import Preset, get_preset, rebuild
 from kzoo.tuning.records import FINISHED, flat, place_of, ranked, read_trials, rows_of
 
 
@@ -99,7 +99,7 @@ class Search:
         settings = spec["config"] | spec["training"] | best["overrides"]
         settings |= import_module("kzoo.tuning.save").onehot(self.best_spec())
         own = self._own_preset()
-        there = COMMON | own.config | own.training
+        there = own.config | own.training
         return {
             name: _tuples(v) for name, v in settings.items() if name in there and _tuples(v) != _tuples(there[name])
         }

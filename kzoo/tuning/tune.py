@@ -117,7 +117,7 @@ def tune(
     elif data.validation is not None and len(data.validation) < _FEW:
         rows = len(data.train) + len(data.validation)
         notes.append(
-            f"{len(data.validation)} validation rows choose the winner, so luck has a say. folds=5 (--folds 5) scores "
+            f"{len(data.validation)} validation rows choose the winner, so luck has a say. folds=5 scores "
             f"each trial on all {rows}."
         )
     settled = assigned.settled

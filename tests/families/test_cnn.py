@@ -1,10 +1,13 @@
 """Convolutional networks: the tutorial's layers, the arithmetic, padding, causality, the refusals."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 from reference import batch_norm, conv2d, dense, max_pool, randomize, relu, softmax, weights
 
+import kzoo
 from kzoo.families import cnn
 from kzoo.registry import get_preset, list_presets
 
@@ -261,18 +264,19 @@ def test_a_saved_model_answers_the_same(name, tmp_path):
 @pytest.mark.parametrize(
     ("preset", "values", "message"),
     [
-        ("cifar_cnn", dict(block="dense"), "block='dense' is unknown"),
+        ("cifar_cnn", dict(block="dense"), "block='dense' is not one of its values"),
         ("cifar_cnn", dict(block="dilated"), "takes inputs='series'; for inputs='image' use 'plain' or"),
         ("cifar_cnn", dict(inputs="rows"), "inputs='rows' is unknown"),
         ("cifar_cnn", dict(input_shape=(32, 32)), "input_shape"),
         ("cifar_cnn", dict(input_shape=(32, 0, 3)), "input_shape=0"),
         ("cifar_cnn", dict(pooling="last"), "pooling='last' is unknown"),
-        ("cifar_cnn", dict(padding="full"), "padding='full' is unknown"),
-        ("cifar_cnn", dict(norm="instance"), "norm='instance' is unknown"),
-        ("cifar_cnn", dict(activation="swiish"), "activation='swiish' is unknown"),
+        ("cifar_cnn", dict(padding="full"), "padding='full' is not one of its values"),
+        ("cifar_cnn", dict(norm="instance"), "norm='instance' is not one of its values"),
+        ("cifar_cnn", dict(activation="swiish"), "activation='swiish' is not one of its values"),
         ("cifar_cnn", dict(filters=()), "filters is empty"),
         ("cifar_cnn", dict(filters=(32, -1)), "filters=-1"),
-        ("cifar_cnn", dict(filters=32), "filters=32 must be a list"),
+        ("cifar_cnn", dict(filters=32), "dropout has 3 values for 1 layers"),  # one stage
+        ("cifar_cnn", dict(kernel_size=(3, 5)), "must be one number; several are for block='parallel'"),
         ("cifar_cnn", dict(depth=(1, 2)), "depth has 2 values for 3 layers"),
         ("cifar_cnn", dict(depth=0), "depth=0"),
         ("cifar_cnn", dict(kernel_size=0), "kernel_size=0"),
@@ -299,5 +303,5 @@ def test_a_saved_model_answers_the_same(name, tmp_path):
     ],
 )
 def test_bad_values_are_named(preset, values, message):
-    with pytest.raises(ValueError, match=message):
-        build(preset, **values)
+    with pytest.raises(kzoo.KzooError, match=message):
+        kzoo.build(replace(kzoo.get_preset(preset), config=kzoo.get_preset(preset).config | values))

@@ -1,10 +1,13 @@
 """Feed-forward networks: the tutorial's sizes, the arithmetic, the gradients, the refusals."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 from reference import batch_norm, dense, randomize, relu, softmax, weights
 
+import kzoo
 from kzoo.families import fnn
 from kzoo.registry import get_preset, list_presets
 
@@ -190,18 +193,17 @@ def test_only_categories_and_no_hidden_layer():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (dict(inputs="pixels"), "inputs='pixels' is unknown"),
+        (dict(inputs="pixels"), "inputs='pixels' is not one of its values"),
         (dict(units=(64, 0)), "units=0"),
         (dict(units=(64, 2.5)), "units=2.5"),
-        (dict(units=64), "units=64 must be a list"),
         (dict(outputs=0), "outputs=0"),
         (dict(outputs=True), "outputs=True"),
         (dict(dropout=1.0), "dropout=1.0"),
         (dict(dropout=-0.1), "dropout=-0.1"),
         (dict(dropout=(0.1, 0.2, 0.3)), "dropout has 3 values for 2 layers"),
-        (dict(activation="rellu"), "activation='rellu' is unknown"),
-        (dict(output_activation="sofmax"), "activation='sofmax' is unknown"),
-        (dict(norm="group"), "norm='group' is unknown"),
+        (dict(activation="rellu"), "activation='rellu' is not one of its values"),
+        (dict(output_activation="sofmax"), "activation='sofmax' is not one of its values"),
+        (dict(norm="group"), "norm='group' is not one of its values"),
         (dict(l2=-1e-3), "l2=-0.001"),
         (dict(residual=True), r"units=\(64, 32\) must all be equal"),
         (dict(residual=True, units=()), "must all be equal"),
@@ -217,5 +219,10 @@ def test_only_categories_and_no_hidden_layer():
     ],
 )
 def test_bad_values_are_named(values, message):
-    with pytest.raises(ValueError, match=message):
-        build("iris_fnn", **values)
+    preset = kzoo.get_preset("iris_fnn")
+    with pytest.raises(kzoo.KzooError, match=message):
+        kzoo.build(replace(preset, config=preset.config | values))
+
+
+def test_one_width_is_one_layer():
+    assert kzoo.spec_of(kzoo.build("iris_fnn", units=64))["config"]["units"] == (64,)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import reference_sequence as reference
 
+import kzoo
 from kzoo.families import recurrent
 from kzoo.registry import get_preset
 
@@ -206,14 +207,13 @@ def test_a_saved_model_loads_safely_with_equal_answers(name, tmp_path):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    (dict(cell="elman"), "cell='elman' is unknown. Use one of: rnn, lstm, gru"),
-    (dict(inputs="image"), "inputs='image' is unknown"),
-    (dict(pooling="first"), "pooling='first' is unknown"),
+        (dict(inputs="image"), "inputs='image' is unknown"),
+    (dict(pooling="first"), "pooling='first' is not one of its values"),
     (dict(input_shape=(9, 2)), "input_shape=(9, 2) must have 1 numbers"),
     (dict(units=()), "units=() has no layer"),
-    (dict(units=(4, 0)), "units=0 must be a whole number"),
+    (dict(units=(4, 0)), "units=0 is out of range: it must be a whole number at least 1"),
     (dict(dropout=(0.1, 0.2)), "dropout has 2 values for 1 layers"),
-    (dict(dropout=1.0), "dropout=1.0 must be a number from 0 to below 1"),
+    (dict(dropout=1.0), "dropout=1.0 is out of range: it must be a number at least 0 and below 1"),
     (dict(embedding_dropout=-0.1), "embedding_dropout=-0.1"),
     (dict(recurrent_dropout=1.5), "recurrent_dropout=1.5"),
     (dict(dense_dropout=1.5), "dense_dropout=1.5"),
@@ -228,10 +228,18 @@ def test_a_saved_model_loads_safely_with_equal_answers(name, tmp_path):
     (dict(inputs="series", input_shape=(9, 1), horizon=0, outputs=1), "horizon=0"),
     (dict(inputs="series", input_shape=(9, 1), horizon=3, outputs=1, pooling=None), "pooling=None answers"),
     (dict(inputs="series", input_shape=(9, 2), scale=[1.0]), "scale has 1 numbers for 2 input features"),
-    (dict(output_activation="soft"), "activation='soft' is unknown"),
+    (dict(output_activation="soft"), "activation='soft' is not one of its values"),
 ])  # fmt: skip
 def test_bad_values_get_one_clear_line(change, message):
-    with pytest.raises(ValueError) as caught:
-        recurrent.build(**(dict(name="m", input_shape=(9,), outputs=2, units=(4,)) | change))
+    config = dict(input_shape=(9,), outputs=2, units=(4,)) | change
+    with pytest.raises(kzoo.KzooError) as caught:
+        kzoo.build(
+            kzoo.Preset(name="m", family="lstm", task="text_classification", summary="", config=config, training={})
+        )
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_cell_is_named():
+    with pytest.raises(ValueError, match=r"cell='elman' is unknown\. Use one of: rnn, lstm, gru"):
+        recurrent.build(name="m", cell="elman", input_shape=(9,), outputs=2)

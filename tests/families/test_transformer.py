@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import reference_sequence as reference
 
+import kzoo
 from kzoo.families import transformer
 from kzoo.registry import get_preset
 
@@ -249,18 +250,20 @@ def test_heads_share_the_width():
 
 
 BAD = [
-    (dict(inputs="audio"), "inputs='audio' is unknown"),
+    (dict(inputs="audio"), "inputs='audio' is not one of its values"),
     (dict(num_heads=3), "num_heads=3 must divide width=8"),
     (dict(width=9, num_heads=3, positions="sinusoidal"), "width=9 must be even"),
     (dict(depth=0), "depth=0"),
+    (dict(depth=(2, 2)), "depth=(2, 2) must be one number"),
     (dict(outputs=0), "outputs=0"),
     (dict(num_heads=0), "num_heads=0"),
     (dict(vocabulary_size=0), "vocabulary_size=0"),
     (dict(input_shape=(9, 2)), "input_shape=(9, 2) must have 1 numbers"),
-    (dict(norm_position="middle"), "norm_position='middle' is unknown"),
-    (dict(positions="rotary"), "positions='rotary' is unknown"),
-    (dict(activation="gelo"), "activation='gelo' is unknown"),
+    (dict(norm_position="middle"), "norm_position='middle' is not one of its values"),
+    (dict(positions="rotary"), "positions='rotary' is not one of its values"),
+    (dict(activation="gelo"), "activation='gelo' is not one of its values"),
     (dict(dropout=1.0), "dropout=1.0"),
+    (dict(dropout=(0.1, 0.2)), "dropout=(0.1, 0.2) must be one number"),
     (dict(dense_dropout=-1), "dense_dropout=-1"),
     (dict(dense_units=(0,)), "dense_units=0"),
     (dict(pooling="flatten"), "pooling='flatten' does not fit inputs='tokens'. Use one of: mean, cls, None."),
@@ -285,7 +288,12 @@ BAD = [
 
 @pytest.mark.parametrize(("change", "message"), BAD)
 def test_bad_values_get_one_clear_line(change, message):
-    with pytest.raises(ValueError) as caught:
-        transformer.build(**(dict(name="m", input_shape=(9,), outputs=2, width=8) | change))
+    config = dict(input_shape=(9,), outputs=2, width=8) | change
+    with pytest.raises(kzoo.KzooError) as caught:
+        kzoo.build(
+            kzoo.Preset(
+                name="m", family="transformer", task="text_classification", summary="", config=config, training={}
+            )
+        )
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)

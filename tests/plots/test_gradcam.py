@@ -136,7 +136,7 @@ def test_a_backbone_in_one_layer_is_weighed_at_its_end_whatever_else_uses_it():
         (network, image(), {"class_index": -1}, "classes 0 to 1"),
         (network, image(), {"layer": "answer"}, "'answer' is not a layer of hand_made with maps"),
         (lambda: kzoo.build("mnist_fnn", compile=False), np.zeros((28, 28)), {}, "no convolution over images"),
-        (lambda: keras.Sequential([layers.Dense(3)]), image(), {}, "no functional model"),
+        (lambda: keras.Sequential([layers.Dense(3)]), image(), {}, "not a functional model"),
     ],
 )
 def test_what_does_not_fit_is_refused(build, x, options, message):

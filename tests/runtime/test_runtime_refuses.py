@@ -65,6 +65,7 @@ def test_what_is_not_an_exported_model(tmp_path, values):
         lambda d: d.update(preprocessing="table"),
         lambda d: d.update(preprocessing={"kind": "table"}),
         lambda d: d.update(preprocessing={"kind": "magic"}),
+        lambda d: d.update(preprocessing={"kind": ["table"]}),
     ],
 )
 def test_a_description_that_kzoo_did_not_write(values, tmp_path, change):

@@ -1,0 +1,107 @@
+"""The families: which builder makes a network, and what it takes. Standard library only.
+
+The file of a family is read, not imported, because that would import Keras. What a family takes is said once, in it:
+the keywords of `build` are the names that can be set, their defaults are the defaults, and the lines under `Args:` say
+what they mean. So a file in `kzoo/families/` with a function `build` is a family: the one of the file's name, or those
+that a literal `FAMILIES = {name: {keyword: value}}` in it names, with what is fixed for each.
+
+A family that lives elsewhere is named by its module: `FAMILIES["mine"] = ("my_package.my_module", {})`.
+"""
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from kzoo.errors import KzooError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Builder:
+    """What there is to know about a function `build` without importing it.
+
+    Args:
+        takes: the names of its keywords, in their order.
+        defaults: those that need not be given.
+        meanings: what each means, in a few words.
+    """
+
+    takes: tuple[str, ...]
+    defaults: Mapping
+    meanings: Mapping
+
+
+def _found() -> dict:
+    """Return family -> the module that builds it, and what it is told besides the config."""
+    families = {}
+    for path in sorted(Path(__file__).with_name("families").glob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        if "\ndef build(" in source:
+            said = re.search(r"^FAMILIES = (\{.*?\})$", source, re.DOTALL | re.MULTILINE)
+            names = ast.literal_eval(said[1]) if said else {path.stem: {}}
+            families |= {name: (f"kzoo.families.{path.stem}", fixed) for name, fixed in names.items()}
+    return families
+
+
+FAMILIES = _found()
+
+
+def builder_of(family: str) -> Builder:
+    """Return what a family's builder takes, without what the family fixes and without `name`.
+
+    Raises:
+        KzooError: the family's file cannot be found, or a default in it is no plain value.
+    """
+    module, fixed = FAMILIES[family]
+    return _read(module, frozenset(fixed))
+
+
+@cache
+def _read(module, fixed):
+    build = _function(module)
+    keywords = [
+        (keyword.arg, default)
+        for keyword, default in zip(build.args.kwonlyargs, build.args.kw_defaults, strict=True)
+        if keyword.arg not in fixed | {"name"}
+    ]
+    defaults = {}
+    for name, default in keywords:
+        if default is not None:
+            try:
+                defaults[name] = ast.literal_eval(default)
+            except ValueError:
+                raise KzooError(
+                    f"{module}: the default of build's {name!r} must be written as a plain value, such as (64, 32), "
+                    f"not {ast.unparse(default)}."
+                ) from None
+    return Builder(takes=tuple(name for name, _ in keywords), defaults=defaults, meanings=_meanings(build))
+
+
+def _function(module):
+    """Return the syntax tree of a module's `build`."""
+    try:
+        spec = find_spec(module)
+        source = spec.loader.get_source(module)
+    except (ImportError, AttributeError, ValueError):  # no such package, no such module, none with a file
+        source = None
+    if source is None:
+        raise KzooError(f"A family's builder is looked for in {module!r}, and there is no such Python file.")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef) and node.name == "build":
+            return node
+    raise KzooError(f"A family's builder is looked for in {module!r}, which has no function 'build'.")
+
+
+def _meanings(build):
+    """Return name -> the first sentence of its lines in the docstring; `a, b: text` is about both."""
+    text = ast.get_docstring(build) or ""
+    arguments = re.search(r"^Args:\n((?:    .*\n?|\n)*)", text, re.MULTILINE)
+    found = {}
+    for entry in re.findall(r"^    (\S.*(?:\n     .*)*)", arguments[1] if arguments else "", re.MULTILINE):
+        names, _, said = " ".join(entry.split()).partition(": ")
+        first = re.split(r"\.(?: |$)", said, maxsplit=1)[0].replace("`", "")
+        found |= {name: first for name in names.split(", ")}
+    return found

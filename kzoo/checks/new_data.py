@@ -21,7 +21,6 @@ from kzoo.data.text import read_folder
 from kzoo.data.textfile import read_text
 from kzoo.data.values import to_words
 from kzoo.errors import KzooError
-from kzoo.tasks import problem
 
 
 class NewData:
@@ -45,7 +44,7 @@ class NewData:
 
     def __init__(self, run, source, *, target=None):
         self.run, self.preprocessing, described = run, run.preprocessing, run.data
-        self.facts, self.class_names = problem(described.task).facts, described.class_names
+        self.facts, self.class_names = run.problem.facts, described.class_names
         self.known = run.config.get("statistics")
         self.inputs, self.targets = described.inputs, [target] if target else list(described.target_names)
         self.frame, self.missing, self.answers, self.values = None, [], None, None

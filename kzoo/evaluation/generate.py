@@ -13,7 +13,7 @@ from kzoo.errors import KzooError
 from kzoo.predictions import probabilities
 from kzoo.registry import list_presets, rebuild, spec_of
 from kzoo.run import Run
-from kzoo.tasks import problem, with_facts
+from kzoo.tasks import with_facts
 from kzoo.training.score import forward, gives_logits
 
 _PIECE = 256  # tokens in a call, to score
@@ -56,7 +56,7 @@ def generate(run, prompt="", *, length=200, temperature=1.0, top_k=None, seed=0)
 
 def _check(run, prompt, length, temperature, top_k):
     task = run.data.task
-    if "continues" not in problem(task).facts:
+    if "continues" not in run.problem.facts:
         names = ", ".join(name for one in with_facts("continues") for name in list_presets(task=one.name))
         raise KzooError(f"{run.path} is a run of {task}; language models write text. Presets for it: {names}.")
     if not isinstance(prompt, str):

@@ -93,7 +93,7 @@ def _from_base(name, base, given):
 
 
 def _check_names(name, family, config, training):
-    """Refuse names that kzoo's own families do not have; what a family of yours takes is for it to say."""
+    """Refuse names that no family of kzoo's has; what a family of yours takes is for it to say."""
     own = FAMILIES.get(family, ("",))[0].startswith("kzoo.")
     for part, values, legal in (("config", config, CONFIG if own else {}), ("training", training, TRAINING)):
         for setting in values:

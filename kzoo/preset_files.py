@@ -11,9 +11,9 @@ TOML has no None: it is written `"none"`, as `--set` does. With `base`, what is 
 
 import json
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
+from importlib import import_module
 from pathlib import Path
 
 from kzoo.arguments import CONFIG, TRAINING
@@ -45,6 +45,7 @@ def read_presets(path, find: Callable[[str], Preset]) -> list[Preset]:
     Raises:
         KzooError: no such file, no TOML, or a preset that cannot be, with the name that is wrong.
     """
+    tomllib = import_module("tomllib")  # most lists and builds read no file
     try:
         tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

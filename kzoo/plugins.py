@@ -11,7 +11,7 @@ is imported before one of its presets is asked for by name, or all presets are l
 
 from dataclasses import replace
 from functools import cache
-from importlib import metadata
+from importlib import import_module
 
 from kzoo.errors import KzooError
 from kzoo.preset import Preset
@@ -23,6 +23,7 @@ GROUP = "kzoo.presets"
 def _entries() -> dict:
     """Return namespace -> its entry points; more than one where two packages took the same word."""
     found = {}
+    metadata = import_module("importlib.metadata")  # takes longer than all of the catalogue, which may do without
     for entry in metadata.entry_points(group=GROUP):
         same = found.setdefault(entry.name.replace("-", "_"), [])
         if all(entry.value != other.value or entry.dist.name != other.dist.name for other in same):

@@ -55,7 +55,7 @@ def builder_of(family: str) -> Builder:
     """Return what a family's builder takes, without what the family fixes and without `name`.
 
     Raises:
-        KzooError: the family's file cannot be found, or a default in it is no plain value.
+        KzooError: the family's file cannot be found, or a default in it is not a plain value.
     """
     module, fixed = FAMILIES[family]
     return _read(module, frozenset(fixed))

@@ -52,7 +52,7 @@ def presets_of(namespace: str) -> tuple[Preset, ...]:
         given = given() if callable(given) and not isinstance(given, Preset) else given
         presets = (given,) if isinstance(given, Preset) else tuple(given)
         if wrong := [p for p in presets if not isinstance(p, Preset)]:
-            raise KzooError(f"{wrong[0]!r} is no kzoo.Preset")
+            raise KzooError(f"{wrong[0]!r} is not a kzoo.Preset")
         return tuple(replace(preset, name=f"{namespace}.{preset.name}") for preset in presets)
     except Exception as error:  # whatever a stranger's package does
         what = " ".join(str(error).split()) or "no reason given"

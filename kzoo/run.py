@@ -25,7 +25,7 @@ class Run:
         trusted: classes and functions of yours that a model of your own is made of (see `kzoo.load_model`).
 
     Raises:
-        KzooError: it is no run folder, or a broken one.
+        KzooError: it is not a run's folder, or a broken one.
     """
 
     def __init__(self, path, *, trusted=()):

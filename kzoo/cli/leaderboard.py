@@ -21,7 +21,7 @@ def leaderboard(folder, *, csv=None, plot=None) -> dict:
     search = Search(folder)
     trials = search.trials
     if not trials:
-        raise KzooError(f"{folder} has no trial yet. The same call of kzoo.tune goes on with it.")
+        raise KzooError(f"{folder} has no trial yet. The same call of kzoo.tune continues it.")
     name, direction = search.objective
     document = dict(
         search=str(folder),

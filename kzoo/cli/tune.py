@@ -104,7 +104,7 @@ def render(document, args):
         done = f"{document['trials']} of {document['asked']} trials"
         lines.append(f"Interrupted after {done}: everything is kept in {folder}. The same command goes on.")
     if best is None:
-        return "\n".join([*lines, f"No trial has a score yet. The same command goes on with {folder}."])
+        return "\n".join([*lines, f"No trial has a score yet. The same command continues {folder}."])
     own = document["preset_score"]
     against = "" if own is None else f" (the preset: {own:.4f})"
     lines.append(

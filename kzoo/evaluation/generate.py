@@ -1,4 +1,4 @@
-"""`generate`: a language model goes on with a text; and its score when it remembers the whole text."""
+"""`generate`: a language model continues a text; and its score when it remembers the whole text."""
 
 import math
 
@@ -32,7 +32,7 @@ def generate(run, prompt="", *, length=200, temperature=1.0, top_k=None, seed=0)
         length: characters or words to add.
         temperature: 1 draws from the model's own probabilities, less is safer, more is wilder; 0 always takes the
             likeliest token.
-        top_k: draw from so many likeliest tokens only; None: from all.
+        top_k: draw from this many of the likeliest tokens; None: from all.
         seed: of the draw: the same seed gives the same text.
 
     Returns:

@@ -30,7 +30,7 @@ def claimed(out, request, *, resume):
     Args:
         out: a folder, or None for `searches/PRESET-NN`: the newest one that can go on, else a new one.
         request: the `Request`, to compare with what is there.
-        resume: "auto" goes on where it can, "must" does so or refuses, "never" begins anew.
+        resume: "auto" continues where it can, "must" does so or refuses, "never" starts over.
 
     Raises:
         KzooError: a different search, one that another process is at, or a folder that may not be written.

@@ -29,7 +29,7 @@ class Mattered:
     Args:
         name: of it.
         mean, sd: loss of R2 over the random splits.
-        trials: in so many it counted.
+        trials: in how many it counted.
         r2: of the forest for these.
     """
 
@@ -103,7 +103,7 @@ def importance_of(trials, objective, parameters) -> Importance:
 
 
 def _latest(trials):
-    """Return the last record of each point: Hyperband goes on with a point as a new trial."""
+    """Return the last record of each point: Hyperband continues a point as a new trial."""
     last = {tuple(sorted(t.hyperparameters.items())): t for t in trials}
     return sorted(last.values(), key=lambda t: t.number)
 

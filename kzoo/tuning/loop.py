@@ -94,7 +94,7 @@ class Loop:
             self._tell(proposal, trial)
 
     def _hopeless(self):
-        """Say whether so many trials have failed, and none has not, that the others will too."""
+        """Say whether all trials so far have failed, and enough of them to say that the others will too."""
         return self.best is None and len(self.finished) >= max(10, self.request.trials // 3)
 
     def _begun(self, number, values, hyperband):

@@ -24,7 +24,7 @@ class Plan:
     Args:
         preset, data, engine: what is searched on what, and how.
         objective: the `Objective`.
-        trials: exactly so many, unless the space or the time ends before.
+        trials: how many, unless the space or the time ends before.
         epochs: of them all, at most: training stops early where nothing improves, and pruning cuts.
         random: how many trials are drawn at random, anywhere or (bayesian, optuna) around the preset.
         hyperparameters: how many are searched.

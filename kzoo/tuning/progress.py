@@ -85,7 +85,7 @@ class Progress:
         self.draw()
 
     def draw(self):
-        """Draw the table anew."""
+        """Draw the table again."""
         if self.live is not None:
             self.live.update(Group(self._table(_ROWS), Text(self._foot())), refresh=True)
 

@@ -95,7 +95,7 @@ class Round:
     Args:
         bracket, round: which.
         until: the epoch up to which it is trained.
-        parent: the number of the trial whose training it goes on with, or None.
+        parent: the number of the trial whose training it continues, or None.
     """
 
     bracket: int

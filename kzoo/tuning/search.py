@@ -105,7 +105,7 @@ class Search:
         """
         best = best_of(self.trials, self.objective)
         if best is None:
-            raise KzooError(f"{self.path} has no trial with a score yet. The same call of kzoo.tune goes on with it.")
+            raise KzooError(f"{self.path} has no trial with a score yet. The same call of kzoo.tune continues it.")
         return best
 
     def best_config(self) -> dict:

@@ -123,7 +123,7 @@ class Trainer:
             until: the epoch to stop after; None for the contract's last.
             parent: folder of a trial whose training goes on here (Hyperband).
             peers: what other trials had reached after each epoch, or each fold; empty for no pruning.
-            keep_journal: leave the training's state for a trial that goes on with it.
+            keep_journal: leave the training's state for a trial that continues it.
         """
         folder = Path(folder)
         try:

@@ -66,7 +66,7 @@ def tune(
 
     Trial 0 is the preset itself, no point comes twice, and the test split is never looked at. Each trial is trained as
     `kzoo.train` would, in a process of its own; its score is that of its best epoch. However a search was stopped, be
-    it killed, the same call goes on with it; asked for more `trials`, it goes on longer.
+    it killed, the same call continues it; asked for more `trials`, it goes on longer.
 
     Args:
         preset: a preset's name, or a `Preset`.
@@ -81,10 +81,10 @@ def tune(
         baseline: whether trial 0 is the preset.
         prune: "median" stops a trial that is worse than half of the others at the same epoch, from the third on; None
             for never. Hyperband has its own way.
-        folds: score each trial by cross-validation over so many parts of the training and validation rows.
+        folds: score each trial by cross-validation over this many parts of the training and validation rows.
         seed: of the proposals; trial n is trained with the seed `seed + n`.
         out: the search's folder; the default is `searches/PRESET-NN`.
-        resume: "auto" goes on with the same search in `out`; "must" does so or refuses, "never" begins anew.
+        resume: "auto" continues the same search in `out`; "must" does so or refuses, "never" starts over.
         dry_run: return the `Plan` (numbers of trials and epochs, sizes, an estimate of the time), and write nothing.
         data_seed: of the split into training, validation and test data.
         target, validation, test, drop, group, task, time: see `kzoo.load_data`.

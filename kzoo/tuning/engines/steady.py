@@ -19,7 +19,7 @@ class Size(NamedTuple):
     """How large a search is, exactly.
 
     Args:
-        trials: so many.
+        trials: how many.
         epochs: of them all, at most.
         random: how many of them are drawn at random, anywhere or around the preset.
         rounds: Hyperband's (trials, epochs before, epochs after) of each round.
@@ -38,7 +38,7 @@ class Steady(Opened):
         space: a `Space`.
         seed: whole number, 0 too.
         objective: the `Objective`.
-        trials: at most so many; an engine in rounds computes its own number.
+        trials: how many at most; an engine in rounds computes its own number.
         epochs: of the longest training.
         baseline: whether trial 0 is the default point.
         known: number -> values of trials that there have been.

@@ -279,7 +279,7 @@ def resized(values, count, *, grow=False):
     """Return a tuple cut or extended to `count` values: with its last value, or by the ratio of its last two.
 
     None becomes more than twice the largest: networks would soon be too large to train.
-    What is no tuple is one value for all, and stays.
+    What is not a tuple is one value for all, and stays.
     """
     if not isinstance(values, tuple) or not values:
         return values

@@ -99,7 +99,7 @@ class PresetHyperModel(keras_tuner.HyperModel):
                 inputs, labels, *weights = kwargs["validation_data"]
                 labels = keras.utils.to_categorical(labels, config["outputs"])
                 kwargs["validation_data"] = (inputs, labels, *weights)
-        if round_of(hp) is None:  # Hyperband trains in rounds, and a schedule would begin anew in each
+        if round_of(hp) is None:  # Hyperband trains in rounds, and a schedule would start over in each
             steps = _steps(x, y, kwargs)
             contract.compile_model(model, task=task, config=config, training=training, steps=steps)
         if training.get("schedule") == "plateau":

@@ -293,7 +293,7 @@ class Space:
 
     @cached_property
     def _pinned(self):
-        """Hyperparameters that were fixed and are no settings."""
+        """Hyperparameters that were fixed and are not settings."""
         return {name for name in self.fixed if name not in self.settings}
 
     @cached_property

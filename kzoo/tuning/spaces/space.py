@@ -9,7 +9,7 @@ from kzoo.errors import KzooError
 from kzoo.registry import Preset, build, get_preset, resolve
 from kzoo.tuning.spaces import entries_of, make_fit
 from kzoo.tuning.spaces.entry import SIZES, Parameter, Scene, shown
-from kzoo.words import hint
+from kzoo.words import hint, plural
 
 
 def space(preset: str | Preset, size: str = "standard") -> "Space":
@@ -211,7 +211,7 @@ class Space:
     def __str__(self):
         """A table: a line for each hyperparameter, its values, its default and what it means."""
         size = self.finite_size()
-        points = "a continuum" if size is None else f"{size:,} point{'s' if size != 1 else ''}"
+        points = "a continuum" if size is None else plural(size, "point")
         rows = [("name", "values", "default", "meaning")]
         for p in self.parameters:
             only = f", if {p.when[0]} is {' or '.join(map(shown, p.when[1]))}" if p.when else ""

@@ -36,12 +36,10 @@ def offences(tree):
             membership = any(isinstance(op, ast.In | ast.NotIn) for op in node.ops)
             if membership and (found := strings(node.left) & SCORES):
                 yield node.lineno, f"looks for the score {min(found)!r}"
-        elif isinstance(node, ast.Dict):
-            if found := set().union(*(strings(key) for key in node.keys if key is not None)) & NAMES:
-                yield node.lineno, f"has a table with {min(found)!r}"
-        elif isinstance(node, ast.MatchValue):
-            if found := strings(node.value) & NAMES:
-                yield node.value.lineno, f"matches {min(found)!r}"
+        elif isinstance(node, ast.Dict | ast.MatchValue):
+            keys = [node.value] if isinstance(node, ast.MatchValue) else [key for key in node.keys if key is not None]
+            if found := set().union(*map(strings, keys)) & NAMES:
+                yield keys[0].lineno, f"has a table or a case with {min(found)!r}"
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             if node.func.attr in ("startswith", "endswith") and any(
                 part in said for argument in node.args for said in strings(argument) for part in PARTS

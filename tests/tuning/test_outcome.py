@@ -1,5 +1,8 @@
 """A real search, from its first trial to a preset, a report and a run that stands beside another."""
 
+import contextlib
+import io
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -14,6 +17,15 @@ from kzoo.tuning.winner import best_epoch
 def search(tmp_path_factory):
     folder = tmp_path_factory.mktemp("real") / "search"
     return kzoo.tune("iris_fnn", trials=3, epochs=2, space="quick", out=folder, progress=False)
+
+
+@pytest.fixture(scope="module")
+def over_folds(tmp_path_factory):
+    """A search whose scores are means over folds, and what it said."""
+    folder, said = tmp_path_factory.mktemp("folds") / "search", io.StringIO()
+    with contextlib.redirect_stderr(said):
+        search = kzoo.tune("iris_fnn", "iris", trials=2, epochs=1, space="quick", folds=2, out=folder)
+    return search, said.getvalue()
 
 
 def test_it_can_be_drawn_and_reported(search, tmp_path):
@@ -67,12 +79,16 @@ def test_a_schedule_is_trained_in_its_full_length(tmp_path):
     assert search.retrain(out=tmp_path / "run", progress=False).summary["epochs"] == 3
 
 
-def test_folds_that_stop_early_at_different_epochs_are_retrained_for_their_mean(tmp_path):
+def test_a_search_over_folds_says_what_its_scores_are(over_folds):
+    assert over_folds[1].count("(mean of 2 folds, epoch 1 on average)") == 2
+
+
+def test_folds_that_stop_early_at_different_epochs_are_retrained_for_their_mean(over_folds, tmp_path):
     """The history over folds is as long as the shortest of them, and the mean of their best epochs may lie after it."""
-    search = kzoo.tune("iris_fnn", "iris", trials=1, epochs=2, folds=2, out=tmp_path / "search", progress=False)
+    search = kzoo.Search(shutil.copytree(over_folds[0].path, tmp_path / "search"))
     record = search.path / "trials" / "0000" / "trial.json"
     record.write_text(record.read_text().replace(f'"best_epoch": {search.trials[0]["best_epoch"]}', '"best_epoch": 3'))
-    assert search.retrain(out=tmp_path / "run", progress=False).summary["epochs"] == 3
+    assert search.retrain(trial=0, out=tmp_path / "run", progress=False).summary["epochs"] == 3
 
 
 @pytest.mark.parametrize("trial", [3, -1, True, "0"])

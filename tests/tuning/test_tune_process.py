@@ -164,9 +164,3 @@ def test_20_other_backends(tmp_path, backend):
         env=os.environ | {"PYTHONPATH": root, "KERAS_BACKEND": backend},
     )  # fmt: skip
     assert f"trials 2 {backend}" in done.stdout, done.stderr[-2000:]
-
-
-def test_a_search_over_folds_says_what_its_scores_are(tmp_path, capsys):
-    kzoo.tune("wine_fnn", out=tmp_path / "search", trials=2, epochs=1, space="quick", folds=2, units=(8,))
-    said = capsys.readouterr().err
-    assert said.count("(mean of 2 folds, epoch 1 on average)") == 2

@@ -26,6 +26,13 @@ def strings(node):
     return set()
 
 
+def asks_for_a_part(call):
+    """Say whether a call is `x.startswith("tabular")` or its like."""
+    said = set().union(*map(strings, call.args))
+    asks = getattr(call.func, "attr", "") in ("startswith", "endswith")
+    return asks and any(part in word for word in said for part in PARTS)
+
+
 def offences(tree):
     """Yield (line, what is wrong) of a file's syntax tree."""
     for node in ast.walk(tree):
@@ -40,11 +47,8 @@ def offences(tree):
             keys = [node.value] if isinstance(node, ast.MatchValue) else [key for key in node.keys if key is not None]
             if found := set().union(*map(strings, keys)) & NAMES:
                 yield keys[0].lineno, f"has a table or a case with {min(found)!r}"
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr in ("startswith", "endswith") and any(
-                part in said for argument in node.args for said in strings(argument) for part in PARTS
-            ):
-                yield node.lineno, f"asks for a part of a name with {node.func.attr}"
+        elif isinstance(node, ast.Call) and asks_for_a_part(node):
+            yield node.lineno, "asks for a part of a name"
         tests = [node.test] if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert) else []
         tests += node.values if isinstance(node, ast.BoolOp) else []
         tests += [node.operand] if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not) else []

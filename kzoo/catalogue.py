@@ -149,7 +149,7 @@ def list_presets(
     Args:
         pattern: a glob such as `"cifar_*"`, the path of a TOML file, or several.
         family, task, dataset: keep those only.
-        max_params: keep presets of at most so many parameters.
+        max_params: keep presets of at most this many parameters.
         exclude: a glob, or several, to leave out.
 
     Raises:

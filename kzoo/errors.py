@@ -14,7 +14,7 @@ class UnsafeModelError(KzooError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C ended a training early; `run` is what there is of it, and the same call goes on with it."""
+    """Ctrl-C ended a training early; `run` is what there is of it, and the same call continues it."""
 
     def __init__(self, run):
         super().__init__(f"{run.path}: interrupted; the same call goes on from there")

@@ -119,7 +119,7 @@ class Description:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What identifies a run: the same request in the same folder goes on with it, or finds it done.
+    """What identifies a run: the same request in the same folder continues it, or finds it done.
 
     The order of the fields is that in which a difference is explained best: other data change the config too.
 
@@ -214,7 +214,7 @@ def _known(cls, stored, what) -> dict:
         KzooError: one that it does not have, or none for one that it needs.
     """
     if not isinstance(stored, Mapping):
-        raise KzooError(f"{what} is no table of names and values, but {stored!r:.40}.")
+        raise KzooError(f"{what} is not a table of names and values, but {stored!r:.40}.")
     names = {field.name: field for field in fields(cls)}
     for name in stored:
         if name not in names:

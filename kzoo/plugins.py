@@ -11,7 +11,7 @@ is imported before one of its presets is asked for by name, or all presets are l
 
 from dataclasses import replace
 from functools import cache
-from importlib import metadata
+from importlib import import_module
 
 from kzoo.errors import KzooError
 from kzoo.preset import Preset
@@ -23,6 +23,7 @@ GROUP = "kzoo.presets"
 def _entries() -> dict:
     """Return namespace -> its entry points; more than one where two packages took the same word."""
     found = {}
+    metadata = import_module("importlib.metadata")  # takes longer than all of the catalogue, which may do without
     for entry in metadata.entry_points(group=GROUP):
         same = found.setdefault(entry.name.replace("-", "_"), [])
         if all(entry.value != other.value or entry.dist.name != other.dist.name for other in same):
@@ -51,7 +52,7 @@ def presets_of(namespace: str) -> tuple[Preset, ...]:
         given = given() if callable(given) and not isinstance(given, Preset) else given
         presets = (given,) if isinstance(given, Preset) else tuple(given)
         if wrong := [p for p in presets if not isinstance(p, Preset)]:
-            raise KzooError(f"{wrong[0]!r} is no kzoo.Preset")
+            raise KzooError(f"{wrong[0]!r} is not a kzoo.Preset")
         return tuple(replace(preset, name=f"{namespace}.{preset.name}") for preset in presets)
     except Exception as error:  # whatever a stranger's package does
         what = " ".join(str(error).split()) or "no reason given"

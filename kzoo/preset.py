@@ -33,7 +33,7 @@ class Preset:
         reference: paper or page.
 
     Raises:
-        KzooError: an unknown family, task or argument, or a value that is no plain data.
+        KzooError: an unknown family, task or argument, or a value that is not plain data.
     """
 
     name: str

@@ -11,9 +11,9 @@ TOML has no None: it is written `"none"`, as `--set` does. With `base`, what is 
 
 import json
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
+from importlib import import_module
 from pathlib import Path
 
 from kzoo.arguments import CONFIG, TRAINING
@@ -46,6 +46,7 @@ def read_presets(path, find: Callable[[str], Preset]) -> list[Preset]:
     Raises:
         KzooError: no such file, no TOML, or a preset that cannot be, with the name that is wrong.
     """
+    tomllib = import_module("tomllib")  # most lists and builds read no file
     try:
         tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -94,7 +95,7 @@ def _from_base(name, base, given):
 
 
 def _check_names(name, family, config, training):
-    """Refuse names that kzoo's own families do not have; what a family of yours takes is for it to say."""
+    """Refuse names that no family of kzoo's has; what a family of yours takes is for it to say."""
     own = FAMILIES.get(family, ("",))[0].startswith("kzoo.")
     for part, values, legal in (("config", config, CONFIG if own else {}), ("training", training, TRAINING)):
         for setting in values:

@@ -8,6 +8,7 @@ from kzoo.errors import KzooError
 from kzoo.results import value_of
 from kzoo.run import Run
 from kzoo.tasks import problem, score_named
+from kzoo.tuning.records import best_of
 from kzoo.tuning.search import Search, is_search
 
 
@@ -53,9 +54,10 @@ def compare(runs, *, metric=None) -> list[dict]:
 
 def _group(run):
     """Return what runs have in common that are ranked together; of searches also what they searched for, and how."""
-    data = run.config["data"]
-    searched = (run.objective, run.config["folds"]) if isinstance(run, Search) else ()
-    return data["fingerprint"], data["task"], *searched
+    if isinstance(run, Search):
+        data = run.request.data
+        return data["fingerprint"], data["task"], run.objective, run.request.folds
+    return run.config["data"]["fingerprint"], run.config["data"]["task"]
 
 
 def find_runs(places, *, searches=False) -> list:
@@ -160,40 +162,33 @@ def _epochs_so_far(run):
 
 
 def _row_of_search(search, name, metric):
-    config, objective = search.config, search.objective[0].removeprefix("val_")
-    if metric not in (None, objective, search.objective[0]):
+    request, objective = search.request, search.objective.name.removeprefix("val_")
+    if metric not in (None, objective, search.objective.name):
         raise KzooError(f"{search.path} is a search for {objective!r}, not {metric!r}. Retrain its winner.")
-    trials, best = search.trials, _best_of(search)
+    trials = search.trials
+    best = best_of(trials, search.objective)
     return dict(
         run=name,
         path=str(search.path),
-        preset=config["spec"]["preset"],
-        data=config["data"]["name"],
-        task=config["data"]["task"],
+        preset=request.spec["preset"],
+        data=request.data["name"],
+        task=request.data["task"],
         metric=objective,
-        split=f"{config['folds']} folds" if config["folds"] else "validation",
-        score=best.get("score"),
+        split=f"{request.folds} folds" if request.folds else "validation",
+        score=best and best.score,
         interval=None,
         validation=None,
         rmse=None,
-        parameters=best.get("params"),
-        best_epoch=best.get("best_epoch"),
-        epochs=best.get("epochs"),
+        parameters=best and best.params,
+        best_epoch=best and best.best_epoch,
+        epochs=best and best.epochs,
         trials=len(trials),
-        seconds=sum(t["seconds"] or 0 for t in trials),
+        seconds=sum(trial.seconds for trial in trials),
         samples_per_second=None,
-        date=config.get("created", "")[:10],
+        date=request.created[:10],
         finished=search.finished,
         interrupted=False,
     )
-
-
-def _best_of(search):
-    """Return the best trial; an empty one where none has a score."""
-    try:
-        return search.best_trial()
-    except KzooError:
-        return {}
 
 
 def _numbers(scores):
@@ -226,11 +221,12 @@ def _settings(run):
 
 def _settings_of_search(search):
     """Return how it was searched, and the settings of the best trial."""
-    config = search.config
-    how = dict(engine=config["engine"], space=config["space"]["size"], search_seed=config["seed"])
-    if not _best_of(search):
+    request = search.request
+    how = dict(engine=request.engine, space=request.space["size"], search_seed=request.seed)
+    best = best_of(search.trials, search.objective)
+    if best is None:
         return how
-    spec = search.best_spec()
+    spec = search.spec_of(best)
     return how | spec["config"] | spec["training"] | dict(seed=spec["seed"])
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from kzoo.errors import KzooError
 from kzoo.files import read_json
 from kzoo.nouns import Description, Spec, check_format
+from kzoo.tasks import Problem, Target, problem
 
 
 class Run:
@@ -24,7 +25,7 @@ class Run:
         trusted: classes and functions of yours that a model of your own is made of (see `kzoo.load_model`).
 
     Raises:
-        KzooError: it is no run folder, or a broken one.
+        KzooError: it is not a run's folder, or a broken one.
     """
 
     def __init__(self, path, *, trusted=()):
@@ -75,6 +76,16 @@ class Run:
     def data(self) -> Description:
         """On what it was trained."""
         return Description.read(self.config["data"])
+
+    @property
+    def problem(self) -> Problem:
+        """What its task stands for: the kind of input, the way of answering, and what is known of both."""
+        return problem(self.data.task)
+
+    @property
+    def target(self) -> Target:
+        """What it has learned of its target."""
+        return Target(names=self.data.target_names, classes=self.data.class_names, config=self.spec.config)
 
     @property
     def summary(self) -> dict:

@@ -8,6 +8,39 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import pytest
 
+# Tests that share what is trained for several files, by the beginning of their names, and what they share. All others
+# go file by file. With each test for itself, every process would train every module's and folder's runs anew.
+SMOKE = "tests/recipes/test_smoke.py::test_a_recipe_runs_with_smoke["
+TOGETHER = {
+    "tests/export/": "bundles of all formats",
+    "tests/report/": "runs of all kinds",
+    "tests/runtime/": "small bundles",
+    "tests/evaluation/test_evaluate.py": "small runs",
+    "tests/evaluation/test_predict.py": "small runs",
+    f"{SMOKE}foundations/": "tests/recipes/test_foundations.py",
+    f"{SMOKE}practice/learning_curve": "tests/recipes/test_practice.py",
+    f"{SMOKE}practice/scikit_learn": "tests/recipes/test_scikit_learn.py",
+    f"{SMOKE}tabular_fnn": "tests/recipes/test_task_recipes.py",
+}
+
+
+def process_of(nodeid):
+    """Return a name for the tests that run in one process with this one."""
+    shared = (group for beginning, group in TOGETHER.items() if nodeid.startswith(beginning))
+    return next(shared, nodeid if nodeid.startswith(SMOKE) else nodeid.split("::")[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give each process of `-n` whole groups of tests, those with the most tests first."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return process_of(nodeid)
+
+    return Scheduling(config, log)
+
 
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path, monkeypatch):

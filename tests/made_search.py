@@ -7,10 +7,11 @@ from pathlib import Path
 import kzoo
 from kzoo.files import write_json
 from kzoo.registry import resolve
-from kzoo.tuning.plan import samples_of
-from kzoo.tuning.records import write_leaderboard, write_trial
+from kzoo.tuning.engines.steady import random_points
+from kzoo.tuning.folder import write_leaderboard
+from kzoo.tuning.records import End, Objective, Trial
 
-ACCURACY, LOSS = ("val_accuracy", "max"), ("val_loss", "min")
+ACCURACY, LOSS = Objective("val_accuracy", "max"), Objective("val_loss", "min")
 
 
 def make_search(folder, count=40, *, objective=ACCURACY, score=None, status=None, planned=None, **changes):
@@ -19,7 +20,7 @@ def make_search(folder, count=40, *, objective=ACCURACY, score=None, status=None
     Args:
         folder: where.
         count: trials.
-        objective: (name, direction).
+        objective: the `Objective`.
         score: hyperparameters -> score; the default likes a middling learning rate and many units.
         status: number -> status; the default has some trials pruned, diverged and failed.
         planned: trials that were asked for; the default is `count`.
@@ -41,7 +42,7 @@ def make_search(folder, count=40, *, objective=ACCURACY, score=None, status=None
         machine="Linux, 2 cores", created="2026-05-01T12:00:00+0000",
     )  # fmt: skip
     write_json(folder / "search.json", document | changes)
-    points = [space.default(), *samples_of(space, seed=0, count=count)][:count]
+    points = [space.default(), *random_points(space, seed=0, count=count)][:count]
     noise = random.Random(0)
     records = []
     for number, values in enumerate(points):
@@ -49,9 +50,9 @@ def make_search(folder, count=40, *, objective=ACCURACY, score=None, status=None
         value = (score or _score)(values, noise)
         value = 1 - value if objective[1] == "min" and score is None else value
         records.append(_record(number, values, space.overrides(values), ended, value, objective))
-        write_trial(folder, records[-1])
-    write_leaderboard(folder, records, objective[1])
-    write_json(folder / "end.json", dict(because="complete", complete=True, trials=count))
+        records[-1].write(folder)
+    write_leaderboard(folder, records, objective)
+    End(because="complete", complete=True, trials=count).write(folder)
     return kzoo.Search(folder)
 
 
@@ -73,8 +74,8 @@ def _record(number, values, overrides, status, score, objective):
     curve = [score + behind * abs(epoch - best) / 12 for epoch in range(1, epochs + 1)]
     if lost:
         curve = [*curve[:1], None]
-    return dict(
-        trial=number, status=status, score=None if lost else score, best_epoch=None if lost else best,
+    return Trial(
+        number=number, status=status, score=None if lost else score, best_epoch=None if lost else best,
         epochs=len(curve), seconds=3.0, params=2499 + number, hyperparameters=values, overrides=overrides,
         baseline=number == 0,
         error="loss was nan" if lost else "", seed=number, history={objective[0]: curve, "loss": curve},

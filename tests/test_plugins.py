@@ -76,7 +76,7 @@ def test_a_preset_of_a_package_builds_and_trains_under_its_full_name():
 BROKEN = [
     ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
     ("PRESETS = 3", "TypeError: 'int' object is not iterable"),
-    ("PRESETS = ['iris_fnn']", "KzooError: 'iris_fnn' is no kzoo.Preset"),
+    ("PRESETS = ['iris_fnn']", "KzooError: 'iris_fnn' is not a kzoo.Preset"),
     ("def PRESETS():\n    raise RuntimeError('two\\nlines')", "RuntimeError: two lines"),
     ("", "AttributeError: module 'bad_models' has no attribute 'PRESETS'"),
 ]

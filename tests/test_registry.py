@@ -1,15 +1,17 @@
 """The registry through its public door."""
 
+import inspect
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import kzoo
 from kzoo import catalogue, registry
 from kzoo.arguments import ARGUMENTS, CONFIG, SYNONYMS, TRAINING
-from kzoo.family import builder_of
+from kzoo.family import FAMILIES, builder_of
 
 
 def child(code):
@@ -33,16 +35,19 @@ def test_dir_shows_the_lazy_names():
 
 
 def test_filters():
-    assert kzoo.list_presets("cifar_*") == ["cifar_cnn", "cifar_mobile", "cifar_resnet", "cifar_vit"]
+    every = {name: kzoo.get_preset(name) for name in kzoo.list_presets()}
+    cifar = [name for name in every if name.startswith("cifar_")]
+    assert {"cifar_cnn", "cifar_mobile", "cifar_resnet", "cifar_vit"} <= set(cifar)
+    assert kzoo.list_presets("cifar_*") == cifar
     assert kzoo.list_presets("cifar_*", exclude="*_vit", family="cnn") == [
-        "cifar_cnn",
-        "cifar_mobile",
-        "cifar_resnet",
+        name for name in cifar if not name.endswith("_vit") and every[name].family == "cnn"
     ]
     assert "line_fnn" in kzoo.list_presets(max_params=100)
     assert all(kzoo.get_preset(n).params <= 100 for n in kzoo.list_presets(max_params=100))
-    assert kzoo.list_presets(["iris_*", "wine_*"]) == ["iris_fnn", "iris_fnn_wide", "wine_fnn"]
-    assert kzoo.list_presets(dataset="iris") == ["iris_fnn", "iris_fnn_wide"]
+    assert kzoo.list_presets(["iris_fnn*", "wine_fnn"]) == [
+        name for name in every if name.startswith("iris_fnn") or name == "wine_fnn"
+    ]
+    assert kzoo.list_presets(dataset="iris") == [name for name in every if every[name].dataset == "iris"]
 
 
 @pytest.mark.parametrize(
@@ -219,8 +224,75 @@ def test_one_namespace_and_every_name_is_known():
     assert not set(SYNONYMS) & set(ARGUMENTS)
     for name in kzoo.list_presets():
         preset = kzoo.get_preset(name)
-        assert set(preset.config) <= set(CONFIG), name
         assert set(preset.training) <= set(TRAINING), name
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_name_that_a_builder_takes_has_its_range_and_its_meaning(family):
+    builder = builder_of(family)
+    assert [name for name in builder.takes if name not in CONFIG] == []
+    assert [name for name in builder.takes if len(builder.meanings.get(name, "")) <= 5] == []
+    for name, default in builder.defaults.items():
+        assert CONFIG[name].check(name, default) == default
+
+
+def test_what_is_read_of_a_builder_is_what_it_is():
+    for family in FAMILIES:
+        function, fixed = registry.family_builder(family)
+        parameters = {n: p for n, p in inspect.signature(function).parameters.items() if n not in ("name", *fixed)}
+        assert builder_of(family).takes == tuple(parameters)
+        assert builder_of(family).defaults == {n: p.default for n, p in parameters.items() if p.default is not p.empty}
+
+
+BROKEN_FAMILIES = [
+    (None, "A family's builder is looked for in 'broken_family', and there is no such Python file."),
+    ("x = 3", "A family's builder is looked for in 'broken_family', which has no function 'build'."),
+    (
+        "UNITS = (3,)\ndef build(*, name, units=UNITS):\n    pass",
+        "broken_family: the default of build's 'units' must be written as a plain value, such as (64, 32), not UNITS.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BROKEN_FAMILIES)
+def test_a_family_of_your_own_that_cannot_be_read(text, words, monkeypatch):
+    monkeypatch.setitem(FAMILIES, "mine", ("broken_family", {}))
+    monkeypatch.syspath_prepend(".")
+    if text is not None:
+        Path("broken_family.py").write_text(text)
+    with pytest.raises(kzoo.KzooError) as caught:
+        kzoo.Preset(name="a", family="mine", task="forecasting", summary="", config={}, training={})
+    assert str(caught.value) == words
+
+
+OUTSIDE = """
+import keras
+
+def build(*, name, input_shape, outputs=2, wings=3):
+    \"\"\"Build.
+
+    Args:
+        wings: how many wings it has.
+            Two are usual.
+    \"\"\"
+    given = keras.Input(input_shape)
+    return keras.Model(given, keras.layers.Dense(outputs, name=f"wings{wings}")(given), name=name)
+"""
+
+
+def test_a_family_outside_kzoo_has_its_defaults_and_meanings(monkeypatch):
+    monkeypatch.setitem(FAMILIES, "mine", ("outside_family", {}))
+    monkeypatch.syspath_prepend(".")
+    Path("outside_family.py").write_text(OUTSIDE)
+    made = kzoo.Preset(
+        name="a", family="mine", task="tabular_classification", summary="", config=dict(input_shape=(4,)), training={}
+    )
+    assert made.config == dict(input_shape=(4,), outputs=2, wings=3)
+    assert "outside_family" not in sys.modules  # read, not imported
+    assert registry.meaning_of("wings", "mine") == "how many wings it has"
+    assert kzoo.build(made, compile=False, wings=2).layers[-1].name == "wings2"
+    with pytest.raises(kzoo.KzooError, match="Did you mean 'wings'"):
+        kzoo.build(made, wing=2)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "a.b.c", ".a", "a.", "ä", "a-b", "a\n", 3])

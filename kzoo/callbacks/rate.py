@@ -47,7 +47,7 @@ def check_one_way(optimizer, callbacks):
 
 
 class Plateau(keras.callbacks.ReduceLROnPlateau):
-    """Keras' own, halving, which watches what the bundle watches; NaN is no improvement.
+    """Keras' own, halving, which watches what the bundle watches; NaN is not an improvement.
 
     Args:
         watched: the bundle's `Monitor`.

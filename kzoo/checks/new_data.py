@@ -13,7 +13,6 @@ from kzoo.data.reload import reload
 from kzoo.errors import KzooError
 from kzoo.kinds import kind, kind_of, takes_ready_arrays
 from kzoo.kinds.tables.values import to_words
-from kzoo.tasks import problem
 
 
 class NewData:
@@ -37,7 +36,7 @@ class NewData:
 
     def __init__(self, run, source, *, target=None):
         self.run, self.preprocessing, described = run, run.preprocessing, run.data
-        self.facts, self.class_names = problem(described.task).facts, described.class_names
+        self.facts, self.class_names = run.problem.facts, described.class_names
         self.known = run.config.get("statistics")
         self.targets = [target] if target else list(described.target_names)
         self.frame, self.missing, self.answers, self.values = None, [], None, None

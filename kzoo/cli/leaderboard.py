@@ -5,9 +5,9 @@ from pathlib import Path
 from kzoo.cli import common, tables
 from kzoo.errors import KzooError
 from kzoo.files import whole_file
-from kzoo.tuning.parameter import shown
-from kzoo.tuning.records import rows_of
+from kzoo.tuning.records import leaderboard as leaderboard_of
 from kzoo.tuning.search import Search
+from kzoo.tuning.spaces.entry import shown
 
 
 def leaderboard(folder, *, csv=None, plot=None) -> dict:
@@ -21,18 +21,18 @@ def leaderboard(folder, *, csv=None, plot=None) -> dict:
     search = Search(folder)
     trials = search.trials
     if not trials:
-        raise KzooError(f"{folder} has no trial yet. The same call of kzoo.tune goes on with it.")
+        raise KzooError(f"{folder} has no trial yet. The same call of kzoo.tune continues it.")
     name, direction = search.objective
     document = dict(
         search=str(folder),
-        preset=search.config["spec"]["preset"],
-        data=search.config["data"]["name"],
+        preset=search.request.spec["preset"],
+        data=search.request.data["name"],
         objective=name,
         direction=direction,
-        planned=search.config["trials"],
+        planned=search.request.trials,
         finished=search.finished,
-        defaults={p["name"]: p["default"] for p in search.config["space"]["parameters"]},
-        rows=rows_of(trials, direction),
+        defaults={p.name: p.default for p in search.parameters},
+        rows=[row.to_json() for row in leaderboard_of(trials, search.objective)],
     )
     if csv not in (None, "-"):
         with whole_file(csv) as temporary:

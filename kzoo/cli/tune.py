@@ -5,6 +5,8 @@ import os
 from kzoo.cli import common, quiet, tables, train
 from kzoo.errors import Interrupted, KzooError
 from kzoo.registry import get_preset
+from kzoo.tuning.engines import ENGINES
+from kzoo.tuning.records import FINISHED, best_of, preset_score
 
 EXAMPLES = """\
 examples:
@@ -31,7 +33,7 @@ def add_arguments(parser):
     add("--data", metavar="SOURCE", help="what `kzoo train` takes; default: the preset's own")
     add("--trials", type=int, default=20, metavar="N", help="how many, the preset among them (default 20)")
     add("--max-time", metavar="TIME", help="such as 90s, 30m or 2h")
-    add("--engine", default="auto", metavar="NAME", help="auto (default), grid, random, bayesian, hyperband, optuna")
+    add("--engine", default="auto", metavar="NAME", help=f"auto (default), {', '.join(ENGINES[1:])}")
     add("--space", default="standard", metavar="SIZE", help="quick, standard (default) or full")
     add("--objective", metavar="NAME", help="such as val_accuracy or val_loss")
     add("--epochs", type=int, metavar="N", help="of each trial; schedules follow")
@@ -59,7 +61,7 @@ def run(args):
     train.check_names(args.preset, settings | ({} if args.epochs is None else {"epochs": args.epochs}))
     preset, space = get_preset(args.preset), args.space
     if args.max_params is not None:
-        space = quiet.load("kzoo.tuning.space").space(preset, space).limit(params=args.max_params)
+        space = quiet.load("kzoo.tuning.spaces.space").space(preset, space).limit(params=args.max_params)
     options = dict(
         engine=args.engine, trials=args.trials, epochs=args.epochs, max_time=args.max_time, space=space,
         objective=args.objective, baseline=not args.no_baseline, prune=None if args.no_prune else "median",
@@ -76,20 +78,19 @@ def run(args):
 
 
 def _document(search, preset):
-    trials = search.trials
-    scored = [t for t in trials if t["score"] is not None]
-    best = search.best_trial() if scored else None
-    own = next((t["score"] for t in trials if t["baseline"]), None)
+    trials, request = search.trials, search.request
+    best = best_of(trials, search.objective)
+    shown = ("score", "best_epoch", "params", "hyperparameters", "overrides")
     return dict(
         search=os.fspath(search.path),
         preset=preset.name,
-        data=search.config["data"]["name"],
-        engine=search.config["engine"],
-        objective=search.objective[0],
-        trials=len([t for t in trials if t["status"] not in ("running", "interrupted")]),
-        asked=search.config["trials"],
-        best=best and {k: best[k] for k in ("trial", "score", "best_epoch", "params", "hyperparameters", "overrides")},
-        preset_score=own,
+        data=request.data["name"],
+        engine=request.engine,
+        objective=search.objective.name,
+        trials=sum(trial.status in FINISHED for trial in trials),
+        asked=request.trials,
+        best=best and {"trial": best.number, **{name: getattr(best, name) for name in shown}},
+        preset_score=preset_score(trials),
         interrupted=False,
     )
 
@@ -101,9 +102,9 @@ def render(document, args):
     lines = []
     if document["interrupted"]:
         done = f"{document['trials']} of {document['asked']} trials"
-        lines.append(f"Interrupted after {done}: all is kept in {folder}. The same command goes on.")
+        lines.append(f"Interrupted after {done}: everything is kept in {folder}. The same command goes on.")
     if best is None:
-        return "\n".join([*lines, f"No trial has a score yet. The same command goes on with {folder}."])
+        return "\n".join([*lines, f"No trial has a score yet. The same command continues {folder}."])
     own = document["preset_score"]
     against = "" if own is None else f" (the preset: {own:.4f})"
     lines.append(

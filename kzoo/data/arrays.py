@@ -125,7 +125,7 @@ def _refuse_nan(values, name):
         raise KzooError(f"{name} holds {int(bad.sum())} NaN or infinite values, the first in row {row}.")
 
 
-def _targets(y, kind, task, preset, class_names, notes):
+def _targets(y, kind, task, preset, known, notes):
     """Return the problem, raw labels (N,) or targets (N, ...), and the names of the classes where they are known."""
     if y.dtype == object:
         y = y.astype(str) if any(isinstance(v, str) for v in y.reshape(-1)) else y.astype(np.float64)
@@ -148,13 +148,13 @@ def _targets(y, kind, task, preset, class_names, notes):
     if onehot:
         y = y.argmax(axis=1)
         notes.append("One-hot labels were turned into integers.")
-        class_names = class_names or [str(i) for i in range(int(y.max()) + 1)]
+        known = known or [str(i) for i in range(int(y.max()) + 1)]
     if y.ndim != 1:
         raise KzooError(f"Labels have shape (N,) or are one-hot rows; got {y.shape}.")
     if y.dtype.kind == "f" and (y != np.round(y)).any():
         raise KzooError(f"Class labels must be whole numbers or strings; y holds {y[y != np.round(y)][0]:g}.")
-    if class_names:
-        return chosen, np.asarray(class_names)[y.astype(int)], class_names
+    if known:
+        return chosen, np.asarray(known)[y.astype(int)], known
     return chosen, y, None
 
 

@@ -51,7 +51,7 @@ def cross_validate(
         data: anything `kzoo.load_data` takes whose rows have no order; the default is the preset's own data set.
         folds: how many parts; each is the test split once.
         stratified: keep the proportions of the classes in each fold, as scikit-learn's `StratifiedKFold` does.
-        repeats: how often to divide anew; repeat r has the seed `seed + r`, for the folds and for the weights.
+        repeats: how often to divide again; repeat r has the seed `seed + r`, for the folds and for the weights.
         seed: of the folds, the weights, order, dropout and augmentation.
         out: the folder, with a run in `fold-01`, `fold-02`, ...; the default is `runs/cross-PRESET`.
         epochs, callbacks: see `kzoo.train`.
@@ -93,7 +93,7 @@ def cross_validate(
             overwrite=overwrite, **options,
         )  # fmt: skip
         if run.summary["interrupted"]:  # in a notebook; elsewhere `train` has raised
-            raise KeyboardInterrupt(f"stopped in fold {number}; the same call goes on with it")
+            raise KeyboardInterrupt(f"stopped in fold {number}; the same call continues it")
         runs.append(run)
         if overwrite or not known:
             keras.utils.clear_session(free_memory=True)

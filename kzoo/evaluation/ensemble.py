@@ -18,7 +18,7 @@ from kzoo.nouns import Member, Request, Spec
 from kzoo.ranking import advantage, find_runs
 from kzoo.results import of_fold, value_of
 from kzoo.run import Run
-from kzoo.tasks import problem, target_of
+from kzoo.tasks import problem
 from kzoo.training.answers import score_and_keep
 from kzoo.training.folder import claimed, replaced
 from kzoo.training.record import provenance
@@ -107,7 +107,7 @@ def _check(members, method):
         if run.spec.members:
             raise KzooError(f"{run.path} is an ensemble itself: give its members.")
     described = [run.data for run in members]
-    if method == "vote" and "classes" not in problem(described[0].task).facts:
+    if method == "vote" and "classes" not in members[0].problem.facts:
         raise KzooError(f"method='vote' is for classes, and this is {described[0].task}: use 'mean'.")
     folds = all(map(of_fold, members)) and len({d.fingerprint for d in described}) > 1
     parts = ("task", "name", "class_names", *(() if folds else ("data_seed", "options")))
@@ -255,9 +255,8 @@ def _score_stored(members, method, probabilities):
     if None in kept or len(kept[0]["rows"]) < getattr(first.data, kept[0]["split"]):
         return {}
     y = _combine([k["answers"] for k in kept], method, None, probabilities)
-    task, target = problem(first.data.task).task, target_of(first.data.json(), first.spec.config)
     answered = [(keras.ops.convert_to_numpy(y), kept[0]["truth"])]
-    return {kept[0]["split"]: task.scoring.score(answered, target, logits=False).scores}
+    return {kept[0]["split"]: first.problem.task.scoring.score(answered, first.target, logits=False).scores}
 
 
 def _gain(members, method, weights, scores, task):

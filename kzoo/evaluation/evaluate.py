@@ -58,7 +58,7 @@ def _for_run(run, data, target):
         data = reload(run, data, target=target)
     if list(data.class_names) != run.class_names or _written(data.preprocessing) != _written(run.preprocessing):
         raise KzooError(
-            f"{data.name} is encoded otherwise than the data of {run.path} (classes, columns or vocabulary): "
+            f"{data.name} is encoded differently from the data of {run.path} (classes, columns or vocabulary): "
             "pass the file, folder or arrays themselves, with the columns and classes of the run."
         )
     return run.model, data

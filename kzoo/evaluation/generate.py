@@ -1,4 +1,4 @@
-"""`generate`: a language model goes on with a text; and its score when it remembers the whole text."""
+"""`generate`: a language model continues a text; and its score when it remembers the whole text."""
 
 import math
 
@@ -13,7 +13,7 @@ from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
 from kzoo.predictions import probabilities
 from kzoo.registry import list_presets, rebuild, spec_of
 from kzoo.run import Run
-from kzoo.tasks import problem, with_facts
+from kzoo.tasks import with_facts
 from kzoo.training.score import forward, gives_logits
 
 _PIECE = 256  # tokens in a call, to score
@@ -32,7 +32,7 @@ def generate(run, prompt="", *, length=200, temperature=1.0, top_k=None, seed=0)
         length: characters or words to add.
         temperature: 1 draws from the model's own probabilities, less is safer, more is wilder; 0 always takes the
             likeliest token.
-        top_k: draw from so many likeliest tokens only; None: from all.
+        top_k: draw from this many of the likeliest tokens; None: from all.
         seed: of the draw: the same seed gives the same text.
 
     Returns:
@@ -56,7 +56,7 @@ def generate(run, prompt="", *, length=200, temperature=1.0, top_k=None, seed=0)
 
 def _check(run, prompt, length, temperature, top_k):
     task = run.data.task
-    if "continues" not in problem(task).facts:
+    if "continues" not in run.problem.facts:
         names = ", ".join(name for one in with_facts("continues") for name in list_presets(task=one.name))
         raise KzooError(f"{run.path} is a run of {task}; language models write text. Presets for it: {names}.")
     if not isinstance(prompt, str):

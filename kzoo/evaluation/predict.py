@@ -5,7 +5,6 @@ import numpy as np
 from kzoo.data.encode import encode_named
 from kzoo.predictions import Predictions
 from kzoo.run import Run
-from kzoo.tasks import problem, target_of
 from kzoo.training.score import forward, gives_logits
 
 
@@ -22,11 +21,11 @@ def predict(run, inputs, *, batch_size=128) -> Predictions:
         KzooError: an input that cannot be read or does not fit.
     """
     run = run if isinstance(run, Run) else Run(run)
-    data, preprocessing = run.config["data"], run.preprocessing
+    preprocessing = run.preprocessing
     x, names = encode_named(preprocessing, inputs)
     model = run.model
     size = min(batch_size, len(x))
     answers = np.concatenate([forward(model, x[i : i + size], size) for i in range(0, len(x), size)])
-    return problem(data["task"]).task.light.answer(
-        target_of(data), answers, inputs=names, reader=preprocessing, logits=gives_logits(model)
+    return run.problem.task.light.answer(
+        run.target, answers, inputs=names, reader=preprocessing, logits=gives_logits(model)
     )

@@ -8,7 +8,6 @@ from kzoo.errors import KzooError
 from kzoo.ranking import advantage
 from kzoo.results import value_of
 from kzoo.run import Run
-from kzoo.tasks import problem
 from kzoo.training.score import score_split
 
 
@@ -34,7 +33,7 @@ def versus(new, old, data, *, target=None, metric=None) -> dict:
     tasks = [run.data.task for run in runs]
     if tasks[0] != tasks[1]:
         raise KzooError(f"{runs[0].path} is for {tasks[0]} and {runs[1].path} for {tasks[1]}: not comparable.")
-    metric = metric or problem(tasks[0]).headline
+    metric = metric or runs[0].problem.headline
     loaded = [reload(run, data, target=target) for run in runs]
     if loaded[0].fingerprint != loaded[1].fingerprint:
         raise KzooError(

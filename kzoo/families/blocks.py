@@ -69,7 +69,7 @@ def parallel(ids, filters, kernel_sizes, *, vocabulary_size, embedding_dim, embe
 
     A window counts when it holds a real token, whether the rest of it is padding or lies beyond the
     border. So padding on the left, on the right or none gives the same answer, and texts shorter than
-    the widest kernel are no special case.
+    the widest kernel are not a special case.
 
     Args:
         ids: (B, T) token ids, 0 = padding.

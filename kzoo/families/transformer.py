@@ -114,7 +114,7 @@ def build(
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
 
     given = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
-    real = None  # which tokens are no padding, (B, N) booleans; None where all are real
+    real = None  # which tokens are not padding, (B, N) booleans; None where all are real
     if inputs == "tokens":
         x, real = embedding.text_tokens(given, vocabulary_size, width, has_class_token=pooling == "cls")
         if positions == "sinusoidal":

@@ -25,15 +25,15 @@ def search_history(trials, objective) -> Figure:
     the picture: they are drawn at its border.
 
     Args:
-        trials: records as in `Search.trials`.
-        objective: (name, "max" or "min").
+        trials: as in `Search.trials`.
+        objective: as in `Search.objective`: (name, "max" or "min").
 
     Raises:
         KzooError: no trial has ended.
     """
     trials = _ended(trials)
     name, direction = objective
-    scored = [t for t in trials if t["score"] is not None]
+    scored = [t for t in trials if t.score is not None]
     figure = new_figure(8.6, 4.4)
     axes = figure.add_subplot()
     tidy(
@@ -43,7 +43,7 @@ def search_history(trials, objective) -> Figure:
         y=f"{'higher' if direction == 'max' else 'lower'} is better",
     )
     if scored:
-        low, high = _window([t["score"] for t in scored], _preset_score(trials), direction)
+        low, high = _window([t.score for t in scored], _preset_score(trials), direction)
         axes.set_ylim(low, high)
         _draw_scores(axes, scored, direction, (low, high))
         _draw_best(axes, scored, trials, direction)
@@ -53,12 +53,12 @@ def search_history(trials, objective) -> Figure:
         axes.set_yticks([])
         axes.text(0.5, 0.5, "no trial has a score", transform=axes.transAxes, ha="center", color=GREY, fontsize=11)
     for status, (marker, color) in _UNSCORED.items():
-        numbers = [t["trial"] for t in trials if t["score"] is None and t["status"] == status]
+        numbers = [t.number for t in trials if t.score is None and t.status == status]
         if numbers:
             heights = [0.025] * len(numbers)
             axes.plot(numbers, heights, marker, color=color, ms=7, transform=axes.get_xaxis_transform(), zorder=6,
                       clip_on=False, label=f"{status}: {len(numbers)}")  # fmt: skip
-    numbers = [t["trial"] for t in trials]
+    numbers = [t.number for t in trials]
     room = max(0.6, 0.02 * (numbers[-1] - numbers[0]))
     axes.set_xlim(numbers[0] - room, numbers[-1] + room)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, min_n_ticks=1))
@@ -70,37 +70,37 @@ def search_curves(trials, objective) -> Figure:
     """Draw what was searched for over the epochs of every trial, the best three and the preset highlighted.
 
     Args:
-        trials: records as in `Search.trials`.
-        objective: (name, "max" or "min").
+        trials: as in `Search.trials`.
+        objective: as in `Search.objective`: (name, "max" or "min").
 
     Raises:
         KzooError: no trial has an epoch to draw.
     """
     name, direction = objective
-    curves = {t["trial"]: _curve(t, name) for t in _ended(trials)}
-    drawn = [t for t in _ended(trials) if curves[t["trial"]]]
+    curves = {t.number: _curve(t, name) for t in _ended(trials)}
+    drawn = [t for t in _ended(trials) if curves[t.number]]
     if not drawn:
         raise KzooError(f"No trial has an epoch with a {name} to draw.")
-    best = [t for t in _best_first(drawn, direction) if t["score"] is not None][: len(_HIGHLIGHTED)]
-    special = [t["trial"] for t in best]
+    best = [t for t in _best_first(drawn, direction) if t.score is not None][: len(_HIGHLIGHTED)]
+    special = [t.number for t in best]
     figure = new_figure(8.6, 4.4)
     axes = figure.add_subplot()
-    folds = any(t.get("folds") for t in drawn)
+    folds = any(t.folds for t in drawn)
     over = ", mean of the folds (scores: mean of their best)" if folds else ""
     tidy(axes, f"{_titled(name)} per epoch: {_counted(drawn)}{over}", x="epoch")
-    others = [t for t in drawn if t["trial"] not in special and not t["baseline"]]
+    others = [t for t in drawn if t.number not in special and not t.baseline]
     for i, trial in enumerate(others):
-        label = "the other trials" if len(others) > 1 else f"trial {trial['trial']}"
-        _line(axes, curves[trial["trial"]], color=GREY, lw=0.8, alpha=0.45, label=None if i else label)
-    for trial in (t for t in drawn if t["baseline"] and t["trial"] not in special):
-        _line(axes, curves[trial["trial"]], color=INK, lw=1.5, ls=(0, (5, 3)), label=_legend(trial))
+        label = "the other trials" if len(others) > 1 else f"trial {trial.number}"
+        _line(axes, curves[trial.number], color=GREY, lw=0.8, alpha=0.45, label=None if i else label)
+    for trial in (t for t in drawn if t.baseline and t.number not in special):
+        _line(axes, curves[trial.number], color=INK, lw=1.5, ls=(0, (5, 3)), label=_legend(trial))
     for trial, color in zip(best, _HIGHLIGHTED, strict=False):
-        dashes = (0, (5, 3)) if trial["baseline"] else "-"
-        _line(axes, curves[trial["trial"]], color=color, lw=1.9, ls=dashes, label=_legend(trial), zorder=4)
+        dashes = (0, (5, 3)) if trial.baseline else "-"
+        _line(axes, curves[trial.number], color=color, lw=1.9, ls=dashes, label=_legend(trial), zorder=4)
         if not folds:
-            axes.plot([trial["best_epoch"]], [trial["score"]], "o", color=color, ms=7, mec="white", mew=1.2, zorder=5)
+            axes.plot([trial.best_epoch], [trial.score], "o", color=color, ms=7, mec="white", mew=1.2, zorder=5)
     # Where curves end is what sets them apart: their first half may begin outside of the picture.
-    numbers = [v for c in (curves[t["trial"]] for t in drawn) for v in c[len(c) // 2 :] if math.isfinite(v)]
+    numbers = [v for c in (curves[t.number] for t in drawn) for v in c[len(c) // 2 :] if math.isfinite(v)]
     if numbers:
         axes.set_ylim(*_window(numbers, None, direction))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
@@ -118,29 +118,29 @@ def importance(found) -> Figure:
     Args:
         found: what `kzoo.tuning.importance.importance_of` returns.
     """
-    rows = found["rows"]
+    rows = found.rows
     figure = new_figure(8.6, max(3.2, 1.9 + 0.34 * len(rows)))
     axes = figure.add_subplot()
-    title = f"What decided {found['objective']}: {found['trials']} trials"
+    title = f"What decided {found.objective}: {found.trials} trials"
     tidy(axes, title, x="loss of R² when its values are shuffled", grid="x")
     for place, row in enumerate(rows):
-        bar, point = (FAINT, GREY) if min(row["r2"], found["r2"]) < _CHANCE else (BLUE, INK)
-        axes.barh(place, max(row["mean"], 0), 0.62, color=bar)
-        axes.errorbar(row["mean"], place, xerr=row["sd"], color=point, fmt="o", ms=3, lw=1.1, capsize=3)
-    partly = [f" (in {row['trials']})" if row["trials"] < found["trials"] else "" for row in rows]
-    labels = [_cut(row["name"]) + more for row, more in zip(rows, partly, strict=True)]
+        bar, point = (FAINT, GREY) if min(row.r2, found.r2) < _CHANCE else (BLUE, INK)
+        axes.barh(place, max(row.mean, 0), 0.62, color=bar)
+        axes.errorbar(row.mean, place, xerr=row.sd, color=point, fmt="o", ms=3, lw=1.1, capsize=3)
+    partly = [f" (in {row.trials})" if row.trials < found.trials else "" for row in rows]
+    labels = [_cut(row.name) + more for row, more in zip(rows, partly, strict=True)]
     axes.set_yticks(range(len(rows)), labels, parse_math=False)
     axes.tick_params(axis="y", length=0, colors=INK)
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color=GREY, lw=0.8)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    weak, fit = found["r2"] < _CHANCE, f"{found['r2']:.2f} ± {found['r2_sd']:.2f}"
+    weak, fit = found.r2 < _CHANCE, f"{found.r2:.2f} ± {found.r2_sd:.2f}"
     said = f"A random forest predicts the rank of trials it has not seen with R² {fit}"
     said += ": no better than chance, so this picture says nothing." if weak else "."
-    notes = [said, f"Points and bars: mean and standard deviation over {found['repeats']} random splits of the trials."]
-    if not weak and any(row["r2"] < _CHANCE for row in rows):
+    notes = [said, f"Points and bars: mean and standard deviation over {found.repeats} random splits of the trials."]
+    if not weak and any(row.r2 < _CHANCE for row in rows):
         notes.append("Pale: among the trials in which it counts, the forest predicts no better than chance.")
-    if left := [f"{_cut(name)} ({why})" for name, why in found["left_out"]]:
+    if left := [f"{_cut(name)} ({why})" for name, why in found.left_out]:
         notes += textwrap.wrap("Not shown: " + ", ".join(left) + ".", 110)
     text = figure.supxlabel("\n".join(notes), x=0.02, ha="left", fontsize=8.5, color=RED if weak else GREY)
     text.set_parse_math(False)
@@ -149,7 +149,7 @@ def importance(found) -> Figure:
 
 def _ended(trials):
     """Return the trials that are over, in order."""
-    ended = [t for t in trials if t["status"] not in ("running", "interrupted")]
+    ended = [t for t in trials if t.status not in ("running", "interrupted")]
     if not ended:
         raise KzooError("No trial of the search has ended yet: there is nothing to draw.")
     return ended
@@ -164,12 +164,12 @@ def _counted(trials):
 
 
 def _preset_score(trials):
-    return next((t["score"] for t in trials if t["baseline"]), None)
+    return next((t.score for t in trials if t.baseline), None)
 
 
 def _best_first(trials, direction):
     sign = -1 if direction == "max" else 1
-    return sorted(trials, key=lambda t: (t["score"] is None, sign * (t["score"] or 0), t["trial"]))
+    return sorted(trials, key=lambda t: (t.score is None, sign * (t.score or 0), t.number))
 
 
 def _window(scores, preset, direction, share=0.8):
@@ -193,33 +193,33 @@ def _draw_scores(axes, scored, direction, limits):
     low, high = limits
     kinds = (("completed", "o", dict(color=BLUE, mec="white")), ("pruned", "o", dict(color="none", mec=BLUE)))
     for status, marker, style in kinds:
-        these = [t for t in scored if t["status"] == status]
-        inside = [t for t in these if low <= t["score"] <= high]
+        these = [t for t in scored if t.status == status]
+        inside = [t for t in these if low <= t.score <= high]
         if inside:
-            axes.plot([t["trial"] for t in inside], [t["score"] for t in inside], marker, ms=6.5, mew=1.2, zorder=4,
+            axes.plot([t.number for t in inside], [t.score for t in inside], marker, ms=6.5, mew=1.2, zorder=4,
                       label=f"{status}: {len(these)}", **style)  # fmt: skip
-    outside = [t for t in scored if not low <= t["score"] <= high]
+    outside = [t for t in scored if not low <= t.score <= high]
     if outside:
         border, marker = (low, "v") if direction == "max" else (high, "^")
-        axes.plot([t["trial"] for t in outside], [border] * len(outside), marker, color=GREY, ms=7, clip_on=False,
+        axes.plot([t.number for t in outside], [border] * len(outside), marker, color=GREY, ms=7, clip_on=False,
                   zorder=5, label=f"far behind: {len(outside)}")  # fmt: skip
 
 
 def _draw_best(axes, scored, trials, direction):
     choose, best, steps = (max if direction == "max" else min), None, []
     for trial in trials:
-        if trial["score"] is not None:
-            best = trial["score"] if best is None else choose(best, trial["score"])
+        if trial.score is not None:
+            best = trial.score if best is None else choose(best, trial.score)
         steps.append(math.nan if best is None else best)
     if len(trials) > 1:
-        axes.step([t["trial"] for t in trials], steps, where="post", color=GREEN, lw=1.6, zorder=3, label="best so far")
+        axes.step([t.number for t in trials], steps, where="post", color=GREEN, lw=1.6, zorder=3, label="best so far")
     first = _best_first(scored, direction)[0]
-    label = f"best: trial {first['trial']}, {first['score']:.4g}"
-    axes.plot([first["trial"]], [first["score"]], "o", ms=12, mfc="none", mec=GREEN, mew=1.8, zorder=5, label=label)
+    label = f"best: trial {first.number}, {first.score:.4g}"
+    axes.plot([first.number], [first.score], "o", ms=12, mfc="none", mec=GREEN, mew=1.8, zorder=5, label=label)
 
 
 def _curve(trial, name):
-    return [math.nan if v is None else float(v) for v in (trial.get("history") or {}).get(name, [])]
+    return [math.nan if v is None else float(v) for v in trial.history.get(name, [])]
 
 
 def _line(axes, values, **style):
@@ -228,8 +228,8 @@ def _line(axes, values, **style):
 
 
 def _legend(trial):
-    who = f"trial {trial['trial']}" + (", the preset" if trial["baseline"] else "")
-    return who if trial["score"] is None else f"{who}: {trial['score']:.4g}, epoch {trial['best_epoch']}"
+    who = f"trial {trial.number}" + (", the preset" if trial.baseline else "")
+    return who if trial.score is None else f"{who}: {trial.score:.4g}, epoch {trial.best_epoch}"
 
 
 def _cut(name):

@@ -1,4 +1,7 @@
-"""Feed-forward networks: tables, a line, and flattened digits."""
+"""Feed-forward networks: tables, a line, and flattened digits.
+
+Those for classes that say `target_scale=None` take values to predict too.
+"""
 
 from kzoo.registry import Preset, register
 

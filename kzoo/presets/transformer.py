@@ -1,4 +1,7 @@
-"""Transformer encoders: text, image patches, series patches and table columns."""
+"""Transformer encoders: text, image patches, series patches and table columns.
+
+One for classes that says `target_scale=None` takes values to predict too.
+"""
 
 from kzoo.registry import Preset, register
 

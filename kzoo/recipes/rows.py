@@ -26,14 +26,14 @@ def search_rows(search, data, metric, *, folder) -> list[dict]:
     """
     rows, best = [], search.best_trial()
     for who, trial in (("preset", search.trials[0]), ("winner", best)):
-        if who == "winner" and best["baseline"]:
+        if who == "winner" and best.baseline:
             continue  # the preset has won: there is nothing else to train
-        run = search.retrain(data, trial=trial["trial"], out=Path(folder) / who, progress=False)
+        run = search.retrain(data, trial=trial.number, out=Path(folder) / who, progress=False)
         scores = run.summary["test"]
         low, high = scores.get(f"{metric}_interval") or (None, None)
-        row = dict(settings=who, trial=trial["trial"], validation=trial["score"]) | {f"test_{metric}": scores[metric]}
+        row = dict(settings=who, trial=trial.number, validation=trial.score) | {f"test_{metric}": scores[metric]}
         row |= dict(low=low, high=high, parameters=run.summary["parameters"], epochs=run.summary["epochs"])
-        rows.append(row | dict(seconds_of_search=round(sum(t["seconds"] for t in search.trials), 1)))
+        rows.append(row | dict(seconds_of_search=round(sum(t.seconds for t in search.trials), 1)))
     return rows
 
 

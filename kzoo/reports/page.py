@@ -28,7 +28,7 @@ def report(run, *, out=None, data=None) -> Path:
     Args:
         run: a finished run, a search, or the path of one.
         out: the file to write, or a folder for it; the default is `report.html` in the run's folder.
-        data: labelled data to score the run on anew, in a section of its own; see `kzoo.evaluate`.
+        data: labelled data to score the run on again, in a section of its own; see `kzoo.evaluate`.
 
     Raises:
         KzooError: the run is not finished, the file cannot be written there, or `data` does not fit the run.

@@ -112,10 +112,10 @@ def row_of(runs: list) -> dict:
 
 
 def value_of(scores: dict, metric: str) -> float | None:
-    """Return a score by name; `mse` is the square of `rmse`."""
-    if metric == "mse" and "mse" not in scores and "rmse" in scores:
-        return scores["rmse"] ** 2
-    value = scores.get(metric)
+    """Return a score by name, also one that is the square of another."""
+    known, value = tasks.score_named(metric), scores.get(metric)
+    if value is None and known is not None and scores.get(known.square_of) is not None:
+        value = scores[known.square_of] ** 2
     return value if isinstance(value, int | float) else None
 
 

@@ -37,6 +37,7 @@ class Score:
         form: how it is written: "percent", "digits" (four of them), "number" or "interval".
         baseline: it is the score of the simplest thing that works, not the model's.
         ratio: that one is twice as large as another means something.
+        square_of: the score whose square it is, where it is not kept itself.
     """
 
     best: str = "max"
@@ -45,6 +46,7 @@ class Score:
     form: str = "number"
     baseline: bool = False
     ratio: bool = False
+    square_of: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,7 +54,7 @@ def claimed(out, request: Request, *, overwrite, resume):
         out: a folder, or None for `runs/PRESET-NN`: the newest one that can go on, else a new one.
         request: what identifies a run, to compare with what is there.
         overwrite: replace whatever run is there.
-        resume: "auto" goes on where it can, "must" does so or refuses, "never" trains anew.
+        resume: "auto" continues where it can, "must" does so or refuses, "never" starts over.
 
     Raises:
         KzooError: a different run, one that another process trains, or a folder that may not be written.
@@ -174,7 +174,7 @@ def _no_journal(folder):
 
 
 def _holds_run(folder, there):
-    """Say whether a folder is a run's, be it a damaged one; other programs have a config.json too."""
+    """Say whether a folder is a run's, even a damaged one; other programs have a config.json too."""
     if "config.json" not in there:  # one that was killed as it began has nothing else yet
         return there <= {".before", "preprocessing.json"}
     try:
@@ -189,13 +189,13 @@ def _where(folder, state, run):
     if state.stopped or state.epoch == epochs:
         return f"Resuming {folder}: it is trained, only the scores are missing."
     step = f", after step {state.step}" if state.step else ""
-    return f"Resuming {folder} in epoch {state.epoch + 1} of {epochs}{step}. (resume='never' trains anew.)"
+    return f"Resuming {folder} in epoch {state.epoch + 1} of {epochs}{step}. (resume='never' starts over.)"
 
 
 def _other_versions(run):
     there, now = run.config["versions"], provenance()["versions"]
     other = [f"{name} {there.get(name)} there, {now[name]} now" for name in now if there.get(name) != now[name]]
-    return [f"Other versions ({'; '.join(other)}): it goes on, but the bits may differ."] if other else []
+    return [f"Other versions ({'; '.join(other)}): it continues, but the bits may differ."] if other else []
 
 
 def is_complete(folder):

@@ -27,7 +27,7 @@ class State:
     """All of a training's state between two steps.
 
     Args:
-        epoch, step: the position: so many epochs and so many steps of the next one are done.
+        epoch, step: the position: how many epochs, and steps of the next one, are done.
         stopped: whether training had stopped by itself.
         variables, optimizer, metrics: arrays; `metrics` is empty between two epochs.
         callbacks: (name of the class, plain attributes) of each.
@@ -91,7 +91,7 @@ def write_journal(folder, state):
 
 
 def has_journal(folder) -> bool:
-    """Say whether a run's folder has a journal, be it a damaged one."""
+    """Say whether a run's folder has a journal, even a damaged one."""
     return any((Path(folder) / name).is_file() for name in NAMES)
 
 

@@ -26,7 +26,9 @@ class ProgressBar(keras.callbacks.Callback):
         self.console = Console(file=stream or sys.stderr, highlight=False)
         # rich draws in a notebook through ipywidgets; without it, plain lines are what shows.
         self.live = self.console.is_terminal or (self.console.is_jupyter and find_spec("ipywidgets") is not None)
-        self.bar = None
+        self.bar = self.task = None  # rich's
+        self.epoch, self.done, self.start, self.line = 0, 0, None, ""
+        self.began = self.epoch_began = self.drawn = self.printed = time.perf_counter()
 
     def on_train_begin(self, logs=None):
         self.began = self.drawn = self.printed = time.perf_counter()

@@ -59,7 +59,7 @@ class Cadence:
     Args:
         seconds: between two journals inside an epoch, at the least. At epoch ends, and here too, no more often than
             makes them cost one percent of the time.
-        steps: in place of both: a journal after every so many steps, and after every epoch.
+        steps: in place of both: a journal after every this many steps, and after every epoch.
 
     Raises:
         KzooError: a value that is neither.
@@ -255,7 +255,9 @@ def assign(variables, values):
     """
     shapes, stored = [tuple(v.shape) for v in variables], [v.shape for v in values]
     if shapes != stored:
-        raise KzooError("The journal is of another network: its variables differ. Pass resume='never' to train anew.")
+        raise KzooError(
+            "The journal is of another network: its variables differ. Pass resume='never' to train from scratch."
+        )
     for variable, value in zip(variables, values, strict=True):
         if value.dtype.kind == "V":  # bfloat16, which NumPy's files do not know by name
             value = value.view(keras.ops.convert_to_numpy(variable).dtype)

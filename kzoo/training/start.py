@@ -21,7 +21,7 @@ def name_of(start) -> str | None:
     if start is None:
         return None
     if not isinstance(start, str | os.PathLike | keras.Model):
-        raise KzooError(f"start={start!r} is none. Give a run's folder, a .keras file or a model.")
+        raise KzooError(f"start={start!r} is not a start. Give a run's folder, a .keras file or a model.")
     return getattr(start, "name", None) or Path(start).name
 
 

@@ -75,10 +75,10 @@ def train(
             does; slower. With TensorFlow it then holds for the whole process.
         overwrite: replace a different run in `out`.
         resume: "auto" goes on, bit for bit, with the same run where it was stopped in `out` (with `out=None`: in the
-            newest of `runs/PRESET-NN`); "must" does so or refuses; "never" trains anew.
+            newest of `runs/PRESET-NN`); "must" does so or refuses; "never" starts over.
         journal_seconds: between two journals inside an epoch, at the least; there is one after each epoch too, but
-            never so many that they cost more than one percent of the time.
-        journal_steps: write one after every so many steps, and after each epoch, whatever it costs.
+            never so often that they cost more than one percent of the time.
+        journal_steps: write one after this many steps, and after each epoch, whatever it costs.
         target, validation, test, drop, group, task, time: see `kzoo.load_data`.
         check: run the quick checks of `kzoo.check` first; an error stops, a warning is printed.
         progress: False for silence.

@@ -1,1 +1,6 @@
-"""Hyperparameter search: the spaces of the presets, and what is searched in them."""
+"""Hyperparameter search.
+
+What is searched is in `spaces/`, who proposes in `engines/`. `tune` settles a call and runs the `loop`, which has each
+trial (`trial`) trained by a process of its own (`worker`). The folder is `records`, `folder` and `search`; what comes
+out of it, `winner` and `importance`.
+"""

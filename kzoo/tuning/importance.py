@@ -8,6 +8,7 @@ that is the `optimizer`'s.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import rankdata
@@ -21,30 +22,64 @@ REPEATS = 10
 _FOLDS, _TREES, _SHUFFLES = 5, 30, 8
 
 
-def importance_of(trials, objective, parameters) -> dict:
+@dataclass(frozen=True, kw_only=True)
+class Mattered:
+    """How much a hyperparameter mattered.
+
+    Args:
+        name: of it.
+        mean, sd: loss of R2 over the random splits.
+        trials: in how many it counted.
+        r2: of the forest for these.
+    """
+
+    name: str
+    mean: float
+    sd: float
+    trials: int
+    r2: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Importance:
+    """What decided the rank of a search's trials.
+
+    Args:
+        objective: name of what was searched for.
+        rows: a `Mattered` for each hyperparameter, the most important first.
+        trials: that have a score, each point once.
+        r2, r2_sd: of the forest for all of them.
+        repeats: random splits.
+        left_out: (name, why) of the other hyperparameters.
+    """
+
+    objective: str
+    rows: tuple
+    trials: int
+    r2: float
+    r2_sd: float
+    repeats: int
+    left_out: tuple
+
+
+def importance_of(trials, objective, parameters) -> Importance:
     """Return what mattered, the most important first.
 
     Args:
-        trials: records as in `Search.trials`.
-        objective: (name, "max" or "min").
-        parameters: of the space, as in `search.json`: dicts with `name`, `when`, and `values` or `low`, `high`, `log`.
-
-    Returns:
-        `objective`, its name; `rows`: dicts with `name`, `mean` and `sd` (loss of R2 over `repeats` random splits),
-        `trials` (in so many it counted) and `r2` of the forest for these; `trials`; `r2`, `r2_sd` of the forest for all
-        of them; `repeats`; `left_out`: (name, why) pairs.
+        trials: as in `Search.trials`.
+        objective: an `Objective`.
+        parameters: as in `Search.parameters`.
 
     Raises:
         KzooError: fewer than 15 trials with a score.
     """
-    scored = _latest([t for t in trials if t["score"] is not None and t["status"] in ("completed", "pruned")])
+    scored = _latest([t for t in trials if t.score is not None and t.status in ("completed", "pruned")])
     if len(scored) < LEAST:
         raise KzooError(
             f"Importance needs at least {LEAST} finished trials, and there are {len(scored)}. Tune on with trials=30."
         )
     columns = _columns(scored, parameters)
-    sign = 1 if objective[1] == "max" else -1
-    ranks = rankdata([sign * t["score"] for t in scored]) / len(scored)
+    ranks = rankdata([objective.sign * t.score for t in scored]) / len(scored)
     rows, left_out, done = [], [], {}
     if len(set(ranks)) == 1:
         raise KzooError(f"All {len(scored)} trials have the same score: nothing made a difference.")
@@ -57,20 +92,20 @@ def importance_of(trials, objective, parameters) -> dict:
         else:
             if active not in done:
                 done[active] = _measure(columns, ranks, active)
-            rows.append(dict(name=name, trials=len(active), **done[active][name]))
+            mean, sd, fit = done[active][name]
+            rows.append(Mattered(name=name, trials=len(active), mean=mean, sd=sd, r2=fit[0]))
     whole = done.get(tuple(range(len(scored)))) or _measure(columns, ranks, tuple(range(len(scored))))
-    rows.sort(key=lambda row: -row["mean"])
-    fit = next(iter(whole.values()), dict(r2=0.0, r2_sd=0.0))
-    return dict(
-        objective=objective[0], rows=rows, trials=len(scored), r2=fit["r2"], r2_sd=fit["r2_sd"], repeats=REPEATS,
-        left_out=left_out,
+    _, _, (r2, r2_sd) = next(iter(whole.values()), (0.0, 0.0, (0.0, 0.0)))
+    return Importance(
+        objective=objective.name, rows=tuple(sorted(rows, key=lambda row: -row.mean)), trials=len(scored), r2=r2,
+        r2_sd=r2_sd, repeats=REPEATS, left_out=tuple(left_out),
     )  # fmt: skip
 
 
 def _latest(trials):
-    """Return the last record of each point: Hyperband goes on with a point as a new trial."""
-    last = {tuple(sorted(t["hyperparameters"].items())): t for t in trials}
-    return sorted(last.values(), key=lambda t: t["trial"])
+    """Return the last record of each point: Hyperband continues a point as a new trial."""
+    last = {tuple(sorted(t.hyperparameters.items())): t for t in trials}
+    return sorted(last.values(), key=lambda t: t.number)
 
 
 def _columns(trials, parameters):
@@ -83,29 +118,28 @@ def _columns(trials, parameters):
         stem, place = _stem(p), _placed(p)
         column = columns.setdefault(stem, [None] * len(trials))
         for i, trial in enumerate(trials):
-            value = trial["hyperparameters"].get(p["name"])
+            value = trial.hyperparameters.get(p.name)
             if value is not None:
-                column[i] = place(value) if stem != p["name"] else value
+                column[i] = place(value) if stem != p.name else value
     return columns
 
 
 def _stem(p):
     """Return "learning_rate" for "learning_rate_adam", which counts if the optimizer is "adam"; else the name."""
-    values = list((p["when"] or {}).values())
-    ending = f"_{values[0][0]}" if values and len(values[0]) == 1 else None
-    return p["name"].removesuffix(ending) if ending else p["name"]
+    ending = f"_{p.when[1][0]}" if p.when and len(p.when[1]) == 1 else None
+    return p.name.removesuffix(ending) if ending else p.name
 
 
 def _placed(p):
     """Return a function that gives the place of a value in its range, from 0 to 1."""
-    if p.get("values"):
-        return list(p["values"]).index
-    low, high = (math.log(p[end]) if p["log"] else p[end] for end in ("low", "high"))
-    return lambda value: ((math.log(value) if p["log"] else value) - low) / ((high - low) or 1)
+    if p.values:
+        return p.values.index
+    low, high = (math.log(end) if p.log else end for end in (p.low, p.high))
+    return lambda value: ((math.log(value) if p.log else value) - low) / ((high - low) or 1)
 
 
 def _measure(columns, ranks, rows):
-    """Return mean, sd and R2 for each hyperparameter that counts in all of some trials."""
+    """Return name -> (mean, sd, (R2, its sd)) for each hyperparameter that counts in all of some trials."""
     coded = {}
     for name, values in columns.items():
         mine = [values[i] for i in rows]
@@ -125,8 +159,11 @@ def _measure(columns, ranks, rows):
         for name in places:
             worse = np.sum((y - shuffled[name]) ** 2) / _SHUFFLES / spread
             losses[name].append(fits[-1] - (1 - worse))
-    fit = dict(r2=float(np.mean(fits)), r2_sd=float(np.std(fits, ddof=1)))
-    return {n: dict(mean=float(np.mean(v)), sd=float(np.std(v, ddof=1)), **fit) for n, v in losses.items()}
+    return {name: (*_mean_sd(lost), _mean_sd(fits)) for name, lost in losses.items()}
+
+
+def _mean_sd(values):
+    return float(np.mean(values)), float(np.std(values, ddof=1))
 
 
 def _coded(values):

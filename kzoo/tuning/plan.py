@@ -1,14 +1,19 @@
-"""What a search will cost, said before anything is trained."""
+"""What a search is for, how large it will be, and what it will cost: said before anything is trained."""
 
 import math
 import re
 from dataclasses import dataclass
 
-import keras_tuner as kt
-
+from kzoo.callbacks import direction
+from kzoo.contract import metrics_for
 from kzoo.errors import KzooError
-from kzoo.tuning.engines import LEARNING, make_oracle, random_starts
+from kzoo.tuning.engines import engine_named
+from kzoo.tuning.engines.steady import Size, make_oracle, random_points
+from kzoo.tuning.records import Objective
+from kzoo.tuning.worker import TrialFailed
+from kzoo.words import duration, hint
 
+_SAMPLES = 20  # points whose parameters are counted, as far as there is time
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
@@ -18,8 +23,8 @@ class Plan:
 
     Args:
         preset, data, engine: what is searched on what, and how.
-        objective: (name, direction).
-        trials: exactly so many, unless the space or the time ends before.
+        objective: the `Objective`.
+        trials: how many, unless the space or the time ends before.
         epochs: of them all, at most: training stops early where nothing improves, and pruning cuts.
         random: how many trials are drawn at random, anywhere or (bayesian, optuna) around the preset.
         hyperparameters: how many are searched.
@@ -28,14 +33,14 @@ class Plan:
         sampled: how many points those are.
         step: seconds of one training step of the preset.
         seconds: of all training, by that step.
-        brackets: Hyperband's (trials, epochs before, epochs after) of each round.
+        brackets: Hyperband's (trials, epochs before, epochs after) of each round, else none.
         space: the space, as text.
     """
 
     preset: str
     data: str
     engine: str
-    objective: tuple
+    objective: Objective
     trials: int
     epochs: int
     random: int
@@ -53,7 +58,7 @@ class Plan:
         name, direction = self.objective
         points = "a continuum" if self.points is None else f"{self.points:,} points"
         folds = "" if self.folds is None else f", each over {self.folds} folds"
-        where = "around the preset" if self.engine in LEARNING else "at random"
+        where = "around the preset" if engine_named(self.engine).learns else "at random"
         low, own, high = self.params
         lines = [
             f"{self.preset} on {self.data}: engine {self.engine}, {name} ({direction}), "
@@ -61,9 +66,9 @@ class Plan:
             f"{self.trials} trials{folds}, at most {self.epochs:,} epochs; {self.random} of them drawn {where} "
             f"({self.random / max(self.trials, 1):.0%})",
         ]
-        if self.engine == "hyperband":
+        if self.brackets:
             rounds = ", ".join(f"{n} to epoch {after}" for n, _, after in self.brackets)
-            lines.append(f"hyperband decides the number of trials itself: the preset in full, then {rounds}")
+            lines.append(f"{self.engine} decides the number of trials itself: the preset in full, then {rounds}")
         lines.append(
             f"{low:,} to {high:,} parameters among {self.sampled} points, the preset {own:,}; "
             f"about {duration(self.seconds)} if all epochs are trained ({self.step * 1000:.1f} ms a step)"
@@ -71,41 +76,41 @@ class Plan:
         return "\n".join(lines)
 
 
-def size_of(engine, *, trials, epochs, baseline, space, objective, folds):
-    """Return (trials, epochs, random trials, Hyperband's rounds) of a search, exactly.
+def size_of(engine, *, epochs, folds, **options) -> Size:
+    """Return the size of a search; `epochs` are those of the longest training, the other options an engine's."""
+    return make_oracle(engine, seed=0, epochs=epochs, **options).size(epochs, folds)
+
+
+def make_plan(request, space, size, worker) -> Plan:
+    """Have the default point built and one step timed, and return the plan.
 
     Args:
-        epochs: of the longest training.
+        request, space, size: of the search.
+        worker: the `Worker` that will train.
+
+    Raises:
+        KzooError: the default point cannot be trained, or is larger than the space allows.
     """
-    dimensions = len(space.names)
-    if engine != "hyperband":
-        random = min(random_starts(engine, trials, dimensions), trials)
-        random -= int(baseline and random > 0)
-        return trials, trials * epochs * (folds or 1), random, ()
-    oracle = make_oracle(
-        engine, space=space, seed=0, objective=objective, trials=trials, epochs=epochs, baseline=baseline
-    )
-    rounds = oracle.rounds()
-    first = sum(size for size, before, _ in rounds if before == 0)
-    own = epochs if baseline else 0
-    return (
-        sum(size for size, _, _ in rounds) + int(baseline),
-        own + sum(size * (after - before) for size, before, after in rounds),
-        first,
-        tuple(rounds),
-    )
-
-
-def samples_of(space, seed, count=20):
-    """Return some random points of a space, as values."""
-    hps = kt.HyperParameters()
-    space.declare(hps)
-    hps.values = {}
-    oracle = kt.oracles.RandomSearchOracle(
-        objective=kt.Objective("val_loss", "min"), hyperparameters=hps, seed=seed + 1, max_trials=count
-    )
-    points = [oracle._random_values() for _ in range(count)]
-    return [values for values in points if values is not None]
+    samples = [space.overrides(values) for values in random_points(space, request.seed, _SAMPLES)]
+    try:
+        probe = worker.ask("probe", overrides=space.overrides(space.default()), samples=samples)
+    except TrialFailed as error:
+        raise KzooError(f"{request.spec['preset']} cannot be trained: {error}") from None
+    limit = math.inf if space.max_params is None else space.max_params
+    if probe.params > limit:
+        raise KzooError(
+            f"limit(params={limit:,}) is less than the preset's own {probe.params:,} parameters. Raise it, or "
+            f"override the preset's size."
+        )
+    counts = [count for count in (probe.params, *probe.counts) if count is not None and count <= limit]
+    steps = -(-request.data["train"] // request.spec["training"]["batch_size"])
+    return Plan(
+        preset=request.spec["preset"], data=request.data["name"], engine=request.engine, objective=request.objective,
+        trials=size.trials, epochs=size.epochs, random=size.random, brackets=size.rounds, folds=request.folds,
+        hyperparameters=len(space.names), points=space.finite_size(), space=str(space),
+        params=(min(counts), probe.params, max(counts)), sampled=len(counts), step=probe.step,
+        seconds=size.epochs * steps * probe.step + size.trials * probe.first,
+    )  # fmt: skip
 
 
 def parse_time(value):
@@ -131,11 +136,39 @@ def parse_time(value):
     return seconds
 
 
-def duration(seconds) -> str:
-    """Write a time as people say it."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
+def settle_objective(objective, config, training, data, *, folds=None) -> Objective:
+    """Return the `Objective` that is meant.
+
+    Args:
+        objective: a name such as "val_accuracy", a pair (name, "max" or "min"), an object with `name` and `direction`
+            (KerasTuner's), or None for the first of the preset's metrics. The loss is not the default, because it
+            means something else with another `label_smoothing`, `l2` or `class_weight`.
+        config, training: the preset's settings as they are for the data.
+        data: a `Dataset`.
+        folds: how many parts are cross-validated over, or None.
+
+    Raises:
+        KzooError: a value that is not reported, the wrong direction, or no validation data to take it from.
+    """
+    legal = ["val_loss", *(f"val_{name}" for name in metrics_for(data.task, config))]
+    if objective is None:
+        metrics = training.get("metrics") or ("loss",)
+        objective = f"val_{metrics[0]}"
+    if hasattr(objective, "name") and hasattr(objective, "direction"):
+        objective = objective.name, objective.direction
+    pair = isinstance(objective, tuple | list) and len(objective) == 2
+    name, asked = objective if pair else (objective, None)
+    if not isinstance(name, str) or asked not in (None, "max", "min"):
+        raise KzooError(f"objective={objective!r} must be a name, or a pair such as ('val_accuracy', 'max').")
+    if f"val_{name}" in legal:
+        raise KzooError(
+            f"objective={name!r} is measured on the training data, which any network can learn. Use 'val_{name}'."
+        )
+    if name not in legal:
+        raise KzooError(f"objective={name!r} is not reported. {hint(name, legal)}Use one of: {', '.join(legal)}.")
+    known = direction(name)
+    if asked not in (None, known):
+        raise KzooError(f"objective={name!r} has the direction {known!r}, not {asked!r}. Leave the direction out.")
+    if data.validation is None and folds is None:
+        raise KzooError(f"objective={name!r} needs validation data. Set validation=0.1, or folds=5.")
+    return Objective(name, known)

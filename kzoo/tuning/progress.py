@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 from rich.console import Console, Group
@@ -9,10 +10,21 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from kzoo.tuning.plan import duration
-from kzoo.tuning.records import ranked
+from kzoo.tuning.records import FINISHED, Trial, best_of
+from kzoo.tuning.spaces.entry import shown
+from kzoo.words import duration, plural
 
 _ROWS = 12  # of the live table
+
+
+@dataclass(frozen=True)
+class _Running:
+    """The trial that is being trained: since when (`time.monotonic()`), its last epoch and the value there."""
+
+    trial: Trial
+    began: float
+    epoch: int = 0
+    value: float | None = None
 
 
 class Progress:
@@ -32,7 +44,7 @@ class Progress:
         self.live = None
         if drawn and not silent:
             self.live = Live(console=self.console, auto_refresh=False, transient=True)
-        self.records, self.current, self.trained = [], None, 0.0
+        self.trials, self.current = [], None
 
     def __enter__(self):
         if self.live is not None:
@@ -49,105 +61,89 @@ class Progress:
         if not self.silent:
             (self.live.console if self.live is not None else self.console).print(line, soft_wrap=True, markup=False)
 
-    def known(self, records):
+    def known(self, trials):
         """Say which trials there are already."""
-        self.records = list(records)
+        self.trials = list(trials)
         self.draw()
 
-    def begin(self, record):
+    def begin(self, trial):
         """Say that a trial begins."""
-        self.current = dict(record=record, epoch=0, value=None, began=time.monotonic())
+        self.current = _Running(trial, time.monotonic())
         self.draw()
 
     def epoch(self, epoch, value):
         """Say that an epoch of it has ended."""
-        self.current |= dict(epoch=epoch, value=value)
+        self.current = replace(self.current, epoch=epoch, value=value)
         self.draw()
 
-    def end(self, record):
+    def end(self, trial):
         """Say how it ended."""
-        self.trained += time.monotonic() - self.current["began"]
-        self.records = [*(r for r in self.records if r["trial"] != record["trial"]), record]
+        self.trials = [*(t for t in self.trials if t.number != trial.number), trial]
         self.current = None
         if self.live is None:
-            self.say(self._line(record))
+            self.say(self._line(trial))
         self.draw()
 
     def draw(self):
-        """Draw the table anew."""
+        """Draw the table again."""
         if self.live is not None:
             self.live.update(Group(self._table(_ROWS), Text(self._foot())), refresh=True)
 
-    def _best(self):
-        best = next(iter(ranked(self.records, self.plan.objective[1])), None)
-        return best if best is not None and best["score"] is not None else None
-
-    def _line(self, record):
-        score = "-" if record["score"] is None else f"{record['score']:.4f}"
-        epoch = "" if record["best_epoch"] is None else f" ({_when(record)})"
-        which = f"[{record['trial'] + 1} of {self.plan.trials}] trial {record['trial']} {record['status']}"
-        what = f"{which}: {self.plan.objective[0]} {score}{epoch}"
-        if record["error"]:
-            return f"{what}: {record['error']}"
-        return f"{what}, {record['seconds']:.1f} s; {self._foot()}; {_values(record)}"
+    def _line(self, trial):
+        score = "-" if trial.score is None else f"{trial.score:.4f}"
+        epoch = "" if trial.best_epoch is None else f" ({_when(trial)})"
+        which = f"[{trial.number + 1} of {self.plan.trials}] trial {trial.number} {trial.status}"
+        what = f"{which}: {self.plan.objective.name} {score}{epoch}"
+        if trial.error:
+            return f"{what}: {trial.error}"
+        return f"{what}, {trial.seconds:.1f} s; {self._foot()}; {_values(trial)}"
 
     def _foot(self):
-        best, parts = self._best(), []
+        best, parts = best_of(self.trials, self.plan.objective), []
         if best is not None:
-            parts.append(f"best {best['score']:.4f} (trial {best['trial']})")
+            parts.append(f"best {best.score:.4f} (trial {best.number})")
         if (left := self._left()) is not None:
             parts.append(f"about {duration(left)} left")
         return ", ".join(parts) or "training the first trial"
 
     def _left(self):
         """Return the seconds left: by what a trial took so far, and no more than the budget."""
-        done = len([r for r in self.records if r["status"] not in ("running", "interrupted")])
-        mean = sum(r["seconds"] for r in self.records) / len(self.records) if self.records else None
+        done = sum(trial.status in FINISHED for trial in self.trials)
+        mean = sum(trial.seconds for trial in self.trials) / len(self.trials) if self.trials else None
         left = None if mean is None else mean * max(self.plan.trials - done, 0)
         budget = None if self.deadline is None else max(self.deadline - time.time(), 0.0)
         return min(left, budget) if None not in (left, budget) else budget if left is None else left
 
     def _table(self, rows):
         table = Table(box=None, pad_edge=False)
-        for name in ("trial", "status", self.plan.objective[0], "best epoch", "seconds", "hyperparameters"):
+        for name in ("trial", "status", self.plan.objective.name, "best epoch", "seconds", "hyperparameters"):
             table.add_column(name, overflow="ellipsis", no_wrap=True)
-        best = self._best()
-        for record in sorted(self.records, key=lambda r: r["trial"])[-rows:]:
-            score = "" if record["score"] is None else f"{record['score']:.4f}"
-            cells = (
-                record["trial"],
-                record["status"],
-                score,
-                record["best_epoch"] or "",
-                f"{record['seconds']:.1f}",
-            )
-            style = "bold" if best is not None and record["trial"] == best["trial"] else None
-            table.add_row(*map(str, cells), record["error"] or _values(record), style=style)
-        if self.current is not None:
-            now = self.current
-            value = "" if now["value"] is None else f"{now['value']:.4f}"
-            seconds = f"{time.monotonic() - now['began']:.1f}"
+        best = best_of(self.trials, self.plan.objective)
+        for trial in sorted(self.trials, key=lambda t: t.number)[-rows:]:
+            score = "" if trial.score is None else f"{trial.score:.4f}"
+            style = "bold" if best is not None and trial.number == best.number else None
             table.add_row(
-                str(now["record"]["trial"]), "running", value, f"epoch {now['epoch']}", seconds,
-                _values(now["record"]), style="dim",
+                str(trial.number), trial.status, score, str(trial.best_epoch or ""), f"{trial.seconds:.1f}",
+                trial.error or _values(trial), style=style,
             )  # fmt: skip
+        if (now := self.current) is not None:
+            value = "" if now.value is None else f"{now.value:.4f}"
+            seconds = f"{time.monotonic() - now.began:.1f}"
+            table.add_row(
+                str(now.trial.number), "running", value, f"epoch {now.epoch}", seconds, _values(now.trial), style="dim"
+            )
         return table
 
 
-def _when(record):
+def _when(trial):
     """Return at which epoch the score was reached."""
-    if (folds := record.get("folds")) is not None:
-        count = f"{len(folds)} fold{'s' * (len(folds) > 1)}"
-        how = "estimated from" if record["status"] == "pruned" else "mean of"
-        return f"{how} {count}, epoch {record['best_epoch']} on average"
-    return f"epoch {record['best_epoch']} of {record['epochs']}"
+    if trial.folds is not None:
+        how = "estimated from" if trial.status == "pruned" else "mean of"
+        return f"{how} {plural(len(trial.folds), 'fold')}, epoch {trial.best_epoch} on average"
+    return f"epoch {trial.best_epoch} of {trial.epochs}"
 
 
-def _values(record):
-    if record["baseline"]:
+def _values(trial):
+    if trial.baseline:
         return "the preset"
-    return ", ".join(f"{k}={_short(v)}" for k, v in record["hyperparameters"].items())
-
-
-def _short(value):
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return ", ".join(f"{k}={shown(v)}" for k, v in trial.hyperparameters.items())

@@ -1,16 +1,263 @@
-"""What a search's folder says of its trials: one record each, and a table of them all. Standard library only."""
+"""What a search's folder says, as nouns: each reads and writes its own file. Standard library only."""
 
-import csv
-import io
 import re
-import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from kzoo.files import read_json, remove_leftovers, write_json, write_text
+from kzoo.errors import KzooError
+from kzoo.files import read_json, write_json
 
+FORMAT = 1  # of all these files; one without a number is of the first
 FINISHED = ("completed", "pruned", "diverged", "failed")
-KEPT = 3  # checkpoints of so many best trials stay
-_STATE = ("journal.next", "journal", "journal.previous")
+
+
+class Objective(NamedTuple):
+    """What is searched for: the name of a value that training reports, and whether it is to be "max" or "min"."""
+
+    name: str
+    direction: str
+
+    @property
+    def sign(self):
+        """1 where more is better, -1 where less is."""
+        return 1 if self.direction == "max" else -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked of a search, the preset and the data as they were settled: `search.json`.
+
+    Args:
+        data: describes the data: name, options of loading, fingerprint, sizes.
+        spec: the specification of the preset's network.
+        space: as `Space.to_json` writes it.
+        engine, epochs, prune, folds, baseline, seed, trials: see `kzoo.tune`; nothing is "auto" any more.
+        objective: the `Objective`.
+        backend: of Keras.
+        max_time: seconds, or None.
+        versions, machine, created: where and when it began.
+    """
+
+    # In the order in which a difference between two searches is explained best.
+    data: Mapping[str, Any]
+    spec: Mapping[str, Any]
+    space: Mapping[str, Any]
+    engine: str
+    objective: Objective
+    epochs: int
+    prune: str | None
+    folds: int | None
+    baseline: bool
+    seed: int
+    backend: str
+    trials: int
+    max_time: float | None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    machine: str = ""
+    created: str = ""
+
+    def to_json(self) -> dict:
+        """Return it as plain data."""
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {"kzoo_search": 1, "format_version": FORMAT} | own | {"objective": self.objective._asdict()}
+
+    def write(self, folder):
+        """Write a search's `search.json`."""
+        write_json(Path(folder) / "search.json", self.to_json())
+
+    @classmethod
+    def read(cls, folder) -> "Request":
+        """Return what a search's `search.json` says.
+
+        Raises:
+            KzooError: it is damaged, or has what this kzoo does not know.
+        """
+        file = Path(folder) / "search.json"
+        try:
+            data = read_json(file)
+        except ValueError:
+            raise KzooError(f"{file} is damaged: it is not JSON. Tune again.") from None
+        if not isinstance(data, dict) or data.pop("kzoo_search", None) is None:
+            raise KzooError(f"{file} is not the one that kzoo.tune writes. Tune again.")
+        known = _known(cls, data, file)
+        try:
+            return cls(**known | {"objective": Objective(**known["objective"])})
+        except (KeyError, TypeError):
+            raise KzooError(f"{file} is not the one that kzoo.tune writes: it lacks entries. Tune again.") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """Hyperband's place of a trial.
+
+    Args:
+        bracket, round: which.
+        until: the epoch up to which it is trained.
+        parent: the number of the trial whose training it continues, or None.
+    """
+
+    bracket: int
+    round: int
+    until: int
+    parent: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a trial, or of one of its folds.
+
+    Args:
+        status: "running", "interrupted", or one of `FINISHED`.
+        score: of the best epoch; over folds their mean. None where there is none.
+        best_epoch: from 1.
+        epochs: that were trained.
+        seconds: of training.
+        params: of the network.
+        error: why there is no score, on one line.
+        history: name -> its value after each epoch; over folds the mean.
+        folds: the score of each fold, or None where there are no folds.
+    """
+
+    status: str
+    score: float | None = None
+    best_epoch: int | None = None
+    epochs: int = 0
+    seconds: float = 0.0
+    params: int | None = None
+    error: str = ""
+    history: Mapping[str, list] = field(default_factory=dict)
+    folds: list | None = None
+
+    def write(self, file):
+        """Write it to a file of its own."""
+        write_json(file, {"format_version": FORMAT} | asdict(self))
+
+    @classmethod
+    def read(cls, file) -> "Outcome":
+        """Return what `write` wrote."""
+        return cls(**_known(cls, read_json(file), file))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial(Outcome, Mapping):
+    """A trial, with what came of it so far: `trial.json`. It can also be read by the names that it has there.
+
+    Args:
+        number: from 0; in the file it is called `trial`.
+        hyperparameters: the values of those that count in it.
+        overrides: the settings of the preset that these change.
+        baseline: whether it is the preset itself.
+        seed: of its training.
+        hyperband: the `Round`, or None with another engine.
+    """
+
+    number: int
+    hyperparameters: Mapping[str, Any]
+    overrides: Mapping[str, Any]
+    baseline: bool
+    seed: int
+    hyperband: Round | None = None
+
+    def ended(self, outcome: Outcome) -> "Trial":
+        """Return the trial with an outcome."""
+        return replace(self, **{f.name: getattr(outcome, f.name) for f in fields(Outcome)})
+
+    def to_json(self) -> dict:
+        """Return it as plain data; `hyperband` and `folds` are there where they mean something."""
+        own = asdict(self)
+        whole = {"format_version": FORMAT, "trial": own.pop("number")} | own
+        return {name: v for name, v in whole.items() if v is not None or name not in ("hyperband", "folds")}
+
+    def write(self, folder):
+        """Write it into the folder of its search, whole or not at all."""
+        place = place_of(folder, self.number)
+        place.mkdir(parents=True, exist_ok=True)
+        write_json(place / "trial.json", self.to_json())
+
+    @classmethod
+    def read(cls, file) -> "Trial":
+        """Return what a `trial.json` says.
+
+        Raises:
+            KzooError: it has what this kzoo does not know.
+            OSError, ValueError: it cannot be read, or is damaged.
+        """
+        data = read_json(file)
+        if not isinstance(data, dict) or "trial" not in data:
+            raise ValueError(f"{file} holds no trial")
+        data["number"] = data.pop("trial")
+        known = _known(cls, data, file)
+        try:
+            hyperband = Round(**known["hyperband"]) if known.get("hyperband") else None
+            return cls(**known | {"hyperband": hyperband})
+        except TypeError as error:
+            raise ValueError(f"{file} lacks entries") from error
+
+    def __getitem__(self, name):
+        return self.to_json()[name]
+
+    def __iter__(self):
+        return iter(self.to_json())
+
+    def __len__(self):
+        return len(self.to_json())
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """How a search ended last: `end.json`.
+
+    Args:
+        because: "complete", "exhausted" (no new point in the space), "max_time", "stopped" (a signal), or "failing"
+            (nothing but failures).
+        complete: whether nothing is left to train.
+        trials: that had been asked for.
+    """
+
+    because: str
+    complete: bool
+    trials: int
+
+    def write(self, folder):
+        """Write a search's `end.json`."""
+        write_json(Path(folder) / "end.json", {"format_version": FORMAT} | asdict(self))
+
+    @classmethod
+    def read(cls, folder) -> "End | None":
+        """Return what a search's `end.json` says, or None where it has none, or a damaged one."""
+        file = Path(folder) / "end.json"
+        try:
+            return cls(**_known(cls, read_json(file), file))
+        except KzooError:
+            raise
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the leaderboard.
+
+    Args:
+        rank: from 1, the best.
+        gain: of the score over the preset's, more is better; None where one of them has none.
+        trial: the `Trial`.
+    """
+
+    rank: int
+    gain: float | None
+    trial: Trial
+
+    def to_json(self) -> dict:
+        """Return it as `leaderboard.json` has it."""
+        t = self.trial
+        return dict(
+            rank=self.rank, trial=t.number, status=t.status, score=t.score, gain=self.gain, best_epoch=t.best_epoch,
+            epochs=t.epochs, seconds=t.seconds, parameters=t.params, baseline=t.baseline,
+            hyperparameters=dict(t.hyperparameters), error=t.error,
+        )  # fmt: skip
 
 
 def place_of(folder, number) -> Path:
@@ -18,103 +265,72 @@ def place_of(folder, number) -> Path:
     return Path(folder) / "trials" / f"{number:04d}"
 
 
-def write_trial(folder, record):
-    """Write a trial's record, whole or not at all."""
-    place = place_of(folder, record["trial"])
-    place.mkdir(parents=True, exist_ok=True)
-    write_json(place / "trial.json", record)
-
-
-def read_trials(folder) -> list[dict]:
-    """Return the records of a search, in the order of their numbers; one that is damaged is as one that never was."""
+def read_trials(folder) -> list[Trial]:
+    """Return the trials of a search, in the order of their numbers; one that is damaged is as one that never was."""
     found = []
-    for place in sorted(Path(folder).glob("trials/*"), key=lambda p: (len(p.name), p.name)):
+    for place in Path(folder).glob("trials/*"):
         if not re.fullmatch(r"\d{4,}", place.name):
             continue
         try:
-            record = read_json(place / "trial.json")
-            if isinstance(record, dict) and record["trial"] == int(place.name) and record["status"]:
-                found.append(record)
-        except (OSError, ValueError, KeyError):
+            trial = Trial.read(place / "trial.json")
+        except KzooError:  # what a newer kzoo wrote is not damaged
+            raise
+        except (OSError, ValueError):
             continue
-    return sorted(found, key=lambda record: record["trial"])
+        if trial.number == int(place.name):
+            found.append(trial)
+    return sorted(found, key=lambda trial: trial.number)
 
 
-def ranked(records, direction) -> list[dict]:
-    """Return records from the best to the worst, those without a score last; of equals the earlier one is better."""
-    sign = -1 if direction == "max" else 1
-    return sorted(records, key=lambda r: (r["score"] is None, sign * (r["score"] or 0), r["trial"]))
+def ranked(trials, objective) -> list[Trial]:
+    """Return trials from the best to the worst, those without a score last; of equals the earlier one is better."""
+    sign = Objective(*objective).sign
+    return sorted(trials, key=lambda t: (t.score is None, -sign * (t.score or 0), t.number))
 
 
-def rows_of(records, direction) -> list[dict]:
-    """Return the rows of the leaderboard, best first; `gain` is over the preset, and more is better."""
-    preset = next((r["score"] for r in records if r["baseline"]), None)
-    sign = 1 if direction == "max" else -1
+def best_of(trials, objective) -> Trial | None:
+    """Return the best trial, or None where none has a score; of equals the earliest, so the preset before others."""
+    best = next(iter(ranked(trials, objective)), None)
+    return None if best is None or best.score is None else best
+
+
+def preset_score(trials) -> float | None:
+    """Return the score of the trial that is the preset itself, or None."""
+    return next((t.score for t in trials if t.baseline), None)
+
+
+def leaderboard(trials, objective) -> list[Row]:
+    """Return the leaderboard, best first."""
+    preset, sign = preset_score(trials), Objective(*objective).sign
     rows = []
-    for rank, r in enumerate(ranked(records, direction), 1):
-        gain = None if preset is None or r["score"] is None else sign * (r["score"] - preset)
-        rows.append(
-            dict(
-                rank=rank, trial=r["trial"], status=r["status"], score=r["score"], gain=gain,
-                best_epoch=r["best_epoch"], epochs=r["epochs"], seconds=r["seconds"], parameters=r["params"],
-                baseline=r["baseline"], hyperparameters=r["hyperparameters"], error=r["error"],
-            )
-        )  # fmt: skip
+    for rank, trial in enumerate(ranked(trials, objective), 1):
+        gain = None if preset is None or trial.score is None else sign * (trial.score - preset)
+        rows.append(Row(rank, gain, trial))
     return rows
 
 
-def flat(rows) -> list[dict]:
-    """Return rows with a column `hp.NAME` for each hyperparameter, empty (None) where it does not count."""
-    names = list(dict.fromkeys(name for row in rows for name in row["hyperparameters"]))
-    flattened = []
+def table_of(rows) -> list[dict]:
+    """Return a leaderboard's columns; `hp.NAME` for each hyperparameter is empty (None) where it does not count."""
+    names = list(dict.fromkeys(name for row in rows for name in row.trial.hyperparameters))
+    table = []
     for row in rows:
-        error = row["error"]
-        values = {f"hp.{name}": row["hyperparameters"].get(name) for name in names}
-        rest = {k: v for k, v in row.items() if k not in ("hyperparameters", "error")}
-        flattened.append(rest | values | {"error": error})
-    return flattened
+        cells = row.to_json()
+        values, error = cells.pop("hyperparameters"), cells.pop("error")
+        table.append(cells | {f"hp.{name}": values.get(name) for name in names} | {"error": error})
+    return table
 
 
-def write_leaderboard(folder, records, direction):
-    """Write `leaderboard.csv` and `leaderboard.json`."""
-    rows = rows_of(records, direction)
-    write_json(Path(folder) / "leaderboard.json", rows, sync=False)
-    out = io.StringIO()
-    table = flat(rows)
-    writer = csv.DictWriter(out, list(table[0]) if table else ["rank"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    write_text(Path(folder) / "leaderboard.csv", out.getvalue(), sync=False)
+def _known(kind, data, file) -> dict:
+    """Return the entries of a file's JSON, but for the number of its format.
 
-
-def sweep(folder, records, direction, *, states=True):
-    """Remove the checkpoints of all but the best trials, and the training states that nothing will go on from.
-
-    Args:
-        states: whether those of finished trials may go; Hyperband's trials go on from one another.
+    Raises:
+        KzooError: a format, or an entry, that this kzoo does not know.
     """
-    best = {r["trial"] for r in ranked(records, direction)[:KEPT] if r["score"] is not None}
-    for record in records:
-        place = place_of(folder, record["trial"])
-        if record["status"] not in FINISHED:
-            continue
-        if record["trial"] not in best:
-            (place / "best.keras").unlink(missing_ok=True)
-        if states:
-            for name in _STATE:
-                (place / name).unlink(missing_ok=True)
-
-
-def tidy(folder):
-    """Remove what killed writes left."""
-    remove_leftovers(folder)
-    for place in Path(folder).glob("trials/*"):
-        remove_leftovers(place)
-
-
-def remove_trials(folder):
-    """Remove everything that a search has found."""
-    for name in ("trials", "engine", "tensorboard"):
-        shutil.rmtree(Path(folder) / name, ignore_errors=True)
-    for name in ("leaderboard.csv", "leaderboard.json", "end.json"):
-        (Path(folder) / name).unlink(missing_ok=True)
+    data = dict(data)
+    version = data.pop("format_version", 1)
+    if version != FORMAT:
+        raise KzooError(f"{file} has the format {version!r}, and this kzoo reads {FORMAT}: a newer kzoo wrote it.")
+    unknown = set(data) - {f.name for f in fields(kind)}
+    if unknown:
+        raise KzooError(f"{file} has an entry {min(unknown)!r}, which this kzoo does not know: a newer kzoo wrote it.")
+    return data

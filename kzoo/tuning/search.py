@@ -6,9 +6,23 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.files import read_json
 from kzoo.registry import Preset, get_preset, rebuild
-from kzoo.tuning.records import FINISHED, flat, place_of, ranked, read_trials, rows_of
+from kzoo.tuning.records import (
+    FINISHED,
+    End,
+    Objective,
+    Request,
+    Trial,
+    best_of,
+    leaderboard,
+    place_of,
+    read_trials,
+    table_of,
+)
+from kzoo.tuning.spaces.entry import Parameter
+from kzoo.words import first_line, hint
+
+_PLOTS = ("history", "curves", "importance")
 
 
 class Search:
@@ -20,55 +34,59 @@ class Search:
 
     Args:
         path: the folder.
+        data: the `Dataset` that it was on, where it is at hand: `retrain` need not load it again.
 
     Raises:
-        KzooError: it is no search, or a broken one.
+        KzooError: it is not a search.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, data=None):
         if not isinstance(path, str | os.PathLike):
             raise KzooError(f"{path!r} is not a search, nor the path of one.")
-        self.path, self._data = Path(path), None
+        self.path, self.data = Path(path), data
         if not (self.path / "search.json").is_file():
             what = "is a file" if self.path.is_file() else "does not exist"
             what = "has no search.json" if self.path.is_dir() else what
             raise KzooError(f"{self.path} is not a search: it {what}. kzoo.tune writes one.")
 
     def __repr__(self):
-        return f"<Search {self.path}: {self.config['spec']['preset']} on {self.config['data']['name']}>"
+        return f"<Search {self.path}: {self.request.spec['preset']} on {self.request.data['name']}>"
 
     def __fspath__(self):
         return os.fspath(self.path)
 
     @cached_property
+    def request(self) -> Request:
+        """What was asked."""
+        return Request.read(self.path)
+
+    @property
     def config(self) -> dict:
-        try:
-            config = read_json(self.path / "search.json")
-        except ValueError:
-            raise KzooError(f"{self.path / 'search.json'} is damaged: it is no JSON. Tune again.") from None
-        if not isinstance(config, dict) or not {"kzoo_search", "spec", "data", "objective"} <= set(config):
-            raise KzooError(f"{self.path / 'search.json'} is not the one that kzoo.tune writes. Tune again.")
-        return config
+        """What was asked, as plain data: the content of `search.json`."""
+        return self.request.to_json()
 
     @property
-    def objective(self) -> tuple[str, str]:
+    def objective(self) -> Objective:
         """The name of what was searched for, and "max" or "min"."""
-        return self.config["objective"]["name"], self.config["objective"]["direction"]
+        return self.request.objective
 
     @property
-    def trials(self) -> list[dict]:
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The hyperparameters that are searched."""
+        return tuple(map(Parameter.from_json, self.request.space["parameters"]))
+
+    @property
+    def trials(self) -> list[Trial]:
         """The records of all trials, in the order of their numbers."""
         return read_trials(self.path)
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to train: all trials are done, or the space is used up."""
-        try:
-            end = read_json(self.path / "end.json")
-        except (OSError, ValueError):
+        end = End.read(self.path)
+        if end is None or not end.complete or end.trials < self.request.trials:
             return False
-        done = all(record["status"] in FINISHED for record in self.trials)
-        return done and end["complete"] and end["trials"] >= self.config["trials"]
+        return all(trial.status in FINISHED for trial in self.trials)
 
     def leaderboard(self):
         """Return a DataFrame of the trials, best first.
@@ -77,17 +95,17 @@ class Search:
         seconds, parameters, baseline, `hp.NAME` for each hyperparameter (empty where it did not count), error.
         """
         pandas = import_module("pandas")
-        return pandas.DataFrame(flat(rows_of(self.trials, self.objective[1])))
+        return pandas.DataFrame(table_of(leaderboard(self.trials, self.objective)))
 
-    def best_trial(self) -> dict:
+    def best_trial(self) -> Trial:
         """Return the record of the trial with the best score; of equals the earliest, so the preset before others.
 
         Raises:
             KzooError: no trial has a score.
         """
-        best = next(iter(ranked(self.trials, self.objective[1])), None)
-        if best is None or best["score"] is None:
-            raise KzooError(f"{self.path} has no trial with a score yet. The same call of kzoo.tune goes on with it.")
+        best = best_of(self.trials, self.objective)
+        if best is None:
+            raise KzooError(f"{self.path} has no trial with a score yet. The same call of kzoo.tune continues it.")
         return best
 
     def best_config(self) -> dict:
@@ -95,10 +113,9 @@ class Search:
 
         What the data decided (classes, columns, scaling) is among them, so that `kzoo.build` gives the same network.
         """
-        spec, best = self.config["spec"], self.best_trial()
-        settings = spec["config"] | spec["training"] | best["overrides"]
-        settings |= import_module("kzoo.tuning.save").onehot(self.best_spec())
-        own = self._own_preset()
+        spec, own = self.request.spec, self._own_preset()
+        settings = spec["config"] | spec["training"] | self.best_trial().overrides
+        settings |= import_module("kzoo.tuning.winner").onehot(self.best_spec())
         there = own.config | own.training
         return {
             name: _tuples(v) for name, v in settings.items() if name in there and _tuples(v) != _tuples(there[name])
@@ -110,10 +127,10 @@ class Search:
 
     def spec_of(self, trial) -> dict:
         """Return the specification of a trial's network; `trial` is one of `trials`."""
-        spec, changed = self.config["spec"], trial["overrides"]
+        spec, changed = self.request.spec, trial.overrides
         config = {k: _tuples(changed.get(k, v)) for k, v in spec["config"].items()}
         training = {k: _tuples(changed.get(k, v)) for k, v in spec["training"].items()}
-        return spec | dict(config=config, training=training, seed=trial["seed"])
+        return spec | dict(config=config, training=training, seed=trial.seed)
 
     def best_model(self):
         """Return the network of the best trial with the weights of its best epoch, not compiled.
@@ -122,16 +139,15 @@ class Search:
             KzooError: it has no checkpoint: folds leave none.
         """
         best = self.best_trial()
-        file = place_of(self.path, best["trial"]) / "best.keras"
+        file = place_of(self.path, best.number) / "best.keras"
         if not file.is_file():
-            why = "it was scored over folds" if self.config["folds"] else "it is not there any more"
-            raise KzooError(f"Trial {best['trial']} of {self.path} has no checkpoint: {why}. Use retrain().")
+            why = "it was scored over folds" if self.request.folds else "it is not there any more"
+            raise KzooError(f"Trial {best.number} of {self.path} has no checkpoint: {why}. Use retrain().")
         model = rebuild(self.best_spec() | {"seed": None}, compile=False)
         try:
             model.load_weights(file)
         except Exception as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise KzooError(f"{file} cannot be read: {reason}") from error
+            raise KzooError(f"{file} cannot be read: {first_line(error)}") from error
         return model
 
     def retrain(self, data=None, *, trial=None, on="train+validation", epochs="best", out=None, seed=None, **options):
@@ -151,7 +167,7 @@ class Search:
         Raises:
             KzooError: no such data, or anything that `kzoo.train` refuses.
         """
-        return import_module("kzoo.tuning.retrain").retrain(
+        return import_module("kzoo.tuning.winner").retrain(
             self, data, trial=trial, on=on, epochs=epochs, out=out, seed=seed, options=options
         )
 
@@ -165,7 +181,7 @@ class Search:
         Raises:
             KzooError: a name that is taken or cannot be one, or a file that is there already.
         """
-        return import_module("kzoo.tuning.save").save_preset(self, name, path)
+        return import_module("kzoo.tuning.winner").save_preset(self, name, path)
 
     def plot(self, kind="history"):
         """Return a matplotlib `Figure`, to be shown by a notebook or written with `figure.savefig("history.png")`.
@@ -178,11 +194,17 @@ class Search:
         Raises:
             KzooError: no trial has ended; for importance, fewer than 15 trials with a score.
         """
-        return import_module("kzoo.tuning.pictures").picture(self, kind)
+        if kind not in _PLOTS:
+            raise KzooError(f"plot({kind!r}) is unknown. {hint(kind, _PLOTS)}Use one of: {', '.join(_PLOTS)}.")
+        plots, trials = import_module("kzoo.plots"), self.trials
+        if kind == "importance":
+            importance_of = import_module("kzoo.tuning.importance").importance_of
+            return plots.importance(importance_of(trials, self.objective, self.parameters))
+        return {"history": plots.search_history, "curves": plots.search_curves}[kind](trials, self.objective)
 
     def _own_preset(self) -> Preset:
         """The preset as it is registered; the one that was searched, where it is not."""
-        spec = self.config["spec"]
+        spec = self.request.spec
         try:
             return get_preset(spec["preset"])
         except KzooError:

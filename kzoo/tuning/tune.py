@@ -19,17 +19,17 @@ from kzoo.registry import get_preset
 from kzoo.training.record import provenance
 from kzoo.training.resume import Signals
 from kzoo.training.road import assign
-from kzoo.tuning.conduct import Conductor
-from kzoo.tuning.engines import choose_engine
+from kzoo.tuning.engines import choose_engine, engine_named
+from kzoo.tuning.folder import begin_anew, check_resume, claimed
 from kzoo.tuning.folds import check_folds
-from kzoo.tuning.objective import settle_objective
-from kzoo.tuning.place import begin_anew, check_resume, claimed
-from kzoo.tuning.plan import Plan, parse_time, samples_of, size_of
-from kzoo.tuning.process import TrialFailed, Worker
+from kzoo.tuning.loop import Loop
+from kzoo.tuning.plan import make_plan, parse_time, settle_objective, size_of
 from kzoo.tuning.progress import Progress
+from kzoo.tuning.records import Request
 from kzoo.tuning.search import Search
-from kzoo.tuning.space import Space
-from kzoo.tuning.space import space as space_of
+from kzoo.tuning.spaces.space import Space
+from kzoo.tuning.spaces.space import space as space_of
+from kzoo.tuning.worker import Worker
 
 _FEW = 200  # validation rows: with fewer, an accuracy's standard error is some percent
 
@@ -66,12 +66,12 @@ def tune(
 
     Trial 0 is the preset itself, no point comes twice, and the test split is never looked at. Each trial is trained as
     `kzoo.train` would, in a process of its own; its score is that of its best epoch. However a search was stopped, be
-    it killed, the same call goes on with it; asked for more `trials`, it goes on longer.
+    it killed, the same call continues it; asked for more `trials`, it goes on longer.
 
     Args:
         preset: a preset's name, or a `Preset`.
         data: anything `kzoo.load_data` takes; the default is the preset's own data set.
-        engine: "grid", "random", "bayesian" (a Gaussian process), "hyperband", "optuna" (TPE, needs `kzoo[optuna]`);
+        engine: "bayesian" (a Gaussian process), "grid", "hyperband", "optuna" (TPE, needs `kzoo[optuna]`), "random";
             "auto" takes the grid where no more than `trials` points are to be had, else bayesian.
         trials: how many, the preset among them. Hyperband computes its own number from `epochs`.
         epochs: of each trial, in place of the preset's; schedules follow.
@@ -81,10 +81,10 @@ def tune(
         baseline: whether trial 0 is the preset.
         prune: "median" stops a trial that is worse than half of the others at the same epoch, from the third on; None
             for never. Hyperband has its own way.
-        folds: score each trial by cross-validation over so many parts of the training and validation rows.
+        folds: score each trial by cross-validation over this many parts of the training and validation rows.
         seed: of the proposals; trial n is trained with the seed `seed + n`.
         out: the search's folder; the default is `searches/PRESET-NN`.
-        resume: "auto" goes on with the same search in `out`; "must" does so or refuses, "never" begins anew.
+        resume: "auto" continues the same search in `out`; "must" does so or refuses, "never" starts over.
         dry_run: return the `Plan` (numbers of trials and epochs, sizes, an estimate of the time), and write nothing.
         data_seed: of the split into training, validation and test data.
         target, validation, test, drop, group, task, time: see `kzoo.load_data`.
@@ -107,150 +107,121 @@ def tune(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, seed=data_seed,
     )  # fmt: skip
     assigned = assign(named, data, options, overrides, seed=seed)
-    data, config, training = assigned.data, assigned.config, assigned.training
-    notes = list(assigned.notes)
-    if config.get("target_scale") is not None:
-        notes.append("What is compared is of standardised targets; the test scores are in their own unit.")
-    goal = settle_objective(objective, config, training, data, folds=folds)
+    settled, data, notes = assigned.settled, assigned.data, list(assigned.notes)
+    if settled.config.get("target_scale") is not None:
+        notes.append("The scores of trials are of standardised targets; test scores are in the targets' own unit.")
+    goal = settle_objective(objective, settled.config, settled.training, data, folds=folds)
     if folds is not None:
         check_folds(folds, data, group)
     elif data.validation is not None and len(data.validation) < _FEW:
-        rows = len(data.train) + len(data.validation)
         notes.append(
             f"{len(data.validation)} validation rows choose the winner, so luck has a say. folds=5 scores "
-            f"each trial on all {rows}."
+            f"each trial on all {len(data.train) + len(data.validation)}."
         )
-    settled = assigned.settled
-    fixed = {name: (config | training)[name] for name in overrides if name != "epochs"}
-    # What is fixed is fixed in a space of the preset's own values: another optimizer has a learning rate of its own.
-    own = {name: value for name, value in (*named.config.items(), *named.training.items()) if name in fixed}
-    basis = replace(
-        settled,
-        config=config | {name: value for name, value in own.items() if name in config},
-        training=training | {name: value for name, value in own.items() if name in training},
-    )
-    searched = asked.for_preset(basis).fix(**fixed)
-    if not searched.names:
-        raise KzooError("Nothing is left to search: every hyperparameter of this space is fixed.")
-    points = searched.finite_size()
-    chosen = choose_engine(engine, trials, points)
-    if chosen != "hyperband" and points is not None:
-        trials = min(trials, points)
-    shape = dict(
-        trials=trials, epochs=training["epochs"], baseline=baseline, space=searched, objective=goal, folds=folds
-    )
-    if chosen == "hyperband" and folds is not None:
-        raise KzooError("engine='hyperband' goes on with trainings, and folds= scores whole ones. Choose one of them.")
-    trials, most, random, brackets = size_of(chosen, **shape)
-    if chosen == "hyperband" and points is not None and random >= points:
-        raise KzooError(
-            f"engine='hyperband' needs {random} different points to begin with, and the space has {points}. "
-            f"Use engine='grid', or fewer epochs."
-        )
-    request = dict(  # in the order in which a difference is explained best
-        data=options.describe(data).json(),
-        spec=assigned.spec.json(),
-        space=searched.to_json(),
-        engine=chosen,
-        objective=dict(name=goal[0], direction=goal[1]),
-        epochs=training["epochs"],
-        prune=None if chosen == "hyperband" else prune,
+    searched = _searched(asked, named, settled, overrides)
+    chosen, size = _sized(
+        engine, trials=trials, epochs=settled.training["epochs"], baseline=baseline, space=searched, objective=goal,
         folds=folds,
-        baseline=baseline,
-        seed=seed,
-        backend=keras.backend.backend(),
-        trials=trials,
-        max_time=budget,
-    )
-    setup = dict(
+    )  # fmt: skip
+    request = Request(
+        data=options.describe(data).json(), spec=plain(assigned.spec.json()),
+        space=plain(searched.to_json()), engine=chosen, objective=goal, epochs=settled.training["epochs"],
+        prune=None if engine_named(chosen).in_rounds else prune, folds=folds, baseline=baseline, seed=seed,
+        backend=keras.backend.backend(), trials=size.trials, max_time=budget,
+    )  # fmt: skip
+    setup = dict(  # of those who train: they never have the test rows
         preset=settled, data=replace(data, test=None, notes=[]), objective=goal, folds=folds, fold_seed=data_seed
     )
-    planned = dict(
-        preset=named.name, engine=chosen, objective=goal, trials=trials, epochs=most, random=random,
-        brackets=brackets, folds=folds, space=searched, seed=seed,
-    )  # fmt: skip
     if dry_run:
         with tempfile.TemporaryDirectory() as folder, Worker(Path(folder) / "worker.log", **setup) as worker:
-            plan = _plan(worker, data, training["batch_size"], **planned)
+            plan = make_plan(request, searched, size, worker)
         _say([*notes, str(plan)], progress)
         return plan
     with claimed(out, request, resume=resume) as (folder, before):
-        if before is not None and before.finished and before.config["trials"] >= trials:
-            before._data = data
-            return before
+        if before is not None and before.finished and before.request.trials >= size.trials:
+            return Search(before, data)
         with Worker(folder / "worker.log", **setup) as worker:
-            plan = _plan(worker, data, training["batch_size"], **planned)
+            plan = make_plan(request, searched, size, worker)
             _say([*data.notes, *notes, str(plan)], progress)
             if before is None:
                 begin_anew(folder)
             write_json(folder / "preprocessing.json", plain(data.preprocessing))
-            document = {"kzoo_search": 1} | plain(request | provenance())
-            document["spec"]["kzoo"] = __version__
-            write_json(folder / "search.json", document)
-            return _conduct(folder, worker, data, plan, searched, seed, prune, folds, baseline, settled, began, budget,
-                            progress)  # fmt: skip
+            _stamped(request).write(folder)
+            signals, deadline = Signals(), None if budget is None else began + budget
+            with signals.watched(), Progress(plan, deadline=deadline, silent=not progress) as show:
+                loop = Loop(folder, request, searched, worker=worker, signals=signals, deadline=deadline, show=show)
+                because = loop.run()
+    return _ended(Search(folder, data), loop, because, signals, progress)
 
 
-def _conduct(folder, worker, data, plan, space, seed, prune, folds, baseline, preset, began, budget, progress):
-    """Run the search in its folder, and return it, however it ended."""
-    signals, deadline = Signals(), None if budget is None else began + budget
-    with signals.watched(), Progress(plan, deadline=deadline, silent=not progress) as show:
-        conductor = Conductor(
-            folder, engine=plan.engine, space=space, seed=seed, objective=plan.objective, trials=plan.trials,
-            epochs=preset.training["epochs"], baseline=baseline, prune=prune, folds=folds, worker=worker,
-            signals=signals, deadline=deadline, show=show,
-        )  # fmt: skip
-        because = conductor.run()
-    search = Search(folder)
-    search._data = data
+def _searched(asked, named, settled, overrides):
+    """Return the space for a settled preset; what is overridden is fixed in it.
+
+    Raises:
+        KzooError: nothing is left to search.
+    """
+    fixed = {name: (settled.config | settled.training)[name] for name in overrides if name != "epochs"}
+    # What is fixed is fixed in a space of the preset's own values: another optimizer has a learning rate of its own.
+    config, training = (
+        now | {name: own[name] for name in own if name in fixed and name in now}
+        for own, now in ((named.config, settled.config), (named.training, settled.training))
+    )
+    searched = asked.for_preset(replace(settled, config=config, training=training)).fix(**fixed)
+    if not searched.names:
+        raise KzooError("Nothing is left to search: every hyperparameter of this space is fixed.")
+    return searched
+
+
+def _sized(engine, *, trials, space, folds, **shape):
+    """Return the engine that is meant, and the size of the search.
+
+    Raises:
+        KzooError: Hyperband with folds, or in a space that is too small for it.
+    """
+    points = space.finite_size()
+    chosen = choose_engine(engine, trials, points)
+    in_rounds = engine_named(chosen).in_rounds
+    if not in_rounds and points is not None:
+        trials = min(trials, points)
+    if in_rounds and folds is not None:
+        raise KzooError(f"engine={chosen!r} continues trainings, and folds= scores whole ones. Choose one of them.")
+    size = size_of(chosen, trials=trials, space=space, folds=folds, **shape)
+    if in_rounds and points is not None and size.random >= points:
+        raise KzooError(
+            f"engine={chosen!r} needs {size.random} different points to begin with, and the space has {points}. "
+            f"Use engine='grid', or fewer epochs."
+        )
+    return chosen, size
+
+
+def _stamped(request):
+    """Return the request with where and when it is carried out."""
+    made = provenance()
+    spec = dict(request.spec) | {"kzoo": __version__}
+    return replace(request, spec=spec, versions=made["versions"], machine=made["machine"], created=made["created"])
+
+
+def _ended(search, loop, because, signals, progress):
+    """Return the search, or raise what its end calls for; say what came out."""
     if signals.caught == signal.SIGTERM:
-        print(f"{folder}: stopped by SIGTERM; the same call goes on from there.", file=sys.stderr)
+        print(f"{search.path}: stopped by SIGTERM; the same call goes on from there.", file=sys.stderr)
         raise SystemExit(128 + signal.SIGTERM)
     if because == "stopped":
         if "ipykernel" in sys.modules:
             return search
         raise Interrupted(search)
-    if conductor.best() is None and because != "max_time":
-        raise KzooError(f"No trial succeeded: {conductor.causes()}. {folder} has the trials.")
-    _say(_ending(conductor, because, plan), progress)
-    return search
-
-
-def _ending(conductor, because, plan):
-    """Return lines about what came out."""
-    best, lines = conductor.best(), []
-    done = len(conductor.finished)
+    best, done, lines = loop.best, len(loop.finished), []
+    if best is None and because != "max_time":
+        raise KzooError(f"No trial succeeded: {loop.causes()}. {search.path} has the trials.")
     if because == "max_time":
-        lines.append(f"The time is over after {done} of {plan.trials} trials. The same call with more time goes on.")
+        asked = loop.request.trials
+        lines.append(f"Time is up after {done} of {asked} trials. The same call with more time goes on.")
     if because == "exhausted":
-        lines.append(f"The space has no other point within its limits: it ends after {done} trials.")
+        lines.append(f"The space has no further point within its limits: the search ends after {done} trials.")
     if best is not None:
-        lines.append(f"best: trial {best['trial']}, {plan.objective[0]} {best['score']:.4f}")
-    return lines
-
-
-def _plan(worker, data, batch_size, *, preset, space, seed, trials, epochs, **rest):
-    """Have the default point built and one step timed, and return the `Plan`."""
-    samples = [space.overrides(values) for values in samples_of(space, seed)]
-    try:
-        found = worker.ask("probe", overrides=space.overrides(space.default()), samples=samples)
-    except TrialFailed as error:
-        raise KzooError(f"{preset} cannot be trained: {error}") from None
-    own = found["params"]
-    if space.max_params is not None and own > space.max_params:
-        raise KzooError(
-            f"limit(params={space.max_params:,}) is less than the preset's own {own:,} parameters. Raise it, or "
-            f"override the preset's size."
-        )
-    counts = [own, *(c for c in found["counts"] if c is not None)]
-    counts = [c for c in counts if space.max_params is None or c <= space.max_params]
-    steps = -(-len(data.train) // batch_size)
-    seconds = epochs * steps * found["step"] + trials * found["first"]
-    return Plan(
-        preset=preset, data=data.name, trials=trials, epochs=epochs, hyperparameters=len(space.names),
-        points=space.finite_size(), params=(min(counts), own, max(counts)), sampled=len(counts),
-        step=found["step"], seconds=seconds, space=str(space), **rest,
-    )  # fmt: skip
+        lines.append(f"best: trial {best.number}, {search.objective.name} {best.score:.4f}")
+    _say(lines, progress)
+    return search
 
 
 def _space(space, preset):

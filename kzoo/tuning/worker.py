@@ -1,4 +1,4 @@
-"""The process in which trials are trained: it takes requests from its standard input and answers on the output.
+"""The process in which trials are trained, from both sides: `Worker` asks, `main` answers over a pipe.
 
 A process of its own, because TensorFlow never gives back all the memory of a model: the search starts another one when
 this one has grown. It ends as soon as the process that started it does, however that ends.
@@ -7,11 +7,159 @@ this one has grown. It ends as soon as the process that started it does, however
 import os
 import pickle
 import queue
+import signal
+import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
 
+from kzoo import registry
 from kzoo.errors import KzooError
+from kzoo.words import first_line
+
+_GROWTH = 40 * 2**20  # bytes by which a worker may grow before another takes its place: ten small trials or so
+_ANSWERS = 8  # before which it may grow by five times as much: a new one takes seconds to begin
+_PATIENCE = 20.0  # seconds for the end of a step and a journal, when training is to stop
+
+
+class TrialFailed(Exception):
+    """A trial could not be trained; the message is its cause on one line."""
+
+
+# Seen from the search. Keras is imported where it is needed: the other side imports this file, and must be ready to
+# end with its parent before it spends seconds on that.
+
+
+class Worker:
+    """A process that trains, started when it is first needed and again when it has died or grown.
+
+    Args:
+        log: file that gets what the process prints.
+        setup: arguments of `Trainer`.
+    """
+
+    def __init__(self, log, **setup):
+        self.log, self.process, self.inbox = Path(log), None, queue.Queue()
+        self.answered, self.least = 0, None  # answers of the process, and the least memory that it had
+        self.setup = dict(registry.FAMILIES), pickle.dumps(setup)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def start(self):
+        """Start the process; it imports while we do other things."""
+        self.inbox, self.answered, self.least = queue.Queue(), 0, None
+        environment = os.environ | {
+            "KERAS_BACKEND": import_module("keras").backend.backend(),
+            "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
+        }
+        # A group of its own: Ctrl-C is for us, and we decide what becomes of the trial.
+        own_group = (
+            dict(creationflags=subprocess.CREATE_NEW_PROCESS_GROUP) if os.name == "nt" else dict(start_new_session=True)
+        )
+        path = [os.path.abspath(entry) for entry in sys.path]  # "" is the folder we are in
+        begin = f"import sys; sys.path[:] = {path!r}; from kzoo.tuning.worker import main; main()"
+        # Isolated: our path takes effect when Python has begun, or a user's queue.py would be taken for Python's.
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-W", "ignore", "-c", begin], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=log, env=environment, **own_group,
+            )  # fmt: skip
+        threading.Thread(target=_answers, args=(self.process.stdout, self.inbox), daemon=True).start()
+        self._send(self.setup)
+
+    def close(self):
+        """End the process."""
+        if self.process is None:
+            return
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            with suppress(OSError):
+                stream.close()
+        self.process = None
+
+    def ask(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
+        """Have a method of `Trainer` called, and return what it returns.
+
+        Args:
+            name: the method.
+            signals: once its `caught` is true, the training is told to end after the step.
+            deadline: time (seconds since the epoch) at which it ends so by itself.
+            on_epoch: called with (epoch, value) after each epoch.
+            tick: called some times a second.
+            arguments: of the method.
+
+        Raises:
+            TrialFailed: it raised, or the process died.
+        """
+        if self.process is None:
+            self.start()
+        self._send((name, deadline, arguments))
+        asked_at = None
+        while True:
+            if signals is not None and signals.caught and asked_at is None:
+                asked_at = time.monotonic()
+                self._send("stop")
+            try:
+                message = self.inbox.get(timeout=0.2)
+            except queue.Empty:
+                if tick is not None:
+                    tick()
+                if asked_at is not None and time.monotonic() - asked_at > _PATIENCE:
+                    self.close()
+                    raise TrialFailed("it did not stop in time") from None
+                continue
+            if message is None:
+                raise TrialFailed(self._died())
+            if message[0] == "epoch":
+                if on_epoch is not None:
+                    on_epoch(*message[1:])
+            elif message[0] == "failed":
+                raise KzooError(message[1]) if message[2] and name != "train" else TrialFailed(message[1])
+            else:
+                self._measure(message[2])
+                return message[1]
+
+    def _measure(self, memory):
+        """End a process that has grown; the next request starts another one. The first answers fill its caches."""
+        self.answered += 1
+        if self.answered <= 2:
+            self.least = memory
+        elif memory - self.least > _GROWTH * (1 if self.answered >= _ANSWERS else 5):
+            self.close()
+
+    def _died(self):
+        code = self.process.wait()
+        self.close()
+        tail = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+        if code == -getattr(signal, "SIGKILL", 9):
+            return "the process was killed, most likely because memory ran out"
+        return f"the process ended with code {code}{': ' + tail[0][:300] if tail else ''}"
+
+    def _send(self, message):
+        with suppress(OSError):  # it has died, which the other pipe tells
+            pickle.dump(message, self.process.stdin)
+            self.process.stdin.flush()
+
+
+def _answers(stream, inbox):
+    while True:
+        try:
+            inbox.put(pickle.load(stream))
+        except Exception:
+            inbox.put(None)
+            return
+
+
+# Seen from the process itself
 
 
 class Stop:
@@ -30,21 +178,20 @@ def main():
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not get between the answers
     inbox, stop, lock = queue.Queue(), Stop(), threading.Lock()
-    threading.Thread(target=_listen, args=(inbox, stop), daemon=True).start()
+    threading.Thread(target=_requests, args=(inbox, stop), daemon=True).start()
 
     def say(*message):
         with lock:
             pickle.dump(message, answers)
             answers.flush()
 
-    setup = inbox.get()
+    families, setup = inbox.get()
     try:
-        from kzoo import registry
-        from kzoo.tuning.trainer import Trainer
-
-        registry.FAMILIES.update(setup["families"])
-        setup = pickle.loads(setup["trainer"])
-        trainer = Trainer(**setup, stop=stop, tell=lambda epoch, value: say("epoch", epoch, value))
+        registry.FAMILIES.update(families)  # before the preset in the setup is unpickled
+        setup = pickle.loads(setup)
+        trainer = import_module("kzoo.tuning.trial").Trainer(
+            **setup, stop=stop, tell=lambda epoch, value: say("epoch", epoch, value)
+        )
     except Exception as error:
         say("failed", describe(error), isinstance(error, KzooError))
         return
@@ -58,7 +205,7 @@ def main():
             say("failed", describe(error), isinstance(error, KzooError))
 
 
-def _listen(inbox, stop):
+def _requests(inbox, stop):
     """Pass requests on; end the process when nobody is there any more to make one."""
     while True:
         try:
@@ -72,11 +219,11 @@ def _listen(inbox, stop):
 
 
 def describe(error) -> str:
-    """Return an exception as one line."""
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-    if isinstance(error, KzooError) and lines:
-        return lines[0]
-    return f"{type(error).__name__}: {lines[0]}"[:500] if lines else type(error).__name__
+    """Return an exception as one line, with its type where it is not one of ours."""
+    if isinstance(error, KzooError):
+        return str(error)
+    kind, said = type(error).__name__, first_line(error)
+    return kind if said == kind else f"{kind}: {said}"
 
 
 def resident() -> int:

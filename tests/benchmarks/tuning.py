@@ -32,7 +32,7 @@ import kzoo
 from kzoo.data.pipeline import Batches
 from kzoo.registry import resolve
 from kzoo.training.settle import settle
-from kzoo.tuning.prune import so_far
+from kzoo.tuning.trial import so_far
 
 
 class Bare(kt.HyperModel):

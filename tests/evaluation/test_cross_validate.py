@@ -1,6 +1,9 @@
 """Cross-validation: scikit-learn's folds, nothing known of a fold before it is scored, and no fold trained twice."""
 
+import contextlib
+import io
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -44,6 +47,15 @@ def shop_folds(tmp_path_factory):
     options = dict(folds=4, seed=3, target="open", units=(8,), learning_rate=0.03, out=home / "out", **QUICK)
     found = kzoo.cross_validate("tabular_fnn", home / "shops.csv", **options | dict(epochs=8))
     return table.dropna().reset_index(drop=True), found, home / "out"
+
+
+@pytest.fixture(scope="module")
+def iris_folds(tmp_path_factory):
+    """A cross-validation without `out`: where it was called, what came out, and what it said."""
+    home, said = tmp_path_factory.mktemp("iris"), io.StringIO()
+    with contextlib.chdir(home), contextlib.redirect_stderr(said):
+        found = kzoo.cross_validate("iris_fnn", folds=2, units=(4,), **QUICK | dict(progress=True))
+    return home, found, said.getvalue()
 
 
 # ---------------------------------------------------------------- the folds
@@ -209,16 +221,16 @@ def test_repeats_divide_anew_and_are_averaged(tmp_path):
     assert twice["std"]["loss"] == pytest.approx(np.std([f["loss"] for f in twice["folds"]], ddof=1))
 
 
-def test_a_fold_of_a_named_set_is_found_again(tmp_path):
-    found = kzoo.cross_validate("iris_fnn", folds=2, units=(4,), **QUICK)
+def test_a_fold_of_a_named_set_is_found_again(iris_folds, monkeypatch):
+    home, found, _ = iris_folds
+    monkeypatch.chdir(home)
     assert [p.as_posix() for p in found["runs"]] == [f"runs/cross-iris_fnn/fold-0{i}" for i in (1, 2)]
     for run, scores in zip(found["runs"], found["folds"], strict=True):
         assert kzoo.evaluate(run) == scores
 
 
-def test_progress_is_a_line_for_each_fold(capsys):
-    kzoo.cross_validate("iris_fnn", folds=2, units=(4,), **QUICK | dict(progress=True))
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("fold ")]
+def test_progress_is_a_line_for_each_fold(iris_folds):
+    lines = [line for line in iris_folds[2].splitlines() if line.startswith("fold ")]
     assert [line[:8] for line in lines] == ["fold 1/2", "fold 2/2"]
     assert "mean so far" in lines[0] and " s left" in lines[0] and " s left" not in lines[1]
 
@@ -261,9 +273,9 @@ def test_a_fold_that_was_killed_as_it_began(tmp_path):
     assert len(kzoo.cross_validate("iris_fnn", folds=2, units=(4,), out="out", **QUICK)["runs"]) == 2
 
 
-def test_a_different_call_is_refused_with_the_difference(tmp_path):
+def test_a_different_call_is_refused_with_the_difference(iris_folds, tmp_path):
     options = dict(folds=2, units=(4,), out="out", **QUICK)
-    kzoo.cross_validate("iris_fnn", **options)
+    shutil.copytree(iris_folds[0] / "runs" / "cross-iris_fnn", "out")
     before = stamps(tmp_path / "out")
     for change, says in (
         (dict(folds=4), "folds: 2 there, 4 now"),

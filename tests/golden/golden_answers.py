@@ -218,7 +218,8 @@ def _search(search):
     best = search.best_trial()
     return dict(
         finished=search.finished, objective=search.objective, best_config=search.best_config(),
-        best_spec=search.best_spec(), best_trial={k: v for k, v in best.items() if k != "seconds"},
+        best_spec=search.best_spec(),
+        best_trial={k: v for k, v in best.items() if k not in ("seconds", "format_version")},
         trials=[trial["overrides"] for trial in search.trials],
     )  # fmt: skip
 

@@ -34,7 +34,7 @@ def assert_same(found, kept, where=""):
     """Compare plain data: numbers nearly, all else exactly."""
     assert type(found) is type(kept) or {type(found), type(kept)} == {int, float}, (where, found, kept)
     if isinstance(kept, dict):
-        assert list(found) == list(kept), where
+        assert sorted(found) == sorted(kept), where
         for name, value in kept.items():
             assert_same(found[name], value, f"{where} > {name}")
     elif isinstance(kept, list):

@@ -6,16 +6,18 @@ import pytest
 
 import kzoo
 from kzoo.plots import importance, search_curves, search_history
+from kzoo.tuning.importance import Importance, Mattered
+from kzoo.tuning.records import Trial
 
 ACCURACY, LOSS = ("val_accuracy", "max"), ("val_loss", "min")
 
 
 def trial(number, score, status="completed", **more):
     curve = [score / 2, score] if score is not None else [0.5, None]
-    return dict(
-        trial=number, score=score, status=status, best_epoch=None if score is None else 2, baseline=number == 0,
-        history={"val_accuracy": curve, "val_loss": curve},
-    ) | more  # fmt: skip
+    return Trial(
+        number=number, score=score, status=status, best_epoch=None if score is None else 2, baseline=number == 0,
+        history={"val_accuracy": curve, "val_loss": curve}, hyperparameters={}, overrides={}, seed=0, **more,
+    )  # fmt: skip
 
 
 SIX = [
@@ -105,10 +107,11 @@ def test_nothing_to_draw_is_said(draw):
 
 
 def found(r2, name="x"):
-    rows = [dict(name=name, mean=0.4, sd=0.1, trials=20, r2=r2), dict(name="y", mean=0.1, sd=0.1, trials=16, r2=-0.1)]
-    return dict(
-        objective="val_accuracy", rows=rows, trials=20, r2=r2, r2_sd=0.1, repeats=10,
-        left_out=[("momentum", "counted in 7 trials")],
+    own = Mattered(name=name, mean=0.4, sd=0.1, trials=20, r2=r2)
+    other = Mattered(name="y", mean=0.1, sd=0.1, trials=16, r2=-0.1)
+    return Importance(
+        objective="val_accuracy", rows=(own, other), trials=20, r2=r2, r2_sd=0.1, repeats=10,
+        left_out=(("momentum", "counted in 7 trials"),),
     )  # fmt: skip
 
 

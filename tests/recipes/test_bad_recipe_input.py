@@ -103,7 +103,13 @@ def test_one_line(here, monkeypatch, name, words, value, fix):
     ("name", "words", "backend", "said"),
     [
         ("imdb_lstm", "", "tensorflow", ("imdb.npz", "KZOO_DATA", "--data", "--smoke")),
-        ("tabular_fnn", "--data no_target.csv --target sold", "tensorflow", ("'sold'", "Columns: size, colour")),
+        pytest.param(  # its line is looked at above, and the exit code of such a line just here
+            "tabular_fnn",
+            "--data no_target.csv --target sold",
+            "tensorflow",
+            ("'sold'", "Columns: size, colour"),
+            marks=pytest.mark.slow,
+        ),
         ("iris_fnn", "--backend mxnet", "tensorflow", ("'mxnet'", "'jax'", "recipes/iris_fnn.py --help")),
         ("char_gru", "--smok", "tensorflow", ("'--smok'", "Did you mean '--smoke'")),
         ("digits_cnn", "--smoke", "mxnet", ("KERAS_BACKEND", "mxnet", "jax")),

@@ -34,7 +34,7 @@ def test_the_best_trial_stands_beside_the_preset(search_run, report_of):
     assert f"{100 * best['score']:.1f} % val accuracy of trial {best['trial']}, the best of 40 trials" in page.text
     gain = best["score"] - search_run.trials[0]["score"]
     assert f"a gain of {100 * gain:.1f} points, which is {round(12 * gain)} of 12 examples" in page.text
-    for words in ("partly luck", "within what chance makes of 12 examples", "ended without a score", "× loss was nan"):
+    for words in ("partly luck", "within chance for 12 examples", "ended without a score", "× loss was nan"):
         assert words in page.text
     headings = ["Score per trial", "Learning curves", "What mattered", "Leaderboard", "The winner's settings", "Use it"]
     assert [h for h in page.headings() if h in headings] == headings

@@ -1,6 +1,7 @@
 """A training that was stopped goes on as if nothing had happened; what stops it, and what is refused."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,6 +54,32 @@ def stopped(out, at, *, error=RuntimeError, action=power_cut, **options):
     with pytest.raises(error):
         go(out, **options)
     return Path(out)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Return a function that trains for the first test that asks, and gives later ones the same."""
+    kept = {}
+
+    def make(train, *asked, **options):
+        key = repr((train.__name__, asked, options))
+        if key not in kept:
+            kept[key] = train(tmp_path_factory.mktemp("made") / "run", *asked, **options)
+        return kept[key]
+
+    return make
+
+
+@pytest.fixture
+def whole(made):
+    """Return a function that returns the run that nothing stopped."""
+    return lambda **options: made(go, **options)
+
+
+@pytest.fixture
+def power_cut_at(made):
+    """Return a function that returns a folder of its own, `cut`, whose training had a power cut at a moment."""
+    return lambda at, **options: Path(shutil.copytree(made(stopped, at, **options), "cut"))
 
 
 def columns(run):
@@ -127,8 +154,7 @@ def test_early_stopping_is_not_forgotten():
     assert_same_run(whole, go("cut", **options))
 
 
-def test_a_damaged_journal_is_noticed_and_the_one_before_used(capsys):
-    whole = go("whole", epochs=3, batch_size=16)
+def test_a_damaged_journal_is_noticed_and_the_one_before_used(whole, capsys):
     folder = stopped("cut", (2, 5), epochs=3, batch_size=16)
     content = bytearray((folder / "journal").read_bytes())
     content[len(content) // 2] ^= 1
@@ -136,17 +162,16 @@ def test_a_damaged_journal_is_noticed_and_the_one_before_used(capsys):
     run = go("cut", epochs=3, batch_size=16, progress=True)
     said = capsys.readouterr().err
     assert "journal is damaged (its checksum does not match)" in said and "Resuming cut in epoch 3" in said
-    assert_same_run(whole, run)
+    assert_same_run(whole(epochs=3, batch_size=16), run)
 
 
-def test_without_any_journal_it_begins_again(capsys):
-    whole = go("whole", epochs=2, batch_size=16)
-    folder = stopped("cut", (1, 5), epochs=2, batch_size=16)
+def test_without_any_journal_it_begins_again(whole, power_cut_at):
+    folder = power_cut_at((1, 4), epochs=2, batch_size=16)
     for file in folder.glob("journal*"):
         file.write_bytes(b"nonsense")
     run = go("cut", epochs=2, batch_size=16)
     assert run.summary["resumed"] == 0
-    assert_same_run(whole, run)
+    assert_same_run(whole(epochs=2, batch_size=16), run)
 
 
 OTHER = {
@@ -159,17 +184,17 @@ OTHER = {
 
 
 @pytest.mark.parametrize("name", OTHER)
-def test_another_call_is_refused_with_what_differs(name):
+def test_another_call_is_refused_with_what_differs(name, power_cut_at):
     changes, said = OTHER[name]
-    folder = stopped("cut", (1, 4), epochs=3, batch_size=16)
+    folder = power_cut_at((1, 4), epochs=3, batch_size=16)
     before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
     with pytest.raises(kzoo.KzooError, match=said):
         go("cut", **dict(epochs=3, batch_size=16) | changes)
     assert {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before
 
 
-def test_another_backend_is_refused_and_another_version_only_noted(capsys):
-    folder = stopped("cut", (1, 4), epochs=2, batch_size=16)
+def test_another_backend_is_refused_and_another_version_only_noted(power_cut_at, capsys):
+    folder = power_cut_at((1, 4), epochs=2, batch_size=16)
     config = folder / "config.json"
     text = config.read_text()
     config.write_text(text.replace(f'"backend": "{keras.backend.backend()}"', '"backend": "abacus"'))
@@ -180,19 +205,20 @@ def test_another_backend_is_refused_and_another_version_only_noted(capsys):
     assert f"keras 3.0.0 there, {keras.__version__} now" in capsys.readouterr().err
 
 
-def test_must_and_never():
+def test_must_and_never(power_cut_at):
     options = dict(epochs=2, batch_size=16)
     with pytest.raises(kzoo.KzooError, match="no journal to go on from"):
         go("cut", resume="must", **options)
     assert not Path("cut").exists()
     with pytest.raises(kzoo.KzooError, match="Use one of: auto, must, never"):
         go("cut", resume="maybe", **options)
-    stopped("cut", (1, 4), **options)
+    power_cut_at((1, 4), **options)
     assert go("cut", resume="never", **options).summary["resumed"] == 0
-    stopped("other", (1, 4), **options)
-    run = go("other", resume="must", **options)
+    shutil.rmtree("cut")
+    power_cut_at((1, 4), **options)
+    run = go("cut", resume="must", **options)
     assert run.summary["resumed"] == 1
-    assert go("other", resume="must", **options).summary == run.summary  # finished: as it is
+    assert go("cut", resume="must", **options).summary == run.summary  # finished: as it is
 
 
 def test_without_a_folder_the_newest_one_that_can_go_on_is_taken():
@@ -213,9 +239,8 @@ def test_without_a_folder_the_newest_one_that_can_go_on_is_taken():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("moment", [(1, 4), (0, 2)])
-def test_a_signal_finishes_the_step_and_writes_the_journal(number, moment):
+def test_a_signal_finishes_the_step_and_writes_the_journal(number, moment, whole):
     options = dict(epochs=3, batch_size=16)
-    whole = go("whole", **options)
     error = kzoo.Interrupted if moment[0] else KeyboardInterrupt
     error = SystemExit if number == signal.SIGTERM else error
     handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
@@ -226,7 +251,7 @@ def test_a_signal_finishes_the_step_and_writes_the_journal(number, moment):
         for name in ("best.keras", "last.keras"):
             keras.saving.load_model(folder / name)
     run = go("cut", **options)
-    assert_same_run(whole, run)
+    assert_same_run(whole(**options), run)
 
 
 def test_an_interrupted_run_can_be_used_and_taken_up(capsys):
@@ -256,8 +281,8 @@ def test_training_in_a_thread_leaves_the_signals_alone():
     assert found[0].finished
 
 
-def test_a_second_process_is_kept_out():
-    folder = stopped("cut", (1, 4), epochs=2, batch_size=16)
+def test_a_second_process_is_kept_out(power_cut_at):
+    folder = power_cut_at((1, 4), epochs=2, batch_size=16)
     code = (
         "import sys\nfrom kzoo.training.folder import locked\n"
         "with locked(sys.argv[1]): print('in', flush=True); input()"
@@ -275,8 +300,8 @@ def test_a_second_process_is_kept_out():
     assert go("cut", epochs=2, batch_size=16).finished
 
 
-def test_what_a_killed_write_left_is_cleared_away():
-    folder = stopped("cut", (1, 4), epochs=2, batch_size=16)
+def test_what_a_killed_write_left_is_cleared_away(power_cut_at):
+    folder = power_cut_at((1, 4), epochs=2, batch_size=16)
     code = (
         "import os, sys; from kzoo.files import whole_file\n"
         "with whole_file(sys.argv[1]) as file: file.write_bytes(b'half'); os.kill(os.getpid(), 9)"
@@ -305,9 +330,8 @@ def test_a_lock_is_let_go():
         pass
 
 
-def test_a_full_disk_leaves_the_old_journal_and_models_whole(monkeypatch, capsys):
+def test_a_full_disk_leaves_the_old_journal_and_models_whole(whole, monkeypatch):
     options = dict(epochs=3, batch_size=16)
-    whole = go("whole", **options)
     fsync = os.fsync
 
     def fill():
@@ -317,7 +341,7 @@ def test_a_full_disk_leaves_the_old_journal_and_models_whole(monkeypatch, capsys
     monkeypatch.setattr(os, "fsync", fsync)
     for name in ("best.keras", "last.keras"):
         keras.saving.load_model(Path("cut", name))
-    assert_same_run(whole, go("cut", **options))
+    assert_same_run(whole(**options), go("cut", **options))
 
 
 # ---------------------------------------------------------------- NaN

@@ -3,7 +3,9 @@
 import hashlib
 import json
 
-from kzoo.tuning.process import TrialFailed
+from kzoo.tuning.records import Outcome
+from kzoo.tuning.trial import Probe
+from kzoo.tuning.worker import TrialFailed
 
 
 class Killed(BaseException):
@@ -35,7 +37,7 @@ class StandIn:
         return getattr(self, name)(**arguments)
 
     def probe(self, overrides, samples, **_):
-        return dict(params=100, counts=[100 + i for i, _ in enumerate(samples)], first=0.1, step=0.001)
+        return Probe(params=100, counts=[100 + i for i, _ in enumerate(samples)], first=0.1, step=0.001)
 
     def count(self, overrides, **_):
         return 100 * sum(overrides.get("units", (1,)))
@@ -52,7 +54,7 @@ class StandIn:
         epochs = until or self.epochs
         score = share * (1 - 0.5**epochs)
         history = {self.objective[0]: [share * (1 - 0.5 ** (e + 1)) for e in range(epochs)]}
-        return dict(
+        return Outcome(
             status="completed", score=score, best_epoch=epochs, epochs=epochs, seconds=0.1, params=100, error="",
             history=history,
         )  # fmt: skip

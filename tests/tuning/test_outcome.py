@@ -1,16 +1,31 @@
 """A real search, from its first trial to a preset, a report and a run that stands beside another."""
 
+import contextlib
+import io
+import shutil
+from dataclasses import replace
+
 import pytest
 
 import kzoo
 from kzoo.cli import main
-from kzoo.tuning.retrain import best_epoch
+from kzoo.tuning.records import Outcome
+from kzoo.tuning.winner import best_epoch
 
 
 @pytest.fixture(scope="module")
 def search(tmp_path_factory):
     folder = tmp_path_factory.mktemp("real") / "search"
     return kzoo.tune("iris_fnn", trials=3, epochs=2, space="quick", out=folder, progress=False)
+
+
+@pytest.fixture(scope="module")
+def over_folds(tmp_path_factory):
+    """A search whose scores are means over folds, and what it said."""
+    folder, said = tmp_path_factory.mktemp("folds") / "search", io.StringIO()
+    with contextlib.redirect_stderr(said):
+        search = kzoo.tune("iris_fnn", "iris", trials=2, epochs=1, space="quick", folds=2, out=folder)
+    return search, said.getvalue()
 
 
 def test_it_can_be_drawn_and_reported(search, tmp_path):
@@ -50,10 +65,10 @@ def test_preset_and_winner_retrained_alike_compare_as_runs(search, tmp_path):
 def test_of_epochs_with_the_same_score_the_one_with_the_lowest_loss_is_best():
     """On few validation rows the first may be lucky: retrained for 6 epochs in place of 17, a winner lost 11 points."""
     history = {"val_accuracy": [0.5, 1.0, 0.9, 1.0, 1.0], "val_loss": [2.0, 1.5, 0.1, 0.7, None]}
-    trial = dict(best_epoch=2, score=1.0, history=history)
+    trial = Outcome(status="completed", best_epoch=2, score=1.0, history=history)
     assert best_epoch(trial, "val_accuracy") == 4
-    assert best_epoch(trial | dict(best_epoch=3), "val_loss") == 3
-    assert best_epoch(trial | dict(history={"val_accuracy": history["val_accuracy"]}), "val_accuracy") == 2
+    assert best_epoch(replace(trial, best_epoch=3), "val_loss") == 3
+    assert best_epoch(replace(trial, history={"val_accuracy": history["val_accuracy"]}), "val_accuracy") == 2
 
 
 def test_a_schedule_is_trained_in_its_full_length(tmp_path):
@@ -64,17 +79,21 @@ def test_a_schedule_is_trained_in_its_full_length(tmp_path):
     assert search.retrain(out=tmp_path / "run", progress=False).summary["epochs"] == 3
 
 
-def test_folds_that_stop_early_at_different_epochs_are_retrained_for_their_mean(tmp_path):
+def test_a_search_over_folds_says_what_its_scores_are(over_folds):
+    assert over_folds[1].count("(mean of 2 folds, epoch 1 on average)") == 2
+
+
+def test_folds_that_stop_early_at_different_epochs_are_retrained_for_their_mean(over_folds, tmp_path):
     """The history over folds is as long as the shortest of them, and the mean of their best epochs may lie after it."""
-    search = kzoo.tune("iris_fnn", "iris", trials=1, epochs=2, folds=2, out=tmp_path / "search", progress=False)
+    search = kzoo.Search(shutil.copytree(over_folds[0].path, tmp_path / "search"))
     record = search.path / "trials" / "0000" / "trial.json"
     record.write_text(record.read_text().replace(f'"best_epoch": {search.trials[0]["best_epoch"]}', '"best_epoch": 3'))
-    assert search.retrain(out=tmp_path / "run", progress=False).summary["epochs"] == 3
+    assert search.retrain(trial=0, out=tmp_path / "run", progress=False).summary["epochs"] == 3
 
 
 @pytest.mark.parametrize("trial", [3, -1, True, "0"])
 def test_another_trial_must_be_one(search, trial):
-    with pytest.raises(kzoo.KzooError, match=r"is no trial of .* Those are: 0, 1, 2\."):
+    with pytest.raises(kzoo.KzooError, match=r"is not a trial of .* Those are: 0, 1, 2\."):
         search.retrain(trial=trial)
 
 

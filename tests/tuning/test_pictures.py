@@ -2,6 +2,7 @@
 
 import random
 import tomllib
+from dataclasses import replace
 
 import matplotlib.figure
 import numpy as np
@@ -10,6 +11,8 @@ from made_search import ACCURACY, LOSS, make_search
 
 import kzoo
 from kzoo.tuning.importance import importance_of
+from kzoo.tuning.records import Trial
+from kzoo.tuning.spaces.entry import Parameter
 
 
 @pytest.fixture(scope="module")
@@ -34,21 +37,21 @@ def test_an_unknown_kind_is_refused_with_the_nearest(search):
 
 
 def test_what_decided_comes_first_and_the_rates_of_the_optimizers_are_one(search):
-    found = importance_of(search.trials, search.objective, search.config["space"]["parameters"])
+    found = importance_of(search.trials, search.objective, search.parameters)
     scored = [t for t in search.trials if t["score"] is not None]
-    assert found["trials"] == len(scored) < 40 and found["r2"] > 0.2
-    assert {row["name"] for row in found["rows"][:2]} == {"learning_rate", "units_scale"}
-    names = {row["name"] for row in found["rows"]} | {name for name, _ in found["left_out"]}
+    assert found.trials == len(scored) < 40 and found.r2 > 0.2
+    assert {row.name for row in found.rows[:2]} == {"learning_rate", "units_scale"}
+    names = {row.name for row in found.rows} | {name for name, _ in found.left_out}
     assert not any(name.startswith("learning_rate_") for name in names)
-    warmup = next(row for row in found["rows"] if row["name"] == "warmup")
-    assert warmup["trials"] == sum("warmup" in t["hyperparameters"] for t in scored) < len(scored)
-    assert importance_of(search.trials, search.objective, search.config["space"]["parameters"]) == found
+    warmup = next(row for row in found.rows if row.name == "warmup")
+    assert warmup.trials == sum("warmup" in t["hyperparameters"] for t in scored) < len(scored)
+    assert importance_of(search.trials, search.objective, search.parameters) == found
 
 
 def test_of_a_loss_the_same_is_found(tmp_path):
     search = make_search(tmp_path / "loss", 40, objective=LOSS)
-    rows = importance_of(search.trials, LOSS, search.config["space"]["parameters"])["rows"]
-    assert {row["name"] for row in rows[:2]} == {"learning_rate", "units_scale"}
+    rows = importance_of(search.trials, LOSS, search.parameters).rows
+    assert {row.name for row in rows[:2]} == {"learning_rate", "units_scale"}
 
 
 def many(count, score, seed=0):
@@ -58,34 +61,35 @@ def many(count, score, seed=0):
         values = dict(optimizer=draw.choice(["adam", "sgd"]), size=draw.uniform(1, 9))
         if values["optimizer"] == "sgd":
             values["momentum"] = draw.uniform(0.5, 0.9)
-        trials.append(dict(trial=number, status="completed", score=score(values, draw), hyperparameters=values))
+        ended = dict(status="completed", score=score(values, draw), hyperparameters=values)
+        trials.append(Trial(number=number, overrides={}, baseline=False, seed=0, **ended))
     return trials
 
 
 SPACE = [
-    dict(name="optimizer", when=None, values=["adam", "sgd"]),
-    dict(name="momentum", when={"optimizer": ["sgd"]}, low=0.5, high=0.9, log=False),
-    dict(name="size", when=None, low=1, high=9, log=False),
+    Parameter(name="optimizer", meaning="", default="adam", values=("adam", "sgd")),
+    Parameter(name="momentum", meaning="", default=0.7, low=0.5, high=0.9, when=("optimizer", ("sgd",))),
+    Parameter(name="size", meaning="", default=5, low=1, high=9),
 ]
 
 
 def test_momentum_does_not_take_the_credit_of_the_optimizer():
     """With its default filled in where it does not count, it was given 0.43 that belonged to the optimizer."""
     trials = many(100, lambda v, draw: (v["optimizer"] == "adam") + draw.gauss(0, 0.05))
-    rows = {row["name"]: row for row in importance_of(trials, ACCURACY, SPACE)["rows"]}
-    assert rows["optimizer"]["mean"] > 0.8
-    assert rows["momentum"]["mean"] < 0.2 and rows["momentum"]["trials"] < 100
+    rows = {row.name: row for row in importance_of(trials, ACCURACY, SPACE).rows}
+    assert rows["optimizer"].mean > 0.8
+    assert rows["momentum"].mean < 0.2 and rows["momentum"].trials < 100
 
 
 def test_momentum_has_its_own_credit():
     trials = many(60, lambda v, draw: v.get("momentum", 0.7) + draw.gauss(0, 0.01))
-    rows = {row["name"]: row for row in importance_of(trials, ACCURACY, SPACE)["rows"]}
-    assert rows["momentum"]["mean"] > 0.5 and rows["momentum"]["r2"] > 0.5 and rows["size"]["mean"] < 0.2
+    rows = {row.name: row for row in importance_of(trials, ACCURACY, SPACE).rows}
+    assert rows["momentum"].mean > 0.5 and rows["momentum"].r2 > 0.5 and rows["size"].mean < 0.2
 
 
 def test_noise_is_no_importance():
     found = importance_of(many(40, lambda v, draw: draw.random()), ACCURACY, SPACE)
-    assert found["r2"] < 0 and all(row["mean"] < 0.3 for row in found["rows"])
+    assert found.r2 < 0 and all(row.mean < 0.3 for row in found.rows)
 
 
 def test_below_fifteen_trials_with_a_score_it_is_refused(tmp_path):
@@ -95,23 +99,23 @@ def test_below_fifteen_trials_with_a_score_it_is_refused(tmp_path):
         search.plot("importance")
     assert "\n" not in str(caught.value)
     few = many(15, lambda v, draw: v["size"])
-    assert importance_of(few, ACCURACY, SPACE)["trials"] == 15
-    assert ("momentum", "counted in") in {(n, why[:10]) for n, why in importance_of(few, ACCURACY, SPACE)["left_out"]}
+    assert importance_of(few, ACCURACY, SPACE).trials == 15
+    assert ("momentum", "counted in") in {(n, why[:10]) for n, why in importance_of(few, ACCURACY, SPACE).left_out}
 
 
 def test_what_never_varied_is_left_out_and_equal_scores_are_refused():
     trials = [
-        t | {"hyperparameters": t["hyperparameters"] | {"size": 3}} for t in many(30, lambda v, draw: draw.random())
+        replace(t, hyperparameters=t.hyperparameters | {"size": 3}) for t in many(30, lambda v, draw: draw.random())
     ]
-    assert ("size", "one value only") in importance_of(trials, ACCURACY, SPACE)["left_out"]
+    assert ("size", "one value only") in importance_of(trials, ACCURACY, SPACE).left_out
     with pytest.raises(kzoo.KzooError, match="same score"):
         importance_of(many(20, lambda v, draw: 1.0), ACCURACY, SPACE)
 
 
 def test_hyperbands_rounds_of_a_point_count_once():
     trials = many(20, lambda v, draw: draw.random())
-    again = [t | dict(trial=20 + i, score=t["score"] + 0.1) for i, t in enumerate(trials[:6])]
-    assert importance_of(trials + again, ACCURACY, SPACE)["trials"] == 20
+    again = [replace(t, number=20 + i, score=t.score + 0.1) for i, t in enumerate(trials[:6])]
+    assert importance_of(trials + again, ACCURACY, SPACE).trials == 20
 
 
 # ---------------------------------------------------------------- save_preset

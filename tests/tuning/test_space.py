@@ -1,6 +1,7 @@
 """Search spaces through their public door: the preset is the default point, and every point can be built."""
 
 import json
+from dataclasses import replace
 
 import keras
 import keras_tuner
@@ -12,11 +13,13 @@ from test_presets import batch, small
 import kzoo
 from kzoo.registry import FAMILIES, resolve, with_settings
 from kzoo.tuning import spaces
-from kzoo.tuning.entry import SIZES
-from kzoo.tuning.space import Space
+from kzoo.tuning.spaces.entry import SIZES, Parameter
+from kzoo.tuning.spaces.space import Space
 
 NAMES = kzoo.list_presets()
 ONE_EACH = ["iris_fnn", "digits_cnn", "adding_rnn", "text_bilstm", "char_gru", "tabular_transformer"]
+COVERED = {kzoo.get_preset(name).family for name in ONE_EACH}
+OTHERS = [kzoo.list_presets(family=family)[0] for family in FAMILIES if family not in COVERED]
 
 
 def tiny(name):
@@ -83,7 +86,7 @@ def batch_for(name, model, overrides):
     return x, y
 
 
-@pytest.mark.parametrize("name", ONE_EACH)
+@pytest.mark.parametrize("name", ONE_EACH + OTHERS)
 def test_a_random_point_of_every_family_trains_saves_and_opens_again(name, tmp_path):
     preset = tiny(name)
     space = kzoo.space(preset, "full")
@@ -98,8 +101,16 @@ def test_a_random_point_of_every_family_trains_saves_and_opens_again(name, tmp_p
     assert np.abs(again.predict_on_batch(x) - model.predict_on_batch(x)).max() < 1e-6
 
 
-def test_the_six_that_are_trained_are_all_families():
-    assert {kzoo.get_preset(name).family for name in ONE_EACH} == set(FAMILIES) == set(spaces.FAMILIES)
+@pytest.mark.parametrize("size", SIZES)
+def test_a_parameter_comes_back_from_its_plain_data(size):
+    for name in ONE_EACH:
+        for parameter in kzoo.space(name, size).parameters:
+            data = json.loads(json.dumps(parameter.to_json()))
+            assert Parameter.from_json(data) == replace(parameter, meaning="", called="")
+
+
+def test_spaces_of_their_own_belong_to_families_that_there_are():
+    assert spaces.FAMILIES - {"other"} <= set(FAMILIES)
 
 
 def test_conditional_values_are_there_only_while_their_parent_asks_for_them():
@@ -223,17 +234,17 @@ def test_the_table_says_what_there_is():
         (lambda s: s.narrow(dropout=()), "needs a pair of numbers for a range, or a list"),
         (lambda s: s.narrow(dropout=[]), "needs a pair of numbers for a range, or a list"),
         (lambda s: s.narrow(dropout=0.3), "needs a pair of numbers for a range, or a list"),
-        (lambda s: s.narrow(dropout=(0.1, 0.95)), "dropout=0.95 is outside of the space: 0 to 0.6."),
-        (lambda s: s.narrow(dropout=(0.1, float("nan"))), "dropout=nan is outside of the space"),
+        (lambda s: s.narrow(dropout=(0.1, 0.95)), "dropout=0.95 is outside the space: 0 to 0.6."),
+        (lambda s: s.narrow(dropout=(0.1, float("nan"))), "dropout=nan is outside the space"),
         (lambda s: s.narrow(batch_size=(50, 60)), "leaves none of its values: 8, 16, 32, 64, 128"),
-        (lambda s: s.narrow(batch_size=[50]), "batch_size=50 is outside of the space: 8, 16, 32, 64, 128."),
-        (lambda s: s.narrow(stages=[1.5]), "stages=1.5 is outside of the space: 1 to 3."),
+        (lambda s: s.narrow(batch_size=[50]), "batch_size=50 is outside the space: 8, 16, 32, 64, 128."),
+        (lambda s: s.narrow(stages=[1.5]), "stages=1.5 is outside the space: 1 to 3."),
         (lambda s: s.narrow(optimizer=["adamx"]), "Did you mean 'adamw'?"),
         (lambda s: s.narrow(optimizer=(1, 2)), "optimizer has no range"),
         (lambda s: s.narrow(learning_rate=(1e-4, 1e-3)), "Each optimizer has its own: .fix(optimizer=...)"),
         (lambda s: s.fix(dropout=0.1).narrow(dropout=(0, 0.1)), "dropout is fixed to 0.1"),
         (lambda s: s.fix(stages=2).fix(stages=1), "stages is fixed to 2 already"),
-        (lambda s: s.fix(stages=9), "stages=9 is outside of the space: 1 to 3."),
+        (lambda s: s.fix(stages=9), "stages=9 is outside the space: 1 to 3."),
         (lambda s: s.fix(dropout=1.5), "dropout=1.5 is out of range"),
         (lambda s: s.fix(optimiser="sgd"), "Did you mean 'optimizer'?"),
         (lambda s: s.fix(optimizer="sdg"), "optimizer='sdg' is not one of its values"),

@@ -9,7 +9,8 @@ import kzoo
 from kzoo.cli import main
 from kzoo.errors import KzooError
 from kzoo.training.folder import locked
-from kzoo.tuning import hparams
+from kzoo.tuning import folder
+from kzoo.tuning.records import Outcome
 
 
 def test_4_one_process_at_a_time(search, tmp_path):
@@ -112,13 +113,13 @@ def test_leaderboard_on_disk_and_in_memory(search):
 
 
 def test_the_preset_wins_a_tie(search, monkeypatch):
-    same = dict(status="completed", score=0.5, best_epoch=1, epochs=1, seconds=0.1, params=1, error="", history={})
+    same = Outcome(status="completed", score=0.5, best_epoch=1, epochs=1, seconds=0.1, params=1)
     monkeypatch.setattr(StandIn, "train", lambda self, **_: same)
     assert search().best_trial()["trial"] == 0
 
 
 def test_1_without_tensorboard_it_works(search, monkeypatch):
-    monkeypatch.setattr(hparams, "find_spec", lambda name: None)
+    monkeypatch.setattr(folder, "find_spec", lambda name: None)
     found = search(trials=2)
     assert len(found.trials) == 2 and not (found.path / "tensorboard").exists()
 

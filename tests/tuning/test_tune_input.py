@@ -1,6 +1,7 @@
 """Bad input: one clear line before anything is trained, and nothing is left behind."""
 
 import os
+import sys
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,7 @@ from stand_in import StandIn
 import kzoo
 from kzoo.callbacks import direction
 from kzoo.errors import KzooError
-from kzoo.tuning.objective import settle_objective
-from kzoo.tuning.plan import parse_time
+from kzoo.tuning.plan import parse_time, settle_objective
 
 
 def narrow(**ranges):
@@ -20,7 +20,7 @@ def narrow(**ranges):
 
 BAD = {
     "objective": (dict(objective="val_acc"), "objective='val_acc' is not reported. Did you mean 'val_accuracy'?"),
-    "objective of training": (dict(objective="accuracy"), "of the training data.*Use 'val_accuracy'"),
+    "objective of training": (dict(objective="accuracy"), "on the training data.*Use 'val_accuracy'"),
     "objective without meaning": (dict(objective="val_f1_score"), "not reported. Use one of: val_loss, val_accuracy"),
     "wrong direction": (dict(objective=("val_accuracy", "min")), "has the direction 'max', not 'min'"),
     "no objective": (dict(objective=7), "must be a name, or a pair"),
@@ -121,5 +121,6 @@ def test_times(said, seconds):
 
 def test_optuna_is_an_extra(search, monkeypatch):
     monkeypatch.setattr("kzoo.optional.find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "kzoo.tuning.engines.optuna", raising=False)
     with pytest.raises(KzooError, match=r'pip install "kzoo\[optuna\]"'):
         search(engine="optuna")

@@ -12,9 +12,9 @@ import pytest
 
 import kzoo
 from kzoo.errors import KzooError
-from kzoo.tuning import process
 from kzoo.tuning import tune as module
-from kzoo.tuning.process import TrialFailed, Worker
+from kzoo.tuning import worker as process
+from kzoo.tuning.worker import TrialFailed, Worker
 
 SMALL = dict(units=(8,), batch_size=32)
 
@@ -164,9 +164,3 @@ def test_20_other_backends(tmp_path, backend):
         env=os.environ | {"PYTHONPATH": root, "KERAS_BACKEND": backend},
     )  # fmt: skip
     assert f"trials 2 {backend}" in done.stdout, done.stderr[-2000:]
-
-
-def test_a_search_over_folds_says_what_its_scores_are(tmp_path, capsys):
-    kzoo.tune("wine_fnn", out=tmp_path / "search", trials=2, epochs=1, space="quick", folds=2, units=(8,))
-    said = capsys.readouterr().err
-    assert said.count("(mean of 2 folds, epoch 1 on average)") == 2

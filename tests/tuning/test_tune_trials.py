@@ -11,11 +11,11 @@ import kzoo
 from kzoo.registry import resolve
 from kzoo.training.settle import settle
 from kzoo.tuning.folds import fold_of, pooled, with_all_rows
-from kzoo.tuning.prune import Median, below_median, comparable, peers_of, so_far
-from kzoo.tuning.trainer import Trainer
+from kzoo.tuning.records import Objective, Outcome
+from kzoo.tuning.trial import Median, Trainer, below_median, comparable, peers_of, so_far
 from kzoo.tuning.worker import Stop
 
-GOAL = ("val_accuracy", "max")
+GOAL, LOSS = Objective("val_accuracy", "max"), Objective("val_loss", "min")
 RESULTS = ("score", "best_epoch", "epochs", "history")
 
 
@@ -48,7 +48,7 @@ def place(tmp_path):
 
 
 def results(found):
-    return {name: found[name] for name in RESULTS}
+    return {name: getattr(found, name) for name in RESULTS}
 
 
 def test_a_trial_is_what_train_makes_of_its_overrides(trainer, place, data):
@@ -58,9 +58,9 @@ def test_a_trial_is_what_train_makes_of_its_overrides(trainer, place, data):
         "iris_fnn", data, out="run", seed=3, units=(8,), epochs=4, batch_size=32, monitor="val_accuracy",
         callbacks="quick", progress=False, **changes,
     )  # fmt: skip
-    assert found["history"]["val_loss"] == run.history["val_loss"] and found["history"]["loss"] == run.history["loss"]
-    assert (found["score"], found["best_epoch"]) == (run.summary["best_value"], run.summary["best_epoch"])
-    assert found["params"] == run.model.count_params()
+    assert found.history["val_loss"] == run.history["val_loss"] and found.history["loss"] == run.history["loss"]
+    assert (found.score, found.best_epoch) == (run.summary["best_value"], run.summary["best_epoch"])
+    assert found.params == run.model.count_params()
     assert sorted(p.name for p in place(0).iterdir()) == ["best.keras"]
 
 
@@ -78,8 +78,8 @@ def test_8_and_21_a_trial_leaks_nothing_into_the_next(trainer, place):
 )
 def test_7_nan_and_infinity_are_diverged_and_no_winners(trainer, place, changes):
     found = trainer().train(folder=place(0), overrides=changes, seed=0)
-    assert found["status"] == "diverged" and found["score"] is None
-    assert "finite" in found["error"] or "nan" in found["error"] or "inf" in found["error"]
+    assert found.status == "diverged" and found.score is None
+    assert "finite" in found.error or "nan" in found.error or "inf" in found.error
     assert not (place(0) / "best.keras").exists()
 
 
@@ -94,7 +94,7 @@ def test_13_a_round_of_hyperband_goes_on_as_if_it_had_not_stopped(trainer, place
     one = trainer(**changes)
     whole = one.train(folder=place(0), overrides={}, seed=1)
     first = one.train(folder=place(1), overrides={}, seed=1, until=2, keep_journal=True)
-    assert (first["epochs"], (place(1) / "journal").exists()) == (2, True)
+    assert (first.epochs, (place(1) / "journal").exists()) == (2, True)
     second = one.train(folder=place(2), overrides={}, seed=1, until=4, parent=str(place(1)), keep_journal=True)
     assert results(second) == results(whole)
 
@@ -109,13 +109,13 @@ def test_14_a_time_budget_ends_a_trial_within_a_step_and_it_can_go_on(trainer, p
 
     one.tell = tell
     cut = one.train(folder=place(1), overrides={}, seed=0)
-    assert ended[-1] <= stop.deadline + 2 and len(ended) == cut["epochs"]
-    assert cut["status"] == "interrupted" and 0 < cut["epochs"] < 400 and cut["score"] is not None
+    assert ended[-1] <= stop.deadline + 2 and len(ended) == cut.epochs
+    assert cut.status == "interrupted" and 0 < cut.epochs < 400 and cut.score is not None
     assert {"best.keras", "journal"} <= {p.name for p in place(1).iterdir()}
     stop.deadline = None
-    whole = trainer(epochs=cut["epochs"] + 3, patience=400).train(folder=place(2), overrides={}, seed=0)
-    on = trainer(epochs=cut["epochs"] + 3, patience=400).train(folder=place(1), overrides={}, seed=0)
-    assert results(on) == results(whole) and on["status"] == "completed"
+    whole = trainer(epochs=cut.epochs + 3, patience=400).train(folder=place(2), overrides={}, seed=0)
+    on = trainer(epochs=cut.epochs + 3, patience=400).train(folder=place(1), overrides={}, seed=0)
+    assert results(on) == results(whole) and on.status == "completed"
     assert sorted(p.name for p in place(1).iterdir()) == ["best.keras"]
 
 
@@ -123,17 +123,17 @@ def test_14_a_time_budget_ends_a_trial_within_a_step_and_it_can_go_on(trainer, p
 def test_a_hopeless_trial_is_pruned_after_the_grace(trainer, place):
     good = [([0.999] * 6, True)] * 3
     found = trainer(epochs=6).train(folder=place(0), overrides=dict(learning_rate=1e-6), seed=0, peers=good)
-    assert (found["status"], found["epochs"]) == ("pruned", 3) and found["score"] < 0.999
+    assert (found.status, found.epochs) == ("pruned", 3) and found.score < 0.999
     bad = [([0.0] * 6, True)] * 3
-    assert trainer(epochs=6).train(folder=place(1), overrides={}, seed=0, peers=bad)["status"] == "completed"
+    assert trainer(epochs=6).train(folder=place(1), overrides={}, seed=0, peers=bad).status == "completed"
 
 
 def test_the_median_is_of_what_the_others_had_reached_by_then():
     records = [
-        dict(status="completed", history={"val_accuracy": [0.1, 0.5, 0.4]}),
-        dict(status="pruned", history={"val_accuracy": [0.2, 0.2]}),
-        dict(status="completed", history={"val_accuracy": [0.3, None, 0.9]}),
-        dict(status="diverged", history={"val_accuracy": [0.9, None]}),
+        Outcome(status="completed", history={"val_accuracy": [0.1, 0.5, 0.4]}),
+        Outcome(status="pruned", history={"val_accuracy": [0.2, 0.2]}),
+        Outcome(status="completed", history={"val_accuracy": [0.3, None, 0.9]}),
+        Outcome(status="diverged", history={"val_accuracy": [0.9, None]}),
     ]
     peers = peers_of(records, GOAL, folds=False)
     assert peers == [([0.1, 0.5, 0.5], True), ([0.2, 0.2], False), ([0.3, 0.3, 0.9], True)]
@@ -141,7 +141,7 @@ def test_the_median_is_of_what_the_others_had_reached_by_then():
     # Who was pruned before is among the worse ones: of the survivors alone, half of the good ones would go too.
     assert below_median(GOAL, peers, 2, 0.49) and not below_median(GOAL, peers, 2, 0.5)
     assert not below_median(GOAL, [*peers, ([0.1], False)], 2, -9.0)  # half are gone: the rest may all end
-    assert below_median(("val_loss", "min"), [([0.5], False), ([0.2, 0.1], True), ([0.3, 0.2], True)], 1, 0.3)
+    assert below_median(LOSS, [([0.5], False), ([0.2, 0.1], True), ([0.3, 0.2], True)], 1, 0.3)
     assert peers_of(records[:2], GOAL, folds=False) == []
     assert so_far([3.0, float("nan"), 2.0], "min") == [3.0, 3.0, 2.0]
 
@@ -170,8 +170,8 @@ def test_folds_score_every_row_once_and_see_no_test_row(trainer, place, data):
     overlap = {tuple(row) for row in rows.x.round(4)} & tested  # iris has rows that are the same
     assert len(overlap) <= 2
     found = trainer(folds=3, epochs=2).train(folder=place(0), overrides={}, seed=0)
-    assert len(found["folds"]) == 3 and found["score"] == pytest.approx(np.mean(found["folds"]))
-    assert found["status"] == "completed" and found["epochs"] == 6
+    assert len(found.folds) == 3 and found.score == pytest.approx(np.mean(found.folds))
+    assert found.status == "completed" and found.epochs == 6
     assert list(place(0).iterdir()) == []
 
 
@@ -187,10 +187,10 @@ def test_a_fold_that_was_done_is_not_trained_again(trainer, place):
         stop.caught = True if len(told) == 6 else None  # in the second fold
 
     one.tell = tell
-    assert one.train(folder=place(1), overrides={}, seed=0)["status"] == "interrupted"
+    assert one.train(folder=place(1), overrides={}, seed=0).status == "interrupted"
     stop.caught, before = None, len(told)
     again = one.train(folder=place(1), overrides={}, seed=0)
-    assert results(again) == results(whole) and again["folds"] == whole["folds"]
+    assert results(again) == results(whole) and again.folds == whole.folds
     assert len(told) - before == 6  # two epochs of the second fold, and the third
 
 
@@ -198,8 +198,8 @@ def test_a_fold_that_was_done_is_not_trained_again(trainer, place):
 def test_a_trial_that_loses_over_folds_is_pruned_between_them(trainer, place):
     peers = [([1.0, 0.9, 0.8], True)] * 3
     found = trainer(folds=3, epochs=2).train(folder=place(0), overrides=dict(learning_rate=1e-6), seed=0, peers=peers)
-    assert found["status"] == "pruned" and len(found["folds"]) == 1
-    assert found["score"] == pytest.approx(found["folds"][0] - 0.2)
+    assert found.status == "pruned" and len(found.folds) == 1
+    assert found.score == pytest.approx(found.folds[0] - 0.2)
 
 
 def test_a_trial_that_was_pruned_after_an_easy_fold_is_not_the_winner():
@@ -207,7 +207,7 @@ def test_a_trial_that_was_pruned_after_an_easy_fold_is_not_the_winner():
     assert below_median(GOAL, peers, 0, 0.94)
     assert comparable(GOAL, peers, 0, 0.94) == pytest.approx(0.94 - 0.15)  # and not .94, above what all have in the end
     assert comparable(GOAL, [([0.95, 0.99], True), ([0.5, 0.9], True), ([0.96, 0.98], True)], 0, 0.949) == 0.98
-    assert comparable(("val_loss", "min"), [([0.5, 0.8], True)] * 3, 0, 0.6) == pytest.approx(0.9)
+    assert comparable(LOSS, [([0.5, 0.8], True)] * 3, 0, 0.6) == pytest.approx(0.9)
 
 
 def test_all_rows_but_the_test_rows_for_the_last_training(data):
@@ -239,12 +239,12 @@ def test_folds_of_data_that_is_read_on_demand(tmp_path):
 
 def test_the_metric_that_is_searched_for_is_reported(trainer, place):
     found = trainer(goal=("val_top5", "max")).train(folder=place(0), overrides={}, seed=0)
-    assert found["score"] == 1.0 and "val_top5" in found["history"]
+    assert found.score == 1.0 and "val_top5" in found.history
 
 
 def test_the_first_look_counts_parameters_and_times_a_step(trainer):
     found = trainer().probe({}, [dict(units=(4,)), dict(units=(16, 16))])
     model = kzoo.build("iris_fnn", units=(8,))
-    assert found["params"] == model.count_params()
-    assert found["counts"] == [kzoo.build("iris_fnn", units=u).count_params() for u in ((4,), (16, 16))]
-    assert 0 < found["step"] <= found["first"]
+    assert found.params == model.count_params()
+    assert found.counts == [kzoo.build("iris_fnn", units=u).count_params() for u in ((4,), (16, 16))]
+    assert 0 < found.step <= found.first

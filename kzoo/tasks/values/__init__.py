@@ -24,7 +24,7 @@ TASK = Task(
     scores={
         "mae": Score(best="min", label="MAE", short="MAE"),
         "rmse": Score(best="min", label="RMSE", short="RMSE", ratio=True),
-        "mse": Score(best="min", label="MSE", short="MSE"),
+        "mse": Score(best="min", label="MSE", short="MSE", square_of="rmse"),
         "r2": Score(label="R²", short="R2", form="digits"),
         "mse_standardised": Score(best="min", label="MSE, targets standardised", short="MSE (standardised)"),
         "mae_standardised": Score(best="min", label="MAE, targets standardised", short="MAE (standardised)"),

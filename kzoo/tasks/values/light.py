@@ -17,7 +17,7 @@ def learn(values, names=(), *, known=None) -> Target:
         known: not needed here.
 
     Raises:
-        KzooError: a value that is no number.
+        KzooError: a value that is not a number.
     """
     y = encode(None, values)
     offset, scale = spread(y)
@@ -29,7 +29,7 @@ def encode(target, values) -> np.ndarray:
     """Return targets as float32 (N, targets); more axes stay as they are.
 
     Raises:
-        KzooError: a value that is no number.
+        KzooError: a value that is not a number.
     """
     if not hasattr(values, "columns"):
         y = np.asarray(values)

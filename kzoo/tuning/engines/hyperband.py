@@ -1,0 +1,27 @@
+"""Many short trainings, of which the best go on (https://arxiv.org/abs/1603.06560); the preset runs beside them."""
+
+import keras_tuner as kt
+
+from kzoo.tuning.engines.private import OpenedHyperband
+from kzoo.tuning.engines.steady import Size, Steady
+
+_FACTOR = 3  # a third of the trials of a round goes on
+
+
+class Engine(OpenedHyperband, Steady, kt.oracles.HyperbandOracle):
+    """KerasTuner's own."""
+
+    in_rounds = True
+
+    def limits(self, trials, epochs):
+        return dict(max_epochs=epochs, factor=_FACTOR)
+
+    def size(self, epochs, folds):
+        rounds = self.rounds()
+        trained = sum(size * (after - before) for size, before, after in rounds)
+        return Size(
+            trials=sum(size for size, _, _ in rounds) + int(self.baseline),
+            epochs=trained + (epochs if self.baseline else 0),
+            random=sum(size for size, before, _ in rounds if before == 0),
+            rounds=rounds,
+        )

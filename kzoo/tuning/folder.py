@@ -1,0 +1,199 @@
+"""The folder of a search: whose it is, what is written there beside the records, and what goes again."""
+
+import csv
+import io
+import re
+import shutil
+import time
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from kzoo.errors import KzooError
+from kzoo.files import leftovers, read_json, remove_leftovers, whole_file, write_json, write_text
+from kzoo.nouns import differences
+from kzoo.training.folder import RESUME, check_place, is_locked, locked
+from kzoo.training.journal import remove_journal
+from kzoo.tuning.records import FINISHED, leaderboard, place_of, ranked, read_trials, table_of
+from kzoo.tuning.search import Search
+
+# May differ: the search goes on, longer or shorter.
+_FREE = ("trials", "max_time", "versions", "machine", "created", "format_version", "kzoo_search")
+_KEPT = 3  # checkpoints of so many best trials stay
+
+
+@contextmanager
+def claimed(out, request, *, resume):
+    """Yield (folder, search or None); the folder is locked inside the block, and goes again if it is left empty.
+
+    Args:
+        out: a folder, or None for `searches/PRESET-NN`: the newest one that can go on, else a new one.
+        request: the `Request`, to compare with what is there.
+        resume: "auto" continues where it can, "must" does so or refuses, "never" starts over.
+
+    Raises:
+        KzooError: a different search, one that another process is at, or a folder that may not be written.
+    """
+    made = []
+    try:
+        folder = _numbered(request, resume, made) if out is None else Path(out)
+        check_place(folder, out)
+        _look(folder, request, resume)
+        made = made or [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            tidy(folder)
+            yield folder, _look(folder, request, resume)
+    finally:
+        if made and not (made[0] / "search.json").exists():
+            (made[0] / "worker.log").unlink(missing_ok=True)
+        for path in made:  # from the bottom up
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+
+
+def check_resume(resume):
+    """Raise `KzooError` for a way of resuming that there is not."""
+    if resume not in RESUME:
+        raise KzooError(f"resume={resume!r} is unknown. Use one of: {', '.join(RESUME)}.")
+
+
+def _numbered(request, resume, made):
+    base, preset = Path("searches"), request.spec["preset"]
+    name = re.compile(re.escape(preset) + r"-(\d+)")
+    taken = {int(found[1]): path for path in base.glob("*") if (found := name.fullmatch(path.name))}
+    if resume != "never":
+        for _, path in sorted(taken.items(), reverse=True):
+            if _goes_on(path, request) and not is_locked(path):
+                return path
+    number = max(taken, default=0) + 1
+    while True:
+        folder = base / f"{preset}-{number:02d}"
+        check_place(folder, None)
+        made[:] = [path for path in (folder, *folder.parents) if not path.exists()]
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
+
+
+def _goes_on(folder, request):
+    """Say whether a folder holds the same search, not yet at its end."""
+    try:
+        search = Search(folder)
+        return not different(search, request) and not search.finished
+    except KzooError:
+        return False
+
+
+def different(search, request) -> list[str]:
+    """Return what tells a search from what is asked; more or fewer trials, or another time, do not."""
+    asked = {name: value for name, value in request.to_json().items() if name not in _FREE}
+    return differences(search.request.to_json(), asked)
+
+
+def _look(folder, request, resume):
+    """Return the search that is to go on in a folder, or None for a new one."""
+    present = set(folder.iterdir()) - set(leftovers(folder)) if folder.exists() else ()
+    there = {path.name for path in present} - {".lock"}
+    if there and not _holds_search(folder, there):
+        raise KzooError(f"out={str(folder)!r} holds other files and no search. Name a new folder.")
+    if "search.json" not in there:
+        if resume == "must":
+            raise KzooError(f"resume='must', and {folder} holds no search to go on with. Use resume='auto'.")
+        return None
+    search = Search(folder)
+    if resume == "never":
+        return None
+    if found := different(search, request):
+        shown = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+        raise KzooError(
+            f"{folder} holds a different search ({shown}). Choose another folder, or resume='never' to replace it."
+        )
+    if resume == "must" and not read_trials(folder):
+        raise KzooError(f"resume='must', and {folder} has no trial yet to go on from. Use resume='auto'.")
+    return search
+
+
+def _holds_search(folder, there):
+    """Say whether a folder is a search's, be it one that was killed as it began."""
+    if "search.json" not in there:
+        return there <= {"preprocessing.json", "worker.log", ".lock"}
+    try:
+        return "kzoo_search" in read_json(folder / "search.json")
+    except (ValueError, TypeError):
+        return False
+
+
+def tidy(folder):
+    """Remove what killed writes left."""
+    remove_leftovers(folder)
+    for place in folder.glob("trials/*"):
+        remove_leftovers(place)
+
+
+def begin_anew(folder):
+    """Remove what an earlier search left in a folder that is ours."""
+    for name in ("trials", "engine", "tensorboard"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in ("leaderboard.csv", "leaderboard.json", "end.json"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def sweep(folder, trials, objective, *, states=True):
+    """Remove the checkpoints of all but the best trials, and the training states that nothing will go on from.
+
+    Args:
+        states: whether those of finished trials may go; Hyperband's trials go on from one another.
+    """
+    best = {t.number for t in ranked(trials, objective)[:_KEPT] if t.score is not None}
+    for trial in trials:
+        place = place_of(folder, trial.number)
+        if trial.status not in FINISHED:
+            continue
+        if trial.number not in best:
+            (place / "best.keras").unlink(missing_ok=True)
+        if states:
+            remove_journal(place)
+
+
+def write_leaderboard(folder, trials, objective):
+    """Write `leaderboard.csv` and `leaderboard.json`."""
+    rows = leaderboard(trials, objective)
+    write_json(folder / "leaderboard.json", [row.to_json() for row in rows], sync=False)
+    out, table = io.StringIO(), table_of(rows)
+    writer = csv.DictWriter(out, list(table[0]) if table else ["rank"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    write_text(folder / "leaderboard.csv", out.getvalue(), sync=False)
+
+
+def write_hparams(folder, trial):
+    """Write a finished trial for TensorBoard's HParams page, into `tensorboard/0000/`; nothing without TensorBoard."""
+    if find_spec("tensorboard") is None:
+        return
+    event_pb2 = import_module("tensorboard.compat.proto.event_pb2")
+    summary_pb2 = import_module("tensorboard.compat.proto.summary_pb2")
+    hparams_pb = import_module("tensorboard.plugins.hparams.summary_v2").hparams_pb
+    place = folder / "tensorboard" / f"{trial.number:04d}"
+    place.mkdir(parents=True, exist_ok=True)
+    name, now = f"trial {trial.number}", time.time()
+    events = [
+        event_pb2.Event(wall_time=now, file_version="brain.Event:2"),
+        event_pb2.Event(wall_time=now, summary=hparams_pb(dict(trial.hyperparameters), name, now - trial.seconds)),
+    ]
+    for metric, values in trial.history.items():
+        for epoch, value in enumerate(values):
+            if value is not None:
+                summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag=metric, simple_value=value)])
+                events.append(event_pb2.Event(wall_time=now, step=epoch, summary=summary))
+    if trial.score is not None:
+        summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag="score", simple_value=trial.score)])
+        events.append(event_pb2.Event(wall_time=now, step=trial.best_epoch - 1, summary=summary))
+    writer = import_module("tensorboard.summary.writer.record_writer").RecordWriter
+    with whole_file(place / "events.out.tfevents.0.kzoo", sync=False) as temporary, open(temporary, "wb") as file:
+        records = writer(file)
+        for event in events:
+            records.write(event.SerializeToString())

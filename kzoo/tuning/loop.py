@@ -1,0 +1,170 @@
+"""A search from its first trial to its last: ask the engine, have it trained, write it down, tell the engine."""
+
+import time
+import warnings
+from collections import Counter
+
+from kzoo.errors import KzooError
+from kzoo.tuning.engines.private import plain_values, round_of
+from kzoo.tuning.engines.steady import make_oracle
+from kzoo.tuning.folder import sweep, write_hparams, write_leaderboard
+from kzoo.tuning.records import FINISHED, End, Outcome, Trial, best_of, place_of, read_trials
+from kzoo.tuning.trial import peers_of
+from kzoo.tuning.worker import TrialFailed
+
+_TUNER = "kzoo"  # KerasTuner wants to know who asks
+
+
+class Loop:
+    """One search, new or gone on with.
+
+    Args:
+        folder: the search's, locked by us.
+        request: the `Request`.
+        space: the `Space` that it searches.
+        worker: the `Worker`.
+        signals: the `Signals` that are watched.
+        deadline: time (`time.time()`) at which the budget ends, or None.
+        show: the `Progress`.
+    """
+
+    def __init__(self, folder, request, space, *, worker, signals, deadline, show):
+        self.folder, self.request, self.space = folder, request, space
+        self.worker, self.signals, self.deadline, self.show = worker, signals, deadline, show
+        self.trials = {trial.number: trial for trial in read_trials(folder)}
+        self.small = {_key(trial.hyperparameters): True for trial in self.trials.values()}
+        self.oracle = make_oracle(
+            request.engine, space=space, seed=request.seed, objective=request.objective, trials=request.trials,
+            epochs=request.epochs, baseline=request.baseline,
+            known={number: trial.hyperparameters for number, trial in self.trials.items()}, accept=self._accept,
+        )  # fmt: skip
+
+    @property
+    def finished(self) -> list[Trial]:
+        """The trials that are over, in order."""
+        return [trial for _, trial in sorted(self.trials.items()) if trial.status in FINISHED]
+
+    @property
+    def best(self) -> Trial | None:
+        """The best trial so far, or None."""
+        return best_of(self.trials.values(), self.request.objective)
+
+    def causes(self) -> str:
+        """Return why trials failed, each cause once with its number."""
+        counts = Counter(trial.error or trial.status for trial in self.trials.values() if trial.score is None)
+        return "; ".join(f"{count} x {cause}" for cause, count in counts.most_common(3))
+
+    def run(self) -> str:
+        """Train what is missing, and return why it ended: see `End`."""
+        sweep(self.folder, self.finished, self.request.objective, states=not self.oracle.in_rounds)
+        self.show.known(self.finished)
+        with warnings.catch_warnings():
+            # KerasTuner calls what Python deprecates, on each request; Optuna's samplers say that they are new.
+            warnings.filterwarnings("ignore", module="keras_tuner|optuna")
+            because = self._run()
+        complete = because in ("complete", "exhausted")
+        self._tidy(states=complete or not self.oracle.in_rounds)
+        End(because=because, complete=complete, trials=self.request.trials).write(self.folder)
+        return because
+
+    def _run(self):
+        while True:
+            if self.signals.caught:
+                return "stopped"
+            proposal = self.oracle.create_trial(_TUNER)
+            if proposal.status == "STOPPED":
+                planned = self.oracle.in_rounds or len(self.oracle.trials) >= self.request.trials
+                return "complete" if planned else "exhausted"
+            number, values = int(proposal.trial_id), plain_values(proposal.hyperparameters)
+            trial = self.trials.get(number)
+            if trial is None or trial.status not in FINISHED:
+                if self.deadline is not None and time.time() >= self.deadline:
+                    return "max_time"
+                if self._hopeless():
+                    return "failing"
+                self.oracle.write_to(self.folder / "engine")  # what was replayed goes there with the first new trial
+                trial = self._train(self._begun(number, values, round_of(proposal.hyperparameters)))
+                if trial.status == "interrupted":
+                    return "stopped" if self.signals.caught else "max_time"
+            elif trial.hyperparameters != values:
+                raise KzooError(
+                    f"{self.folder} cannot go on: trial {number} would be {values} now. The versions of kzoo or "
+                    f"keras-tuner differ; use out= with a new folder."
+                )
+            self._tell(proposal, trial)
+
+    def _hopeless(self):
+        """Say whether all trials so far have failed, and enough of them to say that the others will too."""
+        return self.best is None and len(self.finished) >= max(10, self.request.trials // 3)
+
+    def _begun(self, number, values, hyperband):
+        """Return a trial that has not been trained; one that goes on with another's training has its seed too."""
+        seed = (self.request.seed + number) % 2**32
+        if hyperband is not None and hyperband.parent is not None:
+            seed = self.trials[hyperband.parent].seed
+        return Trial(
+            number=number, status="running", hyperparameters=values, overrides=self.space.overrides(values),
+            baseline=number == 0 and self.request.baseline, seed=seed, hyperband=hyperband,
+        )  # fmt: skip
+
+    def _train(self, trial):
+        """Have a trial trained, write it down before and after, and return it with what came of it."""
+        options = {}
+        if (own := trial.hyperband) is not None:
+            parent = None if own.parent is None else str(place_of(self.folder, own.parent))
+            options = dict(until=own.until, parent=parent, keep_journal=True)
+        elif self.request.prune is not None and not trial.baseline:
+            options = dict(peers=peers_of(self.finished, self.request.objective, folds=self.request.folds is not None))
+        self.trials[trial.number] = trial
+        trial.write(self.folder)
+        self.show.begin(trial)
+        began = time.monotonic()
+        try:
+            outcome = self.worker.ask(
+                "train", signals=self.signals, deadline=self.deadline, on_epoch=self.show.epoch, tick=self.show.draw,
+                folder=str(place_of(self.folder, trial.number)), overrides=trial.overrides, seed=trial.seed, **options,
+            )  # fmt: skip
+        except TrialFailed as error:
+            status = "interrupted" if self.signals.caught else "failed"
+            outcome = Outcome(status=status, error=str(error), seconds=round(time.monotonic() - began, 3))
+        trial = trial.ended(outcome)
+        self.trials[trial.number] = trial
+        trial.write(self.folder)
+        self.show.end(trial)
+        if trial.status in FINISHED:
+            write_hparams(self.folder, trial)
+        self._tidy(states=not self.oracle.in_rounds)
+        return trial
+
+    def _tell(self, proposal, trial):
+        """Tell the engine how a trial ended."""
+        if trial.score is None:
+            proposal.status, proposal.message = "FAILED", trial.error
+        else:
+            self.oracle.update_trial(
+                proposal.trial_id, {self.request.objective.name: trial.score}, step=trial.best_epoch
+            )
+            proposal.status = "COMPLETED"
+        self.oracle.end_trial(proposal)
+
+    def _accept(self, values):
+        """Say whether the network of some values is small enough to be trained."""
+        limit, key = self.space.max_params, _key(values)
+        if limit is None:
+            return True
+        if key not in self.small:
+            try:
+                count = self.worker.ask("count", signals=self.signals, overrides=self.space.overrides(values))
+                self.small[key] = count <= limit
+            except (KzooError, TrialFailed):
+                self.small[key] = False
+        return self.small[key]
+
+    def _tidy(self, *, states):
+        """Leave the folder as it should be found: the checkpoints of the best, and the leaderboard."""
+        sweep(self.folder, self.finished, self.request.objective, states=states)
+        write_leaderboard(self.folder, [trial for _, trial in sorted(self.trials.items())], self.request.objective)
+
+
+def _key(values):
+    return tuple(sorted(values.items()))

@@ -1,0 +1,311 @@
+"""What the spaces are made of: a `Parameter` is a hyperparameter of one preset, an `Entry` makes it for any preset."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from kzoo.errors import KzooError
+from kzoo.words import hint
+
+SIZES = ("quick", "standard", "full")  # each has what the ones before it have
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A hyperparameter.
+
+    Args:
+        name: what KerasTuner calls it.
+        meaning: one plain line.
+        default: the preset's own value.
+        values: the legal values, all of one type; empty for a range.
+        low, high: the ends of a range, both included.
+        log: draw evenly over the powers of ten.
+        whole: whole numbers only.
+        when: (name, values): it counts only while that parameter has one of these values; None for always.
+        called: what a user calls it, and others with it: `learning_rate` is one per optimizer.
+    """
+
+    name: str
+    meaning: str
+    default: float | int | str
+    values: tuple = ()
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    whole: bool = False
+    when: tuple | None = None
+    called: str = ""
+
+    def answers_to(self, name) -> bool:
+        """Say whether a user means this parameter."""
+        return name in (self.name, self.called)
+
+    def is_active(self, chosen) -> bool:
+        """Say whether it counts beside the chosen values of the others."""
+        return self.when is None or chosen.get(self.when[0]) in self.when[1]
+
+    def declare(self, hp):
+        """Register it on a `keras_tuner.HyperParameters`."""
+        if self.values:
+            hp.Choice(self.name, list(self.values), default=self.default)
+        elif self.whole:
+            hp.Int(self.name, self.low, self.high, default=self.default)
+        else:
+            hp.Float(
+                self.name, self.low, self.high, sampling="log" if self.log else "linear", default=self.default
+            )  # no step: KerasTuner's steps leave out the upper end
+
+    def size(self) -> int | None:
+        """Return the number of its values; None for a continuum."""
+        if self.values:
+            return len(self.values)
+        if self.low == self.high:
+            return 1
+        return self.high - self.low + 1 if self.whole else None
+
+    def check(self, value):
+        """Return a value of it as this parameter writes it.
+
+        Raises:
+            KzooError: a value that it does not have.
+        """
+        value = written(value)
+        if self.values:
+            match = [v for v in self.values if v == value and isinstance(v, str) == isinstance(value, str)]
+            if match:
+                return match[0]
+        elif _is_number(value) and self.low <= value <= self.high and (not self.whole or value == int(value)):
+            return int(value) if self.whole else float(value)
+        raise KzooError(
+            f"{self.name}={shown(value)} is outside the space: {self.legal()}. "
+            f"{hint(value, [v for v in self.values if isinstance(v, str)])}"
+            + (
+                f"Each optimizer has its own: .fix(optimizer=...) first, or narrow {self.name} by its name."
+                if self.called and self.when
+                else "A part of the space is what .narrow() leaves; .fix() takes any value that the preset can have."
+            )
+        )
+
+    def narrowed(self, wanted):
+        """Return it with fewer values; its default moves to the nearest one that is left.
+
+        Args:
+            wanted: a pair of numbers is a range, both ends included; a list, or words, are values.
+
+        Raises:
+            KzooError: an empty or reversed range, or values that it does not have.
+        """
+        pair = isinstance(wanted, tuple) and len(wanted) == 2 and all(map(_is_number, wanted))
+        if not isinstance(wanted, tuple | list) or (not pair and not wanted):
+            raise KzooError(
+                f"narrow({self.name}={wanted!r}) needs a pair of numbers for a range, or a list of values. "
+                f"It has {self.legal()}."
+            )
+        if pair and wanted[0] > wanted[1]:
+            raise KzooError(f"narrow({self.name}={wanted!r}) is reversed: write the smaller number first.")
+        if not pair:
+            values = tuple(dict.fromkeys(self.check(v) for v in wanted))
+            return self._within(replace(self, values=values, low=None, high=None, log=False, whole=False))
+        if self.values:
+            if isinstance(self.values[0], str):
+                raise KzooError(f"{self.name} has no range: narrow({self.name}=[...]) takes some of {self.legal()}.")
+            values = tuple(v for v in self.values if wanted[0] <= v <= wanted[1])
+            if not values:
+                raise KzooError(f"narrow({self.name}={wanted!r}) leaves none of its values: {self.legal()}.")
+            return self._within(replace(self, values=values))
+        low, high = (self.check(end) for end in wanted)
+        return self._within(replace(self, low=low, high=high))
+
+    def _within(self, narrow):
+        """Give a narrowed copy the value that is nearest to the default."""
+        if not narrow.values:
+            nearest = min(max(self.default, narrow.low), narrow.high)
+        elif self.default in narrow.values or isinstance(self.default, str):
+            nearest = self.default if self.default in narrow.values else narrow.values[0]
+        else:
+            nearest = min(narrow.values, key=lambda v: abs(v - self.default))
+        return replace(narrow, default=nearest)
+
+    def legal(self) -> str:
+        """Say which values it has."""
+        if self.values:
+            return ", ".join(shown(v) for v in self.values)
+        return f"{shown(self.low)} to {shown(self.high)}" + (", log" if self.log else "")
+
+    def to_json(self) -> dict:
+        """Return its values and default as plain data."""
+        extent = dict(values=list(self.values)) if self.values else dict(low=self.low, high=self.high, log=self.log)
+        when = None if self.when is None else {self.when[0]: list(self.when[1])}
+        return dict(name=self.name, default=self.default, when=when) | extent
+
+    @classmethod
+    def from_json(cls, data) -> "Parameter":
+        """Return what `to_json` wrote, which says nothing of the meaning."""
+        ((name, values),) = (data["when"] or {None: ()}).items()
+        return cls(
+            name=data["name"], meaning="", default=data["default"], values=tuple(data.get("values", ())),
+            low=data.get("low"), high=data.get("high"), log=data.get("log", False),
+            whole=isinstance(data.get("low"), int), when=None if name is None else (name, tuple(values)),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What a hyperparameter's range depends on.
+
+    Args:
+        settings: a preset's config and training contract in one mapping, with what was fixed; a name may be missing.
+        optimizer: the preset's own, for which its learning rate was chosen.
+        task: the preset's task.
+        size: "quick", "standard" or "full".
+        before: the parameters that were declared before this one, by name.
+    """
+
+    settings: Mapping
+    optimizer: str | None
+    task: str
+    size: str
+    before: dict = field(default_factory=dict)
+
+    def by_size(self, quick, standard, full=None):
+        """Return what belongs to the size; `full` is like `standard` where it is not said."""
+        return {"quick": quick, "standard": standard, "full": standard if full is None else full}[self.size]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A hyperparameter of a space.
+
+    Args:
+        sizes: the smallest size of a space that has it: of every family's, or family -> size. There, "other" stands for
+            the families that no entry names, and one that is missing does not have it.
+        declare: Scene -> a `Parameter`, several, or None where the preset has no use for it. The preset's own value
+            is the default.
+        sets: the settings it changes. Fixing one of them takes the entry out of the space; without the first one in
+            the preset there is nothing to set.
+        apply: (settings, value) -> None, changes the settings; by default the value is the setting.
+    """
+
+    sizes: str | Mapping[str, str]
+    declare: Callable
+    sets: tuple
+    apply: Callable | None = None
+
+    def is_in(self, family, size) -> bool:
+        """Say whether a family's space of a size has it."""
+        least = self.sizes if isinstance(self.sizes, str) else self.sizes.get(family)
+        return least is not None and SIZES.index(least) <= SIZES.index(size)
+
+    def parameters(self, scene) -> list:
+        """Return its parameters in a scene."""
+        if self.sets[0] not in scene.settings:
+            return []
+        found = self.declare(scene)
+        return [] if found is None else [found] if isinstance(found, Parameter) else list(found)
+
+    def change(self, settings, value):
+        """Change the settings to a value of it."""
+        if self.apply is None:
+            settings[self.sets[0]] = read(value)
+        else:
+            self.apply(settings, value)
+
+
+def recurrent(size) -> dict:
+    """Return a size for each recurrent family."""
+    return dict.fromkeys(("rnn", "lstm", "gru"), size)
+
+
+def one_of(name, meaning, *values, full=()):
+    """Return a `declare` for a setting that takes one of some words or numbers, the preset's own among them."""
+
+    def declare(scene):
+        own = written(scene.settings[name])
+        legal = dict.fromkeys([own, *map(written, values + (full if scene.size == "full" else ()))])
+        legal = sorted(legal) if not isinstance(own, str) else list(legal)
+        return Parameter(name=name, meaning=meaning, values=tuple(legal), default=own)
+
+    return declare
+
+
+def scale(name, setting, meaning):
+    """Return a `declare` for a multiplier of the preset's widths."""
+
+    def declare(scene):
+        if not scene.settings[setting]:
+            return None
+        factors = scene.by_size((0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 2.0), (0.25, 0.5, 0.75, 1.0, 1.5, 2.0))
+        return Parameter(name=name, meaning=meaning, values=factors, default=1.0)
+
+    return declare
+
+
+def rate(name, meaning):
+    """Return a `declare` for a dropout rate; of several, it is the largest, and the others keep their share of it."""
+
+    def declare(scene):
+        own = scene.settings[name]
+        own = max(own, default=None) if isinstance(own, tuple) else own
+        if own is None:
+            return None
+        return Parameter(name=name, meaning=meaning, low=0.0, high=0.6 if own <= 0.5 else 0.9, default=own)
+
+    return declare
+
+
+def set_rate(name):
+    """Return the `apply` of `rate`."""
+
+    def apply(settings, value):
+        own = settings[name]
+        if not isinstance(own, tuple):
+            settings[name] = value
+        elif any(own):
+            settings[name] = tuple(value * share / max(own) for share in own)
+        else:
+            settings[name] = (value,) * len(own)
+
+    return apply
+
+
+def scaled(widths, factor, least=1):
+    """Return widths times a factor, as whole numbers."""
+    if isinstance(widths, tuple):
+        return tuple(max(least, round(width * factor)) for width in widths)
+    return max(least, round(widths * factor))
+
+
+def resized(values, count, *, grow=False):
+    """Return a tuple cut or extended to `count` values: with its last value, or by the ratio of its last two.
+
+    None becomes more than twice the largest: networks would soon be too large to train.
+    What is not a tuple is one value for all, and stays.
+    """
+    if not isinstance(values, tuple) or not values:
+        return values
+    most, values = 2 * max(values), list(values[:count])
+    ratio = values[-1] / values[-2] if grow and len(values) > 1 else 1
+    while len(values) < count:
+        values.append(min(max(1, round(values[-1] * ratio)), most) if grow else values[-1])
+    return tuple(values)
+
+
+def written(value):
+    """Return a value as a parameter writes it: None and flags are words, because KerasTuner has neither in a choice."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return value
+
+
+def read(value):
+    """Return what a setting is given for the value of a parameter."""
+    return {"none": None, "true": True, "false": False}.get(value, value)
+
+
+def shown(value) -> str:
+    """Write a value for people."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value

@@ -1,0 +1,128 @@
+"""`hypermodel`: a preset and its space as a KerasTuner `HyperModel`, for those who drive KerasTuner themselves."""
+
+import math
+
+import keras
+import keras_tuner
+
+from kzoo import contract
+from kzoo.errors import KzooError
+from kzoo.registry import Preset, build, get_preset, resolve
+from kzoo.tuning.engines.private import round_of
+from kzoo.tuning.spaces.space import Space, space
+
+
+def hypermodel(preset: str | Preset, space: str | Space = "standard", **overrides) -> keras_tuner.HyperModel:
+    """Return a KerasTuner `HyperModel` of a preset.
+
+    What KerasTuner's `search` passes to `fit` goes to `keras.Model.fit`, with the batch size of the trial, schedules as
+    long as the training, and labels as the loss wants them. Nothing augments images there, so that is not searched.
+
+    Args:
+        preset: a preset's name, or a `Preset`.
+        space: "quick", "standard" or "full", or a `Space` of this preset.
+        overrides: settings of the preset that are not searched, such as `outputs=3`.
+
+    Raises:
+        KzooError: an unknown preset, size or setting, or a space of another preset.
+    """
+    preset = get_preset(preset)
+    searched = _space_of(preset, space)
+    if "augment" in preset.training and "augment" not in searched.fixed:
+        overrides = {"augment": ()} | overrides
+    return PresetHyperModel(searched.fix(**overrides))
+
+
+def _space_of(preset, given):
+    if not isinstance(given, Space):
+        return space(preset, given)
+    if given.preset.name != preset.name:
+        raise KzooError(f"This is the space of {given.preset.name}, and not of {preset.name}: use one of its own.")
+    return given
+
+
+class PresetHyperModel(keras_tuner.HyperModel):
+    """A preset whose overrides come from a point of its space.
+
+    Args:
+        space: the space.
+    """
+
+    def __init__(self, space):
+        super().__init__(name=space.preset.name)
+        self.space = space
+
+    def declare_hyperparameters(self, hp):
+        """Register every hyperparameter before the first trial."""
+        self.space.declare(hp)
+
+    def build(self, hp):
+        """Return the compiled network of a point.
+
+        Raises:
+            keras_tuner.errors.FailedTrialError: it has more parameters than the space allows; nothing is trained.
+        """
+        self.space.declare(hp)
+        overrides, (config, training) = self.space.overrides(hp), self._settings(hp)
+        if contract.needs_onehot(self.space.preset.task, config, training):
+            overrides = overrides | {"labels": "onehot"}
+        model = build(self.space.preset, **overrides)
+        params, limit = model.count_params(), self.space.max_params
+        if limit is not None and params > limit:
+            raise keras_tuner.errors.FailedTrialError(f"{params:,} parameters are more than the limit of {limit:,}.")
+        return model
+
+    def fit(self, hp, model, x=None, y=None, **kwargs):
+        """Train a point's network with `keras.Model.fit`, and return its history.
+
+        Args:
+            hp: the point.
+            model: its network.
+            x, y: arrays, or a data set alone, which has its own batches.
+            kwargs: more arguments of `keras.Model.fit`.
+
+        Raises:
+            KzooError: a batch size from two sides, or label smoothing without arrays to one-hot encode.
+        """
+        config, training = self._settings(hp)
+        task = self.space.preset.task
+        if y is not None:
+            if "batch_size" in kwargs:
+                raise KzooError("batch_size is a setting of the preset: fix it with space.fix(batch_size=...).")
+            kwargs["batch_size"] = training["batch_size"]
+        if contract.needs_onehot(task, config, training) and training.get("labels") != "onehot":
+            if y is None:
+                raise KzooError("Label smoothing needs labels as an array y: fix it with space.fix(label_smoothing=0).")
+            training = training | {"labels": "onehot"}
+            y = keras.utils.to_categorical(y, config["outputs"])
+            if kwargs.get("validation_data") is not None:
+                inputs, labels, *weights = kwargs["validation_data"]
+                labels = keras.utils.to_categorical(labels, config["outputs"])
+                kwargs["validation_data"] = (inputs, labels, *weights)
+        if round_of(hp) is None:  # Hyperband trains in rounds, and a schedule would start over in each
+            steps = _steps(x, y, kwargs)
+            contract.compile_model(model, task=task, config=config, training=training, steps=steps)
+        if training.get("schedule") == "plateau":
+            kwargs["callbacks"] = [*(kwargs.get("callbacks") or ()), _plateau(training, kwargs)]
+        return model.fit(x, y, **kwargs)
+
+    def _settings(self, hp):
+        return resolve(self.space.preset, self.space.overrides(hp))
+
+
+def _plateau(training, kwargs):
+    watched = "val_loss" if kwargs.get("validation_data") or kwargs.get("validation_split") else "loss"
+    patience = max(training.get("patience", 10) // 2, 1)
+    return keras.callbacks.ReduceLROnPlateau(monitor=watched, factor=0.5, patience=patience)
+
+
+def _steps(x, y, kwargs):
+    """Return the number of training steps; None where the length of the data is unknown."""
+    epochs = kwargs.get("epochs", 1)
+    if y is not None:
+        rows = math.ceil(len(y) * (1 - (kwargs.get("validation_split") or 0.0)))
+        return math.ceil(rows / kwargs["batch_size"]) * epochs
+    try:
+        return len(x) * epochs
+    except TypeError:
+        return None

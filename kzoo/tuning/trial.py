@@ -1,0 +1,347 @@
+"""One trial, trained as `kzoo.train` would train it, in the worker process; it never has the test data.
+
+`Trainer` trains it, over folds if that is asked for. `Median` ends one that is worse than half of the others were.
+"""
+
+import gc
+import math
+import shutil
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+
+from kzoo.errors import KzooError
+from kzoo.files import finite, whole_file
+from kzoo.registry import Preset, build
+from kzoo.training.fit import Fit
+from kzoo.training.journal import State, remove_journal
+from kzoo.training.resume import Cadence, StopRequest
+from kzoo.training.road import Assignment, prepare_device
+from kzoo.tuning.folds import fold_of
+from kzoo.tuning.records import Objective, Outcome
+
+_STARTUP = 3  # trials before one can be pruned
+_GRACE = (2, 0.1)  # epochs, or this share of them, in which none is: what starts slowly may end well
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """What the default point is like, before anything is trained.
+
+    Args:
+        params: its parameters.
+        counts: those of other points, None for one that cannot be built.
+        first, step: seconds of the first training step, which compiles it, and of the next one.
+    """
+
+    params: int
+    counts: list
+    first: float
+    step: float
+
+
+class Trainer:
+    """Train trials of one search.
+
+    Args:
+        preset: the preset as it is settled for the data, with what the user fixed.
+        data: a `Dataset` without its test split.
+        objective: the `Objective`.
+        folds: how many parts to cross-validate over, or None.
+        fold_seed: draws the folds.
+        stop: an object whose `caught` becomes true when training is to end after the step.
+        tell: function of (epoch, value), called after each epoch.
+    """
+
+    def __init__(self, *, preset: Preset, data, objective, folds, fold_seed, stop=None, tell=None):
+        self.preset, self.data, self.objective = preset, data, Objective(*objective)
+        self.folds, self.fold_seed = folds, fold_seed
+        self.stop, self.tell = stop or SimpleNamespace(caught=None), tell or (lambda epoch, value: None)
+        self.policy = prepare_device("auto")
+        self.assigned = Assignment(
+            preset=preset, config=dict(preset.config), training=dict(preset.training), asked=frozenset(), data=data
+        )
+
+    def job(self, overrides, seed, data=None):
+        """Return the network of some overrides, ready to fit."""
+        name, direction = self.objective
+        trial = self.assigned.changed(overrides, data=data, seed=seed)
+        metric, metrics = name.removeprefix("val_"), trial.training["metrics"]
+        if metric != "loss" and metric not in metrics:
+            metrics = (*metrics, metric)
+        trial = trial.training_with(monitor=name, mode=direction, callbacks="tuning", metrics=metrics)
+        return trial.ready(self.policy)
+
+    def count(self, overrides):
+        """Return the number of parameters of some overrides' network.
+
+        Raises:
+            KzooError: it cannot be built.
+        """
+        return build(self.preset, compile=False, **overrides).count_params()
+
+    def probe(self, overrides, samples, seconds=3.0) -> Probe:
+        """Look at the default point before anything is trained.
+
+        Args:
+            overrides: of the default point.
+            samples: overrides of other points, to count their parameters; as many as the time allows.
+            seconds: that time.
+        """
+        job = self.job(overrides, 0, None if self.folds is None else self._fold(0))
+        fit = self._fit(job, Path("."), None, ())
+        batch = fit.train.batch(0, 0)
+        times = []
+        for _ in range(3):
+            began = time.perf_counter()
+            job.core.train_on_batch(*batch)
+            times.append(time.perf_counter() - began)
+        counts, began = [], time.monotonic()
+        for sample in samples:
+            if time.monotonic() - began > seconds:
+                break
+            try:
+                counts.append(self.count(sample))
+            except KzooError:
+                counts.append(None)
+        found = Probe(params=job.model.count_params(), counts=counts, first=times[0], step=min(times[1:]))
+        _forget()
+        return found
+
+    def train(self, *, folder, overrides, seed, until=None, parent=None, peers=(), keep_journal=False) -> Outcome:
+        """Train a trial; where its folder holds the journal of a killed one, go on with that.
+
+        Args:
+            folder: the trial's.
+            overrides: settings of the preset that differ.
+            seed: of weights, order, dropout and augmentation.
+            until: the epoch to stop after; None for the contract's last.
+            parent: folder of a trial whose training goes on here (Hyperband).
+            peers: what other trials had reached after each epoch, or each fold; empty for no pruning.
+            keep_journal: leave the training's state for a trial that continues it.
+        """
+        folder = Path(folder)
+        try:
+            if self.folds is not None:
+                return self._cross_validate(folder, overrides, seed, peers)
+            return self._train(folder, overrides, seed, until, parent, peers, keep_journal)
+        finally:
+            _forget()
+
+    def _train(self, folder, overrides, seed, until, parent, peers, keep_journal):
+        state, _ = State.newest(folder)
+        if state is None and parent is not None:
+            state, lines = State.newest(parent)
+            if state is None:
+                raise KzooError(f"{parent} has no state to go on from. {' '.join(lines)}")
+        job = self.job(overrides, seed)
+        pruning = [Median(self.objective, peers, job.training["epochs"])] if peers else []
+        fit = self._fit(job, folder, state, pruning, until, every_epoch=keep_journal)
+        found = self._run(fit)
+        if any(callback.pruned for callback in pruning) and found.status == "completed":
+            found = replace(found, status="pruned")
+        if found.score is not None:
+            with whole_file(folder / "best.keras") as temporary:
+                fit.save(temporary)
+        if found.status != "interrupted" and not keep_journal:
+            remove_journal(folder)
+        return found
+
+    def _fit(self, job, folder, state, extra, until=None, *, every_epoch=False):
+        cadence = Cadence(steps=10**9) if every_epoch else Cadence()
+        told = _Tell(self.objective.name, self.tell)
+        return Fit(job, folder, state=state, extra=[*extra, told], cadence=cadence, until=until, models=False)
+
+    def _run(self, fit):
+        """Fit, and return what came of it."""
+        interrupted = False
+        try:
+            fit.train_until_end(self.stop)
+        except StopRequest:
+            interrupted = True
+        rows, best = fit.history, fit.best
+        none = best.best_epoch is None
+        status, error = "interrupted" if interrupted else "completed", ""
+        if fit.diverged or (none and not interrupted):
+            status, error = "diverged", best.stopped_because or f"{self.objective.name} was never finite"
+        names = [name for name in (rows[0] if rows else ()) if name not in ("epoch", "seconds")]
+        return Outcome(
+            status=status,
+            score=None if none or status == "diverged" else float(best.best * best.sign),
+            best_epoch=None if none else best.best_epoch + 1,
+            epochs=len(rows),
+            seconds=round(fit.seconds(), 3),
+            params=fit.job.model.count_params(),
+            error=error,
+            history=finite({name: [row.get(name) for row in rows] for name in names}),
+        )
+
+    def _fold(self, number):
+        return fold_of(self.data, number, self.folds, self.fold_seed)
+
+    def _cross_validate(self, folder, overrides, seed, peers):
+        """Train a network for each fold; the score is the mean of the best epochs', or what that would likely be."""
+        parts = []
+        for number in range(self.folds):
+            place = folder / f"fold-{number + 1}"
+            place.mkdir(exist_ok=True)
+            parts.append(self._one_fold(place, number, overrides, seed))
+            if parts[-1].status != "completed":
+                break
+            if peers and number + 1 < self.folds:
+                score = np.mean([part.score for part in parts])
+                if below_median(self.objective, peers, number, score):
+                    parts[-1] = replace(parts[-1], status="pruned")
+                    break
+        if parts[-1].status != "interrupted":
+            for place in folder.glob("fold-*"):
+                shutil.rmtree(place, ignore_errors=True)
+        found = _together(parts)
+        if found.status == "pruned":
+            found = replace(found, score=comparable(self.objective, peers, len(parts) - 1, found.score))
+        return found
+
+    def _one_fold(self, place, number, overrides, seed):
+        done = place / "fold.json"
+        if done.is_file():
+            return Outcome.read(done)
+        state, _ = State.newest(place)
+        fit = self._fit(self.job(overrides, seed, self._fold(number)), place, state, ())
+        found = self._run(fit)
+        if found.status == "completed":
+            found.write(done)
+        _forget()
+        return found
+
+
+class _Tell(keras.callbacks.Callback):
+    """Tell how far a training is."""
+
+    def __init__(self, name, tell):
+        super().__init__()
+        self.told = SimpleNamespace(name=name, tell=tell)  # in an object: no state of the training
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = (logs or {}).get(self.told.name, math.nan)
+        self.told.tell(epoch + 1, float(value))
+
+
+def _together(parts) -> Outcome:
+    """Return the outcomes of a trial's folds as one."""
+    last, counted = parts[-1], [part for part in parts if part.score is not None]
+    scores = [part.score for part in counted]
+    length = min(part.epochs for part in parts)
+    history = {n: [_mean([part.history[n][i] for part in parts]) for i in range(length)] for n in parts[0].history}
+    return Outcome(
+        status=last.status,
+        score=float(np.mean(scores)) if last.status in ("completed", "pruned") else None,
+        best_epoch=round(np.mean([part.best_epoch for part in counted])) if counted else None,
+        epochs=sum(part.epochs for part in parts),
+        seconds=round(sum(part.seconds for part in parts), 3),
+        params=last.params,
+        error=last.error,
+        folds=scores,
+        history=history,
+    )
+
+
+def _mean(values):
+    return None if any(v is None for v in values) else float(np.mean(values))
+
+
+def _forget():
+    """Let go of the graphs and weights of a trial: TensorFlow would keep them all."""
+    keras.utils.clear_session(free_memory=True)
+    gc.collect()
+
+
+def so_far(values, direction):
+    """Return the best of a list of values up to each place; None and NaN count for nothing."""
+    best, curve = None, []
+    better = max if direction == "max" else min
+    for value in values:
+        if value is not None and math.isfinite(value):
+            best = value if best is None else better(best, value)
+        curve.append(best)
+    return curve
+
+
+def peers_of(trials, objective, *, folds):
+    """Return what other trials had reached after each epoch (or fold), as `Median` wants it.
+
+    Args:
+        trials: finished ones.
+        objective: the `Objective`.
+        folds: whether a step is a fold, and no epoch.
+
+    Returns:
+        A list of (curve, whole): a curve that is whole stays at its last value, one that was cut off says no more.
+    """
+    peers = []
+    for trial in trials:
+        if trial.status not in ("completed", "pruned"):
+            continue
+        if folds:
+            curve = [sum(trial.folds[: i + 1]) / (i + 1) for i in range(len(trial.folds))]
+        else:
+            curve = so_far(trial.history.get(objective.name, ()), objective.direction)
+        if curve:
+            peers.append((curve, trial.status == "completed"))
+    return peers if len(peers) >= _STARTUP else []
+
+
+def below_median(objective, peers, step, value) -> bool:
+    """Say whether a value at a step (from 0) is worse than the median of the others there.
+
+    Those that were pruned before count as worse: among the survivors alone, half of the good ones would go too.
+    """
+    worst = -math.inf if objective.direction == "max" else math.inf
+    there = [c[min(step, len(c) - 1)] if whole or step < len(c) else worst for c, whole in peers]
+    there = [v for v in there if v is not None]
+    if len(there) < _STARTUP:
+        return False
+    middle = median(there)
+    return value < middle if objective.direction == "max" else value > middle
+
+
+def comparable(objective, peers, step, value) -> float:
+    """Return what the mean over some folds says of the mean over all: folds differ in how hard they are.
+
+    Args:
+        peers: as for `below_median`; one of them is whole.
+        step: the last fold that was trained, from 0.
+        value: the mean up to it, which was below the median there: so it is no better than the median at the end.
+    """
+    whole = [curve for curve, complete in peers if complete]
+    moved = value + median(curve[-1] - curve[step] for curve in whole)
+    worse = min if objective.direction == "max" else max
+    return worse(moved, median(curve[-1] for curve in whole))
+
+
+class Median(keras.callbacks.Callback):
+    """Stop a trial whose best value so far is worse than the median of what the others had reached by then.
+
+    Args:
+        objective: the `Objective`.
+        peers: what `peers_of` returned.
+        epochs: of the whole training.
+    """
+
+    def __init__(self, objective, peers, epochs):
+        super().__init__()
+        self.objective, self.peers = objective, peers
+        self.grace, self.last = max(_GRACE[0], round(_GRACE[1] * epochs)), epochs - 1
+        self.best, self.pruned = None, False
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = (logs or {}).get(self.objective.name)
+        self.best = so_far([self.best, value if value is None else float(value)], self.objective.direction)[-1]
+        if self.best is None or not self.grace <= epoch < self.last:
+            return
+        if below_median(self.objective, self.peers, epoch, self.best):
+            self.pruned = self.model.stop_training = True

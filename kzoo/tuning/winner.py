@@ -1,0 +1,98 @@
+"""What becomes of a search's winner: a run of its own, or a preset in a TOML file."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from kzoo.catalogue import list_presets
+from kzoo.contract import needs_onehot
+from kzoo.data.named import NAMES
+from kzoo.data.reload import load_again
+from kzoo.errors import KzooError
+from kzoo.files import write_text
+from kzoo.nouns import Description, Spec
+from kzoo.preset_files import preset_to_toml
+from kzoo.registry import preset_of, rebuild
+from kzoo.training import train
+from kzoo.tuning.folds import with_all_rows
+
+
+def retrain(search, data, *, trial, on, epochs, out, seed, options):
+    """Train a trial of a search once more, and return the run: see `Search.retrain`."""
+    if on not in ("train", "train+validation"):
+        raise KzooError(f"on={on!r} is unknown. Use one of: train, train+validation.")
+    best = search.best_trial() if trial is None else _trial(search, trial)
+    spec = search.spec_of(best)
+    if epochs == "best":
+        # A schedule needs its full length: squeezed into the epochs up to the best one it would be another.
+        stops_early = spec["training"].get("schedule", "constant") in ("constant", "plateau")
+        epochs = best_epoch(best, search.objective.name) if stops_early else spec["training"]["epochs"]
+    elif isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+        raise KzooError(f"epochs={epochs!r} must be 'best' or a whole number of at least 1.")
+    loaded = _data(search, data)
+    watched = search.objective.name
+    metric, known = watched.removeprefix("val_"), tuple(spec["training"]["metrics"])
+    if metric != "loss" and metric not in known:
+        options = {"metrics": (*known, metric)} | options
+    if on == "train+validation":
+        loaded, watched = with_all_rows(loaded), "loss"
+    options = {"monitor": watched, "seed": best.seed if seed is None else seed} | options
+    return train(preset_of(spec), loaded, out=out, epochs=epochs, **options)
+
+
+def best_epoch(trial, objective) -> int:
+    """Return a trial's best epoch; of several with the same score, which few validation rows often give, the one with
+    the lowest validation loss: the first of them may have been lucky, long before the training was done."""
+    scores, losses = (trial.history.get(name) for name in (objective, "val_loss"))
+    if trial.folds or not scores or not losses:  # over folds: a mean, which evens luck out
+        return trial.best_epoch
+    reached = scores[trial.best_epoch - 1]
+    equal = [i for i, score in enumerate(scores) if score == reached and losses[i] is not None]
+    return min(equal, key=lambda i: losses[i], default=trial.best_epoch - 1) + 1
+
+
+def _trial(search, number):
+    """Return a trial that was trained, by its number."""
+    scored = {t.number: t for t in search.trials if t.score is not None}
+    if isinstance(number, bool) or number not in scored:
+        legal = ", ".join(map(str, scored)) or "none"
+        raise KzooError(f"trial={number!r} is not a trial of {search.path} that has a score. Those are: {legal}.")
+    return scored[number]
+
+
+def _data(search, source):
+    """Return the data of the search again.
+
+    Raises:
+        KzooError: it is not there, or it is other data.
+    """
+    if source is None and search.data is not None:
+        return search.data
+    spec, described = Spec.read(search.request.spec), Description.read(search.request.data)
+    return load_again(spec, described, source, what=f"the data that {search.path} was tuned on")
+
+
+def onehot(spec):
+    """Return the setting without which `kzoo.build` refuses a specification, if it needs one."""
+    return {"labels": "onehot"} if needs_onehot(spec["task"], spec["config"], spec["training"]) else {}
+
+
+def save_preset(search, name, path):
+    """Write the winner as a preset of its own, and return the file: see `Search.save_preset`."""
+    spec, best, data = search.best_spec(), search.best_trial(), search.request.data["name"]
+    scored = f"{search.objective.name} {best.score:.4g}, the best of {len(search.trials)} trials"
+    summary = f"{spec['preset']} tuned on {data}: {scored}."
+    training = spec["training"] | onehot(spec)
+    preset = preset_of(spec | {"preset": name, "training": training})  # says what is wrong with the name
+    if name in list_presets():
+        raise KzooError(f"A preset {name!r} is there already. Choose another name.")
+    file = search.path / f"{name}.toml" if path is None else Path(path)
+    if file.suffix != ".toml":
+        raise KzooError(f"path={str(path)!r} must end in .toml: that is what kzoo.load_presets reads.")
+    if not file.parent.is_dir():
+        raise KzooError(f"path={str(path)!r}: there is no folder {str(file.parent)!r}.")
+    if file.exists():
+        raise KzooError(f"{file} is there already. Choose another name, or another path=.")
+    params = rebuild(spec | {"seed": None}, compile=False).count_params()
+    preset = replace(preset, summary=summary, dataset=data if data in NAMES else None, params=params)
+    write_text(file, preset_to_toml(preset))
+    return file

@@ -7,10 +7,11 @@ values must be to one another. A family of yours may take names that are not her
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kzoo import kinds
 from kzoo.errors import KzooError
 
 ANY = "any"
@@ -39,7 +40,7 @@ class Argument:
     high: float | None = None
     above: float | None = None
     below: float | None = None
-    choices: tuple = ()
+    choices: Collection = ()
     none: bool = False
     many: bool | str = False
     needs: Mapping = field(default_factory=dict)
@@ -148,7 +149,7 @@ def _bundles():
 BUNDLES = _bundles()
 
 CONFIG = {
-    "inputs": _A(kind=str, choices=("rows", "image", "tokens", "series")),
+    "inputs": _A(kind=str, choices=kinds.NAMES),
     "input_shape": _A(many=True, **_COUNT),
     "outputs": _A(**_COUNT),
     "horizon": _A(none=True, **_COUNT, **_SERIES),

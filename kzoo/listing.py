@@ -2,7 +2,7 @@
 
 import pkgutil
 from functools import cache
-from importlib import import_module, metadata
+from importlib import import_module
 
 from kzoo.errors import KzooError
 
@@ -29,6 +29,7 @@ def installed(group: str) -> dict:
         KzooError: a package that cannot be imported.
     """
     found = {}
+    metadata = import_module("importlib.metadata")  # slow to import, and mostly not needed
     for entry in metadata.entry_points(group=group):
         try:
             found[entry.name] = entry.load()

@@ -11,14 +11,6 @@ from kzoo.family import FAMILIES, builder_of
 from kzoo.tasks import problem, problems
 from kzoo.words import hint
 
-INPUTS = {
-    "rows": "raw table rows, float32: numeric columns first, then one integer code per category column",
-    "image": "raw pixels 0..255, float32; the scaling is inside (rescale=False if you divide by 255)",
-    "tokens": "token ids, int32: 0 is padding, 1 an unknown token",
-    "series": "raw values, float32 (steps, columns), target columns first; the scaling is inside",
-}
-
-
 _NAME = re.compile(r"([A-Za-z0-9_]+\.)?[A-Za-z0-9_]+")
 
 

@@ -21,7 +21,7 @@ from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looke
 from kzoo.errors import KzooError
 from kzoo.family import FAMILIES, builder_of
 from kzoo.files import read_json
-from kzoo.preset import INPUTS, Preset, checked, completed, situation, unmet  # noqa: F401
+from kzoo.preset import Preset, checked, completed, situation, unmet
 from kzoo.words import first_line, hint
 
 _specs = weakref.WeakKeyDictionary()  # model -> its specification

@@ -23,7 +23,7 @@ import numpy as np
 from sklearn.linear_model import LinearRegression
 
 import kzoo
-from kzoo.data.reading import read_table
+from kzoo.kinds.tables.files import read_table
 from kzoo.plots.colors import BLUE, GREEN, GREY, ORANGE
 
 number = dict(type=int, default=None)

@@ -21,7 +21,7 @@ import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 import kzoo
-from kzoo.data.reading import read_table
+from kzoo.kinds.tables.files import read_table
 from kzoo.plots.colors import BLUE, GREY
 
 args = kzoo.recipes.arguments("tabular_fnn", __doc__, data="couriers", target="minutes", feature="")

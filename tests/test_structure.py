@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import kzoo
+from kzoo.kinds import READY, kinds
 
 PACKAGE = Path(kzoo.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -18,7 +19,8 @@ MAY_IMPORT = {
     "family": set(),
     "files": set(),
     "listing": set(),
-    "tasks": {"data", "predictions"},
+    "kinds": {"data", "registry"},
+    "tasks": {"predictions"},
     "preset": {"arguments", "family"},
     "plugins": {"preset"},
     "catalogue": {"family", "plugins", "preset", "preset_files"},
@@ -62,7 +64,7 @@ MAY_IMPORT = {
         "run", "runtime", "source", "training", "tuning",
     },
 }  # fmt: skip
-EVERYBODYS = {"__version__", "errors", "files", "listing", "nouns", "optional", "tasks", "words"}
+EVERYBODYS = {"__version__", "errors", "files", "kinds", "listing", "nouns", "optional", "tasks", "words"}
 STANDARD_LIBRARY_ONLY = (
     "arguments", "catalogue", "errors", "exported", "family", "files", "nouns", "optional", "plugins", "preset",
     "preset_files", "presets", "ranking", "registry", "results", "run", "words",
@@ -117,8 +119,23 @@ def test_light_modules_import_the_standard_library_only(path):
     assert foreign == set()
 
 
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if part_of(path) == "kinds" and (path.stem == "__init__" or path.stem == "files")],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_what_a_kind_says_of_itself_needs_the_standard_library_only(path):
+    """Presets and their settings ask for it."""
+    test_light_modules_import_the_standard_library_only(path)
+
+
 # What an exported model's process may import; what is imported by name when needed is in tests/runtime/.
 LIGHT = sys.stdlib_module_names | {"numpy"}
+ROOMS = sorted(path.parent for path in (PACKAGE / "kinds").glob("*/light.py"))
+TABLE_FILES = [p for p in sorted((PACKAGE / "kinds" / "tables" / "files").glob("*.py")) if p.stem != "__init__"]
+LIGHT_HALVES = [
+    *(f"kinds.{room.name}.light" for room in ROOMS), *(f"kinds.tables.files.{path.stem}" for path in TABLE_FILES),
+]  # fmt: skip
 WHEN_ASKED = {"kzoo/predictions.py": {"pandas"}}  # for the DataFrame that a caller wants
 
 
@@ -147,18 +164,71 @@ def heavy_imports(module):
     }
 
 
-@pytest.mark.parametrize("module", ["runtime", "cli.predict", *(
-    f"{folder}.{path.stem}" for folder, names in (("data", "encode*.py"), ("export/formats", "*.py"))
-    for path in sorted((PACKAGE / folder).glob(names)) if path.stem != "__init__"
+@pytest.mark.parametrize("module", ["runtime", "cli.predict", "data.encode", *LIGHT_HALVES, *(
+    f"export.formats.{path.stem}" for path in sorted((PACKAGE / "export" / "formats").glob("*.py"))
+    if path.stem != "__init__"
 )])  # fmt: skip
 def test_an_exported_model_runs_on_numpy_and_the_standard_library(module):
-    module = f"kzoo.{module.replace('/', '.')}"
+    module = f"kzoo.{module}"
     assert len(reached_from(module)) > 3
     assert heavy_imports(module) == set()
 
 
 def test_the_guard_of_the_runtime_sees_what_is_far_away():
-    assert "kzoo/data/table.py imports pandas" in heavy_imports("kzoo.data.reload")  # four imports deep
+    assert "kzoo/kinds/rows/learn.py imports pandas" in heavy_imports("kzoo.data.reload")  # four imports deep
+
+
+NAMES_OF_KINDS = frozenset(kinds())
+NAMES_OF_READERS = frozenset({READY, *(name for one in kinds().values() for name in one.readers)})
+
+
+def compared(tree, names):
+    """Return the lines that compare something with one of these names, or choose by them."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            member = isinstance(node.ops[0], ast.In | ast.NotIn)  # `"tokens" in scores` looks a name up
+            sides = node.comparators if member else [node.left, *node.comparators]
+        elif isinstance(node, ast.MatchValue):
+            sides = [node.value]
+        elif isinstance(node, ast.Dict) and len(node.keys) > 1:
+            sides = node.keys
+            if len({one.value for one in sides if isinstance(one, ast.Constant)} & names) < 2:
+                continue  # one of them may be a word like any other
+        else:
+            continue
+        words = [part for side in sides if side is not None for part in _parts(side)]
+        if any(isinstance(word, ast.Constant) and word.value in names for word in words):
+            yield node.lineno if hasattr(node, "lineno") else node.value.lineno
+
+
+def _parts(side):
+    return side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side]
+
+
+def compared_in(path):
+    return [
+        f"{path.relative_to(PACKAGE)}:{line}"
+        for line in compared(ast.parse(path.read_text(encoding="utf-8")), NAMES_OF_KINDS | NAMES_OF_READERS)
+    ]
+
+
+# Builders take `inputs` as a setting, and are about it.
+OUTSIDE = [path for path in FILES if part_of(path) not in ("kinds", "families")]
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_kinds_of_input_are_told_apart_in_their_rooms_only(path):
+    """Others ask for facts, or call what the room has."""
+    assert compared_in(path) == []
+
+
+def test_the_guard_of_kinds_sees_every_way_to_tell_them_apart():
+    for line in (
+        'x == "rows"', '"tokens" != x', 'x in ("image", "rows")', 'x not in {"series"}', '{"rows": 1, "image": 2}[x]',
+        'match x:\n    case "tokens":\n        pass',
+        'match x:\n    case "a" | "series":\n        pass',
+    ):  # fmt: skip
+        assert len(list(compared(ast.parse(line), NAMES_OF_KINDS))) == 1, line
 
 
 def classes_of(path):

@@ -6,7 +6,7 @@ from pandas.api import types
 from kzoo.checks.finding import check, error, warning
 from kzoo.checks.subject import listed
 from kzoo.data.statistics import shares_between
-from kzoo.data.values import to_numbers, to_words
+from kzoo.kinds.tables.values import to_numbers, to_words
 
 _MOVED = 0.25  # population stability index: above it the rule of thumb says that a column has changed
 _FEWEST = 20  # rows below which shares mean nothing

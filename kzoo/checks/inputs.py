@@ -36,7 +36,7 @@ def not_finite(subject):
 @check("data", "rows")
 def constant_columns(subject):
     """Columns with one value in every training row."""
-    if subject.data.inputs not in ("rows", "series"):
+    if subject.columns is None and subject.series is None:
         return
     values = values_of(subject.data.train.x)
     values = values.reshape(-1, values.shape[-1])

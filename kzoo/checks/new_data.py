@@ -7,20 +7,12 @@ import pandas as pd
 
 from kzoo.data.arrays import from_tf, read_npz
 from kzoo.data.dataset import Dataset
-from kzoo.data.decode import ImageFiles
 from kzoo.data.encode import encode
-from kzoo.data.encode_images import images_below
-from kzoo.data.encode_series import filled, time_column
-from kzoo.data.encode_text import tokenizer_of
 from kzoo.data.named import NAMES
 from kzoo.data.reload import reload
-from kzoo.data.series import in_order
-from kzoo.data.statistics import features
-from kzoo.data.table import as_frame
-from kzoo.data.text import read_folder
-from kzoo.data.textfile import read_text
-from kzoo.data.values import to_words
 from kzoo.errors import KzooError
+from kzoo.kinds import kind, kind_of, takes_ready_arrays
+from kzoo.kinds.tables.values import to_words
 
 
 class NewData:
@@ -46,7 +38,7 @@ class NewData:
         self.run, self.preprocessing, described = run, run.preprocessing, run.data
         self.facts, self.class_names = run.problem.facts, described.class_names
         self.known = run.config.get("statistics")
-        self.inputs, self.targets = described.inputs, [target] if target else list(described.target_names)
+        self.targets = [target] if target else list(described.target_names)
         self.frame, self.missing, self.answers, self.values = None, [], None, None
         if isinstance(source, str) and source in NAMES:
             source = reload(run, source)
@@ -62,7 +54,8 @@ class NewData:
         self.categories = categories or None
         self.features = None
         if self.values is not None and len(self.values):
-            self.features = features(self.inputs, self.values, described.feature_names, categories)
+            describe = kind(described.inputs).learn.describe
+            self.features = describe(self.values, described.feature_names, categories)
 
     @property
     def labels(self):
@@ -75,8 +68,8 @@ class NewData:
         return True if self.known and self.features is not None else None
 
     def _read(self, source):
-        kind = self.preprocessing["kind"]
-        if isinstance(source, str | Path) and kind != "text" and not Path(source).exists():
+        words = "vocabulary" in self.preprocessing  # a string may be a text
+        if isinstance(source, str | Path) and not words and not Path(source).exists():
             raise KzooError(f"No file, folder or data set {str(source)!r}.")
         if hasattr(source, "as_numpy_iterator"):
             source = from_tf(source, None)
@@ -87,62 +80,16 @@ class NewData:
             self.values, self.answers = encode(self.preprocessing, np.asarray(source[0])), np.asarray(source[1])
         elif isinstance(source, np.ndarray):
             self.values = encode(self.preprocessing, source)
-        elif kind == "array":
+        elif takes_ready_arrays(self.preprocessing):
             raise KzooError("This run was trained on arrays: give x, or (x, y), or an .npz file.")
         else:
-            {"table": self._table, "text": self._text, "image": self._images, "series": self._series,
-             "language": self._language}[kind](source)  # fmt: skip
+            found = kind_of(self.preprocessing).learn.fresh(self.preprocessing, source, targets=self.targets)
+            self.values, self.frame, self.missing = found.x, found.frame, list(found.missing)
+            self.answers = found.answers if found.answers is None else self._raw(found.answers)
 
-    def _table(self, source):
-        if isinstance(source, dict | list):
-            source = pd.DataFrame([source] if isinstance(source, dict) else list(source))
-        self.frame = frame = as_frame(source)
-        names = [column["name"] for column in self.preprocessing["columns"]]
-        self.missing = [name for name in names if name not in frame.columns]
-        if not len(frame):
-            raise KzooError("There are no rows to look at.")
-        if len(self.missing) < len(names):
-            self.values = encode(self.preprocessing, frame.assign(**dict.fromkeys(self.missing, np.nan)))
-        self._answers(frame)
-
-    def _text(self, source):
-        if isinstance(source, str | Path) and Path(source).is_dir():
-            texts, labels = read_folder(Path(source))
-            self.values, self.answers = encode(self.preprocessing, texts), np.array(labels)
-            return
-        if isinstance(source, str | Path) and Path(source).suffix in (".csv", ".tsv"):
-            source = as_frame(source)
-        self.values = encode(self.preprocessing, source)
-        if isinstance(source, pd.DataFrame):
-            self._answers(source)
-
-    def _images(self, source):
-        shape = tuple(self.preprocessing["shape"])
-        if isinstance(source, str | Path) and Path(source).is_dir():
-            names = images_below(Path(source), "")
-            if not names:
-                raise KzooError(f"There are no images in {str(source)!r}.")
-            self.values = ImageFiles(source, names, shape)
-        else:
-            self.values = encode(self.preprocessing, source)
-
-    def _series(self, source):
-        frame, names = as_frame(source), self.preprocessing["columns"]
-        self.missing = [name for name in names if name not in frame.columns]
-        self.frame = frame = in_order(frame, time_column(frame), [])
-        if len(frame) and not self.missing:
-            self.values = filled(frame, names, [])
-
-    def _language(self, source):
-        ids, length = tokenizer_of(self.preprocessing).ids(read_text(source)), self.preprocessing["length"]
-        if len(ids) < length:
-            raise KzooError(f"The text has {len(ids)} tokens, and a window needs {length}.")
-        self.values = np.array(ids[: len(ids) // length * length], np.int32).reshape(-1, length)
-
-    def _answers(self, frame):
-        if set(self.targets) <= set(frame.columns):
-            known = frame[self.targets].dropna()
-            if "classes" in self.facts:
-                self.answers = to_words(known[self.targets[0]]).astype(str)
-            else:
-                self.answers = known.apply(pd.to_numeric, errors="coerce").dropna().to_numpy(float)
+    def _raw(self, answers):
+        if not isinstance(answers, pd.DataFrame):
+            return answers
+        if "classes" in self.facts:
+            return to_words(answers[self.targets[0]]).astype(str)
+        return answers.apply(pd.to_numeric, errors="coerce").dropna().to_numpy(float)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.checks.subject import read
-from kzoo.data.decode import ImageFiles
+from kzoo.kinds.image.decode import ImageFiles
 
 _FEWEST_TOKENS = 5  # shorter texts are equal by chance: "thank you"
 _MOST = 150_000  # rows of a split that are hashed

@@ -7,7 +7,7 @@ import numpy as np
 from kzoo.checks.finding import check, warning
 from kzoo.checks.rows import enough_variety, hashes
 from kzoo.checks.subject import class_name, listed
-from kzoo.data.decode import ImageFiles
+from kzoo.kinds.image.decode import ImageFiles
 
 _FEWEST = 3  # iris holds one row twice, and by chance a test split has its twin
 _SHARE = 0.005

@@ -7,13 +7,10 @@ import numpy as np
 
 from kzoo.checks.losses import last_activation, loss_of
 from kzoo.checks.probe import Probe
-from kzoo.data.decode import ImageFiles
 from kzoo.data.windows import Windows
+from kzoo.kinds import kind
+from kzoo.kinds.image.decode import ImageFiles
 
-_MOST_ROWS = 5_000  # rows of a table or of texts that are read
-_MOST_IMAGES = 300
-_BATCH = {"rows": 128}  # rows the network is run on
-_SMALL_BATCH = 32  # images, texts and series cost more
 _REACH = {
     "sigmoid": (0, 1), "softmax": (0, 1), "tanh": (-1, 1), "relu": (0, np.inf), "softplus": (0, np.inf),
     "exponential": (0, np.inf),
@@ -40,6 +37,7 @@ class Subject:
             ):  # a class of one's own may be built by `fit` only
                 model.build((None, *data.input_shape))
         self.kept = {}  # what checks share: hashes of rows
+        self.kind = kind(data.inputs)
         self.splits = {n: s for n in ("train", "validation", "test") if (s := getattr(data, n)) is not None}
 
     @classmethod
@@ -61,6 +59,9 @@ class Subject:
     def rows(self):
         """The number of training rows; None where there are none."""
         return len(self.data.train) or None
+
+    def _has(self, *facts):
+        return self.kind.facts >= set(facts)
 
     @cached_property
     def class_ids(self):
@@ -86,17 +87,17 @@ class Subject:
     @cached_property
     def columns(self):
         """Names of the columns of a table or of rows."""
-        if not self.rows or self.data.inputs != "rows":
+        if not self.rows or not self._has("columns") or len(self.kind.axes) > 1:
             return None
         return column_names(self.data.feature_names, self.data.train.x.shape[1])
 
     @property
     def series(self):
-        return True if self.rows and self.data.inputs == "series" else None
+        return True if self.rows and self._has("columns", "steps") else None
 
     @property
     def images(self):
-        return True if self.rows and self.data.inputs == "image" else None
+        return True if self.rows and self._has("pixels") else None
 
     @property
     def texts(self):
@@ -105,7 +106,7 @@ class Subject:
 
     @property
     def tokens(self):
-        return True if self.rows and self.data.inputs == "tokens" else None
+        return True if self.rows and self._has("ids") else None
 
     @cached_property
     def loss(self):
@@ -135,7 +136,7 @@ class Subject:
     def some(self, name="train", most=None):
         """Return the places of a few rows of a split, the same ones each time, in order."""
         count = len(self.splits[name])
-        most = most or (_MOST_IMAGES if self.data.inputs == "image" else _MOST_ROWS)
+        most = most or self.kind.few
         if count <= most:
             return np.arange(count)
         return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
@@ -149,9 +150,9 @@ class Subject:
     @cached_property
     def batch(self):
         """(x, y) of a few training rows as `fit` gets them, without augmentation."""
-        rows = self.some(most=_BATCH.get(self.data.inputs, _SMALL_BATCH))
+        rows = self.some(most=self.kind.batch)
         x, y = read(self.data.train.x, rows), read(self.data.train.y, rows)
-        x = x.astype("int32" if self.data.inputs == "tokens" else "float32")
+        x = x.astype(self.kind.dtype)
         if self.standardize is not None:
             offset, scale = (np.asarray(v, "float64") for v in self.standardize)
             return x, ((y - offset) / scale).astype("float32")

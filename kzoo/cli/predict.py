@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kzoo.cli import common, quiet
 from kzoo.errors import KzooError
+from kzoo.kinds import kind as kind_named
 from kzoo.run import Run
 
 EXAMPLES = """\
@@ -79,7 +80,7 @@ def gather(kind, words):
     """Turn the words of the command line into what `kzoo.predict` takes.
 
     Args:
-        kind: what the model reads: "image", "rows", "series" or "tokens".
+        kind: the name of what the model reads (see `kzoo.kinds`).
         words: files, folders or texts.
 
     Raises:
@@ -89,33 +90,7 @@ def gather(kind, words):
         words = [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
         if not words:
             raise KzooError("Nothing came in on standard input.")
-    if kind == "tokens":
-        lone_file = len(words) == 1 and Path(words[0]).suffix.lower() in (".csv", ".txt")
-        return _existing(words[0]) if lone_file else words
-    if kind != "image":
-        if len(words) > 1:
-            raise KzooError(f"This run reads a table: give one CSV file, not {len(words)} inputs.")
-        return _existing(words[0])
-    files = []
-    for word in words:
-        path = Path(_existing(word))
-        if path.is_dir():
-            found = sorted(str(f) for f in path.rglob("*") if f.suffix.lower() in _IMAGES)
-            if not found:
-                raise KzooError(f"{word!r} holds no images ({', '.join(sorted(_IMAGES))}).")
-            files += found
-        else:
-            files.append(str(path))
-    return files
-
-
-_IMAGES = frozenset((".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"))
-
-
-def _existing(word):
-    if not Path(word).exists():
-        raise KzooError(f"{word!r} does not exist; this run reads files.")
-    return word
+    return kind_named(kind).light.gather(words)
 
 
 def _check_out(file):

@@ -7,7 +7,8 @@ from pathlib import Path
 from kzoo.arguments import ARGUMENTS
 from kzoo.cli import common, quiet, tables
 from kzoo.errors import KzooError
-from kzoo.registry import INPUTS, build, get_preset, meaning_of, resolve, settings_of, spec_of
+from kzoo.kinds import kind
+from kzoo.registry import build, get_preset, meaning_of, resolve, settings_of, spec_of
 from kzoo.tasks import problem
 
 EXAMPLES = """\
@@ -76,7 +77,7 @@ def describe(preset, model, spec) -> dict:
             kind=config.get("inputs"),
             shape=list(model.input_shape[1:]),
             dtype=str(model.inputs[0].dtype),
-            meaning=INPUTS.get(config.get("inputs"), ""),
+            meaning=kind(config["inputs"]).meaning if "inputs" in config else "",
         ),
         comes_out=dict(shape=list(model.output_shape[1:]), meaning=answers(preset.task, config)),
         layers=[

@@ -7,6 +7,7 @@ import subprocess
 from kzoo.arguments import BUNDLES
 from kzoo.cli import common, quiet, tables
 from kzoo.errors import Interrupted, KzooError
+from kzoo.kinds import kind
 from kzoo.registry import get_preset, resolve
 from kzoo.words import duration
 
@@ -149,12 +150,11 @@ def render(document, args):
     lines = [head]
     scored = [split for split in ("test", "validation") if summary.get(split)]
     lines += tables.columns([(split.ljust(11), scores_line(summary[split])) for split in scored])
-    files = {"image": "IMAGE.png", "rows": "ROWS.csv", "series": "SERIES.csv", "tokens": '"some text"'}
     rows = [("run", folder), ("curves", os.path.join(folder, "curves.png"))]
     logs = os.path.join(folder, "tensorboard")
     if os.path.isdir(logs):
         rows.append(("tensorboard", f"tensorboard --logdir {quote(logs)}"))
-    rows.append(("predict", f"kzoo predict {quote(folder)} {files.get(document['inputs'], 'INPUT')}"))
+    rows.append(("predict", f"kzoo predict {quote(folder)} {kind(document['inputs']).example}"))
     lines += tables.columns(rows)
     return "\n".join(lines)
 

@@ -6,15 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from kzoo import kinds
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.encode_images import image_preprocessing
 from kzoo.errors import KzooError
 from kzoo.tasks import choose
-from kzoo.tasks.values.light import spread
-
-_RANKS = {"rows": 2, "image": 4, "tokens": 2, "series": 3}
-_SHAPES = {"rows": "(N, F)", "image": "(N, H, W, C)", "tokens": "(N, T)", "series": "(N, T, F)"}
 
 
 def load_arrays(
@@ -35,12 +31,12 @@ def load_arrays(
         KzooError: lengths that differ, NaN, labels that are no labels, pixels divided by 255.
     """
     notes = list(notes)
-    kind = preset.config["inputs"] if preset is not None else _guess(x)
-    x, y = _inputs(x, kind, preset, notes), np.asarray(y)
+    kind = kinds.kind(preset.config["inputs"]) if preset is not None else _guess(x)
+    x, y = _inputs(x, kind, preset), np.asarray(y)
     first = len(x)
     tested = None
     if splits.is_source(test):
-        tested = _inputs(test[0], kind, preset, []), np.asarray(test[1])
+        tested = _inputs(test[0], kind, preset), np.asarray(test[1])
     for part, (its_x, its_y) in {"": (x, y), "test ": tested}.items() if tested else {"": (x, y)}.items():
         if len(its_x) != len(its_y):
             raise KzooError(f"{part}x has {len(its_x)} rows and {part}y has {len(its_y)}; they must be as many.")
@@ -48,7 +44,7 @@ def load_arrays(
         if tested[0].shape[1:] != x.shape[1:]:
             raise KzooError(f"Test inputs have shape {tested[0].shape[1:]}, training inputs {x.shape[1:]}.")
         x, y = np.concatenate([x, tested[0]]), np.concatenate([y, tested[1]])
-    chosen, raw, known = _targets(y, kind, task, preset, class_names, notes)
+    chosen, raw, known = _targets(y, kind.name, task, preset, class_names, notes)
     learned, y, parts, more = splits.split_target(
         chosen.task,
         raw,
@@ -68,23 +64,16 @@ def load_arrays(
     config = {"input_shape": x.shape[1:], **learned.config}
     # Where the user has scaled the numbers (rescale=False), the network leaves them alone.
     plain = preset is not None and preset.config.get("rescale") is False
-    if kind in ("rows", "series") and not plain:
-        mean, std = spread(x[train].reshape(-1, x.shape[-1]))
-        config |= {"scale": [1 / s for s in std], "offset": [-m / s for m, s in zip(mean, std, strict=True)]}
     if plain:
         config = {name: value for name, value in config.items() if name not in ("target_offset", "target_scale")}
-    if kind == "tokens":
-        config["vocabulary_size"] = vocabulary_size or int(x[train].max()) + 1
-        if (highest := int(x.max())) >= config["vocabulary_size"]:
-            x = np.where(x >= config["vocabulary_size"], 1, x)
-            notes.append(f"Ids up to {highest} occur; those from {config['vocabulary_size']} count as unknown (1).")
+    x, more_config, reader = kind.learn.fit(x, train, plain=plain, notes=notes, vocabulary_size=vocabulary_size)
     return Dataset(
         name=name,
         task=chosen.name,
-        inputs=kind,
+        inputs=kind.name,
         **{part: None if rows is None else Split(x=x[rows], y=y[rows], rows=rows) for part, rows in parts.items()},
-        config=config,
-        preprocessing=preprocessing or _preprocessing(kind, x.shape[1:], plain),
+        config=config | more_config,
+        preprocessing=preprocessing or reader or kinds.ready(kind.name, x.shape[1:]),
         class_names=learned.classes,
         target_names=learned.names,
         notes=notes + more,
@@ -92,59 +81,39 @@ def load_arrays(
     )
 
 
-def _preprocessing(kind, shape, plain):
-    if kind == "image" and shape[-1] in (1, 3) and not plain:
-        return image_preprocessing(shape)
-    return {"kind": "array", "inputs": kind, "shape": list(shape)}
-
-
 def _guess(x):
+    """Return the kind that an array is by its look; bytes in three axes are images without channels."""
     x = np.asarray(x)
-    if x.ndim == 4 or (x.ndim == 3 and x.dtype == np.uint8):
-        return "image"
-    if x.ndim == 3:
-        return "series"
-    if x.ndim in (1, 2):
-        return "rows"
-    raise KzooError(f"x of shape {x.shape} is neither rows, images, token ids nor series; say preset=.")
+    axes = max(x.ndim, 2) + (x.ndim == 3 and x.dtype == np.uint8)
+    kind = kinds.of_axes(axes)
+    if not x.ndim or len(kind.axes) + 1 != axes:
+        raise KzooError(f"x of shape {x.shape} is neither rows, images, token ids nor series; say preset=.")
+    return kind
 
 
-def _inputs(x, kind, preset, notes):
+def _inputs(x, kind, preset):
     x = np.asarray(x)
     if x.dtype == object or x.dtype.kind not in "biuf":
         raise KzooError(f"x holds {x.dtype}, not numbers; strings go in as a CSV file, a DataFrame or text files.")
-    if kind == "image" and x.ndim == 3:
-        x = x[..., None]  # (N, H, W, 1)
-    if kind == "rows" and x.ndim == 1:
-        x = x[:, None]  # (N, 1)
-    if kind == "series" and x.ndim == 2 and preset is not None and preset.config["input_shape"][-1] == 1:
-        x = x[..., None]  # (N, T, 1)
-    if x.ndim != _RANKS[kind]:
-        raise KzooError(f"{kind} inputs have shape {_SHAPES[kind]}; got {x.shape}.")
+    return kind.learn.take(x, preset)
+
+
+def checked(x, name):
+    """Return an array of inputs of a kind, which has its axes and holds no NaN.
+
+    Args:
+        x: (N, ...).
+        name: of the kind.
+
+    Raises:
+        KzooError: other axes, NaN, infinity.
+    """
+    axes = kinds.kind(name).axes
+    if x.ndim != len(axes) + 1:
+        shape = ", ".join(["N", *(axis[0].upper() for axis in axes)])
+        raise KzooError(f"{name} inputs have shape ({shape}); got {x.shape}.")
     _refuse_nan(x, "x")
-    if kind == "tokens":
-        if x.dtype.kind == "f" and (x != np.round(x)).any():
-            raise KzooError("Token ids must be whole numbers; x holds fractions.")
-        if x.size and x.min() < 0:
-            raise KzooError(f"Token ids must not be negative; the lowest is {x.min()}.")
-        return x.astype(np.int32)
-    if kind == "image":
-        _check_pixels(x, preset)
-        # Bytes stay bytes (a quarter of the memory); the pipeline makes them float32.
-        return x if x.dtype == np.uint8 else x.astype(np.float32)
-    return x.astype(np.float32)
-
-
-def _check_pixels(x, preset):
-    if preset is not None and preset.config.get("rescale") is False:
-        return
-    if x.size and x.dtype.kind == "f" and x.min() >= 0 and x.max() <= 1:
-        raise KzooError(
-            "Pixels look divided by 255 (all lie in 0..1); kzoo takes 0..255 and divides inside: "
-            "pass the raw pixels, or rescale=False."
-        )
-    if x.size and (x.min() < 0 or x.max() > 255):
-        raise KzooError(f"Pixels must lie in 0..255; these lie in {x.min():g}..{x.max():g}. Or pass rescale=False.")
+    return x
 
 
 def _refuse_nan(values, name):

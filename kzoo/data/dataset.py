@@ -33,7 +33,7 @@ class Dataset:
     Args:
         name: where it came from, without any folder of this machine.
         task: what is answered, by its public name, such as "image_classification".
-        inputs: one of `kzoo.registry.INPUTS`.
+        inputs: the name of what is read (see `kzoo.kinds`).
         train, validation, test: the splits; validation and test may be None.
         config: what the data says about the network, by the builders' argument names: `input_shape`,
             `outputs`, and where they apply `vocabulary_size`, `categories`, `scale`, `offset`,

@@ -1,26 +1,13 @@
 """`encode`: new raw inputs become rows of `x`, exactly as the training data did.
 
-All of this half of `data/` (`encode*.py` and what they import) is NumPy and the standard library, so that an exported
-model answers without pandas, scikit-learn and Keras; `tests/test_structure.py` holds it to that.
+This module and the light halves of `kzoo.kinds` are NumPy and the standard library, so that an exported model answers
+without pandas, scikit-learn and Keras; `tests/test_structure.py` holds them to that.
 """
-
-from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 
-from kzoo.data.encode_images import image_paths
 from kzoo.errors import KzooError
-
-# Kind of preprocessing -> the function that does it, imported when needed.
-_ENCODERS = {
-    "table": ("kzoo.data.encode_table", "encode_table"),
-    "text": ("kzoo.data.encode_text", "encode_text"),
-    "language": ("kzoo.data.encode_text", "encode_text"),
-    "series": ("kzoo.data.encode_series", "encode_series"),
-    "array": ("kzoo.data.encode", "encode_array"),
-    "image": ("kzoo.data.encode_images", "encode_images"),
-}
+from kzoo.kinds import kind_of, takes_ready_arrays
 
 
 def encode(preprocessing: dict, inputs) -> np.ndarray:
@@ -37,11 +24,13 @@ def encode(preprocessing: dict, inputs) -> np.ndarray:
     Raises:
         KzooError: the inputs lack something, such as a column.
     """
-    kind = preprocessing.get("kind")
-    if kind not in _ENCODERS:
-        raise KzooError(f"Unknown kind of preprocessing {kind!r}; expected one of: {', '.join(_ENCODERS)}.")
-    module, function = _ENCODERS[kind]
-    return getattr(import_module(module), function)(preprocessing, inputs)
+    return _read(preprocessing, inputs)[0]
+
+
+def _read(reader, raw):
+    """Return (x, what each of its rows was made of)."""
+    kind = kind_of(reader)
+    return (_ready(reader, raw, kind), raw) if takes_ready_arrays(reader) else kind.light.read(reader, raw)
 
 
 def encode_named(preprocessing: dict, inputs) -> tuple:
@@ -55,9 +44,7 @@ def encode_named(preprocessing: dict, inputs) -> tuple:
     """
     if hasattr(inputs, "__len__") and not len(inputs):
         raise KzooError("Nothing to predict: no inputs were given.")
-    if preprocessing["kind"] == "image" and isinstance(inputs, str | Path):
-        inputs = image_paths(inputs)
-    x = encode(preprocessing, inputs)
+    x, inputs = _read(preprocessing, inputs)
     if x.dtype.kind == "f" and not (finite := np.isfinite(x.reshape(len(x), -1)).all(axis=1)).all():
         raise KzooError(f"Input {int(np.argmin(finite)) + 1} holds NaN or infinity: fill it in or leave it out.")
     listed = list(inputs) if isinstance(inputs, list | tuple) and len(inputs) == len(x) else None
@@ -68,12 +55,11 @@ def encode_named(preprocessing: dict, inputs) -> tuple:
     return x, tuple(str(i) for i in listed)
 
 
-def encode_array(preprocessing, inputs):
+def _ready(reader, raw, kind):
     """Check that an array has the shape the model takes; a single example gets its first axis."""
-    shape = tuple(preprocessing["shape"])
-    kind = np.int32 if preprocessing["inputs"] == "tokens" else np.float32
+    shape = tuple(reader["shape"])
     try:
-        x = np.asarray(inputs, kind)
+        x = np.asarray(raw, kind.dtype)
     except (TypeError, ValueError):
         raise KzooError(
             f"This model was trained on arrays; give an array of shape (N, {', '.join(map(str, shape))})."

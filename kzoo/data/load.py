@@ -9,28 +9,20 @@ import pandas as pd
 from kzoo.data import splits
 from kzoo.data.arrays import from_tf, load_arrays, read_npz
 from kzoo.data.dataset import Dataset
-from kzoo.data.encode_images import EXTENSIONS
-from kzoo.data.images import load_image_folder
-from kzoo.data.language import load_language
 from kzoo.data.named import NAMES, load_named
 from kzoo.data.options import DataOptions
-from kzoo.data.rows import listed
-from kzoo.data.series import load_series
-from kzoo.data.table import as_frame, load_table
-from kzoo.data.text import load_text_folder, load_text_table
-from kzoo.data.textfile import read_text
 from kzoo.errors import KzooError
+from kzoo.kinds import Source, kind, kinds
+from kzoo.kinds.tables.files import is_table, suffixes
+from kzoo.kinds.tables.frame import as_frame
 from kzoo.registry import Preset, get_preset, list_presets
 from kzoo.tasks import choose
-from kzoo.words import hint
+from kzoo.words import hint, listed
 
-# What a source can become -> the inputs of presets that take it.
-_TAKES = {
-    "a table": ("rows", "tokens", "series"),
-    "a folder of images": ("image",),
-    "a folder of texts": ("tokens",),
-    "a plain text": ("tokens",),
-}
+_ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "clip")
+_FOLDERS_DEEP = 3  # how far down a folder is looked into for the first file of a known kind
+_FOR_ANY = ("tabular_", "text_", "series_", "image_")
+_SHOWN = 12  # names in a message
 
 
 def load_data(
@@ -121,78 +113,73 @@ def _path(path, preset, asked):
         )
     if path.is_dir():
         return _folder(path, preset, asked)
-    kind = path.suffix.lower()
-    if kind in (".csv", ".tsv"):
+    if is_table(path):
         return _table(path, path.name, preset, asked)
-    if kind == ".npz":
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
         pair, tested = read_npz(path)
         if asked.test is None and tested is not None:
             asked = replace(asked, test=tested)
         return _arrays(pair, path.name, preset, asked)
-    if kind in (".txt", ".md"):
-        return _plain_text(path, preset, asked)
-    if kind in EXTENSIONS:
-        raise KzooError(f"{path.name!r} is one image; training takes a folder with a folder of images for each class.")
-    raise KzooError(f"{path.name!r}: kzoo reads .csv, .tsv, .txt and .npz files, and folders.")
+    if source := _source("file", suffix):
+        return _of_source(source, path, path.name, preset, asked)
+    if source := _source("folder", suffix):
+        raise KzooError(f"{path.name!r} is one file; training takes {source.name}, in a folder for each class.")
+    files = [*suffixes(), *(s for source in _sources("file") for s in source.suffixes), ".npz"]
+    raise KzooError(f"{path.name!r}: kzoo reads {', '.join(files)} files, and folders.")
 
 
 def _folder(path, preset, asked):
-    _refuse(asked, ("target", "drop", "group", "time", "clip"), path.name)
-    kind = _folder_kind(path)
-    if kind is None:
+    source = _source_of_folder(path)
+    if source is None:
+        _refuse(asked, [option for option in _ABOUT_COLUMNS if option != "task"], path.name)
         raise KzooError(
             f"{path.name!r} holds neither images nor .txt files: expected a folder of them for each class, "
             "or one .txt file for each class."
         )
-    _check_fit(kind, path.name, preset)
-    inputs = "tokens" if kind == "a folder of texts" else "image"
-    problem = _problem(inputs, "unordered", "classification", asked.task, preset, path.name)
-    if "classes" not in problem.facts:
-        raise KzooError(f"task={asked.task!r}: a folder of classes is a classification.")
-    chosen = asked.pick("validation", "test", "seed")
-    if kind == "a folder of texts":
-        return load_text_folder(path, problem=problem, preset=preset, **chosen)
-    shape = preset.config["input_shape"] if preset is not None else (96, 96, 3)
-    return load_image_folder(path, image_shape=shape, task=problem.name, **chosen)
+    return _of_source(source, path, path.name, preset, asked)
 
 
-def _folder_kind(path):
-    """Look at the first file of a known kind, at most three folders down."""
-    for pattern in ("*", "*/*", "*/*/*"):
-        for file in path.glob(pattern):
-            suffix = file.suffix.lower()
-            if suffix in EXTENSIONS:
-                return "a folder of images"
-            if suffix == ".txt" and not file.stem.lower().startswith("readme"):
-                return "a folder of texts"
+def _source_of_folder(path):
+    """Look for the first file that a kind is read from."""
+    for depth in range(1, _FOLDERS_DEEP + 1):
+        for file in path.glob("/".join("*" * depth)):
+            source = _source("folder", file.suffix.lower())
+            if source is not None and not file.stem.lower().startswith("readme"):
+                return source
     return None
 
 
+def _sources(form):
+    return [source for one in kinds().values() for source in one.sources if source.form == form]
+
+
+def _source(form, suffix):
+    return next((source for source in _sources(form) if suffix in source.suffixes), None)
+
+
 def _table(source, name, preset, asked):
-    _check_fit("a table", name, preset)
-    inputs = preset.config["inputs"] if preset is not None else ("series" if asked.time is not None else "rows")
-    if inputs == "series":
-        _refuse(asked, ("group", "clip"), "a series")
-        problem = _problem("series", "ordered", "forecasting", asked.task, preset, name)
-        chosen = asked.pick("validation", "test", "target", "drop", "time")
-        return load_series(source, name=name, task=problem.name, preset=preset, **chosen)
-    _refuse(asked, ("time",), "a table of rows that have no order")
-    chosen = asked.pick("validation", "test", "seed", "target", "drop", "group", "task")
-    if inputs == "tokens":
-        _refuse(asked, ("clip",), "text")
-        _problem("tokens", "unordered", "classification", None, preset, name)
-        return load_text_table(source, name=name, preset=preset, **chosen)
-    return load_table(source, name=name, preset=preset, clip=asked.clip, **chosen)
+    """Read a table as what the preset takes; without one it is a series if a time is named, else rows."""
+    tables = _sources("tabular")
+    if preset is not None:
+        own = [one for one in kind(preset.config["inputs"]).sources if one.form == "tabular"]
+    else:
+        own = [one for one in tables if ("time" in one.options) == (asked.time is not None)]
+    return _of_source((own or tables)[0], source, name, preset, asked)
 
 
-def _plain_text(path, preset, asked):
-    _refuse(asked, ("target", "drop", "group", "task", "time", "clip"), path.name)
-    _check_fit("a plain text", path.name, preset)
-    problem = _problem("tokens", "ordered", "language_modeling", None, preset, path.name)
-    chosen = asked.pick("validation", "test")
-    if splits.is_source(asked.test):
-        chosen |= {"test": None, "test_text": read_text(asked.test)}
-    return load_language(read_text(path), name=path.name, task=problem.name, preset=preset, **chosen)
+def _of_source(source: Source, given, name, preset, asked):
+    """Read a source that has been recognised, once it is sure that the preset and the arguments suit it."""
+    fitting = {one.name: one for one in kinds().values() if any(s.name == source.name for s in one.sources)}
+    if preset is not None and preset.config["inputs"] not in fitting:
+        raise _misfit(f"{name!r} is {source.name}", preset, fitting)
+    _refuse(asked, [option for option in _ABOUT_COLUMNS if option not in source.options], source.rest or name)
+    owner = next(one for one in fitting.values() if source in one.sources)
+    problem = _problem(owner.name, source.order, source.usual, asked.task, preset, name) if source.usual else None
+    if source.form == "folder" and "classes" not in problem.facts:
+        raise KzooError(f"task={asked.task!r}: a folder of classes is a classification.")
+    chosen = asked.pick("validation", "test", "seed", *source.options)
+    return owner.learn.load(given, source.form, problem=problem, name=name, preset=preset, **chosen)
 
 
 def _arrays(pair, name, preset, asked):
@@ -227,11 +214,6 @@ def _refuse(asked, names, what):
             raise KzooError(f"{name}={value!r} has no meaning for {what}.")
 
 
-def _check_fit(kind, name, preset):
-    if preset is not None and preset.config["inputs"] not in _TAKES[kind]:
-        raise _misfit(f"{name!r} is {kind}", preset, _TAKES[kind])
-
-
 def _problem(kind, order, usual, task, preset, name):
     """Return what a source is for: what is asked, else what the preset is for, else what is usual for such a source.
 
@@ -242,7 +224,7 @@ def _problem(kind, order, usual, task, preset, name):
     if fixed is None:
         return found
     if order not in fixed.facts:
-        others = listed(list_presets(task=found.name))
+        others = listed(list_presets(task=found.name), _SHOWN)
         raise KzooError(
             f"{name!r} is data for {found.name}, but {preset.name} is for {preset.task}. Presets for it: {others}."
         )
@@ -252,7 +234,7 @@ def _problem(kind, order, usual, task, preset, name):
 def _misfit(what, preset, inputs):
     fitting = [name for name in list_presets() if get_preset(name).config["inputs"] in inputs]
     # Those made for any data of their kind come first: tabular_fnn before iris_fnn.
-    fitting.sort(key=lambda name: name.split("_")[0] not in ("tabular", "text", "series", "image"))
+    fitting.sort(key=lambda name: not name.startswith(_FOR_ANY))
     return KzooError(
         f"{what}, but {preset.name} takes {preset.config['inputs']}. Presets that fit: {listed(fitting, 8)}."
     )

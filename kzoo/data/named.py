@@ -9,14 +9,14 @@ from sklearn import datasets as sklearn_datasets
 
 from kzoo.data import downloads
 from kzoo.data.arrays import load_arrays
-from kzoo.data.encode_text import preprocessing_of
 from kzoo.data.generated import opinions, shapes
-from kzoo.data.language import load_language
-from kzoo.data.series import load_series
-from kzoo.data.table import load_table
-from kzoo.data.text import build_text, text_settings
-from kzoo.data.tokenizer import Tokenizer
 from kzoo.errors import KzooError
+from kzoo.kinds.rows.learn import load_table
+from kzoo.kinds.series.learn import load_series
+from kzoo.kinds.text.language import load_language, text_settings
+from kzoo.kinds.text.learn import build_text
+from kzoo.kinds.text.light import preprocessing_of
+from kzoo.kinds.text.tokenizer import Tokenizer
 from kzoo.tasks import problem
 
 # Classes of the `pydocs` sentences -> the topics of the Python documentation they come from.

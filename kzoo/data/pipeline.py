@@ -7,6 +7,7 @@ import numpy as np
 
 from kzoo.data.augment import MIXES, augment, check_augmentations
 from kzoo.errors import KzooError
+from kzoo.kinds import of_axes
 
 
 class Batches:
@@ -156,7 +157,7 @@ class Batches:
 
     def _inputs(self, x):
         # Whole numbers in rows are token ids; pixels, and everything else, are computed with.
-        return x.astype("int32" if x.dtype.kind in "iu" and x.ndim == 2 else "float32", copy=False)
+        return x.astype(of_axes(x.ndim, whole=x.dtype.kind in "iu").dtype, copy=False)
 
     def _answers(self, y):
         if self.standardize is not None:

@@ -1,6 +1,8 @@
-"""`Windows`: overlapping pieces of one long array, cut when they are asked for."""
+"""`Windows`: overlapping pieces of one long array, cut when they are asked for; and some rows of any inputs."""
 
 import numpy as np
+
+_MOST_ROWS = 100_000
 
 
 class Windows:
@@ -32,3 +34,20 @@ class Windows:
 
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self[:], dtype)
+
+
+def few(values, most=_MOST_ROWS):
+    """Return rows of inputs as an array, the same ones each time where there are more than `most`."""
+    rows = np.arange(len(values))
+    if len(rows) > most:
+        rows = np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
+    return np.asarray(values[rows])
+
+
+def flat(x):
+    """Return values (N, columns); of windows, the rows that they cover, each once."""
+    if isinstance(x, Windows):
+        x = x.values[int(x.starts.min()) : int(x.starts.max()) + x.length]
+        return x.reshape(len(x), -1)[-_MOST_ROWS:]
+    x = few(x)
+    return x.reshape(-1, x.shape[-1]) if x.ndim > 1 else x[:, None]

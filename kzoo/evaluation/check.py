@@ -14,6 +14,7 @@ from kzoo.data.dataset import Dataset, Split
 from kzoo.data.options import DataOptions
 from kzoo.data.reload import preset_for, reload
 from kzoo.errors import KzooError
+from kzoo.kinds import of_axes
 from kzoo.registry import names_a_preset
 from kzoo.run import Run
 from kzoo.tasks import pair
@@ -120,7 +121,7 @@ def _as_given(model, arrays, test):
             raise KzooError(f"{name} x has {len(part.x)} rows and y has {len(part.y)}; they must be as many.")
     x = parts["train"].x
     reads = any(isinstance(layer, keras.layers.Embedding) for layer in model.layers) and x.ndim == 2
-    inputs = "tokens" if reads else {4: "image", 3: "series"}.get(x.ndim, "rows")
+    inputs = of_axes(x.ndim, whole=reads).name
     loss = loss_of(model)
     fact = "classes" if loss is not None and loss.labels != "values" else "values"
     made = Dataset(

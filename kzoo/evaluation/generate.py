@@ -5,11 +5,11 @@ import math
 import keras
 import numpy as np
 
-from kzoo.data.encode_text import tokenizer_of
 from kzoo.data.splits import check_seed
-from kzoo.data.tokenizer import PADDING, UNKNOWN
 from kzoo.data.windows import Windows
 from kzoo.errors import KzooError
+from kzoo.kinds.text.light import tokenizer_of
+from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
 from kzoo.predictions import probabilities
 from kzoo.registry import list_presets, rebuild, spec_of
 from kzoo.run import Run

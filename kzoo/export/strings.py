@@ -1,4 +1,4 @@
-"""The tokenizer as TensorFlow operations, for a SavedModel that takes strings; it agrees with `kzoo.data.tokenizer`."""
+"""The tokenizer as TensorFlow operations, for a SavedModel that takes strings; it agrees with the one in Python."""
 
 import random
 import unicodedata
@@ -6,10 +6,11 @@ from importlib import import_module
 
 import numpy as np
 
-from kzoo.data.encode_text import encode_text, tokenizer_of
-from kzoo.data.tokenizer import PADDING, UNKNOWN
+from kzoo.data.encode import encode as encode_texts
+from kzoo.kinds.text.light import reads_the_end, tokenizer_of
+from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
 
-# The pattern of `kzoo.data.tokenizer` for TensorFlow's regular expressions (RE2), whose \w and \s know ASCII only and
+# The pattern of the tokenizer in Python for TensorFlow's regular expressions (RE2), whose \w and \s know ASCII only and
 # which cannot subtract one class from another: a letter is anything but a control character, mark, punctuation, symbol,
 # separator or ideograph, or an underscore, or one of the marks that belong to the letter before.
 _IDEOGRAPHS = r"\x{3040}-\x{30ff}\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}\x{f900}-\x{faff}\x{20000}-\x{3ffff}"
@@ -64,7 +65,7 @@ def strings_to_ids(preprocessing):
     def encode(texts):
         tokens = split(texts)
         ids = tokens.with_flat_values(table.lookup(tokens.flat_values))
-        if preprocessing["kind"] == "text":
+        if not reads_the_end(preprocessing):
             return ids[:, :length].to_tensor(PADDING, shape=[None, length])
         # A language model gets the last tokens, with the padding in front.
         ids = ids[:, -length:]
@@ -85,7 +86,7 @@ def disagreement(preprocessing, encode):
     """Return the first sentence that gets other ids than Python's tokenizer gives it; None is what is wanted."""
     tf = import_module("tensorflow")
     texts = sentences(preprocessing)
-    wanted, found = encode_text(preprocessing, texts), encode(tf.constant(texts)).numpy()
+    wanted, found = encode_texts(preprocessing, texts), encode(tf.constant(texts)).numpy()
     wrong = np.flatnonzero((wanted != found).any(axis=1))
     return texts[wrong[0]] if len(wrong) else None
 

@@ -5,9 +5,10 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kzoo import kinds
 from kzoo.errors import KzooError
 from kzoo.exported import MANIFEST
-from kzoo.registry import INPUTS, spec_of
+from kzoo.registry import spec_of
 from kzoo.run import Run
 from kzoo.tasks import problem
 
@@ -158,7 +159,6 @@ def _of_spec(spec, run, model=None):
             f"{spec['preset']} is stateful: what it answers depends on what came before, which no exported file keeps. "
             "Export the same network with stateful=False."
         )
-    dtype = "int32" if kind == "tokens" else "float32"
     outputs, shape = config["outputs"], list(config["input_shape"])
     activation = None
     if _distribution(spec["task"]) and config.get("output_activation") is None:
@@ -167,7 +167,7 @@ def _of_spec(spec, run, model=None):
         spec=spec,
         run=run,
         model=model,
-        given=_given(kind, [None, *shape], dtype, spec, run),
+        given=_given(kind, [None, *shape], kinds.kind(kind).dtype, spec, run),
         kind="probabilities" if _distribution(spec["task"]) else "values",
         activation=activation,
         like=spec["family"],
@@ -182,7 +182,7 @@ def _kind_of_input(tensor, run):
         )
     if run is not None:
         return run.config["data"]["inputs"]
-    return "tokens" if dtype.startswith("int") and rank == 2 else {4: "image", 3: "series"}.get(rank, "rows")
+    return kinds.of_axes(rank, whole=dtype.startswith("int")).name
 
 
 def _answer_of(model, run):
@@ -217,7 +217,7 @@ def _given(kind, shape, dtype, spec, run, model=None):
         name=kind,
         shape=shape,
         dtype=dtype,
-        meaning=INPUTS[kind],
+        meaning=kinds.kind(kind).meaning,
         kind=kind,
         vocabulary_size=config.get("vocabulary_size") or _embedded(model) or 2,
         categories=list(config.get("categories") or ()),

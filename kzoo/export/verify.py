@@ -134,7 +134,7 @@ def difference(y, reference, classes) -> float:
 def _of_strings(session, preprocessing):
     """Return by how much the answers to strings differ from those to the ids that Python makes of them."""
     texts = import_module("kzoo.export.strings").sentences(preprocessing)
-    ids = import_module("kzoo.data.encode_text").encode_text(preprocessing, texts)
+    ids = import_module("kzoo.data").encode(preprocessing, texts)
     return difference(session.of_strings(texts), session(ids), True)
 
 

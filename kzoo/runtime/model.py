@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from kzoo import kinds
 from kzoo.data.encode import encode_named
 from kzoo.errors import KzooError
 from kzoo.export.format import in_batches
@@ -15,11 +16,6 @@ from kzoo.optional import require
 from kzoo.predictions import Predictions
 from kzoo.tasks import Target, pair, problem
 from kzoo.words import hint
-
-# Kind of preprocessing -> what it cannot do without.
-_TOKENS = {"length", "level", "lowercase", "punctuation", "vocabulary"}
-_NEEDS = {"table": {"columns"}, "text": _TOKENS, "language": _TOKENS, "series": {"columns", "steps"},
-          "image": {"shape"}, "array": {"inputs", "shape"}}  # fmt: skip
 
 
 def load(exported, format=None) -> "Model":
@@ -57,9 +53,7 @@ class Model:
         self.name, self.format, self._session = manifest.name, format, session
         (given,), (gives,) = manifest.inputs, manifest.outputs
         self.inputs = given["name"]
-        self._preprocessing = manifest.preprocessing or {
-            "kind": "array", "inputs": given["name"], "shape": given["shape"][1:],
-        }  # fmt: skip
+        self._preprocessing = manifest.preprocessing or kinds.ready(given["name"], given["shape"][1:])
         self._kind, self._ids = gives["kind"], (manifest.spec["config"] or {}).get("vocabulary_size")
         # A model that kzoo did not build has no task: what its graph gives says what it answers.
         named, fact = manifest.spec["task"], "values" if gives["kind"] == "values" else "classes"
@@ -89,7 +83,7 @@ class Model:
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
             raise KzooError(f"batch_size={batch_size!r} must be a whole number of at least 1.")
         x, names = encode_named(self._preprocessing, inputs)
-        if self.inputs == "tokens" and self._ids and (x.min() < 0 or x.max() >= self._ids):
+        if self._ids and "ids" in kinds.kind(self.inputs).facts and (x.min() < 0 or x.max() >= self._ids):
             raise KzooError(f"Token ids run from {x.min()} to {x.max()}; the model knows 0 to {self._ids - 1}.")
         answers = in_batches(self._session, x, batch_size).astype(np.float32)
         if not np.isfinite(answers).all():
@@ -105,11 +99,17 @@ def _checked(exported):
     """Return the manifest if it also says all that encoding and answering take."""
     manifest = exported.manifest
     spec, how = manifest.spec, manifest.preprocessing
-    kind = how.get("kind") if how else None
-    read = how is None or (isinstance(kind, str) and kind in _NEEDS and _NEEDS[kind] <= set(how))
-    if not read or "task" not in spec or not isinstance(spec.get("config"), dict | None):
+    unreadable = how is not None and not _can_be_read(how)
+    if unreadable or "task" not in spec or not isinstance(spec.get("config"), dict | None):
         raise KzooError(f"{exported.path / MANIFEST} is not the one that kzoo.export writes. Export again.")
     return manifest
+
+
+def _can_be_read(reader):
+    try:
+        return not kinds.lacks(reader)
+    except (KeyError, TypeError, KzooError):
+        return False
 
 
 def _choose(exported, format):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.tasks import Problem, problem, problems
+from kzoo.tasks import Problem, problem, problems, tasks
 from kzoo.words import hint
 
 _MOST_CLASSES = 20  # different whole numbers that still count as classes
@@ -17,6 +17,9 @@ def fitting(kind: str, order: str = "unordered") -> dict[str, Problem]:
         order: the fact "ordered" or "unordered", of the rows.
     """
     found = {name: one for name, one in problems().items() if one.kind == kind and order in one.facts}
+    if not found and order == "unordered":  # no task has a name of its own for this kind: it goes with each
+        fit = (task for task in tasks().values() if any(order in one.facts for one in task.problems))
+        found = {name: problem(name) for name in (f"{kind}:{task.name}" for task in fit)}
     return {word: one for one in found.values() for word in one.task.words} | found
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from small_models import CANCER, DIGITS, IRIS, dense, find, images, one, texts, words
 
 import kzoo
-from kzoo.data.images import load_image_folder
+from kzoo.kinds.image.learn import load_image_folder
 
 TWICE = "duplicates_across_splits"
 

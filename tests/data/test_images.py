@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kzoo.data import images as module
-from kzoo.data.images import encode_images, image_preprocessing, load_image_folder
+from kzoo.data.encode import encode as encode_images
 from kzoo.errors import KzooError
+from kzoo.kinds.image import learn as module
+from kzoo.kinds.image.learn import image_preprocessing, load_image_folder
 
 SHAPE = (8, 8, 3)
 COLOURS = {"ant": (200, 30, 30), "bee": (30, 200, 30), "cat": (30, 30, 200)}
@@ -323,7 +324,7 @@ def test_unreadable_inputs_are_one_line(photos, tmp_path):
 
 
 def test_decoding_needs_no_keras():
-    code = "import sys, kzoo.data.images; print([m for m in ('keras', 'tensorflow') if m in sys.modules])"
+    code = "import sys, kzoo.kinds.image.learn; print([m for m in ('keras', 'tensorflow') if m in sys.modules])"
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
     assert done.stdout.strip() == "[]", done.stderr

@@ -6,9 +6,9 @@ import pytest
 
 from kzoo import KzooError
 from kzoo.data import encode, load_data
-from kzoo.data.reading import read_table
-from kzoo.data.rows import read_rows, rows_of
-from kzoo.data.values import date_parts, looks_like_dates, to_dates, to_numbers, to_words
+from kzoo.kinds.tables.files import read_rows, read_table
+from kzoo.kinds.tables.raw import rows_of
+from kzoo.kinds.tables.values import date_parts, looks_like_dates, to_dates, to_numbers, to_words
 
 FILES = {
     "plain": "a,b\n1,x\n2,y\n",

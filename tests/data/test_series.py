@@ -95,7 +95,7 @@ def test_encode_the_latest_rows():
         (table(), {"time": "when"}, "'when' is not in the series"),
         (table()[["date"]], {}, "no numeric column"),
         (table().assign(date=["never", *table()["date"][1:]]), {"time": "date"}, "no time in row 1"),
-        (table(), {"task": "classification"}, "a series is for forecasting"),
+        (table(), {"task": "classification"}, "does not suit series inputs. Use: regression, forecasting"),
         (table(), {"test": 0.99}, "leave nothing"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from kzoo import KzooError, get_preset
 from kzoo.data import encode, load_data
-from kzoo.data.tokenizer import Tokenizer, learn_tokenizer
+from kzoo.kinds.text.tokenizer import Tokenizer, learn_tokenizer
 from kzoo.registry import with_settings
 
 GOOD = [f"a lovely film number {i} , don't miss it !" for i in range(40)]

@@ -12,7 +12,7 @@ from small_data import fit
 
 import kzoo
 from kzoo.cli import main
-from kzoo.data.encode_text import tokenizer_of
+from kzoo.kinds.text.light import tokenizer_of
 
 VERSES = (
     "the cat sat on the mat and looked at the rat.\n"

@@ -4,8 +4,6 @@ from importlib import import_module
 
 from kzoo.export.format import Format
 
-_TEXTS = ("text", "language")
-
 
 def write(network, file, quantize):
     """Write a SavedModel; for texts, one that takes strings as well."""
@@ -13,7 +11,7 @@ def write(network, file, quantize):
     module = network.tf_module()
     signatures, more = {"serving_default": module.serve}, {}
     preprocessing = network.preprocessing or {}
-    if preprocessing.get("kind") in _TEXTS:
+    if "vocabulary" in preprocessing:
         strings = import_module("kzoo.export.strings")
         encode, module.table = strings.strings_to_ids(preprocessing)
         wrong = strings.disagreement(preprocessing, encode)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kzoo.data.values import plain
 from kzoo.errors import KzooError
+from kzoo.kinds.tables.values import plain
 from kzoo.predictions import Predictions, probabilities
 from kzoo.tasks import Target
 

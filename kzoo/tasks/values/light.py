@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kzoo.data.values import to_numbers
 from kzoo.errors import KzooError
+from kzoo.kinds.tables.values import to_numbers
 from kzoo.predictions import Predictions
 from kzoo.tasks import Target
 

@@ -1,6 +1,7 @@
 """What can be tuned in training: an entry per hyperparameter, shared by every family. Never the epochs: early stopping
 and the best epoch decide those."""
 
+from kzoo.kinds import kind
 from kzoo.tasks import problem
 from kzoo.tuning.spaces.entry import Entry, Parameter, one_of, recurrent
 
@@ -79,7 +80,7 @@ def _set_clipping(settings, value):
 
 
 def _augment(scene):
-    if problem(scene.task).kind != "image":
+    if "pixels" not in kind(problem(scene.task).kind).facts:
         return None
     meaning = "none; shift; shift, zoom, rotate; and erase"
     levels = ("none", "light", "medium", "strong")

@@ -1,5 +1,6 @@
 """What can be tuned in a network: an entry per hyperparameter, for any family that has its settings."""
 
+from kzoo.kinds import kind
 from kzoo.tasks import problem
 from kzoo.tuning.spaces.entry import Entry, Parameter, one_of, rate, recurrent, resized, scale, scaled, set_rate
 
@@ -83,7 +84,8 @@ def _set_stages(settings, count):
 
 def images_last(settings, count) -> bool:
     """Say whether an image is still there after `count` stages: plain ones pool, and shrink without padding."""
-    if settings.get("inputs", "image") != "image" or settings.get("block", "plain") != "plain":
+    other = "inputs" in settings and not _sees_pixels(settings)
+    if other or settings.get("block", "plain") != "plain":
         return True
     pools, depths = (resized(settings.get(name, least), count) for name, least in (("pool_size", 2), ("depth", 1)))
     side, kernel = min(settings["input_shape"][:2]), settings.get("kernel_size", 3)
@@ -127,27 +129,32 @@ def _set_kernel_size(settings, value):
 
 def _block(scene):
     s = scene.settings
-    if s.get("inputs") != "image":
+    if not _sees_pixels(s):
         return None
     growing = list(s["filters"]) == sorted(s["filters"])  # what residual blocks need
     kinds = [k for k in ("plain", "residual", "separable") if k != "residual" or growing]
     return Parameter(name="block", meaning="kind of stage", values=tuple(kinds), default=s["block"])
 
 
-# Family of inputs -> how its positions may become one vector; the preset's own comes on top.
-_POOLINGS = {
-    "convolutions": {"image": ("mean", "max"), "tokens": ("mean", "max"), "series": ("last", "mean")},
-    "steps": {"tokens": ("last", "mean", "max"), "series": ("last", "mean", "max")},
-    "attention": {"image": ("mean", "cls"), "tokens": ("mean", "cls"), "rows": ("mean", "cls"), "series": ("mean",)},
-}
+def _sees_pixels(settings):
+    return "inputs" in settings and "pixels" in kind(settings["inputs"]).facts
+
+
+def _poolings(settings):
+    """Return how positions may become one vector, by what reads them; the preset's own comes on top."""
+    forecasts = kind(settings["inputs"]).facts >= {"columns", "steps"}
+    if "filters" in settings:
+        return ("last", "mean") if forecasts else ("mean", "max")
+    if "num_heads" in settings:
+        return ("mean",) if forecasts else ("mean", "cls")
+    return "last", "mean", "max"
 
 
 def _pooling(scene):
     s = scene.settings
     if s["pooling"] is None or s.get("causal") or s.get("stateful"):
         return None
-    kind = "convolutions" if "filters" in s else "attention" if "num_heads" in s else "steps"
-    values = _POOLINGS[kind].get(s.get("inputs"), ())
+    values = _poolings(s) if "inputs" in s else ()
     return one_of("pooling", "how positions become one vector", *values)(scene)
 
 

@@ -9,18 +9,25 @@ import pandas as pd
 from pandas.api import types
 
 from kzoo.data import splits
-from kzoo.data.columns import learn_columns
+from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.encode_table import apply_columns, feature_names
-from kzoo.data.reading import read_table
-from kzoo.data.rows import listed, require
-from kzoo.data.values import plain, to_words
+from kzoo.data.windows import flat
 from kzoo.errors import KzooError
+from kzoo.kinds import Fresh
+from kzoo.kinds.rows.columns import learn_columns
+from kzoo.kinds.rows.light import apply_columns, feature_names, read
+from kzoo.kinds.tables.frame import as_frame, as_names, find_target
+from kzoo.kinds.tables.raw import MOST, require
+from kzoo.kinds.tables.values import plain, to_words
 from kzoo.registry import list_presets
 from kzoo.tasks import choose
 from kzoo.tasks.values.light import spread
+from kzoo.words import listed
 
-_TARGET_NAMES = ("target", "label", "class", "y")
+
+def load(source, form, *, problem, **asked):
+    """Load a table; its target decides what it is for."""
+    return load_table(source, **asked)
 
 
 def load_table(
@@ -97,40 +104,11 @@ def _hash(frame):
 
 def _config(x, columns):
     categories = tuple(len(c["values"]) + 1 for c in columns if c["kind"] == "category")
-    mean, std = spread(x[:, : x.shape[1] - len(categories)])
     return {
         "input_shape": (x.shape[1],),
         "categories": categories,
-        "scale": [1 / s for s in std],
-        "offset": [-m / s for m, s in zip(mean, std, strict=True)],
+        **scaling(x[:, : x.shape[1] - len(categories)]),
     }
-
-
-def as_frame(source):
-    """Return a table as a DataFrame with string column names; the caller's own is never changed."""
-    if isinstance(source, pd.DataFrame):
-        return source.set_axis([str(c).strip() for c in source.columns], axis=1).reset_index(drop=True)
-    return read_table(source)
-
-
-def as_names(names):
-    """Return `None`, one name, `"a,b"` or a sequence as a list of names."""
-    if names is None:
-        return []
-    return [part.strip() for part in names.split(",")] if isinstance(names, str) else [str(n) for n in names]
-
-
-def find_target(frame, target):
-    """Return the target columns: as asked, else a last column called target, label, class or y."""
-    if target is None:
-        last = frame.columns[-1]
-        if last.lower() not in _TARGET_NAMES:
-            raise KzooError(f"Say which column to predict with target=. Columns: {listed(frame.columns, 40)}.")
-        return [last]
-    # A column's own name may hold a comma.
-    targets = [target] if target in list(frame.columns) else as_names(target)
-    require(frame, targets, "the table")
-    return targets
 
 
 def _with_target(frame, targets, notes, what):
@@ -176,6 +154,66 @@ def choose_task(values, task, preset):
             )
         found, why = fixed, f"{preset.name} is for {fixed.name}"
     if "classes" in found.facts and values.shape[1] > 1:
-        raise KzooError(f"A classification has one target column; got {listed(values.columns)}.")
+        raise KzooError(f"A classification has one target column; got {listed(values.columns, MOST)}.")
     override = "" if task is not None else "; task= overrides"
-    return found, f"{found.name.replace('_', ' ').capitalize()} of {listed(values.columns)}: {why}{override}."
+    return found, f"{found.name.replace('_', ' ').capitalize()} of {listed(values.columns, MOST)}: {why}{override}."
+
+
+def take(x, preset):
+    """Return an array as float32 (N, F)."""
+    x = checked(x[:, None] if x.ndim == 1 else x, "rows")
+    return x.astype(np.float32)
+
+
+def fit(x, train, *, plain=False, **more):
+    """Return rows as they are, and the scale of the columns of the training rows.
+
+    Args:
+        x: (N, F).
+        train: places of the training rows.
+        plain: whether the caller has scaled them.
+    """
+    return x, {} if plain else scaling(x[train]), None
+
+
+def scaling(values):
+    """Return `scale` and `offset` that standardise each column."""
+    mean, std = spread(values.reshape(-1, values.shape[-1]))
+    return {"scale": [1 / s for s in std], "offset": [-m / s for m, s in zip(mean, std, strict=True)]}
+
+
+def labelled(reader, source, *, targets, config):
+    """Return the rows of a table that have a target, and their targets as they stand."""
+    frame = as_frame(source)
+    require(frame, targets, "the table")
+    frame = frame[frame[targets].notna().all(axis=1)].reset_index(drop=True)
+    if not len(frame):
+        raise KzooError(f"No row of the table has a target ({', '.join(targets)}).")
+    return Split(x=read(reader, frame)[0], y=frame[targets])
+
+
+def fresh(reader, source, *, targets):
+    """Return a table that may lack columns; what is missing counts as empty."""
+    if isinstance(source, dict | list):
+        source = pd.DataFrame([source] if isinstance(source, dict) else list(source))
+    frame, names = as_frame(source), [column["name"] for column in reader["columns"]]
+    if not len(frame):
+        raise KzooError("There are no rows to look at.")
+    missing = [name for name in names if name not in frame.columns]
+    x = None
+    if len(missing) < len(names):
+        x, _ = read(reader, frame.assign(**dict.fromkeys(missing, np.nan)))
+    return Fresh(x=x, frame=frame, missing=missing, answers=answers_in(frame, targets))
+
+
+def answers_in(frame, targets):
+    """Return the target columns of the rows that have them, or None."""
+    return frame[targets].dropna() if set(targets) <= set(frame.columns) else None
+
+
+def describe(x, names=(), categories=0):
+    """Return the columns, without categories."""
+    values = flat(x)
+    values = values[:, : values.shape[1] - categories]
+    known = list(names)[: values.shape[1]]
+    return known + [f"column {i}" for i in range(len(known), values.shape[1])], values

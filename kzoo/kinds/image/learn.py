@@ -11,12 +11,14 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.decode import ImageFiles, decode
-from kzoo.data.encode_images import KINDS, check_shape, image_preprocessing, images_below, threads
-from kzoo.data.encode_images import encode_images as encode_images
 from kzoo.data.splits import Fold, fractions, is_source, split_rows
+from kzoo.data.windows import few
 from kzoo.errors import KzooError
+from kzoo.kinds import Fresh
+from kzoo.kinds.image.decode import ImageFiles, decode
+from kzoo.kinds.image.light import KINDS, check_shape, image_preprocessing, images_below, read, threads
 from kzoo.tasks.classes.light import check_classes
 from kzoo.words import hint
 
@@ -28,6 +30,15 @@ SPLIT_FOLDERS = {
 IN_MEMORY = 2**30  # bytes of decoded pixels up to which all images are decoded once and kept
 _CHUNK = 64  # images to a thread's task
 _NAMED = 5  # broken images a note names
+_SHAPE = (96, 96, 3)  # without a preset
+_MOST = 300  # images that are described
+_COLOURS = ("red", "green", "blue", "opacity")
+
+
+def load(source, form, *, problem, name, preset, validation, test, seed, task=None):
+    """Load a folder of class folders."""
+    shape = _SHAPE if preset is None else preset.config["input_shape"]
+    return load_image_folder(source, image_shape=shape, task=problem.name, validation=validation, test=test, seed=seed)
 
 
 def load_image_folder(
@@ -41,7 +52,7 @@ def load_image_folder(
 
     Args:
         path: the folder.
-        image_shape: (H, W, C) every image is brought to; see `kzoo.data.decode`.
+        image_shape: (H, W, C) every image is brought to; see `kzoo.kinds.image.decode`.
         task: what the classes are for, by its public name.
         validation: the share of the training images that is held out, if there is no such folder.
         test: a second folder of the same classes, or a share; None takes `test/`, else 20 % of the images.
@@ -170,7 +181,7 @@ def _read(folder, names, shape, *, keep):
     pixels = np.zeros((len(names), *shape), "uint8") if keep else None
     digests, errors = [None] * len(names), {}
 
-    def read(start):
+    def decode_some(start):
         for i, name in enumerate(names[start : start + _CHUNK], start):
             try:
                 data = (folder / name).read_bytes()
@@ -183,7 +194,7 @@ def _read(folder, names, shape, *, keep):
                 pixels[i] = image
 
     with ThreadPoolExecutor(threads()) as pool:
-        _follow(pool.map(read, range(0, len(names), _CHUNK)), -(-len(names) // _CHUNK))
+        _follow(pool.map(decode_some, range(0, len(names), _CHUNK)), -(-len(names) // _CHUNK))
     if 2 * len(errors) > len(names):
         raise KzooError(f"{len(errors)} of {len(names)} images cannot be read, {names[min(errors)]!r} first.")
     return pixels, digests, errors
@@ -228,3 +239,64 @@ def _take(images, labels, rows):
     if isinstance(images, ImageFiles):
         return Split(x=ImageFiles(images._root, images._names[rows], images._size), y=labels[rows], rows=rows)
     return Split(x=images if len(rows) == len(images) else images[rows], y=labels[rows], rows=rows)
+
+
+def take(x, preset):
+    """Return an array of pixels as (N, H, W, C): bytes stay bytes, all else becomes float32."""
+    x = checked(x[..., None] if x.ndim == 3 else x, "image")
+    if preset is None or preset.config.get("rescale") is not False:
+        _check_pixels(x)
+    # A quarter of the memory; the pipeline makes them float32.
+    return x if x.dtype == np.uint8 else x.astype(np.float32)
+
+
+def _check_pixels(x):
+    if x.size and x.dtype.kind == "f" and x.min() >= 0 and x.max() <= 1:
+        raise KzooError(
+            "Pixels look divided by 255 (all lie in 0..1); kzoo takes 0..255 and divides inside: "
+            "pass the raw pixels, or rescale=False."
+        )
+    if x.size and (x.min() < 0 or x.max() > 255):
+        raise KzooError(f"Pixels must lie in 0..255; these lie in {x.min():g}..{x.max():g}. Or pass rescale=False.")
+
+
+def fit(x, train, *, plain=False, **more):
+    """Return pixels as they are, and the reader of image files where they are grey or colours.
+
+    Args:
+        plain: whether the caller has scaled them, which no file is.
+    """
+    shape = x.shape[1:]
+    return x, {}, image_preprocessing(shape) if shape[-1] in (1, 3) and not plain else None
+
+
+def labelled(reader, source, *, targets, config):
+    """Return the images in class folders, of `test/` where there is one, and the names of their folders."""
+    places = split_folders(Path(source))
+    folder = places.get("test", places["train"])
+    listed = {entry.name: images_below(folder, entry.name) for entry in sorted(folder.iterdir()) if entry.is_dir()}
+    if not any(listed.values()):
+        raise KzooError(f"{folder.name!r} has no images in class folders.")
+    names = [name for files in listed.values() for name in files]
+    labels = np.array([label for label, files in listed.items() for _ in files], dtype=str)
+    return Split(x=ImageFiles(folder, names, tuple(reader["shape"])), y=labels)
+
+
+def fresh(reader, source, *, targets):
+    """Return images of any source that can be predicted; those of a folder are read when they are asked for."""
+    if not (isinstance(source, str | Path) and Path(source).is_dir()):
+        return Fresh(x=read(reader, source)[0])
+    names = images_below(Path(source), "")
+    if not names:
+        raise KzooError(f"There are no images in {str(source)!r}.")
+    return Fresh(x=ImageFiles(source, names, tuple(reader["shape"])))
+
+
+def describe(x, names=(), categories=0):
+    """Return brightness, contrast and colours."""
+    images = few(x, _MOST).astype("float32")
+    columns = [images.mean(axis=(1, 2, 3)), images.std(axis=(1, 2, 3))]
+    if images.shape[-1] == 1:
+        return ["brightness", "contrast"], np.stack(columns, axis=1)
+    colours = images.mean(axis=(1, 2))
+    return ["brightness", "contrast", *_COLOURS[: images.shape[-1]]], np.stack([*columns, *colours.T], axis=1)

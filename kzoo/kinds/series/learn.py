@@ -1,18 +1,31 @@
 """Time series: a numeric table with a time column becomes windows and the values that follow."""
 
+from pathlib import Path
+
 import numpy as np
 
 from kzoo.data import splits
+from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.encode_series import filled, time_column, time_order, times_of
-from kzoo.data.rows import listed, require, rows_of
-from kzoo.data.table import as_frame, as_names
-from kzoo.data.values import known, to_numbers
 from kzoo.data.windows import Windows
 from kzoo.errors import KzooError
+from kzoo.kinds import Fresh
+from kzoo.kinds.rows.learn import describe, fit, scaling
+from kzoo.kinds.series.light import filled, time_column, time_order, times_of
+from kzoo.kinds.tables.frame import as_frame, as_names
+from kzoo.kinds.tables.raw import MOST, require, rows_of
+from kzoo.kinds.tables.values import known, to_numbers
 from kzoo.tasks.values.light import spread
+from kzoo.words import listed
+
+__all__ = ["describe", "fit", "fresh", "labelled", "load", "take"]
 
 _STEPS, _HORIZON = 96, 24  # without a preset
+
+
+def load(source, form, *, problem, seed, task=None, **asked):
+    """Load a table as a series."""
+    return load_series(source, task=problem.name, **asked)
 
 
 def load_series(
@@ -80,8 +93,7 @@ def load_series(
             "input_shape": (steps, len(names)),
             "outputs": len(targets),
             "horizon": horizon,
-            "scale": [1 / s for s in std],
-            "offset": [-m / s for m, s in zip(mean, std, strict=True)],
+            **scaling(values[:first_validation]),
             "target_scale": std[: len(targets)],
             "target_offset": mean[: len(targets)],
         },
@@ -134,11 +146,11 @@ def _columns(frame, target, drop, notes):
     require(frame, asked, "the series")
     numeric = [c for c in frame.columns if c not in drop and np.isfinite(to_numbers(frame[c])).mean() > 0.5]
     if not numeric:
-        raise KzooError(f"The series has no numeric column; columns: {listed(frame.columns)}.")
+        raise KzooError(f"The series has no numeric column; columns: {listed(frame.columns, MOST)}.")
     if lost := [c for c in asked if c not in numeric]:
         raise KzooError(f"Target {lost[0]!r} is not numeric.")
     if others := [c for c in frame.columns if c not in numeric and c not in drop]:
-        notes.append(f"Not numeric and left out: {listed(others)}.")
+        notes.append(f"Not numeric and left out: {listed(others, MOST)}.")
     targets = asked or numeric
     return [*targets, *(c for c in numeric if c not in targets)], targets
 
@@ -155,3 +167,27 @@ def cut_windows(values, part, low, high, steps, horizon, targets, name):
         )
     y = Windows(np.ascontiguousarray(values[:, :targets]), starts + steps, horizon)
     return Split(x=Windows(values, starts, steps), y=y)
+
+
+def take(x, preset):
+    """Return an array as float32 (N, T, F)."""
+    if x.ndim == 2 and preset is not None and preset.config["input_shape"][-1] == 1:
+        x = x[..., None]
+    return checked(x, "series").astype(np.float32)
+
+
+def labelled(reader, source, *, targets, config):
+    """Return all windows of a series, and what follows each."""
+    frame = in_order(as_frame(source), reader.get("time"), [])
+    require(frame, reader["columns"], "the series")
+    values = filled(frame, reader["columns"], [])
+    name = Path(source).name if isinstance(source, str | Path) else "the table"
+    return cut_windows(values, "whole", 0, len(values), reader["steps"], config["horizon"], config["outputs"], name)
+
+
+def fresh(reader, source, *, targets):
+    """Return a series in order of time, which may lack columns."""
+    frame, names = as_frame(source), reader["columns"]
+    missing = [name for name in names if name not in frame.columns]
+    frame = in_order(frame, time_column(frame), [])
+    return Fresh(x=filled(frame, names, []) if len(frame) and not missing else None, frame=frame, missing=missing)

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.errors import KzooError
+from kzoo.kinds import Shown
+from kzoo.kinds.files import existing
+from kzoo.kinds.image import SUFFIXES
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-KINDS = " ".join(extension[1:] for extension in EXTENSIONS)
+KINDS = " ".join(suffix[1:] for suffix in SUFFIXES)
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -27,31 +29,66 @@ def check_shape(shape) -> tuple[int, int, int]:
 
 
 def image_preprocessing(shape) -> dict:
-    """Return the JSON data from which `encode_images` brings any image to this (H, W, C)."""
+    """Return the JSON data from which `read` brings any image to this (H, W, C)."""
     return {"kind": "image", "shape": list(check_shape(shape)), "resize": "cover", "background": "white"}
 
 
-def encode_images(preprocessing, inputs):
-    """Return images as float32 (N, H, W, C), 0..255, brought to shape the way training images are.
+def read(reader, raw):
+    """Turn images into float32 (N, H, W, C), 0..255, brought to shape the way training images are.
 
     Args:
-        preprocessing: from `image_preprocessing`.
-        inputs: a file, a folder (its images, sorted by name), a PIL image, an array of pixels 0..255
+        reader: from `image_preprocessing`.
+        raw: a file, a folder (its images, sorted by name), a PIL image, an array of pixels 0..255
             ((N, H, W, C), (N, H, W), or one image), or a list of files, PIL images or arrays.
 
     Raises:
         KzooError: for a file that cannot be read, or nothing to read.
     """
-    shape = tuple(preprocessing["shape"])
-    if isinstance(inputs, np.ndarray):
-        images = [_from_array(image, shape) for image in _batch(inputs, shape)]
+    shape = tuple(reader["shape"])
+    if isinstance(raw, np.ndarray):
+        images = [_from_array(image, shape) for image in _batch(raw, shape)]
     else:
-        items = list(inputs) if isinstance(inputs, list | tuple) else image_paths(inputs)
+        raw = list(raw) if isinstance(raw, list | tuple) else image_paths(raw)
         with ThreadPoolExecutor(threads()) as pool:
-            images = list(pool.map(lambda item: _encode_one(item, shape), items))
+            images = list(pool.map(lambda item: _encode_one(item, shape), raw))
     if not images:
         raise KzooError("There are no images to read.")
-    return np.stack(images).astype("float32")
+    return np.stack(images).astype("float32"), raw
+
+
+def gather(words):
+    """Return the image files that the words of a command line name, those in folders among them."""
+    files = []
+    for word in words:
+        path = Path(existing(word))
+        if path.is_dir():
+            found = sorted(str(f) for f in path.rglob("*") if f.suffix.lower() in SUFFIXES)
+            if not found:
+                raise KzooError(f"{word!r} holds no images ({', '.join(sorted(SUFFIXES))}).")
+            files += found
+        else:
+            files.append(str(path))
+    return files
+
+
+def show(reader, x, names):
+    """Show images as data URLs."""
+    return Shown(form="image", heads=[], cells=[_decoder().data_url(image) for image in x])
+
+
+def draw(given, random, shape):
+    """Draw pixels that are smooth with some noise."""
+    count, height, width, channels = shape
+    coarse = random.random((count, -(-height // 4), -(-width // 4), channels))
+    smooth = coarse.repeat(4, axis=1).repeat(4, axis=2)[:, :height, :width]
+    pixels = np.round(255 * (0.7 * smooth + 0.3 * random.random(shape)))
+    return pixels if given["pixels"] == 255 else pixels / 255
+
+
+def edges(given, rows):
+    """Return a black image, a white one, one turned to its negative, and the rows."""
+    black, white = np.zeros_like(rows[:1]), np.full_like(rows[:1], given["pixels"])
+    return np.concatenate([black, white, white - rows[:1], rows])
 
 
 def image_paths(source) -> list:
@@ -76,7 +113,7 @@ def _from_array(array, shape):
 def _decoder():
     """The module that needs Pillow: arrays of the right shape do without."""
     try:
-        return import_module("kzoo.data.decode")
+        return import_module("kzoo.kinds.image.decode")
     except ImportError:
         raise KzooError("Images other than arrays of the model's shape need Pillow: pip install pillow") from None
 
@@ -96,7 +133,7 @@ def images_below(folder, name):
     for place, folders, files in os.walk(folder / name):
         folders[:] = [f for f in folders if not f.startswith((".", "__"))]
         below = Path(place).relative_to(folder)
-        found += [(below / f).as_posix() for f in files if f.lower().endswith(EXTENSIONS) and f[0] != "."]
+        found += [(below / f).as_posix() for f in files if f.lower().endswith(SUFFIXES) and f[0] != "."]
     return sorted(found)
 
 

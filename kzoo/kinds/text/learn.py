@@ -6,18 +6,35 @@ import numpy as np
 from pandas.api import types
 
 from kzoo.data import splits
+from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.encode_text import preprocessing_of
-from kzoo.data.rows import require
-from kzoo.data.table import as_frame, as_names, find_target
-from kzoo.data.textfile import read_text
-from kzoo.data.tokenizer import learn_tokenizer
-from kzoo.data.values import plain, to_words
+from kzoo.data.windows import few
 from kzoo.errors import KzooError
+from kzoo.kinds import Fresh
+from kzoo.kinds.files import read_text
+from kzoo.kinds.rows.learn import answers_in
+from kzoo.kinds.tables.files import is_table
+from kzoo.kinds.tables.frame import as_frame, as_names, find_target
+from kzoo.kinds.tables.raw import require
+from kzoo.kinds.tables.values import plain, to_words
+from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
+from kzoo.kinds.text.light import preprocessing_of, read, reads_the_end
+from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_tokenizer
 from kzoo.tasks import choose
 
-_LENGTH, _VOCABULARY = 64, 20_000  # without a preset
 _TEST_NAMES, _VALIDATION_NAMES = ("test",), ("val", "valid", "validation")
+
+
+def load(source, form, *, problem, name, preset, validation, test, seed, **asked):
+    """Load texts with labels, from a folder or a table, or one long text."""
+    options = dict(preset=preset, validation=validation, test=test)
+    if form == "tabular":
+        return load_text_table(source, name=name, seed=seed, **options, **asked)
+    if form == "folder":
+        return load_text_folder(source, seed=seed, problem=problem, **options)
+    if splits.is_source(test):
+        options |= {"test": None, "test_text": read_text(test)}
+    return load_language(read_text(source), name=name, task=problem.name, **options)
 
 
 def load_text_folder(path, *, preset=None, validation=0.1, test=None, seed=0, problem=None):
@@ -210,10 +227,61 @@ def build_text(
     )
 
 
-def text_settings(preset):
-    """Return (tokens in a row, vocabulary size, tokenizer level) that a preset asks for, or the defaults."""
-    if preset is None:
-        return _LENGTH, _VOCABULARY, "words"
-    config = preset.config
-    level = preset.training.get("tokenizer") or "words"
-    return config["input_shape"][0], config.get("vocabulary_size") or _VOCABULARY, level
+def take(x, preset):
+    """Return an array of token ids as int32 (N, T)."""
+    x = checked(x, "tokens")
+    if x.dtype.kind == "f" and (x != np.round(x)).any():
+        raise KzooError("Token ids must be whole numbers; x holds fractions.")
+    if x.size and x.min() < 0:
+        raise KzooError(f"Token ids must not be negative; the lowest is {x.min()}.")
+    return x.astype(np.int32)
+
+
+def fit(x, train, *, notes, vocabulary_size=None, **more):
+    """Return ids, those that training does not know as unknown, and how many it knows.
+
+    Args:
+        x: (N, T).
+        train: places of the training rows.
+        notes: a list that gets a line where ids become unknown.
+        vocabulary_size: number of ids, where it is known.
+    """
+    size = vocabulary_size or int(x[train].max()) + 1
+    if (highest := int(x.max())) >= size:
+        x = np.where(x >= size, UNKNOWN, x)
+        notes.append(f"Ids up to {highest} occur; those from {size} count as unknown ({UNKNOWN}).")
+    return x, {"vocabulary_size": size}, None
+
+
+def labelled(reader, source, *, targets, config):
+    """Return texts and their labels as they stand; of one long text all windows, and what follows each."""
+    if reads_the_end(reader):
+        return follows(reader, source, per_step=config.get("pooling") is None)
+    if isinstance(source, str | Path) and Path(source).is_dir():
+        texts, labels = read_folder(Path(source))
+        return Split(x=read(reader, texts)[0], y=np.array(labels, dtype=str))
+    if reader["column"] is None and isinstance(source, str | Path) and Path(source).suffix == ".txt":
+        raise KzooError("One text file has no labels: give a folder with a .txt file for each class, or a .csv file.")
+    frame = as_frame(source)
+    require(frame, targets, "the table")
+    frame = frame[frame[targets[0]].notna()].reset_index(drop=True)
+    return Split(x=read(reader, frame)[0], y=frame[targets])
+
+
+def fresh(reader, source, *, targets):
+    """Return texts, and their labels where they have some; one long text is cut into pieces."""
+    if reads_the_end(reader):
+        return Fresh(x=pieces(reader, source))
+    if isinstance(source, str | Path) and Path(source).is_dir():
+        texts, labels = read_folder(Path(source))
+        return Fresh(x=read(reader, texts)[0], answers=np.array(labels))
+    source = as_frame(source) if is_table(source) else source
+    x, _ = read(reader, source)
+    return Fresh(x=x, answers=answers_in(source, targets) if hasattr(source, "iloc") else None)
+
+
+def describe(x, names=(), categories=0):
+    """Return the length of texts and their share of unknown tokens."""
+    ids = few(x)
+    real = (ids != PADDING).sum(axis=1)
+    return ["tokens", "unknown share"], np.stack([real, (ids == UNKNOWN).sum(axis=1) / np.maximum(real, 1)], axis=1)

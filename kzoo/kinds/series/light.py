@@ -2,27 +2,52 @@
 
 import numpy as np
 
-from kzoo.data.rows import listed, require, rows_of
-from kzoo.data.values import day_comes_first, known, looks_like_dates, plain, to_dates, to_numbers
 from kzoo.errors import KzooError
+from kzoo.kinds.rows.light import draw as draw_rows
+from kzoo.kinds.rows.light import edges, middle, spread
+from kzoo.kinds.tables.raw import MOST, one_table, require, rows_of
+from kzoo.kinds.tables.values import day_comes_first, known, looks_like_dates, plain, to_dates, to_numbers
+from kzoo.words import listed
+
+__all__ = ["draw", "edges", "gather", "read", "show"]
 
 
-def encode_series(preprocessing, inputs):
-    """Turn the last rows of a series (DataFrame, list of dicts, CSV path), or ready windows, into (N, steps, F)."""
-    names, steps = preprocessing["columns"], preprocessing["steps"]
-    if isinstance(inputs, np.ndarray):
-        x = np.asarray(inputs, np.float32)
+def read(reader, raw):
+    """Turn the last rows of a series (DataFrame, list of dicts, path of a table), or ready windows, into windows."""
+    names, steps = reader["columns"], reader["steps"]
+    if isinstance(raw, np.ndarray):
+        x = np.asarray(raw, np.float32)
         x = x[None] if x.ndim == 2 else x
         if x.ndim != 3 or x.shape[1:] != (steps, len(names)):
-            raise KzooError(f"A window is {steps} steps of {len(names)} columns ({listed(names)}); got {x.shape[1:]}.")
-        return x
-    rows = rows_of(inputs)
-    _, order = time_order(rows, preprocessing.get("time"), [])
+            raise KzooError(
+                f"A window is {steps} steps of {len(names)} columns ({listed(names, MOST)}); got {x.shape[1:]}."
+            )
+        return x, raw
+    rows = rows_of(raw)
+    _, order = time_order(rows, reader.get("time"), [])
     rows = rows if order is None else rows.take(order)
     require(rows, names, "the series")
     if len(rows) < steps:
         raise KzooError(f"A forecast needs the last {steps} rows; got {len(rows)}.")
-    return filled(rows, names, [])[None, -steps:]
+    return filled(rows, names, [])[None, -steps:], raw
+
+
+def gather(words):
+    """Return the table that the words of a command line name."""
+    return one_table(words)
+
+
+def show(reader, x, names):
+    """Show nothing: a window is a picture with its forecast."""
+    return None
+
+
+def draw(given, random, shape):
+    """Draw random walks around the mean of each column."""
+    if len(shape) < 3:
+        return draw_rows(given, random, shape)
+    walk = np.cumsum(random.standard_normal(shape), axis=1) / np.sqrt(shape[1])
+    return walk * spread(given, shape) + middle(given, shape)
 
 
 def time_column(table, time=None):

@@ -4,12 +4,13 @@ import numpy as np
 
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.encode_text import preprocessing_of
-from kzoo.data.text import text_settings
-from kzoo.data.tokenizer import PADDING, UNKNOWN, learn_tokenizer
 from kzoo.data.windows import Windows
 from kzoo.errors import KzooError
+from kzoo.kinds.files import read_text
+from kzoo.kinds.text.light import preprocessing_of, tokenizer_of
+from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_tokenizer
 
+_LENGTH, _VOCABULARY = 64, 20_000  # without a preset
 _STRIDE = 3  # tokens from one next-token window to the next: nearer ones repeat nearly the same example
 _FEWEST_LINES = 3
 
@@ -76,3 +77,28 @@ def token_windows(ids, length, per_step):
     starts = np.arange(0, len(ids) - length, length if per_step else _STRIDE)
     y = Windows(ids, starts + 1, length) if per_step else ids[starts + length]
     return Split(x=Windows(ids, starts, length), y=y)
+
+
+def follows(reader, source, *, per_step):
+    """Return all windows of a new text and what follows them, as training would cut them."""
+    ids, length = np.array(tokenizer_of(reader).ids(read_text(source)), np.int32), reader["length"]
+    if len(ids) <= length:
+        raise KzooError(f"The text has {len(ids)} tokens, and a window needs {length + 1}.")
+    return token_windows(ids, length, per_step)
+
+
+def pieces(reader, source):
+    """Return a new text in pieces that do not overlap, (N, length)."""
+    ids, length = tokenizer_of(reader).ids(read_text(source)), reader["length"]
+    if len(ids) < length:
+        raise KzooError(f"The text has {len(ids)} tokens, and a window needs {length}.")
+    return np.array(ids[: len(ids) // length * length], np.int32).reshape(-1, length)
+
+
+def text_settings(preset):
+    """Return (tokens in a row, vocabulary size, tokenizer level) that a preset asks for, or the defaults."""
+    if preset is None:
+        return _LENGTH, _VOCABULARY, "words"
+    config = preset.config
+    level = preset.training.get("tokenizer") or "words"
+    return config["input_shape"][0], config.get("vocabulary_size") or _VOCABULARY, level

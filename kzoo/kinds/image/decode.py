@@ -5,6 +5,7 @@ transparency on white, scaled until it covers (H, W) with its proportions kept, 
 image that has the size already is not touched.
 """
 
+import base64
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -12,8 +13,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from kzoo.data.encode_images import MODES, threads
 from kzoo.errors import KzooError
+from kzoo.kinds.image.light import MODES, threads
+
+_LARGEST = 64  # pixels of an image that stays as sharp as it was when it is shown
+_THUMBNAIL = 192
 
 
 class ImageFiles:
@@ -97,6 +101,28 @@ def from_array(array, shape):
     if array.shape[2] not in (1, 2, 3, 4):
         raise KzooError(f"An image array {array.shape} must be (height, width, channels), 1 to 4 channels.")
     return _to_shape(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels), shape)
+
+
+def data_url(array):
+    """Return an image as a data URL, and whether it is small, which keeps its pixels."""
+    pixels = np.asarray(array, "float64")
+    if pixels.shape[-1] not in (1, 3):
+        pixels = pixels[..., :1]
+    low, high = pixels.min(initial=0), pixels.max(initial=0)
+    if low < 0 or high > 255:  # scaled by the user
+        pixels = (pixels - low) / max(high - low, 1e-9)
+    if pixels.max(initial=0) <= 1:
+        pixels = pixels * 255
+    pixels = pixels.astype("uint8")
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    small, buffer = max(picture.size) <= _LARGEST, BytesIO()
+    if small:
+        picture.save(buffer, "PNG")
+    else:
+        picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
+        picture.save(buffer, "JPEG", quality=85)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return dict(url=f"data:image/{'png' if small else 'jpeg'};base64,{data}", small=small)
 
 
 def _to_shape(image, shape):

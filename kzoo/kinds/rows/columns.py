@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from kzoo.data.values import date_parts, day_comes_first, looks_like_dates, to_dates, to_numbers, to_words
+from kzoo.kinds.tables.values import date_parts, day_comes_first, looks_like_dates, to_dates, to_numbers, to_words
 
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers
 _MOST_CATEGORIES = 1000

@@ -1,0 +1,226 @@
+"""What is read: a folder for each kind of input. Standard library only, until one of its halves is used.
+
+A `Kind` states facts about one input, and the sources that it is read from. Everything else that depends on the kind
+lies in its folder: `light.py`, NumPy alone (Pillow where an image is decoded), which an exported model's runtime needs
+too, and `learn.py`. Whoever is outside asks for a fact (`"pixels" in kind.facts`) or calls one of these functions;
+nobody compares names. A *reader* is plain JSON data, learned on training data and stored with a run: what turns raw
+inputs into `x`, the same in training, checking and predicting.
+
+Light half:
+    read(reader, raw) -> (x, items)         raw inputs with a reader; what each row of x was made of, for its name
+    gather(words) -> raw                    the words of a command line: files, folders, texts
+    show(reader, x, names) -> Shown         rows of x as people see them; None where there is nothing to show
+    draw(given, random, shape) -> x         inputs that a network could be given; edges(given, rows): the extreme ones
+
+The other half:
+    load(source, form, ...) -> Dataset      learn a reader, and what the data says of the network
+    take(x, preset) -> x                    an array as it is given, checked, in the kind's axes and dtype
+    fit(x, train, ...) -> (x, config, reader)   what an array says of the network
+    labelled(reader, source, ...) -> Split  new data with its answers, still raw unless the inputs hold them
+    fresh(reader, source, targets) -> Fresh     new data as it is, to be looked at
+    describe(x, names, categories) -> (names, numbers)   a few numbers for each input: what drift is measured on
+
+A folder here is found by listing, a kind of an installed package by its entry point in the group `kzoo.kinds`.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+
+from kzoo.errors import KzooError
+from kzoo.listing import installed, rooms
+
+PLAIN = "rows"  # what an array is taken for when nothing says what it is
+READY = "array"  # the reader of every kind that takes arrays and nothing else: they are ready
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A form in which inputs of a kind come.
+
+    Args:
+        name: in words: "a folder of images".
+        form: "tabular" (a DataFrame, or a file of one), "folder" (of classes, with files in it) or "file".
+        suffixes: of the files; a table's are those of `kzoo.kinds.tables.files`.
+        order: "ordered" or "unordered": whether its rows follow one another.
+        usual: what it is for where nobody says, as `task=` would; empty where the target decides.
+        options: the arguments of `kzoo.load_data` about columns that have a meaning for it.
+        rest: in words, what those that have none are refused for; the name of the file where it is empty.
+    """
+
+    name: str
+    form: str
+    suffixes: tuple[str, ...] = ()
+    order: str = ""
+    usual: str = ""
+    options: tuple[str, ...] = ()
+    rest: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind of input.
+
+    Args:
+        name: what a preset's config says as `inputs`, such as "tokens".
+        room: the module that holds `light` and `learn`.
+        dtype: of x, as the network takes it.
+        axes: of one x, in words.
+        meaning: what x holds, for people.
+        facts: "columns": the last axis has a name for each place; "pixels": 0..255; "ids": whole numbers that stand for
+            tokens, 0 for padding and 1 for an unknown one; "steps": the first axis has an order.
+        readers: name in stored preprocessing -> what it cannot do without.
+        sources: what its data is read from.
+        example: an input on the command line.
+        few: rows that the checks read of a split.
+        batch: rows that the checks run a network on.
+    """
+
+    name: str
+    room: str
+    dtype: str
+    axes: tuple[str, ...]
+    meaning: str
+    facts: frozenset
+    readers: Mapping[str, frozenset]
+    sources: tuple[Source, ...]
+    example: str
+    few: int = 5_000
+    batch: int = 32
+
+    @property
+    def light(self):
+        """The half that NumPy is enough for: `read`, `gather`, `show`, `draw`, `edges`."""
+        return import_module(f"{self.room}.light")
+
+    @property
+    def learn(self):
+        """The other half: `load`, `take`, `fit`, `labelled`, `fresh`, `describe`."""
+        return import_module(f"{self.room}.learn")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """Rows of x as people see them.
+
+    Args:
+        form: "image", "text" or "row": how a page lays them out.
+        heads: of the columns.
+        cells: one for each row: a list of strings, or an image as `{"url": ..., "small": ...}`.
+    """
+
+    form: str
+    heads: list
+    cells: list
+
+
+@dataclass(kw_only=True)
+class Fresh:
+    """New data as it is, before anybody has said that it fits.
+
+    Args:
+        x: what could be read; None where that is nothing.
+        answers: raw labels (N,) or the columns of a DataFrame; None without any.
+        frame: the table, where there is one.
+        missing: columns of the reader that it lacks.
+    """
+
+    x: object = None
+    answers: object = None
+    frame: object = None
+    missing: tuple = ()
+
+
+@cache
+def _kinds() -> dict:
+    """Return name -> kind of this folder."""
+    return {kind.name: kind for kind in rooms("kzoo.kinds", "KIND", folders=True).values()}
+
+
+def kinds() -> dict:
+    """Return name -> kind, those of installed packages among them."""
+    return _kinds() | {kind.name: kind for kind in installed("kzoo.kinds").values()}
+
+
+class _Names(Collection):
+    """The names of all kinds, found when they are asked for."""
+
+    def __contains__(self, name):
+        return name in _kinds() or name in kinds()
+
+    def __iter__(self):
+        return iter(kinds())
+
+    def __len__(self):
+        return len(kinds())
+
+
+NAMES = _Names()
+
+
+def kind(name: str) -> Kind:
+    """Return a kind by the word that presets say as `inputs`.
+
+    Raises:
+        KzooError: no such kind.
+    """
+    found = _kinds().get(name) or kinds().get(name)  # packages are looked through last: that takes time
+    if found is None:
+        raise KzooError(f"Unknown kind of input {name!r}. It is one of: {', '.join(kinds())}.")
+    return found
+
+
+def kind_of(reader: Mapping) -> Kind:
+    """Return the kind that a stored reader, a run's or an exported model's preprocessing, reads.
+
+    Raises:
+        KzooError: no such reader.
+    """
+    word = reader.get("kind")
+    if word == READY:
+        return kind(reader["inputs"])
+    for known in (_kinds, kinds):
+        if found := next((one for one in known().values() if word in one.readers), None):
+            return found
+    readers = [reader for one in kinds().values() for reader in one.readers]
+    raise KzooError(f"Unknown kind of preprocessing {word!r}; expected one of: {', '.join([*readers, READY])}.")
+
+
+def takes_ready_arrays(reader: Mapping) -> bool:
+    """Say whether a stored reader takes arrays that are ready, and nothing else."""
+    return reader["kind"] == READY
+
+
+def lacks(reader: Mapping) -> set:
+    """Return what a stored reader needs and does not hold."""
+    needs = {"inputs", "shape"} if takes_ready_arrays(reader) else kind_of(reader).readers[reader["kind"]]
+    return set(needs) - set(reader)
+
+
+def ready(name: str, shape) -> dict:
+    """Return the reader of arrays that are ready.
+
+    Args:
+        name: of the kind.
+        shape: of one x.
+    """
+    return {"kind": READY, "inputs": name, "shape": list(shape)}
+
+
+def with_facts(*facts: str) -> list[Kind]:
+    """Return the kinds that have these facts."""
+    return [one for one in kinds().values() if one.facts >= set(facts)]
+
+
+def of_axes(count: int, *, whole=False) -> Kind:
+    """Return the kind that an array is taken for by its look.
+
+    Args:
+        count: its axes, that of the examples among them.
+        whole: it holds whole numbers that may be ids.
+    """
+    fitting = [one for one in _kinds().values() if len(one.axes) + 1 == count]
+    return next((one for one in fitting if ("ids" in one.facts) == whole), None) or next(
+        (one for one in fitting if "ids" not in one.facts), _kinds()[PLAIN]
+    )

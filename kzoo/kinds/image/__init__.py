@@ -1,0 +1,27 @@
+"""Images, a file each."""
+
+from kzoo.kinds import Kind, Source
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+
+KIND = Kind(
+    name="image",
+    room=__name__,
+    dtype="float32",
+    axes=("height", "width", "channels"),
+    meaning="raw pixels 0..255, float32; the scaling is inside (rescale=False if you divide by 255)",
+    facts=frozenset({"pixels"}),
+    readers={"image": frozenset({"shape"})},
+    sources=(
+        Source(
+            name="a folder of images",
+            form="folder",
+            suffixes=SUFFIXES,
+            order="unordered",
+            usual="classification",
+            options=("task",),
+        ),
+    ),
+    example="IMAGE.png",
+    few=300,
+)

@@ -1,0 +1,136 @@
+"""Raw rows become numbers, by what training learned of each column (`columns.py`), without pandas."""
+
+import numpy as np
+
+from kzoo.errors import KzooError
+from kzoo.kinds import Shown
+from kzoo.kinds.tables.raw import MOST, one_table, rows_of
+from kzoo.kinds.tables.values import date_parts, to_dates, to_words
+from kzoo.words import listed
+
+_MOST_COLUMNS = 16  # that are shown
+
+
+def read(reader, raw):
+    """Turn raw rows (DataFrame, dict, list of dicts, path of a table) into `x`; a ready array passes through."""
+    columns = reader["columns"]
+    if isinstance(raw, np.ndarray):
+        x = np.atleast_2d(raw).astype(np.float32)
+        names = feature_names(columns)
+        if x.ndim != 2 or x.shape[1] != len(names):
+            raise KzooError(f"Rows have {x.shape[-1]} columns, the model takes {len(names)}: {listed(names, MOST)}.")
+        return x, raw
+    rows = rows_of(raw)
+    if not len(rows):
+        raise KzooError("There are no rows to encode.")
+    return apply_columns(columns, rows), raw
+
+
+def gather(words):
+    """Return the table that the words of a command line name."""
+    return one_table(words)
+
+
+def show(reader, x, names):
+    """Show rows as they stood in the table: names of categories, and what was missing."""
+    columns = reader.get("columns", ())
+    names = list(feature_names(columns)) or list(names) or [f"x{i + 1}" for i in range(x.shape[1])]
+    rows = [_as_it_stood(dict(zip(names, row, strict=True)), columns) for row in x]
+    heads = list(rows[0])[:_MOST_COLUMNS]
+    return Shown(form="row", heads=heads, cells=[[row[name] for name in heads] for row in rows])
+
+
+def _as_it_stood(row, columns):
+    cells = {name: f"{value:.6g}" for name, value in row.items()}
+    for column in columns:
+        name = column["name"]
+        if column["kind"] == "category":
+            cells[name] = ["unknown or missing", *column["values"]][int(row[name])]
+        elif column["missing"]:
+            del cells[mark := f"{name} is missing"]
+            if row[mark]:
+                parts = [f"{name} {part}" for part in column["medians"]] if column["kind"] == "date" else [name]
+                cells |= dict.fromkeys(parts, "missing")
+    return cells
+
+
+def draw(given, random, shape):
+    """Draw rows around the mean of each column, and any of its categories."""
+    rows = np.clip(random.standard_normal(shape), -3, 3) * spread(given, shape) + middle(given, shape)
+    categories = given["categories"]
+    for column, count in enumerate(categories, start=shape[-1] - len(categories)):
+        rows[..., column] = random.integers(0, count, shape[0])
+    return rows
+
+
+def edges(given, rows):
+    """Return a row of zeros, one of all that is high and one of all that is low, and the rows."""
+    about, around = middle(given, rows.shape), spread(given, rows.shape)
+    high, low = about + 3 * around, about - 3 * around
+    categories = given["categories"]
+    for column, count in enumerate(categories, start=rows.shape[-1] - len(categories)):
+        high[..., column], low[..., column] = count - 1, 0
+    extreme = np.stack([np.broadcast_to(row, rows.shape[1:]) for row in (np.zeros_like(about), high, low)])
+    return np.concatenate([extreme, rows])
+
+
+def middle(given, shape):
+    """Return the mean of each column, 0 where it is not known."""
+    return np.broadcast_to(given["mean"] or 0.0, shape[-1:]).astype(float).copy()
+
+
+def spread(given, shape):
+    """Return the deviation of each column, 1 where it is not known."""
+    return np.broadcast_to(given["sd"] or 1.0, shape[-1:]).astype(float).copy()
+
+
+def feature_names(columns):
+    """Return the name of each column of `x`."""
+    names = []
+    for column in columns:
+        if column["kind"] == "date":
+            names += [f"{column['name']} {part}" for part in column["medians"]]
+        else:
+            names.append(column["name"])
+        if column.get("missing"):
+            names.append(f"{column['name']} is missing")
+    # The 0/1 columns stay beside their numbers: all of these come before the first category.
+    return tuple(names)
+
+
+def apply_columns(columns, table):
+    """Turn raw rows into numbers.
+
+    Args:
+        columns: what `learn_columns` found.
+        table: `Rows` or a DataFrame.
+
+    Returns:
+        float32 (N, F): numbers, dates in parts and 0/1 missing marks first, then category codes from 1,
+        0 for a category that is missing or was not among the training rows.
+
+    Raises:
+        KzooError: a column is missing.
+    """
+    rows = rows_of(table)
+    if lost := [column["name"] for column in columns if column["name"] not in rows]:
+        raise KzooError(f"Column {lost[0]!r} is missing; the columns given are: {listed(rows.columns, MOST)}.")
+    features = [feature for column in columns for feature in _features(column, rows)]
+    return np.stack(features, axis=1).astype(np.float32) if features else np.zeros((len(rows), 0), np.float32)
+
+
+def _features(column, rows):
+    name = column["name"]
+    if column["kind"] == "category":
+        codes = {word: code for code, word in enumerate(column["values"], start=1)}
+        return [np.array([codes.get(word, 0) for word in to_words(rows[name])], np.float32)]
+    if column["kind"] == "date":
+        dates = to_dates(rows[name], column.get("day_first", False))
+        missing, parts = np.isnat(dates), date_parts(dates)
+        features = [np.where(missing, median, parts[part]) for part, median in column["medians"].items()]
+    else:
+        numbers = rows.numbers(name)
+        missing = np.isnan(numbers)
+        numbers = np.where(missing, column["median"], numbers)
+        features = [np.clip(numbers, column["low"], column["high"]) if "low" in column else numbers]
+    return [*features, missing.astype(np.float64)] if column["missing"] else features

@@ -1,0 +1,57 @@
+"""Files of tables: a module for each type of file, found by listing.
+
+A module says which `SUFFIXES` are its, and has two readers of the same file, which must agree:
+
+    frame(path) -> DataFrame     for training, which learns what each column is
+    rows(path) -> Rows           for new rows, without pandas; see `kzoo.kinds.tables.raw`
+"""
+
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from kzoo.errors import KzooError
+from kzoo.listing import rooms
+
+_ELSE = ".csv"  # how a file of another suffix is read
+
+
+@cache
+def suffixes() -> dict:
+    """Return suffix -> the name of the module that reads it."""
+    return {suffix: name for name, known in rooms(__name__, "SUFFIXES").items() for suffix in known}
+
+
+def is_table(path) -> bool:
+    """Say whether this is the path of a table, by its suffix."""
+    return isinstance(path, str | Path) and Path(path).suffix.lower() in suffixes()
+
+
+def read_table(path):
+    """Return a file as a DataFrame, the names of its columns stripped.
+
+    Raises:
+        KzooError: not a table, or one without rows.
+    """
+    frame = _module(path).frame(path)
+    frame.columns = [str(column).strip() for column in frame.columns]
+    if not len(frame):
+        raise KzooError(f"{Path(path).name!r} has a header but no rows.")
+    return frame
+
+
+def read_rows(path):
+    """Return a file as `Rows`.
+
+    Raises:
+        KzooError: not a table, or one without rows.
+    """
+    rows = _module(path).rows(path)
+    if not len(rows):
+        raise KzooError(f"{Path(path).name!r} has a header but no rows.")
+    return rows
+
+
+def _module(path):
+    known = suffixes()
+    return import_module(f"{__name__}.{known.get(Path(path).suffix.lower(), known[_ELSE])}")

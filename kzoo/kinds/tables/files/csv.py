@@ -1,0 +1,105 @@
+"""CSV files: separator and decimal sign are found out; training and new rows get the same cells.
+
+One rule for both readers: a cell of `MISSING` is a missing value, a row may be shorter than the header and not longer,
+and names are those that pandas gives. Training takes pandas' reader, which guesses a type for each column; columns that
+come back as text are read by `kzoo.kinds.tables.values`. New rows need no guess, because training has learned what each
+column is: their cells stay text, and the same rules read them. `tests/data/test_rows.py` holds that both agree.
+"""
+
+import csv
+import io
+import re
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from kzoo.errors import KzooError
+from kzoo.kinds.files import read_text
+from kzoo.kinds.tables.raw import Rows
+from kzoo.kinds.tables.values import plain
+
+SUFFIXES = (".csv", ".tsv")
+# What stands for a missing value.
+MISSING = frozenset(
+    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+     "NULL", "NaN", "None", "n/a", "nan", "null")
+)  # fmt: skip
+_END = "\0end"
+
+
+def frame(path):
+    """Read a CSV file for training.
+
+    Raises:
+        KzooError: not a table.
+    """
+    text, separator, decimal = _parts(path)
+    pandas = import_module("pandas")
+    options = dict(sep=separator, decimal=decimal, na_values=sorted(MISSING), keep_default_na=False, low_memory=False)
+    try:
+        return pandas.read_csv(io.StringIO(text), **options)
+    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, ValueError) as error:
+        raise KzooError(f"{Path(path).name!r} is not a readable table: {str(error).strip().splitlines()[-1]}") from None
+
+
+def rows(path) -> Rows:
+    """Read a CSV file as text by column, None where a value is missing.
+
+    Raises:
+        KzooError: not a table, or a line with more values than the header.
+    """
+    text, separator, decimal = _parts(path)
+    name = Path(path).name
+    lines = _lines(text, separator)
+    if lines.pop() != [_END]:
+        raise KzooError(f"{name!r} is not a readable table: a quotation mark is opened and never closed.")
+    header, lines = lines[0], lines[1:]
+    if not lines:
+        return Rows({name: plain([]) for name in _names(header)}, decimal)
+    # A first row that is longer than the header begins with the names of the rows, as pandas has it.
+    unnamed = max(len(lines[0]) - len(header), 0)
+    width = len(header) + unnamed
+    for number, line in enumerate(lines, start=1):
+        if len(line) > width:
+            raise KzooError(f"{name!r} is not a readable table: row {number} has {len(line)} values, not {width}.")
+    cells = [[None if cell in MISSING else cell for cell in line] + [None] * (width - len(line)) for line in lines]
+    columns = list(zip(*cells, strict=True))[unnamed:]
+    return Rows({head: plain(column) for head, column in zip(_names(header), columns, strict=True)}, decimal)
+
+
+def _parts(path):
+    """Return (text, separator, decimal sign); a comma, semicolon or tab is found in the first line."""
+    text, name = read_text(path), Path(path).name
+    if "\0" in text[:1000]:
+        raise KzooError(f"{name!r} is not a text file; kzoo reads tables as CSV.")
+    head = text.lstrip().split("\n", 6)[:6]
+    if not head[0].strip():
+        raise KzooError(f"{name!r} is empty.")
+    bare = re.sub(r'"[^"]*"', "", head[0])
+    separator = max(",;\t", key=bare.count)
+    # Where a comma is no separator it may be the decimal point: 1,5;2,5
+    decimal = "," if separator != "," and re.search(r"(^|[;\t])-?\d+,\d+(?=[;\t]|$)", "\n".join(head), re.M) else "."
+    return text, separator, decimal
+
+
+def _lines(text, separator):
+    """Split CSV text; the last line must come out as `_END`, or it stands inside quotation marks."""
+    limit = csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)  # texts may be long
+    try:
+        lines = csv.reader(io.StringIO(f"{text}\n{_END}", newline=""), delimiter=separator)
+        return [line for line in lines if line and not (len(line) == 1 and line[0].isspace())]  # no blank lines
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _names(header):
+    """Return the names of the columns as pandas gives them: `Unnamed: 0` without one, `a.1` for a second `a`."""
+    names = []
+    for place, name in enumerate(header):
+        wanted = name = name or f"Unnamed: {place}"
+        again = 0
+        while name in names:
+            again += 1
+            name = f"{wanted}.{again}"
+        names.append(name)
+    return [name.strip() for name in names]

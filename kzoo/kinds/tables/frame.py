@@ -1,0 +1,37 @@
+"""Tables that training learns from, as DataFrames: from files and from callers, with the columns that are asked for."""
+
+import pandas as pd
+
+from kzoo.errors import KzooError
+from kzoo.kinds.tables.files import read_table
+from kzoo.kinds.tables.raw import require
+from kzoo.words import listed
+
+_TARGET_NAMES = ("target", "label", "class", "y")
+
+
+def as_frame(source):
+    """Return a table as a DataFrame with string column names; the caller's own is never changed."""
+    if isinstance(source, pd.DataFrame):
+        return source.set_axis([str(c).strip() for c in source.columns], axis=1).reset_index(drop=True)
+    return read_table(source)
+
+
+def as_names(names):
+    """Return `None`, one name, `"a,b"` or a sequence as a list of names."""
+    if names is None:
+        return []
+    return [part.strip() for part in names.split(",")] if isinstance(names, str) else [str(n) for n in names]
+
+
+def find_target(frame, target):
+    """Return the target columns: as asked, else a last column called target, label, class or y."""
+    if target is None:
+        last = frame.columns[-1]
+        if last.lower() not in _TARGET_NAMES:
+            raise KzooError(f"Say which column to predict with target=. Columns: {listed(frame.columns, 40)}.")
+        return [last]
+    # A column's own name may hold a comma.
+    targets = [target] if target in list(frame.columns) else as_names(target)
+    require(frame, targets, "the table")
+    return targets

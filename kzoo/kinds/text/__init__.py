@@ -1,0 +1,35 @@
+"""Texts as ids of tokens: many short ones with a label each, or one long one whose tokens follow one another."""
+
+from kzoo.kinds import Kind, Source
+
+_TOKENIZER = frozenset({"length", "level", "lowercase", "punctuation", "vocabulary"})
+
+KIND = Kind(
+    name="tokens",
+    room=__name__,
+    dtype="int32",
+    axes=("tokens",),
+    meaning="token ids, int32: 0 is padding, 1 an unknown token",
+    facts=frozenset({"ids", "steps"}),
+    readers={"text": _TOKENIZER, "language": _TOKENIZER},
+    sources=(
+        Source(
+            name="a table",
+            form="tabular",
+            order="unordered",
+            usual="classification",
+            options=("target", "drop", "group", "task"),
+            rest="text",
+        ),
+        Source(
+            name="a folder of texts",
+            form="folder",
+            suffixes=(".txt",),
+            order="unordered",
+            usual="classification",
+            options=("task",),
+        ),
+        Source(name="a plain text", form="file", suffixes=(".txt", ".md"), order="ordered", usual="language_modeling"),
+    ),
+    example='"some text"',
+)

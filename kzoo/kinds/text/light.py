@@ -1,0 +1,106 @@
+"""Texts become token ids, without pandas."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kzoo.errors import KzooError
+from kzoo.kinds import Shown
+from kzoo.kinds.files import existing, read_text
+from kzoo.kinds.tables.files import is_table
+from kzoo.kinds.tables.raw import MOST, Rows, rows_of
+from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
+from kzoo.words import listed
+
+
+def preprocessing_of(kind, tokenizer, length, *, column=None):
+    """Return a reader of texts, as JSON data."""
+    return {"kind": kind, "length": length, "column": column, **tokenizer.settings()}
+
+
+def tokenizer_of(preprocessing):
+    """Return the tokenizer that made a text data set."""
+    return Tokenizer(**{key: preprocessing[key] for key in ("level", "lowercase", "punctuation", "vocabulary")})
+
+
+def reads_the_end(reader) -> bool:
+    """Say whether the last tokens of a text are read, since what follows them is asked for, not the first."""
+    return reader["kind"] == "language"
+
+
+def read(reader, raw):
+    """Turn a string, several, a table with the text column, or the path of one or of a `.txt` file into ids."""
+    length = reader["length"]
+    if isinstance(raw, np.ndarray) and raw.dtype.kind in "iu":
+        return np.atleast_2d(raw).astype(np.int32), raw
+    texts = _texts(raw, reader.get("column"))
+    if not texts:
+        raise KzooError("There are no texts to encode.")
+    tokenizer = tokenizer_of(reader)
+    if not reads_the_end(reader):
+        return tokenizer.encode(texts, length), raw
+    x = np.zeros((len(texts), length), np.int32)
+    for row, text in zip(x, texts, strict=True):
+        if ids := tokenizer.ids(text)[-length:]:
+            row[-len(ids) :] = ids  # padding in front: the answer wanted is the one after the last token
+    return x, raw
+
+
+def gather(words):
+    """Return the texts that the words of a command line are, or the one file of texts that they name."""
+    lone_file = len(words) == 1 and (is_table(words[0]) or words[0].lower().endswith(".txt"))
+    return existing(words[0]) if lone_file else words
+
+
+def show(reader, x, names):
+    """Show texts as the network reads them, or ids where nothing says what they stand for."""
+    if "vocabulary" in reader:
+        tokenizer = tokenizer_of(reader)
+        heads, cells = ["text, as the model reads it"], [[tokenizer.decode(ids)] for ids in x]
+    else:
+        heads, cells = ["token ids"], [[" ".join(str(i) for i in np.trim_zeros(ids, "b"))] for ids in x]
+    return Shown(form="text", heads=heads, cells=cells)
+
+
+def draw(given, random, shape):
+    """Draw ids of which the small ones are frequent, as in a vocabulary that was learned, and padding after them."""
+    known, length = given["vocabulary_size"], shape[1]
+    ids = np.minimum((2 + known ** random.random(shape)).astype(int), known - 1)
+    lengths = random.integers(1, length + 1, len(ids))
+    return ids * (np.arange(length).reshape(1, length, *[1] * (len(shape) - 2)) < lengths.reshape(-1, 1))
+
+
+def edges(given, rows):
+    """Return texts that are empty, longest, shortest, padded in front and unknown, and some of the rows."""
+    known, length = given["vocabulary_size"], rows.shape[1]
+    extreme = np.full((7, length), PADDING)  # the first stays that
+    extreme[1] = np.arange(length) % max(known - 2, 1) + min(2, known - 1)  # longest
+    extreme[2, 0] = known - 1  # shortest
+    extreme[3, length // 2 :] = rows[1].max()  # padding in front
+    extreme[4, : length // 2 + 1] = min(UNKNOWN, known - 1)
+    extreme[5:] = rows[2:4]
+    return np.minimum(extreme, known - 1)
+
+
+def _texts(inputs, column):
+    lines = str(inputs).endswith(".txt") if isinstance(inputs, str | Path) else False
+    if (lines or is_table(inputs)) and Path(inputs).is_file():
+        if lines:
+            return [line for line in read_text(inputs).split("\n") if line.strip()]
+        inputs = rows_of(inputs)
+    if isinstance(inputs, str):
+        return [inputs]
+    if isinstance(inputs, list | tuple | np.ndarray) and len(inputs) and all(isinstance(t, str) for t in inputs):
+        return [str(t) for t in inputs]
+    dicts = isinstance(inputs, list) and all(isinstance(row, dict) for row in inputs)
+    if dicts or isinstance(inputs, dict | Rows) or hasattr(inputs, "iloc"):
+        return _column(rows_of(inputs), column or "text")
+    raise KzooError(f"Text is a string, a list of strings, or a table with a text column; got {type(inputs).__name__}.")
+
+
+def _column(rows, name):
+    if name not in rows:
+        if len(rows.columns) != 1:
+            raise KzooError(f"Column {name!r} is missing; the columns are: {listed(rows.columns, MOST)}.")
+        name = rows.columns[0]
+    return ["" if value is None or value != value else str(value) for value in rows[name]]

@@ -1,0 +1,134 @@
+"""Kinds of input and types of table files are found by listing: one folder, one file, and nothing else edited."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kzoo
+from kzoo import kinds, listing
+from kzoo.checks.subject import Subject
+from kzoo.data import encode, load_data
+from kzoo.data.statistics import statistics
+from kzoo.errors import KzooError
+from kzoo.export.golden import golden
+from kzoo.kinds.tables import files
+
+LINES = """\
+\"\"\"A JSON document a line.\"\"\"
+
+import json
+from importlib import import_module
+from pathlib import Path
+
+SUFFIXES = (".jsonl",)
+
+
+def frame(path):
+    return import_module("pandas").DataFrame(_records(path))
+
+
+def rows(path):
+    return import_module("kzoo.kinds.tables.raw").rows_of(_records(path))
+
+
+def _records(path):
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+"""
+
+POINTS = """\
+from kzoo.kinds import Kind
+
+KIND = Kind(
+    name="points",
+    room=__name__,
+    dtype="float32",
+    axes=("points", "dimensions"),
+    meaning="points in space, float32",
+    facts=frozenset({"columns", "points"}),
+    readers={"cloud": frozenset({"count"})},
+    sources=(),
+    example="POINTS.ply",
+)
+"""
+POINTS_LIGHT = """\
+import numpy as np
+
+
+def read(reader, raw):
+    return np.stack([np.loadtxt(path, ndmin=2)[: reader["count"]] for path in raw]).astype("float32"), raw
+
+
+def draw(given, random, shape):
+    return random.standard_normal(shape)
+
+
+def edges(given, rows):
+    return np.concatenate([np.zeros_like(rows[:3]), rows])
+"""
+POINTS_LEARN = """\
+from kzoo.data.arrays import checked
+from kzoo.kinds.rows.learn import describe
+
+
+def take(x, preset):
+    return checked(x, "points").astype("float32")
+
+
+def fit(x, train, **more):
+    return x, {}, {"kind": "cloud", "count": x.shape[1]}
+"""
+
+
+@pytest.fixture
+def listed_anew():
+    """Let what is found by listing be found again, before and after."""
+
+    def clear():
+        for found in (listing.rooms, kinds._kinds, files.suffixes):
+            found.cache_clear()
+
+    clear()
+    yield
+    clear()
+
+
+def test_a_type_of_table_file_is_one_file(tmp_path, monkeypatch, listed_anew):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "lines.py").write_text(LINES)
+    monkeypatch.setattr(files, "__path__", [*files.__path__, str(tmp_path / "code")])
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"size": random.random(80).round(3), "hue": random.choice(["red", "blue"], 80)})
+    frame["kind"] = np.where(frame["size"] > 0.5, "large", "small")
+    frame.to_json(tmp_path / "rows.jsonl", orient="records", lines=True)
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    lines, csv = (load_data(tmp_path / f"rows.{suffix}", target="kind") for suffix in ("jsonl", "csv"))
+    assert lines.preprocessing == csv.preprocessing and lines.fingerprint == csv.fingerprint
+    assert (encode(lines.preprocessing, tmp_path / "rows.jsonl") == encode(csv.preprocessing, frame)).all()
+    assert kinds.kind("tokens").light.gather([str(tmp_path / "rows.jsonl")]) == str(tmp_path / "rows.jsonl")
+    with pytest.raises(KzooError, match=r"kzoo reads .*\.jsonl"):
+        load_data(tmp_path / "code" / "lines.py")
+
+
+def test_a_kind_of_input_is_one_folder(tmp_path, monkeypatch, listed_anew):
+    room = tmp_path / "points"
+    room.mkdir()
+    for name, text in (("__init__", POINTS), ("light", POINTS_LIGHT), ("learn", POINTS_LEARN)):
+        (room / f"{name}.py").write_text(text)
+    monkeypatch.setattr(kinds, "__path__", [*kinds.__path__, str(tmp_path)])
+    points = kinds.kind("points")
+    assert "points" in kinds.NAMES and [one.name for one in kinds.with_facts("points")] == ["points"]
+    preset = kzoo.Preset(
+        name="points_net", family="fnn", task="tabular_classification", summary="Points.", training={},
+        config=dict(inputs="points", input_shape=(5, 2), outputs=2),
+    )  # fmt: skip
+    with pytest.raises(KzooError, match=r"points inputs have shape \(N, P, D\); got \(5, 2\)"):
+        points.learn.take(np.zeros((5, 2)), preset)
+    data = load_data((np.random.default_rng(0).random((40, 5, 2)), np.arange(40) % 2), preset=preset)
+    x, reader = data.train.x, data.preprocessing
+    assert data.task == "points:classes" and reader == {"kind": "cloud", "count": 5}
+    assert [one["name"] for one in statistics(data)["features"]] == ["column 0", "column 1"]
+    assert Subject(data).batch[0].shape == (len(x), 5, 2) and Subject(data).columns is None
+    np.savetxt(tmp_path / "one.txt", x[0])
+    assert encode(reader, [tmp_path / "one.txt"]) == pytest.approx(x[:1])
+    first, seven = golden(dict(kind="points", shape=[None, 5, 2], dtype="float32"))
+    assert first.shape == (1, 5, 2) and seven.shape == (7, 5, 2)

@@ -249,6 +249,29 @@ CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # one of them
 
 ARGUMENTS = CONFIG | TRAINING
 
+
+def checked(values: Mapping) -> dict:
+    """Return settings as they are kept (sequences as tuples); a name that is not here is for its builder to check.
+
+    Raises:
+        KzooError: a value of the wrong type, or out of range.
+    """
+    return {
+        name: ARGUMENTS[name].check(name, value)
+        if name in ARGUMENTS
+        else tuple(value)
+        if isinstance(value, list)
+        else value
+        for name, value in values.items()
+    }
+
+
+def unmet(names, beside: Mapping) -> dict:
+    """Return name -> why it has no use in this situation, for those of the names that have none."""
+    found = {name: ARGUMENTS[name].unmet(beside) for name in names if name in ARGUMENTS}
+    return {name: why for name, why in found.items() if why is not None}
+
+
 # What other libraries call the same thing; used for hints only.
 SYNONYMS = {
     "classes": "outputs", "num_classes": "outputs", "n_classes": "outputs", "output_dim": "outputs",

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kzoo.arguments import ARGUMENTS, TRAINING
+from kzoo.arguments import TRAINING, checked, unmet
 from kzoo.errors import KzooError
 from kzoo.family import FAMILIES, builder_of
 from kzoo.tasks import problem, problems
@@ -57,7 +57,7 @@ class Preset:
         overlap = sorted(set(self.config) & set(self.training))
         if overlap:
             raise KzooError(f"Preset {self.name!r} names {overlap[0]!r} in both config and training; keep one.")
-        parts = [{name: checked(name, v) for name, v in part.items()} for part in (self.config, self.training)]
+        parts = checked(self.config), checked(self.training)
         for part, values in zip(("config", "training"), completed(self.family, self.task, *parts), strict=True):
             object.__setattr__(self, part, values)
         try:
@@ -71,11 +71,12 @@ def completed(family, task, config: Mapping, training: Mapping) -> tuple[dict, d
     builder = builder_of(family)
     beside = situation(family, task, config)
     defaults = {name: argument.default for name, argument in TRAINING.items()}
+    useless = unmet([*builder.defaults, *defaults], beside)
     return tuple(
         {
             name: given[name] if name in given else default[name]
             for name in dict.fromkeys([*order, *given])
-            if name in given or (name in default and unmet(name, beside) is None)
+            if name in given or (name in default and name not in useless)
         }
         for given, default, order in ((config, builder.defaults, builder.takes), (training, defaults, TRAINING))
     )
@@ -87,21 +88,9 @@ def situation(family, task, config: Mapping) -> dict:
     return dict(builder_of(family).defaults) | dict(config) | {"answers": answers}
 
 
-def unmet(name, beside: Mapping) -> str | None:
-    """Return why a setting has no use in this situation, or None where it has one."""
-    return ARGUMENTS[name].unmet(beside) if name in ARGUMENTS else None
-
-
 def is_preset_name(name) -> bool:
     """Say whether this can be a preset's name: letters, digits and underscores, with `<package>.` before or not."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
-
-
-def checked(name, value):
-    """Return a setting's value (sequences as tuples), or raise `KzooError` with the rule it breaks."""
-    if name in ARGUMENTS:
-        return ARGUMENTS[name].check(name, value)
-    return tuple(value) if isinstance(value, list) else value
 
 
 def choose(what, value, legal):

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo import __version__
-from kzoo.arguments import ARGUMENTS, CLIPPING, CONFIG, SYNONYMS, TRAINING
+from kzoo.arguments import ARGUMENTS, CLIPPING, CONFIG, SYNONYMS, TRAINING, checked, unmet
 from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looked for)
     get_preset,
     list_presets,
@@ -21,7 +21,7 @@ from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looke
 from kzoo.errors import KzooError
 from kzoo.family import FAMILIES, builder_of
 from kzoo.files import read_json
-from kzoo.preset import Preset, checked, completed, situation, unmet
+from kzoo.preset import Preset, completed, situation
 from kzoo.words import first_line, hint
 
 _specs = weakref.WeakKeyDictionary()  # model -> its specification
@@ -59,7 +59,7 @@ def rebuild(spec: Mapping, *, compile: bool = True, steps: int | None = None):
     keras = import_module("keras")
     if spec["seed"] is not None:
         keras.utils.set_random_seed(spec["seed"])
-    config = builder_of(spec["family"]).defaults | {name: checked(name, v) for name, v in spec["config"].items()}
+    config = builder_of(spec["family"]).defaults | checked(spec["config"])
     _check_names(spec, config)
     builder, fixed = family_builder(spec["family"])
     try:
@@ -94,17 +94,15 @@ def family_builder(family: str):
 def resolve(preset: Preset, overrides: Mapping) -> tuple[dict, dict]:
     """Merge overrides into a preset's config and training contract, checking names, types, ranges and use."""
     config, training = dict(preset.config), dict(preset.training)
-    for name, value in overrides.items():
-        if name in config or name in builder_of(preset.family).takes:
-            config[name] = checked(name, value)
-        elif name in training or name in TRAINING:
-            training[name] = checked(name, value)
-        else:
-            raise KzooError(_unknown_override(preset, name))
-    beside = situation(preset.family, preset.task, config)
+    takes = builder_of(preset.family).takes
     for name in overrides:
-        if name not in preset.config | preset.training and (why := unmet(name, beside)):
-            raise KzooError(f"{preset.name} has no use for {name}: {why}.")
+        if name not in takes and name not in TRAINING and name not in config and name not in training:
+            raise KzooError(_unknown_override(preset, name))
+    for name, value in checked(overrides).items():
+        (config if name in config or name in takes else training)[name] = value
+    added = [name for name in overrides if name not in preset.config and name not in preset.training]
+    for name, why in unmet(added, situation(preset.family, preset.task, config)).items():
+        raise KzooError(f"{preset.name} has no use for {name}: {why}.")
     config, training = completed(preset.family, preset.task, config, training)
     if overrides.get("schedule") == "onecycle" and "warmup" not in overrides:
         training["warmup"] = 0.3  # a preset's few per cent are for its own schedule
@@ -151,8 +149,9 @@ def spec_of(thing) -> dict:
 def settings_of(preset: Preset, config: Mapping, training: Mapping) -> list[str]:
     """Return the names that have a use in a preset with these settings, in the order in which they are declared."""
     beside = situation(preset.family, preset.task, config)
-    names = [*builder_of(preset.family).takes, *TRAINING]
-    return [name for name in names if name in config | training and unmet(name, beside) is None]
+    names = [n for n in (*builder_of(preset.family).takes, *TRAINING) if n in config or n in training]
+    useless = unmet(names, beside)
+    return [name for name in names if name not in useless]
 
 
 def meaning_of(name, family: str | None) -> str:

@@ -4,9 +4,9 @@ import numpy as np
 from pandas.api import types
 
 from kzoo.checks.finding import check, error, warning
-from kzoo.checks.subject import listed
 from kzoo.data.statistics import shares_between
 from kzoo.kinds.tables.values import to_numbers, to_words
+from kzoo.words import listed
 
 _MOVED = 0.25  # population stability index: above it the rule of thumb says that a column has changed
 _FEWEST = 20  # rows below which shares mean nothing
@@ -45,14 +45,14 @@ def columns_unknown(new):
 
 @check("new", "comparable")
 def numbers_moved(new):
-    """Numbers (columns, lengths of texts, colours of images) that are spread otherwise than in training."""
+    """Numbers (columns, lengths of texts, colours of images) that are distributed differently from training."""
     # A column of medians has moved too, but it is the emptiness that has to be said.
     yield from _moved(new.known["features"], *new.features, [*new.missing, *_emptier(new)], "new data, column")
 
 
 @check("new", "known", "answers")
 def targets_moved(new):
-    """Values to predict that are spread otherwise than in training."""
+    """Values to predict that are distributed differently from training."""
     if "targets" in new.known and new.answers.dtype.kind == "f" and len(new.answers):
         values = new.answers.reshape(-1, new.answers.shape[-1]) if new.answers.ndim > 1 else new.answers[:, None]
         yield from _moved(new.known["targets"], new.targets, values, (), "new data, target")
@@ -101,7 +101,7 @@ def categories_unknown(new):
             wrong = values.notna().to_numpy() & np.isnan(to_numbers(values))
             if wrong.mean() > _UNKNOWN and not types.is_numeric_dtype(values):
                 yield warning(
-                    f"{wrong.mean():.0%} of column {name!r} are no numbers, such as {values[wrong].iloc[0]!r}",
+                    f"{wrong.mean():.0%} of column {name!r} are not numbers, such as {values[wrong].iloc[0]!r}",
                     where=f"new data, row {int(np.flatnonzero(wrong)[0])}, column {name!r}",
                     why="The model takes each for the median of the training rows.",
                     fix="Write plain numbers with a point.",
@@ -129,7 +129,7 @@ def set_of(column):
 
 @check("new", "comparable", "categories")
 def categories_moved(new):
-    """Categories that are as common as they were not in training."""
+    """Categories whose shares are not what they were in training."""
     codes = np.asarray(new.values)[:, -new.categories :].astype(int)
     for old, column in zip(new.known.get("categories", ()), codes.T, strict=False):
         was = np.array(old["shares"])

@@ -71,5 +71,5 @@ def error(what, *, where, why, fix):
 
 
 def warning(what, *, where, why, fix):
-    """Return a finding that training goes on with."""
+    """Return a finding that does not stop training."""
     return Finding(level="warning", what=what, where=where, why=why, fix=fix)

@@ -4,7 +4,8 @@ import numpy as np
 
 from kzoo.checks.finding import check, error, warning
 from kzoo.checks.rows import enough_variety, hashes
-from kzoo.checks.subject import class_name, listed
+from kzoo.checks.subject import class_name
+from kzoo.words import listed
 
 _RARE = 10  # times as many rows of the commonest class as of the rarest
 _CONFLICTS = 0.01  # share of the training rows
@@ -12,7 +13,7 @@ _CONFLICTS = 0.01  # share of the training rows
 
 @check("data", "class_ids", "classes")
 def labels_outside(subject):
-    """A label that is no class: on JAX the loss is then 0, silently; on TensorFlow it is NaN or an exception."""
+    """A label that is not a class: on JAX the loss is then 0, silently; on TensorFlow it is NaN or an exception."""
     signs = subject.loss is not None and subject.loss.name in ("hinge", "squared_hinge")
     low, high = (-1 if signs else 0), subject.classes - 1
     for split, labels in subject.class_ids.items():

@@ -6,8 +6,9 @@ import numpy as np
 
 from kzoo.checks.finding import check, warning
 from kzoo.checks.rows import enough_variety, hashes
-from kzoo.checks.subject import class_name, listed
+from kzoo.checks.subject import class_name
 from kzoo.kinds.image.decode import ImageFiles
+from kzoo.words import listed
 
 _FEWEST = 3  # iris holds one row twice, and by chance a test split has its twin
 _SHARE = 0.005
@@ -71,7 +72,7 @@ def _digest(path):
 
 @check("data", "labels", "classes")
 def class_shares_differ(subject):
-    """A test split in which the classes are as common as they were not in training."""
+    """A test split whose classes have other shares than in training."""
     train = _shares(subject.labels["train"], subject.classes)
     for split, labels in subject.labels.items():
         if split == "train" or len(labels) < _FEWEST_ROWS or train is None:

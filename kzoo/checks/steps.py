@@ -8,8 +8,9 @@ import numpy as np
 from kzoo.checks.finding import check, error, warning
 from kzoo.checks.losses import loss_function
 from kzoo.checks.probe import shell_of
-from kzoo.checks.subject import listed, read
+from kzoo.checks.subject import read
 from kzoo.gradients import weight_gradients
+from kzoo.words import listed
 
 _FEW = 8  # rows to learn by heart
 _STEPS, _RATES = 60, (1e-3, 1e-2)

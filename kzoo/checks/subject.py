@@ -192,12 +192,6 @@ def class_name(data, number):
     return repr(data.class_names[number]) if 0 <= number < len(data.class_names) else str(number)
 
 
-def listed(items, most=3):
-    """Join the first few items."""
-    items = [str(item) for item in items]
-    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
-
-
 def _class_numbers(y):
     if y.ndim == 2 and y.shape[1] > 1:
         return y.argmax(axis=1)

@@ -37,7 +37,7 @@ def load_named(name, *, preset=None, target=None, validation=0.1, test=None, dro
     options = {"name": name, "preset": preset, "validation": validation, "test": test, "seed": seed}
     columns = {"target": target, "drop": drop, "group": group, "task": task}
     if name not in _TABLES and (target is not None or group is not None or len(drop)):
-        raise KzooError(f"target=, drop= and group= name columns, and {name!r} is no table.")
+        raise KzooError(f"target=, drop= and group= name columns, and {name!r} is not a table.")
     if name in _TABLES:
         frame = _TABLES[name]()
         columns["target"] = target if target is not None else frame.columns[-1]

@@ -63,10 +63,10 @@ def load_again(spec, described, source=None, *, what="what the run was trained o
         what: the data has to be, for the message.
 
     Raises:
-        KzooError: it is no named set and not given, or is other data than it was.
+        KzooError: it is not a named set and not given, or is other data than it was.
     """
     if source is None and described.name not in NAMES:
-        raise KzooError(f"The run was trained on {described.name!r}, which is no named set: say data= to score it.")
+        raise KzooError(f"The run was trained on {described.name!r}, which is not a named set: say data= to score it.")
     data = load(described.name if source is None else source, preset_for(spec), DataOptions.of(described))
     if data.fingerprint != described.fingerprint:
         if source is None:
@@ -74,7 +74,7 @@ def load_again(spec, described, source=None, *, what="what the run was trained o
                 f"The data set {data.name!r} has changed since the run was trained; train again to compare."
             )
         raise KzooError(
-            f"data={data.name!r} is not {what}, or is split otherwise. Give the same source, or the Dataset itself."
+            f"data={data.name!r} is not {what}, or is split differently. Give the same source, or the Dataset itself."
         )
     return data
 

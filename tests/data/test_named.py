@@ -149,5 +149,5 @@ def test_a_pickle_that_runs_code_is_refused(monkeypatch, tmp_path):
 
 
 def test_columns_of_what_is_no_table():
-    with pytest.raises(KzooError, match=r"'digits' is no table"):
+    with pytest.raises(KzooError, match=r"'digits' is not a table"):
         load_data("digits", target="x")

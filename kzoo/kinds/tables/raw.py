@@ -36,7 +36,7 @@ class Rows:
         return list(self._columns)
 
     def numbers(self, name):
-        """Return a column as float64, NaN where it holds no finite number."""
+        """Return a column as float64, NaN where it does not hold a finite number."""
         return to_numbers(self._columns[name], self._decimal)
 
     def take(self, order):
@@ -48,7 +48,7 @@ def rows_of(source) -> Rows:
     """Return rows from the path of a table, a dict, a list of dicts, or a DataFrame.
 
     Raises:
-        KzooError: anything else, or a file that is no table.
+        KzooError: anything else, or a file that is not a table.
     """
     if isinstance(source, Rows):
         return source
@@ -66,7 +66,7 @@ def rows_of(source) -> Rows:
 
 
 def require(table, names, where):
-    """Raise `KzooError` for the first name that is no column of `Rows` or a DataFrame, with the nearest one."""
+    """Raise `KzooError` for the first name that is not a column of `Rows` or a DataFrame, with the nearest one."""
     for name in names:
         if name not in table.columns:
             near = hint(name, table.columns)

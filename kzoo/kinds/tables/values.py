@@ -62,7 +62,7 @@ def known(values) -> np.ndarray:
 
 
 def to_numbers(values, decimal=".") -> np.ndarray:
-    """Return a column as float64; what is no finite number becomes NaN.
+    """Return a column as float64; what is not a finite number becomes NaN.
 
     Args:
         decimal: the decimal sign of numbers that are text.
@@ -130,7 +130,7 @@ def day_comes_first(name, values, notes) -> bool:
 
 
 def to_dates(values, day_first=False) -> np.ndarray:
-    """Return a column as times (datetime64) without zone; what is no date becomes NaT.
+    """Return a column as times (datetime64) without zone; what is not a date becomes NaT.
 
     Args:
         day_first: whether 3/2/2024 is February 3. A number above 12 is a day all the same.

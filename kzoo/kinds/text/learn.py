@@ -72,7 +72,7 @@ def load_text_folder(path, *, preset=None, validation=0.1, test=None, seed=0, pr
 
 def read_folder(folder):
     if not folder.is_dir():
-        raise KzooError(f"{folder.name!r} is no folder of text.")
+        raise KzooError(f"{folder.name!r} is not a folder of text.")
     folders = [c for c in sorted(folder.iterdir()) if c.is_dir() and any(c.glob("*.txt"))]
     if folders:
         pairs = [(read_text(file).strip(), c.name) for c in folders for file in sorted(c.glob("*.txt"))]

@@ -13,7 +13,6 @@ from kzoo.data.options import DataOptions
 from kzoo.errors import KzooError
 from kzoo.kinds import kind_of, takes_ready_arrays
 from kzoo.registry import preset_of
-from kzoo.tasks import problem, target_of
 
 
 def reload(run, source=None, *, target=None) -> Dataset:
@@ -37,9 +36,9 @@ def reload(run, source=None, *, target=None) -> Dataset:
     if isinstance(source, str | Path) and not Path(source).exists():
         raise KzooError(f"No file, folder or data set {str(source)!r}. Data sets by name: {', '.join(NAMES)}.")
     if takes_ready_arrays(preprocessing) or _holds_arrays(source):
-        part = _array(preprocessing, described.json(), source)
+        part = _array(run, source)
     else:
-        part = _raw(preprocessing, spec.json(), described.json(), source, target)
+        part = _raw(run, source, target)
     if not len(part):
         raise KzooError("There is nothing to score in this data.")
     return Dataset(
@@ -93,28 +92,27 @@ def _holds_arrays(source):
     return isinstance(source, str | Path) and Path(source).suffix == ".npz"
 
 
-def _raw(preprocessing, spec, described, source, target):
+def _raw(run, source, target):
     """Return new raw data with its answers, which are still to be encoded unless the inputs hold them."""
-    targets = [target] if target else list(described["target_names"])
-    part = kind_of(preprocessing).learn.labelled(preprocessing, source, targets=targets, config=spec["config"])
-    known = "ordered" in problem(spec["task"]).facts
-    return part if known else Split(x=part.x, y=_answers(part.y, described))
+    targets, reader = [target] if target else list(run.data.target_names), run.preprocessing
+    part = kind_of(reader).learn.labelled(reader, source, targets=targets, config=run.spec.config)
+    return part if "ordered" in run.problem.facts else Split(x=part.x, y=_encoded(run, part.y))
 
 
-def _array(preprocessing, described, source):
+def _array(run, source):
     if isinstance(source, str | Path):
         pair, tested = read_npz(source)
         source = tested or pair
     elif hasattr(source, "as_numpy_iterator"):
         source = from_tf(source, None)
-    x, y = encode(preprocessing, np.asarray(source[0])), np.asarray(source[1])
+    x, y = encode(run.preprocessing, np.asarray(source[0])), np.asarray(source[1])
     if len(x) != len(y):
         raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
-    if "classes" in problem(described["task"]).facts:
+    if "classes" in run.problem.facts:
         y = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
-    return Split(x=x, y=_answers(y, described))
+    return Split(x=x, y=_encoded(run, y))
 
 
-def _answers(values, described):
+def _encoded(run, labels):
     """Return raw labels, an array or columns of a DataFrame, as the run's training labels were encoded."""
-    return problem(described["task"]).task.light.encode(target_of(described), values)
+    return run.problem.task.light.encode(run.target, labels)

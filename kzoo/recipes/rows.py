@@ -10,7 +10,7 @@ from kzoo.run import Run
 
 def run_row(run, scores, *names) -> dict:
     """Return what a recipe says of a run: preset, data, the scores of these names, size, epochs, seconds."""
-    row = dict(preset=run.config["spec"]["preset"], data=run.config["data"]["name"])
+    row = dict(preset=run.spec.preset, data=run.data.name)
     row |= {name: scores[name] for name in (*names, "examples")}
     return row | {name: run.summary[name] for name in ("parameters", "epochs", "seconds")}
 

@@ -4,7 +4,6 @@ import numpy as np
 
 from kzoo.kinds import kind
 from kzoo.reports.pictures import FIRST
-from kzoo.tasks import problem, target_of
 from kzoo.words import number, percent
 
 
@@ -13,16 +12,15 @@ def examples_of(run):
 
     Each example has `image`, `text` or `cells`, and `truth`, `answer`, `right` and `sure`.
     """
-    answers, data = run.answers, run.config["data"]
+    answers, one = run.answers, run.problem
     if answers is None:
         return None
-    shown, light = answers["shown"], kind(data["inputs"]).light
-    inputs = light.show(run.preprocessing, answers["inputs"], data["feature_names"])
+    shown, light = answers["shown"], kind(run.data.inputs).light
+    inputs = light.show(run.preprocessing, answers["inputs"], run.data.feature_names)
     if inputs is None:
         return None
-    one = problem(data["task"])
     about = _class_of if "classes" in one.facts else _value_of
-    judged = one.task.scoring.judge(answers["truth"], answers["answers"], target_of(data, run.config["spec"]["config"]))
+    judged = one.task.scoring.judge(answers["truth"], answers["answers"], run.target)
     rows = [
         {"input": inputs.cells[i], "quality": float(judged.quality[row])}
         | about(answers["truth"][row], answers["answers"][row], run.class_names)

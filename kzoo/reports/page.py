@@ -14,7 +14,6 @@ from kzoo.reports.scores import headline, score_rows, warnings_of
 from kzoo.reports.search import page_of
 from kzoo.reports.words import shape_words, value_words
 from kzoo.run import Run
-from kzoo.tasks import problem
 from kzoo.tuning.search import Search, is_search
 from kzoo.words import duration, number, plural
 
@@ -90,7 +89,7 @@ def _what(run):
     if summary.get("epochs"):
         facts.append(("Epochs", f"{summary['epochs']}, best: {summary['best_epoch']}"))
         facts.append(("Time", duration(summary["seconds"])))
-    if "classes" in problem(data["task"]).facts:
+    if "classes" in run.problem.facts:
         facts.append(("Classes", f"{len(classes)}: {', '.join(classes)}" if len(classes) <= 20 else len(classes)))
     elif data["target_names"]:
         facts.append(("Target", ", ".join(data["target_names"])))

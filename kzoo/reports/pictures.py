@@ -10,7 +10,6 @@ from markupsafe import Markup
 
 from kzoo import plots
 from kzoo.plots import colors
-from kzoo.tasks import problem
 
 # Colours of kzoo.plots -> the page's, which differ between light and dark.
 _THEME = {
@@ -85,7 +84,7 @@ def pictures_of(run):
     """Return (title, what it says, picture) for what the run answered; nothing where it kept no answers."""
     if run.answers is None:
         return []
-    facts = problem(run.config["data"]["task"]).facts
+    facts = run.problem.facts
     return [picture for needs, draw in _PICTURES if facts >= needs for picture in draw(run)]
 
 
@@ -105,14 +104,14 @@ def _of_classes(run):
 
 
 def _of_values(run):
-    truth, names = run.answers["truth"], run.config["data"]["target_names"]
+    truth, names = run.answers["truth"], run.data.target_names
     figure = plots.predicted_against_true(truth, run.answers["answers"].reshape(truth.shape), names)
     yield "Predicted against true", "A perfect answer lies on the diagonal.", drawn(figure, "predicted against true")
 
 
 def _of_forecasts(run):
     """Draw some forecasts along the split, then the worst, whose inputs the run has kept."""
-    answers, names = run.answers, run.config["data"]["target_names"]
+    answers, names = run.answers, run.data.target_names
     truth, guess = answers["truth"], answers["answers"].reshape(answers["truth"].shape)
     yield (
         "Forecasts",

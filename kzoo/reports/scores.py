@@ -1,6 +1,5 @@
 """The score in one plain sentence, beside what one gets for nothing; and what to keep in mind with it."""
 
-from kzoo.tasks import problem, target_of
 from kzoo.words import number, percent, plural
 
 _FEW = 100  # examples, below which an interval is too wide to choose between models
@@ -17,19 +16,18 @@ def headline(scores, run, split, *, own=True):
         split: "test " or another word before "examples".
         own: the scores are those of the answers that the run kept.
     """
-    described, config = run.config["data"], run.config["spec"].get("config") or {}
-    return problem(described["task"]).task.scoring.headline(
+    return run.problem.task.scoring.headline(
         scores,
-        target_of(described, config),
+        run.target,
         split=split,
         answers=run.answers if own else None,
-        outputs=config.get("outputs"),
+        outputs=run.spec.config.get("outputs"),
     )
 
 
 def score_rows(run, splits):
     """Return the table of scores: a heading, then a row for each score."""
-    known = problem(run.config["data"]["task"]).task.scores
+    known = run.problem.task.scores
     rows = []
     for name in (*known, "examples", "tokens"):
         if any(name in scores for scores in splits.values()):
@@ -80,7 +78,7 @@ def _few(scores, split):
 def _gap(run):
     """Compare validation and test by the score that has an interval, or of which a ratio means something."""
     ours, theirs = (run.summary.get(split) or {} for split in ("validation", "test"))
-    for name, known in problem(run.config["data"]["task"]).task.scores.items():
+    for name, known in run.problem.task.scores.items():
         if ours.get(name) is None or theirs.get(name) is None:
             continue
         if f"{name}_interval" in ours and f"{name}_interval" in theirs:

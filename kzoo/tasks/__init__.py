@@ -137,13 +137,6 @@ class Target:
     config: Mapping = field(default_factory=dict)
 
 
-def target_of(described: Mapping, config: Mapping | None = None) -> Target:
-    """Return the target of a run or an exported model, from what they say of their data and of the network."""
-    return Target(
-        names=tuple(described["target_names"]), classes=tuple(described["class_names"]), config=dict(config or {})
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Scored:
     """What scoring gives.

@@ -20,7 +20,7 @@ from kzoo.files import finite, whole_file
 from kzoo.registry import Preset, build
 from kzoo.training.fit import Fit
 from kzoo.training.journal import State, remove_journal
-from kzoo.training.resume import Cadence, StopRequest
+from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.road import Assignment, prepare_device
 from kzoo.tuning.folds import fold_of
 from kzoo.tuning.records import Objective, Outcome
@@ -54,14 +54,14 @@ class Trainer:
         objective: the `Objective`.
         folds: how many parts to cross-validate over, or None.
         fold_seed: draws the folds.
-        stop: an object whose `caught` becomes true when training is to end after the step.
+        stop: the `Signals` whose `caught` becomes true when training is to end after the step.
         tell: function of (epoch, value), called after each epoch.
     """
 
     def __init__(self, *, preset: Preset, data, objective, folds, fold_seed, stop=None, tell=None):
         self.preset, self.data, self.objective = preset, data, Objective(*objective)
         self.folds, self.fold_seed = folds, fold_seed
-        self.stop, self.tell = stop or SimpleNamespace(caught=None), tell or (lambda epoch, value: None)
+        self.stop, self.tell = stop or Signals(), tell or (lambda epoch, value: None)
         self.policy = prepare_device("auto")
         self.assigned = Assignment(
             preset=preset, config=dict(preset.config), training=dict(preset.training), asked=frozenset(), data=data

@@ -1,8 +1,13 @@
 """`Predictions`: what a model says, from a run by Keras or from an export by another runtime. NumPy only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(kw_only=True)
@@ -17,17 +22,17 @@ class Predictions:
         inputs: what each row was made from (a file's name, a sentence, a row's number).
     """
 
-    labels: list = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
     probabilities: np.ndarray | None = None
     values: np.ndarray | None = None
-    class_names: tuple = ()
-    target_names: tuple = ()
-    inputs: tuple = ()
+    class_names: Sequence[str] = ()
+    target_names: Sequence[str] = ()
+    inputs: Sequence[Any] = ()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labels if self.probabilities is not None else self.values)
 
-    def columns(self) -> dict:
+    def columns(self) -> dict[str, Any]:
         """Return a table, name -> column: input, label and a probability per class, or a column per target."""
         if self.probabilities is not None:
             columns = {"input": list(self.inputs), "label": self.labels}
@@ -39,14 +44,14 @@ class Predictions:
         columns = {"input": np.repeat(list(self.inputs), horizon), "step": np.tile(np.arange(1, horizon + 1), n)}
         return columns | {name: self.values[:, :, i].reshape(-1) for i, name in enumerate(names)}
 
-    def to_frame(self):
+    def to_frame(self) -> "pd.DataFrame":
         """Return `columns()` as a pandas DataFrame."""
         import pandas as pd
 
         return pd.DataFrame(self.columns())
 
 
-def probabilities(answers, logits=None):
+def probabilities(answers: np.ndarray, logits: bool | None = None) -> np.ndarray:
     """Return one column per class from sigmoid, softmax or logit answers.
 
     Args:

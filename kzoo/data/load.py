@@ -1,14 +1,16 @@
 """`load_data`: one door for every source of data."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from kzoo.data import splits
 from kzoo.data.arrays import from_tf, load_arrays, read_npz
-from kzoo.data.dataset import Dataset
+from kzoo.data.dataset import Dataset, Source
 from kzoo.data.encode_images import EXTENSIONS
 from kzoo.data.images import load_image_folder
 from kzoo.data.language import load_language
@@ -34,14 +36,14 @@ _TAKES = {
 
 
 def load_data(
-    source,
+    source: Source,
     *,
     preset: str | Preset | None = None,
-    target=None,
+    target: str | Sequence[str] | None = None,
     validation: float = 0.1,
-    test=None,
-    drop=(),
-    group: str | None = None,
+    test: "float | splits.Fold | Source | None" = None,
+    drop: str | Sequence[str] = (),
+    group: str | ArrayLike | None = None,
     task: str | None = None,
     time: str | None = None,
     seed: int = 0,
@@ -77,7 +79,7 @@ def load_data(
     return load(source, preset, asked)
 
 
-def load(source, preset: str | Preset | None, asked: DataOptions) -> Dataset:
+def load(source: Source, preset: str | Preset | None, asked: DataOptions) -> Dataset:
     """Do what `load_data` says, with all that was asked of the data as one value."""
     if isinstance(source, Dataset):
         return source

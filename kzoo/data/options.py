@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from numpy.typing import ArrayLike
+
+from kzoo.data.dataset import Source
 from kzoo.data.splits import Fold, is_source
 from kzoo.nouns import Description
 
@@ -16,9 +19,9 @@ class DataOptions:
 
     target: str | Sequence[str] | None = None
     validation: float = 0.1
-    test: object = None
+    test: "float | Fold | Source | None" = None
     drop: Sequence[str] = ()
-    group: object = None
+    group: str | ArrayLike | None = None
     task: str | None = None
     time: str | None = None
     clip: bool = False

@@ -1,8 +1,12 @@
 """`versus`: two runs on the same held-out data, answer by answer."""
 
+import os
+from typing import Any
+
 import numpy as np
 from scipy import stats
 
+from kzoo.data.dataset import Dataset, Source
 from kzoo.data.reload import reload
 from kzoo.errors import KzooError
 from kzoo.ranking import advantage
@@ -11,7 +15,14 @@ from kzoo.run import Run
 from kzoo.training.score import score_split
 
 
-def versus(new, old, data, *, target=None, metric=None) -> dict:
+def versus(
+    new: Run | str | os.PathLike[str],
+    old: Run | str | os.PathLike[str],
+    data: "Source | None",
+    *,
+    target: str | None = None,
+    metric: str | None = None,
+) -> dict[str, Any]:
     """Score two runs on the same data and test the difference.
 
     Args:
@@ -69,7 +80,7 @@ def versus(new, old, data, *, target=None, metric=None) -> dict:
     )
 
 
-def _answered(run, loaded, metric):
+def _answered(run: Run, loaded: Dataset, metric: str) -> tuple[dict[str, Any], Any]:
     """Return the scores, and what is to be said of each answer; None where the answers are not kept."""
     if loaded.test is None:
         raise KzooError(f"{loaded.name} has no test split.")
@@ -80,7 +91,7 @@ def _answered(run, loaded, metric):
     return scored.scores, judged
 
 
-def mcnemar(right, other) -> dict:
+def mcnemar(right: np.ndarray, other: np.ndarray) -> dict[str, Any]:
     """Return McNemar's exact test of paired answers.
 
     Args:
@@ -91,7 +102,7 @@ def mcnemar(right, other) -> dict:
     return dict(name="McNemar's exact test", only_new_right=only, only_old_right=only_other, p_value=float(p))
 
 
-def _bootstrap(differences, of):
+def _bootstrap(differences: np.ndarray, of: str) -> dict[str, Any]:
     interval = [float(differences[0])] * 2
     if len(differences) > 1:
         found = stats.bootstrap(

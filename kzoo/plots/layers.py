@@ -1,5 +1,6 @@
 """`network`: a model's layers from top to bottom, as a picture."""
 
+import keras
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, PathPatch, Rectangle
 from matplotlib.path import Path
@@ -29,7 +30,7 @@ _MARGIN, _TITLE = 0.25, 0.62
 _TALLEST = 400.0  # inches: 60,000 pixels at 150 dpi, the most that a PNG renderer takes
 
 
-def network(model) -> Figure:
+def network(model: keras.Model) -> Figure:
     """Draw the layers of a model as boxes with their output shape and number of parameters.
 
     Normalisation, activation and dropout share the box of the layer that they follow. Branches stand side by

@@ -1,6 +1,7 @@
 """`overlay`: one metric of many runs."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -11,7 +12,7 @@ from kzoo.plots.curves import best_of, columns_of, larger_is_better, name_of
 from kzoo.plots.figure import new_figure, tidy
 
 
-def overlay(histories, *, metric=None) -> Figure:
+def overlay(histories: Mapping[str, Mapping[str, Sequence[float | None]]], *, metric: str | None = None) -> Figure:
     """Draw one metric of several runs over their epochs, the best epoch of each marked and the best run first.
 
     Args:
@@ -51,7 +52,7 @@ def overlay(histories, *, metric=None) -> Figure:
     return figure
 
 
-def _column(values, metric):
+def _column(values: Mapping[str, Mapping[str, Sequence[float]]], metric: str | None) -> str:
     """Return the column to draw, which every run has."""
     shared = [c for c in next(iter(values.values())) if all(c in v for v in values.values())]
     if metric is not None:

@@ -30,19 +30,21 @@ class Predictions:
     inputs: Sequence[Any] = ()
 
     def __len__(self) -> int:
-        return len(self.labels if self.probabilities is not None else self.values)
+        values: Any = self.values
+        return len(self.labels if self.probabilities is not None else values)
 
     def columns(self) -> dict[str, Any]:
         """Return a table, name -> column: input, label and a probability per class, or a column per target."""
         if self.probabilities is not None:
-            columns = {"input": list(self.inputs), "label": self.labels}
+            columns: dict[str, Any] = {"input": list(self.inputs), "label": self.labels}
             return columns | {f"p_{name}": self.probabilities[:, i] for i, name in enumerate(self.class_names)}
-        names = self.target_names or tuple(f"target_{i}" for i in range(self.values.shape[-1]))
-        if self.values.ndim == 2:
-            return {"input": list(self.inputs)} | {n: self.values[:, i] for i, n in enumerate(names)}
-        n, horizon, _ = self.values.shape
+        values: Any = self.values
+        names = self.target_names or tuple(f"target_{i}" for i in range(values.shape[-1]))
+        if values.ndim == 2:
+            return {"input": list(self.inputs)} | {n: values[:, i] for i, n in enumerate(names)}
+        n, horizon, _ = values.shape
         columns = {"input": np.repeat(list(self.inputs), horizon), "step": np.tile(np.arange(1, horizon + 1), n)}
-        return columns | {name: self.values[:, :, i].reshape(-1) for i, name in enumerate(names)}
+        return columns | {name: values[:, :, i].reshape(-1) for i, name in enumerate(names)}
 
     def to_frame(self) -> "pd.DataFrame":
         """Return `columns()` as a pandas DataFrame."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,8 +49,8 @@ class Preset:
     family: str
     task: str
     summary: str
-    config: Mapping[str, Any]
-    training: Mapping[str, Any]
+    config: dict[str, Any]
+    training: dict[str, Any]
     dataset: str | None = None
     params: int | None = None
     reference: str = ""
@@ -82,7 +82,7 @@ def completed(
     builder = builder_of(family)
     beside = situation(family, task, config)
     defaults = {name: argument.default for name, argument in TRAINING.items()}
-    return tuple(
+    config, training = (
         {
             name: given[name] if name in given else default[name]
             for name in dict.fromkeys([*order, *given])
@@ -90,6 +90,7 @@ def completed(
         }
         for given, default, order in ((config, builder.defaults, builder.takes), (training, defaults, TRAINING))
     )
+    return config, training
 
 
 def situation(family: str, task: str, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,7 +116,7 @@ def checked(name: str, value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def choose(what: str, value: object, legal: Iterable[str]) -> None:
+def choose(what: str, value: str, legal: Collection[str]) -> None:
     """Raise `KzooError` unless `value` is one of the legal words, with the nearest one."""
     if value not in legal:
         raise KzooError(f"Unknown {what} {value!r}. {hint(value, legal)}It is one of: {', '.join(legal)}.")

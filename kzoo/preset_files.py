@@ -35,7 +35,8 @@ def is_file_word(word: object) -> bool:
 
 def parts_of_word(word: str) -> tuple[str, str | None]:
     """Return the path and the name of a word such as `mine.toml:churn_fnn`; the name is None where it says none."""
-    return _WORD.fullmatch(word).group("path", "name")
+    found: Any = _WORD.fullmatch(word)
+    return found.group("path", "name")
 
 
 def read_presets(path: str | os.PathLike[str], find: Callable[[str], Preset]) -> list[Preset]:

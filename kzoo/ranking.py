@@ -44,7 +44,7 @@ def compare(
     if len(runs) < 2:
         what, hint = ("search", " Its leaderboard() compares its trials.") if is_search(runs[0]) else ("run", "")
         raise KzooError(f"There is one {what} only ({runs[0].path}): give two or more to compare.{hint}")
-    groups = {}
+    groups: dict[Any, list[tuple[Run | Search, str]]] = {}
     for run, name in zip(runs, _short_names(runs), strict=True):
         groups.setdefault(_group(run), []).append((run, name))
     ranked = []
@@ -77,7 +77,7 @@ def find_runs(places: Any, *, searches: bool = False) -> list[Any]:
         KzooError: a place that holds none.
     """
     places = places if isinstance(places, list | tuple | set) else [places]
-    found = {}
+    found: dict[str, Run | Search] = {}
     for place in places:
         for run in [place] if isinstance(place, Run | Search) else _runs_at(place):
             if isinstance(run, Search) and not searches:
@@ -88,7 +88,7 @@ def find_runs(places: Any, *, searches: bool = False) -> list[Any]:
     return list(found.values())
 
 
-def _runs_at(place: Any) -> Sequence[Run | Search]:
+def _runs_at(place: Any) -> list[Run | Search]:
     if isinstance(place, str) and has_magic(place) and not os.path.exists(place):
         runs = [run for match in sorted(glob(place)) for run in _runs_below(Path(match))]
     elif isinstance(place, str | os.PathLike) and os.path.isdir(place) and not (Path(place) / "config.json").is_file():
@@ -101,7 +101,7 @@ def _runs_at(place: Any) -> Sequence[Run | Search]:
     return runs
 
 
-def _runs_below(folder: Path) -> Sequence[Run | Search]:
+def _runs_below(folder: Path) -> list[Run | Search]:
     """Return the runs in a folder; what lies beside them is left alone."""
     if is_search(folder):
         return [Search(folder)]
@@ -133,7 +133,7 @@ def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
     task = config["data"]["task"]
     metric = metric or problem(task).headline
     split = next((s for s in ("test", "validation") if summary.get(s)), None)
-    scores = summary.get(split) or {}
+    scores = summary[split] if split else {}
     if scores and value_of(scores, metric) is None and metric not in scores:
         raise KzooError(f"{run.path} ({task}) has no {metric!r} score. It has: {', '.join(_numbers(scores))}.")
     return dict(

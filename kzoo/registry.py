@@ -138,8 +138,9 @@ def spec_of(thing: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:
     Raises:
         KzooError: the object did not come from kzoo.
     """
-    if isinstance(getattr(thing, "config", None), Mapping) and "spec" in thing.config:
-        return thing.config["spec"]
+    config = getattr(thing, "config", None)
+    if isinstance(config, Mapping) and "spec" in config:
+        return config["spec"]
     if isinstance(thing, str) or hasattr(thing, "__fspath__"):
         for name in ("config.json", "kzoo.json"):
             try:
@@ -159,14 +160,14 @@ def settings_of(preset: Preset, config: Mapping[str, Any], training: Mapping[str
     """Return the names that have a use in a preset with these settings, in the order in which they are declared."""
     beside = situation(preset.family, preset.task, config)
     names = [*builder_of(preset.family).takes, *TRAINING]
-    return [name for name in names if name in config | training and unmet(name, beside) is None]
+    return [name for name in names if (name in config or name in training) and unmet(name, beside) is None]
 
 
 def meaning_of(name: str, family: str | None) -> str:
     """Return in a few words what a setting is: what the family's builder says, or the training contract."""
     if name in TRAINING:
         return TRAINING[name].meaning
-    return builder_of(family).meanings.get(name, "") if family in FAMILIES else ""
+    return builder_of(family).meanings.get(name, "") if family is not None and family in FAMILIES else ""
 
 
 def _unknown_override(preset: Preset, name: str) -> str:
@@ -189,7 +190,7 @@ def preset_of(spec: Mapping[str, Any]) -> Preset:
 
 def with_settings(preset: Preset, config: Mapping[str, Any], training: Mapping[str, Any]) -> Preset:
     """Return a copy of a preset with a resolved config and training contract."""
-    return replace(preset, config=config, training=training)
+    return replace(preset, config=dict(config), training=dict(training))
 
 
 assert not set(CONFIG) & set(TRAINING), "one namespace: a name means one thing"

@@ -23,26 +23,27 @@ class Average(keras.callbacks.Callback):
     def __init__(self) -> None:
         super().__init__()
         self.wanted = False  # say so where there is no average
-        self.running, self.trained = False, None
+        self.running = False
+        self.trained: list[np.ndarray] | None = None
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         self.running, self.trained = True, None
         if self.wanted and not self._has_average():
             print("No averaged weights: the optimizer has no use_ema=True.", file=sys.stderr)
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self.trained is not None:
             for variable, value in zip(self.model.trainable_variables, self.trained, strict=True):
                 variable.assign(value)
             self.trained = None
 
-    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+    def on_test_begin(self, logs: Any = None) -> None:
         self._show_average()
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._show_average()
 
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_end(self, logs: Any = None) -> None:
         self.running, self.trained = False, None
 
     def _has_average(self) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Literal
 
@@ -104,9 +104,9 @@ class Monitor(keras.callbacks.Callback):
         if mode is not None and known not in (None, mode):
             raise KzooError(f"mode={mode!r} is wrong for monitor={self.name!r}: it is {known!r}. Leave mode out.")
         self.sign = 1 if (mode or direction(self.name)) == "max" else -1
-        self.validated = None  # whether there is validation data; None is unknown
+        self.validated: bool | None = None  # whether there is validation data; None is unknown
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         self.name = "val_loss" if self.asked is None else self.asked
         call = _arguments_of_fit(self.model)
         check_one_way(self.model.optimizer, call.get("callbacks", ()))
@@ -124,7 +124,7 @@ class Monitor(keras.callbacks.Callback):
         elif name.startswith("val_") and self.validated is False:
             raise KzooError(f"monitor={name!r} needs validation data. Pass validation_data=, or watch {metric!r}.")
 
-    def value(self, logs: Mapping[str, Any]) -> float | None:
+    def value(self, logs: Any) -> float | None:
         """Return the watched value of an epoch, or None where this epoch was not validated.
 
         Raises:

@@ -32,23 +32,23 @@ class NanGuard(keras.callbacks.Callback):
         super().__init__()
         self.tripped, self.because, self.epoch = False, "", 0
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         self.tripped, self.because = False, ""
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch, self.looked = epoch, time.monotonic()
 
-    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self.tripped:
             self.model.stop_training = True
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         now = time.monotonic()
         if now - self.looked >= 1.0:
             self.looked = now
             self._look_at((logs or {}).get("loss", 0.0), f"in epoch {self.epoch + 1}, by step {batch + 1}")
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._look_at((logs or {}).get("loss", 0.0), f"in epoch {epoch + 1}")
         if not self.tripped and (where := not_finite(self.model)):
             self._trip(f"the weight {where} is no longer finite after epoch {epoch + 1}")

@@ -64,7 +64,7 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
         super().__init__(monitor=watched.name, mode=mode, factor=0.5, patience=patience, min_lr=1e-6)
         self.watched = watched
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         value = self.watched.value(logs)
         if value is None:
             return

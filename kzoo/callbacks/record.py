@@ -21,15 +21,15 @@ class Recorder(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
+        self.rows: list[dict[str, Any]] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
         self.rows = []
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self.rows = []
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.began = time.perf_counter()
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs.update(rates(self.model.optimizer))
         seconds = time.perf_counter() - self.began
         self.rows.append({"epoch": epoch + 1, "seconds": round(seconds, 3)} | {k: float(v) for k, v in logs.items()})
@@ -50,7 +50,7 @@ class HistoryFile(keras.callbacks.Callback):
         self.path = None if run_dir is None else Path(run_dir) / "history.csv"
         self.recorder = recorder
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self.path is None:
             return
         rows = self.recorder.rows

@@ -48,11 +48,14 @@ class BestModel(keras.callbacks.Callback):
         save: Callable[[Path], object] | None = None,
     ) -> None:
         super().__init__()
-        self.run_dir = None if run_dir is None else Path(run_dir)
+        self.run_dir: Any = None if run_dir is None else Path(run_dir)
         self.watched, self.guard, self.save = watched, guard, save
         self.patience, self.stop_early, self.every = patience, stop_early, every
-        self.best, self.best_epoch, self.weights = -math.inf, None, None
-        self.first, self.unsaved, self.kept = None, False, False
+        self.best = -math.inf
+        self.best_epoch: Any = None
+        self.weights: Any = None
+        self.first: Any = None
+        self.unsaved, self.kept = False, False
         self.stopped_because, self.finished = "", True
 
     @property
@@ -65,14 +68,14 @@ class BestModel(keras.callbacks.Callback):
         """1 where larger is better, -1 where smaller is; `best` is the value times this."""
         return self.watched.sign
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         self.best, self.best_epoch, self.weights = -math.inf, None, None
         self.first, self.unsaved, self.kept = None, False, False
         self.stopped_because, self.finished = "", False
         self.stops = not follows_schedule(self.model.optimizer) if self.stop_early is None else self.stop_early
         self.pace = Pace(self.every)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.first = epoch if self.first is None else self.first
         if self.guard.tripped:
             self.stopped_because = self.guard.because
@@ -91,7 +94,7 @@ class BestModel(keras.callbacks.Callback):
         """Return the number of epochs without improvement."""
         return epoch - (self.first - 1 if self.best_epoch is None else self.best_epoch)
 
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_end(self, logs: Any = None) -> None:
         self.finish()
 
     def finish(self) -> None:
@@ -166,19 +169,19 @@ class Checkpoints(keras.callbacks.Callback):
             raise KzooError(f"every={every!r} must be seconds above 0, or None for a checkpoint each epoch.")
         self.folder, self.guard, self.keep, self.every, self.save = Path(folder), guard, keep, every, save
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         self.pace, self.epoch = Pace(self.every or 0), 0
         self.pace.start()
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         # The model is touched only when one is due: on JAX that gathers its whole state.
         if self.every is not None and self.pace.due() and not_finite(self.model) is None:
             self._write(f"epoch-{self.epoch + 1:04d}-step-{batch + 1:06d}.keras")
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self.pace.due() and not self.guard.tripped:
             self._write(f"epoch-{epoch + 1:04d}.keras")
 

@@ -26,19 +26,19 @@ class Teacher(keras.callbacks.Callback):
         super().__init__()
         self.watched, self.best = watched, best
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         self.rate, self.known, self.said_gap, self.bad = None, None, False, 0
         better = "larger" if self.watched.sign == 1 else "smaller"
         data = "data that the network does not learn from" if self.watched.name.startswith("val_") else "training data"
         _say(f"Watching {self.watched.name}: {better} is better. It is measured on {data}.")
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         _say(f"Epoch {epoch + 1}: {self._progress(epoch, logs)}")
         for line in (self._overfitting(logs), self._rate(logs)):
             if line:
                 _say(f"  {line}")
 
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+    def on_train_end(self, logs: Any = None) -> None:
         why = self.best.stopped_because or "all epochs are done"
         _say(f"Training ended: {why}.")
         if self.best.best_epoch is None:

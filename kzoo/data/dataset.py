@@ -1,7 +1,6 @@
 """`Dataset`: what `load_data` returns and `train`, `evaluate` and `tune` take."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -70,9 +69,9 @@ class Dataset:
     test: Split | None = None
     config: dict[str, Any] = field(default_factory=dict)
     preprocessing: dict[str, Any] = field(default_factory=dict)
-    class_names: Sequence[str] = ()
-    feature_names: Sequence[str] = ()
-    target_names: Sequence[str] = ()
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
+    target_names: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     fingerprint: str = ""
     seen: dict[str, Any] = field(default_factory=dict)

@@ -108,7 +108,7 @@ def examine(
     return look(Subject.of(job), kinds)
 
 
-def run_of(what: object) -> Run | None:
+def run_of(what: Any) -> Run | None:
     """Return the run that is meant; None for a preset or a model."""
     if isinstance(what, Run):
         return what
@@ -126,7 +126,7 @@ def _are_arrays(data: object) -> bool:
 
 def _as_given(model: keras.Model, arrays: Any, test: Any) -> Dataset:
     """Return arrays as a `Dataset` in which nothing is changed, moved or refused."""
-    parts = {"train": Split(x=np.asarray(arrays[0]), y=np.asarray(arrays[1]))}
+    parts: Any = {"train": Split(x=np.asarray(arrays[0]), y=np.asarray(arrays[1]))}
     if _are_arrays(test):
         parts["test"] = Split(x=np.asarray(test[0]), y=np.asarray(test[1]))
     for name, part in parts.items():

@@ -86,7 +86,7 @@ def cross_validate(
     Fold(0, folds, stratified, seed)  # checks them
     folds, stratified, seed = int(folds), bool(stratified), int(seed)
     plan = [Fold(i, folds, stratified, seed + r) for r in range(repeats) for i in range(folds)]
-    options = dict(
+    options: dict[str, Any] = dict(
         epochs=epochs, callbacks=callbacks, validation=validation, target=target, drop=drop, group=group, task=task,
     ) | overrides  # fmt: skip
     out, runs = Path(out or f"runs/cross-{preset.name}"), []
@@ -122,7 +122,7 @@ def _summarise(runs: Sequence[Run]) -> dict[str, Any]:
 
 def _out_of_fold(runs: Sequence[Run]) -> dict[str, np.ndarray]:
     """Put the answers to the folds together, one for each row of the source, averaged over the repeats."""
-    kept = [run.answers for run in runs]
+    kept: list[Any] = [run.answers for run in runs]
     places, truth, answers = (np.concatenate([k[name] for k in kept]) for name in ("source_rows", "truth", "answers"))
     rows, first, of = np.unique(places, return_index=True, return_inverse=True)
     total = np.zeros((len(rows), *answers.shape[1:]))

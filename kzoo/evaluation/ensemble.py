@@ -13,7 +13,7 @@ from keras import layers
 from scipy import optimize
 
 from kzoo import __version__
-from kzoo.data.dataset import Dataset, Source
+from kzoo.data.dataset import Source
 from kzoo.data.named import NAMES
 from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
@@ -82,9 +82,7 @@ def ensemble(
         return Run(claim.folder)
 
 
-def _make(
-    folder: Path, request: Request, members: Sequence[Run], method: str, data: Dataset | None, folds: bool
-) -> None:
+def _make(folder: Path, request: Request, members: Sequence[Run], method: str, data: Any, folds: bool) -> None:
     """Join the members and write the run."""
     began, described = time.perf_counter(), request.data
     classes = "probabilities" in problem(described.task).facts
@@ -190,7 +188,7 @@ def _probabilities(y: Any, logits: bool | None, wide: int, run: Run, i: int) -> 
     return y
 
 
-def _combine(answers: Sequence[Any], method: str, weights: Sequence[float] | None, probabilities: bool) -> Any:
+def _combine(answers: Sequence[Any], method: str, weights: Any, probabilities: bool) -> Any:
     """Return the ensemble's answers.
 
     Args:
@@ -218,7 +216,7 @@ def _vote(p: Any) -> Any:
     return keras.ops.one_hot(keras.ops.argmax(p, axis=-1), p.shape[-1])
 
 
-def _weigh(inputs: Any, answers: Sequence[Any], data: Dataset, classes: bool) -> list[float]:
+def _weigh(inputs: Any, answers: Sequence[Any], data: Any, classes: bool) -> list[float]:
     """Return the weights with the least loss on the validation split."""
     together = keras.Model(inputs, keras.ops.stack(answers, axis=-1))
     batches, size = Batches(data.validation, batch_size=128), min(128, len(data.validation))
@@ -265,7 +263,8 @@ def _squared_error(products: np.ndarray) -> Callable[[np.ndarray], tuple[float, 
 
 def _score_stored(members: Sequence[Run], method: str, probabilities: bool) -> dict[str, Any]:
     """Score what the members have answered on their test split, where all of it was kept."""
-    first, kept = members[0], [run.answers for run in members]
+    first = members[0]
+    kept: list[Any] = [run.answers for run in members]
     if None in kept or len(kept[0]["rows"]) < getattr(first.data, kept[0]["split"]):
         return {}
     y = _combine([k["answers"] for k in kept], method, None, probabilities)
@@ -278,7 +277,7 @@ def _gain(
 ) -> dict[str, Any]:
     """Return what `summary.json` says of the members, and by how much the ensemble is better than the best of them."""
     metric = problem(task).headline
-    rows = [
+    rows: list[dict[str, Any]] = [
         dict(
             run=run.path.name,
             preset=run.spec.preset,
@@ -291,6 +290,7 @@ def _gain(
     best = gain = None
     if scores.get(split):
         best = max(rows, key=lambda row: advantage(row[split], 0, metric))
-        gain = advantage(value_of(scores[split], metric), best[split], metric)
+        own: Any = value_of(scores[split], metric)
+        gain = advantage(own, best[split], metric)
     return dict(method=method, metric=metric, members=rows, weights=weights, split=split,
                 best_member=best and best["run"], gain=gain)  # fmt: skip

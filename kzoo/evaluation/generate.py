@@ -94,15 +94,15 @@ def _ids_of(prompt: str, tokenizer: Any) -> list[int]:
 def _reader(model: keras.Model, window: int) -> Callable[[list[int]], np.ndarray]:
     """Return a function that takes the tokens which follow those read before, and gives the next one's p (V,)."""
     # A model trained on the last step of full windows alone has never answered after more than one window.
-    read = reader_with_memory(model, 1) if _config_of(model).get("pooling", "last") is None else None
+    read: Any = reader_with_memory(model, 1) if _config_of(model).get("pooling", "last") is None else None
     logits, seen = gives_logits(model), []
 
-    def step(ids):
+    def step(ids: list[int]) -> np.ndarray:
         for token in ids:
             answer = read(np.array([[token]], np.int32))
         return answer[0, 0]
 
-    def whole_window(ids):
+    def whole_window(ids: list[int]) -> np.ndarray:
         seen.extend(ids)
         last = seen[-window:]
         row = np.array([last + [PADDING] * (window - len(last))], np.int32)
@@ -123,7 +123,7 @@ def _draw(p: np.ndarray, temperature: float, top_k: int | None, random: np.rando
     return int(random.choice(best, p=weights / weights.sum()))
 
 
-def _config_of(model):
+def _config_of(model: keras.Model) -> dict[str, Any]:
     try:
         return spec_of(model)["config"]
     except KzooError:
@@ -151,7 +151,8 @@ def reader_with_memory(model: keras.Model, steps: int) -> Callable[[np.ndarray],
     plain = rebuild(spec_of(model) | dict(config=config, seed=None), compile=False)
     plain.set_weights(model.get_weights())
     x = ids = keras.Input((steps,), batch_size=1, dtype="int32")
-    before, after = [], []
+    before: list[Any] = []
+    after: list[Any] = []
     for layer in plain.layers[1:]:  # one after the other, since there is an answer at each step
         if not isinstance(layer, keras.layers.RNN):
             x = layer(x)
@@ -164,7 +165,7 @@ def reader_with_memory(model: keras.Model, steps: int) -> Callable[[np.ndarray],
     network = keras.Model([ids, *before], [x, *after])
     memory = [np.zeros(state.shape, "float32") for state in before]
 
-    def read(row):
+    def read(row: np.ndarray) -> np.ndarray:
         answers, *memory[:] = network.predict_on_batch([row, *memory])
         return np.asarray(answers, "float32")
 

@@ -62,10 +62,10 @@ def learning_rate_range(
         if not math.isfinite(losses[-1]) or losses[-1] > _DIVERGED * _smooth(losses, steps).min():
             diverged = float(rate)
             break
-    losses = np.array([loss for loss in losses if math.isfinite(loss)])
-    rates = rates[: len(losses)]
-    smoothed = _smooth(losses, steps)
-    return dict(rates=rates, losses=losses, smoothed=smoothed, suggested=_steepest(rates, smoothed), diverged=diverged)
+    finite = np.array([loss for loss in losses if math.isfinite(loss)])
+    rates = rates[: len(finite)]
+    smoothed = _smooth(finite, steps)
+    return dict(rates=rates, losses=finite, smoothed=smoothed, suggested=_steepest(rates, smoothed), diverged=diverged)
 
 
 def _check(low: Any, high: Any, steps: Any) -> None:

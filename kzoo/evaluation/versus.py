@@ -54,7 +54,7 @@ def versus(
     (scores, judged), (old_scores, old_judged) = (
         _answered(run, part, metric) for run, part in zip(runs, loaded, strict=True)
     )
-    values = [value_of(s, metric) for s in (scores, old_scores)]
+    values: list[Any] = [value_of(s, metric) for s in (scores, old_scores)]
     if None in values:
         known = ", ".join(name for name, value in scores.items() if isinstance(value, float))
         raise KzooError(f"metric={metric!r} was not measured on this data. Use one of: {known}.")
@@ -75,7 +75,7 @@ def versus(
         new=scores,
         old=old_scores,
         difference=values[0] - values[1],
-        advantage=advantage(*values, metric),
+        advantage=advantage(values[0], values[1], metric),
         test=test,
     )
 

@@ -73,7 +73,7 @@ def load_model(
     trusted_names(trusted)
     if expected_sha256 is not None and not _is_sha256(expected_sha256):
         raise KzooError(f"expected_sha256={expected_sha256!r} must be 64 hexadecimal digits.")
-    options = dict(trusted=trusted, expected_sha256=expected_sha256)
+    options: Any = dict(trusted=trusted, expected_sha256=expected_sha256)
     path = getattr(path, "path", path)  # a Run or an ExportedModel
     if not isinstance(path, str | os.PathLike):
         raise KzooError(f"{path!r} is not an exported model, a run or a .keras file, nor the path of one.")

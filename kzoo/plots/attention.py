@@ -42,11 +42,11 @@ def attention_map(
     Raises:
         KzooError: no such layer or head, or an input or labels that do not fit.
     """
-    layer, node = _attention(model, layer)
+    found, node = _attention(model, layer)
     x = _one_input(model, x)
-    scores, real = _scores_of(model, layer, node, x)
+    scores, real = _scores_of(model, found, node, x)
     if head is not None and not (isinstance(head, int | np.integer) and 0 <= head < len(scores)):
-        raise KzooError(f"head={head!r}: {layer.name} has heads 0 to {len(scores) - 1}.")
+        raise KzooError(f"head={head!r}: {found.name} has heads 0 to {len(scores) - 1}.")
     shown = scores.mean(0) if head is None else scores[head]
     itself = shown.shape[0] == shown.shape[1]
     shown = shown[real][:, real] if itself else shown[:, real]
@@ -56,7 +56,7 @@ def attention_map(
     figure = new_figure(side + 1.9, side + 1.5)
     axes = figure.add_subplot()
     heads = f"head {head} of 0 to {len(scores) - 1}" if head is not None else f"mean of {len(scores)} heads"
-    tidy(axes, f"{layer.name}, {heads if len(scores) > 1 else 'its one head'}", grid=None)
+    tidy(axes, f"{found.name}, {heads if len(scores) > 1 else 'its one head'}", grid=None)
     axes.set_xlabel("is looked at", color=GREY)
     axes.set_ylabel("looks", color=GREY)
     picture = axes.imshow(shown, cmap="Blues", vmin=0)

@@ -1,6 +1,7 @@
 """How well classes are told apart: `confusion_matrix`, `per_class`, `roc_and_precision_recall`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axis import Axis
@@ -70,7 +71,7 @@ def _name_classes(axis: Axis, names: Sequence[str], *, turned: bool = False) -> 
     """Write class names along an axis; of very many only some, evenly spaced."""
     step = -(-len(names) // _MOST_NAMES)
     places = range(0, len(names), step)
-    style = dict(fontsize=9 if len(names) <= 20 else 7, parse_math=False)
+    style: Any = dict(fontsize=9 if len(names) <= 20 else 7, parse_math=False)
     axis.set_ticks(places, [name_of(names[i], ()) for i in places], rotation=90 if turned else 0, **style)
     axis.set_tick_params(length=0 if step == 1 else 2)
 
@@ -102,7 +103,7 @@ def per_class(
         axes.barh(places + shift, np.nan_to_num(values), 0.36, color=color, label=label)
         for place, value in zip(places + shift, values, strict=True):
             text = "none" if np.isnan(value) else f"{value:.3f}"
-            style = dict(va="center", fontsize=6 if many else 8, color=GREY)
+            style: Any = dict(va="center", fontsize=6 if many else 8, color=GREY)
             axes.text(np.nan_to_num(value) + 0.008, place, text, **style)
     tidy(axes, f"Precision {np.nanmean(precision):.3f}, recall {np.nanmean(recall):.3f} on average", grid="x")
     labels = [f"{name_of(name, ())}  ({count:,})" for name, count in zip(names, support, strict=True)]
@@ -214,7 +215,7 @@ def _labels(
     return true, predicted, names
 
 
-def _numbers(what: str, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
+def _numbers(what: str, labels: Any, names: Sequence[str]) -> np.ndarray:
     """Return labels as class numbers (N,)."""
     labels = np.asarray(labels)
     if labels.ndim != 1 or not len(labels):

@@ -26,7 +26,8 @@ def new_figure(
     figure = LegibleFigure(figsize=(width, height), dpi=dpi, layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     if layout:
-        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
+        engine: Any = figure.get_layout_engine()
+        engine.set(w_pad=0.08, h_pad=0.08)
     return figure
 
 

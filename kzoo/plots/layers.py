@@ -1,5 +1,7 @@
 """`network`: a model's layers from top to bottom, as a picture."""
 
+from typing import Any
+
 import keras
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, PathPatch, Rectangle
@@ -62,7 +64,7 @@ def network(model: keras.Model) -> Figure:
     axes.set_axis_off()
     middle = {box: (lanes[box] - left) * pitch + _WIDTH / 2 for box in boxes}
     params = f"{model.count_params():,} parameters"
-    label = dict(va="center", parse_math=False)
+    label: Any = dict(va="center", parse_math=False)
     axes.text(0, -0.39, model.name, fontsize=12 * scale, fontweight="bold", color=INK, **label)
     axes.text(0, -0.18, params, fontsize=8 * scale, color=GREY, **label)
     for box in boxes:

@@ -47,8 +47,8 @@ def overlay(histories: Mapping[str, Mapping[str, Sequence[float | None]]], *, me
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
     axes.margins(x=0.03)
     legend = figure.legend(loc="outside right center", frameon=False, fontsize=9, handlelength=3.2)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    for entry in legend.get_texts():
+        entry.set_parse_math(False)
     return figure
 
 

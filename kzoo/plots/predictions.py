@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -61,7 +62,7 @@ def grid(images: Sequence[ArrayLike] | np.ndarray, titles: Sequence[tuple[str, s
     return figure
 
 
-def show_image(axes: Axes, image: np.ndarray) -> None:
+def show_image(axes: Axes, image: Any) -> None:
     """Draw pixels 0..1 without any axis."""
     # Enlarged pixels stay squares: a blurred 8x8 digit hides what the model saw.
     axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest" if max(image.shape) < 100 else None)
@@ -83,7 +84,7 @@ def pixels(image: ArrayLike) -> np.ndarray:
     return np.clip(image / (255 if image.max(initial=0) > 1 else 1), 0, 1)
 
 
-def _title(guess: int | str, truth: int | str | None, class_names: Sequence[str]) -> tuple[str, str]:
+def _title(guess: Any, truth: Any, class_names: Sequence[str]) -> tuple[str, str]:
     guess, truth = (name_of(label, class_names) for label in (guess, truth))
     if truth is None:
         return guess, INK
@@ -91,7 +92,7 @@ def _title(guess: int | str, truth: int | str | None, class_names: Sequence[str]
     return (guess, GREEN) if guess == truth else (f"{guess}\nis {truth}", RED)
 
 
-def name_of(label: object, class_names: Sequence[str]) -> str:
+def name_of(label: Any, class_names: Any) -> Any:
     """Return a class number's name, cut to 18 letters; None of None."""
     if label is None:
         return None

@@ -50,7 +50,7 @@ def search_history(trials: Sequence["Trial"], objective: tuple[str, str]) -> Fig
         y=f"{'higher' if direction == 'max' else 'lower'} is better",
     )
     if scored:
-        low, high = _window([t.score for t in scored], _preset_score(trials), direction)
+        low, high = _window([t.score for t in scored if t.score is not None], _preset_score(trials), direction)
         axes.set_ylim(low, high)
         _draw_scores(axes, scored, direction, (low, high))
         _draw_best(axes, scored, trials, direction)
@@ -105,13 +105,15 @@ def search_curves(trials: Sequence["Trial"], objective: tuple[str, str]) -> Figu
         dashes = (0, (5, 3)) if trial.baseline else "-"
         _line(axes, curves[trial.number], color=color, lw=1.9, ls=dashes, label=_legend(trial), zorder=4)
         if not folds:
-            axes.plot([trial.best_epoch], [trial.score], "o", color=color, ms=7, mec="white", mew=1.2, zorder=5)
+            point: Any = ([trial.best_epoch], [trial.score])
+            axes.plot(*point, "o", color=color, ms=7, mec="white", mew=1.2, zorder=5)
     # Where curves end is what sets them apart: their first half may begin outside of the picture.
     numbers = [v for c in (curves[t.number] for t in drawn) for v in c[len(c) // 2 :] if math.isfinite(v)]
     if numbers:
         axes.set_ylim(*_window(numbers, None, direction))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
     axes.margins(x=0.03)
+    handles: Any
     handles, labels = axes.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda i: handles[i].get_color() in (GREY, INK))  # the best first
     figure.legend([handles[i] for i in order], [labels[i] for i in order], loc="outside lower center", ncols=2,
@@ -174,7 +176,7 @@ def _preset_score(trials: Sequence["Trial"]) -> float | None:
     return next((t.score for t in trials if t.baseline), None)
 
 
-def _best_first(trials: Sequence["Trial"], direction: str) -> list["Trial"]:
+def _best_first(trials: Sequence["Trial"], direction: str) -> list[Any]:
     sign = -1 if direction == "max" else 1
     return sorted(trials, key=lambda t: (t.score is None, sign * (t.score or 0), t.number))
 
@@ -195,10 +197,10 @@ def _window(scores: Sequence[float], preset: float | None, direction: str, share
     return min(ends), max(ends)
 
 
-def _draw_scores(axes: Axes, scored: Sequence["Trial"], direction: str, limits: tuple[float, float]) -> None:
+def _draw_scores(axes: Axes, scored: Sequence[Any], direction: str, limits: tuple[float, float]) -> None:
     """Draw a point for each trial; those outside of the limits at the border."""
     low, high = limits
-    kinds = (("completed", "o", dict(color=BLUE, mec="white")), ("pruned", "o", dict(color="none", mec=BLUE)))
+    kinds: Any = (("completed", "o", dict(color=BLUE, mec="white")), ("pruned", "o", dict(color="none", mec=BLUE)))
     for status, marker, style in kinds:
         these = [t for t in scored if t.status == status]
         inside = [t for t in these if low <= t.score <= high]

@@ -53,11 +53,11 @@ def train_variants(
     for name, changes in variants.items():
         _check(name, changes)
     train, clear_session = quiet.load("kzoo.training").train, quiet.load("keras").utils.clear_session
-    found = {name: [] for name in variants}
+    found: dict[str, list[Run]] = {name: [] for name in variants}
     for seed in seeds:
         for name, changes in variants.items():
             folder = Path(out) / f"{name}-s{seed}"
-            settings = dict(data=data, epochs=epochs, callbacks="quick") | changes
+            settings: dict[str, Any] = dict(data=data, epochs=epochs, callbacks="quick") | dict(changes)
             run = train(preset, out=folder, seed=seed, progress=progress, **settings)
             if run.summary["interrupted"]:
                 raise KeyboardInterrupt

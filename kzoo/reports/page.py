@@ -122,7 +122,7 @@ def _scores(run: Run) -> dict[str, Any]:
     split = next(iter(scores), None)
     return dict(
         split=split,
-        head=headline(scores[split], run, f"{split} ") if scores else None,
+        head=headline(scores[split], run, f"{split} ") if split else None,
         score_rows=score_rows(run, scores),
         warnings=warnings_of(run, split),
         ensemble=_ensemble(summary.get("ensemble")),

@@ -122,7 +122,7 @@ class Space:
 
     def default(self) -> dict[str, Any]:
         """Return the values of the default point, the active ones only."""
-        point = {}
+        point: dict[str, Any] = {}
         for parameter in self.parameters:
             if parameter.is_active(point):
                 point[parameter.name] = parameter.default
@@ -144,7 +144,8 @@ class Space:
             hp: a `keras_tuner.HyperParameters`, or its values as a dict. A value that is missing is the default.
         """
         values = hp if isinstance(hp, Mapping) else hp.values
-        chosen, settings = {}, dict(self._start)
+        chosen: dict[str, Any] = {}
+        settings = dict(self._start)
         for name, entry in self._entries.items():
             for parameter in self._by_entry.get(name, ()):
                 given = self.fixed.get(parameter.name, values.get(parameter.name, parameter.default))
@@ -161,11 +162,11 @@ class Space:
         total = 1
         for parent in (p for p in self.parameters if p.when is None):
             children = [p for p in self.parameters if p.when and p.when[0] == parent.name]
-            sizes = [p.size() for p in (parent, *children)]
+            sizes: list[Any] = [p.size() for p in (parent, *children)]
             if None in sizes:
                 return None
             if children:  # each value of the parent has the children that are active beside it
-                beside = ([c.size() for c in children if v in c.when[1]] for v in parent.values)
+                beside: Any = ([c.size() for c in children if c.when and v in c.when[1]] for v in parent.values)
                 total *= sum(math.prod(sizes) for sizes in beside)
             else:
                 total *= sizes[0]
@@ -310,7 +311,8 @@ class Space:
     @cached_property
     def _by_entry(self) -> dict[str, list[Parameter]]:
         """Entry -> its parameters, narrowed; those that were pinned are still among them."""
-        before, found = {}, {}
+        before: dict[str, Parameter] = {}
+        found: dict[str, list[Parameter]] = {}
         for name, entry in self._entries.items():
             parameters = [p for p in entry.parameters(self._scene(before)) if self._is_kept(p)]
             found[name] = [self._narrowed(p) for p in parameters]
@@ -320,14 +322,15 @@ class Space:
     @cached_property
     def _as_it_is(self) -> dict[str, Any]:
         """Name -> the value with which a point leaves the settings alone. A learning rate always is one of its own."""
-        before, found = {}, {}
+        before: dict[str, Parameter] = {}
+        found: dict[str, Any] = {}
         for entry in self._entries.values():
             parameters = entry.parameters(self._scene(before))
             before |= {p.name: p for p in parameters}
             found |= {p.name: p.default for p in parameters if not p.called}
         return found
 
-    def _scene(self, before: Mapping[str, Parameter]) -> Scene:
+    def _scene(self, before: dict[str, Parameter]) -> Scene:
         own = self.settings.get("optimizer")
         return Scene(settings=self._start, optimizer=own, task=self.preset.task, size=self.size, before=before)
 

@@ -12,6 +12,43 @@ Every public name is loaded on first use, so that `import kzoo` takes millisecon
 
 from importlib import import_module
 
+TYPE_CHECKING = False  # a type checker knows better; `typing` itself takes longer to import than all of this
+if TYPE_CHECKING:  # the names of `_PUBLIC`
+    from kzoo import callbacks as callbacks
+    from kzoo import plots as plots
+    from kzoo import recipes as recipes
+    from kzoo.catalogue import get_preset as get_preset
+    from kzoo.catalogue import list_presets as list_presets
+    from kzoo.catalogue import load_presets as load_presets
+    from kzoo.catalogue import register as register
+    from kzoo.data import Dataset as Dataset
+    from kzoo.data import load_data as load_data
+    from kzoo.errors import Interrupted as Interrupted
+    from kzoo.errors import KzooError as KzooError
+    from kzoo.errors import UnsafeModelError as UnsafeModelError
+    from kzoo.evaluation.check import check as check
+    from kzoo.evaluation.cross_validate import cross_validate as cross_validate
+    from kzoo.evaluation.ensemble import ensemble as ensemble
+    from kzoo.evaluation.evaluate import evaluate as evaluate
+    from kzoo.evaluation.generate import generate as generate
+    from kzoo.evaluation.learning_rate import learning_rate_range as learning_rate_range
+    from kzoo.evaluation.predict import predict as predict
+    from kzoo.export import export as export
+    from kzoo.exported import ExportedModel as ExportedModel
+    from kzoo.loading import load_model as load_model
+    from kzoo.preset import Preset as Preset
+    from kzoo.preset_files import preset_to_toml as preset_to_toml
+    from kzoo.ranking import compare as compare
+    from kzoo.registry import build as build
+    from kzoo.registry import spec_of as spec_of
+    from kzoo.reports import report as report
+    from kzoo.run import Run as Run
+    from kzoo.training.train import train as train
+    from kzoo.tuning.search import Search as Search
+    from kzoo.tuning.spaces.hypermodel import hypermodel as hypermodel
+    from kzoo.tuning.spaces.space import space as space
+    from kzoo.tuning.tune import tune as tune
+
 __version__ = "0.1.0"
 
 # Public name -> the module that has it; a module's own name gives the module.
@@ -53,14 +90,16 @@ _PUBLIC = {
 }
 
 
-def __getattr__(name):
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'kzoo' has no attribute {name!r}")
-    module = import_module(_PUBLIC[name])
-    value = module if module.__name__ == f"kzoo.{name}" else getattr(module, name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # which would take every name for one that exists
+
+    def __getattr__(name):
+        if name not in _PUBLIC:
+            raise AttributeError(f"module 'kzoo' has no attribute {name!r}")
+        module = import_module(_PUBLIC[name])
+        value = module if module.__name__ == f"kzoo.{name}" else getattr(module, name)
+        globals()[name] = value
+        return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*_PUBLIC, "__version__"])

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kzoo import kinds
 from kzoo.errors import KzooError
@@ -114,19 +115,19 @@ class Argument:
 
 
 _A = Argument
-_RATE = dict(kind=float, low=0, below=1)
-_COUNT = dict(kind=int, low=1)
-_FLAG = dict(kind=bool)
-_NUMBERS = dict(kind=float, none=True, many=True)
+_RATE: Any = dict(kind=float, low=0, below=1)
+_COUNT: Any = dict(kind=int, low=1)
+_FLAG: Any = dict(kind=bool)
+_NUMBERS: Any = dict(kind=float, none=True, many=True)
 
 # What the uses of a setting hang on; a family without the other setting does not ask.
-_TOKENS = dict(needs={"inputs": ("tokens",)})
-_SERIES = dict(needs={"inputs": ("series",)})
-_COLUMNS = dict(needs={"inputs": ("rows", "series")})
-_PLAIN = dict(needs={"block": ("plain",)})
-_STAGES = dict(needs={"block": ("plain", "residual", "separable", "dilated")})
-_CLASSES = dict(needs={"answers": ("classes",)})
-_VALUES = dict(needs={"answers": ("values",)})
+_TOKENS: Any = dict(needs={"inputs": ("tokens",)})
+_SERIES: Any = dict(needs={"inputs": ("series",)})
+_COLUMNS: Any = dict(needs={"inputs": ("rows", "series")})
+_PLAIN: Any = dict(needs={"block": ("plain",)})
+_STAGES: Any = dict(needs={"block": ("plain", "residual", "separable", "dilated")})
+_CLASSES: Any = dict(needs={"answers": ("classes",)})
+_VALUES: Any = dict(needs={"answers": ("values",)})
 
 ACTIVATIONS = (
     "relu", "gelu", "elu", "leaky_relu", "sigmoid", "tanh", "silu", "selu", "relu6", "mish", "softplus", "softsign",

@@ -1,8 +1,9 @@
 """The presets by name: of the catalogue, of files, and of installed packages. Standard library only."""
 
+import os
 import pkgutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +22,7 @@ _plugins: set[str] = set()  # namespaces of packages that were read, or could no
 _catalogue = "unread"
 
 
-def _read_catalogue():
+def _read_catalogue() -> None:
     global _catalogue
     if _catalogue != "unread":
         return
@@ -32,7 +33,7 @@ def _read_catalogue():
     _catalogue = "read"
 
 
-def _read_plugins():
+def _read_plugins() -> None:
     """Register the presets of every installed package; one that is broken is reported once and left out."""
     for namespace in plugins.namespaces():
         if namespace not in _plugins:
@@ -42,7 +43,7 @@ def _read_plugins():
                 print(f"kzoo: {error}. They are left out.", file=sys.stderr)
 
 
-def _read_plugin(namespace):
+def _read_plugin(namespace: str) -> None:
     _plugins.add(namespace)
     register_from(plugins.owner_of(namespace), plugins.presets_of(namespace))
 
@@ -60,7 +61,7 @@ def register(preset: Preset) -> Preset:
     return preset
 
 
-def register_from(owner: str, presets: Iterable[Preset]):
+def register_from(owner: str, presets: Iterable[Preset]) -> None:
     """Add all presets of a file or package, or none; those that it had registered before are replaced.
 
     Raises:
@@ -75,7 +76,7 @@ def register_from(owner: str, presets: Iterable[Preset]):
         _owners[preset.name] = owner
 
 
-def load_presets(path) -> list[str]:
+def load_presets(path: str | os.PathLike[str]) -> list[str]:
     """Register the presets of a TOML file and return their names. A file that was changed may be loaded again.
 
     Raises:
@@ -86,14 +87,14 @@ def load_presets(path) -> list[str]:
     return [preset.name for preset in presets]
 
 
-def _check_free(preset, owner, taken):
+def _check_free(preset: Preset, owner: str, taken: Container[str]) -> None:
     if preset.name in taken:
         raise KzooError(
             f"Preset {preset.name!r} of {owner} is already registered by {_owners[preset.name]}. Choose another name."
         )
 
 
-def get_preset(name: str) -> Preset:
+def get_preset(name: str | Preset) -> Preset:
     """Return a preset by name.
 
     Args:
@@ -117,7 +118,7 @@ def get_preset(name: str) -> Preset:
     raise KzooError(f"Unknown preset {name!r}. {hint(name, _presets)}See kzoo.list_presets().")
 
 
-def _preset_in_file(word):
+def _preset_in_file(word: str) -> Preset:
     path, name = parts_of_word(word)
     names = load_presets(path)
     if name is None and len(names) > 1:
@@ -127,7 +128,7 @@ def _preset_in_file(word):
     return _presets[name or names[0]]
 
 
-def names_a_preset(word) -> bool:
+def names_a_preset(word: str) -> bool:
     """Say whether a word means a preset: one of the catalogue, of a package, or in a file."""
     try:
         return is_file_word(word) or get_preset(word) is not None

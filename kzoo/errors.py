@@ -1,5 +1,12 @@
 """The exceptions that a user's input can cause."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kzoo.run import Run
+    from kzoo.tuning.search import Search
+
 
 class KzooError(ValueError):
     """Bad input: one line that names the value and the fix. The command line prints it and exits with 2."""
@@ -16,7 +23,7 @@ class UnsafeModelError(KzooError):
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C ended a training early; `run` is what there is of it, and the same call continues it."""
 
-    def __init__(self, run):
+    def __init__(self, run: "Run | Search") -> None:
         super().__init__(f"{run.path}: interrupted; the same call goes on from there")
         self.run = run
 
@@ -24,6 +31,6 @@ class Interrupted(KeyboardInterrupt):
 class ExportError(KzooError):
     """No format could be exported; `exports` says of each why."""
 
-    def __init__(self, message, exports):
+    def __init__(self, message: str, exports: Mapping[str, Any]) -> None:
         super().__init__(message)
         self.exports = exports

@@ -6,10 +6,12 @@
 import copy
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
+from typing import Any, TypeVar
 
 from kzoo.errors import KzooError
 from kzoo.files import read_json, write_json
@@ -23,7 +25,7 @@ STATUS = ("ok", "failed", "unchecked")
 class Malformed(ValueError):
     """What is wrong with a manifest, as the end of a sentence that begins with its name."""
 
-    def __init__(self, reason, fix="it is not the one that kzoo.export writes; export again"):
+    def __init__(self, reason: str, fix: str = "it is not the one that kzoo.export writes; export again") -> None:
         super().__init__(f"{reason}: {fix}")
 
 
@@ -65,7 +67,7 @@ class Entry:
     facts: dict = field(default_factory=dict)
 
     @classmethod
-    def read(cls, key, said):
+    def read(cls, key: str, said: Any) -> "Entry":
         """Read an entry; what it has beyond the names above are facts of its format.
 
         Raises:
@@ -126,7 +128,7 @@ class Manifest:
     files: dict
 
     @classmethod
-    def read(cls, said):
+    def read(cls, said: Any) -> "Manifest":
         """Read a manifest that may come from anywhere.
 
         Raises:
@@ -153,7 +155,7 @@ class Manifest:
         return replace(manifest, exports=exports)
 
     @classmethod
-    def open(cls, folder):
+    def open(cls, folder: str | os.PathLike[str]) -> "Manifest":
         """Read the manifest of a folder.
 
         Raises:
@@ -173,29 +175,30 @@ class Manifest:
         said["exports"] = {key: entry.json() for key, entry in self.exports.items()}
         return {"format_version": FORMAT_VERSION} | said
 
-    def write(self, folder):
+    def write(self, folder: str | os.PathLike[str]) -> None:
         """Write it into a folder."""
         write_json(Path(folder) / MANIFEST, self.json())
 
 
+_T = TypeVar("_T", Entry, Manifest)
 _WORDS = {"spec": "specification", "files": "list of files"}
 
 
-def _checked(cls, given, key=None):
+def _checked(cls: type[_T], given: dict[str, Any], key: str | None = None) -> _T:
     """Make an `Entry` or a `Manifest` of what is given, if names and types are those of its fields."""
     of = "" if key is None else f" for the export {_short(key)}"
     for f in fields(cls):
         if f.name not in given:
             if f.default is MISSING and f.default_factory is MISSING:
                 raise Malformed(f"has no {_WORDS.get(f.name, f.name)}{of}")
-        elif not isinstance(given[f.name], f.type):
+        elif not isinstance(given[f.name], f.type):  # type: ignore[arg-type]  # in this file they are types, not texts
             raise Malformed(f"has {f.name}={_short(given[f.name])}{of}")
     if unknown := set(given) - {f.name for f in fields(cls)}:
         raise Malformed(f"has {_short(min(unknown))}, which this kzoo does not know", "update kzoo")
     return cls(**given)
 
 
-def _short(value):
+def _short(value: object) -> str:
     """Show what a stranger wrote: on one line, without control characters, not long."""
     text = ascii(value)
     return text if len(text) <= 60 else f"{text[:60]}..."
@@ -211,7 +214,7 @@ class ExportedModel:
         KzooError: it is not an exported model, or damaged, or of a later kzoo.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         if not isinstance(path, str | os.PathLike):
             raise KzooError(f"{path!r} is not an exported model, nor the path of one.")
         self.path = Path(path)
@@ -220,10 +223,10 @@ class ExportedModel:
             what = "has no kzoo.json" if self.path.is_dir() else what
             raise KzooError(f"{self.path} is not an exported model: it {what}. kzoo.export writes one.")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<ExportedModel {self.path}: {self.name} as {', '.join(self.exports) or 'nothing'}>"
 
-    def __fspath__(self):
+    def __fspath__(self) -> str:
         return os.fspath(self.path)
 
     @cached_property
@@ -232,7 +235,7 @@ class ExportedModel:
         return Manifest.open(self.path)
 
     @property
-    def config(self) -> dict:
+    def config(self) -> dict[str, Any]:
         """All of `kzoo.json`, as plain data."""
         return self.manifest.json()
 
@@ -241,26 +244,26 @@ class ExportedModel:
         return self.manifest.name
 
     @property
-    def spec(self) -> dict:
+    def spec(self) -> dict[str, Any]:
         """Family and resolved config; see `kzoo.spec_of`."""
         return self.manifest.spec
 
     @property
-    def labels(self) -> list:
+    def labels(self) -> list[str]:
         """Class names, in the order of the probabilities; empty for values."""
         return self.manifest.labels
 
     @property
-    def preprocessing(self) -> dict | None:
+    def preprocessing(self) -> dict[str, Any] | None:
         """What turns a raw input into the model's input; None where it was exported without a run."""
         return self.manifest.preprocessing
 
     @property
-    def exports(self) -> dict:
+    def exports(self) -> dict[str, dict[str, Any]]:
         """Key, such as "onnx_int8" -> its status, difference, size and latency; "failed" ones have an error instead."""
         return {key: entry.json() for key, entry in self.manifest.exports.items()}
 
-    def file(self, key) -> Path:
+    def file(self, key: str) -> Path:
         """Return the file (for a SavedModel: the folder) of an export.
 
         Raises:
@@ -272,7 +275,9 @@ class ExportedModel:
             raise KzooError(f"{self.path} has no {key} file. It has: {have}.")
         return self.path / exports[key].file
 
-    def check(self, *, timeout=600, begin=lambda key: None) -> dict:
+    def check(
+        self, *, timeout: float = 600, begin: Callable[[str], object] = lambda key: None
+    ) -> dict[str, dict[str, Any]]:
         """Compare every exported file with the golden answers, here, by its own runtime, in a fresh process.
 
         A SavedModel is a program: check exports of people you trust.
@@ -304,18 +309,18 @@ class ExportedModel:
         return lines
 
 
-def is_inside(name) -> bool:
+def is_inside(name: str) -> bool:
     """Say whether a manifest's name of a file stays in its folder, on any system."""
     return "\\" not in name and ":" not in name and not {"", ".", ".."} & set(name.split("/"))
 
 
-def files_below(folder):
+def files_below(folder: str | os.PathLike[str]) -> list[str]:
     """Return every file below a folder, as sorted posix paths."""
     folder = Path(folder)
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
 
 
-def described(file) -> dict:
+def described(file: str | os.PathLike[str]) -> dict[str, Any]:
     """Return a file's line in the manifest."""
     with open(file, "rb") as stream:
         return {"sha256": hashlib.file_digest(stream, "sha256").hexdigest(), "bytes": os.path.getsize(file)}

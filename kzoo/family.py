@@ -10,11 +10,11 @@ A family that lives elsewhere is named by its module: `FAMILIES["mine"] = ("my_p
 
 import ast
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from kzoo.errors import KzooError
 
@@ -32,13 +32,13 @@ class Builder:
     """
 
     takes: tuple[str, ...]
-    defaults: Mapping
-    meanings: Mapping
+    defaults: dict[str, Any]
+    meanings: dict[str, str]
 
 
-def _found() -> dict:
+def _found() -> dict[str, tuple[str, dict[str, Any]]]:
     """Return family -> the module that builds it, and what it is told besides the config."""
-    families = {}
+    families: dict[str, tuple[str, dict[str, Any]]] = {}
     for path in sorted(Path(__file__).with_name("families").glob("*.py")):
         source = path.read_text(encoding="utf-8")
         if "\ndef build(" in source:
@@ -85,7 +85,7 @@ def _read(module, fixed):
 def _function(module):
     """Return the syntax tree of a module's `build`, signature and docstring alone: that takes a tenth of the time."""
     try:
-        spec = find_spec(module)
+        spec: Any = find_spec(module)
         source = spec.loader.get_source(module)
     except (ImportError, AttributeError, ValueError):  # no such package, no such module, none with a file
         source = None
@@ -101,7 +101,7 @@ def _meanings(build):
     """Return name -> the first sentence of its lines in the docstring; `a, b: text` is about both."""
     text = ast.get_docstring(build) or ""
     arguments = re.search(r"^Args:\n((?:    .*\n?|\n)*)", text, re.MULTILINE)
-    found = {}
+    found: dict[str, str] = {}
     for entry in re.findall(r"^    (\S.*(?:\n     .*)*)", arguments[1] if arguments else "", re.MULTILINE):
         names, _, said = " ".join(entry.split()).partition(": ")
         first = re.split(r"\.(?: |$)", said, maxsplit=1)[0].replace("`", "")

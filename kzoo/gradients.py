@@ -47,10 +47,10 @@ def weight_gradients(model, loss, x) -> list:
     if _BACKEND == "jax":
         rest = [v.value for v in model.non_trainable_variables]
 
-        def value(weights):
+        def lost(weights):
             return loss(model.stateless_call(weights, rest, x, training=True)[0])
 
-        found = _library.grad(value)([v.value for v in model.trainable_variables])
+        found = _library.grad(lost)([v.value for v in model.trainable_variables])
     elif _BACKEND == "tensorflow":
         with _library.GradientTape() as tape:
             value = loss(model(x, training=True))

@@ -12,6 +12,7 @@ is imported before one of its presets is asked for by name, or all presets are l
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
+from typing import Any
 
 from kzoo.errors import KzooError
 from kzoo.preset import Preset
@@ -20,9 +21,9 @@ GROUP = "kzoo.presets"
 
 
 @cache
-def _entries() -> dict:
+def _entries() -> dict[str, list[Any]]:
     """Return namespace -> its entry points; more than one where two packages took the same word."""
-    found = {}
+    found: dict[str, list[Any]] = {}
     metadata = import_module("importlib.metadata")  # takes longer than all of the catalogue, which may do without
     for entry in metadata.entry_points(group=GROUP):
         same = found.setdefault(entry.name.replace("-", "_"), [])

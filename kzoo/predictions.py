@@ -1,8 +1,13 @@
 """`Predictions`: what a model says, from a run by Keras or from an export by another runtime. NumPy only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(kw_only=True)
@@ -17,36 +22,38 @@ class Predictions:
         inputs: what each row was made from (a file's name, a sentence, a row's number).
     """
 
-    labels: list = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
     probabilities: np.ndarray | None = None
     values: np.ndarray | None = None
-    class_names: tuple = ()
-    target_names: tuple = ()
-    inputs: tuple = ()
+    class_names: Sequence[str] = ()
+    target_names: Sequence[str] = ()
+    inputs: Sequence[Any] = ()
 
-    def __len__(self):
-        return len(self.labels if self.probabilities is not None else self.values)
+    def __len__(self) -> int:
+        values: Any = self.values
+        return len(self.labels if self.probabilities is not None else values)
 
-    def columns(self) -> dict:
+    def columns(self) -> dict[str, Any]:
         """Return a table, name -> column: input, label and a probability per class, or a column per target."""
         if self.probabilities is not None:
-            columns = {"input": list(self.inputs), "label": self.labels}
+            columns: dict[str, Any] = {"input": list(self.inputs), "label": self.labels}
             return columns | {f"p_{name}": self.probabilities[:, i] for i, name in enumerate(self.class_names)}
-        names = self.target_names or tuple(f"target_{i}" for i in range(self.values.shape[-1]))
-        if self.values.ndim == 2:
-            return {"input": list(self.inputs)} | {n: self.values[:, i] for i, n in enumerate(names)}
-        n, horizon, _ = self.values.shape
+        values: Any = self.values
+        names = self.target_names or tuple(f"target_{i}" for i in range(values.shape[-1]))
+        if values.ndim == 2:
+            return {"input": list(self.inputs)} | {n: values[:, i] for i, n in enumerate(names)}
+        n, horizon, _ = values.shape
         columns = {"input": np.repeat(list(self.inputs), horizon), "step": np.tile(np.arange(1, horizon + 1), n)}
-        return columns | {name: self.values[:, :, i].reshape(-1) for i, name in enumerate(names)}
+        return columns | {name: values[:, :, i].reshape(-1) for i, name in enumerate(names)}
 
-    def to_frame(self):
+    def to_frame(self) -> "pd.DataFrame":
         """Return `columns()` as a pandas DataFrame."""
         import pandas as pd
 
         return pd.DataFrame(self.columns())
 
 
-def probabilities(answers, logits=None):
+def probabilities(answers: np.ndarray, logits: bool | None = None) -> np.ndarray:
     """Return one column per class from sigmoid, softmax or logit answers.
 
     Args:

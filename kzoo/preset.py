@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from kzoo.arguments import TRAINING, checked, unmet
 from kzoo.errors import KzooError
@@ -40,13 +41,13 @@ class Preset:
     family: str
     task: str
     summary: str
-    config: Mapping
-    training: Mapping
+    config: dict[str, Any]
+    training: dict[str, Any]
     dataset: str | None = None
     params: int | None = None
     reference: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not is_preset_name(self.name):
             raise KzooError(
                 f"Preset name {self.name!r} must consist of letters, digits and underscores; a package's presets have "
@@ -66,13 +67,15 @@ class Preset:
             raise KzooError(f"Preset {self.name!r} must be plain data: {error}.") from None
 
 
-def completed(family, task, config: Mapping, training: Mapping) -> tuple[dict, dict]:
+def completed(
+    family: str, task: str, config: Mapping[str, Any], training: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return config and training with the default of every setting that has a use beside the others and is not said."""
     builder = builder_of(family)
     beside = situation(family, task, config)
     defaults = {name: argument.default for name, argument in TRAINING.items()}
     useless = unmet([*builder.defaults, *defaults], beside)
-    return tuple(
+    config, training = (
         {
             name: given[name] if name in given else default[name]
             for name in dict.fromkeys([*order, *given])
@@ -80,20 +83,21 @@ def completed(family, task, config: Mapping, training: Mapping) -> tuple[dict, d
         }
         for given, default, order in ((config, builder.defaults, builder.takes), (training, defaults, TRAINING))
     )
+    return config, training
 
 
-def situation(family, task, config: Mapping) -> dict:
+def situation(family: str, task: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the uses of settings hang on: the whole config, and "answers", what the task asks for."""
     answers = "values" if "values" in problem(task).facts else "classes"
     return dict(builder_of(family).defaults) | dict(config) | {"answers": answers}
 
 
-def is_preset_name(name) -> bool:
+def is_preset_name(name: object) -> bool:
     """Say whether this can be a preset's name: letters, digits and underscores, with `<package>.` before or not."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
-def choose(what, value, legal):
+def choose(what: str, value: str, legal: Collection[str]) -> None:
     """Raise `KzooError` unless `value` is one of the legal words, with the nearest one."""
     if value not in legal:
         raise KzooError(f"Unknown {what} {value!r}. {hint(value, legal)}It is one of: {', '.join(legal)}.")

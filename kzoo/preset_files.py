@@ -10,11 +10,13 @@ TOML has no None: it is written `"none"`, as `--set` does. With `base`, what is 
 """
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from kzoo.arguments import CONFIG, TRAINING
 from kzoo.errors import KzooError
@@ -26,17 +28,18 @@ _FIELDS = tuple(f.name for f in fields(Preset) if f.name != "name")
 _WORD = re.compile(r"(?P<path>.+\.toml)(:(?P<name>[^/\\:]+))?")
 
 
-def is_file_word(word) -> bool:
+def is_file_word(word: object) -> bool:
     """Say whether a word means a preset in a file: `mine.toml`, or `mine.toml:churn_fnn`."""
     return isinstance(word, str) and _WORD.fullmatch(word) is not None
 
 
-def parts_of_word(word) -> tuple[str, str | None]:
+def parts_of_word(word: str) -> tuple[str, str | None]:
     """Return the path and the name of a word such as `mine.toml:churn_fnn`; the name is None where it says none."""
-    return _WORD.fullmatch(word).group("path", "name")
+    found: Any = _WORD.fullmatch(word)
+    return found.group("path", "name")
 
 
-def read_presets(path, find: Callable[[str], Preset]) -> list[Preset]:
+def read_presets(path: str | os.PathLike[str], find: Callable[[str], Preset]) -> list[Preset]:
     """Return the presets of a TOML file, without registering them.
 
     Args:
@@ -63,7 +66,7 @@ def read_presets(path, find: Callable[[str], Preset]) -> list[Preset]:
         raise KzooError(f"{path}: {error}") from None
 
 
-def _preset(name, table, find):
+def _preset(name: str, table: object, find: Callable[[str], Preset]) -> Preset:
     if not isinstance(table, Mapping):
         raise KzooError(f"{name!r} stands outside of a preset: each is a table with its name, such as [churn_fnn].")
     for field in table:
@@ -85,7 +88,7 @@ def _preset(name, table, find):
     return Preset(name=name, **given)
 
 
-def _from_base(name, base, given):
+def _from_base(name: str, base: Preset, given: dict[str, Any]) -> Preset:
     if given.get("family", base.family) != base.family:
         raise KzooError(f"[{name}] family is that of its base {base.name}: {base.family!r}. Leave it out.")
     _check_names(name, base.family, given.get("config", {}), given.get("training", {}))
@@ -94,7 +97,7 @@ def _from_base(name, base, given):
     return replace(base, **dict(name=name, params=None) | given | dict(config=config, training=training))
 
 
-def _check_names(name, family, config, training):
+def _check_names(name: str, family: str, config: Mapping[str, Any], training: Mapping[str, Any]) -> None:
     """Refuse names that no family of kzoo's has; what a family of yours takes is for it to say."""
     own = FAMILIES.get(family, ("",))[0].startswith("kzoo.")
     for part, values, legal in (("config", config, CONFIG if own else {}), ("training", training, TRAINING)):
@@ -105,7 +108,7 @@ def _check_names(name, family, config, training):
                 raise KzooError(f"[{name}] Unknown setting {setting!r} in {part}. {guess}See: kzoo show PRESET.")
 
 
-def _read(value):
+def _read(value: Any) -> Any:
     """Turn what TOML gives into what a preset holds: tuples, and None for "none"."""
     if isinstance(value, list):
         return tuple(map(_read, value))
@@ -130,15 +133,15 @@ def preset_to_toml(preset: Preset) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _key(name):
+def _key(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _text(name)
 
 
-def _text(text):
+def _text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _value(value):
+def _value(value: Any) -> str:
     if value is None:
         return '"none"'
     if value == "none":

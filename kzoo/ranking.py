@@ -1,8 +1,10 @@
 """`compare`: runs and searches side by side, from their small text files alone. Standard library only."""
 
 import os
+from collections.abc import Mapping, Sequence
 from glob import glob, has_magic
 from pathlib import Path
+from typing import Any
 
 from kzoo.errors import KzooError
 from kzoo.results import value_of
@@ -12,7 +14,11 @@ from kzoo.tuning.records import best_of
 from kzoo.tuning.search import Search, is_search
 
 
-def compare(runs, *, metric=None) -> list[dict]:
+def compare(
+    runs: Run | Search | str | os.PathLike[str] | Sequence[Run | Search | str | os.PathLike[str]],
+    *,
+    metric: str | None = None,
+) -> list[dict[str, Any]]:
     """Rank runs by their test scores, without Keras.
 
     Runs on other data, another split of it or another task are not ranked together: each such group has a number.
@@ -38,7 +44,7 @@ def compare(runs, *, metric=None) -> list[dict]:
     if len(runs) < 2:
         what, hint = ("search", " Its leaderboard() compares its trials.") if is_search(runs[0]) else ("run", "")
         raise KzooError(f"There is one {what} only ({runs[0].path}): give two or more to compare.{hint}")
-    groups = {}
+    groups: dict[Any, list[tuple[Run | Search, str]]] = {}
     for run, name in zip(runs, _short_names(runs), strict=True):
         groups.setdefault(_group(run), []).append((run, name))
     ranked = []
@@ -52,7 +58,7 @@ def compare(runs, *, metric=None) -> list[dict]:
     return sorted(ranked, key=lambda row: not row["finished"])
 
 
-def _group(run):
+def _group(run: Run | Search) -> tuple[Any, ...]:
     """Return what runs have in common that are ranked together; of searches also what they searched for, and how."""
     if isinstance(run, Search):
         data = run.request.data
@@ -60,7 +66,7 @@ def _group(run):
     return run.config["data"]["fingerprint"], run.config["data"]["task"]
 
 
-def find_runs(places, *, searches=False) -> list:
+def find_runs(places: Any, *, searches: bool = False) -> list[Any]:
     """Return the runs that paths, folders of runs and patterns name, each once.
 
     Args:
@@ -71,7 +77,7 @@ def find_runs(places, *, searches=False) -> list:
         KzooError: a place that holds none.
     """
     places = places if isinstance(places, list | tuple | set) else [places]
-    found = {}
+    found: dict[str, Run | Search] = {}
     for place in places:
         for run in [place] if isinstance(place, Run | Search) else _runs_at(place):
             if isinstance(run, Search) and not searches:
@@ -82,7 +88,7 @@ def find_runs(places, *, searches=False) -> list:
     return list(found.values())
 
 
-def _runs_at(place):
+def _runs_at(place: Any) -> list[Run | Search]:
     if isinstance(place, str) and has_magic(place) and not os.path.exists(place):
         runs = [run for match in sorted(glob(place)) for run in _runs_below(Path(match))]
     elif isinstance(place, str | os.PathLike) and os.path.isdir(place) and not (Path(place) / "config.json").is_file():
@@ -95,7 +101,7 @@ def _runs_at(place):
     return runs
 
 
-def _runs_below(folder):
+def _runs_below(folder: Path) -> list[Run | Search]:
     """Return the runs in a folder; what lies beside them is left alone."""
     if is_search(folder):
         return [Search(folder)]
@@ -106,28 +112,28 @@ def _runs_below(folder):
     return [run for run in found if _readable(run)]
 
 
-def _readable(run):
+def _readable(run: Run | Search) -> bool:
     try:
         return bool(run.config)
     except KzooError:
         return False
 
 
-def _short_names(runs):
+def _short_names(runs: Sequence[Run | Search]) -> list[str]:
     """Return what distinguishes the paths."""
     paths = [Path(os.path.abspath(run.path)) for run in runs]
     base = os.path.commonpath([path.parent for path in paths])
     return [path.relative_to(base).as_posix() for path in paths]
 
 
-def _row(run, name, metric):
+def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
     if isinstance(run, Search):
         return _row_of_search(run, name, metric)
     config, summary = run.config, run.summary if run.finished else {}
     task = config["data"]["task"]
     metric = metric or problem(task).headline
     split = next((s for s in ("test", "validation") if summary.get(s)), None)
-    scores = summary.get(split) or {}
+    scores = summary[split] if split else {}
     if scores and value_of(scores, metric) is None and metric not in scores:
         raise KzooError(f"{run.path} ({task}) has no {metric!r} score. It has: {', '.join(_numbers(scores))}.")
     return dict(
@@ -154,14 +160,14 @@ def _row(run, name, metric):
     )
 
 
-def _epochs_so_far(run):
+def _epochs_so_far(run: Run) -> int:
     try:
         return len(next(iter(run.history.values()), ()))
     except KzooError:
         return 0
 
 
-def _row_of_search(search, name, metric):
+def _row_of_search(search: Search, name: str, metric: str | None) -> dict[str, Any]:
     request, objective = search.request, search.objective.name.removeprefix("val_")
     if metric not in (None, objective, search.objective.name):
         raise KzooError(f"{search.path} is a search for {objective!r}, not {metric!r}. Retrain its winner.")
@@ -191,7 +197,7 @@ def _row_of_search(search, name, metric):
     )
 
 
-def _numbers(scores):
+def _numbers(scores: Mapping[str, Any]) -> list[str]:
     return [name for name, value in scores.items() if isinstance(value, float)]
 
 
@@ -206,11 +212,11 @@ def lower_is_better(metric: str) -> bool:
     return known is not None and known.best == "min"
 
 
-def _place(row):
+def _place(row: Mapping[str, Any]) -> tuple[bool, float]:
     return row["score"] is None, -advantage(row["score"] or 0, 0, row["metric"])
 
 
-def _settings(run):
+def _settings(run: Run | Search) -> dict[str, Any]:
     if isinstance(run, Search):
         return _settings_of_search(run)
     spec = run.config["spec"]
@@ -219,7 +225,7 @@ def _settings(run):
     return spec["config"] | spec["training"] | more | seeds
 
 
-def _settings_of_search(search):
+def _settings_of_search(search: Search) -> dict[str, Any]:
     """Return how it was searched, and the settings of the best trial."""
     request = search.request
     how = dict(engine=request.engine, space=request.space["size"], search_seed=request.seed)
@@ -230,7 +236,7 @@ def _settings_of_search(search):
     return how | spec["config"] | spec["training"] | dict(seed=spec["seed"])
 
 
-def _differing(settings):
+def _differing(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return of each run's settings those that another one of the runs has with another value."""
     names = dict.fromkeys(name for each in settings for name in each)
     differ = [n for n in names if len({repr(each[n]) for each in settings if n in each}) > 1]

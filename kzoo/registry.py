@@ -3,11 +3,13 @@
 Standard library only. Keras is imported inside `build`, by the name of the family's module.
 """
 
+import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kzoo import __version__
 from kzoo.arguments import ARGUMENTS, CLIPPING, CONFIG, SYNONYMS, TRAINING, checked, unmet
@@ -24,7 +26,12 @@ from kzoo.files import read_json
 from kzoo.preset import Preset, completed, situation
 from kzoo.words import first_line, hint
 
-_specs = weakref.WeakKeyDictionary()  # model -> its specification
+if TYPE_CHECKING:
+    import keras
+
+_specs: "weakref.WeakKeyDictionary[keras.Model, dict[str, Any]]" = (
+    weakref.WeakKeyDictionary()
+)  # model -> its specification
 
 
 def build(
@@ -33,8 +40,8 @@ def build(
     compile: bool = True,
     seed: int | None = None,
     steps: int | None = None,
-    **overrides,
-):
+    **overrides: Any,
+) -> "keras.Model":
     """Build a preset's network: a functional `keras.Model`, compiled with the preset's training contract.
 
     Args:
@@ -54,7 +61,7 @@ def build(
     return rebuild(spec | dict(seed=seed), compile=compile, steps=steps)
 
 
-def rebuild(spec: Mapping, *, compile: bool = True, steps: int | None = None):
+def rebuild(spec: Mapping[str, Any], *, compile: bool = True, steps: int | None = None) -> "keras.Model":
     """Build from a specification (see `spec_of`): family and resolved config, whatever became of the preset."""
     keras = import_module("keras")
     if spec["seed"] is not None:
@@ -75,7 +82,7 @@ def rebuild(spec: Mapping, *, compile: bool = True, steps: int | None = None):
     return model
 
 
-def _check_names(spec, config):
+def _check_names(spec: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     """Refuse what a builder does not take or must have: a preset of a file or package may say anything."""
     takes = builder_of(spec["family"]).takes
     for name in sorted(set(config) - set(takes)):
@@ -85,13 +92,13 @@ def _check_names(spec, config):
             raise KzooError(f"Cannot build {spec['preset']!r}: its config says no {name!r}.")
 
 
-def family_builder(family: str):
+def family_builder(family: str) -> tuple[Callable[..., "keras.Model"], dict[str, Any]]:
     """Return a family's builder and the arguments that the family itself fixes."""
     module, fixed = FAMILIES[family]
     return import_module(module).build, fixed
 
 
-def resolve(preset: Preset, overrides: Mapping) -> tuple[dict, dict]:
+def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Merge overrides into a preset's config and training contract, checking names, types, ranges and use."""
     config, training = dict(preset.config), dict(preset.training)
     takes = builder_of(preset.family).takes
@@ -110,7 +117,7 @@ def resolve(preset: Preset, overrides: Mapping) -> tuple[dict, dict]:
     return config, training
 
 
-def _settle_clipping(training, overrides):
+def _settle_clipping(training: dict[str, Any], overrides: Mapping[str, Any]) -> None:
     """Let an asked way of clipping take the place of the preset's."""
     asked = [name for name in CLIPPING if overrides.get(name) is not None]
     training |= {name: None for name in CLIPPING if asked and name not in asked}
@@ -120,7 +127,7 @@ def _settle_clipping(training, overrides):
         raise KzooError(f"{values} exclude one another: gradients are clipped in one way. Keep one.")
 
 
-def spec_of(thing) -> dict:
+def spec_of(thing: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:
     """Return the specification of a run or export, the path of one, or a model that kzoo built in this process.
 
     Returns:
@@ -129,8 +136,9 @@ def spec_of(thing) -> dict:
     Raises:
         KzooError: the object did not come from kzoo.
     """
-    if isinstance(getattr(thing, "config", None), Mapping) and "spec" in thing.config:
-        return thing.config["spec"]
+    config = getattr(thing, "config", None)
+    if isinstance(config, Mapping) and "spec" in config:
+        return config["spec"]
     if isinstance(thing, str) or hasattr(thing, "__fspath__"):
         for name in ("config.json", "kzoo.json"):
             try:
@@ -146,7 +154,7 @@ def spec_of(thing) -> dict:
         ) from None
 
 
-def settings_of(preset: Preset, config: Mapping, training: Mapping) -> list[str]:
+def settings_of(preset: Preset, config: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:
     """Return the names that have a use in a preset with these settings, in the order in which they are declared."""
     beside = situation(preset.family, preset.task, config)
     names = [n for n in (*builder_of(preset.family).takes, *TRAINING) if n in config or n in training]
@@ -154,14 +162,14 @@ def settings_of(preset: Preset, config: Mapping, training: Mapping) -> list[str]
     return [name for name in names if name not in useless]
 
 
-def meaning_of(name, family: str | None) -> str:
+def meaning_of(name: str, family: str | None) -> str:
     """Return in a few words what a setting is: what the family's builder says, or the training contract."""
     if name in TRAINING:
         return TRAINING[name].meaning
-    return builder_of(family).meanings.get(name, "") if family in FAMILIES else ""
+    return builder_of(family).meanings.get(name, "") if family is not None and family in FAMILIES else ""
 
 
-def _unknown_override(preset, name):
+def _unknown_override(preset: Preset, name: str) -> str:
     legal = settings_of(preset, preset.config, preset.training)
     synonym = SYNONYMS.get(name.lower())
     if synonym in legal:
@@ -173,15 +181,15 @@ def _unknown_override(preset, name):
     return f"Unknown argument {name!r} for {preset.name}. {guess}It takes: {', '.join(sorted(legal))}."
 
 
-def preset_of(spec: Mapping) -> Preset:
+def preset_of(spec: Mapping[str, Any]) -> Preset:
     """Return the preset that a specification describes, whatever became of the one it was made from."""
     fields = {name: spec[name] for name in ("family", "task", "config", "training")}
     return Preset(name=spec["preset"], summary="", **fields)
 
 
-def with_settings(preset: Preset, config: Mapping, training: Mapping) -> Preset:
+def with_settings(preset: Preset, config: Mapping[str, Any], training: Mapping[str, Any]) -> Preset:
     """Return a copy of a preset with a resolved config and training contract."""
-    return replace(preset, config=config, training=training)
+    return replace(preset, config=dict(config), training=dict(training))
 
 
 assert not set(CONFIG) & set(TRAINING), "one namespace: a name means one thing"

@@ -2,14 +2,19 @@
 
 import csv
 import os
+from collections.abc import Iterable
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kzoo.errors import KzooError
 from kzoo.files import read_json
 from kzoo.nouns import Description, Spec, check_format
 from kzoo.tasks import Problem, Target, problem
+
+if TYPE_CHECKING:
+    import keras
 
 
 class Run:
@@ -28,7 +33,7 @@ class Run:
         KzooError: it is not a run's folder, or a broken one.
     """
 
-    def __init__(self, path, *, trusted=()):
+    def __init__(self, path: str | os.PathLike[str], *, trusted: Iterable[Any] = ()) -> None:
         if not isinstance(path, str | os.PathLike):
             raise KzooError(f"{path!r} is not a run, nor the path of one.")
         self.path, self.trusted = Path(path), trusted
@@ -45,13 +50,13 @@ class Run:
                 )
             raise KzooError(f"{self.path} is not a run: it {what}. kzoo.train writes one.")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Run {self.path}: {self.config['spec']['preset']} on {self.config['data']['name']}>"
 
-    def __fspath__(self):
+    def __fspath__(self) -> str:
         return os.fspath(self.path)
 
-    def _read(self, name):
+    def _read(self, name: str) -> Any:
         try:
             return read_json(self.path / name)
         except FileNotFoundError:
@@ -60,7 +65,7 @@ class Run:
             raise KzooError(f"{self.path / name} is damaged: it is no JSON. Train again.") from None
 
     @cached_property
-    def config(self) -> dict:
+    def config(self) -> dict[str, Any]:
         config = self._read("config.json")
         if not isinstance(config, dict) or not {"spec", "data"} <= set(config):
             raise KzooError(f"{self.path / 'config.json'} is not the one that kzoo.train writes. Train again.")
@@ -88,12 +93,12 @@ class Run:
         return Target(names=self.data.target_names, classes=self.data.class_names, config=self.spec.config)
 
     @property
-    def summary(self) -> dict:
+    def summary(self) -> dict[str, Any]:
         """Scores of the best weights on the test split, seconds, samples per second, parameters."""
         return self._read("summary.json")
 
     @property
-    def preprocessing(self) -> dict:
+    def preprocessing(self) -> dict[str, Any]:
         return self._read("preprocessing.json")
 
     @property
@@ -101,11 +106,11 @@ class Run:
         return (self.path / "summary.json").is_file()
 
     @property
-    def class_names(self) -> list:
+    def class_names(self) -> list[str]:
         return self.config["data"]["class_names"]
 
     @cached_property
-    def answers(self) -> dict | None:
+    def answers(self) -> dict[str, Any] | None:
         """What the best model said on the test split (else the validation split); None for language models.
 
         Arrays: `split`, `rows` (places in that split), `truth` (N,) or (N, ...), `answers` (N, classes) probabilities
@@ -122,7 +127,7 @@ class Run:
             raise KzooError(f"{file} is damaged: {error}. Train again.") from error
 
     @cached_property
-    def history(self) -> dict:
+    def history(self) -> dict[str, list[float | None]]:
         """One list per column of `history.csv`, an entry for each epoch; empty for an ensemble."""
         try:
             with open(self.path / "history.csv", encoding="utf-8", newline="") as file:
@@ -141,7 +146,7 @@ class Run:
         return file
 
     @cached_property
-    def model(self):
+    def model(self) -> "keras.Model":
         """The network with its best weights, not compiled.
 
         A preset is rebuilt from its family and resolved config, whatever became of the preset since; a

@@ -15,10 +15,14 @@ They work with any Keras model, on every backend. Training that ends well leaves
 Ctrl-C and exceptions in plain `fit` there is `restored`.
 """
 
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 import keras
+from numpy.typing import ArrayLike
 
 from kzoo.callbacks.average import Average
 from kzoo.callbacks.debug import Debug
@@ -29,6 +33,8 @@ from kzoo.callbacks.record import HistoryFile, Recorder
 from kzoo.callbacks.saving import BestModel, Checkpoints
 from kzoo.callbacks.teaching import Teacher
 
+_T = TypeVar("_T")
+
 __all__ = [
     "BestModel", "NanGuard", "Recorder", "debug", "direction", "long", "quick", "restored", "standard", "teaching",
     "tuning",
@@ -36,17 +42,17 @@ __all__ = [
 
 
 def standard(
-    run_dir=None,
+    run_dir: str | os.PathLike[str] | None = None,
     *,
-    monitor=None,
-    mode=None,
-    patience=10,
-    stop_early=None,
-    reduce_on_plateau=False,
-    histograms=False,
-    tensorboard=True,
-    save=None,
-):
+    monitor: str | None = None,
+    mode: Literal["max", "min"] | None = None,
+    patience: int = 10,
+    stop_early: bool | None = None,
+    reduce_on_plateau: bool = False,
+    histograms: bool = False,
+    tensorboard: bool = True,
+    save: Callable[[Path], object] | None = None,
+) -> list[keras.callbacks.Callback]:
     """Return the bundle for a real run: best weights kept and restored, files, curves, early stopping.
 
     Args:
@@ -81,7 +87,7 @@ def standard(
     return callbacks
 
 
-def quick(run_dir=None, **options):
+def quick(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
     """Return the bundle for trying things out: `standard` without TensorBoard.
 
     Args:
@@ -90,7 +96,9 @@ def quick(run_dir=None, **options):
     return standard(run_dir, **options | {"tensorboard": False})
 
 
-def long(run_dir=None, *, keep=3, every=None, **options):
+def long(
+    run_dir: str | os.PathLike[str] | None = None, *, keep: int = 3, every: float | None = None, **options: Any
+) -> list[keras.callbacks.Callback]:
     """Return the bundle for long training: averaged weights, and the last checkpoints beside the best one.
 
     The average (https://doi.org/10.1137/0330046) is the optimizer's: compile with
@@ -113,7 +121,7 @@ def long(run_dir=None, *, keep=3, every=None, **options):
     return bundle
 
 
-def tuning(run_dir=None, **options):
+def tuning(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
     """Return the bundle for a search such as KerasTuner's, which deep-copies it for each trial.
 
     It writes nothing but, where it is given the trial's folder, `history.csv` and the two models there.
@@ -124,7 +132,9 @@ def tuning(run_dir=None, **options):
     return quick(run_dir, **options)
 
 
-def debug(run_dir=None, *, sample=None, **options):
+def debug(
+    run_dir: str | os.PathLike[str] | None = None, *, sample: tuple[ArrayLike, ArrayLike] | None = None, **options: Any
+) -> list[keras.callbacks.Callback]:
     """Return the bundle for a network that does not learn: statistics of every layer, and what is wrong with them.
 
     Args:
@@ -137,7 +147,7 @@ def debug(run_dir=None, *, sample=None, **options):
     return bundle
 
 
-def teaching(run_dir=None, **options):
+def teaching(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
     """Return the bundle that says after each epoch what happened and why: best so far, overfitting, patience.
 
     Args:
@@ -148,7 +158,7 @@ def teaching(run_dir=None, **options):
 
 
 @contextmanager
-def restored(bundle):
+def restored(bundle: list[keras.callbacks.Callback]) -> Iterator[list[keras.callbacks.Callback]]:
     """Leave the best weights in the model and write the files when `fit` is interrupted or raises, too.
 
     Keras tells its callbacks nothing then. The exception goes on.
@@ -162,9 +172,9 @@ def restored(bundle):
         _one(bundle, BestModel).finish()
 
 
-def _before_best(bundle, callback):
+def _before_best(bundle: list[keras.callbacks.Callback], callback: keras.callbacks.Callback) -> None:
     bundle.insert(bundle.index(_one(bundle, BestModel)), callback)
 
 
-def _one(bundle, kind):
+def _one(bundle: Sequence[keras.callbacks.Callback], kind: type[_T]) -> _T:
     return next(callback for callback in bundle if isinstance(callback, kind))

@@ -1,6 +1,8 @@
 """Averaged weights: what is validated is what is saved."""
 
 import sys
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,35 +20,36 @@ class Average(keras.callbacks.Callback):
     one when training stops early.) Before every callback that looks at weights.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.wanted = False  # say so where there is no average
-        self.running, self.trained = False, None
+        self.running = False
+        self.trained: list[np.ndarray] | None = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         self.running, self.trained = True, None
         if self.wanted and not self._has_average():
             print("No averaged weights: the optimizer has no use_ema=True.", file=sys.stderr)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self.trained is not None:
             for variable, value in zip(self.model.trainable_variables, self.trained, strict=True):
                 variable.assign(value)
             self.trained = None
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Any = None) -> None:
         self._show_average()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._show_average()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         self.running, self.trained = False, None
 
-    def _has_average(self):
+    def _has_average(self) -> bool:
         return any(one.use_ema for one in each_optimizer(self.model.optimizer))
 
-    def _show_average(self):
+    def _show_average(self) -> None:
         if self.running and self.trained is None and self._has_average():
             variables = self.model.trainable_variables
             self.trained = _values(variables)
@@ -56,5 +59,5 @@ class Average(keras.callbacks.Callback):
                 variable.assign(value)
 
 
-def _values(variables):
+def _values(variables: Iterable[keras.Variable]) -> list[np.ndarray]:
     return [np.array(keras.ops.convert_to_numpy(v)) for v in variables]

@@ -2,6 +2,9 @@
 
 import re
 import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any, Literal
 
 import keras
 
@@ -31,7 +34,7 @@ _SMALLER_IS_BETTER = {
 }  # fmt: skip
 
 
-def direction(monitor):
+def direction(monitor: str) -> Literal["max", "min"]:
     """Return "max" or "min" for a metric's name, with or without `val_`.
 
     Raises:
@@ -43,13 +46,13 @@ def direction(monitor):
     return known
 
 
-def _known_direction(monitor):
+def _known_direction(monitor: str) -> Literal["max", "min"] | None:
     # A second Precision() in the same program is called precision_1, metrics=["MSE"] is called MSE.
     name = re.sub(r"_\d+$", "", monitor.removeprefix("val_")).lower()
     return "max" if name in _LARGER_IS_BETTER else "min" if name in _SMALLER_IS_BETTER else None
 
 
-def reported(model):
+def reported(model: keras.Model) -> list[str] | None:
     """Return the names of what the epochs of `fit` will report, or None where that is not known before the first.
 
     TensorFlow's `fit` builds the metrics within the first step, so what was compiled is what there is to read.
@@ -68,7 +71,7 @@ def reported(model):
     return list(dict.fromkeys([*kept, *(prefixed or names)]))
 
 
-def _name_of(metric):
+def _name_of(metric: Any) -> str | None:
     """Return what Keras will call a metric, or None for what it makes a name of itself: a class, a lambda."""
     if isinstance(metric, str):
         return metric
@@ -92,7 +95,7 @@ class Monitor(keras.callbacks.Callback):
         KzooError: a name whose direction is unknown, or a `mode` that is not what the name means.
     """
 
-    def __init__(self, name=None, mode=None):
+    def __init__(self, name: str | None = None, mode: Literal["max", "min"] | None = None) -> None:
         super().__init__()
         if mode not in (None, "max", "min"):
             raise KzooError(f"mode={mode!r} must be 'max' (larger is better), 'min', or None for a metric kzoo knows.")
@@ -101,9 +104,9 @@ class Monitor(keras.callbacks.Callback):
         if mode is not None and known not in (None, mode):
             raise KzooError(f"mode={mode!r} is wrong for monitor={self.name!r}: it is {known!r}. Leave mode out.")
         self.sign = 1 if (mode or direction(self.name)) == "max" else -1
-        self.validated = None  # whether there is validation data; None is unknown
+        self.validated: bool | None = None  # whether there is validation data; None is unknown
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         self.name = "val_loss" if self.asked is None else self.asked
         call = _arguments_of_fit(self.model)
         check_one_way(self.model.optimizer, call.get("callbacks", ()))
@@ -113,7 +116,7 @@ class Monitor(keras.callbacks.Callback):
         elif self.asked is not None:
             self._check(self.name)
 
-    def _check(self, name):
+    def _check(self, name: str) -> None:
         names, metric = reported(self.model), name.removeprefix("val_")
         if names is not None and metric not in names:
             if self.mode is None:
@@ -121,7 +124,7 @@ class Monitor(keras.callbacks.Callback):
         elif name.startswith("val_") and self.validated is False:
             raise KzooError(f"monitor={name!r} needs validation data. Pass validation_data=, or watch {metric!r}.")
 
-    def value(self, logs):
+    def value(self, logs: Any) -> float | None:
         """Return the watched value of an epoch, or None where this epoch was not validated.
 
         Raises:
@@ -137,18 +140,18 @@ class Monitor(keras.callbacks.Callback):
         names = [name for name in logs if not name.startswith(("val_", "learning_rate"))]
         raise KzooError(_not_reported(self.name, names, any(name.startswith("val_") for name in logs)))
 
-    def _watch_loss(self):
+    def _watch_loss(self) -> None:
         self.name = "loss"
         print("No val_loss, there is no validation data: watching loss.", file=sys.stderr)
 
 
-def _arguments_of_fit(model):
+def _arguments_of_fit(model: keras.Model) -> dict[str, Any]:
     """Return the `validation_data` and the list of `callbacks` of the `fit` that is running, or {} if it is not seen.
 
     Keras 3 tells a callback neither before the first epoch ends. Both are variables of the `fit` that calls us, on
     every backend; should that change, the checks that need them come at the end of the first epoch instead.
     """
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_name == "fit":
             seen = frame.f_locals
@@ -158,6 +161,6 @@ def _arguments_of_fit(model):
     return {}
 
 
-def _not_reported(name, names, validated):
+def _not_reported(name: str, names: Sequence[str], validated: bool | None) -> str:
     legal = [*([f"val_{n}" for n in names] if validated is not False else []), *names]
     return f"monitor={name!r} is not reported. {hint(name, legal)}Use one of: {', '.join(legal)}."

@@ -1,35 +1,40 @@
 """The learning rate: what it is, and one way at a time to change it."""
 
 import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from kzoo.errors import KzooError
 
+if TYPE_CHECKING:
+    from kzoo.callbacks.monitor import Monitor
+
 _CHANGE_THE_RATE = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
 
 
-def each_optimizer(optimizer):
+def each_optimizer(optimizer: keras.optimizers.Optimizer) -> list[keras.optimizers.Optimizer]:
     """Return the optimizers inside: of a loss scale, and of several for several groups of layers."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     return list(getattr(inner, "optimizers", [inner]))
 
 
-def rates(optimizer):
+def rates(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
     """Return the present learning rate as an entry of an epoch's logs, or one for each of several optimizers."""
     each = each_optimizer(optimizer)
     names = ["learning_rate"] if len(each) == 1 else [f"learning_rate_{one.name}" for one in each]
     return {n: float(keras.ops.convert_to_numpy(one.learning_rate)) for n, one in zip(names, each, strict=True)}
 
 
-def follows_schedule(optimizer):
+def follows_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
     """Say whether the learning rate is a schedule over the steps, which nobody else may change."""
     schedule = keras.optimizers.schedules.LearningRateSchedule
     return any(isinstance(getattr(one, "_learning_rate", None), schedule) for one in each_optimizer(optimizer))
 
 
-def check_one_way(optimizer, callbacks):
+def check_one_way(optimizer: keras.optimizers.Optimizer, callbacks: Iterable[keras.callbacks.Callback]) -> None:
     """Refuse two ways of changing the learning rate: Keras fails at the first reduction, in the middle of a run.
 
     Raises:
@@ -54,12 +59,12 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
         patience: epochs without improvement before the rate is halved.
     """
 
-    def __init__(self, watched, patience):
+    def __init__(self, watched: "Monitor", patience: int) -> None:
         mode = "max" if watched.sign == 1 else "min"
         super().__init__(monitor=watched.name, mode=mode, factor=0.5, patience=patience, min_lr=1e-6)
         self.watched = watched
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         value = self.watched.value(logs)
         if value is None:
             return

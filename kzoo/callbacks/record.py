@@ -2,8 +2,10 @@
 
 import csv
 import io
+import os
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -17,17 +19,17 @@ class Recorder(keras.callbacks.Callback):
     First in a bundle, so that every later callback sees the learning rate.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
+        self.rows: list[dict[str, Any]] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
         self.rows = []
 
-    def on_train_begin(self, logs=None):
-        self.rows = []
-
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.began = time.perf_counter()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         logs.update(rates(self.model.optimizer))
         seconds = time.perf_counter() - self.began
         self.rows.append({"epoch": epoch + 1, "seconds": round(seconds, 3)} | {k: float(v) for k, v in logs.items()})
@@ -43,12 +45,12 @@ class HistoryFile(keras.callbacks.Callback):
         recorder: the bundle's `Recorder`.
     """
 
-    def __init__(self, run_dir, recorder):
+    def __init__(self, run_dir: str | os.PathLike[str] | None, recorder: Recorder) -> None:
         super().__init__()
         self.path = None if run_dir is None else Path(run_dir) / "history.csv"
         self.recorder = recorder
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self.path is None:
             return
         rows = self.recorder.rows

@@ -1,15 +1,19 @@
 """What is written while a model trains: the best weights and the last, checkpoints, and how often."""
 
 import math
+import os
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-from kzoo.callbacks.nan import not_finite
+from kzoo.callbacks.monitor import Monitor
+from kzoo.callbacks.nan import NanGuard, not_finite
 from kzoo.callbacks.rate import follows_schedule
 from kzoo.errors import KzooError
 from kzoo.files import whole_file
@@ -32,33 +36,46 @@ class BestModel(keras.callbacks.Callback):
         save: function that writes the model to a path.
     """
 
-    def __init__(self, run_dir, watched, guard, *, patience=10, stop_early=None, every=None, save=None):
+    def __init__(
+        self,
+        run_dir: str | os.PathLike[str] | None,
+        watched: Monitor,
+        guard: NanGuard,
+        *,
+        patience: int = 10,
+        stop_early: bool | None = None,
+        every: float | None = None,
+        save: Callable[[Path], object] | None = None,
+    ) -> None:
         super().__init__()
-        self.run_dir = None if run_dir is None else Path(run_dir)
+        self.run_dir: Any = None if run_dir is None else Path(run_dir)
         self.watched, self.guard, self.save = watched, guard, save
         self.patience, self.stop_early, self.every = patience, stop_early, every
-        self.best, self.best_epoch, self.weights = -math.inf, None, None
-        self.first, self.unsaved, self.kept = None, False, False
+        self.best = -math.inf
+        self.best_epoch: Any = None
+        self.weights: Any = None
+        self.first: Any = None
+        self.unsaved, self.kept = False, False
         self.stopped_because, self.finished = "", True
 
     @property
-    def monitor(self):
+    def monitor(self) -> str:
         """The name of what is watched."""
         return self.watched.name
 
     @property
-    def sign(self):
+    def sign(self) -> int:
         """1 where larger is better, -1 where smaller is; `best` is the value times this."""
         return self.watched.sign
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         self.best, self.best_epoch, self.weights = -math.inf, None, None
         self.first, self.unsaved, self.kept = None, False, False
         self.stopped_because, self.finished = "", False
         self.stops = not follows_schedule(self.model.optimizer) if self.stop_early is None else self.stop_early
         self.pace = Pace(self.every)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.first = epoch if self.first is None else self.first
         if self.guard.tripped:
             self.stopped_because = self.guard.because
@@ -73,14 +90,14 @@ class BestModel(keras.callbacks.Callback):
         if self.pace.due() or (self.unsaved and not self.kept):
             self._write_both()
 
-    def waited(self, epoch):
+    def waited(self, epoch: int) -> int:
         """Return the number of epochs without improvement."""
         return epoch - (self.first - 1 if self.best_epoch is None else self.best_epoch)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         self.finish()
 
-    def finish(self):
+    def finish(self) -> None:
         """Write both files and leave the best weights in the model; also after an interrupt. Twice is once."""
         if self.finished:
             return
@@ -93,7 +110,7 @@ class BestModel(keras.callbacks.Callback):
             if self.weights is not None:
                 self.model.set_weights(self.weights)
 
-    def _write_both(self, last=True):
+    def _write_both(self, last: bool = True) -> None:
         if self.run_dir is None:
             return
         self.run_dir.mkdir(parents=True, exist_ok=True)
@@ -111,7 +128,7 @@ class BestModel(keras.callbacks.Callback):
             if last:
                 self._write("last.keras", copy_of=self.run_dir / "best.keras" if same else None)
 
-    def _write(self, name, copy_of=None):
+    def _write(self, name: str, copy_of: Path | None = None) -> None:
         with whole_file(self.run_dir / name) as temporary:
             if copy_of is not None:
                 shutil.copyfile(copy_of, temporary)
@@ -136,7 +153,15 @@ class Checkpoints(keras.callbacks.Callback):
         KzooError: `keep` or `every` out of range.
     """
 
-    def __init__(self, folder, guard, *, keep=3, every=None, save=None):
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        guard: NanGuard,
+        *,
+        keep: int = 3,
+        every: float | None = None,
+        save: Callable[[Path], object] | None = None,
+    ) -> None:
         super().__init__()
         if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
             raise KzooError(f"keep={keep!r} must be a whole number of checkpoints, at least 1.")
@@ -144,23 +169,23 @@ class Checkpoints(keras.callbacks.Callback):
             raise KzooError(f"every={every!r} must be seconds above 0, or None for a checkpoint each epoch.")
         self.folder, self.guard, self.keep, self.every, self.save = Path(folder), guard, keep, every, save
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         self.pace, self.epoch = Pace(self.every or 0), 0
         self.pace.start()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         # The model is touched only when one is due: on JAX that gathers its whole state.
         if self.every is not None and self.pace.due() and not_finite(self.model) is None:
             self._write(f"epoch-{self.epoch + 1:04d}-step-{batch + 1:06d}.keras")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self.pace.due() and not self.guard.tripped:
             self._write(f"epoch-{epoch + 1:04d}.keras")
 
-    def _write(self, name):
+    def _write(self, name: str) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.pace.spend(), whole_file(self.folder / name) as temporary:
             (self.save or self.model.save)(temporary)
@@ -178,20 +203,20 @@ class Pace:
         every: seconds between two writes; None for 100 times what the last one took, about 1 % of the time.
     """
 
-    def __init__(self, every=None):
+    def __init__(self, every: float | None = None) -> None:
         self.every, self.last, self.cost = every, -math.inf, 0.0
 
-    def due(self, at_least=0.0):
+    def due(self, at_least: float = 0.0) -> bool:
         """Say whether it is time; never within `at_least` seconds of the last write."""
         wait = 100 * self.cost if self.every is None else self.every
         return time.monotonic() - self.last >= max(wait, at_least)
 
-    def start(self):
+    def start(self) -> None:
         """Count from now as from a write that cost nothing."""
         self.last = time.monotonic()
 
     @contextmanager
-    def spend(self):
+    def spend(self) -> Iterator[None]:
         """Time a write."""
         began = time.monotonic()
         yield

@@ -2,9 +2,13 @@
 
 import math
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 
+from kzoo.callbacks.monitor import Monitor
+from kzoo.callbacks.saving import BestModel
 from kzoo.words import plural
 
 _GAP = 1.3  # validation loss over training loss from which on it is worth a word
@@ -18,23 +22,23 @@ class Teacher(keras.callbacks.Callback):
         best: the bundle's `BestModel`, which decides; this one only tells.
     """
 
-    def __init__(self, watched, best):
+    def __init__(self, watched: Monitor, best: BestModel) -> None:
         super().__init__()
         self.watched, self.best = watched, best
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Any = None) -> None:
         self.rate, self.known, self.said_gap, self.bad = None, None, False, 0
         better = "larger" if self.watched.sign == 1 else "smaller"
         data = "data that the network does not learn from" if self.watched.name.startswith("val_") else "training data"
         _say(f"Watching {self.watched.name}: {better} is better. It is measured on {data}.")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         _say(f"Epoch {epoch + 1}: {self._progress(epoch, logs)}")
         for line in (self._overfitting(logs), self._rate(logs)):
             if line:
                 _say(f"  {line}")
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Any = None) -> None:
         why = self.best.stopped_because or "all epochs are done"
         _say(f"Training ended: {why}.")
         if self.best.best_epoch is None:
@@ -42,7 +46,7 @@ class Teacher(keras.callbacks.Callback):
         else:
             _say(f"The weights of epoch {self.best.best_epoch + 1}, the best, are back in the model.")
 
-    def _progress(self, epoch, logs):
+    def _progress(self, epoch: int, logs: Mapping[str, Any]) -> str:
         best, name, value = self.best, self.watched.name, logs.get(self.watched.name)
         if best.guard.tripped:
             return f"{best.guard.because}."
@@ -61,7 +65,7 @@ class Teacher(keras.callbacks.Callback):
         left = best.patience - waited
         return f"{since} " + (f"Patience: {plural(left, 'epoch')} more." if left > 0 else "Patience has run out.")
 
-    def _overfitting(self, logs):
+    def _overfitting(self, logs: Mapping[str, Any]) -> str:
         loss, validation = logs.get("loss"), logs.get("val_loss")
         if loss is None or validation is None or not loss > 0:
             return ""
@@ -77,7 +81,7 @@ class Teacher(keras.callbacks.Callback):
             f"memorise its examples. More data, augmentation, dropout or a smaller network help."
         )
 
-    def _rate(self, logs):
+    def _rate(self, logs: Mapping[str, Any]) -> str:
         rate, before = logs.get("learning_rate"), self.rate
         self.rate = rate
         if rate is None or before is None or math.isclose(rate, before, rel_tol=1e-3):
@@ -85,5 +89,5 @@ class Teacher(keras.callbacks.Callback):
         return f"The learning rate {'fell' if rate < before else 'rose'} from {before:.3g} to {rate:.3g}."
 
 
-def _say(line):
+def _say(line: str) -> None:
     print(line, file=sys.stderr)

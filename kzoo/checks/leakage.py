@@ -25,7 +25,7 @@ def column_gives_class_away(subject):
     can do it honestly (the length of an iris petal tells setosa), so that one is named only where it is alone:
     a row number in sorted rows, an amount that was filled in afterwards.
     """
-    x, y, names = *_read(subject, subject.labels), subject.columns
+    (x, y), names = _read(subject, subject.labels), subject.columns
     kinds, counts = np.unique(y, return_counts=True)
     if len(x) < _FEWEST_ROWS or len(names) < 2 or not 2 <= len(kinds) <= len(x) / 10 or counts.min() < 5:
         return
@@ -54,7 +54,7 @@ def column_gives_class_away(subject):
 @check("data", "columns", "targets")
 def column_gives_value_away(subject):
     """One column that is the target in another unit."""
-    x, y, names = *_read(subject, subject.targets), subject.columns
+    (x, y), names = _read(subject, subject.targets), subject.columns
     if len(x) < _FEWEST_ROWS or len(names) < 2:
         return
     y = np.asarray(y, "float64").reshape(len(y), -1)

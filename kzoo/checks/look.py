@@ -5,7 +5,7 @@ from dataclasses import replace
 from importlib import import_module
 
 from kzoo import checks
-from kzoo.checks.finding import CHECKS, KINDS
+from kzoo.checks.finding import CHECKS, KINDS, Finding
 from kzoo.checks.subject import Subject
 from kzoo.errors import KzooError
 
@@ -24,7 +24,8 @@ def look(subject, kinds) -> tuple:
     """
     for module in pkgutil.iter_modules(checks.__path__):  # each puts its checks into the table
         import_module(f"kzoo.checks.{module.name}")
-    findings, names = [], []
+    findings: list[Finding] = []
+    names: list[str] = []
     for one in sorted(CHECKS.values(), key=lambda c: KINDS.index(c.kind)):
         broken = any(f.level == "error" for f in findings)
         if one.kind not in kinds or (one.kind in ("network", "steps") and broken):

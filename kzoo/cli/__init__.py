@@ -98,7 +98,7 @@ def main(argv=None) -> int:
     try:
         return _run(argv)
     except SystemExit as done:  # argparse, after --help and --version
-        return done.code or 0
+        return done.code or 0  # type: ignore[return-value]  # argparse gives a number
     except BrokenPipeError:
         # The reader (`| head`) has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

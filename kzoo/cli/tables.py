@@ -29,6 +29,7 @@ def columns(rows, *, align="", indent=2) -> list[str]:
         table.add_row(*map(Text, row))
     # rich would cut what does not fit: where the last column has no room, the terminal breaks the line instead.
     least = indent + 20 + sum(max(cell_len(row[i]) for row in rows) + 2 for i in range(last))
-    page = Console(file=io.StringIO(), width=max(width(), least), color_system=None, legacy_windows=False)
+    paper = io.StringIO()
+    page = Console(file=paper, width=max(width(), least), color_system=None, legacy_windows=False)
     page.print(Padding(table, (0, 0, 0, indent), expand=False))
-    return [line.rstrip() for line in page.file.getvalue().rstrip("\n").split("\n")]
+    return [line.rstrip() for line in paper.getvalue().rstrip("\n").split("\n")]

@@ -4,16 +4,22 @@ No Keras and no TensorFlow here; pandas and scikit-learn come in with the source
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.encode import encode
 
+if TYPE_CHECKING:
+    from kzoo.data.load import load_data
+
 __all__ = ["Dataset", "Split", "encode", "load_data"]
 
 
-def __getattr__(name):
-    # On first use: prediction needs `encode` alone, and loading needs pandas.
-    if name != "load_data":
-        raise AttributeError(f"module 'kzoo.data' has no attribute {name!r}")
-    value = globals()[name] = import_module("kzoo.data.load").load_data
-    return value
+if not TYPE_CHECKING:  # which would take every name for one that exists
+
+    def __getattr__(name):
+        # On first use: prediction needs `encode` alone, and loading needs pandas.
+        if name != "load_data":
+            raise AttributeError(f"module 'kzoo.data' has no attribute {name!r}")
+        value = globals()[name] = import_module("kzoo.data.load").load_data
+        return value

@@ -1,8 +1,21 @@
 """`Dataset`: what `load_data` returns and `train`, `evaluate` and `tune` take."""
 
+import os
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from numpy.typing import ArrayLike
 
 from kzoo.tasks import Problem, Target, problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import tensorflow as tf
+
+# What `load_data` takes.
+Loadable: TypeAlias = (
+    "str | os.PathLike[str] | pd.DataFrame | tuple[ArrayLike | pd.DataFrame, ArrayLike] | tf.data.Dataset | Dataset"
+)
 
 
 @dataclass(kw_only=True)
@@ -18,11 +31,11 @@ class Split:
         rows: (N,) their places among the usable rows of the source that they were cut from; None where unknown.
     """
 
-    x: object
-    y: object
-    rows: object = None
+    x: Any
+    y: Any
+    rows: Any = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.x)
 
 
@@ -54,18 +67,18 @@ class Dataset:
     train: Split
     validation: Split | None = None
     test: Split | None = None
-    config: dict = field(default_factory=dict)
-    preprocessing: dict = field(default_factory=dict)
-    class_names: tuple = ()
-    feature_names: tuple = ()
-    target_names: tuple = ()
-    notes: list = field(default_factory=list)
+    config: dict[str, Any] = field(default_factory=dict)
+    preprocessing: dict[str, Any] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
+    target_names: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
     fingerprint: str = ""
-    seen: dict = field(default_factory=dict)
-    loaded: dict = field(default_factory=dict)
+    seen: dict[str, Any] = field(default_factory=dict)
+    loaded: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def input_shape(self) -> tuple:
+    def input_shape(self) -> tuple[int | None, ...]:
         return tuple(self.config["input_shape"])
 
     @property
@@ -82,6 +95,6 @@ class Dataset:
         """What was learned of the target."""
         return Target(names=self.target_names, classes=self.class_names, config=self.config)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         sizes = " / ".join(str(len(s)) if s is not None else "0" for s in (self.train, self.validation, self.test))
         return f"<Dataset {self.name}: {self.task}, inputs {self.input_shape}, outputs {self.outputs}, {sizes} rows>"

@@ -1,14 +1,16 @@
 """`load_data`: one door for every source of data."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from kzoo.data import splits
 from kzoo.data.arrays import from_tf, load_arrays, read_npz
-from kzoo.data.dataset import Dataset
+from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.named import NAMES, load_named
 from kzoo.data.options import DataOptions
 from kzoo.errors import KzooError
@@ -26,14 +28,14 @@ _SHOWN = 12  # names in a message
 
 
 def load_data(
-    source,
+    source: Loadable,
     *,
     preset: str | Preset | None = None,
-    target=None,
+    target: str | Sequence[str] | None = None,
     validation: float = 0.1,
-    test=None,
-    drop=(),
-    group: str | None = None,
+    test: "float | splits.Fold | Loadable | None" = None,
+    drop: str | Sequence[str] = (),
+    group: str | ArrayLike | None = None,
     task: str | None = None,
     time: str | None = None,
     seed: int = 0,
@@ -69,7 +71,7 @@ def load_data(
     return load(source, preset, asked)
 
 
-def load(source, preset: str | Preset | None, asked: DataOptions) -> Dataset:
+def load(source: Loadable, preset: str | Preset | None, asked: DataOptions) -> Dataset:
     """Do what `load_data` says, with all that was asked of the data as one value."""
     if isinstance(source, Dataset):
         return source
@@ -176,7 +178,7 @@ def _of_source(source: Source, given, name, preset, asked):
     _refuse(asked, [option for option in _ABOUT_COLUMNS if option not in source.options], source.rest or name)
     owner = next(one for one in fitting.values() if source in one.sources)
     problem = _problem(owner.name, source.order, source.usual, asked.task, preset, name) if source.usual else None
-    if source.form == "folder" and "classes" not in problem.facts:
+    if source.form == "folder" and problem is not None and "classes" not in problem.facts:
         raise KzooError(f"task={asked.task!r}: a folder of classes is a classification.")
     chosen = asked.pick("validation", "test", "seed", *source.options)
     return owner.learn.load(given, source.form, problem=problem, name=name, preset=preset, **chosen)

@@ -2,7 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
+from numpy.typing import ArrayLike
+
+from kzoo.data.dataset import Loadable
 from kzoo.data.splits import Fold, is_source
 from kzoo.nouns import Description
 
@@ -16,9 +20,9 @@ class DataOptions:
 
     target: str | Sequence[str] | None = None
     validation: float = 0.1
-    test: object = None
+    test: "float | Fold | Loadable | None" = None
     drop: Sequence[str] = ()
-    group: object = None
+    group: str | ArrayLike | None = None
     task: str | None = None
     time: str | None = None
     clip: bool = False
@@ -46,14 +50,14 @@ class DataOptions:
 
     def describe(self, data) -> Description:
         """Return what identifies data; how a `Dataset` was loaded, it says itself."""
-        parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
+        parts: Any = {name: getattr(data, name) for name in ("train", "validation", "test")}
         return Description(
             name=data.name,
             **(data.loaded or self.stored()),
             fingerprint=data.fingerprint,
             task=data.task,
             inputs=data.inputs,
-            **{name: 0 if part is None else len(part) for name, part in parts.items()},
+            **dict[str, Any]({name: 0 if part is None else len(part) for name, part in parts.items()}),
             class_names=data.class_names,
             feature_names=data.feature_names,
             target_names=data.target_names,

@@ -28,7 +28,7 @@ class Fold:
     stratified: bool = True
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.folds, bool) or not isinstance(self.folds, int | np.integer) or self.folds < 2:
             raise KzooError(f"folds={self.folds!r} must be a whole number of at least 2.")
         check_seed(self.seed)

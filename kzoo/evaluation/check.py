@@ -1,21 +1,26 @@
 """`check`: what is wrong with data, settings or network, before the first epoch; what is new in new data."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kzoo.checks import look
+from kzoo.checks.finding import Finding
 from kzoo.checks.losses import loss_of
 from kzoo.checks.new_data import NewData
 from kzoo.checks.subject import Subject
-from kzoo.data.dataset import Dataset, Split
+from kzoo.data.dataset import Dataset, Loadable, Split
 from kzoo.data.options import DataOptions
 from kzoo.data.reload import preset_for, reload
+from kzoo.data.splits import Fold
 from kzoo.errors import KzooError
 from kzoo.kinds import of_axes
-from kzoo.registry import names_a_preset
+from kzoo.registry import Preset, names_a_preset
 from kzoo.run import Run
 from kzoo.tasks import pair
 from kzoo.training.road import assign, check_shape, prepare_device, settings_for
@@ -24,25 +29,25 @@ _QUICK = ("settings", "data", "network")
 
 
 def check(
-    preset_or_model_or_run,
-    data=None,
+    preset_or_model_or_run: str | os.PathLike[str] | Preset | keras.Model | Run,
+    data: "Loadable | None" = None,
     *,
-    deep=True,
-    target=None,
-    validation=0.1,
-    test=None,
-    drop=(),
-    group=None,
-    task=None,
-    time=None,
-    seed=0,
-    data_seed=0,
-    start=None,
-    freeze=None,
-    precision="auto",
-    epochs=None,
-    **overrides,
-) -> list:
+    deep: bool = True,
+    target: str | Sequence[str] | None = None,
+    validation: float = 0.1,
+    test: "float | Fold | Loadable | None" = None,
+    drop: str | Sequence[str] = (),
+    group: str | ArrayLike | None = None,
+    task: str | None = None,
+    time: str | None = None,
+    seed: int = 0,
+    data_seed: int = 0,
+    start: Run | str | os.PathLike[str] | keras.Model | None = None,
+    freeze: str | Sequence[str] | bool | None = None,
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto",
+    epochs: int | None = None,
+    **overrides: Any,
+) -> list[Finding]:
     """Look for what is wrong before training, or for what new data has that a run has not seen.
 
     Args:
@@ -72,7 +77,18 @@ def check(
     )[0]  # fmt: skip
 
 
-def examine(what, data, options, overrides, *, deep, seed, start, freeze, precision):
+def examine(
+    what: Any,
+    data: Any,
+    options: DataOptions,
+    overrides: dict[str, Any],
+    *,
+    deep: bool,
+    seed: int,
+    start: Any,
+    freeze: Any,
+    precision: str,
+) -> tuple[list[Finding], list[str]]:
     """Do what `check` says; return (findings, names of the checks that were run)."""
     run = run_of(what)
     if run is not None and data is not None:
@@ -93,7 +109,7 @@ def examine(what, data, options, overrides, *, deep, seed, start, freeze, precis
     return look(Subject.of(job), kinds)
 
 
-def run_of(what):
+def run_of(what: Any) -> Run | None:
     """Return the run that is meant; None for a preset or a model."""
     if isinstance(what, Run):
         return what
@@ -103,15 +119,15 @@ def run_of(what):
     return Run(what) if Path(name).exists() or os.sep in name or isinstance(what, os.PathLike) else None
 
 
-def _are_arrays(data):
+def _are_arrays(data: object) -> bool:
     return isinstance(data, tuple | list) and len(data) == 2 and not isinstance(data[0], str) and hasattr(
         data[0], "shape"
     ) and not hasattr(data[0], "columns")  # fmt: skip
 
 
-def _as_given(model, arrays, test):
+def _as_given(model: keras.Model, arrays: Any, test: Any) -> Dataset:
     """Return arrays as a `Dataset` in which nothing is changed, moved or refused."""
-    parts = {"train": Split(x=np.asarray(arrays[0]), y=np.asarray(arrays[1]))}
+    parts: Any = {"train": Split(x=np.asarray(arrays[0]), y=np.asarray(arrays[1]))}
     if _are_arrays(test):
         parts["test"] = Split(x=np.asarray(test[0]), y=np.asarray(test[1]))
     for name, part in parts.items():

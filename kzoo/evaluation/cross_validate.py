@@ -1,17 +1,22 @@
 """`cross_validate`: a preset scored on every row of its data, each time by a network that has not seen it."""
 
+import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kzoo.data import Dataset
 from kzoo.data.arrays import from_tf
+from kzoo.data.dataset import Loadable
 from kzoo.data.splits import Fold
 from kzoo.errors import KzooError
 from kzoo.files import finite, whole_file, write_json
-from kzoo.registry import get_preset
+from kzoo.registry import Preset, get_preset
 from kzoo.run import Run
 from kzoo.training import train
 from kzoo.training.folder import is_complete
@@ -19,25 +24,25 @@ from kzoo.training.record import provenance
 
 
 def cross_validate(
-    preset,
-    data=None,
+    preset: str | Preset,
+    data: "Loadable | None" = None,
     *,
-    folds=5,
-    stratified=True,
-    repeats=1,
-    seed=0,
-    out=None,
-    epochs=None,
-    callbacks=None,
-    validation=0.1,
-    target=None,
-    drop=(),
-    group=None,
-    task=None,
-    overwrite=False,
-    progress=True,
-    **overrides,
-) -> dict:
+    folds: int = 5,
+    stratified: bool = True,
+    repeats: int = 1,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    epochs: int | None = None,
+    callbacks: str | keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None = None,
+    validation: float = 0.1,
+    target: str | Sequence[str] | None = None,
+    drop: str | Sequence[str] = (),
+    group: str | ArrayLike | None = None,
+    task: str | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    **overrides: Any,
+) -> dict[str, Any]:
     """Train a preset once for each fold of the data, and score it on that fold.
 
     Each fold is a run of `kzoo.train` with a fresh network. Vocabulary, categories and scaling are learned on its
@@ -81,7 +86,7 @@ def cross_validate(
     Fold(0, folds, stratified, seed)  # checks them
     folds, stratified, seed = int(folds), bool(stratified), int(seed)
     plan = [Fold(i, folds, stratified, seed + r) for r in range(repeats) for i in range(folds)]
-    options = dict(
+    options: dict[str, Any] = dict(
         epochs=epochs, callbacks=callbacks, validation=validation, target=target, drop=drop, group=group, task=task,
     ) | overrides  # fmt: skip
     out, runs = Path(out or f"runs/cross-{preset.name}"), []
@@ -104,7 +109,7 @@ def cross_validate(
     return found
 
 
-def _summarise(runs):
+def _summarise(runs: Sequence[Run]) -> dict[str, Any]:
     folds = [run.summary["test"] for run in runs]
     numbers = {name: [f[name] for f in folds] for name, value in folds[0].items() if isinstance(value, float)}
     numbers = {name: values for name, values in numbers.items() if None not in values}
@@ -115,9 +120,9 @@ def _summarise(runs):
     }
 
 
-def _out_of_fold(runs):
+def _out_of_fold(runs: Sequence[Run]) -> dict[str, np.ndarray]:
     """Put the answers to the folds together, one for each row of the source, averaged over the repeats."""
-    kept = [run.answers for run in runs]
+    kept: list[Any] = [run.answers for run in runs]
     places, truth, answers = (np.concatenate([k[name] for k in kept]) for name in ("source_rows", "truth", "answers"))
     rows, first, of = np.unique(places, return_index=True, return_inverse=True)
     total = np.zeros((len(rows), *answers.shape[1:]))
@@ -126,7 +131,7 @@ def _out_of_fold(runs):
     return {"rows": rows, "truth": truth[first], "answers": (total / times).astype(np.float32)}
 
 
-def _say(runs, count):
+def _say(runs: Sequence[Run], count: int) -> None:
     scores = [next(iter(run.summary["test"].items())) for run in runs]
     left = np.mean([run.summary["seconds"] for run in runs]) * (count - len(runs))
     name, value = scores[-1]
@@ -135,7 +140,7 @@ def _say(runs, count):
     print(f"{line}, {left:.0f} s left" if left else line, file=sys.stderr, flush=True)
 
 
-def _write(out, found, first, asked):
+def _write(out: Path, found: Mapping[str, Any], first: Run, asked: Mapping[str, Any]) -> None:
     summary = dict(
         preset=first.spec.preset,
         data=first.data.name,

@@ -1,7 +1,11 @@
 """`ensemble`: several runs become one model, which answers with all of them."""
 
+import os
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -9,6 +13,7 @@ from keras import layers
 from scipy import optimize
 
 from kzoo import __version__
+from kzoo.data.dataset import Loadable
 from kzoo.data.named import NAMES
 from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
@@ -28,7 +33,14 @@ METHODS = ("mean", "vote", "weighted")
 _TIE = 1e-3  # share of the mean probability in a vote: less than one vote among 999 members, enough to break ties
 
 
-def ensemble(runs, *, method="mean", data=None, out=None, overwrite=False) -> Run:
+def ensemble(
+    runs: Run | str | os.PathLike[str] | Sequence[Run | str | os.PathLike[str]],
+    *,
+    method: Literal["mean", "vote", "weighted"] = "mean",
+    data: "Loadable | None" = None,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+) -> Run:
     """Combine runs on the same data into one model, and save it as a run.
 
     The saved network has one input that feeds every member, and nothing but Keras' own layers: it predicts, scores
@@ -70,7 +82,7 @@ def ensemble(runs, *, method="mean", data=None, out=None, overwrite=False) -> Ru
         return Run(claim.folder)
 
 
-def _make(folder, request, members, method, data, folds):
+def _make(folder: Path, request: Request, members: Sequence[Run], method: str, data: Any, folds: bool) -> None:
     """Join the members and write the run."""
     began, described = time.perf_counter(), request.data
     classes = "probabilities" in problem(described.task).facts
@@ -95,7 +107,7 @@ def _make(folder, request, members, method, data, folds):
         write_json(folder / "summary.json", finite(summary))
 
 
-def _check(members, method):
+def _check(members: Sequence[Run], method: str) -> bool:
     """Refuse members that do not belong together; say whether they are folds of a cross-validation."""
     if method not in METHODS:
         raise KzooError(f"method={method!r} must be one of: {', '.join(METHODS)}.")
@@ -120,7 +132,7 @@ def _check(members, method):
     return folds
 
 
-def _same(members, what, values):
+def _same(members: Sequence[Run], what: str, values: Sequence[Any]) -> None:
     for run, value in zip(members, values, strict=True):
         if value != values[0]:
             shown = [str(v) for v in (values[0], value)]
@@ -131,7 +143,7 @@ def _same(members, what, values):
             )
 
 
-def _spec_of(members, method):
+def _spec_of(members: Sequence[Run], method: str) -> Spec:
     """Describe the ensemble; its settings are those that all members share."""
     known = tuple(Member(spec=run.spec, run=run.path.name, created=run.config["created"]) for run in members)
     return Spec(
@@ -140,11 +152,11 @@ def _spec_of(members, method):
     )  # fmt: skip
 
 
-def _shared(settings):
+def _shared(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {k: v for k, v in settings[0].items() if all(k in s and s[k] == v for s in settings)}
 
 
-def _join(members, classes):
+def _join(members: Sequence[Run], classes: bool) -> tuple[Any, list[Any]]:
     """Return one input, and the answers of each member to it: probabilities of the same form, or values."""
     models = [run.model for run in members]
     for run, model in zip(members, models, strict=True):
@@ -162,7 +174,7 @@ def _join(members, classes):
     return inputs, answers
 
 
-def _probabilities(y, logits, wide, run, i):
+def _probabilities(y: Any, logits: bool | None, wide: int, run: Run, i: int) -> Any:
     if logits is None:
         raise KzooError(
             f"{run.path}: whether its model answers with logits or with probabilities cannot be seen. End it with a "
@@ -176,7 +188,7 @@ def _probabilities(y, logits, wide, run, i):
     return y
 
 
-def _combine(answers, method, weights, probabilities):
+def _combine(answers: Sequence[Any], method: str, weights: Any, probabilities: bool) -> Any:
     """Return the ensemble's answers.
 
     Args:
@@ -193,18 +205,18 @@ def _combine(answers, method, weights, probabilities):
     return keras.ops.minimum(y, 1.0) if probabilities else y
 
 
-def _sum(parts):
+def _sum(parts: Sequence[tuple[float, Any]]) -> Any:
     scaled = [layers.Rescaling(float(weight))(a) for weight, a in parts]
     return layers.Add()(scaled) if len(scaled) > 1 else scaled[0]
 
 
-def _vote(p):
+def _vote(p: Any) -> Any:
     if p.shape[-1] == 1:
         return keras.ops.cast(p > 0.5, "float32")
     return keras.ops.one_hot(keras.ops.argmax(p, axis=-1), p.shape[-1])
 
 
-def _weigh(inputs, answers, data, classes):
+def _weigh(inputs: Any, answers: Sequence[Any], data: Any, classes: bool) -> list[float]:
     """Return the weights with the least loss on the validation split."""
     together = keras.Model(inputs, keras.ops.stack(answers, axis=-1))
     batches, size = Batches(data.validation, batch_size=128), min(128, len(data.validation))
@@ -229,29 +241,30 @@ def _weigh(inputs, answers, data, classes):
     return [float(w) for w in weights / weights.sum()]
 
 
-def _of_truth(answers, truth):
+def _of_truth(answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Return the probability (N, members) that each member gives the true class."""
     if answers.shape[-2] == 1:
         answers = np.concatenate([1 - answers, answers], axis=-2)
     return answers.reshape(len(truth), *answers.shape[-2:])[np.arange(len(truth)), truth].astype("float64")
 
 
-def _log_loss(of_truth):
-    def loss(weights):
+def _log_loss(of_truth: np.ndarray) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         p = np.clip(of_truth @ weights, 1e-9, None)
         return -np.log(p).mean(), -(of_truth / p[:, None]).mean(axis=0)
 
     return loss
 
 
-def _squared_error(products):
+def _squared_error(products: np.ndarray) -> Callable[[np.ndarray], tuple[float, np.ndarray]]:
     # Where the weights sum to 1, the error of the average is the average of the errors.
     return lambda weights: (weights @ products @ weights, 2 * products @ weights)
 
 
-def _score_stored(members, method, probabilities):
+def _score_stored(members: Sequence[Run], method: str, probabilities: bool) -> dict[str, Any]:
     """Score what the members have answered on their test split, where all of it was kept."""
-    first, kept = members[0], [run.answers for run in members]
+    first = members[0]
+    kept: list[Any] = [run.answers for run in members]
     if None in kept or len(kept[0]["rows"]) < getattr(first.data, kept[0]["split"]):
         return {}
     y = _combine([k["answers"] for k in kept], method, None, probabilities)
@@ -259,10 +272,12 @@ def _score_stored(members, method, probabilities):
     return {kept[0]["split"]: first.problem.task.scoring.score(answered, first.target, logits=False).scores}
 
 
-def _gain(members, method, weights, scores, task):
+def _gain(
+    members: Sequence[Run], method: str, weights: Sequence[float] | None, scores: Mapping[str, Any], task: str
+) -> dict[str, Any]:
     """Return what `summary.json` says of the members, and by how much the ensemble is better than the best of them."""
     metric = problem(task).headline
-    rows = [
+    rows: list[dict[str, Any]] = [
         dict(
             run=run.path.name,
             preset=run.spec.preset,
@@ -275,6 +290,7 @@ def _gain(members, method, weights, scores, task):
     best = gain = None
     if scores.get(split):
         best = max(rows, key=lambda row: advantage(row[split], 0, metric))
-        gain = advantage(value_of(scores[split], metric), best[split], metric)
+        own: Any = value_of(scores[split], metric)
+        gain = advantage(own, best[split], metric)
     return dict(method=method, metric=metric, members=rows, weights=weights, split=split,
                 best_member=best and best["run"], gain=gain)  # fmt: skip

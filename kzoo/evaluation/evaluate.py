@@ -1,10 +1,13 @@
 """`evaluate`: scores on data, of a run or a model on any data."""
 
 import json
+import os
+from typing import Any, Literal
 
 import keras
 
 from kzoo.data import Dataset, load_data
+from kzoo.data.dataset import Loadable
 from kzoo.data.reload import reload
 from kzoo.errors import KzooError
 from kzoo.evaluation.generate import score_stateful
@@ -13,7 +16,15 @@ from kzoo.run import Run
 from kzoo.training.score import score_split
 
 
-def evaluate(run_or_model, data=None, *, split="test", target=None, batch_size=128, stateful=False) -> dict:
+def evaluate(
+    run_or_model: Run | str | os.PathLike[str] | keras.Model,
+    data: "Loadable | None" = None,
+    *,
+    split: Literal["train", "validation", "test"] = "test",
+    target: str | None = None,
+    batch_size: int = 128,
+    stateful: bool = False,
+) -> dict[str, Any]:
     """Score a run or a model.
 
     Args:
@@ -53,7 +64,7 @@ def evaluate(run_or_model, data=None, *, split="test", target=None, batch_size=1
     return score_split(model, part, loaded, batch_size=batch_size).scores
 
 
-def _for_run(run, data, target):
+def _for_run(run: Run, data: Any, target: str | None) -> tuple[keras.Model, Dataset]:
     if not isinstance(data, Dataset):
         data = reload(run, data, target=target)
     if list(data.class_names) != run.class_names or _written(data.preprocessing) != _written(run.preprocessing):
@@ -64,11 +75,11 @@ def _for_run(run, data, target):
     return run.model, data
 
 
-def _written(preprocessing):
+def _written(preprocessing: dict[str, Any]) -> str:
     return json.dumps(preprocessing, sort_keys=True)
 
 
-def _for_model(model, data, target):
+def _for_model(model: keras.Model, data: Any, target: str | None) -> tuple[keras.Model, Dataset]:
     if data is None:
         raise KzooError("Say what to evaluate on: data= takes a named set, a file, a folder or arrays.")
     try:

@@ -1,10 +1,14 @@
 """`generate`: a language model continues a text; and its score when it remembers the whole text."""
 
 import math
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 
+from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import check_seed
 from kzoo.data.windows import Windows
 from kzoo.errors import KzooError
@@ -19,7 +23,15 @@ from kzoo.training.score import forward, gives_logits
 _PIECE = 256  # tokens in a call, to score
 
 
-def generate(run, prompt="", *, length=200, temperature=1.0, top_k=None, seed=0) -> str:
+def generate(
+    run: Run | str | os.PathLike[str],
+    prompt: str = "",
+    *,
+    length: int = 200,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+) -> str:
     """Go on with a text, token by token, each drawn from what the model expects.
 
     A recurrent model that answers at every step remembers all of the text. Any other model sees its last window,
@@ -54,7 +66,7 @@ def generate(run, prompt="", *, length=200, temperature=1.0, top_k=None, seed=0)
     return prompt + between + tokenizer.decode(new)
 
 
-def _check(run, prompt, length, temperature, top_k):
+def _check(run: Run, prompt: Any, length: Any, temperature: Any, top_k: Any) -> None:
     task = run.data.task
     if "continues" not in run.problem.facts:
         names = ", ".join(name for one in with_facts("continues") for name in list_presets(task=one.name))
@@ -69,7 +81,7 @@ def _check(run, prompt, length, temperature, top_k):
         raise KzooError(f"temperature={temperature!r} must be a number of at least 0.")
 
 
-def _ids_of(prompt, tokenizer):
+def _ids_of(prompt: str, tokenizer: Any) -> list[int]:
     if not prompt:
         return tokenizer.ids("\n") if "\n" in tokenizer.vocabulary else [UNKNOWN + 1]  # ids follow the frequency
     ids = tokenizer.ids(prompt)
@@ -79,18 +91,18 @@ def _ids_of(prompt, tokenizer):
     return ids
 
 
-def _reader(model, window):
+def _reader(model: keras.Model, window: int) -> Callable[[list[int]], np.ndarray]:
     """Return a function that takes the tokens which follow those read before, and gives the next one's p (V,)."""
     # A model trained on the last step of full windows alone has never answered after more than one window.
-    read = reader_with_memory(model, 1) if _config_of(model).get("pooling", "last") is None else None
+    read: Any = reader_with_memory(model, 1) if _config_of(model).get("pooling", "last") is None else None
     logits, seen = gives_logits(model), []
 
-    def step(ids):
+    def step(ids: list[int]) -> np.ndarray:
         for token in ids:
             answer = read(np.array([[token]], np.int32))
         return answer[0, 0]
 
-    def whole_window(ids):
+    def whole_window(ids: list[int]) -> np.ndarray:
         seen.extend(ids)
         last = seen[-window:]
         row = np.array([last + [PADDING] * (window - len(last))], np.int32)
@@ -101,7 +113,7 @@ def _reader(model, window):
     return lambda ids: probabilities(answer_to(ids)[None], logits)[0].astype("float64")
 
 
-def _draw(p, temperature, top_k, random):
+def _draw(p: np.ndarray, temperature: float, top_k: int | None, random: np.random.Generator) -> int:
     """Draw a place of p (V,); p need not sum to 1."""
     best = np.argsort(-p, kind="stable")[: 1 if temperature == 0 else top_k]
     if len(best) == 1:
@@ -111,14 +123,14 @@ def _draw(p, temperature, top_k, random):
     return int(random.choice(best, p=weights / weights.sum()))
 
 
-def _config_of(model):
+def _config_of(model: keras.Model) -> dict[str, Any]:
     try:
         return spec_of(model)["config"]
     except KzooError:
         return {}  # a model of one's own
 
 
-def reader_with_memory(model, steps):
+def reader_with_memory(model: keras.Model, steps: int) -> Callable[[np.ndarray], np.ndarray] | None:
     """Return a function that reads one text, `steps` tokens a call, and remembers what it read before.
 
     The state goes in and comes out, as an argument and an answer, instead of staying in layers with `stateful=True`:
@@ -139,7 +151,8 @@ def reader_with_memory(model, steps):
     plain = rebuild(spec_of(model) | dict(config=config, seed=None), compile=False)
     plain.set_weights(model.get_weights())
     x = ids = keras.Input((steps,), batch_size=1, dtype="int32")
-    before, after = [], []
+    before: list[Any] = []
+    after: list[Any] = []
     for layer in plain.layers[1:]:  # one after the other, since there is an answer at each step
         if not isinstance(layer, keras.layers.RNN):
             x = layer(x)
@@ -152,14 +165,14 @@ def reader_with_memory(model, steps):
     network = keras.Model([ids, *before], [x, *after])
     memory = [np.zeros(state.shape, "float32") for state in before]
 
-    def read(row):
+    def read(row: np.ndarray) -> np.ndarray:
         answers, *memory[:] = network.predict_on_batch([row, *memory])
         return np.asarray(answers, "float32")
 
     return read
 
 
-def score_stateful(model, part, data) -> dict:
+def score_stateful(model: keras.Model, part: Split, data: Dataset) -> dict[str, Any]:
     """Score a language model on a split in one pass: each token but the first is predicted from all before it."""
     read = reader_with_memory(model, _PIECE) if isinstance(part.x, Windows) else None
     if read is None:
@@ -171,7 +184,7 @@ def score_stateful(model, part, data) -> dict:
     return data.problem.task.scoring.score(pieces, data.target, logits=gives_logits(model)).scores
 
 
-def _pieces(read, ids):
+def _pieces(read: Callable[[np.ndarray], np.ndarray], ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (answers, truth), a piece of the text at a time."""
     for start in range(0, len(ids) - 1, _PIECE):
         x, y = ids[start : start + _PIECE], ids[start + 1 : start + _PIECE + 1]

@@ -1,19 +1,33 @@
 """`learning_rate_range`: which learning rates a network can be trained with, in a hundred steps."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
+import keras
 import numpy as np
 
+from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
+from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
-from kzoo.registry import get_preset
+from kzoo.registry import Preset, get_preset
 from kzoo.training.road import assign, prepare_device
 
 _FEWEST_STEPS = 20
 _DIVERGED = 4  # times the lowest loss
 
 
-def learning_rate_range(preset, data=None, *, low=1e-6, high=1.0, steps=100, seed=0, **overrides) -> dict:
+def learning_rate_range(
+    preset: str | Preset,
+    data: "Loadable | None" = None,
+    *,
+    low: float = 1e-6,
+    high: float = 1.0,
+    steps: int = 100,
+    seed: int = 0,
+    **overrides: Any,
+) -> dict[str, Any]:
     """Raise the learning rate at every step, from `low` to `high`, and watch the loss: the range test.
 
     The suggestion is the rate at which the smoothed loss falls fastest per decade of the rate, before its lowest
@@ -48,13 +62,13 @@ def learning_rate_range(preset, data=None, *, low=1e-6, high=1.0, steps=100, see
         if not math.isfinite(losses[-1]) or losses[-1] > _DIVERGED * _smooth(losses, steps).min():
             diverged = float(rate)
             break
-    losses = np.array([loss for loss in losses if math.isfinite(loss)])
-    rates = rates[: len(losses)]
-    smoothed = _smooth(losses, steps)
-    return dict(rates=rates, losses=losses, smoothed=smoothed, suggested=_steepest(rates, smoothed), diverged=diverged)
+    finite = np.array([loss for loss in losses if math.isfinite(loss)])
+    rates = rates[: len(finite)]
+    smoothed = _smooth(finite, steps)
+    return dict(rates=rates, losses=finite, smoothed=smoothed, suggested=_steepest(rates, smoothed), diverged=diverged)
 
 
-def _check(low, high, steps):
+def _check(low: Any, high: Any, steps: Any) -> None:
     for name, value in (("low", low), ("high", high)):
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
             raise KzooError(f"{name}={value!r} must be a learning rate, a number above 0.")
@@ -64,7 +78,7 @@ def _check(low, high, steps):
         raise KzooError(f"steps={steps!r} must be a whole number, at least {_FEWEST_STEPS}.")
 
 
-def _fresh(preset, data, seed, overrides):
+def _fresh(preset: str | Preset, data: Any, seed: int, overrides: dict[str, Any]) -> tuple[keras.Model, Batches]:
     """Return a compiled model as `kzoo.train` would start with, at a constant rate, and its batches."""
     constant = assign(get_preset(preset), data, DataOptions(), overrides, seed=seed).training_with(
         schedule="constant", warmup=0.0
@@ -73,7 +87,7 @@ def _fresh(preset, data, seed, overrides):
     return job.core, job.training_batches()
 
 
-def _smooth(losses, steps):
+def _smooth(losses: Sequence[float] | np.ndarray, steps: int) -> np.ndarray:
     """Average over neighbours: a bell about a tenth of the range wide, which does not lag behind."""
     offsets = np.arange(-steps // 10, steps // 10 + 1)
     bell = np.exp(-0.5 * (offsets / (steps / 30)) ** 2)
@@ -82,7 +96,7 @@ def _smooth(losses, steps):
     return np.convolve(padded, bell, "valid") / np.convolve(weights, bell, "valid")
 
 
-def _steepest(rates, smoothed):
+def _steepest(rates: np.ndarray, smoothed: np.ndarray) -> float:
     lowest = int(smoothed.argmin()) if len(smoothed) else 0
     if lowest < 2:
         raise KzooError(f"The loss never fell from a learning rate of {rates[0]:g} on: try a smaller low=.")

@@ -1,5 +1,8 @@
 """`predict`: raw inputs in, labels and probabilities (or values) out."""
 
+import os
+from typing import Any
+
 import numpy as np
 
 from kzoo.data.encode import encode_named
@@ -8,7 +11,7 @@ from kzoo.run import Run
 from kzoo.training.score import forward, gives_logits
 
 
-def predict(run, inputs, *, batch_size=128) -> Predictions:
+def predict(run: Run | str | os.PathLike[str], inputs: Any, *, batch_size: int = 128) -> Predictions:
     """Answer raw inputs with a run's best model.
 
     Args:

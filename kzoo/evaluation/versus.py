@@ -1,8 +1,12 @@
 """`versus`: two runs on the same held-out data, answer by answer."""
 
+import os
+from typing import Any
+
 import numpy as np
 from scipy import stats
 
+from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.reload import reload
 from kzoo.errors import KzooError
 from kzoo.ranking import advantage
@@ -11,7 +15,14 @@ from kzoo.run import Run
 from kzoo.training.score import score_split
 
 
-def versus(new, old, data, *, target=None, metric=None) -> dict:
+def versus(
+    new: Run | str | os.PathLike[str],
+    old: Run | str | os.PathLike[str],
+    data: "Loadable | None",
+    *,
+    target: str | None = None,
+    metric: str | None = None,
+) -> dict[str, Any]:
     """Score two runs on the same data and test the difference.
 
     Args:
@@ -43,7 +54,7 @@ def versus(new, old, data, *, target=None, metric=None) -> dict:
     (scores, judged), (old_scores, old_judged) = (
         _answered(run, part, metric) for run, part in zip(runs, loaded, strict=True)
     )
-    values = [value_of(s, metric) for s in (scores, old_scores)]
+    values: list[Any] = [value_of(s, metric) for s in (scores, old_scores)]
     if None in values:
         known = ", ".join(name for name, value in scores.items() if isinstance(value, float))
         raise KzooError(f"metric={metric!r} was not measured on this data. Use one of: {known}.")
@@ -64,12 +75,12 @@ def versus(new, old, data, *, target=None, metric=None) -> dict:
         new=scores,
         old=old_scores,
         difference=values[0] - values[1],
-        advantage=advantage(*values, metric),
+        advantage=advantage(values[0], values[1], metric),
         test=test,
     )
 
 
-def _answered(run, loaded, metric):
+def _answered(run: Run, loaded: Dataset, metric: str) -> tuple[dict[str, Any], Any]:
     """Return the scores, and what is to be said of each answer; None where the answers are not kept."""
     if loaded.test is None:
         raise KzooError(f"{loaded.name} has no test split.")
@@ -80,7 +91,7 @@ def _answered(run, loaded, metric):
     return scored.scores, judged
 
 
-def mcnemar(right, other) -> dict:
+def mcnemar(right: np.ndarray, other: np.ndarray) -> dict[str, Any]:
     """Return McNemar's exact test of paired answers.
 
     Args:
@@ -91,7 +102,7 @@ def mcnemar(right, other) -> dict:
     return dict(name="McNemar's exact test", only_new_right=only, only_old_right=only_other, p_value=float(p))
 
 
-def _bootstrap(differences, of):
+def _bootstrap(differences: np.ndarray, of: str) -> dict[str, Any]:
     interval = [float(differences[0])] * 2
     if len(differences) > 1:
         found = stats.bootstrap(

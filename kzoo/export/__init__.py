@@ -3,23 +3,34 @@
 Light: only the standard library is imported until something is exported.
 """
 
+import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+from kzoo.exported import ExportedModel
+
+if TYPE_CHECKING:
+    import keras
+
+    from kzoo.data.dataset import Loadable
+    from kzoo.run import Run
 
 
 def export(
-    model_or_run,
-    path,
-    formats="saved_model",
+    model_or_run: "Run | str | os.PathLike[str] | keras.Model",
+    path: str | os.PathLike[str],
+    formats: str | Sequence[str] = "saved_model",
     *,
-    quantize=None,
-    verify=True,
-    data=None,
-    overwrite=False,
-    timeout=600,
-    progress=True,
-):
+    quantize: str | Sequence[str] | None = None,
+    verify: bool = True,
+    data: "Loadable | None" = None,
+    overwrite: bool = False,
+    timeout: float = 600,
+    progress: bool = True,
+) -> ExportedModel:
     """Export a run or a model: write a folder that needs neither this machine nor the training data.
 
     Every format is converted in a process of its own, loaded again in a fresh one by its own runtime, and compared

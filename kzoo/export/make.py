@@ -116,14 +116,15 @@ def _work(job, subject, work, keys, timeout, say):
 def _converted(key, outcome, job) -> Entry:
     """Return what the manifest says of a file that the worker has converted, or could not."""
     name, quantize = split_key(key)
+    file = file_of(key, job.version)
     entry = Entry(
-        format=name, quantize=quantize, file=file_of(key, job.version), status="unchecked",
+        format=name, quantize=quantize, file=file, status="unchecked",
         tolerance=TOLERANCE[quantize],
     )  # fmt: skip
     if "error" in outcome:
         return replace(entry, status="failed", error=outcome["error"])
     facts = {name: value for name, value in outcome.items() if name not in ("batch", "note")}
-    size = _size(Path(job.folder) / entry.file)
+    size = _size(Path(job.folder) / file)
     return replace(entry, batch=outcome.get("batch"), note=outcome.get("note"), facts=facts, bytes=size)
 
 

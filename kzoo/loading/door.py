@@ -8,7 +8,9 @@ import hashlib
 import os
 import stat
 import string
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kzoo.errors import KzooError, UnsafeModelError
 from kzoo.exported import MANIFEST, Malformed, Manifest, is_inside
@@ -18,6 +20,9 @@ from kzoo.loading.foreign import load_bytes, load_keras_file, trusted_names
 from kzoo.loading.recipe import load_recipe
 from kzoo.loading.refused import Refused, Unreadable, naming, short
 from kzoo.run import Run
+
+if TYPE_CHECKING:
+    import keras
 
 MAX_RUN_CONFIG = 16 << 20  # bytes: it has the statistics of the data
 WEIGHTS, FOREIGN = "model.weights.h5", "model.keras"
@@ -44,7 +49,9 @@ _OTHERS = {
 _GIVE = "Give an exported model, a run or a .keras file."
 
 
-def load_model(path, *, trusted=(), expected_sha256=None):
+def load_model(
+    path: str | os.PathLike[str], *, trusted: Iterable[Any] = (), expected_sha256: str | None = None
+) -> "keras.Model":
     """Open an exported model, a run or a `.keras` file, without letting it do anything but describe a network.
 
     An exported model or a run of a preset is a recipe: kzoo builds it by its own code from checked settings. A `.keras`
@@ -66,7 +73,7 @@ def load_model(path, *, trusted=(), expected_sha256=None):
     trusted_names(trusted)
     if expected_sha256 is not None and not _is_sha256(expected_sha256):
         raise KzooError(f"expected_sha256={expected_sha256!r} must be 64 hexadecimal digits.")
-    options = dict(trusted=trusted, expected_sha256=expected_sha256)
+    options: Any = dict(trusted=trusted, expected_sha256=expected_sha256)
     path = getattr(path, "path", path)  # a Run or an ExportedModel
     if not isinstance(path, str | os.PathLike):
         raise KzooError(f"{path!r} is not an exported model, a run or a .keras file, nor the path of one.")
@@ -95,11 +102,13 @@ def load_model(path, *, trusted=(), expected_sha256=None):
     return load_keras_file(path, **options)
 
 
-def _is_sha256(text):
+def _is_sha256(text: object) -> bool:
     return isinstance(text, str) and len(text) == 64 and set(text) <= set(string.hexdigits)
 
 
-def load_exported(folder, *, trusted=(), expected_sha256=None):
+def load_exported(
+    folder: str | os.PathLike[str], *, trusted: Iterable[Any] = (), expected_sha256: str | None = None
+) -> "keras.Model":
     """Return an export's network, not compiled. See `kzoo.load_model`; `expected_sha256` is that of `kzoo.json`."""
     folder = Path(folder)
     with naming(folder / MANIFEST):
@@ -121,7 +130,7 @@ def load_exported(folder, *, trusted=(), expected_sha256=None):
         return load_recipe(manifest.spec, kept[1]) if own else load_bytes(kept[1], trusted=trusted)
 
 
-def _checked_manifest(said):
+def _checked_manifest(said: Any) -> Manifest:
     try:
         manifest = Manifest.read(said)
     except Malformed as wrong:
@@ -134,14 +143,14 @@ def _checked_manifest(said):
     return manifest
 
 
-def _checked_bytes(folder, name, facts):
+def _checked_bytes(folder: Path, name: str, facts: Mapping[str, Any]) -> bytes:
     _check_folders(folder, name)
     data = read_once(folder / name, MAX_BYTES)
     _compare(hashlib.sha256(data).hexdigest(), facts)
     return data
 
 
-def _check_file(folder, name, facts):
+def _check_file(folder: Path, name: str, facts: Mapping[str, Any]) -> None:
     """Check a file that nothing here opens, and that may have any size."""
     _check_folders(folder, name)
     path = folder / name
@@ -151,19 +160,21 @@ def _check_file(folder, name, facts):
         _compare(hashlib.file_digest(file, "sha256").hexdigest(), facts)
 
 
-def _check_folders(folder, name):
+def _check_folders(folder: Path, name: str) -> None:
     for above in Path(name).parents:
         path = folder / above
         if str(above) != "." and os.path.lexists(path) and stat.S_ISLNK(os.lstat(path).st_mode):
             raise Refused(f"its folder {str(above)!r} is a symbolic link", _NEW)
 
 
-def _compare(found, facts):
+def _compare(found: str, facts: Mapping[str, Any]) -> None:
     if found != facts["sha256"].lower():
         raise Refused("it is not the file that kzoo.json describes: its sha256 differs", _NEW)
 
 
-def load_run(folder, *, trusted=(), expected_sha256=None):
+def load_run(
+    folder: str | os.PathLike[str], *, trusted: Iterable[Any] = (), expected_sha256: str | None = None
+) -> "keras.Model":
     """Return a run's best model, not compiled. See `kzoo.load_model`; `expected_sha256` is that of `best.keras`."""
     run = Run(folder)
     with naming(run.path / "config.json"):

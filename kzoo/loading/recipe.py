@@ -65,8 +65,8 @@ def checked_spec(spec, stored):
     if not isinstance(spec, dict) or not isinstance(spec.get("config"), dict):
         raise Refused("it does not say from which family and settings it is built")
     family, task, name = spec.get("family"), spec.get("task"), spec.get("preset")
-    known = isinstance(family, str) and family in FAMILIES and isinstance(task, str) and task in problems()
-    if not known:
+    words = isinstance(family, str) and isinstance(task, str)
+    if not words or family not in FAMILIES or task not in problems():
         raise Refused(f"it names the family {short(family)} and the task {short(task)}, which kzoo does not have")
     if not is_preset_name(name):
         raise Refused(f"{short(name)} is not the name of a preset")

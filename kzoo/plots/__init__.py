@@ -5,11 +5,27 @@ Nothing here opens a window or touches `pyplot`; notebooks show a returned figur
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 # Loaded at once, for their modules have their names: loaded later, the module would take the function's place.
 from kzoo.plots.curves import curves
 from kzoo.plots.overlay import overlay
 from kzoo.plots.panels import panels
+
+if TYPE_CHECKING:  # what a type checker sees of the names below
+    from kzoo.plots.attention import attention_map as attention_map
+    from kzoo.plots.classification import confusion_matrix as confusion_matrix
+    from kzoo.plots.classification import per_class as per_class
+    from kzoo.plots.classification import roc_and_precision_recall as roc_and_precision_recall
+    from kzoo.plots.gradcam import grad_cam as grad_cam
+    from kzoo.plots.layers import network as network
+    from kzoo.plots.mistakes import worst_mistakes as worst_mistakes
+    from kzoo.plots.predictions import prediction_grid as prediction_grid
+    from kzoo.plots.search import importance as importance
+    from kzoo.plots.search import search_curves as search_curves
+    from kzoo.plots.search import search_history as search_history
+    from kzoo.plots.values import forecast as forecast
+    from kzoo.plots.values import predicted_against_true as predicted_against_true
 
 _LATER = {
     "network": "kzoo.plots.layers",
@@ -30,12 +46,14 @@ _LATER = {
 __all__ = ["curves", "overlay", "panels", *_LATER]
 
 
-def __getattr__(name):
-    if name not in _LATER:
-        raise AttributeError(f"module 'kzoo.plots' has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_LATER[name]), name)
-    return value
+if not TYPE_CHECKING:  # which would take every name for one that exists
+
+    def __getattr__(name):
+        if name not in _LATER:
+            raise AttributeError(f"module 'kzoo.plots' has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_LATER[name]), name)
+        return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(__all__)

@@ -1,11 +1,14 @@
 """`attention_map`: which token looks at which, in one attention layer for one input."""
 
 import inspect
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from kzoo.errors import KzooError
 from kzoo.plots.colors import FAINT, GREY
@@ -17,7 +20,14 @@ _VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 _LEAST_POINTS = 5.5  # of a label
 
 
-def attention_map(model, x, *, layer=None, head=None, tokens=None) -> Figure:
+def attention_map(
+    model: keras.Model,
+    x: ArrayLike,
+    *,
+    layer: str | None = None,
+    head: int | None = None,
+    tokens: Iterable[object] | None = None,
+) -> Figure:
     """Draw the attention of one layer: each row is a token that looks, and adds up to 1 over those it looks at.
 
     Padding is left out. A class token in front is called "(class)". See arXiv:1706.03762.
@@ -32,11 +42,11 @@ def attention_map(model, x, *, layer=None, head=None, tokens=None) -> Figure:
     Raises:
         KzooError: no such layer or head, or an input or labels that do not fit.
     """
-    layer, node = _attention(model, layer)
+    found, node = _attention(model, layer)
     x = _one_input(model, x)
-    scores, real = _scores_of(model, layer, node, x)
+    scores, real = _scores_of(model, found, node, x)
     if head is not None and not (isinstance(head, int | np.integer) and 0 <= head < len(scores)):
-        raise KzooError(f"head={head!r}: {layer.name} has heads 0 to {len(scores) - 1}.")
+        raise KzooError(f"head={head!r}: {found.name} has heads 0 to {len(scores) - 1}.")
     shown = scores.mean(0) if head is None else scores[head]
     itself = shown.shape[0] == shown.shape[1]
     shown = shown[real][:, real] if itself else shown[:, real]
@@ -46,7 +56,7 @@ def attention_map(model, x, *, layer=None, head=None, tokens=None) -> Figure:
     figure = new_figure(side + 1.9, side + 1.5)
     axes = figure.add_subplot()
     heads = f"head {head} of 0 to {len(scores) - 1}" if head is not None else f"mean of {len(scores)} heads"
-    tidy(axes, f"{layer.name}, {heads if len(scores) > 1 else 'its one head'}", grid=None)
+    tidy(axes, f"{found.name}, {heads if len(scores) > 1 else 'its one head'}", grid=None)
     axes.set_xlabel("is looked at", color=GREY)
     axes.set_ylabel("looks", color=GREY)
     picture = axes.imshow(shown, cmap="Blues", vmin=0)
@@ -67,7 +77,7 @@ def attention_map(model, x, *, layer=None, head=None, tokens=None) -> Figure:
     return figure
 
 
-def _attention(model, name):
+def _attention(model: keras.Model, name: str | None) -> tuple[keras.layers.Layer, Any]:
     """Return an attention layer of a model and the node at which the model calls it."""
     found = {k: node for k, node in nodes_of(model).items() if isinstance(node.operation, layers.MultiHeadAttention)}
     if not found:
@@ -78,7 +88,7 @@ def _attention(model, name):
     return node.operation, node
 
 
-def _one_input(model, x):
+def _one_input(model: keras.Model, x: ArrayLike) -> np.ndarray:
     """Return one input as a batch of one."""
     shape = tuple(model.inputs[0].shape[1:])
     x = np.asarray(x)
@@ -89,7 +99,9 @@ def _one_input(model, x):
     return x
 
 
-def _scores_of(model, layer, node, x):
+def _scores_of(
+    model: keras.Model, layer: keras.layers.Layer, node: Any, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores (heads, queries, keys) of a layer for a batch of one, and which keys are not padding."""
     call = inspect.signature(layer.call).bind(*node.arguments.args, **node.arguments.kwargs).arguments
     for name in ("query", "value", "key"):
@@ -111,7 +123,7 @@ def _scores_of(model, layer, node, x):
     return scores, real
 
 
-def _labels(tokens, x, real):
+def _labels(tokens: Iterable[object] | None, x: np.ndarray, real: np.ndarray) -> list[str]:
     """Return a label for each real token."""
     if tokens is None:
         ids = x.ndim == 1 and np.issubdtype(x.dtype, np.integer) and len(x) in (len(real), len(real) - 1)

@@ -1,8 +1,13 @@
 """How well classes are told apart: `confusion_matrix`, `per_class`, `roc_and_precision_recall`."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
 from kzoo.errors import KzooError
@@ -14,7 +19,13 @@ _MOST_NUMBERS, _MOST_NAMES = 20, 40  # classes whose cells hold numbers; classes
 _MOST_CURVES = 10
 
 
-def confusion_matrix(true, predicted, class_names=(), *, normalize=True) -> Figure:
+def confusion_matrix(
+    true: Sequence[int | str] | np.ndarray,
+    predicted: Sequence[int | str] | np.ndarray,
+    class_names: Sequence[str] = (),
+    *,
+    normalize: bool = True,
+) -> Figure:
     """Draw how often each class was taken for which, right answers blue and mistakes orange.
 
     Up to 20 classes every cell holds its count.
@@ -56,16 +67,18 @@ def confusion_matrix(true, predicted, class_names=(), *, normalize=True) -> Figu
     return figure
 
 
-def _name_classes(axis, names, *, turned=False):
+def _name_classes(axis: Axis, names: Sequence[str], *, turned: bool = False) -> None:
     """Write class names along an axis; of very many only some, evenly spaced."""
     step = -(-len(names) // _MOST_NAMES)
     places = range(0, len(names), step)
-    style = dict(fontsize=9 if len(names) <= 20 else 7, parse_math=False)
+    style: Any = dict(fontsize=9 if len(names) <= 20 else 7, parse_math=False)
     axis.set_ticks(places, [name_of(names[i], ()) for i in places], rotation=90 if turned else 0, **style)
     axis.set_tick_params(length=0 if step == 1 else 2)
 
 
-def per_class(true, predicted, class_names=()) -> Figure:
+def per_class(
+    true: Sequence[int | str] | np.ndarray, predicted: Sequence[int | str] | np.ndarray, class_names: Sequence[str] = ()
+) -> Figure:
     """Draw precision and recall of every class as bars, in the order of the classes.
 
     A class that was never predicted has no precision, and one without examples no recall: it says so.
@@ -90,7 +103,7 @@ def per_class(true, predicted, class_names=()) -> Figure:
         axes.barh(places + shift, np.nan_to_num(values), 0.36, color=color, label=label)
         for place, value in zip(places + shift, values, strict=True):
             text = "none" if np.isnan(value) else f"{value:.3f}"
-            style = dict(va="center", fontsize=6 if many else 8, color=GREY)
+            style: Any = dict(va="center", fontsize=6 if many else 8, color=GREY)
             axes.text(np.nan_to_num(value) + 0.008, place, text, **style)
     tidy(axes, f"Precision {np.nanmean(precision):.3f}, recall {np.nanmean(recall):.3f} on average", grid="x")
     labels = [f"{name_of(name, ())}  ({count:,})" for name, count in zip(names, support, strict=True)]
@@ -102,7 +115,9 @@ def per_class(true, predicted, class_names=()) -> Figure:
     return figure
 
 
-def roc_and_precision_recall(true, probabilities, class_names=()) -> Figure:
+def roc_and_precision_recall(
+    true: Sequence[int | str] | np.ndarray, probabilities: ArrayLike, class_names: Sequence[str] = ()
+) -> Figure:
     """Draw the ROC curve and the precision-recall curve side by side.
 
     Two classes: the curves of the second one. More: each class against the rest, up to ten, and their mean.
@@ -158,17 +173,19 @@ def roc_and_precision_recall(true, probabilities, class_names=()) -> Figure:
 _GRID = np.linspace(0, 1, 501)
 
 
-def _roc_at(false_rate, true_rate):
+def _roc_at(false_rate: np.ndarray, true_rate: np.ndarray) -> np.ndarray:
     return np.interp(_GRID, false_rate, true_rate)
 
 
-def _precision_at(precision, recall):
+def _precision_at(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
     """Return the precision of the first threshold that finds so much, at each recall of the grid."""
     recall, precision = recall[::-1], precision[::-1]
     return precision[np.searchsorted(recall, _GRID - 1e-12).clip(1, len(recall) - 1)]
 
 
-def checked_probabilities(true, probabilities, class_names):
+def checked_probabilities(
+    true: Sequence[int | str] | np.ndarray, probabilities: ArrayLike, class_names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
     p = np.asarray(probabilities, dtype="float64")
     if not np.isfinite(p).all():
         raise KzooError(f"probabilities hold {int((~np.isfinite(p)).sum())} values that are not numbers (NaN or inf).")
@@ -185,7 +202,9 @@ def checked_probabilities(true, probabilities, class_names):
     return true, p, names
 
 
-def _labels(true, predicted, class_names):
+def _labels(
+    true: Sequence[int | str] | np.ndarray, predicted: Sequence[int | str] | np.ndarray, class_names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return class numbers (N,), (N,) and a name for each class."""
     true, predicted = (_numbers(what, v, class_names) for what, v in (("true", true), ("predicted", predicted)))
     if len(true) != len(predicted):
@@ -196,7 +215,7 @@ def _labels(true, predicted, class_names):
     return true, predicted, names
 
 
-def _numbers(what, labels, names):
+def _numbers(what: str, labels: Any, names: Sequence[str]) -> np.ndarray:
     """Return labels as class numbers (N,)."""
     labels = np.asarray(labels)
     if labels.ndim != 1 or not len(labels):

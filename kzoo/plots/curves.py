@@ -1,7 +1,9 @@
 """`curves`: how a training went."""
 
 import math
+from collections.abc import Mapping, Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -13,7 +15,9 @@ _LARGER_IS_BETTER = ("acc", "auc", "top", "f1", "precision", "recall", "r2")
 _TITLES = {"auc": "AUC", "f1": "F1", "mae": "MAE", "rmse": "RMSE", "r2": "R2", "top5": "Top-5 accuracy"}
 
 
-def curves(history, *, monitor=None, best_epoch=None) -> Figure:
+def curves(
+    history: Mapping[str, Sequence[float | None]], *, monitor: str | None = None, best_epoch: int | None = None
+) -> Figure:
     """Draw loss and metrics per epoch, for training and validation, with the best epoch marked.
 
     The learning rate, where it was recorded, is on a second axis of the loss.
@@ -47,7 +51,7 @@ def curves(history, *, monitor=None, best_epoch=None) -> Figure:
     return figure
 
 
-def columns_of(history):
+def columns_of(history: Mapping[str, Sequence[float | None]]) -> tuple[dict[str, list[float]], list[int]]:
     """Return the columns of a history as lists of floats, NaN where a value is missing, and its epochs."""
     values = {name: [math.nan if v is None else float(v) for v in column] for name, column in history.items()}
     lengths = {name: len(column) for name, column in values.items()}
@@ -58,25 +62,27 @@ def columns_of(history):
     return values, [int(e) for e in values.get("epoch", range(1, max(lengths.values()) + 1))]
 
 
-def larger_is_better(column) -> bool:
+def larger_is_better(column: str) -> bool:
     """Say whether a column such as `"val_accuracy"` is better when larger."""
     return column.removeprefix("val_").startswith(_LARGER_IS_BETTER)
 
 
-def best_of(column, numbers, epochs):
+def best_of(column: str, numbers: Sequence[float], epochs: Sequence[int]) -> int | None:
     """Return the epoch with the best finite number of a column, the first of equals, or None if it has none."""
     sign = 1 if larger_is_better(column) else -1
     finite = [(sign * v, -e) for v, e in zip(numbers, epochs, strict=True) if math.isfinite(v)]
     return -max(finite)[1] if finite else None
 
 
-def name_of(column) -> str:
+def name_of(column: str) -> str:
     """Return what people call a column, whichever split it is of: `"val_auc"` is "AUC"."""
     name = column.removeprefix("val_")
     return _TITLES.get(name, name.replace("_", " ").capitalize())
 
 
-def _best(values, epochs, monitor, best_epoch):
+def _best(
+    values: Mapping[str, Sequence[float]], epochs: Sequence[int], monitor: str | None, best_epoch: int | None
+) -> int | None:
     if best_epoch is not None and best_epoch not in epochs:
         raise KzooError(f"best_epoch={best_epoch!r} is not in the history, which has {epochs[0]} to {epochs[-1]}.")
     if monitor is not None and monitor not in values:
@@ -86,7 +92,9 @@ def _best(values, epochs, monitor, best_epoch):
     return best_of(monitor, values[monitor], epochs)
 
 
-def _panel(axes, epochs, values, name, monitor):
+def _panel(
+    axes: Axes, epochs: Sequence[int], values: Mapping[str, Sequence[float]], name: str, monitor: str | None
+) -> None:
     # A line through one point is invisible; a dot on each of many is noise.
     marker = "o" if len(epochs) <= 15 else None
     for column, label, color in ((name, "training", BLUE), (f"val_{name}", "validation", ORANGE)):
@@ -98,7 +106,7 @@ def _panel(axes, epochs, values, name, monitor):
     axes.margins(x=0.03)
 
 
-def _learning_rate(axes, epochs, rates):
+def _learning_rate(axes: Axes, epochs: Sequence[int], rates: Sequence[float]) -> None:
     second = axes.twinx()
     second.plot(epochs, rates, color=GREY, lw=1, ls=(0, (2, 2)), zorder=1)
     # An empty line on the first axis puts the label into its legend.
@@ -114,7 +122,7 @@ def _learning_rate(axes, epochs, rates):
     axes.patch.set_visible(False)
 
 
-def _mark(axes, epochs, values, name, best):
+def _mark(axes: Axes, epochs: Sequence[int], values: Mapping[str, Sequence[float]], name: str, best: int) -> None:
     axes.axvline(best, color=GREEN, lw=1, ls="--", zorder=1)
     column = f"val_{name}" if f"val_{name}" in values else name
     value = values[column][epochs.index(best)]

@@ -1,5 +1,8 @@
 """What all pictures share: a figure that belongs to nobody and has a glyph for every label, and plain axes."""
 
+from typing import Any, Literal
+
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -10,22 +13,27 @@ from kzoo.plots.fonts import fit_fonts
 class LegibleFigure(Figure):
     """A figure that looks for fonts whenever it is drawn: labels that were added later are legible too."""
 
-    def draw(self, renderer):
+    def draw(self, renderer: Any) -> None:
         """Draw the figure, after `fit_fonts`."""
         fit_fonts(self)
         super().draw(renderer)
 
 
-def new_figure(width, height, *, dpi=100, layout="constrained") -> Figure:
+def new_figure(
+    width: float, height: float, *, dpi: float = 100, layout: Literal["constrained"] | None = "constrained"
+) -> Figure:
     """Make an empty figure of this size in inches, outside `pyplot`."""
     figure = LegibleFigure(figsize=(width, height), dpi=dpi, layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     if layout:
-        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
+        engine: Any = figure.get_layout_engine()
+        engine.set(w_pad=0.08, h_pad=0.08)
     return figure
 
 
-def tidy(axes, title="", *, x="", y="", grid="both"):
+def tidy(
+    axes: Axes, title: str = "", *, x: str = "", y: str = "", grid: Literal["x", "y", "both"] | None = "both"
+) -> None:
     """Give axes a title on the left, labels, a light grid along `grid` (`"x"`, `"y"`, `"both"` or None)."""
     entitle(axes, title)
     axes.set_xlabel(x, color=GREY, parse_math=False)
@@ -38,6 +46,6 @@ def tidy(axes, title="", *, x="", y="", grid="both"):
         axes.grid(axis=grid, color=FAINT, lw=0.6)
 
 
-def entitle(axes, title, *, color=INK):
+def entitle(axes: Axes, title: str, *, color: str = INK) -> None:
     """Write a title above the left end of the axes."""
     axes.set_title(title, loc="left", color=color, fontsize=11, fontweight="bold", parse_math=False)

@@ -1,9 +1,13 @@
 """`grad_cam`: where in an image a convolutional network saw a class."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from kzoo.errors import KzooError
 from kzoo.gradients import gradient
@@ -14,7 +18,14 @@ from kzoo.plots.predictions import name_of, pixels, show_image
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Conv2DTranspose)
 
 
-def grad_cam(model, image, *, class_index=None, layer=None, class_names=()) -> Figure:
+def grad_cam(
+    model: keras.Model,
+    image: ArrayLike,
+    *,
+    class_index: int | None = None,
+    layer: str | None = None,
+    class_names: Sequence[str] = (),
+) -> Figure:
     """Draw an image and, beside it, what spoke for a class (Grad-CAM, arXiv:1610.02391).
 
     Args:
@@ -58,7 +69,7 @@ def grad_cam(model, image, *, class_index=None, layer=None, class_names=()) -> F
     return figure
 
 
-def _maps(model, name):
+def _maps(model: keras.Model, name: str | None) -> Any:
     """Return the node of the layer of that name, or of the last convolution; its output is (B, H, W, channels)."""
     maps = {k: node for k, node in nodes_of(model).items() if len(getattr(node.outputs[0], "shape", ())) == 4}
     if name is not None:
@@ -72,7 +83,7 @@ def _maps(model, name):
     return last[-1]
 
 
-def _one_image(model, image):
+def _one_image(model: keras.Model, image: ArrayLike) -> np.ndarray:
     shape = tuple(model.inputs[0].shape[1:])
     x = np.asarray(image)
     if x.ndim == 2 and shape[-1:] == (1,):
@@ -84,7 +95,7 @@ def _one_image(model, image):
     return x
 
 
-def _shares(answer):
+def _shares(answer: np.ndarray) -> np.ndarray:
     """Return a probability for each class from probabilities or logits; one number speaks for the second of two."""
     if len(answer) == 1:
         p = answer[0] if 0 <= answer[0] <= 1 else 1 / (1 + np.exp(-answer[0]))
@@ -95,7 +106,7 @@ def _shares(answer):
     return powers / powers.sum()
 
 
-def _heat(model, node, x, class_index):
+def _heat(model: keras.Model, node: Any, x: Any, class_index: int) -> np.ndarray:
     """Return the map (h, w) >= 0 of a class."""
     found = keras.Model(model.inputs[0], node.outputs[0])(x, training=False)
     score = _score_function(model, node, x, class_index)
@@ -106,7 +117,7 @@ def _heat(model, node, x, class_index):
     return np.maximum((found * slope.mean((0, 1))).sum(-1), 0)
 
 
-def _score_function(model, node, x, class_index):
+def _score_function(model: keras.Model, node: Any, x: Any, class_index: int) -> Any:
     """Return the function from the output of a layer to the score of a class before softmax or sigmoid."""
     last = model.layers[-1]
     squashed = getattr(getattr(last, "activation", None), "__name__", None) in ("softmax", "sigmoid")
@@ -115,7 +126,7 @@ def _score_function(model, node, x, class_index):
     # A skip connection may pass the layer by: the image is an input beside its output.
     rest = keras.Model([model.inputs[0], node.outputs[0]], before if squashed else model.outputs[0])
 
-    def score(found):
+    def score(found: Any) -> Any:
         scores = rest([x, found], training=False)
         if squashed and isinstance(last, layers.Dense):
             scores = keras.ops.matmul(scores, last.kernel) + (0 if last.bias is None else last.bias)

@@ -1,6 +1,7 @@
 """What `network` draws: a model's layers in boxes, and which box feeds which. No matplotlib here."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from keras import layers
 
@@ -69,7 +70,9 @@ def boxes_of(model) -> list[Box]:
     order = {id(op): i for i, op in enumerate(graph._operations)}
     nodes.sort(key=lambda node: order[id(node.operation)])
     maker = {id(tensor): node for node in nodes for tensor in node.outputs}
-    drawn, reach, masks = {}, {}, set()  # node -> row; node -> {drawn node: seen directly}; padding masks
+    drawn: dict[int, Any] = {}  # node -> row
+    reach: dict[int, dict[int, bool]] = {}  # node -> {drawn node: seen directly}
+    masks: set[int] = set()  # padding masks
     for node in _sources_first(nodes, maker):
         before = [maker[id(t)] for t in node.arguments.keras_tensors if id(t) in maker]
         if not node.is_input and _is_mask(node.operation, before, masks):
@@ -77,7 +80,7 @@ def boxes_of(model) -> list[Box]:
             reach[id(node)] = {}
             continue
         hidden = not isinstance(node.operation, layers.Layer) and not _is_activation(node.operation)
-        seen = {}
+        seen: dict[int, bool] = {}
         for b in before:
             if id(b) in masks:
                 continue

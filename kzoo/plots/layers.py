@@ -1,5 +1,8 @@
 """`network`: a model's layers from top to bottom, as a picture."""
 
+from typing import Any
+
+import keras
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, PathPatch, Rectangle
 from matplotlib.path import Path
@@ -29,7 +32,7 @@ _MARGIN, _TITLE = 0.25, 0.62
 _TALLEST = 400.0  # inches: 60,000 pixels at 150 dpi, the most that a PNG renderer takes
 
 
-def network(model) -> Figure:
+def network(model: keras.Model) -> Figure:
     """Draw the layers of a model as boxes with their output shape and number of parameters.
 
     Normalisation, activation and dropout share the box of the layer that they follow. Branches stand side by
@@ -61,7 +64,7 @@ def network(model) -> Figure:
     axes.set_axis_off()
     middle = {box: (lanes[box] - left) * pitch + _WIDTH / 2 for box in boxes}
     params = f"{model.count_params():,} parameters"
-    label = dict(va="center", parse_math=False)
+    label: Any = dict(va="center", parse_math=False)
     axes.text(0, -0.39, model.name, fontsize=12 * scale, fontweight="bold", color=INK, **label)
     axes.text(0, -0.18, params, fontsize=8 * scale, color=GREY, **label)
     for box in boxes:

@@ -1,7 +1,10 @@
 """`worst_mistakes`: the images that a model gets wrong most surely."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from kzoo.errors import KzooError
 from kzoo.plots.classification import checked_probabilities
@@ -10,7 +13,14 @@ from kzoo.plots.predictions import grid, name_of
 from kzoo.words import plural
 
 
-def worst_mistakes(images, true, probabilities, class_names=(), *, count=24) -> Figure:
+def worst_mistakes(
+    images: Sequence[ArrayLike] | np.ndarray,
+    true: Sequence[int | str] | np.ndarray,
+    probabilities: ArrayLike,
+    class_names: Sequence[str] = (),
+    *,
+    count: int = 24,
+) -> Figure:
     """Draw the images whose true class got the least probability, with the guess and how sure it was.
 
     Mistakes only; a model without any shows the right answers that it was least sure of.

@@ -1,6 +1,7 @@
 """`overlay`: one metric of many runs."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -11,7 +12,7 @@ from kzoo.plots.curves import best_of, columns_of, larger_is_better, name_of
 from kzoo.plots.figure import new_figure, tidy
 
 
-def overlay(histories, *, metric=None) -> Figure:
+def overlay(histories: Mapping[str, Mapping[str, Sequence[float | None]]], *, metric: str | None = None) -> Figure:
     """Draw one metric of several runs over their epochs, the best epoch of each marked and the best run first.
 
     Args:
@@ -46,12 +47,12 @@ def overlay(histories, *, metric=None) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
     axes.margins(x=0.03)
     legend = figure.legend(loc="outside right center", frameon=False, fontsize=9, handlelength=3.2)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    for entry in legend.get_texts():
+        entry.set_parse_math(False)
     return figure
 
 
-def _column(values, metric):
+def _column(values: Mapping[str, Mapping[str, Sequence[float]]], metric: str | None) -> str:
     """Return the column to draw, which every run has."""
     shared = [c for c in next(iter(values.values())) if all(c in v for v in values.values())]
     if metric is not None:

@@ -1,10 +1,13 @@
 """`panels`: empty axes in the house's style, for pictures that a recipe draws itself."""
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from kzoo.plots.colors import GREY, LINES
 from kzoo.plots.figure import new_figure, tidy
 
 
-def panels(*titles, width=5.2, height=3.7):
+def panels(*titles: str, width: float = 5.2, height: float = 3.7) -> tuple[Figure, list[Axes]]:
     """Return a figure and its axes, one beside the other: `figure, (left, right) = panels("Loss", "Accuracy")`.
 
     Args:

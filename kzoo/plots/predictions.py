@@ -1,9 +1,13 @@
 """`prediction_grid`: images with what the model says about them."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from kzoo.errors import KzooError
 from kzoo.plots.colors import GREEN, INK, RED
@@ -12,7 +16,12 @@ from kzoo.plots.figure import new_figure
 LIMIT = 36
 
 
-def prediction_grid(images, predicted, true=None, class_names=()) -> Figure:
+def prediction_grid(
+    images: Sequence[ArrayLike] | np.ndarray,
+    predicted: Sequence[int | str] | np.ndarray,
+    true: Sequence[int | str] | np.ndarray | None = None,
+    class_names: Sequence[str] = (),
+) -> Figure:
     """Draw up to 36 images with the predicted class, green where it is right and red where it is wrong.
 
     Args:
@@ -33,7 +42,7 @@ def prediction_grid(images, predicted, true=None, class_names=()) -> Figure:
     return grid(images, titles)
 
 
-def grid(images, titles) -> Figure:
+def grid(images: Sequence[ArrayLike] | np.ndarray, titles: Sequence[tuple[str, str]]) -> Figure:
     """Draw images side by side, each below its title, a pair of text and colour.
 
     Raises:
@@ -53,14 +62,14 @@ def grid(images, titles) -> Figure:
     return figure
 
 
-def show_image(axes, image):
+def show_image(axes: Axes, image: Any) -> None:
     """Draw pixels 0..1 without any axis."""
     # Enlarged pixels stay squares: a blurred 8x8 digit hides what the model saw.
     axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest" if max(image.shape) < 100 else None)
     axes.set_axis_off()
 
 
-def pixels(image):
+def pixels(image: ArrayLike) -> np.ndarray:
     """Return an image of 0..255 or 0..1, gray or coloured, as floats 0..1: (H, W) or (H, W, 3 or 4).
 
     Raises:
@@ -75,7 +84,7 @@ def pixels(image):
     return np.clip(image / (255 if image.max(initial=0) > 1 else 1), 0, 1)
 
 
-def _title(guess, truth, class_names):
+def _title(guess: Any, truth: Any, class_names: Sequence[str]) -> tuple[str, str]:
     guess, truth = (name_of(label, class_names) for label in (guess, truth))
     if truth is None:
         return guess, INK
@@ -83,7 +92,7 @@ def _title(guess, truth, class_names):
     return (guess, GREEN) if guess == truth else (f"{guess}\nis {truth}", RED)
 
 
-def name_of(label, class_names):
+def name_of(label: Any, class_names: Any) -> Any:
     """Return a class number's name, cut to 18 letters; None of None."""
     if label is None:
         return None

@@ -2,8 +2,11 @@
 
 import math
 import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -12,13 +15,17 @@ from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PURPLE, RED
 from kzoo.plots.curves import name_of
 from kzoo.plots.figure import new_figure, tidy
 
+if TYPE_CHECKING:
+    from kzoo.tuning.importance import Importance
+    from kzoo.tuning.records import Trial
+
 _UNSCORED = {"diverged": ("x", RED), "failed": ("X", PURPLE)}
 _HIGHLIGHTED = (GREEN, BLUE, ORANGE)
 _LONGEST = 34  # characters of a hyperparameter's name
 _CHANCE = 0.1  # the most R2 in 120 draws of scores without meaning: 20, 40, 80 trials, 10 hyperparameters (95 %: 0.03)
 
 
-def search_history(trials, objective) -> Figure:
+def search_history(trials: Sequence["Trial"], objective: tuple[str, str]) -> Figure:
     """Draw the score of each trial in the order in which they were made, the best so far, and the preset's as a line.
 
     Trials without a score (diverged, failed) are marked at the lower edge. Scores far behind the others would flatten
@@ -43,7 +50,7 @@ def search_history(trials, objective) -> Figure:
         y=f"{'higher' if direction == 'max' else 'lower'} is better",
     )
     if scored:
-        low, high = _window([t.score for t in scored], _preset_score(trials), direction)
+        low, high = _window([t.score for t in scored if t.score is not None], _preset_score(trials), direction)
         axes.set_ylim(low, high)
         _draw_scores(axes, scored, direction, (low, high))
         _draw_best(axes, scored, trials, direction)
@@ -66,7 +73,7 @@ def search_history(trials, objective) -> Figure:
     return figure
 
 
-def search_curves(trials, objective) -> Figure:
+def search_curves(trials: Sequence["Trial"], objective: tuple[str, str]) -> Figure:
     """Draw what was searched for over the epochs of every trial, the best three and the preset highlighted.
 
     Args:
@@ -98,13 +105,15 @@ def search_curves(trials, objective) -> Figure:
         dashes = (0, (5, 3)) if trial.baseline else "-"
         _line(axes, curves[trial.number], color=color, lw=1.9, ls=dashes, label=_legend(trial), zorder=4)
         if not folds:
-            axes.plot([trial.best_epoch], [trial.score], "o", color=color, ms=7, mec="white", mew=1.2, zorder=5)
+            point: Any = ([trial.best_epoch], [trial.score])
+            axes.plot(*point, "o", color=color, ms=7, mec="white", mew=1.2, zorder=5)
     # Where curves end is what sets them apart: their first half may begin outside of the picture.
     numbers = [v for c in (curves[t.number] for t in drawn) for v in c[len(c) // 2 :] if math.isfinite(v)]
     if numbers:
         axes.set_ylim(*_window(numbers, None, direction))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10, min_n_ticks=1))
     axes.margins(x=0.03)
+    handles: Any
     handles, labels = axes.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda i: handles[i].get_color() in (GREY, INK))  # the best first
     figure.legend([handles[i] for i in order], [labels[i] for i in order], loc="outside lower center", ncols=2,
@@ -112,7 +121,7 @@ def search_curves(trials, objective) -> Figure:
     return figure
 
 
-def importance(found) -> Figure:
+def importance(found: "Importance") -> Figure:
     """Draw which hyperparameters decided a trial's rank, the most important first.
 
     Args:
@@ -147,7 +156,7 @@ def importance(found) -> Figure:
     return figure
 
 
-def _ended(trials):
+def _ended(trials: Sequence["Trial"]) -> list["Trial"]:
     """Return the trials that are over, in order."""
     ended = [t for t in trials if t.status not in ("running", "interrupted")]
     if not ended:
@@ -155,24 +164,24 @@ def _ended(trials):
     return ended
 
 
-def _titled(name):
+def _titled(name: str) -> str:
     return f"{name_of(name)}, {'validation' if name.startswith('val_') else 'training'}"
 
 
-def _counted(trials):
+def _counted(trials: Sequence["Trial"]) -> str:
     return f"{len(trials)} trial{'' if len(trials) == 1 else 's'}"
 
 
-def _preset_score(trials):
+def _preset_score(trials: Sequence["Trial"]) -> float | None:
     return next((t.score for t in trials if t.baseline), None)
 
 
-def _best_first(trials, direction):
+def _best_first(trials: Sequence["Trial"], direction: str) -> list[Any]:
     sign = -1 if direction == "max" else 1
     return sorted(trials, key=lambda t: (t.score is None, sign * (t.score or 0), t.number))
 
 
-def _window(scores, preset, direction, share=0.8):
+def _window(scores: Sequence[float], preset: float | None, direction: str, share: float = 0.8) -> tuple[float, float]:
     """Return limits that show all scores, or where some are far behind, the better `share` of them."""
     sign = 1 if direction == "max" else -1
     losses = np.sort(np.max(sign * np.asarray(scores)) - sign * np.asarray(scores))  # behind the best, 0 for itself
@@ -188,10 +197,10 @@ def _window(scores, preset, direction, share=0.8):
     return min(ends), max(ends)
 
 
-def _draw_scores(axes, scored, direction, limits):
+def _draw_scores(axes: Axes, scored: Sequence[Any], direction: str, limits: tuple[float, float]) -> None:
     """Draw a point for each trial; those outside of the limits at the border."""
     low, high = limits
-    kinds = (("completed", "o", dict(color=BLUE, mec="white")), ("pruned", "o", dict(color="none", mec=BLUE)))
+    kinds: Any = (("completed", "o", dict(color=BLUE, mec="white")), ("pruned", "o", dict(color="none", mec=BLUE)))
     for status, marker, style in kinds:
         these = [t for t in scored if t.status == status]
         inside = [t for t in these if low <= t.score <= high]
@@ -205,7 +214,7 @@ def _draw_scores(axes, scored, direction, limits):
                   zorder=5, label=f"far behind: {len(outside)}")  # fmt: skip
 
 
-def _draw_best(axes, scored, trials, direction):
+def _draw_best(axes: Axes, scored: Sequence["Trial"], trials: Sequence["Trial"], direction: str) -> None:
     choose, best, steps = (max if direction == "max" else min), None, []
     for trial in trials:
         if trial.score is not None:
@@ -218,19 +227,19 @@ def _draw_best(axes, scored, trials, direction):
     axes.plot([first.number], [first.score], "o", ms=12, mfc="none", mec=GREEN, mew=1.8, zorder=5, label=label)
 
 
-def _curve(trial, name):
+def _curve(trial: "Trial", name: str) -> list[float]:
     return [math.nan if v is None else float(v) for v in trial.history.get(name, [])]
 
 
-def _line(axes, values, **style):
+def _line(axes: Axes, values: Sequence[float], **style: Any) -> None:
     # A line through one point is invisible.
     axes.plot(range(1, len(values) + 1), values, marker="." if len(values) == 1 else None, **style)
 
 
-def _legend(trial):
+def _legend(trial: "Trial") -> str:
     who = f"trial {trial.number}" + (", the preset" if trial.baseline else "")
     return who if trial.score is None else f"{who}: {trial.score:.4g}, epoch {trial.best_epoch}"
 
 
-def _cut(name):
+def _cut(name: str) -> str:
     return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"

@@ -1,10 +1,12 @@
 """How close numbers come: `forecast` and `predicted_against_true`."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
 from kzoo.errors import KzooError
@@ -16,7 +18,14 @@ _MOST_TARGETS = 9
 _MOST_POINTS = 5000
 
 
-def forecast(truth, predicted, *, history=None, names=(), count=4) -> Figure:
+def forecast(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    history: ArrayLike | None = None,
+    names: Sequence[str] = (),
+    count: int = 4,
+) -> Figure:
     """Draw some forecasts beside what came: a row for each target, a column for each window, evenly spaced in time.
 
     Args:
@@ -73,7 +82,7 @@ def forecast(truth, predicted, *, history=None, names=(), count=4) -> Figure:
     return figure
 
 
-def predicted_against_true(true, predicted, names=()) -> Figure:
+def predicted_against_true(true: ArrayLike, predicted: ArrayLike, names: Sequence[str] = ()) -> Figure:
     """Draw each prediction against the truth, one panel per target; on the line it would be right.
 
     Args:
@@ -114,7 +123,7 @@ def predicted_against_true(true, predicted, names=()) -> Figure:
     return figure
 
 
-def _values(what, values):
+def _values(what: str, values: ArrayLike) -> np.ndarray:
     values = np.asarray(values, dtype="float64")
     if not values.size:
         raise KzooError(f"{what} holds no values.")
@@ -123,7 +132,7 @@ def _values(what, values):
     return values
 
 
-def _names(names, targets):
+def _names(names: Sequence[str], targets: int) -> list[str]:
     if len(names) not in (0, targets):
         raise KzooError(f"There are {len(names)} names for {targets} targets.")
     return list(names) or ["" if targets == 1 else f"target {t + 1}" for t in range(targets)]

@@ -1,21 +1,29 @@
 """Rows of a recipe's table: of a run, of a search, of variants. Standard library only."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any
 
 from kzoo.errors import KzooError
 from kzoo.run import Run
 
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Loadable
+    from kzoo.tuning.search import Search
 
-def run_row(run, scores, *names) -> dict:
+
+def run_row(run: Run, scores: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """Return what a recipe says of a run: preset, data, the scores of these names, size, epochs, seconds."""
     row = dict(preset=run.spec.preset, data=run.data.name)
     row |= {name: scores[name] for name in (*names, "examples")}
     return row | {name: run.summary[name] for name in ("parameters", "epochs", "seconds")}
 
 
-def search_rows(search, data, metric, *, folder) -> list[dict]:
+def search_rows(
+    search: "Search", data: "Loadable | None", metric: str, *, folder: str | os.PathLike[str]
+) -> list[dict[str, Any]]:
     """Retrain a search's preset and winner alike, score both on the test split, once, and return a row for each.
 
     Args:
@@ -37,7 +45,7 @@ def search_rows(search, data, metric, *, folder) -> list[dict]:
     return rows
 
 
-def variant_rows(runs: Mapping[str, Sequence[Run]], metric="accuracy") -> list[dict]:
+def variant_rows(runs: Mapping[str, Sequence[Run]], metric: str = "accuracy") -> list[dict[str, Any]]:
     """Make a table row of each variant: mean and standard deviation of a test score over the seeds, epochs, seconds.
 
     Args:

@@ -5,16 +5,30 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from kzoo.cli import common, quiet, tables
 from kzoo.errors import DownloadError, KzooError
 from kzoo.files import whole_file, write_json
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _began = time.perf_counter()
 
 
-def arguments(name, doc, *, data=None, stand_in=None, backend=None, **options):
+def arguments(
+    name: str,
+    doc: str | None,
+    *,
+    data: str | None = None,
+    stand_in: str | None = None,
+    backend: str | Sequence[str] | None = None,
+    **options: Any,
+) -> argparse.Namespace:
     """Read the command line of a recipe: --out, --smoke, --data where it takes data, and its own options.
 
     In a notebook there is no command line: the defaults are returned. From here on a `KzooError` that reaches the
@@ -73,17 +87,17 @@ def arguments(name, doc, *, data=None, stand_in=None, backend=None, **options):
     return args
 
 
-def _type_of(default):
+def _type_of(default: Any) -> Callable[[str], Any]:
     return _count if type(default) is int and default > 0 else type(default)
 
 
-def _count(word):
+def _count(word: str) -> int:
     if not word.isdecimal() or int(word) < 1:
         raise argparse.ArgumentTypeError(f"{word!r} must be a whole number of at least 1")
     return int(word)
 
 
-def _one_line(kind, error, trace):
+def _one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KzooError):
         way_out = " --data takes your own files; --smoke needs no download." if issubclass(kind, DownloadError) else ""
         common.say(f"error: {common.explain(error)[1]}{way_out}")
@@ -94,7 +108,13 @@ def _one_line(kind, error, trace):
     sys.__excepthook__(kind, error, trace)
 
 
-def finish(args, rows=(), figure=None, *, folder=None):
+def finish(
+    args: argparse.Namespace,
+    rows: Iterable[Mapping[str, Any]] = (),
+    figure: "Figure | None" = None,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+) -> None:
     """Print a recipe's table and keep it, with its picture, as `NAME.json` and `NAME.png`.
 
     Args:
@@ -125,7 +145,7 @@ def finish(args, rows=(), figure=None, *, folder=None):
     print(f"{folder}: {', '.join(sorted(p.name for p in folder.glob(f'{stem}.*')))}")
 
 
-def _command(name, words):
+def _command(name: str, words: Iterable[str]) -> str:
     """Return the line that repeats a recipe, with names of files only and without the folder for what it makes."""
     if "ipykernel" in sys.modules:
         return f"python recipes/{name}.py"
@@ -137,5 +157,5 @@ def _command(name, words):
     return shlex.join(["python", f"recipes/{name}.py", *kept])
 
 
-def _short(value):
+def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)

@@ -1,16 +1,30 @@
 """`train_variants`: the same training with one thing changed, over seeds; `mean_history` of what it gave."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from kzoo.cli import quiet
 from kzoo.errors import KzooError
 from kzoo.run import Run
 
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Loadable
+    from kzoo.preset import Preset
+
 
 def train_variants(
-    preset, data=None, variants: Mapping = (), *, out, seeds: Iterable[int] = (0,), epochs=None, progress=False
+    preset: "str | Preset",
+    data: "Loadable | None" = None,
+    variants: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    *,
+    out: str | os.PathLike[str],
+    seeds: Iterable[int] = (0,),
+    epochs: int | None = None,
+    progress: bool = False,
 ) -> dict[str, list[Run]]:
     """Train every variant with every seed, each run in `out/NAME-sSEED`; finished runs are not trained again.
 
@@ -39,11 +53,11 @@ def train_variants(
     for name, changes in variants.items():
         _check(name, changes)
     train, clear_session = quiet.load("kzoo.training").train, quiet.load("keras").utils.clear_session
-    found = {name: [] for name in variants}
+    found: dict[str, list[Run]] = {name: [] for name in variants}
     for seed in seeds:
         for name, changes in variants.items():
             folder = Path(out) / f"{name}-s{seed}"
-            settings = dict(data=data, epochs=epochs, callbacks="quick") | changes
+            settings: dict[str, Any] = dict(data=data, epochs=epochs, callbacks="quick") | dict(changes)
             run = train(preset, out=folder, seed=seed, progress=progress, **settings)
             if run.summary["interrupted"]:
                 raise KeyboardInterrupt
@@ -52,7 +66,7 @@ def train_variants(
     return found
 
 
-def _check(name, changes):
+def _check(name: object, changes: object) -> None:
     if not isinstance(name, str) or not name or name != Path(name).name:
         raise KzooError(f"Variant {name!r} names a folder: give it a text without slashes.")
     if not isinstance(changes, Mapping):

@@ -1,9 +1,14 @@
 """`report`: a run or a search becomes one self-contained HTML file."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import keras
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from kzoo.data.dataset import Loadable
 from kzoo.errors import KzooError
 from kzoo.evaluation import evaluate
 from kzoo.files import write_text
@@ -18,7 +23,12 @@ from kzoo.tuning.search import Search, is_search
 from kzoo.words import duration, number, plural
 
 
-def report(run, *, out=None, data=None) -> Path:
+def report(
+    run: Run | Search | str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    data: "Loadable | None" = None,
+) -> Path:
     """Write one self-contained `report.html`: what was trained on what, how good it is, where it errs.
 
     Of a search: its trials, what mattered in them, and the winner's settings beside the preset's. The page loads
@@ -56,7 +66,7 @@ def report(run, *, out=None, data=None) -> Path:
     return _write(file, "report.html.j2", page)
 
 
-def _write(file, template, page):
+def _write(file: Path, template: str, page: Mapping[str, Any]) -> Path:
     loader = PackageLoader("kzoo", "reports")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -65,7 +75,7 @@ def _write(file, template, page):
     return file
 
 
-def _place(run, out):
+def _place(run: Run | Search, out: str | os.PathLike[str] | None) -> Path:
     file = run.path / "report.html" if out is None else Path(out)
     if file.is_dir():
         file /= "report.html"
@@ -74,7 +84,7 @@ def _place(run, out):
     return file
 
 
-def _what(run):
+def _what(run: Run) -> dict[str, Any]:
     spec, data, summary = run.config["spec"], run.config["data"], run.summary
     classes = run.class_names
     facts = [
@@ -96,7 +106,7 @@ def _what(run):
     return dict(about=_about(spec), facts=facts)
 
 
-def _about(spec):
+def _about(spec: Mapping[str, Any]) -> str:
     if spec["family"] is None:  # a model of the user's own, or an ensemble, whatever its name
         return ""
     try:
@@ -105,20 +115,20 @@ def _about(spec):
         return ""
 
 
-def _scores(run):
+def _scores(run: Run) -> dict[str, Any]:
     summary = run.summary
     scores = {name: summary[name] for name in ("test", "validation") if summary.get(name)}
     split = next(iter(scores), None)
     return dict(
         split=split,
-        head=headline(scores[split], run, f"{split} ") if scores else None,
+        head=headline(scores[split], run, f"{split} ") if split else None,
         score_rows=score_rows(run, scores),
         warnings=warnings_of(run, split),
         ensemble=_ensemble(summary.get("ensemble")),
     )
 
 
-def _ensemble(told):
+def _ensemble(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return what a run says of its members, where it is an ensemble."""
     if told is None:
         return None
@@ -127,13 +137,13 @@ def _ensemble(told):
     return dict(told, gain=gain, rows=rows)
 
 
-def _anew(run, data):
+def _anew(run: Run, data: Any) -> dict[str, Any]:
     scores = evaluate(run, data)
     name = Path(data).name if isinstance(data, str | Path) else "new data"
     return dict(name=name, head=headline(scores, run, "", own=False), score_rows=score_rows(run, {name: scores}))
 
 
-def _layers(model):
+def _layers(model: keras.Model) -> list[dict[str, Any]]:
     return [
         dict(
             name=layer.name,
@@ -145,14 +155,14 @@ def _layers(model):
     ]
 
 
-def _output(layer):
+def _output(layer: keras.layers.Layer) -> tuple[int | None, ...] | None:
     try:
         return layer.output.shape[1:]
     except (AttributeError, ValueError):  # a layer that has several outputs, or was called inside another model
         return None
 
 
-def _settings(spec):
+def _settings(spec: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str, str]]]]:
     family = spec.get("family")
     return [
         (title, [(n, value_words(value), meaning_of(n, family)) for n, value in spec.get(part, {}).items()])
@@ -161,7 +171,7 @@ def _settings(spec):
     ]
 
 
-def _provenance(run):
+def _provenance(run: Run) -> dict[str, Any]:
     config = run.config
     created = config.get("created", "")
     versions = ", ".join(f"{name} {version}" for name, version in config.get("versions", {}).items())

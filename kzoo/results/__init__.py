@@ -8,6 +8,7 @@ import json
 import statistics
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from kzoo import tasks
 
@@ -37,14 +38,16 @@ def beside(row: dict) -> list[dict]:
 
 def number(value: float, metric: str) -> str:
     """Write a score as people read it."""
-    if tasks.score_named(metric).form == "percent":
+    known: Any = tasks.score_named(metric)
+    if known.form == "percent":
         return f"{value:.1%}"
     return f"{value:.2g}" if abs(value) < 0.1 else f"{value:.3f}"
 
 
 def score(row: dict) -> str:
     """Write a row's score with its deviation and its name, such as `99.4% ± 0.1` or `MSE 0.381 ± 0.002`."""
-    known, text = tasks.score_named(row["metric"]), number(row["score"], row["metric"])
+    known: Any = tasks.score_named(row["metric"])
+    text = number(row["score"], row["metric"])
     percent = known.form == "percent"
     if row["sd"] is not None:
         text += f" ± {100 * row['sd']:.1f}" if percent else f" ± {row['sd']:.1g}"
@@ -53,7 +56,7 @@ def score(row: dict) -> str:
 
 def sentence(row: dict) -> str:
     """Say in a line what was measured."""
-    known = tasks.score_named(row["metric"])
+    known: Any = tasks.score_named(row["metric"])
     what = f"{row['preset']} on {row['data']}: {f'{known.label} ' if known.form == 'percent' else ''}{score(row)}"
     return f"{what}, {row['over']}, {row['epochs']:g} epochs, {row['seconds']:.0f} s a run ({row['date']})."
 
@@ -87,7 +90,7 @@ def row_of(runs: list) -> dict:
     spec, data = first.config["spec"], first.config["data"]
     metric = tasks.problem(data["task"]).headline
     tests = [r.summary["test"] for r in runs]
-    scores = [value_of(t, metric) for t in tests]
+    scores: list[Any] = [value_of(t, metric) for t in tests]
     own_metrics = {k: [t[k] for t in tests] for k in tests[0] if all(isinstance(t.get(k), float) for t in tests)}
     return {
         "preset": spec["preset"],

@@ -1,8 +1,10 @@
 """`load` opens a file of an exported model; `Model.predict` answers raw inputs with it."""
 
 import hashlib
+import os
 from importlib.util import find_spec
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -11,14 +13,14 @@ from kzoo.data.encode import encode_named
 from kzoo.errors import KzooError
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
-from kzoo.exported import MANIFEST, ExportedModel, is_inside
+from kzoo.exported import MANIFEST, ExportedModel, Manifest, is_inside
 from kzoo.optional import require
 from kzoo.predictions import Predictions
 from kzoo.tasks import Target, pair, problem
 from kzoo.words import hint
 
 
-def load(exported, format=None) -> "Model":
+def load(exported: ExportedModel | str | os.PathLike[str], format: str | None = None) -> "Model":
     """Open an exported model.
 
     Args:
@@ -49,7 +51,7 @@ class Model:
         session: the open file, see `kzoo.export.format.Format`.
     """
 
-    def __init__(self, manifest, format, session):
+    def __init__(self, manifest: Manifest, format: str, session: Any) -> None:
         self.name, self.format, self._session = manifest.name, format, session
         (given,), (gives,) = manifest.inputs, manifest.outputs
         self.inputs = given["name"]
@@ -63,10 +65,10 @@ class Model:
             classes = tuple(str(number) for number in range(2 if outputs == 1 else outputs))
         self._target = Target(names=tuple(manifest.targets), classes=classes)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Model {self.name}: {self.format}, takes {self.inputs}>"
 
-    def predict(self, inputs, *, batch_size=128) -> Predictions:
+    def predict(self, inputs: Any, *, batch_size: int = 128) -> Predictions:
         """Answer raw inputs, as `kzoo.predict` does.
 
         Args:
@@ -95,7 +97,7 @@ class Model:
         return self._task.light.answer(self._target, answers, inputs=names, reader=self._preprocessing, logits=logits)
 
 
-def _checked(exported):
+def _checked(exported: ExportedModel) -> Manifest:
     """Return the manifest if it also says all that encoding and answering take."""
     manifest = exported.manifest
     spec, how = manifest.spec, manifest.preprocessing
@@ -105,14 +107,15 @@ def _checked(exported):
     return manifest
 
 
-def _can_be_read(reader):
+def _can_be_read(reader: Any) -> bool:
+    """Say whether raw inputs can be read with what a stranger's file says of it."""
     try:
         return not kinds.lacks(reader)
     except (KeyError, TypeError, KzooError):
         return False
 
 
-def _choose(exported, format):
+def _choose(exported: ExportedModel, format: str | None) -> str:
     exports, known = exported.manifest.exports, formats()
     light = [name for name, runs in known.items() if runs.light]
     have = [key for key, entry in exports.items() if entry.file and entry.format in light]
@@ -134,7 +137,7 @@ def _choose(exported, format):
     return format
 
 
-def _read(exported, name):
+def _read(exported: ExportedModel, name: str) -> bytes:
     """Return a file's bytes, which are those that the manifest says: nothing else is given to a native parser."""
     pure, listed = PurePosixPath(name), exported.manifest.files.get(name)
     if listed is None or not is_inside(name):

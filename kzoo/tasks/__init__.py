@@ -67,7 +67,7 @@ class Problem:
     headline: str = ""
     facts: frozenset = frozenset()
     hub: str = ""
-    task: "Task" = None
+    task: "Task" = None  # type: ignore[assignment]  # `Task` fills it in
 
 
 @dataclass(frozen=True, kw_only=True)

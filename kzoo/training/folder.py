@@ -61,7 +61,7 @@ def claimed(out, request: Request, *, overwrite, resume):
     """
     if resume not in RESUME:
         raise KzooError(f"resume={resume!r} is unknown. Use one of: {', '.join(RESUME)}.")
-    made = []
+    made: list[Path] = []
     try:
         if out is None:
             folder = _numbered(request, resume, made)

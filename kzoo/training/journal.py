@@ -12,6 +12,7 @@ import os
 import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -121,7 +122,7 @@ def remove_journal(folder):
 
 def pack(state) -> bytes:
     """Return a state as the bytes of a journal."""
-    arrays = []
+    arrays: list[Any] = []
     tree = json.dumps(_take_out(state, arrays))
     out = io.BytesIO()
     np.savez(out, tree=np.array(tree), **{f"a{i}": array for i, array in enumerate(arrays)})

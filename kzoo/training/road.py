@@ -7,6 +7,7 @@ import math
 import os
 from dataclasses import dataclass, replace
 from importlib import import_module
+from typing import Any
 
 import keras
 
@@ -52,7 +53,7 @@ class Assignment:
     """
 
     preset: Preset | None
-    own: keras.Model | None = None
+    own: "keras.Model | Any" = None
     config: dict
     training: dict
     asked: frozenset[str]
@@ -63,7 +64,8 @@ class Assignment:
     @property
     def settled(self) -> Preset:
         """The preset with these settings, for this data."""
-        return replace(self.preset, task=self.data.task, config=self.config, training=self.training)
+        preset: Any = self.preset  # there is one: a model of one's own is not settled
+        return replace(preset, task=self.data.task, config=self.config, training=self.training)
 
     def changed(self, overrides, *, data=None, seed=None) -> "Assignment":
         """Return what other settings make of it, from these on: a trial of a search.

@@ -1,20 +1,27 @@
 """`train`: a preset and data become a run."""
 
+import os
 import signal
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any, Literal
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kzoo.checks import before_training
+from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
+from kzoo.data.splits import Fold
 from kzoo.data.statistics import statistics
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import finite, whole_file, write_json
 from kzoo.loading import registered_in
 from kzoo.nouns import Request
 from kzoo.plots.curves import curves
+from kzoo.registry import Preset
 from kzoo.run import Run
 from kzoo.training.answers import score_and_keep
 from kzoo.training.fit import Fit
@@ -27,32 +34,32 @@ from kzoo.training.start import name_of
 
 
 def train(
-    preset_or_model,
-    data=None,
+    preset_or_model: str | Preset | keras.Model,
+    data: "Loadable | None" = None,
     *,
-    out=None,
-    epochs=None,
-    seed=0,
-    data_seed=0,
-    callbacks=None,
-    start=None,
-    freeze=None,
-    precision="auto",
-    deterministic=False,
-    overwrite=False,
-    resume="auto",
-    journal_seconds=30.0,
-    journal_steps=None,
-    target=None,
-    validation=0.1,
-    test=None,
-    drop=(),
-    group=None,
-    task=None,
-    time=None,
-    check=True,
-    progress=True,
-    **overrides,
+    out: str | os.PathLike[str] | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    data_seed: int = 0,
+    callbacks: str | keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None = None,
+    start: Run | str | os.PathLike[str] | keras.Model | None = None,
+    freeze: str | Sequence[str] | bool | None = None,
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto",
+    deterministic: bool = False,
+    overwrite: bool = False,
+    resume: Literal["auto", "must", "never"] = "auto",
+    journal_seconds: float = 30.0,
+    journal_steps: int | None = None,
+    target: str | Sequence[str] | None = None,
+    validation: float = 0.1,
+    test: "float | Fold | Loadable | None" = None,
+    drop: str | Sequence[str] = (),
+    group: str | ArrayLike | None = None,
+    task: str | None = None,
+    time: str | None = None,
+    check: bool = True,
+    progress: bool = True,
+    **overrides: Any,
 ) -> Run:
     """Train a preset, or a compiled model of your own, and return the run.
 
@@ -137,13 +144,13 @@ def train(
             return _finished(fit)
 
 
-def _seed(name, value):
+def _seed(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < 2**32:
         raise KzooError(f"{name}={value!r} must be a whole number from 0 to 4294967295.")
     return int(value)
 
 
-def _finished(fit) -> Run:
+def _finished(fit: Fit) -> Run:
     """Train, however it ends, score the best weights, and return the run.
 
     Raises:
@@ -168,7 +175,7 @@ def _finished(fit) -> Run:
     return run
 
 
-def _summarise(fit, interrupted):
+def _summarise(fit: Fit, interrupted: bool) -> None:
     """Write the scores of the best weights, and the curves."""
     job, best, history = fit.job, fit.best, fit.history
     if not history:
@@ -197,7 +204,7 @@ def _summarise(fit, interrupted):
     write_json(fit.folder / "summary.json", finite(summary))
 
 
-def _say(notes, progress):
+def _say(notes: Iterable[str], progress: bool) -> None:
     if progress:
         for note in notes:
             print(note, file=sys.stderr)

@@ -41,9 +41,9 @@ class Request:
     """
 
     # In the order in which a difference between two searches is explained best.
-    data: Mapping[str, Any]
-    spec: Mapping[str, Any]
-    space: Mapping[str, Any]
+    data: dict[str, Any]
+    spec: dict[str, Any]
+    space: dict[str, Any]
     engine: str
     objective: Objective
     epochs: int

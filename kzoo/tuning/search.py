@@ -4,6 +4,7 @@ import os
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from kzoo.errors import KzooError
 from kzoo.registry import Preset, get_preset, rebuild
@@ -21,6 +22,14 @@ from kzoo.tuning.records import (
 )
 from kzoo.tuning.spaces.entry import Parameter
 from kzoo.words import first_line, hint
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from kzoo.data.dataset import Dataset, Loadable
+    from kzoo.run import Run
 
 _PLOTS = ("history", "curves", "importance")
 
@@ -40,7 +49,7 @@ class Search:
         KzooError: it is not a search.
     """
 
-    def __init__(self, path, data=None):
+    def __init__(self, path: str | os.PathLike[str], data: "Dataset | None" = None) -> None:
         if not isinstance(path, str | os.PathLike):
             raise KzooError(f"{path!r} is not a search, nor the path of one.")
         self.path, self.data = Path(path), data
@@ -49,10 +58,10 @@ class Search:
             what = "has no search.json" if self.path.is_dir() else what
             raise KzooError(f"{self.path} is not a search: it {what}. kzoo.tune writes one.")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<Search {self.path}: {self.request.spec['preset']} on {self.request.data['name']}>"
 
-    def __fspath__(self):
+    def __fspath__(self) -> str:
         return os.fspath(self.path)
 
     @cached_property
@@ -61,7 +70,7 @@ class Search:
         return Request.read(self.path)
 
     @property
-    def config(self) -> dict:
+    def config(self) -> dict[str, Any]:
         """What was asked, as plain data: the content of `search.json`."""
         return self.request.to_json()
 
@@ -88,7 +97,7 @@ class Search:
             return False
         return all(trial.status in FINISHED for trial in self.trials)
 
-    def leaderboard(self):
+    def leaderboard(self) -> "pd.DataFrame":
         """Return a DataFrame of the trials, best first.
 
         Columns: rank, trial, status, score, gain (over the preset; more is better), best_epoch (from 1), epochs,
@@ -108,7 +117,7 @@ class Search:
             raise KzooError(f"{self.path} has no trial with a score yet. The same call of kzoo.tune continues it.")
         return best
 
-    def best_config(self) -> dict:
+    def best_config(self) -> dict[str, Any]:
         """Return what the best trial differs in from the preset: overrides for `kzoo.build` and `kzoo.train`.
 
         What the data decided (classes, columns, scaling) is among them, so that `kzoo.build` gives the same network.
@@ -121,18 +130,18 @@ class Search:
             name: _tuples(v) for name, v in settings.items() if name in there and _tuples(v) != _tuples(there[name])
         }
 
-    def best_spec(self) -> dict:
+    def best_spec(self) -> dict[str, Any]:
         """Return the specification of the best trial's network: family and resolved settings."""
         return self.spec_of(self.best_trial())
 
-    def spec_of(self, trial) -> dict:
+    def spec_of(self, trial: Trial) -> dict[str, Any]:
         """Return the specification of a trial's network; `trial` is one of `trials`."""
         spec, changed = self.request.spec, trial.overrides
         config = {k: _tuples(changed.get(k, v)) for k, v in spec["config"].items()}
         training = {k: _tuples(changed.get(k, v)) for k, v in spec["training"].items()}
         return spec | dict(config=config, training=training, seed=trial.seed)
 
-    def best_model(self):
+    def best_model(self) -> "keras.Model":
         """Return the network of the best trial with the weights of its best epoch, not compiled.
 
         Raises:
@@ -150,7 +159,17 @@ class Search:
             raise KzooError(f"{file} cannot be read: {first_line(error)}") from error
         return model
 
-    def retrain(self, data=None, *, trial=None, on="train+validation", epochs="best", out=None, seed=None, **options):
+    def retrain(
+        self,
+        data: "Loadable | None" = None,
+        *,
+        trial: int | None = None,
+        on: Literal["train+validation", "train"] = "train+validation",
+        epochs: int | Literal["best"] = "best",
+        out: str | os.PathLike[str] | None = None,
+        seed: int | None = None,
+        **options: Any,
+    ) -> "Run":
         """Train the best trial's settings once more and return the run, which is scored on the test split.
 
         Args:
@@ -171,7 +190,7 @@ class Search:
             self, data, trial=trial, on=on, epochs=epochs, out=out, seed=seed, options=options
         )
 
-    def save_preset(self, name, path=None):
+    def save_preset(self, name: str, path: str | os.PathLike[str] | None = None) -> Path:
         """Write the best trial as a preset of its own, and return the TOML file, which `kzoo.load_presets` registers.
 
         Args:
@@ -183,7 +202,7 @@ class Search:
         """
         return import_module("kzoo.tuning.winner").save_preset(self, name, path)
 
-    def plot(self, kind="history"):
+    def plot(self, kind: Literal["history", "curves", "importance"] = "history") -> "Figure":
         """Return a matplotlib `Figure`, to be shown by a notebook or written with `figure.savefig("history.png")`.
 
         Args:
@@ -212,12 +231,12 @@ class Search:
                           config=spec["config"], training=spec["training"])  # fmt: skip
 
 
-def is_search(thing) -> bool:
+def is_search(thing: object) -> bool:
     """Say whether something is a search, or the path of one."""
     return isinstance(thing, Search) or (
         isinstance(thing, str | os.PathLike) and (Path(thing) / "search.json").is_file()
     )
 
 
-def _tuples(value):
+def _tuples(value: Any) -> Any:
     return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value

@@ -1,21 +1,27 @@
 """`tune`: the settings of a preset searched for on data."""
 
+import os
 import signal
 import sys
 import tempfile
 import time as clock
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal, overload
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kzoo import __version__
+from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
+from kzoo.data.splits import Fold
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import write_json
 from kzoo.nouns import plain
-from kzoo.registry import get_preset
+from kzoo.registry import Preset, get_preset
 from kzoo.training.record import provenance
 from kzoo.training.resume import Signals
 from kzoo.training.road import assign
@@ -23,7 +29,7 @@ from kzoo.tuning.engines import choose_engine, engine_named
 from kzoo.tuning.folder import begin_anew, check_resume, claimed
 from kzoo.tuning.folds import check_folds
 from kzoo.tuning.loop import Loop
-from kzoo.tuning.plan import make_plan, parse_time, settle_objective, size_of
+from kzoo.tuning.plan import Plan, Size, make_plan, parse_time, settle_objective, size_of
 from kzoo.tuning.progress import Progress
 from kzoo.tuning.records import Request
 from kzoo.tuning.search import Search
@@ -34,34 +40,65 @@ from kzoo.tuning.worker import Worker
 _FEW = 200  # validation rows: with fewer, an accuracy's standard error is some percent
 
 
+@overload
+def tune(preset: str | Preset, data: "Loadable | None" = None, *, dry_run: Literal[True], **asked: Any) -> Plan: ...
+@overload
 def tune(
-    preset,
-    data=None,
+    preset: str | Preset,
+    data: "Loadable | None" = None,
     *,
-    engine="auto",
-    trials=20,
-    epochs=None,
-    max_time=None,
-    space="standard",
-    objective=None,
-    baseline=True,
-    prune="median",
-    folds=None,
-    seed=0,
-    out=None,
-    resume="auto",
-    dry_run=False,
-    data_seed=0,
-    target=None,
-    validation=0.1,
-    test=None,
-    drop=(),
-    group=None,
-    task=None,
-    time=None,
-    progress=True,
-    **overrides,
-):
+    engine: str = "auto",
+    trials: int = 20,
+    epochs: int | None = None,
+    max_time: float | str | None = None,
+    space: str | Space = "standard",
+    objective: str | None = None,
+    baseline: bool = True,
+    prune: Literal["median"] | None = "median",
+    folds: int | None = None,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    resume: Literal["auto", "must", "never"] = "auto",
+    dry_run: Literal[False] = False,
+    data_seed: int = 0,
+    target: str | Sequence[str] | None = None,
+    validation: float = 0.1,
+    test: "float | Fold | Loadable | None" = None,
+    drop: str | Sequence[str] = (),
+    group: str | ArrayLike | None = None,
+    task: str | None = None,
+    time: str | None = None,
+    progress: bool = True,
+    **overrides: Any,
+) -> Search: ...
+def tune(
+    preset: str | Preset,
+    data: "Loadable | None" = None,
+    *,
+    engine: str = "auto",
+    trials: int = 20,
+    epochs: int | None = None,
+    max_time: float | str | None = None,
+    space: str | Space = "standard",
+    objective: str | None = None,
+    baseline: bool = True,
+    prune: Literal["median"] | None = "median",
+    folds: int | None = None,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    resume: Literal["auto", "must", "never"] = "auto",
+    dry_run: bool = False,
+    data_seed: int = 0,
+    target: str | Sequence[str] | None = None,
+    validation: float = 0.1,
+    test: "float | Fold | Loadable | None" = None,
+    drop: str | Sequence[str] = (),
+    group: str | ArrayLike | None = None,
+    task: str | None = None,
+    time: str | None = None,
+    progress: bool = True,
+    **overrides: Any,
+) -> Search | Plan:
     """Search for better settings of a preset, and return the `Search`.
 
     Trial 0 is the preset itself, no point comes twice, and the test split is never looked at. Each trial is trained as
@@ -154,7 +191,7 @@ def tune(
     return _ended(Search(folder, data), loop, because, signals, progress)
 
 
-def _searched(asked, named, settled, overrides):
+def _searched(asked: Space, named: Preset, settled: Preset, overrides: Mapping[str, Any]) -> Space:
     """Return the space for a settled preset; what is overridden is fixed in it.
 
     Raises:
@@ -172,7 +209,7 @@ def _searched(asked, named, settled, overrides):
     return searched
 
 
-def _sized(engine, *, trials, space, folds, **shape):
+def _sized(engine: str, *, trials: int, space: Space, folds: int | None, **shape: Any) -> tuple[str, Size]:
     """Return the engine that is meant, and the size of the search.
 
     Raises:
@@ -194,14 +231,14 @@ def _sized(engine, *, trials, space, folds, **shape):
     return chosen, size
 
 
-def _stamped(request):
+def _stamped(request: Request) -> Request:
     """Return the request with where and when it is carried out."""
     made = provenance()
     spec = dict(request.spec) | {"kzoo": __version__}
     return replace(request, spec=spec, versions=made["versions"], machine=made["machine"], created=made["created"])
 
 
-def _ended(search, loop, because, signals, progress):
+def _ended(search: Search, loop: Loop, because: str, signals: Signals, progress: bool) -> Search:
     """Return the search, or raise what its end calls for; say what came out."""
     if signals.caught == signal.SIGTERM:
         print(f"{search.path}: stopped by SIGTERM; the same call goes on from there.", file=sys.stderr)
@@ -224,7 +261,7 @@ def _ended(search, loop, because, signals, progress):
     return search
 
 
-def _space(space, preset):
+def _space(space: Any, preset: Preset) -> Space:
     """Return the `Space` that is meant.
 
     Raises:
@@ -241,7 +278,7 @@ def _space(space, preset):
     return space_of(preset, space)
 
 
-def _check(trials, seed, data_seed, prune, baseline, dry_run):
+def _check(trials: Any, seed: Any, data_seed: Any, prune: Any, baseline: Any, dry_run: Any) -> None:
     for name, value in (("baseline", baseline), ("dry_run", dry_run)):
         if not isinstance(value, bool):
             raise KzooError(f"{name}={value!r} must be True or False.")
@@ -254,7 +291,7 @@ def _check(trials, seed, data_seed, prune, baseline, dry_run):
         raise KzooError(f"prune={prune!r} must be 'median' or None.")
 
 
-def _say(notes, progress):
+def _say(notes: Iterable[str], progress: bool) -> None:
     if progress:
         for note in notes:
             print(note, file=sys.stderr)

@@ -25,7 +25,8 @@ def check_shape(shape) -> tuple[int, int, int]:
     whole = isinstance(shape, tuple | list) and all(isinstance(n, int | np.integer) and n > 0 for n in shape)
     if not whole or len(shape) != 3 or shape[2] not in MODES:
         raise KzooError(f"Image shape {shape!r} must be (height, width, channels) with 1, 3 or 4 channels.")
-    return tuple(int(n) for n in shape)
+    height, width, channels = shape
+    return int(height), int(width), int(channels)
 
 
 def image_preprocessing(shape) -> dict:

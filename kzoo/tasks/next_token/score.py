@@ -1,6 +1,7 @@
 """Scores of language models, added up batch by batch: a whole split, a column for each token, would not fit."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,8 @@ def score(batches, target, *, logits=None) -> Scored:
         target: the `Target`.
         logits: whether outputs are logits; None decides by the values.
     """
-    loss, right, tokens, counts = 0.0, 0, 0, 0
+    loss, right, tokens = 0.0, 0, 0
+    counts: Any = 0
     for outputs, truth in batches:
         p, truth = probabilities(outputs, logits).reshape(-1, outputs.shape[-1]), truth.reshape(-1)
         loss -= float(np.log(np.clip(p[np.arange(len(truth)), truth], 1e-9, 1)).sum(dtype="float64"))

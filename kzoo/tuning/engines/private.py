@@ -1,5 +1,7 @@
 """What KerasTuner keeps private and the engines need, each with its reason; nothing else in kzoo touches it."""
 
+from typing import Any
+
 from kzoo.tuning.records import Round
 
 TRIES = 1000  # draws before a space counts as used up
@@ -8,6 +10,8 @@ _MARK = "tuner/"  # with which KerasTuner's Hyperband begins the names of its ow
 
 class Opened:
     """What is private in `keras_tuner.Oracle`, under names of ours. `Steady` has `accept` and `save_trial`."""
+
+    _duplicate: Any  # KerasTuner's
 
     def draw_from(self, seed):
         """Draw from this seed on: each draw of an oracle moves it, and its constructor takes 0 for any."""

@@ -5,7 +5,7 @@ killed is made whole by telling a new oracle of the finished trials again; Keras
 read.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras_tuner as kt
 import numpy as np
@@ -49,6 +49,8 @@ class Steady(Opened):
     # Whether the best trials of a round are trained on: then the engine sets the number of trials, nothing else prunes,
     # training states stay, and proposing again is the only way to bring its books up to date.
     in_rounds = False
+    max_trials: int  # KerasTuner's
+    trials: Any
 
     def __init__(self, *, space, seed, objective, trials, epochs, baseline, known=None, accept=None):
         self.space, self.base_seed, self.baseline = space, seed, baseline

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from kzoo.errors import KzooError
 from kzoo.words import hint
@@ -61,7 +62,8 @@ class Parameter:
             return len(self.values)
         if self.low == self.high:
             return 1
-        return self.high - self.low + 1 if self.whole else None
+        span: Any = (self.low, self.high)
+        return span[1] - span[0] + 1 if self.whole else None
 
     def check(self, value):
         """Return a value of it as this parameter writes it.

@@ -1,6 +1,7 @@
 """`hypermodel`: a preset and its space as a KerasTuner `HyperModel`, for those who drive KerasTuner themselves."""
 
 import math
+from typing import Any
 
 import keras
 import keras_tuner
@@ -12,7 +13,7 @@ from kzoo.tuning.engines.private import round_of
 from kzoo.tuning.spaces.space import Space, space
 
 
-def hypermodel(preset: str | Preset, space: str | Space = "standard", **overrides) -> keras_tuner.HyperModel:
+def hypermodel(preset: str | Preset, space: str | Space = "standard", **overrides: Any) -> keras_tuner.HyperModel:
     """Return a KerasTuner `HyperModel` of a preset.
 
     What KerasTuner's `search` passes to `fit` goes to `keras.Model.fit`, with the batch size of the trial, schedules as
@@ -33,7 +34,7 @@ def hypermodel(preset: str | Preset, space: str | Space = "standard", **override
     return PresetHyperModel(searched.fix(**overrides))
 
 
-def _space_of(preset, given):
+def _space_of(preset: Preset, given: str | Space) -> Space:
     if not isinstance(given, Space):
         return space(preset, given)
     if given.preset.name != preset.name:
@@ -48,15 +49,15 @@ class PresetHyperModel(keras_tuner.HyperModel):
         space: the space.
     """
 
-    def __init__(self, space):
+    def __init__(self, space: Space) -> None:
         super().__init__(name=space.preset.name)
         self.space = space
 
-    def declare_hyperparameters(self, hp):
+    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         """Register every hyperparameter before the first trial."""
         self.space.declare(hp)
 
-    def build(self, hp):
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Return the compiled network of a point.
 
         Raises:
@@ -72,7 +73,9 @@ class PresetHyperModel(keras_tuner.HyperModel):
             raise keras_tuner.errors.FailedTrialError(f"{params:,} parameters are more than the limit of {limit:,}.")
         return model
 
-    def fit(self, hp, model, x=None, y=None, **kwargs):
+    def fit(
+        self, hp: keras_tuner.HyperParameters, model: keras.Model, x: Any = None, y: Any = None, **kwargs: Any
+    ) -> keras.callbacks.History:
         """Train a point's network with `keras.Model.fit`, and return its history.
 
         Args:
@@ -106,17 +109,17 @@ class PresetHyperModel(keras_tuner.HyperModel):
             kwargs["callbacks"] = [*(kwargs.get("callbacks") or ()), _plateau(training, kwargs)]
         return model.fit(x, y, **kwargs)
 
-    def _settings(self, hp):
+    def _settings(self, hp: keras_tuner.HyperParameters) -> tuple[dict[str, Any], dict[str, Any]]:
         return resolve(self.space.preset, self.space.overrides(hp))
 
 
-def _plateau(training, kwargs):
+def _plateau(training: dict[str, Any], kwargs: dict[str, Any]) -> keras.callbacks.Callback:
     watched = "val_loss" if kwargs.get("validation_data") or kwargs.get("validation_split") else "loss"
     patience = max(training.get("patience", 10) // 2, 1)
     return keras.callbacks.ReduceLROnPlateau(monitor=watched, factor=0.5, patience=patience)
 
 
-def _steps(x, y, kwargs):
+def _steps(x: Any, y: Any, kwargs: dict[str, Any]) -> int | None:
     """Return the number of training steps; None where the length of the data is unknown."""
     epochs = kwargs.get("epochs", 1)
     if y is not None:

@@ -1,15 +1,19 @@
 """`Space`: the hyperparameters of a preset, what was fixed and narrowed of them, and a point of it as overrides."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from kzoo.errors import KzooError
 from kzoo.registry import Preset, build, get_preset, resolve
 from kzoo.tuning.spaces import entries_of, make_fit
-from kzoo.tuning.spaces.entry import SIZES, Parameter, Scene, shown
+from kzoo.tuning.spaces.entry import SIZES, Entry, Parameter, Scene, shown
 from kzoo.words import hint, plural
+
+if TYPE_CHECKING:
+    import keras_tuner
 
 
 def space(preset: str | Preset, size: str = "standard") -> "Space":
@@ -42,14 +46,14 @@ class Space:
 
     preset: Preset
     size: str = "standard"
-    fixed: Mapping = field(default_factory=dict)
-    narrow_to: Mapping = field(default_factory=dict)
-    kept: tuple | None = None
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    narrow_to: Mapping[str, Any] = field(default_factory=dict)
+    kept: tuple[str, ...] | None = None
     max_params: int | None = None
 
     # Narrowing
 
-    def fix(self, **values) -> "Space":
+    def fix(self, **values: Any) -> "Space":
         """Give settings of the preset, or hyperparameters, one value; they are not searched then.
 
         Raises:
@@ -63,7 +67,7 @@ class Space:
         checked = {name: (config | training)[name] for name in settings}
         return self._checked(fixed=dict(self.fixed) | values | checked)
 
-    def narrow(self, **ranges) -> "Space":
+    def narrow(self, **ranges: Sequence[Any]) -> "Space":
         """Leave a part of some hyperparameters: a pair of numbers is a range, a list is values.
 
         Raises:
@@ -73,7 +77,7 @@ class Space:
             self._called(name)
         return self._checked(narrow_to=dict(self.narrow_to) | ranges)
 
-    def only(self, *wanted) -> "Space":
+    def only(self, *wanted: str) -> "Space":
         """Search these hyperparameters alone; the others stay as they are in the preset.
 
         Raises:
@@ -85,7 +89,7 @@ class Space:
             self._called(name)
         return self._checked(kept=wanted)
 
-    def limit(self, *, params) -> "Space":
+    def limit(self, *, params: float) -> "Space":
         """Train no network of more parameters.
 
         Raises:
@@ -116,15 +120,15 @@ class Space:
         """Return the names of the hyperparameters as KerasTuner sees them."""
         return tuple(p.name for p in self.parameters)
 
-    def default(self) -> dict:
+    def default(self) -> dict[str, Any]:
         """Return the values of the default point, the active ones only."""
-        point = {}
+        point: dict[str, Any] = {}
         for parameter in self.parameters:
             if parameter.is_active(point):
                 point[parameter.name] = parameter.default
         return point
 
-    def declare(self, hp):
+    def declare(self, hp: "keras_tuner.HyperParameters") -> None:
         """Register every hyperparameter on a `keras_tuner.HyperParameters`, conditional ones in their scope."""
         for parameter in self.parameters:
             if parameter.when is None:
@@ -133,14 +137,15 @@ class Space:
                 with hp.conditional_scope(parameter.when[0], list(parameter.when[1])):
                     parameter.declare(hp)
 
-    def overrides(self, hp) -> dict:
+    def overrides(self, hp: "keras_tuner.HyperParameters | Mapping[str, Any]") -> dict[str, Any]:
         """Return what a point changes of the preset: arguments of `kzoo.build` and `kzoo.train`; {} for the preset.
 
         Args:
             hp: a `keras_tuner.HyperParameters`, or its values as a dict. A value that is missing is the default.
         """
         values = hp if isinstance(hp, Mapping) else hp.values
-        chosen, settings = {}, dict(self._start)
+        chosen: dict[str, Any] = {}
+        settings = dict(self._start)
         for name, entry in self._entries.items():
             for parameter in self._by_entry.get(name, ()):
                 given = self.fixed.get(parameter.name, values.get(parameter.name, parameter.default))
@@ -157,17 +162,17 @@ class Space:
         total = 1
         for parent in (p for p in self.parameters if p.when is None):
             children = [p for p in self.parameters if p.when and p.when[0] == parent.name]
-            sizes = [p.size() for p in (parent, *children)]
+            sizes: list[Any] = [p.size() for p in (parent, *children)]
             if None in sizes:
                 return None
             if children:  # each value of the parent has the children that are active beside it
-                beside = ([c.size() for c in children if v in c.when[1]] for v in parent.values)
+                beside: Any = ([c.size() for c in children if c.when and v in c.when[1]] for v in parent.values)
                 total *= sum(math.prod(sizes) for sizes in beside)
             else:
                 total *= sizes[0]
         return total
 
-    def count_params(self, hp) -> int:
+    def count_params(self, hp: "keras_tuner.HyperParameters | Mapping[str, Any]") -> int:
         """Return the number of parameters of a point's network, which is built but not compiled.
 
         Raises:
@@ -177,7 +182,7 @@ class Space:
 
     # As data and as text
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, Any]:
         """Return the space as plain data: what was asked, and what came of it."""
         return dict(
             preset=self.preset.name,
@@ -193,7 +198,7 @@ class Space:
         )
 
     @classmethod
-    def from_json(cls, data: Mapping, preset: str | Preset | None = None) -> "Space":
+    def from_json(cls, data: Mapping[str, Any], preset: str | Preset | None = None) -> "Space":
         """Return the space that `to_json` wrote.
 
         Args:
@@ -208,7 +213,7 @@ class Space:
         whole = space(data["preset"] if preset is None else preset, data["size"]).fix(**data["fixed"])
         return whole._checked(narrow_to=ranges, kept=kept, max_params=data["max_params"])
 
-    def __str__(self):
+    def __str__(self) -> str:
         """A table: a line for each hyperparameter, its values, its default and what it means."""
         size = self.finite_size()
         points = "a continuum" if size is None else plural(size, "point")
@@ -230,12 +235,12 @@ class Space:
     # By name
 
     @cached_property
-    def _words(self):
+    def _words(self) -> list[str]:
         """Every name that a user may say: `learning_rate` for all that are one, then each by itself."""
         names = [p.called or p.name for p in self.parameters]
         return list(dict.fromkeys(names + [p.name for p in self.parameters]))
 
-    def _called(self, name):
+    def _called(self, name: str) -> list[Parameter]:
         """Return the hyperparameters of a name.
 
         Raises:
@@ -251,7 +256,7 @@ class Space:
             f"{self._elsewhere(name)}It has: {', '.join(self._words) or 'none'}."
         )
 
-    def _named(self, name):
+    def _named(self, name: str) -> Parameter:
         """Return the hyperparameter of a name that is not a setting of the preset.
 
         Raises:
@@ -268,7 +273,7 @@ class Space:
             f"fix() takes a setting of the preset, or one of: {', '.join(legal)}."
         )
 
-    def _elsewhere(self, name):
+    def _elsewhere(self, name: str) -> str:
         """Say where a name is that is not here."""
         for size in (self.size, *SIZES):
             whole = replace(self, size=size, fixed={}, narrow_to={}, kept=None)
@@ -279,34 +284,35 @@ class Space:
     # Derived once
 
     @cached_property
-    def settings(self):
+    def settings(self) -> dict[str, Any]:
         """Return the preset's settings: its config and its training contract in one."""
         config, training = resolve(self.preset, {})
         return config | training
 
     @cached_property
-    def _start(self):
+    def _start(self) -> dict[str, Any]:
         """The settings with what was fixed of them."""
         own = {name: value for name, value in self.fixed.items() if name in self.settings}
         config, training = resolve(self.preset, own)
         return config | training
 
     @cached_property
-    def _pinned(self):
+    def _pinned(self) -> set[str]:
         """Hyperparameters that were fixed and are not settings."""
         return {name for name in self.fixed if name not in self.settings}
 
     @cached_property
-    def _entries(self):
+    def _entries(self) -> dict[str, Entry]:
         """The entries of the family's space that set nothing that was fixed."""
         settings = set(self.fixed) & set(self.settings)
         entries = entries_of(self.preset.family, self.size)
         return {name: entry for name, entry in entries.items() if not settings & set(entry.sets)}
 
     @cached_property
-    def _by_entry(self):
+    def _by_entry(self) -> dict[str, list[Parameter]]:
         """Entry -> its parameters, narrowed; those that were pinned are still among them."""
-        before, found = {}, {}
+        before: dict[str, Parameter] = {}
+        found: dict[str, list[Parameter]] = {}
         for name, entry in self._entries.items():
             parameters = [p for p in entry.parameters(self._scene(before)) if self._is_kept(p)]
             found[name] = [self._narrowed(p) for p in parameters]
@@ -314,34 +320,35 @@ class Space:
         return found
 
     @cached_property
-    def _as_it_is(self):
+    def _as_it_is(self) -> dict[str, Any]:
         """Name -> the value with which a point leaves the settings alone. A learning rate always is one of its own."""
-        before, found = {}, {}
+        before: dict[str, Parameter] = {}
+        found: dict[str, Any] = {}
         for entry in self._entries.values():
             parameters = entry.parameters(self._scene(before))
             before |= {p.name: p for p in parameters}
             found |= {p.name: p.default for p in parameters if not p.called}
         return found
 
-    def _scene(self, before):
+    def _scene(self, before: dict[str, Parameter]) -> Scene:
         own = self.settings.get("optimizer")
         return Scene(settings=self._start, optimizer=own, task=self.preset.task, size=self.size, before=before)
 
-    def _is_kept(self, parameter):
+    def _is_kept(self, parameter: Parameter) -> bool:
         return self.kept is None or parameter.name in self._pinned or any(map(parameter.answers_to, self.kept))
 
-    def _narrowed(self, parameter):
+    def _narrowed(self, parameter: Parameter) -> Parameter:
         for name in (parameter.name, parameter.called):  # the name of its own goes before
             if name in self.narrow_to:
                 return parameter.narrowed(self.narrow_to[name])
         return parameter
 
-    def _checked(self, **changes):
+    def _checked(self, **changes: Any) -> "Space":
         """Return a changed copy whose parameters could be made."""
         changed = replace(self, **changes)
         _ = changed.parameters
         return changed
 
 
-def _listed(value):
+def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value

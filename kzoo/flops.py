@@ -1,6 +1,7 @@
 """`forward_flops`: how much arithmetic one example costs."""
 
 import math
+from typing import Any
 
 import keras
 from keras import layers
@@ -109,7 +110,7 @@ def _attention(layer, arguments):
 
 def _einsum(equation, *shapes):
     """Count a product over all its distinct letters."""
-    sizes = {}
+    sizes: dict[Any, Any] = {}
     for letters, shape in zip(equation.split("->")[0].split(","), shapes, strict=True):
         before, dots, after = letters.strip().partition("...")
         names = [*before, *after]

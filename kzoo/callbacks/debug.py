@@ -6,6 +6,7 @@ import random
 import sys
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -112,7 +113,9 @@ class Probe:
 
     def __init__(self, x, y):
         self.x, self.y = x, y
-        self.model = self.copy = self.inside = None
+        self.model: Any = None
+        self.copy: Any = None
+        self.inside: Any = None
 
     def statistics(self, model):
         """Return {layer's name: its numbers}; empty for a subclassed model, which cannot be looked into."""

@@ -1,5 +1,7 @@
 """Checks of class labels: range, form, classes that are missing or rare, rows with two answers."""
 
+from typing import Any
+
 import numpy as np
 
 from kzoo.checks.finding import check, error, warning
@@ -100,7 +102,8 @@ def conflicting_labels(subject):
     if not enough_variety(subject):
         return
     keys, labels = hashes(subject, "train"), subject.labels["train"]
-    first, conflicts = {}, []
+    first: dict[Any, Any] = {}
+    conflicts: list[Any] = []
     for row, key in enumerate(keys):
         before = first.setdefault(key, row)
         if key is not None and labels[before] != labels[row]:

@@ -1,6 +1,7 @@
 """Checks across the splits: rows that are in two of them, classes in other shares."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def _equal_rows(subject):
 
 def _equal_files(subject):
     """Compare files that are equally long, of a few hundred images of the other splits."""
-    by_size = {}
+    by_size: dict[Any, Any] = {}
     for place, path in enumerate(subject.data.train.x.paths()):
         by_size.setdefault(path.stat().st_size, []).append((place, path))
     found = {}

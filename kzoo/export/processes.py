@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 from kzoo.errors import KzooError
 from kzoo.words import first_line
@@ -54,7 +55,7 @@ class _Child:
     def __init__(self, module, words):
         # What libraries say; it is told only if the process dies.
         self._noise = tempfile.TemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(
+        self._process: Any = subprocess.Popen(
             [sys.executable, "-P", "-W", "ignore", "-m", module, *map(str, words)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -62,7 +63,7 @@ class _Child:
             env=_environment(),
             encoding="utf-8",
         )
-        self._lines = queue.Queue()
+        self._lines: queue.Queue[Any] = queue.Queue()
         self.ended = False
         threading.Thread(target=self._collect, daemon=True).start()
 

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def verify(folder, keys, *, timeout, sample=None, begin=lambda key: None):
         The outcome is what changes in the export's `Entry`, or `{"error": one line}`.
     """
     words = [folder, sample or "-"]
-    runtimes = {}
+    runtimes: dict[str, Any] = {}
     for key in keys:
         runtimes.setdefault(formats()[split_key(key)[0]].packages[-1], []).append(key)
     for group in runtimes.values():
@@ -188,7 +189,8 @@ def latencies(answer, x_7, *, fixed_batch=None) -> dict:
 
 def _fastest(answer, x):
     answer(x), answer(x)  # the first call may compile
-    times, end = [], time.perf_counter() + _SECONDS
+    times: list[float] = []
+    end = time.perf_counter() + _SECONDS
     while len(times) < _FEWEST or (time.perf_counter() < end and len(times) < _MOST):
         begin = time.perf_counter()
         answer(x)

@@ -3,6 +3,7 @@
 import math
 import threading
 from collections import Counter
+from typing import Any
 
 import keras
 
@@ -18,7 +19,7 @@ def in_a_thread_of_its_own(work):
     Keras keeps these per thread: `custom_object_scope`, `enable_unsafe_deserialization`, and the list of variables
     that wait for their values.
     """
-    result = []
+    result: list[tuple[Any, BaseException | None]] = []
 
     def run():
         try:
@@ -51,7 +52,7 @@ def check_size(build, stored):
     places = {shape: path for path, shape, _ in wanted}
     sizes = {shape: width * math.prod(shape) for _, shape, width in wanted}
     if sum(sizes[shape] * count for shape, count in missing.items()) > SLACK:
-        largest = max(missing, key=sizes.get)
+        largest = max(missing, key=sizes.__getitem__)
         raise Refused(
             f"its weight {places[largest]!r} would have the shape {largest}, {sizes[largest]:,} bytes, and the file"
             " stores none of that shape"

@@ -3,6 +3,7 @@
 import io
 import math
 from collections import Counter
+from typing import Any
 
 import h5py
 
@@ -39,7 +40,8 @@ def stored_shapes(data):
 
 class _Look:
     def __init__(self):
-        self.shapes, self.seen = Counter(), set()
+        self.shapes: Counter[tuple[int, ...]] = Counter()
+        self.seen: set[Any] = set()
         self.declared = self.stored = 0
 
     def group(self, group, depth):

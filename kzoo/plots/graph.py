@@ -143,11 +143,12 @@ def _leads_to(source, target, reach, drawn):
 
 
 def _boxes(drawn, edges):
-    consumers = {}
+    consumers: dict[Any, Any] = {}
     for sources in edges.values():
         for source in sources:
             consumers[source] = consumers.get(source, 0) + 1
-    boxes, home = [], {}
+    boxes: list[Any] = []
+    home: dict[Any, Any] = {}
     for key, row in drawn.items():
         sources = edges[key]
         alone = len(sources) == 1 and consumers[sources[0]] == 1

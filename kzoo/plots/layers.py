@@ -85,7 +85,8 @@ def _height(box):
 
 def _heights(boxes):
     """Place every box below all that feed it, and one that nothing feeds right above what it feeds."""
-    tops, bottoms = {}, {}
+    tops: dict[Any, float] = {}
+    bottoms: dict[Any, float] = {}
     for box in boxes:
         tops[box] = max((bottoms[s] + _GAP for s in box.sources), default=0.0)
         bottoms[box] = tops[box] + _height(box)
@@ -99,10 +100,11 @@ def _heights(boxes):
 def _lanes(boxes, tops, bottoms):
     """Give every box a column: the longest branch goes straight on, the others stand beside it."""
     targets = {box: [b for b in boxes if box in b.sources] for box in boxes}
-    rest = {}
+    rest: dict[Any, Any] = {}
     for box in reversed(boxes):
         rest[box] = _height(box) + max((rest[t] for t in targets[box]), default=0.0)
-    lanes, taken = {}, {}  # box -> lane; lane -> spans that are in use
+    lanes: dict[Any, int] = {}  # box -> lane
+    taken: dict[int, list] = {}  # lane -> spans that are in use
 
     def free(lane, top, bottom):
         return all(bottom <= a or top >= b for a, b in taken.get(lane, ()))
@@ -137,7 +139,8 @@ def _spread(box, siblings, rest):
 
 def _skips(boxes, lanes, tops, bottoms):
     """Find edges that pass boxes in their own lane, and give each a track of its own beside the lane."""
-    skips, used = [], []
+    skips: list[Any] = []
+    used: list[Any] = []
     for target in boxes:
         for source in target.sources:
             passed = any(

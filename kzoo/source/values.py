@@ -6,6 +6,7 @@ import json
 import keyword
 import math
 import re
+from typing import Any
 
 import keras
 
@@ -68,14 +69,14 @@ def _arguments(thing, config, left_out):
     """
     parameters = [p for name, p in inspect.signature(type(thing).__init__).parameters.items() if name != "self"]
     required = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
-    required = {name: config[name] for name in required}
-    accepted = ({p.name for p in parameters} | {"dtype", "trainable"}) - set(required) - left_out
-    extra = {}
+    given = {name: config[name] for name in required}
+    accepted = ({p.name for p in parameters} | {"dtype", "trainable"}) - set(given) - left_out
+    extra: dict[str, Any] = {}
     while True:
-        plain = _made(thing, required | extra)
+        plain = _made(thing, given | extra)
         more = [n for n, v in config.items() if n in accepted and n not in extra and v != plain.get(n)]
         if not more:
-            return required, extra
+            return given, extra
         extra[more[0]] = config[more[0]]
 
 

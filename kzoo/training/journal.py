@@ -102,7 +102,7 @@ def read_journal(folder):
     Returns:
         (state or None, lines).
     """
-    lines = []
+    lines: list[Any] = []
     for name in NAMES:
         file = Path(folder) / name
         if not file.is_file():

@@ -17,7 +17,7 @@ def score_split(model, part, data, *, batch_size=128) -> Scored:
 def gives_logits(model):
     """Say whether a model's answers are logits (True) or probabilities (False); None where its last layer is silent."""
     activation = getattr(model.layers[-1], "activation", None)
-    return {"linear": True, "sigmoid": False, "softmax": False}.get(getattr(activation, "__name__", None))
+    return {"linear": True, "sigmoid": False, "softmax": False}.get(getattr(activation, "__name__", ""))
 
 
 def forward(model, x, size):

@@ -29,7 +29,8 @@ def settle(preset, config, training, asked, data):
     _check_fit(preset, config, data)
     builder, _ = family_builder(preset.family)
     known = set(inspect.signature(builder).parameters)
-    config, training, notes = dict(config), dict(training), []
+    config, training = dict(config), dict(training)
+    notes: list[str] = []
     for name, value in data.config.items():
         if name in asked and name in ("outputs", "horizon", "vocabulary_size") and config[name] != value:
             if name == "outputs" and {config[name], value} == {1, 2} and data.problem.task.single_head:

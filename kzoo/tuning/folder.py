@@ -35,7 +35,7 @@ def claimed(out, request, *, resume):
     Raises:
         KzooError: a different search, one that another process is at, or a folder that may not be written.
     """
-    made = []
+    made: list[Path] = []
     try:
         folder = _numbered(request, resume, made) if out is None else Path(out)
         check_place(folder, out)

@@ -9,6 +9,7 @@ that is the `optimizer`'s.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
@@ -113,7 +114,7 @@ def _columns(trials, parameters):
 
     The learning rates of the optimizers are one hyperparameter: the place in the range that goes with the optimizer.
     """
-    columns = {}
+    columns: dict[str, Any] = {}
     for p in parameters:
         stem, place = _stem(p), _placed(p)
         column = columns.setdefault(stem, [None] * len(trials))
@@ -151,7 +152,8 @@ def _measure(columns, ranks, rows):
     table = np.hstack(list(coded.values()))
     ends = np.cumsum([part.shape[1] for part in coded.values()])
     places = {name: slice(end - part.shape[1], end) for (name, part), end in zip(coded.items(), ends, strict=True)}
-    losses, fits = {name: [] for name in places}, []
+    losses: dict[str, list[float]] = {name: [] for name in places}
+    fits: list[float] = []
     for repeat in range(REPEATS):
         whole, shuffled = _predict(table, y, places, repeat)
         spread = np.sum((y - y.mean()) ** 2)

@@ -51,6 +51,11 @@ def _found() -> dict[str, tuple[str, dict[str, Any]]]:
 FAMILIES = _found()
 
 
+def is_recurrent(family: str) -> bool:
+    """Say whether a family reads its inputs step by step, with a state."""
+    return "recurrent_dropout" in builder_of(family).takes
+
+
 def builder_of(family: str) -> Builder:
     """Return what a family's builder takes, without what the family fixes and without `name`.
 

@@ -24,7 +24,7 @@ from kzoo.errors import KzooError
 from kzoo.family import FAMILIES, builder_of
 from kzoo.files import read_json
 from kzoo.preset import Preset, completed, situation
-from kzoo.words import first_line, hint
+from kzoo.words import first_line, hint, listed
 
 if TYPE_CHECKING:
     import keras
@@ -175,7 +175,9 @@ def _unknown_override(preset: Preset, name: str) -> str:
     if synonym in legal:
         guess = f"Did you mean {synonym!r}? "
     elif name in ARGUMENTS:
-        guess = f"{preset.name} has no use for it. "
+        takes = [family for family in FAMILIES if name in builder_of(family).takes]
+        whose = f", which is a setting of {listed(takes)}" if takes else ""
+        guess = f"{preset.name} has no use for it{whose}. "
     else:
         guess = hint(name, legal)
     return f"Unknown argument {name!r} for {preset.name}. {guess}It takes: {', '.join(sorted(legal))}."

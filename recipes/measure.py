@@ -25,6 +25,7 @@ import kzoo
 from kzoo import results
 from kzoo.cli.common import parse_settings
 from kzoo.files import read_json, write_json, write_text
+from kzoo.registry import FAMILIES
 
 HERE = Path(__file__).parent
 MEASURED = Path(kzoo.__file__).parent / "results" / "measured.json"
@@ -133,7 +134,8 @@ def fill(text, blocks):
 
 def preset_table():
     lines = ["| preset | what it is | data | parameters | measured |", "|---|---|---|---|---|"]
-    for family in ("fnn", "cnn", "rnn", "lstm", "gru", "transformer"):
+    known = ("fnn", "cnn", "rnn", "lstm", "gru", "transformer")  # in this order; then whatever else there is
+    for family in (*known, *(other for other in FAMILIES if other not in known)):
         for name in kzoo.list_presets(family=family):
             p, rows = kzoo.get_preset(name), results.of(name)
             said = f"{results.score(rows[0])} on {rows[0]['data']}, {rows[0]['over']}" if rows else "-"

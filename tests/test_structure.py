@@ -45,14 +45,14 @@ MAY_IMPORT = {
     "predictions": set(),
     "runtime": {"data", "export", "exported", "predictions"},
     "checks": {"data", "gradients", "plots"},
-    "export": {"data", "exported", "loading", "registry", "run"},
+    "export": {"data", "exported", "family", "loading", "registry", "run"},
     "evaluation": {"checks", "data", "predictions", "ranking", "registry", "results", "run", "training"},
     "training": {
         "arguments", "callbacks", "checks", "contract", "data", "loading", "plots", "predictions", "registry", "run",
     },
     "source": {"contract"},
     "tuning": {
-        "arguments", "callbacks", "catalogue", "contract", "data", "optional", "plots", "preset_files", "registry",
+        "callbacks", "catalogue", "contract", "data", "family", "optional", "plots", "preset_files", "registry",
         "training",
     },
     "reports": {"data", "evaluation", "plots", "registry", "run", "tuning"},

@@ -4,6 +4,7 @@ from kzoo.cli import common
 from kzoo.errors import KzooError
 from kzoo.registry import get_preset, list_presets
 from kzoo.tasks import problems
+from kzoo.words import plural
 
 EXAMPLES = """\
 examples:
@@ -49,7 +50,7 @@ def render(document, args):
             parameters = f"{preset['params']:,}" if preset["params"] else ""
             lines += common.hanging(f"  {preset['name']:{wide}}  {parameters:>10}  ", preset["summary"])
         lines.append("")
-    lines.append(f"{len(document)} presets, with their number of parameters. More about one: kzoo show NAME")
+    lines.append(f"{plural(len(document), 'preset')}, with the number of parameters. More about one: kzoo show NAME")
     return "\n".join(lines)
 
 

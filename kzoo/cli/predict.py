@@ -29,7 +29,7 @@ def add_arguments(parser):
         "inputs",
         metavar="INPUT",
         nargs="+",
-        help="image files or folders, a CSV file, or texts; - reads lines",
+        help="image files or folders, a table (CSV), or texts; - reads lines",
     )
     parser.add_argument("--out", metavar="FILE.csv", help="write all answers to a CSV file")
     parser.add_argument("--format", metavar="NAME", help="which exported file to run, such as onnx_int8 (default onnx)")

@@ -41,7 +41,7 @@ def add_arguments(parser):
     add(
         "--data",
         metavar="SOURCE",
-        help="a named set, a folder, a CSV, text or .npz file; default: the preset's own",
+        help="a named set, a folder, a table (CSV), text or .npz file; default: the preset's own",
     )
     add("--out", metavar="FOLDER", help="the run's folder; default: runs/PRESET-NN")
     add("--overwrite", action="store_true", help="replace a different run in --out")

@@ -48,7 +48,7 @@ def make(model_or_run, path, names, *, quantize, check, data, overwrite, timeout
         with closing(_work(job, subject, work, keys_of(names, quantize), timeout, say)) as steps:
             found = next(steps)[1]
             if "error" in found:
-                raise KzooError(f"The model cannot be exported: {found['error']}.")
+                raise KzooError(f"The model cannot be exported: {found['error'].rstrip('.')}.")
             if before is not None and not overwrite:
                 _same_answers(before, folder)
             exports = {key: _converted(key, outcome, job) for key, outcome in steps}

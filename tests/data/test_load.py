@@ -189,7 +189,7 @@ def test_files_that_do_not_fit(tmp_path):
     with pytest.raises(KzooError, match=r"'empty.csv' is empty"):
         load_data(tmp_path / "empty.csv", target="a")
     (tmp_path / "head.csv").write_text("a,b\n")
-    with pytest.raises(KzooError, match=r"header but no rows"):
+    with pytest.raises(KzooError, match=r"has no rows"):
         load_data(tmp_path / "head.csv", target="a")
     (tmp_path / "a.xlsx").write_bytes(b"PK")
     with pytest.raises(KzooError, match=r"kzoo reads .csv"):

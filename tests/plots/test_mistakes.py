@@ -33,7 +33,7 @@ def test_a_model_without_mistakes_shows_what_it_was_least_sure_of():
     ("arguments", "options", "message"),
     [
         ((IMAGES[:3], TRUE, P), {}, "3 images for 4 labels"),
-        ((IMAGES, TRUE, P * np.nan), {}, "no numbers"),
+        ((IMAGES, TRUE, P * np.nan), {}, "not numbers"),
         ((IMAGES, [0, 1, 0, 2], P), {}, "true label 2"),
         ((IMAGES, TRUE, P), {"count": 0}, "count=0"),
         (([], [], np.zeros((0, 2))), {}, "shape"),

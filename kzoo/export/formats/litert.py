@@ -7,17 +7,16 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.export.format import QUANTIZED, Format, refuses_votes
+from kzoo.family import is_recurrent
 from kzoo.optional import require
 from kzoo.words import first_line
-
-# LiteRT has no lists of tensors, which the loop of a recurrent layer needs for a batch of any size.
-_ONE_ROW = ("rnn", "lstm", "gru")
 
 
 def write(network, file, quantize):
     """Write a LiteRT file; int8 scales are dynamic, found from each input."""
     tf = import_module("tensorflow")
-    batch = 1 if network.like in _ONE_ROW else None
+    # LiteRT has no lists of tensors, which the loop of a recurrent layer needs for a batch of any size.
+    batch = 1 if is_recurrent(network.like) else None
     module = network.tf_module(batch=batch)
     with _scales_apart(tf) if quantize == "int8" else nullcontext():
         function = module.serve.get_concrete_function()

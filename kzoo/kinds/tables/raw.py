@@ -59,7 +59,9 @@ def rows_of(source) -> Rows:
     if isinstance(source, dict):
         source = [source]
     if not isinstance(source, list | tuple) or not all(isinstance(row, dict) for row in source):
-        raise KzooError("Table rows are dicts of column names and values, a DataFrame, or the path of a table.")
+        raise KzooError(
+            "Table rows are dicts of column names and values, a DataFrame, an array of numbers, or the path of a table."
+        )
     rows = [{str(name).strip(): value for name, value in row.items()} for row in source]
     names = dict.fromkeys(name for row in rows for name in row)
     return Rows({name: plain([row.get(name) for row in rows]) for name in names})
@@ -80,5 +82,5 @@ def one_table(words):
         KzooError: several, or none that is there.
     """
     if len(words) > 1:
-        raise KzooError(f"This run reads a table: give one CSV file, not {len(words)} inputs.")
+        raise KzooError(f"This run reads a table: give one file, not {len(words)} inputs.")
     return existing(words[0])

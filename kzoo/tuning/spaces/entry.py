@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kzoo.errors import KzooError
+from kzoo.family import FAMILIES, is_recurrent
 from kzoo.words import hint
 
 SIZES = ("quick", "standard", "full")  # each has what the ones before it have
@@ -215,7 +216,7 @@ class Entry:
 
 def recurrent(size) -> dict:
     """Return a size for each recurrent family."""
-    return dict.fromkeys(("rnn", "lstm", "gru"), size)
+    return {family: size for family in FAMILIES if is_recurrent(family)}
 
 
 def one_of(name, meaning, *values, full=()):

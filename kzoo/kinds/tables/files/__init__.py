@@ -36,7 +36,7 @@ def read_table(path):
     frame = _module(path).frame(path)
     frame.columns = [str(column).strip() for column in frame.columns]
     if not len(frame):
-        raise KzooError(f"{Path(path).name!r} has a header but no rows.")
+        raise KzooError(f"{Path(path).name!r} has no rows.")
     return frame
 
 
@@ -48,7 +48,7 @@ def read_rows(path):
     """
     rows = _module(path).rows(path)
     if not len(rows):
-        raise KzooError(f"{Path(path).name!r} has a header but no rows.")
+        raise KzooError(f"{Path(path).name!r} has no rows.")
     return rows
 
 

@@ -286,7 +286,7 @@ def test_what_cannot_be_compared_on_a_holdout(trained, holdout, call):
     for words, says in (
         ([good, trained / "values", "--data", "may.npz"], "not comparable"),
         ([good, trained / "elsewhere", "--data", "iris"], "split iris differently"),
-        ([good, bad, "--data", "may.npz", "--metric", "r2"], "metric='r2' was not measured"),
+        ([good, bad, "--data", "may.npz", "--metric", "r2"], "--metric 'r2' was not measured"),
         ([good, bad, "--data", "june.npz", "--fail-if-worse"], "june.npz"),
     ):
         code, out, err = call(*words)

@@ -126,7 +126,7 @@ def _path(path, preset, asked):
     if source := _source("file", suffix):
         return _of_source(source, path, path.name, preset, asked)
     if source := _source("folder", suffix):
-        raise KzooError(f"{path.name!r} is one file; training takes {source.name}, in a folder for each class.")
+        raise KzooError(f"{path.name!r} is one file; training takes {source.name} for each class.")
     files = [*suffixes(), *(s for source in _sources("file") for s in source.suffixes), ".npz"]
     raise KzooError(f"{path.name!r}: kzoo reads {', '.join(files)} files, and folders.")
 

@@ -351,7 +351,7 @@ def test_bad_input_of_a_run_that_exists(call, iris, tmp_path):
     for words, says in (
         (["evaluate", iris / "run", "--split", "tets"], "validation"),
         (["predict", iris / "run", tmp_path / "no.csv"], "does not exist"),
-        (["predict", iris / "run", iris / "rows.csv", iris / "rows.csv"], "one CSV"),
+        (["predict", iris / "run", iris / "rows.csv", iris / "rows.csv"], "give one file, not 2 inputs"),
         (["predict", iris / "run", iris / "rows.csv", "--out", tmp_path / "no" / "x.csv"], "no folder"),
     ):
         code, out, err = call(*words)

@@ -22,6 +22,17 @@ def rooms(package: str, attribute: str, *, folders: bool = False) -> dict:
 
 
 @cache
+def _entry_points():
+    # Read once for all groups: reading takes longer than all of the catalogue, which may do without.
+    return import_module("importlib.metadata").entry_points()
+
+
+def entry_points(group: str):
+    """Return what installed packages say under an entry-point group, such as "kzoo.tasks", unloaded."""
+    return _entry_points().select(group=group)
+
+
+@cache
 def installed(group: str) -> dict:
     """Return name -> what installed packages bring under an entry-point group, such as "kzoo.tasks".
 
@@ -29,8 +40,7 @@ def installed(group: str) -> dict:
         KzooError: a package that cannot be imported.
     """
     found = {}
-    metadata = import_module("importlib.metadata")  # slow to import, and mostly not needed
-    for entry in metadata.entry_points(group=group):
+    for entry in entry_points(group):
         try:
             found[entry.name] = entry.load()
         except Exception as error:  # whatever a stranger's package does

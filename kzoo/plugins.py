@@ -11,10 +11,10 @@ is imported before one of its presets is asked for by name, or all presets are l
 
 from dataclasses import replace
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 from kzoo.errors import KzooError
+from kzoo.listing import entry_points
 from kzoo.preset import Preset
 
 GROUP = "kzoo.presets"
@@ -24,8 +24,7 @@ GROUP = "kzoo.presets"
 def _entries() -> dict[str, list[Any]]:
     """Return namespace -> its entry points; more than one where two packages took the same word."""
     found: dict[str, list[Any]] = {}
-    metadata = import_module("importlib.metadata")  # takes longer than all of the catalogue, which may do without
-    for entry in metadata.entry_points(group=GROUP):
+    for entry in entry_points(GROUP):
         same = found.setdefault(entry.name.replace("-", "_"), [])
         if all(entry.value != other.value or entry.dist.name != other.dist.name for other in same):
             same.append(entry)  # a package may be found twice on the path

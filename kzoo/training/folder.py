@@ -59,12 +59,11 @@ def claimed(out, request: Request, *, overwrite, resume):
     Raises:
         KzooError: a different run, one that another process trains, or a folder that may not be written.
     """
-    if resume not in RESUME:
-        raise KzooError(f"resume={resume!r} is unknown. Use one of: {', '.join(RESUME)}.")
+    check_resume(resume)
     made: list[Path] = []
     try:
         if out is None:
-            folder = _numbered(request, resume, made)
+            folder = numbered("runs", request.spec.preset, resume, lambda path: _goes_on(path, request), made)
         else:
             folder = Path(out)
             check_place(folder, out)
@@ -74,7 +73,7 @@ def claimed(out, request: Request, *, overwrite, resume):
             return
         if resume == "must" and (claim.stopped is None or not has_journal(folder)):
             _no_journal(folder)
-        made = made or _missing(folder)
+        made = made or missing(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             remove_leftovers(folder)
@@ -83,31 +82,47 @@ def claimed(out, request: Request, *, overwrite, resume):
                 claim = _taken_up(claim, resume)
             yield claim
     finally:
-        for path in made:  # from the bottom up
-            if path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
+        remove_empty(made)
 
 
-def _missing(folder):
-    """Return a folder and those above it, as far as they are still to be made."""
+def check_resume(resume):
+    """Raise `KzooError` for a way of resuming that there is not."""
+    if resume not in RESUME:
+        raise KzooError(f"resume={resume!r} is unknown. Use one of: {', '.join(RESUME)}.")
+
+
+def missing(folder):
+    """Return a folder and those above it, as far as they are still to be made; from the bottom up."""
     return [path for path in (folder, *folder.parents) if not path.exists()]
 
 
-def _numbered(request, resume, made):
-    """Return the newest numbered folder whose run can go on, else a new one; what is made for it goes to `made`."""
-    base, preset = Path("runs"), request.spec.preset
+def remove_empty(made):
+    """Remove those folders that nothing was written to, from the bottom up."""
+    for path in made:
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def numbered(base, preset, resume, goes_on, made):
+    """Return the newest folder `base/PRESET-NN` that can go on, else a new one.
+
+    Args:
+        goes_on: path -> whether what is in it can go on.
+        made: a list, which becomes the folders that were made for a new one.
+    """
+    base = Path(base)
     name = re.compile(re.escape(preset) + r"-(\d+)")
     taken = {int(found[1]): path for path in base.glob("*") if (found := name.fullmatch(path.name))}
     if resume != "never":
         for _, path in sorted(taken.items(), reverse=True):
-            if _goes_on(path, request) and not is_locked(path):
+            if goes_on(path) and not is_locked(path):
                 return path
     number = max(taken, default=0) + 1
     while True:
         folder = base / f"{preset}-{number:02d}"
         try:
             check_place(folder, None)
-            made[:] = _missing(folder)
+            made[:] = missing(folder)
             folder.mkdir(parents=True)
             return folder
         except FileExistsError:
@@ -137,7 +152,7 @@ def check_place(folder, out):
 
 def _look(folder, request, overwrite, resume):
     """Return the claim that what is in a folder leads to."""
-    there = _names(folder)
+    there = names_in(folder)
     if there and not _holds_run(folder, there):
         raise KzooError(f"out={str(folder)!r} holds other files and no run. Name a new folder.")
     if not there or overwrite or "config.json" not in there:
@@ -151,7 +166,7 @@ def _look(folder, request, overwrite, resume):
     return Claim(folder=folder, stopped=None if resume == "never" else run)
 
 
-def _names(folder):
+def names_in(folder):
     """Return the names of what is in a folder, but for the lock and what a killed write left."""
     present = set(folder.iterdir()) - set(leftovers(folder)) if folder.exists() else ()
     return {path.name for path in present} - {".lock"}

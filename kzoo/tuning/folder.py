@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 import shutil
 import time
 from contextlib import contextmanager
@@ -11,9 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.files import leftovers, read_json, remove_leftovers, whole_file, write_json, write_text
+from kzoo.files import read_json, remove_leftovers, whole_file, write_json, write_text
 from kzoo.nouns import differences
-from kzoo.training.folder import RESUME, check_place, is_locked, locked
+from kzoo.training.folder import check_place, locked, missing, names_in, numbered, remove_empty
 from kzoo.training.journal import remove_journal
 from kzoo.tuning.records import FINISHED, leaderboard, place_of, ranked, read_trials, table_of
 from kzoo.tuning.search import Search
@@ -37,10 +36,14 @@ def claimed(out, request, *, resume):
     """
     made: list[Path] = []
     try:
-        folder = _numbered(request, resume, made) if out is None else Path(out)
+        if out is None:
+            preset = request.spec["preset"]
+            folder = numbered("searches", preset, resume, lambda path: _goes_on(path, request), made)
+        else:
+            folder = Path(out)
         check_place(folder, out)
         _look(folder, request, resume)
-        made = made or [path for path in (folder, *folder.parents) if not path.exists()]
+        made = made or missing(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             tidy(folder)
@@ -48,35 +51,7 @@ def claimed(out, request, *, resume):
     finally:
         if made and not (made[0] / "search.json").exists():
             (made[0] / "worker.log").unlink(missing_ok=True)
-        for path in made:  # from the bottom up
-            if path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
-
-
-def check_resume(resume):
-    """Raise `KzooError` for a way of resuming that there is not."""
-    if resume not in RESUME:
-        raise KzooError(f"resume={resume!r} is unknown. Use one of: {', '.join(RESUME)}.")
-
-
-def _numbered(request, resume, made):
-    base, preset = Path("searches"), request.spec["preset"]
-    name = re.compile(re.escape(preset) + r"-(\d+)")
-    taken = {int(found[1]): path for path in base.glob("*") if (found := name.fullmatch(path.name))}
-    if resume != "never":
-        for _, path in sorted(taken.items(), reverse=True):
-            if _goes_on(path, request) and not is_locked(path):
-                return path
-    number = max(taken, default=0) + 1
-    while True:
-        folder = base / f"{preset}-{number:02d}"
-        check_place(folder, None)
-        made[:] = [path for path in (folder, *folder.parents) if not path.exists()]
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            number += 1
+        remove_empty(made)
 
 
 def _goes_on(folder, request):
@@ -96,8 +71,7 @@ def different(search, request) -> list[str]:
 
 def _look(folder, request, resume):
     """Return the search that is to go on in a folder, or None for a new one."""
-    present = set(folder.iterdir()) - set(leftovers(folder)) if folder.exists() else ()
-    there = {path.name for path in present} - {".lock"}
+    there = names_in(folder)
     if there and not _holds_search(folder, there):
         raise KzooError(f"out={str(folder)!r} holds other files and no search. Name a new folder.")
     if "search.json" not in there:

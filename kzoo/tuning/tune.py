@@ -22,11 +22,12 @@ from kzoo.errors import Interrupted, KzooError
 from kzoo.files import write_json
 from kzoo.nouns import plain
 from kzoo.registry import Preset, get_preset
+from kzoo.training.folder import check_resume
 from kzoo.training.record import provenance
 from kzoo.training.resume import Signals
 from kzoo.training.road import assign
 from kzoo.tuning.engines import choose_engine, engine_named
-from kzoo.tuning.folder import begin_anew, check_resume, claimed
+from kzoo.tuning.folder import begin_anew, claimed
 from kzoo.tuning.folds import check_folds
 from kzoo.tuning.loop import Loop
 from kzoo.tuning.plan import Plan, Size, make_plan, parse_time, settle_objective, size_of

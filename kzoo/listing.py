@@ -1,6 +1,7 @@
 """What is found by listing: the modules of a room, and what installed packages bring. Standard library only."""
 
 import pkgutil
+from collections.abc import Callable, Collection
 from functools import cache
 from importlib import import_module
 
@@ -48,3 +49,27 @@ def installed(group: str) -> dict:
             owner = entry.dist.name if entry.dist is not None else entry.value
             raise KzooError(f"{entry.name!r} of {owner} cannot be loaded ({group}): {what}") from error
     return found
+
+
+class Names(Collection):
+    """The names of a room and of installed packages; the packages are read only for a name that the room has not.
+
+    Args:
+        own: () -> name -> what the room holds.
+        known: () -> the same with those of packages.
+    """
+
+    def __init__(self, own: Callable[[], dict], known: Callable[[], dict]) -> None:
+        self._own, self._known = own, known
+
+    def __contains__(self, name):
+        return name in self._own() or name in self._known()
+
+    def __iter__(self):
+        return iter(self._known())
+
+    def __len__(self):
+        return len(self._known())
+
+    def __bool__(self):
+        return bool(self._own() or self._known())

@@ -9,7 +9,8 @@ from typing import Any
 from kzoo.arguments import TRAINING, checked, unmet
 from kzoo.errors import KzooError
 from kzoo.family import FAMILIES, builder_of
-from kzoo.tasks import problem, problems
+from kzoo.tasks import NAMES as TASKS
+from kzoo.tasks import problem
 from kzoo.words import hint
 
 _NAME = re.compile(r"([A-Za-z0-9_]+\.)?[A-Za-z0-9_]+")
@@ -54,7 +55,7 @@ class Preset:
                 "its name and a dot before."
             )
         choose("family", self.family, FAMILIES)
-        choose("task", self.task, problems())
+        choose("task", self.task, TASKS)
         overlap = sorted(set(self.config) & set(self.training))
         if overlap:
             raise KzooError(f"Preset {self.name!r} names {overlap[0]!r} in both config and training; keep one.")

@@ -23,13 +23,13 @@ The other half:
 A folder here is found by listing, a kind of an installed package by its entry point in the group `kzoo.kinds`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 
 from kzoo.errors import KzooError
-from kzoo.listing import installed, rooms
+from kzoo.listing import Names, installed, rooms
 
 PLAIN = "rows"  # what an array is taken for when nothing says what it is
 READY = "array"  # the reader of every kind that takes arrays and nothing else: they are ready
@@ -143,20 +143,7 @@ def kinds() -> dict:
     return _kinds() | {kind.name: kind for kind in installed("kzoo.kinds").values()}
 
 
-class _Names(Collection):
-    """The names of all kinds, found when they are asked for."""
-
-    def __contains__(self, name):
-        return name in _kinds() or name in kinds()
-
-    def __iter__(self):
-        return iter(kinds())
-
-    def __len__(self):
-        return len(kinds())
-
-
-NAMES = _Names()
+NAMES = Names(_kinds, kinds)
 
 
 def kind(name: str) -> Kind:

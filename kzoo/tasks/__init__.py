@@ -23,7 +23,7 @@ from functools import cache
 from importlib import import_module
 
 from kzoo.errors import KzooError
-from kzoo.listing import installed, rooms
+from kzoo.listing import Names, installed, rooms
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -178,9 +178,16 @@ def tasks() -> dict:
     return _tasks() | installed("kzoo.tasks")
 
 
+def _problems_of(tasks) -> dict:
+    return {problem.name: problem for task in tasks.values() for problem in task.problems}
+
+
 def problems() -> dict:
     """Return public name -> `Problem`."""
-    return {problem.name: problem for task in tasks().values() for problem in task.problems}
+    return _problems_of(tasks())
+
+
+NAMES = Names(lambda: _problems_of(_tasks()), problems)
 
 
 def problem(name: str) -> Problem:
@@ -189,10 +196,8 @@ def problem(name: str) -> Problem:
     Raises:
         KzooError: no such name.
     """
-    for task in _tasks().values():  # packages are not looked through for the names that everybody uses
-        for one in task.problems:
-            if one.name == name:
-                return one
+    if own := _problems_of(_tasks()).get(name):  # packages are not looked through for the names that everybody uses
+        return own
     if isinstance(name, str) and ":" in name:
         kind, _, of = name.partition(":")
         if of in tasks():

@@ -7,6 +7,9 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are busy with other tests: waiting threads only heat them
+    for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(threads, "1")
 
 import pytest
 
@@ -42,6 +45,10 @@ def pytest_xdist_make_scheduler(config, log):
             return process_of(nodeid)
 
     return Scheduling(config, log)
+
+
+# Tracing a network makes a million objects that live on: the usual 700 make a collection of every second millisecond.
+gc.set_threshold(200_000, 20, 100)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -139,6 +139,7 @@ class Probe:
         with _same_random_numbers():
             copy = keras.models.clone_model(model)
         copy.compile(keras.optimizers.SGD(1.0, momentum=0.9), model.loss, auto_scale_loss=False)
+        copy.optimizer.build(copy.trainable_variables)  # otherwise TensorFlow traces the step twice
         outputs = {layer.name: _output(layer) for layer in model.layers}
         outputs = {name: output for name, output in outputs.items() if output is not None}
         self.relus = {layer.name for layer in model.layers if _is_relu(layer)}

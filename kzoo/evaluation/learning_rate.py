@@ -12,7 +12,7 @@ from kzoo.data.options import DataOptions
 from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
 from kzoo.registry import Preset, get_preset
-from kzoo.training.road import assign, prepare_device
+from kzoo.training.road import assign, make_variables, prepare_device
 
 _FEWEST_STEPS = 20
 _DIVERGED = 4  # times the lowest loss
@@ -84,7 +84,9 @@ def _fresh(preset: str | Preset, data: Any, seed: int, overrides: dict[str, Any]
         schedule="constant", warmup=0.0
     )
     job = constant.ready(prepare_device("auto"))
-    return job.core, job.training_batches()
+    batches = job.training_batches()
+    make_variables(job.core, batches.batch(0, 0))
+    return job.core, batches
 
 
 def _smooth(losses: Sequence[float] | np.ndarray, steps: int) -> np.ndarray:

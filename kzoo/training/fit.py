@@ -12,6 +12,7 @@ from kzoo import callbacks as bundles
 from kzoo.training.journal import State
 from kzoo.training.progress import ProgressBar
 from kzoo.training.resume import Cadence, Journal, Position, restore
+from kzoo.training.road import make_variables
 
 _ROLLBACKS = 3  # a training that diverges at an eighth of its learning rate has another fault
 
@@ -113,8 +114,10 @@ class Fit:
         core, epochs = self.job.core, self.until
         if self.rollbacks:
             self.job.compile(slower=0.5**self.rollbacks)
+        batch = self.train.batch(0, 0)
+        make_variables(core, batch)
         if state is not None:
-            restore(core, state, self.train.batch(0, 0))
+            restore(core, state, batch)
             if slower:
                 with suppress(TypeError):  # a schedule, which has been compiled lower already
                     core.optimizer.learning_rate = float(core.optimizer.learning_rate) / 2

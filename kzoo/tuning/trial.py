@@ -21,7 +21,7 @@ from kzoo.registry import Preset, build
 from kzoo.training.fit import Fit
 from kzoo.training.journal import State, remove_journal
 from kzoo.training.resume import Cadence, Signals, StopRequest
-from kzoo.training.road import Assignment, prepare_device
+from kzoo.training.road import Assignment, make_variables, prepare_device
 from kzoo.tuning.folds import fold_of
 from kzoo.tuning.records import Objective, Outcome
 
@@ -96,6 +96,7 @@ class Trainer:
         job = self.job(overrides, 0, None if self.folds is None else self._fold(0))
         fit = self._fit(job, Path("."), None, ())
         batch = fit.train.batch(0, 0)
+        make_variables(job.core, batch)
         times = []
         for _ in range(3):
             began = time.perf_counter()

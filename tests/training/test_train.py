@@ -487,6 +487,20 @@ def test_a_model_of_your_own(iris):
     assert kzoo.evaluate(run, iris) == run.summary["test"]
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow traces")
+def test_the_step_is_traced_once(iris):
+    traced = []
+
+    def loss(y, answer):
+        traced.append(type(answer).__module__)
+        return keras.losses.sparse_categorical_crossentropy(y, answer)
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")], name="mine")
+    model.compile("adam", loss, metrics=["accuracy"])
+    fit(model, iris, epochs=2)
+    assert len(traced) == 2  # in training and in validation
+
+
 def test_a_model_that_kzoo_built(iris):
     model = kzoo.build("iris_fnn", units=(5,), seed=1)
     run = fit(model, iris, epochs=2)

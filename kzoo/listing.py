@@ -1,9 +1,13 @@
 """What is found by listing: the modules of a room, and what installed packages bring. Standard library only."""
 
+import os
 import pkgutil
+import sys
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
+from importlib.machinery import PathFinder
 
 from kzoo.errors import KzooError
 
@@ -24,13 +28,33 @@ def rooms(package: str, attribute: str, *, folders: bool = False) -> dict:
 
 @cache
 def _entry_points():
-    # Read once for all groups: reading takes longer than all of the catalogue, which may do without.
-    return import_module("importlib.metadata").entry_points()
+    # Read once for all groups. `importlib.metadata` takes longer than all of the catalogue: it is asked where a look at
+    # the files says that there is something for us, or where that look does not see everything.
+    return import_module("importlib.metadata").entry_points() if _may_be_any() else None
+
+
+def _may_be_any():
+    for place in sys.path:
+        try:
+            names = os.listdir(place or ".")
+        except OSError:
+            if os.path.isfile(place):  # an archive
+                return True
+            continue
+        for name in names:
+            if name.endswith(".egg"):
+                return True
+            if name.endswith((".dist-info", ".egg-info")):
+                with suppress(OSError), open(os.path.join(place, name, "entry_points.txt"), "rb") as file:
+                    if b"[kzoo." in file.read():
+                        return True
+    return any(hasattr(finder, "find_distributions") and finder is not PathFinder for finder in sys.meta_path)
 
 
 def entry_points(group: str):
     """Return what installed packages say under an entry-point group, such as "kzoo.tasks", unloaded."""
-    return _entry_points().select(group=group)
+    found = _entry_points()
+    return () if found is None else found.select(group=group)
 
 
 @cache

@@ -1,8 +1,10 @@
 """Presets of installed packages: real ones, made in a folder, in a process of their own."""
 
 import os
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,28 @@ def test_an_unknown_preset_of_a_known_package():
     install("acme_models", MODELS, "acme = acme_models:PRESETS\n")
     ask = "import kzoo\ntry: kzoo.get_preset('acme.tiny_fn')\nexcept kzoo.KzooError as e: print(str(e).split()[6])"
     assert child(ask)[0] == ["'acme.tiny_fnn'?"]
+
+
+def test_a_list_where_no_package_has_any_does_without_importlib_metadata():
+    """It takes longer than all of the catalogue."""
+    assert child("import sys, kzoo; kzoo.list_presets(); print('importlib.metadata' in sys.modules)")[0] == ["False"]
+
+
+def test_packages_that_no_folder_of_the_path_shows_are_found_too():
+    install("acme_models", MODELS, "acme = acme_models:TINY\n")
+    with zipfile.ZipFile("acme.zip", "w") as archive:
+        for path in (Path("acme_models.py"), *Path("acme_models-1.0.dist-info").iterdir()):
+            archive.write(path)
+    shutil.rmtree("acme_models-1.0.dist-info")
+    archived = "import sys; sys.path.append('acme.zip')\nimport kzoo; print('acme.tiny_fnn' in kzoo.list_presets())"
+    assert child(archived)[0] == ["True"]
+    finder = (
+        "import sys\nfrom importlib.metadata import MetadataPathFinder, DistributionFinder\n"
+        "class Finder:\n"
+        "    find_spec = staticmethod(lambda *a, **k: None)\n"
+        "    def find_distributions(self, context=DistributionFinder.Context()):\n"
+        "        return MetadataPathFinder.find_distributions(DistributionFinder.Context(path=['acme.zip']))\n"
+        "sys.meta_path.append(Finder())\n"
+        "from kzoo import plugins; print(plugins.namespaces())"
+    )
+    assert child(finder)[0] == ["['acme']"]

@@ -88,6 +88,15 @@ def test_the_runtime_answers_like_the_run(table_run, table, table_exported):
         np.testing.assert_allclose(answers.values, expected.values, rtol=1e-4)
 
 
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+def test_the_runtime_names_the_classes_of_the_run(digits_run, digits_exported, format):
+    x = kzoo.load_data("digits").test.x[:20]
+    answers, expected = kzoo.runtime.load(digits_exported, format).predict(x), kzoo.predict(digits_run, x)
+    assert len(set(expected.labels)) > 1
+    assert answers.labels == expected.labels and answers.class_names == expected.class_names
+    np.testing.assert_allclose(answers.probabilities, expected.probabilities, atol=1e-5)
+
+
 def test_a_recurrent_network_for_litert_takes_one_row_at_a_time(text_exported):
     assert text_exported.exports["litert"]["batch"] == 1
     assert text_exported.exports["litert"]["latency_ms"]["32"] is None

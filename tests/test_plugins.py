@@ -63,7 +63,7 @@ def test_a_package_is_imported_only_for_its_own_presets_and_for_lists():
 def test_a_preset_of_a_package_builds_and_trains_under_its_full_name():
     install("acme_models", MODELS, "acme = acme_models:PRESETS\n")
     out, _ = child(
-        "import os; os.environ |= dict(TF_CPP_MIN_LOG_LEVEL='3', CUDA_VISIBLE_DEVICES='-1')\n"
+        "import gc; gc.disable(); import os; os.environ |= dict(TF_CPP_MIN_LOG_LEVEL='3', CUDA_VISIBLE_DEVICES='-1')\n"
         "import warnings; warnings.resetwarnings(); warnings.simplefilter('ignore')\n"
         "import kzoo; print(kzoo.build('acme.tiny_fnn', compile=False).name)\n"
         "run = kzoo.train('acme.tiny_fnn', epochs=1, progress=False)\n"

@@ -32,7 +32,8 @@ covered = {kzoo.get_preset(name).family for name in SOME}
 SOME |= {kzoo.list_presets(family=family)[0]: {} for family in FAMILIES if family not in covered}
 
 CHILD = """
-import json, sys
+import gc, json, sys
+gc.set_threshold(200_000, 20, 100)
 sys.modules["kzoo"] = None  # as on a machine where it is not installed
 import importlib, keras, numpy as np
 sys.path.insert(0, ".")
@@ -100,7 +101,7 @@ def check(names, overrides, capsys):
         assert max(map(len, code.splitlines())) <= 120
         Path(f"{name}_code.py").write_text(code)
         expected[name] = model.count_params(), canonical(model.get_config()), compiled(model.get_compile_config())
-        keras.utils.clear_session(free_memory=True)
+        keras.utils.clear_session(free_memory=False)
     done = subprocess.run([sys.executable, "-c", CHILD, *names], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     for name, (params, config, training) in expected.items():

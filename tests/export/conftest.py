@@ -1,4 +1,4 @@
-"""Three small runs of different kinds, each exported once to all four formats."""
+"""Three small runs of different kinds, each exported once: images and texts to all four formats."""
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def digits_run(home):
-    return fit("digits_cnn", "digits", home / "digits", filters=(16, 32), units=(64,), epochs=12)
+    return fit("digits_cnn", "digits", home / "digits", filters=(8, 16), units=(256,), epochs=6)
 
 
 @pytest.fixture(scope="session")
@@ -40,15 +40,21 @@ def text_exported(text_run, home):
 
 
 @pytest.fixture(scope="session")
-def table_run(home):
+def table():
     random = np.random.default_rng(0)
     frame = pd.DataFrame(
         {"rooms": random.normal(4, 1, 200), "town": random.choice(["Aix", "Bonn", "Cork"], 200), "price": 0.0}
     )
     frame["price"] = 100_000 + 50_000 * frame["rooms"] + 20_000 * (frame["town"] == "Bonn")
-    return fit("tabular_fnn", frame, home / "table", target="price", units=(8,), epochs=4)
+    return frame
+
+
+@pytest.fixture(scope="session")
+def table_run(home, table):
+    return fit("tabular_fnn", table, home / "table", target="price", units=(8,), epochs=4)
 
 
 @pytest.fixture(scope="session")
 def table_exported(table_run, home):
-    return kzoo.export(table_run, home / "table_exported", FORMATS, progress=False)
+    """Without the formats of TensorFlow, whose writing and checking does not ask what the numbers mean."""
+    return kzoo.export(table_run, home / "table_exported", ["onnx", "litert"], progress=False)

@@ -143,15 +143,15 @@ def test_what_a_killed_export_left_is_cleared_away(digits_run, digits_exported, 
 
 
 @pytest.mark.slow
-def test_the_same_model_again_adds_formats_and_another_one_is_refused(table_run, table_exported, tmp_path):
+def test_the_same_model_again_adds_formats_and_another_one_is_refused(text_run, text_exported, tmp_path):
     there = tmp_path / "exported"
-    shutil.copytree(table_exported.path, there)
-    exported = kzoo.export(table_run, there, "saved_model", verify=False, progress=False)
+    shutil.copytree(text_exported.path, there)
+    exported = kzoo.export(text_run, there, "saved_model", verify=False, progress=False)
     assert [p.name for p in (there / "saved_model").iterdir()] == ["2"]
     assert set(exported.exports) == {"saved_model", "keras", "onnx", "litert"}
-    assert exported.exports["onnx"] == table_exported.exports["onnx"]
+    assert exported.exports["onnx"] == text_exported.exports["onnx"]
     assert exported.damage() == []
-    model = kzoo.registry.rebuild(kzoo.spec_of(table_run), compile=False)
+    model = kzoo.registry.rebuild(kzoo.spec_of(text_run), compile=False)
     with pytest.raises(kzoo.KzooError, match="the same network with other weights"):
         kzoo.export(model, there, "keras", progress=False)
     assert kzoo.ExportedModel(there).exports == exported.exports

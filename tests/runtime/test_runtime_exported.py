@@ -7,15 +7,6 @@ import kzoo
 import kzoo.runtime
 
 
-def test_an_export_answers_like_its_run(rows, home, tmp_path):
-    exported = kzoo.export(rows.run, tmp_path / "exported", "onnx", progress=False)
-    expected = kzoo.predict(rows.run, home / "customers.csv")
-    for opened in (exported, exported.path):
-        answers = kzoo.runtime.load(opened).predict(home / "customers.csv")
-        assert answers.labels == expected.labels and answers.inputs == expected.inputs
-        np.testing.assert_allclose(answers.probabilities, expected.probabilities, atol=1e-5)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["images", "rows", "values", "texts", "series", "language"])
 def test_every_format_of_every_kind(name, request, home, tmp_path):

@@ -1,9 +1,15 @@
 """One small run of each kind, shared by the tests of scores and of predictions."""
 
 import pytest
-from small_data import draw, fit, shops, waves
+from small_data import draw, fit, shops, sketched, waves
 
 WORDS = {"food": "soup bread salt", "law": "court judge trial", "sport": "goal match team"}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _without_curves():
+    with sketched():
+        yield
 
 
 @pytest.fixture(scope="session")

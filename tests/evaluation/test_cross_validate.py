@@ -11,12 +11,18 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 from sklearn import datasets, model_selection
-from small_data import draw, shops, waves
+from small_data import draw, eagerly, shops, waves
 
 import kzoo
 from kzoo.data.splits import Fold
 
-QUICK = dict(epochs=1, callbacks="quick", progress=False)
+QUICK = dict(epochs=1, batch_size=64, callbacks="quick", progress=False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _without_graphs():
+    with eagerly():
+        yield
 
 
 class Raise(keras.callbacks.Callback):
@@ -45,7 +51,7 @@ def shop_folds(tmp_path_factory):
     table.loc[[3, 40], "open"] = None  # left out, so that places are among the 88 others
     table.to_csv(home / "shops.csv", index=False)
     options = dict(folds=4, seed=3, target="open", units=(8,), learning_rate=0.03, out=home / "out", **QUICK)
-    found = kzoo.cross_validate("tabular_fnn", home / "shops.csv", **options | dict(epochs=8))
+    found = kzoo.cross_validate("tabular_fnn", home / "shops.csv", **options | dict(epochs=4))
     return table.dropna().reset_index(drop=True), found, home / "out"
 
 
@@ -263,7 +269,7 @@ def test_finished_folds_are_not_trained_again(tmp_path, error, raised):
     assert [name for name in before if after[name] == before[name]] == ["fold-01", "fold-02"]
     assert len(after) == 3 and not any(kzoo.Run(r).summary["interrupted"] for r in found["runs"])
     third = Fold(2, 3, True, 0)
-    alone = kzoo.train("iris_fnn", test=third, out="alone", units=(4,), epochs=2, callbacks="quick", progress=False)
+    alone = kzoo.train("iris_fnn", test=third, out="alone", units=(4,), **QUICK | dict(epochs=2))
     assert alone.summary["test"] == found["folds"][2]  # as if nothing had happened
 
 

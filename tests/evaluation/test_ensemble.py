@@ -12,12 +12,18 @@ import numpy as np
 import pytest
 from sklearn import metrics
 from sklearn.datasets import load_iris
-from small_data import shops, waves
+from small_data import eagerly, shops, waves
 
 import kzoo
 from kzoo.evaluation.ensemble import _combine
 
-QUICK = dict(callbacks="quick", progress=False, epochs=2)
+QUICK = dict(callbacks="quick", progress=False, epochs=2, batch_size=32)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _without_graphs():
+    with eagerly():
+        yield
 
 
 def seeds(preset, data, folder, count=2, **options):

@@ -138,6 +138,7 @@ def test_gradients_match_finite_differences(residual):
     rows = np.concatenate([rng.normal(size=(6, 3)), rng.integers(0, 3, (6, 1))], axis=1).astype("float32")
     target = rng.normal(size=(6, 2))
 
+    @tf.function  # it is asked for some hundred times
     def loss():
         return tf.reduce_mean((model(rows, training=False) - target) ** 2)
 

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from stand_in import tune_here
 
 import kzoo
 from kzoo.cli import main
@@ -16,7 +17,7 @@ from kzoo.tuning.winner import best_epoch
 @pytest.fixture(scope="module")
 def search(tmp_path_factory):
     folder = tmp_path_factory.mktemp("real") / "search"
-    return kzoo.tune("iris_fnn", trials=3, epochs=2, space="quick", out=folder, progress=False)
+    return tune_here("iris_fnn", trials=3, epochs=2, space="quick", batch_size=64, out=folder, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def over_folds(tmp_path_factory):
     """A search whose scores are means over folds, and what it said."""
     folder, said = tmp_path_factory.mktemp("folds") / "search", io.StringIO()
     with contextlib.redirect_stderr(said):
-        search = kzoo.tune("iris_fnn", "iris", trials=2, epochs=1, space="quick", folds=2, out=folder)
+        search = tune_here("iris_fnn", "iris", trials=2, epochs=1, space="quick", folds=2, batch_size=64, out=folder)
     return search, said.getvalue()
 
 
@@ -72,8 +73,8 @@ def test_of_epochs_with_the_same_score_the_one_with_the_lowest_loss_is_best():
 
 
 def test_a_schedule_is_trained_in_its_full_length(tmp_path):
-    asked = dict(trials=1, epochs=3, schedule="cosine", learning_rate=1e-6, out=tmp_path / "search", progress=False)
-    search = kzoo.tune("iris_fnn", "iris", space="quick", **asked)
+    asked = dict(trials=1, epochs=3, schedule="cosine", learning_rate=1e-6, batch_size=64, progress=False)
+    search = tune_here("iris_fnn", "iris", space="quick", out=tmp_path / "search", **asked)
     record = search.path / "trials" / "0000" / "trial.json"
     record.write_text(record.read_text().replace(f'"best_epoch": {search.trials[0]["best_epoch"]}', '"best_epoch": 1'))
     assert search.retrain(out=tmp_path / "run", progress=False).summary["epochs"] == 3

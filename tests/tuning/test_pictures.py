@@ -10,6 +10,7 @@ import pytest
 from made_search import ACCURACY, LOSS, make_search
 
 import kzoo
+from kzoo.tuning import importance
 from kzoo.tuning.importance import importance_of
 from kzoo.tuning.records import Trial
 from kzoo.tuning.spaces.entry import Parameter
@@ -18,6 +19,14 @@ from kzoo.tuning.spaces.entry import Parameter
 @pytest.fixture(scope="module")
 def search(tmp_path_factory):
     return make_search(tmp_path_factory.mktemp("made") / "search", 40)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _fewer_random_splits():
+    """A measurement is of ten, each as dear as the others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importance, "REPEATS", 3)
+        yield
 
 
 @pytest.mark.parametrize("kind", ["history", "curves", "importance"])

@@ -193,7 +193,11 @@ def test_starts_lie_around_the_preset_and_evenly(search, engine):
     if engine == "optuna":
         pytest.importorskip("optuna")
     space = kzoo.space("iris_fnn", "standard").fix(optimizer="adam")
-    trials = search(engine=engine, space=space, trials=44).trials[1:11]  # a quarter, the preset among them
+    StandIn.kill_at = 11
+    with pytest.raises(Killed):
+        search("starts", engine=engine, space=space, trials=44)  # a quarter, the preset among them
+    trials = read_trials("starts")[1:11]
+    assert len(trials) == 10
     default, rate = space.default(), next(p for p in space.parameters if p.name == "learning_rate")
     own = [value == default[name] for r in trials for name, value in r["hyperparameters"].items()]
     assert 0.4 < sum(own) / len(own) < 0.75  # half, and what is drawn may be the same
@@ -224,14 +228,14 @@ def test_a_model_of_the_space_is_better_than_chance_on_the_same_budget():
     for engine in ("bayesian", "optuna"):
         if engine == "optuna":
             pytest.importorskip("optuna")
-        pairs = [(min(proposed(engine, seed)), min(proposed("random", seed))) for seed in range(5)]
-        assert sorted(a for a, _ in pairs)[2] < sorted(b for _, b in pairs)[2]
+        pairs = [(min(proposed(engine, seed)), min(proposed("random", seed))) for seed in range(3)]
+        assert sorted(a for a, _ in pairs)[1] < sorted(b for _, b in pairs)[1]
 
 
 def test_luck_in_the_scores_does_not_make_it_wander():
-    """With KerasTuner's settings, which take a score for exact, the first median is half of the second."""
+    """With KerasTuner's settings, which take a score for exact, the first median is half of the second, or more."""
     close, chance = (
-        [min(proposed(engine, seed, luck=0.03)) for seed in range(20)] for engine in ("bayesian", "random")
+        [min(proposed(engine, seed, luck=0.03, trials=20)) for seed in range(12)] for engine in ("bayesian", "random")
     )
     assert median(close) < median(chance) / 4
 

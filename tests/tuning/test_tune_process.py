@@ -19,23 +19,31 @@ from kzoo.tuning.worker import TrialFailed, Worker
 SMALL = dict(units=(8,), batch_size=32)
 
 
+class Kept(Worker):
+    """A process that outlives its search: the next one would take seconds to begin."""
+
+    def __exit__(self, *_):
+        Kept.latest = self
+
+
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     out = tmp_path_factory.mktemp("real") / "search"
-    return kzoo.tune("wine_fnn", out=out, trials=5, epochs=2, space="quick", engine="random", progress=False, **SMALL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "Worker", Kept)
+        asked = dict(trials=4, epochs=2, space="quick", engine="random", progress=False, **SMALL)
+        search = kzoo.tune("wine_fnn", out=out, **asked)
+    yield search
+    Kept.latest.close()
 
 
-@pytest.fixture(scope="module")
-def worker(tmp_path_factory):
-    data = replace(kzoo.load_data("iris", preset="iris_fnn"), test=None)
-    preset = kzoo.get_preset("iris_fnn")
-    setup = dict(preset=preset, data=data, objective=("val_accuracy", "max"), folds=None, fold_seed=0)
-    with Worker(tmp_path_factory.mktemp("worker") / "log", **setup) as one:
-        yield one
+@pytest.fixture
+def worker(found):
+    return Kept.latest
 
 
 def test_a_search_from_end_to_end(found):
-    assert found.trials[0]["status"] == "completed" and len(found.trials) == 5 and found.finished
+    assert found.trials[0]["status"] == "completed" and len(found.trials) == 4 and found.finished
     assert found.trials[0]["baseline"] and all(len(r["history"]["val_accuracy"]) for r in found.trials)
     assert not [p for p in found.path.rglob("*") if p.name.startswith(".")]
 
@@ -95,25 +103,6 @@ def test_the_process_that_trains_never_has_the_test_rows(monkeypatch, tmp_path):
         kzoo.tune("iris_fnn", out=tmp_path / "search", progress=False)
 
 
-def test_a_process_that_dies_is_a_failed_trial_and_another_one_takes_over(worker):
-    assert worker.ask("count", overrides={"units": (4,)}) == kzoo.build("iris_fnn", units=(4,)).count_params()
-    first = worker.process.pid
-    worker.process.kill()
-    with pytest.raises(TrialFailed, match="memory ran out"):
-        worker.ask("count", overrides={})
-    assert worker.ask("count", overrides={}) == 2_499
-    assert worker.process.pid != first
-
-
-def test_22_a_process_that_has_grown_is_replaced(worker, monkeypatch):
-    monkeypatch.setattr(process, "_GROWTH", -(2**60))
-    pids = set()
-    for _ in range(4):
-        worker.ask("count", overrides={})
-        pids.add(worker.process.pid if worker.process is not None else None)
-    assert len(pids) > 1 and None in pids  # it was ended; the next request starts another one
-
-
 @pytest.mark.parametrize(("grown", "last"), [(30, None), (50, 8), (190, 8), (210, 3)])
 def test_22_it_is_not_replaced_after_each_few_trials(monkeypatch, grown, last):
     """A new process takes four seconds: every third of a small network's trials, that was 4 % of a 30 s trial."""
@@ -130,6 +119,34 @@ def test_an_error_comes_back_as_one_line(worker):
         worker.ask("count", overrides={"lr": 1})
     with pytest.raises(TrialFailed, match=r"NotADirectoryError|FileNotFoundError"):
         worker.ask("train", folder=os.devnull + "/x", overrides={"epochs": 1}, seed=0)
+
+
+def test_a_process_that_dies_is_a_failed_trial_and_another_one_takes_over(worker):
+    assert worker.ask("count", overrides={"units": (4,)}) == kzoo.build("wine_fnn", units=(4,)).count_params()
+    first = worker.process.pid
+    worker.process.kill()
+    with pytest.raises(TrialFailed, match="memory ran out"):
+        worker.ask("count", overrides={})
+    assert worker.ask("count", overrides={}) == kzoo.build("wine_fnn", units=(8,)).count_params()
+    assert worker.process.pid != first
+
+
+def test_22_a_process_that_has_grown_is_replaced(worker, monkeypatch):
+    class Started(Exception):
+        pass
+
+    def start():
+        raise Started
+
+    worker.ask("count", overrides={})
+    monkeypatch.setattr(process, "_GROWTH", -(2**60))
+    answered, pid = worker.answered, worker.process.pid
+    while worker.process is not None:
+        assert worker.process.pid == pid and worker.answered < answered + 3
+        worker.ask("count", overrides={})
+    monkeypatch.setattr(worker, "start", start)
+    with pytest.raises(Started):  # the next request starts another one
+        worker.ask("count", overrides={})
 
 
 @pytest.mark.slow

@@ -102,6 +102,17 @@ def untraced():
 
 
 @pytest.fixture
+def traced(untraced):
+    """Let TensorFlow trace in this test after all, in a file whose others have `untraced`."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
 def registry_as_it_was():
     """Take the presets that a test registers out of the zoo again."""
     import kzoo

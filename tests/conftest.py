@@ -68,6 +68,51 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def undrawn(monkeypatch):
+    """Let `kzoo.train` write an empty file for its curves: Matplotlib would take a fifth of a small run's time.
+
+    For tests of other things; fixtures of a module or a session train before this begins, and draw.
+    """
+    import kzoo  # noqa: F401
+
+    class Undrawn:
+        def savefig(self, path, **options):
+            open(path, "wb").close()
+
+    training = sys.modules["kzoo.training.train"]  # its name in the package is the function's
+    monkeypatch.setattr(training, "curves", lambda *arguments, **options: Undrawn())
+
+
+@pytest.fixture
+def untraced():
+    """Let TensorFlow run each step as it comes: for a few steps of a small network, tracing takes most of the time.
+
+    For tests of what is around the steps; fixtures of a module or a session train before this begins, and trace.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def traced(untraced):
+    """Let TensorFlow trace in this test after all, in a file whose others have `untraced`."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
 def registry_as_it_was():
     """Take the presets that a test registers out of the zoo again."""
     import kzoo

@@ -5,6 +5,7 @@ import numpy as np
 from sklearn import datasets
 
 import kzoo
+from kzoo.training.road import make_variables
 
 _iris = datasets.load_iris()
 _order = np.random.default_rng(0).permutation(150)
@@ -24,6 +25,8 @@ def network(optimizer="adam", metrics=("accuracy",), seed=0, layers=(), **compil
 
 def fit(model, callbacks, *, epochs=4, validation_data=VALIDATION, **options):
     options = dict(batch_size=16, shuffle=False, verbose=0) | options
+    if model.built:
+        make_variables(model, TRAIN)
     return model.fit(*TRAIN, epochs=epochs, validation_data=validation_data, callbacks=callbacks, **options)
 
 

@@ -8,6 +8,8 @@ import pytest
 
 import kzoo
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 
 def linear(metrics=()):
     """One weight, so that what each epoch did is plain to see."""

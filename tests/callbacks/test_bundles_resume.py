@@ -54,7 +54,7 @@ class Journal(keras.callbacks.Callback):
 
 
 def optimizer():
-    return keras.optimizers.Adam(0.1, use_ema=True, ema_momentum=0.5)
+    return keras.optimizers.Adam(0.3, use_ema=True, ema_momentum=0.5)
 
 
 SLOW = pytest.mark.slow
@@ -66,7 +66,7 @@ SLOW = pytest.mark.slow
 def test_a_fresh_bundle_with_the_old_attributes_goes_on_exactly(name, tmp_path):
     def run(resume=None, first=0):
         model, seen = network(optimizer()), Weights()
-        options = dict(patience=4, reduce_on_plateau=True, stop_early=True)
+        options = dict(patience=2, reduce_on_plateau=True, stop_early=True)
         bundle = getattr(kzoo.callbacks, name)(tmp_path / "run", **options)
         journal = Journal([c for c in bundle if "kzoo" in type(c).__module__], resume)
         fit(model, [*bundle, seen, journal], epochs=25, initial_epoch=first)
@@ -78,7 +78,7 @@ def test_a_fresh_bundle_with_the_old_attributes_goes_on_exactly(name, tmp_path):
 
     journal, last, final, result = run()
     assert 2 < len(journal.states) < 25 and len({row["learning_rate"] for row in result[3]}) > 1
-    for epoch in (0, 1, result[1] - 1, result[1], len(journal.states) - 2):
+    for epoch in sorted({0, result[1] - 1, result[1], len(journal.states) - 2}):
         _, again_last, again_final, again = run(journal.states[epoch], epoch + 1)
         assert again == result, epoch
         assert same(again_last, last) and same(again_final, final), epoch

@@ -132,11 +132,12 @@ def test_the_best_weights_come_back_when_the_disk_is_full(tmp_path):
     assert finite(load(tmp_path / "run" / "best.keras"))
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("first", [0, 7])
 @pytest.mark.parametrize("value", [0.5, np.nan], ids=["one best", "none is"])
 def test_patience_counts_from_the_first_epoch_that_was_seen(first, value):
     bundle = kzoo.callbacks.quick(patience=3)
     flat = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(val_loss=value))
-    history = fit(network(), [flat, *bundle], initial_epoch=first, epochs=first + 9)
+    history = fit(network(), [flat, *bundle], initial_epoch=first, epochs=first + 9, batch_size=96)
     assert len(history.epoch) == (3 if np.isnan(value) else 1 + 3)
     assert the(bundle, BestModel).stopped_because == "val_loss has not improved for 3 epochs"

@@ -10,6 +10,8 @@ from small import At, best_epoch, fit, network
 import kzoo
 from kzoo.arguments import METRICS
 
+pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
+
 # Larger is better for these classes of keras.metrics, smaller for the rest; the first four say nothing by themselves.
 CONTAINERS = {"Metric", "Mean", "Sum", "MeanMetricWrapper"}
 LARGER = {
@@ -86,7 +88,7 @@ def test_validation_data_that_is_missing_is_said_before_the_first_epoch(capsys):
     heard = []
     listen = At(0, lambda model: heard.append(capsys.readouterr().err))
     bundle = kzoo.callbacks.quick(reduce_on_plateau=True)
-    fit(network(), [*bundle, listen], validation_data=None, epochs=2)
+    fit(network(), [*bundle, listen], validation_data=None, epochs=1)
     assert heard == ["No val_loss, there is no validation data: watching loss.\n"]
     assert capsys.readouterr().err == ""
     fit(network(), [*bundle, listen], epochs=1)  # the same bundle, now with validation data
@@ -106,7 +108,7 @@ def test_names_are_known_for_every_way_to_compile():
     ):
         mode = "max" if monitor == "val_A_1" else None
         bundle = kzoo.callbacks.quick(monitor=monitor, mode=mode)
-        fit(network(metrics=metrics) if isinstance(metrics, list) else network(metrics=metrics["head"]), bundle)
+        fit(network(metrics=metrics if isinstance(metrics, list) else metrics["head"]), bundle, epochs=1, batch_size=96)
         assert best_epoch(bundle) is not None
     inputs = keras.Input((4,))
     outputs = [keras.layers.Dense(1, name=name)(inputs) for name in ("a", "b")]
@@ -130,7 +132,7 @@ def test_a_training_step_of_ones_own_may_report_what_it_likes():
     model = Own([keras.layers.Dense(3, activation="softmax")])
     model.compile("adam", "sparse_categorical_crossentropy")
     bundle = kzoo.callbacks.quick(monitor="val_r2")
-    fit(model, bundle, epochs=2)
+    fit(model, bundle, epochs=1)
     assert best_epoch(bundle) is not None
     with pytest.raises(kzoo.KzooError, match=r"'val_f1' is not reported. .*val_r2"):
         fit(model, kzoo.callbacks.quick(monitor="val_f1"), epochs=2)
@@ -138,7 +140,7 @@ def test_a_training_step_of_ones_own_may_report_what_it_likes():
 
 def test_epochs_without_validation_are_no_setback():
     bundle = kzoo.callbacks.quick(reduce_on_plateau=True, patience=3)
-    history = fit(network(keras.optimizers.Adam(1e-2)), bundle, epochs=6, validation_freq=2).history
+    history = fit(network(keras.optimizers.Adam(1e-2)), bundle, epochs=6, validation_freq=2, batch_size=96).history
     assert best_epoch(bundle) in (1, 3, 5) and best_epoch(bundle) == 2 * int(np.argmin(history["val_loss"])) + 1
 
 
@@ -164,7 +166,7 @@ def test_a_schedule_has_its_full_length_and_the_best_is_restored():
         (keras.optimizers.SGD(0.0), 3),
     ):
         bundle = kzoo.callbacks.quick(patience=2)
-        assert len(fit(network(optimizer), bundle, epochs=5).epoch) == epochs
+        assert len(fit(network(optimizer), bundle, epochs=5, batch_size=96).epoch) == epochs
         assert best_epoch(bundle) == 0
 
 
@@ -189,7 +191,7 @@ def test_train_watches_a_metric_of_ones_own(tmp_path):
         return keras.ops.mean(p[:, 0])
 
     model = network(metrics=[luck])
-    options = dict(epochs=3, callbacks="quick", progress=False, monitor="val_luck")
+    options = dict(epochs=2, callbacks="quick", progress=False, monitor="val_luck")
     with pytest.raises(kzoo.KzooError, match=r"'val_luck' is unknown.*Add mode="):
         kzoo.train(model, "iris", out=tmp_path / "run", **options)
     run = kzoo.train(model, "iris", out=tmp_path / "run", mode="max", **options)

@@ -11,6 +11,8 @@ import kzoo
 from kzoo.checks import CHECKS, Finding
 from kzoo.cli import main
 
+pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
+
 X, Y = IRIS
 QUICK = dict(callbacks="quick", epochs=1)
 
@@ -119,8 +121,9 @@ def test_no_check_on_the_command_line(call, leaky, tmp_path):
     assert "Check: " not in call(*words, "--out", tmp_path / "b", "--no-check")[2]
 
 
+@pytest.mark.usefixtures("traced")
 def test_looking_changes_no_bit_of_the_training(tmp_path):
-    options = dict(dropout=0.3, progress=False, epochs=2, callbacks="quick")
+    options = dict(dropout=0.3, units=(6,), progress=False, epochs=2, callbacks="quick")
     looked, blind = (
         kzoo.train("iris_fnn", "iris", out=tmp_path / name, check=check, **options)
         for name, check in (("a", True), ("b", False))
@@ -129,6 +132,7 @@ def test_looking_changes_no_bit_of_the_training(tmp_path):
     assert all(np.array_equal(a, b) for a, b in pairs)
 
 
+@pytest.mark.usefixtures("traced")  # for the many steps of the slow checks
 def test_a_run_without_data_is_looked_at_again(tmp_path):
     run = kzoo.train("iris_fnn", "iris", out=tmp_path / "run", progress=False, **QUICK)
     assert kzoo.check(run, deep=False) == kzoo.check(str(run.path), deep=False) == []

@@ -10,7 +10,9 @@ from PIL import Image
 import kzoo
 from kzoo.data.generated import opinions, shapes
 
-QUICK = dict(callbacks="quick", progress=False, epochs=1)
+pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
+
+QUICK = dict(callbacks="quick", check=False, progress=False, epochs=1, batch_size=256)
 
 
 def shops(rows=600, seed=0):
@@ -100,7 +102,8 @@ def test_targets(tmp_path):
 
 def test_texts(tmp_path):
     frame = pd.DataFrame(dict(zip(("text", "label"), opinions(600), strict=True)))
-    run = kzoo.train("text_cnn", frame, target="label", out=tmp_path / "run", **QUICK)
+    small = dict(filters=(4,), embedding_dim=4)
+    run = kzoo.train("text_cnn", frame, target="label", out=tmp_path / "run", **small, **QUICK)
     new = pd.DataFrame(dict(zip(("text", "label"), opinions(300, seed=5), strict=True)))
     assert kzoo.check(run, new) == kzoo.check(run, new["text"].tolist()) == []
     other = new.assign(text=new["text"].str.replace("the", "le").str.replace("[aeiou]", "x", regex=True))
@@ -117,7 +120,7 @@ def test_images(tmp_path):
 
     x, y, _ = shapes(300)
     new, _, _ = shapes(80, seed=3)
-    run = kzoo.train("image_cnn", (x, y), out=tmp_path / "run", filters=(8,), **QUICK)
+    run = kzoo.train("image_cnn", (x, y), out=tmp_path / "run", filters=(4,), **QUICK)
     assert kzoo.check(run, new) == kzoo.check(run, str(write(tmp_path / "new", new))) == []
     assert set(names(run, str(write(tmp_path / "night", new // 6)))) == {"numbers_moved"}
 
@@ -126,21 +129,29 @@ def test_series_and_language(tmp_path):
     hours = np.arange(1200)
     noise = np.random.default_rng(0).normal(size=(2, 1200)) * 0.3
     frame = pd.DataFrame({"a": 5 + np.sin(hours / 4) + noise[0], "b": np.cos(hours / 6) + noise[1]})
-    run = kzoo.train("series_gru", frame, out=tmp_path / "run", units=(4,), **QUICK)
+    run = kzoo.train("series_tcn", frame, out=tmp_path / "run", filters=(4,), **QUICK)
     assert kzoo.check(run, frame.iloc[100:700]) == []
     assert names(run, frame.iloc[:600].assign(a=lambda f: f["a"] + 3)) == ["numbers_moved"]
     assert names(run, frame[["a"]]) == ["columns_missing"]
     text = tmp_path / "book.txt"
     text.write_text("\n".join(opinions(400)[0]), encoding="utf-8")
-    run = kzoo.train("char_gru", str(text), out=tmp_path / "book", units=(8,), **QUICK)
+    small = dict(width=8, depth=1, num_heads=2, intermediate_dim=8)
+    run = kzoo.train("char_transformer", str(text), out=tmp_path / "book", **small, **QUICK)
     assert kzoo.check(run, str(text)) == []
     text.write_text("ЭТО ДРУГОЙ ЯЗЫК. " * 400, encoding="utf-8")
     assert names(run, str(text)) == ["words_unknown"]
 
 
-@pytest.mark.parametrize("preset, data", [("iris_fnn", "iris"), ("digits_cnn", "digits"), ("diabetes_fnn", "diabetes")])
-def test_a_named_set_against_its_own_run(preset, data, tmp_path):
-    run = kzoo.train(preset, data, out=tmp_path / "run", **QUICK)
+@pytest.mark.parametrize(
+    "preset, data, small",
+    [
+        ("iris_fnn", "iris", dict(batch_size=54)),
+        ("digits_cnn", "digits", dict(filters=(4,), units=())),
+        ("diabetes_fnn", "diabetes", dict(batch_size=128)),
+    ],
+)
+def test_a_named_set_against_its_own_run(preset, data, small, tmp_path):
+    run = kzoo.train(preset, data, out=tmp_path / "run", **QUICK | small)
     assert kzoo.check(run, data) == kzoo.check(run, deep=False) == []
 
 

@@ -25,16 +25,19 @@ def test_no_named_set_is_forgotten():
     assert set(HERE) | downloads == set(NAMES) and {data for _, data in PAIRS} == set(HERE)
 
 
-@pytest.mark.parametrize("preset, data", PAIRS)
+# One of each kind of data and of each task, with its own set.
+_DEEP = ("iris_fnn", "line_fnn", "digits_cnn", "series_tcn", "text_cnn", "tabular_transformer")
+DEEP = {(name, kzoo.get_preset(name).dataset) for name in _DEEP}
+
+
+@pytest.mark.parametrize("preset, data", [pair for pair in PAIRS if pair not in DEEP])
 def test_quiet_on_named_sets(preset, data):
     assert kzoo.check(preset, data, deep=False) == []
 
 
-@pytest.mark.parametrize(
-    "preset", ["iris_fnn", "line_fnn", "digits_cnn", "series_tcn", "text_cnn", "tabular_transformer"]
-)
-def test_quiet_with_gradient_steps(preset):
-    assert kzoo.check(preset) == []
+@pytest.mark.parametrize("preset, data", sorted(DEEP))
+def test_quiet_with_gradient_steps(preset, data):
+    assert data in HERE and kzoo.check(preset) == []
 
 
 @pytest.mark.slow
@@ -44,15 +47,17 @@ def test_quiet_with_gradient_steps_on_all(preset, data):
 
 
 def seconds(preset, data):
-    """The shortest of three times that the quick checks take, with data and network at hand."""
+    """The shortest of up to three times that the quick checks take, with data and network at hand."""
     loaded = kzoo.load_data(data, preset=preset)
     config = {k: v for k, v in loaded.config.items() if k in kzoo.get_preset(preset).config and v is not None}
-    model, taken = kzoo.build(preset, **config), []
+    model, best = kzoo.build(preset, **config), float("inf")
     for _ in range(3):
         began = time.perf_counter()
         look(Subject(loaded, model, kzoo.get_preset(preset).training), ("settings", "data", "network"))
-        taken.append(time.perf_counter() - began)
-    return min(taken)
+        best = min(best, time.perf_counter() - began)
+        if best < 1:
+            break
+    return best
 
 
 @pytest.mark.parametrize("preset, data", [("adding_lstm", "adding"), ("char_gru", "pydocs"), ("image_cnn", "shapes")])

@@ -17,6 +17,12 @@ X, Y = IRIS
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="module")
+def sound():
+    """The names of what is found in a network without a fault."""
+    return {found.check for found in kzoo.check(dense(), (X, Y), deep=True)}
+
+
 def deep(name, model, data=(X, Y), **options):
     return find(name, model, data, deep=True, **options)
 
@@ -37,11 +43,12 @@ def test_weights_without_a_part_in_the_loss():
     assert found.level == "warning" and "idle/kernel" in found.where
 
 
-def test_gradients_that_vanish():
-    layers_ = [layers.Dense(16, "sigmoid") for _ in range(12)]
+def test_gradients_that_vanish(sound):
+    faint = keras.initializers.RandomNormal(stddev=1e-7, seed=0)
+    layers_ = [layers.Dense(4, kernel_initializer=faint, use_bias=False) for _ in range(2)]
     found = one("gradients", net((4,), *layers_, layers.Dense(3, "softmax")), (X, Y), deep=True)
     assert "millionth" in found.what
-    assert deep("gradients", dense()) == []
+    assert "gradients" not in sound
 
 
 def test_gradients_that_explode():
@@ -60,11 +67,11 @@ def test_a_nan_that_only_the_gradient_has():
     assert found.level == "error" and "NaN" in found.what
 
 
-def test_a_network_that_cannot_learn_a_few_rows():
-    model = net((4,), layers.Rescaling(0.0), layers.Dense(8, "tanh"), layers.Dense(3, "softmax"))
+def test_a_network_that_cannot_learn_a_few_rows(sound):
+    model = net((4,), layers.Rescaling(0.0), layers.Dense(3, "softmax"))
     found = one("few_rows_by_heart", model, (X, Y), deep=True)
     assert found.level == "warning" and "8 training rows" in found.what
-    assert deep("few_rows_by_heart", dense()) == []
+    assert "few_rows_by_heart" not in sound
 
 
 def test_looking_changes_nothing():

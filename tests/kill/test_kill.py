@@ -1,12 +1,14 @@
 """Killed at random moments and started again, a training ends as if nobody had touched it. All jobs: `-m slow`."""
 
+import random
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from job import JOBS
+from job import JOBS, Killer, run
 from killing import disturbed, ended, loadable, same, start, undisturbed
 
 
@@ -19,8 +21,21 @@ def kill(name, folder, *, backend, kills):
     assert same(found, whole)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_killed_training_ends_in_the_same_bits(tmp_path):
-    kill("fnn", tmp_path, backend="tensorflow", kills=2)
+    """Killed at a random step and, taken up, in a random write. The ends, which nobody kills, are in this process."""
+
+    def in_this_process(folder):
+        folder.mkdir(exist_ok=True)
+        run("fnn", folder, Killer(folder, None))
+        return ended(folder)
+
+    whole, folder = in_this_process(tmp_path / "whole"), tmp_path / "killed"
+    moments = [("step", random.randint(4, 30)), ("save", random.randint(1, 12))]
+    for moment in moments:
+        assert start("fnn", folder, backend=keras.backend.backend(), moment=moment), moment
+        loadable(folder)
+    assert same(in_this_process(folder), whole), moments
 
 
 @pytest.mark.slow

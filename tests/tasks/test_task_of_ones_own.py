@@ -18,9 +18,9 @@ import numpy as np
 import kzoo, kzoo.runtime
 from kzoo.cli import main
 
-asked = dict(target="stars", task="ordinal", units=(16,), epochs=40, batch_size=32, progress=False)
-run = kzoo.train("tabular_fnn", "stars.csv", out="run", **asked)
-new = kzoo.train("tabular_fnn", "stars.csv", out="new", seed=1, **asked)
+asked = dict(target="stars", task="ordinal", units=(16,), batch_size=32, learning_rate=0.03, progress=False)
+run = kzoo.train("tabular_fnn", "stars.csv", out="run", epochs=6, **asked)
+new = kzoo.train("tabular_fnn", "stars.csv", out="new", seed=1, epochs=1, **asked)
 answers = kzoo.predict(run, "stars.csv")
 found = dict(
     task=run.config["data"]["task"],

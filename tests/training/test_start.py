@@ -7,11 +7,13 @@ import pytest
 
 import kzoo
 
+pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
+
 SMALL = dict(units=(6, 5), batch_size=64, epochs=1)
 
 
 def fit(preset, data, out="run", **options):
-    return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False} | options)
+    return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "check": False, "progress": False} | options)
 
 
 def rows(classes, features=4, seed=0):
@@ -38,7 +40,7 @@ def unchanged(a, b):
 @pytest.mark.parametrize("kind", ["run", "path", "file", "model"])
 def test_a_new_head_for_other_classes_and_frozen_layers(first, kind, capsys):
     starts = dict(run=first, path=str(first.path), file=first.path / "best.keras", model=first.model)
-    second = fit("iris_fnn", rows(5), start=starts[kind], freeze=True, progress=True, **SMALL | dict(epochs=2))
+    second = fit("iris_fnn", rows(5), start=starts[kind], freeze=True, progress=True, **SMALL)
     assert second.model.output_shape == (None, 5)
     body = [name for name in kernels(first.model) if name != "outputs"]
     assert unchanged(first.model, second.model) == body and len(body) == 2
@@ -48,9 +50,9 @@ def test_a_new_head_for_other_classes_and_frozen_layers(first, kind, capsys):
 
 def test_freeze_takes_globs_and_the_rest_learns(first):
     names = [name for name in kernels(first.model) if name != "outputs"]
-    second = fit("iris_fnn", rows(3), start=first, freeze="hidden1_*", **SMALL | dict(epochs=2))
+    second = fit("iris_fnn", rows(3), start=first, freeze="hidden1_*", **SMALL)
     assert unchanged(first.model, second.model) == names[:1]
-    free = fit("iris_fnn", rows(3), "free", start=first, **SMALL | dict(epochs=2))
+    free = fit("iris_fnn", rows(3), "free", start=first, **SMALL)
     assert unchanged(first.model, free.model) == []
 
 

@@ -20,6 +20,8 @@ from kzoo.cli import main
 from kzoo.data.dataset import Split
 from kzoo.data.pipeline import Batches
 
+pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
+
 SMALL = dict(units=(6,), batch_size=64, epochs=1)
 
 
@@ -37,7 +39,7 @@ def run(tmp_path_factory):
 
 def fit(preset, data, out="run", **options):
     """Train quickly and silently."""
-    return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False} | options)
+    return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "check": False, "progress": False} | options)
 
 
 def same_weights(a, b):
@@ -193,11 +195,6 @@ def test_out_that_cannot_be_a_run_is_refused(iris, tmp_path):
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["file", "folder", "thesis.txt"]
 
 
-def test_without_out_runs_are_numbered(iris):
-    paths = [fit("iris_fnn", iris, None, **SMALL).path for _ in range(2)]
-    assert paths == [Path("runs/iris_fnn-01"), Path("runs/iris_fnn-02")]
-
-
 # ---------------------------------------------------------------- seeds
 
 
@@ -216,10 +213,10 @@ def test_seeds(iris):
 
 
 def test_the_test_split_never_steers_training(iris):
-    first = fit("iris_fnn", iris, "a", epochs=3, units=(6,))
+    first = fit("iris_fnn", iris, "a", **SMALL | dict(epochs=2))
     noise = np.random.default_rng(0).normal(size=iris.test.x.shape).astype("float32")
     spoiled = dataclasses.replace(iris, test=Split(x=noise, y=(iris.test.y + 1) % 3))
-    second = fit("iris_fnn", spoiled, "b", epochs=3, units=(6,))
+    second = fit("iris_fnn", spoiled, "b", **SMALL | dict(epochs=2))
     assert same_weights(first.model, second.model)
     assert first.summary["validation"] == second.summary["validation"]
     assert first.summary["test"]["loss"] != second.summary["test"]["loss"]
@@ -228,6 +225,7 @@ def test_the_test_split_never_steers_training(iris):
 # ---------------------------------------------------------------- the head follows the data
 
 
+@pytest.mark.usefixtures("traced")
 def test_regression_is_in_its_own_unit():
     data = kzoo.load_data("diabetes", preset="diabetes_fnn")
     run = fit("diabetes_fnn", data, epochs=20)
@@ -253,7 +251,7 @@ def cancer(rows=160):
 def test_two_classes_by_their_names_in_a_csv(preset, outputs, layer):
     frame = cancer()
     frame.to_csv("cells.csv", index=False)
-    run = fit(preset, "cells.csv", target="diagnosis", **SMALL | dict(epochs=12, learning_rate=0.03))
+    run = fit(preset, "cells.csv", target="diagnosis", **SMALL | dict(epochs=5, learning_rate=0.1))
     assert run.config["command"].startswith(f"kzoo train {preset} --data cells.csv --target diagnosis --set ")
     assert run.class_names == ["benign", "malignant"] and run.model.output_shape == (None, outputs)
     assert run.model.layers[-1].activation.__name__ == layer
@@ -347,14 +345,15 @@ def test_schedules(iris, schedule, course):
 def test_mixup_makes_one_hot_labels_inside():
     digits = datasets.load_digits(n_class=3)
     x = (digits.images[:90] * 15.9).astype("float32")
-    run = fit("digits_cnn", (x, digits.target[:90]), epochs=1, filters=(4,), units=(4,), augment=("mixup", "shift"))
+    settings = dict(epochs=1, batch_size=64, filters=(4,), units=(4,), augment=("mixup", "shift"))
+    run = fit("digits_cnn", (x, digits.target[:90]), **settings)
     assert run.model.output_shape == (None, 3) and run.config["spec"]["training"]["labels"] == "integer"
 
 
 def test_one_hot_labels_and_pixels_divided_by_255():
     digits = datasets.load_digits(n_class=3)
     x, y = (digits.images[:90] / 16).astype("float32")[..., None], np.eye(3, dtype="float32")[digits.target[:90]]
-    settings = dict(epochs=1, filters=(4,), units=(4,))
+    settings = dict(epochs=1, batch_size=64, filters=(4,), units=(4,))
     run = fit("digits_cnn", (x, y), rescale=False, labels="onehot", **settings)
     assert not [w for w in run.model.layers if isinstance(w, keras.layers.Rescaling)]
     np.testing.assert_allclose(kzoo.predict(run, x[:4]).probabilities, run.model(x[:4]), atol=1e-6)
@@ -394,7 +393,7 @@ def test_an_interrupt_keeps_the_best_epoch(iris):
 
     stop = [At(0, keep), At(1, worsen, begin=True), At(1, KeyboardInterrupt())]
     with pytest.raises(kzoo.Interrupted) as stopped:
-        kzoo.train("iris_fnn", iris, out="run", progress=False, callbacks=stop, epochs=9)
+        kzoo.train("iris_fnn", iris, out="run", progress=False, callbacks=stop, **SMALL | dict(epochs=9))
     extra = stopped.value.run
     summary = extra.summary
     assert (summary["interrupted"], summary["stopped_because"]) == (True, "interrupted")
@@ -481,12 +480,13 @@ def test_a_model_of_your_own(iris):
     with pytest.raises(kzoo.KzooError, match="not int"):
         fit(3, iris)
     assert not Path("run").exists()
-    run = fit(model, iris, epochs=2)
+    run = fit(model, iris, epochs=1)
     assert run.config["spec"]["family"] is None and run.config["command"] is None
     assert kzoo.predict(run, iris.test.x).labels == kzoo.predict(kzoo.Run("run"), iris.test.x).labels
     assert kzoo.evaluate(run, iris) == run.summary["test"]
 
 
+@pytest.mark.usefixtures("traced")
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow traces")
 def test_the_step_is_traced_once(iris):
     traced = []
@@ -503,20 +503,17 @@ def test_the_step_is_traced_once(iris):
 
 def test_a_model_that_kzoo_built(iris):
     model = kzoo.build("iris_fnn", units=(5,), seed=1)
-    run = fit(model, iris, epochs=2)
+    run = fit(model, iris, epochs=1)
     assert run.config["spec"]["preset"] == "iris_fnn" and run.config["spec"]["config"]["units"] == [5]
     assert same_weights(run.model, model)
 
 
 def test_overwriting_keeps_the_old_run_until_the_new_one_has_a_model(tmp_path):
-    fit("iris_fnn", "iris", out="r", epochs=1)
+    fit("iris_fnn", "iris", out="r", **SMALL)
     before = {f.name: f.read_bytes() for f in (tmp_path / "r").iterdir()}
     with pytest.raises(kzoo.KzooError, match="Training failed"):
-        fit("iris_fnn", "iris", out="r", epochs=1, optimizer="sgd", learning_rate=1e30, overwrite=True)
+        fit("iris_fnn", "iris", out="r", optimizer="sgd", learning_rate=1e30, overwrite=True, **SMALL)
     assert {f.name: f.read_bytes() for f in (tmp_path / "r").iterdir()} == before
-    with pytest.raises(kzoo.KzooError, match="Training failed"):
-        fit("iris_fnn", "iris", out="s", epochs=1, optimizer="sgd", learning_rate=1e30)
-    assert not (tmp_path / "s").exists()
 
 
 def test_the_order_of_the_examples_follows_the_seed(iris, monkeypatch):

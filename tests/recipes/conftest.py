@@ -42,6 +42,9 @@ for folder, *words in json.loads(sys.argv[1]):
 """
 
 
+run_process = subprocess.run
+
+
 def refuse(*args, **kwargs):
     raise OSError("a recipe's smoke run asked for the network")
 
@@ -144,10 +147,12 @@ class TrainsHere:
         return getattr(self.trainer, name)(**arguments)
 
 
-def in_this_process(command, *, check, env):
+def in_this_process(command, **options):
     """Stand in for `subprocess.run` of one recipe by another, which would take seconds to import Keras."""
-    python, script, *words = map(str, command)
-    assert python == sys.executable and check and all(type(value) is str for value in env.values())
+    if str(command[0]) != sys.executable:  # other packages ask the system how many cores it has
+        return run_process(command, **options)
+    _, script, *words = map(str, command)
+    assert options["check"] and all(type(value) is str for value in options["env"].values())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [script, *words])
         runpy.run_path(script, run_name="__main__")

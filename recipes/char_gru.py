@@ -36,7 +36,7 @@ else:
     data = kzoo.load_data(args.data, preset=preset, validation=args.validation)
 
 # %% Train
-small = dict(epochs=2, units=(32,)) if args.smoke else dict(epochs=args.epochs)
+small = dict(epochs=1, units=(32,)) if args.smoke else dict(epochs=args.epochs)
 run = kzoo.train(preset, data, out=args.out, **small)
 
 # %% Score: the test part window by window, and in one pass

@@ -33,7 +33,8 @@ data = kzoo.load_data(source, preset="cifar_cnn", validation=0.1)  # cut from th
 print(data)
 
 # %% Train
-run = kzoo.train("cifar_cnn", data, out=args.out, epochs=2 if args.smoke else args.epochs)
+small = dict(epochs=1, filters=(8, 16), dropout=0.2) if args.smoke else dict(epochs=args.epochs)
+run = kzoo.train("cifar_cnn", data, out=args.out, **small)
 
 # %% Score
 scores = kzoo.evaluate(run, data)

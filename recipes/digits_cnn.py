@@ -18,7 +18,8 @@ data = kzoo.load_data(args.data, preset="digits_cnn")
 print(data)
 
 # %% Train
-run = kzoo.train("digits_cnn", data, out=args.out, epochs=2 if args.smoke else None)
+small = dict(epochs=1, filters=(8,), depth=1) if args.smoke else {}
+run = kzoo.train("digits_cnn", data, out=args.out, **small)
 
 # %% Score
 scores = kzoo.evaluate(run, data)  # on the test split, which training never saw

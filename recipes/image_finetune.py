@@ -56,7 +56,8 @@ for layer in model.layers[len(model.layers) * 3 // 4 :]:
 model.compile(keras.optimizers.Adam(1e-4), **how)
 tuned = kzoo.train(model, data, out=out / "tuned", epochs=epochs)
 
-scratch = kzoo.train("image_cnn", data, out=out / "scratch", epochs=epochs)
+small = dict(filters=(8, 16)) if args.smoke else {}
+scratch = kzoo.train("image_cnn", data, out=out / "scratch", epochs=epochs, **small)
 
 # %% Score
 rows = []

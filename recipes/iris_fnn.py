@@ -19,7 +19,7 @@ data = kzoo.load_data(args.data, preset="iris_fnn", target=args.target)
 print(data)
 
 # %% Train
-run = kzoo.train("iris_fnn", data, out=args.out, epochs=2 if args.smoke else None)
+run = kzoo.train("iris_fnn", data, out=args.out, epochs=1 if args.smoke else None)
 
 # %% Score
 scores = kzoo.evaluate(run, data)

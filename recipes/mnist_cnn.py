@@ -26,7 +26,8 @@ data = kzoo.load_data(source, preset="mnist_cnn")
 print(data)
 
 # %% Train
-run = kzoo.train("mnist_cnn", data, out=args.out, epochs=2 if args.smoke else args.epochs)
+small = dict(epochs=1, filters=(4, 8, 8)) if args.smoke else dict(epochs=args.epochs)
+run = kzoo.train("mnist_cnn", data, out=args.out, **small)
 
 # %% Score
 scores = kzoo.evaluate(run, data)

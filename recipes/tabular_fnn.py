@@ -60,7 +60,7 @@ data = {
 }
 runs = {}
 for number, (what, its_data) in enumerate(data.items(), start=1):
-    runs[what] = kzoo.train("tabular_fnn", its_data, out=out / str(number), epochs=2 if args.smoke else None)
+    runs[what] = kzoo.train("tabular_fnn", its_data, out=out / str(number), epochs=1 if args.smoke else None)
 print("the network sees:", ", ".join(its_data.feature_names))
 
 # %% Score

@@ -33,7 +33,8 @@ first = data[presets[0]]
 print(first)
 
 # %% Train
-runs = {name: kzoo.train(name, data[name], out=out / name, epochs=1 if args.smoke else None) for name in presets}
+small = dict(epochs=1, batch_size=256, embedding_dim=8) if args.smoke else {}
+runs = {name: kzoo.train(name, data[name], out=out / name, **small) for name in presets}
 
 # %% Score
 size = first.config["vocabulary_size"]

@@ -26,8 +26,10 @@ print(data)
 print(kzoo.space(preset, args.space))
 
 # %% Search: validation data decides, test data is not looked at
-trials, epochs = (2, 1) if args.smoke else (args.trials, args.epochs)
-search = kzoo.tune(preset, data, trials=trials, epochs=epochs, space=args.space, out=out / "search")
+options = dict(trials=args.trials, epochs=args.epochs)
+if args.smoke:
+    options = dict(trials=2, epochs=1, filters=(8,), depth=1)
+search = kzoo.tune(preset, data, space=args.space, out=out / "search", **options)
 board = search.leaderboard()[["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]]
 print(board.to_string(index=False))
 print(kzoo.report(search))

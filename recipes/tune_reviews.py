@@ -22,7 +22,9 @@ data = kzoo.load_data(args.data, preset=args.preset)
 print(data)
 
 # %% Search
-options = dict(trials=2, epochs=1) if args.smoke else dict(trials=args.trials, epochs=args.epochs)
+options = dict(trials=args.trials, epochs=args.epochs)
+if args.smoke:
+    options = dict(trials=2, epochs=1, batch_size=256, embedding_dim=8)
 search = kzoo.tune(args.preset, data, space="quick", out=out / "search", **options)
 board = search.leaderboard()[["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]]
 print(board.to_string(index=False))

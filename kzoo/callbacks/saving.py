@@ -56,6 +56,7 @@ class BestModel(keras.callbacks.Callback):
         self.weights: Any = None
         self.first: Any = None
         self.unsaved, self.kept = False, False
+        self.written: Any = None  # the step at which best.keras was written
         self.stopped_because, self.finished = "", True
 
     @property
@@ -70,7 +71,7 @@ class BestModel(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.best, self.best_epoch, self.weights = -math.inf, None, None
-        self.first, self.unsaved, self.kept = None, False, False
+        self.first, self.unsaved, self.kept, self.written = None, False, False, None
         self.stopped_because, self.finished = "", False
         self.stops = not follows_schedule(self.model.optimizer) if self.stop_early is None else self.stop_early
         self.pace = Pace(self.every)
@@ -115,16 +116,17 @@ class BestModel(keras.callbacks.Callback):
             return
         self.run_dir.mkdir(parents=True, exist_ok=True)
         with self.pace.spend():
-            same = False
-            if self.unsaved:
+            step, same = int(self.model.optimizer.iterations), False
+            if self.unsaved or self.written == step:  # since then nothing was trained: last.keras will be a copy
                 present = self.model.get_weights()
                 same = all(np.array_equal(a, b) for a, b in zip(present, self.weights, strict=True))
+            if self.unsaved:
                 if not same:
                     self.model.set_weights(self.weights)
                 self._write("best.keras")
                 if not same:
                     self.model.set_weights(present)
-                self.unsaved, self.kept = False, True
+                self.unsaved, self.kept, self.written = False, True, step
             if last:
                 self._write("last.keras", copy_of=self.run_dir / "best.keras" if same else None)
 

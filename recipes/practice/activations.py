@@ -20,7 +20,7 @@ same = dict(
     norm=None, dropout=0.0, optimizer="adam", learning_rate=1e-3, schedule="constant", warmup=0.0, batch_size=32
 )
 names = ["relu"] if args.smoke else ["relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid"]
-depths = [2, 8]
+depths = [2] if args.smoke else [2, 8]
 variants = {
     f"{name}, {depth} layers": dict(activation=name, units=(32,) * depth, patience=1000, **same)
     for depth in depths

@@ -27,7 +27,7 @@ data = kzoo.load_data(frame, preset="cancer_fnn", target="alarm", validation=0.2
 truth = data.test.y
 
 # %% Train with and without class weights
-epochs, seeds = (2, [0]) if args.smoke else (30, [0, 1, 2])
+epochs, seeds = (1, [0]) if args.smoke else (30, [0, 1, 2])
 variants = {"plain": dict(class_weight=None), "class weights": dict(class_weight="balanced")}
 out = args.out or "runs/practice-class_imbalance"
 runs = kzoo.recipes.train_variants("cancer_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)

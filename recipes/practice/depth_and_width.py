@@ -20,13 +20,13 @@ data = kzoo.load_data("digits", preset="mnist_fnn")
 same = dict(
     norm=None, dropout=0.0, optimizer="adam", learning_rate=3e-3, schedule="constant", warmup=0.0, batch_size=32
 )
-depths, widths = ([1], [8, 16]) if args.smoke else ([1, 3], [2, 8, 32, 128, 512])
+depths, widths = ([1], [8]) if args.smoke else ([1, 3], [2, 8, 32, 128, 512])
 variants = {
     f"{depth} x {width}": dict(units=(width,) * depth, patience=1000, **same) for depth in depths for width in widths
 }
 
 # %% Train
-epochs, seeds = (2, [0]) if args.smoke else (20, [0, 1, 2])
+epochs, seeds = (1, [0]) if args.smoke else (20, [0, 1, 2])
 out = args.out or "runs/practice-depth_and_width"
 runs = kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
 rows = kzoo.recipes.variant_rows(runs)

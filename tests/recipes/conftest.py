@@ -1,5 +1,7 @@
 """The smoke run of a recipe, once in a session, for all tests that look at it."""
 
+import importlib.util
+import json
 import os
 import runpy
 import socket
@@ -11,7 +13,36 @@ from types import SimpleNamespace
 import keras
 import pytest
 
+from kzoo.tuning import tune
+from kzoo.tuning.trial import Trainer
+
 RECIPES = Path(__file__).parents[2] / "recipes"
+# A backend is chosen once in a process, and takes seconds to begin: what is played on it has one process together.
+ON_OTHER_BACKENDS = {
+    "jax": {
+        "iris_fnn": ["--smoke", "--backend", "jax"],
+        "frameworks/jax_loop": ["--smoke"],
+        "frameworks/jax_loop, longer": ["--seeds", "1", "--epochs", "30"],
+    },
+    "torch": {
+        "iris_fnn": ["--smoke", "--backend", "torch"],
+        "frameworks/torch_loop": ["--smoke"],
+        "frameworks/torch_loop, longer": ["--seeds", "1", "--epochs", "30"],
+    },
+}
+CHILD = """
+import json, os, runpy, sys
+for folder, *words in json.loads(sys.argv[1]):
+    began = sum(os.times()[:4])
+    os.chdir(folder)
+    sys.argv = words
+    runpy.run_path(words[0], run_name="__main__")
+    with open("../seconds", "a") as file:
+        print(sum(os.times()[:4]) - began, file=file)
+"""
+
+
+run_process = subprocess.run
 
 
 def refuse(*args, **kwargs):
@@ -24,16 +55,57 @@ def _presets_of_recipes_end_with_the_test(registry_as_it_was):
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory):
+def on_backend(tmp_path_factory):
+    """Run what is played on JAX or PyTorch; return each `folder`, its `seconds`, and the `stderr` of all of them."""
+    runs = {}
+
+    def run(backend):
+        if importlib.util.find_spec(backend) is None:
+            pytest.skip(f"{backend} is not installed")
+        if backend not in runs:
+            runs[backend] = play_on(backend, tmp_path_factory.mktemp(backend))
+        return runs[backend]
+
+    return run
+
+
+def play_on(backend, folder):
+    recipes, cases = ON_OTHER_BACKENDS[backend], []
+    places = [folder / str(number) for number in range(len(recipes))]
+    for place, (name, words) in zip(places, recipes.items(), strict=True):
+        place.mkdir()
+        cases.append([str(place), str(RECIPES / f"{name.split(',')[0]}.py"), *words, "--out", str(place / "out")])
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    words = [sys.executable, "-c", CHILD, json.dumps(cases)]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    seconds = map(float, (folder / "seconds").read_text().split())
+    return {
+        name: SimpleNamespace(left={}, seconds=its, folder=place, stderr=done.stderr)
+        for name, its, place in zip(recipes, seconds, places, strict=True)
+    }
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory, on_backend):
     """Run a recipe; return what it `left` in its names, its `folder`, and its `seconds` of processor time."""
     runs = {}
 
     def run(name):
+        for backend in ON_OTHER_BACKENDS:
+            if name == f"frameworks/{backend}_loop":
+                return on_backend(backend)[name]
         if name not in runs:
-            runs[name] = play(RECIPES / f"{name}.py", tmp_path_factory.mktemp("smoke"))
+            runs[name] = play(RECIPES / f"{name}.py", tmp_path_factory.mktemp("smoke"), "--smoke")
         return runs[name]
 
     return run
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """Run a recipe with words of the test's own, in its folder, and return what `smoke` returns."""
+    return lambda name, *words: play(RECIPES / f"{name}.py", tmp_path, *words)
 
 
 def processor_seconds():
@@ -41,23 +113,46 @@ def processor_seconds():
     return sum(os.times()[:4])
 
 
-def play(script, folder):
-    text, began = script.read_text(encoding="utf-8"), processor_seconds()
-    words, left = [str(script), "--smoke", "--out", str(folder / "out")], {}
+def play(script, folder, *words):
+    """Run a recipe in this process, with whatever it would start another process for."""
+    began, out = processor_seconds(), ["--out", str(folder / "out")]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        # A backend is chosen once in a process: a script for another than TensorFlow gets its own.
-        if 'backend="jax"' in text or 'backend="torch"' in text:
-            done = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=os.environ, timeout=300)
-            if done.returncode == 2 and "pip install" in done.stderr:
-                pytest.skip(done.stderr.strip().splitlines()[-1])
-            assert done.returncode == 0, done.stderr[-2000:]
-        else:
-            patch.setattr(socket, "create_connection", refuse)
-            patch.setattr(socket, "getaddrinfo", refuse)
-            patch.setattr(sys, "argv", words)
-            patch.setattr(sys, "excepthook", sys.excepthook)
-            patch.setenv("KERAS_BACKEND", "tensorflow")
-            left = runpy.run_path(str(script), run_name="__main__")
-            keras.utils.enable_interactive_logging()  # scikit_learn.py turns it off
+        patch.setattr(socket, "create_connection", refuse)
+        patch.setattr(socket, "getaddrinfo", refuse)
+        patch.setattr(subprocess, "run", in_this_process)
+        patch.setattr(tune, "Worker", TrainsHere)
+        patch.setattr(sys, "argv", [str(script), *words, *out])
+        patch.setattr(sys, "excepthook", sys.excepthook)
+        patch.setenv("KERAS_BACKEND", "tensorflow")
+        left = runpy.run_path(str(script), run_name="__main__")
+        keras.utils.enable_interactive_logging()  # scikit_learn.py turns it off
     return SimpleNamespace(left=left, seconds=processor_seconds() - began, folder=folder)
+
+
+class TrainsHere:
+    """A `Worker` whose trials are trained in this process: its own would take seconds to import Keras."""
+
+    def __init__(self, log, **setup):
+        self.trainer = Trainer(**setup)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def ask(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
+        self.trainer.tell = on_epoch or (lambda epoch, value: None)
+        return getattr(self.trainer, name)(**arguments)
+
+
+def in_this_process(command, **options):
+    """Stand in for `subprocess.run` of one recipe by another, which would take seconds to import Keras."""
+    if str(command[0]) != sys.executable:  # other packages ask the system how many cores it has
+        return run_process(command, **options)
+    _, script, *words = map(str, command)
+    assert options["check"] and all(type(value) is str for value in options["env"].values())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [script, *words])
+        runpy.run_path(script, run_name="__main__")

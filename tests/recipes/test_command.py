@@ -1,18 +1,10 @@
 """The line that a recipe's table keeps repeats it, and names no folder of the machine."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-RECIPE = Path(__file__).parents[2] / "recipes" / "foundations" / "neuron.py"
 
 
-def test_a_recipe_keeps_its_command(tmp_path):
-    words = [sys.executable, str(RECIPE), "--out", str(tmp_path / "deep" / "out"), "--smoke"]
-    subprocess.run(words, check=True, capture_output=True, env=os.environ)
-    (file,) = (tmp_path / "deep").rglob("neuron.json")
+def test_a_recipe_keeps_its_command(smoke):
+    (file,) = smoke("foundations/neuron").folder.rglob("neuron.json")
     assert json.loads(file.read_text())["command"] == "python recipes/foundations/neuron.py --smoke"
 
 
@@ -21,3 +13,4 @@ def test_files_are_named_without_their_folder():
 
     words = ["--data", "/home/me/my photos/ETTh1.csv", "--out=/tmp/x", "--horizon", "96"]
     assert _command("series_forecast", words) == "python recipes/series_forecast.py --data ETTh1.csv --horizon 96"
+    assert _command("iris_fnn", ["--out", "/tmp/deep/out", "--smoke"]) == "python recipes/iris_fnn.py --smoke"

@@ -23,7 +23,7 @@ def permutation(key, count):
 jax.random.permutation = permutation
 atexit.register(lambda: print("orders", len(orders), len({tuple(order.tolist()) for order in orders})))
 """
-LOOPS = {"gradient_tape": "tensorflow", "jax_loop": "jax", "torch_loop": "torch"}
+LOOPS = {"tensorflow": "gradient_tape", "jax": "jax_loop", "torch": "torch_loop"}
 
 
 def play(name, *words, without=None, first="", tmp_path):
@@ -53,12 +53,25 @@ def by_fit(tmp_path_factory):
     return kzoo.train("iris_fnn", "iris", out=out, epochs=30, patience=30, callbacks="quick", progress=False)
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-def test_a_loop_by_hand_trains_the_network_that_fit_trains(loop, by_fit, tmp_path):
-    need(LOOPS[loop])
-    done = play(f"frameworks/{loop}", "--seeds", "1", "--epochs", "30", tmp_path=tmp_path)
-    assert done.returncode == 0, done.stderr[-2000:]
-    (row,) = json.loads((tmp_path / "out" / f"{loop}.json").read_text())["rows"]
+@pytest.fixture
+def by_hand(on_backend, recipe):
+    """Play the loop on a backend with one seed and 30 epochs, and return its row."""
+
+    def row(backend):
+        loop = LOOPS[backend]
+        if backend == "tensorflow":
+            played = recipe(f"frameworks/{loop}", "--seeds", "1", "--epochs", "30")
+        else:
+            played = on_backend(backend)[f"frameworks/{loop}, longer"]
+        (row,) = json.loads((played.folder / "out" / f"{loop}.json").read_text())["rows"]
+        return row
+
+    return row
+
+
+@pytest.mark.parametrize("backend", LOOPS)
+def test_a_loop_by_hand_trains_the_network_that_fit_trains(backend, by_fit, by_hand):
+    row = by_hand(backend)
     assert row["seeds"] == 1 and row["epochs"] == 30 and row["ms_per_epoch"] > 0
     assert row["accuracy"] == pytest.approx(by_fit.summary["test"]["accuracy"], abs=0.1)  # three flowers of 30
     assert row["accuracy"] == row["right"][0] / 30
@@ -74,14 +87,12 @@ def test_the_jax_loop_draws_a_new_order_every_epoch(tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_iris_runs_on_other_backends(backend, tmp_path):
-    need(backend)
-    done = play("iris_fnn", "--smoke", "--backend", backend, tmp_path=tmp_path)
-    assert done.returncode == 0, done.stderr[-2000:]
-    (row,) = json.loads((tmp_path / "out" / "iris_fnn.json").read_text())["rows"]
+def test_iris_runs_on_other_backends(backend, on_backend):
+    played = on_backend(backend)["iris_fnn"]
+    (row,) = json.loads((played.folder / "out" / "iris_fnn.json").read_text())["rows"]
     assert row["backend"] == backend
-    assert "absl" not in done.stderr  # what TensorFlow writes while it starts, here too
-    assert (tmp_path / "out" / "iris_fnn.png").stat().st_size > 5000
+    assert "absl" not in played.stderr  # what TensorFlow writes while it starts, here too
+    assert (played.folder / "out" / "iris_fnn.png").stat().st_size > 5000
 
 
 @pytest.mark.parametrize("name", ["iris_fnn", "frameworks/kzoo_train", "frameworks/torch_loop"])

@@ -12,6 +12,10 @@ class KzooError(ValueError):
     """Bad input: one line that names the value and the fix. The command line prints it and exits with 2."""
 
 
+class KzooWarning(UserWarning):
+    """Something of a user's input that could not be read or kept: one line, which the command line prints."""
+
+
 class DownloadError(KzooError):
     """A file that is not here cannot be downloaded either."""
 

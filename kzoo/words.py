@@ -1,7 +1,11 @@
 """Words that many messages need: near names, lists, counts, times, what an error says. Standard library only."""
 
+import re
 from collections.abc import Iterable
 from importlib import import_module
+
+# Controls but the end of a line and the tab; what separates lines elsewhere; what turns the direction of writing.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def hint(word, legal: Iterable[str]) -> str:
@@ -15,6 +19,28 @@ def listed(items, most=3, *, separator=", ") -> str:
     """Join the first few items and say how many more there are: `a, b, c and 4 more`."""
     items = [str(item) for item in items]
     return separator.join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+
+
+def shown(value, most=40) -> str:
+    """Write a value of a user's as Python would, cut off where it is long."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def printable(text) -> str:
+    """Write characters that a terminal would obey, or that turn a line around, as what they are: `\\x1b`."""
+    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), str(text))
+
+
+def csv_cell(value):
+    """Return a cell of a CSV file; a text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def percent(share) -> str:

@@ -5,7 +5,8 @@ from pandas.api import types
 
 from kzoo.checks.finding import check, error, warning
 from kzoo.data.statistics import shares_between
-from kzoo.kinds.tables.values import to_numbers, to_words
+from kzoo.kinds.tables.raw import rows_of
+from kzoo.kinds.tables.values import to_words
 from kzoo.words import listed
 
 _MOVED = 0.25  # population stability index: above it the rule of thumb says that a column has changed
@@ -98,7 +99,7 @@ def categories_unknown(new):
             continue
         values = new.frame[name]
         if column["kind"] == "number":
-            wrong = values.notna().to_numpy() & np.isnan(to_numbers(values))
+            wrong = values.notna().to_numpy() & np.isnan(rows_of(new.frame).numbers(name, column.get("writing")))
             if wrong.mean() > _UNKNOWN and not types.is_numeric_dtype(values):
                 yield warning(
                     f"{wrong.mean():.0%} of column {name!r} are not numbers, such as {values[wrong].iloc[0]!r}",

@@ -8,6 +8,7 @@ from kzoo.words import listed
 
 _MOST_VALUES = 50_000_000  # numbers of a split that are searched for NaN
 _BLANK = 0.01  # share of the images
+_UNREAD = 0.001  # share of the rows
 _LARGE, _SMALL_PIXELS = 50.0, 0.02
 
 
@@ -50,6 +51,27 @@ def constant_columns(subject):
             why="They tell nothing, and a new value in them later gives an answer nobody has tested.",
             fix="Leave them out (drop=), or find out why nothing is in them.",
         )
+
+
+@check("data", "rows")
+def numbers_in_doubt(subject):
+    """Numbers that can be read in two ways, and cells that could not be read."""
+    for line in subject.data.seen.get("doubts", ()):
+        what, _, fix = line.partition(" If that is wrong, ")
+        yield warning(
+            what.rstrip("."),
+            where="the table",
+            why="A thousandth or a thousand times the value: the model learns either without a word.",
+            fix=f"If that is wrong, {fix}",
+        )
+    for name, (count, row, rows) in subject.data.seen.get("unread", {}).items():
+        if count >= _UNREAD * rows:
+            yield warning(
+                f"{count} of {rows} values of column {name!r} cannot be read and count as missing",
+                where=f"row {row + 1}",
+                why="The model takes each for the median, which is often far from what the cell says.",
+                fix="Write them as the others are written; or say what the column is with columns=.",
+            )
 
 
 @check("data", "images")

@@ -7,15 +7,16 @@ imported only when it is called. The document is plain data: `--json` prints it,
 import argparse
 import os
 import sys
+import warnings
 from contextlib import redirect_stdout
 from importlib import import_module
 
 from kzoo import __version__
 from kzoo.cli import common
 from kzoo.cli.spelling import respell
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.registry import list_presets
-from kzoo.words import hint
+from kzoo.words import hint, printable
 
 # Command -> what it does; the module has the same name.
 COMMANDS = {
@@ -96,7 +97,10 @@ def main(argv=None) -> int:
     argv = sys.argv[1:] if argv is None else [str(word) for word in argv]
     common.forgive_encoding()
     try:
-        return _run(argv)
+        with warnings.catch_warnings():
+            warnings.showwarning = _showing(warnings.showwarning)
+            warnings.simplefilter("always", KzooWarning)
+            return _run(argv)
     except SystemExit as done:  # argparse, after --help and --version
         return done.code or 0  # type: ignore[return-value]  # argparse gives a number
     except BrokenPipeError:
@@ -112,6 +116,18 @@ def main(argv=None) -> int:
         code, line = common.explain(error)
         common.say(f"error: {line}")
         return code
+
+
+def _showing(others):
+    """Return what shows a warning: one of kzoo's as one line, those of libraries as `others` does."""
+
+    def show(message, category, *rest, **more):
+        if issubclass(category, KzooWarning):
+            common.say(f"warning: {message}")
+        else:
+            others(message, category, *rest, **more)
+
+    return show
 
 
 def _run(argv):
@@ -135,7 +151,7 @@ def _run(argv):
     except KzooError as error:
         error.args = (respell(str(error), _called(parser, args.command).options()), *error.args[1:])
         raise
-    print(common.to_json(document) if args.json else module.render(document, args))
+    print(common.to_json(document) if args.json else printable(module.render(document, args)))
     sys.stdout.flush()
     if not isinstance(document, dict):
         return 0

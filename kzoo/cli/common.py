@@ -13,9 +13,9 @@ from importlib import import_module
 
 from kzoo.cli.spelling import setting_meant
 from kzoo.errors import KzooError
-from kzoo.words import first_line, hint
+from kzoo.words import first_line, hint, printable
 
-DATA_OPTIONS = ("target", "data_seed", "validation", "test", "drop", "group", "task", "time")
+DATA_OPTIONS = ("target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns")
 
 # Arguments that a shell completes with file names.
 FILES = ("data", "test", "out", "start", "plot", "run", "inputs")
@@ -60,6 +60,10 @@ def add_data_options(parser):
     add("--group", metavar="COLUMN", help="rows with the same value stay in one split")
     add("--task", help="overrides the rule that tells classes from values, such as tabular_regression")
     add("--time", metavar="COLUMN", help="time column of a series")
+    add(
+        "--column", nargs="+", action="extend", default=[], metavar="NAME=KIND", dest="columns",
+        help="what columns are: zip=category when=date price=number:decimal=,:thousands=.",
+    )  # fmt: skip
 
 
 def data_options(args) -> dict:
@@ -67,7 +71,18 @@ def data_options(args) -> dict:
     given = {name: getattr(args, name) for name in DATA_OPTIONS}
     if given["target"] is not None and len(given["target"]) == 1:
         given["target"] = given["target"][0]
-    return given | dict(test=_share(given["test"]), drop=tuple(given["drop"]))
+    columns = dict(_column(word) for word in given["columns"]) or None
+    return given | dict(test=_share(given["test"]), drop=tuple(given["drop"]), columns=columns)
+
+
+def _column(word):
+    """Read a word of `--column`: zip=category, or price=number:decimal=,:thousands=."""
+    name, _, how = word.partition("=")
+    kind, *signs = how.split(":")
+    said = [sign.partition("=") for sign in signs]
+    if not name or not kind or not all(sign[1] for sign in said):
+        raise KzooError(f"--column takes NAME=KIND, such as zip=category or price=number:decimal=, and not {word!r}.")
+    return name, {"kind": kind} | {sign: value for sign, _, value in said} if said else kind
 
 
 def _share(text):
@@ -92,7 +107,7 @@ def require(name):
 
 def say(line):
     """Print a line for people on stderr."""
-    print(f"kzoo: {line}", file=sys.stderr)
+    print(printable(f"kzoo: {line}"), file=sys.stderr)
 
 
 def explain(error):

@@ -12,6 +12,7 @@ from kzoo.files import whole_file
 from kzoo.ranking import compare, find_runs, lower_is_better
 from kzoo.results import number, value_of
 from kzoo.tasks import score_named
+from kzoo.words import csv_cell
 
 EXAMPLES = """\
 examples:
@@ -119,7 +120,7 @@ def _as_csv(rows):
     for row in rows:
         values = [row[name] for name in names] + list(row["interval"] or (None, None))
         differs = [common.show_value(row["differs"][s]) if s in row["differs"] else "" for s in settings]
-        writer.writerow(["" if v is None else v for v in values] + differs)
+        writer.writerow([csv_cell("" if v is None else v) for v in [*values, *differs]])
     return text.getvalue()
 
 

@@ -9,6 +9,7 @@ from kzoo.cli import common, quiet
 from kzoo.errors import KzooError
 from kzoo.kinds import kind as kind_named
 from kzoo.run import Run
+from kzoo.words import csv_cell
 
 EXAMPLES = """\
 examples:
@@ -72,8 +73,8 @@ def _write(columns, file):
         open(temporary, "w", encoding="utf-8-sig", newline="") as written,
     ):
         rows = csv.writer(written, lineterminator="\n")
-        rows.writerow(columns)
-        rows.writerows([str(value) for value in row] for row in zip(*columns.values(), strict=True))
+        rows.writerow(csv_cell(name) for name in columns)
+        rows.writerows([csv_cell(str(value)) for value in row] for row in zip(*columns.values(), strict=True))
 
 
 def gather(kind, words):

@@ -10,6 +10,7 @@ from kzoo import kinds
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
 from kzoo.errors import KzooError
+from kzoo.kinds.arrays import as_array
 from kzoo.tasks import choose
 
 
@@ -32,11 +33,11 @@ def load_arrays(
     """
     notes = list(notes)
     kind = kinds.kind(preset.config["inputs"]) if preset is not None else _guess(x)
-    x, y = _inputs(x, kind, preset), np.asarray(y)
+    x, y = _inputs(x, kind, preset), as_array(y, "y")
     first = len(x)
     tested = None
     if splits.is_source(test):
-        tested = _inputs(test[0], kind, preset), np.asarray(test[1])
+        tested = _inputs(test[0], kind, preset), as_array(test[1], "test y")
     for part, (its_x, its_y) in {"": (x, y), "test ": tested}.items() if tested else {"": (x, y)}.items():
         if len(its_x) != len(its_y):
             raise KzooError(f"{part}x has {len(its_x)} rows and {part}y has {len(its_y)}; they must be as many.")
@@ -83,7 +84,7 @@ def load_arrays(
 
 def _guess(x):
     """Return the kind that an array is by its look; bytes in three axes are images without channels."""
-    x = np.asarray(x)
+    x = as_array(x, "x")
     axes = max(x.ndim, 2) + (x.ndim == 3 and x.dtype == np.uint8)
     kind = kinds.of_axes(axes)
     if not x.ndim or len(kind.axes) + 1 != axes:
@@ -92,7 +93,7 @@ def _guess(x):
 
 
 def _inputs(x, kind, preset):
-    x = np.asarray(x)
+    x = as_array(x, "x")
     if x.dtype == object or x.dtype.kind not in "biuf":
         raise KzooError(f"x holds {x.dtype}, not numbers; strings go in as a CSV file, a DataFrame or text files.")
     return kind.learn.take(x, preset)
@@ -134,6 +135,7 @@ def _targets(y, kind, task, preset, known, notes):
         y = y[:, 0]
     if y.ndim > 2:
         raise KzooError(f"y of shape {y.shape} is neither labels (N,), one-hot rows nor targets (N, outputs).")
+    _refuse_label_matrix(y, task)
     onehot = y.ndim == 2 and y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
     fixed, possible = choose.fixed_by(preset), list(choose.fitting(kind).values())
     if task is not None:
@@ -156,6 +158,18 @@ def _targets(y, kind, task, preset, known, notes):
     if known:
         return chosen, np.asarray(known)[y.astype(int)], known
     return chosen, y, None
+
+
+def _refuse_label_matrix(y, task):
+    """Refuse rows of 0 and 1 with several 1s or none, unless somebody calls them values: they are several labels."""
+    if y.ndim != 2 or y.shape[1] < 2 or y.dtype.kind not in "biuf" or not np.isin(y, (0, 1)).all():
+        return
+    if task is None and (y.sum(axis=1) != 1).any():
+        row = int(np.flatnonzero(y.sum(axis=1) != 1)[0])
+        raise KzooError(
+            f"y is a matrix of 0 and 1, and row {row} has {int(y[row].sum())} of its {y.shape[1]} labels: "
+            "several labels to a row are no task of kzoo yet. Give one column of it, y[:, k]; or say task='regression'."
+        )
 
 
 def read_npz(path):
@@ -182,6 +196,11 @@ def from_tf(dataset, preset):
     first = next(items, None)
     if not isinstance(first, tuple) or len(first) < 2:
         raise KzooError("A tf.data.Dataset must yield (x, y) pairs, and at least one.")
+    if len(first) > 2:
+        raise KzooError(
+            "This tf.data.Dataset yields (x, y, weights), and kzoo.train does not weigh single rows. Leave the weights "
+            "out with map(lambda x, y, w: (x, y)); class_weight='balanced' weighs classes."
+        )
     rank = np.ndim(first[0])
     single = rank == len(preset.config["input_shape"]) if preset is not None else np.ndim(first[1]) == 0
     join = np.stack if single else np.concatenate

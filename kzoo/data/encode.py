@@ -8,6 +8,7 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.kinds import kind_of, takes_ready_arrays
+from kzoo.kinds.arrays import numbers_in, whole_in
 
 
 def encode(preprocessing: dict, inputs) -> np.ndarray:
@@ -58,12 +59,12 @@ def encode_named(preprocessing: dict, inputs) -> tuple:
 def _ready(reader, raw, kind):
     """Check that an array has the shape the model takes; a single example gets its first axis."""
     shape = tuple(reader["shape"])
-    try:
-        x = np.asarray(raw, kind.dtype)
-    except (TypeError, ValueError):
-        raise KzooError(
-            f"This model was trained on arrays; give an array of shape (N, {', '.join(map(str, shape))})."
-        ) from None
+    if isinstance(raw, str | dict) or hasattr(raw, "__fspath__"):
+        raise KzooError(f"This model was trained on arrays; give an array of shape (N, {', '.join(map(str, shape))}).")
+    x = numbers_in(raw, "Inputs")
+    if "ids" in kind.facts:
+        whole_in(x, "Token ids", None)
+    x = x.astype(kind.dtype)
     x = x[None] if x.shape == shape else x
     if x.ndim == len(shape) and shape[-1] == 1 and x.shape[1:] == shape[:-1]:
         x = x[..., None]

@@ -1,6 +1,6 @@
 """`load_data`: one door for every source of data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from kzoo.registry import Preset, get_preset, list_presets
 from kzoo.tasks import choose
 from kzoo.words import hint, listed
 
-_ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "clip")
+_ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "columns", "clip")
 _FOLDERS_DEEP = 3  # how far down a folder is looked into for the first file of a known kind
 _FOR_ANY = ("tabular_", "text_", "series_", "image_")
 _SHOWN = 12  # names in a message
@@ -38,6 +38,7 @@ def load_data(
     group: str | ArrayLike | None = None,
     task: str | None = None,
     time: str | None = None,
+    columns: Mapping[str, str | Mapping[str, str]] | None = None,
     seed: int = 0,
     clip: bool = False,
 ) -> Dataset:
@@ -58,6 +59,10 @@ def load_data(
         task: `"classification"` or `"regression"`. A table whose target is text, boolean, or whole numbers
             of at most 20 different values is a classification, else a regression, unless this says otherwise.
         time: time column of a series; the first column of dates by default.
+        columns: what columns of a table are, where it is not what kzoo takes them for: a dict of "number",
+            "category", "date", or of how numbers are written: `{"zip": "category", "price": {"decimal": ",",
+            "thousands": "."}}`. Without it, a way of writing is found that reads all of a column: thousands separators,
+            decimal commas, currency signs, percent, accounting negatives, 万 and 亿.
         seed: draws the split. The training seed never moves it.
         clip: cut numeric columns of a table off at their 0.1 and 99.9 percentiles (of the training rows).
 
@@ -65,8 +70,8 @@ def load_data(
         KzooError: no such data, data that does not fit the preset, or data that nothing can be learned from.
     """
     asked = DataOptions(
-        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, clip=clip,
-        seed=seed,
+        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
+        columns=columns, clip=clip, seed=seed,
     )  # fmt: skip
     return load(source, preset, asked)
 
@@ -101,7 +106,7 @@ def _load(source, preset, asked):
 
 
 def _named(name, preset, asked):
-    _refuse(asked, ("time", "clip"), name)
+    _refuse(asked, ("time", "columns", "clip"), name)
     if preset is not None and preset.config["inputs"] != NAMES[name]:
         raise _misfit(f"{name!r} gives {NAMES[name]}", preset, (NAMES[name],))
     chosen = asked.pick("validation", "test", "seed", "target", "drop", "group", "task")
@@ -192,7 +197,7 @@ def _arrays(pair, name, preset, asked):
             raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
         frame = as_frame(x).assign(**{str(y.name): y})
         return _table(frame, "table", preset, replace(asked, target=str(y.name)))
-    _refuse(asked, ("target", "drop", "time", "clip"), "arrays")
+    _refuse(asked, ("target", "drop", "time", "columns", "clip"), "arrays")
     groups = asked.group
     if groups is not None:
         groups = np.asarray(groups)

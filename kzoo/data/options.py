@@ -1,6 +1,6 @@
 """`DataOptions`: how a source is read and split, as one value."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from kzoo.data.splits import Fold, is_source
 from kzoo.nouns import Description
 
 # Those that a run remembers and its command names; `clip` is for `load_data` alone.
-NAMED = ("target", "validation", "test", "drop", "group", "task", "time")
+NAMED = ("target", "validation", "test", "drop", "group", "task", "time", "columns")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,7 @@ class DataOptions:
     group: str | ArrayLike | None = None
     task: str | None = None
     time: str | None = None
+    columns: Mapping[str, Any] | None = None
     clip: bool = False
     seed: int = 0
 

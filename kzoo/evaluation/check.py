@@ -1,7 +1,7 @@
 """`check`: what is wrong with data, settings or network, before the first epoch; what is new in new data."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +40,7 @@ def check(
     group: str | ArrayLike | None = None,
     task: str | None = None,
     time: str | None = None,
+    columns: Mapping[str, str | Mapping[str, str]] | None = None,
     seed: int = 0,
     data_seed: int = 0,
     start: Run | str | os.PathLike[str] | keras.Model | None = None,
@@ -57,7 +58,7 @@ def check(
             it. With a run, new data, labelled or not, which is compared with what the run was trained on; without
             it the run's own data and settings are looked at.
         deep: also the checks that take gradient steps, some seconds; `kzoo.train` runs all others by itself.
-        target, validation, test, drop, group, task, time: see `kzoo.load_data`.
+        target, validation, test, drop, group, task, time, columns: see `kzoo.load_data`.
         seed, data_seed, start, freeze, precision, epochs, overrides: see `kzoo.train`.
 
     Returns:
@@ -69,7 +70,8 @@ def check(
     if epochs is not None:
         overrides["epochs"] = epochs
     options = DataOptions(
-        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, seed=data_seed,
+        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
+        columns=columns, seed=data_seed,
     )  # fmt: skip
     return examine(
         preset_or_model_or_run, data, options, overrides, deep=deep, seed=seed, start=start, freeze=freeze,

@@ -38,6 +38,9 @@ def command(preset, source, overrides, data: DataOptions, **options):
     for name, value in (dict(seed=options.pop("seed"), data_seed=data.seed) | data.pick(*NAMED) | options).items():
         if value is None or value == _DEFAULTS.get(name) or value in ((), []):
             continue
+        if name == "columns":
+            words += ["--column", *(_column(*one) for one in value.items())]
+            continue
         values = [str(v) for v in (value if isinstance(value, list | tuple) else [value]) if v is not True]
         if name == "test":
             values = [Path(values[0]).name]
@@ -47,6 +50,13 @@ def command(preset, source, overrides, data: DataOptions, **options):
         shown = {k: ",".join(map(str, v)) if isinstance(v, list | tuple) else v for k, v in overrides.items()}
         words += ["--set", *(f"{name}={value}" for name, value in shown.items())]
     return shlex.join(words)
+
+
+def _column(name, how):
+    """Write what was said of a column as a word of `--column`."""
+    how = {"kind": how} if isinstance(how, str) else how
+    signs = [f":{sign}={value}" for sign, value in how.items() if sign != "kind"]
+    return f"{name}={how.get('kind', 'number')}{''.join(signs)}"
 
 
 def _fold_call(preset, source, overrides, data, *, seed, **options):

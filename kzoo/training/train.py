@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ from kzoo.training.record import command, provenance
 from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.road import assign, prepare_device
 from kzoo.training.start import name_of
+from kzoo.words import printable
 
 
 def train(
@@ -57,6 +58,7 @@ def train(
     group: str | ArrayLike | None = None,
     task: str | None = None,
     time: str | None = None,
+    columns: Mapping[str, str | Mapping[str, str]] | None = None,
     check: bool = True,
     progress: bool = True,
     **overrides: Any,
@@ -86,7 +88,7 @@ def train(
         journal_seconds: between two journals inside an epoch, at the least; there is one after each epoch too, but
             never so often that they cost more than one percent of the time.
         journal_steps: write one after this many steps, and after each epoch, whatever it costs.
-        target, validation, test, drop, group, task, time: see `kzoo.load_data`.
+        target, validation, test, drop, group, task, time, columns: see `kzoo.load_data`.
         check: run the quick checks of `kzoo.check` first; an error stops, a warning is printed.
         progress: False for silence.
         overrides: any name in the preset's `config` or `training`.
@@ -99,7 +101,7 @@ def train(
     seed = _seed("seed", seed)
     cadence = Cadence(seconds=journal_seconds, steps=journal_steps)
     options = DataOptions(
-        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
+        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, columns=columns,
         seed=_seed("data_seed", data_seed),
     )  # fmt: skip
     if epochs is not None:
@@ -207,4 +209,4 @@ def _summarise(fit: Fit, interrupted: bool) -> None:
 def _say(notes: Iterable[str], progress: bool) -> None:
     if progress:
         for note in notes:
-            print(note, file=sys.stderr)
+            print(printable(note), file=sys.stderr)

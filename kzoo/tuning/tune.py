@@ -37,6 +37,7 @@ from kzoo.tuning.search import Search
 from kzoo.tuning.spaces.space import Space
 from kzoo.tuning.spaces.space import space as space_of
 from kzoo.tuning.worker import Worker
+from kzoo.words import printable
 
 _FEW = 200  # validation rows: with fewer, an accuracy's standard error is some percent
 
@@ -69,6 +70,7 @@ def tune(
     group: str | ArrayLike | None = None,
     task: str | None = None,
     time: str | None = None,
+    columns: Mapping[str, str | Mapping[str, str]] | None = None,
     progress: bool = True,
     **overrides: Any,
 ) -> Search: ...
@@ -97,6 +99,7 @@ def tune(
     group: str | ArrayLike | None = None,
     task: str | None = None,
     time: str | None = None,
+    columns: Mapping[str, str | Mapping[str, str]] | None = None,
     progress: bool = True,
     **overrides: Any,
 ) -> Search | Plan:
@@ -125,7 +128,7 @@ def tune(
         resume: "auto" continues the same search in `out`; "must" does so or refuses, "never" starts over.
         dry_run: return the `Plan` (numbers of trials and epochs, sizes, an estimate of the time), and write nothing.
         data_seed: of the split into training, validation and test data.
-        target, validation, test, drop, group, task, time: see `kzoo.load_data`.
+        target, validation, test, drop, group, task, time, columns: see `kzoo.load_data`.
         progress: False for silence.
         overrides: settings of the preset, which are fixed and not searched.
 
@@ -142,7 +145,8 @@ def tune(
     named = get_preset(preset)
     asked = _space(space, named)
     options = DataOptions(
-        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, seed=data_seed,
+        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
+        columns=columns, seed=data_seed,
     )  # fmt: skip
     assigned = assign(named, data, options, overrides, seed=seed)
     settled, data, notes = assigned.settled, assigned.data, list(assigned.notes)
@@ -295,4 +299,4 @@ def _check(trials: Any, seed: Any, data_seed: Any, prune: Any, baseline: Any, dr
 def _say(notes: Iterable[str], progress: bool) -> None:
     if progress:
         for note in notes:
-            print(note, file=sys.stderr)
+            print(printable(note), file=sys.stderr)

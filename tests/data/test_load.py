@@ -210,3 +210,25 @@ def test_no_keras_and_the_same_fingerprint_in_another_process():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(result.stdout) == [load_data(n).fingerprint for n in ("iris", "digits", "pydocs", "sine")]
     assert isinstance(load_data("iris"), Dataset)
+
+
+def test_several_labels_to_a_row_and_weights_of_rows_are_refused():
+    x, y = np.random.default_rng(0).normal(size=(30, 4)), np.eye(3)[np.arange(30) % 3]
+    assert load_data((x, y)).class_names == ("0", "1", "2")
+    y[7, :2] = 1
+    for labels in (y, y.astype(bool), y.astype("int64")):
+        with pytest.raises(KzooError, match="row 7 has 2 of its 3 labels"):
+            load_data((x, labels))
+    assert load_data((x, y), task="regression").outputs == 3
+    with pytest.raises(KzooError, match="does not weigh single rows"):
+        load_data(Weighted([(x, np.arange(30) % 3, np.ones(30))]))
+
+
+class Weighted:
+    """What kzoo uses of a `tf.data.Dataset` of (x, y, weights)."""
+
+    def __init__(self, items):
+        self.items = items
+
+    def as_numpy_iterator(self):
+        return iter(self.items)

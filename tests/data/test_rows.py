@@ -132,6 +132,41 @@ def test_columns_of_pandas_and_numpy():
         assert to_words(column).tolist() == words
 
 
+def test_a_dict_of_columns_is_columns_and_a_dict_of_cells_a_row(tmp_path):
+    file = tmp_path / "customers.csv"
+    customers().to_csv(file, index=False)
+    reader = load_data(file, target="open", validation=0).preprocessing
+    frame = read_table(file).head(5)
+    expected = encode(reader, frame)
+    for columns in (frame.to_dict("list"), {name: frame[name].to_numpy() for name in frame}):
+        np.testing.assert_array_equal(encode(reader, columns), expected)
+    np.testing.assert_array_equal(encode(reader, frame.iloc[2].to_dict()), expected[2:3])
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ({"a": [1, 2], "b": 3}, "'a' holds 2 values and 'b' one"),
+        ({"a": [1, 2], "b": [3]}, "different lengths: a 2, b 1"),
+        ({"a": [[1, 2], [3]]}, r"Column 'a' holds \[1, 2\]"),
+        ([{"a": 1}, {"a": [1, 2]}], r"Row 2 holds \[1, 2\] in column 'a'"),
+        (pd.DataFrame({"a": [1, {"b": 2}]}), r"Row 2 holds \{'b': 2\} in column 'a'"),
+    ],
+)
+def test_cells_that_are_lists_are_refused(rows, says):
+    with pytest.raises(KzooError, match=says):
+        rows_of(rows)
+    if isinstance(rows, pd.DataFrame):
+        with pytest.raises(KzooError, match=says):
+            load_data(rows.assign(y=["u", "v"]), target="y")
+
+
+def test_two_columns_of_one_name_are_refused():
+    frame = pd.DataFrame([[1, 2, "u"], [3, 4, "v"]], columns=["a", "a", "y"])
+    with pytest.raises(KzooError, match="Two columns of the table are called 'a'"):
+        load_data(frame, target="y")
+
+
 def test_rows_of_what_is_no_row():
     for wrong in (5, [[1, 2]], ["a"]):
         with pytest.raises(KzooError, match="dicts of column names"):

@@ -107,3 +107,16 @@ def test_bad_series(frame, options, message):
 def test_second_series_for_test():
     data = load_data(table(), preset=preset(), test=table(60))
     assert len(data.test) == 60 - 12 - 3 + 1
+
+
+def test_several_series_in_one_table_are_refused(tmp_path):
+    one = table(100)
+    both = pd.concat([one.assign(shop=shop, load=one["load"] * k) for k, shop in enumerate(("Bern", "Genf"), 1)])
+    for frame in (both, both.sort_values("date"), both.assign(shop=both["shop"].map({"Bern": 1, "Genf": 2}))):
+        with pytest.raises(KzooError, match="'shop' tells the rows apart: 2 series in one table"):
+            load_data(frame, preset=preset(), target="load", drop=["shop"])
+    data = load_data(one, preset=preset(), target="load")
+    with pytest.raises(KzooError, match="2 series in one table"):
+        encode(data.preprocessing, both)
+    twice = pd.concat([one, one.iloc[40:43]])  # an hour that a clock shows twice is no other series
+    assert any("3 rows repeat a time" in note for note in load_data(twice, preset=preset()).notes)

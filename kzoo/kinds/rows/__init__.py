@@ -14,7 +14,7 @@ KIND = Kind(
         Source(
             name="a table",
             form="tabular",
-            options=("target", "drop", "group", "task", "clip"),
+            options=("target", "drop", "group", "task", "columns", "clip"),
             rest="a table of rows that have no order",
         ),
     ),

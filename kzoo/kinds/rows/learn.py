@@ -14,15 +14,18 @@ from kzoo.data.dataset import Dataset, Split
 from kzoo.data.windows import flat
 from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
-from kzoo.kinds.rows.columns import learn_columns
-from kzoo.kinds.rows.light import apply_columns, feature_names, read
+from kzoo.kinds.rows.columns import asked_columns, learn_columns, writing_of
+from kzoo.kinds.rows.light import apply_columns, feature_names, read, say_unread
 from kzoo.kinds.tables.frame import as_frame, as_names, find_target
+from kzoo.kinds.tables.numbers import PLAIN, Writing
 from kzoo.kinds.tables.raw import MOST, require
-from kzoo.kinds.tables.values import plain, to_words
+from kzoo.kinds.tables.values import plain, to_numbers, to_words
 from kzoo.registry import list_presets
 from kzoo.tasks import choose
 from kzoo.tasks.values.light import spread
-from kzoo.words import listed
+from kzoo.words import listed, shown
+
+_MOSTLY = 0.95  # share of a target's texts that must be numbers for the rest to be mistakes
 
 
 def load(source, form, *, problem, **asked):
@@ -32,7 +35,7 @@ def load(source, form, *, problem, **asked):
 
 def load_table(
     source, *, name, preset=None, target=None, validation=0.1, test=None, drop=(), group=None, task=None,
-    seed=0, clip=False,
+    columns=None, seed=0, clip=False,
 ):  # fmt: skip
     """Load a table (see `kzoo.load_data`).
 
@@ -41,13 +44,15 @@ def load_table(
         target: the column to predict, or several (names, or one string with commas) for a regression.
         drop: columns to leave out.
         group: column whose rows of one value stay in one split; it is no input.
+        columns: what columns are, where they are to be taken for something else; see `kzoo.load_data`.
         clip: cut numeric columns off at their 0.1 and 99.9 percentiles.
 
     Raises:
         KzooError: a column that does not exist, or a target nothing can be learned from.
     """
-    frame, notes = as_frame(source), []
+    frame, notes, doubts = as_frame(source), [], []
     targets = find_target(frame, target)
+    said = asked_columns(columns, frame)
     tested = None
     if splits.is_source(test):
         tested = as_frame(test)
@@ -59,6 +64,7 @@ def load_table(
         tested = _with_target(tested, targets, notes, "test rows")
         frame = pd.concat([frame, tested], ignore_index=True)
     groups = None if group is None else _groups(frame[group][:first], group)
+    frame, writings = _read_targets(frame, targets, said, task, doubts)
     chosen, reason = choose_task(frame[targets], task, preset)
     notes.append(reason)
     learned, y, parts, more = splits.split_target(
@@ -74,26 +80,68 @@ def load_table(
     if tested is not None:
         parts["test"] = np.arange(first, len(frame))
     raw = frame.drop(columns=list(dict.fromkeys(apart)))
-    columns = learn_columns(raw.iloc[parts["train"]], clip=clip, notes=notes)
+    columns = learn_columns(raw.iloc[parts["train"]], clip=clip, notes=notes, asked=said, doubts=doubts)
     if not columns:
         raise KzooError(f"No usable column is left beside the target {', '.join(targets)!r}.")
-    x = apply_columns(columns, raw)
+    unread = {}
+    x = apply_columns(columns, raw, unread)
+    notes += [*doubts, *say_unread(columns, raw, unread)]
     return Dataset(
         name=name,
         task=chosen.name,
         inputs="rows",
         **{part: None if rows is None else Split(x=x[rows], y=y[rows], rows=rows) for part, rows in parts.items()},
         config=_config(x[parts["train"]], columns) | learned.config,
-        preprocessing={"kind": "table", "columns": columns, "targets": targets, "classes": list(learned.classes)},
+        preprocessing={"kind": "table", "columns": columns, "targets": targets, "classes": list(learned.classes)}
+        | ({"writings": writings} if writings else {}),
         class_names=learned.classes,
         feature_names=feature_names(columns),
         target_names=learned.names,
         notes=notes + more,
-        seen={"columns": list(frame.columns)},
+        seen={"columns": list(frame.columns)} | seen_in_cells(doubts, unread, len(raw)),
         fingerprint=splits.fingerprint(
             _hash(frame), list(frame.columns), targets, chosen.name, *parts.values(), columns
         ),
     )
+
+
+def seen_in_cells(doubts, unread, rows):
+    """Return what checks are told of cells: doubts, and name -> (how many cannot be read, the first, of how many)."""
+    found = {name: (len(places), int(places[0]), rows) for name, places in unread.items() if len(places)}
+    return {"doubts": doubts, "unread": found}
+
+
+def _read_targets(frame, targets, said, task, doubts):
+    """Turn texts of targets that are numbers in figures, such as "1.234,50 €", into numbers.
+
+    Returns:
+        (the table, name -> how such a target writes its numbers).
+
+    Raises:
+        KzooError: a target that the user calls a number, and a row is none.
+    """
+    writings = {}
+    for name in targets:
+        wanted, asked = frame[name], said.get(name, {}).get("kind")
+        found = []
+        writing = None if asked == "category" else writing_of(name, wanted, said.get(name), found)
+        if writing is None or (writing == PLAIN and asked is None):  # plain figures in quotation marks are names
+            continue
+        numbers = to_numbers(wanted, writing)
+        share = np.isfinite(numbers).mean()
+        if share < 1 and (asked == "number" or share >= _MOSTLY):
+            bad = np.flatnonzero(np.isnan(numbers))
+            raise KzooError(
+                f"Target {name!r} holds numbers, but for {len(bad)} of {len(numbers)} rows, such as row {bad[0] + 1}: "
+                f"{shown(wanted.iloc[bad[0]])}. Mend them or leave them out; if they are names of classes, "
+                f"say columns={{{name!r}: 'category'}}."
+            )
+        # "10%" and "20%" are names of classes, unless somebody says otherwise.
+        meant = choose.asked_for("rows", task) if task is not None else choose.likely("rows", [numbers])[0]
+        if share == 1 and (asked or meant is None or "classes" not in meant.facts):
+            frame, writings[name] = frame.assign(**{name: numbers}), writing.json()
+            doubts += found
+    return frame, writings
 
 
 def _hash(frame):
@@ -189,7 +237,16 @@ def labelled(reader, source, *, targets, config):
     frame = frame[frame[targets].notna().all(axis=1)].reset_index(drop=True)
     if not len(frame):
         raise KzooError(f"No row of the table has a target ({', '.join(targets)}).")
-    return Split(x=read(reader, frame)[0], y=frame[targets])
+    return Split(x=read(reader, frame)[0], y=_targets_as_learned(frame[targets], reader))
+
+
+def _targets_as_learned(targets, reader):
+    """Return targets of new rows with numbers read as training has learned that they are written."""
+    for name, writing in reader.get("writings", {}).items():
+        if (name in targets and types.is_object_dtype(targets[name])) or types.is_string_dtype(targets[name]):
+            numbers = to_numbers(targets[name], Writing.of(writing))
+            targets = targets.assign(**{name: np.where(np.isnan(numbers), targets[name], numbers)})
+    return targets
 
 
 def fresh(reader, source, *, targets):
@@ -202,8 +259,11 @@ def fresh(reader, source, *, targets):
     missing = [name for name in names if name not in frame.columns]
     x = None
     if len(missing) < len(names):
-        x, _ = read(reader, frame.assign(**dict.fromkeys(missing, np.nan)))
-    return Fresh(x=x, frame=frame, missing=missing, answers=answers_in(frame, targets))
+        x = apply_columns(reader["columns"], frame.assign(**dict.fromkeys(missing, np.nan)))
+    answers = answers_in(frame, targets)
+    if answers is not None:
+        answers = _targets_as_learned(answers, reader)
+    return Fresh(x=x, frame=frame, missing=missing, answers=answers)
 
 
 def answers_in(frame, targets):

@@ -1,12 +1,16 @@
 """Raw rows become numbers, by what training learned of each column (`columns.py`), without pandas."""
 
+import warnings
+from collections.abc import Mapping
+
 import numpy as np
 
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Shown
+from kzoo.kinds.arrays import numbers_in, whole_in
 from kzoo.kinds.tables.raw import MOST, one_table, rows_of
-from kzoo.kinds.tables.values import date_parts, to_dates, to_words
-from kzoo.words import listed
+from kzoo.kinds.tables.values import date_parts, plain, to_dates, to_words, unreadable
+from kzoo.words import listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown
 
@@ -15,15 +19,40 @@ def read(reader, raw):
     """Turn raw rows (DataFrame, dict, list of dicts, path of a table) into `x`; a ready array passes through."""
     columns = reader["columns"]
     if isinstance(raw, np.ndarray):
-        x = np.atleast_2d(raw).astype(np.float32)
+        x = np.atleast_2d(numbers_in(raw, "Rows"))
         names = feature_names(columns)
         if x.ndim != 2 or x.shape[1] != len(names):
             raise KzooError(f"Rows have {x.shape[-1]} columns, the model takes {len(names)}: {listed(names, MOST)}.")
-        return x, raw
+        categories = [column for column in columns if column["kind"] == "category"]
+        for codes, column in zip(x.T[len(names) - len(categories) :], categories, strict=True):
+            whole_in(codes, f"Codes of {column['name']!r}", len(column["values"]))
+        return x.astype(np.float32), raw
     rows = rows_of(raw)
     if not len(rows):
         raise KzooError("There are no rows to encode.")
-    return apply_columns(columns, rows), raw
+    unread = {}
+    x = apply_columns(columns, rows, unread)
+    for line in say_unread(columns, rows, unread):
+        warnings.warn(line, KzooWarning, stacklevel=2)
+    return x, raw
+
+
+def say_unread(columns, table, unread):
+    """Return a line for each column with cells that could not be read, which count as missing.
+
+    Args:
+        columns: what was learned of them, or names of columns of numbers.
+        unread: what `apply_columns` found.
+    """
+    dates = {column["name"] for column in columns if isinstance(column, Mapping) and column["kind"] == "date"}
+    for name, places in unread.items():
+        if len(places):
+            values, what = plain(table[name]), "date" if name in dates else "number"
+            cells = listed((f"row {place + 1}: {shown(values[place])}" for place in places), 3)
+            yield (
+                f"Column {name!r}: {len(places)} of {plural(len(values), 'value')} cannot be read as a {what} "
+                f"and {'counts' if len(places) == 1 else 'count'} as missing ({cells})."
+            )
 
 
 def gather(words):
@@ -98,12 +127,13 @@ def feature_names(columns):
     return tuple(names)
 
 
-def apply_columns(columns, table):
+def apply_columns(columns, table, unread=None):
     """Turn raw rows into numbers.
 
     Args:
         columns: what `learn_columns` found.
         table: `Rows` or a DataFrame.
+        unread: a dict that gets name -> places of the cells that hold something that is no number, or no date.
 
     Returns:
         float32 (N, F): numbers, dates in parts and 0/1 missing marks first, then category codes from 1,
@@ -115,11 +145,12 @@ def apply_columns(columns, table):
     rows = rows_of(table)
     if lost := [column["name"] for column in columns if column["name"] not in rows]:
         raise KzooError(f"Column {lost[0]!r} is missing; the columns given are: {listed(rows.columns, MOST)}.")
-    features = [feature for column in columns for feature in _features(column, rows)]
+    unread = {} if unread is None else unread
+    features = [feature for column in columns for feature in _features(column, rows, unread)]
     return np.stack(features, axis=1).astype(np.float32) if features else np.zeros((len(rows), 0), np.float32)
 
 
-def _features(column, rows):
+def _features(column, rows, unread):
     name = column["name"]
     if column["kind"] == "category":
         codes = {word: code for code, word in enumerate(column["values"], start=1)}
@@ -127,10 +158,12 @@ def _features(column, rows):
     if column["kind"] == "date":
         dates = to_dates(rows[name], column.get("day_first", False))
         missing, parts = np.isnat(dates), date_parts(dates)
+        unread[name] = unreadable(rows[name], np.where(missing, np.nan, 0.0))
         features = [np.where(missing, median, parts[part]) for part, median in column["medians"].items()]
     else:
-        numbers = rows.numbers(name)
+        numbers = rows.numbers(name, column.get("writing"))
         missing = np.isnan(numbers)
+        unread[name] = unreadable(rows[name], numbers)
         numbers = np.where(missing, column["median"], numbers)
         features = [np.clip(numbers, column["low"], column["high"]) if "low" in column else numbers]
     return [*features, missing.astype(np.float64)] if column["missing"] else features

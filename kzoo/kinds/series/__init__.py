@@ -16,7 +16,7 @@ KIND = Kind(
             form="tabular",
             order="ordered",
             usual="forecasting",
-            options=("target", "drop", "task", "time"),
+            options=("target", "drop", "task", "time", "columns"),
             rest="a series",
         ),
     ),

@@ -10,11 +10,13 @@ from kzoo.data.dataset import Dataset, Split
 from kzoo.data.windows import Windows
 from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
-from kzoo.kinds.rows.learn import describe, fit, scaling
+from kzoo.kinds.rows.columns import asked_columns, writing_of
+from kzoo.kinds.rows.learn import describe, fit, scaling, seen_in_cells
+from kzoo.kinds.rows.light import say_unread
 from kzoo.kinds.series.light import filled, time_column, time_order, times_of
 from kzoo.kinds.tables.frame import as_frame, as_names
 from kzoo.kinds.tables.raw import MOST, require, rows_of
-from kzoo.kinds.tables.values import known, to_numbers
+from kzoo.kinds.tables.values import known
 from kzoo.tasks.values.light import spread
 from kzoo.words import listed
 
@@ -38,6 +40,7 @@ def load_series(
     test=None,
     drop=(),
     time=None,
+    columns=None,
     notes=(),
     task="forecasting",
 ):
@@ -49,6 +52,7 @@ def load_series(
     Args:
         source: a DataFrame or the path of a CSV file.
         target: the columns to forecast; all numeric ones by default. They come first in `x`.
+        columns: how columns write their numbers; see `kzoo.load_data`.
         time: the time column; by default the first column of dates, else the order of the rows.
         validation, test: fractions of all rows, 0.1 and 0.2 by default; or `test` a second series.
         task: what is answered, by its public name.
@@ -68,8 +72,20 @@ def load_series(
     first_validation, first_test = splits.split_time(
         len(frame), validation=validation, test=0 if tested is not None else test
     )
-    names, targets = _columns(frame.iloc[:first_validation], target, as_names(drop), notes)
-    values = filled(frame, names, notes)
+    said, doubts, unread = asked_columns(columns, frame), [], {}
+    if other := [name for name, how in said.items() if how["kind"] != "number"]:
+        raise KzooError(
+            f"columns: {other[0]!r} is to be a {said[other[0]]['kind']}; a series has numbers. Leave it out: drop=."
+        )
+    first = frame.iloc[:first_validation]
+    writings = {c: writing_of(c, first[c], said.get(c), doubts) for c in frame.columns}
+    writings = {name: writing.json() for name, writing in writings.items() if writing is not None}
+    names, targets = _columns(first, target, as_names(drop), writings, notes)
+    doubts = [line for line in doubts if any(repr(name) in line for name in names)]
+    values = filled(frame, names, notes, writings, unread)
+    notes += [*doubts, *say_unread(names, frame, unread)]
+    seen |= seen_in_cells(doubts, unread, len(frame))
+    writings = {name: writings[name] for name in names if name in writings}
     cuts = {
         "train": (0, first_validation),
         "validation": (first_validation, first_test),
@@ -81,7 +97,7 @@ def load_series(
     }
     if tested is not None:
         require(tested, names, "the test series")
-        other = filled(tested, names, [])
+        other = filled(tested, names, [], writings)
         made["test"] = cut_windows(other, "test", 0, len(other), steps, horizon, len(targets), name)
     mean, std = spread(values[:first_validation])
     return Dataset(
@@ -97,7 +113,8 @@ def load_series(
             "target_scale": std[: len(targets)],
             "target_offset": mean[: len(targets)],
         },
-        preprocessing={"kind": "series", "columns": names, "steps": steps, "time": time},
+        preprocessing={"kind": "series", "columns": names, "steps": steps, "time": time}
+        | ({"writings": writings} if writings else {}),
         feature_names=tuple(names),
         target_names=tuple(targets),
         notes=[*notes, f"{steps} steps in, {horizon} ahead; split in order of time."],
@@ -140,11 +157,13 @@ def steps_of_time(frame, column):
     }
 
 
-def _columns(frame, target, drop, notes):
+def _columns(frame, target, drop, writings, notes):
     require(frame, drop, "the series")
     asked = [target] if target in list(frame.columns) else as_names(target)
     require(frame, asked, "the series")
-    numeric = [c for c in frame.columns if c not in drop and np.isfinite(to_numbers(frame[c])).mean() > 0.5]
+    rows = rows_of(frame)
+    read = {c: np.isfinite(rows.numbers(c, writings.get(c))).mean() for c in frame.columns if c not in drop}
+    numeric = [name for name, share in read.items() if share > 0.5]
     if not numeric:
         raise KzooError(f"The series has no numeric column; columns: {listed(frame.columns, MOST)}.")
     if lost := [c for c in asked if c not in numeric]:
@@ -180,7 +199,7 @@ def labelled(reader, source, *, targets, config):
     """Return all windows of a series, and what follows each."""
     frame = in_order(as_frame(source), reader.get("time"), [])
     require(frame, reader["columns"], "the series")
-    values = filled(frame, reader["columns"], [])
+    values = filled(frame, reader["columns"], [], reader.get("writings"))
     name = Path(source).name if isinstance(source, str | Path) else "the table"
     return cut_windows(values, "whole", 0, len(values), reader["steps"], config["horizon"], config["outputs"], name)
 
@@ -190,4 +209,8 @@ def fresh(reader, source, *, targets):
     frame, names = as_frame(source), reader["columns"]
     missing = [name for name in names if name not in frame.columns]
     frame = in_order(frame, time_column(frame), [])
-    return Fresh(x=filled(frame, names, []) if len(frame) and not missing else None, frame=frame, missing=missing)
+    return Fresh(
+        x=filled(frame, names, [], reader.get("writings")) if len(frame) and not missing else None,
+        frame=frame,
+        missing=missing,
+    )

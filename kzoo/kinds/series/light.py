@@ -1,13 +1,27 @@
 """The last rows of a series become a window: in order of time, gaps filled, without pandas."""
 
+import warnings
+
 import numpy as np
 
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
+from kzoo.kinds.arrays import numbers_in
 from kzoo.kinds.rows.light import draw as draw_rows
-from kzoo.kinds.rows.light import edges, middle, spread
+from kzoo.kinds.rows.light import edges, middle, say_unread, spread
 from kzoo.kinds.tables.raw import MOST, one_table, require, rows_of
-from kzoo.kinds.tables.values import day_comes_first, known, looks_like_dates, plain, to_dates, to_numbers
+from kzoo.kinds.tables.values import (
+    day_comes_first,
+    known,
+    looks_like_dates,
+    plain,
+    to_dates,
+    to_numbers,
+    to_words,
+    unreadable,
+)
 from kzoo.words import listed
+
+_SEVERAL = 0.2  # share of the rows that repeat a time, above which they may be of several series
 
 __all__ = ["draw", "edges", "gather", "read", "show"]
 
@@ -16,7 +30,7 @@ def read(reader, raw):
     """Turn the last rows of a series (DataFrame, list of dicts, path of a table), or ready windows, into windows."""
     names, steps = reader["columns"], reader["steps"]
     if isinstance(raw, np.ndarray):
-        x = np.asarray(raw, np.float32)
+        x = numbers_in(raw, "Windows").astype(np.float32)
         x = x[None] if x.ndim == 2 else x
         if x.ndim != 3 or x.shape[1:] != (steps, len(names)):
             raise KzooError(
@@ -29,7 +43,11 @@ def read(reader, raw):
     require(rows, names, "the series")
     if len(rows) < steps:
         raise KzooError(f"A forecast needs the last {steps} rows; got {len(rows)}.")
-    return filled(rows, names, [])[None, -steps:], raw
+    unread = {}
+    x = filled(rows, names, [], reader.get("writings"), unread)[None, -steps:]
+    for line in say_unread(names, rows, unread):
+        warnings.warn(line, KzooWarning, stacklevel=2)
+    return x, raw
 
 
 def gather(words):
@@ -74,11 +92,32 @@ def time_order(rows, column, notes):
         row = int(np.flatnonzero(~there)[0])
         raise KzooError(f"Time column {column!r} holds no time in row {row + 1}: {rows[column][row]!r}.")
     if repeated := len(when) - len(np.unique(when)):
+        _refuse_several_series(rows, column, when, repeated)
         notes.append(f"{repeated} rows repeat a time in {column!r}; they are kept as they are.")
     if (when[1:] >= when[:-1]).all():
         return column, None
     notes.append(f"The rows were not in order of {column!r} and were sorted.")
     return column, np.argsort(when, kind="stable")
+
+
+def _refuse_several_series(rows, time, when, repeated):
+    """Refuse a table of several series, one of which each row is of: mixed by time, they would be one of noise."""
+    if repeated < _SEVERAL * len(when):
+        return
+    for name in rows.columns:
+        values = to_words(rows[name])
+        seen = len(set(values))
+        if (
+            name == time
+            or seen < 2
+            or seen > len(when) - repeated
+            or len(set(zip(when, values, strict=True))) < len(when)
+        ):
+            continue
+        raise KzooError(
+            f"{time!r} repeats its times, and {name!r} tells the rows apart: {seen} series in one table. Give the rows "
+            f"of one of them, or a column for each, such as DataFrame.pivot(index={time!r}, columns={name!r})."
+        )
 
 
 def times_of(values, name, notes):
@@ -90,10 +129,18 @@ def times_of(values, name, notes):
     return to_dates(values, day_comes_first(name, values, notes))
 
 
-def filled(table, names, notes):
-    """Return columns as float32 (rows, F); a missing value takes the last one before it, at the start the first."""
-    rows = rows_of(table)
-    values = np.stack([rows.numbers(name) for name in names], axis=1)
+def filled(table, names, notes, writings=None, unread=None):
+    """Return columns as float32 (rows, F); a missing value takes the last one before it, at the start the first.
+
+    Args:
+        names: of the columns.
+        notes: a list that gets a line about missing values.
+        writings: name -> how a column of texts writes its numbers.
+        unread: a dict that gets name -> places of the cells that hold something that is no number.
+    """
+    rows, writings, unread = rows_of(table), writings or {}, {} if unread is None else unread
+    values = np.stack([rows.numbers(name, writings.get(name)) for name in names], axis=1)
+    unread |= {name: unreadable(rows[name], column) for name, column in zip(names, values.T, strict=True)}
     there = ~np.isnan(values)
     if missing := int((~there).sum()):
         notes.append(f"{missing} missing values took the last value before them.")

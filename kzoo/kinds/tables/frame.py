@@ -4,7 +4,7 @@ import pandas as pd
 
 from kzoo.errors import KzooError
 from kzoo.kinds.tables.files import read_table
-from kzoo.kinds.tables.raw import require
+from kzoo.kinds.tables.raw import refuse_many, require
 from kzoo.words import listed
 
 _TARGET_NAMES = ("target", "label", "class", "y")
@@ -13,7 +13,11 @@ _TARGET_NAMES = ("target", "label", "class", "y")
 def as_frame(source):
     """Return a table as a DataFrame with string column names; the caller's own is never changed."""
     if isinstance(source, pd.DataFrame):
-        return source.set_axis([str(c).strip() for c in source.columns], axis=1).reset_index(drop=True)
+        frame = source.set_axis([str(c).strip() for c in source.columns], axis=1).reset_index(drop=True)
+        if twice := [str(name) for name in frame.columns[frame.columns.duplicated()]]:
+            raise KzooError(f"Two columns of the table are called {twice[0]!r}; give each a name of its own.")
+        refuse_many(frame, frame.columns)
+        return frame
     return read_table(source)
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from kzoo.errors import KzooError
 from kzoo.kinds.files import existing
 from kzoo.kinds.tables.files import read_rows
+from kzoo.kinds.tables.numbers import PLAIN, Writing
 from kzoo.kinds.tables.values import plain, to_numbers
-from kzoo.words import hint, listed
+from kzoo.words import hint, listed, plural, shown
 
 MOST = 12  # columns that a message names
 
@@ -35,9 +36,14 @@ class Rows:
     def columns(self) -> list:
         return list(self._columns)
 
-    def numbers(self, name):
-        """Return a column as float64, NaN where it does not hold a finite number."""
-        return to_numbers(self._columns[name], self._decimal)
+    def numbers(self, name, writing=None):
+        """Return a column as float64, NaN where it does not hold a finite number.
+
+        Args:
+            writing: how training has learned that the column writes its numbers; without it, as the file does.
+        """
+        own = (Writing(self._decimal), PLAIN) if self._decimal != "." else (PLAIN,)
+        return to_numbers(self._columns[name], *(own if writing is None else (Writing.of(writing),)))
 
     def take(self, order):
         """Return the rows at the places `order` (N,)."""
@@ -55,16 +61,64 @@ def rows_of(source) -> Rows:
     if isinstance(source, str | Path):
         return read_rows(source)
     if hasattr(source, "columns") and hasattr(source, "iloc"):
-        return Rows({str(name).strip(): plain(source.iloc[:, i]) for i, name in enumerate(source.columns)})
+        names = [str(name).strip() for name in source.columns]
+        refuse_many(source, names)
+        return Rows({name: plain(source.iloc[:, i]) for i, name in enumerate(names)})
     if isinstance(source, dict):
+        if columns := _columns_of(source):
+            return Rows(columns)
         source = [source]
     if not isinstance(source, list | tuple) or not all(isinstance(row, dict) for row in source):
         raise KzooError(
             "Table rows are dicts of column names and values, a DataFrame, an array of numbers, or the path of a table."
         )
     rows = [{str(name).strip(): value for name, value in row.items()} for row in source]
+    for number, row in enumerate(rows, start=1):
+        for name, value in row.items():
+            if _is_many(value):
+                raise KzooError(
+                    f"Row {number} holds {shown(value)} in column {name!r}; a cell is one number, text or date."
+                )
     names = dict.fromkeys(name for row in rows for name in row)
     return Rows({name: plain([row.get(name) for row in rows]) for name in names})
+
+
+def _columns_of(source):
+    """Return a dict of columns as plain ones; None for a row, a dict of cells.
+
+    Raises:
+        KzooError: columns of different lengths, or cells among them.
+    """
+    many = {str(name).strip(): value for name, value in source.items() if _is_many(value)}
+    if not many:
+        return None
+    lengths = {name: len(value) for name, value in many.items()}
+    if cells := [str(name) for name in source if str(name).strip() not in many]:
+        raise KzooError(
+            f"{next(iter(many))!r} holds {plural(next(iter(lengths.values())), 'value')} and {cells[0]!r} one: give "
+            "rows as dicts of cells, or columns of one length."
+        )
+    if len(set(lengths.values())) > 1:
+        raise KzooError(f"The columns have different lengths: {', '.join(f'{k} {n}' for k, n in lengths.items())}.")
+    for name, values in many.items():
+        if bad := [value for value in values if _is_many(value)]:
+            raise KzooError(f"Column {name!r} holds {shown(bad[0])}; a cell is one number, text or date.")
+    return {name: plain(values) for name, values in many.items()}
+
+
+def _is_many(value):
+    """Say whether a value is several values: a list, tuple, dict, array, Series."""
+    return not isinstance(value, str | bytes) and hasattr(value, "__len__") and getattr(value, "shape", None) != ()
+
+
+def refuse_many(table, names):
+    """Raise `KzooError` for the first cell of a DataFrame that holds several values."""
+    for place, name in enumerate(names):
+        values = table.iloc[:, place]
+        if values.dtype == object and (bad := next((i for i, v in enumerate(values) if _is_many(v)), None)) is not None:
+            raise KzooError(
+                f"Row {bad + 1} holds {shown(values.iloc[bad])} in column {name!r}; a cell is one number, text or date."
+            )
 
 
 def require(table, names, where):

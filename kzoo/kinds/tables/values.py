@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from kzoo.kinds.tables.numbers import PLAIN
+
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers or dates
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII)
-_SPOKEN = {"true": 1.0, "false": 0.0}
 _DATE = re.compile(r"\s*(\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})")
 # Day and month in front, once slashes have become dashes: which of them comes first?
 _SHORT_DATE = re.compile(r"(\d{1,2})([-.])(\d{1,2})[-.](\d{4})", re.ASCII)
@@ -61,31 +61,44 @@ def known(values) -> np.ndarray:
     return ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
 
 
-def to_numbers(values, decimal=".") -> np.ndarray:
+def to_numbers(values, *writings) -> np.ndarray:
     """Return a column as float64; what is not a finite number becomes NaN.
 
     Args:
-        decimal: the decimal sign of numbers that are text.
+        writings: how numbers that are text are written; of several, the first that reads a cell. Plainly by default.
     """
     values = plain(values)
     if values.dtype == object:
-        return np.array([_number(value, decimal) for value in values], np.float64)
+        # The same text comes again and again: each different one is read once.
+        texts = dict.fromkeys(value for value in values if isinstance(value, str))
+        read = {text: _number(text, writings or (PLAIN,)) for text in texts}
+        return np.array([read[v] if isinstance(v, str) else _number(v, (PLAIN,)) for v in values], np.float64)
     if values.dtype.kind == "M":
         return np.full(len(values), np.nan)
     numbers = values.astype(np.float64)
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
-def _number(value, decimal):
+def _number(value, writings):
     if value is None:
         return np.nan
-    text = str(value).strip().lower()
-    if decimal != "." and "." not in text:
-        text = text.replace(decimal, ".")
-    if text in _SPOKEN:
-        return _SPOKEN[text]
-    number = float(text) if _NUMBER.fullmatch(text) else np.nan
-    return number if abs(number) != np.inf else np.nan
+    if isinstance(value, int | float | np.integer | np.floating):
+        try:
+            number = float(value)
+        except OverflowError:  # of Python's whole numbers
+            return np.nan
+        return number if abs(number) != np.inf else np.nan
+    return next((number for number in (writing.read(value) for writing in writings) if number == number), np.nan)
+
+
+def unreadable(values, numbers) -> np.ndarray:
+    """Return the places of cells that hold something that is no number.
+
+    Args:
+        values: a column as it stands.
+        numbers: (N,) what `to_numbers` made of it.
+    """
+    return np.flatnonzero(known(plain(values)) & np.isnan(numbers))
 
 
 def to_words(values) -> np.ndarray:

@@ -37,7 +37,9 @@ def frame(path):
     pandas = import_module("pandas")
     options = dict(sep=separator, decimal=decimal, na_values=sorted(MISSING), keep_default_na=False, low_memory=False)
     try:
-        return pandas.read_csv(io.StringIO(text), **options)
+        table = pandas.read_csv(io.StringIO(text), **options)
+        table.attrs["decimal"] = decimal
+        return table
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, ValueError) as error:
         raise KzooError(f"{Path(path).name!r} is not a readable table: {str(error).strip().splitlines()[-1]}") from None
 

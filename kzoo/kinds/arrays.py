@@ -1,0 +1,56 @@
+"""Arrays that are given in place of raw inputs: what is no number is refused before anything is made of it."""
+
+import numpy as np
+
+from kzoo.errors import KzooError
+from kzoo.words import first_line
+
+
+def numbers_in(array, what, *, many=True) -> np.ndarray:
+    """Return an array as it is, if it holds numbers and all of them are finite.
+
+    Args:
+        array: anything that NumPy makes an array of.
+        what: the name of such inputs in a message: "Images".
+        many: whether its first axis is that of the inputs.
+
+    Raises:
+        KzooError: objects, texts, complex numbers, none at all, NaN or infinity.
+    """
+    array = as_array(array, what)
+    if array.dtype.kind not in "biuf":
+        kinds = {"c": "complex numbers", "O": "objects, or lists of different lengths", "U": "texts", "S": "bytes"}
+        raise KzooError(f"{what} are arrays of numbers; this one holds {kinds.get(array.dtype.kind, array.dtype)}.")
+    if not array.size:
+        raise KzooError(f"{what} are missing: the array has shape {array.shape}.")
+    if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
+        which = f"Input {int(np.argwhere(~finite)[0][0]) + 1}" if many else "An input"
+        raise KzooError(f"{which} holds NaN or infinity: fill it in or leave it out.")
+    return array
+
+
+def as_array(values, what) -> np.ndarray:
+    """Return values as an array.
+
+    Raises:
+        KzooError: NumPy makes none of them: lists of different lengths, an object that fails.
+    """
+    try:
+        return np.asarray(values)
+    except Exception as error:  # whatever an object's __array__ does
+        says = f"{type(error).__name__}: {first_line(error)}"
+        raise KzooError(f"{what} cannot be read as an array of numbers: {says}.") from None
+
+
+def whole_in(array, what, high, *, low=0) -> None:
+    """Check that numbers are whole and between two.
+
+    Raises:
+        KzooError: one that is not; `high` is the highest that is legal, or None.
+    """
+    bad = (array != np.round(array)) | (array < low)
+    bad = bad if high is None else bad | (array > high)
+    if bad.any():
+        place = tuple(int(i) for i in np.argwhere(bad)[0])
+        legal = f"{low} to {high}" if high is not None else f"{low} and above"
+        raise KzooError(f"{what} are whole numbers, {legal}; {list(place)} holds {array[place]:.12g}.")

@@ -1,0 +1,161 @@
+"""Numbers as people and spreadsheets write them: `1,234.5`, `1.234,50 €`, `1 234`, `12 %`, `(5)`, `3.2万`.
+
+How a column writes its numbers is learned once, on the training rows, and stored with it: the same text is the same
+number ever after, and a text that the column's way does not read is no number. NumPy and the standard library alone.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+_SPOKEN = {"true": "1", "false": "0"}
+DECIMALS, THOUSANDS = (".", ","), (",", ".", " ", "'")
+_TIMES = {"千": 1e3, "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8}
+_CURRENCIES = (
+    r"(?:US|A|C|NZ|HK|S|NT|R)?\$|[€£¥₹₩₽₺₫฿₪₦₱₴元圆圓円]|(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|AUD|CAD|NZD|HKD|SGD|TWD|KRW|"
+    r"SEK|NOK|DKK|PLN|CZK|HUF|RON|TRY|BRL|MXN|ZAR|RUB|UAH|ILS|THB|IDR|MYR|PHP|VND|SFr|Fr|Rs|kr|zł|Kč|Ft)\.?"
+)
+_CELL = re.compile(
+    rf"(?P<sign>[+-]?)\s*(?P<before>{_CURRENCIES})?\s*(?P<inner>[+-]?)\s*(?P<digits>[\d.](?:[\d.,' e]|e[+-])*?)"
+    rf"(?P<cents>[.,][-–—]{{1,2}})?\s*(?P<times>[{''.join(_TIMES)}])?\s*(?P<percent>%)?\s*(?P<after>{_CURRENCIES})?"
+    r"(?P<rupees>/-)?(?P<behind>-)?",
+    re.ASCII | re.IGNORECASE,
+)
+_MINUS = str.maketrans({"−": "-", "‒": "-", "﹣": "-", "’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'"})
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How the numbers of a column are written.
+
+    Args:
+        decimal: the decimal sign, "." or ",".
+        thousands: what stands between groups of digits, one of `THOUSANDS`; empty for nothing.
+        marks: what else stands in its cells: "%", a currency such as "€", "()" for minus, "万".
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+    marks: frozenset = frozenset()
+
+    @classmethod
+    def of(cls, stored: dict) -> "Writing":
+        """Return what `json` gave."""
+        return cls(stored.get("decimal", "."), stored.get("thousands", ""), frozenset(stored.get("marks", ())))
+
+    def json(self) -> dict:
+        """Return it as plain data."""
+        return {"decimal": self.decimal, "thousands": self.thousands, "marks": sorted(self.marks)}
+
+    def read(self, value) -> float:
+        """Return the number that a cell holds; NaN where it holds none, or is written in another way."""
+        cell = value if isinstance(value, _Cell) else _Cell.of(value)
+        return cell.number(self) if cell is not None and cell.marks <= self.marks else np.nan
+
+
+PLAIN = Writing()
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A text that may be a number: its digits and separators, and what stands around them."""
+
+    digits: str
+    factor: float
+    marks: frozenset
+
+    @classmethod
+    def of(cls, value) -> "_Cell | None":
+        text = unicodedata.normalize("NFKC", str(value)).translate(_MINUS).strip()
+        if text.lower() in _SPOKEN:
+            return cls(_SPOKEN[text.lower()], 1.0, frozenset())
+        marks, factor = set(), 1.0
+        if text.startswith("(") and text.endswith(")"):
+            text, factor = text[1:-1].strip(), -1.0
+            marks.add("()")
+        match = _CELL.fullmatch(text)
+        if match is None:
+            return None
+        signs = [sign for sign in (match["sign"], match["inner"], match["behind"]) if sign]
+        currencies = [word for word in (match["before"], match["after"]) if word]
+        if len(signs) > 1 or len(currencies) > 1 or (signs and factor < 0):
+            return None
+        factor *= -1.0 if signs == ["-"] else 1.0
+        if match["behind"]:
+            marks.add("5-")
+        marks |= {word.rstrip(".") for word in currencies}
+        if match["percent"]:
+            marks.add("%")
+        if match["times"]:
+            marks.add(match["times"])
+            factor *= _TIMES[match["times"]]
+        return cls(match["digits"].strip(), factor, frozenset(marks))
+
+    def number(self, writing) -> float:
+        match = _pattern(writing.decimal, writing.thousands).fullmatch(self.digits)
+        if match is None:
+            return np.nan
+        whole = (match[1] or "0").replace(writing.thousands, "") if writing.thousands else match[1] or "0"
+        number = float(f"{whole}.{match[2] or 0}{match[3] or ''}") * self.factor
+        return number if abs(number) != np.inf else np.nan
+
+
+_PATTERNS: dict = {}
+
+
+def _pattern(decimal, thousands):
+    """Return (whole part, digits behind the decimal sign, exponent); groups of three, or as in India, of two."""
+    if (decimal, thousands) not in _PATTERNS:
+        between, point, whole = re.escape(thousands), re.escape(decimal), r"\d+"
+        if thousands:
+            whole += rf"|[1-9]\d{{0,2}}(?:{between}\d{{3}})+"
+        if thousands == ",":
+            whole += r"|[1-9]\d?(?:,\d{2})+,\d{3}"
+        _PATTERNS[decimal, thousands] = re.compile(
+            rf"(?=[^e])({whole})?(?:{point}(\d*))?(?<=[\d{point}])(?<!^{point})(e[+-]?\d+)?", re.ASCII | re.IGNORECASE
+        )
+    return _PATTERNS[decimal, thousands]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What `learn` found.
+
+    Args:
+        writing: how the numbers are written.
+        other: another way that reads all of them too, and some as other numbers; None without one.
+        example: a text that the two read differently.
+    """
+
+    writing: Writing
+    other: Writing | None = None
+    example: str = ""
+
+
+def learn(values: Iterable[str], usual: str | None = None, *, decimal=None, thousands=None) -> Learned:
+    """Find the way of writing that reads most of the texts of a column.
+
+    Of ways that read as many, the first counts: a decimal point before a comma, none between thousands before any.
+
+    Args:
+        values: the texts.
+        usual: the decimal sign of the file, which is tried first.
+        decimal, thousands: the only ones that are tried, where a user names them.
+    """
+    cells = {text: _Cell.of(text) for text in dict.fromkeys(values)}
+    there = {text: cell for text, cell in cells.items() if cell is not None}
+    marks = frozenset().union(*(cell.marks for cell in there.values()))
+    signs = (decimal,) if decimal else (",", ".") if usual == "," else DECIMALS
+    groups = ("", thousands) if thousands else ("", *THOUSANDS)
+    ways = [Writing(sign, between, marks) for sign in signs for between in groups if between != sign]
+    read = {way: np.array([cell.number(way) for cell in there.values()]) for way in ways}
+    count = {way: int(np.isfinite(numbers).sum()) for way, numbers in read.items()}
+    best = max(ways, key=lambda way: count[way])
+    for other in ways:
+        differs = np.isfinite(read[other]) & (read[other] != read[best])
+        if count[other] == count[best] and differs.any():
+            return Learned(best, other, list(there)[int(np.flatnonzero(differs)[0])])
+    return Learned(best)

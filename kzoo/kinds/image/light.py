@@ -9,6 +9,7 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.kinds import Shown
+from kzoo.kinds.arrays import numbers_in
 from kzoo.kinds.files import existing
 from kzoo.kinds.image import SUFFIXES
 
@@ -47,7 +48,7 @@ def read(reader, raw):
     """
     shape = tuple(reader["shape"])
     if isinstance(raw, np.ndarray):
-        images = [_from_array(image, shape) for image in _batch(raw, shape)]
+        images = [_from_array(image, shape) for image in _batch(numbers_in(raw, "Images"), shape)]
     else:
         raw = list(raw) if isinstance(raw, list | tuple) else image_paths(raw)
         with ThreadPoolExecutor(threads()) as pool:
@@ -103,7 +104,9 @@ def image_paths(source) -> list:
 
 
 def _encode_one(item, shape):
-    return _from_array(item, shape) if isinstance(item, np.ndarray) else _decoder().decode(item, shape)
+    if isinstance(item, np.ndarray):
+        return _from_array(numbers_in(item, "Images", many=False), shape)
+    return _decoder().decode(item, shape)
 
 
 def _from_array(array, shape):

@@ -6,6 +6,7 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.kinds import Shown
+from kzoo.kinds.arrays import numbers_in, whole_in
 from kzoo.kinds.files import existing, read_text
 from kzoo.kinds.tables.files import is_table
 from kzoo.kinds.tables.raw import MOST, Rows, rows_of
@@ -31,8 +32,12 @@ def reads_the_end(reader) -> bool:
 def read(reader, raw):
     """Turn a string, several, a table with the text column, or the path of one or of a `.txt` file into ids."""
     length = reader["length"]
-    if isinstance(raw, np.ndarray) and raw.dtype.kind in "iu":
-        return np.atleast_2d(raw).astype(np.int32), raw
+    if isinstance(raw, np.ndarray) and raw.dtype.kind in "iuf":
+        ids = np.atleast_2d(numbers_in(raw, "Token ids"))
+        if ids.shape[1:] != (length,):
+            raise KzooError(f"Rows of token ids have length {length}; got {raw.shape}.")
+        whole_in(ids, "Token ids", len(reader["vocabulary"]) + 1 if "vocabulary" in reader else None)
+        return ids.astype(np.int32), raw
     texts = _texts(raw, reader.get("column"))
     if not texts:
         raise KzooError("There are no texts to encode.")

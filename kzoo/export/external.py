@@ -17,6 +17,7 @@ _MESSAGES = {
     "tensor": {},
 }
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_TAG_BYTES = 5  # of 32 bits, seven in a byte; Python readers keep what is above them, others drop it
 _DEEPEST = 100
 
 
@@ -46,7 +47,10 @@ def _fields(message):
     """Yield (number, value) of each field: an int, or the bytes of what has a length."""
     place = 0
     while place < len(message):
+        began = place
         tag, place = _varint(message, place)
+        if place - began > _TAG_BYTES or tag >= 1 << 32:
+            raise ValueError("a tag that readers cut off, each in its own way")
         field, wire = tag >> 3, tag & 7
         if wire == 0:
             value, place = _varint(message, place)

@@ -1,6 +1,7 @@
 """Exported models answer as `kzoo.predict` does, for every kind of input and on both runtimes."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from small_exports import customers
 
 import kzoo
 import kzoo.runtime
+from kzoo.errors import KzooWarning
 
 
 def agree(pair, inputs, format=None, **options):
@@ -52,7 +54,8 @@ def test_rows(rows, format, tmp_path):
     for same in (read, read.to_dict("records"), frame.to_dict("records")):
         np.testing.assert_array_equal(agree(rows, same, format).probabilities, answers.probabilities)
     agree(rows, frame.iloc[0].to_dict(), format)
-    agree(rows, [{**frame.iloc[1].to_dict(), "code": "never seen", "size": None, "since": "no date"}], format)
+    with pytest.warns(KzooWarning, match="'no date'"):
+        agree(rows, [{**frame.iloc[1].to_dict(), "code": "never seen", "size": None, "since": "no date"}], format)
 
 
 def test_values(values):
@@ -119,3 +122,20 @@ def test_a_runtime_that_is_not_installed(images, monkeypatch):
         with pytest.raises(kzoo.KzooError) as caught:
             kzoo.runtime.load(images.exported, format)
         assert f'pip install "kzoo[{extra}]"' in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+def test_one_model_answers_32_threads_as_it_answers_one(rows, format):
+    model = kzoo.runtime.load(rows.exported, format)
+    tables = [customers(n, seed=n) for n in range(1, 9)]
+    alone = [model.predict(table).probabilities for table in tables]
+
+    def ask(thread):
+        for turn in range(15):
+            which = (thread + turn) % len(tables)
+            if not np.array_equal(model.predict(tables[which]).probabilities, alone[which]):
+                return f"thread {thread}, turn {turn}: another answer"
+        return None
+
+    with ThreadPoolExecutor(32) as pool:
+        assert [said for said in pool.map(ask, range(32)) if said] == []

@@ -141,6 +141,60 @@ def test_weights_in_other_files(values, tmp_path, nested):
     assert not has_external_data((values.exported / "onnx" / "model.onnx").read_bytes())
 
 
+def retagged(content, tag, other, path=(7 << 3 | 2, 5 << 3 | 2)):
+    """Write the tag of a field of the tensors at `path`, graph and initializer, in other bytes."""
+    out, place = bytearray(), 0
+    while place < len(content):
+        began = place
+        found, place = read_varint(content, place)
+        written = content[began:place]
+        wire = found & 7
+        if wire == 0:
+            _, end = read_varint(content, place)
+            body = content[place:end]
+        else:
+            length, place = read_varint(content, place)
+            end = place + length
+            body = content[place:end]
+            if path and found == path[0]:
+                body = retagged(body, tag, other, path[1:])
+            body = varint(len(body)) + body
+        out += (other if found == tag and not path else written) + body
+        place = end
+    return bytes(out)
+
+
+def varint(number):
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def read_varint(content, place):
+    number = shift = 0
+    while True:
+        number |= (content[place] & 127) << shift
+        place, shift = place + 1, shift + 7
+        if content[place - 1] < 128:
+            return number, place
+
+
+@pytest.mark.parametrize(
+    "other",
+    [varint((1 << 32) + (13 << 3 | 2)), varint((1 << 40) + (13 << 3 | 2)), bytes([0xEA, 0x80, 0x80, 0x80, 0x80, 0x00])],
+    ids=["a bit above 32", "one far above", "six bytes"],
+)
+def test_tags_that_one_reader_cuts_off_and_another_does_not(values, tmp_path, other):
+    """The class of faults: two readers of one file, and the one that checks sees less."""
+    content = external_model(tmp_path / "external.onnx", nested=False)
+    hidden = retagged(retagged(content, 13 << 3 | 2, other), 14 << 3, varint((1 << 32) + (14 << 3)))
+    assert len(hidden) > len(content)
+    exported = put(copy(values, tmp_path / "b"), hidden)
+    refused(lambda: kzoo.runtime.load(exported), "is not an ONNX file")
+
+
 def test_inputs_that_do_not_fit(images, rows, values, texts, series, home, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"\x89PNG no image")
     load = {name: kzoo.runtime.load(pair.exported) for name, pair in

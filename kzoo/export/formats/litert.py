@@ -1,5 +1,6 @@
 """The LiteRT file (`.tflite`): small devices. Built-in operations only, for no Python wheel has the others."""
 
+import threading
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
 
@@ -50,14 +51,14 @@ def _scales_apart(tf):
 
 
 class Session:
-    """A LiteRT file, opened by its interpreter.
+    """A LiteRT file, opened by its interpreter, which answers one thread after the other.
 
     Raises:
         KzooError: LiteRT does not take it.
     """
 
     def __init__(self, content, *, name, threads=None):
-        self._name = name
+        self._name, self._one_at_a_time = name, threading.Lock()
         package = require("ai_edge_litert", extra="litert")
         self.runtime = f"ai-edge-litert {getattr(package, '__version__', '')}".strip()
         interpreter = require("ai_edge_litert.interpreter", extra="litert").Interpreter
@@ -74,13 +75,15 @@ class Session:
 
     def __call__(self, x):
         try:
-            if x.shape != self._shape:
-                self._model.resize_tensor_input(self._input, x.shape)
-                self._model.allocate_tensors()
-                self._shape = x.shape
-            self._model.set_tensor(self._input, np.ascontiguousarray(x, self._type))
-            self._model.invoke()
-            return self._model.get_tensor(self._output)
+            with self._one_at_a_time:  # the interpreter has one input, and one output
+                if x.shape != self._shape:
+                    self._shape = None  # until all of it has been done
+                    self._model.resize_tensor_input(self._input, x.shape)
+                    self._model.allocate_tensors()
+                    self._shape = x.shape
+                self._model.set_tensor(self._input, np.ascontiguousarray(x, self._type))
+                self._model.invoke()
+                return self._model.get_tensor(self._output)
         except (ValueError, RuntimeError) as error:
             raise KzooError(f"{self._name} does not take inputs {x.shape}: {first_line(error)}") from None
 

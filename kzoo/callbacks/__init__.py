@@ -59,7 +59,7 @@ def standard(
         run_dir: folder for `best.keras`, `last.keras`, `history.csv` and `tensorboard/`; None writes nothing.
         monitor: what decides which epoch is best; None is `val_loss`, or `loss` where there is no validation data.
         mode: "max" or "min", for a metric of your own: kzoo does not know whether larger is better.
-        patience: epochs without improvement before training stops.
+        patience: validated epochs without improvement before training stops; as in Keras, 0 is the first such epoch.
         stop_early: None stops early unless the optimizer follows a learning-rate schedule, which needs its full
             length; the best epoch is restored all the same.
         reduce_on_plateau: halve the learning rate after `patience // 2` epochs without improvement. Not
@@ -72,7 +72,8 @@ def standard(
         KzooError: a monitor whose direction is unknown; and, before the first epoch of `fit`, one that the model
             does not report, or two things that change the learning rate.
     """
-    recorder, watched, guard = Recorder(), Monitor(monitor, mode), NanGuard()
+    watched, guard = Monitor(monitor, mode), NanGuard()
+    recorder = Recorder(watched)
     # What looks at the weights comes after the average, what saves them after the guard.
     callbacks = [recorder, watched, Average(), guard]
     if reduce_on_plateau:

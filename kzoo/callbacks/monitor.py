@@ -34,22 +34,33 @@ _SMALLER_IS_BETTER = {
 }  # fmt: skip
 
 
-def direction(monitor: str) -> Literal["max", "min"]:
-    """Return "max" or "min" for a metric's name, with or without `val_`.
+def direction(monitor: str, outputs: Sequence[str] | None = None) -> Literal["max", "min"]:
+    """Return "max" or "min" for a metric's name, with or without `val_` and the name of one of several outputs.
+
+    Args:
+        outputs: names of the model's outputs; None where they are not known, and any will do.
 
     Raises:
         KzooError: the direction is not known.
     """
-    known = _known_direction(monitor)
-    if known is None:
+    known, output = _known_direction(monitor)
+    if known is None or (output and outputs is not None and output not in map(str.lower, outputs)):
         raise KzooError(f"monitor={monitor!r} is unknown: is larger or smaller better? Add mode='max' or mode='min'.")
     return known
 
 
-def _known_direction(monitor: str) -> Literal["max", "min"] | None:
+def _known_direction(monitor: str) -> tuple[Literal["max", "min"] | None, str]:
+    """Return the direction, and what stands before the metric's own name."""
     # A second Precision() in the same program is called precision_1, metrics=["MSE"] is called MSE.
-    name = re.sub(r"_\d+$", "", monitor.removeprefix("val_")).lower()
-    return "max" if name in _LARGER_IS_BETTER else "min" if name in _SMALLER_IS_BETTER else None
+    # With several outputs Keras puts the output's name in front: val_cls_accuracy.
+    words = re.sub(r"_\d+$", "", monitor.removeprefix("val_")).lower().split("_")
+    for start in range(len(words)):
+        name, output = "_".join(words[start:]), "_".join(words[:start])
+        if name in _LARGER_IS_BETTER:
+            return "max", output
+        if name in _SMALLER_IS_BETTER:
+            return "min", output
+    return None, ""
 
 
 def reported(model: keras.Model) -> list[str] | None:
@@ -100,8 +111,8 @@ class Monitor(keras.callbacks.Callback):
         if mode not in (None, "max", "min"):
             raise KzooError(f"mode={mode!r} must be 'max' (larger is better), 'min', or None for a metric kzoo knows.")
         self.asked, self.mode, self.name = name, mode, "val_loss" if name is None else name
-        known = _known_direction(self.name)
-        if mode is not None and known not in (None, mode):
+        known, output = _known_direction(self.name)
+        if mode is not None and not output and known not in (None, mode):
             raise KzooError(f"mode={mode!r} is wrong for monitor={self.name!r}: it is {known!r}. Leave mode out.")
         self.sign = 1 if (mode or direction(self.name)) == "max" else -1
         self.validated: bool | None = None  # whether there is validation data; None is unknown
@@ -115,6 +126,8 @@ class Monitor(keras.callbacks.Callback):
             self._watch_loss()
         elif self.asked is not None:
             self._check(self.name)
+            if self.mode is None:
+                direction(self.name, getattr(self.model, "output_names", None) or ())
 
     def _check(self, name: str) -> None:
         names, metric = reported(self.model), name.removeprefix("val_")
@@ -140,13 +153,26 @@ class Monitor(keras.callbacks.Callback):
         names = [name for name in logs if not name.startswith(("val_", "learning_rate"))]
         raise KzooError(_not_reported(self.name, names, any(name.startswith("val_") for name in logs)))
 
+    def last_validation(self, epoch: int, logs: Any) -> dict[str, float]:
+        """Return the scores of the last epoch on the validation data, which `validation_freq=` may have passed over."""
+        known = any(name.startswith("val_") for name in logs)
+        if known or not self.validated or epoch + 1 != (self.params or {}).get("epochs"):
+            return {}
+        call = _arguments_of_fit(self.model)
+        if call.get("validation_data") is None:
+            return {}
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(call["validation_data"])
+        given = dict(batch_size=call["batch_size"], steps=call["steps"], sample_weight=weights)
+        scores = self.model.evaluate(x, y, **given, callbacks=call["list"], verbose=0, return_dict=True)
+        return {f"val_{name}": value for name, value in scores.items()}
+
     def _watch_loss(self) -> None:
         self.name = "loss"
         print("No val_loss, there is no validation data: watching loss.", file=sys.stderr)
 
 
 def _arguments_of_fit(model: keras.Model) -> dict[str, Any]:
-    """Return the `validation_data` and the list of `callbacks` of the `fit` that is running, or {} if it is not seen.
+    """Return the validation data and the callbacks of the `fit` that is running, or {} if it is not seen.
 
     Keras 3 tells a callback neither before the first epoch ends. Both are variables of the `fit` that calls us, on
     every backend; should that change, the checks that need them come at the end of the first epoch instead.
@@ -156,7 +182,13 @@ def _arguments_of_fit(model: keras.Model) -> dict[str, Any]:
         if frame.f_code.co_name == "fit":
             seen = frame.f_locals
             if seen.get("self") is model and isinstance(seen.get("callbacks"), keras.callbacks.CallbackList):
-                return dict(validation_data=seen.get("validation_data"), callbacks=list(seen["callbacks"].callbacks))
+                return dict(
+                    validation_data=seen.get("validation_data"),
+                    callbacks=list(seen["callbacks"].callbacks),
+                    list=seen["callbacks"],
+                    batch_size=seen.get("validation_batch_size") or seen.get("batch_size"),
+                    steps=seen.get("validation_steps"),
+                )
         frame = frame.f_back
     return {}
 

@@ -9,18 +9,23 @@ from typing import Any
 
 import keras
 
+from kzoo.callbacks.monitor import Monitor
 from kzoo.callbacks.rate import rates
 from kzoo.files import write_text
 
 
 class Recorder(keras.callbacks.Callback):
-    """Add the learning rate to each epoch's logs and keep them in `rows`.
+    """Add the learning rate to each epoch's logs, to the last one's a validation, and keep them in `rows`.
 
-    First in a bundle, so that every later callback sees the learning rate.
+    First in a bundle, so that every later callback sees both.
+
+    Args:
+        watched: the bundle's `Monitor`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, watched: Monitor) -> None:
         super().__init__()
+        self.watched = watched
         self.rows: list[dict[str, Any]] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -30,6 +35,7 @@ class Recorder(keras.callbacks.Callback):
         self.began = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        logs.update(self.watched.last_validation(epoch, logs))
         logs.update(rates(self.model.optimizer))
         seconds = time.perf_counter() - self.began
         self.rows.append({"epoch": epoch + 1, "seconds": round(seconds, 3)} | {k: float(v) for k, v in logs.items()})

@@ -17,6 +17,7 @@ from kzoo.callbacks.nan import NanGuard, not_finite
 from kzoo.callbacks.rate import follows_schedule
 from kzoo.errors import KzooError
 from kzoo.files import whole_file
+from kzoo.words import plural
 
 
 class BestModel(keras.callbacks.Callback):
@@ -30,7 +31,7 @@ class BestModel(keras.callbacks.Callback):
         run_dir: folder of the two files, or None.
         watched: the bundle's `Monitor`.
         guard: the bundle's `NanGuard`.
-        patience: epochs without improvement before training stops.
+        patience: validated epochs without improvement before training stops.
         stop_early: None stops early unless the optimizer follows a learning-rate schedule.
         every: seconds between two writes; None by what they cost.
         save: function that writes the model to a path.
@@ -56,6 +57,7 @@ class BestModel(keras.callbacks.Callback):
         self.weights: Any = None
         self.first: Any = None
         self.unsaved, self.kept = False, False
+        self.waited = 0  # validated epochs since the best one
         self.written: Any = None  # the step at which best.keras was written
         self.stopped_because, self.finished = "", True
 
@@ -72,6 +74,7 @@ class BestModel(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         self.best, self.best_epoch, self.weights = -math.inf, None, None
         self.first, self.unsaved, self.kept, self.written = None, False, False, None
+        self.waited = 0
         self.stopped_because, self.finished = "", False
         self.stops = not follows_schedule(self.model.optimizer) if self.stop_early is None else self.stop_early
         self.pace = Pace(self.every)
@@ -82,18 +85,16 @@ class BestModel(keras.callbacks.Callback):
             self.stopped_because = self.guard.because
             return
         value = self.watched.value(logs)
+        if value is not None:  # an epoch without a validation counts for nothing
+            self.waited += 1
         if value is not None and math.isfinite(value) and self.sign * value > self.best:
-            self.best, self.best_epoch = self.sign * value, epoch
+            self.best, self.best_epoch, self.waited = self.sign * value, epoch, 0
             self.weights, self.unsaved = [np.array(w) for w in self.model.get_weights()], True
-        if self.stops and self.waited(epoch) >= self.patience:
-            self.stopped_because = f"{self.monitor} has not improved for {self.patience} epochs"
+        if self.stops and self.waited >= max(self.patience, 1):
+            self.stopped_because = f"{self.monitor} has not improved for {plural(self.waited, 'epoch')}"
             self.model.stop_training = True
         if self.pace.due() or (self.unsaved and not self.kept):
             self._write_both()
-
-    def waited(self, epoch: int) -> int:
-        """Return the number of epochs without improvement."""
-        return epoch - (self.first - 1 if self.best_epoch is None else self.best_epoch)
 
     def on_train_end(self, logs: Any = None) -> None:
         self.finish()

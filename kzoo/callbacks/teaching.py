@@ -58,11 +58,10 @@ class Teacher(keras.callbacks.Callback):
             before = "" if self.known is None else f" (before: {self.known:.4g})"
             self.known = value
             return f"{name} {value:.4g}, the best so far{before}. These weights are kept."
-        waited = best.waited(epoch)
         since = f"{name} {value:.4g}, no better than {best.best * best.sign:.4g} of epoch {best.best_epoch + 1}."
         if not best.stops:
             return f"{since} The learning-rate schedule needs its full length, so training goes on."
-        left = best.patience - waited
+        left = max(best.patience, 1) - best.waited
         return f"{since} " + (f"Patience: {plural(left, 'epoch')} more." if left > 0 else "Patience has run out.")
 
     def _overfitting(self, logs: Mapping[str, Any]) -> str:

@@ -5,10 +5,11 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from small import At, best_epoch, fit, network
+from small import VALIDATION, At, Weights, X, Y, best_epoch, fit, network, same
 
 import kzoo
 from kzoo.arguments import METRICS
+from kzoo.callbacks import BestModel
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 
@@ -51,7 +52,7 @@ def test_aliases_and_kzoos_own_metrics_have_a_direction_and_unknown_ones_are_ref
     assert set(METRICS) <= larger | smaller
     for name in larger | smaller:
         assert kzoo.callbacks.direction(name) == ("max" if name in larger else "min")
-    for unknown in ("val_speed", "", "val_", "mean", "inaccuracy", "digit_accuracy"):
+    for unknown in ("val_speed", "", "val_", "mean", "inaccuracy"):
         with pytest.raises(kzoo.KzooError, match=r"larger or smaller better.*mode='max' or mode='min'"):
             kzoo.callbacks.standard(monitor=unknown)
     assert kzoo.callbacks.standard(monitor="val_speed", mode="max")
@@ -142,6 +143,55 @@ def test_epochs_without_validation_are_no_setback():
     bundle = kzoo.callbacks.quick(reduce_on_plateau=True, patience=3)
     history = fit(network(keras.optimizers.Adam(1e-2)), bundle, epochs=6, validation_freq=2, batch_size=96).history
     assert best_epoch(bundle) in (1, 3, 5) and best_epoch(bundle) == 2 * int(np.argmin(history["val_loss"])) + 1
+
+
+@pytest.mark.parametrize("name", ["quick", "long"])
+def test_validation_less_often_than_patience(name, tmp_path):
+    """The class of faults: an epoch that says nothing counts as one that says no."""
+    optimizer = keras.optimizers.Adam(0.1, use_ema=name == "long")
+    bundle = getattr(kzoo.callbacks, name)(tmp_path / "run", patience=2)
+    history = fit(network(optimizer), bundle, epochs=60, validation_freq=5).history
+    epochs = len(history["loss"])
+    values = history["val_loss"]
+    assert epochs < 60 and epochs % 5 == 0 and len(values) - int(np.argmin(values)) - 1 == 2
+    assert best_epoch(bundle) == 5 * (int(np.argmin(values)) + 1) - 1 and (tmp_path / "run" / "best.keras").exists()
+
+
+@pytest.mark.parametrize("name", ["quick", "long"])
+def test_the_last_epoch_is_validated(name, tmp_path):
+    model, seen = network(keras.optimizers.Adam(0.05, use_ema=name == "long")), Weights()
+    bundle = getattr(kzoo.callbacks, name)(tmp_path / "run")
+    history = fit(model, [*bundle, seen], epochs=3, validation_freq=5, validation_batch_size=10).history
+    assert best_epoch(bundle) == 2 and len(history["loss"]) == 3 and len(history["val_loss"]) == 1
+    scores = keras.models.load_model(tmp_path / "run" / "best.keras").evaluate(*VALIDATION, verbose=0, return_dict=True)
+    said = [history[f"val_{name}"][0] for name in ("loss", "accuracy")]
+    np.testing.assert_allclose(said, [scores["loss"], scores["accuracy"]], rtol=1e-5)
+    assert same(seen.ends[-1], model.get_weights())
+    assert "val_loss" in (tmp_path / "run" / "history.csv").read_text().splitlines()[0]
+
+
+def test_patience_of_0_is_what_it_is_in_keras():
+    stops = keras.callbacks.EarlyStopping("val_loss", patience=0)
+    theirs = fit(network(keras.optimizers.Adam(0.2)), [stops], epochs=40).history
+    ours = fit(network(keras.optimizers.Adam(0.2)), kzoo.callbacks.quick(patience=0), epochs=40).history
+    assert 1 < len(ours["loss"]) == len(theirs["loss"]) < 40
+
+
+def test_a_metric_of_one_of_several_outputs_has_its_direction():
+    inputs = keras.Input((4,))
+    outputs = {name: keras.layers.Dense(3, "softmax", name=name)(inputs) for name in ("cls", "other_one")}
+    model = keras.Model(inputs, outputs)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics={"cls": ["accuracy"], "other_one": ["accuracy"]})
+    y = {name: Y[:96] for name in outputs}
+    for monitor, sign in (("val_cls_accuracy", 1), ("val_other_one_loss", -1)):
+        bundle = kzoo.callbacks.quick(monitor=monitor)
+        model.fit(X[:96], y, validation_data=(X[:96], y), callbacks=bundle, verbose=0)
+        assert next(c for c in bundle if isinstance(c, BestModel)).sign == sign and best_epoch(bundle) is not None
+    with pytest.raises(kzoo.KzooError, match="is larger or smaller better"):
+        fit(
+            network(metrics=[keras.metrics.SparseCategoricalAccuracy(name="not_accuracy")]),
+            kzoo.callbacks.quick(monitor="val_not_accuracy"),
+        )
 
 
 def test_the_rate_is_changed_in_one_way_only(tmp_path):

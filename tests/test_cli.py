@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import kzoo
@@ -392,3 +393,25 @@ def test_an_error_speaks_as_the_command_line_does(text, said):
     options = ("--target", "--seed", "--data-seed", "--overwrite", "--no-check", "--folds", "--set")
     assert respell(text, options) == said
     assert respell(text, ()) == text
+
+
+def test_a_spreadsheet_gets_no_formula_and_a_terminal_no_escape(call, tmp_path, monkeypatch):
+    """The class of faults: a name from the data that the program which shows it obeys."""
+    monkeypatch.chdir(tmp_path)
+    red, formula = "-\x1b[31mred\x9b\u202e", '=HYPERLINK("http://example.org")'
+    pd.DataFrame({"n": range(40), "@answer": [red, formula] * 20}).to_csv("a.csv", index=False)
+    train = ["train", "tabular_fnn", "--data", "a.csv", "--target", "@answer", "--set", "epochs=1", "--out", "run"]
+    code, out, err = call(*train)
+    assert code == 0
+    shown = out + err
+    for words in (
+        ("predict", "run", "a.csv", "--out", "answers.csv"),
+        ("predict", "run", red),
+        ("evaluate", f"r/{red}"),
+    ):
+        shown += "".join(map(str, call(*words)[1:]))
+    assert not {"\x1b", "\x9b", "\u202e"} & set(shown) and "\\x1b[31mred" in shown
+    answers = pd.read_csv("answers.csv", encoding="utf-8-sig", dtype=str)
+    assert set(answers["label"]) <= {f"'{formula}", f"'{red}"} and list(answers)[:2] == ["input", "label"]
+    assert call("report", "run")[0] == 0
+    assert "\x1b" not in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")

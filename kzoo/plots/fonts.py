@@ -9,6 +9,8 @@ import warnings
 from matplotlib import font_manager
 from matplotlib.text import Text
 
+from kzoo.words import printable
+
 # Families that Linux, Windows and macOS have such characters in, the best first.
 _CHINESE = (
     "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "Microsoft YaHei", "PingFang SC",
@@ -44,11 +46,17 @@ _LINUX = "apt-get install fonts-noto-cjk (Fedora: dnf install google-noto-sans-c
 def fit_fonts(figure):
     """Give texts with Chinese, Japanese or Korean characters an installed font that has them, as a fallback.
 
-    All other texts stay as they are. Where no font has them, one line per process says how to get one.
+    Control characters, of which no font has any, are written as what they are. All other texts stay as they are.
+    Where no font has a character, one line per process says how to get one.
     """
     for axes in figure.axes:
-        axes.get_xticklabels(), axes.get_yticklabels()  # has them written, or there would be nothing to look at
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = [label.get_text() for label in axis.get_ticklabels()]  # has them written
+            if (shown := [printable(label) for label in labels]) != labels:
+                axis.set_ticklabels(shown)
     for text in figure.findobj(Text):
+        if (shown := printable(text.get_text())) != text.get_text():
+            text.set_text(shown)
         missing = set(_CJK.findall(text.get_text()))
         if not missing:
             continue

@@ -20,7 +20,7 @@ from kzoo.reports.search import page_of
 from kzoo.reports.words import shape_words, value_words
 from kzoo.run import Run
 from kzoo.tuning.search import Search, is_search
-from kzoo.words import duration, number, plural
+from kzoo.words import duration, number, plural, printable
 
 
 def report(
@@ -69,8 +69,9 @@ def report(
 def _write(file: Path, template: str, page: Mapping[str, Any]) -> Path:
     loader = PackageLoader("kzoo", "reports")
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
+    )  # fmt: skip
     write_text(file, environment.get_template(template).render(page), sync=False)
     return file
 

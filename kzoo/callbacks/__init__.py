@@ -78,7 +78,7 @@ def standard(
     callbacks = [recorder, watched, Average(), guard]
     if reduce_on_plateau:
         callbacks.append(Plateau(watched, patience=max(patience // 2, 1)))
-    if tensorboard and run_dir is not None and keras.backend.backend() != "torch":  # it needs TensorFlow's tensors
+    if tensorboard and run_dir is not None:
         logs = str(Path(run_dir) / "tensorboard")
         callbacks.append(
             keras.callbacks.TensorBoard(logs, histogram_freq=int(histograms), write_graph=False, update_freq="epoch")

@@ -93,6 +93,7 @@ def test_iris_runs_on_other_backends(backend, on_backend):
     assert row["backend"] == backend
     assert "absl" not in played.stderr  # what TensorFlow writes while it starts, here too
     assert (played.folder / "out" / "iris_fnn.png").stat().st_size > 5000
+    assert any((played.folder / "out").rglob("events.out*"))  # TensorBoard's, on every backend
 
 
 @pytest.mark.parametrize("name", ["iris_fnn", "frameworks/kzoo_train", "frameworks/torch_loop"])

@@ -7,6 +7,7 @@ values must be to one another. A family of yours may take names that are not her
 """
 
 import ast
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,8 +71,8 @@ class Argument:
 
     def _check_one(self, name, value):
         kinds = self.kind if isinstance(self.kind, tuple) else (self.kind,)
-        if float in kinds and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value) if int not in kinds else value
+        if float in kinds and int not in kinds and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value) if abs(value) < 10**300 else math.inf if value > 0 else -math.inf
         wrong_bool = isinstance(value, bool) and bool not in kinds and object not in kinds
         if wrong_bool or not isinstance(value, kinds) or (value is None and object not in kinds):
             raise KzooError(f"{name}={value!r} has the wrong type: it must be {self.legal()}.")
@@ -83,7 +84,7 @@ class Argument:
 
     def _inside(self, value):
         return (
-            value == value  # NaN is nowhere
+            -math.inf < value < math.inf  # NaN is nowhere
             and (self.low is None or value >= self.low)
             and (self.high is None or value <= self.high)
             and (self.above is None or value > self.above)

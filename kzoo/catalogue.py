@@ -14,7 +14,7 @@ from kzoo.family import FAMILIES
 from kzoo.preset import Preset, choose
 from kzoo.preset_files import is_file_word, parts_of_word, read_presets
 from kzoo.tasks import problems
-from kzoo.words import hint
+from kzoo.words import hint, shown
 
 _presets: dict[str, Preset] = {}
 _owners: dict[str, str] = {}
@@ -106,6 +106,9 @@ def get_preset(name: str | Preset) -> Preset:
     _read_catalogue()
     if isinstance(name, Preset):
         return name
+    if not isinstance(name, str | os.PathLike):
+        raise KzooError(f"{shown(name)} is no preset: give a name, see kzoo.list_presets(), or a kzoo.Preset.")
+    name = os.fspath(name)
     if name in _presets:
         return _presets[name]
     if is_file_word(name):
@@ -115,7 +118,7 @@ def get_preset(name: str | Preset) -> Preset:
         _read_plugin(namespace)
         if name in _presets:
             return _presets[name]
-    raise KzooError(f"Unknown preset {name!r}. {hint(name, _presets)}See kzoo.list_presets().")
+    raise KzooError(f"Unknown preset {shown(name)}. {hint(name, _presets)}See kzoo.list_presets().")
 
 
 def _preset_in_file(word: str) -> Preset:
@@ -134,6 +137,18 @@ def names_a_preset(word: str) -> bool:
         return is_file_word(word) or get_preset(word) is not None
     except KzooError:
         return False
+
+
+def globs_of(name: str, given: str | Iterable[str]) -> list[str]:
+    """Return one glob or several as a list.
+
+    Raises:
+        KzooError: anything else; `name` is the argument's.
+    """
+    globs = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else [given]
+    if wrong := [glob for glob in globs if not isinstance(glob, str)]:
+        raise KzooError(f"{name} holds {shown(wrong[0])}; it is a glob such as 'cifar_*', or several.")
+    return globs
 
 
 def list_presets(
@@ -158,7 +173,7 @@ def list_presets(
     """
     _read_catalogue()
     _read_plugins()
-    wanted, unwanted = ([p] if isinstance(p, str) else list(p) for p in (pattern, exclude))
+    wanted, unwanted = (globs_of(name, given) for name, given in (("pattern", pattern), ("exclude", exclude)))
     if family is not None:
         choose("family", family, FAMILIES)
     if task is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kzoo.errors import KzooError
-from kzoo.files import read_json, write_json
+from kzoo.files import path_of, read_json, write_json
 
 FORMAT_VERSION = 1
 MANIFEST = "kzoo.json"
@@ -215,9 +215,7 @@ class ExportedModel:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        if not isinstance(path, str | os.PathLike):
-            raise KzooError(f"{path!r} is not an exported model, nor the path of one.")
-        self.path = Path(path)
+        self.path = path_of(path, "an exported model")
         if not (self.path / MANIFEST).is_file():
             what = "is a file" if self.path.is_file() else "does not exist"
             what = "has no kzoo.json" if self.path.is_dir() else what

@@ -7,6 +7,33 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
+from kzoo.errors import KzooError
+from kzoo.words import shown
+
+
+def path_of(word, what) -> Path:
+    """Return what a user gave as a path, which the system can look at.
+
+    Args:
+        word: a text or a path.
+        what: what it should be, with its article: "a run".
+
+    Raises:
+        KzooError: anything else, a NUL in it, or a name that the system refuses, such as one too long.
+    """
+    if not isinstance(word, str | os.PathLike):
+        raise KzooError(f"{shown(word)} is not {what}, nor the path of one.")
+    path = Path(word)
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        if not isinstance(error, PermissionError | NotADirectoryError):
+            why = getattr(error, "strerror", None) or error
+            raise KzooError(f"{shown(str(word))} is not the path of {what}: {str(why).lower()}.") from None
+    return path
+
 
 @contextmanager
 def whole_file(path, *, sync=True):

@@ -15,12 +15,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from kzoo.arguments import CONFIG, TRAINING
 from kzoo.errors import KzooError
 from kzoo.family import FAMILIES
+from kzoo.files import path_of
 from kzoo.preset import Preset
 from kzoo.words import hint
 
@@ -50,14 +50,17 @@ def read_presets(path: str | os.PathLike[str], find: Callable[[str], Preset]) ->
         KzooError: no such file, no TOML, or a preset that cannot be, with the name that is wrong.
     """
     tomllib = import_module("tomllib")  # most lists and builds read no file
+    path = path_of(path, "a preset file")
     try:
-        tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise KzooError(f"{path}: no such file. A preset file is TOML, see kzoo.preset_to_toml.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise KzooError(f"{path} cannot be read: {error}.") from None
     except tomllib.TOMLDecodeError as error:
         raise KzooError(f"{path} is no TOML: {error}.") from None
+    except RecursionError:
+        raise KzooError(f"{path} is nested too deeply for a preset file.") from None
     if not tables:
         raise KzooError(f"{path} has no preset: each is a table with its name, such as [churn_fnn].")
     try:

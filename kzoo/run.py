@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kzoo.errors import KzooError
-from kzoo.files import read_json
+from kzoo.files import path_of, read_json
 from kzoo.nouns import Description, Spec, check_format
 from kzoo.tasks import Problem, Target, problem
 
@@ -34,9 +34,7 @@ class Run:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, trusted: Iterable[Any] = ()) -> None:
-        if not isinstance(path, str | os.PathLike):
-            raise KzooError(f"{path!r} is not a run, nor the path of one.")
-        self.path, self.trusted = Path(path), trusted
+        self.path, self.trusted = path_of(path, "a run"), trusted
         if not (self.path / "config.json").is_file():
             what = "is a file" if self.path.is_file() else "does not exist"
             what = "has no config.json" if self.path.is_dir() else what

@@ -34,6 +34,17 @@ def _read(reader, raw):
     return (_ready(reader, raw, kind), raw) if takes_ready_arrays(reader) else kind.light.read(reader, raw)
 
 
+def checked_batch_size(batch_size) -> int:
+    """Return how many examples go into a step.
+
+    Raises:
+        KzooError: no whole number of at least 1.
+    """
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise KzooError(f"batch_size={batch_size!r} must be a whole number of at least 1.")
+    return int(batch_size)
+
+
 def encode_named(preprocessing: dict, inputs) -> tuple:
     """Encode raw inputs to be answered.
 
@@ -43,7 +54,9 @@ def encode_named(preprocessing: dict, inputs) -> tuple:
     Raises:
         KzooError: no inputs, an input that does not fit, or a number that is none.
     """
-    if hasattr(inputs, "__len__") and not len(inputs):
+    if hasattr(inputs, "toarray"):
+        raise KzooError(f"A sparse matrix {inputs.shape} cannot be read: give its toarray().")
+    if hasattr(inputs, "__len__") and getattr(inputs, "shape", None) != () and not len(inputs):
         raise KzooError("Nothing to predict: no inputs were given.")
     x, inputs = _read(preprocessing, inputs)
     if x.dtype.kind == "f" and not (finite := np.isfinite(x.reshape(len(x), -1)).all(axis=1)).all():

@@ -14,6 +14,7 @@ from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.named import NAMES, load_named
 from kzoo.data.options import DataOptions
 from kzoo.errors import KzooError
+from kzoo.files import path_of
 from kzoo.kinds import Source, kind, kinds
 from kzoo.kinds.tables.files import is_table, suffixes
 from kzoo.kinds.tables.frame import as_frame
@@ -102,7 +103,7 @@ def _load(source, preset, asked):
         )
     if isinstance(source, str) and source in NAMES:
         return _named(source, preset, asked)
-    return _path(Path(source), preset, asked)
+    return _path(path_of(source, "a file, a folder or a data set"), preset, asked)
 
 
 def _named(name, preset, asked):

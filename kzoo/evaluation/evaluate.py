@@ -8,6 +8,7 @@ import keras
 
 from kzoo.data import Dataset, load_data
 from kzoo.data.dataset import Loadable
+from kzoo.data.encode import checked_batch_size
 from kzoo.data.reload import reload
 from kzoo.errors import KzooError
 from kzoo.evaluation.generate import score_stateful
@@ -61,7 +62,7 @@ def evaluate(
         raise KzooError(f"{loaded.name} has no {split} split.")
     if stateful:
         return score_stateful(model, part, loaded)
-    return score_split(model, part, loaded, batch_size=batch_size).scores
+    return score_split(model, part, loaded, batch_size=checked_batch_size(batch_size)).scores
 
 
 def _for_run(run: Run, data: Any, target: str | None) -> tuple[keras.Model, Dataset]:

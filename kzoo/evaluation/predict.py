@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.data.encode import encode_named
+from kzoo.data.encode import checked_batch_size, encode_named
 from kzoo.predictions import Predictions
 from kzoo.run import Run
 from kzoo.training.score import forward, gives_logits
@@ -27,7 +27,7 @@ def predict(run: Run | str | os.PathLike[str], inputs: Any, *, batch_size: int =
     preprocessing = run.preprocessing
     x, names = encode_named(preprocessing, inputs)
     model = run.model
-    size = min(batch_size, len(x))
+    size = min(checked_batch_size(batch_size), len(x))
     answers = np.concatenate([forward(model, x[i : i + size], size) for i in range(0, len(x), size)])
     return run.problem.task.light.answer(
         run.target, answers, inputs=names, reader=preprocessing, logits=gives_logits(model)

@@ -35,6 +35,8 @@ def as_array(values, what) -> np.ndarray:
     Raises:
         KzooError: NumPy makes none of them: lists of different lengths, an object that fails.
     """
+    if hasattr(values, "toarray"):
+        raise KzooError(f"{what} of a sparse matrix {values.shape} cannot be read: give its toarray().")
     try:
         return np.asarray(values)
     except Exception as error:  # whatever an object's __array__ does

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kzoo.errors import KzooError, UnsafeModelError
 from kzoo.exported import MANIFEST, Malformed, Manifest, is_inside
+from kzoo.files import path_of
 from kzoo.loading.archive import MAX_BYTES, MAX_CONFIG, check_sha256, open_archive, read_once
 from kzoo.loading.config import parse_json
 from kzoo.loading.foreign import load_bytes, load_keras_file, trusted_names
@@ -75,12 +76,11 @@ def load_model(
         raise KzooError(f"expected_sha256={expected_sha256!r} must be 64 hexadecimal digits.")
     options: Any = dict(trusted=trusted, expected_sha256=expected_sha256)
     path = getattr(path, "path", path)  # a Run or an ExportedModel
-    if not isinstance(path, str | os.PathLike):
-        raise KzooError(f"{path!r} is not an exported model, a run or a .keras file, nor the path of one.")
+    file = path_of(path, "an exported model, a run or a .keras file")
     name = os.fspath(path)
     if "://" in name:
         raise UnsafeModelError(f"{name} is refused: it is an address. Download it, and give the file.")
-    path = Path(path)
+    path = file
     if path.is_dir():
         if (path / MANIFEST).is_file():
             return load_exported(path, **options)

@@ -52,8 +52,8 @@ def fit_fonts(figure):
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             labels = [label.get_text() for label in axis.get_ticklabels()]  # has them written
-            if (shown := [printable(label) for label in labels]) != labels:
-                axis.set_ticklabels(shown)
+            if any(printable(label) != label for label in labels):
+                axis.set_ticklabels([printable(label) for label in labels])
     for text in figure.findobj(Text):
         if (shown := printable(text.get_text())) != text.get_text():
             text.set_text(shown)

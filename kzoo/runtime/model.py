@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kzoo import kinds
-from kzoo.data.encode import encode_named
+from kzoo.data.encode import checked_batch_size, encode_named
 from kzoo.errors import KzooError
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
@@ -82,8 +82,7 @@ class Model:
         Raises:
             KzooError: an input that cannot be read or does not fit.
         """
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
-            raise KzooError(f"batch_size={batch_size!r} must be a whole number of at least 1.")
+        batch_size = checked_batch_size(batch_size)
         x, names = encode_named(self._preprocessing, inputs)
         if self._ids and "ids" in kinds.kind(self.inputs).facts and (x.min() < 0 or x.max() >= self._ids):
             raise KzooError(f"Token ids run from {x.min()} to {x.max()}; the model knows 0 to {self._ids - 1}.")

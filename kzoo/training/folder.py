@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.files import leftovers, read_json, remove_leftovers
+from kzoo.files import leftovers, path_of, read_json, remove_leftovers
 from kzoo.nouns import Request
 from kzoo.run import Run
 from kzoo.training.journal import NAMES as JOURNALS
@@ -142,6 +142,11 @@ def _goes_on(folder, request):
 def check_place(folder, out):
     """Raise `KzooError` unless a folder can be made, or written in."""
     shown = str(folder if out is None else out)
+    path_of(folder, "a folder")
+    try:
+        os.fsencode(folder).decode("utf-8")
+    except UnicodeDecodeError:  # TensorBoard's files, and JSON, would not take it
+        raise KzooError(f"out={shown!r} is not a name in UTF-8. Choose another folder.") from None
     if folder.exists() and not folder.is_dir():
         raise KzooError(f"out={shown!r} is a file. Name a folder.")
     above = next(p for p in (folder, *folder.absolute().parents) if p.exists())

@@ -77,7 +77,7 @@ class Session:
         try:
             with self._one_at_a_time:  # the interpreter has one input, and one output
                 if x.shape != self._shape:
-                    self._shape = None  # until all of it has been done
+                    self._shape = ()  # until all of it has been done
                     self._model.resize_tensor_input(self._input, x.shape)
                     self._model.allocate_tensors()
                     self._shape = x.shape

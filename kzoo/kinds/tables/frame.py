@@ -1,5 +1,7 @@
 """Tables that training learns from, as DataFrames: from files and from callers, with the columns that are asked for."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from kzoo.errors import KzooError
@@ -25,7 +27,9 @@ def as_names(names):
     """Return `None`, one name, `"a,b"` or a sequence as a list of names."""
     if names is None:
         return []
-    return [part.strip() for part in names.split(",")] if isinstance(names, str) else [str(n) for n in names]
+    if isinstance(names, str):
+        return [part.strip() for part in names.split(",")]
+    return [str(name) for name in names] if isinstance(names, Iterable) else [str(names)]
 
 
 def find_target(frame, target):
@@ -36,6 +40,10 @@ def find_target(frame, target):
             raise KzooError(f"Say which column to predict with target=. Columns: {listed(frame.columns, 40)}.")
         return [last]
     # A column's own name may hold a comma.
-    targets = [target] if target in list(frame.columns) else as_names(target)
+    targets = [target] if isinstance(target, str) and target in list(frame.columns) else as_names(target)
+    if not targets:
+        raise KzooError(f"Say which column to predict with target=. Columns: {listed(frame.columns, 40)}.")
     require(frame, targets, "the table")
+    if len(set(targets)) < len(targets):
+        raise KzooError(f"target= names {next(name for name in targets if targets.count(name) > 1)!r} twice.")
     return targets

@@ -61,9 +61,9 @@ def rows_of(source) -> Rows:
     if isinstance(source, str | Path):
         return read_rows(source)
     if hasattr(source, "columns") and hasattr(source, "iloc"):
-        names = [str(name).strip() for name in source.columns]
-        refuse_many(source, names)
-        return Rows({name: plain(source.iloc[:, i]) for i, name in enumerate(names)})
+        heads = [str(name).strip() for name in source.columns]
+        refuse_many(source, heads)
+        return Rows({name: plain(source.iloc[:, i]) for i, name in enumerate(heads)})
     if isinstance(source, dict):
         if columns := _columns_of(source):
             return Rows(columns)
@@ -111,13 +111,32 @@ def _is_many(value):
     return not isinstance(value, str | bytes) and hasattr(value, "__len__") and getattr(value, "shape", None) != ()
 
 
+def is_text(value) -> bool:
+    """Say whether a value, if it is a text, can be written as UTF-8: a bad conversion may leave half of a character."""
+    if not isinstance(value, str) or value.isascii():
+        return True
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def refuse_many(table, names):
     """Raise `KzooError` for the first cell of a DataFrame that holds several values."""
     for place, name in enumerate(names):
+        if not is_text(name):
+            raise KzooError(f"The column name {name!r} holds half of a character (a lone surrogate): rename it.")
         values = table.iloc[:, place]
         if values.dtype == object and (bad := next((i for i, v in enumerate(values) if _is_many(v)), None)) is not None:
             raise KzooError(
                 f"Row {bad + 1} holds {shown(values.iloc[bad])} in column {name!r}; a cell is one number, text or date."
+            )
+        texts = values if values.dtype.kind in "OU" or str(values.dtype).startswith("str") else ()
+        if (bad := next((i for i, v in enumerate(texts) if not is_text(v)), None)) is not None:
+            raise KzooError(
+                f"Row {bad + 1} holds {shown(values.iloc[bad])} in column {name!r}, half of a character (a lone "
+                "surrogate): mend it, such as with text.encode('utf-8', 'replace').decode()."
             )
 
 

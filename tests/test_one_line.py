@@ -1,0 +1,108 @@
+"""Arguments of a wrong type, empty, huge, or no text at all, to every public function.
+
+The class of faults: what Python, NumPy or the system says of an argument reaches the user, late and in its own words.
+"""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+import kzoo
+
+N = 60
+FRAME = pd.DataFrame({"a": np.arange(N) / 2, "b": np.arange(N) % 3, "y": np.where(np.arange(N) % 2, "u", "v")})
+LONG, NUL, HALF, ODD = "x" * 5000, "a\0b", "a\ud800", "a\udcff"
+
+
+class Broken:
+    def __array__(self, *args, **kwargs):
+        raise RuntimeError("no array today")
+
+
+def columns(**changed):
+    frame = FRAME.copy()
+    for name, values in changed.items():
+        frame[name] = values
+    return frame
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("one_line") / "run"
+    return kzoo.train("tabular_fnn", FRAME, target="y", epochs=1, progress=False, out=folder, callbacks="quick")
+
+
+def train(*given, **options):
+    return kzoo.train(*given, **{"epochs": 1, "progress": False} | options)
+
+
+RUN = {
+    "no batch": (lambda run: kzoo.predict(run, FRAME, batch_size=0), "batch_size=0"),
+    "a word for a batch": (lambda run: kzoo.evaluate(run, FRAME, batch_size="a"), "batch_size='a'"),
+    "texts": (lambda run: kzoo.predict(run, np.array([["a", "b"]])), "texts"),
+    "objects": (lambda run: kzoo.predict(run, np.array([[1, None]], object)), "objects"),
+    "a sparse matrix": (lambda run: kzoo.predict(run, sparse.eye(3).tocsr()), "toarray"),
+    "lists": (lambda run: kzoo.predict(run, [[1], [1, 2]]), "dicts of column names"),
+    "no array": (lambda run: kzoo.predict(run, Broken()), "dicts of column names"),
+    "a number": (lambda run: kzoo.predict(run, 5), "dicts of column names"),
+    "nothing": (lambda run: kzoo.predict(run, None), "dicts of column names"),
+    "a code that is none": (lambda run: kzoo.predict(run, np.array([[0.5, 1e9, 1.0]])), "columns"),
+}
+OTHERS = {
+    "training on a sparse matrix": (
+        lambda: train("tabular_fnn", (sparse.eye(30).tocsr(), np.arange(30) % 2)),
+        "toarray",
+    ),
+    "a target twice": (lambda: kzoo.load_data(FRAME, target=["a", "a"]), "'a' twice"),
+    "a target by number": (lambda: kzoo.load_data(FRAME, target=3), "'3' is not in the table"),
+    "no target": (lambda: kzoo.load_data(FRAME, target=[]), "Say which column"),
+    "a column of lists": (lambda: kzoo.load_data(columns(a=[[1]] * N), target="y"), r"Row 1 holds \[1\]"),
+    "half of a character in a cell": (lambda: train("tabular_fnn", columns(a=[HALF] * N), target="y"), "Row 1 .* half"),
+    "half of a character in a class": (lambda: train("tabular_fnn", columns(y=["v", HALF] * 30), target="y"), "Row 2"),
+    "half of a character in a name": (
+        lambda: train("tabular_fnn", FRAME.rename(columns={"a": HALF}), target="y"),
+        "name",
+    ),
+    "a list for a preset": (lambda: kzoo.build(["x"]), "is no preset"),
+    "nothing for a preset": (lambda: kzoo.build(None), "is no preset"),
+    "a list for a preset's name": (lambda: kzoo.get_preset(["x"]), "is no preset"),
+    "a number for a glob": (lambda: kzoo.list_presets(5), "is a glob"),
+    "a number for a file": (lambda: kzoo.load_presets(5), "5 is not a preset file"),
+    "nothing for a file": (lambda: kzoo.load_presets(None), "is not a preset file"),
+    "a file nested deeply": (lambda: kzoo.load_presets("deep.toml"), "nested too deeply"),
+    "a long preset": (lambda: kzoo.build(LONG), "Unknown preset 'xxx"),
+    "a long model": (lambda: kzoo.load_model(LONG), "too long"),
+    "a long run": (lambda: kzoo.Run(LONG), "too long"),
+    "a long source": (lambda: train("iris_fnn", LONG), "too long"),
+    "a NUL in a source": (lambda: train("iris_fnn", NUL), "null"),
+    "a NUL in out": (lambda: train("iris_fnn", out=NUL), "null"),
+    "an out that is no UTF-8": (lambda: train("iris_fnn", out=ODD), "UTF-8"),
+    "an infinite rate": (lambda: kzoo.build("iris_fnn", learning_rate=1e400), "learning_rate=inf is out of range"),
+    "a huge rate": (lambda: kzoo.build("iris_fnn", learning_rate=10**400), "learning_rate=inf is out of range"),
+    "a number for columns": (lambda: kzoo.load_data(FRAME, target="y", drop=5), "'5'"),
+}
+
+
+def one_line(call, says):
+    with pytest.raises(kzoo.KzooError, match=says) as caught:
+        call()
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+    str(caught.value).encode()  # it can be printed anywhere
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_of_a_run(name, run):
+    call, says = RUN[name]
+    one_line(lambda: call(run), says)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_without_one(name):
+    call, says = OTHERS[name]
+    with open("deep.toml", "w", encoding="utf-8") as file:
+        file.write(f"a = {'[' * 3000}{']' * 3000}")
+    one_line(call, says)
+    assert os.listdir() == ["deep.toml"]  # nothing was begun

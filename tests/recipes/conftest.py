@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import keras
 import pytest
+import tensorflow as tf
 
 from kzoo.tuning import tune
 from kzoo.tuning.trial import Trainer
@@ -30,6 +31,8 @@ ON_OTHER_BACKENDS = {
         "frameworks/torch_loop, longer": ["--seeds", "1", "--epochs", "30"],
     },
 }
+# Smoke runs of many networks and few steps, whose tracing by TensorFlow takes longer than the steps as they come.
+UNTRACED = {"practice/cross_validation", "practice/scikit_learn", "tune_reviews", "tune_tabular"}
 CHILD = """
 import json, os, runpy, sys
 for folder, *words in json.loads(sys.argv[1]):
@@ -96,7 +99,11 @@ def smoke(tmp_path_factory, on_backend):
             if name == f"frameworks/{backend}_loop":
                 return on_backend(backend)[name]
         if name not in runs:
-            runs[name] = play(RECIPES / f"{name}.py", tmp_path_factory.mktemp("smoke"), "--smoke")
+            tf.config.run_functions_eagerly(name in UNTRACED)
+            try:
+                runs[name] = play(RECIPES / f"{name}.py", tmp_path_factory.mktemp("smoke"), "--smoke")
+            finally:
+                tf.config.run_functions_eagerly(False)
         return runs[name]
 
     return run

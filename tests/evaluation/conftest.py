@@ -1,9 +1,15 @@
 """One small run of each kind, shared by the tests of scores and of predictions."""
 
 import pytest
-from small_data import draw, fit, shops, sketched, waves
+from small_data import draw, eagerly, shops, sketched, waves
+from small_data import fit as traced
 
 WORDS = {"food": "soup bread salt", "law": "court judge trial", "sport": "goal match team"}
+
+
+def fit(*what, **options):
+    with eagerly():
+        return traced(*what, **options)
 
 
 @pytest.fixture(autouse=True, scope="module")

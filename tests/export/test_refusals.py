@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import pytest
@@ -12,8 +13,9 @@ import pytest
 import kzoo
 from kzoo import optional
 from kzoo.cli import main
-from kzoo.export import make, processes
+from kzoo.export import make
 from kzoo.export.formats import formats
+from kzoo.export.processes import run_steps
 
 KNOWN = ", ".join(formats())
 QUANTIZABLE = " or ".join(name for name, format in formats().items() if format.quantize)
@@ -95,30 +97,38 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(digits_run, tmp_path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_converter_that_crashes_fails_alone_and_the_table_says_so(table_run, tmp_path, monkeypatch, capsys):
-    read = processes._Child.read
+@pytest.fixture
+def converter(monkeypatch, table_exported):
+    """Return a function that says how the process that converts will end at ONNX: "killed" or "hangs"."""
 
-    def read_or_kill(child, *args, **options):
-        if said[-1] == "onnx: converting":
-            child._process.kill()
-        return read(child, *args, **options)
+    def ends(end):
+        monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        monkeypatch.setenv("EXPORTED", str(table_exported.path))
+        monkeypatch.setenv("END", end)
+        monkeypatch.setattr(
+            make, "run_steps", lambda module, *rest, **options: run_steps("converting", *rest, **options)
+        )
 
-    said = []
-    monkeypatch.setattr(processes._Child, "read", read_or_kill)
-    monkeypatch.setattr(make, "print", lambda line, file: said.append(line), raising=False)
-    words = ["export", table_run.path, "--out", tmp_path / "exported", "--formats", "onnx,keras", "--no-verify"]
+    return ends
+
+
+def test_a_converter_that_crashes_fails_alone_and_the_table_says_so(converter, table_run, tmp_path, capsys):
+    converter("killed")
+    words = ["export", table_run.path, "--out", tmp_path / "exported", "--formats", "onnx,litert", "--no-verify"]
     assert main([str(word) for word in words]) == 1
     out = capsys.readouterr().out
     assert "onnx: the process was killed by SIGKILL" in out
     assert "unchecked" in out and "predict() takes" in out
     exported = kzoo.ExportedModel(tmp_path / "exported")
-    assert {key: entry["status"] for key, entry in exported.exports.items()} == {"onnx": "failed", "keras": "unchecked"}
+    statuses = {key: entry["status"] for key, entry in exported.exports.items()}
+    assert statuses == {"onnx": "failed", "litert": "unchecked"}
     assert not (exported.path / "onnx").exists()
     assert exported.damage() == []
     assert [p.name for p in tmp_path.iterdir()] == ["exported"]
 
 
-def test_a_converter_that_hangs_is_stopped(table_run, tmp_path, capsys):
+def test_a_converter_that_hangs_is_stopped(converter, table_run, tmp_path, capsys):
+    converter("hangs")
     words = ["export", table_run.path, "--out", tmp_path / "exported", "--formats", "onnx", "--timeout", "0.001"]
     assert main([str(word) for word in words]) == 1
     out = capsys.readouterr().out

@@ -18,7 +18,7 @@ import kzoo
 from kzoo.cli import main
 from kzoo.training.folder import locked
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 
 QUICK = dict(progress=False, check=False, journal_steps=3)
 DIGITS = datasets.load_digits()
@@ -119,6 +119,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("traced")  # as users train
 @pytest.mark.parametrize("name", CASES)
 def test_stopped_twice_the_end_is_the_same_to_the_bit(name):
     options = CASES[name] | dict(epochs=4)
@@ -133,6 +134,7 @@ def test_stopped_twice_the_end_is_the_same_to_the_bit(name):
     assert rates[-1] < rates[1]  # the schedule or the plateau went on too
 
 
+@pytest.mark.usefixtures("traced")
 def test_a_model_of_your_own_goes_on_too():
     def model():
         keras.utils.set_random_seed(3)

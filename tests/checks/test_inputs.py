@@ -2,9 +2,12 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from keras import layers
 from small_models import CANCER, DIABETES, DIGITS, IRIS, dense, find, images, net, one
+
+import kzoo
 
 X, Y = IRIS
 
@@ -38,6 +41,22 @@ def test_columns_and_targets_with_one_value():
     found = one("constant_targets", regression, (DIABETES[0], np.full(442, 7.0)))
     assert found.level == "error"
     assert find("constant_targets", regression, DIABETES) == find("constant_columns", dense(), (X, Y)) == []
+
+
+def test_numbers_that_can_be_read_in_two_ways_or_not_at_all():
+    rows = {"n": range(0, 400, 2), "size": [f"{i + 0.5:.3f}" for i in range(200)], "y": ["u", "v"] * 100}
+
+    def found(**columns):
+        data = kzoo.load_data(pd.DataFrame(rows | columns), target="y")
+        looked = kzoo.check("tabular_fnn", data, deep=False)
+        return [finding for finding in looked if finding.check == "numbers_in_doubt"]
+
+    assert found() == []
+    (doubt,) = found(size=[f"{i + 1}.500" for i in range(200)])
+    assert doubt.level == "warning" and "'1.500' is taken for 1.5, not 1500" in doubt.what
+    (unread,) = found(size=[*rows["size"][:-1], "much"])
+    assert "1 of 200 values of column 'size'" in unread.what and unread.where == "row 200"
+    assert found(size=[*rows["size"][:-1], ""]) == []  # nothing is there to be read
 
 
 def test_images_of_one_colour():

@@ -11,6 +11,11 @@ import numpy as np
 
 from kzoo.kinds.tables.numbers import PLAIN
 
+# What stands for a missing value.
+MISSING = frozenset(
+    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+     "NULL", "NaN", "None", "n/a", "nan", "null")
+)  # fmt: skip
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers or dates
 _DATE = re.compile(r"\s*(\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})")
 # Day and month in front, once slashes have become dashes: which of them comes first?
@@ -92,13 +97,16 @@ def _number(value, writings):
 
 
 def unreadable(values, numbers) -> np.ndarray:
-    """Return the places of cells that hold something that is no number.
+    """Return the places of cells that hold something that is no number; what stands for a missing value is nothing.
 
     Args:
         values: a column as it stands.
         numbers: (N,) what `to_numbers` made of it.
     """
-    return np.flatnonzero(known(plain(values)) & np.isnan(numbers))
+    values = plain(values)
+    places = np.flatnonzero(known(values) & np.isnan(numbers))
+    said = [not isinstance(values[place], str) or values[place].strip() not in MISSING for place in places]
+    return places[np.array(said, bool)]
 
 
 def to_words(values) -> np.ndarray:

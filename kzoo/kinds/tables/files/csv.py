@@ -16,14 +16,9 @@ from pathlib import Path
 from kzoo.errors import KzooError
 from kzoo.kinds.files import read_text
 from kzoo.kinds.tables.raw import Rows
-from kzoo.kinds.tables.values import plain
+from kzoo.kinds.tables.values import MISSING, plain
 
 SUFFIXES = (".csv", ".tsv")
-# What stands for a missing value.
-MISSING = frozenset(
-    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
-     "NULL", "NaN", "None", "n/a", "nan", "null")
-)  # fmt: skip
 _END = "\0end"
 
 

@@ -23,7 +23,6 @@ TOGETHER = {
     "tests/evaluation/test_evaluate.py": "small runs",
     "tests/evaluation/test_predict.py": "small runs",
     f"{SMOKE}foundations/": "tests/recipes/test_foundations.py",
-    "tests/recipes/test_command.py": "tests/recipes/test_foundations.py",
     f"{SMOKE}frameworks/": "tests/recipes/test_frameworks.py",
     f"{SMOKE}practice/learning_curve": "tests/recipes/test_practice.py",
     f"{SMOKE}practice/scikit_learn": "tests/recipes/test_scikit_learn.py",

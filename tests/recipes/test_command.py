@@ -1,10 +1,18 @@
-"""The line that a recipe's table keeps repeats it, and names no folder of the machine."""
+"""A recipe as a command of its own; the line that its table keeps repeats it, and names no folder of the machine."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "foundations" / "neuron.py"
 
 
-def test_a_recipe_keeps_its_command(smoke):
-    (file,) = smoke("foundations/neuron").folder.rglob("neuron.json")
+def test_a_recipe_is_a_command_and_keeps_it(tmp_path):
+    words = [sys.executable, str(RECIPE), "--out", str(tmp_path / "deep" / "out"), "--smoke"]
+    subprocess.run(words, check=True, capture_output=True, env=os.environ)
+    (file,) = (tmp_path / "deep").rglob("neuron.json")
     assert json.loads(file.read_text())["command"] == "python recipes/foundations/neuron.py --smoke"
 
 

@@ -80,7 +80,7 @@ def make_optimizer(training, *, steps=None):
 def make_schedule(training, *, steps=None):
     """Return a constant or a Keras schedule over `steps` training steps.
 
-    "step" is the tutorial's halving every ten epochs: eight equal parts when the length is not in epochs.
+    "step" halves the rate when epochs 11, 21 and 31 begin, and leaves it at an eighth then.
     "onecycle" (https://arxiv.org/abs/1708.07120) rises from a 25th of the peak within the share of `warmup`, 30 % where
     it is asked for by name, and falls along a cosine to nearly nothing.
 
@@ -119,12 +119,12 @@ def make_schedule(training, *, steps=None):
     if name == "exponential":
         return schedules.ExponentialDecay(peak, decay_steps=steps, decay_rate=0.01)
     per_drop = steps * 10 / training["epochs"]  # name == "step"
-    drops = max(int(training["epochs"] - 1) // 10, 0)
+    drops = min(max(int(training["epochs"] - 1) // 10, 0), 3)
     if not drops:
         return peak
-    return schedules.PiecewiseConstantDecay(
-        [round(per_drop * (i + 1)) for i in range(drops)], [peak * 0.5**i for i in range(drops + 1)]
-    )
+    # A boundary is the last step at the rate before it.
+    last = [round(per_drop * (i + 1)) - 1 for i in range(drops)]
+    return schedules.PiecewiseConstantDecay(last, [peak * 0.5**i for i in range(drops + 1)])
 
 
 def make_loss(*, task, config, training):

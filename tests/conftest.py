@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from importlib import import_module
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -74,13 +75,12 @@ def undrawn(monkeypatch):
 
     For tests of other things; fixtures of a module or a session train before this begins, and draw.
     """
-    import kzoo  # noqa: F401
+    training = import_module("kzoo.training.train")  # its name in the package is the function's
 
     class Undrawn:
         def savefig(self, path, **options):
             open(path, "wb").close()
 
-    training = sys.modules["kzoo.training.train"]  # its name in the package is the function's
     monkeypatch.setattr(training, "curves", lambda *arguments, **options: Undrawn())
 
 

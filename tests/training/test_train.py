@@ -487,6 +487,21 @@ def test_a_model_of_your_own(iris):
 
 
 @pytest.mark.usefixtures("traced")
+def test_the_step_schedule_halves_as_the_tutorials_does():
+    """The class of faults: a schedule that is one step late, or goes on where its model ends."""
+
+    def tutorials(epoch):
+        return 0.001 * (1 if epoch < 10 else 0.5 if epoch < 20 else 0.25 if epoch < 30 else 0.125)
+
+    epochs, steps = 55, 7
+    model = kzoo.build("iris_fnn", schedule="step", learning_rate=0.001, epochs=epochs, steps=epochs * steps)
+    rates = []
+    for step in range(epochs * steps):
+        model.optimizer.iterations.assign(step)
+        rates.append(float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)))
+    np.testing.assert_allclose(rates, [tutorials(step // steps) for step in range(epochs * steps)], rtol=1e-6)
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow traces")
 def test_the_step_is_traced_once(iris):
     traced = []

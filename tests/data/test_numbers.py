@@ -145,6 +145,16 @@ def test_large_numbers_with_a_separator_are_not_missing_among_small_ones_without
     np.testing.assert_allclose(data.train.x[:, 0], np.round(np.linspace(1, 1030, N), 1), rtol=1e-6)
 
 
+def test_new_rows_may_hold_larger_numbers_than_training_saw():
+    small = [f"{v:.2f} €".replace(".", ",") for v in np.linspace(5, 900, N)]
+    frame = table(euros=small, whole=[f"{v} €" for v in range(N)], n=range(0, 2 * N, 2))
+    data = load_data(frame, target="answer", validation=0, test=0)
+    new = pd.DataFrame({"euros": ["1.265,05 €", "12 345 678,90 €"], "whole": ["5 €", "6 €"], "n": [1, 2]})
+    np.testing.assert_array_equal(encode(data.preprocessing, new)[:, 0], np.float32([1265.05, 12345678.9]))
+    with pytest.warns(KzooWarning, match=r"'whole': 1 of 1 value .*'1.265 €'"):  # a thousand, or one and a bit?
+        encode(data.preprocessing, new.iloc[:1].assign(whole="1.265 €"))
+
+
 def test_where_two_readings_fit_pandas_stays_and_check_says_so():
     thousandths = [f"{v:.3f}" for v in np.linspace(1.001, 9.999, N)]
     commas = [v.replace(".", ",") for v in thousandths]

@@ -17,7 +17,7 @@ from kzoo.kinds import Fresh
 from kzoo.kinds.rows.columns import asked_columns, learn_columns, writing_of
 from kzoo.kinds.rows.light import apply_columns, feature_names, read, say_unread
 from kzoo.kinds.tables.frame import as_frame, as_names, find_target
-from kzoo.kinds.tables.numbers import PLAIN, Writing
+from kzoo.kinds.tables.numbers import Writing
 from kzoo.kinds.tables.raw import MOST, require
 from kzoo.kinds.tables.values import plain, to_numbers, to_words
 from kzoo.registry import list_presets
@@ -125,8 +125,8 @@ def _read_targets(frame, targets, said, task, doubts):
         wanted, asked = frame[name], said.get(name, {}).get("kind")
         found = []
         writing = None if asked == "category" else writing_of(name, wanted, said.get(name), found)
-        if writing is None or (writing == PLAIN and asked is None):  # plain figures in quotation marks are names
-            continue
+        if writing is None or (asked is None and np.isfinite(to_numbers(wanted)).all()):
+            continue  # plain figures in quotation marks are names
         numbers = to_numbers(wanted, writing)
         share = np.isfinite(numbers).mean()
         if share < 1 and (asked == "number" or share >= _MOSTLY):

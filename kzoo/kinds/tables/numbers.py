@@ -7,7 +7,8 @@ number ever after, and a text that the column's way does not read is no number. 
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -32,8 +33,9 @@ class Writing:
     """How the numbers of a column are written.
 
     Args:
-        decimal: the decimal sign, "." or ",".
-        thousands: what stands between groups of digits, one of `THOUSANDS`; empty for nothing.
+        decimal: the decimal sign, "." or ","; empty where only whole numbers were seen: a cell that the two read as
+            different numbers, such as `1.234`, is none then.
+        thousands: what may stand between groups of digits, of `THOUSANDS`, one sign to a cell; empty for nothing.
         marks: what else stands in its cells: "%", a currency such as "€", "()" for minus, "万".
     """
 
@@ -44,7 +46,7 @@ class Writing:
     @classmethod
     def of(cls, stored: dict) -> "Writing":
         """Return what `json` gave."""
-        return cls(stored.get("decimal", "."), stored.get("thousands", ""), frozenset(stored.get("marks", ())))
+        return cls(stored.get("decimal", ""), stored.get("thousands", ""), frozenset(stored.get("marks", ())))
 
     def json(self) -> dict:
         """Return it as plain data."""
@@ -52,11 +54,22 @@ class Writing:
 
     def read(self, value) -> float:
         """Return the number that a cell holds; NaN where it holds none, or is written in another way."""
-        cell = value if isinstance(value, _Cell) else _Cell.of(value)
-        return cell.number(self) if cell is not None and cell.marks <= self.marks else np.nan
+        cell = _Cell.of(value)
+        if cell is None or not cell.marks <= self.marks:
+            return np.nan
+        if self.decimal:
+            return cell.number(self)
+        read = {number for sign in DECIMALS if (number := cell.number(_grouped(self, sign))) == number}
+        return read.pop() if len(read) == 1 else np.nan
 
 
 PLAIN = Writing()
+
+
+@cache
+def _grouped(writing: Writing, decimal: str) -> Writing:
+    """Return a way of writing with a decimal sign, and any other sign between groups of digits."""
+    return replace(writing, decimal=decimal, thousands="".join(sign for sign in THOUSANDS if sign != decimal))
 
 
 @dataclass(frozen=True)
@@ -98,7 +111,7 @@ class _Cell:
         match = _pattern(writing.decimal, writing.thousands).fullmatch(self.digits)
         if match is None:
             return np.nan
-        whole = (match[1] or "0").replace(writing.thousands, "") if writing.thousands else match[1] or "0"
+        whole = "".join(filter(str.isdigit, match[1] or "0"))
         number = float(f"{whole}.{match[2] or 0}{match[3] or ''}") * self.factor
         return number if abs(number) != np.inf else np.nan
 
@@ -109,13 +122,13 @@ _PATTERNS: dict = {}
 def _pattern(decimal, thousands):
     """Return (whole part, digits behind the decimal sign, exponent); groups of three, or as in India, of two."""
     if (decimal, thousands) not in _PATTERNS:
-        between, point, whole = re.escape(thousands), re.escape(decimal), r"\d+"
-        if thousands:
-            whole += rf"|[1-9]\d{{0,2}}(?:{between}\d{{3}})+"
-        if thousands == ",":
-            whole += r"|[1-9]\d?(?:,\d{2})+,\d{3}"
+        point, ways = re.escape(decimal), [r"\d+"]
+        ways += [rf"[1-9]\d{{0,2}}(?:{re.escape(between)}\d{{3}})+" for between in thousands]
+        if "," in thousands:
+            ways.append(r"[1-9]\d?(?:,\d{2})+,\d{3}")
         _PATTERNS[decimal, thousands] = re.compile(
-            rf"(?=[^e])({whole})?(?:{point}(\d*))?(?<=[\d{point}])(?<!^{point})(e[+-]?\d+)?", re.ASCII | re.IGNORECASE
+            rf"(?=[^e])({'|'.join(ways)})?(?:{point}(\d*))?(?<=[\d{point}])(?<!^{point})(e[+-]?\d+)?",
+            re.ASCII | re.IGNORECASE,
         )
     return _PATTERNS[decimal, thousands]
 
@@ -158,4 +171,7 @@ def learn(values: Iterable[str], usual: str | None = None, *, decimal=None, thou
         differs = np.isfinite(read[other]) & (read[other] != read[best])
         if count[other] == count[best] and differs.any():
             return Learned(best, other, list(there)[int(np.flatnonzero(differs)[0])])
+    if not best.thousands:  # no number was large enough for groups so far: new ones may be
+        known = decimal or usual == "," or any(best.decimal in cell.digits for cell in there.values())
+        best = _grouped(best, best.decimal) if known else replace(best, decimal="")
     return Learned(best)

@@ -25,6 +25,7 @@ _CELL = re.compile(
     r"(?P<rupees>/-)?(?P<behind>-)?",
     re.ASCII | re.IGNORECASE,
 )
+_BARE, _NO_MARKS = re.compile(r"[+-]?\d[\d.,']*", re.ASCII), frozenset()
 _MINUS = str.maketrans({"−": "-", "‒": "-", "﹣": "-", "’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'"})
 
 
@@ -82,7 +83,10 @@ class _Cell:
 
     @classmethod
     def of(cls, value) -> "_Cell | None":
-        text = unicodedata.normalize("NFKC", str(value)).translate(_MINUS).strip()
+        text = str(value).strip()
+        if _BARE.fullmatch(text):  # most are: this takes a third of the time
+            return cls(text.lstrip("+-"), -1.0 if text[0] == "-" else 1.0, _NO_MARKS)
+        text = unicodedata.normalize("NFKC", text).translate(_MINUS).strip()
         if text.lower() in _SPOKEN:
             return cls(_SPOKEN[text.lower()], 1.0, frozenset())
         marks, factor = set(), 1.0

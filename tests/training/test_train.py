@@ -486,7 +486,6 @@ def test_a_model_of_your_own(iris):
     assert kzoo.evaluate(run, iris) == run.summary["test"]
 
 
-@pytest.mark.usefixtures("traced")
 def test_the_step_schedule_halves_as_the_tutorials_does():
     """The class of faults: a schedule that is one step late, or goes on where its model ends."""
 
@@ -502,6 +501,7 @@ def test_the_step_schedule_halves_as_the_tutorials_does():
     np.testing.assert_allclose(rates, [tutorials(step // steps) for step in range(epochs * steps)], rtol=1e-6)
 
 
+@pytest.mark.usefixtures("traced")
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow traces")
 def test_the_step_is_traced_once(iris):
     traced = []

@@ -25,7 +25,8 @@ _CELL = re.compile(
     r"(?P<rupees>/-)?(?P<behind>-)?",
     re.ASCII | re.IGNORECASE,
 )
-_BARE, _NO_MARKS = re.compile(r"[+-]?\d[\d.,']*", re.ASCII), frozenset()
+_BARE = re.compile(r"[+-]?\d[\d.,']*", re.ASCII)
+_NO_MARKS: frozenset = frozenset()
 _MINUS = str.maketrans({"−": "-", "‒": "-", "﹣": "-", "’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'"})
 
 

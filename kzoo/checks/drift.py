@@ -93,13 +93,14 @@ def _stability(old, column):
 @check("new", "frame", "known")
 def categories_unknown(new):
     """Categories that the run has not seen, and numbers that have become words."""
+    rows = rows_of(new.frame)
     for column in new.preprocessing.get("columns", ()):
         name = column["name"] if isinstance(column, dict) else None
         if name is None or name in new.missing:
             continue
         values = new.frame[name]
         if column["kind"] == "number":
-            wrong = values.notna().to_numpy() & np.isnan(rows_of(new.frame).numbers(name, column.get("writing")))
+            wrong = values.notna().to_numpy() & np.isnan(rows.numbers(name, column.get("writing")))
             if wrong.mean() > _UNKNOWN and not types.is_numeric_dtype(values):
                 yield warning(
                     f"{wrong.mean():.0%} of column {name!r} are not numbers, such as {values[wrong].iloc[0]!r}",

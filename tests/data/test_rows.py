@@ -7,7 +7,7 @@ import pytest
 from kzoo import KzooError
 from kzoo.data import encode, load_data
 from kzoo.kinds.tables.files import read_rows, read_table
-from kzoo.kinds.tables.raw import rows_of
+from kzoo.kinds.tables.raw import given_rows, rows_of
 from kzoo.kinds.tables.values import date_parts, looks_like_dates, to_dates, to_numbers, to_words
 
 FILES = {
@@ -155,7 +155,7 @@ def test_a_dict_of_columns_is_columns_and_a_dict_of_cells_a_row(tmp_path):
 )
 def test_cells_that_are_lists_are_refused(rows, says):
     with pytest.raises(KzooError, match=says):
-        rows_of(rows)
+        given_rows(rows)
     if isinstance(rows, pd.DataFrame):
         with pytest.raises(KzooError, match=says):
             load_data(rows.assign(y=["u", "v"]), target="y")

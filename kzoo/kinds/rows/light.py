@@ -8,7 +8,7 @@ import numpy as np
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Shown
 from kzoo.kinds.arrays import numbers_in, whole_in
-from kzoo.kinds.tables.raw import MOST, one_table, rows_of
+from kzoo.kinds.tables.raw import MOST, given_rows, one_table, rows_of
 from kzoo.kinds.tables.values import date_parts, plain, to_dates, to_words, unreadable
 from kzoo.words import listed, plural, shown
 
@@ -27,7 +27,7 @@ def read(reader, raw):
         for codes, column in zip(x.T[len(names) - len(categories) :], categories, strict=True):
             whole_in(codes, f"Codes of {column['name']!r}", len(column["values"]))
         return x.astype(np.float32), raw
-    rows = rows_of(raw)
+    rows = given_rows(raw)
     if not len(rows):
         raise KzooError("There are no rows to encode.")
     unread = {}

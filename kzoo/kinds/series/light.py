@@ -8,7 +8,7 @@ from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.arrays import numbers_in
 from kzoo.kinds.rows.light import draw as draw_rows
 from kzoo.kinds.rows.light import edges, middle, say_unread, spread
-from kzoo.kinds.tables.raw import MOST, one_table, require, rows_of
+from kzoo.kinds.tables.raw import MOST, given_rows, one_table, require, rows_of
 from kzoo.kinds.tables.values import (
     day_comes_first,
     known,
@@ -37,7 +37,7 @@ def read(reader, raw):
                 f"A window is {steps} steps of {len(names)} columns ({listed(names, MOST)}); got {x.shape[1:]}."
             )
         return x, raw
-    rows = rows_of(raw)
+    rows = given_rows(raw)
     _, order = time_order(rows, reader.get("time"), [])
     rows = rows if order is None else rows.take(order)
     require(rows, names, "the series")

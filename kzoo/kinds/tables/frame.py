@@ -6,7 +6,7 @@ import pandas as pd
 
 from kzoo.errors import KzooError
 from kzoo.kinds.tables.files import read_table
-from kzoo.kinds.tables.raw import refuse_many, require
+from kzoo.kinds.tables.raw import check_cells, require
 from kzoo.words import listed
 
 _TARGET_NAMES = ("target", "label", "class", "y")
@@ -18,7 +18,7 @@ def as_frame(source):
         frame = source.set_axis([str(c).strip() for c in source.columns], axis=1).reset_index(drop=True)
         if twice := [str(name) for name in frame.columns[frame.columns.duplicated()]]:
             raise KzooError(f"Two columns of the table are called {twice[0]!r}; give each a name of its own.")
-        refuse_many(frame, frame.columns)
+        check_cells(frame, frame.columns)
         return frame
     return read_table(source)
 

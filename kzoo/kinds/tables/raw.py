@@ -61,9 +61,7 @@ def rows_of(source) -> Rows:
     if isinstance(source, str | Path):
         return read_rows(source)
     if hasattr(source, "columns") and hasattr(source, "iloc"):
-        heads = [str(name).strip() for name in source.columns]
-        refuse_many(source, heads)
-        return Rows({name: plain(source.iloc[:, i]) for i, name in enumerate(heads)})
+        return Rows({str(name).strip(): plain(source.iloc[:, i]) for i, name in enumerate(source.columns)})
     if isinstance(source, dict):
         if columns := _columns_of(source):
             return Rows(columns)
@@ -81,6 +79,13 @@ def rows_of(source) -> Rows:
                 )
     names = dict.fromkeys(name for row in rows for name in row)
     return Rows({name: plain([row.get(name) for row in rows]) for name in names})
+
+
+def given_rows(source) -> Rows:
+    """Return `rows_of` what a caller gives, a DataFrame once its cells have been looked at."""
+    if hasattr(source, "columns") and hasattr(source, "iloc"):
+        check_cells(source, [str(name).strip() for name in source.columns])
+    return rows_of(source)
 
 
 def _columns_of(source):
@@ -122,21 +127,21 @@ def is_text(value) -> bool:
     return True
 
 
-def refuse_many(table, names):
-    """Raise `KzooError` for the first cell of a DataFrame that holds several values."""
+def check_cells(table, names):
+    """Raise `KzooError` for the first cell or name of a DataFrame that holds several values, or half of a character."""
     for place, name in enumerate(names):
         if not is_text(name):
             raise KzooError(f"The column name {name!r} holds half of a character (a lone surrogate): rename it.")
         values = table.iloc[:, place]
-        if values.dtype == object and (bad := next((i for i, v in enumerate(values) if _is_many(v)), None)) is not None:
+        cells = values if values.dtype.kind in "OU" or str(values.dtype).startswith("str") else ()
+        bad = next((row for row, cell in enumerate(cells) if _is_many(cell) or not is_text(cell)), None)
+        if bad is not None:
+            where = f"Row {bad + 1} holds {shown(values.iloc[bad])} in column {name!r}"
+            if _is_many(values.iloc[bad]):
+                raise KzooError(f"{where}; a cell is one number, text or date.")
             raise KzooError(
-                f"Row {bad + 1} holds {shown(values.iloc[bad])} in column {name!r}; a cell is one number, text or date."
-            )
-        texts = values if values.dtype.kind in "OU" or str(values.dtype).startswith("str") else ()
-        if (bad := next((i for i, v in enumerate(texts) if not is_text(v)), None)) is not None:
-            raise KzooError(
-                f"Row {bad + 1} holds {shown(values.iloc[bad])} in column {name!r}, half of a character (a lone "
-                "surrogate): mend it, such as with text.encode('utf-8', 'replace').decode()."
+                f"{where}, half of a character (a lone surrogate): mend it, such as with "
+                "text.encode('utf-8', 'replace').decode()."
             )
 
 

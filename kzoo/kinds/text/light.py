@@ -9,7 +9,7 @@ from kzoo.kinds import Shown
 from kzoo.kinds.arrays import numbers_in, whole_in
 from kzoo.kinds.files import existing, read_text
 from kzoo.kinds.tables.files import is_table
-from kzoo.kinds.tables.raw import MOST, Rows, rows_of
+from kzoo.kinds.tables.raw import MOST, Rows, given_rows, rows_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
 from kzoo.words import listed
 
@@ -99,7 +99,7 @@ def _texts(inputs, column):
         return [str(t) for t in inputs]
     dicts = isinstance(inputs, list) and all(isinstance(row, dict) for row in inputs)
     if dicts or isinstance(inputs, dict | Rows) or hasattr(inputs, "iloc"):
-        return _column(rows_of(inputs), column or "text")
+        return _column(given_rows(inputs), column or "text")
     raise KzooError(f"Text is a string, a list of strings, or a table with a text column; got {type(inputs).__name__}.")
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo.registry import spec_of as spec_of
     from kzoo.reports import report as report
     from kzoo.run import Run as Run
+    from kzoo.training.plain import fit_arguments as fit_arguments
     from kzoo.training.train import train as train
     from kzoo.tuning.search import Search as Search
     from kzoo.tuning.spaces.hypermodel import hypermodel as hypermodel
@@ -68,6 +69,7 @@ _PUBLIC = {
     "Dataset": "kzoo.data",
     "load_data": "kzoo.data",
     "train": "kzoo.training",
+    "fit_arguments": "kzoo.training",
     "Run": "kzoo.run",
     "check": "kzoo.evaluation",
     "evaluate": "kzoo.evaluation",

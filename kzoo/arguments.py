@@ -248,6 +248,11 @@ TRAINING = {
     "tokenizer": _A(default="words", meaning="what a token is", kind=str, choices=("words", "characters"), **_TOKENS),
 }
 CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # one of them
+# What a compiled model does not carry: `fit` is told of it by `kzoo.fit_arguments`, or `kzoo.train` sees to it.
+OF_FIT = (
+    "batch_size", "epochs", "augment", "class_weight", "monitor", "mode", "patience", "callbacks", "on_nan",
+    "tokenizer",
+)  # fmt: skip
 
 ARGUMENTS = CONFIG | TRAINING
 

@@ -1,5 +1,8 @@
 """The training contract: settings become an optimizer, a schedule, a loss and metrics. Keras only."""
 
+import math
+import weakref
+
 import keras
 
 from kzoo.errors import KzooError
@@ -17,6 +20,7 @@ OPTIMIZERS = {
     "lion": (keras.optimizers.Lion, {}),
 }
 
+_compiled_here: "weakref.WeakSet[keras.optimizers.Optimizer]" = weakref.WeakSet()
 _ONEHOT_LOSSES = ("focal", "hinge", "kl")
 _REGRESSION_LOSSES = {"mse": keras.losses.MeanSquaredError, "mae": keras.losses.MeanAbsoluteError,
                       "huber": keras.losses.Huber}  # fmt: skip
@@ -43,6 +47,21 @@ def compile_model(model, *, task, config, training, steps=None):
         loss=make_loss(task=task, config=config, training=training),
         metrics=make_metrics(task=task, config=config, training=training),
     )
+    _compiled_here.add(model.optimizer)
+
+
+def compiled_here(model):
+    """Say whether a model is compiled as its contract says, and nobody has compiled it since."""
+    return getattr(model, "optimizer", None) in _compiled_here
+
+
+def is_as_built(model, training):
+    """Say whether a model is compiled as its contract says, untrained, and its learning rate as it was."""
+    if not compiled_here(model) or int(model.optimizer.iterations):
+        return False
+    optimizer = model.optimizer
+    scheduled = isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
+    return scheduled or math.isclose(float(optimizer.learning_rate), training["learning_rate"], rel_tol=1e-5)
 
 
 def head_of(task, config):
@@ -58,6 +77,14 @@ def needs_onehot(task, config, training):
         or training.get("loss") in _ONEHOT_LOSSES
         or bool({"mixup", "cutmix"} & set(training.get("augment", ())))
     )
+
+
+def with_labels(task, config, training):
+    """Return the contract with labels as the loss wants them, and the number of classes where that is one-hot."""
+    wanted = training.get("labels") == "onehot" or needs_onehot(task, config, training)
+    if not wanted or head_of(task, config) != "softmax":
+        return training, None
+    return training | {"labels": "onehot"}, config["outputs"]
 
 
 def make_optimizer(training, *, steps=None):

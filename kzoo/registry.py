@@ -3,7 +3,9 @@
 Standard library only. Keras is imported inside `build`, by the name of the family's module.
 """
 
+import math
 import os
+import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kzoo import __version__
-from kzoo.arguments import ARGUMENTS, CLIPPING, CONFIG, SYNONYMS, TRAINING, checked, unmet
+from kzoo.arguments import ARGUMENTS, CLIPPING, CONFIG, OF_FIT, SYNONYMS, TRAINING, checked, unmet
 from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looked for)
     get_preset,
     list_presets,
@@ -20,7 +22,7 @@ from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looke
     register,
     word_for,
 )
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.family import FAMILIES, builder_of
 from kzoo.files import read_json
 from kzoo.preset import Preset, completed, situation
@@ -28,6 +30,8 @@ from kzoo.words import first_line, hint, listed
 
 if TYPE_CHECKING:
     import keras
+
+    from kzoo.data.dataset import Dataset
 
 _specs: "weakref.WeakKeyDictionary[keras.Model, dict[str, Any]]" = (
     weakref.WeakKeyDictionary()
@@ -37,6 +41,7 @@ _specs: "weakref.WeakKeyDictionary[keras.Model, dict[str, Any]]" = (
 def build(
     name: str | Preset,
     *,
+    data: "Dataset | None" = None,
     compile: bool = True,
     seed: int | None = None,
     steps: int | None = None,
@@ -44,21 +49,59 @@ def build(
 ) -> "keras.Model":
     """Build a preset's network: a functional `keras.Model`, compiled with the preset's training contract.
 
+    The model carries what Keras compiles: optimizer, loss and metrics. Batch size, epochs, augmentation, class weights,
+    callbacks and what they watch are arguments of `fit`; `kzoo.fit_arguments(model, data)` makes them:
+
+        data = kzoo.load_data("churn.csv", target="churned")
+        model = kzoo.build("tabular_fnn", data=data, seed=0)
+        model.fit(**kzoo.fit_arguments(model, data))  # the weights that kzoo.train("tabular_fnn", data) ends in
+
     Args:
         name: a preset's name, or a `Preset`.
+        data: what `kzoo.load_data` returned, to fit the network to: shape of the input, classes, columns, vocabulary,
+            loss and metrics follow it as in `kzoo.train`, and schedules get their length.
         compile: False for a bare model.
         seed: seeds Python, NumPy and the backend before the weights are drawn.
-        steps: total number of training steps. A schedule such as `"cosine"` needs it; without it the
-            learning rate is constant. `kzoo.train` passes it for you.
+        steps: total number of training steps. A schedule such as `"cosine"` needs it; without it, and without `data`,
+            the learning rate is constant until `kzoo.fit_arguments` sets its course.
         overrides: any name that the family's builder or the training contract takes: `kzoo show PRESET` lists them.
 
     Raises:
-        KzooError: unknown preset or override, wrong type or range, with the nearest legal name.
+        KzooError: unknown preset or override, wrong type or range, with the nearest legal name; data that does not fit.
+
+    Warns:
+        KzooWarning: settings among `overrides` that `model.fit(x, y)` alone would not see; not of a bare model.
     """
     preset = get_preset(name)
     config, training = resolve(preset, overrides)
-    spec = dict(preset=preset.name, family=preset.family, task=preset.task, config=config, training=training)
+    task, notes = preset.task, []
+    if data is not None:
+        config, training, notes = import_module("kzoo.training.settle").settle_build(
+            preset, config, training, set(overrides), data
+        )
+        task, steps = data.task, steps or steps_of(training, len(data.train))
+    if unseen := _unseen_by_fit(overrides, training, steps) if compile else ():
+        notes.append(
+            f"{' and '.join(unseen)} {'is' if len(unseen) == 1 else 'are'} for kzoo.fit_arguments(model, data) and for "
+            "kzoo.train: model.fit(x, y) alone does not see that."
+        )
+    if notes:
+        warnings.warn(" ".join(notes), KzooWarning, stacklevel=2)
+    spec = dict(preset=preset.name, family=preset.family, task=task, config=config, training=training)
     return rebuild(spec | dict(seed=seed), compile=compile, steps=steps)
+
+
+def steps_of(training: Mapping[str, Any], examples: int) -> int:
+    """Return the number of steps of a whole training: what a schedule is as long as."""
+    return math.ceil(examples / training["batch_size"]) * training["epochs"]
+
+
+def _unseen_by_fit(overrides: Mapping[str, Any], training: Mapping[str, Any], steps: int | None) -> list[str]:
+    """Return the names among `overrides` that a compiled model does not carry, where they ask for anything."""
+    names = [name for name in overrides if name in OF_FIT and training[name] not in (None, ())]
+    if steps is None or training["schedule"] == "plateau":
+        names += [n for n in ("schedule", "warmup") if n in overrides and training[n] not in ("constant", 0.0)]
+    return names
 
 
 def rebuild(spec: Mapping[str, Any], *, compile: bool = True, steps: int | None = None) -> "keras.Model":
@@ -152,6 +195,11 @@ def spec_of(thing: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:
         raise KzooError(
             f"{thing!r} has no specification: pass a run, or a model that kzoo.build made in this process."
         ) from None
+
+
+def built_models() -> "list[keras.Model]":
+    """Return the models that kzoo has built in this process and that are still in use."""
+    return list(_specs)
 
 
 def settings_of(preset: Preset, config: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:

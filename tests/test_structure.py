@@ -67,7 +67,7 @@ MAY_IMPORT = {
 # Who may name whom beyond that, to be imported when it is asked for: what is light opens what is heavy.
 BY_NAME = {
     "family": {"families"},  # which it reads, and never imports
-    "registry": {"contract"},
+    "registry": {"contract", "training"},  # training: where a network follows data
     "catalogue": {"presets"},
     "plugins": {"presets"},
     "run": {"loading"},

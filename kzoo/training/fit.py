@@ -6,7 +6,6 @@ import warnings
 from contextlib import suppress
 
 import keras
-import numpy as np
 
 from kzoo import callbacks as bundles
 from kzoo.training.journal import State
@@ -40,9 +39,8 @@ class Fit:
         self.job, self.folder, self.state, self.extra = job, folder, state, list(extra)
         self.cadence = cadence or Cadence()
         self.until = until or job.training["epochs"]
-        self.train = job.training_batches()
-        self.validation = None if job.data.validation is None else job.batches(job.data.validation)
-        self.bundle = self._bundle(folder if models else None)
+        self.train, self.validation = job.training_batches(), job.validation_batches()
+        self.bundle = job.callbacks(folder if models else None)
         self.recorder = next(c for c in self.bundle if isinstance(c, bundles.Recorder))
         self.best = next(c for c in self.bundle if isinstance(c, bundles.BestModel))
         self.bar = ProgressBar(epochs=job.training["epochs"], batches=self.train, monitor=job.training["monitor"])
@@ -51,24 +49,6 @@ class Fit:
         self.rollbacks = 0 if state is None else state.rollbacks
         self.before = 0.0 if state is None else state.seconds
         self.began = time.monotonic()
-
-    def _bundle(self, folder):
-        training = self.job.training
-        sample = {"sample": self.train.batch(0, 0)} if training["callbacks"] == "debug" else {}
-        return getattr(bundles, training["callbacks"])(
-            folder,
-            **sample,
-            monitor=training["monitor"],
-            mode=training.get("mode"),
-            patience=training["patience"],
-            stop_early=training["schedule"] in ("constant", "plateau") if "schedule" in training else None,
-            reduce_on_plateau=training.get("schedule") == "plateau",
-            save=self.save,
-        )
-
-    def save(self, path):
-        """Write the model, in float32 and with answers in their own unit."""
-        self.job.saved_weights().save(path)
 
     @property
     def history(self) -> list[dict]:
@@ -84,6 +64,10 @@ class Fit:
         """Return the seconds of training, those before it was stopped among them."""
         return self.before + time.monotonic() - self.began
 
+    def start(self):
+        """Start the clock."""
+        self.began = time.monotonic()
+
     def train_until_end(self, signals):
         """Fit; where the training diverged and `on_nan` says so, go back to the last journal, at half the rate.
 
@@ -92,7 +76,7 @@ class Fit:
         Raises:
             StopRequest: `signals` asked for an end; the journal has been written.
         """
-        self.began = time.monotonic()
+        self.start()
         try:
             self._fit(signals, self.state)
             while self._goes_back() and self.rollbacks < _ROLLBACKS:
@@ -136,19 +120,18 @@ class Fit:
             # An epoch that is taken up in its middle is shorter than Keras was told.
             warnings.filterwarnings("ignore", "Your input ran out of data")
             core.fit(
-                self.train.dataset(),
-                validation_data=None if self.validation is None else self.validation.dataset(),
+                **self.arguments(),
                 initial_epoch=0 if state is None else epochs if state.stopped else state.epoch,
-                epochs=epochs,
                 callbacks=[position, *self.bundle, *self.extra, *self.shown, journal],
-                class_weight=self._class_weight(),
-                shuffle=False,
                 verbose=0,
             )
 
-    def _class_weight(self):
-        if self.job.training.get("class_weight") != "balanced" or "classes" not in self.job.data.problem.facts:
-            return None
-        labels = np.asarray(self.job.data.train.y)
-        counts = np.bincount(labels, minlength=self.job.data.outputs)
-        return {i: len(labels) / (len(counts) * max(int(n), 1)) for i, n in enumerate(counts)}
+    def arguments(self) -> dict:
+        """Return what Keras' `fit` takes, but for the callbacks."""
+        return dict(
+            x=self.train.dataset(),
+            validation_data=None if self.validation is None else self.validation.dataset(),
+            epochs=self.until,
+            class_weight=self.job.class_weight(),
+            shuffle=False,
+        )

@@ -99,6 +99,17 @@ class Position(keras.callbacks.Callback):
             self.model.stop_training = self.cut = False
 
 
+def seed_epoch(seed, epoch):
+    """Seed PyTorch for an epoch: its loader draws from the process' generator, as dropout does.
+
+    After an epoch that was taken up in its middle the loader has drawn once less. The other backends' dropout has seeds
+    of its own.
+    """
+    if keras.backend.backend() == "torch":
+        drawn = np.random.SeedSequence([seed, epoch]).generate_state(1)[0]
+        import_module("torch").manual_seed(int(drawn))
+
+
 class Journal(keras.callbacks.Callback):
     """Last in the list: write the journal, restore from it, and end the training when a signal asks for it.
 
@@ -143,11 +154,8 @@ class Journal(keras.callbacks.Callback):
             else:
                 self._restore_random()
         self.state = None
-        if keras.backend.backend() == "torch":
-            # Its loader draws from the process' generator, as dropout does, and once less after a shortened epoch. This
-            # comes last: what was restored at the beginning of an epoch is how the epoch before it ended.
-            seed = np.random.SeedSequence([self.position.batches.seed, epoch]).generate_state(1)[0]
-            import_module("torch").manual_seed(int(seed))
+        # This comes last: what was restored at the beginning of an epoch is how the epoch before it ended.
+        seed_epoch(self.position.batches.seed, epoch)
 
     def on_train_batch_begin(self, batch, logs=None):
         if self.random is not None:

@@ -3,7 +3,6 @@
 `train`, `check`, `tune`, each of its trials and the learning-rate range walk it; cross-validation through `train`.
 """
 
-import math
 import os
 import warnings
 from dataclasses import dataclass, replace
@@ -11,8 +10,10 @@ from importlib import import_module
 from typing import Any
 
 import keras
+import numpy as np
 
 from kzoo import __version__, contract
+from kzoo import callbacks as bundles
 from kzoo.arguments import TRAINING
 from kzoo.data import Dataset
 from kzoo.data.load import load
@@ -20,7 +21,7 @@ from kzoo.data.options import DataOptions
 from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
 from kzoo.nouns import Spec
-from kzoo.registry import Preset, get_preset, hint, preset_of, rebuild, resolve, spec_of, with_settings
+from kzoo.registry import Preset, get_preset, hint, preset_of, rebuild, resolve, spec_of, steps_of, with_settings
 from kzoo.training.settle import settle, settle_monitor
 from kzoo.training.start import start_from
 
@@ -128,16 +129,22 @@ class Assignment:
         if start is not None:
             notes.append(start_from(start, model, self.data.preprocessing.get("vocabulary"), freeze=freeze))
         saved = model if policy == "float32" else rebuild(spec.json() | {"seed": None}, compile=False)
-        core, standardize = model, None
-        if any(layer.name == "unscale" for layer in model.layers):
+        return self.compiled(model, _core_of(model), saved=saved, spec=spec, notes=notes)
+
+    def compiled(self, model, core, *, saved, spec, notes=()) -> "Job":
+        """Compile a network that has been built, and return the job.
+
+        Args:
+            model: the whole network.
+            core: what is trained of it: all, or what lies below "unscale".
+            saved, spec, notes: see `Job`.
+        """
+        notes, standardize = list(notes), None
+        if core is not model:
             # The loss sees standardised targets; the layer on top puts the answers back into their own unit.
-            core = keras.Model(model.input, model.get_layer("unscale").input, name=model.name)
             standardize = (self.config["target_offset"], self.config["target_scale"])
             notes.append("While training, loss and metrics are of standardised targets; scores are in their own unit.")
-        training, onehot = self.training, None
-        wanted = training.get("labels") == "onehot" or contract.needs_onehot(self.data.task, self.config, training)
-        if wanted and contract.head_of(self.data.task, self.config) == "softmax":
-            training, onehot = training | {"labels": "onehot"}, self.config["outputs"]
+        training, onehot = contract.with_labels(self.data.task, self.config, self.training)
         job = Job(
             model=model, core=core, saved=saved, data=self.data, spec=spec, standardize=standardize, onehot=onehot,
             training=training, notes=tuple(notes),
@@ -147,9 +154,11 @@ class Assignment:
 
     def _own_job(self):
         keras.utils.set_random_seed(self.seed)
+        own, spec = self.own, replace(self.spec, kzoo=__version__)
+        if self.preset is not None and contract.is_as_built(own, spec.training):
+            return self.compiled(own, _core_of(own), saved=own, spec=spec)
         return Job(
-            model=self.own, core=self.own, saved=self.own, data=self.data,
-            spec=replace(self.spec, kzoo=__version__), standardize=None,
+            model=own, core=own, saved=own, data=self.data, spec=spec, standardize=None,
             onehot=self.data.outputs if self.training.get("labels") == "onehot" else None,
             training=self.training, notes=self.notes,
         )  # fmt: skip
@@ -183,7 +192,7 @@ class Job:
     def compile(self, *, slower=1.0):
         """Compile the core as its contract says, with the learning rate times `slower`."""
         training = self.training | {"learning_rate": self.training["learning_rate"] * slower}
-        steps = math.ceil(len(self.data.train) / training["batch_size"]) * training["epochs"]
+        steps = steps_of(training, len(self.data.train))
         contract.compile_model(self.core, task=self.data.task, config=self.spec.config, training=training, steps=steps)
 
     def batches(self, split, **options) -> Batches:
@@ -197,11 +206,52 @@ class Job:
         augment = self.training.get("augment", ())
         return self.batches(self.data.train, shuffle=True, seed=self.spec.seed, augment=augment)
 
+    def validation_batches(self) -> Batches | None:
+        """Return the batches to validate on, in the split's own order, where there are any."""
+        return None if self.data.validation is None else self.batches(self.data.validation)
+
+    def class_weight(self) -> dict[int, float] | None:
+        """Return what `fit` takes to weigh rare classes as much as common ones, where that is asked for."""
+        if self.training.get("class_weight") != "balanced" or "classes" not in self.data.problem.facts:
+            return None
+        labels = np.asarray(self.data.train.y)
+        counts = np.bincount(labels, minlength=self.data.outputs)
+        return {i: len(labels) / (len(counts) * max(int(n), 1)) for i, n in enumerate(counts)}
+
+    def callbacks(self, folder) -> list[keras.callbacks.Callback]:
+        """Return the bundle that the contract names, which writes into `folder`; into none where that is None."""
+        training = self.training
+        sample = {"sample": self.training_batches().batch(0, 0)} if training["callbacks"] == "debug" else {}
+        return getattr(bundles, training["callbacks"])(
+            folder,
+            **sample,
+            monitor=training["monitor"],
+            mode=training.get("mode"),
+            patience=training["patience"],
+            stop_early=training["schedule"] in ("constant", "plateau") if "schedule" in training else None,
+            reduce_on_plateau=training.get("schedule") == "plateau",
+            save=self.save,
+        )
+
+    def save(self, path):
+        """Write the model, in float32 and with answers in their own unit."""
+        self.saved_weights().save(path)
+
     def saved_weights(self) -> keras.Model:
         """Return the model that goes to disk, with the weights that training has reached."""
         if self.saved is not self.model:
             self.saved.set_weights(self.model.get_weights())
         return self.saved
+
+
+def unscaled(model):
+    """Return the tensor below the layer "unscale", in standardised targets; None where a network has no such layer."""
+    return next((layer.input for layer in model.layers if layer.name == "unscale"), None)
+
+
+def _core_of(model):
+    tensor = unscaled(model)
+    return model if tensor is None else keras.Model(model.input, tensor, name=model.name)
 
 
 def make_variables(model, batch):

@@ -2,7 +2,8 @@
 
 import inspect
 
-from kzoo.contract import metrics_for
+from kzoo.contract import metrics_for, with_labels
+from kzoo.data.dataset import Dataset
 from kzoo.errors import KzooError
 from kzoo.registry import family_builder, get_preset, list_presets
 from kzoo.tasks import problem
@@ -50,6 +51,18 @@ def settle(preset, config, training, asked, data):
         training["ema"] = 0.99
         notes.append("callbacks='long' averages the weights: ema=0.99. Set ema=0 for none.")
     return config, training, notes
+
+
+def settle_build(preset, config, training, asked, data):
+    """Do what `settle` does, for `kzoo.build`: with labels as the loss wants them, which a compiled model carries.
+
+    Raises:
+        KzooError: `data` is not a `Dataset`; and what `settle` raises.
+    """
+    if not isinstance(data, Dataset):
+        raise KzooError(f"data={type(data).__name__} must be what kzoo.load_data returned.")
+    config, training, notes = settle(preset, config, training, asked, data)
+    return config, with_labels(data.task, config, training)[0], notes
 
 
 def settle_monitor(training, asked, data):

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import keras
@@ -29,7 +30,7 @@ from kzoo.training.folder import claimed, replaced
 from kzoo.training.journal import has_journal, remove_journal
 from kzoo.training.record import command, provenance
 from kzoo.training.resume import Cadence, Signals, StopRequest
-from kzoo.training.road import assign, prepare_device
+from kzoo.training.road import Job, assign, prepare_device
 from kzoo.training.start import name_of
 from kzoo.words import printable
 
@@ -98,21 +99,13 @@ def train(
         Interrupted: Ctrl-C; the step was finished and everything written. Its `run` is what there is, which a notebook
             gets as the return value. SIGTERM ends the process with exit code 143 in the same way.
     """
-    seed = _seed("seed", seed)
+    seed = checked_seed("seed", seed)
     cadence = Cadence(seconds=journal_seconds, steps=journal_steps)
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, columns=columns,
-        seed=_seed("data_seed", data_seed),
+        seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
-    if epochs is not None:
-        overrides["epochs"] = epochs
-    extra = []
-    if isinstance(callbacks, str):
-        overrides["callbacks"] = callbacks
-    elif callbacks is not None:
-        extra = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
-        if wrong := [c for c in extra if not isinstance(c, keras.callbacks.Callback)]:
-            raise KzooError(f"callbacks= takes a bundle's name or a list of keras callbacks, not {wrong[0]!r}.")
+    extra = own_callbacks(callbacks, epochs, overrides)
     if isinstance(preset_or_model, keras.Model) and (start is not None or freeze is not None):
         raise KzooError("start= and freeze= are for presets; set the weights of your own model before training.")
     assigned = assign(preset_or_model, data, options, overrides, seed=seed).watching()
@@ -135,18 +128,40 @@ def train(
             return claim.done
         job = assigned.ready(policy, start=start, freeze=freeze)
         warnings = before_training(job, command=repeat) if check else []
-        _say([*job.data.notes, *job.notes, *warnings, *claim.notes], progress)
+        say([*job.data.notes, *job.notes, *warnings, *claim.notes], progress)
         fit = Fit(job, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence)
         if claim.state is not None:
             return _finished(fit)
-        config = replace(request, spec=job.spec).json() | {"command": repeat, "statistics": statistics(job.data)}
         with replaced(claim.folder):
-            write_json(claim.folder / "preprocessing.json", job.data.preprocessing)
-            write_json(claim.folder / "config.json", config | provenance())
+            describe(claim.folder, job, request, command=repeat)
             return _finished(fit)
 
 
-def _seed(name: str, value: Any) -> int:
+def own_callbacks(callbacks: Any, epochs: int | None, overrides: dict[str, Any]) -> list[keras.callbacks.Callback]:
+    """Return the user's own callbacks; a bundle's name, and the epochs, become overrides.
+
+    Raises:
+        KzooError: `callbacks` is neither.
+    """
+    if epochs is not None:
+        overrides["epochs"] = epochs
+    if isinstance(callbacks, str):
+        overrides["callbacks"] = callbacks
+        return []
+    extra = list(callbacks) if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks]
+    if wrong := [c for c in extra if not isinstance(c, keras.callbacks.Callback)]:
+        raise KzooError(f"callbacks= takes a bundle's name or a list of keras callbacks, not {wrong[0]!r}.")
+    return extra
+
+
+def describe(folder: Path, job: Job, request: Request, *, command: str | None) -> None:
+    """Write what makes a folder a run's: what is trained on what, and what reads new inputs."""
+    config = replace(request, spec=job.spec).json() | {"command": command, "statistics": statistics(job.data)}
+    write_json(folder / "preprocessing.json", job.data.preprocessing)
+    write_json(folder / "config.json", config | provenance())
+
+
+def checked_seed(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < 2**32:
         raise KzooError(f"{name}={value!r} must be a whole number from 0 to 4294967295.")
     return int(value)
@@ -168,7 +183,7 @@ def _finished(fit: Fit) -> Run:
     if signals.caught == signal.SIGTERM:
         print(f"{fit.folder}: stopped by SIGTERM; the same call goes on from there.", file=sys.stderr)
         raise SystemExit(128 + signal.SIGTERM)
-    _summarise(fit, interrupted)
+    summarise(fit, interrupted=interrupted)
     run = Run(fit.folder, trusted=registered_in(fit.job.saved) if fit.job.spec.family is None else ())
     if not interrupted:
         remove_journal(fit.folder)
@@ -177,8 +192,8 @@ def _finished(fit: Fit) -> Run:
     return run
 
 
-def _summarise(fit: Fit, interrupted: bool) -> None:
-    """Write the scores of the best weights, and the curves."""
+def summarise(fit: Fit, *, interrupted: bool = False) -> None:
+    """Write the scores of the best weights, and the curves: the run is finished."""
     job, best, history = fit.job, fit.best, fit.history
     if not history:
         more = "the same call goes on from there" if has_journal(fit.folder) else "nothing was kept"
@@ -206,7 +221,8 @@ def _summarise(fit: Fit, interrupted: bool) -> None:
     write_json(fit.folder / "summary.json", finite(summary))
 
 
-def _say(notes: Iterable[str], progress: bool) -> None:
+def say(notes: Iterable[str], progress: bool) -> None:
+    """Print notes, a line each, where there is to be progress."""
     if progress:
         for note in notes:
             print(printable(note), file=sys.stderr)

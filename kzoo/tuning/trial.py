@@ -148,7 +148,7 @@ class Trainer:
             found = replace(found, status="pruned")
         if found.score is not None:
             with whole_file(folder / "best.keras") as temporary:
-                fit.save(temporary)
+                fit.job.save(temporary)
         if found.status != "interrupted" and not keep_journal:
             remove_journal(folder)
         return found

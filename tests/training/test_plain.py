@@ -1,0 +1,239 @@
+"""Plain Keras: what `kzoo.build` gives and `fit` is told ends where `kzoo.train` does, and nothing is lost on the way.
+
+The class of faults: a setting that is accepted and reaches nothing, because the place that it names is another call's.
+"""
+
+import inspect
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+import kzoo
+from kzoo.arguments import OF_FIT, TRAINING
+from kzoo.errors import KzooWarning
+
+
+def texts():
+    """Token ids (96, 8) and two classes."""
+    random = np.random.default_rng(0)
+    x = random.integers(1, 30, (96, 8), dtype="int32")
+    return x, (x[:, 0] > x[:, 1]).astype("int32")
+
+
+# Name -> preset, its data, and settings that make it small; together they have every family, dropout, augmentation,
+# mixes that need one-hot labels, averages, plateau, warm-up, class weights and values to predict.
+PLAIN = {
+    "fnn": ("tabular_fnn", "breast_cancer", dict(units=(8,), schedule="cosine", warmup=0.2, class_weight="balanced")),
+    "fnn_values": ("diabetes_fnn", "diabetes", dict(units=(8,), schedule="plateau", patience=2)),
+    "cnn": (
+        "cifar_cnn", "shapes",
+        dict(filters=(4,), units=(8,), dropout=0.2, batch_size=512, augment=("flip", "mixup")),
+    ),
+    "cnn_ema": ("digits_cnn", "digits", dict(filters=(4,), batch_size=512, callbacks="long", augment=("shift",))),
+    "rnn": ("text_rnn", texts, dict(units=(4,), schedule="exponential")),
+    "lstm": ("text_lstm", texts, dict(units=(4,), dropout=0.3)),
+    "gru": ("text_gru", texts, dict(units=(4,))),
+    "transformer": ("text_transformer", texts, dict(width=8, intermediate_dim=8)),
+}  # fmt: skip
+COMPILED = ("fnn_values", "cnn")  # on TensorFlow as `fit` runs it; all of them in the slow run
+
+
+def built(preset, data, **settings):
+    """Return a model for data, and what is trained of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KzooWarning)
+        model = kzoo.build(preset, data=data, seed=3, **settings)
+    below = [layer.input for layer in model.layers if layer.name == "unscale"]
+    return model, keras.Model(model.input, below[0]) if below else model
+
+
+def same_weights(one, other):
+    pairs = zip(one.get_weights(), other.get_weights(), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+def ends_where_train_ends(name, tmp_path):
+    preset, source, settings = PLAIN[name]
+    data = kzoo.load_data(source() if callable(source) else source, preset=preset)
+    run = kzoo.train(preset, data, out=tmp_path / "run", seed=3, epochs=2, progress=False, **settings)
+    model, core = built(preset, data, **settings)
+    core.fit(**kzoo.fit_arguments(core, data, out=tmp_path / "plain", epochs=2, progress=False), verbose=0)
+    assert same_weights(model, run.model)
+    plain = kzoo.Run(tmp_path / "plain")
+    assert same_weights(plain.model, run.model)
+    assert plain.summary["test"] == run.summary["test"]
+    history = [{name: column for name, column in one.history.items() if name != "seconds"} for one in (plain, run)]
+    assert history[0] == history[1]
+
+
+@pytest.mark.usefixtures("undrawn", "untraced")
+@pytest.mark.parametrize("name", [name for name in PLAIN if name not in COMPILED])
+def test_plain_fit_ends_in_the_weights_of_train(name, tmp_path):
+    ends_where_train_ends(name, tmp_path)
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("name", [n if n in COMPILED else pytest.param(n, marks=pytest.mark.slow) for n in PLAIN])
+def test_compiled_as_well(name, tmp_path):
+    ends_where_train_ends(name, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return kzoo.load_data("iris", preset="iris_fnn")
+
+
+def test_a_model_of_ones_own_gets_its_batches_too(iris, untraced, tmp_path):
+    def own():
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "softmax")], name="mine")
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    options = dict(epochs=2, batch_size=16, class_weight="balanced", patience=1)
+    run = kzoo.train(own(), iris, out=tmp_path / "run", check=False, progress=False, **options)
+    model = own()
+    optimizer = model.optimizer
+    model.fit(**kzoo.fit_arguments(model, iris, **options), verbose=0)
+    assert same_weights(model, run.model)
+    assert model.optimizer is optimizer, "what the user has compiled was compiled anew"
+
+
+def test_what_the_user_compiled_stays(iris):
+    model, _ = built("iris_fnn", iris, units=(4,))
+    model.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
+    optimizer = model.optimizer
+    kzoo.fit_arguments(model, iris, progress=False)
+    assert model.optimizer is optimizer
+    assert float(optimizer.learning_rate) == 0.5
+
+
+def test_the_schedule_gets_the_length_of_the_training(iris):
+    model = kzoo.build("iris_fnn", data=iris, units=(4,))
+    kzoo.fit_arguments(model, iris, schedule="linear", epochs=3, batch_size=10, progress=False)
+    rate = model.optimizer._learning_rate
+    assert rate.decay_steps == 3 * -(-len(iris.train) // 10)
+    model, _ = built("iris_fnn", iris, schedule="linear", epochs=7, batch_size=10)
+    assert model.optimizer._learning_rate.decay_steps == 7 * -(-len(iris.train) // 10)
+
+
+def test_train_gives_a_built_model_its_schedule_as_well(iris, untraced, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KzooWarning)
+        model = kzoo.build("iris_fnn", seed=0, schedule="linear", batch_size=60, epochs=3)
+    run = kzoo.train(model, iris, out=tmp_path / "run", check=False, progress=False)
+    rates = run.history["learning_rate"]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < rates[0]
+
+
+def test_build_names_once_what_plain_fit_would_not_see():
+    seen = dict(augment=("flip",), class_weight="balanced", patience=2, callbacks="long", on_nan="stop")
+    with pytest.warns(KzooWarning) as found:
+        kzoo.build("cifar_cnn", filters=(4,), units=(4,), dropout=0.1, **seen)
+    assert len(found) == 1
+    text = str(found[0].message)
+    assert all(name in text for name in seen)
+    assert "fit_arguments" in text
+    assert found[0].filename == __file__
+
+
+def test_a_schedule_without_a_length_is_named():
+    with pytest.warns(KzooWarning, match="schedule and warmup are for"):
+        kzoo.build("iris_fnn", schedule="cosine", warmup=0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", KzooWarning)
+        kzoo.build("iris_fnn", schedule="cosine", warmup=0.1, steps=100)
+        kzoo.build("iris_fnn", dropout=0.1, learning_rate=0.1, label_smoothing=0.0, class_weight=None)
+        kzoo.build("digits_cnn", filters=(4,), augment=())
+
+
+# A value of each setting of training that the preset does not have; what is not here changes how a model is compiled.
+OTHER = dict(
+    optimizer="sgd", learning_rate=0.5, weight_decay=0.1, global_clipnorm=1.0, clipnorm=1.0, clipvalue=1.0, ema=0.5,
+    loss="focal", label_smoothing=0.1, labels="onehot", metrics=("accuracy", "top5"), schedule="cosine", warmup=0.5,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_every_setting_of_training_is_compiled_or_named(name, monkeypatch):
+    """A new setting is in one of both, or this fails."""
+    if name in OF_FIT:
+        assert name not in OTHER
+        return
+    base = dict(units=(4,), loss="auto", labels="onehot", steps=100)
+    before, after = (
+        kzoo.build("iris_fnn", outputs=6, **base | more).get_compile_config()
+        for more in ({"labels": "integer"} if name == "labels" else {}, {name: OTHER[name]})
+    )
+    assert before != after
+
+
+# ---------------------------------------------------------------- what cannot be kept is refused
+
+
+def test_a_network_built_without_the_data_in_view_is_refused(iris):
+    with pytest.raises(kzoo.KzooError, match=r"built without iris in view: .*scale.* Build it .* data=data"):
+        kzoo.fit_arguments(kzoo.build("iris_fnn"), iris)
+
+
+def test_a_network_that_answers_in_units_names_the_part_to_fit():
+    data = kzoo.load_data("diabetes", preset="diabetes_fnn")
+    model = kzoo.build("diabetes_fnn", data=data)
+    with pytest.raises(kzoo.KzooError, match=r"core = keras.Model\(model.input, .*'unscale'\).input\)"):
+        kzoo.fit_arguments(model, data)
+
+
+def test_a_rate_that_was_set_by_hand_is_not_undone(iris):
+    model = kzoo.build("iris_fnn", data=iris)
+    model.optimizer.learning_rate = 0.25
+    with pytest.raises(kzoo.KzooError, match=r"learning_rate=0\.25 here"):
+        kzoo.fit_arguments(model, iris)
+    kzoo.fit_arguments(model, iris, learning_rate=0.25, progress=False)
+    assert float(model.optimizer.learning_rate) == 0.25
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(on_nan="rollback"), "plain fit has none"),
+        (dict(units=(3,)), "units= is a setting of the network"),
+        (dict(learning_rat=0.1), "learning_rat"),
+        (dict(seed=-1), "seed=-1 must be"),
+        (dict(callbacks=[3]), "not 3"),
+        (dict(epochs=0), "epochs=0"),
+    ],
+)
+def test_one_line_for_what_it_cannot_take(iris, options, message):
+    model = kzoo.build("iris_fnn", data=iris)
+    with pytest.raises(kzoo.KzooError, match=message):
+        kzoo.fit_arguments(model, iris, **options)
+
+
+def test_a_folder_that_holds_a_run_is_left_alone(iris, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    with pytest.raises(kzoo.KzooError, match="holds a run already"):
+        kzoo.fit_arguments(kzoo.build("iris_fnn", data=iris), iris, out=tmp_path / "run")
+    kzoo.fit_arguments(kzoo.build("iris_fnn", data=iris), iris, out=tmp_path / "new", progress=False)
+    assert not (tmp_path / "new").exists(), "nothing is written before `fit` begins"
+
+
+@pytest.mark.parametrize("what", [None, "iris_fnn", 3])
+def test_only_a_model_is_fitted(what):
+    with pytest.raises(kzoo.KzooError, match=r"takes a keras\.Model"):
+        kzoo.fit_arguments(what)
+
+
+@pytest.mark.parametrize("data", ["iris", (1, 2), 3])
+def test_a_network_follows_loaded_data_alone(data):
+    with pytest.raises(kzoo.KzooError, match=r"what kzoo\.load_data returned"):
+        kzoo.build("iris_fnn", data=data)
+
+
+def test_it_takes_the_data_options_that_train_takes():
+    parameters = [inspect.signature(function).parameters for function in (kzoo.train, kzoo.fit_arguments)]
+    data = ("target", "validation", "test", "drop", "group", "task", "time", "columns", "data_seed")
+    assert [str(parameters[0][name]) for name in data] == [str(parameters[1][name]) for name in data]

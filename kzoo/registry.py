@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 _specs: "weakref.WeakKeyDictionary[keras.Model, dict[str, Any]]" = (
     weakref.WeakKeyDictionary()
 )  # model -> its specification
+_fitted_on: "weakref.WeakKeyDictionary[keras.Model, tuple[dict[str, Any], dict[str, Any]]]" = (
+    weakref.WeakKeyDictionary()
+)  # see `fitted_on`
 
 
 def build(
@@ -195,6 +198,16 @@ def spec_of(thing: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:
         raise KzooError(
             f"{thing!r} has no specification: pass a run, or a model that kzoo.build made in this process."
         ) from None
+
+
+def fitted_on(model: "keras.Model") -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return what `kzoo.fit_arguments` knew of a model's data: a run's `config.json`, and what reads new inputs."""
+    return _fitted_on.get(model)
+
+
+def remember_data(model: "keras.Model", config: dict[str, Any], preprocessing: dict[str, Any]) -> None:
+    """Keep for `fitted_on` what a model in memory is fitted on."""
+    _fitted_on[model] = config, preprocessing
 
 
 def built_models() -> "list[keras.Model]":

@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "results": set(),
     "ranking": {"results", "run", "tuning"},
     "run": {"registry"},
+    "bare": {"registry", "run"},
     "exported": set(),
     "nouns": set(),
     "contract": set(),
@@ -45,8 +46,8 @@ MAY_IMPORT = {
     "predictions": set(),
     "runtime": {"data", "export", "exported", "predictions"},
     "checks": {"data", "gradients", "plots"},
-    "export": {"data", "exported", "family", "loading", "registry", "run"},
-    "evaluation": {"checks", "data", "predictions", "ranking", "registry", "results", "run", "training"},
+    "export": {"bare", "data", "exported", "family", "loading", "registry", "run"},
+    "evaluation": {"bare", "checks", "data", "predictions", "ranking", "registry", "results", "run", "training"},
     "training": {
         "arguments", "callbacks", "checks", "contract", "data", "loading", "plots", "predictions", "registry", "run",
     },
@@ -55,13 +56,12 @@ MAY_IMPORT = {
         "callbacks", "catalogue", "contract", "data", "family", "optional", "plots", "preset_files", "registry",
         "training",
     },
-    "reports": {"data", "evaluation", "plots", "registry", "run", "tuning"},
+    "reports": {"bare", "data", "evaluation", "plots", "registry", "run", "tuning"},
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {
-        "arguments", "data", "evaluation", "export", "exported", "flops", "plots", "ranking", "registry", "reports",
-        "results",
-        "run", "runtime", "source", "training", "tuning",
+        "arguments", "bare", "data", "evaluation", "export", "exported", "flops", "plots", "ranking", "registry",
+        "reports", "results", "run", "runtime", "source", "training", "tuning",
     },
 }  # fmt: skip
 # Who may name whom beyond that, to be imported when it is asked for: what is light opens what is heavy.
@@ -71,11 +71,12 @@ BY_NAME = {
     "catalogue": {"presets"},
     "plugins": {"presets"},
     "run": {"loading"},
+    "bare": {"loading"},
     "exported": {"export"},
 }  # fmt: skip
 EVERYBODYS = {"__version__", "errors", "files", "kinds", "listing", "nouns", "optional", "tasks", "words"}
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "catalogue", "errors", "exported", "family", "files", "nouns", "optional", "plugins", "preset",
+    "arguments", "bare", "catalogue", "errors", "exported", "family", "files", "nouns", "optional", "plugins", "preset",
     "preset_files", "presets", "ranking", "registry", "results", "run", "words",
 )  # fmt: skip
 

@@ -119,7 +119,7 @@ WRONG = {
     "kzoo.train('digits_cnn', 'digits', epochs='many')": ("arg-type", "epochs"),
     "kzoo.train('digits_cnn', 'digits', resume='maybe')": ("arg-type", "resume"),
     "kzoo.predict(run, 'photo.png', batch_size='128')": ("arg-type", "batch_size"),
-    "kzoo.predict(7, 'photo.png')": ("arg-type", "predict"),
+    "kzoo.generate(7, 'To be')": ("arg-type", "generate"),
     "kzoo.export(run, 'exports/digits', formats=5)": ("arg-type", "formats"),
     "kzoo.runtime.load('exports/digits').predict(inputs=0, size=3)": ("call-arg", "size"),
     "kzoo.tune('digits_cnn', dry_run=True).best_trial()": ("attr-defined", "best_trial"),

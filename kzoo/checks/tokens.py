@@ -17,15 +17,15 @@ def tokens_outside(subject):
     size = _vocabulary(subject.model)
     for split, part in subject.splits.items() if size else ():
         ids = values_of(part.x)
-        if not ids.size or (ids.min() >= 0 and ids.max() < size):
+        bad = ((ids < 0) | (ids >= size)) & np.isfinite(ids)  # another check looks for NaN
+        if not bad.any():
             continue
-        bad = (ids < 0) | (ids >= size)
         row = int(np.flatnonzero(bad.reshape(len(ids), -1).any(axis=1))[0])
         yield error(
             f"{int(bad.sum())} token ids lie outside 0..{size - 1}, the first is {ids[bad][0]}",
             where=f"{split}, row {row}",
             why="The embedding has no row for them: an error on a CPU, zeros on a GPU, NaN on JAX.",
-            fix=f"Give the embedding {int(ids.max()) + 1} rows, or make rare tokens unknown (1).",
+            fix=f"Give the embedding {max(int(ids[bad].max()) + 1, size)} rows, or make rare tokens unknown (1).",
         )
 
 

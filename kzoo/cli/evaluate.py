@@ -1,8 +1,8 @@
 """Score a run: on the split that it was not trained on, or on data of your own."""
 
+from kzoo.bare import opened
 from kzoo.cli import quiet, tables
 from kzoo.errors import KzooError
-from kzoo.run import Run
 
 EXAMPLES = """\
 examples:
@@ -25,11 +25,11 @@ def add_arguments(parser):
 def run(args):
     if args.split not in ("train", "validation", "test"):
         raise KzooError(f"--split {args.split!r} must be train, validation or test.")
-    opened = Run(args.run)
+    named = opened(args.run)
     scores = quiet.load("kzoo.evaluation").evaluate(
-        opened, args.data, split=args.split, target=args.target, stateful=args.stateful
+        named, args.data, split=args.split, target=args.target, stateful=args.stateful
     )
-    data = args.data or f"{opened.config['data']['name']}, {args.split} split"
+    data = args.data or f"{named.config['data']['name']}, {args.split} split"
     return dict(run=args.run, data=data, scores=scores)
 
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import kzoo.export
+from kzoo.bare import opened
 from kzoo.cli import quiet, tables
 from kzoo.errors import ExportError
 from kzoo.export.format import QUANTIZED
 from kzoo.export.formats import formats
-from kzoo.run import Run
 
 EXAMPLES = """\
 examples:
@@ -34,13 +34,13 @@ def add_arguments(parser):
 
 def run(args):
     quiet.hush()
-    opened = Run(args.run)
-    if opened.config["spec"]["family"] is None:
+    named = opened(args.run)
+    if named.config["spec"]["family"] is None:
         quiet.load("keras")  # an ensemble, or a model of one's own, is looked at here
-    out = args.out or Path("exports") / opened.path.resolve().name
+    out = args.out or Path("exports") / named.path.resolve().name
     try:
         exported = kzoo.export(
-            opened, out, _words(args.formats), quantize=_words(args.quantize), verify=not args.no_verify,
+            named, out, _words(args.formats), quantize=_words(args.quantize), verify=not args.no_verify,
             data=args.data, overwrite=args.overwrite, timeout=args.timeout,
         )  # fmt: skip
     except ExportError as error:

@@ -5,10 +5,10 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from kzoo.bare import opened
 from kzoo.cli import common, quiet
 from kzoo.errors import KzooError
 from kzoo.kinds import kind as kind_named
-from kzoo.run import Run
 from kzoo.words import csv_cell
 
 EXAMPLES = """\
@@ -55,9 +55,9 @@ def _by_run(args):
         raise KzooError(
             f"--format {args.format} is for exported models, and {args.run} is a run: kzoo export {args.run}"
         )
-    opened = Run(args.run)
-    inputs = gather(opened.config["data"]["inputs"], args.inputs)
-    return quiet.load("kzoo.evaluation").predict(opened, inputs)
+    named = opened(args.run)
+    inputs = gather(named.config["data"]["inputs"], args.inputs)
+    return quiet.load("kzoo.evaluation").predict(named, inputs)
 
 
 def _by_exported(args):

@@ -1,7 +1,7 @@
 """Write the report of a run or a search, one HTML page: scores, curves, settings."""
 
+from kzoo.bare import opened
 from kzoo.cli import quiet
-from kzoo.run import Run
 from kzoo.tuning.search import is_search
 
 EXAMPLES = """\
@@ -20,8 +20,8 @@ def add_arguments(parser):
 
 
 def run(args):
-    opened = args.run if is_search(args.run) else Run(args.run)
-    file = quiet.load("kzoo.reports").report(opened, out=args.out, data=args.data)
+    named = args.run if is_search(args.run) else opened(args.run)
+    file = quiet.load("kzoo.reports").report(named, out=args.out, data=args.data)
     return dict(run=args.run, report=str(file), bytes=file.stat().st_size)
 
 

@@ -35,7 +35,7 @@ def reload(run, source=None, *, target=None) -> Dataset:
         return load(source, preset_for(spec), DataOptions.of(described))
     if isinstance(source, str | Path) and not Path(source).exists():
         raise KzooError(f"No file, folder or data set {str(source)!r}. Data sets by name: {', '.join(NAMES)}.")
-    if takes_ready_arrays(preprocessing) or _holds_arrays(source):
+    if takes_ready_arrays(preprocessing) or holds_arrays(source):
         part = _array(run, source)
     else:
         part = _raw(run, source, target)
@@ -85,7 +85,7 @@ def preset_for(spec):
     return None if spec.family is None else preset_of(spec.json())
 
 
-def _holds_arrays(source):
+def holds_arrays(source):
     """Say whether this is a pair of arrays, or a file or a `tf.data.Dataset` of them."""
     if isinstance(source, tuple | list) or hasattr(source, "as_numpy_iterator"):
         return True

@@ -9,12 +9,14 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kzoo.bare import BareModel, opened
 from kzoo.checks import look
 from kzoo.checks.finding import Finding
 from kzoo.checks.losses import loss_of
 from kzoo.checks.new_data import NewData
 from kzoo.checks.subject import Subject
 from kzoo.data.dataset import Dataset, Loadable, Split
+from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.data.reload import preset_for, reload
 from kzoo.data.splits import Fold
@@ -53,7 +55,7 @@ def check(
 
     Args:
         preset_or_model_or_run: what `kzoo.train` takes: a preset's name, a `Preset` or a compiled model of your own;
-            or a run, or its path.
+            or a run, or its path; or the folder that a callback bundle wrote, of which data and network are looked at.
         data: what `kzoo.train` takes. A pair of arrays for a model of your own is looked at as `model.fit` would get
             it. With a run, new data, labelled or not, which is compared with what the run was trained on; without
             it the run's own data and settings are looked at.
@@ -92,7 +94,10 @@ def examine(
     precision: str,
 ) -> tuple[list[Finding], list[str]]:
     """Do what `check` says; return (findings, names of the checks that were run)."""
-    run = run_of(what)
+    run = opened(what) if isinstance(what, keras.Model) and not what.compiled else run_of(what)
+    if isinstance(run, BareModel):
+        kinds = tuple(kind for kind in _QUICK if kind != "settings")
+        return look(Subject(_data_of(run, data, options), run.model), kinds)
     if run is not None and data is not None:
         return look(NewData(run, data, target=options.target), ("new",))
     kinds = (*_QUICK, "steps") if deep else _QUICK
@@ -105,7 +110,9 @@ def examine(
     if _are_arrays(data):
         _, own, _, training = settings_for(what, overrides)
         if own is not None:
-            return look(Subject(_as_given(own, data, options.test), own, training), kinds)
+            loss = loss_of(own)
+            given = _as_given(own, data, options.test, classes=loss is not None and loss.labels != "values")
+            return look(Subject(given, own, training), kinds)
     assigned = assign(what, data, options, overrides, seed=seed)
     job = assigned.ready(prepare_device(precision), start=start, freeze=freeze)
     return look(Subject.of(job), kinds)
@@ -118,7 +125,20 @@ def run_of(what: Any) -> Run | None:
     name = os.fspath(what) if isinstance(what, str | os.PathLike) else None
     if name is None or names_a_preset(name):
         return None
-    return Run(what) if Path(name).exists() or os.sep in name or isinstance(what, os.PathLike) else None
+    return opened(what) if Path(name).exists() or os.sep in name or isinstance(what, os.PathLike) else None
+
+
+def _data_of(run: BareModel, data: Any, options: DataOptions) -> Dataset:
+    """Return what a model that is not compiled is to be looked at with."""
+    if data is None:
+        raise KzooError(f"{run!r} is a model, and nothing says what it was trained on: say data=.")
+    loaded = (
+        _as_given(run.model, data, options.test, classes="classes" in run.problem.facts)
+        if _are_arrays(data)
+        else load(data, None, options)
+    )
+    check_shape(run.model, loaded)
+    return loaded
 
 
 def _are_arrays(data: object) -> bool:
@@ -127,7 +147,7 @@ def _are_arrays(data: object) -> bool:
     ) and not hasattr(data[0], "columns")  # fmt: skip
 
 
-def _as_given(model: keras.Model, arrays: Any, test: Any) -> Dataset:
+def _as_given(model: keras.Model, arrays: Any, test: Any, *, classes: bool) -> Dataset:
     """Return arrays as a `Dataset` in which nothing is changed, moved or refused."""
     parts: Any = {"train": Split(x=np.asarray(arrays[0]), y=np.asarray(arrays[1]))}
     if _are_arrays(test):
@@ -140,11 +160,9 @@ def _as_given(model: keras.Model, arrays: Any, test: Any) -> Dataset:
     x = parts["train"].x
     reads = any(isinstance(layer, keras.layers.Embedding) for layer in model.layers) and x.ndim == 2
     inputs = of_axes(x.ndim, whole=reads).name
-    loss = loss_of(model)
-    fact = "classes" if loss is not None and loss.labels != "values" else "values"
     made = Dataset(
         name="arrays",
-        task=pair(inputs, fact).name,
+        task=pair(inputs, "classes" if classes else "values").name,
         inputs=inputs,
         **parts,
         config={"input_shape": x.shape[1:]},

@@ -6,12 +6,14 @@ from typing import Any, Literal
 
 import keras
 
+from kzoo.bare import BareModel, opened
 from kzoo.data import Dataset, load_data
 from kzoo.data.dataset import Loadable
 from kzoo.data.encode import checked_batch_size
-from kzoo.data.reload import reload
+from kzoo.data.reload import holds_arrays, reload
 from kzoo.errors import KzooError
 from kzoo.evaluation.generate import score_stateful
+from kzoo.kinds import takes_ready_arrays
 from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
 from kzoo.training.score import score_split
@@ -29,7 +31,8 @@ def evaluate(
     """Score a run or a model.
 
     Args:
-        run_or_model: a run, its path, or a model with the head that the data needs.
+        run_or_model: a run, its path, or a model with the head that the data needs, also the folder that a callback
+            bundle wrote. A model that knows nothing of its data takes labels for the numbers of its classes.
         data: anything `kzoo.load_data` takes. The default is the run's own named data set. A file or folder
             is taken whole, not split, and encoded as the run's training data was; a `Dataset` gives `split`.
         split: "train", "validation" or "test" of the run's own set, or of a `Dataset`.
@@ -48,15 +51,9 @@ def evaluate(
     """
     if split not in ("train", "validation", "test"):
         raise KzooError(f"split={split!r} must be train, validation or test.")
-    if isinstance(run_or_model, str) or hasattr(run_or_model, "__fspath__"):
-        run_or_model = Run(run_or_model)
-    elif not isinstance(run_or_model, Run | keras.Model):
-        raise KzooError(f"{run_or_model!r} is neither a run, nor its path, nor a keras.Model.")
-    model, loaded = (
-        _for_run(run_or_model, data, target)
-        if isinstance(run_or_model, Run)
-        else _for_model(run_or_model, data, target)
-    )
+    run = opened(run_or_model)
+    bare = isinstance(run, BareModel) and takes_ready_arrays(run.preprocessing) and not holds_arrays(data)
+    model, loaded = _for_model(run.model, data, target) if bare else _for_run(run, data, target)
     part = getattr(loaded, split)
     if part is None:
         raise KzooError(f"{loaded.name} has no {split} split.")

@@ -3,19 +3,22 @@
 import os
 from typing import Any
 
+import keras
 import numpy as np
 
+from kzoo.bare import opened
 from kzoo.data.encode import checked_batch_size, encode_named
 from kzoo.predictions import Predictions
 from kzoo.run import Run
 from kzoo.training.score import forward, gives_logits
 
 
-def predict(run: Run | str | os.PathLike[str], inputs: Any, *, batch_size: int = 128) -> Predictions:
-    """Answer raw inputs with a run's best model.
+def predict(run: Run | str | os.PathLike[str] | keras.Model, inputs: Any, *, batch_size: int = 128) -> Predictions:
+    """Answer raw inputs with a run's best model, or with any model.
 
     Args:
-        run: a run or its path.
+        run: a run or its path; or a `keras.Model`, or the folder that a callback bundle wrote. Those take arrays of the
+            model's own input shape and number the classes, unless `kzoo.fit_arguments` has told the model of its data.
         inputs: image files, a folder of them or arrays; a CSV, a DataFrame or rows; strings; or an array of
             the model's own input shape.
         batch_size: examples in a step.
@@ -23,7 +26,7 @@ def predict(run: Run | str | os.PathLike[str], inputs: Any, *, batch_size: int =
     Raises:
         KzooError: an input that cannot be read or does not fit.
     """
-    run = run if isinstance(run, Run) else Run(run)
+    run = opened(run)
     preprocessing = run.preprocessing
     x, names = encode_named(preprocessing, inputs)
     model = run.model

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kzoo import kinds
+from kzoo.bare import opened
 from kzoo.errors import KzooError
 from kzoo.exported import MANIFEST
 from kzoo.registry import spec_of
@@ -95,7 +96,7 @@ def plain(value):
 
 
 def subject_of(thing) -> Subject:
-    """Describe a run, its path, or a Keras model.
+    """Describe a run, its path, the folder that a callback bundle wrote, or a Keras model.
 
     Raises:
         KzooError: neither of them, or a model that no format can take.
@@ -104,7 +105,7 @@ def subject_of(thing) -> Subject:
     if keras is not None and isinstance(thing, keras.Model):
         return _of_model(thing, None)
     if isinstance(thing, Run) or (isinstance(thing, str | os.PathLike) and not (Path(thing) / MANIFEST).is_file()):
-        run = thing if isinstance(thing, Run) else Run(thing)
+        run = opened(thing)
         if not run.finished:
             raise KzooError(f"{run.path} is not finished: train it to its end, then export it.")
         return _of_run(run)

@@ -84,6 +84,20 @@ def load_bytes(raw, *, trusted=()):
         return in_a_thread_of_its_own(lambda: _open(file, custom))
 
 
+def loss_named_in(path):
+    """Return the name of the loss that a `.keras` file was compiled with, as it says itself; None where it says none.
+
+    Raises:
+        UnsafeModelError, KzooError: see `kzoo.load_model`.
+    """
+    with naming(path):
+        said = parse_json(open_archive(read_once(path)).config, "config.json")
+    for name in ("compile_config", "loss"):
+        said = said.get(name) if isinstance(said, dict) else None
+    said = said.get("class_name") if isinstance(said, dict) else said
+    return said if isinstance(said, str) else None
+
+
 def _open(file, custom):
     try:
         return keras.saving.load_model(file, custom_objects=custom, compile=False, safe_mode=True)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,26 +12,32 @@ from kzoo.errors import KzooError
 from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, ORANGE
 from kzoo.plots.figure import new_figure, tidy
 
+if TYPE_CHECKING:
+    import keras
+
 _LARGER_IS_BETTER = ("acc", "auc", "top", "f1", "precision", "recall", "r2")
 _TITLES = {"auc": "AUC", "f1": "F1", "mae": "MAE", "rmse": "RMSE", "r2": "R2", "top5": "Top-5 accuracy"}
 
 
 def curves(
-    history: Mapping[str, Sequence[float | None]], *, monitor: str | None = None, best_epoch: int | None = None
+    history: "Mapping[str, Sequence[float | None]] | keras.callbacks.History",
+    *,
+    monitor: str | None = None,
+    best_epoch: int | None = None,
 ) -> Figure:
     """Draw loss and metrics per epoch, for training and validation, with the best epoch marked.
 
     The learning rate, where it was recorded, is on a second axis of the loss.
 
     Args:
-        history: a list of numbers per column, as in `Run.history` or Keras' `History.history`.
+        history: what `fit` returned; or a list of numbers per column, as in `Run.history`.
         monitor: the column that decides which epoch is best, such as `"val_loss"`.
         best_epoch: that epoch, counted from 1; None: found in `monitor`.
 
     Raises:
         KzooError: an empty history, columns of different lengths, or a monitor or epoch that is not there.
     """
-    values, epochs = columns_of(history)
+    values, epochs = columns_of(getattr(history, "history", history))
     best = _best(values, epochs, monitor, best_epoch)
     skipped = ("epoch", "seconds", "learning_rate", "lr")
     panels = list(dict.fromkeys(name.removeprefix("val_") for name in values if name not in skipped))

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from kzoo.bare import BareModel, opened
 from kzoo.data.dataset import Loadable
 from kzoo.errors import KzooError
 from kzoo.evaluation import evaluate
@@ -22,9 +23,11 @@ from kzoo.run import Run
 from kzoo.tuning.search import Search, is_search
 from kzoo.words import duration, number, plural, printable
 
+_UNSCORED = "Nothing is known of its data, so no score stands here: data= scores it in a section of its own."
+
 
 def report(
-    run: Run | Search | str | os.PathLike[str],
+    run: Run | Search | str | os.PathLike[str] | keras.Model,
     *,
     out: str | os.PathLike[str] | None = None,
     data: "Loadable | None" = None,
@@ -35,7 +38,8 @@ def report(
     nothing from anywhere, and the same run gives the same page.
 
     Args:
-        run: a finished run, a search, or the path of one.
+        run: a finished run, a search, or the path of one; or a `keras.Model`, or the folder that a callback bundle
+            wrote, of which there is less to say.
         out: the file to write, or a folder for it; the default is `report.html` in the run's folder.
         data: labelled data to score the run on again, in a section of its own; see `kzoo.evaluate`.
 
@@ -47,12 +51,12 @@ def report(
             raise KzooError("data= scores a run, and this is a search: retrain() makes a run of its winner.")
         search = run if isinstance(run, Search) else Search(run)
         return _write(_place(search, out), "search.html.j2", page_of(search))
-    run = run if isinstance(run, Run) else Run(run)
+    run = opened(run)
     if not run.finished:
         raise KzooError(f"{run.path} is not finished: there are no scores to report. Train it again to its end.")
     file = _place(run, out)
     page = dict(
-        title=f"{run.config['spec']['preset']} on {run.config['data']['name']}",
+        title=_title(run),
         **_what(run),
         **_scores(run),
         anew=None if data is None else _anew(run, data),
@@ -66,6 +70,11 @@ def report(
     return _write(file, "report.html.j2", page)
 
 
+def _title(run: Run) -> str:
+    name = run.config["spec"]["preset"]
+    return name if isinstance(run, BareModel) else f"{name} on {run.config['data']['name']}"
+
+
 def _write(file: Path, template: str, page: Mapping[str, Any]) -> Path:
     loader = PackageLoader("kzoo", "reports")
     environment = Environment(
@@ -77,6 +86,8 @@ def _write(file: Path, template: str, page: Mapping[str, Any]) -> Path:
 
 
 def _place(run: Run | Search, out: str | os.PathLike[str] | None) -> Path:
+    if out is None and run.path is None:
+        raise KzooError("Say where to write the report of a model in memory: out='report.html'.")
     file = run.path / "report.html" if out is None else Path(out)
     if file.is_dir():
         file /= "report.html"
@@ -88,13 +99,13 @@ def _place(run: Run | Search, out: str | os.PathLike[str] | None) -> Path:
 def _what(run: Run) -> dict[str, Any]:
     spec, data, summary = run.config["spec"], run.config["data"], run.summary
     classes = run.class_names
-    facts = [
-        ("Task", data["task"].replace("_", " ")),
+    facts = [("Task", data["task"].replace("_", " "))]
+    facts += [] if isinstance(run, BareModel) else [
         ("Data", data["name"]),
         ("Training", plural(data["train"], "example")),
         ("Validation", plural(data["validation"], "example") if data["validation"] else "none"),
         ("Test", plural(data["test"], "example") if data["test"] else "none"),
-    ]
+    ]  # fmt: skip
     if summary.get("parameters") is not None:
         facts.append(("Parameters", number(summary["parameters"])))
     if summary.get("epochs"):
@@ -124,7 +135,7 @@ def _scores(run: Run) -> dict[str, Any]:
         split=split,
         head=headline(scores[split], run, f"{split} ") if split else None,
         score_rows=score_rows(run, scores),
-        warnings=warnings_of(run, split),
+        warnings=[_UNSCORED] if isinstance(run, BareModel) else warnings_of(run, split),
         ensemble=_ensemble(summary.get("ensemble")),
     )
 
@@ -172,6 +183,10 @@ def _settings(spec: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str, s
     ]
 
 
+def _seeds(config: Mapping[str, Any]) -> str:
+    return f"{config['spec'].get('seed')} (weights, order), {config['data'].get('data_seed')} (splits)"
+
+
 def _provenance(run: Run) -> dict[str, Any]:
     config = run.config
     created = config.get("created", "")
@@ -182,7 +197,7 @@ def _provenance(run: Run) -> dict[str, Any]:
         ("Backend", config.get("backend", "")),
         ("Versions", versions),
         ("Precision", config.get("precision", "")),
-        ("Seed", f"{config['spec'].get('seed')} (weights, order), {config['data'].get('data_seed')} (splits)"),
+        ("Seed", "" if isinstance(run, BareModel) else _seeds(config)),
         ("Data fingerprint", (config["data"].get("fingerprint") or "")[:16]),
         ("Start", config.get("start") or ""),
     ]

@@ -16,7 +16,7 @@ from kzoo.data.splits import Fold
 from kzoo.errors import KzooError
 from kzoo.files import path_of
 from kzoo.nouns import Request, Spec, plain
-from kzoo.registry import built_models, preset_of, spec_of
+from kzoo.registry import built_models, preset_of, remember_data, spec_of
 from kzoo.training.fit import Fit
 from kzoo.training.resume import seed_epoch
 from kzoo.training.road import Assignment, Job, assign, make_variables, unscaled
@@ -99,6 +99,7 @@ def fit_arguments(
         backend=keras.backend.backend(),
         callbacks=tuple(type(c).__name__ for c in extra),
     )
+    remember_data(job.model, plain(request.json()), job.data.preprocessing)
     kept = [] if folder is None else [_Kept(fit, request)]
     return fit.arguments() | {"callbacks": [_Order(fit.train), *fit.bundle, *extra, *kept]}
 

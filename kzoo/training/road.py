@@ -15,6 +15,7 @@ import numpy as np
 from kzoo import __version__, contract
 from kzoo import callbacks as bundles
 from kzoo.arguments import TRAINING
+from kzoo.checks.losses import loss_of
 from kzoo.data import Dataset
 from kzoo.data.load import load
 from kzoo.data.options import DataOptions
@@ -152,6 +153,10 @@ class Assignment:
         job.compile()
         return job
 
+    def _loss_wants_onehot(self):
+        loss = loss_of(self.own)
+        return loss is not None and loss.labels == "one-hot" and "numbered" in self.data.problem.facts
+
     def _own_job(self):
         keras.utils.set_random_seed(self.seed)
         own, spec = self.own, replace(self.spec, kzoo=__version__)
@@ -159,7 +164,7 @@ class Assignment:
             return self.compiled(own, _core_of(own), saved=own, spec=spec)
         return Job(
             model=own, core=own, saved=own, data=self.data, spec=spec, standardize=None,
-            onehot=self.data.outputs if self.training.get("labels") == "onehot" else None,
+            onehot=self.data.outputs if self.training.get("labels") == "onehot" or self._loss_wants_onehot() else None,
             training=self.training, notes=self.notes,
         )  # fmt: skip
 

@@ -1,0 +1,216 @@
+"""The tutorial's six networks as plain Keras, through every door: in memory, and from the folder of a callback bundle.
+
+The class of faults: a function that answers for what kzoo trained, and raises or stays silent about everybody else's
+models.
+"""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from sklearn import metrics
+
+import kzoo
+from kzoo.cli import main
+from kzoo.runtime import load
+
+WORDS, LENGTH = 20, 6
+
+
+def feed_forward():
+    return keras.Sequential(
+        [keras.Input((5,)), layers.Dense(8, "relu"), layers.Dropout(0.2), layers.Dense(3, "softmax")], name="mine_fnn"
+    )
+
+
+def convolutional():
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)), layers.Conv2D(4, (3, 3), activation="relu"), layers.MaxPooling2D((2, 2)),
+            layers.Flatten(), layers.Dense(8, "relu"), layers.Dropout(0.5), layers.Dense(3, "softmax"),
+        ],
+        name="mine_cnn",
+    )  # fmt: skip
+
+
+def recurrent(layer, name):
+    return keras.Sequential(
+        [
+            keras.Input((LENGTH,)), layers.Embedding(WORDS, 4), layer(5, return_sequences=True), layers.Dropout(0.2),
+            layer(4), layers.Dense(1, "sigmoid"),
+        ],
+        name=name,
+    )  # fmt: skip
+
+
+def transformer():
+    inputs = keras.Input((LENGTH,))
+    x = layers.Embedding(WORDS, 8)(inputs)
+    x = layers.LayerNormalization(epsilon=1e-6)(x + layers.MultiHeadAttention(2, 8)(x, x, x))
+    x = layers.LayerNormalization(epsilon=1e-6)(x + layers.Dense(8)(layers.Dense(16, "relu")(x)))
+    x = layers.Dropout(0.1)(layers.GlobalAveragePooling1D()(x))
+    return keras.Model(inputs, layers.Dense(1, "sigmoid")(x), name="mine_transformer")
+
+
+# Name -> network, loss, number of classes.
+SIX = {
+    "fnn": (feed_forward, "categorical_crossentropy", 3),
+    "cnn": (convolutional, "categorical_crossentropy", 3),
+    "rnn": (lambda: recurrent(layers.SimpleRNN, "mine_rnn"), "binary_crossentropy", 2),
+    "lstm": (lambda: recurrent(layers.LSTM, "mine_lstm"), "binary_crossentropy", 2),
+    "gru": (lambda: recurrent(layers.GRU, "mine_gru"), "binary_crossentropy", 2),
+    "transformer": (transformer, "binary_crossentropy", 2),
+}
+
+
+def made(name):
+    """Return (compiled model, x, y) of one of the six."""
+    build, loss, classes = SIX[name]
+    keras.utils.set_random_seed(0)
+    model = build()
+    model.compile("adam", loss, metrics=["accuracy"])
+    random = np.random.default_rng(1)
+    shape = (60, *model.inputs[0].shape[1:])
+    x = random.integers(0, WORDS, shape) if len(shape) == 2 and shape[1] == LENGTH else random.random(shape) * 255
+    x = x.astype("int32" if x.dtype.kind == "i" else "float32")
+    return model, x, random.permutation(np.arange(60) % classes)
+
+
+@pytest.fixture(scope="module", params=SIX)
+def trained(request, tmp_path_factory):
+    """Train one of the six by plain `fit` with the `standard` bundle: (name, model, x, y, folder)."""
+    import tensorflow as tf
+
+    model, x, y = made(request.param)
+    folder = tmp_path_factory.mktemp("plain") / "mine"
+    labels = keras.utils.to_categorical(y) if SIX[request.param][1].startswith("cat") else y
+    tf.config.run_functions_eagerly(True)
+    bundle = kzoo.callbacks.quick(folder)
+    model.fit(x, labels, epochs=1, batch_size=30, validation_split=0.2, callbacks=bundle, verbose=0)
+    tf.config.run_functions_eagerly(False)
+    return request.param, model, x, y, folder
+
+
+def test_it_predicts(trained):
+    _, model, x, _, folder = trained
+    p = np.asarray(model(x[:7], training=False))
+    expected = p if p.shape[1] > 1 else np.concatenate([1 - p, p], axis=1)
+    for thing in (model, folder, str(folder)):
+        found = kzoo.predict(thing, x[:7])
+        np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
+        assert found.labels == [str(place) for place in expected.argmax(1)]
+
+
+def test_it_is_scored_on_all_that_is_given(trained):
+    _, model, x, y, folder = trained
+    p = np.asarray(model(x, training=False))
+    guess = p.argmax(1) if p.shape[1] > 1 else (p[:, 0] > 0.5).astype(int)
+    for thing in (model, folder):
+        found = kzoo.evaluate(thing, (x, y))
+        assert found["examples"] == 60
+        assert found["accuracy"] == pytest.approx(metrics.accuracy_score(y, guess))
+        assert found["f1"] == pytest.approx(metrics.f1_score(y, guess, average="macro"))
+
+
+def test_a_class_that_is_missing_does_not_renumber_the_others(trained):
+    name, model, x, y, _ = trained
+    if SIX[name][2] == 2:
+        return
+    rows = y != 1
+    guess = np.asarray(model(x[rows], training=False)).argmax(1)
+    assert kzoo.evaluate(model, (x[rows], y[rows]))["accuracy"] == pytest.approx((guess == y[rows]).mean())
+
+
+def test_it_is_checked(trained):
+    _, model, x, y, folder = trained
+    # A compiled model is looked at with its loss, one from a file without.
+    labels = keras.utils.to_categorical(y) if "categorical" in model.loss else y
+    assert [f for f in kzoo.check(model, (x, labels), deep=False) if f.level == "error"] == []
+    assert [f for f in kzoo.check(folder, (x, y), deep=False) if f.level == "error"] == []
+    with pytest.raises(kzoo.KzooError, match="takes inputs of shape"):
+        kzoo.check(folder, (x[:, 1:], y), deep=False)
+    bad = x.astype("float32").copy()
+    bad[3] = np.nan
+    assert "error" in {f.level for f in kzoo.check(folder, (bad, y), deep=False)}
+
+
+def test_it_is_reported(trained, tmp_path):
+    _, model, x, y, folder = trained
+    for thing in (model, folder):
+        page = kzoo.report(thing, out=tmp_path / "report.html", data=(x, y)).read_text(encoding="utf-8")
+        assert model.name in page
+        assert "loss per epoch" in page, "the curves of its training are missing"
+        assert "Score on new data" in page
+        assert "None" not in page
+        assert ">0 examples" not in page
+    assert kzoo.report(folder).parent == folder
+    with pytest.raises(kzoo.KzooError, match=r"out='report\.html'"):
+        kzoo.report(model)
+
+
+def test_it_is_fitted_by_arguments(trained):
+    name, _, x, y, _ = trained
+    model, x, y = made(name)
+    kzoo.fit_arguments(model, (x, y), epochs=1, progress=False)
+    arguments = kzoo.fit_arguments(model, (x, y), epochs=1, progress=False)
+    labels = next(iter(arguments["x"]))[1]
+    assert labels.shape[1:] == ((3,) if SIX[name][2] == 3 else ())
+
+
+def test_its_history_is_drawn(trained):
+    _, model, *_ = trained
+    assert len(kzoo.plots.curves(model.history).axes) == len(kzoo.plots.curves(model.history.history).axes) > 0
+
+
+def test_on_the_command_line(trained, tmp_path, capsys):
+    _, _, x, y, folder = trained
+    np.savez(tmp_path / "new.npz", x=x, y=y)
+    assert main(["evaluate", str(folder), "--data", str(tmp_path / "new.npz")]) == 0
+    assert "60" in capsys.readouterr().out
+    assert main(["report", str(folder)]) == 0
+    assert main(["check", str(folder)]) == 2
+    assert "say --data" in capsys.readouterr().err
+
+
+def test_export_takes_the_folder_too(tmp_path):
+    model, x, y = made("fnn")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(x, keras.utils.to_categorical(y), epochs=1, callbacks=kzoo.callbacks.quick("mine"), verbose=0)
+    exported = kzoo.export("mine", "exported", ["onnx"], progress=False)
+    found = load(exported.path).predict(x[:5])
+    np.testing.assert_allclose(found.probabilities, np.asarray(model(x[:5], training=False)), atol=1e-5)
+
+
+def test_a_model_that_was_fitted_by_arguments_reads_raw_inputs(untraced):
+    data = kzoo.load_data("iris", preset="iris_fnn")
+    model = kzoo.build("iris_fnn", data=data, units=(4,), seed=0)
+    model.fit(**kzoo.fit_arguments(model, data, epochs=1, progress=False), verbose=0)
+    found = kzoo.predict(model, [dict.fromkeys(data.feature_names, 2.0)])
+    assert found.labels[0] in data.class_names
+    assert kzoo.evaluate(model)["examples"] == len(data.test)
+    assert kzoo.evaluate(model) == kzoo.evaluate(model, data)
+
+
+@pytest.mark.parametrize("thing", [3, None, [1]])
+def test_what_is_no_model_is_refused_in_one_line(thing):
+    for door in (kzoo.predict, kzoo.evaluate):
+        with pytest.raises(kzoo.KzooError, match="neither a run, nor its path, nor a keras"):
+            door(thing, [[1.0]])
+
+
+def test_a_model_with_two_inputs_is_refused():
+    ends = [keras.Input((2,)), keras.Input((2,))]
+    model = keras.Model(ends, layers.Dense(1)(layers.concatenate(ends)), name="two")
+    with pytest.raises(kzoo.KzooError, match="'two' has 2 inputs and 1 outputs"):
+        kzoo.predict(model, np.ones((1, 2)))
+
+
+def test_values_of_a_plain_model_stay_values():
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1, kernel_initializer="ones")])
+    model.compile("sgd", "mse")
+    x = np.array([[1.0, 2.0], [3.0, 4.0]], "float32")
+    np.testing.assert_allclose(kzoo.predict(model, x).values, [[3.0], [7.0]])
+    assert kzoo.evaluate(model, (x, np.array([3.0, 8.0])))["mae"] == pytest.approx(0.5)

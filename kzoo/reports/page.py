@@ -57,6 +57,7 @@ def report(
     file = _place(run, out)
     page = dict(
         title=_title(run),
+        bare=isinstance(run, BareModel),
         **_what(run),
         **_scores(run),
         anew=None if data is None else _anew(run, data),

@@ -3,9 +3,12 @@
 python tests/kill/job.py NAME FOLDER              kzoo.train, which goes on by itself
 python tests/kill/job.py NAME FOLDER --stock      plain fit with Keras' own BackupAndRestore, beside it
 python tests/kill/job.py NAME FOLDER --kill save 5      kill -9 in the fifth write of a file
+python tests/kill/job.py NAME FOLDER --bundle long      with another callback bundle
+python tests/kill/job.py NAME FOLDER --clock -86400     in a process whose clock is a day behind
 """
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import os
@@ -36,11 +39,14 @@ JOBS = {
 EPOCHS = 6
 
 
-def run(name, folder, killer):
+def run(name, folder, killer, bundle=None):
     import kzoo
 
     preset, data, settings = JOBS[name]
     options = dict(progress=False, journal_steps=3)
+    if bundle is not None:  # `callbacks` is taken by the watcher
+        own = kzoo.get_preset(preset)
+        preset = dataclasses.replace(own, training=own.training | {"callbacks": bundle})
     callbacks = [watcher(killer)]
     kzoo.train(preset, data, out=folder / "run", epochs=EPOCHS, seed=7, callbacks=callbacks, **options, **settings)
 
@@ -168,11 +174,18 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kill", nargs=2, metavar=("WHAT", "WHEN"), help="time SECONDS, or step, validation, save N")
     parser.add_argument("--stock", action="store_true")
+    parser.add_argument("--bundle", help="a callback bundle in place of the preset's")
+    parser.add_argument("--clock", type=float, default=0.0, help="seconds to add to the time of day")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
-    call = stock if args.stock else run
+    if args.clock:
+        now = time.time
+        time.time = lambda: now() + args.clock
     killer = Killer(args.folder, args.kill)
-    call(args.name, args.folder, killer)
+    if args.stock:
+        stock(args.name, args.folder, killer)
+    else:
+        run(args.name, args.folder, killer, args.bundle)
     os._exit(0)  # a kill that is still to come would only be late
 
 

@@ -20,18 +20,23 @@ from pathlib import Path
 JOB = Path(__file__).with_name("job.py")
 
 
-def start(name, folder, *, backend, stock=False, moment=None):
+def words_for(name, folder, *, stock=False, moment=None, options=()):
+    """Return the command of a job; `options` are more of its words."""
+    words = [sys.executable, str(JOB), name, str(folder), *(["--stock"] if stock else []), *map(str, options)]
+    return words + ([] if moment is None else ["--kill", *map(str, moment)])
+
+
+def start(name, folder, *, backend, stock=False, moment=None, options=()):
     """Run a job to its end or its death; return whether it was killed."""
-    words = [sys.executable, str(JOB), name, str(folder), *(["--stock"] if stock else [])]
-    words += [] if moment is None else ["--kill", *map(str, moment)]
+    words = words_for(name, folder, stock=stock, moment=moment, options=options)
     done = subprocess.run(words, env=os.environ | {"KERAS_BACKEND": backend}, capture_output=True, text=True)
     assert done.returncode in (0, -signal.SIGKILL), done.stderr[-2000:]
     return done.returncode != 0
 
 
-def undisturbed(name, folder, *, backend, stock=False):
+def undisturbed(name, folder, *, backend, stock=False, options=()):
     """Return what a job ends with that nobody kills."""
-    start(name, folder, backend=backend, stock=stock)
+    start(name, folder, backend=backend, stock=stock, options=options)
     return ended(folder)
 
 
@@ -58,24 +63,25 @@ def moments(kills, seconds, seed):
             yield "time", round(draw.uniform(0.02, 1.6 * seconds / kills), 3)
 
 
-def disturbed(name, folder, *, kills, whole, backend, stock=False, seed=0, look=None):
+def disturbed(name, folder, *, kills, whole, backend, stock=False, seed=0, look=None, options=()):
     """Kill a job `kills` times and let it end.
 
     Args:
         whole: what `undisturbed` returned; it says how long a training takes.
         look: called with the folder after each kill.
+        options: more words of the job's command.
 
     Returns:
         (what it ends with, list of what it was killed in).
     """
     killed_in = []
     for moment in moments(kills, whole["seconds"], f"{name} {seed}"):
-        if not start(name, folder, backend=backend, stock=stock, moment=moment):
+        if not start(name, folder, backend=backend, stock=stock, moment=moment, options=options):
             break
         killed_in.append((folder / "killed_in").read_text())
         if look is not None:
             look(folder)
-    start(name, folder, backend=backend, stock=stock)
+    start(name, folder, backend=backend, stock=stock, options=options)
     return ended(folder), killed_in
 
 

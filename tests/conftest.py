@@ -3,7 +3,6 @@
 import gc
 import os
 import sys
-from importlib import import_module
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -70,47 +69,30 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def undrawn(monkeypatch):
-    """Let `kzoo.train` write an empty file for its curves: Matplotlib would take a fifth of a small run's time.
+def undrawn():
+    """Draw no curves in this test. Fixtures of a module or a session train before this begins, and draw."""
+    from shortcuts import undrawn
 
-    For tests of other things; fixtures of a module or a session train before this begins, and draw.
-    """
-    training = import_module("kzoo.training.train")  # its name in the package is the function's
-
-    class Undrawn:
-        def savefig(self, path, **options):
-            open(path, "wb").close()
-
-    monkeypatch.setattr(training, "curves", lambda *arguments, **options: Undrawn())
+    with undrawn():
+        yield
 
 
 @pytest.fixture
 def untraced():
-    """Let TensorFlow run each step as it comes: for a few steps of a small network, tracing takes most of the time.
+    """Trace no steps in this test. Fixtures of a module or a session train before this begins, and trace."""
+    from shortcuts import untraced
 
-    For tests of what is around the steps; fixtures of a module or a session train before this begins, and trace.
-    """
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
+    with untraced():
         yield
-        return
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture
 def traced(untraced):
-    """Let TensorFlow trace in this test after all, in a file whose others have `untraced`."""
-    import keras
+    """Trace in this test after all, in a file whose others have `untraced`."""
+    from shortcuts import untraced
 
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.run_functions_eagerly(False)
+    with untraced(eagerly=False):
+        yield
 
 
 @pytest.fixture

@@ -52,6 +52,11 @@ def pytest_xdist_make_scheduler(config, log):
 gc.set_threshold(200_000, 20, 100)
 
 
+def pytest_collection_finish():
+    """Keep garbage collections from looking through what was imported, which takes half a second after each run."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _without_what_earlier_files_left():
     """Let go of the graphs of a file of tests: every garbage collection would look through those of all files before,
@@ -92,6 +97,29 @@ def traced(untraced):
     from shortcuts import untraced
 
     with untraced(eagerly=False):
+        yield
+
+
+@pytest.fixture(scope="session")
+def warm_python():
+    """The path of a Python that has imported Keras already, where this system can fork."""
+    import warm
+
+    with warm.warm_python() as program:
+        yield program
+
+
+@pytest.fixture
+def warm_children(warm_python, monkeypatch):
+    """Let the children of this test begin with Keras imported; not for tests of what is imported when."""
+    monkeypatch.setattr(sys, "executable", warm_python)
+
+
+@pytest.fixture(scope="module")
+def warm_children_of_the_module(warm_python):
+    """The same for all tests and fixtures of a file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", warm_python)
         yield
 
 

@@ -180,6 +180,7 @@ def test_without_the_data_the_stored_answers_are_scored(tmp_path):
         kzoo.ensemble(runs, data=shops(120, seed=1), method="weighted")
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_it_opens_where_kzoo_is_not_installed(iris, tmp_path):
     x = kzoo.load_data("iris").test.x[:5]
     np.save("x.npy", x)

@@ -3,7 +3,6 @@
 import gc
 import os
 import sys
-from importlib import import_module
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -53,6 +52,11 @@ def pytest_xdist_make_scheduler(config, log):
 gc.set_threshold(200_000, 20, 100)
 
 
+def pytest_collection_finish():
+    """Keep garbage collections from looking through what was imported, which takes half a second after each run."""
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _without_what_earlier_files_left():
     """Let go of the graphs of a file of tests: every garbage collection would look through those of all files before,
@@ -70,47 +74,53 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def undrawn(monkeypatch):
-    """Let `kzoo.train` write an empty file for its curves: Matplotlib would take a fifth of a small run's time.
+def undrawn():
+    """Draw no curves in this test. Fixtures of a module or a session train before this begins, and draw."""
+    from shortcuts import undrawn
 
-    For tests of other things; fixtures of a module or a session train before this begins, and draw.
-    """
-    training = import_module("kzoo.training.train")  # its name in the package is the function's
-
-    class Undrawn:
-        def savefig(self, path, **options):
-            open(path, "wb").close()
-
-    monkeypatch.setattr(training, "curves", lambda *arguments, **options: Undrawn())
+    with undrawn():
+        yield
 
 
 @pytest.fixture
 def untraced():
-    """Let TensorFlow run each step as it comes: for a few steps of a small network, tracing takes most of the time.
+    """Trace no steps in this test. Fixtures of a module or a session train before this begins, and trace."""
+    from shortcuts import untraced
 
-    For tests of what is around the steps; fixtures of a module or a session train before this begins, and trace.
-    """
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
+    with untraced():
         yield
-        return
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture
 def traced(untraced):
-    """Let TensorFlow trace in this test after all, in a file whose others have `untraced`."""
-    import keras
+    """Trace in this test after all, in a file whose others have `untraced`."""
+    from shortcuts import untraced
 
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
+    with untraced(eagerly=False):
+        yield
 
-        tf.config.run_functions_eagerly(False)
+
+@pytest.fixture(scope="session")
+def warm_python():
+    """The path of a Python that has imported Keras already, where this system can fork."""
+    import warm
+
+    with warm.warm_python() as program:
+        yield program
+
+
+@pytest.fixture
+def warm_children(warm_python, monkeypatch):
+    """Let the children of this test begin with Keras imported; not for tests of what is imported when."""
+    monkeypatch.setattr(sys, "executable", warm_python)
+
+
+@pytest.fixture(scope="module")
+def warm_children_of_the_module(warm_python):
+    """The same for all tests and fixtures of a file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", warm_python)
+        yield
 
 
 @pytest.fixture

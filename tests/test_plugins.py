@@ -60,6 +60,7 @@ def test_a_package_is_imported_only_for_its_own_presets_and_for_lists():
     assert (out, err) == (["(3,)"], ["acme is imported"])
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_a_preset_of_a_package_builds_and_trains_under_its_full_name():
     install("acme_models", MODELS, "acme = acme_models:PRESETS\n")
     out, _ = child(

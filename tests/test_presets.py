@@ -203,6 +203,7 @@ SHAPES = (
 )  # fmt: skip
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_saved_models_open_where_kzoo_is_not_installed():
     check_saved(SHAPES, small)
 

@@ -112,6 +112,7 @@ def check(names, overrides, capsys):
         assert compiled(told["compiled"]) == training, name
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_code_of_every_family_builds_the_same_model(capsys):
     check(list(SOME), lambda name: small(name) | SOME[name], capsys)
 

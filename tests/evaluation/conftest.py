@@ -1,20 +1,21 @@
 """One small run of each kind, shared by the tests of scores and of predictions."""
 
 import pytest
-from small_data import draw, eagerly, shops, sketched, waves
+from shortcuts import undrawn, untraced
+from small_data import draw, shops, waves
 from small_data import fit as traced
 
 WORDS = {"food": "soup bread salt", "law": "court judge trial", "sport": "goal match team"}
 
 
 def fit(*what, **options):
-    with eagerly():
+    with untraced():
         return traced(*what, **options)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _without_curves():
-    with sketched():
+    with undrawn():
         yield
 
 

@@ -1,39 +1,11 @@
 """Small data sets that a small network learns, and its run."""
 
-from contextlib import contextmanager
-from importlib import import_module
-
-import keras
 import numpy as np
 import pandas as pd
-import pytest
-from matplotlib.figure import Figure
 from PIL import Image
+from shortcuts import undrawn
 
 import kzoo
-
-
-@contextmanager
-def eagerly():
-    """Run without graphs: for a few steps of a small network, tracing them costs more than all else."""
-    if keras.backend.backend() != "tensorflow":
-        yield
-        return
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(False)
-
-
-@contextmanager
-def sketched():
-    """Train with an empty picture in place of the curves, which take a third of a small run's time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_module("kzoo.training.train"), "curves", lambda *_, **__: Figure((1, 1)))
-        yield
 
 
 def shops(n, seed=0):
@@ -59,5 +31,5 @@ def waves(n):
 
 
 def fit(preset, data, out, **options):
-    with sketched():
+    with undrawn():
         return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False, "epochs": 2} | options)

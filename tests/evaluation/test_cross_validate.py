@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from shortcuts import untraced
 from sklearn import datasets, model_selection
-from small_data import draw, eagerly, shops, waves
+from small_data import draw, shops, waves
 
 import kzoo
 from kzoo.data.splits import Fold
@@ -21,7 +22,7 @@ QUICK = dict(epochs=1, batch_size=64, callbacks="quick", progress=False)
 
 @pytest.fixture(autouse=True, scope="module")
 def _without_graphs():
-    with eagerly():
+    with untraced():
         yield
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from shortcuts import untraced
 from sklearn import metrics
 from sklearn.datasets import load_iris
-from small_data import eagerly, shops, waves
+from small_data import shops, waves
 
 import kzoo
 from kzoo.evaluation.ensemble import _combine
@@ -22,7 +23,7 @@ QUICK = dict(callbacks="quick", progress=False, epochs=2, batch_size=32)
 
 @pytest.fixture(autouse=True, scope="module")
 def _without_graphs():
-    with eagerly():
+    with untraced():
         yield
 
 
@@ -179,6 +180,7 @@ def test_without_the_data_the_stored_answers_are_scored(tmp_path):
         kzoo.ensemble(runs, data=shops(120, seed=1), method="weighted")
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_it_opens_where_kzoo_is_not_installed(iris, tmp_path):
     x = kzoo.load_data("iris").test.x[:5]
     np.save("x.npy", x)

@@ -1,5 +1,7 @@
 """Three small runs of different kinds, each exported once, that of texts to all four formats."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,14 @@ import kzoo
 
 def fit(preset, data, out, **options):
     return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False} | options)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _warm_children(warm_python):
+    """What converts and what checks begin with Keras imported: each export would begin after ten seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", warm_python)
+        yield
 
 
 @pytest.fixture(scope="session")

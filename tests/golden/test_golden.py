@@ -139,6 +139,7 @@ def test_the_same_training_finds_its_run_finished(golden, registry_as_it_was):
         assert ((golden / place / "config.json").read_bytes(), sorted(run.path.iterdir())) == before
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_a_run_is_exported_again_and_a_format_added(golden, tmp_path):
     """Added to an export of then: allowed only where the answers are the same."""
     export = shutil.copytree(golden / "language" / "export", tmp_path / "export")

@@ -21,7 +21,7 @@ def kill(name, folder, *, backend, kills):
     assert same(found, whole)
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("undrawn", "warm_children")
 def test_a_killed_training_ends_in_the_same_bits(tmp_path):
     """Killed at a random step and, taken up, in a random write. The ends, which nobody kills, are in this process."""
 

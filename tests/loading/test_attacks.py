@@ -80,6 +80,7 @@ for path in sys.argv[1:]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux says how high memory went")
+@pytest.mark.usefixtures("warm_children")
 def test_no_attack_takes_memory(tmp_path):
     """Files are made here and opened in one process."""
     files = []

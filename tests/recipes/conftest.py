@@ -12,10 +12,7 @@ from types import SimpleNamespace
 
 import keras
 import pytest
-import tensorflow as tf
-
-from kzoo.tuning import tune
-from kzoo.tuning.trial import Trainer
+from shortcuts import in_this_process, untraced
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 # A backend is chosen once in a process, and takes seconds to begin: what is played on it has one process together.
@@ -99,11 +96,8 @@ def smoke(tmp_path_factory, on_backend):
             if name == f"frameworks/{backend}_loop":
                 return on_backend(backend)[name]
         if name not in runs:
-            tf.config.run_functions_eagerly(name in UNTRACED)
-            try:
+            with untraced(name in UNTRACED):
                 runs[name] = play(RECIPES / f"{name}.py", tmp_path_factory.mktemp("smoke"), "--smoke")
-            finally:
-                tf.config.run_functions_eagerly(False)
         return runs[name]
 
     return run
@@ -123,12 +117,11 @@ def processor_seconds():
 def play(script, folder, *words):
     """Run a recipe in this process, with whatever it would start another process for."""
     began, out = processor_seconds(), ["--out", str(folder / "out")]
-    with pytest.MonkeyPatch.context() as patch:
+    with in_this_process(), pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(socket, "create_connection", refuse)
         patch.setattr(socket, "getaddrinfo", refuse)
-        patch.setattr(subprocess, "run", in_this_process)
-        patch.setattr(tune, "Worker", TrainsHere)
+        patch.setattr(subprocess, "run", another_recipe)
         patch.setattr(sys, "argv", [str(script), *words, *out])
         patch.setattr(sys, "excepthook", sys.excepthook)
         patch.setenv("KERAS_BACKEND", "tensorflow")
@@ -137,24 +130,7 @@ def play(script, folder, *words):
     return SimpleNamespace(left=left, seconds=processor_seconds() - began, folder=folder)
 
 
-class TrainsHere:
-    """A `Worker` whose trials are trained in this process: its own would take seconds to import Keras."""
-
-    def __init__(self, log, **setup):
-        self.trainer = Trainer(**setup)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def ask(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
-        self.trainer.tell = on_epoch or (lambda epoch, value: None)
-        return getattr(self.trainer, name)(**arguments)
-
-
-def in_this_process(command, **options):
+def another_recipe(command, **options):
     """Stand in for `subprocess.run` of one recipe by another, which would take seconds to import Keras."""
     if str(command[0]) != sys.executable:  # other packages ask the system how many cores it has
         return run_process(command, **options)

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +43,7 @@ json.dump(found, open("found.json", "w"))
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def found(tmp_path_factory, warm_python):
     """What a process says in which the package is installed as pip would do it: a folder beside its dist-info."""
     folder = tmp_path_factory.mktemp("ordinal")
     random = np.random.default_rng(0)
@@ -59,7 +58,7 @@ def found(tmp_path_factory):
     (info / "entry_points.txt").write_text("[kzoo.tasks]\nordinal = kzoo_ordinal:TASK\n")
     path = os.pathsep.join([str(folder), str(Path(__file__).parent), str(Path(kzoo.__file__).parent.parent)])
     done = subprocess.run(
-        [sys.executable, "-c", JOURNEY], cwd=folder, env=os.environ | {"PYTHONPATH": path}, capture_output=True,
+        [warm_python, "-c", JOURNEY], cwd=folder, env=os.environ | {"PYTHONPATH": path}, capture_output=True,
         text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -1,18 +1,10 @@
 """Searches that train nothing, for what is the engines' and the folder's."""
 
-import gc
-
 import pytest
 from stand_in import StandIn
 
 import kzoo
 from kzoo.tuning import tune as module
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _what_is_imported_stays():
-    """A trial collects garbage when it ends, and would look through all of Keras each time."""
-    gc.freeze()
 
 
 @pytest.fixture

@@ -1,43 +1,11 @@
-"""Workers in this process: `StandIn` trains nothing, so that engines can be tried in no time; `Here` trains."""
+"""A worker that trains nothing, so that engines can be tried in no time."""
 
 import hashlib
 import json
 
-import pytest
-
-import kzoo
-from kzoo.tuning import tune as module
 from kzoo.tuning.records import Outcome
-from kzoo.tuning.trial import Probe, Trainer
-from kzoo.tuning.worker import Stop, TrialFailed, describe
-
-
-class Here:
-    """What `Worker` is to a search, without a process of its own, which would first import Keras for seconds."""
-
-    def __init__(self, log, **setup):
-        self.stop, self.on_epoch = Stop(), None
-        self.trainer = Trainer(**setup, stop=self.stop, tell=lambda *said: self.on_epoch and self.on_epoch(*said))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def ask(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
-        self.stop.deadline, self.on_epoch = deadline, on_epoch
-        try:
-            return getattr(self.trainer, name)(**arguments)
-        except Exception as error:
-            raise TrialFailed(describe(error)) from error
-
-
-def tune_here(*asked, **options):
-    """Return `kzoo.tune`'s search, trained in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "Worker", Here)
-        return kzoo.tune(*asked, **options)
+from kzoo.tuning.trial import Probe
+from kzoo.tuning.worker import TrialFailed
 
 
 class Killed(BaseException):

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from stand_in import tune_here
+from shortcuts import tune_here
 
 import kzoo
 from kzoo.cli import main

@@ -27,7 +27,7 @@ class Kept(Worker):
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def found(tmp_path_factory, warm_children_of_the_module):
     out = tmp_path_factory.mktemp("real") / "search"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "Worker", Kept)

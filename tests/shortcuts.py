@@ -1,0 +1,87 @@
+"""Shorter ways for tests of other things: steps that are not traced, no picture of the curves, trials in this process.
+
+`conftest.py` has the fixtures of a test (`untraced`, `undrawn`); a fixture that trains for a module or a session takes
+these with `with`.
+"""
+
+from contextlib import contextmanager
+from importlib import import_module
+
+import pytest
+
+import kzoo
+from kzoo.tuning import tune
+from kzoo.tuning.trial import Trainer
+from kzoo.tuning.worker import Stop, TrialFailed, describe
+
+
+@contextmanager
+def untraced(eagerly=True):
+    """Let TensorFlow run each step as it comes: for a few steps of a small network, tracing takes most of the time.
+
+    `eagerly=False` lets it trace after all, inside of another `untraced`.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(eagerly)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+class Blank:
+    """What a figure is to `kzoo.train`."""
+
+    def savefig(self, path, **options):
+        open(path, "wb").close()
+
+
+@contextmanager
+def undrawn():
+    """Let `kzoo.train` write an empty file for its curves: Matplotlib would take a fifth of a small run's time."""
+    training = import_module("kzoo.training.train")  # its name in the package is the function's
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "curves", lambda *arguments, **options: Blank())
+        yield
+
+
+class Here:
+    """What `Worker` is to a search, without a process of its own, which would first import Keras for seconds."""
+
+    def __init__(self, log, **setup):
+        self.stop, self.on_epoch = Stop(), None
+        self.trainer = Trainer(**setup, stop=self.stop, tell=lambda *said: self.on_epoch and self.on_epoch(*said))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def ask(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
+        self.stop.deadline, self.on_epoch = deadline, on_epoch
+        try:
+            return getattr(self.trainer, name)(**arguments)
+        except Exception as error:
+            raise TrialFailed(describe(error)) from error
+
+
+@contextmanager
+def in_this_process():
+    """Let a search train its trials in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tune, "Worker", Here)
+        yield
+
+
+def tune_here(*asked, **options):
+    """Return `kzoo.tune`'s search, trained in this process."""
+    with in_this_process():
+        return kzoo.tune(*asked, **options)

@@ -17,6 +17,7 @@ _COSTS = {
 }
 _CALLED = LAYERS | MODELS | APPLICATIONS | OPERATIONS
 _TRIES = 20  # times to find a layer not ready yet cost as much as a call
+_ENDS = ("input_layers", "output_layers")
 _AGAIN = 4  # calls of a layer that is there cost as much as making it
 _PARTED, _PARTS = ("num", "indices_or_sections"), 50  # tensors taken from one cost as much as a call
 
@@ -50,6 +51,8 @@ def _calls(thing):
             calls += sum(each) + (_tries(value) if "input_layers" in thing else _again(each))
         elif key in _PARTED and isinstance(value, int | float):
             calls += max(int(value), 0) // _PARTS
+        elif key in _ENDS:
+            calls += _size(value) // _PARTS
         elif key != "inbound_nodes":
             calls += _calls(value)
     return calls * max(len(nodes), 1) if isinstance(nodes, list) else calls
@@ -61,24 +64,24 @@ def _again(each):
 
 
 def _tries(layers):
-    """Look at each node of a functional model, and count how often Keras tries layers that are not ready yet."""
+    """Look at each node of a functional model; count what Keras reads of them, again where a layer is not ready yet."""
     layers = [layer for layer in layers if isinstance(layer, dict) and isinstance(layer.get("name"), str)]
     # Inputs, and models inside the model, have a node of their own from the beginning.
-    begin = {layer["name"]: 1 if _of_inputs(layer) else 0 for layer in layers}
-    waiting = {layer["name"]: _needs(layer, begin) for layer in layers}
-    made, tries, left = dict(begin), 0, sum(map(len, waiting.values()))
-    while waiting and tries < MOST_CALLS * _TRIES:
-        for name, needs in list(waiting.items()):
-            while needs and all(made[layer] > node for layer, node in needs[0]):
-                del needs[0]
+    made = {layer["name"]: 1 if _of_inputs(layer) else 0 for layer in layers}
+    waiting = {layer["name"]: _needs(layer, set(made)) for layer in layers}
+    read, left = sum(size for nodes in waiting.values() for _, size in nodes), sum(map(len, waiting.values()))
+    while waiting and read < MOST_CALLS * _PARTS:
+        for name, nodes in list(waiting.items()):
+            while nodes and all(made[layer] > number for layer, number in nodes[0][0]):
+                del nodes[0]
                 made[name] += 1
-            if not needs:
+            if not nodes:
                 del waiting[name]
         before, left = left, sum(map(len, waiting.values()))
         if left == before:
             break  # Keras says what cannot be reached
-        tries += len(waiting)
-    return tries // _TRIES
+        read += sum(_PARTS // _TRIES + nodes[0][1] for nodes in waiting.values())
+    return read // _PARTS
 
 
 def _of_inputs(layer):
@@ -86,14 +89,25 @@ def _of_inputs(layer):
 
 
 def _needs(layer, names):
-    """Return for each node of a layer the (layer, number of its node) of all tensors that it takes."""
+    """Return for each node of a layer the (layer, number of its node) of all tensors it takes, and how large it is."""
     nodes = layer.get("inbound_nodes")
-    needs = [set(_tensors(node, layer["name"])) for node in nodes] if isinstance(nodes, list) else []
-    needs = [{(name, number) for name, number in tensors if name in names} for tensors in needs]
-    if not all(needs):
+    nodes = nodes if isinstance(nodes, list) else []
+    needs = [({place for place in _tensors(node, layer["name"]) if place[0] in names}, _size(node)) for node in nodes]
+    if not all(tensors for tensors, _ in needs):
         name = short(layer["name"])
         raise Refused(f"its layer {name} is called on numbers alone, so it would compute while the file is opened")
     return needs
+
+
+def _size(thing):
+    """Count the values that a part of a configuration is made of, in tens: a tensor's description has as many."""
+    count, waiting = 0, [thing]
+    while waiting:
+        part = waiting.pop()
+        count += 1
+        if isinstance(part, list | dict):
+            waiting.extend(part.values() if isinstance(part, dict) else part)
+    return count // 10
 
 
 def _tensors(node, name):

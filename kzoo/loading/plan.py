@@ -94,11 +94,11 @@ def looking_first(tree, stored):
             super().build(input_shape)
 
     class Unstack(import_module("keras.src.ops.core").Unstack):
-        def compute_output_spec(self, x):
+        def __call__(self, x):
             length = self.num if self.num is not None else x.shape[self.axis]
             if length is not None and length > MOST_PARTS:
                 raise Refused(f"it takes {length:,} tensors out of one, and {MOST_PARTS:,} is the limit")
-            return super().compute_output_spec(x)
+            return super().__call__(x)
 
     looks = {"Normalization": Normalization, "Unstack": Unstack}
     _name(tree, looks)

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "run": {"registry"},
     "exported": set(),
     "nouns": set(),
+    "forms": set(),
     "contract": set(),
     "families": set(),
     "flops": set(),
@@ -73,9 +74,9 @@ BY_NAME = {
     "run": {"loading"},
     "exported": {"export"},
 }  # fmt: skip
-EVERYBODYS = {"__version__", "errors", "files", "kinds", "listing", "nouns", "optional", "tasks", "words"}
+EVERYBODYS = {"__version__", "errors", "files", "forms", "kinds", "listing", "nouns", "optional", "tasks", "words"}
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "catalogue", "errors", "exported", "family", "files", "nouns", "optional", "plugins", "preset",
+    "arguments", "catalogue", "errors", "exported", "family", "files", "forms", "nouns", "optional", "plugins", "preset",
     "preset_files", "presets", "ranking", "registry", "results", "run", "words",
 )  # fmt: skip
 

@@ -5,11 +5,62 @@ library only.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 
 from kzoo.errors import KzooError
+from kzoo.forms import Each, misfit
 
 FORMAT_VERSION = 1  # of config.json, which holds all of these
+
+# What is read of a resolved config outside the builders, which look at all of it.
+_SIZES = {
+    "input_shape?": [(int, None)], "outputs?": (int, None), "inputs?": (str, None), "categories?": ([int], None),
+    "vocabulary_size?": (int, None), "horizon?": (int, None), "target_scale?": ([float], None),
+    "target_offset?": ([float], None), "scale?": (float, [float], None), "offset?": (float, [float], None),
+}  # fmt: skip
+_TRAINING = {"batch_size?": int, "epochs?": int, "monitor?": str, "loss?": str, "labels?": str}
+_OPTIONS = {"target?": (str, [str], None), "drop?": ([str], None), "group?": (str, None), "time?": (str, None),
+            "task?": (str, None), "validation?": (float, None, Each(int))}  # fmt: skip
+_FEATURE = {
+    "name": str, "mean": float, "sd": float, "low": float, "high": float, "edges": [float], "shares": [float],
+    "count": int,
+}  # fmt: skip
+
+
+def _feature(value, where):
+    """Say what is wrong with a column's statistics: there is a share between each two edges, and outside of them."""
+    wrong = misfit(value, _FEATURE, where)
+    if wrong is None and (len(value["shares"]) != len(value["edges"]) + 1 or value["count"] < 1):
+        wrong = f"{where} has {len(value['edges'])} edges and {len(value['shares'])} shares of {value['count']} rows"
+    return wrong
+
+
+# Of config.json, beside the specification and the description of the data.
+CONFIG = {
+    "spec": Mapping, "data": Mapping, "versions?": Each(str), "machine?": str, "created?": str,
+    "command?": (str, None), "start?": (str, None), "precision?": str, "backend?": (str, None),
+    "statistics?": ({
+        "features": [_feature], "categories?": [{"name": str, "shares": [float]}], "classes?": [float],
+        "targets?": [_feature], "columns?": [str],
+    }, None),
+}  # fmt: skip
+
+
+def summary_form(scores: Mapping) -> dict:
+    """Return the form of summary.json, of which an ensemble's says who its members are and not how it was trained.
+
+    Args:
+        scores: the form of those of its task.
+    """
+    number = (float, None)
+    members = [{"run": str, "preset": str, "seed": (int, None), "validation?": number, "test?": number}]
+    return {
+        "validation?": (scores, Each(None), None), "test?": (scores, Each(None), None), "seconds": float,
+        "parameters": int, "monitor?": str, "best_epoch?": int, "best_value?": number, "epochs?": int,
+        "interrupted?": bool, "stopped_because?": (str, None), "resumed?": int, "rollbacks?": int,
+        "samples_per_second?": number,
+        "ensemble?": {"members": members, "gain": number, "method": str, "weights": ([float], None)},
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +80,8 @@ class Spec:
     preset: str
     family: str | None
     task: str
-    config: Mapping
-    training: Mapping
+    config: Mapping = field(metadata={"form": _SIZES})
+    training: Mapping = field(metadata={"form": _TRAINING})
     seed: int | None = None
     method: str | None = None
     members: tuple["Member", ...] = ()
@@ -68,6 +119,8 @@ class Member:
     @classmethod
     def read(cls, stored) -> "Member":
         """Read what `json` returned."""
+        if wrong := misfit(stored, {"run": str, "created": str}, "member"):
+            raise KzooError(f"The specification is damaged: {wrong}.")
         rest = {name: value for name, value in dict(stored).items() if name not in ("run", "created")}
         return cls(spec=Spec.read(rest), run=stored["run"], created=stored["created"])
 
@@ -91,7 +144,7 @@ class Description:
 
     name: str
     data_seed: int
-    options: Mapping
+    options: Mapping = field(metadata={"form": _OPTIONS})
     fingerprint: str | None
     task: str
     inputs: str
@@ -215,11 +268,13 @@ def _known(cls, stored, what) -> dict:
     """
     if not isinstance(stored, Mapping):
         raise KzooError(f"{what} is not a table of names and values, but {stored!r:.40}.")
-    names = {field.name: field for field in fields(cls)}
+    names = {one.name: one for one in fields(cls)}
     for name in stored:
         if name not in names:
             raise KzooError(f"{what} has {name!r}, which this version of kzoo does not know: update kzoo to open it.")
-    for name, field in names.items():
-        if field.default is MISSING and name not in stored:
+    for name, one in names.items():
+        if one.default is MISSING and name not in stored:
             raise KzooError(f"{what} has no {name!r}.")
+        if name in stored and (wrong := misfit(stored[name], one.metadata.get("form", one.type), name)):
+            raise KzooError(f"{what} is damaged: {wrong}.")
     return dict(stored)

@@ -1,8 +1,14 @@
 """`Run`: the folder that `train` writes and every later step takes."""
 
 import csv
+import io
+import math
 import os
-from collections.abc import Iterable
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -10,11 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 from kzoo.errors import KzooError
 from kzoo.files import path_of, read_json
-from kzoo.nouns import Description, Spec, check_format
+from kzoo.forms import misfit
+from kzoo.kinds import misread
+from kzoo.nouns import CONFIG, Description, Spec, check_format, summary_form
 from kzoo.tasks import Problem, Target, problem
+from kzoo.words import first_line
 
 if TYPE_CHECKING:
     import keras
+
+
+_MOST_BYTES = 1 << 30  # of the answers that a run keeps: sixty times those of a large one
 
 
 class Run:
@@ -54,21 +66,40 @@ class Run:
     def __fspath__(self) -> str:
         return os.fspath(self.path)
 
-    def _read(self, name: str) -> Any:
+    def _read(self, name: str, form: Any) -> Any:
+        """Read a JSON file of the run, of which nothing is believed before it has the form that kzoo writes."""
         try:
-            return read_json(self.path / name)
+            stored = read_json(self.path / name)
         except FileNotFoundError:
             raise KzooError(f"{self.path} has no {name}: the run did not finish. Train again.") from None
-        except ValueError:
-            raise KzooError(f"{self.path / name} is damaged: it is no JSON. Train again.") from None
+        except OSError as error:
+            raise self._damaged(name, f"cannot be read: {error.strerror}") from None
+        except (ValueError, RecursionError):
+            raise self._damaged(name, "is no JSON") from None
+        if wrong := misfit(stored, form):
+            raise self._damaged(name, wrong)
+        return stored
+
+    def _damaged(self, name: str, wrong: str) -> KzooError:
+        it = "it " if wrong.startswith(("is ", "has ", "cannot ", "holds ")) else ""
+        return KzooError(f"{self.path / name} is damaged: {it}{wrong}. Train again.")
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        config = self._read("config.json")
-        if not isinstance(config, dict) or not {"spec", "data"} <= set(config):
-            raise KzooError(f"{self.path / 'config.json'} is not the one that kzoo.train writes. Train again.")
+        config = self._read("config.json", Mapping)
         check_format(config, self.path / "config.json")
+        if wrong := misfit(config, CONFIG):
+            raise KzooError(f"{self.path / 'config.json'} is not the one that kzoo.train writes: {wrong}. Train again.")
+        with self._naming("config.json"):  # all of it, before any of it is used
+            Spec.read(config["spec"]), Description.read(config["data"])
         return config
+
+    @contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except KzooError as error:
+            raise KzooError(f"{self.path / name} cannot be read: {error}") from None
 
     @cached_property
     def spec(self) -> Spec:
@@ -93,11 +124,11 @@ class Run:
     @property
     def summary(self) -> dict[str, Any]:
         """Scores of the best weights on the test split, seconds, samples per second, parameters."""
-        return self._read("summary.json")
+        return self._read("summary.json", summary_form(self.problem.task.form))
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        return self._read("preprocessing.json")
+        return self._read("preprocessing.json", lambda reader, where: misread(reader))
 
     @property
     def finished(self) -> bool:
@@ -119,22 +150,28 @@ class Run:
         if not file.is_file():
             return None
         try:
-            with import_module("numpy").load(file) as arrays:
-                return dict(arrays) | {"split": str(arrays["split"])}
-        except (OSError, ValueError, KeyError) as error:
-            raise KzooError(f"{file} is damaged: {error}. Train again.") from error
+            kept = _read_arrays(file)
+        except _BROKEN as error:
+            raise self._damaged("answers.npz", f"cannot be read ({first_line(error)})") from None
+        count = len(self.class_names) if "classes" in self.problem.facts else None
+        if wrong := _unfit(kept, count):
+            raise self._damaged("answers.npz", wrong)
+        return kept
 
     @cached_property
     def history(self) -> dict[str, list[float | None]]:
         """One list per column of `history.csv`, an entry for each epoch; empty for an ensemble."""
         try:
             with open(self.path / "history.csv", encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
+                rows = list(csv.DictReader(file, strict=True))
+            names = rows[0] if rows else ()
+            return {name: [float(row[name]) if row[name] else None for row in rows] for name in names}
         except FileNotFoundError:
             if self.finished:
                 return {}
             raise KzooError(f"{self.path} has no history.csv: the run stopped before its first epoch ended.") from None
-        return {name: [float(row[name]) if row[name] else None for row in rows] for name in (rows[0] if rows else ())}
+        except (ValueError, TypeError, csv.Error) as error:
+            raise self._damaged("history.csv", f"has something that is no number ({first_line(error)})") from None
 
     @property
     def model_file(self) -> Path:
@@ -151,3 +188,48 @@ class Run:
         model of your own is loaded from the file, as `kzoo.load_model` does it.
         """
         return import_module("kzoo.loading").load_run(self.path, trusted=self.trusted)
+
+
+# What zipfile, zlib and NumPy raise for bytes that are no arrays.
+_BROKEN = (OSError, ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, zlib.error, zipfile.BadZipFile,
+           struct.error, SyntaxError, TypeError, OverflowError, MemoryError)  # fmt: skip
+
+
+def _read_arrays(file: Path) -> dict[str, Any]:
+    """Read an `.npz` file, of which no array takes more memory than the archive says it has bytes."""
+    form = import_module("numpy.lib.format")
+    kept = {}
+    with zipfile.ZipFile(file) as archive:
+        if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
+            raise ValueError("it holds more than any run keeps")
+        for info in archive.infolist():
+            content = io.BytesIO(archive.read(info))
+            read_header = (
+                form.read_array_header_1_0 if form.read_magic(content) == (1, 0) else form.read_array_header_2_0
+            )
+            shape, _, dtype = read_header(content)
+            if dtype.hasobject or math.prod(shape) * dtype.itemsize > info.file_size:
+                raise ValueError(f"{info.filename} is no array of numbers")
+            content.seek(0)
+            kept[info.filename.removesuffix(".npy")] = form.read_array(content, allow_pickle=False)
+    return kept | {"split": str(kept["split"])}
+
+
+def _unfit(kept: Mapping[str, Any], classes: int | None) -> str | None:
+    """Say what of kept answers does not belong together; `classes` is how many there are, where there are any."""
+    lost = [name for name in ("rows", "truth", "answers", "shown", "inputs") if name not in kept]
+    if lost or kept["split"] not in ("train", "validation", "test"):
+        return f"has no {lost[0] if lost else 'split'}"
+    rows, truth, answers, shown = (kept[name] for name in ("rows", "truth", "answers", "shown"))
+    count = len(rows) if rows.ndim == 1 else -1
+    whole = [kept[name] for name in ("rows", "shown", "source_rows") if name in kept]
+    fits = all(array.dtype.kind in "iu" and array.ndim == 1 and (array >= 0).all() for array in whole)
+    fits = fits and truth.dtype.kind in "iuf" and answers.dtype.kind == "f" and kept["inputs"].dtype.kind in "biuf"
+    fits = fits and all(array.shape[:1] == (count,) for array in (truth, answers, kept.get("source_rows", rows)))
+    fits = fits and kept["inputs"].shape[:1] == shown.shape and (shown < count).all() and answers.ndim > 1 and count > 0
+    if fits and classes is not None:
+        fits = truth.shape == (count,) and (truth >= 0).all() and (truth < classes).all()
+        fits = fits and answers.shape == (count, classes if answers.shape[-1] > 1 else 1)
+    elif fits:
+        fits = truth.shape == answers.shape
+    return None if fits else "has arrays that do not belong together"

@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "bare": {"registry", "run"},
     "exported": set(),
     "nouns": set(),
+    "forms": set(),
     "contract": set(),
     "families": set(),
     "flops": set(),
@@ -74,9 +75,10 @@ BY_NAME = {
     "bare": {"loading"},
     "exported": {"export"},
 }  # fmt: skip
-EVERYBODYS = {"__version__", "errors", "files", "kinds", "listing", "nouns", "optional", "tasks", "words"}
+EVERYBODYS = {"__version__", "errors", "files", "forms", "kinds", "listing", "nouns", "optional", "tasks", "words"}
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "bare", "catalogue", "errors", "exported", "family", "files", "nouns", "optional", "plugins", "preset",
+    "arguments", "bare", "catalogue", "errors", "exported", "family", "files", "forms", "nouns", "optional", "plugins",
+    "preset",
     "preset_files", "presets", "ranking", "registry", "results", "run", "words",
 )  # fmt: skip
 

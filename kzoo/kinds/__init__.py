@@ -29,6 +29,7 @@ from functools import cache
 from importlib import import_module
 
 from kzoo.errors import KzooError
+from kzoo.forms import Words, misfit
 from kzoo.listing import Names, installed, rooms
 
 PLAIN = "rows"  # what an array is taken for when nothing says what it is
@@ -70,7 +71,7 @@ class Kind:
         meaning: what x holds, for people.
         facts: "columns": the last axis has a name for each place; "pixels": 0..255; "ids": whole numbers that stand for
             tokens, 0 for padding and 1 for an unknown one; "steps": the first axis has an order.
-        readers: name in stored preprocessing -> what it cannot do without.
+        readers: name in stored preprocessing -> its form (see `kzoo.forms`).
         sources: what its data is read from.
         example: an input on the command line.
         few: rows that the checks read of a split.
@@ -83,7 +84,7 @@ class Kind:
     axes: tuple[str, ...]
     meaning: str
     facts: frozenset
-    readers: Mapping[str, frozenset]
+    readers: Mapping[str, Mapping]
     sources: tuple[Source, ...]
     example: str
     few: int = 5_000
@@ -179,10 +180,17 @@ def takes_ready_arrays(reader: Mapping) -> bool:
     return reader["kind"] == READY
 
 
-def lacks(reader: Mapping) -> set:
-    """Return what a stored reader needs and does not hold."""
-    needs = {"inputs", "shape"} if takes_ready_arrays(reader) else kind_of(reader).readers[reader["kind"]]
-    return set(needs) - set(reader)
+def misread(reader: object) -> str | None:
+    """Say what of a stored reader is not as its kind wrote it, as the end of a sentence; None where all of it is."""
+    if wrong := misfit(reader, {"kind": str}):
+        return wrong
+    assert isinstance(reader, Mapping)
+    if takes_ready_arrays(reader):
+        return misfit(reader, {"inputs": str, "shape": [int]}) or misfit(reader["inputs"], Words(tuple(kinds())))
+    try:
+        return misfit(reader, kind_of(reader).readers[reader["kind"]])
+    except KzooError as error:
+        return f"holds something else: {error}".rstrip(".")
 
 
 def ready(name: str, shape) -> dict:

@@ -113,6 +113,6 @@ FUNCTIONS = _words(
 )
 
 # Numbers that cost time or memory without being a dimension of a weight.
-BOUNDS = {"num_oov_indices": 65_536, "max_tokens": 10_000_000, "power_iterations": 100}
+BOUNDS = {"num_oov_indices": 65_536, "max_tokens": 10_000_000, "power_iterations": 100, "ngrams": 1_000}
 
 DTYPES = _words("bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 bfloat16 float16 float32 float64 string")

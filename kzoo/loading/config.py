@@ -5,13 +5,11 @@ import math
 from dataclasses import dataclass, field
 
 from kzoo.loading.allowed import (
-    APPLICATIONS,
     BOUNDS,
     CLASSES,
     DTYPES,
     FUNCTION_MODULES,
     FUNCTIONS,
-    LAYERS,
     MODELS,
     NEVER,
     OPERATIONS,
@@ -20,11 +18,9 @@ from kzoo.loading.refused import Refused, Unreadable, short
 
 MAX_DEPTH = 64
 MAX_BATCH = 1024  # of a layer that keeps its state, for which Keras makes room while it builds
-MAX_CALLS = 10_000  # of layers, while the network is built; the largest of keras.applications has 1,300
 
 _NODE = {"module", "class_name", "config", "registered_name", "build_config", "shared_object_id", "name",
          "inbound_nodes"}  # fmt: skip
-_CALLED = LAYERS | MODELS | APPLICATIONS | OPERATIONS
 
 
 @dataclass
@@ -84,8 +80,6 @@ def check_config(data, trusted=None):
     if (root.get("module"), root["class_name"]) not in MODELS and root["class_name"] not in walk.own_names:
         raise Refused(f"its config.json describes a {short(root['class_name'])} and no model")
     walk.check_states()
-    if _calls(root) > MAX_CALLS:
-        raise Refused(f"building it would call more than {MAX_CALLS:,} layers")
     return config
 
 
@@ -121,7 +115,9 @@ class _Walk:
             self.config.classes.append((module, name))
             path = inner["name"] if isinstance(inner.get("name"), str) else path
         # How it was compiled would bring optimizer, loss and metrics, of nested models too: nothing here needs them.
-        kept = {key: value for key, value in thing.items() if key != "compile_config"}
+        # Without its registered name, Keras takes what stands in for an initializer (see `plan.without_values`).
+        left_out = {"compile_config"} | ({"registered_name"} if module == "keras.initializers" else set())
+        kept = {key: value for key, value in thing.items() if key not in left_out}
         return {key: self.copy_value(key, value, path, depth) for key, value in kept.items()}
 
     def copy_value(self, key, value, path, depth):
@@ -221,15 +217,3 @@ _MARKERS = {
     "__slice__": _check_plain,
     "__ellipsis__": _check_plain,
 }
-
-
-def _calls(thing):
-    """Count the calls of layers that building takes: a model that is called twice calls all it holds twice."""
-    if isinstance(thing, list):
-        return sum(_calls(part) for part in thing)
-    if not isinstance(thing, dict):
-        return 0
-    own = 1 if (thing.get("module"), thing.get("class_name")) in _CALLED else 0
-    nodes = thing.get("inbound_nodes")
-    times = max(len(nodes), 1) if isinstance(nodes, list) else 1
-    return times * (own + sum(_calls(value) for key, value in thing.items() if key != "inbound_nodes"))

@@ -11,7 +11,8 @@ from kzoo.errors import KzooError
 from kzoo.loading.allowed import NEVER
 from kzoo.loading.archive import check_sha256, open_archive, read_once, write_archive
 from kzoo.loading.config import check_config, parse_json
-from kzoo.loading.plan import check_size, in_a_thread_of_its_own
+from kzoo.loading.graph import check_calls
+from kzoo.loading.plan import check_size, in_a_thread_of_its_own, looking_first, without_values
 from kzoo.loading.refused import Refused, Unreadable, naming, short
 from kzoo.loading.weights import stored_shapes
 from kzoo.words import first_line
@@ -70,11 +71,12 @@ def load_bytes(raw, *, trusted=()):
     config, archive, shapes = _look(raw, own)
     _check_registry(config.strings, own)
     custom = {name: thing for name, thing in own.items() if not name.startswith("keras.")}
+    check_calls(config.tree, len(archive.weights))
     text = json.dumps(config.tree)
 
     def build():  # without states, for which Keras would make room at once
-        tree = json.loads(text.replace('"stateful": true', '"stateful": false'))
-        return keras.saving.deserialize_keras_object(tree, custom_objects=custom, safe_mode=True)
+        tree, looks = looking_first(json.loads(text.replace('"stateful": true', '"stateful": false')), shapes)
+        return keras.saving.deserialize_keras_object(tree, custom_objects=custom | looks, safe_mode=True)
 
     check_size(build, shapes)
     with tempfile.TemporaryDirectory(prefix="kzoo-") as folder:  # nobody else's: mode 0700
@@ -100,7 +102,8 @@ def loss_named_in(path):
 
 def _open(file, custom):
     try:
-        return keras.saving.load_model(file, custom_objects=custom, compile=False, safe_mode=True)
+        with without_values():
+            return keras.saving.load_model(file, custom_objects=custom, compile=False, safe_mode=True)
     except Exception as error:
         raise Unreadable(f"Keras cannot open it ({first_line(error)})") from None
 

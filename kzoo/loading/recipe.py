@@ -8,7 +8,7 @@ from pathlib import Path
 from kzoo.arguments import CONFIG
 from kzoo.errors import KzooError
 from kzoo.loading.config import MAX_BATCH
-from kzoo.loading.plan import check_size
+from kzoo.loading.plan import check_size, without_values
 from kzoo.loading.refused import Refused, Unreadable, short
 from kzoo.loading.weights import stored_shapes
 from kzoo.preset import is_preset_name
@@ -40,7 +40,8 @@ def load_recipe(spec, weights):
     stateless = spec | dict(config={key: value for key, value in spec["config"].items() if key != "stateful"})
     try:
         check_size(lambda: rebuild(stateless, compile=False), stored)
-        model = rebuild(spec, compile=False)
+        with without_values():
+            model = rebuild(spec, compile=False)
         with tempfile.TemporaryDirectory(prefix="kzoo-") as folder:
             file = Path(folder) / "model.weights.h5"
             file.write_bytes(weights)

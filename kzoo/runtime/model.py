@@ -100,18 +100,12 @@ def _checked(exported: ExportedModel) -> Manifest:
     """Return the manifest if it also says all that encoding and answering take."""
     manifest = exported.manifest
     spec, how = manifest.spec, manifest.preprocessing
-    unreadable = how is not None and not _can_be_read(how)
-    if unreadable or "task" not in spec or not isinstance(spec.get("config"), dict | None):
+    if how is not None and (wrong := kinds.misread(how)):
+        file = exported.path / MANIFEST
+        raise KzooError(f"{file} is not the one that kzoo.export writes: its preprocessing {wrong}. Export again.")
+    if "task" not in spec or not isinstance(spec.get("config"), dict | None):
         raise KzooError(f"{exported.path / MANIFEST} is not the one that kzoo.export writes. Export again.")
     return manifest
-
-
-def _can_be_read(reader: Any) -> bool:
-    """Say whether raw inputs can be read with what a stranger's file says of it."""
-    try:
-        return not kinds.lacks(reader)
-    except (KeyError, TypeError, KzooError):
-        return False
 
 
 def _choose(exported: ExportedModel, format: str | None) -> str:

@@ -87,6 +87,7 @@ class Task:
         losses: names that fit; the first is the default.
         metrics: Keras metrics that fit, by their names in `kzoo.contract`.
         scores: name -> `Score`; the first counts.
+        says: what `headline` cannot do without: scores, and how many there were.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Task:
     losses: tuple[str, ...]
     metrics: tuple[str, ...]
     scores: Mapping[str, Score]
+    says: tuple[str, ...] = ()
 
     def __post_init__(self):
         headline = next(iter(self.scores))
@@ -110,6 +112,12 @@ class Task:
             for p in self.problems
         )  # fmt: skip
         object.__setattr__(self, "problems", given)
+
+    @property
+    def form(self) -> dict:
+        """The form of what is stored of scores (see `kzoo.forms`)."""
+        stored = {name: [float] if score.form == "interval" else (float, None) for name, score in self.scores.items()}
+        return {f"{name}?": form for name, form in stored.items()} | {name: stored.get(name, int) for name in self.says}
 
     @property
     def light(self):

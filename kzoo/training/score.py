@@ -22,10 +22,16 @@ def gives_logits(model):
 
 def forward(model, x, size):
     """Return the answers to at most `size` rows, filled up to `size`: one shape, so that nothing is traced twice."""
-    rows = len(x)
+    rows, takes = len(x), model.input_shape
+    if isinstance(takes, tuple) and not _fit(x.shape, takes):
+        raise KzooError(f"The inputs have the shape {x.shape[1:]}, and the model takes {takes[1:]}: they do not fit.")
     if rows < size:
         x = np.concatenate([x, np.repeat(x[:1], size - rows, axis=0)])
     return np.asarray(keras.ops.convert_to_numpy(model.predict_on_batch(x)), dtype="float32")[:rows]
+
+
+def _fit(shape, takes):
+    return len(shape) == len(takes) and all(b in (None, a) for a, b in zip(shape[1:], takes[1:], strict=True))
 
 
 def _answered(model, part, batch_size):

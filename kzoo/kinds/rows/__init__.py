@@ -1,6 +1,15 @@
 """Rows of a table: numbers and categories, one example a row."""
 
+from kzoo.forms import Each, Words
 from kzoo.kinds import Kind, Source
+
+_SIGNS = {"decimal?": str, "thousands?": str, "marks?": [str]}  # how a column of texts writes its numbers
+_COLUMN = (
+    {"kind": Words(("number",)), "name": str, "median": float, "missing": bool, "low?": float, "high?": float,
+     "writing?": (_SIGNS, None)},
+    {"kind": Words(("date",)), "name": str, "medians": Each(float), "missing": bool, "day_first?": bool},
+    {"kind": Words(("category",)), "name": str, "values": [str]},
+)  # fmt: skip
 
 KIND = Kind(
     name="rows",
@@ -9,7 +18,7 @@ KIND = Kind(
     axes=("features",),
     meaning="raw table rows, float32: numeric columns first, then one integer code per category column",
     facts=frozenset({"columns"}),
-    readers={"table": frozenset({"columns"})},
+    readers={"table": {"columns": [_COLUMN], "targets?": [str], "classes?": [str]}},
     sources=(
         Source(
             name="a table",

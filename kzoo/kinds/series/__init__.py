@@ -1,6 +1,10 @@
 """A series of numbers in order of time, cut into windows."""
 
+from kzoo.forms import Each
 from kzoo.kinds import Kind, Source
+
+_SIGNS = {"decimal?": str, "thousands?": str, "marks?": [str]}  # how a column of texts writes its numbers
+_WINDOW = {"columns": [str], "steps": int, "time?": (str, None), "writings?": (Each((_SIGNS, None)), None)}
 
 KIND = Kind(
     name="series",
@@ -9,7 +13,7 @@ KIND = Kind(
     axes=("time", "features"),
     meaning="raw values, float32 (steps, columns), target columns first; the scaling is inside",
     facts=frozenset({"columns", "steps"}),
-    readers={"series": frozenset({"columns", "steps"})},
+    readers={"series": _WINDOW},
     sources=(
         Source(
             name="a table",

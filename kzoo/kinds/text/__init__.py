@@ -2,7 +2,9 @@
 
 from kzoo.kinds import Kind, Source
 
-_TOKENIZER = frozenset({"length", "level", "lowercase", "punctuation", "vocabulary"})
+_TOKENIZER = {
+    "length": int, "level": str, "lowercase": bool, "punctuation": bool, "vocabulary": [str], "column?": (str, None),
+}  # fmt: skip
 
 KIND = Kind(
     name="tokens",

@@ -24,4 +24,5 @@ TASK = Task(
         "auc": Score(label="AUC", short="AUC", form="digits"),
         "loss": Score(best="min", label="loss (nats)", short="loss"),
     },
+    says=("accuracy", "accuracy_interval", "majority", "examples"),
 )

@@ -17,4 +17,5 @@ TASK = Task(
         "accuracy": Score(label="accuracy", form="percent"),
         "majority": Score(label="always the most frequent", form="percent", baseline=True),
     },
+    says=("bits_per_token", "accuracy", "majority", "tokens"),
 )

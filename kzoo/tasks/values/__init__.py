@@ -29,4 +29,5 @@ TASK = Task(
         "mse_standardised": Score(best="min", label="MSE, targets standardised", short="MSE (standardised)"),
         "mae_standardised": Score(best="min", label="MAE, targets standardised", short="MAE (standardised)"),
     },
+    says=("mae", "rmse", "r2", "examples"),
 )

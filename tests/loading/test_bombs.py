@@ -1,0 +1,104 @@
+"""The class of faults: opening a small file takes as long, or as much memory, as the file says.
+
+What a file describes is bounded before it exists: each is refused in one line, or opened, within seconds and a few
+hundred mebibytes. All are opened in one process, which measures each.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bombs import BOMBS, CLASSES, TAGS, onnx_file
+from made import write_manifest
+
+import kzoo.runtime
+
+HERE = Path(__file__).parent
+SECONDS, MEBIBYTES = 5, 300  # of the processor, and beyond what a small model takes
+
+MEASURE = """
+import gc, json, os, resource, sys, time
+gc.set_threshold(200_000, 20, 100)
+sys.path.insert(0, {here!r})
+import keras, kzoo
+from bombs import BOMBS, chain, keras_file, layer
+
+
+def memory(name):  # not getrusage, whose peak a child takes over from the process that started it
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) // 1024
+
+
+def opened(content):
+    with open("attack.keras", "wb") as file:
+        file.write(content)
+    open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
+    before, began = memory("VmRSS"), time.process_time()
+    try:
+        kzoo.load_model("attack.keras")
+        said = "opened"
+    except Exception as error:
+        said = f"{{type(error).__name__}}: {{error}}"
+    return said, time.process_time() - began, memory("VmHWM") - before
+
+
+opened(keras_file(chain(layer("ReLU"))))  # what loading any model takes
+room = memory("VmSize") * 1024 + (6 << 30)
+resource.setrlimit(resource.RLIMIT_AS, (room, room))  # the machine lives on
+for name in sys.argv[1:]:
+    print(json.dumps([name, *opened(BOMBS[name]())]), flush=True)
+"""
+
+
+def measured(names, folder):
+    """Return (what it said, seconds, mebibytes) of each bomb that a child process opened before it ended."""
+    command = [sys.executable, "-c", MEASURE.format(here=str(HERE)), *names]
+    environment = os.environ | {"TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line[0] for line in lines] == list(names), done.stderr[-2000:]
+    return {name: rest for name, *rest in lines}
+
+
+def harmless(said, seconds, mebibytes):
+    refused = said.startswith(("KzooError: attack.keras ", "UnsafeModelError: attack.keras ")) and "\n" not in said
+    return (said == "opened" or refused) and seconds < SECONDS and mebibytes < MEBIBYTES
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux says how high memory went")
+@pytest.mark.parametrize("names", [CLASSES.values(), pytest.param(BOMBS, marks=pytest.mark.slow)], ids=["some", "all"])
+def test_no_small_file_takes_long_or_much_memory(tmp_path, names):
+    found = measured(names, tmp_path)
+    assert {name: what for name, what in found.items() if not harmless(*what)} == {}
+
+
+def test_there_are_as_many_as_promised():
+    assert len(BOMBS) + len(TAGS) >= 60
+
+
+def opened_as_onnx(content):
+    """Open bytes as the ONNX file of an exported model whose manifest lists them."""
+    file = Path("exported/onnx/model.onnx")
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    Path("secret").write_bytes(bytes(8))
+    spec = dict(preset="mine", family=None, task=None, config={}, training={})
+    entry = dict(format="onnx", status="ok", file="onnx/model.onnx")
+    write_manifest(file.parents[1], spec, exports=dict(onnx=entry))
+    with pytest.raises(kzoo.KzooError) as refused:
+        kzoo.runtime.load(file.parents[1])
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("name", TAGS)
+def test_tags_that_one_reader_cuts_off_and_another_does_not(name):
+    assert "is not an ONNX file" in opened_as_onnx(TAGS[name]())
+
+
+@pytest.mark.parametrize("inside", ["initializer", "constant"])
+def test_the_same_files_with_tags_that_all_readers_read(inside):
+    assert "reads its weights from other files" in opened_as_onnx(onnx_file(None, None, inside))

@@ -4,6 +4,7 @@ import hashlib
 import os
 import sys
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,11 +15,12 @@ from rich.progress import Progress
 from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import Fold, fractions, is_source, split_rows
-from kzoo.data.windows import few
-from kzoo.errors import KzooError
+from kzoo.data.windows import few, places_of_few
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
 from kzoo.kinds.image.decode import ImageFiles, decode
 from kzoo.kinds.image.light import KINDS, check_shape, image_preprocessing, images_below, read, threads
+from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.tasks.classes.light import check_classes
 from kzoo.words import hint
 
@@ -29,7 +31,6 @@ SPLIT_FOLDERS = {
 }
 IN_MEMORY = 2**30  # bytes of decoded pixels up to which all images are decoded once and kept
 _CHUNK = 64  # images to a thread's task
-_NAMED = 5  # broken images a note names
 _SHAPE = (96, 96, 3)  # without a preset
 _MOST = 300  # images that are described
 _COLOURS = ("red", "green", "blue", "opacity")
@@ -81,8 +82,8 @@ def load_image_folder(
         y = np.repeat(np.arange(len(classes), dtype="int32"), [len(by_class.get(c, ())) for c in classes])
         pixels, digest, errors = _read(places[split], names, shape, keep=decoded_bytes <= in_memory)
         good = np.array([d is not None for d in digest], bool)
-        if errors:
-            notes.append(_broken_note(errors, names, split if len(listed) > 1 else None))
+        if line := left_out(errors, names, "image", most=TRAINED, where=split if len(listed) > 1 else ""):
+            notes.append(line)
         kept = [name for name, is_good in zip(names, good, strict=True) if is_good]
         if pixels is None:
             files[split] = ImageFiles(places[split], kept, shape)
@@ -177,7 +178,8 @@ def _check_left(classes, labels, split):
 
 
 def _read(folder, names, shape, *, keep):
-    """Decode every image once; return the pixels (N, H, W, C) or None, a digest or None each, the errors."""
+    """Decode every image once; return the pixels (N, H, W, C) or None, a digest or None each, and
+    place -> why it cannot be read."""
     pixels = np.zeros((len(names), *shape), "uint8") if keep else None
     digests, errors = [None] * len(names), {}
 
@@ -195,8 +197,6 @@ def _read(folder, names, shape, *, keep):
 
     with ThreadPoolExecutor(threads()) as pool:
         _follow(pool.map(decode_some, range(0, len(names), _CHUNK)), -(-len(names) // _CHUNK))
-    if 2 * len(errors) > len(names):
-        raise KzooError(f"{len(errors)} of {len(names)} images cannot be read, {names[min(errors)]!r} first.")
     return pixels, digests, errors
 
 
@@ -214,13 +214,6 @@ def _follow(results, total):
     finally:
         if bar is not None:
             bar.stop()
-
-
-def _broken_note(errors, names, split):
-    shown = ", ".join(names[i] for i in sorted(errors)[:_NAMED])
-    more = f" and {len(errors) - _NAMED} more" if len(errors) > _NAMED else ""
-    where = f" in {split}" if split else ""
-    return f"Left out {len(errors)} broken image{'s' if len(errors) > 1 else ''}{where}: {shown}{more}."
 
 
 def _carve(labels, classes, listed, validation, test, seed, notes):
@@ -279,17 +272,35 @@ def labelled(reader, source, *, targets, config):
         raise KzooError(f"{folder.name!r} has no images in class folders.")
     names = [name for files in listed.values() for name in files]
     labels = np.array([label for label, files in listed.items() for _ in files], dtype=str)
-    return Split(x=ImageFiles(folder, names, tuple(reader["shape"])), y=labels)
+    x, rows = _readable(folder, names, tuple(reader["shape"]))
+    return Split(x=x, y=labels[rows])
 
 
 def fresh(reader, source, *, targets):
-    """Return images of any source that can be predicted; those of a folder are read when they are asked for."""
+    """Return images of any source that can be predicted; of a large folder as many as are described."""
     if not (isinstance(source, str | Path) and Path(source).is_dir()):
         return Fresh(x=read(reader, source)[0])
     names = images_below(Path(source), "")
     if not names:
         raise KzooError(f"There are no images in {str(source)!r}.")
-    return Fresh(x=ImageFiles(source, names, tuple(reader["shape"])))
+    some = [names[place] for place in places_of_few(len(names), _MOST)]
+    return Fresh(x=_readable(Path(source), some, tuple(reader["shape"]))[0])
+
+
+def _readable(folder, names, shape):
+    """Return the images that can be read, and their places; warn of the others.
+
+    Raises:
+        KzooError: too many of them.
+    """
+    keep = len(names) * int(np.prod(shape)) <= IN_MEMORY
+    pixels, _, errors = _read(folder, names, shape, keep=keep)
+    if line := left_out(errors, [folder / name for name in names], "image", most=ANSWERED):
+        warnings.warn(line, KzooWarning, stacklevel=2)
+    rows = np.array([place for place in range(len(names)) if place not in errors], int)
+    if pixels is not None:
+        return pixels if not errors else pixels[rows], rows
+    return ImageFiles(folder, [names[place] for place in rows], shape), rows
 
 
 def describe(x, names=(), categories=0):

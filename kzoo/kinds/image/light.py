@@ -12,6 +12,7 @@ from kzoo.kinds import Shown
 from kzoo.kinds.arrays import numbers_in
 from kzoo.kinds.files import existing
 from kzoo.kinds.image import SUFFIXES
+from kzoo.kinds.left_out import Unread
 
 KINDS = " ".join(suffix[1:] for suffix in SUFFIXES)
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -43,8 +44,11 @@ def read(reader, raw):
         raw: a file, a folder (its images, sorted by name), a PIL image, an array of pixels 0..255
             ((N, H, W, C), (N, H, W), or one image), or a list of files, PIL images or arrays.
 
+    Returns:
+        (x, items): a file that cannot be read has no row in x, and is an `Unread` among the items.
+
     Raises:
-        KzooError: for a file that cannot be read, or nothing to read.
+        KzooError: nothing to read, or something that is no image and no file either.
     """
     shape = tuple(reader["shape"])
     if isinstance(raw, np.ndarray):
@@ -52,7 +56,11 @@ def read(reader, raw):
     else:
         raw = list(raw) if isinstance(raw, list | tuple) else image_paths(raw)
         with ThreadPoolExecutor(threads()) as pool:
-            images = list(pool.map(lambda item: _encode_one(item, shape), raw))
+            images = list(pool.map(lambda item: _read_one(item, shape), raw))
+        raw = [image if isinstance(image, Unread) else item for item, image in zip(raw, images, strict=True)]
+        images = [image for image in images if not isinstance(image, Unread)]
+        if raw and not images:
+            return np.empty((0, *shape), "float32"), raw
     if not images:
         raise KzooError("There are no images to read.")
     return np.stack(images).astype("float32"), raw
@@ -101,6 +109,16 @@ def image_paths(source) -> list:
             raise KzooError(f"There are no images in {str(source)!r} ({KINDS}).")
         return paths
     return [source]
+
+
+def _read_one(item, shape):
+    """Return an image (H, W, C), or an `Unread` in the place of a file that is none."""
+    try:
+        return _encode_one(item, shape)
+    except KzooError as error:
+        if not isinstance(item, str | Path):
+            raise
+        return Unread(item, str(error))
 
 
 def _encode_one(item, shape):

@@ -57,6 +57,38 @@ def gather(words):
     return existing(words[0]) if lone_file else words
 
 
+def split_folders(path) -> dict:
+    """Return {"train": folder, ...} of a folder with `train/` in it; just the folder as "train" of any other."""
+    if not (path / "train").is_dir():
+        return {"train": path}
+    names = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
+    return {part: path / name for part, words in names.items() for name in words if (path / name).is_dir()}
+
+
+def classes_below(folder) -> dict:
+    """Return class -> its documents, a list of `.txt` files, or its one `.txt` file, which has an example a line.
+
+    Raises:
+        KzooError: it is no folder.
+    """
+    if not folder.is_dir():
+        raise KzooError(f"{folder.name!r} is not a folder of text.")
+    folders = {child.name: sorted(child.glob("*.txt")) for child in sorted(folder.iterdir()) if child.is_dir()}
+    folders = {name: files for name, files in folders.items() if files}
+    files = [file for file in sorted(folder.glob("*.txt")) if not file.stem.lower().startswith("readme")]
+    return folders or {file.stem: file for file in files}
+
+
+def check_classes(folder, classes):
+    """Raise `KzooError` for a folder with fewer than two classes."""
+    if not classes:
+        raise KzooError(f"{folder.name!r} holds no text: expected a .txt file, or a folder of them, for each class.")
+    if len(classes) < 2:
+        raise KzooError(
+            f"{folder.name!r} holds one class only ({next(iter(classes))!r}): it takes a .txt file or folder for each."
+        )
+
+
 def show(reader, x, names):
     """Show texts as the network reads them, or ids where nothing says what they stand for."""
     if "vocabulary" in reader:

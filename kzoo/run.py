@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kzoo.errors import KzooError
 from kzoo.files import path_of, read_json
 from kzoo.nouns import Description, Spec, check_format
+from kzoo.registry import names_a_preset
 from kzoo.tasks import Problem, Target, problem
 
 if TYPE_CHECKING:
@@ -151,3 +152,23 @@ class Run:
         model of your own is loaded from the file, as `kzoo.load_model` does it.
         """
         return import_module("kzoo.loading").load_run(self.path, trusted=self.trusted)
+
+
+def run_of(what: Any) -> Run | None:
+    """Return the run that is meant; None for a preset or a model."""
+    if isinstance(what, Run):
+        return what
+    name = os.fspath(what) if isinstance(what, str | os.PathLike) else None
+    if name is None or names_a_preset(name):
+        return None
+    return Run(what) if Path(name).exists() or os.sep in name or isinstance(what, os.PathLike) else None
+
+
+def check_start(path: str | os.PathLike[str]) -> None:
+    """Raise `KzooError` unless this is the path of a run or of a `.keras` file, from whose weights one can start."""
+    if Path(path).is_dir():
+        Run(path)
+    elif not Path(path).is_file():
+        raise KzooError(f"start={str(path)!r} does not exist. Give a run's folder, a .keras file or a model.")
+    elif Path(path).suffix != ".keras":
+        raise KzooError(f"start={str(path)!r} is no .keras file. Give a run's folder, a .keras file or a model.")

@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from importlib import import_module
 
 from kzoo import __version__
-from kzoo.cli import common
+from kzoo.cli import common, early
 from kzoo.cli.spelling import respell
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.registry import list_presets
@@ -147,6 +147,7 @@ def _run(argv):
     try:
         # Whatever a library prints while it works must not mix with the document.
         with redirect_stdout(sys.stderr):
+            early.look(args)
             document = module.run(args)
     except KzooError as error:
         error.args = (respell(str(error), _called(parser, args.command).options()), *error.args[1:])

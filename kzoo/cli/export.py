@@ -6,7 +6,7 @@ import kzoo.export
 from kzoo.cli import quiet, tables
 from kzoo.errors import ExportError
 from kzoo.export.format import QUANTIZED
-from kzoo.export.formats import formats
+from kzoo.export.formats import formats, parse
 from kzoo.run import Run
 
 EXAMPLES = """\
@@ -35,12 +35,13 @@ def add_arguments(parser):
 def run(args):
     quiet.hush()
     opened = Run(args.run)
+    names, quantize = parse(_words(args.formats), _words(args.quantize))
     if opened.config["spec"]["family"] is None:
         quiet.load("keras")  # an ensemble, or a model of one's own, is looked at here
     out = args.out or Path("exports") / opened.path.resolve().name
     try:
         exported = kzoo.export(
-            opened, out, _words(args.formats), quantize=_words(args.quantize), verify=not args.no_verify,
+            opened, out, names, quantize=quantize, verify=not args.no_verify,
             data=args.data, overwrite=args.overwrite, timeout=args.timeout,
         )  # fmt: skip
     except ExportError as error:

@@ -19,16 +19,18 @@ from kzoo.data.windows import few, places_of_few
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
 from kzoo.kinds.image.decode import ImageFiles, decode
-from kzoo.kinds.image.light import KINDS, check_shape, image_preprocessing, images_below, read, threads
+from kzoo.kinds.image.folders import (
+    check_folders,
+    folder_of,
+    images_below,
+    labelled_folders,
+    list_classes,
+    split_folders,
+)
+from kzoo.kinds.image.light import check_shape, image_preprocessing, read, threads
 from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.tasks.classes.light import check_classes
-from kzoo.words import hint
 
-SPLIT_FOLDERS = {
-    "train": ("train", "training"),
-    "validation": ("val", "validation", "valid", "dev"),
-    "test": ("test", "testing"),
-}
 IN_MEMORY = 2**30  # bytes of decoded pixels up to which all images are decoded once and kept
 _CHUNK = 64  # images to a thread's task
 _SHAPE = (96, 96, 3)  # without a preset
@@ -63,17 +65,17 @@ def load_image_folder(
     Raises:
         KzooError: for a folder without images, fewer than two classes, or more broken images than good.
     """
-    shape, root = check_shape(image_shape), _folder(path)
+    shape, root = check_shape(image_shape), folder_of(path)
     places = split_folders(root)
     if is_source(test):
-        places["test"] = _folder(test)
+        places["test"] = folder_of(test)
         if any(os.path.samefile(places["test"], places[other]) for other in places if other != "test"):
             raise KzooError(f"test={str(test)!r} is the training folder itself: give other images.")
     elif isinstance(test, Fold):
         places.pop("test", None)
-    listed = {split: _list_classes(folder) for split, folder in places.items()}
+    listed = {split: list_classes(folder) for split, folder in places.items()}
     classes = sorted(listed["train"])
-    _check_classes(listed, places, classes)
+    check_folders(listed, places, classes)
 
     files, notes, digests, labels = {}, [], {}, {}
     decoded_bytes = sum(len(n) for c in listed.values() for n in c.values()) * int(np.prod(shape))
@@ -115,58 +117,6 @@ def load_image_folder(
         notes=notes,
         fingerprint=fingerprint.hexdigest(),
     )
-
-
-def _folder(path) -> Path:
-    if not isinstance(path, str | Path):
-        raise KzooError(f"{path!r} is not a folder: images come from a path.")
-    path = Path(path).expanduser()
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise KzooError(f"{str(path)!r} is a file; images come in a folder with one folder per class.")
-    beside = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
-    raise KzooError(f"There is no folder {str(path)!r}. {hint(path.name, beside)}".rstrip())
-
-
-def _visible_folders(folder):
-    return sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith((".", "__")))
-
-
-def split_folders(root) -> dict:
-    """Return {"train": folder, ...}; just the root as "train" where there are only class folders."""
-    names = {name.lower(): name for name in _visible_folders(root)}
-    found = {split: root / names[word] for split, words in SPLIT_FOLDERS.items() for word in words if word in names}
-    if "train" in found and _visible_folders(found["train"]):
-        return found
-    if found and len(found) == len(names):
-        raise KzooError(f"{str(root)!r} has {', '.join(names)} but no train/ with class folders in it.")
-    return {"train": root}
-
-
-def _list_classes(folder) -> dict:
-    """Return {class name: [file names below `folder`, sorted]}."""
-    return {name: images_below(folder, name) for name in _visible_folders(folder)}
-
-
-def _check_classes(listed, places, classes):
-    root = places["train"]
-    if not any(listed["train"].values()):
-        loose = images_below(root, "")
-        seen = f"{len(loose)} images but no class folders" if loose else "no images"
-        raise KzooError(f"There are {seen} in {str(root)!r}; one folder per class is needed ({KINDS}).")
-    if len(classes) < 2:
-        raise KzooError(f"There is only one class, {classes[0]!r}, in {str(root)!r}; two are needed.")
-    for name, files in listed["train"].items():
-        if not files:
-            raise KzooError(f"The class folder {name!r} has no images ({KINDS}): fill it or remove it.")
-    for split, by_class in listed.items():
-        for name in by_class:
-            if name not in classes:
-                raise KzooError(
-                    f"Class {name!r} is in the {split} images and not in the training ones. "
-                    f"{hint(name, classes)}There are: {', '.join(classes[:20])}."
-                )
 
 
 def _check_left(classes, labels, split):
@@ -265,11 +215,7 @@ def fit(x, train, *, plain=False, **more):
 
 def labelled(reader, source, *, targets, config):
     """Return the images in class folders, of `test/` where there is one, and the names of their folders."""
-    places = split_folders(Path(source))
-    folder = places.get("test", places["train"])
-    listed = {entry.name: images_below(folder, entry.name) for entry in sorted(folder.iterdir()) if entry.is_dir()}
-    if not any(listed.values()):
-        raise KzooError(f"{folder.name!r} has no images in class folders.")
+    folder, listed = labelled_folders(Path(source))
     names = [name for files in listed.values() for name in files]
     labels = np.array([label for label, files in listed.items() for _ in files], dtype=str)
     x, rows = _readable(folder, names, tuple(reader["shape"]))

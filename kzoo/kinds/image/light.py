@@ -12,9 +12,10 @@ from kzoo.kinds import Shown
 from kzoo.kinds.arrays import numbers_in
 from kzoo.kinds.files import existing
 from kzoo.kinds.image import SUFFIXES
+from kzoo.kinds.image.folders import KINDS, glance, glance_new, images_below
 from kzoo.kinds.left_out import Unread
 
-KINDS = " ".join(suffix[1:] for suffix in SUFFIXES)
+__all__ = ["draw", "edges", "gather", "glance", "glance_new", "read", "show"]
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -147,16 +148,6 @@ def _batch(array, shape):
     if array.ndim in (3, 4):
         return array
     raise KzooError(f"An array of images has 2 to 4 axes, not the shape {array.shape}.")
-
-
-def images_below(folder, name):
-    """Return the image files in and under `folder / name` as sorted names below `folder`; none hidden."""
-    found = []
-    for place, folders, files in os.walk(folder / name):
-        folders[:] = [f for f in folders if not f.startswith((".", "__"))]
-        below = Path(place).relative_to(folder)
-        found += [(below / f).as_posix() for f in files if f.lower().endswith(SUFFIXES) and f[0] != "."]
-    return sorted(found)
 
 
 def threads():

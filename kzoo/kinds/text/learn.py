@@ -16,8 +16,8 @@ from kzoo.kinds.files import read_text
 from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.kinds.rows.learn import answers_in
 from kzoo.kinds.tables.files import is_table
-from kzoo.kinds.tables.frame import as_frame, as_names, find_target
-from kzoo.kinds.tables.raw import require
+from kzoo.kinds.tables.frame import as_frame
+from kzoo.kinds.tables.raw import as_names, find_target, require
 from kzoo.kinds.tables.values import plain, to_words
 from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
 from kzoo.kinds.text.light import (

@@ -9,7 +9,7 @@ from kzoo.kinds import Shown
 from kzoo.kinds.arrays import numbers_in, whole_in
 from kzoo.kinds.files import existing, read_text
 from kzoo.kinds.tables.files import is_table
-from kzoo.kinds.tables.raw import MOST, Rows, given_rows, rows_of
+from kzoo.kinds.tables.raw import MOST, Rows, as_names, find_target, given_rows, require, rows_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
 from kzoo.words import listed
 
@@ -49,6 +49,26 @@ def read(reader, raw):
         if ids := tokenizer.ids(text)[-length:]:
             row[-len(ids) :] = ids  # padding in front: the answer wanted is the one after the last token
     return x, raw
+
+
+def glance(source, form, asked):
+    """Refuse a table for the names of its columns, a folder for those of its files."""
+    if form == "tabular":
+        group = [asked.group] if isinstance(asked.group, str) else []
+        require(source, [*find_target(source, asked.target), *as_names(asked.drop), *group], "the table")
+    elif form == "folder":
+        for part in split_folders(source).values():
+            check_classes(part, classes_below(part))
+
+
+def glance_new(reader, source, targets):
+    """Refuse new texts with answers for the names of columns or files."""
+    if reads_the_end(reader):
+        return
+    if isinstance(source, Rows):
+        require(source, targets, "the table")
+    elif source.is_dir():
+        check_classes(source, classes_below(source))
 
 
 def gather(words):

@@ -15,6 +15,7 @@ from kzoo import __version__
 from kzoo.cli import common, early
 from kzoo.cli.spelling import respell
 from kzoo.errors import KzooError, KzooWarning
+from kzoo.optional import require
 from kzoo.registry import list_presets
 from kzoo.words import hint, printable
 
@@ -160,7 +161,7 @@ def _run(argv):
 
 
 def _print_completion(argv):
-    shtab = common.require("shtab")
+    shtab = require("shtab")
     parser = make_parser(COMMANDS)
     shell = parser.parse_args(argv).print_completion
     for name in COMMANDS:

@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "ranking": {"results", "run", "tuning"},
     "run": {"registry"},
     "exported": set(),
+    "network": set(),
     "nouns": set(),
     "contract": set(),
     "families": set(),
@@ -48,7 +49,8 @@ MAY_IMPORT = {
     "export": {"data", "exported", "family", "loading", "registry", "run"},
     "evaluation": {"checks", "data", "predictions", "ranking", "registry", "results", "run", "training"},
     "training": {
-        "arguments", "callbacks", "checks", "contract", "data", "loading", "plots", "predictions", "registry", "run",
+        "arguments", "callbacks", "checks", "contract", "data", "loading", "network", "plots", "predictions",
+        "registry", "run",
     },
     "source": {"contract"},
     "tuning": {
@@ -59,7 +61,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {
-        "arguments", "data", "evaluation", "export", "exported", "family", "flops", "plots", "ranking", "registry",
+        "arguments", "data", "evaluation", "export", "exported", "family", "network", "plots", "ranking", "registry",
         "reports", "results", "run", "runtime", "source", "training", "tuning",
     },
 }  # fmt: skip
@@ -71,11 +73,12 @@ BY_NAME = {
     "plugins": {"presets"},
     "run": {"loading"},
     "exported": {"export"},
+    "network": {"flops"},
 }  # fmt: skip
 EVERYBODYS = {"__version__", "errors", "files", "kinds", "listing", "nouns", "optional", "tasks", "words"}
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "catalogue", "errors", "exported", "family", "files", "nouns", "optional", "plugins", "preset",
-    "preset_files", "presets", "ranking", "registry", "results", "run", "words",
+    "arguments", "catalogue", "errors", "exported", "family", "files", "network", "nouns", "optional", "plugins",
+    "preset", "preset_files", "presets", "ranking", "registry", "results", "run", "words",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from kzoo.data.statistics import statistics
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import finite, whole_file, write_json
 from kzoo.loading import registered_in
+from kzoo.network import table_of
 from kzoo.nouns import Request
 from kzoo.plots.curves import curves
 from kzoo.registry import Preset
@@ -140,6 +141,7 @@ def train(
         if claim.state is not None:
             return _finished(fit)
         config = replace(request, spec=job.spec).json() | {"command": repeat, "statistics": statistics(job.data)}
+        config |= {"network": table_of(job.saved)}
         with replaced(claim.folder):
             write_json(claim.folder / "preprocessing.json", job.data.preprocessing)
             write_json(claim.folder / "config.json", config | provenance())

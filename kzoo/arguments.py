@@ -149,6 +149,8 @@ def _bundles():
 
 
 BUNDLES = _bundles()
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+RESUME = ("auto", "must", "never")
 
 CONFIG = {
     "inputs": _A(kind=str, choices=kinds.NAMES),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kzoo import kinds
 from kzoo.errors import KzooError
 from kzoo.files import path_of
-from kzoo.registry import fitted_on, spec_of
+from kzoo.registry import fitted_on, names_a_preset, spec_of
 from kzoo.run import Run
 from kzoo.tasks import pair
 
@@ -35,6 +35,16 @@ def opened(thing: "Run | str | os.PathLike[str] | keras.Model") -> Run:
     if (path / _MODEL).is_file() and not any((path / name).exists() for name in ("config.json", "search.json")):
         return BareModel(path=path)
     return Run(path)
+
+
+def run_of(what: Any) -> Run | None:
+    """Return the run that is meant; None for a preset or a model in memory."""
+    if isinstance(what, Run):
+        return what
+    name = os.fspath(what) if isinstance(what, str | os.PathLike) else None
+    if name is None or names_a_preset(name):
+        return None
+    return opened(what) if Path(name).exists() or os.sep in name or isinstance(what, os.PathLike) else None
 
 
 class BareModel(Run):

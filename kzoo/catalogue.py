@@ -20,6 +20,7 @@ _presets: dict[str, Preset] = {}
 _owners: dict[str, str] = {}
 _plugins: set[str] = set()  # namespaces of packages that were read, or could not be
 _catalogue = "unread"
+_FOR_ANY = ("tabular_", "text_", "series_", "image_")  # presets that are made for any data of their kind
 
 
 def _read_catalogue() -> None:
@@ -149,6 +150,15 @@ def globs_of(name: str, given: str | Iterable[str]) -> list[str]:
     if wrong := [glob for glob in globs if not isinstance(glob, str)]:
         raise KzooError(f"{name} holds {shown(wrong[0])}; it is a glob such as 'cifar_*', or several.")
     return globs
+
+
+def general_first(names: Iterable[str]) -> list[str]:
+    """Return names in the order in which a message offers them: those made for any data of their kind come first."""
+    return sorted(names, key=_place_in_list)
+
+
+def _place_in_list(name: str) -> int:
+    return next((place for place, made in enumerate(_FOR_ANY) if name.startswith(made)), len(_FOR_ANY))
 
 
 def list_presets(

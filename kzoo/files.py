@@ -35,6 +35,22 @@ def path_of(word, what) -> Path:
     return path
 
 
+def check_place(folder, out):
+    """Raise `KzooError` unless a folder can be made, or written in."""
+    shown = str(folder if out is None else out)
+    path_of(folder, "a folder")
+    try:
+        os.fsencode(folder).decode("utf-8")
+    except UnicodeDecodeError:  # TensorBoard's files, and JSON, would not take it
+        raise KzooError(f"out={shown!r} is not a name in UTF-8. Choose another folder.") from None
+    if folder.exists() and not folder.is_dir():
+        raise KzooError(f"out={shown!r} is a file. Name a folder.")
+    above = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        why = "may not be written" if above.is_dir() else "is a file"
+        raise KzooError(f"out={shown!r} cannot be made: {str(above)!r} {why}. Choose another folder.")
+
+
 @contextmanager
 def whole_file(path, *, sync=True):
     """Yield a temporary path beside `path` that takes its place when the block ends well.

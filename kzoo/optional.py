@@ -1,4 +1,7 @@
-"""Packages that kzoo can do without: `require` imports one, or says what installs it. Standard library only."""
+"""Packages that kzoo, or an exported model, can do without: `require` imports one, or says what installs it.
+
+Standard library only.
+"""
 
 from importlib import import_module
 from importlib.util import find_spec
@@ -6,12 +9,12 @@ from importlib.util import find_spec
 from kzoo.errors import KzooError
 
 
-def require(name, *, extra):
+def require(name, *, extra=""):
     """Import an optional package.
 
     Args:
         name: what is imported.
-        extra: kzoo's extra that brings it.
+        extra: kzoo's extra that brings it; empty for what kzoo itself needs, and an exported model does without.
 
     Raises:
         KzooError: it is not installed; the message has the line that installs it.
@@ -20,7 +23,12 @@ def require(name, *, extra):
     return import_module(name)
 
 
-def check_installed(name, *, extra):
+def check_installed(name, *, extra=""):
     """Raise `KzooError` as `require` does, without importing the package."""
     if find_spec(name) is None:
-        raise KzooError(f'This needs {name}, which is not installed: pip install "kzoo[{extra}]"')
+        raise KzooError(missing(name, extra))
+
+
+def missing(name, extra="") -> str:
+    """Return the line that says what installs a package."""
+    return f"This needs {name}, which is not installed: pip install " + (f'"kzoo[{extra}]"' if extra else "kzoo")

@@ -1,7 +1,7 @@
 """`Predictions`: what a model says, from a run by Keras or from an export by another runtime. NumPy only."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,26 +15,64 @@ class Predictions:
     """Answers, in the order of the inputs.
 
     Args:
-        labels: the likeliest class of each input; empty for values.
+        labels: the likeliest class of each input; empty for values; None where the input could not be read.
         probabilities: (N, classes), or None for values.
         values: (N, targets) or (N, horizon, targets) in the target's own unit, or None for classes.
         class_names, target_names: names of the columns.
         inputs: what each row was made from (a file's name, a sentence, a row's number).
+        unread: number of a row -> why its input could not be read; its label is None, and its numbers are NaN.
     """
 
-    labels: list[str] = field(default_factory=list)
+    labels: list[str | None] = field(default_factory=list)
     probabilities: np.ndarray | None = None
     values: np.ndarray | None = None
     class_names: Sequence[str] = ()
     target_names: Sequence[str] = ()
     inputs: Sequence[Any] = ()
+    unread: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         values: Any = self.values
         return len(self.labels if self.probabilities is not None else values)
 
+    def with_unread(self, inputs: Sequence[Any], unread: Mapping[int, str]) -> "Predictions":
+        """Return them with a row for each input that could not be read.
+
+        Args:
+            inputs: names of all inputs, in their order.
+            unread: place among them -> why.
+        """
+        if not unread:
+            return self
+        read = [place for place in range(len(inputs)) if place not in unread]
+
+        def placed(rows: np.ndarray | None) -> np.ndarray | None:
+            if rows is None:
+                return None
+            every = np.full((len(inputs), *rows.shape[1:]), np.nan, rows.dtype)
+            every[read] = rows
+            return every
+
+        said: dict[int, str | None] = dict(zip(read, self.labels, strict=False))
+        labels = [said.get(place) for place in range(len(inputs))] if self.labels else []
+        return replace(
+            self, labels=labels, probabilities=placed(self.probabilities), values=placed(self.values), inputs=inputs,
+            unread=unread,
+        )  # fmt: skip
+
     def columns(self) -> dict[str, Any]:
-        """Return a table, name -> column: input, label and a probability per class, or a column per target."""
+        """Return a table, name -> column: input, label and a probability per class, or a column per target.
+
+        Where inputs could not be read, `error` says why.
+        """
+        columns = self._answers()
+        if self.unread:
+            rows = len(columns["input"]) // len(self.inputs)  # a forecast has one for each step
+            why = [self.unread.get(place) for place in range(len(self.inputs))]
+            columns["error"] = [said for said in why for _ in range(rows)]
+        return columns
+
+    def _answers(self) -> dict[str, Any]:
         if self.probabilities is not None:
             columns: dict[str, Any] = {"input": list(self.inputs), "label": self.labels}
             return columns | {f"p_{name}": self.probabilities[:, i] for i, name in enumerate(self.class_names)}

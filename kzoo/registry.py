@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from kzoo import __version__
 from kzoo.arguments import ARGUMENTS, CLIPPING, CONFIG, OF_FIT, SYNONYMS, TRAINING, checked, unmet
 from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looked for)
+    general_first,
     get_preset,
     list_presets,
     names_a_preset,

@@ -233,3 +233,13 @@ def _unfit(kept: Mapping[str, Any], classes: int | None) -> str | None:
     elif fits:
         fits = truth.shape == answers.shape
     return None if fits else "has arrays that do not belong together"
+
+
+def check_start(path: str | os.PathLike[str]) -> None:
+    """Raise `KzooError` unless this is the path of a run or of a `.keras` file, from whose weights one can start."""
+    if Path(path).is_dir():
+        Run(path)
+    elif not Path(path).is_file():
+        raise KzooError(f"start={str(path)!r} does not exist. Give a run's folder, a .keras file or a model.")
+    elif Path(path).suffix != ".keras":
+        raise KzooError(f"start={str(path)!r} is no .keras file. Give a run's folder, a .keras file or a model.")

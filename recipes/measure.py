@@ -7,6 +7,7 @@ python recipes/measure.py run char_gru -- --data shakespeare.txt    with options
 python recipes/measure.py collect runs/measured    runs become kzoo/results/measured.json, tables of recipes
                                                    recipes/measured.json, their pictures recipes/pictures/
 python recipes/measure.py tables                   README.md, recipes/README.md, the recipes' own lines
+python recipes/measure.py networks                 kzoo/results/networks.json: the layers of every preset
 
 Everything resumes: finished runs are not trained again. Numbers come from run folders alone, never from a keyboard.
 """
@@ -29,6 +30,7 @@ from kzoo.registry import FAMILIES
 
 HERE = Path(__file__).parent
 MEASURED = Path(kzoo.__file__).parent / "results" / "measured.json"
+NETWORKS = Path(kzoo.__file__).parent / "results" / "networks.json"
 RECIPES = HERE / "measured.json"
 
 
@@ -109,6 +111,14 @@ def tables(args=None):
         if file.read_text(encoding="utf-8") != text:
             write_text(file, text)
             print(f"wrote {file.name}")
+
+
+def networks(args=None):
+    """Write the layers of every preset, a line for each, so that `kzoo show` needs no Keras."""
+    from kzoo.network import table_of
+
+    lines = [f'"{name}": {json.dumps(table_of(kzoo.build(name, compile=False)))}' for name in kzoo.list_presets()]
+    write_text(NETWORKS, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def wanted():
@@ -216,6 +226,8 @@ if __name__ == "__main__":
     command.add_argument("folders", nargs="+")
     command = commands.add_parser("tables")
     command.set_defaults(call=tables)
+    command = commands.add_parser("networks")
+    command.set_defaults(call=networks)
     at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     args = parser.parse_args(sys.argv[1:at])
     args.more = sys.argv[at + 1 :]

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -197,6 +198,64 @@ def test_show_json_is_one_document(call):
     assert shown["parameters"] == sum(layer["parameters"] for layer in shown["layers"])
     assert shown["goes_in"]["shape"] == [200] and shown["goes_in"]["dtype"] == "int32"
     assert all(setting["meaning"] and setting["legal"] for setting in shown["network"] + shown["training"])
+
+
+# Keras, NumPy and all that takes as long cannot be imported in a process that begins with this.
+WITHOUT = """
+import sys
+for name in ("keras", "tensorflow", "jax", "torch", "numpy", "pandas", "sklearn", "matplotlib"):
+    sys.modules[name] = None
+"""
+
+
+def shown_without_keras(*words):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT + CALL, "show", *map(str, words)], env=ENV, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_a_preset_is_shown_without_keras_as_with_it(call):
+    assert shown_without_keras("cifar_cnn") == call("show", "cifar_cnn")[1]
+    stored = json.loads(shown_without_keras("imdb_lstm", "--json"))
+    built = json.loads(call("show", "imdb_lstm", "--json", "--set", "dropout=0.3")[1])  # a setting has it built
+    assert {name: part for name, part in stored.items() if part != built[name]}.keys() == {"network"}
+    assert [s["name"] for s in stored["network"] if s not in built["network"]] == ["dropout"]
+
+
+def test_a_run_is_shown_without_keras(call, iris):
+    out = shown_without_keras(iris / "run")
+    assert "units" in out and "16,8" in out and "trained on" in out and "accuracy" in out and "--set" not in out
+    shown = json.loads(shown_without_keras(iris / "run", "--json"))
+    model = kzoo.Run(iris / "run").model
+    assert [(layer["name"], layer["parameters"]) for layer in shown["layers"]] == [
+        (layer.name, layer.count_params()) for layer in model.layers
+    ]
+    assert [layer["output_shape"] for layer in shown["layers"]] == [list(x.output.shape[1:]) for x in model.layers]
+    assert (shown["parameters"], shown["task"]) == (model.count_params(), "tabular_classification")
+
+
+def test_a_run_of_a_kzoo_that_stored_no_layers_is_shown_with_keras(call, iris, tmp_path):
+    shutil.copytree(iris / "run", tmp_path / "old")
+    config = json.loads((tmp_path / "old" / "config.json").read_text())
+    network = config.pop("network")
+    (tmp_path / "old" / "config.json").write_text(json.dumps(config))
+    shown = json.loads(call("show", tmp_path / "old", "--json")[1])
+    assert [list(layer.values()) for layer in shown["layers"]] == network["layers"]
+    code, _, err = call("show", tmp_path / "old", "--set", "units=4")
+    assert code == 2 and "--set and --code are for presets" in err
+
+
+def test_a_score_of_one_run_has_no_empty_brackets(call):
+    """`1 run ()`: a measurement without other scores beside it."""
+    from kzoo import results
+
+    alone = dict.fromkeys(row["preset"] for row in results.rows() if not row["others"])
+    assert "cifar_cnn" in alone
+    for name in alone:
+        assert "()" not in call("show", name)[1].split("Measured results")[1]
 
 
 def test_show_draws_the_network(call, tmp_path):

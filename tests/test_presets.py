@@ -11,7 +11,9 @@ import pytest
 
 import kzoo
 from kzoo import contract
+from kzoo.network import table_of
 from kzoo.registry import family_builder, resolve
+from kzoo.results import network_of
 from kzoo.training.road import make_variables
 
 NAMES = kzoo.list_presets()
@@ -98,8 +100,10 @@ def test_config_names_are_the_builders(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_parameter_count_is_the_recorded_one(name):
-    found = kzoo.build(name, compile=False).count_params()
+    model = kzoo.build(name, compile=False)
+    found = model.count_params()
     assert found == kzoo.get_preset(name).params, f"write params={found:_} into the preset {name!r}"
+    assert network_of(name) == table_of(model), "run `python recipes/measure.py networks`"
 
 
 def idle_variables(model, x, y, steps, until=0.0):

@@ -12,9 +12,10 @@ from contextlib import redirect_stdout
 from importlib import import_module
 
 from kzoo import __version__
-from kzoo.cli import common
+from kzoo.cli import common, early
 from kzoo.cli.spelling import respell
 from kzoo.errors import KzooError, KzooWarning
+from kzoo.optional import require
 from kzoo.registry import list_presets
 from kzoo.words import hint, printable
 
@@ -147,6 +148,7 @@ def _run(argv):
     try:
         # Whatever a library prints while it works must not mix with the document.
         with redirect_stdout(sys.stderr):
+            early.look(args)
             document = module.run(args)
     except KzooError as error:
         error.args = (respell(str(error), _called(parser, args.command).options()), *error.args[1:])
@@ -159,7 +161,7 @@ def _run(argv):
 
 
 def _print_completion(argv):
-    shtab = common.require("shtab")
+    shtab = require("shtab")
     parser = make_parser(COMMANDS)
     shell = parser.parse_args(argv).print_completion
     for name in COMMANDS:

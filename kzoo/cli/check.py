@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from kzoo.bare import run_of
 from kzoo.cli import common, export, quiet, tables, train
 from kzoo.errors import KzooError
 from kzoo.exported import ExportedModel
@@ -37,9 +38,9 @@ def run(args):
     settings = train.settings_of(args)
     if names_a_preset(args.preset):
         train.check_names(args.preset, settings)
-    door = quiet.load("kzoo.evaluation.check")
-    if door.run_of(args.preset) is None:
+    if run_of(args.preset) is None:
         get_preset(args.preset)
+    door = quiet.load("kzoo.evaluation.check")
     data_seed = options.pop("data_seed")
     findings, names = door.examine(
         args.preset,

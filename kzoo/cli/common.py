@@ -13,6 +13,7 @@ from importlib import import_module
 
 from kzoo.cli.spelling import setting_meant
 from kzoo.errors import KzooError
+from kzoo.optional import missing
 from kzoo.words import first_line, hint, printable
 
 DATA_OPTIONS = ("target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns")
@@ -115,6 +116,8 @@ def explain(error):
     text = " ".join(str(error).split())
     if isinstance(error, KzooError):
         return 2, text
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("kzoo"):
+        return 2, missing(error.name.partition(".")[0])
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
         if error.errno == errno.ENOSPC:

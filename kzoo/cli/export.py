@@ -7,7 +7,7 @@ from kzoo.bare import opened
 from kzoo.cli import quiet, tables
 from kzoo.errors import ExportError
 from kzoo.export.format import QUANTIZED
-from kzoo.export.formats import formats
+from kzoo.export.formats import formats, parse
 
 EXAMPLES = """\
 examples:
@@ -35,12 +35,13 @@ def add_arguments(parser):
 def run(args):
     quiet.hush()
     named = opened(args.run)
+    names, quantize = parse(_words(args.formats), _words(args.quantize))
     if named.config["spec"]["family"] is None:
         quiet.load("keras")  # an ensemble, or a model of one's own, is looked at here
     out = args.out or Path("exports") / named.path.resolve().name
     try:
         exported = kzoo.export(
-            named, out, _words(args.formats), quantize=_words(args.quantize), verify=not args.no_verify,
+            named, out, names, quantize=quantize, verify=not args.no_verify,
             data=args.data, overwrite=args.overwrite, timeout=args.timeout,
         )  # fmt: skip
     except ExportError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kzoo.bare import opened
 from kzoo.cli import common, quiet
+from kzoo.data.encode import encode_named
 from kzoo.errors import KzooError
 from kzoo.kinds import kind as kind_named
 from kzoo.words import csv_cell
@@ -56,8 +57,9 @@ def _by_run(args):
             f"--format {args.format} is for exported models, and {args.run} is a run: kzoo export {args.run}"
         )
     named = opened(args.run)
-    inputs = gather(named.config["data"]["inputs"], args.inputs)
-    return quiet.load("kzoo.evaluation").predict(named, inputs)
+    # Read before the seconds that Keras takes to import: what is wrong with the inputs is said at once.
+    inputs = encode_named(named.preprocessing, gather(named.config["data"]["inputs"], args.inputs))
+    return quiet.load("kzoo.evaluation.predict").answer(named, inputs)
 
 
 def _by_exported(args):
@@ -74,7 +76,12 @@ def _write(columns, file):
     ):
         rows = csv.writer(written, lineterminator="\n")
         rows.writerow(csv_cell(name) for name in columns)
-        rows.writerows([csv_cell(str(value)) for value in row] for row in zip(*columns.values(), strict=True))
+        rows.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
+
+
+def _cell(value):
+    """Write what is not known, of an input that could not be read, as an empty cell."""
+    return "" if value is None or value != value else csv_cell(str(value))
 
 
 def gather(kind, words):
@@ -106,7 +113,10 @@ def _rows(answers, top):
     rows = []
     for i in range(len(answers)):
         row = dict(input=answers.inputs[i] if len(answers.inputs) > i else i)
-        if answers.probabilities is None:
+        if i in answers.unread:
+            nothing: dict = dict(values=None) if answers.probabilities is None else dict(label=None, classes=[])
+            row |= nothing | dict(error=answers.unread[i])
+        elif answers.probabilities is None:
             row["values"] = answers.values[i].tolist()
         else:
             p = answers.probabilities[i]
@@ -121,7 +131,9 @@ def render(document, args):
     rows = []
     for row in document["predictions"]:
         shown = common.short(" ".join(str(row["input"]).split()), 44)
-        if "classes" in row:
+        if "error" in row:
+            answer = f"not read: {row['error']}"
+        elif "classes" in row:
             answer = ", ".join(f"{c['label']} {c['probability']:.1%}" for c in row["classes"])
         else:
             answer = _numbers(row["values"])

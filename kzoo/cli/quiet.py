@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from kzoo.errors import KzooError
+from kzoo.optional import check_installed
 
 
 def hush():
@@ -47,6 +48,7 @@ def load(name):
     """
     hush()
     if "keras" not in sys.modules:
+        check_installed("keras")
         try:
             with silence():
                 import_module("keras")

@@ -1,4 +1,4 @@
-"""Show a preset in full: layers, what goes in and comes out, every setting."""
+"""Show a preset or a run in full: layers, what goes in and out, every setting."""
 
 import shlex
 from importlib import import_module
@@ -6,9 +6,23 @@ from pathlib import Path
 
 from kzoo.arguments import ARGUMENTS
 from kzoo.cli import common, quiet, tables
+from kzoo.cli.train import scores_line
 from kzoo.errors import KzooError
+from kzoo.family import builder_of
 from kzoo.kinds import kind
-from kzoo.registry import build, get_preset, meaning_of, resolve, settings_of, spec_of
+from kzoo.network import table_of
+from kzoo.registry import (
+    build,
+    get_preset,
+    meaning_of,
+    names_a_preset,
+    preset_of,
+    resolve,
+    settings_of,
+    spec_of,
+)
+from kzoo.results import network_of
+from kzoo.run import Run
 from kzoo.tasks import problem
 
 EXAMPLES = """\
@@ -18,13 +32,14 @@ examples:
   kzoo show cifar_cnn --set filters=32,64 outputs=100
   kzoo show cifar_cnn --code > model.py        Keras code that needs no kzoo
   kzoo show imdb_lstm --json
+  kzoo show runs/digits_cnn-01                 what was trained, and how well
 """
 
 PICTURES = (".png", ".svg", ".pdf")
 
 
 def add_arguments(parser):
-    parser.add_argument("preset", metavar="PRESET", help="a name from `kzoo list`, or a file of yours: mine.toml")
+    parser.add_argument("preset", metavar="PRESET|RUN", help="a name from `kzoo list`, a file of yours, or a run")
     parser.add_argument("--plot", metavar="FILE", help="draw the network into a .png, .svg or .pdf file")
     parser.add_argument("--code", action="store_true", help="print Keras code that builds it without kzoo")
     parser.add_argument(
@@ -38,60 +53,86 @@ def add_arguments(parser):
 
 
 def run(args):
+    folder = Path(args.preset)
+    if not names_a_preset(args.preset) and (folder / "config.json").is_file():
+        return _run(Run(folder), args)
+    if (folder / "kzoo.json").is_file():
+        raise KzooError(
+            f"{args.preset} is an exported model; show takes presets and runs. Its README.md says what it is."
+        )
     preset = get_preset(args.preset)
     overrides = common.parse_settings(args.set)
-    resolve(preset, overrides)  # a wrong name is refused before Keras is imported
+    config, training = resolve(preset, overrides)  # a wrong name is refused before Keras is imported
     plot = None if args.plot is None else _picture(args.plot)
+    stored = None if overrides or args.code or plot else network_of(preset.name)
+    if stored is not None:
+        config = builder_of(preset.family).defaults | config
+        return describe(preset, stored, config, training) | dict(results=results(preset.name))
     quiet.load("keras")
     model = build(preset, compile=False, **overrides)
-    document = describe(preset, model, spec_of(model))
+    document = describe(preset, table_of(model), spec_of(model)["config"], training)
+    document["results"] = results(preset.name)
     if args.code:
         document["code"] = _code(preset, model, document, args)
-    if plot is not None:
-        with import_module("kzoo.files").whole_file(plot, sync=False) as temporary:
-            import_module("kzoo.plots").network(model).savefig(temporary)
-        document["plot"] = str(plot)
-    return document
+    return document | _drawn(model, plot)
 
 
-def describe(preset, model, spec) -> dict:
-    """Return all there is to say about a preset, as plain data.
+def _run(run, args):
+    """Show the network of a run, and what was trained on what."""
+    if args.set or args.code:
+        raise KzooError(f"--set and --code are for presets: {args.preset} is a run, which is what it is.")
+    plot = None if args.plot is None else _picture(args.plot)
+    network, spec = run.config.get("network"), run.spec
+    model = None
+    if network is None or plot is not None:  # a run of an older kzoo has none
+        quiet.load("keras")
+        model = run.model
+        network = network or table_of(model)
+    preset = None if spec.family is None else preset_of(spec.json())
+    document = describe(preset, network, spec.config, spec.training) | dict(name=spec.preset, task=run.data.task)
+    scores = run.summary.get("test") or run.summary.get("validation") if run.finished else None
+    said = dict(run=str(run.path), summary="", dataset=run.data.name, scores=scores or {})
+    return document | said | (_drawn(model, plot) if plot is not None else {})
+
+
+def _drawn(model, plot):
+    """Draw a network into a file, if one is named."""
+    if plot is None:
+        return {}
+    with import_module("kzoo.files").whole_file(plot, sync=False) as temporary:
+        import_module("kzoo.plots").network(model).savefig(temporary)
+    return dict(plot=str(plot))
+
+
+def describe(preset, network, config, training) -> dict:
+    """Return all there is to say about a preset, or about a run of one, as plain data.
 
     Args:
-        preset: the preset.
-        model: its network, with any overrides.
-        spec: the specification of the model.
+        preset: the preset; None for a model of one's own.
+        network: its table (see `kzoo.network.table_of`).
+        config, training: the settings.
     """
-    config, training = spec["config"], spec["training"]
-    settable = settings_of(preset, config, training)
+    settable = () if preset is None else settings_of(preset, config, training)
+    family = None if preset is None else preset.family
+    read, answer = config.get("inputs"), network["comes_out"]["shape"]
     return dict(
-        name=preset.name,
-        family=preset.family,
-        task=preset.task,
-        summary=preset.summary,
-        reference=preset.reference,
-        dataset=preset.dataset,
-        parameters=model.count_params(),
-        flops=import_module("kzoo.flops").forward_flops(model),
-        goes_in=dict(
-            kind=config.get("inputs"),
-            shape=list(model.input_shape[1:]),
-            dtype=str(model.inputs[0].dtype),
-            meaning=kind(config["inputs"]).meaning if "inputs" in config else "",
-        ),
-        comes_out=dict(shape=list(model.output_shape[1:]), meaning=answers(preset.task, config)),
+        name=getattr(preset, "name", ""),
+        family=family,
+        task=getattr(preset, "task", ""),
+        summary=getattr(preset, "summary", ""),
+        reference=getattr(preset, "reference", ""),
+        dataset=getattr(preset, "dataset", None),
+        parameters=network["parameters"],
+        flops=network["flops"],
+        goes_in=dict(kind=read) | network["goes_in"] | dict(meaning=kind(read).meaning if read else ""),
+        comes_out=dict(shape=answer, meaning="" if preset is None else answers(preset.task, config)),
         layers=[
-            dict(
-                name=layer.name,
-                type=type(layer).__name__,
-                output_shape=list(layer.output.shape[1:]),
-                parameters=layer.count_params(),
-            )
-            for layer in model.layers
+            dict(name=name, type=type, output_shape=shape, parameters=parameters)
+            for name, type, shape, parameters in network["layers"]
         ],
-        network=[_setting(name, config[name], preset.family) for name in settable if name in config],
-        training=[_setting(name, training[name], preset.family) for name in settable if name in training],
-        results=results(preset.name),
+        network=[_setting(name, config[name], family) for name in settable if name in config],
+        training=[_setting(name, training[name], family) for name in settable if name in training],
+        results=[],
     )
 
 
@@ -149,6 +190,8 @@ def _code(preset, model, document, args):
 
 
 def _shape(size):
+    if size is None:
+        return "not known"
     return "x".join("?" if s is None else str(s) for s in size) or "1"
 
 
@@ -156,15 +199,19 @@ def render(document, args):
     if args.code:
         return document["code"].rstrip("\n")
     d, into, out = document, document["goes_in"], document["comes_out"]
+    family = f" ({d['family']})" if d["family"] else ""
+    flops = "not known" if d["flops"] is None else f"{common.count(d['flops'])} FLOPs for one example"
     facts = [
-        ("task", f"{d['task'].replace('_', ' ')} ({d['family']})"),
-        ("goes in", f"{_shape(into['shape'])} {into['dtype']}: {into['meaning']}"),
-        ("comes out", f"{_shape(out['shape'])}: {out['meaning']}"),
+        ("task", f"{d['task'].replace('_', ' ')}{family}"),
+        ("goes in", f"{_shape(into['shape'])} {into['dtype'] or ''}: {into['meaning']}".removesuffix(": ")),
+        ("comes out", f"{_shape(out['shape'])}: {out['meaning']}".removesuffix(": ")),
         ("parameters", f"{d['parameters']:,}"),
-        ("forward pass", f"{common.count(d['flops'])} FLOPs for one example (a multiply-add is two)"),
-        ("own data", d["dataset"] or "none: pass --data"),
-        ("reference", d["reference"] or "none"),
+        ("forward pass", f"{flops} (a multiply-add is two)" if d["flops"] else flops),
     ]
+    if "run" in d:
+        facts += [("trained on", d["dataset"]), ("run", d["run"])]
+    else:
+        facts += [("own data", d["dataset"] or "none: pass --data"), ("reference", d["reference"] or "none")]
     table = [("layer", "type", "output", "parameters")] + [
         (
             common.fitted(layer["name"], 30),
@@ -174,20 +221,20 @@ def render(document, args):
         )
         for layer in d["layers"]
     ]
-    lines = [
-        common.bold(d["name"]),
-        *tables.columns([("", d["summary"])], indent=0),
-        "",
-        *tables.columns(facts),
-    ]
+    lines = [common.bold(d["name"]), *tables.columns([("", d["summary"])] if d["summary"] else [], indent=0), ""]
+    lines += tables.columns(facts)
     lines += ["", common.bold("Layers"), *tables.columns(table, align="<<>>")]
+    change = "" if "run" in d else ": change with --set NAME=VALUE"
     for title, part in (("Network", "network"), ("Training", "training")):
-        lines += ["", common.bold(f"{title}: change with --set NAME=VALUE")]
         shown = [(s["name"], common.fitted(common.show_value(s["value"]), 18), s["meaning"]) for s in d[part]]
-        lines += tables.columns(shown)
-    lines += ["", common.bold("Measured results")]
-    lines += tables.columns([row for r in d["results"] for row in _result(r)]) or ["  not measured yet"]
-    lines += ["", f"Train it: kzoo train {args.preset}"]
+        lines += ["", common.bold(title + change), *tables.columns(shown)] if shown else []
+    if "run" in d:
+        scores = scores_line(d["scores"]) or "not finished"
+        lines += ["", common.bold("Scores"), *tables.columns([("", scores)], indent=0)]
+    else:
+        lines += ["", common.bold("Measured results")]
+        lines += tables.columns([row for r in d["results"] for row in _result(r)]) or ["  not measured yet"]
+        lines += ["", f"Train it: kzoo train {args.preset}"]
     if "plot" in d:
         lines.append(f"Drawn in {d['plot']}")
     return "\n".join(lines)
@@ -198,9 +245,10 @@ def _result(r):
     versions = ", ".join(f"{name} {number}" for name, number in r["versions"].items())
     said = import_module("kzoo.results")
     others = ", ".join(f"{name} {value:.4g}" for name, value in r["others"].items())
+    score = f"{'accuracy ' if r['metric'] == 'accuracy' else ''}{said.score(r)}, {r['over']}"
     figures = [f"{b['what']} {said.number(b['score'], r['metric'])} ({b['source']})" for b in said.beside(r)]
     return [
-        (r["data"], f"{'accuracy ' if r['metric'] == 'accuracy' else ''}{said.score(r)}, {r['over']} ({others})"),
+        (r["data"], f"{score} ({others})" if others else score),
         *(("", f"beside it: {figure}") for figure in figures),
         ("", f"{r['epochs']:g} epochs, {r['seconds']:.0f} s a run: {r['command']}"),
         ("", f"{r['date']}, {r['machine']}, {versions}"),

@@ -1,14 +1,9 @@
-"""Tables in text, laid out by rich; its own file, so that `kzoo list` does not pay for importing rich."""
+"""Tables in text, laid out by rich, which is imported with the first; plainly where it is not installed."""
 
 import io
+from importlib.util import find_spec
 
-from rich.cells import cell_len
-from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
-from kzoo.cli.common import width
+from kzoo.cli.common import hanging, width
 
 
 def columns(rows, *, align="", indent=2) -> list[str]:
@@ -21,9 +16,33 @@ def columns(rows, *, align="", indent=2) -> list[str]:
     rows = [[str(cell) for cell in row] for row in rows]
     if not rows:
         return []
+    sides = align.ljust(len(rows[0]), "<")
+    return (_plain if find_spec("rich") is None else _by_rich)(rows, sides, indent)
+
+
+def _plain(rows, sides, indent):
+    wide = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines = []
+    for *first, last in rows:
+        cells = [_padded(*cell) + "  " for cell in zip(first, wide, sides, strict=False)]
+        lines += hanging(" " * indent + "".join(cells), _padded(last, wide[-1], sides[-1]).rstrip())
+    return [line.rstrip() for line in lines]
+
+
+def _padded(cell, wide, side):
+    return cell.rjust(wide) if side == ">" else cell.ljust(wide)
+
+
+def _by_rich(rows, sides, indent):
+    from rich.cells import cell_len
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
     last = len(rows[0]) - 1
     table = Table.grid(padding=(0, 2, 0, 0))
-    for i, side in enumerate(align.ljust(last + 1, "<")):
+    for i, side in enumerate(sides):
         table.add_column(justify="right" if side == ">" else "left", no_wrap=i < last)
     for row in rows:
         table.add_row(*map(Text, row))

@@ -4,11 +4,16 @@ This module and the light halves of `kzoo.kinds` are NumPy and the standard libr
 without pandas, scikit-learn and Keras; `tests/test_structure.py` holds them to that.
 """
 
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import kind_of, takes_ready_arrays
 from kzoo.kinds.arrays import numbers_in, whole_in
+from kzoo.kinds.left_out import ANSWERED, Unread, left_out
 
 
 def encode(preprocessing: dict, inputs) -> np.ndarray:
@@ -25,7 +30,31 @@ def encode(preprocessing: dict, inputs) -> np.ndarray:
     Raises:
         KzooError: the inputs lack something, such as a column.
     """
-    return _read(preprocessing, inputs)[0]
+    x, items = _read(preprocessing, inputs)
+    for item in _unread(items).values():
+        raise KzooError(item.why)
+    return x
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """Raw inputs, ready to be answered.
+
+    Args:
+        x: (N, *input_shape), without the inputs that could not be read.
+        names: of all inputs: the file or the text that each was made from, else its number.
+        unread: place in `names` -> why it could not be read.
+    """
+
+    x: np.ndarray
+    names: tuple
+    unread: Mapping[int, str]
+
+
+def _unread(items) -> dict:
+    """Return place -> `Unread` of the inputs that could not be read."""
+    many = items if isinstance(items, list | tuple) else ()
+    return {place: item for place, item in enumerate(many) if isinstance(item, Unread)}
 
 
 def _read(reader, raw):
@@ -45,28 +74,35 @@ def checked_batch_size(batch_size) -> int:
     return int(batch_size)
 
 
-def encode_named(preprocessing: dict, inputs) -> tuple:
-    """Encode raw inputs to be answered.
-
-    Returns:
-        (x, names): a name for each row of x, the file or the text it was made from, else its number.
+def encode_named(preprocessing: dict, inputs) -> Encoded:
+    """Encode raw inputs to be answered; warn of a few files that cannot be read, and go on without them.
 
     Raises:
-        KzooError: no inputs, an input that does not fit, or a number that is none.
+        KzooError: no inputs, an input that does not fit, a number that is none, or too many files that cannot be read.
     """
     if hasattr(inputs, "toarray"):
         raise KzooError(f"A sparse matrix {inputs.shape} cannot be read: give its toarray().")
     if hasattr(inputs, "__len__") and getattr(inputs, "shape", None) != () and not len(inputs):
         raise KzooError("Nothing to predict: no inputs were given.")
-    x, inputs = _read(preprocessing, inputs)
+    x, items = _read(preprocessing, inputs)
+    unread = {place: item.why for place, item in _unread(items).items()}
+    items = [item.item if isinstance(item, Unread) else item for item in items] if unread else items
+    names = _names(items, len(x) + len(unread))
+    if line := left_out(unread, names, "file", most=ANSWERED):
+        warnings.warn(line, KzooWarning, stacklevel=3)
     if x.dtype.kind == "f" and not (finite := np.isfinite(x.reshape(len(x), -1)).all(axis=1)).all():
         raise KzooError(f"Input {int(np.argmin(finite)) + 1} holds NaN or infinity: fill it in or leave it out.")
-    listed = list(inputs) if isinstance(inputs, list | tuple) and len(inputs) == len(x) else None
-    if listed is None and isinstance(inputs, str) and len(x) == 1:
-        listed = [inputs]
+    return Encoded(x=x, names=names, unread=unread)
+
+
+def _names(items, count):
+    """Return a name for each of so many inputs."""
+    listed = list(items) if isinstance(items, list | tuple) and len(items) == count else None
+    if listed is None and isinstance(items, str) and count == 1:
+        listed = [items]
     if listed is None or not all(isinstance(i, str) or hasattr(i, "__fspath__") for i in listed):
-        return x, tuple(range(len(x)))
-    return x, tuple(str(i) for i in listed)
+        return tuple(range(count))
+    return tuple(str(i) for i in listed)
 
 
 def _ready(reader, raw, kind):

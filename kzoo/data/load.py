@@ -8,24 +8,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from kzoo.data import splits
+from kzoo.data import sight, splits
 from kzoo.data.arrays import from_tf, load_arrays, read_npz
 from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.named import NAMES, load_named
 from kzoo.data.options import DataOptions
 from kzoo.errors import KzooError
 from kzoo.files import path_of
-from kzoo.kinds import Source, kind, kinds
-from kzoo.kinds.tables.files import is_table, suffixes
 from kzoo.kinds.tables.frame import as_frame
-from kzoo.registry import Preset, get_preset, list_presets
-from kzoo.tasks import choose
-from kzoo.words import hint, listed
-
-_ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "columns", "clip")
-_FOLDERS_DEEP = 3  # how far down a folder is looked into for the first file of a known kind
-_FOR_ANY = ("tabular_", "text_", "series_", "image_")
-_SHOWN = 12  # names in a message
+from kzoo.registry import Preset, get_preset
 
 
 def load_data(
@@ -91,7 +82,7 @@ def load(source: Loadable, preset: str | Preset | None, asked: DataOptions) -> D
 
 def _load(source, preset, asked):
     if isinstance(source, pd.DataFrame):
-        return _table(source, "table", preset, asked)
+        return _table(source, preset, asked)
     if hasattr(source, "as_numpy_iterator"):
         return _arrays(from_tf(source, preset), "tf.data", preset, asked)
     if isinstance(source, tuple | list) and len(source) == 2 and not isinstance(source[0], str):
@@ -107,87 +98,28 @@ def _load(source, preset, asked):
 
 
 def _named(name, preset, asked):
-    _refuse(asked, ("time", "columns", "clip"), name)
-    if preset is not None and preset.config["inputs"] != NAMES[name]:
-        raise _misfit(f"{name!r} gives {NAMES[name]}", preset, (NAMES[name],))
+    sight.check_named(name, preset, asked)
     chosen = asked.pick("validation", "test", "seed", "target", "drop", "group", "task")
     return load_named(name, preset=preset, **chosen)
 
 
 def _path(path, preset, asked):
-    if not path.exists():
-        raise KzooError(
-            f"No file, folder or data set {str(path)!r}. {hint(path, NAMES)}Data sets by name: {', '.join(NAMES)}."
-        )
-    if path.is_dir():
-        return _folder(path, preset, asked)
-    if is_table(path):
-        return _table(path, path.name, preset, asked)
-    suffix = path.suffix.lower()
-    if suffix == ".npz":
-        pair, tested = read_npz(path)
-        if asked.test is None and tested is not None:
-            asked = replace(asked, test=tested)
-        return _arrays(pair, path.name, preset, asked)
-    if source := _source("file", suffix):
-        return _of_source(source, path, path.name, preset, asked)
-    if source := _source("folder", suffix):
-        raise KzooError(f"{path.name!r} is one file; training takes {source.name} for each class.")
-    files = [*suffixes(), *(s for source in _sources("file") for s in source.suffixes), ".npz"]
-    raise KzooError(f"{path.name!r}: kzoo reads {', '.join(files)} files, and folders.")
+    seen = sight.see(path, preset, asked)
+    if seen is not None:
+        return _of_source(seen, path, path.name, preset, asked)
+    pair, tested = read_npz(path)
+    if asked.test is None and tested is not None:
+        asked = replace(asked, test=tested)
+    return _arrays(pair, path.name, preset, asked)
 
 
-def _folder(path, preset, asked):
-    source = _source_of_folder(path)
-    if source is None:
-        _refuse(asked, [option for option in _ABOUT_COLUMNS if option != "task"], path.name)
-        raise KzooError(
-            f"{path.name!r} holds neither images nor .txt files: expected a folder of them for each class, "
-            "or one .txt file for each class."
-        )
-    return _of_source(source, path, path.name, preset, asked)
+def _table(frame, preset, asked):
+    return _of_source(sight.see_table("table", preset, asked), frame, "table", preset, asked)
 
 
-def _source_of_folder(path):
-    """Look for the first file that a kind is read from."""
-    for depth in range(1, _FOLDERS_DEEP + 1):
-        for file in path.glob("/".join("*" * depth)):
-            source = _source("folder", file.suffix.lower())
-            if source is not None and not file.stem.lower().startswith("readme"):
-                return source
-    return None
-
-
-def _sources(form):
-    return [source for one in kinds().values() for source in one.sources if source.form == form]
-
-
-def _source(form, suffix):
-    return next((source for source in _sources(form) if suffix in source.suffixes), None)
-
-
-def _table(source, name, preset, asked):
-    """Read a table as what the preset takes; without one it is a series if a time is named, else rows."""
-    tables = _sources("tabular")
-    if preset is not None:
-        own = [one for one in kind(preset.config["inputs"]).sources if one.form == "tabular"]
-    else:
-        own = [one for one in tables if ("time" in one.options) == (asked.time is not None)]
-    return _of_source((own or tables)[0], source, name, preset, asked)
-
-
-def _of_source(source: Source, given, name, preset, asked):
-    """Read a source that has been recognised, once it is sure that the preset and the arguments suit it."""
-    fitting = {one.name: one for one in kinds().values() if any(s.name == source.name for s in one.sources)}
-    if preset is not None and preset.config["inputs"] not in fitting:
-        raise _misfit(f"{name!r} is {source.name}", preset, fitting)
-    _refuse(asked, [option for option in _ABOUT_COLUMNS if option not in source.options], source.rest or name)
-    owner = next(one for one in fitting.values() if source in one.sources)
-    problem = _problem(owner.name, source.order, source.usual, asked.task, preset, name) if source.usual else None
-    if source.form == "folder" and problem is not None and "classes" not in problem.facts:
-        raise KzooError(f"task={asked.task!r}: a folder of classes is a classification.")
-    chosen = asked.pick("validation", "test", "seed", *source.options)
-    return owner.learn.load(given, source.form, problem=problem, name=name, preset=preset, **chosen)
+def _of_source(seen, given, name, preset, asked):
+    chosen = asked.pick("validation", "test", "seed", *seen.source.options)
+    return seen.kind.learn.load(given, seen.source.form, problem=seen.problem, name=name, preset=preset, **chosen)
 
 
 def _arrays(pair, name, preset, asked):
@@ -197,8 +129,8 @@ def _arrays(pair, name, preset, asked):
         if len(x) != len(y):
             raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
         frame = as_frame(x).assign(**{str(y.name): y})
-        return _table(frame, "table", preset, replace(asked, target=str(y.name)))
-    _refuse(asked, ("target", "drop", "time", "columns", "clip"), "arrays")
+        return _table(frame, preset, replace(asked, target=str(y.name)))
+    sight.refuse(asked, ("target", "drop", "time", "columns", "clip"), "arrays")
     groups = asked.group
     if groups is not None:
         groups = np.asarray(groups)
@@ -213,36 +145,3 @@ def _arrays(pair, name, preset, asked):
         raise KzooError("test= for arrays is a fraction or a second pair (x, y).")
     chosen = asked.pick("validation", "seed", "task")
     return load_arrays(x, y, name=name, groups=groups, preset=preset, test=test, **chosen)
-
-
-def _refuse(asked, names, what):
-    for name in names:
-        value = getattr(asked, name)
-        if value is not None and value is not False and len(np.atleast_1d(value)):
-            raise KzooError(f"{name}={value!r} has no meaning for {what}.")
-
-
-def _problem(kind, order, usual, task, preset, name):
-    """Return what a source is for: what is asked, else what the preset is for, else what is usual for such a source.
-
-    Raises:
-        KzooError: a preset for rows with an order where these have none, or the reverse; `task` is unknown.
-    """
-    found, fixed = choose.asked_for(kind, task or usual, order), choose.fixed_by(preset)
-    if fixed is None:
-        return found
-    if order not in fixed.facts:
-        others = listed(list_presets(task=found.name), _SHOWN)
-        raise KzooError(
-            f"{name!r} is data for {found.name}, but {preset.name} is for {preset.task}. Presets for it: {others}."
-        )
-    return found if task else fixed
-
-
-def _misfit(what, preset, inputs):
-    fitting = [name for name in list_presets() if get_preset(name).config["inputs"] in inputs]
-    # Those made for any data of their kind come first: tabular_fnn before iris_fnn.
-    fitting.sort(key=lambda name: not name.startswith(_FOR_ANY))
-    return KzooError(
-        f"{what}, but {preset.name} takes {preset.config['inputs']}. Presets that fit: {listed(fitting, 8)}."
-    )

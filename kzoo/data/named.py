@@ -1,231 +1,51 @@
-"""Data sets by name: scikit-learn's, generated ones, the Python documentation, and Keras' downloads."""
+"""Data sets by name: what each is, known before anything is loaded. `sets.py` makes them."""
 
-import pydoc_data.topics
-import re
+from importlib import import_module
 
-import numpy as np
-import pandas as pd
-from sklearn import datasets as sklearn_datasets
-
-from kzoo.data import downloads
-from kzoo.data.arrays import load_arrays
-from kzoo.data.generated import opinions, shapes
 from kzoo.errors import KzooError
-from kzoo.kinds.rows.learn import load_table
-from kzoo.kinds.series.learn import load_series
-from kzoo.kinds.text.language import load_language, text_settings
-from kzoo.kinds.text.learn import build_text
-from kzoo.kinds.text.light import preprocessing_of
-from kzoo.kinds.text.tokenizer import Tokenizer
-from kzoo.tasks import problem
 
-# Classes of the `pydocs` sentences -> the topics of the Python documentation they come from.
-PYDOCS_THEMES = {
-    "classes": ("specialnames",),
-    "debugger": ("debugger",),
-    "sequences": ("typesseq", "typesmapping"),
-    "statements": ("compound", "assignment", "import"),
-    "strings": ("string-methods", "formatstrings", "strings"),
-    "types": ("types",),
+# Name -> the function in `sets.py`, and what it is given.
+_TABLES = {
+    "iris": ("sklearn_table", "iris"),
+    "wine": ("sklearn_table", "wine"),
+    "breast_cancer": ("sklearn_table", "breast_cancer"),
+    "diabetes": ("sklearn_table", "diabetes"),
+    "line": ("line",),
+    "california_housing": ("california",),
 }
-_FEWEST_WORDS = 5
-_ADDING_ROWS, _ADDING_TEST = 20_000, 2_000
+# Name -> what it puts into a network, the function, and what it is given after the options.
+_OTHERS = {
+    "digits": ("image", "digits"),
+    "shapes": ("image", "drawn_shapes"),
+    "adding": ("series", "adding"),
+    "sine": ("series", "sine"),
+    "pydocs": ("tokens", "pydocs"),
+    "opinions": ("tokens", "written_opinions"),
+    "mnist": ("image", "mnist"),
+    "fashion_mnist": ("image", "fashion"),
+    "cifar10": ("image", "cifar", 10),
+    "cifar100": ("image", "cifar", 100),
+    "imdb": ("tokens", "word_ids", "imdb", ("negative", "positive")),
+    "reuters": ("tokens", "word_ids", "reuters"),
+}
+NAMES = dict.fromkeys(_TABLES, "rows") | {name: inputs for name, (inputs, *_) in _OTHERS.items()}
+
+
+def check_options(name, *, target=None, drop=(), group=None, **others):
+    """Raise `KzooError` for columns that are named of a set that has none."""
+    if name not in _TABLES and (target is not None or group is not None or len(drop)):
+        raise KzooError(f"target=, drop= and group= name columns, and {name!r} is not a table.")
 
 
 def load_named(name, *, preset=None, target=None, validation=0.1, test=None, drop=(), group=None, task=None, seed=0):
     """Load a data set of `NAMES` (see `kzoo.load_data`)."""
+    check_options(name, target=target, drop=drop, group=group)
+    sets = import_module("kzoo.data.sets")
     options = {"name": name, "preset": preset, "validation": validation, "test": test, "seed": seed}
-    columns = {"target": target, "drop": drop, "group": group, "task": task}
-    if name not in _TABLES and (target is not None or group is not None or len(drop)):
-        raise KzooError(f"target=, drop= and group= name columns, and {name!r} is not a table.")
     if name in _TABLES:
-        frame = _TABLES[name]()
-        columns["target"] = target if target is not None else frame.columns[-1]
-        return load_table(frame, **options, **columns)
-    return _OTHERS[name][1](options)
-
-
-def _sklearn_table(name):
-    bunch = getattr(sklearn_datasets, f"load_{name}")(as_frame=True)
-    frame = bunch.frame
-    if "target_names" in bunch:
-        frame = frame.assign(target=bunch.target_names[frame["target"]].astype(str))
-    return frame
-
-
-def _line():
-    # The tutorial's data, number for number: y = 4 + 3 x + noise.
-    random = np.random.RandomState(42)
-    x = 2 * random.rand(100, 1)
-    y = 4 + 3 * x + random.randn(100, 1)
-    return pd.DataFrame({"x": x[:, 0], "y": y[:, 0]})
-
-
-def _california():
-    arrays = downloads.read_npz(downloads.find("california_housing.npz"))
-    # Keras documents which eight columns there are, not their order in the file.
-    columns = [f"x{i + 1}" for i in range(arrays["x"].shape[1])]
-    return pd.DataFrame(arrays["x"], columns=columns).assign(median_house_value=arrays["y"].reshape(-1))
-
-
-def _digits(options):
-    digits = sklearn_datasets.load_digits()
-    x = (digits.images * (255 / 16)).astype(np.float32)[..., None]  # (N, 8, 8, 1)
-    return _images(x, digits.target, None, [str(i) for i in range(10)], options)
-
-
-def _images(x, y, official, classes, options):
-    options = dict(options)
-    if official is not None and options["test"] is None:
-        options["test"] = official
-    return load_arrays(x, np.asarray(y).reshape(-1), class_names=classes, **options)
-
-
-def _shapes(options):
-    x, y, classes = shapes()
-    return _images(x, y, None, classes, options)
-
-
-def _mnist(options):
-    arrays = downloads.read_npz(downloads.find("mnist.npz"))
-    test = arrays["x_test"][..., None], arrays["y_test"]
-    return _images(arrays["x_train"][..., None], arrays["y_train"], test, [str(i) for i in range(10)], options)
-
-
-_CLOTHES = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-)  # fmt: skip
-
-
-def _fashion(options):
-    train, test = downloads.read_fashion()
-    return _images(*train, test, _CLOTHES, options)
-
-
-def _cifar(count):
-    def load(options):
-        train, test, classes = downloads.read_cifar(count)
-        return _images(*train, test, classes, options)
-
-    return load
-
-
-def _adding(options):
-    preset = options["preset"]
-    length = 100 if preset is None else preset.config["input_shape"][0]
-    if length < 2:
-        raise KzooError(f"The adding problem needs at least 2 steps; input_shape has {length}.")
-    random = np.random.default_rng(options["seed"])
-    n = _ADDING_ROWS + _ADDING_TEST * 2
-    x = np.zeros((n, length, 2), np.float32)
-    x[..., 0] = random.random((n, length), np.float32)
-    marks = np.stack([random.integers(0, length // 2, n), random.integers(length // 2, length, n)], axis=1)
-    np.put_along_axis(x[..., 1], marks, 1, axis=1)
-    y = np.take_along_axis(x[..., 0], marks, axis=1).sum(axis=1)
-    options = dict(options)
-    if options["test"] is None:
-        test = x[-_ADDING_TEST:], y[-_ADDING_TEST:]
-        x, y = x[:-_ADDING_TEST], y[:-_ADDING_TEST]
-        options |= {"test": test}
-        if options["validation"] == 0.1:
-            options["validation"] = _ADDING_TEST / len(x)
-    note = f"Two of {length} numbers are marked; the target is their sum. Answering 1 has an MSE of 0.167."
-    return load_arrays(x, y, task="sequence_regression", notes=[note], **options)
-
-
-def _sine(options):
-    random = np.random.default_rng(0)
-    hours = np.arange(6000)
-    daily = np.sin(2 * np.pi * hours / 24) + 0.4 * np.sin(4 * np.pi * hours / 24 + 1)
-    weekly = 0.6 * np.sin(2 * np.pi * hours / 168)
-    value = 10 + 3 * daily + 3 * weekly + 0.5 * random.standard_normal(len(hours))
-    frame = pd.DataFrame({"time": pd.date_range("2020-01-01", periods=len(hours), freq="h"), "value": value})
-    options = {key: value for key, value in options.items() if key != "seed"}
-    return load_series(frame, **options, notes=["A day and a week of sines, and noise of deviation 0.5."])
-
-
-def _pydocs(options):
-    topics = pydoc_data.topics.topics
-    preset = options["preset"]
-    if preset is not None and "continues" in problem(preset.task).facts:
-        options = {key: value for key, value in options.items() if key != "seed"}
-        return load_language("\n\n".join(topics[name] for name in sorted(topics)), **options)
-    theme_of = {}
-    for theme, names in PYDOCS_THEMES.items():
-        for sentence in (s for name in names for s in _sentences(topics.get(name, ""))):
-            # A sentence under two themes has no right answer: it is left out.
-            theme_of[sentence] = theme if theme_of.get(sentence, theme) == theme else None
-    pairs = [(sentence, theme) for sentence, theme in theme_of.items() if theme]
-    texts, labels = zip(*pairs, strict=True)
-    note = f"Sentences of Python's own documentation; the class is the theme: {', '.join(PYDOCS_THEMES)}."
-    return build_text(list(texts), list(labels), **options, notes=[note], target="theme")
-
-
-def _sentences(topic):
-    paragraphs = [re.sub(r"\s+", " ", part).strip() for part in topic.split("\n\n")]
-    pieces = [piece for part in paragraphs for piece in re.split(r"(?<=[.!?:])\s+(?=[A-Z\"(])", part)]
-    return [piece for piece in pieces if len(piece.split()) >= _FEWEST_WORDS]
-
-
-def _opinions(options):
-    note = "Generated sentences: 'not good' is a complaint, and after 'but' comes what counts."
-    return build_text(*opinions(), **options, notes=[note], target="opinion")
-
-
-def _word_ids(name, classes):
-    def load(options):
-        arrays = downloads.read_npz(downloads.find(f"{name}.npz"))
-        words = downloads.read_json(downloads.find(f"{name}_word_index.json"))
-        length, size, _ = text_settings(options["preset"])
-        # Words by rank: the file's id 1 is the most frequent word, kzoo's id 2 (0 pads, 1 is unknown).
-        vocabulary = sorted(words, key=words.get)[: size - 2]
-        tokenizer = Tokenizer(vocabulary=vocabulary, punctuation=False)
-        options = dict(options)
-        if "x_train" in arrays:
-            x, y = arrays["x_train"], arrays["y_train"]
-            if options["test"] is None:
-                options["test"] = _ranks_to_ids(arrays["x_test"], length, len(tokenizer)), arrays["y_test"]
-        else:
-            x, y = arrays["x"], arrays["y"]
-        names = classes or [str(i) for i in range(int(max(y)) + 1)]
-        return load_arrays(
-            _ranks_to_ids(x, length, len(tokenizer)), y, class_names=names,
-            preprocessing=preprocessing_of("text", tokenizer, length), vocabulary_size=len(tokenizer),
-            **options,
-        )  # fmt: skip
-
-    return load
-
-
-def _ranks_to_ids(rows, length, size):
-    out = np.zeros((len(rows), length), np.int32)
-    for line, row in zip(out, rows, strict=True):
-        ranks = np.asarray(row[:length])
-        line[: len(ranks)] = np.where((ranks >= 1) & (ranks + 1 < size), ranks + 1, 1)
-    return out
-
-
-_TABLES = {
-    "iris": lambda: _sklearn_table("iris"),
-    "wine": lambda: _sklearn_table("wine"),
-    "breast_cancer": lambda: _sklearn_table("breast_cancer"),
-    "diabetes": lambda: _sklearn_table("diabetes"),
-    "line": _line,
-    "california_housing": _california,
-}
-_OTHERS = {
-    "digits": ("image", _digits),
-    "shapes": ("image", _shapes),
-    "adding": ("series", _adding),
-    "sine": ("series", _sine),
-    "pydocs": ("tokens", _pydocs),
-    "opinions": ("tokens", _opinions),
-    "mnist": ("image", _mnist),
-    "fashion_mnist": ("image", _fashion),
-    "cifar10": ("image", _cifar(10)),
-    "cifar100": ("image", _cifar(100)),
-    "imdb": ("tokens", _word_ids("imdb", ("negative", "positive"))),
-    "reuters": ("tokens", _word_ids("reuters", None)),
-}
-# Name -> what it puts into a network, known before anything is loaded.
-NAMES = dict.fromkeys(_TABLES, "rows") | {name: inputs for name, (inputs, _) in _OTHERS.items()}
+        make, *given = _TABLES[name]
+        frame = getattr(sets, make)(*given)
+        columns = dict(target=frame.columns[-1] if target is None else target, drop=drop, group=group, task=task)
+        return import_module("kzoo.kinds.rows.learn").load_table(frame, **options, **columns)
+    _, make, *given = _OTHERS[name]
+    return getattr(sets, make)(options, *given)

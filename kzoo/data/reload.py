@@ -10,6 +10,7 @@ from kzoo.data.encode import encode
 from kzoo.data.load import load
 from kzoo.data.named import NAMES
 from kzoo.data.options import DataOptions
+from kzoo.data.sight import existing
 from kzoo.errors import KzooError
 from kzoo.kinds import kind_of, takes_ready_arrays
 from kzoo.registry import preset_of
@@ -33,8 +34,8 @@ def reload(run, source=None, *, target=None) -> Dataset:
         return load_again(spec, described)
     if named:
         return load(source, preset_for(spec), DataOptions.of(described))
-    if isinstance(source, str | Path) and not Path(source).exists():
-        raise KzooError(f"No file, folder or data set {str(source)!r}. Data sets by name: {', '.join(NAMES)}.")
+    if isinstance(source, str | Path):
+        existing(source)
     if takes_ready_arrays(preprocessing) or holds_arrays(source):
         part = _array(run, source)
     else:

@@ -3,9 +3,9 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
-from sklearn import model_selection
 
 from kzoo.errors import KzooError
 
@@ -94,6 +94,7 @@ def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None
 def _split_fold(fold, n, validation, labels, groups, rng, notes):
     """Divide as scikit-learn does; validation rows come from what the fold leaves, so that they never meet it."""
     stratified = fold.stratified and labels is not None
+    model_selection = import_module("sklearn.model_selection")  # most callers need none of it
     if groups is not None:
         most, what = len(np.unique(groups)), "different values of group="
         kind = model_selection.StratifiedGroupKFold if stratified else model_selection.GroupKFold

@@ -38,10 +38,14 @@ class Windows:
 
 def few(values, most=_MOST_ROWS):
     """Return rows of inputs as an array, the same ones each time where there are more than `most`."""
-    rows = np.arange(len(values))
-    if len(rows) > most:
-        rows = np.sort(np.random.default_rng(0).choice(rows, most, replace=False))
-    return np.asarray(values[rows])
+    return np.asarray(values[places_of_few(len(values), most)])
+
+
+def places_of_few(count, most):
+    """Return all places (N,) of so many rows, or `most` of them, in order and the same ones each time."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
 def flat(x):

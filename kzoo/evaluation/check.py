@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kzoo.bare import BareModel, opened
+from kzoo.bare import BareModel, opened, run_of
 from kzoo.checks import look
 from kzoo.checks.finding import Finding
 from kzoo.checks.losses import loss_of
@@ -22,7 +21,7 @@ from kzoo.data.reload import preset_for, reload
 from kzoo.data.splits import Fold
 from kzoo.errors import KzooError
 from kzoo.kinds import of_axes
-from kzoo.registry import Preset, names_a_preset
+from kzoo.registry import Preset
 from kzoo.run import Run
 from kzoo.tasks import pair
 from kzoo.training.road import assign, check_shape, prepare_device, settings_for
@@ -116,16 +115,6 @@ def examine(
     assigned = assign(what, data, options, overrides, seed=seed)
     job = assigned.ready(prepare_device(precision), start=start, freeze=freeze)
     return look(Subject.of(job), kinds)
-
-
-def run_of(what: Any) -> Run | None:
-    """Return the run that is meant; None for a preset or a model."""
-    if isinstance(what, Run):
-        return what
-    name = os.fspath(what) if isinstance(what, str | os.PathLike) else None
-    if name is None or names_a_preset(name):
-        return None
-    return opened(what) if Path(name).exists() or os.sep in name or isinstance(what, os.PathLike) else None
 
 
 def _data_of(run: BareModel, data: Any, options: DataOptions) -> Dataset:

@@ -15,7 +15,7 @@ from kzoo.errors import KzooError
 from kzoo.kinds.text.light import tokenizer_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
 from kzoo.predictions import probabilities
-from kzoo.registry import list_presets, rebuild, spec_of
+from kzoo.registry import general_first, list_presets, rebuild, spec_of
 from kzoo.run import Run
 from kzoo.tasks import with_facts
 from kzoo.training.score import forward, gives_logits
@@ -69,7 +69,7 @@ def generate(
 def _check(run: Run, prompt: Any, length: Any, temperature: Any, top_k: Any) -> None:
     task = run.data.task
     if "continues" not in run.problem.facts:
-        names = ", ".join(name for one in with_facts("continues") for name in list_presets(task=one.name))
+        names = ", ".join(general_first(n for one in with_facts("continues") for n in list_presets(task=one.name)))
         raise KzooError(f"{run.path} is a run of {task}; language models write text. Presets for it: {names}.")
     if not isinstance(prompt, str):
         raise KzooError(f"prompt={prompt!r} must be a text.")

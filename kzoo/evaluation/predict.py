@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kzoo.bare import opened
-from kzoo.data.encode import checked_batch_size, encode_named
+from kzoo.data.encode import Encoded, checked_batch_size, encode_named
 from kzoo.predictions import Predictions
 from kzoo.run import Run
 from kzoo.training.score import forward, gives_logits
@@ -20,18 +20,23 @@ def predict(run: Run | str | os.PathLike[str] | keras.Model, inputs: Any, *, bat
         run: a run or its path; or a `keras.Model`, or the folder that a callback bundle wrote. Those take arrays of the
             model's own input shape and number the classes, unless `kzoo.fit_arguments` has told the model of its data.
         inputs: image files, a folder of them or arrays; a CSV, a DataFrame or rows; strings; or an array of
-            the model's own input shape.
+            the model's own input shape. Of many files up to 5 % may be broken: they get a row without an answer
+            (`Predictions.unread`) and a `KzooWarning`.
         batch_size: examples in a step.
 
     Raises:
         KzooError: an input that cannot be read or does not fit.
     """
     run = opened(run)
-    preprocessing = run.preprocessing
-    x, names = encode_named(preprocessing, inputs)
-    model = run.model
-    size = min(checked_batch_size(batch_size), len(x))
+    return answer(run, encode_named(run.preprocessing, inputs), batch_size=checked_batch_size(batch_size))
+
+
+def answer(run: Run, encoded: Encoded, *, batch_size: int = 128) -> Predictions:
+    """Answer inputs that have been read."""
+    x, model = encoded.x, run.model
+    size = min(batch_size, len(x))
     answers = np.concatenate([forward(model, x[i : i + size], size) for i in range(0, len(x), size)])
-    return run.problem.task.light.answer(
-        run.target, answers, inputs=names, reader=preprocessing, logits=gives_logits(model)
+    said = run.problem.task.light.answer(
+        run.target, answers, inputs=encoded.names, reader=run.preprocessing, logits=gives_logits(model)
     )
+    return said.with_unread(encoded.names, encoded.unread)

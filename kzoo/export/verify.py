@@ -81,7 +81,7 @@ def _before(entry, files, damage):
     if format is None:
         return replace(entry, status="unchecked", note=f"this kzoo does not have the format {entry.format!r}")
     try:
-        for package in format.packages if format.extra else ():
+        for package in format.packages:
             check_installed(package, extra=format.extra)
     except KzooError as error:
         return replace(entry, status="unchecked", note=str(error))

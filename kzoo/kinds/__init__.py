@@ -7,7 +7,11 @@ nobody compares names. A *reader* is plain JSON data, learned on training data a
 inputs into `x`, the same in training, checking and predicting.
 
 Light half:
-    read(reader, raw) -> (x, items)         raw inputs with a reader; what each row of x was made of, for its name
+    read(reader, raw) -> (x, items)         raw inputs with a reader; what each row of x was made of, for its name; a
+                                            file that cannot be read has no row: its item is an `Unread` (left_out.py)
+    glance(given, form, asked)              refuse a source for its names alone: of a table's columns, in a folder; this
+                                            and the next need not be there
+    glance_new(reader, given, targets)      the same for new data with its answers
     gather(words) -> raw                    the words of a command line: files, folders, texts
     show(reader, x, names) -> Shown         rows of x as people see them; None where there is nothing to show
     draw(given, random, shape) -> x         inputs that a network could be given; edges(given, rows): the extreme ones

@@ -11,10 +11,24 @@ def read_text(path):
     Raises:
         KzooError: no such file, or neither encoding.
     """
+    return decoded(read_bytes(path), Path(path).name)
+
+
+def read_bytes(path, most=-1):
+    """Return the bytes of a file, or its first ones.
+
+    Raises:
+        KzooError: it cannot be read.
+    """
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read(most)
     except OSError as error:
         raise KzooError(f"Cannot read {str(path)!r}: {error.strerror}.") from None
+
+
+def decoded(data, name):
+    """Return the bytes of a text file of this name as `read_text` does."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", "replace")
     for encoding in ("utf-8-sig", "gb18030"):
@@ -22,7 +36,7 @@ def read_text(path):
             return data.decode(encoding).replace("\r\n", "\n")
         except UnicodeDecodeError:
             continue
-    raise KzooError(f"{Path(path).name!r} is neither UTF-8 nor GB18030 text; save it as UTF-8.")
+    raise KzooError(f"{name!r} is neither UTF-8 nor GB18030 text; save it as UTF-8.")
 
 
 def existing(word):

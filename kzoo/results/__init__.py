@@ -1,7 +1,8 @@
 """Measured scores, as data in the package: `kzoo show`, the README and the recipes read them. Standard library only.
 
 `measured.json` is written by `recipes/measure.py` from run folders, never by hand. `beside.json` has figures to stand
-beside them, each with its source: published ones, and what other scripts measured on the same data.
+beside them, each with its source: published ones, and what other scripts measured on the same data. `networks.json`
+has the layers of every preset.
 """
 
 import json
@@ -28,6 +29,11 @@ def of(preset: str) -> list[dict]:
     """Return what was measured for a preset, on its own data first, the longest training first."""
     found = [row for row in rows() if row["preset"] == preset]
     return sorted(found, key=lambda row: (not row["own_data"], row["over"] == "1 run", -row["epochs"]))
+
+
+def network_of(preset: str) -> dict | None:
+    """Return the table of a preset's network (see `kzoo.network`), where it is stored."""
+    return dict(_read("networks.json")).get(preset)
 
 
 def beside(row: dict) -> list[dict]:

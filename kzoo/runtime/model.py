@@ -83,7 +83,8 @@ class Model:
             KzooError: an input that cannot be read or does not fit.
         """
         batch_size = checked_batch_size(batch_size)
-        x, names = encode_named(self._preprocessing, inputs)
+        encoded = encode_named(self._preprocessing, inputs)
+        x = encoded.x
         if self._ids and "ids" in kinds.kind(self.inputs).facts and (x.min() < 0 or x.max() >= self._ids):
             raise KzooError(f"Token ids run from {x.min()} to {x.max()}; the model knows 0 to {self._ids - 1}.")
         answers = in_batches(self._session, x, batch_size).astype(np.float32)
@@ -93,7 +94,10 @@ class Model:
         if count and count != max(answers.shape[-1], 2):
             raise KzooError(f"{self.name} gives {answers.shape[-1]} answers, and kzoo.json has {count} labels.")
         logits = {"probabilities": False, "logits": True}.get(self._kind)
-        return self._task.light.answer(self._target, answers, inputs=names, reader=self._preprocessing, logits=logits)
+        said = self._task.light.answer(
+            self._target, answers, inputs=encoded.names, reader=self._preprocessing, logits=logits
+        )
+        return said.with_unread(encoded.names, encoded.unread)
 
 
 def _checked(exported: ExportedModel) -> Manifest:

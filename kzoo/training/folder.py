@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
+from kzoo.arguments import RESUME
 from kzoo.errors import KzooError
-from kzoo.files import leftovers, path_of, read_json, remove_leftovers
+from kzoo.files import check_place, leftovers, read_json, remove_leftovers
 from kzoo.nouns import Request
 from kzoo.run import Run
 from kzoo.training.journal import NAMES as JOURNALS
 from kzoo.training.journal import State, has_journal
 from kzoo.training.record import provenance
 
-RESUME = ("auto", "must", "never")
 _RUN_FILES = (
     "config.json", "preprocessing.json", "history.csv", "best.keras", "last.keras", "summary.json", "answers.npz",
     "curves.png", "report.html", "tensorboard", "checkpoints", "debug.csv", *JOURNALS,
@@ -137,22 +137,6 @@ def _goes_on(folder, request):
         return stopped and not request.differences(run.config) and has_journal(folder)
     except KzooError:
         return False
-
-
-def check_place(folder, out):
-    """Raise `KzooError` unless a folder can be made, or written in."""
-    shown = str(folder if out is None else out)
-    path_of(folder, "a folder")
-    try:
-        os.fsencode(folder).decode("utf-8")
-    except UnicodeDecodeError:  # TensorBoard's files, and JSON, would not take it
-        raise KzooError(f"out={shown!r} is not a name in UTF-8. Choose another folder.") from None
-    if folder.exists() and not folder.is_dir():
-        raise KzooError(f"out={shown!r} is a file. Name a folder.")
-    above = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        why = "may not be written" if above.is_dir() else "is a file"
-        raise KzooError(f"out={shown!r} cannot be made: {str(above)!r} {why}. Choose another folder.")
 
 
 def _look(folder, request, overwrite, resume):

@@ -14,7 +14,7 @@ import numpy as np
 
 from kzoo import __version__, contract
 from kzoo import callbacks as bundles
-from kzoo.arguments import TRAINING
+from kzoo.arguments import PRECISIONS, TRAINING
 from kzoo.checks.losses import loss_of
 from kzoo.data import Dataset
 from kzoo.data.load import load
@@ -26,7 +26,6 @@ from kzoo.registry import Preset, get_preset, hint, preset_of, rebuild, resolve,
 from kzoo.training.settle import settle, settle_monitor
 from kzoo.training.start import start_from
 
-PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 # What a model of your own is trained with; the rest is in its `compile`.
 _OWN_MODEL = dict(
     batch_size=32,

@@ -5,7 +5,7 @@ import inspect
 from kzoo.contract import metrics_for, with_labels
 from kzoo.data.dataset import Dataset
 from kzoo.errors import KzooError
-from kzoo.registry import family_builder, get_preset, list_presets
+from kzoo.registry import family_builder, general_first, get_preset, list_presets
 from kzoo.tasks import problem
 
 # Settings that say something about a kind of answers only: name -> the fact, and what takes the setting's effect away.
@@ -98,7 +98,7 @@ def _takes(preset, wanted):
 
 
 def _alternatives(data):
-    names = [name for name in list_presets() if _takes(get_preset(name), data.problem)]
+    names = general_first(name for name in list_presets() if _takes(get_preset(name), data.problem))
     return f" Presets for it: {', '.join(names)}." if names else ""
 
 

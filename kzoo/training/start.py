@@ -9,7 +9,7 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.loading import load_keras_file
-from kzoo.run import Run
+from kzoo.run import Run, check_start
 
 
 def name_of(start) -> str | None:
@@ -61,10 +61,7 @@ def load_start(start):
     if path.is_dir():
         run = Run(path)
         return run.model, run.preprocessing.get("vocabulary")
-    if not path.is_file():
-        raise KzooError(f"start={str(start)!r} does not exist. Give a run's folder, a .keras file or a model.")
-    if path.suffix != ".keras":
-        raise KzooError(f"start={str(start)!r} is no .keras file. Give a run's folder, a .keras file or a model.")
+    check_start(path)
     return load_keras_file(path), None
 
 

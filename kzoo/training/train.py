@@ -20,6 +20,7 @@ from kzoo.data.statistics import statistics
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import finite, whole_file, write_json
 from kzoo.loading import registered_in
+from kzoo.network import table_of
 from kzoo.nouns import Request
 from kzoo.plots.curves import curves
 from kzoo.registry import Preset
@@ -157,6 +158,7 @@ def own_callbacks(callbacks: Any, epochs: int | None, overrides: dict[str, Any])
 def describe(folder: Path, job: Job, request: Request, *, command: str | None) -> None:
     """Write what makes a folder a run's: what is trained on what, and what reads new inputs."""
     config = replace(request, spec=job.spec).json() | {"command": command, "statistics": statistics(job.data)}
+    config |= {"network": table_of(job.saved)}
     write_json(folder / "preprocessing.json", job.data.preprocessing)
     write_json(folder / "config.json", config | provenance())
 

@@ -10,9 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.files import read_json, remove_leftovers, whole_file, write_json, write_text
+from kzoo.files import check_place, read_json, remove_leftovers, whole_file, write_json, write_text
 from kzoo.nouns import differences
-from kzoo.training.folder import check_place, locked, missing, names_in, numbered, remove_empty
+from kzoo.training.folder import locked, missing, names_in, numbered, remove_empty
 from kzoo.training.journal import remove_journal
 from kzoo.tuning.records import FINISHED, leaderboard, place_of, ranked, read_trials, table_of
 from kzoo.tuning.search import Search

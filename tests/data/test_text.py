@@ -9,6 +9,7 @@ import pytest
 
 from kzoo import KzooError, get_preset
 from kzoo.data import encode, load_data
+from kzoo.errors import KzooWarning
 from kzoo.kinds.text.tokenizer import Tokenizer, learn_tokenizer
 from kzoo.registry import with_settings
 
@@ -188,3 +189,50 @@ def test_bad_texts(tmp_path):
     frame = pd.DataFrame({"text": GOOD, "price": np.arange(40) + 0.5})
     with pytest.raises(KzooError, match="Text goes with classes"):
         load_data(frame, preset="text_cnn", target="price")
+
+
+# ---------------------------------------------------------------- files that are no text
+
+NO_TEXT = b"\xff\x00\x80\xff"  # neither UTF-8 nor GB18030
+
+
+@pytest.fixture
+def documents(tmp_path):
+    """Two folders of 30 reviews; one of them is no text, and another one is empty."""
+    for name, words in {"good": "fine and good", "bad": "dull and long"}.items():
+        (tmp_path / "reviews" / name).mkdir(parents=True)
+        for i in range(30):
+            (tmp_path / "reviews" / name / f"{i:02}.txt").write_text(f"{words} film number {i}")
+    (tmp_path / "reviews" / "good" / "07.txt").write_bytes(NO_TEXT)
+    (tmp_path / "reviews" / "bad" / "11.txt").write_bytes(b" \n")
+    return tmp_path / "reviews"
+
+
+def test_documents_that_are_no_text_are_named_and_left_out(documents):
+    data = load_data(documents)
+    assert "Left out 2 broken texts: bad/11.txt, good/07.txt." in data.notes
+    assert len(data.train) + len(data.validation) + len(data.test) == 58
+    for name in ("good", "bad"):
+        for i in range(20):
+            (documents / name / f"{i:02}.txt").write_bytes(NO_TEXT)
+    with pytest.raises(KzooError, match=r"40 of 60 texts cannot be read, 'bad/00\.txt' first\. '00\.txt' is neither"):
+        load_data(documents)
+
+
+def test_new_documents_follow_the_rule_of_images(documents):
+    from kzoo.kinds.text.learn import labelled
+
+    reader = load_data(documents).preprocessing
+    with pytest.warns(KzooWarning, match=r"Left out 2 broken texts: bad/11\.txt, good/07\.txt\."):
+        assert len(labelled(reader, documents, targets=[], config={})) == 58
+    for i in range(2):
+        (documents / "bad" / f"{i:02}.txt").write_bytes(NO_TEXT)
+    with pytest.raises(KzooError, match="4 of 60 texts cannot be read"):
+        labelled(reader, documents, targets=[], config={})
+
+
+@pytest.mark.parametrize("content", [NO_TEXT, b"\n"])
+def test_a_class_cannot_be_left_out(class_files, content):
+    (class_files / "good.txt").write_bytes(content)
+    with pytest.raises(KzooError, match=r"Class 'good' has no text: 'good\.txt' is "):
+        load_data(class_files)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import sys
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,22 +15,24 @@ from rich.progress import Progress
 from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import Fold, fractions, is_source, split_rows
-from kzoo.data.windows import few
-from kzoo.errors import KzooError
+from kzoo.data.windows import few, places_of_few
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
 from kzoo.kinds.image.decode import ImageFiles, decode
-from kzoo.kinds.image.light import KINDS, check_shape, image_preprocessing, images_below, read, threads
+from kzoo.kinds.image.folders import (
+    check_folders,
+    folder_of,
+    images_below,
+    labelled_folders,
+    list_classes,
+    split_folders,
+)
+from kzoo.kinds.image.light import check_shape, image_preprocessing, read, threads
+from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.tasks.classes.light import check_classes
-from kzoo.words import hint
 
-SPLIT_FOLDERS = {
-    "train": ("train", "training"),
-    "validation": ("val", "validation", "valid", "dev"),
-    "test": ("test", "testing"),
-}
 IN_MEMORY = 2**30  # bytes of decoded pixels up to which all images are decoded once and kept
 _CHUNK = 64  # images to a thread's task
-_NAMED = 5  # broken images a note names
 _SHAPE = (96, 96, 3)  # without a preset
 _MOST = 300  # images that are described
 _COLOURS = ("red", "green", "blue", "opacity")
@@ -62,17 +65,17 @@ def load_image_folder(
     Raises:
         KzooError: for a folder without images, fewer than two classes, or more broken images than good.
     """
-    shape, root = check_shape(image_shape), _folder(path)
+    shape, root = check_shape(image_shape), folder_of(path)
     places = split_folders(root)
     if is_source(test):
-        places["test"] = _folder(test)
+        places["test"] = folder_of(test)
         if any(os.path.samefile(places["test"], places[other]) for other in places if other != "test"):
             raise KzooError(f"test={str(test)!r} is the training folder itself: give other images.")
     elif isinstance(test, Fold):
         places.pop("test", None)
-    listed = {split: _list_classes(folder) for split, folder in places.items()}
+    listed = {split: list_classes(folder) for split, folder in places.items()}
     classes = sorted(listed["train"])
-    _check_classes(listed, places, classes)
+    check_folders(listed, places, classes)
 
     files, notes, digests, labels = {}, [], {}, {}
     decoded_bytes = sum(len(n) for c in listed.values() for n in c.values()) * int(np.prod(shape))
@@ -81,8 +84,8 @@ def load_image_folder(
         y = np.repeat(np.arange(len(classes), dtype="int32"), [len(by_class.get(c, ())) for c in classes])
         pixels, digest, errors = _read(places[split], names, shape, keep=decoded_bytes <= in_memory)
         good = np.array([d is not None for d in digest], bool)
-        if errors:
-            notes.append(_broken_note(errors, names, split if len(listed) > 1 else None))
+        if line := left_out(errors, names, "image", most=TRAINED, where=split if len(listed) > 1 else ""):
+            notes.append(line)
         kept = [name for name, is_good in zip(names, good, strict=True) if is_good]
         if pixels is None:
             files[split] = ImageFiles(places[split], kept, shape)
@@ -116,58 +119,6 @@ def load_image_folder(
     )
 
 
-def _folder(path) -> Path:
-    if not isinstance(path, str | Path):
-        raise KzooError(f"{path!r} is not a folder: images come from a path.")
-    path = Path(path).expanduser()
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise KzooError(f"{str(path)!r} is a file; images come in a folder with one folder per class.")
-    beside = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
-    raise KzooError(f"There is no folder {str(path)!r}. {hint(path.name, beside)}".rstrip())
-
-
-def _visible_folders(folder):
-    return sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith((".", "__")))
-
-
-def split_folders(root) -> dict:
-    """Return {"train": folder, ...}; just the root as "train" where there are only class folders."""
-    names = {name.lower(): name for name in _visible_folders(root)}
-    found = {split: root / names[word] for split, words in SPLIT_FOLDERS.items() for word in words if word in names}
-    if "train" in found and _visible_folders(found["train"]):
-        return found
-    if found and len(found) == len(names):
-        raise KzooError(f"{str(root)!r} has {', '.join(names)} but no train/ with class folders in it.")
-    return {"train": root}
-
-
-def _list_classes(folder) -> dict:
-    """Return {class name: [file names below `folder`, sorted]}."""
-    return {name: images_below(folder, name) for name in _visible_folders(folder)}
-
-
-def _check_classes(listed, places, classes):
-    root = places["train"]
-    if not any(listed["train"].values()):
-        loose = images_below(root, "")
-        seen = f"{len(loose)} images but no class folders" if loose else "no images"
-        raise KzooError(f"There are {seen} in {str(root)!r}; one folder per class is needed ({KINDS}).")
-    if len(classes) < 2:
-        raise KzooError(f"There is only one class, {classes[0]!r}, in {str(root)!r}; two are needed.")
-    for name, files in listed["train"].items():
-        if not files:
-            raise KzooError(f"The class folder {name!r} has no images ({KINDS}): fill it or remove it.")
-    for split, by_class in listed.items():
-        for name in by_class:
-            if name not in classes:
-                raise KzooError(
-                    f"Class {name!r} is in the {split} images and not in the training ones. "
-                    f"{hint(name, classes)}There are: {', '.join(classes[:20])}."
-                )
-
-
 def _check_left(classes, labels, split):
     if not len(labels):
         raise KzooError(f"There are no images in the {split} folder.")
@@ -177,7 +128,8 @@ def _check_left(classes, labels, split):
 
 
 def _read(folder, names, shape, *, keep):
-    """Decode every image once; return the pixels (N, H, W, C) or None, a digest or None each, the errors."""
+    """Decode every image once; return the pixels (N, H, W, C) or None, a digest or None each, and
+    place -> why it cannot be read."""
     pixels = np.zeros((len(names), *shape), "uint8") if keep else None
     digests, errors = [None] * len(names), {}
 
@@ -195,8 +147,6 @@ def _read(folder, names, shape, *, keep):
 
     with ThreadPoolExecutor(threads()) as pool:
         _follow(pool.map(decode_some, range(0, len(names), _CHUNK)), -(-len(names) // _CHUNK))
-    if 2 * len(errors) > len(names):
-        raise KzooError(f"{len(errors)} of {len(names)} images cannot be read, {names[min(errors)]!r} first.")
     return pixels, digests, errors
 
 
@@ -214,13 +164,6 @@ def _follow(results, total):
     finally:
         if bar is not None:
             bar.stop()
-
-
-def _broken_note(errors, names, split):
-    shown = ", ".join(names[i] for i in sorted(errors)[:_NAMED])
-    more = f" and {len(errors) - _NAMED} more" if len(errors) > _NAMED else ""
-    where = f" in {split}" if split else ""
-    return f"Left out {len(errors)} broken image{'s' if len(errors) > 1 else ''}{where}: {shown}{more}."
 
 
 def _carve(labels, classes, listed, validation, test, seed, notes):
@@ -272,24 +215,38 @@ def fit(x, train, *, plain=False, **more):
 
 def labelled(reader, source, *, targets, config):
     """Return the images in class folders, of `test/` where there is one, and the names of their folders."""
-    places = split_folders(Path(source))
-    folder = places.get("test", places["train"])
-    listed = {entry.name: images_below(folder, entry.name) for entry in sorted(folder.iterdir()) if entry.is_dir()}
-    if not any(listed.values()):
-        raise KzooError(f"{folder.name!r} has no images in class folders.")
+    folder, listed = labelled_folders(Path(source))
     names = [name for files in listed.values() for name in files]
     labels = np.array([label for label, files in listed.items() for _ in files], dtype=str)
-    return Split(x=ImageFiles(folder, names, tuple(reader["shape"])), y=labels)
+    x, rows = _readable(folder, names, tuple(reader["shape"]))
+    return Split(x=x, y=labels[rows])
 
 
 def fresh(reader, source, *, targets):
-    """Return images of any source that can be predicted; those of a folder are read when they are asked for."""
+    """Return images of any source that can be predicted; of a large folder as many as are described."""
     if not (isinstance(source, str | Path) and Path(source).is_dir()):
         return Fresh(x=read(reader, source)[0])
     names = images_below(Path(source), "")
     if not names:
         raise KzooError(f"There are no images in {str(source)!r}.")
-    return Fresh(x=ImageFiles(source, names, tuple(reader["shape"])))
+    some = [names[place] for place in places_of_few(len(names), _MOST)]
+    return Fresh(x=_readable(Path(source), some, tuple(reader["shape"]))[0])
+
+
+def _readable(folder, names, shape):
+    """Return the images that can be read, and their places; warn of the others.
+
+    Raises:
+        KzooError: too many of them.
+    """
+    keep = len(names) * int(np.prod(shape)) <= IN_MEMORY
+    pixels, _, errors = _read(folder, names, shape, keep=keep)
+    if line := left_out(errors, [folder / name for name in names], "image", most=ANSWERED):
+        warnings.warn(line, KzooWarning, stacklevel=2)
+    rows = np.array([place for place in range(len(names)) if place not in errors], int)
+    if pixels is not None:
+        return pixels if not errors else pixels[rows], rows
+    return ImageFiles(folder, [names[place] for place in rows], shape), rows
 
 
 def describe(x, names=(), categories=0):

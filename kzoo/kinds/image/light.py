@@ -12,8 +12,10 @@ from kzoo.kinds import Shown
 from kzoo.kinds.arrays import numbers_in
 from kzoo.kinds.files import existing
 from kzoo.kinds.image import SUFFIXES
+from kzoo.kinds.image.folders import KINDS, glance, glance_new, images_below
+from kzoo.kinds.left_out import Unread
 
-KINDS = " ".join(suffix[1:] for suffix in SUFFIXES)
+__all__ = ["draw", "edges", "gather", "glance", "glance_new", "read", "show"]
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -43,8 +45,11 @@ def read(reader, raw):
         raw: a file, a folder (its images, sorted by name), a PIL image, an array of pixels 0..255
             ((N, H, W, C), (N, H, W), or one image), or a list of files, PIL images or arrays.
 
+    Returns:
+        (x, items): a file that cannot be read has no row in x, and is an `Unread` among the items.
+
     Raises:
-        KzooError: for a file that cannot be read, or nothing to read.
+        KzooError: nothing to read, or something that is no image and no file either.
     """
     shape = tuple(reader["shape"])
     if isinstance(raw, np.ndarray):
@@ -52,7 +57,11 @@ def read(reader, raw):
     else:
         raw = list(raw) if isinstance(raw, list | tuple) else image_paths(raw)
         with ThreadPoolExecutor(threads()) as pool:
-            images = list(pool.map(lambda item: _encode_one(item, shape), raw))
+            images = list(pool.map(lambda item: _read_one(item, shape), raw))
+        raw = [image if isinstance(image, Unread) else item for item, image in zip(raw, images, strict=True)]
+        images = [image for image in images if not isinstance(image, Unread)]
+        if raw and not images:
+            return np.empty((0, *shape), "float32"), raw
     if not images:
         raise KzooError("There are no images to read.")
     return np.stack(images).astype("float32"), raw
@@ -103,6 +112,16 @@ def image_paths(source) -> list:
     return [source]
 
 
+def _read_one(item, shape):
+    """Return an image (H, W, C), or an `Unread` in the place of a file that is none."""
+    try:
+        return _encode_one(item, shape)
+    except KzooError as error:
+        if not isinstance(item, str | Path):
+            raise
+        return Unread(item, str(error))
+
+
 def _encode_one(item, shape):
     if isinstance(item, np.ndarray):
         return _from_array(numbers_in(item, "Images", many=False), shape)
@@ -129,16 +148,6 @@ def _batch(array, shape):
     if array.ndim in (3, 4):
         return array
     raise KzooError(f"An array of images has 2 to 4 axes, not the shape {array.shape}.")
-
-
-def images_below(folder, name):
-    """Return the image files in and under `folder / name` as sorted names below `folder`; none hidden."""
-    found = []
-    for place, folders, files in os.walk(folder / name):
-        folders[:] = [f for f in folders if not f.startswith((".", "__"))]
-        below = Path(place).relative_to(folder)
-        found += [(below / f).as_posix() for f in files if f.lower().endswith(SUFFIXES) and f[0] != "."]
-    return sorted(found)
 
 
 def threads():

@@ -14,11 +14,12 @@ from kzoo.data.dataset import Dataset, Split
 from kzoo.data.windows import flat
 from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
-from kzoo.kinds.rows.columns import asked_columns, learn_columns, writing_of
+from kzoo.kinds.rows.asked import asked_columns
+from kzoo.kinds.rows.columns import learn_columns, writing_of
 from kzoo.kinds.rows.light import apply_columns, feature_names, read, say_unread
-from kzoo.kinds.tables.frame import as_frame, as_names, find_target
+from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.tables.numbers import Writing
-from kzoo.kinds.tables.raw import MOST, require
+from kzoo.kinds.tables.raw import MOST, as_names, find_target, require
 from kzoo.kinds.tables.values import plain, to_numbers, to_words
 from kzoo.registry import list_presets
 from kzoo.tasks import choose

@@ -8,7 +8,8 @@ import numpy as np
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Shown
 from kzoo.kinds.arrays import numbers_in, whole_in
-from kzoo.kinds.tables.raw import MOST, given_rows, one_table, rows_of
+from kzoo.kinds.rows.asked import asked_columns
+from kzoo.kinds.tables.raw import MOST, as_names, find_target, given_rows, one_table, require, rows_of
 from kzoo.kinds.tables.values import date_parts, plain, to_dates, to_words, unreadable
 from kzoo.words import listed, plural, shown
 
@@ -53,6 +54,25 @@ def say_unread(columns, table, unread):
                 f"Column {name!r}: {len(places)} of {plural(len(values), 'value')} cannot be read as a {what} "
                 f"and {'counts' if len(places) == 1 else 'count'} as missing ({cells})."
             )
+
+
+def glance(table, form, asked):
+    """Refuse a table for what the names of its columns show."""
+    group = [asked.group] if isinstance(asked.group, str) else []
+    require(table, [*find_target(table, asked.target), *as_names(asked.drop), *group], "the table")
+    asked_columns(asked.columns, table)
+
+
+def glance_new(reader, table, targets):
+    """Refuse new rows with answers for what the names of their columns show."""
+    require(table, targets, "the table")
+    check_columns(reader["columns"], table)
+
+
+def check_columns(columns, rows):
+    """Raise `KzooError` for a learned column that is missing."""
+    if lost := [column["name"] for column in columns if column["name"] not in rows]:
+        raise KzooError(f"Column {lost[0]!r} is missing; the columns given are: {listed(rows.columns, MOST)}.")
 
 
 def gather(words):
@@ -143,8 +163,7 @@ def apply_columns(columns, table, unread=None):
         KzooError: a column is missing.
     """
     rows = rows_of(table)
-    if lost := [column["name"] for column in columns if column["name"] not in rows]:
-        raise KzooError(f"Column {lost[0]!r} is missing; the columns given are: {listed(rows.columns, MOST)}.")
+    check_columns(columns, rows)
     unread = {} if unread is None else unread
     features = [feature for column in columns for feature in _features(column, rows, unread)]
     return np.stack(features, axis=1).astype(np.float32) if features else np.zeros((len(rows), 0), np.float32)

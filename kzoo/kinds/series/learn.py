@@ -10,12 +10,13 @@ from kzoo.data.dataset import Dataset, Split
 from kzoo.data.windows import Windows
 from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
-from kzoo.kinds.rows.columns import asked_columns, writing_of
+from kzoo.kinds.rows.asked import asked_columns
+from kzoo.kinds.rows.columns import writing_of
 from kzoo.kinds.rows.learn import describe, fit, scaling, seen_in_cells
 from kzoo.kinds.rows.light import say_unread
 from kzoo.kinds.series.light import filled, time_column, time_order, times_of
-from kzoo.kinds.tables.frame import as_frame, as_names
-from kzoo.kinds.tables.raw import MOST, require, rows_of
+from kzoo.kinds.tables.frame import as_frame
+from kzoo.kinds.tables.raw import MOST, as_names, require, rows_of
 from kzoo.kinds.tables.values import known
 from kzoo.tasks.values.light import spread
 from kzoo.words import listed

@@ -6,9 +6,10 @@ import numpy as np
 
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.arrays import numbers_in
+from kzoo.kinds.rows.asked import asked_columns
 from kzoo.kinds.rows.light import draw as draw_rows
 from kzoo.kinds.rows.light import edges, middle, say_unread, spread
-from kzoo.kinds.tables.raw import MOST, given_rows, one_table, require, rows_of
+from kzoo.kinds.tables.raw import MOST, as_names, given_rows, one_table, require, rows_of
 from kzoo.kinds.tables.values import (
     day_comes_first,
     known,
@@ -23,7 +24,7 @@ from kzoo.words import listed
 
 _SEVERAL = 0.2  # share of the rows that repeat a time, above which they may be of several series
 
-__all__ = ["draw", "edges", "gather", "read", "show"]
+__all__ = ["draw", "edges", "gather", "glance", "glance_new", "read", "show"]
 
 
 def read(reader, raw):
@@ -48,6 +49,19 @@ def read(reader, raw):
     for line in say_unread(names, rows, unread):
         warnings.warn(line, KzooWarning, stacklevel=2)
     return x, raw
+
+
+def glance(table, form, asked):
+    """Refuse a series for what the names of its columns show."""
+    targets = [asked.target] if asked.target in table.columns else as_names(asked.target)
+    time = [asked.time] if asked.time is not None else []
+    require(table, [*time, *as_names(asked.drop), *targets], "the series")
+    asked_columns(asked.columns, table)
+
+
+def glance_new(reader, table, targets):
+    """Refuse a new series for what the names of its columns show."""
+    require(table, reader["columns"], "the series")
 
 
 def gather(words):

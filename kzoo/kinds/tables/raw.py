@@ -1,5 +1,6 @@
 """`Rows`: new rows of a table by column, from a file, dicts or a DataFrame, without pandas."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from kzoo.errors import KzooError
@@ -10,6 +11,7 @@ from kzoo.kinds.tables.values import plain, to_numbers
 from kzoo.words import hint, listed, plural, shown
 
 MOST = 12  # columns that a message names
+_TARGET_NAMES = ("target", "label", "class", "y")
 
 
 class Rows:
@@ -151,6 +153,32 @@ def require(table, names, where):
         if name not in table.columns:
             near = hint(name, table.columns)
             raise KzooError(f"Column {name!r} is not in {where}. {near}Columns: {listed(table.columns, MOST)}.")
+
+
+def as_names(names):
+    """Return `None`, one name, `"a,b"` or a sequence as a list of names."""
+    if names is None:
+        return []
+    if isinstance(names, str):
+        return [part.strip() for part in names.split(",")]
+    return [str(name) for name in names] if isinstance(names, Iterable) else [str(names)]
+
+
+def find_target(table, target):
+    """Return the target columns of a table: as asked, else a last column called target, label, class or y."""
+    if target is None:
+        last = table.columns[-1]
+        if last.lower() not in _TARGET_NAMES:
+            raise KzooError(f"Say which column to predict with target=. Columns: {listed(table.columns, 40)}.")
+        return [last]
+    # A column's own name may hold a comma.
+    targets = [target] if isinstance(target, str) and target in list(table.columns) else as_names(target)
+    if not targets:
+        raise KzooError(f"Say which column to predict with target=. Columns: {listed(table.columns, 40)}.")
+    require(table, targets, "the table")
+    if len(set(targets)) < len(targets):
+        raise KzooError(f"target= names {next(name for name in targets if targets.count(name) > 1)!r} twice.")
+    return targets
 
 
 def one_table(words):

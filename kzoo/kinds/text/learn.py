@@ -1,5 +1,6 @@
 """Labelled text: a file per class, a file per document, or a text column of a table."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,20 +10,26 @@ from kzoo.data import splits
 from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.windows import few
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
 from kzoo.kinds.files import read_text
+from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.kinds.rows.learn import answers_in
 from kzoo.kinds.tables.files import is_table
-from kzoo.kinds.tables.frame import as_frame, as_names, find_target
-from kzoo.kinds.tables.raw import require
+from kzoo.kinds.tables.frame import as_frame
+from kzoo.kinds.tables.raw import as_names, find_target, require
 from kzoo.kinds.tables.values import plain, to_words
 from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
-from kzoo.kinds.text.light import preprocessing_of, read, reads_the_end
+from kzoo.kinds.text.light import (
+    check_classes,
+    classes_below,
+    preprocessing_of,
+    read,
+    reads_the_end,
+    split_folders,
+)
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_tokenizer
 from kzoo.tasks import choose
-
-_TEST_NAMES, _VALIDATION_NAMES = ("test",), ("val", "valid", "validation")
 
 
 def load(source, form, *, problem, name, preset, validation, test, seed, **asked):
@@ -45,49 +52,59 @@ def load_text_folder(path, *, preset=None, validation=0.1, test=None, seed=0, pr
     Raises:
         KzooError: no text, or one class only.
     """
-    path = Path(path)
-    parts = {"train": path}
-    if (path / "train").is_dir():
-        found = {child.name: child for child in path.iterdir() if child.is_dir()}
-        parts = {"train": found["train"]}
-        for part, names in (("validation", _VALIDATION_NAMES), ("test", _TEST_NAMES)):
-            for name in found.keys() & set(names):
-                parts[part] = found[name]
+    parts = split_folders(Path(path))
     if splits.is_source(test):
         parts["test"], test = Path(test), None
     elif isinstance(test, splits.Fold):
         parts.pop("test", None)
-    read = {part: read_folder(folder) for part, folder in parts.items()}
+    read = {part: read_folder(folder, most=TRAINED) for part, folder in parts.items()}
+    notes = [f"{line} ({part})" if len(read) > 1 else line for part, (_, _, lines) in read.items() for line in lines]
+    official = {part: (texts, labels) for part, (texts, labels, _) in read.items()}
     return build_text(
-        *read.pop("train"),
-        official=read,
-        name=path.name,
+        *official.pop("train"),
+        official=official,
+        name=Path(path).name,
         preset=preset,
         validation=validation,
         test=test,
         seed=seed,
+        notes=notes,
         problem=problem,
     )
 
 
-def read_folder(folder):
-    if not folder.is_dir():
-        raise KzooError(f"{folder.name!r} is not a folder of text.")
-    folders = [c for c in sorted(folder.iterdir()) if c.is_dir() and any(c.glob("*.txt"))]
-    if folders:
-        pairs = [(read_text(file).strip(), c.name) for c in folders for file in sorted(c.glob("*.txt"))]
-    else:
-        files = [f for f in sorted(folder.glob("*.txt")) if not f.stem.lower().startswith("readme")]
-        pairs = [(line.strip(), f.stem) for f in files for line in read_text(f).split("\n")]
-    pairs = [pair for pair in pairs if pair[0]]
-    if not pairs:
-        raise KzooError(f"{folder.name!r} holds no text: expected a .txt file, or a folder of them, for each class.")
-    texts, labels = zip(*pairs, strict=True)
-    if len(set(labels)) < 2:
-        raise KzooError(
-            f"{folder.name!r} holds one class only ({labels[0]!r}): it takes a .txt file or folder for each."
-        )
-    return list(texts), list(labels)
+def read_folder(folder, *, most):
+    """Return (texts, labels, notes) of a folder: a `.txt` file for each class, or a folder of them.
+
+    Args:
+        folder: its path.
+        most: the share of the documents that may be left out because they are no text, or empty.
+
+    Raises:
+        KzooError: no text, one class only, or more files that cannot be read.
+    """
+    files = classes_below(folder)
+    check_classes(folder, files)
+    each = any(isinstance(of_class, list) for of_class in files.values())
+    named = [(file, label) for label, of_class in files.items() for file in (of_class if each else [of_class])]
+    texts, labels, broken = [], [], {}
+    for place, (file, label) in enumerate(named):
+        try:
+            text = read_text(file).strip()
+        except KzooError as error:
+            broken[place] = str(error)
+            continue
+        if not text:
+            broken[place] = f"{file.name!r} is empty."
+        lines = [text] if each else [line.strip() for line in text.split("\n")]
+        texts += [line for line in lines if line]
+        labels += [label for line in lines if line]
+    if broken and not each:
+        raise KzooError(f"Class {named[min(broken)][1]!r} has no text: {broken[min(broken)]}")
+    names = [file.relative_to(folder).as_posix() for file, _ in named]
+    note = left_out(broken, names, "text", most=most)
+    check_classes(folder, dict.fromkeys(labels))
+    return texts, labels, [note] if note else []
 
 
 def load_text_table(
@@ -258,7 +275,7 @@ def labelled(reader, source, *, targets, config):
     if reads_the_end(reader):
         return follows(reader, source, per_step=config.get("pooling") is None)
     if isinstance(source, str | Path) and Path(source).is_dir():
-        texts, labels = read_folder(Path(source))
+        texts, labels = _new_folder(source)
         return Split(x=read(reader, texts)[0], y=np.array(labels, dtype=str))
     if reader["column"] is None and isinstance(source, str | Path) and Path(source).suffix == ".txt":
         raise KzooError("One text file has no labels: give a folder with a .txt file for each class, or a .csv file.")
@@ -273,11 +290,19 @@ def fresh(reader, source, *, targets):
     if reads_the_end(reader):
         return Fresh(x=pieces(reader, source))
     if isinstance(source, str | Path) and Path(source).is_dir():
-        texts, labels = read_folder(Path(source))
+        texts, labels = _new_folder(source)
         return Fresh(x=read(reader, texts)[0], answers=np.array(labels))
     source = as_frame(source) if is_table(source) else source
     x, _ = read(reader, source)
     return Fresh(x=x, answers=answers_in(source, targets) if hasattr(source, "iloc") else None)
+
+
+def _new_folder(source):
+    """Return the texts and labels of a folder that training has not seen, and warn of what is left out."""
+    texts, labels, notes = read_folder(Path(source), most=ANSWERED)
+    for line in notes:
+        warnings.warn(line, KzooWarning, stacklevel=2)
+    return texts, labels
 
 
 def describe(x, names=(), categories=0):

@@ -9,7 +9,7 @@ from kzoo.kinds import Shown
 from kzoo.kinds.arrays import numbers_in, whole_in
 from kzoo.kinds.files import existing, read_text
 from kzoo.kinds.tables.files import is_table
-from kzoo.kinds.tables.raw import MOST, Rows, given_rows, rows_of
+from kzoo.kinds.tables.raw import MOST, Rows, as_names, find_target, given_rows, require, rows_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
 from kzoo.words import listed
 
@@ -51,10 +51,62 @@ def read(reader, raw):
     return x, raw
 
 
+def glance(source, form, asked):
+    """Refuse a table for the names of its columns, a folder for those of its files."""
+    if form == "tabular":
+        group = [asked.group] if isinstance(asked.group, str) else []
+        require(source, [*find_target(source, asked.target), *as_names(asked.drop), *group], "the table")
+    elif form == "folder":
+        for part in split_folders(source).values():
+            check_classes(part, classes_below(part))
+
+
+def glance_new(reader, source, targets):
+    """Refuse new texts with answers for the names of columns or files."""
+    if reads_the_end(reader):
+        return
+    if isinstance(source, Rows):
+        require(source, targets, "the table")
+    elif source.is_dir():
+        check_classes(source, classes_below(source))
+
+
 def gather(words):
     """Return the texts that the words of a command line are, or the one file of texts that they name."""
     lone_file = len(words) == 1 and (is_table(words[0]) or words[0].lower().endswith(".txt"))
     return existing(words[0]) if lone_file else words
+
+
+def split_folders(path) -> dict:
+    """Return {"train": folder, ...} of a folder with `train/` in it; just the folder as "train" of any other."""
+    if not (path / "train").is_dir():
+        return {"train": path}
+    names = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
+    return {part: path / name for part, words in names.items() for name in words if (path / name).is_dir()}
+
+
+def classes_below(folder) -> dict:
+    """Return class -> its documents, a list of `.txt` files, or its one `.txt` file, which has an example a line.
+
+    Raises:
+        KzooError: it is no folder.
+    """
+    if not folder.is_dir():
+        raise KzooError(f"{folder.name!r} is not a folder of text.")
+    folders = {child.name: sorted(child.glob("*.txt")) for child in sorted(folder.iterdir()) if child.is_dir()}
+    folders = {name: files for name, files in folders.items() if files}
+    files = [file for file in sorted(folder.glob("*.txt")) if not file.stem.lower().startswith("readme")]
+    return folders or {file.stem: file for file in files}
+
+
+def check_classes(folder, classes):
+    """Raise `KzooError` for a folder with fewer than two classes."""
+    if not classes:
+        raise KzooError(f"{folder.name!r} holds no text: expected a .txt file, or a folder of them, for each class.")
+    if len(classes) < 2:
+        raise KzooError(
+            f"{folder.name!r} holds one class only ({next(iter(classes))!r}): it takes a .txt file or folder for each."
+        )
 
 
 def show(reader, x, names):

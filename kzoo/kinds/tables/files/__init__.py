@@ -4,6 +4,10 @@ A module says which `SUFFIXES` are its, and has two readers of the same file, wh
 
     frame(path) -> DataFrame     for training, which learns what each column is
     rows(path) -> Rows           for new rows, without pandas; see `kzoo.kinds.tables.raw`
+
+and may have
+
+    header(path) -> Rows         its columns without rows, from its beginning alone; None where that does not tell
 """
 
 from functools import cache
@@ -50,6 +54,16 @@ def read_rows(path):
     if not len(rows):
         raise KzooError(f"{Path(path).name!r} has no rows.")
     return rows
+
+
+def read_header(path):
+    """Return the columns of a file as `Rows` without rows; None where they cost as much as the file.
+
+    Raises:
+        KzooError: not a table.
+    """
+    module = _module(path)
+    return module.header(path) if hasattr(module, "header") else None
 
 
 def _module(path):

@@ -14,12 +14,13 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.kinds.files import read_text
+from kzoo.kinds.files import decoded, read_bytes, read_text
 from kzoo.kinds.tables.raw import Rows
 from kzoo.kinds.tables.values import MISSING, plain
 
 SUFFIXES = (".csv", ".tsv")
 _END = "\0end"
+_HEAD = 2**20  # bytes of a file in which the header is looked for
 
 
 def frame(path):
@@ -28,7 +29,8 @@ def frame(path):
     Raises:
         KzooError: not a table.
     """
-    text, separator, decimal = _parts(path)
+    text = read_text(path)
+    separator, decimal = _parts(text, Path(path).name)
     pandas = import_module("pandas")
     options = dict(sep=separator, decimal=decimal, na_values=sorted(MISSING), keep_default_na=False, low_memory=False)
     try:
@@ -45,7 +47,8 @@ def rows(path) -> Rows:
     Raises:
         KzooError: not a table, or a line with more values than the header.
     """
-    text, separator, decimal = _parts(path)
+    text = read_text(path)
+    separator, decimal = _parts(text, Path(path).name)
     name = Path(path).name
     lines = _lines(text, separator)
     if lines.pop() != [_END]:
@@ -64,9 +67,23 @@ def rows(path) -> Rows:
     return Rows({head: plain(column) for head, column in zip(_names(header), columns, strict=True)}, decimal)
 
 
-def _parts(path):
-    """Return (text, separator, decimal sign); a comma, semicolon or tab is found in the first line."""
-    text, name = read_text(path), Path(path).name
+def header(path):
+    """Return the columns of a CSV file without their rows; None where its beginning does not tell.
+
+    Raises:
+        KzooError: not a table.
+    """
+    data, name = read_bytes(path, _HEAD), Path(path).name
+    whole = len(data) < _HEAD
+    if not whole and (b"\n" not in data or not data.split(b"\n", 1)[0].isascii()):
+        return None  # what encoding it has, the rest of the file decides
+    text = decoded(data if whole else data[: data.rindex(b"\n")], name)
+    separator, decimal = _parts(text, name)
+    return Rows({column: plain([]) for column in _names(_lines(text, separator)[0])}, decimal)
+
+
+def _parts(text, name):
+    """Return (separator, decimal sign) of a text; a comma, semicolon or tab is found in the first line."""
     if "\0" in text[:1000]:
         raise KzooError(f"{name!r} is not a text file; kzoo reads tables as CSV.")
     head = text.lstrip().split("\n", 6)[:6]
@@ -76,7 +93,7 @@ def _parts(path):
     separator = max(",;\t", key=bare.count)
     # Where a comma is no separator it may be the decimal point: 1,5;2,5
     decimal = "," if separator != "," and re.search(r"(^|[;\t])-?\d+,\d+(?=[;\t]|$)", "\n".join(head), re.M) else "."
-    return text, separator, decimal
+    return separator, decimal
 
 
 def _lines(text, separator):

@@ -1,0 +1,87 @@
+"""What is wrong with a command's arguments, by a cheap look, before the seconds that Keras takes to import.
+
+It goes by what arguments are called, so that it looks at those of every command: names, the folder of a run, paths, the
+header of a table, the names in a folder. Settings are checked by the commands, and what only the data itself shows.
+"""
+
+import os
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+
+from kzoo.cli import common
+from kzoo.cli.values import CLOSED, VALUES
+from kzoo.errors import KzooError
+from kzoo.files import check_place
+from kzoo.registry import get_preset, names_a_preset, preset_of, resolve, with_settings
+from kzoo.run import Run, check_start
+from kzoo.words import hint
+
+_AS_TRAINED = ("export",)  # commands whose --data is what a run was trained on, and not new
+
+
+def look(args):
+    """Refuse what a look at the arguments of a command shows to be wrong.
+
+    Args:
+        args: as argparse has read them.
+
+    Raises:
+        KzooError: as the function behind the command would say it.
+    """
+    given = vars(args)
+    for name in CLOSED:
+        word = given.get(name)
+        if word is not None and word not in (values := VALUES[name]()):
+            raise KzooError(f"{name}={word!r} is unknown. {hint(word, values)}Use one of: {', '.join(values)}.")
+    if given.get("start") is not None:
+        check_start(given["start"])
+    if "preset" in given:
+        _preset(args)
+    elif given.get("data") is not None and "run" in given:
+        for word in given["run"] if isinstance(given["run"], list) else [given["run"]]:
+            _run(Path(word), args)
+
+
+def _preset(args):
+    word, given = args.preset, vars(args)
+    if not names_a_preset(word) and (Path(word).is_dir() or os.sep in word):  # a run, or an export
+        if given.get("data") is not None:
+            _run(Path(word), args)
+        return
+    preset = get_preset(word)
+    if "data" not in given:
+        return
+    with suppress(KzooError):  # a wrong setting is refused by the command
+        preset = with_settings(preset, *resolve(preset, common.parse_settings(args.set)))
+    if given.get("out") is not None:
+        check_place(Path(args.out), args.out)
+    source = preset.dataset if args.data is None else args.data
+    if source is not None:
+        options = common.data_options(args)
+        options["seed"] = options.pop("data_seed")
+        _sight().glance(source, preset, _options()(**options))
+
+
+def _run(path, args):
+    """Look at data that is given beside a run, if it is one."""
+    if not (path / "config.json").is_file():
+        return
+    run = Run(path)
+    if args.command in _AS_TRAINED:
+        spec = run.spec.of_data
+        preset = None if spec.family is None else preset_of(spec.json())
+        _sight().glance(args.data, preset, _options().of(run.data))
+    elif "preset" not in vars(args):
+        target = getattr(args, "target", None)
+        _sight().glance_new(run.preprocessing, args.data, [target] if target else list(run.data.target_names))
+    elif "vocabulary" not in run.preprocessing:  # `check` says itself what new data lacks; a text may be data, too
+        _sight().existing(args.data)
+
+
+def _sight():
+    return import_module("kzoo.data.sight")  # with NumPy: what has no data does without
+
+
+def _options():
+    return import_module("kzoo.data.options").DataOptions

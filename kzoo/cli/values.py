@@ -1,0 +1,33 @@
+"""What may stand after an option that takes a word of a few: for shell completion, and to refuse others early."""
+
+from importlib import import_module
+
+from kzoo.arguments import BUNDLES, PRECISIONS, RESUME
+from kzoo.family import FAMILIES
+from kzoo.tasks import problems, tasks
+
+
+def _formats():
+    return tuple(import_module("kzoo.export.formats").formats())
+
+
+def _tasks():
+    return (*problems(), *dict.fromkeys(word for task in tasks().values() for word in task.words))
+
+
+# What an option is called, without its dashes -> a function that returns the words.
+VALUES = {
+    "callbacks": lambda: BUNDLES,
+    "engine": lambda: import_module("kzoo.tuning.engines").ENGINES,
+    "family": lambda: tuple(FAMILIES),
+    "format": _formats,
+    "formats": _formats,
+    "precision": lambda: PRECISIONS,
+    "quantize": lambda: import_module("kzoo.export.format").QUANTIZED,
+    "resume": lambda: RESUME,
+    "space": lambda: import_module("kzoo.tuning.spaces.entry").SIZES,
+    "split": lambda: ("train", "validation", "test"),
+    "task": _tasks,
+}
+# Those that take one of these words and nothing else, for every command.
+CLOSED = ("callbacks", "engine", "precision", "resume", "space", "split")

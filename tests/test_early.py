@@ -1,0 +1,172 @@
+"""What a look at paths and names shows to be wrong is said before Keras is imported, by every command with a path.
+
+The class of faults: a mistyped path, a column that the table lacks or a folder without classes costs the seconds in
+which TensorFlow starts, and the processor that it takes. Each call here runs where Keras cannot be imported at all.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.append(str(HERE / "golden"))
+import golden_answers  # noqa: E402
+
+from kzoo.cli import main  # noqa: E402
+
+# One process for all calls; any import of a backend, of Keras or of what takes as long is an error.
+CALLS = """
+import contextlib, importlib.abc, io, json, sys
+
+class Refusing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("keras", "tensorflow", "jax", "torch", "pandas", "sklearn", "matplotlib"):
+            raise AssertionError(f"{name} is imported")
+
+sys.meta_path.insert(0, Refusing())
+from kzoo.cli import main
+for words in json.loads(sys.stdin.read()):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(words)
+    print(json.dumps([code, out.getvalue(), err.getvalue()]))
+"""
+BAD = {
+    # command line -> what it says
+    "train iris_fnn --data nowhere.csv": "No file, folder or data set 'nowhere.csv'",
+    "train iris_fnn --data iriss": "Did you mean 'iris'?",
+    "check iris_fnn --data nowhere/": "No file, folder or data set 'nowhere'",
+    "tune iris_fnn --data nowhere.csv": "No file, folder or data set 'nowhere.csv'",
+    "train iris_fnn --test nowhere.csv": "--test 'nowhere.csv': there is no such file",
+    "train tabular_fnn --data golden/table/data.csv --target plans": "Did you mean 'plan'?",
+    "train tabular_fnn --data golden/table/data.csv": "Say which column to predict with --target.",
+    "check tabular_fnn --data golden/table/data.csv --target plan --drop agee": "Did you mean 'age'?",
+    "tune tabular_fnn --data golden/table/data.csv --target plan --group shop": "Column 'shop' is not in the table",
+    "train tabular_fnn --data golden/table/data.csv --target plan --column zip=category": "Column 'zip' is not in",
+    "train tabular_fnn --data golden/table/data.csv --target plan --column code=word": "'code' is 'word'",
+    "train series_gru --data golden/series/data.csv --time when": "Column 'when' is not in the series",
+    "train series_gru --data golden/series/data.csv --target lod": "Did you mean 'load'?",
+    "train text_cnn --data golden/text/data.csv --target mod": "Did you mean 'mood'?",
+    "train cifar_cnn --data golden/table/data.csv --target plan": "Presets that fit: tabular_fnn,",
+    "train tabular_fnn --data golden/images/new --target y": "'new' is a folder of images, but tabular_fnn takes rows",
+    "train tabular_fnn --data golden/table/data.csv --target plan --time since": "--time 'since' has no meaning",
+    "train image_cnn --data empty": "'empty' holds neither images nor .txt files",
+    "train image_cnn --data golden/images/new": "4 images but no class folders",
+    "train image_cnn --data oneclass": "There is only one class, 'cat'",
+    "train text_cnn --data onetext": "'onetext' holds one class only ('good')",
+    "train image_cnn --data golden/images/new/0.png": "is one file; training takes a folder of images",
+    "train iris_fnn --data README.rst": "kzoo reads",
+    "train iris_fnn --target a --data digits": "gives image, but iris_fnn takes rows",
+    "train iris_fnn --out README.rst": "is a file. Name a folder.",
+    "train iris_fnn --start nowhere": "--start 'nowhere' does not exist",
+    "train iris_fnn --start README.rst": "is no .keras file",
+    "train iris_fnn --start empty": "empty is not a run",
+    "train iris_fnn --precision half": "--precision 'half' is unknown",
+    "train iris_fnn --resume always": "--resume 'always' is unknown",
+    "tune iris_fnn --engine baysian": "Did you mean 'bayesian'?",
+    "tune iris_fnn --space large": "--space 'large' is unknown",
+    "train iris_fnn --set units=wide": "whole number",
+    "show iris_fn": "Did you mean 'iris_fnn'?",
+    "check nowhere/run": "nowhere/run is not a run",
+    "check golden/table/run --data nowhere.csv": "No file, folder or data set 'nowhere.csv'",
+    "evaluate nowhere": "nowhere is not a run",
+    "evaluate golden/table/run --data nowhere.csv": "No file, folder or data set 'nowhere.csv'",
+    "evaluate golden/table/run --data golden/values/data.csv": "Column 'plan' is not in the table",
+    "evaluate golden/table/run --data golden/table/data.csv --target plans": "Did you mean 'plan'?",
+    "evaluate golden/series/run --data golden/table/data.csv": "Column 'load' is not in the series",
+    "evaluate golden/text/run --data golden/table/data.csv": "Column 'mood' is not in the table",
+    "evaluate golden/images/run --data empty": "'empty' has no images in class folders",
+    "report nowhere": "nowhere is not a run",
+    "report golden/table/run --data nowhere.csv": "No file, folder or data set 'nowhere.csv'",
+    "compare golden/table/run golden/table/run_2 --data golden/values/data.csv": "Column 'plan' is not in the table",
+    "export nowhere": "nowhere is not a run",
+    "export golden/table/run --data nowhere.csv": "No file, folder or data set 'nowhere.csv'",
+    "export golden/table/run --formats onx": "Did you mean 'onnx'?",
+    "predict nowhere x.png": "nowhere is not a run",
+    "predict golden/images/run nowhere.png": "'nowhere.png' does not exist",
+    "predict golden/images/run README.rst": "Cannot read image 'README.rst'",
+    "predict golden/table/run golden/values/data.csv": "is missing; the columns given are",
+    "predict golden/table/export golden/values/data.csv": "is missing; the columns given are",
+    "predict golden/series/run golden/table/data.csv": "Column 'load' is not in the series",
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    home = tmp_path_factory.mktemp("early")
+    golden_answers.unpack(home / "golden")
+    for folder in ("empty", "oneclass/cat", "onetext/good"):
+        (home / folder).mkdir(parents=True)
+    (home / "oneclass" / "cat" / "0.png").write_bytes(b"")
+    (home / "onetext" / "good" / "0.txt").write_text("fine")
+    (home / "README.rst").write_text("read me")
+    return home
+
+
+@pytest.fixture(scope="module")
+def answers(place):
+    """What every call said, in a process where nothing heavy can be imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", CALLS], input=json.dumps([words.split() for words in BAD]), cwd=place,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == len(BAD), done.stderr
+    return dict(zip(BAD, lines, strict=True))
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_it_is_said_before_keras_is_imported(answers, words):
+    code, out, err = answers[words]
+    assert "is imported" not in err
+    assert (code, out, err.count("\n")) == (2, "", 1) and BAD[words] in err, err
+
+
+def test_what_is_right_passes_the_look(place, monkeypatch):
+    """The same arguments without the fault are not refused: the look knows no more than the command."""
+    from kzoo.cli import early, make_parser
+
+    monkeypatch.chdir(place)
+    for words in (
+        "train iris_fnn", "train tabular_fnn --data golden/table/data.csv --target plan --drop age income",
+        "check tabular_fnn --data golden/table/data.csv --target plan --column code=category --group town",
+        "train series_gru --data golden/series/data.csv --target load,temperature --time hour",
+        "train char_gru --data golden/language/data.txt", "tune text_cnn --data golden/text/data.csv --target mood",
+        "evaluate golden/table/run --data golden/table/data.csv", "evaluate golden/table/run --data iris",
+        "check golden/table/run --data golden/values/data.csv", "check golden/table/export",
+        "evaluate golden/series/run --data golden/series/data.csv", "show iris_fnn",
+        "evaluate golden/language/run --data golden/language/data.txt", "export golden/table/run --formats onnx",
+        "compare golden/table/run golden/table/run_2 --data golden/table/data.csv", "list",
+        "train iris_fnn --start golden/table/run --test 0.3", "export golden/text/run --data golden/text/data.csv",
+    ):  # fmt: skip
+        words = words.split()
+        assert early.look(make_parser(words[:1]).parse_args(words)) is None, words
+
+
+def test_a_header_is_read_as_the_table_is(tmp_path):
+    from kzoo.kinds.tables.files import read_header, read_rows
+
+    for number, text in enumerate((
+        "a;b b;\n1,5;2;3\n", ' a ,"b, c",b\n1,2,3\n', "\ufeffa\tb\n1\t2\n", '"two\nlines",b\n1,2\n',
+        "a,a,,a\n1,2,3,4\n", "a,b\nrow,1,2\n",
+    )):  # fmt: skip
+        file = tmp_path / f"{number}.csv"
+        file.write_text(text, encoding="utf-8")
+        assert read_header(file).columns == read_rows(file).columns
+    for encoding in ("utf-16", "gb18030"):
+        file.write_text("年龄,收入\n1,2\n", encoding=encoding)
+        assert read_header(file).columns == read_rows(file).columns == ["年龄", "收入"]
+    file.write_text("a,é\n" + "1,2\n" * 400_000, encoding="utf-8")
+    assert read_header(file) is None  # the rest of the file may show that it is not UTF-8
+    file.write_text("a,b\n" + "1,2\n" * 400_000, encoding="utf-8")
+    assert read_header(file).columns == ["a", "b"]
+
+
+def test_the_command_still_answers(place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    assert main(["predict", "golden/images/run", "golden/images/new", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["predictions"]) == 4

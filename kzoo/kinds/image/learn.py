@@ -18,7 +18,7 @@ from kzoo.data.splits import Fold, fractions, is_source, split_rows
 from kzoo.data.windows import few, places_of_few
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
-from kzoo.kinds.image.decode import ImageFiles, decode
+from kzoo.kinds.image.decode import ImageFiles, decode, size_of
 from kzoo.kinds.image.folders import (
     check_folders,
     folder_of,
@@ -115,6 +115,7 @@ def load_image_folder(
         preprocessing=image_preprocessing(shape),
         class_names=tuple(classes),
         notes=notes,
+        seen={"files": _sizes_found([places["train"] / name for name, _ in digests["train"]])},
         fingerprint=fingerprint.hexdigest(),
     )
 
@@ -164,6 +165,16 @@ def _follow(results, total):
     finally:
         if bar is not None:
             bar.stop()
+
+
+def _sizes_found(paths):
+    """Return the smallest and the largest size (width, height) among image files, some of them where they are many."""
+    paths = paths[:: -(-len(paths) // _MOST)]
+    sizes = sorted(filter(None, map(size_of, paths)), key=lambda size: size[0] * size[1])
+    if not sizes:
+        return {}
+    found = {"smallest": list(sizes[0]), "largest": list(sizes[-1])}
+    return {"files": found if sizes[0] != sizes[-1] else list(sizes[0])}
 
 
 def _carve(labels, classes, listed, validation, test, seed, notes):
@@ -257,3 +268,8 @@ def describe(x, names=(), categories=0):
         return ["brightness", "contrast"], np.stack(columns, axis=1)
     colours = images.mean(axis=(1, 2))
     return ["brightness", "contrast", *_COLOURS[: images.shape[-1]]], np.stack([*columns, *colours.T], axis=1)
+
+
+def overview(data):
+    """Say how large the images are, as they are read and, of files, as they were found."""
+    return {"noun": "images", "about": {"size": list(data.input_shape)} | data.seen.get("files", {})}

@@ -1,38 +1,115 @@
-"""Checks of a series: times that are uneven, repeated or out of order."""
+"""Checks of a series: rows that are missing or come twice, a clock that is changed, values that are missing."""
 
 from kzoo.checks.finding import check, warning
+from kzoo.words import listed, plural
 
-_UNEVEN = 0.02  # share of the steps
+_UNEVEN = 0.02  # share of the steps, or of the rows
+_SHOWN = 3  # holes and repeats
 
 
 @check("data", "series")
 def uneven_times(subject):
     """Steps of different length, which the network takes for equal ones."""
-    time = subject.data.seen.get("time")
-    if not time:
-        return
-    where = f"column {time['column']!r}"
-    if time["uneven"] > _UNEVEN:
+    time = _time(subject)
+    if time and time["uneven"] > _UNEVEN:
+        worst = f", {_around(time['worst'][0])}" if time["worst"] else ""
         yield warning(
-            f"{time['uneven']:.0%} of the steps are not {time['step']:g} seconds long, the longest is "
-            f"{time['longest']:g}",
-            where=where,
+            f"{time['uneven']:.0%} of the steps are not {time['step']} long, the longest is {time['longest']}{worst}",
+            where=f"column {time['column']!r}",
             why="The network counts rows, not hours: a gap looks like no time at all.",
             fix="Bring the rows to one distance first, such as DataFrame.resample.",
         )
 
 
 @check("data", "series")
+def holes_in_time(subject):
+    """Rows that are missing in a series that is even elsewhere."""
+    time = _time(subject)
+    if time and time["holes"] and time["uneven"] <= _UNEVEN:
+        holes = [f"{hole['lasts']} {_around(hole)}" for hole in time["worst"]]
+        yield warning(
+            f"{plural(time['missing'], 'row')} missing in {plural(time['holes'], 'hole')}, where rows are "
+            f"{time['step']} apart: the longest {listed(holes[:_SHOWN], separator='; ')}",
+            where=f"column {time['column']!r}",
+            why="The network takes the rows around a hole for neighbours.",
+            fix="Fill short ones in (DataFrame.asfreq and interpolate); begin after a long one.",
+        )
+
+
+@check("data", "series")
+def repeated_times(subject):
+    """Rows that have the time of another."""
+    time = _time(subject)
+    if time and time["repeats"]:
+        yield warning(
+            f"{plural(time['repeats'], 'row')} of {time['rows']:,} repeat a time, first "
+            f"{listed(time['repeated'][:_SHOWN])}",
+            where=f"column {time['column']!r}",
+            why="The network takes them for steps; the file may hold rows twice, or several series in one.",
+            fix="Keep one row for each time (DataFrame.drop_duplicates, or groupby and mean); give one series.",
+        )
+
+
+@check("data", "series")
 def times_out_of_order(subject):
-    """Rows that were not in the order of time, or share a time."""
-    time = subject.data.seen.get("time")
-    if not time:
+    """Rows that were not in the order of time; from the newest to the oldest is an order too."""
+    time = _time(subject)
+    if time and max(2, _UNEVEN * time["rows"]) < time["disorder"] < time["rows"] - time["repeats"] - 1:
+        yield warning(
+            f"{time['disorder']} of {time['rows']} rows come before the row above them",
+            where=f"column {time['column']!r}",
+            why="The file may hold several series one after another, which were mixed into one by sorting.",
+            fix="Give one series, or a column for each.",
+        )
+
+
+@check("data", "series")
+def clock_changes(subject):
+    """A clock that is put forward in spring and back in autumn."""
+    time = _time(subject)
+    if not time or not (time["forward"] or time["back"]):
         return
-    for count, what in ((time["disorder"], "come before the row above them"), (time["repeated"], "repeat a time")):
-        if count > max(2, _UNEVEN * time["rows"]):
-            yield warning(
-                f"{count} of {time['rows']} rows {what}",
-                where=f"column {time['column']!r}",
-                why="The file may hold several series one after another, which were mixed into one by sorting.",
-                fix="Give one series, or a column for each.",
-            )
+    when = [
+        f"{word} at {listed(times)}" for word, times in (("forward", time["forward"]), ("back", time["back"])) if times
+    ]
+    of = (
+        f"The offsets change ({time['clock']})" if time["offsets"] else f"The times follow the clock of {time['clock']}"
+    )
+    yield warning(
+        f"{of}, put {', '.join(when)}",
+        where=f"column {time['column']!r}",
+        why="kzoo counts hours as they pass, so steps are right; but what people do at eight comes an hour earlier or "
+        "later in steps from one day to the next.",
+        fix="Nothing, where that is what the times mean; else write them in UTC.",
+    )
+
+
+@check("data", "series")
+def values_missing(subject):
+    """Values that are missing in a series, where the last one before stands in for them."""
+    gone = subject.data.seen.get("gone")
+    if not gone:
+        return
+    worst = sorted(gone, key=lambda name: (-gone[name]["longest"], -gone[name]["count"]))
+    said = [
+        f"{name!r} {found['count']:,} ({found['longest']} in a row from {found['first']} to {found['last']})"
+        if found["longest"] > 1
+        else f"{name!r} {found['count']:,} (the first at {found['first']})"
+        for name, found in ((name, gone[name]) for name in worst)
+    ]
+    total = sum(found["count"] for found in gone.values())
+    yield warning(
+        f"{plural(total, 'value')} missing: {listed(said)}",
+        where="the whole series",
+        why="The last value before takes their place, in what is forecast and scored too: a long run is a flat line.",
+        fix="Interpolate what is short; leave out (drop=) a column that is mostly empty, or begin after a long run.",
+    )
+
+
+def _time(subject):
+    """Return what is known of the times of a series (`kzoo.kinds.series.times.Times.json`), or None."""
+    return subject.data.seen.get("time")
+
+
+def _around(hole):
+    return f"between {hole['after']} and {hole['before']}"

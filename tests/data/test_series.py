@@ -1,11 +1,15 @@
 """Series: windows, the order of time, and that targets of one split stay out of the others."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from kzoo import KzooError, get_preset
 from kzoo.data import encode, load_data
+from kzoo.errors import KzooWarning
+from kzoo.kinds import kind
 from kzoo.registry import with_settings
 
 
@@ -120,3 +124,49 @@ def test_several_series_in_one_table_are_refused(tmp_path):
         encode(data.preprocessing, both)
     twice = pd.concat([one, one.iloc[40:43]])  # an hour that a clock shows twice is no other series
     assert any("3 rows repeat a time" in note for note in load_data(twice, preset=preset()).notes)
+
+
+def test_windows_are_not_asked_for_what_lies_across_a_hole():
+    """Steps count rows: behind a hole stands what came later, and not the next three hours."""
+    frame = table()
+    with_hole = frame.drop(index=[60, 61, 62])
+    data = load_data(with_hole, preset=preset())
+    asked = data.train.y[:][..., 0]
+    assert all(set(np.diff(steps)) == {1} for steps in asked)  # the load counts the hours
+    assert len(data.train) == 138 - 12 - 3 + 1 - 3 and any("3 windows left out" in note for note in data.notes)
+    assert 63 in data.train.x[:][..., 0] and [58, 59, 63] in data.train.x[:][:, -3:, 0].tolist()  # inputs may
+    assert data.fingerprint != load_data(with_hole.drop(columns="date"), preset=preset()).fingerprint
+    whole = load_data(frame, preset=preset())
+    assert len(whole.train) == 140 - 12 - 3 + 1 and not any("left out" in note for note in whole.notes)
+    assert whole.fingerprint == load_data(frame.drop(columns="date"), preset=preset()).fingerprint
+
+
+def test_a_series_of_holes_is_taken_as_it_is_and_says_so():
+    opening_hours = table(400)[lambda rows: rows.index % 24 < 4]
+    data = load_data(opening_hours, preset=preset())
+    assert len(data.train) == len(load_data(opening_hours.drop(columns="date"), preset=preset()).train)
+    assert any("more than half of a split" in note for note in data.notes)
+
+
+def test_new_rows_with_a_hole():
+    data = load_data(table(), preset=preset(), target="oil")
+    new = table(100).drop(index=[90])
+    with pytest.warns(KzooWarning, match="3 windows left out: rows are missing among what is to be forecast"):
+        split = kind("series").learn.labelled(data.preprocessing, new, targets=["oil"], config=data.config)
+    assert len(split) == 99 - 12 - 3 + 1 - 3 and (np.diff(split.y[:][..., 0]) == -2).all()
+    with pytest.warns(KzooWarning, match="there is none between 2024-01-04 17:00 and 2024-01-04 19:00"):
+        encode(data.preprocessing, new)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encode(data.preprocessing, table(100).drop(index=[60]))  # before the last 12 rows
+
+
+def test_times_with_a_zone_and_without_pandas_rows_of_the_hour_that_comes_twice():
+    """Of quarters of an hour by a clock that is put back, each comes after the one before it."""
+    aware = pd.date_range("2024-10-26", periods=200, freq="15min", tz="Europe/Berlin")
+    data = load_data(table().assign(date=aware.strftime("%d.%m.%Y %H:%M")), preset=preset())
+    for times in (aware, aware.strftime("%d.%m.%Y %H:%M"), [str(time) for time in aware]):
+        frame = table().assign(date=times)
+        np.testing.assert_array_equal(load_data(frame, preset=preset()).train.x.values[:, 0], np.arange(200))
+        x = encode(data.preprocessing, frame[:112])  # the last hour comes the second time
+        np.testing.assert_array_equal(x[0, :, 0], np.arange(100, 112))

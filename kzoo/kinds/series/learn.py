@@ -1,5 +1,6 @@
 """Time series: a numeric table with a time column becomes windows and the values that follow."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +9,17 @@ from kzoo.data import splits
 from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.windows import Windows
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
 from kzoo.kinds.rows.columns import asked_columns, writing_of
 from kzoo.kinds.rows.learn import describe, fit, scaling, seen_in_cells
 from kzoo.kinds.rows.light import say_unread
-from kzoo.kinds.series.light import filled, time_column, time_order, times_of
+from kzoo.kinds.series.light import filled, time_column, times_in
+from kzoo.kinds.series.times import in_utc, offsets_of
 from kzoo.kinds.tables.frame import as_frame, as_names
 from kzoo.kinds.tables.raw import MOST, require, rows_of
-from kzoo.kinds.tables.values import known
 from kzoo.tasks.values.light import spread
-from kzoo.words import listed
+from kzoo.words import listed, plural
 
 __all__ = ["describe", "fit", "fresh", "labelled", "load", "take"]
 
@@ -65,14 +66,13 @@ def load_series(
         steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
     notes = list(notes)
     frame = as_frame(source)
-    time = time_column(frame, time)
-    seen = {"time": steps_of_time(frame, time)}
-    frame = in_order(frame, time, notes)
-    tested = in_order(as_frame(test), time, []) if splits.is_source(test) else None
+    frame, times = in_order(frame, time_column(frame, time), notes)
+    time = None if times is None else times.column
+    tested, tested_times = in_order(as_frame(test), time, []) if splits.is_source(test) else (None, None)
     first_validation, first_test = splits.split_time(
         len(frame), validation=validation, test=0 if tested is not None else test
     )
-    said, doubts, unread = asked_columns(columns, frame), [], {}
+    said, doubts, unread, gone = asked_columns(columns, frame), [], {}, {}
     if other := [name for name, how in said.items() if how["kind"] != "number"]:
         raise KzooError(
             f"columns: {other[0]!r} is to be a {said[other[0]]['kind']}; a series has numbers. Leave it out: drop=."
@@ -82,23 +82,25 @@ def load_series(
     writings = {name: writing.json() for name, writing in writings.items() if writing is not None}
     names, targets = _columns(first, target, as_names(drop), writings, notes)
     doubts = [line for line in doubts if any(repr(name) in line for name in names)]
-    values = filled(frame, names, notes, writings, unread)
+    values = filled(frame, names, notes, writings, unread, gone)
     notes += [*doubts, *say_unread(names, frame, unread)]
-    seen |= seen_in_cells(doubts, unread, len(frame))
+    seen = seen_in_cells(doubts, unread, len(frame)) | {
+        "time": None if times is None else times.json(),
+        "gone": {name: _longest_run(places, times) for name, places in gone.items() if len(places)},
+    }
     writings = {name: writings[name] for name in names if name in writings}
     cuts = {
         "train": (0, first_validation),
         "validation": (first_validation, first_test),
         "test": (first_test, len(values)),
     }
-    made = {
-        part: cut_windows(values, part, low, high, steps, horizon, len(targets), name)
-        for part, (low, high) in cuts.items()
-    }
+    series = {part: (values, *cut, holes_of(times)) for part, cut in cuts.items()}
     if tested is not None:
         require(tested, names, "the test series")
         other = filled(tested, names, [], writings)
-        made["test"] = cut_windows(other, "test", 0, len(other), steps, horizon, len(targets), name)
+        series["test"] = (other, 0, len(other), holes_of(tested_times))
+    made, left_out, across = windows_of(series, steps, horizon, len(targets), name)
+    notes += _about_holes(left_out, across)
     mean, std = spread(values[:first_validation])
     return Dataset(
         name=name,
@@ -119,42 +121,42 @@ def load_series(
         target_names=tuple(targets),
         notes=[*notes, f"{steps} steps in, {horizon} ahead; split in order of time."],
         seen=seen,
-        fingerprint=splits.fingerprint(values, names, list(cuts.values()), steps, horizon, len(targets)),
+        fingerprint=splits.fingerprint(
+            values, names, list(cuts.values()), steps, horizon, len(targets), *([left_out] if left_out else [])
+        ),
     )
 
 
 def in_order(frame, column, notes):
-    """Return the rows in order of time, without its column: the one that training knew, else the first of dates."""
-    column, order = time_order(rows_of(frame), column, notes)
-    if order is not None:
-        frame = frame.iloc[order].reset_index(drop=True)
-    return frame if column is None else frame.drop(columns=column)
-
-
-def steps_of_time(frame, column):
-    """Describe the time column as it stands in the file, before `in_order` sorts it and takes it out.
+    """Return the rows in order of time, without its column (the one that training knew, else the first of dates).
 
     Returns:
-        `column`, `rows`; `disorder`, the number of rows that come before the one above; `repeated`, of times that
-        came before; `step` and `longest` in seconds (or in the column's own unit), `uneven`, the share of steps more
-        than half a step off. None without a time column.
+        (the table, its `Times` or None without a time column).
     """
-    when = None if column is None else times_of(frame[column], column, [])
-    if when is None or len(when) < 3 or not known(when).all():
-        return None
-    if when.dtype.kind == "M":
-        when = (when - when.min()) / np.timedelta64(1, "s")
-    steps = np.diff(np.sort(when))
-    usual = float(np.median(steps))
-    return {
-        "column": column,
-        "rows": len(when),
-        "disorder": int((np.diff(when) < 0).sum()),
-        "repeated": len(when) - len(np.unique(when)),
-        "step": usual,
-        "longest": float(steps.max()),
-        "uneven": float((np.abs(steps - usual) > 0.5 * usual).mean()),
-    }
+    offsets = {name: offsets_of(frame[name]) for name, kind in frame.dtypes.items() if hasattr(kind, "tz")}
+    frame = in_utc(frame)
+    times = times_in(rows_of(frame), column, notes, offsets)
+    if times is None:
+        return frame, None
+    if not times.sorted:
+        frame = frame.iloc[times.order].reset_index(drop=True)
+    return frame.drop(columns=times.column), times
+
+
+def _longest_run(places, times):
+    """Describe cells without a number: `count`, and the `longest` run of them, from its `first` to its `last` row.
+
+    Rows are called by their times, without a time column by their numbers from 0.
+    """
+    runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+    run = max(runs, key=len)
+    names = [str(row) if times is None else times.said(times.told[times.order[row]]) for row in (run[0], run[-1])]
+    return {"count": len(places), "longest": len(run), "first": names[0], "last": names[1]}
+
+
+def holes_of(times):
+    """Return the rows before which others are missing, none without a time column."""
+    return () if times is None else times.holes
 
 
 def _columns(frame, target, drop, writings, notes):
@@ -174,8 +176,15 @@ def _columns(frame, target, drop, writings, notes):
     return [*targets, *(c for c in numeric if c not in targets)], targets
 
 
-def cut_windows(values, part, low, high, steps, horizon, targets, name):
-    """Make the windows whose targets lie within rows low..high."""
+def cut_windows(values, part, low, high, steps, horizon, targets, name, holes=()):
+    """Make the windows whose targets lie within rows low..high.
+
+    Args:
+        values: (rows, F), targets first.
+        part: its name, for messages.
+        holes: rows before which others are missing. Windows with such a row among their targets are left out: what
+            stands there is not what follows.
+    """
     if low == high and part != "train":
         return None
     starts = np.arange(max(0, low - steps), high - steps - horizon + 1)
@@ -184,8 +193,47 @@ def cut_windows(values, part, low, high, steps, horizon, targets, name):
             f"The {part} part of {name!r} has {high - low} rows, but a window of {steps} steps and {horizon} "
             f"ahead does not fit; give more rows, or a smaller input_shape or horizon."
         )
+    if len(holes):
+        before = np.searchsorted(holes, starts + steps)
+        starts = starts[before == np.searchsorted(holes, starts + steps + horizon)]
     y = Windows(np.ascontiguousarray(values[:, :targets]), starts + steps, horizon)
     return Split(x=Windows(values, starts, steps), y=y)
+
+
+def windows_of(series, steps, horizon, targets, name):
+    """Cut the parts of a series into windows: those with a hole among their targets are left out, unless that would
+    cost a part more than half of its windows.
+
+    Args:
+        series: part -> (values, first row, end, rows before which others are missing).
+
+    Returns:
+        (part -> `Split` or None, the number of windows left out, of windows with a hole among their targets that stay).
+    """
+
+    def cut(leave_out):
+        return {
+            part: cut_windows(values, part, low, high, steps, horizon, targets, name, holes if leave_out else ())
+            for part, (values, low, high, holes) in series.items()
+        }
+
+    whole, kept = cut(False), cut(True)
+    sizes = [(len(whole[part]), len(kept[part])) for part in series if whole[part] is not None]
+    across = sum(count - left for count, left in sizes)
+    if all(2 * left >= count for count, left in sizes):
+        return kept, across, 0
+    return whole, 0, across
+
+
+def _about_holes(left_out, across):
+    """Yield a line about windows with a hole among their targets."""
+    if left_out:
+        yield f"{plural(left_out, 'window')} left out: rows are missing among what is to be forecast."
+    if across:
+        yield (
+            f"{plural(across, 'window')} with missing rows among what is to be forecast: leaving them out would cost "
+            "more than half of a split, so the rows are taken as if they followed one another."
+        )
 
 
 def take(x, preset):
@@ -197,18 +245,22 @@ def take(x, preset):
 
 def labelled(reader, source, *, targets, config):
     """Return all windows of a series, and what follows each."""
-    frame = in_order(as_frame(source), reader.get("time"), [])
+    frame, times = in_order(as_frame(source), reader.get("time"), [])
     require(frame, reader["columns"], "the series")
     values = filled(frame, reader["columns"], [], reader.get("writings"))
     name = Path(source).name if isinstance(source, str | Path) else "the table"
-    return cut_windows(values, "whole", 0, len(values), reader["steps"], config["horizon"], config["outputs"], name)
+    series = {"whole": (values, 0, len(values), holes_of(times))}
+    made, left_out, across = windows_of(series, reader["steps"], config["horizon"], config["outputs"], name)
+    for line in _about_holes(left_out, across):
+        warnings.warn(line, KzooWarning, stacklevel=2)
+    return made["whole"]
 
 
 def fresh(reader, source, *, targets):
     """Return a series in order of time, which may lack columns."""
     frame, names = as_frame(source), reader["columns"]
     missing = [name for name in names if name not in frame.columns]
-    frame = in_order(frame, time_column(frame), [])
+    frame, _ = in_order(frame, time_column(frame), [])
     return Fresh(
         x=filled(frame, names, [], reader.get("writings")) if len(frame) and not missing else None,
         frame=frame,

@@ -8,6 +8,7 @@ from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.arrays import numbers_in
 from kzoo.kinds.rows.light import draw as draw_rows
 from kzoo.kinds.rows.light import edges, middle, say_unread, spread
+from kzoo.kinds.series.times import Times, in_utc, offsets_of
 from kzoo.kinds.tables.raw import MOST, given_rows, one_table, require, rows_of
 from kzoo.kinds.tables.values import (
     day_comes_first,
@@ -37,17 +38,28 @@ def read(reader, raw):
                 f"A window is {steps} steps of {len(names)} columns ({listed(names, MOST)}); got {x.shape[1:]}."
             )
         return x, raw
-    rows = given_rows(raw)
-    _, order = time_order(rows, reader.get("time"), [])
-    rows = rows if order is None else rows.take(order)
+    rows = given_rows(in_utc(raw))
+    times = times_in(rows, reader.get("time"), [])
+    rows = rows if times is None or times.sorted else rows.take(times.order)
     require(rows, names, "the series")
     if len(rows) < steps:
         raise KzooError(f"A forecast needs the last {steps} rows; got {len(rows)}.")
     unread = {}
     x = filled(rows, names, [], reader.get("writings"), unread)[None, -steps:]
-    for line in say_unread(names, rows, unread):
+    for line in (*say_unread(names, rows, unread), *_say_hole(times, steps)):
         warnings.warn(line, KzooWarning, stacklevel=2)
     return x, raw
+
+
+def _say_hole(times, steps):
+    """Yield a line where rows are missing among those that a forecast is made from."""
+    if times is None or not len(within := times.holes[times.holes > len(times.told) - steps]):
+        return
+    after, before = (times.said(when) for when in times.told[times.order][within[-1] - 1 :][:2])
+    yield (
+        f"Rows are missing among the last {steps}, which the forecast is made from: there is none between {after} and "
+        f"{before}. The model takes the rows for neighbours."
+    )
 
 
 def gather(words):
@@ -77,27 +89,33 @@ def time_column(table, time=None):
     return next((name for name in rows.columns if looks_like_dates(rows[name])), None)
 
 
-def time_order(rows, column, notes):
-    """Find the time column, the one that training knew, else the first of dates, and the order that it asks for.
+def times_in(rows, column, notes, offsets=None) -> Times | None:
+    """Return the times of the rows of a series: of the column that training knew, else of the first of dates.
 
-    Returns:
-        (its name or None, places (N,) that put the rows in order, or None where they are).
+    Args:
+        rows: `Rows`.
+        column: the time column, or None.
+        notes: a list that gets a line for each thing to know.
+        offsets: name -> minutes from UTC of a column of times that has lost them.
+
+    Raises:
+        KzooError: a row without a time, or rows of several series.
     """
     column = column if column in rows.columns else time_column(rows)
     if column is None:
         notes.append("No time column: the rows are taken to be in order.")
-        return None, None
-    when = times_of(rows[column], column, notes)
-    if not (there := known(when)).all():
+        return None
+    told = times_of(rows[column], column, notes)
+    if not (there := known(told)).all():
         row = int(np.flatnonzero(~there)[0])
         raise KzooError(f"Time column {column!r} holds no time in row {row + 1}: {rows[column][row]!r}.")
-    if repeated := len(when) - len(np.unique(when)):
-        _refuse_several_series(rows, column, when, repeated)
+    times = Times.of(column, told, (offsets or {}).get(column, offsets_of(rows[column])))
+    if repeated := int(times.same.sum()):
+        _refuse_several_series(rows, column, told, repeated)
         notes.append(f"{repeated} rows repeat a time in {column!r}; they are kept as they are.")
-    if (when[1:] >= when[:-1]).all():
-        return column, None
-    notes.append(f"The rows were not in order of {column!r} and were sorted.")
-    return column, np.argsort(when, kind="stable")
+    if not times.sorted:
+        notes.append(f"The rows were not in order of {column!r} and were sorted.")
+    return times
 
 
 def _refuse_several_series(rows, time, when, repeated):
@@ -129,7 +147,7 @@ def times_of(values, name, notes):
     return to_dates(values, day_comes_first(name, values, notes))
 
 
-def filled(table, names, notes, writings=None, unread=None):
+def filled(table, names, notes, writings=None, unread=None, gone=None):
     """Return columns as float32 (rows, F); a missing value takes the last one before it, at the start the first.
 
     Args:
@@ -137,11 +155,14 @@ def filled(table, names, notes, writings=None, unread=None):
         notes: a list that gets a line about missing values.
         writings: name -> how a column of texts writes its numbers.
         unread: a dict that gets name -> places of the cells that hold something that is no number.
+        gone: a dict that gets name -> places of all cells without a number.
     """
     rows, writings, unread = rows_of(table), writings or {}, {} if unread is None else unread
     values = np.stack([rows.numbers(name, writings.get(name)) for name in names], axis=1)
     unread |= {name: unreadable(rows[name], column) for name, column in zip(names, values.T, strict=True)}
     there = ~np.isnan(values)
+    if gone is not None:
+        gone |= {name: np.flatnonzero(~column) for name, column in zip(names, there.T, strict=True)}
     if missing := int((~there).sum()):
         notes.append(f"{missing} missing values took the last value before them.")
         # Only what comes before may fill a gap; a column that starts empty starts with its first value.

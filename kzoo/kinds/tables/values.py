@@ -161,9 +161,11 @@ def to_dates(values, day_first=False) -> np.ndarray:
         return values.astype("datetime64[us]")
     if values.dtype.kind == "f":
         return np.full(len(values), _NO_TIME)
-    # The same day comes again and again: each different value is read once.
-    read = {value: _date(_date_text(value), day_first) for value in dict.fromkeys(values) if value is not None}
-    return np.array([read.get(value, _NO_TIME) for value in values], "datetime64[us]")
+    # The same day comes again and again: each different text is read once. Not each different value: the hour that a
+    # clock shows twice is equal to itself, as Python compares times of one zone.
+    texts = ["" if value is None else str(value) for value in values]
+    read = {text: _date(_date_text(text), day_first) for text in dict.fromkeys(texts)}
+    return np.array([read[text] for text in texts], "datetime64[us]")
 
 
 def _date_text(value):

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from importlib import import_module
 
 # Controls but the end of a line and the tab; what separates lines elsewhere; what turns the direction of writing.
+_PLURALS = {"category": "categories", "class": "classes", "series": "series"}
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -57,9 +58,18 @@ def number(value) -> str:
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
+def value_in_words(value) -> str:
+    """Write a number, words, several side by side, or several with their names: `shortest 3, longest 64`."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {value_in_words(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return " x ".join(map(value_in_words, value))
+    return str(value) if isinstance(value, str) else number(value)
+
+
 def plural(count, noun) -> str:
     """Write a count with its noun: `1 epoch`, `1,200 epochs`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun if count == 1 else _PLURALS.get(noun, f'{noun}s')}"
 
 
 def duration(seconds) -> str:

@@ -1,7 +1,8 @@
 """`Finding`, and the table of checks that `@check` fills."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 # What a check looks at, in the order in which they run. A check of a later kind has no meaning on empty data, and
 # the network is not run on data that a check has found to be wrong.
@@ -29,6 +30,19 @@ class Finding:
     why: str
     fix: str
     check: str = ""
+
+
+class Findings(list[Finding]):
+    """What `kzoo.check` found: a list, errors first.
+
+    Args:
+        overview: how the data was read, as plain data (see `kzoo.data.overview.overview`); None for new data, which is
+            only compared.
+    """
+
+    def __init__(self, findings: Iterable[Finding] = (), overview: dict[str, Any] | None = None) -> None:
+        super().__init__(findings)
+        self.overview = overview
 
 
 @dataclass(frozen=True, kw_only=True)

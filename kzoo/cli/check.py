@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from kzoo.cli import common, export, quiet, tables, train
+from kzoo.cli import common, export, overview, quiet, tables, train
 from kzoo.errors import KzooError
 from kzoo.exported import ExportedModel
 from kzoo.registry import get_preset, names_a_preset
@@ -55,6 +55,7 @@ def run(args):
     return dict(
         subject=args.preset,
         data=args.data,
+        overview=findings.overview,
         checks=names,
         findings=[asdict(found) for found in findings],
         exit_code=int(any(found.level == "error" for found in findings)),
@@ -78,9 +79,9 @@ def render(document, args):
         lines = [*export.table(document["exports"]), *export.problems(document["exports"])]
         return "\n".join(lines + [f"  {line}" for line in document["damage"]])
     findings, count = document["findings"], len(document["checks"])
+    lines, numbers = [] if document["overview"] is None else [*overview.lines(document["overview"]), ""], []
     if not findings:
-        return f"{count} checks, all quiet"
-    lines, numbers = [], []
+        return "\n".join([*lines, f"{count} checks, all quiet"])
     for level in ("error", "warning"):
         found = [f for f in findings if f["level"] == level]
         if not found:

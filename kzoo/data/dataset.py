@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import ArrayLike
 
+from kzoo.data.overview import overview
 from kzoo.tasks import Problem, Target, problem
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ class Dataset:
         class_names, feature_names, target_names: for people.
         notes: one line for each thing a user should know (rows dropped, the rule that chose the task).
         fingerprint: sha256 of the data and how it was split.
-        seen: what only loading sees: `columns` (all of a table's), `time` (the steps of a series), `cut` (the share of
-            training texts that were too long).
+        seen: what only loading sees: `columns` (all of a table's), `read` (how each of them was read), `time` (the
+            steps of a series), `gone` (its missing values), `cut` (the share of training texts that were too long).
         loaded: how `load_data` was asked for it, in plain values: `data_seed` and `options`.
     """
 
@@ -94,6 +95,11 @@ class Dataset:
     def target(self) -> Target:
         """What was learned of the target."""
         return Target(names=self.target_names, classes=self.class_names, config=self.config)
+
+    @property
+    def overview(self) -> dict[str, Any]:
+        """How it was read, as plain data: see `kzoo.data.overview.overview`."""
+        return overview(self)
 
     def __repr__(self) -> str:
         sizes = " / ".join(str(len(s)) if s is not None else "0" for s in (self.train, self.validation, self.test))

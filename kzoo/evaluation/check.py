@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from kzoo.bare import BareModel, opened
 from kzoo.checks import look
-from kzoo.checks.finding import Finding
+from kzoo.checks.finding import Findings
 from kzoo.checks.losses import loss_of
 from kzoo.checks.new_data import NewData
 from kzoo.checks.subject import Subject
@@ -50,7 +50,7 @@ def check(
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto",
     epochs: int | None = None,
     **overrides: Any,
-) -> list[Finding]:
+) -> Findings:
     """Look for what is wrong before training, or for what new data has that a run has not seen.
 
     Args:
@@ -65,6 +65,7 @@ def check(
 
     Returns:
         A list of findings (`kzoo.checks.Finding`), errors first: check, level, what, where, why, fix. Empty is good.
+        Its attribute `overview` says how the data was read, column by column, as plain data.
 
     Raises:
         KzooError: what `kzoo.train` or `kzoo.evaluate` refuses on sight.
@@ -92,30 +93,36 @@ def examine(
     start: Any,
     freeze: Any,
     precision: str,
-) -> tuple[list[Finding], list[str]]:
+) -> tuple[Findings, list[str]]:
     """Do what `check` says; return (findings, names of the checks that were run)."""
     run = opened(what) if isinstance(what, keras.Model) and not what.compiled else run_of(what)
     if isinstance(run, BareModel):
         kinds = tuple(kind for kind in _QUICK if kind != "settings")
-        return look(Subject(_data_of(run, data, options), run.model), kinds)
+        return _looked_at(Subject(_data_of(run, data, options), run.model), kinds)
     if run is not None and data is not None:
-        return look(NewData(run, data, target=options.target), ("new",))
+        findings, names = look(NewData(run, data, target=options.target), ("new",))
+        return Findings(findings), names
     kinds = (*_QUICK, "steps") if deep else _QUICK
     if run is not None:
         loaded = reload(run)
         preset = preset_for(run.spec)
         if preset is None:
-            return look(Subject(loaded, None, run.spec.training), _QUICK)
+            return _looked_at(Subject(loaded, None, run.spec.training), _QUICK)
         what, data = preset, loaded
     if _are_arrays(data):
         _, own, _, training = settings_for(what, overrides)
         if own is not None:
             loss = loss_of(own)
             given = _as_given(own, data, options.test, classes=loss is not None and loss.labels != "values")
-            return look(Subject(given, own, training), kinds)
+            return _looked_at(Subject(given, own, training), kinds)
     assigned = assign(what, data, options, overrides, seed=seed)
     job = assigned.ready(prepare_device(precision), start=start, freeze=freeze)
-    return look(Subject.of(job), kinds)
+    return _looked_at(Subject.of(job), kinds)
+
+
+def _looked_at(subject: Subject, kinds: Sequence[str]) -> tuple[Findings, list[str]]:
+    findings, names = look(subject, kinds)
+    return Findings(findings, subject.data.overview), names
 
 
 def run_of(what: Any) -> Run | None:

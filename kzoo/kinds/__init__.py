@@ -19,6 +19,7 @@ The other half:
     labelled(reader, source, ...) -> Split  new data with its answers, still raw unless the inputs hold them
     fresh(reader, source, targets) -> Fresh     new data as it is, to be looked at
     describe(x, names, categories) -> (names, numbers)   a few numbers for each input: what drift is measured on
+    overview(data) -> dict                  what it has to say of how data was read (see `kzoo.data.overview`); may lack
 
 A folder here is found by listing, a kind of an installed package by its entry point in the group `kzoo.kinds`.
 """

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from kzoo.checks import before_training
 from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
+from kzoo.data.overview import brief
 from kzoo.data.splits import Fold
 from kzoo.data.statistics import statistics
 from kzoo.errors import Interrupted, KzooError
@@ -128,7 +129,7 @@ def train(
             return claim.done
         job = assigned.ready(policy, start=start, freeze=freeze)
         warnings = before_training(job, command=repeat) if check else []
-        say([*job.data.notes, *job.notes, *warnings, *claim.notes], progress)
+        say([brief(job.data.overview), *job.data.notes, *job.notes, *warnings, *claim.notes], progress)
         fit = Fit(job, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence)
         if claim.state is not None:
             return _finished(fit)

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from kzoo import __version__
 from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
+from kzoo.data.overview import brief
 from kzoo.data.splits import Fold
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import write_json
@@ -184,7 +185,7 @@ def tune(
             return Search(before, data)
         with Worker(folder / "worker.log", **setup) as worker:
             plan = make_plan(request, searched, size, worker)
-            _say([*data.notes, *notes, str(plan)], progress)
+            _say([brief(data.overview), *data.notes, *notes, str(plan)], progress)
             if before is None:
                 begin_anew(folder)
             write_json(folder / "preprocessing.json", plain(data.preprocessing))

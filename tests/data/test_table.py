@@ -41,8 +41,10 @@ def test_kinds_of_columns():
         "member", "income", "city",
     )  # fmt: skip
     assert data.config["categories"] == (4,) and data.input_shape == (9,)
-    notes = " ".join(data.notes)
-    assert "'id'" in notes and "'country' is constant" in notes and "'code'" in notes
+    left_out = {one["name"]: one["about"] for one in data.overview["columns"] if one["kind"] == "left out"}
+    assert left_out == {
+        "id": "numbers the rows", "country": "constant", "code": "a different text in nearly every row"
+    }  # fmt: skip
     json.dumps([data.preprocessing, data.config])
 
 

@@ -105,7 +105,9 @@ def test_text_column(tmp_path):
     frame.to_csv(tmp_path / "r.csv", index=False)
     data = load_data(tmp_path / "r.csv", preset="text_gru", target="stars")
     assert data.class_names == ("1", "5") and data.feature_names == ("review",)
-    assert any("1 rows without text" in n for n in data.notes) and any("unused: user" in n for n in data.notes)
+    assert any("1 rows without text" in n for n in data.notes)
+    kinds = {one["name"]: (one["kind"], one["missing"]) for one in data.overview["columns"]}
+    assert kinds == {"user": ("left out", 0), "review": ("text", 1), "stars": ("target", 0)}
     for raw in (frame.iloc[1:3], frame.iloc[1:3].to_dict("records"), GOOD[1:3]):
         x = encode(data.preprocessing, raw)
         assert x.shape == (2, 64) and (x[:, 0] > 1).all()

@@ -91,6 +91,15 @@ def decode(source, shape):
         raise KzooError(f"Cannot read {name}: {_reason(error)}.") from None
 
 
+def size_of(path):
+    """Return the width and height of an image file in pixels; None where it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+        return None
+
+
 def from_array(array, shape):
     """Return an array (H0, W0), (H0, W0, C0) of pixels 0..255 as (H, W, C), uint8 or as it came."""
     if array.ndim == 2:

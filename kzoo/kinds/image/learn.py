@@ -17,7 +17,7 @@ from kzoo.data.splits import Fold, fractions, is_source, split_rows
 from kzoo.data.windows import few
 from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
-from kzoo.kinds.image.decode import ImageFiles, decode
+from kzoo.kinds.image.decode import ImageFiles, decode, size_of
 from kzoo.kinds.image.light import KINDS, check_shape, image_preprocessing, images_below, read, threads
 from kzoo.tasks.classes.light import check_classes
 from kzoo.words import hint
@@ -112,6 +112,7 @@ def load_image_folder(
         preprocessing=image_preprocessing(shape),
         class_names=tuple(classes),
         notes=notes,
+        seen={"files": _sizes_found([places["train"] / name for name, _ in digests["train"]])},
         fingerprint=fingerprint.hexdigest(),
     )
 
@@ -223,6 +224,16 @@ def _broken_note(errors, names, split):
     return f"Left out {len(errors)} broken image{'s' if len(errors) > 1 else ''}{where}: {shown}{more}."
 
 
+def _sizes_found(paths):
+    """Return the smallest and the largest size (width, height) among image files, some of them where they are many."""
+    paths = paths[:: -(-len(paths) // _MOST)]
+    sizes = sorted(filter(None, map(size_of, paths)), key=lambda size: size[0] * size[1])
+    if not sizes:
+        return {}
+    found = {"smallest": list(sizes[0]), "largest": list(sizes[-1])}
+    return {"files": found if sizes[0] != sizes[-1] else list(sizes[0])}
+
+
 def _carve(labels, classes, listed, validation, test, seed, notes):
     """Cut the splits that have no folder out of the training images: {part: ("train", rows)}."""
     validation = 0 if "validation" in listed else validation
@@ -300,3 +311,8 @@ def describe(x, names=(), categories=0):
         return ["brightness", "contrast"], np.stack(columns, axis=1)
     colours = images.mean(axis=(1, 2))
     return ["brightness", "contrast", *_COLOURS[: images.shape[-1]]], np.stack([*columns, *colours.T], axis=1)
+
+
+def overview(data):
+    """Say how large the images are, as they are read and, of files, as they were found."""
+    return {"noun": "images", "about": {"size": list(data.input_shape)} | data.seen.get("files", {})}

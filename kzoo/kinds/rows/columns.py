@@ -64,34 +64,36 @@ def asked_columns(columns, frame) -> dict:
     return said
 
 
-def learn_columns(frame, *, clip=False, notes, asked=(), doubts=None):
+def learn_columns(frame, *, clip=False, notes, asked=(), doubts=None, left_out=None):
     """Describe each useful column of the training rows as JSON data.
 
     Args:
         frame: the training rows, without target.
         clip: cut numbers off at their 0.1 and 99.9 percentiles.
-        notes: a list that gets one line for each column left out.
+        notes: a list that gets a line for each thing to know.
         asked: what the user says of columns, see `asked_columns`.
         doubts: a list that gets one line for each column whose numbers can be read in two ways.
+        left_out: a dict that gets name -> why of each column that is of no use.
 
     Returns:
         A list of dicts: numbers and dates in the order of the file, then categories.
     """
     said, doubts = dict(asked), [] if doubts is None else doubts
-    described = [_describe(name, frame[name], clip, notes, said.get(name), doubts) for name in frame.columns]
-    kept = [column for column in described if column]
+    described = {name: _describe(name, frame[name], clip, notes, said.get(name), doubts) for name in frame.columns}
+    if left_out is not None:
+        left_out |= {name: column for name, column in described.items() if isinstance(column, str)}
+    kept = [column for column in described.values() if not isinstance(column, str)]
     return sorted(kept, key=lambda column: column["kind"] == "category")
 
 
 def _describe(name, values, clip, notes, said, doubts):
+    """Return what is learned of a column, or why it is left out."""
     filled, wanted = values.notna(), (said or {}).get("kind")
     if not filled.any():
-        notes.append(f"Column {name!r} is empty in the training rows and left out.")
-        return None
+        return "empty in the training rows"
     known = values[filled]
     if known.nunique() == 1 and filled.all():
-        notes.append(f"Column {name!r} is constant and left out.")
-        return None
+        return "constant"
     if wanted == "date" or (wanted is None and looks_like_dates(known)):
         return _describe_date(name, values, notes)
     learned = writing_of(name, values, said, doubts)
@@ -101,14 +103,12 @@ def _describe(name, values, clip, notes, said, doubts):
         raise KzooError(f"columns: {name!r} is to be a number, and no value is one, such as {known.iloc[0]!r}.")
     if wanted == "number" or (wanted is None and there.mean() >= _MOSTLY):
         if wanted is None and _looks_like_id(name, numbers):
-            notes.append(f"Column {name!r} numbers the rows (a different value in each) and is left out.")
-            return None
+            return "numbers the rows"
         return _describe_numbers(name, numbers, clip, learned)
     words = to_words(values)
     seen = pd.Series(words)[filled.to_numpy()].value_counts()
     if wanted is None and len(seen) > 0.9 * len(known):
-        notes.append(f"Column {name!r} has a different text in nearly every row and is left out.")
-        return None
+        return "a different text in nearly every row"
     if len(seen) > _MOST_CATEGORIES:
         notes.append(f"Column {name!r} has {len(seen)} categories; the {_MOST_CATEGORIES} most frequent count.")
     best = sorted(seen.index, key=lambda word: (-seen[word], word))[:_MOST_CATEGORIES]
@@ -154,8 +154,7 @@ def _describe_date(name, values, notes):
     dates = to_dates(values, day_first)
     medians = {part: float(np.nanmedian(v)) for part, v in date_parts(dates).items() if np.nanmin(v) < np.nanmax(v)}
     if not medians:
-        notes.append(f"Column {name!r} varies neither in date nor in hour and is left out.")
-        return None
+        return "varies neither in date nor in hour"
     order = {"day_first": True} if day_first else {}
     return {"name": name, "kind": "date", **order, "medians": medians, "missing": bool(np.isnat(dates).any())}
 

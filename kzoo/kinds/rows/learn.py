@@ -11,6 +11,7 @@ from pandas.api import types
 from kzoo.data import splits
 from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
+from kzoo.data.overview import AS_ASKED
 from kzoo.data.windows import flat
 from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
@@ -18,6 +19,7 @@ from kzoo.kinds.rows.columns import asked_columns, learn_columns, writing_of
 from kzoo.kinds.rows.light import apply_columns, feature_names, read, say_unread
 from kzoo.kinds.tables.frame import as_frame, as_names, find_target
 from kzoo.kinds.tables.numbers import Writing
+from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import MOST, require
 from kzoo.kinds.tables.values import plain, to_numbers, to_words
 from kzoo.registry import list_presets
@@ -50,7 +52,7 @@ def load_table(
     Raises:
         KzooError: a column that does not exist, or a target nothing can be learned from.
     """
-    frame, notes, doubts = as_frame(source), [], []
+    frame, notes, doubts, left_out = as_frame(source), [], [], {}
     targets = find_target(frame, target)
     said = asked_columns(columns, frame)
     tested = None
@@ -80,9 +82,15 @@ def load_table(
     if tested is not None:
         parts["test"] = np.arange(first, len(frame))
     raw = frame.drop(columns=list(dict.fromkeys(apart)))
-    columns = learn_columns(raw.iloc[parts["train"]], clip=clip, notes=notes, asked=said, doubts=doubts)
+    columns = learn_columns(
+        raw.iloc[parts["train"]], clip=clip, notes=notes, asked=said, doubts=doubts, left_out=left_out
+    )
     if not columns:
-        raise KzooError(f"No usable column is left beside the target {', '.join(targets)!r}.")
+        why = "; ".join(f"{name!r}: {reason}" for name, reason in list(left_out.items())[:MOST])
+        raise KzooError(
+            f"No usable column is left beside the target {', '.join(targets)!r}."
+            + (f" Left out: {why}." if why else "")
+        )
     unread = {}
     x = apply_columns(columns, raw, unread)
     notes += [*doubts, *say_unread(columns, raw, unread)]
@@ -98,7 +106,19 @@ def load_table(
         feature_names=feature_names(columns),
         target_names=learned.names,
         notes=notes + more,
-        seen={"columns": list(frame.columns)} | seen_in_cells(doubts, unread, len(raw)),
+        seen={
+            "columns": list(frame.columns),
+            "read": columns_read(
+                frame,
+                columns,
+                unread,
+                targets=targets,
+                apart=dict.fromkeys(as_names(drop), ("left out", AS_ASKED))
+                | ({} if group is None else {group: ("group", "rows of one value stay in one split")}),
+                left_out=left_out,
+            ),
+        }
+        | seen_in_cells(doubts, unread, len(raw)),
         fingerprint=splits.fingerprint(
             _hash(frame), list(frame.columns), targets, chosen.name, *parts.values(), columns
         ),
@@ -277,3 +297,14 @@ def describe(x, names=(), categories=0):
     values = values[:, : values.shape[1] - categories]
     known = list(names)[: values.shape[1]]
     return known + [f"column {i}" for i in range(len(known), values.shape[1])], values
+
+
+def overview(data):
+    """Say how columns were read; of an array what they are called, or how many there are."""
+    if "read" in data.seen:
+        return {"columns": data.seen["read"]}
+    if "columns" in data.preprocessing:
+        return {"columns": [{"name": one["name"], "kind": one["kind"]} for one in data.preprocessing["columns"]]}
+    if data.feature_names:
+        return {"columns": [{"name": name, "kind": "number"} for name in data.feature_names]}
+    return {"about": {"columns": data.train.x.shape[-1]}}

@@ -8,6 +8,7 @@ import numpy as np
 from kzoo.data import splits
 from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
+from kzoo.data.overview import AS_ASKED
 from kzoo.data.windows import Windows
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
@@ -17,11 +18,12 @@ from kzoo.kinds.rows.light import say_unread
 from kzoo.kinds.series.light import filled, time_column, times_in
 from kzoo.kinds.series.times import in_utc, offsets_of
 from kzoo.kinds.tables.frame import as_frame, as_names
+from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import MOST, require, rows_of
 from kzoo.tasks.values.light import spread
 from kzoo.words import listed, plural
 
-__all__ = ["describe", "fit", "fresh", "labelled", "load", "take"]
+__all__ = ["describe", "fit", "fresh", "labelled", "load", "overview", "take"]
 
 _STEPS, _HORIZON = 96, 24  # without a preset
 
@@ -66,6 +68,7 @@ def load_series(
         steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
     notes = list(notes)
     frame = as_frame(source)
+    table = frame
     frame, times = in_order(frame, time_column(frame, time), notes)
     time = None if times is None else times.column
     tested, tested_times = in_order(as_frame(test), time, []) if splits.is_source(test) else (None, None)
@@ -80,11 +83,17 @@ def load_series(
     first = frame.iloc[:first_validation]
     writings = {c: writing_of(c, first[c], said.get(c), doubts) for c in frame.columns}
     writings = {name: writing.json() for name, writing in writings.items() if writing is not None}
-    names, targets = _columns(first, target, as_names(drop), writings, notes)
+    names, targets = _columns(first, target, as_names(drop), writings)
     doubts = [line for line in doubts if any(repr(name) in line for name in names)]
     values = filled(frame, names, notes, writings, unread, gone)
     notes += [*doubts, *say_unread(names, frame, unread)]
+    apart = {name: ("left out", "hardly any numbers") for name in frame.columns if name not in names}
+    apart |= dict.fromkeys(as_names(drop), ("left out", AS_ASKED))
+    if times is not None:
+        apart[times.column] = ("time", f"{times.step} apart, from {' to '.join(times.ends)}")
+    known = [{"name": name, "kind": "number", "writing": writings.get(name)} for name in names]
     seen = seen_in_cells(doubts, unread, len(frame)) | {
+        "read": columns_read(table, known, unread, targets=targets, apart=apart),
         "time": None if times is None else times.json(),
         "gone": {name: _longest_run(places, times) for name, places in gone.items() if len(places)},
     }
@@ -119,7 +128,7 @@ def load_series(
         | ({"writings": writings} if writings else {}),
         feature_names=tuple(names),
         target_names=tuple(targets),
-        notes=[*notes, f"{steps} steps in, {horizon} ahead; split in order of time."],
+        notes=[*notes, "The series is split in order of time."],
         seen=seen,
         fingerprint=splits.fingerprint(
             values, names, list(cuts.values()), steps, horizon, len(targets), *([left_out] if left_out else [])
@@ -159,7 +168,7 @@ def holes_of(times):
     return () if times is None else times.holes
 
 
-def _columns(frame, target, drop, writings, notes):
+def _columns(frame, target, drop, writings):
     require(frame, drop, "the series")
     asked = [target] if target in list(frame.columns) else as_names(target)
     require(frame, asked, "the series")
@@ -170,8 +179,6 @@ def _columns(frame, target, drop, writings, notes):
         raise KzooError(f"The series has no numeric column; columns: {listed(frame.columns, MOST)}.")
     if lost := [c for c in asked if c not in numeric]:
         raise KzooError(f"Target {lost[0]!r} is not numeric.")
-    if others := [c for c in frame.columns if c not in numeric and c not in drop]:
-        notes.append(f"Not numeric and left out: {listed(others, MOST)}.")
     targets = asked or numeric
     return [*targets, *(c for c in numeric if c not in targets)], targets
 
@@ -266,3 +273,15 @@ def fresh(reader, source, *, targets):
         frame=frame,
         missing=missing,
     )
+
+
+def overview(data):
+    """Say how the columns of a series were read, and in which steps of time; of arrays, their sizes."""
+    steps, horizon = data.input_shape[0], data.config.get("horizon")
+    about = {"steps in": steps} | ({"ahead": horizon} if horizon else {})
+    if "read" not in data.seen:
+        return {"noun": "series", "about": about | {"columns": data.input_shape[-1]}}
+    time, rows = data.seen["time"], len(data.train.x.values)
+    if time:
+        about = {"step": time["step"], "from": time["first"], "to": time["last"]} | about
+    return {"noun": "windows", "rows": rows, "columns": data.seen["read"], "about": about}

@@ -156,6 +156,12 @@ class Times:
         zone = " UTC" if np.isfinite(self.offsets).any() else ""
         return day if self._whole_days else f"{day} {clock[:5] if clock.endswith(':00') else clock}{zone}"
 
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The first time and the last, as words."""
+        first, last = self.told[self.order[[0, -1]]]
+        return self.said(first), self.said(last)
+
     @cached_property
     def _whole_days(self):
         return bool((self.told == self.told.astype("M8[D]")).all())
@@ -220,8 +226,8 @@ class Times:
             "rows": len(told),
             "step": str(self.step),
             "seconds": self.step.seconds,
-            "first": self.said(told[0]),
-            "last": self.said(told[-1]),
+            "first": self.ends[0],
+            "last": self.ends[1],
             "disorder": int((np.diff(self.real) < 0).sum()),
             "uneven": self.uneven,
             "longest": self.step.times(self.between.max()) if len(self.between) else "",

@@ -8,19 +8,22 @@ from pandas.api import types
 from kzoo.data import splits
 from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.windows import few
+from kzoo.data.overview import AS_ASKED
+from kzoo.data.windows import Windows, few
 from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
 from kzoo.kinds.files import read_text
 from kzoo.kinds.rows.learn import answers_in
 from kzoo.kinds.tables.files import is_table
 from kzoo.kinds.tables.frame import as_frame, as_names, find_target
+from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import require
 from kzoo.kinds.tables.values import plain, to_words
 from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
 from kzoo.kinds.text.light import preprocessing_of, read, reads_the_end
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_tokenizer
 from kzoo.tasks import choose
+from kzoo.words import percent
 
 _TEST_NAMES, _VALIDATION_NAMES = ("test",), ("val", "valid", "validation")
 
@@ -110,8 +113,8 @@ def load_text_table(
     require(frame, apart, "the table")
     if len(targets) > 1:
         raise KzooError(f"Text takes one target column; got {', '.join(targets)}.")
-    column, note = _text_column(frame.drop(columns=list(dict.fromkeys(apart))))
-    official, notes = {}, [note]
+    column = _text_column(frame.drop(columns=list(dict.fromkeys(apart))))
+    official, notes = {}, []
     if splits.is_source(test):
         tested = as_frame(test)
         require(tested, [column, *targets], "the test table")
@@ -128,10 +131,15 @@ def load_text_table(
             f"Text goes with classes, and {targets[0]!r} holds values: {why}. Use a column of classes, or say task=."
         )
     groups = None if group is None else kept[group].astype(str).to_numpy()
-    return build_text(
+    data = build_text(
         texts, labels, official=official, name=name, preset=preset, validation=validation, test=test,
         seed=seed, groups=groups, notes=notes, column=column, target=targets[0], problem=chosen,
     )  # fmt: skip
+    aside = {other: ("left out", f"text is read from {column!r}") for other in frame.columns if other != column}
+    aside |= dict.fromkeys(as_names(drop), ("left out", AS_ASKED))
+    aside |= {column: ("text", "")} | ({group: ("group", "rows of one value stay in one split")} if group else {})
+    data.seen["read"] = columns_read(frame, (), {}, targets=targets, apart=aside)
+    return data
 
 
 def _text_column(frame):
@@ -142,9 +150,7 @@ def _text_column(frame):
     }
     if not lengths:
         raise KzooError("The table has no text column beside the target; presets for rows take it: tabular_fnn.")
-    column = max(lengths, key=lengths.get)
-    others = [name for name in frame.columns if name != column]
-    return column, f"Text is read from column {column!r}" + (f"; unused: {', '.join(others)}." if others else ".")
+    return max(lengths, key=lengths.get)
 
 
 def _columns(frame, column, target, notes):
@@ -285,3 +291,18 @@ def describe(x, names=(), categories=0):
     ids = few(x)
     real = (ids != PADDING).sum(axis=1)
     return ["tokens", "unknown share"], np.stack([real, (ids == UNKNOWN).sum(axis=1) / np.maximum(real, 1)], axis=1)
+
+
+def overview(data):
+    """Say how long the texts are, in tokens, and how many tokens are known; of a long text, how long its parts are."""
+    known = {"vocabulary": data.config["vocabulary_size"]} if "vocabulary_size" in data.config else {}
+    if isinstance(data.train.x, Windows):
+        parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
+        sizes = {name: len(part.x.values) for name, part in parts.items() if part is not None}
+        return {"noun": "windows", "about": {"tokens": sizes, "window": data.input_shape[0]} | known}
+    lengths = (few(data.train.x) != PADDING).sum(axis=1)
+    said = {"shortest": int(lengths.min()), "median": int(np.median(lengths)), "longest": int(lengths.max())}
+    about = {"tokens in a text": said} | known
+    if data.seen.get("cut"):
+        about |= {f"reach {data.input_shape[0]} and are cut off there": percent(data.seen["cut"])}
+    return {"noun": "texts", "columns": data.seen.get("read", []), "about": about}

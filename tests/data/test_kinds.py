@@ -8,6 +8,7 @@ import kzoo
 from kzoo import kinds, listing
 from kzoo.checks.subject import Subject
 from kzoo.data import encode, load_data
+from kzoo.data.overview import brief
 from kzoo.data.statistics import statistics
 from kzoo.errors import KzooError
 from kzoo.export.golden import golden
@@ -76,6 +77,10 @@ def take(x, preset):
 
 def fit(x, train, **more):
     return x, {}, {"kind": "cloud", "count": x.shape[1]}
+
+
+def overview(data):
+    return {"noun": "clouds", "about": {"points": data.train.x.shape[1]}}
 """
 
 
@@ -126,6 +131,7 @@ def test_a_kind_of_input_is_one_folder(tmp_path, monkeypatch, listed_anew):
     data = load_data((np.random.default_rng(0).random((40, 5, 2)), np.arange(40) % 2), preset=preset)
     x, reader = data.train.x, data.preprocessing
     assert data.task == "points:classes" and reader == {"kind": "cloud", "count": 5}
+    assert data.overview["about"] == {"points": 5} and brief(data.overview).startswith("40 clouds: ")
     assert [one["name"] for one in statistics(data)["features"]] == ["column 0", "column 1"]
     assert Subject(data).batch[0].shape == (len(x), 5, 2) and Subject(data).columns is None
     np.savetxt(tmp_path / "one.txt", x[0])

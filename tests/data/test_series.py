@@ -146,6 +146,11 @@ def test_a_series_of_holes_is_taken_as_it_is_and_says_so():
     data = load_data(opening_hours, preset=preset())
     assert len(data.train) == len(load_data(opening_hours.drop(columns="date"), preset=preset()).train)
     assert any("more than half of a split" in note for note in data.notes)
+    with warnings.catch_warnings():  # and new rows like them
+        warnings.simplefilter("error")
+        encode(data.preprocessing, opening_hours)
+        labelled = kind("series").learn.labelled(data.preprocessing, opening_hours, targets=[], config=data.config)
+    assert len(labelled) == len(opening_hours) - 12 - 3 + 1
 
 
 def test_new_rows_with_a_hole():

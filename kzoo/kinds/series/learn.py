@@ -125,7 +125,8 @@ def load_series(
             "target_offset": mean[: len(targets)],
         },
         preprocessing={"kind": "series", "columns": names, "steps": steps, "time": time}
-        | ({"writings": writings} if writings else {}),
+        | ({"writings": writings} if writings else {})
+        | ({"uneven": True} if across else {}),  # as opening hours are: rows are taken as they come, new ones too
         feature_names=tuple(names),
         target_names=tuple(targets),
         notes=[*notes, "The series is split in order of time."],
@@ -256,7 +257,7 @@ def labelled(reader, source, *, targets, config):
     require(frame, reader["columns"], "the series")
     values = filled(frame, reader["columns"], [], reader.get("writings"))
     name = Path(source).name if isinstance(source, str | Path) else "the table"
-    series = {"whole": (values, 0, len(values), holes_of(times))}
+    series = {"whole": (values, 0, len(values), () if reader.get("uneven") else holes_of(times))}
     made, left_out, across = windows_of(series, reader["steps"], config["horizon"], config["outputs"], name)
     for line in _about_holes(left_out, across):
         warnings.warn(line, KzooWarning, stacklevel=2)

@@ -46,7 +46,7 @@ def read(reader, raw):
         raise KzooError(f"A forecast needs the last {steps} rows; got {len(rows)}.")
     unread = {}
     x = filled(rows, names, [], reader.get("writings"), unread)[None, -steps:]
-    for line in (*say_unread(names, rows, unread), *_say_hole(times, steps)):
+    for line in (*say_unread(names, rows, unread), *_say_hole(None if reader.get("uneven") else times, steps)):
         warnings.warn(line, KzooWarning, stacklevel=2)
     return x, raw
 

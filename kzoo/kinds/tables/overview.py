@@ -1,7 +1,9 @@
 """How the columns of a table were read, for people: their kinds, what is missing, why some are left out."""
 
+from pandas.api import types
+
 from kzoo.kinds.tables.numbers import PLAIN, Writing
-from kzoo.kinds.tables.values import MISSING, known, plain
+from kzoo.kinds.tables.values import MISSING
 from kzoo.words import plural, shown
 
 _MOST_LOOKED_AT = 1000  # different texts, in the search for one that shows how numbers are written
@@ -58,8 +60,7 @@ def written(values, writing) -> dict:
     """
     if writing is None:
         return {}
-    texts = dict.fromkeys(value for value in plain(values) if isinstance(value, str))
-    for text in list(texts)[:_MOST_LOOKED_AT]:
+    for text in filter(lambda value: isinstance(value, str), values.unique()[:_MOST_LOOKED_AT]):
         number = Writing.of(writing).read(text)
         if number == number and PLAIN.read(text) != number:
             return {"written": text, "about": f"written as {shown(text)}, which is {number:.12g}"}
@@ -67,8 +68,7 @@ def written(values, writing) -> dict:
 
 
 def missing_in(values) -> int:
-    """Return how many cells of a column hold nothing, or a word for it."""
-    values = plain(values)
-    there = known(values)
-    texts = (value.strip() for value in values[there] if isinstance(value, str)) if values.dtype == object else ()
-    return int((~there).sum()) + sum(text in MISSING for text in texts)
+    """Return how many cells of a column, a Series, hold nothing, or a word for it."""
+    counts = values.value_counts() if types.is_object_dtype(values) or types.is_string_dtype(values) else {}
+    words = sum(count for text, count in counts.items() if isinstance(text, str) and text.strip() in MISSING)
+    return int(values.isna().sum() + words)

@@ -73,6 +73,7 @@ def check(kind, *needs):
     assert kind in KINDS, kind
 
     def register(function):
+        assert function.__name__ not in CHECKS, f"two checks are called {function.__name__}"
         CHECKS[function.__name__] = Check(name=function.__name__, function=function, kind=kind, needs=needs)
         return function
 

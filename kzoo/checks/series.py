@@ -85,7 +85,7 @@ def clock_changes(subject):
 
 
 @check("data", "series")
-def values_missing(subject):
+def runs_of_missing_values(subject):
     """Values that are missing in a series, where the last one before stands in for them."""
     gone = subject.data.seen.get("gone")
     if not gone:

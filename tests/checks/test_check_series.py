@@ -146,10 +146,10 @@ def test_values_that_are_missing():
     frame = hourly().assign(oil=lambda table: -table["load"])
     frame.loc[100:254, "oil"] = np.nan
     frame.loc[[3, 7], "load"] = np.nan
-    found = one("values_missing", "series_gru", frame)
+    found = one("runs_of_missing_values", "series_gru", frame)
     assert "157 values missing" in found.what and "'load' 2 (the first at 2024-01-01 03:00)" in found.what
     assert "'oil' 155 (155 in a row from 2024-01-05 04:00 to 2024-01-11 14:00)" in found.what
-    rows = checked(frame.drop(columns="time"))["values_missing"].what
+    rows = checked(frame.drop(columns="time"))["runs_of_missing_values"].what
     assert "155 in a row from 100 to 254" in rows
 
 

@@ -106,13 +106,14 @@ def _rows(answers, top):
     rows = []
     for i in range(len(answers)):
         row = dict(input=answers.inputs[i] if len(answers.inputs) > i else i)
-        if answers.probabilities is None:
+        if answers.values is not None:
             row["values"] = answers.values[i].tolist()
         else:
-            p = answers.probabilities[i]
-            best = p.argsort()[::-1][:top]
+            withheld = answers.probabilities is None
+            word, given = ("score", answers.scores) if withheld else ("probability", answers.probabilities)
+            best = given[i].argsort()[::-1][:top]
             row["label"] = answers.labels[i]
-            row["classes"] = [dict(label=answers.class_names[k], probability=float(p[k])) for k in best]
+            row["classes"] = [{"label": answers.class_names[k], word: float(given[i][k])} for k in best]
         rows.append(row)
     return rows
 
@@ -121,16 +122,19 @@ def render(document, args):
     rows = []
     for row in document["predictions"]:
         shown = common.short(" ".join(str(row["input"]).split()), 44)
-        if "classes" in row:
-            answer = ", ".join(f"{c['label']} {c['probability']:.1%}" for c in row["classes"])
-        else:
-            answer = _numbers(row["values"])
+        answer = ", ".join(map(_class, row["classes"])) if "classes" in row else _numbers(row["values"])
         rows.append((shown, answer))
     wide = max((len(shown) for shown, _ in rows), default=0)
     lines = [line for shown, answer in rows for line in common.hanging(f"{shown:{wide}}  ", answer)]
     if "out" in document:
         lines.append(f"Written to {document['out']}")
     return "\n".join(lines)
+
+
+def _class(said):
+    if "score" in said:  # no probability: percent would lie
+        return f"{said['label']} (score {said['score']:.3g})"
+    return f"{said['label']} {said['probability']:.1%}"
 
 
 def _numbers(values):

@@ -14,7 +14,7 @@ from kzoo.errors import KzooError
 from kzoo.evaluation.generate import score_stateful
 from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
-from kzoo.training.score import score_split
+from kzoo.training.score import gives_logits, run_gives_logits, score_split
 
 
 def evaluate(
@@ -39,7 +39,8 @@ def evaluate(
             a recurrent language model that published bits per character are about.
 
     Returns:
-        Classification: accuracy, f1 (macro), auc, loss, examples and the 95 % interval of the accuracy.
+        Classification: accuracy, f1 (macro), auc, loss, examples and the 95 % interval of the accuracy; the loss is
+            None where the answers are no probabilities (hinge, tanh).
         Regression and forecasting, in the target's own unit: mae, rmse, r2, and mse of the standardised targets.
         Language models: loss in nats per token, bits per token, perplexity, accuracy.
 
@@ -62,7 +63,8 @@ def evaluate(
         raise KzooError(f"{loaded.name} has no {split} split.")
     if stateful:
         return score_stateful(model, part, loaded)
-    return score_split(model, part, loaded, batch_size=checked_batch_size(batch_size)).scores
+    logits = run_gives_logits(run_or_model) if isinstance(run_or_model, Run) else gives_logits(model, _loss_of(model))
+    return score_split(model, part, loaded, logits=logits, batch_size=checked_batch_size(batch_size)).scores
 
 
 def _for_run(run: Run, data: Any, target: str | None) -> tuple[keras.Model, Dataset]:
@@ -78,6 +80,14 @@ def _for_run(run: Run, data: Any, target: str | None) -> tuple[keras.Model, Data
 
 def _written(preprocessing: dict[str, Any]) -> str:
     return json.dumps(preprocessing, sort_keys=True)
+
+
+def _loss_of(model: keras.Model) -> str | None:
+    """Return the name of the loss that a model of kzoo's making was trained with; None for any other."""
+    try:
+        return spec_of(model)["training"].get("loss")
+    except KzooError:
+        return None
 
 
 def _for_model(model: keras.Model, data: Any, target: str | None) -> tuple[keras.Model, Dataset]:

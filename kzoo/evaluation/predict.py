@@ -8,7 +8,7 @@ import numpy as np
 from kzoo.data.encode import checked_batch_size, encode_named
 from kzoo.predictions import Predictions
 from kzoo.run import Run
-from kzoo.training.score import forward, gives_logits
+from kzoo.training.score import forward, run_gives_logits
 
 
 def predict(run: Run | str | os.PathLike[str], inputs: Any, *, batch_size: int = 128) -> Predictions:
@@ -30,5 +30,5 @@ def predict(run: Run | str | os.PathLike[str], inputs: Any, *, batch_size: int =
     size = min(checked_batch_size(batch_size), len(x))
     answers = np.concatenate([forward(model, x[i : i + size], size) for i in range(0, len(x), size)])
     return run.problem.task.light.answer(
-        run.target, answers, inputs=names, reader=preprocessing, logits=gives_logits(model)
+        run.target, answers, inputs=names, reader=preprocessing, logits=run_gives_logits(run)
     )

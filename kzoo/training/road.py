@@ -21,6 +21,7 @@ from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
 from kzoo.nouns import Spec
 from kzoo.registry import Preset, get_preset, hint, preset_of, rebuild, resolve, spec_of, with_settings
+from kzoo.training.score import gives_logits
 from kzoo.training.settle import settle, settle_monitor
 from kzoo.training.start import start_from
 
@@ -196,6 +197,11 @@ class Job:
         """Return the batches to train on: shuffled and augmented, a function of the seed."""
         augment = self.training.get("augment", ())
         return self.batches(self.data.train, shuffle=True, seed=self.spec.seed, augment=augment)
+
+    @property
+    def gives_logits(self) -> bool | None:
+        """What the answers are, where they name classes (see `kzoo.training.score.gives_logits`)."""
+        return gives_logits(self.core, self.training.get("loss"))
 
     def saved_weights(self) -> keras.Model:
         """Return the model that goes to disk, with the weights that training has reached."""

@@ -21,6 +21,7 @@ from kzoo.files import finite, whole_file, write_json
 from kzoo.loading import registered_in
 from kzoo.nouns import Request
 from kzoo.plots.curves import curves
+from kzoo.predictions import ANSWERS
 from kzoo.registry import Preset
 from kzoo.run import Run
 from kzoo.training.answers import score_and_keep
@@ -140,6 +141,8 @@ def train(
         if claim.state is not None:
             return _finished(fit)
         config = replace(request, spec=job.spec).json() | {"command": repeat, "statistics": statistics(job.data)}
+        if "probabilities" in job.data.problem.facts:
+            config["answers"] = next(word for word, logits in ANSWERS.items() if logits is job.gives_logits)
         with replaced(claim.folder):
             write_json(claim.folder / "preprocessing.json", job.data.preprocessing)
             write_json(claim.folder / "config.json", config | provenance())
@@ -187,7 +190,7 @@ def _summarise(fit: Fit, interrupted: bool) -> None:
         raise KzooError(f"Training failed: {best.stopped_because or 'no epoch had a finite value'}.")
     model, batch_size = job.saved_weights(), max(job.training["batch_size"], 128)
     summary = dict(
-        **score_and_keep(model, job.data, fit.folder, batch_size=batch_size),
+        **score_and_keep(model, job.data, fit.folder, logits=job.gives_logits, batch_size=batch_size),
         monitor=best.monitor,
         best_epoch=best.best_epoch + 1,
         best_value=best.best * best.sign,

@@ -115,7 +115,9 @@ class BareModel(Run):
         try:
             spec = spec_of(model)
         except KzooError:
-            spec = dict(preset=model.name, family=None, task=problem.name, config={}, training={}, seed=None)
+            # What hinge trains is no probability, and a stored model has forgotten its loss.
+            training = {"loss": "hinge"} if "hinge" in self._loss else {}
+            spec = dict(preset=model.name, family=None, task=problem.name, config={}, training=training, seed=None)
         data = dict(
             name=f"what {model.name} was trained on", data_seed=0, options={}, fingerprint=None, task=problem.name,
             inputs=inputs, train=0, validation=0, test=0,
@@ -130,10 +132,17 @@ class BareModel(Run):
         shape, last = model.outputs[0].shape, getattr(model.layers[-1], "activation", None)
         if len(shape) != 2 or shape[-1] is None:
             return False
-        loss = getattr(model, "loss", None)
+        if not self._loss:
+            return getattr(last, "__name__", "") in ("softmax", "sigmoid")
+        return any(word in self._loss for word in _OF_CLASSES)
+
+    @cached_property
+    def _loss(self) -> str:
+        """The name of the loss, in small letters alone; empty where none is known."""
+        loss = getattr(self.model, "loss", None)
         if loss is None and self.path is not None:
             loss = import_module("kzoo.loading").loss_named_in(self.path / _MODEL)
         if loss is None:
-            return getattr(last, "__name__", "") in ("softmax", "sigmoid")
+            return ""
         name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
-        return any(word in name.lower().replace("_", "") for word in _OF_CLASSES)
+        return name.lower().replace("_", "")

@@ -24,6 +24,9 @@ _compiled_here: "weakref.WeakSet[keras.optimizers.Optimizer]" = weakref.WeakSet(
 _ONEHOT_LOSSES = ("focal", "hinge", "kl")
 _REGRESSION_LOSSES = {"mse": keras.losses.MeanSquaredError, "mae": keras.losses.MeanAbsoluteError,
                       "huber": keras.losses.Huber}  # fmt: skip
+# Activations whose answers are probabilities, and those that reach both sides of 0, where hinge has its -1 and +1.
+_PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid")
+_BOTH_SIDES = ("linear", "tanh", "softsign", "elu", "selu", "celu", "leaky_relu")
 # What a network ends with -> the metrics that can be taken of it. Scores on the test data have more (`kzoo.evaluate`).
 _METRICS = {"sigmoid": ("accuracy", "auc"), "softmax": ("accuracy", "top5"), "linear": ("mae", "rmse")}
 
@@ -158,7 +161,7 @@ def make_loss(*, task, config, training):
     """Return the loss for the head: logits where the output activation is None, probabilities otherwise.
 
     Raises:
-        KzooError: a loss that does not fit the task, or one-hot settings with integer labels.
+        KzooError: a loss that does not fit the task or the head, or one-hot settings with integer labels.
     """
     name, smoothing = training.get("loss", "auto"), training.get("label_smoothing", 0.0)
     head, logits = head_of(task, config), config.get("output_activation") in (None, "linear")
@@ -169,6 +172,7 @@ def make_loss(*, task, config, training):
         raise KzooError(f"loss={name!r} is for classes, and {task} predicts values. Use mse, mae or huber.")
     if name in _REGRESSION_LOSSES:
         raise KzooError(f"loss={name!r} is for values, and {task} predicts classes. Use auto, focal, hinge or kl.")
+    _check_head(name, head, config.get("output_activation") or "linear")
     if head == "sigmoid":
         if name == "hinge":
             return losses.Hinge()
@@ -193,6 +197,21 @@ def make_loss(*, task, config, training):
     return losses.SparseCategoricalCrossentropy(from_logits=logits)
 
 
+def _check_head(loss, head, activation):
+    """Refuse a head whose answers are not what the loss compares: it would learn something else, without a word."""
+    if loss == "hinge":
+        if head == "sigmoid" and activation not in _BOTH_SIDES:
+            raise KzooError(
+                f"loss='hinge' wants answers of -1 and +1, and output_activation={activation!r} never gives -1: "
+                "set output_activation='tanh' or 'linear'."
+            )
+    elif activation not in (_PROBABILITIES if loss == "kl" else ("linear", *_PROBABILITIES)):
+        raise KzooError(
+            f"loss={loss!r} compares probabilities, and output_activation={activation!r} gives none: set "
+            f"output_activation={head!r}" + (", or loss='hinge'." if activation in _BOTH_SIDES else ".")
+        )
+
+
 def make_metrics(*, task, config, training):
     """Return the metrics by name.
 
@@ -201,18 +220,19 @@ def make_metrics(*, task, config, training):
     """
     head = head_of(task, config)
     onehot = training.get("labels") == "onehot"
-    logits = config.get("output_activation") in (None, "linear")
+    # A single answer that is no probability names the second class above 0, as a margin or a logit.
+    signed = config.get("output_activation") not in _PROBABILITIES
     metrics = []
     for name in training.get("metrics", ()):
         if name not in (fitting := metrics_for(task, config)):
             raise KzooError(f"metrics={name!r} does not fit {task}. Use: {', '.join(fitting)}.")
         if name == "accuracy" and head == "sigmoid":
-            metrics.append(keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0 if logits else 0.5))
+            metrics.append(keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0 if signed else 0.5))
         elif name == "top5":
             top = keras.metrics.TopKCategoricalAccuracy if onehot else keras.metrics.SparseTopKCategoricalAccuracy
             metrics.append(top(k=5, name="top5"))
         elif name == "auc":
-            metrics.append(keras.metrics.AUC(name="auc", from_logits=logits))
+            metrics.append(keras.metrics.AUC(name="auc", from_logits=signed))
         elif name == "rmse":
             metrics.append(keras.metrics.RootMeanSquaredError(name="rmse"))
         else:

@@ -18,7 +18,7 @@ from kzoo.files import path_of, read_json, write_json
 
 FORMAT_VERSION = 1
 MANIFEST = "kzoo.json"
-ANSWERS = ("probabilities", "values", "logits")
+ANSWERS = ("probabilities", "values", "logits", "scores")
 STATUS = ("ok", "failed", "unchecked")
 
 

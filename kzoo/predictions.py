@@ -10,13 +10,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# What the answers of a classifier are called where it is written down -> what `logits` says of them.
+ANSWERS: dict[str, bool | None] = {"logits": True, "probabilities": False, "scores": None}
+
+
 @dataclass(kw_only=True)
 class Predictions:
     """Answers, in the order of the inputs.
 
     Args:
         labels: the likeliest class of each input; empty for values; None where the input could not be read.
-        probabilities: (N, classes), or None for values.
+        probabilities: (N, classes); None for values, and for classes where the model gives scores alone.
+        scores: (N, classes) of a model whose answers are no probabilities, as hinge and tanh give them: the largest
+            names the class, and their order is that of its confidence.
         values: (N, targets) or (N, horizon, targets) in the target's own unit, or None for classes.
         class_names, target_names: names of the columns.
         inputs: what each row was made from (a file's name, a sentence, a row's number).
@@ -25,6 +31,7 @@ class Predictions:
 
     labels: list[str | None] = field(default_factory=list)
     probabilities: np.ndarray | None = None
+    scores: np.ndarray | None = None
     values: np.ndarray | None = None
     class_names: Sequence[str] = ()
     target_names: Sequence[str] = ()
@@ -32,8 +39,7 @@ class Predictions:
     unread: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        values: Any = self.values
-        return len(self.labels if self.probabilities is not None else values)
+        return len(self.labels if self.values is None else self.values)
 
     def with_unread(self, inputs: Sequence[Any], unread: Mapping[int, str]) -> "Predictions":
         """Return them with a row for each input that could not be read.
@@ -56,12 +62,12 @@ class Predictions:
         said: dict[int, str | None] = dict(zip(read, self.labels, strict=False))
         labels = [said.get(place) for place in range(len(inputs))] if self.labels else []
         return replace(
-            self, labels=labels, probabilities=placed(self.probabilities), values=placed(self.values), inputs=inputs,
-            unread=unread,
+            self, labels=labels, probabilities=placed(self.probabilities), scores=placed(self.scores),
+            values=placed(self.values), inputs=inputs, unread=unread,
         )  # fmt: skip
 
     def columns(self) -> dict[str, Any]:
-        """Return a table, name -> column: input, label and a probability per class, or a column per target.
+        """Return a table, name -> column: input, label and a probability (or score) per class, or one per target.
 
         Where inputs could not be read, `error` says why.
         """
@@ -73,9 +79,11 @@ class Predictions:
         return columns
 
     def _answers(self) -> dict[str, Any]:
-        if self.probabilities is not None:
+        if self.values is None:
+            sort, of_classes = ("score", self.scores) if self.probabilities is None else ("p", self.probabilities)
             columns: dict[str, Any] = {"input": list(self.inputs), "label": self.labels}
-            return columns | {f"p_{name}": self.probabilities[:, i] for i, name in enumerate(self.class_names)}
+            numbers: Any = of_classes
+            return columns | {f"{sort}_{name}": numbers[:, i] for i, name in enumerate(self.class_names)}
         values: Any = self.values
         names = self.target_names or tuple(f"target_{i}" for i in range(values.shape[-1]))
         if values.ndim == 2:
@@ -89,6 +97,33 @@ class Predictions:
         import pandas as pd
 
         return pd.DataFrame(self.columns())
+
+
+def logits_of(activation: str | None, loss: str | None, *, single: bool) -> bool | None:
+    """Say what a classifier's answers are: logits (True), probabilities (False), or neither (None).
+
+    Neither is what hinge trains, which learns the class and not how likely it is; what tanh and others give that may be
+    negative; and a sigmoid for each of several classes, which do not sum to 1.
+
+    Args:
+        activation: of the last layer; None where it is not known.
+        loss: its name, by kzoo or by Keras; None where it is not known.
+        single: whether one answer stands for two classes.
+    """
+    if "hinge" in (loss or ""):
+        return None
+    if activation == "linear":
+        return True
+    return False if activation == "softmax" or (single and activation in ("sigmoid", "hard_sigmoid")) else None
+
+
+def scores_of(answers: np.ndarray) -> np.ndarray:
+    """Return one column per class from answers that are no probabilities: of two, one is the other's opposite.
+
+    Args:
+        answers: (N, 1) for two classes, the second above 0; else (N, classes).
+    """
+    return np.concatenate([-answers, answers], axis=-1) if answers.shape[-1] == 1 else answers
 
 
 def probabilities(answers: np.ndarray, logits: bool | None = None) -> np.ndarray:

@@ -55,16 +55,7 @@ class LossInfo:
 
 def loss_of(model):
     """Return the `LossInfo` of a compiled model with one loss; None for several, or for one of the user's own."""
-    loss = _only(getattr(model, "loss", None))
-    if loss is None:
-        return None
-    if isinstance(loss, str):
-        name = loss
-    elif isinstance(loss, keras.losses.Loss):
-        name = type(loss).__name__
-    else:
-        name = getattr(loss, "__name__", "")
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    loss, name = _only(getattr(model, "loss", None)), loss_name(model)
     if name not in _LABELS:
         return None
     return LossInfo(
@@ -73,6 +64,18 @@ def loss_of(model):
         from_logits=bool(getattr(loss, "from_logits", False)),
         smoothing=float(getattr(loss, "label_smoothing", 0.0) or 0.0),
     )
+
+
+def loss_name(model) -> str:
+    """Return the name of the one loss of a compiled model, in Keras' own words; empty where there is none."""
+    loss = _only(getattr(model, "loss", None))
+    if isinstance(loss, str):
+        name = loss
+    elif isinstance(loss, keras.losses.Loss):
+        name = type(loss).__name__
+    else:
+        name = getattr(loss, "__name__", "")
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def loss_function(model):
@@ -114,4 +117,6 @@ def last_activation(model):
             continue
         if isinstance(layer, layers.RNN):  # its activation is inside, not on its output
             return None
+        if type(layer).__name__ in ("Sigmoid", "Softmax", "Tanh"):  # an operation: keras.ops.sigmoid(x)
+            return type(layer).__name__.lower()
         return getattr(getattr(layer, "activation", None), "__name__", None)

@@ -98,8 +98,15 @@ def logits_or_probabilities(subject):
     """A head whose answers are not what the loss takes."""
     ends, loss = last_activation(subject.model), subject.loss
     where = f"loss {loss.name}, last activation {ends}"
-    if not loss.name.endswith("crossentropy") or ends is None:
+    if ends is None:
         return
+    if loss.name in ("hinge", "squared_hinge") and ends in ("softmax", "sigmoid", "hard_sigmoid", "relu", "softplus"):
+        yield error(
+            f"The network ends in {ends}, and {loss.name} compares it with -1 and +1",
+            where=where,
+            why="It never answers -1: half of the rows keep a loss that nothing can lower.",
+            fix="End in tanh, or leave the last activation out.",
+        )
     if loss.from_logits and ends in ("softmax", "sigmoid"):
         yield error(
             f"The network ends in {ends}, and the loss expects logits",
@@ -112,7 +119,9 @@ def logits_or_probabilities(subject):
             "The network ends in plain numbers, and the loss expects probabilities",
             where=where,
             why="Negative numbers are cut off at 0: the loss is wrong and most gradients are zero.",
-            fix="Say from_logits=True, or end in softmax or sigmoid.",
+            fix="Say from_logits=True, or end in softmax or sigmoid."
+            if loss.name.endswith("crossentropy")
+            else "End in softmax.",
         )
 
 

@@ -114,15 +114,16 @@ def _rows(answers, top):
     for i in range(len(answers)):
         row = dict(input=answers.inputs[i] if len(answers.inputs) > i else i)
         if i in answers.unread:
-            nothing: dict = dict(values=None) if answers.probabilities is None else dict(label=None, classes=[])
+            nothing: dict = dict(label=None, classes=[]) if answers.values is None else dict(values=None)
             row |= nothing | dict(error=answers.unread[i])
-        elif answers.probabilities is None:
+        elif answers.values is not None:
             row["values"] = answers.values[i].tolist()
         else:
-            p = answers.probabilities[i]
-            best = p.argsort()[::-1][:top]
+            withheld = answers.probabilities is None
+            word, given = ("score", answers.scores) if withheld else ("probability", answers.probabilities)
+            best = given[i].argsort()[::-1][:top]
             row["label"] = answers.labels[i]
-            row["classes"] = [dict(label=answers.class_names[k], probability=float(p[k])) for k in best]
+            row["classes"] = [{"label": answers.class_names[k], word: float(given[i][k])} for k in best]
         rows.append(row)
     return rows
 
@@ -133,16 +134,20 @@ def render(document, args):
         shown = common.short(" ".join(str(row["input"]).split()), 44)
         if "error" in row:
             answer = f"not read: {row['error']}"
-        elif "classes" in row:
-            answer = ", ".join(f"{c['label']} {c['probability']:.1%}" for c in row["classes"])
         else:
-            answer = _numbers(row["values"])
+            answer = ", ".join(map(_class, row["classes"])) if "classes" in row else _numbers(row["values"])
         rows.append((shown, answer))
     wide = max((len(shown) for shown, _ in rows), default=0)
     lines = [line for shown, answer in rows for line in common.hanging(f"{shown:{wide}}  ", answer)]
     if "out" in document:
         lines.append(f"Written to {document['out']}")
     return "\n".join(lines)
+
+
+def _class(said):
+    if "score" in said:  # no probability: percent would lie
+        return f"{said['label']} (score {said['score']:.3g})"
+    return f"{said['label']} {said['probability']:.1%}"
 
 
 def _numbers(values):

@@ -146,7 +146,8 @@ def answers(task, config) -> str:
         return f"{what} of the next token among {n:,}, {where}"
     if "classes" in facts:
         if n == 1:
-            return "probability of the second class" if activation == "sigmoid" else "logit of the second class"
+            words = {"sigmoid": "probability", "hard_sigmoid": "probability", None: "logit", "linear": "logit"}
+            return f"{words.get(activation, f'{activation} score')} of the second class"
         what = {"softmax": "probabilities", None: "logits"}.get(activation, f"{activation} values")
         return f"{what} of {n} classes; train with integer labels 0..{n - 1}"
     values = "the target" if n == 1 else f"{n} targets"

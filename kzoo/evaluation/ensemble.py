@@ -27,7 +27,7 @@ from kzoo.tasks import problem
 from kzoo.training.answers import score_and_keep
 from kzoo.training.folder import claimed, replaced
 from kzoo.training.record import provenance
-from kzoo.training.score import forward, gives_logits
+from kzoo.training.score import forward, run_gives_logits
 
 METHODS = ("mean", "vote", "weighted")
 _TIE = 1e-3  # share of the mean probability in a vote: less than one vote among 999 members, enough to break ties
@@ -95,7 +95,7 @@ def _make(folder: Path, request: Request, members: Sequence[Run], method: str, d
         if data is None:
             scores = {} if folds else _score_stored(members, method, classes)
         else:
-            scores = score_and_keep(model, data, folder)
+            scores = score_and_keep(model, data, folder, logits=False)
         with whole_file(folder / "best.keras") as temporary:
             model.save(temporary)
         summary = dict(
@@ -170,15 +170,16 @@ def _join(members: Sequence[Run], classes: bool) -> tuple[Any, list[Any]]:
     for i, (run, model) in enumerate(zip(members, models, strict=True), 1):
         # The same layers and weights, under a name of their own.
         y = keras.Model(model.inputs[0], model.outputs[0], name=f"member_{i}")(inputs)
-        answers.append(_probabilities(y, gives_logits(model), wide, run, i) if classes else y)
+        answers.append(_probabilities(y, run_gives_logits(run), wide, run, i) if classes else y)
     return inputs, answers
 
 
 def _probabilities(y: Any, logits: bool | None, wide: int, run: Run, i: int) -> Any:
     if logits is None:
         raise KzooError(
-            f"{run.path}: whether its model answers with logits or with probabilities cannot be seen. End it with a "
-            "layer whose activation is softmax, sigmoid or linear."
+            f"{run.path}: its model answers with scores that are no probabilities (hinge, tanh) or cannot be seen to "
+            "be any, and an ensemble joins probabilities. Train it with loss='crossentropy', ending in softmax, "
+            "sigmoid or linear."
         )
     one = y.shape[-1] == 1
     if logits:

@@ -16,7 +16,7 @@ from kzoo.evaluation.generate import score_stateful
 from kzoo.kinds import takes_ready_arrays
 from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
-from kzoo.training.score import score_split
+from kzoo.training.score import run_gives_logits, score_split
 
 
 def evaluate(
@@ -42,7 +42,8 @@ def evaluate(
             a recurrent language model that published bits per character are about.
 
     Returns:
-        Classification: accuracy, f1 (macro), auc, loss, examples and the 95 % interval of the accuracy.
+        Classification: accuracy, f1 (macro), auc, loss, examples and the 95 % interval of the accuracy; the loss is
+            None where the answers are no probabilities (hinge, tanh).
         Regression and forecasting, in the target's own unit: mae, rmse, r2, and mse of the standardised targets.
         Language models: loss in nats per token, bits per token, perplexity, accuracy.
 
@@ -59,7 +60,8 @@ def evaluate(
         raise KzooError(f"{loaded.name} has no {split} split.")
     if stateful:
         return score_stateful(model, part, loaded)
-    return score_split(model, part, loaded, batch_size=checked_batch_size(batch_size)).scores
+    size = checked_batch_size(batch_size)
+    return score_split(model, part, loaded, logits=run_gives_logits(run), batch_size=size).scores
 
 
 def _for_run(run: Run, data: Any, target: str | None) -> tuple[keras.Model, Dataset]:

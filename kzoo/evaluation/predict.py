@@ -10,7 +10,7 @@ from kzoo.bare import opened
 from kzoo.data.encode import Encoded, checked_batch_size, encode_named
 from kzoo.predictions import Predictions
 from kzoo.run import Run
-from kzoo.training.score import forward, gives_logits
+from kzoo.training.score import forward, run_gives_logits
 
 
 def predict(run: Run | str | os.PathLike[str] | keras.Model, inputs: Any, *, batch_size: int = 128) -> Predictions:
@@ -37,6 +37,6 @@ def answer(run: Run, encoded: Encoded, *, batch_size: int = 128) -> Predictions:
     size = min(batch_size, len(x))
     answers = np.concatenate([forward(model, x[i : i + size], size) for i in range(0, len(x), size)])
     said = run.problem.task.light.answer(
-        run.target, answers, inputs=encoded.names, reader=run.preprocessing, logits=gives_logits(model)
+        run.target, answers, inputs=encoded.names, reader=run.preprocessing, logits=run_gives_logits(run)
     )
     return said.with_unread(encoded.names, encoded.unread)

@@ -12,7 +12,7 @@ from kzoo.errors import KzooError
 from kzoo.ranking import advantage
 from kzoo.results import value_of
 from kzoo.run import Run
-from kzoo.training.score import score_split
+from kzoo.training.score import run_gives_logits, score_split
 
 
 def versus(
@@ -84,7 +84,7 @@ def _answered(run: Run, loaded: Dataset, metric: str) -> tuple[dict[str, Any], A
     """Return the scores, and what is to be said of each answer; None where the answers are not kept."""
     if loaded.test is None:
         raise KzooError(f"{loaded.name} has no test split.")
-    scored = score_split(run.model, loaded.test, loaded)
+    scored = score_split(run.model, loaded.test, loaded, logits=run_gives_logits(run))
     if scored.answers is None:
         return scored.scores, None
     judged = loaded.problem.task.scoring.judge(scored.truth, scored.answers, loaded.target, metric=metric)

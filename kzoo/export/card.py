@@ -73,6 +73,8 @@ def _meaning(manifest, answer):
         return answer["kind"]
     named = ", ".join(labels[:_SHOWN]) + (", ... (labels.json)" if len(labels) > _SHOWN else "")
     if answer["shape"][-1] == 1 and len(labels) == 2:
+        if answer["kind"] == "scores":
+            return f"a score, no probability: above 0 it is {labels[1]}, else {labels[0]}"
         return f"the probability of {labels[1]} (else {labels[0]})"
     return f"{answer['kind']} of {named}"
 

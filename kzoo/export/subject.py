@@ -9,6 +9,7 @@ from kzoo import kinds
 from kzoo.bare import opened
 from kzoo.errors import KzooError
 from kzoo.exported import MANIFEST
+from kzoo.predictions import ANSWERS, logits_of
 from kzoo.registry import spec_of
 from kzoo.run import Run
 from kzoo.tasks import problem
@@ -29,7 +30,7 @@ class Subject:
         model: the Keras model, where it was given.
         given: the input, as `kzoo.json` lists it and with what `golden.draw` needs to know.
         like: the family that it resembles: formats treat convolutional and recurrent networks in their own ways.
-        kind: "probabilities", "values" or "logits": what the exported graph gives.
+        kind: one of `kzoo.exported.ANSWERS`: what the exported graph gives.
         activation: "softmax" or "sigmoid" where the graph has to make probabilities of logits.
         labels, targets: names.
     """
@@ -154,22 +155,25 @@ def _of_model(model, run):
 
 def _of_spec(spec, run, model=None):
     """Describe a network of kzoo's own, from its config alone."""
-    config, kind = spec["config"], spec["config"]["inputs"]
+    config, inputs = spec["config"], spec["config"]["inputs"]
     if config.get("stateful"):
         raise KzooError(
             f"{spec['preset']} is stateful: what it answers depends on what came before, which no exported file keeps. "
             "Export the same network with stateful=False."
         )
     outputs, shape = config["outputs"], list(config["input_shape"])
-    activation = None
-    if _distribution(spec["task"]) and config.get("output_activation") is None:
-        activation = "sigmoid" if outputs == 1 else "softmax"
+    kind, activation = "values", None
+    if _distribution(spec["task"]):
+        ends, loss = config.get("output_activation") or "linear", spec["training"].get("loss")
+        logits = logits_of(ends, loss, single=outputs == 1)
+        kind = "scores" if logits is None else "probabilities"
+        activation = ("sigmoid" if outputs == 1 else "softmax") if logits else None
     return Subject(
         spec=spec,
         run=run,
         model=model,
-        given=_given(kind, [None, *shape], kinds.kind(kind).dtype, spec, run),
-        kind="probabilities" if _distribution(spec["task"]) else "values",
+        given=_given(inputs, [None, *shape], kinds.kind(inputs).dtype, spec, run),
+        kind=kind,
         activation=activation,
         like=spec["family"],
     )
@@ -190,17 +194,22 @@ def _answer_of(model, run):
     """Return what a model of unknown make gives, and the activation that makes probabilities of it."""
     if run is not None and "members" in run.config["spec"]:  # an ensemble joins probabilities, never logits
         return ("probabilities" if _distribution(run.config["spec"]["task"]) else "values"), None
-    last = getattr(getattr(model.layers[-1], "activation", None), "__name__", None)
-    if last in ("softmax", "sigmoid"):
-        return "probabilities", None
-    loss = getattr(model, "loss", None)
-    name = loss if isinstance(loss, str) else type(loss).__name__ if loss is not None else ""
-    classes = _distribution(run.config["data"]["task"]) if run else "crossentropy" in name.lower()
-    if not classes:
+    from kzoo.checks.losses import last_activation, loss_name  # with Keras, which has made the model
+
+    ends, name = last_activation(model), loss_name(model)
+    single = model.outputs[0].shape[-1] == 1
+    if run:
+        if not _distribution(run.config["data"]["task"]):
+            return "values", None
+        said = run.config.get("answers")  # since it is written down; the stored model has forgotten its loss
+        logits = logits_of(ends, None, single=single) if said is None else ANSWERS.get(said)
+    elif ends in ("softmax", "sigmoid") or "crossentropy" in name or "hinge" in name:
+        logits = logits_of(ends, name, single=single)
+    else:
         return "values", None
-    if last not in ("linear", None):
-        return "logits", None
-    return "probabilities", "sigmoid" if model.outputs[0].shape[-1] == 1 else "softmax"
+    if logits is None:
+        return "scores", None
+    return "probabilities", ("sigmoid" if single else "softmax") if logits else None
 
 
 def _like(model):

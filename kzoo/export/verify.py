@@ -99,7 +99,8 @@ def check(folder, manifest, key, sample) -> dict:
     """Load one exported file and compare it with the golden answers."""
     with np.load(folder / "golden.npz") as arrays:
         rows = dict(arrays)
-    classes = manifest.outputs[0]["kind"] != "values"
+    kind = manifest.outputs[0]["kind"]
+    classes = kind != "values"
     entry = manifest.exports[key]
     format, file = formats()[entry.format], folder / entry.file
     session = format.open(file.read_bytes() if format.light else file, name=key, threads=1)
@@ -110,7 +111,7 @@ def check(folder, manifest, key, sample) -> dict:
     return dict(
         runtime=session.runtime,
         difference=worst,
-        **(compared(session, sample, classes) if sample else {}),
+        **(compared(session, sample, kind) if sample else {}),
         latency_ms=latencies(session, rows["x_7"], fixed_batch=session.batch),
     )
 
@@ -139,7 +140,7 @@ def _of_strings(session, preprocessing):
     return difference(session.of_strings(texts), session(ids), True)
 
 
-def compared(session, sample, classes) -> dict:
+def compared(session, sample, kind) -> dict:
     """Return how often a file answers as Keras does, and how well it answers where the truth is known.
 
     Returns:
@@ -149,18 +150,19 @@ def compared(session, sample, classes) -> dict:
     with np.load(sample) as arrays:
         rows = dict(arrays)
     y, reference, truth = in_batches(session, rows["x"], _BATCH), rows["y"], rows.get("truth")
-    compare = _same_class if classes else _explained
-    if classes:
-        y, reference = class_of(y), class_of(reference)
+    compare = _explained if kind == "values" else _same_class
+    if kind != "values":
+        y, reference = class_of(y, kind), class_of(reference, kind)
     found = {"agreement": compare(y, reference)}
     if truth is not None:
         found |= {"score": compare(y, truth), "score_keras": compare(reference, truth)}
     return found
 
 
-def class_of(p):
-    """Return the class that probabilities (..., classes or 1) name."""
-    return (p[..., 0] > 0.5).astype(int) if p.shape[-1] == 1 else p.argmax(axis=-1)
+def class_of(answers, kind):
+    """Return the class that answers (..., classes or 1) of this kind name."""
+    middle = 0.5 if kind == "probabilities" else 0.0
+    return (answers[..., 0] > middle).astype(int) if answers.shape[-1] == 1 else answers.argmax(axis=-1)
 
 
 def _same_class(y, truth):

@@ -190,6 +190,11 @@ def checked_probabilities(
     if not np.isfinite(p).all():
         raise KzooError(f"probabilities hold {int((~np.isfinite(p)).sum())} values that are not numbers (NaN or inf).")
     if p.ndim == 1 or p.shape[1:] == (1,):
+        if p.min() < 0 or p.max() > 1:
+            raise KzooError(
+                f"probabilities of one column run from {p.min():.3g} to {p.max():.3g}, and one is from 0 to 1. Of "
+                "scores, give a column for each class."
+            )
         p = np.stack([1 - p.ravel(), p.ravel()], axis=1)
     if p.ndim != 2:
         raise KzooError(f"probabilities have shape {p.shape}; they must be (examples, classes).")

@@ -14,6 +14,7 @@ from kzoo.gradients import gradient
 from kzoo.plots.figure import entitle, new_figure
 from kzoo.plots.graph import nodes_of
 from kzoo.plots.predictions import name_of, pixels, show_image
+from kzoo.predictions import logits_of, probabilities, scores_of
 
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Conv2DTranspose)
 
@@ -40,16 +41,16 @@ def grad_cam(
     """
     node = _maps(model, layer)
     x = _one_image(model, image)
-    given = keras.ops.convert_to_tensor(x, dtype="float32")
-    answer = keras.ops.convert_to_numpy(keras.ops.cast(model(given, training=False), "float32"))
+    image_in = keras.ops.convert_to_tensor(x, dtype="float32")
+    answer = keras.ops.convert_to_numpy(keras.ops.cast(model(image_in, training=False), "float32"))
     if answer.ndim != 2:
         raise KzooError(f"{model.name} answers with shape {answer.shape[1:]}, not with a score for each class.")
-    shares = _shares(answer[0])
+    given, withheld = _of_classes(answer[0], model)
     if class_index is None:
-        class_index = int(shares.argmax())
-    if not 0 <= class_index < len(shares):
-        raise KzooError(f"class_index={class_index!r}: {model.name} has classes 0 to {len(shares) - 1}.")
-    heat = _heat(model, node, given, class_index)
+        class_index = int(given.argmax())
+    if not 0 <= class_index < len(given):
+        raise KzooError(f"class_index={class_index!r}: {model.name} has classes 0 to {len(given) - 1}.")
+    heat = _heat(model, node, image_in, class_index)
     figure = new_figure(6.4, 3.5)
     left, right = figure.subplots(1, 2)
     shown = pixels(x[0])
@@ -63,7 +64,8 @@ def grad_cam(
         extent=(-0.5, width - 0.5, height - 0.5, -0.5),
     )  # fmt: skip
     name = name_of(class_index, class_names) if len(class_names) else f"class {class_index}"
-    entitle(left, f"{name}: {100 * shares[class_index]:.0f} %")
+    sure = given[class_index]
+    entitle(left, f"{name}: " + (f"score {sure:.2g}" if withheld else f"{100 * sure:.0f} %"))
     name = node.operation.name
     entitle(right, name if heat.max() > 0 else f"{name}: nothing for it")
     return figure
@@ -95,15 +97,15 @@ def _one_image(model: keras.Model, image: ArrayLike) -> np.ndarray:
     return x
 
 
-def _shares(answer: np.ndarray) -> np.ndarray:
-    """Return a probability for each class from probabilities or logits; one number speaks for the second of two."""
-    if len(answer) == 1:
-        p = answer[0] if 0 <= answer[0] <= 1 else 1 / (1 + np.exp(-answer[0]))
-        return np.array([1 - p, p])
-    if answer.min() >= 0 and abs(answer.sum() - 1) < 1e-2:
-        return answer
-    powers = np.exp(answer - answer.max())
-    return powers / powers.sum()
+def _of_classes(answer: np.ndarray, model: keras.Model) -> tuple[np.ndarray, bool]:
+    """Return a number for each class, and whether it is a score alone, no probability."""
+    last = model.layers[-1]
+    ends = getattr(getattr(last, "activation", None), "__name__", None)
+    ends = "softmax" if isinstance(last, layers.Softmax) else ends
+    logits = logits_of(ends, None, single=len(answer) == 1)
+    if logits is None:
+        return scores_of(answer[None])[0], True
+    return probabilities(answer[None], logits)[0], False
 
 
 def _heat(model: keras.Model, node: Any, x: Any, class_index: int) -> np.ndarray:

@@ -44,9 +44,10 @@ def worst_mistakes(
     order = np.argsort(p[np.arange(len(true)), true], kind="stable")
     wrong = order[guess[order] != true[order]]
     drawn = (wrong if len(wrong) else order)[:count]
-    titles = []
+    titles, scores = [], bool(p.min() < 0 or p.max() > 1)  # percent are of probabilities
     for i in drawn:
-        said = f"{name_of(guess[i], names)} {100 * p[i, guess[i]]:.0f} %"
+        sure = p[i, guess[i]]
+        said = f"{name_of(guess[i], names)} " + (f"{sure:.2g}" if scores else f"{100 * sure:.0f} %")
         titles.append((said, GREEN) if guess[i] == true[i] else (f"{said}\nis {name_of(true[i], names)}", RED))
     figure = grid([images[i] for i in drawn], titles)
     if not len(wrong):

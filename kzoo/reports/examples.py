@@ -21,9 +21,10 @@ def examples_of(run):
         return None
     about = _class_of if "classes" in one.facts else _value_of
     judged = one.task.scoring.judge(answers["truth"], answers["answers"], run.target)
+    names, withheld = run.class_names, run.config.get("answers") == "scores"
     rows = [
         {"input": inputs.cells[i], "quality": float(judged.quality[row])}
-        | about(answers["truth"][row], answers["answers"][row], run.class_names)
+        | about(answers["truth"][row], answers["answers"][row], names, withheld)
         for i, row in enumerate(shown)
     ]
     first = min(FIRST, len(answers["truth"]))
@@ -32,22 +33,23 @@ def examples_of(run):
         kind=inputs.form,
         columns=inputs.heads,
         classes="classes" in one.facts,
+        withheld=withheld,
         first=rows[:first],
         worst=sorted(worst, key=lambda row: row["quality"]),
     )
 
 
-def _class_of(truth, probabilities, names):
-    guess = int(probabilities.argmax())
+def _class_of(truth, given, names, withheld):
+    guess = int(given.argmax())
     return dict(
         truth=names[int(truth)],
         answer=names[guess],
         right=guess == int(truth),
-        sure=percent(probabilities[guess]),
+        sure=f"score {given[guess]:.3g}" if withheld else percent(given[guess]),
     )
 
 
-def _value_of(truth, values, _):
+def _value_of(truth, values, _names, _withheld):
     error = float(np.abs(truth - values.reshape(truth.shape)).mean())
     return dict(truth=_numbers(truth), answer=_numbers(values), right=True, sure=number(error))
 

@@ -15,7 +15,7 @@ from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
 from kzoo.exported import MANIFEST, ExportedModel, Manifest, is_inside
 from kzoo.optional import require
-from kzoo.predictions import Predictions
+from kzoo.predictions import ANSWERS, Predictions
 from kzoo.tasks import Target, pair, problem
 from kzoo.words import hint
 
@@ -93,9 +93,8 @@ class Model:
         count = len(self._target.classes)
         if count and count != max(answers.shape[-1], 2):
             raise KzooError(f"{self.name} gives {answers.shape[-1]} answers, and kzoo.json has {count} labels.")
-        logits = {"probabilities": False, "logits": True}.get(self._kind)
         said = self._task.light.answer(
-            self._target, answers, inputs=encoded.names, reader=self._preprocessing, logits=logits
+            self._target, answers, inputs=encoded.names, reader=self._preprocessing, logits=ANSWERS.get(self._kind)
         )
         return said.with_unread(encoded.names, encoded.unread)
 

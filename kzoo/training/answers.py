@@ -15,13 +15,14 @@ _MOST_INPUTS = 8_000_000  # bytes
 _MISTAKES, _EXAMPLES = 24, 12
 
 
-def score_and_keep(model, data, folder, *, batch_size=128) -> dict:
+def score_and_keep(model, data, folder, *, logits, batch_size=128) -> dict:
     """Score the validation and the test split, and keep the answers to the test split, else to the validation split.
 
     Args:
         model: answers in the targets' own unit.
         data: a `Dataset`.
         folder: the run's.
+        logits: what its answers are (see `kzoo.training.score.gives_logits`).
         batch_size: examples in a step.
 
     Returns:
@@ -30,7 +31,7 @@ def score_and_keep(model, data, folder, *, batch_size=128) -> dict:
     scores = {}
     parts = {name: getattr(data, name) for name in ("validation", "test") if getattr(data, name) is not None}
     for name, part in parts.items():
-        scored = score_split(model, part, data, batch_size=batch_size)
+        scored = score_split(model, part, data, logits=logits, batch_size=batch_size)
         scores[name] = scored.scores
         if scored.answers is not None and name == list(parts)[-1]:
             write_answers(folder / "answers.npz", name, scored, part, data)

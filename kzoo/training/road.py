@@ -23,6 +23,7 @@ from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
 from kzoo.nouns import Spec
 from kzoo.registry import Preset, get_preset, hint, preset_of, rebuild, resolve, spec_of, steps_of, with_settings
+from kzoo.training.score import gives_logits
 from kzoo.training.settle import settle, settle_monitor
 from kzoo.training.start import start_from
 
@@ -240,6 +241,11 @@ class Job:
     def save(self, path):
         """Write the model, in float32 and with answers in their own unit."""
         self.saved_weights().save(path)
+
+    @property
+    def gives_logits(self) -> bool | None:
+        """What the answers are, where they name classes (see `kzoo.training.score.gives_logits`)."""
+        return gives_logits(self.core, self.training.get("loss"))
 
     def saved_weights(self) -> keras.Model:
         """Return the model that goes to disk, with the weights that training has reached."""

@@ -1,23 +1,55 @@
 """A model's answers to a split, and their scores, which the way of answering computes: not by Keras' metrics."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
+from kzoo.checks.losses import last_activation, loss_of
 from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
+from kzoo.predictions import ANSWERS, logits_of
 from kzoo.tasks import Scored
 
 
-def score_split(model, part, data, *, batch_size=128) -> Scored:
-    """Score one split of a data set with a model whose answers are in the targets' own unit."""
+def score_split(model, part, data, *, logits, batch_size=128) -> Scored:
+    """Score one split of a data set with a model whose answers are in the targets' own unit.
+
+    Args:
+        logits: what they are where they name classes (see `gives_logits`).
+    """
     batches = _answered(model, part, batch_size)
-    return data.problem.task.scoring.score(batches, data.target, logits=gives_logits(model))
+    return data.problem.task.scoring.score(batches, data.target, logits=logits)
 
 
-def gives_logits(model):
-    """Say whether a model's answers are logits (True) or probabilities (False); None where its last layer is silent."""
-    activation = getattr(model.layers[-1], "activation", None)
-    return {"linear": True, "sigmoid": False, "softmax": False}.get(getattr(activation, "__name__", ""))
+def gives_logits(model, loss=None):
+    """Say whether a model's answers are logits (True), probabilities (False) or neither (None; see `logits_of`).
+
+    Args:
+        loss: the name of what it was trained with; by default that of the compiled model.
+    """
+    compiled, ends = loss_of(model), last_activation(model)
+    outputs: Any = getattr(model, "outputs", None)
+    single = bool(outputs) and outputs[0].shape[-1] == 1
+    found = logits_of(ends, loss or (compiled and compiled.name), single=single)
+    if loss is not None or getattr(model, "loss", None) is None:
+        return found
+    # A model of one's own: its loss says what a plain number at its end is, and what an end that is not known gives.
+    if compiled is None or not compiled.name.endswith("crossentropy"):
+        return None if found else found
+    if ends in (None, "linear"):
+        return compiled.from_logits if ends is None else compiled.from_logits or None
+    return found
+
+
+def run_gives_logits(run):
+    """Say the same of a run's model: as its training wrote it down, for the stored model has forgotten its loss."""
+    if run.spec.members:  # an ensemble joins probabilities
+        return False
+    said = run.config.get("answers")
+    if said is None:  # of before that was written down
+        return gives_logits(run.model, run.spec.training.get("loss"))
+    return ANSWERS.get(said)
 
 
 def forward(model, x, size):

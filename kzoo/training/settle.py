@@ -44,8 +44,8 @@ def settle(preset, config, training, asked, data):
             config[name] = value
         elif name not in ("outputs", "input_shape") and value not in (None, ()):
             raise KzooError(f"{preset.name} cannot take {name}, which {data.name} has.{_alternatives(data)}")
-    _settle_head(preset, config, asked, data, notes)
     _settle_loss(training, asked, data)
+    _settle_head(preset, config, training, asked, data, notes)
     _settle_metrics(config, training, asked, data, notes)
     if training["callbacks"] == "long" and "ema" not in asked and not training["ema"]:
         training["ema"] = 0.99
@@ -102,7 +102,7 @@ def _alternatives(data):
     return f" Presets for it: {', '.join(names)}." if names else ""
 
 
-def _settle_head(preset, config, asked, data, notes):
+def _settle_head(preset, config, training, asked, data, notes):
     """End the network in what the data asks for; two classes share one output where the preset has it so."""
     way = data.problem.task
     single = preset.config["outputs"] == 1 and preset.config.get("output_activation") == "sigmoid"
@@ -114,6 +114,9 @@ def _settle_head(preset, config, asked, data, notes):
     if way.head != "linear":
         if "output_activation" not in asked:
             config["output_activation"] = way.single_head if shared else way.head
+            if shared and training["loss"] == "hinge":
+                config["output_activation"] = "tanh"
+                notes.append("loss='hinge' compares one answer with -1 and +1: output_activation='tanh'.")
     elif "output_activation" in asked:
         notes.append(f"output_activation={config['output_activation']!r} bounds the predicted values.")
     else:

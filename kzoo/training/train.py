@@ -24,6 +24,7 @@ from kzoo.loading import registered_in
 from kzoo.network import table_of
 from kzoo.nouns import Request
 from kzoo.plots.curves import curves
+from kzoo.predictions import ANSWERS
 from kzoo.registry import Preset
 from kzoo.run import Run
 from kzoo.training.answers import score_and_keep
@@ -160,6 +161,8 @@ def describe(folder: Path, job: Job, request: Request, *, command: str | None) -
     """Write what makes a folder a run's: what is trained on what, and what reads new inputs."""
     config = replace(request, spec=job.spec).json() | {"command": command, "statistics": statistics(job.data)}
     config |= {"network": table_of(job.saved)}
+    if "probabilities" in job.data.problem.facts:
+        config["answers"] = next(word for word, logits in ANSWERS.items() if logits is job.gives_logits)
     write_json(folder / "preprocessing.json", job.data.preprocessing)
     write_json(folder / "config.json", config | provenance())
 
@@ -205,7 +208,7 @@ def summarise(fit: Fit, *, interrupted: bool = False) -> None:
         raise KzooError(f"Training failed: {best.stopped_because or 'no epoch had a finite value'}.")
     model, batch_size = job.saved_weights(), max(job.training["batch_size"], 128)
     summary = dict(
-        **score_and_keep(model, job.data, fit.folder, batch_size=batch_size),
+        **score_and_keep(model, job.data, fit.folder, logits=job.gives_logits, batch_size=batch_size),
         monitor=best.monitor,
         best_epoch=best.best_epoch + 1,
         best_value=best.best * best.sign,

@@ -4,7 +4,7 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.kinds.tables.values import plain
-from kzoo.predictions import Predictions, probabilities
+from kzoo.predictions import Predictions, probabilities, scores_of
 from kzoo.tasks import Target
 
 
@@ -39,17 +39,18 @@ def encode(target, values) -> np.ndarray:
 
 
 def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
-    """Turn outputs into the likeliest class of each row, with the probabilities of all.
+    """Turn outputs into the likeliest class of each row, with the probabilities of all, or else the scores.
 
     Args:
         outputs: (N, classes), or (N, 1) for two.
         inputs: what each row was made from.
         reader: what turned raw inputs into rows; not needed here.
-        logits: whether outputs are logits; None decides by the values.
+        logits: whether outputs are logits, or else probabilities; None: neither, as of tanh and hinge.
     """
-    p = probabilities(outputs, logits)
-    labels = [target.classes[place] for place in p.argmax(-1)]
-    return Predictions(labels=labels, probabilities=p, class_names=target.classes, inputs=inputs)
+    given = scores_of(outputs) if logits is None else probabilities(outputs, logits)
+    labels = [target.classes[place] for place in given.argmax(-1)]
+    p, scores = (None, given) if logits is None else (given, None)
+    return Predictions(labels=labels, probabilities=p, scores=scores, class_names=target.classes, inputs=inputs)
 
 
 def _numbered(values):

@@ -5,7 +5,7 @@ from scipy.stats import binomtest
 from sklearn import metrics as sk
 
 from kzoo.errors import KzooError
-from kzoo.predictions import probabilities
+from kzoo.predictions import probabilities, scores_of
 from kzoo.tasks import Judged, Scored
 from kzoo.words import number, percent, plural
 
@@ -16,13 +16,13 @@ def score(batches, target, *, logits=None) -> Scored:
     Args:
         batches: pairs (outputs, truth): (B, classes) or (B, 1), and class numbers (B,).
         target: the `Target`.
-        logits: whether outputs are logits; None decides by the values.
+        logits: whether outputs are logits, or else probabilities; None: neither, and then there is no log loss.
 
     Raises:
         KzooError: labels outside the classes that the network answers.
     """
     outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
-    p = probabilities(outputs, logits)
+    p = scores_of(outputs) if logits is None else probabilities(outputs, logits)
     if truth.min() < 0 or truth.max() >= p.shape[1]:
         raise KzooError(f"The labels run from {truth.min()} to {truth.max()}, and the model has {p.shape[1]} classes.")
     guess, n = p.argmax(-1), len(truth)
@@ -30,13 +30,15 @@ def score(batches, target, *, logits=None) -> Scored:
     present = np.unique(truth)
     auc = None
     if len(present) == p.shape[1]:
-        auc = float(sk.roc_auc_score(truth, p[:, 1] if p.shape[1] == 2 else p, multi_class="ovr", labels=present))
+        # Of scores only the order counts; scikit-learn's own mean over the classes wants rows that sum to 1.
+        drawn = [1] if p.shape[1] == 2 else present
+        auc = float(np.mean([sk.roc_auc_score(truth == c, p[:, c]) for c in drawn]))
     scores = dict(
         accuracy=right / n,
         accuracy_interval=list(wilson(right, n)),
         f1=float(sk.f1_score(truth, guess, average="macro", zero_division=0)),
         auc=auc,
-        loss=float(-np.log(np.clip(p[np.arange(n), truth], 1e-7, 1)).mean()),
+        loss=None if logits is None else float(-np.log(np.clip(p[np.arange(n), truth], 1e-7, 1)).mean()),
         majority=float(np.bincount(truth).max() / n),
         examples=n,
     )
@@ -50,7 +52,7 @@ def wilson(right, n) -> tuple[float, float]:
 
 
 def judge(truth, answers, target, *, metric=None) -> Judged:
-    """Say of each row how good its answer is: the probability of the truth; and whether it is right."""
+    """Say of each row how good its answer is: the probability or score of the truth; and whether it is right."""
     return Judged(quality=answers[np.arange(len(truth)), truth], right=answers.argmax(-1) == truth)
 
 

@@ -1,0 +1,216 @@
+"""Answers of a classifier that are no probabilities: of hinge, of tanh, of a sigmoid for each of several classes.
+
+The fault: what was not plainly a probability went through a sigmoid or a softmax all the same, by a look at the values
+of one batch: a saturated tanh read 0.73, its accuracy in training was counted above one half, and its log loss looked
+like one. Now the class stands, with scores whose order is that of the confidence; probabilities and log loss are
+withheld in scores, answers, reports, ensembles, exports and pictures.
+"""
+
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from sklearn import metrics as sk
+from sklearn.datasets import load_breast_cancer, load_iris
+
+import kzoo
+import kzoo.cli
+import kzoo.runtime
+from kzoo import KzooError
+from kzoo.contract import make_metrics
+from kzoo.data import encode
+from kzoo.export.subject import subject_of
+from kzoo.plots import grad_cam, roc_and_precision_recall, worst_mistakes
+
+
+@pytest.fixture(scope="module")
+def table():
+    return load_breast_cancer(as_frame=True).frame
+
+
+@pytest.fixture(scope="module")
+def margin_run(table, tmp_path_factory):
+    """A network with one tanh, trained with hinge."""
+    out = tmp_path_factory.mktemp("hinge") / "run"
+    return kzoo.train("cancer_fnn", table, target="target", out=out, epochs=3, loss="hinge", progress=False)
+
+
+@pytest.fixture(scope="module")
+def exported(margin_run, tmp_path_factory):
+    return kzoo.export(margin_run, tmp_path_factory.mktemp("hinge") / "export", ("onnx",), progress=False)
+
+
+def trained(model, data, out, **compiled):
+    model.compile("adam", **compiled)
+    return kzoo.train(model, data, out=out, epochs=2, check=False, progress=False)
+
+
+def test_the_accuracy_in_training_is_that_of_the_sign(margin_run):
+    spec = margin_run.spec
+    assert (spec.config["output_activation"], spec.config["outputs"]) == ("tanh", 1)
+    (accuracy,) = make_metrics(task=spec.task, config=spec.config, training=spec.training | {"metrics": ("accuracy",)})
+    truth, answers = np.array([0, 1, 1, 0]), np.array([[-0.9], [0.2], [0.9], [-0.1]], "float32")
+    accuracy.update_state(truth[:, None], answers)
+    assert float(accuracy.result()) == 1
+    (auc,) = make_metrics(task=spec.task, config=spec.config, training=spec.training | {"metrics": ("auc",)})
+    auc.update_state(truth[:, None], answers)
+    assert float(auc.result()) == pytest.approx(1, abs=1e-3)
+
+
+def test_scores_are_those_of_the_sign_and_the_order(margin_run):
+    kept, scores = margin_run.answers, margin_run.summary["test"]
+    np.testing.assert_array_equal(kept["answers"][:, 0], -kept["answers"][:, 1])
+    assert np.abs(kept["answers"]).max() <= 1 and kept["answers"].min() < 0
+    assert scores["accuracy"] == pytest.approx(((kept["answers"][:, 1] > 0) == kept["truth"]).mean())
+    assert scores["auc"] == pytest.approx(sk.roc_auc_score(kept["truth"], kept["answers"][:, 1]))
+    assert scores["loss"] is None and margin_run.config["answers"] == "scores"
+
+
+def test_predictions_have_scores_and_no_probabilities(margin_run, table):
+    said = kzoo.predict(margin_run, table[:20])
+    raw = np.asarray(margin_run.model(encode(margin_run.preprocessing, table[:20])))[:, 0]
+    assert said.probabilities is None and said.values is None and len(said) == 20
+    np.testing.assert_allclose(said.scores, np.stack([-raw, raw], 1), atol=1e-6)
+    assert said.labels == [said.class_names[int(value > 0)] for value in raw]
+    assert list(said.columns()) == ["input", "label", "score_0", "score_1"]
+    assert kzoo.evaluate(margin_run, table)["loss"] is None
+
+
+def test_the_command_line_shows_no_percent(margin_run, exported, table, capsys):
+    table[:5].to_csv("new.csv", index=False)
+    answers = []
+    for place in (margin_run.path, exported.path):
+        assert kzoo.cli.main(["predict", str(place), "new.csv", "--top", "2", "--out", "out.csv"]) == 0
+        answers.append(capsys.readouterr().out)
+        with open("out.csv", encoding="utf-8-sig") as file:
+            assert file.readline().strip() == "input,label,score_0,score_1"
+    assert "(score " in answers[0] and "%" not in answers[0] and answers[0] == answers[1]
+
+
+def test_the_report_says_scores(margin_run, tmp_path):
+    page = kzoo.report(margin_run, out=tmp_path).read_text(encoding="utf-8")
+    assert "lowest score" in page and "score 0." in page and "ROC and precision" in page
+
+
+def test_the_light_runtime_withholds_too(margin_run, exported, table):
+    assert exported.manifest.outputs[0]["kind"] == "scores"
+    said, ours = kzoo.runtime.load(exported).predict(table[:9]), kzoo.predict(margin_run, table[:9])
+    assert said.probabilities is None and said.labels == ours.labels
+    np.testing.assert_allclose(said.scores, ours.scores, atol=1e-5)
+    assert "no probability" in (exported.path / "README.md").read_text(encoding="utf-8")
+
+
+def test_an_ensemble_of_scores_is_refused(margin_run, tmp_path):
+    other = kzoo.Run(shutil.copytree(margin_run.path, tmp_path / "other"))
+    with pytest.raises(KzooError, match=r"no probabilities \(hinge, tanh\)"):
+        kzoo.ensemble([margin_run, other], out="ensemble")
+
+
+OWN = {
+    "tanh and hinge": (1, "tanh", dict(loss="hinge")),
+    "plain and hinge": (1, None, dict(loss="hinge")),
+    "plain and squared error": (1, None, dict(loss="mse")),
+    "softmax and hinge": (3, "softmax", dict(loss="categorical_hinge")),
+    "a sigmoid each": (3, "sigmoid", dict(loss="binary_crossentropy")),
+}
+
+
+@pytest.mark.parametrize("case", OWN)
+def test_models_of_ones_own(case, tmp_path, untraced, undrawn):
+    outputs, activation, compiled = OWN[case]
+    x, y = load_breast_cancer(return_X_y=True) if outputs == 1 else load_iris(return_X_y=True)
+    data = kzoo.load_data((x.astype("float32"), y))
+    model = keras.Sequential([keras.Input(x.shape[1:]), layers.Normalization(), layers.Dense(outputs, activation)])
+    model.layers[0].adapt(x)
+    if outputs == 3:
+        model.compile("adam", **compiled)
+        scores = kzoo.evaluate(model, data)
+        p = np.asarray(model(data.test.x))
+        one = [sk.roc_auc_score(data.test.y == c, p[:, c]) for c in range(3)]
+        assert scores["loss"] is None and scores["auc"] == pytest.approx(np.mean(one))
+        assert scores["accuracy"] == pytest.approx((p.argmax(1) == data.test.y).mean())
+        return
+    run = trained(model, data, tmp_path / "run", **compiled)
+    assert run.summary["test"]["loss"] is None
+    said = kzoo.predict(kzoo.Run(run.path), x[:5].astype("float32"))
+    assert said.probabilities is None and said.scores.shape == (5, 2)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "end", "compiled"),
+    [
+        (1, lambda x: keras.ops.sigmoid(layers.Dense(1)(x)), dict(loss="binary_crossentropy")),
+        (3, lambda x: layers.Softmax()(layers.Dense(3)(x)), dict(loss="sparse_categorical_crossentropy")),
+        (3, lambda x: keras.ops.softmax(layers.Dense(3)(x)), dict(loss="sparse_categorical_crossentropy")),
+    ],
+    ids=["operation sigmoid", "layer softmax", "operation softmax"],
+)
+def test_what_ends_in_an_operation_is_what_it_is(outputs, end, compiled):
+    """A sigmoid on a plain layer was taken for a logit: its answers were squashed twice."""
+    x, y = load_breast_cancer(return_X_y=True) if outputs == 1 else load_iris(return_X_y=True)
+    data = kzoo.load_data((x.astype("float32"), y))
+    inputs = keras.Input(x.shape[1:])
+    model = keras.Model(inputs, end(layers.Rescaling(0.01)(inputs)))
+    model.compile("adam", **compiled)
+    p = np.asarray(model(data.test.x), "float64")
+    p = np.concatenate([1 - p, p], 1) if outputs == 1 else p
+    truth = -np.log(np.clip(p[np.arange(len(p)), data.test.y], 1e-7, 1)).mean()
+    assert kzoo.evaluate(model, data)["loss"] == pytest.approx(truth, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (dict(loss="hinge"), "never gives -1"),
+        (dict(output_activation="tanh"), "compares probabilities"),
+        (dict(output_activation="relu"), "compares probabilities"),
+    ],
+)
+def test_a_head_that_the_loss_cannot_use_is_refused(settings, says):
+    with pytest.raises(KzooError, match=says):
+        kzoo.build("cancer_fnn", **settings)
+
+
+def test_kl_of_plain_numbers_is_an_error_of_check():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    model.compile("adam", "kl_divergence")
+    x, y = load_iris(return_X_y=True)
+    found = kzoo.check(model, (x.astype("float32"), y), deep=False)
+    assert [f.level for f in found if f.check == "logits_or_probabilities"] == ["error"]
+    model = keras.Sequential([keras.Input((30,)), layers.Dense(1, "sigmoid")])
+    model.compile("adam", "hinge")
+    x, y = load_breast_cancer(return_X_y=True)
+    found = kzoo.check(model, (x.astype("float32"), y), deep=False)
+    assert [f.level for f in found if f.check == "logits_or_probabilities"] == ["error"]
+
+
+def test_pictures_write_no_percent_of_scores():
+    image, true = np.zeros((3, 8, 8)), [0, 1, 1]
+    scores = np.array([[0.5, -0.5], [0.9, -0.9], [-1.0, 1.0]])
+    titles = [axes.get_title(loc="center") + axes.get_title() for axes in worst_mistakes(image, true, scores).axes]
+    assert not any("%" in title for title in titles)
+    with pytest.raises(KzooError, match="one is from 0 to 1"):
+        roc_and_precision_recall([0, 1], np.array([[-0.4], [0.4]]))
+    inputs = keras.Input((8, 8, 1))
+    model = keras.Model(inputs, layers.Dense(1, "tanh")(layers.Flatten()(layers.Conv2D(2, 3)(inputs))))
+    value = float(model(np.ones((1, 8, 8, 1)))[0, 0])
+    title = grad_cam(model, np.ones((8, 8, 1))).axes[0].get_title(loc="left")
+    assert title == f"class {int(value > 0)}: score {abs(value):.2g}"
+
+
+@pytest.mark.parametrize(
+    ("end", "loss", "kind", "activation"),
+    [
+        (layers.Softmax(), "sparse_categorical_crossentropy", "probabilities", None),
+        (layers.Activation("tanh"), "hinge", "scores", None),
+        (layers.Activation("linear"), keras.losses.SparseCategoricalCrossentropy(True), "probabilities", "softmax"),
+    ],
+)
+def test_an_export_of_a_model_that_was_given_itself(end, loss, kind, activation):
+    """A `Softmax` layer got a second softmax in the exported graph."""
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3), end])
+    model.compile("adam", loss)
+    subject = subject_of(model)
+    assert (subject.kind, subject.activation) == (kind, activation)

@@ -124,8 +124,10 @@ def preset_to_toml(preset: Preset) -> str:
     """Return a preset as the TOML text that `load_presets` reads back to an equal one.
 
     Raises:
-        KzooError: a value that TOML cannot hold.
+        KzooError: no `Preset`, or a value that TOML cannot hold.
     """
+    if not isinstance(preset, Preset):
+        raise KzooError(f"preset={preset!r} must be a Preset: kzoo.get_preset(NAME) returns one.")
     lines = [f"[{_key(preset.name)}]"]
     for field in ("family", "task", "summary", "dataset", "params", "reference"):
         if (value := getattr(preset, field)) is not None:

@@ -1,0 +1,347 @@
+"""Arguments that nobody thought of: every public function and command answers them, or refuses them in one clear line.
+
+The class of faults: an argument of a wrong type, empty, huge, not finite, or with letters that no file has, travels to where
+somebody else raises. Half of the calls are valid but for one argument. Training itself is not begun: a call that comes as
+far as `fit`, as a worker or as a conversion has taken its arguments.
+"""
+
+import functools
+import sys
+import traceback
+import warnings
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import kzoo
+from kzoo.cli import main
+from kzoo.runtime import load as load_runtime
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+class Reached(BaseException):
+    """The call was taken; what would follow is training."""
+
+
+class Hostile:
+    """An object that answers every question with an error."""
+
+    def __array__(self, *arguments, **options):
+        raise RuntimeError("no array")
+
+    def __len__(self):
+        raise RuntimeError("no length")
+
+    def __iter__(self):
+        raise RuntimeError("no items")
+
+
+# Not one of them is an argument that the functions below take gladly in every place.
+ODD = [
+    None, True, False, 0, 1, -1, 2**31, 2**63, 10**30, -(10**30), 0.0, -0.0, 0.5, 1e-300, 1e308, float("nan"),
+    float("inf"), -float("inf"), 1 + 2j, "", " ", "a", "None", "nan", "0", "-1", "1e400", "\x00", "\x1b[31m", "\ud800",
+    "ÿ\u202e", "好", "é" * 300, "x" * 5000, "../..", "/", ".", "a/b", "*", "[", "{", "=1+1", "price=number:decimal=,", b"", b"\xff",
+    [], [[]], [None], ["a", "a"], [1, "a"], [[1], [2, 3]], (), (1,), (None, None), {}, {"a": 1}, {1: "a"}, {"": None},
+    set(), frozenset({"a"}), range(3), Path("nowhere"), Path("\x00"), object(), Hostile(), int, len, keras.losses.Loss,
+    np.float32("nan"), np.int64(-5), np.array(3), np.array([]), np.zeros((0, 4)), np.full((2, 4), np.nan),
+    np.array(["a", None], object), np.array([{}], object), np.zeros((2, 3, 4, 5, 6)), np.array(["2020-01-01"], "datetime64[D]"),
+    np.ones((3, 4), complex), np.array([True]), pd.DataFrame(), pd.DataFrame({"a": [1, 2]}), pd.Series([1.0]), pd.NaT,
+    pd.DataFrame([[1, 2]], columns=["a", "a"]), pd.DataFrame({1: ["\ud800"]}), (np.zeros((3, 4)), np.zeros(2)),
+    (np.zeros((3, 4)), ["a", "b", "c"]), ("iris", "iris"), (lambda: None), iter([1]), NotImplemented, Ellipsis,
+]  # fmt: skip
+LETTERS = st.characters(codec=None, categories=None)
+ANYTHING = st.one_of(
+    st.sampled_from(ODD), st.sampled_from(ODD), st.text(LETTERS, max_size=8), st.integers(), st.floats(),
+    st.lists(st.one_of(st.integers(), st.text(LETTERS, max_size=3), st.floats()), max_size=3),
+    st.dictionaries(st.text(LETTERS, max_size=3), st.integers(), max_size=2),
+)  # fmt: skip
+
+
+@functools.cache
+def things():
+    """Return runs, a search and an export that were written for good, and what can be asked of them."""
+    import tempfile
+
+    place = Path(tempfile.mkdtemp(prefix="kzoo-fuzz-"))
+    for kind in ("table", "values", "text", "series", "language", "images", "search"):
+        with zipfile.ZipFile(GOLDEN / kind / "made.zip") as archive:
+            archive.extractall(place / kind)
+    runs = {path.parent.parent.name: path.parent for path in sorted(place.glob("*/run/config.json"))}
+    exports = sorted(path.parent for path in place.glob("table/*/kzoo.json"))
+    searches = sorted(path.parent for path in place.glob("*/*/search.json"))
+    return dict(place=place, runs=runs, exports=exports, search=searches[0])
+
+
+def table():
+    return pd.read_csv(GOLDEN / "table" / "data.csv")
+
+
+def data_options(**more):
+    return dict(
+        target="plan", validation=0.1, test=0.2, drop=(), group=None, task=None, time=None, columns=None, **more
+    )
+
+
+def calls():
+    """Return name -> (function, valid arguments); each argument is put in the place of every odd thing there is."""
+    run = things()["runs"]["table"]
+    iris = kzoo.load_data("iris", preset="iris_fnn")
+    model = kzoo.build("iris_fnn", data=iris, units=(3,))
+    overrides = dict(
+        units=(4,), dropout=0.1, activation="relu", optimizer="adam", learning_rate=0.1, schedule="constant",
+        batch_size=16, metrics=("accuracy",), monitor="val_loss", patience=3, l2=0.0,
+    )  # fmt: skip
+    history = {"loss": [1.0, 0.5], "val_loss": [1.1, 0.7], "accuracy": [0.5, 0.7]}
+    truth, p = np.array([0, 1, 1, 0]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
+    answering = load_runtime(things()["exports"][0])
+    bundle = dict(run_dir="runs/fuzz", monitor=None, mode=None, patience=3, stop_early=None, histograms=False)
+    return {
+        "list_presets": (kzoo.list_presets, dict(pattern="*", family=None, task=None, dataset=None, max_params=None, exclude=())),
+        "get_preset": (kzoo.get_preset, dict(name="iris_fnn")),
+        "load_presets": (kzoo.load_presets, dict(path=GOLDEN / "table" / "preset.toml")),
+        "preset_to_toml": (kzoo.preset_to_toml, dict(preset=kzoo.get_preset("iris_fnn"))),
+        "Preset": (
+            kzoo.Preset,
+            dict(name="mine", summary="One.", family="fnn", task="tabular_classification", config={}, training={}),
+        ),
+        "build": (kzoo.build, dict(name="iris_fnn", compile=True, seed=0, steps=10, data=None) | overrides),
+        "spec_of": (kzoo.spec_of, dict(thing=run)),
+        "load_data": (kzoo.load_data, dict(source=table(), preset="tabular_fnn", seed=0, clip=False) | data_options()),
+        "load_arrays": (kzoo.load_data, dict(source=(iris.train.x, iris.train.y), preset="iris_fnn", validation=0.1)),
+        "train": (
+            kzoo.train,
+            dict(
+                preset_or_model="tabular_fnn", data=table(), out="runs/fuzz", epochs=1, seed=0, data_seed=0,
+                callbacks="quick", start=None, freeze=None, precision="auto", overwrite=True, resume="never",
+                journal_seconds=30.0, journal_steps=None, check=True, progress=False,
+            ) | data_options() | dict(units=(3,), dropout=0.1),
+        ),
+        "fit_arguments": (
+            kzoo.fit_arguments,
+            dict(model=model, data=iris, out=None, epochs=1, seed=0, data_seed=0, callbacks="quick", progress=False),
+        ),
+        "check": (
+            kzoo.check, dict(preset_or_model_or_run="tabular_fnn", data=table(), deep=False, seed=0) | data_options(),
+        ),
+        "evaluate": (
+            kzoo.evaluate, dict(run_or_model=run, data=table(), split="test", target="plan", batch_size=64),
+        ),
+        "evaluate_model": (kzoo.evaluate, dict(run_or_model=model, data=iris, split="test", batch_size=64)),
+        "predict": (kzoo.predict, dict(run=run, inputs=table().head(3), batch_size=2)),
+        "predict_model": (kzoo.predict, dict(run=model, inputs=iris.test.x[:3], batch_size=2)),
+        "runtime.load": (load_runtime, dict(exported=things()["exports"][0], format="onnx")),
+        "runtime.predict": (answering.predict, dict(inputs=table().head(3), batch_size=2)),
+        "report": (kzoo.report, dict(run=run, out="report.html", data=None)),
+        "compare": (kzoo.compare, dict(runs=[run, run.parent / "run_2"], metric=None)),
+        "cross_validate": (
+            kzoo.cross_validate,
+            dict(preset="iris_fnn", data="iris", folds=3, stratified=True, repeats=1, seed=0, out="cv", epochs=1,
+                 callbacks=None, validation=0.1, overwrite=False, progress=False),
+        ),
+        "ensemble": (
+            kzoo.ensemble, dict(runs=[run, things()["runs"]["values"]], method="mean", data=None, out="e"),
+        ),
+        "generate": (
+            kzoo.generate, dict(run=things()["runs"]["language"], prompt="the ", length=2, temperature=1.0, top_k=None),
+        ),
+        "learning_rate_range": (kzoo.learning_rate_range, dict(preset="iris_fnn", data="iris", low=1e-4, high=1e-1)),
+        "export": (
+            kzoo.export,
+            dict(model_or_run=run, path="exported", formats=["keras"], quantize=(), verify=False, data=None,
+                 overwrite=True, timeout=10, progress=False),
+        ),
+        "load_model": (kzoo.load_model, dict(path=run / "best.keras", trusted=(), expected_sha256=None)),
+        "Run": (kzoo.Run, dict(path=run, trusted=())),
+        "ExportedModel": (lambda path: kzoo.ExportedModel(path).exports, dict(path=things()["exports"][0])),
+        "Search": (lambda path: kzoo.Search(path).trials, dict(path=things()["search"])),
+        "tune": (
+            kzoo.tune,
+            dict(preset="tabular_fnn", data=table(), engine="random", trials=3, epochs=1, max_time=None, space="quick",
+                 objective="val_loss", baseline=True, prune="median", folds=None, seed=0, out="searches/fuzz",
+                 resume="never", data_seed=0, progress=False) | data_options(),
+        ),
+        "space": (kzoo.space, dict(preset="iris_fnn", size="standard")),
+        "hypermodel": (kzoo.hypermodel, dict(preset="iris_fnn", space="quick", dropout=0.1)),
+        "callbacks.standard": (kzoo.callbacks.standard, bundle),
+        "callbacks.long": (kzoo.callbacks.long, bundle | dict(keep=2, every=None)),
+        "plots.curves": (kzoo.plots.curves, dict(history=history, monitor="val_loss", best_epoch=2)),
+        "plots.confusion_matrix": (kzoo.plots.confusion_matrix, dict(true=truth, predicted=p.argmax(1), class_names=("a", "b"), normalize=True)),
+    }  # fmt: skip
+
+
+def refuse_to_work(monkeypatch):
+    """Let what takes long be reached and not done."""
+
+    def reached(*arguments, **options):
+        raise Reached
+
+    monkeypatch.setattr(keras.Model, "fit", reached)
+    monkeypatch.setattr(keras.Model, "train_on_batch", reached)
+    monkeypatch.setattr(sys.modules["kzoo.tuning.tune"], "Worker", reached)
+    monkeypatch.setattr(sys.modules["kzoo.export.make"], "run_steps", reached)
+
+
+def foreign(function, *arguments, **options):
+    """Call, and return the traceback of what is neither an answer nor one clear line; None where all is well."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            function(*arguments, **options)
+        except kzoo.KzooError as error:
+            lines = str(error).splitlines()
+            if len(lines) != 1 or not str(error).strip():
+                return f"{len(lines)} lines: {error!r}"
+        except Reached:
+            pass
+        except Exception:
+            return traceback.format_exc()
+    return None
+
+
+@pytest.fixture(scope="module")
+def made():
+    for module in ("kzoo.tuning.tune", "kzoo.export.make", "kzoo.training.train"):
+        __import__(module)
+    return calls()
+
+
+NAMES = [
+    "list_presets", "get_preset", "load_presets", "preset_to_toml", "Preset", "build", "spec_of", "load_data",
+    "load_arrays", "train", "fit_arguments", "check", "evaluate", "evaluate_model", "predict", "predict_model",
+    "runtime.load", "runtime.predict", "report", "compare", "cross_validate", "ensemble", "generate",
+    "learning_rate_range", "export", "load_model", "Run", "ExportedModel", "Search", "tune", "space", "hypermodel",
+    "callbacks.standard", "callbacks.long", "plots.curves", "plots.confusion_matrix",
+]  # fmt: skip
+# All doors are among them, or named here with the reason.
+ELSEWHERE = {
+    "Interrupted", "KzooError", "UnsafeModelError",  # raised, not called
+    "Dataset", "callbacks", "plots", "recipes", "register",  # made by load_data; modules; of presets, as `Preset` is
+}  # fmt: skip
+
+
+def test_every_public_function_is_called(made):
+    assert sorted(made) == sorted(NAMES)
+    assert set(kzoo._PUBLIC) <= {name.split("_model")[0] for name in NAMES} | set(NAMES) | ELSEWHERE
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_valid_call_is_valid(name, made, monkeypatch, tmp_path):
+    """Else the fuzz would only see the first refusal."""
+    refuse_to_work(monkeypatch)
+    function, valid = made[name]
+    if name == "ensemble":  # its two runs differ: that is said
+        with pytest.raises(kzoo.KzooError):
+            function(**valid)
+        return
+    try:
+        function(**valid)
+    except Reached:
+        pass
+
+
+def fuzz(name, made, examples):
+    function, valid = made[name]
+    found = []
+
+    @settings(
+        max_examples=examples, deadline=None, derandomize=True, database=None, print_blob=False,
+        suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
+    )  # fmt: skip
+    @given(st.data())
+    def call(data):
+        names = list(valid)
+        one = data.draw(st.booleans())
+        changed = (
+            [data.draw(st.sampled_from(names))] if one else data.draw(st.lists(st.sampled_from(names), min_size=1))
+        )
+        options = valid | {name: data.draw(ANYTHING) for name in changed}
+        if said := foreign(function, **options):
+            found.append(({name: repr(options[name])[:200] for name in changed}, said))
+
+    call()
+    assert not found, f"{len(found)} of {examples}: {found[0][0]}\n{found[0][1]}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_odd_arguments_are_answered_or_refused_in_one_line(name, made, monkeypatch):
+    refuse_to_work(monkeypatch)
+    fuzz(name, made, 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_many_odd_arguments(name, made, monkeypatch):
+    refuse_to_work(monkeypatch)
+    fuzz(name, made, 80)
+
+
+WORDS = [
+    "", " ", "-", "--", "-1", "0", "1e400", "nan", "None", "\x00", "\x1b[31m", "\ud800", "好", "x" * 5000, "../..", "/", ".",
+    "*", "[", "a=b", "=", "dropout=", "dropout=0.1", "dropout=nan", "units=-1", "units=4,4", "epochs=0", "nowhere.csv",
+    "nowhere/", "iris", "digits", "iris_fnn", "accuracy", "target", "zip=category", "zip=", "zip=number:decimal=x", "onnx",
+    "mean", "teaching", "must", "0.5", "2", "99999999999999999999", "a b", "'", '"', "\\", "\n",
+]  # fmt: skip
+COMMANDS = {
+    "list": (["list"], ["--task"]),
+    "show": (["show", "iris_fnn"], ["--set", "--plot"]),
+    "check": (["check", "iris_fnn", "--quick"], ["--data", "--target", "--set", "--test", "--column", "--validation"]),
+    "train": (
+        ["train", "iris_fnn", "--quiet", "--out", "runs/fuzz", "--resume", "never", "--overwrite"],
+        ["--data", "--target", "--set", "--test", "--column", "--validation", "--epochs", "--seed", "--start", "--freeze",
+         "--callbacks", "--precision", "--task", "--time", "--group", "--drop", "--data-seed", "--lr"],
+    ),
+    "tune": (
+        ["tune", "iris_fnn", "--quiet", "--out", "searches/fuzz", "--resume", "never"],
+        ["--trials", "--max-time", "--engine", "--space", "--objective", "--epochs", "--folds", "--max-params", "--set"],
+    ),
+    "evaluate": (["evaluate", "RUN"], ["--data", "--split", "--target"]),
+    "predict": (["predict", "RUN"], ["", "--top", "--out", "--format"]),
+    "report": (["report", "RUN"], ["--out", "--data"]),
+    "export": (["export", "RUN", "--out", "exported"], ["--formats", "--quantize", "--data", "--timeout"]),
+    "compare": (["compare", "RUN"], ["", "--csv", "--plot"]),
+}  # fmt: skip
+
+
+def fuzz_command(name, examples, capsys):
+    begin, options = COMMANDS[name]
+    begin = [str(things()["runs"]["table"]) if word == "RUN" else word for word in begin]
+    word = st.one_of(st.sampled_from(WORDS), st.sampled_from(WORDS), st.text(LETTERS, max_size=6))
+    found = []
+
+    @settings(
+        max_examples=examples, deadline=None, derandomize=True, database=None, print_blob=False,
+        suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
+    )  # fmt: skip
+    @given(st.data())
+    def call(data):
+        argv = list(begin)
+        for _ in range(1 if data.draw(st.booleans()) else 2):
+            option = data.draw(st.sampled_from(options))
+            argv += [option, data.draw(word)] if option else [data.draw(word)]
+        said = foreign(main, argv)
+        printed = capsys.readouterr().err
+        if said or "fault of kzoo" in printed or "Traceback" in printed:
+            found.append((argv, said or printed[-1500:]))
+
+    call()
+    assert not found, f"{len(found)} of {examples}: {found[0][0]}\n{found[0][1]}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_odd_words_after_every_command(name, made, monkeypatch, capsys):
+    refuse_to_work(monkeypatch)
+    fuzz_command(name, 8, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_many_odd_words(name, made, monkeypatch, capsys):
+    refuse_to_work(monkeypatch)
+    fuzz_command(name, 60, capsys)

@@ -20,7 +20,7 @@ import kzoo
 args = kzoo.recipes.arguments("adding_problem", __doc__, steps=100, epochs=dict(type=int, default=None))
 out = Path(args.out or "runs/adding_problem")
 steps = 8 if args.smoke else args.steps
-settings = dict(batch_size=2000, epochs=1) if args.smoke else dict(epochs=args.epochs)
+settings = dict(batch_size=2000, epochs=1, units=(8,)) if args.smoke else dict(epochs=args.epochs)
 presets = ["adding_rnn", "adding_lstm", "adding_gru"]
 
 # %% Train

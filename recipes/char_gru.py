@@ -31,7 +31,8 @@ options = dict(epochs=dict(type=int, default=None), validation=0.02, prompt="The
 args = kzoo.recipes.arguments("char_gru", __doc__, data="pydocs", **options)
 preset = kzoo.get_preset("char_gru")
 if args.smoke:
-    data = load_language(__doc__ * 10, name="smoke", preset=preset)
+    args.length = min(args.length, 60)
+    data = load_language(__doc__ * 4, name="smoke", preset=preset)
 else:
     data = kzoo.load_data(args.data, preset=preset, validation=args.validation)
 

@@ -23,16 +23,16 @@ args = kzoo.recipes.arguments("image_finetune", __doc__, data="shapes", weights=
 import keras
 
 out, epochs = Path(args.out or "runs/image_finetune"), 1 if args.smoke else args.epochs
-data = kzoo.load_data(args.data, preset="image_cnn")
-if args.smoke:
-    args.weights = "none" if args.weights == "imagenet" else args.weights
+data, minimalistic = kzoo.load_data(args.data, preset="image_cnn"), False
+if args.smoke:  # a network with half the layers, and few images
+    args.weights, minimalistic = ("none", True) if args.weights == "imagenet" else (args.weights, False)
     some = data.test.x[:64], np.array(data.class_names)[data.test.y[:64]]
     data = kzoo.load_data(some, preset="image_cnn")
 print(data)
 try:
     weights = None if args.weights == "none" else args.weights
     backbone = keras.applications.MobileNetV3Small(
-        input_shape=data.input_shape, include_top=False, weights=weights, pooling="avg"
+        input_shape=data.input_shape, include_top=False, weights=weights, pooling="avg", minimalistic=minimalistic
     )
 except Exception as error:  # of many types: the network, the file, the shape
     raise kzoo.KzooError(

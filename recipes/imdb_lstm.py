@@ -18,12 +18,13 @@ args = kzoo.recipes.arguments(
 )
 preset = kzoo.get_preset("imdb_lstm")
 if args.smoke:
-    preset = replace(preset, config=preset.config | dict(input_shape=(24,)))  # words, in place of 200
+    preset = replace(preset, config=preset.config | dict(input_shape=(12,)))  # words, in place of 200
 data = kzoo.load_data(args.data, preset=preset)
 print(data)
 
 # %% Train
-run = kzoo.train(preset, data, out=args.out, epochs=1 if args.smoke else args.epochs)
+small = dict(epochs=1, batch_size=256) if args.smoke else dict(epochs=args.epochs)
+run = kzoo.train(preset, data, out=args.out, **small)
 
 # %% Score
 scores = kzoo.evaluate(run, data)

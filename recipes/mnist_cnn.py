@@ -26,7 +26,7 @@ data = kzoo.load_data(source, preset="mnist_cnn")
 print(data)
 
 # %% Train
-small = dict(epochs=1, filters=(4, 8, 8)) if args.smoke else dict(epochs=args.epochs)
+small = dict(epochs=1, filters=(4, 8, 8), batch_size=256) if args.smoke else dict(epochs=args.epochs)
 run = kzoo.train("mnist_cnn", data, out=args.out, **small)
 
 # %% Score

@@ -60,7 +60,8 @@ data = {
 }
 runs = {}
 for number, (what, its_data) in enumerate(data.items(), start=1):
-    runs[what] = kzoo.train("tabular_fnn", its_data, out=out / str(number), epochs=1 if args.smoke else None)
+    small = dict(epochs=1, batch_size=128) if args.smoke else {}
+    runs[what] = kzoo.train("tabular_fnn", its_data, out=out / str(number), **small)
 print("the network sees:", ", ".join(its_data.feature_names))
 
 # %% Score

@@ -28,7 +28,7 @@ print(kzoo.space(preset, args.space))
 # %% Search: validation data decides, test data is not looked at
 options = dict(trials=args.trials, epochs=args.epochs)
 if args.smoke:
-    options = dict(trials=2, epochs=1, filters=(8,), depth=1)
+    options = dict(trials=2, epochs=1, filters=(8,), depth=1, batch_size=256)
 search = kzoo.tune(preset, data, space=args.space, out=out / "search", **options)
 board = search.leaderboard()[["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]]
 print(board.to_string(index=False))

@@ -24,7 +24,7 @@ print(data)
 # %% Search
 options = dict(trials=args.trials, epochs=args.epochs)
 if args.smoke:
-    options = dict(trials=2, epochs=1, batch_size=256, embedding_dim=8)
+    options = dict(trials=2, epochs=1, batch_size=256, embedding_dim=8, filters=(8,), kernel_size=(3,))
 search = kzoo.tune(args.preset, data, space="quick", out=out / "search", **options)
 board = search.leaderboard()[["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]]
 print(board.to_string(index=False))

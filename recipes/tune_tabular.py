@@ -26,7 +26,7 @@ print(data)
 # %% Search: a space made narrower, and no network above a size
 space = kzoo.space("tabular_fnn", "standard").fix(schedule="cosine").narrow(dropout=(0.0, 0.4)).limit(params=200_000)
 print(space)
-options = dict(trials=2, epochs=1) if args.smoke else dict(trials=args.trials, epochs=args.epochs)
+options = dict(trials=2, epochs=1, batch_size=256) if args.smoke else dict(trials=args.trials, epochs=args.epochs)
 search = kzoo.tune("tabular_fnn", data, space=space, folds=args.folds or None, out=out / "search", **options)
 board = search.leaderboard()[["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]]
 print(board.to_string(index=False))

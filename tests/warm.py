@@ -122,9 +122,11 @@ def become(files, words, folder, environment):
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", closefd=False)
-    sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", closefd=False, errors="backslashreplace", buffering=1)
+    # The old ones may have been read from, and have the encoding of another environment.
+    text = dict(encoding="utf-8", closefd=False)
+    sys.stdin = sys.__stdin__ = open(0, **text)  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = open(1, "w", **text)  # noqa: SIM115
+    sys.stderr = sys.__stderr__ = open(2, "w", errors="backslashreplace", buffering=1, **text)  # noqa: SIM115
     code = 1
     try:
         run(*words)

@@ -14,7 +14,8 @@ import kzoo
 
 args = kzoo.recipes.arguments("practice/batch_norm", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
-same = dict(units=(32,) * 6, dropout=0.0, optimizer="sgd", schedule="constant", warmup=0.0, batch_size=32)
+same = dict(units=(32,) * 6, dropout=0.0, optimizer="sgd", schedule="constant", warmup=0.0)
+same |= dict(batch_size=512 if args.smoke else 32)
 rates = [0.1] if args.smoke else [0.003, 0.03, 0.3, 1.0]
 norms = {"batch norm": "batch", "without": None}
 variants = {

@@ -30,6 +30,8 @@ truth = data.test.y
 epochs, seeds = (1, [0]) if args.smoke else (30, [0, 1, 2])
 variants = {"plain": dict(class_weight=None), "class weights": dict(class_weight="balanced")}
 out = args.out or "runs/practice-class_imbalance"
+if args.smoke:
+    variants = {name: settings | dict(batch_size=1000) for name, settings in variants.items()}
 runs = kzoo.recipes.train_variants("cancer_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
 
 # %% Score: two thresholds for the same answers, 0.5 and the one with the best F1 on validation data

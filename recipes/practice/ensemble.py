@@ -28,7 +28,8 @@ out = Path(args.out or "runs/ensemble")
 methods = ("mean", "vote", "weighted")
 
 # %% Train the members, and combine them on each split
-options = dict(units=(32,), batch_size=32, learning_rate=1e-2, callbacks="quick", progress=False, epochs=epochs)
+options = dict(units=(32,), batch_size=512 if args.smoke else 32, learning_rate=1e-2, epochs=epochs)
+options |= dict(callbacks="quick", progress=False)
 members, scores = [], {method: [] for method in methods}
 for split in range(splits):
     runs = [

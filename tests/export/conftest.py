@@ -5,12 +5,14 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from shortcuts import undrawn
 
 import kzoo
 
 
 def fit(preset, data, out, **options):
-    return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False} | options)
+    with undrawn():
+        return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False} | options)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,5 +1,6 @@
 """The smoke run of a recipe, once in a session, for all tests that look at it."""
 
+import gc
 import importlib.util
 import json
 import os
@@ -12,7 +13,7 @@ from types import SimpleNamespace
 
 import keras
 import pytest
-from shortcuts import in_this_process, untraced
+from shortcuts import in_this_process, undrawn, untraced
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 # A backend is chosen once in a process, and takes seconds to begin: what is played on it has one process together.
@@ -29,7 +30,12 @@ ON_OTHER_BACKENDS = {
     },
 }
 # Smoke runs of many networks and few steps, whose tracing by TensorFlow takes longer than the steps as they come.
-UNTRACED = {"practice/cross_validation", "practice/scikit_learn", "tune_reviews", "tune_tabular"}
+UNTRACED = {
+    "adding_problem", "cifar_cnn", "imdb_lstm", "imdb_rnn", "imdb_transformer", "mnist_cnn", "practice/batch_norm",
+    "practice/batch_size", "practice/class_imbalance", "practice/clipping", "practice/cross_validation",
+    "practice/ensemble", "practice/regularization", "practice/scikit_learn", "tabular_fnn", "text_reviews",
+    "tune_digits", "tune_reviews", "tune_tabular",
+}  # fmt: skip
 CHILD = """
 import json, os, runpy, sys
 for folder, *words in json.loads(sys.argv[1]):
@@ -98,6 +104,9 @@ def smoke(tmp_path_factory, on_backend):
         if name not in runs:
             with untraced(name in UNTRACED):
                 runs[name] = play(RECIPES / f"{name}.py", tmp_path_factory.mktemp("smoke"), "--smoke")
+            keras.utils.clear_session(free_memory=False)
+            gc.collect()
+            gc.freeze()  # a recipe collects garbage after each training, and would look through all that others left
         return runs[name]
 
     return run
@@ -117,7 +126,7 @@ def processor_seconds():
 def play(script, folder, *words):
     """Run a recipe in this process, with whatever it would start another process for."""
     began, out = processor_seconds(), ["--out", str(folder / "out")]
-    with in_this_process(), pytest.MonkeyPatch.context() as patch:
+    with in_this_process(), undrawn(), pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(socket, "create_connection", refuse)
         patch.setattr(socket, "getaddrinfo", refuse)

@@ -15,6 +15,7 @@ import kzoo
 from kzoo.data.generated import shapes
 
 RECIPES = Path(__file__).parents[2] / "recipes"
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.fixture
@@ -98,12 +99,12 @@ def test_a_table_of_classes_of_ones_own(recipe, tmp_path):
     assert rows[0]["trees"] > 0.8
 
 
-def few_layers(input_shape, *, include_top, weights, pooling):
-    """Stand in for MobileNetV3Small: a third of its layers, with the same names each time."""
-    assert not include_top and pooling == "avg"
+def few_layers(input_shape, *, include_top, weights, pooling, minimalistic=False):
+    """Stand in for MobileNetV3Small: some layers like its own, with the same names each time."""
+    assert not include_top and not minimalistic and pooling == "avg"
     inputs = keras.Input(input_shape)
     x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(inputs)
-    for i in range(32):
+    for i in range(12):
         x = keras.layers.Conv2D(4, 3, strides=2 if i < 3 else 1, padding="same", name=f"convolution_{i}")(x)
         x = keras.layers.BatchNormalization(name=f"normalization_{i}")(x)
     model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D(name="average")(x))
@@ -130,7 +131,6 @@ def test_finetuning_moves_the_top_alone(recipe, tmp_path, monkeypatch):
     assert moved(found["head"].model) == []
     tuned = found["tuned"].model
     names = [layer.name for layer in tuned.layers]
-    changed = moved(tuned)
-    assert len(changed) > 5 and min(names.index(name) for name in changed) >= len(names) * 3 // 4
-    assert not any(isinstance(tuned.get_layer(name), keras.layers.BatchNormalization) for name in changed)
+    top = [name for name in names[len(names) * 3 // 4 :] if name.startswith("convolution")]  # no batch normalisation
+    assert len(top) > 1 and moved(tuned) == top
     assert kzoo.evaluate(found["tuned"], found["data"])["accuracy"] == found["rows"][1]["accuracy"]

@@ -29,7 +29,7 @@ def report_of(home):
 
 @pytest.fixture(scope="session")
 def digits_run(home):
-    return fit("digits_cnn", "digits", home / "digits")
+    return fit("digits_cnn", "digits", home / "digits", eagerly=False)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from shortcuts import undrawn, untraced
 
 import kzoo
 
@@ -18,8 +19,10 @@ KINDS = (
 SCRIPT = "<script>alert(1)</script>"
 
 
-def fit(preset, data, out, **options):
-    return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False, "epochs": 2} | options)
+def fit(preset, data, out, *, eagerly=True, **options):
+    """Train; `eagerly=False` where there are more than twenty steps, for which tracing pays."""
+    with undrawn(), untraced(eagerly):
+        return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False, "epochs": 2} | options)
 
 
 def shops(n=240):

@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from shortcuts import undrawn, untraced
 from small_exports import customers, write_exported
 
 import kzoo
 
 
 def fit(preset, data, out, **options):
-    return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False, "epochs": 1} | options)
+    with undrawn(), untraced():
+        return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False, "epochs": 1} | options)
 
 
 class Pair:

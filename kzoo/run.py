@@ -7,7 +7,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from importlib import import_module
@@ -128,7 +128,12 @@ class Run:
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        return self._read("preprocessing.json", lambda reader, where: misread(reader))
+        return self._read("preprocessing.json", lambda reader, where: misread(reader, self._takes))
+
+    @property
+    def _takes(self) -> tuple[int | None, ...]:
+        """The shape of one input, empty where nothing says it."""
+        return tuple(self.spec.config.get("input_shape") or ())
 
     @property
     def finished(self) -> bool:
@@ -154,7 +159,7 @@ class Run:
         except _BROKEN as error:
             raise self._damaged("answers.npz", f"cannot be read ({first_line(error)})") from None
         count = len(self.class_names) if "classes" in self.problem.facts else None
-        if wrong := _unfit(kept, count):
+        if wrong := _unfit(kept, count, self._takes):
             raise self._damaged("answers.npz", wrong)
         return kept
 
@@ -215,8 +220,14 @@ def _read_arrays(file: Path) -> dict[str, Any]:
     return kept | {"split": str(kept["split"])}
 
 
-def _unfit(kept: Mapping[str, Any], classes: int | None) -> str | None:
-    """Say what of kept answers does not belong together; `classes` is how many there are, where there are any."""
+def _unfit(kept: Mapping[str, Any], classes: int | None, takes: Sequence[int | None]) -> str | None:
+    """Say what of kept answers does not belong together.
+
+    Args:
+        kept: the arrays.
+        classes: how many there are; None where the answers are values.
+        takes: the shape of one input; empty where it is not known.
+    """
     lost = [name for name in ("rows", "truth", "answers", "shown", "inputs") if name not in kept]
     if lost or kept["split"] not in ("train", "validation", "test"):
         return f"has no {lost[0] if lost else 'split'}"
@@ -226,7 +237,14 @@ def _unfit(kept: Mapping[str, Any], classes: int | None) -> str | None:
     fits = all(array.dtype.kind in "iu" and array.ndim == 1 and (array >= 0).all() for array in whole)
     fits = fits and truth.dtype.kind in "iuf" and answers.dtype.kind == "f" and kept["inputs"].dtype.kind in "biuf"
     fits = fits and all(array.shape[:1] == (count,) for array in (truth, answers, kept.get("source_rows", rows)))
-    fits = fits and kept["inputs"].shape[:1] == shown.shape and (shown < count).all() and answers.ndim > 1 and count > 0
+    shape = (*shown.shape, *takes) if takes and None not in takes else shown.shape
+    fits = (
+        fits
+        and kept["inputs"].shape[: len(shape)] == shape
+        and (shown < count).all()
+        and answers.ndim > 1
+        and count > 0
+    )
     if fits and classes is not None:
         fits = truth.shape == (count,) and (truth >= 0).all() and (truth < classes).all()
         fits = fits and answers.shape == (count, classes if answers.shape[-1] > 1 else 1)

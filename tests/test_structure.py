@@ -76,8 +76,8 @@ BY_NAME = {
 }  # fmt: skip
 EVERYBODYS = {"__version__", "errors", "files", "forms", "kinds", "listing", "nouns", "optional", "tasks", "words"}
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "catalogue", "errors", "exported", "family", "files", "forms", "nouns", "optional", "plugins", "preset",
-    "preset_files", "presets", "ranking", "registry", "results", "run", "words",
+    "arguments", "catalogue", "errors", "exported", "family", "files", "forms", "nouns", "optional", "plugins",
+    "preset", "preset_files", "presets", "ranking", "registry", "results", "run", "words",
 )  # fmt: skip
 
 

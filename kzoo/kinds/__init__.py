@@ -23,7 +23,7 @@ The other half:
 A folder here is found by listing, a kind of an installed package by its entry point in the group `kzoo.kinds`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -74,6 +74,7 @@ class Kind:
         readers: name in stored preprocessing -> its form (see `kzoo.forms`).
         sources: what its data is read from.
         example: an input on the command line.
+        shape: function of a stored reader: the shape of one x that it makes, empty where that is not known.
         few: rows that the checks read of a split.
         batch: rows that the checks run a network on.
     """
@@ -87,6 +88,7 @@ class Kind:
     readers: Mapping[str, Mapping]
     sources: tuple[Source, ...]
     example: str
+    shape: Callable = lambda reader: ()
     few: int = 5_000
     batch: int = 32
 
@@ -180,17 +182,29 @@ def takes_ready_arrays(reader: Mapping) -> bool:
     return reader["kind"] == READY
 
 
-def misread(reader: object) -> str | None:
-    """Say what of a stored reader is not as its kind wrote it, as the end of a sentence; None where all of it is."""
+def misread(reader: object, shape: Sequence | None = None) -> str | None:
+    """Say what of a stored reader is not as its kind wrote it, as the end of a sentence; None where all of it is.
+
+    Args:
+        reader: what is stored.
+        shape: of one x, as the network takes it; None, also for an axis, where that is not known.
+    """
     if wrong := misfit(reader, {"kind": str}):
         return wrong
     assert isinstance(reader, Mapping)
     if takes_ready_arrays(reader):
         return misfit(reader, {"inputs": str, "shape": [int]}) or misfit(reader["inputs"], Words(tuple(kinds())))
     try:
-        return misfit(reader, kind_of(reader).readers[reader["kind"]])
+        kind = kind_of(reader)
     except KzooError as error:
         return f"holds something else: {error}".rstrip(".")
+    if wrong := misfit(reader, kind.readers[reader["kind"]]):
+        return wrong
+    makes, takes = kind.shape(reader), tuple(shape or ())
+    fits = len(makes) == len(takes) and all(b in (None, a) for a, b in zip(makes, takes, strict=True))
+    if makes and takes and not fits:
+        return f"makes inputs of the shape {makes}, and the network takes {takes}"
+    return None
 
 
 def ready(name: str, shape) -> dict:

@@ -100,7 +100,7 @@ def _checked(exported: ExportedModel) -> Manifest:
     """Return the manifest if it also says all that encoding and answering take."""
     manifest = exported.manifest
     spec, how = manifest.spec, manifest.preprocessing
-    if how is not None and (wrong := kinds.misread(how)):
+    if how is not None and (wrong := kinds.misread(how, manifest.inputs[0]["shape"][1:])):
         file = exported.path / MANIFEST
         raise KzooError(f"{file} is not the one that kzoo.export writes: its preprocessing {wrong}. Export again.")
     if "task" not in spec or not isinstance(spec.get("config"), dict | None):

@@ -1,4 +1,4 @@
-"""Damages files at random, seeded, opens each by the doors that read it, and prints what went wrong: one JSON line each.
+"""Damages files at random, seeded, opens each by the doors that read it, and prints what went wrong, a JSON line each.
 
     python mutations.py WHAT FILE FOLDER FIRST LAST
 
@@ -25,8 +25,9 @@ from functools import partial
 from pathlib import Path
 
 ROOM = 300  # mebibytes beyond what the undamaged files take
-WEIRD = (None, True, False, 0, 1, -1, 2, 7, 1.5, -0.0, 1e308, 10**30, 2**31, 2**63, "", "a", "x" * 500, "\x1b[31m", "\ud800",
-         [], [[]], [0], [None], ["a"], {}, {"a": 1}, [1, 2, 3], [[1.0, "b"]], "nan", "../..", "None", "=1+1")  # fmt: skip
+WEIRD = (None, True, False, 0, 1, -1, 2, 7, 1.5, -0.0, 1e308, 10**30, 2**31, 2**63, "", "a", "x" * 500, "\x1b[31m",
+         "\ud800", "nan", "../..", "None", "=1+1", [], [[]], [0], [None], ["a"], {}, {"a": 1}, [1, 2, 3],
+         [[1.0, "b"]])  # fmt: skip
 
 
 def damaged_bytes(content, random):
@@ -206,7 +207,7 @@ DOORS = {"run": doors_of_run, "exported": doors_of_exported, "keras": doors_of_k
 
 
 def memory(name):
-    lines = open("/proc/self/status").read().splitlines()
+    lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) // 1024
 
 
@@ -243,7 +244,7 @@ def main(what, file, folder, first, last):
             list_in_manifest(copy, file)
         print(json.dumps(dict(seed=seed)), flush=True)  # which it was, if this process ends here
         for name, door in DOORS[what](copy, given, seed):
-            open("/proc/self/clear_refs", "w").write("5")
+            Path("/proc/self/clear_refs").write_text("5")
             began = time.process_time()
             try:
                 door()

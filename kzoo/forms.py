@@ -1,9 +1,9 @@
 """The form of plain data that comes from a file: which types stand where, said once and checked in one place.
 
-A form is a type (`float` takes whole numbers too, `int` takes no truth values), None, `Words`, `Some`, several of these joined
-by `|` or in a tuple; a list of the form of all its entries; `Each` of that of all values of a dict; a dict of name ->
-form, where a name that ends in "?" may be left out and what has no name here is not looked at; or a function of a value
-and where it is, that says what is wrong. Standard library only.
+A form is a type (`float` takes whole numbers too, `int` no truth values), None, `Words`, `Some`, several of these
+joined by `|` or in a tuple; a list of the form of all its entries; `Each` of that of all values of a dict; a dict of
+name -> form, where a name that ends in "?" may be left out and what has no name here is not looked at; or a function of
+a value and where it is, that says what is wrong. Standard library only.
 """
 
 import math

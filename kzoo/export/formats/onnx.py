@@ -200,7 +200,10 @@ class Session:
         if threads is not None:
             options.intra_op_num_threads = options.inter_op_num_threads = threads
         try:
-            self._session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            # A fallback would try the same once more, and print what is in the file.
+            self._session = runtime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
             given, gives = self._session.get_inputs()[0], self._session.get_outputs()[0]
             self._input, self._output, self._type = given.name, gives.name, _TYPES[given.type]
         except Exception as error:  # its exceptions have no common class

@@ -1,12 +1,7 @@
 """`Run`: the folder that `train` writes and every later step takes."""
 
 import csv
-import io
-import math
 import os
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -15,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kzoo.errors import KzooError
-from kzoo.files import path_of, read_json
+from kzoo.files import path_of, read_arrays, read_json
 from kzoo.forms import misfit
 from kzoo.kinds import misread
 from kzoo.nouns import CONFIG, Description, Spec, check_format, summary_form
@@ -24,9 +19,6 @@ from kzoo.words import first_line
 
 if TYPE_CHECKING:
     import keras
-
-
-_MOST_BYTES = 1 << 30  # of the answers that a run keeps: sixty times those of a large one
 
 
 class Run:
@@ -155,8 +147,9 @@ class Run:
         if not file.is_file():
             return None
         try:
-            kept = _read_arrays(file)
-        except _BROKEN as error:
+            kept = read_arrays(file)
+            kept |= {"split": str(kept["split"])}
+        except (OSError, ValueError, KeyError) as error:
             raise self._damaged("answers.npz", f"cannot be read ({first_line(error)})") from None
         count = len(self.class_names) if "classes" in self.problem.facts else None
         if wrong := _unfit(kept, count, self._takes):
@@ -193,31 +186,6 @@ class Run:
         model of your own is loaded from the file, as `kzoo.load_model` does it.
         """
         return import_module("kzoo.loading").load_run(self.path, trusted=self.trusted)
-
-
-# What zipfile, zlib and NumPy raise for bytes that are no arrays.
-_BROKEN = (OSError, ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, zlib.error, zipfile.BadZipFile,
-           struct.error, SyntaxError, TypeError, OverflowError, MemoryError)  # fmt: skip
-
-
-def _read_arrays(file: Path) -> dict[str, Any]:
-    """Read an `.npz` file, of which no array takes more memory than the archive says it has bytes."""
-    form = import_module("numpy.lib.format")
-    kept = {}
-    with zipfile.ZipFile(file) as archive:
-        if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
-            raise ValueError("it holds more than any run keeps")
-        for info in archive.infolist():
-            content = io.BytesIO(archive.read(info))
-            read_header = (
-                form.read_array_header_1_0 if form.read_magic(content) == (1, 0) else form.read_array_header_2_0
-            )
-            shape, _, dtype = read_header(content)
-            if dtype.hasobject or math.prod(shape) * dtype.itemsize > info.file_size:
-                raise ValueError(f"{info.filename} is no array of numbers")
-            content.seek(0)
-            kept[info.filename.removesuffix(".npy")] = form.read_array(content, allow_pickle=False)
-    return kept | {"split": str(kept["split"])}
 
 
 def _unfit(kept: Mapping[str, Any], classes: int | None, takes: Sequence[int | None]) -> str | None:

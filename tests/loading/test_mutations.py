@@ -64,6 +64,13 @@ def test_a_damaged_file_is_answered_or_refused_in_a_line(given, name):
 
 
 @needs_linux
+def test_a_litert_file_that_wants_a_tensor_out_of_proportion(given):
+    """One of the thousands: eight thousand bytes, and an output of 202 million."""
+    wrong, counts = opened(given, *FILES["a LiteRT file"][:3], 1902, 1903)
+    assert wrong == [] and counts["refused"] == 1
+
+
+@needs_linux
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_thousands_of_damaged_files(given, name):

@@ -120,7 +120,7 @@ class Run:
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        return self._read("preprocessing.json", lambda reader, where: misread(reader, self._takes))
+        return self._read("preprocessing.json", lambda reader, where: misread(reader, self.spec.config))
 
     @property
     def _takes(self) -> tuple[int | None, ...]:

@@ -23,7 +23,7 @@ The other half:
 A folder here is found by listing, a kind of an installed package by its entry point in the group `kzoo.kinds`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -74,7 +74,7 @@ class Kind:
         readers: name in stored preprocessing -> its form (see `kzoo.forms`).
         sources: what its data is read from.
         example: an input on the command line.
-        shape: function of a stored reader: the shape of one x that it makes, empty where that is not known.
+        makes: function of a stored reader: what it says of the network, by the builders' names, such as `input_shape`.
         few: rows that the checks read of a split.
         batch: rows that the checks run a network on.
     """
@@ -88,7 +88,7 @@ class Kind:
     readers: Mapping[str, Mapping]
     sources: tuple[Source, ...]
     example: str
-    shape: Callable = lambda reader: ()
+    makes: Callable = lambda reader: {}
     few: int = 5_000
     batch: int = 32
 
@@ -182,12 +182,12 @@ def takes_ready_arrays(reader: Mapping) -> bool:
     return reader["kind"] == READY
 
 
-def misread(reader: object, shape: Sequence | None = None) -> str | None:
+def misread(reader: object, config: Mapping) -> str | None:
     """Say what of a stored reader is not as its kind wrote it, as the end of a sentence; None where all of it is.
 
     Args:
         reader: what is stored.
-        shape: of one x, as the network takes it; None, also for an axis, where that is not known.
+        config: of the network; of what it does not say, and of axes that are None, nothing is compared.
     """
     if wrong := misfit(reader, {"kind": str}):
         return wrong
@@ -200,10 +200,12 @@ def misread(reader: object, shape: Sequence | None = None) -> str | None:
         return f"holds something else: {error}".rstrip(".")
     if wrong := misfit(reader, kind.readers[reader["kind"]]):
         return wrong
-    makes, takes = kind.shape(reader), tuple(shape or ())
-    fits = len(makes) == len(takes) and all(b in (None, a) for a, b in zip(makes, takes, strict=True))
-    if makes and takes and not fits:
-        return f"makes inputs of the shape {makes}, and the network takes {takes}"
+    for name, makes in kind.makes(reader).items():
+        takes = config.get(name) or makes
+        if misfit(takes, [(int, None)], name):
+            return f"cannot be compared with a network of {name} {takes!r:.40}"
+        if len(takes) != len(makes) or any(two not in (None, one) for one, two in zip(makes, takes, strict=True)):
+            return f"makes inputs of {name} {makes}, and the network takes {list(takes)}"
     return None
 
 

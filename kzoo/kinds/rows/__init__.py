@@ -13,9 +13,12 @@ _COLUMN = (
 )  # fmt: skip
 
 
-def _shape(reader):
+def _makes(reader):
     """Return how many features the columns become: a number each, of a date one for each part, and what is missing."""
-    return (sum(len(c.get("medians", " ")) + c.get("missing", False) for c in reader["columns"]),)
+    columns = reader["columns"]
+    width = sum(len(column.get("medians", " ")) + column.get("missing", False) for column in columns)
+    counts = [len(column["values"]) + 1 for column in columns if column["kind"] == "category"]
+    return {"input_shape": [width], "categories": counts}
 
 
 KIND = Kind(
@@ -25,7 +28,7 @@ KIND = Kind(
     axes=("features",),
     meaning="raw table rows, float32: numeric columns first, then one integer code per category column",
     facts=frozenset({"columns"}),
-    shape=_shape,
+    makes=_makes,
     readers={"table": {"columns": [_COLUMN], "targets?": [str], "classes?": [str]}},
     sources=(
         Source(

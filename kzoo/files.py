@@ -1,5 +1,6 @@
 """Files that are written whole or not at all. Standard library only."""
 
+import io
 import json
 import math
 import os
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from kzoo.errors import KzooError
 from kzoo.words import shown
+
+_SMALL, _MOST_PACKED = 64 << 20, 200  # bytes of an array, above which it may not be packed to less than a 200th
 
 
 def path_of(word, what) -> Path:
@@ -115,6 +118,36 @@ def write_json(path, data, *, sync=True):
 def read_json(path):
     """Read a JSON file."""
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def read_arrays(file) -> dict:
+    """Read the arrays of an `.npz` file, each of which takes as much memory as the archive has bytes of it.
+
+    Args:
+        file: its path, or a binary file.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is no archive of plain arrays.
+    """
+    form, zipfile, zlib = map(import_module, ("numpy.lib.format", "zipfile", "zlib"))  # heavy, and seldom wanted
+    broken = (ValueError, LookupError, EOFError, RuntimeError, TypeError, SyntaxError, ArithmeticError, MemoryError)
+    arrays = {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for info in archive.infolist():
+                if info.file_size > max(_SMALL, _MOST_PACKED * info.compress_size):
+                    raise ValueError(f"{info.compress_size:,} bytes of {info.filename} become {info.file_size:,}")
+                content = io.BytesIO(archive.read(info))
+                old = form.read_magic(content) == (1, 0)
+                shape, _, dtype = (form.read_array_header_1_0 if old else form.read_array_header_2_0)(content)
+                if dtype.hasobject or math.prod(shape) * dtype.itemsize > info.file_size:
+                    raise ValueError(f"{info.filename} is no array of numbers or texts")
+                content.seek(0)
+                arrays[info.filename.removesuffix(".npy")] = form.read_array(content, allow_pickle=False)
+    except (*broken, zlib.error, zipfile.BadZipFile) as error:
+        raise ValueError(str(error) or type(error).__name__) from None
+    return arrays
 
 
 def finite(value):

@@ -1,9 +1,9 @@
 """The form of plain data that comes from a file: which types stand where, said once and checked in one place.
 
-A form is a type (`float` takes whole numbers too, `int` takes no truth values), None, `Words`, several of these joined
-by `|` or in a tuple; a list of the form of all its entries; `Each` of that of all values of a dict; a dict of name ->
-form, where a name that ends in "?" may be left out and what has no name here is not looked at; or a function of a value
-and where it is, that says what is wrong. Standard library only.
+A form is a type (`float` takes whole numbers too, `int` no truth values), None, `Words`, `Some`, several of these
+joined by `|` or in a tuple; a list of the form of all its entries; `Each` of that of all values of a dict; a dict of
+name -> form, where a name that ends in "?" may be left out and what has no name here is not looked at; or a function of
+a value and where it is, that says what is wrong. Standard library only.
 """
 
 import math
@@ -17,9 +17,18 @@ LARGEST = 1 << 62  # of a whole number
 
 @dataclass(frozen=True)
 class Each:
-    """The form of every value of a dict, whatever its names are."""
+    """The form of every value of a dict, whatever its names are, or out of some names."""
 
     form: Any
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Some:
+    """A list of so many entries of one form."""
+
+    form: Any
+    count: int
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,11 @@ def misfit(value: Any, form: Any, where: str = "it") -> str | None:
     if isinstance(form, Each):
         if not isinstance(value, Mapping):
             return _said(where, value)
+        if unknown := next((name for name in value if form.names and name not in form.names), None):
+            return _said(f"a name in {where}", unknown)
         return _first((inner, form.form, f"{where}.{name}") for name, inner in value.items())
+    if isinstance(form, Some):
+        return misfit(value, [form.form], where) or (None if len(value) == form.count else _said(where, value))
     if isinstance(form, list):
         if not isinstance(value, list | tuple):
             return _said(where, value)
@@ -46,7 +59,7 @@ def misfit(value: Any, form: Any, where: str = "it") -> str | None:
         return None if None in found else max(found, key=lambda text: len(text or ""))
     if get_origin(form) is tuple:  # as fields of dataclasses say it: tuple[str, ...]
         return misfit(value, [get_args(form)[0]], where)
-    if not isinstance(form, type | Words) and callable(form):
+    if not isinstance(form, type) and callable(form):
         return form(value, where)
     return None if _fits(value, form) else _said(where, value)
 

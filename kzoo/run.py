@@ -1,13 +1,8 @@
 """`Run`: the folder that `train` writes and every later step takes."""
 
 import csv
-import io
-import math
 import os
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from importlib import import_module
@@ -15,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kzoo.errors import KzooError
-from kzoo.files import path_of, read_json
+from kzoo.files import path_of, read_arrays, read_json
 from kzoo.forms import misfit
 from kzoo.kinds import misread
 from kzoo.nouns import CONFIG, Description, Spec, check_format, summary_form
@@ -24,9 +19,6 @@ from kzoo.words import first_line
 
 if TYPE_CHECKING:
     import keras
-
-
-_MOST_BYTES = 1 << 30  # of the answers that a run keeps: sixty times those of a large one
 
 
 class Run:
@@ -128,7 +120,12 @@ class Run:
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        return self._read("preprocessing.json", lambda reader, where: misread(reader))
+        return self._read("preprocessing.json", lambda reader, where: misread(reader, self.spec.config))
+
+    @property
+    def _takes(self) -> tuple[int | None, ...]:
+        """The shape of one input, empty where nothing says it."""
+        return tuple(self.spec.config.get("input_shape") or ())
 
     @property
     def finished(self) -> bool:
@@ -150,11 +147,12 @@ class Run:
         if not file.is_file():
             return None
         try:
-            kept = _read_arrays(file)
-        except _BROKEN as error:
+            kept = read_arrays(file)
+            kept |= {"split": str(kept["split"])}
+        except (OSError, ValueError, KeyError) as error:
             raise self._damaged("answers.npz", f"cannot be read ({first_line(error)})") from None
         count = len(self.class_names) if "classes" in self.problem.facts else None
-        if wrong := _unfit(kept, count):
+        if wrong := _unfit(kept, count, self._takes):
             raise self._damaged("answers.npz", wrong)
         return kept
 
@@ -190,33 +188,14 @@ class Run:
         return import_module("kzoo.loading").load_run(self.path, trusted=self.trusted)
 
 
-# What zipfile, zlib and NumPy raise for bytes that are no arrays.
-_BROKEN = (OSError, ValueError, KeyError, EOFError, RuntimeError, NotImplementedError, zlib.error, zipfile.BadZipFile,
-           struct.error, SyntaxError, TypeError, OverflowError, MemoryError)  # fmt: skip
+def _unfit(kept: Mapping[str, Any], classes: int | None, takes: Sequence[int | None]) -> str | None:
+    """Say what of kept answers does not belong together.
 
-
-def _read_arrays(file: Path) -> dict[str, Any]:
-    """Read an `.npz` file, of which no array takes more memory than the archive says it has bytes."""
-    form = import_module("numpy.lib.format")
-    kept = {}
-    with zipfile.ZipFile(file) as archive:
-        if sum(info.file_size for info in archive.infolist()) > _MOST_BYTES:
-            raise ValueError("it holds more than any run keeps")
-        for info in archive.infolist():
-            content = io.BytesIO(archive.read(info))
-            read_header = (
-                form.read_array_header_1_0 if form.read_magic(content) == (1, 0) else form.read_array_header_2_0
-            )
-            shape, _, dtype = read_header(content)
-            if dtype.hasobject or math.prod(shape) * dtype.itemsize > info.file_size:
-                raise ValueError(f"{info.filename} is no array of numbers")
-            content.seek(0)
-            kept[info.filename.removesuffix(".npy")] = form.read_array(content, allow_pickle=False)
-    return kept | {"split": str(kept["split"])}
-
-
-def _unfit(kept: Mapping[str, Any], classes: int | None) -> str | None:
-    """Say what of kept answers does not belong together; `classes` is how many there are, where there are any."""
+    Args:
+        kept: the arrays.
+        classes: how many there are; None where the answers are values.
+        takes: the shape of one input; empty where it is not known.
+    """
     lost = [name for name in ("rows", "truth", "answers", "shown", "inputs") if name not in kept]
     if lost or kept["split"] not in ("train", "validation", "test"):
         return f"has no {lost[0] if lost else 'split'}"
@@ -226,7 +205,14 @@ def _unfit(kept: Mapping[str, Any], classes: int | None) -> str | None:
     fits = all(array.dtype.kind in "iu" and array.ndim == 1 and (array >= 0).all() for array in whole)
     fits = fits and truth.dtype.kind in "iuf" and answers.dtype.kind == "f" and kept["inputs"].dtype.kind in "biuf"
     fits = fits and all(array.shape[:1] == (count,) for array in (truth, answers, kept.get("source_rows", rows)))
-    fits = fits and kept["inputs"].shape[:1] == shown.shape and (shown < count).all() and answers.ndim > 1 and count > 0
+    shape = (*shown.shape, *takes) if takes and None not in takes else shown.shape
+    fits = (
+        fits
+        and kept["inputs"].shape[: len(shape)] == shape
+        and (shown < count).all()
+        and answers.ndim > 1
+        and count > 0
+    )
     if fits and classes is not None:
         fits = truth.shape == (count,) and (truth >= 0).all() and (truth < classes).all()
         fits = fits and answers.shape == (count, classes if answers.shape[-1] > 1 else 1)

@@ -27,14 +27,18 @@ def make_run(folder, accuracy=0.9, *, data="cats", task="image_classification", 
             preset=settings.pop("preset", "image_cnn"), family="cnn", task=task, seed=settings.pop("seed", 0),
             config=dict(filters=[8]), training=dict(learning_rate=0.001) | settings,
         ),
-        data=dict(name=data, task=task, fingerprint=f"{data} {task}", class_names=[]),
+        data=dict(
+            name=data, task=task, fingerprint=f"{data} {task}", class_names=[], data_seed=0, options={}, inputs="image",
+            train=80, validation=10, test=10,
+        ),
         precision="float32", backend="tensorflow", created="2026-05-01T12:00:00+0000",
     )  # fmt: skip
     scores = dict(
-        accuracy=accuracy, accuracy_interval=[accuracy - 0.1, accuracy + 0.05], f1=1 - accuracy, loss=accuracy
-    )
+        accuracy=accuracy, accuracy_interval=[accuracy - 0.1, accuracy + 0.05], f1=1 - accuracy, loss=accuracy,
+        majority=0.5, examples=10,
+    )  # fmt: skip
     if task == "tabular_regression":
-        scores = dict(r2=accuracy, rmse=10 * (1 - accuracy), mae=accuracy)
+        scores = dict(r2=accuracy, rmse=10 * (1 - accuracy), mae=accuracy, examples=10)
     summary = dict(test=scores, validation=scores, best_epoch=2, epochs=epochs, seconds=1.5, samples_per_second=99.0,
                    parameters=1234, interrupted=False)  # fmt: skip
     folder = Path(folder)

@@ -28,7 +28,7 @@ The other half:
 A folder here is found by listing, a kind of an installed package by its entry point in the group `kzoo.kinds`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -79,6 +79,7 @@ class Kind:
         readers: name in stored preprocessing -> its form (see `kzoo.forms`).
         sources: what its data is read from.
         example: an input on the command line.
+        makes: function of a stored reader: what it says of the network, by the builders' names, such as `input_shape`.
         few: rows that the checks read of a split.
         batch: rows that the checks run a network on.
     """
@@ -92,6 +93,7 @@ class Kind:
     readers: Mapping[str, Mapping]
     sources: tuple[Source, ...]
     example: str
+    makes: Callable = lambda reader: {}
     few: int = 5_000
     batch: int = 32
 
@@ -185,17 +187,31 @@ def takes_ready_arrays(reader: Mapping) -> bool:
     return reader["kind"] == READY
 
 
-def misread(reader: object) -> str | None:
-    """Say what of a stored reader is not as its kind wrote it, as the end of a sentence; None where all of it is."""
+def misread(reader: object, config: Mapping) -> str | None:
+    """Say what of a stored reader is not as its kind wrote it, as the end of a sentence; None where all of it is.
+
+    Args:
+        reader: what is stored.
+        config: of the network; of what it does not say, and of axes that are None, nothing is compared.
+    """
     if wrong := misfit(reader, {"kind": str}):
         return wrong
     assert isinstance(reader, Mapping)
     if takes_ready_arrays(reader):
         return misfit(reader, {"inputs": str, "shape": [int]}) or misfit(reader["inputs"], Words(tuple(kinds())))
     try:
-        return misfit(reader, kind_of(reader).readers[reader["kind"]])
+        kind = kind_of(reader)
     except KzooError as error:
         return f"holds something else: {error}".rstrip(".")
+    if wrong := misfit(reader, kind.readers[reader["kind"]]):
+        return wrong
+    for name, makes in kind.makes(reader).items():
+        takes = config.get(name) or makes
+        if misfit(takes, [(int, None)], name):
+            return f"cannot be compared with a network of {name} {takes!r:.40}"
+        if len(takes) != len(makes) or any(two not in (None, one) for one, two in zip(makes, takes, strict=True)):
+            return f"makes inputs of {name} {makes}, and the network takes {list(takes)}"
+    return None
 
 
 def ready(name: str, shape) -> dict:

@@ -44,7 +44,7 @@ def _calls(thing):
     if not isinstance(thing, dict):
         return 0
     name, nodes = thing.get("class_name"), thing.get("inbound_nodes")
-    calls = _COSTS.get(name, 1) if (thing.get("module"), name) in _CALLED else 0
+    calls = _COSTS.get(str(name), 1) if (thing.get("module"), name) in _CALLED else 0
     for key, value in thing.items():
         if key == "layers" and isinstance(value, list):
             each = list(map(_calls, value))

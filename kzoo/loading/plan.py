@@ -51,7 +51,7 @@ def without_values():
     """Let weights begin as zeros: what is built inside gets its weights from a file. The initializers stay as they
     are described, for those who look at them or save the model again."""
     made: list[Any] = []
-    names = {}
+    names: dict[str, Any] = {}
     for name in _DRAWN:
         stand_in = _zeros_of(getattr(keras.initializers, name), made)
         snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name)[1:]
@@ -93,7 +93,9 @@ def looking_first(tree, stored):
                 raise Refused(f"its layer {short(self.name)} would normalise {shape} numbers, and stores none of them")
             super().build(input_shape)
 
-    class Unstack(import_module("keras.src.ops.core").Unstack):
+    private: Any = import_module("keras.src.ops.core")
+
+    class Unstack(private.Unstack):
         def __call__(self, x):
             length = self.num if self.num is not None else x.shape[self.axis]
             if length is not None and length > MOST_PARTS:

@@ -103,12 +103,18 @@ def _checked(exported: ExportedModel) -> Manifest:
     """Return the manifest if it also says all that encoding and answering take."""
     manifest = exported.manifest
     spec, how = manifest.spec, manifest.preprocessing
-    if how is not None and (wrong := kinds.misread(how)):
+    if how is not None and (wrong := kinds.misread(how, _config(manifest))):
         file = exported.path / MANIFEST
         raise KzooError(f"{file} is not the one that kzoo.export writes: its preprocessing {wrong}. Export again.")
     if "task" not in spec or not isinstance(spec.get("config"), dict | None):
         raise KzooError(f"{exported.path / MANIFEST} is not the one that kzoo.export writes. Export again.")
     return manifest
+
+
+def _config(manifest: Manifest) -> dict[str, Any]:
+    """Return what is known of the network that an exported model holds."""
+    config = manifest.spec.get("config")
+    return (config if isinstance(config, dict) else {}) | {"input_shape": manifest.inputs[0]["shape"][1:]}
 
 
 def _choose(exported: ExportedModel, format: str | None) -> str:

@@ -23,6 +23,7 @@ from functools import cache
 from importlib import import_module
 
 from kzoo.errors import KzooError
+from kzoo.forms import Some
 from kzoo.listing import Names, installed, rooms
 
 
@@ -116,7 +117,8 @@ class Task:
     @property
     def form(self) -> dict:
         """The form of what is stored of scores (see `kzoo.forms`)."""
-        stored = {name: [float] if score.form == "interval" else (float, None) for name, score in self.scores.items()}
+        number, interval = (float, None), Some(float, count=2)
+        stored = {name: interval if score.form == "interval" else number for name, score in self.scores.items()}
         return {f"{name}?": form for name, form in stored.items()} | {name: stored.get(name, int) for name in self.says}
 
     @property

@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.files import whole_file
+from kzoo.files import read_arrays, whole_file
 
 NAMES = ("journal.next", "journal", "journal.previous")  # the newest first
 _MAGIC = "kzoo-journal 1 "
@@ -142,9 +141,9 @@ def unpack(content: bytes):
     if hashlib.sha256(archive).hexdigest().encode() != head[len(_MAGIC) :]:
         raise KzooError("its checksum does not match")
     try:
-        with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
-            return _put_back(json.loads(str(arrays["tree"])), arrays)
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(io.BytesIO(archive))
+        return _put_back(json.loads(str(arrays["tree"])), arrays)
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise KzooError(f"its archive cannot be read: {error}") from error
 
 

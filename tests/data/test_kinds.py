@@ -46,7 +46,7 @@ KIND = Kind(
     axes=("points", "dimensions"),
     meaning="points in space, float32",
     facts=frozenset({"columns", "points"}),
-    readers={"cloud": frozenset({"count"})},
+    readers={"cloud": {"count": int}},
     sources=(),
     example="POINTS.ply",
 )

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from bombs import BOMBS, CLASSES, TAGS, onnx_file
 from made import write_manifest
+from mutations import memory
+from onnx import TensorProto, helper
 
 import kzoo.runtime
 
@@ -79,26 +81,54 @@ def test_there_are_as_many_as_promised():
     assert len(BOMBS) + len(TAGS) >= 60
 
 
-def opened_as_onnx(content):
-    """Open bytes as the ONNX file of an exported model whose manifest lists them."""
-    file = Path("exported/onnx/model.onnx")
+def export_of(content, name="onnx/model.onnx", format="onnx"):
+    """Write an exported model whose manifest lists these bytes."""
+    file = Path("exported", name)
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
-    Path("secret").write_bytes(bytes(8))
     spec = dict(preset="mine", family=None, task=None, config={}, training={})
-    entry = dict(format="onnx", status="ok", file="onnx/model.onnx")
-    write_manifest(file.parents[1], spec, exports=dict(onnx=entry))
+    write_manifest(Path("exported"), spec, exports={format: dict(format=format, status="ok", file=name)})
+    return Path("exported")
+
+
+def refusal(exported):
+    Path("secret").write_bytes(bytes(8))
     with pytest.raises(kzoo.KzooError) as refused:
-        kzoo.runtime.load(file.parents[1])
+        kzoo.runtime.load(exported)
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
 
 @pytest.mark.parametrize("name", TAGS)
 def test_tags_that_one_reader_cuts_off_and_another_does_not(name):
-    assert "is not an ONNX file" in opened_as_onnx(TAGS[name]())
+    assert "is not an ONNX file" in refusal(export_of(TAGS[name]()))
 
 
 @pytest.mark.parametrize("inside", ["initializer", "constant"])
 def test_the_same_files_with_tags_that_all_readers_read(inside):
-    assert "reads its weights from other files" in opened_as_onnx(onnx_file(None, None, inside))
+    assert "reads its weights from other files" in refusal(export_of(onnx_file(None, None, inside)))
+
+
+def onnx_of(*nodes, **sizes):
+    """Write a model of an input x and constants: name -> whole number."""
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 4]) for name in "xy")
+    constants = [helper.make_tensor(name, TensorProto.INT64, [1], [size]) for name, size in sizes.items()]
+    graph = helper.make_graph(nodes, "g", [x], [y], initializer=constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8).SerializeToString()
+
+
+def onnx_of_many(count, size):
+    node = helper.make_node
+    made = [node("ConstantOfShape", ["n"], [f"c{i}"]) for i in range(count)]
+    total = [node("Sum", [f"c{i}" for i in range(count)], ["c"]), node("ReduceSum", ["c"], ["r"], keepdims=0)]
+    return onnx_of(*made, *total, node("Add", ["x", "r"], ["y"]), n=size)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux says how high memory went")
+@pytest.mark.parametrize(("count", "size"), [(1, 200_000_000), (300, 1_000_000)], ids=["large", "many"])
+def test_an_onnx_file_computes_no_large_constants_while_it_is_opened(count, size):
+    exported = export_of(onnx_of_many(count, size))
+    before = memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    kzoo.runtime.load(exported)
+    assert memory("VmHWM") - before < MEBIBYTES

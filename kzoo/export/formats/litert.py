@@ -1,5 +1,6 @@
 """The LiteRT file (`.tflite`): small devices. Built-in operations only, for no Python wheel has the others."""
 
+import math
 import threading
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
@@ -11,6 +12,8 @@ from kzoo.export.format import QUANTIZED, Format, refuses_votes
 from kzoo.family import is_recurrent
 from kzoo.optional import require
 from kzoo.words import first_line
+
+_LARGE, _TIMES = 128 << 20, 1_000  # bytes of a tensor for one example; more only for a file of a thousandth of it
 
 
 def write(network, file, quantize):
@@ -50,6 +53,13 @@ def _scales_apart(tf):
         layers.Rescaling.call, layers.Dense.call = rescaling, dense
 
 
+def _check_sizes(tensors, size, name):
+    """Refuse a file with a tensor that is out of all proportion to it, before there is room for any."""
+    largest = max((math.prod(map(int, t["shape"])) * np.dtype(t["dtype"]).itemsize for t in tensors), default=0)
+    if largest > max(_LARGE, _TIMES * size):
+        raise KzooError(f"{name} has {size:,} bytes and wants a tensor of {largest:,}; kzoo never writes such a file.")
+
+
 class Session:
     """A LiteRT file, opened by its interpreter, which answers one thread after the other.
 
@@ -64,6 +74,7 @@ class Session:
         interpreter = require("ai_edge_litert.interpreter", extra="litert").Interpreter
         try:
             self._model = interpreter(model_content=content, num_threads=threads)
+            _check_sizes(self._model.get_tensor_details(), len(content), name)
             self._model.allocate_tensors()
             given, gives = self._model.get_input_details()[0], self._model.get_output_details()[0]
         except (ValueError, RuntimeError, IndexError) as error:

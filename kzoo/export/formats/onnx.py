@@ -14,6 +14,7 @@ from kzoo.words import first_line
 _OPSET = 15
 # What takes the time. A Relu shares the scale of the convolution before it, which then spends none on what it cuts off.
 _STATIC, _DYNAMIC = ["Conv", "Relu"], ["MatMul", "Gemm", "LSTM"]
+_FOLDED, _MOST_FOLDED = "optimization.constant_folding_max_output_size_in_bytes", 1 << 16
 _FEW, _LARGE = 64, 1024  # numbers: smaller tensors are biases, shapes and constants
 _TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int32)": np.int32,
           "tensor(int64)": np.int64}  # fmt: skip
@@ -197,10 +198,15 @@ class Session:
         self.runtime = f"onnxruntime {runtime.__version__}"
         options = runtime.SessionOptions()
         options.log_severity_level = 4  # what goes wrong is raised too
+        # What a file computes of constants alone is computed while it is opened: no more than its weights in float32.
+        options.add_session_config_entry(_FOLDED, str(max(_MOST_FOLDED, 4 * len(content))))
         if threads is not None:
             options.intra_op_num_threads = options.inter_op_num_threads = threads
         try:
-            self._session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            # A fallback would try the same once more, and print what is in the file.
+            self._session = runtime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
             given, gives = self._session.get_inputs()[0], self._session.get_outputs()[0]
             self._input, self._output, self._type = given.name, gives.name, _TYPES[given.type]
         except Exception as error:  # its exceptions have no common class

@@ -11,6 +11,7 @@ KIND = Kind(
     axes=("height", "width", "channels"),
     meaning="raw pixels 0..255, float32; the scaling is inside (rescale=False if you divide by 255)",
     facts=frozenset({"pixels"}),
+    makes=lambda reader: {"input_shape": reader["shape"]},
     readers={"image": {"shape": [int]}},
     sources=(
         Source(

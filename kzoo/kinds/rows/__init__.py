@@ -4,12 +4,22 @@ from kzoo.forms import Each, Words
 from kzoo.kinds import Kind, Source
 
 _SIGNS = {"decimal?": str, "thousands?": str, "marks?": [str]}  # how a column of texts writes its numbers
+_PARTS = ("year", "month", "day", "weekday", "hour")
 _COLUMN = (
     {"kind": Words(("number",)), "name": str, "median": float, "missing": bool, "low?": float, "high?": float,
      "writing?": (_SIGNS, None)},
-    {"kind": Words(("date",)), "name": str, "medians": Each(float), "missing": bool, "day_first?": bool},
+    {"kind": Words(("date",)), "name": str, "medians": Each(float, _PARTS), "missing": bool, "day_first?": bool},
     {"kind": Words(("category",)), "name": str, "values": [str]},
 )  # fmt: skip
+
+
+def _makes(reader):
+    """Return how many features the columns become: a number each, of a date one for each part, and what is missing."""
+    columns = reader["columns"]
+    width = sum(len(column.get("medians", " ")) + column.get("missing", False) for column in columns)
+    counts = [len(column["values"]) + 1 for column in columns if column["kind"] == "category"]
+    return {"input_shape": [width], "categories": counts}
+
 
 KIND = Kind(
     name="rows",
@@ -18,6 +28,7 @@ KIND = Kind(
     axes=("features",),
     meaning="raw table rows, float32: numeric columns first, then one integer code per category column",
     facts=frozenset({"columns"}),
+    makes=_makes,
     readers={"table": {"columns": [_COLUMN], "targets?": [str], "classes?": [str]}},
     sources=(
         Source(

@@ -13,6 +13,7 @@ KIND = Kind(
     axes=("time", "features"),
     meaning="raw values, float32 (steps, columns), target columns first; the scaling is inside",
     facts=frozenset({"columns", "steps"}),
+    makes=lambda reader: {"input_shape": [reader["steps"], len(reader["columns"])]},
     readers={"series": _WINDOW},
     sources=(
         Source(

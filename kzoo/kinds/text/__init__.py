@@ -13,6 +13,7 @@ KIND = Kind(
     axes=("tokens",),
     meaning="token ids, int32: 0 is padding, 1 an unknown token",
     facts=frozenset({"ids", "steps"}),
+    makes=lambda reader: {"input_shape": [reader["length"]]},
     readers={"text": _TOKENIZER, "language": _TOKENIZER},
     sources=(
         Source(

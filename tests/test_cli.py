@@ -445,6 +445,8 @@ def test_debug_shows_where(call):
         ("Pass overwrite=True, or check=False.", "Pass --overwrite, or --no-check."),
         ("Use folds=None, or folds=5.", "Use no --folds, or --folds 5."),
         ("labels: add labels='onehot'. (warmup=0.1)", "labels: add --set labels='onehot'. (warmup=0.1)"),
+        ("Or use input_shape=24, horizon=1.5.", "Or use --set input_shape=24 horizon=1.5."),
+        ("Use seed=3, epochs=2.", "Use --seed 3, epochs=2."),
         ("metrics=('a', 'b') and x.seed=3, mytarget=, f=2", "metrics=('a', 'b') and x.seed=3, mytarget=, f=2"),
     ],
 )

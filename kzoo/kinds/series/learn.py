@@ -92,8 +92,9 @@ def load_series(
         "validation": (first_validation, first_test),
         "test": (first_test, len(values)),
     }
+    fix = shorter(cuts.values(), steps, horizon, preset)
     made = {
-        part: cut_windows(values, part, low, high, steps, horizon, len(targets), name)
+        part: cut_windows(values, part, low, high, steps, horizon, len(targets), name, fix=fix)
         for part, (low, high) in cuts.items()
     }
     if tested is not None:
@@ -175,7 +176,24 @@ def _columns(frame, target, drop, writings, notes):
     return [*targets, *(c for c in numeric if c not in targets)], targets
 
 
-def cut_windows(values, part, low, high, steps, horizon, targets, name):
+def shorter(parts, steps, horizon, preset):
+    """Say what helps where windows do not fit: sizes that do, and leave several windows to train on.
+
+    Args:
+        parts: (first row, row after the last) of each part, the training rows first.
+        steps, horizon: of the windows that do not fit.
+        preset: what they are for; one that cuts windows into patches needs one at least.
+    """
+    (_, train), *others = parts
+    ahead = min([horizon, train // 4, *(high - low for low, high in others if high > low)])
+    least = 1 if preset is None else preset.config.get("patch_size") or 1
+    back = min(steps, max((train - ahead) // 2, least))
+    if ahead < 1 or back + ahead > train:
+        return "give more rows"
+    return f"give more rows, or use input_shape={back}, horizon={ahead}"
+
+
+def cut_windows(values, part, low, high, steps, horizon, targets, name, *, fix="give more rows"):
     """Make the windows whose targets lie within rows low..high."""
     if low == high and part != "train":
         return None
@@ -183,7 +201,7 @@ def cut_windows(values, part, low, high, steps, horizon, targets, name):
     if not len(starts):
         raise KzooError(
             f"The {part} part of {name!r} has {high - low} rows, but a window of {steps} steps and {horizon} "
-            f"ahead does not fit; give more rows, or a smaller input_shape or horizon."
+            f"ahead does not fit; {fix}."
         )
     y = Windows(np.ascontiguousarray(values[:, :targets]), starts + steps, horizon)
     return Split(x=Windows(values, starts, steps), y=y)

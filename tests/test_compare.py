@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,20 @@ def test_csv_json_and_curves(call):
     Path("table.csv").unlink()
     call("runs")
     assert sorted(os.listdir()) == ["runs"]  # nothing is written unless asked
+
+
+def test_runs_of_unlike_tasks_are_not_drawn_into_one_chart(call, monkeypatch):
+    """The class of faults: curves that have nothing in common, each named "validation loss"."""
+    drawn, plots = [], import_module("kzoo.plots")
+    whole = plots.overlay
+    monkeypatch.setattr(plots, "overlay", lambda given, **more: drawn.extend(given) or whole(given, **more))
+    for name, data in (("a", "cats"), ("b", "cats"), ("c", "dogs")):
+        make_run(f"runs/{name}", data=data)
+    make_run("runs/rent", task="tabular_regression", data="rents")
+    document = json.loads(call("runs", "--json", "--plot", "curves.png")[1])
+    assert sorted(drawn) == ["a", "b", "c"]
+    assert document["notes"] == ["rent: not drawn beside runs for another task; compare them by themselves"]
+    assert {row["run"] for row in document["rows"]} == {"a", "b", "c", "rent"}
 
 
 def test_what_lies_beside_the_runs_is_left_out(call):

@@ -12,8 +12,10 @@ from contextlib import redirect_stdout
 from importlib import import_module
 
 from kzoo import __version__
+from kzoo.arguments import ARGUMENTS
 from kzoo.cli import common, early
 from kzoo.cli.spelling import respell
+from kzoo.cli.values import VALUES
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.optional import require
 from kzoo.registry import list_presets
@@ -45,6 +47,13 @@ examples:
 
 `kzoo COMMAND --help` teaches each command by example.
 """
+# bash puts a blank after what it has completed; behind `--set learning_rate=` the value comes.
+_NO_BLANK_AFTER_EQUALS = """\
+_kzoo() {
+  _shtab_kzoo
+  if [[ ${COMPREPLY[0]} == *= ]]; then compopt -o nospace 2>/dev/null; fi
+}
+complete -o bashdefault -F _kzoo kzoo"""
 
 
 def make_parser(called) -> argparse.ArgumentParser:
@@ -61,7 +70,7 @@ def make_parser(called) -> argparse.ArgumentParser:
     parser.add_argument(
         "--print-completion",
         metavar="SHELL",
-        choices=("bash", "zsh", "tcsh"),
+        choices=("bash", "zsh", "tcsh", "fish"),
         help="print a completion script",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=common.Parser)
@@ -168,9 +177,15 @@ def _print_completion(argv):
         for action in _called(parser, name)._actions:
             if action.dest == "preset":
                 action.choices = list_presets()
+            elif action.dest == "set":
+                action.choices = [f"{setting}=" for setting in ARGUMENTS]
+            elif action.dest in VALUES:
+                action.choices = [*VALUES[action.dest]()]  # `list` is a command here
             elif action.dest in common.FILES:
                 action.complete = shtab.FILE
     print(shtab.complete(parser, shell=shell))
+    if shell == "bash":
+        print(_NO_BLANK_AFTER_EQUALS)
     return 0
 
 

@@ -11,10 +11,10 @@ import sys
 import textwrap
 from importlib import import_module
 
-from kzoo.cli.spelling import setting_meant
+from kzoo.cli.spelling import meant
 from kzoo.errors import KzooError
 from kzoo.optional import missing
-from kzoo.words import first_line, hint, printable
+from kzoo.words import first_line, printable
 
 DATA_OPTIONS = ("target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns")
 
@@ -35,11 +35,8 @@ class Parser(argparse.ArgumentParser):
 
     def refuse(self, word, argv):
         """Say that a word means nothing here, with the nearest option or the setting that it means."""
-        setting = setting_meant(word, argv) if "--set" in self.options() else None
-        if setting:
-            guess = f"Did you mean {setting!r}? "
-        else:
-            guess = hint(word.split("=")[0], self.options()) if word.startswith("-") else ""
+        found = meant(word, argv, self.options())
+        guess = f"Did you mean {found!r}? " if found else ""
         raise KzooError(f"{self.prog} does not know {word!r}. {guess}See: {self.prog} --help")
 
 

@@ -99,7 +99,10 @@ def _gather(words):
 
 
 def _plot(runs, rows, metric, file):
-    labels = {row["path"]: row["run"] for row in rows}
+    # Losses of unlike tasks have nothing in common: the largest group's task is drawn.
+    labels = {row["path"]: row["run"] for row in rows if row["task"] == rows[0]["task"]}
+    others = [row["run"] for row in rows if row["path"] not in labels]
+    runs = [run for run in runs if str(run.path) in labels]
     histories = {labels[str(run.path)]: run.history for run in runs if (run.path / "history.csv").is_file()}
     histories = {label: history for label, history in histories.items() if history}
     drawn = all(metric in h or f"val_{metric}" in h for h in histories.values())  # not every score is a curve
@@ -107,7 +110,10 @@ def _plot(runs, rows, metric, file):
     with whole_file(file, sync=False) as temporary:
         figure.savefig(temporary, dpi=120)
     left_out = [label for label in labels.values() if label not in histories]
-    return [f"{', '.join(left_out)}: no training curves to draw"] if left_out else []
+    notes = [f"{', '.join(left_out)}: no training curves to draw"] if left_out else []
+    if others:
+        notes.append(f"{', '.join(others)}: not drawn beside runs for another task; compare them by themselves")
+    return notes
 
 
 def _as_csv(rows):

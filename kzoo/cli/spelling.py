@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from importlib import import_module
 
 from kzoo.arguments import ARGUMENTS, SYNONYMS
 
@@ -10,6 +11,9 @@ _GIVEN = re.compile(
     (?P<value>'[^']*'|"[^"]*"|\([^()]*\)|\[[^\[\]]*\]|[-+\w.]*\w|)""",
     re.VERBOSE,
 )
+# Several settings in a row: use input_shape=24, horizon=12
+_PAIR = r"[a-z]\w*=[-+\w.]*\w"
+_SEVERAL = re.compile(rf"(?P<advice>\b(?:[Uu]se|[Aa]dd|[Pp]ass) )(?P<pairs>{_PAIR}(?:, {_PAIR})+)")
 
 
 def respell(text, options: Iterable[str]) -> str:
@@ -24,6 +28,12 @@ def respell(text, options: Iterable[str]) -> str:
     """
     options = set(options)
 
+    def pairs(found):
+        given = dict(pair.split("=", 1) for pair in found["pairs"].split(", "))
+        if "--set" not in options or not given.keys() <= ARGUMENTS.keys():
+            return found[0]
+        return f"{found['advice']}--set {found['pairs'].replace(', ', ' ')}"
+
     def replace(found):
         advice, name, value = found["advice"] or "", found["name"], found["value"]
         option = f"--{name.replace('_', '-')}"
@@ -37,17 +47,28 @@ def respell(text, options: Iterable[str]) -> str:
             return f"{advice}--set {name}={value}"
         return found[0]
 
-    return _GIVEN.sub(replace, text)
+    return _GIVEN.sub(replace, _SEVERAL.sub(pairs, text))
 
 
-def setting_meant(word, argv) -> str | None:
-    """Return how `--set` says what an unknown option such as `--lr` means, with its value; None where it means none."""
+def meant(word, argv, options: Iterable[str]) -> str | None:
+    """Return what an unknown word of a command line was meant to be: an option, or a setting as `--set` says it.
+
+    Args:
+        word: such as `--lr`, `--lr=0.1`, `-lr` or `lr=0.1`.
+        argv: all words, for the value that follows it.
+        options: the command's own; settings are meant only where `--set` is one of them.
+    """
     option, equals, value = word.partition("=")
     name = option.lstrip("-").replace("-", "_").lower()
-    name = SYNONYMS.get(name, name)
-    if not word.startswith("--") or name not in ARGUMENTS:
+    if not (word.startswith("-") or equals) or not name:
         return None
+    own = {known.lstrip("-").replace("-", "_"): known for known in options if known.startswith("--")}
+    settings = {one: one for one in ARGUMENTS} | SYNONYMS if "set" in own else {}
+    near = import_module("difflib").get_close_matches(name, [*own, *settings], n=1, cutoff=0.7)
+    found = name if name in settings else next(iter(near), None)
+    if found is None or (found in own and name not in settings):
+        return own.get(found or "")
     after = argv[argv.index(word) + 1 :]
     if not equals and after and not after[0].startswith("--"):
         value = after[0]
-    return f"--set {name}={value or 'VALUE'}"
+    return f"--set {settings[found]}={value or 'VALUE'}"

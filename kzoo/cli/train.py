@@ -142,7 +142,7 @@ def frozen(words):
 
 def render(document, args):
     summary, folder = document["summary"], document["run"]
-    epoch = f"best epoch {summary['best_epoch']} of {summary['epochs']}"
+    epoch = f"best epoch {summary['best_epoch']} of {summary['epochs']}, by {summary['monitor']}"
     if document["interrupted"]:
         head = f"Interrupted: the best model so far is kept in {folder} ({epoch}). The same command continues it."
     else:

@@ -57,7 +57,7 @@ class _Child:
         self._noise = tempfile.TemporaryFile()  # noqa: SIM115
         self._process: Any = subprocess.Popen(
             [sys.executable, "-P", "-W", "ignore", "-m", module, *map(str, words)],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # nothing is written to it: its end is ours, however it comes
             stdout=subprocess.PIPE,
             stderr=self._noise,
             env=_environment(),
@@ -74,6 +74,7 @@ class _Child:
         self._process.kill()
         self._process.wait()
         self._process.stdout.close()
+        self._process.stdin.close()
         self._noise.close()
 
     def _collect(self):
@@ -126,6 +127,7 @@ def serve_steps(steps, do):
         steps: names.
         do: function of a name that returns plain JSON data. What it raises is the step's error.
     """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # Libraries print to the standard output too: it becomes theirs, and reports go to a copy of the old one.
     sys.stdout.flush()
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
@@ -136,6 +138,16 @@ def serve_steps(steps, do):
             except Exception as error:
                 outcome = {"error": _in_one_line(error)}
             print(json.dumps(outcome, allow_nan=False), file=out, flush=True)
+
+
+def _end_with_parent():
+    """End this process when the one that started it has ended, be it killed: nobody would read the reports."""
+    try:
+        while os.read(0, 1):
+            pass
+    except OSError:
+        return  # there is no standard input: somebody runs this by hand
+    os._exit(1)
 
 
 def _in_one_line(error):

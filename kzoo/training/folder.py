@@ -21,6 +21,7 @@ from kzoo.training.journal import NAMES as JOURNALS
 from kzoo.training.journal import State, has_journal
 from kzoo.training.record import provenance
 
+_ASIDE = ".before"  # where an earlier run waits until the new one has something to go on from
 _RUN_FILES = (
     "config.json", "preprocessing.json", "history.csv", "best.keras", "last.keras", "summary.json", "answers.npz",
     "curves.png", "report.html", "tensorboard", "checkpoints", "debug.csv", *JOURNALS,
@@ -165,6 +166,7 @@ def _taken_up(claim, resume):
     """Return the claim of a stopped run with its journal's state."""
     state, notes = State.newest(claim.folder)
     if state is not None:
+        _remove(claim.folder / _ASIDE)  # that this one replaces; it was killed before it could be
         notes += [_where(claim.folder, state, claim.stopped), *_other_versions(claim.stopped)]
     elif resume == "must":
         _no_journal(claim.folder)
@@ -180,7 +182,7 @@ def _no_journal(folder):
 def _holds_run(folder, there):
     """Say whether a folder is a run's, even a damaged one; other programs have a config.json too."""
     if "config.json" not in there:  # one that was killed as it began has nothing else yet
-        return there <= {".before", "preprocessing.json"}
+        return there <= {_ASIDE, "preprocessing.json"}
     try:
         config = read_json(folder / "config.json")
     except ValueError:
@@ -213,10 +215,11 @@ def is_complete(folder):
 @contextmanager
 def replaced(folder):
     """Set an earlier run's files aside; they come back if the new one leaves nothing to go on from."""
-    aside = folder / ".before"
+    aside = folder / _ASIDE
     _remove(aside)
-    aside.mkdir()
-    _move_run(folder, aside)
+    if any((folder / name).exists() for name in _RUN_FILES):
+        aside.mkdir()
+        _move_run(folder, aside)
     try:
         yield
     except BaseException:

@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import kzoo
 from kzoo import KzooError, get_preset
+from kzoo.cli.common import parse_settings
+from kzoo.cli.spelling import respell
 from kzoo.data import encode, load_data
 from kzoo.errors import KzooWarning
 from kzoo.kinds import kind
-from kzoo.registry import with_settings
+from kzoo.registry import resolve, with_settings
 
 
 def preset(steps=12, horizon=3):
@@ -175,3 +178,25 @@ def test_times_with_a_zone_and_without_pandas_rows_of_the_hour_that_comes_twice(
         np.testing.assert_array_equal(load_data(frame, preset=preset()).train.x.values[:, 0], np.arange(200))
         x = encode(data.preprocessing, frame[:112])  # the last hour comes the second time
         np.testing.assert_array_equal(x[0, :, 0], np.arange(100, 112))
+
+
+@pytest.mark.parametrize("rows", [30, 60, 97, 150])
+@pytest.mark.parametrize("preset", ["series_gru", "series_tcn", "series_transformer"])
+def test_a_short_series_gets_the_settings_that_work_for_its_length(preset, rows, tmp_path):
+    """The class of faults: advice that fails when it is followed, in Python and on the command line."""
+    frame = pd.DataFrame({"load": np.sin(np.arange(rows) / 3), "heat": np.cos(np.arange(rows) / 3)})
+    with pytest.raises(KzooError, match="does not fit; give more rows, or use ") as caught:
+        load_data(frame, preset=preset, target="load")
+    line = respell(str(caught.value), ["--set"])
+    settings = parse_settings(line.split("--set ")[1].removesuffix(".").split())
+    assert settings.keys() == {"input_shape", "horizon"}
+    resolved = with_settings(get_preset(preset), *resolve(get_preset(preset), settings))
+    data = load_data(frame, preset=resolved, target="load")
+    assert min(len(data.train), len(data.validation), len(data.test)) >= 1
+    assert len(data.train) >= rows // 5 or preset == "series_transformer"  # whose patches are of 16 steps
+    assert kzoo.build(preset, **settings | data.config, compile=False).input_shape == (None, *data.input_shape)
+
+
+def test_a_series_that_is_too_short_for_any_window_gets_no_such_advice():
+    with pytest.raises(KzooError, match=r"does not fit; give more rows\.$"):
+        load_data(pd.DataFrame({"load": np.arange(12.0)}), preset="series_transformer", target="load")

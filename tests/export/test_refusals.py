@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -165,3 +166,49 @@ def test_the_same_model_again_adds_formats_and_another_one_is_refused(text_run, 
     with pytest.raises(kzoo.KzooError, match="the same network with other weights"):
         kzoo.export(model, there, "keras", progress=False)
     assert kzoo.ExportedModel(there).exports == exported.exports
+
+
+SLEEPER = """
+import os, sys, time
+from kzoo.export.processes import serve_steps
+
+def sleep(step):
+    with open(sys.argv[1], "w") as file:
+        file.write(str(os.getpid()))
+    time.sleep(120)
+
+serve_steps(sys.argv[2:], sleep)
+"""
+PARENT = "from kzoo.export.processes import run_steps; list(run_steps('sleeper', ['pid'], ['onnx'], timeout=100))"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are looked up in /proc")
+def test_what_converts_does_not_outlive_the_export_that_was_killed(tmp_path):
+    """The class of faults: a process of ours that works on for nobody."""
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], cwd=tmp_path, env=os.environ | {"PYTHONPATH": paths})
+    try:
+        child = int(until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
+        assert running(child)
+    finally:
+        parent.kill()
+        parent.wait()
+    assert until(lambda: not running(child))
+
+
+def until(found, seconds=60):
+    """Wait for something that is true, and return it."""
+    end = time.monotonic() + seconds
+    while not (answer := found()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return answer
+
+
+def running(pid):
+    """Say whether a process is there and is not one that only waits to be reaped."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -334,6 +334,37 @@ def test_killed_in_the_first_write_of_all_it_begins_again(tmp_path):
     assert run.finished and not list(folder.glob(".*-*"))
 
 
+class Look(keras.callbacks.Callback):
+    """Copy a run's folder as it is in the middle of an epoch: what is left there when the process is killed."""
+
+    def __init__(self, folder, copy):
+        super().__init__()
+        self.folder, self.copy = str(folder), str(copy)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 4 and not os.path.exists(self.copy):
+            shutil.copytree(self.folder, self.copy)
+
+
+def test_a_kill_leaves_no_folder_of_an_earlier_run_behind(tmp_path):
+    """An earlier run's files are set aside where there are some, and go when the new run is taken up."""
+
+    def train(out, **options):
+        return kzoo.train(
+            "iris_fnn", "iris", out=out, callbacks=[Look(out, f"{out}-killed")], **QUICK | SMALL | options
+        )
+
+    train(tmp_path / "first")
+    killed = tmp_path / "first-killed"
+    assert (killed / "journal").exists() and not (killed / ".before").exists()
+    train(tmp_path / "first", seed=1, overwrite=True)
+    shutil.rmtree(killed)
+    train(tmp_path / "first", seed=2, overwrite=True)
+    assert (killed / ".before" / "best.keras").is_file() and (killed / "journal").exists()
+    assert train(killed, seed=2).finished and not (killed / ".before").exists()
+    assert not (tmp_path / "first" / ".before").exists()
+
+
 def test_a_lock_is_let_go():
     Path("here").mkdir()
     with pytest.raises(ZeroDivisionError), locked("here"):

@@ -109,7 +109,8 @@ def load_series(
         require(tested, names, "the test series")
         other = filled(tested, names, [], writings)
         series["test"] = (other, 0, len(other), holes_of(tested_times))
-    made, left_out, across = windows_of(series, steps, horizon, len(targets), name)
+    fix = shorter(cuts.values(), steps, horizon, preset)
+    made, left_out, across = windows_of(series, steps, horizon, len(targets), name, fix=fix)
     notes += _about_holes(left_out, across)
     mean, std = spread(values[:first_validation])
     return Dataset(
@@ -185,7 +186,24 @@ def _columns(frame, target, drop, writings):
     return [*targets, *(c for c in numeric if c not in targets)], targets
 
 
-def cut_windows(values, part, low, high, steps, horizon, targets, name, holes=()):
+def shorter(parts, steps, horizon, preset):
+    """Say what helps where windows do not fit: sizes that do, and leave several windows to train on.
+
+    Args:
+        parts: (first row, row after the last) of each part, the training rows first.
+        steps, horizon: of the windows that do not fit.
+        preset: what they are for; one that cuts windows into patches needs one at least.
+    """
+    (_, train), *others = parts
+    ahead = min([horizon, train // 4, *(high - low for low, high in others if high > low)])
+    least = 1 if preset is None else preset.config.get("patch_size") or 1
+    back = min(steps, max((train - ahead) // 2, least))
+    if ahead < 1 or back + ahead > train:
+        return "give more rows"
+    return f"give more rows, or use input_shape={back}, horizon={ahead}"
+
+
+def cut_windows(values, part, low, high, steps, horizon, targets, name, holes=(), fix="give more rows"):
     """Make the windows whose targets lie within rows low..high.
 
     Args:
@@ -193,6 +211,7 @@ def cut_windows(values, part, low, high, steps, horizon, targets, name, holes=()
         part: its name, for messages.
         holes: rows before which others are missing. Windows with such a row among their targets are left out: what
             stands there is not what follows.
+        fix: what helps where none fits, for the message.
     """
     if low == high and part != "train":
         return None
@@ -200,7 +219,7 @@ def cut_windows(values, part, low, high, steps, horizon, targets, name, holes=()
     if not len(starts):
         raise KzooError(
             f"The {part} part of {name!r} has {high - low} rows, but a window of {steps} steps and {horizon} "
-            f"ahead does not fit; give more rows, or a smaller input_shape or horizon."
+            f"ahead does not fit; {fix}."
         )
     if len(holes):
         before = np.searchsorted(holes, starts + steps)
@@ -209,12 +228,13 @@ def cut_windows(values, part, low, high, steps, horizon, targets, name, holes=()
     return Split(x=Windows(values, starts, steps), y=y)
 
 
-def windows_of(series, steps, horizon, targets, name):
+def windows_of(series, steps, horizon, targets, name, *, fix="give more rows"):
     """Cut the parts of a series into windows: those with a hole among their targets are left out, unless that would
     cost a part more than half of its windows.
 
     Args:
         series: part -> (values, first row, end, rows before which others are missing).
+        fix: see `cut_windows`.
 
     Returns:
         (part -> `Split` or None, the number of windows left out, of windows with a hole among their targets that stay).
@@ -222,7 +242,7 @@ def windows_of(series, steps, horizon, targets, name):
 
     def cut(leave_out):
         return {
-            part: cut_windows(values, part, low, high, steps, horizon, targets, name, holes if leave_out else ())
+            part: cut_windows(values, part, low, high, steps, horizon, targets, name, holes if leave_out else (), fix)
             for part, (values, low, high, holes) in series.items()
         }
 

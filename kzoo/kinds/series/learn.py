@@ -153,7 +153,7 @@ def in_order(frame, column, notes):
 def _seen(times, gone):
     """Return what checks are told of the times of a series, and of its missing values."""
     return {
-        "time": None if times is None else times.json(),
+        "time": times.json() if times is not None and len(times.told) else None,
         "gone": {name: _longest_run(places, times) for name, places in gone.items() if len(places)},
     }
 

@@ -29,6 +29,7 @@ class NewData:
         frame: the table, where there is one; `missing`: columns of the run that it lacks.
         features: (names, numbers (N, F)); None where nothing could be read.
         answers: (N,) raw labels, or numbers; None without any.
+        seen: what only reading sees, such as the times of a series; None where that is nothing.
 
     Raises:
         KzooError: data of another kind than the run's.
@@ -39,7 +40,7 @@ class NewData:
         self.facts, self.class_names = run.problem.facts, described.class_names
         self.known = run.config.get("statistics")
         self.targets = [target] if target else list(described.target_names)
-        self.frame, self.missing, self.answers, self.values = None, [], None, None
+        self.frame, self.missing, self.answers, self.values, self.seen = None, [], None, None, None
         if isinstance(source, str) and source in NAMES:
             source = reload(run, source)
         if isinstance(source, Dataset):
@@ -84,7 +85,7 @@ class NewData:
             raise KzooError("This run was trained on arrays: give x, or (x, y), or an .npz file.")
         else:
             found = kind_of(self.preprocessing).learn.fresh(self.preprocessing, source, targets=self.targets)
-            self.values, self.frame, self.missing = found.x, found.frame, list(found.missing)
+            self.values, self.frame, self.missing, self.seen = found.x, found.frame, list(found.missing), found.seen
             self.answers = found.answers if found.answers is None else self._raw(found.answers)
 
     def _raw(self, answers):

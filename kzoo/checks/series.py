@@ -87,7 +87,7 @@ def clock_changes(subject):
 @check("data", "series")
 def runs_of_missing_values(subject):
     """Values that are missing in a series, where the last one before stands in for them."""
-    gone = subject.data.seen.get("gone")
+    gone = subject.seen.get("gone")
     if not gone:
         return
     worst = sorted(gone, key=lambda name: (-gone[name]["longest"], -gone[name]["count"]))
@@ -106,9 +106,17 @@ def runs_of_missing_values(subject):
     )
 
 
+@check("new", "seen")
+def times_of_new_rows(new):
+    """The same in a new series; what is uneven by nature, such as opening hours, may stay so."""
+    looks = [repeated_times, runs_of_missing_values]
+    for one in looks if new.preprocessing.get("uneven") else [uneven_times, holes_in_time, *looks]:
+        yield from one(new)
+
+
 def _time(subject):
     """Return what is known of the times of a series (`kzoo.kinds.series.times.Times.json`), or None."""
-    return subject.data.seen.get("time")
+    return subject.seen.get("time")
 
 
 def _around(hole):

@@ -92,6 +92,11 @@ class Subject:
         return column_names(self.data.feature_names, self.data.train.x.shape[1])
 
     @property
+    def seen(self):
+        """What only loading sees (see `kzoo.data.Dataset`)."""
+        return self.data.seen
+
+    @property
     def series(self):
         return True if self.rows and self._has("columns", "steps") else None
 

@@ -1,4 +1,4 @@
-"""Find what is wrong before training, new in new data, or altered in an export."""
+"""Show how data is read, what is wrong or new in it, or altered in an export."""
 
 from dataclasses import asdict
 from pathlib import Path

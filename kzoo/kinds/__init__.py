@@ -23,7 +23,7 @@ The other half:
     labelled(reader, source, ...) -> Split  new data with its answers, still raw unless the inputs hold them
     fresh(reader, source, targets) -> Fresh     new data as it is, to be looked at
     describe(x, names, categories) -> (names, numbers)   a few numbers for each input: what drift is measured on
-    overview(data) -> dict                  what it has to say of how data was read (see `kzoo.data.overview`); may lack
+    overview(data) -> dict                  what it says of how data was read (`kzoo.data.overview`); need not be there
 
 A folder here is found by listing, a kind of an installed package by its entry point in the group `kzoo.kinds`.
 """
@@ -132,12 +132,14 @@ class Fresh:
         answers: raw labels (N,) or the columns of a DataFrame; None without any.
         frame: the table, where there is one.
         missing: columns of the reader that it lacks.
+        seen: what only reading sees, such as the times of a series (see `Dataset.seen`); None where that is nothing.
     """
 
     x: object = None
     answers: object = None
     frame: object = None
     missing: tuple = ()
+    seen: object = None
 
 
 @cache

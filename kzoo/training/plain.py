@@ -12,6 +12,7 @@ from kzoo import contract
 from kzoo.arguments import TRAINING
 from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
+from kzoo.data.overview import brief
 from kzoo.data.splits import Fold
 from kzoo.errors import KzooError
 from kzoo.files import path_of
@@ -89,7 +90,7 @@ def fit_arguments(
     job = _job(model, data, options, overrides, seed)
     if job.training.get("on_nan") == "rollback":
         raise KzooError("on_nan='rollback' goes back to the journal of kzoo.train, and plain fit has none: use 'stop'.")
-    say([*job.data.notes, *job.notes], progress)
+    say([brief(job.data.overview), *job.data.notes, *job.notes], progress)
     fit = Fit(job, folder, extra=extra)
     make_variables(job.core, fit.train.batch(0, 0))
     request = Request(

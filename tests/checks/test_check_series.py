@@ -142,6 +142,15 @@ def test_a_clock_explains_its_own_hours_only():
     assert set(other) == {"holes_in_time"}
 
 
+def test_one_wrong_year_is_a_hole():
+    found = checked(hourly().assign(time=lambda table: table["time"].where(table.index < ROWS - 1, "9999-01-01")))
+    assert set(found) == {"holes_in_time"} and "and 9999-01-01 00:00" in found["holes_in_time"].what
+
+
+def test_times_that_are_all_the_same():
+    assert "1,199 rows of 1,200 repeat a time" in checked(series(["2024-01-01"] * ROWS))["repeated_times"].what
+
+
 def test_values_that_are_missing():
     frame = hourly().assign(oil=lambda table: -table["load"])
     frame.loc[100:254, "oil"] = np.nan

@@ -129,10 +129,15 @@ def test_series_and_language(tmp_path):
     hours = np.arange(1200)
     noise = np.random.default_rng(0).normal(size=(2, 1200)) * 0.3
     frame = pd.DataFrame({"a": 5 + np.sin(hours / 4) + noise[0], "b": np.cos(hours / 6) + noise[1]})
+    frame["time"] = pd.date_range("2024-01-01", periods=1200, freq="h")
     run = kzoo.train("series_tcn", frame, out=tmp_path / "run", filters=(4,), **QUICK)
     assert kzoo.check(run, frame.iloc[100:700]) == []
     assert names(run, frame.iloc[:600].assign(a=lambda f: f["a"] + 3)) == ["numbers_moved"]
     assert names(run, frame[["a"]]) == ["columns_missing"]
+    (found,) = kzoo.check(run, frame.iloc[100:700].drop(index=range(300, 341)))
+    assert found.check == "times_of_new_rows" and "42 hours between 2024-01-13 11:00 and 2024-01-15 05:00" in found.what
+    (found,) = kzoo.check(run, frame.iloc[100:700].assign(b=lambda f: f["b"].where(f.index % 100 > 0)))
+    assert found.check == "times_of_new_rows" and "6 values missing" in found.what
     text = tmp_path / "book.txt"
     text.write_text("\n".join(opinions(400)[0]), encoding="utf-8")
     small = dict(width=8, depth=1, num_heads=2, intermediate_dim=8)

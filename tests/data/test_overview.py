@@ -12,8 +12,9 @@ from PIL import Image
 
 import kzoo
 from kzoo.cli import main
-from kzoo.data import load_data
+from kzoo.data import Dataset, Split, load_data
 from kzoo.data.overview import brief
+from kzoo.tasks import pair
 
 ROWS = 300
 
@@ -139,6 +140,15 @@ def test_arrays(axes, noun):
     answers = [one["name"] for one in read["classes"]] or [one["low"] for one in read["targets"]]
     assert read["noun"] == noun and answers in (["0", "1", "2"], [0.0]) and json.dumps(read)
     assert brief(read).startswith(f"60 {noun}: ")
+
+
+def test_what_is_empty_or_without_a_shape_is_described_all_the_same():
+    """`kzoo.check` takes arrays for a model of one's own as they are."""
+    for inputs, shape in (("rows", ()), ("tokens", (12,)), ("series", (12, 2)), ("image", (8, 8, 1))):
+        part = Split(x=np.zeros((0, *shape)), y=np.zeros((0, 1)))
+        task = pair(inputs, "values").name
+        read = Dataset(name="none", task=task, inputs=inputs, train=part, config={"input_shape": shape}).overview
+        assert read["splits"] == {"train": 0} and brief(read).startswith("0 ")
 
 
 def test_a_kind_of_ones_own_need_say_nothing(monkeypatch):

@@ -169,6 +169,13 @@ def test_new_rows_with_a_hole():
         encode(data.preprocessing, table(100).drop(index=[60]))  # before the last 12 rows
 
 
+@pytest.mark.parametrize("rows", [0, 1, 2])
+def test_new_rows_that_are_hardly_any(rows):
+    data = load_data(table(), preset=preset())
+    seen = kind("series").learn.fresh(data.preprocessing, table()[:rows], targets=[]).seen
+    assert (seen["time"] or {"rows": 0})["rows"] == rows
+
+
 def test_times_with_a_zone_and_without_pandas_rows_of_the_hour_that_comes_twice():
     """Of quarters of an hour by a clock that is put back, each comes after the one before it."""
     aware = pd.date_range("2024-10-26", periods=200, freq="15min", tz="Europe/Berlin")

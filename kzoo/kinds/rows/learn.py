@@ -308,4 +308,4 @@ def overview(data):
         return {"columns": [{"name": one["name"], "kind": one["kind"]} for one in data.preprocessing["columns"]]}
     if data.feature_names:
         return {"columns": [{"name": name, "kind": "number"} for name in data.feature_names]}
-    return {"about": {"columns": data.train.x.shape[-1]}}
+    return {"about": {"columns": data.input_shape[-1]}} if data.input_shape else {}

@@ -93,11 +93,8 @@ def load_series(
     if times is not None:
         apart[times.column] = ("time", f"{times.step} apart, from {' to '.join(times.ends)}")
     known = [{"name": name, "kind": "number", "writing": writings.get(name)} for name in names]
-    seen = seen_in_cells(doubts, unread, len(frame)) | {
-        "read": columns_read(table, known, unread, targets=targets, apart=apart),
-        "time": None if times is None else times.json(),
-        "gone": {name: _longest_run(places, times) for name, places in gone.items() if len(places)},
-    }
+    seen = seen_in_cells(doubts, unread, len(frame)) | _seen(times, gone)
+    seen["read"] = columns_read(table, known, unread, targets=targets, apart=apart)
     writings = {name: writings[name] for name in names if name in writings}
     cuts = {
         "train": (0, first_validation),
@@ -153,6 +150,14 @@ def in_order(frame, column, notes):
     if not times.sorted:
         frame = frame.iloc[times.order].reset_index(drop=True)
     return frame.drop(columns=times.column), times
+
+
+def _seen(times, gone):
+    """Return what checks are told of the times of a series, and of its missing values."""
+    return {
+        "time": times.json() if times is not None and len(times.told) else None,
+        "gone": {name: _longest_run(places, times) for name, places in gone.items() if len(places)},
+    }
 
 
 def _longest_run(places, times):
@@ -289,12 +294,11 @@ def fresh(reader, source, *, targets):
     """Return a series in order of time, which may lack columns."""
     frame, names = as_frame(source), reader["columns"]
     missing = [name for name in names if name not in frame.columns]
-    frame, _ = in_order(frame, time_column(frame), [])
-    return Fresh(
-        x=filled(frame, names, [], reader.get("writings")) if len(frame) and not missing else None,
-        frame=frame,
-        missing=missing,
-    )
+    frame, times = in_order(frame, reader.get("time"), [])
+    x, gone = None, {}
+    if len(frame) and not missing:
+        x = filled(frame, names, [], reader.get("writings"), gone=gone)
+    return Fresh(x=x, frame=frame, missing=missing, seen=_seen(times, gone))
 
 
 def overview(data):

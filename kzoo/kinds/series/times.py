@@ -179,7 +179,7 @@ class Times:
     @cached_property
     def between(self) -> np.ndarray:
         """(N - 1,) steps from each row to the next, in order of time."""
-        return self.step.between(self.real[self.order])
+        return self.step.between(self.real[self.order]) if len(self.real) > 1 else np.empty(0)
 
     @cached_property
     def holes(self) -> np.ndarray:
@@ -334,11 +334,9 @@ def _standard(told, forward, back):
 
 def _changes(told, forward, back):
     """Return the times at which a clock is changed, in order, and whether it is put forward."""
-    first, last = (
-        int(year) for year in (told.min().astype("M8[Y]").astype(int), told.max().astype("M8[Y]").astype(int))
-    )
-    found = [(_sunday(year, *rule), rule is forward) for year in range(first - 1, last + 2) for rule in (forward, back)]
-    found.sort()
+    years = np.unique(told.astype("M8[Y]").astype(int)).tolist()
+    years = sorted({*years, *(year - 1 for year in years)})  # as the year before left the clock, so a year begins
+    found = sorted((_sunday(year, *rule), rule is forward) for year in years for rule in (forward, back))
     return np.array([when for when, _ in found], "M8[us]"), np.array([is_forward for _, is_forward in found])
 
 

@@ -325,9 +325,11 @@ def overview(data):
         parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
         sizes = {name: len(part.x.values) for name, part in parts.items() if part is not None}
         return {"noun": "windows", "about": {"tokens": sizes, "window": data.input_shape[0]} | known}
-    lengths = (few(data.train.x) != PADDING).sum(axis=1)
-    said = {"shortest": int(lengths.min()), "median": int(np.median(lengths)), "longest": int(lengths.max())}
-    about = {"tokens in a text": said} | known
+    about = known
+    if len(data.train):
+        lengths = (few(data.train.x) != PADDING).sum(axis=1)
+        said = {"shortest": int(lengths.min()), "median": int(np.median(lengths)), "longest": int(lengths.max())}
+        about = {"tokens in a text": said} | known
     if data.seen.get("cut"):
         about |= {f"reach {data.input_shape[0]} and are cut off there": percent(data.seen["cut"])}
     return {"noun": "texts", "columns": data.seen.get("read", []), "about": about}

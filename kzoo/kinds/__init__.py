@@ -10,6 +10,7 @@ Light half:
     read(reader, raw) -> (x, items)         raw inputs with a reader; what each row of x was made of, for its name
     gather(words) -> raw                    the words of a command line: files, folders, texts
     show(reader, x, names) -> Shown         rows of x as people see them; None where there is nothing to show
+    ahead(reader, raw, steps) -> times      of a series, where it has any: when the steps after it come
     draw(given, random, shape) -> x         inputs that a network could be given; edges(given, rows): the extreme ones
 
 The other half:
@@ -17,6 +18,7 @@ The other half:
     take(x, preset) -> x                    an array as it is given, checked, in the kind's axes and dtype
     fit(x, train, ...) -> (x, config, reader)   what an array says of the network
     labelled(reader, source, ...) -> Split  new data with its answers, still raw unless the inputs hold them
+    simple_forecasts(reader, part)          of a series: what needs no network, to stand beside its scores
     fresh(reader, source, targets) -> Fresh     new data as it is, to be looked at
     describe(x, names, categories) -> (names, numbers)   a few numbers for each input: what drift is measured on
 
@@ -177,6 +179,11 @@ def kind_of(reader: Mapping) -> Kind:
 def takes_ready_arrays(reader: Mapping) -> bool:
     """Say whether a stored reader takes arrays that are ready, and nothing else."""
     return reader["kind"] == READY
+
+
+def encoding(reader: Mapping) -> dict:
+    """Return what of a stored reader decides `x`: the step of a series only dates what is forecast."""
+    return {name: value for name, value in reader.items() if name != "calendar"}
 
 
 def lacks(reader: Mapping) -> set:

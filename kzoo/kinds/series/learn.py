@@ -13,14 +13,17 @@ from kzoo.kinds import Fresh
 from kzoo.kinds.rows.columns import asked_columns, writing_of
 from kzoo.kinds.rows.learn import describe, fit, scaling, seen_in_cells
 from kzoo.kinds.rows.light import say_unread
+from kzoo.kinds.series.calendar import learn as learn_calendar
+from kzoo.kinds.series.calendar import moments_of
 from kzoo.kinds.series.light import filled, time_column, time_order, times_of
+from kzoo.kinds.series.simple import simple_forecasts
 from kzoo.kinds.tables.frame import as_frame, as_names
 from kzoo.kinds.tables.raw import MOST, require, rows_of
 from kzoo.kinds.tables.values import known
 from kzoo.tasks.values.light import spread
 from kzoo.words import listed
 
-__all__ = ["describe", "fit", "fresh", "labelled", "load", "take"]
+__all__ = ["describe", "fit", "fresh", "labelled", "load", "simple_forecasts", "take"]
 
 _STEPS, _HORIZON = 96, 24  # without a preset
 
@@ -67,11 +70,15 @@ def load_series(
     frame = as_frame(source)
     time = time_column(frame, time)
     seen = {"time": steps_of_time(frame, time)}
+    moments = None if time is None else moments_of(frame, time)
     frame = in_order(frame, time, notes)
     tested = in_order(as_frame(test), time, []) if splits.is_source(test) else None
     first_validation, first_test = splits.split_time(
         len(frame), validation=validation, test=0 if tested is not None else test
     )
+    calendar = learn_calendar(moments, time, rows=first_validation)
+    if moments is not None and calendar is None:
+        notes.append(f"{time!r} keeps no step: forecasts will have numbers in place of times, and no season to beat.")
     said, doubts, unread = asked_columns(columns, frame), [], {}
     if other := [name for name, how in said.items() if how["kind"] != "number"]:
         raise KzooError(
@@ -114,7 +121,8 @@ def load_series(
             "target_offset": mean[: len(targets)],
         },
         preprocessing={"kind": "series", "columns": names, "steps": steps, "time": time}
-        | ({"writings": writings} if writings else {}),
+        | ({"writings": writings} if writings else {})
+        | ({"calendar": calendar.json()} if calendar else {}),
         feature_names=tuple(names),
         target_names=tuple(targets),
         notes=[*notes, f"{steps} steps in, {horizon} ahead; split in order of time."],

@@ -26,6 +26,10 @@ class Predictions:
         values: (N, targets) or (N, horizon, targets) in the target's own unit, or None for classes.
         class_names, target_names: names of the columns.
         inputs: what each row was made from (a file's name, a sentence, a row's number).
+        times: of each forecast the times of its steps, `datetime`s in the zone of the training data, or numbers; empty
+            where they are not known.
+        time_name: of the time column.
+        history: (N, steps, targets) what the model saw of the targets before a forecast, and `history_times`.
     """
 
     labels: list[str] = field(default_factory=list)
@@ -35,12 +39,19 @@ class Predictions:
     class_names: Sequence[str] = ()
     target_names: Sequence[str] = ()
     inputs: Sequence[Any] = ()
+    times: Sequence[Sequence[Any]] = ()
+    time_name: str = "time"
+    history: np.ndarray | None = None
+    history_times: Sequence[Sequence[Any]] = ()
 
     def __len__(self) -> int:
         return len(self.labels if self.values is None else self.values)
 
     def columns(self) -> dict[str, Any]:
-        """Return a table, name -> column: input, label and a probability (or score) per class, or one per target."""
+        """Return a table, name -> column: input, label and a probability (or score) per class, or one per target.
+
+        A forecast has a row for each step: its number and, where it is known, its time.
+        """
         if self.values is None:
             sort, of_classes = ("score", self.scores) if self.probabilities is None else ("p", self.probabilities)
             columns: dict[str, Any] = {"input": list(self.inputs), "label": self.labels}
@@ -52,6 +63,9 @@ class Predictions:
             return {"input": list(self.inputs)} | {n: values[:, i] for i, n in enumerate(names)}
         n, horizon, _ = values.shape
         columns = {"input": np.repeat(list(self.inputs), horizon), "step": np.tile(np.arange(1, horizon + 1), n)}
+        if self.times:
+            name = "time" if self.time_name in columns else self.time_name
+            columns[name] = [moment for times in self.times for moment in times]
         return columns | {name: values[:, :, i].reshape(-1) for i, name in enumerate(names)}
 
     def to_frame(self) -> "pd.DataFrame":

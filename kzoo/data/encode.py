@@ -4,6 +4,8 @@ This module and the light halves of `kzoo.kinds` are NumPy and the standard libr
 without pandas, scikit-learn and Keras; `tests/test_structure.py` holds them to that.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from kzoo.errors import KzooError
@@ -32,6 +34,28 @@ def _read(reader, raw):
     """Return (x, what each of its rows was made of)."""
     kind = kind_of(reader)
     return (_ready(reader, raw, kind), raw) if takes_ready_arrays(reader) else kind.light.read(reader, raw)
+
+
+def dated(reader, raw, x, answers):
+    """Return forecasts of a series with the times of their steps, and with what the model saw before them.
+
+    Args:
+        reader: what read the inputs.
+        raw: they, as they came.
+        x: what was made of them.
+        answers: `Predictions`; others than forecasts are returned as they are.
+    """
+    if answers.values is None or answers.values.ndim != 3 or takes_ready_arrays(reader):
+        return answers
+    light = kind_of(reader).light
+    if not hasattr(light, "ahead"):
+        return answers
+    answers = replace(answers, history=x[..., : answers.values.shape[-1]])  # the targets come first
+    found = light.ahead(reader, raw, answers.values.shape[1])
+    if found is None:
+        return answers
+    name, times, before = found
+    return replace(answers, time_name=name, times=[times], history_times=[before])
 
 
 def checked_batch_size(batch_size) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.data.encode import checked_batch_size, encode_named
+from kzoo.data.encode import checked_batch_size, dated, encode_named
 from kzoo.predictions import Predictions
 from kzoo.run import Run
 from kzoo.training.score import forward, run_gives_logits
@@ -29,6 +29,7 @@ def predict(run: Run | str | os.PathLike[str], inputs: Any, *, batch_size: int =
     model = run.model
     size = min(checked_batch_size(batch_size), len(x))
     answers = np.concatenate([forward(model, x[i : i + size], size) for i in range(0, len(x), size)])
-    return run.problem.task.light.answer(
+    said = run.problem.task.light.answer(
         run.target, answers, inputs=names, reader=preprocessing, logits=run_gives_logits(run)
     )
+    return dated(preprocessing, inputs, x, said)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kzoo import kinds
-from kzoo.data.encode import checked_batch_size, encode_named
+from kzoo.data.encode import checked_batch_size, dated, encode_named
 from kzoo.errors import KzooError
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
@@ -92,9 +92,10 @@ class Model:
         count = len(self._target.classes)
         if count and count != max(answers.shape[-1], 2):
             raise KzooError(f"{self.name} gives {answers.shape[-1]} answers, and kzoo.json has {count} labels.")
-        return self._task.light.answer(
+        said = self._task.light.answer(
             self._target, answers, inputs=names, reader=self._preprocessing, logits=ANSWERS.get(self._kind)
         )
+        return dated(self._preprocessing, inputs, x, said)
 
 
 def _checked(exported: ExportedModel) -> Manifest:

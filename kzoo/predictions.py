@@ -86,11 +86,11 @@ def logits_of(activation: str | None, loss: str | None, *, single: bool) -> bool
         loss: its name, by kzoo or by Keras; None where it is not known.
         single: whether one answer stands for two classes.
     """
+    if single and activation in ("sigmoid", "hard_sigmoid"):
+        return False  # with hinge too, as older runs have it: one half parts the classes
     if "hinge" in (loss or ""):
         return None
-    if activation == "linear":
-        return True
-    return False if activation == "softmax" or (single and activation in ("sigmoid", "hard_sigmoid")) else None
+    return {"linear": True, "softmax": False}.get(activation or "")
 
 
 def scores_of(answers: np.ndarray) -> np.ndarray:

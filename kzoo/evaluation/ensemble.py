@@ -271,7 +271,11 @@ def _score_stored(members: Sequence[Run], method: str, probabilities: bool) -> d
         return {}
     y = _combine([k["answers"] for k in kept], method, None, probabilities)
     answered = [(keras.ops.convert_to_numpy(y), kept[0]["truth"])]
-    return {kept[0]["split"]: first.problem.task.scoring.score(answered, first.target, logits=False).scores}
+    split, scoring = kept[0]["split"], first.problem.task.scoring
+    scores = scoring.score(answered, first.target, logits=False).scores
+    if known := (first.summary.get(split) or {}).get("targets"):
+        scores = scoring.carried(scores, known)
+    return {split: scores}
 
 
 def _gain(

@@ -43,11 +43,11 @@ def evaluate(
         Classification: accuracy, f1 (macro), auc, loss, examples and the 95 % interval of the accuracy; the loss is
             None where the answers are no probabilities (hinge, tanh).
         Regression and forecasting, in the target's own unit: mae, rmse, r2, and mse of the standardised targets. Of
-            several targets, and of forecasts, `targets` too: for each of them mae, rmse, r2 and `beside`, the mae on the
-            same examples of what needs no network, and how many times that the model's is (`ratio`). That is the
+            several targets, and of forecasts, `targets` too: for each of them mae, rmse, r2 and `beside`, the mae on
+            the same examples of what needs no network, and how many times that the model's is (`ratio`). That is the
             mean of the training data; of a series also its last value and the same season before (the same hour
-            yesterday, the same month last year, as the step of the times has it), which may look further back than the
-            model does. `relative_mae` is the mean over the targets of the largest ratio.
+            yesterday, the same month last year, as the step of the times has it), which may look further back than
+            the model does. `relative_mae` is the mean over the targets of the largest ratio.
         Language models: loss in nats per token, bits per token, perplexity, accuracy.
 
     Raises:

@@ -10,10 +10,12 @@ Light half:
     answer(target, outputs, ...) -> Predictions
 
 Scoring half:
-    score(batches, target) -> Scored        scores, and the answers where they are kept
+    score(batches, target) -> Scored        scores, and the answers where they are kept; of an ordered problem beside
+                                            answers that need no network (`beside=`)
     judge(truth, answers, target) -> Judged row by row: how good, right or wrong, by how much off
     headline(scores, ...) -> dict           the number that counts, and a sentence beside its baseline
-    doubts(scores) -> list                  where there is any: sentences that warn of a score
+    doubts(scores) -> list                  where scores have `targets`: sentences that warn of them
+    carried(scores, known) -> dict          the same: put other scores beside what is known of the same examples
 
 A folder here is found by listing, a task of an installed package by its entry point in the group `kzoo.tasks`.
 """

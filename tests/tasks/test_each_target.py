@@ -235,3 +235,13 @@ def test_the_picture(run, new):
         kzoo.plots.ahead(np.zeros((4, 2)), np.ones((2, 1)))
     with pytest.raises(KzooError, match="3 names for 1"):
         kzoo.plots.ahead(np.zeros((4, 1)), np.ones((2, 1)), names=["a", "b", "c"])
+
+
+def test_an_ensemble_of_stored_answers_stands_beside_the_same(run, tmp_path):
+    """No data is at hand there: what needs no network erred on these windows as much as it did."""
+    other = kzoo.Run(shutil.copytree(run.path, tmp_path / "other"))
+    joined = kzoo.ensemble([run, other], out=tmp_path / "joined")
+    ours, theirs = joined.summary["test"], run.summary["test"]
+    for name, one in theirs["targets"].items():
+        assert ours["targets"][name]["beside"]["last value"] == pytest.approx(one["beside"]["last value"])
+    assert ours["relative_mae"] == pytest.approx(theirs["relative_mae"])

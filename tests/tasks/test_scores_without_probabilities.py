@@ -219,3 +219,12 @@ def test_an_export_of_a_model_that_was_given_itself(end, loss, kind, activation)
     model.compile("adam", loss)
     subject = subject_of(model)
     assert (subject.kind, subject.activation) == (kind, activation)
+
+
+def test_a_sigmoid_that_was_trained_with_hinge_is_parted_at_one_half():
+    """It is refused today; runs of before have it."""
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1, "sigmoid", kernel_initializer="ones")])
+    model.compile("adam", "hinge")
+    x = np.array([[-1, -1], [0.1, 0.1], [3, 3], [-2, 1]] * 8, "float32")
+    data = kzoo.load_data((x, (x.sum(1) > 0).astype(int)))
+    assert kzoo.evaluate(model, data)["accuracy"] == 1

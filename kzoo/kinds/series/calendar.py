@@ -23,6 +23,7 @@ _STEPS = ("seconds", "days", "business days", "months", "numbers")
 _EVEN = 0.9  # share of the steps that must be alike: the others are gaps
 _JITTER = 0.25  # by which share of it a step of less than a day may vary
 _FEW = 3  # times, below which there is no telling
+_ENOUGH = 2_000  # to read dates takes time
 _DAY = 86_400
 # An offset behind a time of day; the end of 2024-01-01 is none.
 _OFFSET = re.compile(r":\d{2}(?:[.,]\d+)?\s*(?:[AaPp][Mm])?\s*(?:(Z|UTC|GMT)|([+-])(\d{2}):?(\d{2})?)$")
@@ -252,6 +253,17 @@ def _written(minutes):
     if not minutes:
         return "UTC"
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def calendar_of(frame, column, rows) -> Calendar | None:
+    """Find the step that the training rows of a DataFrame keep, in the first of them where these tell it.
+
+    Args:
+        column: its time column.
+        rows: how many are trained on, the earliest.
+    """
+    few = learn(moments_of(frame.iloc[: min(rows, _ENOUGH)], column), column)
+    return few or learn(moments_of(frame, column), column, rows=rows)
 
 
 def learn(moments: Moments | None, column, *, rows=None) -> Calendar | None:

@@ -13,8 +13,7 @@ from kzoo.kinds import Fresh
 from kzoo.kinds.rows.columns import asked_columns, writing_of
 from kzoo.kinds.rows.learn import describe, fit, scaling, seen_in_cells
 from kzoo.kinds.rows.light import say_unread
-from kzoo.kinds.series.calendar import learn as learn_calendar
-from kzoo.kinds.series.calendar import moments_of
+from kzoo.kinds.series.calendar import calendar_of
 from kzoo.kinds.series.light import filled, time_column, time_order, times_of
 from kzoo.kinds.series.simple import simple_forecasts
 from kzoo.kinds.tables.frame import as_frame, as_names
@@ -70,14 +69,14 @@ def load_series(
     frame = as_frame(source)
     time = time_column(frame, time)
     seen = {"time": steps_of_time(frame, time)}
-    moments = None if time is None else moments_of(frame, time)
+    table = frame
     frame = in_order(frame, time, notes)
     tested = in_order(as_frame(test), time, []) if splits.is_source(test) else None
     first_validation, first_test = splits.split_time(
         len(frame), validation=validation, test=0 if tested is not None else test
     )
-    calendar = learn_calendar(moments, time, rows=first_validation)
-    if moments is not None and calendar is None:
+    calendar = None if time is None else calendar_of(table, time, first_validation)
+    if time is not None and calendar is None:
         notes.append(f"{time!r} keeps no step: forecasts will have numbers in place of times, and no season to beat.")
     said, doubts, unread = asked_columns(columns, frame), [], {}
     if other := [name for name, how in said.items() if how["kind"] != "number"]:

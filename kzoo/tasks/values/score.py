@@ -58,9 +58,37 @@ def _each_target(truth, answers, target, simple):
         )
         for i, name in enumerate(names)
     }
+    # Beside the mean alone, any forecast shines.
+    return dict(targets=targets) if truth.ndim > 2 and not simple else _relative(targets)
+
+
+def carried(scores, known) -> dict:
+    """Return scores beside what is known of the same examples: what needs no network errs as much as it did.
+
+    Args:
+        scores: of other answers to the same examples, without any beside them.
+        known: `targets` of scores that have.
+    """
+    whole = {name: scores[name] for name in ("mae", "rmse", "r2")}
+    own = scores.get("targets") or dict.fromkeys(known, whole)
+    targets = {
+        name: {score: one[score] for score in whole}
+        | dict(
+            beside={
+                said: found | dict(ratio=one["mae"] / found["mae"] if found["mae"] else None)
+                for said, found in known[name]["beside"].items()
+                if found["examples"] == scores["examples"]
+            }
+        )
+        for name, one in own.items()
+    }
+    return scores | _relative(targets)
+
+
+def _relative(targets):
+    """Return the scores of the targets, and how they are beside the best of what needs no network."""
     ratios = [[other["ratio"] for other in one["beside"].values()] for one in targets.values()]
-    steps_alone = truth.ndim > 2 and not simple  # beside the mean alone, any forecast shines
-    told = all(ratios) and not any(None in of for of in ratios) and not steps_alone
+    told = all(ratios) and not any(None in of for of in ratios)
     return dict(targets=targets) | (dict(relative_mae=float(np.mean([max(of) for of in ratios]))) if told else {})
 
 

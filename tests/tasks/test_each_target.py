@@ -19,6 +19,8 @@ import kzoo
 import kzoo.cli
 from kzoo import KzooError, get_preset
 from kzoo.data import load_data
+from kzoo.export.card import card
+from kzoo.exported import Manifest
 from kzoo.kinds.series.simple import simple_forecasts
 from kzoo.registry import with_settings
 from kzoo.tasks.targets import mixes_units, table_of
@@ -245,3 +247,24 @@ def test_an_ensemble_of_stored_answers_stands_beside_the_same(run, tmp_path):
     for name, one in theirs["targets"].items():
         assert ours["targets"][name]["beside"]["last value"] == pytest.approx(one["beside"]["last value"])
     assert ours["relative_mae"] == pytest.approx(theirs["relative_mae"])
+
+
+def test_cross_validation_has_each_target(tmp_path, untraced, undrawn):
+    frame = load_linnerud(as_frame=True).frame
+    found = kzoo.cross_validate("diabetes_fnn", frame, target=["Weight", "Waist"], drop="Pulse", folds=2, epochs=1,
+                                out=tmp_path / "folds", check=False, progress=False)  # fmt: skip
+    errors = [fold["targets"]["Waist"]["mae"] for fold in found["folds"]]
+    assert found["targets"]["Waist"]["mean"]["mae"] == pytest.approx(np.mean(errors))
+
+
+def test_the_card_of_an_export_mixes_no_units(run):
+    manifest = Manifest(
+        name="house", created="2026-11-26", spec=run.config["spec"], parameters=1,
+        inputs=[dict(name="series", dtype="float32", shape=[None, STEPS, 2], meaning="raw values")],
+        outputs=[dict(name="values", shape=[None, HORIZON, 2], kind="values")], labels=[],
+        targets=["load", "temperature"], preprocessing=run.preprocessing, data=run.config["data"],
+        metrics={"test": run.summary["test"]}, versions={}, predict_ms={"1": None, "32": None}, exports={}, files={},
+    )  # fmt: skip
+    lines = [line for line in card(manifest).splitlines() if line.startswith("* test")]
+    assert re.search(r"[:,] r2 ", lines[0]) and not re.search(r"[:,] (mae|rmse) ", lines[0])
+    assert lines[1].startswith("* test, load: MAE ") and "without a network: last value" in lines[1]

@@ -48,6 +48,8 @@ def run(args):
     if args.plot is not None:
         _check_plot(args.plot)
     answers = _by_exported(args) if (Path(args.run) / "kzoo.json").is_file() else _by_run(args)
+    if args.plot is not None and answers.history is None:
+        raise KzooError(f"--plot draws a series and its forecast, and {args.run} forecasts none.")
     document = dict(run=args.run, predictions=_rows(answers, args.top))
     if args.out is not None:
         _write(answers.columns(), args.out)
@@ -69,8 +71,6 @@ def _check_plot(file):
 
 
 def _plot(answers, args):
-    if answers.history is None:
-        raise KzooError(f"--plot draws a series and its forecast, and {args.run} forecasts none.")
     figure = import_module("kzoo.plots").ahead(
         answers.history[0],
         answers.values[0],

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -98,6 +99,13 @@ def test_a_forecast_on_the_command_line(series, home, tmp_path, capsys):
         assert table["when"].tolist() == list(pd.date_range("2024-01-30", periods=163, freq="5h")[160:])
         assert Image.open("ahead.png").width == 1080
     assert said[0] == said[1] and said[0][1].split() == ["time", "a", "b"]
+
+
+def test_what_is_no_forecast_is_not_drawn(rows, home, capsys):
+    for place in (rows.run.path, rows.exported):
+        words = ["predict", str(place), str(home / "customers.csv"), "--plot", "ahead.png", "--out", "out.csv"]
+        assert kzoo.cli.main(words) == 2
+        assert "forecasts none" in capsys.readouterr().err and not Path("out.csv").exists()
 
 
 def test_the_next_token(language):

@@ -27,6 +27,10 @@ class Predictions:
         class_names, target_names: names of the columns.
         inputs: what each row was made from (a file's name, a sentence, a row's number).
         unread: number of a row -> why its input could not be read; its label is None, and its numbers are NaN.
+        times: of each forecast the times of its steps, `datetime`s in the zone of the training data, or numbers; empty
+            where they are not known.
+        time_name: of the time column.
+        history: (N, steps, targets) what the model saw of the targets before a forecast, and `history_times`.
     """
 
     labels: list[str | None] = field(default_factory=list)
@@ -37,6 +41,10 @@ class Predictions:
     target_names: Sequence[str] = ()
     inputs: Sequence[Any] = ()
     unread: Mapping[int, str] = field(default_factory=dict)
+    times: Sequence[Sequence[Any]] = ()
+    time_name: str = "time"
+    history: np.ndarray | None = None
+    history_times: Sequence[Sequence[Any]] = ()
 
     def __len__(self) -> int:
         return len(self.labels if self.values is None else self.values)
@@ -69,7 +77,8 @@ class Predictions:
     def columns(self) -> dict[str, Any]:
         """Return a table, name -> column: input, label and a probability (or score) per class, or one per target.
 
-        Where inputs could not be read, `error` says why.
+        A forecast has a row for each step: its number and, where it is known, its time. Where inputs could not be read,
+        `error` says why.
         """
         columns = self._answers()
         if self.unread:
@@ -90,6 +99,9 @@ class Predictions:
             return {"input": list(self.inputs)} | {n: values[:, i] for i, n in enumerate(names)}
         n, horizon, _ = values.shape
         columns = {"input": np.repeat(list(self.inputs), horizon), "step": np.tile(np.arange(1, horizon + 1), n)}
+        if self.times:
+            name = "time" if self.time_name in columns else self.time_name
+            columns[name] = [moment for times in self.times for moment in times]
         return columns | {name: values[:, :, i].reshape(-1) for i, name in enumerate(names)}
 
     def to_frame(self) -> "pd.DataFrame":
@@ -110,11 +122,11 @@ def logits_of(activation: str | None, loss: str | None, *, single: bool) -> bool
         loss: its name, by kzoo or by Keras; None where it is not known.
         single: whether one answer stands for two classes.
     """
+    if single and activation in ("sigmoid", "hard_sigmoid"):
+        return False  # with hinge too, as older runs have it: one half parts the classes
     if "hinge" in (loss or ""):
         return None
-    if activation == "linear":
-        return True
-    return False if activation == "softmax" or (single and activation in ("sigmoid", "hard_sigmoid")) else None
+    return {"linear": True, "softmax": False}.get(activation or "")
 
 
 def scores_of(answers: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from kzoo.errors import KzooError
 from kzoo.results import value_of
 from kzoo.run import Run
 from kzoo.tasks import problem, score_named
+from kzoo.tasks.targets import mixes_units
 from kzoo.tuning.records import best_of
 from kzoo.tuning.search import Search, is_search
 
@@ -32,10 +33,10 @@ def compare(
 
     Returns:
         A row per run, the largest group first, the best run of each first, unfinished runs last: `group`, `run`,
-        `path`, `preset`, `data`, `task`, `metric`, `split`, `score`, `interval` (95 %), `validation`, `rmse` (of
-        values), `parameters`, `best_epoch`, `epochs`, `trials` (of a search), `seconds`, `samples_per_second`, `date`,
-        `finished`, `interrupted`, and `differs`: the settings that are not the same in all runs of the group that have
-        them.
+        `path`, `preset`, `data`, `task`, `metric`, `split`, `score`, `interval` (95 %), `validation`, `rmse` (of values
+        in one unit), `relative_mae` (beside what needs no network), `targets` (name -> its MAE), `parameters`,
+        `best_epoch`, `epochs`, `trials` (of a search), `seconds`, `samples_per_second`, `date`, `finished`,
+        `interrupted`, and `differs`: the settings that are not the same in all runs of the group that have them.
 
     Raises:
         KzooError: fewer than two runs, something that is not a run, or a metric that was not measured.
@@ -131,9 +132,11 @@ def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
         return _row_of_search(run, name, metric)
     config, summary = run.config, run.summary if run.finished else {}
     task = config["data"]["task"]
-    metric = metric or problem(task).headline
     split = next((s for s in ("test", "validation") if summary.get(s)), None)
     scores = summary[split] if split else {}
+    if metric is None:
+        metric = problem(task).headline
+        metric = "mse_standardised" if mixes_units(metric, scores) else metric
     if scores and value_of(scores, metric) is None and metric not in scores:
         raise KzooError(f"{run.path} ({task}) has no {metric!r} score. It has: {', '.join(_numbers(scores))}.")
     return dict(
@@ -147,7 +150,9 @@ def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
         score=value_of(scores, metric),
         interval=scores.get(f"{metric}_interval"),
         validation=value_of(summary.get("validation") or {}, metric),
-        rmse=scores.get("rmse"),
+        rmse=None if mixes_units("rmse", scores) else scores.get("rmse"),
+        relative_mae=scores.get("relative_mae"),
+        targets={target: one["mae"] for target, one in (scores.get("targets") or {}).items()},
         parameters=summary.get("parameters"),
         best_epoch=summary.get("best_epoch"),
         epochs=summary.get("epochs") if run.finished else _epochs_so_far(run),
@@ -185,6 +190,8 @@ def _row_of_search(search: Search, name: str, metric: str | None) -> dict[str, A
         interval=None,
         validation=None,
         rmse=None,
+        relative_mae=None,
+        targets={},
         parameters=best and best.params,
         best_epoch=best and best.best_epoch,
         epochs=best and best.epochs,

@@ -72,6 +72,18 @@ def plural(count, noun) -> str:
     return f"{count:,} {noun if count == 1 else _PLURALS.get(noun, f'{noun}s')}"
 
 
+def moments(times) -> list[str]:
+    """Write times, as short as all of them allow: `2024-02-29`, `2024-02-29 05:00`, `2024-02-29 05:00:30+01:00`."""
+    times = list(times)
+    if not all(hasattr(time, "isoformat") for time in times):
+        return [f"{time:g}" if isinstance(time, float) else str(time) for time in times]
+    clocks = [(time.hour, time.minute, time.second, time.microsecond, time.utcoffset()) for time in times]
+    if all(clock == (0, 0, 0, 0, None) for clock in clocks):
+        return [time.date().isoformat() for time in times]
+    whole = all(second == microsecond == 0 for _, _, second, microsecond, _ in clocks)
+    return [time.isoformat(sep=" ", timespec="minutes" if whole else "auto") for time in times]
+
+
 def duration(seconds) -> str:
     """Write a time in the units that people would use: `0.4 s`, `42 s`, `12 min`, `3 h 5 min`."""
     if round(seconds) < 60:

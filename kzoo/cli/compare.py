@@ -28,7 +28,9 @@ exit code with --fail-if-worse:
 """
 
 # Columns that a narrow terminal goes without, in this order.
-_EXPENDABLE = ("samples/s", "date", "seconds", "parameters", "best epoch", "validation", "preset")
+_EXPENDABLE = (
+    "samples/s", "date", "seconds", "parameters", "best epoch", "validation", "MAE of each target", "preset",
+)  # fmt: skip
 
 
 def add_arguments(parser):
@@ -117,16 +119,20 @@ def _plot(runs, rows, metric, file):
 
 
 def _as_csv(rows):
-    """Write the rows with a column for each setting that differs, as `set.NAME`."""
+    """Write the rows with a column for each target's error, `mae.NAME`, and each setting that differs, `set.NAME`."""
     settings = dict.fromkeys(name for row in rows for name in row["differs"])
-    names = [name for name in rows[0] if name not in ("differs", "interval")]
+    targets = dict.fromkeys(name for row in rows for name in row["targets"])
+    names = [name for name in rows[0] if name not in ("differs", "interval", "targets")]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*names, "interval_low", "interval_high", *(f"set.{s}" for s in settings)])
+    writer.writerow(
+        [*names, "interval_low", "interval_high", *(f"mae.{t}" for t in targets), *(f"set.{s}" for s in settings)]
+    )
     for row in rows:
         values = [row[name] for name in names] + list(row["interval"] or (None, None))
         differs = [common.show_value(row["differs"][s]) if s in row["differs"] else "" for s in settings]
-        writer.writerow([csv_cell("" if v is None else v) for v in [*values, *differs]])
+        each = [row["targets"].get(target) for target in targets]
+        writer.writerow([csv_cell("" if v is None else v) for v in [*values, *each, *differs]])
     return text.getvalue()
 
 
@@ -225,6 +231,8 @@ def _cells(row):
         "95 %": " to ".join(number(bound, metric) for bound in row["interval"] or ()),
         "validation": validation,
         "RMSE": "" if metric == "rmse" else rmse,
+        "relative MAE": "" if row["relative_mae"] is None else f"{row['relative_mae']:.3f}",
+        "MAE of each target": ", ".join(f"{name} {value:.4g}" for name, value in row["targets"].items()),
         "parameters": "" if row["parameters"] is None else f"{row['parameters']:,}",
         "best epoch": epochs,
         "trials": "" if row["trials"] is None else str(row["trials"]),

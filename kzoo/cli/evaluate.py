@@ -2,7 +2,9 @@
 
 from kzoo.bare import opened
 from kzoo.cli import quiet, tables
+from kzoo.cli.train import doubts_of
 from kzoo.errors import KzooError
+from kzoo.tasks.targets import mixes_units
 
 EXAMPLES = """\
 examples:
@@ -30,13 +32,15 @@ def run(args):
         named, args.data, split=args.split, target=args.target, stateful=args.stateful
     )
     data = args.data or f"{named.config['data']['name']}, {args.split} split"
-    return dict(run=args.run, data=data, scores=scores)
+    return dict(run=args.run, data=data, scores=scores, doubts=doubts_of(named, scores))
 
 
 def render(document, args):
     lines = [f"{document['run']} on {document['data']}:"]
     rows = []
     for name, value in document["scores"].items():
+        if name == "targets" or mixes_units(name, document["scores"]):
+            continue
         if isinstance(value, list | tuple):
             text = " to ".join(f"{v:.4g}" for v in value)
         elif value is None:
@@ -44,4 +48,5 @@ def render(document, args):
         else:
             text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
         rows.append((name.replace("_", " "), text))
-    return "\n".join(lines + tables.columns(rows))
+    lines += [*tables.columns(rows), *tables.of_targets(document["scores"], document["doubts"])]
+    return "\n".join(lines)

@@ -3,6 +3,7 @@
 import csv
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from kzoo.bare import opened
@@ -10,7 +11,7 @@ from kzoo.cli import common, quiet
 from kzoo.data.encode import encode_named
 from kzoo.errors import KzooError
 from kzoo.kinds import kind as kind_named
-from kzoo.words import csv_cell
+from kzoo.words import csv_cell, moments
 
 EXAMPLES = """\
 examples:
@@ -20,6 +21,7 @@ examples:
   kzoo predict runs/text_cnn-01 "a wonderful film" "dull"  texts
   kzoo predict runs/text_cnn-01 - < sentences.txt          a text per line
   kzoo predict runs/image_cnn-01 cat.jpg --top 5
+  kzoo predict runs/series_gru-01 power.csv --plot ahead.png   what comes next
   kzoo predict exports/cats cat.jpg                        an exported model
   kzoo predict exports/cats cat.jpg --format onnx_int8
 """
@@ -34,6 +36,7 @@ def add_arguments(parser):
         help="image files or folders, a table (CSV), or texts; - reads lines",
     )
     parser.add_argument("--out", metavar="FILE.csv", help="write all answers to a CSV file")
+    parser.add_argument("--plot", metavar="FILE", help="draw a series and its forecast (.png, .svg, .pdf)")
     parser.add_argument("--format", metavar="NAME", help="which exported file to run, such as onnx_int8 (default onnx)")
     parser.add_argument("--top", type=int, default=1, metavar="N", help="show the N likeliest classes (default 1)")
 
@@ -43,12 +46,41 @@ def run(args):
         raise KzooError(f"--top {args.top} must be at least 1.")
     if args.out is not None:
         _check_out(args.out)
+    if args.plot is not None:
+        _check_plot(args.plot)
     answers = _by_exported(args) if (Path(args.run) / "kzoo.json").is_file() else _by_run(args)
+    if args.plot is not None and answers.history is None:
+        raise KzooError(f"--plot draws a series and its forecast, and {args.run} forecasts none.")
     document = dict(run=args.run, predictions=_rows(answers, args.top))
     if args.out is not None:
         _write(answers.columns(), args.out)
         document["out"] = args.out
+    if args.plot is not None:
+        _plot(answers, args)
+        document["plot"] = args.plot
     return document
+
+
+def _check_plot(file):
+    path = Path(file)
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise KzooError(f"--plot {file!r} must end in .png or .svg or .pdf.")
+    if not path.parent.is_dir():
+        raise KzooError(f"--plot {file!r}: there is no folder {str(path.parent)!r}.")
+    if find_spec("matplotlib") is None:  # an exported model answers without it
+        raise KzooError("--plot needs matplotlib, which is not installed: pip install matplotlib")
+
+
+def _plot(answers, args):
+    figure = import_module("kzoo.plots").ahead(
+        answers.history[0],
+        answers.values[0],
+        times=answers.times[0] if answers.times else (),
+        history_times=answers.history_times[0] if answers.times else (),
+        names=answers.target_names,
+    )
+    with import_module("kzoo.files").whole_file(args.plot, sync=False) as temporary:
+        figure.savefig(temporary, dpi=120)
 
 
 def _by_run(args):
@@ -75,6 +107,7 @@ def _write(columns, file):
         open(temporary, "w", encoding="utf-8-sig", newline="") as written,
     ):
         rows = csv.writer(written, lineterminator="\n")
+        columns = {name: moments(column) if _is_times(column) else column for name, column in columns.items()}
         rows.writerow(csv_cell(name) for name in columns)
         rows.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
 
@@ -82,6 +115,10 @@ def _write(columns, file):
 def _cell(value):
     """Write what is not known, of an input that could not be read, as an empty cell."""
     return "" if value is None or value != value else csv_cell(str(value))
+
+
+def _is_times(column):
+    return len(column) > 0 and hasattr(column[0], "isoformat")
 
 
 def gather(kind, words):
@@ -118,6 +155,10 @@ def _rows(answers, top):
             row |= nothing | dict(error=answers.unread[i])
         elif answers.values is not None:
             row["values"] = answers.values[i].tolist()
+            if answers.values.ndim == 3:
+                row["targets"] = list(answers.target_names)
+            if answers.times:
+                row["times"] = moments(answers.times[i])
         else:
             withheld = answers.probabilities is None
             word, given = ("score", answers.scores) if withheld else ("probability", answers.probabilities)
@@ -129,8 +170,11 @@ def _rows(answers, top):
 
 
 def render(document, args):
-    rows = []
+    rows, forecasts = [], []
     for row in document["predictions"]:
+        if row.get("targets"):
+            forecasts += _forecast(row)
+            continue
         shown = common.short(" ".join(str(row["input"]).split()), 44)
         if "error" in row:
             answer = f"not read: {row['error']}"
@@ -138,10 +182,19 @@ def render(document, args):
             answer = ", ".join(map(_class, row["classes"])) if "classes" in row else _numbers(row["values"])
         rows.append((shown, answer))
     wide = max((len(shown) for shown, _ in rows), default=0)
-    lines = [line for shown, answer in rows for line in common.hanging(f"{shown:{wide}}  ", answer)]
-    if "out" in document:
-        lines.append(f"Written to {document['out']}")
+    lines = [line for shown, answer in rows for line in common.hanging(f"{shown:{wide}}  ", answer)] + forecasts
+    lines += [f"Written to {document[what]}" for what in ("out", "plot") if what in document]
     return "\n".join(lines)
+
+
+def _forecast(row):
+    """Return a table: a row for each step ahead, with its time or its number."""
+    steps = row.get("times") or range(1, len(row["values"]) + 1)
+    head = ["time" if "times" in row else "step", *row["targets"]]
+    cells = [[str(step), *map(_numbers, values)] for step, values in zip(steps, row["values"], strict=True)]
+    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    lines = ["  ".join(map(str.rjust, line, widths)) for line in (head, *cells)]  # rich may not be installed
+    return [f"{row['input']}:", *(f"  {line}" for line in lines)]
 
 
 def _class(said):

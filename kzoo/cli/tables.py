@@ -4,6 +4,7 @@ import io
 from importlib.util import find_spec
 
 from kzoo.cli.common import hanging, width
+from kzoo.tasks.targets import table_of
 
 
 def columns(rows, *, align="", indent=2) -> list[str]:
@@ -52,3 +53,16 @@ def _by_rich(rows, sides, indent):
     page = Console(file=paper, width=max(width(), least), color_system=None, legacy_windows=False)
     page.print(Padding(table, (0, 0, 0, indent), expand=False))
     return [line.rstrip() for line in paper.getvalue().rstrip("\n").split("\n")]
+
+
+def of_targets(scores, doubts=()) -> list[str]:
+    """Return the table of each target's scores, beside what needs no network, and what warns of them."""
+    rows = table_of(scores)
+    if not rows:
+        return []
+    head = "each target, and the mean absolute error of what needs no network on the same examples:"
+    return [head, *columns(rows, align="<" + ">" * (len(rows[0]) - 1)), *(line for d in doubts for line in _warned(d))]
+
+
+def _warned(sentence):
+    return hanging("warning: ", sentence)

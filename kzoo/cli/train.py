@@ -9,6 +9,7 @@ from kzoo.cli import common, quiet, tables
 from kzoo.errors import Interrupted, KzooError
 from kzoo.kinds import kind
 from kzoo.registry import get_preset, resolve
+from kzoo.tasks.targets import mixes_units
 from kzoo.words import duration
 
 EXAMPLES = """\
@@ -92,6 +93,7 @@ def run(args):
         inputs=done.data.inputs,
         interrupted=bool(summary.get("interrupted")),
         summary=summary,
+        doubts=doubts_of(done, summary.get("test") or summary.get("validation") or {}),
     )
 
 
@@ -150,6 +152,8 @@ def render(document, args):
     lines = [head]
     scored = [split for split in ("test", "validation") if summary.get(split)]
     lines += tables.columns([(split.ljust(11), scores_line(summary[split])) for split in scored])
+    if scored:
+        lines += tables.of_targets(summary[scored[0]], document["doubts"])
     rows = [("run", folder), ("curves", os.path.join(folder, "curves.png"))]
     logs = os.path.join(folder, "tensorboard")
     if os.path.isdir(logs):
@@ -159,11 +163,19 @@ def render(document, args):
     return "\n".join(lines)
 
 
+def doubts_of(run, scores) -> list[str]:
+    """Return the sentences that warn of scores, where the task of a run has any."""
+    judge = getattr(run.problem.task.scoring, "doubts", None)
+    return judge(scores) if judge and scores.get("targets") else []
+
+
 def scores_line(scores) -> str:
     """Write the scores of a split on one line, the accuracy with its interval."""
     parts = []
     for name, value in scores.items():
-        if isinstance(value, int | float) and not isinstance(value, bool) and name not in ("majority",):
+        if name == "majority" or mixes_units(name, scores):
+            continue
+        if isinstance(value, int | float) and not isinstance(value, bool):
             interval = scores.get(f"{name}_interval")
             around = f" (95 %: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
             number = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

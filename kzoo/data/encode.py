@@ -6,7 +6,8 @@ without pandas, scikit-learn and Keras; `tests/test_structure.py` holds them to 
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -44,11 +45,13 @@ class Encoded:
         x: (N, *input_shape), without the inputs that could not be read.
         names: of all inputs: the file or the text that each was made from, else its number.
         unread: place in `names` -> why it could not be read.
+        raw: the inputs, as they came.
     """
 
     x: np.ndarray
     names: tuple
     unread: Mapping[int, str]
+    raw: Any
 
 
 def _unread(items) -> dict:
@@ -61,6 +64,27 @@ def _read(reader, raw):
     """Return (x, what each of its rows was made of)."""
     kind = kind_of(reader)
     return (_ready(reader, raw, kind), raw) if takes_ready_arrays(reader) else kind.light.read(reader, raw)
+
+
+def dated(reader, encoded, answers):
+    """Return forecasts of a series with the times of their steps, and with what the model saw before them.
+
+    Args:
+        reader: what read the inputs.
+        encoded: the inputs, `Encoded`.
+        answers: `Predictions`; others than forecasts are returned as they are.
+    """
+    if answers.values is None or answers.values.ndim != 3 or takes_ready_arrays(reader):
+        return answers
+    light = kind_of(reader).light
+    if not hasattr(light, "ahead"):
+        return answers
+    answers = replace(answers, history=encoded.x[..., : answers.values.shape[-1]])  # the targets come first
+    found = light.ahead(reader, encoded.raw, answers.values.shape[1])
+    if found is None:
+        return answers
+    name, times, before = found
+    return replace(answers, time_name=name, times=[times], history_times=[before])
 
 
 def checked_batch_size(batch_size) -> int:
@@ -92,7 +116,7 @@ def encode_named(preprocessing: dict, inputs) -> Encoded:
         warnings.warn(line, KzooWarning, stacklevel=3)
     if x.dtype.kind == "f" and not (finite := np.isfinite(x.reshape(len(x), -1)).all(axis=1)).all():
         raise KzooError(f"Input {int(np.argmin(finite)) + 1} holds NaN or infinity: fill it in or leave it out.")
-    return Encoded(x=x, names=names, unread=unread)
+    return Encoded(x=x, names=names, unread=unread, raw=inputs)
 
 
 def _names(items, count):
@@ -117,6 +141,6 @@ def _ready(reader, raw, kind):
     x = x[None] if x.shape == shape else x
     if x.ndim == len(shape) and shape[-1] == 1 and x.shape[1:] == shape[:-1]:
         x = x[..., None]
-    if x.shape[1:] != shape:
+    if len(x.shape) != len(shape) + 1 or any(axis not in (None, n) for n, axis in zip(x.shape[1:], shape, strict=True)):
         raise KzooError(f"Inputs have shape {x.shape}; the model takes (N, {', '.join(map(str, shape))}).")
     return x

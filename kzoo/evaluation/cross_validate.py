@@ -18,6 +18,7 @@ from kzoo.errors import KzooError
 from kzoo.files import finite, whole_file, write_json
 from kzoo.registry import Preset, get_preset
 from kzoo.run import Run
+from kzoo.tasks.targets import mixes_units
 from kzoo.training import train
 from kzoo.training.folder import is_complete
 from kzoo.training.record import provenance
@@ -67,9 +68,10 @@ def cross_validate(
         overrides: any other name that `kzoo.train` takes.
 
     Returns:
-        `folds`, a dict of scores for each; `mean` and `std` (n - 1) of every score over them; `out_of_fold`: `rows`
-        (places among the usable rows of the source), `truth` and `answers` (probabilities or values, averaged over
-        the repeats); `runs`, their paths. `out` gets them as `cross_validation.json` and `out_of_fold.npz`.
+        `folds`, a dict of scores for each; `mean` and `std` (n - 1) of every score over them, of several targets also
+        for each of them, as `targets`; `out_of_fold`: `rows` (places among the usable rows of the source), `truth` and
+        `answers` (probabilities or values, averaged over the repeats); `runs`, their paths. `out` gets
+        them as `cross_validation.json` and `out_of_fold.npz`.
 
     Raises:
         KzooError: data that has an order, more folds than rows of a class, or anything that `kzoo.train` refuses.
@@ -111,12 +113,19 @@ def cross_validate(
 
 def _summarise(runs: Sequence[Run]) -> dict[str, Any]:
     folds = [run.summary["test"] for run in runs]
-    numbers = {name: [f[name] for f in folds] for name, value in folds[0].items() if isinstance(value, float)}
-    numbers = {name: values for name, values in numbers.items() if None not in values}
+    found = {"folds": folds} | _spread(folds)
+    if names := folds[0].get("targets"):
+        found["targets"] = {name: _spread([f["targets"][name] for f in folds]) for name in names}
+    return found
+
+
+def _spread(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return mean and standard deviation of each score that all folds have."""
+    numbers = {name: [f.get(name) for f in folds] for name, value in folds[0].items() if isinstance(value, float)}
+    told = {name: [v for v in values if v is not None] for name, values in numbers.items() if None not in values}
     return {
-        "folds": folds,
-        "mean": {name: float(np.mean(values)) for name, values in numbers.items()},
-        "std": {name: float(np.std(values, ddof=1)) for name, values in numbers.items()},
+        "mean": {name: float(np.mean(values)) for name, values in told.items()},
+        "std": {name: float(np.std(values, ddof=1)) for name, values in told.items()},
     }
 
 
@@ -132,12 +141,16 @@ def _out_of_fold(runs: Sequence[Run]) -> dict[str, np.ndarray]:
 
 
 def _say(runs: Sequence[Run], count: int) -> None:
-    scores = [next(iter(run.summary["test"].items())) for run in runs]
+    scores = [_first(run.summary["test"]) for run in runs]
     left = np.mean([run.summary["seconds"] for run in runs]) * (count - len(runs))
     name, value = scores[-1]
     mean = np.mean([score for _, score in scores])
     line = f"fold {len(runs)}/{count}: {name} {value:.4f}, mean so far {mean:.4f}"
     print(f"{line}, {left:.0f} s left" if left else line, file=sys.stderr, flush=True)
+
+
+def _first(scores: Mapping[str, Any]) -> tuple[str, float]:
+    return next((name, value) for name, value in scores.items() if not mixes_units(name, scores))
 
 
 def _write(out: Path, found: Mapping[str, Any], first: Run, asked: Mapping[str, Any]) -> None:
@@ -148,6 +161,7 @@ def _write(out: Path, found: Mapping[str, Any], first: Run, asked: Mapping[str, 
         **asked,
         mean=found["mean"],
         std=found["std"],
+        **({"targets": found["targets"]} if "targets" in found else {}),
         scores=found["folds"],
         seconds=round(sum(Run(path).summary["seconds"] for path in found["runs"]), 2),
         command=first.config["command"],

@@ -19,6 +19,7 @@ from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
 from kzoo.errors import KzooError
 from kzoo.files import finite, whole_file, write_json
+from kzoo.kinds import encoding
 from kzoo.nouns import Member, Request, Spec
 from kzoo.ranking import advantage, find_runs
 from kzoo.results import of_fold, value_of
@@ -126,7 +127,7 @@ def _check(members: Sequence[Run], method: str) -> bool:
     for part in parts:
         _same(members, part.replace("_", " "), [getattr(d, part) for d in described])
     why = " (each fold learns its own from its training rows)" if folds else ""
-    _same(members, f"preprocessing{why}", [run.preprocessing for run in members])
+    _same(members, f"preprocessing{why}", [encoding(run.preprocessing) for run in members])
     if not folds:
         _same(members, "data fingerprint", [d.fingerprint for d in described])
     return folds
@@ -270,7 +271,11 @@ def _score_stored(members: Sequence[Run], method: str, probabilities: bool) -> d
         return {}
     y = _combine([k["answers"] for k in kept], method, None, probabilities)
     answered = [(keras.ops.convert_to_numpy(y), kept[0]["truth"])]
-    return {kept[0]["split"]: first.problem.task.scoring.score(answered, first.target, logits=False).scores}
+    split, scoring = kept[0]["split"], first.problem.task.scoring
+    scores = scoring.score(answered, first.target, logits=False).scores
+    if known := (first.summary.get(split) or {}).get("targets"):
+        scores = scoring.carried(scores, known)
+    return {split: scores}
 
 
 def _gain(

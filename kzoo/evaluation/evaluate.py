@@ -13,7 +13,7 @@ from kzoo.data.encode import checked_batch_size
 from kzoo.data.reload import holds_arrays, reload
 from kzoo.errors import KzooError
 from kzoo.evaluation.generate import score_stateful
-from kzoo.kinds import takes_ready_arrays
+from kzoo.kinds import encoding, takes_ready_arrays
 from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
 from kzoo.training.score import run_gives_logits, score_split
@@ -44,7 +44,12 @@ def evaluate(
     Returns:
         Classification: accuracy, f1 (macro), auc, loss, examples and the 95 % interval of the accuracy; the loss is
             None where the answers are no probabilities (hinge, tanh).
-        Regression and forecasting, in the target's own unit: mae, rmse, r2, and mse of the standardised targets.
+        Regression and forecasting, in the target's own unit: mae, rmse, r2, and mse of the standardised targets. Of
+            several targets, and of forecasts, `targets` too: for each of them mae, rmse, r2 and `beside`, the mae on
+            the same examples of what needs no network, and how many times that the model's is (`ratio`). That is the
+            mean of the training data; of a series also its last value and the same season before (the same hour
+            yesterday, the same month last year, as the step of the times has it), which may look further back than
+            the model does. `relative_mae` is the mean over the targets of the largest ratio.
         Language models: loss in nats per token, bits per token, perplexity, accuracy.
 
     Raises:
@@ -76,7 +81,7 @@ def _for_run(run: Run, data: Any, target: str | None) -> tuple[keras.Model, Data
 
 
 def _written(preprocessing: dict[str, Any]) -> str:
-    return json.dumps(preprocessing, sort_keys=True)
+    return json.dumps(encoding(preprocessing), sort_keys=True)
 
 
 def _for_model(model: keras.Model, data: Any, target: str | None) -> tuple[keras.Model, Dataset]:

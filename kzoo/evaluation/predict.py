@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kzoo.bare import opened
-from kzoo.data.encode import Encoded, checked_batch_size, encode_named
+from kzoo.data.encode import Encoded, checked_batch_size, dated, encode_named
 from kzoo.predictions import Predictions
 from kzoo.run import Run
 from kzoo.training.score import forward, run_gives_logits
@@ -39,4 +39,4 @@ def answer(run: Run, encoded: Encoded, *, batch_size: int = 128) -> Predictions:
     said = run.problem.task.light.answer(
         run.target, answers, inputs=encoded.names, reader=run.preprocessing, logits=run_gives_logits(run)
     )
-    return said.with_unread(encoded.names, encoded.unread)
+    return dated(run.preprocessing, encoded, said).with_unread(encoded.names, encoded.unread)

@@ -3,6 +3,7 @@
 from kzoo.export.formats import formats
 from kzoo.files import write_json, write_text
 from kzoo.tasks import problem
+from kzoo.tasks.targets import mixes_units, table_of
 
 _SHOWN = 20
 
@@ -84,8 +85,14 @@ def _data(manifest):
         return []
     lines = ["## Data and scores\n", f"Trained on {manifest.data['name']}.\n"]
     for split, scores in manifest.metrics.items():
-        shown = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in scores.items() if isinstance(value, float)]
+        numbers = {n: v for n, v in scores.items() if isinstance(v, float) and not mixes_units(n, scores)}
+        shown = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers.items()]
         lines.append(f"* {split}: {', '.join(shown)}")
+        heads, *rows = table_of(scores) or [[]]
+        for name, *cells in rows:
+            said = [f"{head} {cell}" for head, cell in zip(heads[1:], cells, strict=True)]
+            beside = f"; mean absolute error without a network: {', '.join(said[3:])}" if said[3:] else ""
+            lines.append(f"* {split}, {name}: {', '.join(said[:3])}{beside}")
     return [*lines, ""]
 
 

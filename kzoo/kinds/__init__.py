@@ -14,6 +14,7 @@ Light half:
     glance_new(reader, given, targets)      the same for new data with its answers
     gather(words) -> raw                    the words of a command line: files, folders, texts
     show(reader, x, names) -> Shown         rows of x as people see them; None where there is nothing to show
+    ahead(reader, raw, steps) -> times      of a series, where it has any: when the steps after it come
     draw(given, random, shape) -> x         inputs that a network could be given; edges(given, rows): the extreme ones
 
 The other half:
@@ -21,6 +22,7 @@ The other half:
     take(x, preset) -> x                    an array as it is given, checked, in the kind's axes and dtype
     fit(x, train, ...) -> (x, config, reader)   what an array says of the network
     labelled(reader, source, ...) -> Split  new data with its answers, still raw unless the inputs hold them
+    simple_forecasts(reader, part)          of a series: what needs no network, to stand beside its scores
     fresh(reader, source, targets) -> Fresh     new data as it is, to be looked at
     describe(x, names, categories) -> (names, numbers)   a few numbers for each input: what drift is measured on
     overview(data) -> dict                  what it says of how data was read (`kzoo.data.overview`); need not be there
@@ -214,6 +216,11 @@ def misread(reader: object, config: Mapping) -> str | None:
         if len(takes) != len(makes) or any(two not in (None, one) for one, two in zip(makes, takes, strict=True)):
             return f"makes inputs of {name} {makes}, and the network takes {list(takes)}"
     return None
+
+
+def encoding(reader: Mapping) -> dict:
+    """Return what of a stored reader decides `x`: the step of a series only dates what is forecast."""
+    return {name: value for name, value in reader.items() if name != "calendar"}
 
 
 def ready(name: str, shape) -> dict:

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 # Loaded at once, for their modules have their names: loaded later, the module would take the function's place.
+from kzoo.plots.ahead import ahead
 from kzoo.plots.curves import curves
 from kzoo.plots.overlay import overlay
 from kzoo.plots.panels import panels
@@ -43,7 +44,7 @@ _LATER = {
     "importance": "kzoo.plots.search",
 }
 
-__all__ = ["curves", "overlay", "panels", *_LATER]
+__all__ = ["ahead", "curves", "overlay", "panels", *_LATER]
 
 
 if not TYPE_CHECKING:  # which would take every name for one that exists

@@ -50,8 +50,9 @@ def _class_of(truth, given, names, withheld):
 
 
 def _value_of(truth, values, _names, _withheld):
-    error = float(np.abs(truth - values.reshape(truth.shape)).mean())
-    return dict(truth=_numbers(truth), answer=_numbers(values), right=True, sure=number(error))
+    # Each target for itself: the mean of unlike units is none.
+    error = np.abs(truth.astype("float64") - values.reshape(truth.shape))
+    return dict(truth=_numbers(truth), answer=_numbers(values), right=True, sure=_numbers(error))
 
 
 def _numbers(values):

@@ -20,6 +20,7 @@ from kzoo.reports.scores import headline, score_rows, warnings_of
 from kzoo.reports.search import page_of
 from kzoo.reports.words import shape_words, value_words
 from kzoo.run import Run
+from kzoo.tasks.targets import table_of
 from kzoo.tuning.search import Search, is_search
 from kzoo.words import duration, number, plural, printable
 
@@ -136,6 +137,7 @@ def _scores(run: Run) -> dict[str, Any]:
         split=split,
         head=headline(scores[split], run, f"{split} ") if split else None,
         score_rows=score_rows(run, scores),
+        targets=table_of(scores[split]) if split else [],
         warnings=[_UNSCORED] if isinstance(run, BareModel) else warnings_of(run, split),
         ensemble=_ensemble(summary.get("ensemble")),
     )
@@ -153,7 +155,8 @@ def _ensemble(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _anew(run: Run, data: Any) -> dict[str, Any]:
     scores = evaluate(run, data)
     name = Path(data).name if isinstance(data, str | Path) else "new data"
-    return dict(name=name, head=headline(scores, run, "", own=False), score_rows=score_rows(run, {name: scores}))
+    return dict(name=name, head=headline(scores, run, "", own=False), score_rows=score_rows(run, {name: scores}),
+                targets=table_of(scores))  # fmt: skip
 
 
 def _layers(model: keras.Model) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The score in one plain sentence, beside what one gets for nothing; and what to keep in mind with it."""
 
+from kzoo.tasks.targets import mixes_units
 from kzoo.words import number, percent, plural
 
 _FEW = 100  # examples, below which an interval is too wide to choose between models
@@ -30,7 +31,7 @@ def score_rows(run, splits):
     known = run.problem.task.scores
     rows = []
     for name in (*known, "examples", "tokens"):
-        if any(name in scores for scores in splits.values()):
+        if any(name in scores and not mixes_units(name, scores) for scores in splits.values()):
             label = known[name].label if name in known else name
             rows.append((label, [_cell(known.get(name), scores.get(name)) for scores in splits.values()]))
     return dict(columns=list(splits), rows=rows)
@@ -50,7 +51,9 @@ def warnings_of(run, split):
     summary = run.summary
     scores = summary.get(split) or {}
     useless = headline(scores, run, split)["useless"] if scores else None
-    found = [_interrupted(summary), _split(split), _few(scores, split), useless, _gap(run), _overfit(run)]
+    judge = getattr(run.problem.task.scoring, "doubts", None)
+    worse = judge(scores) if judge and scores.get("targets") else []
+    found = [_interrupted(summary), _split(split), _few(scores, split), useless, *worse, _gap(run), _overfit(run)]
     return [sentence for sentence in found if sentence]
 
 
@@ -79,7 +82,7 @@ def _gap(run):
     """Compare validation and test by the score that has an interval, or of which a ratio means something."""
     ours, theirs = (run.summary.get(split) or {} for split in ("validation", "test"))
     for name, known in run.problem.task.scores.items():
-        if ours.get(name) is None or theirs.get(name) is None:
+        if ours.get(name) is None or theirs.get(name) is None or mixes_units(name, theirs):
             continue
         if f"{name}_interval" in ours and f"{name}_interval" in theirs:
             wide = max(high - low for low, high in (ours[f"{name}_interval"], theirs[f"{name}_interval"]))

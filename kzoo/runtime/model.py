@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kzoo import kinds
-from kzoo.data.encode import checked_batch_size, encode_named
+from kzoo.data.encode import checked_batch_size, dated, encode_named
 from kzoo.errors import KzooError
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
@@ -96,7 +96,7 @@ class Model:
         said = self._task.light.answer(
             self._target, answers, inputs=encoded.names, reader=self._preprocessing, logits=ANSWERS.get(self._kind)
         )
-        return said.with_unread(encoded.names, encoded.unread)
+        return dated(self._preprocessing, encoded, said).with_unread(encoded.names, encoded.unread)
 
 
 def _checked(exported: ExportedModel) -> Manifest:

@@ -10,9 +10,12 @@ Light half:
     answer(target, outputs, ...) -> Predictions
 
 Scoring half:
-    score(batches, target) -> Scored        scores, and the answers where they are kept
+    score(batches, target) -> Scored        scores, and the answers where they are kept; of an ordered problem beside
+                                            answers that need no network (`beside=`)
     judge(truth, answers, target) -> Judged row by row: how good, right or wrong, by how much off
     headline(scores, ...) -> dict           the number that counts, and a sentence beside its baseline
+    doubts(scores) -> list                  where scores have `targets`: sentences that warn of them
+    carried(scores, known) -> dict          the same: put other scores beside what is known of the same examples
 
 A folder here is found by listing, a task of an installed package by its entry point in the group `kzoo.tasks`.
 """
@@ -39,6 +42,7 @@ class Score:
         baseline: it is the score of the simplest thing that works, not the model's.
         ratio: that one is twice as large as another means something.
         square_of: the score whose square it is, where it is not kept itself.
+        own_unit: it is in the target's own unit, so that several targets have no mean of it.
     """
 
     best: str = "max"
@@ -48,6 +52,7 @@ class Score:
     baseline: bool = False
     ratio: bool = False
     square_of: str = ""
+    own_unit: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,6 +8,7 @@ import numpy as np
 from kzoo.checks.losses import last_activation, loss_of
 from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
+from kzoo.kinds import kind
 from kzoo.predictions import ANSWERS, logits_of
 from kzoo.tasks import Scored
 
@@ -18,7 +19,10 @@ def score_split(model, part, data, *, logits, batch_size=128) -> Scored:
     Args:
         logits: what they are where they name classes (see `gives_logits`).
     """
-    batches = _answered(model, part, batch_size)
+    batches, learn = _answered(model, part, batch_size), kind(data.inputs).learn
+    if "ordered" in data.problem.facts and hasattr(learn, "simple_forecasts"):
+        beside = learn.simple_forecasts(data.preprocessing, part)
+        return data.problem.task.scoring.score(batches, data.target, logits=logits, beside=beside)
     return data.problem.task.scoring.score(batches, data.target, logits=logits)
 
 

@@ -155,7 +155,12 @@ def test_numbers_are_off_by_so_much_and_the_mean_by_so_much(diabetes_run, report
 def test_forecasts_are_drawn(series_run, report_of):
     page = Page(report_of(series_run))
     assert {"Forecasts", "Worst forecasts"} <= set(page.headings())
-    assert "Examples" not in page.headings() and "over all targets" in page.text
+    assert "Examples" not in page.headings() and "over all targets" not in page.text
+    assert "of the error of the best simple answer, the mean of 2 targets on" in page.text
+    found = series_run.summary["test"]["targets"]["b"]
+    assert f"'b' is off by {found['mae']:.4g} on average; last value would be off by" in page.text
+    cells = f"b {found['mae']:.4g} {found['rmse']:.4g} {found['r2']:.4f} {found['beside']['last value']['mae']:.4g}"
+    assert cells in " ".join(page.text.split())
 
 
 def test_a_language_model_has_bits_and_says_that_it_kept_no_answers(language_run, report_of):

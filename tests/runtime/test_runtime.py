@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from PIL import Image
 from small_exports import customers
 
 import kzoo
+import kzoo.cli
 import kzoo.runtime
 from kzoo.errors import KzooWarning
 
@@ -19,9 +21,9 @@ def agree(pair, inputs, format=None, **options):
     expected = kzoo.predict(pair.run, inputs)
     answers = kzoo.runtime.load(pair.exported, format).predict(inputs, **options)
     assert type(answers) is type(expected)
-    for name in ("labels", "class_names", "target_names", "inputs"):
+    for name in ("labels", "class_names", "target_names", "inputs", "times", "time_name", "history_times"):
         assert getattr(answers, name) == getattr(expected, name), name
-    for name in ("probabilities", "values"):
+    for name in ("probabilities", "scores", "values", "history"):
         ours, theirs = getattr(answers, name), getattr(expected, name)
         assert (ours is None) == (theirs is None)
         if ours is not None:
@@ -78,9 +80,32 @@ def test_a_series(series, home, tmp_path):
     frame.loc[frame.index[-2], "a"] = None
     shuffled = frame.sample(frac=1, random_state=0)
     shuffled.to_csv(tmp_path / "new.csv", index=False)
+    latest = pd.Timestamp(frame["when"].iloc[-1])
     for same in (frame, shuffled, frame.to_dict("records"), tmp_path / "new.csv"):
-        agree(series, same)
+        assert agree(series, same).times == [[latest + pd.Timedelta("5h") * step for step in (1, 2, 3)]]
+    assert agree(series, frame.to_dict("list")).columns()["when"][0] == latest + pd.Timedelta("5h")
+    with pytest.warns(KzooWarning, match="no time column 'when'"):
+        assert agree(series, frame.drop(columns="when")).times == ()
     agree(series, np.random.default_rng(0).normal(size=(3, 8, 2)).astype("float32"), batch_size=2)
+
+
+def test_a_forecast_on_the_command_line(series, home, tmp_path, capsys):
+    said = []
+    for place in (series.run.path, series.exported):
+        words = ["predict", str(place), str(home / "waves.csv"), "--plot", "ahead.png", "--out", "out.csv"]
+        assert kzoo.cli.main(words) == 0
+        said.append(capsys.readouterr().out.splitlines())
+        table = pd.read_csv("out.csv", parse_dates=["when"])
+        assert table["when"].tolist() == list(pd.date_range("2024-01-30", periods=163, freq="5h")[160:])
+        assert Image.open("ahead.png").width == 1080
+    assert said[0] == said[1] and said[0][1].split() == ["time", "a", "b"]
+
+
+def test_what_is_no_forecast_is_not_drawn(rows, home, capsys):
+    for place in (rows.run.path, rows.exported):
+        words = ["predict", str(place), str(home / "customers.csv"), "--plot", "ahead.png", "--out", "out.csv"]
+        assert kzoo.cli.main(words) == 2
+        assert "forecasts none" in capsys.readouterr().err and not Path("out.csv").exists()
 
 
 def test_the_next_token(language):

@@ -22,6 +22,7 @@ from kzoo import KzooError
 from kzoo.contract import make_metrics
 from kzoo.data import encode
 from kzoo.export.subject import subject_of
+from kzoo.export.verify import class_of
 from kzoo.plots import grad_cam, roc_and_precision_recall, worst_mistakes
 
 
@@ -35,11 +36,6 @@ def margin_run(table, tmp_path_factory):
     """A network with one tanh, trained with hinge."""
     out = tmp_path_factory.mktemp("hinge") / "run"
     return kzoo.train("cancer_fnn", table, target="target", out=out, epochs=3, loss="hinge", progress=False)
-
-
-@pytest.fixture(scope="module")
-def exported(margin_run, tmp_path_factory):
-    return kzoo.export(margin_run, tmp_path_factory.mktemp("hinge") / "export", ("onnx",), progress=False)
 
 
 def trained(model, data, out, **compiled):
@@ -78,15 +74,13 @@ def test_predictions_have_scores_and_no_probabilities(margin_run, table):
     assert kzoo.evaluate(margin_run, table)["loss"] is None
 
 
-def test_the_command_line_shows_no_percent(margin_run, exported, table, capsys):
+def test_the_command_line_shows_no_percent(margin_run, table, capsys):
     table[:5].to_csv("new.csv", index=False)
-    answers = []
-    for place in (margin_run.path, exported.path):
-        assert kzoo.cli.main(["predict", str(place), "new.csv", "--top", "2", "--out", "out.csv"]) == 0
-        answers.append(capsys.readouterr().out)
-        with open("out.csv", encoding="utf-8-sig") as file:
-            assert file.readline().strip() == "input,label,score_0,score_1"
-    assert "(score " in answers[0] and "%" not in answers[0] and answers[0] == answers[1]
+    assert kzoo.cli.main(["predict", str(margin_run.path), "new.csv", "--top", "2", "--out", "out.csv"]) == 0
+    said = capsys.readouterr().out
+    assert "(score " in said and "%" not in said
+    with open("out.csv", encoding="utf-8-sig") as file:
+        assert file.readline().strip() == "input,label,score_0,score_1"
 
 
 def test_the_report_says_scores(margin_run, tmp_path):
@@ -94,11 +88,22 @@ def test_the_report_says_scores(margin_run, tmp_path):
     assert "lowest score" in page and "score 0." in page and "ROC and precision" in page
 
 
-def test_the_light_runtime_withholds_too(margin_run, exported, table):
+def test_it_is_exported_as_scores(margin_run):
+    subject = subject_of(margin_run)
+    assert (subject.kind, subject.activation) == ("scores", None)
+    values = np.array([[-0.9], [0.2], [0.0]])
+    assert class_of(values, "scores").tolist() == [0, 1, 0] and class_of(values, "probabilities").tolist() == [0, 0, 0]
+
+
+@pytest.mark.slow
+def test_the_light_runtime_withholds_too(margin_run, table, tmp_path):
+    exported = kzoo.export(margin_run, tmp_path / "export", ("onnx", "litert"), progress=False)
     assert exported.manifest.outputs[0]["kind"] == "scores"
-    said, ours = kzoo.runtime.load(exported).predict(table[:9]), kzoo.predict(margin_run, table[:9])
-    assert said.probabilities is None and said.labels == ours.labels
-    np.testing.assert_allclose(said.scores, ours.scores, atol=1e-5)
+    ours = kzoo.predict(margin_run, table[:9])
+    for format in ("onnx", "litert"):
+        said = kzoo.runtime.load(exported, format).predict(table[:9])
+        assert said.probabilities is None and said.labels == ours.labels
+        np.testing.assert_allclose(said.scores, ours.scores, atol=1e-5)
     assert "no probability" in (exported.path / "README.md").read_text(encoding="utf-8")
 
 
@@ -214,3 +219,12 @@ def test_an_export_of_a_model_that_was_given_itself(end, loss, kind, activation)
     model.compile("adam", loss)
     subject = subject_of(model)
     assert (subject.kind, subject.activation) == (kind, activation)
+
+
+def test_a_sigmoid_that_was_trained_with_hinge_is_parted_at_one_half():
+    """It is refused today; runs of before have it."""
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1, "sigmoid", kernel_initializer="ones")])
+    model.compile("adam", "hinge")
+    x = np.array([[-1, -1], [0.1, 0.1], [3, 3], [-2, 1]] * 8, "float32")
+    data = kzoo.load_data((x, (x.sum(1) > 0).astype(int)))
+    assert kzoo.evaluate(model, data)["accuracy"] == 1

@@ -16,7 +16,9 @@ from kzoo.kinds.rows.asked import asked_columns
 from kzoo.kinds.rows.columns import writing_of
 from kzoo.kinds.rows.learn import describe, fit, scaling, seen_in_cells
 from kzoo.kinds.rows.light import say_unread
+from kzoo.kinds.series.calendar import calendar_of
 from kzoo.kinds.series.light import filled, time_column, times_in
+from kzoo.kinds.series.simple import simple_forecasts
 from kzoo.kinds.series.times import in_utc, offsets_of
 from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.tables.overview import columns_read
@@ -24,7 +26,7 @@ from kzoo.kinds.tables.raw import MOST, as_names, require, rows_of
 from kzoo.tasks.values.light import spread
 from kzoo.words import listed, plural
 
-__all__ = ["describe", "fit", "fresh", "labelled", "load", "overview", "take"]
+__all__ = ["describe", "fit", "fresh", "labelled", "load", "overview", "simple_forecasts", "take"]
 
 _STEPS, _HORIZON = 96, 24  # without a preset
 
@@ -76,6 +78,9 @@ def load_series(
     first_validation, first_test = splits.split_time(
         len(frame), validation=validation, test=0 if tested is not None else test
     )
+    calendar = None if time is None else calendar_of(table, time, first_validation)
+    if time is not None and calendar is None:
+        notes.append(f"{time!r} keeps no step: forecasts will have numbers in place of times, and no season to beat.")
     said, doubts, unread, gone = asked_columns(columns, frame), [], {}, {}
     if other := [name for name, how in said.items() if how["kind"] != "number"]:
         raise KzooError(
@@ -125,7 +130,8 @@ def load_series(
         },
         preprocessing={"kind": "series", "columns": names, "steps": steps, "time": time}
         | ({"writings": writings} if writings else {})
-        | ({"uneven": True} if across else {}),  # as opening hours are: rows are taken as they come, new ones too
+        | ({"uneven": True} if across else {})  # as opening hours are: rows are taken as they come, new ones too
+        | ({"calendar": calendar.json()} if calendar else {}),
         feature_names=tuple(names),
         target_names=tuple(targets),
         notes=[*notes, "The series is split in order of time."],

@@ -25,7 +25,7 @@ from kzoo.words import listed
 
 _SEVERAL = 0.2  # share of the rows that repeat a time, above which they may be of several series
 
-__all__ = ["draw", "edges", "gather", "glance", "glance_new", "read", "show"]
+__all__ = ["ahead", "draw", "edges", "gather", "glance", "glance_new", "read", "show"]
 
 
 def read(reader, raw):
@@ -74,6 +74,35 @@ def _say_hole(times, steps):
         f"Rows are missing among the last {steps}, which the forecast is made from: there is none between {after} and "
         f"{before}. The model takes the rows for neighbours."
     )
+
+
+def ahead(reader, raw, steps):
+    """Return the times of the steps that follow a series, and those of the window, by the step that training learned.
+
+    Args:
+        raw: what `read` took.
+        steps: how many.
+
+    Returns:
+        (name of the time column, times (steps), times of the window); None where the step or the time is not known.
+    """
+    from kzoo.kinds.series import calendar as calendars  # which reads times as this half does
+
+    calendar = calendars.Calendar.of(reader)
+    if calendar is None or isinstance(raw, np.ndarray):
+        return None
+    rows = rows_of(raw)
+    column = calendar.column if calendar.column in rows else time_column(rows)
+    moments = None if column is None else calendars.moments_of(raw, column)
+    if moments is None or (moments.at.dtype.kind == "M") == (calendar.step == "numbers"):
+        why = f"There is no time column {calendar.column!r}: the steps of the forecast have numbers, 1 is the next row."
+        warnings.warn(why, KzooWarning, stacklevel=2)
+        return None
+    own = calendars.learn(moments, column)
+    if own is not None and own.words != calendar.words:
+        why = f"These rows are {own.words} apart, and those of the training were {calendar.words}: no step fits both."
+        warnings.warn(why, KzooWarning, stacklevel=2)
+    return calendar.column, calendar.after(moments, steps), calendar.shown(moments, reader["steps"])
 
 
 def gather(words):

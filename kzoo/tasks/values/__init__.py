@@ -22,9 +22,10 @@ TASK = Task(
     losses=("mse", "mae", "huber"),
     metrics=("mae", "rmse"),
     scores={
-        "mae": Score(best="min", label="MAE", short="MAE"),
-        "rmse": Score(best="min", label="RMSE", short="RMSE", ratio=True),
-        "mse": Score(best="min", label="MSE", short="MSE", square_of="rmse"),
+        "mae": Score(best="min", label="MAE", short="MAE", own_unit=True),
+        "rmse": Score(best="min", label="RMSE", short="RMSE", ratio=True, own_unit=True),
+        "mse": Score(best="min", label="MSE", short="MSE", square_of="rmse", own_unit=True),
+        "relative_mae": Score(best="min", label="MAE / that of the best simple answer", short="relative MAE"),
         "r2": Score(label="R²", short="R2", form="digits"),
         "mse_standardised": Score(best="min", label="MSE, targets standardised", short="MSE (standardised)"),
         "mae_standardised": Score(best="min", label="MAE, targets standardised", short="MAE (standardised)"),

@@ -4,47 +4,131 @@ import numpy as np
 from sklearn import metrics as sk
 
 from kzoo.tasks import Judged, Scored
-from kzoo.words import number, plural
+from kzoo.words import number, percent, plural
+
+MEAN = "training mean"
 
 
-def score(batches, target, *, logits=None) -> Scored:
-    """Score answers.
+def score(batches, target, *, logits=None, beside=()) -> Scored:
+    """Score answers: all together, and where there are several targets or simple forecasts, each target by itself.
 
     Args:
         batches: pairs (outputs, truth) of the same sizes, (B, ..., targets).
         target: the `Target`; its `target_scale` standardises.
         logits: not needed here.
+        beside: pairs (name, answers to the same rows) of what needs no network; NaN where it has no answer.
+
+    Returns:
+        `targets` of the scores: name -> `mae`, `rmse`, `r2` in the target's own unit, and `beside`: name -> `mae` of
+        what needs no network, and `ratio`, how many times that the model's own is, on the same `examples`; None where
+        it never errs. `relative_mae` is the mean over the targets of the largest of these ratios.
     """
     outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
     answers = outputs.reshape(truth.shape)
     error = (answers - truth).astype("float64")
-    flat_truth, flat_answers = (a.reshape(len(truth), -1).astype("float64") for a in (truth, answers))
     scores = dict(
         mae=float(np.abs(error).mean()),
         rmse=float(np.sqrt((error**2).mean())),
-        r2=float(sk.r2_score(flat_truth, flat_answers)) if len(truth) > 1 else None,
+        r2=_r2(truth, answers),
         mse_standardised=float(((error / _spread(target, truth)) ** 2).mean()),
         mae_standardised=float(np.abs(error / _spread(target, truth)).mean()),
         examples=len(truth),
     )
+    beside = list(beside)
+    if beside or (truth.ndim > 1 and truth.shape[-1] > 1):
+        scores |= _each_target(truth, answers, target, beside)
     return Scored(scores=scores, truth=truth, answers=answers)
 
 
+def _each_target(truth, answers, target, simple):
+    mean, beside = target.config.get("target_offset"), simple
+    if mean is not None:
+        beside = [*simple, (MEAN, np.broadcast_to(np.asarray(mean, "float64"), truth.shape))]
+    names = target.names or tuple(f"y{i + 1}" for i in range(truth.shape[-1]))
+    targets = {
+        name: dict(
+            mae=float(np.abs(answers[..., i] - truth[..., i]).mean(dtype="float64")),
+            rmse=float(np.sqrt(((answers[..., i] - truth[..., i]).astype("float64") ** 2).mean())),
+            r2=_r2(truth[..., i], answers[..., i]),
+            beside={
+                said: found
+                for said, others in beside
+                if (found := _beside(truth[..., i], answers[..., i], others[..., i])) is not None
+            },
+        )
+        for i, name in enumerate(names)
+    }
+    # Beside the mean alone, any forecast shines.
+    return dict(targets=targets) if truth.ndim > 2 and not simple else _relative(targets)
+
+
+def carried(scores, known) -> dict:
+    """Return scores beside what is known of the same examples: what needs no network errs as much as it did.
+
+    Args:
+        scores: of other answers to the same examples, without any beside them.
+        known: `targets` of scores that have.
+    """
+    whole = {name: scores[name] for name in ("mae", "rmse", "r2")}
+    own = scores.get("targets") or dict.fromkeys(known, whole)
+    targets = {
+        name: {score: one[score] for score in whole}
+        | dict(
+            beside={
+                said: found | dict(ratio=one["mae"] / found["mae"] if found["mae"] else None)
+                for said, found in known[name]["beside"].items()
+                if found["examples"] == scores["examples"]
+            }
+        )
+        for name, one in own.items()
+    }
+    return scores | _relative(targets)
+
+
+def _relative(targets):
+    """Return the scores of the targets, and how they are beside the best of what needs no network."""
+    ratios = [[other["ratio"] for other in one["beside"].values()] for one in targets.values()]
+    told = all(ratios) and not any(None in of for of in ratios)
+    return dict(targets=targets) | (dict(relative_mae=float(np.mean([max(of) for of in ratios]))) if told else {})
+
+
+def _beside(truth, answers, simple):
+    """Compare the mean absolute errors where the simple answers have one; None where they have none."""
+    there = np.isfinite(simple).reshape(len(simple), -1).all(axis=1)
+    if not there.any():
+        return None
+    ours, theirs = (np.abs(a[there].astype("float64") - truth[there]).mean() for a in (answers, simple))
+    # What never errs cannot be beaten: where it is matched, that is neither better nor worse.
+    ratio = ours / theirs if theirs > 0 else 1.0 if ours == 0 else None
+    return dict(mae=float(theirs), ratio=None if ratio is None else float(ratio), examples=int(there.sum()))
+
+
+def _r2(truth, answers):
+    flat = (a.reshape(len(truth), -1).astype("float64") for a in (truth, answers))
+    return float(sk.r2_score(*flat)) if len(truth) > 1 else None
+
+
 def judge(truth, answers, target, *, metric=None) -> Judged:
-    """Say of each row by how much its answer is off, as the metric counts it."""
+    """Say of each row by how much its answer is off, as the metric counts it.
+
+    Of several targets, whose units may differ, the errors are standardised unless the metric is in their own units.
+    """
     error = answers.reshape(truth.shape).astype("float64") - truth
-    quality = -np.abs(error).reshape(len(truth), -1).mean(axis=1)
-    metric = metric or "mse"
-    if metric.endswith("_standardised"):
-        error = error / _spread(target, truth)
-    absolute = metric.startswith("mae")
+    standardised = error / _spread(target, truth)
+    quality = -np.abs(standardised).reshape(len(truth), -1).mean(axis=1)
+    metric = metric or "mse_standardised"
+    several, own = truth.ndim > 1 and truth.shape[-1] > 1, metric in ("mae", "mse", "rmse")
+    is_standardised = metric.endswith("_standardised") or (several and not own)
+    error, absolute = standardised if is_standardised else error, metric.startswith("mae")
     error = (np.abs(error) if absolute else error**2).reshape(len(truth), -1).mean(axis=1)
-    name = ("mae" if absolute else "mse") + ("_standardised" if metric.endswith("_standardised") else "")
+    name = ("mae" if absolute else "mse") + ("_standardised" if is_standardised else "")
     return Judged(quality=quality, error=error, of=name)
 
 
 def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
-    """Return the mean absolute error, and a sentence beside what the mean of the training data gets.
+    """Return the mean absolute error, and a sentence beside what needs no network.
+
+    Of several targets, whose units may differ, it is the error beside that of the best simple answer to each.
 
     Args:
         scores: of one split.
@@ -52,6 +136,9 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
         answers: `truth` and `answers`, where they were kept; without them only R² says what the mean would get.
         outputs: of the network; not needed here.
     """
+    targets, examples = scores.get("targets") or {}, plural(scores["examples"], f"{split}example")
+    if targets and (len(targets) > 1 or "relative_mae" in scores):
+        return _of_targets(scores, targets, examples)
     several = " over all targets" if len(target.names) > 1 else ""
     others = f"RMSE {number(scores['rmse'])}" + ("" if scores["r2"] is None else f", R² {scores['r2']:.3f}")
     if answers is not None:
@@ -62,7 +149,7 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
         beside = "always answering the mean has an R² of 0"
     return dict(
         value=number(scores["mae"]),
-        label=f"mean absolute error on {plural(scores['examples'], f'{split}example')}, in the target's own unit",
+        label=f"mean absolute error on {examples}, in the target's own unit",
         interval=None,
         scale=None,
         sentence=f"Its answers are off by {number(scores['mae'])} on average{several}; {beside}. {others}.",
@@ -70,6 +157,48 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
         if scores["r2"] is not None and scores["r2"] <= 0
         else None,
     )
+
+
+def _of_targets(scores, targets, examples):
+    said = [
+        f"{'Its answers are' if len(targets) == 1 else f'{name!r} is'} off by {number(one['mae'])} on average; "
+        + ", ".join(f"{other} would be off by {number(found['mae'])}" for other, found in one["beside"].items())
+        for name, one in targets.items()
+    ]
+    if len(targets) == 1:
+        value = number(next(iter(targets.values()))["mae"])
+        label = f"mean absolute error on {examples}, in the target's own unit"
+    elif scores.get("relative_mae") is not None:
+        value = percent(scores["relative_mae"])
+        label = f"of the error of the best simple answer, the mean of {len(targets)} targets on {examples}"
+    else:
+        value = "–" if scores["r2"] is None else f"{scores['r2']:.3f}"
+        label = f"R², the mean of {len(targets)} targets on {examples}"
+    return dict(
+        value=value,
+        label=label,
+        interval=None,
+        scale=None,
+        sentence=". ".join(said) + ".",
+        useless=None,  # `doubts` names each target that is no better
+    )
+
+
+def doubts(scores) -> list[str]:
+    """Return a sentence for each target for which something that needs no network is as good."""
+    found = []
+    for name, one in (scores.get("targets") or {}).items():
+        worse = {other: by for other, by in one["beside"].items() if by["ratio"] is None or by["ratio"] >= 1}
+        if worse:
+            best = min(worse, key=lambda other: worse[other]["mae"])
+            ratio, theirs = worse[best]["ratio"], number(worse[best]["mae"])
+            times = "above" if ratio is None else "as large as" if ratio == 1 else f"{ratio:.3g} times"
+            found.append(
+                f"{name!r} is answered as well or better without the network: on the same "
+                f"{plural(worse[best]['examples'], 'example')} its mean absolute error is {times} that of the {best} "
+                f"({theirs})."
+            )
+    return found
 
 
 def _spread(target, truth):

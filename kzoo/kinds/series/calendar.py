@@ -1,0 +1,322 @@
+"""The step of a series in the calendar: learned from its times, stored with a run, continued by its forecasts.
+
+A step is a number of seconds (an hour, 15 minutes), of days, of business days (Monday to Friday), of months (by the day
+of the month, which is cut off where a month is shorter, so that 31 is the end of each; or its first or last business
+day), or of a column of numbers. Seconds go on along the time that passes, the others along the wall clock. NumPy only.
+"""
+
+import math
+import re
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from functools import cached_property
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from kzoo.errors import KzooError
+from kzoo.kinds.series.light import times_of
+from kzoo.kinds.tables.raw import rows_of
+from kzoo.kinds.tables.values import known
+
+_STEPS = ("seconds", "days", "business days", "months", "numbers")
+_EVEN = 0.9  # share of the steps that must be alike: the others are gaps
+_JITTER = 0.25  # by which share of it a step of less than a day may vary
+_FEW = 3  # times, below which there is no telling
+_ENOUGH = 2_000  # to read dates takes time
+_DAY = 86_400
+# An offset behind a time of day; the end of 2024-01-01 is none.
+_OFFSET = re.compile(r":\d{2}(?:[.,]\d+)?\s*(?:[AaPp][Mm])?\s*(?:(Z|UTC|GMT)|([+-])(\d{2}):?(\d{2})?)$")
+_UTC_OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
+
+
+@dataclass(frozen=True)
+class Moments:
+    """A time column as it was read.
+
+    Args:
+        at: (N,) datetime64[us] in UTC, or on the wall clock where no zone is said; or numbers.
+        wall: (N,) the same on the wall clock.
+        zone: "Europe/Berlin", "+01:00" (that of the last row, where it is not the same in all), or empty.
+    """
+
+    at: np.ndarray
+    wall: np.ndarray
+    zone: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calendar:
+    """The step of a series.
+
+    Args:
+        column: its time column.
+        step: what is counted, one of `_STEPS`.
+        every: how many of them make a step.
+        day: of the month, for months: 31 is the end of each.
+        business: for months: "first" or "last" where the day is moved on, or back, to a business day.
+        zone: as `Moments` has it.
+    """
+
+    column: str
+    step: str
+    every: float
+    day: int = 1
+    business: str = ""
+    zone: str = ""
+
+    @classmethod
+    def of(cls, reader) -> "Calendar | None":
+        """Return that of a stored reader; None where it has none, or none that can be true."""
+        said = reader.get("calendar")
+        try:
+            calendar = cls(**said)
+            whole = calendar.step in ("seconds", "numbers") or calendar.every == int(calendar.every)
+            sound = 0 < calendar.every < 1e12 and whole and calendar.step in _STEPS and 1 <= calendar.day <= 31
+            return calendar if sound and isinstance(calendar.zone, str) and isinstance(calendar.column, str) else None
+        except (TypeError, ValueError, OverflowError):
+            return None
+
+    def json(self) -> dict:
+        """Return it as it is stored, without what is not said."""
+        said = {name: value for name, value in asdict(self).items() if value != ""}
+        return said if self.step == "months" else {name: value for name, value in said.items() if name != "day"}
+
+    @property
+    def words(self) -> str:
+        """The step in words: "1 hour", "15 minutes", "1 business day"."""
+        every, unit = self.every, {"numbers": "", "months": "month", "business days": "business day"}.get(self.step)
+        for step, size, name in (
+            ("seconds", 3600, "hour"), ("seconds", 60, "minute"), ("seconds", 1, "second"), ("days", 7, "week"),
+            ("days", 1, "day"), ("months", 12, "year"), ("months", 3, "quarter"),
+        ):  # fmt: skip
+            if step == self.step and every % size == 0:
+                every, unit = every / size, name
+                break
+        else:
+            unit = "second" if unit is None else unit
+        return f"{every:g} {unit}{'' if every == 1 or not unit else 's'}".rstrip()
+
+    @property
+    def seasons(self) -> dict[str, int]:
+        """Name of each season that may repeat itself -> its length in steps."""
+        every = self.every
+        if self.step == "months":
+            unit = {1: "month", 3: "quarter"}.get(int(every), "time")
+            return {f"same {unit} last year": int(12 // every)} if 12 % every == 0 and every < 12 else {}
+        if self.step == "business days":
+            return {"same weekday last week": 5} if every == 1 else {}
+        if self.step == "days":
+            names = {1: ("same weekday last week", 7), 7: ("same week last year", 52)}
+            return dict([names[int(every)]]) if every in names else {}
+        if self.step == "seconds" and _DAY % every == 0 and every < _DAY:
+            unit, day = "hour" if every == 3600 else "time", int(_DAY // every)
+            return {f"same {unit} yesterday": day, f"same {unit} last week": 7 * day}
+        return {}
+
+    @cached_property
+    def _zone(self):
+        return zone_named(self.zone) if self.zone else None
+
+    def after(self, moments: Moments, count: int) -> list:
+        """Return the times of the next steps: `datetime`s in the zone, or numbers.
+
+        Args:
+            moments: times that were seen, of which the latest counts.
+            count: how many.
+
+        Raises:
+            KzooError: they lie beyond the years that have a date.
+        """
+        latest = int(np.argmax(moments.at))
+        if self.step == "numbers":
+            return [float(moments.at[latest] + self.every * (i + 1)) for i in range(count)]
+        zone = self._zone or (zone_named(moments.zone) if moments.zone else None)
+        try:
+            wall = self._on_the_wall(moments, latest, zone)
+            if self.step != "seconds":
+                return [day.replace(tzinfo=zone) for day in self._days_after(wall, count)]
+            passed = [timedelta(seconds=self.every * (i + 1)) for i in range(count)]
+            if zone is None:
+                return [wall + some for some in passed]
+            began = wall.replace(tzinfo=zone, fold=0) if not moments.zone else _python(moments.at[latest], UTC)
+            return [(began.astimezone(UTC) + some).astimezone(zone) for some in passed]
+        except (OverflowError, ValueError):
+            raise KzooError(f"A step of {self.words} leads out of the years that have a date.") from None
+
+    def shown(self, moments: Moments, count: int) -> list:
+        """Return the latest times that were seen, as `after` writes them."""
+        latest = np.argsort(moments.at, kind="stable")[-count:]
+        if self.step == "numbers":
+            return [float(moments.at[place]) for place in latest]
+        zone = self._zone or (zone_named(moments.zone) if moments.zone else None)
+        return [self._on_the_wall(moments, place, zone).replace(tzinfo=zone) for place in latest]
+
+    def _on_the_wall(self, moments, place, zone):
+        """Return the latest time as the clocks of the zone show it, without a zone."""
+        if zone is None or not moments.zone:
+            return _python(moments.wall[place])
+        return _python(moments.at[place], UTC).astimezone(zone).replace(tzinfo=None)
+
+    def _days_after(self, wall, count):
+        hour = wall - datetime(wall.year, wall.month, wall.day)
+        every, today = int(self.every), np.datetime64(wall.date(), "D")
+        if self.step == "days":
+            days = today + every * np.arange(1, count + 1)
+        elif self.step == "business days":
+            days = np.busday_offset(today, every * np.arange(1, count + 1), roll="backward")
+        else:
+            months = today.astype("datetime64[M]") + every * np.arange(1, count + 1)
+            days = day_of(months, self.day, self.business)
+        return [_python(day.astype("datetime64[us]")) + hour for day in days]
+
+
+def _python(moment, zone=None):
+    found = moment.astype("datetime64[us]").item()
+    if not isinstance(found, datetime):  # NumPy has more years than Python
+        raise OverflowError
+    return found.replace(tzinfo=zone)
+
+
+def zone_named(name):
+    """Return a zone by its name or its offset.
+
+    Raises:
+        KzooError: this computer does not know it.
+    """
+    try:
+        if match := _UTC_OFFSET.fullmatch(name):
+            offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
+            return timezone(-offset if match[1] == "-" else offset)
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise KzooError(f"The time zone {name!r} is not known here: pip install tzdata") from None
+
+
+def day_of(months, day, business=""):
+    """Return the day (N,) of each month, its last where it is shorter."""
+    first = months.astype("datetime64[D]")
+    length = ((months + 1).astype("datetime64[D]") - first).astype(int)
+    days = first + np.minimum(day, length) - 1
+    roll = {"first": "forward", "last": "backward"}.get(business)
+    return np.busday_offset(days, 0, roll=roll) if roll else days
+
+
+def moments_of(raw, column) -> Moments | None:
+    """Read the time column of a table of any kind; None where a row has no time.
+
+    Args:
+        raw: a DataFrame, or what `rows_of` takes.
+        column: its name.
+    """
+    if hasattr(raw, "columns") and hasattr(raw, "iloc"):
+        place = [str(name).strip() for name in raw.columns].index(column)
+        series = raw.iloc[:, place]
+        if (zone := getattr(getattr(series, "dt", None), "tz", None)) is not None and len(series):
+            return _of_aware(series, zone)
+    values = rows_of(raw)[column]
+    at = times_of(values, column, [])
+    if not len(at) or not known(at).all():
+        return None
+    if at.dtype.kind != "M":
+        return Moments(at, at)
+    offsets = [_offset(value) for value in values] if values.dtype == object else [None]
+    if None in offsets:
+        return Moments(at, at)
+    wall = at + np.array(offsets, "timedelta64[m]")
+    return Moments(at, wall, _written(offsets[int(np.argmax(at))]))
+
+
+def _of_aware(series, zone):
+    if series.isna().any():
+        return None
+    at, wall = (
+        given.to_numpy().astype("datetime64[us]")
+        for given in (series.dt.tz_convert("UTC").dt.tz_localize(None), series.dt.tz_localize(None))
+    )
+    latest = int(np.argmax(at))
+    minutes = int((wall[latest] - at[latest]) / np.timedelta64(1, "m"))
+    name = getattr(zone, "key", None) or getattr(zone, "zone", None) or ("UTC" if str(zone) == "UTC" else None)
+    return Moments(at, wall, name or _written(minutes))
+
+
+def _offset(text):
+    """Return the minutes that a text says to be ahead of UTC; None where it does not say so."""
+    match = _OFFSET.search(str(text).strip())
+    if match is None or match[1]:
+        return None if match is None else 0
+    minutes = 60 * int(match[3]) + int(match[4] or 0)
+    return -minutes if match[2] == "-" else minutes
+
+
+def _written(minutes):
+    if not minutes:
+        return "UTC"
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
+def calendar_of(frame, column, rows) -> Calendar | None:
+    """Find the step that the training rows of a DataFrame keep, in the first of them where these tell it.
+
+    Args:
+        column: its time column.
+        rows: how many are trained on, the earliest.
+    """
+    few = learn(moments_of(frame.iloc[: min(rows, _ENOUGH)], column), column)
+    return few or learn(moments_of(frame, column), column, rows=rows)
+
+
+def learn(moments: Moments | None, column, *, rows=None) -> Calendar | None:
+    """Find the step of a series; None where there is none that most of its times keep.
+
+    Args:
+        moments: its times, in any order.
+        column: the name of the time column.
+        rows: how many of them, the earliest, to look at; all by default.
+    """
+    if moments is None or len(moments.at) < _FEW:
+        return None
+    first = np.argsort(moments.at, kind="stable")[:rows]
+    moments = Moments(moments.at[first], moments.wall[first], moments.zone)
+    if moments.at.dtype.kind != "M":
+        every = _usual(np.diff(np.unique(moments.at)), 1e-6)
+        return None if every is None else Calendar(column=column, step="numbers", every=every)
+    wall = np.unique(moments.wall)
+    days, seconds = wall.astype("datetime64[D]"), np.diff(np.unique(moments.at)) / np.timedelta64(1, "s")
+    found = None
+    if len(np.unique(wall - days)) == 1 and len(days) >= _FEW:  # always at the same time of day
+        found = _of_months(days) or _of_days(days)
+    elif len(seconds):
+        every = _usual(seconds, _JITTER if np.median(seconds) < _DAY else 1e-6)
+        found = None if every is None else dict(step="seconds", every=every)
+    return None if found is None else Calendar(column=column, zone=moments.zone, **found)
+
+
+def _usual(steps, jitter):
+    """Return the usual step, if nearly all are like it."""
+    if len(steps) < _FEW - 1:
+        return None
+    usual = float(np.median(steps))
+    even = (np.abs(steps - usual) <= jitter * usual).mean() >= _EVEN
+    return usual if even and usual > 0 and math.isfinite(usual) else None
+
+
+def _of_months(days):
+    months = days.astype("datetime64[M]")
+    every = np.diff(months.astype(int))
+    if not (every > 0).all() or (usual := _usual(every, 0)) is None:
+        return None
+    last = int((days - months.astype("datetime64[D]")).astype(int).max()) + 1
+    for day, business in ((last, ""), (31, "last"), (1, "first")):
+        if (days == day_of(months, day, business)).mean() >= _EVEN:
+            return dict(step="months", every=usual, day=day, business=business)
+    return None
+
+
+def _of_days(days):
+    weekday = (days.astype(int) + 3) % 7
+    steps = np.diff(days).astype(int)
+    if (weekday < 5).all() and (steps == 3).any() and _usual(np.busday_count(days[:-1], days[1:]), 0) == 1:
+        return dict(step="business days", every=1.0)
+    every = _usual(steps, 0)
+    return None if every is None else dict(step="days", every=every)

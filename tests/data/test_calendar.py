@@ -1,0 +1,167 @@
+"""The step of a series in the calendar: learned from its times, stored, continued after the last time of new rows.
+
+The fault: forecasts had numbers in place of times, and whoever dated them by hand got months of 30 days, Saturdays in
+series of business days, and an hour twice where the clocks change. Pandas' own ranges are the reference.
+"""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kzoo import KzooError, get_preset
+from kzoo.data import load_data
+from kzoo.data.encode import dated, encode
+from kzoo.errors import KzooWarning
+from kzoo.kinds.series.calendar import Calendar
+from kzoo.predictions import Predictions
+from kzoo.registry import with_settings
+
+STEPS, HORIZON = 12, 8
+FREQUENCIES = {
+    "h": "1 hour", "15min": "15 minutes", "s": "1 second", "7h": "7 hours", "D": "1 day", "2D": "2 days",
+    "W-SUN": "1 week", "B": "1 business day", "MS": "1 month", "ME": "1 month", "BMS": "1 month", "BME": "1 month",
+    "QS": "1 quarter", "QE": "1 quarter", "YE": "1 year",
+}  # fmt: skip
+
+
+def preset():
+    base = get_preset("series_gru")
+    return with_settings(base, {**base.config, "input_shape": (STEPS, 1), "horizon": HORIZON}, base.training)
+
+
+def table(times):
+    return pd.DataFrame({"when": times, "load": np.sin(np.arange(len(times)) / 3)})
+
+
+def reader_of(times):
+    return load_data(table(times), preset=preset(), time="when").preprocessing
+
+
+def ahead(reader, raw):
+    """Return the forecast of a network that always answers 0, as the runtime dates it."""
+    x = encode(reader, raw)
+    return dated(reader, raw, x, Predictions(values=np.zeros((1, HORIZON, 1)), target_names=("load",), inputs=(0,)))
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+@pytest.mark.parametrize("frequency", FREQUENCIES)
+def test_the_step_goes_on_as_that_of_pandas(frequency, zone):
+    times = pd.date_range("2021-10-20", periods=160 + HORIZON, freq=frequency, tz=zone)
+    reader = reader_of(times[:160])
+    assert Calendar.of(reader).words == FREQUENCIES[frequency]
+    said = ahead(reader, table(times[:160]))
+    assert [pd.Timestamp(time) for time in said.times[0]] == list(times[160:])
+    assert said.time_name == "when" and list(said.columns()) == ["input", "step", "when", "load"]
+    assert [pd.Timestamp(time) for time in said.history_times[0]] == list(times[160 - STEPS : 160])
+    np.testing.assert_array_equal(said.history[0, :, 0], table(times)["load"][160 - STEPS : 160].astype("float32"))
+
+
+@pytest.mark.parametrize("written", ["%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M", "%Y-%m-%dT%H:%M:%S"])
+def test_times_that_are_text(written, tmp_path):
+    times = pd.date_range("2024-02-20", periods=160 + HORIZON, freq="h")
+    table(times[:160].strftime(written)).to_csv(tmp_path / "new.csv", index=False)
+    reader = load_data(tmp_path / "new.csv", preset=preset()).preprocessing
+    said = ahead(reader, str(tmp_path / "new.csv"))
+    assert [pd.Timestamp(time) for time in said.times[0]] == list(times[160:])
+
+
+def test_offsets_in_the_text_are_kept():
+    times = pd.date_range("2024-01-20", periods=160 + HORIZON, freq="h", tz="Asia/Kolkata")
+    text = [time.isoformat() for time in times]
+    reader = reader_of(text[:160])
+    assert reader["calendar"]["zone"] == "+05:30"
+    assert [time.isoformat() for time in ahead(reader, table(text[:160])).times[0]] == text[160:]
+
+
+def test_new_rows_of_another_zone_are_dated_in_that_of_the_training():
+    times = pd.date_range("2024-03-30", periods=160 + HORIZON, freq="h", tz="Europe/Berlin")
+    reader = reader_of(times[:160])
+    said = ahead(reader, table(times[:160].tz_convert("UTC"))).times[0]
+    assert [str(time) for time in said] == [str(time) for time in times[160:]]
+    naive = ahead(reader, table(times[:160].tz_localize(None))).times[0]
+    assert [str(time) for time in naive] == [str(time) for time in times[160:]]
+
+
+def test_an_hour_that_comes_twice():
+    """The clocks went back at 3 on 27 October 2024."""
+    times = pd.date_range("2024-10-20", periods=168 + HORIZON, freq="h", tz="Europe/Berlin")
+    said = [time.isoformat() for time in ahead(reader_of(times[:168]), table(times[:168])).times[0]]
+    assert said == [time.isoformat() for time in times[168:]]
+    assert said[2:4] == ["2024-10-27T02:00:00+02:00", "2024-10-27T02:00:00+01:00"]
+
+
+def test_gaps_shuffled_rows_and_holidays_leave_the_step_alone():
+    times = pd.date_range("2024-01-01", periods=200, freq="h").delete(range(60, 70))
+    shuffled = table(times).sample(frac=1, random_state=0)
+    assert ahead(reader_of(times), shuffled).times[0][0] == times[-1] + pd.Timedelta("1h")
+    days = pd.bdate_range("2024-01-01", periods=200).delete([0, 60, 61, 88, 103])
+    assert Calendar.of(reader_of(days)).step == "business days"
+
+
+def test_a_column_of_numbers():
+    years = np.arange(1800, 1960)
+    assert ahead(reader_of(years), table(years)).times[0] == [1960.0 + i for i in range(HORIZON)]
+
+
+def test_no_step_no_times_and_it_is_said():
+    random = np.random.default_rng(0)
+    times = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.cumsum(random.exponential(3600, 160)), unit="s")
+    data = load_data(table(times), preset=preset(), time="when")
+    assert "calendar" not in data.preprocessing and any("keeps no step" in note for note in data.notes)
+    assert not ahead(data.preprocessing, table(times)).times
+
+
+def test_new_rows_without_a_time_have_numbers_and_it_is_said():
+    reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="h"))
+    with pytest.warns(KzooWarning, match="no time column 'when'"):
+        said = ahead(reader, table(range(160)).drop(columns="when"))
+    assert not said.times and list(said.columns()) == ["input", "step", "load"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not ahead(reader, np.zeros((STEPS, 1), "float32")).times
+
+
+def test_new_rows_of_another_step_are_named():
+    reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="h"))
+    with pytest.warns(KzooWarning, match="1 day apart, and those of the training were 1 hour"):
+        ahead(reader, table(pd.date_range("2024-01-01", periods=30, freq="D")))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None, [], "hourly", {"column": "when"}, {"column": "when", "step": "lunar", "every": 1},
+        {"column": "when", "step": "days", "every": "1"}, {"column": "when", "step": "days", "every": 0.5},
+        {"column": "when", "step": "months", "every": 1, "day": 99},
+        {"column": "when", "step": "seconds", "every": 1e300},
+        {"column": "when", "step": "seconds", "every": float("nan")}, {"column": 3, "step": "seconds", "every": 1},
+        {"column": "when", "step": "seconds", "every": 1, "zone": 3},
+        {"column": "when", "step": "days", "every": 1, "x": 1},
+        {"column": "when", "step": "months", "every": 1, "day": "end"}, {"column": "when", "step": [], "every": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_strangers_calendar_is_none(said):
+    times = pd.date_range("2024-01-01", periods=60, freq="h")
+    reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="h")) | {"calendar": said}
+    assert not ahead(reader, table(times)).times
+
+
+@pytest.mark.parametrize("zone", ["../../etc/passwd", "Europe/Nowhere", "+99:99"])
+def test_a_zone_that_is_none(zone):
+    times = pd.date_range("2024-01-01", periods=160, freq="h")
+    reader = reader_of(times)
+    reader = reader | {"calendar": reader["calendar"] | {"zone": zone}}
+    with pytest.raises(KzooError, match="time zone"):
+        ahead(reader, table(times))
+
+
+def test_years_beyond_all_dates():
+    times = pd.date_range("2024-01-01", periods=160, freq="h")
+    reader = reader_of(times)
+    reader = reader | {"calendar": reader["calendar"] | {"step": "months", "every": 1e6}}
+    with pytest.raises(KzooError, match="out of the years"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ahead(reader, table(times))

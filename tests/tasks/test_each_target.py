@@ -1,0 +1,270 @@
+"""Scores of several targets, and of forecasts beside what needs no network.
+
+The fault: one number for targets of unlike units, beside the mean of the training data alone, hid a target that was
+several times worse than the same hour of yesterday. The reference is NumPy and pandas by hand.
+"""
+
+import csv
+import json
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sk
+from sklearn.datasets import load_linnerud
+
+import kzoo
+import kzoo.cli
+from kzoo import KzooError, get_preset
+from kzoo.data import load_data
+from kzoo.export.card import card
+from kzoo.exported import Manifest
+from kzoo.kinds.series.simple import simple_forecasts
+from kzoo.registry import with_settings
+from kzoo.tasks.targets import mixes_units, table_of
+from kzoo.tasks.values.score import doubts, headline
+
+ROWS, STEPS, HORIZON = 900, 30, 26  # the last steps lie more than a day ahead
+
+
+def house():
+    """Load follows the hour and the weekday; temperature wanders. Their units are unlike."""
+    random, hours = np.random.default_rng(0), np.arange(ROWS)
+    load = 300 + 80 * np.sin(2 * np.pi * hours / 24) + 20 * (hours // 24 % 7 < 5) + random.normal(0, 2, ROWS)
+    temperature = np.cumsum(random.normal(0, 0.3, ROWS))
+    when = pd.date_range("2024-01-01", periods=ROWS, freq="h", tz="Europe/Berlin")
+    return pd.DataFrame({"when": when, "load": load, "temperature": temperature})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return kzoo.train(
+        "series_gru", house(), target=["load", "temperature"], out=tmp_path_factory.mktemp("house") / "run", epochs=1,
+        units=(4,), input_shape=(STEPS, 1), horizon=HORIZON, progress=False,
+    )  # fmt: skip
+
+
+def by_hand(answers):
+    """Return target -> name -> mean absolute error, from the table: a row for each window and step."""
+    table, first = house().drop(columns="when").astype("float32"), int(ROWS * 0.8)
+    starts = range(first, ROWS - HORIZON + 1)
+    assert len(starts) == len(answers)
+    place = np.array(starts)[:, None] + np.arange(HORIZON)
+    back = np.arange(HORIZON) // 24
+    errors = {}
+    for i, name in enumerate(table):
+        values = table[name].to_numpy("float64")
+        guesses = {
+            "last value": values[np.array(starts) - 1][:, None],
+            "same hour yesterday": values[place - 24 * (1 + back)],
+            "same hour last week": values[place - 168],
+            "training mean": values[: int(ROWS * 0.7)].mean(),
+            "model": answers[..., i],
+        }
+        errors[name] = {said: np.abs(guess - values[place]).mean() for said, guess in guesses.items()}
+    return errors
+
+
+def test_each_target_beside_what_needs_no_network(run):
+    scores, kept = run.summary["test"], run.answers
+    errors = by_hand(kept["answers"])
+    for i, (name, one) in enumerate(scores["targets"].items()):
+        assert {said: found["mae"] for said, found in one["beside"].items()} == pytest.approx(
+            {said: error for said, error in errors[name].items() if said != "model"}, rel=1e-5
+        )
+        truth, answers = kept["truth"][..., i], kept["answers"][..., i]
+        assert one["mae"] == pytest.approx(errors[name]["model"], rel=1e-5)
+        assert one["rmse"] == pytest.approx(sk.mean_squared_error(truth.ravel(), answers.ravel()) ** 0.5, rel=1e-5)
+        assert one["r2"] == pytest.approx(sk.r2_score(truth, answers), rel=1e-4)
+        for found in one["beside"].values():
+            assert found["ratio"] == pytest.approx(one["mae"] / found["mae"]) and found["examples"] == len(truth)
+    worst = [max(found["ratio"] for found in one["beside"].values()) for one in scores["targets"].values()]
+    assert scores["relative_mae"] == pytest.approx(np.mean(worst))
+
+
+def test_a_target_that_is_worse_than_yesterday_is_a_warning(run):
+    found = run.summary["test"]["targets"]["load"]["beside"]["same hour yesterday"]
+    assert found["ratio"] > 1.5  # after an epoch
+    said = next(line for line in doubts(run.summary["test"]) if "'load'" in line)
+    assert f"{found['ratio']:.3g} times that of the same hour" in said or "same hour last week" in said
+    assert said in kzoo.report(run, out="r.html").read_text(encoding="utf-8").replace("&#39;", "'")
+
+
+def test_the_headline_mixes_no_units(run):
+    scores = run.summary["test"]
+    said = headline(scores, run.target, split="test ", answers=run.answers)
+    assert said["value"].startswith(f"{100 * scores['relative_mae']:.1f}") and "mean of 2 targets" in said["label"]
+    for name in ("load", "temperature"):
+        assert f"'{name}' is off by" in said["sentence"]
+    assert mixes_units("mae", scores) and mixes_units("rmse", scores) and not mixes_units("r2", scores)
+
+
+def test_the_command_line_has_a_table(run, capsys, tmp_path):
+    house().to_csv(tmp_path / "house.csv", index=False)
+    assert kzoo.cli.main(["evaluate", str(run.path), "--data", str(tmp_path / "house.csv")]) == 0
+    text = capsys.readouterr().out
+    head = next(line for line in text.splitlines() if line.split()[:1] == ["target"])
+    assert "last value" in head and "same hour yesterday" in head and "same hour last week" in head
+    assert "(!)" in text and "warning: 'load'" in text and not re.search(r"^\s+(mae|rmse) +\d", text, re.M)
+
+
+def test_a_season_that_the_series_has_not_begun_is_compared_where_it_has(run):
+    """Of a series of its own, the first windows have no week before them."""
+    short = house()[:200]
+    one = kzoo.evaluate(run, short)["targets"]["temperature"]
+    windows = 200 - STEPS - HORIZON + 1
+    assert one["beside"]["last value"]["examples"] == one["beside"]["same hour yesterday"]["examples"] == windows
+    week = one["beside"]["same hour last week"]
+    starts = np.arange(STEPS, 200 - HORIZON + 1)
+    assert week["examples"] == (starts >= 168).sum() > 0
+    values = short["temperature"].to_numpy("float32")
+    place = starts[starts >= 168][:, None] + np.arange(HORIZON)
+    assert week["mae"] == pytest.approx(np.abs(values[place] - values[place - 168]).mean(), rel=1e-5)
+
+
+def test_runs_are_compared_target_by_target(run, tmp_path, capsys):
+    shutil.copytree(run.path, tmp_path / "runs" / "one")
+    shutil.copytree(run.path, tmp_path / "runs" / "two")
+    rows = kzoo.compare(tmp_path / "runs")
+    scores = run.summary["test"]
+    assert rows[0]["rmse"] is None and rows[0]["metric"] == "mse_standardised"
+    assert rows[0]["targets"] == {name: one["mae"] for name, one in scores["targets"].items()}
+    assert rows[0]["relative_mae"] == scores["relative_mae"]
+    assert kzoo.cli.main(["compare", str(tmp_path / "runs"), "--csv", "out.csv"]) == 0
+    assert "relative MAE" in capsys.readouterr().out
+    with open("out.csv", encoding="utf-8-sig", newline="") as file:
+        row = next(csv.DictReader(file))
+    assert float(row["mae.load"]) == scores["targets"]["load"]["mae"] and row["rmse"] == ""
+
+
+def test_two_targets_of_a_table(tmp_path, untraced, undrawn):
+    frame = load_linnerud(as_frame=True).frame  # 20 rows: weight in pounds, waist in inches
+    base = get_preset("diabetes_fnn")
+    targets = ["Weight", "Waist"]
+    run = kzoo.train(base, frame, target=targets, drop="Pulse", out=tmp_path / "run", epochs=2, check=False,
+                     progress=False)  # fmt: skip
+    scores, kept = run.summary["test"], run.answers
+    offset = run.spec.config["target_offset"]
+    for i, name in enumerate(targets):
+        one = scores["targets"][name]
+        assert one["mae"] == pytest.approx(sk.mean_absolute_error(kept["truth"][:, i], kept["answers"][:, i]), rel=1e-5)
+        assert one["beside"]["training mean"]["mae"] == pytest.approx(np.abs(kept["truth"][:, i] - offset[i]).mean())
+    assert "of the error of the best simple answer" in headline(scores, run.target, split="test ")["label"]
+
+
+def test_a_table_of_one_target_is_as_it_was(tmp_path):
+    scores = dict(mae=1.0, rmse=2.0, r2=0.5, examples=3)
+    assert table_of(scores) == [] and not mixes_units("mae", scores) and doubts(scores) == []
+
+
+def test_what_never_errs_cannot_be_beaten():
+    beside = {"last value": dict(mae=0.0, ratio=None, examples=4)}
+    scores = dict(targets={"a": dict(mae=1.0, rmse=1.0, r2=None, beside=beside)})
+    assert "is above that of the last value (0)" in doubts(scores)[0] and "(!)" in table_of(scores)[1][-1]
+
+
+@pytest.mark.parametrize(
+    ("frequency", "season", "name"),
+    [("D", 7, "same weekday last week"), ("B", 5, "same weekday last week"), ("ME", 12, "same month last year"),
+     ("QS", 4, "same quarter last year"), ("15min", 96, "same time yesterday"), ("W-SUN", 52, "same week last year")],
+)  # fmt: skip
+def test_the_season_follows_from_the_step(frequency, season, name):
+    base, values = get_preset("series_gru"), np.arange(300.0) ** 1.5
+    preset = with_settings(base, {**base.config, "input_shape": (12, 1), "horizon": 3}, base.training)
+    when = pd.date_range("1900-01-01", periods=300, freq=frequency)
+    data = load_data(pd.DataFrame({"when": when, "value": values}), preset=preset, time="when")
+    found = dict(simple_forecasts(data.preprocessing, data.test))
+    starts = data.test.y.starts
+    np.testing.assert_allclose(found[name][:, 1, 0], values[starts + 1 - season], rtol=1e-6)
+    np.testing.assert_allclose(found["last value"][:, 1, 0], values[starts - 1], rtol=1e-6)
+
+
+@pytest.fixture
+def new(tmp_path):
+    file = tmp_path / "new.csv"
+    house()[:500].assign(when=lambda f: f["when"].dt.strftime("%Y-%m-%dT%H:%M:%S%z")).to_csv(file, index=False)
+    return file
+
+
+def expected_times():
+    return [str(time) for time in pd.date_range(house()["when"][499], periods=HORIZON + 1, freq="h")[1:]]
+
+
+def test_a_forecast_is_dated(run, new):
+    said = kzoo.predict(run, new)
+    assert [str(time) for time in said.times[0]] == expected_times() and said.history.shape == (1, STEPS, 2)
+    frame = said.to_frame()
+    assert list(frame) == ["input", "step", "when", "load", "temperature"]
+    assert str(frame["when"][0]) == expected_times()[0]
+
+
+def test_the_command_line_dates_and_draws_it(run, new, capsys):
+    assert kzoo.cli.main(["predict", str(run.path), str(new), "--out", "out.csv", "--plot", "ahead.png"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["time", "load", "temperature"]
+    with open("out.csv", encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["when"] for row in rows] == [time[:16] + time[19:] for time in expected_times()]
+    with open("ahead.png", "rb") as file:
+        assert file.read(4) == b"\x89PNG"
+    assert kzoo.cli.main(["predict", str(run.path), str(new), "--json"]) == 0
+    times = json.loads(capsys.readouterr().out)["predictions"][0]["times"]
+    assert times == [time[:16] + time[19:] for time in expected_times()]
+
+
+def test_what_cannot_be_drawn_is_refused_first(run, new, capsys):
+    for plot, says in (("ahead.jpg", "must end in .png"), ("none/ahead.png", "there is no folder")):
+        assert kzoo.cli.main(["predict", str(run.path), str(new), "--plot", plot]) == 2
+        assert says in capsys.readouterr().err
+
+
+def test_the_picture(run, new):
+    said = kzoo.predict(run, new)
+    figure = kzoo.plots.ahead(
+        said.history[0], said.values[0], times=said.times[0], history_times=said.history_times[0],
+        names=said.target_names,
+    )  # fmt: skip
+    past, _, future = figure.axes[0].lines[:3]
+    np.testing.assert_array_equal(past.get_ydata(), house()["load"][500 - STEPS : 500].astype("float32"))
+    np.testing.assert_array_equal(future.get_ydata(), said.values[0][:, 0])
+    assert [axes.get_ylabel() for axes in figure.axes] == ["load", "temperature"]
+    assert [line.get_label() for line in figure.axes[0].lines if not line.get_label().startswith("_")] == [
+        "history", "forecast",
+    ]  # fmt: skip
+    assert kzoo.plots.ahead(np.zeros((4, 1)), np.ones((2, 1))).axes[0].get_xlabel() == "steps from now"
+    with pytest.raises(KzooError, match=r"\(steps, targets\)"):
+        kzoo.plots.ahead(np.zeros((4, 2)), np.ones((2, 1)))
+    with pytest.raises(KzooError, match="3 names for 1"):
+        kzoo.plots.ahead(np.zeros((4, 1)), np.ones((2, 1)), names=["a", "b", "c"])
+
+
+def test_an_ensemble_of_stored_answers_stands_beside_the_same(run, tmp_path):
+    """No data is at hand there: what needs no network erred on these windows as much as it did."""
+    other = kzoo.Run(shutil.copytree(run.path, tmp_path / "other"))
+    joined = kzoo.ensemble([run, other], out=tmp_path / "joined")
+    ours, theirs = joined.summary["test"], run.summary["test"]
+    for name, one in theirs["targets"].items():
+        assert ours["targets"][name]["beside"]["last value"] == pytest.approx(one["beside"]["last value"])
+    assert ours["relative_mae"] == pytest.approx(theirs["relative_mae"])
+
+
+def test_cross_validation_has_each_target(tmp_path, untraced, undrawn):
+    frame = load_linnerud(as_frame=True).frame
+    found = kzoo.cross_validate("diabetes_fnn", frame, target=["Weight", "Waist"], drop="Pulse", folds=2, epochs=1,
+                                out=tmp_path / "folds", check=False, progress=False)  # fmt: skip
+    errors = [fold["targets"]["Waist"]["mae"] for fold in found["folds"]]
+    assert found["targets"]["Waist"]["mean"]["mae"] == pytest.approx(np.mean(errors))
+
+
+def test_the_card_of_an_export_mixes_no_units(run):
+    manifest = Manifest(
+        name="house", created="2026-11-26", spec=run.config["spec"], parameters=1,
+        inputs=[dict(name="series", dtype="float32", shape=[None, STEPS, 2], meaning="raw values")],
+        outputs=[dict(name="values", shape=[None, HORIZON, 2], kind="values")], labels=[],
+        targets=["load", "temperature"], preprocessing=run.preprocessing, data=run.config["data"],
+        metrics={"test": run.summary["test"]}, versions={}, predict_ms={"1": None, "32": None}, exports={}, files={},
+    )  # fmt: skip
+    lines = [line for line in card(manifest).splitlines() if line.startswith("* test")]
+    assert re.search(r"[:,] r2 ", lines[0]) and not re.search(r"[:,] (mae|rmse) \d", lines[0])
+    assert lines[1].startswith("* test, load: MAE ") and "without a network: last value" in lines[1]

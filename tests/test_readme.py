@@ -25,7 +25,7 @@ def test_tables_and_recipes_say_what_was_measured(measure):
 
 def test_the_examples_name_presets_that_exist():
     text = README.read_text(encoding="utf-8")
-    named = set(re.findall(r"kzoo (?:train|show) (\w+)(?![\w.])", text))
+    named = set(re.findall(r"kzoo (?:train|show) (\w+)(?![\w./])", text))
     named |= set(re.findall(r"(?:build|train)\(\"(\w+)\"", text))
     assert named >= {"digits_cnn", "image_cnn", "tabular_fnn", "text_cnn", "cifar_cnn"}
     assert [name for name in named - {"NAME"} if name not in kzoo.list_presets()] == []

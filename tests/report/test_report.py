@@ -191,7 +191,10 @@ def test_an_ensemble_names_its_members(diabetes_run, tmp_path):
 def test_a_cloud_of_many_points_becomes_pixels(diabetes_run, tmp_path):
     folder = shutil.copytree(diabetes_run.path, tmp_path / "many")
     kept, truth = diabetes_run.answers, np.random.default_rng(0).normal(size=(20_000, 1))
-    np.savez(folder / "answers.npz", **kept | dict(rows=np.arange(20_000), truth=truth, answers=truth + 1))
+    np.savez(
+        folder / "answers.npz",
+        **kept | dict(rows=np.arange(20_000), source_rows=np.arange(20_000), truth=truth, answers=truth + 1),
+    )
     page = Page(kzoo.report(folder))
     assert page.count("svg") == 2 and page.count("img") == 1 and len(page.source) < 500_000
 

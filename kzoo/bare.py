@@ -44,7 +44,11 @@ def run_of(what: Any) -> Run | None:
     name = os.fspath(what) if isinstance(what, str | os.PathLike) else None
     if name is None or names_a_preset(name):
         return None
-    return opened(what) if Path(name).exists() or os.sep in name or isinstance(what, os.PathLike) else None
+    return (
+        opened(what)
+        if path_of(what, "a run or a preset").exists() or os.sep in name or isinstance(what, os.PathLike)
+        else None
+    )
 
 
 class BareModel(Run):

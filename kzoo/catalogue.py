@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo import plugins
+from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.family import FAMILIES
 from kzoo.preset import Preset, choose
@@ -146,7 +147,11 @@ def globs_of(name: str, given: str | Iterable[str]) -> list[str]:
     Raises:
         KzooError: anything else; `name` is the argument's.
     """
-    globs = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else [given]
+    several = isinstance(given, Iterable) and not isinstance(given, str)
+    try:
+        globs = list(given) if several else [given]
+    except Exception:  # an object of the caller's that cannot be gone through
+        globs = [given]
     if wrong := [glob for glob in globs if not isinstance(glob, str)]:
         raise KzooError(f"{name} holds {shown(wrong[0])}; it is a glob such as 'cifar_*', or several.")
     return globs
@@ -161,6 +166,7 @@ def _place_in_list(name: str) -> int:
     return next((place for place, made in enumerate(_FOR_ANY) if name.startswith(made)), len(_FOR_ANY))
 
 
+@door
 def list_presets(
     pattern: str | Iterable[str] = "*",
     *,

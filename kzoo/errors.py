@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 class KzooError(ValueError):
     """Bad input: one line that names the value and the fix. The command line prints it and exits with 2."""
 
+    def __init__(self, message: str = "") -> None:
+        # A value in it, such as an array, may be written in many lines.
+        super().__init__(" ".join(message.split()) if "\n" in message else message)
+
 
 class KzooWarning(UserWarning):
     """Something of a user's input that could not be read or kept: one line, which the command line prints."""

@@ -11,7 +11,7 @@ from kzoo.errors import KzooError
 from kzoo.family import FAMILIES, builder_of
 from kzoo.tasks import NAMES as TASKS
 from kzoo.tasks import problem
-from kzoo.words import hint
+from kzoo.words import hint, shown
 
 _NAME = re.compile(r"([A-Za-z0-9_]+\.)?[A-Za-z0-9_]+")
 
@@ -56,6 +56,11 @@ class Preset:
             )
         choose("family", self.family, FAMILIES)
         choose("task", self.task, TASKS)
+        for part in ("config", "training"):
+            if not isinstance(getattr(self, part), Mapping):
+                raise KzooError(
+                    f"Preset {self.name!r}: {part}={shown(getattr(self, part))} must be a dict of settings."
+                )
         overlap = sorted(set(self.config) & set(self.training))
         if overlap:
             raise KzooError(f"Preset {self.name!r} names {overlap[0]!r} in both config and training; keep one.")
@@ -100,5 +105,5 @@ def is_preset_name(name: object) -> bool:
 
 def choose(what: str, value: str, legal: Collection[str]) -> None:
     """Raise `KzooError` unless `value` is one of the legal words, with the nearest one."""
-    if value not in legal:
+    if not isinstance(value, str) or value not in legal:
         raise KzooError(f"Unknown {what} {value!r}. {hint(value, legal)}It is one of: {', '.join(legal)}.")

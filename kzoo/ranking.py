@@ -6,6 +6,7 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
+from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.results import value_of
 from kzoo.run import Run
@@ -15,6 +16,7 @@ from kzoo.tuning.records import best_of
 from kzoo.tuning.search import Search, is_search
 
 
+@door
 def compare(
     runs: Run | Search | str | os.PathLike[str] | Sequence[Run | Search | str | os.PathLike[str]],
     *,
@@ -106,10 +108,12 @@ def _runs_below(folder: Path) -> list[Run | Search]:
     """Return the runs in a folder; what lies beside them is left alone."""
     if is_search(folder):
         return [Search(folder)]
-    found = []
-    for file in sorted([*folder.rglob("config.json"), *folder.rglob("search.json")]):
-        if not file.parent.name.startswith("."):
-            found.append((Run if file.name == "config.json" else Search)(file.parent))
+    found: list[Run | Search] = []
+    for place, _, files in os.walk(folder):  # which passes over folders that may not be read, or are gone
+        for name in ("config.json", "search.json"):
+            if name in files and not os.path.basename(place).startswith("."):
+                found.append((Run if name == "config.json" else Search)(place))
+    found.sort(key=lambda run: run.path)
     return [run for run in found if _readable(run)]
 
 

@@ -23,6 +23,7 @@ from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looke
     register,
     word_for,
 )
+from kzoo.doors import door
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.family import FAMILIES, builder_of
 from kzoo.files import read_json
@@ -42,6 +43,7 @@ _fitted_on: "weakref.WeakKeyDictionary[keras.Model, tuple[dict[str, Any], dict[s
 )  # see `fitted_on`
 
 
+@door
 def build(
     name: str | Preset,
     *,
@@ -90,7 +92,7 @@ def build(
             "kzoo.train: model.fit(x, y) alone does not see that."
         )
     if notes:
-        warnings.warn(" ".join(notes), KzooWarning, stacklevel=2)
+        warnings.warn(" ".join(notes), KzooWarning, stacklevel=3)
     spec = dict(preset=preset.name, family=preset.family, task=task, config=config, training=training)
     return rebuild(spec | dict(seed=seed), compile=compile, steps=steps)
 

@@ -24,7 +24,10 @@ def listed(items, most=3, *, separator=", ") -> str:
 
 def shown(value, most=40) -> str:
     """Write a value of a user's as Python would, cut off where it is long."""
-    text = repr(value)
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # an object of the caller's that cannot be written
+        text = f"a {type(value).__name__}"
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

@@ -32,6 +32,7 @@ from kzoo.callbacks.rate import Plateau
 from kzoo.callbacks.record import HistoryFile, Recorder
 from kzoo.callbacks.saving import BestModel, Checkpoints
 from kzoo.callbacks.teaching import Teacher
+from kzoo.doors import door
 
 _T = TypeVar("_T")
 
@@ -41,6 +42,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@door
 def standard(
     run_dir: str | os.PathLike[str] | None = None,
     *,
@@ -88,6 +90,7 @@ def standard(
     return callbacks
 
 
+@door
 def quick(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
     """Return the bundle for trying things out: `standard` without TensorBoard.
 
@@ -97,6 +100,7 @@ def quick(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list
     return standard(run_dir, **options | {"tensorboard": False})
 
 
+@door
 def long(
     run_dir: str | os.PathLike[str] | None = None, *, keep: int = 3, every: float | None = None, **options: Any
 ) -> list[keras.callbacks.Callback]:
@@ -122,6 +126,7 @@ def long(
     return bundle
 
 
+@door
 def tuning(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
     """Return the bundle for a search such as KerasTuner's, which deep-copies it for each trial.
 
@@ -133,6 +138,7 @@ def tuning(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> lis
     return quick(run_dir, **options)
 
 
+@door
 def debug(
     run_dir: str | os.PathLike[str] | None = None, *, sample: tuple[ArrayLike, ArrayLike] | None = None, **options: Any
 ) -> list[keras.callbacks.Callback]:
@@ -148,6 +154,7 @@ def debug(
     return bundle
 
 
+@door
 def teaching(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
     """Return the bundle that says after each epoch what happened and why: best so far, overfitting, patience.
 

@@ -168,7 +168,7 @@ class Checkpoints(keras.callbacks.Callback):
         super().__init__()
         if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
             raise KzooError(f"keep={keep!r} must be a whole number of checkpoints, at least 1.")
-        if every is not None and not every > 0:
+        if every is not None and not (isinstance(every, int | float) and every > 0):
             raise KzooError(f"every={every!r} must be seconds above 0, or None for a checkpoint each epoch.")
         self.folder, self.guard, self.keep, self.every, self.save = Path(folder), guard, keep, every, save
 

@@ -13,12 +13,14 @@ from kzoo.data.arrays import from_tf, load_arrays, read_npz
 from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.named import NAMES, load_named
 from kzoo.data.options import DataOptions
+from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.files import path_of
 from kzoo.kinds.tables.frame import as_frame
 from kzoo.registry import Preset, get_preset
 
 
+@door
 def load_data(
     source: Loadable,
     *,
@@ -75,7 +77,7 @@ def load(source: Loadable, preset: str | Preset | None, asked: DataOptions) -> D
     splits.check_seed(asked.seed)
     if not splits.is_source(asked.test):
         splits.fractions(asked.validation, asked.test)
-    data = _load(source, get_preset(preset) if isinstance(preset, str) else preset, asked)
+    data = _load(source, None if preset is None else get_preset(preset), asked)
     data.loaded = asked.stored()
     return data
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kzoo.data.named import NAMES, check_options
 from kzoo.data.options import DataOptions
 from kzoo.data.splits import fractions, is_source
@@ -19,7 +17,7 @@ from kzoo.kinds import Kind, Source, kind, kind_of, kinds, takes_ready_arrays
 from kzoo.kinds.tables.files import is_table, read_header, suffixes
 from kzoo.registry import Preset, general_first, get_preset, list_presets
 from kzoo.tasks import Problem, choose
-from kzoo.words import hint, listed
+from kzoo.words import hint, listed, shown
 
 _ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "columns", "clip")
 _FOLDERS_DEEP = 3  # how far down a folder is looked into for the first file of a known kind
@@ -174,6 +172,8 @@ def _suiting(source, name, preset, asked):
     if preset is not None and preset.config["inputs"] not in fitting:
         raise _misfit(f"{name!r} is {source.name}", preset, fitting)
     refuse(asked, [option for option in _ABOUT_COLUMNS if option not in source.options], source.rest or name)
+    if source.form == "tabular" and not isinstance(asked.group, str | int | None):
+        raise KzooError(f"group={shown(asked.group)} must be the name of a column of {name!r}.")
     owner = next(one for one in fitting.values() if source in one.sources)
     problem = _problem(owner.name, source.order, source.usual, asked.task, preset, name) if source.usual else None
     if source.form == "folder" and problem is not None and "classes" not in problem.facts:
@@ -185,8 +185,8 @@ def refuse(asked: DataOptions, names: Iterable[str], what: str) -> None:
     """Raise `KzooError` for options that have no meaning for something."""
     for name in names:
         value = getattr(asked, name)
-        if value is not None and value is not False and len(np.atleast_1d(value)):
-            raise KzooError(f"{name}={value!r} has no meaning for {what}.")
+        if value is not None and value is not False and not (isinstance(value, list | tuple | Mapping) and not value):
+            raise KzooError(f"{name}={shown(value)} has no meaning for {what}.")
 
 
 def _problem(kind, order, usual, task, preset, name):

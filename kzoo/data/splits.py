@@ -36,7 +36,7 @@ class Fold:
 
 def is_source(test):
     """Say whether `test=` is a second source of data, rather than a fraction, a fold or None."""
-    return test is not None and (isinstance(test, bool) or not isinstance(test, int | float | np.number | Fold))
+    return test is not None and not isinstance(test, bool | int | float | np.number | Fold)
 
 
 def fractions(validation, test):

@@ -19,6 +19,7 @@ from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.data.reload import preset_for, reload
 from kzoo.data.splits import Fold
+from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.kinds import of_axes
 from kzoo.registry import Preset
@@ -29,6 +30,7 @@ from kzoo.training.road import assign, check_shape, prepare_device, settings_for
 _QUICK = ("settings", "data", "network")
 
 
+@door
 def check(
     preset_or_model_or_run: str | os.PathLike[str] | Preset | keras.Model | Run,
     data: "Loadable | None" = None,

@@ -14,6 +14,7 @@ from kzoo.data import Dataset
 from kzoo.data.arrays import from_tf
 from kzoo.data.dataset import Loadable
 from kzoo.data.splits import Fold
+from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.files import finite, whole_file, write_json
 from kzoo.registry import Preset, get_preset
@@ -24,6 +25,7 @@ from kzoo.training.folder import is_complete
 from kzoo.training.record import provenance
 
 
+@door
 def cross_validate(
     preset: str | Preset,
     data: "Loadable | None" = None,

@@ -17,6 +17,7 @@ from kzoo.data.dataset import Loadable
 from kzoo.data.named import NAMES
 from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
+from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.files import finite, whole_file, write_json
 from kzoo.kinds import encoding
@@ -34,6 +35,7 @@ METHODS = ("mean", "vote", "weighted")
 _TIE = 1e-3  # share of the mean probability in a vote: less than one vote among 999 members, enough to break ties
 
 
+@door
 def ensemble(
     runs: Run | str | os.PathLike[str] | Sequence[Run | str | os.PathLike[str]],
     *,

@@ -11,6 +11,7 @@ from kzoo.data import Dataset, load_data
 from kzoo.data.dataset import Loadable
 from kzoo.data.encode import checked_batch_size
 from kzoo.data.reload import holds_arrays, reload
+from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.evaluation.generate import score_stateful
 from kzoo.kinds import encoding, takes_ready_arrays
@@ -19,6 +20,7 @@ from kzoo.run import Run
 from kzoo.training.score import run_gives_logits, score_split
 
 
+@door
 def evaluate(
     run_or_model: Run | str | os.PathLike[str] | keras.Model,
     data: "Loadable | None" = None,

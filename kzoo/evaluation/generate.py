@@ -11,6 +11,7 @@ import numpy as np
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import check_seed
 from kzoo.data.windows import Windows
+from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.kinds.text.light import tokenizer_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
@@ -20,9 +21,11 @@ from kzoo.run import Run
 from kzoo.tasks import with_facts
 from kzoo.training.score import forward, gives_logits
 
+_MOST = 1_000_000  # tokens to write, or to choose from
 _PIECE = 256  # tokens in a call, to score
 
 
+@door
 def generate(
     run: Run | str | os.PathLike[str],
     prompt: str = "",
@@ -74,8 +77,8 @@ def _check(run: Run, prompt: Any, length: Any, temperature: Any, top_k: Any) -> 
     if not isinstance(prompt, str):
         raise KzooError(f"prompt={prompt!r} must be a text.")
     for name, value in (("length", length), ("top_k", 1 if top_k is None else top_k)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise KzooError(f"{name}={value!r} must be a whole number of at least 1.")
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= _MOST:
+            raise KzooError(f"{name}={value!r} must be a whole number from 1 to {_MOST}.")
     number = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
     if not number or not math.isfinite(temperature) or temperature < 0:
         raise KzooError(f"temperature={temperature!r} must be a number of at least 0.")

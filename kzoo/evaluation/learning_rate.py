@@ -10,6 +10,7 @@ import numpy as np
 from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
 from kzoo.data.pipeline import Batches
+from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.registry import Preset, get_preset
 from kzoo.training.road import assign, make_variables, prepare_device
@@ -18,6 +19,7 @@ _FEWEST_STEPS = 20
 _DIVERGED = 4  # times the lowest loss
 
 
+@door
 def learning_rate_range(
     preset: str | Preset,
     data: "Loadable | None" = None,

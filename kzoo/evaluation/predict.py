@@ -8,11 +8,13 @@ import numpy as np
 
 from kzoo.bare import opened
 from kzoo.data.encode import Encoded, checked_batch_size, dated, encode_named
+from kzoo.doors import door
 from kzoo.predictions import Predictions
 from kzoo.run import Run
 from kzoo.training.score import forward, run_gives_logits
 
 
+@door
 def predict(run: Run | str | os.PathLike[str] | keras.Model, inputs: Any, *, batch_size: int = 128) -> Predictions:
     """Answer raw inputs with a run's best model, or with any model.
 

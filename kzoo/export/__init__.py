@@ -10,6 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from kzoo.doors import door
 from kzoo.exported import ExportedModel
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from kzoo.run import Run
 
 
+@door
 def export(
     model_or_run: "Run | str | os.PathLike[str] | keras.Model",
     path: str | os.PathLike[str],

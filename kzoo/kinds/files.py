@@ -23,8 +23,8 @@ def read_bytes(path, most=-1):
     try:
         with open(path, "rb") as file:
             return file.read(most)
-    except OSError as error:
-        raise KzooError(f"Cannot read {str(path)!r}: {error.strerror}.") from None
+    except (OSError, ValueError) as error:  # a NUL in the name is a ValueError
+        raise KzooError(f"Cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from None
 
 
 def decoded(data, name):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kzoo.doors import door
 from kzoo.errors import KzooError, UnsafeModelError
 from kzoo.exported import MANIFEST, Malformed, Manifest, is_inside
 from kzoo.files import path_of
@@ -50,6 +51,7 @@ _OTHERS = {
 _GIVE = "Give an exported model, a run or a .keras file."
 
 
+@door
 def load_model(
     path: str | os.PathLike[str], *, trusted: Iterable[Any] = (), expected_sha256: str | None = None
 ) -> "keras.Model":
@@ -70,7 +72,8 @@ def load_model(
         UnsafeModelError: it could do more than compute, or is not what it is expected to be.
         KzooError: it cannot be read.
     """
-    trusted = trusted or getattr(path, "trusted", ())  # a Run knows the classes it was trained with
+    if isinstance(trusted, list | tuple | set) and not trusted:
+        trusted = getattr(path, "trusted", ())  # a Run knows the classes it was trained with
     trusted_names(trusted)
     if expected_sha256 is not None and not _is_sha256(expected_sha256):
         raise KzooError(f"expected_sha256={expected_sha256!r} must be 64 hexadecimal digits.")

@@ -10,15 +10,18 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
+from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.plots.colors import BLUE, FAINT, GREY, INK, ORANGE, line_style
 from kzoo.plots.figure import new_figure, tidy
 from kzoo.plots.predictions import name_of
+from kzoo.words import shown
 
 _MOST_NUMBERS, _MOST_NAMES = 20, 40  # classes whose cells hold numbers; classes that are all named along an axis
 _MOST_CURVES = 10
 
 
+@door
 def confusion_matrix(
     true: Sequence[int | str] | np.ndarray,
     predicted: Sequence[int | str] | np.ndarray,
@@ -222,7 +225,10 @@ def _labels(
 
 def _numbers(what: str, labels: Any, names: Sequence[str]) -> np.ndarray:
     """Return labels as class numbers (N,)."""
-    labels = np.asarray(labels)
+    try:
+        labels = np.asarray(labels)
+    except Exception:  # rows of unlike lengths, or an object that raises
+        raise KzooError(f"{what} labels are {shown(labels)}; they must be (examples,) class numbers.") from None
     if labels.ndim != 1 or not len(labels):
         raise KzooError(f"{what} labels have shape {labels.shape}; they must be (examples,) class numbers.")
     if labels.dtype.kind in "UO":

@@ -8,9 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, ORANGE
 from kzoo.plots.figure import new_figure, tidy
+from kzoo.words import shown
 
 if TYPE_CHECKING:
     import keras
@@ -19,6 +21,7 @@ _LARGER_IS_BETTER = ("acc", "auc", "top", "f1", "precision", "recall", "r2")
 _TITLES = {"auc": "AUC", "f1": "F1", "mae": "MAE", "rmse": "RMSE", "r2": "R2", "top5": "Top-5 accuracy"}
 
 
+@door
 def curves(
     history: "Mapping[str, Sequence[float | None]] | keras.callbacks.History",
     *,
@@ -60,7 +63,12 @@ def curves(
 
 def columns_of(history: Mapping[str, Sequence[float | None]]) -> tuple[dict[str, list[float]], list[int]]:
     """Return the columns of a history as lists of floats, NaN where a value is missing, and its epochs."""
-    values = {name: [math.nan if v is None else float(v) for v in column] for name, column in history.items()}
+    if not isinstance(history, Mapping):
+        raise KzooError(f"history={shown(history)} must be what fit returned, or a dict of lists of numbers.")
+    try:
+        values = {str(name): [math.nan if v is None else float(v) for v in col] for name, col in history.items()}
+    except (TypeError, ValueError):
+        raise KzooError(f"history={shown(history)} must hold a list of numbers for each column.") from None
     lengths = {name: len(column) for name, column in values.items()}
     if not lengths or not max(lengths.values()):
         raise KzooError("The history is empty: no epoch has ended yet.")

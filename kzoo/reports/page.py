@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from kzoo.bare import BareModel, opened
 from kzoo.data.dataset import Loadable
+from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.evaluation import evaluate
 from kzoo.files import write_text
@@ -27,6 +28,7 @@ from kzoo.words import duration, number, plural, printable
 _UNSCORED = "Nothing is known of its data, so no score stands here: data= scores it in a section of its own."
 
 
+@door
 def report(
     run: Run | Search | str | os.PathLike[str] | keras.Model,
     *,

@@ -10,6 +10,7 @@ import numpy as np
 
 from kzoo import kinds
 from kzoo.data.encode import checked_batch_size, dated, encode_named
+from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
@@ -20,6 +21,7 @@ from kzoo.tasks import Target, pair, problem
 from kzoo.words import hint
 
 
+@door
 def load(exported: ExportedModel | str | os.PathLike[str], format: str | None = None) -> "Model":
     """Open an exported model.
 

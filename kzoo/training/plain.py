@@ -14,6 +14,7 @@ from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
 from kzoo.data.overview import brief
 from kzoo.data.splits import Fold
+from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.files import path_of
 from kzoo.nouns import Request, Spec, plain
@@ -25,6 +26,7 @@ from kzoo.training.train import checked_seed, describe, own_callbacks, say, summ
 from kzoo.words import listed
 
 
+@door
 def fit_arguments(
     model: keras.Model,
     data: "Loadable | None" = None,

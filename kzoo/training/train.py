@@ -18,6 +18,7 @@ from kzoo.data.options import DataOptions
 from kzoo.data.overview import brief
 from kzoo.data.splits import Fold
 from kzoo.data.statistics import statistics
+from kzoo.doors import door
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import finite, whole_file, write_json
 from kzoo.loading import registered_in
@@ -38,6 +39,7 @@ from kzoo.training.start import name_of
 from kzoo.words import printable
 
 
+@door
 def train(
     preset_or_model: str | Preset | keras.Model,
     data: "Loadable | None" = None,

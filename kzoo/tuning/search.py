@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kzoo.errors import KzooError
+from kzoo.files import path_of
 from kzoo.registry import Preset, get_preset, rebuild
 from kzoo.tuning.records import (
     FINISHED,
@@ -50,9 +51,7 @@ class Search:
     """
 
     def __init__(self, path: str | os.PathLike[str], data: "Dataset | None" = None) -> None:
-        if not isinstance(path, str | os.PathLike):
-            raise KzooError(f"{path!r} is not a search, nor the path of one.")
-        self.path, self.data = Path(path), data
+        self.path, self.data = path_of(path, "a search"), data
         if not (self.path / "search.json").is_file():
             what = "is a file" if self.path.is_file() else "does not exist"
             what = "has no search.json" if self.path.is_dir() else what
@@ -234,7 +233,7 @@ class Search:
 def is_search(thing: object) -> bool:
     """Say whether something is a search, or the path of one."""
     return isinstance(thing, Search) or (
-        isinstance(thing, str | os.PathLike) and (Path(thing) / "search.json").is_file()
+        isinstance(thing, str | os.PathLike) and (path_of(thing, "a search") / "search.json").is_file()
     )
 
 

@@ -19,6 +19,7 @@ from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
 from kzoo.data.overview import brief
 from kzoo.data.splits import Fold
+from kzoo.doors import door
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import write_json
 from kzoo.nouns import plain
@@ -75,6 +76,7 @@ def tune(
     progress: bool = True,
     **overrides: Any,
 ) -> Search: ...
+@door
 def tune(
     preset: str | Preset,
     data: "Loadable | None" = None,

@@ -1,10 +1,13 @@
 """Tables that training learns from, as DataFrames: from files and from callers, with the columns that are asked for."""
 
+import os
+
 import pandas as pd
 
 from kzoo.errors import KzooError
 from kzoo.kinds.tables.files import read_table
 from kzoo.kinds.tables.raw import check_cells
+from kzoo.words import shown
 
 
 def as_frame(source):
@@ -15,4 +18,6 @@ def as_frame(source):
             raise KzooError(f"Two columns of the table are called {twice[0]!r}; give each a name of its own.")
         check_cells(frame, frame.columns)
         return frame
+    if not isinstance(source, str | os.PathLike):
+        raise KzooError(f"{shown(source)} is not a table: give a DataFrame, or the path of a file.")
     return read_table(source)

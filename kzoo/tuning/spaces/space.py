@@ -26,7 +26,7 @@ def space(preset: str | Preset, size: str = "standard") -> "Space":
     Raises:
         KzooError: an unknown preset or size.
     """
-    if size not in SIZES:
+    if not isinstance(size, str) or size not in SIZES:
         raise KzooError(f"Unknown size {size!r} of a space. {hint(size, SIZES)}It is one of: {', '.join(SIZES)}.")
     return Space(preset=get_preset(preset), size=size)
 

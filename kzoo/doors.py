@@ -1,0 +1,111 @@
+"""What public functions ask of their arguments, by their names: types alone, in one table.
+
+Ranges, choices and what must fit together are said where they are known; this is so that nothing travels there that has
+not even the type. Standard library only.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+from kzoo.errors import KzooError
+from kzoo.files import path_of
+from kzoo.words import shown
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class Form(NamedTuple):
+    """What an argument may be: a test, and how a message says it."""
+
+    fits: Callable[[Any], bool]
+    words: str
+
+
+def _is_flag(value: Any) -> bool:
+    # NumPy's own truth values, bool_ by name, are neither bool nor int.
+    return (isinstance(value, int) and value in (0, 1)) or type(value).__name__ in ("bool", "bool_")
+
+
+def _is_whole(value: Any) -> bool:
+    # NumPy's whole numbers, and nothing else of it, have what Python's have for indexing and no length.
+    whole = isinstance(value, int) or (hasattr(value, "__index__") and not hasattr(value, "__len__"))
+    return whole and not type(value).__name__.startswith("bool")
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple) or len(getattr(value, "shape", ())) == 1
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_names(value: Any) -> bool:
+    """Names of columns may be numbers: a DataFrame has what it has."""
+    each = value if isinstance(value, list | tuple) else [value]
+    return value is None or all(isinstance(one, str | int | float) or type(one).__module__ == "numpy" for one in each)
+
+
+def _is_place(value: Any) -> bool:
+    return value is None or isinstance(value, str) or hasattr(value, "__fspath__")
+
+
+_FLAG = Form(_is_flag, "True or False")
+_TEXT = Form(_is_text, "a text, or None")
+_NAMES = Form(_is_names, "a name, a list of names, or None")
+_PLACE = Form(_is_place, "a path, or None")
+_MAPPING = Form(lambda value: value is None or isinstance(value, Mapping), "a dict, or None")
+FORMS = {
+    **dict.fromkeys(
+        (
+            "baseline", "check", "clip", "compile", "deep", "deterministic", "dry_run", "histograms", "normalize",
+            "overwrite", "progress", "reduce_on_plateau", "stateful", "stratified", "tensorboard", "verify",
+        ),
+        _FLAG,
+    ),
+    **dict.fromkeys(
+        (
+            "dataset", "engine", "expected_sha256", "family", "format", "method", "metric", "mode", "monitor",
+            "objective", "precision", "prune", "resume", "split", "task", "time",
+        ),
+        _TEXT,
+    ),
+    **dict.fromkeys(("drop", "exclude", "formats", "quantize", "target"), _NAMES),
+    **dict.fromkeys(("out", "run_dir"), _PLACE),
+    "columns": _MAPPING,
+    "freeze": Form(
+        lambda value: _is_flag(value) or (_is_names(value) and not isinstance(value, float)),
+        "True, or names of layers",
+    ),
+    "class_names": Form(_is_list, "a list of names"),
+    "seed": Form(lambda value: value is None or (_is_whole(value) and 0 <= value < 2**32), "a whole number from 0 to 4294967295"),
+    "best_epoch": Form(lambda value: value is None or _is_whole(value), "a whole number, or None"),
+    "stop_early": Form(lambda value: value is None or _is_flag(value), "True, False or None"),
+}  # fmt: skip
+# Arguments that may be many things, a path among them.
+_PLACES = ("data", "out", "path", "run", "run_dir", "run_or_model", "source", "test")
+
+
+def door(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Let a public function refuse, by name, arguments of a type that it has no use for.
+
+    Raises:
+        KzooError: in place of what would be raised further in.
+    """
+    code: Any = function.__code__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+    @wraps(function)
+    def checked(*arguments: _P.args, **options: _P.kwargs) -> _R:
+        for name, value in (*zip(names, arguments, strict=False), *options.items()):
+            form = FORMS.get(name)
+            if form is not None and not form.fits(value):
+                raise KzooError(f"{name}={shown(value)} must be {form.words}.")
+            if name in _PLACES and isinstance(value, str | os.PathLike):
+                path_of(value, f"what {name}= takes")
+        return function(*arguments, **options)
+
+    return checked

@@ -130,8 +130,7 @@ def read_arrays(file) -> dict:
         OSError: it cannot be opened.
         ValueError: it is no archive of plain arrays.
     """
-    form, zipfile, zlib = map(import_module, ("numpy.lib.format", "zipfile", "zlib"))  # heavy, and seldom wanted
-    broken = (ValueError, LookupError, EOFError, RuntimeError, TypeError, SyntaxError, ArithmeticError, MemoryError)
+    form, zipfile = map(import_module, ("numpy.lib.format", "zipfile"))  # heavy, and seldom wanted
     arrays = {}
     try:
         with zipfile.ZipFile(file) as archive:
@@ -145,7 +144,9 @@ def read_arrays(file) -> dict:
                     raise ValueError(f"{info.filename} is no array of numbers or texts")
                 content.seek(0)
                 arrays[info.filename.removesuffix(".npy")] = form.read_array(content, allow_pickle=False)
-    except (*broken, zlib.error, zipfile.BadZipFile) as error:
+    except OSError:
+        raise
+    except Exception as error:  # whatever zipfile, its unpackers, and NumPy's reading of a header raise
         raise ValueError(str(error) or type(error).__name__) from None
     return arrays
 

@@ -148,6 +148,7 @@ def globs_of(name: str, given: str | Iterable[str]) -> list[str]:
         KzooError: anything else; `name` is the argument's.
     """
     several = isinstance(given, Iterable) and not isinstance(given, str)
+    globs: list
     try:
         globs = list(given) if several else [given]
     except Exception:  # an object of the caller's that cannot be gone through

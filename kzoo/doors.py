@@ -81,7 +81,10 @@ FORMS = {
         "True, or names of layers",
     ),
     "class_names": Form(_is_list, "a list of names"),
-    "seed": Form(lambda value: value is None or (_is_whole(value) and 0 <= value < 2**32), "a whole number from 0 to 4294967295"),
+    "seed": Form(
+        lambda value: value is None or (_is_whole(value) and 0 <= value < 2**32),
+        "a whole number from 0 to 4294967295",
+    ),
     "best_epoch": Form(lambda value: value is None or _is_whole(value), "a whole number, or None"),
     "stop_early": Form(lambda value: value is None or _is_flag(value), "True, False or None"),
 }  # fmt: skip

@@ -290,8 +290,8 @@ def test_many_odd_arguments(name, made, monkeypatch):
 
 WORDS = [
     "", " ", "-", "--", "-1", "0", "1e400", "nan", "None", "\x00", "\x1b[31m", "\ud800", "好", "x" * 5000, "../..", "/",
-    ".", "*", "[", "a=b", "=", "dropout=", "dropout=0.1", "dropout=nan", "units=-1", "units=4,4", "epochs=0", "nowhere.csv",
-    "nowhere/", "iris", "digits", "iris_fnn", "accuracy", "target", "zip=category", "zip=", "zip=number:decimal=x",
+    ".", "*", "[", "a=b", "=", "dropout=", "dropout=0.1", "dropout=nan", "units=-1", "units=4,4", "epochs=0",
+    "nowhere.csv",    "nowhere/", "iris", "digits", "iris_fnn", "accuracy", "target", "zip=category", "zip=", "zip=number:decimal=x",
     "onnx",
     "mean", "teaching", "must", "0.5", "2", "99999999999999999999", "a b", "'", '"', "\\", "\n",
 ]  # fmt: skip

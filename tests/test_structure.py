@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "network": set(),
     "nouns": set(),
     "forms": set(),
+    "doors": set(),
     "contract": set(),
     "families": set(),
     "flops": set(),
@@ -78,9 +79,21 @@ BY_NAME = {
     "exported": {"export"},
     "network": {"flops"},
 }  # fmt: skip
-EVERYBODYS = {"__version__", "errors", "files", "forms", "kinds", "listing", "nouns", "optional", "tasks", "words"}
+EVERYBODYS = {
+    "__version__",
+    "doors",
+    "errors",
+    "files",
+    "forms",
+    "kinds",
+    "listing",
+    "nouns",
+    "optional",
+    "tasks",
+    "words",
+}
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "bare", "catalogue", "errors", "exported", "family", "files", "forms", "network", "nouns", "optional",
+    "arguments", "bare", "catalogue", "doors", "errors", "exported", "family", "files", "forms", "network", "nouns", "optional",
     "plugins", "preset", "preset_files", "presets", "ranking", "registry", "results", "run", "words",
 )  # fmt: skip
 

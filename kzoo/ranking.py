@@ -239,12 +239,13 @@ def _settings(run: Run | Search) -> dict[str, Any]:
 def _settings_of_search(search: Search) -> dict[str, Any]:
     """Return how it was searched, and the settings of the best trial."""
     request = search.request
-    how = dict(engine=request.engine, space=request.space["size"], search_seed=request.seed)
+    how = dict(engine=request.engine, space=request.space.get("size"), search_seed=request.seed)
     best = best_of(search.trials, search.objective)
     if best is None:
         return how
     spec = search.spec_of(best)
-    return how | spec["config"] | spec["training"] | dict(seed=spec["seed"])
+    own = best.hyperparameters if request.own else {}
+    return how | spec["config"] | spec["training"] | own | dict(seed=spec["seed"])
 
 
 def _differing(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -168,7 +168,7 @@ def calls():
         "Search": (lambda path: kzoo.Search(path).trials, dict(path=things()["search"])),
         "tune": (
             kzoo.tune,
-            dict(preset="tabular_fnn", data=table(), engine="random", trials=3, epochs=1, max_time=None, space="quick",
+            dict(preset_or_build="tabular_fnn", data=table(), engine="random", trials=3, epochs=1, max_time=None, space="quick",
                  objective="val_loss", baseline=True, prune="median", folds=None, seed=0, out="searches/fuzz",
                  resume="never", data_seed=0, progress=False) | data_options(),
         ),

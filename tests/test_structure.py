@@ -57,8 +57,8 @@ MAY_IMPORT = {
     },
     "source": {"contract"},
     "tuning": {
-        "callbacks", "catalogue", "contract", "data", "family", "optional", "plots", "preset_files", "registry",
-        "training",
+        "callbacks", "catalogue", "contract", "data", "family", "loading", "optional", "plots", "preset_files",
+        "registry", "training",
     },
     "reports": {"bare", "data", "evaluation", "plots", "registry", "run", "tuning"},
     "__main__": {"cli"},

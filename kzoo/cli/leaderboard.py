@@ -30,6 +30,7 @@ def leaderboard(folder, *, csv=None, plot=None) -> dict:
         objective=name,
         direction=direction,
         planned=search.request.trials,
+        start=search.request.start,
         finished=search.finished,
         defaults={p.name: p.default for p in search.parameters},
         rows=[row.to_json() for row in leaderboard_of(trials, search.objective)],
@@ -56,12 +57,22 @@ def render(document, csv) -> str:
         return _table(Search(document["search"])).rstrip("\n")
     rows, better = document["rows"], "higher" if document["direction"] == "max" else "lower"
     title = f"{document['preset']} on {document['data']}, {document['objective']}; {better} is better"
-    heads = ["rank", "trial", "status", "score", "gain", "epoch", "seconds", "parameters", "changed from the preset"]
+    heads = [
+        "rank",
+        "trial",
+        "status",
+        "score",
+        "gain",
+        "epoch",
+        "seconds",
+        "parameters",
+        f"changed from {document['start']}",
+    ]
     cells = [
         [
             row["rank"], row["trial"], row["status"], _number(row["score"], "{:.4f}"),
             _number(row["gain"], "{:+.4f}"), f"{row['best_epoch'] or '-'}/{row['epochs']}", f"{row['seconds']:.0f}",
-            _number(row["parameters"], "{:,}"), _what(row, document["defaults"]),
+            _number(row["parameters"], "{:,}"), _what(row, document["defaults"], document["start"]),
         ]
         for row in rows
     ]  # fmt: skip
@@ -73,7 +84,7 @@ def render(document, csv) -> str:
                 row.pop(place)
     lines = [common.bold(title), *tables.columns([heads, *cells], align=">><" + ">" * (len(heads) - 4) + "<")]
     if not document["finished"]:
-        lines.append(f"Not finished: {len(rows)} of {document['planned']} trials. The same kzoo tune goes on.")
+        lines.append(f"Not finished: {len(rows)} of {document['planned']} trials. The same call goes on.")
     lines.append("Validation data chose the best: retrain the winner for a test score.")
     return "\n".join(lines + [f"Written to {document[what]}" for what in ("csv", "plot") if what in document])
 
@@ -82,13 +93,13 @@ def _number(value, form):
     return "-" if value is None else form.format(value)
 
 
-def _what(row, defaults):
-    """Say why a trial has no score, else what it changed from the preset."""
+def _what(row, defaults, start):
+    """Say why a trial has no score, else what it changed from the first one."""
     if row["error"]:
         return row["error"]
     values = row["hyperparameters"].items()
     differs = [f"{name}={shown(value)}" for name, value in values if value != defaults.get(name)]
-    return ", ".join(differs) or "the preset"
+    return ", ".join(differs) or start
 
 
 def is_one_search(words) -> bool:

@@ -25,7 +25,7 @@ _LONGEST = 34  # characters of a hyperparameter's name
 _CHANCE = 0.1  # the most R2 in 120 draws of scores without meaning: 20, 40, 80 trials, 10 hyperparameters (95 %: 0.03)
 
 
-def search_history(trials: Sequence["Trial"], objective: tuple[str, str]) -> Figure:
+def search_history(trials: Sequence["Trial"], objective: tuple[str, str], *, start: str = "the preset") -> Figure:
     """Draw the score of each trial in the order in which they were made, the best so far, and the preset's as a line.
 
     Trials without a score (diverged, failed) are marked at the lower edge. Scores far behind the others would flatten
@@ -34,6 +34,7 @@ def search_history(trials: Sequence["Trial"], objective: tuple[str, str]) -> Fig
     Args:
         trials: as in `Search.trials`.
         objective: as in `Search.objective`: (name, "max" or "min").
+        start: what the first trial is called.
 
     Raises:
         KzooError: no trial has ended.
@@ -55,7 +56,7 @@ def search_history(trials: Sequence["Trial"], objective: tuple[str, str]) -> Fig
         _draw_scores(axes, scored, direction, (low, high))
         _draw_best(axes, scored, trials, direction)
         if (preset := _preset_score(trials)) is not None:
-            axes.axhline(preset, color=INK, lw=1, ls=(0, (5, 3)), zorder=2, label=f"the preset: {preset:.4g}")
+            axes.axhline(preset, color=INK, lw=1, ls=(0, (5, 3)), zorder=2, label=f"{start}: {preset:.4g}")
     else:
         axes.set_yticks([])
         axes.text(0.5, 0.5, "no trial has a score", transform=axes.transAxes, ha="center", color=GREY, fontsize=11)
@@ -73,12 +74,13 @@ def search_history(trials: Sequence["Trial"], objective: tuple[str, str]) -> Fig
     return figure
 
 
-def search_curves(trials: Sequence["Trial"], objective: tuple[str, str]) -> Figure:
+def search_curves(trials: Sequence["Trial"], objective: tuple[str, str], *, start: str = "the preset") -> Figure:
     """Draw what was searched for over the epochs of every trial, the best three and the preset highlighted.
 
     Args:
         trials: as in `Search.trials`.
         objective: as in `Search.objective`: (name, "max" or "min").
+        start: what the first trial is called.
 
     Raises:
         KzooError: no trial has an epoch to draw.
@@ -100,10 +102,10 @@ def search_curves(trials: Sequence["Trial"], objective: tuple[str, str]) -> Figu
         label = "the other trials" if len(others) > 1 else f"trial {trial.number}"
         _line(axes, curves[trial.number], color=GREY, lw=0.8, alpha=0.45, label=None if i else label)
     for trial in (t for t in drawn if t.baseline and t.number not in special):
-        _line(axes, curves[trial.number], color=INK, lw=1.5, ls=(0, (5, 3)), label=_legend(trial))
+        _line(axes, curves[trial.number], color=INK, lw=1.5, ls=(0, (5, 3)), label=_legend(trial, start))
     for trial, color in zip(best, _HIGHLIGHTED, strict=False):
         dashes = (0, (5, 3)) if trial.baseline else "-"
-        _line(axes, curves[trial.number], color=color, lw=1.9, ls=dashes, label=_legend(trial), zorder=4)
+        _line(axes, curves[trial.number], color=color, lw=1.9, ls=dashes, label=_legend(trial, start), zorder=4)
         if not folds:
             point: Any = ([trial.best_epoch], [trial.score])
             axes.plot(*point, "o", color=color, ms=7, mec="white", mew=1.2, zorder=5)
@@ -236,8 +238,8 @@ def _line(axes: Axes, values: Sequence[float], **style: Any) -> None:
     axes.plot(range(1, len(values) + 1), values, marker="." if len(values) == 1 else None, **style)
 
 
-def _legend(trial: "Trial") -> str:
-    who = f"trial {trial.number}" + (", the preset" if trial.baseline else "")
+def _legend(trial: "Trial", start: str) -> str:
+    who = f"trial {trial.number}" + (f", {start}" if trial.baseline else "")
     return who if trial.score is None else f"{who}: {trial.score:.4g}, epoch {trial.best_epoch}"
 
 

@@ -27,7 +27,8 @@ def page_of(search) -> dict:
     best = best_of(trials, search.objective)
     return dict(
         title=f"{spec['preset']} tuned on {data['name']}",
-        about=_about(spec),
+        about="" if search.request.own else _about(spec),
+        start=search.request.start,
         facts=_facts(search, trials),
         head=None if best is None else _head(search, trials, best),
         warnings=_warnings(search, trials, best),
@@ -36,7 +37,7 @@ def page_of(search) -> dict:
         changed=None if best is None else _changed(search),
         settings=() if best is None else _settings(search.best_spec()),
         use=None if best is None else _use(search),
-        space=_space(search.parameters),
+        space=_space(search.parameters, search.request.own),
         provenance=_provenance(search),
     )
 
@@ -72,20 +73,26 @@ def score_words(search, value):
 
 
 def _head(search, trials, best):
-    preset, name = preset_score(trials), search.objective.name
+    preset, name, start = preset_score(trials), search.objective.name, search.request.start
     if best.baseline:
-        sentence = "The best trial is the preset itself: no other settings did better."
+        sentence = f"The best trial is {start} itself: no other settings did better."
     elif preset is None:
-        sentence = "The preset itself was not among the trials, or has no score, so there is no gain to speak of."
+        sentence = f"{_first(start)} itself was not among the trials, or has no score: there is no gain to speak of."
     else:
         gain = (best.score - preset) * search.objective.sign
         said = f"{100 * gain:.1f} points" if name in _UNITS else f"{gain:.4g}"
-        sentence = f"The preset itself has {score_words(search, preset)}: a gain of {said}{_examples(search, gain)}."
+        sentence = (
+            f"{_first(start)} itself has {score_words(search, preset)}: a gain of {said}{_examples(search, gain)}."
+        )
     return dict(
         value=score_words(search, best.score),
         label=f"{name.replace('_', ' ')} of trial {best.number}, the best of {plural(len(trials), 'trial')}",
         sentence=sentence,
     )
+
+
+def _first(words):
+    return words[0].upper() + words[1:]
 
 
 def _examples(search, gain):
@@ -108,7 +115,7 @@ def _warnings(search, trials, best):
     if best is not None and not best.baseline and len(scored) > 1:
         found.append(
             "The best of many trials is partly luck: on data that did not choose it, expect less. "
-            "Retrain the winner, and look at its test score beside the preset's."
+            f"Retrain the winner, and look at its test score beside {search.request.start}'s."
         )
         found += _within_chance(search, trials, best)
     return found
@@ -146,7 +153,7 @@ def _board(search, trials):
     heads = ["rank", "trial", "status", "score", "gain", "best epoch", "epochs", "seconds", "parameters"]
     cells = [
         [
-            row.rank, f"{t.number}\u00a0(preset)" if t.baseline else t.number, t.status,
+            row.rank, f"{t.number}\u00a0({search.request.start.split()[-1]})" if t.baseline else t.number, t.status,
             "–" if t.score is None else score_words(search, t.score),
             "–" if row.gain is None else f"{100 * row.gain:+.1f}" if points else f"{row.gain:+.4g}",
             t.best_epoch or "–", t.epochs or "–", f"{t.seconds:.0f}",
@@ -158,7 +165,7 @@ def _board(search, trials):
         for t in [row.trial]
     ]  # fmt: skip
     rest = f" The other {len(rows) - _MOST} are in leaderboard.csv." if len(rows) > _MOST else ""
-    said = "Gain is over the preset" + (", in points" if points else "; more is better")
+    said = f"Gain is over {search.request.start}" + (", in points" if points else "; more is better")
     note = f"{said}. A hyperparameter that does not count in a trial is empty.{rest}"
     return dict(heads=[*heads, *names, *(["error"] if errors else [])], rows=cells, note=note,
                 numbers=["rank", "score", "gain", *heads[5:]])  # fmt: skip
@@ -168,6 +175,9 @@ def _changed(search):
     """Return (setting, preset's value, winner's value, meaning) where they differ."""
     spec, best = search.request.spec, search.best_spec()
     before, after = spec["config"] | spec["training"], best["config"] | best["training"]
+    if search.request.own:
+        before = {p.name: p.default for p in search.parameters}
+        after = {name: value for name, value in search.best_config().items() if name in before}
     rows = [(n, value_words(before[n]), value_words(after[n]), meaning_of(n, spec["family"])) for n in after]
     return [row for row in rows if row[1] != row[2]]
 
@@ -176,12 +186,28 @@ def _settings(spec):
     parts = (("Network", "config"), ("Training", "training"))
     family = spec["family"]
     return [
-        (title, [(n, value_words(v), meaning_of(n, family)) for n, v in spec[part].items()]) for title, part in parts
+        (title, [(n, value_words(v), meaning_of(n, family)) for n, v in spec[part].items()])
+        for title, part in parts
+        if spec[part]
     ]
 
 
 def _use(search):
     name = search.request.spec["preset"]
+    if search.request.own:
+        data = "" if search.request.data["name"] in NAMES else "data, "
+        return "\n".join((
+            "import keras_tuner, kzoo",
+            f'search = kzoo.Search("{search.path.name}")',
+            "",
+            "# trained on training and validation data, scored on the test split",
+            f"run = search.retrain({data}build={name})",
+            "# the network as it was in the search, or untrained",
+            "model = search.best_model()",
+            "hp = keras_tuner.HyperParameters()",
+            "hp.values = search.best_config()",
+            f"model = {name}(hp)",
+        ))  # fmt: skip
     return "\n".join((
         "import kzoo",
         f'search = kzoo.Search("{search.path.name}")',
@@ -196,8 +222,8 @@ def _use(search):
     ))  # fmt: skip
 
 
-def _space(parameters):
-    heads = ["name", "values", "preset", "counts if"]
+def _space(parameters, own):
+    heads = ["name", "values", "default" if own else "preset", "counts if"]
     rows = []
     for p in parameters:
         legal = ", ".join(map(value_words, p.values)) if p.values else _range(p)

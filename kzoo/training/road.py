@@ -22,13 +22,13 @@ from kzoo.data.options import DataOptions
 from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
 from kzoo.nouns import Spec
-from kzoo.registry import Preset, get_preset, hint, preset_of, rebuild, resolve, spec_of, steps_of, with_settings
+from kzoo.registry import Preset, build, get_preset, hint, preset_of, rebuild, resolve, spec_of, steps_of, with_settings
 from kzoo.training.score import gives_logits
 from kzoo.training.settle import settle, settle_monitor
 from kzoo.training.start import start_from
 
 # What a model of your own is trained with; the rest is in its `compile`.
-_OWN_MODEL = dict(
+OWN_MODEL = dict(
     batch_size=32,
     epochs=10,
     augment=(),
@@ -83,6 +83,14 @@ class Assignment:
         """
         data, seed = self.data if data is None else data, self.seed if seed is None else seed
         return _settle(self.settled, *resolve(self.settled, overrides), overrides, data, seed)
+
+    def count(self, overrides) -> int:
+        """Return the number of parameters of the network that other settings make.
+
+        Raises:
+            KzooError: it cannot be built.
+        """
+        return build(self.settled, compile=False, **overrides).count_params()
 
     def training_with(self, **values) -> "Assignment":
         """Return it with other training settings, which are taken as they are."""
@@ -330,7 +338,7 @@ def settings_for(what, overrides):
         raise KzooError(f"kzoo.train takes a preset's name or a keras.Model, not {type(what).__name__}.")
     if not what.compiled:
         raise KzooError(f"Model {what.name!r} is not compiled: call model.compile(optimizer, loss) first.")
-    training = dict(_OWN_MODEL)
+    training = dict(OWN_MODEL)
     for name, value in overrides.items():
         if name not in training:
             known = ", ".join(training)

@@ -127,7 +127,8 @@ def _columns(trials, parameters):
 
 def _stem(p):
     """Return "learning_rate" for "learning_rate_adam", which counts if the optimizer is "adam"; else the name."""
-    ending = f"_{p.when[1][0]}" if p.when and len(p.when[1]) == 1 else None
+    values: Any = p.when[1] if p.when else ()
+    ending = f"_{values[0]}" if len(values) == 1 and isinstance(values[0], str) else None
     return p.name.removesuffix(ending) if ending else p.name
 
 

@@ -5,13 +5,14 @@ import re
 from dataclasses import dataclass
 
 from kzoo.callbacks import direction
+from kzoo.callbacks.monitor import reported
 from kzoo.contract import metrics_for
 from kzoo.errors import KzooError
 from kzoo.tuning.engines import engine_named
 from kzoo.tuning.engines.steady import Size, make_oracle, random_points
 from kzoo.tuning.records import Objective
 from kzoo.tuning.worker import TrialFailed
-from kzoo.words import duration, hint
+from kzoo.words import duration, hint, plural
 
 _SAMPLES = 20  # points whose parameters are counted, as far as there is time
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -35,6 +36,7 @@ class Plan:
         seconds: of all training, by that step.
         brackets: Hyperband's (trials, epochs before, epochs after) of each round, else none.
         space: the space, as text.
+        start: what the default point is called.
     """
 
     preset: str
@@ -53,24 +55,25 @@ class Plan:
     folds: int | None = None
     brackets: tuple = ()
     space: str = ""
+    start: str = "the preset"
 
     def __str__(self):
         name, direction = self.objective
         points = "a continuum" if self.points is None else f"{self.points:,} points"
         folds = "" if self.folds is None else f", each over {self.folds} folds"
-        where = "around the preset" if engine_named(self.engine).learns else "at random"
+        where = f"around {self.start}" if engine_named(self.engine).learns else "at random"
         low, own, high = self.params
         lines = [
             f"{self.preset} on {self.data}: engine {self.engine}, {name} ({direction}), "
-            f"{self.hyperparameters} hyperparameters, {points}",
+            f"{plural(self.hyperparameters, 'hyperparameter')}, {points}",
             f"{self.trials} trials{folds}, at most {self.epochs:,} epochs; {self.random} of them drawn {where} "
             f"({self.random / max(self.trials, 1):.0%})",
         ]
         if self.brackets:
             rounds = ", ".join(f"{n} to epoch {after}" for n, _, after in self.brackets)
-            lines.append(f"{self.engine} decides the number of trials itself: the preset in full, then {rounds}")
+            lines.append(f"{self.engine} decides the number of trials itself: {self.start} in full, then {rounds}")
         lines.append(
-            f"{low:,} to {high:,} parameters among {self.sampled} points, the preset {own:,}; "
+            f"{low:,} to {high:,} parameters among {self.sampled} points, {self.start} {own:,}; "
             f"about {duration(self.seconds)} if all epochs are trained ({self.step * 1000:.1f} ms a step)"
         )
         return "\n".join(lines)
@@ -107,7 +110,7 @@ def make_plan(request, space, size, worker) -> Plan:
     return Plan(
         preset=request.spec["preset"], data=request.data["name"], engine=request.engine, objective=request.objective,
         trials=size.trials, epochs=size.epochs, random=size.random, brackets=size.rounds, folds=request.folds,
-        hyperparameters=len(space.names), points=space.finite_size(), space=str(space),
+        hyperparameters=len(space.names), points=space.finite_size(), space=str(space), start=request.start,
         params=(min(counts), probe.params, max(counts)), sampled=len(counts), step=probe.step,
         seconds=size.epochs * steps * probe.step + size.trials * probe.first,
     )  # fmt: skip
@@ -150,23 +153,51 @@ def settle_objective(objective, config, training, data, *, folds=None) -> Object
     Raises:
         KzooError: a value that is not reported, the wrong direction, or no validation data to take it from.
     """
-    legal = ["val_loss", *(f"val_{name}" for name in metrics_for(data.task, config))]
+    names = ["loss", *metrics_for(data.task, config)]
+    return _objective(objective, names, (training.get("metrics") or ("loss",))[0], data, folds)
+
+
+def objective_of_own(objective, model, data, *, folds=None) -> Objective:
+    """Return the `Objective` that is meant where the models are the user's own.
+
+    Args:
+        objective: as for `settle_objective`; the default is the first of the metrics that the model was compiled with.
+        model: one of them.
+        data, folds: as there.
+
+    Raises:
+        KzooError: as there; or the direction of a metric of one's own is not said.
+    """
+    names = reported(model)
+    first = next((name for name in names or () if name != "loss" and not name.endswith("_loss")), "loss")
+    return _objective(objective, names, first, data, folds)
+
+
+def _objective(objective, names, first, data, folds):
+    """Return the `Objective` among reported names (None where they are not known); `first` is the default."""
     if objective is None:
-        metrics = training.get("metrics") or ("loss",)
-        objective = f"val_{metrics[0]}"
+        objective = f"val_{first}"
     if hasattr(objective, "name") and hasattr(objective, "direction"):
         objective = objective.name, objective.direction
     pair = isinstance(objective, tuple | list) and len(objective) == 2
     name, asked = objective if pair else (objective, None)
     if not isinstance(name, str) or asked not in (None, "max", "min"):
         raise KzooError(f"objective={objective!r} must be a name, or a pair such as ('val_accuracy', 'max').")
-    if f"val_{name}" in legal:
+    legal = None if names is None else [f"val_{each}" for each in names]
+    if name in (names or ()) or (names is None and not name.startswith("val_")):
         raise KzooError(
             f"objective={name!r} is measured on the training data, which any network can learn. Use 'val_{name}'."
         )
-    if name not in legal:
+    if legal is not None and name not in legal:
         raise KzooError(f"objective={name!r} is not reported. {hint(name, legal)}Use one of: {', '.join(legal)}.")
-    known = direction(name)
+    try:
+        known = direction(name)
+    except KzooError:
+        if asked is None:
+            raise KzooError(
+                f"objective={name!r}: is larger or smaller better? Write ({name!r}, 'max') or ({name!r}, 'min')."
+            ) from None
+        known = asked
     if asked not in (None, known):
         raise KzooError(f"objective={name!r} has the direction {known!r}, not {asked!r}. Leave the direction out.")
     if data.validation is None and folds is None:

@@ -96,7 +96,7 @@ class Progress:
         what = f"{which}: {self.plan.objective.name} {score}{epoch}"
         if trial.error:
             return f"{what}: {trial.error}"
-        return f"{what}, {trial.seconds:.1f} s; {self._foot()}; {_values(trial)}"
+        return f"{what}, {trial.seconds:.1f} s; {self._foot()}; {self._values(trial)}"
 
     def _foot(self):
         best, parts = best_of(self.trials, self.plan.objective), []
@@ -124,15 +124,26 @@ class Progress:
             style = "bold" if best is not None and trial.number == best.number else None
             table.add_row(
                 str(trial.number), trial.status, score, str(trial.best_epoch or ""), f"{trial.seconds:.1f}",
-                trial.error or _values(trial), style=style,
+                trial.error or self._values(trial), style=style,
             )  # fmt: skip
         if (now := self.current) is not None:
             value = "" if now.value is None else f"{now.value:.4f}"
             seconds = f"{time.monotonic() - now.began:.1f}"
             table.add_row(
-                str(now.trial.number), "running", value, f"epoch {now.epoch}", seconds, _values(now.trial), style="dim"
+                str(now.trial.number),
+                "running",
+                value,
+                f"epoch {now.epoch}",
+                seconds,
+                self._values(now.trial),
+                style="dim",
             )
         return table
+
+    def _values(self, trial):
+        if trial.baseline:
+            return self.plan.start
+        return ", ".join(f"{k}={shown(v)}" for k, v in trial.hyperparameters.items())
 
 
 def _when(trial):
@@ -141,9 +152,3 @@ def _when(trial):
         how = "estimated from" if trial.status == "pruned" else "mean of"
         return f"{how} {plural(len(trial.folds), 'fold')}, epoch {trial.best_epoch} on average"
     return f"epoch {trial.best_epoch} of {trial.epochs}"
-
-
-def _values(trial):
-    if trial.baseline:
-        return "the preset"
-    return ", ".join(f"{k}={shown(v)}" for k, v in trial.hyperparameters.items())

@@ -58,6 +58,16 @@ class Request:
     machine: str = ""
     created: str = ""
 
+    @property
+    def own(self) -> bool:
+        """Whether models of a function of the user's are searched, and no preset."""
+        return self.spec["family"] is None
+
+    @property
+    def start(self) -> str:
+        """What the first trial is, in words."""
+        return "the default" if self.own else "the preset"
+
     def to_json(self) -> dict:
         """Return it as plain data."""
         own = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -45,13 +45,14 @@ class Search:
     Args:
         path: the folder.
         data: the `Dataset` that it was on, where it is at hand: `retrain` need not load it again.
+        build: the function or HyperModel that makes its models, where it is no preset's and at hand.
 
     Raises:
         KzooError: it is not a search.
     """
 
-    def __init__(self, path: str | os.PathLike[str], data: "Dataset | None" = None) -> None:
-        self.path, self.data = path_of(path, "a search"), data
+    def __init__(self, path: str | os.PathLike[str], data: "Dataset | None" = None, build: Any = None) -> None:
+        self.path, self.data, self.build = path_of(path, "a search"), data, build
         if not (self.path / "search.json").is_file():
             what = "is a file" if self.path.is_file() else "does not exist"
             what = "has no search.json" if self.path.is_dir() else what
@@ -120,7 +121,10 @@ class Search:
         """Return what the best trial differs in from the preset: overrides for `kzoo.build` and `kzoo.train`.
 
         What the data decided (classes, columns, scaling) is among them, so that `kzoo.build` gives the same network.
+        Where a function builds the models, these are its hyperparameters: what `hp.values` is for the best of them.
         """
+        if self.request.own:
+            return dict(self.best_trial().hyperparameters)
         spec, own = self.request.spec, self._own_preset()
         settings = spec["config"] | spec["training"] | self.best_trial().overrides
         settings |= import_module("kzoo.tuning.winner").onehot(self.best_spec())
@@ -143,6 +147,9 @@ class Search:
     def best_model(self) -> "keras.Model":
         """Return the network of the best trial with the weights of its best epoch, not compiled.
 
+        One of a function's is built by it, where it is at hand, and is compiled; else it is loaded from the file, as
+        `kzoo.load_model` does it.
+
         Raises:
             KzooError: it has no checkpoint: folds leave none.
         """
@@ -151,6 +158,8 @@ class Search:
         if not file.is_file():
             why = "it was scored over folds" if self.request.folds else "it is not there any more"
             raise KzooError(f"Trial {best.number} of {self.path} has no checkpoint: {why}. Use retrain().")
+        if self.request.own:
+            return import_module("kzoo.tuning.winner").own_model(self, best, file)
         model = rebuild(self.best_spec() | {"seed": None}, compile=False)
         try:
             model.load_weights(file)
@@ -167,6 +176,7 @@ class Search:
         epochs: int | Literal["best"] = "best",
         out: str | os.PathLike[str] | None = None,
         seed: int | None = None,
+        build: Any = None,
         **options: Any,
     ) -> "Run":
         """Train the best trial's settings once more and return the run, which is scored on the test split.
@@ -180,13 +190,15 @@ class Search:
                 best epoch (of equals the one with the lowest validation loss); with any other schedule all its epochs.
             out: the run's folder; see `kzoo.train`.
             seed: the default is the trial's.
+            build: the function or HyperModel that makes the models, where the search was of one and another process
+                made it.
             options: of `kzoo.train`, such as `progress` and `precision`.
 
         Raises:
             KzooError: no such data, or anything that `kzoo.train` refuses.
         """
         return import_module("kzoo.tuning.winner").retrain(
-            self, data, trial=trial, on=on, epochs=epochs, out=out, seed=seed, options=options
+            self, data, trial=trial, on=on, epochs=epochs, out=out, seed=seed, build=build, options=options
         )
 
     def save_preset(self, name: str, path: str | os.PathLike[str] | None = None) -> Path:
@@ -197,7 +209,7 @@ class Search:
             path: the file; the default is `NAME.toml` in the search's folder.
 
         Raises:
-            KzooError: a name that is taken or cannot be one, or a file that is there already.
+            KzooError: a name that is taken or cannot be one, a file that is there already, or models of a function.
         """
         return import_module("kzoo.tuning.winner").save_preset(self, name, path)
 
@@ -218,7 +230,8 @@ class Search:
         if kind == "importance":
             importance_of = import_module("kzoo.tuning.importance").importance_of
             return plots.importance(importance_of(trials, self.objective, self.parameters))
-        return {"history": plots.search_history, "curves": plots.search_curves}[kind](trials, self.objective)
+        draw = {"history": plots.search_history, "curves": plots.search_curves}[kind]
+        return draw(trials, self.objective, start=self.request.start)
 
     def _own_preset(self) -> Preset:
         """The preset as it is registered; the one that was searched, where it is not."""

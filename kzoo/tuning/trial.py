@@ -17,13 +17,14 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.files import finite, whole_file
-from kzoo.registry import Preset, build
+from kzoo.registry import Preset
 from kzoo.training.fit import Fit
 from kzoo.training.journal import State, remove_journal
 from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.road import Assignment, make_variables, prepare_device
 from kzoo.tuning.folds import fold_of
 from kzoo.tuning.records import Objective, Outcome
+from kzoo.tuning.spaces.own import OwnSpace
 
 _STARTUP = 3  # trials before one can be pruned
 _GRACE = (2, 0.1)  # epochs, or this share of them, in which none is: what starts slowly may end well
@@ -49,7 +50,7 @@ class Trainer:
     """Train trials of one search.
 
     Args:
-        preset: the preset as it is settled for the data, with what the user fixed.
+        preset: the preset as it is settled for the data, with what the user fixed; or an `OwnSpace`.
         data: a `Dataset` without its test split.
         objective: the `Objective`.
         folds: how many parts to cross-validate over, or None.
@@ -58,23 +59,27 @@ class Trainer:
         tell: function of (epoch, value), called after each epoch.
     """
 
-    def __init__(self, *, preset: Preset, data, objective, folds, fold_seed, stop=None, tell=None):
-        self.preset, self.data, self.objective = preset, data, Objective(*objective)
+    def __init__(self, *, preset: Preset | OwnSpace, data, objective, folds, fold_seed, stop=None, tell=None):
+        self.data, self.objective = data, Objective(*objective)
         self.folds, self.fold_seed = folds, fold_seed
         self.stop, self.tell = stop or Signals(), tell or (lambda epoch, value: None)
         self.policy = prepare_device("auto")
-        self.assigned = Assignment(
-            preset=preset, config=dict(preset.config), training=dict(preset.training), asked=frozenset(), data=data
+        self.point: Assignment | OwnSpace = (
+            preset
+            if isinstance(preset, OwnSpace)
+            else Assignment(
+                preset=preset, config=dict(preset.config), training=dict(preset.training), asked=frozenset(), data=data
+            )
         )
 
     def job(self, overrides, seed, data=None):
         """Return the network of some overrides, ready to fit."""
         name, direction = self.objective
-        trial = self.assigned.changed(overrides, data=data, seed=seed)
-        metric, metrics = name.removeprefix("val_"), trial.training["metrics"]
-        if metric != "loss" and metric not in metrics:
-            metrics = (*metrics, metric)
-        trial = trial.training_with(monitor=name, mode=direction, callbacks="tuning", metrics=metrics)
+        trial = self.point.changed(overrides, data=self.data if data is None else data, seed=seed)
+        trial = trial.training_with(monitor=name, mode=direction, callbacks="tuning")
+        if trial.own is None:
+            metric, metrics = name.removeprefix("val_"), trial.training["metrics"]
+            trial = trial.training_with(metrics=metrics if metric in ("loss", *metrics) else (*metrics, metric))
         return trial.ready(self.policy)
 
     def count(self, overrides):
@@ -83,7 +88,7 @@ class Trainer:
         Raises:
             KzooError: it cannot be built.
         """
-        return build(self.preset, compile=False, **overrides).count_params()
+        return self.point.count(overrides)
 
     def probe(self, overrides, samples, seconds=3.0) -> Probe:
         """Look at the default point before anything is trained.
@@ -257,7 +262,9 @@ def _mean(values):
 
 def _forget():
     """Let go of the graphs and weights of a trial: TensorFlow would keep them all."""
+    policy = keras.config.dtype_policy()  # which would go too: this process may be the user's
     keras.utils.clear_session(free_memory=True)
+    keras.config.set_dtype_policy(policy)
     gc.collect()
 
 

@@ -6,49 +6,53 @@ import sys
 import tempfile
 import time as clock
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeAlias, overload
 
 import keras
+import keras_tuner
 import numpy as np
 from numpy.typing import ArrayLike
 
 from kzoo import __version__
-from kzoo.data.dataset import Loadable
+from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.options import DataOptions
 from kzoo.data.overview import brief
 from kzoo.data.splits import Fold
 from kzoo.doors import door
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import write_json
-from kzoo.nouns import plain
+from kzoo.nouns import Spec, plain
 from kzoo.registry import Preset, get_preset
 from kzoo.training.folder import check_resume
 from kzoo.training.record import provenance
 from kzoo.training.resume import Signals
-from kzoo.training.road import assign
+from kzoo.training.road import OWN_MODEL, assign
 from kzoo.tuning.engines import choose_engine, engine_named
 from kzoo.tuning.folder import begin_anew, claimed
 from kzoo.tuning.folds import check_folds
 from kzoo.tuning.loop import Loop
-from kzoo.tuning.plan import Plan, Size, make_plan, parse_time, settle_objective, size_of
+from kzoo.tuning.plan import Plan, Size, make_plan, objective_of_own, parse_time, settle_objective, size_of
 from kzoo.tuning.progress import Progress
-from kzoo.tuning.records import Request
+from kzoo.tuning.records import Objective, Request
 from kzoo.tuning.search import Search
+from kzoo.tuning.spaces.own import Build, OwnSpace, is_own, name_of, unexplored
 from kzoo.tuning.spaces.space import Space
 from kzoo.tuning.spaces.space import space as space_of
-from kzoo.tuning.worker import Worker
+from kzoo.tuning.worker import Here, Worker, can_be_sent
 from kzoo.words import printable
+
+Tuned: TypeAlias = str | Preset | Build | keras_tuner.HyperModel
 
 _FEW = 200  # validation rows: with fewer, an accuracy's standard error is some percent
 
 
 @overload
-def tune(preset: str | Preset, data: "Loadable | None" = None, *, dry_run: Literal[True], **asked: Any) -> Plan: ...
+def tune(preset_or_build: Tuned, data: "Loadable | None" = None, *, dry_run: Literal[True], **asked: Any) -> Plan: ...
 @overload
 def tune(
-    preset: str | Preset,
+    preset_or_build: Tuned,
     data: "Loadable | None" = None,
     *,
     engine: str = "auto",
@@ -78,7 +82,7 @@ def tune(
 ) -> Search: ...
 @door
 def tune(
-    preset: str | Preset,
+    preset_or_build: Tuned,
     data: "Loadable | None" = None,
     *,
     engine: str = "auto",
@@ -106,34 +110,51 @@ def tune(
     progress: bool = True,
     **overrides: Any,
 ) -> Search | Plan:
-    """Search for better settings of a preset, and return the `Search`.
+    """Search for better settings of a preset, or of a function that builds models, and return the `Search`.
 
-    Trial 0 is the preset itself, no point comes twice, and the test split is never looked at. Each trial is trained as
-    `kzoo.train` would, in a process of its own; its score is that of its best epoch. However a search was stopped, be
-    it killed, the same call continues it; asked for more `trials`, it goes on longer.
+    Trial 0 is the preset itself, or the function's defaults; no point comes twice, and the test split is never looked
+    at. Each trial is trained as `kzoo.train` would, in a process of its own; its score is that of its best epoch.
+    However a search was stopped, be it killed, the same call continues it; asked for more `trials`, it goes on longer.
+
+        def build(hp):
+            model = keras.Sequential([keras.layers.Dense(hp.Int("units", 16, 128, step=16), "relu"), ...])
+            model.compile(keras.optimizers.Adam(hp.Float("rate", 1e-4, 1e-2, sampling="log")), "mse")
+            return model
+
+        search = kzoo.tune(build, data, batch_size=64, epochs=20)
+
+    A function's hyperparameters are found by calling it: some dozen models are built and thrown away. Those that only
+    some values of others bring up are found too; where it takes a combination of several, ask for it in any case, or in
+    a HyperModel's `declare_hyperparameters`. One called batch_size, class_weight or patience is that setting of the
+    training; `epochs` is not searched. A search is known again by the function's hyperparameters, defaults and source,
+    not by what it calls and reads elsewhere. A function of a module is trained in a process of its own, one of a script
+    or a notebook, and a lambda, in this one, which then cannot give back the memory of trials.
 
     Args:
-        preset: a preset's name, or a `Preset`.
+        preset_or_build: a preset's name, a `Preset`, a function `build(hp)` that returns a compiled model, or a
+            `keras_tuner.HyperModel` without a `fit` of its own.
         data: anything `kzoo.load_data` takes; the default is the preset's own data set.
         engine: "bayesian" (a Gaussian process), "grid", "hyperband", "optuna" (TPE, needs `kzoo[optuna]`), "random";
             "auto" takes the grid where no more than `trials` points are to be had, else bayesian.
         trials: how many, the preset among them. Hyperband computes its own number from `epochs`.
-        epochs: of each trial, in place of the preset's; schedules follow.
+        epochs: of each trial, in place of the preset's; schedules follow. A function's models: 10.
         max_time: seconds, or "90s", "30m", "2h": no step is begun after it.
-        space: "quick", "standard" or "full", or a `Space` (see `kzoo.space`).
-        objective: such as "val_accuracy" or "val_loss"; the default is the first of the preset's metrics.
+        space: "quick", "standard" or "full", or a `Space` (see `kzoo.space`); of presets only.
+        objective: such as "val_accuracy" or "val_loss"; the default is the first of the metrics. Of a metric of your
+            own a pair, such as ("val_gain", "max").
         baseline: whether trial 0 is the preset.
         prune: "median" stops a trial that is worse than half of the others at the same epoch, from the third on; None
             for never. Hyperband has its own way.
         folds: score each trial by cross-validation over this many parts of the training and validation rows.
         seed: of the proposals; trial n is trained with the seed `seed + n`.
-        out: the search's folder; the default is `searches/PRESET-NN`.
+        out: the search's folder; the default is `searches/NAME-NN`.
         resume: "auto" continues the same search in `out`; "must" does so or refuses, "never" starts over.
         dry_run: return the `Plan` (numbers of trials and epochs, sizes, an estimate of the time), and write nothing.
         data_seed: of the split into training, validation and test data.
         target, validation, test, drop, group, task, time, columns: see `kzoo.load_data`.
         progress: False for silence.
-        overrides: settings of the preset, which are fixed and not searched.
+        overrides: settings of the preset, which are fixed and not searched; with a function, settings of training as
+            for a model of your own in `kzoo.train`.
 
     Raises:
         KzooError: anything that can be known before the first trial; or no trial succeeded, with the causes.
@@ -145,17 +166,15 @@ def tune(
     budget = parse_time(max_time)
     if epochs is not None:
         overrides["epochs"] = epochs
-    named = get_preset(preset)
-    asked = _space(space, named)
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, seed=data_seed,
     )  # fmt: skip
-    assigned = assign(named, data, options, overrides, seed=seed)
-    settled, data, notes = assigned.settled, assigned.data, list(assigned.notes)
-    if settled.config.get("target_scale") is not None:
+    subject = _own_subject if is_own(preset_or_build) else _preset_subject
+    what = subject(preset_or_build, data, options, overrides, space=space, objective=objective, folds=folds, seed=seed)
+    data, notes = what.data, list(what.notes)
+    if what.spec.config.get("target_scale") is not None:
         notes.append("The scores of trials are of standardised targets; test scores are in the targets' own unit.")
-    goal = settle_objective(objective, settled.config, settled.training, data, folds=folds)
     if folds is not None:
         check_folds(folds, data, group)
     elif data.validation is not None and len(data.validation) < _FEW:
@@ -163,30 +182,37 @@ def tune(
             f"{len(data.validation)} validation rows choose the winner, so luck has a say. folds=5 scores "
             f"each trial on all {len(data.train) + len(data.validation)}."
         )
-    searched = _searched(asked, named, settled, overrides)
     chosen, size = _sized(
-        engine, trials=trials, epochs=settled.training["epochs"], baseline=baseline, space=searched, objective=goal,
-        folds=folds,
+        engine, trials=trials, epochs=what.trained.training["epochs"], baseline=baseline, space=what.space,
+        objective=what.objective, folds=folds,
     )  # fmt: skip
     request = Request(
-        data=options.describe(data).json(), spec=plain(assigned.spec.json()),
-        space=plain(searched.to_json()), engine=chosen, objective=goal, epochs=settled.training["epochs"],
+        data=options.describe(data).json(), spec=plain(what.spec.json()), space=plain(what.space.to_json()),
+        engine=chosen, objective=what.objective, epochs=what.trained.training["epochs"],
         prune=None if engine_named(chosen).in_rounds else prune, folds=folds, baseline=baseline, seed=seed,
         backend=keras.backend.backend(), trials=size.trials, max_time=budget,
     )  # fmt: skip
     setup = dict(  # of those who train: they never have the test rows
-        preset=settled, data=replace(data, test=None, notes=[]), objective=goal, folds=folds, fold_seed=data_seed
-    )
+        preset=what.trained, data=replace(data, test=None, notes=[]), objective=what.objective, folds=folds,
+        fold_seed=data_seed,
+    )  # fmt: skip
+    process: type[Worker | Here] = Worker
+    if (build := what.build) is not None and not can_be_sent(build):
+        process = Here
+        notes.append(
+            f"{name_of(build)} is in no module that another process could import: this one trains, and grows with each "
+            f"trial."
+        )
     if dry_run:
-        with tempfile.TemporaryDirectory() as folder, Worker(Path(folder) / "worker.log", **setup) as worker:
-            plan = make_plan(request, searched, size, worker)
+        with tempfile.TemporaryDirectory() as folder, process(Path(folder) / "worker.log", **setup) as worker:
+            plan = make_plan(request, what.space, size, worker)
         _say([*notes, str(plan)], progress)
         return plan
     with claimed(out, request, resume=resume) as (folder, before):
         if before is not None and before.finished and before.request.trials >= size.trials:
-            return Search(before, data)
-        with Worker(folder / "worker.log", **setup) as worker:
-            plan = make_plan(request, searched, size, worker)
+            return Search(before, data, build)
+        with process(folder / "worker.log", **setup) as worker:
+            plan = make_plan(request, what.space, size, worker)
             _say([brief(data.overview), *data.notes, *notes, str(plan)], progress)
             if before is None:
                 begin_anew(folder)
@@ -194,9 +220,66 @@ def tune(
             _stamped(request).write(folder)
             signals, deadline = Signals(), None if budget is None else began + budget
             with signals.watched(), Progress(plan, deadline=deadline, silent=not progress) as show:
-                loop = Loop(folder, request, searched, worker=worker, signals=signals, deadline=deadline, show=show)
+                loop = Loop(folder, request, what.space, worker=worker, signals=signals, deadline=deadline, show=show)
                 because = loop.run()
-    return _ended(Search(folder, data), loop, because, signals, progress)
+    return _ended(Search(folder, data, build), loop, because, signals, progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Subject:
+    """What is searched, settled for the data.
+
+    Args:
+        trained: what makes the networks of trials: a preset, or the space of a function.
+        space: the points.
+        spec: the specification of the default point's network.
+        data: the `Dataset`.
+        objective: the `Objective`.
+        notes: a line for each thing to know; those of the data are the data's.
+        build: the user's function; None for a preset.
+    """
+
+    trained: Preset | OwnSpace
+    space: Space | OwnSpace
+    spec: Spec
+    data: Dataset
+    objective: Objective
+    notes: tuple[str, ...] = ()
+    build: Any = None
+
+
+def _preset_subject(
+    preset: Any, source: Any, options: DataOptions, overrides: dict[str, Any], *,
+    space: Any, objective: Any, folds: Any, seed: int,
+) -> _Subject:  # fmt: skip
+    named = get_preset(preset)
+    asked = _space(space, named)
+    assigned = assign(named, source, options, overrides, seed=seed)
+    settled, data = assigned.settled, assigned.data
+    goal = settle_objective(objective, settled.config, settled.training, data, folds=folds)
+    searched = _searched(asked, named, settled, overrides)
+    return _Subject(
+        trained=settled, space=searched, spec=assigned.spec, data=data, objective=goal, notes=assigned.notes
+    )
+
+
+def _own_subject(
+    build: Any, source: Any, options: DataOptions, overrides: dict[str, Any], *,
+    space: Any, objective: Any, folds: Any, seed: int,
+) -> _Subject:  # fmt: skip
+    if space != "standard":
+        raise KzooError("space= is of presets: a function's hyperparameters are those that it asks for.")
+    named = unexplored(build, overrides)
+    model = named.first_model()
+    assigned = assign(model, source, options, overrides, seed=seed)
+    own = {name: assigned.training[name] for name in OWN_MODEL if name in assigned.training}
+    spec = replace(assigned.spec, preset=named.name, family=None, config={}, training=own)
+    goal = objective_of_own(objective, model, assigned.data, folds=folds)
+    # Last, because it takes a while: whatever else is wrong has been said by now.
+    found = replace(named.explored(), settings={**overrides, "epochs": own["epochs"]}, training=own)
+    return _Subject(
+        trained=found, space=found, spec=spec, data=assigned.data, objective=goal, notes=assigned.notes, build=build
+    )
 
 
 def _searched(asked: Space, named: Preset, settled: Preset, overrides: Mapping[str, Any]) -> Space:
@@ -217,7 +300,7 @@ def _searched(asked: Space, named: Preset, settled: Preset, overrides: Mapping[s
     return searched
 
 
-def _sized(engine: str, *, trials: int, space: Space, folds: int | None, **shape: Any) -> tuple[str, Size]:
+def _sized(engine: str, *, trials: int, space: Space | OwnSpace, folds: int | None, **shape: Any) -> tuple[str, Size]:
     """Return the engine that is meant, and the size of the search.
 
     Raises:

@@ -1,7 +1,10 @@
 """What becomes of a search's winner: a run of its own, or a preset in a TOML file."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from kzoo.catalogue import list_presets
 from kzoo.contract import needs_onehot
@@ -9,14 +12,17 @@ from kzoo.data.named import NAMES
 from kzoo.data.reload import load_again
 from kzoo.errors import KzooError
 from kzoo.files import write_text
+from kzoo.loading import load_model
 from kzoo.nouns import Description, Spec
 from kzoo.preset_files import preset_to_toml
 from kzoo.registry import preset_of, rebuild
 from kzoo.training import train
 from kzoo.tuning.folds import with_all_rows
+from kzoo.tuning.spaces.own import TUNED, OwnSpace, checked_build, code_of
+from kzoo.words import first_line
 
 
-def retrain(search, data, *, trial, on, epochs, out, seed, options):
+def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
     """Train a trial of a search once more, and return the run: see `Search.retrain`."""
     if on not in ("train", "train+validation"):
         raise KzooError(f"on={on!r} is unknown. Use one of: train, train+validation.")
@@ -30,13 +36,66 @@ def retrain(search, data, *, trial, on, epochs, out, seed, options):
         raise KzooError(f"epochs={epochs!r} must be 'best' or a whole number of at least 1.")
     loaded = _data(search, data)
     watched = search.objective.name
-    metric, known = watched.removeprefix("val_"), tuple(spec["training"]["metrics"])
-    if metric != "loss" and metric not in known:
-        options = {"metrics": (*known, metric)} | options
+    seed = best.seed if seed is None else seed
+    if search.request.own:
+        model = built(search, search.build if build is None else build, best, seed)
+        options = _own_settings(search, best) | options
+    else:
+        model = preset_of(spec)
+        metric, known = watched.removeprefix("val_"), tuple(spec["training"]["metrics"])
+        if metric != "loss" and metric not in known:
+            options = {"metrics": (*known, metric)} | options
     if on == "train+validation":
         loaded, watched = with_all_rows(loaded), "loss"
-    options = {"monitor": watched, "seed": best.seed if seed is None else seed} | options
-    return train(preset_of(spec), loaded, out=out, epochs=epochs, **options)
+    elif search.request.own:
+        options = {"mode": search.objective.direction} | options
+    return train(model, loaded, out=out, epochs=epochs, **{"monitor": watched, "seed": seed} | options)
+
+
+def built(search, build, trial, seed):
+    """Return the compiled model of a trial of a function's models, its weights drawn from a seed.
+
+    Raises:
+        KzooError: the function is not at hand, or is not the one that the search was of.
+    """
+    if build is None:
+        raise KzooError(f"{search.path} is of models that a function builds: give it, with build={_name(search)}.")
+    space = checked_build(OwnSpace(build=build))
+    stored, code = search.request.space.get("code"), code_of(build)
+    if space.name != _name(search) or (None not in (stored, code) and stored != code):
+        what = "it has changed since" if space.name == _name(search) else f"that was {_name(search)}"
+        raise KzooError(f"build={space.name} is not what {search.path} was tuned with: {what}.")
+    return space.model(trial.hyperparameters, seed)
+
+
+def own_model(search, trial, file):
+    """Return the model of a function's that a trial kept: see `Search.best_model`.
+
+    Raises:
+        KzooError: the function is not the one that the search was of, or the file cannot be opened.
+    """
+    if search.build is None:
+        return load_model(file)
+    model = built(search, search.build, trial, trial.seed)
+    if not model.built and search.data is not None:
+        model(np.asarray(search.data.train.x[np.arange(1)]))
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+            model.load_weights(file)
+    except Exception as error:
+        raise KzooError(f"{file} cannot be read: {first_line(error)}") from error
+    return model
+
+
+def _own_settings(search, trial):
+    """Return the settings of training that a trial of a function's models had, but for its epochs."""
+    given = {k: v for k, v in search.request.space["settings"].items() if k not in ("epochs", "monitor", "mode")}
+    return given | {name: v for name, v in trial.hyperparameters.items() if name in TUNED}
+
+
+def _name(search):
+    return search.request.spec["preset"]
 
 
 def best_epoch(trial, objective) -> int:
@@ -78,6 +137,8 @@ def onehot(spec):
 
 def save_preset(search, name, path):
     """Write the winner as a preset of its own, and return the file: see `Search.save_preset`."""
+    if search.request.own:
+        raise KzooError(f"A preset is settings, and {_name(search)} is a function: keep best_config() or retrain().")
     spec, best, data = search.best_spec(), search.best_trial(), search.request.data["name"]
     scored = f"{search.objective.name} {best.score:.4g}, the best of {len(search.trials)} trials"
     summary = f"{spec['preset']} tuned on {data}: {scored}."

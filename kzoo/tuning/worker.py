@@ -4,6 +4,7 @@ A process of its own, because TensorFlow never gives back all the memory of a mo
 this one has grown. It ends as soon as the process that started it does, however that ends.
 """
 
+import io
 import os
 import pickle
 import queue
@@ -15,6 +16,7 @@ import time
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from types import FunctionType
 
 from kzoo import registry
 from kzoo.errors import KzooError
@@ -150,6 +152,58 @@ class Worker:
             self.process.stdin.flush()
 
 
+class Here:
+    """What trains where a function of the user's cannot be had by another process: this one, with a `Worker`'s door.
+
+    It cannot give back the memory of what it has trained.
+    """
+
+    def __init__(self, log, **setup):
+        self.setup, self.stop, self.on_epoch, self.trainer = setup, Stop(), None, None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def ask(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
+        """Do what `Worker.ask` does."""
+        self.stop.signals, self.stop.deadline, self.on_epoch = signals, deadline, on_epoch
+        try:
+            if self.trainer is None:
+                self.trainer = import_module("kzoo.tuning.trial").Trainer(**self.setup, stop=self.stop, tell=self._tell)
+            return getattr(self.trainer, name)(**arguments)
+        except Exception as error:
+            if isinstance(error, KzooError) and name != "train":
+                raise
+            raise TrialFailed(describe(error)) from error
+
+    def _tell(self, epoch, value):
+        if self.on_epoch is not None:
+            self.on_epoch(epoch, value)
+
+
+def can_be_sent(thing) -> bool:
+    """Say whether another process can have something: it is made of what can be imported there by its name."""
+    try:
+        _ByName(io.BytesIO()).dump(thing)
+    except Exception:  # whatever an object of the user's raises
+        return False
+    return True
+
+
+class _ByName(pickle.Pickler):
+    """Refuse functions and classes of a script, a notebook or a module that no file holds."""
+
+    def reducer_override(self, thing):
+        if isinstance(thing, type | FunctionType):
+            first = thing.__module__.partition(".")[0]
+            if first == "__main__" or not any(finder.find_spec(first, None) for finder in sys.meta_path):
+                raise pickle.PicklingError(first)
+        return NotImplemented
+
+
 def _answers(stream, inbox):
     while True:
         try:
@@ -163,15 +217,16 @@ def _answers(stream, inbox):
 
 
 class Stop:
-    """When training is to end: at a time, or when it is asked for."""
+    """When training is to end: at a time, when it is asked for, or when `signals` have caught one."""
 
     def __init__(self):
-        self.asked, self.deadline = threading.Event(), None
+        self.asked, self.deadline, self.signals = threading.Event(), None, None
 
     @property
     def caught(self):
         late = self.deadline is not None and time.time() >= self.deadline
-        return True if late or self.asked.is_set() else None
+        signalled = self.signals is not None and self.signals.caught
+        return True if late or signalled or self.asked.is_set() else None
 
 
 def main():

@@ -1,4 +1,4 @@
-"""One search in a process of its own, for tests that kill it: python tests/tuning/searching.py ENGINE FOLDER"""
+"""One search in a process of its own, for tests that kill it: python tests/tuning/searching.py CASE FOLDER"""
 
 import json
 import os
@@ -12,17 +12,31 @@ OPTIONS = {
     "bayesian": dict(trials=8, epochs=2),
     "optuna": dict(trials=8, epochs=2),
     "hyperband": dict(trials=1, epochs=4),
+    # a function that builds models: a process trains those of a module, this one those of a script
+    "module": dict(engine="bayesian", trials=8, epochs=2),
+    "script": dict(engine="random", trials=8, epochs=2),
 }
 
 
-def run(engine, folder):
+def build(hp):
+    from tutorial_networks import build_dense
+
+    return build_dense(hp)
+
+
+def run(case, folder):
     import kzoo
 
-    options = dict(OPTIONS[engine])
-    space = kzoo.space("iris_fnn", "standard")
-    if names := options.pop("only", None):
-        space = space.only(*names)
-    search = kzoo.tune("iris_fnn", engine=engine, space=space, out=folder, progress=False, units=(8,), **options)
+    options = dict(out=folder, progress=False) | OPTIONS[case]
+    if case in ("module", "script"):
+        from tutorial_networks import build_dense
+
+        search = kzoo.tune(build_dense if case == "module" else build, "iris", **options)
+    else:
+        space = kzoo.space("iris_fnn", "standard")
+        if names := options.pop("only", None):
+            space = space.only(*names)
+        search = kzoo.tune("iris_fnn", engine=case, space=space, units=(8,), **options)
     print(json.dumps([search.finished, len(search.trials)]))
 
 

@@ -99,6 +99,13 @@ def test_10_a_space_of_few_points_is_used_up_and_ends(search, engine):
     assert found.finished
 
 
+def test_the_grid_has_every_value_of_what_counts_only_sometimes(search):
+    space = kzoo.space("iris_fnn", "full").only("residual", "units_shape", "schedule", "warmup")
+    found = search(engine="grid", space=space, trials=1000)
+    assert len(set(points_of(found))) == len(found.trials) == space.finite_size()
+    assert found.trials == search("again", engine="grid", space=space, trials=1000).trials
+
+
 @pytest.mark.parametrize(("epochs", "trials", "most"), [(10, 30, 120), (27, 70, 375), (50, 90, 922), (100, 254, 2672)])
 def test_17_the_cost_of_hyperband_is_exact(epochs, trials, most):
     shape = dict(trials=1, epochs=epochs, space=kzoo.space("iris_fnn"), objective=("val_loss", "min"), folds=None)

@@ -22,9 +22,9 @@ VARYING = ("seconds",)
 pytestmark = pytest.mark.slow
 
 
-def start(engine, folder):
+def start(case, folder):
     return subprocess.Popen(
-        [sys.executable, str(JOB), engine, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, str(JOB), case, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": ROOT},
     )  # fmt: skip
 
@@ -48,15 +48,15 @@ def outcome(folder):
     return [{k: v for k, v in record.items() if k not in VARYING} for record in read_trials(folder)]
 
 
-@pytest.mark.parametrize("engine", list(OPTIONS))
-def test_2_killed_five_times_at_random_moments(engine, tmp_path):
-    if engine == "optuna":
+@pytest.mark.parametrize("case", list(OPTIONS))
+def test_2_killed_five_times_at_random_moments(case, tmp_path):
+    if case == "optuna":
         pytest.importorskip("optuna")
-    assert ended(start(engine, tmp_path / "whole"))[0]
-    whole, moments, kept = outcome(tmp_path / "whole"), random.Random(engine), 0
+    assert ended(start(case, tmp_path / "whole"))[0]
+    whole, moments, kept = outcome(tmp_path / "whole"), random.Random(case), 0
     folder = tmp_path / "killed"
     for _ in range(5):
-        process = start(engine, folder)
+        process = start(case, folder)
         begun(folder, process)
         time.sleep(moments.uniform(0, 1.5))
         assert process.poll() is None, "it was over before it was killed five times"
@@ -65,7 +65,7 @@ def test_2_killed_five_times_at_random_moments(engine, tmp_path):
         done = [r["trial"] for r in read_trials(folder) if r["status"] == "completed"]
         assert done == list(range(len(done))) and len(done) >= kept
         kept = len(done)
-    finished, count = ended(start(engine, folder))
+    finished, count = ended(start(case, folder))
     assert finished and count == len(whole)
     assert outcome(folder) == whole
     assert (folder / "leaderboard.csv").read_text().count("\n") == count + 1

@@ -34,10 +34,19 @@ class Engine(Steady, kt.Oracle):
             place = legal.index(hps.values[parameter.name]) + 1
             if place < len(legal):
                 hps.values[parameter.name] = legal[place]
-                hps.ensure_active_values()
-                return dict(hps.values)
+                return _with_what_counts(hps)
             hps.values[parameter.name] = legal[0]
         return None
+
+
+def _with_what_counts(hps):
+    """Return the values that count; what has begun to is at its first one (KerasTuner would draw one at random)."""
+    for parameter in hps.space:
+        if not hps.is_active(parameter):
+            hps.values.pop(parameter.name, None)
+        else:
+            hps.values.setdefault(parameter.name, grid_values(parameter)[0])
+    return dict(hps.values)
 
 
 def grid_values(parameter):

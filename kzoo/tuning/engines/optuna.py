@@ -55,7 +55,7 @@ def distribution(parameter):
     if parameter.values:
         return optuna.distributions.CategoricalDistribution(parameter.values)
     if parameter.whole:
-        return optuna.distributions.IntDistribution(parameter.low, parameter.high)
+        return optuna.distributions.IntDistribution(parameter.low, parameter.high, log=parameter.log)
     return optuna.distributions.FloatDistribution(parameter.low, parameter.high, log=parameter.log)
 
 
@@ -64,5 +64,5 @@ def suggested(asked, parameter):
     if parameter.values:
         return asked.suggest_categorical(parameter.name, parameter.values)
     if parameter.whole:
-        return asked.suggest_int(parameter.name, parameter.low, parameter.high)
+        return asked.suggest_int(parameter.name, parameter.low, parameter.high, log=parameter.log)
     return asked.suggest_float(parameter.name, parameter.low, parameter.high, log=parameter.log)

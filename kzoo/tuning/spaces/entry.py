@@ -48,10 +48,12 @@ class Parameter:
 
     def declare(self, hp):
         """Register it on a `keras_tuner.HyperParameters`."""
-        if self.values:
+        if self.values and isinstance(self.default, bool):
+            hp.Boolean(self.name, default=self.default)  # of flags, a choice makes numbers
+        elif self.values:
             hp.Choice(self.name, list(self.values), default=self.default)
         elif self.whole:
-            hp.Int(self.name, self.low, self.high, default=self.default)
+            hp.Int(self.name, self.low, self.high, sampling="log" if self.log else "linear", default=self.default)
         else:
             hp.Float(
                 self.name, self.low, self.high, sampling="log" if self.log else "linear", default=self.default
@@ -65,6 +67,11 @@ class Parameter:
             return 1
         span: Any = (self.low, self.high)
         return span[1] - span[0] + 1 if self.whole else None
+
+    def each(self) -> tuple:
+        """Return its values, where they are not a continuum."""
+        span: Any = (self.low, self.high)
+        return self.values or (tuple(range(span[0], span[1] + 1)) if self.whole else (self.low,))
 
     def check(self, value):
         """Return a value of it as this parameter writes it.

@@ -1,13 +1,16 @@
 """`hypermodel`: a preset and its space as a KerasTuner `HyperModel`, for those who drive KerasTuner themselves."""
 
 import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 import keras_tuner
 
 from kzoo import contract
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.registry import Preset, build, get_preset, resolve
 from kzoo.tuning.engines.private import round_of
 from kzoo.tuning.spaces.space import Space, space
@@ -67,7 +70,8 @@ class PresetHyperModel(keras_tuner.HyperModel):
         overrides, (config, training) = self.space.overrides(hp), self._settings(hp)
         if contract.needs_onehot(self.space.preset.task, config, training):
             overrides = overrides | {"labels": "onehot"}
-        model = build(self.space.preset, **overrides)
+        with trained_as_built():
+            model = build(self.space.preset, **overrides)
         params, limit = model.count_params(), self.space.max_params
         if limit is not None and params > limit:
             raise keras_tuner.errors.FailedTrialError(f"{params:,} parameters are more than the limit of {limit:,}.")
@@ -111,6 +115,14 @@ class PresetHyperModel(keras_tuner.HyperModel):
 
     def _settings(self, hp: keras_tuner.HyperParameters) -> tuple[dict[str, Any], dict[str, Any]]:
         return resolve(self.space.preset, self.space.overrides(hp))
+
+
+@contextmanager
+def trained_as_built() -> Iterator[None]:
+    """Keep `kzoo.build` from saying what `fit` alone does not see: whoever fits these models sees to it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* for kzoo.fit_arguments", KzooWarning)
+        yield
 
 
 def _plateau(training: dict[str, Any], kwargs: dict[str, Any]) -> keras.callbacks.Callback:

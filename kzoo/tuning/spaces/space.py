@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from kzoo.errors import KzooError
 from kzoo.registry import Preset, build, get_preset, resolve
 from kzoo.tuning.spaces import entries_of, make_fit
-from kzoo.tuning.spaces.entry import SIZES, Entry, Parameter, Scene, shown
-from kzoo.words import hint, plural
+from kzoo.tuning.spaces.entry import SIZES, Entry, Parameter, Scene
+from kzoo.tuning.spaces.points import Points
+from kzoo.words import hint
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -32,7 +33,7 @@ def space(preset: str | Preset, size: str = "standard") -> "Space":
 
 
 @dataclass(frozen=True, kw_only=True)
-class Space:
+class Space(Points):
     """The hyperparameters of a preset, made by `kzoo.space`. It never changes: each method returns another.
 
     Args:
@@ -115,28 +116,6 @@ class Space:
         """Return the hyperparameters that are searched, parents before those that depend on them."""
         return tuple(p for ps in self._by_entry.values() for p in ps if p.name not in self.fixed)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Return the names of the hyperparameters as KerasTuner sees them."""
-        return tuple(p.name for p in self.parameters)
-
-    def default(self) -> dict[str, Any]:
-        """Return the values of the default point, the active ones only."""
-        point: dict[str, Any] = {}
-        for parameter in self.parameters:
-            if parameter.is_active(point):
-                point[parameter.name] = parameter.default
-        return point
-
-    def declare(self, hp: "keras_tuner.HyperParameters") -> None:
-        """Register every hyperparameter on a `keras_tuner.HyperParameters`, conditional ones in their scope."""
-        for parameter in self.parameters:
-            if parameter.when is None:
-                parameter.declare(hp)
-            else:
-                with hp.conditional_scope(parameter.when[0], list(parameter.when[1])):
-                    parameter.declare(hp)
-
     def overrides(self, hp: "keras_tuner.HyperParameters | Mapping[str, Any]") -> dict[str, Any]:
         """Return what a point changes of the preset: arguments of `kzoo.build` and `kzoo.train`; {} for the preset.
 
@@ -156,21 +135,6 @@ class Space:
                     entry.change(settings, given)
         make_fit(settings, self.fixed)
         return {name: value for name, value in settings.items() if value != self.settings[name]}
-
-    def finite_size(self) -> int | None:
-        """Return the number of distinct points; None where a hyperparameter is a continuum."""
-        total = 1
-        for parent in (p for p in self.parameters if p.when is None):
-            children = [p for p in self.parameters if p.when and p.when[0] == parent.name]
-            sizes: list[Any] = [p.size() for p in (parent, *children)]
-            if None in sizes:
-                return None
-            if children:  # each value of the parent has the children that are active beside it
-                beside: Any = ([c.size() for c in children if c.when and v in c.when[1]] for v in parent.values)
-                total *= sum(math.prod(sizes) for sizes in beside)
-            else:
-                total *= sizes[0]
-        return total
 
     def count_params(self, hp: "keras_tuner.HyperParameters | Mapping[str, Any]") -> int:
         """Return the number of parameters of a point's network, which is built but not compiled.
@@ -215,18 +179,7 @@ class Space:
 
     def __str__(self) -> str:
         """A table: a line for each hyperparameter, its values, its default and what it means."""
-        size = self.finite_size()
-        points = "a continuum" if size is None else plural(size, "point")
-        rows = [("name", "values", "default", "meaning")]
-        for p in self.parameters:
-            only = f", if {p.when[0]} is {' or '.join(map(shown, p.when[1]))}" if p.when else ""
-            rows.append((p.name, p.legal(), shown(p.default), p.meaning + only))
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        lines = [f"{self.preset.name}, {self.size} space: {len(self.parameters)} hyperparameters, {points}"]
-        for *cells, meaning in rows:
-            lines.append(
-                "  " + "  ".join(cell.ljust(w) for cell, w in zip(cells, widths, strict=True)) + "  " + meaning
-            )
+        lines = [self.table(f"{self.preset.name}, {self.size} space")]
         lines += [f"  fixed: {name}={value!r}" for name, value in self.fixed.items()]
         if self.max_params is not None:
             lines.append(f"  at most {self.max_params:,} parameters")

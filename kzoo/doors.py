@@ -4,9 +4,9 @@ Ranges, choices and what must fit together are said where they are known; this i
 not even the type. Standard library only.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from functools import wraps
+from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from kzoo.errors import KzooError
@@ -36,7 +36,9 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple) or len(getattr(value, "shape", ())) == 1
+    return (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)) or (
+        len(getattr(value, "shape", ())) == 1
+    )
 
 
 def _is_text(value: Any) -> bool:
@@ -46,7 +48,7 @@ def _is_text(value: Any) -> bool:
 def _is_names(value: Any) -> bool:
     """Names of columns may be numbers: a DataFrame has what it has."""
     each = value if isinstance(value, list | tuple) else [value]
-    return value is None or all(isinstance(one, str | int | float) or type(one).__module__ == "numpy" for one in each)
+    return value is None or all(isinstance(one, str | int | float) or _is_whole(one) for one in each)
 
 
 def _is_place(value: Any) -> bool:
@@ -68,8 +70,8 @@ FORMS = {
     ),
     **dict.fromkeys(
         (
-            "dataset", "engine", "expected_sha256", "family", "format", "method", "metric", "mode", "monitor",
-            "objective", "precision", "prune", "resume", "split", "task", "time",
+            "dataset", "engine", "expected_sha256", "family", "method", "metric", "mode", "monitor", "precision",
+            "prune", "resume", "split", "task", "time",
         ),
         _TEXT,
     ),
@@ -81,10 +83,6 @@ FORMS = {
         "True, or names of layers",
     ),
     "class_names": Form(_is_list, "a list of names"),
-    "seed": Form(
-        lambda value: value is None or (_is_whole(value) and 0 <= value < 2**32),
-        "a whole number from 0 to 4294967295",
-    ),
     "best_epoch": Form(lambda value: value is None or _is_whole(value), "a whole number, or None"),
     "stop_early": Form(lambda value: value is None or _is_flag(value), "True, False or None"),
 }  # fmt: skip
@@ -107,7 +105,7 @@ def door(function: Callable[_P, _R]) -> Callable[_P, _R]:
             form = FORMS.get(name)
             if form is not None and not form.fits(value):
                 raise KzooError(f"{name}={shown(value)} must be {form.words}.")
-            if name in _PLACES and isinstance(value, str | os.PathLike):
+            if name in _PLACES and isinstance(value, str | Path):
                 path_of(value, f"what {name}= takes")
         return function(*arguments, **options)
 

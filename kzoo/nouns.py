@@ -19,7 +19,7 @@ _SIZES = {
     "target_offset?": ([float], None), "scale?": (float, [float], None), "offset?": (float, [float], None),
 }  # fmt: skip
 _TRAINING = {"batch_size?": int, "epochs?": int, "monitor?": str, "loss?": str, "labels?": str}
-_OPTIONS = {"target?": (str, [str], None), "drop?": ([str], None), "group?": (str, None), "time?": (str, None),
+_OPTIONS = {"target?": (str, [str], None), "drop?": (str, [str], None), "group?": (str, None), "time?": (str, None),
             "task?": (str, None), "validation?": (float, None, Each(int))}  # fmt: skip
 _FEATURE = {
     "name": str, "mean": float, "sd": float, "low": float, "high": float, "edges": [float], "shares": [float],

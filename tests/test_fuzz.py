@@ -25,6 +25,7 @@ from kzoo.cli import main
 from kzoo.runtime import load as load_runtime
 
 GOLDEN = Path(__file__).parent / "golden"
+pytestmark = pytest.mark.usefixtures("registry_as_it_was")
 
 
 class Reached(BaseException):
@@ -168,8 +169,8 @@ def calls():
         "Search": (lambda path: kzoo.Search(path).trials, dict(path=things()["search"])),
         "tune": (
             kzoo.tune,
-            dict(preset_or_build="tabular_fnn", data=table(), engine="random", trials=3, epochs=1, max_time=None, space="quick",
-                 objective="val_loss", baseline=True, prune="median", folds=None, seed=0, out="searches/fuzz",
+            dict(preset_or_build="tabular_fnn", data=table(), engine="random", trials=3, epochs=1, max_time=None,
+                 space="quick", objective="val_loss", baseline=True, prune="median", folds=None, seed=0, out="searches/fuzz",
                  resume="never", data_seed=0, progress=False) | data_options(),
         ),
         "space": (kzoo.space, dict(preset="iris_fnn", size="standard")),
@@ -291,8 +292,8 @@ def test_many_odd_arguments(name, made, monkeypatch):
 WORDS = [
     "", " ", "-", "--", "-1", "0", "1e400", "nan", "None", "\x00", "\x1b[31m", "\ud800", "好", "x" * 5000, "../..", "/",
     ".", "*", "[", "a=b", "=", "dropout=", "dropout=0.1", "dropout=nan", "units=-1", "units=4,4", "epochs=0",
-    "nowhere.csv",    "nowhere/", "iris", "digits", "iris_fnn", "accuracy", "target", "zip=category", "zip=", "zip=number:decimal=x",
-    "onnx",
+    "nowhere.csv", "nowhere/", "iris", "digits", "iris_fnn", "accuracy", "target", "zip=category", "zip=",
+    "zip=number:decimal=x", "onnx",
     "mean", "teaching", "must", "0.5", "2", "99999999999999999999", "a b", "'", '"', "\\", "\n",
 ]  # fmt: skip
 COMMANDS = {

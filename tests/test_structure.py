@@ -93,8 +93,8 @@ EVERYBODYS = {
     "words",
 }
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "bare", "catalogue", "doors", "errors", "exported", "family", "files", "forms", "network", "nouns", "optional",
-    "plugins", "preset", "preset_files", "presets", "ranking", "registry", "results", "run", "words",
+    "arguments", "bare", "catalogue", "doors", "errors", "exported", "family", "files", "forms", "network", "nouns",
+    "optional", "plugins", "preset", "preset_files", "presets", "ranking", "registry", "results", "run", "words",
 )  # fmt: skip
 
 

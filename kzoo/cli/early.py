@@ -68,14 +68,18 @@ def _run(path, args):
     if not (path / "config.json").is_file():
         return
     run = Run(path)
+    try:
+        reader = run.preprocessing
+    except KzooError:  # the command says what is wrong with the run, once it has looked at its other arguments
+        return
     if args.command in _AS_TRAINED:
         spec = run.spec.of_data
         preset = None if spec.family is None else preset_of(spec.json())
         _sight().glance(args.data, preset, _options().of(run.data))
     elif "preset" not in vars(args):
         target = getattr(args, "target", None)
-        _sight().glance_new(run.preprocessing, args.data, [target] if target else list(run.data.target_names))
-    elif "vocabulary" not in run.preprocessing:  # `check` says itself what new data lacks; a text may be data, too
+        _sight().glance_new(reader, args.data, [target] if target else list(run.data.target_names))
+    elif "vocabulary" not in reader:  # `check` says itself what new data lacks; a text may be data, too
         _sight().existing(args.data)
 
 

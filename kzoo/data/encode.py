@@ -66,12 +66,13 @@ def _read(reader, raw):
     return (_ready(reader, raw, kind), raw) if takes_ready_arrays(reader) else kind.light.read(reader, raw)
 
 
-def dated(reader, encoded, answers):
+def dated(reader, raw, x, answers):
     """Return forecasts of a series with the times of their steps, and with what the model saw before them.
 
     Args:
         reader: what read the inputs.
-        encoded: the inputs, `Encoded`.
+        raw: they, as they came.
+        x: what was made of them.
         answers: `Predictions`; others than forecasts are returned as they are.
     """
     if answers.values is None or answers.values.ndim != 3 or takes_ready_arrays(reader):
@@ -79,8 +80,8 @@ def dated(reader, encoded, answers):
     light = kind_of(reader).light
     if not hasattr(light, "ahead"):
         return answers
-    answers = replace(answers, history=encoded.x[..., : answers.values.shape[-1]])  # the targets come first
-    found = light.ahead(reader, encoded.raw, answers.values.shape[1])
+    answers = replace(answers, history=x[..., : answers.values.shape[-1]])  # the targets come first
+    found = light.ahead(reader, raw, answers.values.shape[1])
     if found is None:
         return answers
     name, times, before = found

@@ -81,6 +81,9 @@ def glance_new(reader: Mapping[str, Any], source: str | Path, targets: Sequence[
     path = existing(source)
     if takes_ready_arrays(reader) or path.suffix == ".npz":
         return
+    of_files = {"folder", "file"} & {source.form for source in kind_of(reader).sources}
+    if not is_table(path) and not of_files:
+        return  # the command says what it reads
     given = read_header(path) if is_table(path) else path
     look = getattr(kind_of(reader).light, "glance_new", None)
     if look is not None and given is not None:

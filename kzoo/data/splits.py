@@ -8,8 +8,12 @@ from importlib import import_module
 import numpy as np
 
 from kzoo.errors import KzooError
+from kzoo.words import shown
 
 SMALLEST = 10  # rows below which three splits mean nothing
+
+
+MOST_FOLDS = 10_000  # a training each
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,14 @@ class Fold:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if isinstance(self.folds, bool) or not isinstance(self.folds, int | np.integer) or self.folds < 2:
-            raise KzooError(f"folds={self.folds!r} must be a whole number of at least 2.")
+        if (
+            isinstance(self.folds, bool)
+            or not isinstance(self.folds, int | np.integer)
+            or not 2 <= self.folds <= MOST_FOLDS
+        ):
+            raise KzooError(
+                f"folds={shown(self.folds)} must be a whole number of at least 2, and at most {MOST_FOLDS}."
+            )
         check_seed(self.seed)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from kzoo.data import Dataset
 from kzoo.data.arrays import from_tf
 from kzoo.data.dataset import Loadable
-from kzoo.data.splits import Fold
+from kzoo.data.splits import MOST_FOLDS, Fold
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.files import finite, whole_file, write_json
@@ -79,8 +79,8 @@ def cross_validate(
         KzooError: data that has an order, more folds than rows of a class, or anything that `kzoo.train` refuses.
     """
     preset = get_preset(preset)
-    if isinstance(repeats, bool) or not isinstance(repeats, int | np.integer) or repeats < 1:
-        raise KzooError(f"repeats={repeats!r} must be a whole number of at least 1.")
+    if isinstance(repeats, bool) or not isinstance(repeats, int | np.integer) or not 1 <= repeats <= MOST_FOLDS:
+        raise KzooError(f"repeats={repeats!r} must be a whole number from 1 to {MOST_FOLDS}.")
     if taken := {"test", "data_seed"} & set(overrides):
         raise KzooError(f"{min(taken)}= has no meaning here: each fold is the test split once, and seed= draws them.")
     if isinstance(data, Dataset):

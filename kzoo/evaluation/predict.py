@@ -41,4 +41,4 @@ def answer(run: Run, encoded: Encoded, *, batch_size: int = 128) -> Predictions:
     said = run.problem.task.light.answer(
         run.target, answers, inputs=encoded.names, reader=run.preprocessing, logits=run_gives_logits(run)
     )
-    return dated(run.preprocessing, encoded, said).with_unread(encoded.names, encoded.unread)
+    return dated(run.preprocessing, encoded.raw, encoded.x, said).with_unread(encoded.names, encoded.unread)

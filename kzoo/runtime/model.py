@@ -18,7 +18,7 @@ from kzoo.exported import MANIFEST, ExportedModel, Manifest, is_inside
 from kzoo.optional import require
 from kzoo.predictions import ANSWERS, Predictions
 from kzoo.tasks import Target, pair, problem
-from kzoo.words import hint
+from kzoo.words import hint, shown
 
 
 @door
@@ -98,7 +98,7 @@ class Model:
         said = self._task.light.answer(
             self._target, answers, inputs=encoded.names, reader=self._preprocessing, logits=ANSWERS.get(self._kind)
         )
-        return dated(self._preprocessing, encoded, said).with_unread(encoded.names, encoded.unread)
+        return dated(self._preprocessing, encoded.raw, encoded.x, said).with_unread(encoded.names, encoded.unread)
 
 
 def _checked(exported: ExportedModel) -> Manifest:
@@ -133,11 +133,13 @@ def _choose(exported: ExportedModel, format: str | None) -> str:
         plain = [key for key in light if key in have]
         ready = [key for key in plain if all(map(find_spec, known[key].packages))]
         return (ready or plain or have)[0]
-    if format not in have:
+    if not isinstance(format, str) or format not in have:
         entry = exports.get(format) if isinstance(format, str) else None
         why = f"it was not exported: {entry.error}" if entry and entry.error else None
-        why = why or f"{hint(format, have)}It has: {', '.join(have)}"
-        raise KzooError(f"format={format!r} is not a file that {exported.path} can be run from; {why.rstrip('.')}.")
+        why = why or f"{hint(str(format), have)}It has: {', '.join(have)}"
+        raise KzooError(
+            f"format={shown(format)} is not a file that {exported.path} can be run from; {why.rstrip('.')}."
+        )
     return format
 
 

@@ -190,7 +190,7 @@ def test_more_bad_input_is_one_line(photos, tmp_path):
     for wrong in ({"validation": 1.5}, {"validation": -0.1}, {"validation": 0.9, "test": 0.2}, {"seed": -1}):
         with pytest.raises(KzooError, match=r"validation|seed"):
             load_image_folder(photos, image_shape=SHAPE, **wrong)
-    with pytest.raises(KzooError, match="True is not a folder"):
+    with pytest.raises(KzooError, match="test=True must be a fraction"):
         load_image_folder(photos, image_shape=SHAPE, test=True)
     paint(tmp_path / "odd" / "test" / "ant" / "a.png")
     with pytest.raises(KzooError, match="no train/"):

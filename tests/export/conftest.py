@@ -15,7 +15,7 @@ def fit(preset, data, out, **options):
         return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False} | options)
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="package")
 def _warm_children(warm_python):
     """What converts and what checks begin with Keras imported: each export would begin after ten seconds."""
     with pytest.MonkeyPatch.context() as patch:

@@ -11,7 +11,7 @@ from kzoo.registry import Preset, build, get_preset, resolve
 from kzoo.tuning.spaces import entries_of, make_fit
 from kzoo.tuning.spaces.entry import SIZES, Entry, Parameter, Scene
 from kzoo.tuning.spaces.points import Points
-from kzoo.words import hint
+from kzoo.words import first_line, hint
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -172,10 +172,13 @@ class Space(Points):
         Raises:
             KzooError: the preset is unknown, or has no such space any more.
         """
-        ranges = {k: tuple(to["range"]) if "range" in to else to["values"] for k, to in data["narrow_to"].items()}
-        kept = None if data["kept"] is None else tuple(data["kept"])
-        whole = space(data["preset"] if preset is None else preset, data["size"]).fix(**data["fixed"])
-        return whole._checked(narrow_to=ranges, kept=kept, max_params=data["max_params"])
+        try:
+            ranges = {k: tuple(to["range"]) if "range" in to else to["values"] for k, to in data["narrow_to"].items()}
+            kept = None if data["kept"] is None else tuple(data["kept"])
+            whole = space(data["preset"] if preset is None else preset, data["size"]).fix(**data["fixed"])
+            return whole._checked(narrow_to=ranges, kept=kept, max_params=data["max_params"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise KzooError(f"A stored space is damaged: {first_line(error)}.") from error
 
     def __str__(self) -> str:
         """A table: a line for each hyperparameter, its values, its default and what it means."""

@@ -170,8 +170,8 @@ def calls():
         "tune": (
             kzoo.tune,
             dict(preset_or_build="tabular_fnn", data=table(), engine="random", trials=3, epochs=1, max_time=None,
-                 space="quick", objective="val_loss", baseline=True, prune="median", folds=None, seed=0, out="searches/fuzz",
-                 resume="never", data_seed=0, progress=False) | data_options(),
+                 space="quick", objective="val_loss", baseline=True, prune="median", folds=None, seed=0,
+                 out="searches/fuzz", resume="never", data_seed=0, progress=False) | data_options(),
         ),
         "space": (kzoo.space, dict(preset="iris_fnn", size="standard")),
         "hypermodel": (kzoo.hypermodel, dict(preset="iris_fnn", space="quick", dropout=0.1)),

@@ -148,7 +148,7 @@ def trusted_names(trusted):
     Raises:
         KzooError: True, or anything that is not a class or function.
     """
-    if isinstance(trusted, str | bool) or not hasattr(trusted, "__iter__"):
+    if not isinstance(trusted, list | tuple | set | frozenset):
         raise KzooError(f"trusted={trusted!r} must list the classes that you trust, such as trusted=[MyLayer].")
     names = {}
     for thing in trusted:

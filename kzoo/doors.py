@@ -47,6 +47,8 @@ def _is_text(value: Any) -> bool:
 
 def _is_names(value: Any) -> bool:
     """Names of columns may be numbers: a DataFrame has what it has."""
+    if len(getattr(value, "shape", ())) == 1 and hasattr(value, "tolist"):
+        value = value.tolist()
     each = value if isinstance(value, list | tuple) else [value]
     return value is None or all(isinstance(one, str | int | float) or _is_whole(one) for one in each)
 

@@ -97,7 +97,7 @@ def _raw(run, source, target):
     """Return new raw data with its answers, which are still to be encoded unless the inputs hold them."""
     targets, reader = run.data.target_names if target is None else target, run.preprocessing
     part = kind_of(reader).learn.labelled(
-        reader, source, targets=list(targets) if isinstance(targets, list | tuple) else [targets], config=run.spec.config
+        reader, source, targets=[targets] if isinstance(targets, str | int | float) else list(targets), config=run.spec.config
     )
     return part if "ordered" in run.problem.facts else Split(x=part.x, y=_encoded(run, part.y))
 

@@ -188,8 +188,12 @@ def refuse(asked: DataOptions, names: Iterable[str], what: str) -> None:
     """Raise `KzooError` for options that have no meaning for something."""
     for name in names:
         value = getattr(asked, name)
-        if value is not None and value is not False and not (isinstance(value, list | tuple | Mapping) and not value):
+        if value is not None and value is not False and not _is_empty(value):
             raise KzooError(f"{name}={shown(value)} has no meaning for {what}.")
+
+
+def _is_empty(value):
+    return isinstance(value, list | tuple | Mapping | np.ndarray) and not len(value)
 
 
 def _problem(kind, order, usual, task, preset, name):

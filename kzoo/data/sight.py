@@ -193,7 +193,7 @@ def refuse(asked: DataOptions, names: Iterable[str], what: str) -> None:
 
 
 def _is_empty(value):
-    return isinstance(value, list | tuple | Mapping | np.ndarray) and not len(value)
+    return (isinstance(value, list | tuple | Mapping) and not value) or getattr(value, "shape", ()) == (0,)
 
 
 def _problem(kind, order, usual, task, preset, name):

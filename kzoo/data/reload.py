@@ -96,9 +96,8 @@ def holds_arrays(source):
 def _raw(run, source, target):
     """Return new raw data with its answers, which are still to be encoded unless the inputs hold them."""
     targets, reader = run.data.target_names if target is None else target, run.preprocessing
-    part = kind_of(reader).learn.labelled(
-        reader, source, targets=[targets] if isinstance(targets, str | int | float) else list(targets), config=run.spec.config
-    )
+    names = [targets] if isinstance(targets, str | int | float) else list(targets)
+    part = kind_of(reader).learn.labelled(reader, source, targets=names, config=run.spec.config)
     return part if "ordered" in run.problem.facts else Split(x=part.x, y=_encoded(run, part.y))
 
 

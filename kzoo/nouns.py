@@ -18,7 +18,7 @@ _SIZES = {
     "vocabulary_size?": (int, None), "horizon?": (int, None), "target_scale?": ([float], None),
     "target_offset?": ([float], None), "scale?": (float, [float], None), "offset?": (float, [float], None),
 }  # fmt: skip
-_TRAINING = {"batch_size?": int, "epochs?": int, "monitor?": str, "loss?": str, "labels?": str}
+_TRAINING = {"batch_size?": int, "epochs?": int, "monitor?": (str, None), "loss?": str, "labels?": str}
 _OPTIONS = {"target?": (str, [str], None), "drop?": (str, [str], None), "group?": (str, None), "time?": (str, None),
             "task?": (str, None), "validation?": (float, None, Each(int))}  # fmt: skip
 _FEATURE = {

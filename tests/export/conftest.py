@@ -15,12 +15,16 @@ def fit(preset, data, out, **options):
         return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False} | options)
 
 
-@pytest.fixture(autouse=True, scope="package")
-def _warm_children(warm_python):
-    """What converts and what checks begin with Keras imported: each export would begin after ten seconds."""
+def export(program, *arguments, **options):
+    """Export, with children that begin with Keras imported: else each export would begin after ten seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "executable", warm_python)
-        yield
+        patch.setattr(sys, "executable", program)
+        return kzoo.export(*arguments, **options, progress=False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _warm_children(warm_children_of_the_module):
+    """The same for all that the tests here export; no longer than they run, for others ask what is imported when."""
 
 
 @pytest.fixture(scope="session")
@@ -34,10 +38,10 @@ def digits_run(home):
 
 
 @pytest.fixture(scope="session")
-def digits_exported(digits_run, home):
+def digits_exported(digits_run, home, warm_python):
     """Without the formats of TensorFlow, whose writing and checking does not ask what is in the network."""
     sizes = dict(quantize=["float16", "int8"])
-    return kzoo.export(digits_run, home / "digits_exported", ["onnx", "litert"], **sizes, progress=False)
+    return export(warm_python, digits_run, home / "digits_exported", ["onnx", "litert"], **sizes)
 
 
 @pytest.fixture(scope="session")
@@ -47,9 +51,9 @@ def text_run(home):
 
 
 @pytest.fixture(scope="session")
-def text_exported(text_run, home):
+def text_exported(text_run, home, warm_python):
     formats = ["keras", "saved_model", "onnx", "litert"]
-    return kzoo.export(text_run, home / "text_exported", formats, progress=False)
+    return export(warm_python, text_run, home / "text_exported", formats)
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +72,6 @@ def table_run(home, table):
 
 
 @pytest.fixture(scope="session")
-def table_exported(table_run, home):
+def table_exported(table_run, home, warm_python):
     """Without the formats of TensorFlow, whose writing and checking does not ask what the numbers mean."""
-    return kzoo.export(table_run, home / "table_exported", ["onnx", "litert"], progress=False)
+    return export(warm_python, table_run, home / "table_exported", ["onnx", "litert"])

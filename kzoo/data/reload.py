@@ -14,6 +14,7 @@ from kzoo.data.sight import existing
 from kzoo.errors import KzooError
 from kzoo.kinds import kind_of, takes_ready_arrays
 from kzoo.registry import preset_of
+from kzoo.words import shown
 
 
 def reload(run, source=None, *, target=None) -> Dataset:
@@ -97,6 +98,8 @@ def _raw(run, source, target):
     """Return new raw data with its answers, which are still to be encoded unless the inputs hold them."""
     targets, reader = run.data.target_names if target is None else target, run.preprocessing
     names = [targets] if isinstance(targets, str | int | float) else list(targets)
+    if target is not None and not names:
+        raise KzooError("target=[] names no column: leave it out for those of the run.")
     part = kind_of(reader).learn.labelled(reader, source, targets=names, config=run.spec.config)
     return part if "ordered" in run.problem.facts else Split(x=part.x, y=_encoded(run, part.y))
 
@@ -107,6 +110,8 @@ def _array(run, source):
         source = tested or pair
     elif hasattr(source, "as_numpy_iterator"):
         source = from_tf(source, None)
+    if not isinstance(source, tuple | list) or len(source) != 2:
+        raise KzooError(f"data={shown(source)} must be a pair (x, y), or a source of one.")
     x, y = encode(run.preprocessing, np.asarray(source[0])), np.asarray(source[1])
     if len(x) != len(y):
         raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")

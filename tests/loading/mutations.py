@@ -21,6 +21,7 @@ import sys
 import time
 import warnings
 import zipfile
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
@@ -66,11 +67,11 @@ def damaged_tree(tree, random):
         elif how == 1:
             other, place = random.choice(parts)
             with contextlib.suppress(LookupError):
-                holder[key] = other[place]
+                holder[key] = deepcopy(other[place])  # a part inside itself has no end
         elif how == 2 and isinstance(holder, dict):
             holder[random.choice(("a", str(key) + "_", "name", "config", "kind"))] = holder.pop(key)
         else:
-            holder[key] = random.choice(WEIRD)
+            holder[key] = deepcopy(random.choice(WEIRD))
     return tree
 
 

@@ -92,6 +92,17 @@ FORMS = {
 _PLACES = ("data", "out", "path", "run", "run_dir", "run_or_model", "source", "test")
 
 
+def checked_seed(name: str, value: Any) -> int:
+    """Return a seed that every generator of random numbers takes.
+
+    Raises:
+        KzooError: it is none.
+    """
+    if not _is_whole(value) or not 0 <= value < 2**32:
+        raise KzooError(f"{name}={shown(value)} must be a whole number from 0 to 4294967295.")
+    return int(value)
+
+
 def door(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Let a public function refuse, by name, arguments of a type that it has no use for.
 

@@ -23,12 +23,12 @@ from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looke
     register,
     word_for,
 )
-from kzoo.doors import door
+from kzoo.doors import checked_seed, door
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.family import FAMILIES, builder_of
 from kzoo.files import read_json
 from kzoo.preset import Preset, completed, situation
-from kzoo.words import first_line, hint, listed, shown
+from kzoo.words import first_line, hint, listed
 
 if TYPE_CHECKING:
     import keras
@@ -113,10 +113,8 @@ def _unseen_by_fit(overrides: Mapping[str, Any], training: Mapping[str, Any], st
 def rebuild(spec: Mapping[str, Any], *, compile: bool = True, steps: int | None = None) -> "keras.Model":
     """Build from a specification (see `spec_of`): family and resolved config, whatever became of the preset."""
     keras = import_module("keras")
-    if (seed := spec["seed"]) is not None:
-        if not hasattr(seed, "__index__") or isinstance(seed, bool) or not 0 <= int(seed) < 2**32:
-            raise KzooError(f"seed={shown(seed)} must be a whole number from 0 to 4294967295.")
-        keras.utils.set_random_seed(int(seed))
+    if spec["seed"] is not None:
+        keras.utils.set_random_seed(checked_seed("seed", spec["seed"]))
     config = builder_of(spec["family"]).defaults | checked(spec["config"])
     _check_names(spec, config)
     builder, fixed = family_builder(spec["family"])

@@ -10,12 +10,14 @@ import shutil
 import sys
 import textwrap
 from importlib import import_module
+from pathlib import Path
 
 from kzoo.cli.spelling import meant
 from kzoo.errors import KzooError
 from kzoo.optional import missing
 from kzoo.words import first_line, printable
 
+PICTURES = (".png", ".svg", ".pdf")
 DATA_OPTIONS = ("target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns")
 
 # Arguments that a shell completes with file names.
@@ -241,3 +243,14 @@ def count(number) -> str:
         if number >= size:
             return f"{number / size:.3g} {word}"
     return f"{number:,}"
+
+
+def check_file(option, file, endings):
+    """Raise `KzooError` unless a file can have this name; nothing, and - for the terminal, are names enough."""
+    if file in (None, "-"):
+        return
+    if Path(file).suffix.lower() not in endings:
+        hint = " Runs go before --csv." if option == "csv" and Path(file).is_dir() else ""
+        raise KzooError(f"--{option} {file!r} must end in {' or '.join(endings)}.{hint}")
+    if not Path(file).parent.is_dir():
+        raise KzooError(f"--{option} {file!r}: there is no folder {str(Path(file).parent)!r}.")

@@ -4,7 +4,6 @@ import csv
 import io
 import os
 from importlib import import_module
-from pathlib import Path
 
 from kzoo.cli import common, leaderboard, quiet, tables
 from kzoo.errors import KzooError
@@ -53,8 +52,8 @@ def run(args):
     for option in ("fail_if_worse", "target", "tolerance"):
         if getattr(args, option):
             raise KzooError(f"--{option.replace('_', '-')} needs --data, which neither run was trained on.")
-    for option, endings in (("csv", (".csv",)), ("plot", (".png", ".svg", ".pdf"))):
-        _check_file(option, getattr(args, option), endings)
+    for option, endings in (("csv", (".csv",)), ("plot", common.PICTURES)):
+        common.check_file(option, getattr(args, option), endings)
     if leaderboard.is_one_search(args.run):
         if args.metric is not None:
             raise KzooError("--metric ranks runs: a search's trials are ranked by its objective.")
@@ -71,16 +70,6 @@ def run(args):
             temporary.write_text(_as_csv(rows), encoding="utf-8-sig", newline="")
         document["csv"] = args.csv
     return document
-
-
-def _check_file(option, file, endings):
-    if file in (None, "-"):
-        return
-    if Path(file).suffix.lower() not in endings:
-        hint = " Runs go before --csv." if option == "csv" and Path(file).is_dir() else ""
-        raise KzooError(f"--{option} {file!r} must end in {' or '.join(endings)}.{hint}")
-    if not Path(file).parent.is_dir():
-        raise KzooError(f"--{option} {file!r}: there is no folder {str(Path(file).parent)!r}.")
 
 
 def _gather(words):

@@ -47,7 +47,9 @@ def run(args):
     if args.out is not None:
         _check_out(args.out)
     if args.plot is not None:
-        _check_plot(args.plot)
+        common.check_file("plot", args.plot, common.PICTURES)
+        if find_spec("matplotlib") is None:  # an exported model answers without it
+            raise KzooError("--plot needs matplotlib, which is not installed: pip install matplotlib")
     answers = _by_exported(args) if (Path(args.run) / "kzoo.json").is_file() else _by_run(args)
     if args.plot is not None and answers.history is None:
         raise KzooError(f"--plot draws a series and its forecast, and {args.run} forecasts none.")
@@ -59,16 +61,6 @@ def run(args):
         _plot(answers, args)
         document["plot"] = args.plot
     return document
-
-
-def _check_plot(file):
-    path = Path(file)
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise KzooError(f"--plot {file!r} must end in .png or .svg or .pdf.")
-    if not path.parent.is_dir():
-        raise KzooError(f"--plot {file!r}: there is no folder {str(path.parent)!r}.")
-    if find_spec("matplotlib") is None:  # an exported model answers without it
-        raise KzooError("--plot needs matplotlib, which is not installed: pip install matplotlib")
 
 
 def _plot(answers, args):

@@ -35,8 +35,6 @@ examples:
   kzoo show runs/digits_cnn-01                 what was trained, and how well
 """
 
-PICTURES = (".png", ".svg", ".pdf")
-
 
 def add_arguments(parser):
     parser.add_argument("preset", metavar="PRESET|RUN", help="a name from `kzoo list`, a file of yours, or a run")
@@ -170,8 +168,8 @@ def _setting(name, value, family):
 
 def _picture(file):
     path = Path(file)
-    if path.suffix.lower() not in PICTURES:
-        raise KzooError(f"--plot {file!r} must end in {', '.join(PICTURES)}.")
+    if path.suffix.lower() not in common.PICTURES:
+        raise KzooError(f"--plot {file!r} must end in {', '.join(common.PICTURES)}.")
     if not path.parent.is_dir():
         raise KzooError(f"--plot {file!r}: there is no folder {str(path.parent)!r}.")
     return path

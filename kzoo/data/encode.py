@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kzoo.errors import KzooError, KzooWarning
-from kzoo.kinds import kind_of, takes_ready_arrays
+from kzoo.kinds import fits, kind_of, takes_ready_arrays
 from kzoo.kinds.arrays import numbers_in, whole_in
 from kzoo.kinds.left_out import ANSWERED, Unread, left_out
 
@@ -64,6 +64,20 @@ def _read(reader, raw):
     """Return (x, what each of its rows was made of)."""
     kind = kind_of(reader)
     return (_ready(reader, raw, kind), raw) if takes_ready_arrays(reader) else kind.light.read(reader, raw)
+
+
+def in_words(task, target, outputs, encoded, reader, *, logits):
+    """Return what a network's outputs say: answers under their names, dated, with a row for what could not be read.
+
+    Args:
+        task, target: what is answered, and what was learned of it.
+        outputs: of the network, for `encoded.x`.
+        encoded: the inputs, `Encoded`.
+        reader: what read them.
+        logits: what the outputs are where they name classes (see `kzoo.predictions.logits_of`).
+    """
+    said = task.light.answer(target, outputs, inputs=encoded.names, reader=reader, logits=logits)
+    return dated(reader, encoded.raw, encoded.x, said).with_unread(encoded.names, encoded.unread)
 
 
 def dated(reader, raw, x, answers):
@@ -142,6 +156,6 @@ def _ready(reader, raw, kind):
     x = x[None] if x.shape == shape else x
     if x.ndim == len(shape) and shape[-1] == 1 and x.shape[1:] == shape[:-1]:
         x = x[..., None]
-    if len(x.shape) != len(shape) + 1 or any(axis not in (None, n) for n, axis in zip(x.shape[1:], shape, strict=True)):
+    if not fits(x.shape[1:], shape):
         raise KzooError(f"Inputs have shape {x.shape}; the model takes (N, {', '.join(map(str, shape))}).")
     return x

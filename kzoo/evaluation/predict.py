@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kzoo.bare import opened
-from kzoo.data.encode import Encoded, checked_batch_size, dated, encode_named
+from kzoo.data.encode import Encoded, checked_batch_size, encode_named, in_words
 from kzoo.doors import door
 from kzoo.predictions import Predictions
 from kzoo.run import Run
@@ -38,7 +38,4 @@ def answer(run: Run, encoded: Encoded, *, batch_size: int = 128) -> Predictions:
     x, model = encoded.x, run.model
     size = min(batch_size, len(x))
     answers = np.concatenate([forward(model, x[i : i + size], size) for i in range(0, len(x), size)])
-    said = run.problem.task.light.answer(
-        run.target, answers, inputs=encoded.names, reader=run.preprocessing, logits=run_gives_logits(run)
-    )
-    return dated(run.preprocessing, encoded.raw, encoded.x, said).with_unread(encoded.names, encoded.unread)
+    return in_words(run.problem.task, run.target, answers, encoded, run.preprocessing, logits=run_gives_logits(run))

@@ -191,6 +191,11 @@ def takes_ready_arrays(reader: Mapping) -> bool:
     return reader["kind"] == READY
 
 
+def fits(shape, takes) -> bool:
+    """Say whether a shape is one that is taken, of which an axis that is None takes any length."""
+    return len(shape) == len(takes) and all(b in (None, a) for a, b in zip(shape, takes, strict=True))
+
+
 def misread(reader: object, config: Mapping) -> str | None:
     """Say what of a stored reader is not as its kind wrote it, as the end of a sentence; None where all of it is.
 
@@ -213,7 +218,7 @@ def misread(reader: object, config: Mapping) -> str | None:
         takes = config.get(name) or makes
         if misfit(takes, [(int, None)], name):
             return f"cannot be compared with a network of {name} {takes!r:.40}"
-        if len(takes) != len(makes) or any(two not in (None, one) for one, two in zip(makes, takes, strict=True)):
+        if not fits(makes, takes):
             return f"makes inputs of {name} {makes}, and the network takes {list(takes)}"
     return None
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kzoo import kinds
-from kzoo.data.encode import checked_batch_size, dated, encode_named
+from kzoo.data.encode import checked_batch_size, encode_named, in_words
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.export.format import in_batches
@@ -95,10 +95,8 @@ class Model:
         count = len(self._target.classes)
         if count and count != max(answers.shape[-1], 2):
             raise KzooError(f"{self.name} gives {answers.shape[-1]} answers, and kzoo.json has {count} labels.")
-        said = self._task.light.answer(
-            self._target, answers, inputs=encoded.names, reader=self._preprocessing, logits=ANSWERS.get(self._kind)
-        )
-        return dated(self._preprocessing, encoded.raw, encoded.x, said).with_unread(encoded.names, encoded.unread)
+        logits = ANSWERS.get(self._kind)
+        return in_words(self._task, self._target, answers, encoded, self._preprocessing, logits=logits)
 
 
 def _checked(exported: ExportedModel) -> Manifest:

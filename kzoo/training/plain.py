@@ -14,15 +14,15 @@ from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
 from kzoo.data.overview import brief
 from kzoo.data.splits import Fold
-from kzoo.doors import door
+from kzoo.doors import checked_seed, door
 from kzoo.errors import KzooError
-from kzoo.files import path_of
+from kzoo.files import check_place, path_of
 from kzoo.nouns import Request, Spec, plain
 from kzoo.registry import built_models, preset_of, remember_data, spec_of
 from kzoo.training.fit import Fit
 from kzoo.training.resume import seed_epoch
 from kzoo.training.road import Assignment, Job, assign, make_variables, unscaled
-from kzoo.training.train import checked_seed, describe, own_callbacks, say, summarise
+from kzoo.training.train import describe, own_callbacks, say, summarise
 from kzoo.words import listed
 
 
@@ -138,8 +138,7 @@ class _Kept(keras.callbacks.Callback):
 def _new(folder: Path) -> Path:
     if (folder / "config.json").is_file():
         raise KzooError(f"out={str(folder)!r} holds a run already: give another folder.")
-    if folder.exists() and not folder.is_dir():
-        raise KzooError(f"out={str(folder)!r} is a file: give a folder.")
+    check_place(folder, folder)
     return folder
 
 

@@ -21,6 +21,7 @@ from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
+from kzoo.kinds import fits
 from kzoo.nouns import Spec
 from kzoo.registry import Preset, build, get_preset, hint, preset_of, rebuild, resolve, spec_of, steps_of, with_settings
 from kzoo.training.score import gives_logits
@@ -368,7 +369,7 @@ def check_shape(own, data):
     if len(inputs) != 1:
         return
     takes, gives = tuple(inputs[0].shape[1:]), data.input_shape
-    if len(takes) != len(gives) or any(a not in (None, b) for a, b in zip(takes, gives, strict=True)):
+    if not fits(gives, takes):
         raise KzooError(f"Model {own.name!r} takes inputs of shape {takes}, and {data.name} gives {gives}.")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from kzoo.checks.losses import last_activation, loss_of
 from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
-from kzoo.kinds import kind
+from kzoo.kinds import fits, kind
 from kzoo.predictions import ANSWERS, logits_of
 from kzoo.tasks import Scored
 
@@ -20,10 +20,10 @@ def score_split(model, part, data, *, logits, batch_size=128) -> Scored:
         logits: what they are where they name classes (see `gives_logits`).
     """
     batches, learn = _answered(model, part, batch_size), kind(data.inputs).learn
+    more = {}  # of tasks that are no forecasts, `score` takes nothing beside
     if "ordered" in data.problem.facts and hasattr(learn, "simple_forecasts"):
-        beside = learn.simple_forecasts(data.preprocessing, part)
-        return data.problem.task.scoring.score(batches, data.target, logits=logits, beside=beside)
-    return data.problem.task.scoring.score(batches, data.target, logits=logits)
+        more = {"beside": learn.simple_forecasts(data.preprocessing, part)}
+    return data.problem.task.scoring.score(batches, data.target, logits=logits, **more)
 
 
 def gives_logits(model, loss=None):
@@ -59,15 +59,11 @@ def run_gives_logits(run):
 def forward(model, x, size):
     """Return the answers to at most `size` rows, filled up to `size`: one shape, so that nothing is traced twice."""
     rows, takes = len(x), model.input_shape
-    if isinstance(takes, tuple) and not _fit(x.shape, takes):
+    if isinstance(takes, tuple) and not fits(x.shape[1:], takes[1:]):
         raise KzooError(f"The inputs have the shape {x.shape[1:]}, and the model takes {takes[1:]}: they do not fit.")
     if rows < size:
         x = np.concatenate([x, np.repeat(x[:1], size - rows, axis=0)])
     return np.asarray(keras.ops.convert_to_numpy(model.predict_on_batch(x)), dtype="float32")[:rows]
-
-
-def _fit(shape, takes):
-    return len(shape) == len(takes) and all(b in (None, a) for a, b in zip(shape[1:], takes[1:], strict=True))
 
 
 def _answered(model, part, batch_size):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import keras
-import numpy as np
 from numpy.typing import ArrayLike
 
 from kzoo.checks import before_training
@@ -18,7 +17,7 @@ from kzoo.data.options import DataOptions
 from kzoo.data.overview import brief
 from kzoo.data.splits import Fold
 from kzoo.data.statistics import statistics
-from kzoo.doors import door
+from kzoo.doors import checked_seed, door
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import finite, whole_file, write_json
 from kzoo.loading import registered_in
@@ -167,12 +166,6 @@ def describe(folder: Path, job: Job, request: Request, *, command: str | None) -
         config["answers"] = next(word for word, logits in ANSWERS.items() if logits is job.gives_logits)
     write_json(folder / "preprocessing.json", job.data.preprocessing)
     write_json(folder / "config.json", config | provenance())
-
-
-def checked_seed(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < 2**32:
-        raise KzooError(f"{name}={value!r} must be a whole number from 0 to 4294967295.")
-    return int(value)
 
 
 def _finished(fit: Fit) -> Run:

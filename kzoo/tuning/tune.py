@@ -20,7 +20,7 @@ from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.options import DataOptions
 from kzoo.data.overview import brief
 from kzoo.data.splits import Fold
-from kzoo.doors import door
+from kzoo.doors import checked_seed, door
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import write_json
 from kzoo.nouns import Spec, plain
@@ -376,8 +376,7 @@ def _check(trials: Any, seed: Any, data_seed: Any, prune: Any, baseline: Any, dr
     if isinstance(trials, bool) or not isinstance(trials, int | np.integer) or trials < 1:
         raise KzooError(f"trials={trials!r} must be a whole number of at least 1.")
     for name, value in (("seed", seed), ("data_seed", data_seed)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < 2**32:
-            raise KzooError(f"{name}={value!r} must be a whole number from 0 to 4294967295.")
+        checked_seed(name, value)
     if prune not in ("median", None):
         raise KzooError(f"prune={prune!r} must be 'median' or None.")
 

@@ -121,21 +121,17 @@ class _Cell:
         return number if abs(number) != np.inf else np.nan
 
 
-_PATTERNS: dict = {}
-
-
+@cache
 def _pattern(decimal, thousands):
     """Return (whole part, digits behind the decimal sign, exponent); groups of three, or as in India, of two."""
-    if (decimal, thousands) not in _PATTERNS:
-        point, ways = re.escape(decimal), [r"\d+"]
-        ways += [rf"[1-9]\d{{0,2}}(?:{re.escape(between)}\d{{3}})+" for between in thousands]
-        if "," in thousands:
-            ways.append(r"[1-9]\d?(?:,\d{2})+,\d{3}")
-        _PATTERNS[decimal, thousands] = re.compile(
-            rf"(?=[^e])({'|'.join(ways)})?(?:{point}(\d*))?(?<=[\d{point}])(?<!^{point})(e[+-]?\d+)?",
-            re.ASCII | re.IGNORECASE,
-        )
-    return _PATTERNS[decimal, thousands]
+    point, ways = re.escape(decimal), [r"\d+"]
+    ways += [rf"[1-9]\d{{0,2}}(?:{re.escape(between)}\d{{3}})+" for between in thousands]
+    if "," in thousands:
+        ways.append(r"[1-9]\d?(?:,\d{2})+,\d{3}")
+    return re.compile(
+        rf"(?=[^e])({'|'.join(ways)})?(?:{point}(\d*))?(?<=[\d{point}])(?<!^{point})(e[+-]?\d+)?",
+        re.ASCII | re.IGNORECASE,
+    )
 
 
 @dataclass(frozen=True)

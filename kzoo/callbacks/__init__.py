@@ -25,6 +25,7 @@ import keras
 from numpy.typing import ArrayLike
 
 from kzoo.callbacks.average import Average
+from kzoo.callbacks.curves import TensorBoard
 from kzoo.callbacks.debug import Debug
 from kzoo.callbacks.monitor import Monitor, direction
 from kzoo.callbacks.nan import NanGuard
@@ -82,9 +83,7 @@ def standard(
         callbacks.append(Plateau(watched, patience=max(patience // 2, 1)))
     if tensorboard and run_dir is not None:
         logs = str(Path(run_dir) / "tensorboard")
-        callbacks.append(
-            keras.callbacks.TensorBoard(logs, histogram_freq=int(histograms), write_graph=False, update_freq="epoch")
-        )
+        callbacks.append(TensorBoard(logs, histograms=histograms))
     callbacks.append(BestModel(run_dir, watched, guard, patience=patience, stop_early=stop_early, save=save))
     callbacks.append(HistoryFile(run_dir, recorder))
     return callbacks

@@ -91,6 +91,29 @@ class Batches:
             self._order = epoch, order
         return order
 
+    @property
+    def in_memory(self):
+        """Whether batches are nothing but rows of two arrays: not augmented, and not read on demand."""
+        return isinstance(self.split.x, np.ndarray) and isinstance(self.split.y, np.ndarray) and not self.augment
+
+    @property
+    def whole(self):
+        """x and y of the split; `prepared` makes of rows of these what `batch` gives."""
+        return self.split.x, self.split.y if self.onehot else self._answers(self.split.y)
+
+    def prepared(self, x, y, *weights):
+        """Return rows of `whole`, tensors of the backend, as the model takes them; weights are passed on."""
+        x = keras.ops.cast(x, self._inputs(self.split.x[:1]).dtype.name)
+        return x, keras.ops.one_hot(y, self.onehot) if self.onehot else y, *weights
+
+    def places(self, tf):
+        """Return the order of the epoch at hand as a variable of TensorFlow (N,)."""
+        # It is written when the epoch changes: measured 4 times as fast to start an epoch as a generator that yields it.
+        if self._places is None:
+            self._places = tf.Variable(self.order(self.epoch), trainable=False)
+            self._offset = tf.Variable(self.first, dtype="int64", trainable=False)
+        return self._places
+
     def batch(self, epoch, step):
         """Return batch number `step` of this epoch: (x, y), each (B, ...), from nothing but the arguments."""
         if not 0 <= step < len(self):
@@ -115,9 +138,8 @@ class Batches:
         if keras.backend.backend() != "tensorflow":
             return _Steps(self)
         tf = import_module("tensorflow")
-        arrays = isinstance(self.split.x, np.ndarray) and isinstance(self.split.y, np.ndarray)
         with tf.device("cpu:0"):  # the data stays in main memory; the accelerator gets one batch at a time
-            batch_at = self._gather(tf) if arrays and not self.augment else self._call(tf)
+            batch_at = self._gather(tf) if self.in_memory else self._call(tf)
             batches = tf.data.Dataset.range(len(self)).map(batch_at).prefetch(2)
         return batches.apply(tf.data.experimental.assert_cardinality(len(self)))
 
@@ -137,21 +159,14 @@ class Batches:
 
     def _gather(self, tf):
         """Return the same for arrays, as TensorFlow operations alone."""
-        # The order is a variable, written when the epoch changes: measured 4 times as fast to start an
-        # epoch as a generator that yields it.
-        if self._places is None:
-            self._places = tf.Variable(self.order(self.epoch), trainable=False)
-            self._offset = tf.Variable(self.first, dtype="int64", trainable=False)
-        x = tf.constant(self.split.x)
-        y = tf.constant(self.split.y if self.onehot else self._answers(self.split.y))
-        places, size, x_type = self._places, self.batch_size, self._inputs(self.split.x[:1]).dtype
+        places, size = self.places(tf), self.batch_size
+        x, y = map(tf.constant, self.whole)
         offset, last = self._offset, len(self) - 1
 
         def batch_at(step):
             step = tf.minimum(step + offset, last)
             indices = places[step * size : (step + 1) * size]
-            labels = tf.gather(y, indices)
-            return tf.cast(tf.gather(x, indices), x_type), tf.one_hot(labels, self.onehot) if self.onehot else labels
+            return self.prepared(tf.gather(x, indices), tf.gather(y, indices))
 
         return batch_at
 

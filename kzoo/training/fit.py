@@ -8,6 +8,7 @@ from contextlib import suppress
 import keras
 
 from kzoo import callbacks as bundles
+from kzoo.training.calls import AUTO, Calls, why_single
 from kzoo.training.journal import State
 from kzoo.training.progress import ProgressBar
 from kzoo.training.resume import Cadence, Journal, Position, restore
@@ -28,18 +29,26 @@ class Fit:
         cadence: when to write the journal; None for the default.
         until: the epoch to stop after, where that is before the contract's last; its schedules stay as they are.
         models: whether the bundle may write models and curves into the folder.
+        steps_per_call: see `kzoo.train`.
 
     Attributes:
         train, validation: the batches; `validation` may be None.
+        chunked: whether many steps go into a call (see `kzoo.training.calls`); it stays so when it is taken up again.
         best: the callback that keeps the best weights.
         resumed, rollbacks: how often it was taken up, and how often it went back.
     """
 
-    def __init__(self, job, folder, *, state=None, extra=(), progress=False, cadence=None, until=None, models=True):
+    def __init__(
+        self, job, folder, *, state=None, extra=(), progress=False, cadence=None, until=None, models=True,
+        steps_per_call=AUTO,
+    ):  # fmt: skip
         self.job, self.folder, self.state, self.extra = job, folder, state, list(extra)
         self.cadence = cadence or Cadence()
         self.until = until or job.training["epochs"]
         self.train, self.validation = job.training_batches(), job.validation_batches()
+        self.steps_per_call = steps_per_call
+        single = why_single(job.core, self.train, self.validation, class_weight=job.class_weight())
+        self.chunked = (single is None and steps_per_call != 1) if state is None else state.chunked
         self.bundle = job.callbacks(folder if models else None)
         self.recorder = next(c for c in self.bundle if isinstance(c, bundles.Recorder))
         self.best = next(c for c in self.bundle if isinstance(c, bundles.BestModel))
@@ -114,15 +123,28 @@ class Fit:
             state=state,
             cadence=self.cadence,
             at_once=self.job.training.get("on_nan") == "rollback",
-            record=lambda: dict(rollbacks=self.rollbacks, resumed=self.resumed, seconds=self.seconds()),
+            record=lambda: dict(
+                rollbacks=self.rollbacks, resumed=self.resumed, seconds=self.seconds(), chunked=self.chunked
+            ),
         )
-        with warnings.catch_warnings():
+        calls = Calls(
+            [position, *self.bundle, *self.extra, *self.shown, journal],
+            model=core,
+            batches=self.train,
+            validation=self.validation,
+            epochs=epochs,
+            class_weight=self.job.class_weight(),
+            chunked=self.chunked,
+            most=self.steps_per_call,
+            every=self.cadence.steps,
+        )
+        with calls, warnings.catch_warnings():
             # An epoch that is taken up in its middle is shorter than Keras was told.
             warnings.filterwarnings("ignore", "Your input ran out of data")
             core.fit(
                 **self.arguments(),
                 initial_epoch=0 if state is None else epochs if state.stopped else state.epoch,
-                callbacks=[position, *self.bundle, *self.extra, *self.shown, journal],
+                callbacks=calls,
                 verbose=0,
             )
 

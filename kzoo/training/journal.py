@@ -34,6 +34,7 @@ class State:
         random: states of the generators that belong to the process.
         seconds: of training, until here.
         resumed, rollbacks: how often it was taken up, and how often it went back because it diverged.
+        chunked: whether many steps went into a call.
     """
 
     epoch: int
@@ -47,6 +48,7 @@ class State:
     seconds: float
     resumed: int
     rollbacks: int
+    chunked: bool
 
     @classmethod
     def newest(cls, folder) -> "tuple[State | None, list[str]]":

@@ -77,7 +77,7 @@ class Cadence:
 
 
 class Position(keras.callbacks.Callback):
-    """First in the list: tell the pipeline where it is, and let an epoch end that was taken up in its middle.
+    """First in the list: tell the pipeline where it is.
 
     Args:
         batches: the training split's `Batches`.
@@ -88,15 +88,10 @@ class Position(keras.callbacks.Callback):
         super().__init__()
         self.batches = batches
         self.first = 0 if state is None else state.step
-        self.cut = False
 
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.epoch, self.batches.first = epoch, self.first
         self.first = 0
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.cut:
-            self.model.stop_training = self.cut = False
 
 
 def seed_epoch(seed, epoch):
@@ -122,7 +117,7 @@ class Journal(keras.callbacks.Callback):
         state: the `State` to go on from, or None.
         cadence: when to write it.
         at_once: write one before the first step too.
-        record: function that returns the rest of a `State`: `seconds`, `resumed` and `rollbacks`.
+        record: function that returns the rest of a `State`: `seconds`, `resumed`, `rollbacks` and `chunked`.
     """
 
     def __init__(self, folder, *, position, kept, signals, record, cadence, state=None, at_once=False):
@@ -169,7 +164,6 @@ class Journal(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         done = self.first + batch + 1
         if done >= self.length:
-            self._end_taken_up_epoch()
             return
         steps = self.cadence.steps
         due = done % steps == 0 if steps else self.pace.due(at_least=self.cadence.seconds)
@@ -184,11 +178,6 @@ class Journal(keras.callbacks.Callback):
         if self.cadence.steps or self.pace.due() or self.signals.caught:
             self._write(epoch + 1, 0)
         self._stop_if_asked()
-
-    def _end_taken_up_epoch(self):
-        # TensorFlow's iterator does not know that this epoch is shorter: drawing from it once more would be a step.
-        if self.first and keras.backend.backend() == "tensorflow" and not self.model.stop_training:
-            self.position.cut = self.model.stop_training = True
 
     def _stop_if_asked(self):
         if self.signals.caught:

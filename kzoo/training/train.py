@@ -28,6 +28,7 @@ from kzoo.predictions import ANSWERS
 from kzoo.registry import Preset
 from kzoo.run import Run
 from kzoo.training.answers import score_and_keep
+from kzoo.training.calls import checked_steps_per_call
 from kzoo.training.fit import Fit
 from kzoo.training.folder import claimed, replaced
 from kzoo.training.journal import has_journal, remove_journal
@@ -56,6 +57,7 @@ def train(
     resume: Literal["auto", "must", "never"] = "auto",
     journal_seconds: float = 30.0,
     journal_steps: int | None = None,
+    steps_per_call: int | Literal["auto"] = "auto",
     target: str | Sequence[str] | None = None,
     validation: float = 0.1,
     test: "float | Fold | Loadable | None" = None,
@@ -93,6 +95,10 @@ def train(
         journal_seconds: between two journals inside an epoch, at the least; there is one after each epoch too, but
             never so often that they cost more than one percent of the time.
         journal_steps: write one after this many steps, and after each epoch, whatever it costs.
+        steps_per_call: how many steps one compiled call makes, at the most. "auto" is a quarter of a second's worth where
+            the network, its data and the backend allow it (TensorFlow and JAX; arrays in memory, not augmented), which is
+            what makes small networks fast; 1 is Keras' own single step, from which the other differs by rounding. A
+            callback of yours that looks at single steps sees each.
         target, validation, test, drop, group, task, time, columns: see `kzoo.load_data`.
         check: run the quick checks of `kzoo.check` first; an error stops, a warning is printed.
         progress: False for silence.
@@ -105,6 +111,7 @@ def train(
     """
     seed = checked_seed("seed", seed)
     cadence = Cadence(seconds=journal_seconds, steps=journal_steps)
+    steps_per_call = checked_steps_per_call(steps_per_call)
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, columns=columns,
         seed=checked_seed("data_seed", data_seed),
@@ -133,7 +140,10 @@ def train(
         job = assigned.ready(policy, start=start, freeze=freeze)
         warnings = before_training(job, command=repeat) if check else []
         say([brief(job.data.overview), *job.data.notes, *job.notes, *warnings, *claim.notes], progress)
-        fit = Fit(job, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence)
+        fit = Fit(
+            job, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence,
+            steps_per_call=steps_per_call,
+        )  # fmt: skip
         if claim.state is not None:
             return _finished(fit)
         with replaced(claim.folder):

@@ -1,0 +1,292 @@
+"""Many steps in one compiled call, behind Keras' own `fit`.
+
+A small network's step costs less than what Python does around each. Here the loop over steps is part of the compiled
+program, and its batches are gathered from data that lies on the device. How many steps a call makes is an argument of
+that program: however an epoch is cut into calls, its bits are the same, also after a kill.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import keras
+import numpy as np
+
+from kzoo.errors import KzooError
+
+AUTO = "auto"
+_SECONDS = 0.25  # of a call: signals, journal and progress wait for its end
+_MOST_BYTES = 2**30  # of data on the device
+
+
+def checked_steps_per_call(value: Any) -> int | str:
+    """Return how many steps a call may make, "auto" or a number.
+
+    Raises:
+        KzooError: neither.
+    """
+    if value == AUTO:
+        return AUTO
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise KzooError(f"steps_per_call={value!r} must be 'auto' or a whole number of steps, at least 1.")
+    return int(value)
+
+
+def why_single(model: keras.Model, *batches: Any, class_weight: Any = None) -> str | None:
+    """Return why a training takes one step at a time, as Keras does; None where many go into a call.
+
+    Args:
+        model: compiled.
+        batches: those to train and to validate on; None for none.
+        class_weight: as `fit` takes it.
+    """
+    backend = keras.backend.backend()
+    if backend not in ("tensorflow", "jax"):
+        return f"the {backend} backend runs one step at a time"
+    if model.run_eagerly or model.steps_per_execution != 1:
+        return "the model was compiled with run_eagerly or steps_per_execution"
+    if keras.distribution.distribution() is not None:
+        return "the data is distributed"
+    if backend == "tensorflow":
+        if model.jit_compile:
+            return "XLA compiles the step for one length of batch"
+        if import_module("tensorflow").distribute.has_strategy():
+            return "the model is distributed"
+    elif not model.jit_compile:
+        return "the model was compiled with jit_compile=False"
+    elif any(isinstance(layer, _CONVOLUTIONS) for layer in model._flatten_layers()):
+        return "JAX on a CPU takes minutes for a loop around convolutions"
+    there = [b for b in batches if b is not None]
+    if not all(b.in_memory for b in there):
+        return "batches are made in Python: augmented, or read on demand"
+    if sum(b.split.x.nbytes + b.split.y.nbytes for b in there) > _MOST_BYTES:
+        return "the data is larger than 1 GiB"
+    if class_weight and there[0].split.y.ndim != 1:
+        return "class weights of several answers"
+    return None
+
+
+_CONVOLUTIONS = (
+    keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D, keras.layers.SeparableConv1D, keras.layers.SeparableConv2D,
+    keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose,
+)  # fmt: skip
+
+
+class Calls(keras.callbacks.CallbackList):
+    """Keras' list of a training's callbacks, which knows the steps: an epoch may begin and end where Keras does not know.
+
+    Callbacks are told of calls as Keras tells them of steps: before one the number of its first step, after it the
+    number of its last. Those of a user that look at single steps get single steps; the program is the same.
+
+    Args:
+        callbacks: in order.
+        model: compiled, its variables made.
+        batches: the `Batches` to train on; `epoch` and `first` are set by the first callback.
+        epochs: of the whole training.
+        validation: the `Batches` to validate on, or None.
+        class_weight: as `fit` takes it.
+        chunked: whether many steps go into a call.
+        most: steps to a call, at the most, or "auto".
+        every: a call ends where a multiple of so many steps of an epoch is done; None for anywhere.
+    """
+
+    def __init__(
+        self,
+        callbacks: Sequence[keras.callbacks.Callback],
+        *,
+        model: keras.Model,
+        batches: Any,
+        epochs: int,
+        validation: Any = None,
+        class_weight: dict[int, float] | None = None,
+        chunked: bool = False,
+        most: int | str = AUTO,
+        every: int | None = None,
+    ) -> None:
+        super().__init__(list(callbacks), add_history=True, model=model, epochs=epochs, steps=len(batches))
+        self.batches, self.chunked, self.every = batches, chunked, every
+        if most == AUTO:
+            most = 1 if any(map(_looks_at_steps, self.callbacks)) else sys.maxsize
+        train = test = None
+        if chunked:
+            program = _tensorflow if keras.backend.backend() == "tensorflow" else _jax
+            train = program(model, model.train_step, batches, class_weight)
+            test = None if validation is None else program(model, model.test_step, validation)
+        self.batches, self.every = batches, every
+        self.training = _Steps(len(batches), train, most)
+        self.validating = _Steps(len(validation or ()), test, most)
+
+    def __enter__(self) -> "Calls":
+        """Let the model run its steps here; leaving gives it back its own functions."""
+        model: Any = self.model
+        model.make_train_function()
+        model.make_test_function()
+        self.own = model.train_function, model.test_function
+        model.train_function = partial(self.training.run, model.train_function)
+        model.test_function = partial(self.validating.run, model.test_function)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.model.train_function, self.model.test_function = self.own
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        super().on_epoch_begin(epoch, logs)
+        self.training.begin(self.batches.first)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if self.training.ask(self.every):
+            super().on_train_batch_begin(self.training.done, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        super().on_train_batch_end(self.training.answered() - 1, logs)
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        super().on_test_begin(logs)
+        self.validating.begin()
+
+    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if self.validating.ask():
+            super().on_test_batch_begin(self.validating.done, logs)
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        super().on_test_batch_end(self.validating.answered() - 1, logs)
+
+
+def _looks_at_steps(callback: keras.callbacks.Callback) -> bool:
+    """Say whether a callback of somebody else's wants to see each step."""
+    hooks = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+    kind = type(callback)
+    if kind.__module__.partition(".")[0] == "kzoo":
+        return False
+    return any(getattr(kind, name) is not getattr(keras.callbacks.Callback, name) for name in hooks)
+
+
+class _Steps:
+    """The steps of an epoch: in calls of a program, or one by one by the model's own function.
+
+    Args:
+        length: steps of a whole epoch.
+        program: function of (first, count), and the state before them on JAX, that makes steps: returns their result,
+            how many it made, and whether it was compiled for that. None: the model's own function makes each.
+        most: steps to a call, at the most.
+    """
+
+    def __init__(self, length: int, program: Callable[..., Any] | None, most: int) -> None:
+        self.length, self.program, self.most = length, program, most
+        self.count = 1  # of the next call: as many as `_SECONDS` let there be
+        self.begin()
+
+    def begin(self, first: int = 0) -> None:
+        """Begin an epoch with this step."""
+        self.first, self.done, self.made = first, 0, 0
+        self.wanted: int | None = None  # steps of the call that Keras is about to make; 0: the epoch is over
+
+    def ask(self, every: int | None = None) -> bool:
+        """Say whether there is a next call, and let `run` make it: up to the next multiple of `every` steps."""
+        at = self.first + self.done
+        self.wanted = min(self.count, self.length - at, every - at % every if every else self.length)
+        return self.wanted > 0
+
+    def run(self, own: Callable[..., Any], *arguments: Any) -> Any:
+        """Make the steps that were asked for; a call that nobody asked for, such as `test_on_batch`, is Keras' own.
+
+        Raises:
+            StopIteration: the epoch is over, which Keras takes for the end of its data.
+        """
+        wanted, self.wanted = self.wanted, None
+        if wanted is None:
+            return own(*arguments)
+        if not wanted:
+            raise StopIteration
+        if self.program is None:
+            self.made = 1
+            return own(*arguments)
+        began = time.perf_counter()
+        result, self.made, compiled = self.program(*arguments[:-1], self.first + self.done, wanted)
+        if not compiled:  # which says nothing of the time that its steps take
+            seconds = (time.perf_counter() - began) / self.made
+            self.count = max(1, min(int(_SECONDS / max(seconds, 1e-9)), 8 * self.count, self.most))
+        return result
+
+    def answered(self) -> int:
+        """Return how many steps of the epoch are done.
+
+        Raises:
+            KzooError: somebody has put another function in the model.
+        """
+        if not self.made:
+            raise KzooError("The model's own functions were replaced while it trained: pass steps_per_call=1.")
+        self.done, self.made = self.done + self.made, 0
+        return self.done
+
+
+def _data(batches: Any, class_weight: dict[int, float] | None) -> tuple[Any, ...]:
+    """Return x and y of a split as they are gathered, and a weight of each example where classes have weights."""
+    x, y = batches.whole
+    if not class_weight:
+        return x, y
+    table = np.array([class_weight[label] for label in range(len(class_weight))], "float32")
+    return x, y, table[batches.split.y]
+
+
+def _tensorflow(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any = None) -> Callable[..., Any]:
+    """Return a function of (first, count) that makes steps and returns their logs."""
+    tf = import_module("tensorflow")
+    data = tuple(map(tf.constant, _data(batches, class_weight)))
+    places, size, made = batches.places(tf), batches.batch_size, []
+
+    def one(at: Any) -> Any:
+        rows = places[at * size : (at + 1) * size]
+        step(batches.prepared(*(tf.gather(part, rows) for part in data)))
+        return at + 1
+
+    @partial(tf.function, autograph=False)
+    def loop(first: Any, count: Any) -> Any:
+        tf.while_loop(lambda at: at < first + count, lambda at: [one(at)], [first], parallel_iterations=1)
+        return model.get_metrics_result()
+
+    def call(first: int, count: int) -> tuple[Any, int, bool]:
+        new = not made
+        made.append(True) if new else None
+        return loop(tf.constant(first, "int64"), tf.constant(count, "int64")), count, new
+
+    return call
+
+
+def _jax(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any = None) -> Callable[..., Any]:
+    """Return a function of (state, first, count) that makes steps and returns their logs and the state."""
+    jax = import_module("jax")
+    data = tuple(map(jax.numpy.asarray, _data(batches, class_weight)))
+    size, count_of_all = batches.batch_size, len(batches.split)
+    whole, known, made = count_of_all // size, [None, None], set()
+
+    @partial(jax.jit, donate_argnums=0)
+    def loop(state: Any, order: Any, first: Any, count: Any, data: Any) -> Any:
+        def one(at: Any, state: Any) -> Any:
+            rows = order[at]
+            _, after = step(state, batches.prepared(*(part.at[rows].get(mode="clip") for part in data)))
+            return tuple(map(list, after))
+
+        state = jax.lax.fori_loop(first, first + count, one, tuple(map(list, state)))
+        with keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, state[-1], strict=True))):
+            return model.get_metrics_result(), state
+
+    def call(state: Any, first: int, count: int) -> tuple[Any, int, bool]:
+        if first >= whole:  # the last batch, which is shorter: a program of its own
+            order, first, count = batches.order(batches.epoch)[None, whole * size :].astype("int32"), 0, 1
+        else:
+            if known[0] != batches.epoch:
+                rows = batches.order(batches.epoch)[: whole * size].astype("int32").reshape(whole, size)
+                known[:] = batches.epoch, jax.numpy.asarray(rows)
+            order, count = known[1], min(count, whole - first)
+        new = order.shape not in made
+        made.add(order.shape)
+        logs, state = loop(state, order, np.int32(first), np.int32(count), data)
+        jax.block_until_ready(logs)
+        return (logs, state), count, new
+
+    return call

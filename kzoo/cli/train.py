@@ -32,6 +32,7 @@ stopped, even killed, the same command picks up where it was, bit for bit.
 # Options of this command that --set must not shadow.
 _OPTIONS = (
     "data", "out", "seed", "start", "freeze", "precision", "deterministic", "overwrite", "resume", "check",
+    "steps_per_call",
     *common.DATA_OPTIONS,
 )  # fmt: skip
 
@@ -47,6 +48,12 @@ def add_arguments(parser):
     add("--out", metavar="FOLDER", help="the run's folder; default: runs/PRESET-NN")
     add("--overwrite", action="store_true", help="replace a different run in --out")
     add("--resume", default="auto", metavar="HOW", help="auto (default): go on where the same run stopped; must, never")
+    add(
+        "--steps-per-call",
+        default="auto",
+        metavar="N",
+        help="steps that one compiled call makes; auto (default): many where that is faster; 1: Keras' own",
+    )
     add("--deterministic", action="store_true", help="the same bits in every run, on a GPU too; slower")
     add("--no-check", action="store_true", help="train even where `kzoo check` finds errors")
     add("--quiet", action="store_true", help="no progress")
@@ -103,6 +110,7 @@ def _options(args):
     return settings | dict(
         out=args.out,
         overwrite=args.overwrite,
+        steps_per_call=int(args.steps_per_call) if args.steps_per_call.isdecimal() else args.steps_per_call,
         resume=args.resume,
         deterministic=args.deterministic,
         check=not args.no_check,

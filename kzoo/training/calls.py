@@ -43,6 +43,9 @@ def why_single(model: keras.Model, *batches: Any, class_weight: Any = None) -> s
         batches: those to train and to validate on; None for none.
         class_weight: as `fit` takes it.
     """
+    there = [b for b in batches if b is not None]
+    if not all(b.in_memory for b in there):
+        return "batches are made in Python: augmented, or read on demand"
     backend = keras.backend.backend()
     if backend not in ("tensorflow", "jax"):
         return f"the {backend} backend runs one step at a time"
@@ -59,9 +62,6 @@ def why_single(model: keras.Model, *batches: Any, class_weight: Any = None) -> s
         return "the model was compiled with jit_compile=False"
     elif any(isinstance(layer, _CONVOLUTIONS) for layer in model._flatten_layers()):
         return "JAX on a CPU takes minutes for a loop around convolutions"
-    there = [b for b in batches if b is not None]
-    if not all(b.in_memory for b in there):
-        return "batches are made in Python: augmented, or read on demand"
     if sum(b.split.x.nbytes + b.split.y.nbytes for b in there) > _MOST_BYTES:
         return "the data is larger than 1 GiB"
     if class_weight and there[0].split.y.ndim != 1:
@@ -77,7 +77,7 @@ _CONVOLUTIONS = (
 
 
 class Calls(keras.callbacks.CallbackList):
-    """Keras' list of a training's callbacks, which knows the steps: an epoch may begin and end where Keras does not know.
+    """Keras' list of a training's callbacks, which knows where an epoch begins and ends when Keras does not.
 
     Callbacks are told of calls as Keras tells them of steps: before one the number of its first step, after it the
     number of its last. Those of a user that look at single steps get single steps; the program is the same.
@@ -111,6 +111,7 @@ class Calls(keras.callbacks.CallbackList):
         self.batches, self.chunked, self.every = batches, chunked, every
         if most == AUTO:
             most = 1 if any(map(_looks_at_steps, self.callbacks)) else sys.maxsize
+        most = int(most)
         train = test = None
         if chunked:
             program = _tensorflow if keras.backend.backend() == "tensorflow" else _jax
@@ -237,7 +238,8 @@ def _tensorflow(model: Any, step: Callable[..., Any], batches: Any, class_weight
     """Return a function of (first, count) that makes steps and returns their logs."""
     tf = import_module("tensorflow")
     data = tuple(map(tf.constant, _data(batches, class_weight)))
-    places, size, made = batches.places(tf), batches.batch_size, []
+    places, size = batches.places(tf), batches.batch_size
+    made: list[bool] = []
 
     def one(at: Any) -> Any:
         rows = places[at * size : (at + 1) * size]

@@ -48,7 +48,14 @@ class Fit:
         self.train, self.validation = job.training_batches(), job.validation_batches()
         self.steps_per_call = steps_per_call
         single = why_single(job.core, self.train, self.validation, class_weight=job.class_weight())
-        self.chunked = (single is None and steps_per_call != 1) if state is None else state.chunked
+        if state is not None and not state.chunked:
+            single = "it began so"
+        self.chunked = single is None and (steps_per_call != 1 or state is not None)
+        self.notes = (
+            [f"steps_per_call={steps_per_call}: one step at a time, because {single}."]
+            if single and steps_per_call not in (AUTO, 1)
+            else []
+        )
         self.bundle = job.callbacks(folder if models else None)
         self.recorder = next(c for c in self.bundle if isinstance(c, bundles.Recorder))
         self.best = next(c for c in self.bundle if isinstance(c, bundles.BestModel))

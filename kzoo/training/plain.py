@@ -53,10 +53,10 @@ def fit_arguments(
         model = kzoo.build("tabular_fnn", data=data, seed=0)
         model.fit(**kzoo.fit_arguments(model, data, out="runs/mine"))
 
-    ends in the weights of `kzoo.train("tabular_fnn", data)`, to the bit. There are batches (their order and
-    augmentation are a function of seed and epoch), validation data, epochs, the callback bundle and class weights, and
-    labels are as the loss wants them. What `train` has beside that is its own: checks before the first epoch, resuming,
-    and signals.
+    ends in the weights of `kzoo.train("tabular_fnn", data, steps_per_call=1)`, to the bit. There are batches (their
+    order and augmentation are a function of seed and epoch), validation data, epochs, the callback bundle and class
+    weights, and labels are as the loss wants them. What `train` has beside that is its own: checks before the first
+    epoch, resuming, signals, and many steps in one call.
 
     A model of `kzoo.build` is compiled anew, with a fresh optimizer, as its contract says: the learning rate's course
     gets its length here. A model that you have compiled yourself stays as it is.

@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -20,6 +21,7 @@ from kzoo.callbacks.saving import Pace
 from kzoo.errors import KzooError
 from kzoo.training.journal import State, is_plain
 
+_WAITS = 3.0  # seconds that a signal waits for a validation to end
 _KERAS_OWN = {"_model", "params", "validation_data"}
 
 
@@ -127,6 +129,7 @@ class Journal(keras.callbacks.Callback):
         self.at_once, self.pace = at_once, Pace()
         self.inside = True  # whether one may be written inside an epoch
         self.epoch = self.length = self.first = 0  # which it is, its steps, and the one that it was taken up at
+        self.waits_since: float | None = None
         self.random = None  # states of the generators that are to be set as late as can be
         self.pace.start()
 
@@ -172,7 +175,11 @@ class Journal(keras.callbacks.Callback):
         self._stop_if_asked()
 
     def on_test_batch_end(self, batch, logs=None):
-        self._stop_if_asked()
+        # Within a validation no journal can be written: a short one is finished, so that its epoch is not lost.
+        if self.signals.caught:
+            self.waits_since = self.waits_since or time.monotonic()
+            if time.monotonic() - self.waits_since > _WAITS:
+                raise StopRequest
 
     def on_epoch_end(self, epoch, logs=None):
         if self.cadence.steps or self.pace.due() or self.signals.caught:

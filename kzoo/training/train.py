@@ -95,8 +95,8 @@ def train(
         journal_seconds: between two journals inside an epoch, at the least; there is one after each epoch too, but
             never so often that they cost more than one percent of the time.
         journal_steps: write one after this many steps, and after each epoch, whatever it costs.
-        steps_per_call: how many steps one compiled call makes, at the most. "auto" is a quarter of a second's worth where
-            the network, its data and the backend allow it (TensorFlow and JAX; arrays in memory, not augmented), which is
+        steps_per_call: how many steps one compiled call makes, at the most. "auto" is a quarter of a second's worth
+            where network, data and backend allow it (TensorFlow and JAX; arrays in memory, not augmented), which is
             what makes small networks fast; 1 is Keras' own single step, from which the other differs by rounding. A
             callback of yours that looks at single steps sees each.
         target, validation, test, drop, group, task, time, columns: see `kzoo.load_data`.
@@ -111,7 +111,7 @@ def train(
     """
     seed = checked_seed("seed", seed)
     cadence = Cadence(seconds=journal_seconds, steps=journal_steps)
-    steps_per_call = checked_steps_per_call(steps_per_call)
+    calls = checked_steps_per_call(steps_per_call)
     options = DataOptions(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, columns=columns,
         seed=checked_seed("data_seed", data_seed),
@@ -139,11 +139,11 @@ def train(
             return claim.done
         job = assigned.ready(policy, start=start, freeze=freeze)
         warnings = before_training(job, command=repeat) if check else []
-        say([brief(job.data.overview), *job.data.notes, *job.notes, *warnings, *claim.notes], progress)
         fit = Fit(
             job, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence,
-            steps_per_call=steps_per_call,
+            steps_per_call=calls,
         )  # fmt: skip
+        say([brief(job.data.overview), *job.data.notes, *job.notes, *warnings, *claim.notes, *fit.notes], progress)
         if claim.state is not None:
             return _finished(fit)
         with replaced(claim.folder):

@@ -197,7 +197,7 @@ def test_a_number_that_cannot_be_kept_is_said(options, why, capsys):
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "many", None])
 def test_what_is_no_number_of_steps_is_refused(value):
-    with pytest.raises(kzoo.KzooError, match=r"steps_per_call=.* must be 'auto' or a whole number of steps, at least 1"):
+    with pytest.raises(kzoo.KzooError, match=r"steps_per_call=.* must be 'auto' or a whole number of steps"):
         kzoo.train("iris_fnn", steps_per_call=value)
 
 

@@ -133,7 +133,7 @@ class Run:
 
     @property
     def class_names(self) -> list[str]:
-        return self.config["data"]["class_names"]
+        return list(self.data.class_names)
 
     @cached_property
     def answers(self) -> dict[str, Any] | None:

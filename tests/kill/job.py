@@ -4,6 +4,7 @@ python tests/kill/job.py NAME FOLDER              kzoo.train, which goes on by i
 python tests/kill/job.py NAME FOLDER --stock      plain fit with Keras' own BackupAndRestore, beside it
 python tests/kill/job.py NAME FOLDER --kill save 5      kill -9 in the fifth write of a file
 python tests/kill/job.py NAME FOLDER --bundle long      with another callback bundle
+python tests/kill/job.py NAME FOLDER --steps-per-call 4 with so many steps in a call
 python tests/kill/job.py NAME FOLDER --clock -86400     in a process whose clock is a day behind
 """
 
@@ -39,11 +40,11 @@ JOBS = {
 EPOCHS = 6
 
 
-def run(name, folder, killer, bundle=None):
+def run(name, folder, killer, bundle=None, steps_per_call="auto"):
     import kzoo
 
     preset, data, settings = JOBS[name]
-    options = dict(progress=False, journal_steps=3)
+    options = dict(progress=False, journal_steps=3, steps_per_call=steps_per_call)
     if bundle is not None:  # `callbacks` is taken by the watcher
         own = kzoo.get_preset(preset)
         preset = dataclasses.replace(own, training=own.training | {"callbacks": bundle})
@@ -175,6 +176,7 @@ def main():
     parser.add_argument("--kill", nargs=2, metavar=("WHAT", "WHEN"), help="time SECONDS, or step, validation, save N")
     parser.add_argument("--stock", action="store_true")
     parser.add_argument("--bundle", help="a callback bundle in place of the preset's")
+    parser.add_argument("--steps-per-call", type=int, help="many in a call; else the watcher sees each")
     parser.add_argument("--clock", type=float, default=0.0, help="seconds to add to the time of day")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -185,7 +187,7 @@ def main():
     if args.stock:
         stock(args.name, args.folder, killer)
     else:
-        run(args.name, args.folder, killer, args.bundle)
+        run(args.name, args.folder, killer, args.bundle, args.steps_per_call or "auto")
     os._exit(0)  # a kill that is still to come would only be late
 
 

@@ -14,9 +14,11 @@ from killing import disturbed, ended, loadable, same, start, undisturbed
 
 def kill(name, folder, *, backend, kills):
     whole = undisturbed(name, folder / "whole", backend=backend)
+    # It is cut into other calls than the whole, whose calls the watcher makes single steps.
     found, killed_in = disturbed(
-        name, folder / "killed", kills=kills, whole=whole, backend=backend, seed=1, look=loadable
-    )
+        name, folder / "killed", kills=kills, whole=whole, backend=backend, seed=1, look=loadable,
+        options=("--steps-per-call", 4),
+    )  # fmt: skip
     assert killed_in, "it was over before it was killed"
     assert same(found, whole)
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import kzoo
+
 HERE = Path(__file__).parent
 GOLDEN = HERE.parent / "golden" / "table"
 # What is damaged: the doors, the file and its folder; how often at night, and each time.
@@ -68,6 +70,17 @@ def test_a_litert_file_that_wants_a_tensor_out_of_proportion(given):
     """One of the thousands: eight thousand bytes, and an output of 202 million."""
     wrong, counts = opened(given, *FILES["a LiteRT file"][:3], 1902, 1903)
     assert wrong == [] and counts["refused"] == 1
+
+
+def test_a_run_whose_config_has_lost_its_classes(given, tmp_path):
+    """Another: the description of the data without its `class_names`, which not every run has."""
+    folder = shutil.copytree(given / "run", tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    assert config["data"].pop("class_names")
+    (folder / "config.json").write_text(json.dumps(config))
+    assert kzoo.Run(folder).class_names == []
+    with pytest.raises(kzoo.KzooError, match=r"answers\.npz is damaged"):
+        kzoo.Run(folder).answers  # noqa: B018
 
 
 @needs_linux

@@ -74,7 +74,7 @@ class Plan:
             lines.append(f"{self.engine} decides the number of trials itself: {self.start} in full, then {rounds}")
         lines.append(
             f"{low:,} to {high:,} parameters among {self.sampled} points, {self.start} {own:,}; "
-            f"about {duration(self.seconds)} if all epochs are trained ({self.step * 1000:.1f} ms a step)"
+            f"at most {duration(self.seconds)} if all epochs are trained ({self.step * 1000:.1f} ms a single step)"
         )
         return "\n".join(lines)
 

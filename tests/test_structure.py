@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "errors": set(),
     "family": set(),
     "files": set(),
+    "lean": set(),
     "listing": set(),
     "kinds": {"data", "registry"},
     "tasks": {"predictions"},
@@ -57,14 +58,14 @@ MAY_IMPORT = {
     },
     "source": {"contract"},
     "tuning": {
-        "callbacks", "catalogue", "contract", "data", "family", "loading", "optional", "plots", "preset_files",
+        "callbacks", "catalogue", "contract", "data", "family", "lean", "loading", "optional", "plots", "preset_files",
         "registry", "training",
     },
     "reports": {"bare", "data", "evaluation", "plots", "registry", "run", "tuning"},
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {
-        "arguments", "bare", "data", "evaluation", "export", "exported", "family", "flops", "network", "plots",
+        "arguments", "bare", "data", "evaluation", "export", "exported", "family", "flops", "lean", "network", "plots",
         "ranking", "registry", "reports", "results", "run", "runtime", "source", "training", "tuning",
     },
 }  # fmt: skip
@@ -93,8 +94,8 @@ EVERYBODYS = {
     "words",
 }
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "bare", "catalogue", "doors", "errors", "exported", "family", "files", "forms", "network", "nouns",
-    "optional", "plugins", "preset", "preset_files", "presets", "ranking", "registry", "results", "run", "words",
+    "arguments", "bare", "catalogue", "doors", "errors", "exported", "family", "files", "forms", "lean", "network",
+    "nouns", "optional", "plugins", "preset", "preset_files", "presets", "ranking", "registry", "results", "run", "words",
 )  # fmt: skip
 
 

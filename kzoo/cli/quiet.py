@@ -7,6 +7,7 @@ import tempfile
 from contextlib import contextmanager
 from importlib import import_module
 
+from kzoo import lean
 from kzoo.errors import KzooError
 from kzoo.optional import check_installed
 
@@ -51,7 +52,7 @@ def load(name):
         check_installed("keras")
         try:
             with silence():
-                import_module("keras")
+                lean.import_keras()
                 import_module("tensorflow").config.list_physical_devices()
         except (ImportError, ValueError) as error:
             raise KzooError(

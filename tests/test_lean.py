@@ -1,7 +1,7 @@
 """kzoo's own processes import Keras without what it only looks for, and nobody else's process loses anything by that.
 
-The class of faults: a package that Keras could do without is imported with it, and costs every command seconds; or it is
-hidden for longer than that, or from somebody who asks Keras for it.
+The class of faults: a package that Keras could do without is imported with it, and costs every command seconds; or it
+is hidden for longer than that, or from somebody who asks Keras for it.
 """
 
 import json

@@ -9,6 +9,7 @@ from importlib import import_module
 
 from kzoo import lean
 from kzoo.errors import KzooError
+from kzoo.jax_cache import keep_programs
 from kzoo.optional import check_installed
 
 
@@ -58,4 +59,5 @@ def load(name):
             raise KzooError(
                 f"Keras does not start: {error}. KERAS_BACKEND takes tensorflow, jax or torch, if it is installed."
             ) from None
+        keep_programs()
     return import_module(name)

@@ -67,7 +67,8 @@ MAY_IMPORT = {
     "recipes": {"cli", "run", "training"},
     "cli": {
         "arguments", "bare", "data", "evaluation", "export", "exported", "family", "flops", "jax_cache", "lean",
-        "network", "plots", "ranking", "registry", "reports", "results", "run", "runtime", "source", "training", "tuning",
+        "network", "plots", "ranking", "registry", "reports", "results", "run", "runtime", "source", "training",
+        "tuning",
     },
 }  # fmt: skip
 # Who may name whom beyond that, to be imported when it is asked for: what is light opens what is heavy.

@@ -25,6 +25,7 @@ from kzoo.jax_cache import keep_programs
 from kzoo.kinds import fits
 from kzoo.nouns import Spec
 from kzoo.registry import Preset, build, get_preset, hint, preset_of, rebuild, resolve, spec_of, steps_of, with_settings
+from kzoo.run import check_freeze
 from kzoo.training.score import gives_logits
 from kzoo.training.settle import settle, settle_monitor
 from kzoo.training.start import start_from
@@ -132,8 +133,7 @@ class Assignment:
         """
         if self.own is not None:
             return self._own_job()
-        if freeze is not None and start is None:
-            raise KzooError("freeze= needs start=: fresh layers would stay random.")
+        check_freeze(freeze, start)
         model = _built(self.spec, policy)
         spec = replace(self.spec, config=spec_of(model)["config"], kzoo=__version__)
         notes = list(self.notes)

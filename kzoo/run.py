@@ -221,6 +221,12 @@ def _unfit(kept: Mapping[str, Any], classes: int | None, takes: Sequence[int | N
     return None if fits else "has arrays that do not belong together"
 
 
+def check_freeze(freeze: Any, start: Any) -> None:
+    """Raise `KzooError` where layers are to keep weights that nothing gives them."""
+    if freeze is not None and start is None:
+        raise KzooError("freeze= needs start=: fresh layers would stay random.")
+
+
 def check_start(path: str | os.PathLike[str]) -> None:
     """Raise `KzooError` unless this is the path of a run or of a `.keras` file, from whose weights one can start."""
     if Path(path).is_dir():

@@ -18,6 +18,8 @@ MAY_IMPORT = {
     "errors": set(),
     "family": set(),
     "files": set(),
+    "jax_cache": set(),
+    "lean": set(),
     "listing": set(),
     "kinds": {"data", "registry"},
     "tasks": {"predictions"},
@@ -52,20 +54,21 @@ MAY_IMPORT = {
     "export": {"bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "run"},
     "evaluation": {"bare", "checks", "data", "predictions", "ranking", "registry", "results", "run", "training"},
     "training": {
-        "arguments", "callbacks", "checks", "contract", "data", "loading", "network", "plots", "predictions",
-        "registry", "run",
+        "arguments", "callbacks", "checks", "contract", "data", "jax_cache", "loading", "network", "plots",
+        "predictions", "registry", "run",
     },
     "source": {"contract"},
     "tuning": {
-        "callbacks", "catalogue", "contract", "data", "family", "loading", "optional", "plots", "preset_files",
+        "callbacks", "catalogue", "contract", "data", "family", "lean", "loading", "optional", "plots", "preset_files",
         "registry", "training",
     },
     "reports": {"bare", "data", "evaluation", "plots", "registry", "run", "tuning"},
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {
-        "arguments", "bare", "data", "evaluation", "export", "exported", "family", "flops", "network", "plots",
-        "ranking", "registry", "reports", "results", "run", "runtime", "source", "training", "tuning",
+        "arguments", "bare", "data", "evaluation", "export", "exported", "family", "flops", "jax_cache", "lean",
+        "network", "plots", "ranking", "registry", "reports", "results", "run", "runtime", "source", "training",
+        "tuning",
     },
 }  # fmt: skip
 # Who may name whom beyond that, to be imported when it is asked for: what is light opens what is heavy.
@@ -93,8 +96,9 @@ EVERYBODYS = {
     "words",
 }
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "bare", "catalogue", "doors", "errors", "exported", "family", "files", "forms", "network", "nouns",
-    "optional", "plugins", "preset", "preset_files", "presets", "ranking", "registry", "results", "run", "words",
+    "arguments", "bare", "catalogue", "doors", "errors", "exported", "family", "files", "forms", "jax_cache", "lean",
+    "network", "nouns", "optional", "plugins", "preset", "preset_files", "presets", "ranking", "registry", "results",
+    "run", "words",
 )  # fmt: skip
 
 

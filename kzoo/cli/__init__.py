@@ -11,7 +11,7 @@ import warnings
 from contextlib import redirect_stdout
 from importlib import import_module
 
-from kzoo import __version__
+from kzoo import __version__, lean
 from kzoo.arguments import ARGUMENTS
 from kzoo.cli import common, early
 from kzoo.cli.spelling import respell
@@ -102,9 +102,12 @@ def main(argv=None) -> int:
     A command whose answer is yes or no puts its `exit_code` into the document.
 
     Args:
-        argv: words after `kzoo`; the default is the process' own.
+        argv: words after `kzoo`; the default is the process' own, which is kzoo's then: Keras is imported lean.
     """
-    argv = sys.argv[1:] if argv is None else [str(word) for word in argv]
+    if argv is None:
+        lean.own_process()
+        argv = sys.argv[1:]
+    argv = [str(word) for word in argv]
     common.forgive_encoding()
     try:
         with warnings.catch_warnings():

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from kzoo.cli import common
 from kzoo.cli.values import CLOSED, VALUES
+from kzoo.doors import checked_seed
 from kzoo.errors import KzooError
 from kzoo.files import check_place
 from kzoo.registry import get_preset, names_a_preset, preset_of, resolve, with_settings
-from kzoo.run import Run, check_start
+from kzoo.run import Run, check_freeze, check_start
 from kzoo.words import hint
 
 _AS_TRAINED = ("export",)  # commands whose --data is what a run was trained on, and not new
@@ -34,6 +35,10 @@ def look(args):
         word = given.get(name)
         if word is not None and word not in (values := VALUES[name]()):
             raise KzooError(f"{name}={word!r} is unknown. {hint(word, values)}Use one of: {', '.join(values)}.")
+    for name in ("seed", "data_seed"):
+        if name in given:
+            checked_seed(name, given[name])
+    check_freeze(given.get("freeze"), given.get("start"))
     if given.get("start") is not None:
         check_start(given["start"])
     if "preset" in given:

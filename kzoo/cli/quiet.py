@@ -7,7 +7,9 @@ import tempfile
 from contextlib import contextmanager
 from importlib import import_module
 
+from kzoo import lean
 from kzoo.errors import KzooError
+from kzoo.jax_cache import keep_programs
 from kzoo.optional import check_installed
 
 
@@ -51,10 +53,11 @@ def load(name):
         check_installed("keras")
         try:
             with silence():
-                import_module("keras")
+                lean.import_keras()
                 import_module("tensorflow").config.list_physical_devices()
         except (ImportError, ValueError) as error:
             raise KzooError(
                 f"Keras does not start: {error}. KERAS_BACKEND takes tensorflow, jax or torch, if it is installed."
             ) from None
+        keep_programs()
     return import_module(name)

@@ -21,9 +21,11 @@ from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
+from kzoo.jax_cache import keep_programs
 from kzoo.kinds import fits
 from kzoo.nouns import Spec
 from kzoo.registry import Preset, build, get_preset, hint, preset_of, rebuild, resolve, spec_of, steps_of, with_settings
+from kzoo.run import check_freeze
 from kzoo.training.score import gives_logits
 from kzoo.training.settle import settle, settle_monitor
 from kzoo.training.start import start_from
@@ -131,8 +133,7 @@ class Assignment:
         """
         if self.own is not None:
             return self._own_job()
-        if freeze is not None and start is None:
-            raise KzooError("freeze= needs start=: fresh layers would stay random.")
+        check_freeze(freeze, start)
         model = _built(self.spec, policy)
         spec = replace(self.spec, config=spec_of(model)["config"], kzoo=__version__)
         notes = list(self.notes)
@@ -383,7 +384,7 @@ def _built(spec, policy):
 
 
 def prepare_device(precision, *, deterministic=False):
-    """Let TensorFlow take GPU memory as it needs it, and return the dtype policy to build with.
+    """Let TensorFlow take GPU memory as it needs it, and JAX keep its programs; return the dtype policy to build with.
 
     Args:
         precision: "auto" is mixed_bfloat16 on a GPU that has it, float32 elsewhere.
@@ -396,6 +397,7 @@ def prepare_device(precision, *, deterministic=False):
         _make_deterministic()
     if precision not in PRECISIONS:
         raise KzooError(f"precision={precision!r} is unknown. Use one of: {', '.join(PRECISIONS)}.")
+    keep_programs()
     if keras.backend.backend() != "tensorflow":
         return "float32" if precision == "auto" else precision
     import tensorflow as tf

@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from types import FunctionType
 
-from kzoo import registry
+from kzoo import lean, registry
 from kzoo.errors import KzooError
 from kzoo.words import first_line
 
@@ -244,6 +244,9 @@ def main():
     try:
         registry.FAMILIES.update(families)  # before the preset in the setup is unpickled
         setup = pickle.loads(setup)
+        if isinstance(setup["preset"], registry.Preset):  # and no function of the user's, which may ask for anything
+            lean.own_process()
+        lean.import_keras()
         trainer = import_module("kzoo.tuning.trial").Trainer(
             **setup, stop=stop, tell=lambda epoch, value: say("epoch", epoch, value)
         )

@@ -1,0 +1,78 @@
+"""kzoo's own processes import Keras without what it only looks for, and nobody else's process loses anything by that.
+
+The class of faults: a package that Keras could do without is imported with it, and costs every command seconds; or it
+is hidden for longer than that, or from somebody who asks Keras for it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("jax", "matplotlib", "pandas", "scipy", "sklearn")
+ENV = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "KERAS_BACKEND": "tensorflow"}
+COMMANDS = """
+import json, sys
+from importlib import import_module
+from kzoo.cli import main
+
+codes, heavy, own = [], json.loads(sys.argv[1]), json.loads(sys.argv[2])
+for words in json.loads(sys.argv[3]):
+    sys.argv = ["kzoo", *words]
+    codes.append(main() if own else main(words))
+    if len(codes) == 1:
+        brought = [name for name in heavy if name in sys.modules]
+for name in heavy:
+    import_module(name)
+from keras.src.trainers.data_adapters import array_slicing
+print(json.dumps([codes, brought, array_slicing.pandas is not None]))
+"""
+
+
+def after(*commands, own, cwd=None):
+    """Return exit codes of commands in one process, what the first brought, and whether Keras knows pandas then."""
+    words = [json.dumps(given) for given in (HEAVY, own, [command.split() for command in commands])]
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS, *words], cwd=cwd, env=ENV, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+SHOW = "show iris_fnn --set units=3,"
+
+
+def test_a_command_imports_keras_alone_and_all_of_them_work_after_it(tmp_path):
+    rows = [f"{i % 7},{(i * i) % 11},{'no' if i % 7 < 3 else 'yes'}" for i in range(120)]
+    (tmp_path / "rows.csv").write_text("\n".join(["a,b,plan", *rows]))
+    codes, brought, _ = after(
+        SHOW,
+        "train tabular_fnn --data rows.csv --target plan --epochs 1 --out run --quiet",
+        "evaluate run --data rows.csv",
+        "predict run rows.csv",
+        "report run",
+        own=True,
+        cwd=tmp_path,
+    )
+    assert (codes, brought) == ([0] * 5, [])
+    assert (tmp_path / "run" / "report.html").is_file()
+
+
+def test_in_somebodys_process_keras_finds_all_that_it_looks_for():
+    codes, brought, knows_pandas = after(SHOW, own=False)
+    assert codes == [0] and knows_pandas and {"pandas", "sklearn", "matplotlib"} <= set(brought)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_a_command_starts_on_every_backend(backend, tmp_path):
+    pytest.importorskip(backend)
+    train = [sys.executable, "-m", "kzoo", "train", "iris_fnn", "--epochs", "1", "--quiet", "--json"]
+    home = tmp_path / "keras"
+    home.mkdir()
+    (home / "keras.json").write_text(json.dumps({"backend": backend}))  # as Keras finds it without the variable
+    env = {name: value for name, value in ENV.items() if name != "KERAS_BACKEND"} | {"KERAS_HOME": str(home)}
+    done = subprocess.run(train, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -246,9 +246,9 @@ def table(rows, rounds, seconds):
     head = ["model, batch", "kzoo", "kzoo on JAX", "kzoo, `--backend auto`", "Keras `fit`", "PyTorch", "PyTorch bf16",
             "kzoo / PyTorch", "auto / PyTorch", "kzoo / Keras", "auto / Keras"]  # fmt: skip
     lines = [
-        f"Samples per second of training, {date.today()}: {_cores()} cores of {_processor()}; {software}, "
+        f"Samples per second of training, {date.today()}; cores: {_cores()}, {_processor()}; {software}, "
         f"Python {platform.python_version()}.",
-        f"The best epoch of {rounds} processes of {seconds:g} seconds each, in turns (`tests/benchmarks/peers.py`). "
+        f"The best epoch; rounds: {rounds}, each measurement a process of {seconds:g} s (`tests/benchmarks/peers.py`). "
         "kzoo and Keras run on TensorFlow where nothing else is said; `--backend auto` is taken to be the better of "
         "TensorFlow and JAX. PyTorch runs eagerly, with images channels-last; ratios are to the better of its two.",
         "",

@@ -4,41 +4,29 @@ import argparse
 import json
 import os
 import tempfile
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+from clock import Clock
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 from step import cifar_by_hand
 
 import kzoo
 
 
-class Clock(keras.callbacks.Callback):
-    """Time each epoch from its first batch to its last, so that validation and start-up do not count."""
-
-    def __init__(self, images):
-        super().__init__()
-        self.images, self.speeds = images, []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.began = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.ended = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.speeds.append(self.images / (self.ended - self.began))
+def speeds(clock, images):
+    """Return images per second of each epoch."""
+    return [images / seconds for seconds in clock.seconds]
 
 
 def bare(x, y, epochs):
     model = cifar_by_hand()
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    clock = Clock(len(x))
+    clock = Clock()
     model.fit(x, y, batch_size=64, epochs=epochs, verbose=0, callbacks=[clock])
-    return clock.speeds
+    return speeds(clock, len(x))
 
 
 def tutorial_as_written():
@@ -52,19 +40,18 @@ def tutorial_as_written():
 
 def tutorial(x, y, epochs):
     model, generator = tutorial_as_written()
-    clock = Clock(len(x))
+    clock = Clock()
     flow = generator.flow(x / 255.0, keras.utils.to_categorical(y, 10), batch_size=64)
     model.fit(flow, epochs=epochs, verbose=0, callbacks=[clock])
-    return clock.speeds
+    return speeds(clock, len(x))
 
 
 def zoo(x, y, epochs):
-    clock = Clock(len(x))
+    clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         data = kzoo.load_data((x, y), preset="cifar_cnn", validation=0.02, test=0.02)
-        clock.images = len(data.train)
         kzoo.train("cifar_cnn", data, out=f"{folder}/run", epochs=epochs, callbacks=[clock])
-    return clock.speeds
+    return speeds(clock, len(data.train))
 
 
 def main():
@@ -80,7 +67,7 @@ def main():
         for name, run in (("kzoo", zoo), ("bare fit", bare), ("tutorial", tutorial)):
             best[name] = max(best[name], *run(x, y, 3)[1:])
             keras.utils.clear_session(free_memory=True)
-    speeds = {k: round(v) for k, v in best.items()}
+    rounded = {k: round(v) for k, v in best.items()}
     for other, bar in (("bare fit", 0.93), ("tutorial", 1.0)):
         what = f"images/s of kzoo.train('cifar_cnn') over {other}"
         print(
@@ -89,7 +76,7 @@ def main():
                     "what": what,
                     "ratio": round(best["kzoo"] / best[other], 3),
                     "bar": bar,
-                    "images_per_s": speeds,
+                    "images_per_s": rounded,
                 }
             )
         )

@@ -1,0 +1,285 @@
+"""Samples per second of `kzoo.train` as shipped, beside plain Keras and PyTorch: the table that README quotes.
+
+python tests/benchmarks/peers.py --out TABLE.md      needs TensorFlow, JAX and PyTorch; an hour on two quiet cores
+
+* kzoo: `kzoo.train`, with its checks, callbacks, journal and a live progress bar, on TensorFlow and on JAX. What
+  `--backend auto` gives is taken to be the better of the two.
+* keras: `fit` of the model of `kzoo.build`, on arrays, on TensorFlow.
+* torch: the twin in PyTorch (`twins.py`), eager, float32 and under bfloat16's autocast; data in memory as tensors,
+  fused optimizer, images channels-last, no metrics.
+
+Same layers, parameters (checked), batch size, optimizer, clipping and dropout; no augmentation. Each measurement is a
+process of its own, in turns. An epoch's time is that of its steps, without validation and what is written after it; the
+first epoch, which compiles, does not count, and the best one is the result. No accelerator takes part.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+import kzoo
+
+MODELS = {  # batch size, steps to an epoch (multiples of 9: a tenth of all is validation, without a remainder)
+    "tabular_fnn": (32, 504),
+    "cifar_cnn": (64, 18),
+    "cifar_resnet": (128, 9),
+    "cifar_vit": (128, 9),
+    "imdb_lstm": (64, 18),
+    "imdb_rnn": (64, 36),
+    "text_gru": (64, 72),
+    "imdb_transformer": (64, 18),
+    "series_transformer": (64, 63),
+}
+BARS = {  # kzoo over the best of PyTorch: plain install, with `--backend auto`
+    "tabular_fnn": (1.5, 4),
+    "cifar_cnn": (0.7, None),
+    "cifar_resnet": (0.7, None),
+    "cifar_vit": (1.0, None),
+    "imdb_lstm": (1.0, None),
+    "imdb_rnn": (1.3, 1.7),
+    "text_gru": (1.0, 1.4),
+    "imdb_transformer": (1.0, None),
+    "series_transformer": (1.0, None),
+}
+BARS_OF_KERAS = {"tabular_fnn": (2, 5)}  # the others: 1, whatever the backend
+ENGINES = ("kzoo", "kzoo_jax", "keras", "torch", "torch_bf16")
+FOREVER = 100_000  # epochs; a measurement ends by the clock
+
+
+# Each measurement: a function of (preset, batch size, steps to an epoch, seconds), in a process of its own.
+
+
+def inputs(preset, count, random):
+    """Return random inputs and targets of a preset: (count, ...) each."""
+    config, kind = preset.config, preset.config["inputs"]
+    shape = (count, *config["input_shape"])
+    if kind == "series":
+        return random.normal(size=shape).astype("float32"), random.normal(size=(count, config["horizon"], 1))
+    labels = random.integers(0, max(config["outputs"], 2), count)
+    if kind == "rows":
+        return random.normal(size=shape).astype("float32"), labels
+    if kind == "image":
+        return random.integers(0, 256, shape).astype("uint8"), labels
+    ids = random.integers(2, config["vocabulary_size"], shape)
+    lengths = random.integers(shape[1] // 3, 2 * shape[1], (count, 1))  # half of them are padded
+    return np.where(np.arange(shape[1]) < lengths, ids, 0).astype("int32"), labels
+
+
+def of_kzoo(preset, batch_size, steps, seconds):
+    """Measure `kzoo.train` on the backend that the environment names."""
+    timer = _timer(seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = dict(epochs=FOREVER, patience=FOREVER, batch_size=batch_size, out=f"{folder}/run")
+        if "augment" in preset.training:
+            settings["augment"] = ()
+        data = _data(preset, batch_size * steps)
+        run = kzoo.train(preset.name, data, callbacks=[timer], **settings)
+        parameters = run.model.count_params()
+    return len(data.train), timer.seconds[1:], parameters
+
+
+def _data(preset, count):
+    """Return data whose training split has so many examples, as good as."""
+    random = np.random.default_rng(0)
+    if preset.config["inputs"] == "series":
+        import pandas as pd
+
+        rows = count + preset.config["input_shape"][0] + preset.config["horizon"] - 1  # those that its windows cover
+        return kzoo.load_data(pd.DataFrame({"value": random.normal(size=rows * 10 // 8)}), preset=preset, test=0.1)
+    x, y = inputs(preset, count * 10 // 9, random)
+    return kzoo.load_data((x, y), preset=preset, test=inputs(preset, 200, random))
+
+
+def of_keras(preset, batch_size, steps, seconds):
+    """Measure plain `fit` on arrays."""
+    timer, count = _timer(seconds), batch_size * steps
+    model = kzoo.build(preset.name)
+    x, y = inputs(preset, count, np.random.default_rng(0))
+    model.fit(x, y, batch_size=batch_size, epochs=FOREVER, verbose=0, callbacks=[timer])
+    return count, timer.seconds[1:], model.count_params()
+
+
+def _timer(seconds):
+    """Return a clock of epochs that ends the training so many seconds after the first, which compiles."""
+    from clock import Clock
+
+    class Timer(Clock):
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, logs)
+            if epoch == 0:
+                self.end = time.monotonic() + seconds
+            self.model.stop_training = epoch > 1 and time.monotonic() > self.end
+
+    return Timer()
+
+
+def of_torch(preset, batch_size, steps, seconds, *, bf16=False):
+    """Measure a loop as PyTorch's own tutorials have it."""
+    import torch
+    from twins import count, make_loss, make_optimizer, twin
+
+    torch.manual_seed(0)
+    torch.set_num_threads(_cores())
+    network, loss_of, clip = twin(preset).train(), make_loss(preset), preset.training["global_clipnorm"]
+    images, samples = preset.config["inputs"] == "image", batch_size * steps
+    x, y = (torch.from_numpy(values) for values in inputs(preset, samples, np.random.default_rng(0)))
+    x = x.long() if x.dtype == torch.int32 else x
+    y = y.float() if y.is_floating_point() else y
+    if images:
+        network = network.to(memory_format=torch.channels_last)
+        x = x.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+    optimizer = make_optimizer(network, preset.training)
+
+    def step(rows):
+        batch = x[rows]
+        if images:
+            batch = (batch.float() / 255).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            answers = network(batch)
+        loss = loss_of(answers.float(), y[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        if clip:
+            torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
+        optimizer.step()
+        return loss.detach()
+
+    def epoch():
+        began, total = time.perf_counter(), torch.zeros(())
+        for rows in torch.randperm(samples).split(batch_size):
+            total += step(rows)
+        assert total.isfinite()
+        return time.perf_counter() - began
+
+    for _ in range(5):  # to warm up: nothing is compiled
+        step(torch.arange(batch_size))
+    took, end = [], time.monotonic() + seconds
+    while not took or time.monotonic() < end:
+        took.append(epoch())
+    return samples, took, count(network)
+
+
+def measure(engine, name, seconds):
+    """Measure here, and print what was found as one line of JSON."""
+    preset, (batch_size, steps) = kzoo.get_preset(name), MODELS[name]
+    if engine.startswith("torch"):
+        samples, took, parameters = of_torch(preset, batch_size, steps, seconds, bf16=engine == "torch_bf16")
+    else:
+        of = of_keras if engine == "keras" else of_kzoo
+        samples, took, parameters = of(preset, batch_size, steps, seconds)
+    print(json.dumps(dict(rate=samples / min(took), parameters=parameters)))
+
+
+# The whole: measurements in turns, rows, the table.
+
+
+def in_a_process(engine, name, seconds):
+    """Return samples per second, as a process of its own measures them; None, and why on stderr, where it failed.
+
+    Raises:
+        SystemExit: the network has not as many parameters as the preset.
+    """
+    settings = dict(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu", TF_CPP_MIN_LOG_LEVEL="3")
+    settings["KERAS_BACKEND"] = "jax" if engine == "kzoo_jax" else "tensorflow"
+    settings["TTY_COMPATIBLE"] = "1"  # the progress bar draws as on a terminal
+    line = [sys.executable, __file__, "--measure", engine, "--models", name, "--seconds", str(seconds)]
+    done = subprocess.run(line, env=os.environ | settings, capture_output=True, text=True)
+    if done.returncode:
+        print(f"{name}, {engine}: {(done.stderr.strip() or 'no reason given').splitlines()[-1]}", file=sys.stderr)
+        return None
+    found = json.loads(done.stdout.splitlines()[-1])
+    expected = kzoo.get_preset(name).params
+    if found["parameters"] != expected:
+        raise SystemExit(f"{name}, {engine}: {found['parameters']} parameters, but the preset has {expected}: no twin.")
+    return found["rate"]
+
+
+def compared(name, rounds, seconds):
+    """Return the row of a model: the best rate of each engine, ratios and the bars that they are to reach."""
+    best = dict.fromkeys(ENGINES, 0.0)
+    for number in range(rounds):
+        for engine in ENGINES if number % 2 == 0 else ENGINES[::-1]:
+            best[engine] = max(best[engine], in_a_process(engine, name, seconds) or 0.0)
+    plain, auto = best["kzoo"], max(best["kzoo"], best["kzoo_jax"])
+    torch = max(best["torch"], best["torch_bf16"])
+    return dict(
+        what="samples/s of training",
+        model=name,
+        batch=MODELS[name][0],
+        **{engine: round(rate) or None for engine, rate in best.items()},
+        auto=round(auto) or None,
+        over_torch=[_ratio(plain, torch), _ratio(auto, torch)],
+        bars_over_torch=BARS[name],
+        over_keras=[_ratio(plain, best["keras"]), _ratio(auto, best["keras"])],
+        bars_over_keras=BARS_OF_KERAS.get(name, (1, 1)),
+    )
+
+
+def _ratio(rate, other):
+    return round(rate / other, 2) if rate and other else None
+
+
+def _cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _processor():
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def table(rows, rounds, seconds):
+    """Return rows as a table in Markdown, with what it was measured on above it."""
+    packages = ("kzoo", "keras", "tensorflow", "jax", "torch")
+    software = ", ".join(f"{name} {version(name)}" for name in packages)
+    head = ["model, batch", "kzoo", "kzoo on JAX", "kzoo, `--backend auto`", "Keras `fit`", "PyTorch", "PyTorch bf16",
+            "kzoo / PyTorch", "auto / PyTorch", "kzoo / Keras", "auto / Keras"]  # fmt: skip
+    lines = [
+        f"Samples per second of training, {date.today()}; cores: {_cores()}, {_processor()}; {software}, "
+        f"Python {platform.python_version()}.",
+        f"The best epoch; rounds: {rounds}, each measurement a process of {seconds:g} s (`tests/benchmarks/peers.py`). "
+        "kzoo and Keras run on TensorFlow where nothing else is said; `--backend auto` is taken to be the better of "
+        "TensorFlow and JAX. PyTorch runs eagerly, with images channels-last; ratios are to the better of its two.",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|---" * len(head) + "|",
+    ]
+    for row in rows:
+        rates = [row[key] for key in ("kzoo", "kzoo_jax", "auto", "keras", "torch", "torch_bf16")]
+        cells = [f"{row['model']}, {row['batch']}", *["-" if r is None else f"{r:,}" for r in rates]]
+        cells += ["-" if r is None else f"{r:.2f}" for r in (*row["over_torch"], *row["over_keras"])]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), metavar="MODEL")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=8, help="of each measurement, after the first epoch")
+    parser.add_argument("--out", type=Path, help="a file for the table, in Markdown; it is written after each row")
+    parser.add_argument("--measure", choices=ENGINES, help=argparse.SUPPRESS)  # in a process of its own
+    args = parser.parse_args()
+    if args.measure:
+        return measure(args.measure, *args.models, args.seconds)
+    rows = []
+    for name in args.models:
+        rows.append(compared(name, args.rounds, args.seconds))
+        print(json.dumps(rows[-1]), flush=True)
+        if args.out:
+            args.out.write_text(table(rows, args.rounds, args.seconds))
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from kzoo.data.augment import MIXES, augment, check_augmentations
+from kzoo.data.windows import Windows
 from kzoo.errors import KzooError
 from kzoo.kinds import of_axes
 
@@ -93,18 +94,31 @@ class Batches:
 
     @property
     def in_memory(self):
-        """Whether batches are nothing but rows of two arrays: not augmented, and not read on demand."""
-        return isinstance(self.split.x, np.ndarray) and isinstance(self.split.y, np.ndarray) and not self.augment
+        """Whether batches are nothing but rows, or windows, of arrays: not augmented, and not read on demand."""
+        parts = self.split.x, self.split.y
+        return all(isinstance(part, np.ndarray | Windows) for part in parts) and not self.augment
 
-    @property
-    def whole(self):
-        """x and y of the split; `prepared` makes of rows of these what `batch` gives."""
-        return self.split.x, self.split.y if self.onehot else self._answers(self.split.y)
+    def arrays(self):
+        """Return the arrays that `gathered` makes batches of, where the split is in memory."""
+        x, y = self.split.x, self.split.y
+        if isinstance(y, Windows):
+            y = Windows(y.values if self.onehot else self._answers(y.values), y.starts, y.length)
+        elif not self.onehot:
+            y = self._answers(y)
+        return [array for part in (x, y) for array in _arrays(part)]
 
-    def prepared(self, x, y, *weights):
-        """Return rows of `whole`, tensors of the backend, as the model takes them; weights are passed on."""
+    def gathered(self, arrays, places):
+        """Return what `batch` gives, as tensors of the backend, inside of a compiled function too.
+
+        Args:
+            arrays: those of `arrays()` as tensors, and any of (N,) behind them, whose rows are passed on.
+            places: (B,) the examples' places in the split.
+        """
+        arrays = list(arrays)
+        x, y = (_taken(part, arrays, places) for part in (self.split.x, self.split.y))
         x = keras.ops.cast(x, self._inputs(self.split.x[:1]).dtype.name)
-        return x, keras.ops.one_hot(y, self.onehot) if self.onehot else y, *weights
+        more = [keras.ops.take(array, places, axis=0) for array in arrays]
+        return x, keras.ops.one_hot(y, self.onehot) if self.onehot else y, *more
 
     def places(self, tf):
         """Return the order of the epoch at hand as a variable of TensorFlow (N,)."""
@@ -160,13 +174,13 @@ class Batches:
     def _gather(self, tf):
         """Return the same for arrays, as TensorFlow operations alone."""
         places, size = self.places(tf), self.batch_size
-        x, y = map(tf.constant, self.whole)
+        arrays = list(map(tf.constant, self.arrays()))
         offset, last = self._offset, len(self) - 1
 
         def batch_at(step):
             step = tf.minimum(step + offset, last)
             indices = places[step * size : (step + 1) * size]
-            return self.prepared(tf.gather(x, indices), tf.gather(y, indices))
+            return self.gathered(arrays, indices)
 
         return batch_at
 
@@ -202,6 +216,18 @@ class _Steps(keras.utils.PyDataset):
 
     def __getitem__(self, step):
         return self.batches.batch(self.batches.epoch, step + self.batches.first)
+
+
+def _arrays(values):
+    return [values.values, values.starts] if isinstance(values, Windows) else [values]
+
+
+def _taken(like, arrays, places):
+    """Take rows, or windows, of the first arrays out of a list, which are then gone from it."""
+    values = arrays.pop(0)
+    if isinstance(like, Windows):
+        places = keras.ops.take(arrays.pop(0), places, axis=0)[:, None] + np.arange(like.length)
+    return keras.ops.take(values, places, axis=0)
 
 
 def _rows(values, indices):

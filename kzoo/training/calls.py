@@ -63,7 +63,7 @@ def why_single(model: keras.Model, *batches: Any, class_weight: Any = None) -> s
         return "the model was compiled with jit_compile=False"
     elif import_module("jax").default_backend() == "cpu" and not all(map(_loops_on_jax, model._flatten_layers())):
         return "on JAX and a CPU a loop around convolutions takes minutes, and a layer is one, or is not of Keras"
-    if sum(b.split.x.nbytes + b.split.y.nbytes for b in there) > _MOST_BYTES:
+    if sum(array.nbytes for b in there for array in b.arrays()) > _MOST_BYTES:
         return "the data is larger than 1 GiB"
     if class_weight and there[0].split.y.ndim != 1:
         return "class weights of several answers"
@@ -231,25 +231,23 @@ class _Steps:
         return self.done
 
 
-def _data(batches: Any, class_weight: dict[int, float] | None) -> tuple[Any, ...]:
-    """Return x and y of a split as they are gathered, and a weight of each example where classes have weights."""
-    x, y = batches.whole
+def _arrays(batches: Any, class_weight: dict[int, float] | None) -> list[np.ndarray]:
+    """Return the arrays of a split, and a weight of each example where classes have weights."""
     if not class_weight:
-        return x, y
+        return batches.arrays()
     table = np.array([class_weight[label] for label in range(len(class_weight))], "float32")
-    return x, y, table[batches.split.y]
+    return [*batches.arrays(), table[batches.split.y]]
 
 
 def _tensorflow(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any = None) -> Callable[..., Any]:
     """Return a function of (first, count) that makes steps and returns their logs."""
     tf = import_module("tensorflow")
-    data = tuple(map(tf.constant, _data(batches, class_weight)))
+    arrays = list(map(tf.constant, _arrays(batches, class_weight)))
     places, size = batches.places(tf), batches.batch_size
     made: list[bool] = []
 
     def one(at: Any) -> Any:
-        rows = places[at * size : (at + 1) * size]
-        step(batches.prepared(*(tf.gather(part, rows) for part in data)))
+        step(batches.gathered(arrays, places[at * size : (at + 1) * size]))
         return at + 1
 
     @partial(tf.function, autograph=False)
@@ -268,15 +266,14 @@ def _tensorflow(model: Any, step: Callable[..., Any], batches: Any, class_weight
 def _jax(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any = None) -> Callable[..., Any]:
     """Return a function of (state, first, count) that makes steps and returns their logs and the state."""
     jax = import_module("jax")
-    data = tuple(map(jax.numpy.asarray, _data(batches, class_weight)))
+    arrays = list(map(jax.numpy.asarray, _arrays(batches, class_weight)))
     size, count_of_all = batches.batch_size, len(batches.split)
     whole, known, made = count_of_all // size, [None, None], set()
 
     @partial(jax.jit, donate_argnums=0)
-    def loop(state: Any, order: Any, first: Any, count: Any, data: Any) -> Any:
+    def loop(state: Any, order: Any, first: Any, count: Any, arrays: Any) -> Any:
         def one(at: Any, state: Any) -> Any:
-            rows = order[at]
-            _, after = step(state, batches.prepared(*(part.at[rows].get(mode="clip") for part in data)))
+            _, after = step(state, batches.gathered(arrays, order[at]))
             return tuple(map(list, after))
 
         state = jax.lax.fori_loop(first, first + count, one, tuple(map(list, state)))
@@ -293,7 +290,7 @@ def _jax(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any =
             order, count = known[1], min(count, whole - first)
         new = order.shape not in made
         made.add(order.shape)
-        logs, state = loop(state, order, np.int32(first), np.int32(count), data)
+        logs, state = loop(state, order, np.int32(first), np.int32(count), arrays)
         jax.block_until_ready(logs)
         return (logs, state), count, new
 

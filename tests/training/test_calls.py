@@ -59,6 +59,13 @@ def gru(out, **options):
     return kzoo.train("text_gru", rows, target="liked", out=out, **QUICK | GRU | options)
 
 
+def series(out, **options):
+    """Windows, which are cut out of the series on the device."""
+    rows = pd.DataFrame(dict(load=np.sin(np.arange(300) / 4)))
+    small = dict(units=(3,), input_shape=(12, 1), horizon=2, batch_size=16, target="load", callbacks="quick")
+    return kzoo.train("series_gru", rows, out=out, **QUICK | small | options)
+
+
 def weights(run):
     return np.concatenate([w.ravel() for w in run.model.get_weights()])
 
@@ -101,7 +108,7 @@ def test_a_call_is_named_by_its_first_step_and_its_last():
     assert [first for first in seen.begun if first] == [last + 1 for last in seen.ended if last < 9]
 
 
-@pytest.mark.parametrize("train", [fnn, gru])
+@pytest.mark.parametrize("train", [fnn, gru, series])
 def test_ten_steps_are_keras_own_to_rounding(train):
     """The weights of a step are compared, not those of training: the paths of two roundings part in the long run."""
     after = {}

@@ -21,7 +21,7 @@ from kzoo.kinds.rows.light import apply_columns, feature_names, read, say_unread
 from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.tables.numbers import Writing
 from kzoo.kinds.tables.overview import columns_read
-from kzoo.kinds.tables.raw import MOST, as_names, find_target, require
+from kzoo.kinds.tables.raw import MOST, Rows, as_names, find_target, require
 from kzoo.kinds.tables.values import plain, to_numbers, to_words
 from kzoo.registry import list_presets
 from kzoo.tasks import choose
@@ -82,10 +82,11 @@ def load_table(
     )
     if tested is not None:
         parts["test"] = np.arange(first, len(frame))
-    raw = frame.drop(columns=list(dict.fromkeys(apart)))
+    raw = Rows({column: plain(frame[column]) for column in frame.columns if column not in apart})
     columns = learn_columns(
-        raw.iloc[parts["train"]], clip=clip, notes=notes, asked=said, doubts=doubts, left_out=left_out
-    )
+        raw, parts["train"], decimal=frame.attrs.get("decimal"), clip=clip, notes=notes, asked=said, doubts=doubts,
+        left_out=left_out,
+    )  # fmt: skip
     if not columns:
         why = "; ".join(f"{name!r}: {reason}" for name, reason in list(left_out.items())[:MOST])
         raise KzooError(
@@ -110,7 +111,7 @@ def load_table(
         seen={
             "columns": list(frame.columns),
             "read": columns_read(
-                frame,
+                {name: raw[name] if name in raw else frame[name] for name in frame.columns},
                 columns,
                 unread,
                 targets=targets,
@@ -119,7 +120,7 @@ def load_table(
                 left_out=left_out,
             ),
         }
-        | seen_in_cells(doubts, unread, len(raw)),
+        | seen_in_cells(doubts, unread, len(frame)),
         fingerprint=splits.fingerprint(
             _hash(frame), list(frame.columns), targets, chosen.name, *parts.values(), columns
         ),
@@ -143,9 +144,10 @@ def _read_targets(frame, targets, said, task, doubts):
     """
     writings = {}
     for name in targets:
-        wanted, asked = frame[name], said.get(name, {}).get("kind")
+        wanted, asked = plain(frame[name]), said.get(name, {}).get("kind")
         found = []
-        writing = None if asked == "category" else writing_of(name, wanted, said.get(name), found)
+        decimal = frame.attrs.get("decimal")
+        writing = None if asked == "category" else writing_of(name, wanted, said.get(name), found, decimal)
         if writing is None or (asked is None and np.isfinite(to_numbers(wanted)).all()):
             continue  # plain figures in quotation marks are names
         numbers = to_numbers(wanted, writing)
@@ -154,7 +156,7 @@ def _read_targets(frame, targets, said, task, doubts):
             bad = np.flatnonzero(np.isnan(numbers))
             raise KzooError(
                 f"Target {name!r} holds numbers, but for {len(bad)} of {len(numbers)} rows, such as row {bad[0] + 1}: "
-                f"{shown(wanted.iloc[bad[0]])}. Mend them or leave them out; if they are names of classes, "
+                f"{shown(frame[name].iloc[bad[0]])}. Mend them or leave them out; if they are names of classes, "
                 f"say columns={{{name!r}: 'category'}}."
             )
         # "10%" and "20%" are names of classes, unless somebody says otherwise.
@@ -186,7 +188,7 @@ def _with_target(frame, targets, notes, what):
         raise KzooError(f"The target column {targets[0]!r} is empty.")
     if dropped := int((~keep).sum()):
         notes.append(f"{dropped} {what} without a target were left out.")
-    return frame[keep].reset_index(drop=True)
+    return frame if keep.all() else frame[keep].reset_index(drop=True)
 
 
 def _groups(values, name):

@@ -46,7 +46,8 @@ def _is_utf8(path):
     try:
         with open(path, "rb") as file:
             while piece := file.read(_PIECE):
-                decoder.decode(piece)
+                if not piece.isascii() or decoder.getstate()[0]:
+                    decoder.decode(piece)
             decoder.decode(b"", final=True)
     except (OSError, ValueError):  # ValueError: other bytes than UTF-8's, or a NUL in the name
         return False

@@ -11,7 +11,7 @@ def columns_read(table, columns, unread, *, targets=(), apart=(), left_out=None)
     """Describe each column of a table.
 
     Args:
-        table: all of its rows, a DataFrame or a dict of columns.
+        table: all of its rows, `Rows` or a DataFrame.
         columns: what was learned of those that are inputs (see `learn_columns`).
         unread: name -> places of the cells that hold something that could not be read.
         targets: names of what is to be predicted.
@@ -24,7 +24,7 @@ def columns_read(table, columns, unread, *, targets=(), apart=(), left_out=None)
     learned, apart = {column["name"]: column for column in columns}, dict(apart)
     apart |= {name: ("left out", why) for name, why in (left_out or {}).items()}
     found = []
-    for name in table:
+    for name in table.columns:
         column = {
             "name": name,
             "missing": missing_in(values := plain(table[name])),

@@ -61,9 +61,10 @@ def _numbered(values):
     """Return names and numbers of labels: numbers are in numeric order, else alphabetical."""
     values = plain(values.iloc[:, 0]) if hasattr(values, "columns") else np.asarray(values)
     if isinstance(values, Texts):
-        distinct, places = np.unique(np.char.strip(np.array(values.seen)), return_inverse=True)
-        numbers = dict(zip(values.seen, places.tolist(), strict=True))
-        return tuple(map(str, distinct)), values.each([numbers.get(text, 0) for text in values.different], 0, np.int32)
+        seen = values.seen
+        distinct, places = np.unique(np.char.strip(np.array(seen)), return_inverse=True)
+        place_of = dict(zip(seen, places.tolist(), strict=True))
+        return tuple(map(str, distinct)), values.each([place_of.get(text, 0) for text in values.different], 0, np.int32)
     if values.dtype == object:
         values = np.array(values.tolist())
     if values.dtype.kind not in "biuf":

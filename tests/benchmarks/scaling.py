@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-ROUNDS = 1
+ROUNDS = 3
 
 
 class Case(NamedTuple):

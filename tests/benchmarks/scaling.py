@@ -123,7 +123,7 @@ def measured(case, count):
     """Return the least CPU seconds and memory of several processes."""
     with tempfile.TemporaryDirectory() as folder:
         (little := Path(folder, "little")).mkdir()
-        arguments = json.dumps([case.make(little, case.smallest // 10), case.make(Path(folder), count)])
+        arguments = json.dumps([case.make(little, case.smallest // 5), case.make(Path(folder), count)])
         command = [sys.executable, __file__, "--load", arguments]
         found = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(ROUNDS)]
     return {what: min(one[what] for one in found) for what in ("cpu_s", "mib")}

@@ -1,8 +1,12 @@
 """Files of inputs: text whose encoding is found out, and what the command line names. Standard library only."""
 
+import codecs
+import io
 from pathlib import Path
 
 from kzoo.errors import KzooError
+
+_PIECE = 2**20  # bytes
 
 
 def read_text(path):
@@ -25,6 +29,46 @@ def read_bytes(path, most=-1):
             return file.read(most)
     except (OSError, ValueError) as error:  # a NUL in the name is a ValueError
         raise KzooError(f"Cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from None
+
+
+def open_text(path):
+    """Return a stream of what `read_text` returns; UTF-8 is read piece by piece.
+
+    Raises:
+        KzooError: no such file, or neither encoding.
+    """
+    return _Lines(open(path, encoding="utf-8-sig", newline="")) if _is_utf8(path) else io.StringIO(read_text(path))
+
+
+def _is_utf8(path):
+    """Say whether a file is text in UTF-8 from beginning to end; of one that cannot be read, no."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with open(path, "rb") as file:
+            while piece := file.read(_PIECE):
+                if not piece.isascii() or decoder.getstate()[0]:
+                    decoder.decode(piece)
+            decoder.decode(b"", final=True)
+    except (OSError, ValueError):  # ValueError: other bytes than UTF-8's, or a NUL in the name
+        return False
+    return True
+
+
+class _Lines(io.TextIOBase):
+    """A stream of text whose lines end in a line feed, where they end in it and a carriage return."""
+
+    def __init__(self, file):
+        self._file = file
+
+    def read(self, size=-1):
+        text = self._file.read(size)
+        while text.endswith("\r") and (more := self._file.read(1)):
+            text += more
+        return text.replace("\r\n", "\n")
+
+    def close(self):
+        self._file.close()
+        super().close()
 
 
 def decoded(data, name):

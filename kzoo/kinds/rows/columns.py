@@ -1,6 +1,7 @@
-"""Columns of a table: what kind each one is, learned on training rows; `encode_table.py` applies it."""
+"""Columns of a table: what kind each one is, learned on training rows; `light.py` applies it."""
 
 import re
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -8,8 +9,11 @@ import pandas as pd
 from kzoo.errors import KzooError
 from kzoo.kinds.tables.numbers import Writing, learn
 from kzoo.kinds.tables.values import (
+    Texts,
+    counted,
     date_parts,
     day_comes_first,
+    known,
     looks_like_dates,
     plain,
     to_dates,
@@ -22,11 +26,13 @@ _MOST_CATEGORIES = 1000
 _ID_NAME = re.compile(r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)|.*(编号|序号)")
 
 
-def learn_columns(frame, *, clip=False, notes, asked=(), doubts=None, left_out=None):
+def learn_columns(table, train, *, decimal=None, clip=False, notes, asked=(), doubts=None, left_out=None):
     """Describe each useful column of the training rows as JSON data.
 
     Args:
-        frame: the training rows, without target.
+        table: `Rows`, without target.
+        train: places of the training rows.
+        decimal: the decimal sign of the file.
         clip: cut numbers off at their 0.1 and 99.9 percentiles.
         notes: a list that gets a line for each thing to know.
         asked: what the user says of columns, see `asked_columns`.
@@ -37,55 +43,77 @@ def learn_columns(frame, *, clip=False, notes, asked=(), doubts=None, left_out=N
         A list of dicts: numbers and dates in the order of the file, then categories.
     """
     said, doubts = dict(asked), [] if doubts is None else doubts
-    described = {name: _describe(name, frame[name], clip, notes, said.get(name), doubts) for name in frame.columns}
+    described = {
+        name: _describe(name, table[name][train], clip, notes, said.get(name), doubts, decimal)
+        for name in table.columns
+    }
     if left_out is not None:
         left_out |= {name: column for name, column in described.items() if isinstance(column, str)}
     kept = [column for column in described.values() if not isinstance(column, str)]
     return sorted(kept, key=lambda column: column["kind"] == "category")
 
 
-def _describe(name, values, clip, notes, said, doubts):
+def _describe(name, values, clip, notes, said, doubts, decimal):
     """Return what is learned of a column, or why it is left out."""
-    filled, wanted = values.notna(), (said or {}).get("kind")
+    filled, wanted = known(values), (said or {}).get("kind")
     if not filled.any():
         return "empty in the training rows"
-    known = values[filled]
-    if known.nunique() == 1 and filled.all():
+    there = values[filled]
+    if filled.all() and _is_constant(there):
         return "constant"
-    if wanted == "date" or (wanted is None and looks_like_dates(known)):
+    if wanted == "date" or (wanted is None and looks_like_dates(there)):
         return _describe_date(name, values, notes)
-    learned = writing_of(name, values, said, doubts)
+    learned = writing_of(name, values, said, doubts, decimal)
     numbers = to_numbers(values, *([] if learned is None else [learned]))
-    there = np.isfinite(numbers[filled.to_numpy()])
-    if wanted == "number" and not there.any():
-        raise KzooError(f"columns: {name!r} is to be a number, and no value is one, such as {known.iloc[0]!r}.")
-    if wanted == "number" or (wanted is None and there.mean() >= _MOSTLY):
+    read = np.isfinite(numbers[filled])
+    if wanted == "number" and not read.any():
+        raise KzooError(f"columns: {name!r} is to be a number, and no value is one, such as {there[0]!r}.")
+    if wanted == "number" or (wanted is None and read.mean() >= _MOSTLY):
         if wanted is None and _looks_like_id(name, numbers):
             return "numbers the rows"
         return _describe_numbers(name, numbers, clip, learned)
-    words = to_words(values)
-    seen = pd.Series(words)[filled.to_numpy()].value_counts()
-    if wanted is None and len(seen) > 0.9 * len(known):
+    seen = _words_in(there)
+    if wanted is None and len(seen) > 0.9 * len(there):
         return "a different text in nearly every row"
     if len(seen) > _MOST_CATEGORIES:
         notes.append(f"Column {name!r} has {len(seen)} categories; the {_MOST_CATEGORIES} most frequent count.")
-    best = sorted(seen.index, key=lambda word: (-seen[word], word))[:_MOST_CATEGORIES]
+    best = sorted(seen, key=lambda word: (-seen[word], word))[:_MOST_CATEGORIES]
     return {"name": name, "kind": "category", "values": sorted(best)}
 
 
-def writing_of(name, values, said=None, doubts=None) -> Writing | None:
+def _is_constant(values):
+    if values.dtype == object:
+        return len(counted(values)) == 1 if isinstance(values, Texts) else pd.Series(values).nunique() == 1
+    return bool((values == values[0]).all())
+
+
+def _words_in(values) -> Counter:
+    """Return how often each word occurs in a column without missing values."""
+    if not isinstance(values, Texts):
+        return Counter(to_words(values).tolist())
+    words: Counter = Counter()
+    for text, count in counted(values).items():
+        words[text.strip()] += count
+    return words
+
+
+def writing_of(name, values, said=None, doubts=None, decimal=None) -> Writing | None:
     """Return how a column of texts writes its numbers; None where it holds no texts.
 
     Args:
-        values: the column, a Series; the decimal sign of its file is in its `attrs`.
+        values: the column.
         said: what the user says of it.
         doubts: a list that gets a line where another way reads all of it too.
+        decimal: the decimal sign of its file.
     """
-    texts = [value for value in plain(values) if isinstance(value, str)]
+    values = plain(values)
+    if values.dtype != object:
+        return None
+    texts = values.seen if isinstance(values, Texts) else [value for value in values if isinstance(value, str)]
     if not texts:
         return None
     said = said or {}
-    learned = learn(texts, values.attrs.get("decimal"), decimal=said.get("decimal"), thousands=said.get("thousands"))
+    learned = learn(texts, decimal, decimal=said.get("decimal"), thousands=said.get("thousands"))
     if learned.other is not None and doubts is not None:
         one, other = learned.writing.read(learned.example), learned.other.read(learned.example)
         sign = learned.other.decimal
@@ -97,13 +125,13 @@ def writing_of(name, values, said=None, doubts=None) -> Writing | None:
 
 
 def _describe_numbers(name, numbers, clip, writing):
-    known = numbers[np.isfinite(numbers)]
-    column = {"name": name, "kind": "number", "median": float(np.median(known))}
+    finite = numbers[np.isfinite(numbers)]
+    column = {"name": name, "kind": "number", "median": float(np.median(finite))}
     if writing is not None:
         column["writing"] = writing.json()
-    column["missing"] = len(known) < len(numbers)
+    column["missing"] = len(finite) < len(numbers)
     if clip:
-        column["low"], column["high"] = (float(v) for v in np.percentile(known, (0.1, 99.9)))
+        column["low"], column["high"] = (float(v) for v in np.percentile(finite, (0.1, 99.9)))
     return column
 
 

@@ -21,8 +21,8 @@ from kzoo.kinds.rows.light import apply_columns, feature_names, read, say_unread
 from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.tables.numbers import Writing
 from kzoo.kinds.tables.overview import columns_read
-from kzoo.kinds.tables.raw import MOST, as_names, find_target, require
-from kzoo.kinds.tables.values import plain, to_numbers, to_words
+from kzoo.kinds.tables.raw import MOST, Rows, as_names, find_target, require, rows_of
+from kzoo.kinds.tables.values import Texts, plain, to_numbers, to_words
 from kzoo.registry import list_presets
 from kzoo.tasks import choose
 from kzoo.tasks.values.light import spread
@@ -68,7 +68,8 @@ def load_table(
         frame = pd.concat([frame, tested], ignore_index=True)
     groups = None if group is None else _groups(frame[group][:first], group)
     frame, writings = _read_targets(frame, targets, said, task, doubts)
-    chosen, reason = choose_task(frame[targets], task, preset)
+    rows = rows_of(frame)
+    chosen, reason = choose_task({column: rows[column] for column in targets}, task, preset)
     notes.append(reason)
     learned, y, parts, more = splits.split_target(
         chosen.task,
@@ -82,10 +83,11 @@ def load_table(
     )
     if tested is not None:
         parts["test"] = np.arange(first, len(frame))
-    raw = frame.drop(columns=list(dict.fromkeys(apart)))
+    raw = Rows({column: rows[column] for column in rows.columns if column not in apart})
     columns = learn_columns(
-        raw.iloc[parts["train"]], clip=clip, notes=notes, asked=said, doubts=doubts, left_out=left_out
-    )
+        raw, parts["train"], decimal=frame.attrs.get("decimal"), clip=clip, notes=notes, asked=said, doubts=doubts,
+        left_out=left_out,
+    )  # fmt: skip
     if not columns:
         why = "; ".join(f"{name!r}: {reason}" for name, reason in list(left_out.items())[:MOST])
         raise KzooError(
@@ -110,7 +112,7 @@ def load_table(
         seen={
             "columns": list(frame.columns),
             "read": columns_read(
-                frame,
+                rows,
                 columns,
                 unread,
                 targets=targets,
@@ -119,9 +121,9 @@ def load_table(
                 left_out=left_out,
             ),
         }
-        | seen_in_cells(doubts, unread, len(raw)),
+        | seen_in_cells(doubts, unread, len(frame)),
         fingerprint=splits.fingerprint(
-            _hash(frame), list(frame.columns), targets, chosen.name, *parts.values(), columns
+            _hash(frame, rows), list(frame.columns), targets, chosen.name, *parts.values(), columns
         ),
     )
 
@@ -143,9 +145,10 @@ def _read_targets(frame, targets, said, task, doubts):
     """
     writings = {}
     for name in targets:
-        wanted, asked = frame[name], said.get(name, {}).get("kind")
+        wanted, asked = plain(frame[name]), said.get(name, {}).get("kind")
         found = []
-        writing = None if asked == "category" else writing_of(name, wanted, said.get(name), found)
+        decimal = frame.attrs.get("decimal")
+        writing = None if asked == "category" else writing_of(name, wanted, said.get(name), found, decimal)
         if writing is None or (asked is None and np.isfinite(to_numbers(wanted)).all()):
             continue  # plain figures in quotation marks are names
         numbers = to_numbers(wanted, writing)
@@ -154,7 +157,7 @@ def _read_targets(frame, targets, said, task, doubts):
             bad = np.flatnonzero(np.isnan(numbers))
             raise KzooError(
                 f"Target {name!r} holds numbers, but for {len(bad)} of {len(numbers)} rows, such as row {bad[0] + 1}: "
-                f"{shown(wanted.iloc[bad[0]])}. Mend them or leave them out; if they are names of classes, "
+                f"{shown(frame[name].iloc[bad[0]])}. Mend them or leave them out; if they are names of classes, "
                 f"say columns={{{name!r}: 'category'}}."
             )
         # "10%" and "20%" are names of classes, unless somebody says otherwise.
@@ -165,9 +168,12 @@ def _read_targets(frame, targets, said, task, doubts):
     return frame, writings
 
 
-def _hash(frame):
+def _hash(frame, rows):
     """Return one number for each row, equal for equal rows in every process."""
     columns = {c: v.astype(str) if types.is_object_dtype(v) else v for c, v in frame.items()}
+    for name in columns:  # a category has the hash of its text
+        if isinstance(texts := rows[name], Texts) and not types.is_object_dtype(frame[name]):
+            columns[name] = pd.Categorical.from_codes(texts.codes, texts.different)
     return pd.util.hash_pandas_object(pd.DataFrame(columns), index=False).to_numpy()
 
 
@@ -186,7 +192,7 @@ def _with_target(frame, targets, notes, what):
         raise KzooError(f"The target column {targets[0]!r} is empty.")
     if dropped := int((~keep).sum()):
         notes.append(f"{dropped} {what} without a target were left out.")
-    return frame[keep].reset_index(drop=True)
+    return frame if keep.all() else frame[keep].reset_index(drop=True)
 
 
 def _groups(values, name):
@@ -199,14 +205,14 @@ def choose_task(values, task, preset):
     """Decide what a target is for; return the problem, and a sentence that says why.
 
     Args:
-        values: the target columns, a DataFrame.
+        values: name -> column, of the targets.
         task: what the user says it is, or None.
         preset: what the data is for, or None.
 
     Raises:
         KzooError: the target does not suit the preset or the task asked for.
     """
-    columns = [plain(values[name]) for name in values.columns]
+    columns = list(values.values())
     (found, why), fixed = choose.likely("rows", columns), choose.fixed_by(preset)
     others = ", ".join(list_presets("tabular_*"))
     if task is not None:
@@ -218,14 +224,14 @@ def choose_task(values, task, preset):
     elif fixed not in (None, found):
         if not choose.suits(fixed, columns):
             raise KzooError(
-                f"Target {values.columns[0]!r} makes this a {found.name} ({why}), but {preset.name} is for "
+                f"Target {next(iter(values))!r} makes this a {found.name} ({why}), but {preset.name} is for "
                 f"{fixed.name}. Use one of: {others}; or say task=."
             )
         found, why = fixed, f"{preset.name} is for {fixed.name}"
-    if "classes" in found.facts and values.shape[1] > 1:
-        raise KzooError(f"A classification has one target column; got {listed(values.columns, MOST)}.")
+    if "classes" in found.facts and len(values) > 1:
+        raise KzooError(f"A classification has one target column; got {listed(values, MOST)}.")
     override = "" if task is not None else "; task= overrides"
-    return found, f"{found.name.replace('_', ' ').capitalize()} of {listed(values.columns, MOST)}: {why}{override}."
+    return found, f"{found.name.replace('_', ' ').capitalize()} of {listed(values, MOST)}: {why}{override}."
 
 
 def take(x, preset):

@@ -10,10 +10,11 @@ from kzoo.kinds import Shown
 from kzoo.kinds.arrays import numbers_in, whole_in
 from kzoo.kinds.rows.asked import asked_columns
 from kzoo.kinds.tables.raw import MOST, as_names, find_target, given_rows, one_table, require, rows_of
-from kzoo.kinds.tables.values import date_parts, plain, to_dates, to_words, unreadable
+from kzoo.kinds.tables.values import Texts, date_parts, plain, to_dates, to_words, unreadable
 from kzoo.words import listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown
+_BLOCK = 2**13  # rows that are put together at once: they stay in the processor's cache
 
 
 def read(reader, raw):
@@ -165,15 +166,23 @@ def apply_columns(columns, table, unread=None):
     rows = rows_of(table)
     check_columns(columns, rows)
     unread = {} if unread is None else unread
-    features = [feature for column in columns for feature in _features(column, rows, unread)]
-    return np.stack(features, axis=1).astype(np.float32) if features else np.zeros((len(rows), 0), np.float32)
+    features = [
+        feature.astype(np.float32, copy=False) for column in columns for feature in _features(column, rows, unread)
+    ]
+    x = np.empty((len(rows), len(features)), np.float32)
+    for start in range(0, len(x) if features else 0, _BLOCK):
+        np.stack([feature[start : start + _BLOCK] for feature in features], axis=1, out=x[start : start + _BLOCK])
+    return x
 
 
 def _features(column, rows, unread):
     name = column["name"]
     if column["kind"] == "category":
         codes = {word: code for code, word in enumerate(column["values"], start=1)}
-        return [np.array([codes.get(word, 0) for word in to_words(rows[name])], np.float32)]
+        values = rows[name]
+        if isinstance(values, Texts):
+            return [values.each([codes.get(text.strip(), 0) for text in values.different], 0, np.float32)]
+        return [np.array([codes.get(word, 0) for word in to_words(values)], np.float32)]
     if column["kind"] == "date":
         dates = to_dates(rows[name], column.get("day_first", False))
         missing, parts = np.isnat(dates), date_parts(dates)
@@ -183,6 +192,6 @@ def _features(column, rows, unread):
         numbers = rows.numbers(name, column.get("writing"))
         missing = np.isnan(numbers)
         unread[name] = unreadable(rows[name], numbers)
-        numbers = np.where(missing, column["median"], numbers)
+        numbers[missing] = column["median"]
         features = [np.clip(numbers, column["low"], column["high"]) if "low" in column else numbers]
     return [*features, missing.astype(np.float64)] if column["missing"] else features

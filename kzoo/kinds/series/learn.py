@@ -87,7 +87,7 @@ def load_series(
             f"columns: {other[0]!r} is to be a {said[other[0]]['kind']}; a series has numbers. Leave it out: drop=."
         )
     first = frame.iloc[:first_validation]
-    writings = {c: writing_of(c, first[c], said.get(c), doubts) for c in frame.columns}
+    writings = {c: writing_of(c, first[c], said.get(c), doubts, first.attrs.get("decimal")) for c in frame.columns}
     writings = {name: writing.json() for name, writing in writings.items() if writing is not None}
     names, targets = _columns(first, target, as_names(drop), writings)
     doubts = [line for line in doubts if any(repr(name) in line for name in names)]

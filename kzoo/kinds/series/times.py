@@ -279,7 +279,7 @@ def offsets_of(values) -> np.ndarray:
         values: the column, or a pandas Series of times with a zone.
     """
     if getattr(getattr(values, "dt", None), "tz", None) is not None:
-        local, utc = (plain(values.dt.tz_convert(zone).dt.tz_localize(None)) for zone in (values.dt.tz, "UTC"))
+        local, utc = (values.dt.tz_convert(zone).dt.tz_localize(None).to_numpy() for zone in (values.dt.tz, "UTC"))
         return (local.astype("M8[us]") - utc.astype("M8[us]")) / np.timedelta64(60, "s")
     values = plain(values)
     if values.dtype != object:

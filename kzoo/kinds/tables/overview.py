@@ -1,19 +1,17 @@
 """How the columns of a table were read, for people: their kinds, what is missing, why some are left out."""
 
-from pandas.api import types
-
 from kzoo.kinds.tables.numbers import PLAIN, Writing
-from kzoo.kinds.tables.values import MISSING
+from kzoo.kinds.tables.values import MISSING, Texts, counted, known, plain
 from kzoo.words import plural, shown
 
 _MOST_LOOKED_AT = 1000  # different texts, in the search for one that shows how numbers are written
 
 
-def columns_read(frame, columns, unread, *, targets=(), apart=(), left_out=None):
+def columns_read(table, columns, unread, *, targets=(), apart=(), left_out=None):
     """Describe each column of a table.
 
     Args:
-        frame: the table, all of its rows.
+        table: all of its rows, `Rows` or a DataFrame.
         columns: what was learned of those that are inputs (see `learn_columns`).
         unread: name -> places of the cells that hold something that could not be read.
         targets: names of what is to be predicted.
@@ -26,15 +24,19 @@ def columns_read(frame, columns, unread, *, targets=(), apart=(), left_out=None)
     learned, apart = {column["name"]: column for column in columns}, dict(apart)
     apart |= {name: ("left out", why) for name, why in (left_out or {}).items()}
     found = []
-    for name in frame.columns:
-        column = {"name": name, "missing": missing_in(frame[name]), "unreadable": len(unread.get(name, ()))}
+    for name in table.columns:
+        column = {
+            "name": name,
+            "missing": missing_in(values := plain(table[name])),
+            "unreadable": len(unread.get(name, ())),
+        }
         if name in targets:
             column |= {"kind": "target", "about": ""}
         elif name in apart:
             kind, why = apart[name]
             column |= {"kind": kind, "about": why}
         elif name in learned:
-            column |= _as_learned(learned[name], frame[name])
+            column |= _as_learned(learned[name], values)
         else:
             continue
         found.append(column)
@@ -60,7 +62,9 @@ def written(values, writing) -> dict:
     """
     if writing is None:
         return {}
-    for text in filter(lambda value: isinstance(value, str), values.unique()[:_MOST_LOOKED_AT]):
+    values = plain(values)
+    texts = values.seen if isinstance(values, Texts) else dict.fromkeys(values)
+    for text in filter(lambda value: isinstance(value, str), list(texts)[:_MOST_LOOKED_AT]):
         number = Writing.of(writing).read(text)
         if number == number and PLAIN.read(text) != number:
             return {"written": text, "about": f"written as {shown(text)}, which is {number:.12g}"}
@@ -68,7 +72,8 @@ def written(values, writing) -> dict:
 
 
 def missing_in(values) -> int:
-    """Return how many cells of a column, a Series, hold nothing, or a word for it."""
-    counts = values.value_counts() if types.is_object_dtype(values) or types.is_string_dtype(values) else {}
+    """Return how many cells of a column hold nothing, or a word for it."""
+    values = plain(values)
+    counts = counted(values) if values.dtype == object else {}
     words = sum(count for text, count in counts.items() if isinstance(text, str) and text.strip() in MISSING)
-    return int(values.isna().sum() + words)
+    return int((~known(values)).sum()) + words

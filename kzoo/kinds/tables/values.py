@@ -1,10 +1,11 @@
 """One column of raw values becomes numbers, times or words: the same in training and in prediction, without pandas.
 
-A column is an array (N,): numbers or times of NumPy, or objects with None where a value is missing. Text is read here
-and nowhere else, so a row from a CSV file, a dict or a DataFrame means the same.
+A column is an array (N,): numbers or times of NumPy, or objects with None where a value is missing; or `Texts`, which
+is like such an array. Text is read here and nowhere else: a row from a CSV file, a dict or a DataFrame means the same.
 """
 
 import re
+from collections import Counter
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -33,14 +34,64 @@ _NAMED = re.compile(
 _NO_TIME = np.datetime64("NaT", "us")
 
 
-def plain(values) -> np.ndarray:
+class Texts:
+    """A column (N,) of texts, each different one kept once: what is asked of a text is asked once.
+
+    Args:
+        different: list of strings.
+        codes: (N,) the place of each text among them, -1 where a value is missing.
+    """
+
+    dtype = np.dtype(object)
+
+    def __init__(self, different, codes):
+        self.different, self.codes = different, codes
+
+    def __len__(self):
+        return len(self.codes)
+
+    def __iter__(self):
+        return map([*self.different, None].__getitem__, self.codes.tolist())
+
+    def __getitem__(self, where):
+        codes = self.codes[where]
+        if isinstance(codes, np.ndarray):
+            return Texts(self.different, codes)
+        return None if codes < 0 else self.different[codes]
+
+    def each(self, found, missing, dtype) -> np.ndarray:
+        """Return what was found of each different text, and of a missing one, at its places: (N,)."""
+        values = np.empty(len(self.different) + 1, dtype)
+        values[:-1], values[-1] = found, missing
+        return values[self.codes]
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How often each different text occurs."""
+        return np.bincount(self.codes + 1, minlength=len(self.different) + 1)[1:]
+
+    @property
+    def seen(self) -> list:
+        """Those that occur, in order of appearance."""
+        first = np.full(len(self.different) + 1, len(self))
+        np.minimum.at(first, self.codes, np.arange(len(self)))
+        order = np.argsort(first[:-1], kind="stable")
+        return [self.different[place] for place in order if first[place] < len(self)]
+
+
+def plain(values) -> "np.ndarray | Texts":
     """Return a column of any kind (an array, a list, a pandas Series) as an array (N,).
 
-    Numbers, booleans and times keep their NumPy type; anything else becomes objects, None where a value is missing.
+    Numbers, booleans and times keep their NumPy type; a Series of nothing but texts becomes `Texts`; anything else
+    objects, None where a value is missing.
     """
+    if isinstance(values, Texts):
+        return values
     if not isinstance(values, np.ndarray) and hasattr(values, "notna"):  # a Series: pandas is there already
         if str(values.dtype).startswith("datetime64") and getattr(values.dt, "tz", None) is not None:
             values = values.dt.tz_localize(None)
+        if (texts := _texts(values)) is not None:
+            return texts
         if not isinstance(values.dtype, np.dtype) or values.dtype.kind not in "biufM":
             values = values.astype(object).where(values.notna(), None)
         values = values.to_numpy()
@@ -51,6 +102,18 @@ def plain(values) -> np.ndarray:
     return out
 
 
+def _texts(series):
+    """Return a Series of texts as `Texts`, None of anything else."""
+    if type(series.dtype).__name__ != "StringDtype" and (
+        series.dtype != object or not {type(value) for value in series} <= {str, float, type(None)}
+    ):
+        return None
+    codes, different = series.factorize()
+    if not all(isinstance(text, str) for text in different):  # a number among them
+        return None
+    return Texts(list(different), codes.astype(np.int32))
+
+
 def _is_missing(value):
     if value is None or type(value).__name__ in ("NAType", "NaTType"):  # pandas', which need not be installed
         return True
@@ -59,6 +122,8 @@ def _is_missing(value):
 
 def known(values) -> np.ndarray:
     """Return where a plain column has a value."""
+    if isinstance(values, Texts):
+        return values.codes >= 0
     if values.dtype == object:
         return np.array([value is not None for value in values], bool)
     if values.dtype.kind == "M":
@@ -73,6 +138,8 @@ def to_numbers(values, *writings) -> np.ndarray:
         writings: how numbers that are text are written; of several, the first that reads a cell. Plainly by default.
     """
     values = plain(values)
+    if isinstance(values, Texts):
+        return values.each([_number(text, writings or (PLAIN,)) for text in values.different], np.nan, np.float64)
     if values.dtype == object:
         # The same text comes again and again: each different one is read once.
         texts = dict.fromkeys(value for value in values if isinstance(value, str))
@@ -81,7 +148,8 @@ def to_numbers(values, *writings) -> np.ndarray:
     if values.dtype.kind == "M":
         return np.full(len(values), np.nan)
     numbers = values.astype(np.float64)
-    return np.where(np.isfinite(numbers), numbers, np.nan)
+    numbers[~np.isfinite(numbers)] = np.nan
+    return numbers
 
 
 def _number(value, writings):
@@ -104,7 +172,11 @@ def unreadable(values, numbers) -> np.ndarray:
         numbers: (N,) what `to_numbers` made of it.
     """
     values = plain(values)
-    places = np.flatnonzero(known(values) & np.isnan(numbers))
+    places = np.flatnonzero(np.isnan(numbers))
+    places = places[known(values[places])]
+    if isinstance(values, Texts):
+        words = values[places]
+        return places[words.each([text.strip() not in MISSING for text in words.different], False, bool)]
     said = [not isinstance(values[place], str) or values[place].strip() not in MISSING for place in places]
     return places[np.array(said, bool)]
 
@@ -112,6 +184,8 @@ def unreadable(values, numbers) -> np.ndarray:
 def to_words(values) -> np.ndarray:
     """Return a column as an array of stripped strings, None where a value is missing."""
     values = plain(values)
+    if isinstance(values, Texts):
+        return values.each([text.strip() for text in values.different], None, object)
     words = np.empty(len(values), object)
     there = known(values)
     if values.dtype.kind in "biuf":
@@ -121,15 +195,29 @@ def to_words(values) -> np.ndarray:
     return words
 
 
+def counted(values) -> dict:
+    """Return each different value of a column that is not missing, and how often it occurs."""
+    values = plain(values)
+    if isinstance(values, Texts):
+        return {text: int(count) for text, count in zip(values.different, values.counts, strict=True) if count}
+    return Counter(values[known(values)].tolist())
+
+
 def looks_like_dates(values) -> bool:
     """Tell whether nearly all values of a column are dates in figures."""
     values = plain(values)
     if values.dtype != object:
         return values.dtype.kind == "M"
     values = values[known(values)]
-    if not len(values) or np.mean([bool(_DATE.match(str(value))) for value in values]) < _MOSTLY:
+    if not len(values) or _share_of_dates(values) < _MOSTLY:
         return False
     return known(to_dates(values)).mean() >= _MOSTLY
+
+
+def _share_of_dates(values):
+    if isinstance(values, Texts):
+        return np.mean(values.each([bool(_DATE.match(text)) for text in values.different], False, bool))
+    return np.mean([bool(_DATE.match(str(value))) for value in values])
 
 
 def day_comes_first(name, values, notes) -> bool:
@@ -140,11 +228,12 @@ def day_comes_first(name, values, notes) -> bool:
     values = plain(values)
     if values.dtype.kind == "M":
         return False
-    found = [match.groups() for value in values[known(values)] if (match := _SHORT_DATE.match(_date_text(value)))]
-    one, other = (sum(int(parts[place]) > 12 for parts in found) for place in (0, 2))
+    texts = counted(values) if isinstance(values, Texts) else Counter(str(value) for value in values[known(values)])
+    found = [(match.groups(), n) for text, n in texts.items() if (match := _SHORT_DATE.match(_date_text(text)))]
+    one, other = (sum(n for parts, n in found if int(parts[place]) > 12) for place in (0, 2))
     if one != other:
         return one > other
-    dotted = any(parts[1] == "." for parts in found)
+    dotted = any(parts[1] == "." for parts, _ in found)
     if found and not dotted:
         notes.append(f"Dates in {name!r} are read month first, for no number tells. If wrong, write them 2024-02-03.")
     return dotted
@@ -161,6 +250,9 @@ def to_dates(values, day_first=False) -> np.ndarray:
         return values.astype("datetime64[us]")
     if values.dtype.kind == "f":
         return np.full(len(values), _NO_TIME)
+    if isinstance(values, Texts):
+        found = [_date(_date_text(text), day_first) for text in values.different]
+        return values.each(found, _NO_TIME, "datetime64[us]")
     # The same day comes again and again: each different text is read once. Not each different value: the hour that a
     # clock shows twice is equal to itself, as Python compares times of one zone.
     texts = ["" if value is None else str(value) for value in values]

@@ -13,6 +13,7 @@ from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_tokenizer
 _LENGTH, _VOCABULARY = 64, 20_000  # without a preset
 _STRIDE = 3  # tokens from one next-token window to the next: nearer ones repeat nearly the same example
 _FEWEST_LINES = 3
+_HEAD = 2**16  # characters, in which that many are looked for first
 
 
 def load_language(text, *, name, preset=None, validation=0.1, test=None, test_text=None, task="language_modeling"):
@@ -30,7 +31,7 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
     Raises:
         KzooError: fewer than three lines, or a part shorter than a window.
     """
-    if len([line for line in text.splitlines() if line.strip()]) < _FEWEST_LINES:
+    if not any(_has_lines(part) for part in (text[:_HEAD], text)):  # the beginning nearly always tells
         raise KzooError(f"{name!r} has fewer than {_FEWEST_LINES} lines of text: too little for a language model.")
     length, size, level = text_settings(preset) if preset is not None else (100, 200, "characters")
     per_step = preset is None or preset.config.get("pooling") is None
@@ -43,7 +44,7 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
         "test": text[first_test:] if test_text is None else test_text,
     }
     tokenizer = learn_tokenizer([texts["train"]], level=level, size=size, lowercase=level == "words")
-    ids = {part: np.array(tokenizer.ids(its_text), np.int32) for part, its_text in texts.items()}
+    ids = {part: tokenizer.numbers(its_text) for part, its_text in texts.items()}
     made = {}
     for part, tokens in ids.items():
         if len(tokens) <= length and (part == "train" or texts[part]):
@@ -73,6 +74,10 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
     )
 
 
+def _has_lines(text):
+    return len([line for line in text.splitlines() if line.strip()]) >= _FEWEST_LINES
+
+
 def token_windows(ids, length, per_step):
     starts = np.arange(0, len(ids) - length, length if per_step else _STRIDE)
     y = Windows(ids, starts + 1, length) if per_step else ids[starts + length]
@@ -81,7 +86,7 @@ def token_windows(ids, length, per_step):
 
 def follows(reader, source, *, per_step):
     """Return all windows of a new text and what follows them, as training would cut them."""
-    ids, length = np.array(tokenizer_of(reader).ids(read_text(source)), np.int32), reader["length"]
+    ids, length = tokenizer_of(reader).numbers(read_text(source)), reader["length"]
     if len(ids) <= length:
         raise KzooError(f"The text has {len(ids)} tokens, and a window needs {length + 1}.")
     return token_windows(ids, length, per_step)
@@ -89,10 +94,10 @@ def follows(reader, source, *, per_step):
 
 def pieces(reader, source):
     """Return a new text in pieces that do not overlap, (N, length)."""
-    ids, length = tokenizer_of(reader).ids(read_text(source)), reader["length"]
+    ids, length = tokenizer_of(reader).numbers(read_text(source)), reader["length"]
     if len(ids) < length:
         raise KzooError(f"The text has {len(ids)} tokens, and a window needs {length}.")
-    return np.array(ids[: len(ids) // length * length], np.int32).reshape(-1, length)
+    return ids[: len(ids) // length * length].reshape(-1, length)
 
 
 def text_settings(preset):

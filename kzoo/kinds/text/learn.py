@@ -30,7 +30,7 @@ from kzoo.kinds.text.light import (
     reads_the_end,
     split_folders,
 )
-from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_tokenizer
+from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_and_encode
 from kzoo.tasks import choose
 from kzoo.words import percent
 
@@ -212,12 +212,13 @@ def build_text(
     for part, (its_texts, its_labels) in official.items():
         chosen[part] = its_texts, light.encode(learned, np.array(its_labels, dtype=str))
     length, size, level = text_settings(preset)
-    tokenizer = learn_tokenizer(chosen["train"][0], level=level, size=size, lowercase=level == "words")
+    texts = chosen["train"][0]
+    tokenizer, ids = learn_and_encode(texts, length, level=level, size=size, lowercase=level == "words")
     made = {
         part: None
         if pair is None
         else Split(
-            x=tokenizer.encode(pair[0], length),
+            x=ids if part == "train" else tokenizer.encode(pair[0], length),
             y=pair[1],
             rows=None if part in official else parts[part],
         )

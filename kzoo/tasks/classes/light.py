@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.kinds.tables.values import plain
+from kzoo.kinds.tables.values import Texts, plain
 from kzoo.predictions import Predictions, probabilities, scores_of
 from kzoo.tasks import Target
 
@@ -19,10 +19,10 @@ def learn(values, names=(), *, known=None) -> Target:
     Raises:
         KzooError: a single class, or a class with a single example.
     """
-    classes = tuple(known or _numbered(values)[0])
-    target = Target(names=tuple(names), classes=classes, config={"outputs": len(classes)})
-    check_classes(encode(target, values), classes)
-    return target
+    found = _numbered(values)
+    classes = tuple(known or found[0])
+    check_classes(_places(found, classes), classes)
+    return Target(names=tuple(names), classes=classes, config={"outputs": len(classes)})
 
 
 def encode(target, values) -> np.ndarray:
@@ -31,8 +31,12 @@ def encode(target, values) -> np.ndarray:
     Raises:
         KzooError: a label that is none of them.
     """
-    found, numbers = _numbered(values)
-    places = {name: place for place, name in enumerate(target.classes)}
+    return _places(_numbered(values), target.classes)
+
+
+def _places(numbered, classes):
+    found, numbers = numbered
+    places = {name: place for place, name in enumerate(classes)}
     if unknown := [name for name in found if name not in places]:
         raise KzooError(f"The test data has a class {unknown[0]!r} that the training data lacks.")
     return np.array([places[name] for name in found], np.int32)[numbers]
@@ -56,6 +60,11 @@ def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
 def _numbered(values):
     """Return names and numbers of labels: numbers are in numeric order, else alphabetical."""
     values = plain(values.iloc[:, 0]) if hasattr(values, "columns") else np.asarray(values)
+    if isinstance(values, Texts):
+        seen = values.seen
+        distinct, places = np.unique(np.char.strip(np.array(seen)), return_inverse=True)
+        place_of = dict(zip(seen, places.tolist(), strict=True))
+        return tuple(map(str, distinct)), values.each([place_of.get(text, 0) for text in values.different], 0, np.int32)
     if values.dtype == object:
         values = np.array(values.tolist())
     if values.dtype.kind not in "biuf":

@@ -14,12 +14,13 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.kinds.files import decoded, read_bytes, read_text
+from kzoo.kinds.files import decoded, open_text, read_bytes, read_text
 from kzoo.kinds.tables.raw import Rows
 from kzoo.kinds.tables.values import MISSING, plain
 
 SUFFIXES = (".csv", ".tsv")
 _END = "\0end"
+_LINES = 6  # in which separator and decimal sign are looked for
 _HEAD = 2**20  # bytes of a file in which the header is looked for
 
 
@@ -29,12 +30,13 @@ def frame(path):
     Raises:
         KzooError: not a table.
     """
-    text = read_text(path)
-    separator, decimal = _parts(text, Path(path).name)
+    with open_text(path) as text:
+        separator, decimal = _parts(_head(text), Path(path).name)
     pandas = import_module("pandas")
     options = dict(sep=separator, decimal=decimal, na_values=sorted(MISSING), keep_default_na=False, low_memory=False)
     try:
-        table = pandas.read_csv(io.StringIO(text), **options)
+        with open_text(path) as text:
+            table = pandas.read_csv(text, **options)
         table.attrs["decimal"] = decimal
         return table
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, ValueError) as error:
@@ -82,11 +84,19 @@ def header(path):
     return Rows({column: plain([]) for column in _names(_lines(text, separator)[0])}, decimal)
 
 
+def _head(text):
+    """Return the beginning of a stream of text, with the lines that `_parts` looks at."""
+    head = ""
+    while head.lstrip().count("\n") < _LINES and (more := text.read(max(_HEAD, len(head)))):
+        head += more
+    return head
+
+
 def _parts(text, name):
     """Return (separator, decimal sign) of a text; a comma, semicolon or tab is found in the first line."""
     if "\0" in text[:1000]:
         raise KzooError(f"{name!r} is not a text file; kzoo reads tables as CSV.")
-    head = text.lstrip().split("\n", 6)[:6]
+    head = text.lstrip().split("\n", _LINES)[:_LINES]
     if not head[0].strip():
         raise KzooError(f"{name!r} is empty.")
     bare = re.sub(r'"[^"]*"', "", head[0])

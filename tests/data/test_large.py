@@ -1,0 +1,135 @@
+"""Large data: what grows with the data is numbers, not Python's objects, and each different text is looked at once.
+
+The fault was walking cells and characters one by one in Python, and keeping a second copy as text meanwhile. The faster
+ways are held against plain ones here: patterns for words, a dict for characters, objects in the place of `Texts`.
+"""
+
+import random
+import re
+import tracemalloc
+import unicodedata
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kzoo.data import load_data
+from kzoo.kinds.files import open_text, read_text
+from kzoo.kinds.tables import values
+from kzoo.kinds.text.tokenizer import Tokenizer, learn_and_encode
+
+PIECES = ["a", "Zb", "9", "_", "'", "it's", " ", "  ", "\t", ".", ",", '"', "\\", "-", "\n"]
+RARE = ["\0", "\x1c", "\x1f", "\x7f", "\v", "\f", "\r"]
+NOT_ASCII = ["é", "e\u0301", "’", "中", "Σ", "\U0001f600", "\x85", "\u2028", "\ud800"]
+
+
+def peak_of(load):
+    """Return the most bytes that were held at once."""
+    tracemalloc.start()
+    try:
+        load()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def drawn(pieces, count):
+    draw = random.Random(0)
+    return ["".join(draw.choices(pieces, k=draw.randrange(25))) for _ in range(count)]
+
+
+@pytest.mark.parametrize("pieces", [PIECES, PIECES + RARE, PIECES + RARE + NOT_ASCII], ids=["plain", "rare", "all"])
+def test_words_are_those_of_the_pattern(pieces):
+    texts = [text for text in drawn(pieces, 3000) if text.isascii()]
+    rule = re.compile(r"\w+(?:'\w+)*|\S", re.ASCII)
+    expected = [rule.findall(text.lower()) for text in texts]
+    assert Tokenizer().split_all(texts) == expected and Tokenizer().split(texts[1]) == expected[1]
+    tokenizer, ids = learn_and_encode(texts, 6, size=12)
+    counts = Counter(word for words in expected for word in words)
+    assert tokenizer.vocabulary == sorted(counts, key=lambda word: (-counts[word], word))[:10]
+    known = {word: number for number, word in enumerate(tokenizer.vocabulary, start=2)}
+    wanted = [([known.get(word, 1) for word in words] + [0] * 6)[:6] for words in expected]
+    np.testing.assert_array_equal(ids, wanted)
+    np.testing.assert_array_equal(tokenizer.encode(texts, 6), wanted)
+
+
+@pytest.mark.parametrize("pieces", [PIECES, PIECES + RARE + NOT_ASCII], ids=["ASCII", "all"])
+def test_characters_are_numbered_as_a_dict_would(pieces):
+    text = "".join(drawn(pieces, 20_000))
+    tokenizer, ids = learn_and_encode([text, ""], 50, level="characters", size=14, lowercase=False)
+    letters = unicodedata.normalize("NFC", text)
+    counts = Counter(letters)
+    assert tokenizer.vocabulary == sorted(counts, key=lambda letter: (-counts[letter], letter))[:12]
+    known = {letter: number for number, letter in enumerate(tokenizer.vocabulary, start=2)}
+    assert tokenizer.numbers(text).tolist() == [known.get(letter, 1) for letter in letters] == tokenizer.ids(text)
+    np.testing.assert_array_equal(ids, [tokenizer.ids(text)[:50], [0] * 50])
+
+
+CELLS = [
+    "1.234,50 €",
+    "7",
+    " NA ",
+    "a",
+    " a",
+    "a ",
+    "3/2/2024",
+    "13.2.2024",
+    "2024-01-02T03:04Z",
+    "True",
+    "",
+    "中",
+    None,
+]
+
+
+@pytest.mark.parametrize("cells", [CELLS, CELLS[6:9] * 30 + CELLS[:1], ["3/2/2024"] * 3, [None] * 3])
+def test_a_rule_says_the_same_of_texts_as_of_objects(cells):
+    objects = np.array([*cells, *cells[:2]], object)
+    texts = values.plain(pd.Series(objects))
+    assert isinstance(texts, values.Texts) and list(texts) == list(objects) and len(texts) == len(objects)
+    assert list(texts[2:]) == list(objects[2:]) and texts[0] == objects[0] and texts[-1] == objects[-1]
+    assert texts[1:].seen == list(dict.fromkeys(cell for cell in objects[1:] if cell is not None))
+    numbers = values.to_numbers(objects)
+    np.testing.assert_array_equal(values.to_numbers(texts), numbers)
+    np.testing.assert_array_equal(values.unreadable(texts, numbers), values.unreadable(objects, numbers))
+    np.testing.assert_array_equal(values.to_words(texts), values.to_words(objects))
+    np.testing.assert_array_equal(values.known(texts), values.known(objects))
+    assert values.counted(texts) == values.counted(objects)
+    assert values.looks_like_dates(texts) == values.looks_like_dates(objects)
+    notes = [], []
+    first = [values.day_comes_first("day", column, said) for column, said in zip((texts, objects), notes, strict=True)]
+    assert first[0] == first[1] and notes[0] == notes[1]
+    for day_first in (False, True):
+        np.testing.assert_array_equal(values.to_dates(texts, day_first), values.to_dates(objects, day_first))
+
+
+@pytest.mark.parametrize("other", [1, 2.5, True, pd.Timestamp("2024-01-01")])
+def test_a_column_of_more_than_texts_stays_objects(other):
+    assert not isinstance(values.plain(pd.Series(["a", other, None], dtype=object)), values.Texts)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
+def test_a_stream_of_text_is_the_text(tmp_path, encoding):
+    path = tmp_path / "t.csv"
+    path.write_bytes('a,b\r\n\r1,中\r\r\n"x\r\ny",2\r'.encode(encoding))
+    for size in range(1, 7):
+        with open_text(path) as stream:
+            pieces = [stream.read(size) for _ in range(40)]
+        assert "".join(pieces) == read_text(path)
+
+
+def test_memory_of_a_table(tmp_path):
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame(draw.normal(size=(20_000, 8)).round(4)).add_prefix("n")
+    frame["word"], frame["target"] = draw.choice(["red", "green"], 20_000), draw.choice(["yes", "no"], 20_000)
+    frame.to_csv(path := tmp_path / "t.csv", index=False)
+    load_data(path, target="target")
+    assert peak_of(lambda: load_data(path, target="target")) < 4.5 * path.stat().st_size
+
+
+def test_memory_of_characters(tmp_path):
+    path = tmp_path / "book.txt"
+    path.write_text("a line of a book, and what it says\n" * 30_000)
+    load_data(path, preset="char_gru")
+    assert peak_of(lambda: load_data(path, preset="char_gru")) < 12 * path.stat().st_size

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import kzoo
 from kzoo import KzooError, get_preset
 from kzoo.data import encode, load_data
 
@@ -246,3 +247,13 @@ def test_a_few_missing_targets_are_dropped_with_a_note():
     data = load_data(frame, target="churned", preset=get_preset("tabular_fnn"))
     assert len(data.train) + len(data.validation) + len(data.test) == 195
     assert any("5 rows without a target" in note for note in data.notes)
+
+
+@pytest.mark.usefixtures("undrawn", "untraced")
+def test_a_table_of_nothing_but_categories():
+    """Nothing is scaled: once the scale of no columns at all was asked for, and that raised."""
+    rows = pd.DataFrame(dict(shop=["x", "y", "z"] * 20, day=["mon", "tue"] * 30, sold=["no", "yes", "yes"] * 20))
+    data = kzoo.load_data(rows, target="sold")
+    assert list(data.config["categories"]) == [4, 3] and "scale" not in data.config
+    run = kzoo.train("tabular_fnn", data, out="run", epochs=2, units=(4,), progress=False, check=False)
+    assert set(kzoo.predict(run, rows.drop(columns="sold")).labels) <= {"no", "yes"}

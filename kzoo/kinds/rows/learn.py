@@ -253,6 +253,8 @@ def fit(x, train, *, plain=False, **more):
 
 def scaling(values):
     """Return `scale` and `offset` that standardise each column."""
+    if not values.shape[-1]:  # a table of categories alone
+        return {}
     mean, std = spread(values.reshape(-1, values.shape[-1]))
     return {"scale": [1 / s for s in std], "offset": [-m / s for m, s in zip(mean, std, strict=True)]}
 

@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "preset_files": {"arguments", "family", "preset"},
     "optional": set(),
     "words": set(),
+    "command": {"data", "registry"},
     "registry": {"arguments", "catalogue", "family", "preset"},
     "presets": {"registry"},
     "results": set(),
@@ -52,7 +53,7 @@ MAY_IMPORT = {
     "export": {"bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "run"},
     "evaluation": {"bare", "checks", "data", "predictions", "ranking", "registry", "results", "run", "training"},
     "training": {
-        "arguments", "callbacks", "checks", "contract", "data", "loading", "network", "plots", "predictions",
+        "arguments", "callbacks", "checks", "command", "contract", "data", "loading", "network", "plots", "predictions",
         "registry", "run",
     },
     "source": {"contract"},
@@ -64,8 +65,8 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {
-        "arguments", "bare", "data", "evaluation", "export", "exported", "family", "flops", "network", "plots",
-        "ranking", "registry", "reports", "results", "run", "runtime", "source", "training", "tuning",
+        "arguments", "bare", "command", "data", "evaluation", "export", "exported", "family", "flops", "network",
+        "plots", "ranking", "registry", "reports", "results", "run", "runtime", "source", "training", "tuning",
     },
 }  # fmt: skip
 # Who may name whom beyond that, to be imported when it is asked for: what is light opens what is heavy.

@@ -54,12 +54,12 @@ MAY_IMPORT = {
     "evaluation": {"bare", "checks", "data", "predictions", "ranking", "registry", "results", "run", "training"},
     "training": {
         "arguments", "callbacks", "checks", "command", "contract", "data", "loading", "network", "plots", "predictions",
-        "registry", "run",
+        "registry", "results", "run",
     },
     "source": {"contract"},
     "tuning": {
         "callbacks", "catalogue", "contract", "data", "family", "loading", "optional", "plots", "preset_files",
-        "registry", "training",
+        "registry", "results", "training",
     },
     "reports": {"bare", "data", "evaluation", "plots", "registry", "run", "tuning"},
     "__main__": {"cli"},

@@ -27,6 +27,7 @@ from kzoo.nouns import Request
 from kzoo.plots.curves import curves
 from kzoo.predictions import ANSWERS
 from kzoo.registry import Preset
+from kzoo.results.speed import faster_than
 from kzoo.run import Run
 from kzoo.training.answers import score_and_keep
 from kzoo.training.calls import checked_steps_per_call
@@ -148,6 +149,8 @@ def train(
         say([brief(job.data.overview), *job.data.notes, *job.notes, *warnings, *claim.notes, *fit.notes], progress)
         if claim.state is not None:
             return _finished(fit)
+        if assigned.preset is not None:
+            say(faster_than(keras.backend.backend(), assigned.preset.name), progress)
         with replaced(claim.folder):
             describe(claim.folder, job, request, command=repeat)
             return _finished(fit)

@@ -9,13 +9,12 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from kzoo.arguments import BACKENDS
 from kzoo.cli import common
 from kzoo.errors import KzooError
 from kzoo.optional import check_installed, is_installed, missing
 from kzoo.results.speed import fastest
 
-_EXTRAS = {name: name for name in BACKENDS if name in ("jax", "torch")}  # TensorFlow comes with kzoo
+_EXTRAS = {"jax": "jax", "torch": "torch"}  # TensorFlow comes with kzoo
 
 
 def add_option(parser):

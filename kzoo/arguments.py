@@ -151,6 +151,7 @@ def _bundles():
 BUNDLES = _bundles()
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 RESUME = ("auto", "must", "never")
+BACKENDS = ("auto", "tensorflow", "jax", "torch")
 
 CONFIG = {
     "inputs": _A(kind=str, choices=kinds.NAMES),

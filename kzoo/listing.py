@@ -1,13 +1,15 @@
-"""What is found by listing: the modules of a room, and what installed packages bring. Standard library only."""
+"""What is found by listing: a room's modules, what packages bring, numbered folders. Standard library only."""
 
 import os
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.machinery import PathFinder
+from pathlib import Path
 
 from kzoo.errors import KzooError
 
@@ -73,6 +75,13 @@ def installed(group: str) -> dict:
             owner = entry.dist.name if entry.dist is not None else entry.value
             raise KzooError(f"{entry.name!r} of {owner} cannot be loaded ({group}): {what}") from error
     return found
+
+
+def numbered_in(base: str | os.PathLike[str], name: str) -> dict[int, Path]:
+    """Return number -> folder of those in `base` that are called NAME-NN, the newest first."""
+    pattern = re.compile(re.escape(name) + r"-(\d+)")
+    taken = {int(found[1]): path for path in Path(base).glob("*") if (found := pattern.fullmatch(path.name))}
+    return dict(sorted(taken.items(), reverse=True))
 
 
 class Names(Collection):

@@ -23,9 +23,14 @@ def require(name, *, extra=""):
     return import_module(name)
 
 
+def is_installed(name) -> bool:
+    """Say whether a package could be imported, without doing it."""
+    return find_spec(name) is not None
+
+
 def check_installed(name, *, extra=""):
     """Raise `KzooError` as `require` does, without importing the package."""
-    if find_spec(name) is None:
+    if not is_installed(name):
         raise KzooError(missing(name, extra))
 
 

@@ -8,6 +8,8 @@ python recipes/measure.py collect runs/measured    runs become kzoo/results/meas
                                                    recipes/measured.json, their pictures recipes/pictures/
 python recipes/measure.py tables                   README.md, recipes/README.md, the recipes' own lines
 python recipes/measure.py networks                 kzoo/results/networks.json: the layers of every preset
+python recipes/measure.py speed "tabular_*"        kzoo/results/speed.json: samples per second on each installed backend
+                                                   of Keras, on random data of the preset's shape
 
 Everything resumes: finished runs are not trained again. Numbers come from run folders alone, never from a keyboard.
 """
@@ -15,22 +17,27 @@ Everything resumes: finished runs are not trained again. Numbers come from run f
 # %%
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import time
+from math import prod
 from pathlib import Path
 
 import kzoo
 from kzoo import results
+from kzoo.arguments import BACKENDS
 from kzoo.cli.common import parse_settings
 from kzoo.files import read_json, write_json, write_text
+from kzoo.optional import is_installed
 from kzoo.registry import FAMILIES
 
 HERE = Path(__file__).parent
 MEASURED = Path(kzoo.__file__).parent / "results" / "measured.json"
 NETWORKS = Path(kzoo.__file__).parent / "results" / "networks.json"
+SPEED = Path(kzoo.__file__).parent / "results" / "speed.json"
 RECIPES = HERE / "measured.json"
 
 
@@ -103,6 +110,80 @@ def collect_runs(folders, recipes):
         print(results.sentence(rows[-1]))
     known = {results.key_of(r): r for r in results.rows()}
     write_json(MEASURED, [r for _, r in sorted((known | {results.key_of(r): r for r in rows}).items())])
+
+
+# %% Speed: which backend trains a preset fastest
+def speed(args):
+    """Train each preset on each backend, in turns, each time in a process of its own; the best epoch of all counts."""
+    here = [name for name in BACKENDS[1:] if is_installed(name)]
+    for turn in range(args.rounds):
+        for preset in kzoo.list_presets(args.names):
+            runs = {}
+            for backend in here:
+                folders = [Path(args.out) / f"{preset}-{backend}-{i}" for i in range(turn + 1)]
+                if not (folders[-1] / "rate.json").is_file():
+                    words = [sys.executable, __file__, "speed-of", preset, "--out", folders[-1]]
+                    subprocess.run(words, env=os.environ | {"KERAS_BACKEND": backend}, check=True)
+                runs[backend] = [kzoo.Run(folder / "run") for folder in folders]
+            known = {row["preset"]: row for row in read_json(args.table)} | {preset: speed_row(preset, runs)}
+            write_json(args.table, [known[name] for name in sorted(known)])
+            print(json.dumps({"round": turn, "preset": preset} | known[preset]["samples_per_second"]), flush=True)
+
+
+def speed_row(preset, runs):
+    """Make the row of a preset from its runs on each backend."""
+    configs = [run.config for of_one in runs.values() for run in of_one]
+    versions = {name: version for config in configs for name, version in config["versions"].items()}
+    return dict(
+        preset=preset,
+        samples_per_second={backend: round(max(map(rate_of, of_one)), 1) for backend, of_one in runs.items()},
+        machine=configs[0]["machine"], versions=versions, date=max(config["created"] for config in configs)[:10],
+    )  # fmt: skip
+
+
+def rate_of(run):
+    """Return the samples per second of a run's fastest epoch; its validation is a part of it."""
+    return run.config["data"]["train"] / min(run.history["seconds"])
+
+
+def speed_of(args):
+    """Train a preset on more and more random rows, until an epoch takes some seconds or there are enough of them.
+
+    What comes once an epoch (validation, saving) costs a second of a large network: in short epochs that is measured.
+    """
+    p = kzoo.get_preset(args.name)
+    rows, most = 8 * p.training["batch_size"], min(1e6, 3e8 // (4 * prod(p.config["input_shape"])))
+    while True:
+        run = kzoo.train(
+            args.name, random_data(p, rows), epochs=3, out=Path(args.out) / "run", overwrite=True, progress=False,
+            check=False, test=0.1,
+        )  # fmt: skip
+        seconds = min(run.history["seconds"])
+        if seconds >= 5 or rows >= most:
+            break
+        rows = min(int(rows * min(max(7 / max(seconds, 1e-3), 2), 16)), int(most))
+    write_json(Path(args.out) / "rate.json", {"rows": rows, "samples_per_second": rate_of(run)})  # it is whole
+
+
+def random_data(preset, rows):
+    """Return inputs and targets of a preset's shape."""
+    import numpy as np
+
+    from kzoo import contract
+
+    rng, config = np.random.default_rng(0), preset.config
+    shape, answers = (rows, *config["input_shape"]), kzoo.build(preset, compile=False).output_shape[1:]
+    if "vocabulary_size" in config:
+        x = rng.integers(2, config["vocabulary_size"], shape, dtype="int32")
+    elif len(shape) == 4:
+        x = rng.integers(0, 256, shape).astype("float32")
+    else:
+        x = rng.normal(size=shape).astype("float32")
+    if contract.head_of(preset.task, config) == "linear":
+        return x, rng.normal(size=(rows, *answers)).astype("float32")
+    classes = max(answers[-1], 2)
+    labels = np.arange(rows) % classes if len(answers) == 1 else rng.integers(0, classes, (rows, *answers[:-1]))
+    return x, labels.astype("int32")
 
 
 # %% Tables: what people read
@@ -228,6 +309,16 @@ if __name__ == "__main__":
     command.set_defaults(call=tables)
     command = commands.add_parser("networks")
     command.set_defaults(call=networks)
+    command = commands.add_parser("speed")
+    command.set_defaults(call=speed)
+    command.add_argument("names", nargs="+", help="presets or globs")
+    command.add_argument("--rounds", type=int, default=2)
+    command.add_argument("--out", default="runs/speed", help="what is measured there is not measured again")
+    command.add_argument("--table", default=SPEED, help="file that gets the rows")
+    command = commands.add_parser("speed-of")
+    command.set_defaults(call=speed_of)
+    command.add_argument("name", help="a preset; on the backend that KERAS_BACKEND names")
+    command.add_argument("--out", required=True)
     at = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     args = parser.parse_args(sys.argv[1:at])
     args.more = sys.argv[at + 1 :]

@@ -67,6 +67,7 @@ BAD = {
     "train iris_fnn --start empty": "empty is not a run",
     "train iris_fnn --precision half": "--precision 'half' is unknown",
     "train iris_fnn --resume always": "--resume 'always' is unknown",
+    "train iris_fnn --backend jaxx": "--backend 'jaxx' is unknown. Did you mean 'jax'?",
     "tune iris_fnn --engine baysian": "Did you mean 'bayesian'?",
     "tune iris_fnn --space large": "--space 'large' is unknown",
     "train iris_fnn --freeze": "--freeze needs --start",

@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "preset_files": {"arguments", "family", "preset"},
     "optional": set(),
     "words": set(),
+    "command": {"data", "registry"},
     "registry": {"arguments", "catalogue", "family", "preset"},
     "presets": {"registry"},
     "results": set(),
@@ -54,20 +55,20 @@ MAY_IMPORT = {
     "export": {"bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "run"},
     "evaluation": {"bare", "checks", "data", "predictions", "ranking", "registry", "results", "run", "training"},
     "training": {
-        "arguments", "callbacks", "checks", "contract", "data", "jax_cache", "loading", "network", "plots",
-        "predictions", "registry", "run",
+        "arguments", "callbacks", "checks", "command", "contract", "data", "jax_cache", "loading", "network", "plots",
+        "predictions", "registry", "results", "run",
     },
     "source": {"contract"},
     "tuning": {
         "callbacks", "catalogue", "contract", "data", "family", "lean", "loading", "optional", "plots", "preset_files",
-        "registry", "training",
+        "registry", "results", "training",
     },
     "reports": {"bare", "data", "evaluation", "plots", "registry", "run", "tuning"},
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {
-        "arguments", "bare", "data", "evaluation", "export", "exported", "family", "flops", "jax_cache", "lean",
-        "network", "plots", "ranking", "registry", "reports", "results", "run", "runtime", "source", "training",
+        "arguments", "bare", "command", "data", "evaluation", "export", "exported", "family", "flops", "jax_cache",
+        "lean", "network", "plots", "ranking", "registry", "reports", "results", "run", "runtime", "source", "training",
         "tuning",
     },
 }  # fmt: skip

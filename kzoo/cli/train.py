@@ -3,12 +3,18 @@
 import os
 import shlex
 import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
 
 from kzoo.arguments import BUNDLES
-from kzoo.cli import common, quiet, tables
+from kzoo.cli import backend, common, quiet, tables
 from kzoo.errors import Interrupted, KzooError
 from kzoo.kinds import kind
+from kzoo.listing import numbered_in
 from kzoo.registry import get_preset, resolve
+from kzoo.run import Run
 from kzoo.tasks.targets import mixes_units
 from kzoo.words import duration
 
@@ -32,7 +38,7 @@ stopped, even killed, the same command picks up where it was, bit for bit.
 # Options of this command that --set must not shadow.
 _OPTIONS = (
     "data", "out", "seed", "start", "freeze", "precision", "deterministic", "overwrite", "resume", "check",
-    "steps_per_call",
+    "steps_per_call", "backend",
     *common.DATA_OPTIONS,
 )  # fmt: skip
 
@@ -54,6 +60,7 @@ def add_arguments(parser):
         metavar="N",
         help="steps that one compiled call makes; auto (default): many where that is faster; 1: Keras' own",
     )
+    backend.add_option(parser)
     add("--deterministic", action="store_true", help="the same bits in every run, on a GPU too; slower")
     add("--no-check", action="store_true", help="train even where `kzoo check` finds errors")
     add("--quiet", action="store_true", help="no progress")
@@ -88,6 +95,7 @@ def add_settings(parser):
 def run(args):
     options = _options(args)
     preset = get_preset(args.preset)
+    backend.settle(args, preset.name, _stopped(args, preset))
     try:
         done = quiet.load("kzoo.training").train(args.preset, args.data, **options)
     except Interrupted as stop:
@@ -102,6 +110,37 @@ def run(args):
         summary=summary,
         doubts=doubts_of(done, summary.get("test") or summary.get("validation") or {}),
     )
+
+
+def _stopped(args, preset) -> Iterator[tuple[Path, str]]:
+    """Yield the folder and the backend of each run that this command may resume, the newest first."""
+    if args.out is not None:  # whether it is the same run, `kzoo.train` says
+        folders = [] if args.overwrite else [Path(args.out)]
+    else:
+        folders = [] if args.resume == "never" else list(numbered_in("runs", preset.name).values())
+    for folder in folders:
+        with suppress(KzooError):  # what is no run, or a damaged one
+            run = Run(folder)
+            named = run.config.get("backend")
+            if named and (args.out is not None or (_goes_on(run) and _repeats(run, args, preset))):
+                yield folder, named
+
+
+def _goes_on(run):
+    """Say whether a run was stopped, and has a journal to go on from."""
+    return (not run.finished or run.summary.get("interrupted")) and any(run.path.glob("journal*"))
+
+
+def _repeats(run, args, preset):
+    """Say whether this command, with the run's backend, is the run's own; this is known without its data."""
+    named = common.data_options(args)
+    options = import_module("kzoo.data.options").DataOptions(seed=named.pop("data_seed"), **named)
+    command = import_module("kzoo.command").command_of(
+        preset, args.data, settings_of(args), options, seed=args.seed, start=args.start and Path(args.start).name,
+        freeze=frozen(args.freeze), precision=args.precision, backend=run.config["backend"],
+    )  # fmt: skip
+    # In any order: `--epochs` comes after other settings in `kzoo.train`.
+    return sorted(shlex.split(command)) == sorted(shlex.split(run.config["command"] or ""))
 
 
 def _options(args):

@@ -1,10 +1,16 @@
 """Search for better settings of a preset on data; one folder keeps all trials."""
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
 
-from kzoo.cli import common, quiet, tables, train
+from kzoo.cli import backend, common, quiet, tables, train
 from kzoo.errors import Interrupted, KzooError
-from kzoo.registry import get_preset
+from kzoo.listing import numbered_in
+from kzoo.nouns import differences
+from kzoo.registry import get_preset, resolve
 from kzoo.tuning.engines import ENGINES
 from kzoo.tuning.records import FINISHED, best_of, preset_score
 
@@ -22,7 +28,7 @@ killed, the same command goes on, with every finished trial kept. More
 --trials go on longer. `kzoo show PRESET` lists what --set fixes.
 """
 _OPTIONS = (
-    "data", "out", "seed", "resume", "engine", "trials", "max_time", "space", "objective", "folds",
+    "data", "out", "seed", "resume", "engine", "trials", "max_time", "space", "objective", "folds", "backend",
     *common.DATA_OPTIONS,
 )  # fmt: skip
 
@@ -45,6 +51,7 @@ def add_arguments(parser):
     add("--out", metavar="FOLDER", help="the search's folder; default: searches/PRESET-NN")
     add("--resume", default="auto", metavar="HOW", help="auto (default): go on with the same search; must, never")
     add("--seed", type=int, default=0, metavar="N", help="of the proposals and the trainings (default 0)")
+    backend.add_option(parser)
     common.add_data_options(parser)
     add("--dry-run", action="store_true", help="say how many trials and epochs, and about how long")
     add("--quiet", action="store_true", help="no progress")
@@ -58,8 +65,10 @@ def run(args):
     if args.epochs is not None and "epochs" in settings:
         raise KzooError("epochs is given twice: by --epochs and by --set. Leave one out.")
     # Names and values are checked before the seconds that Keras takes to import.
-    train.check_names(args.preset, settings | ({} if args.epochs is None else {"epochs": args.epochs}))
+    fixed = settings | ({} if args.epochs is None else {"epochs": args.epochs})
+    train.check_names(args.preset, fixed)
     preset, space = get_preset(args.preset), args.space
+    backend.settle(args, preset.name, _stopped(args, preset, fixed))
     if args.max_params is not None:
         space = quiet.load("kzoo.tuning.spaces.space").space(preset, space).limit(params=args.max_params)
     options = dict(
@@ -75,6 +84,37 @@ def run(args):
     if args.dry_run:
         return dict(plan=str(search), **{k: getattr(search, k) for k in ("engine", "trials", "epochs", "random")})
     return _document(search, preset)
+
+
+def _stopped(args, preset, fixed) -> Iterator[tuple[Path, str]]:
+    """Yield the folder and the backend of each search that this command may resume, the newest first."""
+    if args.resume == "never":
+        return
+    folders = list(numbered_in("searches", preset.name).values()) if args.out is None else [Path(args.out)]
+    for folder in folders:
+        with suppress(KzooError):  # what is no search, or a damaged one
+            search = import_module("kzoo.tuning.search").Search(folder)
+            if args.out is not None or (not search.finished and _asks_for(search.request, args, preset, fixed)):
+                yield folder, search.request.backend
+
+
+def _asks_for(request, args, preset, fixed):
+    """Say whether a search is the one that is asked for, as far as this is known without its data."""
+    named = common.data_options(args)
+    options = import_module("kzoo.data.options").DataOptions(seed=named.pop("data_seed"), **named)
+    config, training = resolve(preset, fixed)
+    asked = dict(
+        seed=args.seed, folds=args.folds, baseline=not args.no_baseline, epochs=training["epochs"],
+        data=options.stored() | {"name": Path(args.data or preset.dataset or "").resolve().name},
+        spec={"config": _only(fixed, config), "training": _only(fixed, training)},
+    )  # fmt: skip
+    if args.engine != "auto":
+        asked["engine"] = args.engine
+    return not differences(request.to_json(), asked)
+
+
+def _only(names, settings):
+    return {name: value for name, value in settings.items() if name in names}
 
 
 def _document(search, preset):

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from kzoo.arguments import BUNDLES, PRECISIONS, RESUME
+from kzoo.arguments import BACKENDS, BUNDLES, PRECISIONS, RESUME
 from kzoo.family import FAMILIES
 from kzoo.tasks import problems, tasks
 
@@ -17,6 +17,7 @@ def _tasks():
 
 # What an option is called, without its dashes -> a function that returns the words.
 VALUES = {
+    "backend": lambda: BACKENDS,
     "callbacks": lambda: BUNDLES,
     "engine": lambda: import_module("kzoo.tuning.engines").ENGINES,
     "family": lambda: tuple(FAMILIES),
@@ -30,4 +31,4 @@ VALUES = {
     "task": _tasks,
 }
 # Those that take one of these words and nothing else, for every command.
-CLOSED = ("callbacks", "engine", "precision", "resume", "space", "split")
+CLOSED = ("backend", "callbacks", "engine", "precision", "resume", "space", "split")

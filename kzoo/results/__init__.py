@@ -2,7 +2,7 @@
 
 `measured.json` is written by `recipes/measure.py` from run folders, never by hand. `beside.json` has figures to stand
 beside them, each with its source: published ones, and what other scripts measured on the same data. `networks.json`
-has the layers of every preset.
+has the layers of every preset, `speed.json` (see `speed.py`) how fast each Keras backend trains it.
 """
 
 import json
@@ -34,6 +34,11 @@ def of(preset: str) -> list[dict]:
 def network_of(preset: str) -> dict | None:
     """Return the table of a preset's network (see `kzoo.network`), where it is stored."""
     return dict(_read("networks.json")).get(preset)
+
+
+def speed_of(preset: str) -> dict | None:
+    """Return how fast a preset was trained: samples_per_second (of each backend), machine, versions, date."""
+    return next((row for row in _read("speed.json") if row["preset"] == preset), None)
 
 
 def beside(row: dict) -> list[dict]:

@@ -5,7 +5,6 @@ It is a new run's, a finished one's that is asked for again, or a killed one's t
 
 import errno
 import os
-import re
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from pathlib import Path
 from kzoo.arguments import RESUME
 from kzoo.errors import KzooError
 from kzoo.files import check_place, leftovers, read_json, remove_leftovers
+from kzoo.listing import numbered_in
 from kzoo.nouns import Request
 from kzoo.run import Run
 from kzoo.training.journal import NAMES as JOURNALS
@@ -111,11 +111,9 @@ def numbered(base, preset, resume, goes_on, made):
         goes_on: path -> whether what is in it can go on.
         made: a list, which becomes the folders that were made for a new one.
     """
-    base = Path(base)
-    name = re.compile(re.escape(preset) + r"-(\d+)")
-    taken = {int(found[1]): path for path in base.glob("*") if (found := name.fullmatch(path.name))}
+    base, taken = Path(base), numbered_in(base, preset)
     if resume != "never":
-        for _, path in sorted(taken.items(), reverse=True):
+        for path in taken.values():
             if goes_on(path) and not is_locked(path):
                 return path
     number = max(taken, default=0) + 1

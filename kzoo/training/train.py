@@ -12,6 +12,7 @@ import keras
 from numpy.typing import ArrayLike
 
 from kzoo.checks import before_training
+from kzoo.command import command_of
 from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
 from kzoo.data.overview import brief
@@ -26,13 +27,14 @@ from kzoo.nouns import Request
 from kzoo.plots.curves import curves
 from kzoo.predictions import ANSWERS
 from kzoo.registry import Preset
+from kzoo.results.speed import faster_than
 from kzoo.run import Run
 from kzoo.training.answers import score_and_keep
 from kzoo.training.calls import checked_steps_per_call
 from kzoo.training.fit import Fit
 from kzoo.training.folder import claimed, replaced
 from kzoo.training.journal import has_journal, remove_journal
-from kzoo.training.record import command, provenance
+from kzoo.training.record import provenance
 from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.road import Job, assign, prepare_device
 from kzoo.training.start import name_of
@@ -131,9 +133,10 @@ def train(
         deterministic=bool(deterministic),
         callbacks=tuple(type(c).__name__ for c in extra),
     )
-    repeat = command(
-        assigned.preset, data, overrides, options, seed=seed, start=name_of(start), freeze=freeze, precision=precision
-    )
+    repeat = command_of(
+        assigned.preset, data, overrides, options, seed=seed, start=name_of(start), freeze=freeze, precision=precision,
+        backend=request.backend,
+    )  # fmt: skip
     with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
         if claim.done is not None:
             return claim.done
@@ -146,6 +149,8 @@ def train(
         say([brief(job.data.overview), *job.data.notes, *job.notes, *warnings, *claim.notes, *fit.notes], progress)
         if claim.state is not None:
             return _finished(fit)
+        if assigned.preset is not None:
+            say(faster_than(keras.backend.backend(), assigned.preset.name), progress)
         with replaced(claim.folder):
             describe(claim.folder, job, request, command=repeat)
             return _finished(fit)

@@ -25,6 +25,7 @@ from kzoo.errors import Interrupted, KzooError
 from kzoo.files import write_json
 from kzoo.nouns import Spec, plain
 from kzoo.registry import Preset, get_preset
+from kzoo.results.speed import faster_than
 from kzoo.training.folder import check_resume
 from kzoo.training.record import provenance
 from kzoo.training.resume import Signals
@@ -216,6 +217,8 @@ def tune(
             _say([brief(data.overview), *data.notes, *notes, str(plan)], progress)
             if before is None:
                 begin_anew(folder)
+                if what.build is None:
+                    _say(faster_than(request.backend, what.spec.preset), progress)
             write_json(folder / "preprocessing.json", plain(data.preprocessing))
             _stamped(request).write(folder)
             signals, deadline = Signals(), None if budget is None else began + budget

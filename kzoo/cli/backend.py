@@ -1,0 +1,78 @@
+"""Which backend Keras starts with: Keras' own, unless somebody chooses; what is resumed keeps the one it has.
+
+Keras reads `KERAS_BACKEND` once, when it is imported. Its `keras.json` says nothing of anybody's choice: Keras itself
+writes it.
+"""
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from kzoo.cli import common
+from kzoo.errors import KzooError
+from kzoo.optional import check_installed, is_installed, missing
+from kzoo.results.speed import fastest
+
+_EXTRAS = {"jax": "jax", "torch": "torch"}  # TensorFlow comes with kzoo
+
+
+def add_option(parser):
+    """Add --backend, for a command that begins what can be resumed."""
+    parser.add_argument(
+        "--backend",
+        metavar="NAME",
+        help="tensorflow, jax or torch; auto: the fastest where it was measured; default: Keras' own",
+    )
+
+
+def settle(args, preset: str, earlier: Iterable[tuple[Path, str]]):
+    """Choose the backend. To be called when all else is checked, and before Keras is imported.
+
+    --backend comes first, then `KERAS_BACKEND`, then what is resumed; auto, too, keeps the backend of what is resumed.
+
+    Args:
+        args: of the command, with `backend` and `out`.
+        preset: its name.
+        earlier: the folder and the backend of what this command may resume, the newest first.
+
+    Raises:
+        KzooError: a backend that is not installed, or another than this process has begun with.
+    """
+    asked = args.backend
+    if "keras" in sys.modules:
+        running = sys.modules["keras"].backend.backend()
+        if asked not in (None, "auto", running):
+            raise KzooError(
+                f"backend={asked!r}: in this process Keras has started on {running} already. Set KERAS_BACKEND={asked} "
+                f"before Keras is imported."
+            )
+        return
+    if asked is None and os.environ.get("KERAS_BACKEND"):
+        return
+    if asked in (None, "auto"):
+        chosen = _kept(earlier, given=args.out is not None) or (fastest(preset) if asked == "auto" else None)
+    else:
+        check_installed(asked, extra=_EXTRAS.get(asked, ""))
+        chosen = asked
+    if chosen is not None:
+        os.environ["KERAS_BACKEND"] = chosen
+
+
+def _kept(earlier, *, given):
+    """Return the backend of what is resumed, or None; where it is not installed any more, a line says so.
+
+    Raises:
+        KzooError: it is not installed, and the folder was named.
+    """
+    found = next(iter(earlier), None)
+    if found is None:
+        return None
+    folder, backend = found
+    if is_installed(backend):
+        return backend
+    extra = _EXTRAS.get(backend, "")
+    if given:
+        raise KzooError(f"{folder} goes on with {backend} only. {missing(backend, extra)}")
+    common.say(f"{folder} is left as it is: it goes on with {backend} only. {missing(backend, extra)}")
+    return None

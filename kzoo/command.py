@@ -1,0 +1,68 @@
+"""The command line that repeats a run: a run keeps it, and by it the command line knows a stopped run of its own again.
+
+NumPy only: it is asked before Keras starts.
+"""
+
+import os
+import shlex
+from pathlib import Path
+
+from kzoo.data.options import NAMED, DataOptions
+from kzoo.data.splits import Fold
+from kzoo.registry import word_for
+
+# Options that the command leaves out when they are the default.
+_DEFAULTS = dict(seed=0, data_seed=0, validation=0.1, precision="auto", backend="tensorflow")
+
+
+def command_of(preset, source, overrides, data: DataOptions, **options):
+    """Return the command line that repeats the run, with names of files only; None where there is none.
+
+    Args:
+        preset: None for a model of one's own.
+        source, overrides, data: what was given.
+        options: other options of the command that were given: seed, start, freeze, precision; and the Keras backend.
+    """
+    if isinstance(data.test, Fold):
+        return _fold_call(preset, source, overrides, data, **options)
+    named = all(isinstance(v, str | os.PathLike | int | float | None) for v in (source, data.test))
+    if preset is None or not named:
+        return None
+    words = ["kzoo", "train", word_for(preset)]
+    if source is not None:
+        words += ["--data", Path(source).name]
+    for name, value in (dict(seed=options.pop("seed"), data_seed=data.seed) | data.pick(*NAMED) | options).items():
+        if value is None or value == _DEFAULTS.get(name) or value in ((), []):
+            continue
+        if name == "columns":
+            words += ["--column", *(_column(*one) for one in value.items())]
+            continue
+        values = [str(v) for v in (value if isinstance(value, list | tuple) else [value]) if v is not True]
+        if name == "test":
+            values = [Path(values[0]).name]
+        option = f"--{name.replace('_', '-')}"
+        words += [word for v in values for word in (option, v)] if name == "target" else [option, *values]
+    if overrides:
+        shown = {k: ",".join(map(str, v)) if isinstance(v, list | tuple) else v for k, v in overrides.items()}
+        words += ["--set", *(f"{name}={value}" for name, value in shown.items())]
+    return shlex.join(words)
+
+
+def _column(name, how):
+    """Write what was said of a column as a word of `--column`."""
+    how = {"kind": how} if isinstance(how, str) else how
+    signs = [f":{sign}={value}" for sign, value in how.items() if sign != "kind"]
+    return f"{name}={how.get('kind', 'number')}{''.join(signs)}"
+
+
+def _fold_call(preset, source, overrides, data, *, seed, backend, **options):
+    """Return the call that this run is a fold of; it is the same for each of the folds, and on every backend."""
+    if preset is None or not all(isinstance(v, str | os.PathLike | None) for v in (source, data.group)):
+        return None
+    fold, asked = data.test, data.pick(*(name for name in NAMED if name != "test"))
+    given = {"folds": fold.folds, "stratified": fold.stratified, "seed": fold.seed}
+    defaults = _DEFAULTS | {"stratified": True}
+    given |= {k: v for k, v in (asked | options).items() if v is not None and v not in ((), [])} | overrides
+    words = [preset.name] if source is None else [preset.name, Path(source).name]
+    words = [repr(w) for w in words] + [f"{k}={v!r}" for k, v in given.items() if v != defaults.get(k)]
+    return f"kzoo.cross_validate({', '.join(words)})"

@@ -1,0 +1,35 @@
+"""Which Keras backend trains a preset fastest, of those that are installed here. Standard library only.
+
+`speed.json` has what was measured; `recipes/measure.py speed` writes it. A preset without a row is no reason to fail.
+"""
+
+from kzoo.optional import is_installed
+from kzoo.results import speed_of
+
+_WORTH_A_LINE = 1.5  # below that, another machine or another size of the data may turn it round
+
+
+def fastest(preset: str) -> str | None:
+    """Return the installed backend that trained a preset fastest, or None where nothing was measured."""
+    row = speed_of(preset)
+    rates = {} if row is None else row["samples_per_second"]
+    return max(filter(is_installed, rates), key=rates.__getitem__, default=None)
+
+
+def faster_than(backend: str, preset: str) -> list[str]:
+    """Return a line that names an installed backend on which a preset trained much faster; none where there is none.
+
+    Args:
+        backend: the one at hand.
+        preset: its name.
+    """
+    row, best = speed_of(preset), fastest(preset)
+    if row is None or best is None or backend not in (rates := row["samples_per_second"]):
+        return []
+    ratio = rates[best] / rates[backend]
+    if ratio <= _WORTH_A_LINE:
+        return []
+    return [
+        f"{best} trained {preset} {ratio:.1f} times as fast as {backend}, once compiled, where it was measured "
+        f"({row['machine']}): --backend {best} on the command line, KERAS_BACKEND={best} in Python."
+    ]

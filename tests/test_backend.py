@@ -1,0 +1,292 @@
+"""Keras starts on its own backend unless somebody chooses one, and what is resumed stays on the one it has.
+
+The class of faults: a backend that changes without anybody's word. A stopped run or search is then not found again, and
+begins anew; an exported variable or a name of a package that is not installed ends in a traceback of Keras'.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import keras
+import pytest
+from made_search import make_search
+from shortcuts import undrawn, untraced
+
+import kzoo
+from kzoo import results
+from kzoo.cli import main
+from kzoo.files import read_json, write_json
+from kzoo.results.speed import faster_than, fastest
+
+ROOT = Path(kzoo.__file__).parents[1]
+ROW = {
+    "preset": "iris_fnn", "samples_per_second": {"tensorflow": 100.0, "jax": 310.0, "torch": 120.0},
+    "machine": "Linux x86_64, 2 cores", "versions": {"keras": "3"}, "date": "2026-01-01",
+}  # fmt: skip
+
+# One process for all calls. It says what Keras would start with, and where it would start, it is stopped.
+CALLS = """
+import contextlib, importlib.abc, io, json, os, sys
+
+class Refusing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "keras":
+            raise RuntimeError("Keras starts")
+
+from kzoo import results
+from kzoo.cli import main
+read = results._read
+for words, backend, table, missing in json.loads(sys.stdin.read()):
+    os.environ.pop("KERAS_BACKEND", None)
+    os.environ.update({"KERAS_BACKEND": backend} if backend else {})
+    results._read = lambda name: table if name == "speed.json" else read(name)
+    sys.modules.update(dict.fromkeys(missing))  # of which Python says that they are not there
+    sys.meta_path.insert(0, Refusing())
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err):
+        code = main(words.split())
+    del sys.meta_path[0]
+    for name in missing:
+        del sys.modules[name]
+    print(json.dumps(["Keras starts" in err.getvalue(), code, os.environ.get("KERAS_BACKEND"), err.getvalue()]))
+"""
+
+
+class Stop(keras.callbacks.Callback):
+    """Stop in the second epoch, as Ctrl-C does."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch:
+            raise KeyboardInterrupt
+
+
+def call(words, *, environment=None, table=(), missing=()):
+    return [words, environment, list(table), list(missing)]
+
+
+def asked(calls):
+    """Return (whether Keras starts, exit code, KERAS_BACKEND, what is said) of each call."""
+    done = subprocess.run(
+        [sys.executable, "-c", CALLS], input=json.dumps(calls), capture_output=True, text=True, check=False,
+        env={k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"} | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == len(calls), done.stderr
+    return lines
+
+
+def backends(*calls):
+    """Return what Keras would start with in each call: None for its own choice."""
+    answers = asked(calls)
+    assert [starts for starts, *_ in answers] == [True] * len(calls), answers
+    return [backend for _, _, backend, _ in answers]
+
+
+def stopped(folder, **options):
+    """Stop a run of the iris in its second epoch."""
+    with untraced(), undrawn(), pytest.raises(kzoo.Interrupted):
+        kzoo.train("iris_fnn", "iris", out=folder, callbacks=[Stop()], progress=False, check=False, **options)
+    return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def run_on_jax(tmp_path_factory):
+    """A stopped run that says of itself what one on JAX does; that one is in the slow test."""
+    folder = stopped(tmp_path_factory.mktemp("stopped") / "runs" / "iris_fnn-01", units=(8,), epochs=3)
+    config = read_json(folder / "config.json")
+    config |= {"backend": "jax", "command": config["command"] + " --backend jax", "callbacks": []}
+    write_json(folder / "config.json", config)
+    return folder
+
+
+SAME = "train iris_fnn --data iris --epochs 3 --set units=8"
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="whose run becomes one on JAX")
+def test_a_stopped_run_keeps_its_backend(run_on_jax, monkeypatch):
+    monkeypatch.chdir(run_on_jax.parents[1])
+    one = str(run_on_jax)
+    calls = {
+        SAME: "jax",
+        "train iris_fnn --data iris --set units=8 epochs=3": "jax",
+        f"{SAME} --backend auto": "jax",
+        f"{SAME} --backend torch": "torch",
+        f"{SAME} --resume never": None,
+        f"{SAME} --seed 1": None,
+        "train iris_fnn --data iris": None,
+        f"train iris_fnn --data iris --out {one}": "jax",  # whether it is the same run, `kzoo.train` says
+        f"train iris_fnn --data iris --out {one} --resume never": "jax",
+        f"train iris_fnn --data iris --out {one} --overwrite": None,
+        f"train iris_fnn --data iris --out {one}-else": None,
+    }
+    table = [ROW | {"samples_per_second": {"torch": 9.0, "tensorflow": 1.0}}]
+    chosen = backends(
+        *(call(words, table=table) for words in calls), call(SAME, environment="torch"),
+    )  # fmt: skip
+    assert dict(zip(calls, chosen, strict=False)) == calls
+    assert chosen[-1] == "torch"
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="whose run becomes one on JAX")
+def test_where_its_backend_is_not_installed_any_more_a_line_says_so(run_on_jax, monkeypatch):
+    monkeypatch.chdir(run_on_jax.parents[1])
+    new, named = asked(
+        [call(SAME, missing=["jax"]), call(f"{SAME} --out {run_on_jax}", missing=["jax"])]
+    )  # fmt: skip
+    assert (new[0], new[2]) == (True, None)
+    assert "runs/iris_fnn-01 is left as it is: it goes on with jax only." in new[3]
+    assert named[:3] == [False, 2, None] and "goes on with jax only. " in named[3]
+    assert all('pip install "kzoo[jax]"' in said for *_, said in (new, named))
+
+
+def test_a_backend_that_contradicts_the_run_is_refused_by_name(run_on_jax, capsys):
+    assert main([*SAME.split(), "--out", str(run_on_jax), "--backend", keras.backend.backend()]) == 2
+    said = capsys.readouterr().err
+    assert f"holds a different run (backend: jax there, {keras.backend.backend()} now). Pass --overwrite" in said
+
+
+def test_a_search_keeps_its_backend():
+    epochs = kzoo.get_preset("iris_fnn").training["epochs"]
+    make_search("searches/iris_fnn-01", planned=50, backend="jax", epochs=epochs)
+    make_search("searches/iris_fnn-02", backend="torch", epochs=epochs)  # with nothing left to do
+    calls = {
+        "tune iris_fnn": "jax",
+        "tune iris_fnn --trials 60 --backend auto": "jax",
+        "tune iris_fnn --set optimizer=adam": "jax",
+        "tune iris_fnn --backend tensorflow": "tensorflow",
+        "tune iris_fnn --epochs 7": None,
+        "tune iris_fnn --set units=5": None,
+        "tune iris_fnn --seed 1": None,
+        "tune iris_fnn --folds 3": None,
+        "tune iris_fnn --no-baseline": None,
+        "tune iris_fnn --resume never": None,
+        "tune iris_fnn --data wine": None,
+        "tune iris_fnn --out searches/iris_fnn-02": "torch",
+        "tune iris_fnn --out searches/iris_fnn-02 --resume never": None,
+    }
+    assert dict(zip(calls, backends(*map(call, calls)), strict=True)) == calls
+
+
+def test_keras_starts_on_its_own_backend_unless_somebody_chooses():
+    slow = ROW | {"samples_per_second": {"tensorflow": 3.0, "torch": 2.0}}
+    own, chosen, over, kept, none, best, less, first = backends(
+        call("train iris_fnn"),
+        call("train iris_fnn --backend torch", table=[ROW]),
+        call("tune iris_fnn --backend jax", environment="torch"),
+        call("train iris_fnn", environment="torch", table=[ROW]),
+        call("train iris_fnn --backend auto", environment="torch"),  # nothing is measured
+        call("tune iris_fnn --backend auto", environment="torch", table=[ROW]),
+        call("train iris_fnn --backend auto", table=[ROW], missing=["jax"]),
+        call("train iris_fnn --backend auto", table=[slow]),
+    )
+    assert (own, chosen, over, kept, none) == (None, "torch", "jax", "torch", "torch")
+    assert (best, less, first) == ("jax", "torch", "tensorflow")
+
+
+def test_what_cannot_be_is_said_before_keras_starts_and_chooses_nothing():
+    missing, unknown, wrong, twice = asked([
+        call("train iris_fnn --backend torch", missing=["torch"]),
+        call("tune iris_fnn --backend jaxx"),
+        call("train iris_fnn --backend jax --set dropuot=0.1"),
+        call("train iris_fnn --set backend=jax"),
+    ])  # fmt: skip
+    assert [answer[:3] for answer in (missing, unknown, wrong, twice)] == [[False, 2, None]] * 4
+    assert 'This needs torch, which is not installed: pip install "kzoo[torch]"' in missing[3]
+    assert "--backend 'jaxx' is unknown. Did you mean 'jax'? Use one of: auto, tensorflow, jax, torch." in unknown[3]
+    assert "'backend' is an option of its own" in twice[3]
+    assert all(said.count("\n") == 1 for *_, said in (missing, unknown, wrong, twice))
+
+
+def test_keras_that_has_started_is_not_started_again_on_another_backend(capsys):
+    running = keras.backend.backend()
+    other = "jax" if running != "jax" else "torch"
+    before = os.environ.get("KERAS_BACKEND")
+    assert main(["train", "iris_fnn", "--backend", other]) == 2
+    said = capsys.readouterr().err
+    assert f"--backend {other!r}: in this process Keras has started on {running} already." in said
+    assert f"Set KERAS_BACKEND={other} before Keras is imported." in said and said.count("\n") == 1
+    assert os.environ.get("KERAS_BACKEND") == before
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """A table in which another backend that is installed here is 3.1 times as fast."""
+    now = keras.backend.backend()
+    other = "torch" if now != "torch" else "tensorflow"
+    if find_spec(other) is None:
+        pytest.skip(f"{other} is not installed")
+    rates = {now: 100.0, other: 310.0, "no_such_backend": 1e9}
+    monkeypatch.setattr(results, "_read", lambda name: [ROW | {"samples_per_second": rates}])
+    return rates, now, other
+
+
+def test_a_backend_is_advised_above_half_as_fast_again_only(measured):
+    rates, now, other = measured
+    line = (
+        f"{other} trained iris_fnn 3.1 times as fast as {now}, once compiled, where it was measured (Linux x86_64, 2 "
+        f"cores): --backend {other} on the command line, KERAS_BACKEND={other} in Python."
+    )
+    assert faster_than(now, "iris_fnn") == [line]
+    assert fastest("iris_fnn") == other
+    assert faster_than(other, "iris_fnn") == faster_than(now, "wine_fnn") == faster_than("mxnet", "iris_fnn") == []
+    rates[other] = 150.0
+    assert faster_than(now, "iris_fnn") == []
+    assert fastest("wine_fnn") is None
+
+
+def test_training_says_once_that_another_backend_is_faster(measured, untraced, undrawn, capsys):
+    def said(**options):
+        with pytest.raises(kzoo.Interrupted):
+            kzoo.train("iris_fnn", "iris", epochs=2, out="run", callbacks=[Stop()], check=False, **options)
+        return [line for line in capsys.readouterr().err.splitlines() if "times as fast" in line]
+
+    assert len(said()) == 1
+    assert said() == []  # it goes on
+    assert said(overwrite=True, progress=False) == []
+
+
+def test_a_model_of_ones_own_is_no_preset_that_was_measured(measured, untraced, undrawn, capsys):
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, "softmax")], name="iris_fnn")
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    kzoo.train(model, "iris", epochs=1, out="run")
+    assert "times as fast" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("row", results._read("speed.json"), ids=lambda row: row["preset"])
+def test_a_measured_speed_is_a_presets(row):
+    assert set(row) == {"preset", "samples_per_second", "machine", "versions", "date"}
+    kzoo.get_preset(row["preset"])
+    assert set(row["samples_per_second"]) <= {"tensorflow", "jax", "torch"} <= set(row["versions"])
+    assert min(row["samples_per_second"].values()) > 0
+
+
+@pytest.mark.slow
+def test_a_run_and_a_search_on_jax_go_on_there():
+    pytest.importorskip("jax")
+    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"} | {"PYTHONPATH": str(ROOT)}
+
+    def begun(words):
+        command = [sys.executable, "-m", "kzoo", *words.split()]
+        return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    words = "train iris_fnn --epochs 400 --set patience=400"
+    process = begun(f"{words} --backend jax")
+    while not Path("runs/iris_fnn-01/journal").is_file() and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert (process.wait(), "stopped by SIGTERM" in process.stderr.read()) == (143, True)
+    config = kzoo.Run("runs/iris_fnn-01").config
+    assert (config["backend"], config["command"].split()[3:5]) == ("jax", ["--backend", "jax"])
+    _, err = begun(words).communicate()
+    assert "Resuming runs/iris_fnn-01" in err and [path.name for path in Path("runs").iterdir()] == ["iris_fnn-01"]
+    assert kzoo.Run("runs/iris_fnn-01").summary["resumed"] == 1
+    assert begun("tune iris_fnn --trials 1 --epochs 2 --backend jax").wait() == 0
+    assert begun("tune iris_fnn --trials 2 --epochs 2 --out searches/iris_fnn-01").wait() == 0
+    search = kzoo.Search("searches/iris_fnn-01")
+    assert (search.request.backend, len(search.trials)) == ("jax", 2)

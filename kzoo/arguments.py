@@ -152,6 +152,7 @@ def _bundles():
 BUNDLES = _bundles()
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 RESUME = ("auto", "must", "never")
+TTA = ("mirror", "shift")  # test-time augmentations
 
 CONFIG = {
     "inputs": _A(kind=str, choices=kinds.NAMES),

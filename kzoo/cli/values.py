@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from kzoo.arguments import BUNDLES, PRECISIONS, RESUME
+from kzoo.arguments import BUNDLES, PRECISIONS, RESUME, TTA
 from kzoo.family import FAMILIES
 from kzoo.tasks import problems, tasks
 
@@ -28,6 +28,7 @@ VALUES = {
     "space": lambda: import_module("kzoo.tuning.spaces.entry").SIZES,
     "split": lambda: ("train", "validation", "test"),
     "task": _tasks,
+    "tta": lambda: TTA,
 }
 # Those that take one of these words and nothing else, for every command.
-CLOSED = ("callbacks", "engine", "precision", "resume", "space", "split")
+CLOSED = ("callbacks", "engine", "precision", "resume", "space", "split", "tta")

@@ -213,7 +213,10 @@ TRAINING = {
     "momentum": _A(default=0.9, meaning="Nesterov momentum of optimizer=momentum", **_RATE),
     "learning_rate": _A(default=1e-3, meaning="peak learning rate", kind=float, above=0),
     "norm_bias_rate": _A(
-        default=1.0, meaning="how many times as fast the biases of norms learn, by sgd and momentum", kind=float, above=0
+        default=1.0,
+        meaning="how many times as fast the biases of norms learn, by sgd and momentum",
+        kind=float,
+        above=0,
     ),
     "schedule": _A(default="constant", meaning="course of the learning rate", kind=str, choices=SCHEDULES),
     "warmup": _A(default=0.0, meaning="share of the steps in which the learning rate rises", **_RATE),
@@ -226,8 +229,10 @@ TRAINING = {
         default="stop", meaning="when the loss or a weight is not finite", kind=str, choices=("stop", "rollback")
     ),
     "precision": _A(
-        default="auto", meaning="what kzoo.train computes in; auto: bfloat16 on a GPU that has it, else float32",
-        kind=str, choices=PRECISIONS,
+        default="auto",
+        meaning="what kzoo.train computes in; auto: bfloat16 on a GPU that has it, else float32",
+        kind=str,
+        choices=PRECISIONS,
     ),
     "batch_size": _A(default=64, meaning="examples in a step", **_COUNT),
     "epochs": _A(default=20, meaning="passes over the training split", **_COUNT),

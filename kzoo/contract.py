@@ -125,7 +125,8 @@ def _hurry_norm_biases(optimizer, training):
     factor, apply = training["norm_bias_rate"], optimizer.apply
     if clipped := next((name for name in CLIPPING if training.get(name) is not None), None):
         raise KzooError(
-            f"norm_bias_rate={factor:g} multiplies gradients, and {clipped} would cut them again: set one of them to none."
+            f"norm_bias_rate={factor:g} multiplies gradients, which {clipped}={training[clipped]:g} would cut again: "
+            f"set norm_bias_rate=1, or {clipped} to none."
         )
 
     def hurried(grads, trainable_variables=None):

@@ -58,8 +58,8 @@ def check_augmentations(names) -> tuple[str, ...]:
 def augment(images, *, names, seed, epoch, indices, labels=None):
     """Change a batch of images at random, the same way for the same (seed, epoch, index).
 
-    "flip" or "alternate", "shift" or "nudge", "rotate" and "zoom" are one step, so an image is resampled once at most; then come
-    "erase" and last "mixup" or "cutmix" (named both, each batch takes one of them).
+    "flip" or "alternate", "shift" or "nudge", "rotate" and "zoom" are one step, so an image is resampled once at
+    most; then come "erase" and last "mixup" or "cutmix" (named both, each batch takes one of them).
 
     Args:
         images: (B, H, W, C), uint8 or float, 0..255; never written to.

@@ -78,7 +78,8 @@ def build(
             come from the training images where `train`, or `build` with `data`, sees them.
         block: kind of stage. For images `"plain"` (VGG-style, https://arxiv.org/abs/1409.1556), `"residual"` (ResNet,
             https://arxiv.org/abs/1512.03385), `"separable"` (MobileNet, https://arxiv.org/abs/1704.04861) or
-            `"pooled"` (airbench, https://arxiv.org/abs/2404.00498: smaller after its first convolution); for tokens `"parallel"` (Kim, https://arxiv.org/abs/1408.5882); for series `"dilated"` (TCN,
+            `"pooled"` (airbench, https://arxiv.org/abs/2404.00498: pooled after its first convolution);
+            for tokens `"parallel"` (Kim, https://arxiv.org/abs/1408.5882); for series `"dilated"` (TCN,
             https://arxiv.org/abs/1803.01271). Residual and separable nets for images of 64 pixels a side
             or more start with a 7x7 convolution of stride 2 and a max-pooling, smaller ones with a
             convolution of stride 1.

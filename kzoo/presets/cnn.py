@@ -55,7 +55,8 @@ register(Preset(
     # The paper's numbers as Keras counts: 11.5 is per 1024 examples and 1 + 1 / (1 - 0.85) of momentum.
     training=dict(optimizer="momentum", momentum=0.85, learning_rate=1.5, norm_bias_rate=64, schedule="cosine",
                   warmup=0.23, weight_decay=0.01, label_smoothing=0.2, labels="onehot",
-                  precision="mixed_bfloat16", batch_size=1024, epochs=10, metrics=("accuracy",), augment=("alternate", "nudge")),
+                  precision="mixed_bfloat16", batch_size=1024, epochs=10, metrics=("accuracy",),
+                  augment=("alternate", "nudge")),
 ))
 
 register(Preset(

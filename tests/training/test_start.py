@@ -147,13 +147,16 @@ def test_they_are_weights_of_a_frozen_plain_convolution(white):
     assert type(layer) is keras.layers.Conv2D and not layer.trainable
 
 
-def test_however_a_network_meets_its_data_it_has_the_same_filters(white, tmp_path):
+def test_however_a_network_meets_its_data_it_has_the_same_filters(white, tmp_path, capsys):
     data, settings = kzoo.load_data(coloured(), preset="cifar_speed"), {**COLOURED}
     network = {name: settings[name] for name in ("input_shape", "filters")}
     built = kzoo.build("cifar_speed", data=data, seed=0, filters=(4,))
     blind = kzoo.build("cifar_speed", seed=0, outputs=2, **network)
     assert not np.allclose(filters(blind)[0], filters(white.model)[0], atol=0.1)
-    kzoo.fit_arguments(blind, data, batch_size=32, progress=False)
+    kzoo.fit_arguments(blind, data, batch_size=32)
+    assert "computes cifar_speed in mixed_bfloat16, and this network is built in float32" in capsys.readouterr().err
+    with pytest.raises(kzoo.KzooError, match="precision= is how a network is built"):
+        kzoo.fit_arguments(blind, data, precision="float32")
     own = kzoo.build("cifar_speed", seed=3, outputs=2, **network)
     trained = kzoo.train(own, data, out=tmp_path / "own", callbacks="quick", check=False, progress=False)
     mixed = speed(tmp_path / "mixed", precision="mixed_bfloat16")

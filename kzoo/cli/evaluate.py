@@ -11,7 +11,7 @@ examples:
   kzoo evaluate runs/digits_cnn-01                      its own test split
   kzoo evaluate runs/digits_cnn-01 --split validation
   kzoo evaluate runs/image_cnn-01 --data new_photos/    a folder per class
-  kzoo evaluate runs/image_cnn-01 --tta mirror          the mean of each image and its mirror image
+  kzoo evaluate runs/image_cnn-01 --tta mirror          with mirror images
   kzoo evaluate runs/tabular_fnn-01 --data march.csv --target churned
   kzoo evaluate runs/char_gru-01 --stateful            one pass, nothing lost
 """

@@ -21,7 +21,7 @@ examples:
   kzoo predict runs/text_cnn-01 "a wonderful film" "dull"  texts
   kzoo predict runs/text_cnn-01 - < sentences.txt          a text per line
   kzoo predict runs/image_cnn-01 cat.jpg --top 5
-  kzoo predict runs/image_cnn-01 cat.jpg --tta mirror      the mean of the image and its mirror image
+  kzoo predict runs/image_cnn-01 cat.jpg --tta mirror     and its mirror image
   kzoo predict runs/series_gru-01 power.csv --plot ahead.png   what comes next
   kzoo predict exports/cats cat.jpg                        an exported model
   kzoo predict exports/cats cat.jpg --format onnx_int8

@@ -1,11 +1,11 @@
-"""CIFAR-10 within the hour on two cores: accuracy over minutes, beside the tutorial's network and ResNet-20.
+"""CIFAR-10 in ten epochs: accuracy over minutes, beside the tutorial's network and ResNet-20.
 
 The preset is airbench94 (https://arxiv.org/abs/2404.00498) from Keras' own layers: a frozen first convolution makes
 patches white, the others begin as the identity, the rate is large and its warm-up short, images are mirrored in every
 second epoch, and all of it is computed in bfloat16. At the end each test image is seen six times, mirrored and moved.
 The others have their own settings but for their epochs, which are as many as take about as long.
 
-python recipes/cifar_speed.py                      downloads CIFAR-10, 163 MB, unless it is here already; three hours
+python recipes/cifar_speed.py                      downloads CIFAR-10, 163 MB, unless it is here already; hours on a CPU
 python recipes/cifar_speed.py --data cifar/        train/ and test/, a folder per class
 python recipes/cifar_speed.py --presets cifar_speed --seed 1   one of them, another seed
 python recipes/cifar_speed.py --smoke              seconds and no download, on generated pictures

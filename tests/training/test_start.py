@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from shortcuts import tune_here
 
 import kzoo
+from kzoo.training.road import Assignment
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 
@@ -178,3 +180,15 @@ def test_trained_weights_bring_their_filters_along(white, tmp_path):
     other = coloured(seed=5)[0] // 2, np.arange(80) % 2
     second = fit("cifar_speed", other, tmp_path / "second", start=white, **COLOURED)
     np.testing.assert_array_equal(filters(second.model)[0], filters(white.model)[0])
+
+
+def test_a_trial_of_a_search_has_them_too_in_the_presets_precision(white, tmp_path):
+    small = {name: value for name, value in COLOURED.items() if name not in ("input_shape", "epochs", "precision")}
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        ready = Assignment.ready
+        patch.setattr(Assignment, "ready", lambda self, policy: seen.append(ready(self, policy)) or seen[-1])
+        tune_here("cifar_speed", coloured(), trials=1, epochs=1, space="quick", out=tmp_path, progress=False, **small)
+    assert seen[0].core.dtype_policy.name == "mixed_bfloat16"
+    for mine, theirs in zip(filters(seen[0].model), filters(white.model), strict=True):
+        np.testing.assert_array_equal(mine, theirs)

@@ -123,7 +123,9 @@ def speed(out, **options):
 
 @pytest.fixture(scope="module")
 def white(tmp_path_factory):
-    return speed(tmp_path_factory.mktemp("white") / "run")
+    run = speed(tmp_path_factory.mktemp("white") / "run")
+    assert filters(run.model)[1].any()  # or what is compared below was never set
+    return run
 
 
 def filters(model):

@@ -126,7 +126,7 @@ _TOKENS: Any = dict(needs={"inputs": ("tokens",)})
 _SERIES: Any = dict(needs={"inputs": ("series",)})
 _COLUMNS: Any = dict(needs={"inputs": ("rows", "series")})
 _PLAIN: Any = dict(needs={"block": ("plain",)})
-_STAGES: Any = dict(needs={"block": ("plain", "residual", "separable", "dilated")})
+_STAGES: Any = dict(needs={"block": ("plain", "residual", "separable", "pooled", "dilated")})
 _CLASSES: Any = dict(needs={"answers": ("classes",)})
 _VALUES: Any = dict(needs={"answers": ("values",)})
 
@@ -135,10 +135,11 @@ ACTIVATIONS = (
     "hard_sigmoid", "hard_silu", "celu", "exponential", "linear", "softmax", "log_softmax",
 )  # fmt: skip
 OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "nadam", "adagrad", "lion")
+SGD = ("sgd", "momentum")  # whose step is a multiple of the gradient
 SCHEDULES = ("constant", "cosine", "onecycle", "linear", "exponential", "step", "plateau")
 LOSSES = ("auto", "crossentropy", "focal", "hinge", "kl", "mse", "mae", "huber")
 METRICS = ("accuracy", "auc", "top5", "mae", "rmse")
-AUGMENTATIONS = ("flip", "shift", "rotate", "zoom", "erase", "mixup", "cutmix")
+AUGMENTATIONS = ("flip", "alternate", "shift", "nudge", "rotate", "zoom", "erase", "mixup", "cutmix")
 
 
 def _bundles():
@@ -152,6 +153,7 @@ BUNDLES = _bundles()
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 RESUME = ("auto", "must", "never")
 BACKENDS = ("auto", "tensorflow", "jax", "torch")
+TTA = ("mirror", "shift")  # test-time augmentations
 
 CONFIG = {
     "inputs": _A(kind=str, choices=kinds.NAMES),
@@ -165,10 +167,13 @@ CONFIG = {
     "dense_dropout": _A(**_RATE),
     "activation": _A(kind=str, choices=ACTIVATIONS),
     "output_activation": _A(kind=str, choices=ACTIVATIONS, none=True),
+    "output_bias": _A(**_FLAG),
+    "output_scale": _A(kind=float, above=0),
     "dropout": _A(many="or one", **_RATE, **_STAGES),
     "recurrent_dropout": _A(**_RATE),
     "embedding_dropout": _A(**_RATE, **_TOKENS),
     "norm": _A(kind=str, choices=("batch", "layer"), none=True, **_STAGES),
+    "norm_momentum": _A(**_RATE, needs={"norm": ("batch",)}),
     "layer_norm": _A(**_FLAG),
     "norm_position": _A(kind=str, choices=("pre", "post")),
     "l1": _A(kind=float, low=0),
@@ -180,7 +185,9 @@ CONFIG = {
     "target_scale": _A(**_NUMBERS, **_VALUES),
     "target_offset": _A(**_NUMBERS, **_VALUES),
     "categories": _A(many=True, **_COUNT, needs={"inputs": ("rows",)}),
-    "block": _A(kind=str, choices=("plain", "residual", "separable", "parallel", "dilated")),
+    "block": _A(kind=str, choices=("plain", "residual", "separable", "pooled", "parallel", "dilated")),
+    "whitening": _A(kind=int, low=0, needs={"inputs": ("image",)}),
+    "dirac": _A(**_FLAG, needs={"block": ("plain", "pooled")}),
     "filters": _A(many=True, **_COUNT),
     "depth": _A(many="or one", **_COUNT, **_STAGES),
     "kernel_size": _A(many="or one", **_COUNT),
@@ -204,7 +211,14 @@ CONFIG = {
 
 TRAINING = {
     "optimizer": _A(default="adam", meaning="optimizer", kind=str, choices=OPTIMIZERS),
+    "momentum": _A(default=0.9, meaning="Nesterov momentum of optimizer=momentum", **_RATE),
     "learning_rate": _A(default=1e-3, meaning="peak learning rate", kind=float, above=0),
+    "norm_bias_rate": _A(
+        default=1.0,
+        meaning="how many times as fast the biases of norms learn, by sgd and momentum",
+        kind=float,
+        above=0,
+    ),
     "schedule": _A(default="constant", meaning="course of the learning rate", kind=str, choices=SCHEDULES),
     "warmup": _A(default=0.0, meaning="share of the steps in which the learning rate rises", **_RATE),
     "weight_decay": _A(default=0.0, meaning="decoupled weight decay; biases and norms are left out", kind=float, low=0),
@@ -214,6 +228,12 @@ TRAINING = {
     "ema": _A(default=0.0, meaning="momentum of averaged weights, which are validated and saved; 0 for none", **_RATE),
     "on_nan": _A(
         default="stop", meaning="when the loss or a weight is not finite", kind=str, choices=("stop", "rollback")
+    ),
+    "precision": _A(
+        default="auto",
+        meaning="what kzoo.train computes in; auto: bfloat16 on a GPU that has it, else float32",
+        kind=str,
+        choices=PRECISIONS,
     ),
     "batch_size": _A(default=64, meaning="examples in a step", **_COUNT),
     "epochs": _A(default=20, meaning="passes over the training split", **_COUNT),
@@ -254,7 +274,7 @@ CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # one of them
 # What a compiled model does not carry: `fit` is told of it by `kzoo.fit_arguments`, or `kzoo.train` sees to it.
 OF_FIT = (
     "batch_size", "epochs", "augment", "class_weight", "monitor", "mode", "patience", "callbacks", "on_nan",
-    "tokenizer",
+    "tokenizer", "precision",
 )  # fmt: skip
 
 ARGUMENTS = CONFIG | TRAINING

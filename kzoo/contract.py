@@ -5,6 +5,7 @@ import weakref
 
 import keras
 
+from kzoo.arguments import CLIPPING
 from kzoo.errors import KzooError
 from kzoo.tasks import problem
 
@@ -13,13 +14,14 @@ OPTIMIZERS = {
     "adam": (keras.optimizers.Adam, {}),
     "adamw": (keras.optimizers.AdamW, {}),
     "sgd": (keras.optimizers.SGD, {}),
-    "momentum": (keras.optimizers.SGD, {"momentum": 0.9, "nesterov": True}),
+    "momentum": (keras.optimizers.SGD, {"nesterov": True}),
     "rmsprop": (keras.optimizers.RMSprop, {}),
     "nadam": (keras.optimizers.Nadam, {}),
     "adagrad": (keras.optimizers.Adagrad, {}),
     "lion": (keras.optimizers.Lion, {}),
 }
 
+NORM_BIAS = "beta"  # as Keras calls it in each of its norms
 _compiled_here: "weakref.WeakSet[keras.optimizers.Optimizer]" = weakref.WeakSet()
 _ONEHOT_LOSSES = ("focal", "hinge", "kl")
 _REGRESSION_LOSSES = {"mse": keras.losses.MeanSquaredError, "mae": keras.losses.MeanAbsoluteError,
@@ -93,6 +95,8 @@ def with_labels(task, config, training):
 def make_optimizer(training, *, steps=None):
     """Build the optimizer: decoupled weight decay that leaves out biases and norms, clipping, averaged weights."""
     kind, fixed = OPTIMIZERS[training["optimizer"]]
+    if training["optimizer"] == "momentum":
+        fixed = fixed | {"momentum": training.get("momentum", 0.9)}
     decay = training.get("weight_decay") or None
     optimizer = kind(
         learning_rate=make_schedule(training, steps=steps),
@@ -104,7 +108,34 @@ def make_optimizer(training, *, steps=None):
     )
     if decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    if training.get("norm_bias_rate", 1.0) != 1.0:
+        _hurry_norm_biases(optimizer, training)
     return optimizer
+
+
+def _hurry_norm_biases(optimizer, training):
+    """Let the biases of norms learn at a multiple of the learning rate.
+
+    SGD's step, with momentum or without, is linear in the gradient: a multiple of the one is a multiple of the other.
+    Set on the optimizer itself, which stays Keras' own class: a saved file opens where kzoo is not installed.
+
+    Raises:
+        KzooError: clipping, which would undo it.
+    """
+    factor, apply = training["norm_bias_rate"], optimizer.apply
+    if clipped := next((name for name in CLIPPING if training.get(name) is not None), None):
+        raise KzooError(
+            f"norm_bias_rate={factor:g} multiplies gradients, which {clipped}={training[clipped]:g} would cut again: "
+            f"set norm_bias_rate=1, or {clipped} to none."
+        )
+
+    def hurried(grads, trainable_variables=None):
+        variables = optimizer._trainable_variables if trainable_variables is None else trainable_variables
+        pairs = zip(grads, variables, strict=True)
+        grads = [g * factor if g is not None and v.name == NORM_BIAS else g for g, v in pairs]
+        return apply(grads, trainable_variables)
+
+    optimizer.apply = hurried
 
 
 def make_schedule(training, *, steps=None):

@@ -73,7 +73,7 @@ FORMS = {
     **dict.fromkeys(
         (
             "dataset", "engine", "expected_sha256", "family", "method", "metric", "mode", "monitor", "precision",
-            "prune", "resume", "split", "task", "time",
+            "prune", "resume", "split", "task", "time", "tta",
         ),
         _TEXT,
     ),

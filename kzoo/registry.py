@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kzoo import __version__
-from kzoo.arguments import ARGUMENTS, CLIPPING, CONFIG, OF_FIT, SYNONYMS, TRAINING, checked, unmet
+from kzoo.arguments import ARGUMENTS, CLIPPING, CONFIG, OF_FIT, SGD, SYNONYMS, TRAINING, checked, unmet
 from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looked for)
     general_first,
     get_preset,
@@ -94,7 +94,10 @@ def build(
     if notes:
         warnings.warn(" ".join(notes), KzooWarning, stacklevel=3)
     spec = dict(preset=preset.name, family=preset.family, task=task, config=config, training=training)
-    return rebuild(spec | dict(seed=seed), compile=compile, steps=steps)
+    model = rebuild(spec | dict(seed=seed), compile=compile, steps=steps)
+    if data is not None:
+        import_module("kzoo.training.start").whiten(model, data.train.x)
+    return model
 
 
 def steps_of(training: Mapping[str, Any], examples: int) -> int:
@@ -163,6 +166,7 @@ def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any
     if overrides.get("schedule") == "onecycle" and "warmup" not in overrides:
         training["warmup"] = 0.3  # a preset's few per cent are for its own schedule
     _settle_clipping(training, overrides)
+    _settle_steps(training, overrides)
     return config, training
 
 
@@ -174,6 +178,23 @@ def _settle_clipping(training: dict[str, Any], overrides: Mapping[str, Any]) -> 
     if len(given) > 1:
         values = " and ".join(f"{name}={training[name]:g}" for name in given)
         raise KzooError(f"{values} exclude one another: gradients are clipped in one way. Keep one.")
+
+
+def _settle_steps(training: dict[str, Any], overrides: Mapping[str, Any]) -> None:
+    """Leave what only goes with the preset's optimizer out of another one, unless it was asked for.
+
+    Raises:
+        KzooError: it was asked for.
+    """
+    optimizer = training["optimizer"]
+    for name, optimizers in (("momentum", ("momentum",)), ("norm_bias_rate", SGD)):
+        if optimizer in optimizers:
+            continue
+        if overrides.get(name, TRAINING[name].default) != TRAINING[name].default:
+            raise KzooError(
+                f"{name}={overrides[name]:g} is for optimizer={' or '.join(map(repr, optimizers))}, not {optimizer!r}."
+            )
+        training[name] = TRAINING[name].default
 
 
 def spec_of(thing: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:

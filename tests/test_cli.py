@@ -460,6 +460,8 @@ def test_bad_input_is_one_line_and_exit_2(call, tmp_path, monkeypatch, words, sa
 def test_bad_input_of_a_run_that_exists(call, iris, tmp_path):
     for words, says in (
         (["evaluate", iris / "run", "--split", "tets"], "validation"),
+        (["evaluate", iris / "run", "--tta", "mirror"], "--tta 'mirror' is for images"),
+        (["predict", iris / "run", iris / "rows.csv", "--tta", "flip"], "mirror"),
         (["predict", iris / "run", tmp_path / "no.csv"], "does not exist"),
         (["predict", iris / "run", iris / "rows.csv", iris / "rows.csv"], "give one file, not 2 inputs"),
         (["predict", iris / "run", iris / "rows.csv", "--out", tmp_path / "no" / "x.csv"], "no folder"),

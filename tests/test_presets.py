@@ -59,6 +59,8 @@ def still(name):
         for k in ("dropout", "units_dropout", "dense_dropout", "embedding_dropout", "l1", "l2")
         if k in preset.config
     }
+    if "labels" in preset.training:
+        zero |= dict(labels="integer", label_smoothing=0.0)
     # Few optimizers take fewer operations for each weight to trace, and it needs no more steps than Adam does.
     return zero | dict(optimizer="rmsprop", learning_rate=1e-2, schedule="constant", warmup=0.0, weight_decay=0.0)
 

@@ -169,7 +169,7 @@ def test_every_preset_takes_what_its_builder_takes_where_it_has_a_use():
     assert (mine.config["pool_size"], mine.training["augment"]) == (2, ())  # the builder's and the contract's defaults
     assert set(mine.config) == set(builder_of("cnn").takes) - {
         "horizon", "vocabulary_size", "embedding_dim", "embedding_dropout", "reversible_norm", "scale", "offset",
-        "target_scale", "target_offset", "units_norm",
+        "target_scale", "target_offset", "units_norm", "norm_momentum",
     }  # fmt: skip
 
 

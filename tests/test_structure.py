@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "nouns": set(),
     "forms": set(),
     "doors": set(),
-    "contract": set(),
+    "contract": {"arguments"},
     "families": set(),
     "flops": set(),
     "gradients": set(),

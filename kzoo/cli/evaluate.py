@@ -11,6 +11,7 @@ examples:
   kzoo evaluate runs/digits_cnn-01                      its own test split
   kzoo evaluate runs/digits_cnn-01 --split validation
   kzoo evaluate runs/image_cnn-01 --data new_photos/    a folder per class
+  kzoo evaluate runs/image_cnn-01 --tta mirror          with mirror images
   kzoo evaluate runs/tabular_fnn-01 --data march.csv --target churned
   kzoo evaluate runs/char_gru-01 --stateful            one pass, nothing lost
 """
@@ -21,6 +22,7 @@ def add_arguments(parser):
     parser.add_argument("--data", metavar="SOURCE", help="new data with answers; default: the run's own set")
     parser.add_argument("--split", default="test", help="test (default), validation or train of the run's own set")
     parser.add_argument("--target", metavar="COLUMN", help="column with the answers")
+    parser.add_argument("--tta", metavar="NAME", help="images: the mean answer to several views, mirror or shift")
     parser.add_argument("--stateful", action="store_true", help="language models: carry the state over the whole text")
 
 
@@ -29,7 +31,7 @@ def run(args):
         raise KzooError(f"--split {args.split!r} must be train, validation or test.")
     named = opened(args.run)
     scores = quiet.load("kzoo.evaluation").evaluate(
-        named, args.data, split=args.split, target=args.target, stateful=args.stateful
+        named, args.data, split=args.split, target=args.target, stateful=args.stateful, tta=args.tta
     )
     data = args.data or f"{named.config['data']['name']}, {args.split} split"
     return dict(run=args.run, data=data, scores=scores, doubts=doubts_of(named, scores))
@@ -45,6 +47,8 @@ def render(document, args):
             text = " to ".join(f"{v:.4g}" for v in value)
         elif value is None:
             text = "cannot be computed here"
+        elif isinstance(value, str):
+            text = value
         else:
             text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
         rows.append((name.replace("_", " "), text))

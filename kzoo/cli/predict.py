@@ -21,6 +21,7 @@ examples:
   kzoo predict runs/text_cnn-01 "a wonderful film" "dull"  texts
   kzoo predict runs/text_cnn-01 - < sentences.txt          a text per line
   kzoo predict runs/image_cnn-01 cat.jpg --top 5
+  kzoo predict runs/image_cnn-01 cat.jpg --tta mirror     and its mirror image
   kzoo predict runs/series_gru-01 power.csv --plot ahead.png   what comes next
   kzoo predict exports/cats cat.jpg                        an exported model
   kzoo predict exports/cats cat.jpg --format onnx_int8
@@ -38,6 +39,7 @@ def add_arguments(parser):
     parser.add_argument("--out", metavar="FILE.csv", help="write all answers to a CSV file")
     parser.add_argument("--plot", metavar="FILE", help="draw a series and its forecast (.png, .svg, .pdf)")
     parser.add_argument("--format", metavar="NAME", help="which exported file to run, such as onnx_int8 (default onnx)")
+    parser.add_argument("--tta", metavar="NAME", help="images: the mean answer to several views, mirror or shift")
     parser.add_argument("--top", type=int, default=1, metavar="N", help="show the N likeliest classes (default 1)")
 
 
@@ -83,10 +85,12 @@ def _by_run(args):
     named = opened(args.run)
     # Read before the seconds that Keras takes to import: what is wrong with the inputs is said at once.
     inputs = encode_named(named.preprocessing, gather(named.config["data"]["inputs"], args.inputs))
-    return quiet.load("kzoo.evaluation.predict").answer(named, inputs)
+    return quiet.load("kzoo.evaluation.predict").answer(named, inputs, tta=args.tta)
 
 
 def _by_exported(args):
+    if args.tta is not None:
+        raise KzooError(f"--tta {args.tta} is for runs, and {args.run} is an exported model: leave it out.")
     with quiet.silence():
         model = import_module("kzoo.runtime").load(args.run, args.format)
     return model.predict(gather(model.inputs, args.inputs))

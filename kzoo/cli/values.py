@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from kzoo.arguments import BACKENDS, BUNDLES, PRECISIONS, RESUME
+from kzoo.arguments import BACKENDS, BUNDLES, PRECISIONS, RESUME, TTA
 from kzoo.family import FAMILIES
 from kzoo.tasks import problems, tasks
 
@@ -29,6 +29,7 @@ VALUES = {
     "space": lambda: import_module("kzoo.tuning.spaces.entry").SIZES,
     "split": lambda: ("train", "validation", "test"),
     "task": _tasks,
+    "tta": lambda: TTA,
 }
 # Those that take one of these words and nothing else, for every command.
-CLOSED = ("backend", "callbacks", "engine", "precision", "resume", "space", "split")
+CLOSED = ("backend", "callbacks", "engine", "precision", "resume", "space", "split", "tta")

@@ -13,7 +13,9 @@ from kzoo.registry import hint
 
 AUGMENTATIONS = {
     "flip": "mirror left and right, every second time",
+    "alternate": "mirror left and right, each image in every second epoch (arXiv:2404.00498)",
     "shift": "move by up to 1/8 of the side in both directions; the border is mirrored",
+    "nudge": "the same by up to 1/16",
     "rotate": "turn by up to 15 degrees either way; the border is mirrored",
     "zoom": "enlarge or shrink by up to 10 %",
     "erase": "cover a random rectangle with one random colour, every second time (arXiv:1708.04896)",
@@ -23,6 +25,7 @@ AUGMENTATIONS = {
 MIXES = ("mixup", "cutmix")  # they need one-hot labels
 
 _SHIFT = 4 / 32  # the padding and crop of the CIFAR papers, as a share of the side
+_NUDGE = 2 / 32  # that of airbench
 _ROTATE = np.deg2rad(15)
 _ZOOM = 0.1
 _ERASE_AREA = (0.02, 0.4)
@@ -38,7 +41,7 @@ def check_augmentations(names) -> tuple[str, ...]:
     """Return the names as a tuple.
 
     Raises:
-        KzooError: for a name that is not in `AUGMENTATIONS`.
+        KzooError: for a name that is not in `AUGMENTATIONS`, or two that exclude one another.
     """
     names = (names,) if isinstance(names, str) else tuple(names or ())
     for name in names:
@@ -46,14 +49,17 @@ def check_augmentations(names) -> tuple[str, ...]:
             raise KzooError(
                 f"Unknown augmentation {name!r}. {hint(name, AUGMENTATIONS)}There are: {', '.join(AUGMENTATIONS)}."
             )
+    for one, other in (("flip", "alternate"), ("shift", "nudge")):
+        if {one, other} <= set(names):
+            raise KzooError(f"Augmentations {one!r} and {other!r} are two ways of the same change: keep one.")
     return names
 
 
 def augment(images, *, names, seed, epoch, indices, labels=None):
     """Change a batch of images at random, the same way for the same (seed, epoch, index).
 
-    "flip", "shift", "rotate" and "zoom" are one step, so an image is resampled once at most; then come
-    "erase" and last "mixup" or "cutmix" (named both, each batch takes one of them).
+    "flip" or "alternate", "shift" or "nudge", "rotate" and "zoom" are one step, so an image is resampled once at
+    most; then come "erase" and last "mixup" or "cutmix" (named both, each batch takes one of them).
 
     Args:
         images: (B, H, W, C), uint8 or float, 0..255; never written to.
@@ -73,6 +79,9 @@ def augment(images, *, names, seed, epoch, indices, labels=None):
     if not names or not len(images):
         return images.astype("float32"), labels
     draws = uniforms(seed=seed, epoch=epoch, indices=indices, count=_DRAWS)
+    if "alternate" in names:
+        draws[:, _FLIP] = ~alternates(seed=seed, epoch=epoch, indices=indices)
+        names = (*names, "flip")
     images = _move(images, names, draws)
     if "erase" in names:
         _erase(images, draws)
@@ -80,6 +89,12 @@ def augment(images, *, names, seed, epoch, indices, labels=None):
     if mixes:
         images, labels = _mix(images, labels, mixes, np.random.default_rng([seed, epoch, int(indices[0])]))
     return images, labels
+
+
+def alternates(*, seed, epoch, indices):
+    """Return (B,) which images "alternate" mirrors: by a hash of (seed, index) the odd or the even epochs' ones."""
+    odd = uniforms(seed=seed, epoch=0, indices=indices, count=1)[:, 0] < 0.5
+    return odd ^ (epoch % 2 == 0)
 
 
 def uniforms(*, seed, epoch, indices, count):
@@ -103,7 +118,8 @@ def _move(images, names, draws):
     """Flip, shift, rotate and zoom in one go: by copying where whole pixels will do, else by resampling."""
     count, height, width, _ = images.shape
     flips = draws[:, _FLIP] < 0.5 if "flip" in names else np.zeros(count, bool)
-    pads = [max(1, round(side * _SHIFT)) if "shift" in names else 0 for side in (height, width)]
+    share = _SHIFT if "shift" in names else _NUDGE if "nudge" in names else 0.0
+    pads = [max(1, round(side * share)) if share else 0 for side in (height, width)]
     down, right = (
         np.floor(draws[:, column] * (2 * pad + 1)).astype(int) - pad
         for column, pad in zip((_SHIFT_Y, _SHIFT_X), pads, strict=True)

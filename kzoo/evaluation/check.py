@@ -25,7 +25,7 @@ from kzoo.kinds import of_axes
 from kzoo.registry import Preset
 from kzoo.run import Run
 from kzoo.tasks import pair
-from kzoo.training.road import assign, check_shape, prepare_device, settings_for
+from kzoo.training.road import assign, check_shape, settings_for
 
 _QUICK = ("settings", "data", "network")
 
@@ -117,7 +117,7 @@ def examine(
             given = _as_given(own, data, options.test, classes=loss is not None and loss.labels != "values")
             return _looked_at(Subject(given, own, training), kinds)
     assigned = assign(what, data, options, overrides, seed=seed)
-    job = assigned.ready(prepare_device(precision), start=start, freeze=freeze)
+    job = assigned.ready(assigned.policy(precision), start=start, freeze=freeze)
     return _looked_at(Subject.of(job), kinds)
 
 

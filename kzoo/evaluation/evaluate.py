@@ -14,10 +14,10 @@ from kzoo.data.reload import holds_arrays, reload
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.evaluation.generate import score_stateful
-from kzoo.kinds import encoding, takes_ready_arrays
+from kzoo.kinds import encoding, kind, takes_ready_arrays
 from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
-from kzoo.training.score import run_gives_logits, score_split
+from kzoo.training.score import run_gives_logits, score_split, views_of
 
 
 @door
@@ -29,6 +29,7 @@ def evaluate(
     target: str | None = None,
     batch_size: int = 128,
     stateful: bool = False,
+    tta: Literal["mirror", "shift"] | None = None,
 ) -> dict[str, Any]:
     """Score a run or a model.
 
@@ -42,6 +43,8 @@ def evaluate(
         batch_size: examples in a step.
         stateful: read the whole split as one text, without forgetting at the start of each window: the score of
             a recurrent language model that published bits per character are about.
+        tta: test-time augmentation of images: the mean of the answers to several views of each. "mirror": as it is and
+            mirrored; "shift": both also moved by a pixel, six views (arXiv:2404.00498). Scores say so under "tta".
 
     Returns:
         Classification: accuracy, f1 (macro), auc, loss, examples and the 95 % interval of the accuracy; the loss is
@@ -55,7 +58,8 @@ def evaluate(
         Language models: loss in nats per token, bits per token, perplexity, accuracy.
 
     Raises:
-        KzooError: the run has no such split, the data does not fit the model, or the model has no state to carry.
+        KzooError: the run has no such split, the data does not fit the model, the model has no state to carry, or its
+            inputs have no views.
     """
     if split not in ("train", "validation", "test"):
         raise KzooError(f"split={split!r} must be train, validation or test.")
@@ -66,9 +70,11 @@ def evaluate(
     if part is None:
         raise KzooError(f"{loaded.name} has no {split} split.")
     if stateful:
+        views_of(kind(loaded.inputs), tta)  # which no text has
         return score_stateful(model, part, loaded)
     size = checked_batch_size(batch_size)
-    return score_split(model, part, loaded, logits=run_gives_logits(run), batch_size=size).scores
+    scores = score_split(model, part, loaded, logits=run_gives_logits(run), batch_size=size, tta=tta).scores
+    return scores if tta is None else scores | {"tta": tta}
 
 
 def _for_run(run: Run, data: Any, target: str | None) -> tuple[keras.Model, Dataset]:

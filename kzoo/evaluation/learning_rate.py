@@ -13,7 +13,7 @@ from kzoo.data.pipeline import Batches
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.registry import Preset, get_preset
-from kzoo.training.road import assign, make_variables, prepare_device
+from kzoo.training.road import assign, make_variables
 
 _FEWEST_STEPS = 20
 _DIVERGED = 4  # times the lowest loss
@@ -85,7 +85,7 @@ def _fresh(preset: str | Preset, data: Any, seed: int, overrides: dict[str, Any]
     constant = assign(get_preset(preset), data, DataOptions(), overrides, seed=seed).training_with(
         schedule="constant", warmup=0.0
     )
-    job = constant.ready(prepare_device("auto"))
+    job = constant.ready(constant.policy())
     batches = job.training_batches()
     make_variables(job.core, batches.batch(0, 0))
     return job.core, batches

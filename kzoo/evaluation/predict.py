@@ -1,7 +1,7 @@
 """`predict`: raw inputs in, labels and probabilities (or values) out."""
 
 import os
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -9,13 +9,20 @@ import numpy as np
 from kzoo.bare import opened
 from kzoo.data.encode import Encoded, checked_batch_size, encode_named, in_words
 from kzoo.doors import door
+from kzoo.kinds import kind_of
 from kzoo.predictions import Predictions
 from kzoo.run import Run
-from kzoo.training.score import forward, run_gives_logits
+from kzoo.training.score import forward, run_gives_logits, views_of
 
 
 @door
-def predict(run: Run | str | os.PathLike[str] | keras.Model, inputs: Any, *, batch_size: int = 128) -> Predictions:
+def predict(
+    run: Run | str | os.PathLike[str] | keras.Model,
+    inputs: Any,
+    *,
+    batch_size: int = 128,
+    tta: Literal["mirror", "shift"] | None = None,
+) -> Predictions:
     """Answer raw inputs with a run's best model, or with any model.
 
     Args:
@@ -25,17 +32,19 @@ def predict(run: Run | str | os.PathLike[str] | keras.Model, inputs: Any, *, bat
             the model's own input shape. Of many files up to 5 % may be broken: they get a row without an answer
             (`Predictions.unread`) and a `KzooWarning`.
         batch_size: examples in a step.
+        tta: test-time augmentation of images, "mirror" or "shift" (see `kzoo.evaluate`).
 
     Raises:
-        KzooError: an input that cannot be read or does not fit.
+        KzooError: an input that cannot be read or does not fit, or inputs that have no views.
     """
     run = opened(run)
-    return answer(run, encode_named(run.preprocessing, inputs), batch_size=checked_batch_size(batch_size))
+    views_of(kind_of(run.preprocessing), tta)
+    return answer(run, encode_named(run.preprocessing, inputs), batch_size=checked_batch_size(batch_size), tta=tta)
 
 
-def answer(run: Run, encoded: Encoded, *, batch_size: int = 128) -> Predictions:
+def answer(run: Run, encoded: Encoded, *, batch_size: int = 128, tta: str | None = None) -> Predictions:
     """Answer inputs that have been read."""
-    x, model = encoded.x, run.model
+    x, model, views = encoded.x, run.model, views_of(kind_of(run.preprocessing), tta)
     size = min(batch_size, len(x))
-    answers = np.concatenate([forward(model, x[i : i + size], size) for i in range(0, len(x), size)])
+    answers = np.concatenate([forward(model, x[i : i + size], size, views) for i in range(0, len(x), size)])
     return in_words(run.problem.task, run.target, answers, encoded, run.preprocessing, logits=run_gives_logits(run))

@@ -1,11 +1,14 @@
-"""The convolutional stages of `cnn.py`: each function maps an input to feature maps, or to features."""
+"""The convolutional stages of `cnn.py`: each function maps an input to feature maps, or to features.
 
-from keras import layers, ops
+What they take as `norm` is a function of a tensor and a layer's name, or None.
+"""
+
+from keras import initializers, layers, ops
 
 from kzoo.families import parts
 
 
-def plain(x, filters, depth, *, kernel_size, padding, activation, norm, pool_size, dropout):
+def plain(x, filters, depth, *, kernel_size, padding, activation, norm, pool_size, dropout, dirac):
     """Stages of `depth` convolutions (convolution, activation, norm), pooling and dropout.
 
     The tutorial's order, https://arxiv.org/abs/1409.1556 with batch norm. A `pool_size` of 1 pools nothing.
@@ -16,9 +19,12 @@ def plain(x, filters, depth, *, kernel_size, padding, activation, norm, pool_siz
             stem = f"block{i}_conv{j}"
             if padding == "valid":
                 _check_size(x, kernel_size, name=f"{stem} (kernel_size={kernel_size})")
-            x = layers.Conv2D(width, kernel_size, padding=padding, name=stem)(x)
+            convolution = layers.Conv2D(width, kernel_size, padding=padding, name=stem)
+            x = convolution(x)
+            if dirac:
+                parts.begin_as_identity(convolution)
             x = parts.activate(x, activation, name=f"block{i}_{activation}{j}")
-            x = parts.normalize(x, norm, name=f"block{i}_norm{j}")
+            x = _normalize(x, norm, name=f"block{i}_norm{j}")
         if pool > 1:
             _check_size(x, pool, name=f"block{i}_pool (pool_size={pool})")
             x = layers.MaxPooling2D(pool, name=f"block{i}_pool")(x)
@@ -60,6 +66,30 @@ def separable(x, filters, depth, *, kernel_size, activation, norm, dropout):
             stride = 2 if i > 1 and j == 1 else 1
             x = _conv(x, None, kernel_size, activation, norm, name=f"{stem}_depthwise", stride=stride)
             x = _conv(x, width, 1, activation, norm, name=f"{stem}_pointwise")
+        x = _dropout(x, rate, name=f"block{i}_dropout")
+    return x
+
+
+def pooled(x, filters, depth, *, kernel_size, activation, norm, dropout, dirac):
+    """Stages of `depth` convolutions, each pooled after its first one, https://arxiv.org/abs/2404.00498.
+
+    Convolutions have no bias beside a norm, and the norm no factor: the next convolution has its own.
+    """
+    for i, (width, convolutions, rate) in enumerate(zip(filters, depth, dropout, strict=True), start=1):
+        for j in range(1, convolutions + 1):
+            convolution = layers.Conv2D(
+                width, kernel_size, padding="same", use_bias=norm is None, name=f"block{i}_conv{j}",
+                # Small beside the ones of the identity; of PyTorch's convolutions it is the usual start.
+                kernel_initializer=initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform"),
+            )  # fmt: skip
+            x = convolution(x)
+            if dirac:
+                parts.begin_as_identity(convolution)
+            if j == 1:
+                _check_size(x, 2, name=f"block{i}_pool")
+                x = layers.MaxPooling2D(2, name=f"block{i}_pool")(x)
+            x = _normalize(x, norm, name=f"block{i}_norm{j}", scale=False)
+            x = parts.activate(x, activation, name=f"block{i}_{activation}{j}")
         x = _dropout(x, rate, name=f"block{i}_dropout")
     return x
 
@@ -113,7 +143,7 @@ def dilated(x, filters, depth, *, kernel_size, activation, norm, dropout):
             y = layers.Conv1D(
                 width, kernel_size, padding="causal", dilation_rate=2 ** (i - 1), name=f"block{i}_conv{j}"
             )(y)
-            y = parts.normalize(y, norm, name=f"block{i}_norm{j}")
+            y = _normalize(y, norm, name=f"block{i}_norm{j}")
             y = parts.activate(y, activation, name=f"block{i}_{activation}{j}")
             y = _dropout(y, rate, name=f"block{i}_dropout{j}")
         if x.shape[-1] != width:
@@ -144,7 +174,7 @@ def _conv(x, width, kernel_size, activation, norm, *, name, stride=1):
         x = layers.DepthwiseConv2D(kernel_size, depthwise_initializer="he_normal", **settings)(x)
     else:
         x = layers.Conv2D(width, kernel_size, kernel_initializer="he_normal", **settings)(x)
-    x = parts.normalize(x, norm, name=f"{name}_norm")
+    x = _normalize(x, norm, name=f"{name}_norm")
     return parts.activate(x, activation, name=f"{name}_{activation}")
 
 
@@ -157,6 +187,11 @@ def _shortcut(x, width, stride, *, name):
         # Named "channels_first", the layer pads the last two axes, which here are width and channels.
         x = layers.ZeroPadding2D(((0, 0), (0, extra)), data_format="channels_first", name=f"{name}_new_channels")(x)
     return x
+
+
+def _normalize(x, norm, *, name, **options):
+    """Apply a norm, or nothing for None."""
+    return x if norm is None else norm(x, name=name, **options)
 
 
 def _dropout(x, rate, *, name):

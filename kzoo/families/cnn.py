@@ -1,5 +1,7 @@
 """Convolutional networks: images in two dimensions, text and series in one."""
 
+from functools import partial
+
 import keras
 from keras import layers
 
@@ -10,6 +12,7 @@ BLOCKS = {
     "plain": "image",
     "residual": "image",
     "separable": "image",
+    "pooled": "image",
     "parallel": "tokens",
     "dilated": "series",
 }
@@ -33,12 +36,15 @@ def build(
     input_shape,
     outputs,
     inputs="image",
+    whitening=0,
     block="plain",
+    dirac=False,
     filters=(32, 64),
     depth=1,
     kernel_size=3,
     padding="same",
     norm=None,
+    norm_momentum=0.9,
     pool_size=2,
     dropout=0.0,
     pooling="mean",
@@ -47,6 +53,8 @@ def build(
     units_dropout=0.0,
     activation="relu",
     output_activation="softmax",
+    output_bias=True,
+    output_scale=1.0,
     horizon=None,
     vocabulary_size=20_000,
     embedding_dim=128,
@@ -66,18 +74,23 @@ def build(
         outputs: number of classes or targets; 1 with a sigmoid for two classes.
         inputs: what goes in: `"image"`, raw pixels 0..255; `"tokens"`, ids with 0 = padding; `"series"`, raw values,
             target columns first.
+        whitening: side of the patches that a frozen convolution before the stages makes white, 0 for none. Its weights
+            come from the training images where `train`, or `build` with `data`, sees them.
         block: kind of stage. For images `"plain"` (VGG-style, https://arxiv.org/abs/1409.1556), `"residual"` (ResNet,
-            https://arxiv.org/abs/1512.03385) or `"separable"` (MobileNet, https://arxiv.org/abs/1704.04861);
+            https://arxiv.org/abs/1512.03385), `"separable"` (MobileNet, https://arxiv.org/abs/1704.04861) or
+            `"pooled"` (airbench, https://arxiv.org/abs/2404.00498: pooled after its first convolution);
             for tokens `"parallel"` (Kim, https://arxiv.org/abs/1408.5882); for series `"dilated"` (TCN,
             https://arxiv.org/abs/1803.01271). Residual and separable nets for images of 64 pixels a side
             or more start with a 7x7 convolution of stride 2 and a max-pooling, smaller ones with a
             convolution of stride 1.
+        dirac: begin convolutions of plain and pooled stages as the identity on their first channels.
         filters: channels of each stage. Parallel: of each kernel size, or one number for all.
         depth: convolutions in a stage, or blocks of a residual or separable one; one number for all or one each.
             Not for parallel.
         kernel_size: side of the convolutions. Parallel: a list of window lengths in tokens.
         padding: padding of the convolutions in plain stages.
         norm: normalisation in the stages. Not for parallel.
+        norm_momentum: of the running mean of batch normalisation in the stages.
         pool_size: side of the max-pooling after a plain stage, 1 for none; one for all or one each.
         dropout: dropout in or after a stage, one rate for all or one each. Not for parallel.
         pooling: how positions become one vector. Images `"flatten"`, `"mean"` or `"max"`; tokens `"mean"` or
@@ -87,6 +100,8 @@ def build(
         units_dropout: dropout after every dense layer, or after the pooling where there is none.
         activation: activation of convolutions and dense layers.
         output_activation: activation of the answer; None for logits and real-valued targets.
+        output_bias: whether the last dense layer has a bias.
+        output_scale: what the last dense layer's answer is multiplied by, before its activation.
         horizon: steps to forecast; none: one answer for the whole series. (B, horizon, outputs) or (B, outputs).
         vocabulary_size: number of token ids, padding (0) and unknown (1) among them.
         embedding_dim: width of a token's vector.
@@ -109,7 +124,10 @@ def build(
     given = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
     x, window = given, ()
     if rescale and inputs == "image":
-        x = layers.Rescaling(1 / 255, name="scaling")(x)
+        # What is whitened is not to be rounded first.
+        x = layers.Rescaling(1 / 255, dtype=parts.answer_dtype() if whitening else None, name="scaling")(x)
+    if whitening:
+        x = parts.activate(parts.whiten(x, whitening), activation, name=f"whitening_{activation}")
     if rescale and inputs == "series":
         x = parts.scale_inputs(x, scale, offset)
     if reversible_norm:
@@ -134,11 +152,13 @@ def build(
             dropout=parts.per_layer(dropout, len(filters), name="dropout"),
             kernel_size=kernel_size,
             activation=activation,
-            norm=norm,
+            norm=None if norm is None else partial(parts.normalize, norm=norm, momentum=norm_momentum),
         )
         if block == "plain":
             pools = parts.per_layer(pool_size, len(filters), name="pool_size")
-            x = blocks.plain(x, padding=padding, pool_size=pools, **stages)
+            x = blocks.plain(x, padding=padding, pool_size=pools, dirac=dirac, **stages)
+        elif block == "pooled":
+            x = blocks.pooled(x, dirac=dirac, **stages)
         else:
             stack = {"residual": blocks.residual, "separable": blocks.separable, "dilated": blocks.dilated}
             x = stack[block](x, **stages)
@@ -148,7 +168,7 @@ def build(
         x = parts.dense_block(x, width, activation, name=f"hidden{i}", dropout=units_dropout, norm=units_norm)
     if units_dropout and not units:
         x = layers.Dropout(units_dropout, name="pooled_dropout")(x)
-    x = parts.head(x, outputs, output_activation, horizon=horizon)
+    x = parts.head(x, outputs, output_activation, horizon=horizon, bias=output_bias, scale=output_scale)
     if window:
         x = parts.undo_window_norm(x, *window, outputs)
     x = parts.unscale_targets(x, target_scale, target_offset)

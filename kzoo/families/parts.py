@@ -1,6 +1,7 @@
 """Pieces that two or more families share: plain functions over built-in Keras layers."""
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 
@@ -65,17 +66,47 @@ def dense_block(x, units, activation, *, name, dropout=0.0, norm=None, regulariz
     return layers.Dropout(dropout, name=f"{name}_dropout")(x) if dropout else x
 
 
-def normalize(x, norm, *, name):
+def normalize(x, norm, *, name, momentum=0.9, scale=True):
     """Apply `"batch"` or `"layer"` normalisation, or nothing for None.
 
-    Batch normalisation keeps a running mean with momentum 0.9: Keras' 0.99 needs some 500 steps before
-    validation scores mean anything, more than a small data set has in its first ten epochs.
+    Args:
+        momentum: of the running mean of batch normalisation. Keras' 0.99 needs some 500 steps before
+            validation scores mean anything, more than a small data set has in its first ten epochs.
+        scale: whether it learns a factor beside the bias.
     """
     if norm is None:
         return x
     if norm == "batch":
-        return layers.BatchNormalization(momentum=0.9, name=name)(x)
-    return layers.LayerNormalization(epsilon=1e-6, name=name)(x)
+        return layers.BatchNormalization(momentum=momentum, scale=scale, name=name)(x)
+    return layers.LayerNormalization(epsilon=1e-6, scale=scale, name=name)(x)
+
+
+def whiten(x, side, *, name="whitening"):
+    """Apply a frozen convolution that makes small patches white: as many filters as a patch has numbers, and their
+    negatives.
+
+    Its weights come from the training images (`kzoo.training.start.whiten`), by the name of the layer; until then
+    they are random. In float32 always: the finest filters are differences of close numbers.
+
+    Args:
+        x: (B, H, W, C).
+        side: of a patch, in pixels.
+
+    Returns:
+        (B, H - side + 1, W - side + 1, 2 * side * side * C).
+    """
+    filters = 2 * side * side * x.shape[-1]
+    return layers.Conv2D(filters, side, trainable=False, dtype=answer_dtype(), name=name)(x)
+
+
+def begin_as_identity(convolution):
+    """Let the first filters of a convolution that has been built pass its input channels through (Dirac)."""
+    kernel = np.array(ops.convert_to_numpy(convolution.kernel))  # (side, side, in, out)
+    height, width, channels, filters = kernel.shape
+    passing = np.arange(min(channels, filters))
+    kernel[..., passing] = 0.0
+    kernel[height // 2, width // 2, passing, passing] = 1.0
+    convolution.kernel.assign(kernel)
 
 
 def answer_dtype():
@@ -83,7 +114,7 @@ def answer_dtype():
     return keras.config.dtype_policy().variable_dtype
 
 
-def head(x, outputs, output_activation, *, horizon=None, name="outputs"):
+def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, name="outputs"):
     """Map features to the answers.
 
     Args:
@@ -91,12 +122,14 @@ def head(x, outputs, output_activation, *, horizon=None, name="outputs"):
         outputs: classes, targets or vocabulary size.
         output_activation: `"softmax"`, `"sigmoid"`, ... or None for logits and real-valued targets.
         horizon: steps to forecast; the answer is then (B, horizon, outputs).
+        bias: whether there is one.
+        scale: what the answer is multiplied by, before its activation.
     """
-    if horizon is None:
-        x = layers.Dense(outputs, dtype=answer_dtype(), name=name)(x)
-    else:
-        x = layers.Dense(horizon * outputs, dtype=answer_dtype(), name=name)(x)
+    x = layers.Dense(outputs * (horizon or 1), use_bias=bias, dtype=answer_dtype(), name=name)(x)
+    if horizon is not None:
         x = layers.Reshape((horizon, outputs), dtype=answer_dtype(), name="forecast")(x)
+    if scale != 1.0:
+        x = layers.Rescaling(scale, dtype=answer_dtype(), name="output_scaling")(x)
     return activate(x, output_activation, name=f"output_{output_activation}", dtype=answer_dtype())
 
 

@@ -15,6 +15,7 @@ Light half:
     gather(words) -> raw                    the words of a command line: files, folders, texts
     show(reader, x, names) -> Shown         rows of x as people see them; None where there is nothing to show
     ahead(reader, raw, steps) -> times      of a series, where it has any: when the steps after it come
+    views(x, name) -> (share, x) pairs      other looks of the inputs, for test-time augmentation; need not be there
     draw(given, random, shape) -> x         inputs that a network could be given; edges(given, rows): the extreme ones
 
 The other half:

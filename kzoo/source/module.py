@@ -34,6 +34,7 @@ def source_of(preset, model, spec, *, command, goes_in, comes_out) -> str:
         f"Comes out: {comes_out}",
         f"{model.count_params():,} parameters. Needs Keras alone. Written by kzoo {__version__}: {command}",
         _advice(training),
+        *_begins(spec["config"]),
         *([preset.reference] if preset.reference else []),
     ]
     steps = "model, steps" if any("steps" in line for line in compiling) else "model"
@@ -65,7 +66,17 @@ def _advice(training):
     """Say how the preset is trained, beside what `compile` knows."""
     kept = ("batch_size", "epochs", "schedule", "monitor", "patience", "augment", "class_weight")
     said = [f"{name}={training[name]!r}" for name in kept if training.get(name) not in (None, ())]
+    unusual = (("precision", "auto"), ("norm_bias_rate", 1.0))
+    said += [f"{name}={training[name]!r}" for name, usual in unusual if training.get(name, usual) != usual]
     return f"kzoo trains it with {', '.join(said)}." if said else "kzoo trains it as you say."
+
+
+def _begins(config):
+    """Say which weights kzoo sets before training, where they are not those that the layers draw."""
+    if config.get("whitening"):
+        yield 'kzoo sets the weights of "whitening" from patches of the training images; here they are random.'
+    if config.get("dirac"):
+        yield "kzoo lets the first filters of the convolutions begin as the identity; here they are random."
 
 
 def _compiling(spec):

@@ -92,7 +92,7 @@ def fit_arguments(
     job = _job(model, data, options, overrides, seed)
     if job.training.get("on_nan") == "rollback":
         raise KzooError("on_nan='rollback' goes back to the journal of kzoo.train, and plain fit has none: use 'stop'.")
-    say([brief(job.data.overview), *job.data.notes, *job.notes], progress)
+    say([brief(job.data.overview), *job.data.notes, *job.notes, *_other_precision(job)], progress)
     fit = Fit(job, folder, extra=extra)
     make_variables(job.core, fit.train.batch(0, 0))
     request = Request(
@@ -160,6 +160,8 @@ def _job(model: Any, data: Any, options: DataOptions, overrides: dict[str, Any],
             "core.fit(**kzoo.fit_arguments(core, data))."
         )
     for name in overrides:
+        if name == "precision":
+            raise KzooError("precision= is how a network is built: keras.config.set_dtype_policy before kzoo.build.")
         if name not in TRAINING:
             raise KzooError(f"{name}= is a setting of the network, which is built: give it to kzoo.build.")
     _check_rate(model, spec, overrides)
@@ -167,6 +169,17 @@ def _job(model: Any, data: Any, options: DataOptions, overrides: dict[str, Any],
     assigned = assign(preset_of(spec), data, options, overrides, seed=seed).watching()
     _check_built_for(assigned, spec)
     return assigned.compiled(whole, model, saved=whole, spec=Spec.read(spec | assigned.spec.json()))
+
+
+def _other_precision(job: Job) -> list[str]:
+    """Say that a network computes in something else than `kzoo.train` would let it."""
+    wanted, policy = job.training.get("precision", "auto"), job.model.dtype_policy.name
+    if wanted in ("auto", policy):
+        return []
+    return [
+        f"kzoo.train computes {job.spec.preset} in {wanted}, and this network is built in {policy}: "
+        f"keras.config.set_dtype_policy({wanted!r}) before kzoo.build makes them alike."
+    ]
 
 
 def _whole(model: keras.Model) -> keras.Model:

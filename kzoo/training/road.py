@@ -28,7 +28,7 @@ from kzoo.registry import Preset, build, get_preset, hint, preset_of, rebuild, r
 from kzoo.run import check_freeze
 from kzoo.training.score import gives_logits
 from kzoo.training.settle import settle, settle_monitor
-from kzoo.training.start import start_from
+from kzoo.training.start import start_from, whiten
 
 # What a model of your own is trained with; the rest is in its `compile`.
 OWN_MODEL = dict(
@@ -121,11 +121,21 @@ class Assignment:
             seed=self.seed,
         )
 
+    def policy(self, precision="auto", *, deterministic=False) -> str:
+        """Return the dtype policy to train with: what is asked, else what the settings say, else what fits the device.
+
+        Raises:
+            KzooError: see `prepare_device`.
+        """
+        if precision == "auto":
+            precision = self.training.get("precision", "auto")
+        return prepare_device(precision, deterministic=deterministic)
+
     def ready(self, policy, *, start=None, freeze=None) -> "Job":
         """Return the network built, begun with trained weights, and compiled.
 
         Args:
-            policy: the dtype policy to train with (see `prepare_device`).
+            policy: the dtype policy to train with (see `policy`).
             start, freeze: see `kzoo.train`.
 
         Raises:
@@ -150,6 +160,7 @@ class Assignment:
             core: what is trained of it: all, or what lies below "unscale".
             saved, spec, notes: see `Job`.
         """
+        whiten(model, self.data.train.x)
         notes, standardize = list(notes), None
         if core is not model:
             # The loss sees standardised targets; the layer on top puts the answers back into their own unit.

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kzoo.arguments import TTA
 from kzoo.checks.losses import last_activation, loss_of
 from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
@@ -13,13 +14,15 @@ from kzoo.predictions import ANSWERS, logits_of
 from kzoo.tasks import Scored
 
 
-def score_split(model, part, data, *, logits, batch_size=128) -> Scored:
+def score_split(model, part, data, *, logits, batch_size=128, tta=None) -> Scored:
     """Score one split of a data set with a model whose answers are in the targets' own unit.
 
     Args:
         logits: what they are where they name classes (see `gives_logits`).
+        tta: the test-time augmentation, or None.
     """
-    batches, learn = _answered(model, part, batch_size), kind(data.inputs).learn
+    views, learn = views_of(kind(data.inputs), tta), kind(data.inputs).learn
+    batches = _answered(model, part, batch_size, views)
     more = {}  # of tasks that are no forecasts, `score` takes nothing beside
     if "ordered" in data.problem.facts and hasattr(learn, "simple_forecasts"):
         more = {"beside": learn.simple_forecasts(data.preprocessing, part)}
@@ -56,8 +59,33 @@ def run_gives_logits(run):
     return ANSWERS.get(said)
 
 
-def forward(model, x, size):
-    """Return the answers to at most `size` rows, filled up to `size`: one shape, so that nothing is traced twice."""
+def views_of(kind, tta):
+    """Return the function from inputs to their views that a test-time augmentation asks for; None for none.
+
+    Args:
+        kind: the `Kind` of the inputs.
+        tta: "mirror", "shift" or None.
+
+    Raises:
+        KzooError: no such one, or a kind that has no views.
+    """
+    if tta is None:
+        return None
+    if tta not in TTA:
+        raise KzooError(f"tta={tta!r} is unknown. Use one of: {', '.join(TTA)}.")
+    if not hasattr(kind.light, "views"):
+        raise KzooError(f"tta={tta!r} is for images, and this model reads {kind.name}: leave it out.")
+    return lambda x: kind.light.views(x, tta)
+
+
+def forward(model, x, size, views=None):
+    """Return the answers to at most `size` rows, filled up to `size`: one shape, so that nothing is traced twice.
+
+    Args:
+        views: what makes (share, x) pairs of x, whose answers are joined by these shares; None for x alone.
+    """
+    if views is not None:
+        return sum(np.float32(share) * forward(model, view, size) for share, view in views(x))
     rows, takes = len(x), model.input_shape
     if isinstance(takes, tuple) and not fits(x.shape[1:], takes[1:]):
         raise KzooError(f"The inputs have the shape {x.shape[1:]}, and the model takes {takes[1:]}: they do not fit.")
@@ -66,12 +94,12 @@ def forward(model, x, size):
     return np.asarray(keras.ops.convert_to_numpy(model.predict_on_batch(x)), dtype="float32")[:rows]
 
 
-def _answered(model, part, batch_size):
+def _answered(model, part, batch_size, views=None):
     """Yield (answers, truth) a batch at a time."""
     batches = Batches(part, batch_size=batch_size)
     for step in range(len(batches)):
         x, y = batches.batch(0, step)
-        answers = forward(model, x, min(batch_size, len(part)))
+        answers = forward(model, x, min(batch_size, len(part)), views)
         if not np.isfinite(answers).all():
             raise KzooError("The model's answers are not finite: its weights went to NaN or infinity in training.")
         yield answers, np.asarray(y)

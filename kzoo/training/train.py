@@ -36,7 +36,7 @@ from kzoo.training.folder import claimed, replaced
 from kzoo.training.journal import has_journal, remove_journal
 from kzoo.training.record import provenance
 from kzoo.training.resume import Cadence, Signals, StopRequest
-from kzoo.training.road import Job, assign, prepare_device
+from kzoo.training.road import Job, assign
 from kzoo.training.start import name_of
 from kzoo.words import printable
 
@@ -88,7 +88,8 @@ def train(
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
         start: a run, a `.keras` file or a model to take weights from, layer by layer.
         freeze: layers that keep their weights: a glob, several, or True for all that `start` gave.
-        precision: "auto", "float32", "mixed_bfloat16" or "mixed_float16"; saved models are float32.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16"; "auto" is the preset's, which may leave it to the
+            device. Saved models are float32.
         deterministic: refuse or replace operations whose bits differ from run to run, which a CPU hardly has and a GPU
             does; slower. With TensorFlow it then holds for the whole process.
         overwrite: replace a different run in `out`.
@@ -122,7 +123,7 @@ def train(
     if isinstance(preset_or_model, keras.Model) and (start is not None or freeze is not None):
         raise KzooError("start= and freeze= are for presets; set the weights of your own model before training.")
     assigned = assign(preset_or_model, data, options, overrides, seed=seed).watching()
-    policy = prepare_device(precision, deterministic=deterministic)
+    policy = assigned.policy(precision, deterministic=deterministic)
     request = Request(
         data=options.describe(assigned.data),
         spec=assigned.spec,

@@ -63,7 +63,7 @@ class Trainer:
         self.data, self.objective = data, Objective(*objective)
         self.folds, self.fold_seed = folds, fold_seed
         self.stop, self.tell = stop or Signals(), tell or (lambda epoch, value: None)
-        self.policy = prepare_device("auto")
+        prepare_device("auto")
         self.point: Assignment | OwnSpace = (
             preset
             if isinstance(preset, OwnSpace)
@@ -80,7 +80,7 @@ class Trainer:
         if trial.own is None:
             metric, metrics = name.removeprefix("val_"), trial.training["metrics"]
             trial = trial.training_with(metrics=metrics if metric in ("loss", *metrics) else (*metrics, metric))
-        return trial.ready(self.policy)
+        return trial.ready(trial.policy())
 
     def count(self, overrides):
         """Return the number of parameters of some overrides' network.

@@ -11,6 +11,7 @@ COUNT = 64
 RNG = np.random.default_rng(7)
 PHOTOS = RNG.integers(0, 256, (COUNT, 32, 24, 3), "uint8")
 PURE = ("flip", "shift", "rotate", "zoom", "erase")
+ALONE = ("alternate", "nudge")  # each in the place of one of them
 
 
 def change(*names, images=PHOTOS, seed=0, epoch=0, indices=None, labels=None):
@@ -18,7 +19,7 @@ def change(*names, images=PHOTOS, seed=0, epoch=0, indices=None, labels=None):
     return augment(images, names=names, seed=seed, epoch=epoch, indices=indices, labels=labels)
 
 
-@pytest.mark.parametrize("names", [*((n,) for n in PURE), ("flip", "shift"), PURE], ids="+".join)
+@pytest.mark.parametrize("names", [*((n,) for n in (*PURE, *ALONE)), ("flip", "shift"), ALONE, PURE], ids="+".join)
 def test_an_example_is_changed_by_seed_epoch_and_index_alone(names):
     before = PHOTOS.copy()
     whole, _ = change(*names)
@@ -50,16 +51,34 @@ def test_flip_mirrors_about_half_and_leaves_the_rest():
     assert 20 < mirrored.sum() < 44
 
 
-def test_shift_is_a_crop_of_the_mirrored_border():
-    shifted, _ = change("shift")
-    padded = np.pad(PHOTOS, ((0, 0), (4, 4), (3, 3), (0, 0)), mode="reflect")
+def test_alternate_mirrors_each_image_in_every_second_epoch():
+    epochs = np.array([(change("alternate", epoch=e)[0] == PHOTOS[:, :, ::-1]).all((1, 2, 3)) for e in range(6)])
+    for e, mirrored in enumerate(epochs):
+        as_is = (change("alternate", epoch=e)[0] == PHOTOS).all((1, 2, 3))
+        np.testing.assert_array_equal(as_is, ~mirrored)
+    assert (epochs[0] ^ epochs[1]).all() and (epochs[:2] == epochs[2:4]).all() and (epochs[:2] == epochs[4:]).all()
+    assert 20 < epochs[0].sum() < 44
+    assert (change("alternate", seed=1)[0] != change("alternate")[0]).any()
+
+
+@pytest.mark.parametrize(("name", "pads"), [("shift", (4, 3)), ("nudge", (2, 2))])
+def test_shift_is_a_crop_of_the_mirrored_border(name, pads):
+    shifted, _ = change(name)
+    padded = np.pad(PHOTOS, ((0, 0), *((pad, pad) for pad in pads), (0, 0)), mode="reflect")
     found = {}
-    for y in range(9):
-        for x in range(7):
+    heights, widths = (range(2 * pad + 1) for pad in pads)
+    for y in heights:
+        for x in widths:
             same = (padded[:, y : y + 32, x : x + 24] == shifted).all((1, 2, 3))
             found |= {i: (y, x) for i in np.flatnonzero(same)}
     assert len(found) == COUNT
-    assert {y for y, _ in found.values()} == set(range(9)) and {x for _, x in found.values()} == set(range(7))
+    assert {y for y, _ in found.values()} == set(heights) and {x for _, x in found.values()} == set(widths)
+
+
+@pytest.mark.parametrize("names", [("flip", "alternate"), ("shift", "nudge")], ids="+".join)
+def test_two_ways_of_one_change_exclude_one_another(names):
+    with pytest.raises(KzooError, match=f"{names[0]!r} and {names[1]!r}"):
+        change(*names)
 
 
 def test_small_images_move_by_at_least_one_pixel():

@@ -149,3 +149,42 @@ def test_what_cannot_be_answered(iris_run, table_run, image_run, text_run, serie
         with pytest.raises(kzoo.KzooError) as caught:
             kzoo.predict(run, inputs)
         assert says in str(caught.value) and "\n" not in str(caught.value), str(caught.value)
+
+
+def by_hand(run, images, name):
+    """The mean answer to the views of some images, a loop over pixels moved by an index."""
+    answer = lambda x: kzoo.predict(run, x).probabilities  # noqa: E731
+    mirror = lambda x: (answer(x) + answer(np.flip(x, 2))) / 2  # noqa: E731
+    if name == "mirror":
+        return mirror(images)
+    side = images.shape[1]
+    around = np.array([1, *range(side), side - 2])  # one more pixel on both sides, without repeating the border
+    moved = [images[:, around[at : at + side]][:, :, around[at : at + side]] for at in (0, 2)]
+    return mirror(images) / 2 + (mirror(moved[0]) + mirror(moved[1])) / 4
+
+
+@pytest.mark.parametrize("name", ["mirror", "shift"])
+def test_test_time_augmentation_is_the_mean_over_the_views(image_run, name):
+    images = np.random.default_rng(0).integers(0, 256, (7, 12, 12, 3)).astype("float32")
+    answers = kzoo.predict(image_run, images, tta=name, batch_size=4)
+    np.testing.assert_allclose(answers.probabilities, by_hand(image_run, images, name), atol=1e-6)
+    assert np.abs(answers.probabilities - kzoo.predict(image_run, images).probabilities).max() > 1e-4
+
+
+def test_scores_say_that_there_was_test_time_augmentation(image_run, home):
+    plain, scores = (kzoo.evaluate(image_run, home / "photos", tta=tta) for tta in (None, "shift"))
+    assert scores["tta"] == "shift" and "tta" not in plain
+    answers = kzoo.predict(image_run, home / "photos", tta="shift")
+    truth = np.array(["light" in path for path in answers.inputs], int)
+    of_truth = answers.probabilities[np.arange(len(truth)), truth]
+    assert scores["loss"] == pytest.approx(-np.log(of_truth).mean(), rel=1e-5)
+    assert scores["loss"] != pytest.approx(plain["loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("call", [lambda run, x, tta: kzoo.predict(run, x, tta=tta),
+                                  lambda run, x, tta: kzoo.evaluate(run, tta=tta)])  # fmt: skip
+def test_there_is_none_of_that_name_or_for_these_inputs(call, iris_run, image_run, home):
+    with pytest.raises(kzoo.KzooError, match="tta='mirror' is for images, and this model reads rows: leave it out"):
+        call(iris_run, np.zeros((2, 4)), "mirror")
+    with pytest.raises(kzoo.KzooError, match="tta='flip' is unknown"):
+        kzoo.evaluate(image_run, home / "photos", tta="flip")

@@ -122,6 +122,48 @@ def test_plain_stages_match_numpy(padding):
     np.testing.assert_allclose(predict(model, pixels.astype("float32")), softmax(x), atol=1e-5)
 
 
+def gelu(x):
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def test_whitened_pooled_stages_match_numpy():
+    model = randomize(build("cifar_speed", input_shape=(14, 13, 2), filters=(5, 3), depth=(2, 1), outputs=4))
+    pixels = np.random.default_rng(1).integers(0, 256, (3, 14, 13, 2))
+
+    def norm(x, layer):  # which has no factor
+        return batch_norm(x, 1.0, *weights(model, layer))
+
+    x = gelu(conv2d(pixels / 255, *weights(model, "whitening"), padding="valid"))
+    x = max_pool(conv2d(x, *weights(model, "block1_conv1"), 0.0, padding="same"), 2)
+    x = gelu(norm(x, "block1_norm1"))
+    x = gelu(norm(conv2d(x, *weights(model, "block1_conv2"), 0.0, padding="same"), "block1_norm2"))
+    x = max_pool(conv2d(x, *weights(model, "block2_conv1"), 0.0, padding="same"), 2)
+    x = gelu(norm(x, "block2_norm1")).max(axis=(1, 2))
+    x = dense(x, *weights(model, "outputs"), 0.0) / 9
+    np.testing.assert_allclose(predict(model, pixels.astype("float32")), softmax(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("block", ["plain", "pooled"])
+def test_dirac_passes_the_first_channels_through(block):
+    """Two channels become five, and five become three: as many as there are of both come through as they are."""
+    model = build("cifar_speed", block=block, whitening=0, norm=None, input_shape=(8, 8, 2), filters=(5, 3), depth=1)
+    for layer, channels in (("block1_conv1", 2), ("block2_conv1", 3)):
+        convolution = model.get_layer(layer)
+        x = np.random.default_rng(0).normal(size=(2, 8, 8, convolution.kernel.shape[2])).astype("float32")
+        y = predict(convolution, x)
+        np.testing.assert_allclose(y[..., :channels], x[..., :channels], atol=1e-6)
+        if y.shape[-1] > channels:
+            assert np.abs(y[..., channels:]).min(axis=(0, 1, 2)).max() > 0  # the others are random, as without it
+    plain = build("cifar_speed", block=block, dirac=False, norm=None, filters=(5, 3), depth=1)
+    assert np.abs(weights(plain, "block1_conv1")[0]).max() < 1
+
+
+def test_the_norms_keep_their_mean_as_the_setting_says():
+    for name, momentum in (("cifar_speed", 0.6), ("cifar_resnet", 0.9)):
+        norms = [la for la in build(name).layers if isinstance(la, keras.layers.BatchNormalization)]
+        assert norms and {norm.momentum for norm in norms} == {momentum}
+
+
 def test_the_shortcut_keeps_every_second_pixel_and_adds_empty_channels():
     model = randomize(build("cifar_resnet", input_shape=(9, 7, 3), filters=(2, 5), depth=1))
     before, after = until(model, "block1_1_relu"), until(model, "block2_1_new_channels")

@@ -31,10 +31,10 @@ ON_OTHER_BACKENDS = {
 }
 # Smoke runs of many networks and few steps, whose tracing by TensorFlow takes longer than the steps as they come.
 UNTRACED = {
-    "adding_problem", "cifar_cnn", "imdb_lstm", "imdb_rnn", "imdb_transformer", "mnist_cnn", "practice/batch_norm",
-    "practice/batch_size", "practice/class_imbalance", "practice/clipping", "practice/cross_validation",
-    "practice/ensemble", "practice/regularization", "practice/scikit_learn", "tabular_fnn", "text_reviews",
-    "tune_digits", "tune_reviews", "tune_tabular",
+    "adding_problem", "cifar_cnn", "cifar_speed", "imdb_lstm", "imdb_rnn", "imdb_transformer", "mnist_cnn",
+    "practice/batch_norm", "practice/batch_size", "practice/class_imbalance", "practice/clipping",
+    "practice/cross_validation", "practice/ensemble", "practice/regularization", "practice/scikit_learn",
+    "tabular_fnn", "text_reviews", "tune_digits", "tune_reviews", "tune_tabular",
 }  # fmt: skip
 CHILD = """
 import json, os, runpy, sys

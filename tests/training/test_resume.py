@@ -116,6 +116,10 @@ CASES = {
         preset="digits_cnn", data=(DIGITS.images[:250] * 15.9, DIGITS.target[:250]), filters=(4,), units=(),
         augment=("shift",), batch_size=40, validation=0,
     ),
+    "filters set from the data, alternating mirrors and a rate of their own for norm biases, in bfloat16": dict(
+        preset="cifar_speed", data=(np.tile(DIGITS.images[:120, ..., None] * 15.9, 3), DIGITS.target[:120]),
+        filters=(4,), augment=("alternate", "nudge"), batch_size=16,
+    ),
 }  # fmt: skip
 
 

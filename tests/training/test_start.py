@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from shortcuts import tune_here
 
 import kzoo
+from kzoo.training.road import Assignment
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 
@@ -102,3 +104,93 @@ def test_what_cannot_be_a_start(first, tmp_path):
             fit("iris_fnn", rows(3), **SMALL | options)
         assert says in str(caught.value) and "\n" not in str(caught.value), options
         assert not (tmp_path / "run").exists()
+
+
+# Filters that make the training images' patches white: wherever a network meets its data, and from nothing else.
+COLOURED = dict(input_shape=(10, 10, 3), filters=(4,), batch_size=32, epochs=1, precision="float32")
+
+
+def coloured(count=80, seed=0):
+    """Smooth images whose colours go together, as photographs' do."""
+    rng = np.random.default_rng(seed)
+    smooth = rng.uniform(40, 215, (count, 5, 5, 1)).repeat(2, 1).repeat(2, 2)
+    return (smooth + rng.normal(0, 12, (count, 10, 10, 3))).clip(0, 255).astype("uint8"), np.arange(count) % 2
+
+
+def speed(out, **options):
+    return fit("cifar_speed", coloured(), out, **COLOURED | options)
+
+
+@pytest.fixture(scope="module")
+def white(tmp_path_factory):
+    run = speed(tmp_path_factory.mktemp("white") / "run")
+    assert filters(run.model)[1].any()  # or what is compared below was never set
+    return run
+
+
+def filters(model):
+    return model.get_layer("whitening").get_weights()
+
+
+def test_whitened_patches_have_mean_zero_and_the_identity_as_covariance(white):
+    """All patches of the training split, cut and multiplied by NumPy alone."""
+    images = kzoo.load_data(coloured(), preset="cifar_speed").train.x / 255
+    patches = np.stack(
+        [images[:, y : y + 2, x : x + 2].reshape(len(images), -1) for y in range(9) for x in range(9)], axis=1
+    ).reshape(-1, 12)
+    kernel, bias = (w.astype("float64") for w in filters(white.model))
+    out = patches @ kernel.reshape(12, 24) + bias
+    np.testing.assert_allclose(out.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(out[:, 12:], -out[:, :12], atol=1e-5)
+    # The variance that is added before the division, of at most 3e-5 beside 12 / 255 squared, is all that is missing.
+    np.testing.assert_allclose(np.cov(out[:, :12].T, bias=True), np.eye(12), atol=0.02)
+
+
+def test_they_are_weights_of_a_frozen_plain_convolution(white):
+    layer = keras.saving.load_model(white.path / "best.keras").get_layer("whitening")
+    assert type(layer) is keras.layers.Conv2D and not layer.trainable
+
+
+def test_however_a_network_meets_its_data_it_has_the_same_filters(white, tmp_path, capsys):
+    data, settings = kzoo.load_data(coloured(), preset="cifar_speed"), {**COLOURED}
+    network = {name: settings[name] for name in ("input_shape", "filters")}
+    built = kzoo.build("cifar_speed", data=data, seed=0, filters=(4,))
+    blind = kzoo.build("cifar_speed", seed=0, outputs=2, **network)
+    assert not np.allclose(filters(blind)[0], filters(white.model)[0], atol=0.1)
+    kzoo.fit_arguments(blind, data, batch_size=32)
+    assert "computes cifar_speed in mixed_bfloat16, and this network is built in float32" in capsys.readouterr().err
+    with pytest.raises(kzoo.KzooError, match="precision= is how a network is built"):
+        kzoo.fit_arguments(blind, data, precision="float32")
+    own = kzoo.build("cifar_speed", seed=3, outputs=2, **network)
+    trained = kzoo.train(own, data, out=tmp_path / "own", callbacks="quick", check=False, progress=False)
+    mixed = speed(tmp_path / "mixed", precision="mixed_bfloat16")
+    for model in (built, blind, trained.model, mixed.model):
+        for mine, theirs in zip(filters(model), filters(white.model), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_each_fold_is_whitened_by_its_own_training_images(tmp_path):
+    found = kzoo.cross_validate(
+        "cifar_speed", coloured(), folds=2, out=tmp_path, callbacks="quick", check=False, progress=False,
+        **COLOURED,
+    )  # fmt: skip
+    one, other = (kzoo.Run(tmp_path / name).model for name in sorted(p.name for p in tmp_path.iterdir() if p.is_dir()))
+    assert found["mean"] and not np.array_equal(filters(one)[0], filters(other)[0])
+
+
+def test_trained_weights_bring_their_filters_along(white, tmp_path):
+    other = coloured(seed=5)[0] // 2, np.arange(80) % 2
+    second = fit("cifar_speed", other, tmp_path / "second", start=white, **COLOURED)
+    np.testing.assert_array_equal(filters(second.model)[0], filters(white.model)[0])
+
+
+def test_a_trial_of_a_search_has_them_too_in_the_presets_precision(white, tmp_path):
+    small = {name: value for name, value in COLOURED.items() if name not in ("input_shape", "epochs", "precision")}
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        ready = Assignment.ready
+        patch.setattr(Assignment, "ready", lambda self, policy: seen.append(ready(self, policy)) or seen[-1])
+        tune_here("cifar_speed", coloured(), trials=1, epochs=1, space="quick", out=tmp_path, progress=False, **small)
+    assert seen[0].core.dtype_policy.name == "mixed_bfloat16"
+    for mine, theirs in zip(filters(seen[0].model), filters(white.model), strict=True):
+        np.testing.assert_array_equal(mine, theirs)

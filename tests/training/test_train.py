@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -367,6 +368,33 @@ def test_mixed_precision_is_saved_as_float32(iris):
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
     assert run.config["precision"] == "mixed_bfloat16" and keras.config.dtype_policy().name == "float32"
     assert same_weights(model, run.model) and np.isfinite(run.summary["test"]["loss"])
+
+
+def test_a_preset_says_its_precision_and_a_call_may_say_another(iris, tmp_path):
+    mixed = dataclasses.replace(
+        kzoo.get_preset("iris_fnn"), training=kzoo.get_preset("iris_fnn").training | dict(precision="mixed_bfloat16")
+    )
+    said = {}
+    for word in ("auto", "float32", "mixed_float16"):
+        run = fit(mixed, iris, tmp_path / word, precision=word, **SMALL)
+        said[word] = run.config["precision"]
+        assert run.spec.training["precision"] == "mixed_bfloat16"
+    assert said == {"auto": "mixed_bfloat16", "float32": "float32", "mixed_float16": "mixed_float16"}
+    with pytest.raises(kzoo.KzooError, match="precision='mixed' is not one of its values: auto, float32"):
+        dataclasses.replace(mixed, training=mixed.training | dict(precision="mixed"))
+
+
+def test_a_run_of_before_a_setting_is_the_same_run(iris):
+    """A contract that says no precision, momentum or rate of norm biases opens, and the same call finds it done."""
+    old = fit("iris_fnn", iris, **SMALL)
+    config = json.loads((old.path / "config.json").read_text())
+    for name in ("precision", "momentum", "norm_bias_rate"):
+        del config["spec"]["training"][name]
+    (old.path / "config.json").write_text(json.dumps(config))
+    assert kzoo.evaluate(kzoo.Run(old.path), iris) == old.summary["test"]
+    before = (old.path / "summary.json").stat().st_mtime_ns
+    fit("iris_fnn", iris, **SMALL)
+    assert (old.path / "summary.json").stat().st_mtime_ns == before
 
 
 def test_callbacks_by_name_replace_and_a_list_adds(iris):

@@ -15,7 +15,7 @@ from kzoo.kinds.image import SUFFIXES
 from kzoo.kinds.image.folders import KINDS, glance, glance_new, images_below
 from kzoo.kinds.left_out import Unread
 
-__all__ = ["draw", "edges", "gather", "glance", "glance_new", "read", "show"]
+__all__ = ["draw", "edges", "gather", "glance", "glance_new", "read", "show", "views"]
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -85,6 +85,23 @@ def gather(words):
 def show(reader, x, names):
     """Show images as data URLs."""
     return Shown(form="image", heads=[], cells=[_decoder().data_url(image) for image in x])
+
+
+def views(x, name):
+    """Yield what each look of some images counts, and the images (B, H, W, C): as in arXiv:2404.00498.
+
+    Args:
+        x: (B, H, W, C).
+        name: "mirror": as they are and mirrored; "shift": both also moved by a pixel, up and left, down and right, the
+            border mirrored, which together count as much as those that stay.
+    """
+    looks = [(1.0, x)]
+    if name == "shift":
+        wide = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+        looks = [(0.5, x), (0.25, wide[:, 2:, 2:]), (0.25, wide[:, :-2, :-2])]
+    for share, look in looks:
+        yield share / 2, look
+        yield share / 2, look[:, :, ::-1]
 
 
 def draw(given, random, shape):

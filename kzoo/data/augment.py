@@ -28,7 +28,7 @@ _ZOOM = 0.1
 _ERASE_AREA = (0.02, 0.4)
 _ERASE_ASPECT = (0.3, 1 / 0.3)
 _MIXUP_ALPHA = 0.2
-_PIXELS_AT_ONCE = 8192  # what is computed between stays in the cache: measured 2.5 times as fast as 250,000
+_PIXELS_AT_ONCE = 16384  # what is computed between is small: measured 2 to 3 times as fast as 250,000
 
 # Every augmentation has its own draws, so adding one to the list leaves the others' numbers as they were.
 _FLIP, _SHIFT_Y, _SHIFT_X, _ROTATE_BY, _ZOOM_BY, _ERASE, _COLOUR = 0, 1, 2, 3, 4, slice(5, 10), slice(10, 14)

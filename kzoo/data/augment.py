@@ -31,6 +31,7 @@ _ZOOM = 0.1
 _ERASE_AREA = (0.02, 0.4)
 _ERASE_ASPECT = (0.3, 1 / 0.3)
 _MIXUP_ALPHA = 0.2
+_PIXELS_AT_ONCE = 16384  # what is computed between is small: measured 2 to 3 times as fast as 250,000
 
 # Every augmentation has its own draws, so adding one to the list leaves the others' numbers as they were.
 _FLIP, _SHIFT_Y, _SHIFT_X, _ROTATE_BY, _ZOOM_BY, _ERASE, _COLOUR = 0, 1, 2, 3, 4, slice(5, 10), slice(10, 14)
@@ -144,31 +145,61 @@ def _move(images, names, draws):
 
 def _resample(images, flips, down, right, angles, zooms):
     """Read every output pixel from where it comes from, bilinear, once for all four changes."""
-    count, height, width, channels = images.shape
+    moved = np.empty(images.shape, "float32")
+    some = max(1, _PIXELS_AT_ONCE // (images.shape[1] * images.shape[2]))
+    for start in range(0, len(images), some):
+        part = slice(start, start + some)
+        origins = _origins(images.shape[1:3], *(change[part] for change in (flips, down, right, angles, zooms)))
+        _read_at(*origins, images[part], into=moved[part])
+    return moved
+
+
+def _origins(size, flips, down, right, angles, zooms):
+    """Return where every output pixel comes from: y and x, which broadcast to (B, H, W)."""
+    height, width = size
     across = np.arange(width, dtype="float32") - (width - 1) / 2  # pixels from the centre
-    across = np.where(flips[:, None], -across, across)  # (B, W)
-    upright = np.arange(height, dtype="float32") - (height - 1) / 2  # (H,)
+    across = np.where(flips[:, None], -across, across)[:, None, :]  # (B, 1, W)
+    upright = (np.arange(height, dtype="float32") - (height - 1) / 2)[None, :, None]
     cos, sin = (np.float32(f(angles) / zooms)[:, None, None] for f in (np.cos, np.sin))
-    y = cos * upright[None, :, None] - sin * across[:, None, :]  # (B, H, W)
-    x = sin * upright[None, :, None] + cos * across[:, None, :]
+    y, x = cos * upright, cos * across  # unless something is turned, a row has one y and a column one x
+    if sin.any():
+        y, x = y - sin * across, sin * upright + x
     y += np.float32(down + (height - 1) / 2)[:, None, None]
     x += np.float32(right + (width - 1) / 2)[:, None, None]
+    return y, x
+
+
+def _read_at(y, x, images, into):
+    """Blend each pixel from the four around its origin, colour by colour: long rows are what NumPy is fast at."""
+    count, height, width, channels = images.shape
+    planes = np.empty((channels, count * height * width), "float32")
+    planes[:] = images.reshape(-1, channels).T
     (y0, y1, fy), (x0, x1, fx) = _neighbours(y, height), _neighbours(x, width)
-    pixels = images.astype("float32").reshape(-1, channels)
-    start = (np.arange(count, dtype="int32") * (height * width))[:, None, None]
+    start = np.arange(0, planes.shape[1], height * width)[:, None, None]
     y0, y1 = start + y0 * width, start + y1 * width
-    upper, lower = pixels.take(y0 + x0, axis=0), pixels.take(y1 + x0, axis=0)  # (B, H, W, C)
-    upper += (pixels.take(y0 + x1, axis=0) - upper) * fx
-    lower += (pixels.take(y1 + x1, axis=0) - lower) * fx
-    upper += (lower - upper) * fy
-    return upper
+
+    def row(y):
+        return _blend(*(planes.take((y + x).ravel(), axis=1) for x in (x0, x1)), flat(fx))
+
+    def flat(share):
+        return np.broadcast_to(share, (count, height, width)).ravel()
+
+    for channel, plane in enumerate(_blend(row(y0), row(y1), flat(fy))):
+        into[..., channel] = plane.reshape(count, height, width)
+
+
+def _blend(first, second, share):
+    """Return the first with this share of the second, in place; the second's values are lost."""
+    second -= first
+    first += second * share  # in double precision, rounded once: bits that runs go on with
+    return first
 
 
 def _neighbours(at, side):
-    """Return both whole neighbours of each coordinate and how far (..., 1) it lies towards the second."""
+    """Return both whole neighbours of each coordinate and how far it lies towards the second, in double precision."""
     at = _reflect(at, side)
     low = at.astype("int32")
-    return low, np.minimum(low + 1, side - 1), (at - low)[..., None]
+    return low.astype("int64"), np.minimum(low + 1, side - 1).astype("int64"), at - low
 
 
 def _reflect(at, side):

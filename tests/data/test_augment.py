@@ -113,6 +113,45 @@ def test_resampling_agrees_with_scipy():
         np.testing.assert_allclose(got[i], np.stack(want, -1), atol=0.02)
 
 
+@pytest.mark.parametrize("names", [("zoom",), ("flip", "shift", "rotate", "zoom")], ids="+".join)
+@pytest.mark.parametrize("shape", [(1, 7, 1), (5, 3, 3), (13, 20, 2), (16, 16, 4)], ids=str)
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_resampling_keeps_the_bits_that_runs_go_on_with(names, shape, dtype):
+    """One pixel after the other, with differences in single precision and the blend in double, rounded once."""
+    images = (RNG.integers(0, 256, (40, *shape)) + (RNG.random((40, *shape)) if dtype == "float32" else 0)).astype(
+        dtype
+    )
+    height, width, _ = shape
+    draws = uniforms(seed=4, epoch=2, indices=np.arange(40), count=5)
+    got, _ = augment(images, names=names, seed=4, epoch=2, indices=np.arange(40))
+    for i in (0, 39):
+        flip = "flip" in names and draws[i, 0] < 0.5
+        pads = [max(1, round(side / 8)) if "shift" in names else 0 for side in (height, width)]
+        down, right = (np.floor(draws[i, 1 + axis] * (2 * pad + 1)) - pad for axis, pad in enumerate(pads))
+        angle = (2 * draws[i, 3] - 1) * np.deg2rad(15) * ("rotate" in names)
+        zoom = 1 + (2 * draws[i, 4] - 1) * 0.1
+        cos, sin = np.float32(np.cos(angle) / zoom), np.float32(np.sin(angle) / zoom)
+        for row in range(height):
+            for column in range(width):
+                up = np.float32(row - (height - 1) / 2)
+                across = np.float32(column - (width - 1) / 2) * np.float32(-1 if flip else 1)
+                y = cos * up - sin * across + np.float32(down + (height - 1) / 2)
+                x = sin * up + cos * across + np.float32(right + (width - 1) / 2)
+                y, x = (
+                    np.clip(last - np.abs(last - np.abs(at)), 0, last)
+                    for at, last in ((y, np.float32(height - 1)), (x, np.float32(width - 1)))
+                )
+                y0, x0 = int(y), int(x)
+                y1, x1 = min(y0 + 1, height - 1), min(x0 + 1, width - 1)
+                pixels = images[i].astype("float32")
+                upper, lower = (mix(pixels[at, x0], pixels[at, x1], float(x) - x0) for at in (y0, y1))
+                np.testing.assert_array_equal(got[i, row, column], mix(upper, lower, float(y) - y0))
+
+
+def mix(first, second, share):
+    return (first.astype("float64") + (second - first).astype("float64") * share).astype("float32")
+
+
 def test_resampling_without_rotation_is_the_copy():
     few, zeros = PHOTOS[:9], np.zeros(9)
     args = few, np.arange(9) % 2 == 0, np.arange(9) - 4, np.arange(9) % 7 - 3

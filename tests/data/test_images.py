@@ -1,6 +1,8 @@
 """Folders of images and single images, in every form people have them."""
 
+import io
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,9 @@ from PIL import Image
 
 from kzoo.data.encode import encode as encode_images
 from kzoo.errors import KzooError
+from kzoo.kinds.image import jpeg
 from kzoo.kinds.image import learn as module
+from kzoo.kinds.image.decode import decode
 from kzoo.kinds.image.learn import image_preprocessing, load_image_folder
 
 SHAPE = (8, 8, 3)
@@ -286,6 +290,87 @@ def test_a_large_jpeg_is_like_its_png(tmp_path):
     photo.save(tmp_path / "a.jpg", quality=95)
     photo.save(tmp_path / "a.png")
     np.testing.assert_allclose(*(encode(tmp_path / n, (32, 32, 3)) for n in ("a.jpg", "a.png")), atol=6)
+
+
+def jpeg_of(size, mode="RGB", **kwargs):
+    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), "uint8")
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(buffer, "JPEG", **kwargs)
+    return buffer.getvalue()
+
+
+def opened(data, shape):
+    """Decode with `Image.open` alone, whole, where the size needs no change."""
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("L" if shape[2] == 1 else "RGB")).reshape(shape)
+
+
+ORDINARY = {
+    "plain": {}, "progressive": {"progressive": True}, "no subsampling": {"subsampling": 0}, "coarse": {"quality": 5},
+    "restarts": {"restart_marker_blocks": 2}, "a comment": {"comment": b"hello"}, "grey": {"mode": "L"},
+    "red, green, blue": {"keep_rgb": True},
+}  # fmt: skip
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
+UNUSUAL = {"turned": {"exif": TURNED}, "four inks": {"mode": "CMYK"}, "a profile": {"icc_profile": b"x" * 999}}
+
+
+@pytest.mark.parametrize("kind", [*ORDINARY, *UNUSUAL])
+def test_a_small_jpeg_reads_as_pillow_opens_it(kind):
+    for width, height in ((1, 1), (8, 8), (17, 9), (33, 50)):
+        data = jpeg_of((width, height), **(ORDINARY | UNUSUAL)[kind])
+        short = jpeg.plain(data, below=100)
+        assert (short is not None) == (kind in ORDINARY)
+        if kind != "turned":
+            for channels in (1, 3):
+                shape = (height, width, channels)
+                np.testing.assert_array_equal(decode(data, shape), opened(data, shape))
+    assert jpeg.plain(jpeg_of((400, 300), quality=1), below=300) is None  # that one is decoded at a part of its size
+
+
+def test_a_damaged_small_jpeg_reads_as_pillow_opens_it_or_not_at_all():
+    """Nothing that `Image.open` refuses is let through, and what it reads has its pixels."""
+    whole, chance, shape = jpeg_of((24, 24)), random.Random(0), (24, 24, 3)
+    damaged = [whole[:length] for length in range(0, len(whole), 29)]
+    for _ in range(400):
+        data = bytearray(whole)
+        for _ in range(chance.randrange(1, 4)):
+            data[chance.randrange(len(data) if chance.random() < 0.3 else 180)] = chance.choice(
+                [0, 1, 8, 255, 0xC2, 0xDA]
+            )
+        damaged.append(bytes(data))
+    for data in damaged:
+        if (short := jpeg.plain(data, below=100)) is None:
+            continue
+        with Image.open(io.BytesIO(data)) as image:
+            assert image.size == short.size and image.mode == short.mode
+            np.testing.assert_array_equal(np.asarray(short), np.asarray(image))
+    with pytest.raises(KzooError, match="Cannot read this image: image file is truncated"):
+        decode(whole[:-40], shape)
+
+
+def test_a_jpeg_at_a_part_of_its_size_is_close_to_the_whole():
+    """Half of each side and more than twice what is wanted: as documented in `decode`."""
+    y, x = np.mgrid[:256, :256]
+    photo = np.stack([128 + 100 * np.sin(x / 9), 128 + 100 * np.cos(y / 7), (x + y) / 2], -1).astype("uint8")
+    buffer = io.BytesIO()
+    Image.fromarray(photo).save(buffer, "JPEG", quality=90)
+    with Image.open(buffer) as image:
+        image.load()
+        whole = decode(image.copy(), (64, 64, 3)).astype(int)
+    difference = np.abs(decode(buffer.getvalue(), (64, 64, 3)) - whole)
+    assert 0 < difference.mean() < 1 and difference.max() <= 10
+
+
+def test_splits_are_pieces_of_one_array(photos):
+    (photos / "bee" / "03.png").write_bytes(b"")
+    data = load_image_folder(photos, image_shape=SHAPE)
+    splits = (data.train, data.validation, data.test)
+    assert len({id(split.x.base) for split in splits}) == 1 and data.train.x.base is not None
+    stream = load_image_folder(photos, image_shape=SHAPE, in_memory=0)
+    for left, right in zip(splits, (stream.train, stream.validation, stream.test), strict=True):
+        np.testing.assert_array_equal(left.x, right.x[np.arange(len(right))])
+        check_labels(left)
 
 
 def test_inputs_of_every_kind(photos):

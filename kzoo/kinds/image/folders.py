@@ -106,6 +106,7 @@ def images_below(folder, name):
     found = []
     for place, folders, files in os.walk(folder / name):
         folders[:] = [f for f in folders if not f.startswith((".", "__"))]
-        below = Path(place).relative_to(folder)
-        found += [(below / f).as_posix() for f in files if f.lower().endswith(SUFFIXES) and f[0] != "."]
+        below = Path(place).relative_to(folder).as_posix()
+        start = "" if below == "." else f"{below}/"
+        found += [start + f for f in files if f.lower().endswith(SUFFIXES) and f[0] != "."]
     return sorted(found)

@@ -32,6 +32,7 @@ from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.tasks.classes.light import check_classes
 
 IN_MEMORY = 2**30  # bytes of decoded pixels up to which all images are decoded once and kept
+_PIECE = 2**16  # bytes that are read at once
 _CHUNK = 64  # images to a thread's task
 _SHAPE = (96, 96, 3)  # without a preset
 _MOST = 300  # images that are described
@@ -90,7 +91,7 @@ def load_image_folder(
         if pixels is None:
             files[split] = ImageFiles(places[split], kept, shape)
         else:
-            files[split] = pixels if good.all() else pixels[good]
+            files[split] = _first(pixels, np.flatnonzero(good))
         digests[split] = [(n, d) for n, d in zip(kept, (d for d in digest if d), strict=True)]
         labels[split] = y[good]
         _check_left(classes, labels[split], split)
@@ -99,7 +100,11 @@ def load_image_folder(
         notes.append(f"The test folder is the test set; test={test} is not used.")
     parts = {split: (split, np.arange(len(labels[split]))) for split in listed}
     parts |= _carve(labels["train"], classes, listed, validation, test, seed, notes)
-    splits = {part: _take(files[source], labels[source], rows) for part, (source, rows) in parts.items()}
+    splits = {}
+    for source, images in files.items():
+        own = {part: rows for part, (its_source, rows) in parts.items() if its_source == source}
+        for part, x in _cut(images, own).items():
+            splits[part] = Split(x=x, y=labels[source][own[part]], rows=own[part])
     fingerprint = hashlib.sha256()
     for part, (source, rows) in sorted(parts.items()):
         for row in rows.tolist():
@@ -115,7 +120,7 @@ def load_image_folder(
         preprocessing=image_preprocessing(shape),
         class_names=tuple(classes),
         notes=notes,
-        seen={"files": _sizes_found([places["train"] / name for name, _ in digests["train"]])},
+        seen={"files": _sizes_found(places["train"], [name for name, _ in digests["train"]])},
         fingerprint=fingerprint.hexdigest(),
     )
 
@@ -137,7 +142,7 @@ def _read(folder, names, shape, *, keep):
     def decode_some(start):
         for i, name in enumerate(names[start : start + _CHUNK], start):
             try:
-                data = (folder / name).read_bytes()
+                data = _bytes_of(os.path.join(folder, name))
                 image = decode(data, shape)
             except (KzooError, OSError) as error:
                 errors[i] = str(error)
@@ -149,6 +154,17 @@ def _read(folder, names, shape, *, keep):
     with ThreadPoolExecutor(threads()) as pool:
         _follow(pool.map(decode_some, range(0, len(names), _CHUNK)), -(-len(names) // _CHUNK))
     return pixels, digests, errors
+
+
+def _bytes_of(path):
+    """Return a whole file: half the calls of the system that `open` makes, which small files by the thousand notice."""
+    file, parts = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), []
+    try:
+        while part := os.read(file, _PIECE):
+            parts.append(part)
+    finally:
+        os.close(file)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _follow(results, total):
@@ -167,10 +183,10 @@ def _follow(results, total):
             bar.stop()
 
 
-def _sizes_found(paths):
+def _sizes_found(folder, names):
     """Return the smallest and the largest size (width, height) among image files, some of them where they are many."""
-    paths = paths[:: -(-len(paths) // _MOST)]
-    sizes = sorted(filter(None, map(size_of, paths)), key=lambda size: size[0] * size[1])
+    some = names[:: -(-len(names) // _MOST)]
+    sizes = sorted(filter(None, (size_of(folder / name) for name in some)), key=lambda size: size[0] * size[1])
     if not sizes:
         return {}
     found = {"smallest": list(sizes[0]), "largest": list(sizes[-1])}
@@ -189,10 +205,29 @@ def _carve(labels, classes, listed, validation, test, seed, notes):
     return {part: ("train", found) for part, found in rows.items() if found is not None}
 
 
-def _take(images, labels, rows):
+def _cut(images, parts):
+    """Return the images of each part (rows, none of them in two): of an array, pieces of it, put in order in place."""
     if isinstance(images, ImageFiles):
-        return Split(x=ImageFiles(images._root, images._names[rows], images._size), y=labels[rows], rows=rows)
-    return Split(x=images if len(rows) == len(images) else images[rows], y=labels[rows], rows=rows)
+        return {part: ImageFiles(images._root, images._names[rows], images._size) for part, rows in parts.items()}
+    images, start, found = _first(images, np.concatenate(list(parts.values()))), 0, {}
+    for part, rows in parts.items():
+        found[part] = images[start : start + len(rows)]
+        start += len(rows)
+    return found
+
+
+def _first(images, rows):
+    """Return these rows, each named once, moved to the front of the array: a copy would double the memory."""
+    source = np.concatenate([rows, np.setdiff1d(np.arange(len(images)), rows)]).tolist()
+    for place in range(len(source)):
+        if source[place] == place:
+            continue
+        held, to = images[place].copy(), place
+        while source[to] != place:  # each row goes where the one before it in the circle was
+            images[to] = images[source[to]]
+            source[to], to = to, source[to]
+        images[to], source[to] = held, to
+    return images[: len(rows)]
 
 
 def take(x, preset):
@@ -256,7 +291,7 @@ def _readable(folder, names, shape):
         warnings.warn(line, KzooWarning, stacklevel=2)
     rows = np.array([place for place in range(len(names)) if place not in errors], int)
     if pixels is not None:
-        return pixels if not errors else pixels[rows], rows
+        return _first(pixels, rows), rows
     return ImageFiles(folder, [names[place] for place in rows], shape), rows
 
 

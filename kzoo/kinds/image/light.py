@@ -53,18 +53,35 @@ def read(reader, raw):
     """
     shape = tuple(reader["shape"])
     if isinstance(raw, np.ndarray):
-        images = [_from_array(image, shape) for image in _batch(numbers_in(raw, "Images"), shape)]
-    else:
-        raw = list(raw) if isinstance(raw, list | tuple) else image_paths(raw)
-        with ThreadPoolExecutor(threads()) as pool:
-            images = list(pool.map(lambda item: _read_one(item, shape), raw))
-        raw = [image if isinstance(image, Unread) else item for item, image in zip(raw, images, strict=True)]
-        images = [image for image in images if not isinstance(image, Unread)]
-        if raw and not images:
-            return np.empty((0, *shape), "float32"), raw
-    if not images:
+        return _filled(lambda image: _from_array(image, shape), _batch(numbers_in(raw, "Images"), shape), shape)[0], raw
+    raw = list(raw) if isinstance(raw, list | tuple) else image_paths(raw)
+    x, unread = _filled(lambda item: _read_one(item, shape), raw, shape)
+    if not unread:
+        return x, raw
+    return np.delete(x, list(unread), axis=0), [unread.get(place, item) for place, item in enumerate(raw)]
+
+
+def _filled(read_one, items, shape):
+    """Read each into its row of float32 (N, H, W, C): a list of them all would be a second copy.
+
+    Returns:
+        (x, unread): place -> `Unread`; their rows hold nothing.
+    """
+    if not len(items):
         raise KzooError("There are no images to read.")
-    return np.stack(images).astype("float32"), raw
+    x, unread = np.empty((len(items), *shape), "float32"), {}
+
+    def fill(place):
+        image = read_one(items[place])
+        if isinstance(image, Unread):
+            unread[place] = image
+        else:
+            x[place] = image
+
+    with ThreadPoolExecutor(threads()) as pool:
+        for _ in pool.map(fill, range(len(items))):
+            pass  # what was raised is raised here
+    return x, unread
 
 
 def gather(words):

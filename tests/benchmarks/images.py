@@ -1,0 +1,117 @@
+"""A folder of JPEG files loaded as training does, beside tf.data; and augmentation.
+
+Images per CPU second, the one number that means something where other work runs too; decoding says its ratio in clock
+time beside. The files are made, or lie in `--folder`.
+"""
+
+import argparse
+import json
+import os
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from kzoo.data.augment import augment
+from kzoo.kinds.image.learn import load_image_folder
+
+NAMES = (
+    ("flip", "shift"),
+    ("flip", "shift", "zoom"),
+    ("flip", "shift", "rotate"),
+    ("flip", "shift", "rotate", "zoom", "erase"),
+)
+
+
+def make(folder, count, side):
+    """Write JPEG files of smooth colours with some noise into two class folders."""
+    random = np.random.default_rng(0)
+    for number in range(count):
+        place = folder / "ab"[number % 2]
+        place.mkdir(exist_ok=True)
+        coarse = Image.fromarray(random.integers(0, 256, (4, 4, 3), "uint8")).resize((side, side))
+        pixels = np.asarray(coarse) + random.normal(0, 8, (side, side, 3))
+        Image.fromarray(pixels.clip(0, 255).astype("uint8")).save(place / f"{number:06}.jpg")
+
+
+def with_kzoo(folder, side):
+    """Load the folder: list, decode, leave out what is broken, fingerprint, split; return how many images."""
+    data = load_image_folder(folder, image_shape=(side, side, 3))
+    return len(data.train) + len(data.validation) + len(data.test)
+
+
+def with_tensorflow(folder, side):
+    """Decode and resize the same files into one array, with all the threads that tf.data takes."""
+
+    def read(name):
+        image = tf.io.decode_jpeg(tf.io.read_file(name), channels=3)
+        return tf.cast(tf.image.resize(image, (side, side)), "uint8")
+
+    names = sorted(str(path) for path in Path(folder).rglob("*.jpg"))
+    pixels, start = np.empty((len(names), side, side, 3), "uint8"), 0
+    auto = tf.data.AUTOTUNE
+    batches = tf.data.Dataset.from_tensor_slices(names).map(read, num_parallel_calls=auto).batch(256).prefetch(auto)
+    for batch in batches.as_numpy_iterator():
+        pixels[start : start + len(batch)] = batch
+        start += len(batch)
+    return start
+
+
+def speeds(function, *args):
+    """Return images per CPU second and per second."""
+    before, clock = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    count = function(*args)
+    clock, after = time.perf_counter() - clock, resource.getrusage(resource.RUSAGE_SELF)
+    return count / (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime), count / clock
+
+
+def decoding(folder, side, rounds):
+    """Return a row: the best of several rounds in turns."""
+    found = {one: [] for one in (with_kzoo, with_tensorflow)}
+    for _ in range(rounds):
+        for one, several in found.items():
+            several.append(speeds(one, folder, side))
+    (cpu, wall), (tf_cpu, tf_wall) = (map(max, zip(*several, strict=True)) for several in found.values())
+    return dict(
+        what=f"decode to {side}", per_cpu_second=round(cpu), tf_per_cpu_second=round(tf_cpu),
+        over_tf_cpu=round(cpu / tf_cpu, 2), over_tf_wall=round(wall / tf_wall, 2),
+    )  # fmt: skip
+
+
+def augmenting(names, batch, side, rounds, count=4096):
+    """Return a row: images per CPU second of one augmentation."""
+    pixels = np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), "uint8")
+
+    def epoch():
+        for start in range(0, count, batch):
+            augment(pixels, names=names, seed=0, epoch=0, indices=np.arange(start, start + batch))
+        return count
+
+    best = max(speeds(epoch)[0] for _ in range(rounds))
+    return dict(what="+".join(names), batch=batch, side=side, per_cpu_second=round(best))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, help="class folders of JPEG files")
+    parser.add_argument("--files", type=int, default=10_000, help="to be made where there is no folder")
+    parser.add_argument("--side", type=int, default=32, help="of the images that come out")
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as made:
+        if args.folder is None:
+            make(Path(made), args.files, args.side)
+        print(json.dumps(decoding(args.folder or made, args.side, args.rounds)), flush=True)
+    for batch in (64, 256):
+        for names in NAMES:
+            print(json.dumps(augmenting(names, batch, args.side, args.rounds)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

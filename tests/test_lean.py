@@ -60,6 +60,7 @@ def test_a_command_imports_keras_alone_and_all_of_them_work_after_it(tmp_path):
     assert (tmp_path / "run" / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_in_somebodys_process_keras_finds_all_that_it_looks_for():
     codes, brought, knows_pandas = after(SHOW, own=False)
     assert codes == [0] and knows_pandas and {"pandas", "sklearn", "matplotlib"} <= set(brought)

@@ -99,7 +99,7 @@ def test_a_run_of_a_later_format_is_refused(tmp_path):
 
 def test_a_journal_of_another_version_is_refused_in_a_line(tmp_path):
     state = State(epoch=1, step=0, stopped=False, variables=[np.ones(2, "float32")], optimizer=[], metrics=[],
-                  callbacks=[], random={}, seconds=1.5, resumed=0, rollbacks=0)  # fmt: skip
+                  callbacks=[], random={}, seconds=1.5, resumed=0, rollbacks=0, chunked=False)  # fmt: skip
     state.write(tmp_path)
     read, lines = State.newest(tmp_path)
     assert lines == [] and read.seconds == 1.5 and read.variables[0].tolist() == [1, 1]

@@ -155,7 +155,10 @@ class Batches:
         with tf.device("cpu:0"):  # the data stays in main memory; the accelerator gets one batch at a time
             batch_at = self._gather(tf) if self.in_memory else self._call(tf)
             batches = tf.data.Dataset.range(len(self)).map(batch_at).prefetch(2)
-        return batches.apply(tf.data.experimental.assert_cardinality(len(self)))
+        options = tf.data.Options()
+        # There is nothing to tune, and its thread sleeps up to a minute at a time: seen to hold up an iterator's end.
+        options.autotune.enabled = False
+        return batches.apply(tf.data.experimental.assert_cardinality(len(self))).with_options(options)
 
     def _call(self, tf):
         """Return a graph function from the step to `batch(epoch, step)`."""

@@ -88,9 +88,8 @@ def assert_same(a, b):
     np.testing.assert_array_equal(weights(a), weights(b))
 
 
-@pytest.mark.parametrize("most", [5, 12])
-def test_any_cut_gives_the_same_bits(whole, most):
-    assert_same(whole, fnn("run", steps_per_call=most))
+def test_any_cut_gives_the_same_bits(whole):
+    assert_same(whole, fnn("run", steps_per_call=5))
 
 
 def test_who_looks_at_single_steps_sees_each_and_changes_no_bit(whole):
@@ -108,7 +107,7 @@ def test_a_call_is_named_by_its_first_step_and_its_last():
     assert [first for first in seen.begun if first] == [last + 1 for last in seen.ended if last < 9]
 
 
-@pytest.mark.parametrize("train", [fnn, gru, series])
+@pytest.mark.parametrize("train", [fnn, pytest.param(gru, marks=pytest.mark.slow), series])
 def test_ten_steps_are_keras_own_to_rounding(train):
     """The weights of a step are compared, not those of training: the paths of two roundings part in the long run."""
     after = {}

@@ -124,7 +124,9 @@ CASES = {
 
 
 @pytest.mark.usefixtures("traced")  # as users train
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if "bfloat16" in name else name for name in CASES]
+)
 def test_stopped_twice_the_end_is_the_same_to_the_bit(name):
     options = CASES[name] | dict(epochs=4)
     whole = go("whole", **options)

@@ -149,7 +149,7 @@ def rate_of(run):
 def speed_of(args):
     """Train a preset on more and more random rows, until an epoch takes some seconds or there are enough of them.
 
-    What comes once an epoch (validation, saving) costs a second of a large network: in short epochs that is measured.
+    What comes once an epoch (validation, saving) is part of the rate: in long epochs it weighs little.
     """
     p = kzoo.get_preset(args.name)
     rows, most = 8 * p.training["batch_size"], min(1e6, 3e8 // (4 * prod(p.config["input_shape"])))

@@ -221,7 +221,7 @@ def measured(monkeypatch):
     other = "torch" if now != "torch" else "tensorflow"
     if find_spec(other) is None:
         pytest.skip(f"{other} is not installed")
-    rates = {now: 100.0, other: 310.0, "no_such_backend": 1e9}
+    rates = {now: 1.0, other: 3.1, "no_such_backend": 1e9}
     monkeypatch.setattr(results, "_read", lambda name: [ROW | {"samples_per_second": rates}])
     return rates, now, other
 
@@ -232,10 +232,11 @@ def test_a_backend_is_advised_above_half_as_fast_again_only(measured):
         f"{other} trained iris_fnn 3.1 times as fast as {now}, once compiled, where it was measured (Linux x86_64, 2 "
         f"cores): --backend {other} on the command line, KERAS_BACKEND={other} in Python."
     )
-    assert faster_than(now, "iris_fnn") == [line]
+    assert faster_than(now, "iris_fnn") == faster_than(now, "iris_fnn", samples=60) == [line]
+    assert faster_than(now, "iris_fnn", samples=40) == []  # 27 seconds saved: to compile may take as long
     assert fastest("iris_fnn") == other
     assert faster_than(other, "iris_fnn") == faster_than(now, "wine_fnn") == faster_than("mxnet", "iris_fnn") == []
-    rates[other] = 150.0
+    rates[other] = 1.5
     assert faster_than(now, "iris_fnn") == []
     assert fastest("wine_fnn") is None
 

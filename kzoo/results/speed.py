@@ -3,10 +3,13 @@
 `speed.json` has what was measured; `recipes/measure.py speed` writes it. A preset without a row is no reason to fail.
 """
 
+import math
+
 from kzoo.optional import is_installed
 from kzoo.results import speed_of
 
 _WORTH_A_LINE = 1.5  # below that, another machine or another size of the data may turn it round
+_TO_BEGIN = 30.0  # seconds of training to be saved, at the least: another backend may compile so long
 
 
 def fastest(preset: str) -> str | None:
@@ -16,18 +19,19 @@ def fastest(preset: str) -> str | None:
     return max(filter(is_installed, rates), key=rates.__getitem__, default=None)
 
 
-def faster_than(backend: str, preset: str) -> list[str]:
+def faster_than(backend: str, preset: str, samples: float = math.inf) -> list[str]:
     """Return a line that names an installed backend on which a preset trained much faster; none where there is none.
 
     Args:
         backend: the one at hand.
         preset: its name.
+        samples: how many it will be trained on, all epochs together.
     """
     row, best = speed_of(preset), fastest(preset)
     if row is None or best is None or backend not in (rates := row["samples_per_second"]):
         return []
     ratio = rates[best] / rates[backend]
-    if ratio <= _WORTH_A_LINE:
+    if ratio <= _WORTH_A_LINE or samples * (1 / rates[backend] - 1 / rates[best]) < _TO_BEGIN:
         return []
     return [
         f"{best} trained {preset} {ratio:.1f} times as fast as {backend}, once compiled, where it was measured "

@@ -151,7 +151,8 @@ def train(
         if claim.state is not None:
             return _finished(fit)
         if assigned.preset is not None:
-            say(faster_than(keras.backend.backend(), assigned.preset.name), progress)
+            samples = assigned.training["epochs"] * len(assigned.data.train)
+            say(faster_than(keras.backend.backend(), assigned.preset.name, samples), progress)
         with replaced(claim.folder):
             describe(claim.folder, job, request, command=repeat)
             return _finished(fit)

@@ -75,9 +75,9 @@ def test_8_processes_on_one_exported_model(exported, format):
     assert {out for out, _ in said} == {alone}
 
 
-# TensorFlow keeps something of every function that it has traced, whatever is deleted and cleared: 6.4 MiB of each of
-# these trainings step by step, 10.5 with many steps in one call (the graph around the loop stays), 17 of each plain `fit`
-# of the same network. More than that would be kzoo's own.
+# TensorFlow keeps something of every function that it has traced, whatever is deleted and cleared: 6.4 MiB of each
+# of these trainings step by step, 10.5 with many steps in one call (the graph around the loop stays), 17 of each plain
+# `fit` of the same network. More than that would be kzoo's own.
 MEBIBYTES = 12
 TRAININGS = """
 import ctypes, gc, json, re, kzoo

@@ -114,18 +114,16 @@ class Calls(keras.callbacks.CallbackList):
         every: int | None = None,
     ) -> None:
         super().__init__(list(callbacks), add_history=True, model=model, epochs=epochs, steps=len(batches))
-        self.batches, self.chunked, self.every = batches, chunked, every
         if most == AUTO:
             most = 1 if any(map(_looks_at_steps, self.callbacks)) else sys.maxsize
-        most = int(most)
         train = test = None
         if chunked:
             program = _tensorflow if keras.backend.backend() == "tensorflow" else _jax
             train = program(model, model.train_step, batches, class_weight)
             test = None if validation is None else program(model, model.test_step, validation)
         self.batches, self.every = batches, every
-        self.training = _Steps(len(batches), train, most)
-        self.validating = _Steps(len(validation or ()), test, most)
+        self.training = _Steps(len(batches), train, int(most))
+        self.validating = _Steps(len(validation or ()), test, int(most))
 
     def __enter__(self) -> "Calls":
         """Let the model run its steps here; leaving gives it back its own functions."""
@@ -165,7 +163,7 @@ class Calls(keras.callbacks.CallbackList):
 
 def _looks_at_steps(callback: keras.callbacks.Callback) -> bool:
     """Say whether a callback of somebody else's wants to see each step."""
-    hooks = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+    hooks = [f"on_{which}batch_{end}" for which in ("", "train_", "test_") for end in ("begin", "end")]
     kind = type(callback)
     if kind.__module__.partition(".")[0] == "kzoo":
         return False

@@ -98,6 +98,16 @@ def test_who_looks_at_single_steps_sees_each_and_changes_no_bit(whole):
     assert seen.begun == seen.ended == [*range(10), *range(10)]  # 94 rows in tens
 
 
+def test_who_looks_at_the_steps_of_a_validation_sees_each_too():
+    class Validated(keras.callbacks.Callback):
+        def on_test_batch_end(self, batch, logs=None):
+            seen.append(batch)
+
+    seen = []
+    fnn("run", callbacks=[Validated()], validation=0.4, epochs=3)
+    assert seen == [*range(5)] * 3
+
+
 def test_a_call_is_named_by_its_first_step_and_its_last():
     seen = Seen()
     fnn("run", callbacks=[seen], steps_per_call=4)

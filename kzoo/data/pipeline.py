@@ -1,5 +1,6 @@
 """`Batches`: from a split to what `fit` takes, in an order that is a pure function of (seed, epoch)."""
 
+from functools import cached_property
 from importlib import import_module
 
 import keras
@@ -98,8 +99,9 @@ class Batches:
         parts = self.split.x, self.split.y
         return all(isinstance(part, np.ndarray | Windows) for part in parts) and not self.augment
 
+    @cached_property
     def arrays(self):
-        """Return the arrays that `gathered` makes batches of, where the split is in memory."""
+        """The arrays that `gathered` makes batches of, where the split is in memory."""
         x, y = self.split.x, self.split.y
         if isinstance(y, Windows):
             y = Windows(y.values if self.onehot else self._answers(y.values), y.starts, y.length)
@@ -111,7 +113,7 @@ class Batches:
         """Return what `batch` gives, as tensors of the backend, inside of a compiled function too.
 
         Args:
-            arrays: those of `arrays()` as tensors, and any of (N,) behind them, whose rows are passed on.
+            arrays: `arrays` as tensors, and any of (N,) behind them, whose rows are passed on.
             places: (B,) the examples' places in the split.
         """
         arrays = list(arrays)
@@ -119,6 +121,13 @@ class Batches:
         x = keras.ops.cast(x, self._inputs(self.split.x[:1]).dtype.name)
         more = [keras.ops.take(array, places, axis=0) for array in arrays]
         return x, keras.ops.one_hot(y, self.onehot) if self.onehot else y, *more
+
+    @cached_property
+    def constants(self):
+        """`arrays` as constants of TensorFlow, in main memory: one copy, for the dataset and for a loop over steps."""
+        tf = import_module("tensorflow")
+        with tf.device("cpu:0"):
+            return list(map(tf.constant, self.arrays))
 
     def places(self, tf):
         """Return the order of the epoch at hand as a variable of TensorFlow (N,)."""
@@ -177,8 +186,7 @@ class Batches:
     def _gather(self, tf):
         """Return the same for arrays, as TensorFlow operations alone."""
         places, size = self.places(tf), self.batch_size
-        arrays = list(map(tf.constant, self.arrays()))
-        offset, last = self._offset, len(self) - 1
+        arrays, offset, last = self.constants, self._offset, len(self) - 1
 
         def batch_at(step):
             step = tf.minimum(step + offset, last)

@@ -63,7 +63,7 @@ def why_single(model: keras.Model, *batches: Any, class_weight: Any = None) -> s
         return "the model was compiled with jit_compile=False"
     elif import_module("jax").default_backend() == "cpu" and not all(map(_loops_on_jax, model._flatten_layers())):
         return "on JAX and a CPU a loop around convolutions takes minutes, and a layer is one, or is not of Keras"
-    if sum(array.nbytes for b in there for array in b.arrays()) > _MOST_BYTES:
+    if sum(array.nbytes for b in there for array in b.arrays) > _MOST_BYTES:
         return "the data is larger than 1 GiB"
     if class_weight and there[0].split.y.ndim != 1:
         return "class weights of several answers"
@@ -229,18 +229,18 @@ class _Steps:
         return self.done
 
 
-def _arrays(batches: Any, class_weight: dict[int, float] | None) -> list[np.ndarray]:
-    """Return the arrays of a split, and a weight of each example where classes have weights."""
+def _weights(batches: Any, class_weight: dict[int, float] | None) -> list[np.ndarray]:
+    """Return an array with a weight of each example where classes have weights; else none."""
     if not class_weight:
-        return batches.arrays()
+        return []
     table = np.array([class_weight[label] for label in range(len(class_weight))], "float32")
-    return [*batches.arrays(), table[batches.split.y]]
+    return [table[batches.split.y]]
 
 
 def _tensorflow(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any = None) -> Callable[..., Any]:
     """Return a function of (first, count) that makes steps and returns their logs."""
     tf = import_module("tensorflow")
-    arrays = list(map(tf.constant, _arrays(batches, class_weight)))
+    arrays = [*batches.constants, *map(tf.constant, _weights(batches, class_weight))]
     places, size = batches.places(tf), batches.batch_size
     made: list[bool] = []
 
@@ -264,7 +264,7 @@ def _tensorflow(model: Any, step: Callable[..., Any], batches: Any, class_weight
 def _jax(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any = None) -> Callable[..., Any]:
     """Return a function of (state, first, count) that makes steps and returns their logs and the state."""
     jax = import_module("jax")
-    arrays = list(map(jax.numpy.asarray, _arrays(batches, class_weight)))
+    arrays = list(map(jax.numpy.asarray, [*batches.arrays, *_weights(batches, class_weight)]))
     size, count_of_all = batches.batch_size, len(batches.split)
     whole, known, made = count_of_all // size, [None, None], set()
 

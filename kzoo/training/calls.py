@@ -242,7 +242,7 @@ def _tensorflow(model: Any, step: Callable[..., Any], batches: Any, class_weight
     tf = import_module("tensorflow")
     arrays = [*batches.constants, *map(tf.constant, _weights(batches, class_weight))]
     places, size = batches.places(tf), batches.batch_size
-    made: list[bool] = []
+    made: set[bool] = set()  # once it is compiled, for any length
 
     def one(at: Any) -> Any:
         step(batches.gathered(arrays, places[at * size : (at + 1) * size]))
@@ -255,7 +255,7 @@ def _tensorflow(model: Any, step: Callable[..., Any], batches: Any, class_weight
 
     def call(first: int, count: int) -> tuple[Any, int, bool]:
         new = not made
-        made.append(True) if new else None
+        made.add(True)
         return loop(tf.constant(first, "int64"), tf.constant(count, "int64")), count, new
 
     return call

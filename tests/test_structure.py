@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "nouns": set(),
     "forms": set(),
     "doors": set(),
+    "baselines": {"data", "results"},
     "contract": {"arguments"},
     "families": set(),
     "flops": set(),

@@ -56,15 +56,15 @@ MAY_IMPORT = {
     "export": {"bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "run"},
     "evaluation": {"bare", "checks", "data", "predictions", "ranking", "registry", "results", "run", "training"},
     "training": {
-        "arguments", "callbacks", "checks", "command", "contract", "data", "jax_cache", "loading", "network", "plots",
-        "predictions", "registry", "results", "run",
+        "arguments", "baselines", "callbacks", "checks", "command", "contract", "data", "jax_cache", "loading",
+        "network", "plots", "predictions", "registry", "results", "run",
     },
     "source": {"contract"},
     "tuning": {
         "callbacks", "catalogue", "contract", "data", "family", "lean", "loading", "optional", "plots", "preset_files",
         "registry", "results", "training",
     },
-    "reports": {"bare", "data", "evaluation", "plots", "registry", "run", "tuning"},
+    "reports": {"bare", "data", "evaluation", "plots", "registry", "results", "run", "tuning"},
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {

@@ -5,6 +5,8 @@ import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
+from threadpoolctl import threadpool_limits
+
 from kzoo.baselines.baseline import Baseline, Result, Unfit, listed
 from kzoo.baselines.given import Given, metric_of
 from kzoo.data.dataset import Dataset, Split
@@ -96,7 +98,8 @@ def _scored(one: Baseline, data: Dataset, name: str, given: Given) -> Result:
     began = time.perf_counter()
     part: Split = getattr(data, name)
     try:
-        with warnings.catch_warnings():
+        # On one core, as it was estimated: where others are at work, threads wait for each other longer than they help.
+        with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a fit that has not converged is one that its note need not excuse
             scores = given.scores(one.function(given), part)
     except Unfit as why:

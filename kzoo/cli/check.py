@@ -20,7 +20,7 @@ EXAMPLES = """\
 examples:
   kzoo check iris_fnn                              its own data
   kzoo check tabular_fnn --data churn.csv --target churned
-  kzoo check --data churn.csv --target churned     data alone: what needs no network, and which presets to try
+  kzoo check --data churn.csv --target churned     baselines, and presets to try
   kzoo check image_cnn --data photos/ --quick      without gradient steps
   kzoo check runs/tabular_fnn-01 --data may.csv    what is new in May?
   kzoo check runs/tabular_fnn-01 --data may.csv && ./score

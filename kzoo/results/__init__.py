@@ -135,19 +135,16 @@ def row_of(runs: list) -> dict:
 
 def _baselines(runs, metric):
     """Return label -> mean score of the baselines that all runs have beside theirs on the test split, best first."""
-    each = [
-        {
-            one["label"]: value_of(one["scores"] or {}, metric)
-            for one in run.summary.get("baselines") or ()
-            if one["split"] == "test"
-        }
-        for run in runs
-    ]
-    means = {
-        label: round(statistics.mean(one[label] for one in each), 5)
-        for label in each[0]
-        if all(one.get(label) is not None for one in each)
-    }
+    kept = [[one for one in run.summary.get("baselines") or () if one["split"] == "test"] for run in runs]
+    return mean_of_each(
+        [{one["label"]: value_of(one["scores"] or {}, metric) for one in of_run} for of_run in kept], metric
+    )
+
+
+def mean_of_each(scores: list[dict], metric: str) -> dict[str, float]:
+    """Return label -> mean of the scores that all of several dicts have, best first."""
+    shared = [label for label in scores[0] if all(one.get(label) is not None for one in scores)]
+    means = {label: round(statistics.mean(one[label] for one in scores), 5) for label in shared}
     known: Any = tasks.score_named(metric)
     return dict(sorted(means.items(), key=lambda item: item[1], reverse=known.best == "max"))
 

@@ -38,11 +38,11 @@ from kzoo.arguments import BACKENDS
 from kzoo.cli.common import parse_settings
 from kzoo.data.named import NAMES
 from kzoo.data.splits import Fold
-from kzoo.evaluation.paired import paired
 from kzoo.files import read_json, write_json, write_text
 from kzoo.kinds.tables.files import read_table
 from kzoo.optional import is_installed
 from kzoo.ranking import lower_is_better
+from kzoo.recipes.paired import paired
 from kzoo.registry import FAMILIES, resolve, with_settings
 from kzoo.tasks import problem
 

@@ -54,7 +54,9 @@ MAY_IMPORT = {
     "runtime": {"data", "export", "exported", "predictions"},
     "checks": {"data", "gradients", "plots"},
     "export": {"bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "run"},
-    "evaluation": {"bare", "checks", "data", "predictions", "ranking", "registry", "results", "run", "training"},
+    "evaluation": {
+        "bare", "baselines", "checks", "data", "predictions", "ranking", "registry", "results", "run", "training",
+    },
     "training": {
         "arguments", "baselines", "callbacks", "checks", "command", "contract", "data", "jax_cache", "loading",
         "network", "plots", "predictions", "registry", "results", "run",

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from kzoo import KzooError
-from kzoo.evaluation.paired import paired
+from kzoo.recipes.paired import paired
 
 NEW, OLD = [0.91, 0.94, 0.90, 0.95, 0.92], [0.90, 0.91, 0.91, 0.93, 0.90]
 

@@ -23,8 +23,10 @@ class Counts:
     """
 
     def __init__(self, given):
-        _, codes = _grams(given.x)
-        self.codes, counts = np.unique(codes, return_counts=True)
+        each = [np.unique(_grams(x)[1], return_counts=True) for x, _ in given.blocks()]
+        codes, counts = (np.concatenate(column) for column in zip(*each, strict=True))
+        self.codes, place = np.unique(codes, return_inverse=True)
+        counts = np.bincount(place, weights=counts)
         if len(self.codes) > (most := _MOST_FEATURES // given.outputs):
             self.codes = np.sort(self.codes[np.argsort(-counts, kind="stable")[:most]])
             given.notes.append(f"the {most:,} most frequent words and pairs count")
@@ -58,7 +60,8 @@ def _counted(given):
     if key not in given.shared:
         before = len(given.notes)
         counts = Counts(given)
-        given.shared[key] = counts, counts(given.x), given.notes[before:]
+        matrix = import_module("scipy.sparse").vstack([counts(x) for x, _ in given.blocks()], format="csr")
+        given.shared[key] = counts, matrix, given.notes[before:]
     counts, matrix, notes = given.shared[key]
     given.notes[:] = dict.fromkeys([*given.notes, *notes])
     return counts, matrix

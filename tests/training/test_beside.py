@@ -51,6 +51,8 @@ def test_a_run_and_all_that_show_it_have_the_baselines_of_its_split(capsys):
     assert [row["run"] for row in kzoo.compare("runs", baselines=False)] == [
         r["run"] for r in rows if not r["baseline"]
     ]
+    assert kzoo.ensemble(["runs/a", "runs/b"], out="both").summary["baselines"] == run.summary["baselines"]
+    assert main(["show", "runs/a"]) == 0 and "without a network  accuracy: " in capsys.readouterr().out
     assert main(["compare", "runs", "--plot", "curves.png"]) == 0
     assert "most frequent class (no network)" in capsys.readouterr().out
     assert main(["compare", "runs", "--no-baselines", "--csv"]) == 0

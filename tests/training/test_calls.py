@@ -163,6 +163,30 @@ def test_what_began_step_by_step_goes_on_so(whole):
     assert_same(single, fnn("run", callbacks=[Seen()]))
 
 
+def test_what_has_to_go_on_step_by_step_says_so(capsys):
+    """The same weights and data; the model was compiled in another way meanwhile, which no request of a run holds."""
+
+    def model(**options):
+        keras.utils.set_random_seed(0)
+        made = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)], name="own")
+        made.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), **options)
+        return made
+
+    def cut_power(count, logs):
+        if count == 5:
+            raise RuntimeError("power cut")
+
+    def train(made, *callbacks, **options):
+        data = ROWS[:60], CLASSES[:60]
+        return kzoo.train(made, data, out="run", check=False, callbacks=list(callbacks), batch_size=8, **options)
+
+    with pytest.raises(RuntimeError):
+        train(model(), Seen(cut_power), epochs=2, journal_steps=2)
+    run = train(model(run_eagerly=True), Seen(), epochs=2)
+    assert run.summary["resumed"] == 1
+    assert "now takes one at a time, because the model was compiled with run_eagerly" in capsys.readouterr().err
+
+
 def test_a_signal_ends_a_training_where_a_call_ends():
     """Nobody looks at single steps here: the journal is written where the call ended."""
     x = RANDOM.normal(size=(40_000, 5)).astype("float32")

@@ -237,6 +237,12 @@ TRAINING = {
     ),
     "batch_size": _A(default=64, meaning="examples in a step", **_COUNT),
     "epochs": _A(default=20, meaning="passes over the training split", **_COUNT),
+    "min_steps": _A(
+        default=0,
+        meaning="steps to train for at least: with few examples epochs and patience grow, unless epochs is set",
+        kind=int,
+        low=0,
+    ),
     "loss": _A(default="auto", meaning="loss; auto follows the head", kind=str, choices=LOSSES),
     "label_smoothing": _A(default=0.0, meaning="share of the label spread over all classes", **_RATE, **_CLASSES),
     "labels": _A(
@@ -273,8 +279,8 @@ TRAINING = {
 CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # one of them
 # What a compiled model does not carry: `fit` is told of it by `kzoo.fit_arguments`, or `kzoo.train` sees to it.
 OF_FIT = (
-    "batch_size", "epochs", "augment", "class_weight", "monitor", "mode", "patience", "callbacks", "on_nan",
-    "tokenizer", "precision",
+    "batch_size", "epochs", "min_steps", "augment", "class_weight", "monitor", "mode", "patience", "callbacks",
+    "on_nan", "tokenizer", "precision",
 )  # fmt: skip
 
 ARGUMENTS = CONFIG | TRAINING

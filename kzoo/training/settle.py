@@ -1,12 +1,14 @@
 """The network follows the data: classes, columns, vocabulary, loss and metrics."""
 
 import inspect
+import math
 
 from kzoo.contract import metrics_for, with_labels
 from kzoo.data.dataset import Dataset
 from kzoo.errors import KzooError
 from kzoo.registry import family_builder, general_first, get_preset, list_presets
 from kzoo.tasks import problem
+from kzoo.words import plural
 
 # Settings that say something about a kind of answers only: name -> the fact, and what takes the setting's effect away.
 _ONLY_FOR = {"label_smoothing": ("probabilities", 0.0), "class_weight": ("probabilities", None)}
@@ -47,6 +49,7 @@ def settle(preset, config, training, asked, data):
     _settle_loss(training, asked, data)
     _settle_head(preset, config, training, asked, data, notes)
     _settle_metrics(config, training, asked, data, notes)
+    _settle_budget(training, asked, data, notes)
     if training["callbacks"] == "long" and "ema" not in asked and not training["ema"]:
         training["ema"] = 0.99
         notes.append("callbacks='long' averages the weights: ema=0.99. Set ema=0 for none.")
@@ -133,6 +136,27 @@ def _settle_loss(training, asked, data):
         if training[name] != neutral and name in asked:
             raise KzooError(f"{name}={training[name]!r} is for classes, and {data.name} has values to predict.")
         training[name] = neutral
+
+
+def _settle_budget(training, asked, data, notes):
+    """Let epochs, and patience with them, grow until they are the steps that a preset wants at least."""
+    least, epochs = training.get("min_steps", 0), training["epochs"]
+    if "epochs" in asked:
+        if "min_steps" in asked and least:
+            raise KzooError(f"min_steps={least} and epochs={epochs} both say how long to train. Leave one out.")
+        training["min_steps"] = 0  # nor do the trials of a search, which settle once more, change what was asked
+        return
+    steps = math.ceil(len(data.train) / training["batch_size"])
+    needed = math.ceil(least / steps)
+    if needed <= epochs:
+        return
+    training["epochs"] = needed
+    if "patience" not in asked:
+        training["patience"] = math.ceil(training["patience"] * needed / epochs)
+    notes.append(
+        f"An epoch has {plural(steps, 'step')} here: epochs={needed} and patience={training['patience']}, for at least "
+        f"{least:,} steps (min_steps; epochs={epochs} would be the preset's own)."
+    )
 
 
 def _settle_metrics(config, training, asked, data, notes):

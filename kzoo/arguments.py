@@ -134,7 +134,7 @@ ACTIVATIONS = (
     "relu", "gelu", "elu", "leaky_relu", "sigmoid", "tanh", "silu", "selu", "relu6", "mish", "softplus", "softsign",
     "hard_sigmoid", "hard_silu", "celu", "exponential", "linear", "softmax", "log_softmax",
 )  # fmt: skip
-OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "nadam", "adagrad", "lion")
+OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "nadam", "adagrad", "lion", "muon")
 SGD = ("sgd", "momentum")  # whose step is a multiple of the gradient
 SCHEDULES = ("constant", "cosine", "onecycle", "linear", "exponential", "step", "plateau")
 LOSSES = ("auto", "crossentropy", "focal", "hinge", "kl", "mse", "mae", "huber")
@@ -172,7 +172,7 @@ CONFIG = {
     "dropout": _A(many="or one", **_RATE, **_STAGES),
     "recurrent_dropout": _A(**_RATE),
     "embedding_dropout": _A(**_RATE, **_TOKENS),
-    "norm": _A(kind=str, choices=("batch", "layer"), none=True, **_STAGES),
+    "norm": _A(kind=str, choices=("batch", "layer", "rms"), none=True, **_STAGES),
     "norm_momentum": _A(**_RATE, needs={"norm": ("batch",)}),
     "layer_norm": _A(**_FLAG),
     "norm_position": _A(kind=str, choices=("pre", "post")),
@@ -203,7 +203,7 @@ CONFIG = {
     "width": _A(**_COUNT),
     "num_heads": _A(**_COUNT),
     "intermediate_dim": _A(**_COUNT),
-    "positions": _A(kind=str, choices=("learned", "sinusoidal"), none=True),
+    "positions": _A(kind=str, choices=("learned", "sinusoidal", "rotary"), none=True),
     "causal": _A(**_FLAG, **_TOKENS),
     "patch_size": _A(**_COUNT, needs={"inputs": ("image", "series")}),
     "patch_stride": _A(none=True, **_COUNT, **_SERIES),

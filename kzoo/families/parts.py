@@ -67,7 +67,7 @@ def dense_block(x, units, activation, *, name, dropout=0.0, norm=None, regulariz
 
 
 def normalize(x, norm, *, name, momentum=0.9, scale=True):
-    """Apply `"batch"` or `"layer"` normalisation, or nothing for None.
+    """Apply `"batch"`, `"layer"` or `"rms"` normalisation (https://arxiv.org/abs/1910.07467), or nothing for None.
 
     Args:
         momentum: of the running mean of batch normalisation. Keras' 0.99 needs some 500 steps before
@@ -78,6 +78,8 @@ def normalize(x, norm, *, name, momentum=0.9, scale=True):
         return x
     if norm == "batch":
         return layers.BatchNormalization(momentum=momentum, scale=scale, name=name)(x)
+    if norm == "rms":
+        return layers.RMSNormalization(epsilon=1e-6, name=name)(x)
     return layers.LayerNormalization(epsilon=1e-6, scale=scale, name=name)(x)
 
 

@@ -72,3 +72,15 @@ register(Preset(
                   global_clipnorm=1.0, batch_size=32, epochs=15, metrics=("accuracy",), patience=3,
                   tokenizer="characters"),
 ))
+
+register(Preset(
+    name="char_gpt", family="transformer", task="language_modeling", dataset="pydocs",
+    summary="Causal character language model as they are built today: rotary positions, RMS norms, Muon.",
+    reference="https://arxiv.org/abs/2104.09864", params=1_813_924,
+    config=dict(inputs="tokens", input_shape=(128,), outputs=100, vocabulary_size=100, width=192, depth=4, num_heads=4,
+                intermediate_dim=768, activation="gelu", norm="rms", norm_position="pre", dropout=0.1,
+                positions="rotary", pooling=None, causal=True, output_activation="softmax"),
+    training=dict(optimizer="muon", learning_rate=3e-3, schedule="cosine", warmup=0.05, weight_decay=0.05,
+                  global_clipnorm=1.0, batch_size=32, epochs=15, metrics=("accuracy",), patience=3,
+                  tokenizer="characters"),
+))

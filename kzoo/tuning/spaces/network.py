@@ -174,7 +174,8 @@ def _set_width(settings, value):
 
 def _num_heads(scene):
     width, own = scene.settings.get("width", 0), scene.settings["num_heads"]
-    values = sorted({own, *(n for n in (1, 2, 4, 8) if width % n == 0 and width // n >= 4)})
+    pair = 2 if scene.settings.get("positions") == "rotary" else 1  # numbers that a head turns together
+    values = sorted({own, *(n for n in (1, 2, 4, 8) if width % (n * pair) == 0 and width // n >= 4)})
     return Parameter(name="num_heads", meaning="attention heads", values=tuple(values), default=own)
 
 
@@ -309,5 +310,5 @@ def make_fit(settings, fixed=()):
         while len(settings["filters"]) > 1 and not images_last(settings, len(settings["filters"])):
             _set_stages(settings, len(settings["filters"]) - 1)
     if "width" in settings and "width" not in fixed:
-        share = settings.get("num_heads", 1) * (2 if settings.get("positions") == "sinusoidal" else 1)
+        share = settings.get("num_heads", 1) * (2 if settings.get("positions") in ("sinusoidal", "rotary") else 1)
         settings["width"] = max(1, round(settings["width"] / share)) * share

@@ -204,7 +204,7 @@ def check_saved(names, overrides):
 # One of each way in which a builder goes; all presets, at full size: `-m slow`.
 SHAPES = (
     "tabular_fnn", "tabular_resnet", "cifar_cnn", "cifar_resnet", "cifar_mobile", "text_cnn", "series_tcn", "imdb_rnn",
-    "text_bilstm", "char_gru", "cifar_vit", "text_transformer", "char_transformer", "series_transformer",
+    "text_bilstm", "char_gru", "cifar_vit", "text_transformer", "char_transformer", "char_gpt", "series_transformer",
     "tabular_transformer",
 )  # fmt: skip
 

@@ -124,7 +124,7 @@ _NUMBERS: Any = dict(kind=float, none=True, many=True)
 # What the uses of a setting hang on; a family without the other setting does not ask.
 _TOKENS: Any = dict(needs={"inputs": ("tokens",)})
 _SERIES: Any = dict(needs={"inputs": ("series",)})
-_COLUMNS: Any = dict(needs={"inputs": ("rows", "series")})
+_COLUMNS: Any = dict(needs={"inputs": ("rows", "series"), "bins": (0,)})
 _PLAIN: Any = dict(needs={"block": ("plain",)})
 _STAGES: Any = dict(needs={"block": ("plain", "residual", "separable", "pooled", "dilated")})
 _CLASSES: Any = dict(needs={"answers": ("classes",)})
@@ -179,12 +179,16 @@ CONFIG = {
     "l1": _A(kind=float, low=0),
     "l2": _A(kind=float, low=0),
     "residual": _A(**_FLAG),
-    "rescale": _A(**_FLAG, needs={"inputs": ("rows", "image", "series")}),
+    "rescale": _A(**_FLAG, needs={"inputs": ("rows", "image", "series"), "bins": (0,)}),
     "scale": _A(**_NUMBERS, **_COLUMNS),
     "offset": _A(**_NUMBERS, **_COLUMNS),
+    "bins": _A(kind=int, low=0, needs={"inputs": ("rows",)}),
+    "bins_dim": _A(**_COUNT, needs={"bins": ANY}),
+    "edges": _A(**_NUMBERS, needs={"bins": ANY}),
     "target_scale": _A(**_NUMBERS, **_VALUES),
     "target_offset": _A(**_NUMBERS, **_VALUES),
     "categories": _A(many=True, **_COUNT, needs={"inputs": ("rows",)}),
+    "members": _A(kind=int, low=2, none=True, needs={"residual": (False,)}),
     "block": _A(kind=str, choices=("plain", "residual", "separable", "pooled", "parallel", "dilated")),
     "whitening": _A(kind=int, low=0, needs={"inputs": ("image",)}),
     "dirac": _A(**_FLAG, needs={"block": ("plain", "pooled")}),

@@ -48,6 +48,8 @@ def small(name):
         less |= dict(width=16, num_heads=2, intermediate_dim=16)
     if "embedding_dim" in config:
         less["embedding_dim"] = 12
+    if config.get("members"):
+        less |= dict(members=3, bins=6, bins_dim=3)
     return less
 
 
@@ -203,9 +205,9 @@ def check_saved(names, overrides):
 
 # One of each way in which a builder goes; all presets, at full size: `-m slow`.
 SHAPES = (
-    "tabular_fnn", "tabular_resnet", "cifar_cnn", "cifar_resnet", "cifar_mobile", "text_cnn", "series_tcn", "imdb_rnn",
-    "text_bilstm", "char_gru", "cifar_vit", "text_transformer", "char_transformer", "char_gpt", "series_transformer",
-    "tabular_transformer",
+    "tabular_fnn", "tabular_resnet", "tabular_tabm", "cifar_cnn", "cifar_resnet", "cifar_mobile", "text_cnn",
+    "series_tcn", "imdb_rnn", "text_bilstm", "char_gru", "cifar_vit", "text_transformer", "char_transformer",
+    "char_gpt", "series_transformer", "tabular_transformer",
 )  # fmt: skip
 
 

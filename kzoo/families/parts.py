@@ -135,6 +135,31 @@ def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, n
     return activate(x, output_activation, name=f"output_{output_activation}", dtype=answer_dtype())
 
 
+def members_head(x, outputs, output_activation):
+    """Map the features of each member to its answers, and answer by their mean: the layer `"members"`.
+
+    `kzoo.train` fits each member's own answers, below this layer, and saves the network with it.
+
+    Args:
+        x: (B, members, features).
+        outputs, output_activation: see `head`.
+    """
+    _, members, features = x.shape
+    x = layers.EinsumDense(
+        "bki,kio->bko",
+        output_shape=(members, outputs),
+        bias_axes="ko",
+        # The limit of Glorot's, which Keras would take of all members together.
+        kernel_initializer=keras.initializers.RandomUniform(
+            *(end * (6 / (features + outputs)) ** 0.5 for end in (-1, 1))
+        ),
+        dtype=answer_dtype(),
+        name="outputs",
+    )(x)
+    x = activate(x, output_activation, name=f"output_{output_activation}", dtype=answer_dtype())
+    return layers.GlobalAveragePooling1D(dtype=answer_dtype(), name="members")(x)
+
+
 def per_layer(value, count, *, name):
     """Spread one value over `count` layers, or check that a sequence has one for each.
 

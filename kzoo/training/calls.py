@@ -66,7 +66,8 @@ _CONVOLUTIONS = (
 
 
 def _loops_on_jax(layer: keras.layers.Layer) -> bool:
-    return type(layer).__module__.partition(".")[0] == "keras" and not isinstance(layer, _CONVOLUTIONS)
+    ours = type(layer).__module__.partition(".")[0] in ("keras", "kzoo")
+    return ours and not isinstance(layer, _CONVOLUTIONS)
 
 
 class Calls(keras.callbacks.CallbackList):

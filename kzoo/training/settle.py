@@ -3,9 +3,12 @@
 import inspect
 import math
 
+from kzoo.arguments import unmet
 from kzoo.contract import metrics_for, with_labels
 from kzoo.data.dataset import Dataset
 from kzoo.errors import KzooError
+from kzoo.kinds import kind
+from kzoo.preset import situation
 from kzoo.registry import family_builder, general_first, get_preset, list_presets
 from kzoo.tasks import problem
 from kzoo.words import plural
@@ -34,7 +37,10 @@ def settle(preset, config, training, asked, data):
     known = set(inspect.signature(builder).parameters)
     config, training = dict(config), dict(training)
     notes: list[str] = []
+    useless = unmet(data.config, situation(preset.family, data.task, config))
     for name, value in data.config.items():
+        if name in useless:
+            continue
         if name in asked and name in ("outputs", "horizon", "vocabulary_size") and config[name] != value:
             if name == "outputs" and {config[name], value} == {1, 2} and data.problem.task.single_head:
                 continue
@@ -46,6 +52,10 @@ def settle(preset, config, training, asked, data):
             config[name] = value
         elif name not in ("outputs", "input_shape") and value not in (None, ()):
             raise KzooError(f"{preset.name} cannot take {name}, which {data.name} has.{_alternatives(data)}")
+    learn = kind(data.inputs).learn
+    if hasattr(learn, "asked_of"):
+        found = learn.asked_of(data.train.x, config)
+        config |= {name: value for name, value in found.items() if name not in asked}
     _settle_loss(training, asked, data)
     _settle_head(preset, config, training, asked, data, notes)
     _settle_metrics(config, training, asked, data, notes)

@@ -54,6 +54,11 @@ def fnn(out, **options):
     return kzoo.train("tabular_fnn", (ROWS, CLASSES), out=out, **QUICK | FNN | options)
 
 
+def members(out, **options):
+    small = dict(units=(8,), members=3, bins=4, bins_dim=2, batch_size=10, class_weight="balanced", callbacks="quick")
+    return kzoo.train("tabular_tabm", (ROWS, CLASSES), out=out, **QUICK | small | options)
+
+
 def gru(out, **options):
     rows = pd.DataFrame(dict(text=SENTENCES, liked=["yes" if "good" in sentence else "no" for sentence in SENTENCES]))
     return kzoo.train("text_gru", rows, target="liked", out=out, **QUICK | GRU | options)
@@ -117,7 +122,7 @@ def test_a_call_is_named_by_its_first_step_and_its_last():
     assert [first for first in seen.begun if first] == [last + 1 for last in seen.ended if last < 9]
 
 
-@pytest.mark.parametrize("train", [fnn, pytest.param(gru, marks=pytest.mark.slow), series])
+@pytest.mark.parametrize("train", [fnn, members, pytest.param(gru, marks=pytest.mark.slow), series])
 def test_ten_steps_are_keras_own_to_rounding(train):
     """The weights of a step are compared, not those of training: the paths of two roundings part in the long run."""
     after = {}

@@ -32,7 +32,7 @@ def _set_layers(settings, count):
 
 def _residual(scene):
     units = scene.settings["units"]
-    if not units or "block" in scene.settings:
+    if not units or "block" in scene.settings or scene.settings.get("members"):
         return None
     own = "true" if scene.settings["residual"] else "false"
     return Parameter(name="residual", meaning="residual blocks of one width", values=("false", "true"), default=own)
@@ -60,6 +60,15 @@ def _units_shape(scene):
 def _set_units_shape(settings, value):
     first, count = settings["units"][0], len(settings["units"])
     settings["units"] = tuple(max(1, first >> i) if value == "funnel" else first for i in range(count))
+
+
+def _where_it_has(name, meaning, *values):
+    """Return a `declare` for a number that a preset either has or does without."""
+
+    def declare(scene):
+        return one_of(name, meaning, *values)(scene) if scene.settings[name] else None
+
+    return declare
 
 
 def _stages(scene):
@@ -200,6 +209,16 @@ ENTRIES = {
     ),
     "residual": Entry(sizes=dict(fnn="full"), declare=_residual, sets=("residual", "units"), apply=_set_residual),
     "units_shape": Entry(sizes=dict(fnn="full"), declare=_units_shape, sets=("units",), apply=_set_units_shape),
+    "members": Entry(
+        sizes=dict(fnn="standard"),
+        declare=_where_it_has("members", "networks that share their weights", 8, 16, 32),
+        sets=("members",),
+    ),
+    "bins": Entry(
+        sizes=dict(fnn="standard"),
+        declare=_where_it_has("bins", "bins of every numeric column", 12, 24, 48),
+        sets=("bins",),
+    ),
     "filters_scale": Entry(
         sizes=dict(cnn="quick", other="quick"),
         declare=scale("filters_scale", "filters", "times the preset's filters"),

@@ -28,7 +28,7 @@ from kzoo.registry import Preset, build, get_preset, hint, preset_of, rebuild, r
 from kzoo.run import check_freeze
 from kzoo.training.score import gives_logits
 from kzoo.training.settle import settle, settle_monitor
-from kzoo.training.start import start_from, whiten
+from kzoo.training.start import begin, start_from
 
 # What a model of your own is trained with; the rest is in its `compile`.
 OWN_MODEL = dict(
@@ -148,6 +148,7 @@ class Assignment:
         spec = replace(self.spec, config=spec_of(model)["config"], kzoo=__version__)
         notes = list(self.notes)
         if start is not None:
+            begin(model, self.data.train)  # which is for what `start` lacks, such as words of the new data
             notes.append(start_from(start, model, self.data.preprocessing.get("vocabulary"), freeze=freeze))
         saved = model if policy == "float32" else rebuild(spec.json() | {"seed": None}, compile=False)
         return self.compiled(model, _core_of(model), saved=saved, spec=spec, notes=notes)
@@ -160,7 +161,7 @@ class Assignment:
             core: what is trained of it: all, or what lies below "unscale".
             saved, spec, notes: see `Job`.
         """
-        whiten(model, self.data.train.x)
+        begin(model, self.data.train)
         notes, standardize = list(notes), None
         if core is not model:
             # The loss sees standardised targets; the layer on top puts the answers back into their own unit.

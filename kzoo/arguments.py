@@ -199,7 +199,8 @@ CONFIG = {
     "pool_size": _A(many="or one", **_COUNT, **_PLAIN),
     "pooling": _A(kind=str, choices=("flatten", "mean", "max", "last", "cls"), none=True),
     "vocabulary_size": _A(kind=int, low=2, **_TOKENS),
-    "embedding_dim": _A(**_COUNT, **_TOKENS),
+    "embedding_dim": _A(**_COUNT, needs={"inputs": ("tokens",), "log_ratios": (False,)}),
+    "log_ratios": _A(**_FLAG, needs={"inputs": ("tokens",), "answers": ("classes",)}),
     "bidirectional": _A(**_FLAG),
     "reversible_norm": _A(**_FLAG, **_SERIES),
     "stateful": _A(**_FLAG),
@@ -279,12 +280,18 @@ TRAINING = {
         needs={"inputs": ("image",)},
     ),
     "tokenizer": _A(default="words", meaning="what a token is", kind=str, choices=("words", "characters"), **_TOKENS),
+    "ngrams": _A(
+        meaning="read each text as the set of its runs of one to so many tokens; none: all tokens in their order",
+        none=True,
+        **_COUNT,
+        **_TOKENS,
+    ),
 }
 CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # one of them
 # What a compiled model does not carry: `fit` is told of it by `kzoo.fit_arguments`, or `kzoo.train` sees to it.
 OF_FIT = (
     "batch_size", "epochs", "min_steps", "augment", "class_weight", "monitor", "mode", "patience", "callbacks",
-    "on_nan", "tokenizer", "precision",
+    "on_nan", "tokenizer", "ngrams", "precision",
 )  # fmt: skip
 
 ARGUMENTS = CONFIG | TRAINING
@@ -325,7 +332,7 @@ SYNONYMS = {
     "batch": "batch_size", "bs": "batch_size", "num_epochs": "epochs", "n_epochs": "epochs", "max_iter": "epochs",
     "smoothing": "label_smoothing", "criterion": "loss", "augmentation": "augment", "aug": "augment",
     "vocab_size": "vocabulary_size", "max_tokens": "vocabulary_size", "input_dim": "vocabulary_size",
-    "num_words": "vocabulary_size", "max_features": "vocabulary_size",
+    "num_words": "vocabulary_size", "max_features": "vocabulary_size", "ngram_range": "ngrams", "n_grams": "ngrams",
     "maxlen": "input_shape", "max_length": "input_shape", "sequence_length": "input_shape",
     "img_size": "input_shape", "image_size": "input_shape", "in_chans": "input_shape", "shape": "input_shape",
     "hidden_units": "units", "hidden_sizes": "units", "hidden_layer_sizes": "units", "hidden_size": "units",

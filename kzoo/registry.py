@@ -96,7 +96,7 @@ def build(
     spec = dict(preset=preset.name, family=preset.family, task=task, config=config, training=training)
     model = rebuild(spec | dict(seed=seed), compile=compile, steps=steps)
     if data is not None:
-        import_module("kzoo.training.start").whiten(model, data.train.x)
+        import_module("kzoo.training.start").begin(model, data.train)
     return model
 
 

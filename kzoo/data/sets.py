@@ -162,7 +162,7 @@ def written_opinions(options):
 def word_ids(options, name, classes=None):
     arrays = downloads.read_npz(downloads.find(f"{name}.npz"))
     words = downloads.read_json(downloads.find(f"{name}_word_index.json"))
-    length, size, _ = text_settings(options["preset"])
+    length, size, *_ = text_settings(options["preset"])
     # Words by rank: the file's id 1 is the most frequent word, kzoo's id 2 (0 pads, 1 is unknown).
     vocabulary = sorted(words, key=words.get)[: size - 2]
     tokenizer = Tokenizer(vocabulary=vocabulary, punctuation=False)

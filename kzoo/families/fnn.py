@@ -1,4 +1,4 @@
-"""Feed-forward networks: table rows, or images flattened into rows."""
+"""Feed-forward networks: table rows, images flattened into rows, texts as bags of tokens."""
 
 from statistics import NormalDist
 
@@ -9,6 +9,7 @@ from keras import layers, ops
 from kzoo.families import parts
 
 _NARROW = 1e-5  # of its numbers: a narrower bin is none, for float32 has seven digits
+AXES = {"rows": ("columns",), "image": ("height", "width", "channels"), "tokens": ("tokens",)}
 
 
 def build(
@@ -33,6 +34,10 @@ def build(
     edges=None,
     categories=(),
     members=None,
+    vocabulary_size=20_000,
+    embedding_dim=64,
+    embedding_dropout=0.0,
+    log_ratios=False,
     target_scale=None,
     target_offset=None,
 ):
@@ -47,11 +52,18 @@ def build(
     `Dense` layers, and each has factors of its own before and after them, a bias, and an answer of its own. The network
     answers by their mean; `kzoo.train` takes the loss of each member by itself, which is what keeps them different.
 
+    Texts are bags: the vectors of their tokens are added up, whatever their order, and divided by the root of how many
+    there are, so that neither long nor short texts have large sums. With `log_ratios=True` these sums are the answer: a
+    linear model that begins as naive Bayes (https://aclanthology.org/P12-2018) and is trained as fastText is
+    (https://arxiv.org/abs/1607.01759). Otherwise hidden layers read them, as in a deep averaging network
+    (https://aclanthology.org/P15-1162).
+
     Args:
         name: name of the model.
-        input_shape: (columns,) for rows, (height, width, channels) for images.
+        input_shape: (columns,) for rows, (height, width, channels) for images, (tokens,) for texts.
         outputs: number of classes or targets; 1 with a sigmoid for two classes.
-        inputs: what goes in: `"rows"`, raw table rows, or `"image"`, raw pixels 0..255 that are flattened.
+        inputs: what goes in: `"rows"`, raw table rows; `"image"`, raw pixels 0..255 that are flattened; `"tokens"`, ids
+            with 0 for padding.
         units: width of every hidden layer; empty for a linear model.
         activation: activation of the hidden layers.
         output_activation: activation of the answer; None for logits and real-valued targets.
@@ -73,19 +85,31 @@ def build(
         categories: number of codes (0 = unknown among them) of each categorical column. These are the
             last columns of a row, and each gets an embedding of its own.
         members: networks that share their weights and answer by their mean; None for a single one.
+        vocabulary_size: number of token ids, padding (0) and unknown (1) among them.
+        embedding_dim: width of a token's vector.
+        embedding_dropout: dropout after the token vectors.
+        log_ratios: begin as naive Bayes, without hidden layers. A token has a weight for each class: the log of its
+            share in the training texts of the class, less the mean of the classes. They come from the data where
+            `train`, or `build` with `data`, sees it.
         target_scale: per target, standard deviation of the training split: `y * scale + offset`.
         target_offset: per target, mean of the training split.
 
     Raises:
         ValueError: a value does not fit the family, or another value.
     """
-    parts.check_choice(inputs, ("rows", "image"), name="inputs")
-    parts.check_shape(input_shape, ("columns",) if inputs == "rows" else ("height", "width", "channels"))
+    parts.check_choice(inputs, AXES, name="inputs")
+    parts.check_shape(input_shape, AXES[inputs])
+    if log_ratios and units:
+        raise ValueError(
+            f"log_ratios=True is a linear model, without hidden layers: units={tuple(units)} must be empty."
+        )
     rates = parts.per_layer(dropout, len(units), name="dropout")
     regularizer = keras.regularizers.L1L2(l1, l2) if l1 or l2 else None
 
-    given = keras.Input(input_shape, dtype="float32", name="inputs")
-    if inputs == "rows":
+    given = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
+    if inputs == "tokens":
+        x = _bag(given, vocabulary_size, outputs if log_ratios else embedding_dim, embedding_dropout, log_ratios)
+    elif inputs == "rows":
         x = _columns(
             given, categories, rescale=rescale, scale=scale, offset=offset, bins=bins, bins_dim=bins_dim, edges=edges
         )
@@ -109,9 +133,24 @@ def build(
             x = parts.dense_block(
                 x, width, activation, name=f"hidden{i}", dropout=rate, norm=norm, regularizer=regularizer
             )
-    x = parts.head(x, outputs, output_activation)
+    if not log_ratios:
+        x = parts.head(x, outputs, output_activation)
+    else:
+        x = parts.activate(x, output_activation, name=f"output_{output_activation}", dtype=parts.answer_dtype())
     x = parts.unscale_targets(x, target_scale, target_offset)
     return keras.Model(given, x, name=name)
+
+
+def _bag(ids, vocabulary_size, width, dropout, log_ratios):
+    """Add the vectors of the real tokens of (B, T), and divide by the root of their number: (B, width)."""
+    # Zeros are weights that are not set yet (`kzoo.training.start`). The sums are answers, which are float32.
+    settings = dict(name="log_ratios", embeddings_initializer="zeros", dtype=parts.answer_dtype())
+    x = layers.Embedding(vocabulary_size, width, **settings if log_ratios else dict(name="embedding"))(ids)  # (B, T, D)
+    if dropout:
+        x = layers.Dropout(dropout, dtype=x.dtype, name="embedding_dropout")(x)
+    real = ops.cast(ops.not_equal(ids, 0), x.dtype)  # (B, T)
+    count = ops.maximum(ops.sum(real, axis=1, keepdims=True), 1.0)  # there is no text in padding alone
+    return ops.sum(x * ops.expand_dims(real, -1), axis=1) / ops.sqrt(count)
 
 
 def _columns(x, categories, *, rescale, scale, offset, bins, bins_dim, edges):

@@ -105,3 +105,13 @@ register(Preset(
     training=dict(optimizer="adamw", learning_rate=2e-3, schedule="constant", weight_decay=3e-4, global_clipnorm=1.0,
                   batch_size=256, epochs=100, metrics=("accuracy",), patience=10),
 ))
+
+register(Preset(
+    name="text_ngrams", family="fnn", task="text_classification", dataset="pydocs",
+    summary="Words and pairs of words as a bag: a linear model that begins as naive Bayes, in seconds.",
+    reference="https://arxiv.org/abs/1607.01759", params=400_000,
+    config=dict(inputs="tokens", input_shape=(512,), outputs=2, vocabulary_size=200_000, units=(), log_ratios=True,
+                output_activation="softmax"),
+    training=dict(optimizer="sgd", learning_rate=10.0, schedule="cosine", batch_size=64, epochs=20,
+                  metrics=("accuracy",), patience=5, ngrams=2),
+))

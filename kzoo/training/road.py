@@ -29,7 +29,7 @@ from kzoo.run import check_freeze
 from kzoo.training.members import Members
 from kzoo.training.score import gives_logits
 from kzoo.training.settle import settle, settle_monitor
-from kzoo.training.start import start_from, whiten
+from kzoo.training.start import begin, start_from
 
 # What a model of your own is trained with; the rest is in its `compile`.
 OWN_MODEL = dict(
@@ -149,6 +149,7 @@ class Assignment:
         spec = replace(self.spec, config=spec_of(model)["config"], kzoo=__version__)
         notes = list(self.notes)
         if start is not None:
+            begin(model, self.data.train)  # which is for what `start` lacks, such as words of the new data
             notes.append(start_from(start, model, self.data.preprocessing.get("vocabulary"), freeze=freeze))
         saved = model if policy == "float32" else rebuild(spec.json() | {"seed": None}, compile=False)
         return self.compiled(model, core_of(model), saved=saved, spec=spec, notes=notes)
@@ -161,7 +162,7 @@ class Assignment:
             core: what is trained of it (see `core_of`).
             saved, spec, notes: see `Job`.
         """
-        whiten(model, self.data.train.x)
+        begin(model, self.data.train)
         notes, standardize = list(notes), None
         if unscaled(model) is not None:
             # The loss sees standardised targets; the layer on top puts the answers back into their own unit.

@@ -56,6 +56,7 @@ def settle(preset, config, training, asked, data):
     if hasattr(learn, "asked_of"):
         found = learn.asked_of(data.train.x, config)
         config |= {name: value for name, value in found.items() if name not in asked}
+    _settle_reading(training, asked, data, notes)
     _settle_loss(training, asked, data)
     _settle_head(preset, config, training, asked, data, notes)
     _settle_metrics(config, training, asked, data, notes)
@@ -146,6 +147,16 @@ def _settle_loss(training, asked, data):
         if training[name] != neutral and name in asked:
             raise KzooError(f"{name}={training[name]!r} is for classes, and {data.name} has values to predict.")
         training[name] = neutral
+
+
+def _settle_reading(training, asked, data, notes):
+    """Let `ngrams` say how texts were read: of ids, and of data that was loaded for another preset, nothing else is."""
+    if "ngrams" not in training or training["ngrams"] == (was := data.preprocessing.get("ngrams")):
+        return
+    if "ngrams" in asked:
+        raise KzooError(f"ngrams={training['ngrams']} contradicts {data.name}, which was read with ngrams={was}.")
+    notes.append(f"{data.name} was read with ngrams={was}, and {training['ngrams']} would be the preset's own.")
+    training["ngrams"] = was
 
 
 def _settle_budget(training, asked, data, notes):

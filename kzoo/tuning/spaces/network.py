@@ -30,6 +30,16 @@ def _set_layers(settings, count):
         settings["dropout"] = resized(settings["dropout"], count)
 
 
+def _of_layers(declare):
+    """Return a `declare` for what happens in hidden layers: nothing where a network has none."""
+
+    def declare_there(scene):
+        hidden = any(scene.settings.get(name) for name in ("units", "filters", "width"))
+        return declare(scene) if hidden else None
+
+    return declare_there
+
+
 def _residual(scene):
     units = scene.settings["units"]
     if not units or "block" in scene.settings or scene.settings.get("members"):
@@ -261,7 +271,7 @@ ENTRIES = {
     "num_heads": Entry(sizes=dict(transformer="standard"), declare=_num_heads, sets=("num_heads",)),
     "dropout": Entry(
         sizes="quick",
-        declare=rate("dropout", "dropout; the largest, where layers differ"),
+        declare=_of_layers(rate("dropout", "dropout; the largest, where layers differ")),
         sets=("dropout",),
         apply=set_rate("dropout"),
     ),
@@ -276,18 +286,18 @@ ENTRIES = {
         sets=("dense_dropout",),
     ),
     "embedding_dropout": Entry(
-        sizes=recurrent("full") | dict(cnn="standard", other="full"),
+        sizes=recurrent("full") | dict(fnn="quick", cnn="standard", other="full"),
         declare=rate("embedding_dropout", "dropout on embeddings"),
         sets=("embedding_dropout",),
     ),
     "activation": Entry(
         sizes=dict(fnn="standard", cnn="standard", transformer="standard", other="standard"),
-        declare=one_of("activation", "activation between layers", *ACTIVATIONS, full=MORE_ACTIVATIONS),
+        declare=_of_layers(one_of("activation", "activation between layers", *ACTIVATIONS, full=MORE_ACTIVATIONS)),
         sets=("activation",),
     ),
     "norm": Entry(
         sizes=dict(fnn="standard", cnn="standard", other="standard"),
-        declare=one_of("norm", "normalisation", None, "batch", "layer"),
+        declare=_of_layers(one_of("norm", "normalisation", None, "batch", "layer")),
         sets=("norm",),
     ),
     "units_norm": Entry(
@@ -307,7 +317,7 @@ ENTRIES = {
     ),
     "l2": Entry(
         sizes=dict(fnn="standard", other="full"),
-        declare=one_of("l2", "L2 penalty on dense kernels", 0.0, 1e-4, 1e-3, 1e-2),
+        declare=_of_layers(one_of("l2", "L2 penalty on dense kernels", 0.0, 1e-4, 1e-3, 1e-2)),
         sets=("l2",),
     ),
     "pooling": Entry(

@@ -205,7 +205,7 @@ def check_saved(names, overrides):
 SHAPES = (
     "tabular_fnn", "tabular_resnet", "cifar_cnn", "cifar_resnet", "cifar_mobile", "text_cnn", "series_tcn", "imdb_rnn",
     "text_bilstm", "char_gru", "cifar_vit", "text_transformer", "char_transformer", "series_transformer",
-    "tabular_transformer",
+    "tabular_transformer", "series_linear",
 )  # fmt: skip
 
 

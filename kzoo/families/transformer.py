@@ -36,6 +36,7 @@ def build(
     num_heads=4,
     intermediate_dim=128,
     activation="gelu",
+    norm="layer",
     norm_position="pre",
     dropout=0.0,
     positions="learned",
@@ -63,7 +64,8 @@ def build(
 
     Args:
         name: name of the model.
-        input_shape: (tokens,), (height, width, channels), (steps, features) or (columns,).
+        input_shape: (tokens,), (height, width, channels), (columns,), or (steps, features) of a series, where steps may
+            be None until data says how many.
         outputs: number of classes, targets, or words to choose the next one from.
         inputs: what goes in: `"tokens"`, ids with 0 for padding; `"image"`, raw pixels 0..255; `"series"`, raw values
             with the targets first; `"rows"`, raw table rows.
@@ -77,6 +79,8 @@ def build(
         num_heads: attention heads, each of size `width / num_heads`.
         intermediate_dim: width of the feed-forward sub-layer.
         activation: activation of the feed-forward sub-layer; `"gelu"` is its tanh form.
+        norm: normalisation in the blocks: `"layer"`, of each token; `"batch"`, as PatchTST has it, not for tokens,
+            because it would count padding.
         norm_position: normalise `"pre"`, before each sub-layer and once at the end, or `"post"`, after each.
         dropout: dropout after the positions and after each sub-layer; in training only.
         positions: position encoding.
@@ -87,7 +91,8 @@ def build(
         dense_dropout: dropout before and after each of them.
         output_activation: activation of the answer; None for logits and real-valued targets.
         horizon: steps to forecast; none: one answer for the whole series. (B, horizon, outputs) or (B, outputs).
-        reversible_norm: standardise every window by itself and undo it in the forecast.
+        reversible_norm: what is taken off every window and put back in its forecast: True for its mean, and its spread
+            is divided by; `"last"` for its last value; False for nothing.
         rescale: scale the inputs inside the model; False for inputs that are scaled already.
         scale: per feature or numeric column, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature or numeric column, -mean / standard deviation; None for the identity, as in `scale`.
@@ -111,10 +116,12 @@ def build(
         raise ValueError(f"pooling={pooling!r} does not fit inputs={inputs!r}. Use one of: {legal}.")
     if causal and (inputs != "tokens" or pooling == "cls"):
         raise ValueError("causal=True needs inputs='tokens' and pooling=None or 'mean': it reads text in order.")
+    parts.check_choice(norm, ("layer",) if inputs == "tokens" else ("layer", "batch"), name="norm")
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
 
     given = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
     real = None  # which tokens are not padding, (B, N) booleans; None where all are real
+    window = ()
     if inputs == "tokens":
         x, real = embedding.text_tokens(given, vocabulary_size, width, has_class_token=pooling == "cls")
         if positions == "sinusoidal":
@@ -125,7 +132,7 @@ def build(
     elif inputs == "series":
         x = parts.scale_inputs(given, scale, offset) if rescale else given
         if reversible_norm:
-            x, mean, std = parts.window_norm(x)
+            x, *window = parts.window_norm(x, reversible_norm)
         if horizon is not None and outputs < x.shape[-1]:
             x = x[:, :, :outputs]  # no other feature has a say in these forecasts
         x = embedding.series_patches(x, patch_size, patch_stride or patch_size, width)
@@ -145,13 +152,14 @@ def build(
             num_heads=num_heads,
             intermediate_dim=intermediate_dim,
             activation=activation,
+            norm=norm,
             norm_position=norm_position,
             dropout=dropout,
             real=real,
             causal=causal,
         )
     if norm_position == "pre":
-        x = parts.normalize(x, "layer", name="final_norm")
+        x = parts.normalize(x, norm, name="final_norm")
 
     x = _pool(x, pooling, real=real)  # (B, D); (B, F, D) of a series
     if inputs == "series" and horizon is None:
@@ -165,13 +173,15 @@ def build(
     else:
         x = parts.head(x, horizon, output_activation)  # (B, outputs, horizon)
         x = layers.Permute((2, 1), name="forecast")(x)  # (B, horizon, outputs)
-    if reversible_norm:
-        x = parts.undo_window_norm(x, mean, std, outputs)
+    if window:
+        x = parts.undo_window_norm(x, *window, outputs)
     x = parts.unscale_targets(x, target_scale, target_offset)
     return keras.Model(given, x, name=name)
 
 
-def encoder_block(x, *, name, num_heads, intermediate_dim, activation, norm_position, dropout, real=None, causal=False):
+def encoder_block(
+    x, *, name, num_heads, intermediate_dim, activation, norm_position, dropout, norm="layer", real=None, causal=False
+):
     """Let every token look at the others, then transform each alone; both are added to what was there.
 
     Args:
@@ -179,7 +189,7 @@ def encoder_block(x, *, name, num_heads, intermediate_dim, activation, norm_posi
         real: which tokens may be looked at, (B, N) booleans; None for all.
     """
     width = x.shape[-1]
-    settings = dict(name=name, norm_position=norm_position, dropout=dropout)
+    settings = dict(name=name, norm=norm, norm_position=norm_position, dropout=dropout)
     y = _before(x, "attention", **settings)
     attention = layers.MultiHeadAttention(
         num_heads,
@@ -197,17 +207,17 @@ def encoder_block(x, *, name, num_heads, intermediate_dim, activation, norm_posi
     return _after(x, y, "dense", **settings)
 
 
-def _before(x, part, *, name, norm_position, dropout):
+def _before(x, part, *, name, norm, norm_position, dropout):
     """Normalise what goes into a pre-norm sub-layer."""
-    return parts.normalize(x, "layer", name=f"{name}_{part}_norm") if norm_position == "pre" else x
+    return parts.normalize(x, norm, name=f"{name}_{part}_norm") if norm_position == "pre" else x
 
 
-def _after(x, y, part, *, name, norm_position, dropout):
+def _after(x, y, part, *, name, norm, norm_position, dropout):
     """Add what a sub-layer found, and normalise the sum in a post-norm block."""
     if dropout:
         y = layers.Dropout(dropout, name=f"{name}_{part}_dropout")(y)
     x = layers.Add(name=f"{name}_{part}_add")([x, y])
-    return parts.normalize(x, "layer", name=f"{name}_{part}_norm") if norm_position == "post" else x
+    return parts.normalize(x, norm, name=f"{name}_{part}_norm") if norm_position == "post" else x
 
 
 def _pool(x, pooling, *, real):

@@ -31,6 +31,7 @@ class Argument:
         choices: legal values, where there is a list of them.
         none: whether None is legal.
         many: whether a sequence is legal: False, True (only a sequence) or "or one".
+        open: whether a sequence may begin with None, which the data decides (see `kzoo.preset.completed`).
         needs: another setting -> its values with which this one has a use; "answers" is what the task asks for,
             "classes" or "values". `ANY` stands for whatever is not empty.
     """
@@ -45,6 +46,7 @@ class Argument:
     choices: Collection = ()
     none: bool = False
     many: bool | str = False
+    open: bool = False
     needs: Mapping = field(default_factory=dict)
 
     def unmet(self, settings):
@@ -64,7 +66,8 @@ class Argument:
         if value is None and self.none:
             return None
         if isinstance(value, list | tuple) and self.many:
-            return tuple(self._check_one(name, v) for v in value)
+            first = (None,) if self.open and value and value[0] is None else ()
+            return first + tuple(self._check_one(name, v) for v in value[len(first) :])
         if self.many is True and not isinstance(value, list | tuple):
             return (self._check_one(name, value),)
         return self._check_one(name, value)
@@ -157,7 +160,7 @@ TTA = ("mirror", "shift")  # test-time augmentations
 
 CONFIG = {
     "inputs": _A(kind=str, choices=kinds.NAMES),
-    "input_shape": _A(many=True, **_COUNT),
+    "input_shape": _A(many=True, open=True, **_COUNT),
     "outputs": _A(**_COUNT),
     "horizon": _A(none=True, **_COUNT, **_SERIES),
     "units": _A(many=True, **_COUNT),
@@ -202,7 +205,7 @@ CONFIG = {
     "embedding_dim": _A(**_COUNT, needs={"inputs": ("tokens",), "log_ratios": (False,)}),
     "log_ratios": _A(**_FLAG, needs={"inputs": ("tokens",), "answers": ("classes",)}),
     "bidirectional": _A(**_FLAG),
-    "reversible_norm": _A(**_FLAG, **_SERIES),
+    "reversible_norm": _A(kind=(bool, str), choices=(True, False, "last"), **_SERIES),
     "stateful": _A(**_FLAG),
     "stateful_batch": _A(**_COUNT),
     "width": _A(**_COUNT),
@@ -334,6 +337,7 @@ SYNONYMS = {
     "vocab_size": "vocabulary_size", "max_tokens": "vocabulary_size", "input_dim": "vocabulary_size",
     "num_words": "vocabulary_size", "max_features": "vocabulary_size", "ngram_range": "ngrams", "n_grams": "ngrams",
     "maxlen": "input_shape", "max_length": "input_shape", "sequence_length": "input_shape",
+    "window": "input_shape", "window_size": "input_shape", "lookback": "input_shape", "seq_len": "input_shape",
     "img_size": "input_shape", "image_size": "input_shape", "in_chans": "input_shape", "shape": "input_shape",
     "hidden_units": "units", "hidden_sizes": "units", "hidden_layer_sizes": "units", "hidden_size": "units",
     "layers": "depth", "num_layers": "depth", "n_layers": "depth", "num_blocks": "depth", "blocks": "depth",

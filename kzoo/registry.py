@@ -27,7 +27,7 @@ from kzoo.doors import checked_seed, door
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.family import FAMILIES, builder_of
 from kzoo.files import read_json
-from kzoo.preset import Preset, completed, situation
+from kzoo.preset import Preset, closed, completed, situation
 from kzoo.words import first_line, hint, listed
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def rebuild(spec: Mapping[str, Any], *, compile: bool = True, steps: int | None 
     keras = import_module("keras")
     if spec["seed"] is not None:
         keras.utils.set_random_seed(checked_seed("seed", spec["seed"]))
-    config = builder_of(spec["family"]).defaults | checked(spec["config"])
+    config = closed(builder_of(spec["family"]).defaults | checked(spec["config"]))
     _check_names(spec, config)
     builder, fixed = family_builder(spec["family"])
     try:

@@ -32,6 +32,7 @@ from kzoo.arguments import BACKENDS
 from kzoo.cli.common import parse_settings
 from kzoo.files import read_json, write_json, write_text
 from kzoo.optional import is_installed
+from kzoo.preset import closed
 from kzoo.registry import FAMILIES
 
 HERE = Path(__file__).parent
@@ -152,7 +153,7 @@ def speed_of(args):
     What comes once an epoch (validation, saving) is part of the rate: in long epochs it weighs little.
     """
     p = kzoo.get_preset(args.name)
-    rows, most = 8 * p.training["batch_size"], min(1e6, 3e8 // (4 * prod(p.config["input_shape"])))
+    rows, most = 8 * p.training["batch_size"], min(1e6, 3e8 // (4 * prod(closed(p.config)["input_shape"])))
     while True:
         run = kzoo.train(
             args.name, random_data(p, rows), epochs=3, out=Path(args.out) / "run", overwrite=True, progress=False,
@@ -171,7 +172,7 @@ def random_data(preset, rows):
 
     from kzoo import contract
 
-    rng, config = np.random.default_rng(0), preset.config
+    rng, config = np.random.default_rng(0), closed(preset.config)
     shape, answers = (rows, *config["input_shape"]), kzoo.build(preset, compile=False).output_shape[1:]
     if "vocabulary_size" in config:
         x = rng.integers(2, config["vocabulary_size"], shape, dtype="int32")
@@ -225,7 +226,7 @@ def fill(text, blocks):
 
 def preset_table():
     lines = ["| preset | what it is | data | parameters | measured |", "|---|---|---|---|---|"]
-    known = ("fnn", "cnn", "rnn", "lstm", "gru", "transformer")  # in this order; then whatever else there is
+    known = ("fnn", "linear", "cnn", "rnn", "lstm", "gru", "transformer")  # in this order; then whatever else there is
     for family in (*known, *(other for other in FAMILIES if other not in known)):
         for name in kzoo.list_presets(family=family):
             p, rows = kzoo.get_preset(name), results.of(name)

@@ -208,7 +208,7 @@ def check_saved(names, overrides):
 SHAPES = (
     "tabular_fnn", "tabular_resnet", "tabular_tabm", "text_ngrams", "cifar_cnn", "cifar_resnet", "cifar_mobile",
     "text_cnn", "series_tcn", "imdb_rnn", "text_bilstm", "char_gru", "cifar_vit", "text_transformer",
-    "char_transformer", "char_gpt", "series_transformer", "tabular_transformer",
+    "char_transformer", "char_gpt", "series_transformer", "tabular_transformer", "series_linear",
 )  # fmt: skip
 
 

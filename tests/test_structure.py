@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "jax_cache": set(),
     "lean": set(),
     "listing": set(),
-    "kinds": {"data", "registry"},
+    "kinds": {"data", "preset", "registry"},
     "tasks": {"predictions"},
     "preset": {"arguments", "family"},
     "plugins": {"preset"},

@@ -99,7 +99,7 @@ def cifar(options, count):
 
 def adding(options):
     preset = options["preset"]
-    length = 100 if preset is None else preset.config["input_shape"][0]
+    length = (preset and preset.config["input_shape"][0]) or 100
     if length < 2:
         raise KzooError(f"The adding problem needs at least 2 steps; input_shape has {length}.")
     random = np.random.default_rng(options["seed"])

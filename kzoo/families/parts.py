@@ -189,33 +189,39 @@ def token_mask(ids):
     return ops.expand_dims(ops.cast(ops.not_equal(ids, 0), keras.config.floatx()), -1)
 
 
-def window_norm(x):
-    """Standardise every window and feature by its own mean and spread over time.
+def window_norm(x, how=True):
+    """Take the level off every window and feature, and by default its spread: `undo_window_norm` puts them back.
 
     A series whose level drifts is seen at one level, as in RevIN (https://openreview.net/forum?id=cGDAkQo1C0p),
-    without its learned affine part. `undo_window_norm` gives the forecast its level and spread back.
+    without its learned affine part, or as in NLinear (https://arxiv.org/abs/2205.13504).
 
     Args:
         x: (B, T, F).
+        how: True for the mean and the spread over time; `"last"` for the last value, which leaves the spread.
 
     Returns:
-        The standardised windows (B, T, F), their mean and their spread (B, 1, F).
+        The windows (B, T, F), their level (B, 1, F), and their spread (B, 1, F) or None.
     """
+    if how == "last":
+        level = x[:, -1:]
+        return x - level, level, None
     mean = ops.mean(x, axis=1, keepdims=True)
     # The small constant keeps a window without any movement finite.
     std = ops.sqrt(ops.var(x, axis=1, keepdims=True) + 1e-5)
     return (x - mean) / std, mean, std
 
 
-def undo_window_norm(y, mean, std, outputs):
-    """Bring a forecast back to the level and spread of its window: `y * std + mean`.
+def undo_window_norm(y, level, spread, outputs):
+    """Bring a forecast back to the level and spread of its window.
 
     Args:
         y: (B, horizon, outputs).
-        mean, std: (B, 1, F), from `window_norm`; the targets are the first `outputs` features.
+        level, spread: (B, 1, F), from `window_norm`; the targets are the first `outputs` features.
         outputs: number of targets.
     """
-    return y * std[:, :, :outputs] + mean[:, :, :outputs]
+    if spread is not None:
+        y = y * spread[:, :, :outputs]
+    return y + level[:, :, :outputs]
 
 
 def check_forecast(inputs, outputs, input_shape, *, horizon, reversible_norm):
@@ -229,4 +235,4 @@ def check_forecast(inputs, outputs, input_shape, *, horizon, reversible_norm):
                 f"{input_shape[-1]} features; the targets must be the first of them."
             )
     elif reversible_norm:
-        raise ValueError("reversible_norm=True gives a forecast its level back; it needs a horizon.")
+        raise ValueError(f"reversible_norm={reversible_norm!r} gives a forecast its level back; it needs a horizon.")

@@ -64,7 +64,8 @@ def build(
 
     Args:
         name: name of the model.
-        input_shape: (tokens,), (height, width, channels), (steps, features) or (columns,).
+        input_shape: (tokens,), (height, width, channels), (columns,), or (steps, features) of a series, where steps may
+            be None until data says how many.
         outputs: number of classes, targets, or words to choose the next one from.
         inputs: what goes in: `"tokens"`, ids with 0 for padding; `"image"`, raw pixels 0..255; `"series"`, raw values
             with the targets first; `"rows"`, raw table rows.
@@ -78,7 +79,8 @@ def build(
         num_heads: attention heads, each of size `width / num_heads`.
         intermediate_dim: width of the feed-forward sub-layer.
         activation: activation of the feed-forward sub-layer; `"gelu"` is its tanh form.
-        norm: `"layer"` or `"rms"`, which neither shifts nor learns a bias.
+        norm: normalisation in the blocks: `"layer"`, of each token; `"rms"`, which neither shifts nor learns a bias;
+            `"batch"`, as PatchTST has it, not for tokens, because it would count padding.
         norm_position: normalise `"pre"`, before each sub-layer and once at the end, or `"post"`, after each.
         dropout: dropout after the positions and after each sub-layer; in training only.
         positions: position encoding: added to the tokens, or `"rotary"`: in every attention queries and keys are
@@ -90,7 +92,8 @@ def build(
         dense_dropout: dropout before and after each of them.
         output_activation: activation of the answer; None for logits and real-valued targets.
         horizon: steps to forecast; none: one answer for the whole series. (B, horizon, outputs) or (B, outputs).
-        reversible_norm: standardise every window by itself and undo it in the forecast.
+        reversible_norm: what is taken off every window and put back in its forecast: True for its mean, and its spread
+            is divided by; `"last"` for its last value; False for nothing.
         rescale: scale the inputs inside the model; False for inputs that are scaled already.
         scale: per feature or numeric column, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature or numeric column, -mean / standard deviation; None for the identity, as in `scale`.
@@ -113,8 +116,6 @@ def build(
             f"width={width} makes heads of {width // num_heads} with num_heads={num_heads}: "
             "positions='rotary' needs an even number, whose pairs it turns."
         )
-    if norm not in ("layer", "rms"):
-        raise ValueError(f"norm={norm!r} does not fit a Transformer. Use one of: layer, rms.")
     for label, value in (("depth", depth), ("dropout", dropout)):
         if isinstance(value, list | tuple):
             raise ValueError(f"{label}={value!r} must be one number: there are no stages that could differ.")
@@ -123,10 +124,12 @@ def build(
         raise ValueError(f"pooling={pooling!r} does not fit inputs={inputs!r}. Use one of: {legal}.")
     if causal and (inputs != "tokens" or pooling == "cls"):
         raise ValueError("causal=True needs inputs='tokens' and pooling=None or 'mean': it reads text in order.")
+    parts.check_choice(norm, ("layer", "rms") if inputs == "tokens" else ("layer", "rms", "batch"), name="norm")
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
 
     given = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
     real = None  # which tokens are not padding, (B, N) booleans; None where all are real
+    window = ()
     if inputs == "tokens":
         x, real = embedding.text_tokens(given, vocabulary_size, width, has_class_token=pooling == "cls")
         if positions == "sinusoidal":
@@ -137,7 +140,7 @@ def build(
     elif inputs == "series":
         x = parts.scale_inputs(given, scale, offset) if rescale else given
         if reversible_norm:
-            x, mean, std = parts.window_norm(x)
+            x, *window = parts.window_norm(x, reversible_norm)
         if horizon is not None and outputs < x.shape[-1]:
             x = x[:, :, :outputs]  # no other feature has a say in these forecasts
         x = embedding.series_patches(x, patch_size, patch_stride or patch_size, width)
@@ -182,8 +185,8 @@ def build(
     else:
         x = parts.head(x, horizon, output_activation)  # (B, outputs, horizon)
         x = layers.Permute((2, 1), name="forecast")(x)  # (B, horizon, outputs)
-    if reversible_norm:
-        x = parts.undo_window_norm(x, mean, std, outputs)
+    if window:
+        x = parts.undo_window_norm(x, *window, outputs)
     x = parts.unscale_targets(x, target_scale, target_offset)
     return keras.Model(given, x, name=name)
 

@@ -184,6 +184,12 @@ def _bidirectional(scene):
     return one_of("bidirectional", "read in both directions", False, True)(scene)
 
 
+def _reversible_norm(scene):
+    if not scene.settings.get("horizon"):
+        return None
+    return one_of("reversible_norm", "what is taken off every window and put back", "last", True, False)(scene)
+
+
 def _set_width(settings, value):
     """Scale the width of a Transformer, and its feed-forward layers with it."""
     settings["width"] = scaled(settings["width"], value)
@@ -322,6 +328,11 @@ ENTRIES = {
     ),
     "pooling": Entry(
         sizes=recurrent("standard") | dict(cnn="full", transformer="standard"), declare=_pooling, sets=("pooling",)
+    ),
+    "reversible_norm": Entry(
+        sizes=recurrent("full") | dict(linear="standard", cnn="full", transformer="full", other="full"),
+        declare=_reversible_norm,
+        sets=("reversible_norm",),
     ),
     "bidirectional": Entry(sizes=recurrent("standard"), declare=_bidirectional, sets=("bidirectional",)),
     "positions": Entry(sizes=dict(transformer="full"), declare=_positions, sets=("positions",)),

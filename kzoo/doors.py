@@ -69,8 +69,9 @@ _MAPPING = Form(lambda value: value is None or isinstance(value, Mapping), "a di
 FORMS = {
     **dict.fromkeys(
         (
-            "baseline", "check", "clip", "compile", "deep", "deterministic", "dry_run", "histograms", "normalize",
-            "overwrite", "progress", "reduce_on_plateau", "stateful", "stratified", "tensorboard", "verify",
+            "baseline", "baselines", "check", "clip", "compile", "deep", "deterministic", "dry_run", "histograms",
+            "normalize", "overwrite", "progress", "reduce_on_plateau", "stateful", "stratified", "tensorboard",
+            "verify",
         ),
         _FLAG,
     ),

@@ -18,6 +18,7 @@ from kzoo.arguments import ARGUMENTS, CLIPPING, CONFIG, OF_FIT, SGD, SYNONYMS, T
 from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looked for)
     general_first,
     get_preset,
+    is_general,
     list_presets,
     names_a_preset,
     register,

@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "nouns": set(),
     "forms": set(),
     "doors": set(),
+    "baselines": {"data", "results"},
     "contract": {"arguments"},
     "families": set(),
     "flops": set(),
@@ -53,17 +54,19 @@ MAY_IMPORT = {
     "runtime": {"data", "export", "exported", "predictions"},
     "checks": {"data", "gradients", "plots"},
     "export": {"bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "run"},
-    "evaluation": {"bare", "checks", "data", "predictions", "ranking", "registry", "results", "run", "training"},
+    "evaluation": {
+        "bare", "baselines", "checks", "data", "predictions", "ranking", "registry", "results", "run", "training",
+    },
     "training": {
-        "arguments", "callbacks", "checks", "command", "contract", "data", "jax_cache", "loading", "network", "plots",
-        "predictions", "preset", "registry", "results", "run",
+        "arguments", "baselines", "callbacks", "checks", "command", "contract", "data", "jax_cache", "loading",
+        "network", "plots", "predictions", "preset", "registry", "results", "run",
     },
     "source": {"contract"},
     "tuning": {
         "callbacks", "catalogue", "contract", "data", "family", "lean", "loading", "optional", "plots", "preset_files",
         "registry", "results", "training",
     },
-    "reports": {"bare", "data", "evaluation", "plots", "registry", "run", "tuning"},
+    "reports": {"bare", "data", "evaluation", "plots", "registry", "results", "run", "tuning"},
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {

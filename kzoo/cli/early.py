@@ -55,6 +55,11 @@ def look(args):
 
 def _preset(args):
     word, given = args.preset, vars(args)
+    alone = args.command == "check" and not (word and names_a_preset(word)) and given.get("data") is None
+    if word is None or (alone and _sight().is_data(word)):
+        if (source := given.get("data") if word is None else word) is not None:
+            _source(source, None, args)
+        return
     if not names_a_preset(word) and (Path(word).is_dir() or os.sep in word):  # a run, or an export
         if given.get("data") is not None:
             _run(Path(word), args)
@@ -68,9 +73,13 @@ def _preset(args):
         check_place(Path(args.out), args.out)
     source = preset.dataset if args.data is None else args.data
     if source is not None:
-        options = common.data_options(args)
-        options["seed"] = options.pop("data_seed")
-        _sight().glance(source, preset, _options()(**options))
+        _source(source, preset, args)
+
+
+def _source(source, preset, args):
+    options = common.data_options(args)
+    options["seed"] = options.pop("data_seed")
+    _sight().glance(source, preset, _options()(**options))
 
 
 def _run(path, args):

@@ -245,9 +245,13 @@ def _result(r):
     said = import_module("kzoo.results")
     others = ", ".join(f"{name} {value:.4g}" for name, value in r["others"].items())
     score = f"{'accuracy ' if r['metric'] == 'accuracy' else ''}{said.score(r)}, {r['over']}"
+    simple = ", ".join(
+        f"{name} {said.number(value, r['metric'])}" for name, value in (r.get("baselines") or {}).items()
+    )
     figures = [f"{b['what']} {said.number(b['score'], r['metric'])} ({b['source']})" for b in said.beside(r)]
     return [
         (r["data"], f"{score} ({others})" if others else score),
+        *([("", f"without a network: {simple}")] if simple else []),
         *(("", f"beside it: {figure}") for figure in figures),
         ("", f"{r['epochs']:g} epochs, {r['seconds']:.0f} s a run: {r['command']}"),
         ("", f"{r['date']}, {r['machine']}, {versions}"),

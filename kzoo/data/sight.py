@@ -90,6 +90,18 @@ def glance_new(reader: Mapping[str, Any], source: str | Path, targets: Sequence[
         look(reader, given, targets)
 
 
+def is_data(thing: Any) -> bool:
+    """Say whether this is data by its look, and neither a preset, nor a model, nor a run."""
+    if not isinstance(thing, str | Path):
+        return hasattr(thing, "columns") or hasattr(thing, "as_numpy_iterator") or isinstance(thing, tuple | list)
+    if str(thing) in NAMES:
+        return True
+    path = path_of(thing, "data")
+    if path.is_dir():
+        return not any((path / name).exists() for name in ("config.json", "search.json", "kzoo.json", "best.keras"))
+    return path.is_file() and path.suffix.lower() not in (".toml", ".keras")
+
+
 def existing(source: str | Path) -> Path:
     """Return the path of data, or raise `KzooError` where there is none."""
     path = path_of(source, "a file, a folder or a data set")

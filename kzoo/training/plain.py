@@ -44,6 +44,7 @@ def fit_arguments(
     task: str | None = None,
     time: str | None = None,
     columns: Mapping[str, str | Mapping[str, str]] | None = None,
+    baselines: bool = True,
     progress: bool = True,
     **overrides: Any,
 ) -> dict[str, Any]:
@@ -73,6 +74,7 @@ def fit_arguments(
         data_seed: of the split into training, validation and test data.
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
         target, validation, test, drop, group, task, time, columns: see `kzoo.load_data`.
+        baselines: score what needs no network beside the run in `out`, as `kzoo.train` does.
         progress: False prints no notes. What `fit` prints is its own `verbose`.
         overrides: settings of training, by the names that `kzoo.build` takes; those of the network are built into it.
 
@@ -103,7 +105,7 @@ def fit_arguments(
         callbacks=tuple(type(c).__name__ for c in extra),
     )
     remember_data(job.model, plain(request.json()), job.data.preprocessing)
-    kept = [] if folder is None else [_Kept(fit, request)]
+    kept = [] if folder is None else [_Kept(fit, request, baselines)]
     return fit.arguments() | {"callbacks": [_Order(fit.train), *fit.bundle, *extra, *kept]}
 
 
@@ -122,9 +124,9 @@ class _Order(keras.callbacks.Callback):
 class _Kept(keras.callbacks.Callback):
     """Last in the list: make a run of the folder, and write its scores once the best weights are back."""
 
-    def __init__(self, fit: Fit, request: Request) -> None:
+    def __init__(self, fit: Fit, request: Request, baselines: bool) -> None:
         super().__init__()
-        self.training, self.request = fit, request
+        self.training, self.request, self.baselines = fit, request, baselines
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.training.folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +134,7 @@ class _Kept(keras.callbacks.Callback):
         self.training.start()
 
     def on_train_end(self, logs: Any = None) -> None:
-        summarise(self.training)
+        summarise(self.training, baselines=self.baselines)
 
 
 def _new(folder: Path) -> Path:

@@ -154,18 +154,22 @@ class Fit:
             # An epoch that is taken up in its middle is shorter than Keras was told.
             warnings.filterwarnings("ignore", "Your input ran out of data")
             core.fit(
-                **self.arguments(),
+                **self.arguments(chunked=self.chunked),
                 initial_epoch=0 if state is None else epochs if state.stopped else state.epoch,
                 callbacks=calls,
                 verbose=0,
             )
 
-    def arguments(self) -> dict:
-        """Return what Keras' `fit` takes, but for the callbacks."""
+    def arguments(self, *, chunked=False) -> dict:
+        """Return what Keras' `fit` takes, but for the callbacks; no batches where `Calls` makes them."""
+        train, validation = (
+            None if batches is None else batches.counted() if chunked else batches.dataset()
+            for batches in (self.train, self.validation)
+        )
         return dict(
-            x=self.train.dataset(),
-            validation_data=None if self.validation is None else self.validation.dataset(),
+            x=train,
+            validation_data=validation,
             epochs=self.until,
-            class_weight=self.job.class_weight(),
+            class_weight=None if chunked else self.job.class_weight(),
             shuffle=False,
         )

@@ -2,6 +2,7 @@
 
 import math
 import weakref
+from typing import Any
 
 import keras
 
@@ -10,7 +11,7 @@ from kzoo.errors import KzooError
 from kzoo.tasks import problem
 
 # Name -> Keras class and what is fixed about it.
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "adam": (keras.optimizers.Adam, {}),
     "adamw": (keras.optimizers.AdamW, {}),
     "sgd": (keras.optimizers.SGD, {}),
@@ -19,7 +20,7 @@ OPTIMIZERS = {
     "nadam": (keras.optimizers.Nadam, {}),
     "adagrad": (keras.optimizers.Adagrad, {}),
     "lion": (keras.optimizers.Lion, {}),
-    "muon": (keras.optimizers.Muon, {"exclude_layers": ["outputs/"]}),  # its own paper leaves the last layer to Adam
+    "muon": (keras.optimizers.Muon, {"exclude_layers": ["outputs/"]}),  # whose authors leave the last layer to Adam
 }
 
 NORM_BIAS = "beta"  # as Keras calls it in each of its norms

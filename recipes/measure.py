@@ -41,6 +41,7 @@ from kzoo.data.splits import Fold
 from kzoo.files import read_json, write_json, write_text
 from kzoo.kinds.tables.files import read_table
 from kzoo.optional import is_installed
+from kzoo.preset import closed
 from kzoo.ranking import lower_is_better
 from kzoo.recipes.paired import paired
 from kzoo.registry import FAMILIES, resolve, with_settings
@@ -319,7 +320,7 @@ def speed_of(args):
     What comes once an epoch (validation, saving) is part of the rate: in long epochs it weighs little.
     """
     p = kzoo.get_preset(args.name)
-    rows, most = 8 * p.training["batch_size"], min(1e6, 3e8 // (4 * prod(p.config["input_shape"])))
+    rows, most = 8 * p.training["batch_size"], min(1e6, 3e8 // (4 * prod(closed(p.config)["input_shape"])))
     while True:
         run = kzoo.train(
             args.name, random_data(p, rows), epochs=3, out=Path(args.out) / "run", overwrite=True, progress=False,
@@ -338,7 +339,7 @@ def random_data(preset, rows):
 
     from kzoo import contract
 
-    rng, config = np.random.default_rng(0), preset.config
+    rng, config = np.random.default_rng(0), closed(preset.config)
     shape, answers = (rows, *config["input_shape"]), kzoo.build(preset, compile=False).output_shape[1:]
     if "vocabulary_size" in config:
         x = rng.integers(2, config["vocabulary_size"], shape, dtype="int32")
@@ -392,7 +393,7 @@ def fill(text, blocks):
 
 def preset_table():
     lines = ["| preset | what it is | data | parameters | measured |", "|---|---|---|---|---|"]
-    known = ("fnn", "cnn", "rnn", "lstm", "gru", "transformer")  # in this order; then whatever else there is
+    known = ("fnn", "linear", "cnn", "rnn", "lstm", "gru", "transformer")  # in this order; then whatever else there is
     for family in (*known, *(other for other in FAMILIES if other not in known)):
         for name in kzoo.list_presets(family=family):
             p, rows = kzoo.get_preset(name), results.of(name)

@@ -38,6 +38,11 @@ for words in json.loads(sys.stdin.read()):
 BAD = {
     # command line -> what it says
     "train iris_fnn --data nowhere.csv": "No file, folder or data set 'nowhere.csv'",
+    "train digits_cnn --task regression": "--task 'regression' does not suit image inputs",
+    "tune digits_cnn --trials 0": "--trials 0 must be a whole number of at least 1",
+    "tune digits_cnn --folds 1": "--folds 1 must be a whole number of at least 2",
+    "tune digits_cnn --max-time soon": "--max-time 'soon' must be a number of seconds",
+    "train digits_cnn --steps-per-call many": "--steps-per-call 'many' must be 'auto' or a whole number",
     "train iris_fnn --data iriss": "Did you mean 'iris'?",
     "check iris_fnn --data nowhere/": "No file, folder or data set 'nowhere'",
     "check --data nowhere.csv": "No file, folder or data set 'nowhere.csv'",

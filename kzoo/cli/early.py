@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kzoo.cli import common
 from kzoo.cli.values import CLOSED, VALUES
-from kzoo.doors import checked_seed
+from kzoo.doors import checked_count, checked_seconds, checked_seed
 from kzoo.errors import KzooError
 from kzoo.files import check_place
 from kzoo.registry import get_preset, names_a_preset, preset_of, resolve, with_settings
@@ -38,6 +38,11 @@ def look(args):
     for name in ("seed", "data_seed"):
         if name in given:
             checked_seed(name, given[name])
+    for name, least in (("trials", 1), ("folds", 2)):
+        if given.get(name) is not None:
+            checked_count(name, given[name], least=least)
+    if given.get("max_time") is not None:
+        checked_seconds("max_time", given["max_time"])
     check_freeze(given.get("freeze"), given.get("start"))
     if given.get("start") is not None:
         check_start(given["start"])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kzoo.arguments import BUNDLES
 from kzoo.cli import backend, common, quiet, tables
+from kzoo.doors import checked_steps_per_call
 from kzoo.errors import Interrupted, KzooError
 from kzoo.kinds import kind
 from kzoo.listing import numbered_in
@@ -124,13 +125,8 @@ def _stopped(args, preset) -> Iterator[tuple[Path, str]]:
         with suppress(KzooError):  # what is no run, or a damaged one
             run = Run(folder)
             named = run.config.get("backend")
-            if named and (args.out is not None or (_goes_on(run) and _repeats(run, args, preset))):
+            if named and (args.out is not None or (run.stopped and _repeats(run, args, preset))):
                 yield folder, named
-
-
-def _goes_on(run):
-    """Say whether a run was stopped, and has a journal to go on from."""
-    return (not run.finished or run.summary.get("interrupted")) and any(run.path.glob("journal*"))
 
 
 def _repeats(run, args, preset):
@@ -151,7 +147,7 @@ def _options(args):
     return settings | dict(
         out=args.out,
         overwrite=args.overwrite,
-        steps_per_call=int(args.steps_per_call) if args.steps_per_call.isdecimal() else args.steps_per_call,
+        steps_per_call=checked_steps_per_call(int(steps) if (steps := args.steps_per_call).isdecimal() else steps),
         resume=args.resume,
         deterministic=args.deterministic,
         check=not args.no_check,

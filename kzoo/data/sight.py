@@ -117,7 +117,7 @@ def check_named(name: str, preset: Preset | None, asked: DataOptions) -> None:
     refuse(asked, ("time", "columns", "clip"), name)
     if preset is not None and preset.config["inputs"] != NAMES[name]:
         raise _misfit(f"{name!r} gives {NAMES[name]}", preset, (NAMES[name],))
-    check_options(name, **asked.pick("target", "drop", "group"))
+    check_options(name, **asked.pick("target", "drop", "group", "task"))
 
 
 def see(path: Path, preset: Preset | None, asked: DataOptions) -> Seen | None:

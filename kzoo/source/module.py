@@ -75,6 +75,8 @@ def _begins(config):
     """Say which weights kzoo sets before training, where they are not those that the layers draw."""
     if config.get("whitening"):
         yield 'kzoo sets the weights of "whitening" from patches of the training images; here they are random.'
+    if config.get("log_ratios"):
+        yield 'kzoo sets the weights of "log_ratios" from the training texts of each class; here they are zeros.'
     if config.get("dirac"):
         yield "kzoo lets the first filters of the convolutions begin as the identity; here they are random."
 

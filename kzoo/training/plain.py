@@ -65,7 +65,7 @@ def fit_arguments(
     Args:
         model: from `kzoo.build`, or any compiled `keras.Model`. A network whose last layer is "unscale" is trained
             below it, on standardised targets: pass `keras.Model(model.input, model.get_layer("unscale").input)` here,
-            and fit that; `model` shares its weights.
+            and fit that; `model` shares its weights. One with `members` is for `kzoo.train` alone.
         data: anything `kzoo.load_data` takes; the default is the preset's own data set.
         out: a folder, which `fit` makes a run of: `kzoo.predict`, `report`, `export` and the others take it. The
             default writes nothing.
@@ -155,6 +155,10 @@ def _job(model: Any, data: Any, options: DataOptions, overrides: dict[str, Any],
         spec = None
     if spec is None or (whole is model and model.compiled and not contract.compiled_here(model)):
         return assign(model, data, options, overrides, seed=seed or 0).watching().ready(None)
+    if any(layer.name == "members" for layer in whole.layers):
+        raise KzooError(
+            f"{whole.name!r} learns each of its members by itself, which Keras' own fit does not: use kzoo.train."
+        )
     if whole is model and unscaled(model) is not None:
         raise KzooError(
             f"{model.name!r} is trained below its layer 'unscale', on standardised targets. Fit that part, and the "

@@ -18,7 +18,7 @@ from kzoo.data.options import DataOptions
 from kzoo.data.overview import brief
 from kzoo.data.splits import Fold
 from kzoo.data.statistics import statistics
-from kzoo.doors import checked_seed, door
+from kzoo.doors import checked_seed, checked_steps_per_call, door
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import finite, whole_file, write_json
 from kzoo.loading import registered_in
@@ -28,13 +28,12 @@ from kzoo.plots.curves import curves
 from kzoo.predictions import ANSWERS
 from kzoo.registry import Preset
 from kzoo.results.speed import faster_than
-from kzoo.run import Run
+from kzoo.run import Run, has_journal
 from kzoo.training.answers import score_and_keep
 from kzoo.training.beside import beside
-from kzoo.training.calls import checked_steps_per_call
 from kzoo.training.fit import Fit
 from kzoo.training.folder import claimed, replaced
-from kzoo.training.journal import has_journal, remove_journal
+from kzoo.training.journal import remove_journal
 from kzoo.training.record import provenance
 from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.road import Job, assign

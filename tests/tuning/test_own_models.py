@@ -424,10 +424,11 @@ def test_compare_report_and_pictures_speak_of_the_default(found, capsys):
 
 def test_ctrl_c_keeps_everything_where_this_process_trains(iris, untraced, tmp_path):
     def build(hp):
+        layer = keras.layers.Dense(hp.Int("units", 2, 9), activation="tanh")
         if (tmp_path / "stopped/trials/0001").is_dir() and not (tmp_path / "pressed").exists():
             (tmp_path / "pressed").touch()
             os.kill(os.getpid(), signal.SIGINT)
-        return build_dense(hp)
+        return compiled([layer])
 
     options = dict(trials=3, epochs=2, engine="random", **QUIET)
     with pytest.raises(Interrupted):

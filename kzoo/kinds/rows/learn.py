@@ -28,6 +28,7 @@ from kzoo.tasks import choose
 from kzoo.tasks.values.light import spread
 from kzoo.words import listed, shown
 
+_MOST_ROWS = 200_000  # whose quantiles are taken
 _MOSTLY = 0.95  # share of a target's texts that must be numbers for the rest to be mistakes
 
 
@@ -317,3 +318,24 @@ def overview(data):
     if data.feature_names:
         return {"columns": [{"name": name, "kind": "number"} for name in data.feature_names]}
     return {"about": {"columns": data.input_shape[-1]}} if data.input_shape else {}
+
+
+def asked_of(x, config):
+    """Return what a network's settings ask of the training rows: the ends of the bins of each column, where it has any.
+
+    They are quantiles. A value that is frequent counts for no more rows than belong into a bin: it fills one at most.
+
+    Args:
+        x: (N, F) training rows, numeric columns first.
+        config: the settings: `bins`, `categories`.
+    """
+    bins = config.get("bins")
+    numbers = x[:: 1 + len(x) // _MOST_ROWS, : x.shape[1] - len(config.get("categories", ()))]
+    if not bins or not numbers.shape[1]:
+        return {}
+    places, edges = np.linspace(0, 1, bins + 1), []
+    for column in numbers.T:
+        values, counts = np.unique(column, return_counts=True)
+        shared = np.repeat(values, np.minimum(counts, max(1, len(column) // bins)))
+        edges += np.quantile(shared, places, method="nearest").tolist()
+    return {"edges": tuple(edges)}

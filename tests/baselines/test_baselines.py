@@ -239,6 +239,24 @@ def test_what_linear_models_see_of_images():
     np.testing.assert_allclose(small(image, 0.0, 255.0).reshape(11, 10, 3)[0, :4, 0], [1, 1, 0.5, 0])
 
 
+def test_a_season_is_that_of_the_times_else_the_one_that_the_training_rows_show():
+    preset, table = window("series_gru", input_shape=(30, 1), horizon=6), load()[["hour", "load"]]
+    timed = load_data(table, preset=preset, time="hour")
+    plain = load_data(table[["load"]], preset=preset)
+    seasons = {
+        "same hour yesterday, chosen on validation data": 24,
+        "same hour last week, chosen on validation data": 168,
+    }
+    for data, known in ((timed, seasons), (plain, {"24 steps before, which the training rows show": 24})):
+        (found,) = baselines.score(data, names="seasonal")
+        starts, truth = data.test.y.starts, data.test.y[:]
+        before = data.test.y.values[starts[:, None] + np.arange(6) - known[found.notes[0]]]
+        assert found.scores["mae"] == pytest.approx(np.abs(before - truth).mean(), rel=1e-6)
+    noise = pd.DataFrame({"load": np.random.default_rng(0).normal(size=400)})
+    (found,) = baselines.score(load_data(noise, preset=preset), names="seasonal")
+    assert found.value is None and found.notes == ("left out: neither its times nor its training rows show a season",)
+
+
 def test_of_many_rows_some_are_taken_and_of_little_time_the_cheapest(monkeypatch):
     data = load_data("digits")
     monkeypatch.setattr(

@@ -16,14 +16,16 @@ _STRENGTHS_OF_LOGISTIC = (1.0, 10.0, 100.0)
 class Counts:
     """Which words and pairs of neighbours the training texts have, each a column of a sparse matrix.
 
-    Texts are read as the network reads them: by the same tokenizer, cut off at the same length.
+    Texts are read as the network reads them: by the same tokenizer, cut off at the same length. Where it gives ids to
+    runs of tokens, pairs are among them.
 
     Args:
         given: a `Given`.
     """
 
     def __init__(self, given):
-        each = [np.unique(_grams(x)[1], return_counts=True) for x, _ in given.blocks()]
+        self.grams = _words if given.data.preprocessing.get("ngrams") else _words_and_pairs
+        each = [np.unique(self.grams(x)[1], return_counts=True) for x, _ in given.blocks()]
         codes, counts = (np.concatenate(column) for column in zip(*each, strict=True))
         self.codes, place = np.unique(codes, return_inverse=True)
         counts = np.bincount(place, weights=counts)
@@ -33,7 +35,7 @@ class Counts:
 
     def __call__(self, x):
         """Return how often each occurs in texts (B, T), as a sparse matrix (B, columns)."""
-        rows, codes = _grams(x)
+        rows, codes = self.grams(x)
         if not len(self.codes):
             raise Unfit("the training texts hold no words")
         columns = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
@@ -43,15 +45,20 @@ class Counts:
         return matrix((ones, (rows[known], columns[known])), shape=(len(x), len(self.codes)))
 
 
-def _grams(x):
-    """Return of each word, and of each pair of neighbours, the text that it is in and a number of its own."""
-    x = np.asarray(x, np.int64)
+def _words(x):
+    """Return of each word the text that it is in and its number."""
     row, place = np.nonzero(x)
+    return row, x[row, place].astype(np.int64)
+
+
+def _words_and_pairs(x):
+    """Return the same of each word, and of each pair of neighbours."""
+    x = np.asarray(x, np.int64)
     first, second = x[:, :-1], x[:, 1:]
     paired, at = np.nonzero((first > 0) & (second > 0))
     size = np.int64(2**31)  # ids are int32
-    codes = [x[row, place], first[paired, at] * size + second[paired, at]]
-    return np.concatenate([row, paired]), np.concatenate(codes)
+    row, words = _words(x)
+    return np.concatenate([row, paired]), np.concatenate([words, first[paired, at] * size + second[paired, at]])
 
 
 def _counted(given):

@@ -23,6 +23,7 @@ from kzoo.baselines.given import Given
 from kzoo.baselines.images import histogram, small
 from kzoo.baselines.language import Grams
 from kzoo.baselines.linear import Sums, with_bias
+from kzoo.baselines.texts import Counts
 from kzoo.data import load_data
 
 SENTENCES = {
@@ -205,6 +206,15 @@ def test_nb_svm_is_that_of_the_paper():
     one = BASELINES["nbsvm"]
     ((answers, _),) = one.function(Given(data, logits=None))(data.test)
     np.testing.assert_allclose(answers[:, 0], (matrix(test) * r) @ w + model.intercept_[0], atol=1e-4)
+
+
+def test_runs_that_the_tokenizer_counts_are_not_paired_again():
+    frame = texts("en")
+    plain = load_data(frame, target="mood", preset=window("text_cnn", input_shape=(16,)))
+    counted = load_data(frame, target="mood", preset=window("text_ngrams", input_shape=(64,)))
+    assert counted.preprocessing["ngrams"] == 2
+    columns = [len(Counts(Given(data)).codes) for data in (plain, counted)]
+    assert columns[0] == columns[1] > len(plain.preprocessing["vocabulary"])
 
 
 def test_counted_n_grams_are_smoothed_as_witten_and_bell_do():

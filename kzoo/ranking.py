@@ -65,18 +65,32 @@ def compare(
     return sorted(ranked, key=lambda row: not row["finished"])
 
 
+# What a row says of a run and has no meaning for what needs no network.
+_OF_A_RUN = (
+    "path", "validation", "relative_mae", "parameters", "best_epoch", "epochs", "trials", "seconds",
+    "samples_per_second",
+)  # fmt: skip
+
+
 def _baselines(group: Sequence[tuple[Run | Search, str]], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return a row for each baseline that runs of a group kept: on the same data all of them have the same."""
     found: dict[str, dict[str, Any]] = {}
     for (run, _), row in zip(group, rows, strict=True):
         for one in (isinstance(run, Run) and run.finished and run.summary.get("baselines")) or ():
-            score = None if one["scores"] is None else value_of(one["scores"], row["metric"])
-            if score is not None and one["split"] == row["split"]:
-                said = dict.fromkeys(row) | {name: row[name] for name in ("group", "data", "task", "metric", "split")}
-                of = {"run": one["label"], "preset": "", "date": "", "score": score, "targets": {}, "differs": {}}
-                of |= {"interval": one["scores"].get(f"{row['metric']}_interval"), "rmse": one["scores"].get("rmse")}
-                found.setdefault(one["name"], said | of | dict(finished=True, interrupted=False, baseline=True))
+            said = _of_scores(one["scores"] or {}, row["metric"])
+            if said["score"] is not None and one["split"] == row["split"]:
+                name = dict(run=one["label"], preset="", date="", interrupted=False, baseline=True, differs={})
+                found.setdefault(one["name"], dict(row) | dict.fromkeys(_OF_A_RUN) | said | name)
     return list(found.values())
+
+
+def _of_scores(scores: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    return dict(
+        score=value_of(dict(scores), metric),
+        interval=scores.get(f"{metric}_interval"),
+        rmse=None if mixes_units("rmse", scores) else scores.get("rmse"),
+        targets={target: one["mae"] for target, one in (scores.get("targets") or {}).items()},
+    )
 
 
 def _group(run: Run | Search) -> tuple[Any, ...]:
@@ -169,12 +183,9 @@ def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
         task=task,
         metric=metric,
         split=split,
-        score=value_of(scores, metric),
-        interval=scores.get(f"{metric}_interval"),
+        **_of_scores(scores, metric),
         validation=value_of(summary.get("validation") or {}, metric),
-        rmse=None if mixes_units("rmse", scores) else scores.get("rmse"),
         relative_mae=scores.get("relative_mae"),
-        targets={target: one["mae"] for target, one in (scores.get("targets") or {}).items()},
         parameters=summary.get("parameters"),
         best_epoch=summary.get("best_epoch"),
         epochs=summary.get("epochs") if run.finished else _epochs_so_far(run),

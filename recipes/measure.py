@@ -194,18 +194,18 @@ def compare_in_pairs(args):
 
 def pairs_on(name, metric, runs, against=None):
     """Return the lines about one data set: each candidate, the losers too, beside the one that it is compared with."""
-    scores = {}
-    for run in runs:
-        data, spec = run.config["data"], run.config["spec"]
-        draw = data["data_seed"], json.dumps(data["options"].get("test")), spec["seed"]
-        scores.setdefault(spec["preset"], {})[draw] = results.value_of(run.summary["test"], metric)
+    scores, names = {}, candidates(runs)
+    for run, label in zip(runs, names, strict=True):
+        draw = results.draw_of(run)
+        if draw in scores.setdefault(label, {}):
+            raise kzoo.KzooError(f"{run.path} repeats another run of {label}: the same split, seed and settings.")
+        scores[label][draw] = results.value_of(run.summary["test"], metric)
         for one in run.summary.get("baselines") or ():
             if one["scores"] and one["split"] == "test":
                 scores.setdefault(one["label"], {})[draw] = results.value_of(one["scores"], metric)
-    presets = {run.config["spec"]["preset"] for run in runs}
     mean = {label: sum(of.values()) / len(of) for label, of in scores.items()}
     ranked = sorted(scores, key=mean.__getitem__, reverse=not lower_is_better(metric))
-    against = against or next((label for label in ranked if label not in presets), ranked[0])
+    against = against or next((label for label in ranked if label not in names), ranked[0])
     if against not in scores:
         raise kzoo.KzooError(f"--against {against!r} is not among: {', '.join(ranked)}.")
     first = runs[0].config["data"]
@@ -228,6 +228,25 @@ def pairs_on(name, metric, runs, against=None):
         once = "  once" if len(scores[label]) == 1 else ""
         lines.append(f"  {label:<42} {mean[label]:.4f}{once}  {said}".rstrip())
     return lines
+
+
+def candidates(runs):
+    """Return what each run is a candidate of: its preset, and where that has several settings their folder."""
+    groups = {}
+    for run in runs:
+        preset, *_, settings = results.group_of(run)
+        groups.setdefault(preset, {}).setdefault(settings, run.path)
+    several = {preset for preset, found in groups.items() if len(found) > 1}
+    return [
+        f"{preset} ({folder_of(run)})" if (preset := run.config["spec"]["preset"]) in several else preset
+        for run in runs
+    ]
+
+
+def folder_of(run):
+    """Return the folder's name that `train` gave to all runs of a preset and its settings, else the run's own."""
+    path = Path(run.path)
+    return path.parent.name if path.name.isdecimal() else path.name
 
 
 # %% Baselines: rows that were measured before runs kept them

@@ -11,7 +11,7 @@ from kzoo.results import value_of
 from kzoo.tasks import score_named
 
 MOST_CHOSEN_ON = 20_000  # validation rows
-_AT_A_TIME = 8_000_000  # numbers of a block of inputs
+_AT_A_TIME = 4_000_000  # numbers of a block of inputs, or of what is made of them
 
 
 class Given:
@@ -65,16 +65,27 @@ class Given:
         """Their answers: class numbers (N,), or values (N, ...)."""
         return truth_of(self.train.y[:], self.data.problem)
 
-    def by_blocks(self, answer):
-        """Return the function of a split that `Baseline.function` has to, from one of a block of inputs."""
+    def blocks(self, part=None, *, wide=1):
+        """Yield inputs and answers of the training rows, or of another split, as many at once as memory has room for.
 
-        def answers(part):
-            step = max(1, _AT_A_TIME // max(1, math.prod(part.x.shape[1:])))
-            for start in range(0, len(part), step):
-                rows = slice(start, min(start + step, len(part)))
-                yield answer(np.asarray(part.x[rows])), truth_of(part.y[rows], self.data.problem)
+        Args:
+            part: a `Split`.
+            wide: how many numbers an input becomes, where these are more than it has.
+        """
+        part = self.train if part is None else part
+        step = max(1, _AT_A_TIME // max(math.prod(part.x.shape[1:]), wide))
+        for start in range(0, len(part), step):
+            rows = slice(start, min(start + step, len(part)))
+            yield np.asarray(part.x[rows]), truth_of(part.y[rows], self.data.problem)
 
-        return answers
+    def by_blocks(self, answer, *, wide=1):
+        """Return the function of a split that `Baseline.function` has to, from one of a block of inputs.
+
+        Args:
+            answer: function of inputs (B, ...) that gives outputs (B, ...).
+            wide: see `blocks`.
+        """
+        return lambda part: ((answer(x), truth) for x, truth in self.blocks(part, wide=wide))
 
     def best(self, candidates):
         """Return the function of a split that answers best on validation data, the first where there is none.

@@ -64,8 +64,8 @@ def _linear(given, look):
     def looked(part):
         key = look.__name__, id(part)
         if key not in given.shared:
-            blocks = given.by_blocks(lambda x: look(x, low, spread))(part)
-            given.shared[key] = [np.concatenate(column) for column in zip(*blocks, strict=True)]
+            looks = ((look(x, low, spread), truth) for x, truth in given.blocks(part))
+            given.shared[key] = [np.concatenate(column) for column in zip(*looks, strict=True)]
         return given.shared[key]
 
     x, y = looked(given.train)

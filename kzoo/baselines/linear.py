@@ -62,4 +62,4 @@ def placed(p, present, classes):
 
 def seconds_of(rows, features, classes):
     """Return about how long `classifier` takes for all `INVERSE_STRENGTHS` together, on one core."""
-    return 0.02 + len(INVERSE_STRENGTHS) * 60 * 1e-9 * rows * features * (classes if classes > 2 else 1)
+    return 0.02 + len(INVERSE_STRENGTHS) * 1e-7 * rows * features * (classes if classes > 2 else 1)

@@ -36,12 +36,13 @@ class _Features:
             if len(kept) < np.count_nonzero(counts):
                 given.notes.append(f"the {len(kept)} most frequent categories of a column count")
             self.codes.append(kept)
+        self.wide = self.numbers + sum(map(len, self.codes))
         given.notes[:] = dict.fromkeys(given.notes)
 
     def __call__(self, x):
         numbers = np.clip((x[:, : self.numbers] - self.middle) / self.spread, -_FAR, _FAR)
         each = [x[:, self.numbers + i, None] == codes for i, codes in enumerate(self.codes)]
-        return np.concatenate([numbers, *each], axis=1, dtype="float64")
+        return np.concatenate([numbers, *each], axis=1, dtype="float32")
 
 
 def _width(given):
@@ -55,12 +56,12 @@ def _width(given):
 )  # fmt: skip
 def logistic(given):
     """Fit a linear model of the log odds, its strength chosen on validation data."""
-    features = _Features(given)
-    x, y = features(given.x), given.y
+    features, y = _Features(given), given.y
+    x = np.concatenate([features(x) for x, _ in given.blocks(wide=features.wide)])
 
     def fitted(c):
         answer = classifier(x, y, given.outputs, inverse_strength=c, seed=given.seed)
-        return given.by_blocks(lambda rows: answer(features(rows)))
+        return given.by_blocks(lambda rows: answer(features(rows)), wide=features.wide)
 
     return given.best({f"C={c:g}": fitted(c) for c in INVERSE_STRENGTHS})
 
@@ -73,12 +74,17 @@ def ridge(given):
     """Fit a linear model of the standardised targets in closed form, its strength chosen on validation data."""
     features, sums, y = _Features(given), Sums(), given.y
     shape, y = y.shape[1:], y.reshape(len(y), -1)
-    offset, scale = y.mean(axis=0), np.maximum(y.std(axis=0), 1e-12)
-    sums.add(features(given.x), (y - offset) / scale)
+    offset, scale = y.mean(axis=0, dtype="float64"), np.maximum(y.std(axis=0, dtype="float64"), 1e-12)
+    for x, y in given.blocks(wide=features.wide):
+        sums.add(features(x), (y.reshape(len(y), -1) - offset) / scale)
 
     def fitted(strength):
         weights = sums.weights(strength)
-        return given.by_blocks(lambda x: ((with_bias(features(x)) @ weights) * scale + offset).reshape(len(x), *shape))
+
+        def answer(x):
+            return ((with_bias(features(x)) @ weights) * scale + offset).reshape(len(x), *shape)
+
+        return given.by_blocks(answer, wide=features.wide)
 
     return given.best({f"alpha={strength:g} n": fitted(strength) for strength in STRENGTHS})
 

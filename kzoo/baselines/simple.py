@@ -4,7 +4,10 @@ import numpy as np
 
 from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.data.windows import Windows
+from kzoo.kinds.series.season import season_of
+from kzoo.kinds.series.simple import season_before
 
+_LAST = "last value"  # as `simple_forecasts` calls it
 _BLOCK = 4_000_000  # probabilities that are held at once
 _DUMMY = "https://scikit-learn.org/stable/modules/model_evaluation.html#dummy-estimators"
 _NAIVE = "https://otexts.com/fpp3/simple-methods.html"
@@ -49,18 +52,28 @@ def frequency(given):
 @baseline("last value", "values", "ordered", reference=_NAIVE, seconds=lambda given: 1e-3 + 1e-8 * _numbers(given))
 def last_value(given):
     """Answer the last value of each target, however far ahead."""
-    return _of_series(given, ["last value"])
+    return _of_windows(given, _named(given, _LAST))
 
 
 @baseline(
     "same season before", "values", "ordered", reference=_NAIVE, seconds=lambda given: 1e-3 + 5e-8 * _numbers(given)
 )  # fmt: skip
 def seasonal(given):
-    """Answer what was there a season ago: the same hour yesterday, the same month last year."""
-    names = [name for name, _ in _simple(given, given.data.train) if name != "last value"]
-    if not names:
-        raise Unfit("the times of the series have no season")
-    return given.best({name: _of_series(given, [name, "last value"]) for name in names})
+    """Answer what was there a season ago: the same hour yesterday, the same month last year.
+
+    Where the times of a series say nothing, the season is the one that its training rows show.
+    """
+    train = given.data.train
+    if names := [name for name, _ in _simple(given, train) if name != _LAST]:
+        return given.best({name: _of_windows(given, _named(given, name)) for name in names})
+    season = None
+    if isinstance(train.y, Windows):
+        rows = train.y.values[: int(train.y.starts.max()) + train.y.length]  # what comes after is to be forecast
+        season = season_of(rows, len(rows) // 3)
+    if season is None:
+        raise Unfit("neither its times nor its training rows show a season")
+    given.notes.append(f"{season} steps before, which the training rows show")
+    return _of_windows(given, lambda part: season_before(part, season))
 
 
 def _numbers(given):
@@ -74,16 +87,25 @@ def _simple(given, part):
     return [] if simple is None else simple(given.data.preprocessing, part)
 
 
-def _of_series(given, names):
-    """Return the simple forecasts of these names, each where those before it have no answer."""
+def _named(given, name):
+    """Return the function of a split that gives the simple forecasts of this name (see `kzoo.kinds`)."""
+
+    def forecast(part):
+        found = dict(_simple(given, part))
+        if name not in found:
+            raise Unfit("the windows were not cut from one series")
+        return found[name]
+
+    return forecast
+
+
+def _of_windows(given, forecast):
+    """Return the function of a split that answers what `forecast` gives for it, the last value where that is NaN."""
 
     def answers(part):
-        found = dict(_simple(given, part))
-        if not found:
-            raise Unfit("the windows were not cut from one series")
-        values = found[names[0]]
-        for name in names[1:]:
-            values = np.where(np.isfinite(values), values, found[name])
+        values = forecast(part)
+        if not (there := np.isfinite(values)).all():
+            values = np.where(there, values, _named(given, _LAST)(part))
         if not np.isfinite(values).all():
             raise Unfit("the series does not reach back far enough")
         yield values, np.asarray(part.y[:])

@@ -16,22 +16,26 @@ _STRENGTHS_OF_LOGISTIC = (1.0, 10.0, 100.0)
 class Counts:
     """Which words and pairs of neighbours the training texts have, each a column of a sparse matrix.
 
-    Texts are read as the network reads them: by the same tokenizer, cut off at the same length.
+    Texts are read as the network reads them: by the same tokenizer, cut off at the same length. Where it gives ids to
+    runs of tokens, pairs are among them.
 
     Args:
         given: a `Given`.
     """
 
     def __init__(self, given):
-        _, codes = _grams(given.x)
-        self.codes, counts = np.unique(codes, return_counts=True)
+        self.grams = _words if given.data.preprocessing.get("ngrams") else _words_and_pairs
+        each = [np.unique(self.grams(x)[1], return_counts=True) for x, _ in given.blocks()]
+        codes, counts = (np.concatenate(column) for column in zip(*each, strict=True))
+        self.codes, place = np.unique(codes, return_inverse=True)
+        counts = np.bincount(place, weights=counts)
         if len(self.codes) > (most := _MOST_FEATURES // given.outputs):
             self.codes = np.sort(self.codes[np.argsort(-counts, kind="stable")[:most]])
             given.notes.append(f"the {most:,} most frequent words and pairs count")
 
     def __call__(self, x):
         """Return how often each occurs in texts (B, T), as a sparse matrix (B, columns)."""
-        rows, codes = _grams(x)
+        rows, codes = self.grams(x)
         if not len(self.codes):
             raise Unfit("the training texts hold no words")
         columns = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
@@ -41,15 +45,20 @@ class Counts:
         return matrix((ones, (rows[known], columns[known])), shape=(len(x), len(self.codes)))
 
 
-def _grams(x):
-    """Return of each word, and of each pair of neighbours, the text that it is in and a number of its own."""
-    x = np.asarray(x, np.int64)
+def _words(x):
+    """Return of each word the text that it is in and its number."""
     row, place = np.nonzero(x)
+    return row, x[row, place].astype(np.int64)
+
+
+def _words_and_pairs(x):
+    """Return the same of each word, and of each pair of neighbours."""
+    x = np.asarray(x, np.int64)
     first, second = x[:, :-1], x[:, 1:]
     paired, at = np.nonzero((first > 0) & (second > 0))
     size = np.int64(2**31)  # ids are int32
-    codes = [x[row, place], first[paired, at] * size + second[paired, at]]
-    return np.concatenate([row, paired]), np.concatenate(codes)
+    row, words = _words(x)
+    return np.concatenate([row, paired]), np.concatenate([words, first[paired, at] * size + second[paired, at]])
 
 
 def _counted(given):
@@ -58,7 +67,8 @@ def _counted(given):
     if key not in given.shared:
         before = len(given.notes)
         counts = Counts(given)
-        given.shared[key] = counts, counts(given.x), given.notes[before:]
+        matrix = import_module("scipy.sparse").vstack([counts(x) for x, _ in given.blocks()], format="csr")
+        given.shared[key] = counts, matrix, given.notes[before:]
     counts, matrix, notes = given.shared[key]
     given.notes[:] = dict.fromkeys([*given.notes, *notes])
     return counts, matrix

@@ -7,7 +7,6 @@ from kzoo.baselines.linear import STRENGTHS, Sums, with_bias
 from kzoo.data.windows import Windows
 
 _MOST_FEATURES = 1_500  # steps times columns of a window; of a longer one its last steps
-_AT_A_TIME = 4_000_000  # numbers
 
 
 @baseline(
@@ -25,13 +24,9 @@ def ridge_windows(given):
     ways |= {"its own past": _Own(given)} if _own_past(given) else {}
     if not ways:
         ways = {f"the last {every.steps} steps": every}
-    train = given.train
-    step = max(1, _AT_A_TIME // int(np.prod(given.shape)))
-    for start in range(0, len(train), step):
-        rows = slice(start, start + step)
-        x, y = (np.asarray(values[rows], "float64") for values in (train.x, train.y))
+    for x, y in given.blocks():
         for way in ways.values():
-            way.add(x, y)
+            way.add(x.astype("float64"), y.astype("float64"))
     return given.best(
         {f"{name}, alpha={strength:g} n": way.fitted(strength) for name, way in ways.items() for strength in STRENGTHS}
     )

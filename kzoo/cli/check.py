@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kzoo.bare import run_of
 from kzoo.cli import common, export, overview, quiet, tables, train
+from kzoo.command import command_of
 from kzoo.data import sight
 from kzoo.errors import KzooError
 from kzoo.exported import ExportedModel
@@ -57,11 +58,11 @@ def run(args):
     if args.preset is not None and not sight.is_data(args.preset) and run_of(args.preset) is None:
         get_preset(args.preset)
     door = quiet.load("kzoo.evaluation.check")
-    data_seed = options.pop("data_seed")
+    asked = door.DataOptions(seed=options.pop("data_seed"), **options)
     findings, names = door.examine(
         args.preset,
         args.data,
-        door.DataOptions(**options, seed=data_seed),
+        asked,
         settings,
         deep=not args.quick,
         seed=args.seed,
@@ -79,10 +80,21 @@ def run(args):
     )
     if findings.presets is None:
         return document
-    results = (
-        None if findings.baselines is None else [asdict(one) | dict(value=one.value) for one in findings.baselines]
+    scored = findings.baselines
+    return document | dict(
+        baselines=None if scored is None else [asdict(one) | dict(value=one.value) for one in scored],
+        presets=findings.presets,
+        command=_training(args, asked, findings.presets),
     )
-    return document | dict(baselines=results, presets=findings.presets)
+
+
+def _training(args, asked, presets):
+    """Return the command that trains the first of the presets on this data; None where there is none."""
+    if not presets:
+        return None
+    none = dict(start=None, freeze=None, precision=None, backend=None)
+    words = command_of(get_preset(presets[0]["preset"]), None, {}, asked, seed=args.seed, **none)
+    return f"{words} --data {train.quote(args.preset if args.data is None else args.data)}"
 
 
 def _exported(args):
@@ -153,14 +165,7 @@ def _outlook(document, args):
         )
         for one in presets
     ]
-    source = args.data if args.data is not None else args.preset
-    target = "".join(f" --target {train.quote(name)}" for name in args.target or ())
-    return [
-        *lines,
-        *tables.columns(rows, align="<<>"),
-        "",
-        f"  kzoo train {presets[0]['preset']} --data {train.quote(source)}{target}",
-    ]
+    return [*lines, *tables.columns(rows, align="<<>"), "", f"  {document['command']}"]
 
 
 def _head(metric):

@@ -23,6 +23,7 @@ from kzoo.baselines.given import Given
 from kzoo.baselines.images import histogram, small
 from kzoo.baselines.language import Grams
 from kzoo.baselines.linear import Sums, with_bias
+from kzoo.baselines.texts import Counts
 from kzoo.data import load_data
 
 SENTENCES = {
@@ -207,6 +208,15 @@ def test_nb_svm_is_that_of_the_paper():
     np.testing.assert_allclose(answers[:, 0], (matrix(test) * r) @ w + model.intercept_[0], atol=1e-4)
 
 
+def test_runs_that_the_tokenizer_counts_are_not_paired_again():
+    frame = texts("en")
+    plain = load_data(frame, target="mood", preset=window("text_cnn", input_shape=(16,)))
+    counted = load_data(frame, target="mood", preset=window("text_ngrams", input_shape=(64,)))
+    assert counted.preprocessing["ngrams"] == 2
+    columns = [len(Counts(Given(data)).codes) for data in (plain, counted)]
+    assert columns[0] == columns[1] > len(plain.preprocessing["vocabulary"])
+
+
 def test_counted_n_grams_are_smoothed_as_witten_and_bell_do():
     """By tables of counts, one token after the other."""
     random = np.random.default_rng(0)
@@ -237,6 +247,24 @@ def test_what_linear_models_see_of_images():
     np.testing.assert_allclose(bins[bins > 0] ** 2, [0.75, 0.25])
     assert small(image, 0.0, 255.0).shape == (1, 11 * 10 * 3)
     np.testing.assert_allclose(small(image, 0.0, 255.0).reshape(11, 10, 3)[0, :4, 0], [1, 1, 0.5, 0])
+
+
+def test_a_season_is_that_of_the_times_else_the_one_that_the_training_rows_show():
+    preset, table = window("series_gru", input_shape=(30, 1), horizon=6), load()[["hour", "load"]]
+    timed = load_data(table, preset=preset, time="hour")
+    plain = load_data(table[["load"]], preset=preset)
+    seasons = {
+        "same hour yesterday, chosen on validation data": 24,
+        "same hour last week, chosen on validation data": 168,
+    }
+    for data, known in ((timed, seasons), (plain, {"24 steps before, which the training rows show": 24})):
+        (found,) = baselines.score(data, names="seasonal")
+        starts, truth = data.test.y.starts, data.test.y[:]
+        before = data.test.y.values[starts[:, None] + np.arange(6) - known[found.notes[0]]]
+        assert found.scores["mae"] == pytest.approx(np.abs(before - truth).mean(), rel=1e-6)
+    noise = pd.DataFrame({"load": np.random.default_rng(0).normal(size=400)})
+    (found,) = baselines.score(load_data(noise, preset=preset), names="seasonal")
+    assert found.value is None and found.notes == ("left out: neither its times nor its training rows show a season",)
 
 
 def test_of_many_rows_some_are_taken_and_of_little_time_the_cheapest(monkeypatch):

@@ -41,7 +41,7 @@ def test_a_table_on_the_command_line(shop, capsys):
         "tabular classification, 300 rows: 216 train / 24 validation / 60 test", "checks, all quiet",
         "without a network, on the validation split; the test split stays unseen", "gradient-boosted trees",
         "If 'note' holds texts that are to be classified, name a preset for them: text_",
-        "say time='since': it is read as a series then", "--data shop.csv --target sold",
+        "say time='since': it is read as a series then", "--target sold --data shop.csv",
         "presets to try, by their scores", "tabular_fnn",
     ):  # fmt: skip
         assert said in out, said
@@ -53,13 +53,14 @@ def test_a_table_on_the_command_line(shop, capsys):
     assert {one["preset"] for one in document["presets"]} >= {"tabular_fnn", "tabular_resnet", "tabular_transformer"}
 
 
-def test_an_error_ends_with_1_and_nothing_is_scored(capsys):
-    labels = np.arange(40) % 2
-    np.savez("arrays.npz", x=np.repeat(np.zeros((40, 3)), 1, axis=0), y=labels)
-    code, out, _ = call(capsys, "check", "arrays.npz", "--json")
+def test_an_error_ends_with_1_and_nothing_is_scored(shop, capsys):
+    shop.assign(price=7.0).to_csv("flat.csv", index=False)
+    code, out, _ = call(capsys, "check", "flat.csv", "--target", "price", "--task", "regression", "--json")
     document = json.loads(out)
-    assert code == int(any(one["level"] == "error" for one in document["findings"]))
-    assert (document["baselines"] is None) == bool(code)
+    assert code == 1 and [one["check"] for one in document["findings"]] == ["constant_targets"]
+    assert document["baselines"] is None and document["presets"]
+    assert main(["check", "flat.csv", "--target", "price", "--task", "regression"]) == 1
+    assert "without a network, on the" not in capsys.readouterr().out
 
 
 def test_texts_series_and_arrays(shop):

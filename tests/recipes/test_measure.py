@@ -37,13 +37,14 @@ def test_the_hours_come_before_the_training(measure, capsys, monkeypatch):
     assert said[2] == f"{(3 * rows['adding_gru'] + 5 * rows['iris_fnn']) / 3600:.2f} hours in all"
 
 
-def run(preset, seed, score, trees):
+def run(preset, seed, score, trees, epochs=9):
     data = dict(
         name="shop.csv", task="tabular_classification", data_seed=seed, options={"test": None}, train=80, test=20
     )
     beside = dict(label="gradient-boosted trees", split="test", scores={"accuracy": trees})
     summary = {"test": {"accuracy": score}, "baselines": [beside, dict(label="slow", split="test", scores=None)]}
-    return SimpleNamespace(config=dict(data=data, spec=dict(preset=preset, seed=seed)), summary=summary)
+    spec = dict(preset=preset, seed=seed, config={}, training=dict(epochs=epochs))
+    return SimpleNamespace(path=f"runs/{preset}-{epochs}/{seed}", config=dict(data=data, spec=spec), summary=summary)
 
 
 def test_candidates_are_compared_split_by_split(measure):
@@ -59,6 +60,11 @@ def test_candidates_are_compared_split_by_split(measure):
     assert lines[2].split(maxsplit=1)[1] == "0.5000  once  -0.4000, 1 pairs"
     against = measure.pairs_on("shop.csv", "accuracy", runs, "tabular_fnn")
     assert "-0.0200" in against[2]
+    longer = [run("tabular_fnn", i, t, t, epochs=99) for i, t in enumerate(trees)]
+    labels = "\n".join(measure.pairs_on("shop.csv", "accuracy", [*runs, *longer]))
+    assert "tabular_fnn (tabular_fnn-9)" in labels and "tabular_fnn (tabular_fnn-99)" in labels
+    with pytest.raises(kzoo.KzooError, match="repeats another run of tabular_fnn: the same split, seed and settings"):
+        measure.pairs_on("shop.csv", "accuracy", [*runs, runs[0]])
     with pytest.raises(kzoo.KzooError, match="--against 'tree' is not among: tabular_fnn"):
         measure.pairs_on("shop.csv", "accuracy", runs, "tree")
 

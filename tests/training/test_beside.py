@@ -51,6 +51,8 @@ def test_a_run_and_all_that_show_it_have_the_baselines_of_its_split(capsys):
     assert [row["run"] for row in kzoo.compare("runs", baselines=False)] == [
         r["run"] for r in rows if not r["baseline"]
     ]
+    assert kzoo.ensemble(["runs/a", "runs/b"], out="both").summary["baselines"] == run.summary["baselines"]
+    assert main(["show", "runs/a"]) == 0 and "without a network  accuracy: " in capsys.readouterr().out
     assert main(["compare", "runs", "--plot", "curves.png"]) == 0
     assert "most frequent class (no network)" in capsys.readouterr().out
     assert main(["compare", "runs", "--no-baselines", "--csv"]) == 0
@@ -70,16 +72,21 @@ def test_folds_keep_them():
 
 def test_what_would_take_long_is_left_out_and_what_fails_costs_no_run(monkeypatch):
     data = kzoo.load_data("iris")
+    monkeypatch.setattr(module, "_known", {})
     monkeypatch.setattr(module, "_SECONDS", 0.01)
     kept = {one["name"]: one for one in module.beside(data, 0.0)}
     assert kept["majority"]["scores"]["accuracy"] == pytest.approx(1 / 3)
     assert kept["trees"]["scores"] is None and kept["trees"]["notes"][0].startswith("left out: it takes about 0.")
-    assert all(one["scores"] for one in module.beside(data, 10_000.0))  # two percent of it are enough
+    all_of_them = module.beside(data, 10_000.0)  # two percent of it are enough
+    assert all(one["scores"] for one in all_of_them) and module.beside(data, 0.0) is all_of_them
+    other = kzoo.load_data("iris", seed=1)
+    assert [one["scores"] for one in module.beside(other, 10_000.0)] != [one["scores"] for one in all_of_them]
 
     def broken(*arguments, **options):
         raise ValueError("singular")
 
     monkeypatch.setattr(baselines, "score", broken)
+    module._known.clear()
     train("--out", "runs/c")
     (one,) = kzoo.Run("runs/c").summary["baselines"]
     assert one["scores"] is None and one["notes"] == ["failed: singular"]

@@ -117,8 +117,8 @@ def load_series(
     if steps is None:
         room = len(values) if tested is None else len(tested) - horizon
         steps, line = window(
-            values[:first_validation, : len(targets)], horizon, times=times, calendar=calendar, room=room,
-            least=preset.config.get("patch_size") or 1,
+            values[:first_validation, : len(targets)], horizon, columns=len(names), times=times, calendar=calendar,
+            room=room, least=preset.config.get("patch_size") or 1,
         )  # fmt: skip
         notes.append(line)
     fix = shorter(cuts.values(), steps, horizon, preset)

@@ -185,6 +185,7 @@ CONFIG = {
     "rescale": _A(**_FLAG, needs={"inputs": ("rows", "image", "series"), "bins": (0,)}),
     "scale": _A(**_NUMBERS, **_COLUMNS),
     "offset": _A(**_NUMBERS, **_COLUMNS),
+    "input_clip": _A(kind=float, low=0, none=True, needs={"inputs": ("rows",), "rescale": (True,), "bins": (0,)}),
     "bins": _A(kind=int, low=0, needs={"inputs": ("rows",)}),
     "bins_dim": _A(**_COUNT, needs={"bins": ANY}),
     "edges": _A(**_NUMBERS, needs={"bins": ANY}),

@@ -107,8 +107,8 @@ def build(
         vocabulary_size: number of token ids, padding (0) and unknown (1) among them.
         embedding_dim: width of a token's vector.
         embedding_dropout: dropout after the token vectors.
-        reversible_norm: what is taken off every window of a series and put back in its forecast: True for its mean, and
-            its spread is divided by; `"last"` for its last value; False for nothing.
+        reversible_norm: what is taken off every window of a series and put back in its forecast. True is its mean, and
+            its spread is divided by; `"last"` is its last value; False is nothing.
         rescale: scale images and series inside the model; False for inputs that are scaled already.
         scale: per feature of a series, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature of a series, -mean / standard deviation; None for the identity, as in `scale`.

@@ -42,7 +42,7 @@ def series_patches(x, patch_size, patch_stride, width):
     return layers.Conv2D(width, (patch_size, 1), strides=(patch_stride, 1), name="patches")(x)
 
 
-def column_tokens(x, categories, width, *, rescale, scale, offset):
+def column_tokens(x, categories, width, *, rescale, scale, offset, clip):
     """Make a token of every table column, numbers first: (B, columns, D)."""
     numeric = x.shape[-1] - len(categories)
     if numeric < 0:
@@ -51,7 +51,7 @@ def column_tokens(x, categories, width, *, rescale, scale, offset):
     if numeric:
         numbers = x[:, :numeric] if categories else x
         if rescale:
-            numbers = parts.scale_inputs(numbers, scale, offset)
+            numbers = parts.scale_inputs(numbers, scale, offset, clip=clip)
         # A random bias tells columns apart whose value is 0.
         embed = layers.EinsumDense(
             "bf,fd->bfd",

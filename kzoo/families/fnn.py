@@ -29,6 +29,7 @@ def build(
     rescale=True,
     scale=None,
     offset=None,
+    input_clip=None,
     bins=0,
     bins_dim=8,
     edges=None,
@@ -75,6 +76,8 @@ def build(
         rescale: scale the inputs inside the model; False for inputs that are scaled already.
         scale: per numeric column, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per numeric column, -mean / standard deviation; None for the identity, as in `scale`.
+        input_clip: size within which scaled numeric columns are bent; 0 for none, None for what the data asks for: 3
+            where a column of the training split has heavy tails.
         bins: bins of every numeric column, in place of its scaling; 0 for none. A bin is 0 below, 1 above, and rises
             within: the piecewise-linear encoding of https://arxiv.org/abs/2203.05556. Each column becomes an embedding
             of its bins, and one number that is nearly normally distributed.
@@ -111,8 +114,9 @@ def build(
         x = _bag(given, vocabulary_size, outputs if log_ratios else embedding_dim, embedding_dropout, log_ratios)
     elif inputs == "rows":
         x = _columns(
-            given, categories, rescale=rescale, scale=scale, offset=offset, bins=bins, bins_dim=bins_dim, edges=edges
-        )
+            given, categories, rescale=rescale, scale=scale, offset=offset, clip=input_clip, bins=bins,
+            bins_dim=bins_dim, edges=edges,
+        )  # fmt: skip
     else:
         if categories or scale is not None or offset is not None:
             raise ValueError("categories, scale and offset belong to inputs='rows'; pixels have none.")
@@ -153,7 +157,7 @@ def _bag(ids, vocabulary_size, width, dropout, log_ratios):
     return ops.sum(x * ops.expand_dims(real, -1), axis=1) / ops.sqrt(count)
 
 
-def _columns(x, categories, *, rescale, scale, offset, bins, bins_dim, edges):
+def _columns(x, categories, *, rescale, scale, offset, clip, bins, bins_dim, edges):
     """Scale the numeric columns or embed their bins, embed the categorical ones, and join all: (B, features)."""
     numeric = x.shape[-1] - len(categories)
     if numeric < 0:
@@ -163,7 +167,7 @@ def _columns(x, categories, *, rescale, scale, offset, bins, bins_dim, edges):
     if numeric and bins:
         columns += _binned(numbers, bins, bins_dim, edges)
     elif numeric:
-        columns.append(parts.scale_inputs(numbers, scale, offset) if rescale else numbers)
+        columns.append(parts.scale_inputs(numbers, scale, offset, clip=clip) if rescale else numbers)
     for i, count in enumerate(categories):
         codes = ops.cast(x[:, numeric + i], "int32")  # (B,)
         width = min(16, (count + 1) // 2)

@@ -33,8 +33,8 @@ def build(
         inputs: what goes in: `"series"`, raw values with the targets first.
         horizon: steps to forecast; none: one answer for the whole series, from all of its columns.
             (B, horizon, outputs) or (B, outputs).
-        reversible_norm: what is taken off every window and put back in its forecast: `"last"` for its last value; True
-            for its mean, and its spread is divided by; False for nothing.
+        reversible_norm: what is taken off every window and put back in its forecast. True is its mean, and its spread
+            is divided by; `"last"` is its last value; False is nothing.
         rescale: scale the series inside the model; False for values that are scaled already.
         scale: per feature, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature, -mean / standard deviation; None for the identity, as in `scale`.

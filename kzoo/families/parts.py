@@ -1,5 +1,7 @@
 """Pieces that two or more families share: plain functions over built-in Keras layers."""
 
+from functools import partial
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -22,14 +24,22 @@ def activate(x, activation, *, name, dtype=None):
     return layers.Activation(activation, dtype=dtype, name=name)(x)
 
 
-def scale_inputs(x, scale, offset, *, name="scaling"):
+def scale_inputs(x, scale, offset, *, clip=None, name="scaling"):
     """Standardise raw features with numbers from the training split: `x * scale + offset`.
 
     Args:
         scale, offset: one float per feature (the last axis), or None for the identity. `Rescaling`
             rather than `Normalization`, whose ONNX export does not run.
+        clip: what comes out is bent to stay within plus and minus this, `clip * tanh(x / clip)`: a far value is still
+            larger than a near one, and no larger than the network has seen. None or 0 for no bound.
     """
-    return _rescale(x, scale, offset, name=name, labels=("scale", "offset"), what="input features")
+    rescale = partial(_rescale, name=name, labels=("scale", "offset"), what="input features")
+    if not clip:
+        return rescale(x, scale, offset)
+    scale = [1 / clip] * x.shape[-1] if scale is None else [s / clip for s in scale]
+    x = rescale(x, scale, None if offset is None else [o / clip for o in offset])
+    x = layers.Activation("tanh", name=f"{name}_tanh")(x)
+    return layers.Rescaling(clip, name=f"{name}_clip")(x)
 
 
 def unscale_targets(x, scale, offset):

@@ -69,8 +69,8 @@ def build(
         dense_dropout: dropout after each of them.
         output_activation: activation of the answer; None for logits and real-valued targets.
         horizon: steps to forecast; none: one answer for the whole series. (B, horizon, outputs) or (B, outputs).
-        reversible_norm: what is taken off every window and put back in its forecast: True for its mean, and its spread
-            is divided by; `"last"` for its last value; False for nothing.
+        reversible_norm: what is taken off every window and put back in its forecast. True is its mean, and its spread
+            is divided by; `"last"` is its last value; False is nothing.
         rescale: scale the series inside the model; False for values that are scaled already.
         scale: per feature of a series, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature of a series, -mean / standard deviation; None for the identity, as in `scale`.

@@ -50,6 +50,7 @@ def build(
     rescale=True,
     scale=None,
     offset=None,
+    input_clip=None,
     target_scale=None,
     target_offset=None,
 ):
@@ -92,11 +93,13 @@ def build(
         dense_dropout: dropout before and after each of them.
         output_activation: activation of the answer; None for logits and real-valued targets.
         horizon: steps to forecast; none: one answer for the whole series. (B, horizon, outputs) or (B, outputs).
-        reversible_norm: what is taken off every window and put back in its forecast: True for its mean, and its spread
-            is divided by; `"last"` for its last value; False for nothing.
+        reversible_norm: what is taken off every window and put back in its forecast. True is its mean, and its spread
+            is divided by; `"last"` is its last value; False is nothing.
         rescale: scale the inputs inside the model; False for inputs that are scaled already.
         scale: per feature or numeric column, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature or numeric column, -mean / standard deviation; None for the identity, as in `scale`.
+        input_clip: size within which scaled numeric columns of a table are bent; 0 for none, None for what the data
+            asks for: 3 where a column of the training split has heavy tails.
         target_scale: per target, standard deviation of the training split: `y * scale + offset`.
         target_offset: per target, mean of the training split.
 
@@ -145,7 +148,9 @@ def build(
             x = x[:, :, :outputs]  # no other feature has a say in these forecasts
         x = embedding.series_patches(x, patch_size, patch_stride or patch_size, width)
     else:
-        x = embedding.column_tokens(given, categories, width, rescale=rescale, scale=scale, offset=offset)
+        x = embedding.column_tokens(
+            given, categories, width, rescale=rescale, scale=scale, offset=offset, clip=input_clip
+        )
     if pooling == "cls":
         x = embedding.prepend_class_token(x)
     turns = None

@@ -60,7 +60,7 @@ register(Preset(
     summary="The tutorial's 1-10-1 network on y = 4 + 3x plus noise.",
     reference="https://doi.org/10.1038/323533a0", params=31,
     config=dict(inputs="rows", input_shape=(1,), outputs=1, units=(10,), activation="relu", output_activation=None),
-    training=dict(optimizer="sgd", learning_rate=0.1, schedule="constant", batch_size=32, epochs=100, loss="mse",
+    training=dict(optimizer="sgd", learning_rate=0.1, schedule="constant", batch_size=32, epochs=100,
                   metrics=("mae",), patience=30),
 ))
 

@@ -64,7 +64,7 @@ def source_of(preset, model, spec, *, command, goes_in, comes_out) -> str:
 
 def _advice(training):
     """Say how the preset is trained, beside what `compile` knows."""
-    kept = ("batch_size", "epochs", "schedule", "monitor", "patience", "augment", "class_weight")
+    kept = ("batch_size", "epochs", "schedule", "monitor", "patience", "augment", "class_weight", "ngrams")
     said = [f"{name}={training[name]!r}" for name in kept if training.get(name) not in (None, ())]
     unusual = (("precision", "auto"), ("norm_bias_rate", 1.0))
     said += [f"{name}={training[name]!r}" for name, usual in unusual if training.get(name, usual) != usual]

@@ -39,7 +39,7 @@ def settle(preset, config, training, asked, data):
     notes: list[str] = []
     useless = unmet(data.config, situation(preset.family, data.task, config))
     for name, value in data.config.items():
-        if name in useless:
+        if name in useless or name in training or (name == "input_clip" and config.get(name) is not None):
             continue
         if name in asked and name in ("outputs", "horizon", "vocabulary_size") and config[name] != value:
             if name == "outputs" and {config[name], value} == {1, 2} and data.problem.task.single_head:
@@ -50,7 +50,7 @@ def settle(preset, config, training, asked, data):
             raise KzooError(f"{name}={config[name]!r} contradicts {data.name}, which has {value}. Leave it out.")
         if name in known:
             config[name] = value
-        elif name not in ("outputs", "input_shape") and value not in (None, ()):
+        elif name not in ("outputs", "input_shape", "input_clip") and value not in (None, ()):
             raise KzooError(f"{preset.name} cannot take {name}, which {data.name} has.{_alternatives(data)}")
     learn = kind(data.inputs).learn
     if hasattr(learn, "asked_of"):
@@ -140,7 +140,7 @@ def _settle_head(preset, config, training, asked, data, notes):
 def _settle_loss(training, asked, data):
     facts, losses = data.problem.facts, data.problem.task.losses
     if "loss" not in asked and training.get("loss") not in losses:
-        training["loss"] = losses[0]
+        training["loss"] = data.config.get("loss", losses[0])
     for name, (fact, neutral) in _ONLY_FOR.items():
         if fact in facts or name not in training:
             continue

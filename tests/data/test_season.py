@@ -80,7 +80,7 @@ def test_without_a_season_it_is_as_before():
         96, "A window is 96 steps: the training rows show no season.",
     )  # fmt: skip
     steps, line = about(load_data(walk[:240], preset="series_gru"))
-    assert steps == 72 and "more would leave less than half of 168 training rows to begin one" in line
+    assert steps == 72 and "and 96 steps would be more than half of 168 training rows" in line
 
 
 @pytest.mark.parametrize("period", [5, 12, 24, 169])
@@ -109,6 +109,13 @@ def test_a_second_series_to_test_on_is_not_too_short_for_it():
     assert len(data.test) == 200 - 96 - 24 + 1
     with pytest.raises(KzooError, match="The test part of 'table' has 30 rows"):
         load_data(frame, preset="series_transformer", test=series(30, "h", "2022-01-01"))
+
+
+def test_a_window_of_many_columns_is_no_longer_than_memory_bears():
+    wide = pd.DataFrame(np.random.default_rng(0).normal(size=(1500, 300)), columns=[f"c{i}" for i in range(300)])
+    wide.insert(0, "when", pd.date_range("2024-01-01", periods=1500, freq="h"))
+    steps, line = about(load_data(wide, preset="series_linear", target="c0"))
+    assert steps == 96 and "336 steps would be more than 50,000 numbers. For that, use input_shape=336" in line
 
 
 def test_windows_are_long_enough_for_patches():

@@ -263,7 +263,7 @@ def test_only_categories_and_no_hidden_layer():
         (dict(residual=True), r"units=\(64, 32\) must all be equal"),
         (dict(residual=True, units=()), "must all be equal"),
         (dict(input_shape=(4, 1)), "input_shape"),
-        (dict(input_shape=(None,)), "input_shape=None"),
+        (dict(input_shape=(None,)), r"input_shape=\(None,\) leaves open what is not the steps"),
         (dict(scale=[1.0]), "scale has 1 numbers for 4 input features"),
         (dict(offset=[1.0] * 5), "offset has 5 numbers"),
         (dict(scale=[1.0] * 4, categories=(3,)), "scale has 4 numbers for 3 input features"),

@@ -60,6 +60,17 @@ def test_values_are_watched_saved_and_scored_by_the_mean(tmp_path):
     np.testing.assert_allclose(far, kzoo.predict(run, table.assign(a=float(ROWS[:, 0].max()))).values, rtol=1e-5)
 
 
+def test_answers_are_known_for_probabilities(tmp_path):
+    labels = np.where(ROWS[:, 0] > 0.5, "yes", "no")
+    options = dict(progress=False, check=False, **SMALL)
+    run = kzoo.train("tabular_tabm", (ROWS, labels), out=tmp_path / "run", **options)
+    assert run.config["answers"] == "probabilities" and run.summary["test"]["loss"] > 0
+    options |= dict(output_activation="linear", out=tmp_path / "logits")
+    logits = kzoo.train("tabular_tabm", (ROWS, labels), **options)
+    assert logits.config["answers"] == "logits"
+    assert kzoo.predict(logits, ROWS[:3]).probabilities.sum(axis=1) == pytest.approx(1)
+
+
 def test_the_ends_of_the_bins_are_quantiles_of_training_rows_and_asked_ones_win():
     x = np.concatenate([np.zeros((900, 2)), RANDOM.normal(size=(100, 2))]).astype("float32")
     x[:, 1] = np.arange(1000) == 3
@@ -78,3 +89,5 @@ def test_plain_fit_is_told_who_trains_members():
     data = kzoo.load_data("iris", preset="iris_fnn")
     with pytest.raises(kzoo.KzooError, match=r"learns each of its members by itself.*use kzoo.train"):
         kzoo.fit_arguments(kzoo.build("tabular_tabm", data=data), data)
+    with pytest.raises(kzoo.KzooError, match=r"learns each of its members by itself.*use kzoo.tune"):
+        kzoo.hypermodel("tabular_tabm")

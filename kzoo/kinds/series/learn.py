@@ -114,14 +114,14 @@ def load_series(
         require(tested, names, "the test series")
         other = filled(tested, names, [], writings)
         series["test"] = (other, 0, len(other), holes_of(tested_times))
+    fix = shorter(cuts.values(), steps or STEPS, horizon, preset)
     if steps is None:
         room = len(values) if tested is None else len(tested) - horizon
         steps, line = window(
-            values[:first_validation, : len(targets)], horizon, times=times, calendar=calendar, room=room,
-            least=preset.config.get("patch_size") or 1,
+            values[:first_validation, : len(targets)], horizon, columns=len(names), times=times, calendar=calendar,
+            room=room, least=preset.config.get("patch_size") or 1,
         )  # fmt: skip
         notes.append(line)
-    fix = shorter(cuts.values(), steps, horizon, preset)
     made, left_out, across = windows_of(series, steps, horizon, len(targets), name, fix=fix)
     notes += _about_holes(left_out, across)
     mean, std = spread(values[:first_validation])

@@ -7,6 +7,7 @@ import numpy as np
 from kzoo.preset import STEPS
 
 _MOST = 1_000  # steps of a window that nobody asked for: recurrent networks take a time that grows with them
+_NUMBERS = 50_000  # in a window: the checks read 5,000 of them, a gigabyte
 _TWICE = 2  # seasons, from which a network can tell what comes again
 _GAPS = 0.05  # share of rows that may be missing where a season is counted in rows
 _ROWS, _COLUMNS = 20_000, 16  # that are looked at
@@ -15,7 +16,7 @@ _SURE = 4.0  # standard deviations of it in noise
 _TIED = 0.05  # of the highest one, by which its multiples may differ from it
 
 
-def window(values, horizon, *, times=None, calendar=None, room=_MOST, least=1) -> tuple[int, str]:
+def window(values, horizon, *, columns=1, times=None, calendar=None, room=_MOST, least=1) -> tuple[int, str]:
     """Choose the length of a window.
 
     It is `STEPS` or two of the longest season, whichever is more, in whole seasons; and so short that half of the
@@ -25,6 +26,7 @@ def window(values, horizon, *, times=None, calendar=None, room=_MOST, least=1) -
     Args:
         values: (rows, F) of the training split, targets only.
         horizon: steps to forecast.
+        columns: how many a window has, targets and others.
         times: their `Times`, from the first row on, or None.
         calendar: their `Calendar`, or None.
         room: steps that it may have at most.
@@ -34,8 +36,17 @@ def window(values, horizon, *, times=None, calendar=None, room=_MOST, least=1) -
         The number of steps, and a line that says why.
     """
     rows = len(values)
-    half = (rows - horizon) // 2
-    most = max(min(half, room, _MOST), least, 1)
+    bounds = {
+        f"{_MOST:,} steps": _MOST,
+        f"{_NUMBERS:,} numbers": _NUMBERS // columns,
+        f"half of {rows:,} training rows": (rows - horizon) // 2,
+        "the test series has": room,
+    }
+
+    def too_many(steps):
+        return f"{steps:,} steps would be more than {next(said for said, limit in bounds.items() if limit < steps)}"
+
+    most = max(min(bounds.values()), least, 1)
     known = [] if calendar is None or not _even(times, rows) else sorted(calendar.seasons.values())
     shown = [] if known else [found] if (found := season_of(values, most // _TWICE)) else []
     said = _length(times if known else None)
@@ -44,9 +55,8 @@ def window(values, horizon, *, times=None, calendar=None, room=_MOST, least=1) -
     if not fitting:
         steps = min(STEPS, most)
         why = f"twice the season, {said(known[0])}, does not fit" if known else "the training rows show no season"
-        if steps < STEPS:
-            why += f", and more would leave less than half of {rows:,} training rows to begin one"
-        return steps, f"A window is {said(steps)}: {why}."
+        short = f", and {too_many(STEPS)}" if steps < STEPS else ""
+        return steps, f"A window is {said(steps)}: {why}{short}."
     season = max(fitting)
     count = min(max(fewest[season], math.ceil(STEPS / season)), most // season)
     steps = count * season
@@ -57,9 +67,7 @@ def window(values, horizon, *, times=None, calendar=None, room=_MOST, least=1) -
     if longest == season:
         return steps, line + "."
     asked = fewest[longest] * longest
-    bounds = {f"{_MOST:,} steps": _MOST, f"half of {rows:,} training rows": half, "the test series has": room}
-    bound = next(words for words, most in bounds.items() if most < asked)
-    return steps, f"{line} that fits: {asked:,} steps would be more than {bound}. For that, use input_shape={asked}."
+    return steps, f"{line} that fits: {too_many(asked)}. For that, use input_shape={asked}."
 
 
 def season_of(values, longest) -> int | None:

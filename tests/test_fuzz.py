@@ -132,7 +132,7 @@ def calls():
             dict(
                 preset_or_model="tabular_fnn", data=table(), out="runs/fuzz", epochs=1, seed=0, data_seed=0,
                 callbacks="quick", start=None, freeze=None, precision="auto", overwrite=True, resume="never",
-                journal_seconds=30.0, journal_steps=None, check=True, progress=False,
+                journal_seconds=30.0, journal_steps=None, check=True, baselines=True, progress=False,
             ) | data_options() | dict(units=(3,), dropout=0.1),
         ),
         "fit_arguments": (
@@ -141,6 +141,14 @@ def calls():
         ),
         "check": (
             kzoo.check, dict(preset_or_model_or_run="tabular_fnn", data=table(), deep=False, seed=0) | data_options(),
+        ),
+        "check_model_of_none": (
+            kzoo.check,
+            dict(preset_or_model_or_run=None, data=table(), deep=False, seed=0, units=None) | data_options(),
+        ),
+        "baselines.score": (
+            kzoo.baselines.score,
+            dict(data=table(), names=["majority"], split="test", seconds=9.0, seed=0, target="plan"),
         ),
         "evaluate": (
             kzoo.evaluate, dict(run_or_model=run, data=table(), split="test", target="plan", batch_size=64),
@@ -151,7 +159,7 @@ def calls():
         "runtime.load": (load_runtime, dict(exported=things()["exports"][0], format="onnx")),
         "runtime.predict": (answering.predict, dict(inputs=table().head(3), batch_size=2)),
         "report": (kzoo.report, dict(run=run, out="report.html", data=None)),
-        "compare": (kzoo.compare, dict(runs=[run, run.parent / "run_2"], metric=None)),
+        "compare": (kzoo.compare, dict(runs=[run, run.parent / "run_2"], metric=None, baselines=True)),
         "cross_validate": (
             kzoo.cross_validate,
             dict(preset="iris_fnn", data="iris", folds=3, stratified=True, repeats=1, seed=0, out="cv", epochs=1,
@@ -232,7 +240,8 @@ def made():
 
 NAMES = [
     "list_presets", "get_preset", "load_presets", "preset_to_toml", "Preset", "build", "spec_of", "load_data",
-    "load_arrays", "train", "fit_arguments", "check", "evaluate", "evaluate_model", "predict", "predict_model",
+    "load_arrays", "train", "fit_arguments", "check", "check_model_of_none", "baselines.score",
+    "evaluate", "evaluate_model", "predict", "predict_model",
     "runtime.load", "runtime.predict", "report", "compare", "cross_validate", "ensemble", "generate",
     "learning_rate_range", "export", "load_model", "Run", "ExportedModel", "Search", "tune", "space", "hypermodel",
     "callbacks.standard", "callbacks.long", "plots.curves", "plots.confusion_matrix",
@@ -240,7 +249,7 @@ NAMES = [
 # All doors are among them, or named here with the reason.
 ELSEWHERE = {
     "Interrupted", "KzooError", "UnsafeModelError",  # raised, not called
-    "Dataset", "callbacks", "plots", "recipes", "register",  # made by load_data; modules; of presets, as `Preset` is
+    "Dataset", "baselines", "callbacks", "plots", "recipes", "register",  # made by load_data; modules; as `Preset` is
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from threadpoolctl import threadpool_limits
@@ -14,7 +14,7 @@ from kzoo.data.load import load_data
 from kzoo.doors import checked_seed, door
 from kzoo.errors import KzooError
 from kzoo.tasks import score_named
-from kzoo.words import duration, hint
+from kzoo.words import duration, hint, shown
 
 if TYPE_CHECKING:
     from kzoo.data.dataset import Loadable
@@ -27,7 +27,7 @@ _FEWEST = 1_000  # training rows, with fewer of which it would say nothing of th
 def score(
     data: "Loadable",
     *,
-    names: Iterable[str] | None = None,
+    names: str | Sequence[str] | None = None,
     split: Literal["validation", "test"] | None = None,
     seconds: float | None = None,
     seed: int = 0,
@@ -55,6 +55,8 @@ def score(
         KzooError: no such baseline or split, or what `kzoo.load_data` refuses.
     """
     seed = checked_seed("seed", seed)
+    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0):
+        raise KzooError(f"seconds={shown(seconds)} must be a number of at least 0, or None.")
     if isinstance(data, Dataset) and options:
         raise KzooError(f"{next(iter(options))}= says how data is loaded, and this is a Dataset: give it to load_data.")
     data = data if isinstance(data, Dataset) else load_data(data, **options)
@@ -72,11 +74,13 @@ def score(
     return sorted(results, key=_place)
 
 
-def _chosen(data: Dataset, names: Iterable[str] | None) -> list[Baseline]:
+def _chosen(data: Dataset, names: str | Sequence[str] | None) -> list[Baseline]:
     known = {one.name: one for one in listed(data.problem)}
     if names is None:
         return list(known.values())
-    names = [names] if isinstance(names, str) else list(names)
+    if not isinstance(names, str | list | tuple):
+        raise KzooError(f"names={shown(names)} must be a name, a list of names, or None.")
+    names = [names] if isinstance(names, str) else list(dict.fromkeys(map(str, names)))
     for name in names:
         if name not in known:
             raise KzooError(f"No baseline {name!r} for {data.task}. {hint(name, known)}Use: {', '.join(known)}.")

@@ -96,11 +96,15 @@ def completed(
         for given, default, order in ((config, builder.defaults, builder.takes), (training, defaults, TRAINING))
     )
     shape: Any = config.get("input_shape") or ()
-    if None in shape and not (len(shape) > 1 and kind(beside["inputs"]).facts >= {"columns", "steps"}):
+    if None in shape and not (len(shape) > 1 and _is_series(beside.get("inputs"))):
         raise KzooError(
             f"input_shape={shape!r} leaves open what is not the steps of a series, (steps, features): give a number."
         )
     return config, training
+
+
+def _is_series(inputs: str | None) -> bool:
+    return inputs is not None and kind(inputs).facts >= {"columns", "steps"}
 
 
 def closed(config: Mapping[str, Any]) -> dict[str, Any]:

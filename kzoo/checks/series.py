@@ -1,5 +1,7 @@
 """Checks of a series: rows that are missing or come twice, a clock that is changed, values that are missing."""
 
+import numpy as np
+
 from kzoo.checks.finding import check, warning
 from kzoo.words import listed, plural
 
@@ -104,6 +106,26 @@ def runs_of_missing_values(subject):
         why="The last value before takes their place, in what is forecast and scored too: a long run is a flat line.",
         fix="Interpolate what is short; leave out (drop=) a column that is mostly empty, or begin after a long run.",
     )
+
+
+@check("network", "series", "probe")
+def columns_without_a_say(subject):
+    """Columns beside the targets in a network that forecasts each target from its own past."""
+    outputs, names = subject.data.outputs, subject.data.feature_names
+    if "ordered" not in subject.facts or len(names) <= outputs:
+        return
+    others, targets = subject.batch[0].copy(), subject.batch[0].copy()
+    others[..., outputs:] = others[:, ::-1, outputs:]
+    targets[..., :outputs] = targets[:, ::-1, :outputs]
+    answers = subject.probe.answers
+    if np.array_equal(subject.forward(others), answers) and not np.array_equal(subject.forward(targets), answers):
+        yield warning(
+            f"{len(names) - outputs} of {len(names)} columns without a say in the forecasts: "
+            f"{listed(map(repr, names[outputs:]), _SHOWN)}",
+            where=f"model {subject.model.name!r}",
+            why="This network forecasts each target from the past of that target alone.",
+            fix="Leave them out (drop=), or take a preset that reads all columns, such as series_gru.",
+        )
 
 
 @check("new", "seen")

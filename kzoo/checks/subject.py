@@ -174,6 +174,10 @@ class Subject:
         except Exception as failure:  # whatever a layer of the user's own may raise
             self.failure = " ".join(str(failure).split())[:200] or type(failure).__name__
 
+    def forward(self, x):
+        """Return what the network answers to other inputs, run as `probe` ran it."""
+        return Probe(self.model, x).answers
+
 
 def read(values, rows):
     """Return rows of an array, or of an object that reads on demand, as an array."""

@@ -32,6 +32,15 @@ def checked(frame, **options):
     return {found.check: found for found in findings}
 
 
+def test_columns_without_a_say():
+    frame = hourly(400).assign(heat=np.arange(400.0), wind=np.arange(400.0) % 7)
+    found = one("columns_without_a_say", "series_linear", frame, target="load")
+    assert found.what == "2 of 3 columns without a say in the forecasts: 'heat', 'wind'"
+    for options in (dict(target="load", drop=["heat", "wind"]), {}):
+        assert kzoo.check("series_linear", frame, deep=False, **options) == []
+    assert kzoo.check("series_gru", frame, deep=False, target="load") == []
+
+
 def test_uneven_times():
     frame = hourly()
     gaps = frame[np.random.default_rng(0).random(len(frame)) > 0.2]

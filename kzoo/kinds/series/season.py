@@ -104,20 +104,26 @@ def season_of(values, longest) -> int | None:
 def _moves_alike(values, lag):
     """Say whether what changes within a quarter of a lag is alike a lag later."""
     quarter = max(lag // 4, 1)
-    alike = _autocorrelation(values[quarter:] - values[:-quarter], lag)
-    return alike is not None and alike[lag] > _SURE * math.sqrt(quarter / len(values))
+    moves = values[quarter:] - values[:-quarter]
+    moves = _changing(moves - moves.mean(axis=0))
+    alike = (moves[lag:] * moves[:-lag]).mean(axis=0) / (moves**2).mean(axis=0)
+    return moves.shape[1] > 0 and alike.mean() > _SURE * math.sqrt(quarter / len(values))
 
 
 def _autocorrelation(values, longest):
     """Return the mean autocorrelation of columns at lags 0..longest; None of columns that never change."""
-    values = values - values.mean(axis=0)
-    values = values[:, (values**2).sum(axis=0) > 0]
+    values = _changing(values - values.mean(axis=0))
     if not values.shape[1]:
         return None
     rows = len(values)
     spectrum = np.abs(np.fft.rfft(values, 2 * rows, axis=0)) ** 2
     products = np.fft.irfft(spectrum, 2 * rows, axis=0)[: longest + 1]
     return (products / products[0]).mean(axis=1) * rows / (rows - np.arange(longest + 1))
+
+
+def _changing(centred):
+    """Return the columns of (rows, F) that are not always the same."""
+    return centred[:, (centred**2).sum(axis=0) > 0]
 
 
 def _even(times, rows):

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from kzoo.errors import KzooError
+from kzoo.training.kernels import cheap_steps
 
 AUTO = "auto"
 _SECONDS = 0.25  # of a call: signals, journal and progress wait for its end
@@ -245,7 +246,8 @@ def _tensorflow(model: Any, step: Callable[..., Any], batches: Any, class_weight
     made: set[bool] = set()  # once it is compiled, for any length
 
     def one(at: Any) -> Any:
-        step(batches.gathered(arrays, places[at * size : (at + 1) * size]))
+        with cheap_steps(model):
+            step(batches.gathered(arrays, places[at * size : (at + 1) * size]))
         return at + 1
 
     @partial(tf.function, autograph=False)
@@ -271,7 +273,8 @@ def _jax(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any =
     @partial(jax.jit, donate_argnums=0)
     def loop(state: Any, order: Any, first: Any, count: Any, arrays: Any) -> Any:
         def one(at: Any, state: Any) -> Any:
-            _, after = step(state, batches.gathered(arrays, order[at]))
+            with cheap_steps(model):
+                _, after = step(state, batches.gathered(arrays, order[at]))
             return tuple(map(list, after))
 
         state = jax.lax.fori_loop(first, first + count, one, tuple(map(list, state)))

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.training.kernels import cheap_steps
+from kzoo.training.kernels import CONVOLUTIONS, cheap_steps
 
 AUTO = "auto"
 _SECONDS = 0.25  # of a call: signals, journal and progress wait for its end
@@ -71,16 +71,9 @@ def why_single(model: keras.Model, *batches: Any, class_weight: Any = None) -> s
     return None
 
 
-# Measured: 16 steps of `cifar_cnn` in one call did not end within 135 seconds of processor time.
-_CONVOLUTIONS = (
-    keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D, keras.layers.SeparableConv1D, keras.layers.SeparableConv2D,
-    keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose,
-)  # fmt: skip
-
-
 def _loops_on_jax(layer: keras.layers.Layer) -> bool:
-    return type(layer).__module__.partition(".")[0] == "keras" and not isinstance(layer, _CONVOLUTIONS)
+    # Measured: 16 steps of `cifar_cnn` in one call did not end within 135 seconds of processor time.
+    return type(layer).__module__.partition(".")[0] == "keras" and not isinstance(layer, CONVOLUTIONS)
 
 
 class Calls(keras.callbacks.CallbackList):

@@ -125,6 +125,15 @@ def test_optimizers_are_keras_own_to_rounding(optimizer):
     np.testing.assert_allclose(cheap, own, atol=1e-5, rtol=0)
 
 
+def test_beside_many_convolutions_the_optimizer_is_left_alone():
+    for count in (1, 2):
+        model = keras.Sequential([keras.Input((6, 2)), *(layers.Conv1D(2, 2) for _ in range(count))])
+        model.compile(adamw())
+        with kernels.cheap_steps(model):
+            replaced = "update_step" in vars(model.optimizer)
+        assert replaced == (count == 1 and keras.backend.backend() == "tensorflow")
+
+
 def test_the_model_is_left_as_it_was():
     model = keras.Sequential([keras.Input((4, 2)), layers.GRU(3)])
     model.compile(adamw())

@@ -2,7 +2,9 @@
 
 import gc
 import os
+import shlex
 import sys
+from contextlib import ExitStack
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -12,6 +14,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are busy with other tests: 
         os.environ.setdefault(threads, "1")
 
 import pytest
+
+WARM = None  # the path of a Python that has imported Keras already, where xdist's processes are forked from one
+if "KZOO_TESTS_PYTHON" in os.environ and "PYTEST_XDIST_WORKER" in os.environ:  # their children begin as others' do
+    WARM, sys.executable = sys.executable, os.environ.pop("KZOO_TESTS_PYTHON")
 
 # Tests that share what is trained for several files, by the beginning of their names, and what they share. All others
 # go file by file. With each test for itself, every process would train every module's and folder's runs anew.
@@ -48,6 +54,21 @@ def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config, specs):
+    """Let the processes of `-n` begin with Keras imported, once for all of them and for the children of their tests."""
+    import warm
+
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        return
+    os.environ["KZOO_TESTS_PYTHON"] = sys.executable
+    ends = ExitStack()
+    python = ends.enter_context(warm.warm_python())
+    config.add_cleanup(ends.close)
+    for spec in specs:
+        spec.python = spec.python or shlex.quote(python)
+
+
 # Tracing a network makes a million objects that live on: the usual 700 make a collection of every second millisecond.
 gc.set_threshold(200_000, 20, 100)
 
@@ -75,7 +96,10 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 @pytest.fixture
 def undrawn():
-    """Draw no curves in this test. Fixtures of a module or a session train before this begins, and draw."""
+    """Draw no curves in this test, and score no baselines.
+
+    Fixtures of a module or a session train before this begins, and draw.
+    """
     from shortcuts import undrawn
 
     with undrawn():
@@ -105,6 +129,9 @@ def warm_python():
     """The path of a Python that has imported Keras already, where this system can fork."""
     import warm
 
+    if WARM:
+        yield WARM
+        return
     with warm.warm_python() as program:
         yield program
 

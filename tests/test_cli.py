@@ -329,6 +329,7 @@ def iris(tmp_path_factory):
     return folder
 
 
+@pytest.mark.usefixtures("untraced")
 def test_train_prints_scores_the_folder_and_the_next_commands(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, err = call("train", "iris_fnn", "--epochs", 2)
@@ -359,6 +360,7 @@ def test_train_json_is_one_document_even_when_the_run_is_there(call, iris):
     assert (code, out) == (2, "") and "--overwrite" in err
 
 
+@pytest.mark.usefixtures("untraced", "undrawn")
 def test_what_libraries_print_does_not_mix_with_the_document(call, tmp_path, monkeypatch):
     whole = kzoo.training.train
 
@@ -393,6 +395,7 @@ def test_predict_writes_labels_and_probabilities(call, iris, tmp_path):
     assert first["classes"][0]["probability"] >= first["classes"][1]["probability"]
 
 
+@pytest.mark.usefixtures("untraced", "undrawn")
 def test_ctrl_c_keeps_the_best_model_and_exits_130(call, tmp_path, monkeypatch):
     from kzoo.training.progress import ProgressBar
 
@@ -508,6 +511,7 @@ def test_an_error_speaks_as_the_command_line_does(text, said):
     assert respell(text, ()) == text
 
 
+@pytest.mark.usefixtures("untraced", "undrawn")
 def test_a_spreadsheet_gets_no_formula_and_a_terminal_no_escape(call, tmp_path, monkeypatch):
     """The class of faults: a name from the data that the program which shows it obeys."""
     monkeypatch.chdir(tmp_path)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shortcuts import undrawn, untraced
 from sklearn import datasets, metrics
 
 import kzoo
@@ -232,12 +233,14 @@ def test_bad_input_is_one_line(call, words, says):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     home = tmp_path_factory.mktemp("trained")
-    options = dict(callbacks="quick", progress=False, units=(8,))
-    kzoo.train("iris_fnn", "iris", out=home / "good", epochs=12, learning_rate=0.03, **options)
-    kzoo.train("iris_fnn", "iris", out=home / "bad", epochs=1, learning_rate=1e-4, seed=1, **options)
-    kzoo.train("iris_fnn", "iris", out=home / "elsewhere", epochs=1, data_seed=1, **options)
-    kzoo.train("diabetes_fnn", "diabetes", out=home / "values", epochs=10, **options)
-    kzoo.train("diabetes_fnn", "diabetes", out=home / "worse", epochs=1, **options)
+    options = dict(callbacks="quick", progress=False, units=(8,), batch_size=54)
+    with undrawn(), untraced():
+        kzoo.train("iris_fnn", "iris", out=home / "good", epochs=12, learning_rate=0.05, **options)
+        kzoo.train("iris_fnn", "iris", out=home / "bad", epochs=1, learning_rate=1e-4, seed=1, **options)
+        kzoo.train("iris_fnn", "iris", out=home / "elsewhere", epochs=1, data_seed=1, **options)
+        options |= dict(batch_size=177, learning_rate=0.02)
+        kzoo.train("diabetes_fnn", "diabetes", out=home / "values", epochs=10, **options)
+        kzoo.train("diabetes_fnn", "diabetes", out=home / "worse", epochs=1, **options)
     return home
 
 

@@ -1,4 +1,5 @@
-"""A Python that has imported Keras already: children of tests begin at once instead of after five seconds.
+"""A Python that has imported Keras already: children of tests, and xdist's processes, begin at once instead of after
+five seconds.
 
 `python warm.py SOCKET` is a server that imports what such children import, runs none of it, and forks for each child.
 `warm_python` lets `sys.executable` be a program that hands its words, folder, environment and open files over to the
@@ -7,6 +8,7 @@ process. It is a process of its own in all but its imports, so this is not for t
 """
 
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -24,7 +26,7 @@ import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-IMPORTS = ("keras", "pandas", "scipy.stats", "matplotlib.figure")
+IMPORTS = ("keras", "pandas", "scipy.stats", "matplotlib.figure", "keras_tuner")
 CLIENT = """
 import json, os, signal, socket, sys
 if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
@@ -59,9 +61,14 @@ def warm_python():
         program.chmod(0o755)
         environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         words = [sys.executable, "-I", __file__, place]
-        server = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        said = Path(folder) / "said"
+        with open(said, "wb") as file:
+            server = subprocess.Popen(
+                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, env=environment,
+                start_new_session=True,  # Ctrl-C is for its clients, which pass it on
+            )  # fmt: skip
         try:
-            assert server.stdout.readline() == b"warm\n"
+            assert server.stdout.readline() == b"warm\n", said.read_text()
             yield str(program)
         finally:
             server.stdin.close()  # which ends it
@@ -74,8 +81,11 @@ def serve(place):
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(place)
     listening.listen()
+    gc.disable()  # which would look through all of it, again and again, and in each child
     for name in IMPORTS:
         __import__(name)
+    gc.freeze()
+    gc.enable()
     assert len(os.listdir("/proc/self/task")) == 1, "only a process with a single thread can be forked"
     print("warm", flush=True)
     while True:
@@ -148,9 +158,9 @@ def become(files, words, folder, environment):
 
 
 def run(program, *words):
-    """Run `[-I] [-P] [-W ignore] -c CODE | -m MODULE | SCRIPT`, and what follows as its words."""
+    """Run `[-u] [-I] [-P] [-W ignore] -c CODE | -m MODULE | SCRIPT`, and what follows as its words."""
     words, isolated, safe = list(words), False, False
-    while words[0] in ("-I", "-P", "-W"):
+    while words[0] in ("-u", "-I", "-P", "-W"):
         option = words.pop(0)
         isolated, safe = isolated or option == "-I", safe or option in ("-I", "-P")
         if option == "-W":

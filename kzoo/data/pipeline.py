@@ -169,6 +169,16 @@ class Batches:
         options.autotune.enabled = False
         return batches.apply(tf.data.experimental.assert_cardinality(len(self))).with_options(options)
 
+    def counted(self):
+        """Return what `fit` takes where a loop gathers the batches itself (`kzoo.training.calls`): an epoch's steps.
+
+        Measured: to begin an iterator of `dataset()` takes 10 milliseconds, of this one half of one, and Keras begins
+        up to four in an epoch. Its backends other than TensorFlow build from the first batch, and get it.
+        """
+        if keras.backend.backend() != "tensorflow":
+            return self.dataset()
+        return import_module("tensorflow").data.Dataset.range(len(self))
+
     def _call(self, tf):
         """Return a graph function from the step to `batch(epoch, step)`."""
         one = np.arange(1)

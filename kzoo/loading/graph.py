@@ -68,7 +68,7 @@ def _tries(layers):
     layers = [layer for layer in layers if isinstance(layer, dict) and isinstance(layer.get("name"), str)]
     # Inputs, and models inside the model, have a node of their own from the beginning.
     made = {layer["name"]: 1 if _of_inputs(layer) else 0 for layer in layers}
-    waiting = {layer["name"]: _needs(layer, set(made)) for layer in layers}
+    waiting = {layer["name"]: _needs(layer, made) for layer in layers}
     read, left = sum(size for nodes in waiting.values() for _, size in nodes), sum(map(len, waiting.values()))
     while waiting and read < MOST_CALLS * _PARTS:
         for name, nodes in list(waiting.items()):

@@ -15,25 +15,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from kzoo.doors import AUTO
 from kzoo.errors import KzooError
 from kzoo.training.kernels import CONVOLUTIONS, cheap_steps
 
-AUTO = "auto"
 _SECONDS = 0.25  # of a call: signals, journal and progress wait for its end
 _MOST_BYTES = 2**30  # of data on the device
-
-
-def checked_steps_per_call(value: Any) -> int | str:
-    """Return how many steps a call may make, "auto" or a number.
-
-    Raises:
-        KzooError: neither.
-    """
-    if value == AUTO:
-        return AUTO
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise KzooError(f"steps_per_call={value!r} must be 'auto' or a whole number of steps, at least 1.")
-    return int(value)
 
 
 def why_single(model: keras.Model, *batches: Any, class_weight: Any = None) -> str | None:
@@ -73,7 +60,8 @@ def why_single(model: keras.Model, *batches: Any, class_weight: Any = None) -> s
 
 def _loops_on_jax(layer: keras.layers.Layer) -> bool:
     # Measured: 16 steps of `cifar_cnn` in one call did not end within 135 seconds of processor time.
-    return type(layer).__module__.partition(".")[0] == "keras" and not isinstance(layer, CONVOLUTIONS)
+    ours = type(layer).__module__.partition(".")[0] in ("keras", "kzoo")
+    return ours and not isinstance(layer, CONVOLUTIONS)
 
 
 class Calls(keras.callbacks.CallbackList):
@@ -125,8 +113,8 @@ class Calls(keras.callbacks.CallbackList):
         model.make_train_function()
         model.make_test_function()
         self.own = model.train_function, model.test_function
-        model.train_function = partial(self.training.run, model.train_function)
-        model.test_function = partial(self.validating.run, model.test_function)
+        self.ours = tuple(map(partial, (self.training.run, self.validating.run), self.own))
+        model.train_function, model.test_function = self.ours
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -136,9 +124,15 @@ class Calls(keras.callbacks.CallbackList):
         super().on_epoch_begin(epoch, logs)
         self.training.begin(self.batches.first)
 
+    def _check(self) -> None:
+        """Raise `KzooError` where somebody has put other functions in the model: Keras has no batches for them."""
+        if self.training.program and (self.model.train_function, self.model.test_function) != self.ours:
+            raise KzooError("The model's own functions were replaced while it trained: pass steps_per_call=1.")
+
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self.training.ask(self.every):
             super().on_train_batch_begin(self.training.done, logs)
+        self._check()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         super().on_train_batch_end(self.training.answered() - 1, logs)
@@ -150,6 +144,7 @@ class Calls(keras.callbacks.CallbackList):
     def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self.validating.ask():
             super().on_test_batch_begin(self.validating.done, logs)
+        self._check()
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         super().on_test_batch_end(self.validating.answered() - 1, logs)
@@ -212,14 +207,8 @@ class _Steps:
         return result
 
     def answered(self) -> int:
-        """Return how many steps of the epoch are done.
-
-        Raises:
-            KzooError: somebody has put another function in the model.
-        """
-        if not self.made:
-            raise KzooError("The model's own functions were replaced while it trained: pass steps_per_call=1.")
-        self.done, self.made = self.done + self.made, 0
+        """Return how many steps of the epoch are done."""
+        self.done, self.made = self.done + (self.made or 1), 0  # or by somebody else's function
         return self.done
 
 

@@ -8,7 +8,8 @@ from contextlib import suppress
 import keras
 
 from kzoo import callbacks as bundles
-from kzoo.training.calls import AUTO, Calls, why_single
+from kzoo.doors import AUTO
+from kzoo.training.calls import Calls, why_single
 from kzoo.training.journal import State
 from kzoo.training.progress import ProgressBar
 from kzoo.training.resume import Cadence, Journal, Position, restore
@@ -33,7 +34,8 @@ class Fit:
 
     Attributes:
         train, validation: the batches; `validation` may be None.
-        chunked: whether many steps go into a call (see `kzoo.training.calls`); it stays so when it is taken up again.
+        chunked: whether many steps go into a call (see `kzoo.training.calls`); it stays so when it is taken
+            up again, where it can.
         best: the callback that keeps the best weights.
         resumed, rollbacks: how often it was taken up, and how often it went back.
     """
@@ -51,11 +53,14 @@ class Fit:
         if state is not None and not state.chunked:
             single = "it began so"
         self.chunked = single is None and (steps_per_call != 1 or state is not None)
-        self.notes = (
-            [f"steps_per_call={steps_per_call}: one step at a time, because {single}."]
-            if single and steps_per_call not in (AUTO, 1)
-            else []
-        )
+        self.notes = []
+        if single and state is not None and state.chunked:
+            self.notes = [
+                f"Many steps went into a call before it was stopped, and now one does, because {single}: its bits "
+                "differ by rounding from those that it would have had."
+            ]
+        elif single and steps_per_call not in (AUTO, 1):
+            self.notes = [f"steps_per_call={steps_per_call}: one step at a time, because {single}."]
         self.bundle = job.callbacks(folder if models else None)
         self.recorder = next(c for c in self.bundle if isinstance(c, bundles.Recorder))
         self.best = next(c for c in self.bundle if isinstance(c, bundles.BestModel))
@@ -149,18 +154,22 @@ class Fit:
             # An epoch that is taken up in its middle is shorter than Keras was told.
             warnings.filterwarnings("ignore", "Your input ran out of data")
             core.fit(
-                **self.arguments(),
+                **self.arguments(chunked=self.chunked),
                 initial_epoch=0 if state is None else epochs if state.stopped else state.epoch,
                 callbacks=calls,
                 verbose=0,
             )
 
-    def arguments(self) -> dict:
-        """Return what Keras' `fit` takes, but for the callbacks."""
+    def arguments(self, *, chunked=False) -> dict:
+        """Return what Keras' `fit` takes, but for the callbacks; no batches where `Calls` makes them."""
+        train, validation = (
+            None if batches is None else batches.counted() if chunked else batches.dataset()
+            for batches in (self.train, self.validation)
+        )
         return dict(
-            x=self.train.dataset(),
-            validation_data=None if self.validation is None else self.validation.dataset(),
+            x=train,
+            validation_data=validation,
             epochs=self.until,
-            class_weight=self.job.class_weight(),
+            class_weight=None if chunked else self.job.class_weight(),
             shuffle=False,
         )

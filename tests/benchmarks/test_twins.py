@@ -3,16 +3,20 @@
 import keras
 import numpy as np
 import pytest
+from peers import MODELS, inputs
 
 import kzoo
 
-torch = pytest.importorskip("torch", reason="pip install 'kzoo[torch]'")
-
-from peers import MODELS, inputs  # noqa: E402
-from twins import Attention, count, twin  # noqa: E402
-
 pytestmark = pytest.mark.slow
 FROM_GRU = (1, 0, 2)  # Keras has the update gate first, PyTorch the reset gate
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _torch():
+    """Import PyTorch where it is used: every process of a default run collects this file."""
+    global torch, twins
+    torch = pytest.importorskip("torch", reason="pip install 'kzoo[torch]'")
+    import twins
 
 
 def weights_of(layer, module):
@@ -29,7 +33,7 @@ def weights_of(layer, module):
             kernel, recurrent, bias = (_gates(v) for v in values)
             return [kernel.T, recurrent.T, *bias]
         return [kernel.T, recurrent.T, bias]
-    if isinstance(module, Attention):
+    if isinstance(module, twins.Attention):
         width = module.out.in_features
         kernels, biases = [v.reshape(width, width).T for v in values[0:6:2]], [v.ravel() for v in values[1:6:2]]
         return [np.concatenate(kernels), np.concatenate(biases), values[6].reshape(width, width).T, values[7]]
@@ -59,8 +63,8 @@ def give(network, model):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_twin_has_the_parameters_and_the_answers_of_its_preset(name):
     preset = kzoo.get_preset(name)
-    network, model = twin(preset).eval(), kzoo.build(name, seed=0, output_activation=None)
-    assert count(network) == model.count_params() == preset.params
+    network, model = twins.twin(preset).eval(), kzoo.build(name, seed=0, output_activation=None)
+    assert twins.count(network) == model.count_params() == preset.params
 
     random = np.random.default_rng(0)
     for weight in model.weights:  # none that is 0 or 1, and nothing so small that it does not show in the answers

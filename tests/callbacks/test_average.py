@@ -76,9 +76,10 @@ def test_evaluating_with_the_bundle_later_changes_nothing():
     assert same(model.get_weights(), before)
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("undrawn", "untraced")
 def test_train_averages_with_the_long_bundle_and_with_ema(tmp_path, capsys):
     options = dict(epochs=2, units=(4,), progress=True, check=False, learning_rate=0.05, schedule="constant", warmup=0)
+    options |= dict(batch_size=36)
     run = kzoo.train("iris_fnn", "iris", out=tmp_path / "a", callbacks="long", **options)
     assert run.config["spec"]["training"]["ema"] == 0.99
     assert capsys.readouterr().err.count("ema=0.99") == 1

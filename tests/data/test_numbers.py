@@ -188,7 +188,7 @@ def test_a_cell_that_cannot_be_read_is_counted_and_named(tmp_path):
     assert x[:, 1].tolist() == [0, 1, 1]
 
 
-def test_prices_as_the_target(tmp_path):
+def test_prices_as_the_target(tmp_path, untraced, undrawn):
     frame = table(a=np.arange(N)).assign(answer=[grouped(v, 2, ".", ",") + " €" for v in MONEY])
     data = load_data(frame, target="answer", validation=0, test=0)
     assert data.task == "tabular_regression"
@@ -211,7 +211,7 @@ def test_prices_as_the_target(tmp_path):
     )
 
 
-def test_the_user_has_the_last_word(tmp_path, capsys):
+def test_the_user_has_the_last_word(tmp_path, capsys, untraced, undrawn):
     zips = (np.arange(N) % 7 + 8001).tolist()
     frame = table(zip=zips, price=[grouped(v, 3, ".", ",") for v in MONEY], n=range(0, 2 * N, 2))
     frame.to_csv("flats.csv", index=False)

@@ -14,6 +14,7 @@ from sklearn import metrics
 
 import kzoo
 from kzoo.cli import main
+from kzoo.reports import pictures
 from kzoo.runtime import load
 
 WORDS, LENGTH = 20, 6
@@ -136,8 +137,10 @@ def test_it_is_checked(trained):
     assert "error" in {f.level for f in kzoo.check(folder, (bad, y), deep=False)}
 
 
-def test_it_is_reported(trained, tmp_path):
-    _, model, x, y, folder = trained
+def test_it_is_reported(trained, tmp_path, monkeypatch):
+    name, model, x, y, folder = trained
+    if name not in ("cnn", "gru"):  # of three classes and of two: the pictures of the others are no others
+        monkeypatch.setattr(pictures, "_svg", lambda figure, alt: f'<svg aria-label="{alt}"></svg>')
     for thing in (model, folder):
         page = kzoo.report(thing, out=tmp_path / "report.html", data=(x, y)).read_text(encoding="utf-8")
         assert model.name in page

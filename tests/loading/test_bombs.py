@@ -70,6 +70,7 @@ def harmless(said, seconds, mebibytes):
     return (said == "opened" or refused) and seconds < SECONDS and mebibytes < MEBIBYTES
 
 
+@pytest.mark.usefixtures("warm_children")
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux says how high memory went")
 @pytest.mark.parametrize("names", [CLASSES.values(), pytest.param(BOMBS, marks=pytest.mark.slow)], ids=["some", "all"])
 def test_no_small_file_takes_long_or_much_memory(tmp_path, names):

@@ -14,7 +14,7 @@ from made import exported_of, write_manifest
 import kzoo
 from kzoo import catalogue
 
-SMALL = ("iris_fnn", "digits_cnn", "series_lstm", "adding_gru", "series_transformer", "series_tcn")
+SMALL = ("iris_fnn", "digits_cnn", "series_lstm", "adding_gru", "series_transformer", "series_tcn", "series_linear")
 
 
 def same(a, b):
@@ -181,7 +181,7 @@ def test_other_weights_than_the_network_has(exported):
 
 
 @pytest.fixture
-def run():
+def run(untraced, undrawn):
     x = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")
     options = dict(epochs=1, units=(6, 5), callbacks="quick", progress=False)
     return kzoo.train("iris_fnn", (x, np.arange(60) % 3), out="run", **options)
@@ -211,7 +211,7 @@ class Doubled(keras.layers.Layer):
         return 2 * x
 
 
-def test_a_run_of_a_model_with_layers_of_ones_own():
+def test_a_run_of_a_model_with_layers_of_ones_own(untraced, undrawn):
     """The run that train returns knows them; opened again, it is told."""
     model = keras.Sequential([keras.Input((4,)), Doubled(), keras.layers.Dense(3, "softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy")

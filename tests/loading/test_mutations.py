@@ -15,6 +15,8 @@ import pytest
 
 import kzoo
 
+pytestmark = pytest.mark.usefixtures("warm_children")
+
 HERE = Path(__file__).parent
 GOLDEN = HERE.parent / "golden" / "table"
 # What is damaged: the doors, the file and its folder; how often at night, and each time.

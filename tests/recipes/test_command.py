@@ -9,7 +9,7 @@ from pathlib import Path
 RECIPE = Path(__file__).parents[2] / "recipes" / "foundations" / "neuron.py"
 
 
-def test_a_recipe_is_a_command_and_keeps_it(tmp_path):
+def test_a_recipe_is_a_command_and_keeps_it(tmp_path, warm_children):
     words = [sys.executable, str(RECIPE), "--out", str(tmp_path / "deep" / "out"), "--smoke"]
     subprocess.run(words, check=True, capture_output=True, env=os.environ)
     (file,) = (tmp_path / "deep").rglob("neuron.json")

@@ -123,11 +123,12 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.usefixtures("traced")  # as users train
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if "bfloat16" in name else name for name in CASES]
 )
-def test_stopped_twice_the_end_is_the_same_to_the_bit(name):
+def test_stopped_twice_the_end_is_the_same_to_the_bit(name, request):
+    if "regression" not in name:  # as users train: many steps to a call, and single ones
+        request.getfixturevalue("traced")
     options = CASES[name] | dict(epochs=4)
     whole = go("whole", **options)
     stopped("cut", (1, 4), **options)
@@ -140,7 +141,6 @@ def test_stopped_twice_the_end_is_the_same_to_the_bit(name):
     assert rates[-1] < rates[1]  # the schedule or the plateau went on too
 
 
-@pytest.mark.usefixtures("traced")
 def test_a_model_of_your_own_goes_on_too():
     def model():
         keras.utils.set_random_seed(3)
@@ -235,18 +235,21 @@ def test_must_and_never(power_cut):
 
 
 def test_without_a_folder_the_newest_one_that_can_go_on_is_taken():
-    Stop.at = (1, 4)
+    def go_on(**options):
+        return go(None, epochs=1, **options)
+
+    Stop.at = (0, 4)
     with pytest.raises(RuntimeError):
-        go(None)
+        go_on()
     (first,) = Path("runs").iterdir()
     assert first == Path("runs/iris_fnn-01")
     shutil.copytree(first, "runs/iris_fnn-02")
-    run = go(None)
+    run = go_on()
     assert run.path.name == "iris_fnn-02" and run.summary["resumed"] == 1
-    run = go(None, resume="never")
+    run = go_on(resume="never")
     assert run.path.name == "iris_fnn-03" and run.summary["resumed"] == 0
     shutil.rmtree(first)
-    assert go(None).path.name == "iris_fnn-04"  # nothing to go on with: a new one
+    assert go_on().path.name == "iris_fnn-04"  # nothing to go on with: a new one
 
 
 # ---------------------------------------------------------------- what stops it
@@ -356,8 +359,9 @@ def test_a_kill_leaves_no_folder_of_an_earlier_run_behind(tmp_path):
     """An earlier run's files are set aside where there are some, and go when the new run is taken up."""
 
     def train(out, **options):
+        small = SMALL | dict(epochs=1)
         return kzoo.train(
-            "iris_fnn", "iris", out=out, callbacks=[Look(out, f"{out}-killed")], **QUICK | SMALL | options
+            "iris_fnn", "iris", out=out, callbacks=[Look(out, f"{out}-killed")], **QUICK | small | options
         )
 
     train(tmp_path / "first")

@@ -305,7 +305,7 @@ def test_losses(preset, settings, loss, monkeypatch):
         return whole(self, x, **options)
 
     monkeypatch.setattr(keras.Model, "fit", watch)
-    run = fit(preset, None, **SMALL | settings)
+    run = fit(preset, None, steps_per_call=1, **SMALL | settings)  # more in a call: Keras gets no batches
     assert seen["loss"] == loss
     assert seen["label"][1:] == ((3,) if loss.startswith(("Cat", "KL")) else (1,) if preset == "line_fnn" else ())
     assert np.isfinite(run.history["loss"]).all()
@@ -321,7 +321,7 @@ def test_balanced_weights_are_by_how_rare_a_class_is(monkeypatch):
     monkeypatch.setattr(keras.Model, "fit", lambda self, x, **o: seen.update(o) or whole(self, x, **o))
     x = np.random.default_rng(0).normal(size=(100, 3))
     y = np.repeat([0, 1], [80, 20])
-    fit("cancer_fnn", (x, y), **SMALL)
+    fit("cancer_fnn", (x, y), steps_per_call=1, **SMALL)
     assert seen["class_weight"] == pytest.approx({0: 72 / 116, 1: 72 / 28})  # 58 and 14 to train on
 
 
@@ -512,6 +512,21 @@ def test_a_model_of_your_own(iris):
     assert run.config["spec"]["family"] is None and run.config["command"] is None
     assert kzoo.predict(run, iris.test.x).labels == kzoo.predict(kzoo.Run("run"), iris.test.x).labels
     assert kzoo.evaluate(run, iris) == run.summary["test"]
+
+
+def test_few_examples_get_more_epochs(iris, capsys):
+    """94 rows are 3 steps an epoch: 40 of them want 14 epochs, and in as many the same patience."""
+    preset = kzoo.get_preset("tabular_fnn")
+    preset = dataclasses.replace(preset, training=preset.training | dict(epochs=4, patience=2))
+    run = kzoo.train(preset, iris, out="run", check=False, callbacks="quick", batch_size=40, min_steps=40)
+    assert run.spec.training["epochs"] == 14 == len(run.history["loss"]) and run.spec.training["patience"] == 7
+    assert "An epoch has 3 steps here: epochs=14 and patience=7, for at least 40 steps" in capsys.readouterr().err
+    arguments = kzoo.fit_arguments(kzoo.build(preset, data=iris, batch_size=40, min_steps=40), iris)
+    assert arguments["epochs"] == 14
+    asked = kzoo.train(preset, iris, out="asked", check=False, batch_size=40, epochs=2)
+    assert len(asked.history["loss"]) == 2 and "An epoch has" not in capsys.readouterr().err
+    with pytest.raises(kzoo.KzooError, match="min_steps=40 and epochs=2 both say how long"):
+        kzoo.train(preset, iris, min_steps=40, epochs=2)
 
 
 def test_the_step_schedule_halves_as_the_tutorials_does():

@@ -6,25 +6,28 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from shortcuts import tune_here
+from shortcuts import tune_here, untraced
 
 import kzoo
 from kzoo.cli import main
 from kzoo.tuning.records import Outcome
 from kzoo.tuning.winner import best_epoch
 
+pytestmark = pytest.mark.usefixtures("untraced", "undrawn")
+
 
 @pytest.fixture(scope="module")
 def search(tmp_path_factory):
     folder = tmp_path_factory.mktemp("real") / "search"
-    return tune_here("iris_fnn", trials=3, epochs=2, space="quick", batch_size=64, out=folder, progress=False)
+    with untraced():
+        return tune_here("iris_fnn", trials=3, epochs=2, space="quick", batch_size=64, out=folder, progress=False)
 
 
 @pytest.fixture(scope="module")
 def over_folds(tmp_path_factory):
     """A search whose scores are means over folds, and what it said."""
     folder, said = tmp_path_factory.mktemp("folds") / "search", io.StringIO()
-    with contextlib.redirect_stderr(said):
+    with contextlib.redirect_stderr(said), untraced():
         search = tune_here("iris_fnn", "iris", trials=2, epochs=1, space="quick", folds=2, batch_size=64, out=folder)
     return search, said.getvalue()
 

@@ -398,7 +398,7 @@ def test_names_that_keras_numbers_are_the_same_in_each_trial(iris, untraced):
         model.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True), metrics=scored)
         return model
 
-    search = kzoo.tune(build, iris, out="auc", trials=2, epochs=1, **QUIET)
+    search = kzoo.tune(build, iris, out="auc", trials=2, epochs=1, batch_size=108, **QUIET)
     assert search.objective == ("val_auc", "max")
     assert [t.status for t in search.trials] == ["completed", "completed"]
     assert search.best_model().built
@@ -424,10 +424,11 @@ def test_compare_report_and_pictures_speak_of_the_default(found, capsys):
 
 def test_ctrl_c_keeps_everything_where_this_process_trains(iris, untraced, tmp_path):
     def build(hp):
+        layer = keras.layers.Dense(hp.Int("units", 2, 9), activation="tanh")
         if (tmp_path / "stopped/trials/0001").is_dir() and not (tmp_path / "pressed").exists():
             (tmp_path / "pressed").touch()
             os.kill(os.getpid(), signal.SIGINT)
-        return build_dense(hp)
+        return compiled([layer])
 
     options = dict(trials=3, epochs=2, engine="random", **QUIET)
     with pytest.raises(Interrupted):
@@ -460,14 +461,18 @@ def test_a_poor_trial_is_pruned(iris, untraced):
     def build(hp):
         return compiled([], {"good": 0.05, "fair": 0.04, "slow": 0.03, "none": 0.0}[hp.Choice("rate", RATES)])
 
-    search = kzoo.tune(build, iris, out="pruned", epochs=5, objective="val_loss", engine="grid", **QUIET)
+    options = dict(epochs=5, batch_size=54, objective="val_loss", engine="grid")
+    search = kzoo.tune(build, iris, out="pruned", **options, **QUIET)
     assert [t.hyperparameters["rate"] for t in search.trials] == RATES
     assert [t.status for t in search.trials] == ["completed", "completed", "completed", "pruned"]
     assert search.trials[3].epochs < 5 == search.trials[0].epochs
 
 
 def test_folds_score_its_models_too(iris, untraced):
-    search = kzoo.tune(lambda hp: build_dense(hp), iris, out="folds", trials=2, epochs=1, folds=2, **QUIET)
+    def build(hp):
+        return compiled([keras.layers.Dense(hp.Int("units", 2, 8))])
+
+    search = kzoo.tune(build, iris, out="folds", trials=2, epochs=1, folds=2, **QUIET)
     assert [len(t.folds) for t in search.trials] == [2, 2] and search.finished
 
 

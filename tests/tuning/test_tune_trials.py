@@ -15,6 +15,8 @@ from kzoo.tuning.records import Objective, Outcome
 from kzoo.tuning.trial import Median, Trainer, below_median, comparable, peers_of, so_far
 from kzoo.tuning.worker import Stop
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 GOAL, LOSS = Objective("val_accuracy", "max"), Objective("val_loss", "min")
 RESULTS = ("score", "best_epoch", "epochs", "history")
 
@@ -51,6 +53,7 @@ def results(found):
     return {name: getattr(found, name) for name in RESULTS}
 
 
+@pytest.mark.usefixtures("traced")
 def test_a_trial_is_what_train_makes_of_its_overrides(trainer, place, data):
     changes = dict(learning_rate=0.01, dropout=0.1)
     found = trainer().train(folder=place(0), overrides=changes, seed=3)
@@ -99,6 +102,7 @@ def test_13_a_round_of_hyperband_goes_on_as_if_it_had_not_stopped(trainer, place
     assert results(second) == results(whole)
 
 
+@pytest.mark.usefixtures("traced")
 def test_14_a_time_budget_ends_a_trial_within_a_step_and_it_can_go_on(trainer, place):
     stop, ended = Stop(), []
     one = trainer(stop=stop, epochs=400, patience=400)
@@ -242,6 +246,7 @@ def test_the_metric_that_is_searched_for_is_reported(trainer, place):
     assert found.score == 1.0 and "val_top5" in found.history
 
 
+@pytest.mark.usefixtures("traced")
 def test_the_first_look_counts_parameters_and_times_a_step(trainer):
     found = trainer().probe({}, [dict(units=(4,)), dict(units=(16, 16))])
     model = kzoo.build("iris_fnn", units=(8,))

@@ -57,7 +57,8 @@ def same_weights(one, other):
 def ends_where_train_ends(name, tmp_path):
     preset, source, settings = PLAIN[name]
     data = kzoo.load_data(source() if callable(source) else source, preset=preset)
-    run = kzoo.train(preset, data, out=tmp_path / "run", seed=3, epochs=2, progress=False, **settings)
+    options = dict(out=tmp_path / "run", seed=3, epochs=2, progress=False, steps_per_call=1)
+    run = kzoo.train(preset, data, **options, **settings)
     model, core = built(preset, data, **settings)
     core.fit(**kzoo.fit_arguments(core, data, out=tmp_path / "plain", epochs=2, progress=False), verbose=0)
     assert same_weights(model, run.model)

@@ -1,0 +1,155 @@
+"""Steps of a loop that take less time: against Keras' own to rounding, and to the bit where the formulas are others."""
+
+import os
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kzoo.training import kernels
+
+RANDOM = np.random.default_rng(0)
+IDS = RANDOM.integers(0, 9, (5, 12))  # of few words: each occurs more than once in a batch
+TARGETS = RANDOM.normal(size=(5, 1)).astype("float32")
+
+
+def trained(middle, optimizer, *, cheap):
+    """Return all that was learned and all moments after six steps."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((12,), dtype="int32"), layers.Embedding(9, 4), *middle(), layers.Dense(1)])
+    model.compile(optimizer(), "mse")
+    with kernels.cheap_steps(model) if cheap else nullcontext():
+        for _ in range(6):
+            model.train_on_batch(IDS, TARGETS)
+    values = [*model.trainable_variables, *model.optimizer.variables]
+    return np.concatenate([np.ravel(keras.ops.convert_to_numpy(v)) for v in values])
+
+
+def adamw():
+    return keras.optimizers.AdamW(0.01, weight_decay=0.1, global_clipnorm=0.5)
+
+
+@pytest.mark.parametrize("kind", [layers.SimpleRNN, layers.LSTM, layers.GRU])
+def test_recurrent_layers_are_keras_own_to_rounding(kind, monkeypatch):
+    """All outputs and the last, forwards and backwards, the states handed on, three turns of four time steps."""
+    monkeypatch.setattr(kernels, "_TURN", 4)
+    ran, run = [], kernels._run
+    monkeypatch.setattr(kernels, "_run", lambda *arguments: ran.append(arguments) or run(*arguments))
+
+    class Both(layers.Layer):
+        """The second layer begins with the states in which the first one ended."""
+
+        def __init__(self):
+            super().__init__()
+            self.first = kind(4, return_sequences=True, return_state=True)
+            self.second = kind(4, go_backwards=True)
+
+        def build(self, shape):
+            self.first.build(shape)
+            self.second.build((*shape[:2], 4))
+
+        def call(self, x):
+            x, *states = self.first(x)
+            return self.second(x, initial_state=states)
+
+    own = trained(lambda: [Both()], adamw, cheap=False)
+    assert not ran
+    np.testing.assert_allclose(trained(lambda: [Both()], adamw, cheap=True), own, atol=1e-5, rtol=0)
+    assert ran
+
+
+@pytest.mark.parametrize("axes", [None, (1,)])
+def test_projections_of_attention_are_keras_own_to_rounding(axes, monkeypatch):
+    """Of three axes and of four; other equations too, and one that is no product of two matrices is left alone."""
+    ran, run = [], kernels._einsum_dense
+    monkeypatch.setattr(kernels, "_einsum_dense", lambda layer, x, **more: ran.append(layer) or run(layer, x, **more))
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6, 4) if axes is None else (6, 2, 4))
+    x = layers.MultiHeadAttention(2, 3, attention_axes=axes)(inputs, inputs)
+    if axes is None:
+        x = layers.EinsumDense("abc,bcd->ad", (3,), bias_axes="d", activation="tanh")(x)
+    else:
+        x = layers.EinsumDense("abcd,dc->abc", (6, 2))(x)
+    model = keras.Model(inputs, x)
+    given = RANDOM.normal(size=(3, *inputs.shape[1:])).astype("float32")
+    own = model(given)
+    with kernels.cheap_steps(model):
+        np.testing.assert_allclose(model(given), own, atol=1e-6, rtol=0)
+    expected = 5 if axes is None else 4
+    assert len(ran) == (expected if keras.backend.backend() == "tensorflow" else 0)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.LSTM(3, recurrent_dropout=0.5, seed=0),
+        lambda: layers.GRU(3, reset_after=False),
+        lambda: layers.SimpleRNN(3, activation="relu"),
+        lambda: layers.LSTM(3, recurrent_activation="hard_sigmoid", use_bias=False),
+        lambda: layers.GRU(3, unroll=True),
+    ],
+)
+def test_a_layer_of_another_formula_is_keras_own(layer, monkeypatch):
+    monkeypatch.setattr(kernels, "_run", None)
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4, 2)), layer()])
+    x = keras.ops.convert_to_tensor(RANDOM.normal(size=(3, 4, 2)), "float32")
+    with kernels.cheap_steps(model):
+        model(x, training=True)
+
+
+def test_a_masked_layer_is_keras_own(monkeypatch):
+    monkeypatch.setattr(kernels, "_run", None)
+    model = keras.Sequential([keras.Input((12,)), layers.Embedding(9, 4, mask_zero=True), layers.LSTM(2)])
+    own = model(IDS)
+    with kernels.cheap_steps(model):
+        np.testing.assert_array_equal(own, model(IDS))
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, 8), global_clipnorm=100.0),
+        lambda: keras.optimizers.Adam(0.01),  # a gradient of rows, whose squares Keras sums one by one
+        lambda: keras.optimizers.Adam(0.01, amsgrad=True, clipnorm=0.1),
+        lambda: keras.optimizers.SGD(0.1, global_clipnorm=0.1),
+    ],
+)
+def test_optimizers_are_keras_own_to_rounding(optimizer):
+    own, cheap = (trained(lambda: [layers.Flatten()], optimizer, cheap=cheap) for cheap in (False, True))
+    np.testing.assert_allclose(cheap, own, atol=1e-5, rtol=0)
+
+
+def test_beside_many_convolutions_the_optimizer_is_left_alone():
+    for count in (1, 2):
+        model = keras.Sequential([keras.Input((6, 2)), *(layers.Conv1D(2, 2) for _ in range(count))])
+        model.compile(adamw())
+        with kernels.cheap_steps(model):
+            replaced = "update_step" in vars(model.optimizer)
+        assert replaced == (count == 1 and keras.backend.backend() == "tensorflow")
+
+
+def test_the_model_is_left_as_it_was():
+    model = keras.Sequential([keras.Input((4, 2)), layers.GRU(3)])
+    model.compile(adamw())
+    owners = model.layers[0], model.optimizer
+    before = [dict(vars(owner)) for owner in owners]
+    with pytest.raises(RuntimeError), kernels.cheap_steps(model):
+        assert [dict(vars(owner)) for owner in owners] != before
+        raise RuntimeError
+    assert [dict(vars(owner)) for owner in owners] == before
+
+
+@pytest.mark.slow
+def test_on_jax():
+    pytest.importorskip("jax", reason="pip install 'kzoo[jax]'")
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", __file__]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=root)
+    assert done.returncode == 0, done.stdout[-3000:]

@@ -6,7 +6,7 @@ from kzoo.checks.finding import check, error, warning
 from kzoo.checks.losses import last_activation
 
 # Above which learning rate no network of this zoo has trained. Adam and its kin move each weight by this much a step.
-_HIGHEST_RATE = {"SGD": 20.0}
+_HIGHEST_RATE = {"SGD": 10.0}
 _HIGHEST_OF_OTHERS = 0.3
 _LOWEST_RATE = 1e-7
 

@@ -112,6 +112,6 @@ register(Preset(
     reference="https://arxiv.org/abs/1607.01759", params=400_000,
     config=dict(inputs="tokens", input_shape=(512,), outputs=2, vocabulary_size=200_000, units=(), log_ratios=True,
                 output_activation="softmax"),
-    training=dict(optimizer="sgd", learning_rate=20.0, schedule="cosine", batch_size=64, epochs=20,
+    training=dict(optimizer="sgd", learning_rate=10.0, schedule="cosine", batch_size=64, epochs=20,
                   metrics=("accuracy",), patience=5, ngrams=2),
 ))

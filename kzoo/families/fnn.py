@@ -91,9 +91,9 @@ def build(
         vocabulary_size: number of token ids, padding (0) and unknown (1) among them.
         embedding_dim: width of a token's vector.
         embedding_dropout: dropout after the token vectors.
-        log_ratios: begin as naive Bayes, without hidden layers. A token has a weight for each class: the log of its
-            share in the training texts of the class, less the mean of the classes. They come from the data where
-            `train`, or `build` with `data`, sees it.
+        log_ratios: begin as naive Bayes, without hidden layers. A token has a weight for each class: the log ratio of
+            its shares in the training texts of the class and of the others. They come from the data where `train`, or
+            `build` with `data`, sees it.
         target_scale: per target, standard deviation of the training split: `y * scale + offset`.
         target_offset: per target, mean of the training split.
 

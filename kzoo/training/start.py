@@ -151,10 +151,11 @@ _TEXTS_AT_ONCE = 4096
 def weigh(model, train):
     """Give the layer "log_ratios" its weights, where a network has it and all of them are zero.
 
-    A token's weight for a class is the log of its share in the training texts of this class, less the mean over the
-    classes; a text counts a token once, and each count is one more than it is. What training lacks has zeros. The sum
-    of a text's weights is what multinomial naive Bayes says of it (https://aclanthology.org/P12-2018), and of two
-    classes that share one output it is the difference. Other answers than classes have no such weights.
+    A token's weight for a class is the log ratio of its share in the training texts of this class and its share in the
+    others (https://aclanthology.org/P12-2018), times 1 - 1 / classes; a text counts a token once, and each count is one
+    more than it is. So the sum of a text's weights is what multinomial naive Bayes says of it, where there are two
+    classes; of two that share one output it is the difference. What training lacks has zeros, and other answers than
+    classes have no such weights.
 
     Args:
         model: the network.
@@ -172,8 +173,8 @@ def weigh(model, train):
         once = (texts != PADDING) & (np.diff(texts, axis=1, prepend=PADDING) != 0)
         of_class = np.repeat(labels[first : first + len(texts), None], texts.shape[1], axis=1)
         counts += np.bincount((of_class * ids + texts)[once], minlength=counts.size).reshape(counts.shape)
-    shares = np.log((counts + 1) / (counts + 1).sum(axis=1, keepdims=True))
-    ratios = (shares - shares.mean(axis=0)) * counts.any(axis=0)
+    shares = [np.log((n + 1) / (n + 1).sum(axis=1, keepdims=True)) for n in (counts, counts.sum(axis=0) - counts)]
+    ratios = (shares[0] - shares[1]) * (1 - 1 / len(counts)) * counts.any(axis=0)
     layer.set_weights([ratios[1:].T - ratios[:1].T if width == 1 else ratios.T])
 
 

@@ -73,7 +73,11 @@ def test_within_a_second(preset, data):
     "source, presets, options",
     [
         ("cifar10", ("cifar_cnn", "cifar_resnet", "cifar_vit", "cifar_mobile", "image_cnn"), {}),
-        ("reviews", ("text_cnn", "text_lstm", "text_gru", "text_rnn", "text_bilstm", "text_transformer"), {}),
+        (
+            "reviews",
+            ("text_ngrams", "text_cnn", "text_lstm", "text_gru", "text_rnn", "text_bilstm", "text_transformer"),
+            {},
+        ),
         ("shakespeare.txt", ("char_gru", "char_transformer", "language_gru"), {}),
         ("ETTh1.csv", ("series_gru", "series_lstm", "series_rnn", "series_tcn", "series_transformer"), {}),
         ("ETTh1.csv", ("tabular_fnn", "tabular_transformer"), {"target": "OT"}),

@@ -297,3 +297,7 @@ def test_ngrams_follow_how_the_data_was_read(class_files, tmp_path):
     assert kzoo.spec_of(model)["training"]["ngrams"] is None
     with pytest.raises(KzooError, match="ngrams=3 contradicts reviews, which was read with ngrams=None"):
         kzoo.build("text_ngrams", data=data, ngrams=3)
+
+
+def test_words_at_the_same_count_keep_the_order_of_the_alphabet():
+    assert learn_tokenizer(["pear ant fig zebra", "zebra"]).vocabulary == ["zebra", "ant", "fig", "pear"]

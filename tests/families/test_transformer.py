@@ -112,7 +112,8 @@ def test_a_block_of_patchtst_normalises_over_the_batch(position, monkeypatch):
 @pytest.mark.parametrize("positions", ["learned", "sinusoidal", None])
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 def test_a_whole_text_model_matches_the_numpy_reference(positions, pooling):
-    model = small("text_transformer", positions=positions, pooling=pooling, output_activation=None)
+    how = dict(positions=positions, pooling=pooling, norm_position="pre", output_activation=None)
+    model = small("text_transformer", **how)
     ids = rng.integers(1, 20, (3, 6))
     x = model.get_layer("embedding").get_weights()[0][ids]
     if positions == "sinusoidal":

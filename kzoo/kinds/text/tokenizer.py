@@ -168,7 +168,7 @@ def learn_and_encode(texts, length, *, level="words", ngrams=None, size=20_000, 
     blank = Tokenizer(level=level, ngrams=ngrams, lowercase=lowercase)
     if level == "characters" or ngrams:
         found = _counted_runs(blank, texts) if ngrams else _counted("".join(blank.split_all(texts)))
-        best = _most_frequent(found, size, of=len if level == "characters" else _spaces)
+        best = _most_frequent(found, size, length=len if level == "characters" else _spaces)
         learned = Tokenizer(level=level, ngrams=ngrams, lowercase=lowercase, vocabulary=best)
         return learned, learned.encode(texts, length)
     met, counts = defaultdict(count(1).__next__), np.zeros(1, np.int64)  # words get numbers as they come: 0 is padding
@@ -187,9 +187,9 @@ def learn_and_encode(texts, length, *, level="words", ngrams=None, size=20_000, 
     return Tokenizer(level=level, lowercase=lowercase, vocabulary=best), out
 
 
-def _most_frequent(counts, size, of=len):
-    """Return the tokens of the highest counts; at the same one, those that are less `of` something come first."""
-    return sorted(counts, key=lambda token: (-counts[token], of(token), token))[: size - 2]
+def _most_frequent(counts, size, length=lambda token: 1):
+    """Return the tokens of the highest counts, by their count, then `length`, then the alphabet."""
+    return sorted(counts, key=lambda token: (-counts[token], length(token), token))[: size - 2]
 
 
 def _spaces(run):

@@ -8,6 +8,8 @@ import pytest
 import kzoo
 from kzoo.training.road import core_of
 
+pytestmark = pytest.mark.usefixtures("untraced", "undrawn")
+
 RANDOM = np.random.default_rng(0)
 ROWS = RANDOM.normal(size=(120, 4)).astype("float32")
 SMALL = dict(units=(6,), members=3, bins=5, bins_dim=2, epochs=3, batch_size=32)

@@ -25,7 +25,10 @@ def texts():
 # Name -> preset, its data, and settings that make it small; together they have every family, dropout, augmentation,
 # mixes that need one-hot labels, averages, plateau, warm-up, class weights and values to predict.
 PLAIN = {
-    "fnn": ("tabular_fnn", "breast_cancer", dict(units=(8,), schedule="cosine", warmup=0.2, class_weight="balanced")),
+    "fnn": (
+        "tabular_fnn", "breast_cancer",
+        dict(units=(8,), schedule="cosine", warmup=0.2, class_weight="balanced", batch_size=128),
+    ),
     "fnn_values": ("diabetes_fnn", "diabetes", dict(units=(8,), schedule="plateau", patience=2)),
     "cnn": (
         "cifar_cnn", "shapes",

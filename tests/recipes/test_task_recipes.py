@@ -113,7 +113,6 @@ def few_layers(input_shape, *, include_top, weights, pooling, minimalistic=False
     return model
 
 
-@pytest.mark.usefixtures("traced")
 def test_finetuning_moves_the_top_alone(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(keras.applications, "MobileNetV3Small", few_layers)
     source = few_layers((64, 64, 3), include_top=False, weights=None, pooling="avg")

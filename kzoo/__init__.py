@@ -14,6 +14,7 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # a type checker knows better; `typing` itself takes longer to import than all of this
 if TYPE_CHECKING:  # the names of `_PUBLIC`
+    from kzoo import baselines as baselines
     from kzoo import callbacks as callbacks
     from kzoo import plots as plots
     from kzoo import recipes as recipes
@@ -87,6 +88,7 @@ _PUBLIC = {
     "space": "kzoo.tuning.spaces.space",
     "hypermodel": "kzoo.tuning.spaces.hypermodel",
     "callbacks": "kzoo.callbacks",
+    "baselines": "kzoo.baselines",
     "plots": "kzoo.plots",
     "recipes": "kzoo.recipes",
 }

@@ -31,6 +31,7 @@ class Argument:
         choices: legal values, where there is a list of them.
         none: whether None is legal.
         many: whether a sequence is legal: False, True (only a sequence) or "or one".
+        open: whether a sequence may begin with None, which the data decides (see `kzoo.preset.completed`).
         needs: another setting -> its values with which this one has a use; "answers" is what the task asks for,
             "classes" or "values". `ANY` stands for whatever is not empty.
     """
@@ -45,6 +46,7 @@ class Argument:
     choices: Collection = ()
     none: bool = False
     many: bool | str = False
+    open: bool = False
     needs: Mapping = field(default_factory=dict)
 
     def unmet(self, settings):
@@ -64,7 +66,8 @@ class Argument:
         if value is None and self.none:
             return None
         if isinstance(value, list | tuple) and self.many:
-            return tuple(self._check_one(name, v) for v in value)
+            first = (None,) if self.open and value and value[0] is None else ()
+            return first + tuple(self._check_one(name, v) for v in value[len(first) :])
         if self.many is True and not isinstance(value, list | tuple):
             return (self._check_one(name, value),)
         return self._check_one(name, value)
@@ -124,7 +127,7 @@ _NUMBERS: Any = dict(kind=float, none=True, many=True)
 # What the uses of a setting hang on; a family without the other setting does not ask.
 _TOKENS: Any = dict(needs={"inputs": ("tokens",)})
 _SERIES: Any = dict(needs={"inputs": ("series",)})
-_COLUMNS: Any = dict(needs={"inputs": ("rows", "series")})
+_COLUMNS: Any = dict(needs={"inputs": ("rows", "series"), "bins": (0,)})
 _PLAIN: Any = dict(needs={"block": ("plain",)})
 _STAGES: Any = dict(needs={"block": ("plain", "residual", "separable", "pooled", "dilated")})
 _CLASSES: Any = dict(needs={"answers": ("classes",)})
@@ -134,7 +137,7 @@ ACTIVATIONS = (
     "relu", "gelu", "elu", "leaky_relu", "sigmoid", "tanh", "silu", "selu", "relu6", "mish", "softplus", "softsign",
     "hard_sigmoid", "hard_silu", "celu", "exponential", "linear", "softmax", "log_softmax",
 )  # fmt: skip
-OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "nadam", "adagrad", "lion")
+OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "nadam", "adagrad", "lion", "muon")
 SGD = ("sgd", "momentum")  # whose step is a multiple of the gradient
 SCHEDULES = ("constant", "cosine", "onecycle", "linear", "exponential", "step", "plateau")
 LOSSES = ("auto", "crossentropy", "focal", "hinge", "kl", "mse", "mae", "huber")
@@ -157,7 +160,7 @@ TTA = ("mirror", "shift")  # test-time augmentations
 
 CONFIG = {
     "inputs": _A(kind=str, choices=kinds.NAMES),
-    "input_shape": _A(many=True, **_COUNT),
+    "input_shape": _A(many=True, open=True, **_COUNT),
     "outputs": _A(**_COUNT),
     "horizon": _A(none=True, **_COUNT, **_SERIES),
     "units": _A(many=True, **_COUNT),
@@ -172,19 +175,24 @@ CONFIG = {
     "dropout": _A(many="or one", **_RATE, **_STAGES),
     "recurrent_dropout": _A(**_RATE),
     "embedding_dropout": _A(**_RATE, **_TOKENS),
-    "norm": _A(kind=str, choices=("batch", "layer"), none=True, **_STAGES),
+    "norm": _A(kind=str, choices=("batch", "layer", "rms"), none=True, **_STAGES),
     "norm_momentum": _A(**_RATE, needs={"norm": ("batch",)}),
     "layer_norm": _A(**_FLAG),
     "norm_position": _A(kind=str, choices=("pre", "post")),
     "l1": _A(kind=float, low=0),
     "l2": _A(kind=float, low=0),
     "residual": _A(**_FLAG),
-    "rescale": _A(**_FLAG, needs={"inputs": ("rows", "image", "series")}),
+    "rescale": _A(**_FLAG, needs={"inputs": ("rows", "image", "series"), "bins": (0,)}),
     "scale": _A(**_NUMBERS, **_COLUMNS),
     "offset": _A(**_NUMBERS, **_COLUMNS),
+    "input_clip": _A(kind=float, low=0, none=True, needs={"inputs": ("rows",), "rescale": (True,), "bins": (0,)}),
+    "bins": _A(kind=int, low=0, needs={"inputs": ("rows",)}),
+    "bins_dim": _A(**_COUNT, needs={"bins": ANY}),
+    "edges": _A(**_NUMBERS, needs={"bins": ANY}),
     "target_scale": _A(**_NUMBERS, **_VALUES),
     "target_offset": _A(**_NUMBERS, **_VALUES),
     "categories": _A(many=True, **_COUNT, needs={"inputs": ("rows",)}),
+    "members": _A(kind=int, low=2, none=True, needs={"residual": (False,)}),
     "block": _A(kind=str, choices=("plain", "residual", "separable", "pooled", "parallel", "dilated")),
     "whitening": _A(kind=int, low=0, needs={"inputs": ("image",)}),
     "dirac": _A(**_FLAG, needs={"block": ("plain", "pooled")}),
@@ -195,15 +203,16 @@ CONFIG = {
     "pool_size": _A(many="or one", **_COUNT, **_PLAIN),
     "pooling": _A(kind=str, choices=("flatten", "mean", "max", "last", "cls"), none=True),
     "vocabulary_size": _A(kind=int, low=2, **_TOKENS),
-    "embedding_dim": _A(**_COUNT, **_TOKENS),
+    "embedding_dim": _A(**_COUNT, needs={"inputs": ("tokens",), "log_ratios": (False,)}),
+    "log_ratios": _A(**_FLAG, needs={"inputs": ("tokens",), "answers": ("classes",)}),
     "bidirectional": _A(**_FLAG),
-    "reversible_norm": _A(**_FLAG, **_SERIES),
+    "reversible_norm": _A(kind=(bool, str), choices=(True, False, "last"), **_SERIES),
     "stateful": _A(**_FLAG),
     "stateful_batch": _A(**_COUNT),
     "width": _A(**_COUNT),
     "num_heads": _A(**_COUNT),
     "intermediate_dim": _A(**_COUNT),
-    "positions": _A(kind=str, choices=("learned", "sinusoidal"), none=True),
+    "positions": _A(kind=str, choices=("learned", "sinusoidal", "rotary"), none=True),
     "causal": _A(**_FLAG, **_TOKENS),
     "patch_size": _A(**_COUNT, needs={"inputs": ("image", "series")}),
     "patch_stride": _A(none=True, **_COUNT, **_SERIES),
@@ -237,6 +246,12 @@ TRAINING = {
     ),
     "batch_size": _A(default=64, meaning="examples in a step", **_COUNT),
     "epochs": _A(default=20, meaning="passes over the training split", **_COUNT),
+    "min_steps": _A(
+        default=0,
+        meaning="steps to train for at least: with few examples epochs and patience grow, unless epochs is set",
+        kind=int,
+        low=0,
+    ),
     "loss": _A(default="auto", meaning="loss; auto follows the head", kind=str, choices=LOSSES),
     "label_smoothing": _A(default=0.0, meaning="share of the label spread over all classes", **_RATE, **_CLASSES),
     "labels": _A(
@@ -269,12 +284,18 @@ TRAINING = {
         needs={"inputs": ("image",)},
     ),
     "tokenizer": _A(default="words", meaning="what a token is", kind=str, choices=("words", "characters"), **_TOKENS),
+    "ngrams": _A(
+        meaning="read each text as the set of its runs of one to so many tokens; none: all tokens in their order",
+        none=True,
+        **_COUNT,
+        **_TOKENS,
+    ),
 }
 CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # one of them
 # What a compiled model does not carry: `fit` is told of it by `kzoo.fit_arguments`, or `kzoo.train` sees to it.
 OF_FIT = (
-    "batch_size", "epochs", "augment", "class_weight", "monitor", "mode", "patience", "callbacks", "on_nan",
-    "tokenizer", "precision",
+    "batch_size", "epochs", "min_steps", "augment", "class_weight", "monitor", "mode", "patience", "callbacks",
+    "on_nan", "tokenizer", "ngrams", "precision",
 )  # fmt: skip
 
 ARGUMENTS = CONFIG | TRAINING
@@ -315,8 +336,9 @@ SYNONYMS = {
     "batch": "batch_size", "bs": "batch_size", "num_epochs": "epochs", "n_epochs": "epochs", "max_iter": "epochs",
     "smoothing": "label_smoothing", "criterion": "loss", "augmentation": "augment", "aug": "augment",
     "vocab_size": "vocabulary_size", "max_tokens": "vocabulary_size", "input_dim": "vocabulary_size",
-    "num_words": "vocabulary_size", "max_features": "vocabulary_size",
+    "num_words": "vocabulary_size", "max_features": "vocabulary_size", "ngram_range": "ngrams", "n_grams": "ngrams",
     "maxlen": "input_shape", "max_length": "input_shape", "sequence_length": "input_shape",
+    "window": "input_shape", "window_size": "input_shape", "lookback": "input_shape", "seq_len": "input_shape",
     "img_size": "input_shape", "image_size": "input_shape", "in_chans": "input_shape", "shape": "input_shape",
     "hidden_units": "units", "hidden_sizes": "units", "hidden_layer_sizes": "units", "hidden_size": "units",
     "layers": "depth", "num_layers": "depth", "n_layers": "depth", "num_blocks": "depth", "blocks": "depth",

@@ -133,7 +133,8 @@ class BareModel(Run):
     def _answers_classes(self) -> bool:
         """Say whether the answers are classes: by the loss where one is known, else by the last activation."""
         model = self.model
-        shape, last = model.outputs[0].shape, getattr(model.layers[-1], "activation", None)
+        ends = [layer for layer in model.layers if layer.name != "members"]  # which gives their mean
+        shape, last = model.outputs[0].shape, getattr(ends[-1], "activation", None)
         if len(shape) != 2 or shape[-1] is None:
             return False
         if not self._loss:

@@ -163,6 +163,11 @@ def general_first(names: Iterable[str]) -> list[str]:
     return sorted(names, key=_place_in_list)
 
 
+def is_general(name: str) -> bool:
+    """Say whether a preset is made for any data of its kind."""
+    return name.startswith(_FOR_ANY)
+
+
 def _place_in_list(name: str) -> int:
     return next((place for place, made in enumerate(_FOR_ANY) if name.startswith(made)), len(_FOR_ANY))
 

@@ -2,6 +2,7 @@
 
 import math
 import weakref
+from typing import Any
 
 import keras
 
@@ -10,7 +11,7 @@ from kzoo.errors import KzooError
 from kzoo.tasks import problem
 
 # Name -> Keras class and what is fixed about it.
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "adam": (keras.optimizers.Adam, {}),
     "adamw": (keras.optimizers.AdamW, {}),
     "sgd": (keras.optimizers.SGD, {}),
@@ -19,6 +20,7 @@ OPTIMIZERS = {
     "nadam": (keras.optimizers.Nadam, {}),
     "adagrad": (keras.optimizers.Adagrad, {}),
     "lion": (keras.optimizers.Lion, {}),
+    "muon": (keras.optimizers.Muon, {"exclude_layers": ["outputs/"]}),  # whose authors leave the last layer to Adam
 }
 
 NORM_BIAS = "beta"  # as Keras calls it in each of its norms
@@ -98,6 +100,8 @@ def make_optimizer(training, *, steps=None):
     if training["optimizer"] == "momentum":
         fixed = fixed | {"momentum": training.get("momentum", 0.9)}
     decay = training.get("weight_decay") or None
+    if training["optimizer"] == "muon":
+        fixed = fixed | {"adam_weight_decay": decay}
     optimizer = kind(
         learning_rate=make_schedule(training, steps=steps),
         weight_decay=0.0 if decay is None and kind is keras.optimizers.AdamW else decay,
@@ -107,7 +111,7 @@ def make_optimizer(training, *, steps=None):
         **fixed,
     )
     if decay:
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scale"])
     if training.get("norm_bias_rate", 1.0) != 1.0:
         _hurry_norm_biases(optimizer, training)
     return optimizer

@@ -4,6 +4,8 @@ Ranges, choices and what must fit together are said where they are known; this i
 not even the type. Standard library only.
 """
 
+import math
+import re
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -15,6 +17,8 @@ from kzoo.words import shown
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+AUTO = "auto"
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
 class Form(NamedTuple):
@@ -65,8 +69,9 @@ _MAPPING = Form(lambda value: value is None or isinstance(value, Mapping), "a di
 FORMS = {
     **dict.fromkeys(
         (
-            "baseline", "check", "clip", "compile", "deep", "deterministic", "dry_run", "histograms", "normalize",
-            "overwrite", "progress", "reduce_on_plateau", "stateful", "stratified", "tensorboard", "verify",
+            "baseline", "baselines", "check", "clip", "compile", "deep", "deterministic", "dry_run", "histograms",
+            "normalize", "overwrite", "progress", "reduce_on_plateau", "stateful", "stratified", "tensorboard",
+            "verify",
         ),
         _FLAG,
     ),
@@ -101,6 +106,51 @@ def checked_seed(name: str, value: Any) -> int:
     if not _is_whole(value) or not 0 <= value < 2**32:
         raise KzooError(f"{name}={shown(value)} must be a whole number from 0 to 4294967295.")
     return int(value)
+
+
+def checked_count(name: str, value: Any, *, least: int = 1) -> int:
+    """Return a number of things.
+
+    Raises:
+        KzooError: it is none, or too small.
+    """
+    if not _is_whole(value) or value < least:
+        raise KzooError(f"{name}={shown(value)} must be a whole number of at least {least}.")
+    return int(value)
+
+
+def checked_steps_per_call(value: Any) -> int | str:
+    """Return how many steps a call may make, "auto" or a number.
+
+    Raises:
+        KzooError: neither.
+    """
+    if isinstance(value, str) and value == AUTO:
+        return AUTO
+    if not _is_whole(value) or value < 1:
+        raise KzooError(f"steps_per_call={shown(value)} must be 'auto' or a whole number of steps, at least 1.")
+    return int(value)
+
+
+def checked_seconds(name: str, value: Any) -> float:
+    """Return seconds: of a number of them, or of a text such as "90s", "30m", "2h" or "1h30m".
+
+    Raises:
+        KzooError: neither.
+    """
+    seconds = None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(value)
+    elif isinstance(value, str):
+        text = value.strip().lower().replace(" ", "")
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            seconds = float(text)
+        elif re.fullmatch(r"(\d+(\.\d+)?(s|min|m|h|d))+", text):
+            parts = re.findall(r"(\d+(?:\.\d+)?)(s|min|m|h|d)", text)
+            seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds is None or not math.isfinite(seconds) or seconds <= 0:
+        raise KzooError(f"{name}={value!r} must be a number of seconds above 0, or a text such as '30m' or '1h30m'.")
+    return seconds
 
 
 def door(function: Callable[_P, _R]) -> Callable[_P, _R]:

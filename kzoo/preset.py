@@ -9,10 +9,12 @@ from typing import Any
 from kzoo.arguments import TRAINING, checked, unmet
 from kzoo.errors import KzooError
 from kzoo.family import FAMILIES, builder_of
+from kzoo.kinds import kind
 from kzoo.tasks import NAMES as TASKS
 from kzoo.tasks import problem
 from kzoo.words import hint, shown
 
+STEPS = 96  # in a window of a series, where neither a setting nor data says how many
 _NAME = re.compile(r"([A-Za-z0-9_]+\.)?[A-Za-z0-9_]+")
 
 
@@ -76,7 +78,11 @@ class Preset:
 def completed(
     family: str, task: str, config: Mapping[str, Any], training: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return config and training with the default of every setting that has a use beside the others and is not said."""
+    """Return config and training with the default of every setting that has a use beside the others and is not said.
+
+    Raises:
+        KzooError: an `input_shape` that leaves open what is no number of steps of a series.
+    """
     builder = builder_of(family)
     beside = situation(family, task, config)
     defaults = {name: argument.default for name, argument in TRAINING.items()}
@@ -89,7 +95,18 @@ def completed(
         }
         for given, default, order in ((config, builder.defaults, builder.takes), (training, defaults, TRAINING))
     )
+    shape: Any = config.get("input_shape") or ()
+    if None in shape and not (len(shape) > 1 and kind(beside["inputs"]).facts >= {"columns", "steps"}):
+        raise KzooError(
+            f"input_shape={shape!r} leaves open what is not the steps of a series, (steps, features): give a number."
+        )
     return config, training
+
+
+def closed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config that a network can be built of: with `STEPS` where no data has said yet how long windows are."""
+    shape = config.get("input_shape") or ()
+    return dict(config) | ({"input_shape": (STEPS, *shape[1:])} if None in shape else {})
 
 
 def situation(family: str, task: str, config: Mapping[str, Any]) -> dict[str, Any]:

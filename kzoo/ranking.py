@@ -21,6 +21,7 @@ def compare(
     runs: Run | Search | str | os.PathLike[str] | Sequence[Run | Search | str | os.PathLike[str]],
     *,
     metric: str | None = None,
+    baselines: bool = True,
 ) -> list[dict[str, Any]]:
     """Rank runs by their test scores, without Keras.
 
@@ -32,13 +33,15 @@ def compare(
             one of these.
         metric: a score in `summary.json`; the default is the task's: accuracy, R2, standardised MSE for forecasts,
             bits per token for language models.
+        baselines: rank what the runs kept of baselines among them: a row for each on the data of a group.
 
     Returns:
         A row per run, the largest group first, the best run of each first, unfinished runs last: `group`, `run`,
         `path`, `preset`, `data`, `task`, `metric`, `split`, `score`, `interval` (95 %), `validation`, `rmse` (of values
         in one unit), `relative_mae` (beside what needs no network), `targets` (name -> its MAE), `parameters`,
         `best_epoch`, `epochs`, `trials` (of a search), `seconds`, `samples_per_second`, `date`, `finished`,
-        `interrupted`, and `differs`: the settings that are not the same in all runs of the group that have them.
+        `interrupted`, `baseline` (it is none of the runs, but needs no network: it has a name and scores alone), and
+        `differs`: the settings that are not the same in all runs of the group that have them.
 
     Raises:
         KzooError: fewer than two runs, something that is not a run, or a metric that was not measured.
@@ -57,8 +60,37 @@ def compare(
             dict(group=number) | _row(run, name, metric) | dict(differs=differs)
             for (run, name), differs in zip(group, settings, strict=True)
         ]
+        rows += _baselines(group, rows) if baselines else []
         ranked += sorted(rows, key=_place)
     return sorted(ranked, key=lambda row: not row["finished"])
+
+
+# What a row says of a run and has no meaning for what needs no network.
+_OF_A_RUN = (
+    "path", "validation", "relative_mae", "parameters", "best_epoch", "epochs", "trials", "seconds",
+    "samples_per_second",
+)  # fmt: skip
+
+
+def _baselines(group: Sequence[tuple[Run | Search, str]], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row for each baseline that runs of a group kept: on the same data all of them have the same."""
+    found: dict[str, dict[str, Any]] = {}
+    for (run, _), row in zip(group, rows, strict=True):
+        for one in (isinstance(run, Run) and run.finished and run.summary.get("baselines")) or ():
+            said = _of_scores(one["scores"] or {}, row["metric"])
+            if said["score"] is not None and one["split"] == row["split"]:
+                name = dict(run=one["label"], preset="", date="", interrupted=False, baseline=True, differs={})
+                found.setdefault(one["name"], dict(row) | dict.fromkeys(_OF_A_RUN) | said | name)
+    return list(found.values())
+
+
+def _of_scores(scores: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    return dict(
+        score=value_of(dict(scores), metric),
+        interval=scores.get(f"{metric}_interval"),
+        rmse=None if mixes_units("rmse", scores) else scores.get("rmse"),
+        targets={target: one["mae"] for target, one in (scores.get("targets") or {}).items()},
+    )
 
 
 def _group(run: Run | Search) -> tuple[Any, ...]:
@@ -151,12 +183,9 @@ def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
         task=task,
         metric=metric,
         split=split,
-        score=value_of(scores, metric),
-        interval=scores.get(f"{metric}_interval"),
+        **_of_scores(scores, metric),
         validation=value_of(summary.get("validation") or {}, metric),
-        rmse=None if mixes_units("rmse", scores) else scores.get("rmse"),
         relative_mae=scores.get("relative_mae"),
-        targets={target: one["mae"] for target, one in (scores.get("targets") or {}).items()},
         parameters=summary.get("parameters"),
         best_epoch=summary.get("best_epoch"),
         epochs=summary.get("epochs") if run.finished else _epochs_so_far(run),
@@ -166,6 +195,7 @@ def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
         date=config.get("created", "")[:10],
         finished=run.finished,
         interrupted=bool(summary.get("interrupted")),
+        baseline=False,
     )
 
 
@@ -205,6 +235,7 @@ def _row_of_search(search: Search, name: str, metric: str | None) -> dict[str, A
         date=request.created[:10],
         finished=search.finished,
         interrupted=False,
+        baseline=False,
     )
 
 

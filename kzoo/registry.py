@@ -18,6 +18,7 @@ from kzoo.arguments import ARGUMENTS, CLIPPING, CONFIG, OF_FIT, SGD, SYNONYMS, T
 from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looked for)
     general_first,
     get_preset,
+    is_general,
     list_presets,
     names_a_preset,
     register,
@@ -27,7 +28,7 @@ from kzoo.doors import checked_seed, door
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.family import FAMILIES, builder_of
 from kzoo.files import read_json
-from kzoo.preset import Preset, completed, situation
+from kzoo.preset import Preset, closed, completed, situation
 from kzoo.words import first_line, hint, listed
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def build(
     spec = dict(preset=preset.name, family=preset.family, task=task, config=config, training=training)
     model = rebuild(spec | dict(seed=seed), compile=compile, steps=steps)
     if data is not None:
-        import_module("kzoo.training.start").whiten(model, data.train.x)
+        import_module("kzoo.training.start").begin(model, data.train)
     return model
 
 
@@ -118,7 +119,7 @@ def rebuild(spec: Mapping[str, Any], *, compile: bool = True, steps: int | None 
     keras = import_module("keras")
     if spec["seed"] is not None:
         keras.utils.set_random_seed(checked_seed("seed", spec["seed"]))
-    config = builder_of(spec["family"]).defaults | checked(spec["config"])
+    config = closed(builder_of(spec["family"]).defaults | checked(spec["config"]))
     _check_names(spec, config)
     builder, fixed = family_builder(spec["family"])
     try:

@@ -20,6 +20,13 @@ from kzoo.words import first_line
 if TYPE_CHECKING:
     import keras
 
+JOURNALS = ("journal.next", "journal", "journal.previous")  # what a training goes on from; the newest first
+
+
+def has_journal(folder: str | os.PathLike[str]) -> bool:
+    """Say whether a run's folder has a journal, even a damaged one."""
+    return any((Path(folder) / name).is_file() for name in JOURNALS)
+
 
 class Run:
     """A training run, opened from its folder.
@@ -126,6 +133,11 @@ class Run:
     def _takes(self) -> tuple[int | None, ...]:
         """The shape of one input, empty where nothing says it."""
         return tuple(self.spec.config.get("input_shape") or ())
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was stopped, and has a journal to go on from."""
+        return (not self.finished or bool(self.summary.get("interrupted"))) and has_journal(self.path)
 
     @property
     def finished(self) -> bool:

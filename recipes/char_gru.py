@@ -27,7 +27,7 @@ from kzoo.kinds.text.light import tokenizer_of
 from kzoo.plots.colors import GREEN, GREY, INK
 from kzoo.plots.figure import new_figure, tidy
 
-options = dict(epochs=dict(type=int, default=None), validation=0.02, prompt="The ", length=300, top_k=20)
+options = dict(epochs=dict(type=int, default=None), validation=0.02, prompt="The ", length=300, top_k=20, top_p=1.0)
 args = kzoo.recipes.arguments("char_gru", __doc__, data="pydocs", **options)
 preset = kzoo.get_preset("char_gru")
 if args.smoke:
@@ -49,7 +49,9 @@ for reading, stateful in (("windows of 100", False), ("one pass", True)):
     rows.append(row | dict(parameters=run.summary["parameters"], seconds=run.summary["seconds"]))
 for temperature in (0.4, 0.8, 1.2):
     began = time.perf_counter()
-    text = kzoo.generate(run, args.prompt, length=args.length, temperature=temperature, top_k=args.top_k)
+    text = kzoo.generate(
+        run, args.prompt, length=args.length, temperature=temperature, top_k=args.top_k, top_p=args.top_p
+    )
     seconds = time.perf_counter() - began
     print(f"\n--- temperature {temperature}, top {args.top_k}, {args.length / seconds:.0f} characters/s ---\n{text}")
 

@@ -1,11 +1,15 @@
 """Train presets over seeds or splits, and write what was measured into the zoo's tables.
 
+python recipes/measure.py plan "tabular_*" --data adult.csv --target income    hours of what `train` would do, before it
 python recipes/measure.py train "iris_*" digits_cnn --splits 5    runs under runs/measured
+python recipes/measure.py train "tabular_*" --splits auto         as many as the protocol asks for (recipes/README.md)
 python recipes/measure.py train text_cnn --data reviews/ --folds 10
 python recipes/measure.py run practice/optimizers foundations/neuron    whole recipes
 python recipes/measure.py run char_gru -- --data shakespeare.txt    with options of their own
 python recipes/measure.py collect runs/measured    runs become kzoo/results/measured.json, tables of recipes
                                                    recipes/measured.json, their pictures recipes/pictures/
+python recipes/measure.py paired runs/measured     every preset and baseline over the same splits, in pairs
+python recipes/measure.py baselines --folder DATA  rows of kzoo/results/measured.json get the baselines of their splits
 python recipes/measure.py tables                   README.md, recipes/README.md, the recipes' own lines
 python recipes/measure.py networks                 kzoo/results/networks.json: the layers of every preset
 python recipes/measure.py speed "tabular_*"        kzoo/results/speed.json: samples per second on each installed backend
@@ -19,9 +23,11 @@ import argparse
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from math import prod
 from pathlib import Path
@@ -30,9 +36,16 @@ import kzoo
 from kzoo import results
 from kzoo.arguments import BACKENDS
 from kzoo.cli.common import parse_settings
+from kzoo.data.named import NAMES
+from kzoo.data.splits import Fold
 from kzoo.files import read_json, write_json, write_text
+from kzoo.kinds.tables.files import read_table
 from kzoo.optional import is_installed
-from kzoo.registry import FAMILIES
+from kzoo.preset import closed
+from kzoo.ranking import lower_is_better
+from kzoo.recipes.paired import paired
+from kzoo.registry import FAMILIES, resolve, with_settings
+from kzoo.tasks import problem
 
 HERE = Path(__file__).parent
 MEASURED = Path(kzoo.__file__).parent / "results" / "measured.json"
@@ -41,18 +54,71 @@ SPEED = Path(kzoo.__file__).parent / "results" / "speed.json"
 RECIPES = HERE / "measured.json"
 
 
+# %% Plan: the hours first
+OFTEN, SELDOM = (180, 5), (1200, 3)  # seconds of a run, up to which it is repeated so often; else once, which is marked
+
+
+def repeats_of(seconds):
+    """Return how often the protocol repeats a run that takes so long."""
+    return next((times for most, times in (OFTEN, SELDOM) if seconds <= most), 1)
+
+
+def plan(args):
+    """Print what `train` would train, how often and how long, before anything of it is trained."""
+    total = 0.0
+    for name in kzoo.list_presets(args.names):
+        data = args.data or kzoo.get_preset(name).dataset
+        seconds, why = seconds_of(name, data, args)
+        times, over = repetitions(args, seconds)
+        total += times * seconds
+        often = f"{times} {over}" if times > 1 else "once"
+        print(f"{name} on {Path(data).name}: {seconds:,.0f} s a run ({why}), {often}: {times * seconds / 3600:.2f} h")
+    print(f"{total / 3600:.2f} hours in all")
+
+
+def seconds_of(name, data, args):
+    """Return the seconds of a run and where they are from: measured on this data, else two epochs trained now."""
+    known = [row for row in results.of(name) if row["data"] == Path(data).name and row["seconds"] > 0]
+    settings = parse_settings(args.set)
+    if known and not settings:
+        return max(row["seconds"] for row in known), f"measured {known[0]['date']}"
+    epochs = resolve(kzoo.get_preset(name), settings)[1]["epochs"]
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        run = kzoo.train(
+            name, data, out=Path(folder) / "run", progress=False, check=False, baselines=False, target=args.target,
+            **settings | dict(epochs=2),
+        )  # fmt: skip
+        around = time.perf_counter() - began - sum(run.history["seconds"])
+    return around + epochs * min(run.history["seconds"]), f"two epochs timed, {epochs} at the most"
+
+
+def repetitions(args, seconds):
+    """Return how often a preset is trained, and over what."""
+    for over in ("folds", "splits", "seeds"):
+        if times := getattr(args, over):
+            return (repeats_of(seconds) if times == "auto" else times), over
+    return 1, "run"
+
+
+def often(word):
+    """Read a number of repetitions; auto is the protocol's."""
+    return word if word == "auto" else int(word)
+
+
 # %% Train
 def train(args):
     for name in kzoo.list_presets(args.names):
         data = args.data or kzoo.get_preset(name).dataset
+        times, over = repetitions(args, seconds_of(name, data, args)[0] if "auto" in (args.splits, args.seeds) else 0)
         folder = Path(args.out) / f"{name}-{Path(data).name}{args.label and '-' + args.label}"
         options = parse_settings(args.set) | dict(target=args.target)
         if args.folds:
             found = kzoo.cross_validate(name, data, folds=args.folds, out=folder, **options)
             print(json.dumps({"preset": name, "data": Path(data).name, "mean": found["mean"]}), flush=True)
             continue
-        for i in range(args.splits or args.seeds):
-            seeds = dict(seed=i, data_seed=i if args.splits else 0)
+        for i in range(times):
+            seeds = dict(seed=i, data_seed=i if over == "splits" else 0)
             began = time.perf_counter()
             run = kzoo.train(name, data, out=folder / f"{i}", progress=False, **seeds, **options)
             scores = {k: v for k, v in run.summary["test"].items() if isinstance(v, float)}
@@ -112,6 +178,127 @@ def collect_runs(folders, recipes):
     write_json(MEASURED, [r for _, r in sorted((known | {results.key_of(r): r for r in rows}).items())])
 
 
+# %% Pairs: presets and baselines over the same splits
+def compare_in_pairs(args):
+    """Print every candidate on every data set, with its paired differences to one of them."""
+    sets = {}
+    for folder in args.folders:
+        for file in sorted(Path(folder).rglob("config.json")):
+            run = kzoo.Run(file.parent)
+            if run.finished and run.summary.get("test"):
+                data = run.config["data"]
+                sets.setdefault((data["name"], data["task"]), []).append(run)
+    for (name, task), runs in sorted(sets.items()):
+        print("\n".join(pairs_on(name, problem(task).headline, runs, args.against)), end="\n\n")
+
+
+def pairs_on(name, metric, runs, against=None):
+    """Return the lines about one data set: each candidate, the losers too, beside the one that it is compared with."""
+    scores, names = {}, candidates(runs)
+    for run, label in zip(runs, names, strict=True):
+        draw = results.draw_of(run)
+        if draw in scores.setdefault(label, {}):
+            raise kzoo.KzooError(f"{run.path} repeats another run of {label}: the same split, seed and settings.")
+        scores[label][draw] = results.value_of(run.summary["test"], metric)
+        for one in run.summary.get("baselines") or ():
+            if one["scores"] and one["split"] == "test":
+                scores.setdefault(one["label"], {})[draw] = results.value_of(one["scores"], metric)
+    mean = {label: sum(of.values()) / len(of) for label, of in scores.items()}
+    ranked = sorted(scores, key=mean.__getitem__, reverse=not lower_is_better(metric))
+    against = against or next((label for label in ranked if label not in names), ranked[0])
+    if against not in scores:
+        raise kzoo.KzooError(f"--against {against!r} is not among: {', '.join(ranked)}.")
+    first = runs[0].config["data"]
+    splits = {run.config["data"]["data_seed"] for run in runs} | {str(run.config["data"]["options"]) for run in runs}
+    overlap = first["test"] / first["train"] if len(splits) > 2 else 0.0
+    lines = [
+        f"{name}, {metric}; differences to {against}, 95 %" + (", corrected for splits that overlap" if overlap else "")
+    ]
+    for label in ranked:
+        draws = [draw for draw in scores[label] if draw in scores[against]]
+        found = (
+            paired([scores[label][d] for d in draws], [scores[against][d] for d in draws], overlap=overlap)
+            if draws
+            else None
+        )
+        said = "" if found is None or label == against else f"{found['difference']:+.4f}"
+        if said and found["interval"]:
+            said += " ({:+.4f} to {:+.4f})".format(*found["interval"])
+        said += f", {found['pairs']} pairs" if said else ""
+        once = "  once" if len(scores[label]) == 1 else ""
+        lines.append(f"  {label:<42} {mean[label]:.4f}{once}  {said}".rstrip())
+    return lines
+
+
+def candidates(runs):
+    """Return what each run is a candidate of: its preset, and where that has several settings their folder."""
+    groups = {}
+    for run in runs:
+        preset, *_, settings = results.group_of(run)
+        groups.setdefault(preset, {}).setdefault(settings, run.path)
+    several = {preset for preset, found in groups.items() if len(found) > 1}
+    return [
+        f"{preset} ({folder_of(run)})" if (preset := run.config["spec"]["preset"]) in several else preset
+        for run in runs
+    ]
+
+
+def folder_of(run):
+    """Return the folder's name that `train` gave to all runs of a preset and its settings, else the run's own."""
+    path = Path(run.path)
+    return path.parent.name if path.name.isdecimal() else path.name
+
+
+# %% Baselines: rows that were measured before runs kept them
+RECIPES_SAY = {"recipes/char_gru.py": {"validation": 0.02}}  # what a recipe does with data unless its command says else
+
+
+def fill_baselines(args):
+    """Load the data of each row again, split as it was, and score the baselines on it."""
+    rows, known = results.rows(), {}
+    for row in rows:
+        if row.get("baselines") and not args.again:
+            continue
+        try:
+            splits = list(splits_of(row, Path(args.folder)))
+        except kzoo.KzooError as error:
+            print(f"{row['preset']} on {row['data']}: {error}")
+            continue
+        sizes = {len(data.test) * of for data in splits for of in (1, data.input_shape[0])}  # of tokens in windows
+        if row["examples"] is not None and row["examples"] not in sizes:
+            print(f"{row['preset']} on {row['data']}: {row['examples']} examples then, {sizes} now")
+            continue
+        each = []
+        for data in splits:
+            if data.fingerprint not in known:
+                found = kzoo.baselines.score(data)
+                known[data.fingerprint] = {one.label: one.value for one in found}
+            each.append(known[data.fingerprint])
+        row["baselines"], row["train"] = results.mean_of_each(each, row["metric"]), len(splits[0].train)
+        print(row["preset"], row["data"], row["baselines"], flush=True)
+        write_json(MEASURED, rows)
+
+
+def splits_of(row, folder):
+    """Yield the data of each run of a row, as its command loaded it."""
+    words = shlex.split(row["command"])
+    said = {word.lstrip("-"): words[place + 1] for place, word in enumerate(words[:-1]) if word.startswith("--")}
+    options = RECIPES_SAY.get(words[1], {}) | {
+        name: float(said[name]) for name in ("validation", "test") if name in said
+    }
+    preset = kzoo.get_preset(row["preset"])
+    config, training = resolve(preset, parse_settings(words[words.index("--set") + 1 :]) if "--set" in words else {})
+    config = config | ({"horizon": int(said["horizon"])} if "horizon" in said else {})
+    preset = with_settings(preset, config, training)
+    source = row["data"] if row["data"] in NAMES else folder / row["data"]
+    if "rows" in said:
+        source = read_table(source).head(int(said["rows"]))
+    count, over = row["over"].split()
+    for i in range(int(count)):
+        more = dict(seed=i) if over == "splits" else dict(test=Fold(i, int(count))) if over == "folds" else {}
+        yield kzoo.load_data(source, preset=preset, **options | more)
+
+
 # %% Speed: which backend trains a preset fastest
 def speed(args):
     """Train each preset on each backend, in turns, each time in a process of its own; the best epoch of all counts."""
@@ -152,7 +339,7 @@ def speed_of(args):
     What comes once an epoch (validation, saving) is part of the rate: in long epochs it weighs little.
     """
     p = kzoo.get_preset(args.name)
-    rows, most = 8 * p.training["batch_size"], min(1e6, 3e8 // (4 * prod(p.config["input_shape"])))
+    rows, most = 8 * p.training["batch_size"], min(1e6, 3e8 // (4 * prod(closed(p.config)["input_shape"])))
     while True:
         run = kzoo.train(
             args.name, random_data(p, rows), epochs=3, out=Path(args.out) / "run", overwrite=True, progress=False,
@@ -171,7 +358,7 @@ def random_data(preset, rows):
 
     from kzoo import contract
 
-    rng, config = np.random.default_rng(0), preset.config
+    rng, config = np.random.default_rng(0), closed(preset.config)
     shape, answers = (rows, *config["input_shape"]), kzoo.build(preset, compile=False).output_shape[1:]
     if "vocabulary_size" in config:
         x = rng.integers(2, config["vocabulary_size"], shape, dtype="int32")
@@ -225,7 +412,7 @@ def fill(text, blocks):
 
 def preset_table():
     lines = ["| preset | what it is | data | parameters | measured |", "|---|---|---|---|---|"]
-    known = ("fnn", "cnn", "rnn", "lstm", "gru", "transformer")  # in this order; then whatever else there is
+    known = ("fnn", "linear", "cnn", "rnn", "lstm", "gru", "transformer")  # in this order; then whatever else there is
     for family in (*known, *(other for other in FAMILIES if other not in known)):
         for name in kzoo.list_presets(family=family):
             p, rows = kzoo.get_preset(name), results.of(name)
@@ -236,12 +423,14 @@ def preset_table():
 
 def result_table():
     lines = [
-        "| preset | data | test score | over | beside it | parameters | epochs | seconds | samples/s |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| preset | data | test score | over | no network | published | parameters | epochs | seconds | samples/s |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for r in results.rows():
         beside = "; ".join(f"{b['what']}: {results.number(b['score'], r['metric'])}" for b in results.beside(r))
-        cells = [f"`{r['preset']}`", r["data"], results.score(r), r["over"], beside or "-", f"{r['parameters']:,}"]
+        simple = "; ".join(f"{k} {results.number(v, r['metric'])}" for k, v in (r.get("baselines") or {}).items())
+        cells = [f"`{r['preset']}`", r["data"], results.score(r), r["over"], simple or "-", beside or "-"]
+        cells += [f"{r['parameters']:,}"]
         cells += [f"{r['epochs']:g}", f"{r['seconds']:.0f}", f"{r['samples_per_second']:,.0f}"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
@@ -286,18 +475,27 @@ def with_line(text, line):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("train")
-    command.set_defaults(call=train)
-    command.add_argument("names", nargs="+", help="presets or globs")
-    command.add_argument("--data", help="default: the preset's own")
-    command.add_argument("--target")
-    over = command.add_mutually_exclusive_group()
-    over.add_argument("--seeds", type=int, default=1, help="runs on one split")
-    over.add_argument("--splits", type=int, help="runs, each on a split of its own")
-    over.add_argument("--folds", type=int, help="cross-validation")
+    for name, call in (("plan", plan), ("train", train)):
+        command = commands.add_parser(name)
+        command.set_defaults(call=call)
+        command.add_argument("names", nargs="+", help="presets or globs")
+        command.add_argument("--data", help="default: the preset's own")
+        command.add_argument("--target")
+        over = command.add_mutually_exclusive_group()
+        over.add_argument("--seeds", type=often, default=1, help="runs on one split; auto: as the protocol says")
+        over.add_argument("--splits", type=often, help="runs, each on a split of its own; auto: as the protocol says")
+        over.add_argument("--folds", type=int, help="cross-validation")
+        command.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
     command.add_argument("--out", default="runs/measured")
     command.add_argument("--label", default="", help="added to the folder's name")
-    command.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
+    command = commands.add_parser("paired")
+    command.set_defaults(call=compare_in_pairs)
+    command.add_argument("folders", nargs="+", help="that hold runs")
+    command.add_argument("--against", metavar="NAME", help="preset or baseline; default: the best baseline")
+    command = commands.add_parser("baselines")
+    command.set_defaults(call=fill_baselines)
+    command.add_argument("--folder", default=".", help="that holds the files whose names the rows have")
+    command.add_argument("--again", action="store_true", help="also of rows that have some")
     command = commands.add_parser("run")
     command.set_defaults(call=run)
     command.add_argument("names", nargs="+", help="recipes, such as practice/optimizers; their own options after --")

@@ -9,7 +9,7 @@ python recipes/series_forecast.py                          a made-up series: a d
 python recipes/series_forecast.py --data FILE.csv --target sales    your own: a time column, numbers, one target or more
 python recipes/series_forecast.py --data ETTh1.csv --rows 14400 --validation 0.2 --test 0.2 --horizon 96
                                    as papers do it: 12, 4 and 4 months of 30 days, every column is a target
-python recipes/series_forecast.py --presets series_gru series_transformer --epochs 4      some of them, for so long
+python recipes/series_forecast.py --presets series_linear series_gru --epochs 4      some of them, for so long
 python recipes/series_forecast.py --smoke                  seconds, to see that it runs
 
 Measured: 541 s for all of it; its table is in recipes/README.md.
@@ -27,20 +27,21 @@ from kzoo.kinds.tables.files import read_table
 from kzoo.plots.colors import BLUE, GREEN, GREY, ORANGE
 
 number = dict(type=int, default=None)
-options = dict(target=dict(default=None), rows=number, validation=0.1, test=0.2, steps=96, horizon=24, season=24)
+options = dict(target=dict(default=None), rows=number, validation=0.1, test=0.2, steps=number, horizon=24, season=24)
 options |= dict(presets=dict(nargs="+", default=kzoo.list_presets(task="forecasting")), epochs=number)
 args = kzoo.recipes.arguments("series_forecast", __doc__, data="sine", **options)
 if args.smoke:
     args.presets, args.steps, args.horizon = args.presets[-1:], 48, 12
-if args.season > args.steps:
-    raise kzoo.KzooError(f"--season {args.season} lies before the window of --steps {args.steps}: lengthen the window.")
 presets = [kzoo.get_preset(name) for name in args.presets]
-window = dict(input_shape=(args.steps, 1), horizon=args.horizon)
+window = dict(input_shape=(args.steps, 1), horizon=args.horizon)  # steps None: two seasons of the data at least
 presets = [replace(preset, config=preset.config | window) for preset in presets]
 source = read_table(args.data).head(args.rows) if args.rows else args.data
 split = dict(validation=args.validation, test=args.test)
 data = kzoo.load_data(source, preset=presets[0], target=args.target, **split)
 data.name = Path(args.data).name
+steps = data.input_shape[0]
+if args.season > steps:
+    raise kzoo.KzooError(f"--season {args.season} lies before the window of {steps} steps: --steps lengthens it.")
 print(data)
 
 # %% Train
@@ -50,7 +51,7 @@ runs = {preset.name: kzoo.train(preset, data, out=out / preset.name, **settings)
 
 # %% Score: baselines and networks alike, on the test part
 x, truth, targets = data.test.x[:], data.test.y[:], range(data.outputs)  # (N, steps, F), (N, horizon, targets)
-season = x[:, args.steps - args.season :, : data.outputs]
+season = x[:, steps - args.season :, : data.outputs]
 train_x, train_y = data.train.x[:], data.train.y[:]
 lines = [LinearRegression().fit(train_x[..., i], train_y[..., i]).predict(x[..., i]) for i in targets]
 forecasts = {
@@ -79,7 +80,7 @@ left.bar_label(bars, fmt=" %.3f", fontsize=9)
 left.set_yticks(range(len(rows)), [row["preset"] for row in ranked])
 left.invert_yaxis()
 left.margins(x=0.12)
-past, ahead = np.arange(1 - min(args.steps, 2 * args.horizon), 1), np.arange(1, args.horizon + 1)
+past, ahead = np.arange(1 - min(steps, 2 * args.horizon), 1), np.arange(1, args.horizon + 1)
 right.plot(past, x[place, past - 1, 0], color=GREY, label="history")
 right.plot(ahead, truth[place, :, 0], color=BLUE, label="truth")
 right.plot(ahead, forecasts[best][place, :, 0], color=ORANGE, lw=2, label="forecast")

@@ -96,7 +96,10 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 @pytest.fixture
 def undrawn():
-    """Draw no curves in this test. Fixtures of a module or a session train before this begins, and draw."""
+    """Draw no curves in this test, and score no baselines.
+
+    Fixtures of a module or a session train before this begins, and draw.
+    """
     from shortcuts import undrawn
 
     with undrawn():

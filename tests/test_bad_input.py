@@ -182,7 +182,7 @@ CALLS = [
     (lambda: kzoo.load_data((PIXELS - 300, Y), preset="digits_cnn"), "-300", "0..255"),
     (lambda: kzoo.load_data((X, Y), preset="digits_cnn"), "(30, 4)", "(N, H, W, C)"),
     (lambda: kzoo.load_data((X, Y), preset="text_cnn"), "fractions", "whole numbers"),
-    (lambda: kzoo.load_data("short_series.csv", preset="series_gru"), "28 rows", "use input_shape="),
+    (lambda: kzoo.load_data("short_series.csv", preset="series_gru"), "24 ahead", "use input_shape=12, horizon=4"),
     (lambda: kzoo.load_data("words_series.csv", preset="series_gru"), "load", "no numeric column"),
     (lambda: kzoo.load_data("lines.txt", preset="char_gru"), "lines.txt", "fewer than 3 lines"),
     (lambda: kzoo.load_data("three.txt", preset="char_gru"), "three.txt", "a longer text"),

@@ -161,7 +161,10 @@ def calls():
             kzoo.ensemble, dict(runs=[run, things()["runs"]["values"]], method="mean", data=None, out="e"),
         ),
         "generate": (
-            kzoo.generate, dict(run=things()["runs"]["language"], prompt="the ", length=2, temperature=1.0, top_k=None),
+            kzoo.generate,
+            dict(
+                run=things()["runs"]["language"], prompt="the ", length=2, temperature=1.0, top_k=None, top_p=0.9
+            ),
         ),
         "learning_rate_range": (kzoo.learning_rate_range, dict(preset="iris_fnn", data="iris", low=1e-4, high=1e-1)),
         "export": (

@@ -29,7 +29,7 @@ def test_a_row_is_a_presets_own(row):
 
 def run(seed=0, data_seed=0, rmse=0.1, task="sequence_regression", **options):
     spec = dict(preset="adding_gru", seed=seed, config=dict(input_shape=[100, 2]), training=dict(epochs=30))
-    data = dict(name="adding", task=task, data_seed=data_seed, options=dict(test=None) | options)
+    data = dict(name="adding", task=task, train=100, data_seed=data_seed, options=dict(test=None) | options)
     config = dict(spec=spec, data=data, machine="Linux", versions={}, created=f"2026-01-0{seed + 1}", command="kzoo")
     test = dict(rmse=rmse, r2=0.5, examples=9, auc=None)
     return SimpleNamespace(

@@ -20,6 +20,7 @@ NAMES = kzoo.list_presets()
 # One of every family, the transformer three times, with settings that no preset has.
 SOME = {
     "iris_fnn": dict(norm="layer", l1=0.1, activation="gelu", optimizer="momentum", ema=0.9, categories=(3, 4)),
+    "tabular_tabm": dict(categories=(3,)),
     "cifar_mobile": dict(loss="focal", labels="onehot", metrics=("accuracy", "top5"), schedule="constant"),
     "adding_rnn": dict(target_scale=(3.0,), target_offset=(0.5,), scale=(2.0, 1.5), offset=(1.0, 0.1), clipvalue=0.1),
     "text_bilstm": {},

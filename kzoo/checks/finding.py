@@ -38,7 +38,14 @@ class Findings(list[Finding]):
     Args:
         overview: how the data was read, as plain data (see `kzoo.data.overview.overview`); None for new data, which is
             only compared.
+
+    Attributes:
+        baselines: of data alone: what needs no network, best first (see `kzoo.baselines.Result`); else None.
+        presets: of data alone: those to try, as plain data (see `kzoo.results.suggest.ranked`); else None.
     """
+
+    baselines: Any = None
+    presets: list[dict[str, Any]] | None = None
 
     def __init__(self, findings: Iterable[Finding] = (), overview: dict[str, Any] | None = None) -> None:
         super().__init__(findings)

@@ -27,8 +27,10 @@ _LABELS = {
     "huber": "values",
     "log_cosh": "values",
 }
-# What changes neither the values nor their meaning.
-_PLAIN = (layers.Reshape, layers.Flatten, layers.Permute, layers.Dropout, layers.Identity)
+# What changes neither the values nor their meaning: the mean of several probabilities is one.
+_PLAIN = (
+    layers.Reshape, layers.Flatten, layers.Permute, layers.Dropout, layers.Identity, layers.GlobalAveragePooling1D,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

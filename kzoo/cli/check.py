@@ -5,15 +5,23 @@ from pathlib import Path
 
 from kzoo.bare import run_of
 from kzoo.cli import common, export, overview, quiet, tables, train
+from kzoo.command import command_of
+from kzoo.data import sight
 from kzoo.errors import KzooError
 from kzoo.exported import ExportedModel
 from kzoo.registry import get_preset, names_a_preset
+from kzoo.results import number
+from kzoo.results.suggest import ranked_by
+from kzoo.tasks import score_named
 from kzoo.words import plural
+
+_PRESETS = 8  # that are named
 
 EXAMPLES = """\
 examples:
   kzoo check iris_fnn                              its own data
   kzoo check tabular_fnn --data churn.csv --target churned
+  kzoo check --data churn.csv --target churned     baselines, and presets to try
   kzoo check image_cnn --data photos/ --quick      without gradient steps
   kzoo check runs/tabular_fnn-01 --data may.csv    what is new in May?
   kzoo check runs/tabular_fnn-01 --data may.csv && ./score
@@ -25,27 +33,36 @@ exit code:
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("preset", metavar="PRESET|RUN|EXPORTED", help="a name from `kzoo list`, or the folder of a run or export")
+    add(
+        "preset",
+        metavar="PRESET|RUN|EXPORTED",
+        nargs="?",
+        help="a name from `kzoo list`, or the folder of a run or export; without it --data is looked at alone",
+    )
     add("--data", metavar="SOURCE", help="what `kzoo train` takes; with a run: new data, with answers or without")
-    add("--quick", action="store_true", help="only what `kzoo train` looks at by itself: no gradient steps")
+    add(
+        "--quick",
+        action="store_true",
+        help="only what `kzoo train` does by itself: no gradient steps, no long baselines",
+    )
     train.add_settings(parser)
 
 
 def run(args):
-    if (Path(args.preset) / "kzoo.json").is_file():
+    if args.preset is not None and (Path(args.preset) / "kzoo.json").is_file():
         return _exported(args)
     options = common.data_options(args)
     settings = train.settings_of(args)
-    if names_a_preset(args.preset):
+    if args.preset is not None and names_a_preset(args.preset):
         train.check_names(args.preset, settings)
-    if run_of(args.preset) is None:
+    if args.preset is not None and not sight.is_data(args.preset) and run_of(args.preset) is None:
         get_preset(args.preset)
     door = quiet.load("kzoo.evaluation.check")
-    data_seed = options.pop("data_seed")
+    asked = door.DataOptions(seed=options.pop("data_seed"), **options)
     findings, names = door.examine(
         args.preset,
         args.data,
-        door.DataOptions(**options, seed=data_seed),
+        asked,
         settings,
         deep=not args.quick,
         seed=args.seed,
@@ -53,7 +70,7 @@ def run(args):
         freeze=train.frozen(args.freeze),
         precision=args.precision,
     )
-    return dict(
+    document = dict(
         subject=args.preset,
         data=args.data,
         overview=findings.overview,
@@ -61,6 +78,23 @@ def run(args):
         findings=[asdict(found) for found in findings],
         exit_code=int(any(found.level == "error" for found in findings)),
     )
+    if findings.presets is None:
+        return document
+    scored = findings.baselines
+    return document | dict(
+        baselines=None if scored is None else [asdict(one) | dict(value=one.value) for one in scored],
+        presets=findings.presets,
+        command=_training(args, asked, findings.presets),
+    )
+
+
+def _training(args, asked, presets):
+    """Return the command that trains the first of the presets on this data; None where there is none."""
+    if not presets:
+        return None
+    none = dict(start=None, freeze=None, precision=None, backend=None)
+    words = command_of(get_preset(presets[0]["preset"]), None, {}, asked, seed=args.seed, **none)
+    return f"{words} --data {train.quote(args.preset if args.data is None else args.data)}"
 
 
 def _exported(args):
@@ -82,7 +116,7 @@ def render(document, args):
     findings, count = document["findings"], len(document["checks"])
     lines, numbers = [] if document["overview"] is None else [*overview.lines(document["overview"]), ""], []
     if not findings:
-        return "\n".join([*lines, f"{count} checks, all quiet"])
+        lines.append(f"{count} checks, all quiet")
     for level in ("error", "warning"):
         found = [f for f in findings if f["level"] == level]
         if not found:
@@ -93,4 +127,47 @@ def render(document, args):
             lines += tables.columns([(one["check"], one["what"])])
             rows = [("where", one["where"]), ("why", one["why"]), ("fix", one["fix"])]
             lines += [*tables.columns(rows, indent=4), ""]
-    return "\n".join([*lines, f"{count} checks: {', '.join(numbers)}"])
+    lines += [f"{count} checks: {', '.join(numbers)}"] if numbers else []
+    return "\n".join([*lines, *(_outlook(document, args) if "presets" in document else [])])
+
+
+def _outlook(document, args):
+    """Lay out what needs no network, and which presets to try."""
+    lines, scored = [], [one for one in document["baselines"] or () if one["value"] is not None]
+    if scored:
+        metric, split = scored[0]["metric"], scored[0]["split"]
+        rows = [("", _head(metric), "seconds", "")]
+        rows += [
+            (
+                one["label"],
+                "" if one["value"] is None else number(one["value"], metric),
+                "" if one["value"] is None else f"{one['seconds']:.1f}",
+                "; ".join(one["notes"]),
+            )
+            for one in document["baselines"]
+        ]
+        unseen = "; the test split stays unseen" if split == "validation" else ""
+        lines += [
+            "",
+            common.bold(f"without a network, on the {split} split{unseen}"),
+            *tables.columns(rows, align="<<>"),
+        ]
+    presets = document["presets"][:_PRESETS]
+    if not presets:
+        return [*lines, "", "No preset of the zoo is for such data: `kzoo list` shows what each is for."]
+    lines += ["", *common.hanging("", ranked_by(presets))]
+    rows = [
+        (
+            one["preset"],
+            f"{one['score']} on {one['data']}" if one["score"] else "not measured",
+            f"{one['seconds']:.0f} s" if one["score"] else "",
+            f"without a network: {one['beside']}" if one["beside"] else "",
+        )
+        for one in presets
+    ]
+    return [*lines, *tables.columns(rows, align="<<>"), "", f"  {document['command']}"]
+
+
+def _head(metric):
+    known = score_named(metric)
+    return metric if known is None else known.short or known.label

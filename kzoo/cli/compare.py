@@ -36,6 +36,7 @@ def add_arguments(parser):
     add = parser.add_argument
     add("run", metavar="RUN", nargs="+", help="folders of runs or searches, or folders that hold some")
     add("--metric", metavar="NAME", help="score to rank by, such as f1 or mae; default: the task's")
+    add("--no-baselines", action="store_true", help="runs alone, without what needs no network")
     add("--csv", metavar="FILE", nargs="?", const="-", help="write the table as CSV; without FILE, print it")
     add("--plot", metavar="FILE", help="draw the training curves of all runs into one picture (.png, .svg, .pdf)")
     add("--data", metavar="HOLDOUT", help="two runs, NEW and OLD: score both on this data")
@@ -59,7 +60,7 @@ def run(args):
             raise KzooError("--metric ranks runs: a search's trials are ranked by its objective.")
         return leaderboard.leaderboard(args.run[0], csv=args.csv, plot=args.plot)
     runs, left_out = _gather(args.run)
-    rows = compare(runs, metric=args.metric)
+    rows = compare(runs, metric=args.metric, baselines=not args.no_baselines)
     document = dict(rows=rows, notes=[f"{path} is not a run: left out" for path in left_out])
     if args.plot is not None:
         document["notes"] += _plot(runs, rows, args.metric, args.plot)
@@ -90,6 +91,7 @@ def _gather(words):
 
 
 def _plot(runs, rows, metric, file):
+    rows = [row for row in rows if not row["baseline"]]
     # Losses of unlike tasks have nothing in common: the largest group's task is drawn.
     labels = {row["path"]: row["run"] for row in rows if row["task"] == rows[0]["task"]}
     others = [row["run"] for row in rows if row["path"] not in labels]
@@ -153,7 +155,7 @@ def render(document, args):
     groups = [[r for r in finished if r["group"] == g] for g in dict.fromkeys(r["group"] for r in finished)]
     lines = []
     for group in (g for g in groups if len(g) > 1):
-        presets = {row["preset"] for row in group}
+        presets = {row["preset"] for row in group if not row["baseline"]}
         what = f"{min(presets)} on {group[0]['data']}" if len(presets) == 1 else group[0]["data"]
         better = "lower" if lower_is_better(group[0]["metric"]) else "higher"
         lines.append(common.bold(f"{what}, {_split(group[0])}; {better} is better"))
@@ -212,7 +214,7 @@ def _cells(row):
     differs = ", ".join(f"{name}={common.show_value(value)}" for name, value in row["differs"].items())
     named = _head(metric)
     return {
-        "run": row["run"] + (" (interrupted)" if row["interrupted"] else ""),
+        "run": row["run"] + (" (interrupted)" if row["interrupted"] else " (no network)" if row["baseline"] else ""),
         "preset": row["preset"],
         "data": row["data"],
         "metric": named,

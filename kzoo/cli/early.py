@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kzoo.cli import common
 from kzoo.cli.values import CLOSED, VALUES
-from kzoo.doors import checked_seed
+from kzoo.doors import checked_count, checked_seconds, checked_seed
 from kzoo.errors import KzooError
 from kzoo.files import check_place
 from kzoo.registry import get_preset, names_a_preset, preset_of, resolve, with_settings
@@ -38,6 +38,11 @@ def look(args):
     for name in ("seed", "data_seed"):
         if name in given:
             checked_seed(name, given[name])
+    for name, least in (("trials", 1), ("folds", 2)):
+        if given.get(name) is not None:
+            checked_count(name, given[name], least=least)
+    if given.get("max_time") is not None:
+        checked_seconds("max_time", given["max_time"])
     check_freeze(given.get("freeze"), given.get("start"))
     if given.get("start") is not None:
         check_start(given["start"])
@@ -50,6 +55,11 @@ def look(args):
 
 def _preset(args):
     word, given = args.preset, vars(args)
+    alone = args.command == "check" and not (word and names_a_preset(word)) and given.get("data") is None
+    if word is None or (alone and _sight().is_data(word)):
+        if (source := given.get("data") if word is None else word) is not None:
+            _source(source, None, args)
+        return
     if not names_a_preset(word) and (Path(word).is_dir() or os.sep in word):  # a run, or an export
         if given.get("data") is not None:
             _run(Path(word), args)
@@ -63,9 +73,13 @@ def _preset(args):
         check_place(Path(args.out), args.out)
     source = preset.dataset if args.data is None else args.data
     if source is not None:
-        options = common.data_options(args)
-        options["seed"] = options.pop("data_seed")
-        _sight().glance(source, preset, _options()(**options))
+        _source(source, preset, args)
+
+
+def _source(source, preset, args):
+    options = common.data_options(args)
+    options["seed"] = options.pop("data_seed")
+    _sight().glance(source, preset, _options()(**options))
 
 
 def _run(path, args):

@@ -21,7 +21,7 @@ from kzoo.registry import (
     settings_of,
     spec_of,
 )
-from kzoo.results import network_of
+from kzoo.results import baselines, network_of
 from kzoo.run import Run
 from kzoo.tasks import problem
 
@@ -88,8 +88,9 @@ def _run(run, args):
         network = network or table_of(model)
     preset = None if spec.family is None else preset_of(spec.json())
     document = describe(preset, network, spec.config, spec.training) | dict(name=spec.preset, task=run.data.task)
-    scores = run.summary.get("test") or run.summary.get("validation") if run.finished else None
-    said = dict(run=str(run.path), summary="", dataset=run.data.name, scores=scores or {})
+    summary = run.summary if run.finished else {}
+    scores = summary.get("test") or summary.get("validation") or {}
+    said = dict(run=str(run.path), summary="", dataset=run.data.name, scores=scores, beside=baselines.line(summary))
     return document | said | (_drawn(model, plot) if plot is not None else {})
 
 
@@ -230,6 +231,7 @@ def render(document, args):
     if "run" in d:
         scores = scores_line(d["scores"]) or "not finished"
         lines += ["", common.bold("Scores"), *tables.columns([("", scores)], indent=0)]
+        lines += tables.columns([("without a network", d["beside"])]) if d["beside"] else []
     else:
         lines += ["", common.bold("Measured results")]
         lines += tables.columns([row for r in d["results"] for row in _result(r)]) or ["  not measured yet"]
@@ -245,9 +247,13 @@ def _result(r):
     said = import_module("kzoo.results")
     others = ", ".join(f"{name} {value:.4g}" for name, value in r["others"].items())
     score = f"{'accuracy ' if r['metric'] == 'accuracy' else ''}{said.score(r)}, {r['over']}"
+    simple = ", ".join(
+        f"{name} {said.number(value, r['metric'])}" for name, value in (r.get("baselines") or {}).items()
+    )
     figures = [f"{b['what']} {said.number(b['score'], r['metric'])} ({b['source']})" for b in said.beside(r)]
     return [
         (r["data"], f"{score} ({others})" if others else score),
+        *([("", f"without a network: {simple}")] if simple else []),
         *(("", f"beside it: {figure}") for figure in figures),
         ("", f"{r['epochs']:g} epochs, {r['seconds']:.0f} s a run: {r['command']}"),
         ("", f"{r['date']}, {r['machine']}, {versions}"),

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from kzoo.arguments import BUNDLES
 from kzoo.cli import backend, common, quiet, tables
+from kzoo.doors import checked_steps_per_call
 from kzoo.errors import Interrupted, KzooError
 from kzoo.kinds import kind
 from kzoo.listing import numbered_in
 from kzoo.registry import get_preset, resolve
+from kzoo.results import baselines
 from kzoo.run import Run
 from kzoo.tasks.targets import mixes_units
 from kzoo.words import duration
@@ -38,7 +40,7 @@ stopped, even killed, the same command picks up where it was, bit for bit.
 # Options of this command that --set must not shadow.
 _OPTIONS = (
     "data", "out", "seed", "start", "freeze", "precision", "deterministic", "overwrite", "resume", "check",
-    "steps_per_call", "backend",
+    "steps_per_call", "backend", "baselines",
     *common.DATA_OPTIONS,
 )  # fmt: skip
 
@@ -63,6 +65,7 @@ def add_arguments(parser):
     backend.add_option(parser)
     add("--deterministic", action="store_true", help="the same bits in every run, on a GPU too; slower")
     add("--no-check", action="store_true", help="train even where `kzoo check` finds errors")
+    add("--no-baselines", action="store_true", help="without the scores of what needs no network, beside the run's own")
     add("--quiet", action="store_true", help="no progress")
     add_settings(parser)
 
@@ -122,13 +125,8 @@ def _stopped(args, preset) -> Iterator[tuple[Path, str]]:
         with suppress(KzooError):  # what is no run, or a damaged one
             run = Run(folder)
             named = run.config.get("backend")
-            if named and (args.out is not None or (_goes_on(run) and _repeats(run, args, preset))):
+            if named and (args.out is not None or (run.stopped and _repeats(run, args, preset))):
                 yield folder, named
-
-
-def _goes_on(run):
-    """Say whether a run was stopped, and has a journal to go on from."""
-    return (not run.finished or run.summary.get("interrupted")) and any(run.path.glob("journal*"))
 
 
 def _repeats(run, args, preset):
@@ -149,10 +147,11 @@ def _options(args):
     return settings | dict(
         out=args.out,
         overwrite=args.overwrite,
-        steps_per_call=int(args.steps_per_call) if args.steps_per_call.isdecimal() else args.steps_per_call,
+        steps_per_call=checked_steps_per_call(int(steps) if (steps := args.steps_per_call).isdecimal() else steps),
         resume=args.resume,
         deterministic=args.deterministic,
         check=not args.no_check,
+        baselines=not args.no_baselines,
         progress=not args.quiet,
         seed=args.seed,
         start=args.start,
@@ -199,6 +198,10 @@ def render(document, args):
     lines = [head]
     scored = [split for split in ("test", "validation") if summary.get(split)]
     lines += tables.columns([(split.ljust(11), scores_line(summary[split])) for split in scored])
+    if said := baselines.line(summary):
+        lines += tables.columns([("beside it".ljust(11), said)])
+    if sentence := baselines.beaten(summary):
+        lines += common.hanging("warning: ", sentence)
     if scored:
         lines += tables.of_targets(summary[scored[0]], document["doubts"])
     rows = [("run", folder), ("curves", os.path.join(folder, "curves.png"))]

@@ -104,10 +104,12 @@ def _asks_for(request, args, preset, fixed):
     options = import_module("kzoo.data.options").DataOptions(seed=named.pop("data_seed"), **named)
     config, training = resolve(preset, fixed)
     asked = dict(
-        seed=args.seed, folds=args.folds, baseline=not args.no_baseline, epochs=training["epochs"],
+        seed=args.seed, folds=args.folds, baseline=not args.no_baseline,
         data=options.stored() | {"name": Path(args.data or preset.dataset or "").resolve().name},
         spec={"config": _only(fixed, config), "training": _only(fixed, training)},
     )  # fmt: skip
+    if "epochs" in fixed:
+        asked["epochs"] = fixed["epochs"]
     if args.engine != "auto":
         asked["engine"] = args.engine
     return not differences(request.to_json(), asked)

@@ -51,7 +51,8 @@ class Dataset:
         train, validation, test: the splits; validation and test may be None.
         config: what the data says about the network, by the builders' argument names: `input_shape`,
             `outputs`, and where they apply `vocabulary_size`, `categories`, `scale`, `offset`,
-            `target_scale`, `target_offset`, `horizon`. Learned on the training split only.
+            `input_clip`, `target_scale`, `target_offset`, `horizon`, and the `loss` that "auto" stands for.
+            Learned on the training split only.
         preprocessing: plain JSON data from which `kzoo.data.encode` turns a raw input (an image file, a
             CSV row, a string) into one row of `x`.
         class_names, feature_names, target_names: for people.

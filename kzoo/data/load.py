@@ -73,6 +73,7 @@ def load_data(
 def load(source: Loadable, preset: str | Preset | None, asked: DataOptions) -> Dataset:
     """Do what `load_data` says, with all that was asked of the data as one value."""
     if isinstance(source, Dataset):
+        asked.check_loaded(source)
         return source
     splits.check_seed(asked.seed)
     if not splits.is_source(asked.test):

@@ -1,14 +1,16 @@
 """`DataOptions`: how a source is read and split, as one value."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from kzoo.data.dataset import Loadable
 from kzoo.data.splits import Fold, is_source
+from kzoo.errors import KzooError
 from kzoo.nouns import Description
+from kzoo.words import shown
 
 # Those that a run remembers and its command names; `clip` is for `load_data` alone.
 NAMED = ("target", "validation", "test", "drop", "group", "task", "time", "columns")
@@ -48,6 +50,23 @@ class DataOptions:
             options["group"] = None
         plain = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in options.items()}
         return dict(data_seed=int(self.seed), options=plain | ({"clip": True} if self.clip else {}))
+
+    def check_loaded(self, data) -> None:
+        """Refuse options that come too late: a `Dataset` has been read and split.
+
+        Raises:
+            KzooError: some are neither left at their defaults nor those that it was loaded with.
+        """
+        if self.stored() == data.loaded and not is_source(self.test):
+            return
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not field.default and (hasattr(value, "shape") or value != field.default):
+                name = {"seed": "data_seed"}.get(field.name, field.name)
+                raise KzooError(
+                    f"{name}={shown(value)} comes too late: {data.name!r} is a Dataset, read and split. Give it to "
+                    "kzoo.load_data."
+                )
 
     def describe(self, data) -> Description:
         """Return what identifies data; how a `Dataset` was loaded, it says itself."""

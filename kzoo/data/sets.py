@@ -99,7 +99,7 @@ def cifar(options, count):
 
 def adding(options):
     preset = options["preset"]
-    length = 100 if preset is None else preset.config["input_shape"][0]
+    length = (preset and preset.config["input_shape"][0]) or 100
     if length < 2:
         raise KzooError(f"The adding problem needs at least 2 steps; input_shape has {length}.")
     random = np.random.default_rng(options["seed"])
@@ -162,7 +162,7 @@ def written_opinions(options):
 def word_ids(options, name, classes=None):
     arrays = downloads.read_npz(downloads.find(f"{name}.npz"))
     words = downloads.read_json(downloads.find(f"{name}_word_index.json"))
-    length, size, _ = text_settings(options["preset"])
+    length, size, *_ = text_settings(options["preset"])
     # Words by rank: the file's id 1 is the most frequent word, kzoo's id 2 (0 pads, 1 is unknown).
     vocabulary = sorted(words, key=words.get)[: size - 2]
     tokenizer = Tokenizer(vocabulary=vocabulary, punctuation=False)

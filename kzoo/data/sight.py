@@ -90,6 +90,18 @@ def glance_new(reader: Mapping[str, Any], source: str | Path, targets: Sequence[
         look(reader, given, targets)
 
 
+def is_data(thing: Any) -> bool:
+    """Say whether this is data by its look, and neither a preset, nor a model, nor a run."""
+    if not isinstance(thing, str | Path):
+        return hasattr(thing, "columns") or hasattr(thing, "as_numpy_iterator") or isinstance(thing, tuple | list)
+    if str(thing) in NAMES:
+        return True
+    path = path_of(thing, "data")
+    if path.is_dir():
+        return not any((path / name).exists() for name in ("config.json", "search.json", "kzoo.json", "best.keras"))
+    return path.is_file() and path.suffix.lower() not in (".toml", ".keras")
+
+
 def existing(source: str | Path) -> Path:
     """Return the path of data, or raise `KzooError` where there is none."""
     path = path_of(source, "a file, a folder or a data set")
@@ -105,7 +117,7 @@ def check_named(name: str, preset: Preset | None, asked: DataOptions) -> None:
     refuse(asked, ("time", "columns", "clip"), name)
     if preset is not None and preset.config["inputs"] != NAMES[name]:
         raise _misfit(f"{name!r} gives {NAMES[name]}", preset, (NAMES[name],))
-    check_options(name, **asked.pick("target", "drop", "group"))
+    check_options(name, **asked.pick("target", "drop", "group", "task"))
 
 
 def see(path: Path, preset: Preset | None, asked: DataOptions) -> Seen | None:

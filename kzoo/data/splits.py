@@ -181,6 +181,8 @@ def split_target(task, values, first, *, names=(), known=None, groups=None, **ho
     parts, notes = split_rows(first, labels=labels, groups=groups, **how)
     if target is None:
         target = light.learn(rows[parts["train"]], names, known=known)
+    if loss := target.config.get("loss"):
+        notes = [*notes, f"The target has heavy tails: loss='auto' is {loss!r}, which a few far values do not rule."]
     return target, y, parts, notes
 
 

@@ -18,21 +18,24 @@ from kzoo.data.dataset import Dataset, Loadable, Split
 from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.data.reload import preset_for, reload
+from kzoo.data.sight import is_data
 from kzoo.data.splits import Fold
 from kzoo.doors import door
 from kzoo.errors import KzooError
+from kzoo.evaluation.first_look import first_look
 from kzoo.kinds import of_axes
-from kzoo.registry import Preset
+from kzoo.registry import Preset, names_a_preset
 from kzoo.run import Run
 from kzoo.tasks import pair
 from kzoo.training.road import assign, check_shape, settings_for
+from kzoo.words import shown
 
 _QUICK = ("settings", "data", "network")
 
 
 @door
 def check(
-    preset_or_model_or_run: str | os.PathLike[str] | Preset | keras.Model | Run,
+    preset_or_model_or_run: "str | os.PathLike[str] | Preset | keras.Model | Run | Loadable | None" = None,
     data: "Loadable | None" = None,
     *,
     deep: bool = True,
@@ -54,6 +57,9 @@ def check(
 ) -> Findings:
     """Look for what is wrong before training, or for what new data has that a run has not seen.
 
+    Of data alone, `kzoo.check("churn.csv", target="churned")`, what needs no network is scored as well, and presets to
+    try are named.
+
     Args:
         preset_or_model_or_run: what `kzoo.train` takes: a preset's name, a `Preset` or a compiled model of your own;
             or a run, or its path; or the folder that a callback bundle wrote, of which data and network are looked at.
@@ -66,7 +72,9 @@ def check(
 
     Returns:
         A list of findings (`kzoo.checks.Finding`), errors first: check, level, what, where, why, fix. Empty is good.
-        Its attribute `overview` says how the data was read, column by column, as plain data.
+        Its attribute `overview` says how the data was read, column by column, as plain data. Of data alone `baselines`
+        has what needs no network, scored on the validation split, so that the test split stays unseen, and `presets`
+        those to try, by what they got on measured data of this kind.
 
     Raises:
         KzooError: what `kzoo.train` or `kzoo.evaluate` refuses on sight.
@@ -96,6 +104,12 @@ def examine(
     precision: str,
 ) -> tuple[Findings, list[str]]:
     """Do what `check` says; return (findings, names of the checks that were run)."""
+    if what is None or (data is None and not isinstance(what, Preset) and not _names(what) and is_data(what)):
+        source = data if what is None else what
+        if source is None:
+            raise KzooError("Say what to check: a preset, a run, or data=.")
+        _refuse_settings(overrides, start=start, freeze=freeze)
+        return first_look(source, options, deep=deep, seed=seed)
     run = opened(what) if isinstance(what, keras.Model) and not what.compiled else run_of(what)
     if isinstance(run, BareModel):
         kinds = tuple(kind for kind in _QUICK if kind != "settings")
@@ -119,6 +133,19 @@ def examine(
     assigned = assign(what, data, options, overrides, seed=seed)
     job = assigned.ready(assigned.policy(precision), start=start, freeze=freeze)
     return _looked_at(Subject.of(job), kinds)
+
+
+def _names(what: Any) -> bool:
+    return isinstance(what, str) and names_a_preset(what)
+
+
+def _refuse_settings(overrides: dict[str, Any], **others: Any) -> None:
+    """Refuse settings of a network where there is none."""
+    for name, value in (overrides | others).items():
+        if value is not None:
+            raise KzooError(
+                f"{name}={shown(value)} is for a network, and there is data alone: name a preset before it."
+            )
 
 
 def _looked_at(subject: Subject, kinds: Sequence[str]) -> tuple[Findings, list[str]]:

@@ -71,9 +71,9 @@ def cross_validate(
 
     Returns:
         `folds`, a dict of scores for each; `mean` and `std` (n - 1) of every score over them, of several targets also
-        for each of them, as `targets`; `out_of_fold`: `rows` (places among the usable rows of the source), `truth` and
-        `answers` (probabilities or values, averaged over the repeats); `runs`, their paths. `out` gets
-        them as `cross_validation.json` and `out_of_fold.npz`.
+        for each of them, as `targets`, and of each baseline that all folds have, as `baselines`; `out_of_fold`: `rows`
+        (places among the usable rows of the source), `truth` and `answers` (probabilities or values, averaged over the
+        repeats); `runs`, their paths. `out` gets them as `cross_validation.json` and `out_of_fold.npz`.
 
     Raises:
         KzooError: data that has an order, more folds than rows of a class, or anything that `kzoo.train` refuses.
@@ -118,6 +118,11 @@ def _summarise(runs: Sequence[Run]) -> dict[str, Any]:
     found = {"folds": folds} | _spread(folds)
     if names := folds[0].get("targets"):
         found["targets"] = {name: _spread([f["targets"][name] for f in folds]) for name in names}
+    beside: list[dict[str, Any]] = [
+        {one["name"]: one["scores"] for one in run.summary.get("baselines") or () if one["scores"]} for run in runs
+    ]
+    if shared := [name for name in beside[0] if all(name in each for each in beside)]:
+        found["baselines"] = {name: _spread([each[name] for each in beside]) for name in shared}
     return found
 
 
@@ -163,7 +168,7 @@ def _write(out: Path, found: Mapping[str, Any], first: Run, asked: Mapping[str, 
         **asked,
         mean=found["mean"],
         std=found["std"],
-        **({"targets": found["targets"]} if "targets" in found else {}),
+        **{name: found[name] for name in ("targets", "baselines") if name in found},
         scores=found["folds"],
         seconds=round(sum(Run(path).summary["seconds"] for path in found["runs"]), 2),
         command=first.config["command"],

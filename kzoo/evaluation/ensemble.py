@@ -107,6 +107,8 @@ def _make(folder: Path, request: Request, members: Sequence[Run], method: str, d
             seconds=round(time.perf_counter() - began, 2),
             parameters=model.count_params(),
         )
+        if scores and (beside := members[0].summary.get("baselines")):  # on the same split, which they were scored on
+            summary["baselines"] = beside
         write_json(folder / "summary.json", finite(summary))
 
 

@@ -33,6 +33,7 @@ def generate(
     length: int = 200,
     temperature: float = 1.0,
     top_k: int | None = None,
+    top_p: float | None = None,
     seed: int = 0,
 ) -> str:
     """Go on with a text, token by token, each drawn from what the model expects.
@@ -48,6 +49,8 @@ def generate(
         temperature: 1 draws from the model's own probabilities, less is safer, more is wilder; 0 always takes the
             likeliest token.
         top_k: draw from this many of the likeliest tokens; None: from all.
+        top_p: draw from the likeliest tokens that have this share of the probability together, at the temperature and
+            among those of `top_k` (nucleus sampling, https://arxiv.org/abs/1904.09751); None: from all.
         seed: of the draw: the same seed gives the same text.
 
     Returns:
@@ -57,19 +60,19 @@ def generate(
         KzooError: no language model, a value out of range, or a prompt without a known token.
     """
     run = run if isinstance(run, Run) else Run(run)
-    _check(run, prompt, length, temperature, top_k)
+    _check(run, prompt, length, temperature, top_k, top_p)
     check_seed(seed)
     tokenizer, random = tokenizer_of(run.preprocessing), np.random.default_rng(seed)
     unread, read, new = _ids_of(prompt, tokenizer), _reader(run.model, run.preprocessing["length"]), []
     for _ in range(length):
         words = read(unread)[UNKNOWN + 1 : len(tokenizer)]  # neither padding nor the unknown
-        unread = [UNKNOWN + 1 + _draw(words, temperature, top_k, random)]
+        unread = [UNKNOWN + 1 + _draw(words, temperature, top_k, top_p, random)]
         new += unread
     between = " " if prompt and tokenizer.level == "words" else ""
     return prompt + between + tokenizer.decode(new)
 
 
-def _check(run: Run, prompt: Any, length: Any, temperature: Any, top_k: Any) -> None:
+def _check(run: Run, prompt: Any, length: Any, temperature: Any, top_k: Any, top_p: Any) -> None:
     task = run.data.task
     if "continues" not in run.problem.facts:
         names = ", ".join(general_first(n for one in with_facts("continues") for n in list_presets(task=one.name)))
@@ -79,9 +82,14 @@ def _check(run: Run, prompt: Any, length: Any, temperature: Any, top_k: Any) -> 
     for name, value in (("length", length), ("top_k", 1 if top_k is None else top_k)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= _MOST:
             raise KzooError(f"{name}={value!r} must be a whole number from 1 to {_MOST}.")
-    number = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
-    if not number or not math.isfinite(temperature) or temperature < 0:
+    if not _is_number(temperature) or temperature < 0:
         raise KzooError(f"temperature={temperature!r} must be a number of at least 0.")
+    if top_p is not None and not (_is_number(top_p) and 0 < top_p <= 1):
+        raise KzooError(f"top_p={top_p!r} must be a share above 0, and at most 1.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _ids_of(prompt: str, tokenizer: Any) -> list[int]:
@@ -116,14 +124,21 @@ def _reader(model: keras.Model, window: int) -> Callable[[list[int]], np.ndarray
     return lambda ids: probabilities(answer_to(ids)[None], logits)[0].astype("float64")
 
 
-def _draw(p: np.ndarray, temperature: float, top_k: int | None, random: np.random.Generator) -> int:
+def _draw(
+    p: np.ndarray, temperature: float, top_k: int | None, top_p: float | None, random: np.random.Generator
+) -> int:
     """Draw a place of p (V,); p need not sum to 1."""
     best = np.argsort(-p, kind="stable")[: 1 if temperature == 0 else top_k]
     if len(best) == 1:
         return int(best[0])
     logits = np.log(np.maximum(p[best], 1e-300))
     weights = np.exp((logits - logits[0]) / temperature)
-    return int(random.choice(best, p=weights / weights.sum()))
+    weights /= weights.sum()
+    if top_p is not None:
+        before = np.cumsum(weights) - weights  # the share of those that are likelier
+        weights = np.where(before < top_p, weights, 0.0)
+        weights /= weights.sum()
+    return int(random.choice(best, p=weights))
 
 
 def _config_of(model: keras.Model) -> dict[str, Any]:

@@ -40,13 +40,14 @@ _SENTENCES = (
 def strings_to_ids(preprocessing):
     """Return (function of a string tensor (N,) that gives ids (N, length), the resources it uses)."""
     tf = import_module("tensorflow")
-    vocabulary, length = preprocessing["vocabulary"], preprocessing["length"]
+    vocabulary, length, ngrams = preprocessing["vocabulary"], preprocessing["length"], preprocessing.get("ngrams")
     words, ids = _spellings(vocabulary)
     table = tf.lookup.StaticHashTable(
         tf.lookup.KeyValueTensorInitializer(words, ids, tf.string, tf.int32), default_value=UNKNOWN
     )
     characters = preprocessing["level"] == "characters"
-    composed = [(w, v) for w, v in ((unicodedata.normalize("NFD", v), v) for v in vocabulary) if w != v]
+    no_token = " " * (1 + (ngrams or 0))  # longer than any run of characters, and words have no spaces
+    composed = [(w, v) for w, v in ((unicodedata.normalize("NFD", v), v) for v in vocabulary if len(v) == 1) if w != v]
 
     def split(texts):
         if preprocessing["lowercase"]:
@@ -62,9 +63,23 @@ def strings_to_ids(preprocessing):
             keep &= tf.strings.regex_full_match(tokens.flat_values, _NO_MARK)
         return tf.ragged.boolean_mask(tokens, tokens.with_flat_values(keep))
 
+    def runs(tokens):
+        """Return the ids of the different runs of 1 to `ngrams` tokens, as the tokenizer in Python does."""
+        each = [table.lookup(tokens.flat_values)]
+        known = tokens.with_flat_values(tf.gather([no_token, no_token, *vocabulary], each[0]))  # accents composed
+        for count in range(2, ngrams + 1):
+            beyond = tf.fill([tokens.nrows(), count - 1], no_token)  # so that a run begins at each token
+            longer = tf.strings.ngrams(tf.concat([known, beyond], axis=1), count, "" if characters else " ")
+            found = table.lookup(longer.flat_values)
+            each.append(tf.where(found == UNKNOWN, PADDING, found))
+        ids, texts = tf.stack(each, axis=1), tf.repeat(tokens.value_rowids()[:, None], ngrams, axis=1)
+        size = len(vocabulary) + 2
+        apart, _ = tf.unique((texts * size + tf.cast(ids, tf.int64))[ids != PADDING])
+        return tf.RaggedTensor.from_value_rowids(tf.cast(apart % size, tf.int32), apart // size, tokens.nrows())
+
     def encode(texts):
         tokens = split(texts)
-        ids = tokens.with_flat_values(table.lookup(tokens.flat_values))
+        ids = runs(tokens) if ngrams else tokens.with_flat_values(table.lookup(tokens.flat_values))
         if not reads_the_end(preprocessing):
             return ids[:, :length].to_tensor(PADDING, shape=[None, length])
         # A language model gets the last tokens, with the padding in front.

@@ -70,7 +70,8 @@ def build(
 
     Args:
         name: name of the model.
-        input_shape: (height, width, channels), (length,) of a text, or (steps, features) of a series.
+        input_shape: (height, width, channels), (length,) of a text, or (steps, features) of a series, where steps may
+            be None until data says how many.
         outputs: number of classes or targets; 1 with a sigmoid for two classes.
         inputs: what goes in: `"image"`, raw pixels 0..255; `"tokens"`, ids with 0 = padding; `"series"`, raw values,
             target columns first.
@@ -106,7 +107,8 @@ def build(
         vocabulary_size: number of token ids, padding (0) and unknown (1) among them.
         embedding_dim: width of a token's vector.
         embedding_dropout: dropout after the token vectors.
-        reversible_norm: standardise every window of a series by itself and undo it in the forecast.
+        reversible_norm: what is taken off every window of a series and put back in its forecast. True is its mean, and
+            its spread is divided by; `"last"` is its last value; False is nothing.
         rescale: scale images and series inside the model; False for inputs that are scaled already.
         scale: per feature of a series, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature of a series, -mean / standard deviation; None for the identity, as in `scale`.
@@ -131,7 +133,7 @@ def build(
     if rescale and inputs == "series":
         x = parts.scale_inputs(x, scale, offset)
     if reversible_norm:
-        x, *window = parts.window_norm(x)
+        x, *window = parts.window_norm(x, reversible_norm)
 
     if block == "parallel":
         x = blocks.parallel(

@@ -42,7 +42,7 @@ def series_patches(x, patch_size, patch_stride, width):
     return layers.Conv2D(width, (patch_size, 1), strides=(patch_stride, 1), name="patches")(x)
 
 
-def column_tokens(x, categories, width, *, rescale, scale, offset):
+def column_tokens(x, categories, width, *, rescale, scale, offset, clip):
     """Make a token of every table column, numbers first: (B, columns, D)."""
     numeric = x.shape[-1] - len(categories)
     if numeric < 0:
@@ -51,7 +51,7 @@ def column_tokens(x, categories, width, *, rescale, scale, offset):
     if numeric:
         numbers = x[:, :numeric] if categories else x
         if rescale:
-            numbers = parts.scale_inputs(numbers, scale, offset)
+            numbers = parts.scale_inputs(numbers, scale, offset, clip=clip)
         # A random bias tells columns apart whose value is 0.
         embed = layers.EinsumDense(
             "bf,fd->bfd",
@@ -74,12 +74,42 @@ def prepend_class_token(x):
     return layers.Concatenate(axis=1, name="with_class_token")([token, x])
 
 
+def _places(x, real):
+    """Return where every token stands, (B, N) or (B, N, F), counted from the first real one.
+
+    Counted inside the graph: an `Embedding` of a constant range would silently never train.
+    """
+    counted = ops.ones_like(ops.take(x, 0, axis=-1), dtype="int32") if real is None else ops.cast(real, "int32")
+    return ops.maximum(ops.cumsum(counted, axis=1) - 1, 0)
+
+
+def rotary_turns(x, size, *, real):
+    """Return by how much rotary positions turn the heads of every token (https://arxiv.org/abs/2104.09864).
+
+    Args:
+        x: tokens, (B, N, D).
+        size: of a head.
+
+    Returns:
+        Cosines and sines, each (B, N, 1, size / 2) in float32: bfloat16 cannot tell 256 from 257.
+    """
+    index = ops.cast(ops.expand_dims(_places(x, real), -1), "float32")
+    index = index * ops.ones_like(x[:, :, : size // 2], dtype="float32")
+    rates = [10_000 ** (-2 * k / size) for k in range(size // 2)]
+    angles = ops.expand_dims(layers.Rescaling(rates, dtype="float32", name="positions")(index), 2)
+    return ops.cos(angles), ops.sin(angles)
+
+
+def turn(heads, turns):
+    """Turn each pair of numbers of (B, N, H, size): the first half are the pairs' first, the second their second."""
+    cosines, sines = (ops.cast(part, heads.dtype) for part in turns)
+    first, second = ops.split(heads, 2, axis=-1)
+    return ops.concatenate([first * cosines - second * sines, first * sines + second * cosines], axis=-1)
+
+
 def add_positions(x, positions, *, real):
     """Add to every token where it stands, counted from the first real one."""
-    # Counted inside the graph: an `Embedding` of a constant range would silently never train.
-    counted = ops.ones_like(ops.take(x, 0, axis=-1), dtype="int32") if real is None else ops.cast(real, "int32")
-    index = ops.maximum(ops.cumsum(counted, axis=1) - 1, 0)  # (B, N) or (B, N, F)
-    width = x.shape[-1]
+    index, width = _places(x, real), x.shape[-1]
     if positions == "learned":
         where = layers.Embedding(x.shape[1], width, name="positions")(index)
         return layers.Add(name="add_positions")([x, where])

@@ -1,5 +1,7 @@
 """Pieces that two or more families share: plain functions over built-in Keras layers."""
 
+from functools import partial
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -22,14 +24,22 @@ def activate(x, activation, *, name, dtype=None):
     return layers.Activation(activation, dtype=dtype, name=name)(x)
 
 
-def scale_inputs(x, scale, offset, *, name="scaling"):
+def scale_inputs(x, scale, offset, *, clip=None, name="scaling"):
     """Standardise raw features with numbers from the training split: `x * scale + offset`.
 
     Args:
         scale, offset: one float per feature (the last axis), or None for the identity. `Rescaling`
             rather than `Normalization`, whose ONNX export does not run.
+        clip: what comes out is bent to stay within plus and minus this, `clip * tanh(x / clip)`: a far value is still
+            larger than a near one, and no larger than the network has seen. None or 0 for no bound.
     """
-    return _rescale(x, scale, offset, name=name, labels=("scale", "offset"), what="input features")
+    rescale = partial(_rescale, name=name, labels=("scale", "offset"), what="input features")
+    if not clip:
+        return rescale(x, scale, offset)
+    scale = [1 / clip] * x.shape[-1] if scale is None else [s / clip for s in scale]
+    x = rescale(x, scale, None if offset is None else [o / clip for o in offset])
+    x = layers.Activation("tanh", name=f"{name}_tanh")(x)
+    return layers.Rescaling(clip, name=f"{name}_clip")(x)
 
 
 def unscale_targets(x, scale, offset):
@@ -67,7 +77,7 @@ def dense_block(x, units, activation, *, name, dropout=0.0, norm=None, regulariz
 
 
 def normalize(x, norm, *, name, momentum=0.9, scale=True):
-    """Apply `"batch"` or `"layer"` normalisation, or nothing for None.
+    """Apply `"batch"`, `"layer"` or `"rms"` normalisation (https://arxiv.org/abs/1910.07467), or nothing for None.
 
     Args:
         momentum: of the running mean of batch normalisation. Keras' 0.99 needs some 500 steps before
@@ -78,6 +88,8 @@ def normalize(x, norm, *, name, momentum=0.9, scale=True):
         return x
     if norm == "batch":
         return layers.BatchNormalization(momentum=momentum, scale=scale, name=name)(x)
+    if norm == "rms":
+        return layers.RMSNormalization(epsilon=1e-6, name=name)(x)
     return layers.LayerNormalization(epsilon=1e-6, scale=scale, name=name)(x)
 
 
@@ -133,6 +145,31 @@ def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, n
     return activate(x, output_activation, name=f"output_{output_activation}", dtype=answer_dtype())
 
 
+def members_head(x, outputs, output_activation):
+    """Map the features of each member to its answers, and answer by their mean: the layer `"members"`.
+
+    `kzoo.train` fits each member's own answers, below this layer, and saves the network with it.
+
+    Args:
+        x: (B, members, features).
+        outputs, output_activation: see `head`.
+    """
+    _, members, features = x.shape
+    x = layers.EinsumDense(
+        "bki,kio->bko",
+        output_shape=(members, outputs),
+        bias_axes="ko",
+        # The limit of Glorot's, which Keras would take of all members together.
+        kernel_initializer=keras.initializers.RandomUniform(
+            *(end * (6 / (features + outputs)) ** 0.5 for end in (-1, 1))
+        ),
+        dtype=answer_dtype(),
+        name="outputs",
+    )(x)
+    x = activate(x, output_activation, name=f"output_{output_activation}", dtype=answer_dtype())
+    return layers.GlobalAveragePooling1D(dtype=answer_dtype(), name="members")(x)
+
+
 def per_layer(value, count, *, name):
     """Spread one value over `count` layers, or check that a sequence has one for each.
 
@@ -162,33 +199,39 @@ def token_mask(ids):
     return ops.expand_dims(ops.cast(ops.not_equal(ids, 0), keras.config.floatx()), -1)
 
 
-def window_norm(x):
-    """Standardise every window and feature by its own mean and spread over time.
+def window_norm(x, how=True):
+    """Take the level off every window and feature, and by default its spread: `undo_window_norm` puts them back.
 
     A series whose level drifts is seen at one level, as in RevIN (https://openreview.net/forum?id=cGDAkQo1C0p),
-    without its learned affine part. `undo_window_norm` gives the forecast its level and spread back.
+    without its learned affine part, or as in NLinear (https://arxiv.org/abs/2205.13504).
 
     Args:
         x: (B, T, F).
+        how: True for the mean and the spread over time; `"last"` for the last value, which leaves the spread.
 
     Returns:
-        The standardised windows (B, T, F), their mean and their spread (B, 1, F).
+        The windows (B, T, F), their level (B, 1, F), and their spread (B, 1, F) or None.
     """
+    if how == "last":
+        level = x[:, -1:]
+        return x - level, level, None
     mean = ops.mean(x, axis=1, keepdims=True)
     # The small constant keeps a window without any movement finite.
     std = ops.sqrt(ops.var(x, axis=1, keepdims=True) + 1e-5)
     return (x - mean) / std, mean, std
 
 
-def undo_window_norm(y, mean, std, outputs):
-    """Bring a forecast back to the level and spread of its window: `y * std + mean`.
+def undo_window_norm(y, level, spread, outputs):
+    """Bring a forecast back to the level and spread of its window.
 
     Args:
         y: (B, horizon, outputs).
-        mean, std: (B, 1, F), from `window_norm`; the targets are the first `outputs` features.
+        level, spread: (B, 1, F), from `window_norm`; the targets are the first `outputs` features.
         outputs: number of targets.
     """
-    return y * std[:, :, :outputs] + mean[:, :, :outputs]
+    if spread is not None:
+        y = y * spread[:, :, :outputs]
+    return y + level[:, :, :outputs]
 
 
 def check_forecast(inputs, outputs, input_shape, *, horizon, reversible_norm):
@@ -202,4 +245,4 @@ def check_forecast(inputs, outputs, input_shape, *, horizon, reversible_norm):
                 f"{input_shape[-1]} features; the targets must be the first of them."
             )
     elif reversible_norm:
-        raise ValueError("reversible_norm=True gives a forecast its level back; it needs a horizon.")
+        raise ValueError(f"reversible_norm={reversible_norm!r} gives a forecast its level back; it needs a horizon.")

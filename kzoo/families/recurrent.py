@@ -49,7 +49,8 @@ def build(
 
     Args:
         name: name of the model.
-        input_shape: (tokens,) for tokens, (steps, features) for series.
+        input_shape: (tokens,) for tokens, (steps, features) for series, where steps may be None until data says how
+            many.
         outputs: number of classes, targets, or words to choose the next one from.
         cell: `"rnn"`, `"lstm"` or `"gru"`.
         inputs: what goes in: `"tokens"`, ids with 0 for padding, or `"series"`, raw values with the targets first.
@@ -68,7 +69,8 @@ def build(
         dense_dropout: dropout after each of them.
         output_activation: activation of the answer; None for logits and real-valued targets.
         horizon: steps to forecast; none: one answer for the whole series. (B, horizon, outputs) or (B, outputs).
-        reversible_norm: standardise every window by itself and undo it in the forecast.
+        reversible_norm: what is taken off every window and put back in its forecast. True is its mean, and its spread
+            is divided by; `"last"` is its last value; False is nothing.
         rescale: scale the series inside the model; False for values that are scaled already.
         scale: per feature of a series, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature of a series, -mean / standard deviation; None for the identity, as in `scale`.
@@ -99,6 +101,7 @@ def build(
     given = keras.Input(input_shape, batch_size=batch, dtype=kind, name="inputs")
     real = None  # which steps count, (B, T, 1); None where all of them do
     last = None  # the last of them, (B, T, 1)
+    window = ()
     if inputs == "tokens":
         ids = given
         if not stateful and pooling is not None:
@@ -111,7 +114,7 @@ def build(
     else:
         x = parts.scale_inputs(given, scale, offset) if rescale else given
         if reversible_norm:
-            x, mean, std = parts.window_norm(x)
+            x, *window = parts.window_norm(x, reversible_norm)
 
     for i, (width, rate) in enumerate(zip(units, rates, strict=True), start=1):
         final = i == len(units)
@@ -137,8 +140,8 @@ def build(
     for i, width in enumerate(dense_units, start=1):
         x = parts.dense_block(x, width, "relu", name=f"dense{i}", dropout=dense_dropout)
     x = parts.head(x, outputs, output_activation, horizon=horizon)
-    if reversible_norm:
-        x = parts.undo_window_norm(x, mean, std, outputs)
+    if window:
+        x = parts.undo_window_norm(x, *window, outputs)
     x = parts.unscale_targets(x, target_scale, target_offset)
     return keras.Model(given, x, name=name)
 

@@ -36,6 +36,7 @@ def build(
     num_heads=4,
     intermediate_dim=128,
     activation="gelu",
+    norm="layer",
     norm_position="pre",
     dropout=0.0,
     positions="learned",
@@ -49,6 +50,7 @@ def build(
     rescale=True,
     scale=None,
     offset=None,
+    input_clip=None,
     target_scale=None,
     target_offset=None,
 ):
@@ -63,7 +65,8 @@ def build(
 
     Args:
         name: name of the model.
-        input_shape: (tokens,), (height, width, channels), (steps, features) or (columns,).
+        input_shape: (tokens,), (height, width, channels), (columns,), or (steps, features) of a series, where steps may
+            be None until data says how many.
         outputs: number of classes, targets, or words to choose the next one from.
         inputs: what goes in: `"tokens"`, ids with 0 for padding; `"image"`, raw pixels 0..255; `"series"`, raw values
             with the targets first; `"rows"`, raw table rows.
@@ -77,9 +80,12 @@ def build(
         num_heads: attention heads, each of size `width / num_heads`.
         intermediate_dim: width of the feed-forward sub-layer.
         activation: activation of the feed-forward sub-layer; `"gelu"` is its tanh form.
+        norm: normalisation in the blocks: `"layer"`, of each token; `"rms"`, which neither shifts nor learns a bias;
+            `"batch"`, as PatchTST has it, not for tokens, because it would count padding.
         norm_position: normalise `"pre"`, before each sub-layer and once at the end, or `"post"`, after each.
         dropout: dropout after the positions and after each sub-layer; in training only.
-        positions: position encoding.
+        positions: position encoding: added to the tokens, or `"rotary"`: in every attention queries and keys are
+            normalised and turned by where they stand (text only), and no projection of it has a bias.
         pooling: how tokens become one vector. `"mean"` over the real tokens, `"cls"` for a learned token in
             front, `"flatten"`, or None for an answer at every token.
         causal: every token sees only itself and what came before.
@@ -87,10 +93,13 @@ def build(
         dense_dropout: dropout before and after each of them.
         output_activation: activation of the answer; None for logits and real-valued targets.
         horizon: steps to forecast; none: one answer for the whole series. (B, horizon, outputs) or (B, outputs).
-        reversible_norm: standardise every window by itself and undo it in the forecast.
+        reversible_norm: what is taken off every window and put back in its forecast. True is its mean, and its spread
+            is divided by; `"last"` is its last value; False is nothing.
         rescale: scale the inputs inside the model; False for inputs that are scaled already.
         scale: per feature or numeric column, 1 / standard deviation of the training split: `x * scale + offset`.
         offset: per feature or numeric column, -mean / standard deviation; None for the identity, as in `scale`.
+        input_clip: size within which scaled numeric columns of a table are bent; 0 for none, None for what the data
+            asks for: 3 where a column of the training split has heavy tails.
         target_scale: per target, standard deviation of the training split: `y * scale + offset`.
         target_offset: per target, mean of the training split.
 
@@ -103,6 +112,13 @@ def build(
         raise ValueError(f"num_heads={num_heads} must divide width={width}: heads share the width equally.")
     if positions == "sinusoidal" and width % 2:
         raise ValueError(f"width={width} must be even with positions='sinusoidal': sines and cosines halve it.")
+    if positions == "rotary" and (inputs != "tokens" or pooling == "cls"):
+        raise ValueError("positions='rotary' needs inputs='tokens', and pooling='mean' or None.")
+    if positions == "rotary" and width // num_heads % 2:
+        raise ValueError(
+            f"width={width} makes heads of {width // num_heads} with num_heads={num_heads}: "
+            "positions='rotary' needs an even number, whose pairs it turns."
+        )
     for label, value in (("depth", depth), ("dropout", dropout)):
         if isinstance(value, list | tuple):
             raise ValueError(f"{label}={value!r} must be one number: there are no stages that could differ.")
@@ -111,10 +127,12 @@ def build(
         raise ValueError(f"pooling={pooling!r} does not fit inputs={inputs!r}. Use one of: {legal}.")
     if causal and (inputs != "tokens" or pooling == "cls"):
         raise ValueError("causal=True needs inputs='tokens' and pooling=None or 'mean': it reads text in order.")
+    parts.check_choice(norm, ("layer", "rms") if inputs == "tokens" else ("layer", "rms", "batch"), name="norm")
     parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
 
     given = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
     real = None  # which tokens are not padding, (B, N) booleans; None where all are real
+    window = ()
     if inputs == "tokens":
         x, real = embedding.text_tokens(given, vocabulary_size, width, has_class_token=pooling == "cls")
         if positions == "sinusoidal":
@@ -125,18 +143,23 @@ def build(
     elif inputs == "series":
         x = parts.scale_inputs(given, scale, offset) if rescale else given
         if reversible_norm:
-            x, mean, std = parts.window_norm(x)
+            x, *window = parts.window_norm(x, reversible_norm)
         if horizon is not None and outputs < x.shape[-1]:
             x = x[:, :, :outputs]  # no other feature has a say in these forecasts
         x = embedding.series_patches(x, patch_size, patch_stride or patch_size, width)
     else:
-        x = embedding.column_tokens(given, categories, width, rescale=rescale, scale=scale, offset=offset)
+        x = embedding.column_tokens(
+            given, categories, width, rescale=rescale, scale=scale, offset=offset, clip=input_clip
+        )
     if pooling == "cls":
         x = embedding.prepend_class_token(x)
-    if positions:
+    turns = None
+    if positions == "rotary":
+        turns = embedding.rotary_turns(x, width // num_heads, real=real)
+    elif positions:
         x = embedding.add_positions(x, positions, real=real)
-        if dropout:
-            x = layers.Dropout(dropout, name="embedding_dropout")(x)
+    if positions and dropout:
+        x = layers.Dropout(dropout, name="embedding_dropout")(x)
 
     for i in range(1, depth + 1):
         x = encoder_block(
@@ -145,13 +168,15 @@ def build(
             num_heads=num_heads,
             intermediate_dim=intermediate_dim,
             activation=activation,
+            norm=norm,
             norm_position=norm_position,
             dropout=dropout,
             real=real,
             causal=causal,
+            turns=turns,
         )
     if norm_position == "pre":
-        x = parts.normalize(x, "layer", name="final_norm")
+        x = parts.normalize(x, norm, name="final_norm")
 
     x = _pool(x, pooling, real=real)  # (B, D); (B, F, D) of a series
     if inputs == "series" and horizon is None:
@@ -165,30 +190,30 @@ def build(
     else:
         x = parts.head(x, horizon, output_activation)  # (B, outputs, horizon)
         x = layers.Permute((2, 1), name="forecast")(x)  # (B, horizon, outputs)
-    if reversible_norm:
-        x = parts.undo_window_norm(x, mean, std, outputs)
+    if window:
+        x = parts.undo_window_norm(x, *window, outputs)
     x = parts.unscale_targets(x, target_scale, target_offset)
     return keras.Model(given, x, name=name)
 
 
-def encoder_block(x, *, name, num_heads, intermediate_dim, activation, norm_position, dropout, real=None, causal=False):
+def encoder_block(
+    x, *, name, num_heads, intermediate_dim, activation, norm_position, dropout, norm="layer", real=None, causal=False,
+    turns=None,
+):  # fmt: skip
     """Let every token look at the others, then transform each alone; both are added to what was there.
 
     Args:
         x: (B, N, D), or (B, N, F, D) for F series that do not see each other.
         real: which tokens may be looked at, (B, N) booleans; None for all.
+        turns: what rotary positions turn heads by; None for attention without.
     """
     width = x.shape[-1]
-    settings = dict(name=name, norm_position=norm_position, dropout=dropout)
+    settings = dict(name=name, norm=norm, norm_position=norm_position, dropout=dropout)
     y = _before(x, "attention", **settings)
-    attention = layers.MultiHeadAttention(
-        num_heads,
-        width // num_heads,
-        attention_axes=(1,) if len(x.shape) == 4 else None,
-        name=f"{name}_attention",
-    )
-    mask = None if real is None else ops.expand_dims(real, 1)  # (B, 1, N): the same for every looker
-    y = attention(y, y, attention_mask=mask, use_causal_mask=causal)
+    if turns is None:
+        y = _attention(y, name=name, num_heads=num_heads, real=real, causal=causal)
+    else:
+        y = _rotary_attention(y, turns, name=name, num_heads=num_heads, norm=norm, real=real, causal=causal)
     x = _after(x, y, "attention", **settings)
     y = _before(x, "dense", **settings)
     y = layers.Dense(intermediate_dim, name=f"{name}_expand")(y)
@@ -197,17 +222,61 @@ def encoder_block(x, *, name, num_heads, intermediate_dim, activation, norm_posi
     return _after(x, y, "dense", **settings)
 
 
-def _before(x, part, *, name, norm_position, dropout):
+def _attention(x, *, name, num_heads, real, causal):
+    attention = layers.MultiHeadAttention(
+        num_heads,
+        x.shape[-1] // num_heads,
+        attention_axes=(1,) if len(x.shape) == 4 else None,
+        name=f"{name}_attention",
+    )
+    mask = None if real is None else ops.expand_dims(real, 1)  # (B, 1, N): the same for every looker
+    return attention(x, x, attention_mask=mask, use_causal_mask=causal)
+
+
+def _rotary_attention(x, turns, *, name, num_heads, norm, real, causal):
+    """Attend by where tokens stand to each other; Keras' own layer has no place between projection and product.
+
+    Queries and keys are normalised before they are turned (https://arxiv.org/abs/2302.05442).
+    """
+    tokens, width = x.shape[1:]
+    size = width // num_heads
+
+    def heads(part):
+        y = layers.Dense(width, use_bias=False, name=f"{name}_{part}")(x)
+        return layers.Reshape((tokens, num_heads, size), name=f"{name}_{part}_heads")(y)
+
+    query, key = (
+        embedding.turn(parts.normalize(heads(part), norm, name=f"{name}_{part}_norm"), turns)
+        for part in ("query", "key")
+    )
+    scores = ops.einsum("bqhd,bkhd->bhqk", query, key) * size**-0.5
+    shares = ops.softmax(ops.where(_visible(real, causal), scores, -1e9), axis=-1)
+    y = ops.einsum("bhqk,bkhd->bqhd", shares, heads("value"))
+    y = layers.Reshape((tokens, width), name=f"{name}_joined")(y)
+    return layers.Dense(width, use_bias=False, name=f"{name}_attention")(y)
+
+
+def _visible(real, causal):
+    """Return which token sees which, (B, 1, N, N): real ones, and with `causal` none that comes later; each itself."""
+    count = ops.cumsum(ops.ones_like(real, dtype="int32"), axis=1)
+    mine, others = ops.expand_dims(count, 2), ops.expand_dims(count, 1)
+    seen = ops.expand_dims(real, 1)
+    if causal:
+        seen = ops.logical_and(seen, ops.greater_equal(mine, others))
+    return ops.expand_dims(ops.logical_or(seen, ops.equal(mine, others)), 1)
+
+
+def _before(x, part, *, name, norm, norm_position, dropout):
     """Normalise what goes into a pre-norm sub-layer."""
-    return parts.normalize(x, "layer", name=f"{name}_{part}_norm") if norm_position == "pre" else x
+    return parts.normalize(x, norm, name=f"{name}_{part}_norm") if norm_position == "pre" else x
 
 
-def _after(x, y, part, *, name, norm_position, dropout):
+def _after(x, y, part, *, name, norm, norm_position, dropout):
     """Add what a sub-layer found, and normalise the sum in a post-norm block."""
     if dropout:
         y = layers.Dropout(dropout, name=f"{name}_{part}_dropout")(y)
     x = layers.Add(name=f"{name}_{part}_add")([x, y])
-    return parts.normalize(x, "layer", name=f"{name}_{part}_norm") if norm_position == "post" else x
+    return parts.normalize(x, norm, name=f"{name}_{part}_norm") if norm_position == "post" else x
 
 
 def _pool(x, pooling, *, real):

@@ -22,6 +22,7 @@ The other half:
     load(source, form, ...) -> Dataset      learn a reader, and what the data says of the network
     take(x, preset) -> x                    an array as it is given, checked, in the kind's axes and dtype
     fit(x, train, ...) -> (x, config, reader)   what an array says of the network
+    asked_of(x, config) -> config           what a network's settings ask of the training inputs; need not be there
     labelled(reader, source, ...) -> Split  new data with its answers, still raw unless the inputs hold them
     simple_forecasts(reader, part)          of a series: what needs no network, to stand beside its scores
     fresh(reader, source, targets) -> Fresh     new data as it is, to be looked at

@@ -95,10 +95,10 @@ register(Preset(
 register(Preset(
     name="series_tcn", family="cnn", task="forecasting", dataset="sine",
     summary="Dilated causal convolutions with residuals for forecasting.",
-    reference="https://arxiv.org/abs/1803.01271", params=28_920,
-    config=dict(inputs="series", input_shape=(96, 1), outputs=1, horizon=24, block="dilated",
-                filters=(32, 32, 32, 32, 32), depth=2, kernel_size=3, dropout=0.1, pooling="last", activation="relu",
-                output_activation=None, reversible_norm=True),
+    reference="https://arxiv.org/abs/1803.01271", params=41_336,
+    config=dict(inputs="series", input_shape=(None, 1), outputs=1, horizon=24, block="dilated",
+                filters=(32, 32, 32, 32, 32, 32, 32), depth=2, kernel_size=3, dropout=0.1, pooling="last",
+                activation="relu", output_activation=None, reversible_norm=True),
     training=dict(optimizer="adam", learning_rate=1e-3, schedule="cosine", warmup=0.05, global_clipnorm=1.0,
                   batch_size=64, epochs=20, loss="mse", metrics=("mae",), patience=5),
 ))

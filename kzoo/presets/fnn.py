@@ -60,7 +60,7 @@ register(Preset(
     summary="The tutorial's 1-10-1 network on y = 4 + 3x plus noise.",
     reference="https://doi.org/10.1038/323533a0", params=31,
     config=dict(inputs="rows", input_shape=(1,), outputs=1, units=(10,), activation="relu", output_activation=None),
-    training=dict(optimizer="sgd", learning_rate=0.1, schedule="constant", batch_size=32, epochs=100, loss="mse",
+    training=dict(optimizer="sgd", learning_rate=0.1, schedule="constant", batch_size=32, epochs=100,
                   metrics=("mae",), patience=30),
 ))
 
@@ -93,4 +93,25 @@ register(Preset(
                 target_offset=None),
     training=dict(optimizer="adamw", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=1e-3,
                   batch_size=64, epochs=50, metrics=("accuracy",), patience=10),
+))
+
+register(Preset(
+    name="tabular_tabm", family="fnn", task="tabular_classification", dataset="breast_cancer",
+    summary="Any table: 16 networks that share their weights over binned numbers, and answer by their mean.",
+    reference="https://arxiv.org/abs/2410.24210", params=173_680,
+    config=dict(inputs="rows", input_shape=(30,), outputs=2, units=(256, 256), activation="relu",
+                output_activation="softmax", dropout=0.1, bins=24, bins_dim=8, members=16, target_scale=None,
+                target_offset=None),
+    training=dict(optimizer="adamw", learning_rate=2e-3, schedule="constant", weight_decay=3e-4, global_clipnorm=1.0,
+                  batch_size=256, epochs=100, metrics=("accuracy",), patience=10),
+))
+
+register(Preset(
+    name="text_ngrams", family="fnn", task="text_classification", dataset="pydocs",
+    summary="Words and pairs of words as a bag: a linear model that begins as naive Bayes, in seconds.",
+    reference="https://arxiv.org/abs/1607.01759", params=400_000,
+    config=dict(inputs="tokens", input_shape=(512,), outputs=2, vocabulary_size=200_000, units=(), log_ratios=True,
+                output_activation="softmax"),
+    training=dict(optimizer="sgd", learning_rate=10.0, schedule="cosine", batch_size=64, epochs=20,
+                  metrics=("accuracy",), patience=5, ngrams=2),
 ))

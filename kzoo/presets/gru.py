@@ -36,7 +36,7 @@ register(Preset(
     name="series_gru", family="gru", task="forecasting", dataset="sine",
     summary="Forecasting with a GRU layer.",
     reference="https://arxiv.org/abs/1406.1078", params=14_424,
-    config=dict(inputs="series", input_shape=(96, 1), outputs=1, horizon=24, units=(64,), pooling="last",
+    config=dict(inputs="series", input_shape=(None, 1), outputs=1, horizon=24, units=(64,), pooling="last",
                 output_activation=None, reversible_norm=True),
     training=dict(optimizer="adam", learning_rate=2e-3, schedule="cosine", warmup=0.05, global_clipnorm=1.0,
                   batch_size=64, epochs=20, loss="mse", metrics=("mae",), patience=5),

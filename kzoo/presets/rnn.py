@@ -26,7 +26,7 @@ register(Preset(
     name="series_rnn", family="rnn", task="forecasting", dataset="sine",
     summary="Forecasting with a simple recurrent layer.",
     reference="https://doi.org/10.1207/s15516709cog1402_1", params=5_784,
-    config=dict(inputs="series", input_shape=(96, 1), outputs=1, horizon=24, units=(64,), pooling="last",
+    config=dict(inputs="series", input_shape=(None, 1), outputs=1, horizon=24, units=(64,), pooling="last",
                 output_activation=None, reversible_norm=True),
     training=dict(optimizer="adam", learning_rate=1e-3, schedule="cosine", warmup=0.05, global_clipnorm=1.0,
                   batch_size=64, epochs=20, loss="mse", metrics=("mae",), patience=5),

@@ -41,11 +41,12 @@ register(Preset(
 
 register(Preset(
     name="series_transformer", family="transformer", task="forecasting", dataset="sine",
-    summary="PatchTST: channel-independent patches with reversible instance norm.",
-    reference="https://arxiv.org/abs/2211.14730", params=85_784,
-    config=dict(inputs="series", input_shape=(96, 1), outputs=1, horizon=24, patch_size=16, patch_stride=8, width=64,
-                depth=2, num_heads=4, intermediate_dim=128, activation="gelu", norm_position="pre", dropout=0.2,
-                positions="learned", pooling="flatten", output_activation=None, reversible_norm=True),
+    summary="PatchTST: patches of each column by itself, instance norm, the paper's sizes for small data.",
+    reference="https://arxiv.org/abs/2211.14730", params=21_064,
+    config=dict(inputs="series", input_shape=(None, 1), outputs=1, horizon=24, patch_size=16, patch_stride=8,
+                width=16, depth=3, num_heads=4, intermediate_dim=128, activation="gelu", norm="batch",
+                norm_position="post", dropout=0.3, positions="learned", pooling="flatten", output_activation=None,
+                reversible_norm=True),
     training=dict(optimizer="adam", learning_rate=1e-3, schedule="cosine", warmup=0.05, global_clipnorm=1.0,
                   batch_size=64, epochs=20, loss="mse", metrics=("mae",), patience=5),
 ))
@@ -69,6 +70,18 @@ register(Preset(
                 intermediate_dim=256, activation="gelu", norm_position="pre", dropout=0.1, positions="learned",
                 pooling=None, causal=True, output_activation="softmax"),
     training=dict(optimizer="adamw", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=0.01,
+                  global_clipnorm=1.0, batch_size=32, epochs=15, metrics=("accuracy",), patience=3,
+                  tokenizer="characters"),
+))
+
+register(Preset(
+    name="char_gpt", family="transformer", task="language_modeling", dataset="pydocs",
+    summary="Causal character language model as they are built today: rotary positions, RMS norms, Muon.",
+    reference="https://arxiv.org/abs/2104.09864", params=1_813_924,
+    config=dict(inputs="tokens", input_shape=(128,), outputs=100, vocabulary_size=100, width=192, depth=4, num_heads=4,
+                intermediate_dim=768, activation="gelu", norm="rms", norm_position="pre", dropout=0.1,
+                positions="rotary", pooling=None, causal=True, output_activation="softmax"),
+    training=dict(optimizer="muon", learning_rate=3e-3, schedule="cosine", warmup=0.05, weight_decay=0.05,
                   global_clipnorm=1.0, batch_size=32, epochs=15, metrics=("accuracy",), patience=3,
                   tokenizer="characters"),
 ))

@@ -57,7 +57,8 @@ def train_variants(
     for seed in seeds:
         for name, changes in variants.items():
             folder = Path(out) / f"{name}-s{seed}"
-            settings: dict[str, Any] = dict(data=data, epochs=epochs, callbacks="quick") | dict(changes)
+            settings: dict[str, Any] = dict(data=data, epochs=epochs, callbacks="quick", baselines=False)
+            settings |= changes
             run = train(preset, out=folder, seed=seed, progress=progress, **settings)
             if run.summary["interrupted"]:
                 raise KeyboardInterrupt

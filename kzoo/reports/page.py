@@ -17,7 +17,7 @@ from kzoo.files import write_text
 from kzoo.registry import get_preset, meaning_of
 from kzoo.reports.examples import examples_of
 from kzoo.reports.pictures import curves_of, pictures_of
-from kzoo.reports.scores import headline, score_rows, warnings_of
+from kzoo.reports.scores import baseline_rows, headline, score_rows, warnings_of
 from kzoo.reports.search import page_of
 from kzoo.reports.words import shape_words, value_words
 from kzoo.run import Run
@@ -140,6 +140,7 @@ def _scores(run: Run) -> dict[str, Any]:
         head=headline(scores[split], run, f"{split} ") if split else None,
         score_rows=score_rows(run, scores),
         targets=table_of(scores[split]) if split else [],
+        baselines=baseline_rows(summary),
         warnings=[_UNSCORED] if isinstance(run, BareModel) else warnings_of(run, split),
         ensemble=_ensemble(summary.get("ensemble")),
     )

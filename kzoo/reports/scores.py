@@ -1,5 +1,7 @@
 """The score in one plain sentence, beside what one gets for nothing; and what to keep in mind with it."""
 
+from kzoo.results import baselines
+from kzoo.tasks import score_named
 from kzoo.tasks.targets import mixes_units
 from kzoo.words import number, percent, plural
 
@@ -46,6 +48,15 @@ def _cell(known, value):
     return f"{value:.4f}" if form == "digits" else percent(value) if form == "percent" else number(value)
 
 
+def baseline_rows(summary):
+    """Return the table of what needs no network: a heading, then a row for each."""
+    kept = summary.get("baselines") or ()
+    known = score_named(next((one["metric"] for one in kept if one["metric"]), ""))
+    scored = baselines.values(summary)
+    rows = [(one["label"], [_cell(known, scored.get(one["label"])), "; ".join(one["notes"])]) for one in kept]
+    return dict(columns=["" if known is None else known.label, "how"], rows=rows) if rows else None
+
+
 def warnings_of(run, split):
     """Return a sentence for each thing a careful person would say beside the score."""
     summary = run.summary
@@ -53,7 +64,17 @@ def warnings_of(run, split):
     useless = headline(scores, run, split)["useless"] if scores else None
     judge = getattr(run.problem.task.scoring, "doubts", None)
     worse = judge(scores) if judge and scores.get("targets") else []
-    found = [_interrupted(summary), _split(split), _few(scores, split), useless, *worse, _gap(run), _overfit(run)]
+    beaten = baselines.beaten(summary)
+    found = [
+        _interrupted(summary),
+        _split(split),
+        _few(scores, split),
+        useless,
+        beaten,
+        *worse,
+        _gap(run),
+        _overfit(run),
+    ]
     return [sentence for sentence in found if sentence]
 
 

@@ -65,6 +65,12 @@ def score(row: dict) -> str:
     return text if percent else f"{known.short} {text}"
 
 
+def goodness(row: dict) -> float:
+    """Return a row's score as a number of which more is better."""
+    known: Any = tasks.score_named(row["metric"])
+    return -row["score"] if known.best == "min" else row["score"]
+
+
 def sentence(row: dict) -> str:
     """Say in a line what was measured."""
     known: Any = tasks.score_named(row["metric"])
@@ -113,6 +119,8 @@ def row_of(runs: list) -> dict:
         "scores": [round(s, 5) for s in scores],
         "over": _over(runs),
         "others": {k: round(statistics.mean(v), 5) for k, v in own_metrics.items() if k != metric},
+        "baselines": _baselines(runs, metric),
+        "train": data["train"],
         "examples": tests[0].get("examples", tests[0].get("tokens")),
         "parameters": first.summary["parameters"],
         "epochs": round(statistics.mean(r.summary["epochs"] for r in runs), 1),
@@ -123,6 +131,22 @@ def row_of(runs: list) -> dict:
         "date": max(r.config["created"] for r in runs)[:10],
         "command": first.config["command"],
     }
+
+
+def _baselines(runs, metric):
+    """Return label -> mean score of the baselines that all runs have beside theirs on the test split, best first."""
+    kept = [[one for one in run.summary.get("baselines") or () if one["split"] == "test"] for run in runs]
+    return mean_of_each(
+        [{one["label"]: value_of(one["scores"] or {}, metric) for one in of_run} for of_run in kept], metric
+    )
+
+
+def mean_of_each(scores: list[dict], metric: str) -> dict[str, float]:
+    """Return label -> mean of the scores that all of several dicts have, best first."""
+    shared = [label for label in scores[0] if all(one.get(label) is not None for one in scores)]
+    means = {label: round(statistics.mean(one[label] for one in scores), 5) for label in shared}
+    known: Any = tasks.score_named(metric)
+    return dict(sorted(means.items(), key=lambda item: item[1], reverse=known.best == "max"))
 
 
 def value_of(scores: dict, metric: str) -> float | None:

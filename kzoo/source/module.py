@@ -64,7 +64,7 @@ def source_of(preset, model, spec, *, command, goes_in, comes_out) -> str:
 
 def _advice(training):
     """Say how the preset is trained, beside what `compile` knows."""
-    kept = ("batch_size", "epochs", "schedule", "monitor", "patience", "augment", "class_weight")
+    kept = ("batch_size", "epochs", "schedule", "monitor", "patience", "augment", "class_weight", "ngrams")
     said = [f"{name}={training[name]!r}" for name in kept if training.get(name) not in (None, ())]
     unusual = (("precision", "auto"), ("norm_bias_rate", 1.0))
     said += [f"{name}={training[name]!r}" for name, usual in unusual if training.get(name, usual) != usual]
@@ -75,6 +75,8 @@ def _begins(config):
     """Say which weights kzoo sets before training, where they are not those that the layers draw."""
     if config.get("whitening"):
         yield 'kzoo sets the weights of "whitening" from patches of the training images; here they are random.'
+    if config.get("log_ratios"):
+        yield 'kzoo sets the weights of "log_ratios" from the training texts of each class; here they are zeros.'
     if config.get("dirac"):
         yield "kzoo lets the first filters of the convolutions begin as the identity; here they are random."
 

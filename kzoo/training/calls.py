@@ -15,24 +15,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from kzoo.doors import AUTO
 from kzoo.errors import KzooError
 
-AUTO = "auto"
 _SECONDS = 0.25  # of a call: signals, journal and progress wait for its end
 _MOST_BYTES = 2**30  # of data on the device
-
-
-def checked_steps_per_call(value: Any) -> int | str:
-    """Return how many steps a call may make, "auto" or a number.
-
-    Raises:
-        KzooError: neither.
-    """
-    if value == AUTO:
-        return AUTO
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise KzooError(f"steps_per_call={value!r} must be 'auto' or a whole number of steps, at least 1.")
-    return int(value)
 
 
 def why_single(model: keras.Model, *batches: Any, class_weight: Any = None) -> str | None:
@@ -79,7 +66,8 @@ _CONVOLUTIONS = (
 
 
 def _loops_on_jax(layer: keras.layers.Layer) -> bool:
-    return type(layer).__module__.partition(".")[0] == "keras" and not isinstance(layer, _CONVOLUTIONS)
+    ours = type(layer).__module__.partition(".")[0] in ("keras", "kzoo")
+    return ours and not isinstance(layer, _CONVOLUTIONS)
 
 
 class Calls(keras.callbacks.CallbackList):

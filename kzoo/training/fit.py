@@ -8,7 +8,8 @@ from contextlib import suppress
 import keras
 
 from kzoo import callbacks as bundles
-from kzoo.training.calls import AUTO, Calls, why_single
+from kzoo.doors import AUTO
+from kzoo.training.calls import Calls, why_single
 from kzoo.training.journal import State
 from kzoo.training.progress import ProgressBar
 from kzoo.training.resume import Cadence, Journal, Position, restore
@@ -33,7 +34,8 @@ class Fit:
 
     Attributes:
         train, validation: the batches; `validation` may be None.
-        chunked: whether many steps go into a call (see `kzoo.training.calls`); it stays so when it is taken up again.
+        chunked: whether many steps go into a call (see `kzoo.training.calls`); it stays so when it is taken
+            up again, where it can.
         best: the callback that keeps the best weights.
         resumed, rollbacks: how often it was taken up, and how often it went back.
     """
@@ -51,11 +53,14 @@ class Fit:
         if state is not None and not state.chunked:
             single = "it began so"
         self.chunked = single is None and (steps_per_call != 1 or state is not None)
-        self.notes = (
-            [f"steps_per_call={steps_per_call}: one step at a time, because {single}."]
-            if single and steps_per_call not in (AUTO, 1)
-            else []
-        )
+        self.notes = []
+        if single and state is not None and state.chunked:
+            self.notes = [
+                f"Many steps went into a call before it was stopped, and now one does, because {single}: its bits "
+                "differ by rounding from those that it would have had."
+            ]
+        elif single and steps_per_call not in (AUTO, 1):
+            self.notes = [f"steps_per_call={steps_per_call}: one step at a time, because {single}."]
         self.bundle = job.callbacks(folder if models else None)
         self.recorder = next(c for c in self.bundle if isinstance(c, bundles.Recorder))
         self.best = next(c for c in self.bundle if isinstance(c, bundles.BestModel))

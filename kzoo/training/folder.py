@@ -16,9 +16,8 @@ from kzoo.errors import KzooError
 from kzoo.files import check_place, leftovers, read_json, remove_leftovers
 from kzoo.listing import numbered_in
 from kzoo.nouns import Request
-from kzoo.run import Run
-from kzoo.training.journal import NAMES as JOURNALS
-from kzoo.training.journal import State, has_journal
+from kzoo.run import JOURNALS, Run, has_journal
+from kzoo.training.journal import State
 from kzoo.training.record import provenance
 
 _ASIDE = ".before"  # where an earlier run waits until the new one has something to go on from
@@ -132,8 +131,7 @@ def _goes_on(folder, request):
     """Say whether a folder holds the same run, stopped, with a journal."""
     try:
         run = Run(folder)
-        stopped = not run.finished or run.summary.get("interrupted")
-        return stopped and not request.differences(run.config) and has_journal(folder)
+        return run.stopped and not request.differences(run.config)
     except KzooError:
         return False
 

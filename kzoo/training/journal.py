@@ -17,8 +17,8 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.files import read_arrays, whole_file
+from kzoo.run import JOURNALS
 
-NAMES = ("journal.next", "journal", "journal.previous")  # the newest first
 _MAGIC = "kzoo-journal 1 "
 
 
@@ -83,18 +83,13 @@ def write_journal(folder, state):
     Raises:
         OSError: no space, no permission; the earlier journals are as they were.
     """
-    new, journal, previous = (Path(folder) / name for name in NAMES)
+    new, journal, previous = (Path(folder) / name for name in JOURNALS)
     content = pack(state)
     with whole_file(new) as temporary:
         temporary.write_bytes(content)
     if journal.exists():
         os.replace(journal, previous)
     os.replace(new, journal)
-
-
-def has_journal(folder) -> bool:
-    """Say whether a run's folder has a journal, even a damaged one."""
-    return any((Path(folder) / name).is_file() for name in NAMES)
 
 
 def read_journal(folder):
@@ -104,7 +99,7 @@ def read_journal(folder):
         (state or None, lines).
     """
     lines: list[Any] = []
-    for name in NAMES:
+    for name in JOURNALS:
         file = Path(folder) / name
         if not file.is_file():
             continue
@@ -117,7 +112,7 @@ def read_journal(folder):
 
 def remove_journal(folder):
     """Remove what a finished training needs no more."""
-    for name in NAMES:
+    for name in JOURNALS:
         (Path(folder) / name).unlink(missing_ok=True)
 
 

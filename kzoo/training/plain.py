@@ -44,6 +44,7 @@ def fit_arguments(
     task: str | None = None,
     time: str | None = None,
     columns: Mapping[str, str | Mapping[str, str]] | None = None,
+    baselines: bool = True,
     progress: bool = True,
     **overrides: Any,
 ) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def fit_arguments(
     Args:
         model: from `kzoo.build`, or any compiled `keras.Model`. A network whose last layer is "unscale" is trained
             below it, on standardised targets: pass `keras.Model(model.input, model.get_layer("unscale").input)` here,
-            and fit that; `model` shares its weights.
+            and fit that; `model` shares its weights. One with `members` is for `kzoo.train` alone.
         data: anything `kzoo.load_data` takes; the default is the preset's own data set.
         out: a folder, which `fit` makes a run of: `kzoo.predict`, `report`, `export` and the others take it. The
             default writes nothing.
@@ -73,6 +74,7 @@ def fit_arguments(
         data_seed: of the split into training, validation and test data.
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
         target, validation, test, drop, group, task, time, columns: see `kzoo.load_data`.
+        baselines: score what needs no network beside the run in `out`, as `kzoo.train` does.
         progress: False prints no notes. What `fit` prints is its own `verbose`.
         overrides: settings of training, by the names that `kzoo.build` takes; those of the network are built into it.
 
@@ -103,7 +105,7 @@ def fit_arguments(
         callbacks=tuple(type(c).__name__ for c in extra),
     )
     remember_data(job.model, plain(request.json()), job.data.preprocessing)
-    kept = [] if folder is None else [_Kept(fit, request)]
+    kept = [] if folder is None else [_Kept(fit, request, baselines)]
     return fit.arguments() | {"callbacks": [_Order(fit.train), *fit.bundle, *extra, *kept]}
 
 
@@ -122,9 +124,9 @@ class _Order(keras.callbacks.Callback):
 class _Kept(keras.callbacks.Callback):
     """Last in the list: make a run of the folder, and write its scores once the best weights are back."""
 
-    def __init__(self, fit: Fit, request: Request) -> None:
+    def __init__(self, fit: Fit, request: Request, baselines: bool) -> None:
         super().__init__()
-        self.training, self.request = fit, request
+        self.training, self.request, self.baselines = fit, request, baselines
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.training.folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +134,7 @@ class _Kept(keras.callbacks.Callback):
         self.training.start()
 
     def on_train_end(self, logs: Any = None) -> None:
-        summarise(self.training)
+        summarise(self.training, baselines=self.baselines)
 
 
 def _new(folder: Path) -> Path:
@@ -153,6 +155,10 @@ def _job(model: Any, data: Any, options: DataOptions, overrides: dict[str, Any],
         spec = None
     if spec is None or (whole is model and model.compiled and not contract.compiled_here(model)):
         return assign(model, data, options, overrides, seed=seed or 0).watching().ready(None)
+    if any(layer.name == "members" for layer in whole.layers):
+        raise KzooError(
+            f"{whole.name!r} learns each of its members by itself, which Keras' own fit does not: use kzoo.train."
+        )
     if whole is model and unscaled(model) is not None:
         raise KzooError(
             f"{model.name!r} is trained below its layer 'unscale', on standardised targets. Fit that part, and the "

@@ -26,9 +26,10 @@ from kzoo.kinds import fits
 from kzoo.nouns import Spec
 from kzoo.registry import Preset, build, get_preset, hint, preset_of, rebuild, resolve, spec_of, steps_of, with_settings
 from kzoo.run import check_freeze
+from kzoo.training.members import Members
 from kzoo.training.score import gives_logits
 from kzoo.training.settle import settle, settle_monitor
-from kzoo.training.start import start_from, whiten
+from kzoo.training.start import begin, start_from
 
 # What a model of your own is trained with; the rest is in its `compile`.
 OWN_MODEL = dict(
@@ -93,7 +94,7 @@ class Assignment:
         Raises:
             KzooError: it cannot be built.
         """
-        return build(self.settled, compile=False, **overrides).count_params()
+        return build(self.changed(overrides).settled, compile=False).count_params()
 
     def training_with(self, **values) -> "Assignment":
         """Return it with other training settings, which are taken as they are."""
@@ -148,21 +149,22 @@ class Assignment:
         spec = replace(self.spec, config=spec_of(model)["config"], kzoo=__version__)
         notes = list(self.notes)
         if start is not None:
+            begin(model, self.data.train)  # which is for what `start` lacks, such as words of the new data
             notes.append(start_from(start, model, self.data.preprocessing.get("vocabulary"), freeze=freeze))
         saved = model if policy == "float32" else rebuild(spec.json() | {"seed": None}, compile=False)
-        return self.compiled(model, _core_of(model), saved=saved, spec=spec, notes=notes)
+        return self.compiled(model, core_of(model), saved=saved, spec=spec, notes=notes)
 
     def compiled(self, model, core, *, saved, spec, notes=()) -> "Job":
         """Compile a network that has been built, and return the job.
 
         Args:
             model: the whole network.
-            core: what is trained of it: all, or what lies below "unscale".
+            core: what is trained of it (see `core_of`).
             saved, spec, notes: see `Job`.
         """
-        whiten(model, self.data.train.x)
+        begin(model, self.data.train)
         notes, standardize = list(notes), None
-        if core is not model:
+        if unscaled(model) is not None:
             # The loss sees standardised targets; the layer on top puts the answers back into their own unit.
             standardize = (self.config["target_offset"], self.config["target_scale"])
             notes.append("While training, loss and metrics are of standardised targets; scores are in their own unit.")
@@ -182,7 +184,7 @@ class Assignment:
         keras.utils.set_random_seed(self.seed)
         own, spec = self.own, replace(self.spec, kzoo=__version__)
         if self.preset is not None and contract.is_as_built(own, spec.training):
-            return self.compiled(own, _core_of(own), saved=own, spec=spec)
+            return self.compiled(own, core_of(own), saved=own, spec=spec)
         return Job(
             model=own, core=own, saved=own, data=self.data, spec=spec, standardize=None,
             onehot=self.data.outputs if self.training.get("labels") == "onehot" or self._loss_wants_onehot() else None,
@@ -280,9 +282,13 @@ def unscaled(model):
     return next((layer.input for layer in model.layers if layer.name == "unscale"), None)
 
 
-def _core_of(model):
-    tensor = unscaled(model)
-    return model if tensor is None else keras.Model(model.input, tensor, name=model.name)
+def core_of(model):
+    """Return what is trained of a network: all of it, what lies below "unscale", or each of its "members"."""
+    below = unscaled(model)
+    mean = next((layer for layer in model.layers if layer.name == "members"), None)
+    if mean is not None:
+        return Members(model.input, model.output if below is None else below, mean.input, name=model.name)
+    return model if below is None else keras.Model(model.input, below, name=model.name)
 
 
 def make_variables(model, batch):

@@ -1,12 +1,17 @@
 """The network follows the data: classes, columns, vocabulary, loss and metrics."""
 
 import inspect
+import math
 
+from kzoo.arguments import unmet
 from kzoo.contract import metrics_for, with_labels
 from kzoo.data.dataset import Dataset
 from kzoo.errors import KzooError
+from kzoo.kinds import kind
+from kzoo.preset import situation
 from kzoo.registry import family_builder, general_first, get_preset, list_presets
 from kzoo.tasks import problem
+from kzoo.words import plural
 
 # Settings that say something about a kind of answers only: name -> the fact, and what takes the setting's effect away.
 _ONLY_FOR = {"label_smoothing": ("probabilities", 0.0), "class_weight": ("probabilities", None)}
@@ -32,7 +37,10 @@ def settle(preset, config, training, asked, data):
     known = set(inspect.signature(builder).parameters)
     config, training = dict(config), dict(training)
     notes: list[str] = []
+    useless = unmet(data.config, situation(preset.family, data.task, config))
     for name, value in data.config.items():
+        if name in useless or name in training or (name == "input_clip" and config.get(name) is not None):
+            continue
         if name in asked and name in ("outputs", "horizon", "vocabulary_size") and config[name] != value:
             if name == "outputs" and {config[name], value} == {1, 2} and data.problem.task.single_head:
                 continue
@@ -42,11 +50,17 @@ def settle(preset, config, training, asked, data):
             raise KzooError(f"{name}={config[name]!r} contradicts {data.name}, which has {value}. Leave it out.")
         if name in known:
             config[name] = value
-        elif name not in ("outputs", "input_shape") and value not in (None, ()):
+        elif name not in ("outputs", "input_shape", "input_clip") and value not in (None, ()):
             raise KzooError(f"{preset.name} cannot take {name}, which {data.name} has.{_alternatives(data)}")
+    learn = kind(data.inputs).learn
+    if hasattr(learn, "asked_of"):
+        found = learn.asked_of(data.train.x, config)
+        config |= {name: value for name, value in found.items() if name not in asked}
+    _settle_reading(training, asked, data, notes)
     _settle_loss(training, asked, data)
     _settle_head(preset, config, training, asked, data, notes)
     _settle_metrics(config, training, asked, data, notes)
+    _settle_budget(training, asked, data, notes)
     if training["callbacks"] == "long" and "ema" not in asked and not training["ema"]:
         training["ema"] = 0.99
         notes.append("callbacks='long' averages the weights: ema=0.99. Set ema=0 for none.")
@@ -126,13 +140,44 @@ def _settle_head(preset, config, training, asked, data, notes):
 def _settle_loss(training, asked, data):
     facts, losses = data.problem.facts, data.problem.task.losses
     if "loss" not in asked and training.get("loss") not in losses:
-        training["loss"] = losses[0]
+        training["loss"] = data.config.get("loss", losses[0])
     for name, (fact, neutral) in _ONLY_FOR.items():
         if fact in facts or name not in training:
             continue
         if training[name] != neutral and name in asked:
             raise KzooError(f"{name}={training[name]!r} is for classes, and {data.name} has values to predict.")
         training[name] = neutral
+
+
+def _settle_reading(training, asked, data, notes):
+    """Let `ngrams` say how texts were read: of ids, and of data that was loaded for another preset, nothing else is."""
+    if "ngrams" not in training or training["ngrams"] == (was := data.preprocessing.get("ngrams")):
+        return
+    if "ngrams" in asked:
+        raise KzooError(f"ngrams={training['ngrams']} contradicts {data.name}, which was read with ngrams={was}.")
+    notes.append(f"{data.name} was read with ngrams={was}, and {training['ngrams']} would be the preset's own.")
+    training["ngrams"] = was
+
+
+def _settle_budget(training, asked, data, notes):
+    """Let epochs, and patience with them, grow until they are the steps that a preset wants at least."""
+    least, epochs = training.get("min_steps", 0), training["epochs"]
+    if "epochs" in asked:
+        if "min_steps" in asked and least:
+            raise KzooError(f"min_steps={least} and epochs={epochs} both say how long to train. Leave one out.")
+        training["min_steps"] = 0  # nor do the trials of a search, which settle once more, change what was asked
+        return
+    steps = math.ceil(len(data.train) / training["batch_size"])
+    needed = math.ceil(least / steps)
+    if needed <= epochs:
+        return
+    training["epochs"] = needed
+    if "patience" not in asked:
+        training["patience"] = math.ceil(training["patience"] * needed / epochs)
+    notes.append(
+        f"An epoch has {plural(steps, 'step')} here: epochs={needed} and patience={training['patience']}, for at least "
+        f"{least:,} steps (min_steps; epochs={epochs} would be the preset's own)."
+    )
 
 
 def _settle_metrics(config, training, asked, data, notes):

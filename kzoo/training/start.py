@@ -1,4 +1,4 @@
-"""What weights a training begins with: those of another, layer by layer; frozen ones; and filters that make white."""
+"""What weights a training begins with: those of another, layer by layer; frozen ones; and those that data gives."""
 
 import os
 from fnmatch import fnmatchcase
@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kzoo.errors import KzooError
+from kzoo.kinds.text.tokenizer import PADDING
 from kzoo.loading import load_keras_file
 from kzoo.run import Run, check_start
 
@@ -92,6 +93,17 @@ def copy_weights(source, model, *, old_vocabulary=None, new_vocabulary=None):
     return copied, fresh
 
 
+def begin(model, train):
+    """Give the layers "whitening" and "log_ratios" the weights that come from data, where they are not set yet.
+
+    Args:
+        model: the network.
+        train: the training split.
+    """
+    whiten(model, train.x)
+    weigh(model, train)
+
+
 _PATCHES_OF = 5_000  # training images, spread over all of them
 _AT_ONCE = 500
 _SMALLEST = 3e-5  # variance that is divided by at least, of pixels 0..1: airbench's 5e-4 of standardised ones
@@ -131,6 +143,38 @@ def _moments_of_patches(below, images, side):
         total, squares, patches = total + rows.sum(0), squares + rows.T @ rows, patches + len(rows)
     mean = total / patches
     return mean, squares / patches - np.outer(mean, mean)
+
+
+_TEXTS_AT_ONCE = 4096
+
+
+def weigh(model, train):
+    """Give the layer "log_ratios" its weights, where a network has it and all of them are zero.
+
+    A token's weight for a class is the log of its share in the training texts of this class, less the mean over the
+    classes; a text counts a token once, and each count is one more than it is. What training lacks has zeros. The sum
+    of a text's weights is what multinomial naive Bayes says of it (https://aclanthology.org/P12-2018), and of two
+    classes that share one output it is the difference. Other answers than classes have no such weights.
+
+    Args:
+        model: the network.
+        train: the training split: ids (N, T), and numbers of classes (N,).
+    """
+    layer = next((layer for layer in model.layers if layer.name == "log_ratios"), None)
+    if layer is None or np.any(layer.get_weights()[0]):
+        return
+    labels, (ids, width) = np.asarray(train.y), layer.embeddings.shape
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.max() >= max(width, 2):
+        return
+    counts = np.zeros((max(width, 2), ids))
+    for first in range(0, len(labels), _TEXTS_AT_ONCE):
+        texts = np.sort(np.asarray(train.x[first : first + _TEXTS_AT_ONCE]), axis=1)
+        once = (texts != PADDING) & (np.diff(texts, axis=1, prepend=PADDING) != 0)
+        of_class = np.repeat(labels[first : first + len(texts), None], texts.shape[1], axis=1)
+        counts += np.bincount((of_class * ids + texts)[once], minlength=counts.size).reshape(counts.shape)
+    shares = np.log((counts + 1) / (counts + 1).sum(axis=1, keepdims=True))
+    ratios = (shares - shares.mean(axis=0)) * counts.any(axis=0)
+    layer.set_weights([ratios[1:].T - ratios[:1].T if width == 1 else ratios.T])
 
 
 def _move_rows(old, new, old_vocabulary, new_vocabulary):

@@ -18,7 +18,7 @@ from kzoo.data.options import DataOptions
 from kzoo.data.overview import brief
 from kzoo.data.splits import Fold
 from kzoo.data.statistics import statistics
-from kzoo.doors import checked_seed, door
+from kzoo.doors import checked_seed, checked_steps_per_call, door
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import finite, whole_file, write_json
 from kzoo.loading import registered_in
@@ -28,12 +28,12 @@ from kzoo.plots.curves import curves
 from kzoo.predictions import ANSWERS
 from kzoo.registry import Preset
 from kzoo.results.speed import faster_than
-from kzoo.run import Run
+from kzoo.run import Run, has_journal
 from kzoo.training.answers import score_and_keep
-from kzoo.training.calls import checked_steps_per_call
+from kzoo.training.beside import beside
 from kzoo.training.fit import Fit
 from kzoo.training.folder import claimed, replaced
-from kzoo.training.journal import has_journal, remove_journal
+from kzoo.training.journal import remove_journal
 from kzoo.training.record import provenance
 from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.road import Job, assign
@@ -69,6 +69,7 @@ def train(
     time: str | None = None,
     columns: Mapping[str, str | Mapping[str, str]] | None = None,
     check: bool = True,
+    baselines: bool = True,
     progress: bool = True,
     **overrides: Any,
 ) -> Run:
@@ -104,6 +105,8 @@ def train(
             callback of yours that looks at single steps sees each.
         target, validation, test, drop, group, task, time, columns: see `kzoo.load_data`.
         check: run the quick checks of `kzoo.check` first; an error stops, a warning is printed.
+        baselines: score what needs no network beside it, on the same split (`kzoo.baselines`): in two seconds, or two
+            percent of the training's time. What would take longer is left out, and says so.
         progress: False for silence.
         overrides: any name in the preset's `config` or `training`.
 
@@ -149,13 +152,13 @@ def train(
         )  # fmt: skip
         say([brief(job.data.overview), *job.data.notes, *job.notes, *warnings, *claim.notes, *fit.notes], progress)
         if claim.state is not None:
-            return _finished(fit)
+            return _finished(fit, baselines)
         if assigned.preset is not None:
             samples = assigned.training["epochs"] * len(assigned.data.train)
             say(faster_than(keras.backend.backend(), assigned.preset.name, samples), progress)
         with replaced(claim.folder):
             describe(claim.folder, job, request, command=repeat)
-            return _finished(fit)
+            return _finished(fit, baselines)
 
 
 def own_callbacks(callbacks: Any, epochs: int | None, overrides: dict[str, Any]) -> list[keras.callbacks.Callback]:
@@ -185,7 +188,7 @@ def describe(folder: Path, job: Job, request: Request, *, command: str | None) -
     write_json(folder / "config.json", config | provenance())
 
 
-def _finished(fit: Fit) -> Run:
+def _finished(fit: Fit, baselines: bool) -> Run:
     """Train, however it ends, score the best weights, and return the run.
 
     Raises:
@@ -201,7 +204,7 @@ def _finished(fit: Fit) -> Run:
     if signals.caught == signal.SIGTERM:
         print(f"{fit.folder}: stopped by SIGTERM; the same call goes on from there.", file=sys.stderr)
         raise SystemExit(128 + signal.SIGTERM)
-    summarise(fit, interrupted=interrupted)
+    summarise(fit, baselines=baselines, interrupted=interrupted)
     run = Run(fit.folder, trusted=registered_in(fit.job.saved) if fit.job.spec.family is None else ())
     if not interrupted:
         remove_journal(fit.folder)
@@ -210,8 +213,8 @@ def _finished(fit: Fit) -> Run:
     return run
 
 
-def summarise(fit: Fit, *, interrupted: bool = False) -> None:
-    """Write the scores of the best weights, and the curves: the run is finished."""
+def summarise(fit: Fit, *, baselines: bool = True, interrupted: bool = False) -> None:
+    """Write the scores of the best weights beside those of baselines, and the curves: the run is finished."""
     job, best, history = fit.job, fit.best, fit.history
     if not history:
         more = "the same call goes on from there" if has_journal(fit.folder) else "nothing was kept"
@@ -233,6 +236,8 @@ def summarise(fit: Fit, *, interrupted: bool = False) -> None:
         samples_per_second=round(len(history) * len(job.data.train) / max(sum(r["seconds"] for r in history), 1e-9), 1),
         parameters=model.count_params(),
     )
+    if baselines and not interrupted and (job.data.test is not None or job.data.validation is not None):
+        summary["baselines"] = beside(job.data, fit.seconds())
     rows = {name: [row.get(name) for row in history] for name in history[0]}
     with whole_file(fit.folder / "curves.png", sync=False) as temporary:
         curves(rows, monitor=best.monitor, best_epoch=best.best_epoch + 1).savefig(temporary, dpi=120)

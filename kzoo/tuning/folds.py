@@ -7,6 +7,7 @@ from sklearn import model_selection
 
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import fingerprint
+from kzoo.doors import checked_count
 from kzoo.errors import KzooError
 
 
@@ -61,8 +62,7 @@ def check_folds(folds, data: Dataset, group):
     Raises:
         KzooError: no number, more than the rows of the smallest class, or rows that have an order or belong together.
     """
-    if isinstance(folds, bool) or not isinstance(folds, int | np.integer) or folds < 2:
-        raise KzooError(f"folds={folds!r} must be a whole number of at least 2, or None.")
+    checked_count("folds", folds, least=2)
     if "ordered" in data.problem.facts:
         raise KzooError(
             f"folds={folds}: {data.name} has an order, and folds would train on its future. Use folds=None."

@@ -1,7 +1,6 @@
 """What a search is for, how large it will be, and what it will cost: said before anything is trained."""
 
 import math
-import re
 from dataclasses import dataclass
 
 from kzoo.callbacks import direction
@@ -15,7 +14,6 @@ from kzoo.tuning.worker import TrialFailed
 from kzoo.words import duration, hint, plural
 
 _SAMPLES = 20  # points whose parameters are counted, as far as there is time
-_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,29 +112,6 @@ def make_plan(request, space, size, worker) -> Plan:
         params=(min(counts), probe.params, max(counts)), sampled=len(counts), step=probe.step,
         seconds=size.epochs * steps * probe.step + size.trials * probe.first,
     )  # fmt: skip
-
-
-def parse_time(value):
-    """Return seconds: of a number of them, or of a text such as "90s", "30m", "2h" or "1h30m"; None is None.
-
-    Raises:
-        KzooError: neither.
-    """
-    if value is None:
-        return None
-    seconds = None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = float(value)
-    elif isinstance(value, str):
-        text = value.strip().lower().replace(" ", "")
-        if re.fullmatch(r"\d+(\.\d+)?", text):
-            seconds = float(text)
-        elif re.fullmatch(r"(\d+(\.\d+)?(s|min|m|h|d))+", text):
-            parts = re.findall(r"(\d+(?:\.\d+)?)(s|min|m|h|d)", text)
-            seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if seconds is None or not math.isfinite(seconds) or seconds <= 0:
-        raise KzooError(f"max_time={value!r} must be a number of seconds above 0, or a text such as '30m' or '1h30m'.")
-    return seconds
 
 
 def settle_objective(objective, config, training, data, *, folds=None) -> Objective:

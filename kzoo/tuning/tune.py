@@ -12,7 +12,6 @@ from typing import Any, Literal, TypeAlias, overload
 
 import keras
 import keras_tuner
-import numpy as np
 from numpy.typing import ArrayLike
 
 from kzoo import __version__
@@ -20,7 +19,7 @@ from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.options import DataOptions
 from kzoo.data.overview import brief
 from kzoo.data.splits import Fold
-from kzoo.doors import checked_seed, door
+from kzoo.doors import checked_count, checked_seconds, checked_seed, door
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import write_json
 from kzoo.nouns import Spec, plain
@@ -34,7 +33,7 @@ from kzoo.tuning.engines import choose_engine, engine_named
 from kzoo.tuning.folder import begin_anew, claimed
 from kzoo.tuning.folds import check_folds
 from kzoo.tuning.loop import Loop
-from kzoo.tuning.plan import Plan, Size, make_plan, objective_of_own, parse_time, settle_objective, size_of
+from kzoo.tuning.plan import Plan, Size, make_plan, objective_of_own, settle_objective, size_of
 from kzoo.tuning.progress import Progress
 from kzoo.tuning.records import Objective, Request
 from kzoo.tuning.search import Search
@@ -164,7 +163,7 @@ def tune(
     began = clock.time()
     _check(trials, seed, data_seed, prune, baseline, dry_run)
     check_resume(resume)
-    budget = parse_time(max_time)
+    budget = None if max_time is None else checked_seconds("max_time", max_time)
     if epochs is not None:
         overrides["epochs"] = epochs
     options = DataOptions(
@@ -376,8 +375,7 @@ def _check(trials: Any, seed: Any, data_seed: Any, prune: Any, baseline: Any, dr
     for name, value in (("baseline", baseline), ("dry_run", dry_run)):
         if not isinstance(value, bool):
             raise KzooError(f"{name}={value!r} must be True or False.")
-    if isinstance(trials, bool) or not isinstance(trials, int | np.integer) or trials < 1:
-        raise KzooError(f"trials={trials!r} must be a whole number of at least 1.")
+    checked_count("trials", trials)
     for name, value in (("seed", seed), ("data_seed", data_seed)):
         checked_seed(name, value)
     if prune not in ("median", None):

@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 
 import kzoo
+from kzoo.preset import closed
 
 MODELS = {  # batch size, steps to an epoch (multiples of 9: a tenth of all is validation, without a remainder)
     "tabular_fnn": (32, 504),
@@ -62,7 +63,7 @@ FOREVER = 100_000  # epochs; a measurement ends by the clock
 def inputs(preset, count, random):
     """Return random inputs and targets of a preset: (count, ...) each."""
     config, kind = preset.config, preset.config["inputs"]
-    shape = (count, *config["input_shape"])
+    shape = (count, *closed(config)["input_shape"])
     if kind == "series":
         return random.normal(size=shape).astype("float32"), random.normal(size=(count, config["horizon"], 1))
     labels = random.integers(0, max(config["outputs"], 2), count)
@@ -94,7 +95,8 @@ def _data(preset, count):
     if preset.config["inputs"] == "series":
         import pandas as pd
 
-        rows = count + preset.config["input_shape"][0] + preset.config["horizon"] - 1  # those that its windows cover
+        steps = closed(preset.config)["input_shape"][0]
+        rows = count + steps + preset.config["horizon"] - 1  # those that its windows cover
         return kzoo.load_data(pd.DataFrame({"value": random.normal(size=rows * 10 // 8)}), preset=preset, test=0.1)
     x, y = inputs(preset, count * 10 // 9, random)
     return kzoo.load_data((x, y), preset=preset, test=inputs(preset, 200, random))

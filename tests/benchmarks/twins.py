@@ -11,13 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from kzoo.preset import closed
+
 ACTIVATIONS = {"relu": F.relu, "gelu": lambda x: F.gelu(x, approximate="tanh")}
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 def twin(preset):
     """Return the network of a preset; it answers with logits, or values."""
-    config = SimpleNamespace(**preset.config)
+    config = SimpleNamespace(**closed(preset.config))
     if preset.family == "fnn":
         return feed_forward(config)
     if preset.family == "cnn":
@@ -184,6 +186,20 @@ class Attention(nn.Module):
         return self.out(x.transpose(1, 2).reshape(batch, tokens, width))
 
 
+class OverBatch(nn.BatchNorm1d):
+    """Batch normalisation of (B, tokens, width), with Keras' constants."""
+
+    def __init__(self, width):
+        super().__init__(width, eps=1e-3, momentum=0.1)
+
+    def forward(self, x):
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+def norm(c):
+    return OverBatch(c.width) if c.norm == "batch" else nn.LayerNorm(c.width, 1e-6)
+
+
 class Block(nn.Module):
     """An encoder block, normalised before or after its two sub-layers."""
 
@@ -191,7 +207,7 @@ class Block(nn.Module):
         super().__init__()
         self.pre, self.activation = c.norm_position == "pre", ACTIVATIONS[c.activation]
         self.attention = Attention(c.width, c.num_heads)
-        self.attention_norm, self.dense_norm = nn.LayerNorm(c.width, 1e-6), nn.LayerNorm(c.width, 1e-6)
+        self.attention_norm, self.dense_norm = norm(c), norm(c)
         self.expand = nn.Linear(c.width, c.intermediate_dim)
         self.project = nn.Linear(c.intermediate_dim, c.width)
         self.dropout = nn.Dropout(c.dropout)
@@ -216,7 +232,7 @@ class Encoder(nn.Module):
         self.blocks = [Block(c) for _ in range(c.depth)]
         for i, block in enumerate(self.blocks, start=1):
             self.add_module(f"block{i}", block)
-        self.final_norm = nn.LayerNorm(c.width, 1e-6) if c.norm_position == "pre" else nn.Identity()
+        self.final_norm = norm(c) if c.norm_position == "pre" else nn.Identity()
 
     def encoded(self, x, mask=None):
         x = self.dropout(x)

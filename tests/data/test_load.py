@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import kzoo
 from kzoo import KzooError, get_preset
 from kzoo.data import Dataset, encode, load_data
 from kzoo.registry import with_settings
@@ -210,6 +211,25 @@ def test_no_keras_and_the_same_fingerprint_in_another_process():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(result.stdout) == [load_data(n).fingerprint for n in ("iris", "digits", "pydocs", "sine")]
     assert isinstance(load_data("iris"), Dataset)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (dict(validation=0.3), "validation=0.3"),
+        (dict(test="other.csv"), "test='other.csv'"),
+        (dict(target="species"), "target='species'"),
+        (dict(drop=["petal width (cm)"]), "drop="),
+        (dict(group=np.arange(150)), "group="),
+        (dict(task="regression"), "task='regression'"),
+        (dict(data_seed=1), "data_seed=1"),
+    ],
+)
+def test_what_comes_too_late_for_a_dataset_is_refused(options, named):
+    data = load_data("iris", validation=0.2)
+    with pytest.raises(KzooError, match=f"{named}.* comes too late: 'iris' is a Dataset"):
+        kzoo.train("iris_fnn", data, **options)
+    assert load_data(data, validation=0.2) is data is load_data(data)
 
 
 def test_several_labels_to_a_row_and_weights_of_rows_are_refused():

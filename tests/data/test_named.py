@@ -10,6 +10,7 @@ from sklearn import datasets
 
 from kzoo import KzooError, get_preset
 from kzoo.data import downloads, encode, load_data
+from kzoo.data.named import NAMES
 
 
 def test_digits_are_raw_pixels():
@@ -29,6 +30,19 @@ def test_sklearn_tables(name, shape, outputs):
     rows = np.concatenate([data.train.x, data.validation.x, data.test.x])
     np.testing.assert_allclose(np.sort(rows[:, 0]), np.sort(original.data[:, 0].astype(np.float32)))
     assert set(data.class_names) == set(map(str, original.target_names))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if NAMES[name] != "rows"])
+def test_another_task_than_a_set_is_for_is_refused(name):
+    for task in ("language_modeling", "tabular_regression"):
+        with pytest.raises(KzooError, match=f"task='{task}'"):
+            load_data(name, task=task)
+
+
+@pytest.mark.parametrize("name", ["digits", "shapes", "adding", "sine", "pydocs", "opinions"])
+def test_a_set_is_for_the_task_that_is_known_before_it_is_loaded(name):
+    task = load_data(name).task
+    assert load_data(name, task=task).task == task
 
 
 def test_line_is_the_tutorials():

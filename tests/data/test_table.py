@@ -2,12 +2,14 @@
 
 import json
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 
 import kzoo
 from kzoo import KzooError, get_preset
+from kzoo.cli import main
 from kzoo.data import encode, load_data
 
 
@@ -257,3 +259,56 @@ def test_a_table_of_nothing_but_categories():
     assert list(data.config["categories"]) == [4, 3] and "scale" not in data.config
     run = kzoo.train("tabular_fnn", data, out="run", epochs=2, units=(4,), progress=False, check=False)
     assert set(kzoo.predict(run, rows.drop(columns="sold")).labels) <= {"no", "yes"}
+
+
+HEAVY = np.exp(2 * np.random.default_rng(0).normal(size=400))
+
+
+def heavy_table():
+    random = np.random.default_rng(1)
+    table = pd.DataFrame(dict(plain=random.normal(size=400), heavy=HEAVY, gap=random.normal(size=400)))
+    table.loc[7, "gap"] = np.nan
+    return table.assign(year=np.where(np.arange(400) == 3, 2019, 2020), y=random.normal(size=400), far=HEAVY[::-1])
+
+
+def test_heavy_tails_are_told_and_bent_and_rare_marks_stay_small():
+    data = load_data(heavy_table().drop(columns="far"), target="y", validation=0, test=0)
+    assert data.feature_names == ("plain", "heavy", "gap", "gap is missing", "year")
+    z = data.train.x * data.config["scale"] + data.config["offset"]
+    assert data.config["input_clip"] == 3.0 and "loss" not in data.config
+    assert [note for note in data.notes if "Heavy tails in 'heavy': far values are bent" in note]
+    middle = np.clip(HEAVY, *np.percentile(HEAVY, (1, 99)))
+    np.testing.assert_allclose(z[:, 1], (HEAVY - middle.mean()) / middle.std(), rtol=1e-3)
+    assert np.abs(z[:, 1]).max() > 6
+    np.testing.assert_allclose(z[:, [0, 2]].std(axis=0), 1, rtol=1e-3)
+    assert np.abs(z[:, 3]).max() < 5  # one mark of 400 was 20 deviations from the others
+    same = load_data((data.train.x, data.train.y), validation=0, test=0)
+    assert same.config["scale"] == data.config["scale"] and any("'column 1'" in note for note in same.notes)
+
+
+def test_a_table_without_heavy_tails_is_scaled_as_it_was():
+    data = load_data(heavy_table().drop(columns=["heavy", "gap", "far"]), target="y", validation=0, test=0)
+    assert "input_clip" not in data.config and not [note for note in data.notes if "eavy tails" in note]
+    np.testing.assert_allclose(data.config["scale"], 1 / data.train.x.astype("float64").std(axis=0), rtol=1e-6)
+
+
+def test_what_the_network_makes_of_heavy_tails_follows_data_and_what_is_asked(capsys):
+    data = load_data(heavy_table(), target="far", task="regression", validation=0, test=0)
+    assert any("The target has heavy tails: loss='auto' is 'huber'" in note for note in data.notes)
+    for preset in ("tabular_fnn", "tabular_resnet", "tabular_transformer", "line_fnn"):
+        spec = kzoo.spec_of(model := kzoo.build(preset, data=data))
+        assert spec["config"]["input_clip"] == 3.0 and spec["training"]["loss"] == "huber"
+        assert isinstance(model.loss, keras.losses.Huber)
+    bent = keras.Model(model.input, model.get_layer("scaling_clip").output)(data.train.x)
+    z = data.train.x * data.config["scale"] + data.config["offset"]
+    np.testing.assert_allclose(bent, 3 * np.tanh(z / 3), atol=1e-3)
+    model = kzoo.build("tabular_fnn", data=data, input_clip=0, loss="mse")
+    assert kzoo.spec_of(model)["config"]["input_clip"] == 0 and isinstance(model.loss, keras.losses.MeanSquaredError)
+    assert "scaling_clip" not in [layer.name for layer in model.layers]
+    assert kzoo.spec_of(kzoo.build("tabular_fnn", data=data, input_clip=2))["config"]["input_clip"] == 2
+    spec = kzoo.spec_of(kzoo.build("tabular_tabm", data=data))  # whose bins bend all columns
+    assert spec["config"]["input_clip"] is None and spec["training"]["loss"] == "huber"
+    heavy_table().to_csv("heavy.csv", index=False)
+    main(["check", "tabular_fnn", "--data", "heavy.csv", "--target", "far", "--task", "regression", "--quick"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Heavy tails in 'heavy'" in said and "The target has heavy tails" in said

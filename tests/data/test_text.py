@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import kzoo
 from kzoo import KzooError, get_preset
 from kzoo.data import encode, load_data
 from kzoo.errors import KzooWarning
@@ -238,3 +239,61 @@ def test_a_class_cannot_be_left_out(class_files, content):
     (class_files / "good.txt").write_bytes(content)
     with pytest.raises(KzooError, match=r"Class 'good' has no text: 'good\.txt' is "):
         load_data(class_files)
+
+
+def runs_of(tokens, longest):
+    """The different runs of one to so many tokens, by where they begin and how long they are."""
+    places = ((i, n) for i in range(len(tokens)) for n in range(1, longest + 1) if i + n <= len(tokens))
+    return list(dict.fromkeys(tuple(tokens[i : i + n]) for i, n in places))
+
+
+@pytest.mark.parametrize("level,between,ngrams", [("words", " ", 1), ("words", " ", 2), ("characters", "", 3)])
+def test_ngrams_are_the_set_of_runs_of_tokens(level, between, ngrams):
+    texts = ["not good , not good !", "good", "", "这部 很很 good", "x"] * 300  # more than are read in one go
+    tokenizer = learn_tokenizer(texts[:4], level=level, ngrams=ngrams)
+    again = Tokenizer(**json.loads(json.dumps(tokenizer.settings())))
+    for text, row in zip(texts, again.encode(texts, 40), strict=True):
+        tokens = list(text) if level == "characters" else again.split(text)
+        runs = [between.join(run) for run in runs_of(tokens, ngrams)]
+        known = {run: i for i, run in enumerate(tokenizer.vocabulary, start=2)}
+        assert row[row > 0].tolist() == [known.get(run, 1) for run in runs if run in known or run == "x"]
+        assert again.numbers(text).tolist() == row[row > 0].tolist()
+
+
+def test_frequent_runs_are_learned_and_at_the_same_count_shorter_ones():
+    texts = ["b a b a c", "b a", "a zebra"]
+    assert learn_tokenizer(texts, ngrams=2, size=8).vocabulary == ["a", "b", "b a", "c", "zebra", "a b"]
+    tokenizer = learn_tokenizer(texts, ngrams=2, size=6)
+    assert tokenizer.decode(tokenizer.encode(["b a zebra"], 8)[0]) == "b · b a · a · \ufffd"
+    np.testing.assert_array_equal(tokenizer.encode(["b a zebra b a"], 3), [[3, 4, 2]])  # the end is cut off
+
+
+def test_few_runs_are_counted_at_a_time(monkeypatch):
+    monkeypatch.setattr("kzoo.kinds.text.tokenizer._COUNTED", 8)
+    monkeypatch.setattr("kzoo.kinds.text.tokenizer._TOGETHER", 2)
+    texts = [text for i in range(20) for text in ("not good", f"once {i}")]
+    assert learn_tokenizer(texts, ngrams=2, size=6).vocabulary == ["good", "not", "once", "not good"]
+
+
+def test_a_text_reader_with_ngrams(class_files):
+    data = load_data(class_files, preset="text_ngrams")
+    assert data.preprocessing["ngrams"] == 2 and "a lovely" in data.preprocessing["vocabulary"]
+    x = encode(data.preprocessing, "a lovely a lovely")
+    known = data.preprocessing["vocabulary"]
+    assert [known[i - 2] for i in x[0] if i] == ["a", "a lovely", "lovely"]
+    assert "ngrams" not in {k for k, v in load_data(class_files, preset="text_cnn").preprocessing.items() if v}
+    (class_files.parent / "t.txt").write_text(TEXT)
+    model = get_preset("char_gru")
+    with pytest.raises(KzooError, match="ngrams=2 is for labelled texts"):
+        load_data(
+            class_files.parent / "t.txt", preset=with_settings(model, model.config, model.training | {"ngrams": 2})
+        )
+
+
+def test_ngrams_follow_how_the_data_was_read(class_files, tmp_path):
+    data = load_data(class_files, preset="text_cnn")
+    with pytest.warns(KzooWarning, match="'?reviews'? was read with ngrams=None, and 2 would be the preset's own"):
+        model = kzoo.build("text_ngrams", data=data)
+    assert kzoo.spec_of(model)["training"]["ngrams"] is None
+    with pytest.raises(KzooError, match="ngrams=3 contradicts reviews, which was read with ngrams=None"):
+        kzoo.build("text_ngrams", data=data, ngrams=3)

@@ -95,8 +95,11 @@ def test_the_seed_is_the_text(gru):
     assert one == same != other
 
 
-@pytest.mark.parametrize(("temperature", "top_k"), [(1.0, None), (2.0, None), (1.5, 4)])
-def test_draws_follow_the_softmax_of_the_scaled_logits(gru, temperature, top_k):
+@pytest.mark.parametrize(
+    ("temperature", "top_k", "top_p"),
+    [(1.0, None, None), (2.0, None, None), (1.5, 4, None), (1.5, None, 0.7), (2, 6, 0.8)],
+)
+def test_draws_follow_the_softmax_of_the_scaled_logits(gru, temperature, top_k, top_p):
     """The sum of log q over the text drawn lies within four deviations of its expectation under q alone."""
 
     def q(p, temperature, top_k):
@@ -105,6 +108,12 @@ def test_draws_follow_the_softmax_of_the_scaled_logits(gru, temperature, top_k):
             least = np.sort(logits, axis=1)[:, -top_k, None]
             logits = np.where(logits >= least, logits, -np.inf)
         e = np.exp(logits - logits.max(1, keepdims=True))
+        e /= e.sum(1, keepdims=True)
+        if top_p:
+            for row in e:  # token by token, the likeliest first, until they have the share
+                order, share = np.argsort(-row), 0.0
+                for place in order:
+                    share, row[place] = share + row[place], row[place] * (share < top_p)
         return e / e.sum(1, keepdims=True)
 
     def deviations(q):
@@ -113,7 +122,7 @@ def test_draws_follow_the_softmax_of_the_scaled_logits(gru, temperature, top_k):
         variance = (q * log**2).sum(1) - mean**2
         return (log[np.arange(len(drawn)), drawn] - mean).sum() / np.sqrt(variance.sum())
 
-    text = kzoo.generate(gru, "the ", length=500, temperature=temperature, top_k=top_k)
+    text = kzoo.generate(gru, "the ", length=500, temperature=temperature, top_k=top_k, top_p=top_p)
     ids = ids_of(gru, text)
     p, drawn = whole(gru, ids)[3:-1], np.array(ids[4:]) - 2
     assert abs(deviations(q(p, temperature, top_k))) < 4
@@ -212,6 +221,8 @@ def test_what_cannot_be(gru, transformer, iris_run, verses):
         (lambda: kzoo.generate(gru, temperature=float("nan")), "temperature=nan"),
         (lambda: kzoo.generate(gru, temperature="hot"), "temperature='hot'"),
         (lambda: kzoo.generate(gru, top_k=0), "top_k=0"),
+        (lambda: kzoo.generate(gru, top_p=0), "top_p=0"),
+        (lambda: kzoo.generate(gru, top_p=1.2), "top_p=1.2"),
         (lambda: kzoo.generate(gru, seed=-1), "seed=-1"),
         (lambda: kzoo.generate(gru, 3), "prompt=3"),
         (lambda: kzoo.evaluate(transformer, verses, stateful=True), "leave it out"),

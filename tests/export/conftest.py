@@ -1,6 +1,7 @@
 """Three small runs of different kinds, each exported once, that of texts to all four formats."""
 
 import sys
+import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -54,6 +55,23 @@ def text_run(home):
 def text_exported(text_run, home, warm_python):
     formats = ["keras", "saved_model", "onnx", "litert"]
     return export(warm_python, text_run, home / "text_exported", formats)
+
+
+@pytest.fixture(scope="session")
+def ngrams_run(home):
+    apart = unicodedata.normalize("NFD", "naïve café")
+    said = {
+        "good": ["a good café , not bad", "很好吃 不错", f"{apart} is good"],
+        "bad": ["not good", "不好吃", "bad naïve"],
+    }
+    lines = [(text, label) for label, texts in said.items() for text in texts for _ in range(6)]
+    data = pd.DataFrame(lines, columns=["text", "label"])
+    return fit("text_ngrams", data, home / "ngrams", target="label", input_shape=(40,), epochs=2)
+
+
+@pytest.fixture(scope="session")
+def ngrams_exported(ngrams_run, home, warm_python):
+    return export(warm_python, ngrams_run, home / "ngrams_exported", ["saved_model", "onnx", "litert"])
 
 
 @pytest.fixture(scope="session")

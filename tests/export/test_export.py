@@ -3,6 +3,7 @@
 import getpass
 import json
 import socket
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import kzoo
 import kzoo.runtime
+from kzoo.export import strings
 
 
 @pytest.fixture(params=["digits_exported", "text_exported", "table_exported"])
@@ -78,6 +80,20 @@ def test_strings_get_the_answers_of_predict(text_run, text_exported):
     texts = ["The ending was NOT good!", "a villain, quite really worth it", "", "café 好 naïve"]
     answers = serve(text=tf.constant(texts))["probabilities"].numpy()
     assert np.abs(answers - kzoo.predict(text_run, texts).probabilities).max() < 1e-5
+
+
+def test_a_bag_of_ngrams_answers_raw_sentences_wherever_it_runs(ngrams_run, ngrams_exported):
+    tf = pytest.importorskip("tensorflow")
+    assert {entry.get("error") for entry in ngrams_exported.exports.values()} == {None}
+    more = [unicodedata.normalize("NFD", text) for text in ("a naïve café, a naïve", "bad café")]
+    texts = [*strings.sentences(ngrams_run.preprocessing), "not good not good", "好吃不好", *more]
+    expected = kzoo.predict(ngrams_run, texts).probabilities
+    assert np.ptp(expected[:, 0]) > 0.3
+    for key in ("onnx", "litert"):
+        answers = kzoo.runtime.load(ngrams_exported, key).predict(texts).probabilities
+        np.testing.assert_allclose(answers, expected, atol=1e-5)
+    serve = tf.saved_model.load(str(ngrams_exported.file("saved_model"))).signatures["serve_strings"]
+    np.testing.assert_allclose(serve(text=tf.constant(texts))["probabilities"].numpy(), expected, atol=1e-5)
 
 
 def test_the_runtime_answers_like_the_run(table_run, table, table_exported):

@@ -64,6 +64,36 @@ def layer_norm(x, weights):
     return (x - mean) / np.sqrt(((x - mean) ** 2).mean(-1, keepdims=True) + 1e-6) * gain + bias
 
 
+def rms_norm(x, weights):
+    (gain,) = weights
+    return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6) * gain
+
+
+def rotary_attention(x, wq, wk, wv, wo, *, where, heads, mask, norms):
+    """Multi-head self-attention of (B, N, D) whose queries and keys are turned, as complex numbers, by their places.
+
+    Args:
+        where: place of each token, (B, N).
+        norms: functions for the heads of queries and of keys.
+    """
+    batch, tokens, width = x.shape
+    size = width // heads
+
+    def split(y):
+        return y.reshape(batch, tokens, heads, size)
+
+    def turned(y):
+        pairs = y[..., : size // 2] + 1j * y[..., size // 2 :]
+        angles = where[:, :, None, None] / 10_000 ** (np.arange(size // 2) * 2 / size)
+        pairs = pairs * np.exp(1j * angles)
+        return np.concatenate([pairs.real, pairs.imag], -1)
+
+    q, k = (turned(norm(split(x @ w))) for norm, w in zip(norms, (wq, wk), strict=True))
+    scores = np.einsum("bqhd,bkhd->bhqk", q, k) / np.sqrt(size)
+    shares = softmax(np.where(mask[:, None], scores, -1e30))
+    return np.einsum("bhqk,bkhd->bqhd", shares, split(x @ wv)).reshape(x.shape) @ wo
+
+
 def attention(x, weights, mask=None):
     """Multi-head self-attention of (B, N, D); `mask` (B, N, N) is True where a row may look at a column."""
     wq, bq, wk, bk, wv, bv, wo, bo = weights

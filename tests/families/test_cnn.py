@@ -294,7 +294,9 @@ def test_series_poolings_and_dense_layers(pooling):
 
 @pytest.mark.parametrize("name", list_presets(family="cnn"))
 def test_a_saved_model_answers_the_same(name, tmp_path):
-    small = {"input_shape": (20, 20, 3)} if get_preset(name).config["inputs"] == "image" else {}
+    small = {"image": {"input_shape": (20, 20, 3)}, "series": {"input_shape": (24, 1)}}.get(
+        get_preset(name).config["inputs"], {}
+    )
     model = randomize(build(name, **small))
     shape = (2, *model.input_shape[1:])
     x = np.random.default_rng(1).integers(0, 30, shape).astype(model.input.dtype)

@@ -1,11 +1,13 @@
 """Feed-forward networks: the tutorial's sizes, the arithmetic, the gradients, the refusals."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import keras
 import numpy as np
 import pytest
 from reference import batch_norm, dense, randomize, relu, softmax, weights
+from scipy.stats import norm
 
 import kzoo
 from kzoo.families import fnn
@@ -102,6 +104,58 @@ def test_residual_blocks_match_numpy():
     expected = softmax(dense(x, *weights(model, "outputs")))
 
     np.testing.assert_allclose(predict(model, rows.astype("float32")), expected, atol=1e-5)
+
+
+def test_members_share_layers_and_answer_by_their_mean():
+    settings = dict(units=(5, 4), members=3, norm="layer", dropout=0.2, target_scale=[2.0, 3.0], target_offset=[0, 1.0])
+    model = randomize(fnn.build(name="net", input_shape=(4,), outputs=2, output_activation=None, **settings))
+    rows = np.random.default_rng(1).normal(size=(7, 4))
+    answers = []
+    for member in range(3):
+        x = rows
+        for i, width in ((1, 4), (2, 5)):
+            own = {p: weights(model, f"hidden{i}_{p}_weights")[0].reshape(3, -1)[member] for p in ("in", "out", "bias")}
+            assert own["in"].shape == (width,)
+            x = relu((x * own["in"]) @ weights(model, f"hidden{i}_dense")[0] * own["out"] + own["bias"])
+            gamma, beta = weights(model, f"hidden{i}_norm")
+            x = gamma * (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-6) + beta
+        kernel, bias = weights(model, "outputs")
+        answers.append(x @ kernel[member] + bias[member])
+    expected = np.mean(answers, axis=0) * [2.0, 3.0] + [0, 1.0]
+    np.testing.assert_allclose(predict(model, rows.astype("float32")), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_bins_are_linear_between_their_ends_and_numbers_become_normal():
+    """A column of ordinary numbers, one with a frequent value, a mark that is rarely set, and large ones far from 0."""
+    edges = [
+        [-1.0, 0.0, 0.5, 2.0, 9.0],
+        [0.0, 0.0, 0.0, 3.0, 4.0],
+        [0.0, 0.0, 0.0, 0.0, 1.0],
+        [1e6, 1e6, 1e6, 1e6, 1e6 + 1],
+    ]
+    edges[3] = [1.6e9 + 1e6 * place for place in range(5)]
+    model = fnn.build(
+        name="net", input_shape=(4,), outputs=1, units=(), bins=4, bins_dim=3, edges=np.ravel(edges).tolist(),
+        output_activation=None,
+    )  # fmt: skip
+    x = np.array(
+        [[-5, 0, 0, 1.6e9 - 9], [0.25, 1.5, 1, 1.6e9 + 5e5], [1.25, 3.5, 0.5, 1.6e9 + 25e5], [99, 9, 2, 2e9]], "float32"
+    )
+    normal = norm.ppf((np.arange(5) + 0.5) / 5)
+    inside = keras.Model(model.input, [model.get_layer("quantiles").output, model.get_layer("bins").output])
+    z, bins = map(keras.ops.convert_to_numpy, inside(x))
+    for column, ends in enumerate(edges):
+        distinct = sorted(set(ends))
+        heights = [normal[[end == one for one in ends]].mean() for end in distinct]
+        np.testing.assert_allclose(z[:, column], np.interp(x[:, column], distinct, heights), atol=1e-3)
+        for place, (low, high) in enumerate(pairwise(distinct)):
+            np.testing.assert_allclose(
+                bins[:, place, column], np.clip((x[:, column] - low) / (high - low), 0, 1), atol=1e-3
+            )
+        assert not bins[:, len(distinct) - 1 :, column].any()
+    kernel, bias = weights(model, "bins_embedding")
+    embedded = keras.ops.convert_to_numpy(keras.Model(model.input, model.get_layer("bins_flatten").output)(x))
+    np.testing.assert_allclose(embedded.reshape(4, 4, 3), np.einsum("bnf,nfd->bfd", bins, kernel) + bias, atol=1e-5)
 
 
 def test_images_are_scaled_from_raw_pixels_and_flattened():
@@ -209,10 +263,14 @@ def test_only_categories_and_no_hidden_layer():
         (dict(residual=True), r"units=\(64, 32\) must all be equal"),
         (dict(residual=True, units=()), "must all be equal"),
         (dict(input_shape=(4, 1)), "input_shape"),
-        (dict(input_shape=(None,)), "input_shape=None"),
+        (dict(input_shape=(None,)), r"input_shape=\(None,\) leaves open what is not the steps"),
         (dict(scale=[1.0]), "scale has 1 numbers for 4 input features"),
         (dict(offset=[1.0] * 5), "offset has 5 numbers"),
         (dict(scale=[1.0] * 4, categories=(3,)), "scale has 4 numbers for 3 input features"),
+        (dict(bins=-1), "bins=-1"),
+        (dict(bins=2, edges=[0.0, 1.0, 2.0]), "edges has 3 numbers; 4 columns of 2 bins need 12"),
+        (dict(members=1), "members=1"),
+        (dict(members=4, residual=True, units=(8, 8)), "members=4 share plain layers"),
         (dict(categories=(2,) * 5), "categories names 5 columns"),
         (dict(categories=(0,)), "categories=0"),
         (dict(target_scale=[1.0]), "target_scale has 1 numbers for 3 outputs"),

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import reference_sequence as reference
+from reference import batch_norm
 
 import kzoo
 from kzoo.families import transformer
@@ -12,8 +13,13 @@ SMALL = {
     "imdb_transformer": dict(input_shape=(9,), vocabulary_size=20, width=8),
     "text_transformer": dict(input_shape=(9,), vocabulary_size=20, width=8, intermediate_dim=12),
     "char_transformer": dict(input_shape=(9,), vocabulary_size=20, outputs=20, width=8, depth=2),
+    "char_gpt": dict(
+        input_shape=(9,), vocabulary_size=20, outputs=20, width=8, depth=2, num_heads=2, intermediate_dim=12
+    ),
     "cifar_vit": dict(input_shape=(8, 8, 3), width=8, depth=2, intermediate_dim=12),
-    "series_transformer": dict(input_shape=(12, 3), outputs=2, horizon=5, patch_size=4, patch_stride=2, width=8),
+    "series_transformer": dict(
+        input_shape=(12, 3), outputs=2, horizon=5, patch_size=4, patch_stride=2, width=8, depth=1
+    ),
     "tabular_transformer": dict(input_shape=(5,), categories=(3, 4), width=8, intermediate_dim=12),
 }
 TEXT = ("imdb_transformer", "text_transformer")
@@ -27,7 +33,9 @@ def small(name, **overrides):
 
 def randomize(model):
     """Give every weight, biases included, a random value."""
-    model.set_weights([rng.normal(0, 0.5, w.shape) for w in model.get_weights()])
+    for weight in model.weights:
+        value = rng.normal(0, 0.5, weight.shape)
+        weight.assign(abs(value) + 0.5 if weight.name == "moving_variance" else value)
     return model
 
 
@@ -87,6 +95,20 @@ def test_one_encoder_block_matches_the_numpy_reference(position, activation, cau
     np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("position", ["pre", "post"])
+def test_a_block_of_patchtst_normalises_over_the_batch(position, monkeypatch):
+    given = keras.Input((6, 2, 8))  # two series that do not see each other
+    answer = transformer.encoder_block(
+        given, name="b", num_heads=4, intermediate_dim=12, activation="gelu", norm="batch", norm_position=position,
+        dropout=0.1,
+    )  # fmt: skip
+    model = randomize(keras.Model(given, answer))
+    monkeypatch.setattr(reference, "layer_norm", lambda x, weights: batch_norm(x, *weights))
+    x, weights = rng.normal(size=(3, 6, 2, 8)).astype("float32"), block_weights(model, "b")
+    expected = [reference.encoder_block(x[:, :, i], weights, position=position) for i in range(2)]
+    np.testing.assert_allclose(predict(model, x), np.stack(expected, axis=2), atol=1e-5)
+
+
 @pytest.mark.parametrize("positions", ["learned", "sinusoidal", None])
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 def test_a_whole_text_model_matches_the_numpy_reference(positions, pooling):
@@ -131,17 +153,43 @@ def test_a_padded_row_answers_as_the_shorter_row_does():
     np.testing.assert_allclose(predict(model, [pad([5, 3, 8, 1], 2)]), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [*TEXT, "char_transformer"])
+@pytest.mark.parametrize("name", [*TEXT, "char_transformer", "char_gpt"])
 def test_order_matters_and_a_row_of_padding_is_finite(name):
     answers = predict(small(name), [pad([5, 3, 8, 1], 2), pad([8, 5, 1, 3], 2), [0] * 9])
     assert np.abs(answers[0] - answers[1]).max() > 1e-4
     assert np.isfinite(answers).all()
 
 
+@pytest.mark.parametrize("norm", ["layer", "rms"])
+@pytest.mark.parametrize("causal", [False, True])
+def test_rotary_attention_matches_the_numpy_reference(norm, causal):
+    """A model of one block, with padding on the left: positions count from the first real token."""
+    model = small("char_gpt", depth=1, norm=norm, causal=causal, output_activation=None)
+    ids = np.array([pad([5, 3, 8, 1], 2), rng.integers(1, 20, 9)])
+    real = ids != 0
+    mask = real[:, None] & (np.tri(9, dtype=bool) if causal else True) | np.eye(9, dtype=bool)
+    of_heads = [lambda z, part=part: normalize(z, weights[f"block1_{part}_norm"]) for part in ("query", "key")]
+    weights = {layer.name: layer.get_weights() for layer in model.layers}
+    normalize = reference.layer_norm if norm == "layer" else reference.rms_norm
+    x = weights["embedding"][0][ids]
+    y = normalize(x, weights["block1_attention_norm"])
+    where = np.maximum(np.cumsum(real, 1) - 1, 0)
+    x = x + reference.rotary_attention(
+        y, *(weights[f"block1_{part}"][0] for part in ("query", "key", "value", "attention")), where=where, heads=2,
+        mask=mask, norms=of_heads,
+    )  # fmt: skip
+    y = normalize(x, weights["block1_dense_norm"])
+    (up, bias), (down, shift) = weights["block1_expand"], weights["block1_project"]
+    x = normalize(x + reference.gelu(y @ up + bias) @ down + shift, weights["final_norm"])
+    kernel, bias = weights["outputs"]
+    np.testing.assert_allclose(predict(model, ids)[real], (x @ kernel + bias)[real], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["char_transformer", "char_gpt"])
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
-def test_a_causal_model_answers_before_it_sees_what_comes_later(dropout):
-    model = small("char_transformer", dropout=dropout)
-    first, second = examples("char_transformer", 2)
+def test_a_causal_model_answers_before_it_sees_what_comes_later(name, dropout):
+    model = small(name, dropout=dropout)
+    first, second = examples(name, 2)
     second[:5] = first[:5]
     answers = predict(model, [first, second])
     np.testing.assert_allclose(answers[0, :5], answers[1, :5], atol=1e-6)
@@ -164,7 +212,7 @@ def test_a_saved_model_loads_safely_with_equal_answers(name, tmp_path):
     model.save(tmp_path / "m.keras")
     again = keras.saving.load_model(tmp_path / "m.keras", safe_mode=True)
     # One of them as a traced graph: that answers as the layers do one by one.
-    np.testing.assert_allclose(again.predict_on_batch(x), predict(model, x), atol=1e-6)
+    np.testing.assert_allclose(again.predict_on_batch(x), predict(model, x), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -262,8 +310,12 @@ BAD = [
     (dict(num_heads=0), "num_heads=0"),
     (dict(vocabulary_size=0), "vocabulary_size=0"),
     (dict(input_shape=(9, 2)), "input_shape=(9, 2) must have 1 numbers"),
+    (dict(norm="batch"), "norm='batch' is unknown. Use one of: layer, rms"),
+    (dict(inputs="rows", norm=None), "norm=None is unknown. Use one of: layer, rms, batch"),
     (dict(norm_position="middle"), "norm_position='middle' is not one of its values"),
-    (dict(positions="rotary"), "positions='rotary' is not one of its values"),
+    (dict(positions="rotated"), "positions='rotated' is not one of its values"),
+    (dict(positions="rotary", pooling="cls"), "positions='rotary' needs inputs='tokens', and pooling='mean' or None"),
+    (dict(positions="rotary", width=12, num_heads=4), "width=12 makes heads of 3 with num_heads=4"),
     (dict(activation="gelo"), "activation='gelo' is not one of its values"),
     (dict(dropout=1.0), "dropout=1.0"),
     (dict(dropout=(0.1, 0.2)), "dropout=(0.1, 0.2) must be one number"),

@@ -28,6 +28,7 @@ SMALL_TEXT = dict(vocabulary_size=500, embedding_dim=16, batch_size=32)
 JOBS = {
     "fnn": ("tabular_fnn", "breast_cancer", dict(units=(32, 16), schedule="cosine", warmup=0.2)),
     "fnn_values": ("diabetes_fnn", "diabetes", dict(schedule="plateau", patience=2)),
+    "members": ("tabular_tabm", "breast_cancer", dict(units=(16,), members=4, bins=8, batch_size=32)),
     "cnn": ("cifar_cnn", "shapes", dict(filters=(8, 16), units=(16,), dropout=0.2, augment=("flip", "shift"))),
     "cnn_ema": ("digits_cnn", "digits", dict(filters=(8, 8), ema=0.9, dropout=0.2, augment=("shift",))),
     "rnn": ("text_rnn", "opinions", dict(units=(16,), schedule="plateau", patience=2, **SMALL_TEXT)),

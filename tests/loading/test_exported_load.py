@@ -14,7 +14,7 @@ from made import exported_of, write_manifest
 import kzoo
 from kzoo import catalogue
 
-SMALL = ("iris_fnn", "digits_cnn", "series_lstm", "adding_gru", "series_transformer", "series_tcn")
+SMALL = ("iris_fnn", "digits_cnn", "series_lstm", "adding_gru", "series_transformer", "series_tcn", "series_linear")
 
 
 def same(a, b):

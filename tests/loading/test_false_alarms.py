@@ -167,7 +167,10 @@ def test_words_travel_as_a_file_and_answer_the_same():
     passes(sequential(layers.Discretization([0.0, 1.0]), layers.CategoryEncoding(3), shape=(1,)))
 
 
-SMALL = ("iris_fnn", "digits_cnn", "series_lstm", "series_gru", "adding_rnn", "series_transformer", "series_tcn")
+SMALL = (
+    "iris_fnn", "digits_cnn", "series_lstm", "series_gru", "adding_rnn", "series_transformer", "series_tcn",
+    "series_linear",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(

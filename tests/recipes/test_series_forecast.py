@@ -49,5 +49,5 @@ def test_every_forecast_is_scored_on_the_same_windows(tmp_path, monkeypatch):
 
 
 def test_a_season_fits_into_the_window(monkeypatch):
-    with pytest.raises(kzoo.KzooError, match=r"--season 200 .* --steps 96"):
-        run(monkeypatch, "--season", "200", "--out", "out")
+    with pytest.raises(kzoo.KzooError, match=r"--season 400 .* window of 336 steps: --steps"):
+        run(monkeypatch, "--season", "400", "--out", "out")

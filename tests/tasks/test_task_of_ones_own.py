@@ -28,7 +28,8 @@ found = dict(
     labels=answers.labels,
     p=answers.probabilities.tolist(),
     checks=[f.check for f in kzoo.check("tabular_fnn", "stars.csv", target="stars", task="ordinal", deep=False)],
-    ranked=[[row["run"], row["metric"], row["score"]] for row in kzoo.compare(["run", "new"])],
+    ranked=[[row["run"], row["metric"], row["score"]] for row in kzoo.compare(["run", "new"], baselines=False)],
+    beside=sorted(row["run"] for row in kzoo.compare(["run", "new"]) if row["baseline"]),
     page=kzoo.report(run).read_text(encoding="utf-8"),
     # Of another kind of input too, without another line.
     texts=kzoo.load_data("texts.csv", preset="text_cnn", target="stars", task="ordinal").task,
@@ -83,6 +84,7 @@ def test_its_labels_are_its_own(found):
 def test_checks_ranking_and_report_know_it(found):
     assert [row[1] for row in found["ranked"]] == ["rank_error"] * 2
     assert found["ranked"][0][2] <= found["ranked"][1][2]
+    assert found["beside"] == ["gradient-boosted trees", "logistic regression", "most frequent class"]
     assert f"It is off by {found['test']['rank_error']:.2f} ranks" in found["page"]
     assert "always the median" in found["page"] and "Confusion matrix" in found["page"]
     assert found["versus"] == 0

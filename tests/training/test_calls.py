@@ -55,6 +55,11 @@ def fnn(out, **options):
     return kzoo.train("tabular_fnn", (ROWS, CLASSES), out=out, **QUICK | FNN | options)
 
 
+def members(out, **options):
+    small = dict(units=(8,), members=3, bins=4, bins_dim=2, batch_size=10, class_weight="balanced", callbacks="quick")
+    return kzoo.train("tabular_tabm", (ROWS, CLASSES), out=out, **QUICK | small | options)
+
+
 def gru(out, **options):
     rows = pd.DataFrame(dict(text=SENTENCES, liked=["yes" if "good" in sentence else "no" for sentence in SENTENCES]))
     return kzoo.train("text_gru", rows, target="liked", out=out, **QUICK | GRU | options)
@@ -120,7 +125,7 @@ def test_a_call_is_named_by_its_first_step_and_its_last():
     assert [first for first in seen.begun if first] == [last + 1 for last in seen.ended if last < 9]
 
 
-@pytest.mark.parametrize("train", [fnn, pytest.param(gru, marks=pytest.mark.slow), series])
+@pytest.mark.parametrize("train", [fnn, members, pytest.param(gru, marks=pytest.mark.slow), series])
 def test_ten_steps_are_keras_own_to_rounding(train):
     """The weights of a step are compared, not those of training: the paths of two roundings part in the long run."""
     after = {}
@@ -164,6 +169,30 @@ def test_what_began_step_by_step_goes_on_so(whole):
     with pytest.raises(RuntimeError):
         fnn("run", callbacks=[Seen(cut_power)], steps_per_call=1, journal_steps=4)
     assert_same(single, fnn("run", callbacks=[Seen()]))
+
+
+def test_what_has_to_go_on_step_by_step_says_so(capsys):
+    """The same weights and data; the model was compiled in another way meanwhile, which no request of a run holds."""
+
+    def model(**options):
+        keras.utils.set_random_seed(0)
+        made = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)], name="own")
+        made.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), **options)
+        return made
+
+    def cut_power(count, logs):
+        if count == 5:
+            raise RuntimeError("power cut")
+
+    def train(made, *callbacks, **options):
+        data = ROWS[:60], CLASSES[:60]
+        return kzoo.train(made, data, out="run", check=False, callbacks=list(callbacks), batch_size=8, **options)
+
+    with pytest.raises(RuntimeError):
+        train(model(), Seen(cut_power), epochs=2, journal_steps=2)
+    run = train(model(run_eagerly=True), Seen(), epochs=2)
+    assert run.summary["resumed"] == 1
+    assert "now takes one at a time, because the model was compiled with run_eagerly" in capsys.readouterr().err
 
 
 def test_a_signal_ends_a_training_where_a_call_ends():

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from shortcuts import tune_here
+from sklearn.naive_bayes import MultinomialNB
 
 import kzoo
 from kzoo.training.road import Assignment
@@ -194,3 +195,61 @@ def test_a_trial_of_a_search_has_them_too_in_the_presets_precision(white, tmp_pa
     assert seen[0].core.dtype_policy.name == "mixed_bfloat16"
     for mine, theirs in zip(filters(seen[0].model), filters(white.model), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+# Log ratios: what naive Bayes says of a text is where a bag of words begins.
+def opinions(name="opinions.csv", words=("fine", "poor", "plain"), count=60, seed=0):
+    """Texts of two or three classes that each say a word of their own more often than others, and some nothing else."""
+    rng, classes = np.random.default_rng(seed), np.arange(count) % len(words)
+    shares = np.eye(len(words)) * 2 + 1
+    texts = [" ".join(rng.choice(words, rng.integers(1, 9), p=shares[k] / shares[k].sum())) for k in classes]
+    pd.DataFrame({"text": texts, "class": [f"is {words[k]}" for k in classes]}).to_csv(name, index=False)
+    return name
+
+
+def naive_bayes(data):
+    """The log ratios of two classes or more, by scikit-learn: (classes, ids)."""
+    split = data.train
+    counted = np.array([np.bincount(row, minlength=data.config["vocabulary_size"]) for row in split.x])
+    counted[:, 0] = 0  # padding
+    bayes = MultinomialNB().fit(counted > 0, split.y)
+    return bayes, counted > 0
+
+
+@pytest.mark.parametrize("words", [("fine", "poor"), ("fine", "poor", "plain")])
+def test_a_bag_of_words_begins_as_naive_bayes(words):
+    data = kzoo.load_data(opinions(words=words), target="class", preset="text_ngrams")
+    bayes, counted = naive_bayes(data)
+    joint = counted @ bayes.feature_log_prob_.T
+    wanted = (joint - joint.mean(axis=1, keepdims=True)) / np.sqrt(counted.sum(axis=1, keepdims=True))
+    logits = kzoo.build("text_ngrams", data=data, output_activation=None)
+    assert logits.get_layer("log_ratios").get_weights()[0][0].tolist() == [0.0] * len(words)  # padding
+    np.testing.assert_allclose(predicted(logits, data.train.x), wanted, atol=1e-5)
+    if len(words) == 2:
+        one = kzoo.build("text_ngrams", data=data, outputs=1, output_activation=None)
+        np.testing.assert_allclose(predicted(one, data.train.x)[:, 0], wanted[:, 1] - wanted[:, 0], atol=1e-5)
+
+
+def predicted(model, x):
+    return keras.ops.convert_to_numpy(model(x, training=False))
+
+
+def test_however_a_bag_of_words_meets_its_data_it_has_the_same_weights(tmp_path):
+    data = kzoo.load_data(opinions(), target="class", preset="text_ngrams")
+    built = kzoo.build("text_ngrams", data=data).get_layer("log_ratios").get_weights()[0]
+    still = dict(learning_rate=1e-12, epochs=1)
+    first = fit("text_ngrams", data, tmp_path / "run", **still)
+    np.testing.assert_allclose(first.model.get_layer("log_ratios").get_weights()[0], built, atol=1e-6)
+    assert np.abs(built).max() > 0.1 and first.preprocessing["ngrams"] == 2
+    # Trained weights are kept, and words that they lack have what the new data gives.
+    first.model.get_layer("log_ratios").set_weights([built + 1])
+    other = kzoo.load_data(opinions("o.csv", ("fine", "poor", "new")), target="class", preset="text_ngrams")
+    second = fit("text_ngrams", other, tmp_path / "second", start=first.model, **still)
+    assert np.abs(second.model.get_layer("log_ratios").get_weights()[0] - built - 1).max() < 1e-6  # no vocabulary given
+    third = fit("text_ngrams", other, tmp_path / "third", start=first.path, **still).model
+    fresh = kzoo.build("text_ngrams", data=other).get_layer("log_ratios").get_weights()[0]
+    place = {word: i for i, word in enumerate(other.preprocessing["vocabulary"], start=2)}
+    weights = third.get_layer("log_ratios").get_weights()[0]
+    np.testing.assert_allclose(weights[place["new"]], fresh[place["new"]], atol=1e-6)
+    was = {word: i for i, word in enumerate(first.preprocessing["vocabulary"], start=2)}
+    np.testing.assert_allclose(weights[place["fine"]], built[was["fine"]], atol=1e-6)

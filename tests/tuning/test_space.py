@@ -39,7 +39,8 @@ def test_the_preset_is_the_default_point_of_every_size(name):
         for parameter in hp.space:  # KerasTuner takes a default that its own range does not have
             if not isinstance(parameter, keras_tuner.engine.hyperparameters.Choice):
                 assert parameter.min_value <= parameter.default <= parameter.max_value
-    few = 4 if kzoo.get_preset(name).family in COVERED else 2  # a family of one layer has a rate and a batch size
+    preset = kzoo.get_preset(name)
+    few = 4 if preset.family in COVERED and not preset.config.get("log_ratios") else 2  # one layer: rate and batch size
     assert few <= len(kzoo.space(name, "quick").parameters) <= 6
     assert set(kzoo.space(name, "quick").names) - {"learning_rate"} < set(kzoo.space(name).names)
     assert set(kzoo.space(name).names) < set(kzoo.space(name, "full").names)

@@ -10,8 +10,9 @@ from stand_in import StandIn
 
 import kzoo
 from kzoo.callbacks import direction
+from kzoo.doors import checked_seconds
 from kzoo.errors import KzooError
-from kzoo.tuning.plan import parse_time, settle_objective
+from kzoo.tuning.plan import settle_objective
 
 
 def narrow(**ranges):
@@ -116,7 +117,7 @@ def test_6_every_objective_has_its_direction():
     ("said", "seconds"), [(5, 5), ("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("10 min", 600), ("7", 7)]
 )
 def test_times(said, seconds):
-    assert parse_time(said) == seconds
+    assert checked_seconds("max_time", said) == seconds
 
 
 def test_optuna_is_an_extra(search, monkeypatch):

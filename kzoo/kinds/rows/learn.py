@@ -25,9 +25,12 @@ from kzoo.kinds.tables.raw import MOST, Rows, as_names, find_target, require, ro
 from kzoo.kinds.tables.values import Texts, plain, to_numbers, to_words
 from kzoo.registry import list_presets
 from kzoo.tasks import choose
-from kzoo.tasks.values.light import spread
+from kzoo.tasks.values.light import has_tails, spread
 from kzoo.words import listed, shown
 
+_MOST_ROWS = 200_000  # whose quantiles are taken
+_FLAG_STD = 0.2  # that a column of 0 and 1 counts for at least
+_CLIP = 3.0  # deviations
 _MOSTLY = 0.95  # share of a target's texts that must be numbers for the rest to be mistakes
 
 
@@ -102,7 +105,7 @@ def load_table(
         task=chosen.name,
         inputs="rows",
         **{part: None if rows is None else Split(x=x[rows], y=y[rows], rows=rows) for part, rows in parts.items()},
-        config=_config(x[parts["train"]], columns) | learned.config,
+        config=_config(x[parts["train"]], columns, notes) | learned.config,
         preprocessing={"kind": "table", "columns": columns, "targets": targets, "classes": list(learned.classes)}
         | ({"writings": writings} if writings else {}),
         class_names=learned.classes,
@@ -177,12 +180,12 @@ def _hash(frame, rows):
     return pd.util.hash_pandas_object(pd.DataFrame(columns), index=False).to_numpy()
 
 
-def _config(x, columns):
+def _config(x, columns, notes):
     categories = tuple(len(c["values"]) + 1 for c in columns if c["kind"] == "category")
     return {
         "input_shape": (x.shape[1],),
         "categories": categories,
-        **scaling(x[:, : x.shape[1] - len(categories)]),
+        **robust_scaling(x[:, : x.shape[1] - len(categories)], feature_names(columns), notes),
     }
 
 
@@ -240,15 +243,17 @@ def take(x, preset):
     return x.astype(np.float32)
 
 
-def fit(x, train, *, plain=False, **more):
+def fit(x, train, *, plain=False, notes=None, **more):
     """Return rows as they are, and the scale of the columns of the training rows.
 
     Args:
         x: (N, F).
         train: places of the training rows.
         plain: whether the caller has scaled them.
+        notes: a list that gets a line for each thing to know.
     """
-    return x, {} if plain else scaling(x[train]), None
+    names = [f"column {i}" for i in range(x.shape[1])]
+    return x, {} if plain else robust_scaling(x[train], names, [] if notes is None else notes), None
 
 
 def scaling(values):
@@ -317,3 +322,56 @@ def overview(data):
     if data.feature_names:
         return {"columns": [{"name": name, "kind": "number"} for name in data.feature_names]}
     return {"about": {"columns": data.input_shape[-1]}} if data.input_shape else {}
+
+
+def robust_scaling(values, names, notes):
+    """Return what `scaling` does, but for columns with heavy tails, and `input_clip` where there are any.
+
+    Such a column is standardised by its values between the first and the last percentile, and a network bends what lies
+    far outside (a smooth clip, as in arXiv:2407.04491). A column of nothing but 0 and 1, such as the mark of a missing
+    value, is divided by no less than 0.2: a mark that is rare has a tiny deviation, by which it would be enormous.
+
+    Args:
+        values: (N, F) of the training rows.
+        names: of the columns.
+        notes: a list that gets a line where columns have heavy tails.
+    """
+    if not values.shape[-1]:  # a table of categories alone
+        return {}
+    mean, std = map(np.array, spread(values))
+    flags = ((values == 0) | (values == 1)).all(axis=0)
+    far = np.flatnonzero(~flags & has_tails(values, mean, std))
+    heavy = [column for column in far if len(np.unique(values[:, column])) > 2]  # of two, one is rare
+    std[flags] = np.maximum(std[flags], _FLAG_STD)
+    for column in heavy:
+        middle = values[:, column].astype("float64")
+        middle = np.clip(middle, *np.percentile(middle, (1, 99)))
+        # Where hardly any value differs from the others, the middle has no spread to speak of.
+        mean[column], std[column] = middle.mean(), max(middle.std(), 0.2 * std[column])
+    if heavy:
+        notes.append(
+            f"Heavy tails in {listed((repr(names[column]) for column in heavy), 5)}: far values are bent into "
+            f"{_CLIP:g} deviations (input_clip={_CLIP:g}; 0 for none)."
+        )
+    return {"scale": (1 / std).tolist(), "offset": (-mean / std).tolist()} | ({"input_clip": _CLIP} if heavy else {})
+
+
+def asked_of(x, config):
+    """Return what a network's settings ask of the training rows: the ends of the bins of each column, where it has any.
+
+    They are quantiles. A value that is frequent counts for no more rows than belong into a bin: it fills one at most.
+
+    Args:
+        x: (N, F) training rows, numeric columns first.
+        config: the settings: `bins`, `categories`.
+    """
+    bins = config.get("bins")
+    numbers = x[:: 1 + len(x) // _MOST_ROWS, : x.shape[1] - len(config.get("categories", ()))]
+    if not bins or not numbers.shape[1]:
+        return {}
+    places, edges = np.linspace(0, 1, bins + 1), []
+    for column in numbers.T:
+        values, counts = np.unique(column, return_counts=True)
+        shared = np.repeat(values, np.minimum(counts, max(1, len(column) // bins)))
+        edges += np.quantile(shared, places, method="nearest").tolist()
+    return {"edges": tuple(edges)}

@@ -18,17 +18,19 @@ from kzoo.kinds.rows.learn import describe, fit, scaling, seen_in_cells
 from kzoo.kinds.rows.light import say_unread
 from kzoo.kinds.series.calendar import calendar_of
 from kzoo.kinds.series.light import filled, time_column, times_in
+from kzoo.kinds.series.season import window
 from kzoo.kinds.series.simple import simple_forecasts
 from kzoo.kinds.series.times import in_utc, offsets_of
 from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import MOST, as_names, require, rows_of
+from kzoo.preset import STEPS
 from kzoo.tasks.values.light import spread
 from kzoo.words import listed, plural
 
 __all__ = ["describe", "fit", "fresh", "labelled", "load", "overview", "simple_forecasts", "take"]
 
-_STEPS, _HORIZON = 96, 24  # without a preset
+_HORIZON = 24  # without a preset
 
 
 def load(source, form, *, problem, seed, task=None, **asked):
@@ -52,6 +54,7 @@ def load_series(
 ):
     """Load a series for forecasting, split in order of time.
 
+    Windows are as long as the preset says, or two seasons at least where it leaves that open (see `season.window`).
     Inputs of validation and test windows may reach back into the part before; their targets never do.
     Missing values take the last value before them.
 
@@ -66,7 +69,7 @@ def load_series(
     Raises:
         KzooError: no numeric column, or too few rows for a window and its horizon.
     """
-    steps, horizon = _STEPS, _HORIZON
+    steps, horizon = STEPS, _HORIZON
     if preset is not None:
         steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
     notes = list(notes)
@@ -111,7 +114,14 @@ def load_series(
         require(tested, names, "the test series")
         other = filled(tested, names, [], writings)
         series["test"] = (other, 0, len(other), holes_of(tested_times))
-    fix = shorter(cuts.values(), steps, horizon, preset)
+    fix = shorter(cuts.values(), steps or STEPS, horizon, preset)
+    if steps is None:
+        room = len(values) if tested is None else len(tested) - horizon
+        steps, line = window(
+            values[:first_validation, : len(targets)], horizon, columns=len(names), times=times, calendar=calendar,
+            room=room, least=preset.config.get("patch_size") or 1,
+        )  # fmt: skip
+        notes.append(line)
     made, left_out, across = windows_of(series, steps, horizon, len(targets), name, fix=fix)
     notes += _about_holes(left_out, across)
     mean, std = spread(values[:first_validation])

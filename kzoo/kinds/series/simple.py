@@ -22,7 +22,18 @@ def simple_forecasts(reader, part):
     calendar = Calendar.of(reader)
     yield "last value", _at(series, np.broadcast_to(starts - 1, (len(starts), len(steps))))
     for name, season in (calendar.seasons if calendar else {}).items():
-        yield name, _at(series, starts + steps - season * (1 + steps // season))
+        yield name, season_before(part, season)
+
+
+def season_before(part, season):
+    """Return the values (N, horizon, targets) a season before those that follow the windows of a series.
+
+    Args:
+        part: the `Split`.
+        season: steps.
+    """
+    starts, steps = part.y.starts[:, None], np.arange(part.y.length)
+    return _at(part.y.values, starts + steps - season * (1 + steps // season))
 
 
 def _at(series, places):

@@ -3,7 +3,8 @@
 from kzoo.kinds import Kind, Source
 
 _TOKENIZER = {
-    "length": int, "level": str, "lowercase": bool, "punctuation": bool, "vocabulary": [str], "column?": (str, None),
+    "length": int, "level": str, "ngrams?": (int, None), "lowercase": bool, "punctuation": bool, "vocabulary": [str],
+    "column?": (str, None),
 }  # fmt: skip
 
 KIND = Kind(

@@ -33,7 +33,9 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
     """
     if not any(_has_lines(part) for part in (text[:_HEAD], text)):  # the beginning nearly always tells
         raise KzooError(f"{name!r} has fewer than {_FEWEST_LINES} lines of text: too little for a language model.")
-    length, size, level = text_settings(preset) if preset is not None else (100, 200, "characters")
+    length, size, level, ngrams = text_settings(preset) if preset is not None else (100, 200, "characters", None)
+    if ngrams:
+        raise KzooError(f"ngrams={ngrams} is for labelled texts: a language model reads one token after another.")
     per_step = preset is None or preset.config.get("pooling") is None
     first_validation, first_test = splits.split_time(
         len(text), validation=validation, test=0 if test_text is not None else 0.1 if test is None else test
@@ -101,9 +103,9 @@ def pieces(reader, source):
 
 
 def text_settings(preset):
-    """Return (tokens in a row, vocabulary size, tokenizer level) that a preset asks for, or the defaults."""
+    """Return (ids in a row, vocabulary size, tokenizer level, ngrams) that a preset asks for, or the defaults."""
     if preset is None:
-        return _LENGTH, _VOCABULARY, "words"
-    config = preset.config
-    level = preset.training.get("tokenizer") or "words"
-    return config["input_shape"][0], config.get("vocabulary_size") or _VOCABULARY, level
+        return _LENGTH, _VOCABULARY, "words", None
+    config, training = preset.config, preset.training
+    level = training.get("tokenizer") or "words"
+    return config["input_shape"][0], config.get("vocabulary_size") or _VOCABULARY, level, training.get("ngrams")

@@ -211,9 +211,9 @@ def build_text(
     chosen = {part: ([texts[i] for i in rows], y[rows]) if rows is not None else None for part, rows in parts.items()}
     for part, (its_texts, its_labels) in official.items():
         chosen[part] = its_texts, light.encode(learned, np.array(its_labels, dtype=str))
-    length, size, level = text_settings(preset)
+    length, size, level, ngrams = text_settings(preset)
     texts = chosen["train"][0]
-    tokenizer, ids = learn_and_encode(texts, length, level=level, size=size, lowercase=level == "words")
+    tokenizer, ids = learn_and_encode(texts, length, level=level, ngrams=ngrams, size=size, lowercase=level == "words")
     made = {
         part: None
         if pair is None

@@ -21,7 +21,8 @@ def preprocessing_of(kind, tokenizer, length, *, column=None):
 
 def tokenizer_of(preprocessing):
     """Return the tokenizer that made a text data set."""
-    return Tokenizer(**{key: preprocessing[key] for key in ("level", "lowercase", "punctuation", "vocabulary")})
+    settings = {key: preprocessing[key] for key in ("level", "lowercase", "punctuation", "vocabulary")}
+    return Tokenizer(**settings, ngrams=preprocessing.get("ngrams"))  # older readers say nothing of it
 
 
 def reads_the_end(reader) -> bool:

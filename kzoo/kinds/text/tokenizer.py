@@ -2,8 +2,8 @@
 
 import re
 import unicodedata
-from collections import defaultdict
-from itertools import chain, count
+from collections import Counter, defaultdict
+from itertools import chain, count, zip_longest
 
 import numpy as np
 
@@ -28,6 +28,7 @@ _APART = "\0"  # between texts that are looked at in one go
 
 _TOGETHER = 1024  # texts that are split in one go
 _BLOCK = 2**17  # characters that are numbered in one go: they stay in the processor's cache
+_COUNTED = 2**22  # different runs of tokens that are counted at a time: half a gigabyte
 
 
 class Tokenizer:
@@ -35,7 +36,10 @@ class Tokenizer:
 
     Args:
         level: `"words"` (ideographs count as words) or `"characters"`.
-        vocabulary: the known tokens; the first has id 2.
+        ngrams: None for all tokens in their order. A number, as in Keras' `TextVectorization`, gives an id to runs of
+            one to so many tokens: each different one of a text counts once, in the order in which they begin, shorter
+            ones first; a token that is not in the vocabulary is unknown, a longer run that is not is left out.
+        vocabulary: the known tokens; the first has id 2. Words of a longer run have a space between them.
         lowercase: fold case first.
         punctuation: keep punctuation marks as tokens of their own (words only).
 
@@ -43,10 +47,10 @@ class Tokenizer:
         KzooError: another level.
     """
 
-    def __init__(self, *, level="words", vocabulary=(), lowercase=True, punctuation=True):
+    def __init__(self, *, level="words", ngrams=None, vocabulary=(), lowercase=True, punctuation=True):
         if level not in LEVELS:
             raise KzooError(f"tokenizer={level!r} is unknown. Use 'words' or 'characters'.")
-        self.level, self.lowercase, self.punctuation = level, lowercase, punctuation
+        self.level, self.ngrams, self.lowercase, self.punctuation = level, ngrams, lowercase, punctuation
         self.vocabulary = list(vocabulary)
         self._ids = {token: i for i, token in enumerate(self.vocabulary, start=2)}
 
@@ -75,15 +79,38 @@ class Tokenizer:
         return self.numbers(text).tolist()
 
     def numbers(self, text):
-        """Return the ids of a text, int32 (tokens,), unpadded."""
-        return self._numbered(self.split_all([text]))
+        """Return the ids of a text, int32 (ids,), unpadded."""
+        return self._numbered(self.split_all([text]))[0]
 
     def _numbered(self, split):
-        """Return the ids of what `split_all` gave, those of all texts in one array."""
+        """Return the ids of what `split_all` gave, those of all texts in one array, and how many each text has."""
+        if self.ngrams:
+            return self._numbered_runs(split)
         if self.level == "characters":
-            return self._numbered_characters("".join(split))
+            return self._numbered_characters("".join(split)), _sizes(split)
         get = self._ids.get
-        return np.array([get(token, UNKNOWN) for tokens in split for token in tokens], np.int32)
+        return np.array([get(token, UNKNOWN) for tokens in split for token in tokens], np.int32), _sizes(split)
+
+    def _numbered_runs(self, split):
+        get, sizes = self._ids.get, _sizes(split)
+        ids = np.zeros((sizes.sum(), self.ngrams), np.int64)  # a row for each token, a column for each length of run
+        for column, runs in zip(ids.T, self.runs(split), strict=True):
+            column[:] = [PADDING if run is None else get(run, PADDING) for run in runs]
+        ids[ids[:, 0] == PADDING, 0] = UNKNOWN
+        texts = np.repeat(np.arange(len(split)), sizes)[:, None].repeat(self.ngrams, axis=1)[ids != PADDING]
+        ids = ids[ids != PADDING]
+        first = np.sort(np.unique(texts * len(self) + ids, return_index=True)[1])
+        return ids[first].astype(np.int32), np.bincount(texts[first], minlength=len(split))
+
+    def runs(self, split):
+        """Yield for each length, from 1, the runs of tokens that begin at each token of all texts; None beyond ends."""
+        tokens, sizes = list(chain.from_iterable(split)), _sizes(split)
+        left = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(tokens))  # tokens to the end of the text
+        between = "" if self.level == "characters" else " "
+        yield tokens
+        for length in range(2, self.ngrams + 1):
+            runs = map(between.join, zip(*(tokens[i:] for i in range(length)), strict=False))
+            yield [run if fits else None for run, fits in zip_longest(runs, (left >= length).tolist())]
 
     def _numbered_characters(self, text):
         known = {ord(token): number for token, number in self._ids.items() if len(token) == 1}
@@ -97,38 +124,40 @@ class Tokenizer:
 
     def encode(self, texts, length):
         """Return int32 ids (N, length), padded with 0 on the right, cut on the right."""
-        out = np.zeros((len(texts), length), np.int32)
+        out, enough = np.zeros((len(texts), length), np.int32), None if self.ngrams else length
         for first in range(0, len(texts), _TOGETHER):
-            split = [tokens[:length] for tokens in self.split_all(texts[first : first + _TOGETHER])]
-            _fill(out[first : first + len(split)], self._numbered(split), split)
+            split = [tokens[:enough] for tokens in self.split_all(texts[first : first + _TOGETHER])]
+            _fill(out[first : first + len(split)], *self._numbered(split))
         return out
 
     def decode(self, ids):
         """Return ids as text; unknown tokens show as a replacement character, padding not at all."""
         known = {i: token for token, i in self._ids.items()}
         tokens = [known.get(int(i), "\ufffd") for i in ids if int(i) != PADDING]
-        return ("" if self.level == "characters" else " ").join(tokens)
+        return (" · " if self.ngrams else "" if self.level == "characters" else " ").join(tokens)
 
     def settings(self):
         """Return plain JSON data from which `Tokenizer(**settings)` makes the same one."""
         return {
             "level": self.level,
+            "ngrams": self.ngrams,
             "lowercase": self.lowercase,
             "punctuation": self.punctuation,
             "vocabulary": self.vocabulary,
         }
 
 
-def learn_tokenizer(texts, *, level="words", size=20_000, lowercase=True):
+def learn_tokenizer(texts, *, level="words", ngrams=None, size=20_000, lowercase=True):
     """Learn a vocabulary from training texts: the most frequent tokens, ties in alphabetical order.
 
     Args:
+        level, ngrams: see `Tokenizer`; at the same count, shorter runs of tokens come first.
         size: ids at most, padding and unknown among them.
     """
-    return learn_and_encode(texts, 0, level=level, size=size, lowercase=lowercase)[0]
+    return learn_and_encode(texts, 0, level=level, ngrams=ngrams, size=size, lowercase=lowercase)[0]
 
 
-def learn_and_encode(texts, length, *, level="words", size=20_000, lowercase=True):
+def learn_and_encode(texts, length, *, level="words", ngrams=None, size=20_000, lowercase=True):
     """Return what `learn_tokenizer` learns, and the texts encoded by it: each is split and looked up once, not twice.
 
     Args:
@@ -136,10 +165,11 @@ def learn_and_encode(texts, length, *, level="words", size=20_000, lowercase=Tru
     """
     if size < 3:
         raise KzooError(f"vocabulary_size={size} must be at least 3: padding, unknown and one token.")
-    blank = Tokenizer(level=level, lowercase=lowercase)
-    if level == "characters":
-        found = _counted("".join(blank.split_all(texts)))
-        learned = Tokenizer(level=level, lowercase=lowercase, vocabulary=_most_frequent(found, size))
+    blank = Tokenizer(level=level, ngrams=ngrams, lowercase=lowercase)
+    if level == "characters" or ngrams:
+        found = _counted_runs(blank, texts) if ngrams else _counted("".join(blank.split_all(texts)))
+        best = _most_frequent(found, size, of=len if level == "characters" else _spaces)
+        learned = Tokenizer(level=level, ngrams=ngrams, lowercase=lowercase, vocabulary=best)
         return learned, learned.encode(texts, length)
     met, counts = defaultdict(count(1).__next__), np.zeros(1, np.int64)  # words get numbers as they come: 0 is padding
     out = np.zeros((len(texts), length), np.int32)
@@ -148,7 +178,7 @@ def learn_and_encode(texts, length, *, level="words", size=20_000, lowercase=Tru
         numbers = np.fromiter(map(met.__getitem__, chain.from_iterable(split)), np.int32, sum(map(len, split)))
         counts = np.pad(counts, (0, max(0, 2 * len(met) - len(counts)))) if len(met) >= len(counts) else counts
         np.add.at(counts, numbers, 1)
-        _fill(out[first : first + len(split)], numbers, split)
+        _fill(out[first : first + len(split)], numbers, _sizes(split))
     best = _most_frequent(dict(zip(met, counts[1:].tolist(), strict=False)), size)
     ids = np.full(len(met) + 1, UNKNOWN, np.int32)
     ids[0], ids[[met[word] for word in best]] = PADDING, np.arange(2, len(best) + 2)
@@ -157,19 +187,41 @@ def learn_and_encode(texts, length, *, level="words", size=20_000, lowercase=Tru
     return Tokenizer(level=level, lowercase=lowercase, vocabulary=best), out
 
 
-def _most_frequent(counts, size):
-    return [token for token, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: size - 2]]
+def _most_frequent(counts, size, of=len):
+    """Return the tokens of the highest counts; at the same one, those that are less `of` something come first."""
+    return sorted(counts, key=lambda token: (-counts[token], of(token), token))[: size - 2]
 
 
-def _fill(rows, numbers, split):
+def _spaces(run):
+    return run.count(" ")
+
+
+def _counted_runs(blank, texts):
+    """Return run of tokens -> how often it occurs. Where too many differ, those met once so far are let go."""
+    found, least = Counter(), 1
+    for first in range(0, len(texts), _TOGETHER):
+        for runs in blank.runs(blank.split_all(texts[first : first + _TOGETHER])):
+            found.update(runs)
+        del found[None]
+        while len(found) > _COUNTED:
+            found = Counter({run: count for run, count in found.items() if count > least})
+            least += 1
+    return found
+
+
+def _sizes(split):
+    return np.fromiter(map(len, split), np.int64, len(split))
+
+
+def _fill(rows, numbers, sizes):
     """Write the numbers of the tokens of texts into rows, as many as these are long.
 
     Args:
         rows: (N, length) zeros.
         numbers: (all tokens,).
-        split: the tokens of each of the N texts.
+        sizes: (N,), how many of them each text has.
     """
-    length, sizes = rows.shape[1], np.fromiter(map(len, split), np.int64, len(split))
+    length = rows.shape[1]
     if len(sizes) and sizes.max() > length:
         numbers = numbers[np.arange(len(numbers)) - np.repeat(np.cumsum(sizes) - sizes, sizes) < length]
     rows[np.arange(length) < sizes[:, None]] = numbers

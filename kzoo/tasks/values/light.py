@@ -7,6 +7,8 @@ from kzoo.kinds.tables.values import to_numbers
 from kzoo.predictions import Predictions
 from kzoo.tasks import Target
 
+_HEAVY = 6.0  # deviations: in a million normally distributed rows there is none
+
 
 def learn(values, names=(), *, known=None) -> Target:
     """Learn the scale of training targets.
@@ -22,7 +24,9 @@ def learn(values, names=(), *, known=None) -> Target:
     y = encode(None, values)
     offset, scale = spread(y)
     names = tuple(names) or tuple(f"y{i + 1}" for i in range(y.shape[1]))
-    return Target(names=names, config={"outputs": y.shape[1], "target_offset": offset, "target_scale": scale})
+    robust = {"loss": "huber"} if has_tails(y, offset, scale).any() else {}  # a few squares would outweigh all others
+    config = {"outputs": y.shape[1], "target_offset": offset, "target_scale": scale} | robust
+    return Target(names=names, config=config)
 
 
 def encode(target, values) -> np.ndarray:
@@ -49,6 +53,12 @@ def encode(target, values) -> np.ndarray:
 def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
     """Return outputs as they are, in the targets' own unit, under the targets' names."""
     return Predictions(values=outputs, target_names=target.names, inputs=inputs)
+
+
+def has_tails(values, mean, std):
+    """Say of each column whether it has heavy tails: a value further from its mean than 6 standard deviations."""
+    furthest = np.maximum(np.max(values, axis=0) - mean, mean - np.min(values, axis=0))
+    return furthest > _HEAVY * np.asarray(std)
 
 
 def spread(values):

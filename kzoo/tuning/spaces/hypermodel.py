@@ -28,9 +28,14 @@ def hypermodel(preset: str | Preset, space: str | Space = "standard", **override
         overrides: settings of the preset that are not searched, such as `outputs=3`.
 
     Raises:
-        KzooError: an unknown preset, size or setting, or a space of another preset.
+        KzooError: an unknown preset, size or setting, a space of another preset, or one whose members learn each by
+            itself, which `fit` does not do.
     """
     preset = get_preset(preset)
+    if overrides.get("members", preset.config.get("members")) is not None:
+        raise KzooError(
+            f"{preset.name} learns each of its members by itself, which Keras' own fit does not: use kzoo.tune."
+        )
     searched = _space_of(preset, space)
     if "augment" in preset.training and "augment" not in searched.fixed:
         overrides = {"augment": ()} | overrides

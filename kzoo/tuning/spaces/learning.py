@@ -7,7 +7,7 @@ from kzoo.tuning.spaces.entry import Entry, Parameter, one_of, recurrent
 
 # Peak learning rate that goes with an optimizer, as a multiple of Adam's.
 PACE = {
-    "adam": 1.0, "adamw": 1.0, "nadam": 1.0, "rmsprop": 1.0, "lion": 0.1,
+    "adam": 1.0, "adamw": 1.0, "nadam": 1.0, "rmsprop": 1.0, "lion": 0.1, "muon": 1.0,
     "adagrad": 10.0, "momentum": 10.0, "sgd": 100.0,
 }  # fmt: skip
 WARMED = ("constant", "cosine")  # schedules in which a share of warm-up is a matter of choice

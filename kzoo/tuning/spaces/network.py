@@ -30,9 +30,19 @@ def _set_layers(settings, count):
         settings["dropout"] = resized(settings["dropout"], count)
 
 
+def _of_layers(declare):
+    """Return a `declare` for what happens in hidden layers: nothing where a network has none."""
+
+    def declare_there(scene):
+        hidden = any(scene.settings.get(name) for name in ("units", "filters", "width"))
+        return declare(scene) if hidden else None
+
+    return declare_there
+
+
 def _residual(scene):
     units = scene.settings["units"]
-    if not units or "block" in scene.settings:
+    if not units or "block" in scene.settings or scene.settings.get("members"):
         return None
     own = "true" if scene.settings["residual"] else "false"
     return Parameter(name="residual", meaning="residual blocks of one width", values=("false", "true"), default=own)
@@ -60,6 +70,15 @@ def _units_shape(scene):
 def _set_units_shape(settings, value):
     first, count = settings["units"][0], len(settings["units"])
     settings["units"] = tuple(max(1, first >> i) if value == "funnel" else first for i in range(count))
+
+
+def _where_it_has(name, meaning, *values):
+    """Return a `declare` for a number that a preset either has or does without."""
+
+    def declare(scene):
+        return one_of(name, meaning, *values)(scene) if scene.settings[name] else None
+
+    return declare
 
 
 def _stages(scene):
@@ -165,6 +184,12 @@ def _bidirectional(scene):
     return one_of("bidirectional", "read in both directions", False, True)(scene)
 
 
+def _reversible_norm(scene):
+    if not scene.settings.get("horizon"):
+        return None
+    return one_of("reversible_norm", "what is taken off every window and put back", "last", True, False)(scene)
+
+
 def _set_width(settings, value):
     """Scale the width of a Transformer, and its feed-forward layers with it."""
     settings["width"] = scaled(settings["width"], value)
@@ -174,7 +199,8 @@ def _set_width(settings, value):
 
 def _num_heads(scene):
     width, own = scene.settings.get("width", 0), scene.settings["num_heads"]
-    values = sorted({own, *(n for n in (1, 2, 4, 8) if width % n == 0 and width // n >= 4)})
+    pair = 2 if scene.settings.get("positions") == "rotary" else 1  # numbers that a head turns together
+    values = sorted({own, *(n for n in (1, 2, 4, 8) if width % (n * pair) == 0 and width // n >= 4)})
     return Parameter(name="num_heads", meaning="attention heads", values=tuple(values), default=own)
 
 
@@ -199,6 +225,16 @@ ENTRIES = {
     ),
     "residual": Entry(sizes=dict(fnn="full"), declare=_residual, sets=("residual", "units"), apply=_set_residual),
     "units_shape": Entry(sizes=dict(fnn="full"), declare=_units_shape, sets=("units",), apply=_set_units_shape),
+    "members": Entry(
+        sizes=dict(fnn="standard"),
+        declare=_where_it_has("members", "networks that share their weights", 8, 16, 32),
+        sets=("members",),
+    ),
+    "bins": Entry(
+        sizes=dict(fnn="standard"),
+        declare=_where_it_has("bins", "bins of every numeric column", 12, 24, 48),
+        sets=("bins",),
+    ),
     "filters_scale": Entry(
         sizes=dict(cnn="quick", other="quick"),
         declare=scale("filters_scale", "filters", "times the preset's filters"),
@@ -241,7 +277,7 @@ ENTRIES = {
     "num_heads": Entry(sizes=dict(transformer="standard"), declare=_num_heads, sets=("num_heads",)),
     "dropout": Entry(
         sizes="quick",
-        declare=rate("dropout", "dropout; the largest, where layers differ"),
+        declare=_of_layers(rate("dropout", "dropout; the largest, where layers differ")),
         sets=("dropout",),
         apply=set_rate("dropout"),
     ),
@@ -256,18 +292,18 @@ ENTRIES = {
         sets=("dense_dropout",),
     ),
     "embedding_dropout": Entry(
-        sizes=recurrent("full") | dict(cnn="standard", other="full"),
+        sizes=recurrent("full") | dict(fnn="quick", cnn="standard", other="full"),
         declare=rate("embedding_dropout", "dropout on embeddings"),
         sets=("embedding_dropout",),
     ),
     "activation": Entry(
         sizes=dict(fnn="standard", cnn="standard", transformer="standard", other="standard"),
-        declare=one_of("activation", "activation between layers", *ACTIVATIONS, full=MORE_ACTIVATIONS),
+        declare=_of_layers(one_of("activation", "activation between layers", *ACTIVATIONS, full=MORE_ACTIVATIONS)),
         sets=("activation",),
     ),
     "norm": Entry(
         sizes=dict(fnn="standard", cnn="standard", other="standard"),
-        declare=one_of("norm", "normalisation", None, "batch", "layer"),
+        declare=_of_layers(one_of("norm", "normalisation", None, "batch", "layer")),
         sets=("norm",),
     ),
     "units_norm": Entry(
@@ -287,11 +323,16 @@ ENTRIES = {
     ),
     "l2": Entry(
         sizes=dict(fnn="standard", other="full"),
-        declare=one_of("l2", "L2 penalty on dense kernels", 0.0, 1e-4, 1e-3, 1e-2),
+        declare=_of_layers(one_of("l2", "L2 penalty on dense kernels", 0.0, 1e-4, 1e-3, 1e-2)),
         sets=("l2",),
     ),
     "pooling": Entry(
         sizes=recurrent("standard") | dict(cnn="full", transformer="standard"), declare=_pooling, sets=("pooling",)
+    ),
+    "reversible_norm": Entry(
+        sizes=recurrent("full") | dict(linear="standard", cnn="full", transformer="full", other="full"),
+        declare=_reversible_norm,
+        sets=("reversible_norm",),
     ),
     "bidirectional": Entry(sizes=recurrent("standard"), declare=_bidirectional, sets=("bidirectional",)),
     "positions": Entry(sizes=dict(transformer="full"), declare=_positions, sets=("positions",)),
@@ -309,5 +350,5 @@ def make_fit(settings, fixed=()):
         while len(settings["filters"]) > 1 and not images_last(settings, len(settings["filters"])):
             _set_stages(settings, len(settings["filters"]) - 1)
     if "width" in settings and "width" not in fixed:
-        share = settings.get("num_heads", 1) * (2 if settings.get("positions") == "sinusoidal" else 1)
+        share = settings.get("num_heads", 1) * (2 if settings.get("positions") in ("sinusoidal", "rotary") else 1)
         settings["width"] = max(1, round(settings["width"] / share)) * share

@@ -1,0 +1,124 @@
+"""`score`: every baseline that has a meaning for some data, on the very same split as a network."""
+
+import time
+import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+from threadpoolctl import threadpool_limits
+
+from kzoo.baselines.baseline import Baseline, Result, Unfit, listed
+from kzoo.baselines.given import Given, metric_of
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.load import load_data
+from kzoo.doors import checked_seed, door
+from kzoo.errors import KzooError
+from kzoo.tasks import score_named
+from kzoo.words import duration, hint
+
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Loadable
+
+_LONGEST = 30.0  # seconds that a baseline may take: of more training rows it takes as many as that allows
+_FEWEST = 1_000  # training rows, with fewer of which it would say nothing of the data
+
+
+@door
+def score(
+    data: "Loadable",
+    *,
+    names: Iterable[str] | None = None,
+    split: Literal["validation", "test"] | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> list[Result]:
+    """Score the simplest things that work on data.
+
+    Each learns from the training split, makes its choices on the validation split, and answers one split once, which
+    the task's own scoring scores. The same seed gives the same scores.
+
+    Args:
+        data: a `Dataset`, or anything that `kzoo.load_data` takes.
+        names: of the baselines (see `kzoo.baselines.listed`); all that have a meaning for the data by default.
+        split: "validation" or "test"; the default is the test split, or the validation split where there is no other.
+        seconds: how long all of them may take together, by an estimate, cheapest first. The default is no bound, but
+            for each of them: one that would take more than half a minute learns from fewer rows, and says so.
+        seed: of what they draw.
+        options: `target`, `preset`, `test` and so on, as `kzoo.load_data` takes them.
+
+    Returns:
+        A `Result` each, the best first by the score that counts for the task; then those that were not computed, whose
+        `notes` say why.
+
+    Raises:
+        KzooError: no such baseline or split, or what `kzoo.load_data` refuses.
+    """
+    seed = checked_seed("seed", seed)
+    if isinstance(data, Dataset) and options:
+        raise KzooError(f"{next(iter(options))}= says how data is loaded, and this is a Dataset: give it to load_data.")
+    data = data if isinstance(data, Dataset) else load_data(data, **options)
+    chosen, part = _chosen(data, names), _part(data, split)
+    costs = {one.name: one.seconds(Given(data)) for one in chosen}
+    left, results = seconds, []
+    shared: dict[Any, Any] = {}
+    for one in sorted(chosen, key=lambda one: costs[one.name]):
+        most = len(data.train) if costs[one.name] <= _LONGEST else int(len(data.train) * _LONGEST / costs[one.name])
+        if (left is not None and costs[one.name] > left) or most < min(_FEWEST, len(data.train)):
+            results.append(_result(one, data, part, notes=(f"left out: it takes about {duration(costs[one.name])}",)))
+            continue
+        results.append(_scored(one, data, part, Given(data, seed=seed, most=most, logits=one.logits, shared=shared)))
+        left = None if left is None else left - costs[one.name]
+    return sorted(results, key=_place)
+
+
+def _chosen(data: Dataset, names: Iterable[str] | None) -> list[Baseline]:
+    known = {one.name: one for one in listed(data.problem)}
+    if names is None:
+        return list(known.values())
+    names = [names] if isinstance(names, str) else list(names)
+    for name in names:
+        if name not in known:
+            raise KzooError(f"No baseline {name!r} for {data.task}. {hint(name, known)}Use: {', '.join(known)}.")
+    return [known[name] for name in names]
+
+
+def _part(data: Dataset, split: str | None) -> str:
+    if split is not None and split not in ("validation", "test"):
+        raise KzooError(f"split={split!r} must be validation or test.")
+    there = [name for name in ("test", "validation") if getattr(data, name) is not None and len(getattr(data, name))]
+    if split is not None and split not in there:
+        raise KzooError(f"{data.name} has no {split} split.")
+    if not there:
+        raise KzooError(f"{data.name} has neither a test nor a validation split to score anything on.")
+    return split or there[0]
+
+
+def _scored(one: Baseline, data: Dataset, name: str, given: Given) -> Result:
+    began = time.perf_counter()
+    part: Split = getattr(data, name)
+    try:
+        # On one core, as it was estimated: where others are at work, threads wait for each other longer than they help.
+        with threadpool_limits(1), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a fit that has not converged is one that its note need not excuse
+            scores = given.scores(one.function(given), part)
+    except Unfit as why:
+        return _result(one, data, name, notes=(f"left out: {why}",))
+    seconds = round(time.perf_counter() - began, 3)
+    return _result(one, data, name, scores=scores, seconds=seconds, notes=tuple(given.notes))
+
+
+def _result(
+    one: Baseline, data: Dataset, split: str, *, scores: Any = None, seconds: float = 0.0, notes: tuple[str, ...] = ()
+) -> Result:
+    return Result(
+        name=one.name, label=one.label, reference=one.reference, split=split, metric=metric_of(data),
+        scores=scores or {}, seconds=seconds, notes=notes,
+    )  # fmt: skip
+
+
+def _place(result: Result) -> tuple[bool, float]:
+    known, value = score_named(result.metric), result.value
+    if value is None:
+        return True, 0.0
+    return False, value if known is not None and known.best == "min" else -value

@@ -1,0 +1,61 @@
+"""Which presets to try on some data: by what they got where they were measured. Standard library only."""
+
+import math
+from typing import Any
+
+from kzoo import results
+
+
+def ranked(presets: list[str], task: str, rows: int) -> list[dict[str, Any]]:
+    """Rank presets by their scores on measured data for the same task, that of the nearest size first.
+
+    Args:
+        presets: those that take such data, in the order in which they are offered where nothing is known.
+        task: what is answered, by its public name.
+        rows: how many there are to train on.
+
+    Returns:
+        `preset`, and where it was measured `score` in words, `data`, `rows` of it to train on, `seconds` of a training
+        and `beside`, the best baseline on the same split: its name and its score in words, or None. Of each data set
+        the best first; those that were not measured come last, with None for all of these.
+    """
+    known = [row for row in results.rows() if row["task"] == task and row["preset"] in presets]
+    sets = sorted({row["data"] for row in known}, key=lambda name: (_far(_rows(known, name), rows), name))
+    found: dict[str, dict[str, Any]] = {}
+    for name in sets:
+        there = sorted((row for row in known if row["data"] == name), key=results.goodness, reverse=True)
+        for row in there:
+            found.setdefault(row["preset"], _said(row))
+    unknown = dict.fromkeys(("score", "data", "rows", "seconds", "beside"))
+    return [*found.values(), *(dict(preset=preset) | unknown for preset in presets if preset not in found)]
+
+
+def ranked_by(presets: list[dict[str, Any]]) -> str:
+    """Say by what presets were ranked.
+
+    Args:
+        presets: what `ranked` returned.
+    """
+    first = next((one for one in presets if one["score"]), None)
+    if first is None:
+        return "presets to try; none was measured on data for this task"
+    size = f", {first['rows']:,} to train on" if first["rows"] else ""
+    return (
+        f"presets to try, by their scores on measured data for this task, nearest in size first ({first['data']}{size})"
+    )
+
+
+def _said(row):
+    best = next(iter((row.get("baselines") or {}).items()), None)
+    return dict(
+        preset=row["preset"], score=results.score(row), data=row["data"], rows=row.get("train"), seconds=row["seconds"],
+        beside=best and f"{best[0]} {results.number(best[1], row['metric'])}",
+    )  # fmt: skip
+
+
+def _rows(known, data):
+    return next((row["train"] for row in known if row["data"] == data and row.get("train")), None)
+
+
+def _far(there, here):
+    return math.inf if there is None else abs(math.log(there / max(here, 1)))

@@ -136,7 +136,7 @@ def test_mypy_takes_a_right_program_and_names_the_mistakes_of_a_wrong_one(tmp_pa
     (tmp_path / "wrong.py").write_text("\n".join([*head, *WRONG]))
     environment = os.environ | {"MYPYPATH": str(Path(kzoo.__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--follow-imports=silent", "--cache-dir", "cache", "right.py", "wrong.py"],
+        [sys.executable, "-m", "mypy", "--follow-imports=silent", "--cache-dir", os.devnull, "right.py", "wrong.py"],
         capture_output=True, text=True, cwd=tmp_path, env=environment,
     )  # fmt: skip
     said = [line for line in done.stdout.splitlines() if ": error: " in line]

@@ -7,14 +7,11 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from shortcuts import untraced
 from small import TRAIN, VALIDATION, At, Weights, fit, network, same
 
 import kzoo
 from kzoo.arguments import BUNDLES
 from kzoo.callbacks import BestModel
-
-pytestmark = pytest.mark.usefixtures("untraced")
 
 
 def rows(path):
@@ -27,6 +24,7 @@ def test_every_bundle_is_a_named_setting():
     assert all(f"`{name}`" in kzoo.callbacks.__doc__ for name in BUNDLES)
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("name", BUNDLES)
 def test_every_bundle_keeps_the_best_takes_the_same_arguments_and_is_fresh(name, tmp_path):
     make = getattr(kzoo.callbacks, name)
@@ -47,8 +45,7 @@ def with_dropout():
 @pytest.fixture(scope="module")
 def bare():
     """The weights of a training without a bundle."""
-    with untraced():
-        fit(with_dropout(), [(seen := Weights())], batch_size=48)
+    fit(with_dropout(), [(seen := Weights())])
     return seen
 
 
@@ -57,7 +54,7 @@ def test_no_bundle_changes_what_is_learned(name, bare, tmp_path):
     seen = Weights()
     options = dict(sample=(TRAIN[0][:32], TRAIN[1][:32])) if name == "debug" else {}
     bundle = getattr(kzoo.callbacks, name)(tmp_path / "run", **options)
-    fit(with_dropout(), [*bundle, seen], batch_size=48)
+    fit(with_dropout(), [*bundle, seen])
     assert all(same(a, b) for a, b in zip(bare.ends, seen.ends, strict=True))
 
 
@@ -68,6 +65,7 @@ def names(run):
     return sorted(p.name for p in (run / "checkpoints").iterdir())
 
 
+@pytest.mark.usefixtures("untraced")
 def test_the_newest_checkpoints_stay(tmp_path):
     seen = Weights()
     fit(network(), [*kzoo.callbacks.long(tmp_path / "run", keep=2), seen], epochs=5, batch_size=96)
@@ -94,6 +92,7 @@ def test_checkpoints_by_the_clock(tmp_path):
 # ---------------------------------------------------------------- tuning
 
 
+@pytest.mark.usefixtures("untraced")
 def test_tuning_can_be_copied_for_each_trial_and_writes_nothing(tmp_path):
     bundle, finals = kzoo.callbacks.tuning(patience=2, reduce_on_plateau=True), []
     for _ in range(2):
@@ -107,6 +106,7 @@ def test_tuning_can_be_copied_for_each_trial_and_writes_nothing(tmp_path):
     assert sorted(p.name for p in (tmp_path / "trial").iterdir()) == ["best.keras", "history.csv", "last.keras"]
 
 
+@pytest.mark.usefixtures("untraced")
 def test_tuning_works_in_keras_tuner(tmp_path):
     tuner_package = pytest.importorskip("keras_tuner")
 
@@ -137,7 +137,6 @@ def deep(bias):
     return model
 
 
-@pytest.mark.usefixtures("traced")
 def test_debug_writes_what_each_layer_does(tmp_path, capsys):
     model, sample = deep(0.0), (TRAIN[0][:16], TRAIN[1][:16])
     before = model.get_weights()
@@ -159,6 +158,7 @@ def test_debug_writes_what_each_layer_does(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.usefixtures("untraced")
 def test_the_gradient_is_the_gradient(tmp_path):
     model = network(keras.optimizers.SGD(0.1))
     x, y = TRAIN[0][:16], TRAIN[1][:16]
@@ -215,6 +215,7 @@ class SetLog(keras.callbacks.Callback):
         logs.update({name: values[epoch] for name, values in self.columns.items()})
 
 
+@pytest.mark.usefixtures("untraced")
 def test_teaching_says_what_happens_and_why(capsys):
     logs = SetLog(loss=[1.0, 0.5, 0.3, 0.2, 0.1], val_loss=[1.0, 0.8, 0.7, 0.9, 0.95])
     fit(network(), [logs, *kzoo.callbacks.teaching(patience=2, reduce_on_plateau=True)], epochs=9, batch_size=96)
@@ -230,6 +231,7 @@ def test_teaching_says_what_happens_and_why(capsys):
     assert lines[9] == "The weights of epoch 3, the best, are back in the model." and len(lines) == 10
 
 
+@pytest.mark.usefixtures("untraced")
 def test_teaching_explains_schedules_and_nan(capsys):
     fit(network(), [SetLog(val_loss=[1.0, 2.0]), *kzoo.callbacks.teaching(stop_early=False)], epochs=2, batch_size=96)
     assert "schedule needs its full length" in capsys.readouterr().err

@@ -15,7 +15,7 @@ import kzoo
 from kzoo.data.generated import shapes
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 import kzoo
 from kzoo.arguments import OF_FIT, TRAINING
@@ -22,14 +23,23 @@ def texts():
     return x, (x[:, 0] > x[:, 1]).astype("int32")
 
 
+def pictures():
+    """Digits (240, 8, 8, 3), and ten classes."""
+    digits = load_digits()
+    return np.tile(digits.images[:240, ..., None] * 15.9, 3).astype("uint8"), digits.target[:240]
+
+
 # Name -> preset, its data, and settings that make it small; together they have every family, dropout, augmentation,
 # mixes that need one-hot labels, averages, plateau, warm-up, class weights and values to predict.
 PLAIN = {
-    "fnn": ("tabular_fnn", "breast_cancer", dict(units=(8,), schedule="cosine", warmup=0.2, class_weight="balanced")),
+    "fnn": (
+        "tabular_fnn", "breast_cancer",
+        dict(units=(8,), schedule="cosine", warmup=0.2, class_weight="balanced", batch_size=128),
+    ),
     "fnn_values": ("diabetes_fnn", "diabetes", dict(units=(8,), schedule="plateau", patience=2)),
     "cnn": (
-        "cifar_cnn", "shapes",
-        dict(filters=(4,), units=(8,), dropout=0.2, batch_size=512, augment=("flip", "mixup")),
+        "cifar_cnn", pictures,
+        dict(filters=(4,), units=(8,), dropout=0.2, batch_size=64, augment=("flip", "mixup")),
     ),
     "cnn_ema": ("digits_cnn", "digits", dict(filters=(4,), batch_size=512, callbacks="long", augment=("shift",))),
     "rnn": ("text_rnn", texts, dict(units=(4,), schedule="exponential")),

@@ -89,7 +89,7 @@ register(Preset(
                 embedding_dropout=0.2, block="parallel", filters=(100,), kernel_size=(3, 4, 5), pooling="max",
                 units_dropout=0.5, activation="relu", output_activation="softmax"),
     training=dict(optimizer="adamw", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=1e-2,
-                  batch_size=50, epochs=8, metrics=("accuracy",), patience=3),
+                  batch_size=50, epochs=8, metrics=("accuracy",), patience=3, min_steps=1500),
 ))
 
 register(Preset(

@@ -192,7 +192,7 @@ def test_what_has_to_go_on_step_by_step_says_so(capsys):
         train(model(), Seen(cut_power), epochs=2, journal_steps=2)
     run = train(model(run_eagerly=True), Seen(), epochs=2)
     assert run.summary["resumed"] == 1
-    assert "now takes one at a time, because the model was compiled with run_eagerly" in capsys.readouterr().err
+    assert "and now one does, because the model was compiled with run_eagerly" in capsys.readouterr().err
 
 
 def test_a_signal_ends_a_training_where_a_call_ends():

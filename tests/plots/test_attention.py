@@ -34,8 +34,8 @@ def labels(axis):
 def reference(model, name, x, allowed):
     """Return softmax(Q K' / sqrt(d)) of one layer, (heads, N, N), from its weights and what comes into it."""
     layer = model.get_layer(name)
-    normed = model.get_layer(f"{name}_norm").output
-    y = keras.ops.convert_to_numpy(keras.Model(model.inputs[0], normed)(x[None]))[0].astype("float64")
+    below = layer.input[0]  # of queries, values and the mask
+    y = keras.ops.convert_to_numpy(keras.Model(model.inputs[0], below)(x[None]))[0].astype("float64")
     weights = {w.path.split(f"{name}/")[1]: keras.ops.convert_to_numpy(w).astype("float64") for w in layer.weights}
     q, k = (
         np.einsum("nd,dhk->hnk", y, weights[f"{p}/kernel"]) + weights[f"{p}/bias"][:, None] for p in ("query", "key")

@@ -67,13 +67,13 @@ def load_data(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, clip=clip, seed=seed,
     )  # fmt: skip
+    asked.check_loaded(source)
     return load(source, preset, asked)
 
 
 def load(source: Loadable, preset: str | Preset | None, asked: DataOptions) -> Dataset:
     """Do what `load_data` says, with all that was asked of the data as one value."""
     if isinstance(source, Dataset):
-        asked.check_loaded(source)
         return source
     splits.check_seed(asked.seed)
     if not splits.is_source(asked.test):

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from kzoo.data.dataset import Loadable
+from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.splits import Fold, is_source
 from kzoo.errors import KzooError
 from kzoo.nouns import Description
@@ -51,20 +51,20 @@ class DataOptions:
         plain = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in options.items()}
         return dict(data_seed=int(self.seed), options=plain | ({"clip": True} if self.clip else {}))
 
-    def check_loaded(self, data) -> None:
-        """Refuse options that come too late: a `Dataset` has been read and split.
+    def check_loaded(self, source) -> None:
+        """Refuse options that a user gives too late: a `Dataset` has been read and split.
 
         Raises:
             KzooError: some are neither left at their defaults nor those that it was loaded with.
         """
-        if self.stored() == data.loaded and not is_source(self.test):
+        if not isinstance(source, Dataset) or (self.stored() == source.loaded and not is_source(self.test)):
             return
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not field.default and (hasattr(value, "shape") or value != field.default):
                 name = {"seed": "data_seed"}.get(field.name, field.name)
                 raise KzooError(
-                    f"{name}={shown(value)} comes too late: {data.name!r} is a Dataset, read and split. Give it to "
+                    f"{name}={shown(value)} comes too late: {source.name!r} is a Dataset, read and split. Give it to "
                     "kzoo.load_data."
                 )
 

@@ -157,6 +157,7 @@ def _data_of(run: BareModel, data: Any, options: DataOptions) -> Dataset:
     """Return what a model that is not compiled is to be looked at with."""
     if data is None:
         raise KzooError(f"{run!r} is a model, and nothing says what it was trained on: say data=.")
+    options.check_loaded(data)
     loaded = (
         _as_given(run.model, data, options.test, classes="classes" in run.problem.facts)
         if _are_arrays(data)

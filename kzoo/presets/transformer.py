@@ -24,7 +24,7 @@ register(Preset(
                 intermediate_dim=128, activation="gelu", norm_position="post", dropout=0.3, positions="learned",
                 pooling="mean", dense_dropout=0.3, output_activation="softmax"),
     training=dict(optimizer="adamw", learning_rate=7e-4, schedule="cosine", warmup=0.1, weight_decay=0.01,
-                  global_clipnorm=1.0, label_smoothing=0.1, batch_size=64, epochs=4, min_steps=500,
+                  global_clipnorm=1.0, label_smoothing=0.1, labels="onehot", batch_size=64, epochs=4, min_steps=500,
                   metrics=("accuracy",), monitor="val_accuracy", patience=3),
 ))
 

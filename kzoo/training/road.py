@@ -378,6 +378,7 @@ def load_for(source, preset, config, training, options: DataOptions) -> Dataset:
         if preset is None or preset.dataset is None:
             raise KzooError("Say what to train on: data= takes a named set, a file, a folder or arrays.")
         source = preset.dataset
+    options.check_loaded(source)
     return load(source, with_settings(preset, config, training) if preset else None, options)
 
 

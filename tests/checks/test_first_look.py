@@ -33,7 +33,8 @@ def call(capsys, *words):
     return (code, *capsys.readouterr())
 
 
-def test_a_table_on_the_command_line(shop, capsys):
+def test_a_table_on_the_command_line(shop, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")  # lines are not broken
     shop.to_csv("shop.csv", index=False)
     code, out, _ = call(capsys, "check", "--data", "shop.csv", "--target", "sold")
     assert code == 0

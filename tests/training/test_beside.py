@@ -22,7 +22,8 @@ def train(*words, code=0):
     assert main(["train", "iris_fnn", "--quiet", "--epochs", "1", *words]) == code
 
 
-def test_a_run_and_all_that_show_it_have_the_baselines_of_its_split(capsys):
+def test_a_run_and_all_that_show_it_have_the_baselines_of_its_split(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")  # lines are not broken
     train("--out", "runs/a", "--data-seed", "3")
     said = capsys.readouterr().out
     run = kzoo.Run("runs/a")

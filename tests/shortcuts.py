@@ -4,8 +4,12 @@
 these with `with`.
 """
 
+import os
+import subprocess
+import sys
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +90,13 @@ def tune_here(*asked, **options):
     """Return `kzoo.tune`'s search, trained in this process."""
     with in_this_process():
         return kzoo.tune(*asked, **options)
+
+
+def pass_on_jax(file):
+    """Run the tests of a file, but for the slow ones, on Keras' JAX backend."""
+    pytest.importorskip("jax", reason="pip install 'kzoo[jax]'")
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", file]
+    root = Path(__file__).parents[1]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=root)
+    assert done.returncode == 0, done.stdout[-3000:]

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from kzoo.data.dataset import Split
+from kzoo.data.encode import class_numbers
 from kzoo.data.windows import Windows, places_of_few
 from kzoo.kinds import kind
 from kzoo.results import value_of
@@ -153,7 +154,4 @@ def metric_of(data):
 
 def truth_of(y, problem):
     """Return answers as scoring takes them: one-hot rows become class numbers."""
-    y = np.asarray(y)
-    if "classes" in problem.facts and y.ndim > 1:
-        return y.argmax(axis=-1) if y.shape[-1] > 1 else y.reshape(-1)
-    return y
+    return class_numbers(y) if "classes" in problem.facts else np.asarray(y)

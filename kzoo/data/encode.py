@@ -102,15 +102,10 @@ def dated(reader, raw, x, answers):
     return replace(answers, time_name=name, times=[times], history_times=[before])
 
 
-def checked_batch_size(batch_size) -> int:
-    """Return how many examples go into a step.
-
-    Raises:
-        KzooError: no whole number of at least 1.
-    """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        raise KzooError(f"batch_size={batch_size!r} must be a whole number of at least 1.")
-    return int(batch_size)
+def class_numbers(labels) -> np.ndarray:
+    """Return the numbers of classes (N,) of labels that may be a column (N, 1) or one-hot rows (N, K)."""
+    labels = np.asarray(labels)
+    return labels.argmax(axis=-1) if labels.ndim > 1 and labels.shape[-1] > 1 else labels.reshape(-1)
 
 
 def encode_named(preprocessing: dict, inputs) -> Encoded:

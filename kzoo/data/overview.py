@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kzoo.data.encode import class_numbers
 from kzoo.data.windows import flat
 from kzoo.kinds import kind
 from kzoo.words import listed, number, plural, value_in_words
@@ -101,8 +102,7 @@ def _classes(data, parts):
         return []
     counts = {}
     for name, part in parts.items():
-        labels = np.asarray(part.y)
-        labels = labels.argmax(axis=-1) if labels.ndim > 1 and labels.shape[-1] > 1 else labels.reshape(-1)
+        labels = class_numbers(part.y)
         counts[name] = dict(zip(*(found.tolist() for found in np.unique(labels, return_counts=True)), strict=True))
     names = dict(enumerate(data.class_names))  # a label may be none of them: that is for the checks to say
     places = sorted({place for count in (names, *counts.values()) for place in count})

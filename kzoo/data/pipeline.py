@@ -8,6 +8,7 @@ import numpy as np
 
 from kzoo.data.augment import MIXES, augment, check_augmentations
 from kzoo.data.windows import Windows
+from kzoo.doors import checked_count
 from kzoo.errors import KzooError
 from kzoo.kinds import of_axes
 
@@ -36,10 +37,8 @@ class Batches:
     """
 
     def __init__(self, split, *, batch_size, seed=0, shuffle=False, augment=(), onehot=None, standardize=None):
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-            raise KzooError(f"batch_size={batch_size!r} must be a whole number of at least 1.")
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-            raise KzooError(f"seed={seed!r} must be a whole number of at least 0.")
+        checked_count("batch_size", batch_size)
+        checked_count("seed", seed, least=0)
         if split is None or len(split) == 0:
             raise KzooError("This split of the data is empty: there is nothing to make batches of.")
         if len(split.x) != len(split.y):

@@ -6,7 +6,7 @@ import numpy as np
 
 from kzoo.data.arrays import from_tf, read_npz
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.encode import encode
+from kzoo.data.encode import class_numbers, encode
 from kzoo.data.load import load
 from kzoo.data.named import NAMES
 from kzoo.data.options import DataOptions
@@ -116,7 +116,7 @@ def _array(run, source):
     if len(x) != len(y):
         raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
     if "classes" in run.problem.facts:
-        y = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
+        y = class_numbers(y)
     return Split(x=x, y=_encoded(run, y))
 
 

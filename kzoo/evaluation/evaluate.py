@@ -9,9 +9,8 @@ import keras
 from kzoo.bare import BareModel, opened
 from kzoo.data import Dataset, load_data
 from kzoo.data.dataset import Loadable
-from kzoo.data.encode import checked_batch_size
 from kzoo.data.reload import holds_arrays, reload
-from kzoo.doors import door
+from kzoo.doors import checked_count, door
 from kzoo.errors import KzooError
 from kzoo.evaluation.generate import score_stateful
 from kzoo.kinds import encoding, kind, takes_ready_arrays
@@ -72,7 +71,7 @@ def evaluate(
     if stateful:
         views_of(kind(loaded.inputs), tta)  # which no text has
         return score_stateful(model, part, loaded)
-    size = checked_batch_size(batch_size)
+    size = checked_count("batch_size", batch_size)
     scores = score_split(model, part, loaded, logits=run_gives_logits(run), batch_size=size, tta=tta).scores
     return scores if tta is None else scores | {"tta": tta}
 

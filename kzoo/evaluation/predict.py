@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from kzoo.bare import opened
-from kzoo.data.encode import Encoded, checked_batch_size, encode_named, in_words
-from kzoo.doors import door
+from kzoo.data.encode import Encoded, encode_named, in_words
+from kzoo.doors import checked_count, door
 from kzoo.kinds import kind_of
 from kzoo.predictions import Predictions
 from kzoo.run import Run
@@ -39,7 +39,8 @@ def predict(
     """
     run = opened(run)
     views_of(kind_of(run.preprocessing), tta)
-    return answer(run, encode_named(run.preprocessing, inputs), batch_size=checked_batch_size(batch_size), tta=tta)
+    size = checked_count("batch_size", batch_size)
+    return answer(run, encode_named(run.preprocessing, inputs), batch_size=size, tta=tta)
 
 
 def answer(run: Run, encoded: Encoded, *, batch_size: int = 128, tta: str | None = None) -> Predictions:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from kzoo import kinds
-from kzoo.data.encode import checked_batch_size, encode_named, in_words
-from kzoo.doors import door
+from kzoo.data.encode import encode_named, in_words
+from kzoo.doors import checked_count, door
 from kzoo.errors import KzooError
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
@@ -84,7 +84,7 @@ class Model:
         Raises:
             KzooError: an input that cannot be read or does not fit.
         """
-        batch_size = checked_batch_size(batch_size)
+        batch_size = checked_count("batch_size", batch_size)
         encoded = encode_named(self._preprocessing, inputs)
         x = encoded.x
         if self._ids and "ids" in kinds.kind(self.inputs).facts and (x.min() < 0 or x.max() >= self._ids):

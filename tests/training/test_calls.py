@@ -3,8 +3,6 @@ looks at single steps, or stops between them, finds what is there."""
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -13,6 +11,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from shortcuts import pass_on_jax
 
 import kzoo
 from kzoo.cli import main
@@ -298,9 +297,4 @@ def test_a_call_takes_as_many_steps_as_a_quarter_of_a_second_lets_it():
 
 @pytest.mark.slow
 def test_on_jax():
-    pytest.importorskip("jax", reason="pip install 'kzoo[jax]'")
-    environment = os.environ | {"KERAS_BACKEND": "jax"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", __file__]
-    root = Path(__file__).parents[2]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=root)
-    assert done.returncode == 0, done.stdout[-3000:]
+    pass_on_jax(__file__)

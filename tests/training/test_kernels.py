@@ -1,15 +1,12 @@
 """Steps of a loop that take less time: against Keras' own to rounding, and to the bit where the formulas are others."""
 
-import os
-import subprocess
-import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
+from shortcuts import pass_on_jax
 
 from kzoo.training import kernels
 
@@ -147,9 +144,4 @@ def test_the_model_is_left_as_it_was():
 
 @pytest.mark.slow
 def test_on_jax():
-    pytest.importorskip("jax", reason="pip install 'kzoo[jax]'")
-    environment = os.environ | {"KERAS_BACKEND": "jax"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", __file__]
-    root = Path(__file__).parents[2]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=root)
-    assert done.returncode == 0, done.stdout[-3000:]
+    pass_on_jax(__file__)

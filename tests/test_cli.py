@@ -14,6 +14,7 @@ import pytest
 
 import kzoo
 import kzoo.training
+from kzoo import results
 from kzoo.arguments import ARGUMENTS
 from kzoo.cli import COMMANDS, common, main
 from kzoo.cli.show import answers
@@ -102,6 +103,28 @@ def test_list_filters_as_list_presets_does(call):
     )
     assert names("--max-params", "50k") == kzoo.list_presets(max_params=50_000)
     assert names("--dataset", "iris") == kzoo.list_presets(dataset="iris")
+
+
+def test_list_ranks_what_was_measured_beside_what_needs_no_network(call):
+    def ranked(*words):
+        return json.loads(call("list", "--data", "breast_cancer", "--json", *words)[1])
+
+    best_first, rows = ranked(), [row for row in results.rows() if row["data"] == "breast_cancer"]
+    assert [one["score"] for one in best_first] == sorted((one["score"] for one in best_first), reverse=True)
+    assert {one["preset"] for one in best_first if one["preset"]} == {row["preset"] for row in rows}
+    assert {one["baseline"] for one in best_first if one["baseline"]} >= {"most frequent class", "logistic regression"}
+    for field in ("seconds", "parameters"):
+        asked = ranked("--sort", field)
+        nets = [one[field] for one in asked if one["preset"]]
+        assert nets == sorted(nets) and all(one["baseline"] for one in asked[len(nets) :])
+    assert [one["preset"] for one in ranked("cancer_*") if one["preset"]] == ["cancer_fnn"]
+    errors = [row for row in json.loads(call("list", "--data", "sine", "--json")[1]) if row["preset"]]
+    assert [one["score"] for one in errors] == sorted(one["score"] for one in errors)  # of errors less is better
+
+    printed = call("list", "--data", "breast_cancer")[1].splitlines()
+    assert [line for line in printed if "(most frequent class)" in line] == printed[-1:]
+    by_size = [one["params"] for one in json.loads(call("list", "--sort", "parameters", "--json")[1])]
+    assert by_size == sorted(by_size)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -422,6 +445,9 @@ BAD = [
     (["list", "--family", "ltsm"], "Did you mean 'lstm'?"),
     (["list", "--task", "images"], "It is one of"),
     (["list", "--max-params", "many"], "100k"),
+    (["list", "--data", "digit"], "--data takes one of"),
+    (["list", "--sort", "score"], "add --data"),
+    (["list", "--sort", "size", "--data", "sine"], "invalid choice: 'size'"),
     (["list", "--famly", "lstm"], "Did you mean '--family'?"),
     (["show"], "PRESET"),
     (["show", "iris_fn"], "Did you mean 'iris_fnn'?"),

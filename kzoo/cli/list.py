@@ -1,10 +1,16 @@
-"""List the presets, by task."""
+"""List the presets, by task; or rank those that were measured on some data."""
 
-from kzoo.cli import common
+import math
+
+from kzoo import results
+from kzoo.cli import common, tables
 from kzoo.errors import KzooError
 from kzoo.registry import get_preset, list_presets
 from kzoo.tasks import problems
 from kzoo.words import plural
+
+SORTS = ("score", "seconds", "parameters")
+_RANKED = ("preset", "baseline", "metric", "score", "sd", "over", "epochs", "seconds", "parameters", "date", "command")
 
 EXAMPLES = """\
 examples:
@@ -12,18 +18,22 @@ examples:
   kzoo list "cifar_*" iris_fnn               by name, with * and ?
   kzoo list mine.toml "acme.*"               of a file, and of a package
   kzoo list --task text_classification       for a task
-  kzoo list --family lstm                    one of six families
+  kzoo list --family lstm                    one of seven families
   kzoo list --max-params 100k --exclude "*_rnn"
+  kzoo list --data digits                    what was measured there, best first
+  kzoo list --data sine --sort seconds       the quickest first
   kzoo list --json
 """
 
 
 def add_arguments(parser):
     parser.add_argument("pattern", nargs="*", default=["*"], help="names, with * and ?, or a TOML file")
-    parser.add_argument("--family", help="fnn, cnn, rnn, lstm, gru or transformer")
+    parser.add_argument("--family", help="fnn, linear, cnn, rnn, lstm, gru or transformer")
     parser.add_argument("--task", help="such as image_classification")
     parser.add_argument("--dataset", help="presets whose own data set this is, such as cifar10")
     parser.add_argument("--max-params", metavar="N", help="at most this many parameters: 50000, 100k, 2M")
+    parser.add_argument("--data", metavar="NAME", help="rank what was measured on these data, such as digits")
+    parser.add_argument("--sort", choices=SORTS, help="by what to rank it (default score)")
     parser.add_argument("--exclude", metavar="PATTERN", action="append", default=[], help="leave out; repeatable")
 
 
@@ -36,13 +46,50 @@ def run(args):
         max_params=None if args.max_params is None else _number(args.max_params),
         exclude=args.exclude,
     )
+    if args.data is not None:
+        return _ranked(args, names)
+    if args.sort in ("score", "seconds"):
+        raise KzooError(
+            f"--sort {args.sort} compares what was measured on the same data; add --data: {_measured_on()}."
+        )
+    if args.sort:
+        names.sort(key=lambda name: get_preset(name).params or math.inf)
     fields = ("name", "family", "task", "params", "dataset", "summary", "reference")
     return [{field: getattr(get_preset(name), field) for field in fields} for name in names]
+
+
+def _ranked(args, names):
+    """Return what was measured on some data, of these presets, beside what needs no network there; in order."""
+    there = [row for row in results.rows() if row["data"] == args.data]
+    if not there:
+        raise KzooError(f"Nothing was measured on {args.data!r}. --data takes one of: {_measured_on()}.")
+    there = [row for row in there if row["preset"] in names]
+    found = [*there, *results.without_network(there)]
+    if args.sort in ("seconds", "parameters"):
+        found.sort(key=lambda row: (row.get(args.sort, math.inf), -results.goodness(row)))
+    else:
+        found.sort(key=results.goodness, reverse=True)
+    return [{field: row.get(field) for field in _RANKED} for row in found]
+
+
+def _measured_on():
+    return ", ".join(sorted({row["data"] for row in results.rows()}))
+
+
+def _render_ranked(document, args):
+    rows: list[tuple[str, ...]] = [("", "score", "over", "epochs", "seconds", "parameters")]
+    for one in document:
+        rest = [f"{one[name]:,.0f}" if one[name] is not None else "" for name in ("epochs", "seconds", "parameters")]
+        rows.append((one["preset"] or f"({one['baseline']})", results.score(one), one["over"] or "", *rest))
+    said = f"measured on {args.data}, by {args.sort or 'score'}; how each was trained: kzoo show NAME"
+    return "\n".join([common.bold(said), *tables.columns(rows, align="<<<>>>")])
 
 
 def render(document, args):
     if not document:
         return "No preset matches. `kzoo list` shows them all."
+    if args.data is not None:
+        return _render_ranked(document, args)
     lines, wide = [], max(len(preset["name"]) for preset in document)
     for task in sorted({preset["task"] for preset in document}, key=list(problems()).index):
         lines.append(common.bold(task.replace("_", " ")))

@@ -78,6 +78,21 @@ def sentence(row: dict) -> str:
     return f"{what}, {row['over']}, {row['epochs']:g} epochs, {row['seconds']:.0f} s a run ({row['date']})."
 
 
+def without_network(measured: list[dict]) -> list[dict]:
+    """Return what needs no network on the data of some rows, a row each: its name as `baseline`, `metric`, `score`.
+
+    Args:
+        measured: rows of the same data. A score is that beside the row with most repetitions, which `over` says.
+    """
+    found = {}
+    for row in sorted(measured, key=lambda row: len(row["scores"])):
+        for label, score in (row.get("baselines") or {}).items():
+            found[row["metric"], label] = dict(
+                baseline=label, metric=row["metric"], score=score, sd=None, over=row["over"]
+            )
+    return list(found.values())
+
+
 def key_of(row: dict) -> tuple:
     """Return what a new measurement replaces: the same preset, data and settings, over the same kind of repetition."""
     return row["preset"], row["data"], row["command"]

@@ -1,5 +1,6 @@
 """Gradients on the three backends that have them: of a function of a tensor, and of a loss in a network's weights."""
 
+from contextlib import contextmanager
 from importlib import import_module
 
 import keras
@@ -71,3 +72,24 @@ def _no_gradients():
     return KzooError(
         f"Keras runs on {_BACKEND}, which has no gradients: set KERAS_BACKEND to tensorflow, jax or torch."
     )
+
+
+@contextmanager
+def traces_let_go():
+    """Have TensorFlow let go of training steps that are traced meanwhile, once nobody uses them.
+
+    It keeps the function of every `tf.custom_gradient` for good, by a name of its own, and with it the whole graph;
+    Keras' optimizers come by one in `all_reduce`. The name is looked up where a graph is differentiated again, and
+    nobody does that with a step that updates weights.
+    """
+    if _BACKEND != "tensorflow":
+        yield
+        return
+    registry = getattr(import_module("tensorflow.python.framework.ops").gradient_registry, "_registry", {})
+    before = set(registry)
+    try:
+        yield
+    finally:
+        for name in set(registry) - before:
+            if name.startswith("CustomGradient-"):
+                del registry[name]

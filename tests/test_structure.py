@@ -55,16 +55,17 @@ MAY_IMPORT = {
     "checks": {"data", "gradients", "plots"},
     "export": {"bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "run"},
     "evaluation": {
-        "bare", "baselines", "checks", "data", "predictions", "ranking", "registry", "results", "run", "training",
+        "bare", "baselines", "checks", "data", "gradients", "predictions", "ranking", "registry", "results", "run",
+        "training",
     },
     "training": {
-        "arguments", "baselines", "callbacks", "checks", "command", "contract", "data", "jax_cache", "loading",
-        "network", "plots", "predictions", "preset", "registry", "results", "run",
+        "arguments", "baselines", "callbacks", "checks", "command", "contract", "data", "gradients", "jax_cache",
+        "loading", "network", "plots", "predictions", "preset", "registry", "results", "run",
     },
     "source": {"contract"},
     "tuning": {
-        "callbacks", "catalogue", "contract", "data", "family", "lean", "loading", "optional", "plots", "preset_files",
-        "registry", "results", "training",
+        "callbacks", "catalogue", "contract", "data", "family", "gradients", "lean", "loading", "optional", "plots",
+        "preset_files", "registry", "results", "training",
     },
     "reports": {"bare", "data", "evaluation", "plots", "registry", "results", "run", "tuning"},
     "__main__": {"cli"},

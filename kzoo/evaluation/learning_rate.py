@@ -12,6 +12,7 @@ from kzoo.data.options import DataOptions
 from kzoo.data.pipeline import Batches
 from kzoo.doors import door
 from kzoo.errors import KzooError
+from kzoo.gradients import traces_let_go
 from kzoo.registry import Preset, get_preset
 from kzoo.training.road import assign, make_variables
 
@@ -57,13 +58,14 @@ def learning_rate_range(
     model, batches = _fresh(preset, data, seed, overrides)
     rates, losses, diverged = np.geomspace(low, high, steps), [], None
     whole = max(len(batches.split) // batches.batch_size, 1)  # a smaller last batch is left out: its loss is noisier
-    for i, rate in enumerate(rates):
-        epoch, step = divmod(i, whole)
-        model.optimizer.learning_rate = rate
-        losses.append(float(model.train_on_batch(*batches.batch(epoch, step), return_dict=True)["loss"]))
-        if not math.isfinite(losses[-1]) or losses[-1] > _DIVERGED * _smooth(losses, steps).min():
-            diverged = float(rate)
-            break
+    with traces_let_go():
+        for i, rate in enumerate(rates):
+            epoch, step = divmod(i, whole)
+            model.optimizer.learning_rate = rate
+            losses.append(float(model.train_on_batch(*batches.batch(epoch, step), return_dict=True)["loss"]))
+            if not math.isfinite(losses[-1]) or losses[-1] > _DIVERGED * _smooth(losses, steps).min():
+                diverged = float(rate)
+                break
     finite = np.array([loss for loss in losses if math.isfinite(loss)])
     rates = rates[: len(finite)]
     smoothed = _smooth(finite, steps)

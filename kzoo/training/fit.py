@@ -9,6 +9,7 @@ import keras
 
 from kzoo import callbacks as bundles
 from kzoo.doors import AUTO
+from kzoo.gradients import traces_let_go
 from kzoo.training.calls import Calls, why_single
 from kzoo.training.journal import State
 from kzoo.training.progress import ProgressBar
@@ -150,7 +151,7 @@ class Fit:
             most=self.steps_per_call,
             every=self.cadence.steps,
         )
-        with calls, warnings.catch_warnings():
+        with calls, traces_let_go(), warnings.catch_warnings():
             # An epoch that is taken up in its middle is shorter than Keras was told.
             warnings.filterwarnings("ignore", "Your input ran out of data")
             core.fit(

@@ -1,6 +1,7 @@
 """Many steps in one compiled call: however an epoch is cut, the same bits; Keras' single step within rounding; and who
 looks at single steps, or stops between them, finds what is there."""
 
+import gc
 import os
 import signal
 import threading
@@ -298,3 +299,21 @@ def test_a_call_takes_as_many_steps_as_a_quarter_of_a_second_lets_it():
 @pytest.mark.slow
 def test_on_jax():
     pass_on_jax(__file__)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="looks at TensorFlow's graphs")
+def test_no_graph_of_a_training_stays(tmp_path):
+    """Of many steps in a call, of single ones, and of others who take steps: TensorFlow would keep each for good."""
+
+    def graphs():
+        gc.collect()
+        return {id(thing) for thing in gc.get_objects() if type(thing).__name__.endswith("FuncGraph")}
+
+    before = graphs()
+    for way, steps in ((fnn, "auto"), (gru, 1)):
+        way(tmp_path / way.__name__, steps_per_call=steps, epochs=1)
+        assert graphs() - before == set(), way
+    kzoo.check("tabular_fnn", (ROWS, CLASSES), units=(8,))
+    assert graphs() - before == set()
+    kzoo.learning_rate_range("tabular_fnn", (ROWS, CLASSES), units=(8,), steps=20)
+    assert graphs() - before == set()

@@ -70,15 +70,15 @@ BAD = {
     "train iris_fnn --data README.rst": "kzoo reads",
     "train iris_fnn --target a --data digits": "gives image, but iris_fnn takes rows",
     "train iris_fnn --out README.rst": "is a file. Name a folder.",
-    "train iris_fnn --start nowhere": "--start 'nowhere' does not exist",
-    "train iris_fnn --start README.rst": "is no .keras file",
-    "train iris_fnn --start empty": "empty is not a run",
+    "train iris_fnn --weights nowhere": "--weights 'nowhere' does not exist",
+    "train iris_fnn --weights README.rst": "is no .keras file and no .weights.h5 file",
+    "train iris_fnn --weights empty": "empty is not a run",
     "train iris_fnn --precision half": "--precision 'half' is unknown",
     "train iris_fnn --resume always": "--resume 'always' is unknown",
     "train iris_fnn --backend jaxx": "--backend 'jaxx' is unknown. Did you mean 'jax'?",
     "tune iris_fnn --engine baysian": "Did you mean 'bayesian'?",
     "tune iris_fnn --space large": "--space 'large' is unknown",
-    "train iris_fnn --freeze": "--freeze needs --start",
+    "train iris_fnn --freeze": "--freeze needs --weights",
     "train iris_fnn --seed -1": "--seed -1 must be a whole number from 0",
     "tune iris_fnn --data-seed -1": "--data-seed -1 must be a whole number from 0",
     "train iris_fnn --set units=wide": "whole number",
@@ -154,7 +154,7 @@ def test_what_is_right_passes_the_look(place, monkeypatch):
         "evaluate golden/series/run --data golden/series/data.csv", "show iris_fnn",
         "evaluate golden/language/run --data golden/language/data.txt", "export golden/table/run --formats onnx",
         "compare golden/table/run golden/table/run_2 --data golden/table/data.csv", "list",
-        "train iris_fnn --start golden/table/run --test 0.3", "export golden/text/run --data golden/text/data.csv",
+        "train iris_fnn --weights golden/table/run --test 0.3", "export golden/text/run --data golden/text/data.csv",
     ):  # fmt: skip
         words = words.split()
         assert early.look(make_parser(words[:1]).parse_args(words)) is None, words

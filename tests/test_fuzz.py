@@ -131,7 +131,7 @@ def calls():
             kzoo.train,
             dict(
                 preset_or_model="tabular_fnn", data=table(), out="runs/fuzz", epochs=1, seed=0, data_seed=0,
-                callbacks="quick", start=None, freeze=None, precision="auto", overwrite=True, resume="never",
+                callbacks="quick", weights=None, freeze=None, precision="auto", overwrite=True, resume="never",
                 journal_seconds=30.0, journal_steps=None, check=True, baselines=True, progress=False,
             ) | data_options() | dict(units=(3,), dropout=0.1),
         ),
@@ -317,7 +317,7 @@ COMMANDS = {
     "check": (["check", "iris_fnn", "--quick"], ["--data", "--target", "--set", "--test", "--column", "--validation"]),
     "train": (
         ["train", "iris_fnn", "--quiet", "--out", "runs/fuzz", "--resume", "never", "--overwrite"],
-        ["--data", "--target", "--set", "--test", "--column", "--validation", "--epochs", "--seed", "--start",
+        ["--data", "--target", "--set", "--test", "--column", "--validation", "--epochs", "--seed", "--weights",
          "--freeze",
          "--callbacks", "--precision", "--task", "--time", "--group", "--drop", "--data-seed", "--lr"],
     ),

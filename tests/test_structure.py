@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "catalogue": {"family", "plugins", "preset", "preset_files"},
     "preset_files": {"arguments", "family", "preset"},
     "optional": set(),
+    "weights": {"run"},
     "words": set(),
     "command": {"data", "registry"},
     "registry": {"arguments", "catalogue", "family", "preset"},
@@ -59,7 +60,7 @@ MAY_IMPORT = {
     },
     "training": {
         "arguments", "baselines", "callbacks", "checks", "command", "contract", "data", "jax_cache", "loading",
-        "network", "plots", "predictions", "preset", "registry", "results", "run",
+        "network", "plots", "predictions", "preset", "registry", "results", "run", "weights",
     },
     "source": {"contract"},
     "tuning": {
@@ -72,7 +73,7 @@ MAY_IMPORT = {
     "cli": {
         "arguments", "bare", "command", "data", "evaluation", "export", "exported", "family", "flops", "jax_cache",
         "lean", "network", "plots", "ranking", "registry", "reports", "results", "run", "runtime", "source", "training",
-        "tuning",
+        "tuning", "weights",
     },
 }  # fmt: skip
 # Who may name whom beyond that, to be imported when it is asked for: what is light opens what is heavy.
@@ -102,7 +103,7 @@ EVERYBODYS = {
 STANDARD_LIBRARY_ONLY = (
     "arguments", "bare", "catalogue", "doors", "errors", "exported", "family", "files", "forms", "jax_cache", "lean",
     "network", "nouns", "optional", "plugins", "preset", "preset_files", "presets", "ranking", "registry", "results",
-    "run", "words",
+    "run", "weights", "words",
 )  # fmt: skip
 
 

@@ -206,6 +206,6 @@ def _provenance(run: Run) -> dict[str, Any]:
         ("Precision", config.get("precision", "")),
         ("Seed", "" if isinstance(run, BareModel) else _seeds(config)),
         ("Data fingerprint", (config["data"].get("fingerprint") or "")[:16]),
-        ("Start", config.get("start") or ""),
+        ("Weights", config.get("weights") or ""),
     ]
     return dict(command=config.get("command"), provenance=[(name, text) for name, text in rows if text])

@@ -9,61 +9,72 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.kinds.text.tokenizer import PADDING
-from kzoo.loading import load_keras_file
-from kzoo.run import Run, check_start
+from kzoo.loading import load_keras_file, load_weights_file
+from kzoo.run import Run
+from kzoo.weights import check_weights, is_word
 
 
-def name_of(start) -> str | None:
-    """Return what a run remembers of `start=`.
+def name_of(weights) -> str | None:
+    """Return what a run remembers of `weights=`.
 
     Raises:
         KzooError: it is nothing that weights could come from.
     """
-    if start is None:
+    if weights is None:
         return None
-    if not isinstance(start, str | os.PathLike | keras.Model):
-        raise KzooError(f"start={start!r} is not a start. Give a run's folder, a .keras file or a model.")
-    return getattr(start, "name", None) or Path(start).name
+    if not isinstance(weights, str | os.PathLike | keras.Model):
+        raise KzooError(f"weights={weights!r} has none. Give a run's folder, a .keras file or a model.")
+    return getattr(weights, "name", None) or Path(weights).name
 
 
-def start_from(start, model, vocabulary, *, freeze=None) -> str:
+def begin_with(weights, model, spec, vocabulary, *, freeze=None) -> str:
     """Begin a network with trained weights, and say which layers have them.
 
     Args:
-        start: a run or its path, a `.keras` file, or a model.
+        weights: see `source_of`.
         model: the fresh network.
+        spec: its `Spec`.
         vocabulary: its data's token list, or None.
         freeze: layers that keep their weights (see `freeze_layers`), or None.
 
     Raises:
         KzooError: nothing that can be read, no layer in common, or nothing left to train.
     """
-    source, old_vocabulary = load_start(start)
+    source, old_vocabulary = source_of(weights, spec)
     copied, fresh = copy_weights(source, model, old_vocabulary=old_vocabulary, new_vocabulary=vocabulary)
     if not copied:
-        raise KzooError(f"start={name_of(start)!r} has no layer in common with {model.name}.")
+        raise KzooError(f"weights={name_of(weights)!r} has no layer in common with {model.name}.")
     if freeze is not None:
         freeze_layers(model, freeze, copied)
-    return f"Start: copied {len(copied)} layers" + (f"; new: {', '.join(fresh)}." if fresh else ".")
+    return f"Weights: copied {len(copied)} layers" + (f"; new: {', '.join(fresh)}." if fresh else ".")
 
 
-def load_start(start):
-    """Return the model behind `start=` and its vocabulary (None where it has none).
+def source_of(weights, spec):
+    """Return the model whose weights are meant, and its vocabulary (None where it has none).
 
     Args:
-        start: a run or its path, a `.keras` file, or a model.
+        weights: a word for weights of the preset; a run or its path, a `.keras` file, or a model; or a `.weights.h5`
+            file, which does not say of which network it is: it has to be the same one, head and all.
+        spec: of the network that begins with them, a `Spec`.
 
     Raises:
         KzooError: nothing that can be read.
     """
-    if isinstance(start, keras.Model):
-        return start, None
-    path = Path(start)
+    if isinstance(weights, keras.Model):
+        return weights, None
+    if is_word(weights, spec.preset):
+        return model_of_word(weights, spec)
+    check_weights(weights, spec.preset)
+    path = Path(weights)
     if path.is_dir():
         run = Run(path)
         return run.model, run.preprocessing.get("vocabulary")
-    check_start(path)
-    return load_keras_file(path), None
+    return load_weights_file(path, spec.json()) if path.suffix == ".h5" else load_keras_file(path), None
+
+
+def model_of_word(word, spec):
+    """Return the model that a word of `kzoo.weights.words_of` stands for, and its vocabulary; see `source_of`."""
+    raise KzooError(f"weights={word!r} is no word of {spec.preset}.")
 
 
 def copy_weights(source, model, *, old_vocabulary=None, new_vocabulary=None):

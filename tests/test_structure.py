@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "catalogue": {"family", "plugins", "preset", "preset_files"},
     "preset_files": {"arguments", "family", "preset"},
     "optional": set(),
-    "weights": {"run"},
+    "weights": {"results", "run"},
     "words": set(),
     "command": {"data", "registry"},
     "registry": {"arguments", "catalogue", "family", "preset"},
@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "results": set(),
     "ranking": {"results", "run", "tuning"},
     "run": {"registry"},
-    "bare": {"registry", "run"},
+    "bare": {"registry", "run", "weights"},
     "exported": set(),
     "network": set(),
     "nouns": set(),
@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "predictions": set(),
     "runtime": {"data", "export", "exported", "predictions"},
     "checks": {"data", "gradients", "plots"},
-    "export": {"bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "run"},
+    "export": {"bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "run", "weights"},
     "evaluation": {
         "bare", "baselines", "checks", "data", "predictions", "ranking", "registry", "results", "run", "training",
     },
@@ -79,11 +79,12 @@ MAY_IMPORT = {
 # Who may name whom beyond that, to be imported when it is asked for: what is light opens what is heavy.
 BY_NAME = {
     "family": {"families"},  # which it reads, and never imports
-    "registry": {"contract", "training"},  # training: where a network follows data
+    "registry": {"contract", "training", "weights"},  # training: where a network follows data or given weights
     "catalogue": {"presets"},
     "plugins": {"presets"},
     "run": {"loading"},
     "bare": {"loading"},
+    "weights": {"loading"},
     "exported": {"export"},
     "network": {"flops"},
 }  # fmt: skip

@@ -66,6 +66,11 @@ def add_data_options(parser):
     )  # fmt: skip
 
 
+def add_weights_option(parser):
+    """Add the word for weights in the package, where a command takes a preset in place of a run."""
+    parser.add_argument("--weights", metavar="NAME", help="which weights, of a preset that has several: see kzoo show")
+
+
 def data_options(args) -> dict:
     """Return what `kzoo.train` calls the options that say how the data is read and split."""
     given = {name: getattr(args, name) for name in DATA_OPTIONS}

@@ -45,7 +45,7 @@ def look(args):
     if given.get("max_time") is not None:
         checked_seconds("max_time", given["max_time"])
     check_freeze(given.get("freeze"), given.get("weights"))
-    if given.get("weights") is not None:
+    if given.get("weights") is not None and "preset" in given:
         check_weights(given["weights"], given["preset"])
     if "preset" in given:
         _preset(args)

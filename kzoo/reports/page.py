@@ -54,7 +54,7 @@ def report(
             raise KzooError("data= scores a run, and this is a search: retrain() makes a run of its winner.")
         search = run if isinstance(run, Search) else Search(run)
         return _write(_place(search, out), "search.html.j2", page_of(search))
-    run = opened(run)
+    run = opened(run, stored=False)
     if not run.finished:
         raise KzooError(f"{run.path} is not finished: there are no scores to report. Train it again to its end.")
     file = _place(run, out)

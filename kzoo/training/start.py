@@ -1,6 +1,7 @@
 """What weights a training begins with: those of another, layer by layer; frozen ones; and those that data gives."""
 
 import os
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -10,8 +11,12 @@ import numpy as np
 from kzoo.errors import KzooError
 from kzoo.kinds.text.tokenizer import PADDING
 from kzoo.loading import load_keras_file, load_weights_file
+from kzoo.nouns import Spec, plain
+from kzoo.registry import get_preset, list_presets, rebuild, remember_data, resolve, spec_of
 from kzoo.run import Run
 from kzoo.weights import check_weights, is_word
+from kzoo.weights.stored import Stored
+from kzoo.words import listed
 
 
 def name_of(weights) -> str | None:
@@ -74,7 +79,63 @@ def source_of(weights, spec):
 
 def model_of_word(word, spec):
     """Return the model that a word of `kzoo.weights.words_of` stands for, and its vocabulary; see `source_of`."""
-    raise KzooError(f"weights={word!r} is no word of {spec.preset}.")
+    stored = Stored(spec.preset, word)
+    return stored.model, stored.preprocessing.get("vocabulary")
+
+
+def built(preset, weights, overrides):
+    """Return a preset's network with given weights, not compiled, and its specification: for `kzoo.build`.
+
+    A run, and a word, say themselves of which settings the network is. Other weights are copied into the network of
+    these settings, and have to be all of its weights.
+
+    Args:
+        preset: the `Preset`.
+        weights: see `source_of`.
+        overrides: settings that the user has set; those of training may be any.
+
+    Raises:
+        KzooError: nothing that can be read, weights of another network, or settings that contradict them.
+    """
+    run = _run_of(weights, preset)
+    if run is not None:
+        return _built_as(run, preset, name_of(weights), overrides)
+    config, training = resolve(preset, overrides)
+    spec = Spec(preset=preset.name, family=preset.family, task=preset.task, config=config, training=training)
+    model = rebuild(spec.json(), compile=False)
+    source, _ = source_of(weights, spec)
+    if fresh := copy_weights(source, model)[1]:
+        raise KzooError(
+            f"weights={name_of(weights)!r} lacks layers of {preset.name} with these settings, or has others: "
+            f"{listed(fresh)}."
+        )
+    return model, spec_of(model)
+
+
+def _built_as(run, preset, word, overrides):
+    was, own = run.spec, get_preset(preset.name).config if preset.name in list_presets() else preset.config
+    if (was.preset, was.family) != (preset.name, preset.family):
+        raise KzooError(f"weights={word!r} are of the preset {was.preset}, not of {preset.name}.")
+    asked = {name: value for name, value in preset.config.items() if own.get(name) != value} | dict(overrides)
+    config, training = resolve(replace(preset, task=was.task, config=was.config, training=was.training), asked)
+    for name in asked:
+        if name in config and plain(config[name]) != plain(was.config.get(name)):
+            raise KzooError(
+                f"{name}={asked[name]!r} contradicts weights={word!r}, with {was.config.get(name)!r}. Leave it out, or "
+                f"train: kzoo.train({preset.name!r}, ..., weights={word!r}) keeps what fits."
+            )
+    model = (run if isinstance(run, Stored) else Run(run.path)).model  # one of its own, which may be trained
+    remember_data(model, dict(run.config), run.preprocessing)
+    return model, spec_of(model) | dict(training=training)
+
+
+def _run_of(weights, preset):
+    """Return the run, or the stored weights, that know the settings of their network; None for other weights."""
+    if isinstance(weights, Run):
+        return weights
+    if is_word(weights, preset.name):
+        return Stored(preset.name, weights)
+    return Run(weights) if isinstance(weights, str | os.PathLike) and Path(weights).is_dir() else None
 
 
 def copy_weights(source, model, *, old_vocabulary=None, new_vocabulary=None):

@@ -55,11 +55,12 @@ def run(args):
         )
     if args.sort:
         names.sort(key=lambda name: get_preset(name).params or math.inf)
+    return [_described(get_preset(name)) for name in names]
+
+
+def _described(preset):
     fields = ("name", "family", "task", "params", "dataset", "summary", "reference")
-    return [
-        {field: getattr(get_preset(name), field) for field in fields} | dict(weights=list(words_of(name)))
-        for name in names
-    ]
+    return {field: getattr(preset, field) for field in fields} | dict(weights=list(words_of(preset.name)))
 
 
 def _ranked(args, names):

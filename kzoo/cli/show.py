@@ -1,6 +1,7 @@
 """Show a preset or a run in full: layers, what goes in and out, every setting."""
 
 import shlex
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
@@ -82,20 +83,8 @@ def _known(preset):
 
 
 def _entry(one):
-    facts = (
-        "name",
-        "data",
-        "source",
-        "licence",
-        "examples",
-        "metric",
-        "scores",
-        "beside",
-        "bytes",
-        "command",
-        "created",
-    )
-    return {fact: getattr(one, fact) for fact in facts} | dict(score=one.score)
+    left_out = ("preset", "file", "sample", "unrounded")
+    return {name: value for name, value in asdict(one).items() if name not in left_out} | dict(score=one.score)
 
 
 def _run(run, args):

@@ -14,7 +14,7 @@ from kzoo.loading import load_keras_file, load_weights_file
 from kzoo.nouns import Spec, plain
 from kzoo.registry import get_preset, list_presets, rebuild, remember_data, resolve, spec_of
 from kzoo.run import Run
-from kzoo.weights import check_weights, is_word
+from kzoo.weights import check_weights, entry_of, is_word
 from kzoo.weights.stored import Stored
 from kzoo.words import listed
 
@@ -51,7 +51,8 @@ def begin_with(weights, model, spec, vocabulary, *, freeze=None) -> str:
         raise KzooError(f"weights={name_of(weights)!r} has no layer in common with {model.name}.")
     if freeze is not None:
         freeze_layers(model, freeze, copied)
-    return f"Weights: copied {len(copied)} layers" + (f"; new: {', '.join(fresh)}." if fresh else ".")
+    whose = f"{entry_of(spec.preset, weights).line} Copied" if is_word(weights, spec.preset) else "Weights: copied"
+    return f"{whose} {len(copied)} layers" + (f"; new: {', '.join(fresh)}." if fresh else ".")
 
 
 def source_of(weights, spec):
@@ -97,24 +98,23 @@ def built(preset, weights, overrides):
     Raises:
         KzooError: nothing that can be read, weights of another network, or settings that contradict them.
     """
-    run = _run_of(weights, preset)
+    word, run = name_of(weights), _run_of(weights, preset)
     if run is not None:
-        return _built_as(run, preset, name_of(weights), overrides)
+        return _built_as(run, preset, word, overrides)
     config, training = resolve(preset, overrides)
     spec = Spec(preset=preset.name, family=preset.family, task=preset.task, config=config, training=training)
     model = rebuild(spec.json(), compile=False)
     source, _ = source_of(weights, spec)
     if fresh := copy_weights(source, model)[1]:
         raise KzooError(
-            f"weights={name_of(weights)!r} lacks layers of {preset.name} with these settings, or has others: "
-            f"{listed(fresh)}."
+            f"weights={word!r} lacks layers of {preset.name} with these settings, or has others: {listed(fresh)}."
         )
     return model, spec_of(model)
 
 
 def _built_as(run, preset, word, overrides):
     was, own = run.spec, get_preset(preset.name).config if preset.name in list_presets() else preset.config
-    if (was.preset, was.family) != (preset.name, preset.family):
+    if was.preset != preset.name:
         raise KzooError(f"weights={word!r} are of the preset {was.preset}, not of {preset.name}.")
     asked = {name: value for name, value in preset.config.items() if own.get(name) != value} | dict(overrides)
     config, training = resolve(replace(preset, task=was.task, config=was.config, training=was.training), asked)

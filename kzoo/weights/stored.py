@@ -66,8 +66,9 @@ class Stored(Run):
             raise self._broken(f"is no archive of arrays ({error})") from None
 
     def _text(self, name: str) -> Any:
+        arrays = self._arrays
         try:
-            return json.loads(bytes(self._arrays[name]))
+            return json.loads(bytes(arrays[name]))
         except (KeyError, TypeError, ValueError, RecursionError):
             raise self._broken(f"has no {name} in JSON") from None
 

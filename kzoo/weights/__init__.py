@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kzoo.errors import KzooError
+from kzoo.files import path_of
 from kzoo.results import number
 from kzoo.run import Run
 from kzoo.tasks import score_named
@@ -143,9 +144,10 @@ def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
     """Raise `KzooError` unless this is a word for weights of a preset, or the path of a run or a file with some."""
     if preset is not None and is_word(weights, preset):
         return
-    if Path(weights).is_dir():
-        Run(weights)
-    elif not Path(weights).is_file():
+    path = path_of(weights, "a run or a file with weights")
+    if path.is_dir():
+        Run(path)
+    elif not path.is_file():
         words = () if preset is None else words_of(preset)
         stored = f", or a word: {preset} has {listed(words)}" if words else ""
         raise KzooError(f"weights={str(weights)!r} does not exist. {hint(str(weights), words)}{_GIVE}{stored}.")

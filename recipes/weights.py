@@ -70,7 +70,7 @@ WEIGHTS = {
     "digits_cnn-digits": _DIGITS | dict(named="digits"),
     "mnist_cnn-mnist10k": _MNIST | dict(data="the 10,000 test digits of MNIST"),
     "fashion_cnn-fashion_mnist": _FASHION | dict(named="fashion_mnist"),
-    "cifar_speed-cifar10": _CIFAR | dict(named="cifar10"),
+    "cifar_speed-cifar10": _CIFAR | dict(data="CIFAR-10, stored as JPEG files"),
     "cifar_resnet-cifar10": _CIFAR | dict(named="cifar10"),
     "text_ngrams-reviews": _REVIEWS,
     "text_ngrams-waimai": _WAIMAI,

@@ -1,6 +1,7 @@
 """Models that no run describes: in memory, or in the folder that a callback bundle wrote. They answer like a run."""
 
 import os
+import sys
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,8 @@ from kzoo.files import path_of
 from kzoo.registry import fitted_on, names_a_preset, spec_of
 from kzoo.run import Run
 from kzoo.tasks import pair
+from kzoo.weights.stored import Stored
+from kzoo.words import printable, shown
 
 if TYPE_CHECKING:
     import keras
@@ -19,12 +22,24 @@ if TYPE_CHECKING:
 _MODEL, _OF_CLASSES = "best.keras", ("crossentropy", "hinge", "kldivergence", "focal")
 
 
-def opened(thing: "Run | str | os.PathLike[str] | keras.Model") -> Run:
+def opened(
+    thing: "Run | str | os.PathLike[str] | keras.Model", weights: str | None = None, *, stored: bool = True
+) -> Run:
     """Return the run that is meant: one, its path, the folder that a callback bundle wrote, or a model in memory.
 
+    The name of a preset stands for its weights in the package, where no file or folder is called so; a line on stderr
+    says what they are.
+
+    Args:
+        thing: what was given.
+        weights: which ones; then it is the name of a preset.
+        stored: False where only what was trained here will do.
+
     Raises:
-        KzooError: it is none of them.
+        KzooError: it is none of them, or a preset without such weights.
     """
+    if weights is not None:
+        return _stored(thing, weights)
     if isinstance(thing, Run):
         return thing
     if not isinstance(thing, str | os.PathLike):
@@ -32,9 +47,19 @@ def opened(thing: "Run | str | os.PathLike[str] | keras.Model") -> Run:
             raise KzooError(f"{thing!r} is neither a run, nor its path, nor a keras.Model.")
         return BareModel(thing)
     path = path_of(thing, "a run")
+    if stored and not path.exists() and isinstance(thing, str) and os.sep not in thing and names_a_preset(thing):
+        return _stored(thing, None)
     if (path / _MODEL).is_file() and not any((path / name).exists() for name in ("config.json", "search.json")):
         return BareModel(path=path)
     return Run(path)
+
+
+def _stored(preset: Any, weights: str | None) -> Stored:
+    if not isinstance(preset, str) or not names_a_preset(preset):
+        raise KzooError(f"weights={weights!r} is for the name of a preset, and {shown(preset)} is none: leave it out.")
+    stored = Stored(preset, weights)
+    print(printable(f"kzoo: {stored.entry.line}"), file=sys.stderr)
+    return stored
 
 
 def run_of(what: Any) -> Run | None:

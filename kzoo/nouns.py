@@ -38,7 +38,7 @@ def _feature(value, where):
 # Of config.json, beside the specification and the description of the data.
 CONFIG = {
     "spec": Mapping, "data": Mapping, "versions?": Each(str), "machine?": str, "created?": str,
-    "command?": (str, None), "start?": (str, None), "precision?": str, "backend?": (str, None),
+    "command?": (str, None), "weights?": (str, None), "precision?": str, "backend?": (str, None),
     "statistics?": ({
         "features": [_feature], "categories?": [{"name": str, "shares": [float]}], "classes?": [float],
         "targets?": [_feature], "columns?": [str],
@@ -180,8 +180,8 @@ class Request:
 
     Args:
         data, spec: on what, and what.
-        start: name of the run or model whose weights it began with.
-        freeze: layers that keep theirs: a glob, several, or True for all that `start` gave.
+        weights: name of the run or model whose weights it began with.
+        freeze: layers that keep theirs: a glob, several, or True for all that `weights` gave.
         precision: the dtype policy.
         backend, deterministic: of Keras; None where it does not matter.
         callbacks: names of the user's own.
@@ -189,7 +189,7 @@ class Request:
 
     data: Description
     spec: Spec
-    start: str | None = None
+    weights: str | None = None
     freeze: str | bool | tuple | None = None
     precision: str = "float32"
     backend: str | None = None
@@ -243,6 +243,17 @@ def check_format(stored: Mapping, file):
         raise KzooError(
             f"{file} has format_version {version!r}, and this kzoo reads {FORMAT_VERSION}: update kzoo to open it."
         )
+
+
+def in_names_of_today(config: Mapping) -> dict:
+    """Return what a run's `config.json` holds, with `weights` for what was called `start` in its first days."""
+    if "start" not in config:
+        return dict(config)
+    command = config.get("command")
+    if isinstance(command, str):
+        command = command.replace(" --start ", " --weights ").replace(", start=", ", weights=")
+    named = {"weights" if name == "start" else name: value for name, value in config.items()}
+    return named | dict(command=command)
 
 
 def plain(value):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import keras
 
     from kzoo.data.dataset import Dataset
+    from kzoo.run import Run
 
 _specs: "weakref.WeakKeyDictionary[keras.Model, dict[str, Any]]" = (
     weakref.WeakKeyDictionary()
@@ -49,6 +50,7 @@ def build(
     name: str | Preset,
     *,
     data: "Dataset | None" = None,
+    weights: "Run | str | os.PathLike[str] | keras.Model | None" = None,
     compile: bool = True,
     seed: int | None = None,
     steps: int | None = None,
@@ -67,6 +69,10 @@ def build(
         name: a preset's name, or a `Preset`.
         data: what `kzoo.load_data` returned, to fit the network to: shape of the input, classes, columns, vocabulary,
             loss and metrics follow it as in `kzoo.train`, and schedules get their length.
+        weights: None draws them. A word for weights in the package, such as "cifar10" (`kzoo show PRESET` lists them),
+            or a run of this preset: the network is the one that they are of, in float32, and `kzoo.predict` takes raw
+            inputs for it. A `.keras` or `.weights.h5` file or a model: it has to have all that the network has. With
+            `data`, the network follows the data and begins with what fits of them, as in `kzoo.train`.
         compile: False for a bare model.
         seed: seeds Python, NumPy and the backend before the weights are drawn.
         steps: total number of training steps. A schedule such as `"cosine"` needs it; without it, and without `data`,
@@ -74,13 +80,16 @@ def build(
         overrides: any name that the family's builder or the training contract takes: `kzoo show PRESET` lists them.
 
     Raises:
-        KzooError: unknown preset or override, wrong type or range, with the nearest legal name; data that does not fit.
+        KzooError: unknown preset or override, wrong type or range, with the nearest legal name; data that does not fit;
+            weights that cannot be read, are of another network, or contradict the overrides.
 
     Warns:
         KzooWarning: settings among `overrides` that `model.fit(x, y)` alone would not see; not of a bare model.
     """
     preset = get_preset(name)
     config, training = resolve(preset, overrides)
+    if isinstance(weights, str | os.PathLike):
+        import_module("kzoo.weights").check_weights(weights, preset.name)
     task, notes = preset.task, []
     if data is not None:
         config, training, notes = import_module("kzoo.training.settle").settle_build(
@@ -94,10 +103,30 @@ def build(
         )
     if notes:
         warnings.warn(" ".join(notes), KzooWarning, stacklevel=3)
+    if weights is not None and data is None:
+        return _with_weights(preset, weights, overrides, compile=compile, seed=seed, steps=steps)
     spec = dict(preset=preset.name, family=preset.family, task=task, config=config, training=training)
     model = rebuild(spec | dict(seed=seed), compile=compile, steps=steps)
     if data is not None:
-        import_module("kzoo.training.start").begin(model, data.train)
+        start = import_module("kzoo.training.start")
+        start.begin(model, data.train)
+        if weights is not None:
+            spec = import_module("kzoo.nouns").Spec.read(_specs[model])
+            start.begin_with(weights, model, spec, data.preprocessing.get("vocabulary"))
+    return model
+
+
+def _with_weights(
+    preset: Preset, weights: Any, overrides: Mapping[str, Any], *, compile: bool, seed: int | None, steps: int | None
+) -> "keras.Model":
+    """Return a preset's network with given weights (see `build`)."""
+    model, spec = import_module("kzoo.training.start").built(preset, weights, overrides)
+    if seed is not None:
+        import_module("keras").utils.set_random_seed(checked_seed("seed", seed))
+    if compile:
+        contract = import_module("kzoo.contract")
+        contract.compile_model(model, task=spec["task"], config=spec["config"], training=spec["training"], steps=steps)
+    _specs[model] = spec | dict(seed=seed)
     return model
 
 

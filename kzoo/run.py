@@ -13,7 +13,7 @@ from kzoo.errors import KzooError
 from kzoo.files import path_of, read_arrays, read_json
 from kzoo.forms import misfit
 from kzoo.kinds import misread
-from kzoo.nouns import CONFIG, Description, Spec, check_format, summary_form
+from kzoo.nouns import CONFIG, Description, Spec, check_format, in_names_of_today, summary_form
 from kzoo.tasks import Problem, Target, problem
 from kzoo.words import first_line
 
@@ -87,6 +87,7 @@ class Run:
     def config(self) -> dict[str, Any]:
         config = self._read("config.json", Mapping)
         check_format(config, self.path / "config.json")
+        config = in_names_of_today(config)
         if wrong := misfit(config, CONFIG):
             raise KzooError(f"{self.path / 'config.json'} is not the one that kzoo.train writes: {wrong}. Train again.")
         with self._naming("config.json"):  # all of it, before any of it is used
@@ -231,19 +232,3 @@ def _unfit(kept: Mapping[str, Any], classes: int | None, takes: Sequence[int | N
     elif fits:
         fits = truth.shape == answers.shape
     return None if fits else "has arrays that do not belong together"
-
-
-def check_freeze(freeze: Any, start: Any) -> None:
-    """Raise `KzooError` where layers are to keep weights that nothing gives them."""
-    if freeze is not None and start is None:
-        raise KzooError("freeze= needs start=: fresh layers would stay random.")
-
-
-def check_start(path: str | os.PathLike[str]) -> None:
-    """Raise `KzooError` unless this is the path of a run or of a `.keras` file, from whose weights one can start."""
-    if Path(path).is_dir():
-        Run(path)
-    elif not Path(path).is_file():
-        raise KzooError(f"start={str(path)!r} does not exist. Give a run's folder, a .keras file or a model.")
-    elif Path(path).suffix != ".keras":
-        raise KzooError(f"start={str(path)!r} is no .keras file. Give a run's folder, a .keras file or a model.")

@@ -25,6 +25,7 @@ from kzoo.cli import main
 from kzoo.runtime import load as load_runtime
 
 GOLDEN = Path(__file__).parent / "golden"
+ETT = Path(__file__).parent / "weights" / "series_linear-ETTh1.csv"
 pytestmark = pytest.mark.usefixtures("registry_as_it_was")
 
 
@@ -124,6 +125,7 @@ def calls():
             dict(name="mine", summary="One.", family="fnn", task="tabular_classification", config={}, training={}),
         ),
         "build": (kzoo.build, dict(name="iris_fnn", compile=True, seed=0, steps=10, data=None) | overrides),
+        "build_with_weights": (kzoo.build, dict(name="digits_cnn", weights="digits", compile=True, seed=0)),
         "spec_of": (kzoo.spec_of, dict(thing=run)),
         "load_data": (kzoo.load_data, dict(source=table(), preset="tabular_fnn", seed=0, clip=False) | data_options()),
         "load_arrays": (kzoo.load_data, dict(source=(iris.train.x, iris.train.y), preset="iris_fnn", validation=0.1)),
@@ -131,7 +133,7 @@ def calls():
             kzoo.train,
             dict(
                 preset_or_model="tabular_fnn", data=table(), out="runs/fuzz", epochs=1, seed=0, data_seed=0,
-                callbacks="quick", start=None, freeze=None, precision="auto", overwrite=True, resume="never",
+                callbacks="quick", weights=None, freeze=None, precision="auto", overwrite=True, resume="never",
                 journal_seconds=30.0, journal_steps=None, check=True, baselines=True, progress=False,
             ) | data_options() | dict(units=(3,), dropout=0.1),
         ),
@@ -155,6 +157,7 @@ def calls():
         ),
         "evaluate_model": (kzoo.evaluate, dict(run_or_model=model, data=iris, split="test", batch_size=64)),
         "predict": (kzoo.predict, dict(run=run, inputs=table().head(3), batch_size=2)),
+        "predict_weights": (kzoo.predict, dict(run="series_linear", inputs=ETT, weights="ETTh1", batch_size=2)),
         "predict_model": (kzoo.predict, dict(run=model, inputs=iris.test.x[:3], batch_size=2)),
         "runtime.load": (load_runtime, dict(exported=things()["exports"][0], format="onnx")),
         "runtime.predict": (answering.predict, dict(inputs=table().head(3), batch_size=2)),
@@ -239,9 +242,9 @@ def made():
 
 
 NAMES = [
-    "list_presets", "get_preset", "load_presets", "preset_to_toml", "Preset", "build", "spec_of", "load_data",
-    "load_arrays", "train", "fit_arguments", "check", "check_model_of_none", "baselines.score",
-    "evaluate", "evaluate_model", "predict", "predict_model",
+    "list_presets", "get_preset", "load_presets", "preset_to_toml", "Preset", "build", "build_with_weights", "spec_of",
+    "load_data", "load_arrays", "train", "fit_arguments", "check", "check_model_of_none", "baselines.score",
+    "evaluate", "evaluate_model", "predict", "predict_model", "predict_weights",
     "runtime.load", "runtime.predict", "report", "compare", "cross_validate", "ensemble", "generate",
     "learning_rate_range", "export", "load_model", "Run", "ExportedModel", "Search", "tune", "space", "hypermodel",
     "callbacks.standard", "callbacks.long", "plots.curves", "plots.confusion_matrix",
@@ -317,7 +320,7 @@ COMMANDS = {
     "check": (["check", "iris_fnn", "--quick"], ["--data", "--target", "--set", "--test", "--column", "--validation"]),
     "train": (
         ["train", "iris_fnn", "--quiet", "--out", "runs/fuzz", "--resume", "never", "--overwrite"],
-        ["--data", "--target", "--set", "--test", "--column", "--validation", "--epochs", "--seed", "--start",
+        ["--data", "--target", "--set", "--test", "--column", "--validation", "--epochs", "--seed", "--weights",
          "--freeze",
          "--callbacks", "--precision", "--task", "--time", "--group", "--drop", "--data-seed", "--lr"],
     ),
@@ -326,8 +329,9 @@ COMMANDS = {
         ["--trials", "--max-time", "--engine", "--space", "--objective", "--epochs", "--folds", "--max-params",
          "--set"],
     ),
-    "evaluate": (["evaluate", "RUN"], ["--data", "--split", "--target"]),
+    "evaluate": (["evaluate", "RUN"], ["--data", "--split", "--target", "--weights"]),
     "predict": (["predict", "RUN"], ["", "--top", "--out", "--format"]),
+    "predict_weights": (["predict", "digits_cnn", "--weights", "digits"], ["", "--top", "--weights"]),
     "report": (["report", "RUN"], ["--out", "--data"]),
     "export": (["export", "RUN", "--out", "exported"], ["--formats", "--quantize", "--data", "--timeout"]),
     "compare": (["compare", "RUN"], ["", "--csv", "--plot"]),

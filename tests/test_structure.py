@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "catalogue": {"family", "plugins", "preset", "preset_files"},
     "preset_files": {"arguments", "family", "preset"},
     "optional": set(),
+    "weights": {"results", "run"},
     "words": set(),
     "command": {"data", "registry"},
     "registry": {"arguments", "catalogue", "family", "preset"},
@@ -35,7 +36,7 @@ MAY_IMPORT = {
     "results": set(),
     "ranking": {"results", "run", "tuning"},
     "run": {"registry"},
-    "bare": {"registry", "run"},
+    "bare": {"registry", "run", "weights"},
     "exported": set(),
     "network": set(),
     "nouns": set(),
@@ -53,14 +54,14 @@ MAY_IMPORT = {
     "predictions": set(),
     "runtime": {"data", "export", "exported", "predictions"},
     "checks": {"data", "gradients", "plots"},
-    "export": {"bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "run"},
+    "export": {"bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "run", "weights"},
     "evaluation": {
         "bare", "baselines", "checks", "data", "gradients", "predictions", "ranking", "registry", "results", "run",
         "training",
     },
     "training": {
         "arguments", "baselines", "callbacks", "checks", "command", "contract", "data", "gradients", "jax_cache",
-        "loading", "network", "plots", "predictions", "preset", "registry", "results", "run",
+        "loading", "network", "plots", "predictions", "preset", "registry", "results", "run", "weights",
     },
     "source": {"contract"},
     "tuning": {
@@ -73,17 +74,18 @@ MAY_IMPORT = {
     "cli": {
         "arguments", "bare", "command", "data", "evaluation", "export", "exported", "family", "flops", "jax_cache",
         "lean", "network", "plots", "ranking", "registry", "reports", "results", "run", "runtime", "source", "training",
-        "tuning",
+        "tuning", "weights",
     },
 }  # fmt: skip
 # Who may name whom beyond that, to be imported when it is asked for: what is light opens what is heavy.
 BY_NAME = {
     "family": {"families"},  # which it reads, and never imports
-    "registry": {"contract", "training"},  # training: where a network follows data
+    "registry": {"contract", "training", "weights"},  # training: where a network follows data or given weights
     "catalogue": {"presets"},
     "plugins": {"presets"},
     "run": {"loading"},
     "bare": {"loading"},
+    "weights": {"loading"},
     "exported": {"export"},
     "network": {"flops"},
 }  # fmt: skip
@@ -103,7 +105,7 @@ EVERYBODYS = {
 STANDARD_LIBRARY_ONLY = (
     "arguments", "bare", "catalogue", "doors", "errors", "exported", "family", "files", "forms", "jax_cache", "lean",
     "network", "nouns", "optional", "plugins", "preset", "preset_files", "presets", "ranking", "registry", "results",
-    "run", "words",
+    "run", "weights", "words",
 )  # fmt: skip
 
 

@@ -75,7 +75,7 @@ import kzoo.runtime
 assert_type(kzoo.list_presets("cifar_*", max_params=1e6), list[str])
 preset = kzoo.get_preset("digits_cnn")
 assert_type(preset, kzoo.Preset)
-run = kzoo.train(preset, "digits", epochs=2, callbacks="quick", start=Path("runs/before"), freeze=True, dropout=0.1)
+run = kzoo.train(preset, "digits", epochs=2, callbacks="quick", weights=Path("runs/before"), freeze=True, dropout=0.1)
 assert_type(run, kzoo.Run)
 assert_type(run.history, dict[str, list[float | None]])
 data = kzoo.load_data((np.zeros((20, 4)), np.zeros(20)), validation=0.2, drop=["id"])

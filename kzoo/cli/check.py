@@ -66,7 +66,7 @@ def run(args):
         settings,
         deep=not args.quick,
         seed=args.seed,
-        start=args.start,
+        weights=args.weights,
         freeze=train.frozen(args.freeze),
         precision=args.precision,
     )
@@ -92,7 +92,7 @@ def _training(args, asked, presets):
     """Return the command that trains the first of the presets on this data; None where there is none."""
     if not presets:
         return None
-    none = dict(start=None, freeze=None, precision=None, backend=None)
+    none = dict(weights=None, freeze=None, precision=None, backend=None)
     words = command_of(get_preset(presets[0]["preset"]), None, {}, asked, seed=args.seed, **none)
     return f"{words} --data {train.quote(args.preset if args.data is None else args.data)}"
 

@@ -21,7 +21,7 @@ PICTURES = (".png", ".svg", ".pdf")
 DATA_OPTIONS = ("target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns")
 
 # Arguments that a shell completes with file names.
-FILES = ("data", "test", "out", "start", "plot", "run", "inputs")
+FILES = ("data", "test", "out", "weights", "plot", "run", "inputs")
 _IN_A_PIPE = 10_000  # columns: whoever reads a pipe wants a row on a line
 
 
@@ -64,6 +64,11 @@ def add_data_options(parser):
         "--column", nargs="+", action="extend", default=[], metavar="NAME=KIND", dest="columns",
         help="what columns are: zip=category when=date price=number:decimal=,:thousands=.",
     )  # fmt: skip
+
+
+def add_weights_option(parser):
+    """Add the word for weights in the package, where a command takes a preset in place of a run."""
+    parser.add_argument("--weights", metavar="NAME", help="which weights, of a preset that has several: see kzoo show")
 
 
 def data_options(args) -> dict:

@@ -15,7 +15,8 @@ from kzoo.doors import checked_count, checked_seconds, checked_seed
 from kzoo.errors import KzooError
 from kzoo.files import check_place
 from kzoo.registry import get_preset, names_a_preset, preset_of, resolve, with_settings
-from kzoo.run import Run, check_freeze, check_start
+from kzoo.run import Run
+from kzoo.weights import check_freeze, check_weights
 from kzoo.words import hint
 
 _AS_TRAINED = ("export",)  # commands whose --data is what a run was trained on, and not new
@@ -43,9 +44,9 @@ def look(args):
             checked_count(name, given[name], least=least)
     if given.get("max_time") is not None:
         checked_seconds("max_time", given["max_time"])
-    check_freeze(given.get("freeze"), given.get("start"))
-    if given.get("start") is not None:
-        check_start(given["start"])
+    check_freeze(given.get("freeze"), given.get("weights"))
+    if given.get("weights") is not None and "preset" in given:
+        check_weights(given["weights"], given["preset"])
     if "preset" in given:
         _preset(args)
     elif given.get("data") is not None and "run" in given:

@@ -1,7 +1,7 @@
 """Score a run: on the split that it was not trained on, or on data of your own."""
 
 from kzoo.bare import opened
-from kzoo.cli import quiet, tables
+from kzoo.cli import common, quiet, tables
 from kzoo.cli.train import doubts_of
 from kzoo.errors import KzooError
 from kzoo.tasks.targets import mixes_units
@@ -18,7 +18,8 @@ examples:
 
 
 def add_arguments(parser):
-    parser.add_argument("run", metavar="RUN", help="a run's folder")
+    parser.add_argument("run", metavar="RUN", help="a run's folder, or a preset with weights of its own")
+    common.add_weights_option(parser)
     parser.add_argument("--data", metavar="SOURCE", help="new data with answers; default: the run's own set")
     parser.add_argument("--split", default="test", help="test (default), validation or train of the run's own set")
     parser.add_argument("--target", metavar="COLUMN", help="column with the answers")
@@ -29,7 +30,7 @@ def add_arguments(parser):
 def run(args):
     if args.split not in ("train", "validation", "test"):
         raise KzooError(f"--split {args.split!r} must be train, validation or test.")
-    named = opened(args.run)
+    named = opened(args.run, args.weights)
     scores = quiet.load("kzoo.evaluation").evaluate(
         named, args.data, split=args.split, target=args.target, stateful=args.stateful, tta=args.tta
     )

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import kzoo.export
 from kzoo.bare import opened
-from kzoo.cli import quiet, tables
+from kzoo.cli import common, quiet, tables
 from kzoo.errors import ExportError
 from kzoo.export.format import QUANTIZED
 from kzoo.export.formats import formats, parse
+from kzoo.weights.stored import Stored
 
 EXAMPLES = """\
 examples:
@@ -22,7 +23,8 @@ exit code:
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("run", metavar="RUN", help="a run's folder")
+    add("run", metavar="RUN", help="a run's folder, or a preset with weights of its own")
+    common.add_weights_option(parser)
     add("--formats", default="saved_model", metavar="A,B", help=f"{', '.join(formats())} (default: saved_model)")
     add("--quantize", default="", metavar="A,B", help=f"also write smaller files: {', '.join(QUANTIZED)}")
     add("--out", metavar="FOLDER", help="where to write it; default: exports/ and the run's name")
@@ -34,10 +36,10 @@ def add_arguments(parser):
 
 def run(args):
     quiet.hush()
-    named = opened(args.run)
+    named = opened(args.run, args.weights)
     names, quantize = parse(_words(args.formats), _words(args.quantize))
-    if named.config["spec"]["family"] is None:
-        quiet.load("keras")  # an ensemble, or a model of one's own, is looked at here
+    if named.config["spec"]["family"] is None or isinstance(named, Stored):
+        quiet.load("keras")  # what is looked at here: an ensemble, a model of one's own, weights in the package
     out = args.out or Path("exports") / named.path.resolve().name
     try:
         exported = kzoo.export(

@@ -7,6 +7,7 @@ from kzoo.cli import common, tables
 from kzoo.errors import KzooError
 from kzoo.registry import get_preset, list_presets
 from kzoo.tasks import problems
+from kzoo.weights import words_of
 from kzoo.words import plural
 
 SORTS = ("score", "seconds", "parameters")
@@ -54,8 +55,12 @@ def run(args):
         )
     if args.sort:
         names.sort(key=lambda name: get_preset(name).params or math.inf)
+    return [_described(get_preset(name)) for name in names]
+
+
+def _described(preset):
     fields = ("name", "family", "task", "params", "dataset", "summary", "reference")
-    return [{field: getattr(get_preset(name), field) for field in fields} for name in names]
+    return {field: getattr(preset, field) for field in fields} | dict(weights=list(words_of(preset.name)))
 
 
 def _ranked(args, names):
@@ -95,10 +100,17 @@ def render(document, args):
         lines.append(common.bold(task.replace("_", " ")))
         for preset in (preset for preset in document if preset["task"] == task):
             parameters = f"{preset['params']:,}" if preset["params"] else ""
-            lines += common.hanging(f"  {preset['name']:{wide}}  {parameters:>10}  ", preset["summary"])
+            lines += common.hanging(
+                f"  {preset['name']:{wide}}  {parameters:>10}  ", preset["summary"] + _weights(preset)
+            )
         lines.append("")
     lines.append(f"{plural(len(document), 'preset')}, with the number of parameters. More about one: kzoo show NAME")
     return "\n".join(lines)
+
+
+def _weights(preset):
+    """Say which weights of a preset are in the package."""
+    return f" Weights: {', '.join(preset['weights'])}." if preset["weights"] else ""
 
 
 def _number(text):

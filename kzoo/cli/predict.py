@@ -23,19 +23,21 @@ examples:
   kzoo predict runs/image_cnn-01 cat.jpg --top 5
   kzoo predict runs/image_cnn-01 cat.jpg --tta mirror     and its mirror image
   kzoo predict runs/series_gru-01 power.csv --plot ahead.png   what comes next
+  kzoo predict cifar_speed photo.jpg                       a preset with weights
   kzoo predict exports/cats cat.jpg                        an exported model
   kzoo predict exports/cats cat.jpg --format onnx_int8
 """
 
 
 def add_arguments(parser):
-    parser.add_argument("run", metavar="RUN", help="the folder of a run, or one that kzoo export wrote")
+    parser.add_argument("run", metavar="RUN", help="the folder of a run, or one that kzoo export wrote; or a preset")
     parser.add_argument(
         "inputs",
         metavar="INPUT",
         nargs="+",
         help="image files or folders, a table (CSV), or texts; - reads lines",
     )
+    common.add_weights_option(parser)
     parser.add_argument("--out", metavar="FILE.csv", help="write all answers to a CSV file")
     parser.add_argument("--plot", metavar="FILE", help="draw a series and its forecast (.png, .svg, .pdf)")
     parser.add_argument("--format", metavar="NAME", help="which exported file to run, such as onnx_int8 (default onnx)")
@@ -82,13 +84,15 @@ def _by_run(args):
         raise KzooError(
             f"--format {args.format} is for exported models, and {args.run} is a run: kzoo export {args.run}"
         )
-    named = opened(args.run)
+    named = opened(args.run, args.weights)
     # Read before the seconds that Keras takes to import: what is wrong with the inputs is said at once.
     inputs = encode_named(named.preprocessing, gather(named.config["data"]["inputs"], args.inputs))
     return quiet.load("kzoo.evaluation.predict").answer(named, inputs, tta=args.tta)
 
 
 def _by_exported(args):
+    if args.weights is not None:
+        raise KzooError(f"--weights {args.weights} is for presets, and {args.run} is an exported model: leave it out.")
     if args.tta is not None:
         raise KzooError(f"--tta {args.tta} is for runs, and {args.run} is an exported model: leave it out.")
     with quiet.silence():

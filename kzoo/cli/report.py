@@ -20,7 +20,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    named = args.run if is_search(args.run) else opened(args.run)
+    named = args.run if is_search(args.run) else opened(args.run, stored=False)
     file = quiet.load("kzoo.reports").report(named, out=args.out, data=args.data)
     return dict(run=args.run, report=str(file), bytes=file.stat().st_size)
 

@@ -1,6 +1,7 @@
 """Show a preset or a run in full: layers, what goes in and out, every setting."""
 
 import shlex
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from kzoo.registry import (
 from kzoo.results import baselines, network_of
 from kzoo.run import Run
 from kzoo.tasks import problem
+from kzoo.weights import entries
 
 EXAMPLES = """\
 examples:
@@ -65,14 +67,24 @@ def run(args):
     stored = None if overrides or args.code or plot else network_of(preset.name)
     if stored is not None:
         config = builder_of(preset.family).defaults | config
-        return describe(preset, stored, config, training) | dict(results=results(preset.name))
+        return describe(preset, stored, config, training) | _known(preset)
     quiet.load("keras")
     model = build(preset, compile=False, **overrides)
     document = describe(preset, table_of(model), spec_of(model)["config"], training)
-    document["results"] = results(preset.name)
+    document |= _known(preset)
     if args.code:
         document["code"] = _code(preset, model, document, args)
     return document | _drawn(model, plot)
+
+
+def _known(preset):
+    """Return what was measured of a preset, and its weights in the package."""
+    return dict(results=results(preset.name), weights=[_entry(one) for one in entries(preset.name)])
+
+
+def _entry(one):
+    left_out = ("preset", "file", "sample", "unrounded")
+    return {name: value for name, value in asdict(one).items() if name not in left_out} | dict(score=one.score)
 
 
 def _run(run, args):
@@ -132,6 +144,7 @@ def describe(preset, network, config, training) -> dict:
         network=[_setting(name, config[name], family) for name in settable if name in config],
         training=[_setting(name, training[name], family) for name in settable if name in training],
         results=[],
+        weights=[],
     )
 
 
@@ -235,10 +248,26 @@ def render(document, args):
     else:
         lines += ["", common.bold("Measured results")]
         lines += tables.columns([row for r in d["results"] for row in _result(r)]) or ["  not measured yet"]
+        if d["weights"]:
+            lines += ["", common.bold("Weights in the package"), *tables.columns(_weights(d["weights"]))]
+            lines += ["", f"Use them: kzoo predict {args.preset} {_named(d)}{kind(into['kind']).example}"]
         lines += ["", f"Train it: kzoo train {args.preset}"]
     if "plot" in d:
         lines.append(f"Drawn in {d['plot']}")
     return "\n".join(lines)
+
+
+def _weights(rows):
+    """Say of each which data, how good, and under which licence the data is, in three rows."""
+    for one in rows:
+        yield one["name"], f"{one['examples']:,} examples of {one['data']}; test split: {one['score']}"
+        yield "", f"data: {one['source']}, licence: {one['licence']}"
+        yield "", f"{one['bytes'] / 1e6:.2f} MB, {one['created']}: {one['command']}"
+
+
+def _named(document):
+    """Return the option that says which weights, where there are several."""
+    return f"--weights {document['weights'][0]['name']} " if len(document["weights"]) > 1 else ""
 
 
 def _result(r):

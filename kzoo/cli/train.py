@@ -29,7 +29,7 @@ examples:
   kzoo train series_gru --data power.csv --time date --target load
   kzoo train char_gru --data book.txt          a language model
   kzoo train cifar_cnn --epochs 10 --set filters=32,64 dropout=0.2
-  kzoo train image_cnn --data pets/ --start runs/image_cnn-01 --freeze "stem*"
+  kzoo train image_cnn --data pets/ --weights runs/image_cnn-01 --freeze "stem*"
 
 The epoch that is best on validation data is kept; test data is looked at once,
 at the end. Ctrl-C stops early and keeps the best model so far. However it was
@@ -39,7 +39,7 @@ stopped, even killed, the same command picks up where it was, bit for bit.
 
 # Options of this command that --set must not shadow.
 _OPTIONS = (
-    "data", "out", "seed", "start", "freeze", "precision", "deterministic", "overwrite", "resume", "check",
+    "data", "out", "seed", "weights", "freeze", "precision", "deterministic", "overwrite", "resume", "check",
     "steps_per_call", "backend", "baselines",
     *common.DATA_OPTIONS,
 )  # fmt: skip
@@ -84,7 +84,11 @@ def add_settings(parser):
         metavar="NAME=VALUE",
         help="change settings of the preset",
     )
-    add("--start", metavar="RUN", help="copy matching layers from a run or a .keras file")
+    add(
+        "--weights",
+        metavar="WHAT",
+        help="begin with those of a run, of a .keras or .weights.h5 file, or with stored ones by name",
+    )
     add(
         "--freeze",
         nargs="*",
@@ -134,7 +138,7 @@ def _repeats(run, args, preset):
     named = common.data_options(args)
     options = import_module("kzoo.data.options").DataOptions(seed=named.pop("data_seed"), **named)
     command = import_module("kzoo.command").command_of(
-        preset, args.data, settings_of(args), options, seed=args.seed, start=args.start and Path(args.start).name,
+        preset, args.data, settings_of(args), options, seed=args.seed, weights=args.weights and Path(args.weights).name,
         freeze=frozen(args.freeze), precision=args.precision, backend=run.config["backend"],
     )  # fmt: skip
     # In any order: `--epochs` comes after other settings in `kzoo.train`.
@@ -154,7 +158,7 @@ def _options(args):
         baselines=not args.no_baselines,
         progress=not args.quiet,
         seed=args.seed,
-        start=args.start,
+        weights=args.weights,
         precision=args.precision,
         freeze=frozen(args.freeze),
         **common.data_options(args),

@@ -49,7 +49,7 @@ def check(
     columns: Mapping[str, str | Mapping[str, str]] | None = None,
     seed: int = 0,
     data_seed: int = 0,
-    start: Run | str | os.PathLike[str] | keras.Model | None = None,
+    weights: Run | str | os.PathLike[str] | keras.Model | None = None,
     freeze: str | Sequence[str] | bool | None = None,
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto",
     epochs: int | None = None,
@@ -68,7 +68,7 @@ def check(
             it the run's own data and settings are looked at.
         deep: also the checks that take gradient steps, some seconds; `kzoo.train` runs all others by itself.
         target, validation, test, drop, group, task, time, columns: see `kzoo.load_data`.
-        seed, data_seed, start, freeze, precision, epochs, overrides: see `kzoo.train`.
+        seed, data_seed, weights, freeze, precision, epochs, overrides: see `kzoo.train`.
 
     Returns:
         A list of findings (`kzoo.checks.Finding`), errors first: check, level, what, where, why, fix. Empty is good.
@@ -86,7 +86,7 @@ def check(
         columns=columns, seed=data_seed,
     )  # fmt: skip
     return examine(
-        preset_or_model_or_run, data, options, overrides, deep=deep, seed=seed, start=start, freeze=freeze,
+        preset_or_model_or_run, data, options, overrides, deep=deep, seed=seed, weights=weights, freeze=freeze,
         precision=precision,
     )[0]  # fmt: skip
 
@@ -99,7 +99,7 @@ def examine(
     *,
     deep: bool,
     seed: int,
-    start: Any,
+    weights: Any,
     freeze: Any,
     precision: str,
 ) -> tuple[Findings, list[str]]:
@@ -108,7 +108,7 @@ def examine(
         source = data if what is None else what
         if source is None:
             raise KzooError("Say what to check: a preset, a run, or data=.")
-        _refuse_settings(overrides, start=start, freeze=freeze)
+        _refuse_settings(overrides, weights=weights, freeze=freeze)
         return first_look(source, options, deep=deep, seed=seed)
     run = opened(what) if isinstance(what, keras.Model) and not what.compiled else run_of(what)
     if isinstance(run, BareModel):
@@ -131,7 +131,7 @@ def examine(
             given = _as_given(own, data, options.test, classes=loss is not None and loss.labels != "values")
             return _looked_at(Subject(given, own, training), kinds)
     assigned = assign(what, data, options, overrides, seed=seed)
-    job = assigned.ready(assigned.policy(precision), start=start, freeze=freeze)
+    job = assigned.ready(assigned.policy(precision), weights=weights, freeze=freeze)
     return _looked_at(Subject.of(job), kinds)
 
 

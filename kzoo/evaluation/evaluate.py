@@ -26,6 +26,7 @@ def evaluate(
     *,
     split: Literal["train", "validation", "test"] = "test",
     target: str | None = None,
+    weights: str | None = None,
     batch_size: int = 128,
     stateful: bool = False,
     tta: Literal["mirror", "shift"] | None = None,
@@ -33,12 +34,14 @@ def evaluate(
     """Score a run or a model.
 
     Args:
-        run_or_model: a run, its path, or a model with the head that the data needs, also the folder that a callback
-            bundle wrote. A model that knows nothing of its data takes labels for the numbers of its classes.
+        run_or_model: a run, its path, the name of a preset that has weights in the package, or a model with the head
+            that the data needs, also the folder that a callback bundle wrote. A model that knows nothing of its data
+            takes labels for the numbers of its classes.
         data: anything `kzoo.load_data` takes. The default is the run's own named data set. A file or folder
             is taken whole, not split, and encoded as the run's training data was; a `Dataset` gives `split`.
         split: "train", "validation" or "test" of the run's own set, or of a `Dataset`.
         target: the target column of a table.
+        weights: which ones, where a preset has several.
         batch_size: examples in a step.
         stateful: read the whole split as one text, without forgetting at the start of each window: the score of
             a recurrent language model that published bits per character are about.
@@ -62,7 +65,7 @@ def evaluate(
     """
     if split not in ("train", "validation", "test"):
         raise KzooError(f"split={split!r} must be train, validation or test.")
-    run = opened(run_or_model)
+    run = opened(run_or_model, weights)
     bare = isinstance(run, BareModel) and takes_ready_arrays(run.preprocessing) and not holds_arrays(data)
     model, loaded = _for_model(run.model, data, target) if bare else _for_run(run, data, target)
     part = getattr(loaded, split)

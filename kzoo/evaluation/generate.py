@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kzoo.bare import opened
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import check_seed
 from kzoo.data.windows import Windows
@@ -35,6 +36,7 @@ def generate(
     top_k: int | None = None,
     top_p: float | None = None,
     seed: int = 0,
+    weights: str | None = None,
 ) -> str:
     """Go on with a text, token by token, each drawn from what the model expects.
 
@@ -42,7 +44,7 @@ def generate(
     as in training.
 
     Args:
-        run: the run of a language model, or its path.
+        run: the run of a language model, or its path; or the name of a preset that has weights in the package.
         prompt: what the text begins with. Tokens that the model does not know count as unknown. An empty prompt
             stands for the start of a line, or, where there are no lines, for the most frequent token.
         length: characters or words to add.
@@ -52,6 +54,7 @@ def generate(
         top_p: draw from the likeliest tokens that have this share of the probability together, at the temperature and
             among those of `top_k` (nucleus sampling, https://arxiv.org/abs/1904.09751); None: from all.
         seed: of the draw: the same seed gives the same text.
+        weights: which ones, where a preset has several.
 
     Returns:
         The prompt and what follows. Padding and unknown tokens are never drawn.
@@ -59,7 +62,7 @@ def generate(
     Raises:
         KzooError: no language model, a value out of range, or a prompt without a known token.
     """
-    run = run if isinstance(run, Run) else Run(run)
+    run = opened(run, weights)
     _check(run, prompt, length, temperature, top_k, top_p)
     check_seed(seed)
     tokenizer, random = tokenizer_of(run.preprocessing), np.random.default_rng(seed)

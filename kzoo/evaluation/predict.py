@@ -20,24 +20,28 @@ def predict(
     run: Run | str | os.PathLike[str] | keras.Model,
     inputs: Any,
     *,
+    weights: str | None = None,
     batch_size: int = 128,
     tta: Literal["mirror", "shift"] | None = None,
 ) -> Predictions:
-    """Answer raw inputs with a run's best model, or with any model.
+    """Answer raw inputs with a run's best model, with a preset's weights in the package, or with any model.
 
     Args:
-        run: a run or its path; or a `keras.Model`, or the folder that a callback bundle wrote. Those take arrays of the
-            model's own input shape and number the classes, unless `kzoo.fit_arguments` has told the model of its data.
+        run: a run or its path; or the name of a preset that has weights in the package (a line on stderr says what they
+            were trained on, how well they answer, and the licence of the data); or a `keras.Model`, or the folder that
+            a callback bundle wrote. Those take arrays of the model's own input shape and number the classes, unless
+            `kzoo.fit_arguments`, or `kzoo.build(..., weights=)`, has told the model of its data.
         inputs: image files, a folder of them or arrays; a CSV, a DataFrame or rows; strings; or an array of
             the model's own input shape. Of many files up to 5 % may be broken: they get a row without an answer
             (`Predictions.unread`) and a `KzooWarning`.
+        weights: which ones, where a preset has several: `kzoo show PRESET` lists them.
         batch_size: examples in a step.
         tta: test-time augmentation of images, "mirror" or "shift" (see `kzoo.evaluate`).
 
     Raises:
-        KzooError: an input that cannot be read or does not fit, or inputs that have no views.
+        KzooError: an input that cannot be read or does not fit, inputs that have no views, or a preset without weights.
     """
-    run = opened(run)
+    run = opened(run, weights)
     views_of(kind_of(run.preprocessing), tta)
     size = checked_count("batch_size", batch_size)
     return answer(run, encode_named(run.preprocessing, inputs), batch_size=size, tta=tta)

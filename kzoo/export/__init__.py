@@ -10,6 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from kzoo.bare import opened
 from kzoo.doors import door
 from kzoo.exported import ExportedModel
 
@@ -26,6 +27,7 @@ def export(
     path: str | os.PathLike[str],
     formats: str | Sequence[str] = "saved_model",
     *,
+    weights: str | None = None,
     quantize: str | Sequence[str] | None = None,
     verify: bool = True,
     data: "Loadable | None" = None,
@@ -40,10 +42,11 @@ def export(
     `ExportedModel.exports`, and no file of it is kept. The folder is written whole or not at all.
 
     Args:
-        model_or_run: a run or its path, a model that `kzoo.build` made, or a Keras model of your own with one
-            input and one output.
+        model_or_run: a run or its path, the name of a preset that has weights in the package, a model that `kzoo.build`
+            made, or a Keras model of your own with one input and one output.
         path: the folder to write.
         formats: "keras", "saved_model", "onnx", "litert" (a file of `kzoo/export/formats/` each), or several.
+        weights: which ones, where a preset has several.
         quantize: also write "float16" or "int8" files, or both, beside those of onnx and litert.
         verify: False skips the comparison: nothing then says that a file works.
         data: what the run was trained on, to calibrate int8 and score it; named sets need not be given. Without data,
@@ -59,6 +62,8 @@ def export(
         KzooError: bad input, a missing package, or what a format cannot do; nothing has been written.
         ExportError: every format failed; nothing has been written.
     """
+    if weights is not None:
+        model_or_run = opened(model_or_run, weights)
     return import_module("kzoo.export.make").make(
         model_or_run, path, formats, quantize=quantize, check=verify, data=data, overwrite=overwrite,
         timeout=timeout, progress=progress,

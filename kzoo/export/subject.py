@@ -13,6 +13,7 @@ from kzoo.predictions import ANSWERS, logits_of
 from kzoo.registry import spec_of
 from kzoo.run import Run
 from kzoo.tasks import problem
+from kzoo.weights.stored import Stored
 
 
 def _distribution(task):
@@ -26,8 +27,8 @@ class Subject:
 
     Args:
         spec: see `kzoo.spec_of`; its family is None for what kzoo did not build.
-        run: the run, where it comes from one.
-        model: the Keras model, where it was given.
+        run: the run, or the weights in the package, where it comes from them.
+        model: the Keras model, where it was given, or is made of weights in the package.
         given: the input, as `kzoo.json` lists it and with what `golden.draw` needs to know.
         like: the family that it resembles: formats treat convolutional and recurrent networks in their own ways.
         kind: one of `kzoo.exported.ANSWERS`: what the exported graph gives.
@@ -78,7 +79,7 @@ class Job:
         return cls(
             folder=str(folder.absolute()),
             work=str(work.absolute()),
-            run=str(run.path.absolute()) if run else None,
+            run=str(run.path.absolute()) if run and subject.model is None else None,
             version=version,
             spec=plain(subject.spec),
             like=subject.like,
@@ -97,7 +98,7 @@ def plain(value):
 
 
 def subject_of(thing) -> Subject:
-    """Describe a run, its path, the folder that a callback bundle wrote, or a Keras model.
+    """Describe a run, its path, the folder that a callback bundle wrote, a preset with weights, or a Keras model.
 
     Raises:
         KzooError: neither of them, or a model that no format can take.
@@ -116,7 +117,8 @@ def subject_of(thing) -> Subject:
 
 def _of_run(run):
     spec, data = run.config["spec"], run.config["data"]
-    subject = _of_model(run.model, run) if spec["family"] is None else _of_spec(spec, run)
+    model = run.model if isinstance(run, Stored) else None  # no folder for another process to open
+    subject = _of_model(run.model, run) if spec["family"] is None else _of_spec(spec, run, model)
     return replace(subject, labels=tuple(data["class_names"]), targets=tuple(data["target_names"]))
 
 

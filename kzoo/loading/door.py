@@ -109,6 +109,16 @@ def _is_sha256(text: object) -> bool:
     return isinstance(text, str) and len(text) == 64 and set(text) <= set(string.hexdigits)
 
 
+def load_weights_file(path: str | os.PathLike[str], spec: Mapping[str, Any]) -> "keras.Model":
+    """Return the network of a specification with the weights of a `.weights.h5` file, not compiled.
+
+    Raises:
+        UnsafeModelError, KzooError: it holds other things than this network's weights.
+    """
+    with naming(path):
+        return load_recipe(spec, read_once(path))
+
+
 def load_exported(
     folder: str | os.PathLike[str], *, trusted: Iterable[Any] = (), expected_sha256: str | None = None
 ) -> "keras.Model":

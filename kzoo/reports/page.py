@@ -54,7 +54,7 @@ def report(
             raise KzooError("data= scores a run, and this is a search: retrain() makes a run of its winner.")
         search = run if isinstance(run, Search) else Search(run)
         return _write(_place(search, out), "search.html.j2", page_of(search))
-    run = opened(run)
+    run = opened(run, stored=False)
     if not run.finished:
         raise KzooError(f"{run.path} is not finished: there are no scores to report. Train it again to its end.")
     file = _place(run, out)
@@ -206,6 +206,6 @@ def _provenance(run: Run) -> dict[str, Any]:
         ("Precision", config.get("precision", "")),
         ("Seed", "" if isinstance(run, BareModel) else _seeds(config)),
         ("Data fingerprint", (config["data"].get("fingerprint") or "")[:16]),
-        ("Start", config.get("start") or ""),
+        ("Weights", config.get("weights") or ""),
     ]
     return dict(command=config.get("command"), provenance=[(name, text) for name, text in rows if text])

@@ -25,11 +25,11 @@ from kzoo.jax_cache import keep_programs
 from kzoo.kinds import fits
 from kzoo.nouns import Spec
 from kzoo.registry import Preset, build, get_preset, hint, preset_of, rebuild, resolve, spec_of, steps_of, with_settings
-from kzoo.run import check_freeze
 from kzoo.training.members import Members
 from kzoo.training.score import gives_logits
 from kzoo.training.settle import settle, settle_monitor
-from kzoo.training.start import begin, start_from
+from kzoo.training.start import begin, begin_with
+from kzoo.weights import check_freeze
 
 # What a model of your own is trained with; the rest is in its `compile`.
 OWN_MODEL = dict(
@@ -132,25 +132,25 @@ class Assignment:
             precision = self.training.get("precision", "auto")
         return prepare_device(precision, deterministic=deterministic)
 
-    def ready(self, policy, *, start=None, freeze=None) -> "Job":
+    def ready(self, policy, *, weights=None, freeze=None) -> "Job":
         """Return the network built, begun with trained weights, and compiled.
 
         Args:
             policy: the dtype policy to train with (see `policy`).
-            start, freeze: see `kzoo.train`.
+            weights, freeze: see `kzoo.train`.
 
         Raises:
             KzooError: a network that cannot be built, or weights that do not fit.
         """
         if self.own is not None:
             return self._own_job()
-        check_freeze(freeze, start)
+        check_freeze(freeze, weights)
         model = _built(self.spec, policy)
         spec = replace(self.spec, config=spec_of(model)["config"], kzoo=__version__)
         notes = list(self.notes)
-        if start is not None:
-            begin(model, self.data.train)  # which is for what `start` lacks, such as words of the new data
-            notes.append(start_from(start, model, self.data.preprocessing.get("vocabulary"), freeze=freeze))
+        if weights is not None:
+            begin(model, self.data.train)  # which is for what `weights` lack, such as words of the new data
+            notes.append(begin_with(weights, model, spec, self.data.preprocessing.get("vocabulary"), freeze=freeze))
         saved = model if policy == "float32" else rebuild(spec.json() | {"seed": None}, compile=False)
         return self.compiled(model, core_of(model), saved=saved, spec=spec, notes=notes)
 

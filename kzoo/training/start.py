@@ -1,6 +1,7 @@
 """What weights a training begins with: those of another, layer by layer; frozen ones; and those that data gives."""
 
 import os
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -9,61 +10,132 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.kinds.text.tokenizer import PADDING
-from kzoo.loading import load_keras_file
-from kzoo.run import Run, check_start
+from kzoo.loading import load_keras_file, load_weights_file
+from kzoo.nouns import Spec, plain
+from kzoo.registry import get_preset, list_presets, rebuild, remember_data, resolve, spec_of
+from kzoo.run import Run
+from kzoo.weights import check_weights, entry_of, is_word
+from kzoo.weights.stored import Stored
+from kzoo.words import listed
 
 
-def name_of(start) -> str | None:
-    """Return what a run remembers of `start=`.
+def name_of(weights) -> str | None:
+    """Return what a run remembers of `weights=`.
 
     Raises:
         KzooError: it is nothing that weights could come from.
     """
-    if start is None:
+    if weights is None:
         return None
-    if not isinstance(start, str | os.PathLike | keras.Model):
-        raise KzooError(f"start={start!r} is not a start. Give a run's folder, a .keras file or a model.")
-    return getattr(start, "name", None) or Path(start).name
+    if not isinstance(weights, str | os.PathLike | keras.Model):
+        raise KzooError(f"weights={weights!r} has none. Give a run's folder, a .keras file or a model.")
+    return getattr(weights, "name", None) or Path(weights).name
 
 
-def start_from(start, model, vocabulary, *, freeze=None) -> str:
+def begin_with(weights, model, spec, vocabulary, *, freeze=None) -> str:
     """Begin a network with trained weights, and say which layers have them.
 
     Args:
-        start: a run or its path, a `.keras` file, or a model.
+        weights: see `source_of`.
         model: the fresh network.
+        spec: its `Spec`.
         vocabulary: its data's token list, or None.
         freeze: layers that keep their weights (see `freeze_layers`), or None.
 
     Raises:
         KzooError: nothing that can be read, no layer in common, or nothing left to train.
     """
-    source, old_vocabulary = load_start(start)
+    source, old_vocabulary = source_of(weights, spec)
     copied, fresh = copy_weights(source, model, old_vocabulary=old_vocabulary, new_vocabulary=vocabulary)
     if not copied:
-        raise KzooError(f"start={name_of(start)!r} has no layer in common with {model.name}.")
+        raise KzooError(f"weights={name_of(weights)!r} has no layer in common with {model.name}.")
     if freeze is not None:
         freeze_layers(model, freeze, copied)
-    return f"Start: copied {len(copied)} layers" + (f"; new: {', '.join(fresh)}." if fresh else ".")
+    whose = f"{entry_of(spec.preset, weights).line} Copied" if is_word(weights, spec.preset) else "Weights: copied"
+    return f"{whose} {len(copied)} layers" + (f"; new: {', '.join(fresh)}." if fresh else ".")
 
 
-def load_start(start):
-    """Return the model behind `start=` and its vocabulary (None where it has none).
+def source_of(weights, spec):
+    """Return the model whose weights are meant, and its vocabulary (None where it has none).
 
     Args:
-        start: a run or its path, a `.keras` file, or a model.
+        weights: a word for weights of the preset; a run or its path, a `.keras` file, or a model; or a `.weights.h5`
+            file, which does not say of which network it is: it has to be the same one, head and all.
+        spec: of the network that begins with them, a `Spec`.
 
     Raises:
         KzooError: nothing that can be read.
     """
-    if isinstance(start, keras.Model):
-        return start, None
-    path = Path(start)
+    if isinstance(weights, keras.Model):
+        return weights, None
+    if is_word(weights, spec.preset):
+        return model_of_word(weights, spec)
+    check_weights(weights, spec.preset)
+    path = Path(weights)
     if path.is_dir():
         run = Run(path)
         return run.model, run.preprocessing.get("vocabulary")
-    check_start(path)
-    return load_keras_file(path), None
+    return load_weights_file(path, spec.json()) if path.suffix == ".h5" else load_keras_file(path), None
+
+
+def model_of_word(word, spec):
+    """Return the model that a word of `kzoo.weights.words_of` stands for, and its vocabulary; see `source_of`."""
+    stored = Stored(spec.preset, word)
+    return stored.model, stored.preprocessing.get("vocabulary")
+
+
+def built(preset, weights, overrides):
+    """Return a preset's network with given weights, not compiled, and its specification: for `kzoo.build`.
+
+    A run, and a word, say themselves of which settings the network is. Other weights are copied into the network of
+    these settings, and have to be all of its weights.
+
+    Args:
+        preset: the `Preset`.
+        weights: see `source_of`.
+        overrides: settings that the user has set; those of training may be any.
+
+    Raises:
+        KzooError: nothing that can be read, weights of another network, or settings that contradict them.
+    """
+    word, run = name_of(weights), _run_of(weights, preset)
+    if run is not None:
+        return _built_as(run, preset, word, overrides)
+    config, training = resolve(preset, overrides)
+    spec = Spec(preset=preset.name, family=preset.family, task=preset.task, config=config, training=training)
+    model = rebuild(spec.json(), compile=False)
+    source, _ = source_of(weights, spec)
+    if fresh := copy_weights(source, model)[1]:
+        raise KzooError(
+            f"weights={word!r} lacks layers of {preset.name} with these settings, or has others: {listed(fresh)}."
+        )
+    return model, spec_of(model)
+
+
+def _built_as(run, preset, word, overrides):
+    was, own = run.spec, get_preset(preset.name).config if preset.name in list_presets() else preset.config
+    if was.preset != preset.name:
+        raise KzooError(f"weights={word!r} are of the preset {was.preset}, not of {preset.name}.")
+    asked = {name: value for name, value in preset.config.items() if own.get(name) != value} | dict(overrides)
+    config, training = resolve(replace(preset, task=was.task, config=was.config, training=was.training), asked)
+    for name in asked:
+        if name in config and plain(config[name]) != plain(was.config.get(name)):
+            raise KzooError(
+                f"{name}={asked[name]!r} contradicts weights={word!r}, with {was.config.get(name)!r}. Leave it out, or "
+                f"train: kzoo.train({preset.name!r}, ..., weights={word!r}) keeps what fits."
+            )
+    model = (run if isinstance(run, Stored) else Run(run.path)).model  # one of its own, which may be trained
+    remember_data(model, dict(run.config), run.preprocessing)
+    return model, spec_of(model) | dict(training=training)
+
+
+def _run_of(weights, preset):
+    """Return the run, or the stored weights, that know the settings of their network; None for other weights."""
+    if isinstance(weights, Run):
+        return weights
+    if is_word(weights, preset.name):
+        return Stored(preset.name, weights)
+    return Run(weights) if isinstance(weights, str | os.PathLike) and Path(weights).is_dir() else None
 
 
 def copy_weights(source, model, *, old_vocabulary=None, new_vocabulary=None):

@@ -51,7 +51,7 @@ def train(
     seed: int = 0,
     data_seed: int = 0,
     callbacks: str | keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None = None,
-    start: Run | str | os.PathLike[str] | keras.Model | None = None,
+    weights: Run | str | os.PathLike[str] | keras.Model | None = None,
     freeze: str | Sequence[str] | bool | None = None,
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto",
     deterministic: bool = False,
@@ -87,8 +87,9 @@ def train(
         seed: of weights, order, dropout and augmentation.
         data_seed: of the split into training, validation and test data.
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
-        start: a run, a `.keras` file or a model to take weights from, layer by layer.
-        freeze: layers that keep their weights: a glob, several, or True for all that `start` gave.
+        weights: to begin with, taken layer by layer: of a run, a `.keras` or `.weights.h5` file or a model, or stored
+            ones of this preset by their name (`kzoo show PRESET` lists them).
+        freeze: layers that keep their weights: a glob, several, or True for all that `weights` gave.
         precision: "float32", "mixed_bfloat16" or "mixed_float16"; "auto" is the preset's, which may leave it to the
             device. Saved models are float32.
         deterministic: refuse or replace operations whose bits differ from run to run, which a CPU hardly has and a GPU
@@ -123,14 +124,14 @@ def train(
         seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
     extra = own_callbacks(callbacks, epochs, overrides)
-    if isinstance(preset_or_model, keras.Model) and (start is not None or freeze is not None):
-        raise KzooError("start= and freeze= are for presets; set the weights of your own model before training.")
+    if isinstance(preset_or_model, keras.Model) and (weights is not None or freeze is not None):
+        raise KzooError("weights= and freeze= are for presets; set the weights of your own model before training.")
     assigned = assign(preset_or_model, data, options, overrides, seed=seed).watching()
     policy = assigned.policy(precision, deterministic=deterministic)
     request = Request(
         data=options.describe(assigned.data),
         spec=assigned.spec,
-        start=name_of(start),
+        weights=name_of(weights),
         freeze=freeze if freeze is None or isinstance(freeze, bool | str) else tuple(freeze),
         precision=policy,
         backend=keras.backend.backend(),
@@ -138,13 +139,13 @@ def train(
         callbacks=tuple(type(c).__name__ for c in extra),
     )
     repeat = command_of(
-        assigned.preset, data, overrides, options, seed=seed, start=name_of(start), freeze=freeze, precision=precision,
-        backend=request.backend,
+        assigned.preset, data, overrides, options, seed=seed, weights=request.weights, freeze=freeze,
+        precision=precision, backend=request.backend,
     )  # fmt: skip
     with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
         if claim.done is not None:
             return claim.done
-        job = assigned.ready(policy, start=start, freeze=freeze)
+        job = assigned.ready(policy, weights=weights, freeze=freeze)
         warnings = before_training(job, command=repeat) if check else []
         fit = Fit(
             job, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence,

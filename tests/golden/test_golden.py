@@ -179,7 +179,7 @@ def test_the_winner_is_trained_again(golden, tmp_path):
 def test_a_training_starts_from_it(golden, tmp_path):
     """All weights come along, so that one epoch more is better than the first was."""
     run = kzoo.train(
-        "digits_cnn", "digits", out=tmp_path / "run", start=golden / "images" / "run", epochs=1, filters=(4, 8),
+        "digits_cnn", "digits", out=tmp_path / "run", weights=golden / "images" / "run", epochs=1, filters=(4, 8),
         units=(16,), depth=1, progress=False,
     )  # fmt: skip
     assert run.history["loss"][0] < kzoo.Run(golden / "images" / "run").history["loss"][0]

@@ -228,5 +228,5 @@ def test_start_takes_a_strangers_file_through_the_gate(run):
     x = np.zeros((60, 4), "float32")
     start = attacks.open_lambda_with_a_named_keras_function()
     with pytest.raises(kzoo.UnsafeModelError, match="Lambda"):
-        kzoo.train("iris_fnn", (x, np.arange(60) % 3), out="second", start=start, progress=False)
+        kzoo.train("iris_fnn", (x, np.arange(60) % 3), out="second", weights=start, progress=False)
     assert not Path("second").exists()

@@ -1,5 +1,7 @@
 """Starting from trained weights: what is copied, what is new, what stays frozen."""
 
+import json
+
 import keras
 import numpy as np
 import pandas as pd
@@ -40,28 +42,54 @@ def unchanged(a, b):
     return [name for name in a if same(a[name], b.get(name, []))]
 
 
+@pytest.fixture(scope="module")
+def plain_weights(first, tmp_path_factory):
+    file = tmp_path_factory.mktemp("plain") / "iris.weights.h5"
+    first.model.save_weights(file)
+    return file
+
+
+def test_a_weights_file_is_for_the_same_network(first, plain_weights):
+    second = fit("iris_fnn", rows(3), weights=plain_weights, freeze="hidden*", **SMALL)
+    assert len(unchanged(first.model, second.model)) == 2
+    with pytest.raises(kzoo.KzooError, match=r"iris\.weights\.h5 cannot be read: .*do not fit"):
+        fit("iris_fnn", rows(5), "other", weights=plain_weights, **SMALL)
+
+
+def test_a_run_that_was_begun_when_weights_were_called_start(first, plain_weights):
+    second = fit("iris_fnn", rows(3), "then", weights=first, **SMALL)
+    config = json.loads((second.path / "config.json").read_text())
+    asked = {"start" if name == "weights" else name: value for name, value in config.items()}
+    asked["command"] = "kzoo train iris_fnn --start first"
+    (second.path / "config.json").write_text(json.dumps(asked))
+    assert kzoo.Run(second.path).config["command"] == "kzoo train iris_fnn --weights first"
+    assert fit("iris_fnn", rows(3), "then", weights=first, **SMALL).path == second.path
+    with pytest.raises(kzoo.KzooError, match=r"weights: first there, iris\.weights\.h5 now"):
+        fit("iris_fnn", rows(3), "then", weights=plain_weights, **SMALL)
+
+
 @pytest.mark.parametrize("kind", ["run", "path", "file", "model"])
 def test_a_new_head_for_other_classes_and_frozen_layers(first, kind, capsys):
     starts = dict(run=first, path=str(first.path), file=first.path / "best.keras", model=first.model)
-    second = fit("iris_fnn", rows(5), start=starts[kind], freeze=True, progress=True, **SMALL)
+    second = fit("iris_fnn", rows(5), weights=starts[kind], freeze=True, progress=True, **SMALL)
     assert second.model.output_shape == (None, 5)
     body = [name for name in kernels(first.model) if name != "outputs"]
     assert unchanged(first.model, second.model) == body and len(body) == 2
     assert f"copied {len(body)} layers; new: outputs" in capsys.readouterr().err
-    assert second.config["start"] == {"file": "best.keras", "model": "iris_fnn"}.get(kind, "first")
+    assert second.config["weights"] == {"file": "best.keras", "model": "iris_fnn"}.get(kind, "first")
 
 
 def test_freeze_takes_globs_and_the_rest_learns(first):
     names = [name for name in kernels(first.model) if name != "outputs"]
-    second = fit("iris_fnn", rows(3), start=first, freeze="hidden1_*", **SMALL)
+    second = fit("iris_fnn", rows(3), weights=first, freeze="hidden1_*", **SMALL)
     assert unchanged(first.model, second.model) == names[:1]
-    free = fit("iris_fnn", rows(3), "free", start=first, **SMALL)
+    free = fit("iris_fnn", rows(3), "free", weights=first, **SMALL)
     assert unchanged(first.model, free.model) == []
 
 
 def test_every_layer_is_copied_before_the_first_step(first):
     # With a learning rate of nearly nothing the answers stay those of the first run.
-    second = fit("iris_fnn", rows(3), start=first, optimizer="sgd", **SMALL | dict(learning_rate=1e-12))
+    second = fit("iris_fnn", rows(3), weights=first, optimizer="sgd", **SMALL | dict(learning_rate=1e-12))
     x, _ = rows(3)
     np.testing.assert_allclose(second.model(x), first.model(x), atol=1e-5)
 
@@ -75,7 +103,7 @@ def test_embeddings_follow_their_words():
     settings = dict(input_shape=(6,), embedding_dim=3, filters=(4,), kernel_size=(2,), epochs=1, target="label")
     first = fit("text_cnn", texts("one.csv", ["apple", "pear", "plum"]), "one", **settings)
     other = texts("two.csv", ["zebra", "plum", "apple", "ant"])
-    second = fit("text_cnn", other, "two", start=first, freeze="embedding", **settings)
+    second = fit("text_cnn", other, "two", weights=first, freeze="embedding", **settings)
     tables = [r.model.get_layer("embedding").get_weights()[0] for r in (first, second)]
     place = [{w: i + 2 for i, w in enumerate(r.preprocessing["vocabulary"])} for r in (first, second)]
     assert place[0]["apple"] != place[1]["apple"] or place[0]["plum"] != place[1]["plum"]
@@ -91,15 +119,15 @@ def test_what_cannot_be_a_start(first, tmp_path):
     (tmp_path / "weights.h5").write_bytes(b"")
     (tmp_path / "empty").mkdir()
     for options, says in (
-        (dict(start="nowhere"), "nowhere"),
-        (dict(start="weights.h5"), "no .keras file"),
-        (dict(start="broken.keras"), "cannot be read"),
-        (dict(start="empty"), "is not a run"),
-        (dict(start=stranger), "no layer in common"),
-        (dict(start=5), "start=5"),
-        (dict(freeze=True), "needs start="),
-        (dict(start=first, freeze="conv*"), "matches no layer. Layers with weights: "),
-        (dict(start=first, freeze="*"), "nothing to train"),
+        (dict(weights="nowhere"), "nowhere"),
+        (dict(weights="weights.h5"), "no .keras file"),
+        (dict(weights="broken.keras"), "cannot be read"),
+        (dict(weights="empty"), "is not a run"),
+        (dict(weights=stranger), "no layer in common"),
+        (dict(weights=5), "weights=5"),
+        (dict(freeze=True), "needs weights="),
+        (dict(weights=first, freeze="conv*"), "matches no layer. Layers with weights: "),
+        (dict(weights=first, freeze="*"), "nothing to train"),
     ):
         with pytest.raises(kzoo.KzooError) as caught:
             fit("iris_fnn", rows(3), **SMALL | options)
@@ -181,7 +209,7 @@ def test_each_fold_is_whitened_by_its_own_training_images(tmp_path):
 
 def test_trained_weights_bring_their_filters_along(white, tmp_path):
     other = coloured(seed=5)[0] // 2, np.arange(80) % 2
-    second = fit("cifar_speed", other, tmp_path / "second", start=white, **COLOURED)
+    second = fit("cifar_speed", other, tmp_path / "second", weights=white, **COLOURED)
     np.testing.assert_array_equal(filters(second.model)[0], filters(white.model)[0])
 
 
@@ -237,9 +265,9 @@ def test_however_a_bag_of_words_meets_its_data_it_has_the_same_weights(tmp_path)
     # Trained weights are kept, and words that they lack have what the new data gives.
     first.model.get_layer("log_ratios").set_weights([built + 1])
     other = kzoo.load_data(opinions("o.csv", ("fine", "poor", "new")), target="class", preset="text_ngrams")
-    second = fit("text_ngrams", other, tmp_path / "second", start=first.model, **still)
+    second = fit("text_ngrams", other, tmp_path / "second", weights=first.model, **still)
     assert np.abs(second.model.get_layer("log_ratios").get_weights()[0] - built - 1).max() < 1e-6  # no vocabulary given
-    third = fit("text_ngrams", other, tmp_path / "third", start=first.path, **still).model
+    third = fit("text_ngrams", other, tmp_path / "third", weights=first.path, **still).model
     fresh = kzoo.build("text_ngrams", data=other).get_layer("log_ratios").get_weights()[0]
     place = {word: i for i, word in enumerate(other.preprocessing["vocabulary"], start=2)}
     weights = third.get_layer("log_ratios").get_weights()[0]

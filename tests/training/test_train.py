@@ -108,7 +108,7 @@ def test_no_file_names_a_folder_of_this_machine(run):
 def test_nor_do_the_names_of_your_own_files(tmp_path):
     for name in ("train.csv", "test.csv"):
         cancer(80).to_csv(tmp_path / name, index=False)
-    options = dict(target="diagnosis", test=str(tmp_path / "test.csv"), start=None)
+    options = dict(target="diagnosis", test=str(tmp_path / "test.csv"), weights=None)
     run = fit("tabular_fnn", tmp_path / "train.csv", **options, **SMALL)
     assert not [p for p in run.path.glob("*.json") if str(tmp_path) in p.read_text()]
     assert run.config["command"].startswith(
@@ -175,7 +175,7 @@ def test_the_same_call_returns_the_run_and_a_different_one_is_refused(iris):
             (dict(units=(7,)), "spec.config.units: [6] there, [7] now"),
             (dict(seed=1), "spec.seed: 0 there, 1 now"),
             (dict(data=kzoo.load_data("iris", preset="iris_fnn", seed=1)), "data.fingerprint"),
-            (dict(start="run"), "start: None there, run now"),
+            (dict(weights="run"), "weights: None there, run now"),
         ):
             with pytest.raises(kzoo.KzooError, match="overwrite=True") as caught:
                 fit("iris_fnn", **{"data": iris} | SMALL | change)
@@ -500,7 +500,7 @@ def test_a_model_of_your_own(iris):
     for bad, says in (
         (dict(units=(3,)), "units"),
         (dict(monitor="val_speed"), "val_speed"),
-        (dict(start="x"), "start="),
+        (dict(weights="x"), "weights="),
         (dict(data="wine"), r"\(4,\).*\(13,\)"),
     ):
         with pytest.raises(kzoo.KzooError, match=says):

@@ -1,0 +1,161 @@
+"""Trained weights: those in the package, each with what it was trained on and how well it answers; and what else may be
+named to begin with. Standard library only.
+
+`index.json` and a file for each of its entries are written by `recipes/weights.py`, never by hand. `stored.py` has what
+answers with them, like a run.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from kzoo.errors import KzooError
+from kzoo.files import path_of
+from kzoo.results import number
+from kzoo.run import Run
+from kzoo.tasks import score_named
+from kzoo.words import hint, listed
+
+FOLDER = Path(__file__).parent
+ENDINGS = (".keras", ".weights.h5")
+_GIVE = "Give a run's folder, a .keras or .weights.h5 file, or a model"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """Weights of a preset that are in the package.
+
+    Args:
+        preset: whose they are.
+        name: the word for them, such as "cifar10".
+        file, sha256, bytes: where they are, in this folder, and what the file must be.
+        data: what they were trained on, for people.
+        source: where that comes from, an address or a package.
+        licence: of the data, as its makers state it.
+        examples: rows of the training split.
+        metric: name of the score that counts for this task.
+        scores: on the test split of that data, of the weights as they are stored, rounded to float16.
+        unrounded: the same of the weights before that.
+        beside: label -> the same score of what needs no network.
+        parameters: how many numbers there are.
+        command: what trained them.
+        versions, created: with what, and when.
+        sample: scores on the few test examples in `tests/weights/`.
+    """
+
+    preset: str
+    name: str
+    file: str
+    sha256: str
+    bytes: int
+    data: str
+    source: str
+    licence: str
+    examples: int
+    metric: str
+    scores: Mapping[str, Any]
+    unrounded: Mapping[str, Any]
+    beside: Mapping[str, float]
+    parameters: int
+    command: str
+    versions: Mapping[str, str]
+    created: str
+    sample: Mapping[str, Any]
+
+    @property
+    def path(self) -> Path:
+        """The file with the weights."""
+        return FOLDER / self.file
+
+    @property
+    def score(self) -> str:
+        """Its score as people read it, beside the best of what needs no network."""
+        known: Any = score_named(self.metric)
+        text = f"{known.short or known.label} {number(self.scores[self.metric], self.metric)}"
+        if not self.beside:
+            return text
+        best = (min if known.best == "min" else max)(self.beside, key=lambda label: self.beside[label])
+        return f"{text} ({best}: {number(self.beside[best], self.metric)})"
+
+    @property
+    def line(self) -> str:
+        """Whose weights they are, from which data, how good, and under which licence the data is."""
+        return (
+            f"{self.preset} with its weights {self.name!r}, trained on {self.examples:,} examples of {self.data}; test "
+            f"split: {self.score}. Licence of the data: {self.licence}."
+        )
+
+
+@cache
+def _index(folder: Path) -> tuple[Entry, ...]:
+    file = folder / "index.json"
+    return tuple(Entry(**row) for row in json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else ()
+
+
+def forget() -> None:
+    """Read the index again when it is asked for: it was written."""
+    _index.cache_clear()
+
+
+def entries(preset: str | None = None) -> tuple[Entry, ...]:
+    """Return the weights in the package, all of them or a preset's."""
+    return tuple(entry for entry in _index(FOLDER) if preset in (None, entry.preset))
+
+
+def words_of(preset: str) -> tuple[str, ...]:
+    """Return the words that stand for weights of a preset, such as the name of the data that they were trained on."""
+    return tuple(entry.name for entry in entries(preset))
+
+
+def is_word(weights: Any, preset: str) -> bool:
+    """Say whether this is a word that stands for weights of a preset; a folder of that name is `./word`."""
+    return isinstance(weights, str) and weights in words_of(preset)
+
+
+def entry_of(preset: str, word: str | None = None) -> Entry:
+    """Return the weights of a preset that a word stands for.
+
+    Args:
+        preset: its name.
+        word: None where it has only one.
+
+    Raises:
+        KzooError: it has none, none of that name, or several and none is named.
+    """
+    words = words_of(preset)
+    if not words:
+        having = listed(dict.fromkeys(entry.preset for entry in entries()), most=20)
+        raise KzooError(
+            f"{preset} has no trained weights: kzoo train {preset} makes a run, which answers. Presets with weights: "
+            f"{having or 'none'}."
+        )
+    if word is None and len(words) > 1:
+        raise KzooError(f"{preset} has weights of several data sets. Add weights= and one of: {', '.join(words)}.")
+    if word is not None and word not in words:
+        raise KzooError(f"weights={word!r} is unknown. {hint(word, words)}{preset} has: {', '.join(words)}.")
+    return next(entry for entry in entries(preset) if word in (None, entry.name))
+
+
+def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
+    """Raise `KzooError` unless this is a word for weights of a preset, or the path of a run or a file with some."""
+    if preset is not None and is_word(weights, preset):
+        return
+    path = path_of(weights, "a run or a file with weights")
+    if path.is_dir():
+        Run(path)
+    elif not path.is_file():
+        words = () if preset is None else words_of(preset)
+        stored = f", or a word: {preset} has {listed(words)}" if words else ""
+        raise KzooError(f"weights={str(weights)!r} does not exist. {hint(str(weights), words)}{_GIVE}{stored}.")
+    elif not str(weights).endswith(ENDINGS):
+        raise KzooError(f"weights={str(weights)!r} is no .keras file and no .weights.h5 file. {_GIVE}.")
+
+
+def check_freeze(freeze: Any, weights: Any) -> None:
+    """Raise `KzooError` where layers are to keep weights that nothing gives them."""
+    if freeze is not None and weights is None:
+        raise KzooError("freeze= needs weights=: fresh layers would stay random.")

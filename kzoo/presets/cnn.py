@@ -25,6 +25,17 @@ register(Preset(
 ))
 
 register(Preset(
+    name="fashion_cnn", family="cnn", task="image_classification", dataset="fashion_mnist",
+    summary="Clothes, digits and other small grey images: whitened patches, norms, pooled after first convolutions.",
+    reference="https://arxiv.org/abs/1708.07747", params=290_674,
+    config=dict(inputs="image", input_shape=(28, 28, 1), outputs=10, whitening=2, block="pooled", dirac=True,
+                filters=(32, 64, 128), depth=2, kernel_size=3, norm="batch", dropout=0.1, pooling="max",
+                activation="gelu", output_activation="softmax", output_scale=1 / 9),
+    training=dict(optimizer="adamw", learning_rate=4e-3, schedule="cosine", warmup=0.1, weight_decay=1e-2,
+                  batch_size=128, epochs=15, metrics=("accuracy",), patience=5, augment=("flip", "shift")),
+))
+
+register(Preset(
     name="cifar_cnn", family="cnn", task="image_classification", dataset="cifar10",
     summary="The tutorial's CIFAR-10 network: VGG-style with batch norm and growing dropout.",
     reference="https://arxiv.org/abs/1409.1556", params=552_874,

@@ -84,7 +84,8 @@ def build(
             weights that cannot be read, are of another network, or contradict the overrides.
 
     Warns:
-        KzooWarning: settings among `overrides` that `model.fit(x, y)` alone would not see; not of a bare model.
+        KzooWarning: settings among `overrides` that `model.fit(x, y)` alone would not see, and `members`, which it would
+            train as one; not of a bare model.
     """
     preset = get_preset(name)
     config, training = resolve(preset, overrides)
@@ -101,6 +102,8 @@ def build(
             f"{' and '.join(unseen)} {'is' if len(unseen) == 1 else 'are'} for kzoo.fit_arguments(model, data) and for "
             "kzoo.train: model.fit(x, y) alone does not see that."
         )
+    if compile and config.get("members"):
+        notes.append("kzoo.train has each of the members learn by itself: model.fit(x, y) trains their mean.")
     if notes:
         warnings.warn(" ".join(notes), KzooWarning, stacklevel=3)
     if weights is not None and data is None:

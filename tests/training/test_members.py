@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 import kzoo
+from kzoo.errors import KzooWarning
 from kzoo.training.road import core_of
 
 pytestmark = pytest.mark.usefixtures("untraced", "undrawn")
@@ -89,7 +90,9 @@ def test_the_ends_of_the_bins_are_quantiles_of_training_rows_and_asked_ones_win(
 
 def test_plain_fit_is_told_who_trains_members():
     data = kzoo.load_data("iris", preset="iris_fnn")
+    with pytest.warns(KzooWarning, match=r"model.fit\(x, y\) trains their mean"):
+        model = kzoo.build("tabular_tabm", data=data)
     with pytest.raises(kzoo.KzooError, match=r"learns each of its members by itself.*use kzoo.train"):
-        kzoo.fit_arguments(kzoo.build("tabular_tabm", data=data), data)
+        kzoo.fit_arguments(model, data)
     with pytest.raises(kzoo.KzooError, match=r"learns each of its members by itself.*use kzoo.tune"):
         kzoo.hypermodel("tabular_tabm")

@@ -24,7 +24,7 @@ def add_arguments(parser):
     parser.add_argument("--split", default="test", help="test (default), validation or train of the run's own set")
     parser.add_argument("--target", metavar="COLUMN", help="column with the answers")
     parser.add_argument("--tta", metavar="NAME", help="images: the mean answer to several views, mirror or shift")
-    parser.add_argument("--stateful", action="store_true", help="language models: carry the state over the whole text")
+    parser.add_argument("--stateful", action="store_true", help="language models: read the whole text in one pass")
 
 
 def run(args):

@@ -43,8 +43,8 @@ def evaluate(
         target: the target column of a table.
         weights: which ones, where a preset has several.
         batch_size: examples in a step.
-        stateful: read the whole split as one text, without forgetting at the start of each window: the score of
-            a recurrent language model that published bits per character are about.
+        stateful: read the whole split as one text, without forgetting at the start of each window, which is what
+            published bits per character are about. The window of a causal Transformer moves on by half its length.
         tta: test-time augmentation of images: the mean of the answers to several views of each. "mirror": as it is and
             mirrored; "shift": both also moved by a pixel, six views (arXiv:2404.00498). Scores say so under "tta".
 

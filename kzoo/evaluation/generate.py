@@ -24,6 +24,7 @@ from kzoo.training.score import forward, gives_logits
 
 _MOST = 1_000_000  # tokens to write, or to choose from
 _PIECE = 256  # tokens in a call, to score
+_WINDOWS = 32  # in a call
 
 
 @door
@@ -194,15 +195,36 @@ def reader_with_memory(model: keras.Model, steps: int) -> Callable[[np.ndarray],
 
 
 def score_stateful(model: keras.Model, part: Split, data: Dataset) -> dict[str, Any]:
-    """Score a language model on a split in one pass: each token but the first is predicted from all before it."""
-    read = reader_with_memory(model, _PIECE) if isinstance(part.x, Windows) else None
-    if read is None:
+    """Score a language model on a split in one pass: each token but the first is predicted from what came before it.
+
+    A recurrent network has all of it in mind. The window of a causal Transformer moves on by half its length, so that
+    each token behind the first window is predicted from half a window at least.
+    """
+    pieces = None
+    if isinstance(part.x, Windows):
+        config = _config_of(model)
+        if config.get("causal") and config["pooling"] is None:
+            pieces = _overlapping(model, part.x.values)
+        elif read := reader_with_memory(model, _PIECE):
+            pieces = _pieces(read, part.x.values)
+    if pieces is None:
         raise KzooError(
-            f"stateful=True carries a recurrent language model through one text, and {model.name!r} with this data "
-            "has no state to carry: leave it out."
+            f"stateful=True takes a language model with an answer at each step through one text, and {model.name!r} "
+            "with this data is none: leave it out."
         )
-    pieces = _pieces(read, part.x.values)
     return data.problem.task.scoring.score(pieces, data.target, logits=gives_logits(model)).scores
+
+
+def _overlapping(model: keras.Model, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (answers, truth) of windows that overlap by half: of the first all, of others what no earlier one saw."""
+    length, asked = model.input_shape[1], len(ids) - 1  # the last token is only an answer
+    starts = np.arange(0, max(asked - length, 0) + length // 2, length // 2)
+    for some in np.split(starts, range(_WINDOWS, len(starts), _WINDOWS)):
+        places = some[:, None] + np.arange(length)
+        new = (places < asked) & ((some[:, None] == 0) | (places >= some[:, None] + length - length // 2))
+        # What fills up the last window comes after all that is scored.
+        x = np.where(places < asked, ids[np.minimum(places, asked - 1)], PADDING)
+        yield np.asarray(model.predict_on_batch(x), "float32")[new], ids[places[new] + 1]
 
 
 def _pieces(read: Callable[[np.ndarray], np.ndarray], ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

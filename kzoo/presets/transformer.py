@@ -80,9 +80,9 @@ register(Preset(
     summary="Causal character language model as they are built today: rotary positions, RMS norms, Muon.",
     reference="https://arxiv.org/abs/2104.09864", params=1_813_924,
     config=dict(inputs="tokens", input_shape=(128,), outputs=100, vocabulary_size=100, width=192, depth=4, num_heads=4,
-                intermediate_dim=768, activation="gelu", norm="rms", norm_position="pre", dropout=0.1,
+                intermediate_dim=768, activation="gelu", norm="rms", norm_position="pre", dropout=0.2,
                 positions="rotary", pooling=None, causal=True, output_activation="softmax"),
     training=dict(optimizer="muon", learning_rate=3e-3, schedule="cosine", warmup=0.05, weight_decay=0.05,
-                  global_clipnorm=1.0, batch_size=32, epochs=15, metrics=("accuracy",), patience=3,
+                  global_clipnorm=1.0, batch_size=32, epochs=12, metrics=("accuracy",), patience=3,
                   tokenizer="characters"),
 ))

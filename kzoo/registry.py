@@ -84,8 +84,8 @@ def build(
             weights that cannot be read, are of another network, or contradict the overrides.
 
     Warns:
-        KzooWarning: settings among `overrides` that `model.fit(x, y)` alone would not see, and `members`, which it would
-            train as one; not of a bare model.
+        KzooWarning: settings among `overrides` that `model.fit(x, y)` alone would not see, and `members`, which it
+            would train as one; not of a bare model.
     """
     preset = get_preset(name)
     config, training = resolve(preset, overrides)

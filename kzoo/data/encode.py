@@ -124,8 +124,9 @@ def encode_named(preprocessing: dict, inputs) -> Encoded:
     names = _names(items, len(x) + len(unread))
     if line := left_out(unread, names, "file", most=ANSWERED):
         warnings.warn(line, KzooWarning, stacklevel=3)
-    if x.dtype.kind == "f" and not (finite := np.isfinite(x.reshape(len(x), -1)).all(axis=1)).all():
-        raise KzooError(f"Input {int(np.argmin(finite)) + 1} holds NaN or infinity: fill it in or leave it out.")
+    if x.dtype.kind == "f" and not (finite := np.isfinite(x)).all():
+        first = int(np.argwhere(~finite)[0][0])
+        raise KzooError(f"Input {first + 1} holds NaN or infinity: fill it in or leave it out.")
     return Encoded(x=x, names=names, unread=unread, raw=inputs)
 
 

@@ -53,7 +53,10 @@ def read(reader, raw):
     """
     shape = tuple(reader["shape"])
     if isinstance(raw, np.ndarray):
-        return _filled(lambda image: _from_array(image, shape), _batch(numbers_in(raw, "Images"), shape), shape)[0], raw
+        images = _batch(numbers_in(raw, "Images"), shape)
+        if shape in (images.shape[1:], (*images.shape[1:], 1)):
+            return images.reshape(-1, *shape).astype("float32"), raw
+        return _filled(lambda image: _from_array(image, shape), images, shape)[0], raw
     raw = list(raw) if isinstance(raw, list | tuple) else image_paths(raw)
     x, unread = _filled(lambda item: _read_one(item, shape), raw, shape)
     if not unread:
@@ -78,6 +81,9 @@ def _filled(read_one, items, shape):
         else:
             x[place] = image
 
+    if len(items) == 1:
+        fill(0)
+        return x, unread
     with ThreadPoolExecutor(threads()) as pool:
         for _ in pool.map(fill, range(len(items))):
             pass  # what was raised is raised here

@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import io
 import json
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -213,4 +214,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except kzoo.KzooError as error:
+        sys.exit(f"recipes/weights.py: error: {error}")

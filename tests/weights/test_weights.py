@@ -112,6 +112,14 @@ def test_a_word_chooses_among_several():
         assert kzoo.predict("text_ngrams", texts, weights=word).labels == ["positive", "negative"]
 
 
+def test_without_a_word_it_is_the_presets_own_data_set_of_several(tmp_path, monkeypatch):
+    rows = json.loads((weights.FOLDER / "index.json").read_text(encoding="utf-8"))
+    one = next(row for row in rows if row["preset"] == "digits_cnn")
+    (tmp_path / "index.json").write_text(json.dumps([one | dict(name="letters"), one, one | dict(name="signs")]))
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    assert weights.entry_of("digits_cnn").name == "digits" and weights.entry_of("digits_cnn", "signs").name == "signs"
+
+
 def test_a_text_goes_on():
     text = kzoo.generate("char_gru", "ROMEO:", length=60, temperature=0)
     assert text.startswith("ROMEO:\n") and len(text) == 66

@@ -115,7 +115,7 @@ def build(
         start.begin(model, data.train)
         if weights is not None:
             spec = import_module("kzoo.nouns").Spec.read(_specs[model])
-            start.begin_with(weights, model, spec, data.preprocessing.get("vocabulary"))
+            start.begin_with(weights, model, spec, data.preprocessing.get("vocabulary"), class_names=data.class_names)
     return model
 
 

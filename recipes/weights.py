@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import io
 import json
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -68,7 +69,7 @@ _SHAKESPEARE = dict(
 )
 WEIGHTS = {
     "digits_cnn-digits": _DIGITS | dict(named="digits"),
-    "mnist_cnn-mnist10k": _MNIST | dict(data="the 10,000 test digits of MNIST"),
+    "mnist_cnn-mnist": _MNIST | dict(data="MNIST's 10,000 test digits, split anew"),
     "fashion_cnn-fashion_mnist": _FASHION | dict(named="fashion_mnist"),
     "cifar_speed-cifar10": _CIFAR | dict(data="CIFAR-10, stored as JPEG files"),
     "cifar_resnet-cifar10": _CIFAR | dict(named="cifar10"),
@@ -213,4 +214,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except kzoo.KzooError as error:
+        sys.exit(f"recipes/weights.py: error: {error}")

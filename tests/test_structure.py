@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "catalogue": {"family", "plugins", "preset", "preset_files"},
     "preset_files": {"arguments", "family", "preset"},
     "optional": set(),
-    "weights": {"results", "run"},
+    "weights": {"catalogue", "results", "run"},
     "words": set(),
     "command": {"data", "registry"},
     "registry": {"arguments", "catalogue", "family", "preset"},

@@ -150,7 +150,10 @@ class Assignment:
         notes = list(self.notes)
         if weights is not None:
             begin(model, self.data.train)  # which is for what `weights` lack, such as words of the new data
-            notes.append(begin_with(weights, model, spec, self.data.preprocessing.get("vocabulary"), freeze=freeze))
+            notes.append(begin_with(
+                weights, model, spec, self.data.preprocessing.get("vocabulary"), class_names=self.data.class_names,
+                freeze=freeze,
+            ))  # fmt: skip
         saved = model if policy == "float32" else rebuild(spec.json() | {"seed": None}, compile=False)
         return self.compiled(model, core_of(model), saved=saved, spec=spec, notes=notes)
 

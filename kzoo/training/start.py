@@ -14,9 +14,10 @@ from kzoo.loading import load_keras_file, load_weights_file
 from kzoo.nouns import Spec, plain
 from kzoo.registry import get_preset, list_presets, rebuild, remember_data, resolve, spec_of
 from kzoo.run import Run
+from kzoo.tasks import problem
 from kzoo.weights import check_weights, entry_of, is_word
 from kzoo.weights.stored import Stored
-from kzoo.words import listed
+from kzoo.words import listed, plural
 
 
 def name_of(weights) -> str | None:
@@ -32,7 +33,7 @@ def name_of(weights) -> str | None:
     return getattr(weights, "name", None) or Path(weights).name
 
 
-def begin_with(weights, model, spec, vocabulary, *, freeze=None) -> str:
+def begin_with(weights, model, spec, vocabulary, *, class_names=(), freeze=None) -> str:
     """Begin a network with trained weights, and say which layers have them.
 
     Args:
@@ -40,19 +41,25 @@ def begin_with(weights, model, spec, vocabulary, *, freeze=None) -> str:
         model: the fresh network.
         spec: its `Spec`.
         vocabulary: its data's token list, or None.
+        class_names: its data's classes; the last layer begins anew where it is known to have told others apart.
         freeze: layers that keep their weights (see `freeze_layers`), or None.
 
     Raises:
         KzooError: nothing that can be read, no layer in common, or nothing left to train.
     """
-    source, old_vocabulary = source_of(weights, spec)
-    copied, fresh = copy_weights(source, model, old_vocabulary=old_vocabulary, new_vocabulary=vocabulary)
+    (source, old_vocabulary), words = source_of(weights, spec), {}
+    if old_vocabulary and vocabulary:
+        words = dict(old_vocabulary=old_vocabulary, new_vocabulary=vocabulary)
+        words |= dict(words_come_out="continues" in problem(spec.task).facts)
+    other = _other_classes(weights, spec, class_names)
+    copied, fresh = copy_weights(source, model, new_head=other, **words)
     if not copied:
-        raise KzooError(f"weights={name_of(weights)!r} has no layer in common with {model.name}.")
+        but = ", but for the last one, which tells other classes apart" if other else ""
+        raise KzooError(f"weights={name_of(weights)!r} has no layer in common with {model.name}{but}.")
     if freeze is not None:
         freeze_layers(model, freeze, copied)
     whose = f"{entry_of(spec.preset, weights).line} Copied" if is_word(weights, spec.preset) else "Weights: copied"
-    return f"{whose} {len(copied)} layers" + (f"; new: {', '.join(fresh)}." if fresh else ".")
+    return f"{whose} {plural(len(copied), 'layer')}" + (f"; new: {', '.join(fresh)}." if fresh else ".")
 
 
 def source_of(weights, spec):
@@ -84,6 +91,12 @@ def model_of_word(word, spec):
     return stored.model, stored.preprocessing.get("vocabulary")
 
 
+def _other_classes(weights, spec, class_names):
+    """Say whether weights are known to be of other classes, or of the same in another order."""
+    run = None if isinstance(weights, keras.Model) else _run_of(weights, spec.preset)
+    return run is not None and bool(run.class_names and class_names) and run.class_names != list(class_names)
+
+
 def built(preset, weights, overrides):
     """Return a preset's network with given weights, not compiled, and its specification: for `kzoo.build`.
 
@@ -98,7 +111,7 @@ def built(preset, weights, overrides):
     Raises:
         KzooError: nothing that can be read, weights of another network, or settings that contradict them.
     """
-    word, run = name_of(weights), _run_of(weights, preset)
+    word, run = name_of(weights), _run_of(weights, preset.name)
     if run is not None:
         return _built_as(run, preset, word, overrides)
     config, training = resolve(preset, overrides)
@@ -133,30 +146,36 @@ def _run_of(weights, preset):
     """Return the run, or the stored weights, that know the settings of their network; None for other weights."""
     if isinstance(weights, Run):
         return weights
-    if is_word(weights, preset.name):
-        return Stored(preset.name, weights)
+    if is_word(weights, preset):
+        return Stored(preset, weights)
     return Run(weights) if isinstance(weights, str | os.PathLike) and Path(weights).is_dir() else None
 
 
-def copy_weights(source, model, *, old_vocabulary=None, new_vocabulary=None):
+def copy_weights(source, model, *, old_vocabulary=None, new_vocabulary=None, words_come_out=False, new_head=False):
     """Copy the weights of layers with the same name and shapes; embeddings follow their words.
 
     Args:
         source, model: from where, to where.
         old_vocabulary, new_vocabulary: token lists; rows of an embedding are moved to their word's new id.
+        words_come_out: the last layer with weights answers with the next word: what it has of each moves too.
+        new_head: that layer is not copied.
 
     Returns:
         (copied, fresh): names of layers with weights that were copied, and that were not.
     """
     layers = {layer.name: layer for layer in source.layers}
+    weighted = [layer for layer in model.layers if layer.weights]
     copied, fresh = [], []
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        old = layers[layer.name].get_weights() if layer.name in layers else []
+    for layer in weighted:
+        head = layer is weighted[-1]
+        old = layers[layer.name].get_weights() if layer.name in layers and not (head and new_head) else []
         new = layer.get_weights()
-        if isinstance(layer, keras.layers.Embedding) and old and old_vocabulary and new_vocabulary:
-            old = _move_rows(old, new, old_vocabulary, new_vocabulary)
+        if old and old_vocabulary and new_vocabulary:
+            if isinstance(layer, keras.layers.Embedding):
+                old = _move_rows(old, new, old_vocabulary, new_vocabulary)
+            elif head and words_come_out:
+                move = lambda a, b: _move_rows([a.T], [b.T], old_vocabulary, new_vocabulary)[0].T  # noqa: E731
+                old = [move(a, b) for a, b in zip(old, new, strict=True)]
         if [w.shape for w in old] == [w.shape for w in new]:
             layer.set_weights(old)
             copied.append(layer.name)

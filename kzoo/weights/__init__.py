@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from kzoo.catalogue import get_preset
 from kzoo.errors import KzooError
 from kzoo.files import path_of
 from kzoo.results import number
@@ -121,7 +122,7 @@ def entry_of(preset: str, word: str | None = None) -> Entry:
 
     Args:
         preset: its name.
-        word: None where it has only one.
+        word: None for those of the preset's own data set, or the only ones.
 
     Raises:
         KzooError: it has none, none of that name, or several and none is named.
@@ -133,6 +134,8 @@ def entry_of(preset: str, word: str | None = None) -> Entry:
             f"{preset} has no trained weights: kzoo train {preset} makes a run, which answers. Presets with weights: "
             f"{having or 'none'}."
         )
+    if word is None and len(words) > 1 and (own := get_preset(preset).dataset) in words:
+        word = own
     if word is None and len(words) > 1:
         raise KzooError(f"{preset} has weights of several data sets. Add weights= and one of: {', '.join(words)}.")
     if word is not None and word not in words:

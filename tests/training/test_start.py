@@ -113,6 +113,35 @@ def test_embeddings_follow_their_words():
     assert not any((row == tables[1][place[1]["zebra"]]).all() for row in tables[0])
 
 
+def test_the_last_layer_is_new_where_classes_of_the_same_number_are_others(first, capsys):
+    x, y = rows(3)
+    names = lambda *words: kzoo.load_data((x, np.array(words)[y]), preset="iris_fnn")  # noqa: E731
+    body = [name for name in kernels(first.model) if name != "outputs"]
+    named = fit("iris_fnn", names("a", "b", "c"), "named", weights=first, freeze=True, progress=True, **SMALL)
+    assert unchanged(first.model, named.model) == body and "; new: outputs." in capsys.readouterr().err
+    turned = fit("iris_fnn", names("c", "b", "d"), "turned", weights=named, freeze=True, **SMALL)
+    assert unchanged(named.model, turned.model) == body
+    with pytest.raises(kzoo.KzooError, match="nothing to train"):  # the same classes: all of it was copied
+        fit("iris_fnn", names("a", "c", "b"), "same", weights=named, freeze=True, **SMALL)
+
+
+def test_a_language_models_last_layer_follows_its_words():
+    book = lambda letters: "\n".join(" ".join(letters[i:] + letters[:i]) for i in range(len(letters))) * 6  # noqa: E731
+    settings = dict(input_shape=(8,), embedding_dim=3, units=(4,), epochs=1)
+    runs = []
+    for name, letters in (("one", "aabbcd"), ("two", "ddccbe")):
+        with open(f"{name}.txt", "w", encoding="utf-8") as file:
+            file.write(book(letters))
+        started = dict(weights=runs[0], optimizer="sgd", learning_rate=1e-12) if runs else {}
+        runs.append(fit("char_gru", f"{name}.txt", name, **settings | started))
+    place = [{token: i + 2 for i, token in enumerate(run.preprocessing["vocabulary"])} for run in runs]
+    heads = [list(kernels(run.model).values())[-1] for run in runs]
+    assert place[0]["d"] != place[1]["d"] and [len(head) for head in heads] == [2, 2]
+    for token in set(place[0]) & set(place[1]):
+        for old, new in zip(*heads, strict=True):
+            np.testing.assert_allclose(old[..., place[0][token]], new[..., place[1][token]], atol=1e-6)
+
+
 def test_what_cannot_be_a_start(first, tmp_path):
     stranger = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="far")], name="stranger")
     (tmp_path / "broken.keras").write_bytes(b"PK no model")
@@ -231,7 +260,7 @@ def opinions(name="opinions.csv", words=("fine", "poor", "plain"), count=60, see
     rng, classes = np.random.default_rng(seed), np.arange(count) % len(words)
     shares = np.eye(len(words)) * 2 + 1
     texts = [" ".join(rng.choice(words, rng.integers(1, 9), p=shares[k] / shares[k].sum())) for k in classes]
-    pd.DataFrame({"text": texts, "class": [f"is {words[k]}" for k in classes]}).to_csv(name, index=False)
+    pd.DataFrame({"text": texts, "class": [f"kind {k}" for k in classes]}).to_csv(name, index=False)
     return name
 
 

@@ -71,7 +71,7 @@ register(Preset(
     config=dict(inputs="image", input_shape=(28, 28, 1), outputs=10, units=(512, 256), activation="relu",
                 output_activation="softmax", dropout=0.3, norm="batch"),
     training=dict(optimizer="adam", learning_rate=1e-3, schedule="cosine", warmup=0.05, batch_size=128, epochs=20,
-                  metrics=("accuracy",), patience=5),
+                  min_steps=500, metrics=("accuracy",), patience=5),
 ))
 
 register(Preset(

@@ -6,7 +6,8 @@
     config = { units = [256, 64], norm = "none" }
     training = { epochs = 30 }
 
-TOML has no None: it is written `"none"`, as `--set` does. With `base`, what is not said is as in that preset.
+TOML has no None: it is written `"none"`, as `--set` does. With `base`, what is not said is as in that preset, but for
+`min_steps`, which `epochs` replaces.
 """
 
 import json
@@ -96,7 +97,9 @@ def _from_base(name: str, base: Preset, given: dict[str, Any]) -> Preset:
         raise KzooError(f"[{name}] family is that of its base {base.name}: {base.family!r}. Leave it out.")
     _check_names(name, base.family, given.get("config", {}), given.get("training", {}))
     config = base.config | given.get("config", {})
-    training = base.training | given.get("training", {})
+    asked = given.get("training", {})
+    # Epochs that a file says are the whole length, as epochs= in a call are.
+    training = base.training | ({"min_steps": 0} if "epochs" in asked else {}) | asked
     return replace(base, **dict(name=name, params=None) | given | dict(config=config, training=training))
 
 

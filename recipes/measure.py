@@ -37,6 +37,7 @@ from kzoo import results
 from kzoo.arguments import BACKENDS
 from kzoo.cli.common import parse_settings
 from kzoo.data.named import NAMES
+from kzoo.data.options import DataOptions
 from kzoo.data.splits import Fold
 from kzoo.files import read_json, write_json, write_text
 from kzoo.kinds.tables.files import read_table
@@ -82,12 +83,15 @@ def seconds_of(name, data, args):
     settings = parse_settings(args.set)
     if known and not settings:
         return max(row["seconds"] for row in known), f"measured {known[0]['date']}"
-    epochs = resolve(kzoo.get_preset(name), settings)[1]["epochs"]
+    from kzoo.training.road import assign  # with Keras, which tables need not wait for
+
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
+        assigned = assign(name, data, DataOptions(target=args.target), settings)
+        epochs = assigned.training["epochs"]  # of a preset with min_steps as many as this data asks for
         run = kzoo.train(
-            name, data, out=Path(folder) / "run", progress=False, check=False, baselines=False, target=args.target,
-            **settings | dict(epochs=2),
+            name, assigned.data, out=Path(folder) / "run", progress=False, check=False, baselines=False,
+            **{key: value for key, value in settings.items() if key != "min_steps"} | dict(epochs=2),
         )  # fmt: skip
         around = time.perf_counter() - began - sum(run.history["seconds"])
     return around + epochs * min(run.history["seconds"]), f"two epochs timed, {epochs} at the most"

@@ -54,7 +54,7 @@ def test_presets_of_a_file_are_presets_as_any_other():
     assert {"churn_fnn", "plain_fnn"} <= set(kzoo.list_presets())
     churn, base = kzoo.get_preset("churn_fnn"), kzoo.get_preset("tabular_fnn")
     assert churn.config == base.config | {"units": (16, 8), "norm": None}
-    assert churn.training == base.training | {"epochs": 3}
+    assert churn.training == base.training | {"epochs": 3, "min_steps": 0}
     assert (churn.params, churn.task, churn.summary) == (None, base.task, "Who leaves next month.")
     assert kzoo.build("plain_fnn", compile=False).count_params() == 4 * 5 + 5 + 5 * 3 + 3
     assert kzoo.space("plain_fnn", "quick").overrides({}) == {}

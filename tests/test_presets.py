@@ -1,6 +1,7 @@
 """The contract that every preset keeps. All of it runs for a preset the moment it is registered."""
 
 import inspect
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,16 @@ def test_config_names_are_the_builders(name):
     assert preset.summary.endswith(".")
     assert preset.reference.startswith("https://")
     assert preset.dataset
+
+
+def test_five_hundred_rows_or_images_are_enough_steps():
+    """The class of faults: a preset whose epochs were chosen on many examples has hardly begun after them on few."""
+    for name in NAMES:
+        preset = kzoo.get_preset(name)
+        training = preset.training
+        if preset.config["inputs"] in ("rows", "image"):
+            steps = training["epochs"] * math.ceil(450 / training["batch_size"])  # a tenth is for validation
+            assert max(steps, training["min_steps"]) >= 440, name
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,7 +10,7 @@ register(Preset(
                 kernel_size=3, norm="batch", dropout=0.2, pooling="flatten", units=(128,), units_norm="batch",
                 units_dropout=0.5, activation="relu", output_activation="softmax"),
     training=dict(optimizer="adamw", learning_rate=2e-3, schedule="cosine", warmup=0.05, weight_decay=1e-4,
-                  batch_size=32, epochs=30, metrics=("accuracy",), patience=10),
+                  batch_size=32, epochs=30, min_steps=1000, metrics=("accuracy",), patience=10),
 ))
 
 register(Preset(
@@ -21,7 +21,7 @@ register(Preset(
                 kernel_size=3, padding="valid", pool_size=(2, 2, 1), pooling="flatten", units=(64,), units_dropout=0.5,
                 activation="relu", output_activation="softmax"),
     training=dict(optimizer="adam", learning_rate=1e-3, schedule="cosine", warmup=0.05, batch_size=64, epochs=15,
-                  metrics=("accuracy",), patience=5),
+                  min_steps=1000, metrics=("accuracy",), patience=5),
 ))
 
 register(Preset(
@@ -43,7 +43,8 @@ register(Preset(
                 kernel_size=3, norm="batch", dropout=(0.2, 0.3, 0.4), pooling="flatten", units=(128,),
                 units_norm="batch", units_dropout=0.5, activation="relu", output_activation="softmax"),
     training=dict(optimizer="adamw", learning_rate=2e-3, schedule="cosine", warmup=0.05, weight_decay=1e-2,
-                  batch_size=64, epochs=60, metrics=("accuracy",), patience=10, augment=("flip", "shift")),
+                  batch_size=64, epochs=60, min_steps=1000, metrics=("accuracy",), patience=10,
+                  augment=("flip", "shift")),
 ))
 
 register(Preset(
@@ -53,7 +54,7 @@ register(Preset(
     config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, block="residual", filters=(16, 32, 64), depth=3,
                 kernel_size=3, norm="batch", pooling="mean", activation="relu", output_activation="softmax"),
     training=dict(optimizer="sgd", learning_rate=0.1, schedule="cosine", warmup=0.05, weight_decay=1e-4, batch_size=128,
-                  epochs=160, metrics=("accuracy",), patience=20, augment=("flip", "shift")),
+                  epochs=160, min_steps=1000, metrics=("accuracy",), patience=20, augment=("flip", "shift")),
 ))
 
 register(Preset(
@@ -66,7 +67,7 @@ register(Preset(
     # The paper's numbers as Keras counts: 11.5 is per 1024 examples and 1 + 1 / (1 - 0.85) of momentum.
     training=dict(optimizer="momentum", momentum=0.85, learning_rate=1.5, norm_bias_rate=64, schedule="cosine",
                   warmup=0.23, weight_decay=0.01, label_smoothing=0.2, labels="onehot",
-                  precision="mixed_bfloat16", batch_size=1024, epochs=10, metrics=("accuracy",),
+                  precision="mixed_bfloat16", batch_size=1024, epochs=10, min_steps=440, metrics=("accuracy",),
                   augment=("alternate", "nudge")),
 ))
 
@@ -78,7 +79,8 @@ register(Preset(
                 depth=2, kernel_size=3, norm="batch", pooling="mean", units_dropout=0.2, activation="relu6",
                 output_activation="softmax"),
     training=dict(optimizer="adamw", learning_rate=2e-3, schedule="cosine", warmup=0.05, weight_decay=1e-2,
-                  batch_size=64, epochs=60, metrics=("accuracy",), patience=10, augment=("flip", "shift")),
+                  batch_size=64, epochs=60, min_steps=1000, metrics=("accuracy",), patience=10,
+                  augment=("flip", "shift")),
 ))
 
 register(Preset(
@@ -89,7 +91,8 @@ register(Preset(
                 depth=1, kernel_size=3, norm="batch", pooling="mean", units_dropout=0.2, activation="relu",
                 output_activation="softmax"),
     training=dict(optimizer="adamw", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=1e-2,
-                  batch_size=32, epochs=40, metrics=("accuracy",), patience=10, augment=("flip", "shift", "zoom")),
+                  batch_size=32, epochs=40, min_steps=1000, metrics=("accuracy",), patience=10,
+                  augment=("flip", "shift", "zoom")),
 ))
 
 register(Preset(

@@ -71,7 +71,7 @@ register(Preset(
     config=dict(inputs="image", input_shape=(28, 28, 1), outputs=10, units=(512, 256), activation="relu",
                 output_activation="softmax", dropout=0.3, norm="batch"),
     training=dict(optimizer="adam", learning_rate=1e-3, schedule="cosine", warmup=0.05, batch_size=128, epochs=20,
-                  metrics=("accuracy",), patience=5),
+                  min_steps=500, metrics=("accuracy",), patience=5),
 ))
 
 register(Preset(
@@ -81,7 +81,7 @@ register(Preset(
     config=dict(inputs="rows", input_shape=(30,), outputs=2, units=(128, 128), activation="relu",
                 output_activation="softmax", dropout=0.2, norm="batch", target_scale=None, target_offset=None),
     training=dict(optimizer="adamw", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=1e-3,
-                  batch_size=64, epochs=50, metrics=("accuracy",), patience=10),
+                  batch_size=64, epochs=50, min_steps=2000, metrics=("accuracy",), patience=10),
 ))
 
 register(Preset(
@@ -92,7 +92,7 @@ register(Preset(
                 output_activation="softmax", dropout=0.2, norm="batch", residual=True, target_scale=None,
                 target_offset=None),
     training=dict(optimizer="adamw", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=1e-3,
-                  batch_size=64, epochs=50, metrics=("accuracy",), patience=10),
+                  batch_size=64, epochs=50, min_steps=2000, metrics=("accuracy",), patience=10),
 ))
 
 register(Preset(
@@ -103,7 +103,7 @@ register(Preset(
                 output_activation="softmax", dropout=0.1, bins=24, bins_dim=8, members=16, target_scale=None,
                 target_offset=None),
     training=dict(optimizer="adamw", learning_rate=2e-3, schedule="constant", weight_decay=3e-4, global_clipnorm=1.0,
-                  batch_size=256, epochs=100, metrics=("accuracy",), patience=10),
+                  batch_size=256, epochs=100, min_steps=2000, metrics=("accuracy",), patience=10),
 ))
 
 register(Preset(

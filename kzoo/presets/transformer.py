@@ -36,7 +36,7 @@ register(Preset(
                 intermediate_dim=256, activation="gelu", norm_position="pre", dropout=0.1, positions="learned",
                 pooling="cls", output_activation="softmax"),
     training=dict(optimizer="adamw", learning_rate=1e-3, schedule="cosine", warmup=0.1, weight_decay=0.05,
-                  global_clipnorm=1.0, batch_size=128, epochs=100, metrics=("accuracy",), patience=15,
+                  global_clipnorm=1.0, batch_size=128, epochs=100, min_steps=1000, metrics=("accuracy",), patience=15,
                   augment=("flip", "shift")),
 ))
 
@@ -60,7 +60,7 @@ register(Preset(
                 activation="gelu", norm_position="pre", dropout=0.1, positions=None, pooling="cls",
                 output_activation="softmax", target_scale=None, target_offset=None),
     training=dict(optimizer="adamw", learning_rate=1e-3, schedule="cosine", warmup=0.05, weight_decay=0.0001,
-                  global_clipnorm=1.0, batch_size=64, epochs=50, metrics=("accuracy",), patience=10),
+                  global_clipnorm=1.0, batch_size=64, epochs=50, min_steps=2000, metrics=("accuracy",), patience=10),
 ))
 
 register(Preset(

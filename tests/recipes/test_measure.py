@@ -37,6 +37,11 @@ def test_the_hours_come_before_the_training(measure, capsys, monkeypatch):
     assert said[2] == f"{(3 * rows['adding_gru'] + 5 * rows['iris_fnn']) / 3600:.2f} hours in all"
 
 
+def test_the_hours_are_those_of_the_epochs_that_few_examples_get(measure):
+    settings = ["units=4", "batch_size=40", "min_steps=300"]  # three steps an epoch
+    assert measure.seconds_of("tabular_fnn", "iris", asked(set=settings))[1] == "two epochs timed, 100 at the most"
+
+
 def run(preset, seed, score, trees, epochs=9):
     data = dict(
         name="shop.csv", task="tabular_classification", data_seed=seed, options={"test": None}, train=80, test=20

@@ -32,7 +32,8 @@ register(Preset(
                 filters=(32, 64, 128), depth=2, kernel_size=3, norm="batch", dropout=0.1, pooling="max",
                 activation="gelu", output_activation="softmax", output_scale=1 / 9),
     training=dict(optimizer="adamw", learning_rate=4e-3, schedule="cosine", warmup=0.1, weight_decay=1e-2,
-                  batch_size=128, epochs=15, metrics=("accuracy",), patience=5, augment=("flip", "shift")),
+                  batch_size=128, epochs=15, min_steps=1000, metrics=("accuracy",), patience=5,
+                  augment=("flip", "shift")),
 ))
 
 register(Preset(

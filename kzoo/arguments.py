@@ -228,6 +228,13 @@ TRAINING = {
         kind=float,
         above=0,
     ),
+    "layer_decay": _A(
+        default=1.0,
+        meaning="what the learning rate is multiplied by with each layer that is farther from the answer",
+        kind=float,
+        above=0,
+        high=1,
+    ),
     "schedule": _A(default="constant", meaning="course of the learning rate", kind=str, choices=SCHEDULES),
     "warmup": _A(default=0.0, meaning="share of the steps in which the learning rate rises", **_RATE),
     "weight_decay": _A(default=0.0, meaning="decoupled weight decay; biases and norms are left out", kind=float, low=0),

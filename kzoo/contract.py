@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from kzoo.arguments import CLIPPING
+from kzoo.depths import slow_down
 from kzoo.errors import KzooError
 from kzoo.tasks import problem
 
@@ -49,8 +50,11 @@ def compile_model(model, *, task, config, training, steps=None):
     Raises:
         KzooError: settings that contradict one another.
     """
+    optimizer = make_optimizer(training, steps=steps)
+    if training.get("layer_decay", 1.0) != 1.0:
+        slow_down(optimizer, model, training["layer_decay"])
     model.compile(
-        optimizer=make_optimizer(training, steps=steps),
+        optimizer=optimizer,
         loss=make_loss(task=task, config=config, training=training),
         metrics=make_metrics(task=task, config=config, training=training),
     )

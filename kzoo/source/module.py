@@ -66,7 +66,7 @@ def _advice(training):
     """Say how the preset is trained, beside what `compile` knows."""
     kept = ("batch_size", "epochs", "schedule", "monitor", "patience", "augment", "class_weight", "ngrams")
     said = [f"{name}={training[name]!r}" for name in kept if training.get(name) not in (None, ())]
-    unusual = (("precision", "auto"), ("norm_bias_rate", 1.0))
+    unusual = (("precision", "auto"), ("norm_bias_rate", 1.0), ("layer_decay", 1.0))
     said += [f"{name}={training[name]!r}" for name, usual in unusual if training.get(name, usual) != usual]
     return f"kzoo trains it with {', '.join(said)}." if said else "kzoo trains it as you say."
 

@@ -156,6 +156,7 @@ BUNDLES = _bundles()
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 RESUME = ("auto", "must", "never")
 BACKENDS = ("auto", "tensorflow", "jax", "torch")
+BACKBONES = ("efficientnet_v2_b0", "mobilenet_v2", "efficientnet_lite0")
 TTA = ("mirror", "shift")  # test-time augmentations
 
 CONFIG = {
@@ -194,6 +195,9 @@ CONFIG = {
     "categories": _A(many=True, **_COUNT, needs={"inputs": ("rows",)}),
     "members": _A(kind=int, low=2, none=True, needs={"residual": (False,)}),
     "block": _A(kind=str, choices=("plain", "residual", "separable", "pooled", "parallel", "dilated")),
+    "backbone": _A(kind=str, choices=BACKBONES),
+    "cut": _A(kind=str, none=True),
+    "frozen_norm": _A(**_FLAG),
     "whitening": _A(kind=int, low=0, needs={"inputs": ("image",)}),
     "dirac": _A(**_FLAG, needs={"block": ("plain", "pooled")}),
     "filters": _A(many=True, **_COUNT),
@@ -234,6 +238,12 @@ TRAINING = {
         kind=float,
         above=0,
         high=1,
+    ),
+    "linear_probe": _A(
+        default=False,
+        meaning="with weights=, begin with the last layer that fits the other layers' features best",
+        **_FLAG,
+        **_CLASSES,
     ),
     "schedule": _A(default="constant", meaning="course of the learning rate", kind=str, choices=SCHEDULES),
     "warmup": _A(default=0.0, meaning="share of the steps in which the learning rate rises", **_RATE),

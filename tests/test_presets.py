@@ -36,6 +36,8 @@ def small(name):
             less |= dict(patch_size=8, patch_stride=4)
     if config["inputs"] == "image" and config["input_shape"][0] > 32:
         less["input_shape"] = (32, 32, 3)
+    if "backbone" in config:
+        less |= dict(backbone="efficientnet_lite0", cut="block2_2_add")
     for key in ("units", "filters"):
         if key in config:
             wide = 16 if name.startswith(("cifar_mobile", "cifar_resnet")) else 12

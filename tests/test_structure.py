@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "baselines": {"data", "results"},
     "contract": {"arguments", "depths"},
     "depths": set(),
-    "families": set(),
+    "families": {"arguments"},
     "flops": set(),
     "gradients": set(),
     "callbacks": set(),
@@ -61,8 +61,8 @@ MAY_IMPORT = {
         "training",
     },
     "training": {
-        "arguments", "baselines", "callbacks", "checks", "command", "contract", "data", "gradients", "jax_cache",
-        "loading", "network", "plots", "predictions", "preset", "registry", "results", "run", "weights",
+        "arguments", "baselines", "callbacks", "checks", "command", "contract", "data", "family", "gradients",
+        "jax_cache", "loading", "network", "plots", "predictions", "preset", "registry", "results", "run", "weights",
     },
     "source": {"contract"},
     "tuning": {

@@ -16,7 +16,7 @@ from kzoo.errors import KzooError
 from kzoo.files import check_place
 from kzoo.registry import get_preset, names_a_preset, preset_of, resolve, with_settings
 from kzoo.run import Run
-from kzoo.weights import check_freeze, check_weights
+from kzoo.weights import DOWNLOADED, check_downloaded, check_freeze, check_linear_probe, check_weights
 from kzoo.words import hint
 
 _AS_TRAINED = ("export",)  # commands whose --data is what a run was trained on, and not new
@@ -47,6 +47,7 @@ def look(args):
     check_freeze(given.get("freeze"), given.get("weights"))
     if given.get("weights") is not None and "preset" in given:
         check_weights(given["weights"], given["preset"])
+    _check_settings(given)
     if "preset" in given:
         _preset(args)
     elif given.get("data") is not None and "run" in given:
@@ -75,6 +76,20 @@ def _preset(args):
     source = preset.dataset if args.data is None else args.data
     if source is not None:
         _source(source, preset, args)
+
+
+def _check_settings(given):
+    """Refuse what settings and --weights say against one another."""
+    if not {"preset", "set", "weights"} <= set(given):
+        return
+    try:
+        preset, asked = get_preset(given["preset"]), common.parse_settings(given["set"])
+        config, training = resolve(preset, asked)
+    except KzooError:  # a wrong name or setting is refused by the command
+        return
+    if given["weights"] == DOWNLOADED:
+        check_downloaded(preset.name, config)
+    check_linear_probe("linear_probe" in asked and training["linear_probe"], given["weights"])
 
 
 def _source(source, preset, args):

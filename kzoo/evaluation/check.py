@@ -130,8 +130,8 @@ def examine(
             loss = loss_of(own)
             given = _as_given(own, data, options.test, classes=loss is not None and loss.labels != "values")
             return _looked_at(Subject(given, own, training), kinds)
-    assigned = assign(what, data, options, overrides, seed=seed)
-    job = assigned.ready(assigned.policy(precision), weights=weights, freeze=freeze)
+    assigned = assign(what, data, options, overrides, seed=seed).freezing(freeze)
+    job = assigned.ready(assigned.policy(precision), weights=weights, freeze=freeze, look=True)
     return _looked_at(Subject.of(job), kinds)
 
 

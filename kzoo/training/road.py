@@ -17,6 +17,7 @@ from kzoo import callbacks as bundles
 from kzoo.arguments import PRECISIONS, TRAINING
 from kzoo.checks.losses import loss_of
 from kzoo.data import Dataset
+from kzoo.data.dataset import Split
 from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.data.pipeline import Batches
@@ -25,11 +26,13 @@ from kzoo.jax_cache import keep_programs
 from kzoo.kinds import fits
 from kzoo.nouns import Spec
 from kzoo.registry import Preset, build, get_preset, hint, preset_of, rebuild, resolve, spec_of, steps_of, with_settings
+from kzoo.training.features import above, frozen_below, seen_by
 from kzoo.training.members import Members
+from kzoo.training.probe import probe
 from kzoo.training.score import gives_logits
 from kzoo.training.settle import settle, settle_monitor
 from kzoo.training.start import begin, begin_with
-from kzoo.weights import check_freeze
+from kzoo.weights import check_freeze, check_linear_probe
 
 # What a model of your own is trained with; the rest is in its `compile`.
 OWN_MODEL = dict(
@@ -110,6 +113,17 @@ class Assignment:
         notes = settle_monitor(training, self.asked, self.data)
         return replace(self, training=training, notes=(*self.notes, *notes))
 
+    def freezing(self, freeze) -> "Assignment":
+        """Return it without augmentation where a backbone is frozen: it then sees each image once.
+
+        Args:
+            freeze: see `kzoo.train`; globs leave augmentation as it is, and so does one that was asked for.
+        """
+        if freeze is not True or "backbone" not in self.config or "augment" in self.asked:
+            return self
+        note = "The backbone is frozen, and sees each image once, before the first epoch: without augmentation."
+        return replace(self, training=self.training | {"augment": ()}, notes=(*self.notes, note))
+
     @property
     def spec(self) -> Spec:
         """The specification that a run or a search stores; the job's has all of the config."""
@@ -132,12 +146,14 @@ class Assignment:
             precision = self.training.get("precision", "auto")
         return prepare_device(precision, deterministic=deterministic)
 
-    def ready(self, policy, *, weights=None, freeze=None) -> "Job":
+    def ready(self, policy, *, weights=None, freeze=None, resumed=False, look=False) -> "Job":
         """Return the network built, begun with trained weights, and compiled.
 
         Args:
             policy: the dtype policy to train with (see `policy`).
             weights, freeze: see `kzoo.train`.
+            resumed: all that learns is about to be replaced by what a journal holds: without the linear probe.
+            look: nothing will be fitted: without what takes a pass over the data.
 
         Raises:
             KzooError: a network that cannot be built, or weights that do not fit.
@@ -145,25 +161,44 @@ class Assignment:
         if self.own is not None:
             return self._own_job()
         check_freeze(freeze, weights)
+        check_linear_probe("linear_probe" in self.asked and self.training["linear_probe"], weights)
         model = _built(self.spec, policy)
         spec = replace(self.spec, config=spec_of(model)["config"], kzoo=__version__)
-        notes = list(self.notes)
+        notes, core, features = list(self.notes), core_of(model), None
         if weights is not None:
             begin(model, self.data.train)  # which is for what `weights` lack, such as words of the new data
             notes.append(begin_with(
                 weights, model, spec, self.data.preprocessing.get("vocabulary"), class_names=self.data.class_names,
                 freeze=freeze,
             ))  # fmt: skip
+            if not look:
+                below = None if self.training.get("augment") else frozen_below(model)
+                given, train = model.input, self.data.train
+                if below is not None:
+                    core, features = above(below, core), self._seen_by(below)
+                    given, train = below.output, features[0]
+                if self.training.get("linear_probe") and not resumed:
+                    notes += filter(None, [probe(model, given, train, batch_size=self.training["batch_size"])])
+        elif "backbone" in self.config:
+            notes.append(
+                "No weights=: the backbone begins at random, and needs many more photos so. weights='imagenet' "
+                "downloads trained ones, weights=FILE brings those of a .keras file."
+            )
         saved = model if policy == "float32" else rebuild(spec.json() | {"seed": None}, compile=False)
-        return self.compiled(model, core_of(model), saved=saved, spec=spec, notes=notes)
+        return self.compiled(model, core, saved=saved, spec=spec, notes=notes, features=features)
 
-    def compiled(self, model, core, *, saved, spec, notes=()) -> "Job":
+    def _seen_by(self, below):
+        """Return the training and the validation split as a frozen part of the network sees them."""
+        splits = self.data.train, self.data.validation
+        return tuple(s and seen_by(below, s, batch_size=self.training["batch_size"]) for s in splits)
+
+    def compiled(self, model, core, *, saved, spec, notes=(), features=None) -> "Job":
         """Compile a network that has been built, and return the job.
 
         Args:
             model: the whole network.
             core: what is trained of it (see `core_of`).
-            saved, spec, notes: see `Job`.
+            saved, spec, notes, features: see `Job`.
         """
         begin(model, self.data.train)
         notes, standardize = list(notes), None
@@ -174,7 +209,7 @@ class Assignment:
         training, onehot = contract.with_labels(self.data.task, self.config, self.training)
         job = Job(
             model=model, core=core, saved=saved, data=self.data, spec=spec, standardize=standardize, onehot=onehot,
-            training=training, notes=tuple(notes),
+            training=training, notes=tuple(notes), features=features,
         )  # fmt: skip
         job.compile()
         return job
@@ -208,6 +243,7 @@ class Job:
         standardize, onehot: what the pipeline does to the labels (see `kzoo.data.pipeline.Batches`).
         training: the contract as it was compiled: the spec's, with labels as the loss wants them.
         notes: a line for each thing to know; those of the data are the data's.
+        features: the training and the validation split as a frozen network sees them, where `core` is the rest of it.
     """
 
     model: keras.Model
@@ -219,12 +255,15 @@ class Job:
     onehot: int | None
     training: dict
     notes: tuple[str, ...] = ()
+    features: tuple[Split, Split | None] | None = None
 
     def compile(self, *, slower=1.0):
         """Compile the core as its contract says, with the learning rate times `slower`."""
         training = self.training | {"learning_rate": self.training["learning_rate"] * slower}
         steps = steps_of(training, len(self.data.train))
-        contract.compile_model(self.core, task=self.data.task, config=self.spec.config, training=training, steps=steps)
+        whole = () if self.features is None else (self.model,)  # which checks look at
+        for model in (self.core, *whole):
+            contract.compile_model(model, task=self.data.task, config=self.spec.config, training=training, steps=steps)
 
     def batches(self, split, **options) -> Batches:
         """Return the batches of a split as the core takes them; `options` are those of `Batches`."""
@@ -235,11 +274,13 @@ class Job:
     def training_batches(self) -> Batches:
         """Return the batches to train on: shuffled and augmented, a function of the seed."""
         augment = self.training.get("augment", ())
-        return self.batches(self.data.train, shuffle=True, seed=self.spec.seed, augment=augment)
+        train = self.data.train if self.features is None else self.features[0]
+        return self.batches(train, shuffle=True, seed=self.spec.seed, augment=augment)
 
     def validation_batches(self) -> Batches | None:
         """Return the batches to validate on, in the split's own order, where there are any."""
-        return None if self.data.validation is None else self.batches(self.data.validation)
+        validation = self.data.validation if self.features is None else self.features[1]
+        return None if validation is None else self.batches(validation)
 
     def class_weight(self) -> dict[int, float] | None:
         """Return what `fit` takes to weigh rare classes as much as common ones, where that is asked for."""

@@ -14,7 +14,11 @@ from kzoo.tasks import problem
 from kzoo.words import plural
 
 # Settings that say something about a kind of answers only: name -> the fact, and what takes the setting's effect away.
-_ONLY_FOR = {"label_smoothing": ("probabilities", 0.0), "class_weight": ("probabilities", None)}
+_ONLY_FOR = {
+    "label_smoothing": ("probabilities", 0.0),
+    "class_weight": ("probabilities", None),
+    "linear_probe": ("probabilities", False),
+}
 
 
 def settle(preset, config, training, asked, data):

@@ -3,21 +3,23 @@
 import os
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from importlib import import_module
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from kzoo.errors import KzooError
+from kzoo.errors import DownloadError, KzooError
+from kzoo.family import FAMILIES
 from kzoo.kinds.text.tokenizer import PADDING
 from kzoo.loading import load_keras_file, load_weights_file
 from kzoo.nouns import Spec, plain
 from kzoo.registry import get_preset, list_presets, rebuild, remember_data, resolve, spec_of
 from kzoo.run import Run
 from kzoo.tasks import problem
-from kzoo.weights import check_weights, entry_of, is_word
+from kzoo.weights import DOWNLOADED, check_downloaded, check_weights, entry_of, is_word
 from kzoo.weights.stored import Stored
-from kzoo.words import listed, plural
+from kzoo.words import first_line, listed, plural
 
 
 def name_of(weights) -> str | None:
@@ -55,7 +57,11 @@ def begin_with(weights, model, spec, vocabulary, *, class_names=(), freeze=None)
     copied, fresh = copy_weights(source, model, new_head=other, **words)
     if not copied:
         but = ", but for the last one, which tells other classes apart" if other else ""
-        raise KzooError(f"weights={name_of(weights)!r} has no layer in common with {model.name}{but}.")
+        raise KzooError(f"weights={name_of(weights)!r} has no layer in common with {model.name}{but}{_backbone(spec)}.")
+    if "backbone" in spec.config and (lacking := [name for name in fresh if name != "outputs"]):
+        raise KzooError(
+            f"weights={name_of(weights)!r} lacks layers of {model.name}, such as {lacking[0]}{_backbone(spec)}."
+        )
     if freeze is not None:
         freeze_layers(model, freeze, copied)
     whose = f"{entry_of(spec.preset, weights).line} Copied" if is_word(weights, spec.preset) else "Weights: copied"
@@ -66,8 +72,9 @@ def source_of(weights, spec):
     """Return the model whose weights are meant, and its vocabulary (None where it has none).
 
     Args:
-        weights: a word for weights of the preset; a run or its path, a `.keras` file, or a model; or a `.weights.h5`
-            file, which does not say of which network it is: it has to be the same one, head and all.
+        weights: a word for weights of the preset, or "imagenet" for what Keras downloads; a run or its path, a `.keras`
+            file, or a model; or a `.weights.h5` file, which does not say of which network it is: it has to be the same
+            one, head and all.
         spec: of the network that begins with them, a `Spec`.
 
     Raises:
@@ -75,6 +82,8 @@ def source_of(weights, spec):
     """
     if isinstance(weights, keras.Model):
         return weights, None
+    if weights == DOWNLOADED:
+        return downloaded(spec), None
     if is_word(weights, spec.preset):
         return model_of_word(weights, spec)
     check_weights(weights, spec.preset)
@@ -83,6 +92,26 @@ def source_of(weights, spec):
         run = Run(path)
         return run.model, run.preprocessing.get("vocabulary")
     return load_weights_file(path, spec.json()) if path.suffix == ".h5" else load_keras_file(path), None
+
+
+def _backbone(spec):
+    return f": it is not of backbone={spec.config['backbone']!r}" if "backbone" in spec.config else ""
+
+
+def downloaded(spec):
+    """Return a backbone with the weights that Keras downloads.
+
+    Raises:
+        KzooError: the network has no backbone of which there are any, or they could not be downloaded.
+    """
+    check_downloaded(spec.preset, spec.config)
+    try:
+        return import_module(FAMILIES[spec.family][0]).trained_elsewhere(spec.config["backbone"])
+    except Exception as error:  # of many types: the network, the disk, a damaged file
+        raise DownloadError(
+            f"weights='imagenet' of {spec.config['backbone']} could not be downloaded: {first_line(error)}. Without a "
+            "connection give a file: a .keras one that keras.applications saved where there was one."
+        ) from None
 
 
 def model_of_word(word, spec):

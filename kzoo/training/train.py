@@ -126,7 +126,7 @@ def train(
     extra = own_callbacks(callbacks, epochs, overrides)
     if isinstance(preset_or_model, keras.Model) and (weights is not None or freeze is not None):
         raise KzooError("weights= and freeze= are for presets; set the weights of your own model before training.")
-    assigned = assign(preset_or_model, data, options, overrides, seed=seed).watching()
+    assigned = assign(preset_or_model, data, options, overrides, seed=seed).watching().freezing(freeze)
     policy = assigned.policy(precision, deterministic=deterministic)
     request = Request(
         data=options.describe(assigned.data),
@@ -145,7 +145,7 @@ def train(
     with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
         if claim.done is not None:
             return claim.done
-        job = assigned.ready(policy, weights=weights, freeze=freeze)
+        job = assigned.ready(policy, weights=weights, freeze=freeze, resumed=claim.state is not None)
         warnings = before_training(job, command=repeat) if check else []
         fit = Fit(
             job, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence,

@@ -23,6 +23,7 @@ from kzoo.words import hint, listed
 
 FOLDER = Path(__file__).parent
 ENDINGS = (".keras", ".weights.h5")
+DOWNLOADED = "imagenet"  # of a backbone of `keras.applications`; a folder of that name is `./imagenet`
 _GIVE = "Give a run's folder, a .keras or .weights.h5 file, or a model"
 
 
@@ -145,7 +146,7 @@ def entry_of(preset: str, word: str | None = None) -> Entry:
 
 def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
     """Raise `KzooError` unless this is a word for weights of a preset, or the path of a run or a file with some."""
-    if preset is not None and is_word(weights, preset):
+    if weights == DOWNLOADED or (preset is not None and is_word(weights, preset)):
         return
     path = path_of(weights, "a run or a file with weights")
     if path.is_dir():
@@ -158,7 +159,25 @@ def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
         raise KzooError(f"weights={str(weights)!r} is no .keras file and no .weights.h5 file. {_GIVE}.")
 
 
+def check_downloaded(preset: str, config: Mapping[str, Any]) -> None:
+    """Raise `KzooError` unless Keras has ImageNet weights of a network of these settings."""
+    backbone = config.get("backbone")
+    if backbone is None:
+        raise KzooError(f"weights='imagenet' is for networks with a backbone, such as image_pretrained, not {preset}.")
+    if backbone == "efficientnet_lite0":
+        raise KzooError(
+            f"weights='imagenet' is not to be had of backbone={backbone!r}: recipes/lite0.py makes a file, or choose "
+            "another backbone."
+        )
+
+
 def check_freeze(freeze: Any, weights: Any) -> None:
     """Raise `KzooError` where layers are to keep weights that nothing gives them."""
     if freeze is not None and weights is None:
         raise KzooError("freeze= needs weights=: fresh layers would stay random.")
+
+
+def check_linear_probe(asked: bool, weights: Any) -> None:
+    """Raise `KzooError` where the last layer is to fit what layers without trained weights make of data."""
+    if asked and weights is None:
+        raise KzooError("linear_probe=True needs weights=: it fits the last layer to what trained layers make of data.")

@@ -25,6 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Name -> preset, its data, and settings that make it small; together they have every family, dropout, augmentation,
 # averages of weights, plateau, warm-up, and regression.
 SMALL_TEXT = dict(vocabulary_size=500, embedding_dim=16, batch_size=32)
+BACKBONE = dict(backbone="efficientnet_lite0", cut="block2_1_project_norm")
 JOBS = {
     "fnn": ("tabular_fnn", "breast_cancer", dict(units=(32, 16), schedule="cosine", warmup=0.2)),
     "fnn_values": ("diabetes_fnn", "diabetes", dict(schedule="plateau", patience=2)),
@@ -34,6 +35,8 @@ JOBS = {
     "rnn": ("text_rnn", "opinions", dict(units=(16,), schedule="plateau", patience=2, **SMALL_TEXT)),
     "lstm": ("text_lstm", "opinions", dict(units=(16,), schedule="cosine", warmup=0.1, **SMALL_TEXT)),
     "gru": ("text_gru", "opinions", dict(units=(16,), ema=0.9, **SMALL_TEXT)),
+    "pretrained": ("image_pretrained", "shapes", dict(learning_rate=0.01, layer_decay=0.5, **BACKBONE)),
+    "frozen": ("image_pretrained", "shapes", dict(learning_rate=0.01, batch_size=16, freeze=True, **BACKBONE)),
     "transformer": (
         "text_transformer", "opinions", dict(width=16, intermediate_dim=16, vocabulary_size=500, batch_size=32),
     ),
@@ -46,6 +49,8 @@ def run(name, folder, killer, bundle=None, steps_per_call="auto"):
 
     preset, data, settings = JOBS[name]
     options = dict(progress=False, journal_steps=3, steps_per_call=steps_per_call)
+    if "backbone" in settings:  # trained elsewhere, for other classes
+        options["weights"] = kzoo.build(preset, seed=1, compile=False, outputs=9, **BACKBONE)
     if bundle is not None:  # `callbacks` is taken by the watcher
         own = kzoo.get_preset(preset)
         preset = dataclasses.replace(own, training=own.training | {"callbacks": bundle})

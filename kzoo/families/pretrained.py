@@ -1,0 +1,152 @@
+"""Image networks to begin with trained weights: a backbone that has seen a million photos, and a new head."""
+
+from importlib import import_module
+
+import keras
+from keras import layers
+
+from kzoo.arguments import BACKBONES
+from kzoo.families import parts
+from kzoo.words import hint
+
+# Name -> the function of `keras.applications`.
+_APPLICATIONS = {"efficientnet_v2_b0": "EfficientNetV2B0", "mobilenet_v2": "MobileNetV2"}
+# Scale and offset of the pixels that the weights were trained on.
+_SCALING: dict[str, tuple] = {
+    "efficientnet_v2_b0": (
+        [1 / 255 / 0.229, 1 / 255 / 0.224, 1 / 255 / 0.225],
+        [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225],
+    ),
+    "mobilenet_v2": (1 / 127.5, -1.0),
+    "efficientnet_lite0": (1 / 128, -127 / 128),
+}
+# EfficientNet-Lite0's stages: side of the kernel, stride, how much wider inside, channels, blocks.
+_LITE0_STAGES = (
+    (3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3), (5, 2, 6, 192, 4),
+    (3, 1, 6, 320, 1),
+)  # fmt: skip
+_SMALLEST = 32  # pixels a side: a backbone halves them five times
+
+
+def build(
+    *,
+    name,
+    input_shape,
+    outputs,
+    inputs="image",
+    backbone="efficientnet_v2_b0",
+    cut=None,
+    frozen_norm=True,
+    pooling="mean",
+    dropout=0.2,
+    output_activation="softmax",
+    target_scale=None,
+    target_offset=None,
+):
+    """Build a backbone without its top, pooling, dropout and one dense layer; raw pixels 0..255 go in.
+
+    All layers are those of one network: the backbone is no model inside of it. Its weights are random until
+    `kzoo.train(weights=...)` brings them.
+
+    Args:
+        input_shape: (height, width, channels), 32 pixels a side or more; a gray image is taken as three equal channels.
+        outputs: classes or targets.
+        inputs: `"image"`.
+        backbone: which network, by name: `"efficientnet_v2_b0"` (https://arxiv.org/abs/2104.00298) and
+            `"mobilenet_v2"` (https://arxiv.org/abs/1801.04381) are those of `keras.applications`;
+            `"efficientnet_lite0"` is EfficientNet-B0 (https://arxiv.org/abs/1905.11946) without squeeze-and-excitation,
+            and with relu6.
+        cut: name of the layer that gives the features, instead of the backbone's last one: what lies above is left out.
+        frozen_norm: whether batch norms keep their statistics, factors and biases, which few images would spoil.
+        pooling: how positions become one vector, `"mean"` or `"max"`.
+        dropout: dropout of the features.
+        output_activation: activation of the answer; None for logits and real-valued targets.
+        target_scale: per target, standard deviation of the training split: `y * scale + offset`.
+        target_offset: per target, mean of the training split.
+
+    Raises:
+        ValueError: a value does not fit the family, or another value.
+    """
+    parts.check_choice(inputs, ("image",), name="inputs")
+    parts.check_choice(backbone, BACKBONES, name="backbone")
+    parts.check_choice(pooling, ("mean", "max"), name="pooling")
+    parts.check_shape(input_shape, ("height", "width", "channels"))
+    if min(input_shape[:2]) < _SMALLEST:
+        raise ValueError(
+            f"input_shape={tuple(input_shape)} is too small for backbone={backbone!r}, which halves images five times: "
+            f"{_SMALLEST} pixels a side at least, or preset image_cnn"
+        )
+    if input_shape[2] not in (1, 3):
+        raise ValueError(f"input_shape={tuple(input_shape)} has {input_shape[2]} channels; a backbone takes 3, or 1")
+
+    given = keras.Input(input_shape, dtype="float32", name="inputs")
+    x = layers.Concatenate(name="channels")([given] * 3) if input_shape[2] == 1 else given
+    x = layers.Rescaling(*_SCALING[backbone], name="scaling")(x)
+    x = _lite0(x) if backbone == "efficientnet_lite0" else _application(x, backbone)
+    network = keras.Model(given, x)
+    if frozen_norm:
+        for layer in network.layers:
+            if isinstance(layer, layers.BatchNormalization):
+                layer.trainable = False
+    if cut is not None:
+        x = _layer(network, cut).output
+    pool = layers.GlobalAveragePooling2D if pooling == "mean" else layers.GlobalMaxPooling2D
+    x = pool(name="features")(x)
+    if dropout:
+        x = layers.Dropout(dropout, name="features_dropout")(x)
+    x = parts.head(x, outputs, output_activation)
+    x = parts.unscale_targets(x, target_scale, target_offset)
+    return keras.Model(given, x, name=name)
+
+
+def trained_elsewhere(backbone):
+    """Return a model whose layers have the names of a backbone of `keras.applications` and the weights it downloads."""
+    return _keras_own(backbone, weights="imagenet")
+
+
+def _keras_own(backbone, **given):
+    function = getattr(import_module("keras.applications"), _APPLICATIONS[backbone])
+    if backbone != "mobilenet_v2":  # our scaling has a stable name, and no `Normalization`, whose ONNX does not run
+        given["include_preprocessing"] = False
+    return function(include_top=False, **given)
+
+
+def _application(x, backbone):
+    return _keras_own(backbone, weights=None, input_tensor=x, input_shape=tuple(x.shape[1:])).output
+
+
+def _lite0(x):
+    """EfficientNet-Lite0: inverted residual blocks, https://arxiv.org/abs/1801.04381."""
+    x = _convolution(x, 32, 3, name="stem", stride=2)
+    for stage, (side, stride, wider, channels, blocks) in enumerate(_LITE0_STAGES, start=1):
+        for block in range(1, blocks + 1):
+            x = _inverted(x, channels, side, wider, name=f"block{stage}_{block}", stride=stride if block == 1 else 1)
+    return _convolution(x, 1280, 1, name="top")
+
+
+def _inverted(x, channels, side, wider, *, name, stride):
+    """Widen, convolve each channel by itself, narrow; and add the input where shapes allow it."""
+    y = x
+    if wider != 1:
+        y = _convolution(y, x.shape[-1] * wider, 1, name=f"{name}_expand")
+    depthwise = layers.DepthwiseConv2D(side, stride, padding="same", use_bias=False, name=f"{name}_depthwise")
+    y = _normed(depthwise(y), name=f"{name}_depthwise")
+    y = _convolution(y, channels, 1, name=f"{name}_project", activation=False)
+    return layers.Add(name=f"{name}_add")([x, y]) if stride == 1 and x.shape[-1] == channels else y
+
+
+def _convolution(x, channels, side, *, name, stride=1, activation=True):
+    convolution = layers.Conv2D(channels, side, stride, padding="same", use_bias=False, name=name)
+    return _normed(convolution(x), name=name, activation=activation)
+
+
+def _normed(x, *, name, activation=True):
+    x = layers.BatchNormalization(epsilon=1e-3, name=f"{name}_norm")(x)
+    return parts.activate(x, "relu6" if activation else None, name=f"{name}_relu6")
+
+
+def _layer(network, name):
+    names = [layer.name for layer in network.layers if len(getattr(layer.output, "shape", ())) == 4]
+    if name not in names:
+        raise ValueError(f"cut={name!r} is no layer of the backbone with feature maps. {hint(name, names)}".strip())
+    return network.get_layer(name)

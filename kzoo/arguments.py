@@ -312,7 +312,7 @@ CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # one of them
 # What a compiled model does not carry: `fit` is told of it by `kzoo.fit_arguments`, or `kzoo.train` sees to it.
 OF_FIT = (
     "batch_size", "epochs", "min_steps", "augment", "class_weight", "monitor", "mode", "patience", "callbacks",
-    "on_nan", "tokenizer", "ngrams", "precision",
+    "on_nan", "tokenizer", "ngrams", "precision", "linear_probe",
 )  # fmt: skip
 
 ARGUMENTS = CONFIG | TRAINING

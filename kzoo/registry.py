@@ -140,7 +140,7 @@ def steps_of(training: Mapping[str, Any], examples: int) -> int:
 
 def _unseen_by_fit(overrides: Mapping[str, Any], training: Mapping[str, Any], steps: int | None) -> list[str]:
     """Return the names among `overrides` that a compiled model does not carry, where they ask for anything."""
-    names = [name for name in overrides if name in OF_FIT and training[name] not in (None, ())]
+    names = [name for name in overrides if name in OF_FIT and training[name] not in (None, (), False)]
     if steps is None or training["schedule"] == "plateau":
         names += [n for n in ("schedule", "warmup") if n in overrides and training[n] not in ("constant", 0.0)]
     return names

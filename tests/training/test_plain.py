@@ -165,7 +165,7 @@ def test_a_schedule_without_a_length_is_named():
 OTHER = dict(
     optimizer="sgd", learning_rate=0.5, weight_decay=0.1, global_clipnorm=1.0, clipnorm=1.0, clipvalue=1.0, ema=0.5,
     loss="focal", label_smoothing=0.1, labels="onehot", metrics=("accuracy", "top5"), schedule="cosine", warmup=0.5,
-    momentum=0.5, norm_bias_rate=2.0,
+    momentum=0.5, norm_bias_rate=2.0, layer_decay=0.5,
 )  # fmt: skip
 
 
@@ -180,8 +180,9 @@ def test_every_setting_of_training_is_compiled_or_named(name, monkeypatch):
         kzoo.build("iris_fnn", outputs=6, **base | more)
         for more in ({"labels": "integer"} if name == "labels" else {}, {name: OTHER[name]})
     )
-    # What Keras has no argument for is set on the optimizer itself (tests/test_contract.py).
-    compiled = [(model.get_compile_config(), "apply" in vars(model.optimizer)) for model in (before, after)]
+    # What Keras has no argument for is set on the optimizer itself (tests/test_contract.py, tests/test_depths.py).
+    own = {"apply", "_backend_update_step"}
+    compiled = [(model.get_compile_config(), own & vars(model.optimizer).keys()) for model in (before, after)]
     assert compiled[0] != compiled[1]
 
 
@@ -213,6 +214,7 @@ def test_a_rate_that_was_set_by_hand_is_not_undone(iris):
     "options, message",
     [
         (dict(on_nan="rollback"), "plain fit has none"),
+        (dict(linear_probe=True), "linear_probe=True needs weights="),
         (dict(units=(3,)), "units= is a setting of the network"),
         (dict(learning_rat=0.1), "learning_rat"),
         (dict(seed=-1), "seed=-1 must be"),

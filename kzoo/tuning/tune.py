@@ -175,6 +175,10 @@ def tune(
     data, notes = what.data, list(what.notes)
     if what.spec.config.get("target_scale") is not None:
         notes.append("The scores of trials are of standardised targets; test scores are in the targets' own unit.")
+    if "backbone" in what.spec.config:
+        notes.append(
+            "Trials begin with random weights, the backbone too: what a search finds is not for training with weights=."
+        )
     if folds is not None:
         check_folds(folds, data, group)
     elif data.validation is not None and len(data.validation) < _FEW:

@@ -1,6 +1,8 @@
 """Backbones that have seen a million photos: layers, pixels, weights that are downloaded or come from a file."""
 
+import contextlib
 import hashlib
+import importlib
 import importlib.util
 import io
 import zipfile
@@ -174,6 +176,15 @@ def test_weights_of_another_backbone_are_refused(tmp_path):
     options = dict(weights=network("efficientnet_lite0"), backbone="mobilenet_v2", progress=False)
     with pytest.raises(kzoo.KzooError, match=r"has no layer in common .*not of backbone='mobilenet_v2'"):
         fit(tmp_path / "run", **options)
+
+
+def test_a_search_says_that_the_backbone_begins_at_random(monkeypatch, capsys):
+    module = importlib.import_module("kzoo.tuning.tune")  # its name in the package is the function's
+    monkeypatch.setattr(module, "make_plan", lambda *arguments: "the plan")
+    monkeypatch.setattr(module, "Worker", lambda *arguments, **options: contextlib.nullcontext())
+    small = dict(backbone="efficientnet_lite0", cut="stem_norm")
+    assert kzoo.tune("image_pretrained", (images(24), np.arange(24) % 3), dry_run=True, **small) == "the plan"
+    assert "Trials begin with random weights" in capsys.readouterr().err
 
 
 # The file of EfficientNet-Lite0

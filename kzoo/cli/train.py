@@ -87,7 +87,8 @@ def add_settings(parser):
     add(
         "--weights",
         metavar="WHAT",
-        help="begin with those of a run, of a .keras or .weights.h5 file, or with stored ones by name",
+        help="begin with those of a run, of a .keras or .weights.h5 file, or with stored ones by name; imagenet: a "
+        "backbone's, which Keras downloads",
     )
     add(
         "--freeze",

@@ -171,7 +171,7 @@ def _job(model: Any, data: Any, options: DataOptions, overrides: dict[str, Any],
             raise KzooError("precision= is how a network is built: keras.config.set_dtype_policy before kzoo.build.")
         if name not in TRAINING:
             raise KzooError(f"{name}= is a setting of the network, which is built: give it to kzoo.build.")
-    check_linear_probe(overrides.get("linear_probe"), None)
+    check_linear_probe(bool(overrides.get("linear_probe")), None)
     _check_rate(model, spec, overrides)
     seed = (spec["seed"] or 0) if seed is None else seed
     assigned = assign(preset_of(spec), data, options, overrides, seed=seed).watching()

@@ -88,7 +88,7 @@ def train(
         data_seed: of the split into training, validation and test data.
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
         weights: to begin with, taken layer by layer: of a run, a `.keras` or `.weights.h5` file or a model, or stored
-            ones of this preset by their name (`kzoo show PRESET` lists them).
+            ones of this preset by their name (`kzoo show PRESET` lists them); "imagenet" downloads those of a backbone.
         freeze: layers that keep their weights: a glob, several, or True for all that `weights` gave.
         precision: "float32", "mixed_bfloat16" or "mixed_float16"; "auto" is the preset's, which may leave it to the
             device. Saved models are float32.

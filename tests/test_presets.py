@@ -110,7 +110,7 @@ def test_five_hundred_rows_or_images_are_enough_steps():
     for name in NAMES:
         preset = kzoo.get_preset(name)
         training = preset.training
-        if preset.config["inputs"] in ("rows", "image"):
+        if preset.config["inputs"] in ("rows", "image") and "backbone" not in preset.config:  # which is trained already
             steps = training["epochs"] * math.ceil(450 / training["batch_size"])  # a tenth is for validation
             assert max(steps, training["min_steps"]) >= 440, name
 

@@ -19,7 +19,7 @@ examples:
   kzoo list "cifar_*" iris_fnn               by name, with * and ?
   kzoo list mine.toml "acme.*"               of a file, and of a package
   kzoo list --task text_classification       for a task
-  kzoo list --family lstm                    one of seven families
+  kzoo list --family lstm                    of a family
   kzoo list --max-params 100k --exclude "*_rnn"
   kzoo list --data digits                    what was measured there, best first
   kzoo list --data sine --sort seconds       the quickest first
@@ -29,7 +29,7 @@ examples:
 
 def add_arguments(parser):
     parser.add_argument("pattern", nargs="*", default=["*"], help="names, with * and ?, or a TOML file")
-    parser.add_argument("--family", help="fnn, linear, cnn, rnn, lstm, gru or transformer")
+    parser.add_argument("--family", help="such as fnn, cnn, lstm or transformer")
     parser.add_argument("--task", help="such as image_classification")
     parser.add_argument("--dataset", help="presets whose own data set this is, such as cifar10")
     parser.add_argument("--max-params", metavar="N", help="at most this many parameters: 50000, 100k, 2M")

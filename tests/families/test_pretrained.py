@@ -91,8 +91,8 @@ def test_pixels_reach_the_layers_as_in_keras_own_network(backbone):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([random.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
     model = kzoo.build("image_pretrained", compile=False, backbone=backbone, input_shape=(64, 64, 3), outputs=3)
-    for layer in model.layers[:-1]:
-        if layer.weights:
+    for layer in model.layers:
+        if layer.weights and layer.name != "outputs":
             layer.set_weights(own.get_layer(layer.name).get_weights())
     x = random.uniform(0, 255, (3, 64, 64, 3)).astype("float32")
     below = keras.Model(model.input, model.get_layer("features").output)

@@ -43,12 +43,6 @@ def process_of(nodeid):
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config):
-    """Let `-n auto` be a process more than there are cores: now and then each waits, for a child or the disk."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
-
-
-@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Give each process of `-n` whole groups of tests, those with the most tests first."""
     from xdist.scheduler import LoadScopeScheduling

@@ -35,7 +35,7 @@ def name_of(weights) -> str | None:
     return getattr(weights, "name", None) or Path(weights).name
 
 
-def begin_with(weights, model, spec, vocabulary, *, class_names=(), freeze=None) -> str:
+def begin_with(weights, model, spec, vocabulary, *, class_names, freeze=None) -> str:
     """Begin a network with trained weights, and say which layers have them.
 
     Args:
@@ -123,7 +123,7 @@ def model_of_word(word, spec):
 def _other_classes(weights, spec, class_names):
     """Say whether weights are known to be of other classes, or of the same in another order."""
     run = None if isinstance(weights, keras.Model) else _run_of(weights, spec.preset)
-    return run is not None and bool(run.class_names and class_names) and run.class_names != list(class_names)
+    return run is not None and list(run.class_names) != list(class_names)
 
 
 def built(preset, weights, overrides):

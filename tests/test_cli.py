@@ -528,11 +528,13 @@ def test_debug_shows_where(call):
         ("labels: add labels='onehot'. (warmup=0.1)", "labels: add --set labels='onehot'. (warmup=0.1)"),
         ("Or use input_shape=24, horizon=1.5.", "Or use --set input_shape=24 horizon=1.5."),
         ("Use seed=3, epochs=2.", "Use --seed 3, epochs=2."),
+        ("say columns={'zip': 'category'}.", "say --column zip=category."),
+        ("columns={'my price': {'decimal': ','}}", "--column 'my price=number:decimal=,'"),
         ("metrics=('a', 'b') and x.seed=3, mytarget=, f=2", "metrics=('a', 'b') and x.seed=3, mytarget=, f=2"),
     ],
 )
 def test_an_error_speaks_as_the_command_line_does(text, said):
-    options = ("--target", "--seed", "--data-seed", "--overwrite", "--no-check", "--folds", "--set")
+    options = ("--target", "--seed", "--data-seed", "--overwrite", "--no-check", "--folds", "--set", "--column")
     assert respell(text, options) == said
     assert respell(text, ()) == text
 

@@ -1,6 +1,8 @@
 """Errors are written once, as Python spells what it takes; here they get the spelling of the command line."""
 
+import ast
 import re
+import shlex
 from collections.abc import Iterable
 from importlib import import_module
 
@@ -15,12 +17,19 @@ _GIVEN = re.compile(
 _PAIR = r"[a-z]\w*=[-+\w.]*\w"
 _SEVERAL = re.compile(rf"(?P<advice>\b(?:[Uu]se|[Aa]dd|[Pp]ass) )(?P<pairs>{_PAIR}(?:, {_PAIR})+)")
 
+# How a column is read: columns={'zip': 'category'}, columns={'price': {'decimal': ','}}
+_TEXT = r"'[^']*'|\"[^\"]*\""
+_COLUMN = re.compile(
+    rf"columns=\{{(?P<name>{_TEXT}): (?:(?P<kind>{_TEXT})|\{{(?P<key>{_TEXT}): (?P<value>{_TEXT})\}})\}}"
+)
+
 
 def respell(text, options: Iterable[str]) -> str:
     """Return an error's text in the words of a command that takes these options.
 
     `target=` becomes `--target`, `seed=-1` becomes `--seed -1`, `overwrite=True` becomes `--overwrite`, `check=False`
-    becomes `--no-check`, `folds=None` becomes `no --folds`; what to do about a setting gets its `--set`.
+    becomes `--no-check`, `folds=None` becomes `no --folds`, `columns={'zip': 'category'}` becomes `--column
+    zip=category`; what to do about a setting gets its `--set`.
 
     Args:
         text: as a `KzooError` has it.
@@ -47,7 +56,12 @@ def respell(text, options: Iterable[str]) -> str:
             return f"{advice}--set {name}={value}"
         return found[0]
 
-    return _GIVEN.sub(replace, _SEVERAL.sub(pairs, text))
+    def column(found):
+        said = {name: ast.literal_eval(text) for name, text in found.groupdict().items() if text}
+        kind = said.get("kind") or f"number:{said['key']}={said['value']}"
+        return f"--column {shlex.quote(said['name'] + '=' + kind)}" if "--column" in options else found[0]
+
+    return _GIVEN.sub(replace, _SEVERAL.sub(pairs, _COLUMN.sub(column, text)))
 
 
 def meant(word, argv, options: Iterable[str]) -> str | None:

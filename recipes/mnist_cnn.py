@@ -7,6 +7,8 @@ python recipes/mnist_cnn.py                  downloads MNIST, 11 MB, unless it i
 python recipes/mnist_cnn.py --epochs 3       shorter
 python recipes/mnist_cnn.py --smoke          seconds and no download, on smaller digits
 python recipes/mnist_cnn.py --data FOLDER    a folder with a folder of images for each class
+
+Measured: mnist_cnn on fashion_mnist: accuracy 91.3%, 1 run, 15 epochs, 683 s a run (2026-11-26).
 """
 
 # %% What to train, on what

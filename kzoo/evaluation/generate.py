@@ -218,10 +218,11 @@ def score_stateful(model: keras.Model, part: Split, data: Dataset) -> dict[str, 
 def _overlapping(model: keras.Model, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (answers, truth) of windows that overlap by half: of the first all, of others what no earlier one saw."""
     length, asked = model.input_shape[1], len(ids) - 1  # the last token is only an answer
-    starts = np.arange(0, max(asked - length, 0) + length // 2, length // 2)
+    half = max(length // 2, 1)
+    starts = np.arange(0, max(asked - length, 0) + half, half)
     for some in np.split(starts, range(_WINDOWS, len(starts), _WINDOWS)):
         places = some[:, None] + np.arange(length)
-        new = (places < asked) & ((some[:, None] == 0) | (places >= some[:, None] + length - length // 2))
+        new = (places < asked) & ((some[:, None] == 0) | (places >= some[:, None] + length - half))
         # What fills up the last window comes after all that is scored.
         x = np.where(places < asked, ids[np.minimum(places, asked - 1)], PADDING)
         yield np.asarray(model.predict_on_batch(x), "float32")[new], ids[places[new] + 1]

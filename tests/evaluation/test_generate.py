@@ -206,7 +206,7 @@ def test_one_pass_through_every_cell(family, verses):
     assert kzoo.evaluate(model, data, stateful=True)["loss"] == pytest.approx(nats, rel=1e-5)
 
 
-@pytest.mark.parametrize("length, tokens", [(12, 600), (7, 45), (12, 9)])
+@pytest.mark.parametrize("length, tokens", [(12, 600), (7, 45), (12, 9), (1, 9)])
 def test_the_window_of_a_transformer_moves_on_by_half(length, tokens, verses):
     """Each place is read from the window that begins at the multiple of a half behind which it is first seen whole."""
     preset = kzoo.get_preset("char_gpt")
@@ -215,7 +215,7 @@ def test_the_window_of_a_transformer_moves_on_by_half(length, tokens, verses):
     data = kzoo.load_data(verses, preset=preset)
     model = kzoo.build(preset, compile=False, seed=1, **{n: data.config[n] for n in ("outputs", "vocabulary_size")})
     model.set_weights([1.2 * w for w in model.get_weights()])
-    ids, half, places = data.test.x.values[: tokens + 1], length // 2, np.arange(tokens)
+    ids, half, places = data.test.x.values[: tokens + 1], max(length // 2, 1), np.arange(tokens)
     starts = np.where(places < length, 0, -(-(places - length + 1) // half) * half)
     rows = np.pad(ids[:-1], (0, length))[starts[:, None] + np.arange(length)]  # what comes after is not seen
     p = model.predict(rows, verbose=0)[places, places - starts]

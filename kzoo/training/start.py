@@ -39,7 +39,7 @@ def begin_with(weights, model, spec, vocabulary, *, class_names, freeze=None) ->
     """Begin a network with trained weights, and say which layers have them.
 
     Args:
-        weights: see `source_of`.
+        weights: a word for weights of the preset, a run or its path, or what `_model_of` takes.
         model: the fresh network.
         spec: its `Spec`.
         vocabulary: its data's token list, or None.
@@ -49,11 +49,13 @@ def begin_with(weights, model, spec, vocabulary, *, class_names, freeze=None) ->
     Raises:
         KzooError: nothing that can be read, no layer in common, or nothing left to train.
     """
-    (source, old_vocabulary), words = source_of(weights, spec), {}
+    run, words = _run_of(weights, spec.preset), {}
+    source = _model_of(weights, spec) if run is None else run.model
+    old_vocabulary = None if run is None else run.preprocessing.get("vocabulary")
     if old_vocabulary and vocabulary:
         words = dict(old_vocabulary=old_vocabulary, new_vocabulary=vocabulary)
         words |= dict(words_come_out="continues" in problem(spec.task).facts)
-    other = _other_classes(weights, spec, class_names)
+    other = run is not None and list(run.class_names) != list(class_names)  # or the same in another order
     copied, fresh = copy_weights(source, model, new_head=other, **words)
     if not copied:
         but = ", but for the last one, which tells other classes apart" if other else ""
@@ -68,30 +70,35 @@ def begin_with(weights, model, spec, vocabulary, *, class_names, freeze=None) ->
     return f"{whose} {plural(len(copied), 'layer')}" + (f"; new: {', '.join(fresh)}." if fresh else ".")
 
 
-def source_of(weights, spec):
-    """Return the model whose weights are meant, and its vocabulary (None where it has none).
+def _run_of(weights, preset):
+    """Return the run, or the stored weights, that know the settings of their network; None for other weights."""
+    if isinstance(weights, Run):
+        return weights
+    if is_word(weights, preset):
+        return Stored(preset, weights)
+    if not isinstance(weights, str | os.PathLike) or weights == DOWNLOADED:
+        return None
+    return Run(weights) if Path(weights).is_dir() else None
+
+
+def _model_of(weights, spec):
+    """Return the model whose weights are meant, where no run knows it.
 
     Args:
-        weights: a word for weights of the preset, or "imagenet" for what Keras downloads; a run or its path, a `.keras`
-            file, or a model; or a `.weights.h5` file, which does not say of which network it is: it has to be the same
-            one, head and all.
+        weights: "imagenet" for what Keras downloads; a `.keras` file, or a model; or a `.weights.h5` file, which does
+            not say of which network it is: it has to be the same one, head and all.
         spec: of the network that begins with them, a `Spec`.
 
     Raises:
         KzooError: nothing that can be read.
     """
     if isinstance(weights, keras.Model):
-        return weights, None
+        return weights
     if weights == DOWNLOADED:
-        return downloaded(spec), None
-    if is_word(weights, spec.preset):
-        return model_of_word(weights, spec)
+        return downloaded(spec)
     check_weights(weights, spec.preset)
     path = Path(weights)
-    if path.is_dir():
-        run = Run(path)
-        return run.model, run.preprocessing.get("vocabulary")
-    return load_weights_file(path, spec.json()) if path.suffix == ".h5" else load_keras_file(path), None
+    return load_weights_file(path, spec.json()) if path.suffix == ".h5" else load_keras_file(path)
 
 
 def _backbone(spec):
@@ -114,18 +121,6 @@ def downloaded(spec):
         ) from None
 
 
-def model_of_word(word, spec):
-    """Return the model that a word of `kzoo.weights.words_of` stands for, and its vocabulary; see `source_of`."""
-    stored = Stored(spec.preset, word)
-    return stored.model, stored.preprocessing.get("vocabulary")
-
-
-def _other_classes(weights, spec, class_names):
-    """Say whether weights are known to be of other classes, or of the same in another order."""
-    run = None if isinstance(weights, keras.Model) else _run_of(weights, spec.preset)
-    return run is not None and list(run.class_names) != list(class_names)
-
-
 def built(preset, weights, overrides):
     """Return a preset's network with given weights, not compiled, and its specification: for `kzoo.build`.
 
@@ -134,7 +129,7 @@ def built(preset, weights, overrides):
 
     Args:
         preset: the `Preset`.
-        weights: see `source_of`.
+        weights: see `begin_with`.
         overrides: settings that the user has set; those of training may be any.
 
     Raises:
@@ -146,8 +141,7 @@ def built(preset, weights, overrides):
     config, training = resolve(preset, overrides)
     spec = Spec(preset=preset.name, family=preset.family, task=preset.task, config=config, training=training)
     model = rebuild(spec.json(), compile=False)
-    source, _ = source_of(weights, spec)
-    if fresh := copy_weights(source, model)[1]:
+    if fresh := copy_weights(_model_of(weights, spec), model)[1]:
         raise KzooError(
             f"weights={word!r} lacks layers of {preset.name} with these settings, or has others: {listed(fresh)}."
         )
@@ -169,15 +163,6 @@ def _built_as(run, preset, word, overrides):
     model = (run if isinstance(run, Stored) else Run(run.path)).model  # one of its own, which may be trained
     remember_data(model, dict(run.config), run.preprocessing)
     return model, spec_of(model) | dict(training=training)
-
-
-def _run_of(weights, preset):
-    """Return the run, or the stored weights, that know the settings of their network; None for other weights."""
-    if isinstance(weights, Run):
-        return weights
-    if is_word(weights, preset):
-        return Stored(preset, weights)
-    return Run(weights) if isinstance(weights, str | os.PathLike) and Path(weights).is_dir() else None
 
 
 def copy_weights(source, model, *, old_vocabulary=None, new_vocabulary=None, words_come_out=False, new_head=False):

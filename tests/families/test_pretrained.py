@@ -127,6 +127,7 @@ def downloads(monkeypatch):
 
 @pytest.mark.usefixtures("undrawn", "untraced")
 def test_imagenet_is_what_keras_downloads(downloads, tmp_path, capsys):
+    (tmp_path / "imagenet").mkdir()  # here: the word means no folder
     run = fit(tmp_path / "run", weights="imagenet", backbone="mobilenet_v2", cut=CUT["mobilenet_v2"])
     ((word, theirs),) = downloads
     assert word == "imagenet"

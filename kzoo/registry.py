@@ -63,7 +63,7 @@ def build(
 
         data = kzoo.load_data("churn.csv", target="churned")
         model = kzoo.build("tabular_fnn", data=data, seed=0)
-        model.fit(**kzoo.fit_arguments(model, data))  # ends where kzoo.train("tabular_fnn", data, steps_per_call=1) does
+        model.fit(**kzoo.fit_arguments(model, data))  # as kzoo.train("tabular_fnn", data, steps_per_call=1) does
 
     Args:
         name: a preset's name, or a `Preset`.

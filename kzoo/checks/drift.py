@@ -5,6 +5,7 @@ from pandas.api import types
 
 from kzoo.checks.finding import check, error, warning
 from kzoo.data.statistics import shares_between
+from kzoo.kinds.rows.light import codes_of
 from kzoo.kinds.tables.raw import rows_of
 from kzoo.kinds.tables.values import to_words
 from kzoo.words import listed
@@ -110,7 +111,8 @@ def categories_unknown(new):
                 )
         elif column["kind"] == "category":
             words = to_words(values)
-            unknown = np.array([word is not None and word not in set_of(column) for word in words])
+            codes = codes_of(column["values"])
+            unknown = np.array([word is not None and word not in codes for word in words])
             if unknown.mean() > _UNKNOWN:
                 seen = list(dict.fromkeys(words[unknown]))
                 yield warning(
@@ -120,13 +122,6 @@ def categories_unknown(new):
                     why="All of them look the same to the model, like a missing value.",
                     fix="Look for another spelling; else train again with rows that have them.",
                 )
-
-
-def set_of(column):
-    """Return the known categories of a column as a set, made once."""
-    if "_set" not in column:
-        column["_set"] = set(column["values"])
-    return column["_set"]
 
 
 @check("new", "comparable", "categories")

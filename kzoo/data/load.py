@@ -55,8 +55,9 @@ def load_data(
         time: time column of a series; the first column of dates by default.
         columns: what columns of a table are, where it is not what kzoo takes them for: a dict of "number",
             "category", "date", or of how numbers are written: `{"zip": "category", "price": {"decimal": ",",
-            "thousands": "."}}`. Without it, a way of writing is found that reads all of a column: thousands separators,
-            decimal commas, currency signs, percent, accounting negatives, 万 and 亿.
+            "thousands": "."}}`. A file's cells of these stay as they are written, such as `01067`. Without it, a way
+            of writing is found that reads all of a column: thousands separators, decimal commas, currency signs,
+            percent, accounting negatives, 万 and 亿.
         seed: draws the split. The training seed never moves it.
         clip: cut numeric columns of a table off at their 0.1 and 99.9 percentiles (of the training rows).
 

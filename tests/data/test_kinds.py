@@ -24,7 +24,7 @@ from pathlib import Path
 SUFFIXES = (".jsonl",)
 
 
-def frame(path):
+def frame(path, text=()):
     return import_module("pandas").DataFrame(_records(path))
 
 

@@ -123,9 +123,10 @@ def test_columns_of_pandas_and_numpy():
     assert to_dates(zoned)[0] == np.datetime64("2024-02-03T10:00") and looks_like_dates(zoned)
     for column, numbers, words in (
         (pd.Series([1, 2, None], dtype="Int64"), [1, 2, np.nan], ["1", "2", None]),
-        (pd.Series([1.0, None]), [1, np.nan], ["1.0", None]),
+        (pd.Series([1.0, None]), [1, np.nan], ["1", None]),
         (pd.Series([True, False, None], dtype="boolean"), [1, 0, np.nan], ["True", "False", None]),
         (pd.Series(["a ", "2"], dtype="category"), [np.nan, 2], ["a", "2"]),
+        (pd.Series([2.5, None, 1e300]), [2.5, np.nan, 1e300], ["2.5", None, "1e+300"]),
         ([np.float32("nan"), pd.NA, pd.NaT, "-1e3"], [np.nan, np.nan, np.nan, -1000], [None, None, None, "-1e3"]),
     ):
         np.testing.assert_array_equal(to_numbers(column), numbers)

@@ -11,6 +11,11 @@ KINDS = ("number", "category", "date")
 _WRITING = ("decimal", "thousands")
 
 
+def named_columns(columns) -> list:
+    """Return the names of columns that a user says something of: a file's cells of these stay as they are written."""
+    return list(columns) if isinstance(columns, Mapping) else []
+
+
 def asked_columns(columns, table) -> dict:
     """Return what a user says of columns as name -> {"kind": ..., "decimal": ..., "thousands": ...}, all optional.
 

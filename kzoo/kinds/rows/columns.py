@@ -71,7 +71,7 @@ def _describe(name, values, clip, notes, said, doubts, decimal):
     if wanted == "number" or (wanted is None and read.mean() >= _MOSTLY):
         if wanted is None and _looks_like_id(name, numbers):
             return "numbers the rows"
-        return _describe_numbers(name, numbers, clip, learned)
+        return _describe_numbers(name, numbers, clip, stored_writing(learned, decimal))
     seen = _words_in(there)
     if wanted is None and len(seen) > 0.9 * len(there):
         return "a different text in nearly every row"
@@ -124,11 +124,23 @@ def writing_of(name, values, said=None, doubts=None, decimal=None) -> Writing | 
     return learned.writing
 
 
+def stored_writing(learned, decimal) -> dict | None:
+    """Return what a reader stores of how a column writes its numbers, for `ways`.
+
+    Args:
+        learned: what `writing_of` returned.
+        decimal: the decimal sign of the file, whose reader has made numbers of a column that holds no texts.
+    """
+    if learned is not None:
+        return learned.json()
+    return {"decimal": ","} if decimal == "," else None
+
+
 def _describe_numbers(name, numbers, clip, writing):
     finite = numbers[np.isfinite(numbers)]
     column = {"name": name, "kind": "number", "median": float(np.median(finite))}
     if writing is not None:
-        column["writing"] = writing.json()
+        column["writing"] = writing
     column["missing"] = len(finite) < len(numbers)
     if clip:
         column["low"], column["high"] = (float(v) for v in np.percentile(finite, (0.1, 99.9)))

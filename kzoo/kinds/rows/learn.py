@@ -15,11 +15,11 @@ from kzoo.data.overview import AS_ASKED
 from kzoo.data.windows import flat
 from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
-from kzoo.kinds.rows.asked import asked_columns
-from kzoo.kinds.rows.columns import learn_columns, writing_of
+from kzoo.kinds.rows.asked import asked_columns, named_columns
+from kzoo.kinds.rows.columns import learn_columns, stored_writing, writing_of
 from kzoo.kinds.rows.light import apply_columns, feature_names, read, say_unread
 from kzoo.kinds.tables.frame import as_frame
-from kzoo.kinds.tables.numbers import Writing
+from kzoo.kinds.tables.numbers import in_texts, ways
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import MOST, Rows, as_names, find_target, require, rows_of
 from kzoo.kinds.tables.values import Texts, plain, to_numbers, to_words
@@ -56,12 +56,13 @@ def load_table(
     Raises:
         KzooError: a column that does not exist, or a target nothing can be learned from.
     """
-    frame, notes, doubts, left_out = as_frame(source), [], [], {}
+    frame, notes, doubts, left_out = as_frame(source, named_columns(columns)), [], [], {}
+    decimal = frame.attrs.get("decimal")
     targets = find_target(frame, target)
     said = asked_columns(columns, frame)
     tested = None
     if splits.is_source(test):
-        tested = as_frame(test)
+        tested = as_frame(test, text_columns(frame))
         require(tested, targets, "the test table")
     apart = [*targets, *as_names(drop), *([group] if group is not None else [])]
     require(frame, apart, "the table")
@@ -70,7 +71,7 @@ def load_table(
         tested = _with_target(tested, targets, notes, "test rows")
         frame = pd.concat([frame, tested], ignore_index=True)
     groups = None if group is None else _groups(frame[group][:first], group)
-    frame, writings = _read_targets(frame, targets, said, task, doubts)
+    frame, writings = _read_targets(frame, targets, said, task, doubts, decimal)
     rows = rows_of(frame)
     chosen, reason = choose_task({column: rows[column] for column in targets}, task, preset)
     notes.append(reason)
@@ -88,9 +89,15 @@ def load_table(
         parts["test"] = np.arange(first, len(frame))
     raw = Rows({column: rows[column] for column in rows.columns if column not in apart})
     columns = learn_columns(
-        raw, parts["train"], decimal=frame.attrs.get("decimal"), clip=clip, notes=notes, asked=said, doubts=doubts,
+        raw,
+        parts["train"],
+        decimal=decimal,
+        clip=clip,
+        notes=notes,
+        asked=said,
+        doubts=doubts,
         left_out=left_out,
-    )  # fmt: skip
+    )
     if not columns:
         why = "; ".join(f"{name!r}: {reason}" for name, reason in list(left_out.items())[:MOST])
         raise KzooError(
@@ -137,7 +144,12 @@ def seen_in_cells(doubts, unread, rows):
     return {"doubts": doubts, "unread": found}
 
 
-def _read_targets(frame, targets, said, task, doubts):
+def text_columns(frame) -> list:
+    """Return the names of the columns of a DataFrame that hold texts."""
+    return [name for name in frame.columns if not types.is_numeric_dtype(frame[name])]
+
+
+def _read_targets(frame, targets, said, task, doubts, decimal):
     """Turn texts of targets that are numbers in figures, such as "1.234,50 €", into numbers.
 
     Returns:
@@ -150,8 +162,9 @@ def _read_targets(frame, targets, said, task, doubts):
     for name in targets:
         wanted, asked = plain(frame[name]), said.get(name, {}).get("kind")
         found = []
-        decimal = frame.attrs.get("decimal")
         writing = None if asked == "category" else writing_of(name, wanted, said.get(name), found, decimal)
+        if writing is None and (stored := stored_writing(None, decimal)) and wanted.dtype != object:
+            writings[name] = stored
         if writing is None or (asked is None and np.isfinite(to_numbers(wanted)).all()):
             continue  # plain figures in quotation marks are names
         numbers = to_numbers(wanted, writing)
@@ -266,7 +279,7 @@ def scaling(values):
 
 def labelled(reader, source, *, targets, config):
     """Return the rows of a table that have a target, and their targets as they stand."""
-    frame = as_frame(source)
+    frame = as_frame(source, _as_written(reader))
     require(frame, targets, "the table")
     frame = frame[frame[targets].notna().all(axis=1)].reset_index(drop=True)
     if not len(frame):
@@ -274,11 +287,28 @@ def labelled(reader, source, *, targets, config):
     return Split(x=read(reader, frame)[0], y=_targets_as_learned(frame[targets], reader))
 
 
+def _as_written(reader):
+    """Return the names of the columns of new rows that have to be read as they are written.
+
+    A file's reader would take their cells for numbers: `01067` for 1067, where training saw the category `01067`.
+    """
+    columns = reader["columns"]
+    texts = [column["name"] for column in columns if column["kind"] != "number" or in_texts(column.get("writing"))]
+    classes = reader.get("classes", ())
+    return texts + (list(reader["targets"]) if any(map(_changes_as_number, classes)) else [])
+
+
+def _changes_as_number(name):
+    """Say whether the name of a class is a number, written in a way that the number alone does not give: `01`."""
+    number = to_numbers([name])
+    return bool(np.isfinite(number[0])) and name not in ("True", "False", to_words(number)[0])
+
+
 def _targets_as_learned(targets, reader):
     """Return targets of new rows with numbers read as training has learned that they are written."""
     for name, writing in reader.get("writings", {}).items():
         if (name in targets and types.is_object_dtype(targets[name])) or types.is_string_dtype(targets[name]):
-            numbers = to_numbers(targets[name], Writing.of(writing))
+            numbers = to_numbers(targets[name], *ways(writing))
             targets = targets.assign(**{name: np.where(np.isnan(numbers), targets[name], numbers)})
     return targets
 
@@ -287,7 +317,7 @@ def fresh(reader, source, *, targets):
     """Return a table that may lack columns; what is missing counts as empty."""
     if isinstance(source, dict | list):
         source = pd.DataFrame([source] if isinstance(source, dict) else list(source))
-    frame, names = as_frame(source), [column["name"] for column in reader["columns"]]
+    frame, names = as_frame(source, _as_written(reader)), [column["name"] for column in reader["columns"]]
     if not len(frame):
         raise KzooError("There are no rows to look at.")
     missing = [name for name in names if name not in frame.columns]

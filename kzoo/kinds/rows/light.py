@@ -175,11 +175,16 @@ def apply_columns(columns, table, unread=None):
     return x
 
 
+def codes_of(categories) -> dict:
+    """Return category -> its code, from 1; `1067` is `1067.0` to a reader of an earlier version."""
+    codes = {word: code for code, word in enumerate(categories, start=1)}
+    return {word[:-2]: code for word, code in codes.items() if word.endswith(".0")} | codes
+
+
 def _features(column, rows, unread):
     name = column["name"]
     if column["kind"] == "category":
-        codes = {word: code for code, word in enumerate(column["values"], start=1)}
-        values = rows[name]
+        codes, values = codes_of(column["values"]), rows[name]
         if isinstance(values, Texts):
             return [values.each([codes.get(text.strip(), 0) for text in values.different], 0, np.float32)]
         return [np.array([codes.get(word, 0) for word in to_words(values)], np.float32)]

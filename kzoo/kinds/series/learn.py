@@ -12,9 +12,9 @@ from kzoo.data.overview import AS_ASKED
 from kzoo.data.windows import Windows
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
-from kzoo.kinds.rows.asked import asked_columns
-from kzoo.kinds.rows.columns import writing_of
-from kzoo.kinds.rows.learn import describe, fit, scaling, seen_in_cells
+from kzoo.kinds.rows.asked import asked_columns, named_columns
+from kzoo.kinds.rows.columns import stored_writing, writing_of
+from kzoo.kinds.rows.learn import describe, fit, scaling, seen_in_cells, text_columns
 from kzoo.kinds.rows.light import say_unread
 from kzoo.kinds.series.calendar import calendar_of
 from kzoo.kinds.series.light import filled, time_column, times_in
@@ -22,6 +22,7 @@ from kzoo.kinds.series.season import window
 from kzoo.kinds.series.simple import simple_forecasts
 from kzoo.kinds.series.times import in_utc, offsets_of
 from kzoo.kinds.tables.frame import as_frame
+from kzoo.kinds.tables.numbers import in_texts
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import MOST, as_names, require, rows_of
 from kzoo.preset import STEPS
@@ -73,11 +74,13 @@ def load_series(
     if preset is not None:
         steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
     notes = list(notes)
-    frame = as_frame(source)
-    table = frame
+    frame = as_frame(source, named_columns(columns))
+    table, decimal = frame, frame.attrs.get("decimal")
     frame, times = in_order(frame, time_column(frame, time), notes)
     time = None if times is None else times.column
-    tested, tested_times = in_order(as_frame(test), time, []) if splits.is_source(test) else (None, None)
+    tested, tested_times = None, None
+    if splits.is_source(test):
+        tested, tested_times = in_order(as_frame(test, text_columns(table)), time, [])
     first_validation, first_test = splits.split_time(
         len(frame), validation=validation, test=0 if tested is not None else test
     )
@@ -90,8 +93,8 @@ def load_series(
             f"columns: {other[0]!r} is to be a {said[other[0]]['kind']}; a series has numbers. Leave it out: drop=."
         )
     first = frame.iloc[:first_validation]
-    writings = {c: writing_of(c, first[c], said.get(c), doubts, first.attrs.get("decimal")) for c in frame.columns}
-    writings = {name: writing.json() for name, writing in writings.items() if writing is not None}
+    learned = {c: writing_of(c, first[c], said.get(c), doubts, decimal) for c in frame.columns}
+    writings = {c: stored for c, writing in learned.items() if (stored := stored_writing(writing, decimal))}
     names, targets = _columns(first, target, as_names(drop), writings)
     doubts = [line for line in doubts if any(repr(name) in line for name in names)]
     values = filled(frame, names, notes, writings, unread, gone)
@@ -295,7 +298,7 @@ def take(x, preset):
 
 def labelled(reader, source, *, targets, config):
     """Return all windows of a series, and what follows each."""
-    frame, times = in_order(as_frame(source), reader.get("time"), [])
+    frame, times = in_order(as_frame(source, _as_written(reader)), reader.get("time"), [])
     require(frame, reader["columns"], "the series")
     values = filled(frame, reader["columns"], [], reader.get("writings"))
     name = Path(source).name if isinstance(source, str | Path) else "the table"
@@ -306,9 +309,14 @@ def labelled(reader, source, *, targets, config):
     return made["whole"]
 
 
+def _as_written(reader):
+    """Return the names of the columns of a new series that have to be read as they are written, as in training."""
+    return [name for name, writing in (reader.get("writings") or {}).items() if in_texts(writing)]
+
+
 def fresh(reader, source, *, targets):
     """Return a series in order of time, which may lack columns."""
-    frame, names = as_frame(source), reader["columns"]
+    frame, names = as_frame(source, _as_written(reader)), reader["columns"]
     missing = [name for name in names if name not in frame.columns]
     frame, times = in_order(frame, reader.get("time"), [])
     x, gone = None, {}

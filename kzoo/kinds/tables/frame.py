@@ -10,8 +10,12 @@ from kzoo.kinds.tables.raw import check_cells
 from kzoo.words import shown
 
 
-def as_frame(source):
-    """Return a table as a DataFrame with string column names; the caller's own is never changed."""
+def as_frame(source, text=()):
+    """Return a table as a DataFrame with string column names; the caller's own is never changed.
+
+    Args:
+        text: names of columns whose cells stay as a file writes them.
+    """
     if isinstance(source, pd.DataFrame):
         frame = source.set_axis([str(c).strip() for c in source.columns], axis=1).reset_index(drop=True)
         if twice := [str(name) for name in frame.columns[frame.columns.duplicated()]]:
@@ -20,4 +24,4 @@ def as_frame(source):
         return frame
     if not isinstance(source, str | os.PathLike):
         raise KzooError(f"{shown(source)} is not a table: give a DataFrame, or the path of a file.")
-    return read_table(source)
+    return read_table(source, text)

@@ -74,6 +74,24 @@ def _grouped(writing: Writing, decimal: str) -> Writing:
     return replace(writing, decimal=decimal, thousands="".join(sign for sign in THOUSANDS if sign != decimal))
 
 
+def ways(stored=None, decimal=None) -> tuple:
+    """Return the ways of writing that are tried on the cells of a column, in order.
+
+    Args:
+        stored: what `Writing.json` gave of the texts that training saw; or the decimal sign alone, `{"decimal": ","}`,
+            where a file's reader has made numbers of them; None where nothing was learned.
+        decimal: the decimal sign of the file that holds the cells, which counts before that of training's file.
+    """
+    if in_texts(stored):
+        return (Writing.of(stored),)
+    return (_grouped(PLAIN, ","), PLAIN) if (decimal or (stored or {}).get("decimal")) == "," else (PLAIN,)
+
+
+def in_texts(stored) -> bool:
+    """Say whether training saw the numbers of a column as texts, by what it stored for `ways`."""
+    return "thousands" in (stored or {})
+
+
 @dataclass(frozen=True)
 class _Cell:
     """A text that may be a number: its digits and separators, and what stands around them."""

@@ -6,12 +6,12 @@ from pathlib import Path
 from kzoo.errors import KzooError
 from kzoo.kinds.files import existing
 from kzoo.kinds.tables.files import read_rows
-from kzoo.kinds.tables.numbers import PLAIN, Writing
+from kzoo.kinds.tables.numbers import ways
 from kzoo.kinds.tables.values import plain, to_numbers
 from kzoo.words import hint, listed, plural, shown
 
 MOST = 12  # columns that a message names
-_TARGET_NAMES = ("target", "label", "class", "y")
+TARGET_NAMES = ("target", "label", "class", "y")
 
 
 class Rows:
@@ -19,10 +19,10 @@ class Rows:
 
     Args:
         columns: name -> values.
-        decimal: the decimal sign of numbers that are text.
+        decimal: the decimal sign of their file; None where it shows none, or there is no file.
     """
 
-    def __init__(self, columns, decimal="."):
+    def __init__(self, columns, decimal=None):
         self._columns, self._decimal = columns, decimal
 
     def __len__(self):
@@ -42,10 +42,9 @@ class Rows:
         """Return a column as float64, NaN where it does not hold a finite number.
 
         Args:
-            writing: how training has learned that the column writes its numbers; without it, as the file does.
+            writing: how training has learned that the column writes its numbers.
         """
-        own = (Writing(self._decimal), PLAIN) if self._decimal != "." else (PLAIN,)
-        return to_numbers(self._columns[name], *(own if writing is None else (Writing.of(writing),)))
+        return to_numbers(self._columns[name], *ways(writing, self._decimal))
 
     def take(self, order):
         """Return the rows at the places `order` (N,)."""
@@ -168,7 +167,7 @@ def find_target(table, target):
     """Return the target columns of a table: as asked, else a last column called target, label, class or y."""
     if target is None:
         last = table.columns[-1]
-        if last.lower() not in _TARGET_NAMES:
+        if last.lower() not in TARGET_NAMES:
             raise KzooError(f"Say which column to predict with target=. Columns: {listed(table.columns, 40)}.")
         return [last]
     # A column's own name may hold a comma.

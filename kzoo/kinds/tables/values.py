@@ -182,7 +182,10 @@ def unreadable(values, numbers) -> np.ndarray:
 
 
 def to_words(values) -> np.ndarray:
-    """Return a column as an array of stripped strings, None where a value is missing."""
+    """Return a column as an array of stripped strings, None where a value is missing; 1067.0 is "1067".
+
+    A column of whole numbers is one of decimals to pandas as soon as one of them is missing.
+    """
     values = plain(values)
     if isinstance(values, Texts):
         return values.each([text.strip() for text in values.different], None, object)
@@ -192,7 +195,19 @@ def to_words(values) -> np.ndarray:
         words[there] = values[there].astype(str).astype(object)
     else:
         words[there] = [str(value).strip() for value in values[there]]
+    for place in np.flatnonzero(there & _whole(values)):
+        words[place] = str(int(values[place]))
     return words
+
+
+def _whole(values):
+    """Say which values of a plain column are whole numbers that are stored as decimals."""
+    if values.dtype.kind == "f":
+        return (values == np.round(values)) & (np.abs(values) < 2**53)
+    if values.dtype == object:
+        decimals = (value if isinstance(value, float | np.floating) else 0.5 for value in values)
+        return np.array([value.is_integer() and abs(value) < 2**53 for value in decimals], bool)
+    return np.zeros(len(values), bool)
 
 
 def counted(values) -> dict:
@@ -248,14 +263,12 @@ def to_dates(values, day_first=False) -> np.ndarray:
     values = plain(values)
     if values.dtype.kind == "M":
         return values.astype("datetime64[us]")
-    if values.dtype.kind == "f":
-        return np.full(len(values), _NO_TIME)
     if isinstance(values, Texts):
         found = [_date(_date_text(text), day_first) for text in values.different]
         return values.each(found, _NO_TIME, "datetime64[us]")
     # The same day comes again and again: each different text is read once. Not each different value: the hour that a
     # clock shows twice is equal to itself, as Python compares times of one zone.
-    texts = ["" if value is None else str(value) for value in values]
+    texts = ["" if word is None else word for word in to_words(values)]
     read = {text: _date(_date_text(text), day_first) for text in dict.fromkeys(texts)}
     return np.array([read[text] for text in texts], "datetime64[us]")
 

@@ -1,5 +1,6 @@
 """Labelled text: a file per class, a file per document, or a text column of a table."""
 
+import re
 import warnings
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from kzoo.kinds.rows.learn import answers_in
 from kzoo.kinds.tables.files import is_table
 from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.tables.overview import columns_read
-from kzoo.kinds.tables.raw import as_names, find_target, require
-from kzoo.kinds.tables.values import plain, to_words
+from kzoo.kinds.tables.raw import TARGET_NAMES, as_names, find_target, require
+from kzoo.kinds.tables.values import plain, to_numbers, to_words
 from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
 from kzoo.kinds.text.light import (
     check_classes,
@@ -124,7 +125,9 @@ def load_text_table(
     seed=0,
 ):
     """Load a table with a text column and a class column; the text is the column of the longest strings."""
-    frame = as_frame(source)
+    # Labels stay as a file writes them: `0111` is no 111. Which column holds them, the file may have to say first.
+    usual = [name for word in TARGET_NAMES for name in (word, word.title(), word.upper())]
+    frame = as_frame(source, usual if target is None else {*as_names(target), str(target)})
     targets = find_target(frame, target)
     apart = [*targets, *as_names(drop), *([group] if group is not None else [])]
     require(frame, apart, "the table")
@@ -133,11 +136,13 @@ def load_text_table(
     column = _text_column(frame.drop(columns=list(dict.fromkeys(apart))))
     official, notes = {}, []
     if splits.is_source(test):
-        tested = as_frame(test)
+        tested = as_frame(test, targets)
         require(tested, [column, *targets], "the test table")
         official, test = {"test": _columns(tested, column, targets[0], notes)[:2]}, None
     texts, labels, kept = _columns(frame, column, targets[0], notes)
     column_of_target = [plain(kept[targets[0]])]
+    if isinstance(source, str | Path) and np.isfinite(numbers := to_numbers(column_of_target[0])).all():
+        column_of_target = [numbers]
     chosen, why = choose.likely("tokens", column_of_target)
     if task is not None:
         chosen = choose.asked_for("tokens", task)
@@ -178,15 +183,14 @@ def _columns(frame, column, target, notes):
     kept = frame[keep].reset_index(drop=True)
     if not len(kept):
         raise KzooError(f"No row has both text ({column!r}) and a label ({target!r}).")
-    return kept[column].astype(str).tolist(), _words(kept[target]), kept
+    return kept[column].astype(str).tolist(), _labels(kept[target]), kept
 
 
-def _words(labels):
-    """Return labels as words, whole numbers without a decimal point."""
-    numbers = labels.to_numpy() if types.is_numeric_dtype(labels) else None
-    if numbers is not None and numbers.dtype.kind == "f" and (numbers == np.round(numbers)).all():
-        return [str(int(number)) for number in numbers]
-    return to_words(labels).astype(str).tolist()
+def _labels(values):
+    """Return labels as words; where all of them are written `1.0`, as pandas writes whole numbers, `1`."""
+    words = to_words(values).astype(str).tolist()
+    whole = all(re.fullmatch(r"-?\d+\.0", word) for word in set(words))
+    return [word[:-2] for word in words] if whole else words
 
 
 def build_text(
@@ -286,10 +290,10 @@ def labelled(reader, source, *, targets, config):
         return Split(x=read(reader, texts)[0], y=np.array(labels, dtype=str))
     if reader["column"] is None and isinstance(source, str | Path) and Path(source).suffix == ".txt":
         raise KzooError("One text file has no labels: give a folder with a .txt file for each class, or a .csv file.")
-    frame = as_frame(source)
+    frame = as_frame(source, targets)
     require(frame, targets, "the table")
     frame = frame[frame[targets[0]].notna()].reset_index(drop=True)
-    return Split(x=read(reader, frame)[0], y=frame[targets])
+    return Split(x=read(reader, frame)[0], y=frame[targets].apply(_labels))
 
 
 def fresh(reader, source, *, targets):
@@ -299,9 +303,10 @@ def fresh(reader, source, *, targets):
     if isinstance(source, str | Path) and Path(source).is_dir():
         texts, labels = _new_folder(source)
         return Fresh(x=read(reader, texts)[0], answers=np.array(labels))
-    source = as_frame(source) if is_table(source) else source
+    source = as_frame(source, targets) if is_table(source) else source
     x, _ = read(reader, source)
-    return Fresh(x=x, answers=answers_in(source, targets) if hasattr(source, "iloc") else None)
+    answers = answers_in(source, targets) if hasattr(source, "iloc") else None
+    return Fresh(x=x, answers=answers if answers is None else answers.apply(_labels))
 
 
 def _new_folder(source):

@@ -2,12 +2,12 @@
 
 A module says which `SUFFIXES` are its, and has two readers of the same file, which must agree:
 
-    frame(path) -> DataFrame     for training, which learns what each column is
-    rows(path) -> Rows           for new rows, without pandas; see `kzoo.kinds.tables.raw`
+    frame(path, text) -> DataFrame   for training, which learns what each column is; columns called in `text` stay text
+    rows(path) -> Rows               for new rows, without pandas; see `kzoo.kinds.tables.raw`
 
 and may have
 
-    header(path) -> Rows         its columns without rows, from its beginning alone; None where that does not tell
+    header(path) -> Rows             its columns without rows, from its beginning alone; None where that does not tell
 """
 
 from functools import cache
@@ -31,13 +31,16 @@ def is_table(path) -> bool:
     return isinstance(path, str | Path) and Path(path).suffix.lower() in suffixes()
 
 
-def read_table(path):
+def read_table(path, text=()):
     """Return a file as a DataFrame, the names of its columns stripped.
+
+    Args:
+        text: names of columns whose cells stay as they are written, such as `01067`; the file need not have them.
 
     Raises:
         KzooError: not a table, or one without rows.
     """
-    frame = _module(path).frame(path)
+    frame = _module(path).frame(path, frozenset(text))
     frame.columns = [str(column).strip() for column in frame.columns]
     if not len(frame):
         raise KzooError(f"{Path(path).name!r} has no rows.")

@@ -1,9 +1,10 @@
 """CSV files: separator and decimal sign are found out; training and new rows get the same cells.
 
 One rule for both readers: a cell of `MISSING` is a missing value, a row may be shorter than the header and not longer,
-and names are those that pandas gives. Training takes pandas' reader, which guesses a type for each column; columns that
-come back as text are read by `kzoo.kinds.tables.values`. New rows need no guess, because training has learned what each
-column is: their cells stay text, and the same rules read them. `tests/data/test_rows.py` holds that both agree.
+and names are those that pandas gives. Training takes pandas' reader, which guesses a type for each column that is not
+asked for as text; columns of text are read by `kzoo.kinds.tables.values`. New rows need no guess, because training has
+learned what each column is: their cells stay text, and the same rules read them. `tests/data/test_rows.py` holds that
+both agree.
 """
 
 import csv
@@ -24,19 +25,28 @@ _LINES = 6  # in which separator and decimal sign are looked for
 _HEAD = 2**20  # bytes of a file in which the header is looked for
 
 
-def frame(path):
+def frame(path, text=()):
     """Read a CSV file for training.
+
+    Args:
+        text: names of columns whose cells stay as they are written.
 
     Raises:
         KzooError: not a table.
     """
-    with open_text(path) as text:
-        separator, decimal = _parts(_head(text), Path(path).name)
+    with open_text(path) as file:
+        separator, decimal = _parts(_head(file), Path(path).name)
     pandas = import_module("pandas")
-    options = dict(sep=separator, decimal=decimal, na_values=sorted(MISSING), keep_default_na=False, low_memory=False)
+    options = dict(
+        sep=separator, decimal=decimal or ".", na_values=sorted(MISSING), keep_default_na=False, low_memory=False
+    )
     try:
-        with open_text(path) as text:
-            table = pandas.read_csv(text, **options)
+        if text:
+            with open_text(path) as file:
+                names = pandas.read_csv(file, nrows=0, **options).columns
+            options["dtype"] = {name: str for name in names if name.strip() in text}
+        with open_text(path) as file:
+            table = pandas.read_csv(file, **options)
         table.attrs["decimal"] = decimal
         return table
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, ValueError) as error:
@@ -93,7 +103,7 @@ def _head(text):
 
 
 def _parts(text, name):
-    """Return (separator, decimal sign) of a text; a comma, semicolon or tab is found in the first line."""
+    """Return (separator, decimal sign) of a text, found in its first lines; the sign is None where they show none."""
     if "\0" in text[:1000]:
         raise KzooError(f"{name!r} is not a text file; kzoo reads tables as CSV.")
     head = text.lstrip().split("\n", _LINES)[:_LINES]
@@ -101,9 +111,13 @@ def _parts(text, name):
         raise KzooError(f"{name!r} is empty.")
     bare = re.sub(r'"[^"]*"', "", head[0])
     separator = max(",;\t", key=bare.count)
-    # Where a comma is no separator it may be the decimal point: 1,5;2,5
-    decimal = "," if separator != "," and re.search(r"(^|[;\t])-?\d+,\d+(?=[;\t]|$)", "\n".join(head), re.M) else "."
-    return separator, decimal
+    if separator == ",":
+        return separator, "."
+    # Where a comma is no separator it may be the decimal point: 1,5;2,5. A point before three digits tells nothing.
+    for decimal, digits in ((",", r",\d+"), (".", r"\.(\d{1,2}|\d{4,})")):
+        if re.search(rf"(^|[;\t])-?\d+{digits}(?=[;\t]|$)", "\n".join(head), re.M):
+            return separator, decimal
+    return separator, None
 
 
 def _lines(text, separator):

@@ -1,0 +1,156 @@
+"""Cells that a file's reader would make numbers of before anybody says that they are none: a class of faults.
+
+`01067` becomes 1067, `90,5` becomes 90.5, and what training learns is then not what a dict or another file shows. Each
+road from a raw cell to what a network gets is walked here with the same cells.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kzoo
+from kzoo.data import encode, load_data
+from kzoo.kinds import kind_of
+
+N = 120
+
+
+def labelled(reader, file, target="answer"):
+    """Return rows and answers as `kzoo.evaluate` reads them."""
+    return kind_of(reader).learn.labelled(reader, file, targets=[target], config={})
+
+
+def fresh(reader, file):
+    """Return rows as `kzoo check RUN` reads new data."""
+    return kind_of(reader).learn.fresh(reader, file, targets=["answer"])
+
+
+CODES = [["01067", "1067", "01099", "20095"][i % 4] for i in range(N)]
+SIZES = np.arange(N) + 40.5
+
+
+def flats(**more):
+    return pd.DataFrame({"plz": CODES, "size": SIZES, "answer": ["yes", "no", "no"] * (N // 3)} | more)
+
+
+def written(frame, name="flats.csv", **options):
+    frame.to_csv(name, index=False, **options)
+    return name
+
+
+def test_codes_keep_their_zeros_on_every_road(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = written(flats().rename(columns={"plz": " plz "}))
+    data = load_data(file, target="answer", columns={"plz": "category"}, validation=0)
+    reader = data.preprocessing
+    assert reader["columns"][-1] == {"name": "plz", "kind": "category", "values": ["01067", "01099", "1067", "20095"]}
+    rows = np.concatenate([data.train.x, data.test.x])[np.argsort(np.concatenate([data.train.rows, data.test.rows]))]
+    frame = flats()
+    np.testing.assert_array_equal(encode(reader, file), rows)
+    np.testing.assert_array_equal(encode(reader, frame), rows)
+    np.testing.assert_array_equal(encode(reader, frame.to_dict("records")), rows)
+    # What evaluates and what watches read with pandas, and no cell of these tells that it is a code.
+    figures = written(frame[frame["plz"].str.startswith("0")], "figures.csv")
+    np.testing.assert_array_equal(labelled(reader, figures).x, encode(reader, figures))
+    np.testing.assert_array_equal(fresh(reader, figures).x, encode(reader, figures))
+
+
+def test_a_test_file_is_read_as_the_training_file_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mixed = flats(plz=["07", "7", "B"] * (N // 3))
+    tested = mixed[mixed["plz"] != "B"]
+    data = load_data(written(mixed), target="answer", test=written(tested, "tested.csv"), validation=0)
+    np.testing.assert_array_equal(data.test.x, encode(data.preprocessing, tested))
+    assert set(data.test.x[:, -1]) == {1, 2}
+
+
+def test_whole_numbers_beside_a_missing_one_are_the_same_categories(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = flats(plz=[None, *(np.arange(N - 1) % 3 + 8001.0)])  # as pandas has it
+    reader = load_data(frame, target="answer", columns={"plz": "category"}).preprocessing
+    assert reader["columns"][-1]["values"] == ["8001", "8002", "8003"]
+    for cell in (8002, 8002.0, "8002", np.float32(8002)):
+        assert encode(reader, [{"plz": cell, "size": 50.0}])[0, -1] == 2
+    reader["columns"][-1]["values"] = ["8001.0", "8002.0", "8003.0"]  # stored by an earlier version
+    assert encode(reader, [{"plz": 8002, "size": 50.0}])[0, -1] == 2
+
+
+def test_days_in_one_number_are_days_beside_a_missing_one():
+    days = [None, *(20260101.0 + np.arange(N - 1) % 28)]
+    reader = load_data(flats(day=days), target="answer", columns={"day": "date"}).preprocessing
+    column = next(one for one in reader["columns"] if one["name"] == "day")
+    assert column["kind"] == "date" and "day" in column["medians"]
+
+
+def test_names_of_classes_keep_their_zeros(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ["011", "11", "020"] * (N // 3)
+    file = written(flats(plz=range(N), answer=names))
+    data = load_data(file, target="answer", columns={"answer": "category"}, validation=0)
+    assert data.class_names == ("011", "020", "11")
+    again = labelled(data.preprocessing, file)
+    assert list(again.y["answer"]) == names
+    texts = written(pd.DataFrame({"text": [f"so many words, {i}" for i in range(N)], "Label": names}), "texts.csv")
+    data = load_data(texts, preset="text_cnn", validation=0)
+    assert data.class_names == ("011", "020", "11")
+    assert list(labelled(data.preprocessing, texts, "Label").y["Label"]) == names
+    tested = load_data(texts, preset="text_cnn", validation=0, test=texts)
+    assert (np.bincount(tested.test.y) == [40, 40, 40]).all()
+    whole = written(pd.DataFrame({"text": [f"so many words, {i}" for i in range(N)], "label": [1.0, 0.0] * (N // 2)}))
+    assert load_data(whole, preset="text_cnn", validation=0).class_names == ("0", "1")
+
+
+@pytest.mark.parametrize("cell", ["90,5", "90.5", 90.5])
+def test_a_file_with_decimal_commas_tells_how_its_numbers_are_written(cell, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    reader = load_data(written(flats(), sep=";", decimal=","), target="answer").preprocessing
+    size = next(one for one in reader["columns"] if one["name"] == "size")
+    assert size["writing"] == {"decimal": ","}
+    assert encode(reader, [{"plz": 1067, "size": cell}])[0, list(flats()).index("size")] == 90.5
+
+
+def test_new_files_write_numbers_as_they_like(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    reader = load_data(written(flats(plz=range(N)), sep=";", decimal=","), target="answer").preprocessing
+
+    def size(lines, name="new.csv"):
+        (tmp_path / name).write_text("\n".join(lines))
+        return [round(value, 3) for value in encode(reader, name)[:, 1].tolist()]
+
+    assert size(["plz;size", "3;90,5", "4;1.234"]) == [90.5, 1234]  # as where training sees both
+    assert size(["plz;size", *["3;90"] * 9, "4;90,5", "5;90.5"])[-2:] == [90.5, 90.5]  # the first lines show no sign
+    assert size(["plz,size", "3,90.5", "4,1.234"]) == [90.5, 1.234]
+    assert size(["plz;size", "3;90.5", "4;1.234"]) == [90.5, 1.234]
+    assert size(["plz\tsize", "3\t90.5", "4\t1.234"], "new.tsv") == [90.5, 1.234]
+
+
+def test_answers_with_decimal_commas_are_answers_where_a_file_shows_them_late(tmp_path, monkeypatch, untraced, undrawn):
+    monkeypatch.chdir(tmp_path)
+    frame = flats(answer=np.arange(N) / 2)
+    file = written(frame, sep=";", decimal=",")
+    run = kzoo.train("tabular_fnn", file, target="answer", epochs=1, callbacks="quick", progress=False, out="run")
+    whole = frame.assign(size=frame["size"].astype(int), answer=[*range(20), *frame["answer"][20:]])
+    late = whole.assign(answer=[f"{value:g}".replace(".", ",") for value in whole["answer"]])
+    assert kzoo.evaluate(run, written(late, "late.csv", sep=";")) == kzoo.evaluate(run, whole)
+
+
+def test_a_series_with_decimal_commas(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    days = pd.date_range("2026-01-01", periods=300).strftime("%Y-%m-%d")
+    waves = pd.DataFrame({"day": days, "value": np.round(np.sin(np.arange(300)), 3) + 2})
+    data = load_data(written(waves, sep=";", decimal=","), preset="series_linear", target="value", time="day")
+    steps = data.preprocessing["steps"]
+    rows = waves.tail(steps).to_dict("records")
+    texts = [row | {"value": str(row["value"]).replace(".", ",")} for row in rows]
+    np.testing.assert_array_equal(encode(data.preprocessing, texts), encode(data.preprocessing, rows))
+
+
+def test_signs_that_are_asked_for_reach_numbers_that_read_plainly(tmp_path, monkeypatch):
+    """`1.234` in every row is a plain number to a file's reader, which would not ask what was said of it."""
+    monkeypatch.chdir(tmp_path)
+    file = written(flats(size=[f"{1 + i % 9}.{i % 10}34" for i in range(N)]))
+    said = {"size": {"decimal": ",", "thousands": "."}}
+    reader = load_data(file, target="answer", columns=said).preprocessing
+    assert encode(reader, [{"plz": 1, "size": "1.234"}])[0, 1] == 1234
+    assert encode(reader, file)[1, 1] == 2134
+    assert fresh(reader, file).x[1, 1] == 2134

@@ -10,6 +10,7 @@ import pytest
 
 import kzoo
 from kzoo.data import encode, load_data
+from kzoo.errors import KzooWarning
 from kzoo.kinds import kind_of
 
 N = 120
@@ -53,6 +54,15 @@ def test_codes_keep_their_zeros_on_every_road(tmp_path, monkeypatch):
     figures = written(frame[frame["plz"].str.startswith("0")], "figures.csv")
     np.testing.assert_array_equal(labelled(reader, figures).x, encode(reader, figures))
     np.testing.assert_array_equal(fresh(reader, figures).x, encode(reader, figures))
+
+
+def test_a_category_that_training_has_not_seen_is_said(recwarn):
+    reader = load_data(flats(), target="answer", columns={"plz": "category"}).preprocessing
+    assert not recwarn  # though rows of validation and test alone may have a category
+    cells = ["01067", "99999", None, "", "1o67"]
+    with pytest.warns(KzooWarning, match=r"'plz': 2 of 5 values are categories .* \(row 2: '99999', row 5: '1o67'\)"):
+        codes = encode(reader, [{"plz": cell, "size": 50.0} for cell in cells])[:, -1]
+    assert codes.tolist() == [1, 0, 0, 0, 0]
 
 
 def test_a_test_file_is_read_as_the_training_file_is(tmp_path, monkeypatch):

@@ -104,8 +104,10 @@ def load_table(
             f"No usable column is left beside the target {', '.join(targets)!r}."
             + (f" Left out: {why}." if why else "")
         )
-    unread = {}
+    unread, categories = {}, {column["name"] for column in columns if column["kind"] == "category"}
     x = apply_columns(columns, raw, unread)
+    # That a rare category is in validation or test rows alone is nobody's mistake.
+    unread = {name: places for name, places in unread.items() if name not in categories}
     notes += [*doubts, *say_unread(columns, raw, unread)]
     return Dataset(
         name=name,

@@ -40,20 +40,24 @@ def read(reader, raw):
 
 
 def say_unread(columns, table, unread):
-    """Return a line for each column with cells that could not be read, which count as missing.
+    """Return a line for each column with cells that could not be read, or that training has not seen: they are missing.
 
     Args:
         columns: what was learned of them, or names of columns of numbers.
         unread: what `apply_columns` found.
     """
-    dates = {column["name"] for column in columns if isinstance(column, Mapping) and column["kind"] == "date"}
+    kinds = {column["name"]: column["kind"] for column in columns if isinstance(column, Mapping)}
     for name, places in unread.items():
         if len(places):
-            values, what = plain(table[name]), "date" if name in dates else "number"
+            values, one = plain(table[name]), len(places) == 1
             cells = listed((f"row {place + 1}: {shown(values[place])}" for place in places), 3)
+            if (kind := kinds.get(name, "number")) == "category":
+                wrong = f"{'is a category' if one else 'are categories'} that training has not seen"
+            else:
+                wrong = f"cannot be read as a {kind}"
             yield (
-                f"Column {name!r}: {len(places)} of {plural(len(values), 'value')} cannot be read as a {what} "
-                f"and {'counts' if len(places) == 1 else 'count'} as missing ({cells})."
+                f"Column {name!r}: {len(places)} of {plural(len(values), 'value')} {wrong} and "
+                f"{'counts' if one else 'count'} as missing ({cells})."
             )
 
 
@@ -154,7 +158,8 @@ def apply_columns(columns, table, unread=None):
     Args:
         columns: what `learn_columns` found.
         table: `Rows` or a DataFrame.
-        unread: a dict that gets name -> places of the cells that hold something that is no number, or no date.
+        unread: a dict that gets name -> places of the cells that hold something that is no number, no date, or no
+            category of the training rows.
 
     Returns:
         float32 (N, F): numbers, dates in parts and 0/1 missing marks first, then category codes from 1,
@@ -186,8 +191,11 @@ def _features(column, rows, unread):
     if column["kind"] == "category":
         codes, values = codes_of(column["values"]), rows[name]
         if isinstance(values, Texts):
-            return [values.each([codes.get(text.strip(), 0) for text in values.different], 0, np.float32)]
-        return [np.array([codes.get(word, 0) for word in to_words(values)], np.float32)]
+            found = values.each([codes.get(text.strip(), 0) for text in values.different], 0, np.float32)
+        else:
+            found = np.array([codes.get(word, 0) for word in to_words(values)], np.float32)
+        unread[name] = unreadable(values, np.where(found, found, np.nan))
+        return [found]
     if column["kind"] == "date":
         dates = to_dates(rows[name], column.get("day_first", False))
         missing, parts = np.isnat(dates), date_parts(dates)

@@ -34,7 +34,7 @@ A folder here is found by listing, a kind of an installed package by its entry p
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 
 from kzoo.errors import KzooError
@@ -101,12 +101,12 @@ class Kind:
     few: int = 5_000
     batch: int = 32
 
-    @property
+    @cached_property
     def light(self):
         """The half that NumPy is enough for: `read`, `gather`, `show`, `draw`, `edges`."""
         return import_module(f"{self.room}.light")
 
-    @property
+    @cached_property
     def learn(self):
         """The other half: `load`, `take`, `fit`, `labelled`, `fresh`, `describe`."""
         return import_module(f"{self.room}.learn")

@@ -89,7 +89,7 @@ class Model:
         x = encoded.x
         if self._ids and "ids" in kinds.kind(self.inputs).facts and (x.min() < 0 or x.max() >= self._ids):
             raise KzooError(f"Token ids run from {x.min()} to {x.max()}; the model knows 0 to {self._ids - 1}.")
-        answers = in_batches(self._session, x, batch_size).astype(np.float32)
+        answers = in_batches(self._session, x, batch_size).astype(np.float32, copy=False)
         if not np.isfinite(answers).all():
             raise KzooError(f"{self.name}/{self.format} gives NaN or infinity for these inputs.")
         count = len(self._target.classes)

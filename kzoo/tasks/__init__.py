@@ -22,7 +22,7 @@ A folder here is found by listing, a task of an installed package by its entry p
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 
 from kzoo.errors import KzooError
@@ -126,12 +126,12 @@ class Task:
         stored = {name: interval if score.form == "interval" else number for name, score in self.scores.items()}
         return {f"{name}?": form for name, form in stored.items()} | {name: stored.get(name, int) for name in self.says}
 
-    @property
+    @cached_property
     def light(self):
         """The half that NumPy is enough for: `learn`, `encode`, `answer`."""
         return import_module(f"{self.room}.light")
 
-    @property
+    @cached_property
     def scoring(self):
         """The other half: `score`, `judge`, `headline`."""
         return import_module(f"{self.room}.score")

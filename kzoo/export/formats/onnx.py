@@ -216,7 +216,7 @@ class Session:
 
     def __call__(self, x):
         try:
-            return self._session.run([self._output], {self._input: x.astype(self._type)})[0]
+            return self._session.run([self._output], {self._input: x.astype(self._type, copy=False)})[0]
         except Exception as error:
             raise KzooError(f"{self._name} does not take inputs {x.shape}: {first_line(error)}") from None
 

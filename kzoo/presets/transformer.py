@@ -23,8 +23,8 @@ register(Preset(
     config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000, width=64, depth=1, num_heads=4,
                 intermediate_dim=128, activation="gelu", norm_position="post", dropout=0.3, positions="learned",
                 pooling="mean", dense_dropout=0.3, output_activation="softmax"),
-    training=dict(optimizer="adamw", learning_rate=7e-4, schedule="cosine", warmup=0.1, weight_decay=0.01,
-                  global_clipnorm=1.0, label_smoothing=0.1, labels="onehot", batch_size=64, epochs=4, min_steps=500,
+    training=dict(optimizer="adamw", learning_rate=3e-3, schedule="cosine", warmup=0.1, weight_decay=0.01,
+                  global_clipnorm=1.0, label_smoothing=0.1, labels="onehot", batch_size=64, epochs=4, min_steps=600,
                   metrics=("accuracy",), monitor="val_accuracy", patience=3),
 ))
 

@@ -68,6 +68,8 @@ def _label_smoothing(scene):
 def _clipping(scene):
     if scene.settings.get("clipnorm") is not None or scene.settings.get("clipvalue") is not None:
         return None  # gradients are clipped in one way
+    if scene.settings.get("norm_bias_rate", 1.0) != 1.0:
+        return None  # which multiplies gradients after they would have been clipped
     own = scene.settings["global_clipnorm"] or 0.0
     values = tuple(sorted({own, 0.0, 1.0, 5.0}))
     return Parameter(

@@ -23,6 +23,7 @@ from tutorial_networks import Dense, WithFit, build_dense, compiled
 import kzoo
 from kzoo.cli import main
 from kzoo.errors import Interrupted, KzooError
+from kzoo.tuning import importance
 from kzoo.tuning import tune as module
 from kzoo.tuning.engines import ENGINES
 from kzoo.tuning.engines.steady import random_points
@@ -440,7 +441,8 @@ def test_ctrl_c_keeps_everything_where_this_process_trains(iris, untraced, tmp_p
     assert [[t[name] for name in told] for t in found.trials] == [[t[name] for name in told] for t in whole.trials]
 
 
-def test_importance_keeps_the_names_of_a_function_apart(one):
+def test_importance_keeps_the_names_of_a_function_apart(one, monkeypatch):
+    monkeypatch.setattr(importance, "REPEATS", 3)
     def build(hp):
         for i in range(1, hp.Int("layers", 1, 3) + 1):
             hp.Choice(f"units_{i}", [1, 2, 4])

@@ -17,6 +17,7 @@ import keras
 import keras_tuner as kt
 import numpy as np
 import pytest
+from shortcuts import untraced
 from stand_in import Killed, StandIn
 from tutorial_networks import Dense, WithFit, build_dense, compiled
 
@@ -351,7 +352,8 @@ def found(iris, tmp_path_factory):
         return build_dense(hp)
 
     out = tmp_path_factory.mktemp("own") / "search"
-    return kzoo.tune(build, iris, out=out, trials=3, epochs=3, engine="random", seed=1, **QUIET), build
+    with untraced():
+        return kzoo.tune(build, iris, out=out, trials=3, epochs=3, engine="random", seed=1, **QUIET), build
 
 
 def test_a_trial_is_what_train_makes_of_its_model(found, iris, untraced):
@@ -443,6 +445,7 @@ def test_ctrl_c_keeps_everything_where_this_process_trains(iris, untraced, tmp_p
 
 def test_importance_keeps_the_names_of_a_function_apart(one, monkeypatch):
     monkeypatch.setattr(importance, "REPEATS", 3)
+
     def build(hp):
         for i in range(1, hp.Int("layers", 1, 3) + 1):
             hp.Choice(f"units_{i}", [1, 2, 4])

@@ -85,6 +85,7 @@ def serve(place):
     for name in IMPORTS:
         __import__(name)
     gc.freeze()
+    gc.set_threshold(200_000, 20, 100)  # as in conftest.py
     gc.enable()
     assert len(os.listdir("/proc/self/task")) == 1, "only a process with a single thread can be forked"
     print("warm", flush=True)

@@ -162,6 +162,8 @@ class Batches:
         tf = import_module("tensorflow")
         with tf.device("cpu:0"):  # the data stays in main memory; the accelerator gets one batch at a time
             batch_at = self._gather(tf) if self.in_memory else self._call(tf)
+            # There is no Python in it to convert: AutoGraph took half a second of each process to find that.
+            batch_at = tf.autograph.experimental.do_not_convert(batch_at)
             batches = tf.data.Dataset.range(len(self)).map(batch_at).prefetch(2)
         options = tf.data.Options()
         # There is nothing to tune, and its thread sleeps up to a minute at a time: seen to hold up an iterator's end.

@@ -265,7 +265,7 @@ def _mean(values):
 def _forget():
     """Let go of the graphs and weights of a trial: TensorFlow would keep them all."""
     policy = keras.config.dtype_policy()  # which would go too: this process may be the user's
-    keras.utils.clear_session(free_memory=True)
+    keras.utils.clear_session(free_memory=False)  # as the line below does, once
     keras.config.set_dtype_policy(policy)
     gc.collect()
 

@@ -146,7 +146,7 @@ def test_epochs_without_validation_are_no_setback():
 
 
 @pytest.mark.parametrize("name", ["quick", "long"])
-def test_validation_less_often_than_patience(name, tmp_path):
+def test_validation_less_often_than_patience(name, tmp_path, traced):
     """The class of faults: an epoch that says nothing counts as one that says no."""
     optimizer = keras.optimizers.Adam(0.5, use_ema=name == "long", ema_momentum=0.5)
     bundle = getattr(kzoo.callbacks, name)(tmp_path / "run", patience=2)
@@ -170,7 +170,7 @@ def test_the_last_epoch_is_validated(name, tmp_path):
     assert "val_loss" in (tmp_path / "run" / "history.csv").read_text().splitlines()[0]
 
 
-def test_patience_of_0_is_what_it_is_in_keras():
+def test_patience_of_0_is_what_it_is_in_keras(traced):
     stops = keras.callbacks.EarlyStopping("val_loss", patience=0)
     theirs = fit(network(keras.optimizers.Adam(0.2)), [stops], epochs=40).history
     ours = fit(network(keras.optimizers.Adam(0.2)), kzoo.callbacks.quick(patience=0), epochs=40).history

@@ -44,7 +44,7 @@ def test_columns_without_a_say():
 def test_uneven_times():
     frame = hourly()
     gaps = frame[np.random.default_rng(0).random(len(frame)) > 0.2]
-    found = one("uneven_times", "series_gru", gaps)
+    found = one("uneven_times", "series_linear", gaps)
     assert found.level == "warning" and "are not 1 hour long" in found.what and found.where == "column 'time'"
     assert "holes_in_time" not in checked(gaps)  # one fault, one line
     assert checked(frame) == {}
@@ -53,7 +53,7 @@ def test_uneven_times():
 
 def test_a_hole_in_time():
     frame = hourly().drop(index=range(500, 541))
-    found = one("holes_in_time", "series_gru", frame)
+    found = one("holes_in_time", "series_linear", frame)
     assert "41 rows missing in 1 hole" in found.what and "42 hours between" in found.what
     assert "2024-01-21 19:00 and 2024-01-23 13:00" in found.what and found.where == "column 'time'"
     several = checked(hourly().drop(index=[50, 51, 600, 700, 800, *range(900, 910)]))["holes_in_time"].what
@@ -62,9 +62,9 @@ def test_a_hole_in_time():
 
 def test_times_that_start_again():
     shuffled = hourly().sample(frac=1, random_state=0)
-    assert "come before" in one("times_out_of_order", "series_gru", shuffled).what
+    assert "come before" in one("times_out_of_order", "series_linear", shuffled).what
     two = pd.concat([hourly(700), hourly(700)])
-    assert "700 rows of 1,400 repeat a time" in one("repeated_times", "series_gru", two).what
+    assert "700 rows of 1,400 repeat a time" in one("repeated_times", "series_linear", two).what
     few = checked(pd.concat([hourly()[:600], hourly()[597:]]))
     assert set(few) == {"repeated_times"} and "3 rows of 1,203" in few["repeated_times"].what
     assert "2024-01-25 21:00, 2024-01-25 22:00" in few["repeated_times"].what
@@ -164,7 +164,7 @@ def test_values_that_are_missing():
     frame = hourly().assign(oil=lambda table: -table["load"])
     frame.loc[100:254, "oil"] = np.nan
     frame.loc[[3, 7], "load"] = np.nan
-    found = one("runs_of_missing_values", "series_gru", frame)
+    found = one("runs_of_missing_values", "series_linear", frame)
     assert "157 values missing" in found.what and "'load' 2 (the first at 2024-01-01 03:00)" in found.what
     assert "'oil' 155 (155 in a row from 2024-01-05 04:00 to 2024-01-11 14:00)" in found.what
     rows = checked(frame.drop(columns="time"))["runs_of_missing_values"].what

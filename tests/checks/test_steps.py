@@ -23,17 +23,23 @@ def sound():
     return {found.check for found in kzoo.check(dense(), (X, Y), deep=True)}
 
 
+@pytest.fixture
+def one_step(monkeypatch):
+    """Try one step to learn a few rows by heart: networks with a fault of gradients would take hundreds, in vain."""
+    monkeypatch.setattr("kzoo.checks.steps._STEPS", 1)
+
+
 def deep(name, model, data=(X, Y), **options):
     return find(name, model, data, deep=True, **options)
 
 
-def test_no_gradient_at_all():
+def test_no_gradient_at_all(one_step):
     cut = layers.Lambda(lambda x: keras.ops.stop_gradient(x))
     found = one("gradients", net((4,), layers.Dense(8), cut, layers.Softmax()), (X, Y), deep=True)
     assert found.level == "error" and "No weight" in found.what
 
 
-def test_weights_without_a_part_in_the_loss():
+def test_weights_without_a_part_in_the_loss(one_step):
     inputs = keras.Input((4,))
     idle = layers.Dense(8, name="idle")(inputs)
     joined = layers.Concatenate()([layers.Dense(8)(inputs), layers.Lambda(keras.ops.stop_gradient)(idle)])
@@ -43,7 +49,7 @@ def test_weights_without_a_part_in_the_loss():
     assert found.level == "warning" and "idle/kernel" in found.where
 
 
-def test_gradients_that_vanish(sound):
+def test_gradients_that_vanish(sound, one_step):
     faint = keras.initializers.RandomNormal(stddev=1e-7, seed=0)
     layers_ = [layers.Dense(4, kernel_initializer=faint, use_bias=False) for _ in range(2)]
     found = one("gradients", net((4,), *layers_, layers.Dense(3, "softmax")), (X, Y), deep=True)
@@ -51,7 +57,7 @@ def test_gradients_that_vanish(sound):
     assert "gradients" not in sound
 
 
-def test_gradients_that_explode():
+def test_gradients_that_explode(one_step):
     loud = keras.initializers.RandomNormal(stddev=3, seed=0)
     inside = [layers.Dense(32, kernel_initializer=loud) for _ in range(6)] + [layers.Dense(1)]
     found = one("gradients", net((10,), *inside, loss="mse", metrics=()), DIABETES, deep=True)
@@ -60,7 +66,7 @@ def test_gradients_that_explode():
     assert deep("gradients", clipped, DIABETES) == []
 
 
-def test_a_nan_that_only_the_gradient_has():
+def test_a_nan_that_only_the_gradient_has(one_step):
     inside = [layers.Lambda(lambda x: keras.ops.sqrt(keras.ops.abs(x) * 0)), layers.Dense(3, "softmax")]
     model = net((4,), layers.Dense(4), *inside)
     found = one("gradients", model, (X, Y), deep=True)

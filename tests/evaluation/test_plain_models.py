@@ -177,6 +177,7 @@ def test_on_the_command_line(trained, tmp_path, capsys):
     assert "say --data" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_export_takes_the_folder_too(tmp_path):
     model, x, y = made("fnn")
     with warnings.catch_warnings():

@@ -25,6 +25,7 @@ def test_pictures_of_numbers_need_no_keras():
     subprocess.run([sys.executable, "-c", LIGHT], check=True)
 
 
+@pytest.mark.usefixtures("warm_children")
 def test_the_names_are_functions_whatever_was_imported_before():
     before = "; ".join(f"import kzoo.plots.{path.stem}" for path in FILES if path.stem != "__init__")
     check = "import kzoo.plots as p; assert all(callable(getattr(p, name)) for name in p.__all__)"

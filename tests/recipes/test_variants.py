@@ -5,8 +5,11 @@ import statistics
 
 import numpy as np
 import pytest
+from shortcuts import undrawn, untraced
 
 import kzoo
+
+pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 
 VARIANTS = {"preset": {}, "tanh": {"activation": "tanh", "epochs": 3}}
 
@@ -14,7 +17,8 @@ VARIANTS = {"preset": {}, "tanh": {"activation": "tanh", "epochs": 3}}
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     out = tmp_path_factory.mktemp("variants")
-    return out, kzoo.recipes.train_variants("line_fnn", "line", VARIANTS, out=out, seeds=(0, 5), epochs=2)
+    with undrawn(), untraced():
+        return out, kzoo.recipes.train_variants("line_fnn", "line", VARIANTS, out=out, seeds=(0, 5), epochs=2)
 
 
 def test_a_variant_is_the_run_that_train_makes_bit_for_bit(found, tmp_path):

@@ -9,6 +9,14 @@ from small_reports import SCRIPT, fit, shops
 import kzoo
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _importance_of_few_splits():
+    """A page shows the mean over random splits, of however many."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kzoo.tuning.importance.REPEATS", 2)
+        yield
+
+
 @pytest.fixture(scope="session")
 def home(tmp_path_factory):
     return tmp_path_factory.mktemp("runs")

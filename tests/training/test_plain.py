@@ -17,9 +17,9 @@ from kzoo.errors import KzooWarning
 
 
 def texts():
-    """Token ids (96, 8) and two classes."""
+    """Token ids (64, 6) and two classes."""
     random = np.random.default_rng(0)
-    x = random.integers(1, 30, (96, 8), dtype="int32")
+    x = random.integers(1, 30, (64, 6), dtype="int32")
     return x, (x[:, 0] > x[:, 1]).astype("int32")
 
 

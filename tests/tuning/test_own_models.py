@@ -17,12 +17,14 @@ import keras
 import keras_tuner as kt
 import numpy as np
 import pytest
+from shortcuts import untraced
 from stand_in import Killed, StandIn
 from tutorial_networks import Dense, WithFit, build_dense, compiled
 
 import kzoo
 from kzoo.cli import main
 from kzoo.errors import Interrupted, KzooError
+from kzoo.tuning import importance
 from kzoo.tuning import tune as module
 from kzoo.tuning.engines import ENGINES
 from kzoo.tuning.engines.steady import random_points
@@ -350,7 +352,8 @@ def found(iris, tmp_path_factory):
         return build_dense(hp)
 
     out = tmp_path_factory.mktemp("own") / "search"
-    return kzoo.tune(build, iris, out=out, trials=3, epochs=3, engine="random", seed=1, **QUIET), build
+    with untraced():
+        return kzoo.tune(build, iris, out=out, trials=3, epochs=3, engine="random", seed=1, **QUIET), build
 
 
 def test_a_trial_is_what_train_makes_of_its_model(found, iris, untraced):
@@ -440,7 +443,9 @@ def test_ctrl_c_keeps_everything_where_this_process_trains(iris, untraced, tmp_p
     assert [[t[name] for name in told] for t in found.trials] == [[t[name] for name in told] for t in whole.trials]
 
 
-def test_importance_keeps_the_names_of_a_function_apart(one):
+def test_importance_keeps_the_names_of_a_function_apart(one, monkeypatch):
+    monkeypatch.setattr(importance, "REPEATS", 3)
+
     def build(hp):
         for i in range(1, hp.Int("layers", 1, 3) + 1):
             hp.Choice(f"units_{i}", [1, 2, 4])

@@ -1,5 +1,7 @@
 """`Probe`: run a network forward once on a few rows, and look inside."""
 
+from importlib import import_module
+
 import keras
 import numpy as np
 from keras import layers
@@ -11,6 +13,7 @@ _NORMS = (
     layers.RMSNormalization,
 )  # fmt: skip
 _SQUASHING = ("tanh", "sigmoid")
+_LOOPS = (layers.RNN, layers.Bidirectional)
 
 
 class Probe:
@@ -70,9 +73,16 @@ def _forward(model, tensors, x):
     if not _has_graph(model):
         return [model(x, training=False)]
     whole = keras.Model(model.inputs[0], [*tensors, model.outputs[0]])
-    training = any(isinstance(layer, layers.BatchNormalization) for layer in _all_layers(model))
-    state = ([v.value for v in variables] for variables in (whole.trainable_variables, whole.non_trainable_variables))
-    found = whole.stateless_call(*state, x, training=training)[0]
+    kinds = [type(layer) for layer in _all_layers(model)]
+    training = any(issubclass(one, layers.BatchNormalization) for one in kinds)
+
+    def call(x):
+        both = whole.trainable_variables, whole.non_trainable_variables
+        return whole.stateless_call(*([v.value for v in variables] for variables in both), x, training=training)[0]
+
+    if keras.backend.backend() == "tensorflow" and any(issubclass(one, _LOOPS) for one in kinds):
+        call = import_module("tensorflow").function(call, autograph=False)  # eagerly, up to thrice as long
+    found = call(x)
     return found if isinstance(found, list | tuple) else [found]
 
 

@@ -16,9 +16,10 @@ import kzoo
 import kzoo.training
 from kzoo import results
 from kzoo.arguments import ARGUMENTS
-from kzoo.cli import COMMANDS, common, main
+from kzoo.cli import COMMANDS, common, main, predict
 from kzoo.cli.show import answers
 from kzoo.cli.spelling import respell
+from kzoo.cli.train import scores_line
 from kzoo.registry import meaning_of
 
 ROOT = Path(__file__).parents[1]
@@ -416,6 +417,13 @@ def test_predict_writes_labels_and_probabilities(call, iris, tmp_path):
     first = document["predictions"][0]
     assert first["label"] == first["classes"][0]["label"] and len(first["classes"]) == 2
     assert first["classes"][0]["probability"] >= first["classes"][1]["probability"]
+
+
+def test_prices_of_houses_are_written_out():
+    document = {"predictions": [{"input": 0, "values": [471412.3, 0.0123456, -12.5]}]}
+    assert predict.render(document, None) == "0  471412, 0.012346, -12.5"
+    scores = {"mae": 47141.6, "r2": 0.8123456, "examples": 20_000}
+    assert scores_line(scores) == "mae 47,142, r2 0.8123, examples 20,000"
 
 
 @pytest.mark.usefixtures("untraced", "undrawn")

@@ -5,6 +5,7 @@ from kzoo.cli import common, quiet, tables
 from kzoo.cli.train import doubts_of
 from kzoo.errors import KzooError
 from kzoo.tasks.targets import mixes_units
+from kzoo.words import number
 
 EXAMPLES = """\
 examples:
@@ -45,13 +46,13 @@ def render(document, args):
         if name == "targets" or mixes_units(name, document["scores"]):
             continue
         if isinstance(value, list | tuple):
-            text = " to ".join(f"{v:.4g}" for v in value)
+            text = " to ".join(map(number, value))
         elif value is None:
             text = "cannot be computed here"
         elif isinstance(value, str):
             text = value
         else:
-            text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+            text = number(value)
         rows.append((name.replace("_", " "), text))
     lines += [*tables.columns(rows), *tables.of_targets(document["scores"], document["doubts"])]
     return "\n".join(lines)

@@ -207,4 +207,4 @@ def _numbers(values):
     if isinstance(values, list):
         texts = [_numbers(v) for v in values]
         return ("; " if values and isinstance(values[0], list) else ", ").join(texts)
-    return f"{values:.5g}"
+    return f"{values:.0f}" if 1e5 <= abs(values) < 1e15 else f"{values:.5g}"

@@ -18,7 +18,7 @@ from kzoo.registry import get_preset, resolve
 from kzoo.results import baselines
 from kzoo.run import Run
 from kzoo.tasks.targets import mixes_units
-from kzoo.words import duration
+from kzoo.words import duration, number
 
 EXAMPLES = """\
 examples:
@@ -233,8 +233,7 @@ def scores_line(scores) -> str:
         if isinstance(value, int | float) and not isinstance(value, bool):
             interval = scores.get(f"{name}_interval")
             around = f" (95 %: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
-            number = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-            parts.append(f"{name.replace('_', ' ')} {number}{around}")
+            parts.append(f"{name.replace('_', ' ')} {number(value)}{around}")
     return ", ".join(parts)
 
 

@@ -4,6 +4,7 @@ from kzoo.export.formats import formats
 from kzoo.files import write_json, write_text
 from kzoo.tasks import problem
 from kzoo.tasks.targets import mixes_units, table_of
+from kzoo.words import number
 
 _SHOWN = 20
 
@@ -86,7 +87,7 @@ def _data(manifest):
     lines = ["## Data and scores\n", f"Trained on {manifest.data['name']}.\n"]
     for split, scores in manifest.metrics.items():
         numbers = {n: v for n, v in scores.items() if isinstance(v, float) and not mixes_units(n, scores)}
-        shown = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers.items()]
+        shown = [f"{name.replace('_', ' ')} {number(value)}" for name, value in numbers.items()]
         lines.append(f"* {split}: {', '.join(shown)}")
         heads, *rows = table_of(scores) or [[]]
         for name, *cells in rows:

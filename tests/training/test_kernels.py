@@ -15,14 +15,14 @@ IDS = RANDOM.integers(0, 9, (5, 12))  # of few words: each occurs more than once
 TARGETS = RANDOM.normal(size=(5, 1)).astype("float32")
 
 
-def trained(middle, optimizer, *, cheap):
+def trained(middle, optimizer, *, cheap, count=5):
     """Return all that was learned and all moments after six steps."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((12,), dtype="int32"), layers.Embedding(9, 4), *middle(), layers.Dense(1)])
     model.compile(optimizer(), "mse")
     with kernels.cheap_steps(model) if cheap else nullcontext():
         for _ in range(6):
-            model.train_on_batch(IDS, TARGETS)
+            model.train_on_batch(IDS[:count], TARGETS[:count])
     values = [*model.trainable_variables, *model.optimizer.variables]
     return np.concatenate([np.ravel(keras.ops.convert_to_numpy(v)) for v in values])
 
@@ -31,10 +31,16 @@ def adamw():
     return keras.optimizers.AdamW(0.01, weight_decay=0.1, global_clipnorm=0.5)
 
 
-@pytest.mark.parametrize("kind", [layers.SimpleRNN, layers.LSTM, layers.GRU])
-def test_recurrent_layers_are_keras_own_to_rounding(kind, monkeypatch):
-    """All outputs and the last, forwards and backwards, the states handed on, three turns of four time steps."""
+@pytest.mark.parametrize(
+    ("kind", "large"), [(layers.SimpleRNN, False), (layers.LSTM, False), (layers.LSTM, True), (layers.GRU, True)]
+)
+def test_recurrent_layers_are_keras_own_to_rounding(kind, large, monkeypatch):
+    """All outputs and the last, forwards and backwards, the states handed on, turns of several time steps.
+
+    A large layer runs on two and three of the five examples side by side.
+    """
     monkeypatch.setattr(kernels, "_TURN", 4)
+    monkeypatch.setattr(kernels, "_LARGE", 0 if large else 2**14)
     ran, run = [], kernels._run
     monkeypatch.setattr(kernels, "_run", lambda *arguments: ran.append(arguments) or run(*arguments))
 
@@ -58,6 +64,12 @@ def test_recurrent_layers_are_keras_own_to_rounding(kind, monkeypatch):
     assert not ran
     np.testing.assert_allclose(trained(lambda: [Both()], adamw, cheap=True), own, atol=1e-5, rtol=0)
     assert ran
+
+
+def test_a_large_layer_takes_one_example():
+    """The other part of that batch is empty."""
+    own, cheap = (trained(lambda: [layers.LSTM(64)], keras.optimizers.SGD, cheap=c, count=1) for c in (False, True))
+    np.testing.assert_allclose(cheap, own, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("axes", [None, (1,)])

@@ -6,7 +6,8 @@ whose answers differ by rounding. Measured on two cores, of the whole step, in `
 * A turn of a recurrent layer's loop is many time steps, whose inputs are multiplied, and whose gradients of the weights
   are summed, at once; Keras' turn is one. On TensorFlow a large layer has a loop for each half of the batch, so that
   two cores have work.
-* On TensorFlow, the projections of attention are products of two matrices, not of one for each example.
+* On TensorFlow, the projections of attention are products of two matrices, not of one for each example, and what is as
+  large as its scores is gone through less often.
 * On TensorFlow, Adam is one operation for each variable in the place of a dozen, and the gradient of an embedding is
   made dense once instead of four times.
 """
@@ -45,6 +46,8 @@ def cheap_steps(model: keras.Model) -> Iterator[None]:
                 replaced.append((layer, "inner_loop", partial(_recurrent, layer)))
             if type(layer) is keras.layers.EinsumDense and on_tensorflow and _summed_axes(layer):
                 replaced.append((layer, "call", partial(_einsum_dense, layer)))
+            if type(layer) is keras.layers.MultiHeadAttention and on_tensorflow:
+                replaced.append((layer, "_compute_attention", partial(_attention, layer)))
         # Beside many convolutions the gain does not show (1.02 of `cifar_cnn`), and rounding grows fastest: by the
         # fourth step some of its weights were 0.006 away.
         if optimizer is not None and on_tensorflow and sum(isinstance(layer, CONVOLUTIONS) for layer in layers) < 2:
@@ -105,7 +108,7 @@ def _clipped(most: float, gradients: list[Any]) -> list[Any]:
     return [None if g is None else tf.convert_to_tensor(g) * scale for g in gradients]
 
 
-# Projections of attention, on TensorFlow
+# Attention, on TensorFlow
 
 
 def _summed_axes(layer: Any) -> int:
@@ -125,6 +128,55 @@ def _einsum_dense(layer: Any, inputs: Any, training: bool | None = None) -> Any:
     y = ops.reshape(y, (*shape[: len(shape) - count], *kernel.shape[count:]))
     y = y if layer.bias is None else y + layer.bias
     return y if layer.activation is None else layer.activation(y)
+
+
+def _attention(
+    layer: Any, query: Any, key: Any, value: Any, attention_mask: Any = None, training: bool | None = None,
+    return_attention_scores: bool = False, use_causal_mask: bool = False,
+) -> tuple[Any, Any]:  # fmt: skip
+    """Attend as `MultiHeadAttention._compute_attention` does: (B, T, ..., N, H) of each, and no scores.
+
+    What is as large as the scores is gone through four times fewer: queries are scaled in the place of scores, what is
+    masked is a number that is added, and each row of the scores' gradient is centred by a sum over outputs, as in
+    FlashAttention (arXiv:2205.14135).
+    """
+    rank, masked = len(query.shape), attention_mask is not None or use_causal_mask
+    other = layer._dropout or return_attention_scores or query.dtype != "float32" or layer._attention_axes != (1,)
+    if other or rank < 4 or (rank > 4 and masked):
+        return type(layer)._compute_attention(
+            layer, query, key, value, attention_mask, training, return_attention_scores, use_causal_mask
+        )
+    tf, mask = import_module("tensorflow"), None
+    if attention_mask is not None:
+        mask = ops.expand_dims(ops.cast(attention_mask, "bool"), 1)  # (B, 1, T, S)
+    elif use_causal_mask:
+        mask = tf.linalg.band_part(tf.ones((tf.shape(query)[1], tf.shape(key)[1]), "bool"), -1, 0)
+    added = None if mask is None else tf.where(mask, 0.0, -0.7 * query.dtype.max)  # Keras' own large number
+
+    def run(*arrays: Any) -> tuple[Any, Any]:
+        return _heads_first(layer._inverse_sqrt_key_dim, added, *arrays)
+
+    return ops.custom_gradient(run)(*map(ops.convert_to_tensor, (query, key, value))), None
+
+
+def _heads_first(scale: float, added: Any, query: Any, key: Any, value: Any) -> tuple[Any, Any]:
+    """Return what queries find, (B, T, ..., N, H), and the function that turns its gradient into those of all three."""
+    tf, rank = import_module("tensorflow"), len(query.shape)
+    forth, back = [0, *range(2, rank - 1), 1, rank - 1], [0, rank - 2, *range(1, rank - 2), rank - 1]
+    q, k, v = (tf.transpose(array, forth) for array in (query * scale, key, value))  # (B, ..., N, T, H)
+    scores = tf.matmul(q, k, transpose_b=True)
+    p = tf.nn.softmax(scores if added is None else scores + added)
+    found = tf.matmul(p, v)
+
+    def gradients(slope: Any) -> list[Any]:
+        slope = tf.transpose(slope, forth)
+        of_p = tf.matmul(slope, v, transpose_b=True)
+        of_scores = p * (of_p - tf.reduce_sum(slope * found, axis=-1, keepdims=True))
+        of_query, of_key = tf.matmul(of_scores, k) * scale, tf.matmul(of_scores, q, transpose_a=True)
+        of_value = tf.matmul(p, slope, transpose_a=True)
+        return [tf.transpose(array, back) for array in (of_query, of_key, of_value)]
+
+    return tf.transpose(found, back), gradients
 
 
 # Recurrent layers

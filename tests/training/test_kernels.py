@@ -93,6 +93,45 @@ def test_projections_of_attention_are_keras_own_to_rounding(axes, monkeypatch):
     assert len(ran) == (expected if keras.backend.backend() == "tensorflow" else 0)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only there attention is another's")
+@pytest.mark.parametrize(
+    ("axes", "masked", "causal", "ours"),
+    [
+        (None, False, False, True),
+        (None, True, False, True),
+        (None, False, True, True),
+        (None, True, True, True),
+        ((1,), False, False, True),
+        ((1,), True, False, False),
+        ((2,), False, False, False),
+    ],
+)
+def test_attention_is_keras_own_to_rounding(axes, masked, causal, ours, monkeypatch):
+    """With masks, one of them of a row without any token, and over one of two axes."""
+    ran, run = [], kernels._heads_first
+    monkeypatch.setattr(kernels, "_heads_first", lambda *given: ran.append(given) or run(*given))
+    x = RANDOM.normal(size=(5, 6, 8) if axes is None else (5, 6, 2, 8)).astype("float32")
+    x[:, 4:] = 0
+    x[0] = 0
+
+    def learned(cheap):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input(x.shape[1:])
+        mask = None
+        if masked:
+            mask = keras.ops.not_equal(inputs[:, None, :, 0] if axes is None else inputs[:, None, :, 0, 0], 0)
+        attention = layers.MultiHeadAttention(2, 3, attention_axes=axes)
+        model = keras.Model(inputs, attention(inputs, inputs, attention_mask=mask, use_causal_mask=causal))
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        with kernels.cheap_steps(model) if cheap else nullcontext():
+            for _ in range(5):
+                model.train_on_batch(x, x + 1)
+        return np.concatenate([np.ravel(weight) for weight in model.get_weights()])
+
+    np.testing.assert_allclose(learned(True), learned(False), atol=1e-6, rtol=0)
+    assert bool(ran) == ours
+
+
 @pytest.mark.parametrize(
     "layer",
     [

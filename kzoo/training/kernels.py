@@ -3,9 +3,11 @@
 While a step is traced, recurrent layers and Adam run the functions below in the place of their own: the same formulas,
 whose answers differ by rounding. Measured on two cores, of the whole step, in `tests/benchmarks/README.md`.
 
-* A recurrent layer multiplies its inputs, and sums the gradients of its weights, for all time steps at once; Keras does
-  both within the loop over time. On TensorFlow a turn of that loop is many time steps.
-* On TensorFlow, the projections of attention are products of two matrices, not of one for each example.
+* A turn of a recurrent layer's loop is many time steps, whose inputs are multiplied, and whose gradients of the weights
+  are summed, at once; Keras' turn is one. On TensorFlow a large layer has a loop for each half of the batch, so that
+  two cores have work.
+* On TensorFlow, the projections of attention are products of two matrices, not of one for each example, and what is as
+  large as its scores is gone through less often.
 * On TensorFlow, Adam is one operation for each variable in the place of a dozen, and the gradient of an embedding is
   made dense once instead of four times.
 """
@@ -21,6 +23,8 @@ import keras
 from keras import activations, ops
 
 _TURN = 10  # time steps to a turn of TensorFlow's loop, at the most: more take longer to trace, and no less to run
+_PARTS = 2  # of a batch, with a loop each, in a layer of TensorFlow's whose recurrent kernel is as large as this:
+_LARGE = 2**14  # below it a second loop costs more than it gives
 _JAX_TURN = 4  # of JAX's: 1 gave half as much, 8 less
 
 CONVOLUTIONS = (
@@ -42,6 +46,8 @@ def cheap_steps(model: keras.Model) -> Iterator[None]:
                 replaced.append((layer, "inner_loop", partial(_recurrent, layer)))
             if type(layer) is keras.layers.EinsumDense and on_tensorflow and _summed_axes(layer):
                 replaced.append((layer, "call", partial(_einsum_dense, layer)))
+            if type(layer) is keras.layers.MultiHeadAttention and on_tensorflow:
+                replaced.append((layer, "_compute_attention", partial(_attention, layer)))
         # Beside many convolutions the gain does not show (1.02 of `cifar_cnn`), and rounding grows fastest: by the
         # fourth step some of its weights were 0.006 away.
         if optimizer is not None and on_tensorflow and sum(isinstance(layer, CONVOLUTIONS) for layer in layers) < 2:
@@ -102,7 +108,7 @@ def _clipped(most: float, gradients: list[Any]) -> list[Any]:
     return [None if g is None else tf.convert_to_tensor(g) * scale for g in gradients]
 
 
-# Projections of attention, on TensorFlow
+# Attention, on TensorFlow
 
 
 def _summed_axes(layer: Any) -> int:
@@ -122,6 +128,55 @@ def _einsum_dense(layer: Any, inputs: Any, training: bool | None = None) -> Any:
     y = ops.reshape(y, (*shape[: len(shape) - count], *kernel.shape[count:]))
     y = y if layer.bias is None else y + layer.bias
     return y if layer.activation is None else layer.activation(y)
+
+
+def _attention(
+    layer: Any, query: Any, key: Any, value: Any, attention_mask: Any = None, training: bool | None = None,
+    return_attention_scores: bool = False, use_causal_mask: bool = False,
+) -> tuple[Any, Any]:  # fmt: skip
+    """Attend as `MultiHeadAttention._compute_attention` does: (B, T, ..., N, H) of each, and no scores.
+
+    What is as large as the scores is gone through four times fewer: queries are scaled in the place of scores, what is
+    masked is a number that is added, and each row of the scores' gradient is centred by a sum over outputs, as in
+    FlashAttention (arXiv:2205.14135).
+    """
+    rank, masked = len(query.shape), attention_mask is not None or use_causal_mask
+    other = layer._dropout or return_attention_scores or query.dtype != "float32" or layer._attention_axes != (1,)
+    if other or rank < 4 or (rank > 4 and masked):
+        return type(layer)._compute_attention(
+            layer, query, key, value, attention_mask, training, return_attention_scores, use_causal_mask
+        )
+    tf, mask = import_module("tensorflow"), None
+    if attention_mask is not None:
+        mask = ops.expand_dims(ops.cast(attention_mask, "bool"), 1)  # (B, 1, T, S)
+    elif use_causal_mask:
+        mask = tf.linalg.band_part(tf.ones((tf.shape(query)[1], tf.shape(key)[1]), "bool"), -1, 0)
+    added = None if mask is None else tf.where(mask, 0.0, -0.7 * query.dtype.max)  # Keras' own large number
+
+    def run(*arrays: Any) -> tuple[Any, Any]:
+        return _heads_first(layer._inverse_sqrt_key_dim, added, *arrays)
+
+    return ops.custom_gradient(run)(*map(ops.convert_to_tensor, (query, key, value))), None
+
+
+def _heads_first(scale: float, added: Any, query: Any, key: Any, value: Any) -> tuple[Any, Any]:
+    """Return what queries find, (B, T, ..., N, H), and the function that turns its gradient into those of all three."""
+    tf, rank = import_module("tensorflow"), len(query.shape)
+    forth, back = [0, *range(2, rank - 1), 1, rank - 1], [0, rank - 2, *range(1, rank - 2), rank - 1]
+    q, k, v = (tf.transpose(array, forth) for array in (query * scale, key, value))  # (B, ..., N, T, H)
+    scores = tf.matmul(q, k, transpose_b=True)
+    p = tf.nn.softmax(scores if added is None else scores + added)
+    found = tf.matmul(p, v)
+
+    def gradients(slope: Any) -> list[Any]:
+        slope = tf.transpose(slope, forth)
+        of_p = tf.matmul(slope, v, transpose_b=True)
+        of_scores = p * (of_p - tf.reduce_sum(slope * found, axis=-1, keepdims=True))
+        of_query, of_key = tf.matmul(of_scores, k) * scale, tf.matmul(of_scores, q, transpose_a=True)
+        of_value = tf.matmul(p, slope, transpose_a=True)
+        return [tf.transpose(array, back) for array in (of_query, of_key, of_value)]
+
+    return tf.transpose(found, back), gradients
 
 
 # Recurrent layers
@@ -169,71 +224,98 @@ def _run(cell: Any, sequences: bool, x: Any, kernel: Any, recurrent: Any, bias: 
         All outputs (B, T, H), or the last one (B, 1, H), and the last states; the function that turns gradients of
         these into those of `x` and what follows it, as `ops.custom_gradient` wants it.
     """
-    steps, width = x.shape[1:]
-    of_inputs, of_states = (bias[0], bias[1]) if len(bias.shape) == 2 else (bias, None)
-    x = ops.reshape(ops.transpose(x, (1, 0, 2)), (-1, width))  # (T * B, D)
-    gates = ops.reshape(ops.matmul(x, kernel) + of_inputs, (steps, -1, kernel.shape[1]))
+    width, (units, wide), count, two = x.shape[-1], recurrent.shape, len(states), len(bias.shape) == 2
+    of_both: tuple[Any, ...] = (bias[0], bias[1]) if two else (bias,)  # of the inputs, of the states
+    parts = _PARTS if keras.backend.backend() == "tensorflow" and units * wide >= _LARGE else 1
+    most = _TURN // parts if keras.backend.backend() == "tensorflow" else _JAX_TURN
+    scanned = partial(_scanned, most=most, units=units, states=count)
 
-    def forward(before: Any, at: Any) -> tuple[Any, Any]:
-        moved = ops.matmul(before[0], recurrent)
-        after, kept = cell.forward(at[0], moved if of_states is None else moved + of_states, before)
-        return after, (*after, *kept)
+    def forward(x: Any, *states: Any) -> tuple[Any, ...]:
+        def turn(before: Any, given: Any, rows: Any) -> tuple[Any, ...]:
+            gates = ops.matmul(ops.reshape(given[0], (-1, width)), kernel) + of_both[0]
+            rows = []
+            for of_gates in ops.unstack(ops.reshape(gates, (given[0].shape[0], -1, wide))):
+                moved = ops.matmul(before[0], recurrent)
+                before, kept = cell.forward(of_gates, moved + of_both[1] if two else moved, before)
+                rows.append((*before, *kept))
+            return before, rows, ()
 
-    last, made = _scanned(forward, states, [gates])
-    after, kept = made[: len(states)], made[len(states) :]
-    outputs = ops.transpose(after[0], (1, 0, 2)) if sequences else last[0][:, None]
+        last, columns, _ = scanned(turn, states, [_turned(x)], begin=states, columns=count + cell.keeps)
+        outputs = _turned(_outputs(columns[0])) if sequences else last[0][:, None]
+        return outputs, *last, *columns
+
+    def backward(x: Any, of_outputs: Any, *more: Any) -> tuple[Any, ...]:
+        of_last, columns, given = more[:count], more[count:], [_turned(x)]
+        if sequences:
+            given.append(_turned(of_outputs))
+        else:
+            of_last = (of_last[0] + of_outputs[:, 0], *of_last[1:])
+        back, out = ops.transpose(recurrent), ops.transpose(kernel)
+
+        def turn(carried: Any, given: Any, rows: Any) -> tuple[Any, ...]:
+            slopes, sums = carried
+            found: list[tuple[Any, Any]] = []
+            for time, row in reversed(list(enumerate(rows))):
+                if sequences:
+                    slopes = (slopes[0] + given[1][time], *slopes[1:])
+                of_gates, of_moved, straight = cell.backward(slopes, row[:count], row[count:])
+                found.insert(0, (of_gates, of_moved))
+                through = ops.matmul(of_moved, back)
+                slopes = (through if straight[0] is None else through + straight[0], *straight[1:])
+            of_gates = ops.concatenate([gates for gates, _ in found])
+            of_moved = ops.concatenate([moved for _, moved in found]) if two else of_gates
+            before = ops.concatenate([row[0] for row in rows])
+            of_bias = [ops.sum(slope, axis=0) for slope in (of_gates, of_moved)[: len(of_both)]]
+            more = _product(ops.reshape(given[0], (-1, width)), of_gates), _product(before, of_moved), *of_bias
+            of_x = ops.reshape(ops.matmul(of_gates, out), (len(rows), -1, width))
+            return (slopes, tuple(map(ops.add, sums, more))), [], (of_x,)
+
+        sums = tuple(map(ops.zeros_like, (kernel, recurrent, *of_both)))
+        (of_states, sums), _, (of_x,) = scanned(
+            turn, (tuple(of_last), sums), given, made=columns, pieces=(width,), reverse=True
+        )
+        return _turned(of_x), *of_states, *sums
+
+    made = _in_parts(parts, forward, [x, *states])
+    after = map(ops.concatenate, zip(*(part[: 1 + count] for part in made), strict=True))
 
     def gradients(*slopes: Any) -> tuple[Any, ...]:
-        of_outputs, *of_last = slopes[0] if isinstance(slopes[0], list | tuple) else slopes  # JAX gives them as one
-        if not sequences:
-            of_last[0] = of_last[0] + of_outputs[:, 0]
-        before = [ops.concatenate([s[None], a[:-1]]) for s, a in zip(states, after, strict=True)]
-        back = ops.transpose(recurrent)
+        given = slopes[0] if isinstance(slopes[0], list | tuple) else slopes  # JAX gives them as one
+        found = _in_parts(parts, backward, [x, *given], [part[1 + count :] for part in made])
+        of_x, *more = zip(*found, strict=True)
+        of_kernel, of_recurrent, *of_bias = map(sum, more[count:])
+        of_states = map(ops.concatenate, more[:count])
+        return ops.concatenate(of_x), of_kernel, of_recurrent, ops.stack(of_bias) if two else of_bias[0], *of_states
 
-        def backward(slopes: Any, at: Any) -> tuple[Any, Any]:
-            mine, at = (slopes[0] + at[0], at[1:]) if sequences else (slopes[0], at)
-            split = len(before), 2 * len(before)
-            of_gates, of_moved, straight = cell.backward(
-                (mine, *slopes[1:]), at[: split[0]], at[split[0] : split[1]], at[split[1] :]
-            )
-            through = ops.matmul(of_moved, back)
-            first = through if straight[0] is None else through + straight[0]
-            return (first, *straight[1:]), (of_gates,) if of_moved is of_gates else (of_gates, of_moved)
-
-        given = [ops.transpose(of_outputs, (1, 0, 2))] if sequences else []
-        of_states, parts = _scanned(backward, of_last, [*given, *before, *after, *kept], reverse=True)
-        of_gates, of_moved = (ops.reshape(part, (-1, kernel.shape[1])) for part in (parts[0], parts[-1]))
-        of_x = ops.transpose(ops.reshape(ops.matmul(of_gates, ops.transpose(kernel)), (steps, -1, width)), (1, 0, 2))
-        of_recurrent = ops.matmul(ops.transpose(ops.reshape(before[0], (-1, recurrent.shape[0]))), of_moved)
-        of_bias = ops.sum(of_gates, axis=0)
-        if len(bias.shape) == 2:
-            of_bias = ops.stack([of_bias, ops.sum(of_moved, axis=0)])
-        return of_x, ops.matmul(ops.transpose(x), of_gates), of_recurrent, of_bias, *of_states
-
-    return (outputs, *last), gradients
+    return tuple(after), gradients
 
 
 class _Simple:
     """The cell of `SimpleRNN`.
 
     A cell's `forward` takes what the inputs and the states before give each gate (B, G), and those states; it returns
-    the states after, and what else `backward` needs. That takes gradients of the states after, the states before and
-    after, and what was kept; it returns gradients of the two (B, G), and of the states before where the second does
+    the states after, and what else `backward` needs. That takes gradients of the states after, the states before, and
+    what was kept; it returns gradients of the two (B, G), and of the states before where the second does
     not reach them, or None.
     """
 
-    @staticmethod
-    def forward(gates: Any, moved: Any, before: Any) -> Any:
-        return (ops.tanh(gates + moved),), ()
+    keeps = 1
 
     @staticmethod
-    def backward(slopes: Any, before: Any, after: Any, kept: Any) -> Any:
-        slope = _of_tanh(after[0], slopes[0])
+    def forward(gates: Any, moved: Any, before: Any) -> Any:
+        after = (ops.tanh(gates + moved),)
+        return after, after
+
+    @staticmethod
+    def backward(slopes: Any, before: Any, kept: Any) -> Any:
+        slope = _of_tanh(kept[0], slopes[0])
         return slope, slope, (None,)
 
 
 class _Long:
     """The cell of `LSTM`: gates of input, forgetting, candidate and output; its states are output and memory."""
+
+    keeps = 5
 
     @staticmethod
     def forward(gates: Any, moved: Any, before: Any) -> Any:
@@ -244,7 +326,7 @@ class _Long:
         return (o * shown, memory), (i, f, g, o, shown)
 
     @staticmethod
-    def backward(slopes: Any, before: Any, after: Any, kept: Any) -> Any:
+    def backward(slopes: Any, before: Any, kept: Any) -> Any:
         (of_output, of_memory), (i, f, g, o, shown) = slopes, kept
         of_memory = of_memory + _of_tanh(shown, of_output * o)
         slope = ops.concatenate(
@@ -262,6 +344,8 @@ class _Long:
 class _Gated:
     """The cell of `GRU` that resets after the product: gates of update, reset and candidate."""
 
+    keeps = 4
+
     @staticmethod
     def forward(gates: Any, moved: Any, before: Any) -> Any:
         (z, r, g), (mz, mr, mg) = ops.split(gates, 3, axis=1), ops.split(moved, 3, axis=1)
@@ -270,7 +354,7 @@ class _Gated:
         return (z * before[0] + (1 - z) * g,), (z, r, g, mg)
 
     @staticmethod
-    def backward(slopes: Any, before: Any, after: Any, kept: Any) -> Any:
+    def backward(slopes: Any, before: Any, kept: Any) -> Any:
         (slope,), (z, r, g, mg) = slopes, kept
         of_g = _of_tanh(g, slope * (1 - z))
         of_z, of_r = _of_sigmoid(z, slope * (before[0] - g)), _of_sigmoid(r, of_g * mg)
@@ -293,43 +377,100 @@ def _of_sigmoid(y: Any, slope: Any) -> Any:
     return slope * y * (1 - y)
 
 
-def _scanned(step: Any, states: Any, inputs: Any, *, reverse: bool = False) -> tuple[Any, Any]:
-    """Take steps over time: from states and one (B, ...) of each input to states and outputs.
+def _turned(array: Any) -> Any:
+    """Return (B, T, ...) as (T, B, ...), and the other way round."""
+    return ops.transpose(array, (1, 0, 2))
+
+
+def _product(a: Any, b: Any) -> Any:
+    """Return a product over the rows of both: (N, A), (N, B) give (A, B)."""
+    if keras.backend.backend() == "tensorflow":
+        return import_module("tensorflow").matmul(a, b, transpose_a=True)
+    return ops.matmul(ops.transpose(a), b)
+
+
+def _in_parts(parts: int, function: Any, arrays: Any, more: Any = None) -> list[Any]:
+    """Call a function for each part of a batch; TensorFlow runs the parts side by side.
 
     Args:
-        states: (B, ...) each.
-        inputs: (T, B, ...) each.
-        reverse: whether the last step is taken first.
+        function: of arrays, and of tensors that belong to the part.
+        arrays: (B, ...) each.
+        more: for each part, the tensors that belong to it.
+    """
+    more = more or [()] * parts
+    if keras.backend.backend() == "jax":
+        return [function(*arrays, *more[0])]
+    tf = import_module("tensorflow")
+    of_any_length = [tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in arrays]
+    signature = of_any_length + [tf.TensorSpec(value.shape, value.dtype) for value in more[0]]
+    function = tf.function(function, autograph=False, input_signature=signature)  # traced once for all parts
+    cuts = [tf.shape(arrays[0])[0] * part // parts for part in range(parts + 1)]
+    return [function(*(array[cuts[part] : cuts[part + 1]] for array in arrays), *more[part]) for part in range(parts)]
+
+
+def _scanned(
+    turn: Any, carry: Any, given: Any, *, most: int, units: int, begin: Any = (), columns: int = 0, made: Any = (),
+    states: int, pieces: Any = (), reverse: bool = False,
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    """Take steps over time, several to a turn.
+
+    Args:
+        turn: a function of what is carried, of (turn, B, ...) of each array, and of what was made at each of its time
+            steps, a tuple each; it returns what is carried on, such tuples that it makes, and pieces (turn, B, D).
+        given: (T, B, ...) each.
+        most: time steps to a turn, at the most.
+        units: the width of what is made.
+        begin: the states before the first time step.
+        columns: how much is made at a time step.
+        made: columns of an earlier scan, whose first are states: each time step reads those before it.
+        states: how many of them are.
+        pieces: the width of each piece.
+        reverse: whether the last time step is taken first.
 
     Returns:
-        The states at the end, and the outputs (T, B, ...).
+        What is carried at the end; the columns, with the states before the first time step; the pieces, (T, B, D).
     """
+    length = given[0].shape[0]
+    size = max(size for size in range(1, most + 1) if length % size == 0)
     if keras.backend.backend() == "jax":
-        scan = import_module("jax").lax.scan
-        return scan(step, tuple(states), tuple(inputs), reverse=reverse, unroll=_JAX_TURN)
-    tf = import_module("tensorflow")
-    length = inputs[0].shape[0]
-    turn = max(size for size in range(1, _TURN + 1) if length % size == 0)
-    turns = length // turn
-    inputs = [tf.reshape(array, (turns, turn, -1, array.shape[-1])) for array in inputs]
+        made = [*(column[:-1] for column in made[:states]), *made[states:]]
+        inputs = [[ops.reshape(a, (-1, size, *a.shape[1:])) for a in arrays] for arrays in (given, made)]
 
-    def one(count: Any, states: Any) -> tuple[Any, Any, Any]:
-        at = turns - 1 - count if reverse else count
-        parts, made = [tf.unstack(array[at], turn) for array in inputs], []
-        for time in reversed(range(turn)) if reverse else range(turn):
-            states, outputs = step(states, [part[time] for part in parts])
-            made.append(outputs)
-        made = made[::-1] if reverse else made
-        return at, list(states), [tf.stack(column) for column in zip(*made, strict=True)]
+        def one(carry: Any, at: Any) -> Any:
+            rows = zip(*map(ops.unstack, at[1]), strict=True)
+            carry, rows, found = turn(carry, at[0], list(rows))
+            return carry, ([ops.stack(column) for column in zip(*rows, strict=True)], list(found))
 
-    at, states, outputs = one(0, states)  # which says what comes out of a turn
-    arrays = [tf.TensorArray(a.dtype, turns, element_shape=a.shape).write(at, a) for a in outputs]
+        carry, outputs = import_module("jax").lax.scan(one, carry, inputs, reverse=reverse)
+        arrays, found = ([ops.reshape(a, (length, *a.shape[2:])) for a in arrays] for arrays in outputs)
+        whole = [ops.concatenate([state[None], array]) for state, array in zip(begin, arrays, strict=False)]
+        return carry, whole + arrays[len(whole) :], found
+    tf, dtype = import_module("tensorflow"), given[0].dtype
 
-    def more(count: Any, states: Any, arrays: Any) -> tuple[Any, Any, Any]:
-        at, states, outputs = one(count, states)
-        return count + 1, states, [array.write(at, a) for array, a in zip(arrays, outputs, strict=True)]
+    def read(column: int, time: Any) -> Any:
+        value = tf.TensorArray(dtype, flow=made[column]).read(time if column < states else time + 1)
+        return tf.ensure_shape(value, (None, units))
 
-    _, states, arrays = tf.while_loop(
-        lambda count, *_: count < turns, more, (1, states, arrays), parallel_iterations=1
-    )  # fmt: skip
-    return states, [tf.reshape(array.stack(), (length, -1, array.element_shape[-1])) for array in arrays]
+    def more(count: Any, carry: Any, arrays: Any, blocks: Any) -> tuple[Any, ...]:
+        first = length - size - count if reverse else count
+        now = [tf.ensure_shape(array[first : first + size], (size, *array.shape[1:])) for array in given]
+        rows = [tuple(read(column, first + time) for column in range(len(made))) for time in range(size)]
+        carry, rows, found = turn(carry, now, rows)
+        for time, row in enumerate(rows):
+            arrays = [array.write(first + time + 1, value) for array, value in zip(arrays, row, strict=True)]
+        blocks = [block.write(first // size, piece) for block, piece in zip(blocks, found, strict=True)]
+        return count + size, carry, arrays, blocks
+
+    arrays = [tf.TensorArray(dtype, length + 1, element_shape=(None, units)) for _ in range(columns)]
+    for column, state in enumerate(begin):
+        arrays[column] = arrays[column].write(0, state)
+    blocks = [tf.TensorArray(dtype, length // size, element_shape=(size, None, width)) for width in pieces]
+    _, carry, arrays, blocks = tf.while_loop(
+        lambda count, *_: count < length, more, (0, carry, arrays, blocks), parallel_iterations=1
+    )
+    return carry, arrays, [tf.reshape(b.stack(), (length, -1, width)) for b, width in zip(blocks, pieces, strict=True)]
+
+
+def _outputs(column: Any) -> Any:
+    """Return a state after each time step, (T, B, H)."""
+    return (column.stack() if keras.backend.backend() == "tensorflow" else column)[1:]

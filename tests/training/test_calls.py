@@ -310,7 +310,7 @@ def test_no_graph_of_a_training_stays(tmp_path):
         return {id(thing) for thing in gc.get_objects() if type(thing).__name__.endswith("FuncGraph")}
 
     before = graphs()
-    for way, steps in ((fnn, "auto"), (gru, 1)):
+    for way, steps in ((gru, "auto"), (fnn, 1)):
         way(tmp_path / way.__name__, steps_per_call=steps, epochs=1)
         assert graphs() - before == set(), way
     kzoo.check("tabular_fnn", (ROWS, CLASSES), units=(8,))

@@ -15,14 +15,14 @@ IDS = RANDOM.integers(0, 9, (5, 6))  # of few words: each occurs more than once 
 TARGETS = RANDOM.normal(size=(5, 1)).astype("float32")
 
 
-def trained(middle, optimizer, *, cheap):
+def trained(middle, optimizer, *, cheap, count=5):
     """Return all that was learned and all moments after six steps."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((6,), dtype="int32"), layers.Embedding(9, 4), *middle(), layers.Dense(1)])
     model.compile(optimizer(), "mse")
     with kernels.cheap_steps(model) if cheap else nullcontext():
         for _ in range(6):
-            model.train_on_batch(IDS, TARGETS)
+            model.train_on_batch(IDS[:count], TARGETS[:count])
     values = [*model.trainable_variables, *model.optimizer.variables]
     return np.concatenate([np.ravel(keras.ops.convert_to_numpy(v)) for v in values])
 
@@ -31,10 +31,16 @@ def adamw():
     return keras.optimizers.AdamW(0.01, weight_decay=0.1, global_clipnorm=0.5)
 
 
-@pytest.mark.parametrize("kind", [layers.SimpleRNN, layers.LSTM, layers.GRU])
-def test_recurrent_layers_are_keras_own_to_rounding(kind, monkeypatch):
-    """All outputs and the last, forwards and backwards, the states handed on, three turns of two time steps."""
+@pytest.mark.parametrize(
+    ("kind", "large"), [(layers.SimpleRNN, False), (layers.LSTM, False), (layers.LSTM, True), (layers.GRU, True)]
+)
+def test_recurrent_layers_are_keras_own_to_rounding(kind, large, monkeypatch):
+    """All outputs and the last, forwards and backwards, the states handed on, three turns of two time steps.
+
+    A large layer runs on two and three of the five examples side by side.
+    """
     monkeypatch.setattr(kernels, "_TURN", 2)
+    monkeypatch.setattr(kernels, "_LARGE", 0 if large else 2**14)
     ran, run = [], kernels._run
     monkeypatch.setattr(kernels, "_run", lambda *arguments: ran.append(arguments) or run(*arguments))
 
@@ -60,6 +66,12 @@ def test_recurrent_layers_are_keras_own_to_rounding(kind, monkeypatch):
     assert ran
 
 
+def test_a_large_layer_takes_one_example():
+    """The other part of that batch is empty."""
+    own, cheap = (trained(lambda: [layers.LSTM(64)], keras.optimizers.SGD, cheap=c, count=1) for c in (False, True))
+    np.testing.assert_allclose(cheap, own, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("axes", [None, (1,)])
 def test_projections_of_attention_are_keras_own_to_rounding(axes, monkeypatch):
     """Of three axes and of four; other equations too, and one that is no product of two matrices is left alone."""
@@ -79,6 +91,45 @@ def test_projections_of_attention_are_keras_own_to_rounding(axes, monkeypatch):
         np.testing.assert_allclose(model(given), own, atol=1e-6, rtol=0)
     expected = 5 if axes is None else 4
     assert len(ran) == (expected if keras.backend.backend() == "tensorflow" else 0)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only there attention is another's")
+@pytest.mark.parametrize(
+    ("axes", "masked", "causal", "ours"),
+    [
+        (None, False, False, True),
+        (None, True, False, True),
+        (None, False, True, True),
+        (None, True, True, True),
+        ((1,), False, False, True),
+        ((1,), True, False, False),
+        ((2,), False, False, False),
+    ],
+)
+def test_attention_is_keras_own_to_rounding(axes, masked, causal, ours, monkeypatch):
+    """With masks, one of them of a row without any token, and over one of two axes."""
+    ran, run = [], kernels._heads_first
+    monkeypatch.setattr(kernels, "_heads_first", lambda *given: ran.append(given) or run(*given))
+    x = RANDOM.normal(size=(5, 6, 8) if axes is None else (5, 6, 2, 8)).astype("float32")
+    x[:, 4:] = 0
+    x[0] = 0
+
+    def learned(cheap):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input(x.shape[1:])
+        mask = None
+        if masked:
+            mask = keras.ops.not_equal(inputs[:, None, :, 0] if axes is None else inputs[:, None, :, 0, 0], 0)
+        attention = layers.MultiHeadAttention(2, 3, attention_axes=axes)
+        model = keras.Model(inputs, attention(inputs, inputs, attention_mask=mask, use_causal_mask=causal))
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        with kernels.cheap_steps(model) if cheap else nullcontext():
+            for _ in range(5):
+                model.train_on_batch(x, x + 1)
+        return np.concatenate([np.ravel(weight) for weight in model.get_weights()])
+
+    np.testing.assert_allclose(learned(True), learned(False), atol=1e-6, rtol=0)
+    assert bool(ran) == ours
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """Scores of classes, by scikit-learn and NumPy from the answers, not by Keras' metrics."""
 
 import numpy as np
-from scipy.stats import binomtest
-from sklearn import metrics as sk
+from scipy.stats import binomtest, rankdata
 
 from kzoo.errors import KzooError
 from kzoo.predictions import probabilities, scores_of
 from kzoo.tasks import Judged, Scored
 from kzoo.words import number, percent, plural
+
+_AT_A_TIME = 2**22  # scores that are ranked
 
 
 def score(batches, target, *, logits=None) -> Scored:
@@ -30,19 +31,42 @@ def score(batches, target, *, logits=None) -> Scored:
     present = np.unique(truth)
     auc = None
     if len(present) == p.shape[1]:
-        # Of scores only the order counts; scikit-learn's own mean over the classes wants rows that sum to 1.
-        drawn = [1] if p.shape[1] == 2 else present
-        auc = float(np.mean([sk.roc_auc_score(truth == c, p[:, c]) for c in drawn]))
+        drawn = np.array([1]) if p.shape[1] == 2 else present
+        some = np.array_split(drawn, min(len(drawn), 1 + p.size // _AT_A_TIME))
+        auc = float(np.concatenate([_areas(truth, p, classes) for classes in some]).mean())
     scores = dict(
         accuracy=right / n,
         accuracy_interval=list(wilson(right, n)),
-        f1=float(sk.f1_score(truth, guess, average="macro", zero_division=0)),
+        f1=_f1(truth, guess),
         auc=auc,
         loss=None if logits is None else float(-np.log(np.clip(p[np.arange(n), truth], 1e-7, 1)).mean()),
         majority=float(np.bincount(truth).max() / n),
         examples=n,
     )
     return Scored(scores=scores, truth=truth, answers=p)
+
+
+def _f1(truth, guess) -> float:
+    """Return the mean F1 of all classes that occur, as scikit-learn's macro average: a tenth of its time."""
+    size = max(truth.max(), guess.max()) + 1
+    named = np.bincount(truth, minlength=size) + np.bincount(guess, minlength=size)
+    right = np.bincount(truth[truth == guess], minlength=size)
+    return float((2 * right[named > 0] / named[named > 0]).mean())
+
+
+def _areas(truth, p, classes) -> np.ndarray:
+    """Return the area under the ROC curve of each class against the others, (classes,).
+
+    That is a sum of ranks (doi:10.1148/radiology.143.1.7063747): only the order of scores counts, and ties count half.
+    scikit-learn takes a call for each class, and its own mean over them wants rows that sum to 1.
+
+    Raises:
+        ValueError: a score is not a number.
+    """
+    of_class = truth[:, None] == classes
+    count, n = of_class.sum(axis=0), len(truth)
+    ranks = rankdata(p[:, classes], axis=0, nan_policy="raise")
+    return ((ranks * of_class).sum(axis=0) - count * (count + 1) / 2) / (count * (n - count))
 
 
 def wilson(right, n) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 from shortcuts import pass_on_jax
 
-from kzoo.training import kernels
+from kzoo.training import kernels, recurrent
 
 RANDOM = np.random.default_rng(0)
 IDS = RANDOM.integers(0, 9, (5, 6))  # of few words: each occurs more than once in a batch
@@ -32,17 +32,20 @@ def adamw():
 
 
 @pytest.mark.parametrize(
-    ("kind", "large"), [(layers.SimpleRNN, False), (layers.LSTM, False), (layers.LSTM, True), (layers.GRU, True)]
+    ("kind", "large"),
+    [(kind, large) for kind in (layers.SimpleRNN, layers.LSTM, layers.GRU) for large in (False, True)],
 )
 def test_recurrent_layers_are_keras_own_to_rounding(kind, large, monkeypatch):
     """All outputs and the last, forwards and backwards, the states handed on, three turns of two time steps.
 
     A large layer runs on two and three of the five examples side by side.
     """
-    monkeypatch.setattr(kernels, "_TURN", 2)
-    monkeypatch.setattr(kernels, "_LARGE", 0 if large else 2**14)
-    ran, run = [], kernels._run
-    monkeypatch.setattr(kernels, "_run", lambda *arguments: ran.append(arguments) or run(*arguments))
+    monkeypatch.setattr(recurrent, "_TURN", 2)
+    monkeypatch.setattr(recurrent, "_HALVES_TURN", 2)
+    monkeypatch.setattr(recurrent, "_LARGE", 0 if large else 2**14)
+    name = "_run_by_halves" if large and keras.backend.backend() == "tensorflow" else "_run"
+    ran, run = [], getattr(recurrent, name)
+    monkeypatch.setattr(recurrent, name, lambda *arguments: ran.append(arguments) or run(*arguments))
 
     class Both(layers.Layer):
         """The second layer begins with the states in which the first one ended."""
@@ -143,7 +146,7 @@ def test_attention_is_keras_own_to_rounding(axes, masked, causal, ours, monkeypa
     ],
 )
 def test_a_layer_of_another_formula_is_keras_own(layer, monkeypatch):
-    monkeypatch.setattr(kernels, "_run", None)
+    monkeypatch.setattr(recurrent, "_run", None)
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((4, 2)), layer()])
     x = keras.ops.convert_to_tensor(RANDOM.normal(size=(3, 4, 2)), "float32")
@@ -152,7 +155,7 @@ def test_a_layer_of_another_formula_is_keras_own(layer, monkeypatch):
 
 
 def test_a_masked_layer_is_keras_own(monkeypatch):
-    monkeypatch.setattr(kernels, "_run", None)
+    monkeypatch.setattr(recurrent, "_run", None)
     model = keras.Sequential([keras.Input((6,)), layers.Embedding(9, 4, mask_zero=True), layers.LSTM(2)])
     own = model(IDS)
     with kernels.cheap_steps(model):

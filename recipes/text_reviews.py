@@ -9,7 +9,7 @@ python recipes/text_reviews.py --data reviews/     positive.txt and negative.txt
 python recipes/text_reviews.py --presets text_cnn text_gru   some of them; a finished run in --out is not trained again
 python recipes/text_reviews.py --smoke             seconds, to see that it runs
 
-Measured: 535 s for all of it; its table is in recipes/README.md.
+Measured: 309 s for all of it; its table is in recipes/README.md.
 """
 
 # %% What to train, on what

@@ -30,14 +30,18 @@ def recurrent_layer(
         sequences = ops.flip(sequences, axis=1)
     arguments = sequences, cell.kernel, cell.recurrent_kernel, cell.bias, *initial_state
 
-    large = math.prod(cell.recurrent_kernel.shape) >= _LARGE and keras.backend.backend() == "tensorflow"
-    way = _run_by_halves if large else _run
+    way = _run_by_halves if math.prod(cell.recurrent_kernel.shape) >= _LARGE and _in_a_graph() else _run
 
     def run(*arguments: Any) -> tuple[Any, Any]:
         return way(CELLS[type(layer)], layer.return_sequences, *arguments)
 
     outputs, *states = ops.custom_gradient(run)(*map(ops.convert_to_tensor, arguments))
     return states[0], outputs, states
+
+
+def _in_a_graph() -> bool:
+    """Say whether TensorFlow traces this: only then do functions in it run side by side."""
+    return keras.backend.backend() == "tensorflow" and not import_module("tensorflow").executing_eagerly()
 
 
 def _is_plain(cell: Any) -> bool:

@@ -104,6 +104,8 @@ def test_names_of_classes_keep_their_zeros(tmp_path, monkeypatch):
     data = load_data(texts, preset="text_cnn", validation=0)
     assert data.class_names == ("011", "020", "11")
     assert list(labelled(data.preprocessing, texts, "Label").y["Label"]) == names
+    unlabelled = written(pd.DataFrame({"text": ["so many words"], "Label": [None]}), "unlabelled.csv")
+    assert not len(kind_of(data.preprocessing).learn.fresh(data.preprocessing, unlabelled, targets=["Label"]).answers)
     tested = load_data(texts, preset="text_cnn", validation=0, test=texts)
     assert (np.bincount(tested.test.y) == [40, 40, 40]).all()
     whole = written(pd.DataFrame({"text": [f"so many words, {i}" for i in range(N)], "label": [1.0, 0.0] * (N // 2)}))

@@ -293,7 +293,7 @@ def labelled(reader, source, *, targets, config):
     frame = as_frame(source, targets)
     require(frame, targets, "the table")
     frame = frame[frame[targets[0]].notna()].reset_index(drop=True)
-    return Split(x=read(reader, frame)[0], y=frame[targets].apply(_labels))
+    return Split(x=read(reader, frame)[0], y=_in_words(frame[targets]))
 
 
 def fresh(reader, source, *, targets):
@@ -306,7 +306,12 @@ def fresh(reader, source, *, targets):
     source = as_frame(source, targets) if is_table(source) else source
     x, _ = read(reader, source)
     answers = answers_in(source, targets) if hasattr(source, "iloc") else None
-    return Fresh(x=x, answers=answers if answers is None else answers.apply(_labels))
+    return Fresh(x=x, answers=None if answers is None else _in_words(answers))
+
+
+def _in_words(answers):
+    """Return a table of labels, without rows too, with the words of `_labels`."""
+    return answers.assign(**{name: _labels(answers[name]) for name in answers})
 
 
 def _new_folder(source):

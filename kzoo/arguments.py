@@ -257,7 +257,7 @@ TRAINING = {
     ),
     "precision": _A(
         default="auto",
-        meaning="what kzoo.train computes in; auto: bfloat16 on a GPU that has it, else float32",
+        meaning="what kzoo.train computes in, where the device has it; auto: bfloat16 on a GPU, else float32",
         kind=str,
         choices=PRECISIONS,
     ),

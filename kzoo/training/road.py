@@ -3,10 +3,8 @@
 `train`, `check`, `tune`, each of its trials and the learning-rate range walk it; cross-validation through `train`.
 """
 
-import os
 import warnings
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import Any
 
 import keras
@@ -14,7 +12,7 @@ import numpy as np
 
 from kzoo import __version__, contract
 from kzoo import callbacks as bundles
-from kzoo.arguments import PRECISIONS, TRAINING
+from kzoo.arguments import TRAINING
 from kzoo.checks.losses import loss_of
 from kzoo.data import Dataset
 from kzoo.data.dataset import Split
@@ -22,10 +20,10 @@ from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
-from kzoo.jax_cache import keep_programs
 from kzoo.kinds import fits
 from kzoo.nouns import Spec
 from kzoo.registry import Preset, build, get_preset, hint, preset_of, rebuild, resolve, spec_of, steps_of, with_settings
+from kzoo.training.device import computes_bfloat16, prepare_device
 from kzoo.training.features import above, frozen_below, seen_by
 from kzoo.training.members import Members
 from kzoo.training.probe import probe
@@ -137,14 +135,16 @@ class Assignment:
         )
 
     def policy(self, precision="auto", *, deterministic=False) -> str:
-        """Return the dtype policy to train with: what is asked, else what the settings say, else what fits the device.
+        """Return the dtype policy to train with: what is asked, else the settings' where the device computes with it.
 
         Raises:
             KzooError: see `prepare_device`.
         """
-        if precision == "auto":
-            precision = self.training.get("precision", "auto")
-        return prepare_device(precision, deterministic=deterministic)
+        device = prepare_device(precision, deterministic=deterministic)
+        wanted = self.training.get("precision", "auto")
+        if precision != "auto" or wanted == "auto":
+            return device
+        return wanted if wanted != "mixed_bfloat16" or computes_bfloat16() else "float32"
 
     def ready(self, policy, *, weights=None, freeze=None, resumed=False, look=False) -> "Job":
         """Return the network built, begun with trained weights, and compiled.
@@ -165,6 +165,9 @@ class Assignment:
         model = _built(self.spec, policy)
         spec = replace(self.spec, config=spec_of(model)["config"], kzoo=__version__)
         notes, core, features = list(self.notes), core_of(model), None
+        wanted = self.training.get("precision", "auto")
+        if wanted == "mixed_bfloat16" and policy == "float32" and not computes_bfloat16():
+            notes.append(f"In float32: {wanted} is the preset's, and this processor would only imitate it.")
         if weights is not None:
             begin(model, self.data.train)  # which is for what `weights` lack, such as words of the new data
             notes.append(begin_with(
@@ -443,46 +446,3 @@ def _built(spec, policy):
         return rebuild(spec.json(), compile=False)
     finally:
         keras.config.set_dtype_policy(previous)
-
-
-def prepare_device(precision, *, deterministic=False):
-    """Let TensorFlow take GPU memory as it needs it, and JAX keep its programs; return the dtype policy to build with.
-
-    Args:
-        precision: "auto" is mixed_bfloat16 on a GPU that has it, float32 elsewhere.
-        deterministic: let operations be deterministic, or fail.
-
-    Raises:
-        KzooError: an unknown precision, or a backend that had to be told earlier.
-    """
-    if deterministic:
-        _make_deterministic()
-    if precision not in PRECISIONS:
-        raise KzooError(f"precision={precision!r} is unknown. Use one of: {', '.join(PRECISIONS)}.")
-    keep_programs()
-    if keras.backend.backend() != "tensorflow":
-        return "float32" if precision == "auto" else precision
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        try:
-            tf.config.experimental.set_memory_growth(gpu, True)
-        except RuntimeError:  # the GPU is already in use by this process, with whatever it was told then
-            os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    if precision != "auto":
-        return precision
-    capability = [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus]
-    return "mixed_bfloat16" if capability and min(capability) >= (8, 0) else "float32"
-
-
-def _make_deterministic():
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import_module("tensorflow").config.experimental.enable_op_determinism()
-    elif backend == "torch":
-        import_module("torch").use_deterministic_algorithms(True)
-    elif backend == "jax" and import_module("jax").default_backend() == "gpu":
-        flag = "--xla_gpu_deterministic_ops=true"
-        if flag not in os.environ.get("XLA_FLAGS", ""):
-            raise KzooError(f"deterministic=True on JAX and a GPU: set XLA_FLAGS={flag} before Python starts.")

@@ -90,8 +90,9 @@ def train(
         weights: to begin with, taken layer by layer: of a run, a `.keras` or `.weights.h5` file or a model, or stored
             ones of this preset by their name (`kzoo show PRESET` lists them); "imagenet" downloads those of a backbone.
         freeze: layers that keep their weights: a glob, several, or True for all that `weights` gave.
-        precision: "float32", "mixed_bfloat16" or "mixed_float16"; "auto" is the preset's, which may leave it to the
-            device. Saved models are float32.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16"; "auto" is the preset's where the device computes
+            with it, which a line says where not, and the device's own where the preset has none. Saved models are
+            float32.
         deterministic: refuse or replace operations whose bits differ from run to run, which a CPU hardly has and a GPU
             does; slower. With TensorFlow it then holds for the whole process.
         overwrite: replace a different run in `out`.

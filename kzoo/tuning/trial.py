@@ -19,10 +19,11 @@ from kzoo.errors import KzooError
 from kzoo.files import finite, whole_file
 from kzoo.gradients import traces_let_go
 from kzoo.registry import Preset
+from kzoo.training.device import prepare_device
 from kzoo.training.fit import Fit
 from kzoo.training.journal import State, remove_journal
 from kzoo.training.resume import Cadence, Signals, StopRequest
-from kzoo.training.road import Assignment, make_variables, prepare_device
+from kzoo.training.road import Assignment, make_variables
 from kzoo.tuning.folds import fold_of
 from kzoo.tuning.records import Objective, Outcome
 from kzoo.tuning.spaces.own import OwnSpace

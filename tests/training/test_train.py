@@ -20,6 +20,7 @@ from kzoo.callbacks import BestModel
 from kzoo.cli import main
 from kzoo.data.dataset import Split
 from kzoo.data.pipeline import Batches
+from kzoo.training import device
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 
@@ -370,11 +371,12 @@ def test_mixed_precision_is_saved_as_float32(iris):
     assert same_weights(model, run.model) and np.isfinite(run.summary["test"]["loss"])
 
 
-def test_a_preset_says_its_precision_and_a_call_may_say_another(iris, tmp_path):
+def test_a_preset_says_its_precision_and_a_call_may_say_another(iris, tmp_path, monkeypatch):
     mixed = dataclasses.replace(
         kzoo.get_preset("iris_fnn"), training=kzoo.get_preset("iris_fnn").training | dict(precision="mixed_bfloat16")
     )
     said = {}
+    monkeypatch.setattr(device, "_processor_does", lambda: True)
     for word in ("auto", "float32", "mixed_float16"):
         run = fit(mixed, iris, tmp_path / word, precision=word, **SMALL)
         said[word] = run.config["precision"]
@@ -382,6 +384,18 @@ def test_a_preset_says_its_precision_and_a_call_may_say_another(iris, tmp_path):
     assert said == {"auto": "mixed_bfloat16", "float32": "float32", "mixed_float16": "mixed_float16"}
     with pytest.raises(kzoo.KzooError, match="precision='mixed' is not one of its values: auto, float32"):
         dataclasses.replace(mixed, training=mixed.training | dict(precision="mixed"))
+
+
+def test_a_processor_that_only_imitates_16_bits_trains_in_32_and_says_so(iris, tmp_path, monkeypatch, capsys):
+    mixed = dataclasses.replace(
+        kzoo.get_preset("iris_fnn"), training=kzoo.get_preset("iris_fnn").training | dict(precision="mixed_bfloat16")
+    )
+    cases = ((False, "auto", "float32"), (True, "auto", "mixed_bfloat16"), (False, "mixed_bfloat16", "mixed_bfloat16"))
+    for does, asked, precision in (*cases, (True, "float32", "float32")):
+        monkeypatch.setattr(device, "_processor_does", lambda does=does: does)
+        run = fit(mixed, iris, tmp_path / f"{does}-{asked}", precision=asked, progress=True, **SMALL)
+        assert run.config["precision"] == precision
+        assert ("would only imitate it" in capsys.readouterr().err) == (not does and asked == "auto")
 
 
 def test_a_run_of_before_a_setting_is_the_same_run(iris):

@@ -22,7 +22,8 @@ import keras_tuner as kt
 from kzoo.data.options import DataOptions
 from kzoo.errors import KzooError
 from kzoo.registry import Preset
-from kzoo.training.road import Assignment, assign, prepare_device
+from kzoo.training.device import prepare_device
+from kzoo.training.road import Assignment, assign
 from kzoo.tuning.engines.steady import random_points
 from kzoo.tuning.spaces.entry import Parameter, shown
 from kzoo.tuning.spaces.hypermodel import PresetHyperModel, trained_as_built

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -29,6 +29,7 @@ killed, the same command goes on, with every finished trial kept. More
 """
 _OPTIONS = (
     "data", "out", "seed", "resume", "engine", "trials", "max_time", "space", "objective", "folds", "backend",
+    "parallel", "threads", "scheduler",
     *common.DATA_OPTIONS,
 )  # fmt: skip
 
@@ -44,6 +45,9 @@ def add_arguments(parser):
     add("--objective", metavar="NAME", help="such as val_accuracy or val_loss")
     add("--epochs", type=int, metavar="N", help="of each trial; schedules follow")
     add("--folds", type=int, metavar="N", help="score each trial by cross-validation")
+    add("--parallel", type=int, default=1, metavar="N", help="trials at once (default 1)")
+    add("--threads", type=int, metavar="N", help="of each trial (default: 1 with --parallel, else all)")
+    add("--scheduler", metavar="ADDRESS", help="let the workers of a Dask scheduler train: tcp:// or tls://HOST:PORT")
     add("--no-prune", action="store_true", help="train every trial to its end")
     add("--no-baseline", action="store_true", help="do not begin with the preset itself")
     add("--max-params", type=float, metavar="N", help="train no network of more parameters")
@@ -64,6 +68,8 @@ def run(args):
             raise KzooError(f"{name!r} is an option of its own: write --{name.replace('_', '-')} VALUE, without --set.")
     if args.epochs is not None and "epochs" in settings:
         raise KzooError("epochs is given twice: by --epochs and by --set. Leave one out.")
+    if args.scheduler is not None:
+        import_module("kzoo.tuning.cluster").check_address(args.scheduler)
     # Names and values are checked before the seconds that Keras takes to import.
     fixed = settings | ({} if args.epochs is None else {"epochs": args.epochs})
     train.check_names(args.preset, fixed)
@@ -74,16 +80,25 @@ def run(args):
     options = dict(
         engine=args.engine, trials=args.trials, epochs=args.epochs, max_time=args.max_time, space=space,
         objective=args.objective, baseline=not args.no_baseline, prune=None if args.no_prune else "median",
-        folds=args.folds, seed=args.seed, out=args.out, resume=args.resume,
-        dry_run=args.dry_run, progress=not (args.quiet or args.dry_run), **common.data_options(args), **settings,
+        folds=args.folds, parallel=args.parallel, threads=args.threads, seed=args.seed, out=args.out,
+        resume=args.resume, dry_run=args.dry_run, progress=not (args.quiet or args.dry_run),
+        **common.data_options(args), **settings,
     )  # fmt: skip
     try:
-        search = quiet.load("kzoo.tuning.tune").tune(preset, args.data, **options)
+        with _executor(args) as executor:
+            search = quiet.load("kzoo.tuning.tune").tune(preset, args.data, executor=executor, **options)
     except Interrupted as stop:
         return _document(stop.run, preset) | {"interrupted": True}
     if args.dry_run:
         return dict(plan=str(search), **{k: getattr(search, k) for k in ("engine", "trials", "epochs", "random")})
     return _document(search, preset)
+
+
+def _executor(args) -> AbstractContextManager:
+    """Lend the executor that is asked for, or None."""
+    if args.scheduler is None or args.dry_run:
+        return nullcontext()
+    return quiet.load("kzoo.tuning.cluster").executor_at(args.scheduler)
 
 
 def _stopped(args, preset, fixed) -> Iterator[tuple[Path, str]]:
@@ -104,7 +119,7 @@ def _asks_for(request, args, preset, fixed):
     options = import_module("kzoo.data.options").DataOptions(seed=named.pop("data_seed"), **named)
     config, training = resolve(preset, fixed)
     asked = dict(
-        seed=args.seed, folds=args.folds, baseline=not args.no_baseline,
+        seed=args.seed, folds=args.folds, parallel=args.parallel, baseline=not args.no_baseline,
         data=options.stored() | {"name": Path(args.data or preset.dataset or "").resolve().name},
         spec={"config": _only(fixed, config), "training": _only(fixed, training)},
     )  # fmt: skip

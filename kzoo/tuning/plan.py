@@ -35,6 +35,8 @@ class Plan:
         brackets: Hyperband's (trials, epochs before, epochs after) of each round, else none.
         space: the space, as text.
         start: what the default point is called.
+        parallel: how many trials are under way at once.
+        threads: of a trial's training, or None.
     """
 
     preset: str
@@ -54,6 +56,8 @@ class Plan:
     brackets: tuple = ()
     space: str = ""
     start: str = "the preset"
+    parallel: int = 1
+    threads: int | None = None
 
     def __str__(self):
         name, direction = self.objective
@@ -67,6 +71,9 @@ class Plan:
             f"{self.trials} trials{folds}, at most {self.epochs:,} epochs; {self.random} of them drawn {where} "
             f"({self.random / max(self.trials, 1):.0%})",
         ]
+        if self.parallel > 1:
+            each = "" if self.threads is None else f", {plural(self.threads, 'thread')} each"
+            lines.append(f"{self.parallel} trials at once{each}: what is proposed follows from this number")
         if self.brackets:
             rounds = ", ".join(f"{n} to epoch {after}" for n, _, after in self.brackets)
             lines.append(f"{self.engine} decides the number of trials itself: {self.start} in full, then {rounds}")
@@ -110,7 +117,8 @@ def make_plan(request, space, size, worker) -> Plan:
         trials=size.trials, epochs=size.epochs, random=size.random, brackets=size.rounds, folds=request.folds,
         hyperparameters=len(space.names), points=space.finite_size(), space=str(space), start=request.start,
         params=(min(counts), probe.params, max(counts)), sampled=len(counts), step=probe.step,
-        seconds=size.epochs * steps * probe.step + size.trials * probe.first,
+        seconds=(size.epochs * steps * probe.step + size.trials * probe.first) / request.parallel,
+        parallel=request.parallel, threads=request.threads,
     )  # fmt: skip
 
 

@@ -44,7 +44,8 @@ class Progress:
         self.live = None
         if drawn and not silent:
             self.live = Live(console=self.console, auto_refresh=False, transient=True)
-        self.trials, self.current = [], None
+        self.trials: list[Trial] = []
+        self.running: dict[int, _Running] = {}
 
     def __enter__(self):
         if self.live is not None:
@@ -68,18 +69,19 @@ class Progress:
 
     def begin(self, trial):
         """Say that a trial begins."""
-        self.current = _Running(trial, time.monotonic())
+        self.running = self.running | {trial.number: _Running(trial, time.monotonic())}
         self.draw()
 
-    def epoch(self, epoch, value):
-        """Say that an epoch of it has ended."""
-        self.current = replace(self.current, epoch=epoch, value=value)
-        self.draw()
+    def epoch(self, number, epoch, value):
+        """Say that an epoch of a trial has ended."""
+        if (now := self.running.get(number)) is not None:
+            self.running = self.running | {number: replace(now, epoch=epoch, value=value)}
+            self.draw()
 
     def end(self, trial):
         """Say how it ended."""
         self.trials = [*(t for t in self.trials if t.number != trial.number), trial]
-        self.current = None
+        self.running = {number: now for number, now in self.running.items() if number != trial.number}
         if self.live is None:
             self.say(self._line(trial))
         self.draw()
@@ -110,7 +112,7 @@ class Progress:
         """Return the seconds left: by what a trial took so far, and no more than the budget."""
         done = sum(trial.status in FINISHED for trial in self.trials)
         mean = sum(trial.seconds for trial in self.trials) / len(self.trials) if self.trials else None
-        left = None if mean is None else mean * max(self.plan.trials - done, 0)
+        left = None if mean is None else mean * max(self.plan.trials - done, 0) / self.plan.parallel
         budget = None if self.deadline is None else max(self.deadline - time.time(), 0.0)
         return min(left, budget) if None not in (left, budget) else budget if left is None else left
 
@@ -126,7 +128,7 @@ class Progress:
                 str(trial.number), trial.status, score, str(trial.best_epoch or ""), f"{trial.seconds:.1f}",
                 trial.error or self._values(trial), style=style,
             )  # fmt: skip
-        if (now := self.current) is not None:
+        for now in self.running.values():
             value = "" if now.value is None else f"{now.value:.4f}"
             seconds = f"{time.monotonic() - now.began:.1f}"
             table.add_row(

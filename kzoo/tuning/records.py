@@ -37,6 +37,8 @@ class Request:
         objective: the `Objective`.
         backend: of Keras.
         max_time: seconds, or None.
+        parallel: how many trials are under way at once.
+        threads: of a trial's training; None for as many as the machine gives.
         versions, machine, created: where and when it began.
     """
 
@@ -54,6 +56,8 @@ class Request:
     backend: str
     trials: int
     max_time: float | None
+    parallel: int = 1
+    threads: int | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     machine: str = ""
     created: str = ""
@@ -73,9 +77,14 @@ class Request:
         own = {f.name: getattr(self, f.name) for f in fields(self)}
         return {"kzoo_search": 1, "format_version": FORMAT} | own | {"objective": self.objective._asdict()}
 
+    def stored(self) -> dict:
+        """Return it as `search.json` has it, which says of `parallel` and `threads` what is unusual."""
+        usual = dict(parallel=1, threads=None)
+        return {name: value for name, value in self.to_json().items() if name not in usual or value != usual[name]}
+
     def write(self, folder):
         """Write a search's `search.json`."""
-        write_json(Path(folder) / "search.json", self.to_json())
+        write_json(Path(folder) / "search.json", self.stored())
 
     @classmethod
     def read(cls, folder) -> "Request":

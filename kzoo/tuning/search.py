@@ -72,7 +72,7 @@ class Search:
     @property
     def config(self) -> dict[str, Any]:
         """What was asked, as plain data: the content of `search.json`."""
-        return self.request.to_json()
+        return self.request.stored()
 
     @property
     def objective(self) -> Objective:

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time as clock
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, overload
@@ -29,6 +30,7 @@ from kzoo.training.folder import check_resume
 from kzoo.training.record import provenance
 from kzoo.training.resume import Signals
 from kzoo.training.road import OWN_MODEL, assign
+from kzoo.tuning.crew import crew_of
 from kzoo.tuning.engines import choose_engine, engine_named
 from kzoo.tuning.folder import begin_anew, claimed
 from kzoo.tuning.folds import check_folds
@@ -64,6 +66,9 @@ def tune(
     baseline: bool = True,
     prune: Literal["median"] | None = "median",
     folds: int | None = None,
+    parallel: int = 1,
+    threads: int | None = None,
+    executor: Executor | None = None,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     resume: Literal["auto", "must", "never"] = "auto",
@@ -94,6 +99,9 @@ def tune(
     baseline: bool = True,
     prune: Literal["median"] | None = "median",
     folds: int | None = None,
+    parallel: int = 1,
+    threads: int | None = None,
+    executor: Executor | None = None,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     resume: Literal["auto", "must", "never"] = "auto",
@@ -146,6 +154,13 @@ def tune(
         prune: "median" stops a trial that is worse than half of the others at the same epoch, from the third on; None
             for never. Hyperband has its own way.
         folds: score each trial by cross-validation over this many parts of the training and validation rows.
+        parallel: how many trials are under way at once. What is proposed follows from this number, and not from who
+            trains, how fast, or who dies on the way. A Ctrl-C stops all of them.
+        threads: of each trial's training; None is one with `parallel`, else as many as Keras takes. The bits of weights
+            depend on it, so it belongs to the search.
+        executor: whose processes train, in place of ones of this machine: any `concurrent.futures.Executor`, such as
+            `dask.distributed.Client(...).get_executor()`. They need kzoo and the backend, and no folder in common with
+            this one. After a Ctrl-C what is under way there is trained again by the same call.
         seed: of the proposals; trial n is trained with the seed `seed + n`.
         out: the search's folder; the default is `searches/NAME-NN`.
         resume: "auto" continues the same search in `out`; "must" does so or refuses, "never" starts over.
@@ -162,6 +177,7 @@ def tune(
     """
     began = clock.time()
     _check(trials, seed, data_seed, prune, baseline, dry_run)
+    threads = _check_crew(parallel, threads, executor)
     check_resume(resume)
     budget = None if max_time is None else checked_seconds("max_time", max_time)
     if epochs is not None:
@@ -194,15 +210,22 @@ def tune(
         data=options.describe(data).json(), spec=plain(what.spec.json()), space=plain(what.space.to_json()),
         engine=chosen, objective=what.objective, epochs=what.trained.training["epochs"],
         prune=None if engine_named(chosen).in_rounds else prune, folds=folds, baseline=baseline, seed=seed,
-        backend=keras.backend.backend(), trials=size.trials, max_time=budget,
+        backend=keras.backend.backend(), trials=size.trials, max_time=budget, parallel=parallel, threads=threads,
     )  # fmt: skip
     setup = dict(  # of those who train: they never have the test rows
         preset=what.trained, data=replace(data, test=None, notes=[]), objective=what.objective, folds=folds,
         fold_seed=data_seed,
     )  # fmt: skip
+    if threads is not None:
+        setup["threads"] = threads
     process: type[Worker | Here] = Worker
     if (build := what.build) is not None and not can_be_sent(build):
         process = Here
+        if threads is not None or executor is not None:
+            raise KzooError(
+                f"{name_of(build)} is in no module that another process could import, so that this one has to train: "
+                f"leave parallel=, threads= and executor= out, or move it into a module."
+            )
         notes.append(
             f"{name_of(build)} is in no module that another process could import: this one trains, and grows with each "
             f"trial."
@@ -225,8 +248,14 @@ def tune(
             write_json(folder / "preprocessing.json", plain(data.preprocessing))
             _stamped(request).write(folder)
             signals, deadline = Signals(), None if budget is None else began + budget
-            with signals.watched(), Progress(plan, deadline=deadline, silent=not progress) as show:
-                loop = Loop(folder, request, what.space, worker=worker, signals=signals, deadline=deadline, show=show)
+            with (
+                signals.watched(),
+                Progress(plan, deadline=deadline, silent=not progress) as show,
+                crew_of(worker, show, request, executor) as crew,
+            ):
+                loop = Loop(
+                    folder, request, what.space, worker=worker, crew=crew, signals=signals, deadline=deadline, show=show
+                )
                 because = loop.run()
     return _ended(Search(folder, data, build), loop, because, signals, progress)
 
@@ -356,6 +385,19 @@ def _ended(search: Search, loop: Loop, because: str, signals: Signals, progress:
         lines.append(f"best: trial {best.number}, {search.objective.name} {best.score:.4f}")
     _say(lines, progress)
     return search
+
+
+def _check_crew(parallel: Any, threads: Any, executor: Any) -> int | None:
+    """Return the threads of a trial; refuse what is no number, and no executor."""
+    checked_count("parallel", parallel)
+    if executor is not None and not isinstance(executor, Executor):
+        raise KzooError(
+            f"executor={executor!r} must be a concurrent.futures.Executor; of a Dask client, client.get_executor()."
+        )
+    if threads is None:
+        return 1 if parallel > 1 or executor is not None else None
+    checked_count("threads", threads)
+    return threads
 
 
 def _space(space: Any, preset: Preset) -> Space:

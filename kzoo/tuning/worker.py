@@ -13,10 +13,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import FunctionType
+from typing import Any
 
 from kzoo import lean, registry
 from kzoo.errors import KzooError
@@ -27,6 +30,11 @@ _ANSWERS = 8  # before which it may grow by five times as much: a new one takes 
 _PATIENCE = 20.0  # seconds for the end of a step and a journal, when training is to stop
 
 
+# What TensorFlow, XLA (of JAX) and the libraries below them take for the number of threads; PyTorch takes OMP's.
+_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
+            "OPENBLAS_NUM_THREADS")  # fmt: skip
+
+
 class TrialFailed(Exception):
     """A trial could not be trained; the message is its cause on one line."""
 
@@ -35,18 +43,43 @@ class TrialFailed(Exception):
 # end with its parent before it spends seconds on that.
 
 
+@dataclass(frozen=True)
+class Sent:
+    """What a process has to know before it can train: plain data and pickles, which any machine can take.
+
+    Args:
+        families: the `FAMILIES` of the registry.
+        setup: the arguments of `Trainer`, pickled.
+        backend: of Keras.
+        threads: see `Worker`.
+    """
+
+    families: Mapping[str, Any]
+    setup: bytes
+    backend: str
+    threads: int | None
+
+    @classmethod
+    def of(cls, setup, threads=None) -> "Sent":
+        """Return what this process has to tell."""
+        backend = import_module("keras").backend.backend()
+        return cls(dict(registry.FAMILIES), pickle.dumps(setup), backend, threads)
+
+
 class Worker:
     """A process that trains, started when it is first needed and again when it has died or grown.
 
     Args:
         log: file that gets what the process prints.
+        threads: how many it trains with; None for as many as Keras takes.
+        sent: `sent` of another `Worker`, be it of another machine, in place of a setup.
         setup: arguments of `Trainer`.
     """
 
-    def __init__(self, log, **setup):
+    def __init__(self, log, *, threads=None, sent=None, **setup):
         self.log, self.process, self.inbox = Path(log), None, queue.Queue()
         self.answered, self.least = 0, None  # answers of the process, and the least memory that it had
-        self.setup = dict(registry.FAMILIES), pickle.dumps(setup)
+        self.sent = sent or Sent.of(setup, threads)
 
     def __enter__(self):
         self.start()
@@ -59,9 +92,11 @@ class Worker:
         """Start the process; it imports while we do other things."""
         self.inbox, self.answered, self.least = queue.Queue(), 0, None
         environment = os.environ | {
-            "KERAS_BACKEND": import_module("keras").backend.backend(),
+            "KERAS_BACKEND": self.sent.backend,
             "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
         }
+        if self.sent.threads is not None:
+            environment |= dict.fromkeys(_THREADS, str(self.sent.threads))
         # A group of its own: Ctrl-C is for us, and we decide what becomes of the trial.
         own_group = (
             dict(creationflags=subprocess.CREATE_NEW_PROCESS_GROUP) if os.name == "nt" else dict(start_new_session=True)
@@ -75,7 +110,7 @@ class Worker:
                 stderr=log, env=environment, **own_group,
             )  # fmt: skip
         threading.Thread(target=_answers, args=(self.process.stdout, self.inbox), daemon=True).start()
-        self._send(self.setup)
+        self._send((self.sent.families, self.sent.setup))
 
     def close(self):
         """End the process."""
@@ -104,7 +139,7 @@ class Worker:
         """
         if self.process is None:
             self.start()
-        self._send((name, deadline, arguments))
+        self._send((name, deadline, pickle.dumps(arguments)))
         asked_at = None
         while True:
             if signals is not None and signals.caught and asked_at is None:
@@ -254,7 +289,8 @@ def main():
         say("failed", describe(error), isinstance(error, KzooError))
         return
     while True:
-        name, deadline, arguments = inbox.get()
+        name, deadline, packed = inbox.get()
+        arguments = pickle.loads(packed)  # here: NumPy in it must not be imported by two threads at once
         stop.asked.clear()
         stop.deadline = deadline
         try:

@@ -25,6 +25,7 @@ class StandIn:
 
     def __init__(self, log, **setup):
         self.preset, self.objective = setup["preset"], setup["objective"]
+        self.sent = dict(preset=self.preset, objective=self.objective)  # enough for another one
         self.epochs = self.preset.training["epochs"]
 
     def __enter__(self):

@@ -2,7 +2,7 @@
 
 import keras_tuner as kt
 
-from kzoo.tuning.engines.private import OpenedHyperband
+from kzoo.tuning.engines.private import OpenedHyperband, with_bracket
 from kzoo.tuning.engines.steady import Size, Steady
 
 _FACTOR = 3  # a third of the trials of a round goes on
@@ -12,6 +12,11 @@ class Engine(OpenedHyperband, Steady, kt.oracles.HyperbandOracle):
     """KerasTuner's own."""
 
     in_rounds = True
+
+    def propose(self, trial_id):
+        proposed = super().propose(trial_id)
+        bracket = self.bracket_of(trial_id)
+        return proposed if bracket is None else proposed | {"values": with_bracket(proposed["values"], bracket)}
 
     def limits(self, trials, epochs):
         return dict(max_epochs=epochs, factor=_FACTOR)

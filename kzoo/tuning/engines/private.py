@@ -1,6 +1,9 @@
 """What KerasTuner keeps private and the engines need, each with its reason; nothing else in kzoo touches it."""
 
+import copy
 from typing import Any
+
+import numpy as np
 
 from kzoo.tuning.records import Round
 
@@ -51,16 +54,47 @@ class OpenedBayesian(Opened):
         return self.model(len(self._nonfixed_space()))
 
     def tried(self):
-        """Return the trials so far as points (N, D) in the unit cube, and their scores, of which less is better."""
-        return self._vectorize_trials()
+        """Return the trials so far as points (N, D) in the unit cube, and their scores, of which less is better.
+
+        Those under way count as middling ones. KerasTuner asks the model of the proposal before for their scores, and a
+        search that is resumed has none.
+        """
+        whole, under_way, self.ongoing_trials = self.trials, self.ongoing_trials, {}
+        parts = [[t for t in whole.values() if (t.status == "RUNNING") == running] for running in (False, True)]
+        try:
+            self.trials = {trial.trial_id: trial for trial in parts[0]}
+            points, scores = self._vectorize_trials()
+            if parts[1]:
+                self.trials = {trial.trial_id: _as_if_ended(trial) for trial in parts[1]}
+                others, _ = self._vectorize_trials()
+                points = np.concatenate([points, others])
+                scores = np.concatenate([scores, np.full(len(others), np.median(scores))])
+        finally:
+            self.trials, self.ongoing_trials = whole, under_way
+        return points, scores
 
     def values_at(self, point):
         """Return the values of a point in the unit cube."""
         return self._vector_to_values(point)
 
 
+def _as_if_ended(trial):
+    ended = copy.copy(trial)
+    ended.status, ended.score = "COMPLETED", 0.0
+    return ended
+
+
 class OpenedHyperband(Opened):
     """What is private in its `HyperbandOracle` besides: what it will do, of which a plan must not say anything else."""
+
+    _brackets: Any  # KerasTuner's
+
+    def bracket_of(self, trial_id) -> int | None:
+        """Return the bracket that a trial is in; KerasTuner notes the newest one, and several may be under way."""
+        for bracket in self._brackets:
+            if any(info["id"] == trial_id for trials in bracket["rounds"] for info in trials):
+                return bracket["bracket_num"]
+        return None
 
     def rounds(self):
         """Return (trials, epochs before, epochs after) of each round of each bracket."""
@@ -70,6 +104,11 @@ class OpenedHyperband(Opened):
                 before = self._get_epochs(bracket, number - 1) if number else 0
                 found.append((self._get_size(bracket, number), before, self._get_epochs(bracket, number)))
         return tuple(found)
+
+
+def with_bracket(values, bracket) -> dict:
+    """Return the values of a trial of Hyperband with the number of its bracket among KerasTuner's own entries."""
+    return values | {f"{_MARK}bracket": bracket}
 
 
 def plain_values(hyperparameters) -> dict:

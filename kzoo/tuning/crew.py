@@ -1,0 +1,308 @@
+"""Who trains the trials of a search: one process, several on this machine, or an executor's, on any machines.
+
+`Loop` hands a trial to `submit` and gets a `concurrent.futures.Future` of its `Outcome`. What a search proposes follows
+from `slots`, how many trials are under way at once, and from nothing else here.
+"""
+
+import atexit
+import hashlib
+import os
+import pickle
+import queue
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kzoo import __version__
+from kzoo.errors import KzooError
+from kzoo.tuning.records import Outcome
+from kzoo.tuning.worker import Sent, TrialFailed, Worker
+from kzoo.words import first_line
+
+_OURS = ("trial.json",)  # in a trial's folder what the search writes itself
+
+
+class Alone:
+    """One trial at a time, trained before `submit` returns.
+
+    Args:
+        worker: the `Worker`.
+        show: the `Progress`.
+    """
+
+    slots = 1
+
+    def __init__(self, worker, show):
+        self.worker, self.show = worker, show
+
+    def submit(self, number, *, signals, deadline, **arguments) -> "Future[Outcome]":
+        """Train a trial; see `Several`."""
+        return _done(lambda: self.worker.ask(
+            "train", signals=signals, deadline=deadline, tick=self.show.draw,
+            on_epoch=lambda epoch, value: self.show.epoch(number, epoch, value), **arguments,
+        ))  # fmt: skip
+
+    def give_up(self):
+        """Let nothing wait: here nothing does."""
+
+
+class Several:
+    """Some processes of this machine.
+
+    Args:
+        workers: a `Worker` for each trial that is under way.
+        show: the `Progress`.
+    """
+
+    def __init__(self, workers, show):
+        self.show, self.slots = show, len(workers)
+        self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        self.threads = ThreadPoolExecutor(len(workers))
+        for worker in workers:
+            self.idle.put(worker)
+
+    def submit(self, number, *, signals, deadline, **arguments) -> "Future[Outcome]":
+        """Have a trial trained.
+
+        Args:
+            number: the trial's.
+            signals, deadline: what ends the training; see `Worker.ask`.
+            arguments: of `Trainer.train`.
+        """
+
+        def train():
+            worker = self.idle.get()
+            try:
+                return worker.ask(
+                    "train", signals=signals, deadline=deadline,
+                    on_epoch=lambda epoch, value: self.show.epoch(number, epoch, value), **arguments,
+                )  # fmt: skip
+            finally:
+                self.idle.put(worker)
+
+        return self.threads.submit(train)
+
+    def give_up(self):
+        """Let nothing wait: a training that is told to stop does so by itself."""
+
+
+class Elsewhere:
+    """The processes of a `concurrent.futures.Executor`; they need no folder in common with this one.
+
+    Args:
+        executor: such as Dask's, a `ProcessPoolExecutor`, or one of your own.
+        slots: how many trials are under way at once.
+        sent: what a process has to know: the `Sent`, which goes to each of them once.
+    """
+
+    def __init__(self, executor: Executor, slots: int, sent: Sent):
+        self.executor, self.slots = executor, slots
+        self.sent = pickle.dumps(sent)
+        self.key = hashlib.sha256(self.sent).hexdigest()
+        self.under_way: dict[Future[Outcome], Future[Any]] = {}
+
+    def submit(self, number, *, signals, deadline, folder, parent=None, **arguments) -> "Future[Outcome]":
+        """Have a trial trained; see `Several`. The files of its folder go there, and come back."""
+        job = Job(
+            version=__version__, files=_files(folder), parent=None if parent is None else _files(parent),
+            seconds=None if deadline is None else deadline - time.time(), arguments=arguments,
+        )  # fmt: skip
+        outcome: Future[Outcome] = Future()
+        self._ask(outcome, Path(folder), job, None)
+        return outcome
+
+    def give_up(self):
+        """Wait for no training any more: nobody here can tell one to stop, and it will be trained again."""
+        for outcome, asked in list(self.under_way.items()):
+            asked.cancel()
+            _settle(outcome, Outcome(status="interrupted"))
+
+    def _ask(self, outcome, folder, job, sent):
+        try:
+            asked = self.executor.submit(train_here, self.key, sent, job)
+        except RuntimeError as error:  # broken, or shut down
+            return outcome.set_exception(_unusable(error))
+        self.under_way[outcome] = asked
+        asked.add_done_callback(lambda asked: self._answered(outcome, folder, job, asked))
+
+    def _answered(self, outcome, folder, job, asked):
+        self.under_way.pop(outcome, None)
+        if outcome.done():
+            return
+        try:
+            answer = asked.result()
+            if answer is None:  # that process has not heard of this search
+                return self._ask(outcome, folder, job, self.sent)
+            found, files = pickle.loads(answer)
+            _write(folder, files)
+            _settle(outcome, found)
+        except (CancelledError, BrokenProcessPool) as error:
+            outcome.set_exception(_unusable(error))
+        except Exception as error:  # the executor's: such as Dask's, when a fourth worker has died of this trial
+            _settle(outcome, Outcome(status="failed", error=f"{type(error).__name__}: {first_line(error)}"))
+
+
+@contextmanager
+def crew_of(worker, show, request, executor) -> "Iterator[Alone | Several | Elsewhere]":
+    """Lend who trains a search.
+
+    Args:
+        worker: the `Worker` that looks at networks; alone it trains, too.
+        show: the `Progress`.
+        request: the `Request`.
+        executor: the user's, or None.
+    """
+    if executor is not None:
+        yield Elsewhere(executor, request.parallel, worker.sent)
+    elif request.parallel == 1:
+        yield Alone(worker, show)
+    else:
+        worker.close()  # it has looked, and begins again if it has to
+        with ExitStack() as stack:
+            logs = [worker.log.with_name(f"worker-{i + 1}.log") for i in range(request.parallel)]
+            workers = [stack.enter_context(Worker(log, sent=worker.sent)) for log in logs]
+            crew = Several(workers, show)
+            stack.callback(crew.threads.shutdown)
+            yield crew
+
+
+def _unusable(error):
+    kind = type(error).__name__
+    return KzooError(f"The executor trains no more ({kind}: {first_line(error)}). With another the same call goes on.")
+
+
+def _settle(outcome, found):
+    if not outcome.done():
+        outcome.set_result(found)
+
+
+def _done(function):
+    """Return a future of what a function returns, or raises, now."""
+    future: Future[Any] = Future()
+    try:
+        future.set_result(function())
+    except Exception as error:
+        future.set_exception(error)
+    return future
+
+
+# Seen from a process of the executor
+
+
+class Job(NamedTuple):
+    """A trial to be trained anywhere.
+
+    Args:
+        version: of the kzoo that asks.
+        files: relative path -> content, of the trial's folder.
+        parent: the same of the trial whose training it goes on with, or None.
+        seconds: after which training ends, or None.
+        arguments: of `Trainer.train`.
+    """
+
+    version: str
+    files: dict[str, bytes]
+    parent: dict[str, bytes] | None
+    seconds: float | None
+    arguments: dict[str, Any]
+
+
+_known: dict[str, list[Worker]] = {}  # of one search: its key -> processes that train nothing now
+_sent: dict[str, Sent] = {}
+_lock = threading.Lock()
+
+
+def train_here(key: str, sent: bytes | None, job: Job) -> bytes | None:
+    """Train a trial in a process below this one, which ends with it, and return the outcome and the files, pickled.
+
+    Args:
+        key: of the search.
+        sent: the pickled `Sent`; None for one that this process has had before. Where it has not, the answer is None.
+        job: the trial.
+    """
+    if job.version != __version__:
+        error = f"kzoo {__version__} is installed there, and kzoo {job.version} searches"
+        return pickle.dumps((Outcome(status="failed", error=error), {}))
+    if not _learn(key, sent):
+        return None
+    with tempfile.TemporaryDirectory(prefix="kzoo-") as base, _worker(key) as worker:
+        folder, parent = Path(base) / "trial", Path(base) / "parent"
+        _write(folder, job.files)
+        if job.parent is not None:
+            _write(parent, job.parent)
+        began = time.monotonic()
+        try:
+            outcome = worker.ask(
+                "train", deadline=None if job.seconds is None else time.time() + job.seconds, folder=os.fspath(folder),
+                parent=None if job.parent is None else os.fspath(parent), **job.arguments,
+            )  # fmt: skip
+        except TrialFailed as error:
+            outcome = Outcome(status="failed", error=str(error), seconds=round(time.monotonic() - began, 3))
+        return pickle.dumps((outcome, _files(folder)))
+
+
+def _learn(key, sent):
+    """Say whether this process knows a search; of another one it then knows nothing any more."""
+    with _lock:
+        if key not in _sent and sent is not None:
+            for worker in (one for workers in _known.values() for one in workers):
+                worker.close()
+            _sent.clear()
+            _known.clear()
+            _sent[key], _known[key] = pickle.loads(sent), []
+        return key in _sent
+
+
+@contextmanager
+def _worker(key) -> Iterator[Worker]:
+    """Lend a process of this search."""
+    with _lock:
+        idle = _known.get(key, [])
+        worker = idle.pop() if idle else Worker(_logs() / f"{time.monotonic_ns()}.log", sent=_sent[key])
+    try:
+        yield worker
+    finally:
+        with _lock:
+            back = key in _known
+            if back:
+                _known[key].append(worker)
+        if not back:
+            worker.close()
+
+
+@cache
+def _logs() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="kzoo-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
+
+
+@atexit.register
+def _close_all():
+    with ExitStack() as stack:
+        for worker in (one for workers in _known.values() for one in workers):
+            stack.callback(worker.close)
+
+
+def _files(folder) -> dict[str, bytes]:
+    """Return relative path -> content of the files of a trial."""
+    folder = Path(folder)
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name not in _OURS]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def _write(folder, files):
+    """Let a folder hold these files of a trial, and no others but the search's own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _files(folder).keys() - files:
+        (folder / name).unlink()
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)

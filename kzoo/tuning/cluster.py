@@ -1,5 +1,6 @@
 """A Dask cluster: the address of its scheduler in, a `concurrent.futures.Executor` out. Needs `kzoo[dask]`."""
 
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -53,6 +54,12 @@ def executor_at(address: str) -> Iterator[Executor]:
             f"{address} is neither encrypted nor guarded: whoever reaches it runs code there. Use tls:// beyond a "
             f"network of your own.", file=sys.stderr,
         )  # fmt: skip
+    if address.startswith("tls:") and distributed.Security().get_connection_args("client")["ssl_context"] is None:
+        raise KzooError(
+            f"--scheduler {address}: no scheduler lets us in without certificates, and Dask's configuration names none "
+            f"(distributed.comm.tls: ca-file, client.cert, client.key)."
+        )
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is said below, or by a trial
     try:
         client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
     except Exception as error:  # of connections, of certificates: Dask's, Tornado's, OpenSSL's

@@ -1,9 +1,10 @@
-"""`kzoo tune --scheduler`: the workers of a real Dask cluster on this machine, with and without TLS, alive and killed."""
+"""`kzoo tune --scheduler`: the workers of a real Dask cluster on this machine, with and without TLS, also killed."""
 
 import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +27,13 @@ def cluster(workers, **options):
     quiet = dict(dashboard_address=None, silence_logs=50)
     with distributed.LocalCluster(n_workers=workers, threads_per_worker=1, **quiet | options) as made:
         yield made
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 def board(found):
@@ -118,8 +126,8 @@ def test_every_trial_of_a_worker_that_dies_of_it_has_failed_at_the_fourth_death(
         "    units = hp.Choice('units', [2, 3, 4])\n"
         "    if units == 3 and 'dask' in open(f'/proc/{os.getppid()}/cmdline').read():\n"
         "        os.kill(os.getppid(), signal.SIGKILL)\n"
-        "    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units), keras.layers.Dense(3, 'softmax')])\n"
-        "    model.compile('adam', 'sparse_categorical_crossentropy', metrics=['accuracy'])\n"
+        "    model = keras.Sequential([keras.Input((4,)), *map(keras.layers.Dense, (units, 3))])\n"
+        "    model.compile('adam', keras.losses.SparseCategoricalCrossentropy(True), metrics=['accuracy'])\n"
         "    return model\n"
     )
     monkeypatch.syspath_prepend(folder)
@@ -133,3 +141,55 @@ def test_every_trial_of_a_worker_that_dies_of_it_has_failed_at_the_fourth_death(
         )  # fmt: skip
     assert [t.status for t in found.trials] == ["completed", "failed", "completed"]
     assert "KilledWorker" in found.trials[1].error
+
+
+def certificates(folder):
+    """Make an authority and a certificate of it, and return Dask's settings for them."""
+    folder.mkdir()
+    authority, own = (["-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem"] for name in ("ca", "own"))
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"]
+    subprocess.run([*make, "/CN=authority", *authority], check=True, capture_output=True)
+    signed = ["-CA", folder / "ca.pem", "-CAkey", folder / "ca.key"]
+    subprocess.run([*make, "/CN=kzoo", *signed, *own], check=True, capture_output=True)
+    both = {"CERT": folder / "own.pem", "KEY": folder / "own.key"}
+    each = {f"{who}__{what}": path for who in ("SCHEDULER", "WORKER", "CLIENT") for what, path in both.items()}
+    each["CA_FILE"] = folder / "ca.pem"
+    return {f"DASK_DISTRIBUTED__COMM__TLS__{name}": str(path) for name, path in each.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the whole of 127.0.0.0/8 is this machine on Linux alone")
+def test_two_addresses_with_tls_train_for_who_has_a_certificate(tmp_path, capsys, free_port):
+    """A scheduler, a worker on each of two addresses; three presets are tuned, and a stranger is turned away."""
+    settings = certificates(tmp_path / "tls")
+    trusted, stranger = os.environ | settings, {k: v for k, v in os.environ.items() if not k.startswith("DASK_")}
+    address = f"tls://127.0.0.1:{free_port}"
+    dask = [sys.executable, "-m", "dask"]
+    began = [
+        subprocess.Popen([*dask, *command], env=trusted, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for command in (
+            ["scheduler", "--host", address, "--no-dashboard"],
+            *(["worker", address, "--host", f"127.0.0.{i}", "--nthreads", "1", "--no-dashboard"] for i in (2, 3)),
+        )
+    ]
+    try:
+        small = {"digits_cnn": "filters=(4,)", "tabular_fnn": "units=(8,)", "text_cnn": "filters=(4,)"}
+        for preset, setting in small.items():
+            command = [sys.executable, "-m", "kzoo", "tune", preset, "--trials", "3", "--epochs", "1", "--quiet"]
+            command += ["--parallel", "2", "--set", "min_steps=0", setting]
+            place = tmp_path / preset
+            subprocess.run([*command, "--scheduler", address, "--out", place], check=True, env=trusted, cwd=tmp_path)
+            assert [t.status for t in kzoo.Search(place).trials] == ["completed"] * 3
+            assert (place / "trials/0000/best.keras").exists()
+        for other in (stranger, os.environ | certificates(tmp_path / "other")):
+            refused = subprocess.run(
+                [*command, "--scheduler", address, "--out", str(tmp_path / "no")], env=other, cwd=tmp_path,
+                capture_output=True, text=True,
+            )  # fmt: skip
+            assert refused.returncode == 2 and f"--scheduler {address}: no scheduler lets us in" in refused.stderr
+            assert refused.stderr.strip().count("\n") == 0 and not (tmp_path / "no").exists()
+    finally:
+        for process in began:
+            process.terminate()
+        for process in began:
+            process.wait()

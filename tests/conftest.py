@@ -12,6 +12,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are busy with other tests: waiting threads only heat them
     for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # with it each process compiles kzoo and the tests once more
+    sys.dont_write_bytecode = False
 
 import pytest
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import kzoo
-from kzoo.tuning import tune
+from kzoo.tuning import plan, tune
 from kzoo.tuning.trial import Trainer
 from kzoo.tuning.worker import Stop, TrialFailed, describe
 
@@ -100,9 +100,10 @@ class Here:
 
 @contextmanager
 def in_this_process():
-    """Let a search train its trials in this process."""
+    """Let a search train its trials in this process, and build few networks only to count their parameters."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tune, "Worker", Here)
+        patch.setattr(plan, "_SAMPLES", 2)
         yield
 
 

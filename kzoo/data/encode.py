@@ -6,14 +6,14 @@ without pandas, scikit-learn and Keras; `tests/test_structure.py` holds them to 
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import fits, kind_of, takes_ready_arrays
-from kzoo.kinds.arrays import numbers_in, whole_in
+from kzoo.kinds.arrays import all_finite, numbers_in, whole_in
 from kzoo.kinds.left_out import ANSWERED, Unread, left_out
 
 
@@ -37,8 +37,7 @@ def encode(preprocessing: dict, inputs) -> np.ndarray:
     return x
 
 
-@dataclass(frozen=True, kw_only=True)
-class Encoded:
+class Encoded(NamedTuple):
     """Raw inputs, ready to be answered.
 
     Args:
@@ -56,8 +55,9 @@ class Encoded:
 
 def _unread(items) -> dict:
     """Return place -> `Unread` of the inputs that could not be read."""
-    many = items if isinstance(items, list | tuple) else ()
-    return {place: item for place, item in enumerate(many) if isinstance(item, Unread)}
+    if not isinstance(items, list | tuple):
+        return {}
+    return {place: item for place, item in enumerate(items) if isinstance(item, Unread)}
 
 
 def _read(reader, raw):
@@ -124,8 +124,8 @@ def encode_named(preprocessing: dict, inputs) -> Encoded:
     names = _names(items, len(x) + len(unread))
     if line := left_out(unread, names, "file", most=ANSWERED):
         warnings.warn(line, KzooWarning, stacklevel=3)
-    if x.dtype.kind == "f" and not (finite := np.isfinite(x)).all():
-        first = int(np.argwhere(~finite)[0][0])
+    if x.dtype.kind == "f" and not all_finite(x):
+        first = int(np.argwhere(~np.isfinite(x))[0][0])
         raise KzooError(f"Input {first + 1} holds NaN or infinity: fill it in or leave it out.")
     return Encoded(x=x, names=names, unread=unread, raw=inputs)
 

@@ -1,5 +1,6 @@
 """What all pictures share: a figure that belongs to nobody and has a glyph for every label, and plain axes."""
 
+from contextlib import suppress
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
@@ -13,10 +14,29 @@ from kzoo.plots.fonts import fit_fonts
 class LegibleFigure(Figure):
     """A figure that looks for fonts whenever it is drawn: labels that were added later are legible too."""
 
+    _to_lay_out = False
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Write the figure; `options` are those of every figure.
+
+        Before the drawing that is written, matplotlib asks for one that nobody sees, for the sake of the layout.
+        """
+        self._to_lay_out = self.get_layout_engine() is not None
+        try:
+            super().savefig(fname, **options)
+        finally:
+            self._to_lay_out = False
+
     def draw(self, renderer: Any) -> None:
-        """Draw the figure, after `fit_fonts`."""
+        """Draw the figure, or lay it out if nothing else is asked for, after `fit_fonts`."""
         fit_fonts(self)
-        super().draw(renderer)
+        engine = self.get_layout_engine()
+        if not self._to_lay_out or engine is None:
+            super().draw(renderer)
+            return
+        self._to_lay_out = False
+        with suppress(ValueError):  # as in `Figure.draw`: of a figure too small for a layout
+            engine.execute(self)
 
 
 def new_figure(

@@ -8,6 +8,7 @@ import warnings
 
 from matplotlib import font_manager
 from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter, NullFormatter, ScalarFormatter
 
 from kzoo.words import printable
 
@@ -36,6 +37,8 @@ _HANGUL = r"\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"
 _OTHERS = r"\u2e80-\u303f\u3100-\u312f\u3190-\u31ef\u3200-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef"
 _CJK = re.compile(rf"[{_KANA}{_HANGUL}{_OTHERS}\U00020000-\U0003ffff]")
 
+_NUMBERS = (LogFormatter, NullFormatter, ScalarFormatter)  # what labels ticks with them, or not at all
+
 _WHERE = {
     "win32": "turn on the language's fonts in Settings > System > Optional features",
     "darwin": "turn on the language's fonts in Font Book",
@@ -51,6 +54,8 @@ def fit_fonts(figure):
     """
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
+            if isinstance(axis.get_major_formatter(), _NUMBERS):
+                continue
             labels = [label.get_text() for label in axis.get_ticklabels()]  # has them written
             if any(printable(label) != label for label in labels):
                 axis.set_ticklabels([printable(label) for label in labels])

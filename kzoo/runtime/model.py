@@ -15,6 +15,7 @@ from kzoo.errors import KzooError
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
 from kzoo.exported import MANIFEST, ExportedModel, Manifest, is_inside
+from kzoo.kinds.arrays import all_finite
 from kzoo.optional import require
 from kzoo.predictions import ANSWERS, Predictions
 from kzoo.tasks import Target, pair, problem
@@ -58,7 +59,8 @@ class Model:
         (given,), (gives,) = manifest.inputs, manifest.outputs
         self.inputs = given["name"]
         self._preprocessing = manifest.preprocessing or kinds.ready(given["name"], given["shape"][1:])
-        self._kind, self._ids = gives["kind"], (manifest.spec.get("config") or {}).get("vocabulary_size")
+        self._kind, ids = gives["kind"], (manifest.spec.get("config") or {}).get("vocabulary_size")
+        self._ids = ids if ids and "ids" in kinds.kind(given["name"]).facts else None
         # A model that kzoo did not build has no task: what its graph gives says what it answers.
         named, fact = manifest.spec["task"], "values" if gives["kind"] == "values" else "classes"
         self._task = (pair(given["name"], fact) if named is None else problem(named)).task
@@ -87,10 +89,10 @@ class Model:
         batch_size = checked_count("batch_size", batch_size)
         encoded = encode_named(self._preprocessing, inputs)
         x = encoded.x
-        if self._ids and "ids" in kinds.kind(self.inputs).facts and (x.min() < 0 or x.max() >= self._ids):
+        if self._ids and (x.min() < 0 or x.max() >= self._ids):
             raise KzooError(f"Token ids run from {x.min()} to {x.max()}; the model knows 0 to {self._ids - 1}.")
         answers = in_batches(self._session, x, batch_size).astype(np.float32, copy=False)
-        if not np.isfinite(answers).all():
+        if not all_finite(answers):
             raise KzooError(f"{self.name}/{self.format} gives NaN or infinity for these inputs.")
         count = len(self._target.classes)
         if count and count != max(answers.shape[-1], 2):

@@ -328,6 +328,17 @@ def test_a_small_jpeg_reads_as_pillow_opens_it(kind):
     assert jpeg.plain(jpeg_of((400, 300), quality=1), below=300) is None  # that one is decoded at a part of its size
 
 
+def test_a_small_jpeg_is_looked_through_by_its_own_segments():
+    """The mark where the pixels begin may stand in a comment too; files of two sizes begin with nearly the same."""
+    comment = jpeg_of((17, 9), comment=b"\xff\xda\x00\x0c\xff\xd9")
+    np.testing.assert_array_equal(decode(comment, (9, 17, 3)), opened(comment, (9, 17, 3)))
+    for size in ((16, 8), (8, 16), (16, 8)):
+        data = jpeg_of(size, comment=b"\xff\xda")
+        assert decode(data, (*size[::-1], 3)).tolist() == opened(data, (*size[::-1], 3)).tolist()
+        assert jpeg.plain(jpeg_of(size), below=100).size == size
+    assert jpeg.plain(b"\xff\xd8\xff", below=100) is None
+
+
 def test_a_damaged_small_jpeg_reads_as_pillow_opens_it_or_not_at_all():
     """Nothing that `Image.open` refuses is let through, and what it reads has its pixels."""
     whole, chance, shape = jpeg_of((24, 24)), random.Random(0), (24, 24, 3)

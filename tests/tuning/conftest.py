@@ -4,7 +4,15 @@ import pytest
 from stand_in import StandIn
 
 import kzoo
+from kzoo.tuning import plan
 from kzoo.tuning import tune as module
+
+
+@pytest.fixture(autouse=True)
+def _few_networks_are_built_to_be_counted(monkeypatch):
+    """For the line of a plan that says how large networks of the space are. Fixtures of a module search before this
+    begins, and build twenty."""
+    monkeypatch.setattr(plan, "_SAMPLES", 2)
 
 
 @pytest.fixture

@@ -4,13 +4,15 @@ Opening an image of 32x32 costs as much as its pixels. The same decoder gets the
 same; whatever is unusual, damaged or turned (by its EXIF data) is left to `Image.open`.
 """
 
+from functools import lru_cache
+
 from PIL import Image
 
 SMALL = 2**16  # bytes of a file
 _MOST = 2**18  # pixels
 _PLAIN = b"\xc4\xdb\xdd\xe0\xee\xfe"  # tables, restarts, JFIF and Adobe's own segment, comments: none turns an image
 _FRAMES = b"\xc0\xc1\xc2"  # baseline, extended, progressive
-_SCAN = 0xDA
+_SCAN = b"\xff\xda"
 _MODES = {1: "L", 3: "RGB"}
 
 
@@ -21,7 +23,9 @@ def plain(data, *, below):
         data: the bytes of a file, or more than `SMALL` of them.
         below: pixels that the shorter side is less than; a larger one is decoded at a part of its size.
     """
-    mode, (width, height) = _frame(data) if len(data) <= SMALL else (None, (0, 0))
+    if len(data) > SMALL:
+        return None
+    mode, (width, height) = _frame(data[: data.find(_SCAN) + 4])
     if mode is None or not 0 < width * height <= _MOST or min(width, height) >= below:
         return None
     try:
@@ -30,15 +34,19 @@ def plain(data, *, below):
         return None
 
 
+@lru_cache(maxsize=32)
 def _frame(data):
-    """Return mode and size by the segments before the pixels; a mode of None where one of them is not known."""
+    """Return mode and size by the segments before the pixels; a mode of None where one of them is not known.
+
+    What wrote a folder's images often began each of them with the same bytes, which are then looked through once.
+    """
     mode, size, at = None, (0, 0), 2
     if not data.startswith(b"\xff\xd8"):
         return None, size
     while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
-        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
-        if marker == _SCAN:
+        if data.startswith(_SCAN, at):
             return mode, size
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4])
         if marker in _FRAMES and mode is None:
             frame = data[at + 4 : at + 2 + length]  # bits, height, width, layers, and three bytes of each
             if len(frame) < 6 or len(frame) != 6 + 3 * frame[5] or frame[0] != 8:

@@ -137,12 +137,12 @@ def _read(folder, names, shape, *, keep):
     """Decode every image once; return the pixels (N, H, W, C) or None, a digest or None each, and
     place -> why it cannot be read."""
     pixels = np.zeros((len(names), *shape), "uint8") if keep else None
-    digests, errors = [None] * len(names), {}
+    digests, errors, start_of_path = [None] * len(names), {}, os.path.join(folder, "")
 
     def decode_some(start):
         for i, name in enumerate(names[start : start + _CHUNK], start):
             try:
-                data = _bytes_of(os.path.join(folder, name))
+                data = _bytes_of(start_of_path + name)
                 image = decode(data, shape)
             except (KzooError, OSError) as error:
                 errors[i] = str(error)

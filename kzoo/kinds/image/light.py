@@ -54,7 +54,8 @@ def read(reader, raw):
     shape = tuple(reader["shape"])
     if isinstance(raw, np.ndarray):
         images = _batch(numbers_in(raw, "Images"), shape)
-        if shape in (images.shape[1:], (*images.shape[1:], 1)):
+        size = images.shape[1:]
+        if size == shape or (*size, 1) == shape:
             return images.reshape(-1, *shape).astype("float32"), raw
         return _filled(lambda image: _from_array(image, shape), images, shape)[0], raw
     raw = list(raw) if isinstance(raw, list | tuple) else image_paths(raw)

@@ -52,7 +52,7 @@ def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
         logits: whether outputs are logits, or else probabilities; None: neither, as of tanh and hinge.
     """
     given = scores_of(outputs) if logits is None else probabilities(outputs, logits)
-    labels = [target.classes[place] for place in given.argmax(-1)]
+    labels = [target.classes[place] for place in given.argmax(-1).tolist()]
     p, scores = (None, given) if logits is None else (given, None)
     return Predictions(labels=labels, probabilities=p, scores=scores, class_names=target.classes, inputs=inputs)
 

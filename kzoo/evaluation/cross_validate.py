@@ -2,7 +2,9 @@
 
 import os
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from kzoo.tasks.targets import mixes_units
 from kzoo.training import train
 from kzoo.training.folder import is_complete
 from kzoo.training.record import provenance
+from kzoo.tuning.crew import Silence, checked_crew, crew_of
+from kzoo.tuning.worker import TrialFailed, Worker, can_be_sent
 
 
 @door
@@ -42,6 +46,9 @@ def cross_validate(
     drop: str | Sequence[str] = (),
     group: str | ArrayLike | None = None,
     task: str | None = None,
+    parallel: int = 1,
+    threads: int | None = None,
+    executor: Executor | None = None,
     overwrite: bool = False,
     progress: bool = True,
     **overrides: Any,
@@ -65,6 +72,8 @@ def cross_validate(
         epochs, callbacks: see `kzoo.train`.
         validation: fraction of the rows outside the fold, which choose the best epoch.
         target, drop, group, task: see `kzoo.load_data`.
+        parallel, threads, executor: how many folds are trained at once, and by whom, as in `kzoo.tune`; the last digits
+            of scores depend on `threads`, and not on who trains.
         overwrite: replace other folds in `out`.
         progress: a line for each fold; False for silence.
         overrides: any other name that `kzoo.train` takes.
@@ -94,13 +103,16 @@ def cross_validate(
         epochs=epochs, callbacks=callbacks, validation=validation, target=target, drop=drop, group=group, task=task,
     ) | overrides  # fmt: skip
     out, runs = Path(out or f"runs/cross-{preset.name}"), []
-    for number, fold in enumerate(plan, 1):
-        folder = out / f"fold-{number:02d}"
+    threads = checked_crew(parallel, threads, executor)
+    folders = [out / f"fold-{number:02d}" for number in range(1, len(plan) + 1)]
+    trainer: dict[str, Any] = dict(preset=preset, data=data, options=options, data_seed=seed, overwrite=overwrite)
+    if threads is not None:
+        _train_elsewhere(trainer, plan, folders, parallel, threads, executor)
+        trainer |= dict(overwrite=False)  # they are finished: they are opened
+    for number, (fold, folder) in enumerate(zip(plan, folders, strict=True), 1):
         known = is_complete(folder)
-        run = train(
-            preset, data, out=folder, test=fold, seed=fold.seed, data_seed=seed, progress=False,
-            overwrite=overwrite, **options,
-        )  # fmt: skip
+        Folds(**trainer).train(folder=folder, fold=fold)
+        run = Run(folder)
         if run.summary["interrupted"]:  # in a notebook; elsewhere `train` has raised
             raise KeyboardInterrupt(f"stopped in fold {number}; the same call continues it")
         runs.append(run)
@@ -111,6 +123,53 @@ def cross_validate(
     found = _summarise(runs) | {"out_of_fold": _out_of_fold(runs), "runs": [run.path for run in runs]}
     _write(out, found, runs[0], dict(folds=folds, stratified=stratified, repeats=repeats, seed=seed))
     return found
+
+
+def _train_elsewhere(
+    trainer: dict[str, Any], plan: Sequence[Fold], folders: Sequence[Path], parallel: int, threads: int,
+    executor: Executor | None,
+) -> None:  # fmt: skip
+    """Have the folds that are not finished trained by other processes.
+
+    Raises:
+        KzooError: what another process cannot be told, or the first fold that failed, by number, and why.
+    """
+    if not can_be_sent((trainer["preset"], trainer["options"])):
+        raise KzooError(
+            "What is passed has a function or class of a script or a notebook, which no other process can import. Move "
+            "it to a module, or leave parallel=, threads= and executor= out."
+        )
+    with tempfile.TemporaryDirectory() as logs:
+        worker = Worker(Path(logs) / "worker.log", threads=threads, trainer=f"{__name__}:{Folds.__name__}", **trainer)
+        with worker, crew_of(worker, Silence(), parallel, executor) as crew:
+            futures = {
+                crew.submit(number, signals=None, deadline=None, folder=os.fspath(folder), fold=fold): number
+                for number, (fold, folder) in enumerate(zip(plan, folders, strict=True), 1)
+                if trainer["overwrite"] or not is_complete(folder)
+            }
+            for future in as_completed(futures):
+                try:
+                    future.result()
+                except TrialFailed as error:
+                    raise KzooError(f"fold {futures[future]}: {error}") from None
+
+
+class Folds:
+    """Trains the folds of a cross-validation, here or in a process of its own."""
+
+    def __init__(
+        self, *, preset: Preset, data: Any, options: dict[str, Any], data_seed: int, overwrite: bool, stop: Any = None,
+        tell: Any = None,
+    ) -> None:  # fmt: skip
+        self.preset, self.data, self.options = preset, data, options
+        self.data_seed, self.overwrite = data_seed, overwrite
+
+    def train(self, *, folder: str | os.PathLike[str], fold: Fold) -> None:
+        """Train one fold; its run is in the folder then."""
+        train(
+            self.preset, self.data, out=folder, test=fold, seed=fold.seed, data_seed=self.data_seed, progress=False,
+            overwrite=self.overwrite, **self.options,
+        )  # fmt: skip
 
 
 def _summarise(runs: Sequence[Run]) -> dict[str, Any]:

@@ -21,12 +21,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kzoo import __version__
+from kzoo.doors import checked_count
 from kzoo.errors import KzooError
 from kzoo.tuning.records import Outcome
 from kzoo.tuning.worker import Sent, TrialFailed, Worker
 from kzoo.words import first_line
 
 _OURS = ("trial.json",)  # in a trial's folder what the search writes itself
+
+
+class Silence:
+    """A `Progress` that shows nothing."""
+
+    def draw(self):
+        """Show nothing."""
+
+    def epoch(self, number, epoch, value):
+        """Show nothing."""
 
 
 class Alone:
@@ -64,7 +75,7 @@ class Several:
     def __init__(self, workers, show):
         self.show, self.slots = show, len(workers)
         self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
-        self.threads = ThreadPoolExecutor(len(workers))
+        self.workers, self.threads = workers, ThreadPoolExecutor(len(workers))
         for worker in workers:
             self.idle.put(worker)
 
@@ -88,6 +99,13 @@ class Several:
                 self.idle.put(worker)
 
         return self.threads.submit(train)
+
+    def close(self):
+        """End all processes."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        for worker in self.workers:
+            worker.close()
+        self.threads.shutdown()
 
     def give_up(self):
         """Let nothing wait: a training that is told to stop does so by itself."""
@@ -149,28 +167,44 @@ class Elsewhere:
             _settle(outcome, Outcome(status="failed", error=f"{type(error).__name__}: {first_line(error)}"))
 
 
+def checked_crew(parallel: Any, threads: Any, executor: Any) -> int | None:
+    """Return the threads of each training; None where this process trains as ever.
+
+    Raises:
+        KzooError: what is no number, or no executor.
+    """
+    checked_count("parallel", parallel)
+    if executor is not None and not isinstance(executor, Executor):
+        raise KzooError(
+            f"executor={executor!r} must be a concurrent.futures.Executor; of a Dask client, client.get_executor()."
+        )
+    if threads is None:
+        return 1 if parallel > 1 or executor is not None else None
+    return checked_count("threads", threads)
+
+
 @contextmanager
-def crew_of(worker, show, request, executor) -> "Iterator[Alone | Several | Elsewhere]":
+def crew_of(worker, show, parallel, executor) -> "Iterator[Alone | Several | Elsewhere]":
     """Lend who trains a search.
 
     Args:
         worker: the `Worker` that looks at networks; alone it trains, too.
         show: the `Progress`.
-        request: the `Request`.
+        parallel: how many are trained at once.
         executor: the user's, or None.
     """
     if executor is not None:
-        yield Elsewhere(executor, request.parallel, worker.sent)
-    elif request.parallel == 1:
+        yield Elsewhere(executor, parallel, worker.sent)
+    elif parallel == 1:
         yield Alone(worker, show)
     else:
         worker.close()  # it has looked, and begins again if it has to
-        with ExitStack() as stack:
-            logs = [worker.log.with_name(f"worker-{i + 1}.log") for i in range(request.parallel)]
-            workers = [stack.enter_context(Worker(log, sent=worker.sent)) for log in logs]
-            crew = Several(workers, show)
-            stack.callback(crew.threads.shutdown)
+        logs = [worker.log.with_name(f"worker-{i + 1}.log") for i in range(parallel)]
+        crew = Several([Worker(log, sent=worker.sent) for log in logs], show)
+        try:
             yield crew
+        finally:
+            crew.close()
 
 
 def _unusable(error):
@@ -235,14 +269,14 @@ def train_here(key: str, sent: bytes | None, job: Job) -> bytes | None:
     with tempfile.TemporaryDirectory(prefix="kzoo-") as base, _worker(key) as worker:
         folder, parent = Path(base) / "trial", Path(base) / "parent"
         _write(folder, job.files)
+        arguments = dict(job.arguments, folder=os.fspath(folder))
         if job.parent is not None:
             _write(parent, job.parent)
+            arguments["parent"] = os.fspath(parent)
         began = time.monotonic()
         try:
-            outcome = worker.ask(
-                "train", deadline=None if job.seconds is None else time.time() + job.seconds, folder=os.fspath(folder),
-                parent=None if job.parent is None else os.fspath(parent), **job.arguments,
-            )  # fmt: skip
+            end = None if job.seconds is None else time.time() + job.seconds
+            outcome = worker.ask("train", deadline=end, **arguments)
         except TrialFailed as error:
             outcome = Outcome(status="failed", error=str(error), seconds=round(time.monotonic() - began, 3))
         return pickle.dumps((outcome, _files(folder)))

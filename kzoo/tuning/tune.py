@@ -30,7 +30,7 @@ from kzoo.training.folder import check_resume
 from kzoo.training.record import provenance
 from kzoo.training.resume import Signals
 from kzoo.training.road import OWN_MODEL, assign
-from kzoo.tuning.crew import crew_of
+from kzoo.tuning.crew import checked_crew, crew_of
 from kzoo.tuning.engines import choose_engine, engine_named
 from kzoo.tuning.folder import begin_anew, claimed
 from kzoo.tuning.folds import check_folds
@@ -177,7 +177,7 @@ def tune(
     """
     began = clock.time()
     _check(trials, seed, data_seed, prune, baseline, dry_run)
-    threads = _check_crew(parallel, threads, executor)
+    threads = checked_crew(parallel, threads, executor)
     check_resume(resume)
     budget = None if max_time is None else checked_seconds("max_time", max_time)
     if epochs is not None:
@@ -251,7 +251,7 @@ def tune(
             with (
                 signals.watched(),
                 Progress(plan, deadline=deadline, silent=not progress) as show,
-                crew_of(worker, show, request, executor) as crew,
+                crew_of(worker, show, parallel, executor) as crew,
             ):
                 loop = Loop(
                     folder, request, what.space, worker=worker, crew=crew, signals=signals, deadline=deadline, show=show
@@ -385,19 +385,6 @@ def _ended(search: Search, loop: Loop, because: str, signals: Signals, progress:
         lines.append(f"best: trial {best.number}, {search.objective.name} {best.score:.4f}")
     _say(lines, progress)
     return search
-
-
-def _check_crew(parallel: Any, threads: Any, executor: Any) -> int | None:
-    """Return the threads of a trial; refuse what is no number, and no executor."""
-    checked_count("parallel", parallel)
-    if executor is not None and not isinstance(executor, Executor):
-        raise KzooError(
-            f"executor={executor!r} must be a concurrent.futures.Executor; of a Dask client, client.get_executor()."
-        )
-    if threads is None:
-        return 1 if parallel > 1 or executor is not None else None
-    checked_count("threads", threads)
-    return threads
 
 
 def _space(space: Any, preset: Preset) -> Space:

@@ -49,21 +49,16 @@ class Sent:
 
     Args:
         families: the `FAMILIES` of the registry.
-        setup: the arguments of `Trainer`, pickled.
+        trainer, threads: see `Worker`.
+        setup: the arguments of the trainer, pickled.
         backend: of Keras.
-        threads: see `Worker`.
     """
 
     families: Mapping[str, Any]
+    trainer: str
     setup: bytes
     backend: str
     threads: int | None
-
-    @classmethod
-    def of(cls, setup, threads=None) -> "Sent":
-        """Return what this process has to tell."""
-        backend = import_module("keras").backend.backend()
-        return cls(dict(registry.FAMILIES), pickle.dumps(setup), backend, threads)
 
 
 class Worker:
@@ -73,13 +68,17 @@ class Worker:
         log: file that gets what the process prints.
         threads: how many it trains with; None for as many as Keras takes.
         sent: `sent` of another `Worker`, be it of another machine, in place of a setup.
-        setup: arguments of `Trainer`.
+        trainer: "module:class" of what is made there; its constructor takes `stop` and `tell` besides, as `Trainer`'s.
+        setup: arguments of it.
     """
 
-    def __init__(self, log, *, threads=None, sent=None, **setup):
+    def __init__(self, log, *, threads=None, sent=None, trainer="kzoo.tuning.trial:Trainer", **setup):
         self.log, self.process, self.inbox = Path(log), None, queue.Queue()
         self.answered, self.least = 0, None  # answers of the process, and the least memory that it had
-        self.sent = sent or Sent.of(setup, threads)
+        self.sent = sent or Sent(
+            families=dict(registry.FAMILIES), setup=pickle.dumps(setup), trainer=trainer, threads=threads,
+            backend=import_module("keras").backend.backend(),
+        )  # fmt: skip
 
     def __enter__(self):
         self.start()
@@ -110,7 +109,7 @@ class Worker:
                 stderr=log, env=environment, **own_group,
             )  # fmt: skip
         threading.Thread(target=_answers, args=(self.process.stdout, self.inbox), daemon=True).start()
-        self._send((self.sent.families, self.sent.setup))
+        self._send((self.sent.families, self.sent.trainer, self.sent.setup))
 
     def close(self):
         """End the process."""
@@ -174,6 +173,8 @@ class Worker:
             self.close()
 
     def _died(self):
+        if self.process is None:
+            return "it was stopped"
         code = self.process.wait()
         self.close()
         tail = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
@@ -275,14 +276,15 @@ def main():
             pickle.dump(message, answers)
             answers.flush()
 
-    families, setup = inbox.get()
+    families, trainer, setup = inbox.get()
     try:
         registry.FAMILIES.update(families)  # before the preset in the setup is unpickled
         setup = pickle.loads(setup)
         if isinstance(setup["preset"], registry.Preset):  # and no function of the user's, which may ask for anything
             lean.own_process()
         lean.import_keras()
-        trainer = import_module("kzoo.tuning.trial").Trainer(
+        module, _, name = trainer.partition(":")
+        trainer = getattr(import_module(module), name)(
             **setup, stop=stop, tell=lambda epoch, value: say("epoch", epoch, value)
         )
     except Exception as error:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import shutil
+from concurrent import futures
 
 import keras
 import numpy as np
@@ -329,3 +330,23 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path):
             kzoo.cross_validate(preset, source, **QUICK | options)
         assert says in str(caught.value) and "\n" not in str(caught.value), str(caught.value)
     assert not (tmp_path / "runs").exists()
+
+
+def test_folds_that_are_trained_at_once_by_other_processes(tmp_path, warm_children_of_the_module):
+    """Scores are those of one thread, whoever trains; what is finished stays."""
+    options = dict(
+        folds=3, units=(8,), seed=1, epochs=2, callbacks="quick", progress=False, min_steps=0, validation=0.2
+    )
+    found = kzoo.cross_validate("iris_fnn", "iris", parallel=2, out=tmp_path / "two", **options)
+    assert len(found["folds"]) == 3 and all((run / "best.keras").exists() for run in found["runs"])
+    before = stamps(tmp_path / "two")
+    shutil.rmtree(tmp_path / "two/fold-02")
+    with futures.ThreadPoolExecutor(2) as executor:  # `train_here` itself starts a process of its own
+        again = kzoo.cross_validate("iris_fnn", "iris", executor=executor, out=tmp_path / "two", **options)
+    assert again["folds"] == found["folds"]
+    after = stamps(tmp_path / "two")
+    assert [name for name in before if after[name] == before[name]] == ["fold-01", "fold-03"]
+    with pytest.raises(kzoo.KzooError, match=r"fold \d: .*is not one of its values"):
+        kzoo.cross_validate("iris_fnn", "iris", parallel=2, out=tmp_path / "no", **options | dict(optimizer="addam"))
+    with pytest.raises(kzoo.KzooError, match="which no other process can import"):
+        kzoo.cross_validate("iris_fnn", "iris", parallel=2, loss=lambda y, p: y, out=tmp_path / "no", **options)

@@ -332,6 +332,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_folds_that_are_trained_at_once_by_other_processes(tmp_path, warm_children_of_the_module):
     """Scores are those of one thread, whoever trains; what is finished stays."""
     options = dict(

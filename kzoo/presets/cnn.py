@@ -44,8 +44,8 @@ register(Preset(
                 kernel_size=3, norm="batch", dropout=(0.2, 0.3, 0.4), pooling="flatten", units=(128,),
                 units_norm="batch", units_dropout=0.5, activation="relu", output_activation="softmax"),
     training=dict(optimizer="adamw", learning_rate=2e-3, schedule="cosine", warmup=0.05, weight_decay=1e-2,
-                  batch_size=64, epochs=60, min_steps=1000, metrics=("accuracy",), patience=10,
-                  augment=("flip", "shift")),
+                  precision="mixed_bfloat16", batch_size=64, epochs=60, min_steps=1000, metrics=("accuracy",),
+                  patience=10, augment=("flip", "shift")),
 ))
 
 register(Preset(
@@ -54,8 +54,9 @@ register(Preset(
     reference="https://arxiv.org/abs/1512.03385", params=271_098,
     config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, block="residual", filters=(16, 32, 64), depth=3,
                 kernel_size=3, norm="batch", pooling="mean", activation="relu", output_activation="softmax"),
-    training=dict(optimizer="sgd", learning_rate=0.1, schedule="cosine", warmup=0.05, weight_decay=1e-4, batch_size=128,
-                  epochs=160, min_steps=1000, metrics=("accuracy",), patience=20, augment=("flip", "shift")),
+    training=dict(optimizer="sgd", learning_rate=0.1, schedule="cosine", warmup=0.05, weight_decay=1e-4,
+                  precision="mixed_bfloat16", batch_size=128, epochs=160, min_steps=1000, metrics=("accuracy",),
+                  patience=20, augment=("flip", "shift")),
 ))
 
 register(Preset(

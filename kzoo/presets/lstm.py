@@ -8,8 +8,8 @@ register(Preset(
     reference="https://doi.org/10.1162/neco.1997.9.8.1735", params=1_463_105,
     config=dict(inputs="tokens", input_shape=(200,), outputs=1, vocabulary_size=10_000, embedding_dim=128,
                 units=(128, 64), dropout=0.2, pooling="last", dense_units=(32,), output_activation="sigmoid"),
-    training=dict(optimizer="adam", learning_rate=1e-3, schedule="constant", global_clipnorm=1.0, batch_size=64,
-                  epochs=10, metrics=("accuracy", "auc"), patience=3),
+    training=dict(optimizer="adam", learning_rate=1e-3, schedule="constant", global_clipnorm=1.0,
+                  precision="mixed_bfloat16", batch_size=64, epochs=10, metrics=("accuracy", "auc"), patience=3),
 ))
 
 register(Preset(

@@ -67,7 +67,7 @@ def same_weights(one, other):
 def ends_where_train_ends(name, tmp_path):
     preset, source, settings = PLAIN[name]
     data = kzoo.load_data(source() if callable(source) else source, preset=preset)
-    options = dict(out=tmp_path / "run", seed=3, epochs=2, progress=False, steps_per_call=1)
+    options = dict(out=tmp_path / "run", seed=3, epochs=2, progress=False, steps_per_call=1, precision="float32")
     run = kzoo.train(preset, data, **options, **settings)
     model, core = built(preset, data, **settings)
     core.fit(**kzoo.fit_arguments(core, data, out=tmp_path / "plain", epochs=2, progress=False), verbose=0)

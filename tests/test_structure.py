@@ -58,7 +58,7 @@ MAY_IMPORT = {
     "export": {"bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "run", "weights"},
     "evaluation": {
         "bare", "baselines", "checks", "data", "gradients", "predictions", "ranking", "registry", "results", "run",
-        "training",
+        "training", "workers",
     },
     "training": {
         "arguments", "baselines", "callbacks", "checks", "command", "contract", "data", "family", "gradients",
@@ -67,15 +67,16 @@ MAY_IMPORT = {
     "source": {"contract"},
     "tuning": {
         "callbacks", "catalogue", "contract", "data", "family", "gradients", "lean", "loading", "optional", "plots",
-        "preset_files", "registry", "results", "training",
+        "preset_files", "registry", "results", "training", "workers",
     },
+    "workers": {"lean", "optional", "registry"},
     "reports": {"bare", "data", "evaluation", "plots", "registry", "results", "run", "tuning"},
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {
         "arguments", "bare", "command", "data", "evaluation", "export", "exported", "family", "flops", "jax_cache",
         "lean", "network", "plots", "ranking", "registry", "reports", "results", "run", "runtime", "source", "training",
-        "tuning", "weights",
+        "tuning", "weights", "workers",
     },
 }  # fmt: skip
 # Who may name whom beyond that, to be imported when it is asked for: what is light opens what is heavy.

@@ -69,7 +69,7 @@ def run(args):
     if args.epochs is not None and "epochs" in settings:
         raise KzooError("epochs is given twice: by --epochs and by --set. Leave one out.")
     if args.scheduler is not None:
-        import_module("kzoo.tuning.cluster").check_address(args.scheduler)
+        import_module("kzoo.workers.cluster").check_address(args.scheduler)
     # Names and values are checked before the seconds that Keras takes to import.
     fixed = settings | ({} if args.epochs is None else {"epochs": args.epochs})
     train.check_names(args.preset, fixed)
@@ -98,7 +98,7 @@ def _executor(args) -> AbstractContextManager:
     """Lend the executor that is asked for, or None."""
     if args.scheduler is None or args.dry_run:
         return nullcontext()
-    return quiet.load("kzoo.tuning.cluster").executor_at(args.scheduler)
+    return quiet.load("kzoo.workers.cluster").executor_at(args.scheduler)
 
 
 def _stopped(args, preset, fixed) -> Iterator[tuple[Path, str]]:

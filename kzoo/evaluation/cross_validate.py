@@ -25,8 +25,8 @@ from kzoo.tasks.targets import mixes_units
 from kzoo.training import train
 from kzoo.training.folder import is_complete
 from kzoo.training.record import provenance
-from kzoo.tuning.crew import Silence, checked_crew, crew_of
-from kzoo.tuning.worker import TrialFailed, Worker, can_be_sent
+from kzoo.workers.crew import Silence, checked_crew, crew_of
+from kzoo.workers.worker import TrialFailed, Worker, can_be_sent
 
 
 @door

@@ -12,7 +12,7 @@ from kzoo.tuning.engines.steady import make_oracle
 from kzoo.tuning.folder import sweep, write_hparams, write_leaderboard
 from kzoo.tuning.records import FINISHED, End, Outcome, Trial, best_of, place_of, read_trials
 from kzoo.tuning.trial import peers_of
-from kzoo.tuning.worker import TrialFailed
+from kzoo.workers.worker import TrialFailed
 
 _TUNER = "kzoo"  # KerasTuner wants to know who asks
 
@@ -25,7 +25,7 @@ class Loop:
         request: the `Request`.
         space: the `Space` that it searches.
         worker: the `Worker` that looks at networks.
-        crew: who trains; see `kzoo.tuning.crew`.
+        crew: who trains; see `kzoo.workers.crew`.
         signals: the `Signals` that are watched.
         deadline: time (`time.time()`) at which the budget ends, or None.
         show: the `Progress`.

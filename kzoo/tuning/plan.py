@@ -10,8 +10,8 @@ from kzoo.errors import KzooError
 from kzoo.tuning.engines import engine_named
 from kzoo.tuning.engines.steady import Size, make_oracle, random_points
 from kzoo.tuning.records import Objective
-from kzoo.tuning.worker import TrialFailed
 from kzoo.words import duration, hint, plural
+from kzoo.workers.worker import TrialFailed
 
 _SAMPLES = 20  # points whose parameters are counted, as far as there is time
 

@@ -30,7 +30,6 @@ from kzoo.training.folder import check_resume
 from kzoo.training.record import provenance
 from kzoo.training.resume import Signals
 from kzoo.training.road import OWN_MODEL, assign
-from kzoo.tuning.crew import checked_crew, crew_of
 from kzoo.tuning.engines import choose_engine, engine_named
 from kzoo.tuning.folder import begin_anew, claimed
 from kzoo.tuning.folds import check_folds
@@ -42,8 +41,9 @@ from kzoo.tuning.search import Search
 from kzoo.tuning.spaces.own import Build, OwnSpace, is_own, name_of, unexplored
 from kzoo.tuning.spaces.space import Space
 from kzoo.tuning.spaces.space import space as space_of
-from kzoo.tuning.worker import Here, Worker, can_be_sent
 from kzoo.words import printable
+from kzoo.workers.crew import checked_crew, crew_of
+from kzoo.workers.worker import Here, Worker, can_be_sent
 
 Tuned: TypeAlias = str | Preset | Build | keras_tuner.HyperModel
 
@@ -212,9 +212,9 @@ def tune(
         prune=None if engine_named(chosen).in_rounds else prune, folds=folds, baseline=baseline, seed=seed,
         backend=keras.backend.backend(), trials=size.trials, max_time=budget, parallel=parallel, threads=threads,
     )  # fmt: skip
-    setup = dict(  # of those who train: they never have the test rows
-        preset=what.trained, data=replace(data, test=None, notes=[]), objective=what.objective, folds=folds,
-        fold_seed=data_seed,
+    setup: dict[str, Any] = dict(  # of those who train: they never have the test rows
+        trainer="kzoo.tuning.trial:Trainer", preset=what.trained, data=replace(data, test=None, notes=[]),
+        objective=what.objective, folds=folds, fold_seed=data_seed,
     )  # fmt: skip
     if threads is not None:
         setup["threads"] = threads

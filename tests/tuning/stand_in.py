@@ -5,7 +5,7 @@ import json
 
 from kzoo.tuning.records import Outcome
 from kzoo.tuning.trial import Probe
-from kzoo.tuning.worker import TrialFailed
+from kzoo.workers.worker import TrialFailed
 
 
 class Killed(BaseException):

@@ -42,7 +42,7 @@ def board(found):
 
 def test_a_scheduler_that_is_not_there_is_one_line(capsys, tmp_path):
     asked = ["tune", "iris_fnn", "--scheduler", "tcp://127.0.0.1:9", "--parallel", "2", "--out", str(tmp_path / "s")]
-    from kzoo.tuning import cluster as module
+    from kzoo.workers import cluster as module
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_PATIENCE", 0.5)

@@ -32,7 +32,7 @@ from kzoo.tuning.importance import importance_of
 from kzoo.tuning.records import Objective, Trial
 from kzoo.tuning.spaces.own import own_space
 from kzoo.tuning.trial import Trainer
-from kzoo.tuning.worker import Here, can_be_sent
+from kzoo.workers.worker import Here, can_be_sent
 
 QUIET = dict(progress=False)
 RATES = ["good", "fair", "slow", "none"]
@@ -336,7 +336,7 @@ def test_a_metric_of_ones_own_needs_a_direction(tuned):
 def test_only_what_can_be_imported_is_sent(nested):
     assert can_be_sent(build_dense) and can_be_sent(Dense("relu")) and can_be_sent(partial(build_dense))
     assert not can_be_sent(nested) and not can_be_sent(lambda hp: None)
-    script = "from kzoo.tuning.worker import can_be_sent\ndef build(hp): pass\nprint(can_be_sent(build))"
+    script = "from kzoo.workers.worker import can_be_sent\ndef build(hp): pass\nprint(can_be_sent(build))"
     said = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, env={"PYTHONPATH": ":".join(sys.path)}
     )
@@ -496,7 +496,7 @@ def test_the_policy_of_this_process_stays_and_is_that_of_the_models(iris, untrac
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        with Here(None, preset=own_space(build_dense, {"epochs": 1}), data=iris, objective=("val_loss", "min"),
+        with Here(None, trainer="kzoo.tuning.trial:Trainer", preset=own_space(build_dense, {"epochs": 1}), data=iris, objective=("val_loss", "min"),
                   folds=None, fold_seed=0) as here:  # fmt: skip
             keras.config.set_dtype_policy("float32")
             here.ask("count", overrides={})

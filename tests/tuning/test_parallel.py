@@ -11,7 +11,7 @@ from stand_in import StandIn
 
 import kzoo
 from kzoo.cli import main
-from kzoo.tuning import crew
+from kzoo.workers import crew
 
 ENGINES = ("bayesian", "optuna", "random", "grid", "hyperband")
 

@@ -13,8 +13,8 @@ import pytest
 import kzoo
 from kzoo.errors import KzooError
 from kzoo.tuning import tune as module
-from kzoo.tuning import worker as process
-from kzoo.tuning.worker import TrialFailed, Worker
+from kzoo.workers import worker as process
+from kzoo.workers.worker import TrialFailed, Worker
 
 SMALL = dict(units=(8,), batch_size=32)
 

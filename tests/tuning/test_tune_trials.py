@@ -13,7 +13,7 @@ from kzoo.training.settle import settle
 from kzoo.tuning.folds import fold_of, pooled, with_all_rows
 from kzoo.tuning.records import Objective, Outcome
 from kzoo.tuning.trial import Median, Trainer, below_median, comparable, peers_of, so_far
-from kzoo.tuning.worker import Stop
+from kzoo.workers.worker import Stop
 
 pytestmark = pytest.mark.usefixtures("untraced")
 

@@ -1,7 +1,7 @@
-"""Who trains the trials of a search: one process, several on this machine, or an executor's, on any machines.
+"""A crew: one process, several on this machine, or an executor's, on any machines; they train trials, or folds.
 
-`Loop` hands a trial to `submit` and gets a `concurrent.futures.Future` of its `Outcome`. What a search proposes follows
-from `slots`, how many trials are under way at once, and from nothing else here.
+`submit` takes a trial and returns a `concurrent.futures.Future` of what came of it, which raises `TrialFailed` where it
+failed. What a search proposes follows from `slots`, how many are under way at once, and from nothing else here.
 """
 
 import atexit
@@ -23,9 +23,8 @@ from typing import Any, NamedTuple
 from kzoo import __version__
 from kzoo.doors import checked_count
 from kzoo.errors import KzooError
-from kzoo.tuning.records import Outcome
-from kzoo.tuning.worker import Sent, TrialFailed, Worker
 from kzoo.words import first_line
+from kzoo.workers.worker import Sent, TrialFailed, Worker
 
 _OURS = ("trial.json",)  # in a trial's folder what the search writes itself
 
@@ -53,7 +52,7 @@ class Alone:
     def __init__(self, worker, show):
         self.worker, self.show = worker, show
 
-    def submit(self, number, *, signals, deadline, **arguments) -> "Future[Outcome]":
+    def submit(self, number, *, signals, deadline, **arguments) -> "Future[Any]":
         """Train a trial; see `Several`."""
         return _done(lambda: self.worker.ask(
             "train", signals=signals, deadline=deadline, tick=self.show.draw,
@@ -79,7 +78,7 @@ class Several:
         for worker in workers:
             self.idle.put(worker)
 
-    def submit(self, number, *, signals, deadline, **arguments) -> "Future[Outcome]":
+    def submit(self, number, *, signals, deadline, **arguments) -> "Future[Any]":
         """Have a trial trained.
 
         Args:
@@ -124,47 +123,47 @@ class Elsewhere:
         self.executor, self.slots = executor, slots
         self.sent = pickle.dumps(sent)
         self.key = hashlib.sha256(self.sent).hexdigest()
-        self.under_way: dict[Future[Outcome], Future[Any]] = {}
+        self.under_way: dict[Future[Any], Future[Any]] = {}
 
-    def submit(self, number, *, signals, deadline, folder, parent=None, **arguments) -> "Future[Outcome]":
+    def submit(self, number, *, signals, deadline, folder, parent=None, **arguments) -> "Future[Any]":
         """Have a trial trained; see `Several`. The files of its folder go there, and come back."""
         job = Job(
             version=__version__, files=_files(folder), parent=None if parent is None else _files(parent),
             seconds=None if deadline is None else deadline - time.time(), arguments=arguments,
         )  # fmt: skip
-        outcome: Future[Outcome] = Future()
-        self._ask(outcome, Path(folder), job, None)
-        return outcome
+        ended: Future[Any] = Future()
+        self._ask(ended, Path(folder), job, None)
+        return ended
 
     def give_up(self):
         """Wait for no training any more: nobody here can tell one to stop, and it will be trained again."""
-        for outcome, asked in list(self.under_way.items()):
+        for ended, asked in list(self.under_way.items()):
             asked.cancel()
-            _settle(outcome, Outcome(status="interrupted"))
+            _settle(ended, TrialFailed("it was given up"))
 
-    def _ask(self, outcome, folder, job, sent):
+    def _ask(self, ended, folder, job, sent):
         try:
             asked = self.executor.submit(train_here, self.key, sent, job)
         except RuntimeError as error:  # broken, or shut down
-            return outcome.set_exception(_unusable(error))
-        self.under_way[outcome] = asked
-        asked.add_done_callback(lambda asked: self._answered(outcome, folder, job, asked))
+            return _settle(ended, _unusable(error))
+        self.under_way[ended] = asked
+        asked.add_done_callback(lambda asked: self._answered(ended, folder, job, asked))
 
-    def _answered(self, outcome, folder, job, asked):
-        self.under_way.pop(outcome, None)
-        if outcome.done():
+    def _answered(self, ended, folder, job, asked):
+        self.under_way.pop(ended, None)
+        if ended.done():
             return
         try:
             answer = asked.result()
-            if answer is None:  # that process has not heard of this search
-                return self._ask(outcome, folder, job, self.sent)
+            if answer is None:  # that process has not heard of this yet
+                return self._ask(ended, folder, job, self.sent)
             found, files = pickle.loads(answer)
             _write(folder, files)
-            _settle(outcome, found)
+            _settle(ended, found)
         except (CancelledError, BrokenProcessPool) as error:
-            outcome.set_exception(_unusable(error))
+            _settle(ended, _unusable(error))
         except Exception as error:  # the executor's: such as Dask's, when a fourth worker has died of this trial
-            _settle(outcome, Outcome(status="failed", error=f"{type(error).__name__}: {first_line(error)}"))
+            _settle(ended, TrialFailed(f"{type(error).__name__}: {first_line(error)}"))
 
 
 def checked_crew(parallel: Any, threads: Any, executor: Any) -> int | None:
@@ -212,9 +211,14 @@ def _unusable(error):
     return KzooError(f"The executor trains no more ({kind}: {first_line(error)}). With another the same call goes on.")
 
 
-def _settle(outcome, found):
-    if not outcome.done():
-        outcome.set_result(found)
+def _settle(ended, found):
+    """Let a future end with a result, or an exception."""
+    if ended.done():
+        return
+    if isinstance(found, Exception):
+        ended.set_exception(found)
+    else:
+        ended.set_result(found)
 
 
 def _done(function):
@@ -254,7 +258,7 @@ _lock = threading.Lock()
 
 
 def train_here(key: str, sent: bytes | None, job: Job) -> bytes | None:
-    """Train a trial in a process below this one, which ends with it, and return the outcome and the files, pickled.
+    """Train a trial in a process below this one, which ends with it, and return what came of it and the files, pickled.
 
     Args:
         key: of the search.
@@ -262,8 +266,8 @@ def train_here(key: str, sent: bytes | None, job: Job) -> bytes | None:
         job: the trial.
     """
     if job.version != __version__:
-        error = f"kzoo {__version__} is installed there, and kzoo {job.version} searches"
-        return pickle.dumps((Outcome(status="failed", error=error), {}))
+        error = TrialFailed(f"kzoo {__version__} is installed there, and kzoo {job.version} asks")
+        return pickle.dumps((error, {}))
     if not _learn(key, sent):
         return None
     with tempfile.TemporaryDirectory(prefix="kzoo-") as base, _worker(key) as worker:
@@ -273,13 +277,12 @@ def train_here(key: str, sent: bytes | None, job: Job) -> bytes | None:
         if job.parent is not None:
             _write(parent, job.parent)
             arguments["parent"] = os.fspath(parent)
-        began = time.monotonic()
         try:
             end = None if job.seconds is None else time.time() + job.seconds
-            outcome = worker.ask("train", deadline=end, **arguments)
+            found = worker.ask("train", deadline=end, **arguments)
         except TrialFailed as error:
-            outcome = Outcome(status="failed", error=str(error), seconds=round(time.monotonic() - began, 3))
-        return pickle.dumps((outcome, _files(folder)))
+            found = error
+        return pickle.dumps((found, _files(folder)))
 
 
 def _learn(key, sent):

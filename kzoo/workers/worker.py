@@ -66,13 +66,14 @@ class Worker:
 
     Args:
         log: file that gets what the process prints.
+        trainer: "module:class" of what is made there. Its constructor takes `stop`, whose `caught` says that training
+            has to end, and `tell`, a function of (epoch, value); its `train` trains into a `folder`.
         threads: how many it trains with; None for as many as Keras takes.
-        sent: `sent` of another `Worker`, be it of another machine, in place of a setup.
-        trainer: "module:class" of what is made there; its constructor takes `stop` and `tell` besides, as `Trainer`'s.
-        setup: arguments of it.
+        sent: `sent` of another `Worker`, be it of another machine, in place of the others.
+        setup: the trainer's other arguments.
     """
 
-    def __init__(self, log, *, threads=None, sent=None, trainer="kzoo.tuning.trial:Trainer", **setup):
+    def __init__(self, log, *, trainer="", threads=None, sent=None, **setup):
         self.log, self.process, self.inbox = Path(log), None, queue.Queue()
         self.answered, self.least = 0, None  # answers of the process, and the least memory that it had
         self.sent = sent or Sent(
@@ -101,7 +102,7 @@ class Worker:
             dict(creationflags=subprocess.CREATE_NEW_PROCESS_GROUP) if os.name == "nt" else dict(start_new_session=True)
         )
         path = [os.path.abspath(entry) for entry in sys.path]  # "" is the folder we are in
-        begin = f"import sys; sys.path[:] = {path!r}; from kzoo.tuning.worker import main; main()"
+        begin = f"import sys; sys.path[:] = {path!r}; from kzoo.workers.worker import main; main()"
         # Isolated: our path takes effect when Python has begun, or a user's queue.py would be taken for Python's.
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
@@ -194,8 +195,9 @@ class Here:
     It cannot give back the memory of what it has trained.
     """
 
-    def __init__(self, log, **setup):
-        self.setup, self.stop, self.on_epoch, self.trainer = setup, Stop(), None, None
+    def __init__(self, log, *, trainer, **setup):
+        self.made, self.setup = class_named(trainer), setup
+        self.stop, self.on_epoch, self.trainer = Stop(), None, None
 
     def __enter__(self):
         return self
@@ -208,7 +210,7 @@ class Here:
         self.stop.signals, self.stop.deadline, self.on_epoch = signals, deadline, on_epoch
         try:
             if self.trainer is None:
-                self.trainer = import_module("kzoo.tuning.trial").Trainer(**self.setup, stop=self.stop, tell=self._tell)
+                self.trainer = self.made(**self.setup, stop=self.stop, tell=self._tell)
             return getattr(self.trainer, name)(**arguments)
         except Exception as error:
             if isinstance(error, KzooError) and name != "train":
@@ -218,6 +220,12 @@ class Here:
     def _tell(self, epoch, value):
         if self.on_epoch is not None:
             self.on_epoch(epoch, value)
+
+
+def class_named(name):
+    """Return the class that "module:class" names."""
+    module, _, name = name.partition(":")
+    return getattr(import_module(module), name)
 
 
 def can_be_sent(thing) -> bool:
@@ -283,10 +291,7 @@ def main():
         if isinstance(setup["preset"], registry.Preset):  # and no function of the user's, which may ask for anything
             lean.own_process()
         lean.import_keras()
-        module, _, name = trainer.partition(":")
-        trainer = getattr(import_module(module), name)(
-            **setup, stop=stop, tell=lambda epoch, value: say("epoch", epoch, value)
-        )
+        trainer = class_named(trainer)(**setup, stop=stop, tell=lambda epoch, value: say("epoch", epoch, value))
     except Exception as error:
         say("failed", describe(error), isinstance(error, KzooError))
         return

@@ -7,6 +7,7 @@ from kzoo.kinds.image.decode import ImageFiles
 
 _FEWEST_TOKENS = 5  # shorter texts are equal by chance: "thank you"
 _MOST = 150_000  # rows of a split that are hashed
+_PIECE = 4096  # of them at once, where they are read from a disk
 
 
 def hashes(subject, split):
@@ -18,11 +19,11 @@ def hashes(subject, split):
         x = subject.splits[split].x
         if isinstance(x, ImageFiles):
             return []
-        rows = np.ascontiguousarray(read(x, slice(0, _MOST)))
-        subject.kept[split] = [hash(row.tobytes()) for row in rows]
-        if subject.tokens:
-            enough = (rows != 0).sum(axis=1) >= _FEWEST_TOKENS
-            subject.kept[split] = [k if real else None for k, real in zip(subject.kept[split], enough, strict=True)]
+        found = subject.kept[split] = []
+        for start in range(0, min(len(x), _MOST), _PIECE):
+            rows = np.ascontiguousarray(read(x, slice(start, min(start + _PIECE, _MOST))))
+            enough = (rows != 0).sum(axis=1) >= _FEWEST_TOKENS if subject.tokens else [True] * len(rows)
+            found += [hash(row.tobytes()) if real else None for row, real in zip(rows, enough, strict=True)]
     return subject.kept[split]
 
 

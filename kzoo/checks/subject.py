@@ -7,7 +7,7 @@ import numpy as np
 
 from kzoo.checks.losses import last_activation, loss_of
 from kzoo.checks.probe import Probe
-from kzoo.data.windows import Windows
+from kzoo.data.windows import Mapped, Windows
 from kzoo.kinds import kind
 from kzoo.kinds.image.decode import ImageFiles
 
@@ -189,7 +189,7 @@ def values_of(values):
     """Return the array behind a split's x or y: the whole series where it is cut into windows; None for files."""
     if isinstance(values, Windows):
         return values.values
-    return None if isinstance(values, ImageFiles) else np.asarray(values)
+    return None if isinstance(values, ImageFiles | Mapped) else np.asarray(values)
 
 
 def column_names(names, count):

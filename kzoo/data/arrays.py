@@ -9,6 +9,7 @@ import numpy as np
 from kzoo import kinds
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
+from kzoo.data.windows import Mapped, is_mapped
 from kzoo.errors import KzooError
 from kzoo.kinds.arrays import as_array
 from kzoo.tasks import choose
@@ -72,7 +73,10 @@ def load_arrays(
         name=name,
         task=chosen.name,
         inputs=kind.name,
-        **{part: None if rows is None else Split(x=x[rows], y=y[rows], rows=rows) for part, rows in parts.items()},
+        **{
+            part: rows if rows is None else Split(x=_rows(x, rows, kind), y=y[rows], rows=rows)
+            for part, rows in parts.items()
+        },
         config=config | more_config,
         preprocessing=preprocessing or reader or kinds.ready(kind.name, x.shape[1:]),
         class_names=learned.classes,
@@ -80,6 +84,11 @@ def load_arrays(
         notes=notes + more,
         fingerprint=splits.fingerprint(x, y, *parts.values(), list(learned.classes)),
     )
+
+
+def _rows(x, rows, kind):
+    """Return rows of the inputs; of images in a file that is mapped into memory, what reads them on demand."""
+    return Mapped(x, rows) if kind.name == "image" and is_mapped(x) else x[rows]
 
 
 def _guess(x):

@@ -1,4 +1,4 @@
-"""`Windows`: overlapping pieces of one long array, cut when they are asked for; and some rows of any inputs."""
+"""Inputs that are read when they are asked for: `Windows` of one long array, `Mapped` rows; and some rows of any."""
 
 import numpy as np
 
@@ -34,6 +34,45 @@ class Windows:
 
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self[:], dtype)
+
+
+class Mapped:
+    """Rows of an array that lies in a file (`np.memmap`): `mapped[indices]` reads those alone.
+
+    Args:
+        values: (M, ...) the array.
+        rows: (N,) places in it.
+    """
+
+    def __init__(self, values, rows):
+        self.values, self.rows = values, np.asarray(rows)
+
+    @property
+    def shape(self):
+        return (len(self.rows), *self.values.shape[1:])
+
+    @property
+    def dtype(self):
+        return self.values.dtype
+
+    @property
+    def ndim(self):
+        return self.values.ndim
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        return np.asarray(self.values[self.rows[index]])
+
+
+def is_mapped(array) -> bool:
+    """Say whether an array lies in a file that is mapped into memory, so that reading all of it fills that."""
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap):
+            return True
+        array = array.base
+    return False
 
 
 def few(values, most=_MOST_ROWS):

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import kzoo
 from kzoo.data.augment import augment
 from kzoo.data.dataset import Split
 from kzoo.data.pipeline import Batches
+from kzoo.data.windows import Mapped
 from kzoo.errors import KzooError
 
 ROWS = 103  # no multiple of the batch size
@@ -228,3 +230,24 @@ def test_a_broken_file_stops_the_epoch_with_its_message():
 
     with pytest.raises(tf.errors.OpError, match=r"Cannot read image 'x\.jpg'"):
         epoch_of(Batches(Split(x=Broken(IDS.x), y=IDS.y), batch_size=16), 0)
+
+
+def test_images_in_a_mapped_file_are_read_batch_by_batch(tmp_path):
+    """The same run as from memory, and no more of the file in memory than a batch."""
+    random = np.random.default_rng(0)
+    x, y = random.integers(0, 256, (300, 8, 8, 1), "uint8"), random.integers(0, 3, 300)
+    x[np.arange(300), y] = 255
+    np.save(tmp_path / "x.npy", x)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    runs = {}
+    for name, images in (("memory", x), ("mapped", mapped), ("without an axis", mapped[..., 0])):
+        data = kzoo.load_data((images, y), preset="digits_cnn")
+        assert isinstance(data.train.x, Mapped) == (name != "memory")
+        assert data.fingerprint == runs.setdefault("fingerprint", data.fingerprint)
+        options = dict(filters=(4,), units=(8,), epochs=2, min_steps=0, steps_per_call=1, seed=1, progress=False)
+        runs[name] = kzoo.train("digits_cnn", data, out=tmp_path / name, **options)
+    for name in ("mapped", "without an axis"):
+        assert runs[name].summary["test"] == runs["memory"].summary["test"]
+        same = zip(runs[name].model.get_weights(), runs["memory"].model.get_weights(), strict=True)
+        assert all(np.array_equal(a, b) for a, b in same)
+    assert not Batches(data.train, batch_size=8).in_memory  # nobody makes a tensor of it

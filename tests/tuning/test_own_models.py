@@ -496,8 +496,8 @@ def test_the_policy_of_this_process_stays_and_is_that_of_the_models(iris, untrac
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        with Here(None, trainer="kzoo.tuning.trial:Trainer", preset=own_space(build_dense, {"epochs": 1}), data=iris, objective=("val_loss", "min"),
-                  folds=None, fold_seed=0) as here:  # fmt: skip
+        setup = dict(preset=own_space(build_dense, {"epochs": 1}), data=iris, objective=("val_loss", "min"), folds=None)
+        with Here(None, trainer="kzoo.tuning.trial:Trainer", fold_seed=0, **setup) as here:
             keras.config.set_dtype_policy("float32")
             here.ask("count", overrides={})
             here.ask("probe", overrides={}, samples=[])

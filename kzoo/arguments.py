@@ -269,6 +269,11 @@ TRAINING = {
         kind=int,
         low=0,
     ),
+    "max_steps": _A(
+        meaning="steps to train for at most: there are fewer epochs, or one that is shorter; schedules follow",
+        none=True,
+        **_COUNT,
+    ),
     "loss": _A(default="auto", meaning="loss; auto follows the head", kind=str, choices=LOSSES),
     "label_smoothing": _A(default=0.0, meaning="share of the label spread over all classes", **_RATE, **_CLASSES),
     "labels": _A(
@@ -311,8 +316,8 @@ TRAINING = {
 CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # one of them
 # What a compiled model does not carry: `fit` is told of it by `kzoo.fit_arguments`, or `kzoo.train` sees to it.
 OF_FIT = (
-    "batch_size", "epochs", "min_steps", "augment", "class_weight", "monitor", "mode", "patience", "callbacks",
-    "on_nan", "tokenizer", "ngrams", "precision", "linear_probe",
+    "batch_size", "epochs", "min_steps", "max_steps", "augment", "class_weight", "monitor", "mode", "patience",
+    "callbacks", "on_nan", "tokenizer", "ngrams", "precision", "linear_probe",
 )  # fmt: skip
 
 ARGUMENTS = CONFIG | TRAINING

@@ -135,7 +135,13 @@ def _with_weights(
 
 def steps_of(training: Mapping[str, Any], examples: int) -> int:
     """Return the number of steps of a whole training: what a schedule is as long as."""
-    return math.ceil(examples / training["batch_size"]) * training["epochs"]
+    return steps_of_epoch(training, examples) * training["epochs"]
+
+
+def steps_of_epoch(training: Mapping[str, Any], examples: int) -> int:
+    """Return the number of steps of an epoch, which is cut short where there are to be fewer in all."""
+    steps = math.ceil(examples / training["batch_size"])
+    return min(steps, training.get("max_steps") or steps)
 
 
 def _unseen_by_fit(overrides: Mapping[str, Any], training: Mapping[str, Any], steps: int | None) -> list[str]:

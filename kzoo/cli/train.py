@@ -75,6 +75,7 @@ def add_settings(parser):
     common.add_data_options(parser)
     add = parser.add_argument
     add("--epochs", type=int, metavar="N", help="passes over the training data; schedules follow")
+    add("--max-steps", type=int, metavar="N", help="steps at most: fewer epochs, or a shorter one; schedules follow")
     add("--seed", type=int, default=0, metavar="N", help="of weights, order and augmentation (default 0)")
     add(
         "--set",
@@ -172,10 +173,10 @@ def settings_of(args):
     for name in settings:
         if name in _OPTIONS:
             raise KzooError(f"{name!r} is an option of its own: write --{name.replace('_', '-')} VALUE, without --set.")
-    for name in ("epochs", "callbacks"):
+    for name in ("epochs", "max_steps", "callbacks"):
         if getattr(args, name) is not None:
             if name in settings:
-                raise KzooError(f"{name} is given twice: by --{name} and by --set. Leave one out.")
+                raise KzooError(f"{name} is given twice: by --{name.replace('_', '-')} and by --set. Leave one out.")
             settings[name] = getattr(args, name)
     return settings
 

@@ -9,7 +9,7 @@ import numpy as np
 from kzoo import kinds
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.windows import Mapped, is_mapped
+from kzoo.data.windows import Mapped, taken
 from kzoo.errors import KzooError
 from kzoo.kinds.arrays import as_array
 from kzoo.tasks import choose
@@ -74,7 +74,7 @@ def load_arrays(
         task=chosen.name,
         inputs=kind.name,
         **{
-            part: rows if rows is None else Split(x=_rows(x, rows, kind), y=y[rows], rows=rows)
+            part: rows if rows is None else Split(x=taken(x, rows), y=y[rows], rows=rows)
             for part, rows in parts.items()
         },
         config=config | more_config,
@@ -82,13 +82,10 @@ def load_arrays(
         class_names=learned.classes,
         target_names=learned.names,
         notes=notes + more,
-        fingerprint=splits.fingerprint(x, y, *parts.values(), list(learned.classes)),
+        fingerprint=splits.fingerprint(
+            x.values if isinstance(x, Mapped) else x, y, *parts.values(), list(learned.classes)
+        ),
     )
-
-
-def _rows(x, rows, kind):
-    """Return rows of the inputs; of images in a file that is mapped into memory, what reads them on demand."""
-    return Mapped(x, rows) if kind.name == "image" and is_mapped(x) else x[rows]
 
 
 def _guess(x):

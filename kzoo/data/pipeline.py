@@ -30,13 +30,16 @@ class Batches:
         augment: names out of `AUGMENTATIONS`, for images (B, H, W, C).
         onehot: the number of classes, to turn integer labels into float rows; None leaves them integers.
         standardize: (offset, scale) of the targets, a number or one per output: `(y - offset) / scale`.
+        most: batches of an epoch, at most; None for all.
 
     Raises:
         KzooError: for an empty split, a batch size below 1, an unknown augmentation, labels outside
             0..onehot - 1, or a mix of images without one-hot labels.
     """
 
-    def __init__(self, split, *, batch_size, seed=0, shuffle=False, augment=(), onehot=None, standardize=None):
+    def __init__(
+        self, split, *, batch_size, seed=0, shuffle=False, augment=(), onehot=None, standardize=None, most=None
+    ):
         checked_count("batch_size", batch_size)
         checked_count("seed", seed, least=0)
         if split is None or len(split) == 0:
@@ -46,6 +49,7 @@ class Batches:
         self.split, self.batch_size, self.seed, self.shuffle = split, int(batch_size), int(seed), shuffle
         self.augment = check_augmentations(augment)
         self.onehot, self.standardize = onehot, standardize
+        self._steps = min(-(-len(split) // self.batch_size), most or len(split))
         self._order = None, None
         self._places = None  # the order as a TensorFlow variable, once there is a dataset that reads it
         self.epoch = self.first = 0
@@ -55,7 +59,7 @@ class Batches:
             _check_labels(split.y, onehot)
 
     def __len__(self):
-        return -(-len(self.split) // self.batch_size)
+        return self._steps
 
     @property
     def epoch(self):

@@ -75,6 +75,11 @@ def is_mapped(array) -> bool:
     return False
 
 
+def taken(values, rows):
+    """Return rows of an array; of a mapped one what reads them on demand."""
+    return Mapped(values.values, values.rows[rows]) if isinstance(values, Mapped) else values[rows]
+
+
 def few(values, most=_MOST_ROWS):
     """Return rows of inputs as an array, the same ones each time where there are more than `most`."""
     return np.asarray(values[places_of_few(len(values), most)])

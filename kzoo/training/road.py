@@ -278,7 +278,8 @@ class Job:
         """Return the batches to train on: shuffled and augmented, a function of the seed."""
         augment = self.training.get("augment", ())
         train = self.data.train if self.features is None else self.features[0]
-        return self.batches(train, shuffle=True, seed=self.spec.seed, augment=augment)
+        most = self.training.get("max_steps")
+        return self.batches(train, shuffle=True, seed=self.spec.seed, augment=augment, most=most)
 
     def validation_batches(self) -> Batches | None:
         """Return the batches to validate on, in the split's own order, where there are any."""

@@ -164,6 +164,17 @@ def _settle_reading(training, asked, data, notes):
 
 
 def _settle_budget(training, asked, data, notes):
+    """Let epochs be as many as the steps allow that there are to be at least, and at most."""
+    _settle_least(training, asked, data, notes)
+    most, steps = training.get("max_steps"), math.ceil(len(data.train) / training["batch_size"])
+    if most is None or most >= steps * training["epochs"]:
+        return
+    training["epochs"] = max(most // steps, 1)
+    ends = f"epochs={training['epochs']}" if most >= steps else f"training ends after {most:,} of them"
+    notes.append(f"An epoch has {plural(steps, 'step')} here: {ends} (max_steps={most}).")
+
+
+def _settle_least(training, asked, data, notes):
     """Let epochs, and patience with them, grow until they are the steps that a preset wants at least."""
     least, epochs = training.get("min_steps", 0), training["epochs"]
     if "epochs" in asked:

@@ -224,6 +224,7 @@ def summarise(fit: Fit, *, baselines: bool = True, interrupted: bool = False) ->
     if best.best_epoch is None:
         raise KzooError(f"Training failed: {best.stopped_because or 'no epoch had a finite value'}.")
     model, batch_size = job.saved_weights(), max(job.training["batch_size"], 128)
+    seen = min(len(job.data.train), len(fit.train) * job.training["batch_size"])
     summary = dict(
         **score_and_keep(model, job.data, fit.folder, logits=job.gives_logits, batch_size=batch_size),
         monitor=best.monitor,
@@ -235,7 +236,7 @@ def summarise(fit: Fit, *, baselines: bool = True, interrupted: bool = False) ->
         seconds=round(fit.seconds(), 2),
         resumed=fit.resumed,
         rollbacks=fit.rollbacks,
-        samples_per_second=round(len(history) * len(job.data.train) / max(sum(r["seconds"] for r in history), 1e-9), 1),
+        samples_per_second=round(len(history) * seen / max(sum(r["seconds"] for r in history), 1e-9), 1),
         parameters=model.count_params(),
     )
     if baselines and not interrupted and (job.data.test is not None or job.data.validation is not None):

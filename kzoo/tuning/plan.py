@@ -7,6 +7,7 @@ from kzoo.callbacks import direction
 from kzoo.callbacks.monitor import reported
 from kzoo.contract import metrics_for
 from kzoo.errors import KzooError
+from kzoo.registry import steps_of_epoch
 from kzoo.tuning.engines import engine_named
 from kzoo.tuning.engines.steady import Size, make_oracle, random_points
 from kzoo.tuning.records import Objective
@@ -111,7 +112,7 @@ def make_plan(request, space, size, worker) -> Plan:
             f"override the preset's size."
         )
     counts = [count for count in (probe.params, *probe.counts) if count is not None and count <= limit]
-    steps = -(-request.data["train"] // request.spec["training"]["batch_size"])
+    steps = steps_of_epoch(request.spec["training"], request.data["train"])
     return Plan(
         preset=request.spec["preset"], data=request.data["name"], engine=request.engine, objective=request.objective,
         trials=size.trials, epochs=size.epochs, random=size.random, brackets=size.rounds, folds=request.folds,

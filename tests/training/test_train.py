@@ -411,6 +411,24 @@ def test_a_run_of_before_a_setting_is_the_same_run(iris):
     assert (old.path / "summary.json").stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize(("most", "epochs", "steps"), [(3, 1, 3), (4, 1, 4), (6, 1, 4), (9, 2, 8), (99, 3, 12)])
+def test_steps_are_no_more_than_asked_and_schedules_end_with_them(iris, most, epochs, steps, capsys):
+    """An epoch of four steps is cut short, or there are fewer whole ones."""
+
+    class Count(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            counted.append(batch)
+
+    counted: list[int] = []
+    options = dict(batch_size=32, epochs=3, schedule="linear", units=(6,), progress=True, callbacks=[Count()])
+    run = fit("iris_fnn", iris, max_steps=most, **options)
+    assert (run.summary["epochs"], len(counted), run.summary["interrupted"]) == (epochs, steps, False)
+    assert run.history["learning_rate"][-1] == 0 and run.spec.training["max_steps"] == most
+    said = {3: "training ends after 3 of them", 4: "epochs=1", 6: "epochs=1", 9: "epochs=2"}
+    ends = f"An epoch has 4 steps here: {said.get(most)} (max_steps={most})."
+    assert (ends in capsys.readouterr().err) == (most in said)
+
+
 def test_callbacks_by_name_replace_and_a_list_adds(iris):
     calls = []
     quick = fit("iris_fnn", iris, "quick", **SMALL)

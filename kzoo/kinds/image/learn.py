@@ -15,7 +15,7 @@ from rich.progress import Progress
 from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import Fold, fractions, is_source, split_rows
-from kzoo.data.windows import few, places_of_few
+from kzoo.data.windows import Mapped, few, is_mapped, places_of_few
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
 from kzoo.kinds.image.decode import ImageFiles, decode, size_of
@@ -252,10 +252,13 @@ def _check_pixels(x):
 def fit(x, train, *, plain=False, **more):
     """Return pixels as they are, and the reader of image files where they are grey or colours.
 
+    What lies in a file that is mapped into memory is read on demand.
+
     Args:
         plain: whether the caller has scaled them, which no file is.
     """
     shape = x.shape[1:]
+    x = Mapped(x, np.arange(len(x))) if is_mapped(x) else x
     return x, {}, image_preprocessing(shape) if shape[-1] in (1, 3) and not plain else None
 
 

@@ -124,7 +124,7 @@ def test_every_trial_of_a_worker_that_dies_of_it_has_failed_at_the_fourth_death(
         "import keras\n"
         "def build(hp):\n"
         "    units = hp.Choice('units', [2, 3, 4])\n"
-        "    if units == 3 and 'dask' in open(f'/proc/{os.getppid()}/cmdline').read():\n"
+        "    if units == 3 and 'spawn_main' in open(f'/proc/{os.getppid()}/cmdline').read():\n"
         "        os.kill(os.getppid(), signal.SIGKILL)\n"
         "    model = keras.Sequential([keras.Input((4,)), *map(keras.layers.Dense, (units, 3))])\n"
         "    model.compile('adam', keras.losses.SparseCategoricalCrossentropy(True), metrics=['accuracy'])\n"

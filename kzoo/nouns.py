@@ -39,6 +39,7 @@ def _feature(value, where):
 CONFIG = {
     "spec": Mapping, "data": Mapping, "versions?": Each(str), "machine?": str, "created?": str,
     "command?": (str, None), "weights?": (str, None), "precision?": str, "backend?": (str, None),
+    "devices?": (int, None),
     "statistics?": ({
         "features": [_feature], "categories?": [{"name": str, "shares": [float]}], "classes?": [float],
         "targets?": [_feature], "columns?": [str],
@@ -184,6 +185,7 @@ class Request:
         freeze: layers that keep theirs: a glob, several, or True for all that `weights` gave.
         precision: the dtype policy.
         backend, deterministic: of Keras; None where it does not matter.
+        devices: that share each batch; None for one.
         callbacks: names of the user's own.
     """
 
@@ -194,6 +196,7 @@ class Request:
     precision: str = "float32"
     backend: str | None = None
     deterministic: bool | None = None
+    devices: int | None = None
     callbacks: tuple[str, ...] = ()
 
     def json(self) -> dict:

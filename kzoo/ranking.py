@@ -262,7 +262,7 @@ def _settings(run: Run | Search) -> dict[str, Any]:
     if isinstance(run, Search):
         return _settings_of_search(run)
     spec = run.config["spec"]
-    more = {name: run.config.get(name) for name in ("weights", "freeze", "precision", "backend")}
+    more = {name: run.config.get(name) for name in ("weights", "freeze", "precision", "backend", "devices")}
     seeds = {} if spec.get("seed") is None else {"seed": spec["seed"]}
     return spec["config"] | spec["training"] | more | seeds
 

@@ -39,7 +39,7 @@ stopped, even killed, the same command picks up where it was, bit for bit.
 
 # Options of this command that --set must not shadow.
 _OPTIONS = (
-    "data", "out", "seed", "weights", "freeze", "precision", "deterministic", "overwrite", "resume", "check",
+    "data", "out", "seed", "weights", "freeze", "precision", "devices", "deterministic", "overwrite", "resume", "check",
     "steps_per_call", "backend", "baselines",
     *common.DATA_OPTIONS,
 )  # fmt: skip
@@ -98,6 +98,7 @@ def add_settings(parser):
         help="layers that keep their weights; alone: all that were copied",
     )
     add("--callbacks", metavar="BUNDLE", help=f"callback bundle: {', '.join(BUNDLES)}")
+    add("--devices", type=int, metavar="N", help="of this machine, which share each batch (JAX)")
     add("--precision", default="auto", metavar="NAME", help="auto, float32, mixed_bfloat16 or mixed_float16")
 
 
@@ -142,6 +143,7 @@ def _repeats(run, args, preset):
     command = import_module("kzoo.command").command_of(
         preset, args.data, settings_of(args), options, seed=args.seed, weights=args.weights and Path(args.weights).name,
         freeze=frozen(args.freeze), precision=args.precision, backend=run.config["backend"],
+        devices=args.devices,
     )  # fmt: skip
     # In any order: `--epochs` comes after other settings in `kzoo.train`.
     return sorted(shlex.split(command)) == sorted(shlex.split(run.config["command"] or ""))
@@ -162,6 +164,7 @@ def _options(args):
         seed=args.seed,
         weights=args.weights,
         precision=args.precision,
+        devices=args.devices,
         freeze=frozen(args.freeze),
         **common.data_options(args),
     )

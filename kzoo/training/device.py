@@ -8,8 +8,10 @@ from pathlib import Path
 import keras
 
 from kzoo.arguments import PRECISIONS
+from kzoo.doors import checked_count
 from kzoo.errors import KzooError
 from kzoo.jax_cache import keep_programs
+from kzoo.words import plural
 
 # What Linux calls it: x86-64's AVX512_BF16 and AMX, Arm's BF16.
 _FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
@@ -41,6 +43,28 @@ def prepare_device(precision, *, deterministic=False):
     if precision != "auto":
         return precision
     return "mixed_bfloat16" if _gpus() and computes_bfloat16() else "float32"
+
+
+def spread_over(devices) -> "keras.distribution.DataParallel | None":
+    """Return how a training is spread over so many devices of this machine, each with its part of every batch.
+
+    Raises:
+        KzooError: no number, another backend than JAX, or more devices than there are.
+    """
+    if devices is None:
+        return None
+    checked_count("devices", devices)
+    if keras.backend.backend() != "jax":
+        raise KzooError(
+            f"devices={devices}: Keras trains on several devices with JAX alone: --backend jax, or KERAS_BACKEND=jax."
+        )
+    there = keras.distribution.list_devices()
+    if devices > len(there):
+        raise KzooError(
+            f"devices={devices}, and JAX sees {plural(len(there), 'device')}. "
+            f"XLA_FLAGS=--xla_force_host_platform_device_count={devices} makes {devices} of a processor."
+        )
+    return keras.distribution.DataParallel(devices=there[:devices], auto_shard_dataset=False)
 
 
 def computes_bfloat16() -> bool:

@@ -3,7 +3,7 @@
 import sys
 import time
 import warnings
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import keras
 
@@ -32,6 +32,7 @@ class Fit:
         until: the epoch to stop after, where that is before the contract's last; its schedules stay as they are.
         models: whether the bundle may write models and curves into the folder.
         steps_per_call: see `kzoo.train`.
+        distribution: how each batch is shared out between devices; None for one.
 
     Attributes:
         train, validation: the batches; `validation` may be None.
@@ -43,14 +44,16 @@ class Fit:
 
     def __init__(
         self, job, folder, *, state=None, extra=(), progress=False, cadence=None, until=None, models=True,
-        steps_per_call=AUTO,
+        steps_per_call=AUTO, distribution=None,
     ):  # fmt: skip
         self.job, self.folder, self.state, self.extra = job, folder, state, list(extra)
         self.cadence = cadence or Cadence()
         self.until = until or job.training["epochs"]
         self.train, self.validation = job.training_batches(), job.validation_batches()
-        self.steps_per_call = steps_per_call
+        self.steps_per_call, self.distribution = steps_per_call, distribution
         single = why_single(job.core, self.train, self.validation, class_weight=job.class_weight())
+        if distribution is not None:
+            single = "several devices share it"
         if state is not None and not state.chunked:
             single = "it began so"
         self.chunked = single is None and (steps_per_call != 1 or state is not None)
@@ -100,18 +103,22 @@ class Fit:
         """
         self.start()
         try:
-            self._fit(signals, self.state)
-            while self._goes_back() and self.rollbacks < _ROLLBACKS:
-                state, _ = State.newest(self.folder)
-                if state is None:
-                    return
-                self.rollbacks = state.rollbacks + 1
-                where = f"epoch {state.epoch + 1}" + (f", step {state.step}" if state.step else "")
-                print(f"{self.best.stopped_because}: back to {where}, at half the learning rate.", file=sys.stderr)
-                self._fit(signals, state, slower=True)
+            with nullcontext() if self.distribution is None else self.distribution.scope():
+                self._fit_until_it_holds(signals)
         finally:
             self.bar.close()
             self.best.finish()
+
+    def _fit_until_it_holds(self, signals):
+        self._fit(signals, self.state)
+        while self._goes_back() and self.rollbacks < _ROLLBACKS:
+            state, _ = State.newest(self.folder)
+            if state is None:
+                return
+            self.rollbacks = state.rollbacks + 1
+            where = f"epoch {state.epoch + 1}" + (f", step {state.step}" if state.step else "")
+            print(f"{self.best.stopped_because}: back to {where}, at half the learning rate.", file=sys.stderr)
+            self._fit(signals, state, slower=True)
 
     def _goes_back(self):
         return self.job.training.get("on_nan") == "rollback" and self.diverged
@@ -140,8 +147,9 @@ class Fit:
                 rollbacks=self.rollbacks, resumed=self.resumed, seconds=self.seconds(), chunked=self.chunked
             ),
         )
+        shared = [] if self.distribution is None else [_AloneWhileItValidates(self.distribution)]
         calls = Calls(
-            [position, *self.bundle, *self.extra, *self.shown, journal],
+            [*shared, position, *self.bundle, *self.extra, *self.shown, journal],
             model=core,
             batches=self.train,
             validation=self.validation,
@@ -174,3 +182,17 @@ class Fit:
             class_weight=None if chunked else self.job.class_weight(),
             shuffle=False,
         )
+
+
+class _AloneWhileItValidates(keras.callbacks.Callback):
+    """Let validation batches, the last of which is shorter, go to each device whole."""
+
+    def __init__(self, distribution):
+        super().__init__()
+        self.distribution = distribution
+
+    def on_test_begin(self, logs=None):
+        keras.distribution.set_distribution(None)
+
+    def on_test_end(self, logs=None):
+        keras.distribution.set_distribution(self.distribution)

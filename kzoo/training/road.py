@@ -22,7 +22,19 @@ from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooError
 from kzoo.kinds import fits
 from kzoo.nouns import Spec
-from kzoo.registry import Preset, build, get_preset, hint, preset_of, rebuild, resolve, spec_of, steps_of, with_settings
+from kzoo.registry import (
+    Preset,
+    build,
+    get_preset,
+    hint,
+    preset_of,
+    rebuild,
+    resolve,
+    spec_of,
+    steps_of,
+    steps_of_epoch,
+    with_settings,
+)
 from kzoo.training.device import computes_bfloat16, prepare_device
 from kzoo.training.features import above, frozen_below, seen_by
 from kzoo.training.members import Members
@@ -31,6 +43,7 @@ from kzoo.training.score import gives_logits
 from kzoo.training.settle import settle, settle_monitor
 from kzoo.training.start import begin, begin_with
 from kzoo.weights import check_freeze, check_linear_probe
+from kzoo.words import plural
 
 # What a model of your own is trained with; the rest is in its `compile`.
 OWN_MODEL = dict(
@@ -58,6 +71,7 @@ class Assignment:
         data: the `Dataset`.
         seed: of weights, order, dropout and augmentation.
         notes: a line for each thing to know; those of the data are the data's.
+        devices: over how many each batch is shared out; None for one that Keras chooses.
     """
 
     preset: Preset | None
@@ -68,6 +82,7 @@ class Assignment:
     data: Dataset
     seed: int = 0
     notes: tuple[str, ...] = ()
+    devices: int | None = None
 
     @property
     def settled(self) -> Preset:
@@ -146,6 +161,22 @@ class Assignment:
             return device
         return wanted if wanted != "mixed_bfloat16" or computes_bfloat16() else "float32"
 
+    def shared_out(self, devices) -> "Assignment":
+        """Return it for several devices, each of which gets as much of every batch.
+
+        Raises:
+            KzooError: a batch that cannot be shared out, or no whole batch.
+        """
+        size = self.training["batch_size"]
+        if size % devices:
+            fit = ", ".join(str(devices * n) for n in (size // devices, size // devices + 1) if n)
+            raise KzooError(f"devices={devices}: batch_size={size} cannot be shared out evenly. Use one of: {fit}.")
+        left = len(self.data.train) % size
+        if left == len(self.data.train):
+            raise KzooError(f"devices={devices}: batch_size={size} is more than all {left} training rows.")
+        note = f"{plural(left, 'row')} of each epoch's order, less than a batch, cannot be shared out: left out there."
+        return replace(self, devices=devices, notes=(*self.notes, *([note] if left else ())))
+
     def ready(self, policy, *, weights=None, freeze=None, resumed=False, look=False) -> "Job":
         """Return the network built, begun with trained weights, and compiled.
 
@@ -212,7 +243,7 @@ class Assignment:
         training, onehot = contract.with_labels(self.data.task, self.config, self.training)
         job = Job(
             model=model, core=core, saved=saved, data=self.data, spec=spec, standardize=standardize, onehot=onehot,
-            training=training, notes=tuple(notes), features=features,
+            training=training, notes=tuple(notes), features=features, whole_batches=self.devices is not None,
         )  # fmt: skip
         job.compile()
         return job
@@ -247,6 +278,7 @@ class Job:
         training: the contract as it was compiled: the spec's, with labels as the loss wants them.
         notes: a line for each thing to know; those of the data are the data's.
         features: the training and the validation split as a frozen network sees them, where `core` is the rest of it.
+        whole_batches: whether what is less than a batch at the end of an epoch is left out.
     """
 
     model: keras.Model
@@ -259,11 +291,18 @@ class Job:
     training: dict
     notes: tuple[str, ...] = ()
     features: tuple[Split, Split | None] | None = None
+    whole_batches: bool = False
+
+    @property
+    def examples(self) -> int:
+        """How many rows an epoch trains on."""
+        count = len(self.data.train)
+        return count - count % self.training["batch_size"] if self.whole_batches else count
 
     def compile(self, *, slower=1.0):
         """Compile the core as its contract says, with the learning rate times `slower`."""
         training = self.training | {"learning_rate": self.training["learning_rate"] * slower}
-        steps = steps_of(training, len(self.data.train))
+        steps = steps_of(training, self.examples)
         whole = () if self.features is None else (self.model,)  # which checks look at
         for model in (self.core, *whole):
             contract.compile_model(model, task=self.data.task, config=self.spec.config, training=training, steps=steps)
@@ -278,7 +317,7 @@ class Job:
         """Return the batches to train on: shuffled and augmented, a function of the seed."""
         augment = self.training.get("augment", ())
         train = self.data.train if self.features is None else self.features[0]
-        most = self.training.get("max_steps")
+        most = steps_of_epoch(self.training, self.examples)
         return self.batches(train, shuffle=True, seed=self.spec.seed, augment=augment, most=most)
 
     def validation_batches(self) -> Batches | None:
@@ -343,13 +382,14 @@ def make_variables(model, batch):
     """Make the variables of optimizer and metrics, which Keras on TensorFlow makes inside the first step otherwise.
 
     TensorFlow would trace that step a second time for them: without it, two epochs of a small network take a quarter to
-    a half less processor time. Elsewhere Keras' `fit` sees to it.
+    a half less processor time. Where devices share the batches, Keras compiles for the variables that there are.
+    Elsewhere its `fit` sees to it.
 
     Args:
         model: a compiled network.
         batch: (x, y) of one step.
     """
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" or keras.distribution.distribution() is not None:
         x, y = keras.tree.map_structure(lambda rows: rows[:2], batch)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The structure of `inputs`")  # a model of [x] takes x in `fit`, silently

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +32,7 @@ from kzoo.results.speed import faster_than
 from kzoo.run import Run, has_journal
 from kzoo.training.answers import score_and_keep
 from kzoo.training.beside import beside
+from kzoo.training.device import spread_over
 from kzoo.training.fit import Fit
 from kzoo.training.folder import claimed, replaced
 from kzoo.training.journal import remove_journal
@@ -55,6 +57,7 @@ def train(
     freeze: str | Sequence[str] | bool | None = None,
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto",
     deterministic: bool = False,
+    devices: int | None = None,
     overwrite: bool = False,
     resume: Literal["auto", "must", "never"] = "auto",
     journal_seconds: float = 30.0,
@@ -95,6 +98,8 @@ def train(
             float32.
         deterministic: refuse or replace operations whose bits differ from run to run, which a CPU hardly has and a GPU
             does; slower. With TensorFlow it then holds for the whole process.
+        devices: how many of this machine share each batch (JAX); the same number gives the same bits. What is less
+            than a batch at the end of an epoch's order is left out there.
         overwrite: replace a different run in `out`.
         resume: "auto" goes on, bit for bit, with the same run where it was stopped in `out` (with `out=None`: in the
             newest of `runs/PRESET-NN`); "must" does so or refuses; "never" starts over.
@@ -125,10 +130,14 @@ def train(
         seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
     extra = own_callbacks(callbacks, epochs, overrides)
+    if isinstance(preset_or_model, keras.Model) and devices is not None:
+        raise KzooError("devices= is for presets: build your own model inside keras.distribution's scope.")
     if isinstance(preset_or_model, keras.Model) and (weights is not None or freeze is not None):
         raise KzooError("weights= and freeze= are for presets; set the weights of your own model before training.")
     assigned = assign(preset_or_model, data, options, overrides, seed=seed).watching().freezing(freeze)
-    policy = assigned.policy(precision, deterministic=deterministic)
+    policy, distribution = assigned.policy(precision, deterministic=deterministic), spread_over(devices)
+    if distribution is not None:
+        assigned = assigned.shared_out(devices)
     request = Request(
         data=options.describe(assigned.data),
         spec=assigned.spec,
@@ -137,20 +146,22 @@ def train(
         precision=policy,
         backend=keras.backend.backend(),
         deterministic=bool(deterministic),
+        devices=devices,
         callbacks=tuple(type(c).__name__ for c in extra),
     )
     repeat = command_of(
         assigned.preset, data, overrides, options, seed=seed, weights=request.weights, freeze=freeze,
-        precision=precision, backend=request.backend,
+        precision=precision, backend=request.backend, devices=devices,
     )  # fmt: skip
     with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
         if claim.done is not None:
             return claim.done
-        job = assigned.ready(policy, weights=weights, freeze=freeze, resumed=claim.state is not None)
+        with nullcontext() if distribution is None else distribution.scope():
+            job = assigned.ready(policy, weights=weights, freeze=freeze, resumed=claim.state is not None)
         warnings = before_training(job, command=repeat) if check else []
         fit = Fit(
             job, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence,
-            steps_per_call=calls,
+            steps_per_call=calls, distribution=distribution,
         )  # fmt: skip
         say([brief(job.data.overview), *job.data.notes, *job.notes, *warnings, *claim.notes, *fit.notes], progress)
         if claim.state is not None:
@@ -224,7 +235,7 @@ def summarise(fit: Fit, *, baselines: bool = True, interrupted: bool = False) ->
     if best.best_epoch is None:
         raise KzooError(f"Training failed: {best.stopped_because or 'no epoch had a finite value'}.")
     model, batch_size = job.saved_weights(), max(job.training["batch_size"], 128)
-    seen = min(len(job.data.train), len(fit.train) * job.training["batch_size"])
+    seen = min(job.examples, len(fit.train) * job.training["batch_size"])
     summary = dict(
         **score_and_keep(model, job.data, fit.folder, logits=job.gives_logits, batch_size=batch_size),
         monitor=best.monitor,

@@ -54,7 +54,8 @@ register(Preset(
     reference="https://arxiv.org/abs/1512.03385", params=271_098,
     config=dict(inputs="image", input_shape=(32, 32, 3), outputs=10, block="residual", filters=(16, 32, 64), depth=3,
                 kernel_size=3, norm="batch", pooling="mean", activation="relu", output_activation="softmax"),
-    training=dict(optimizer="sgd", learning_rate=0.1, schedule="cosine", warmup=0.05, weight_decay=1e-4,
+    # The paper's decay of 1e-4 is part of the gradient, which momentum makes 1 / (1 - 0.9) of; Keras' is beside it.
+    training=dict(optimizer="momentum", learning_rate=0.1, schedule="cosine", warmup=0.05, weight_decay=1e-3,
                   precision="mixed_bfloat16", batch_size=128, epochs=160, min_steps=1000, metrics=("accuracy",),
                   patience=20, augment=("flip", "shift")),
 ))

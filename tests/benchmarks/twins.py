@@ -39,13 +39,15 @@ def count(network):
 
 def make_optimizer(network, training):
     """Return the optimizer of a preset's training contract; biases and norms do not decay."""
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "momentum": torch.optim.SGD}
     learned = [p for p in network.parameters() if p.requires_grad]
     groups = [
         dict(params=[p for p in learned if p.ndim > 1], weight_decay=training["weight_decay"]),
         dict(params=[p for p in learned if p.ndim == 1], weight_decay=0.0),
     ]
-    extra = {} if training["optimizer"] == "sgd" else {"eps": 1e-7}
+    extra = {"eps": 1e-7} if training["optimizer"] in ("adam", "adamw") else {}
+    if training["optimizer"] == "momentum":
+        extra = {"momentum": training.get("momentum", 0.9), "nesterov": True}
     return kinds[training["optimizer"]](groups, lr=training["learning_rate"], fused=True, **extra)
 
 

@@ -131,7 +131,7 @@ def test_learning_rates_fit_their_optimizer():
     asked = {"optimizer": "momentum", "learning_rate_momentum": 0.1, "learning_rate_adamw": 1e-3}
     assert space.overrides(asked) == {"optimizer": "momentum", "learning_rate": 0.1}
     assert space.overrides({"optimizer": "momentum"}) == {"optimizer": "momentum", "learning_rate": 0.02}
-    assert kzoo.space("cifar_resnet").overrides({"optimizer": "adamw"})["learning_rate"] == 1e-3
+    assert kzoo.space("cifar_resnet").overrides({"optimizer": "adamw"})["learning_rate"] == 0.01
     assert kzoo.space("digits_cnn", "quick").fix(optimizer="sgd").overrides({})["learning_rate"] == 0.2
 
 

@@ -39,7 +39,7 @@ def look(args):
     for name in ("seed", "data_seed"):
         if name in given:
             checked_seed(name, given[name])
-    for name, least in (("trials", 1), ("folds", 2)):
+    for name, least in (("trials", 1), ("folds", 2), ("parallel", 1), ("threads", 1), ("devices", 1)):
         if given.get(name) is not None:
             checked_count(name, given[name], least=least)
     if given.get("max_time") is not None:

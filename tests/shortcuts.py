@@ -80,7 +80,7 @@ def undrawn():
 class Here:
     """What `Worker` is to a search, without a process of its own, which would first import Keras for seconds."""
 
-    def __init__(self, log, *, trainer, **setup):
+    def __init__(self, log, *, trainer, threads, **setup):
         self.stop, self.on_epoch = Stop(), None
         self.trainer = Trainer(**setup, stop=self.stop, tell=lambda *said: self.on_epoch and self.on_epoch(*said))
 

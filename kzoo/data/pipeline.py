@@ -49,7 +49,8 @@ class Batches:
         self.split, self.batch_size, self.seed, self.shuffle = split, int(batch_size), int(seed), shuffle
         self.augment = check_augmentations(augment)
         self.onehot, self.standardize = onehot, standardize
-        self._steps = min(-(-len(split) // self.batch_size), most or len(split))
+        steps = -(-len(split) // self.batch_size)
+        self._steps = min(steps, most or steps)
         self._order = None, None
         self._places = None  # the order as a TensorFlow variable, once there is a dataset that reads it
         self.epoch = self.first = 0

@@ -1,9 +1,11 @@
 """The device that Keras trains on: what it is told before a training, and whether it computes in bfloat16."""
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -65,6 +67,11 @@ def spread_over(devices) -> "keras.distribution.DataParallel | None":
             f"XLA_FLAGS=--xla_force_host_platform_device_count={devices} makes {devices} of a processor."
         )
     return keras.distribution.DataParallel(devices=there[:devices], auto_shard_dataset=False)
+
+
+def shared_by(distribution) -> AbstractContextManager[Any]:
+    """Let variables and batches be spread as a distribution says; None leaves them to one device."""
+    return nullcontext() if distribution is None else distribution.scope()
 
 
 def computes_bfloat16() -> bool:

@@ -3,7 +3,7 @@
 import sys
 import time
 import warnings
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 
 import keras
 
@@ -11,6 +11,7 @@ from kzoo import callbacks as bundles
 from kzoo.doors import AUTO
 from kzoo.gradients import traces_let_go
 from kzoo.training.calls import Calls, why_single
+from kzoo.training.device import shared_by
 from kzoo.training.journal import State
 from kzoo.training.progress import ProgressBar
 from kzoo.training.resume import Cadence, Journal, Position, restore
@@ -51,9 +52,8 @@ class Fit:
         self.until = until or job.training["epochs"]
         self.train, self.validation = job.training_batches(), job.validation_batches()
         self.steps_per_call, self.distribution = steps_per_call, distribution
-        single = why_single(job.core, self.train, self.validation, class_weight=job.class_weight())
-        if distribution is not None:
-            single = "several devices share it"
+        with shared_by(distribution):
+            single = why_single(job.core, self.train, self.validation, class_weight=job.class_weight())
         if state is not None and not state.chunked:
             single = "it began so"
         self.chunked = single is None and (steps_per_call != 1 or state is not None)
@@ -103,7 +103,7 @@ class Fit:
         """
         self.start()
         try:
-            with nullcontext() if self.distribution is None else self.distribution.scope():
+            with shared_by(self.distribution):
                 self._fit_until_it_holds(signals)
         finally:
             self.bar.close()

@@ -159,7 +159,12 @@ class Assignment:
         wanted = self.training.get("precision", "auto")
         if precision != "auto" or wanted == "auto":
             return device
-        return wanted if wanted != "mixed_bfloat16" or computes_bfloat16() else "float32"
+        return "float32" if self._would_imitate else wanted
+
+    @property
+    def _would_imitate(self) -> bool:
+        """Whether the settings want bfloat16, with which the device does not compute."""
+        return self.training.get("precision") == "mixed_bfloat16" and not computes_bfloat16()
 
     def shared_out(self, devices) -> "Assignment":
         """Return it for several devices, each of which gets as much of every batch.
@@ -196,9 +201,8 @@ class Assignment:
         model = _built(self.spec, policy)
         spec = replace(self.spec, config=spec_of(model)["config"], kzoo=__version__)
         notes, core, features = list(self.notes), core_of(model), None
-        wanted = self.training.get("precision", "auto")
-        if wanted == "mixed_bfloat16" and policy == "float32" and not computes_bfloat16():
-            notes.append(f"In float32: {wanted} is the preset's, and this processor would only imitate it.")
+        if policy == "float32" and self._would_imitate:
+            notes.append("In float32: mixed_bfloat16 is the preset's, and this processor would only imitate it.")
         if weights is not None:
             begin(model, self.data.train)  # which is for what `weights` lack, such as words of the new data
             notes.append(begin_with(

@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +31,7 @@ from kzoo.results.speed import faster_than
 from kzoo.run import Run, has_journal
 from kzoo.training.answers import score_and_keep
 from kzoo.training.beside import beside
-from kzoo.training.device import spread_over
+from kzoo.training.device import shared_by, spread_over
 from kzoo.training.fit import Fit
 from kzoo.training.folder import claimed, replaced
 from kzoo.training.journal import remove_journal
@@ -156,7 +155,7 @@ def train(
     with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
         if claim.done is not None:
             return claim.done
-        with nullcontext() if distribution is None else distribution.scope():
+        with shared_by(distribution):
             job = assigned.ready(policy, weights=weights, freeze=freeze, resumed=claim.state is not None)
         warnings = before_training(job, command=repeat) if check else []
         fit = Fit(

@@ -213,11 +213,9 @@ def tune(
         backend=keras.backend.backend(), trials=size.trials, max_time=budget, parallel=parallel, threads=threads,
     )  # fmt: skip
     setup: dict[str, Any] = dict(  # of those who train: they never have the test rows
-        trainer="kzoo.tuning.trial:Trainer", preset=what.trained, data=replace(data, test=None, notes=[]),
-        objective=what.objective, folds=folds, fold_seed=data_seed,
+        trainer="kzoo.tuning.trial:Trainer", threads=threads, preset=what.trained,
+        data=replace(data, test=None, notes=[]), objective=what.objective, folds=folds, fold_seed=data_seed,
     )  # fmt: skip
-    if threads is not None:
-        setup["threads"] = threads
     process: type[Worker | Here] = Worker
     if (build := what.build) is not None and not can_be_sent(build):
         process = Here

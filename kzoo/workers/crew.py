@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
-from functools import cache
+from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,7 +56,7 @@ class Alone:
         """Train a trial; see `Several`."""
         return _done(lambda: self.worker.ask(
             "train", signals=signals, deadline=deadline, tick=self.show.draw,
-            on_epoch=lambda epoch, value: self.show.epoch(number, epoch, value), **arguments,
+            on_epoch=partial(self.show.epoch, number), **arguments,
         ))  # fmt: skip
 
     def give_up(self):
@@ -92,7 +92,7 @@ class Several:
             try:
                 return worker.ask(
                     "train", signals=signals, deadline=deadline,
-                    on_epoch=lambda epoch, value: self.show.epoch(number, epoch, value), **arguments,
+                    on_epoch=partial(self.show.epoch, number), **arguments,
                 )  # fmt: skip
             finally:
                 self.idle.put(worker)
@@ -252,8 +252,7 @@ class Job(NamedTuple):
     arguments: dict[str, Any]
 
 
-_known: dict[str, list[Worker]] = {}  # of one search: its key -> processes that train nothing now
-_sent: dict[str, Sent] = {}
+_known: dict[str, tuple[Sent, list[Worker]]] = {}  # of one search: by its key, and the processes that train nothing now
 _lock = threading.Lock()
 
 
@@ -288,30 +287,27 @@ def train_here(key: str, sent: bytes | None, job: Job) -> bytes | None:
 def _learn(key, sent):
     """Say whether this process knows a search; of another one it then knows nothing any more."""
     with _lock:
-        if key not in _sent and sent is not None:
-            for worker in (one for workers in _known.values() for one in workers):
-                worker.close()
-            _sent.clear()
+        if key not in _known and sent is not None:
+            _close_idle()
             _known.clear()
-            _sent[key], _known[key] = pickle.loads(sent), []
-        return key in _sent
+            _known[key] = pickle.loads(sent), []
+        return key in _known
 
 
 @contextmanager
 def _worker(key) -> Iterator[Worker]:
     """Lend a process of this search."""
     with _lock:
-        idle = _known.get(key, [])
-        worker = idle.pop() if idle else Worker(_logs() / f"{time.monotonic_ns()}.log", sent=_sent[key])
+        sent, idle = _known[key]
+        worker = idle.pop() if idle else Worker(_logs() / f"{time.monotonic_ns()}.log", sent=sent)
     try:
         yield worker
     finally:
         with _lock:
-            back = key in _known
-            if back:
-                _known[key].append(worker)
-        if not back:
-            worker.close()
+            if key in _known:
+                _known[key][1].append(worker)
+            else:
+                worker.close()
 
 
 @cache
@@ -322,10 +318,10 @@ def _logs() -> Path:
 
 
 @atexit.register
-def _close_all():
-    with ExitStack() as stack:
-        for worker in (one for workers in _known.values() for one in workers):
-            stack.callback(worker.close)
+def _close_idle():
+    for _, idle in _known.values():
+        for worker in idle:
+            worker.close()
 
 
 def _files(folder) -> dict[str, bytes]:

@@ -195,7 +195,7 @@ class Here:
     It cannot give back the memory of what it has trained.
     """
 
-    def __init__(self, log, *, trainer, **setup):
+    def __init__(self, log, *, trainer, threads=None, **setup):
         self.made, self.setup = class_named(trainer), setup
         self.stop, self.on_epoch, self.trainer = Stop(), None, None
 

@@ -1,5 +1,6 @@
 """`Batches`: from a split to what `fit` takes, in an order that is a pure function of (seed, epoch)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib import import_module
 
@@ -53,6 +54,7 @@ class Batches:
         self._steps = min(steps, most or steps)
         self._order = None, None
         self._places = None  # the order as a TensorFlow variable, once there is a dataset that reads it
+        self.failed = None  # why a batch could not be made: TensorFlow says it in a page of its own
         self.epoch = self.first = 0
         if self.augment:
             self._check_images()
@@ -197,7 +199,11 @@ class Batches:
         return batch_at
 
     def _from_first(self, step):
-        return self.batch(self.epoch, min(int(step) + self.first, len(self) - 1))
+        try:
+            return self.batch(self.epoch, min(int(step) + self.first, len(self) - 1))
+        except KzooError as error:
+            self.failed = error
+            raise
 
     def _gather(self, tf):
         """Return the same for arrays, as TensorFlow operations alone."""
@@ -232,17 +238,24 @@ class Batches:
 
 
 class _Steps(keras.utils.PyDataset):
-    """The batches of the epoch at hand, for backends that are not TensorFlow."""
+    """The batches of the epoch at hand, for backends that are not TensorFlow; the next is made in the background."""
 
     def __init__(self, batches):
         super().__init__()
-        self.batches = batches
+        self.batches, self.maker = batches, ThreadPoolExecutor(1)
+        self.ahead = {}  # (epoch, step) -> what makes that batch
 
     def __len__(self):
         return len(self.batches) - self.batches.first
 
     def __getitem__(self, step):
-        return self.batches.batch(self.batches.epoch, step + self.batches.first)
+        epoch, step = self.batches.epoch, step + self.batches.first
+        made = self.ahead.pop((epoch, step), None)
+        batch = self.batches.batch(epoch, step) if made is None else made.result()
+        self.ahead.clear()
+        if not self.batches.in_memory and step + 1 < len(self.batches):
+            self.ahead[epoch, step + 1] = self.maker.submit(self.batches.batch, epoch, step + 1)
+        return batch
 
 
 def _arrays(values):

@@ -162,12 +162,18 @@ class Fit:
         with calls, traces_let_go(), warnings.catch_warnings():
             # An epoch that is taken up in its middle is shorter than Keras was told.
             warnings.filterwarnings("ignore", "Your input ran out of data")
-            core.fit(
-                **self.arguments(chunked=self.chunked),
-                initial_epoch=0 if state is None else epochs if state.stopped else state.epoch,
-                callbacks=calls,
-                verbose=0,
-            )
+            try:
+                core.fit(
+                    **self.arguments(chunked=self.chunked),
+                    initial_epoch=0 if state is None else epochs if state.stopped else state.epoch,
+                    callbacks=calls,
+                    verbose=0,
+                )
+            except Exception:
+                for batches in filter(None, (self.train, self.validation)):
+                    if batches.failed is not None:
+                        raise batches.failed from None
+                raise
 
     def arguments(self, *, chunked=False) -> dict:
         """Return what Keras' `fit` takes, but for the callbacks; no batches where `Calls` makes them."""

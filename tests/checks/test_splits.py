@@ -56,9 +56,11 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_images_in_folders(folder):
+def test_images_in_folders(folder, monkeypatch):
+    monkeypatch.setenv("KZOO_MEMORY", "1")
+
     def lazy():
-        return load_image_folder(folder, image_shape=(12, 12, 3), in_memory=0)
+        return load_image_folder(folder, image_shape=(12, 12, 3))
 
     assert find(TWICE, "image_cnn", lazy()) == []
     for i in range(4):

@@ -14,7 +14,6 @@ from PIL import Image
 from kzoo.data.encode import encode as encode_images
 from kzoo.errors import KzooError
 from kzoo.kinds.image import jpeg
-from kzoo.kinds.image import learn as module
 from kzoo.kinds.image.decode import decode
 from kzoo.kinds.image.learn import image_preprocessing, load_image_folder
 
@@ -72,9 +71,10 @@ def test_the_split_follows_the_seed_and_the_fingerprint_the_content(photos):
     assert load_image_folder(moved, image_shape=SHAPE).fingerprint != one.fingerprint
 
 
-def test_streaming_gives_the_same_as_memory(photos):
+def test_streaming_gives_the_same_as_memory(photos, monkeypatch):
     memory = load_image_folder(photos, image_shape=SHAPE)
-    stream = load_image_folder(photos, image_shape=SHAPE, in_memory=0)
+    monkeypatch.setenv("KZOO_MEMORY", "1")
+    stream = load_image_folder(photos, image_shape=SHAPE)
     assert isinstance(memory.train.x, np.ndarray) and not isinstance(stream.train.x, np.ndarray)
     assert stream.train.x.shape == memory.train.x.shape and stream.fingerprint == memory.fingerprint
     for part in ("train", "validation", "test"):
@@ -136,13 +136,14 @@ def test_hidden_and_other_files_are_left_alone(photos):
     assert not any("broken" in note for note in data.notes)
 
 
-def test_broken_images_are_named_and_left_out(photos):
+def test_broken_images_are_named_and_left_out(photos, monkeypatch):
     whole = (photos / "bee" / "03.png").read_bytes()
     (photos / "bee" / "03.png").write_bytes(whole[: len(whole) // 2])
     (photos / "bee" / "04.png").write_bytes(b"")
     (photos / "cat" / "05.png").write_text("not an image")
-    for in_memory in (module.IN_MEMORY, 0):
-        data = load_image_folder(photos, image_shape=SHAPE, in_memory=in_memory)
+    for memory in ("1GiB", "1"):
+        monkeypatch.setenv("KZOO_MEMORY", memory)
+        data = load_image_folder(photos, image_shape=SHAPE)
         (note,) = [n for n in data.notes if "broken" in n]
         assert note == "Left out 3 broken images: bee/03.png, bee/04.png, cat/05.png."
         assert len(data.train) + len(data.validation) + len(data.test) == 57
@@ -215,9 +216,10 @@ def test_a_fitting_image_is_not_touched(tmp_path):
     np.testing.assert_array_equal(encode(pixels[None] + np.float32(0.25), SHAPE)[0], pixels + 0.25)
 
 
-def test_training_and_prediction_decode_alike(photos):
-    for in_memory in (module.IN_MEMORY, 0):
-        data = load_image_folder(photos, image_shape=SHAPE, validation=0, test=0, in_memory=in_memory)
+def test_training_and_prediction_decode_alike(photos, monkeypatch):
+    for memory in ("1GiB", "1"):
+        monkeypatch.setenv("KZOO_MEMORY", memory)
+        data = load_image_folder(photos, image_shape=SHAPE, validation=0, test=0)
         assert data.validation is None and data.test is None
         files = [photos / name / f"{i:02}.png" for name in COLOURS for i in range(20)]
         np.testing.assert_array_equal(encode(files, SHAPE), data.train.x[np.arange(60)])
@@ -373,12 +375,13 @@ def test_a_jpeg_at_a_part_of_its_size_is_close_to_the_whole():
     assert 0 < difference.mean() < 1 and difference.max() <= 10
 
 
-def test_splits_are_pieces_of_one_array(photos):
+def test_splits_are_pieces_of_one_array(photos, monkeypatch):
     (photos / "bee" / "03.png").write_bytes(b"")
     data = load_image_folder(photos, image_shape=SHAPE)
     splits = (data.train, data.validation, data.test)
     assert len({id(split.x.base) for split in splits}) == 1 and data.train.x.base is not None
-    stream = load_image_folder(photos, image_shape=SHAPE, in_memory=0)
+    monkeypatch.setenv("KZOO_MEMORY", "1")
+    stream = load_image_folder(photos, image_shape=SHAPE)
     for left, right in zip(splits, (stream.train, stream.validation, stream.test), strict=True):
         np.testing.assert_array_equal(left.x, right.x[np.arange(len(right))])
         check_labels(left)

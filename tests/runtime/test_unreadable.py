@@ -101,7 +101,7 @@ def test_scores_are_of_the_images_that_can_be_read(images, folder, worse, capsys
 
 
 def test_scores_of_a_folder_too_large_for_memory_are_the_same(images, folder, monkeypatch):
-    monkeypatch.setattr("kzoo.kinds.image.learn.IN_MEMORY", 0)
+    monkeypatch.setenv("KZOO_MEMORY", "1")
     with pytest.warns(KzooWarning, match="Left out 1"):
         on_demand = kzoo.evaluate(images.run, folder)
     monkeypatch.undo()

@@ -6,6 +6,7 @@ image that has the size already is not touched.
 """
 
 import base64
+import os
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +20,10 @@ from kzoo.kinds.image.light import MODES, threads
 
 _LARGEST = 64  # pixels of an image that stays as sharp as it was when it is shown
 _THUMBNAIL = 192
+_CHUNK = 8  # images that a thread decodes in one go
+_HEAD, _TAIL = 16, 12  # bytes
+# With what files begin and end that are whole: JPEG, PNG, GIF.
+_WHOLE = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"), (b"GIF8", b";"))
 _SHARP = 2  # times the sides wanted are left when a JPEG is decoded at 1/2, 1/4 or 1/8 of its size
 
 
@@ -27,15 +32,18 @@ class ImageFiles:
 
     Args:
         root: the folder the names start from.
-        names: file names below it.
+        names: of all files below it.
         shape: (H, W, C).
+        sizes: (all files,) bytes.
+        rows: (N,) the places of these images among the names; None for all of them.
     """
 
-    def __init__(self, root, names, shape):
-        self._root, self._names, self._size = Path(root), np.asarray(names, dtype=object), shape
+    def __init__(self, root, names, shape, sizes, rows=None):
+        self._root, self._names, self._size, self._sizes = os.path.join(root, ""), names, shape, sizes
+        self._rows = np.arange(len(names)) if rows is None else rows
 
     def __len__(self):
-        return len(self._names)
+        return len(self._rows)
 
     @property
     def shape(self):
@@ -43,26 +51,66 @@ class ImageFiles:
 
     dtype, ndim = np.dtype("uint8"), 4
 
-    def paths(self):
-        """Return the path of each image."""
-        return [self._root / name for name in self._names]
+    @property
+    def sizes(self):
+        """The bytes of each file (N,)."""
+        return self._sizes[self._rows]
+
+    def part(self, rows):
+        """Return some of the images."""
+        return ImageFiles(self._root, self._names, self._size, self._sizes, self._rows[rows])
+
+    def path(self, place):
+        """Return the path of an image."""
+        return Path(self._root, self._names[self._rows[place]])
 
     def __getitem__(self, indices):
-        names = self._names[indices]
-        if isinstance(names, str):
-            return decode(self._root / names, self._size)
-        pixels = np.empty((len(names), *self._size), "uint8")
+        places = self._rows[indices]
+        if np.ndim(places) == 0:
+            return self._decoded(places)
+        pixels = np.empty((len(places), *self._size), "uint8")
 
         def fill(start):
-            for i, name in enumerate(names[start : start + 8], start):
-                pixels[i] = decode(self._root / name, self._size)
+            for i, place in enumerate(places[start : start + _CHUNK], start):
+                pixels[i] = self._decoded(place)
 
         with ThreadPoolExecutor(threads()) as pool:
-            list(pool.map(fill, range(0, len(names), 8)))
+            list(pool.map(fill, range(0, len(places), _CHUNK)))
         return pixels
+
+    def _decoded(self, place):
+        name = self._names[place]
+        try:
+            return decode(self._root + name, self._size)
+        except KzooError as error:
+            said = str(error).replace(repr(os.path.basename(name)), repr(name), 1)
+            raise KzooError(f"{said} Put it back, or remove it and train anew.") from None
 
     def __repr__(self):
         return f"<ImageFiles {self.shape}>"
+
+
+def fault(path):
+    """Return how many bytes a file has, and what is wrong with it as an image; None where it looks whole.
+
+    Beginning and end of the usual formats tell without the pixels; what they leave in doubt is decoded.
+    """
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        size, head = os.fstat(file).st_size, os.read(file, _HEAD)
+        os.lseek(file, max(size - _TAIL, 0), os.SEEK_SET)
+        tail = os.read(file, _TAIL)
+    finally:
+        os.close(file)
+    if any(head.startswith(start) and tail.endswith(end) for start, end in _WHOLE):
+        return size, None
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP" and int.from_bytes(head[4:8], "little") + 8 <= size:
+        return size, None
+    try:
+        decode(path, (1, 1, 3))
+    except KzooError as error:
+        return size, str(error)
+    return size, None
 
 
 def decode(source, shape):

@@ -1,7 +1,10 @@
-"""Folders of images by the names in them: splits, classes, files. Standard library only."""
+"""Folders of images by the names in them: splits, classes, files."""
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.kinds.image import SUFFIXES
@@ -13,6 +16,37 @@ SPLIT_FOLDERS = {
     "validation": ("val", "validation", "valid", "dev"),
     "test": ("test", "testing"),
 }
+
+
+class Names(Sequence):
+    """Names of files, of which there may be millions: all of them in two arrays, where strings take ten times as much.
+
+    Args:
+        names: in order.
+    """
+
+    def __init__(self, names: Iterable[str] = ()):
+        encoded = [os.fsencode(name) for name in names]
+        self._bytes, self._ends = b"".join(encoded), np.cumsum([0, *map(len, encoded)])
+
+    @classmethod
+    def joined(cls, parts: "Iterable[Names]") -> "Names":
+        """Return the names of several parts, one behind the other."""
+        parts, joined = list(parts), cls()
+        joined._bytes = b"".join(part._bytes for part in parts)
+        lengths = [np.zeros(1, np.int64), *(np.diff(part._ends) for part in parts)]
+        joined._ends = np.cumsum(np.concatenate(lengths))
+        return joined
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, place):
+        place = range(len(self))[place]
+        return os.fsdecode(self._bytes[self._ends[place] : self._ends[place + 1]])
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self.__getitem__, range(len(self)))
 
 
 def glance(source, form, asked):
@@ -35,7 +69,8 @@ def labelled_folders(source):
     """
     places = split_folders(source)
     folder = places.get("test", places["train"])
-    listed = {entry.name: images_below(folder, entry.name) for entry in sorted(folder.iterdir()) if entry.is_dir()}
+    classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    listed = {name: Names(images_below(folder, name)) for name in classes}
     if not any(listed.values()):
         raise KzooError(f"{folder.name!r} has no images in class folders.")
     return folder, listed
@@ -70,8 +105,8 @@ def split_folders(root) -> dict:
 
 
 def list_classes(folder) -> dict:
-    """Return {class name: [file names below `folder`, sorted]}."""
-    return {name: images_below(folder, name) for name in _visible_folders(folder)}
+    """Return {class name: `Names` of its files below `folder`, sorted}."""
+    return {name: Names(images_below(folder, name)) for name in _visible_folders(folder)}
 
 
 def check_folders(listed, places, classes):
@@ -109,4 +144,5 @@ def images_below(folder, name):
         below = Path(place).relative_to(folder).as_posix()
         start = "" if below == "." else f"{below}/"
         found += [start + f for f in files if f.lower().endswith(SUFFIXES) and f[0] != "."]
-    return sorted(found)
+    found.sort()
+    return found

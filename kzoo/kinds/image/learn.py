@@ -14,12 +14,14 @@ from rich.progress import Progress
 
 from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
+from kzoo.data.memory import too_large
 from kzoo.data.splits import Fold, fractions, is_source, split_rows
 from kzoo.data.windows import Mapped, few, is_mapped, places_of_few
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
-from kzoo.kinds.image.decode import ImageFiles, decode, size_of
+from kzoo.kinds.image.decode import ImageFiles, decode, fault, size_of
 from kzoo.kinds.image.folders import (
+    Names,
     check_folders,
     folder_of,
     images_below,
@@ -30,10 +32,12 @@ from kzoo.kinds.image.folders import (
 from kzoo.kinds.image.light import check_shape, image_preprocessing, read, threads
 from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.tasks.classes.light import check_classes
+from kzoo.words import bytes_in_words
 
-IN_MEMORY = 2**30  # bytes of decoded pixels up to which all images are decoded once and kept
 _PIECE = 2**16  # bytes that are read at once
 _CHUNK = 64  # images to a thread's task
+_TASKS = 10_000  # at the most
+_DIGESTED = 10_000  # images of a split whose content the fingerprint takes; of others it takes the number of bytes
 _SHAPE = (96, 96, 3)  # without a preset
 _MOST = 300  # images that are described
 _COLOURS = ("red", "green", "blue", "opacity")
@@ -45,14 +49,13 @@ def load(source, form, *, problem, name, preset, validation, test, seed, task=No
     return load_image_folder(source, image_shape=shape, task=problem.name, validation=validation, test=test, seed=seed)
 
 
-def load_image_folder(
-    path, *, image_shape, task="image_classification", validation=0.1, test=None, seed=0, in_memory=IN_MEMORY
-) -> Dataset:
+def load_image_folder(path, *, image_shape, task="image_classification", validation=0.1, test=None, seed=0) -> Dataset:
     """Load a folder of class folders of images.
 
     With `train/` above the class folders the split is the folders' own; what is missing is cut from the
-    training images, each class by the same share. Every image is read once, to leave out the broken ones
-    before training starts; small sets stay in memory, large ones are decoded again batch by batch.
+    training images, each class by the same share. Broken images are left out before training starts. Where memory has
+    no room for all pixels, images are decoded whenever a batch needs them: then it is by their beginning and end that
+    broken ones are told.
 
     Args:
         path: the folder.
@@ -61,7 +64,6 @@ def load_image_folder(
         validation: the share of the training images that is held out, if there is no such folder.
         test: a second folder of the same classes, or a share; None takes `test/`, else 20 % of the images.
         seed: of the split.
-        in_memory: bytes of decoded pixels up to which they are kept.
 
     Raises:
         KzooError: for a folder without images, fewer than two classes, or more broken images than good.
@@ -78,22 +80,21 @@ def load_image_folder(
     classes = sorted(listed["train"])
     check_folders(listed, places, classes)
 
-    files, notes, digests, labels = {}, [], {}, {}
-    decoded_bytes = sum(len(n) for c in listed.values() for n in c.values()) * int(np.prod(shape))
+    images, notes, digests, labels = {}, [], {}, {}
+    total, size = sum(len(names) for by_class in listed.values() for names in by_class.values()), int(np.prod(shape))
+    keep = not too_large(total * size)
+    if not keep:
+        notes.append(
+            f"{total:,} images would take {bytes_in_words(total * size)} as pixels, for which memory has no room: they "
+            "are decoded batch by batch."
+        )
     for split, by_class in listed.items():
-        names = [name for c in classes for name in by_class.get(c, ())]
+        names = Names.joined(by_class.get(c, Names()) for c in classes)
         y = np.repeat(np.arange(len(classes), dtype="int32"), [len(by_class.get(c, ())) for c in classes])
-        pixels, digest, errors = _read(places[split], names, shape, keep=decoded_bytes <= in_memory)
-        good = np.array([d is not None for d in digest], bool)
+        found, rows, digests[split], errors = _read(places[split], names, shape, keep=keep)
         if line := left_out(errors, names, "image", most=TRAINED, where=split if len(listed) > 1 else ""):
             notes.append(line)
-        kept = [name for name, is_good in zip(names, good, strict=True) if is_good]
-        if pixels is None:
-            files[split] = ImageFiles(places[split], kept, shape)
-        else:
-            files[split] = _first(pixels, np.flatnonzero(good))
-        digests[split] = [(n, d) for n, d in zip(kept, (d for d in digest if d), strict=True)]
-        labels[split] = y[good]
+        images[split], labels[split] = found, y[rows]
         _check_left(classes, labels[split], split)
 
     if "test" in listed and test is not None and not is_source(test):
@@ -101,14 +102,14 @@ def load_image_folder(
     parts = {split: (split, np.arange(len(labels[split]))) for split in listed}
     parts |= _carve(labels["train"], classes, listed, validation, test, seed, notes)
     splits = {}
-    for source, images in files.items():
+    for source, found in images.items():
         own = {part: rows for part, (its_source, rows) in parts.items() if its_source == source}
-        for part, x in _cut(images, own).items():
+        for part, x in _cut(found, own).items():
             splits[part] = Split(x=x, y=labels[source][own[part]], rows=own[part])
     fingerprint = hashlib.sha256()
     for part, (source, rows) in sorted(parts.items()):
-        for row in rows.tolist():
-            fingerprint.update(f"{part}\0{digests[source][row]}\n".encode())
+        for row in rows:
+            fingerprint.update(f"{part}\0{digests[source](row)}\n".encode())
     return Dataset(
         name=root.resolve().name,
         task=task,
@@ -120,7 +121,7 @@ def load_image_folder(
         preprocessing=image_preprocessing(shape),
         class_names=tuple(classes),
         notes=notes,
-        seen={"files": _sizes_found(places["train"], [name for name, _ in digests["train"]])},
+        seen={"files": _sizes_found(places["train"], len(labels["train"]), digests["train"])},
         fingerprint=fingerprint.hexdigest(),
     )
 
@@ -134,26 +135,47 @@ def _check_left(classes, labels, split):
 
 
 def _read(folder, names, shape, *, keep):
-    """Decode every image once; return the pixels (N, H, W, C) or None, a digest or None each, and
-    place -> why it cannot be read."""
-    pixels = np.zeros((len(names), *shape), "uint8") if keep else None
-    digests, errors, start_of_path = [None] * len(names), {}, os.path.join(folder, "")
+    """Look at every image once.
 
-    def decode_some(start):
-        for i, name in enumerate(names[start : start + _CHUNK], start):
+    Args:
+        keep: decode all of them, and keep their pixels; else they are looked at from outside.
+
+    Returns:
+        (images, rows, digest, errors): those that can be read, and their places among the names; a function from the
+        number of such an image to what the fingerprint takes of it; place -> why it cannot be read.
+    """
+    pixels = np.zeros((len(names), *shape), "uint8") if keep else None
+    sizes, contents, errors, start_of_path = np.zeros(len(names), np.int64), {}, {}, os.path.join(folder, "")
+    taken = np.zeros(len(names), bool)  # whose content the fingerprint takes
+    taken[places_of_few(len(names), _DIGESTED)] = True
+
+    def look(i):
+        path, wrong, data = start_of_path + names[i], None, None
+        if keep or taken[i]:
+            data = _bytes_of(path)
+            sizes[i] = len(data)
+        if keep:
+            pixels[i] = decode(data, shape)
+        else:
+            sizes[i], wrong = fault(path)
+        if wrong:
+            errors[i] = wrong
+        elif taken[i]:
+            contents[i] = hashlib.sha256(data).hexdigest()
+
+    def look_at_some(start):
+        for i in range(start, min(start + chunk, len(names))):
             try:
-                data = _bytes_of(start_of_path + name)
-                image = decode(data, shape)
+                look(i)
             except (KzooError, OSError) as error:
                 errors[i] = str(error)
-                continue
-            digests[i] = hashlib.sha256(data).hexdigest()
-            if keep:
-                pixels[i] = image
 
+    chunk = max(_CHUNK, -(-len(names) // _TASKS))
     with ThreadPoolExecutor(threads()) as pool:
-        _follow(pool.map(decode_some, range(0, len(names), _CHUNK)), -(-len(names) // _CHUNK))
-    return pixels, digests, errors
+        _follow(pool.map(look_at_some, range(0, len(names), chunk)), -(-len(names) // chunk))
+    rows = np.setdiff1d(np.arange(len(names)), list(errors))
+    images = _first(pixels, rows) if keep else ImageFiles(folder, names, shape, sizes, rows)
+    return images, rows, lambda row: (names[rows[row]], contents.get(rows[row], int(sizes[rows[row]]))), errors
 
 
 def _bytes_of(path):
@@ -183,9 +205,9 @@ def _follow(results, total):
             bar.stop()
 
 
-def _sizes_found(folder, names):
+def _sizes_found(folder, count, digest):
     """Return the smallest and the largest size (width, height) among image files, some of them where they are many."""
-    some = names[:: -(-len(names) // _MOST)]
+    some = (digest(row)[0] for row in range(0, count, -(-count // _MOST)))
     sizes = sorted(filter(None, (size_of(folder / name) for name in some)), key=lambda size: size[0] * size[1])
     if not sizes:
         return {}
@@ -208,7 +230,7 @@ def _carve(labels, classes, listed, validation, test, seed, notes):
 def _cut(images, parts):
     """Return the images of each part (rows, none of them in two): of an array, pieces of it, put in order in place."""
     if isinstance(images, ImageFiles):
-        return {part: ImageFiles(images._root, images._names[rows], images._size) for part, rows in parts.items()}
+        return {part: images.part(rows) for part, rows in parts.items()}
     images, start, found = _first(images, np.concatenate(list(parts.values()))), 0, {}
     for part, rows in parts.items():
         found[part] = images[start : start + len(rows)]
@@ -265,9 +287,8 @@ def fit(x, train, *, plain=False, **more):
 def labelled(reader, source, *, targets, config):
     """Return the images in class folders, of `test/` where there is one, and the names of their folders."""
     folder, listed = labelled_folders(Path(source))
-    names = [name for files in listed.values() for name in files]
-    labels = np.array([label for label, files in listed.items() for _ in files], dtype=str)
-    x, rows = _readable(folder, names, tuple(reader["shape"]))
+    labels = np.repeat(np.array(list(listed), dtype=str), list(map(len, listed.values())))
+    x, rows = _readable(folder, Names.joined(listed.values()), tuple(reader["shape"]))
     return Split(x=x, y=labels[rows])
 
 
@@ -288,14 +309,10 @@ def _readable(folder, names, shape):
     Raises:
         KzooError: too many of them.
     """
-    keep = len(names) * int(np.prod(shape)) <= IN_MEMORY
-    pixels, _, errors = _read(folder, names, shape, keep=keep)
-    if line := left_out(errors, [folder / name for name in names], "image", most=ANSWERED):
+    images, rows, _, errors = _read(folder, names, shape, keep=not too_large(len(names) * int(np.prod(shape))))
+    if errors and (line := left_out(errors, [folder / name for name in names], "image", most=ANSWERED)):
         warnings.warn(line, KzooWarning, stacklevel=2)
-    rows = np.array([place for place in range(len(names)) if place not in errors], int)
-    if pixels is not None:
-        return _first(pixels, rows), rows
-    return ImageFiles(folder, [names[place] for place in rows], shape), rows
+    return images, rows
 
 
 def describe(x, names=(), categories=0):

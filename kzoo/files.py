@@ -54,6 +54,12 @@ def check_place(folder, out):
         raise KzooError(f"out={shown!r} cannot be made: {str(above)!r} {why}. Choose another folder.")
 
 
+def cache_folder() -> Path:
+    """Return the folder for what kzoo can make again: `$KZOO_CACHE`, else kzoo's in the user's cache folder."""
+    users = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(os.environ.get("KZOO_CACHE") or Path(users) / "kzoo").absolute()
+
+
 @contextmanager
 def whole_file(path, *, sync=True):
     """Yield a temporary path beside `path` that takes its place when the block ends well.

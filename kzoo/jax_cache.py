@@ -10,7 +10,8 @@ import platform
 import warnings
 from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
+
+from kzoo.files import cache_folder
 
 _MOST = 1 << 30  # bytes that are kept from one process to the next, those that were used last
 
@@ -37,12 +38,6 @@ def keep_programs() -> None:
         warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
         config.update("jax_persistent_cache_min_compile_time_secs", 0)  # Keras' small ones are many
         config.update("jax_compilation_cache_dir", str(folder))
-
-
-def cache_folder() -> Path:
-    """Return the folder for what kzoo can make again: `$KZOO_CACHE`, else kzoo's in the user's cache folder."""
-    users = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(os.environ.get("KZOO_CACHE") or Path(users) / "kzoo").absolute()
 
 
 def _machine():

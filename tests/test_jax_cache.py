@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from kzoo import jax_cache
+from kzoo.files import cache_folder
 
 ENV = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
 ENV |= {"PYTHONPATH": os.pathsep.join(sys.path), "KERAS_BACKEND": "jax"}
@@ -78,6 +79,6 @@ def test_no_more_is_kept_than_a_bound(tmp_path, monkeypatch):
 def test_where_the_folder_is(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "users"))
     monkeypatch.delenv("KZOO_CACHE", raising=False)
-    assert jax_cache.cache_folder() == tmp_path / "users" / "kzoo"
+    assert cache_folder() == tmp_path / "users" / "kzoo"
     monkeypatch.setenv("KZOO_CACHE", "here")
-    assert jax_cache.cache_folder() == Path.cwd() / "here"
+    assert cache_folder() == Path.cwd() / "here"

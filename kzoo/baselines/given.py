@@ -6,7 +6,7 @@ import numpy as np
 
 from kzoo.data.dataset import Split
 from kzoo.data.encode import class_numbers
-from kzoo.data.windows import Windows, places_of_few
+from kzoo.data.windows import places_of_few, taken
 from kzoo.kinds import kind
 from kzoo.results import value_of
 from kzoo.tasks import score_named
@@ -115,34 +115,12 @@ class Given:
         return self.data.problem.task.scoring.score(answers(part), self.data.target, logits=self.logits).scores
 
 
-class _Some:
-    """Some of the rows of inputs or answers, read when they are asked for."""
-
-    def __init__(self, values, places):
-        self.values, self.places = values, places
-        self.shape = (len(places), *values.shape[1:])
-
-    def __getitem__(self, rows):
-        return self.values[self.places[rows]]
-
-    def __len__(self):
-        return len(self.places)
-
-
 def _few(part, most):
     """Return a split, of more than `most` rows some, the same ones each time; windows of a series stay windows."""
     if len(part) <= most:
         return part
     places = places_of_few(len(part), most)
-    return Split(**{name: _rows(getattr(part, name), places) for name in ("x", "y")})
-
-
-def _rows(values, places):
-    return (
-        Windows(values.values, values.starts[places], values.length)
-        if isinstance(values, Windows)
-        else _Some(values, places)
-    )
+    return Split(x=taken(part.x, places), y=taken(part.y, places))
 
 
 def metric_of(data):

@@ -37,10 +37,10 @@ class Windows:
 
 
 class Mapped:
-    """Rows of an array that lies in a file (`np.memmap`): `mapped[indices]` reads those alone.
+    """Rows of an array that lies in a file (`np.memmap`), or in many: `mapped[indices]` reads those alone.
 
     Args:
-        values: (M, ...) the array.
+        values: (M, ...) the array, or what reads on demand.
         rows: (N,) places in it.
     """
 
@@ -76,8 +76,12 @@ def is_mapped(array) -> bool:
 
 
 def taken(values, rows):
-    """Return rows of an array; of a mapped one what reads them on demand."""
-    return Mapped(values.values, values.rows[rows]) if isinstance(values, Mapped) else values[rows]
+    """Return rows of an array or of windows; of what is read from files, something that reads them on demand."""
+    if isinstance(values, Windows):
+        return Windows(values.values, values.starts[rows], values.length)
+    if isinstance(values, Mapped):
+        return Mapped(values.values, values.rows[rows])
+    return values[rows] if isinstance(values, np.ndarray) and not is_mapped(values) else Mapped(values, rows)
 
 
 def few(values, most=_MOST_ROWS):

@@ -1,0 +1,54 @@
+"""How much is looked at of data that does not lie in memory: one bound, and one way to take so many rows.
+
+Validation, scores, baselines, checks and statistics take a sample of a split that is read from a disk: the same rows
+each time. A split that lies in memory is taken whole.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.windows import Windows, is_mapped, places_of_few, taken
+from kzoo.words import listed
+
+MOST = 200_000  # rows of a split: an accuracy is within a quarter of a percent of that of any number of rows then
+_SPLITS = ("train", "validation", "test")
+
+
+def in_memory(values) -> bool:
+    """Say whether inputs or answers lie in memory, rather than in files that are read as they are asked for."""
+    if isinstance(values, Windows):
+        return in_memory(values.values)
+    return isinstance(values, np.ndarray) and not is_mapped(values)
+
+
+def sampled(part, most=None):
+    """Return a split of `most` rows of one that does not lie in memory and has more; else the split as it is.
+
+    Args:
+        part: a `Split`, or None.
+        most: rows, at the most; `MOST` by default.
+    """
+    most = most or MOST
+    if part is None or len(part) <= most or (in_memory(part.x) and in_memory(part.y)):
+        return part
+    places = places_of_few(len(part), most)
+    rows = places if part.rows is None else np.asarray(part.rows)[places]
+    return Split(x=taken(part.x, places), y=taken(part.y, places), rows=rows)
+
+
+def with_samples(data) -> Dataset:
+    """Return a data set with `sampled` splits, for what looks at all rows of one that lies in memory."""
+    parts = {name: sampled(part) for name in _SPLITS if (part := getattr(data, name)) is not None}
+    return replace(data, **parts) if any(part is not getattr(data, name) for name, part in parts.items()) else data
+
+
+def what_is_sampled(data) -> str | None:
+    """Say of which splits a sample is looked at; None where that is of none."""
+    parts = {name: part for name in _SPLITS if (part := getattr(data, name)) is not None}
+    large = {name: part for name, part in parts.items() if sampled(part) is not part and len(part) > MOST}
+    if not large:
+        return None
+    sizes = listed((f"{len(part):,} {name} rows" for name, part in large.items()), len(large))
+    return f"Scores, baselines and checks look at {MOST:,} of {sizes}, the same ones each time."

@@ -1,0 +1,50 @@
+"""What is looked at of data that does not lie in memory."""
+
+import numpy as np
+import pytest
+
+from kzoo.data import sample
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.windows import Mapped, Windows
+
+
+def mapped(tmp_path, values):
+    np.save(tmp_path / "values.npy", values)
+    return np.load(tmp_path / "values.npy", mmap_mode="r")
+
+
+@pytest.fixture
+def few(monkeypatch):
+    monkeypatch.setattr(sample, "MOST", 10)
+
+
+def test_what_lies_in_memory_is_taken_whole(few):
+    series = np.arange(40.0)
+    for x in (series, Windows(series, np.arange(20), 3)):
+        part = Split(x=x, y=np.arange(len(x)))
+        assert sample.sampled(part) is part
+    assert sample.sampled(None) is None
+
+
+def test_a_sample_is_the_same_rows_each_time_and_is_read_when_it_is_asked_for(few, tmp_path):
+    values = mapped(tmp_path, np.arange(60.0).reshape(30, 2))
+    for x in (values, Mapped(values, np.arange(30)), Windows(values, np.arange(30) % 28, 2)):
+        part = Split(x=x, y=np.arange(30))
+        one, again = sample.sampled(part), sample.sampled(part)
+        assert len(one) == len(one.y) == 10 and (one.y == again.y).all() and (np.diff(one.y) > 0).all()
+        assert (one.rows == one.y).all()
+        assert not sample.in_memory(one.x)
+        np.testing.assert_array_equal(one.x[:], np.asarray(x[one.y]))
+
+
+def test_a_data_set_says_of_what_it_is_a_sample(few, tmp_path):
+    values = mapped(tmp_path, np.arange(60.0).reshape(30, 2))
+    test = Split(x=values[:20], y=np.arange(20))
+    small = Split(x=np.zeros((5, 2)), y=np.zeros(5))
+    data = Dataset(name="d", task="tabular_regression", inputs="rows", train=small, test=test)
+    found = sample.with_samples(data)
+    assert found.train is small and len(found.test) == 10 and found.validation is None
+    assert sample.what_is_sampled(data) == (
+        "Scores, baselines and checks look at 10 of 20 test rows, the same ones each time."
+    )
+    assert sample.with_samples(found) is found and sample.what_is_sampled(found) is None

@@ -93,6 +93,16 @@ def moments(times) -> list[str]:
     return [time.isoformat(sep=" ", timespec="minutes" if whole else "auto") for time in times]
 
 
+def in_bytes(count) -> str:
+    """Write a size: `512 KiB`, `2.1 GiB`."""
+    size, unit = count / 2**10, "KiB"
+    for larger in ("MiB", "GiB", "TiB"):
+        if size < 1000:
+            break
+        size, unit = size / 2**10, larger
+    return f"{size:.1f} {unit}" if size < 9.95 else f"{size:,.0f} {unit}"
+
+
 def duration(seconds) -> str:
     """Write a time in the units that people would use: `0.4 s`, `42 s`, `12 min`, `3 h 5 min`."""
     if round(seconds) < 60:

@@ -11,6 +11,7 @@ from kzoo.baselines.baseline import Baseline, Result, Unfit, listed
 from kzoo.baselines.given import Given, metric_of
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.load import load_data
+from kzoo.data.sample import with_samples
 from kzoo.doors import checked_seed, door
 from kzoo.errors import KzooError
 from kzoo.tasks import score_named
@@ -59,7 +60,7 @@ def score(
         raise KzooError(f"seconds={shown(seconds)} must be a number of at least 0, or None.")
     if isinstance(data, Dataset) and options:
         raise KzooError(f"{next(iter(options))}= says how data is loaded, and this is a Dataset: give it to load_data.")
-    data = data if isinstance(data, Dataset) else load_data(data, **options)
+    data = with_samples(data if isinstance(data, Dataset) else load_data(data, **options))
     chosen, part = _chosen(data, names), _part(data, split)
     costs = {one.name: one.seconds(Given(data)) for one in chosen}
     left, results = seconds, []

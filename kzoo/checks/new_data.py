@@ -10,6 +10,7 @@ from kzoo.data.dataset import Dataset
 from kzoo.data.encode import encode
 from kzoo.data.named import NAMES
 from kzoo.data.reload import reload
+from kzoo.data.sample import sampled
 from kzoo.errors import KzooError
 from kzoo.kinds import kind, kind_of, takes_ready_arrays
 from kzoo.kinds.tables.values import to_words
@@ -44,7 +45,7 @@ class NewData:
         if isinstance(source, str) and source in NAMES:
             source = reload(run, source)
         if isinstance(source, Dataset):
-            part = source.test or source.train
+            part = sampled(source.test or source.train)
             self.values = part.x
             self.answers = np.asarray(part.y) if "kept" in source.problem.facts else None
             if "classes" in source.problem.facts:

@@ -7,6 +7,7 @@ import numpy as np
 
 from kzoo.checks.losses import last_activation, loss_of
 from kzoo.checks.probe import Probe
+from kzoo.data.sample import with_samples
 from kzoo.data.windows import Mapped, Windows
 from kzoo.kinds import kind
 from kzoo.kinds.image.decode import ImageFiles
@@ -29,7 +30,7 @@ class Subject:
     """
 
     def __init__(self, data, model=None, training=None, *, onehot=None, standardize=None):
-        self.data, self.model, self.training = data, model, dict(training or {})
+        self.data, self.model, self.training = with_samples(data), model, dict(training or {})
         self.onehot, self.standardize = onehot, standardize
         if model is not None and not model.built and self.rows:
             with suppress(
@@ -38,7 +39,7 @@ class Subject:
                 model.build((None, *data.input_shape))
         self.kept = {}  # what checks share: hashes of rows
         self.kind = kind(data.inputs)
-        self.splits = {n: s for n in ("train", "validation", "test") if (s := getattr(data, n)) is not None}
+        self.splits = {n: s for n in ("train", "validation", "test") if (s := getattr(self.data, n)) is not None}
 
     @classmethod
     def of(cls, job) -> "Subject":

@@ -102,6 +102,9 @@ def _classes(data, parts):
         return []
     counts = {}
     for name, part in parts.items():
+        if (counted := data.seen.get("of_class")) is not None:
+            counts[name] = dict(enumerate(counted[name]))
+            continue
         labels = class_numbers(part.y)
         counts[name] = dict(zip(*(found.tolist() for found in np.unique(labels, return_counts=True)), strict=True))
     names = dict(enumerate(data.class_names))  # a label may be none of them: that is for the checks to say

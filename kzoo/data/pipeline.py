@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kzoo.data.augment import MIXES, augment, check_augmentations
+from kzoo.data.stored import Parts, Stored
 from kzoo.data.windows import Windows
 from kzoo.doors import checked_count
 from kzoo.errors import KzooError
@@ -53,6 +54,9 @@ class Batches:
         steps = -(-len(split) // self.batch_size)
         self._steps = min(steps, most or steps)
         self._order = None, None
+        self.parts = None  # of rows that are read from a file
+        if isinstance(split.x, Stored):
+            self.parts = Parts(split, batch_size=self.batch_size, seed=self.seed, shuffle=shuffle)
         self._places = None  # the order as a TensorFlow variable, once there is a dataset that reads it
         self.failed = None  # why a batch could not be made: TensorFlow says it in a page of its own
         self.epoch = self.first = 0
@@ -91,7 +95,7 @@ class Batches:
         self.epoch = epoch
 
     def order(self, epoch):
-        """Return the examples' places (N,) in the order of this epoch."""
+        """Return the examples' places (N,) in the order of this epoch, where they are not read from a file."""
         known, order = self._order  # one read: the thread that fills the queue comes here too
         if known != epoch:
             count = len(self.split)
@@ -104,6 +108,20 @@ class Batches:
         """Whether batches are nothing but rows, or windows, of arrays: not augmented, and not read on demand."""
         parts = self.split.x, self.split.y
         return all(isinstance(part, np.ndarray | Windows) for part in parts) and not self.augment
+
+    def span(self, step):
+        """Return (first, end) of the steps around this one whose rows lie in memory together."""
+        if self.parts is None:
+            return 0, len(self)
+        first = step - step % self.parts.batches
+        return first, min(first + self.parts.batches, len(self))
+
+    def part(self, epoch, step):
+        """Return (arrays, places): what `gathered` makes batches of around a step, and the order of these rows (N,)."""
+        if self.parts is None:
+            return self.arrays, self.order(epoch)
+        x, y, places = self.parts.get(epoch, step // self.parts.batches)
+        return [x, y if self.onehot else self._answers(y)], places
 
     @cached_property
     def arrays(self):
@@ -147,9 +165,14 @@ class Batches:
         """Return batch number `step` of this epoch: (x, y), each (B, ...), from nothing but the arguments."""
         if not 0 <= step < len(self):
             raise IndexError(f"step {step} is outside 0..{len(self) - 1}.")
-        indices = self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
-        x = self._inputs(_rows(self.split.x, indices))
-        y = self._answers(_rows(self.split.y, indices))
+        x, y, order, first = self.split.x, self.split.y, None, 0
+        if self.parts is None:
+            order = self.order(epoch)
+        else:
+            first = self.span(step)[0]
+            x, y, order = self.parts.get(epoch, step // self.parts.batches)
+        indices = order[(step - first) * self.batch_size : (step - first + 1) * self.batch_size]
+        x, y = self._inputs(_rows(x, indices)), self._answers(_rows(y, indices))
         if self.augment:
             x, y = augment(x, names=self.augment, seed=self.seed, epoch=epoch, indices=indices, labels=y)
         return x, y

@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from kzoo.data.dataset import Dataset, Split
+from kzoo.data.encode import class_numbers
+from kzoo.data.stored import Stored
 from kzoo.data.windows import Windows, is_mapped, places_of_few, taken
 from kzoo.words import listed
 
@@ -26,11 +28,15 @@ def in_memory(values) -> bool:
 def sampled(part, most=None):
     """Return a split of `most` rows of one that does not lie in memory and has more; else the split as it is.
 
+    Rows that kzoo has stored are read.
+
     Args:
         part: a `Split`, or None.
         most: rows, at the most; `MOST` by default.
     """
     most = most or MOST
+    if part is not None and isinstance(part.x, Stored):  # its rows were shuffled: the first are as good as any
+        return Split(x=part.x.first(most), y=part.y.first(most))
     if part is None or len(part) <= most or (in_memory(part.x) and in_memory(part.y)):
         return part
     places = places_of_few(len(part), most)
@@ -42,6 +48,17 @@ def with_samples(data) -> Dataset:
     """Return a data set with `sampled` splits, for what looks at all rows of one that lies in memory."""
     parts = {name: sampled(part) for name in _SPLITS if (part := getattr(data, name)) is not None}
     return replace(data, **parts) if any(part is not getattr(data, name) for name, part in parts.items()) else data
+
+
+def class_counts(data, name) -> np.ndarray:
+    """Return how many rows of a split each class has (classes,), of labels that are class numbers (N,) or one-hot.
+
+    Of what was counted when it was read, that; else of its labels, which lie in memory.
+    """
+    if (counted := data.seen.get("of_class")) is not None:
+        return np.array(counted[name])
+    labels = class_numbers(getattr(data, name).y)
+    return np.bincount(labels, minlength=data.outputs)
 
 
 def what_is_sampled(data) -> str | None:

@@ -127,10 +127,10 @@ def see(path: Path, preset: Preset | None, asked: DataOptions) -> Seen | None:
         KzooError: there is none, or nothing is read from such a one, or it does not suit the preset or the options.
     """
     existing(path)
-    if path.is_dir():
-        return _folder(path, preset, asked)
     if is_table(path):
         return see_table(path.name, preset, asked)
+    if path.is_dir():
+        return _folder(path, preset, asked)
     suffix = path.suffix.lower()
     if suffix == ".npz":
         return None

@@ -3,6 +3,7 @@
 import numpy as np
 
 from kzoo.data.dataset import Dataset
+from kzoo.data.sample import with_samples
 from kzoo.data.windows import few, flat
 from kzoo.kinds import kind
 
@@ -17,6 +18,7 @@ def statistics(data: Dataset) -> dict:
         name and the share of each code; `targets`: the same of what is predicted, or `classes`, their shares; and
         `columns`, those of the whole table.
     """
+    data = with_samples(data)
     categories = data.config.get("categories", ())
     names, numbers = kind(data.inputs).learn.describe(data.train.x, data.feature_names, len(categories))
     found = {"features": _described(names, numbers)}

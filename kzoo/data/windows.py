@@ -86,6 +86,8 @@ def taken(values, rows):
 
 def few(values, most=_MOST_ROWS):
     """Return rows of inputs as an array, the same ones each time where there are more than `most`."""
+    if hasattr(values, "first"):  # `Stored`, whose rows were shuffled
+        return values.first(most)
     return np.asarray(values[places_of_few(len(values), most)])
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from kzoo.data.named import NAMES
 from kzoo.data.reload import load_again
+from kzoo.data.sample import with_samples
 from kzoo.errors import KzooError
 from kzoo.export.golden import draw
 
@@ -30,6 +31,7 @@ def write_sample(subject, data, file) -> str:
         given = subject.given
         np.savez(file, calibration=draw(given, _CALIBRATION, seed=2), x=draw(given, _TEST, seed=3))
         return f"int8 is calibrated and compared on drawn inputs: {why}"
+    found = with_samples(found)
     part = found.test or found.validation or found.train
     rows = random.permutation(len(part))[:_TEST]
     np.savez(

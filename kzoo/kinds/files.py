@@ -40,6 +40,13 @@ def open_text(path):
     return _Lines(open(path, encoding="utf-8-sig", newline="")) if _is_utf8(path) else io.StringIO(read_text(path))
 
 
+def encoding_of(path) -> str:
+    """Return the encoding that `read_text` reads a file in, as Python calls it."""
+    if _is_utf8(path):
+        return "utf-8"
+    return "utf-16" if read_bytes(path, 2) in (b"\xff\xfe", b"\xfe\xff") else "gb18030"
+
+
 def _is_utf8(path):
     """Say whether a file is text in UTF-8 from beginning to end; of one that cannot be read, no."""
     decoder = codecs.getincrementaldecoder("utf-8")()

@@ -7,6 +7,7 @@ source, also `source_rows`, the places there.
 
 import numpy as np
 
+from kzoo.data.sample import sampled
 from kzoo.files import whole_file
 from kzoo.training.score import score_split
 
@@ -29,7 +30,7 @@ def score_and_keep(model, data, folder, *, logits, batch_size=128) -> dict:
         Name of the split -> its scores.
     """
     scores = {}
-    parts = {name: getattr(data, name) for name in ("validation", "test") if getattr(data, name) is not None}
+    parts = {name: sampled(getattr(data, name)) for name in ("validation", "test") if getattr(data, name) is not None}
     for name, part in parts.items():
         scored = score_split(model, part, data, logits=logits, batch_size=batch_size)
         scores[name] = scored.scores

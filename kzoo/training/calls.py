@@ -32,7 +32,7 @@ def why_single(model: keras.Model, *batches: Any, class_weight: Any = None) -> s
         class_weight: as `fit` takes it.
     """
     there = [b for b in batches if b is not None]
-    if not all(b.in_memory for b in there):
+    if not all(b.in_memory or b.parts for b in there):
         return "batches are made in Python: augmented, or read on demand"
     backend = keras.backend.backend()
     if backend not in ("tensorflow", "jax"):
@@ -51,7 +51,7 @@ def why_single(model: keras.Model, *batches: Any, class_weight: Any = None) -> s
         return "the model was compiled with jit_compile=False"
     elif import_module("jax").default_backend() == "cpu" and not all(map(_loops_on_jax, model._flatten_layers())):
         return "on JAX and a CPU a loop around convolutions takes minutes, and a layer is one, or is not of Keras"
-    if sum(array.nbytes for b in there for array in b.arrays) > _MOST_BYTES:
+    if sum(array.nbytes for b in there if not b.parts for array in b.arrays) > _MOST_BYTES:
         return "the data is larger than 1 GiB"
     if class_weight and there[0].split.y.ndim != 1:
         return "class weights of several answers"
@@ -212,18 +212,48 @@ class _Steps:
         return self.done
 
 
-def _weights(batches: Any, class_weight: dict[int, float] | None) -> list[np.ndarray]:
+def _weights(y: Any, class_weight: dict[int, float] | None) -> list[np.ndarray]:
     """Return an array with a weight of each example where classes have weights; else none."""
     if not class_weight:
         return []
     table = np.array([class_weight[label] for label in range(len(class_weight))], "float32")
-    return [table[batches.split.y]]
+    return [table[y]]
+
+
+class _Held:
+    """What lies on the device of the rows of an epoch: those around a step, or all where they lie in memory.
+
+    Args:
+        batches: the `Batches`.
+        class_weight: as `fit` takes it.
+        put: function of an array that puts it there.
+    """
+
+    def __init__(self, batches: Any, class_weight: Any, put: Callable[[Any], Any]) -> None:
+        self.batches, self.class_weight, self.put = batches, class_weight, put
+        self.where: Any = None
+        self.arrays: Any = None
+        self.places: Any = None
+
+    def around(self, step: int) -> tuple[list[Any], Any, int, int]:
+        """Return (arrays, places in them in the order of the epoch, the first step that these are of, and the end)."""
+        first, end = self.batches.span(step)
+        where = self.batches.epoch, first
+        if self.where != where:
+            arrays, places = self.batches.part(*where)
+            if self.arrays is None or self.batches.parts:
+                y = self.batches.split.y if self.batches.parts is None else arrays[1]
+                self.arrays = list(map(self.put, [*arrays, *_weights(y, self.class_weight)]))
+            self.where, self.places = where, places
+        return self.arrays, self.places, first, end
 
 
 def _tensorflow(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any = None) -> Callable[..., Any]:
     """Return a function of (first, count) that makes steps and returns their logs."""
+    if batches.parts:
+        return _tensorflow_by_parts(model, step, batches, class_weight)
     tf = import_module("tensorflow")
-    arrays = [*batches.constants, *map(tf.constant, _weights(batches, class_weight))]
+    arrays = [*batches.constants, *map(tf.constant, _weights(batches.split.y, class_weight))]
     places, size = batches.places(tf), batches.batch_size
     made: set[bool] = set()  # once it is compiled, for any length
 
@@ -245,12 +275,43 @@ def _tensorflow(model: Any, step: Callable[..., Any], batches: Any, class_weight
     return call
 
 
+def _tensorflow_by_parts(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any) -> Callable[..., Any]:
+    """Return the same for rows that are read from a file: a call ends where the part that is in memory does."""
+    tf, size, made = import_module("tensorflow"), batches.batch_size, set[bool]()
+
+    def put(array: Any) -> Any:
+        with tf.device("cpu:0"):
+            return tf.constant(array)
+
+    held = _Held(batches, class_weight, put)
+
+    @partial(tf.function, autograph=False, reduce_retracing=True)
+    def loop(count: Any, places: Any, *arrays: Any) -> Any:
+        def one(at: Any) -> Any:
+            with cheap_steps(model):
+                step(batches.gathered(arrays, places[at * size : (at + 1) * size]))
+            return at + 1
+
+        begin = tf.zeros((), "int64")
+        tf.while_loop(lambda at: at < count, lambda at: [one(at)], [begin], parallel_iterations=1)
+        return model.get_metrics_result()
+
+    def call(first: int, count: int) -> tuple[Any, int, bool]:
+        arrays, places, begin, end = held.around(first)
+        at, count, new = first - begin, min(count, end - first), not made
+        made.add(True)
+        order = put(places[at * size : (at + count) * size])
+        return loop(tf.constant(count, "int64"), order, *arrays), count, new
+
+    return call
+
+
 def _jax(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any = None) -> Callable[..., Any]:
     """Return a function of (state, first, count) that makes steps and returns their logs and the state."""
     jax = import_module("jax")
-    arrays = list(map(jax.numpy.asarray, [*batches.arrays, *_weights(batches, class_weight)]))
-    size, count_of_all = batches.batch_size, len(batches.split)
-    whole, known, made = count_of_all // size, [None, None], set()
+    held, size = _Held(batches, class_weight, jax.numpy.asarray), batches.batch_size
+    known: list[Any] = [None, None]
+    made = set()
 
     @partial(jax.jit, donate_argnums=0)
     def loop(state: Any, order: Any, first: Any, count: Any, arrays: Any) -> Any:
@@ -264,16 +325,18 @@ def _jax(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any =
             return model.get_metrics_result(), state
 
     def call(state: Any, first: int, count: int) -> tuple[Any, int, bool]:
-        if first >= whole:  # the last batch, which is shorter: a program of its own
-            order, first, count = batches.order(batches.epoch)[None, whole * size :].astype("int32"), 0, 1
+        arrays, places, begin, _ = held.around(first)
+        at, whole = first - begin, len(places) // size
+        if at >= whole:  # the last batch, which is shorter: a program of its own
+            order, at, count = places[None, whole * size :].astype("int32"), 0, 1
         else:
-            if known[0] != batches.epoch:
-                rows = batches.order(batches.epoch)[: whole * size].astype("int32").reshape(whole, size)
-                known[:] = batches.epoch, jax.numpy.asarray(rows)
-            order, count = known[1], min(count, whole - first)
+            if known[0] != held.where:
+                rows = places[: whole * size].astype("int32").reshape(whole, size)
+                known[:] = held.where, jax.numpy.asarray(rows)
+            order, count = known[1], min(count, whole - at)
         new = order.shape not in made
         made.add(order.shape)
-        logs, state = loop(state, order, np.int32(first), np.int32(count), arrays)
+        logs, state = loop(state, order, np.int32(at), np.int32(count), arrays)
         jax.block_until_ready(logs)
         return (logs, state), count, new
 

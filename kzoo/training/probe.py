@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from kzoo.data.dataset import Split
+from kzoo.data.sample import sampled
 from kzoo.errors import KzooError
 from kzoo.training.features import seen_by
 from kzoo.words import plural
@@ -33,6 +34,7 @@ def probe(model: keras.Model, given: Any, train: Split, *, batch_size: int) -> s
         KzooError: a network or answers that have no such layer.
     """
     layer = next((layer for layer in model.layers if layer.name == "outputs"), None)
+    train = sampled(train)
     labels = np.asarray(train.y)
     if not isinstance(layer, keras.layers.Dense) or layer.bias is None or len(layer.input.shape) != 2:
         raise KzooError(f"linear_probe=True needs a dense last layer with a bias, and {model.name} has none.")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
-import numpy as np
 
 from kzoo import __version__, contract
 from kzoo import callbacks as bundles
@@ -19,6 +18,7 @@ from kzoo.data.dataset import Split
 from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.data.pipeline import Batches
+from kzoo.data.sample import class_counts, sampled
 from kzoo.errors import KzooError
 from kzoo.kinds import fits
 from kzoo.nouns import Spec
@@ -327,15 +327,14 @@ class Job:
     def validation_batches(self) -> Batches | None:
         """Return the batches to validate on, in the split's own order, where there are any."""
         validation = self.data.validation if self.features is None else self.features[1]
-        return None if validation is None else self.batches(validation)
+        return None if validation is None else self.batches(sampled(validation))
 
     def class_weight(self) -> dict[int, float] | None:
         """Return what `fit` takes to weigh rare classes as much as common ones, where that is asked for."""
         if self.training.get("class_weight") != "balanced" or "classes" not in self.data.problem.facts:
             return None
-        labels = np.asarray(self.data.train.y)
-        counts = np.bincount(labels, minlength=self.data.outputs)
-        return {i: len(labels) / (len(counts) * max(int(n), 1)) for i, n in enumerate(counts)}
+        counts = class_counts(self.data, "train")
+        return {i: int(counts.sum()) / (len(counts) * max(int(n), 1)) for i, n in enumerate(counts)}
 
     def callbacks(self, folder) -> list[keras.callbacks.Callback]:
         """Return the bundle that the contract names, which writes into `folder`; into none where that is None."""

@@ -6,6 +6,7 @@ import math
 from kzoo.arguments import unmet
 from kzoo.contract import metrics_for, with_labels
 from kzoo.data.dataset import Dataset
+from kzoo.data.sample import sampled
 from kzoo.errors import KzooError
 from kzoo.kinds import kind
 from kzoo.preset import situation
@@ -58,7 +59,7 @@ def settle(preset, config, training, asked, data):
             raise KzooError(f"{preset.name} cannot take {name}, which {data.name} has.{_alternatives(data)}")
     learn = kind(data.inputs).learn
     if hasattr(learn, "asked_of"):
-        found = learn.asked_of(data.train.x, config)
+        found = learn.asked_of(sampled(data.train).x, config)
         config |= {name: value for name, value in found.items() if name not in asked}
     _settle_reading(training, asked, data, notes)
     _settle_loss(training, asked, data)

@@ -22,7 +22,7 @@ from kzoo.kinds.tables.values import (
 )
 
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers
-_MOST_CATEGORIES = 1000
+MOST_CATEGORIES = 1000
 _ID_NAME = re.compile(r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)|.*(编号|序号)")
 
 
@@ -75,9 +75,9 @@ def _describe(name, values, clip, notes, said, doubts, decimal):
     seen = _words_in(there)
     if wanted is None and len(seen) > 0.9 * len(there):
         return "a different text in nearly every row"
-    if len(seen) > _MOST_CATEGORIES:
-        notes.append(f"Column {name!r} has {len(seen)} categories; the {_MOST_CATEGORIES} most frequent count.")
-    best = sorted(seen, key=lambda word: (-seen[word], word))[:_MOST_CATEGORIES]
+    if len(seen) > MOST_CATEGORIES:
+        notes.append(f"Column {name!r} has {len(seen)} categories; the {MOST_CATEGORIES} most frequent count.")
+    best = sorted(seen, key=lambda word: (-seen[word], word))[:MOST_CATEGORIES]
     return {"name": name, "kind": "category", "values": sorted(best)}
 
 

@@ -16,27 +16,23 @@ from kzoo.data.windows import flat
 from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
 from kzoo.kinds.rows.asked import asked_columns, named_columns
-from kzoo.kinds.rows.columns import learn_columns, stored_writing, writing_of
+from kzoo.kinds.rows.columns import learn_columns
+from kzoo.kinds.rows.large import is_large, load_large
 from kzoo.kinds.rows.light import apply_columns, feature_names, read, say_unread
+from kzoo.kinds.rows.scaling import config_of, robust_scaling
+from kzoo.kinds.rows.target import choose_task, groups_in, read_targets, with_target
 from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.tables.numbers import in_texts, ways
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import MOST, Rows, as_names, find_target, require, rows_of
-from kzoo.kinds.tables.values import Texts, plain, to_numbers, to_words
-from kzoo.registry import list_presets
-from kzoo.tasks import choose
-from kzoo.tasks.values.light import has_tails, spread
-from kzoo.words import listed, shown
+from kzoo.kinds.tables.values import Texts, to_numbers, to_words
 
 _MOST_ROWS = 200_000  # whose quantiles are taken
-_FLAG_STD = 0.2  # that a column of 0 and 1 counts for at least
-_CLIP = 3.0  # deviations
-_MOSTLY = 0.95  # share of a target's texts that must be numbers for the rest to be mistakes
 
 
 def load(source, form, *, problem, **asked):
     """Load a table; its target decides what it is for."""
-    return load_table(source, **asked)
+    return (load_large if is_large(source) else load_table)(source, **asked)
 
 
 def load_table(
@@ -66,12 +62,12 @@ def load_table(
         require(tested, targets, "the test table")
     apart = [*targets, *as_names(drop), *([group] if group is not None else [])]
     require(frame, apart, "the table")
-    first = len(frame := _with_target(frame, targets, notes, "rows"))
+    first = len(frame := with_target(frame, targets, notes, "rows"))
     if tested is not None:
-        tested = _with_target(tested, targets, notes, "test rows")
+        tested = with_target(tested, targets, notes, "test rows")
         frame = pd.concat([frame, tested], ignore_index=True)
-    groups = None if group is None else _groups(frame[group][:first], group)
-    frame, writings = _read_targets(frame, targets, said, task, doubts, decimal)
+    groups = None if group is None else groups_in(frame[group][:first], group)
+    frame, writings = read_targets(frame, targets, said, task, doubts, decimal)
     rows = rows_of(frame)
     chosen, reason = choose_task({column: rows[column] for column in targets}, task, preset)
     notes.append(reason)
@@ -114,7 +110,7 @@ def load_table(
         task=chosen.name,
         inputs="rows",
         **{part: None if rows is None else Split(x=x[rows], y=y[rows], rows=rows) for part, rows in parts.items()},
-        config=_config(x[parts["train"]], columns, notes) | learned.config,
+        config=config_of(x[parts["train"]], columns, notes) | learned.config,
         preprocessing={"kind": "table", "columns": columns, "targets": targets, "classes": list(learned.classes)}
         | ({"writings": writings} if writings else {}),
         class_names=learned.classes,
@@ -151,41 +147,6 @@ def text_columns(frame) -> list:
     return [name for name in frame.columns if not types.is_numeric_dtype(frame[name])]
 
 
-def _read_targets(frame, targets, said, task, doubts, decimal):
-    """Turn texts of targets that are numbers in figures, such as "1.234,50 €", into numbers.
-
-    Returns:
-        (the table, name -> how such a target writes its numbers).
-
-    Raises:
-        KzooError: a target that the user calls a number, and a row is none.
-    """
-    writings = {}
-    for name in targets:
-        wanted, asked = plain(frame[name]), said.get(name, {}).get("kind")
-        found = []
-        writing = None if asked == "category" else writing_of(name, wanted, said.get(name), found, decimal)
-        if writing is None and (stored := stored_writing(None, decimal)) and wanted.dtype != object:
-            writings[name] = stored
-        if writing is None or (asked is None and np.isfinite(to_numbers(wanted)).all()):
-            continue  # plain figures in quotation marks are names
-        numbers = to_numbers(wanted, writing)
-        share = np.isfinite(numbers).mean()
-        if share < 1 and (asked == "number" or share >= _MOSTLY):
-            bad = np.flatnonzero(np.isnan(numbers))
-            raise KzooError(
-                f"Target {name!r} holds numbers, but for {len(bad)} of {len(numbers)} rows, such as row {bad[0] + 1}: "
-                f"{shown(frame[name].iloc[bad[0]])}. Mend them or leave them out; if they are names of classes, "
-                f"say columns={{{name!r}: 'category'}}."
-            )
-        # "10%" and "20%" are names of classes, unless somebody says otherwise.
-        meant = choose.asked_for("rows", task) if task is not None else choose.likely("rows", [numbers])[0]
-        if share == 1 and (asked or meant is None or "classes" not in meant.facts):
-            frame, writings[name] = frame.assign(**{name: numbers}), writing.json()
-            doubts += found
-    return frame, writings
-
-
 def _hash(frame, rows):
     """Return one number for each row, equal for equal rows in every process."""
     columns = {c: v.astype(str) if types.is_object_dtype(v) else v for c, v in frame.items()}
@@ -193,63 +154,6 @@ def _hash(frame, rows):
         if isinstance(texts := rows[name], Texts) and not types.is_object_dtype(frame[name]):
             columns[name] = pd.Categorical.from_codes(texts.codes, texts.different)
     return pd.util.hash_pandas_object(pd.DataFrame(columns), index=False).to_numpy()
-
-
-def _config(x, columns, notes):
-    categories = tuple(len(c["values"]) + 1 for c in columns if c["kind"] == "category")
-    return {
-        "input_shape": (x.shape[1],),
-        "categories": categories,
-        **robust_scaling(x[:, : x.shape[1] - len(categories)], feature_names(columns), notes),
-    }
-
-
-def _with_target(frame, targets, notes, what):
-    keep = frame[targets].notna().all(axis=1)
-    if not keep.any():
-        raise KzooError(f"The target column {targets[0]!r} is empty.")
-    if dropped := int((~keep).sum()):
-        notes.append(f"{dropped} {what} without a target were left out.")
-    return frame if keep.all() else frame[keep].reset_index(drop=True)
-
-
-def _groups(values, name):
-    if values.isna().any():
-        raise KzooError(f"group={name!r} is missing in {values.isna().sum()} rows; fill it in or leave group= out.")
-    return to_words(values).astype(str)
-
-
-def choose_task(values, task, preset):
-    """Decide what a target is for; return the problem, and a sentence that says why.
-
-    Args:
-        values: name -> column, of the targets.
-        task: what the user says it is, or None.
-        preset: what the data is for, or None.
-
-    Raises:
-        KzooError: the target does not suit the preset or the task asked for.
-    """
-    columns = list(values.values())
-    (found, why), fixed = choose.likely("rows", columns), choose.fixed_by(preset)
-    others = ", ".join(list_presets("tabular_*"))
-    if task is not None:
-        found, why = choose.asked_for("rows", task), f"task={task!r}"
-        if fixed not in (None, found):
-            raise KzooError(
-                f"task={task!r} does not suit {preset.name}, a {fixed.name} preset. These take any: {others}."
-            )
-    elif fixed not in (None, found):
-        if not choose.suits(fixed, columns):
-            raise KzooError(
-                f"Target {next(iter(values))!r} makes this a {found.name} ({why}), but {preset.name} is for "
-                f"{fixed.name}. Use one of: {others}; or say task=."
-            )
-        found, why = fixed, f"{preset.name} is for {fixed.name}"
-    if "classes" in found.facts and len(values) > 1:
-        raise KzooError(f"A classification has one target column; got {listed(values, MOST)}.")
-    override = "" if task is not None else "; task= overrides"
-    return found, f"{found.name.replace('_', ' ').capitalize()} of {listed(values, MOST)}: {why}{override}."
 
 
 def take(x, preset):
@@ -269,14 +173,6 @@ def fit(x, train, *, plain=False, notes=None, **more):
     """
     names = [f"column {i}" for i in range(x.shape[1])]
     return x, {} if plain else robust_scaling(x[train], names, [] if notes is None else notes), None
-
-
-def scaling(values):
-    """Return `scale` and `offset` that standardise each column."""
-    if not values.shape[-1]:  # a table of categories alone
-        return {}
-    mean, std = spread(values.reshape(-1, values.shape[-1]))
-    return {"scale": [1 / s for s in std], "offset": [-m / s for m, s in zip(mean, std, strict=True)]}
 
 
 def labelled(reader, source, *, targets, config):
@@ -354,38 +250,6 @@ def overview(data):
     if data.feature_names:
         return {"columns": [{"name": name, "kind": "number"} for name in data.feature_names]}
     return {"about": {"columns": data.input_shape[-1]}} if data.input_shape else {}
-
-
-def robust_scaling(values, names, notes):
-    """Return what `scaling` does, but for columns with heavy tails, and `input_clip` where there are any.
-
-    Such a column is standardised by its values between the first and the last percentile, and a network bends what lies
-    far outside (a smooth clip, as in arXiv:2407.04491). A column of nothing but 0 and 1, such as the mark of a missing
-    value, is divided by no less than 0.2: a mark that is rare has a tiny deviation, by which it would be enormous.
-
-    Args:
-        values: (N, F) of the training rows.
-        names: of the columns.
-        notes: a list that gets a line where columns have heavy tails.
-    """
-    if not values.shape[-1]:  # a table of categories alone
-        return {}
-    mean, std = map(np.array, spread(values))
-    flags = ((values == 0) | (values == 1)).all(axis=0)
-    far = np.flatnonzero(~flags & has_tails(values, mean, std))
-    heavy = [column for column in far if len(np.unique(values[:, column])) > 2]  # of two, one is rare
-    std[flags] = np.maximum(std[flags], _FLAG_STD)
-    for column in heavy:
-        middle = values[:, column].astype("float64")
-        middle = np.clip(middle, *np.percentile(middle, (1, 99)))
-        # Where hardly any value differs from the others, the middle has no spread to speak of.
-        mean[column], std[column] = middle.mean(), max(middle.std(), 0.2 * std[column])
-    if heavy:
-        notes.append(
-            f"Heavy tails in {listed((repr(names[column]) for column in heavy), 5)}: far values are bent into "
-            f"{_CLIP:g} deviations (input_clip={_CLIP:g}; 0 for none)."
-        )
-    return {"scale": (1 / std).tolist(), "offset": (-mean / std).tolist()} | ({"input_clip": _CLIP} if heavy else {})
 
 
 def asked_of(x, config):

@@ -10,7 +10,7 @@ from kzoo.kinds import Shown
 from kzoo.kinds.arrays import numbers_in, whole_in
 from kzoo.kinds.rows.asked import asked_columns
 from kzoo.kinds.tables.raw import MOST, as_names, find_target, given_rows, one_table, require, rows_of
-from kzoo.kinds.tables.values import Texts, date_parts, plain, to_dates, to_words, unreadable
+from kzoo.kinds.tables.values import Texts, date_parts, plain, to_words, unreadable
 from kzoo.words import listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown
@@ -49,16 +49,29 @@ def say_unread(columns, table, unread):
     kinds = {column["name"]: column["kind"] for column in columns if isinstance(column, Mapping)}
     for name, places in unread.items():
         if len(places):
-            values, one = plain(table[name]), len(places) == 1
-            cells = listed((f"row {place + 1}: {shown(values[place])}" for place in places), 3)
-            if (kind := kinds.get(name, "number")) == "category":
-                wrong = f"{'is a category' if one else 'are categories'} that training has not seen"
-            else:
-                wrong = f"cannot be read as a {kind}"
-            yield (
-                f"Column {name!r}: {len(places)} of {plural(len(values), 'value')} {wrong} and "
-                f"{'counts' if one else 'count'} as missing ({cells})."
-            )
+            values = plain(table[name])
+            cells = [(int(place), values[place]) for place in places[:3]]
+            yield unread_line(name, kinds.get(name, "number"), len(places), len(values), cells)
+
+
+def unread_line(name, kind, count, rows, cells) -> str:
+    """Say that cells of a column could not be read.
+
+    Args:
+        name, kind: of the column.
+        count, rows: how many of how many cells.
+        cells: the first of them: (place, value).
+    """
+    one, where = count == 1, [f"row {place + 1}: {shown(value)}" for place, value in cells[:3]]
+    if kind == "category":
+        wrong = f"{'is a category' if one else 'are categories'} that training has not seen"
+    else:
+        wrong = f"cannot be read as a {kind}"
+    more = f" and {count - len(where)} more" if count > len(where) else ""
+    return (
+        f"Column {name!r}: {count} of {plural(rows, 'value')} {wrong} and {'counts' if one else 'count'} as missing "
+        f"({', '.join(where)}{more})."
+    )
 
 
 def glance(table, form, asked):
@@ -187,24 +200,40 @@ def codes_of(categories) -> dict:
 
 
 def _features(column, rows, unread):
-    name = column["name"]
-    if column["kind"] == "category":
-        codes, values = codes_of(column["values"]), rows[name]
-        if isinstance(values, Texts):
-            found = values.each([codes.get(text.strip(), 0) for text in values.different], 0, np.float32)
-        else:
-            found = np.array([codes.get(word, 0) for word in to_words(values)], np.float32)
-        unread[name] = unreadable(values, np.where(found, found, np.nan))
-        return [found]
-    if column["kind"] == "date":
-        dates = to_dates(rows[name], column.get("day_first", False))
-        missing, parts = np.isnat(dates), date_parts(dates)
-        unread[name] = unreadable(rows[name], np.where(missing, np.nan, 0.0))
-        features = [np.where(missing, median, parts[part]) for part, median in column["medians"].items()]
+    if column["kind"] != "category":
+        return filled(column, cells_of(column, rows, unread))
+    codes, values = codes_of(column["values"]), rows[column["name"]]
+    if isinstance(values, Texts):
+        found = values.each([codes.get(text.strip(), 0) for text in values.different], 0, np.float32)
     else:
-        numbers = rows.numbers(name, column.get("writing"))
-        missing = np.isnan(numbers)
-        unread[name] = unreadable(rows[name], numbers)
-        numbers[missing] = column["median"]
-        features = [np.clip(numbers, column["low"], column["high"]) if "low" in column else numbers]
+        found = np.array([codes.get(word, 0) for word in to_words(values)], np.float32)
+    unread[column["name"]] = unreadable(values, np.where(found, found, np.nan))
+    return [found]
+
+
+def cells_of(column, rows, unread) -> list:
+    """Return what the cells of a column hold: numbers, or parts of dates; NaN where that is neither.
+
+    Args:
+        column: what was learned of one of numbers or dates.
+        rows: `Rows`.
+        unread: see `apply_columns`.
+    """
+    name = column["name"]
+    if column["kind"] == "date":
+        parts = date_parts(rows.dates(name, column.get("day_first", False)))
+        found = [parts[part] for part in column["medians"]]
+    else:
+        found = [rows.numbers(name, column.get("writing"))]
+    unread[name] = unreadable(rows[name], found[0]) if np.isnan(found[0]).any() else np.empty(0, int)
+    return found
+
+
+def filled(column, cells) -> list:
+    """Return the features of a column of what `cells_of` found: holes are filled, and marked where training had any."""
+    missing = np.isnan(cells[0])
+    middles = column["medians"].values() if column["kind"] == "date" else [column["median"]]
+    features = [np.where(missing, middle, values) for values, middle in zip(cells, middles, strict=True)]
+    if "low" in column:
+        features = [np.clip(values, column["low"], column["high"]) for values in features]
     return [*features, missing.astype(np.float64)] if column["missing"] else features

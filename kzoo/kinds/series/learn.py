@@ -14,8 +14,9 @@ from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
 from kzoo.kinds.rows.asked import asked_columns, named_columns
 from kzoo.kinds.rows.columns import stored_writing, writing_of
-from kzoo.kinds.rows.learn import describe, fit, scaling, seen_in_cells, text_columns
+from kzoo.kinds.rows.learn import describe, fit, seen_in_cells, text_columns
 from kzoo.kinds.rows.light import say_unread
+from kzoo.kinds.rows.scaling import scaling
 from kzoo.kinds.series.calendar import calendar_of
 from kzoo.kinds.series.light import filled, time_column, times_in
 from kzoo.kinds.series.season import window

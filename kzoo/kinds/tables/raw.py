@@ -7,7 +7,7 @@ from kzoo.errors import KzooError
 from kzoo.kinds.files import existing
 from kzoo.kinds.tables.files import read_rows
 from kzoo.kinds.tables.numbers import ways
-from kzoo.kinds.tables.values import plain, to_numbers
+from kzoo.kinds.tables.values import plain, to_dates, to_numbers
 from kzoo.words import hint, listed, plural, shown
 
 MOST = 12  # columns that a message names
@@ -44,7 +44,11 @@ class Rows:
         Args:
             writing: how training has learned that the column writes its numbers.
         """
-        return to_numbers(self._columns[name], *ways(writing, self._decimal))
+        return to_numbers(self[name], *ways(writing, self._decimal))
+
+    def dates(self, name, day_first=False):
+        """Return a column as times, NaT where it does not hold one (see `to_dates`)."""
+        return to_dates(self[name], day_first)
 
     def take(self, order):
         """Return the rows at the places `order` (N,)."""

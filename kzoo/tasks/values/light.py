@@ -1,5 +1,7 @@
 """Values: what is learned of targets, and what outputs say to people. NumPy only."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from kzoo.errors import KzooError
@@ -10,22 +12,49 @@ from kzoo.tasks import Target
 _HEAVY = 6.0  # deviations: in a million normally distributed rows there is none
 
 
+@dataclass(frozen=True)
+class Extent:
+    """What is known of columns of numbers, an array (columns,) each.
+
+    Args:
+        mean, sd: zero deviation counted as 1.
+        low, high: the least and the largest.
+    """
+
+    mean: np.ndarray
+    sd: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def of(cls, values) -> "Extent":
+        """Return those of values (N, columns)."""
+        mean, sd = map(np.array, spread(values))
+        return cls(mean, sd, np.min(values, axis=0), np.max(values, axis=0))
+
+    @property
+    def tails(self) -> np.ndarray:
+        """Which columns have heavy tails: a value further from its mean than 6 standard deviations."""
+        return np.maximum(self.high - self.mean, self.mean - self.low) > _HEAVY * self.sd
+
+
 def learn(values, names=(), *, known=None) -> Target:
     """Learn the scale of training targets.
 
     Args:
         values: (N,) or (N, targets) numbers, or columns of a DataFrame.
         names: of the targets; y1, y2, ... by default.
-        known: not needed here.
+        known: the `Extent` of all targets, where these are a few of them.
 
     Raises:
         KzooError: a value that is not a number.
     """
     y = encode(None, values)
-    offset, scale = spread(y)
+    known = known or Extent.of(y)
     names = tuple(names) or tuple(f"y{i + 1}" for i in range(y.shape[1]))
-    robust = {"loss": "huber"} if has_tails(y, offset, scale).any() else {}  # a few squares would outweigh all others
-    config = {"outputs": y.shape[1], "target_offset": offset, "target_scale": scale} | robust
+    robust = {"loss": "huber"} if known.tails.any() else {}  # a few squares would outweigh all others
+    scales = {"target_offset": known.mean.tolist(), "target_scale": known.sd.tolist()}
+    config = {"outputs": y.shape[1], **scales} | robust
     return Target(names=names, config=config)
 
 
@@ -53,12 +82,6 @@ def encode(target, values) -> np.ndarray:
 def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
     """Return outputs as they are, in the targets' own unit, under the targets' names."""
     return Predictions(values=outputs, target_names=target.names, inputs=inputs)
-
-
-def has_tails(values, mean, std):
-    """Say of each column whether it has heavy tails: a value further from its mean than 6 standard deviations."""
-    furthest = np.maximum(np.max(values, axis=0) - mean, mean - np.min(values, axis=0))
-    return furthest > _HEAVY * np.asarray(std)
 
 
 def spread(values):

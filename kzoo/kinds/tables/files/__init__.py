@@ -8,16 +8,25 @@ A module says which `SUFFIXES` are its, and has two readers of the same file, wh
 and may have
 
     header(path) -> Rows             its columns without rows, from its beginning alone; None where that does not tell
+    size(path) -> int                bytes that it takes in memory, about
+    Pieces(path)                     the table piece by piece, where memory has no room for it: an iterable of `Piece`
+                                     (kzoo.kinds.tables.arrow) with `name`, `files`, `names` of the columns, `decimal`,
+                                     and `frame(table, text)`, rows of its pieces as `frame` reads them. Needs pyarrow
+    FOLDERS = True                   a folder of such files is a table as well
 """
 
+import os
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 
 from kzoo.errors import KzooError
 from kzoo.listing import rooms
 
 _ELSE = ".csv"  # how a file of another suffix is read
+_LOOKED_AT = 100  # files of a folder, in the search for one of a table
 
 
 @cache
@@ -26,9 +35,35 @@ def suffixes() -> dict:
     return {suffix: name for name, known in rooms(__name__, "SUFFIXES").items() for suffix in known}
 
 
+@cache
+def _in_folders() -> dict:
+    """Return suffix -> the name of the module, of those files of which a folder makes up a table."""
+    return {suffix: name for suffix, name in suffixes().items() if rooms(__name__, "FOLDERS").get(name)}
+
+
 def is_table(path) -> bool:
-    """Say whether this is the path of a table, by its suffix."""
-    return isinstance(path, str | Path) and Path(path).suffix.lower() in suffixes()
+    """Say whether this is the path of a table, by its suffix; a folder by its files'."""
+    if not isinstance(path, str | Path):
+        return False
+    return _of_folder(path) is not None if os.path.isdir(path) else Path(path).suffix.lower() in suffixes()
+
+
+def _of_folder(path):
+    """Return the name of the module that reads a folder as one table; None where none does."""
+    if not os.path.isdir(path):
+        return None
+    found = (_in_folders().get(Path(name).suffix.lower()) for name in islice(_files(path), _LOOKED_AT))
+    return next(filter(None, found), None)
+
+
+def _files(folder):
+    """Yield the names of the files in a folder and in those in it, as the system lists them: there may be millions."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _files(entry.path)
+            else:
+                yield entry.name
 
 
 def read_table(path, text=()):
@@ -69,6 +104,27 @@ def read_header(path):
     return module.header(path) if hasattr(module, "header") else None
 
 
+def pieces_of(path):
+    """Return what reads a table piece by piece; None where nothing does.
+
+    Raises:
+        KzooError: not a table; or pyarrow is not installed.
+    """
+    module = _module(path)
+    return module.Pieces(path) if hasattr(module, "Pieces") else None
+
+
+def size_of(path) -> int:
+    """Return the bytes that a table takes in memory, about; 0 where that is not known without reading it.
+
+    Raises:
+        KzooError: not a table.
+    """
+    module = _module(path)
+    return module.size(path) if hasattr(module, "size") else 0
+
+
 def _module(path):
     known = suffixes()
-    return import_module(f"{__name__}.{known.get(Path(path).suffix.lower(), known[_ELSE])}")
+    name = _of_folder(path) or known.get(Path(path).suffix.lower(), known[_ELSE])
+    return import_module(f"{__name__}.{name}")

@@ -15,14 +15,19 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.kinds.files import decoded, open_text, read_bytes, read_text
+from kzoo.kinds.files import decoded, encoding_of, open_text, read_bytes, read_text
+from kzoo.kinds.tables.arrow import Piece, arrow
 from kzoo.kinds.tables.raw import Rows
 from kzoo.kinds.tables.values import MISSING, plain
+from kzoo.words import shown
 
 SUFFIXES = (".csv", ".tsv")
 _END = "\0end"
 _LINES = 6  # in which separator and decimal sign are looked for
 _HEAD = 2**20  # bytes of a file in which the header is looked for
+_GROWS = 5.0  # times the bytes of a file are what it takes in memory (measured: tests/benchmarks/README.md)
+_PIECE = 4 << 20  # bytes of a piece
+_MOST_SHORT, _SHORT_AT_ONCE = 1_000_000, 10_000  # rows that are shorter than the header
 
 
 def frame(path, text=()):
@@ -36,21 +41,26 @@ def frame(path, text=()):
     """
     with open_text(path) as file:
         separator, decimal = _parts(_head(file), Path(path).name)
+    return _frame(lambda: open_text(path), Path(path).name, text, separator, decimal)
+
+
+def _frame(opened, name, text, separator, decimal):
+    """Return a stream of CSV as a DataFrame; `opened` opens it at its beginning."""
     pandas = import_module("pandas")
     options = dict(
         sep=separator, decimal=decimal or ".", na_values=sorted(MISSING), keep_default_na=False, low_memory=False
     )
     try:
         if text:
-            with open_text(path) as file:
+            with opened() as file:
                 names = pandas.read_csv(file, nrows=0, **options).columns
             options["dtype"] = {name: str for name in names if name.strip() in text}
-        with open_text(path) as file:
+        with opened() as file:
             table = pandas.read_csv(file, **options)
         table.attrs["decimal"] = decimal
         return table
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, ValueError) as error:
-        raise KzooError(f"{Path(path).name!r} is not a readable table: {str(error).strip().splitlines()[-1]}") from None
+        raise KzooError(f"{name!r} is not a readable table: {str(error).strip().splitlines()[-1]}") from None
 
 
 def rows(path) -> Rows:
@@ -141,3 +151,85 @@ def _names(header):
             name = f"{wanted}.{again}"
         names.append(name)
     return [name.strip() for name in names]
+
+
+def size(path) -> int:
+    """Return the bytes that a CSV file takes in memory, about."""
+    try:
+        return int(_GROWS * Path(path).stat().st_size)
+    except OSError:
+        return 0
+
+
+class Pieces:
+    """A CSV file, read piece by piece as texts, so that no piece decides what the cells of another are."""
+
+    def __init__(self, path):
+        self.path, self.name, self.files = Path(path), Path(path).name, [Path(path)]
+        with open_text(path) as file:
+            head = _head(file)
+        self._separator, self.decimal = _parts(head, self.name)
+        lines = [line for line in _lines(head, self._separator)[:2] if line != [_END]]
+        self._unnamed = max(len(lines[-1]) - len(lines[0]), 0)
+        self.names = _names(lines[0])
+        self._skipped = 1 + head[: len(head) - len(head.lstrip())].count("\n")
+        self.size = size(path)
+
+    def __iter__(self):
+        """Yield pieces; rows that are shorter than the header come last.
+
+        Raises:
+            KzooError: not a table, or a line with more values than the header.
+        """
+        pa, short, long = arrow(), [], []
+        names = [f"\0{place}" for place in range(self._unnamed)] + self.names
+
+        def odd(row):
+            if row.actual_columns < len(names) and len(short) < _MOST_SHORT:
+                if not row.text.isspace():
+                    short.append(row.text)
+                return "skip"
+            long.append(row)
+            return "error"
+
+        try:
+            with self._reader(names, odd) as batches:
+                for batch in batches:
+                    if batch.num_rows:
+                        yield Piece(pa.Table.from_batches([batch]).select(self.names), self.decimal)
+        except (pa.ArrowException, OSError) as error:
+            why = str(error).strip().splitlines()[0]
+            if long:
+                why = f"a row has {long[0].actual_columns} values, not {len(names)}: {shown(long[0].text)}"
+            raise KzooError(f"{self.name!r} is not a readable table: {why}") from None
+        for start in range(0, len(short), _SHORT_AT_ONCE):
+            lines = _lines("\n".join(short[start : start + _SHORT_AT_ONCE]), self._separator)[:-1]
+            cells = [[None if cell in MISSING else cell for cell in line + [""] * len(names)] for line in lines]
+            columns = list(zip(*(line[self._unnamed : len(names)] for line in cells), strict=True))
+            yield Piece(pa.table([pa.array(column, pa.string()) for column in columns], self.names), self.decimal)
+
+    def _reader(self, names, odd):
+        reader = arrow("pyarrow.csv")
+        return reader.open_csv(
+            self.path,
+            reader.ReadOptions(
+                block_size=_PIECE,
+                column_names=names,
+                skip_rows_after_names=self._skipped,
+                use_threads=False,
+                encoding=encoding_of(self.path),
+            ),
+            reader.ParseOptions(delimiter=self._separator, newlines_in_values=True, invalid_row_handler=odd),
+            reader.ConvertOptions(
+                column_types=dict.fromkeys(names, arrow().string()),
+                null_values=sorted(MISSING),
+                strings_can_be_null=True,
+            ),
+        )
+
+    def frame(self, table, text=()):
+        """Return rows of its pieces as the DataFrame that `frame` reads."""
+        stream, writer = io.BytesIO(), arrow("pyarrow.csv")
+        writer.write_csv(table, stream, writer.WriteOptions(quoting_style="all_valid"))
+        written = stream.getvalue().decode("utf-8")
+        return _frame(lambda: io.StringIO(written), self.name, text, ",", self.decimal)

@@ -1,0 +1,238 @@
+"""`Stored`: rows of numbers in a file of kzoo's own, read when they are asked for, and the folder that holds them.
+
+A file has a row for each example: its inputs and its answers, four bytes to a number, nothing else. Its rows were
+shuffled when it was written, so that any rows that follow one another are a fair sample. It is read in pieces, never
+mapped into memory: what a process has mapped counts as its own where memory is limited.
+"""
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from kzoo.errors import KzooError
+from kzoo.files import cache_folder, read_json, sync_folder, write_json
+from kzoo.words import in_bytes
+
+_ABOUT = "about.json"
+_PART, _MOST_ROWS, _BLOCKS = 32 << 20, 2**18, 32  # bytes and rows of a part; blocks in it, at the least
+_APART = 4_096  # rows of a block; those that are asked for one by one are read together where they lie that near
+
+
+class Stored:
+    """Columns `first` to `last` of a file of rows, like an array (N,) or (N, last - first) that lies on the disk.
+
+    Args:
+        path: the file.
+        rows: how many it has.
+        width: numbers in a row.
+        first, last: the columns.
+        dtype: of them: "float32" or "int32".
+        single: whether one column is an array (N,).
+    """
+
+    def __init__(self, path, *, rows, width, first, last, dtype, single=False):
+        self.path, self.rows, self.width = Path(path), int(rows), int(width)
+        self.first_column, self.last, self.dtype, self.single = first, last, np.dtype(dtype), single
+
+    @property
+    def shape(self):
+        return (self.rows,) if self.single else (self.rows, self.last - self.first_column)
+
+    @property
+    def ndim(self):
+        return len(self.shape)
+
+    def __len__(self):
+        return self.rows
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            start, stop, step = index.indices(self.rows)
+            if step == 1:
+                return self.cut(read_rows(self.path, self.width, start, max(stop - start, 0)))
+            index = np.arange(start, stop, step)
+        places = np.asarray(index)
+        if places.dtype == bool:
+            places = np.flatnonzero(places)
+        flat = places.reshape(-1)
+        order = np.argsort(flat, kind="stable")
+        found = np.empty((len(flat), self.width), np.float32)
+        ends = np.flatnonzero(np.diff(flat[order]) > _APART) + 1
+        for group in np.split(order, ends):
+            if len(group):
+                low = int(flat[group[0]])
+                block = read_rows(self.path, self.width, low, int(flat[group[-1]]) - low + 1)
+                found[group] = block[flat[group] - low]
+        return self.cut(found).reshape(*places.shape, *self.shape[1:])
+
+    def first(self, count) -> np.ndarray:
+        """Return the first rows as an array: a sample, for all were shuffled."""
+        return np.ascontiguousarray(self[:count])
+
+    def cut(self, rows):
+        """Return these columns of rows of the file (B, width)."""
+        part = rows[:, self.first_column : self.last].view(self.dtype)
+        return part[:, 0] if self.single else part
+
+
+def read_rows(path, width, start, count) -> np.ndarray:
+    """Return rows of a file, float32 (count, width).
+
+    Raises:
+        KzooError: it is not there any more, or has become shorter.
+    """
+    try:
+        rows = np.fromfile(path, np.float32, count * width, offset=4 * start * width)
+    except OSError as error:
+        raise KzooError(f"Cannot read {str(path)!r}: {error.strerror}. The same call makes it again.") from None
+    if len(rows) < count * width:
+        raise KzooError(f"{str(path)!r} is shorter than it was: remove the folder {str(Path(path).parent)!r}.")
+    return rows.reshape(count, width)
+
+
+class Parts:
+    """The rows of an epoch, of which a part lies in memory at a time: the same for the same (seed, epoch, number).
+
+    Shuffled, blocks of rows follow one another in a new order each epoch. A part is a piece of that, of so many batches
+    that memory has room for, whose rows are shuffled again.
+
+    Args:
+        split: a `Split` of `Stored`.
+        batch_size: rows in a batch; the last batch of all keeps what is left over.
+        seed, shuffle: see `kzoo.data.pipeline.Batches`.
+    """
+
+    def __init__(self, split, *, batch_size, seed, shuffle):
+        self.split, self.seed, self.shuffle, self.width = split, seed, shuffle, split.x.width
+        self.batches = max(1, min(_MOST_ROWS, _PART // (4 * self.width)) // batch_size)  # of a part
+        self.rows = self.batches * batch_size
+        self.block = max(1, min(_APART, self.rows // _BLOCKS))
+        self._held, self._next, self._lock, self._reader = (None, None), (None, None), Lock(), None
+
+    def get(self, epoch, number):
+        """Return (x, y, order) of a part: arrays, and the places (N,) in them in the order of the epoch.
+
+        The next one is read in the background meanwhile.
+        """
+        with self._lock:
+            if self._held[0] != (epoch, number):
+                known, future = self._next
+                self._held = (epoch, number), future.result() if known == (epoch, number) else self._read(epoch, number)
+                after = (epoch, number + 1) if (number + 1) * self.rows < len(self.split) else (epoch + 1, 0)
+                if after[0] == epoch or self.shuffle:
+                    self._reader = self._reader or ThreadPoolExecutor(1)
+                    self._next = after, self._reader.submit(self._read, *after)
+            return self._held[1]
+
+    def _read(self, epoch, number):
+        start, stop = number * self.rows, min((number + 1) * self.rows, len(self.split))
+        rows = np.empty((stop - start, self.width), np.float32)
+        if not self.shuffle:
+            rows[:] = read_rows(self.split.x.path, self.width, start, len(rows))
+            order = np.arange(len(rows))
+        else:
+            self._read_blocks(rows, epoch, start, stop)
+            order = np.random.default_rng([self.seed, epoch, number]).permutation(len(rows))
+        return self.split.x.cut(rows), self.split.y.cut(rows), order
+
+    def _read_blocks(self, rows, epoch, start, stop):
+        """Read what lies between two places in the order of the blocks of an epoch."""
+        count = -(-len(self.split) // self.block)
+        blocks = np.random.default_rng([self.seed, epoch]).permutation(count)
+        sizes = np.minimum(self.block, len(self.split) - blocks * self.block)
+        ends = np.cumsum(sizes)
+        first, last = np.searchsorted(ends, start, side="right"), np.searchsorted(ends, stop, side="left")
+        at = 0
+        for place in range(first, last + 1):
+            begin = int(ends[place] - sizes[place])
+            low, high = max(start, begin) - begin, min(stop, int(ends[place])) - begin
+            where = int(blocks[place]) * self.block
+            rows[at : at + high - low] = read_rows(self.split.x.path, self.width, where + low, high - low)
+            at += high - low
+
+
+@contextmanager
+def making(key):
+    """Yield the folder that holds what is stored under a key, and the folder in which to make it; None if it is there.
+
+    The second becomes the first when the block ends well. A process that is killed meanwhile leaves a folder that the
+    next one clears; while one makes it, others wait.
+
+    Raises:
+        KzooError: the folder cannot be written.
+    """
+    whole = cache_folder() / "data" / key
+    part = whole.with_name(f"{key}.part")
+    if (whole / _ABOUT).exists():
+        yield whole, None
+        return
+    try:
+        part.mkdir(parents=True, exist_ok=True)
+        lock = _locked(part)
+    except OSError as error:
+        raise KzooError(
+            f"{str(part)!r} cannot be written: {error.strerror}. Set KZOO_CACHE to another folder."
+        ) from None
+    try:
+        if (whole / _ABOUT).exists():  # another process was faster
+            yield whole, None
+            return
+        part.mkdir(exist_ok=True)
+        for left in part.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        yield whole, part
+        os.replace(part, whole)
+        sync_folder(whole.parent)
+    except OSError as error:
+        raise KzooError(f"{str(part)!r} cannot be written: {error.strerror}.") from None
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _locked(folder):
+    """Wait until no other process makes what belongs into a folder; None where the system has no such locks."""
+    try:
+        fcntl = import_module("fcntl")
+    except ImportError:
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError:  # a file system without locks
+        os.close(handle)
+        return None
+    return handle
+
+
+def check_room(folder, size):
+    """Raise `KzooError` where a disk lacks room for so many bytes."""
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise KzooError(
+            f"{in_bytes(size)} are to be written to {str(folder)!r}, and its disk has {in_bytes(free)} left: make "
+            "room, or set KZOO_CACHE to a folder on another disk."
+        )
+
+
+def write_about(folder, about):
+    """Write what is known of stored rows; it comes last, and makes them whole."""
+    write_json(folder / _ABOUT, about)
+
+
+def read_about(folder) -> dict:
+    """Return what `write_about` wrote.
+
+    Raises:
+        KzooError: it cannot be read.
+    """
+    try:
+        return read_json(folder / _ABOUT)
+    except (OSError, ValueError):
+        raise KzooError(f"{str(folder)!r} is damaged: remove it, and it is made again.") from None

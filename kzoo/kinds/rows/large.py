@@ -1,0 +1,761 @@
+"""Tables that memory has no room for: encoded once into files of numbers, which training reads piece by piece.
+
+The table is read twice. The first time a uniform sample of its rows is drawn, on which all that is learned of columns
+is learned as it is of a table that fits; rows, and the classes of the target, are counted. The second time each row
+gets its split, by a hash of its cells, and its numbers; what can be known exactly is: how often each category occurs,
+what is missing, means and deviations. Its rows end up shuffled, so that any that follow one another are a sample.
+"""
+
+import hashlib
+import json
+import sys
+import time
+from collections import Counter
+from contextlib import ExitStack
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import Progress
+
+from kzoo import __version__
+from kzoo.data import splits
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.memory import free_memory, too_large
+from kzoo.data.overview import AS_ASKED
+from kzoo.data.sample import what_is_sampled
+from kzoo.data.stored import Stored, check_room, making, read_about, read_rows, write_about
+from kzoo.errors import KzooError
+from kzoo.kinds.rows.asked import asked_columns, named_columns
+from kzoo.kinds.rows.columns import MOST_CATEGORIES, learn_columns
+from kzoo.kinds.rows.light import cells_of, feature_names, filled, unread_line
+from kzoo.kinds.rows.scaling import config_of
+from kzoo.kinds.rows.target import choose_task, read_targets
+from kzoo.kinds.tables.arrow import Piece, arrow, hashes, mixed, settled
+from kzoo.kinds.tables.files import is_table, pieces_of, size_of
+from kzoo.kinds.tables.overview import columns_read
+from kzoo.kinds.tables.raw import MOST, Rows, as_names, find_target, require, rows_of
+from kzoo.kinds.tables.values import Texts, to_words
+from kzoo.tasks import choose
+from kzoo.tasks.values.light import Extent
+from kzoo.words import in_bytes, plural, shown
+
+FORMAT = 1  # of what is stored
+_SAMPLE, _SAMPLE_BYTES, _FEWEST = 200_000, 128 << 20, 2_000  # rows that columns are learned on
+_MOST_CLASSES = 10_000  # different cells of a target that are told apart
+_MOST_DIFFERENT = 100_000  # categories of a column that are counted
+_BUCKET, _MOST_BUCKETS = 32 << 20, 256  # bytes that are shuffled at once; files that are open at once
+_ALIKE = 0.1  # share of the sample's rows with a twin among them, above which rows are equal by chance
+_PIECE = 50_000  # rows of a DataFrame that are encoded at once
+_PARTS = ("train", "validation", "test")
+
+
+def is_large(source) -> bool:
+    """Say whether a source is a file or folder of a table that memory has no room for."""
+    return is_table(source) and too_large(size_of(source))
+
+
+def load_large(
+    source, *, name, preset=None, target=None, validation=0.1, test=None, drop=(), group=None, task=None,
+    columns=None, seed=0, clip=False,
+):  # fmt: skip
+    """Load a table that memory has no room for (see `load_table`): encode it, unless that has been done before.
+
+    Raises:
+        KzooError: as `load_table` says it; folds; a disk without room.
+    """
+    if isinstance(test, splits.Fold):
+        raise KzooError(
+            f"{name!r} is larger than memory, and folds of it would be encoded one by one: use kzoo.train, which tests "
+            "on rows that it holds out, or cross-validate a sample of it."
+        )
+    pieces, tested = pieces_of(source), _tested(test)
+    asked = dict(
+        target=target, validation=validation, test=None if tested is not None else test, drop=as_names(drop),
+        group=group, task=task, columns=columns, seed=int(seed), clip=bool(clip),
+    )  # fmt: skip
+    fixed = choose.fixed_by(preset)
+    key = _key([name, _state(pieces), _state(tested), asked, fixed and fixed.name])
+    with making(key) as (folder, part):
+        if part is not None:
+            write_about(part, _Table(pieces, tested, part, preset, **asked).encoded())
+        about = read_about(folder if part is None else part)
+    data = _opened(folder, about, name)
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    data.notes.insert(
+        0,
+        f"{name!r} is too large for memory, about {in_bytes(size_of(source))} where {in_bytes(free_memory())} are "
+        f"free: its rows are read from {str(folder)!r}, where they {'lie' if part is None else 'were'} encoded "
+        f"({in_bytes(size)}; remove it as you like, it is made again).",
+    )
+    data.notes += filter(None, [what_is_sampled(data)])
+    return data
+
+
+def _tested(test):
+    """Return the pieces of a second source; None without one."""
+    if not splits.is_source(test):
+        return None
+    if isinstance(test, pd.DataFrame):
+        return _Frame(test)
+    if not is_table(test):
+        raise KzooError(f"test={shown(test)} is not a table: give a DataFrame, or the path of a file.")
+    return pieces_of(test)
+
+
+class _Frame:
+    """A DataFrame that is given as test data, in one piece."""
+
+    name, files, decimal = "test", (), None
+
+    def __init__(self, frame):
+        self.given, self.names = frame, [str(column).strip() for column in frame.columns]
+
+    def __iter__(self):
+        for first in range(0, len(self.given), _PIECE):
+            rows = self.given.iloc[first : first + _PIECE].set_axis(self.names, axis=1)
+            yield Piece(settled(arrow().Table.from_pandas(rows, preserve_index=False), self.name))
+
+    def frame(self, table, text=()):
+        return table.to_pandas()
+
+
+def _state(pieces):
+    """Return what changes when a source does."""
+    if pieces is None:
+        return None
+    if isinstance(pieces, _Frame):
+        return [pieces.names, hashlib.sha256(pd.util.hash_pandas_object(pieces.given).to_numpy().tobytes()).hexdigest()]
+    stats = [(file.name, file.stat()) for file in pieces.files]
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+
+
+def _key(parts):
+    written = json.dumps([FORMAT, __version__, _SAMPLE, parts], sort_keys=True, default=str)
+    return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+
+def _opened(folder, about, name):
+    """Return the data set whose encoded rows lie in a folder."""
+    width, inputs, dtype, single = about["width"], about["inputs"], about["dtype"], about["single"]
+
+    def split(part, rows):
+        file = dict(path=folder / f"{part}.rows", rows=rows, width=width)
+        y = Stored(**file, first=inputs, last=width, dtype=dtype, single=single)
+        return Split(x=Stored(**file, first=0, last=inputs, dtype="float32"), y=y)
+
+    config = about["config"]
+    return Dataset(
+        name=name,
+        task=about["task"],
+        inputs="rows",
+        **{part: split(part, rows) for part, rows in about["rows"].items() if rows},
+        config=config | {one: tuple(config[one]) for one in ("input_shape", "categories")},
+        preprocessing=about["preprocessing"],
+        class_names=tuple(about["class_names"]),
+        feature_names=tuple(about["feature_names"]),
+        target_names=tuple(about["target_names"]),
+        notes=list(about["notes"]),
+        seen=about["seen"],
+        fingerprint=about["fingerprint"],
+    )
+
+
+class _Table:
+    """A table that is being encoded.
+
+    Args:
+        pieces: of the table.
+        tested: of a second source that is the test split, or None.
+        folder: where the rows go.
+        preset: what the data is for, or None.
+        asked: as `load_table` takes it.
+    """
+
+    def __init__(
+        self, pieces, tested, folder, preset, *, target, validation, test, drop, group, task, columns, seed, clip
+    ):
+        self.pieces, self.tested, self.folder, self.preset = pieces, tested, folder, preset
+        self.group, self.task, self.seed, self.clip = group, task, seed, clip
+        self.validation, self.test = splits.fractions(validation, 0 if tested is not None else test)
+        names = Rows(dict.fromkeys(pieces.names, ()))
+        self.targets = find_target(names, target)
+        self.drop = list(drop)
+        self.apart = [*self.targets, *self.drop, *([group] if group is not None else [])]
+        require(names, self.apart, "the table")
+        self.said, self.text = asked_columns(columns, names), named_columns(columns)
+        self.inputs = [name for name in pieces.names if name not in self.apart]
+        if tested is not None:
+            require(Rows(dict.fromkeys(tested.names, ())), [*self.targets, *self.inputs], "the test table")
+        self.notes, self.doubts, self.left_out = [], [], {}
+
+    def encoded(self) -> dict:
+        """Encode the table, and return what `_opened` opens it with."""
+        with _Watched(self.pieces) as watched:
+            self.survey(watched)
+            self.learn()
+            self.encode(watched)
+            rows = self.shuffle(watched)
+        return self.about(rows)
+
+    # The first reading.
+
+    def survey(self, watched):
+        """Count rows and the cells of a target, and draw the sample."""
+        self.sample, self.count, self.without = _Sample(self.seed), 0, 0
+        self.cells = Counter() if len(self.targets) == 1 else None
+        for first, table in watched.pieces("looking at rows"):
+            table, places = self.with_target(table, first)
+            self.count += table.num_rows
+            self.sample.add(table, places)
+            if self.group is not None and (lost := table.column(self.group).null_count):
+                raise KzooError(
+                    f"group={self.group!r} is missing in {lost} of rows {first + 1} to {first + len(places)}; fill it "
+                    "in or leave group= out."
+                )
+            if self.cells is not None:
+                self.cells.update(_counted(table.column(self.targets[0])))
+                self.cells = None if len(self.cells) > _MOST_CLASSES else self.cells
+        if not self.count:
+            empty = f"The target column {self.targets[0]!r} is empty." if self.without else None
+            raise KzooError(empty or f"{self.pieces.name!r} has no rows.")
+        if self.count < splits.SMALLEST:
+            raise KzooError(
+                f"Only {self.count} usable rows: kzoo needs at least {splits.SMALLEST} to train, validate and test."
+            )
+        if self.without:
+            self.notes.append(f"{self.without} rows without a target were left out.")
+
+    def with_target(self, table, first):
+        """Return the rows of a table that have a target, and their places in the source."""
+        compute, places = arrow("pyarrow.compute"), first + np.arange(table.num_rows)
+        there = np.ones(table.num_rows, bool)
+        for name in self.targets:
+            there &= compute.is_null(table.column(name), nan_is_null=True).to_numpy() == 0
+        if there.all():
+            return table, places
+        self.without += int((~there).sum())
+        return table.filter(there), places[there]
+
+    # What is learned, on the sample.
+
+    def learn(self):
+        """Learn what the target and the columns are; classes and categories are counted over all rows."""
+        table, places = self.sample.taken()
+        frame, decimal = self.pieces.frame(table, self.text), self.pieces.decimal
+        target = self.targets[0]
+        if self.cells is not None:  # which shows what a column is, also where the sample lacks its rarest cells
+            different = self.pieces.frame(_table_of(target, self.cells, table.schema), self.text)
+            different, self.writings = read_targets(different, self.targets, self.said, self.task, self.doubts, decimal)
+            values = {target: rows_of(different)[target]}
+        else:
+            frame, self.writings = read_targets(frame, self.targets, self.said, self.task, self.doubts, decimal)
+            values = {name: rows_of(frame)[name] for name in self.targets}
+        self.chosen, reason = choose_task(values, self.task, self.preset)
+        self.notes.append(reason)
+        self.classes = self.code_of = None
+        if "classes" in self.chosen.facts:
+            if self.cells is None:
+                raise KzooError(
+                    f"Target {target!r} has more than {_MOST_CLASSES:,} different values: too many classes for a table "
+                    "that is larger than memory. Say task='regression', or choose another target."
+                )
+            light = self.chosen.task.light
+            twice = np.repeat(np.arange(len(different)), [min(count, 2) for count in self.cells.values()])
+            self.classes = light.learn(different[[target]].iloc[twice], self.targets)
+            codes = light.encode(self.classes, different[[target]]).tolist()
+            self.code_of = dict(zip(self.cells, codes, strict=True))
+        self.alike = self.group is None and self._are_alike(table)
+        train = np.flatnonzero(self.split_of(table, places) == 0)
+        raw = Rows({name: column for name, column in ((n, rows_of(frame)[n]) for n in self.inputs)}, decimal)
+        self.columns = learn_columns(
+            raw, train, decimal=decimal, clip=self.clip, notes=self.notes, asked=self.said, doubts=self.doubts,
+            left_out=self.left_out,
+        )  # fmt: skip
+        if not self.columns:
+            why = "; ".join(f"{name!r}: {reason}" for name, reason in list(self.left_out.items())[:MOST])
+            raise KzooError(
+                f"No usable column is left beside the target {', '.join(self.targets)!r}."
+                + (f" Left out: {why}." if why else "")
+            )
+        apart = dict.fromkeys(self.drop, ("left out", AS_ASKED))
+        if self.group is not None:
+            apart[self.group] = ("group", "rows of one value stay in one split")
+        self.read = columns_read(
+            rows_of(frame), self.columns, {}, targets=self.targets, apart=apart, left_out=self.left_out
+        )
+
+    def _are_alike(self, table):
+        """Say whether rows are equal by chance, because few different ones are possible."""
+        found = hashes(table, self.inputs)
+        return len(np.unique(found)) < (1 - _ALIKE) * len(found)
+
+    def split_of(self, table, places):
+        """Return the split of each row, 0 to 2: a function of its cells, or of its group, and of the seed."""
+        found = hashes(table, self.inputs if self.group is None else [self.group])
+        with np.errstate(over="ignore"):
+            if self.alike:
+                found = found + mixed(places.astype(np.uint64) + np.uint64(1))
+            found = mixed(found ^ mixed(np.full(1, self.seed % 2**64, np.uint64) + np.uint64(7)))
+        share = (found >> np.uint64(11)).astype(np.float64) / 2**53
+        held_out = self.test + self.validation * (1 - self.test)
+        return np.where(share < self.test, 2, np.where(share < held_out, 1, 0))
+
+    # The second reading.
+
+    def encode(self, watched):
+        """Write the rows as numbers into buckets, of which one is shuffled at a time; count what is to be exact."""
+        self.numbers = [column for column in self.columns if column["kind"] != "category"]
+        self.words = {c["name"]: _Words(c["values"]) for c in self.columns if c["kind"] == "category"}
+        cells = sum(len(column.get("medians", " ")) for column in self.numbers)
+        self.width = cells + len(self.words) + (len(self.targets) if self.classes is None else 1)
+        self.holes, self.missing = set(), Counter()
+        self.unread, self.differs = {column["name"]: [0, []] for column in self.numbers}, Counter()
+        self.usual = {name: _first(self.sample, name) for name, why in self.left_out.items() if why == "constant"}
+        self.usual |= {name: None for name, why in self.left_out.items() if why.startswith("empty")}
+        self.digest = hashlib.sha256()
+        check_room(self.folder, int(1.2 * 4 * self.width * self.count))
+        with ExitStack() as opened:
+            buckets = _Buckets(self.folder, self.shares(), self.count, self.width, self.seed, opened)
+            self.without = 0
+            for first, table in watched.pieces("encoding rows"):
+                table, places = self.with_target(table, first)
+                self.put(buckets, self.pieces, table, places, self.split_of(table, places))
+            if self.tested is not None:
+                self.without, first = 0, 0
+                for piece in self.tested:
+                    table, places = self.with_target(piece.table.select(self.targets + self.inputs), first)
+                    self.put(buckets, self.tested, table, places, np.full(len(places), 2))
+                    first += len(piece)
+                if self.without:
+                    self.notes.append(f"{self.without} test rows without a target were left out.")
+            self.buckets = buckets
+
+    def shares(self):
+        """Return about which share of the rows each split gets."""
+        held_out = self.validation * (1 - self.test)
+        return 1 - self.test - held_out, held_out, self.test if self.tested is None else 0.5
+
+    def put(self, buckets, pieces, table, places, parts):
+        """Write rows of a source with these places, which belong to these splits, and count what they hold."""
+        if not table.num_rows:
+            return
+        self.digest.update(hashes(table, [*self.inputs, *self.targets]).tobytes())
+        piece, train = Piece(table, pieces.decimal), parts == 0
+        rows, at = np.empty((len(parts), self.width), np.float32), 0
+        for column in self.numbers:
+            name, unread = column["name"], {}
+            cells = cells_of(column, piece, unread)
+            for values in cells:
+                rows[:, at] = values
+                self._check_finite(name, values, rows[:, at], places)
+                at += 1
+            empty = np.isnan(cells[0])
+            if name not in self.holes and empty[train].any():
+                self.holes.add(name)
+            if len(bad := unread[name]):
+                self.unread[name][0] += len(bad)
+                some = bad[: 3 - len(self.unread[name][1])]
+                self.unread[name][1] += [(int(places[place]), piece[name][place]) for place in some]
+            self.missing[name] += int(empty.sum()) - len(bad)
+        for name, words in self.words.items():
+            rows[:, at] = words.codes_of(piece[name], train)
+            self.missing[name] += table.column(name).null_count
+            at += 1
+        for name, usual in self.usual.items():
+            self.differs[name] += _differing(table.column(name), usual)
+        if self.classes is None:
+            rows[:, at:] = self._values(piece, places)
+        else:
+            rows[:, at:].view(np.int32)[:, 0] = self._class_numbers(pieces, table)
+        buckets.add(rows, places, parts)
+
+    def _check_finite(self, name, values, found, places):
+        if np.isinf(found).any():
+            bad = int(np.flatnonzero(np.isinf(found))[0])
+            raise KzooError(
+                f"Column {name!r} holds {values[bad]:g} in row {places[bad] + 1}, more than float32 has: leave it out, "
+                "or scale it."
+            )
+
+    def _values(self, piece, places):
+        found = np.stack([piece.numbers(name, self.writings.get(name)) for name in self.targets], axis=1)
+        if (bad := np.flatnonzero(np.isnan(found).any(axis=1))).size:
+            cells = [piece[name][bad[0]] for name in self.targets]
+            raise KzooError(f"A regression target must be a number; row {places[bad[0]] + 1} holds {cells!r}.")
+        return found
+
+    def _class_numbers(self, pieces, table):
+        target = self.targets[0]
+        encoded = table.column(target).combine_chunks().dictionary_encode()
+        cells = encoded.dictionary.to_pylist()
+        if new := [cell for cell in cells if cell not in self.code_of]:  # of the test data, written in another way
+            codes = self.chosen.task.light.encode(
+                self.classes, pieces.frame(_table_of(target, new, table.schema))[[target]]
+            )
+            self.code_of |= dict(zip(new, codes.tolist(), strict=True))
+        return np.array([self.code_of[cell] for cell in cells], np.int32)[encoded.indices.to_numpy()]
+
+    # The end.
+
+    def shuffle(self, watched):
+        """Fill holes in, number categories, and write each split, its rows shuffled; return how many rows each has."""
+        self.columns = [self._exact(column) for column in self.columns]
+        answers = len(self.targets) if self.classes is None else 1
+        codes = {name: words.numbered(column["values"]) for (name, words), column in zip(
+            self.words.items(), (c for c in self.columns if c["kind"] == "category"), strict=True
+        )}  # fmt: skip
+        self.features = feature_names(self.columns)
+        self.extent, self.targets_extent = _Extents(), _Extents()
+        self.of_class = {}
+        rows = {}
+        for number, part in enumerate(_PARTS):
+            counts = np.zeros(len(self.classes.classes), int) if self.classes is not None else None
+            with open(self.folder / f"{part}.rows", "wb", buffering=0) as file:
+                rows[part] = 0
+                for bucket in watched.steps("shuffling rows", self.buckets.files(number)):
+                    order = np.random.default_rng([self.seed, number, rows[part]])
+                    raw = self.buckets.take(bucket)
+                    x, y = self._finished(raw[order.permutation(len(raw))], codes, answers)
+                    file.write(np.ascontiguousarray(np.concatenate([x, y], axis=1)).data)
+                    rows[part] += len(x)
+                    if not number:
+                        self.extent.add(x[:, : len(self.features) - len(codes)])
+                    if counts is not None:
+                        counts += np.bincount(y.view(np.int32)[:, 0], minlength=len(counts))
+                    elif not number:
+                        self.targets_extent.add(y)
+            if counts is not None:
+                self.of_class[part] = counts.tolist()
+        if not rows["train"]:
+            raise KzooError("No row is left to train on: lower test= or validation=.")
+        if self.of_class and 0 in self.of_class["train"]:
+            lost = self.of_class["train"].index(0)
+            raise KzooError(f"Class number {lost} has no training row left; lower test= or validation=.")
+        return rows
+
+    def _exact(self, column):
+        """Return a column with what is now known exactly."""
+        if column["kind"] != "category":
+            return column | {"missing": column["name"] in self.holes}
+        words = self.words[column["name"]]
+        if words.full:
+            self.notes.append(
+                f"Column {column['name']!r} has more than {_MOST_DIFFERENT:,} categories: those that come later count "
+                "as unknown."
+            )
+        elif words.different > MOST_CATEGORIES:
+            self.notes = [note for note in self.notes if not note.startswith(f"Column {column['name']!r} has ")]
+            self.notes.append(
+                f"Column {column['name']!r} has {words.different} categories; the {MOST_CATEGORIES} most frequent "
+                "count."
+            )
+        return column | {"values": words.best()}
+
+    def _finished(self, raw, codes, answers):
+        """Return inputs and answers (B, F) and (B, answers) of what `put` wrote."""
+        found, at = [], 0
+        for column in self.columns:
+            if column["kind"] == "category":
+                found.append(codes[column["name"]][raw[:, at].astype(np.int64)])
+                at += 1
+            else:
+                width = len(column.get("medians", " "))
+                found += filled(column, list(raw[:, at : at + width].T))
+                at += width
+        return np.stack(found, axis=1, dtype=np.float32, casting="same_kind"), raw[:, -answers:]
+
+    def about(self, rows) -> dict:
+        """Return what there is to know of the encoded rows, as plain data."""
+        inputs, width = len(self.features), len(self.features) + (len(self.targets) if self.classes is None else 1)
+        some = read_rows(self.folder / "train.rows", width, 0, min(rows["train"], _SAMPLE))
+        config = config_of(some[:, :inputs], self.columns, self.notes, self.extent.extent())
+        learned = self.classes
+        if learned is None:
+            y = some[:, inputs:]
+            learned = self.chosen.task.light.learn(y, self.targets, known=self.targets_extent.extent())
+            if loss := learned.config.get("loss"):
+                self.notes.append(
+                    f"The target has heavy tails: loss='auto' is {loss!r}, which a few far values do not rule."
+                )
+        for column in self.read:
+            name = column["name"]
+            if name in self.missing:
+                column["missing"] = self.missing[name]
+                column["unreadable"] = self.unread.get(name, [0])[0]
+            if self.differs[name]:
+                column["about"] += f" but for {plural(self.differs[name], 'row')}"
+            if name in self.words:
+                count = len(next(c["values"] for c in self.columns if c["name"] == name))
+                column |= {"categories": count, "about": plural(count, "category")}
+        unread = {name: (count, cells) for name, (count, cells) in self.unread.items() if count}
+        kinds = {column["name"]: column["kind"] for column in self.columns}
+        total = sum(rows.values())
+        self.notes += self.doubts
+        self.notes += [unread_line(name, kinds[name], n, total, cells) for name, (n, cells) in unread.items()]
+        if self.alike:
+            self.notes.append(
+                "Many rows are equal, which few different ones that are possible bring about: rows are split by their "
+                "place in the table too, not by their cells alone."
+            )
+        if self.count > _SAMPLE:
+            self.notes.append(
+                f"Kinds of columns, medians and quantiles are those of {len(self.sample):,} of {self.count:,} rows; "
+                "classes, categories, means and deviations are those of all."
+            )
+        return dict(
+            task=self.chosen.name,
+            rows=rows,
+            width=width,
+            inputs=inputs,
+            dtype="float32" if self.classes is None else "int32",
+            single=self.classes is not None,
+            config=config | learned.config,
+            preprocessing={
+                "kind": "table", "columns": self.columns, "targets": self.targets, "classes": list(learned.classes)
+            } | ({"writings": self.writings} if self.writings else {}),
+            class_names=list(learned.classes),
+            feature_names=list(self.features),
+            target_names=list(learned.names),
+            notes=self.notes,
+            seen={
+                "columns": self.pieces.names,
+                "read": self.read,
+                "doubts": self.doubts,
+                "unread": {name: [n, cells[0][0], total] for name, (n, cells) in unread.items()},
+                **({"of_class": self.of_class} if self.of_class else {}),
+            },
+            fingerprint=splits.fingerprint(
+                self.digest.digest(), self.pieces.names, self.targets, self.chosen.name, self.columns,
+                [self.seed, self.validation, self.test, self.group, rows],
+            ),
+        )  # fmt: skip
+
+
+class _Watched:
+    """Show how far the readings are, on a terminal, past the first second of each."""
+
+    def __init__(self, pieces):
+        self.source, self.bar = pieces, None
+        self.rows = None  # once they have been counted
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._stop()
+
+    def _stop(self):
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def steps(self, what, steps, total=None):
+        """Yield steps, and show how many are done."""
+        began, done, task = time.monotonic(), 0, None
+        for step in steps:
+            yield step
+            done += len(step[1]) if isinstance(step, tuple) and hasattr(step[1], "num_rows") else 1
+            if task is None and sys.stderr.isatty() and time.monotonic() - began > 1:
+                self.bar = Progress(console=Console(stderr=True), transient=True)
+                self.bar.start()
+                task = self.bar.add_task(what, total=total)
+            if task is not None:
+                self.bar.update(task, completed=done)
+        self._stop()
+
+    def pieces(self, what):
+        """Yield (place of its first row, table) of each piece."""
+
+        def placed():
+            first = 0
+            for piece in self.source:
+                yield first, piece.table
+                first += len(piece)
+            self.rows = first
+
+        return self.steps(what, placed(), self.rows)
+
+
+class _Sample:
+    """A uniform sample of rows: those whose places come to the least numbers when they are mixed."""
+
+    def __init__(self, seed):
+        self.seed, self.most, self.limit = np.uint64(seed % 2**64), None, None
+        self.tables, self.places, self.held = [], [], 0
+
+    def __len__(self):
+        return sum(map(len, self.places))
+
+    def _ranks(self, places):
+        with np.errstate(over="ignore"):
+            return mixed(mixed(places.astype(np.uint64)) ^ mixed(np.full(1, self.seed) + np.uint64(11)))
+
+    def add(self, table, places):
+        if not table.num_rows:
+            return
+        if self.most is None:
+            fit = _SAMPLE_BYTES * table.num_rows // max(table.nbytes, 1)
+            self.most = int(np.clip(fit, _FEWEST, _SAMPLE))
+        if self.limit is not None:
+            kept = self._ranks(places) <= self.limit
+            table, places = table.filter(kept), places[kept]
+        self.tables.append(table)
+        self.places.append(places)
+        self.held += len(places)
+        if self.held > 2 * self.most:
+            self._thin()
+
+    def _thin(self):
+        pa, places = arrow(), np.concatenate(self.places)
+        ranks = self._ranks(places)
+        order = np.argpartition(ranks, self.most - 1)[: self.most] if len(ranks) > self.most else np.arange(len(ranks))
+        self.limit = ranks[order].max() if len(ranks) > self.most else self.limit
+        order.sort()
+        self.tables = [pa.concat_tables(self.tables).take(order).combine_chunks()]
+        self.places, self.held = [places[order]], len(order)
+
+    def taken(self):
+        """Return the rows in their order, and their places."""
+        self._thin()
+        order = np.argsort(self.places[0], kind="stable")
+        self.tables, self.places = [self.tables[0].take(order)], [self.places[0][order]]
+        return self.tables[0], self.places[0]
+
+
+class _Words:
+    """The categories of a column, numbered from 1 as they come, and counted over the training rows."""
+
+    def __init__(self, words):
+        self.codes = {word: code for code, word in enumerate(words, start=1)}
+        self.counts, self.full = np.zeros(1024, np.int64), False
+
+    def codes_of(self, values, train):
+        """Return the number of each cell (N,), 0 for none; `train` says which of them are training rows."""
+        if isinstance(values, Texts):
+            found = values.each([self._code(text.strip()) for text in values.different], 0, np.int64)
+        else:
+            found = np.array([0 if word is None else self._code(word) for word in to_words(values)], np.int64)
+        if len(self.codes) >= len(self.counts):
+            self.counts = np.concatenate([self.counts, np.zeros(len(self.codes) + 1, np.int64)])
+        self.counts += np.bincount(found[train], minlength=len(self.counts))
+        return found
+
+    def _code(self, word):
+        code = self.codes.get(word)
+        if code is None:
+            if len(self.codes) >= _MOST_DIFFERENT:
+                self.full = True
+                return 0
+            code = self.codes[word] = len(self.codes) + 1
+        return code
+
+    @property
+    def different(self):
+        """How many the training rows have."""
+        return int(np.count_nonzero(self.counts[1:]))
+
+    def best(self):
+        """Return those that count, as a reader stores them."""
+        seen = {word: self.counts[code] for word, code in self.codes.items() if self.counts[code]}
+        return sorted(sorted(seen, key=lambda word: (-seen[word], word))[:MOST_CATEGORIES])
+
+    def numbered(self, values):
+        """Return the code of a stored reader for each number that `codes_of` gave."""
+        table, codes = np.zeros(len(self.codes) + 1, np.float32), {word: n for n, word in enumerate(values, start=1)}
+        for word, code in self.codes.items():
+            table[code] = codes.get(word, 0)
+        return table
+
+
+class _Buckets:
+    """Files, to each of which some rows of a split go, drawn by their places: each fits into memory."""
+
+    def __init__(self, folder, shares, count, width, seed, opened):
+        self.folder, self.width, self.opened = folder, width, opened
+        self.seed = np.uint64(seed % 2**64)
+        wanted = [-(-int(share * count * width * 4) // _BUCKET) for share in shares]
+        fewer = min(1, _MOST_BUCKETS / max(sum(wanted), 1))
+        self.counts = np.array([max(1, int(number * fewer)) for number in wanted])
+        self.first = np.cumsum(self.counts) - self.counts
+        self.handles = {}
+
+    def add(self, rows, places, parts):
+        """Add rows (N, width) that have these places and belong to these splits."""
+        with np.errstate(over="ignore"):
+            drawn = mixed(mixed(places.astype(np.uint64) + np.uint64(3)) ^ (self.seed + np.uint64(5)))
+        bucket = self.first[parts] + (drawn % self.counts[parts].astype(np.uint64)).astype(np.int64)
+        order = np.argsort(bucket, kind="stable")
+        ends = np.flatnonzero(np.diff(bucket[order])) + 1
+        for group in np.split(order, ends):
+            self._handle(int(bucket[group[0]])).write(np.ascontiguousarray(rows[group]).data)
+
+    def _handle(self, number):
+        if number not in self.handles:
+            path = self.folder / f"{number}.bucket"
+            self.handles[number] = self.opened.enter_context(path.open("ab", buffering=0))
+        return self.handles[number]
+
+    def files(self, part):
+        """Return those of a split that hold anything."""
+        first = self.first[part]
+        paths = (self.folder / f"{number}.bucket" for number in range(first, first + self.counts[part]))
+        return [path for path in paths if path.exists()]
+
+    def take(self, path):
+        """Return the rows of one (N, width), which is then gone."""
+        rows = np.fromfile(path, np.float32).reshape(-1, self.width)
+        path.unlink()
+        return rows
+
+
+class _Extents:
+    """Mean, deviation, least and largest of columns, over blocks of rows (doi:10.2307/2683386)."""
+
+    def __init__(self):
+        self.count = 0
+
+    def add(self, block):
+        if not len(block):
+            return
+        values = block.astype(np.float64)
+        mean, low, high = values.mean(axis=0), values.min(axis=0), values.max(axis=0)
+        squares, count = ((values - mean) ** 2).sum(axis=0), len(values)
+        if not self.count:
+            self.mean, self.squares, self.low, self.high = mean, squares, low, high
+        else:
+            apart, total = mean - self.mean, self.count + count
+            self.mean = self.mean + apart * count / total
+            self.squares = self.squares + squares + apart**2 * self.count * count / total
+            self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
+        self.count += count
+
+    def extent(self) -> Extent:
+        sd = np.sqrt(self.squares / self.count)
+        sd = np.where(sd <= 1e-9 * np.maximum(1e-30, np.abs(self.mean)), 1.0, sd)
+        return Extent(self.mean, sd, self.low, self.high)
+
+
+def _counted(column) -> dict:
+    """Return cell -> how often it occurs, of a column of Arrow."""
+    encoded = column.combine_chunks().dictionary_encode()
+    counts = np.bincount(encoded.indices.to_numpy(), minlength=len(encoded.dictionary))
+    return dict(zip(encoded.dictionary.to_pylist(), counts.tolist(), strict=True))
+
+
+def _table_of(name, cells, schema):
+    """Return a table of one column with these cells."""
+    pa = arrow()
+    return pa.table({name: pa.array(list(cells), schema.field(name).type)})
+
+
+def _first(sample, name):
+    """Return the first cell of a column of the sample that holds anything, as Arrow has it."""
+    return next(cell for cell in sample.tables[0].column(name) if cell.is_valid)
+
+
+def _differing(column, usual):
+    """Count the cells of a column that are not as usual, which is empty where that is None."""
+    if usual is None:
+        return len(column) - column.null_count
+    return int(arrow("pyarrow.compute").sum(arrow("pyarrow.compute").not_equal(column, usual)).as_py() or 0)

@@ -1,0 +1,96 @@
+"""The target of a table: which rows have one, how it writes its numbers, and what it is for."""
+
+import numpy as np
+
+from kzoo.errors import KzooError
+from kzoo.kinds.rows.columns import stored_writing, writing_of
+from kzoo.kinds.tables.raw import MOST
+from kzoo.kinds.tables.values import plain, to_numbers, to_words
+from kzoo.registry import list_presets
+from kzoo.tasks import choose
+from kzoo.words import listed, shown
+
+_MOSTLY = 0.95  # share of a target's texts that must be numbers for the rest to be mistakes
+
+
+def with_target(frame, targets, notes, what):
+    keep = frame[targets].notna().all(axis=1)
+    if not keep.any():
+        raise KzooError(f"The target column {targets[0]!r} is empty.")
+    if dropped := int((~keep).sum()):
+        notes.append(f"{dropped} {what} without a target were left out.")
+    return frame if keep.all() else frame[keep].reset_index(drop=True)
+
+
+def groups_in(values, name):
+    if values.isna().any():
+        raise KzooError(f"group={name!r} is missing in {values.isna().sum()} rows; fill it in or leave group= out.")
+    return to_words(values).astype(str)
+
+
+def read_targets(frame, targets, said, task, doubts, decimal):
+    """Turn texts of targets that are numbers in figures, such as "1.234,50 €", into numbers.
+
+    Returns:
+        (the table, name -> how such a target writes its numbers).
+
+    Raises:
+        KzooError: a target that the user calls a number, and a row is none.
+    """
+    writings = {}
+    for name in targets:
+        wanted, asked = plain(frame[name]), said.get(name, {}).get("kind")
+        found = []
+        writing = None if asked == "category" else writing_of(name, wanted, said.get(name), found, decimal)
+        if writing is None and (stored := stored_writing(None, decimal)) and wanted.dtype != object:
+            writings[name] = stored
+        if writing is None or (asked is None and np.isfinite(to_numbers(wanted)).all()):
+            continue  # plain figures in quotation marks are names
+        numbers = to_numbers(wanted, writing)
+        share = np.isfinite(numbers).mean()
+        if share < 1 and (asked == "number" or share >= _MOSTLY):
+            bad = np.flatnonzero(np.isnan(numbers))
+            raise KzooError(
+                f"Target {name!r} holds numbers, but for {len(bad)} of {len(numbers)} rows, such as row {bad[0] + 1}: "
+                f"{shown(frame[name].iloc[bad[0]])}. Mend them or leave them out; if they are names of classes, "
+                f"say columns={{{name!r}: 'category'}}."
+            )
+        # "10%" and "20%" are names of classes, unless somebody says otherwise.
+        meant = choose.asked_for("rows", task) if task is not None else choose.likely("rows", [numbers])[0]
+        if share == 1 and (asked or meant is None or "classes" not in meant.facts):
+            frame, writings[name] = frame.assign(**{name: numbers}), writing.json()
+            doubts += found
+    return frame, writings
+
+
+def choose_task(values, task, preset):
+    """Decide what a target is for; return the problem, and a sentence that says why.
+
+    Args:
+        values: name -> column, of the targets.
+        task: what the user says it is, or None.
+        preset: what the data is for, or None.
+
+    Raises:
+        KzooError: the target does not suit the preset or the task asked for.
+    """
+    columns = list(values.values())
+    (found, why), fixed = choose.likely("rows", columns), choose.fixed_by(preset)
+    others = ", ".join(list_presets("tabular_*"))
+    if task is not None:
+        found, why = choose.asked_for("rows", task), f"task={task!r}"
+        if fixed not in (None, found):
+            raise KzooError(
+                f"task={task!r} does not suit {preset.name}, a {fixed.name} preset. These take any: {others}."
+            )
+    elif fixed not in (None, found):
+        if not choose.suits(fixed, columns):
+            raise KzooError(
+                f"Target {next(iter(values))!r} makes this a {found.name} ({why}), but {preset.name} is for "
+                f"{fixed.name}. Use one of: {others}; or say task=."
+            )
+        found, why = fixed, f"{preset.name} is for {fixed.name}"
+    if "classes" in found.facts and len(values) > 1:
+        raise KzooError(f"A classification has one target column; got {listed(values, MOST)}.")
+    override = "" if task is not None else "; task= overrides"
+    return found, f"{found.name.replace('_', ' ').capitalize()} of {listed(values, MOST)}: {why}{override}."

@@ -70,12 +70,6 @@ def value_in_words(value) -> str:
     return str(value) if isinstance(value, str) else number(value)
 
 
-def bytes_in_words(count) -> str:
-    """Write a number of bytes in the unit that people would use: `900 bytes`, `12.3 MiB`, `8 GiB`."""
-    power = max((int(count).bit_length() - 1) // 10, 0)
-    return f"{count:,} bytes" if not power else f"{count / 1024**power:.3g} {'KMGTPE'[power - 1]}iB"
-
-
 def plural(count, noun) -> str:
     """Write a count with its noun: `1 epoch`, `1,200 epochs`."""
     return f"{count:,} {noun if count == 1 else _PLURALS.get(noun, f'{noun}s')}"

@@ -5,7 +5,7 @@ from importlib import import_module
 import numpy as np
 
 from kzoo.baselines.baseline import Unfit, baseline
-from kzoo.data.windows import Windows
+from kzoo.data.windows import Windows, read
 
 _LONGEST = 6  # tokens before, at the most
 _USUAL = 3  # tokens before, where there is no validation data
@@ -91,20 +91,18 @@ def ngrams(given):
     """
     if not isinstance(given.data.train.x, Windows):
         raise Unfit("the windows were not cut from one text")
-    tokens = np.asarray(given.data.train.x.values, np.int64)
-    if len(tokens) > _MOST_TOKENS:
-        tokens = tokens[-_MOST_TOKENS:]
+    tokens = np.asarray(given.data.train.x.values[-_MOST_TOKENS:], np.int64)
+    if len(tokens) < len(given.data.train.x.values):
         given.notes.append(f"learned from the last {_MOST_TOKENS:,} tokens")
     grams = Grams(tokens, given.data.outputs, min(_LONGEST, len(tokens) - 1))
 
     def of_order(order, most=None):
         def answers(part):
-            text, places = np.asarray(part.x.values, np.int64), _places(part)[:most]
-            contexts = list(grams.contexts(text, places))[: order + 1]
-            step = max(1, _BLOCK // grams.count)
-            for start in range(0, len(places), step):
-                rows = slice(start, start + step)
-                yield grams.after([context[rows] for context in contexts]), text[places[rows]]
+            step = max(1, _BLOCK // (grams.count * _ahead(part)))
+            for start in range(0, len(part) if most is None else -(-most // _ahead(part)), step):
+                text, places = _around(part, slice(start, start + step), len(grams.counts) - 1)
+                places = places[: None if most is None else most - start * _ahead(part)]
+                yield grams.after(list(grams.contexts(text, places))[: order + 1]), text[places]
 
         return answers
 
@@ -114,9 +112,17 @@ def ngrams(given):
     return of_order(orders[given.choose({name: of_order(order, _CHOSEN_ON) for name, order in orders.items()})])
 
 
-def _places(part):
-    """Return the places in the text of the tokens that are to be told, in the order of the answers."""
-    starts = part.x.starts
-    if isinstance(part.y, Windows):
-        return (part.y.starts[:, None] + np.arange(part.y.length)).reshape(-1)
-    return starts + part.x.length
+def _around(part, rows, before):
+    """Return the tokens (N,) around those that are to be told in some windows, and the places of these among them.
+
+    Args:
+        part: the `Split`.
+        rows: a slice of its windows.
+        before: tokens that are needed before each; -1 stands before the beginning of the text.
+    """
+    text = part.x.values
+    first = part.y.starts[rows] if isinstance(part.y, Windows) else part.x.starts[rows] + part.x.length
+    around = np.asarray(first)[:, None] + np.arange(-before, _ahead(part))
+    tokens = np.where(around < 0, -1, read(text, np.clip(around, 0, len(text) - 1)).astype(np.int64))
+    places = np.arange(around.size).reshape(around.shape)[:, before:]
+    return tokens.reshape(-1), places.reshape(-1)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.baselines.baseline import Unfit, baseline
-from kzoo.data.windows import Windows
+from kzoo.data.windows import Windows, blocks
 from kzoo.kinds.series.season import season_of
 from kzoo.kinds.series.simple import season_before
 
@@ -37,8 +37,10 @@ def frequency(given):
     """Answer the shares of the tokens in the training text."""
     count = given.data.outputs
     y = given.data.train.y
-    tokens = (y.values if isinstance(y, Windows) else np.asarray(y)).reshape(-1)
-    shares = (np.bincount(tokens, minlength=count) + 1) / (len(tokens) + count)
+    found = sum(
+        np.bincount(tokens.reshape(-1), minlength=count) for tokens in blocks(y.values if isinstance(y, Windows) else y)
+    )
+    shares = (found + 1) / (found.sum() + count)
 
     def answers(part):
         step = max(1, _BLOCK // (count * int(np.prod(part.y.shape[1:]))))

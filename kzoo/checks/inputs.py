@@ -40,7 +40,8 @@ def constant_columns(subject):
     """Columns with one value in every training row."""
     if subject.columns is None and subject.series is None:
         return
-    values = values_of(subject.data.train.x)
+    if (values := values_of(subject.data.train.x)) is None:
+        return
     values = values.reshape(-1, values.shape[-1])
     names = column_names(subject.data.feature_names, values.shape[1])
     constant = [i for i in range(values.shape[1]) if (values[:, i] == values[0, i]).all()]

@@ -19,7 +19,7 @@ def labels_outside(subject):
     signs = subject.loss is not None and subject.loss.name in ("hinge", "squared_hinge")
     low, high = (-1 if signs else 0), subject.classes - 1
     for split, labels in subject.class_ids.items():
-        if labels.dtype.kind not in "biuf":
+        if labels is None or labels.dtype.kind not in "biuf":
             continue
         bad = ~((labels >= low) & (labels <= high))
         if labels.dtype.kind == "f":

@@ -7,10 +7,9 @@ import numpy as np
 
 from kzoo.checks.losses import last_activation, loss_of
 from kzoo.checks.probe import Probe
-from kzoo.data.sample import with_samples
-from kzoo.data.windows import Mapped, Windows
+from kzoo.data.sample import in_memory, with_samples
+from kzoo.data.windows import Windows
 from kzoo.kinds import kind
-from kzoo.kinds.image.decode import ImageFiles
 
 _REACH = {
     "sigmoid": (0, 1), "softmax": (0, 1), "tanh": (-1, 1), "relu": (0, np.inf), "softplus": (0, np.inf),
@@ -188,9 +187,9 @@ def read(values, rows):
 
 def values_of(values):
     """Return the array behind a split's x or y: the whole series where it is cut into windows; None for files."""
-    if isinstance(values, Windows):
-        return values.values
-    return None if isinstance(values, ImageFiles | Mapped) else np.asarray(values)
+    if not in_memory(values):
+        return None
+    return values.values if isinstance(values, Windows) else np.asarray(values)
 
 
 def column_names(names, count):

@@ -6,6 +6,7 @@ from keras import layers
 from kzoo.checks.finding import check, error, warning
 from kzoo.checks.probe import nodes_in
 from kzoo.checks.subject import values_of
+from kzoo.data.windows import blocks
 from kzoo.words import listed
 
 _CUT, _UNKNOWN = 0.25, 0.3  # shares of the training texts, and of their tokens
@@ -16,7 +17,8 @@ def tokens_outside(subject):
     """Token ids that the embedding has no row for."""
     size = _vocabulary(subject.model)
     for split, part in subject.splits.items() if size else ():
-        ids = values_of(part.x)
+        if (ids := values_of(part.x)) is None:
+            continue
         bad = ((ids < 0) | (ids >= size)) & np.isfinite(ids)  # another check looks for NaN
         if not bad.any():
             continue
@@ -60,7 +62,7 @@ def sequences_cut(subject):
 def empty_texts(subject):
     """Rows of padding alone."""
     for split, part in subject.splits.items():
-        empty = np.flatnonzero(~np.asarray(part.x).any(axis=1))
+        empty = np.flatnonzero(np.concatenate([~rows.any(axis=1) for rows in blocks(part.x)]))
         if len(empty):
             yield warning(
                 f"{len(empty)} rows are padding alone",

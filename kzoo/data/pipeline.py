@@ -8,6 +8,8 @@ import keras
 import numpy as np
 
 from kzoo.data.augment import MIXES, augment, check_augmentations
+from kzoo.data.order import MOST, shuffled
+from kzoo.data.sample import in_memory
 from kzoo.data.stored import Parts, Stored
 from kzoo.data.windows import Windows
 from kzoo.doors import checked_count
@@ -99,15 +101,26 @@ class Batches:
         known, order = self._order  # one read: the thread that fills the queue comes here too
         if known != epoch:
             count = len(self.split)
-            order = np.random.default_rng([self.seed, epoch]).permutation(count) if self.shuffle else np.arange(count)
+            if self.shuffle and count <= MOST:
+                order = np.random.default_rng([self.seed, epoch]).permutation(count)
+            else:
+                order = self.places_at(epoch, 0, count)
             self._order = epoch, order
         return order
+
+    def places_at(self, epoch, first, last):
+        """Return a part of `order(epoch)`; where there are very many examples, without the whole."""
+        count = len(self.split)
+        if self.shuffle and count <= MOST:
+            return self.order(epoch)[first:last]
+        places = np.arange(first, min(last, count))
+        return shuffled(places, count, self.seed, epoch) if self.shuffle else places
 
     @property
     def in_memory(self):
         """Whether batches are nothing but rows, or windows, of arrays: not augmented, and not read on demand."""
         parts = self.split.x, self.split.y
-        return all(isinstance(part, np.ndarray | Windows) for part in parts) and not self.augment
+        return all(map(in_memory, parts)) and not self.augment
 
     def span(self, step):
         """Return (first, end) of the steps around this one whose rows lie in memory together."""
@@ -165,13 +178,14 @@ class Batches:
         """Return batch number `step` of this epoch: (x, y), each (B, ...), from nothing but the arguments."""
         if not 0 <= step < len(self):
             raise IndexError(f"step {step} is outside 0..{len(self) - 1}.")
-        x, y, order, first = self.split.x, self.split.y, None, 0
+        x, y = self.split.x, self.split.y
+        start, end = step * self.batch_size, (step + 1) * self.batch_size
         if self.parts is None:
-            order = self.order(epoch)
+            indices = self.places_at(epoch, start, end)
         else:
-            first = self.span(step)[0]
+            before = self.span(step)[0] * self.batch_size
             x, y, order = self.parts.get(epoch, step // self.parts.batches)
-        indices = order[(step - first) * self.batch_size : (step - first + 1) * self.batch_size]
+            indices = order[start - before : end - before]
         x, y = self._inputs(_rows(x, indices)), self._answers(_rows(y, indices))
         if self.augment:
             x, y = augment(x, names=self.augment, seed=self.seed, epoch=epoch, indices=indices, labels=y)

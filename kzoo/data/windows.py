@@ -1,8 +1,55 @@
 """Inputs that are read when they are asked for: `Windows` of one long array, `Mapped` rows; and some rows of any."""
 
+import mmap
+from weakref import WeakKeyDictionary
+
 import numpy as np
 
 _MOST_ROWS = 100_000
+_BLOCK = 2**22  # numbers
+_MOST_HELD = 2**27  # bytes of a mapped file that may count as this process' memory, about
+_REACH = mmap.PAGESIZE  # bytes that come with a row, where no other is near
+_held: WeakKeyDictionary = WeakKeyDictionary()  # map -> bytes of it that may be held
+
+
+class Spaced:
+    """Whole numbers (N,) that are equally far apart, worked out when they are asked for: a `range` with NumPy's ways.
+
+    Args:
+        numbers: the `range`.
+    """
+
+    dtype, ndim = np.dtype("int64"), 1
+
+    def __init__(self, numbers: range):
+        self.numbers = numbers
+
+    @property
+    def shape(self):
+        return (len(self.numbers),)
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return Spaced(self.numbers[index])
+        if isinstance(index, tuple):
+            return np.asarray(self)[index]
+        places = np.asarray(index)
+        return self.numbers.start + self.numbers.step * np.where(places < 0, places + len(self), places)
+
+    def __add__(self, number):
+        return Spaced(range(self.numbers.start + number, self.numbers.stop + number, self.numbers.step))
+
+    def __array__(self, dtype=None, copy=None):
+        return np.arange(self.numbers.start, self.numbers.stop, self.numbers.step, dtype=dtype or self.dtype)
+
+    def min(self):
+        return self.numbers[0]
+
+    def max(self):
+        return self.numbers[-1]
 
 
 class Windows:
@@ -15,7 +62,9 @@ class Windows:
     """
 
     def __init__(self, values, starts, length):
-        self.values, self.starts, self.length = values, np.asarray(starts), int(length)
+        self.values = values
+        self.starts = starts if isinstance(starts, Spaced) else np.asarray(starts)
+        self.length = int(length)
         self._steps = np.arange(self.length)
 
     @property
@@ -30,7 +79,7 @@ class Windows:
         return len(self.starts)
 
     def __getitem__(self, index):
-        return self.values[np.asarray(self.starts[index])[..., None] + self._steps]  # (..., length, F)
+        return read(self.values, np.asarray(self.starts[index])[..., None] + self._steps)  # (..., length, F)
 
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self[:], dtype)
@@ -45,7 +94,8 @@ class Mapped:
     """
 
     def __init__(self, values, rows):
-        self.values, self.rows = values, np.asarray(rows)
+        self.values = values
+        self.rows = rows if isinstance(rows, Spaced) else np.asarray(rows)
 
     @property
     def shape(self):
@@ -63,7 +113,7 @@ class Mapped:
         return len(self.rows)
 
     def __getitem__(self, index):
-        return np.asarray(self.values[self.rows[index]])
+        return read(self.values, np.asarray(self.rows[index]))
 
 
 def is_mapped(array) -> bool:
@@ -75,12 +125,48 @@ def is_mapped(array) -> bool:
     return False
 
 
+def read(values, places):
+    """Return rows of an array, or of what reads on demand.
+
+    Pages of a mapped file that were read count as this process' memory until the system needs them. So they are given
+    back once there may be many; what stays is the system's own copy of the file.
+    """
+    found = np.asarray(values[places])
+    mapped = _map_of(values)
+    if mapped is not None:
+        rows = places.stop - places.start if isinstance(places, slice) else np.size(places)
+        _held[mapped] = _held.get(mapped, 0) + min(rows * _REACH, len(mapped))
+        if _held[mapped] > _MOST_HELD:
+            found = found.copy() if found.base is not None else found
+            mapped.madvise(mmap.MADV_DONTNEED)
+            _held[mapped] = 0
+    return found
+
+
+def blocks(values, most=_BLOCK):
+    """Yield an array in blocks of so many numbers, and keep none of them in memory where it lies in a file."""
+    step = max(1, most // max(int(np.prod(values.shape[1:])), 1))
+    for start in range(0, len(values), step):
+        yield read(values, slice(start, min(start + step, len(values))))
+
+
+def _map_of(array):
+    """Return the map that an array lies in, where its pages can be given back without a loss; else None."""
+    mode = None
+    while isinstance(array, np.ndarray):
+        mode, array = getattr(array, "mode", mode), array.base
+    shared = isinstance(array, mmap.mmap) and mode != "c"  # what was written to a copy is nowhere else
+    return array if shared and hasattr(mmap, "MADV_DONTNEED") else None
+
+
 def taken(values, rows):
     """Return rows of an array or of windows; of what is read from files, something that reads them on demand."""
     if isinstance(values, Windows):
         return Windows(values.values, values.starts[rows], values.length)
     if isinstance(values, Mapped):
         return Mapped(values.values, values.rows[rows])
+    if hasattr(values, "part"):  # files of images
+        return values.part(rows)
     return values[rows] if isinstance(values, np.ndarray) and not is_mapped(values) else Mapped(values, rows)
 
 

@@ -2,19 +2,17 @@
 
 import hashlib
 import os
-import sys
-import time
 import warnings
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
 from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.memory import too_large
+from kzoo.data.progress import followed
 from kzoo.data.splits import Fold, fractions, is_source, split_rows
 from kzoo.data.windows import Mapped, few, is_mapped, places_of_few
 from kzoo.errors import KzooError, KzooWarning
@@ -32,7 +30,7 @@ from kzoo.kinds.image.folders import (
 from kzoo.kinds.image.light import check_shape, image_preprocessing, read, threads
 from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.tasks.classes.light import check_classes
-from kzoo.words import bytes_in_words
+from kzoo.words import in_bytes
 
 _PIECE = 2**16  # bytes that are read at once
 _CHUNK = 64  # images to a thread's task
@@ -85,7 +83,7 @@ def load_image_folder(path, *, image_shape, task="image_classification", validat
     keep = not too_large(total * size)
     if not keep:
         notes.append(
-            f"{total:,} images would take {bytes_in_words(total * size)} as pixels, for which memory has no room: they "
+            f"{total:,} images would take {in_bytes(total * size)} as pixels, for which memory has no room: they "
             "are decoded batch by batch."
         )
     for split, by_class in listed.items():
@@ -172,7 +170,8 @@ def _read(folder, names, shape, *, keep):
 
     chunk = max(_CHUNK, -(-len(names) // _TASKS))
     with ThreadPoolExecutor(threads()) as pool:
-        _follow(pool.map(look_at_some, range(0, len(names), chunk)), -(-len(names) // chunk))
+        starts = range(0, len(names), chunk)
+        deque(followed(pool.map(look_at_some, starts), "reading images", len(starts)), maxlen=0)
     rows = np.setdiff1d(np.arange(len(names)), list(errors))
     images = _first(pixels, rows) if keep else ImageFiles(folder, names, shape, sizes, rows)
     return images, rows, lambda row: (names[rows[row]], contents.get(rows[row], int(sizes[rows[row]]))), errors
@@ -187,22 +186,6 @@ def _bytes_of(path):
     finally:
         os.close(file)
     return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _follow(results, total):
-    """Run through the results; past the first second, show how far they are if someone is watching."""
-    console, started, bar = Console(stderr=True), time.monotonic(), None
-    try:
-        for done, _ in enumerate(results, 1):
-            if bar is None and sys.stderr.isatty() and time.monotonic() - started > 1:
-                bar = Progress(console=console, transient=True)
-                bar.start()
-                task = bar.add_task("reading images", total=total)
-            if bar is not None:
-                bar.update(task, completed=done)
-    finally:
-        if bar is not None:
-            bar.stop()
 
 
 def _sizes_found(folder, count, digest):

@@ -1,18 +1,21 @@
 """One long text for language models: windows of tokens and what comes next."""
 
+from pathlib import Path
+
 import numpy as np
 
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.windows import Windows
+from kzoo.data.windows import Spaced, Windows, is_mapped, taken
 from kzoo.errors import KzooError
 from kzoo.kinds.files import read_text
+from kzoo.kinds.text import long
 from kzoo.kinds.text.light import preprocessing_of, tokenizer_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_tokenizer
 
 _LENGTH, _VOCABULARY = 64, 20_000  # without a preset
 _STRIDE = 3  # tokens from one next-token window to the next: nearer ones repeat nearly the same example
-_FEWEST_LINES = 3
+MEMORY_OF_TEXT = 12  # bytes that a byte of text takes while it is read into memory
 _HEAD = 2**16  # characters, in which that many are looked for first
 
 
@@ -20,69 +23,80 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
     """Cut one text into windows: the first part trains, the next validates, the last tests.
 
     Args:
-        text: the whole text.
+        text: the whole text, or the path of a file that is too long for memory.
         preset: gives the window length, the vocabulary size, the tokenizer, and whether every step has a
             next token to predict (`pooling=None`) or only the last one. Without a preset: characters,
             every step.
         validation, test: fractions of the text, 0.1 each by default.
-        test_text: a second text to test on instead.
+        test_text: a second text to test on instead; a path where the first is one.
         task: what is answered, by its public name.
 
     Raises:
         KzooError: fewer than three lines, or a part shorter than a window.
     """
-    if not any(_has_lines(part) for part in (text[:_HEAD], text)):  # the beginning nearly always tells
-        raise KzooError(f"{name!r} has fewer than {_FEWEST_LINES} lines of text: too little for a language model.")
     length, size, level, ngrams = text_settings(preset) if preset is not None else (100, 200, "characters", None)
     if ngrams:
         raise KzooError(f"ngrams={ngrams} is for labelled texts: a language model reads one token after another.")
     per_step = preset is None or preset.config.get("pooling") is None
-    first_validation, first_test = splits.split_time(
-        len(text), validation=validation, test=0 if test_text is not None else 0.1 if test is None else test
-    )
-    texts = {
-        "train": text[:first_validation],
-        "validation": text[first_validation:first_test],
-        "test": text[first_test:] if test_text is None else test_text,
-    }
-    tokenizer = learn_tokenizer([texts["train"]], level=level, size=size, lowercase=level == "words")
-    ids = {part: tokenizer.numbers(its_text) for part, its_text in texts.items()}
+    read = long.tokens_on_disk if isinstance(text, Path) else _tokens
+    tokens = read(
+        text, test_text, name=name, level=level, size=size, validation=validation,
+        test=0 if test_text is not None else 0.1 if test is None else test,
+    )  # fmt: skip
+    ids = dict(zip(("train", "validation", "test"), tokens.ids, strict=True))
     made = {}
-    for part, tokens in ids.items():
-        if len(tokens) <= length and (part == "train" or texts[part]):
+    for (part, its_ids), there in zip(ids.items(), tokens.characters, strict=True):
+        if len(its_ids) <= length and (part == "train" or there):
             raise KzooError(
-                f"The {part} part of {name!r} has {len(tokens)} {level}, but a window needs {length + 1}: "
+                f"The {part} part of {name!r} has {len(its_ids)} {level}, but a window needs {length + 1}: "
                 "use a longer text, or a smaller input_shape."
             )
-        made[part] = token_windows(tokens, length, per_step) if texts[part] else None
-    outputs = min(size, len(tokenizer))
+        made[part] = token_windows(its_ids, length, per_step) if there else None
+    outputs = min(size, len(tokens.tokenizer))
     notes = [
         f"{len(ids['train'])} {level} train, {len(ids['validation'])} validate, {len(ids['test'])} test, "
-        f"in the order of the text; {len(tokenizer) - 2} different ones are known."
+        f"in the order of the text; {len(tokens.tokenizer) - 2} different ones are known."
     ]
-    if (unknown := float(np.mean(ids["train"] == UNKNOWN))) > 0.01:
-        notes.append(f"{unknown:.0%} of the training {level} lie outside the vocabulary of {size} and are unknown.")
+    if tokens.unknown > 0.01:
+        share = f"{tokens.unknown:.0%} of the training {level}"
+        notes.append(f"{share} lie outside the vocabulary of {size} and are unknown.")
     return Dataset(
         name=name,
         task=task,
         inputs="tokens",
         **made,
         config={"input_shape": (length,), "outputs": outputs, "vocabulary_size": outputs},
-        preprocessing=preprocessing_of("language", tokenizer, length) | {"padding": PADDING},
+        preprocessing=preprocessing_of("language", tokens.tokenizer, length) | {"padding": PADDING},
         feature_names=("text",),
         target_names=("next token",),
-        notes=notes,
-        fingerprint=splits.fingerprint(list(texts.values()), level, length, outputs, per_step),
+        notes=[*notes, *tokens.notes],
+        fingerprint=splits.fingerprint(tokens.contents, level, length, outputs, per_step),
     )
 
 
-def _has_lines(text):
-    return len([line for line in text.splitlines() if line.strip()]) >= _FEWEST_LINES
+def _tokens(text, tested, *, name, validation, test, level, size):
+    """Return the tokens of the parts of a text, and of a second one, as `long.tokens_on_disk` does of files."""
+    head = long.lines_in(text[:_HEAD])  # which nearly always tells
+    lines = head if head >= long.FEWEST_LINES else long.lines_in(text)
+    ends = long.ends_of(len(text), lines, name=name, validation=validation, test=test, tested=tested)
+    texts = [text[start:end] for start, end in zip((0, *ends), (*ends, None), strict=True)]
+    texts += [] if tested is None else [tested]
+    tokenizer = learn_tokenizer(texts[:1], level=level, size=size, lowercase=level == "words")
+    ids, sizes = [tokenizer.numbers(one) for one in texts], list(map(len, texts))
+    return long.Tokens(
+        tokenizer=tokenizer,
+        ids=ids,
+        characters=sizes,
+        unknown=float(np.mean(ids[0] == UNKNOWN)) if len(ids[0]) else 0.0,
+        contents=texts if sum(sizes) <= long.TAKEN else [long.digest_of(one) for one in texts],
+        notes=[],
+    )
 
 
 def token_windows(ids, length, per_step):
-    starts = np.arange(0, len(ids) - length, length if per_step else _STRIDE)
-    y = Windows(ids, starts + 1, length) if per_step else ids[starts + length]
+    numbers = range(0, len(ids) - length, length if per_step else _STRIDE)
+    starts = Spaced(numbers) if is_mapped(ids) else np.asarray(numbers)
+    y = Windows(ids, starts + 1, length) if per_step else taken(ids, starts + length)
     return Split(x=Windows(ids, starts, length), y=y)
 
 

@@ -10,6 +10,7 @@ from pandas.api import types
 from kzoo.data import splits
 from kzoo.data.arrays import checked
 from kzoo.data.dataset import Dataset, Split
+from kzoo.data.memory import too_large
 from kzoo.data.overview import AS_ASKED
 from kzoo.data.windows import Windows, few
 from kzoo.errors import KzooError, KzooWarning
@@ -22,7 +23,7 @@ from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import TARGET_NAMES, as_names, find_target, require
 from kzoo.kinds.tables.values import plain, to_numbers, to_words
-from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
+from kzoo.kinds.text.language import MEMORY_OF_TEXT, follows, load_language, pieces, text_settings
 from kzoo.kinds.text.light import (
     check_classes,
     classes_below,
@@ -43,9 +44,12 @@ def load(source, form, *, problem, name, preset, validation, test, seed, **asked
         return load_text_table(source, name=name, seed=seed, **options, **asked)
     if form == "folder":
         return load_text_folder(source, seed=seed, problem=problem, **options)
-    if splits.is_source(test):
-        options |= {"test": None, "test_text": read_text(test)}
-    return load_language(read_text(source), name=name, task=problem.name, **options)
+    files = [Path(source), *([Path(test)] if splits.is_source(test) else [])]
+    if not too_large(MEMORY_OF_TEXT * sum(file.stat().st_size for file in files)):
+        files = [read_text(file) for file in files]
+    if files[1:]:
+        options |= {"test": None, "test_text": files[1]}
+    return load_language(files[0], name=name, task=problem.name, **options)
 
 
 def load_text_folder(path, *, preset=None, validation=0.1, test=None, seed=0, problem=None):

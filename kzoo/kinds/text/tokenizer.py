@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections import Counter, defaultdict
+from heapq import nsmallest
 from itertools import chain, count, zip_longest
 
 import numpy as np
@@ -157,6 +158,22 @@ def learn_tokenizer(texts, *, level="words", ngrams=None, size=20_000, lowercase
     return learn_and_encode(texts, 0, level=level, ngrams=ngrams, size=size, lowercase=lowercase)[0]
 
 
+def learn_from_pieces(pieces, *, level, size, lowercase):
+    """Return what `learn_tokenizer` learns of one text in pieces, and whether all of its tokens were counted.
+
+    Where too many differ, those met once so far are let go.
+    """
+    blank, found, least = Tokenizer(level=level, lowercase=lowercase), Counter(), 1
+    for piece in pieces:
+        (tokens,) = blank.split_all([piece])
+        found.update(_counted(tokens) if level == "characters" else tokens)
+        while len(found) > _COUNTED:
+            found = Counter({token: count for token, count in found.items() if count > least})
+            least += 1
+    best = _most_frequent(found, size)
+    return Tokenizer(level=level, lowercase=lowercase, vocabulary=best), least == 1
+
+
 def learn_and_encode(texts, length, *, level="words", ngrams=None, size=20_000, lowercase=True):
     """Return what `learn_tokenizer` learns, and the texts encoded by it: each is split and looked up once, not twice.
 
@@ -189,7 +206,7 @@ def learn_and_encode(texts, length, *, level="words", ngrams=None, size=20_000, 
 
 def _most_frequent(counts, size, length=lambda token: 1):
     """Return the tokens of the highest counts, by their count, then `length`, then the alphabet."""
-    return sorted(counts, key=lambda token: (-counts[token], length(token), token))[: size - 2]
+    return nsmallest(size - 2, counts, key=lambda token: (-counts[token], length(token), token))
 
 
 def _spaces(run):

@@ -2,6 +2,7 @@
 
 import itertools
 import zipfile
+from operator import methodcaller
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import numpy as np
 from kzoo import kinds
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.windows import Mapped, taken
+from kzoo.data.memory import too_large
+from kzoo.data.windows import Mapped, blocks, is_mapped, taken
 from kzoo.errors import KzooError
 from kzoo.kinds.arrays import as_array
 from kzoo.tasks import choose
+from kzoo.words import in_bytes
 
 
 def load_arrays(
@@ -45,7 +48,7 @@ def load_arrays(
     if tested:
         if tested[0].shape[1:] != x.shape[1:]:
             raise KzooError(f"Test inputs have shape {tested[0].shape[1:]}, training inputs {x.shape[1:]}.")
-        x, y = np.concatenate([x, tested[0]]), np.concatenate([y, tested[1]])
+        x, y = _joined(x, tested[0]), np.concatenate([y, tested[1]])
     chosen, raw, known = _targets(y, kind.name, task, preset, class_names, notes)
     learned, y, parts, more = splits.split_target(
         chosen.task,
@@ -82,10 +85,19 @@ def load_arrays(
         class_names=learned.classes,
         target_names=learned.names,
         notes=notes + more,
-        fingerprint=splits.fingerprint(
-            x.values if isinstance(x, Mapped) else x, y, *parts.values(), list(learned.classes)
-        ),
+        fingerprint=splits.fingerprint(x, y, *parts.values(), list(learned.classes)),
     )
+
+
+def _joined(x, tested):
+    """Return inputs with those of a second source behind them, in memory."""
+    size = sum(int(np.prod(array.shape)) * array.dtype.itemsize for array in (x, tested))
+    if (isinstance(x, Mapped) or isinstance(tested, Mapped)) and too_large(size):
+        raise KzooError(
+            f"x and test x take {in_bytes(size)}, and memory has no room for both: give one array in a file, and a "
+            "fraction as test=."
+        )
+    return np.concatenate([x[:], tested[:]])
 
 
 def _guess(x):
@@ -123,13 +135,25 @@ def checked(x, name):
     return x
 
 
+def as_type(x, dtype):
+    """Return an array in a type; one that lies in a file stays there, and what is read of it becomes that type."""
+    if not is_mapped(x):
+        return x.astype(dtype)
+    return Mapped(x, then=methodcaller("astype", dtype, copy=False))
+
+
 def _refuse_nan(values, name):
     if values.dtype.kind != "f":
         return
-    bad = ~np.isfinite(values)
-    if bad.any():
-        row = int(np.flatnonzero(bad.reshape(len(values), -1).any(axis=1))[0])
-        raise KzooError(f"{name} holds {int(bad.sum())} NaN or infinite values, the first in row {row}.")
+    count, first, row = 0, None, 0
+    for block in blocks(values):
+        bad = ~np.isfinite(block)
+        if bad.any():
+            count += int(bad.sum())
+            first = row + int(np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))[0]) if first is None else first
+        row += len(block)
+    if count:
+        raise KzooError(f"{name} holds {count} NaN or infinite values, the first in row {first}.")
 
 
 def _targets(y, kind, task, preset, known, notes):

@@ -7,6 +7,7 @@ from importlib import import_module
 
 import numpy as np
 
+from kzoo.data.windows import Mapped, blocks
 from kzoo.errors import KzooError
 from kzoo.words import shown
 
@@ -208,12 +209,13 @@ def check_seed(seed):
 
 
 def fingerprint(*parts):
-    """Return the sha256 over arrays, bytes, strings and JSON values, the same in every process."""
+    """Return the sha256 over arrays, also mapped ones, bytes, strings and JSON values, the same in every process."""
     digest = hashlib.sha256()
     for part in parts:
-        if isinstance(part, np.ndarray) and part.dtype != object:
+        if isinstance(part, Mapped) or (isinstance(part, np.ndarray) and part.dtype != object):
             digest.update(f"{part.dtype.str}{part.shape}".encode())
-            digest.update(np.ascontiguousarray(part).data if part.size else b"")
+            for block in [part] if isinstance(part, np.ndarray) else blocks(part):
+                digest.update(np.ascontiguousarray(block).data if block.size else b"")
         elif isinstance(part, bytes):
             digest.update(part)
         else:

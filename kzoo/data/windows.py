@@ -1,6 +1,7 @@
 """Inputs that are read when they are asked for: `Windows` of one long array, `Mapped` rows; and some rows of any."""
 
 import mmap
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -90,20 +91,19 @@ class Mapped:
 
     Args:
         values: (M, ...) the array, or what reads on demand.
-        rows: (N,) places in it.
+        rows: (N,) places in it; None for all of them.
+        then: what is made of rows that were read, in the same shape; None for nothing.
     """
 
-    def __init__(self, values, rows):
-        self.values = values
+    def __init__(self, values, rows=None, then=None):
+        self.values, self.then = values, then
+        rows = Spaced(range(len(values))) if rows is None else rows
         self.rows = rows if isinstance(rows, Spaced) else np.asarray(rows)
+        self.dtype = values.dtype if then is None else then(values[:0]).dtype
 
     @property
     def shape(self):
         return (len(self.rows), *self.values.shape[1:])
-
-    @property
-    def dtype(self):
-        return self.values.dtype
 
     @property
     def ndim(self):
@@ -113,7 +113,20 @@ class Mapped:
         return len(self.rows)
 
     def __getitem__(self, index):
-        return read(self.values, np.asarray(self.rows[index]))
+        found = read(self.values, np.asarray(self.rows[index]))
+        return found if self.then is None else self.then(found)
+
+    def part(self, rows):
+        """Return some of the rows."""
+        return Mapped(self.values, self.rows[rows], self.then)
+
+    def made(self, then):
+        """Return the rows with something more made of them when they are read."""
+        return Mapped(self.values, self.rows, then if self.then is None else partial(_both, self.then, then))
+
+
+def _both(first, then, rows):
+    return then(first(rows))
 
 
 def is_mapped(array) -> bool:
@@ -163,9 +176,7 @@ def taken(values, rows):
     """Return rows of an array or of windows; of what is read from files, something that reads them on demand."""
     if isinstance(values, Windows):
         return Windows(values.values, values.starts[rows], values.length)
-    if isinstance(values, Mapped):
-        return Mapped(values.values, values.rows[rows])
-    if hasattr(values, "part"):  # files of images
+    if hasattr(values, "part"):
         return values.part(rows)
     return values[rows] if isinstance(values, np.ndarray) and not is_mapped(values) else Mapped(values, rows)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.data.arrays import checked
+from kzoo.data.arrays import as_type, checked
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.memory import too_large
 from kzoo.data.progress import followed
 from kzoo.data.splits import Fold, fractions, is_source, split_rows
-from kzoo.data.windows import Mapped, few, is_mapped, places_of_few
+from kzoo.data.windows import blocks, few, is_mapped, places_of_few
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
 from kzoo.kinds.image.decode import ImageFiles, decode, fault, size_of
@@ -241,29 +241,30 @@ def take(x, preset):
     if preset is None or preset.config.get("rescale") is not False:
         _check_pixels(x)
     # A quarter of the memory; the pipeline makes them float32.
-    return x if x.dtype == np.uint8 else x.astype(np.float32)
+    return x if x.dtype == np.uint8 and not is_mapped(x) else as_type(x, "uint8" if x.dtype == np.uint8 else "float32")
 
 
 def _check_pixels(x):
-    if x.size and x.dtype.kind == "f" and x.min() >= 0 and x.max() <= 1:
+    if not x.size:
+        return
+    ends = np.array([(block.min(), block.max()) for block in blocks(x)], np.float64)
+    low, high = ends[:, 0].min(), ends[:, 1].max()
+    if x.dtype.kind == "f" and low >= 0 and high <= 1:
         raise KzooError(
             "Pixels look divided by 255 (all lie in 0..1); kzoo takes 0..255 and divides inside: "
             "pass the raw pixels, or rescale=False."
         )
-    if x.size and (x.min() < 0 or x.max() > 255):
-        raise KzooError(f"Pixels must lie in 0..255; these lie in {x.min():g}..{x.max():g}. Or pass rescale=False.")
+    if low < 0 or high > 255:
+        raise KzooError(f"Pixels must lie in 0..255; these lie in {low:g}..{high:g}. Or pass rescale=False.")
 
 
 def fit(x, train, *, plain=False, **more):
     """Return pixels as they are, and the reader of image files where they are grey or colours.
 
-    What lies in a file that is mapped into memory is read on demand.
-
     Args:
         plain: whether the caller has scaled them, which no file is.
     """
     shape = x.shape[1:]
-    x = Mapped(x, np.arange(len(x))) if is_mapped(x) else x
     return x, {}, image_preprocessing(shape) if shape[-1] in (1, 3) and not plain else None
 
 

@@ -9,10 +9,10 @@ import pandas as pd
 from pandas.api import types
 
 from kzoo.data import splits
-from kzoo.data.arrays import checked
+from kzoo.data.arrays import as_type, checked
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.overview import AS_ASKED
-from kzoo.data.windows import flat
+from kzoo.data.windows import Mapped, few, flat, taken
 from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
 from kzoo.kinds.rows.asked import asked_columns, named_columns
@@ -158,8 +158,7 @@ def _hash(frame, rows):
 
 def take(x, preset):
     """Return an array as float32 (N, F)."""
-    x = checked(x[:, None] if x.ndim == 1 else x, "rows")
-    return x.astype(np.float32)
+    return as_type(checked(x[:, None] if x.ndim == 1 else x, "rows"), np.float32)
 
 
 def fit(x, train, *, plain=False, notes=None, **more):
@@ -171,8 +170,12 @@ def fit(x, train, *, plain=False, notes=None, **more):
         plain: whether the caller has scaled them.
         notes: a list that gets a line for each thing to know.
     """
-    names = [f"column {i}" for i in range(x.shape[1])]
-    return x, {} if plain else robust_scaling(x[train], names, [] if notes is None else notes), None
+    names, notes, rows = [f"column {i}" for i in range(x.shape[1])], [] if notes is None else notes, taken(x, train)
+    if isinstance(rows, Mapped):
+        if len(rows) > _MOST_ROWS:
+            notes.append(f"The scale of the inputs is learned on {_MOST_ROWS:,} of {len(rows):,} training rows.")
+        rows = few(rows, _MOST_ROWS)
+    return x, {} if plain else robust_scaling(rows, names, notes), None
 
 
 def labelled(reader, source, *, targets, config):
@@ -262,7 +265,7 @@ def asked_of(x, config):
         config: the settings: `bins`, `categories`.
     """
     bins = config.get("bins")
-    numbers = x[:: 1 + len(x) // _MOST_ROWS, : x.shape[1] - len(config.get("categories", ()))]
+    numbers = x[:: 1 + len(x) // _MOST_ROWS][:, : x.shape[1] - len(config.get("categories", ()))]
     if not bins or not numbers.shape[1]:
         return {}
     places, edges = np.linspace(0, 1, bins + 1), []

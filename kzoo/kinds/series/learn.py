@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.data import splits
-from kzoo.data.arrays import checked
+from kzoo.data.arrays import as_type, checked
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.overview import AS_ASKED
 from kzoo.data.windows import Windows
@@ -294,7 +294,7 @@ def take(x, preset):
     """Return an array as float32 (N, T, F)."""
     if x.ndim == 2 and preset is not None and preset.config["input_shape"][-1] == 1:
         x = x[..., None]
-    return checked(x, "series").astype(np.float32)
+    return as_type(checked(x, "series"), np.float32)
 
 
 def labelled(reader, source, *, targets, config):

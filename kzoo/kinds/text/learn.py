@@ -2,17 +2,18 @@
 
 import re
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from pandas.api import types
 
 from kzoo.data import splits
-from kzoo.data.arrays import checked
+from kzoo.data.arrays import as_type, checked
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.memory import too_large
 from kzoo.data.overview import AS_ASKED
-from kzoo.data.windows import Windows, few
+from kzoo.data.windows import Mapped, Windows, blocks, few, taken
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
 from kzoo.kinds.files import read_text
@@ -262,11 +263,12 @@ def build_text(
 def take(x, preset):
     """Return an array of token ids as int32 (N, T)."""
     x = checked(x, "tokens")
-    if x.dtype.kind == "f" and (x != np.round(x)).any():
-        raise KzooError("Token ids must be whole numbers; x holds fractions.")
-    if x.size and x.min() < 0:
-        raise KzooError(f"Token ids must not be negative; the lowest is {x.min()}.")
-    return x.astype(np.int32)
+    for ids in blocks(x):
+        if ids.dtype.kind == "f" and (ids != np.round(ids)).any():
+            raise KzooError("Token ids must be whole numbers; x holds fractions.")
+        if ids.size and ids.min() < 0:
+            raise KzooError(f"Token ids must not be negative; the lowest is {ids.min()}.")
+    return as_type(x, np.int32)
 
 
 def fit(x, train, *, notes, vocabulary_size=None, **more):
@@ -278,11 +280,20 @@ def fit(x, train, *, notes, vocabulary_size=None, **more):
         notes: a list that gets a line where ids become unknown.
         vocabulary_size: number of ids, where it is known.
     """
-    size = vocabulary_size or int(x[train].max()) + 1
-    if (highest := int(x.max())) >= size:
-        x = np.where(x >= size, UNKNOWN, x)
+    size = vocabulary_size or _highest(taken(x, train)) + 1
+    if (highest := _highest(x)) >= size:
+        known = partial(_known, size=size)
+        x = x.made(known) if isinstance(x, Mapped) else known(x)
         notes.append(f"Ids up to {highest} occur; those from {size} count as unknown ({UNKNOWN}).")
     return x, {"vocabulary_size": size}, None
+
+
+def _highest(ids):
+    return max(int(block.max()) for block in blocks(ids))
+
+
+def _known(ids, size):
+    return np.where(ids >= size, UNKNOWN, ids)
 
 
 def labelled(reader, source, *, targets, config):

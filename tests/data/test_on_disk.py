@@ -1,0 +1,190 @@
+"""Data that memory has no room for is read as it is needed, and gives what it gives from memory."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import kzoo
+from kzoo.data import load_data, order
+from kzoo.data.pipeline import Batches
+from kzoo.data.windows import Mapped, Spaced, Windows, blocks
+from kzoo.errors import KzooError
+from kzoo.kinds.text import long, tokenizer
+
+WORDS = ["the", "cat", "sat", "Élan", "e\u0301t\u00e9", "ΟΔΟΣ", "中文", "said:", '"it\'s"', "so", "-", "quick"]
+TINY = "1"  # byte: no data fits
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "data"
+
+
+def both(monkeypatch, load):
+    """Return what is loaded from memory, and what where memory has no room."""
+    found = []
+    for memory in ("8GiB", TINY):
+        monkeypatch.setenv("KZOO_MEMORY", memory)
+        found.append(load())
+    return found
+
+
+def check_alike(memory, disk, **options):
+    """Check that batches and all that was learned are the same, and that only the first lies in memory."""
+    assert disk.fingerprint == memory.fingerprint
+    for name in ("config", "preprocessing", "class_names", "target_names"):
+        assert getattr(disk, name) == getattr(memory, name)
+    for name in ("train", "validation", "test"):
+        parts = getattr(memory, name), getattr(disk, name)
+        one, other = (Batches(part, batch_size=7, seed=3, shuffle=name == "train", **options) for part in parts)
+        assert len(one) == len(other) and one.in_memory and not other.in_memory
+        for epoch, step in ((0, 0), (0, len(one) - 1), (5, len(one) // 2)):
+            for left, right in zip(one.batch(epoch, step), other.batch(epoch, step), strict=True):
+                assert left.dtype == right.dtype
+                np.testing.assert_array_equal(left, right)
+
+
+@pytest.fixture
+def book(tmp_path):
+    draw = np.random.default_rng(0)
+    lines = (" ".join(draw.choice(WORDS, draw.integers(1, 12))) for _ in range(900))
+    (tmp_path / "book.txt").write_bytes("".join(line + draw.choice(["\n", "\r\n"]) for line in lines).encode())
+    return tmp_path / "book.txt"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"tokenizer": "words", "vocabulary_size": 9}, {"pooling": "last"}],
+    ids=["characters", "words", "one token"],
+)
+def test_a_text_on_disk_is_the_text(book, monkeypatch, settings, cache):
+    monkeypatch.setattr(long, "_PIECE", 97)
+    preset = kzoo.get_preset("char_gru")
+    preset = kzoo.Preset(
+        name="mine", family="gru", task=preset.task, summary="",
+        config=preset.config | {"input_shape": (9,)} | {k: v for k, v in settings.items() if k != "tokenizer"},
+        training=preset.training | {k: v for k, v in settings.items() if k == "tokenizer"},
+    )  # fmt: skip
+    memory, disk = both(monkeypatch, lambda: load_data(book, preset=preset))
+    check_alike(memory, disk)
+    assert isinstance(disk.train.x.starts, Spaced)
+    (folder,) = cache.iterdir()
+    said = [line for line in disk.notes if line not in memory.notes]
+    assert len(said) == 1 and str(folder) in said[0] and "KiB" in said[0]
+    written = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
+    check_alike(memory, load_data(book, preset=preset))
+    assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == written  # made once
+    book.write_text(book.read_text() + "more\n")
+    assert load_data(book, preset=preset).fingerprint != memory.fingerprint and len(list(cache.iterdir())) == 2
+
+
+def test_a_second_text_and_long_fingerprints(book, tmp_path, monkeypatch):
+    monkeypatch.setattr(long, "TAKEN", 1000)
+    (tmp_path / "other.txt").write_text("a second text, about the cat\n" * 30)
+    check_alike(*both(monkeypatch, lambda: load_data(book, preset="char_gru", test=tmp_path / "other.txt")))
+    for memory in ("8GiB", TINY):
+        monkeypatch.setenv("KZOO_MEMORY", memory)
+        (tmp_path / "short.txt").write_text("one line\n" * 2)
+        with pytest.raises(KzooError, match="fewer than 3 lines"):
+            load_data(tmp_path / "short.txt", preset="char_gru")
+        (tmp_path / "short.txt").write_text("a few lines\n" * 20)
+        with pytest.raises(KzooError, match=r"The validation part of 'short.txt' has 24 characters, but a window"):
+            load_data(tmp_path / "short.txt", preset="char_gru")
+
+
+def test_words_met_once_are_let_go_where_too_many_differ(monkeypatch):
+    pieces = ["a b c d a b", " a b e f", " g a b"]
+    options = dict(level="words", size=4, lowercase=True)
+    exact, counted = tokenizer.learn_from_pieces(pieces, **options)
+    monkeypatch.setattr(tokenizer, "_COUNTED", 4)
+    bounded, all_counted = tokenizer.learn_from_pieces(pieces, **options)
+    assert exact.vocabulary == bounded.vocabulary == ["a", "b"] and counted and not all_counted
+
+
+def test_an_order_of_very_many_is_told_in_parts(monkeypatch):
+    for count in (1, 2, 3, 17, 1000, 4097):
+        found = order.shuffled(np.arange(count), count, 1, 2)
+        np.testing.assert_array_equal(np.sort(found), np.arange(count))
+        np.testing.assert_array_equal(found[3:9], order.shuffled(np.arange(count)[3:9], count, 1, 2))
+    assert abs(np.corrcoef(found, np.arange(4097))[0, 1]) < 0.06
+    assert (found == order.shuffled(np.arange(4097), 4097, 1, 3)).mean() < 0.01
+    monkeypatch.setattr("kzoo.data.pipeline.MOST", 20)
+    part = kzoo.data.dataset.Split(x=np.arange(50), y=np.arange(50))
+    batches = Batches(part, batch_size=8, shuffle=True)
+    seen = np.concatenate([batches.batch(1, step)[1] for step in range(len(batches))])
+    np.testing.assert_array_equal(seen, batches.order(1))
+    assert len(np.unique(seen)) == 50
+
+
+def test_spaced_numbers_are_an_array_s():
+    numbers, array = Spaced(range(3, 40, 4)), np.arange(3, 40, 4)
+    for index in (0, -1, slice(2, 7), slice(None, None, -3), np.array([4, -2, 0]), (slice(1, 3), None)):
+        np.testing.assert_array_equal(np.asarray(numbers[index]), array[index])
+    np.testing.assert_array_equal(np.asarray(numbers + 5), array + 5)
+    assert (numbers.min(), numbers.max(), len(numbers), numbers.shape) == (3, 39, 10, (10,))
+
+
+def mapped(tmp_path, values):
+    np.save(tmp_path / "values.npy", values)
+    return np.load(tmp_path / "values.npy", mmap_mode="r")
+
+
+ARRAYS = {
+    "tabular_fnn": lambda draw: draw.normal(size=(120, 5)),
+    "iris_fnn": lambda draw: draw.integers(0, 9, (120, 4)),
+    "text_cnn": lambda draw: draw.integers(0, 40, (120, 64)).astype("uint8"),
+    None: lambda draw: draw.normal(size=(120, 30, 2)),  # series
+    "image_cnn": lambda draw: draw.integers(0, 256, (120, 6, 6, 3)).astype("float64"),
+}
+
+
+@pytest.mark.parametrize("preset", ARRAYS, ids=str)
+def test_a_mapped_array_stays_in_its_file(preset, tmp_path, monkeypatch):
+    draw = np.random.default_rng(0)
+    x, y = ARRAYS[preset](draw), draw.integers(0, 3, 120)
+    if preset == "text_cnn":
+        x[0, 0] = 90  # an id that training may lack
+    lies = mapped(tmp_path, x)
+    memory, disk = (load_data((given, y), preset=preset) for given in (x, lies))
+    check_alike(memory, disk)
+    assert isinstance(disk.train.x, Mapped) and disk.notes == memory.notes
+    assert (
+        load_data((lies, y), preset=preset, test=(x[:20], y[:20])).fingerprint
+        == load_data((x, y), preset=preset, test=(x[:20], y[:20])).fingerprint
+    )
+    monkeypatch.setenv("KZOO_MEMORY", TINY)
+    with pytest.raises(KzooError, match=r"memory has no room for both: .*a fraction as test="):
+        load_data((lies, y), preset=preset, test=(x[:20], y[:20]))
+
+
+def test_pages_that_were_read_are_given_back(tmp_path):
+    """Half a gigabyte is gone through, and the process does not grow by it."""
+    (tmp_path / "zeros").touch()
+    os.truncate(tmp_path / "zeros", 2**29)
+    code = (
+        "import sys, numpy as np\n"
+        "from kzoo.data.windows import Windows, Spaced, blocks\n"
+        "held = lambda: next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM')) >> 10\n"
+        "values = np.memmap(sys.argv[1], 'uint8', 'r'); before = held()\n"
+        "windows = Windows(values, Spaced(range(0, len(values) - 100, 4096)), 100)\n"
+        "for start in range(0, len(windows), 4096): windows[start : start + 4096]\n"
+        "assert sum(len(block) for block in blocks(values)) == len(values)\n"
+        "print(held() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "zeros")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 300, f"grew by {done.stdout} MiB"
+
+
+def test_what_was_written_to_a_copy_of_a_mapped_file_is_kept(tmp_path):
+    np.save(tmp_path / "v.npy", np.zeros(2**21))
+    copy = np.load(tmp_path / "v.npy", mmap_mode="c")
+    copy[:] = 1
+    assert sum(float(block.sum()) for block in blocks(copy)) == float(copy.sum()) == 2**21
+    for _ in range(40):
+        Windows(copy, np.arange(0, 2**21, 512), 1)[:]
+    assert float(copy.sum()) == 2**21

@@ -16,7 +16,7 @@ from kzoo.data.options import DataOptions
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.files import path_of
-from kzoo.kinds.tables.frame import as_frame
+from kzoo.kinds.tables.frame import as_frame, is_arrow
 from kzoo.registry import Preset, get_preset
 
 
@@ -41,7 +41,8 @@ def load_data(
     Args:
         source: the name of a data set (`kzoo.data.named.NAMES`); a folder of class folders of images or of
             `.txt` files, or with one `.txt` file per class (an example a line); a `.csv` table; a `.txt` file
-            for a language model; an `.npz` file; a pair of arrays (x, y); a DataFrame; a `tf.data.Dataset`.
+            for a language model; an `.npz` file; a pair of arrays (x, y); a DataFrame or a table of Arrow; a
+            `tf.data.Dataset`.
         preset: what the data is for, a name or a `Preset`: it decides what a table is read as, the length of
             texts and windows, the size of images, the vocabulary. Without it the source decides.
         target: column to predict (tables, text), or columns to forecast (series); several with commas.
@@ -85,8 +86,8 @@ def load(source: Loadable, preset: str | Preset | None, asked: DataOptions) -> D
 
 
 def _load(source, preset, asked):
-    if isinstance(source, pd.DataFrame):
-        return _table(source, preset, asked)
+    if isinstance(source, pd.DataFrame) or is_arrow(source):
+        return _table(as_frame(source) if is_arrow(source) else source, preset, asked)
     if hasattr(source, "as_numpy_iterator"):
         return _arrays(from_tf(source, preset), "tf.data", preset, asked)
     if isinstance(source, tuple | list) and len(source) == 2 and not isinstance(source[0], str):

@@ -1,17 +1,21 @@
 """Tables that training learns from, as DataFrames: from files and from callers, with the columns that are asked for."""
 
 import os
+from importlib import import_module
 
 import pandas as pd
 
+from kzoo.data.memory import too_large
 from kzoo.errors import KzooError
 from kzoo.kinds.tables.files import read_table
 from kzoo.kinds.tables.raw import check_cells
-from kzoo.words import shown
+from kzoo.words import in_bytes, shown
+
+_FRAME = 4  # times the bytes of a table of Arrow that a DataFrame and what is made of it take, about
 
 
 def as_frame(source, text=()):
-    """Return a table as a DataFrame with string column names; the caller's own is never changed.
+    """Return a table, also one of Arrow, as a DataFrame with string column names; the caller's own is never changed.
 
     Args:
         text: names of columns whose cells stay as a file writes them.
@@ -22,6 +26,27 @@ def as_frame(source, text=()):
             raise KzooError(f"Two columns of the table are called {twice[0]!r}; give each a name of its own.")
         check_cells(frame, frame.columns)
         return frame
+    if is_arrow(source):
+        return as_frame(_read(source))
     if not isinstance(source, str | os.PathLike):
-        raise KzooError(f"{shown(source)} is not a table: give a DataFrame, or the path of a file.")
+        raise KzooError(f"{shown(source)} is not a table: give a DataFrame, a table of Arrow, or the path of a file.")
     return read_table(source, text)
+
+
+def is_arrow(source) -> bool:
+    """Say whether this is a table of Arrow, which has its columns but is no DataFrame."""
+    return hasattr(source, "to_pandas") and hasattr(source, "column_names") and hasattr(source, "nbytes")
+
+
+def _read(table):
+    """Return a table of Arrow as the DataFrame that a Parquet file of it is.
+
+    Raises:
+        KzooError: memory has no room for it.
+    """
+    if too_large(_FRAME * table.nbytes):
+        raise KzooError(
+            f"This table of Arrow takes {in_bytes(table.nbytes)}, and memory has no room for a DataFrame: write it "
+            "with pyarrow.parquet.write_table, and give the path of the .parquet file, which is read piece by piece."
+        )
+    return import_module("kzoo.kinds.tables.arrow").settled(table, "the table").to_pandas(ignore_metadata=True)

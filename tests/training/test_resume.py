@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn import datasets
 
 import kzoo
@@ -139,6 +140,65 @@ def test_stopped_twice_the_end_is_the_same_to_the_bit(name, request):
     assert not list(run.path.glob("journal*"))
     rates = run.history["learning_rate"]
     assert rates[-1] < rates[1]  # the schedule or the plateau went on too
+
+
+def photos(folder):
+    for place, image in enumerate(DIGITS.images[:60]):
+        (folder / str(place % 2)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray((image * 15).astype("uint8")).save(folder / str(place % 2) / f"{place}.png")
+    return folder
+
+
+def book(folder):
+    folder.mkdir()
+    (folder / "book.txt").write_text("the cat sat on the mat, and said so\n" * 60)
+    return folder / "book.txt"
+
+
+def mapped(folder):
+    folder.mkdir()
+    np.save(folder / "x.npy", DIGITS.data[:200])
+    return np.load(folder / "x.npy", mmap_mode="r"), DIGITS.target[:200] % 3
+
+
+LARGE = {
+    "images": (photos, dict(preset="digits_cnn", filters=(4,), units=(), batch_size=8, augment=("shift",))),
+    "text": (
+        book,
+        dict(
+            preset="char_transformer", input_shape=(9,), width=4, depth=1, num_heads=1, intermediate_dim=4, batch_size=8
+        ),
+    ),
+    "rows": (mapped, dict(preset="iris_fnn", batch_size=16)),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_data_that_is_read_from_the_disk_gives_the_run_that_memory_gives(kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+    make, options = LARGE[kind]
+    data = make(tmp_path / "data")
+    options |= dict(epochs=2, max_steps=7, steps_per_call=1)
+    in_memory = (np.array(data[0]), data[1]) if kind == "rows" else data
+    whole = go("whole", data=in_memory, **options)
+    monkeypatch.setenv("KZOO_MEMORY", "1")
+    stopped("cut", (0, 5), data=data, **options)
+    run = go("cut", data=data, **options)
+    assert run.summary["resumed"] == 1 and run.data.fingerprint == whole.data.fingerprint
+    assert_same_run(whole, run)
+
+
+def test_an_image_that_fails_while_it_is_trained_on_is_named_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("KZOO_MEMORY", "1")
+    folder = photos(tmp_path / "data")
+    data = kzoo.load_data(folder, preset="digits_cnn")
+    broken = data.train.x.path(3)
+    content = bytearray(broken.read_bytes())
+    content[45] ^= 255  # amid the pixels: neither the beginning nor the end tells
+    broken.write_bytes(content)
+    said = rf"^Cannot read image '{broken.parent.name}/{broken.name}': .* remove it and train anew\.$"
+    with pytest.raises(kzoo.KzooError, match=said):
+        go("run", preset="digits_cnn", data=folder, filters=(4,), units=(), epochs=1, batch_size=8)
 
 
 def test_a_model_of_your_own_goes_on_too():

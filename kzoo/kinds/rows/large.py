@@ -8,15 +8,13 @@ what is missing, means and deviations. Its rows end up shuffled, so that any tha
 
 import hashlib
 import json
-import sys
-import time
+import warnings
 from collections import Counter
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.progress import Progress
 
 from kzoo import __version__
 from kzoo.data import splits
@@ -25,34 +23,43 @@ from kzoo.data.memory import free_memory, too_large
 from kzoo.data.overview import AS_ASKED
 from kzoo.data.sample import what_is_sampled
 from kzoo.data.stored import Stored, check_room, making, read_about, read_rows, write_about
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.rows.asked import asked_columns, named_columns
 from kzoo.kinds.rows.columns import MOST_CATEGORIES, learn_columns
+from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extents, Sample, Watched, Words
 from kzoo.kinds.rows.light import cells_of, feature_names, filled, unread_line
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.target import choose_task, read_targets
 from kzoo.kinds.tables.arrow import Piece, arrow, hashes, mixed, settled
 from kzoo.kinds.tables.files import is_table, pieces_of, size_of
+from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import MOST, Rows, as_names, find_target, require, rows_of
-from kzoo.kinds.tables.values import Texts, to_words
+from kzoo.optional import is_installed
 from kzoo.tasks import choose
-from kzoo.tasks.values.light import Extent
 from kzoo.words import in_bytes, plural, shown
 
 FORMAT = 1  # of what is stored
-_SAMPLE, _SAMPLE_BYTES, _FEWEST = 200_000, 128 << 20, 2_000  # rows that columns are learned on
 _MOST_CLASSES = 10_000  # different cells of a target that are told apart
-_MOST_DIFFERENT = 100_000  # categories of a column that are counted
-_BUCKET, _MOST_BUCKETS = 32 << 20, 256  # bytes that are shuffled at once; files that are open at once
 _ALIKE = 0.1  # share of the sample's rows with a twin among them, above which rows are equal by chance
 _PIECE = 50_000  # rows of a DataFrame that are encoded at once
 _PARTS = ("train", "validation", "test")
 
 
 def is_large(source) -> bool:
-    """Say whether a source is a file or folder of a table that memory has no room for."""
-    return is_table(source) and too_large(size_of(source))
+    """Say whether a source is a file or folder of a table that memory has no room for.
+
+    Raises:
+        KzooError: it is one, and pyarrow is not installed.
+    """
+    if not is_table(source) or not too_large(size := size_of(source)):
+        return False
+    if not is_installed("pyarrow"):
+        raise KzooError(
+            f"{Path(source).name!r} would take about {in_bytes(size)} of the {in_bytes(free_memory())} that are free. "
+            'pip install "kzoo[arrow]" reads it piece by piece; a larger KZOO_MEMORY reads it into memory all the same.'
+        )
+    return True
 
 
 def load_large(
@@ -90,6 +97,27 @@ def load_large(
     )
     data.notes += filter(None, [what_is_sampled(data)])
     return data
+
+
+def frame_of(source, text=()):
+    """Return a table as a DataFrame (see `as_frame`), a sample of its rows where memory has no room for all."""
+    if not is_large(source):
+        return as_frame(source, text)
+    pieces, sample, first = pieces_of(source), Sample(0), 0
+    with Watched(pieces) as watched:
+        for first, table in watched.pieces("looking at rows"):
+            sample.add(table, first + np.arange(table.num_rows))
+    if not watched.rows:
+        raise KzooError(f"{pieces.name!r} has no rows.")
+    frame = pieces.frame(sample.taken()[0], frozenset(text))
+    if len(frame) < watched.rows:
+        warnings.warn(
+            f"{pieces.name!r} is too large for memory: {len(frame):,} of its {watched.rows:,} rows are looked at, the "
+            "same ones each time.",
+            KzooWarning,
+            stacklevel=2,
+        )
+    return frame
 
 
 def _tested(test):
@@ -131,7 +159,7 @@ def _state(pieces):
 
 
 def _key(parts):
-    written = json.dumps([FORMAT, __version__, _SAMPLE, parts], sort_keys=True, default=str)
+    written = json.dumps([FORMAT, __version__, MOST_SAMPLED, parts], sort_keys=True, default=str)
     return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
@@ -191,7 +219,7 @@ class _Table:
 
     def encoded(self) -> dict:
         """Encode the table, and return what `_opened` opens it with."""
-        with _Watched(self.pieces) as watched:
+        with Watched(self.pieces) as watched:
             self.survey(watched)
             self.learn()
             self.encode(watched)
@@ -202,7 +230,7 @@ class _Table:
 
     def survey(self, watched):
         """Count rows and the cells of a target, and draw the sample."""
-        self.sample, self.count, self.without = _Sample(self.seed), 0, 0
+        self.sample, self.count, self.without = Sample(self.seed), 0, 0
         self.cells = Counter() if len(self.targets) == 1 else None
         for first, table in watched.pieces("looking at rows"):
             table, places = self.with_target(table, first)
@@ -306,7 +334,7 @@ class _Table:
     def encode(self, watched):
         """Write the rows as numbers into buckets, of which one is shuffled at a time; count what is to be exact."""
         self.numbers = [column for column in self.columns if column["kind"] != "category"]
-        self.words = {c["name"]: _Words(c["values"]) for c in self.columns if c["kind"] == "category"}
+        self.words = {c["name"]: Words(c["values"]) for c in self.columns if c["kind"] == "category"}
         cells = sum(len(column.get("medians", " ")) for column in self.numbers)
         self.width = cells + len(self.words) + (len(self.targets) if self.classes is None else 1)
         self.holes, self.missing = set(), Counter()
@@ -316,7 +344,7 @@ class _Table:
         self.digest = hashlib.sha256()
         check_room(self.folder, int(1.2 * 4 * self.width * self.count))
         with ExitStack() as opened:
-            buckets = _Buckets(self.folder, self.shares(), self.count, self.width, self.seed, opened)
+            buckets = Buckets(self.folder, self.shares(), self.count, self.width, self.seed, opened)
             self.without = 0
             for first, table in watched.pieces("encoding rows"):
                 table, places = self.with_target(table, first)
@@ -406,7 +434,7 @@ class _Table:
             self.words.items(), (c for c in self.columns if c["kind"] == "category"), strict=True
         )}  # fmt: skip
         self.features = feature_names(self.columns)
-        self.extent, self.targets_extent = _Extents(), _Extents()
+        self.extent, self.targets_extent = Extents(), Extents()
         self.of_class = {}
         rows = {}
         for number, part in enumerate(_PARTS):
@@ -441,7 +469,7 @@ class _Table:
         words = self.words[column["name"]]
         if words.full:
             self.notes.append(
-                f"Column {column['name']!r} has more than {_MOST_DIFFERENT:,} categories: those that come later count "
+                f"Column {column['name']!r} has more than {MOST_DIFFERENT:,} categories: those that come later count "
                 "as unknown."
             )
         elif words.different > MOST_CATEGORIES:
@@ -468,7 +496,7 @@ class _Table:
     def about(self, rows) -> dict:
         """Return what there is to know of the encoded rows, as plain data."""
         inputs, width = len(self.features), len(self.features) + (len(self.targets) if self.classes is None else 1)
-        some = read_rows(self.folder / "train.rows", width, 0, min(rows["train"], _SAMPLE))
+        some = read_rows(self.folder / "train.rows", width, 0, min(rows["train"], MOST_SAMPLED))
         config = config_of(some[:, :inputs], self.columns, self.notes, self.extent.extent())
         learned = self.classes
         if learned is None:
@@ -498,7 +526,7 @@ class _Table:
                 "Many rows are equal, which few different ones that are possible bring about: rows are split by their "
                 "place in the table too, not by their cells alone."
             )
-        if self.count > _SAMPLE:
+        if self.count > MOST_SAMPLED:
             self.notes.append(
                 f"Kinds of columns, medians and quantiles are those of {len(self.sample):,} of {self.count:,} rows; "
                 "classes, categories, means and deviations are those of all."
@@ -530,210 +558,6 @@ class _Table:
                 [self.seed, self.validation, self.test, self.group, rows],
             ),
         )  # fmt: skip
-
-
-class _Watched:
-    """Show how far the readings are, on a terminal, past the first second of each."""
-
-    def __init__(self, pieces):
-        self.source, self.bar = pieces, None
-        self.rows = None  # once they have been counted
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self._stop()
-
-    def _stop(self):
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = None
-
-    def steps(self, what, steps, total=None):
-        """Yield steps, and show how many are done."""
-        began, done, task = time.monotonic(), 0, None
-        for step in steps:
-            yield step
-            done += len(step[1]) if isinstance(step, tuple) and hasattr(step[1], "num_rows") else 1
-            if task is None and sys.stderr.isatty() and time.monotonic() - began > 1:
-                self.bar = Progress(console=Console(stderr=True), transient=True)
-                self.bar.start()
-                task = self.bar.add_task(what, total=total)
-            if task is not None:
-                self.bar.update(task, completed=done)
-        self._stop()
-
-    def pieces(self, what):
-        """Yield (place of its first row, table) of each piece."""
-
-        def placed():
-            first = 0
-            for piece in self.source:
-                yield first, piece.table
-                first += len(piece)
-            self.rows = first
-
-        return self.steps(what, placed(), self.rows)
-
-
-class _Sample:
-    """A uniform sample of rows: those whose places come to the least numbers when they are mixed."""
-
-    def __init__(self, seed):
-        self.seed, self.most, self.limit = np.uint64(seed % 2**64), None, None
-        self.tables, self.places, self.held = [], [], 0
-
-    def __len__(self):
-        return sum(map(len, self.places))
-
-    def _ranks(self, places):
-        with np.errstate(over="ignore"):
-            return mixed(mixed(places.astype(np.uint64)) ^ mixed(np.full(1, self.seed) + np.uint64(11)))
-
-    def add(self, table, places):
-        if not table.num_rows:
-            return
-        if self.most is None:
-            fit = _SAMPLE_BYTES * table.num_rows // max(table.nbytes, 1)
-            self.most = int(np.clip(fit, _FEWEST, _SAMPLE))
-        if self.limit is not None:
-            kept = self._ranks(places) <= self.limit
-            table, places = table.filter(kept), places[kept]
-        self.tables.append(table)
-        self.places.append(places)
-        self.held += len(places)
-        if self.held > 2 * self.most:
-            self._thin()
-
-    def _thin(self):
-        pa, places = arrow(), np.concatenate(self.places)
-        ranks = self._ranks(places)
-        order = np.argpartition(ranks, self.most - 1)[: self.most] if len(ranks) > self.most else np.arange(len(ranks))
-        self.limit = ranks[order].max() if len(ranks) > self.most else self.limit
-        order.sort()
-        self.tables = [pa.concat_tables(self.tables).take(order).combine_chunks()]
-        self.places, self.held = [places[order]], len(order)
-
-    def taken(self):
-        """Return the rows in their order, and their places."""
-        self._thin()
-        order = np.argsort(self.places[0], kind="stable")
-        self.tables, self.places = [self.tables[0].take(order)], [self.places[0][order]]
-        return self.tables[0], self.places[0]
-
-
-class _Words:
-    """The categories of a column, numbered from 1 as they come, and counted over the training rows."""
-
-    def __init__(self, words):
-        self.codes = {word: code for code, word in enumerate(words, start=1)}
-        self.counts, self.full = np.zeros(1024, np.int64), False
-
-    def codes_of(self, values, train):
-        """Return the number of each cell (N,), 0 for none; `train` says which of them are training rows."""
-        if isinstance(values, Texts):
-            found = values.each([self._code(text.strip()) for text in values.different], 0, np.int64)
-        else:
-            found = np.array([0 if word is None else self._code(word) for word in to_words(values)], np.int64)
-        if len(self.codes) >= len(self.counts):
-            self.counts = np.concatenate([self.counts, np.zeros(len(self.codes) + 1, np.int64)])
-        self.counts += np.bincount(found[train], minlength=len(self.counts))
-        return found
-
-    def _code(self, word):
-        code = self.codes.get(word)
-        if code is None:
-            if len(self.codes) >= _MOST_DIFFERENT:
-                self.full = True
-                return 0
-            code = self.codes[word] = len(self.codes) + 1
-        return code
-
-    @property
-    def different(self):
-        """How many the training rows have."""
-        return int(np.count_nonzero(self.counts[1:]))
-
-    def best(self):
-        """Return those that count, as a reader stores them."""
-        seen = {word: self.counts[code] for word, code in self.codes.items() if self.counts[code]}
-        return sorted(sorted(seen, key=lambda word: (-seen[word], word))[:MOST_CATEGORIES])
-
-    def numbered(self, values):
-        """Return the code of a stored reader for each number that `codes_of` gave."""
-        table, codes = np.zeros(len(self.codes) + 1, np.float32), {word: n for n, word in enumerate(values, start=1)}
-        for word, code in self.codes.items():
-            table[code] = codes.get(word, 0)
-        return table
-
-
-class _Buckets:
-    """Files, to each of which some rows of a split go, drawn by their places: each fits into memory."""
-
-    def __init__(self, folder, shares, count, width, seed, opened):
-        self.folder, self.width, self.opened = folder, width, opened
-        self.seed = np.uint64(seed % 2**64)
-        wanted = [-(-int(share * count * width * 4) // _BUCKET) for share in shares]
-        fewer = min(1, _MOST_BUCKETS / max(sum(wanted), 1))
-        self.counts = np.array([max(1, int(number * fewer)) for number in wanted])
-        self.first = np.cumsum(self.counts) - self.counts
-        self.handles = {}
-
-    def add(self, rows, places, parts):
-        """Add rows (N, width) that have these places and belong to these splits."""
-        with np.errstate(over="ignore"):
-            drawn = mixed(mixed(places.astype(np.uint64) + np.uint64(3)) ^ (self.seed + np.uint64(5)))
-        bucket = self.first[parts] + (drawn % self.counts[parts].astype(np.uint64)).astype(np.int64)
-        order = np.argsort(bucket, kind="stable")
-        ends = np.flatnonzero(np.diff(bucket[order])) + 1
-        for group in np.split(order, ends):
-            self._handle(int(bucket[group[0]])).write(np.ascontiguousarray(rows[group]).data)
-
-    def _handle(self, number):
-        if number not in self.handles:
-            path = self.folder / f"{number}.bucket"
-            self.handles[number] = self.opened.enter_context(path.open("ab", buffering=0))
-        return self.handles[number]
-
-    def files(self, part):
-        """Return those of a split that hold anything."""
-        first = self.first[part]
-        paths = (self.folder / f"{number}.bucket" for number in range(first, first + self.counts[part]))
-        return [path for path in paths if path.exists()]
-
-    def take(self, path):
-        """Return the rows of one (N, width), which is then gone."""
-        rows = np.fromfile(path, np.float32).reshape(-1, self.width)
-        path.unlink()
-        return rows
-
-
-class _Extents:
-    """Mean, deviation, least and largest of columns, over blocks of rows (doi:10.2307/2683386)."""
-
-    def __init__(self):
-        self.count = 0
-
-    def add(self, block):
-        if not len(block):
-            return
-        values = block.astype(np.float64)
-        mean, low, high = values.mean(axis=0), values.min(axis=0), values.max(axis=0)
-        squares, count = ((values - mean) ** 2).sum(axis=0), len(values)
-        if not self.count:
-            self.mean, self.squares, self.low, self.high = mean, squares, low, high
-        else:
-            apart, total = mean - self.mean, self.count + count
-            self.mean = self.mean + apart * count / total
-            self.squares = self.squares + squares + apart**2 * self.count * count / total
-            self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
-        self.count += count
-
-    def extent(self) -> Extent:
-        sd = np.sqrt(self.squares / self.count)
-        sd = np.where(sd <= 1e-9 * np.maximum(1e-30, np.abs(self.mean)), 1.0, sd)
-        return Extent(self.mean, sd, self.low, self.high)
 
 
 def _counted(column) -> dict:

@@ -17,7 +17,7 @@ from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
 from kzoo.kinds.rows.asked import asked_columns, named_columns
 from kzoo.kinds.rows.columns import learn_columns
-from kzoo.kinds.rows.large import is_large, load_large
+from kzoo.kinds.rows.large import frame_of, is_large, load_large
 from kzoo.kinds.rows.light import apply_columns, feature_names, read, say_unread
 from kzoo.kinds.rows.scaling import config_of, robust_scaling
 from kzoo.kinds.rows.target import choose_task, groups_in, read_targets, with_target
@@ -180,7 +180,7 @@ def fit(x, train, *, plain=False, notes=None, **more):
 
 def labelled(reader, source, *, targets, config):
     """Return the rows of a table that have a target, and their targets as they stand."""
-    frame = as_frame(source, _as_written(reader))
+    frame = frame_of(source, _as_written(reader))
     require(frame, targets, "the table")
     frame = frame[frame[targets].notna().all(axis=1)].reset_index(drop=True)
     if not len(frame):
@@ -218,7 +218,7 @@ def fresh(reader, source, *, targets):
     """Return a table that may lack columns; what is missing counts as empty."""
     if isinstance(source, dict | list):
         source = pd.DataFrame([source] if isinstance(source, dict) else list(source))
-    frame, names = as_frame(source, _as_written(reader)), [column["name"] for column in reader["columns"]]
+    frame, names = frame_of(source, _as_written(reader)), [column["name"] for column in reader["columns"]]
     if not len(frame):
         raise KzooError("There are no rows to look at.")
     missing = [name for name in names if name not in frame.columns]

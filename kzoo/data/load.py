@@ -13,6 +13,7 @@ from kzoo.data.arrays import from_tf, load_arrays, read_npz
 from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.named import NAMES, load_named
 from kzoo.data.options import DataOptions
+from kzoo.data.sample import what_is_sampled
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.files import path_of
@@ -82,6 +83,9 @@ def load(source: Loadable, preset: str | Preset | None, asked: DataOptions) -> D
         splits.fractions(asked.validation, asked.test)
     data = _load(source, None if preset is None else get_preset(preset), asked)
     data.loaded = asked.stored()
+    said = what_is_sampled(data)
+    if said is not None and said not in data.notes:
+        data.notes.append(said)
     return data
 
 

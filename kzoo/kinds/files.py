@@ -32,31 +32,36 @@ def read_bytes(path, most=-1):
 
 
 def open_text(path):
-    """Return a stream of what `read_text` returns; UTF-8 is read piece by piece.
+    """Return a stream of what `read_text` returns, which is read piece by piece.
 
     Raises:
         KzooError: no such file, or neither encoding.
     """
-    return _Lines(open(path, encoding="utf-8-sig", newline="")) if _is_utf8(path) else io.StringIO(read_text(path))
+    encoding = encoding_of(path)
+    if encoding == "utf-16":
+        return open(path, encoding=encoding, errors="replace", newline="")
+    if encoding == "gb18030" and not _is(encoding, path):
+        return io.StringIO(read_text(path))  # which says what it is not
+    return _Lines(open(path, encoding={"utf-8": "utf-8-sig"}.get(encoding, encoding), newline=""))
 
 
 def encoding_of(path) -> str:
     """Return the encoding that `read_text` reads a file in, as Python calls it."""
-    if _is_utf8(path):
+    if _is("utf-8", path):
         return "utf-8"
     return "utf-16" if read_bytes(path, 2) in (b"\xff\xfe", b"\xfe\xff") else "gb18030"
 
 
-def _is_utf8(path):
-    """Say whether a file is text in UTF-8 from beginning to end; of one that cannot be read, no."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
+def _is(encoding, path):
+    """Say whether a file is text in an encoding from beginning to end; of one that cannot be read, no."""
+    decoder = codecs.getincrementaldecoder(encoding)()
     try:
         with open(path, "rb") as file:
             while piece := file.read(_PIECE):
                 if not piece.isascii() or decoder.getstate()[0]:
                     decoder.decode(piece)
             decoder.decode(b"", final=True)
-    except (OSError, ValueError):  # ValueError: other bytes than UTF-8's, or a NUL in the name
+    except (OSError, ValueError):  # ValueError: other bytes than those of the encoding, or a NUL in the name
         return False
     return True
 

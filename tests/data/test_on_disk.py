@@ -12,7 +12,7 @@ from kzoo.data import load_data, order
 from kzoo.data.pipeline import Batches
 from kzoo.data.windows import Mapped, Spaced, Windows, blocks
 from kzoo.errors import KzooError
-from kzoo.kinds.text import long, tokenizer
+from kzoo.kinds.text import language, long, tokenizer
 
 WORDS = ["the", "cat", "sat", "Élan", "e\u0301t\u00e9", "ΟΔΟΣ", "中文", "said:", '"it\'s"', "so", "-", "quick"]
 TINY = "1"  # byte: no data fits
@@ -94,6 +94,24 @@ def test_a_second_text_and_long_fingerprints(book, tmp_path, monkeypatch):
         (tmp_path / "short.txt").write_text("a few lines\n" * 20)
         with pytest.raises(KzooError, match=r"The validation part of 'short.txt' has 24 characters, but a window"):
             load_data(tmp_path / "short.txt", preset="char_gru")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
+def test_every_encoding_is_read_in_pieces(book, encoding, monkeypatch):
+    book.write_bytes(book.read_bytes().decode().encode(encoding))
+    monkeypatch.setattr("kzoo.kinds.files.read_text", None)  # nobody reads a whole file
+    monkeypatch.setattr(long, "_PIECE", 1000)
+    memory, disk = both(monkeypatch, lambda: load_data(book, preset="char_gru"))
+    check_alike(memory, disk)
+
+
+def test_a_new_text_that_is_too_long_has_the_windows_of_one_that_is_not(book, monkeypatch):
+    reader = load_data(book, preset="char_gru").preprocessing
+    memory, disk = both(monkeypatch, lambda: language.follows(reader, book, per_step=True))
+    assert isinstance(disk.x.values, np.memmap) and not isinstance(memory.x.values, np.memmap)
+    np.testing.assert_array_equal(memory.x[:], disk.x[:])
+    np.testing.assert_array_equal(memory.y[:], disk.y[:])
+    np.testing.assert_array_equal(*both(monkeypatch, lambda: language.pieces(reader, book)))
 
 
 def test_words_met_once_are_let_go_where_too_many_differ(monkeypatch):

@@ -8,14 +8,12 @@ from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.windows import Spaced, Windows, is_mapped, taken
 from kzoo.errors import KzooError
-from kzoo.kinds.files import read_text
 from kzoo.kinds.text import long
 from kzoo.kinds.text.light import preprocessing_of, tokenizer_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_tokenizer
 
 _LENGTH, _VOCABULARY = 64, 20_000  # without a preset
 _STRIDE = 3  # tokens from one next-token window to the next: nearer ones repeat nearly the same example
-MEMORY_OF_TEXT = 12  # bytes that a byte of text takes while it is read into memory
 _HEAD = 2**16  # characters, in which that many are looked for first
 
 
@@ -102,7 +100,7 @@ def token_windows(ids, length, per_step):
 
 def follows(reader, source, *, per_step):
     """Return all windows of a new text and what follows them, as training would cut them."""
-    ids, length = tokenizer_of(reader).numbers(read_text(source)), reader["length"]
+    ids, length = long.numbers_of(tokenizer_of(reader), source), reader["length"]
     if len(ids) <= length:
         raise KzooError(f"The text has {len(ids)} tokens, and a window needs {length + 1}.")
     return token_windows(ids, length, per_step)
@@ -110,7 +108,7 @@ def follows(reader, source, *, per_step):
 
 def pieces(reader, source):
     """Return a new text in pieces that do not overlap, (N, length)."""
-    ids, length = tokenizer_of(reader).numbers(read_text(source)), reader["length"]
+    ids, length = long.numbers_of(tokenizer_of(reader), source), reader["length"]
     if len(ids) < length:
         raise KzooError(f"The text has {len(ids)} tokens, and a window needs {length}.")
     return ids[: len(ids) // length * length].reshape(-1, length)

@@ -11,7 +11,6 @@ from pandas.api import types
 from kzoo.data import splits
 from kzoo.data.arrays import as_type, checked
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.memory import too_large
 from kzoo.data.overview import AS_ASKED
 from kzoo.data.windows import Mapped, Windows, blocks, few, taken
 from kzoo.errors import KzooError, KzooWarning
@@ -24,7 +23,7 @@ from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import TARGET_NAMES, as_names, find_target, require
 from kzoo.kinds.tables.values import plain, to_numbers, to_words
-from kzoo.kinds.text.language import MEMORY_OF_TEXT, follows, load_language, pieces, text_settings
+from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
 from kzoo.kinds.text.light import (
     check_classes,
     classes_below,
@@ -33,6 +32,7 @@ from kzoo.kinds.text.light import (
     reads_the_end,
     split_folders,
 )
+from kzoo.kinds.text.long import is_too_long
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_and_encode
 from kzoo.tasks import choose
 from kzoo.words import percent
@@ -46,7 +46,7 @@ def load(source, form, *, problem, name, preset, validation, test, seed, **asked
     if form == "folder":
         return load_text_folder(source, seed=seed, problem=problem, **options)
     files = [Path(source), *([Path(test)] if splits.is_source(test) else [])]
-    if not too_large(MEMORY_OF_TEXT * sum(file.stat().st_size for file in files)):
+    if not is_too_long(files):
         files = [read_text(file) for file in files]
     if files[1:]:
         options |= {"test": None, "test_text": files[1]}

@@ -15,14 +15,16 @@ from typing import NamedTuple
 import numpy as np
 
 from kzoo.data import splits
+from kzoo.data.memory import too_large
 from kzoo.data.progress import followed
 from kzoo.data.stored import check_room, making, read_about, write_about
 from kzoo.errors import KzooError
-from kzoo.kinds.files import open_text
+from kzoo.kinds.files import open_text, read_text
 from kzoo.kinds.text.tokenizer import UNKNOWN, Tokenizer, learn_from_pieces
 from kzoo.words import in_bytes
 
 _PIECE = 2**20  # characters
+_MEMORY = 12  # bytes that a byte of text takes while it is read into memory
 _TOKEN = 4  # characters of a word with what is around it, at the least on average
 FEWEST_LINES = 3
 _FORMAT = 1  # of the files
@@ -111,16 +113,22 @@ def tokens_on_disk(path, tested, *, name, validation, test, level, size) -> Toke
         KzooError: too few lines; the cache folder cannot be written, or its disk is full.
     """
     files = [file for file in (path, tested) if file is not None]
-    known = [(str(file.resolve()), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
-    asked = dict(validation=validation, test=test, level=level, size=size)
-    key = hashlib.sha256(repr([_FORMAT, known, sorted(asked.items())]).encode()).hexdigest()[:16]
-    with making(f"text-{key}") as (folder, new):
-        if new is not None:
-            _make(new, files, name=name, **asked)
-    about = read_about(folder)
-    dtype = np.dtype(about["dtype"])
-    stored = in_bytes(sum(about["tokens"]) * dtype.itemsize)
-    note = f"The text stays on disk: its token ids, {stored}, are kept in {str(folder)!r} and are read as needed."
+
+    def make(folder):
+        total = lines = 0
+        for _, text in _followed(pieces_of(path), "reading the text", files[:1]):
+            total += len(text)
+            lines += lines_in(text) if lines < FEWEST_LINES else 0
+        ends = ends_of(total, lines, name=name, validation=validation, test=test, tested=tested)
+        learned = itertools.takewhile(lambda one: one[0] == 0, pieces_of(path, ends))
+        learned = (text for _, text in _followed(learned, "learning the vocabulary", files[:1]))
+        tokenizer, exact = learn_from_pieces(learned, level=level, size=size, lowercase=level == "words")
+        notes = [] if exact else ["More words differ than can be counted at once: the rarest were let go meanwhile."]
+        return _write(folder, files, ends, tokenizer) | {"notes": notes}
+
+    folder, about = _stored(files, make, validation=validation, test=test, level=level, size=size)
+    taken = in_bytes(sum(about["tokens"]) * np.dtype(about["dtype"]).itemsize)
+    note = f"The text stays on disk: its token ids, {taken}, are kept in {str(folder)!r} and are read as needed."
     contents = about["digests"]
     if sum(about["characters"]) <= TAKEN:
         contents = [""] * len(contents)
@@ -128,10 +136,7 @@ def tokens_on_disk(path, tested, *, name, validation, test, level, size) -> Toke
             contents[part] += text
     return Tokens(
         tokenizer=Tokenizer(**about["tokenizer"]),
-        ids=[
-            np.memmap(folder / f"{part}.ids", dtype, "r", shape=(tokens,)) if tokens else np.zeros(0, dtype)
-            for part, tokens in enumerate(about["tokens"])
-        ],
+        ids=_mapped(folder, about),
         characters=about["characters"],
         unknown=about["unknown"],
         contents=contents,
@@ -139,31 +144,51 @@ def tokens_on_disk(path, tested, *, name, validation, test, level, size) -> Toke
     )
 
 
-def _make(folder, files, *, name, level, size, **fractions):
-    """Write the ids of each part into a folder, and what is known of them."""
-    sizes = [file.stat().st_size for file in files]
-    total = lines = 0
-    for _, text in followed(pieces_of(files[0]), "reading the text", sizes[0], _length):
-        total += len(text)
-        lines += lines_in(text) if lines < FEWEST_LINES else 0
-    ends = ends_of(total, lines, name=name, tested=files[1] if files[1:] else None, **fractions)
-    learned = itertools.takewhile(lambda one: one[0] == 0, pieces_of(files[0], ends))
-    learned = (text for _, text in followed(learned, "learning the vocabulary", sizes[0], _length))
-    tokenizer, exact = learn_from_pieces(learned, level=level, size=size, lowercase=level == "words")
+def numbers_of(tokenizer, path) -> np.ndarray:
+    """Return the ids of a text file; of one that is too long for memory, a file of them that is mapped into it.
+
+    Raises:
+        KzooError: no text; the cache folder cannot be written, or its disk is full.
+    """
+    path = Path(path)
+    if not is_too_long([path]):
+        return tokenizer.numbers(read_text(path))
+    folder, about = _stored([path], lambda folder: _write(folder, [path], (), tokenizer), **tokenizer.settings())
+    return _mapped(folder, about)[0]
+
+
+def is_too_long(files) -> bool:
+    """Say whether memory has no room for reading text files."""
+    return too_large(_MEMORY * sum(file.stat().st_size for file in files if file.is_file()))
+
+
+def _stored(files, make, **asked):
+    """Return the folder that holds the tokens of files, and what is known of them; make it where it is not there."""
+    known = [(str(file.resolve()), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
+    key = hashlib.sha256(repr([_FORMAT, known, sorted(asked.items())]).encode("utf-8", "surrogatepass")).hexdigest()
+    with making(f"text-{key[:16]}") as (folder, new):
+        if new is not None:
+            write_about(new, make(new))
+    return folder, read_about(folder)
+
+
+def _write(folder, files, ends, tokenizer) -> dict:
+    """Write the ids of each part into a folder, and return what is known of them."""
     dtype = next(np.dtype(name) for name in ("uint8", "uint16", "int32") if len(tokenizer) <= np.iinfo(name).max + 1)
-    check_room(folder, sum(sizes) * dtype.itemsize // (1 if level == "characters" else _TOKEN))
+    size = sum(file.stat().st_size for file in files)
+    check_room(folder, size * dtype.itemsize // (1 if tokenizer.level == "characters" else _TOKEN))
     parts = range(len(ends) + len(files))
     tokens, characters, digests, unknown = [0 for _ in parts], [0 for _ in parts], [hashlib.sha256() for _ in parts], 0
     with ExitStack() as stack:
         out = [stack.enter_context(open(folder / f"{part}.ids", "wb")) for part in parts]
-        for part, text in followed(_texts(files, ends), "numbering the tokens", sum(sizes), _length):
+        for part, text in _followed(_texts(files, ends), "numbering the tokens", files):
             ids = tokenizer.numbers(text)
             ids.astype(dtype).tofile(out[part])
             digests[part].update(text.encode("utf-8", "surrogatepass"))
             tokens[part] += len(ids)
             characters[part] += len(text)
             unknown += int(np.count_nonzero(ids == UNKNOWN)) if part == 0 else 0
-    write_about(folder, {
+    return {
         "made of": list(map(str, files)),
         "tokenizer": tokenizer.settings(),
         "dtype": dtype.name,
@@ -172,8 +197,16 @@ def _make(folder, files, *, name, level, size, **fractions):
         "characters": characters,
         "unknown": unknown / max(tokens[0], 1),
         "digests": [digest.hexdigest() for digest in digests],
-        "notes": [] if exact else ["More words differ than can be counted at once: the rarest were let go meanwhile."],
-    })  # fmt: skip
+    }
+
+
+def _mapped(folder, about):
+    """Return the ids of each part."""
+    dtype = np.dtype(about["dtype"])
+    return [
+        np.memmap(folder / f"{part}.ids", dtype, "r", shape=(tokens,)) if tokens else np.zeros(0, dtype)
+        for part, tokens in enumerate(about["tokens"])
+    ]
 
 
 def _texts(files, ends):
@@ -183,5 +216,5 @@ def _texts(files, ends):
         yield from ((len(ends) + 1, text) for _, text in pieces_of(file))
 
 
-def _length(piece):
-    return len(piece[1])
+def _followed(pieces, what, files):
+    return followed(pieces, what, sum(file.stat().st_size for file in files), lambda piece: len(piece[1]))

@@ -53,7 +53,21 @@ class Spaced:
         return self.numbers[-1]
 
 
-class Windows:
+class _Sent:
+    """What another process gets of an array that lies in a file: where it lies, not what it holds."""
+
+    def __getstate__(self):
+        state = dict(self.__dict__)
+        if isinstance(state["values"], np.ndarray) and _map_of(state["values"]) is not None:
+            state["values"] = _place_of(state["values"])
+        return state
+
+    def __setstate__(self, state):
+        values = state["values"]
+        self.__dict__.update(state, values=_opened(*values) if isinstance(values, tuple) else values)
+
+
+class Windows(_Sent):
     """Pieces `values[s : s + length]` for each start s, without a copy of the whole.
 
     Args:
@@ -86,7 +100,7 @@ class Windows:
         return np.asarray(self[:], dtype)
 
 
-class Mapped:
+class Mapped(_Sent):
     """Rows of an array that lies in a file (`np.memmap`), or in many: `mapped[indices]` reads those alone.
 
     Args:
@@ -170,6 +184,20 @@ def _map_of(array):
         mode, array = getattr(array, "mode", mode), array.base
     shared = isinstance(array, mmap.mmap) and mode != "c"  # what was written to a copy is nowhere else
     return array if shared and hasattr(mmap, "MADV_DONTNEED") else None
+
+
+def _place_of(array):
+    """Return what `_opened` takes to find a mapped array again."""
+    whole = array
+    while not isinstance(whole.base, mmap.mmap):
+        whole = whole.base
+    ahead = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
+    return whole.filename, whole.offset, whole.nbytes, array.dtype, array.shape, array.strides, ahead
+
+
+def _opened(file, offset, size, dtype, shape, strides, ahead):
+    whole = np.memmap(file, np.uint8, "r", offset, (size,))
+    return np.ndarray(shape, dtype, whole, ahead, strides)
 
 
 def taken(values, rows):

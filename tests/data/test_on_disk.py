@@ -1,6 +1,7 @@
 """Data that memory has no room for is read as it is needed, and gives what it gives from memory."""
 
 import os
+import pickle
 import subprocess
 import sys
 
@@ -196,6 +197,17 @@ def test_pages_that_were_read_are_given_back(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "zeros")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 300, f"grew by {done.stdout} MiB"
+
+
+def test_another_process_gets_the_place_of_a_mapped_file(tmp_path):
+    values = mapped(tmp_path, np.arange(400_000.0).reshape(-1, 4))
+    for x in (Mapped(values[5:, 1:3]), Windows(values[::-2, 1], np.arange(30), 7), Windows(values[..., None], [3], 2)):
+        sent = pickle.dumps(x)
+        assert len(sent) < 10_000 + 8 * len(x)
+        np.testing.assert_array_equal(pickle.loads(sent)[:], x[:])
+    copy = np.load(tmp_path / "values.npy", mmap_mode="c")
+    copy[0] = -1  # which is in no file
+    assert (pickle.loads(pickle.dumps(Mapped(copy)))[0] == -1).all()
 
 
 def test_what_was_written_to_a_copy_of_a_mapped_file_is_kept(tmp_path):

@@ -21,7 +21,7 @@ from kzoo.words import in_bytes
 
 _ABOUT = "about.json"
 _PART, _MOST_ROWS, _BLOCKS = 32 << 20, 2**18, 32  # bytes and rows of a part; blocks in it, at the least
-_APART = 4_096  # rows of a block; those that are asked for one by one are read together where they lie that near
+_BLOCK = 4_096  # rows of a block; those that are asked for one by one are read together where they lie in one
 
 
 class Stored:
@@ -60,16 +60,19 @@ class Stored:
         places = np.asarray(index)
         if places.dtype == bool:
             places = np.flatnonzero(places)
-        flat = places.reshape(-1)
+        flat = places.reshape(-1).astype(np.int64)
+        if flat.size and not -self.rows <= flat.min() <= flat.max() < self.rows:
+            raise IndexError(f"row {flat.max()} is outside 0..{self.rows - 1}.")
+        flat = np.where(flat < 0, flat + self.rows, flat)
         order = np.argsort(flat, kind="stable")
         found = np.empty((len(flat), self.width), np.float32)
-        ends = np.flatnonzero(np.diff(flat[order]) > _APART) + 1
+        ends = np.flatnonzero(np.diff(flat[order] // _BLOCK)) + 1
         for group in np.split(order, ends):
             if len(group):
                 low = int(flat[group[0]])
                 block = read_rows(self.path, self.width, low, int(flat[group[-1]]) - low + 1)
                 found[group] = block[flat[group] - low]
-        return self.cut(found).reshape(*places.shape, *self.shape[1:])
+        return self.cut(found).reshape((*places.shape, *self.shape[1:]))
 
     def first(self, count) -> np.ndarray:
         """Return the first rows as an array: a sample, for all were shuffled."""
@@ -112,7 +115,7 @@ class Parts:
         self.split, self.seed, self.shuffle, self.width = split, seed, shuffle, split.x.width
         self.batches = max(1, min(_MOST_ROWS, _PART // (4 * self.width)) // batch_size)  # of a part
         self.rows = self.batches * batch_size
-        self.block = max(1, min(_APART, self.rows // _BLOCKS))
+        self.block = max(1, min(_BLOCK, self.rows // _BLOCKS))
         self._held, self._next, self._lock, self._reader = (None, None), (None, None), Lock(), None
 
     def get(self, epoch, number):

@@ -6,7 +6,7 @@ import pytest
 
 from kzoo import KzooError
 from kzoo.data import encode, load_data
-from kzoo.kinds.tables.files import read_rows, read_table
+from kzoo.kinds.tables.files import pieces_of, read_rows, read_table
 from kzoo.kinds.tables.raw import given_rows, rows_of
 from kzoo.kinds.tables.values import date_parts, looks_like_dates, to_dates, to_numbers, to_words
 
@@ -43,6 +43,19 @@ def test_a_csv_file_is_read_as_pandas_reads_it(text, tmp_path):
             assert to_words(rows[name]).tolist() == to_words(frame[name]).tolist()
         np.testing.assert_allclose(rows.numbers(name), to_numbers(frame[name]), rtol=1e-15)
         np.testing.assert_array_equal(rows.numbers(name).astype("f4"), to_numbers(frame[name]).astype("f4"))
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "one column"])  # which has no inputs
+def test_a_csv_file_is_read_piece_by_piece_as_it_is_read_whole(name, tmp_path):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "a.csv").write_bytes(FILES[name].encode())
+    rows, pieces = read_rows(tmp_path / "a.csv"), list(pieces_of(tmp_path / "a.csv"))
+    assert all(piece.columns == rows.columns for piece in pieces) and sum(map(len, pieces)) == len(rows)
+    for column in rows.columns:  # short lines come last
+        words = [str(word) for piece in pieces for word in piece[column]]
+        assert sorted(words) == sorted(map(str, rows[column]))
+        numbers = np.concatenate([piece.numbers(column) for piece in pieces])
+        np.testing.assert_array_equal(np.sort(numbers), np.sort(rows.numbers(column)))
 
 
 @pytest.mark.parametrize(

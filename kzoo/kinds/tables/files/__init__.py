@@ -26,7 +26,7 @@ from kzoo.errors import KzooError
 from kzoo.listing import rooms
 
 _ELSE = ".csv"  # how a file of another suffix is read
-_LOOKED_AT = 100  # files of a folder, in the search for one of a table
+_LOOKED_AT = 100  # files of a folder, which have to be those of one table
 
 
 @cache
@@ -52,8 +52,8 @@ def _of_folder(path):
     """Return the name of the module that reads a folder as one table; None where none does."""
     if not os.path.isdir(path):
         return None
-    found = (_in_folders().get(Path(name).suffix.lower()) for name in islice(_files(path), _LOOKED_AT))
-    return next(filter(None, found), None)
+    found = {_in_folders().get(Path(name).suffix.lower()) for name in islice(_files(path), _LOOKED_AT)}
+    return found.pop() if len(found) == 1 else None
 
 
 def _files(folder):
@@ -62,7 +62,7 @@ def _files(folder):
         for entry in entries:
             if entry.is_dir():
                 yield from _files(entry.path)
-            else:
+            elif not entry.name.startswith(("_", ".", "README", "LICENSE")):
                 yield entry.name
 
 

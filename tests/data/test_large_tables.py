@@ -1,0 +1,304 @@
+"""Tables that memory has no room for: read piece by piece, they are what they would have been in memory."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kzoo
+from kzoo.data import sample, stored
+from kzoo.data.pipeline import Batches
+from kzoo.data.splits import Fold
+from kzoo.errors import KzooError, KzooWarning
+from kzoo.kinds.rows import gather, large
+
+pytest.importorskip("pyarrow")
+ROWS = 1200
+
+
+@pytest.fixture(autouse=True)
+def little(monkeypatch, tmp_path):
+    """Have any table be too large for memory, and its encoded rows lie in a folder of their own."""
+    monkeypatch.setenv("KZOO_MEMORY", "1KiB")
+    monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+
+
+def table(rows=ROWS, seed=0):
+    draw = np.random.default_rng(seed)
+    a, kind = draw.normal(size=rows).round(3), draw.integers(0, 6, rows)
+    frame = pd.DataFrame({
+        "id": np.arange(rows),
+        "a": a,
+        "holes": np.where(draw.random(rows) < 0.1, np.nan, draw.normal(size=rows).round(2)),
+        "price": [f"{value:,.2f} €" for value in draw.uniform(500, 9000, rows)],
+        "kind": [f"kind {value}" for value in kind],
+        "when": (np.datetime64("2020-01-01") + draw.integers(0, 900, rows)).astype(str),
+        "same": "x",
+        "tail": np.exp(draw.normal(size=rows) * 2).round(4),
+        "y": np.where(a + kind / 3 + draw.normal(size=rows) / 9 > 1, "yes", "no"),
+        "value": (a * 3 + kind + draw.normal(size=rows)).round(4),
+    })  # fmt: skip
+    frame["flag"] = a > 1.5
+    return frame
+
+
+def write(frame, file):
+    frame.to_parquet(file) if file.suffix == ".parquet" else frame.to_csv(file, index=False)
+    return file
+
+
+def in_memory(monkeypatch, *arguments, **options):
+    with monkeypatch.context() as plenty:
+        plenty.setenv("KZOO_MEMORY", "100GiB")
+        return kzoo.load_data(*arguments, **options)
+
+
+def by_row(part):
+    """Return inputs and answers in an order that does not depend on that of the rows."""
+    both = np.concatenate([np.asarray(part.x[:]), np.asarray(part.y[:]).reshape(len(part), -1)], axis=1)
+    return both[np.lexsort(both.T)]
+
+
+def alike(one, other):
+    """Compare plain data whose numbers differ by rounding at most."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        return all(alike(one[name], other[name]) for name in one)
+    if isinstance(one, list | tuple) and any(isinstance(value, float) for value in one):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+        return True
+    assert one == other
+    return True
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("target", ["y", "value"])
+def test_what_is_learned_and_encoded_is_what_memory_would_have_given(suffix, target, tmp_path, monkeypatch):
+    train, test = (write(table(seed=seed), tmp_path / f"{seed}.{suffix}") for seed in (0, 1))
+    options = dict(target=target, test=test, validation=0, drop="value" if target == "y" else "y", clip=True)
+    data, known = kzoo.load_data(train, **options), in_memory(monkeypatch, train, **options)
+    assert isinstance(data.train.x, stored.Stored) and isinstance(known.train.x, np.ndarray)
+    assert alike(known.config, data.config) and alike(known.preprocessing, data.preprocessing)
+    for name in ("task", "class_names", "feature_names", "target_names", "loaded"):
+        assert getattr(data, name) == getattr(known, name)
+    assert data.seen["read"] == known.seen["read"] and data.overview["classes"] == known.overview["classes"]
+    for part in ("train", "test"):
+        np.testing.assert_array_equal(by_row(getattr(data, part)), by_row(getattr(known, part)))
+    assert data.validation is None
+    assert "too large for memory" in data.notes[0] and "too large" not in "".join(known.notes)
+
+
+def rows_of(data):
+    """Return name -> the ids of the rows of each split."""
+    place = data.feature_names.index("n")
+    return {name: set(getattr(data, name).x[:][:, place].tolist()) for name in ("train", "validation", "test")}
+
+
+def test_every_row_is_in_one_split_and_a_row_of_its_own_content_stays_there(tmp_path):
+    frame = table(4000).rename(columns={"id": "n"})
+    file = write(frame, tmp_path / "a.csv")
+    found = rows_of(kzoo.load_data(file, target="y", validation=0.25, test=0.2))
+    assert set.union(*found.values()) == set(range(4000)) and sum(map(len, found.values())) == 4000
+    assert abs(len(found["test"]) - 800) < 80 and abs(len(found["validation"]) - 800) < 80
+    other = write(frame.sample(frac=1, random_state=1), tmp_path / "b.csv")
+    assert rows_of(kzoo.load_data(other, target="y", validation=0.25, test=0.2)) == found
+    assert rows_of(kzoo.load_data(file, target="y", validation=0.25, test=0.2, seed=1)) != found
+    twice = write(pd.concat([frame, frame[::20]]), tmp_path / "twice.csv")  # each of these into the split of its twin
+    assert rows_of(kzoo.load_data(twice, target="y", validation=0.25, test=0.2)) == found
+
+
+def test_rows_that_are_equal_by_chance_are_not_kept_together(tmp_path):
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"a": draw.integers(0, 3, 2000), "b": draw.integers(0, 3, 2000), "y": draw.integers(0, 2, 2000)}
+    )
+    data = kzoo.load_data(write(frame, tmp_path / "a.csv"), target="y")
+    assert abs(len(data.test) - 400) < 60 and any("Many rows are equal" in note for note in data.notes)
+
+
+def test_groups_stay_together(tmp_path):
+    frame = table(2000).assign(group=lambda f: "g" + (f["id"] // 8).astype(str)).rename(columns={"id": "n"})
+    data = kzoo.load_data(write(frame, tmp_path / "a.csv"), target="y", group="group")
+    groups = [{int(n) // 8 for n in rows} for rows in rows_of(data).values()]
+    assert sum(map(len, groups)) == len(set.union(*groups)) == 250 and "group" not in data.feature_names
+    frame.loc[7, "group"] = None
+    with pytest.raises(KzooError, match="group='group' is missing in 1 of rows"):
+        kzoo.load_data(write(frame, tmp_path / "b.csv"), target="y", group="group")
+
+
+def test_what_the_sample_does_not_show_is_known_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(gather, "MOST_SAMPLED", 100)
+    frame = table(3000)
+    frame.loc[frame.index[-2:], "y"] = "maybe"
+    frame["kind"] = frame["kind"].where(frame.index % 1000 != 7, "seldom")
+    frame["a"] = frame["a"].where(frame.index % 1500 != 11, np.nan).astype(object)
+    frame.loc[13, "a"] = "?"
+    frame.loc[14, "same"] = "other"
+    data = kzoo.load_data(write(frame, tmp_path / "a.csv"), target="y", test=0, validation=0, drop="value")
+    assert data.class_names == ("maybe", "no", "yes") and data.overview["classes"][0]["train"] == 2
+    read = {column["name"]: column for column in data.overview["columns"]}
+    assert (read["a"]["missing"], read["a"]["unreadable"]) == (2, 1) and "a is missing" in data.feature_names
+    assert read["holes"]["missing"] == frame["holes"].isna().sum()
+    assert read["same"]["about"] == "constant but for 1 row"
+    assert any(note.startswith("Column 'a': 1 of 3,000 values cannot be read as a number") for note in data.notes)
+    columns = {column["name"]: column for column in data.preprocessing["columns"]}
+    assert columns["kind"]["values"] == sorted(set(frame["kind"]))
+    a = pd.to_numeric(frame["a"], errors="coerce").to_numpy("float32")
+    x = np.where(np.isnan(a), np.float32(columns["a"]["median"]), a).astype("float64")
+    np.testing.assert_allclose(np.multiply(data.config["scale"][0], x.std()), 1, rtol=1e-6)
+    np.testing.assert_allclose(data.config["offset"][0], -x.mean() / x.std(), rtol=1e-5)
+
+
+def test_the_order_of_an_epoch_follows_from_seed_and_epoch(tmp_path, monkeypatch):
+    monkeypatch.setattr(stored, "_MOST_ROWS", 250)
+    monkeypatch.setattr(stored, "_BLOCKS", 5)
+    file = write(table(1000).rename(columns={"id": "n"}), tmp_path / "a.csv")
+    train = kzoo.load_data(file, target="y", test=0, validation=0).train
+    options = dict(batch_size=32, shuffle=True, seed=3)
+
+    def epoch(number, steps=range(32)):
+        batches = Batches(train, **options)
+        found = dict(batch_of(batches, number, step) for step in steps)
+        return [found[step] for step in range(32)]
+
+    def batch_of(batches, number, step):
+        x, y = batches.batch(number, step)
+        return step, (x.tobytes(), y.tobytes())
+
+    assert len(Batches(train, **options)) == 32
+    assert epoch(0) == epoch(0, reversed(range(32)))  # whatever was asked for before
+    assert epoch(0) != epoch(1)
+    for number in (0, 1):
+        batches = Batches(train, **options)
+        seen = np.concatenate([batches.batch(number, step)[0] for step in range(32)])
+        np.testing.assert_array_equal(
+            seen[np.lexsort(seen.T)], by_row(train)[:, :-1][np.lexsort(by_row(train)[:, :-1].T)]
+        )
+    plain = Batches(train, batch_size=32)
+    np.testing.assert_array_equal(np.concatenate([plain.batch(0, step)[0] for step in range(32)]), train.x[:])
+
+
+def test_stored_rows_are_like_an_array(tmp_path):
+    data = kzoo.load_data(write(table(500), tmp_path / "a.csv"), target="y", test=0, validation=0)
+    x, y = np.asarray(data.train.x[:]), data.train.y[:]
+    assert x.shape == data.train.x.shape and y.shape == data.train.y.shape == (500,)
+    for index in (slice(3, 40), slice(0, 0), slice(None, None, 7), [499, 0, 3, 3], np.arange(500) % 2 == 0, 5, -1):
+        np.testing.assert_array_equal(data.train.x[index], x[index])
+        np.testing.assert_array_equal(data.train.y[index], y[index])
+    with pytest.raises(IndexError):
+        data.train.x[[500]]
+
+
+def test_encoded_once_and_again_when_something_changes(tmp_path, monkeypatch):
+    frame = table(300)
+    file, made = write(frame, tmp_path / "a.csv"), []
+    encode = large._Table.encoded
+    monkeypatch.setattr(large._Table, "encoded", lambda table: made.append(1) or encode(table))
+    one, again = (kzoo.load_data(file, target="y") for _ in range(2))
+    assert len(made) == 1 and one.fingerprint == again.fingerprint and one.config == again.config
+    assert "were encoded" in one.notes[0] and "lie encoded" in again.notes[0] and one.notes[1:] == again.notes[1:]
+    assert kzoo.load_data(file, target="y", test=0.3).fingerprint != one.fingerprint and len(made) == 2
+    write(frame.assign(a=frame["a"] + 1), file)
+    assert kzoo.load_data(file, target="y").fingerprint != one.fingerprint and len(made) == 3
+
+
+def test_what_was_stopped_in_its_middle_begins_again(tmp_path, monkeypatch):
+    file, taken = write(table(300), tmp_path / "a.csv"), gather.Buckets.take
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as once:
+        once.setattr(gather.Buckets, "take", killed)
+        with pytest.raises(KeyboardInterrupt):
+            kzoo.load_data(file, target="y")
+    (left,) = (tmp_path / "cache" / "data").iterdir()
+    assert left.suffix == ".part" and any(left.iterdir()) and gather.Buckets.take is taken
+    data = kzoo.load_data(file, target="y")
+    (folder,) = (tmp_path / "cache" / "data").iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "about.json",
+        "test.rows",
+        "train.rows",
+        "validation.rows",
+    ]
+    assert len(data.train) + len(data.validation) + len(data.test) == 300
+    (folder / "train.rows").unlink()
+    with pytest.raises(KzooError, match=r"Cannot read .*train.rows.*No such file"):
+        data.train.x[:3]
+    (folder / "about.json").write_text("{")
+    with pytest.raises(KzooError, match="is damaged: remove it"):
+        kzoo.load_data(file, target="y")
+
+
+def test_what_is_refused(tmp_path, monkeypatch):
+    frame = table(200)
+    file = write(frame, tmp_path / "a.csv")
+    with pytest.raises(KzooError, match="Column 'z' is not in the table"):
+        kzoo.load_data(file, target="z")
+    with pytest.raises(KzooError, match="larger than memory, and folds of it"):
+        kzoo.load_data(file, target="y", test=Fold(0))
+    with pytest.raises(KzooError, match="No usable column is left"):
+        kzoo.load_data(file, target="y", drop=[name for name in frame.columns if name not in ("y", "same", "id")])
+    with pytest.raises(KzooError, match="has more than 100 different values"), monkeypatch.context() as few:
+        few.setattr(large, "_MOST_CLASSES", 100)
+        kzoo.load_data(file, target="price", columns={"price": "category"})
+    with pytest.raises(KzooError, match=r"its disk has 1\.0 KiB left"), monkeypatch.context() as full:
+        full.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1024}))
+        kzoo.load_data(file, target="y")
+    with pytest.raises(KzooError, match=r'pip install "kzoo\[arrow\]"'), monkeypatch.context() as without:
+        without.setattr(large, "is_installed", lambda name: False)
+        kzoo.load_data(file, target="y")
+    other = write(frame.assign(y="perhaps"), tmp_path / "b.csv")
+    with pytest.raises(KzooError, match="a class 'perhaps' that the training data lacks"):
+        kzoo.load_data(file, target="y", test=other)
+    with pytest.raises(KzooError, match=r"must be a number; row 151 holds \['many'\]"):
+        frame["value"] = frame["value"].astype(object)
+        frame.loc[150, "value"] = "many"
+        monkeypatch.setattr(gather, "MOST_SAMPLED", 50)
+        monkeypatch.setattr(large, "_MOST_CLASSES", 10)
+        kzoo.load_data(write(frame, tmp_path / "c.csv"), target="value", seed=2)
+
+
+def test_a_run_on_a_large_table_is_trained_scored_and_used_like_any(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sample, "MOST", 100)
+    file = write(table(800), tmp_path / "a.csv")
+    options = dict(target="y", drop="value", epochs=1, batch_size=64, units=(8,), baselines=False)
+    run = kzoo.train("tabular_fnn", file, out=tmp_path / "run", min_steps=0, class_weight="balanced", **options)
+    said = capsys.readouterr().err
+    assert "is too large for memory" in said and "Scores, baselines and checks look at 100 of " in said
+    assert run.summary["test"]["examples"] == 100 and run.data.train > 500
+    assert {"kind", "flag"} <= {one["name"] for one in run.config["statistics"]["categories"]} | {"flag"}
+    monkeypatch.setattr(gather, "MOST_SAMPLED", 60)
+    with pytest.warns(KzooWarning, match="60 of its 800 rows are looked at"):
+        assert kzoo.evaluate(run, file)["examples"] == 60
+    new = table(5, seed=9)
+    parquet, csv = (write(new, tmp_path / f"new.{suffix}") for suffix in ("parquet", "csv"))
+    answers = [kzoo.predict(run, rows).probabilities for rows in (parquet, csv, new)]
+    np.testing.assert_array_equal(answers[0], answers[1])
+    np.testing.assert_array_equal(answers[0], answers[2])
+
+
+@pytest.mark.slow
+def test_steps_in_one_call_and_one_by_one_are_the_same_rows(tmp_path, monkeypatch):
+    """A call ends where the rows do that are in memory, and the bits are those of any other cut."""
+    monkeypatch.setattr(stored, "_MOST_ROWS", 128)
+    data = kzoo.load_data(write(table(700), tmp_path / "a.csv"), target="y", drop="value", test=0)
+    options = dict(epochs=2, batch_size=32, units=(4,), min_steps=0, progress=False, check=False, baselines=False)
+    runs = [kzoo.train("tabular_fnn", data, out=tmp_path / str(n), steps_per_call=n, **options) for n in (2, 7)]
+    one, other = (run.model.get_weights() for run in runs)
+    assert all(map(np.array_equal, one, other))
+    alone = kzoo.train("tabular_fnn", data, out=tmp_path / "1", steps_per_call=1, **options)
+    for a, b in zip(one, alone.model.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_what_is_stored_is_plain(tmp_path):
+    kzoo.load_data(write(table(200), tmp_path / "a.parquet"), target="y")
+    (about,) = (tmp_path / "cache" / "data").glob("*/about.json")
+    known = json.loads(about.read_text())
+    width, rows = known["width"], known["rows"]
+    for part, count in rows.items():
+        assert (about.parent / f"{part}.rows").stat().st_size == 4 * width * count

@@ -153,8 +153,8 @@ class Run:
         """What the best model said on the test split (else the validation split); None for language models.
 
         Arrays: `split`, `rows` (places in that split), `truth` (N,) or (N, ...), `answers` (N, classes) probabilities
-        or values in their own unit; for a few rows, the first ones and the worst, `shown` (places in `rows`) and
-        their raw `inputs`. `source_rows`, where known: places among the usable rows of the whole source.
+        or values in their own unit; for a few rows, examples and the worst, `shown` (places in `rows`) and their raw
+        `inputs`. `source_rows`, where known: places among the usable rows of the whole source.
         """
         file = self.path / "answers.npz"
         if not file.is_file():

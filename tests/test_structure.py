@@ -55,7 +55,10 @@ MAY_IMPORT = {
     "predictions": set(),
     "runtime": {"data", "export", "exported", "predictions"},
     "checks": {"data", "gradients", "plots"},
-    "export": {"bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "run", "weights"},
+    "export": {
+        "bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "results", "run",
+        "weights",
+    },
     "evaluation": {
         "bare", "baselines", "checks", "data", "gradients", "predictions", "ranking", "registry", "results", "run",
         "training", "workers",

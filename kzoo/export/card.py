@@ -39,6 +39,7 @@ def card(manifest) -> str:
     task = (spec["task"] or "unknown").replace("_", "-")
     tag = problem(spec["task"]).hub if spec["task"] else task
     made = f"by kzoo, family `{spec['family']}`" if spec["family"] else "outside kzoo"
+    made += f", revision {spec['revision']} of its preset" if spec.get("revision") else ""
     parts = [
         f"---\nlibrary_name: keras\ntags:\n- kzoo\n- {tag}\n---\n",
         f"# {manifest.name}\n",

@@ -137,6 +137,7 @@ def _size(path):
 def _manifest(subject, job, found, exports) -> Manifest:
     run, given = subject.run, subject.given
     spec = {k: job.spec.get(k) for k in ("preset", "family", "task", "config", "training", "seed")}
+    spec |= {k: job.spec[k] for k in ("revision",) if job.spec.get(k) is not None}
     return Manifest(
         name=spec["preset"],
         created=time.strftime("%Y-%m-%d"),

@@ -84,7 +84,7 @@ def spoil(model):
 def test_the_folder_says_what_was_trained_on_what(run):
     config = run.config
     assert {"spec", "data", "versions", "command", "backend", "precision", "created"} <= set(config)
-    assert set(config["spec"]) == {"preset", "family", "task", "config", "training", "seed", "kzoo"}
+    assert set(config["spec"]) == {"preset", "revision", "family", "task", "config", "training", "seed", "kzoo"}
     assert kzoo.spec_of(run) == kzoo.spec_of(str(run.path)) == config["spec"]
     assert config["spec"]["kzoo"] == config["versions"]["kzoo"] == kzoo.__version__
     assert config["spec"]["config"]["input_shape"] == [4] and len(config["spec"]["config"]["scale"]) == 4

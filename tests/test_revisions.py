@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import kzoo
@@ -77,7 +78,7 @@ def test_a_run_of_the_name_from_before_it_got_better_opens_and_is_not_gone_on_wi
     with pytest.raises(kzoo.KzooError, match=r"different run \(spec.revision: 1 there, 2 now"):
         train("flower_fnn", run.path)
     del catalogue._presets["flower_fnn"]  # nor need there be any preset of that name
-    assert kzoo.predict(kzoo.Run(run.path), [[5.0, 3.0, 1.5, 0.2]]).labels
+    assert kzoo.predict(kzoo.Run(run.path), np.array([[5.0, 3.0, 1.5, 0.2]])).labels
 
 
 def test_a_run_that_says_no_revision_opens_as_before(tmp_path):

@@ -16,6 +16,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MAY_IMPORT = {
     "arguments": set(),
     "errors": set(),
+    "deprecation": set(),
     "family": set(),
     "files": set(),
     "jax_cache": set(),
@@ -96,6 +97,7 @@ BY_NAME = {
 }  # fmt: skip
 EVERYBODYS = {
     "__version__",
+    "deprecation",
     "doors",
     "errors",
     "files",
@@ -108,9 +110,9 @@ EVERYBODYS = {
     "words",
 }
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "bare", "catalogue", "doors", "errors", "exported", "family", "files", "forms", "jax_cache", "lean",
-    "network", "nouns", "optional", "plugins", "preset", "preset_files", "presets", "ranking", "registry", "results",
-    "run", "weights", "words",
+    "arguments", "bare", "catalogue", "deprecation", "doors", "errors", "exported", "family", "files", "forms",
+    "jax_cache", "lean", "network", "nouns", "optional", "plugins", "preset", "preset_files", "presets", "ranking",
+    "registry", "results", "run", "weights", "words",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kzoo import kinds
 from kzoo.errors import KzooError
 from kzoo.files import path_of
-from kzoo.registry import fitted_on, names_a_preset, spec_of
+from kzoo.registry import fitted_on, get_preset, names_a_preset, spec_of
 from kzoo.run import Run
 from kzoo.tasks import pair
 from kzoo.weights.stored import Stored
@@ -57,7 +57,7 @@ def opened(
 def _stored(preset: Any, weights: str | None) -> Stored:
     if not isinstance(preset, str) or not names_a_preset(preset):
         raise KzooError(f"weights={weights!r} is for the name of a preset, and {shown(preset)} is none: leave it out.")
-    stored = Stored(preset, weights)
+    stored = Stored(get_preset(preset).name, weights)
     print(printable(f"kzoo: {stored.entry.line}"), file=sys.stderr)
     return stored
 

@@ -100,7 +100,8 @@ def get_preset(name: str | Preset) -> Preset:
     """Return a preset by name.
 
     Args:
-        name: of the catalogue, of a package (`package.name`), or in a file (`mine.toml`, `mine.toml:name`).
+        name: of the catalogue, of a package (`package.name`), or in a file (`mine.toml`, `mine.toml:name`). Behind the
+            name may stand which revision of it: `tabular_fnn@1`.
 
     Raises:
         KzooError: unknown name, with the nearest one; a file or package that cannot be read.
@@ -113,6 +114,8 @@ def get_preset(name: str | Preset) -> Preset:
     name = os.fspath(name)
     if name in _presets:
         return _presets[name]
+    if "@" in name:
+        return _revision(name)
     if is_file_word(name):
         return _preset_in_file(name)
     namespace, dot, _ = str(name).partition(".")
@@ -121,6 +124,21 @@ def get_preset(name: str | Preset) -> Preset:
         if name in _presets:
             return _presets[name]
     raise KzooError(f"Unknown preset {shown(name)}. {hint(name, _presets)}See kzoo.list_presets().")
+
+
+def _revision(word: str) -> Preset:
+    """Return the preset that `NAME@REVISION` means: an earlier one of that name, or today's.
+
+    Raises:
+        KzooError: there is no preset of that name, or no such revision of it.
+    """
+    name, _, said = word.partition("@")
+    today = get_preset(name)
+    if said == str(today.revision):
+        return today
+    earlier = sorted(p.revision for p in _presets.values() if p.name.partition("@")[0] == name and p is not today)
+    there = ", ".join(map(str, [*earlier, today.revision]))
+    raise KzooError(f"Preset {name!r} has no revision {said!r}. It has: {there}.")
 
 
 def _preset_in_file(word: str) -> Preset:
@@ -185,7 +203,8 @@ def list_presets(
     """Return the sorted names of presets that match.
 
     Args:
-        pattern: a glob such as `"cifar_*"`, the path of a TOML file, or several.
+        pattern: a glob such as `"cifar_*"`, the path of a TOML file, or several. Earlier revisions match globs with
+            an `@` alone: `"*@*"`.
         family, task, dataset: keep those only.
         max_params: keep presets of at most this many parameters.
         exclude: a glob, or several, to leave out.
@@ -213,7 +232,7 @@ def list_presets(
     return sorted(
         p.name
         for p in _presets.values()
-        if any(fnmatchcase(p.name, glob) for glob in wanted)
+        if any(fnmatchcase(p.name, glob) for glob in wanted if "@" in glob or "@" not in p.name)
         and not any(fnmatchcase(p.name, glob) for glob in unwanted)
         and family in (None, p.family)
         and task in (None, p.task)

@@ -109,6 +109,8 @@ class Manifest:
         predict_ms: milliseconds that Keras' own `predict` takes, as in `Entry.latency_ms`.
         exports: key, such as "onnx_int8" -> `Entry`.
         files: every other file of the folder -> its sha256 and bytes.
+        baselines: what needs no network, scored on the same split, as the run's summary has it.
+        origin: `source` and `licence` of the data set that kzoo knows by the name of the data.
     """
 
     name: str
@@ -126,6 +128,8 @@ class Manifest:
     predict_ms: dict
     exports: dict
     files: dict
+    baselines: list = field(default_factory=list)
+    origin: dict = field(default_factory=dict)
 
     @classmethod
     def read(cls, said: Any) -> "Manifest":

@@ -72,6 +72,7 @@ class Spec:
 
     Args:
         preset: its name; a model of one's own has that of the model.
+        revision: which one of that name; None where no preset is behind it, and of runs from before there were any.
         family: None for a model of one's own, and for an ensemble.
         task: what is answered.
         config, training: the settings; all of them, once the network is built.
@@ -81,6 +82,7 @@ class Spec:
     """
 
     preset: str
+    revision: int | None = None
     family: str | None
     task: str
     config: Mapping = field(metadata={"form": _SIZES})
@@ -102,7 +104,7 @@ class Spec:
 
     def json(self) -> dict:
         """Return plain data, without what is not said."""
-        stored = _json(self, unless_said=("method", "members", "kzoo"))
+        stored = _json(self, unless_said=("revision", "method", "members", "kzoo"))
         return stored | ({"members": [member.json() for member in self.members]} if self.members else {})
 
     @property

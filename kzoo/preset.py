@@ -15,7 +15,7 @@ from kzoo.tasks import problem
 from kzoo.words import hint, shown
 
 STEPS = 96  # in a window of a series, where neither a setting nor data says how many
-_NAME = re.compile(r"([A-Za-z0-9_]+\.)?[A-Za-z0-9_]+")
+_NAME = re.compile(r"([A-Za-z0-9_]+\.)?[A-Za-z0-9_]+(@[1-9][0-9]*)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,8 @@ class Preset:
     `training` the contract's, but for settings that have no use beside the others (`Argument.needs`).
 
     Args:
-        name: `<task or data>_<architecture>[_<size>]`; of a package, with `<package>.` before.
+        name: `<task or data>_<architecture>[_<size>]`; of a package, with `<package>.` before. `NAME@REVISION` is what
+            NAME stood for before it got better.
         family: one of `kzoo.family.FAMILIES`.
         task: what it answers, by its public name, such as "image_classification" (see `kzoo.tasks`).
         summary: one line.
@@ -35,6 +36,7 @@ class Preset:
         dataset: name of the default data set (see `kzoo.load_data`).
         params: number of parameters of the network as listed, checked by a test.
         reference: paper or page.
+        revision: which one of this name it is. One that was published does not change: what is better is the next.
 
     Raises:
         KzooError: an unknown family, task or argument, or a value that is not plain data.
@@ -49,6 +51,7 @@ class Preset:
     dataset: str | None = None
     params: int | None = None
     reference: str = ""
+    revision: int = 1
 
     def __post_init__(self) -> None:
         if not is_preset_name(self.name):
@@ -56,6 +59,10 @@ class Preset:
                 f"Preset name {self.name!r} must consist of letters, digits and underscores; a package's presets have "
                 "its name and a dot before."
             )
+        if isinstance(self.revision, bool) or not isinstance(self.revision, int) or self.revision < 1:
+            raise KzooError(f"Preset {self.name!r}: revision={self.revision!r} must be a whole number, 1 or more.")
+        if said := self.name.partition("@")[2]:
+            object.__setattr__(self, "revision", int(said))
         choose("family", self.family, FAMILIES)
         choose("task", self.task, TASKS)
         for part in ("config", "training"):
@@ -120,7 +127,10 @@ def situation(family: str, task: str, config: Mapping[str, Any]) -> dict[str, An
 
 
 def is_preset_name(name: object) -> bool:
-    """Say whether this can be a preset's name: letters, digits and underscores, with `<package>.` before or not."""
+    """Say whether this can be a preset's name: letters, digits and underscores, with `<package>.` before or not.
+
+    An earlier revision has `@` and its number behind.
+    """
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 

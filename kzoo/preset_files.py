@@ -100,7 +100,7 @@ def _from_base(name: str, base: Preset, given: dict[str, Any]) -> Preset:
     asked = given.get("training", {})
     # Epochs that a file says are the whole length, as epochs= in a call are.
     training = base.training | ({"min_steps": 0} if "epochs" in asked else {}) | asked
-    return replace(base, **dict(name=name, params=None) | given | dict(config=config, training=training))
+    return replace(base, **dict(name=name, params=None, revision=1) | given | dict(config=config, training=training))
 
 
 def _check_names(name: str, family: str, config: Mapping[str, Any], training: Mapping[str, Any]) -> None:
@@ -135,6 +135,8 @@ def preset_to_toml(preset: Preset) -> str:
     for field in ("family", "task", "summary", "dataset", "params", "reference"):
         if (value := getattr(preset, field)) is not None:
             lines.append(f"{field} = {_value(value)}")
+    if preset.revision != 1:
+        lines.append(f"revision = {preset.revision}")
     for part in ("config", "training"):
         lines += ["", f"[{_key(preset.name)}.{part}]"]
         lines += [f"{_key(name)} = {_value(value)}" for name, value in getattr(preset, part).items()]

@@ -66,7 +66,7 @@ def build(
         model.fit(**kzoo.fit_arguments(model, data))  # as kzoo.train("tabular_fnn", data, steps_per_call=1) does
 
     Args:
-        name: a preset's name, or a `Preset`.
+        name: a preset's name, or a `Preset`. `tabular_fnn@1` is the first revision of that name.
         data: what `kzoo.load_data` returned, to fit the network to: shape of the input, classes, columns, vocabulary,
             loss and metrics follow it as in `kzoo.train`, and schedules get their length.
         weights: None draws them. A word for weights in the package, such as "cifar10" (`kzoo show PRESET` lists them),
@@ -108,7 +108,9 @@ def build(
         warnings.warn(" ".join(notes), KzooWarning, stacklevel=3)
     if weights is not None and data is None:
         return _with_weights(preset, weights, overrides, compile=compile, seed=seed, steps=steps)
-    spec = dict(preset=preset.name, family=preset.family, task=task, config=config, training=training)
+    spec = dict(
+        preset=preset.name, revision=preset.revision, family=preset.family, task=task, config=config, training=training
+    )
     model = rebuild(spec | dict(seed=seed), compile=compile, steps=steps)
     if data is not None:
         start = import_module("kzoo.training.start")
@@ -161,7 +163,7 @@ def rebuild(spec: Mapping[str, Any], *, compile: bool = True, steps: int | None 
     _check_names(spec, config)
     builder, fixed = family_builder(spec["family"])
     try:
-        model = builder(name=spec["preset"], **fixed, **config)
+        model = builder(name=spec["preset"].partition("@")[0], **fixed, **config)
         if compile:
             contract = import_module("kzoo.contract")
             contract.compile_model(model, task=spec["task"], config=config, training=spec["training"], steps=steps)
@@ -240,7 +242,7 @@ def spec_of(thing: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:
     """Return the specification of a run or export, the path of one, or a model that kzoo built in this process.
 
     Returns:
-        preset, family, task, config (fully resolved), training, seed and kzoo's version.
+        preset and its revision, family, task, config (fully resolved), training, seed and kzoo's version.
 
     Raises:
         KzooError: the object did not come from kzoo.
@@ -308,9 +310,12 @@ def _unknown_override(preset: Preset, name: str) -> str:
 
 
 def preset_of(spec: Mapping[str, Any]) -> Preset:
-    """Return the preset that a specification describes, whatever became of the one it was made from."""
+    """Return the preset that a specification describes, whatever became of the one it was made from.
+
+    One that says no revision is of the first: it was made before there were others.
+    """
     fields = {name: spec[name] for name in ("family", "task", "config", "training")}
-    return Preset(name=spec["preset"], summary="", **fields)
+    return Preset(name=spec["preset"], summary="", revision=spec.get("revision") or 1, **fields)
 
 
 def with_settings(preset: Preset, config: Mapping[str, Any], training: Mapping[str, Any]) -> Preset:

@@ -34,7 +34,8 @@ class Run:
     The folder holds `config.json` (what was trained, on what, with which versions), `history.csv`,
     `best.keras`, `last.keras`, `summary.json` (scores of the best weights), `answers.npz` (what they said on the
     test split), `preprocessing.json` (what turns a raw input into the model's input), `curves.png` and
-    `tensorboard/`. It contains no absolute path.
+    `tensorboard/`. It contains no absolute path. The two models of a finished run are not compiled: without the
+    optimizer's state they are a third as large, and what was stopped goes on from its journal.
 
     Args:
         path: the folder.
@@ -153,8 +154,8 @@ class Run:
         """What the best model said on the test split (else the validation split); None for language models.
 
         Arrays: `split`, `rows` (places in that split), `truth` (N,) or (N, ...), `answers` (N, classes) probabilities
-        or values in their own unit; for a few rows, the first ones and the worst, `shown` (places in `rows`) and
-        their raw `inputs`. `source_rows`, where known: places among the usable rows of the whole source.
+        or values in their own unit; for a few rows, examples and the worst, `shown` (places in `rows`) and their raw
+        `inputs`. `source_rows`, where known: places among the usable rows of the whole source.
         """
         file = self.path / "answers.npz"
         if not file.is_file():

@@ -24,7 +24,7 @@ from matplotlib.ticker import MaxNLocator
 import kzoo
 from kzoo.kinds.text.language import load_language
 from kzoo.kinds.text.light import tokenizer_of
-from kzoo.plots.colors import GREEN, GREY, INK
+from kzoo.plots.colors import GREEN, GREY, INK, ORANGE
 from kzoo.plots.figure import new_figure, tidy
 
 options = dict(epochs=dict(type=int, default=None), validation=0.02, prompt="The ", length=300, top_k=20, top_p=1.0)
@@ -58,12 +58,12 @@ for temperature in (0.4, 0.8, 1.2):
 # %% Look: bits per epoch, and what the network expects along a piece of the test part
 shown = {" ": "␣", "\n": "↵", "\t": "→"}
 letters = np.array(["", "?", *(shown.get(c, c) for c in tokenizer_of(run.preprocessing).vocabulary)])
-first, width = 30, 56
+first, width, ranks = 30, 28, 4
 prose = np.char.isalpha(letters)[data.test.x[:][:, first : first + width]].sum(axis=1)
 window = data.test.x[prose.argmax()]
 p = np.asarray(run.model.predict(window[None], verbose=0))[0, first - 1 : first - 1 + width]
-best = np.argsort(-p, axis=1)[:, :5]  # the likeliest five before each character
-figure = new_figure(13, 5.2)
+best = np.argsort(-p, axis=1)[:, :ranks]  # the likeliest before each character
+figure = new_figure(9, 6.4)
 above, below = figure.subplots(2, 1, height_ratios=(1, 1.1))
 tidy(above, "Bits per character", x="epoch")
 for column, label, color in (("loss", "training", GREY), ("val_loss", "validation", GREEN)):
@@ -72,15 +72,17 @@ for column, label, color in (("loss", "training", GREY), ("val_loss", "validatio
 above.axhline(rows[1]["bits_per_character"], color=INK, lw=1, ls="--", label="test, in one pass")
 above.xaxis.set_major_locator(MaxNLocator(integer=True))
 above.legend(frameon=False)
-tidy(below, "The five likeliest next characters, before each character of the text below", grid=None)
-heat = below.imshow(np.take_along_axis(p, best, axis=1).T, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+tidy(below, "What it expects before each character: the darker, the likelier; framed where it came", grid=None)
+below.imshow(np.take_along_axis(p, best, axis=1).T, cmap="Blues", vmin=0, vmax=1, aspect="auto")
 for step, truth in enumerate(window[first : first + width]):
     for rank, token in enumerate(best[step]):
         style = dict(color="white" if p[step, token] > 0.55 else INK, ha="center", va="center", family="monospace")
-        below.text(step, rank, letters[token], fontsize=10, parse_math=False, **style)
+        below.text(step, rank, letters[token], fontsize=15, parse_math=False, **style)
         if token == truth:
-            below.add_patch(Rectangle((step - 0.46, rank - 0.44), 0.92, 0.88, fill=False, ec=GREEN, lw=1.6))
-below.set_xticks(range(width), letters[window[first : first + width]], family="monospace", color=INK)
-below.set_yticks(range(5), ["likeliest", "2nd", "3rd", "4th", "5th"])
-figure.colorbar(heat, ax=below, pad=0.01, label="probability; green: what came")
+            below.add_patch(Rectangle((step - 0.46, rank - 0.45), 0.92, 0.9, fill=False, ec=ORANGE, lw=2.4))
+came = dict(family="monospace", color=INK, fontsize=15, fontweight="bold", parse_math=False)
+below.set_xticks(range(width), letters[window[first : first + width]], **came)
+below.set_yticks(range(ranks), ["likeliest", "2nd", "3rd", "4th"][:ranks], fontsize=11)
+below.set_xlabel("what came", color=GREY, fontsize=11)
+below.tick_params(length=0)
 kzoo.recipes.finish(args, rows, figure, folder=run.path)

@@ -16,6 +16,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MAY_IMPORT = {
     "arguments": set(),
     "errors": set(),
+    "deprecation": set(),
     "family": set(),
     "files": set(),
     "jax_cache": set(),
@@ -55,7 +56,10 @@ MAY_IMPORT = {
     "predictions": set(),
     "runtime": {"data", "export", "exported", "predictions"},
     "checks": {"data", "gradients", "plots"},
-    "export": {"bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "run", "weights"},
+    "export": {
+        "bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "results", "run",
+        "weights",
+    },
     "evaluation": {
         "bare", "baselines", "checks", "data", "gradients", "predictions", "ranking", "registry", "results", "run",
         "training", "workers",
@@ -93,6 +97,7 @@ BY_NAME = {
 }  # fmt: skip
 EVERYBODYS = {
     "__version__",
+    "deprecation",
     "doors",
     "errors",
     "files",
@@ -105,9 +110,9 @@ EVERYBODYS = {
     "words",
 }
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "bare", "catalogue", "doors", "errors", "exported", "family", "files", "forms", "jax_cache", "lean",
-    "network", "nouns", "optional", "plugins", "preset", "preset_files", "presets", "ranking", "registry", "results",
-    "run", "weights", "words",
+    "arguments", "bare", "catalogue", "deprecation", "doors", "errors", "exported", "family", "files", "forms",
+    "jax_cache", "lean", "network", "nouns", "optional", "plugins", "preset", "preset_files", "presets", "ranking",
+    "registry", "results", "run", "weights", "words",
 )  # fmt: skip
 
 

@@ -46,7 +46,8 @@ def look(args):
         checked_seconds("max_time", given["max_time"])
     check_freeze(given.get("freeze"), given.get("weights"))
     if given.get("weights") is not None and "preset" in given:
-        check_weights(given["weights"], given["preset"])
+        word = given["preset"]
+        check_weights(given["weights"], get_preset(word).name if word and names_a_preset(word) else word)
     _check_settings(given)
     if "preset" in given:
         _preset(args)

@@ -128,6 +128,7 @@ def describe(preset, network, config, training) -> dict:
     read, answer = config.get("inputs"), network["comes_out"]["shape"]
     return dict(
         name=getattr(preset, "name", ""),
+        revision=getattr(preset, "revision", None),
         family=family,
         task=getattr(preset, "task", ""),
         summary=getattr(preset, "summary", ""),

@@ -30,6 +30,29 @@ _OTHERS: dict[str, tuple[Any, ...]] = {
     "imdb": ("text_classification", "word_ids", "imdb", ("negative", "positive")),
     "reuters": ("text_classification", "word_ids", "reuters"),
 }
+_UCI, _NONE = "https://archive.ics.uci.edu/dataset/", "none stated by its makers"
+_MADE = ("kzoo itself makes it", "Apache-2.0")
+# Name -> where the data comes from, and its licence as its makers state it: what a model card says.
+ORIGINS = {
+    "iris": (f"{_UCI}53", "CC BY 4.0"),
+    "wine": (f"{_UCI}109", "CC BY 4.0"),
+    "breast_cancer": (f"{_UCI}17", "CC BY 4.0"),
+    "diabetes": ("https://doi.org/10.1214/009053604000000067", _NONE),
+    "line": _MADE,
+    "california_housing": ("https://doi.org/10.1016/S0167-7152(96)00140-X", _NONE),
+    "digits": (f"{_UCI}80", "CC BY 4.0"),
+    "shapes": _MADE,
+    "adding": _MADE,
+    "sine": _MADE,
+    "pydocs": ("the documentation of the Python that trained it", "PSF-2.0"),
+    "opinions": _MADE,
+    "mnist": ("https://doi.org/10.1109/5.726791", "CC BY-SA 3.0"),
+    "fashion_mnist": ("https://github.com/zalandoresearch/fashion-mnist", "MIT"),
+    "cifar10": ("https://www.cs.toronto.edu/~kriz/cifar.html", _NONE),
+    "cifar100": ("https://www.cs.toronto.edu/~kriz/cifar.html", _NONE),
+    "imdb": ("https://ai.stanford.edu/~amaas/data/sentiment/", _NONE),
+    "reuters": (f"{_UCI}137", "research purposes, as its makers state"),
+}
 NAMES = dict.fromkeys(_TABLES, "rows") | {name: problem(task).kind for name, (task, *_) in _OTHERS.items()}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kzoo.data.named import ORIGINS
 from kzoo.errors import ExportError, KzooError
 from kzoo.export import card
 from kzoo.export.formats import file_of, formats, keys_of, parse, split_key
@@ -21,6 +22,7 @@ from kzoo.export.verify import AGREEMENT, TOLERANCE, too_different, verify
 from kzoo.exported import MANIFEST, Entry, ExportedModel, Manifest, described, files_below
 from kzoo.files import write_json
 from kzoo.optional import check_installed
+from kzoo.weights.stored import Stored
 
 
 def make(model_or_run, path, names, *, quantize, check, data, overwrite, timeout, progress) -> ExportedModel:
@@ -135,6 +137,7 @@ def _size(path):
 def _manifest(subject, job, found, exports) -> Manifest:
     run, given = subject.run, subject.given
     spec = {k: job.spec.get(k) for k in ("preset", "family", "task", "config", "training", "seed")}
+    spec |= {k: job.spec[k] for k in ("revision",) if job.spec.get(k) is not None}
     return Manifest(
         name=spec["preset"],
         created=time.strftime("%Y-%m-%d"),
@@ -147,11 +150,31 @@ def _manifest(subject, job, found, exports) -> Manifest:
         preprocessing=job.preprocessing,
         data=run.config["data"] if run else None,
         metrics={k: v for k, v in run.summary.items() if k in ("validation", "test")} if run else {},
+        baselines=_baselines(run),
+        origin=_origin(run),
         versions=found["versions"],
         predict_ms=found["predict_ms"],
         exports=exports,
         files={},
     )
+
+
+def _baselines(run) -> list:
+    """Return what needs no network, as a run's summary has it."""
+    if isinstance(run, Stored):
+        metric = run.entry.metric
+        return [
+            dict(name=label, label=label, split="test", metric=metric, scores={metric: value}, notes=[])
+            for label, value in run.entry.beside.items()
+        ]
+    return list(run.summary.get("baselines") or ()) if run else []
+
+
+def _origin(run) -> dict:
+    if isinstance(run, Stored):
+        return dict(source=run.entry.source, licence=run.entry.licence)
+    name = run.config["data"]["name"] if run else None
+    return dict(zip(("source", "licence"), ORIGINS[name], strict=True)) if name in ORIGINS else {}
 
 
 def _verified(folder, exports, sample, timeout, say) -> dict:

@@ -120,11 +120,15 @@ class Shown:
         form: "image", "text" or "row": how a page lays them out.
         heads: of the columns.
         cells: one for each row: a list of strings, or an image as `{"url": ..., "small": ...}`.
+        mark: what stands in cells for what the model cannot read; None where it reads all.
+        legend: a sentence that says what the mark is.
     """
 
     form: str
     heads: list
     cells: list
+    mark: str | None = None
+    legend: str = ""
 
 
 @dataclass(kw_only=True, eq=False)

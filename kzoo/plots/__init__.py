@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # what a type checker sees of the names below
     from kzoo.plots.attention import attention_map as attention_map
     from kzoo.plots.classification import confusion_matrix as confusion_matrix
     from kzoo.plots.classification import per_class as per_class
+    from kzoo.plots.classification import precision_recall as precision_recall
+    from kzoo.plots.classification import roc as roc
     from kzoo.plots.classification import roc_and_precision_recall as roc_and_precision_recall
     from kzoo.plots.gradcam import grad_cam as grad_cam
     from kzoo.plots.layers import network as network
@@ -34,6 +36,8 @@ _LATER = {
     "worst_mistakes": "kzoo.plots.mistakes",
     "confusion_matrix": "kzoo.plots.classification",
     "per_class": "kzoo.plots.classification",
+    "roc": "kzoo.plots.classification",
+    "precision_recall": "kzoo.plots.classification",
     "roc_and_precision_recall": "kzoo.plots.classification",
     "forecast": "kzoo.plots.values",
     "predicted_against_true": "kzoo.plots.values",

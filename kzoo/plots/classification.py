@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.colors import PowerNorm
+from matplotlib.colors import LinearSegmentedColormap, PowerNorm, to_rgba
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from sklearn import metrics as sk
@@ -19,6 +20,7 @@ from kzoo.words import shown
 
 _MOST_NUMBERS, _MOST_NAMES = 20, 40  # classes whose cells hold numbers; classes that are all named along an axis
 _MOST_CURVES = 10
+_DENSEST = 0.5  # of a colour over the paper: ink stays legible on it, on white paper and on a dark page
 
 
 @door
@@ -56,17 +58,20 @@ def confusion_matrix(
     right = np.eye(len(names), dtype=bool)
     # Rare mistakes shall be seen: colour grows with the root, and faster for them.
     tops = shown.max(), max(shown.max() / 2, shown[~right].max())
-    norms = [PowerNorm(0.5, 0, top) for top in tops]
-    axes.imshow(np.ma.array(shown, mask=~right), cmap="Blues", norm=norms[0])
-    axes.imshow(np.ma.array(shown, mask=right | (counts == 0)), cmap="Oranges", norm=norms[1])
+    for color, top, empty in ((BLUE, tops[0], ~right), (ORANGE, tops[1], right | (counts == 0))):
+        # One colour, the denser the more: on a dark page the same cells shine.
+        ramp = LinearSegmentedColormap.from_list("density", [to_rgba(color, 0), to_rgba(color, _DENSEST)])
+        edges = np.arange(len(names) + 1) - 0.5
+        axes.pcolormesh(edges, edges, np.ma.array(shown, mask=empty), cmap=ramp, norm=PowerNorm(0.5, 0, top))
+    axes.set_aspect("equal")
+    axes.invert_yaxis()
     cell = side / len(names)
     _name_classes(axes.xaxis, names, turned=0.12 * max(map(len, names)) > cell)
     _name_classes(axes.yaxis, names)
     if len(names) <= _MOST_NUMBERS:
         size = min(10, 72 * cell / (0.6 * len(f"{counts.max():,}") + 1.2))
         for i, j in zip(*np.nonzero(counts), strict=True):
-            color = "white" if norms[int(i != j)](shown[i, j]) > 0.6 else INK
-            axes.text(j, i, f"{counts[i, j]:,}", ha="center", va="center", fontsize=size, color=color)
+            axes.text(j, i, f"{counts[i, j]:,}", ha="center", va="center", fontsize=size, color=INK)
     return figure
 
 
@@ -99,7 +104,7 @@ def per_class(
         true, predicted, labels=range(len(names)), zero_division=np.nan
     )
     many = len(names) > _MOST_NUMBERS
-    figure = new_figure(6.4, 1.3 + (0.24 if many else 0.46) * len(names))
+    figure = new_figure(5.2, 1.3 + (0.24 if many else 0.4) * len(names))
     axes = figure.add_subplot()
     places = np.arange(len(names))
     for shift, values, label, color in ((-0.2, precision, "precision", BLUE), (0.2, recall, "recall", ORANGE)):
@@ -134,43 +139,75 @@ def roc_and_precision_recall(
         KzooError: counts that differ, a label that is not a class, probabilities that are not numbers, or all labels
             the same.
     """
+    of = _separated(true, probabilities, class_names)
+    figure = new_figure(11, 4.6)
+    left, right = figure.subplots(1, 2)
+    _draw_roc(left, *of)
+    _draw_precision_recall(right, *of)
+    return figure
+
+
+def roc(true: Sequence[int | str] | np.ndarray, probabilities: ArrayLike, class_names: Sequence[str] = ()) -> Figure:
+    """Draw the ROC curve alone; see `roc_and_precision_recall`."""
+    figure = new_figure(5.5, 4.2)
+    _draw_roc(figure.add_subplot(), *_separated(true, probabilities, class_names))
+    return figure
+
+
+def precision_recall(
+    true: Sequence[int | str] | np.ndarray, probabilities: ArrayLike, class_names: Sequence[str] = ()
+) -> Figure:
+    """Draw the precision-recall curve alone; see `roc_and_precision_recall`."""
+    figure = new_figure(5.5, 4.2)
+    _draw_precision_recall(figure.add_subplot(), *_separated(true, probabilities, class_names))
+    return figure
+
+
+def _separated(
+    true: Sequence[int | str] | np.ndarray, probabilities: ArrayLike, class_names: Sequence[str]
+) -> tuple[dict[int, tuple[np.ndarray, np.ndarray]], list[str]]:
+    """Return for each class to draw which examples are of it (N,) and the answers for it (N,); and all names."""
     true, p, names = checked_probabilities(true, probabilities, class_names)
     present = [c for c in range(len(names)) if (true == c).any()]
     if len(present) < 2:
         raise KzooError(f"All {len(true)} labels are {names[present[0]]!r}: a curve needs examples of two classes.")
-    drawn = [1] if len(names) == 2 else present
+    return {c: (true == c, p[:, c]) for c in ([1] if len(names) == 2 else present)}, names
+
+
+def _draw_roc(axes: Axes, of: dict[int, tuple[np.ndarray, np.ndarray]], names: Sequence[str]) -> None:
     # One point for each step: an area drawn is an area measured.
-    roc = {c: sk.roc_curve(true == c, p[:, c], drop_intermediate=False)[:2] for c in drawn}
-    pr = {c: sk.precision_recall_curve(true == c, p[:, c])[:2] for c in drawn}
-    areas = {c: sk.roc_auc_score(true == c, p[:, c]) for c in drawn}
-    averages = {c: sk.average_precision_score(true == c, p[:, c]) for c in drawn}
-    figure = new_figure(11, 4.6)
-    left, right = figure.subplots(1, 2)
-    for axes, curves, area in ((left, roc, areas), (right, pr, averages)):
-        lines = curves if len(drawn) <= _MOST_CURVES else {}
-        for i, c in enumerate(lines):
-            x, y = curves[c] if axes is left else curves[c][::-1]
-            alone = len(drawn) == 1
-            style = dict(color=BLUE, lw=2) if alone else dict(lw=1.1, alpha=0.9, **line_style(i))
-            label = f"{name_of(names[c], ())}  {area[c]:.3f}"
-            axes.plot(x, y, drawstyle="default" if axes is left else "steps-pre", label=label, **style)
-        if len(drawn) > 1:
-            mean = np.mean([(_roc_at if axes is left else _precision_at)(*curves[c]) for c in drawn], axis=0)
-            label = f"mean of {len(drawn)}  {np.mean([area[c] for c in drawn]):.3f}"
-            axes.plot(_GRID, mean, color=INK, lw=2.4, label=label, zorder=3)
-        axes.set_xlim(-0.01, 1.01)
-        axes.set_ylim(-0.01, 1.02)
-        axes.set_aspect("equal")
-    left.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (2, 2)), zorder=1)
-    right.axhline(np.mean([(true == c).mean() for c in drawn]), color=GREY, lw=1, ls=(0, (2, 2)), zorder=1)
-    tidy(left, "ROC", x="false positive rate", y="true positive rate")
-    tidy(right, "Precision and recall", x="recall", y="precision")
-    for axes, title in ((left, "area under the curve"), (right, "average precision")):
-        legend = axes.legend(
-            frameon=False, fontsize=8.5, title=title, title_fontsize=8.5, loc="center left", bbox_to_anchor=(1.0, 0.5)
-        )
-        legend.get_title().set_color(GREY)
-    return figure
+    curves = {c: sk.roc_curve(*pair, drop_intermediate=False)[:2] for c, pair in of.items()}
+    areas = {c: float(sk.roc_auc_score(*pair)) for c, pair in of.items()}
+    axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (2, 2)), zorder=1)
+    _draw_curves(axes, curves, areas, names, at=_roc_at, drawstyle="default", legend="area under the curve")
+    tidy(axes, "ROC", x="false positive rate", y="true positive rate")
+
+
+def _draw_precision_recall(axes: Axes, of: dict[int, tuple[np.ndarray, np.ndarray]], names: Sequence[str]) -> None:
+    curves = {c: sk.precision_recall_curve(*pair)[:2][::-1] for c, pair in of.items()}
+    averages = {c: float(sk.average_precision_score(*pair)) for c, pair in of.items()}
+    axes.axhline(np.mean([is_one.mean() for is_one, _ in of.values()]), color=GREY, lw=1, ls=(0, (2, 2)), zorder=1)
+    _draw_curves(axes, curves, averages, names, at=_precision_at, drawstyle="steps-pre", legend="average precision")
+    tidy(axes, "Precision and recall", x="recall", y="precision")
+
+
+def _draw_curves(
+    axes: Axes, curves: dict, areas: dict[int, float], names: Sequence[str], *, at: Any, drawstyle: Any, legend: str
+) -> None:
+    """Draw a curve for each class, if they are few, and their mean."""
+    alone = len(curves) == 1
+    for i, (c, curve) in enumerate(curves.items() if len(curves) <= _MOST_CURVES else ()):
+        style = dict(color=BLUE, lw=2) if alone else dict(lw=1.1, alpha=0.9, **line_style(i))
+        axes.plot(*curve, drawstyle=drawstyle, label=f"{name_of(names[c], ())}  {areas[c]:.3f}", **style)
+    if not alone:
+        mean = np.mean([at(*curve) for curve in curves.values()], axis=0)
+        label = f"mean of {len(curves)}  {np.mean(list(areas.values())):.3f}"
+        axes.plot(_GRID, mean, color=INK, lw=2.4, label=label, zorder=3)
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(-0.01, 1.02)
+    axes.set_aspect("equal")
+    beside: Any = dict(loc="center left", bbox_to_anchor=(1.0, 0.5), title=legend, title_fontsize=8.5)
+    axes.legend(frameon=False, fontsize=8.5, **beside).get_title().set_color(GREY)
 
 
 _GRID = np.linspace(0, 1, 501)
@@ -180,7 +217,7 @@ def _roc_at(false_rate: np.ndarray, true_rate: np.ndarray) -> np.ndarray:
     return np.interp(_GRID, false_rate, true_rate)
 
 
-def _precision_at(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+def _precision_at(recall: np.ndarray, precision: np.ndarray) -> np.ndarray:
     """Return the precision of the first threshold that finds so much, at each recall of the grid."""
     recall, precision = recall[::-1], precision[::-1]
     return precision[np.searchsorted(recall, _GRID - 1e-12).clip(1, len(recall) - 1)]

@@ -42,7 +42,7 @@ def search_history(trials: Sequence["Trial"], objective: tuple[str, str], *, sta
     trials = _ended(trials)
     name, direction = objective
     scored = [t for t in trials if t.score is not None]
-    figure = new_figure(8.6, 4.4)
+    figure = new_figure(6.6, 4.2)
     axes = figure.add_subplot()
     tidy(
         axes,
@@ -92,7 +92,7 @@ def search_curves(trials: Sequence["Trial"], objective: tuple[str, str], *, star
         raise KzooError(f"No trial has an epoch with a {name} to draw.")
     best = [t for t in _best_first(drawn, direction) if t.score is not None][: len(_HIGHLIGHTED)]
     special = [t.number for t in best]
-    figure = new_figure(8.6, 4.4)
+    figure = new_figure(6.6, 4.2)
     axes = figure.add_subplot()
     folds = any(t.folds for t in drawn)
     over = ", mean of the folds (scores: mean of their best)" if folds else ""
@@ -130,7 +130,7 @@ def importance(found: "Importance") -> Figure:
         found: what `kzoo.tuning.importance.importance_of` returns.
     """
     rows = found.rows
-    figure = new_figure(8.6, max(3.2, 1.9 + 0.34 * len(rows)))
+    figure = new_figure(6.6, max(3.2, 1.9 + 0.34 * len(rows)))
     axes = figure.add_subplot()
     title = f"What decided {found.objective}: {found.trials} trials"
     tidy(axes, title, x="loss of R² when its values are shuffled", grid="x")

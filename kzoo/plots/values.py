@@ -25,6 +25,7 @@ def forecast(
     history: ArrayLike | None = None,
     names: Sequence[str] = (),
     count: int = 4,
+    windows: Sequence[int] | None = None,
 ) -> Figure:
     """Draw some forecasts beside what came: a row for each target, a column for each window, evenly spaced in time.
 
@@ -33,7 +34,8 @@ def forecast(
         predicted: (N, horizon, targets) values that were forecast.
         history: (N, steps, features) values that the model saw, the targets first; up to twice the horizon is drawn.
         names: names of the targets.
-        count: number of windows.
+        count: number of windows to draw.
+        windows: (N,) the number of each window, for its title; None counts them from 1.
 
     Raises:
         KzooError: shapes that do not fit, no windows, or truth that is not a number.
@@ -43,18 +45,21 @@ def forecast(
         raise KzooError(
             f"truth has shape {truth.shape} and predicted {predicted.shape}; both must be (windows, horizon, targets)."
         )
-    windows, horizon, targets = truth.shape
+    many, horizon, targets = truth.shape
     names = _names(names, targets)
     if count < 1:
         raise KzooError(f"count={count!r} must be 1 or more.")
+    windows = range(1, many + 1) if windows is None else windows
+    if len(windows) != many:
+        raise KzooError(f"windows has {len(windows)} numbers for {many} windows.")
     if history is not None:
         history = np.asarray(history)
-        if history.ndim != 3 or len(history) != windows or history.shape[-1] < targets:
+        if history.ndim != 3 or len(history) != many or history.shape[-1] < targets:
             raise KzooError(
-                f"history has shape {history.shape}; it must be ({windows}, steps, {targets} or more features)."
+                f"history has shape {history.shape}; it must be ({many}, steps, {targets} or more features)."
             )
         history = history[:, -max(2 * horizon, 24) :]
-    places = np.unique(np.linspace(0, windows - 1, min(count, windows)).round().astype(int))
+    places = np.unique(np.linspace(0, many - 1, min(count, many)).round().astype(int))
     rows = min(targets, _MOST_TARGETS)
     figure = new_figure(0.6 + 3.4 * len(places), 0.9 + max(2.0 * rows, 2.6))
     panels = figure.subplots(rows, len(places), sharex=True, sharey="row", squeeze=False)
@@ -62,7 +67,7 @@ def forecast(
     marker = dict(marker="o", ms=3.5) if horizon <= 15 else {}
     for target, row in enumerate(panels):
         for place, axes in zip(places, row, strict=True):
-            tidy(axes, f"window {place + 1:,}" if target == 0 else "")
+            tidy(axes, f"window {windows[place]:,}" if target == 0 else "")
             if history is not None:
                 past = history[place, :, target]
                 axes.plot(np.arange(1 - len(past), 1), past, color=GREY, lw=1.2, label="history")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.kinds import kind
-from kzoo.reports.pictures import FIRST
+from kzoo.reports.pictures import FIRST, are_first
 from kzoo.words import number, percent
 
 
@@ -29,13 +29,32 @@ def examples_of(run):
     ]
     first = min(FIRST, len(answers["truth"]))
     worst = [row for row in rows[:first] if not row["right"]] + rows[first:]
+    marked = inputs.mark and any(inputs.mark in cell for cells in inputs.cells for cell in cells)
     return dict(
         kind=inputs.form,
         columns=inputs.heads,
+        mark=inputs.mark if marked else None,
+        legend=inputs.legend,
+        note=_chosen(answers, "classes" in one.facts),
         classes="classes" in one.facts,
         withheld=withheld,
         first=rows[:first],
         worst=sorted(worst, key=lambda row: row["quality"]),
+    )
+
+
+def _chosen(answers, classes):
+    """Say which examples of the split these are."""
+    if are_first(answers):  # as runs of earlier versions have them, too
+        return "The first examples of the split, in order."
+    if not classes:
+        return "Examples, evenly spaced over the split."
+    truth = answers["truth"]
+    shown, all_of_them = (len(np.unique(of)) for of in (truth[answers["shown"][:FIRST]], truth))
+    return (
+        "Examples of each class, in turn."
+        if shown == all_of_them
+        else f"Examples of {shown} of the {all_of_them} classes."
     )
 
 

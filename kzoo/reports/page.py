@@ -198,7 +198,10 @@ def _provenance(run: Run) -> dict[str, Any]:
     config = run.config
     created = config.get("created", "")
     versions = ", ".join(f"{name} {version}" for name, version in config.get("versions", {}).items())
+    spec = config["spec"]
+    preset = "" if spec.get("revision") is None else f"{spec['preset']}, revision {spec['revision']}"
     rows = [
+        ("Preset", preset),
         ("Date", f"{created[:10]} {created[11:16]} {created[19:]}".strip()),
         ("Machine", config.get("machine", "")),
         ("Backend", config.get("backend", "")),

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
+from typing import Any
 
 from kzoo.errors import KzooError
 from kzoo.forms import Some
@@ -176,10 +177,26 @@ class Judged:
         error: (N,) by how much it is off, where it is; `of` names how that is counted.
     """
 
-    quality: object
-    right: object = None
-    error: object = None
+    quality: Any
+    right: Any = None
+    error: Any = None
     of: str = ""
+
+    def worst(self, most, *, among, places, apart=1) -> list:
+        """Return which answers are the worst, the worst first.
+
+        Args:
+            most: how many at the most.
+            among: (N,) booleans: which may be returned.
+            places: (N,) where each stands in its split.
+            apart: no two that are returned stand nearer to one another than this.
+        """
+        order, free = self.quality.argsort(kind="stable"), among.copy()
+        found: list[int] = []
+        while len(found) < most and free.any():
+            found.append(int(order[free[order]][0]))
+            free &= abs(places - places[found[-1]]) >= max(apart, 1)
+        return found
 
 
 @cache

@@ -54,7 +54,7 @@ def write_answers(file, split, scored, part, data):
     if answers.size > _MOST_NUMBERS:
         rows = rows[:: int(np.ceil(answers.size / _MOST_NUMBERS))]
         truth, answers = truth[rows], answers[rows]
-    shown = _worth_showing(data.problem.task.scoring.judge(truth, answers, data.target))
+    shown = _worth_showing(data.problem, data.problem.task.scoring.judge(truth, answers, data.target), truth, rows)
     inputs = np.asarray(part.x[rows[shown]])
     if inputs.nbytes > _MOST_INPUTS:
         shown = shown[: max(1, int(len(shown) * _MOST_INPUTS / inputs.nbytes))]
@@ -66,10 +66,31 @@ def write_answers(file, split, scored, part, data):
         np.savez_compressed(stream, **kept)
 
 
-def _worth_showing(judged):
-    """Return the first rows, then the worst ones: of answers that are right or wrong, the wrong ones alone."""
-    worst = np.argsort(judged.quality)
-    if judged.right is not None:
-        worst = worst[~judged.right[worst]]
-    first = np.arange(min(_EXAMPLES, len(judged.quality)))
-    return np.concatenate([first, worst[~np.isin(worst, first)][:_MISTAKES]])
+def _worth_showing(problem, judged, truth, places):
+    """Return some examples, then the worst answers: of those that are right or wrong, the wrong ones alone.
+
+    Examples are of each class in turn, else evenly spaced. Forecasts that overlap err alike: the worst stand a horizon
+    apart.
+    """
+    examples = _of_each_class(truth) if "classes" in problem.facts else _evenly(len(truth), _EXAMPLES)
+    others = np.ones(len(truth), bool) if judged.right is None else ~judged.right
+    others[examples] = False
+    apart = truth.shape[1] if problem.facts >= {"values", "ordered"} else 1
+    worst = judged.worst(_MISTAKES, among=others, places=places, apart=apart)
+    return np.concatenate([examples, np.array(worst, int)])
+
+
+def _of_each_class(truth):
+    """Return the first example of each class, then the second, and so on; of many classes some, evenly spaced."""
+    order = np.argsort(truth, kind="stable")
+    classes, first = np.unique(truth[order], return_index=True)
+    which = np.arange(len(order)) - np.repeat(first, np.diff([*first, len(order)]))  # of its class
+    turns = order[np.lexsort((truth[order], which))]
+    if len(classes) > _EXAMPLES:
+        return turns[_evenly(len(classes), _EXAMPLES)]
+    return turns[:_EXAMPLES]
+
+
+def _evenly(many, few):
+    """Return a few places out of many, the first and the last among them."""
+    return np.unique(np.linspace(0, many - 1, min(few, many)).round().astype(int))

@@ -142,6 +142,7 @@ class Assignment:
         """The specification that a run or a search stores; the job's has all of the config."""
         return Spec(
             preset=self.preset.name if self.preset else self.own.name,
+            revision=self.preset.revision if self.preset else None,
             family=self.preset.family if self.preset else None,
             task=self.data.task,
             config=self.config,

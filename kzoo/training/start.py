@@ -139,7 +139,10 @@ def built(preset, weights, overrides):
     if run is not None:
         return _built_as(run, preset, word, overrides)
     config, training = resolve(preset, overrides)
-    spec = Spec(preset=preset.name, family=preset.family, task=preset.task, config=config, training=training)
+    spec = Spec(
+        preset=preset.name, revision=preset.revision, family=preset.family, task=preset.task, config=config,
+        training=training,
+    )  # fmt: skip
     model = rebuild(spec.json(), compile=False)
     if fresh := copy_weights(_model_of(weights, spec), model)[1]:
         raise KzooError(
@@ -150,7 +153,7 @@ def built(preset, weights, overrides):
 
 def _built_as(run, preset, word, overrides):
     was, own = run.spec, get_preset(preset.name).config if preset.name in list_presets() else preset.config
-    if was.preset != preset.name:
+    if was.preset.partition("@")[0] != preset.name.partition("@")[0]:  # any revision of the name
         raise KzooError(f"weights={word!r} are of the preset {was.preset}, not of {preset.name}.")
     asked = {name: value for name, value in preset.config.items() if own.get(name) != value} | dict(overrides)
     config, training = resolve(replace(preset, task=was.task, config=was.config, training=was.training), asked)

@@ -38,6 +38,7 @@ from kzoo.training.journal import remove_journal
 from kzoo.training.record import provenance
 from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.road import Job, assign
+from kzoo.training.slim import slim
 from kzoo.training.start import name_of
 from kzoo.words import printable
 
@@ -255,6 +256,8 @@ def summarise(fit: Fit, *, baselines: bool = True, interrupted: bool = False) ->
     with whole_file(fit.folder / "curves.png", sync=False) as temporary:
         curves(rows, monitor=best.monitor, best_epoch=best.best_epoch + 1).savefig(temporary, dpi=120)
     write_json(fit.folder / "summary.json", finite(summary))
+    if not interrupted:
+        slim(fit.folder)
 
 
 def say(notes: Iterable[str], progress: bool) -> None:

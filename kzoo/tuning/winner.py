@@ -143,7 +143,7 @@ def save_preset(search, name, path):
     scored = f"{search.objective.name} {best.score:.4g}, the best of {len(search.trials)} trials"
     summary = f"{spec['preset']} tuned on {data}: {scored}."
     training = spec["training"] | onehot(spec)
-    preset = preset_of(spec | {"preset": name, "training": training})  # says what is wrong with the name
+    preset = preset_of(spec | {"preset": name, "revision": 1, "training": training})  # says what is wrong with the name
     if name in list_presets():
         raise KzooError(f"A preset {name!r} is there already. Choose another name.")
     file = search.path / f"{name}.toml" if path is None else Path(path)

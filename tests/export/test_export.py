@@ -4,6 +4,7 @@ import getpass
 import json
 import socket
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 
 import kzoo
 import kzoo.runtime
+from kzoo.data.named import NAMES, ORIGINS
 from kzoo.export import strings
+from kzoo.export.card import card as card_of
 
 
 @pytest.fixture(params=["digits_exported", "text_exported", "table_exported"])
@@ -139,6 +142,24 @@ def test_the_exported_model_says_what_it_is(digits_run, digits_exported):
     card = (again.path / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: keras\n")
     assert "onnx/model_int8.onnx" in card
+
+
+def test_the_card_names_data_licence_baseline_and_limits(digits_run, digits_exported):
+    card = " ".join((digits_exported.path / "README.md").read_text().split())
+    data, test = digits_run.config["data"], digits_run.summary["test"]
+    assert f"Trained on {data['train']:,} examples of digits; {data['validation']} for validation" in card
+    assert "https://archive.ics.uci.edu/dataset/80" in card and "Licence of that data: CC BY 4.0" in card
+    assert f"test: accuracy {test['accuracy']:.4g}" in card
+    assert "it names one of its 10 classes" in card and "Scores hold for data like that of the training" in card
+    said = dict(name="simple", label="something simple", split="test", metric="accuracy", scores=dict(accuracy=1.0))
+    shown = card_of(replace(digits_exported.manifest, baselines=[said | dict(notes=[])]))
+    assert "accuracy: something simple 100.0%. It is no better than what needs no network" in shown
+    assert "kzoo does not know it" in card_of(replace(digits_exported.manifest, origin={}))
+    assert "say here what the network was trained on" in card_of(replace(digits_exported.manifest, data=None))
+
+
+def test_every_named_data_set_says_where_it_comes_from_and_its_licence():
+    assert set(ORIGINS) == set(NAMES) and all(source and licence for source, licence in ORIGINS.values())
 
 
 def test_what_the_files_need_is_listed(text_exported):

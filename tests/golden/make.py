@@ -6,7 +6,8 @@
 
 What lies beside this file was made on 26 November 2026, by the code as it was before its rooms were built anew. It is
 not to be made again: it is what users of that day have on their disks, and `test_golden.py` proves that it still opens
-and answers as it did. A new kind of thing gets a folder of its own.
+and answers as it did. A new kind of thing gets a folder of its own. Of a report, `svg` is how many pictures the page of
+today has: wide ones became several, which a phone can show.
 
 `--weights` prints, for each training, a hash of the weights after the last epoch and one of the best weights. Two
 commits that train alike print the same on one machine; other machines round differently.

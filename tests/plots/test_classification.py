@@ -25,7 +25,7 @@ def png(figure):
 
 def cells(figure):
     """Return what the two layers of the matrix show together; NaN where both are empty."""
-    right, wrong = (image.get_array().astype(float).filled(np.nan) for image in figure.axes[0].images)
+    right, wrong = (mesh.get_array().astype(float).filled(np.nan) for mesh in figure.axes[0].collections)
     return np.where(np.isnan(right), wrong, right)
 
 

@@ -48,6 +48,9 @@ function look(frame) {
     ground: luminance(view.getComputedStyle(page.body).backgroundColor),
     width: page.documentElement.clientWidth,
     overflow: page.documentElement.scrollWidth - page.documentElement.clientWidth,
+    aside: [...page.querySelectorAll("*")].filter(e => e.scrollWidth > e.clientWidth + 1 &&
+      view.getComputedStyle(e).overflowX === "auto").map(e => e.textContent.slice(0, 60)),
+    cards: page.querySelectorAll(".card").length,
     images: page.images.length,
     empty_images: [...page.images].filter(i => !i.complete || !i.naturalWidth || !i.offsetWidth).length,
     pictures: boxes.length,
@@ -113,7 +116,8 @@ def test_a_report_is_drawn_silent_alone_and_fits(opened, report_of, request, dar
             where = f"{kind}, {seen['width']} pixels wide: {seen}"
             assert seen["said"] == [] and seen["asked"] == [], where
             assert seen["dark"] is dark and (seen["ground"] < 0.05 if dark else seen["ground"] > 0.95), where
-            assert seen["overflow"] <= 0, where
+            assert seen["overflow"] <= 0 and seen["cards"] == 0, where
+            assert seen["width"] != PHONE or seen["aside"] == [], where
             assert seen["empty_images"] == seen["empty_pictures"] == 0, where
             assert seen["pictures"] >= 2 and min(seen["shapes"]) > 10, where
             assert (seen["images"] > 0) is (kind in ("digits", "photo")), where

@@ -105,11 +105,21 @@ def test_images_are_shown_with_what_the_model_said(digits_run, report_of):
     answers = digits_run.answers
     wrong = answers["answers"].argmax(-1) != answers["truth"]
     # Twelve examples, the mistakes among them once more, and the mistakes whose inputs were kept besides.
-    assert page.count("img") == 12 + wrong[:12].sum() + len(answers["shown"]) - 12
+    assert page.count("img") == 12 + wrong[answers["shown"][:12]].sum() + len(answers["shown"]) - 12
     assert wrong.sum() > 0
     headings = ["Confusion matrix", "Each class", "ROC and precision-recall", "Examples", "Worst mistakes"]
     assert [h for h in page.headings() if h in headings] == headings
-    assert page.count("svg") == 5  # loss, accuracy and the first three of these
+    assert page.count("svg") == 6  # loss, accuracy and the first three of these, the last of which are two
+
+
+def test_examples_are_of_every_class_and_those_of_earlier_runs_say_what_they_are(digits_run, report_of, tmp_path):
+    assert "Examples of each class, in turn." in Page(report_of(digits_run)).text
+    kept = digits_run.answers
+    assert kept["truth"][kept["shown"][:12]].tolist() == [*range(10), 0, 1]
+    assert Page(report_of(digits_run)).source.count('alt="9"') >= 1
+    old = shutil.copytree(digits_run.path, tmp_path / "old")
+    np.savez(old / "answers.npz", **kept | dict(shown=np.arange(len(kept["shown"]))))
+    assert "The first examples of the split, in order." in Page(kzoo.report(old)).text
 
 
 def test_no_name_becomes_markup(photo_run, table_run, report_of):
@@ -138,6 +148,13 @@ def test_texts_are_shown_as_sentences(text_run, report_of):
     page = Page(report_of(text_run))
     assert re.search(r"the (soup bread|court judge|goal match) of day", page.text)
     assert "text, as the model reads it" in page.text
+    assert '<span class="unknown">[?]</span>' in page.source and "\ufffd" not in page.source
+    assert "[?] is a word that is not in the vocabulary" in page.text
+
+
+def test_curves_of_a_single_epoch_say_nothing_and_are_left_out(text_run, digits_run, report_of):
+    assert text_run.summary["epochs"] == 1 and "Training" not in Page(report_of(text_run)).headings()
+    assert digits_run.summary["epochs"] == 2 and "Training" in Page(report_of(digits_run)).headings()
 
 
 def test_numbers_are_off_by_so_much_and_the_mean_by_so_much(diabetes_run, report_of):
@@ -161,6 +178,17 @@ def test_forecasts_are_drawn(series_run, report_of):
     assert f"'b' is off by {found['mae']:.4g} on average; last value would be off by" in page.text
     cells = f"b {found['mae']:.4g} {found['rmse']:.4g} {found['r2']:.4f} {found['beside']['last value']['mae']:.4g}"
     assert cells in " ".join(page.text.split())
+
+
+def test_the_worst_forecasts_do_not_overlap(series_run, report_of):
+    page, kept = Page(report_of(series_run)), series_run.answers
+    horizon = kept["truth"].shape[1]
+    worst = [int(n) for n in re.findall(r"a worst forecast beside what came: window (\d+)", page.source)]
+    error = np.abs(kept["truth"] - kept["answers"].reshape(kept["truth"].shape)) / kept["truth"].std(axis=(0, 1))
+    assert len(worst) == 3 and min(abs(a - b) for a in worst for b in worst if a != b) >= horizon > 1
+    assert kept["rows"][error.mean(axis=(1, 2)).argsort()[-3:]].tolist() != [n - 1 for n in worst[::-1]]
+    for number in worst:
+        assert f"window {number}</text>" in page.source
 
 
 def test_a_language_model_has_bits_and_says_that_it_kept_no_answers(language_run, report_of):

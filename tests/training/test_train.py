@@ -2,11 +2,14 @@
 
 import dataclasses
 import errno
+import io
 import json
 import shutil
+import warnings
 import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pandas as pd
@@ -81,7 +84,7 @@ def spoil(model):
 def test_the_folder_says_what_was_trained_on_what(run):
     config = run.config
     assert {"spec", "data", "versions", "command", "backend", "precision", "created"} <= set(config)
-    assert set(config["spec"]) == {"preset", "family", "task", "config", "training", "seed", "kzoo"}
+    assert set(config["spec"]) == {"preset", "revision", "family", "task", "config", "training", "seed", "kzoo"}
     assert kzoo.spec_of(run) == kzoo.spec_of(str(run.path)) == config["spec"]
     assert config["spec"]["kzoo"] == config["versions"]["kzoo"] == kzoo.__version__
     assert config["spec"]["config"]["input_shape"] == [4] and len(config["spec"]["config"]["scale"]) == 4
@@ -93,6 +96,25 @@ def test_the_folder_says_what_was_trained_on_what(run):
     names = {"config.json", "history.csv", "best.keras", "last.keras", "summary.json", "answers.npz", "curves.png"}
     assert {p.name for p in run.path.iterdir()} == names | {"preprocessing.json", "tensorboard"}
     assert any((run.path / "tensorboard").rglob("events.out*"))
+
+
+def groups_of(file):
+    """Return what a `.keras` file stores at its top, and how it was compiled."""
+    with zipfile.ZipFile(file) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
+        return set(weights), json.loads(archive.read("config.json"))["compile_config"]
+
+
+def test_a_finished_run_keeps_no_optimizer_and_one_that_can_go_on_does(run, iris):
+    for name in ("best.keras", "last.keras"):
+        groups, compiled = groups_of(run.path / name)
+        assert "layers" in groups and "optimizer" not in groups and not compiled
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Keras would warn of an optimizer that has no state
+            model = keras.saving.load_model(run.path / name)
+        assert not model.compiled and np.isfinite(model(iris.test.x)).all()
+    with pytest.raises(kzoo.Interrupted) as stopped:
+        kzoo.train("iris_fnn", iris, out="stopped", progress=False, callbacks=[At(0, KeyboardInterrupt())], **SMALL)
+    assert "optimizer" in groups_of(stopped.value.run.path / "last.keras")[0]
 
 
 def test_no_file_names_a_folder_of_this_machine(run):

@@ -13,6 +13,8 @@ from kzoo.kinds.tables.raw import MOST, Rows, as_names, find_target, given_rows,
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
 from kzoo.words import listed
 
+_NOT_KNOWN = "[?]"  # what stands for an unknown token where people read
+
 
 def preprocessing_of(kind, tokenizer, length, *, column=None):
     """Return a reader of texts, as JSON data."""
@@ -114,10 +116,12 @@ def show(reader, x, names):
     """Show texts as the network reads them, or ids where nothing says what they stand for."""
     if "vocabulary" in reader:
         tokenizer = tokenizer_of(reader)
-        heads, cells = ["text, as the model reads it"], [[tokenizer.decode(ids)] for ids in x]
-    else:
-        heads, cells = ["token ids"], [[" ".join(str(i) for i in np.trim_zeros(ids, "b"))] for ids in x]
-    return Shown(form="text", heads=heads, cells=cells)
+        cells = [[tokenizer.decode(ids, _NOT_KNOWN)] for ids in x]
+        what = "character" if tokenizer.level == "characters" else "word"
+        legend = f"{_NOT_KNOWN} is a {what} that is not in the vocabulary: the model reads all such {what}s as one."
+        return Shown(form="text", heads=["text, as the model reads it"], cells=cells, mark=_NOT_KNOWN, legend=legend)
+    cells = [[" ".join(str(i) for i in np.trim_zeros(ids, "b"))] for ids in x]
+    return Shown(form="text", heads=["token ids"], cells=cells)
 
 
 def draw(given, random, shape):

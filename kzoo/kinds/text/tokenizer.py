@@ -131,10 +131,10 @@ class Tokenizer:
             _fill(out[first : first + len(split)], *self._numbered(split))
         return out
 
-    def decode(self, ids):
-        """Return ids as text; unknown tokens show as a replacement character, padding not at all."""
+    def decode(self, ids, unknown="\ufffd"):
+        """Return ids as text, with `unknown` for unknown tokens; padding does not show."""
         known = {i: token for token, i in self._ids.items()}
-        tokens = [known.get(int(i), "\ufffd") for i in ids if int(i) != PADDING]
+        tokens = [known.get(int(i), unknown) for i in ids if int(i) != PADDING]
         return (" · " if self.ngrams else "" if self.level == "characters" else " ").join(tokens)
 
     def settings(self):

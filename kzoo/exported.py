@@ -109,6 +109,7 @@ class Manifest:
         predict_ms: milliseconds that Keras' own `predict` takes, as in `Entry.latency_ms`.
         exports: key, such as "onnx_int8" -> `Entry`.
         files: every other file of the folder -> its sha256 and bytes.
+        baselines: what needs no network, scored beside it, as the run's summary has it.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Manifest:
     predict_ms: dict
     exports: dict
     files: dict
+    baselines: list = field(default_factory=list)
 
     @classmethod
     def read(cls, said: Any) -> "Manifest":

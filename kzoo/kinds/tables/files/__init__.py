@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.errors import KzooError
+from kzoo.kinds.files import decoded
 from kzoo.listing import rooms
 
 _ELSE = ".csv"  # how a file of another suffix is read
@@ -56,6 +57,18 @@ def read_rows(path):
     rows = _module(path).rows(path)
     if not len(rows):
         raise KzooError(f"{Path(path).name!r} has no rows.")
+    return rows
+
+
+def read_content(content, name="the table"):
+    """Return the bytes of a CSV file as `Rows`.
+
+    Raises:
+        KzooError: not a table, or one without rows.
+    """
+    rows = import_module(f"{__name__}.csv").parsed(decoded(content, name), name)
+    if not len(rows):
+        raise KzooError(f"{name!r} has no rows.")
     return rows
 
 

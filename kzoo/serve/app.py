@@ -69,6 +69,7 @@ def make_app(
         },
         max_body_size=limits.body,
     )  # fmt: skip
+    app.router.redirect_slashes = False  # there is one address for everything
     page = frozenset(f"/{file.name}" for file in PAGE.glob("*")) | {"/"}
     return Front(app, token=token, open_to_all=page | {*_PROBES}, limits=limits, metrics=counted, log=log)
 
@@ -113,7 +114,9 @@ async def _as_refusal(request: Request, error: Exception) -> Response:
     elif isinstance(error, HTTPException):  # Starlette's own: no such address, another method, too large a body
         says = {404: "There is nothing at this address; GET /openapi.json lists what there is."}
         why = says.get(error.status_code) or f"{error.detail or HTTPStatus(error.status_code).phrase}."
-        no = Refused(error.status_code, why, dict(error.headers or {}))
+        # What is left of a body that is too large is not waited for.
+        headers = {"Connection": "close"} if error.status_code == 413 else {}
+        no = Refused(error.status_code, why, headers | dict(error.headers or {}))
     else:
         no = Refused(500, "A fault of kzoo; the server's log has it under the id of this request.")
     return refusal(no, request.scope.get("kzoo", {}))

@@ -43,6 +43,7 @@ class Front:
     ) -> None:
         self._app, self._open, self._limits, self._metrics, self._log = app, open_to_all, limits, metrics, log
         self._token = None if token is None else token.encode()
+        self._name, self._count = secrets.token_hex(4), 0  # of this server, and requests without an id of their own
         self.ending = False  # each connection gets one more answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +56,8 @@ class Front:
         scope["kzoo"] = said
         number = header.get("x-request-id", "")
         if not _ID.fullmatch(number):
-            number = secrets.token_hex(8)
+            self._count += 1
+            number = f"{self._name}-{self._count:x}"
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":

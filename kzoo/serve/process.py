@@ -2,10 +2,12 @@
 
 import asyncio
 import ipaddress
+import logging
 import signal
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -32,6 +34,7 @@ def serve(app: Front, *, host: str, port: int, limits: Limits, log: Log) -> int:
     listening = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     server = _Server(app, limits, log)
+    _say_what_uvicorn_says(log)
     log("listening", url=f"http://{shown}:{listening.getsockname()[1]}")
     server.run(sockets=[listening])
     log("ended", requests=server.server_state.total_requests)
@@ -57,6 +60,18 @@ def _listen(host: str, port: int) -> socket.socket:
             f"host={host!r}, port={port} cannot be had: {str(why).lower()}. Choose another port=."
         ) from None
     return listening
+
+
+def _say_what_uvicorn_says(log: Log) -> None:
+    """Let uvicorn's warnings be lines like all others."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            trace = record.exc_info and "".join(traceback.format_exception(*record.exc_info)[-3:])
+            log("uvicorn", text=record.getMessage(), trace=trace or None)
+
+    logger = logging.getLogger("uvicorn")
+    logger.handlers, logger.propagate = [Handler(logging.WARNING)], False
 
 
 class _Server(uvicorn.Server):

@@ -96,7 +96,9 @@ class Service:
                         kept.append(len(part))
                         parts.append(part)
                         if self.held > self.limits.bodies:
-                            raise busy("Other requests take all the memory that there is for bodies")
+                            no = busy("Other requests take all the memory that there is for bodies")
+                            no.headers["Connection"] = "close"
+                            raise no
         except TimeoutError:
             raise Refused(
                 408, f"The body of the request took longer than {self.limits.seconds:g} s.", {"Connection": "close"}

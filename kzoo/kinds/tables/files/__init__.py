@@ -18,6 +18,7 @@ from kzoo.errors import KzooError
 from kzoo.kinds.files import decoded
 from kzoo.listing import rooms
 
+_MOST_COLUMNS = 10_000  # of a table that comes from elsewhere
 _ELSE = ".csv"  # how a file of another suffix is read
 
 
@@ -61,11 +62,14 @@ def read_rows(path):
 
 
 def read_content(content, name="the table"):
-    """Return the bytes of a CSV file as `Rows`.
+    """Return the bytes of a stranger's CSV file as `Rows`.
 
     Raises:
-        KzooError: not a table, or one without rows.
+        KzooError: not a table, one without rows, or with very many columns.
     """
+    head = content[: content.find(b"\n")] if b"\n" in content else content
+    if (columns := max(map(head.count, (b",", b";", b"\t"))) + 1) > _MOST_COLUMNS:
+        raise KzooError(f"{name!r} has {columns:,} columns; at most {_MOST_COLUMNS:,} are read.")
     rows = import_module(f"{__name__}.csv").parsed(decoded(content, name), name)
     if not len(rows):
         raise KzooError(f"{name!r} has no rows.")

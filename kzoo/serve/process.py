@@ -22,6 +22,7 @@ from kzoo.serve.log import Log
 
 _HEADER = 1 << 16  # bytes of a request's header
 _KEEP_ALIVE = 75  # seconds that an idle connection is kept: longer than most clients' own
+_BACKLOG = 2048  # connections that the system keeps until they are accepted
 _QUIET = 1.0  # seconds that idle connections get to send one more request, at the end
 
 
@@ -54,6 +55,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen(_BACKLOG)  # from here on nobody is turned away; who comes before the loop runs waits for it
     except (OSError, OverflowError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise KzooError(
@@ -80,7 +82,7 @@ class _Server(uvicorn.Server):
     def __init__(self, app: Front, limits: Limits, log: Log) -> None:
         options: dict[str, Any] = dict(
             ws="none", log_config=None, access_log=False, server_header=False, proxy_headers=False,
-            limit_concurrency=limits.connections, timeout_keep_alive=_KEEP_ALIVE,
+            limit_concurrency=limits.connections, timeout_keep_alive=_KEEP_ALIVE, backlog=_BACKLOG,
             timeout_graceful_shutdown=int(limits.ending),
         )  # fmt: skip
         options["http"] = _bounded() if is_installed("httptools") else "h11"

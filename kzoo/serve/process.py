@@ -33,10 +33,8 @@ def serve(app: Front, *, host: str, port: int, limits: Limits, log: Log) -> int:
         KzooError: the address cannot be had.
     """
     listening = _listen(host, port)
-    shown = f"[{host}]" if ":" in host else host
     server = _Server(app, limits, log)
     _say_what_uvicorn_says(log)
-    log("listening", url=f"http://{shown}:{listening.getsockname()[1]}")
     server.run(sockets=[listening])
     log("ended", requests=server.server_state.total_requests)
     return server.server_state.total_requests
@@ -55,7 +53,6 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        listening.listen(_BACKLOG)  # from here on nobody is turned away; who comes before the loop runs waits for it
     except (OSError, OverflowError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise KzooError(
@@ -102,6 +99,12 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for sock in sockets or []:
+            host, port = sock.getsockname()[:2]
+            self._log("listening", url=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:

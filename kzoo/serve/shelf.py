@@ -100,8 +100,8 @@ class Shelved:
         if not self.versions:
             none = KzooError(f"{path} holds no exported model. kzoo.export writes one.")
             raise wrong[max(wrong)] if wrong else none
-        for number, error in wrong.items():
-            tell("refused", model=name, version=str(number), error=str(error))
+        for number, why in wrong.items():
+            tell("refused", model=name, version=str(number), error=str(why))
 
     @property
     def current(self) -> Version:

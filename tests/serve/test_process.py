@@ -70,7 +70,7 @@ def test_at_its_end_all_that_was_accepted_is_answered(tmp_path, digits):
         body = json.dumps({"instances": X.tolist()}).encode()
         head = f"POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         held.sendall(head + body[:20])
-        with asking(server, clients=8) as found:
+        with asking(server, clients=8, pause=0) as found:
             time.sleep(0.5)
             server.process.send_signal(signal.SIGTERM)
             server.wait_for(lambda: server.log("ending"))

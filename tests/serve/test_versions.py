@@ -17,7 +17,7 @@ X = np.ones((1, 8, 8, 1))
 
 
 @contextmanager
-def asking(server, clients=4):
+def asking(server, clients=3, pause=0.05):
     """Ask all the time, from several connections; yield what is answered: versions, or what went wrong."""
     found, going = [], [True]
 
@@ -30,7 +30,7 @@ def asking(server, clients=4):
                 found.append((said.status_code, said.json().get("model_version"), said.text))
             except requests.RequestException as error:
                 found.append((0, None, repr(error)))
-            time.sleep(0.01)
+            time.sleep(pause)
 
     threads = [threading.Thread(target=ask) for _ in range(clients)]
     for thread in threads:

@@ -1,7 +1,7 @@
 // What a model has answered: bars of probabilities, values, a forecast as a picture, a table of many.
 
 import { chart } from "./chart.js";
-import { known, make, number, percent, Problem } from "./dom.js";
+import { alike, known, make, number, percent, Problem } from "./dom.js";
 
 const MOST_CLASSES = 8, MOST_ROWS = 100, MOST_COLUMNS = 12, MOST_CHARTS = 6;
 
@@ -79,9 +79,13 @@ function forecast(about, answer) {
     return make("figure", {}, make("figcaption", {}, make("b", { text: name }), key("before"), key("after")),
       chart({ name, before: column(history), after: column(values), times: [...before, ...times] }));
   });
-  const rows = values.map((row, step) => [`${step + 1}`, ...(answer.times ? [times[step]] : []), ...row.map(number)]);
-  const head = [["step"], ...(answer.times ? [["time"]] : []), ...names.map((name) => name)];
-  return [...charts, table(head, rows, answer.times ? 2 : 1)];
+  const write = names.map((_, i) => alike(values.map((row) => row[i])));
+  const columns = [
+    { head: ["step"], cells: values.map((_, step) => `${step + 1}`) },
+    ...(answer.times ? [{ head: ["time"], cells: times }] : []),
+    ...names.map((name, i) => ({ head: name, cells: values.map((row) => write[i](row[i])), main: true })),
+  ];
+  return [...charts, table(columns)];
 }
 
 function key(which) {
@@ -90,22 +94,21 @@ function key(which) {
 
 function several(about, all, given, download) {
   const node = make("div");
-  const good = all.filter((each) => !each.error);
-  if (all[0].classes) node.append(counted(good));
-  node.append(make("p", { class: "note", say: all.length > MOST_ROWS ? ["firstRows", { n: MOST_ROWS, all: all.length }] : ["rows", { n: all.length }] }));
-  const own = given.table && given.table.rows.length === all.length ? given.table : null;
-  const places = own ? own.head.map((_, i) => i).slice(0, MOST_COLUMNS) : [];
+  const good = all.filter((each) => !each.error), some = all.slice(0, MOST_ROWS);
   const classes = Boolean(all[0].classes), sure = classes && good[0]?.classes[0].probability !== undefined;
-  const targets = classes ? [] : about.answer.targets;
-  const head = [["row"], ...(classes ? [["class"]] : targets), ...(sure ? [["probability"]] : []), ...places.map((i) => own.head[i])];
-  const rows = all.slice(0, MOST_ROWS).map((each, i) => [
-    given.names?.[i] ?? `${i + 1}`,
-    ...(each.error ? [each.error, ...targets.slice(1).map(() => "")] : classes ? [label(each.label)] : each.values.map((value) => number(value))),
-    ...(sure ? [each.error ? "" : percent(each.classes[0].probability)] : []),
-    ...places.map((place) => own.rows[i][place] ?? ""),
-  ]);
-  node.append(table(head, rows, 1, given.pictures));
-  if (download) node.append(make("button", { type: "button", class: "quiet", say: "download", click: download }));
+  if (classes) node.append(counted(good));
+  node.append(make("p", { class: "note", say: all.length > MOST_ROWS ? ["firstRows", { n: MOST_ROWS, all: all.length }] : ["rows", { n: all.length }] }));
+  const answers = classes
+    ? [{ head: ["class"], cells: some.map((each) => each.error ?? label(each.label)), main: true }]
+    : about.answer.targets.map((name, i) => {
+      const write = alike(good.map((each) => each.values[i]));
+      return { head: name, cells: some.map((each) => (each.error ? (i ? "" : each.error) : write(each.values[i]))), main: true };
+    });
+  if (sure) answers.push({ head: ["probability"], cells: some.map((each) => (each.error ? "" : percent(each.classes[0].probability))) });
+  const own = given.table && given.table.rows.length === all.length ? given.table : { head: [] };
+  const columns = own.head.slice(0, MOST_COLUMNS).map((name, i) => ({ head: name, cells: some.map((_, n) => own.rows[n][i] ?? "") }));
+  node.append(table([{ head: ["row"], cells: some.map((_, n) => given.names?.[n] ?? `${n + 1}`) }, ...answers, ...columns], given.pictures));
+  if (download) node.append(make("button", { type: "button", class: "quiet download", say: "download", click: download }));
   return [node, ["saidRows", { n: all.length }]];
 }
 
@@ -123,14 +126,19 @@ function counted(all) {
   return list;
 }
 
-/** Return a table; of its head a list is the key of a text, a string a name. */
-function table(head, rows, left, pictures) {
-  const cell = (words) => make("td", { text: words, class: /^[-−–+]?[\d.,\s]*%?$/.test(words) ? "figure" : undefined });
-  const first = (row, i) => make("th", { scope: "row", text: pictures ? undefined : row[0] }, pictures ? make("img", { src: pictures[i], alt: row[0] }) : null);
-  return make("div", { class: "scroll", tabindex: "0", role: "region", label: "table" },
-    make("table", {},
-      make("thead", {}, make("tr", {}, ...head.map((name, i) => make("th", Array.isArray(name) ? { scope: "col", say: name[0], class: i >= left ? "" : undefined } : { scope: "col", text: name })))),
-      make("tbody", {}, ...rows.map((row, i) => make("tr", {}, first(row, i), ...row.slice(1).map(cell))))));
+/**
+ * Return a table of columns: `head` (a list is the key of a text, a string a name), `cells`, and whether it is `main`.
+ *
+ * Of the first, which names the rows, pictures may stand in the place of names.
+ */
+function table(columns, pictures) {
+  const classes = columns.map(({ cells, main }) => [main ? "main" : "", cells.every((cell) => /^([<>] )?[-−–]?[\d.,\s]*([Ee][-−]?\d+)?%?$/.test(cell)) ? "figure" : ""].join(" ").trim() || undefined);
+  const heads = columns.map(({ head }, i) => make("th", { scope: "col", class: classes[i], ...(Array.isArray(head) ? { say: head[0] } : { text: head }) }));
+  const rows = columns[0].cells.map((_, n) => make("tr", {}, ...columns.map(({ cells }, i) => {
+    if (i) return make("td", { class: classes[i], text: cells[n] });
+    return pictures ? make("th", { scope: "row" }, make("img", { src: pictures[n], alt: cells[n] })) : make("th", { scope: "row", class: classes[i], text: cells[n] });
+  })));
+  return make("div", { class: "scroll", tabindex: "0", role: "region", label: "table" }, make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows)));
 }
 
 /** Return the name of a score in the language of the page. */

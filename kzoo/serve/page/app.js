@@ -155,8 +155,7 @@ function scorePart(about) {
     make("p", { class: "headline" }, make("strong", { say: ["plainly", { text: value }] }), make("span", { say: caption }),
       score.interval ? make("span", { say: ["interval", { low: () => percent(score.interval[0]), high: () => percent(score.interval[1]) }] }) : null,
       score.best === "min" ? make("span", { say: "lower" }) : null),
-    list,
-    beside.length ? null : make("p", { class: "note", say: "noBaseline" }),
+    beside.length ? list : make("p", { class: "note", say: "noBaseline" }),
     score.warning || best ? make("p", { class: "warning", say: best ? ["beaten", { name: () => known(`baseline_${best.label}`, best.label), value: () => scoreValue(score, best.value) }] : ["plainly", { text: score.warning }] }) : null);
 }
 
@@ -165,22 +164,27 @@ function codePart(url, given) {
   const makers = { curl, python };
   let way = "curl";
   const code = make("code"), copied = make("span", { class: "note", role: "status" });
-  const box = make("pre", { tabindex: "0", role: "region", label: "code" }, code);
+  const copy = make("button", { type: "button", click: async () => say(copied, (await copiedText(code)) ? "copied" : "notCopied") });
   const write = () => {
     code.textContent = makers[way](url, given);
+    say(copy, `copy_${way}`);
     plain(copied);
   };
-  const copy = (which) => async () => {
-    way = which;
+  const picks = choices("language", Object.keys(makers).map((name) => [name, name]), (value) => {
+    way = value;
     write();
-    for (const one of picks.querySelectorAll("input")) one.checked = one.value === which;
-    say(copied, (await copiedText(code)) ? "copied" : "notCopied");
-  };
-  const picks = choices("language", [["curl", "curl"], ["python", "python"]], (value) => { way = value; write(); });
+  });
   write();
-  const element = make("section", { class: "code" }, make("h2", { say: "elsewhere" }), make("p", { class: "note", say: "elsewhereHint" }), picks, box,
-    make("div", { class: "actions" }, make("button", { type: "button", say: "copyCurl", click: copy("curl") }), make("button", { type: "button", say: "copyPython", click: copy("python") }), copied));
-  return { element, asked: (question) => { given = question; write(); } };
+  const box = make("pre", { tabindex: "0", role: "region", label: "code" }, code);
+  const element = make("section", { class: "code" }, make("h2", { say: "elsewhere" }), make("p", { class: "note", say: "elsewhereHint" }),
+    make("div", { class: "actions" }, picks, copy, copied), box);
+  return {
+    element,
+    asked(question) {
+      given = question;
+      write();
+    },
+  };
 }
 
 /** Copy a text; without https there is no clipboard for a page, and it is selected for the keyboard. */

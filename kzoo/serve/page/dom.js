@@ -126,6 +126,15 @@ export function number(value) {
   return new Intl.NumberFormat(language, tiny ? { notation: "scientific", maximumSignificantDigits: 3 } : few).format(value);
 }
 
+/** Return a function that writes numbers of one column with as many decimals as five digits of the largest leave. */
+export function alike(values) {
+  const most = Math.max(...values.filter(Number.isFinite).map(Math.abs), 0);
+  const decimals = most > 0 ? Math.min(Math.max(4 - Math.floor(Math.log10(most)), 0), 8) : 0;
+  if (values.every(Number.isInteger) || decimals === 8) return number;
+  const form = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+  return (value) => (value === null ? "–" : new Intl.NumberFormat(language, form).format(value));
+}
+
 /** Return a share in percent; neither 0 nor 100 where it is neither. */
 export function percent(share) {
   const form = (value) => new Intl.NumberFormat(language, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(value);

@@ -1,8 +1,7 @@
 // A pad to draw a small grey image on, and the pixels that a model takes of it.
 //
-// Lines are kept as points, and brought to the size and place that digits have in the data that such models learn from:
-// 8x8 is the UCI's, where a digit fills its image; 28x28 is MNIST's, where it fits into 20 x 20 pixels and its centre of
-// mass lies in the middle. Both have light ink on dark ground. Pixels are computed here, not read from a canvas: some
+// Lines are kept as points, and brought to the size, the place and the thickness that digits have in the data that such
+// models learn from. Light ink on dark ground is common to them. Pixels are computed here, not read from a canvas: some
 // browsers blur those against fingerprints.
 
 import { make } from "./dom.js";
@@ -11,10 +10,15 @@ const PAD = 320; // points of the pad along its longer side
 const STEP = 8; // of the pen that keys move
 const FINE = 4; // subpixels along a pixel
 
-/** Return how a digit lies in images of a size: its box and the width of its lines, in pixels. */
+/**
+ * Return how a digit lies in images of a size, in pixels: its box, the width of its lines, and what else is kept.
+ *
+ * 8x8, the UCI's: each digit is as high as its image, up to six pixels wide, and has ink on 30 % of it, whatever its
+ * lines are. 28x28, MNIST's: it fits into 20 x 20 pixels, and its centre of mass lies in the middle.
+ */
 export function layout(height, width) {
   const side = Math.min(height, width);
-  return side <= 12 ? { box: side, line: side / 7, mass: false } : { box: (side * 20) / 28, line: (side * 2.6) / 28, mass: true };
+  return side <= 12 ? { high: height, wide: 0.75 * width, line: side / 7, ink: 0.3 } : { high: (height * 20) / 28, wide: (width * 20) / 28, line: (side * 2.6) / 28 };
 }
 
 /**
@@ -23,24 +27,33 @@ export function layout(height, width) {
  * `lines` are lists of points [x, y] in any unit.
  */
 export function pixelsOf(lines, height, width) {
-  const points = lines.flat();
-  if (!points.length) return null;
-  const { box, line, mass } = layout(height, width);
-  const [left, right, top, bottom] = [0, 1].flatMap((axis) => {
-    const along = points.map((point) => point[axis]);
-    return [Math.min(...along), Math.max(...along)];
-  });
-  const wide = Math.max(right - left, bottom - top, 1e-6);
-  const scale = points.length > 1 ? (box - line) / wide : 0;
-  let move = [width / 2 - (scale * (left + right)) / 2, height / 2 - (scale * (top + bottom)) / 2];
-  const placed = () => lines.map((one) => one.map(([x, y]) => [scale * x + move[0], scale * y + move[1]]));
-  let ink = inked(placed(), height, width, line);
-  if (mass) {
-    const [x, y] = centre(ink);
-    move = [move[0] + width / 2 - x, move[1] + height / 2 - y];
-    ink = inked(placed(), height, width, line);
+  if (!lines.length) return null;
+  const how = layout(height, width);
+  if (!how.ink) return centred(lines, height, width, how.line);
+  let [thin, thick] = [how.line / 2, how.line * 3], ink = null;
+  for (let turn = 0; turn < 6; turn += 1) { // until there is as much ink as the data has
+    const line = (thin + thick) / 2;
+    ink = placed(lines, height, width, line, [0, 0]);
+    if (mean(ink) < 255 * how.ink) thin = line;
+    else thick = line;
   }
   return ink;
+}
+
+function centred(lines, height, width, line) {
+  const [x, y] = centre(placed(lines, height, width, line, [0, 0]));
+  return placed(lines, height, width, line, [width / 2 - x, height / 2 - y]);
+}
+
+/** Return the pixels of lines that are scaled into their box, moved from the middle of the image. */
+function placed(lines, height, width, line, move) {
+  const { high, wide } = layout(height, width);
+  const ends = [0, 1].map((axis) => lines.flat().map((point) => point[axis])).map((along) => [Math.min(...along), Math.max(...along)]);
+  const fits = (room, [from, to]) => (to > from ? Math.max(room - line, 1) / (to - from) : Infinity);
+  const scale = Math.min(fits(wide, ends[0]), fits(high, ends[1]));
+  const at = ([from, to], value, room, by) => (Number.isFinite(scale) ? scale : 0) * (value - (from + to) / 2) + room / 2 + by;
+  const moved = lines.map((one) => one.map(([x, y]) => [at(ends[0], x, width, move[0]), at(ends[1], y, height, move[1])]));
+  return inked(moved, height, width, line);
 }
 
 /** Return how much of each pixel lies within half a line's width of the lines, 0..255. */
@@ -72,6 +85,11 @@ function inked(lines, height, width, line) {
       return Math.round((255 * sum) / (FINE * FINE));
     }),
   );
+}
+
+function mean(ink) {
+  const all = ink.flat();
+  return all.reduce((sum, one) => sum + one, 0) / all.length;
 }
 
 function centre(ink) {

@@ -320,18 +320,22 @@ function table(context) {
     if (!one) return;
     file = one;
     area.value = "";
-    say(chosen, "chosen", { name: one.name, size: one.size / 1000 });
+    say(chosen, "chosen", { name: one.name, size: Math.ceil(one.size / 1000) });
     form.element.requestSubmit();
   }
 
   if (about.example !== null && typeof about.example === "object") {
     form.actions.append(make("button", { type: "button", class: "quiet", say: "example", click: () => {
-      area.value = writeCsv(about.example);
+      area.value = writeCsv(rounded(about.example));
       area.dispatchEvent(new Event("input", { bubbles: true }));
       area.focus();
     } }));
   }
   return { element: form.element };
+}
+
+function rounded(rows) {
+  return [rows].flat().map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, typeof value === "number" ? Number(value.toPrecision(5)) : value])));
 }
 
 /** Numbers as the network takes them: of a model of which nothing more is known. */

@@ -12,7 +12,11 @@ const MOST_BESIDE = 4;
 const MAJORITY = ["always the most frequent", "most frequent class"]; // two names for one thing: of the test data, and learned
 let shelf = [], part = null, shown = 0;
 
-say(document.querySelector(".skip"), "skip");
+const skip = say(document.querySelector(".skip"), "skip");
+skip.addEventListener("click", (event) => {
+  event.preventDefault(); // what stands after the # is a model's name
+  main.focus();
+});
 say(document.querySelector(".bottom a"), "openapi");
 nameLanguage();
 translate();
@@ -54,8 +58,10 @@ async function show() {
   part?.close();
   part = null;
   for (const link of nav.querySelectorAll("a")) {
-    if (link.textContent === model.name) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.textContent === model.name) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "center" });
+    } else link.removeAttribute("aria-current");
   }
   document.title = `${model.name} · kzoo`;
   const place = server.placeOf(model.name, version);
@@ -116,11 +122,11 @@ function tokenPart() {
 }
 
 function headPart(about) {
-  const line = make("p", { class: "about" });
-  if (about.task) line.append(make("span", { say: ["plainly", { text: () => known(`task_${about.task}`, about.task.replaceAll(/[_:]/g, " ")) }] }));
-  line.append(make("span", { say: ["parameters", { n: about.parameters }] }));
   const data = about.trained_on;
-  if (data?.name) line.append(make("span", { say: data.train ? ["trained", { name: data.name, n: data.train }] : ["trainedOn", { name: data.name }] }));
+  const facts = [["parameters", { n: about.parameters }]];
+  if (about.task) facts.unshift(["plainly", { text: () => known(`task_${about.task}`, about.task.replaceAll(/[_:]/g, " ")) }]);
+  if (data?.name) facts.push(data.train ? ["trained", { name: data.name, n: data.train }] : ["trainedOn", { name: data.name }]);
+  const line = make("p", { class: "about" }, ...facts.flatMap((fact, i) => [i ? " · " : "", make("span", { say: fact })]));
   const versions = about.versions.length > 1 ? make("select", { id: "version", change: (event) => { location.hash = `${encodeURIComponent(about.name)}/${event.target.value}`; } },
     ...about.versions.map((version) => make("option", { value: version, text: version, selected: version === about.version }))) : null;
   return make("header", { class: "head" }, make("h1", { text: about.name }), line,

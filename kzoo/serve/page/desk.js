@@ -9,19 +9,30 @@ const SOON = 400; // milliseconds after which somebody wonders
 export function newDesk() {
   const shown = make("div", { class: "shown" }, nothing());
   const status = make("p", { class: "unseen", role: "status" });
-  const element = make("section", { class: "answer", label: "answer" }, make("h3", { say: "answer" }), shown, status);
+  const element = make("section", { class: "answer", label: "answer" }, make("h3", {}, make("span", { say: "answer" }), " ", make("span", { class: "earlier", say: "earlier" })), shown, status);
   let going = null, closed = false;
 
   function show(node) {
     shown.replaceChildren(node);
-    shown.classList.remove("old");
+    element.classList.remove("old");
+  }
+
+  /** Say of the answer that stands there that it is to an earlier input. */
+  function old() {
+    element.classList.toggle("old", shown.firstChild.className !== "empty");
+  }
+
+  function clear() {
+    show(nothing());
+    plain(status);
   }
 
   return {
     element,
     status,
     show,
-    old: () => shown.classList.add("old"),
+    old,
+    clear,
     stop: () => going?.abort("asked"),
     close() {
       closed = true;
@@ -34,7 +45,7 @@ export function newDesk() {
       const mine = new AbortController();
       going = mine;
       form.waits(true);
-      shown.classList.add("old");
+      old();
       try {
         const { node, summary } = await work(mine.signal);
         if (going !== mine) return;
@@ -45,8 +56,7 @@ export function newDesk() {
         if (error.name === "AbortError" || mine.signal.aborted) form.tells("cancelled");
         else {
           form.fails(error);
-          show(nothing());
-          plain(status);
+          clear();
         }
       } finally {
         if (going === mine) {
@@ -137,6 +147,7 @@ export function question(desk, body, read, work, key = "ask") {
       given = await read();
     } catch (failure) {
       desk.stop();
+      desk.clear();
       ways.fails(failure);
       return;
     }

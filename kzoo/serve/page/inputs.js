@@ -213,7 +213,7 @@ function continuation(context) {
       added.append(between + token);
       whole += between + token;
     }
-    return { node, summary: ["saidText", { text: added.textContent }] };
+    return { node, summary: ["saidText", { text: added.textContent.trim() }] };
   }, "continue");
   return { element: form.element };
 }

@@ -41,7 +41,7 @@ def run(args):
         check_installed(package, extra="serve")
     if not 0 <= args.port < 2**16:
         raise KzooError(f"port={args.port} must be 0 to 65535.")
-    token = args.token if args.token is not None else os.environ.get(_TOKEN)
+    token = args.token if args.token is not None else os.environ.get(_TOKEN) or None
     if token is not None and (len(token) < 8 or not token.isascii() or not token.isprintable() or " " in token):
         raise KzooError("The token is to have at least 8 letters, digits and signs, all of them ASCII and no blanks.")
     limits = import_module("kzoo.serve.limits").Limits(

@@ -41,7 +41,7 @@ def load(
     threads = None if threads is None else checked_count("threads", threads)
     exported = exported if isinstance(exported, ExportedModel) else ExportedModel(exported)
     manifest = _checked(exported)
-    key = _choose(exported, format)
+    key = chosen(exported, format)
     entry = manifest.exports[key]
     runs = formats()[entry.format]
     for package in runs.packages:
@@ -171,7 +171,12 @@ def _config(manifest: Manifest) -> dict[str, Any]:
     return (config if isinstance(config, dict) else {}) | {"input_shape": manifest.inputs[0]["shape"][1:]}
 
 
-def _choose(exported: ExportedModel, format: str | None) -> str:
+def chosen(exported: ExportedModel, format: str | None = None) -> str:
+    """Return the key of the file that `load` opens.
+
+    Raises:
+        KzooError: there is none that runs without Keras, or none of this format.
+    """
     exports, known = exported.manifest.exports, formats()
     light = [name for name, runs in known.items() if runs.light]
     have = [key for key, entry in exports.items() if entry.file and entry.format in light]

@@ -18,7 +18,6 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from kzoo.errors import KzooError, KzooWarning
-from kzoo.exported import Entry
 from kzoo.serve import kserve, metrics, raw, tensorflow
 from kzoo.serve.about import about, short
 from kzoo.serve.exchange import JSON, NOTES, as_json
@@ -159,7 +158,7 @@ def _routes(service: Service, counted: Metrics) -> list[BaseRoute]:
         return [str(number) for number in sorted(shelved.versions)]
 
     def kserve_metadata(shelved: Any, version: Version) -> Any:
-        return kserve.metadata(shelved.name, numbers(shelved), version.manifest, _format(version))
+        return kserve.metadata(shelved.name, numbers(shelved), version.manifest, version.format)
 
     def status(shelved: Any, version: Version) -> Any:
         return tensorflow.status([(str(version), not version.broken)])
@@ -188,11 +187,6 @@ def _routes(service: Service, counted: Metrics) -> list[BaseRoute]:
         Route("/openapi.json", always(lambda: document(service.limits))),
         *_page(),
     ]
-
-
-def _format(version: Version) -> str:
-    entries: dict[str, Entry] = version.manifest.exports
-    return next((entry.format for entry in entries.values() if entry.file), "model")
 
 
 def _page() -> list[BaseRoute]:

@@ -22,6 +22,7 @@ from kzoo.serve.log import Log
 
 _HEADER = 1 << 16  # bytes of a request's header
 _KEEP_ALIVE = 75  # seconds that an idle connection is kept: longer than most clients' own
+_BACKLOG = 2048  # connections that the system keeps until they are accepted
 _QUIET = 1.0  # seconds that idle connections get to send one more request, at the end
 
 
@@ -32,10 +33,8 @@ def serve(app: Front, *, host: str, port: int, limits: Limits, log: Log) -> int:
         KzooError: the address cannot be had.
     """
     listening = _listen(host, port)
-    shown = f"[{host}]" if ":" in host else host
     server = _Server(app, limits, log)
     _say_what_uvicorn_says(log)
-    log("listening", url=f"http://{shown}:{listening.getsockname()[1]}")
     server.run(sockets=[listening])
     log("ended", requests=server.server_state.total_requests)
     return server.server_state.total_requests
@@ -80,7 +79,7 @@ class _Server(uvicorn.Server):
     def __init__(self, app: Front, limits: Limits, log: Log) -> None:
         options: dict[str, Any] = dict(
             ws="none", log_config=None, access_log=False, server_header=False, proxy_headers=False,
-            limit_concurrency=limits.connections, timeout_keep_alive=_KEEP_ALIVE,
+            limit_concurrency=limits.connections, timeout_keep_alive=_KEEP_ALIVE, backlog=_BACKLOG,
             timeout_graceful_shutdown=int(limits.ending),
         )  # fmt: skip
         options["http"] = _bounded() if is_installed("httptools") else "h11"
@@ -100,6 +99,12 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for sock in sockets or []:
+            host, port = sock.getsockname()[:2]
+            self._log("listening", url=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:

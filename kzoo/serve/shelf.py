@@ -11,7 +11,7 @@ import numpy as np
 
 from kzoo import runtime
 from kzoo.errors import KzooError
-from kzoo.exported import MANIFEST, ExportedModel, Manifest
+from kzoo.exported import MANIFEST, ExportedModel
 from kzoo.files import path_of
 from kzoo.serve.batches import Batches
 from kzoo.serve.limits import Limits, Refused
@@ -35,9 +35,10 @@ class Loaded:
 class Version:
     """A folder that `kzoo.export` wrote, under its number; opened when it is first asked."""
 
-    def __init__(self, number: int, folder: Path, stamp: tuple) -> None:
+    def __init__(self, number: int, folder: Path, stamp: tuple, format: str | None) -> None:
         self.number, self.folder, self.stamp = number, folder, stamp
-        self.manifest = Manifest.open(folder)
+        exported = ExportedModel(folder)
+        self.manifest, self.format = exported.manifest, runtime.chosen(exported, format)
         self.broken = ""  # why it cannot be opened
         self._loading: asyncio.Future[Loaded] | None = None
 
@@ -90,16 +91,17 @@ class Shelved:
         self._refused: dict[int, tuple] = {}  # number -> the stamp of what was refused
         self._seen: dict[int, tuple] = {}  # number -> the stamp of what was there a moment ago
         self.versions: dict[int, Version] = {}
-        found, wrong = _scan(path), None
-        for number, folder in found.items():
+        wrong: dict[int, KzooError] = {}
+        for number, folder in _scan(path).items():
             try:
-                self.versions[number] = Version(number, folder, _stamp(folder))
+                self.versions[number] = Version(number, folder, _stamp(folder), format)
             except KzooError as error:
-                wrong = error
-                self._refused[number] = _stamp(folder)
-                tell("refused", model=name, version=str(number), error=str(error))
+                self._refused[number], wrong[number] = _stamp(folder), error
         if not self.versions:
-            raise wrong or KzooError(f"{path} holds no exported model. kzoo.export writes one.")
+            none = KzooError(f"{path} holds no exported model. kzoo.export writes one.")
+            raise wrong[max(wrong)] if wrong else none
+        for number, why in wrong.items():
+            tell("refused", model=name, version=str(number), error=str(why))
 
     @property
     def current(self) -> Version:
@@ -141,7 +143,7 @@ class Shelved:
     def _open(self, version: Version) -> Loaded:
         """Open a version, and let it answer a row of zeros: what does not is not a version that takes over."""
         try:
-            model = runtime.load(ExportedModel(version.folder), self._format, threads=self._threads)
+            model = runtime.load(ExportedModel(version.folder), version.format, threads=self._threads)
             loaded = Loaded(model, self.limits, lambda rows: self._done(self.name, rows))
             zeros = np.zeros((1, *(size or _FREE for size in model.shape)), version.manifest.inputs[0]["dtype"])
             model.check(model.answer(zeros))
@@ -176,7 +178,7 @@ class Shelved:
     async def _take_over(self, number: int, folder: Path, stamp: tuple) -> None:
         self._refused[number] = stamp  # until it has answered
         try:
-            version = await asyncio.to_thread(Version, number, folder, stamp)
+            version = await asyncio.to_thread(Version, number, folder, stamp, self._format)
         except (KzooError, OSError) as error:
             self._tell("refused", model=self.name, version=str(number), error=str(error))
             return

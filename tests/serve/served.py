@@ -55,6 +55,13 @@ class Served:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
+    def peak(self, *, anew=False):
+        """Return the most MiB that it has had in memory since it was asked `anew`."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        if anew:
+            Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
     def wait_for(self, true, seconds=15):
         until = time.monotonic() + seconds
         while not (found := true()):

@@ -24,7 +24,7 @@ pytest.importorskip("starlette", reason="pip install 'kzoo[serve]'")
 TOKEN = "a-token-of-tests"
 SERVER = """
 from kzoo.serve import app, limits, log, process
-limits = limits.Limits(seconds=1.0, rows=100)
+limits = limits.Limits(seconds=1.0, rows=100, bodies=24 << 20)
 log = log.Log()
 app = app.make_app({exported!r}, token={token!r}, limits=limits, log=log)
 process.serve(app, host="127.0.0.1", port=0, limits=limits, log=log)
@@ -295,7 +295,7 @@ def server(tmp_path_factory):
         one.answers("digits", X), one.post(f"{POWER}/answer", json=[{"load": 1, "sun": 1}] * 6)
         one.before = one.memory()
         yield one
-        assert one.memory() < one.before + 150, "MiB: what was taken is kept"
+        assert one.peak() < one.before + 150, "MiB"
         assert not any("trace" in line for line in one.log("request"))
 
 
@@ -404,7 +404,9 @@ def test_what_is_hardly_http_ends_the_connection(server, sent):
 
 
 def test_many_bodies_at_once_are_not_all_held(server):
-    """64 MiB of bodies may be held; what comes beyond is told to come again."""
+    """Beyond so many bytes of bodies, further ones are told to come again."""
+    before = server.memory()
+    server.peak(anew=True)
     connections = [server.connect() for _ in range(14)]
     for connection in connections:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 5, 0))
@@ -417,10 +419,10 @@ def test_many_bodies_at_once_are_not_all_held(server):
         try:
             answers.append(read_all(connection)[9:12])
         except OSError:
-            answers.append(b"")
+            answers.append(b"")  # lost with what was still on its way
         connection.close()
-    assert set(answers) <= {b"408", b"503", b""} and answers.count(b"408") <= 9
-    assert server.memory() < server.before + 150
+    assert set(answers) <= {b"408", b"503", b""}
+    assert server.peak() < before + 80, answers
 
 
 def test_numbers_of_one_request_do_not_reach_another(server):

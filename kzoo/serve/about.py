@@ -72,13 +72,18 @@ def _score(manifest: Manifest) -> dict[str, Any] | None:
     if name not in scores:
         return None
     known, task = score_named(name), problem(task).task
-    beside = {score.label: scores[one] for one, score in task.scores.items() if score.baseline and one in scores}
+    form = known.form if known else "number"
+    beside = {
+        score.label: scores[one]
+        for one, score in task.scores.items()
+        if score.baseline and score.form == form and one in scores  # a share is no baseline of bits
+    }
     kept = {split: scores, "baselines": manifest.baselines}
     beside |= baselines.values(kept)
     return finite(
         {
             "split": split, "name": name, "label": known.label if known else name,
-            "best": known.best if known else "max", "form": known.form if known else "number", "value": scores[name],
+            "best": known.best if known else "max", "form": form, "value": scores[name],
             "interval": scores.get(f"{name}_interval"), "examples": scores.get("examples"),
             "beside": [{"label": label, "value": value} for label, value in beside.items()],
             "warning": baselines.beaten(kept),

@@ -34,7 +34,8 @@ _LOOK = 1.0  # seconds between two looks at the folders
 _PROBES = ("/v2/health/live", "/v2/health/ready")
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'",  # what models are called is never taken for HTML
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }

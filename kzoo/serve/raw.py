@@ -8,7 +8,7 @@ from kzoo.errors import KzooError
 from kzoo.kinds import kind
 from kzoo.serve.exchange import JSON, Asked, Given, Reply, as_json, content_of, with_notes
 from kzoo.serve.limits import Refused, read_json
-from kzoo.words import shown
+from kzoo.words import moments, shown
 
 CSV, TEXT, FORM = "text/csv", "text/plain", "multipart/form-data"
 _AS_JSON = ("", JSON, "application/x-www-form-urlencoded")  # the last is what `curl -d` says of anything
@@ -79,7 +79,13 @@ def _files(given: Given) -> list[bytes]:
 
 def _document(given: Given, said: Any) -> Reply:
     """Reply as `kzoo predict --json` does."""
-    document = {"model": given.name, "version": given.version, "predictions": said.rows(_top(given))}
+    rows = said.rows(_top(given))
+    if given.query.get("history") == "true" and said.history is not None:  # what a picture of a forecast begins with
+        for place, row in enumerate(rows):
+            row["history"] = said.history[place].tolist()
+            if said.history_times:
+                row["history_times"] = moments(said.history_times[place])
+    document = {"model": given.name, "version": given.version, "predictions": rows}
     return Reply(body=as_json(with_notes(document)))
 
 

@@ -95,8 +95,13 @@ class Stored(Run):
 
     @property
     def summary(self) -> dict[str, Any]:
-        """Scores on the test split, of the weights as they are stored, and how many parameters there are."""
-        return {"test": dict(self.entry.scores), "parameters": self.entry.parameters}
+        """Scores on the test split, of the weights as they are stored and of what needs no network beside them."""
+        entry, metric = self.entry, self.entry.metric
+        beside = [
+            dict(name=label, label=label, split="test", metric=metric, scores={metric: value}, notes=[])
+            for label, value in entry.beside.items()
+        ]
+        return {"test": dict(entry.scores), "parameters": entry.parameters, "baselines": beside}
 
     @property
     def history(self) -> dict[str, list[float | None]]:

@@ -155,7 +155,7 @@ def test_what_a_page_has_to_know(server, exports):
     assert beside == {"always the most frequent": 0.1, "small image and logistic regression": 0.97}
     assert "It is no better than what needs no network" in digits["score"]["warning"]
     fields = {field["name"]: field for field in server.get("/v1/models/table/about").json()["input"]["form"]["columns"]}
-    assert fields["age"]["default"] == 55.0 and fields["since"]["default"] == "2020-05-14"
+    assert fields["age"]["default"] == 55.0 and fields["since"]["default"] == "2020-05-14 11:00"
     assert fields["town"]["kind"] == "category" and fields["town"]["default"] in fields["town"]["values"]
 
 

@@ -125,7 +125,9 @@ def _field(column):
         return field | {"values": column["values"], "default": next(iter(column["values"]), None)}
     if column["kind"] == "date":
         usual = {"year": 2000, "month": 1, "day": 1} | {part: round(value) for part, value in column["medians"].items()}
-        return field | {"default": "{year:04}-{month:02}-{day:02}".format_map(usual), "missing": column["missing"]}
+        time = " {hour:02}:00" if "hour" in usual else ""
+        written = ("{year:04}-{month:02}-{day:02}" + time).format_map(usual)
+        return field | {"default": written, "missing": column["missing"]}
     limits = {name: column[name] for name in ("low", "high") if name in column}
     return field | {"default": column["median"], "missing": column["missing"]} | limits
 

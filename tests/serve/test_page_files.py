@@ -1,0 +1,72 @@
+"""The page's files by themselves: nothing from elsewhere, nothing inline, every text in both languages."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "kzoo" / "serve" / "page"
+BASELINES = PAGE.parents[1] / "baselines"
+SCRIPTS = {file.name: file.read_text(encoding="utf-8") for file in PAGE.glob("*.js")}
+TEXT = re.compile(r'^  (?:"([^"]+)"|(\w+)): \["((?:[^"\\]|\\.)*)", "((?:[^"\\]|\\.)*)"\],$', re.M)
+STRINGS = {quoted or name: (english, chinese) for quoted, name, english, chinese in TEXT.findall(SCRIPTS["strings.js"])}
+BLANK = re.compile(r"\{(\w+)\}")
+CHINESE = "[\u4e00-\u9fff]"
+NAMES = ("curl", "python")
+# Keys that are put together from what a model says, and by whom.
+MADE = ("task_", "score_", "baseline_", "way_", "copy_", "reads", "add", *NAMES)
+
+
+def test_every_text_is_there_in_both_languages_with_the_same_blanks():
+    assert len(STRINGS) == SCRIPTS["strings.js"].count("\n  ") > 100  # a line each
+    for key, (english, chinese) in STRINGS.items():
+        assert english and chinese, key
+        assert sorted(BLANK.findall(english)) == sorted(BLANK.findall(chinese)), key
+        words = re.search("[A-Za-z]{4}", BLANK.sub("", english))  # R² and AUC are the same in both
+        assert not re.search(CHINESE, english) and (re.search(CHINESE, chinese) or not words or key in NAMES), key
+
+
+def test_every_text_is_said_and_every_key_has_a_text():
+    code = "".join(text for name, text in SCRIPTS.items() if name != "strings.js")
+    page = (PAGE / "index.html").read_text(encoding="utf-8")
+    unsaid = [key for key in STRINGS if not key.startswith(MADE) and f'"{key}"' not in code and f'"{key}"' not in page]
+    assert not unsaid
+    keys = re.findall(r'\b(?:say|label): \[?"(\w+)"', code) + re.findall(r'\bProblem\("(\w+)"', code)
+    keys += re.findall(r'\bsay\([\w.]+, "(\w+)"', code) + re.findall(r'data-say="(\w+)"', page)
+    assert len(keys) > 50 and not set(keys) - STRINGS.keys()
+
+
+def test_whatever_a_model_may_be_has_a_name_in_both_languages():
+    from kzoo.tasks import problems
+
+    code = "".join(file.read_text(encoding="utf-8") for file in BASELINES.glob("*.py"))
+    labels = re.findall(r'@baseline\(\s*"([^"]+)"', code)
+    assert labels and {f"baseline_{label}" for label in labels} <= STRINGS.keys()
+    for problem in problems().values():
+        assert f"task_{problem.name}" in STRINGS and f"score_{problem.headline}" in STRINGS
+        for score in problem.task.scores.values():
+            assert not score.baseline or f"baseline_{score.label}" in STRINGS
+
+
+def test_nothing_is_inline_nor_from_elsewhere():
+    for file in PAGE.iterdir():
+        text = file.read_text(encoding="utf-8")
+        assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)", text), file.name
+        made = re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text)
+        assert not made, file.name
+    page = (PAGE / "index.html").read_text(encoding="utf-8")
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*src=)", page)
+    for name in re.findall(r'(?:src|href)="([\w.]+\.\w+)"', page):
+        assert (PAGE / name).is_file() or name == "openapi.json", name
+    for text in SCRIPTS.values():
+        assert all((PAGE / name).is_file() for name in re.findall(r'from "\./([\w.]+)"', text))
+
+
+def test_the_policy_allows_this_server_alone():
+    pytest.importorskip("starlette")
+    from kzoo.serve.app import _PAGE_HEADERS
+
+    policy = dict(rule.split(" ", 1) for rule in _PAGE_HEADERS["Content-Security-Policy"].split("; "))
+    assert policy["default-src"] == policy["trusted-types"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert "unsafe" not in _PAGE_HEADERS["Content-Security-Policy"]

@@ -10,10 +10,8 @@ from functools import partial
 
 _WIDTH = 78  # columns of sentences that argparse does not wrap
 _HAN = "[\u2e80-\uffef]"  # characters between which a line may break
-_CLOSING, _OPENING = (
-    "，。、；：！？）」』》",
-    "（「『《",
-)  # no line begins with the first of these, and none ends with the second
+_CLOSING = "，。、；：！？）」』》"  # no line begins with one of these
+_OPENING = "（「『《"  # and none ends with one of these
 
 
 def translate(parser, words):

@@ -10,7 +10,7 @@ python recipes/measure.py collect runs/measured    runs become kzoo/results/meas
                                                    recipes/measured.json, their pictures recipes/pictures/
 python recipes/measure.py paired runs/measured     every preset and baseline over the same splits, in pairs
 python recipes/measure.py baselines --folder DATA  rows of kzoo/results/measured.json get the baselines of their splits
-python recipes/measure.py tables                   README.md, recipes/README.md, the recipes' own lines
+python recipes/measure.py tables                   docs/presets.md, recipes/README.md, the recipes' own lines
 python recipes/measure.py networks                 kzoo/results/networks.json: the layers of every preset
 python recipes/measure.py speed "tabular_*"        kzoo/results/speed.json: samples per second on each installed backend
                                                    of Keras, on random data of the preset's shape
@@ -394,10 +394,10 @@ def networks(args=None):
 
 
 def wanted():
-    """Return what README.md, recipes/README.md and the recipes should say."""
+    """Return what docs/presets.md, recipes/README.md and the recipes should say."""
     recipes = read_json(RECIPES) if RECIPES.is_file() else {}
     blocks = {"presets": preset_table(), "results": result_table(), "recipes": recipe_tables(recipes)}
-    texts = {f: f.read_text(encoding="utf-8") for f in (HERE.parent / "README.md", HERE / "README.md")}
+    texts = {f: f.read_text(encoding="utf-8") for f in (HERE.parent / "docs" / "presets.md", HERE / "README.md")}
     texts = {file: fill(text, blocks) for file, text in texts.items()}
     for file in sorted(HERE.rglob("*.py")):
         if file != Path(__file__):

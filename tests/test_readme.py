@@ -5,11 +5,11 @@ import runpy
 from pathlib import Path
 
 import pytest
+from pages import PAGES
 
 import kzoo
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
 RECIPES = sorted(p for p in (ROOT / "recipes").rglob("*.py") if p.name not in ("measure.py", "weights.py"))
 
 
@@ -24,7 +24,7 @@ def test_tables_and_recipes_say_what_was_measured(measure):
 
 
 def test_the_examples_name_presets_that_exist():
-    text = README.read_text(encoding="utf-8")
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     named = set(re.findall(r"kzoo (?:train|show) (\w+)(?![\w./])", text))
     named |= set(re.findall(r"(?:build|train)\(\"(\w+)\"", text))
     assert named >= {"digits_cnn", "image_cnn", "tabular_fnn", "text_cnn", "cifar_cnn"}

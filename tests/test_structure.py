@@ -31,6 +31,8 @@ MAY_IMPORT = {
     "optional": set(),
     "weights": {"catalogue", "results", "run"},
     "words": set(),
+    "language": set(),
+    "chinese": set(),
     "command": {"data", "registry"},
     "registry": {"arguments", "catalogue", "family", "preset"},
     "presets": {"registry"},
@@ -49,7 +51,7 @@ MAY_IMPORT = {
     "families": {"arguments"},
     "flops": set(),
     "gradients": set(),
-    "callbacks": set(),
+    "callbacks": {"language"},
     "loading": {"arguments", "exported", "preset", "registry", "run"},
     "plots": {"gradients", "predictions"},
     "data": {"arguments", "registry"},
@@ -80,12 +82,14 @@ MAY_IMPORT = {
     "recipes": {"cli", "run", "training"},
     "cli": {
         "arguments", "bare", "command", "data", "evaluation", "export", "exported", "family", "flops", "jax_cache",
-        "lean", "network", "plots", "ranking", "registry", "reports", "results", "run", "runtime", "serve", "source",
+        "language", "lean", "network", "plots", "ranking", "registry", "reports", "results", "run", "runtime", "serve",
+        "source",
         "training", "tuning", "weights", "workers",
     },
 }  # fmt: skip
 # Who may name whom beyond that, to be imported when it is asked for: what is light opens what is heavy.
 BY_NAME = {
+    "language": {"chinese"},
     "family": {"families"},  # which it reads, and never imports
     "registry": {"contract", "training", "weights"},  # training: where a network follows data or given weights
     "catalogue": {"presets"},
@@ -111,8 +115,9 @@ EVERYBODYS = {
     "words",
 }
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "bare", "catalogue", "deprecation", "doors", "errors", "exported", "family", "files", "forms",
-    "jax_cache", "lean", "network", "nouns", "optional", "plugins", "preset", "preset_files", "presets", "ranking",
+    "arguments", "bare", "catalogue", "chinese", "deprecation", "doors", "errors", "exported", "family", "files",
+    "forms", "jax_cache", "language", "lean", "network", "nouns", "optional", "plugins", "preset", "preset_files",
+    "presets", "ranking",
     "registry", "results", "run", "weights", "words",
 )  # fmt: skip
 

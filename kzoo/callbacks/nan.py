@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-_ADVICE = "try a smaller learning_rate, or limit the gradients with global_clipnorm=1.0"
+ADVICE = "{what}; try a smaller learning_rate, or limit the gradients with global_clipnorm=1.0"
 
 
 def not_finite(model: keras.Model) -> str | None:
@@ -23,17 +23,25 @@ class NanGuard(keras.callbacks.Callback):
     """Stop when the loss or a weight is no longer finite; before everything that saves.
 
     The loss is looked at about once a second and at each epoch's end; the weights at each epoch's end, because a
-    ReLU can hide their NaN from the loss. `tripped` says that it happened, `because` where.
+    ReLU can hide their NaN from the loss. `tripped` says that it happened, `because` where, in English; `cause` has
+    the sentence and what goes into it.
     """
 
     async_safe = True  # Keras may call the batch hook from a thread: it touches no model
 
     def __init__(self) -> None:
         super().__init__()
-        self.tripped, self.because, self.epoch = False, "", 0
+        self.tripped, self.epoch = False, 0
+        self.cause: list[Any] = ["", {}]
+
+    @property
+    def because(self) -> str:
+        """What happened where, and what to try; empty while all is well."""
+        sentence, values = self.cause
+        return ADVICE.format(what=sentence.format(**values)) if sentence else ""
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.tripped, self.because = False, ""
+        self.tripped, self.cause = False, ["", {}]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch, self.looked = epoch, time.monotonic()
@@ -46,18 +54,19 @@ class NanGuard(keras.callbacks.Callback):
         now = time.monotonic()
         if now - self.looked >= 1.0:
             self.looked = now
-            self._look_at((logs or {}).get("loss", 0.0), f"in epoch {self.epoch + 1}, by step {batch + 1}")
+            self._look_at(logs, "the loss became {loss} in epoch {epoch}, by step {step}", step=batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._look_at((logs or {}).get("loss", 0.0), f"in epoch {epoch + 1}")
-        if not self.tripped and (where := not_finite(self.model)):
-            self._trip(f"the weight {where} is no longer finite after epoch {epoch + 1}")
+        self._look_at(logs, "the loss became {loss} in epoch {epoch}")
+        if not self.tripped and (weight := not_finite(self.model)):
+            self._trip("the weight {weight} is no longer finite after epoch {epoch}", weight=weight)
         if self.tripped:
             self.model.stop_training = True
 
-    def _look_at(self, loss: Any, when: str) -> None:
-        if not self.tripped and not math.isfinite(float(loss)):
-            self._trip(f"the loss became {float(loss)} {when}")
+    def _look_at(self, logs: Any, sentence: str, **where: int) -> None:
+        loss = float((logs or {}).get("loss", 0.0))
+        if not self.tripped and not math.isfinite(loss):
+            self._trip(sentence, loss=loss, **where)
 
-    def _trip(self, what: str) -> None:
-        self.tripped, self.because = True, f"{what}; {_ADVICE}"
+    def _trip(self, sentence: str, **values: Any) -> None:
+        self.tripped, self.cause = True, [sentence, {"epoch": self.epoch + 1} | values]

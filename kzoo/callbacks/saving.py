@@ -19,6 +19,8 @@ from kzoo.errors import KzooError
 from kzoo.files import whole_file
 from kzoo.words import plural
 
+NO_BETTER = "{name} has not improved for {epochs}"
+
 
 class BestModel(keras.callbacks.Callback):
     """Keep the best weights, restore them at the end, stop when nothing improves.
@@ -91,7 +93,7 @@ class BestModel(keras.callbacks.Callback):
             self.best, self.best_epoch, self.waited = self.sign * value, epoch, 0
             self.weights, self.unsaved = [np.array(w) for w in self.model.get_weights()], True
         if self.stops and self.waited >= max(self.patience, 1):
-            self.stopped_because = f"{self.monitor} has not improved for {plural(self.waited, 'epoch')}"
+            self.stopped_because = NO_BETTER.format(name=self.monitor, epochs=plural(self.waited, "epoch"))
             self.model.stop_training = True
         if self.pace.due() or (self.unsaved and not self.kept):
             self._write_both()

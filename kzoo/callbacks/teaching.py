@@ -1,4 +1,4 @@
-"""What happened in each epoch, and why, in plain English."""
+"""What happened in each epoch, and why: in plain English, or in Chinese where `KZOO_LANG=zh`."""
 
 import math
 import sys
@@ -8,7 +8,9 @@ from typing import Any
 import keras
 
 from kzoo.callbacks.monitor import Monitor
-from kzoo.callbacks.saving import BestModel
+from kzoo.callbacks.nan import ADVICE
+from kzoo.callbacks.saving import NO_BETTER, BestModel
+from kzoo.language import translations
 from kzoo.words import plural
 
 _GAP = 1.3  # validation loss over training loss from which on it is worth a word
@@ -20,49 +22,84 @@ class Teacher(keras.callbacks.Callback):
     Args:
         watched: the bundle's `Monitor`.
         best: the bundle's `BestModel`, which decides; this one only tells.
+
+    Raises:
+        KzooError: `$KZOO_LANG` names another language than English and Chinese.
     """
 
     def __init__(self, watched: Monitor, best: BestModel) -> None:
         super().__init__()
         self.watched, self.best = watched, best
+        translations("teaching")  # an unknown language is refused here, not after an epoch
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.rate, self.known, self.said_gap, self.bad = None, None, False, 0
-        better = "larger" if self.watched.sign == 1 else "smaller"
-        data = "data that the network does not learn from" if self.watched.name.startswith("val_") else "training data"
-        _say(f"Watching {self.watched.name}: {better} is better. It is measured on {data}.")
+        better = _in_words("larger" if self.watched.sign == 1 else "smaller")
+        held_out = self.watched.name.startswith("val_")
+        data = _in_words("data that the network does not learn from" if held_out else "training data")
+        _say(
+            "Watching {name}: {better} is better. It is measured on {data}.",
+            name=self.watched.name,
+            better=better,
+            data=data,
+        )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        _say(f"Epoch {epoch + 1}: {self._progress(epoch, logs)}")
+        _say("Epoch {epoch}: {what}", epoch=epoch + 1, what=self._progress(epoch, logs))
         for line in (self._overfitting(logs), self._rate(logs)):
             if line:
-                _say(f"  {line}")
+                print(f"  {line}", file=sys.stderr)
 
     def on_train_end(self, logs: Any = None) -> None:
-        why = self.best.stopped_because or "all epochs are done"
-        _say(f"Training ended: {why}.")
+        _say("Training ended: {why}.", why=self._why())
         if self.best.best_epoch is None:
             _say("No epoch had a finite value, so there is no best model.")
         else:
-            _say(f"The weights of epoch {self.best.best_epoch + 1}, the best, are back in the model.")
+            _say("The weights of epoch {epoch}, the best, are back in the model.", epoch=self.best.best_epoch + 1)
+
+    def _why(self) -> str:
+        if self.best.guard.tripped:
+            sentence, values = self.best.guard.cause
+            return _in_words(ADVICE, what=_in_words(sentence, **values))
+        if self.best.stopped_because:
+            waited = self.best.waited
+            return _in_words(NO_BETTER, name=self.watched.name, epochs=plural(waited, "epoch"), count=waited)
+        return _in_words("all epochs are done")
 
     def _progress(self, epoch: int, logs: Mapping[str, Any]) -> str:
         best, name, value = self.best, self.watched.name, logs.get(self.watched.name)
         if best.guard.tripped:
-            return f"{best.guard.because}."
+            return _in_words("{why}.", why=self._why())
         if value is None:
-            return "no validation in this epoch."
+            return _in_words("no validation in this epoch.")
         if not math.isfinite(value):
-            return f"{name} is {value}, which is never the best."
+            return _in_words("{name} is {value}, which is never the best.", name=name, value=value)
         if best.best_epoch == epoch:
-            before = "" if self.known is None else f" (before: {self.known:.4g})"
-            self.known = value
-            return f"{name} {value:.4g}, the best so far{before}. These weights are kept."
-        since = f"{name} {value:.4g}, no better than {best.best * best.sign:.4g} of epoch {best.best_epoch + 1}."
-        if not best.stops:
-            return f"{since} The learning-rate schedule needs its full length, so training goes on."
-        left = max(best.patience, 1) - best.waited
-        return f"{since} " + (f"Patience: {plural(left, 'epoch')} more." if left > 0 else "Patience has run out.")
+            before, self.known = self.known, value
+            if before is None:
+                return _in_words("{name} {value:.4g}, the best so far. These weights are kept.", name=name, value=value)
+            return _in_words(
+                "{name} {value:.4g}, the best so far (before: {before:.4g}). These weights are kept.",
+                name=name,
+                value=value,
+                before=before,
+            )
+        return _in_words(
+            "{name} {value:.4g}, no better than {best:.4g} of epoch {epoch}. {then}",
+            name=name,
+            value=value,
+            best=best.best * best.sign,
+            epoch=best.best_epoch + 1,
+            then=self._then(),
+        )
+
+    def _then(self) -> str:
+        if not self.best.stops:
+            return _in_words("The learning-rate schedule needs its full length, so training goes on.")
+        left = max(self.best.patience, 1) - self.best.waited
+        if left > 0:
+            return _in_words("Patience: {epochs} more.", epochs=plural(left, "epoch"), count=left)
+        return _in_words("Patience has run out.")
 
     def _overfitting(self, logs: Mapping[str, Any]) -> str:
         loss, validation = logs.get("loss"), logs.get("val_loss")
@@ -75,9 +112,11 @@ class Teacher(keras.callbacks.Callback):
         if self.said_gap:
             return ""
         self.said_gap = True
-        return (
-            f"Loss is {loss:.4g} on training data and {validation:.4g} on validation data: the network is starting to "
-            f"memorise its examples. More data, augmentation, dropout or a smaller network help."
+        return _in_words(
+            "Loss is {loss:.4g} on training data and {validation:.4g} on validation data: the network is starting to "
+            "memorise its examples. More data, augmentation, dropout or a smaller network help.",
+            loss=loss,
+            validation=validation,
         )
 
     def _rate(self, logs: Mapping[str, Any]) -> str:
@@ -85,8 +124,14 @@ class Teacher(keras.callbacks.Callback):
         self.rate = rate
         if rate is None or before is None or math.isclose(rate, before, rel_tol=1e-3):
             return ""
-        return f"The learning rate {'fell' if rate < before else 'rose'} from {before:.3g} to {rate:.3g}."
+        fell = "The learning rate fell from {before:.3g} to {rate:.3g}."
+        rose = "The learning rate rose from {before:.3g} to {rate:.3g}."
+        return _in_words(fell if rate < before else rose, before=before, rate=rate)
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+def _in_words(sentence: str, **values: Any) -> str:
+    return translations("teaching").get(sentence, sentence).format(**values)
+
+
+def _say(sentence: str, **values: Any) -> None:
+    print(_in_words(sentence, **values), file=sys.stderr)

@@ -17,6 +17,7 @@ from kzoo.cli import common, early
 from kzoo.cli.spelling import respell
 from kzoo.cli.values import VALUES
 from kzoo.errors import KzooError, KzooWarning
+from kzoo.language import translations
 from kzoo.optional import require
 from kzoo.registry import list_presets
 from kzoo.words import hint, printable
@@ -93,6 +94,8 @@ def make_parser(called) -> argparse.ArgumentParser:
         command.add_argument(
             "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
         )
+    if words := translations("help"):
+        import_module("kzoo.cli.translated").translate(parser, words)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Measured scores, as data in the package: `kzoo show`, the README and the recipes read them. Standard library only.
+"""Measured scores, as data in the package: `kzoo show`, docs/presets.md and recipes read them. Standard library only.
 
 `measured.json` is written by `recipes/measure.py` from run folders, never by hand. `beside.json` has figures to stand
 beside them, each with its source: published ones, and what other scripts measured on the same data. `networks.json`

@@ -1,0 +1,124 @@
+"""README and docs/: what their blocks call exists, every page is reached, both languages say the same commands.
+
+`tests/test_pages_run.py` (slow) runs all of it.
+"""
+
+import ast
+import re
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from pages import CHINESE, DOCS, PAGES, README, ROOT, blocks, calls, lines, links, without_comment
+
+import kzoo
+from kzoo.cli import COMMANDS, common, make_parser
+from kzoo.registry import get_preset, resolve
+
+SHELL = [(page, line) for page in PAGES for block in blocks(page) if block.language == "sh" for line in lines(block)]
+PYTHON = [(page, block) for page in PAGES for block in blocks(page) if block.language == "python"]
+
+
+def name(page):
+    return page.relative_to(ROOT).as_posix()
+
+
+def test_the_first_page_is_short_and_leads_to_all_others():
+    assert len(README.read_bytes()) <= 9_000
+    for page in (README, CHINESE):
+        assert [name(doc) for doc in DOCS if name(doc) not in links(page)] == []
+    assert README.name in links(CHINESE) and CHINESE.name in links(README)
+
+
+@pytest.mark.parametrize("page", [CHINESE, *PAGES], ids=name)
+def test_links_lead_somewhere(page):
+    assert [link for link in links(page) if not (page.parent / link).exists()] == []
+
+
+def test_commands_are_parsed_and_name_presets_and_settings_that_exist():
+    parser = make_parser(COMMANDS)
+    called = [(line, words) for _, line in SHELL for words in calls(line)]
+    assert {words[0] for _, words in called} >= {"train", "tune", "check", "predict", "export", "compare", "show"}
+    for line, words in called:
+        args, unknown = parser.parse_known_args(words)
+        assert not unknown, line
+        named = getattr(args, "preset", None) or getattr(args, "run", None)
+        if isinstance(named, str) and "/" not in named:
+            assert named in kzoo.list_presets(), line
+            resolve(get_preset(named), common.parse_settings(getattr(args, "set", ())))
+
+
+@pytest.mark.parametrize("page", [CHINESE, *PAGES], ids=name)
+def test_sentences_name_commands_and_options_that_exist(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    parser = make_parser(COMMANDS)
+    options = {o for sub in (parser, *parser._subparsers._group_actions[0].choices.values()) for o in sub.options()}
+    spans = re.findall(r"`([^`]+)`", text)
+    commands = {found[1] for span in spans if (found := re.match(r"kzoo (\w[\w-]*)", span))} - {"COMMAND"}
+    assert commands <= {*COMMANDS}
+    ours = [span for span in spans if span.startswith(("kzoo ", "--"))]
+    said = {found[0] for span in ours for found in re.finditer(r"(?<!\S)--[a-z-]+", span)}
+    assert said - options - {"--resources"} == set()  # Dask's
+    presets = {found[1] for span in spans if (found := re.match(r"kzoo (?:train|show|tune) ([a-z_]+)(?![\w./])", span))}
+    assert presets - {*kzoo.list_presets()} == set()
+
+
+def test_python_compiles_and_its_names_of_kzoo_exist():
+    assert len(PYTHON) > 8
+    for page, block in PYTHON:
+        tree = ast.parse(block.text, f"{name(page)}, line {block.line}")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and re.fullmatch(r"kzoo(\.\w+)+", dotted := ast.unparse(node)):
+                assert exists(dotted), dotted
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("kzoo"):
+                assert [a.name for a in node.names if not exists(f"{node.module}.{a.name}")] == []
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("kzoo.build", "kzoo.train", "kzoo.tune"):
+                first = node.args[0]
+                assert not isinstance(first, ast.Constant) or first.value in kzoo.list_presets(), ast.unparse(node)
+
+
+def exists(dotted):
+    """Say whether `kzoo.a.b` names something, without importing Keras."""
+    first, *rest = dotted.split(".")[1:]
+    if not rest:
+        return first in dir(kzoo) or find_spec(f"kzoo.{first}") is not None
+    module = find_spec(f"kzoo.{first}")
+    if module is None:
+        return first in dir(kzoo)  # an object's attribute
+    there = set()
+    for node in ast.parse(Path(module.origin).read_text(encoding="utf-8")).body:
+        there |= {getattr(node, "name", "")} | {a.asname or a.name for a in getattr(node, "names", ())}
+        there |= {target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)}
+    return rest[0] in there or (Path(module.origin).parent / f"{rest[0]}.py").is_file()
+
+
+def test_toml_is_read():
+    found = [tomllib.loads(block.text) for page in PAGES for block in blocks(page) if block.language == "toml"]
+    assert [preset["base"] for file in found for preset in file.values()] == ["tabular_fnn"]
+
+
+def test_both_languages_have_the_same_blocks():
+    def code(page):
+        return [
+            (block.language, [without_comment(line) for line in block.text.splitlines()], block.output)
+            for block in blocks(page)
+        ]
+
+    assert code(CHINESE) == code(README)
+    assert re.findall(r"^<!-- .*$", CHINESE.read_text("utf-8"), re.M) == ["<!-- command 1 -->", "<!-- command 2 -->"]
+    for start in ("^## ", r"^\|"):  # sections, and rows of tables
+        assert len({len(re.findall(start, page.read_text("utf-8"), re.M)) for page in (README, CHINESE)}) == 1
+
+
+@pytest.mark.parametrize(
+    "line, found",
+    [
+        ("kzoo predict runs/a x.csv --out a.csv | head -3", [["predict", "runs/a", "x.csv", "--out", "a.csv"]]),
+        ("pip install x && .venv/bin/kzoo train digits_cnn", [["train", "digits_cnn"]]),
+        ("kzoo show cifar_cnn --code > model.py", [["show", "cifar_cnn", "--code"]]),
+        ("dask scheduler --port 8786", []),
+    ],
+)
+def test_calls_are_found(line, found):
+    assert calls(line) == found

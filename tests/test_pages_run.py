@@ -1,0 +1,129 @@
+"""README and docs/ run: every command and every block of code, in order, in a folder with the files that they name."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from pages import PAGES, ROOT, blocks, lines
+from PIL import Image
+from walk_page import LEFT_OUT, compare
+
+# Runs and exports that a page takes for given, in the order in which they are made: folder -> what makes it.
+GIVEN = {
+    "docs/presets.md": ["train image_cnn --data photos/ --out runs/cats-01"],
+    "docs/data.md": [],
+    "docs/scores.md": [
+        "train tabular_fnn --data churn.csv --target churned",
+        *(
+            f"train tabular_fnn --data churn.csv --target churned --out runs/{name} --seed {seed}"
+            for name, seed in (("new", 0), ("old", 0), ("a", 1), ("b", 2), ("c", 3))
+        ),
+    ],
+    "docs/export.md": [
+        "train digits_cnn",
+        "train image_cnn --data photos/ --out runs/cats",
+        "export runs/cats --formats onnx --out exports/cats",
+    ],
+}  # fmt: skip
+# What Python blocks take for given.
+NAMES = """
+import hashlib
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+table = pd.read_csv("churn.csv")
+x, y = table[["age", "income"]].to_numpy("float32"), (table["churned"] == "yes").to_numpy("int32")
+images, labels = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3)), np.arange(64)
+
+
+@keras.saving.register_keras_serializable("mine")
+class MyLayer(keras.layers.Layer):
+    def call(self, inputs):
+        return 2 * inputs
+
+
+for file, layer in (("from_somebody.keras", keras.layers.Dense(2)), ("mine.keras", MyLayer())):
+    keras.Sequential([keras.layers.Input((4,)), layer]).save(file)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_page_runs(page, tmp_path):
+    write_files(tmp_path)
+    given = GIVEN.get(page.relative_to(ROOT).as_posix(), ())
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
+    for words in given:
+        run(
+            tmp_path,
+            environment,
+            "-m",
+            "kzoo",
+            *words.split(),
+            *(["--max-steps", "20"] if words.startswith("train") else []),
+        )
+    print(run(tmp_path, environment, ROOT / "tests" / "walk_page.py", page.relative_to(ROOT)))
+
+
+def run(folder, environment, *words):
+    done = subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+def test_what_is_left_out_is_on_a_page():
+    said = [line for page in PAGES for block in blocks(page) if block.language == "sh" for line in lines(block)]
+    assert [start for start in LEFT_OUT if not any(line.startswith(start) for line in said)] == []
+
+
+def test_output_is_compared():
+    shown = "accuracy 0.9563, best epoch 15 of 115, 25 s\n0  no\n"
+    compare("accuracy 0.94, best epoch 21 of 98, 3.5 s\n0  no\n", shown, "here")
+    for wrong in (shown.replace("0.9563", "0.75"), shown.replace("no", "yes"), shown + "1  no\n"):
+        with pytest.raises(AssertionError, match="here"):
+            compare(wrong, shown, "here")
+
+
+def write_files(folder):
+    """Write the files that the pages name, small."""
+    rng = np.random.default_rng(0)
+    (folder / "bin").mkdir()
+    for name, words in (("kzoo", "-m kzoo "), ("python", "")):
+        file = folder / "bin" / name
+        file.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n')
+        file.chmod(0o755)
+    (folder / "names.py").write_text(NAMES)
+    for place, size, count, classes in (
+        ("photos", 48, 40, "cat dog"), ("new_photos", 48, 4, "cat dog"), ("pets", 48, 6, "cat dog"),
+        ("letters", 8, 12, "a b c"),
+    ):  # fmt: skip
+        for i, label in enumerate(classes.split()):
+            (folder / place / label).mkdir(parents=True)
+            for n in range(count):
+                shape = (size, size) if size == 8 else (size, size, 3)
+                pixels = rng.integers(60 * i, 100 + 60 * i, shape, dtype="uint8")
+                Image.fromarray(pixels).save(folder / place / label / f"{n}.png")
+    for name in ("holiday.jpg", "photo.jpg"):
+        Image.fromarray(rng.integers(0, 255, (48, 48, 3), dtype="uint8")).save(folder / name)
+    for name, rows, answers in (("churn.csv", 200, True), ("may.csv", 60, True), ("new_customers.csv", 20, False)):
+        age, income = rng.integers(18, 80, rows), rng.normal(30_000, 9_000, rows).round()
+        table = pd.DataFrame({"age": age, "income": income, "plan": rng.choice(["basic", "gold"], rows)})
+        if answers:
+            table["churned"] = np.where(age + rng.normal(0, 5, rows) > 45, "yes", "no")
+        table.to_csv(folder / name, index=False)
+    (folder / "reviews").mkdir()
+    for label, words in (("good", "wonderful great warm funny"), ("bad", "dull cold slow boring")):
+        texts = [f"a {' '.join(rng.choice(words.split(), 2))} film number {n}" for n in range(60)]
+        (folder / "reviews" / f"{label}.txt").write_text("\n".join(texts))
+    hours = pd.date_range("2024-01-01", periods=24 * 60, freq="h")
+    day = 2 * np.pi * hours.hour / 24
+    power = pd.DataFrame(
+        {"date": hours, "load": np.sin(day) + rng.normal(0, 0.1, len(hours)), "temperature": np.cos(day)}
+    )
+    power.to_csv(folder / "power.csv", index=False)

@@ -1,0 +1,128 @@
+"""Run every command and every block of code of one page, in order, in the folder where it is called:
+
+python tests/walk_page.py docs/data.md
+
+A block below which the page shows what it prints runs as it stands, in a process of its own, and is compared. All
+others run in this process, with trainings cut short; what cannot run is in `LEFT_OUT`, with its reason. The first that
+fails ends it with exit code 1. `test_pages_run.py` prepares a folder and calls it.
+"""
+
+import functools
+import linecache
+import math
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from pages import ROOT, blocks, calls, lines
+
+STEPS = 20  # of a training whose scores nobody shows
+# The beginning of a command -> why it is not run.
+LEFT_OUT = {
+    "python3 -m venv": "installing: .ci/run runs both of README's commands in a fresh clone",
+    "pip install": "installing: tests/runtime/test_light_install.py does it",
+    "kzoo train image_pretrained --data photos/ --weights imagenet": "Keras downloads these weights",
+    "dask ": "two machines: tests/tuning/test_dask.py has a scheduler and its workers on one",
+    "kzoo tune digits_cnn --parallel 4 --scheduler": "two machines, as above",
+}
+# What a page leaves to the reader -> what stands for it here.
+STANDS_FOR = {
+    '"9f86d081884c7d65..."': 'hashlib.sha256(Path("from_somebody.keras").read_bytes()).hexdigest()',
+}
+# Options that are added to a command, where they are not given: argparse takes the last of a repeated one.
+SHORTER = {
+    "train": ["--max-steps", str(STEPS)],
+    "tune": ["--trials", "3", "--epochs", "1", "--set", f"max_steps={STEPS}"],
+}
+
+
+def main(page):
+    namespace = prepared()
+    for block in blocks(page):
+        where = f"{page.name}, line {block.line}"
+        print(f"== {where}: {block.text.splitlines()[0]}", flush=True)
+        if block.language in ("sh", "python") and block.output is not None:
+            compare(printed(block), block.output, where)
+        elif block.language == "sh":
+            for line in lines(block):
+                reason = next((why for start, why in LEFT_OUT.items() if line.startswith(start)), None)
+                if reason:
+                    print(f"   left out, {reason}: {line}")
+                else:
+                    command(line, where)
+        elif block.language == "python":
+            run(block, where, namespace)
+        elif block.language == "toml":
+            Path("mine.toml").write_text(block.text, encoding="utf-8")
+            assert list(namespace["kzoo"].load_presets("mine.toml")), where
+
+
+def prepared():
+    """Return the names that pages take for given, with trainings cut short."""
+    import kzoo
+
+    kzoo.train = functools.partial(kzoo.train, max_steps=STEPS)
+    kzoo.cross_validate = functools.partial(kzoo.cross_validate, max_steps=STEPS)
+    tune = kzoo.tune
+    kzoo.tune = lambda *args, **options: tune(*args, **options | dict(epochs=1, max_steps=STEPS))
+    names = {"kzoo": kzoo}
+    exec(Path("names.py").read_text(encoding="utf-8"), names)
+    return names
+
+
+def command(line, where):
+    """Run a line: kzoo's in this process, unless the shell has a part in it."""
+    words = calls(line)
+    if len(words) == 1 and not set("|><&;") & set(line) and not {"--backend", "--devices"} & set(words[0]):
+        from kzoo.cli import main
+
+        code = main([*words[0], *SHORTER.get(words[0][0], ())])
+    else:
+        code = shell(" ".join([line, *map(shlex.quote, SHORTER.get(words[0][0], ()) if words else ())])).returncode
+    assert code == 0, f"{where}: exit code {code} of {line}"
+
+
+def shell(text, **options):
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"  # several devices on a CPU
+    environment = os.environ | {"PATH": f"{Path('bin').absolute()}{os.pathsep}{os.environ['PATH']}", "XLA_FLAGS": flags}
+    return subprocess.run(["bash", "-euo", "pipefail", "-c", text], env=environment, text=True, **options)
+
+
+def run(block, where, names):
+    """Run a block of Python after those before it; its source is a file, which `kzoo.tune(build)` reads."""
+    text = block.text
+    for said, meant in STANDS_FOR.items():
+        text = text.replace(said, meant)
+    file = Path(f"block{block.line}.py").absolute()
+    file.write_text(text, encoding="utf-8")
+    linecache.checkcache()
+    exec(compile(text, file, "exec"), names)
+
+
+def printed(block):
+    """Return what a block prints, as it stands."""
+    if block.language == "sh":
+        return shell(block.text, check=True, stdout=subprocess.PIPE).stdout
+    return subprocess.run([sys.executable, "-c", block.text], check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
+def compare(printed, shown, where):
+    """Compare two texts: words exactly, scores within a tenth (processors differ), seconds and epochs not at all."""
+    number = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?(?: s\b| of \d+|%)?")
+    assert re.sub(r"\s+", " ", number.sub("#", printed)) == re.sub(r"\s+", " ", number.sub("#", shown)), (
+        f"{where} shows\n{shown}\nand it prints\n{printed}"
+    )
+    for one, other in zip(number.findall(printed), number.findall(shown), strict=True):
+        near = (
+            one.endswith("s")
+            or " of " in one
+            or math.isclose(float(one.rstrip("%")), float(other.rstrip("%")), rel_tol=0.1, abs_tol=0.05)
+        )
+        assert near, f"{where} shows {other}, and it prints {one}:\n{printed}"
+
+
+if __name__ == "__main__":
+    main((ROOT / sys.argv[1]).absolute())

@@ -2,8 +2,9 @@
 
 The answer is a random forest that learns the rank of a trial from its settings, and what it loses when one of them is
 shuffled. It needs fifteen trials at the least, and says of itself how well it predicts trials that it has not seen;
-where it cannot, its bars mean nothing, and the differences between the trials are mostly chance. On a small table they
-often are: so many settings, and so few rows to tell them apart. --folds 5 scores every trial on all of the rows.
+where it cannot, its bars would mean nothing, and the trials are drawn instead, which then differ mostly by chance. On a
+small table they often do: so many settings, and so few rows to tell them apart. --folds 5 scores every trial on all of
+the rows.
 
 python recipes/tune_tabular.py                                        20 trials of tabular_fnn on breast_cancer
 python recipes/tune_tabular.py --data my.csv --target price           your own table, numbers or classes
@@ -17,6 +18,7 @@ Measured: 89 s for all of it; its table is in recipes/README.md.
 from pathlib import Path
 
 import kzoo
+from kzoo.tuning.importance import importance_of
 
 args = kzoo.recipes.arguments("tune_tabular", __doc__, data="breast_cancer", target="", trials=20, epochs=20, folds=0)
 out = Path(args.out or "runs/tune_tabular")
@@ -36,5 +38,11 @@ print(kzoo.report(search))
 rows = kzoo.recipes.search_rows(search, data, "accuracy" if data.class_names else "r2", folder=out)
 
 # %% Look
-enough = sum(trial["score"] is not None for trial in search.trials) >= 15
-kzoo.recipes.finish(args, rows, search.plot("importance" if enough else "history"), folder=out)
+try:
+    found = importance_of(search.trials, search.objective, search.parameters)
+    figure = search.plot("history") if found.weak else kzoo.plots.importance(found)
+    print(f"{found.sentence}.")
+except kzoo.KzooError as error:  # too few trials
+    figure = search.plot("history")
+    print(error)
+kzoo.recipes.finish(args, rows, figure, folder=out)

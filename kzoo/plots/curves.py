@@ -119,6 +119,9 @@ def _panel(
     tidy(axes, name_of(name), x="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.margins(x=0.03)
+    if len(epochs) == 1:  # else the axis would count in hundredths of an epoch
+        axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
+        axes.set_xticks(epochs)
 
 
 def _learning_rate(axes: Axes, epochs: Sequence[int], rates: Sequence[float]) -> None:

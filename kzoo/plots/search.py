@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _UNSCORED = {"diverged": ("x", RED), "failed": ("X", PURPLE)}
 _HIGHLIGHTED = (GREEN, BLUE, ORANGE)
 _LONGEST = 34  # characters of a hyperparameter's name
-_CHANCE = 0.1  # the most R2 in 120 draws of scores without meaning: 20, 40, 80 trials, 10 hyperparameters (95 %: 0.03)
 
 
 def search_history(trials: Sequence["Trial"], objective: tuple[str, str], *, start: str = "the preset") -> Figure:
@@ -135,7 +134,7 @@ def importance(found: "Importance") -> Figure:
     title = f"What decided {found.objective}: {found.trials} trials"
     tidy(axes, title, x="loss of R² when its values are shuffled", grid="x")
     for place, row in enumerate(rows):
-        bar, point = (FAINT, GREY) if min(row.r2, found.r2) < _CHANCE else (BLUE, INK)
+        bar, point = (FAINT, GREY) if row.weak or found.weak else (BLUE, INK)
         axes.barh(place, max(row.mean, 0), 0.62, color=bar)
         axes.errorbar(row.mean, place, xerr=row.sd, color=point, fmt="o", ms=3, lw=1.1, capsize=3)
     partly = [f" (in {row.trials})" if row.trials < found.trials else "" for row in rows]
@@ -145,15 +144,13 @@ def importance(found: "Importance") -> Figure:
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color=GREY, lw=0.8)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    weak, fit = found.r2 < _CHANCE, f"{found.r2:.2f} ± {found.r2_sd:.2f}"
-    said = f"A random forest predicts the rank of trials it has not seen with R² {fit}"
-    said += ": no better than chance, so this picture says nothing." if weak else "."
+    said = found.sentence + (", so this picture says nothing." if found.weak else ".")
     notes = [said, f"Points and bars: mean and standard deviation over {found.repeats} random splits of the trials."]
-    if not weak and any(row.r2 < _CHANCE for row in rows):
+    if not found.weak and any(row.weak for row in rows):
         notes.append("Pale: among the trials in which it counts, the forest predicts no better than chance.")
     if left := [f"{_cut(name)} ({why})" for name, why in found.left_out]:
         notes += textwrap.wrap("Not shown: " + ", ".join(left) + ".", 110)
-    text = figure.supxlabel("\n".join(notes), x=0.02, ha="left", fontsize=8.5, color=RED if weak else GREY)
+    text = figure.supxlabel("\n".join(notes), x=0.02, ha="left", fontsize=8.5, color=RED if found.weak else GREY)
     text.set_parse_math(False)
     return figure
 

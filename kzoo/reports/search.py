@@ -3,11 +3,13 @@
 import math
 from collections import Counter
 
+from kzoo import plots
 from kzoo.data.named import NAMES
 from kzoo.errors import KzooError
 from kzoo.registry import get_preset, meaning_of
 from kzoo.reports.pictures import drawn
 from kzoo.reports.words import value_words
+from kzoo.tuning.importance import importance_of
 from kzoo.tuning.records import FINISHED, best_of, leaderboard, preset_score
 from kzoo.tuning.spaces.entry import shown
 from kzoo.words import duration, number, percent, plural
@@ -139,10 +141,23 @@ def _pictures(search):
     made = []
     for kind, title, text in _PICTURES:
         try:
-            made.append((title, text, drawn(search.plot(kind), f"{title} of {len(search.trials)} trials")))
+            figure = _what_mattered(search) if kind == "importance" else search.plot(kind)
+            made.append((title, text, drawn(figure, f"{title} of {len(search.trials)} trials")))
         except KzooError as error:
             made.append((title, str(error), None))
     return made
+
+
+def _what_mattered(search):
+    """Draw it where it says something.
+
+    Raises:
+        KzooError: too few trials, or none that differ by more than chance.
+    """
+    found = importance_of(search.trials, search.objective, search.parameters)
+    if found.weak:
+        raise KzooError(f"{found.sentence}, so nothing is said of what mattered. More trials, or folds=5, may tell.")
+    return plots.importance(found)
 
 
 def _board(search, trials):

@@ -18,6 +18,7 @@ from sklearn.model_selection import KFold
 
 from kzoo.errors import KzooError
 
+CHANCE = 0.1  # the most R2 in 120 draws of scores without meaning: 20, 40, 80 trials, 10 hyperparameters (95 %: 0.03)
 LEAST = 15  # trials, below which a forest learns nothing that one should believe
 REPEATS = 10
 _FOLDS, _TREES, _SHUFFLES = 5, 30, 8
@@ -40,6 +41,11 @@ class Mattered:
     trials: int
     r2: float
 
+    @property
+    def weak(self) -> bool:
+        """Whether the forest predicts no better than chance, and the loss means nothing."""
+        return self.r2 < CHANCE
+
 
 @dataclass(frozen=True, kw_only=True)
 class Importance:
@@ -61,6 +67,19 @@ class Importance:
     r2_sd: float
     repeats: int
     left_out: tuple
+
+    @property
+    def weak(self) -> bool:
+        """Whether the forest predicts no better than chance, and none of it means anything."""
+        return self.r2 < CHANCE
+
+    @property
+    def sentence(self) -> str:
+        """How well the forest predicts."""
+        end = ": no better than chance" if self.weak else ""
+        return (
+            f"A random forest predicts the rank of trials it has not seen with R² {self.r2:.2f} ± {self.r2_sd:.2f}{end}"
+        )
 
 
 def importance_of(trials, objective, parameters) -> Importance:

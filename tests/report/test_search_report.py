@@ -72,6 +72,12 @@ def test_a_winner_that_is_the_preset_and_a_search_too_short(page_of):
     assert "Importance needs at least 15 finished trials, and there are 4" in page.text and page.count("svg") == 2
 
 
+def test_a_picture_that_would_say_nothing_is_left_out(page_of):
+    page = page_of(20, score=lambda values, noise: noise.random(), status=lambda number: "completed")
+    assert "no better than chance, so nothing is said of what mattered" in page.text
+    assert "What mattered" not in page.headings() and page.count("svg") == 2
+
+
 def test_all_failed_is_a_page_too(page_of):
     page = page_of(3, status=lambda number: "failed")
     assert "No trial has a score" in page.text and "3 trials ended without a score" in page.text

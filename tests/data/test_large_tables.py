@@ -16,6 +16,7 @@ from kzoo.kinds.rows import gather, large
 
 pytest.importorskip("pyarrow")
 ROWS = 1200
+ASKED = dict(target="y", validation=0.1, test=None, drop=(), group=None, task=None, columns=None, clip=False, seed=0)
 
 
 @pytest.fixture(autouse=True)
@@ -199,23 +200,28 @@ def test_encoded_once_and_again_when_something_changes(tmp_path, monkeypatch):
     one, again = (kzoo.load_data(file, target="y") for _ in range(2))
     assert len(made) == 1 and one.fingerprint == again.fingerprint and one.config == again.config
     assert "were encoded" in one.notes[0] and "lie encoded" in again.notes[0] and one.notes[1:] == again.notes[1:]
+    monkeypatch.delenv("KZOO_MEMORY")  # there is room now: a training that was stopped goes on with what it had
+    assert kzoo.load_data(file, target="y").fingerprint == one.fingerprint
+    assert isinstance(kzoo.load_data(file, target="y", test=0.3).train.x, np.ndarray)
+    monkeypatch.setenv("KZOO_MEMORY", "1KiB")
     assert kzoo.load_data(file, target="y", test=0.3).fingerprint != one.fingerprint and len(made) == 2
     write(frame.assign(a=frame["a"] + 1), file)
     assert kzoo.load_data(file, target="y").fingerprint != one.fingerprint and len(made) == 3
 
 
 def test_what_was_stopped_in_its_middle_begins_again(tmp_path, monkeypatch):
-    file, taken = write(table(300), tmp_path / "a.csv"), gather.Buckets.take
+    file = write(table(300), tmp_path / "a.csv")
 
-    def killed(*arguments):
+    def stopped(buckets, path):
+        shutil.copytree(path.parent, tmp_path / "left")  # as a killed process leaves it
         raise KeyboardInterrupt
 
     with monkeypatch.context() as once:
-        once.setattr(gather.Buckets, "take", killed)
+        once.setattr(gather.Buckets, "take", stopped)
         with pytest.raises(KeyboardInterrupt):
             kzoo.load_data(file, target="y")
-    (left,) = (tmp_path / "cache" / "data").iterdir()
-    assert left.suffix == ".part" and any(left.iterdir()) and gather.Buckets.take is taken
+    assert not any((tmp_path / "cache" / "data").iterdir()) and any((tmp_path / "left").iterdir())
+    shutil.move(tmp_path / "left", tmp_path / "cache" / "data" / f"{large._key(file, None, ASKED)}.part")
     data = kzoo.load_data(file, target="y")
     (folder,) = (tmp_path / "cache" / "data").iterdir()
     assert sorted(path.name for path in folder.iterdir()) == [

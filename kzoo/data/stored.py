@@ -7,6 +7,7 @@ mapped into memory: what a process has mapped counts as its own where memory is 
 
 import os
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
@@ -160,12 +161,17 @@ class Parts:
             at += high - low
 
 
+def is_made(key) -> bool:
+    """Say whether there are rows that are stored under a key."""
+    return (cache_folder() / "data" / key / _ABOUT).exists()
+
+
 @contextmanager
 def making(key):
     """Yield the folder that holds what is stored under a key, and the folder in which to make it; None if it is there.
 
-    The second becomes the first when the block ends well. A process that is killed meanwhile leaves a folder that the
-    next one clears; while one makes it, others wait.
+    The second becomes the first when the block ends well, and goes when it does not. A process that is killed meanwhile
+    leaves a folder that the next one clears; while one makes it, others wait.
 
     Raises:
         KzooError: the folder cannot be written.
@@ -193,7 +199,11 @@ def making(key):
         os.replace(part, whole)
         sync_folder(whole.parent)
     except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
         raise KzooError(f"{str(part)!r} cannot be written: {error.strerror}.") from None
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     finally:
         if lock is not None:
             os.close(lock)
@@ -207,7 +217,11 @@ def _locked(folder):
         return None
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another process encodes the same data: waiting for it.", file=sys.stderr)
+            fcntl.flock(handle, fcntl.LOCK_EX)
     except OSError:  # a file system without locks
         os.close(handle)
         return None

@@ -7,6 +7,7 @@ from importlib import import_module
 import keras
 import numpy as np
 
+from kzoo.data.ahead import Ahead
 from kzoo.data.augment import MIXES, augment, check_augmentations
 from kzoo.data.order import MOST, shuffled
 from kzoo.data.sample import in_memory
@@ -59,6 +60,8 @@ class Batches:
         self.parts = None  # of rows that are read from a file
         if isinstance(split.x, Stored):
             self.parts = Parts(split, batch_size=self.batch_size, seed=self.seed, shuffle=shuffle)
+        elif not self.augment and not self.in_memory and all(hasattr(part, "dtype") for part in (split.x, split.y)):
+            self.parts = Ahead(self)
         self._places = None  # the order as a TensorFlow variable, once there is a dataset that reads it
         self.failed = None  # why a batch could not be made: TensorFlow says it in a page of its own
         self.epoch = self.first = 0
@@ -154,7 +157,8 @@ class Batches:
             places: (B,) the examples' places in the split.
         """
         arrays = list(arrays)
-        x, y = (_taken(part, arrays, places) for part in (self.split.x, self.split.y))
+        like = (None, None) if self.parts else (self.split.x, self.split.y)
+        x, y = (_taken(part, arrays, places) for part in like)
         x = keras.ops.cast(x, self._inputs(self.split.x[:1]).dtype.name)
         more = [keras.ops.take(array, places, axis=0) for array in arrays]
         return x, keras.ops.one_hot(y, self.onehot) if self.onehot else y, *more

@@ -60,6 +60,7 @@ def warm_python():
         program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -IS {folder}/client.py "$@"\n')
         program.chmod(0o755)
         environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        environment["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # pandas imports pyarrow where it is installed
         words = [sys.executable, "-I", __file__, place]
         said = Path(folder) / "said"
         with open(said, "wb") as file:

@@ -63,7 +63,7 @@ def make_app(
     service = Service(shelf, limits)
     app = Starlette(
         routes=_routes(service, counted),
-        lifespan=partial(_life, shelf),
+        lifespan=partial(_life, shelf, log),
         exception_handlers={
             KzooError: _as_refusal, Refused: _as_refusal, HTTPException: _as_refusal, Exception: _as_refusal
         },
@@ -75,9 +75,9 @@ def make_app(
 
 
 @asynccontextmanager
-async def _life(shelf: Shelf, app: ASGIApp) -> AsyncIterator[None]:
+async def _life(shelf: Shelf, log: Log, app: ASGIApp) -> AsyncIterator[None]:
     """Look at the folders from time to time, and keep what is warned of for the answer to the request."""
-    task = asyncio.create_task(_looking(shelf))
+    task = asyncio.create_task(_looking(shelf, log))
     with warnings.catch_warnings():
         others = warnings.showwarning
 
@@ -98,11 +98,14 @@ async def _life(shelf: Shelf, app: ASGIApp) -> AsyncIterator[None]:
                 await task
 
 
-async def _looking(shelf: Shelf) -> None:
+async def _looking(shelf: Shelf, log: Log) -> None:
     while True:
         await asyncio.sleep(_LOOK)
         for model in shelf.models.values():
-            await model.look_again()
+            try:
+                await model.look_again()
+            except Exception as error:  # whatever it is, the next look may go well
+                log("fault", model=model.name, error=f"{type(error).__name__}: {error}")
 
 
 async def _as_refusal(request: Request, error: Exception) -> Response:
@@ -163,15 +166,20 @@ def _routes(service: Service, counted: Metrics) -> list[BaseRoute]:
     def status(shelved: Any, version: Version) -> Any:
         return tensorflow.status([(str(version), not version.broken)])
 
+    def statuses(shelved: Any, version: Version) -> Any:
+        newest_first = sorted(shelved.versions.items(), reverse=True)
+        return tensorflow.status([(str(number), not one.broken) for number, one in newest_first])
+
     models, kserved = "/v1/models/{name}", "/v2/models/{name}"
     post = ["POST"]
     routes: list[BaseRoute] = []
-    for model, v2 in ((models, kserved), (f"{models}/versions/{{version}}", f"{kserved}/versions/{{version}}")):
+    one = "/versions/{version}"
+    for model, v2, said in ((models, kserved, statuses), (f"{models}{one}", f"{kserved}{one}", status)):
         routes += [
             Route(f"{model}:predict", service.answering(tensorflow.read), methods=post),
             Route(f"{v2}/infer", service.answering(kserve.read), methods=post),
             Route(f"{model}/answer", service.answering(raw.read), methods=post),
-            Route(model, told(status)),
+            Route(model, told(said)),
             Route(f"{model}/metadata", told(lambda s, v: tensorflow.metadata(s.name, str(v), v.manifest))),
             Route(f"{model}/about", told(about)),
             Route(v2, told(kserve_metadata)),

@@ -65,7 +65,11 @@ class Front:
                 message["headers"] += [(b"x-request-id", number.encode()), (b"x-content-type-options", b"nosniff")]
                 if self.ending:
                     message["headers"].append((b"connection", b"close"))
-            await send(message)
+            try:
+                await send(message)
+            except (OSError, RuntimeError):  # the connection was closed meanwhile; uvloop raises the latter
+                said["lost"] = True
+                raise ClientDisconnect from None
 
         trace = None
         try:
@@ -74,11 +78,11 @@ class Front:
         except Refused as no:
             await refusal(no, said)(scope, receive, answer)
         except ClientDisconnect:
-            said["status"] = _LOST
+            said["lost"] = True
         except Exception as error:  # a fault of ours: Starlette has answered 500
-            trace = "".join(traceback.format_exception(error)[-3:])
+            trace = None if "lost" in said else "".join(traceback.format_exception(error)[-3:])
         seconds = time.perf_counter() - began
-        status = said.get("status", _LOST)
+        status = _LOST if "lost" in said else said.get("status", _LOST)
         self._metrics.request(said.get("model"), status, seconds)
         self._log(
             "request", id=number, method=scope["method"], path=scope["path"], status=status, ms=round(1e3 * seconds, 3),

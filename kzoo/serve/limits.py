@@ -18,6 +18,7 @@ class Limits:
         seconds: that a body may take to arrive, a header to be complete, and an answer to be taken.
         rows: inputs of a request.
         row_bytes: bytes of a request's inputs as the network takes them.
+        numbers: of the answer to a request; one input is answered in any case.
         waiting: requests of a model that are not answered yet.
         batch: rows that go through a model together.
         connections: open ones, idle ones among them.
@@ -29,6 +30,7 @@ class Limits:
     seconds: float = 20.0
     rows: int = 10_000
     row_bytes: int = 64 << 20
+    numbers: int = 4 << 20
     waiting: int = 256
     batch: int = 64
     connections: int = 512

@@ -85,7 +85,7 @@ class _Server(uvicorn.Server):
         options["http"] = _bounded() if is_installed("httptools") else "h11"
         super().__init__(uvicorn.Config(app, **options))
         self._front, self._limits, self._log = app, limits, log
-        self._silent: dict[Any, float] = {}  # connection -> since when it owes a request
+        self._silent: dict[Any, tuple] = {}  # connection -> since when nothing comes or goes, bytes that it has to take
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -112,16 +112,17 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def _close_silent(self) -> None:
-        """Close connections that have begun a request, or not even that, and do not go on; uvicorn waits for ever."""
+        """Close connections that do not go on with a request, or do not take an answer: uvicorn waits for ever."""
         now, owing = time.monotonic(), {}
         connection: Any
         for connection in self.server_state.connections:
-            cycle = connection.cycle
+            cycle, unsent = connection.cycle, connection.transport.get_write_buffer_size()
             answered = cycle is None or cycle.response_complete
-            if (answered and connection.timeout_keep_alive_task is None) or (not answered and cycle.response_started):
-                owing[connection] = self._silent.get(connection, now)
+            if unsent or (answered and connection.timeout_keep_alive_task is None):
+                since, before = self._silent.get(connection, (now, unsent))
+                owing[connection] = (since if unsent == before else now, unsent)
         self._silent = owing
-        for connection, since in owing.items():
+        for connection, (since, _) in owing.items():
             if now - since > self._limits.seconds:
                 connection.transport.abort()
 

@@ -1,6 +1,7 @@
 """Which models there are, in which versions, and which one answers. A new version takes over once it has answered."""
 
 import asyncio
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -25,11 +26,14 @@ Tell = Callable[..., object]  # of an event's name and what belongs to it
 class Loaded:
     """A version that is open, and the rows that wait for it."""
 
-    def __init__(self, model: runtime.Model, limits: Limits, done: Callable[[int], object]) -> None:
+    def __init__(
+        self, model: runtime.Model, gives: Sequence[int | None], limits: Limits, done: Callable[[int], object]
+    ):
+        takes, numbers = (math.prod(size or _FREE for size in shape) for shape in (model.shape, gives))
+        batch = max(1, min(limits.batch, limits.numbers // numbers))
         self.model = model
-        self.answers = Batches(lambda x: model.answer(x, limits.batch), limits.batch, done)
-        bytes_of_row = 4 * int(np.prod([size or _FREE for size in model.shape]))
-        self.most_rows = max(1, min(limits.rows, limits.row_bytes // bytes_of_row))
+        self.answers = Batches(lambda x: model.answer(x, batch), batch, done)
+        self.most_rows = max(1, min(limits.rows, limits.row_bytes // (4 * takes), limits.numbers // numbers))
 
 
 class Version:
@@ -90,6 +94,7 @@ class Shelved:
         self._format, self._threads, self._done, self._tell = format, threads, done, tell
         self._refused: dict[int, tuple] = {}  # number -> the stamp of what was refused
         self._seen: dict[int, tuple] = {}  # number -> the stamp of what was there a moment ago
+        self._unreadable = ""  # why the folder could not be read a moment ago
         self.versions: dict[int, Version] = {}
         wrong: dict[int, KzooError] = {}
         for number, folder in _scan(path).items():
@@ -144,7 +149,8 @@ class Shelved:
         """Open a version, and let it answer a row of zeros: what does not is not a version that takes over."""
         try:
             model = runtime.load(ExportedModel(version.folder), version.format, threads=self._threads)
-            loaded = Loaded(model, self.limits, lambda rows: self._done(self.name, rows))
+            gives = version.manifest.outputs[0]["shape"][1:]
+            loaded = Loaded(model, gives, self.limits, lambda rows: self._done(self.name, rows))
             zeros = np.zeros((1, *(size or _FREE for size in model.shape)), version.manifest.inputs[0]["dtype"])
             model.check(model.answer(zeros))
         except Exception as error:  # a damaged file may raise anything
@@ -162,8 +168,11 @@ class Shelved:
         try:
             found = await asyncio.to_thread(lambda: {n: (f, _stamp(f)) for n, f in _scan(self.path).items()})
         except OSError as error:
-            self._tell("unreadable", model=self.name, error=str(error))
+            if str(error) != self._unreadable:  # once, not once a second
+                self._unreadable = str(error)
+                self._tell("unreadable", model=self.name, error=str(error))
             return
+        self._unreadable = ""
         for number, (folder, stamp) in found.items():
             known = self.versions.get(number)
             before, self._seen[number] = self._seen.get(number), stamp

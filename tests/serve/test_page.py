@@ -391,7 +391,7 @@ def test_what_is_wrong_is_one_line_near_the_input(visit, case):
         assert at.get_attribute("aria-describedby") == page.locator(".error:not(:empty)").get_attribute("id")
 
 
-def test_an_error_goes_with_the_next_answer(visit):
+def test_an_error_goes_with_the_next_answer_and_that_with_the_next_error(visit):
     tab = visit()
     page = tab.open("text")
     tab.ask()
@@ -399,6 +399,9 @@ def test_an_error_goes_with_the_next_answer(visit):
     ask_text(tab)
     tab.answer()
     assert not page.locator("[aria-invalid]").count()
+    page.fill("textarea", "")
+    tab.ask()
+    assert tab.error() == "Type something first." and not tab.status()
 
 
 # Waiting, tokens, a server that is gone

@@ -1,8 +1,9 @@
-"""Answer over HTTP with exported models, without Keras: images, rows, texts and series; a page at /.
+"""Answer over HTTP with exported models, without Keras; a page at /.
 
-It speaks what clients speak already: KServe's Open Inference Protocol (/v2), TensorFlow Serving's REST interface (/v1),
-and plain uploads. A new version beside the old (FOLDER/2) takes over by itself. Ctrl-C or SIGTERM ends it, once what it
-has accepted is answered.
+It speaks what clients speak already: the Open Inference Protocol (/v2),
+TensorFlow Serving's REST interface (/v1), and uploads of images, rows, texts
+and series. A new version beside the old (EXPORTED/2) takes over by itself.
+Ctrl-C or SIGTERM ends it, once what it has accepted is answered.
 """
 
 import os
@@ -14,12 +15,12 @@ from kzoo.optional import check_installed
 
 EXAMPLES = """\
 examples:
-  kzoo serve exports/digits_cnn                     http://127.0.0.1:8000
-  kzoo serve exports/digits_cnn cats=exports/run-7  two models, one with a name of its own
+  kzoo serve exports/digits_cnn                  http://127.0.0.1:8000
+  kzoo serve exports/digits_cnn cats=exports/c7  two models, one named
   kzoo serve exports/digits_cnn --format onnx_int8 --port 9000
   KZOO_TOKEN=... kzoo serve exports/digits_cnn --host 0.0.0.0
 and then:
-  curl http://127.0.0.1:8000/v1/models/digits_cnn/answer -H "Content-Type: image/png" --data-binary @digit.png
+  curl http://127.0.0.1:8000/v1/models/digits_cnn/answer -F file=@digit.png
 """
 _TOKEN = "KZOO_TOKEN"
 

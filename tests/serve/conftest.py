@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).parent))
-from made import write_digits, write_series
-from served import serving
-
-GOLDEN = Path(__file__).parents[1] / "golden"
+from hand_made import write_digits, write_series
+from served import GOLDEN, serving
 
 
 @pytest.fixture(scope="session")

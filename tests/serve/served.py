@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import requests
 
 ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden"
 
 
 class Served:
@@ -99,3 +101,30 @@ def serving(folder, *words, code=None, env=None):
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@contextmanager
+def asking(server, clients=3, pause=0.05):
+    """Ask all the time, from several connections; yield what is answered: versions, or what went wrong."""
+    found, going = [], [True]
+
+    def ask():
+        session = requests.Session()
+        tensor = {"name": "image", "datatype": "FP32", "shape": [1, 8, 8, 1], "data": [1.0] * 64}
+        while going:
+            try:
+                said = session.post(f"{server.url}/v2/models/m/infer", json={"inputs": [tensor]}, timeout=10)
+                found.append((said.status_code, said.json().get("model_version"), said.text))
+            except requests.RequestException as error:
+                found.append((0, None, repr(error)))
+            time.sleep(pause)
+
+    threads = [threading.Thread(target=ask) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield found
+    finally:
+        going.clear()
+        for thread in threads:
+            thread.join()

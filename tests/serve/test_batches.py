@@ -7,7 +7,7 @@ import weakref
 
 import numpy as np
 import pytest
-from made import write_digits
+from hand_made import write_digits
 
 import kzoo.runtime
 from kzoo.serve.batches import Batches

@@ -11,10 +11,9 @@ import sys
 from contextlib import redirect_stdout
 
 import pytest
-from conftest import GOLDEN
-from made import write_digits
+from hand_made import write_digits
 from PIL import Image
-from served import ROOT, serving
+from served import GOLDEN, ROOT, serving
 
 pytest.importorskip("starlette", reason="pip install 'kzoo[serve]'")
 TEXT = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")

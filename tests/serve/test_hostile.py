@@ -16,7 +16,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 import requests
-from made import write_digits, write_series
+from hand_made import write_digits, write_series
 from PIL import Image
 from served import serving
 

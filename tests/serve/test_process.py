@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import requests
-from made import write_digits
-from served import ROOT, serving
-from test_versions import asking
+from hand_made import write_digits
+from served import ROOT, asking, serving
 
 sys.path.append(str(ROOT / "tests" / "runtime"))
 from test_light_install import HIDING, LIGHT

@@ -8,8 +8,8 @@ import subprocess
 
 import numpy as np
 import pytest
-from conftest import GOLDEN
 from PIL import Image
+from served import GOLDEN
 
 import kzoo.runtime
 

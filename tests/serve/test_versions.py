@@ -2,45 +2,15 @@
 
 import json
 import shutil
-import threading
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
-import requests
-from made import write_digits
-from served import serving
+from hand_made import write_digits
+from served import asking, serving
 
 pytest.importorskip("starlette", reason="pip install 'kzoo[serve]'")
 X = np.ones((1, 8, 8, 1))
-
-
-@contextmanager
-def asking(server, clients=3, pause=0.05):
-    """Ask all the time, from several connections; yield what is answered: versions, or what went wrong."""
-    found, going = [], [True]
-
-    def ask():
-        session = requests.Session()
-        tensor = {"name": "image", "datatype": "FP32", "shape": [1, 8, 8, 1], "data": [1.0] * 64}
-        while going:
-            try:
-                said = session.post(f"{server.url}/v2/models/m/infer", json={"inputs": [tensor]}, timeout=10)
-                found.append((said.status_code, said.json().get("model_version"), said.text))
-            except requests.RequestException as error:
-                found.append((0, None, repr(error)))
-            time.sleep(pause)
-
-    threads = [threading.Thread(target=ask) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield found
-    finally:
-        going.clear()
-        for thread in threads:
-            thread.join()
 
 
 def test_new_versions_take_over_and_broken_ones_do_not(tmp_path):

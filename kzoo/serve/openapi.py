@@ -61,8 +61,13 @@ def _of_a_model(version: bool) -> dict[str, Any]:
         "name": "top", "in": "query", "description": "How many classes, the likeliest first.",
         "schema": {"type": "integer", "minimum": 1, "default": 20},
     }  # fmt: skip
+    history = {
+        "name": "history", "in": "query", "description": "Of a forecast: also what the model saw before it.",
+        "schema": {"type": "boolean", "default": False},
+    }  # fmt: skip
     found = {
-        f"{v1}/answer": _post("Answer raw inputs in words.", f"answer{word}", raw, answers) | {"parameters": [top]},
+        f"{v1}/answer": _post("Answer raw inputs in words.", f"answer{word}", raw, answers)
+        | {"parameters": [top, history]},
         f"{v1}:predict": _post(
             "Answer, as TensorFlow Serving does.", f"predict{word}", {_JSON: _ref("Instances")},
             {_JSON: _ref("Outputs")},

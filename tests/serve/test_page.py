@@ -229,6 +229,33 @@ def test_a_text_is_continued(visit):
     assert tab.status() == f"Written: {page.locator('mark').inner_text().strip()}"
 
 
+def test_a_text_that_is_cancelled_stays_as_far_as_it_was_written(visit):
+    tab = visit()
+    page = tab.open("language")
+    page.fill("textarea", "the cat sees")
+    page.locator("input[type=range]").first.fill("300")
+    tab.ask("Continue")
+    page.wait_for_selector("mark:not(:empty)")
+    tab.ask("Cancel")
+    tab.answer()
+    assert 0 < len(page.locator("mark").inner_text()) < 300
+
+
+def test_versions_are_chosen_from(visit, tmp_path):
+    write_digits(tmp_path / "many")
+    write_digits(tmp_path / "many" / "2", seed=5)
+    with serving(tmp_path, tmp_path / "many") as server:
+        tab = visit(server=server)
+        page = tab.open("%E0%A4%A")  # an address that was cut off
+        assert page.get_by_label("Version").input_value() == "2" and not page.locator("nav").is_visible()
+        page.get_by_label("Version").select_option("1")
+        page.get_by_text("/v1/models/many/versions/1/answer").wait_for()
+        with page.expect_response(lambda response: "/answer" in response.url) as answered:
+            tab.draw(TWO)
+        assert answered.value.json()["version"] == "1"
+        tab.answer()
+
+
 def test_a_row_is_filled_in(visit, site):
     tab = visit()
     page = tab.open("table")
@@ -364,7 +391,7 @@ def test_what_is_wrong_is_one_line_near_the_input(visit, case):
         assert at.get_attribute("aria-describedby") == page.locator(".error:not(:empty)").get_attribute("id")
 
 
-def test_an_error_goes_with_the_next_answer(visit):
+def test_an_error_goes_with_the_next_answer_and_that_with_the_next_error(visit):
     tab = visit()
     page = tab.open("text")
     tab.ask()
@@ -372,6 +399,9 @@ def test_an_error_goes_with_the_next_answer(visit):
     ask_text(tab)
     tab.answer()
     assert not page.locator("[aria-invalid]").count()
+    page.fill("textarea", "")
+    tab.ask()
+    assert tab.error() == "Type something first." and not tab.status()
 
 
 # Waiting, tokens, a server that is gone

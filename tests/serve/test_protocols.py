@@ -134,6 +134,8 @@ def test_a_series(server):
     assert np.allclose(found[0]["values"], [[5.5], [11], [16.5]]) and found[0]["targets"] == ["load"]
     table = "load,sun\n" + "".join(f"{row['load']},{row['sun']}\n" for row in rows)
     headers = {"Content-Type": "text/csv", "Accept": "text/csv"}
+    seen = server.post("/v1/models/power/answer?history=true", json={"inputs": rows}).json()["predictions"]
+    assert seen[0]["history"] == [[float(hour)] for hour in range(3, 9)]  # what a picture of it begins with
     lines = server.post("/v1/models/power/answer", table, headers=headers).text.splitlines()
     assert lines == ["input,step,load", "0,1,5.5", "0,2,11.0", "0,3,16.5"]
 
@@ -154,6 +156,9 @@ def test_what_a_page_has_to_know(server, exports):
     beside = {one["label"]: one["value"] for one in digits["score"]["beside"]}
     assert beside == {"always the most frequent": 0.1, "small image and logistic regression": 0.97}
     assert "It is no better than what needs no network" in digits["score"]["warning"]
+    language = server.get("/v1/models/language/about").json()["score"]
+    assert language["name"] == "bits_per_token"  # a share of right answers is nothing to stand beside it
+    assert "always the most frequent" not in [one["label"] for one in language["beside"]]
     fields = {field["name"]: field for field in server.get("/v1/models/table/about").json()["input"]["form"]["columns"]}
     assert fields["age"]["default"] == 55.0 and fields["since"]["default"] == "2020-05-14 11:00"
     assert fields["town"]["kind"] == "category" and fields["town"]["default"] in fields["town"]["values"]

@@ -19,7 +19,9 @@ import kzoo
 from kzoo import weights
 from kzoo.cli import main
 from kzoo.loading import arrays_of
+from kzoo.results import baselines
 from kzoo.runtime import load
+from kzoo.weights.stored import Stored
 
 HERE = Path(__file__).parent
 ENTRIES = {f"{entry.preset}-{entry.name}": entry for entry in weights.entries()}
@@ -73,6 +75,11 @@ def test_it_scores_on_its_sample_as_it_did(name, capsys):
     for metric, value in entry.sample.items():
         if isinstance(value, float):
             assert math.isclose(scores[metric], value, rel_tol=1e-3, abs_tol=1e-4), metric
+
+
+def test_what_needs_no_network_stands_beside_their_score():
+    for name, entry in ENTRIES.items():
+        assert baselines.values(Stored(entry.preset, entry.name).summary) == dict(entry.beside), name
 
 
 def test_a_named_set_is_scored_as_it_was():

@@ -52,7 +52,7 @@ async function start() {
 
 /** Show the model that the address names: `#NAME`, or `#NAME/VERSION`. */
 async function show() {
-  const [name, version] = location.hash.slice(1).split("/").map((word) => decodeURIComponent(word));
+  const [name, version] = location.hash.slice(1).split("/").map(decoded);
   const model = shelf.find((one) => one.name === name) ?? shelf[0];
   const turn = ++shown;
   part?.close();
@@ -76,6 +76,14 @@ async function show() {
   const code = codePart(new URL(`${place}/answer`, document.baseURI).href, first(about));
   part = askPart(about, place, code.asked);
   main.replaceChildren(headPart(about), ...[scorePart(about)].filter(Boolean), make("h2", { say: "try" }), part.element, code.element);
+}
+
+function decoded(word) {
+  try {
+    return decodeURIComponent(word);
+  } catch {
+    return ""; // an address that was cut off
+  }
 }
 
 /** Return an input to show commands with before anything was asked. */

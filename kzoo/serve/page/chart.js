@@ -2,7 +2,7 @@
 
 import { newId, number, svg, words } from "./dom.js";
 
-const HIGH = 260, LEFT = 52, RIGHT = 14, TOP = 14, BOTTOM = 30;
+const HIGH = 260, LEFT = 52, RIGHT = 14, TOP = 14, BOTTOM = 30, LETTER = 7;
 
 /**
  * Return a picture that is as wide as its place.
@@ -48,8 +48,9 @@ function drawn({ name, before, after, low, high, times }, width) {
   picture.append(svg("path", { class: "before", d: path(before, 0) }));
   const joined = before.length ? [before.at(-1), ...after] : after;
   picture.append(svg("path", { class: "after", d: path(joined, before.length ? start - 1 : 0) }));
-  const places = width > 560 ? [0, start - 1, last] : [0, last];
-  for (const place of new Set(places.filter((one) => one >= 0))) {
+  const marked = [...new Set([0, Math.max(start - 1, 0), last])]; // the first, the last that was seen, and the last
+  const letters = marked.reduce((sum, place) => sum + String(times[place]).length, 0);
+  for (const place of letters * LETTER < (width - LEFT) / 2 ? marked : [0, last]) {
     const anchor = place === 0 ? "start" : place === last ? "end" : "middle";
     picture.append(text(times[place] ?? "", { x: x(place), y: HIGH - 8, "text-anchor": anchor }));
   }

@@ -33,15 +33,15 @@ export function newDesk() {
     show,
     old,
     clear,
-    stop: () => going?.abort("asked"),
+    stop: () => going?.abort(),
     close() {
       closed = true;
-      going?.abort("left");
+      going?.abort();
     },
     /** Do one thing for a form; what is still at work for another, or the same, is given up. */
     async run(form, work) {
       if (closed) return;
-      going?.abort("again");
+      going?.abort();
       const mine = new AbortController();
       going = mine;
       form.waits(true);

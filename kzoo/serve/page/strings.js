@@ -82,7 +82,7 @@ export const STRINGS = {
   input: ["Input", "输入"],
   answer: ["Answer", "输出"],
   earlier: ["to an earlier input", "（针对之前的输入）"],
-  nothing: ["Nothing asked yet.", "还没有输入。"],
+  nothing: ["It will stand here.", "结果会显示在这里。"],
   ask: ["Ask", "预测"],
   cancel: ["Cancel", "取消"],
   clear: ["Clear", "清除"],

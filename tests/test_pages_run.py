@@ -85,7 +85,7 @@ def test_what_is_left_out_is_on_a_page():
 
 def test_output_is_compared():
     shown = "accuracy 0.9563, best epoch 15 of 115, 25 s\n0  no\n"
-    compare("accuracy 0.94, best epoch 21 of 98, 3.5 s\n0  no\n", shown, "here")
+    compare("accuracy 0.94, best epoch 21 of 98, 1 h 3 min\n0  no\n", shown, "here")
     for wrong in (shown.replace("0.9563", "0.75"), shown.replace("no", "yes"), shown + "1  no\n"):
         with pytest.raises(AssertionError, match="here"):
             compare(wrong, shown, "here")

@@ -9,8 +9,8 @@ import zlib
 
 import numpy as np
 import pytest
-from made import graph_of, write, write_digits
-from pages import ANSWERED, WRONG, Visit, browsing, give
+from hand_made import graph_of, write, write_digits
+from page_visit import ANSWERED, WRONG, Visit, browsing, give
 from served import serving
 
 pytestmark = pytest.mark.slow

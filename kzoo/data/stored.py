@@ -122,7 +122,8 @@ class Parts:
     def get(self, epoch, number):
         """Return (x, y, order) of a part: arrays, and the places (N,) in them in the order of the epoch.
 
-        The next one is read in the background meanwhile.
+        The arrays of the last part are as long as those of the others, so that what is compiled for one takes all: rows
+        of zeros that no place names follow its own. The next part is read in the background meanwhile.
         """
         with self._lock:
             if self._held[0] != (epoch, number):
@@ -136,13 +137,14 @@ class Parts:
 
     def _read(self, epoch, number):
         start, stop = number * self.rows, min((number + 1) * self.rows, len(self.split))
-        rows = np.empty((stop - start, self.width), np.float32)
+        rows, count = np.empty((min(self.rows, len(self.split)), self.width), np.float32), stop - start
+        rows[count:] = 0
         if not self.shuffle:
-            rows[:] = read_rows(self.split.x.path, self.width, start, len(rows))
-            order = np.arange(len(rows))
+            rows[:count] = read_rows(self.split.x.path, self.width, start, count)
+            order = np.arange(count)
         else:
             self._read_blocks(rows, epoch, start, stop)
-            order = np.random.default_rng([self.seed, epoch, number]).permutation(len(rows))
+            order = np.random.default_rng([self.seed, epoch, number]).permutation(count)
         return self.split.x.cut(rows), self.split.y.cut(rows), order
 
     def _read_blocks(self, rows, epoch, start, stop):

@@ -104,7 +104,7 @@ def serving(folder, *words, code=None, env=None):
 
 
 @contextmanager
-def asking(server, clients=3, pause=0.05):
+def asking(server, clients=2, pause=0.1):
     """Ask all the time, from several connections; yield what is answered: versions, or what went wrong."""
     found, going = [], [True]
 

@@ -22,6 +22,8 @@ from test_light_install import HIDING, LIGHT
 from kzoo.cli import main
 
 pytest.importorskip("starlette", reason="pip install 'kzoo[serve]'")
+from kzoo.serve import process
+
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="read from /proc")
 X = np.ones((1, 8, 8, 1))
 SLOW = """
@@ -129,17 +131,25 @@ def test_what_cannot_be_served_is_one_line(digits, tmp_path, capsys, monkeypatch
         assert re.search(rf"--port {port} cannot be had: address", refusal_of(capsys, digits, "--port", port))
 
 
-def test_beyond_this_machine_without_a_token_it_warns(tmp_path, digits):
-    for words, env, warned in (
-        (("--host", "0.0.0.0"), {}, 1), (("--host", "0.0.0.0"), {"KZOO_TOKEN": "from-the-environment"}, 0),
+def test_beyond_this_machine_without_a_token_it_warns(digits, capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr(process, "serve", lambda app, **options: asked.append(options) or 0)
+    for host, token, warned in (
+        ("0.0.0.0", "", 1), ("::", "", 1), ("example.org", "", 1), ("127.0.0.1", "", 0), ("::1", "", 0),
+        ("localhost", "", 0), ("0.0.0.0", "from-the-environment", 0),
     ):  # fmt: skip
-        with serving(tmp_path, digits, *words, env={"KZOO_TOKEN": ""} | env) as server:
-            assert len(server.log("warning")) == warned
-            if env:
-                url = f"http://127.0.0.1:{server.port}/v1/models"
-                headers = {"Authorization": f"Bearer {env['KZOO_TOKEN']}"}
-                assert requests.get(url, timeout=5).status_code == 401
-                assert requests.get(url, headers=headers, timeout=5).status_code == 200
+        monkeypatch.setenv("KZOO_TOKEN", token)
+        assert main(["serve", str(digits), "--host", host]) == 0
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        assert [line["event"] for line in lines] == ["warning"] * warned, (host, lines)
+        assert asked[-1]["host"] == host
+
+
+def test_the_token_may_come_from_the_environment(tmp_path, digits):
+    with serving(tmp_path, digits, env={"KZOO_TOKEN": "from-the-environment"}) as server:
+        assert server.get("/v1/models").status_code == 401
+        headers = {"Authorization": "Bearer from-the-environment"}
+        assert server.get("/v1/models", headers=headers).status_code == 200
 
 
 def test_without_its_packages_it_says_what_installs_them(tmp_path, digits):

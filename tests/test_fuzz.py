@@ -64,8 +64,9 @@ ODD = [
     np.array(["a", None], object), np.array([{}], object), np.zeros((2, 3, 4, 5, 6)),
     np.array(["2020-01-01"], "datetime64[D]"),
     np.ones((3, 4), complex), np.array([True]), pd.DataFrame(), pd.DataFrame({"a": [1, 2]}), pd.Series([1.0]), pd.NaT,
-    pd.DataFrame([[1, 2]], columns=["a", "a"]), pd.DataFrame({1: ["\ud800"]}), (np.zeros((3, 4)), np.zeros(2)),
-    (np.zeros((3, 4)), ["a", "b", "c"]), ("iris", "iris"), (lambda: None), iter([1]), NotImplemented, Ellipsis,
+    pd.DataFrame([[1, 2]], columns=["a", "a"]), pd.DataFrame({1: ["\ud800"]}, dtype=object),
+    (np.zeros((3, 4)), np.zeros(2)), (np.zeros((3, 4)), ["a", "b", "c"]),
+    ("iris", "iris"), (lambda: None), iter([1]), NotImplemented, Ellipsis,
 ]  # fmt: skip
 LETTERS = st.characters(codec=None, categories=None)
 ANYTHING = st.one_of(

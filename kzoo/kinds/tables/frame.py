@@ -1,6 +1,7 @@
 """Tables that training learns from, as DataFrames: from files and from callers, with the columns that are asked for."""
 
 import os
+from collections import Counter
 from importlib import import_module
 
 import pandas as pd
@@ -21,10 +22,11 @@ def as_frame(source, text=()):
         text: names of columns whose cells stay as a file writes them.
     """
     if isinstance(source, pd.DataFrame):
-        frame = source.set_axis([str(c).strip() for c in source.columns], axis=1).reset_index(drop=True)
-        if twice := [str(name) for name in frame.columns[frame.columns.duplicated()]]:
+        names = [str(c).strip() for c in source.columns]
+        check_cells(source, names)  # before pandas makes an index of the names: of half a character it may be unable to
+        if twice := [name for name, times in Counter(names).items() if times > 1]:
             raise KzooError(f"Two columns of the table are called {twice[0]!r}; give each a name of its own.")
-        check_cells(frame, frame.columns)
+        frame = source.set_axis(names, axis=1).reset_index(drop=True)
         return frame
     if is_arrow(source):
         return as_frame(_read(source))

@@ -41,9 +41,9 @@ def load_data(
 
     Args:
         source: the name of a data set (`kzoo.data.named.NAMES`); a folder of class folders of images or of
-            `.txt` files, or with one `.txt` file per class (an example a line); a `.csv` table; a `.txt` file
-            for a language model; an `.npz` file; a pair of arrays (x, y); a DataFrame or a table of Arrow; a
-            `tf.data.Dataset`.
+            `.txt` files, or with one `.txt` file per class (an example a line); a `.csv` or Parquet table, or a folder
+            of Parquet files, also where memory has no room for it; a `.txt` file for a language model; an `.npz`
+            file; a pair of arrays (x, y); a DataFrame or a table of Arrow; a `tf.data.Dataset`.
         preset: what the data is for, a name or a `Preset`: it decides what a table is read as, the length of
             texts and windows, the size of images, the vocabulary. Without it the source decides.
         target: column to predict (tables, text), or columns to forecast (series); several with commas.

@@ -7,6 +7,7 @@ mapped into memory: what a process has mapped counts as its own where memory is 
 
 import os
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
@@ -121,7 +122,8 @@ class Parts:
     def get(self, epoch, number):
         """Return (x, y, order) of a part: arrays, and the places (N,) in them in the order of the epoch.
 
-        The next one is read in the background meanwhile.
+        The arrays of the last part are as long as those of the others, so that what is compiled for one takes all: rows
+        of zeros that no place names follow its own. The next part is read in the background meanwhile.
         """
         with self._lock:
             if self._held[0] != (epoch, number):
@@ -135,13 +137,14 @@ class Parts:
 
     def _read(self, epoch, number):
         start, stop = number * self.rows, min((number + 1) * self.rows, len(self.split))
-        rows = np.empty((stop - start, self.width), np.float32)
+        rows, count = np.empty((min(self.rows, len(self.split)), self.width), np.float32), stop - start
+        rows[count:] = 0
         if not self.shuffle:
-            rows[:] = read_rows(self.split.x.path, self.width, start, len(rows))
-            order = np.arange(len(rows))
+            rows[:count] = read_rows(self.split.x.path, self.width, start, count)
+            order = np.arange(count)
         else:
             self._read_blocks(rows, epoch, start, stop)
-            order = np.random.default_rng([self.seed, epoch, number]).permutation(len(rows))
+            order = np.random.default_rng([self.seed, epoch, number]).permutation(count)
         return self.split.x.cut(rows), self.split.y.cut(rows), order
 
     def _read_blocks(self, rows, epoch, start, stop):
@@ -160,12 +163,17 @@ class Parts:
             at += high - low
 
 
+def is_made(key) -> bool:
+    """Say whether there are rows that are stored under a key."""
+    return (cache_folder() / "data" / key / _ABOUT).exists()
+
+
 @contextmanager
 def making(key):
     """Yield the folder that holds what is stored under a key, and the folder in which to make it; None if it is there.
 
-    The second becomes the first when the block ends well. A process that is killed meanwhile leaves a folder that the
-    next one clears; while one makes it, others wait.
+    The second becomes the first when the block ends well, and goes when it does not. A process that is killed meanwhile
+    leaves a folder that the next one clears; while one makes it, others wait.
 
     Raises:
         KzooError: the folder cannot be written.
@@ -193,7 +201,11 @@ def making(key):
         os.replace(part, whole)
         sync_folder(whole.parent)
     except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
         raise KzooError(f"{str(part)!r} cannot be written: {error.strerror}.") from None
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     finally:
         if lock is not None:
             os.close(lock)
@@ -207,7 +219,11 @@ def _locked(folder):
         return None
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another process encodes the same data: waiting for it.", file=sys.stderr)
+            fcntl.flock(handle, fcntl.LOCK_EX)
     except OSError:  # a file system without locks
         os.close(handle)
         return None

@@ -311,6 +311,7 @@ def _jax(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any =
     jax = import_module("jax")
     held, size = _Held(batches, class_weight, jax.numpy.asarray), batches.batch_size
     known: list[Any] = [None, None]
+    longest = min(batches.parts.batches, len(batches.split) // size) if batches.parts else 0
     made = set()
 
     @partial(jax.jit, donate_argnums=0)
@@ -331,7 +332,8 @@ def _jax(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any =
             order, at, count = places[None, whole * size :].astype("int32"), 0, 1
         else:
             if known[0] != held.where:
-                rows = places[: whole * size].astype("int32").reshape(whole, size)
+                rows = np.zeros((max(whole, longest), size), "int32")  # of one shape: a program takes seconds
+                rows[:whole] = places[: whole * size].reshape(whole, size)
                 known[:] = held.where, jax.numpy.asarray(rows)
             order, count = known[1], min(count, whole - at)
         new = order.shape not in made

@@ -179,7 +179,7 @@ class Buckets:
     def _handle(self, number):
         if number not in self.handles:
             path = self.folder / f"{number}.bucket"
-            self.handles[number] = self.opened.enter_context(path.open("ab", buffering=0))
+            self.handles[number] = self.opened.enter_context(path.open("ab"))
         return self.handles[number]
 
     def files(self, part):

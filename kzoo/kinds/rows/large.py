@@ -8,6 +8,7 @@ what is missing, means and deviations. Its rows end up shuffled, so that any tha
 
 import hashlib
 import json
+import os
 import warnings
 from collections import Counter
 from contextlib import ExitStack
@@ -22,7 +23,7 @@ from kzoo.data.dataset import Dataset, Split
 from kzoo.data.memory import free_memory, too_large
 from kzoo.data.overview import AS_ASKED
 from kzoo.data.sample import what_is_sampled
-from kzoo.data.stored import Stored, check_room, making, read_about, read_rows, write_about
+from kzoo.data.stored import Stored, check_room, is_made, making, read_about, read_rows, write_about
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.rows.asked import asked_columns, named_columns
 from kzoo.kinds.rows.columns import MOST_CATEGORIES, learn_columns
@@ -31,7 +32,7 @@ from kzoo.kinds.rows.light import cells_of, feature_names, filled, unread_line
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.target import choose_task, read_targets
 from kzoo.kinds.tables.arrow import Piece, arrow, hashes, mixed, settled
-from kzoo.kinds.tables.files import is_table, pieces_of, size_of
+from kzoo.kinds.tables.files import files_of, is_table, pieces_of, size_of
 from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import MOST, Rows, as_names, find_target, require, rows_of
@@ -46,14 +47,23 @@ _PIECE = 50_000  # rows of a DataFrame that are encoded at once
 _PARTS = ("train", "validation", "test")
 
 
-def is_large(source) -> bool:
+def is_large(source, *, name="", preset=None, **asked) -> bool:
     """Say whether a source is a file or folder of a table that memory has no room for.
+
+    One that has been encoded for the same call stays so, whatever else takes memory by now: a training that was stopped
+    goes on with the rows that it had. Only `$KZOO_MEMORY` is always obeyed.
+
+    Args:
+        source: of any kind.
+        name, preset, asked: as `load_table` takes them; nothing where there is no such call.
 
     Raises:
         KzooError: it is one, and pyarrow is not installed.
     """
-    if not is_table(source) or not too_large(size := size_of(source)):
+    if not is_table(source):
         return False
+    if not too_large(size := size_of(source)):
+        return bool(asked) and "KZOO_MEMORY" not in os.environ and is_made(_key(source, preset, asked))
     if not is_installed("pyarrow"):
         raise KzooError(
             f"{Path(source).name!r} would take about {in_bytes(size)} of the {in_bytes(free_memory())} that are free. "
@@ -62,30 +72,20 @@ def is_large(source) -> bool:
     return True
 
 
-def load_large(
-    source, *, name, preset=None, target=None, validation=0.1, test=None, drop=(), group=None, task=None,
-    columns=None, seed=0, clip=False,
-):  # fmt: skip
+def load_large(source, *, name, preset=None, **asked):
     """Load a table that memory has no room for (see `load_table`): encode it, unless that has been done before.
 
     Raises:
         KzooError: as `load_table` says it; folds; a disk without room.
     """
-    if isinstance(test, splits.Fold):
+    if isinstance(asked["test"], splits.Fold):
         raise KzooError(
             f"{name!r} is larger than memory, and folds of it would be encoded one by one: use kzoo.train, which tests "
             "on rows that it holds out, or cross-validate a sample of it."
         )
-    pieces, tested = pieces_of(source), _tested(test)
-    asked = dict(
-        target=target, validation=validation, test=None if tested is not None else test, drop=as_names(drop),
-        group=group, task=task, columns=columns, seed=int(seed), clip=bool(clip),
-    )  # fmt: skip
-    fixed = choose.fixed_by(preset)
-    key = _key([name, _state(pieces), _state(tested), asked, fixed and fixed.name])
-    with making(key) as (folder, part):
+    with making(_key(source, preset, asked)) as (folder, part):
         if part is not None:
-            write_about(part, _Table(pieces, tested, part, preset, **asked).encoded())
+            write_about(part, _Table(source, part, preset, **asked).encoded())
         about = read_about(folder if part is None else part)
     data = _opened(folder, about, name)
     size = sum(file.stat().st_size for file in folder.iterdir())
@@ -148,19 +148,24 @@ class _Frame:
         return table.to_pandas()
 
 
-def _state(pieces):
-    """Return what changes when a source does."""
-    if pieces is None:
-        return None
-    if isinstance(pieces, _Frame):
-        return [pieces.names, hashlib.sha256(pd.util.hash_pandas_object(pieces.given).to_numpy().tobytes()).hexdigest()]
-    stats = [(file.name, file.stat()) for file in pieces.files]
-    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
-
-
-def _key(parts):
-    written = json.dumps([FORMAT, __version__, MOST_SAMPLED, parts], sort_keys=True, default=str)
+def _key(source, preset, asked):
+    """Return a word for a table as it is now, and for what is asked of it."""
+    asked, fixed = dict(asked), choose.fixed_by(preset)
+    tested = asked.pop("test") if splits.is_source(asked["test"]) else None
+    parts = [_state(source), _state(tested), asked, fixed and fixed.name]
+    written = json.dumps([FORMAT, __version__, parts], sort_keys=True, default=str)
     return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+
+def _state(source):
+    """Return what changes when a source does: names, sizes and times of its files."""
+    if isinstance(source, pd.DataFrame):
+        rows = pd.util.hash_pandas_object(source.astype(str)).to_numpy()
+        return [list(map(str, source.columns)), hashlib.sha256(rows.tobytes()).hexdigest()]
+    if not is_table(source):
+        return None
+    stats = [(file.name, file.stat()) for file in files_of(source)]
+    return [Path(source).name, *((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)]
 
 
 def _opened(folder, about, name):
@@ -193,22 +198,20 @@ class _Table:
     """A table that is being encoded.
 
     Args:
-        pieces: of the table.
-        tested: of a second source that is the test split, or None.
+        source: the path of the table.
         folder: where the rows go.
         preset: what the data is for, or None.
         asked: as `load_table` takes it.
     """
 
-    def __init__(
-        self, pieces, tested, folder, preset, *, target, validation, test, drop, group, task, columns, seed, clip
-    ):
-        self.pieces, self.tested, self.folder, self.preset = pieces, tested, folder, preset
-        self.group, self.task, self.seed, self.clip = group, task, seed, clip
+    def __init__(self, source, folder, preset, *, target, validation, test, drop, group, task, columns, seed, clip):
+        self.pieces, self.tested = pieces, tested = pieces_of(source), _tested(test)
+        self.folder, self.preset = folder, preset
+        self.group, self.task, self.seed, self.clip = group, task, int(seed), clip
         self.validation, self.test = splits.fractions(validation, 0 if tested is not None else test)
         names = Rows(dict.fromkeys(pieces.names, ()))
         self.targets = find_target(names, target)
-        self.drop = list(drop)
+        self.drop = as_names(drop)
         self.apart = [*self.targets, *self.drop, *([group] if group is not None else [])]
         require(names, self.apart, "the table")
         self.said, self.text = asked_columns(columns, names), named_columns(columns)
@@ -274,7 +277,9 @@ class _Table:
         target = self.targets[0]
         if self.cells is not None:  # which shows what a column is, also where the sample lacks its rarest cells
             different = self.pieces.frame(_table_of(target, self.cells, table.schema), self.text)
-            different, self.writings = read_targets(different, self.targets, self.said, self.task, self.doubts, decimal)
+            different, self.writings = read_targets(
+                different, self.targets, self.said, self.task, self.doubts, decimal, different=True
+            )
             values = {target: rows_of(different)[target]}
         else:
             frame, self.writings = read_targets(frame, self.targets, self.said, self.task, self.doubts, decimal)
@@ -375,7 +380,8 @@ class _Table:
             name, unread = column["name"], {}
             cells = cells_of(column, piece, unread)
             for values in cells:
-                rows[:, at] = values
+                with np.errstate(over="ignore"):
+                    rows[:, at] = values
                 self._check_finite(name, values, rows[:, at], places)
                 at += 1
             empty = np.isnan(cells[0])
@@ -439,7 +445,7 @@ class _Table:
         rows = {}
         for number, part in enumerate(_PARTS):
             counts = np.zeros(len(self.classes.classes), int) if self.classes is not None else None
-            with open(self.folder / f"{part}.rows", "wb", buffering=0) as file:
+            with open(self.folder / f"{part}.rows", "wb") as file:
                 rows[part] = 0
                 for bucket in watched.steps("shuffling rows", self.buckets.files(number)):
                     order = np.random.default_rng([self.seed, number, rows[part]])
@@ -453,6 +459,8 @@ class _Table:
                         counts += np.bincount(y.view(np.int32)[:, 0], minlength=len(counts))
                     elif not number:
                         self.targets_extent.add(y)
+                file.flush()
+                os.fsync(file.fileno())
             if counts is not None:
                 self.of_class[part] = counts.tolist()
         if not rows["train"]:

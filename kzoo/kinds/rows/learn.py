@@ -32,7 +32,7 @@ _MOST_ROWS = 200_000  # whose quantiles are taken
 
 def load(source, form, *, problem, **asked):
     """Load a table; its target decides what it is for."""
-    return (load_large if is_large(source) else load_table)(source, **asked)
+    return load_large(source, **asked) if is_large(source, **asked) else load_table(source, **asked)
 
 
 def load_table(

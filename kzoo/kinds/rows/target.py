@@ -28,8 +28,11 @@ def groups_in(values, name):
     return to_words(values).astype(str)
 
 
-def read_targets(frame, targets, said, task, doubts, decimal):
+def read_targets(frame, targets, said, task, doubts, decimal, *, different=False):
     """Turn texts of targets that are numbers in figures, such as "1.234,50 €", into numbers.
+
+    Args:
+        frame: the table; of one target alone, its `different` cells where that is said.
 
     Returns:
         (the table, name -> how such a target writes its numbers).
@@ -50,8 +53,9 @@ def read_targets(frame, targets, said, task, doubts, decimal):
         share = np.isfinite(numbers).mean()
         if share < 1 and (asked == "number" or share >= _MOSTLY):
             bad = np.flatnonzero(np.isnan(numbers))
+            what, where = ("different values", "") if different else ("rows", f"row {bad[0] + 1}: ")
             raise KzooError(
-                f"Target {name!r} holds numbers, but for {len(bad)} of {len(numbers)} rows, such as row {bad[0] + 1}: "
+                f"Target {name!r} holds numbers, but for {len(bad)} of {len(numbers)} {what}, such as {where}"
                 f"{shown(frame[name].iloc[bad[0]])}. Mend them or leave them out; if they are names of classes, "
                 f"say columns={{{name!r}: 'category'}}."
             )

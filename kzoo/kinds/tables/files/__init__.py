@@ -10,9 +10,9 @@ and may have
     header(path) -> Rows             its columns without rows, from its beginning alone; None where that does not tell
     size(path) -> int                bytes that it takes in memory, about
     Pieces(path)                     the table piece by piece, where memory has no room for it: an iterable of `Piece`
-                                     (kzoo.kinds.tables.arrow) with `name`, `files`, `names` of the columns, `decimal`,
+                                     (kzoo.kinds.tables.arrow) with `name`, `names` of the columns, `decimal`,
                                      and `frame(table, text)`, rows of its pieces as `frame` reads them. Needs pyarrow
-    FOLDERS = True                   a folder of such files is a table as well
+    FOLDERS = True                   a folder of such files is a table as well, of `files_of(path)`
 """
 
 import os
@@ -112,6 +112,16 @@ def pieces_of(path):
     """
     module = _module(path)
     return module.Pieces(path) if hasattr(module, "Pieces") else None
+
+
+def files_of(path) -> list:
+    """Return the files that make up a table.
+
+    Raises:
+        KzooError: not a table.
+    """
+    module = _module(path)
+    return module.files_of(path) if hasattr(module, "files_of") else [Path(path)]
 
 
 def size_of(path) -> int:

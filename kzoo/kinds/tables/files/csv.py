@@ -165,7 +165,7 @@ class Pieces:
     """A CSV file, read piece by piece as texts, so that no piece decides what the cells of another are."""
 
     def __init__(self, path):
-        self.path, self.name, self.files = Path(path), Path(path).name, [Path(path)]
+        self.path, self.name = Path(path), Path(path).name
         with open_text(path) as file:
             head = _head(file)
         self._separator, self.decimal = _parts(head, self.name)
@@ -173,7 +173,6 @@ class Pieces:
         self._unnamed = max(len(lines[-1]) - len(lines[0]), 0)
         self.names = _names(lines[0])
         self._skipped = 1 + head[: len(head) - len(head.lstrip())].count("\n")
-        self.size = size(path)
 
     def __iter__(self):
         """Yield pieces; rows that are shorter than the header come last.

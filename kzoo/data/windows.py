@@ -8,8 +8,9 @@ import numpy as np
 
 _MOST_ROWS = 100_000
 _BLOCK = 2**22  # numbers
-_MOST_HELD = 2**27  # bytes of a mapped file that may count as this process' memory, about
-_REACH = mmap.PAGESIZE  # bytes that come with a row, where no other is near
+_MOST_HELD = 2**26  # bytes of a mapped file that may count as this process' memory, about
+_REACH = 2**16  # bytes of it that the system maps around a row that is read
+_ROWS = 1024  # that are read in one go
 _held: WeakKeyDictionary = WeakKeyDictionary()  # map -> bytes of it that may be held
 
 
@@ -158,16 +159,27 @@ def read(values, places):
     Pages of a mapped file that were read count as this process' memory until the system needs them. So they are given
     back once there may be many; what stays is the system's own copy of the file.
     """
-    found = np.asarray(values[places])
     mapped = _map_of(values)
-    if mapped is not None:
-        rows = places.stop - places.start if isinstance(places, slice) else np.size(places)
-        _held[mapped] = _held.get(mapped, 0) + min(rows * _REACH, len(mapped))
-        if _held[mapped] > _MOST_HELD:
-            found = found.copy() if found.base is not None else found
-            mapped.madvise(mmap.MADV_DONTNEED)
-            _held[mapped] = 0
+    if mapped is None:
+        return np.asarray(values[places])
+    if isinstance(places, slice) or np.ndim(places) == 0:
+        found = np.array(values[places])
+        _count(mapped, found.nbytes)
+        return found
+    found = np.empty((*places.shape, *values.shape[1:]), values.dtype)
+    for start in range(0, len(places), _ROWS):
+        some = places[start : start + _ROWS]
+        found[start : start + _ROWS] = values[some]
+        _count(mapped, len(some) * _REACH)
     return found
+
+
+def _count(mapped, size):
+    """Count what was read of a map, and give its pages back where that is much."""
+    _held[mapped] = _held.get(mapped, 0) + size
+    if _held[mapped] > _MOST_HELD:
+        mapped.madvise(mmap.MADV_DONTNEED)
+        _held[mapped] = 0
 
 
 def blocks(values, most=_BLOCK):

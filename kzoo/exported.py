@@ -109,6 +109,7 @@ class Manifest:
         predict_ms: milliseconds that Keras' own `predict` takes, as in `Entry.latency_ms`.
         exports: key, such as "onnx_int8" -> `Entry`.
         files: every other file of the folder -> its sha256 and bytes.
+        baselines: what needs no network, scored beside it, as the run's summary has it.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Manifest:
     predict_ms: dict
     exports: dict
     files: dict
+    baselines: list = field(default_factory=list)
 
     @classmethod
     def read(cls, said: Any) -> "Manifest":
@@ -173,6 +175,8 @@ class Manifest:
         """Return it as it stands in `kzoo.json`; nothing in it is shared with the manifest."""
         said = {f.name: copy.deepcopy(getattr(self, f.name)) for f in fields(self)}
         said["exports"] = {key: entry.json() for key, entry in self.exports.items()}
+        if not self.baselines:  # which earlier exports do not have
+            del said["baselines"]
         return {"format_version": FORMAT_VERSION} | said
 
     def write(self, folder: str | os.PathLike[str]) -> None:

@@ -1,10 +1,13 @@
 """`Predictions`: what a model says, from a run by Keras or from an export by another runtime. NumPy only."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from kzoo.words import csv_cell, moments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,11 +107,53 @@ class Predictions:
             columns[name] = [moment for times in self.times for moment in times]
         return columns | {name: values[:, :, i].reshape(-1) for i, name in enumerate(names)}
 
+    def rows(self, top: int | None = None) -> list[dict[str, Any]]:
+        """Return plain data for each input: its label and the likeliest classes, or its values.
+
+        Args:
+            top: how many classes; all by default.
+        """
+        rows = []
+        for i in range(len(self)):
+            row = dict(input=self.inputs[i] if len(self.inputs) > i else i)
+            if i in self.unread:
+                nothing: dict = dict(label=None, classes=[]) if self.values is None else dict(values=None)
+                row |= nothing | dict(error=self.unread[i])
+            elif self.values is not None:
+                row["values"] = self.values[i].tolist()
+                if self.values.ndim == 3:
+                    row["targets"] = list(self.target_names)
+                if self.times:
+                    row["times"] = moments(self.times[i])
+            else:
+                withheld = self.probabilities is None
+                word, given = ("score", self.scores) if withheld else ("probability", self.probabilities)
+                best = given[i].argsort()[::-1][:top]  # type: ignore[index]  # one of them is there
+                row["label"] = self.labels[i]
+                row["classes"] = [{"label": self.class_names[k], word: float(given[i][k])} for k in best]  # type: ignore[index]
+            rows.append(row)
+        return rows
+
+    def write_csv(self, file: Any) -> None:
+        """Write `columns()` to a text stream as CSV; what is not known is an empty cell."""
+        columns = {name: moments(c) if _is_times(c) else c for name, c in self.columns().items()}
+        written = csv.writer(file, lineterminator="\n")
+        written.writerow(csv_cell(name) for name in columns)
+        written.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
+
     def to_frame(self) -> "pd.DataFrame":
         """Return `columns()` as a pandas DataFrame."""
         import pandas as pd
 
         return pd.DataFrame(self.columns())
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None or value != value else csv_cell(str(value))
+
+
+def _is_times(column: Sequence[Any]) -> bool:
+    return len(column) > 0 and hasattr(column[0], "isoformat")
 
 
 def logits_of(activation: str | None, loss: str | None, *, single: bool) -> bool | None:

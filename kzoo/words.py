@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterable
 from importlib import import_module
+from itertools import islice
 
+_MOST_NEAR = 5_000  # words that one is compared with: a stranger's table may have any number of columns
 # Controls but the end of a line and the tab; what separates lines elsewhere; what turns the direction of writing.
 _PLURALS = {"category": "categories", "class": "classes", "series": "series"}
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -11,7 +13,7 @@ _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 
 def hint(word, legal: Iterable[str]) -> str:
     """Return `"Did you mean 'x'? "`, or nothing when no legal word is near."""
-    by_lower = {str(name).lower(): name for name in legal}
+    by_lower = {str(name).lower(): name for name in islice(legal, _MOST_NEAR)}
     near = import_module("difflib").get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
     return f"Did you mean {by_lower[near[0]]!r}? " if near else ""
 

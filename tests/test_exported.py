@@ -48,6 +48,8 @@ def test_what_is_read_is_written_again(tmp_path):
     assert Manifest.open(tmp_path) == manifest
     assert ExportedModel(tmp_path).config == WRITTEN
     assert WRITTEN["format_version"] == FORMAT_VERSION
+    beside = WRITTEN | {"baselines": [{"name": "majority", "scores": {"accuracy": 0.1}}]}
+    assert Manifest.read(beside).json() == beside
 
 
 def test_nobody_changes_what_it_holds(tmp_path):

@@ -66,6 +66,7 @@ MAY_IMPORT = {
         "arguments", "baselines", "callbacks", "checks", "command", "contract", "data", "family", "gradients",
         "jax_cache", "loading", "network", "plots", "predictions", "preset", "registry", "results", "run", "weights",
     },
+    "serve": {"data", "exported", "results", "runtime"},
     "source": {"contract"},
     "tuning": {
         "callbacks", "catalogue", "contract", "data", "family", "gradients", "lean", "loading", "optional", "plots",
@@ -77,8 +78,8 @@ MAY_IMPORT = {
     "recipes": {"cli", "run", "training"},
     "cli": {
         "arguments", "bare", "command", "data", "evaluation", "export", "exported", "family", "flops", "jax_cache",
-        "language", "lean", "network", "plots", "ranking", "registry", "reports", "results", "run", "runtime", "source",
-        "training", "tuning", "weights", "workers",
+        "language", "lean", "network", "plots", "ranking", "registry", "reports", "results", "run", "runtime", "serve",
+        "source", "training", "tuning", "weights", "workers",
     },
 }  # fmt: skip
 # Who may name whom beyond that, to be imported when it is asked for: what is light opens what is heavy.

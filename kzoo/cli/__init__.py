@@ -1,4 +1,4 @@
-"""The command line: `kzoo list | show | check | train | tune | evaluate | predict | report | export | compare`.
+"""The command line: `kzoo list | show | check | train | tune | evaluate | predict | report | export | serve | compare`.
 
 Each command is a module with `add_arguments(parser)`, `run(args) -> document` and `render(document, args)`,
 imported only when it is called. The document is plain data: `--json` prints it, `render` puts it in words.
@@ -33,6 +33,7 @@ COMMANDS = {
     "predict": "answers for images, table rows or texts",
     "report": "a run as one HTML page: scores, curves, mistakes, settings",
     "export": "a run as SavedModel, ONNX, LiteRT or .keras, each checked in its own runtime",
+    "serve": "answer over HTTP with exported models, without Keras",
     "compare": "runs side by side, best first; a new one against an old one",
 }
 

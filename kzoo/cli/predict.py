@@ -1,6 +1,5 @@
 """Answer new inputs with a run or an export: images, table rows, texts, series."""
 
-import csv
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -11,7 +10,6 @@ from kzoo.cli import common, quiet
 from kzoo.data.encode import encode_named
 from kzoo.errors import KzooError
 from kzoo.kinds import kind as kind_named
-from kzoo.words import csv_cell, moments
 
 EXAMPLES = """\
 examples:
@@ -57,9 +55,9 @@ def run(args):
     answers = _by_exported(args) if (Path(args.run) / "kzoo.json").is_file() else _by_run(args)
     if args.plot is not None and answers.history is None:
         raise KzooError(f"--plot draws a series and its forecast, and {args.run} forecasts none.")
-    document = dict(run=args.run, predictions=_rows(answers, args.top))
+    document = dict(run=args.run, predictions=answers.rows(args.top))
     if args.out is not None:
-        _write(answers.columns(), args.out)
+        _write(answers, args.out)
         document["out"] = args.out
     if args.plot is not None:
         _plot(answers, args)
@@ -100,25 +98,13 @@ def _by_exported(args):
     return model.predict(gather(model.inputs, args.inputs))
 
 
-def _write(columns, file):
+def _write(answers, file):
     with (
         import_module("kzoo.files").whole_file(file) as temporary,
         # With a BOM, without which spreadsheets read UTF-8 as something else.
         open(temporary, "w", encoding="utf-8-sig", newline="") as written,
     ):
-        rows = csv.writer(written, lineterminator="\n")
-        columns = {name: moments(column) if _is_times(column) else column for name, column in columns.items()}
-        rows.writerow(csv_cell(name) for name in columns)
-        rows.writerows([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
-
-
-def _cell(value):
-    """Write what is not known, of an input that could not be read, as an empty cell."""
-    return "" if value is None or value != value else csv_cell(str(value))
-
-
-def _is_times(column):
-    return len(column) > 0 and hasattr(column[0], "isoformat")
+        answers.write_csv(written)
 
 
 def gather(kind, words):
@@ -144,29 +130,6 @@ def _check_out(file):
         raise KzooError(f"--out {file!r} must end in .csv.")
     if not path.parent.is_dir():
         raise KzooError(f"--out {file!r}: there is no folder {str(path.parent)!r}.")
-
-
-def _rows(answers, top):
-    rows = []
-    for i in range(len(answers)):
-        row = dict(input=answers.inputs[i] if len(answers.inputs) > i else i)
-        if i in answers.unread:
-            nothing: dict = dict(label=None, classes=[]) if answers.values is None else dict(values=None)
-            row |= nothing | dict(error=answers.unread[i])
-        elif answers.values is not None:
-            row["values"] = answers.values[i].tolist()
-            if answers.values.ndim == 3:
-                row["targets"] = list(answers.target_names)
-            if answers.times:
-                row["times"] = moments(answers.times[i])
-        else:
-            withheld = answers.probabilities is None
-            word, given = ("score", answers.scores) if withheld else ("probability", answers.probabilities)
-            best = given[i].argsort()[::-1][:top]
-            row["label"] = answers.labels[i]
-            row["classes"] = [{"label": answers.class_names[k], word: float(given[i][k])} for k in best]
-        rows.append(row)
-    return rows
 
 
 def render(document, args):

@@ -147,8 +147,9 @@ def _ready(reader, raw, kind):
         raise KzooError(f"This model was trained on arrays; give an array of shape (N, {', '.join(map(str, shape))}).")
     x = numbers_in(raw, "Inputs")
     if "ids" in kind.facts:
-        whole_in(x, "Token ids", None)
-    x = x.astype(kind.dtype)
+        whole_in(x, "Token ids", np.iinfo(kind.dtype).max)
+    with np.errstate(over="ignore"):  # infinity is refused by whoever answers
+        x = x.astype(kind.dtype)
     x = x[None] if x.shape == shape else x
     if x.ndim == len(shape) and shape[-1] == 1 and x.shape[1:] == shape[:-1]:
         x = x[..., None]

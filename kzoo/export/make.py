@@ -151,6 +151,7 @@ def _manifest(subject, job, found, exports) -> Manifest:
         predict_ms=found["predict_ms"],
         exports=exports,
         files={},
+        baselines=list(run.summary.get("baselines") or ()) if run else [],
     )
 
 

@@ -13,6 +13,11 @@ Light half:
                                             and the next need not be there
     glance_new(reader, given, targets)      the same for new data with its answers
     gather(words) -> raw                    the words of a command line: files, folders, texts
+    received(reader, given, most) -> raw    what came from elsewhere, as JSON has it, with `bytes` for the content of a
+                                            file: no text in it is a path. No more than so many inputs.
+                                            This and the next two need not be there
+    form(reader) -> dict                    what a page has to ask for, as plain data
+    example(reader, x) -> given             an input as `received` takes it, to begin with; x is a golden one
     show(reader, x, names) -> Shown         rows of x as people see them; None where there is nothing to show
     ahead(reader, raw, steps) -> times      of a series, where it has any: when the steps after it come
     views(x, name) -> (share, x) pairs      other looks of the inputs, for test-time augmentation; need not be there

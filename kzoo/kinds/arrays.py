@@ -34,6 +34,12 @@ def all_finite(array) -> bool:
     return np.count_nonzero(np.isfinite(array)) == array.size
 
 
+def check_count(count, most) -> None:
+    """Raise `KzooError` where a request has more inputs than it may; `most` is None for any number."""
+    if most is not None and count > most:
+        raise KzooError(f"{count:,} inputs are more than the {most:,} of one request: send them in several.")
+
+
 def as_array(values, what) -> np.ndarray:
     """Return values as an array.
 

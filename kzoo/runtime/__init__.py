@@ -9,6 +9,6 @@ Neither TensorFlow, Keras, pandas, scikit-learn nor matplotlib is imported; Pill
 """
 
 from kzoo.predictions import Predictions
-from kzoo.runtime.model import Model, load
+from kzoo.runtime.model import Model, chosen, load
 
-__all__ = ["Model", "Predictions", "load"]
+__all__ = ["Model", "Predictions", "chosen", "load"]

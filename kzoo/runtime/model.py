@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from kzoo import kinds
-from kzoo.data.encode import encode_named, in_words
+from kzoo.data.encode import Encoded, encode_named, in_words
 from kzoo.doors import checked_count, door
 from kzoo.errors import KzooError
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
 from kzoo.exported import MANIFEST, ExportedModel, Manifest, is_inside
-from kzoo.kinds.arrays import all_finite
+from kzoo.kinds.arrays import all_finite, as_array, check_count
 from kzoo.optional import require
 from kzoo.predictions import ANSWERS, Predictions
 from kzoo.tasks import Target, pair, problem
@@ -23,30 +23,38 @@ from kzoo.words import hint, shown
 
 
 @door
-def load(exported: ExportedModel | str | os.PathLike[str], format: str | None = None) -> "Model":
+def load(
+    exported: ExportedModel | str | os.PathLike[str], format: str | None = None, *, threads: int | None = None
+) -> "Model":
     """Open an exported model.
 
     Args:
         exported: what `kzoo.export` returned, or its path.
         format: which of its files, such as "onnx_int8"; by default "onnx", else "litert", whichever is there and has
             its runtime installed.
+        threads: that compute an answer; by default as many as the machine has.
 
     Raises:
         KzooError: not an exported model, a file that was altered, no such file, or no runtime for it; the message
             has the `pip install` that helps.
     """
+    threads = None if threads is None else checked_count("threads", threads)
     exported = exported if isinstance(exported, ExportedModel) else ExportedModel(exported)
     manifest = _checked(exported)
-    key = _choose(exported, format)
+    key = chosen(exported, format)
     entry = manifest.exports[key]
     runs = formats()[entry.format]
     for package in runs.packages:
         require(package, extra=runs.extra)
-    return Model(manifest, key, runs.open(_read(exported, entry.file), name=f"{exported.path.name}/{key}"))
+    session = runs.open(_read(exported, entry.file), name=f"{exported.path.name}/{key}", threads=threads)
+    return Model(manifest, key, session)
 
 
 class Model:
     """An exported model that is open. `load` makes it.
+
+    `predict` is all that most need. A server takes its steps one by one, so that the rows of several requests go
+    through the network together: `receive` or `tensor`, then `answer`, `check` and `say`.
 
     Args:
         manifest: what `kzoo.json` says.
@@ -57,7 +65,7 @@ class Model:
     def __init__(self, manifest: Manifest, format: str, session: Any) -> None:
         self.name, self.format, self._session = manifest.name, format, session
         (given,), (gives,) = manifest.inputs, manifest.outputs
-        self.inputs = given["name"]
+        self.inputs, self.outputs = given["name"], gives["name"]
         self._preprocessing = manifest.preprocessing or kinds.ready(given["name"], given["shape"][1:])
         self._kind, ids = gives["kind"], (manifest.spec.get("config") or {}).get("vocabulary_size")
         self._ids = ids if ids and "ids" in kinds.kind(given["name"]).facts else None
@@ -68,6 +76,7 @@ class Model:
         if not classes and "classes" in self._task.facts:
             classes = tuple(str(number) for number in range(2 if outputs == 1 else outputs))
         self._target = Target(names=tuple(manifest.targets), classes=classes)
+        self.shape = tuple(given["shape"][1:])
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: {self.format}, takes {self.inputs}>"
@@ -87,18 +96,61 @@ class Model:
             KzooError: an input that cannot be read or does not fit.
         """
         batch_size = checked_count("batch_size", batch_size)
-        encoded = encode_named(self._preprocessing, inputs)
-        x = encoded.x
-        if self._ids and (x.min() < 0 or x.max() >= self._ids):
-            raise KzooError(f"Token ids run from {x.min()} to {x.max()}; the model knows 0 to {self._ids - 1}.")
-        answers = in_batches(self._session, x, batch_size).astype(np.float32, copy=False)
+        encoded = self._known(encode_named(self._preprocessing, inputs))
+        return self.say(encoded, self.check(self.answer(encoded.x, batch_size)))
+
+    def receive(self, given: Any, most: int | None = None) -> Encoded:
+        """Read raw inputs that came from elsewhere: no text among them is taken for the path of a file.
+
+        Args:
+            given: as JSON has them, `bytes` in the place of a file; see `received` in `kzoo.kinds`.
+            most: inputs that are read; by default any number.
+
+        Raises:
+            KzooError: an input that cannot be read or does not fit.
+        """
+        light = kinds.kind_of(self._preprocessing).light
+        if kinds.takes_ready_arrays(self._preprocessing) or not hasattr(light, "received"):
+            return self.tensor(given, most)
+        return self._known(encode_named(self._preprocessing, light.received(self._preprocessing, given, most)))
+
+    def tensor(self, given: Any, most: int | None = None) -> Encoded:
+        """Read arrays, or nested lists, of the network's own input shape.
+
+        Raises:
+            KzooError: another shape, no numbers, or NaN.
+        """
+        encoded = encode_named(kinds.ready(self.inputs, self.shape), as_array(given, "Inputs"))
+        check_count(len(encoded.x), most)
+        return self._known(encoded)
+
+    def answer(self, x: np.ndarray, batch_size: int = 128) -> np.ndarray:
+        """Return what the network gives for rows that were read, (N, ...), unchecked."""
+        return in_batches(self._session, x, batch_size).astype(np.float32, copy=False)
+
+    def check(self, answers: np.ndarray) -> np.ndarray:
+        """Return answers that are numbers, as many to a row as there are labels.
+
+        Raises:
+            KzooError: they are not.
+        """
         if not all_finite(answers):
             raise KzooError(f"{self.name}/{self.format} gives NaN or infinity for these inputs.")
         count = len(self._target.classes)
         if count and count != max(answers.shape[-1], 2):
             raise KzooError(f"{self.name} gives {answers.shape[-1]} answers, and kzoo.json has {count} labels.")
+        return answers
+
+    def say(self, encoded: Encoded, answers: np.ndarray) -> Predictions:
+        """Return what answers mean for the inputs they were given to."""
         logits = ANSWERS.get(self._kind)
         return in_words(self._task, self._target, answers, encoded, self._preprocessing, logits=logits)
+
+    def _known(self, encoded: Encoded) -> Encoded:
+        x = encoded.x
+        if self._ids and (x.min() < 0 or x.max() >= self._ids):
+            raise KzooError(f"Token ids run from {x.min()} to {x.max()}; the model knows 0 to {self._ids - 1}.")
+        return encoded
 
 
 def _checked(exported: ExportedModel) -> Manifest:
@@ -119,7 +171,12 @@ def _config(manifest: Manifest) -> dict[str, Any]:
     return (config if isinstance(config, dict) else {}) | {"input_shape": manifest.inputs[0]["shape"][1:]}
 
 
-def _choose(exported: ExportedModel, format: str | None) -> str:
+def chosen(exported: ExportedModel, format: str | None = None) -> str:
+    """Return the key of the file that `load` opens.
+
+    Raises:
+        KzooError: there is none that runs without Keras, or none of this format.
+    """
     exports, known = exported.manifest.exports, formats()
     light = [name for name, runs in known.items() if runs.light]
     have = [key for key, entry in exports.items() if entry.file and entry.format in light]

@@ -6,6 +6,7 @@ image that has the size already is not touched.
 """
 
 import base64
+import math
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +20,8 @@ from kzoo.kinds.image.light import MODES, threads
 
 _LARGEST = 64  # pixels of an image that stays as sharp as it was when it is shown
 _THUMBNAIL = 192
+# Of strangers' files: what is decoded is held several times over, while colours and transparency are converted.
+_FORMATS, _MOST_DECODED, _MOST_PIXELS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF"), 1 << 24, 1 << 26
 _SHARP = 2  # times the sides wanted are left when a JPEG is decoded at 1/2, 1/4 or 1/8 of its size
 
 
@@ -101,6 +104,28 @@ def _decode_file(source, shape):
     with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
         image.draft(None, (side, side))
         return _to_shape(ImageOps.exif_transpose(image), shape)
+
+
+def check_header(content, shape):
+    """Refuse the bytes of a stranger's file that are no image, or whose pixels would take too much memory.
+
+    Only the header is read. A JPEG counts at the part of its size that it is decoded at.
+
+    Raises:
+        KzooError: which of them, and what the most is.
+    """
+    try:
+        with Image.open(BytesIO(content), formats=_FORMATS) as image:
+            width, height = image.size
+            image.draft(None, (_SHARP * max(shape[:2]),) * 2)
+            decoded = math.prod(image.size)
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise KzooError(f"Cannot read this image: {_reason(error)}.") from None
+    if decoded > _MOST_DECODED or width * height > _MOST_PIXELS:
+        raise KzooError(
+            f"This image has {width:,} x {height:,} pixels, more than the {_MOST_DECODED:,} that are decoded "
+            f"(of a JPEG {_MOST_PIXELS:,}): send a smaller one."
+        )
 
 
 def _start(path):

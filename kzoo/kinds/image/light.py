@@ -9,13 +9,15 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.kinds import Shown
-from kzoo.kinds.arrays import numbers_in
+from kzoo.kinds.arrays import as_array, check_count, numbers_in
 from kzoo.kinds.files import existing
 from kzoo.kinds.image import SUFFIXES
 from kzoo.kinds.image.folders import KINDS, glance, glance_new, images_below
 from kzoo.kinds.left_out import Unread
 
-__all__ = ["draw", "edges", "gather", "glance", "glance_new", "read", "show", "views"]
+__all__ = [
+    "draw", "edges", "example", "form", "gather", "glance", "glance_new", "read", "received", "show", "views",
+]  # fmt: skip
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -104,6 +106,33 @@ def gather(words):
         else:
             files.append(str(path))
     return files
+
+
+def received(reader, given, most=None):
+    """Return images that came from elsewhere: the bytes of files, looked at before they are decoded, or pixels."""
+    items = given if isinstance(given, list) else [given]
+    if any(isinstance(item, bytes) for item in items):
+        if not all(isinstance(item, bytes) for item in items):
+            raise KzooError("Images are all given as files, or all as pixels.")
+        check_count(len(items), most)
+        for item in items:
+            _decoder().check_header(item, reader["shape"])
+        return items
+    if any(isinstance(item, str | dict) for item in items):
+        raise KzooError('An image is uploaded, given as its pixels, or as {"b64": ...}; a name or address is not read.')
+    images = as_array(given, "Images")
+    check_count(len(images) if images.ndim > 3 else 1, most)
+    return images
+
+
+def form(reader):
+    """Return the size that images are brought to."""
+    return dict(zip(("height", "width", "channels"), reader["shape"], strict=True))
+
+
+def example(reader, x):
+    """Return the pixels of an image."""
+    return None if x is None else x.astype("uint8").tolist()
 
 
 def show(reader, x, names):

@@ -7,9 +7,18 @@ import numpy as np
 
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Shown
-from kzoo.kinds.arrays import numbers_in, whole_in
+from kzoo.kinds.arrays import check_count, numbers_in, whole_in
 from kzoo.kinds.rows.asked import asked_columns
-from kzoo.kinds.tables.raw import MOST, as_names, find_target, given_rows, one_table, require, rows_of
+from kzoo.kinds.tables.raw import (
+    MOST,
+    as_names,
+    find_target,
+    from_elsewhere,
+    given_rows,
+    one_table,
+    require,
+    rows_of,
+)
 from kzoo.kinds.tables.values import Texts, date_parts, plain, to_dates, to_words, unreadable
 from kzoo.words import listed, plural, shown
 
@@ -83,6 +92,34 @@ def check_columns(columns, rows):
 def gather(words):
     """Return the table that the words of a command line name."""
     return one_table(words)
+
+
+def received(reader, given, most=None):
+    """Return rows that came from elsewhere: the bytes of a CSV file, objects by column, or rows of features."""
+    rows = from_elsewhere(given, "A row")
+    check_count(len(rows), most)
+    return rows
+
+
+def form(reader):
+    """Return the columns that are to be filled in, each with what stands for it where nothing is known."""
+    return {"columns": [_field(column) for column in reader["columns"]]}
+
+
+def _field(column):
+    field = {"name": column["name"], "kind": column["kind"]}
+    if column["kind"] == "category":
+        return field | {"values": column["values"], "default": next(iter(column["values"]), None)}
+    if column["kind"] == "date":
+        usual = {"year": 2000, "month": 1, "day": 1} | {part: round(value) for part, value in column["medians"].items()}
+        return field | {"default": "{year:04}-{month:02}-{day:02}".format_map(usual), "missing": column["missing"]}
+    limits = {name: column[name] for name in ("low", "high") if name in column}
+    return field | {"default": column["median"], "missing": column["missing"]} | limits
+
+
+def example(reader, x):
+    """Return a row of medians, and of the first category of each column."""
+    return {field["name"]: field["default"] for field in form(reader)["columns"]}
 
 
 def show(reader, x, names):

@@ -5,12 +5,12 @@ import warnings
 import numpy as np
 
 from kzoo.errors import KzooError, KzooWarning
-from kzoo.kinds.arrays import numbers_in
+from kzoo.kinds.arrays import check_count, numbers_in
 from kzoo.kinds.rows.asked import asked_columns
 from kzoo.kinds.rows.light import draw as draw_rows
 from kzoo.kinds.rows.light import edges, middle, say_unread, spread
 from kzoo.kinds.series.times import Times, in_utc, offsets_of
-from kzoo.kinds.tables.raw import MOST, as_names, given_rows, one_table, require, rows_of
+from kzoo.kinds.tables.raw import MOST, as_names, from_elsewhere, given_rows, one_table, require, rows_of
 from kzoo.kinds.tables.values import (
     day_comes_first,
     known,
@@ -25,7 +25,9 @@ from kzoo.words import listed
 
 _SEVERAL = 0.2  # share of the rows that repeat a time, above which they may be of several series
 
-__all__ = ["ahead", "draw", "edges", "gather", "glance", "glance_new", "read", "show"]
+__all__ = [
+    "ahead", "draw", "edges", "example", "form", "gather", "glance", "glance_new", "read", "received", "show",
+]  # fmt: skip
 
 
 def read(reader, raw):
@@ -108,6 +110,25 @@ def ahead(reader, raw, steps):
 def gather(words):
     """Return the table that the words of a command line name."""
     return one_table(words)
+
+
+def received(reader, given, most=None):
+    """Return a series that came from elsewhere: the bytes of a CSV file, objects by column, or windows of numbers."""
+    series = from_elsewhere(given, "A series' row")
+    check_count(len(series) if isinstance(series, np.ndarray) and series.ndim == 3 else 1, most)
+    return series
+
+
+def form(reader):
+    """Return how many rows a forecast is made from, and their columns."""
+    return {"steps": reader["steps"], "columns": reader["columns"], "time": reader.get("time")}
+
+
+def example(reader, x):
+    """Return rows of a series, without times."""
+    if x is None:
+        return None
+    return [dict(zip(reader["columns"], row, strict=True)) for row in x.round(4).astype(float).tolist()]
 
 
 def show(reader, x, names):

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kzoo.errors import KzooError
+from kzoo.kinds.arrays import as_array
 from kzoo.kinds.files import existing
-from kzoo.kinds.tables.files import read_rows
+from kzoo.kinds.tables.files import read_content, read_rows
 from kzoo.kinds.tables.numbers import ways
 from kzoo.kinds.tables.values import plain, to_numbers
 from kzoo.words import hint, listed, plural, shown
@@ -80,6 +81,26 @@ def rows_of(source) -> Rows:
                 )
     names = dict.fromkeys(name for row in rows for name in row)
     return Rows({name: plain([row.get(name) for row in rows]) for name in names})
+
+
+def from_elsewhere(given, what):
+    """Return what came over a network as a reader of tables takes it: a text in it is never a path.
+
+    Args:
+        given: the bytes of a CSV file (or several, as one list of one), an object, a list of objects, or numbers.
+        what: one of them, in a message: "A row".
+    """
+    if isinstance(given, list) and len(given) == 1 and isinstance(given[0], bytes):
+        given = given[0]
+    if isinstance(given, bytes):
+        return read_content(given)
+    if isinstance(given, dict) or (isinstance(given, list) and given and all(isinstance(one, dict) for one in given)):
+        return rows_of(given)
+    if not isinstance(given, list) or any(isinstance(one, str | bytes | dict) for one in given):
+        raise KzooError(
+            f"{what} is an object by column, a list of numbers, or a line of an uploaded CSV file; a name is not read."
+        )
+    return as_array(given, f"{what}s")
 
 
 def given_rows(source) -> Rows:

@@ -6,10 +6,19 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.kinds import Shown
-from kzoo.kinds.arrays import numbers_in, whole_in
+from kzoo.kinds.arrays import check_count, numbers_in, whole_in
 from kzoo.kinds.files import existing, read_text
 from kzoo.kinds.tables.files import is_table
-from kzoo.kinds.tables.raw import MOST, Rows, as_names, find_target, given_rows, require, rows_of
+from kzoo.kinds.tables.raw import (
+    MOST,
+    Rows,
+    as_names,
+    find_target,
+    from_elsewhere,
+    given_rows,
+    require,
+    rows_of,
+)
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
 from kzoo.words import listed
 
@@ -76,6 +85,26 @@ def gather(words):
     """Return the texts that the words of a command line are, or the one file of texts that they name."""
     lone_file = len(words) == 1 and (is_table(words[0]) or words[0].lower().endswith(".txt"))
     return existing(words[0]) if lone_file else words
+
+
+def received(reader, given, most=None):
+    """Return texts that came from elsewhere: a text or several, never paths; rows with a column of them; or ids."""
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, list) or not texts or not all(isinstance(one, str) for one in texts):
+        texts = from_elsewhere(given, "A text of a table")
+    check_count(len(texts), most)
+    return texts
+
+
+def form(reader):
+    """Return how much of a text is read, and the column that a table of texts has it in."""
+    return {name: reader.get(name) for name in ("length", "level", "column")}
+
+
+def example(reader, x):
+    """Return a text of words, or characters, that training has seen often."""
+    words = [word for word in reader["vocabulary"] if word.isalpha()]
+    return ("" if reader["level"] == "characters" else " ").join(words[:8])
 
 
 def split_folders(path) -> dict:

@@ -15,8 +15,10 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.errors import KzooError
+from kzoo.kinds.files import decoded
 from kzoo.listing import rooms
 
+_MOST_COLUMNS = 10_000  # of a table that comes from elsewhere
 _ELSE = ".csv"  # how a file of another suffix is read
 
 
@@ -56,6 +58,21 @@ def read_rows(path):
     rows = _module(path).rows(path)
     if not len(rows):
         raise KzooError(f"{Path(path).name!r} has no rows.")
+    return rows
+
+
+def read_content(content, name="the table"):
+    """Return the bytes of a stranger's CSV file as `Rows`.
+
+    Raises:
+        KzooError: not a table, one without rows, or with very many columns.
+    """
+    head = content[: content.find(b"\n")] if b"\n" in content else content
+    if (columns := max(map(head.count, (b",", b";", b"\t"))) + 1) > _MOST_COLUMNS:
+        raise KzooError(f"{name!r} has {columns:,} columns; at most {_MOST_COLUMNS:,} are read.")
+    rows = import_module(f"{__name__}.csv").parsed(decoded(content, name), name)
+    if not len(rows):
+        raise KzooError(f"{name!r} has no rows.")
     return rows
 
 

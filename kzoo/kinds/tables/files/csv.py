@@ -59,9 +59,16 @@ def rows(path) -> Rows:
     Raises:
         KzooError: not a table, or a line with more values than the header.
     """
-    text = read_text(path)
-    separator, decimal = _parts(text, Path(path).name)
-    name = Path(path).name
+    return parsed(read_text(path), Path(path).name)
+
+
+def parsed(text, name) -> Rows:
+    """Read the text of a CSV file as `rows` does.
+
+    Args:
+        name: of the file, for messages.
+    """
+    separator, decimal = _parts(text, name)
     lines = _lines(text, separator)
     if lines.pop() != [_END]:
         raise KzooError(f"{name!r} is not a readable table: a quotation mark is opened and never closed.")
@@ -132,12 +139,12 @@ def _lines(text, separator):
 
 def _names(header):
     """Return the names of the columns as pandas gives them: `Unnamed: 0` without one, `a.1` for a second `a`."""
-    names = []
+    names: dict = {}
+    times: dict = {}  # name -> how often it was taken
     for place, name in enumerate(header):
         wanted = name = name or f"Unnamed: {place}"
-        again = 0
         while name in names:
-            again += 1
-            name = f"{wanted}.{again}"
-        names.append(name)
+            times[wanted] = times.get(wanted, 0) + 1
+            name = f"{wanted}.{times[wanted]}"
+        names[name] = None
     return [name.strip() for name in names]

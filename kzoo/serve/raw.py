@@ -1,0 +1,97 @@
+"""Raw inputs, as people have them: uploaded images and tables, rows, texts and series; answers in words, or a CSV."""
+
+import io
+import re
+from typing import Any
+
+from kzoo.errors import KzooError
+from kzoo.kinds import kind
+from kzoo.serve.exchange import JSON, Asked, Given, Reply, as_json, content_of, with_notes
+from kzoo.serve.limits import Refused, read_json
+from kzoo.words import shown
+
+CSV, TEXT, FORM = "text/csv", "text/plain", "multipart/form-data"
+_AS_JSON = ("", JSON, "application/x-www-form-urlencoded")  # the last is what `curl -d` says of anything
+_TOP = 20  # classes of an answer, the likeliest first
+_UTF8 = f"{CSV}; charset=utf-8"
+_BOUNDARY = re.compile(r"""boundary=("?)([^";,]{1,100})\1""")
+_PART = re.compile(rb"(?is)(?:^|\r\n)content-disposition:\s*form-data\s*;[^\r\n]*?\bfilename\*?=")
+
+
+def read(given: Given) -> Asked:
+    """Read raw inputs by the type of their content.
+
+    Raises:
+        KzooError: they cannot be read, or do not fit.
+        Refused: content of another type.
+    """
+    media = given.header.get("content-type", "").split(";")[0].strip().lower()
+    _top(given)
+    encoded = given.model.receive(_inputs(given, media), given.most)
+    accepted = given.header.get("accept", "")
+    write = _table if CSV in accepted and JSON not in accepted else _document
+    return Asked(encoded=encoded, reply=lambda answers: write(given, given.model.say(encoded, answers)))
+
+
+def _inputs(given: Given, media: str) -> Any:
+    pictures = "pixels" in kind(given.model.inputs).facts
+    if media in _AS_JSON:
+        said = read_json(given.body)
+        if isinstance(said, dict) and said.keys() == {"inputs"}:
+            said = said["inputs"]
+        return [content_of(one) for one in said] if isinstance(said, list) else content_of(said)
+    if not given.body:
+        raise KzooError("The request is empty.")
+    if media == FORM:
+        return _files(given)
+    if media == TEXT and not pictures:
+        return _text(given.body)
+    if media.startswith("image/") if pictures else media == CSV:
+        return [given.body]
+    takes = "image/png, image/jpeg and the like" if pictures else f"{CSV}, {TEXT}"
+    raise Refused(415, f"{given.name} takes {JSON}, {FORM}, {takes}; the request says it is {shown(media)}.")
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise KzooError("The text of the request is not UTF-8.") from None
+
+
+def _files(given: Given) -> list[bytes]:
+    """Return the contents of the files of a form."""
+    found = _BOUNDARY.search(given.header["content-type"])
+    if found is None:
+        raise KzooError(f"{FORM} names no boundary.")
+    mark = b"--" + found[2].encode("latin-1")
+    parts = (b"\r\n" + given.body).split(b"\r\n" + mark, given.most + 2)
+    if len(parts) < 3 or not parts[-1].startswith(b"--"):
+        raise KzooError(f"The form holds no file, more than {given.most:,} parts, or was cut short.")
+    files = []
+    for part in parts[1:-1]:
+        head, blank, content = part.partition(b"\r\n\r\n")
+        if not blank or not _PART.search(head):
+            raise KzooError("A form is to hold files alone, such as curl -F file=@photo.jpg; send the rest as JSON.")
+        files.append(content)
+    return files
+
+
+def _document(given: Given, said: Any) -> Reply:
+    """Reply as `kzoo predict --json` does."""
+    document = {"model": given.name, "version": given.version, "predictions": said.rows(_top(given))}
+    return Reply(body=as_json(with_notes(document)))
+
+
+def _top(given: Given) -> int:
+    word = given.query.get("top", str(_TOP))
+    if not (word.isascii() and word.isdecimal() and 0 < len(word) < 6 and int(word)):
+        raise KzooError(f"top={word[:40]!r} must be a whole number of classes, at least 1.")
+    return int(word)
+
+
+def _table(given: Given, said: Any) -> Reply:
+    """Reply with a table, as `kzoo predict --out` writes it."""
+    written = io.StringIO()
+    said.write_csv(written)
+    return Reply(body=written.getvalue().encode(), media=_UTF8)

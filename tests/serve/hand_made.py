@@ -1,0 +1,73 @@
+"""Exported models written by hand: a linear layer each, in the layout of `kzoo.export`, without Keras."""
+
+import hashlib
+import json
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+PIXELS = {"kind": "image", "shape": [8, 8, 1], "resize": "cover", "background": "white"}
+SERIES = {"kind": "series", "columns": ["load", "sun"], "steps": 6, "time": None}
+
+
+def write_digits(path, *, seed=0, classes=10, scale=0.01, shift=0.0):
+    """Write a classifier of 8x8 images; the seed makes its answers its own."""
+    weights = np.random.default_rng(seed).normal(0, scale, (64, classes)).astype("float32")
+    bias = np.full(classes, shift, "float32")
+    nodes = [
+        ("Flatten", ["image"], ["flat"]),
+        ("Gemm", ["flat", "w", "b"], ["z"]),
+        ("Softmax", ["z"], ["probabilities"]),
+    ]
+    graph = graph_of(nodes, {"w": weights, "b": bias}, "image", [8, 8, 1], "probabilities", [classes])
+    labels = [str(number) for number in range(10)]
+    return write(
+        path, graph, "image", [8, 8, 1], "probabilities", [classes], PIXELS, "image_classification", labels=labels
+    )
+
+
+def write_series(path):
+    """Write a forecast of three steps: the mean of six, twice as much, and three times."""
+    weights = np.zeros((12, 3), "float32")
+    weights[::2] = np.array([1, 2, 3], "float32") / 6
+    nodes = [
+        ("Flatten", ["series"], ["flat"]), ("MatMul", ["flat", "w"], ["y"]),
+        ("Unsqueeze", ["y", "last"], ["values"]),
+    ]  # fmt: skip
+    graph = graph_of(nodes, {"w": weights, "last": np.array([2])}, "series", [6, 2], "values", [3, 1])
+    return write(path, graph, "series", [6, 2], "values", [3, 1], SERIES, "forecasting", targets=["load"], horizon=3)
+
+
+def graph_of(nodes, constants, given, takes, gives, answers):
+    end = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])  # noqa: E731
+    graph = helper.make_graph(
+        [helper.make_node(*node) for node in nodes], "made", [end(given, takes)], [end(gives, answers)],
+        [numpy_helper.from_array(values, name) for name, values in constants.items()],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def write(path, content, given, takes, gives, answers, reader, task, *, labels=(), targets=(), horizon=None):
+    """Write the folder whole: `kzoo.json` comes last."""
+    (path / "onnx").mkdir(parents=True, exist_ok=True)
+    (path / "onnx" / "model.onnx").write_bytes(content)
+    file = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    scores = {"accuracy": 0.9, "accuracy_interval": [0.8, 0.95], "majority": 0.1, "examples": 100}
+    beside = {"name": "pixels", "label": "small image and logistic regression", "split": "test", "metric": "accuracy",
+              "scores": {"accuracy": 0.97}, "notes": []}  # fmt: skip
+    document = {
+        "format_version": 1, "name": "made", "created": "2026-11-25", "parameters": 640,
+        "spec": {"preset": "made", "family": "cnn", "task": task, "config": {"horizon": horizon}},
+        "inputs": [{"name": given, "shape": [None, *takes], "dtype": "float32", "meaning": ""}],
+        "outputs": [{"name": gives, "shape": [None, *answers], "kind": gives}],
+        "labels": list(labels), "targets": list(targets), "preprocessing": reader,
+        "data": {"name": "digits", "train": 1294, "validation": 144, "test": 359},
+        "metrics": {"test": scores} if labels else {}, "versions": {}, "predict_ms": {},
+        "exports": {"onnx": {"format": "onnx", "quantize": None, "file": "onnx/model.onnx", "status": "ok"}},
+        "files": {"onnx/model.onnx": file}, "baselines": [beside] if labels else [],
+    }  # fmt: skip
+    (path / "kzoo.json").write_text(json.dumps(document), encoding="utf-8")
+    return path

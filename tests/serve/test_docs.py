@@ -1,0 +1,126 @@
+"""docs/serving.md and deploy/: each command and each block of Python runs, and what cannot run here is what it says."""
+
+import configparser
+import io
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from contextlib import redirect_stdout
+
+import pytest
+from hand_made import write_digits
+from PIL import Image
+from served import GOLDEN, ROOT, serving
+
+pytest.importorskip("starlette", reason="pip install 'kzoo[serve]'")
+TEXT = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```", TEXT, re.M | re.S)
+COMMANDS = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines()]
+DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+UNIT = ROOT / "deploy" / "kzoo-serve.service"
+
+
+@pytest.fixture(scope="module")
+def place(exports, tmp_path_factory):
+    """The folder that the commands are run in."""
+    home = tmp_path_factory.mktemp("docs")
+    write_digits(home / "exports" / "digits_cnn")
+    shutil.copytree(exports / "table", home / "exports" / "customers")
+    shutil.copy(GOLDEN / "table" / "new.csv", home / "customers.csv")
+    Image.new("L", (20, 20), 90).save(home / "digit.png")
+    return home
+
+
+def test_what_is_shown_answers(place, monkeypatch):
+    """One server, started as it is shown there and as the container starts it, takes every call that is shown."""
+    monkeypatch.chdir(place)
+    (command,) = [shlex.split(line) for line in COMMANDS if line.startswith("kzoo serve ")]
+    calls = [line for line in COMMANDS if line.startswith("curl ")]
+    entry = json.loads(re.search(r"^ENTRYPOINT (\[.*\])$", DOCKERFILE, re.M)[1])
+    assert entry[:2] == ["kzoo", "serve"] and entry[-2:] == ["--port", "8000"]
+    with serving(place, *command[2:], *entry[2:-2]) as server:
+        server.url = server.url.replace("0.0.0.0", "127.0.0.1")
+        assert health(server.port) == 0
+        for call in calls:
+            words = shlex.split(call.replace("http://127.0.0.1:8000", server.url))
+            done = subprocess.run([*words, "--fail-with-body"], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, (call, done.stdout)
+            if "metrics" not in call and "Accept: text/csv" not in call:
+                json.loads(done.stdout)
+        for language, block in BLOCKS:
+            if language == "python":
+                with redirect_stdout(io.StringIO()) as said:
+                    exec(block.replace("127.0.0.1:8000", f"127.0.0.1:{server.port}"), {})
+                assert said.getvalue().strip(), block
+        assert {line["status"] for line in server.log("request")} == {200}
+    assert len(calls) > 10
+    assert health(server.port) == 1
+
+
+def health(port):
+    """Return the exit code of the container's check."""
+    check = json.loads(re.search(r"CMD (\[\"python\".*?\])$", DOCKERFILE.replace("\\\n", ""), re.M | re.S)[1])
+    command = [sys.executable, check[1], check[2].replace("8000", str(port))]
+    return subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def test_the_other_commands_are_those_that_there_are(capsys):
+    from kzoo.cli import make_parser
+
+    parser, others = make_parser({"export", "serve"}), []
+    for line in COMMANDS:
+        words = shlex.split(line)
+        if words[0] == "kzoo":
+            parser.parse_args(words[1:])
+        elif words[0] != "curl":
+            others.append(line)
+    shown = [line.lstrip("# ") for text in (DOCKERFILE, UNIT.read_text()) for line in text.splitlines()]
+    assert [line for line in others if line not in shown] == ['pip install ".[serve,onnx]"']
+    for option in re.findall(r"`(--[a-z-]+)", TEXT):
+        assert option in {*parser._subparsers._group_actions[0].choices["serve"].options(), "--json", "--no-deps"}
+
+
+def test_the_limits_are_those_of_the_server():
+    from kzoo.kinds.image import decode
+    from kzoo.serve.limits import Limits
+
+    limits = Limits()
+    assert f"| {limits.body >> 20} MiB |" in TEXT and f"| {limits.bodies >> 20} MiB |" in TEXT
+    assert f"{limits.rows:,}, and {limits.row_bytes >> 20} MiB" in TEXT and f"| {limits.connections} |" in TEXT
+    assert f"{limits.numbers / 1e6:.1f} million numbers" in TEXT
+    assert f"| {limits.seconds:g} |" in TEXT and f"{decode._MOST_DECODED / 1e6:.1f} million" in TEXT
+    assert f"| `--max-batch` | {limits.batch} |" in TEXT and f"| `--max-waiting` | {limits.waiting} |" in TEXT
+
+
+def test_the_image_installs_what_serving_takes():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    wanted = lambda text: {line for line in text.splitlines() if line and not line.startswith("#")}  # noqa: E731
+    needs = wanted(setup["options.extras_require"]["serve"])
+    needs |= {line for line in wanted(setup["options"]["install_requires"]) if line.startswith(("numpy", "pillow"))}
+    needs |= {line for line in wanted(setup["options.extras_require"]["onnx"]) if line.startswith("onnxruntime")}
+    assert set(re.findall(r'"([a-z]+>=[\d.]+)"', DOCKERFILE)) == needs
+    for name in re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.M):
+        assert all((ROOT / part).exists() for part in name.split())
+    assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.M) and "--no-deps ." in DOCKERFILE
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
+def test_the_unit_is_one_that_systemd_takes(tmp_path):
+    text = UNIT.read_text(encoding="utf-8")
+    (start,) = re.findall(r"^ExecStart=(\S+) (.*)$", text, re.M)
+    from kzoo.cli import make_parser
+
+    make_parser({"serve"}).parse_args(start[1].split())
+    copy = tmp_path / UNIT.name
+    copy.write_text(text.replace(start[0], shutil.which("true")), encoding="utf-8")
+    done = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=15", copy], capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-200:]  # of 100, which is without any protection

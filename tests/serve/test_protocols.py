@@ -1,0 +1,204 @@
+"""Clients that people have: tritonclient, the calls that TensorFlow Serving documents for curl, requests, OpenAPI."""
+
+import base64
+import csv
+import io
+import json
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+from served import GOLDEN
+
+import kzoo.runtime
+
+pytest.importorskip("starlette", reason="pip install 'kzoo[serve]'")
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(1).integers(0, 17, (3, 8, 8, 1)).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def wanted(exports, x):
+    return kzoo.runtime.load(exports / "digits").predict(x).probabilities
+
+
+def png(pixels):
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_tritonclient(server, x, wanted, binary):
+    triton = pytest.importorskip("tritonclient.http")
+    client = triton.InferenceServerClient(f"{server.host}:{server.port}")
+    assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("digits")
+    assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]
+    metadata = client.get_model_metadata("digits")
+    assert metadata["inputs"] == [{"name": "image", "datatype": "FP32", "shape": [-1, 8, 8, 1]}]
+    given = triton.InferInput("image", list(x.shape), "FP32").set_data_from_numpy(x, binary_data=binary)
+    outputs = [triton.InferRequestedOutput("probabilities", binary_data=binary)]
+    for version, asked in (("", None), ("1", outputs)):
+        found = client.infer("digits", [given], model_version=version, outputs=asked, request_id="7")
+        np.testing.assert_allclose(found.as_numpy("probabilities"), wanted, atol=1e-6)
+        assert found.get_response()["id"] == "7" and found.get_response()["model_version"] == "1"
+    with pytest.raises(triton.InferenceServerException, match="no output 'labels'"):
+        client.infer("digits", [given], outputs=[triton.InferRequestedOutput("labels")])
+    texts = np.array([b"Well, the film was a joy.", b"quite unknown"], dtype=object)
+    given = triton.InferInput("tokens", [2], "BYTES").set_data_from_numpy(texts, binary_data=binary)
+    assert client.infer("text", [given]).as_numpy("probabilities").shape == (2, 3)
+    client.close()
+
+
+def curl(*words):
+    """Return what curl prints, run as people run it."""
+    return json.loads(subprocess.run(["curl", "-s", *words], capture_output=True, text=True, check=True).stdout)
+
+
+def test_what_tensorflow_serving_documents_for_curl(server, x, wanted):
+    """The calls of https://www.tensorflow.org/tfx/serving/api_rest, with this model's inputs."""
+    url = f"{server.url}/v1/models/digits"
+    rows = curl("-d", json.dumps({"instances": x.tolist()}), "-X", "POST", f"{url}:predict")
+    np.testing.assert_allclose(rows["predictions"], wanted, atol=1e-6)
+    columns = curl("-d", json.dumps({"inputs": {"image": x.tolist()}}), "-X", "POST", f"{url}/versions/1:predict")
+    np.testing.assert_allclose(columns["outputs"], wanted, atol=1e-6)
+    named = [{"image": one} for one in x.tolist()]
+    said = json.dumps({"signature_name": "serving_default", "instances": named})
+    assert curl("-d", said, f"{url}:predict") == rows
+    status = curl(url)["model_version_status"][0]
+    assert (status["version"], status["state"], status["status"]["error_code"]) == ("1", "AVAILABLE", "OK")
+    metadata = curl(f"{url}/metadata")
+    assert metadata["model_spec"] == {"name": "digits", "signature_name": "", "version": "1"}
+    signature = metadata["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    assert [d["size"] for d in signature["inputs"]["image"]["tensor_shape"]["dim"]] == ["-1", "8", "8", "1"]
+    picture = {"b64": base64.b64encode(png(np.zeros((20, 30), "uint8"))).decode()}
+    assert len(curl("-d", json.dumps({"instances": [picture]}), f"{url}:predict")["predictions"][0]) == 10
+    assert "error" in curl("-d", "{}", f"{url}:classify")
+
+
+def test_an_image_is_uploaded(server, exports):
+    picture = (np.arange(30 * 40 * 3) % 251).reshape(30, 40, 3).astype("uint8")
+    wanted = kzoo.runtime.load(exports / "digits").predict([Image.fromarray(picture)]).rows()
+    one = server.post("/v1/models/digits/answer", png(picture), headers={"Content-Type": "image/png"})
+    assert one.json()["predictions"] == wanted
+    form = server.post("/v1/models/digits/answer", files=[("a", ("x.png", png(picture))), ("b", ("y", png(picture)))])
+    assert [row["classes"] for row in form.json()["predictions"]] == [wanted[0]["classes"]] * 2
+    packed = {"inputs": [{"b64": base64.b64encode(png(picture)).decode()}]}
+    assert server.post("/v1/models/digits/answer?top=1", json=packed).json()["predictions"][0] == (
+        wanted[0] | {"classes": wanted[0]["classes"][:1]}
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Column 'town'. 1 of 8 values is a category")
+def test_rows_and_a_csv_in_and_a_csv_out(server, exports):
+    content, headers = (GOLDEN / "table" / "new.csv").read_bytes(), {"Content-Type": "text/csv"}
+    wanted = kzoo.runtime.load(exports / "table").predict(GOLDEN / "table" / "new.csv")
+    found = server.post("/v1/models/table/answer", content, headers=headers).json()
+    assert found["predictions"] == wanted.rows()
+    assert "a category that training has not seen" in found["notes"][0]
+    out = server.post("/v1/models/table/answer", content, headers=headers | {"Accept": "text/csv"})
+    assert out.headers["content-type"] == "text/csv; charset=utf-8"
+    written = io.StringIO()
+    wanted.write_csv(written)
+    assert out.text == written.getvalue()
+    rows = list(csv.DictReader(content.decode("utf-8-sig").splitlines()))
+    asked = server.post("/v1/models/table/answer", json={"inputs": rows}).json()["predictions"]
+    assert [row["label"] for row in asked] == wanted.labels
+    by_column = {name: [row[name] for row in rows] for name in rows[0]}
+    assert server.post("/v1/models/table/answer", json=by_column).json()["predictions"] == asked
+    served = server.post("/v1/models/table:predict", json={"instances": rows}).json()
+    np.testing.assert_allclose(served["predictions"], wanted.probabilities, atol=1e-6)
+    assert served["notes"] == found["notes"]
+
+
+def test_texts(server, exports):
+    texts = ["Well, the film was a joy.", "letters.txt", ""]  # a text that could be the name of a file is a text
+    wanted = kzoo.runtime.load(exports / "text").predict(texts).rows()
+    assert server.post("/v1/models/text/answer", json=texts).json()["predictions"] == wanted
+    assert server.post("/v1/models/text/answer", json=texts[0]).json()["predictions"] == wanted[:1]
+    plain = server.post("/v1/models/text/answer", texts[0].encode(), headers={"Content-Type": "text/plain"})
+    assert plain.json()["predictions"] == wanted[:1]
+    table = server.post("/v1/models/text/answer", json=[{"text": text} for text in texts]).json()["predictions"]
+    assert [row["classes"] for row in table] == [row["classes"] for row in wanted]
+    found = server.post("/v1/models/language/answer?top=3", json=["the cat sees"]).json()["predictions"]
+    assert len(found[0]["classes"]) == 3
+
+
+def test_a_series(server):
+    rows = [{"load": float(hour), "sun": 0.5} for hour in range(1, 9)]
+    found = server.post("/v1/models/power/answer", json={"inputs": rows}).json()["predictions"]
+    assert np.allclose(found[0]["values"], [[5.5], [11], [16.5]]) and found[0]["targets"] == ["load"]
+    table = "load,sun\n" + "".join(f"{row['load']},{row['sun']}\n" for row in rows)
+    headers = {"Content-Type": "text/csv", "Accept": "text/csv"}
+    lines = server.post("/v1/models/power/answer", table, headers=headers).text.splitlines()
+    assert lines == ["input,step,load", "0,1,5.5", "0,2,11.0", "0,3,16.5"]
+
+
+def test_what_a_page_has_to_know(server, exports):
+    listed = {one["name"]: one for one in server.get("/v1/models").json()["models"]}
+    assert listed.keys() == {"digits", "power", "table", "text", "language"}
+    for name, one in listed.items():
+        about = server.get(f"/v1/models/{name}/about").json()
+        assert about["task"] == one["task"] and about["input"]["raw"] and about["trained_on"]["name"]
+        if about["example"] is not None:
+            given = about["example"] if isinstance(about["example"], list) else [about["example"]]
+            answer = server.post(f"/v1/models/{name}/answer", json={"inputs": given})
+            assert answer.status_code == 200, (name, answer.text)
+    digits = server.get("/v1/models/digits/about").json()
+    assert digits["input"]["form"] == {"height": 8, "width": 8, "channels": 1}
+    assert digits["score"]["value"] == 0.9 and digits["score"]["interval"] == [0.8, 0.95]
+    beside = {one["label"]: one["value"] for one in digits["score"]["beside"]}
+    assert beside == {"always the most frequent": 0.1, "small image and logistic regression": 0.97}
+    assert "It is no better than what needs no network" in digits["score"]["warning"]
+    fields = {field["name"]: field for field in server.get("/v1/models/table/about").json()["input"]["form"]["columns"]}
+    assert fields["age"]["default"] == 55.0 and fields["since"]["default"] == "2020-05-14"
+    assert fields["town"]["kind"] == "category" and fields["town"]["default"] in fields["town"]["values"]
+
+
+def test_openapi_is_valid_and_names_every_address(server):
+    validate = pytest.importorskip("openapi_spec_validator").validate
+    document = server.get("/openapi.json").json()
+    validate(document)
+    for path, methods in document["paths"].items():
+        place = path.replace("{name}", "digits").replace("{version}", "1")
+        (method,) = methods.keys() - {"parameters"}
+        found = server.session.request(method, server.url + place, data=b"?", timeout=10)
+        assert found.status_code == (400 if method == "post" else 200), (place, found.text)
+
+
+def test_the_page_may_reach_this_server_alone(server):
+    page = server.get("/")
+    assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
+    policy = page.headers["content-security-policy"].split("; ")
+    assert "default-src 'none'" in policy and "connect-src 'self'" in policy
+    assert not any("unsafe" in rule or "http" in rule or "*" in rule for rule in policy)
+    for path in ("/../setup.cfg", "/%2e%2e/app.py", "/page/index.html", "/app.py"):
+        assert server.get(path).status_code == 404
+
+
+def test_prometheus_reads_what_was_done(server, x):
+    server.answers("digits", x)
+    lines = server.get("/metrics").text.splitlines()
+    values = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+    assert values['kzoo_requests_total{model="digits",status="200"}'] >= 1
+    assert values['kzoo_rows_total{model="digits"}'] >= 3 >= values['kzoo_waiting{model="digits"}'] == 0
+    count = values['kzoo_request_seconds_count{model="digits"}']
+    assert values['kzoo_request_seconds_bucket{model="digits",le="+Inf"}'] == count
+    assert values["process_resident_memory_bytes"] > 2**24
+    kinds = {line.split()[2]: line.split()[3] for line in lines if line.startswith("# TYPE")}
+    assert {name.partition("{")[0].removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
+            for name in values} == kinds.keys()  # fmt: skip
+
+
+def test_each_request_has_its_line_and_its_id(server, x):
+    said = server.post("/v1/models/digits:predict", json={"instances": x.tolist()}, headers={"X-Request-Id": "mine-1"})
+    assert said.headers["x-request-id"] == "mine-1"
+    (line,) = [line for line in server.log("request") if line["id"] == "mine-1"]
+    assert (line["status"], line["model"], line["version"], line["rows"]) == (200, "digits", "1", 3)
+    odd = server.get("/nothing\u2028here", headers={"X-Request-Id": "a\tb"})
+    assert odd.status_code == 404 and odd.headers["x-request-id"] != "a\tb"
+    assert server.log("request")[-1]["error"] == odd.json()["error"]

@@ -1,0 +1,84 @@
+"""Versions of a model: a new one takes over without a lost request, a broken one is refused and the old one stays."""
+
+import json
+import shutil
+import time
+
+import numpy as np
+import pytest
+from hand_made import write_digits
+from served import asking, serving
+
+pytest.importorskip("starlette", reason="pip install 'kzoo[serve]'")
+X = np.ones((1, 8, 8, 1))
+
+
+def test_new_versions_take_over_and_broken_ones_do_not(tmp_path):
+    home = tmp_path / "m"
+    write_digits(home / "1", seed=1)
+    (home / "notes").mkdir()  # no version
+    with serving(tmp_path, home) as server:
+        answers = {1: server.answers("m", X)}
+        with asking(server) as found:
+            # A new one, written slowly: it counts once it is whole.
+            write_digits(tmp_path / "two", seed=2)
+            (home / "2").mkdir()
+            shutil.copy(tmp_path / "two" / "kzoo.json", home / "2")
+            time.sleep(1.2)
+            shutil.copytree(tmp_path / "two" / "onnx", home / "2" / "onnx")
+            server.wait_for(lambda: server.log("taken over"))
+            answers[2] = server.answers("m", X)
+            # Broken ones: a file that was altered, no manifest to read, and answers that are none.
+            write_digits(home / "3", seed=3)
+            with open(home / "3" / "onnx" / "model.onnx", "ab") as file:
+                file.write(b"x")
+            write_digits(home / "4", classes=7)
+            write_digits(home / "5", shift=np.nan)
+            (home / "6").mkdir()
+            (home / "6" / "kzoo.json").write_text("{")
+            broken = {"3", "4", "5", "6"}
+            server.wait_for(lambda: {line["version"] for line in server.log("refused")} >= broken)
+            # A better one beside the broken, and the one that answers written anew in its place.
+            write_digits(home / "7", seed=7)
+            server.wait_for(lambda: len(server.log("taken over")) == 2)
+            answers[7] = server.answers("m", X)
+            write_digits(home / "7", seed=8)
+            server.wait_for(lambda: len(server.log("taken over")) == 3)
+        assert {(status, text[:0]) for status, _, text in found} == {(200, "")}, [one for one in found if one[0] != 200]
+        order = [version for _, version, _ in found]
+        assert set(order) == {"1", "2", "7"}
+        # Each answer is that of the version that it names.
+        for _, version, text in found[:: max(1, len(found) // 50)]:
+            said = np.array(json.loads(text)["outputs"][0]["data"])
+            assert any(np.allclose(said, one[0], atol=1e-6) for v, one in answers.items() if str(v) == version) or (
+                version == "7"
+            )
+        refused = server.log("refused")
+        assert {line["version"] for line in refused} == broken and len(refused) < 8  # once each, not once a second
+        assert not np.allclose(server.answers("m", X), answers[7])
+        old = server.post("/v1/models/m/versions/1:predict", json={"instances": X.tolist()}).json()["predictions"]
+        np.testing.assert_allclose(old, answers[1], atol=1e-6)
+        assert server.get("/v1/models/m/versions/3").status_code == 404
+        assert server.get("/v2/models/m").json()["versions"] == ["1", "2", "7"]
+        shutil.rmtree(home / "7")
+        server.wait_for(lambda: server.log("gone"))
+        np.testing.assert_allclose(server.answers("m", X), answers[2], atol=1e-6)
+
+
+def test_a_version_lies_beside_the_export_itself_and_an_old_one_stands_in(tmp_path):
+    """FOLDER is the first version, FOLDER/2 the second; one that cannot be opened when it is asked is passed over."""
+    write_digits(tmp_path / "m", seed=1)
+    write_digits(tmp_path / "m" / "2", seed=2)
+    (tmp_path / "m" / "2" / "onnx" / "model.onnx").write_bytes(b"x")
+    with serving(tmp_path, tmp_path / "m", f"other={write_digits(tmp_path / 'x y', seed=3)}") as server:
+        assert {one["name"] for one in server.get("/v1/models").json()["models"]} == {"m", "other"}
+        said = server.post("/v1/models/m/answer", json=X.tolist())
+        assert (said.status_code, said.json()["version"]) == (200, "1")
+        line = server.post("/v1/models/m/versions/2/answer", json=X.tolist())
+        assert line.status_code == 503 and line.json()["error"].startswith("Model 'm' version 2 cannot be opened")
+        assert str(tmp_path) not in line.text and str(tmp_path) in server.log("refused")[0]["error"]
+        assert server.get("/v2/models/m/versions/2/ready").status_code == 503
+        assert server.get("/v2/models/m/ready").status_code == 200
+        assert server.get("/v1/models/m/versions/2").json()["model_version_status"][0]["state"] == "END"
+        assert len(server.log("refused")) == 1
+        assert server.answers("other", X).shape == (1, 10)

@@ -1,4 +1,7 @@
-"""README and docs/ run: every command and every block of code, in order, in a folder with the files that they name."""
+"""README and docs/ run: every command and every block of code, in order, in a folder with the files that they name.
+
+docs/serving.md needs a server that is asked: `tests/serve/test_docs.py` runs it.
+"""
 
 import os
 import subprocess
@@ -28,7 +31,6 @@ GIVEN = {
         "export runs/cats --formats onnx --out exports/cats",
     ],
 }  # fmt: skip
-WALKED = [page for page in PAGES if page.name != "serving.md"]  # tests/serve/test_docs.py runs that, beside a server
 # What Python blocks take for given.
 NAMES = """
 import hashlib
@@ -55,7 +57,7 @@ for file, layer in (("from_somebody.keras", keras.layers.Dense(2)), ("mine.keras
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", WALKED, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "serving.md"], ids=lambda page: page.name)
 def test_a_page_runs(page, tmp_path):
     write_files(tmp_path)
     given = GIVEN.get(page.relative_to(ROOT).as_posix(), ())

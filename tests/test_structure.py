@@ -83,8 +83,7 @@ MAY_IMPORT = {
     "cli": {
         "arguments", "bare", "command", "data", "evaluation", "export", "exported", "family", "flops", "jax_cache",
         "language", "lean", "network", "plots", "ranking", "registry", "reports", "results", "run", "runtime", "serve",
-        "source",
-        "training", "tuning", "weights", "workers",
+        "source", "training", "tuning", "weights", "workers",
     },
 }  # fmt: skip
 # Who may name whom beyond that, to be imported when it is asked for: what is light opens what is heavy.

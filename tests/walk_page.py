@@ -25,7 +25,7 @@ LEFT_OUT = {
     "python3 -m venv": "installing: .ci/run runs both of README's commands in a fresh clone",
     "pip install": "installing: tests/runtime/test_light_install.py does it",
     "kzoo train image_pretrained --data photos/ --weights imagenet": "Keras downloads these weights",
-    "kzoo serve": "it runs until it is told to end: tests/serve/test_docs.py starts and asks it",
+    "kzoo serve": "it does not end: tests/serve/test_docs.py starts it, asks it and ends it",
     "dask ": "two machines: tests/tuning/test_dask.py has a scheduler and its workers on one",
     "kzoo tune digits_cnn --parallel 4 --scheduler": "two machines, as above",
 }

@@ -9,6 +9,7 @@ WORDS = {
     "show program's version number and exit": "显示版本号并退出",
     "examples:": "示例：",
     "exit code:": "退出码：",
+    "and then:": "然后：",
     # kzoo
     "A Keras model zoo: list the presets, train one on your data, use it.": (
         "Keras 模型库：列出预设模型，用您的数据训练，然后使用。"
@@ -32,6 +33,7 @@ WORDS = {
     "a run as SavedModel, ONNX, LiteRT or .keras, each checked in its own runtime": (
         "把训练好的模型导出为 SavedModel、ONNX、LiteRT 或 .keras，并用各自的运行时检查"
     ),
+    "answer over HTTP with exported models, without Keras": "用导出的模型通过 HTTP 回答请求，不需要 Keras",
     "runs side by side, best first; a new one against an old one": "并列比较多次训练，最好的在前；或比较新旧两次训练",
     # list
     "List the presets, by task; or rank those that were measured on some data.": (
@@ -254,6 +256,27 @@ WORDS = {
     "replace what was exported of another model": "覆盖另一个模型的导出结果",
     "skip the checks: then nothing shows that a file works": "跳过检查：这样就无从得知文件是否可用",
     "for one conversion or check; default: 600": "一次转换或检查的时限；默认：600",
+    # serve
+    "Answer over HTTP with exported models, without Keras; a page at /.": (
+        "用导出的模型通过 HTTP 回答请求，不需要 Keras；/ 上有一个页面。"
+    ),
+    "It speaks what clients speak already: the Open Inference Protocol (/v2), TensorFlow Serving's REST interface "
+    "(/v1), and uploads of images, rows, texts and series. A new version beside the old (EXPORTED/2) takes over by "
+    "itself. Ctrl-C or SIGTERM ends it, once what it has accepted is answered.": (
+        "它支持客户端已有的协议：Open Inference Protocol（/v2）、TensorFlow Serving 的 REST 接口（/v1），"
+        "以及直接上传图像、表格行、文本和时间序列。放在旧版本旁边的新版本（EXPORTED/2）会自动接替。"
+        "Ctrl-C 或 SIGTERM 使它在答完已接受的请求后结束。"
+    ),
+    "two models, one named": "两个模型，其中一个另取名字",
+    "folders that kzoo export wrote; NAME=FOLDER names one": "kzoo export 写出的文件夹；NAME=FOLDER 给它取名",
+    "where to listen (default 127.0.0.1: this machine only)": "监听的地址（默认 127.0.0.1：只限本机）",
+    "where to listen (default 8000; 0 takes a free one)": "监听的端口（默认 8000；0 表示任选一个空闲的）",
+    "requests must bring it as a bearer token (default: $KZOO_TOKEN, else none)": (
+        "请求必须带上这个 bearer 令牌（默认：$KZOO_TOKEN，没有则不需要）"
+    ),
+    "threads that compute a model's answers (default 1)": "计算一个模型的答案所用的线程数（默认 1）",
+    "rows that go through a model together (default 64)": "一起通过模型的行数上限（默认 64）",
+    "requests that wait for a model (default 256)": "等待一个模型的请求数上限（默认 256）",
     # compare
     "Rank runs, or a search's trials, from their files; or score two on new data.": (
         "根据文件给多次训练或一次搜索的试验排名；或者在新数据上比较两次训练。"

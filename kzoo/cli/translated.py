@@ -49,12 +49,12 @@ def _paragraph(text, put):
 
 def _example(line, put):
     """Put a heading, or what stands behind a command, in other words."""
-    command = re.match(r"  (?:.*?\S)?(?:kzoo|curl) .*?(?:  +|$)", line)
+    command = re.match(r"  (?:\S+ )*?(?:kzoo|curl) .*?(?:  +|$)", line)
     if command is None:
         said = line.strip()
         return line.replace(said, put(said)) if said else line
     comment = line[command.end() :]
-    return command[0] + (put(comment) if comment else "")
+    return command[0] + (put(comment) if comment and "://" not in comment else comment)
 
 
 def columns(text) -> int:

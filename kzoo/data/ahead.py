@@ -25,4 +25,12 @@ class Ahead(Parts):
 
     def _read(self, epoch, number):
         places = self.places_at(epoch, number * self.rows, (number + 1) * self.rows)
-        return np.asarray(self.split.x[places]), np.asarray(self.split.y[places]), np.arange(len(places))
+        rows = (np.asarray(part[places]) for part in (self.split.x, self.split.y))
+        return *(_lengthened(part, min(self.rows, len(self.split))) for part in rows), np.arange(len(places))
+
+
+def _lengthened(rows, count):
+    """Return so many rows: zeros that no place names follow those of the last part (see `Parts.get`)."""
+    if len(rows) == count:
+        return rows
+    return np.concatenate([rows, np.zeros((count - len(rows), *rows.shape[1:]), rows.dtype)])

@@ -22,12 +22,28 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# Name -> preset, its data, and settings that make it small; together they have every family, dropout, augmentation,
-# averages of weights, plateau, warm-up, and regression.
 SMALL_TEXT = dict(vocabulary_size=500, embedding_dim=16, batch_size=32)
 BACKBONE = dict(backbone="efficientnet_lite0", cut="block2_1_project_norm")
+
+
+def too_large(folder):
+    """Return a table that memory has no room for, and of whose rows a part at a time lies in it."""
+    from sklearn.datasets import load_breast_cancer
+
+    from kzoo.data import stored
+
+    os.environ |= {"KZOO_MEMORY": "1KiB", "KZOO_CACHE": str(folder / "cache")}
+    stored._MOST_ROWS, file = 96, folder / "table.csv"
+    if not file.exists():
+        load_breast_cancer(as_frame=True).frame.to_csv(file, index=False)
+    return file
+
+
+# Name -> preset, its data, and settings that make it small; together they have every family, dropout, augmentation,
+# averages of weights, plateau, warm-up, and regression.
 JOBS = {
     "fnn": ("tabular_fnn", "breast_cancer", dict(units=(32, 16), schedule="cosine", warmup=0.2)),
+    "fnn_large": ("tabular_fnn", too_large, dict(units=(32, 16), schedule="cosine", warmup=0.2)),
     "fnn_values": ("diabetes_fnn", "diabetes", dict(schedule="plateau", patience=2)),
     "members": ("tabular_tabm", "breast_cancer", dict(units=(16,), members=4, bins=8, batch_size=32)),
     "cnn": ("cifar_cnn", "shapes", dict(filters=(8, 16), units=(16,), dropout=0.2, augment=("flip", "shift"))),
@@ -48,6 +64,7 @@ def run(name, folder, killer, bundle=None, steps_per_call="auto"):
     import kzoo
 
     preset, data, settings = JOBS[name]
+    data = data(folder) if callable(data) else data
     options = dict(progress=False, journal_steps=3, steps_per_call=steps_per_call)
     if "backbone" in settings:  # trained elsewhere, for other classes
         options["weights"] = kzoo.build(preset, seed=1, compile=False, outputs=9, **BACKBONE)

@@ -15,11 +15,12 @@ from kzoo.tasks.values.light import Extent
 MOST_SAMPLED = 200_000  # rows of a sample
 _SAMPLE_BYTES, _FEWEST = 128 << 20, 2_000  # which are fewer where they are wide
 MOST_DIFFERENT = 100_000  # categories of a column that are counted
+_SAID = 30.0  # seconds between two lines of progress
 _BUCKET, _MOST_BUCKETS = 32 << 20, 256  # bytes that are shuffled at once; files that are open at once
 
 
 class Watched:
-    """Show how far the readings are, on a terminal, past the first second of each."""
+    """Show how far the readings are: on a terminal past the first second of each, elsewhere a line now and then."""
 
     def __init__(self, pieces):
         self.source, self.bar = pieces, None
@@ -38,7 +39,8 @@ class Watched:
 
     def steps(self, what, steps, total=None):
         """Yield steps, and show how many are done."""
-        began, done, task = time.monotonic(), 0, None
+        began = said = time.monotonic()
+        done, task = 0, None
         for step in steps:
             yield step
             done += len(step[1]) if isinstance(step, tuple) and hasattr(step[1], "num_rows") else 1
@@ -48,6 +50,9 @@ class Watched:
                 task = self.bar.add_task(what, total=total)
             if task is not None:
                 self.bar.update(task, completed=done)
+            elif not sys.stderr.isatty() and time.monotonic() - said > _SAID:
+                said = time.monotonic()
+                print(f"{self.source.name}: {what}, {done:,}{f' of {total:,}' if total else ''}", file=sys.stderr)
         self._stop()
 
     def pieces(self, what):

@@ -300,7 +300,8 @@ class _Table:
             self.code_of = dict(zip(self.cells, codes, strict=True))
         self.alike = self.group is None and self._are_alike(table)
         train = np.flatnonzero(self.split_of(table, places) == 0)
-        raw = Rows({name: column for name, column in ((n, rows_of(frame)[n]) for n in self.inputs)}, decimal)
+        rows = rows_of(frame)
+        raw = Rows({name: rows[name] for name in self.inputs}, decimal)
         self.columns = learn_columns(
             raw, train, decimal=decimal, clip=self.clip, notes=self.notes, asked=self.said, doubts=self.doubts,
             left_out=self.left_out,
@@ -314,9 +315,10 @@ class _Table:
         apart = dict.fromkeys(self.drop, ("left out", AS_ASKED))
         if self.group is not None:
             apart[self.group] = ("group", "rows of one value stay in one split")
-        self.read = columns_read(
-            rows_of(frame), self.columns, {}, targets=self.targets, apart=apart, left_out=self.left_out
-        )
+        self.read = columns_read(rows, self.columns, {}, targets=self.targets, apart=apart, left_out=self.left_out)
+        self.usual = {name: _first(table, name) for name, why in self.left_out.items() if why == "constant"}
+        self.usual |= {name: None for name, why in self.left_out.items() if why.startswith("empty")}
+        self.sampled, self.sample = len(places), None  # a hundred megabytes
 
     def _are_alike(self, table):
         """Say whether rows are equal by chance, because few different ones are possible."""
@@ -344,8 +346,6 @@ class _Table:
         self.width = cells + len(self.words) + (len(self.targets) if self.classes is None else 1)
         self.holes, self.missing = set(), Counter()
         self.unread, self.differs = {column["name"]: [0, []] for column in self.numbers}, Counter()
-        self.usual = {name: _first(self.sample, name) for name, why in self.left_out.items() if why == "constant"}
-        self.usual |= {name: None for name, why in self.left_out.items() if why.startswith("empty")}
         self.digest = hashlib.sha256()
         check_room(self.folder, int(1.2 * 4 * self.width * self.count))
         with ExitStack() as opened:
@@ -447,7 +447,8 @@ class _Table:
             counts = np.zeros(len(self.classes.classes), int) if self.classes is not None else None
             with open(self.folder / f"{part}.rows", "wb") as file:
                 rows[part] = 0
-                for bucket in watched.steps("shuffling rows", self.buckets.files(number)):
+                buckets = self.buckets.files(number)
+                for bucket in watched.steps(f"shuffling {part} rows", buckets, len(buckets)):
                     order = np.random.default_rng([self.seed, number, rows[part]])
                     raw = self.buckets.take(bucket)
                     x, y = self._finished(raw[order.permutation(len(raw))], codes, answers)
@@ -534,9 +535,9 @@ class _Table:
                 "Many rows are equal, which few different ones that are possible bring about: rows are split by their "
                 "place in the table too, not by their cells alone."
             )
-        if self.count > MOST_SAMPLED:
+        if self.count > self.sampled:
             self.notes.append(
-                f"Kinds of columns, medians and quantiles are those of {len(self.sample):,} of {self.count:,} rows; "
+                f"Kinds of columns, medians and quantiles are those of {self.sampled:,} of {self.count:,} rows; "
                 "classes, categories, means and deviations are those of all."
             )
         return dict(
@@ -581,9 +582,9 @@ def _table_of(name, cells, schema):
     return pa.table({name: pa.array(list(cells), schema.field(name).type)})
 
 
-def _first(sample, name):
-    """Return the first cell of a column of the sample that holds anything, as Arrow has it."""
-    return next(cell for cell in sample.tables[0].column(name) if cell.is_valid)
+def _first(table, name):
+    """Return the first cell of a column that holds anything, as Arrow has it."""
+    return next(cell for cell in table.column(name) if cell.is_valid)
 
 
 def _differing(column, usual):

@@ -25,7 +25,7 @@ SUFFIXES = (".csv", ".tsv")
 _END = "\0end"
 _LINES = 6  # in which separator and decimal sign are looked for
 _HEAD = 2**20  # bytes of a file in which the header is looked for
-_GROWS = 5.0  # times the bytes of a file are what it takes in memory (measured: tests/benchmarks/README.md)
+_GROWS = 5.0  # times the bytes of a file are what it takes in memory (measured on 20 columns: 4.8 to 5.2)
 _PIECE = 4 << 20  # bytes of a piece
 _MOST_SHORT, _SHORT_AT_ONCE = 1_000_000, 10_000  # rows that are shorter than the header
 

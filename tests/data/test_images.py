@@ -86,6 +86,20 @@ def test_streaming_gives_the_same_as_memory(photos, monkeypatch):
         np.testing.assert_array_equal(left.x[1:3], right.x[1:3])
 
 
+def test_of_many_images_the_fingerprint_takes_names_sizes_and_some_contents(photos, monkeypatch):
+    monkeypatch.setattr("kzoo.kinds.image.learn._DIGESTED", 7)
+    found = []
+    for memory in ("1GiB", "1"):
+        monkeypatch.setenv("KZOO_MEMORY", memory)
+        found.append(load_image_folder(photos, image_shape=SHAPE).fingerprint)
+    with open(photos / "ant" / "01.png", "ab") as longer:
+        longer.write(b" ")
+    for memory in ("1GiB", "1"):
+        monkeypatch.setenv("KZOO_MEMORY", memory)
+        found.append(load_image_folder(photos, image_shape=SHAPE).fingerprint)
+    assert found[0] == found[1] != found[2] == found[3]
+
+
 def test_official_folders_are_kept(photos, tmp_path):
     root = tmp_path / "set"
     for part in ("Train", "val", "test"):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import kzoo
@@ -218,3 +219,19 @@ def test_what_was_written_to_a_copy_of_a_mapped_file_is_kept(tmp_path):
     for _ in range(40):
         Windows(copy, np.arange(0, 2**21, 512), 1)[:]
     assert float(copy.sum()) == 2**21
+
+
+def test_a_table_of_arrow_is_the_data_frame_of_it(monkeypatch):
+    arrow, draw = pytest.importorskip("pyarrow"), np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"a": draw.normal(size=60), "b": draw.choice(["x", "y"], 60), "c": draw.choice(["p", "q"], 60)}
+    )
+    table = arrow.Table.from_pandas(frame)
+    for test in (0.2, "a second one"):
+        tests = (frame, table) if test != 0.2 else (0.2, 0.2)
+        one, other = (load_data(t, target="c", test=test) for t, test in zip((frame, table), tests, strict=True))
+        check = other.fingerprint, other.config, other.preprocessing
+        assert check == (one.fingerprint, one.config, one.preprocessing)
+    monkeypatch.setenv("KZOO_MEMORY", TINY)
+    with pytest.raises(KzooError, match=r"memory has no room for a DataFrame: write it with pyarrow\.parquet"):
+        load_data(table, target="c")

@@ -177,8 +177,9 @@ class Manifest:
         """Return it as it stands in `kzoo.json`; nothing in it is shared with the manifest."""
         said = {f.name: copy.deepcopy(getattr(self, f.name)) for f in fields(self)}
         said["exports"] = {key: entry.json() for key, entry in self.exports.items()}
-        if not self.baselines:  # which earlier exports do not have
-            del said["baselines"]
+        for name in ("baselines", "origin"):  # which earlier exports do not have
+            if not said[name]:
+                del said[name]
         return {"format_version": FORMAT_VERSION} | said
 
     def write(self, folder: str | os.PathLike[str]) -> None:

@@ -89,7 +89,7 @@ def trained(request, tmp_path_factory):
     labels = keras.utils.to_categorical(y) if SIX[request.param][1].startswith("cat") else y
     tf.config.run_functions_eagerly(True)
     bundle = kzoo.callbacks.quick(folder)
-    model.fit(x, labels, epochs=1, batch_size=30, validation_split=0.2, callbacks=bundle, verbose=0)
+    model.fit(x, labels, epochs=2, batch_size=30, validation_split=0.2, callbacks=bundle, verbose=0)
     tf.config.run_functions_eagerly(False)
     return request.param, model, x, y, folder
 

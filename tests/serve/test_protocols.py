@@ -202,8 +202,13 @@ def test_prometheus_reads_what_was_done(server, x):
 def test_each_request_has_its_line_and_its_id(server, x):
     said = server.post("/v1/models/digits:predict", json={"instances": x.tolist()}, headers={"X-Request-Id": "mine-1"})
     assert said.headers["x-request-id"] == "mine-1"
-    (line,) = [line for line in server.log("request") if line["id"] == "mine-1"]
+
+    def lines(number):  # a line is written once the answer has gone out
+        server.wait_for(lambda: any(line["id"] == number for line in server.log("request")))
+        return [line for line in server.log("request") if line["id"] == number]
+
+    (line,) = lines("mine-1")
     assert (line["status"], line["model"], line["version"], line["rows"]) == (200, "digits", "1", 3)
     odd = server.get("/nothing\u2028here", headers={"X-Request-Id": "a\tb"})
     assert odd.status_code == 404 and odd.headers["x-request-id"] != "a\tb"
-    assert server.log("request")[-1]["error"] == odd.json()["error"]
+    assert lines(odd.headers["x-request-id"])[0]["error"] == odd.json()["error"]

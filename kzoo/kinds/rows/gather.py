@@ -1,12 +1,8 @@
 """What is gathered of a table that is read piece by piece: a sample, counts, extents, and its rows in another order."""
 
-import sys
-import time
-
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
+from kzoo.data.progress import followed
 from kzoo.kinds.rows.columns import MOST_CATEGORIES
 from kzoo.kinds.tables.arrow import arrow, mixed
 from kzoo.kinds.tables.values import Texts, to_words
@@ -15,57 +11,30 @@ from kzoo.tasks.values.light import Extent
 MOST_SAMPLED = 200_000  # rows of a sample
 _SAMPLE_BYTES, _FEWEST = 128 << 20, 2_000  # which are fewer where they are wide
 MOST_DIFFERENT = 100_000  # categories of a column that are counted
-_SAID = 30.0  # seconds between two lines of progress
 _BUCKET, _MOST_BUCKETS = 32 << 20, 256  # bytes that are shuffled at once; files that are open at once
 
 
-class Watched:
-    """Show how far the readings are: on a terminal past the first second of each, elsewhere a line now and then."""
+class Placed:
+    """The pieces of a table, each with the place of its first row, and how many rows they have.
+
+    Args:
+        pieces: what reads it.
+    """
 
     def __init__(self, pieces):
-        self.source, self.bar = pieces, None
+        self.source = pieces
         self.rows = None  # once they have been counted
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self._stop()
-
-    def _stop(self):
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = None
-
-    def steps(self, what, steps, total=None):
-        """Yield steps, and show how many are done."""
-        began = said = time.monotonic()
-        done, task = 0, None
-        for step in steps:
-            yield step
-            done += len(step[1]) if isinstance(step, tuple) and hasattr(step[1], "num_rows") else 1
-            if task is None and sys.stderr.isatty() and time.monotonic() - began > 1:
-                self.bar = Progress(console=Console(stderr=True), transient=True)
-                self.bar.start()
-                task = self.bar.add_task(what, total=total)
-            if task is not None:
-                self.bar.update(task, completed=done)
-            elif not sys.stderr.isatty() and time.monotonic() - said > _SAID:
-                said = time.monotonic()
-                print(f"{self.source.name}: {what}, {done:,}{f' of {total:,}' if total else ''}", file=sys.stderr)
-        self._stop()
-
     def pieces(self, what):
-        """Yield (place of its first row, table) of each piece."""
+        """Yield (place of its first row, table) of each piece; who watches sees how far that is."""
+        return followed(self._placed(), f"{self.source.name}: {what}", self.rows, lambda piece: piece[1].num_rows)
 
-        def placed():
-            first = 0
-            for piece in self.source:
-                yield first, piece.table
-                first += len(piece)
-            self.rows = first
-
-        return self.steps(what, placed(), self.rows)
+    def _placed(self):
+        first = 0
+        for piece in self.source:
+            yield first, piece.table
+            first += len(piece)
+        self.rows = first
 
 
 class Sample:

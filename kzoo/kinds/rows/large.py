@@ -22,12 +22,13 @@ from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.memory import free_memory, too_large
 from kzoo.data.overview import AS_ASKED
+from kzoo.data.progress import followed
 from kzoo.data.sample import what_is_sampled
 from kzoo.data.stored import Stored, check_room, is_made, making, read_about, read_rows, write_about
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.rows.asked import asked_columns, named_columns
 from kzoo.kinds.rows.columns import MOST_CATEGORIES, learn_columns
-from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extents, Sample, Watched, Words
+from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extents, Placed, Sample, Words
 from kzoo.kinds.rows.light import cells_of, feature_names, filled, unread_line
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.target import choose_task, read_targets
@@ -104,15 +105,15 @@ def frame_of(source, text=()):
     if not is_large(source):
         return as_frame(source, text)
     pieces, sample, first = pieces_of(source), Sample(0), 0
-    with Watched(pieces) as watched:
-        for first, table in watched.pieces("looking at rows"):
-            sample.add(table, first + np.arange(table.num_rows))
-    if not watched.rows:
+    placed = Placed(pieces)
+    for first, table in placed.pieces("looking at rows"):
+        sample.add(table, first + np.arange(table.num_rows))
+    if not placed.rows:
         raise KzooError(f"{pieces.name!r} has no rows.")
     frame = pieces.frame(sample.taken()[0], frozenset(text))
-    if len(frame) < watched.rows:
+    if len(frame) < placed.rows:
         warnings.warn(
-            f"{pieces.name!r} is too large for memory: {len(frame):,} of its {watched.rows:,} rows are looked at, the "
+            f"{pieces.name!r} is too large for memory: {len(frame):,} of its {placed.rows:,} rows are looked at, the "
             "same ones each time.",
             KzooWarning,
             stacklevel=2,
@@ -222,20 +223,19 @@ class _Table:
 
     def encoded(self) -> dict:
         """Encode the table, and return what `_opened` opens it with."""
-        with Watched(self.pieces) as watched:
-            self.survey(watched)
-            self.learn()
-            self.encode(watched)
-            rows = self.shuffle(watched)
-        return self.about(rows)
+        placed = Placed(self.pieces)
+        self.survey(placed)
+        self.learn()
+        self.encode(placed)
+        return self.about(self.shuffle())
 
     # The first reading.
 
-    def survey(self, watched):
+    def survey(self, placed):
         """Count rows and the cells of a target, and draw the sample."""
         self.sample, self.count, self.without = Sample(self.seed), 0, 0
         self.cells = Counter() if len(self.targets) == 1 else None
-        for first, table in watched.pieces("looking at rows"):
+        for first, table in placed.pieces("looking at rows"):
             table, places = self.with_target(table, first)
             self.count += table.num_rows
             self.sample.add(table, places)
@@ -338,7 +338,7 @@ class _Table:
 
     # The second reading.
 
-    def encode(self, watched):
+    def encode(self, placed):
         """Write the rows as numbers into buckets, of which one is shuffled at a time; count what is to be exact."""
         self.numbers = [column for column in self.columns if column["kind"] != "category"]
         self.words = {c["name"]: Words(c["values"]) for c in self.columns if c["kind"] == "category"}
@@ -351,7 +351,7 @@ class _Table:
         with ExitStack() as opened:
             buckets = Buckets(self.folder, self.shares(), self.count, self.width, self.seed, opened)
             self.without = 0
-            for first, table in watched.pieces("encoding rows"):
+            for first, table in placed.pieces("encoding rows"):
                 table, places = self.with_target(table, first)
                 self.put(buckets, self.pieces, table, places, self.split_of(table, places))
             if self.tested is not None:
@@ -432,7 +432,7 @@ class _Table:
 
     # The end.
 
-    def shuffle(self, watched):
+    def shuffle(self):
         """Fill holes in, number categories, and write each split, its rows shuffled; return how many rows each has."""
         self.columns = [self._exact(column) for column in self.columns]
         answers = len(self.targets) if self.classes is None else 1
@@ -448,7 +448,7 @@ class _Table:
             with open(self.folder / f"{part}.rows", "wb") as file:
                 rows[part] = 0
                 buckets = self.buckets.files(number)
-                for bucket in watched.steps(f"shuffling {part} rows", buckets, len(buckets)):
+                for bucket in followed(buckets, f"{self.pieces.name}: shuffling {part} rows", len(buckets)):
                     order = np.random.default_rng([self.seed, number, rows[part]])
                     raw = self.buckets.take(bucket)
                     x, y = self._finished(raw[order.permutation(len(raw))], codes, answers)

@@ -1,7 +1,5 @@
 """Rows that are read on demand: a few batches of an epoch lie in memory at a time, and the next are read meanwhile."""
 
-from threading import Lock
-
 import numpy as np
 
 from kzoo.data.stored import Parts
@@ -17,11 +15,9 @@ class Ahead(Parts):
     """
 
     def __init__(self, batches):
-        self.split, self.shuffle, self.places_at = batches.split, batches.shuffle, batches.places_at
-        size = sum(int(np.prod(part.shape[1:])) * part.dtype.itemsize for part in (self.split.x, self.split.y))
-        self.batches = max(1, min(_MOST, _PART // (size * batches.batch_size)))
-        self.rows = self.batches * batches.batch_size
-        self._held, self._next, self._lock, self._reader = (None, None), (None, None), Lock(), None
+        self.places_at, split, size = batches.places_at, batches.split, batches.batch_size
+        row = sum(int(np.prod(part.shape[1:])) * part.dtype.itemsize for part in (split.x, split.y))
+        super().__init__(split, batches=min(_MOST, _PART // (row * size)), batch_size=size, shuffle=batches.shuffle)
 
     def _read(self, epoch, number):
         places = self.places_at(epoch, number * self.rows, (number + 1) * self.rows)

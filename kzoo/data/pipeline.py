@@ -11,7 +11,7 @@ from kzoo.data.ahead import Ahead
 from kzoo.data.augment import MIXES, augment, check_augmentations
 from kzoo.data.order import MOST, shuffled
 from kzoo.data.sample import in_memory
-from kzoo.data.stored import Parts, Stored
+from kzoo.data.stored import Stored, StoredParts
 from kzoo.data.windows import Windows
 from kzoo.doors import checked_count
 from kzoo.errors import KzooError
@@ -59,7 +59,7 @@ class Batches:
         self._order = None, None
         self.parts = None  # of rows that are read from a file
         if isinstance(split.x, Stored):
-            self.parts = Parts(split, batch_size=self.batch_size, seed=self.seed, shuffle=shuffle)
+            self.parts = StoredParts(split, batch_size=self.batch_size, seed=self.seed, shuffle=shuffle)
         elif not self.augment and not self.in_memory and all(hasattr(part, "dtype") for part in (split.x, split.y)):
             self.parts = Ahead(self)
         self._places = None  # the order as a TensorFlow variable, once there is a dataset that reads it

@@ -84,8 +84,7 @@ def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None
     fold = test if isinstance(test, Fold) else None
     validation, test = fractions(validation, test)
     check_seed(seed)
-    if n < SMALLEST:
-        raise KzooError(f"Only {n} usable rows: kzoo needs at least {SMALLEST} to train, validate and test.")
+    check_enough(n)
     rng, notes = np.random.default_rng(seed if fold is None else fold.seed), []
     groups = None if groups is None else np.asarray(groups)
     if fold is not None:
@@ -182,9 +181,7 @@ def split_target(task, values, first, *, names=(), known=None, groups=None, **ho
     parts, notes = split_rows(first, labels=labels, groups=groups, **how)
     if target is None:
         target = light.learn(rows[parts["train"]], names, known=known)
-    if loss := target.config.get("loss"):
-        notes = [*notes, f"The target has heavy tails: loss='auto' is {loss!r}, which a few far values do not rule."]
-    return target, y, parts, notes
+    return target, y, parts, [*notes, *target_notes(target)]
 
 
 def split_time(n, *, validation=0.1, test=None):
@@ -200,6 +197,19 @@ def split_time(n, *, validation=0.1, test=None):
     validation, test = fractions(validation, test)
     first_test = n - round(n * test)
     return first_test - round(n * validation), first_test
+
+
+def check_enough(n):
+    """Raise `KzooError` for too few rows to divide."""
+    if n < SMALLEST:
+        raise KzooError(f"Only {n} usable rows: kzoo needs at least {SMALLEST} to train, validate and test.")
+
+
+def target_notes(target) -> list:
+    """Return a line where what was learned of a target is to be known."""
+    if loss := target.config.get("loss"):
+        return [f"The target has heavy tails: loss='auto' is {loss!r}, which a few far values do not rule."]
+    return []
 
 
 def check_seed(seed):

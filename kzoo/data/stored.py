@@ -101,22 +101,20 @@ def read_rows(path, width, start, count) -> np.ndarray:
 
 
 class Parts:
-    """The rows of an epoch, of which a part lies in memory at a time: the same for the same (seed, epoch, number).
+    """The rows of an epoch, of which a part lies in memory at a time: the same for the same (epoch, number).
 
-    Shuffled, blocks of rows follow one another in a new order each epoch. A part is a piece of that, of so many batches
-    that memory has room for, whose rows are shuffled again.
+    A kind of them says how one is read: `_read(epoch, number)` returns what `get` does.
 
     Args:
-        split: a `Split` of `Stored`.
+        split: a `Split`.
+        batches: of a part.
         batch_size: rows in a batch; the last batch of all keeps what is left over.
-        seed, shuffle: see `kzoo.data.pipeline.Batches`.
+        shuffle: see `kzoo.data.pipeline.Batches`.
     """
 
-    def __init__(self, split, *, batch_size, seed, shuffle):
-        self.split, self.seed, self.shuffle, self.width = split, seed, shuffle, split.x.width
-        self.batches = max(1, min(_MOST_ROWS, _PART // (4 * self.width)) // batch_size)  # of a part
+    def __init__(self, split, *, batches, batch_size, shuffle):
+        self.split, self.shuffle, self.batches = split, shuffle, max(1, batches)
         self.rows = self.batches * batch_size
-        self.block = max(1, min(_BLOCK, self.rows // _BLOCKS))
         self._held, self._next, self._lock, self._reader = (None, None), (None, None), Lock(), None
 
     def get(self, epoch, number):
@@ -134,6 +132,24 @@ class Parts:
                     self._reader = self._reader or ThreadPoolExecutor(1)
                     self._next = after, self._reader.submit(self._read, *after)
             return self._held[1]
+
+
+class StoredParts(Parts):
+    """Parts of stored rows.
+
+    Shuffled, blocks of rows follow one another in a new order each epoch. A part is a piece of that, of so many batches
+    that memory has room for, whose rows are shuffled again.
+
+    Args:
+        split: a `Split` of `Stored`.
+        batch_size, seed, shuffle: see `kzoo.data.pipeline.Batches`.
+    """
+
+    def __init__(self, split, *, batch_size, seed, shuffle):
+        self.seed, self.width = seed, split.x.width
+        batches = min(_MOST_ROWS, _PART // (4 * self.width)) // batch_size
+        super().__init__(split, batches=batches, batch_size=batch_size, shuffle=shuffle)
+        self.block = max(1, min(_BLOCK, self.rows // _BLOCKS))
 
     def _read(self, epoch, number):
         start, stop = number * self.rows, min((number + 1) * self.rows, len(self.split))

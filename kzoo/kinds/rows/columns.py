@@ -8,6 +8,7 @@ import pandas as pd
 
 from kzoo.errors import KzooError
 from kzoo.kinds.tables.numbers import Writing, learn
+from kzoo.kinds.tables.raw import MOST
 from kzoo.kinds.tables.values import (
     Texts,
     counted,
@@ -51,6 +52,16 @@ def learn_columns(table, train, *, decimal=None, clip=False, notes, asked=(), do
         left_out |= {name: column for name, column in described.items() if isinstance(column, str)}
     kept = [column for column in described.values() if not isinstance(column, str)]
     return sorted(kept, key=lambda column: column["kind"] == "category")
+
+
+def check_some(columns, targets, left_out):
+    """Raise `KzooError` where `learn_columns` has left no column, with why it left them out."""
+    if columns:
+        return
+    why = "; ".join(f"{name!r}: {reason}" for name, reason in list(left_out.items())[:MOST])
+    raise KzooError(
+        f"No usable column is left beside the target {', '.join(targets)!r}." + (f" Left out: {why}." if why else "")
+    )
 
 
 def _describe(name, values, clip, notes, said, doubts, decimal):

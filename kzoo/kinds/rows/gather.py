@@ -44,9 +44,6 @@ class Sample:
         self.seed, self.most, self.limit = np.uint64(seed % 2**64), None, None
         self.tables, self.places, self.held = [], [], 0
 
-    def __len__(self):
-        return sum(map(len, self.places))
-
     def _ranks(self, places):
         with np.errstate(over="ignore"):
             return mixed(mixed(places.astype(np.uint64)) ^ mixed(np.full(1, self.seed) + np.uint64(11)))

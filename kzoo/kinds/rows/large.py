@@ -27,7 +27,7 @@ from kzoo.data.sample import what_is_sampled
 from kzoo.data.stored import Stored, check_room, is_made, making, read_about, read_rows, write_about
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.rows.asked import asked_columns, named_columns
-from kzoo.kinds.rows.columns import MOST_CATEGORIES, learn_columns
+from kzoo.kinds.rows.columns import MOST_CATEGORIES, check_some, learn_columns
 from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extents, Placed, Sample, Words
 from kzoo.kinds.rows.light import cells_of, feature_names, filled, unread_line
 from kzoo.kinds.rows.scaling import config_of
@@ -36,7 +36,7 @@ from kzoo.kinds.tables.arrow import Piece, arrow, hashes, mixed, settled
 from kzoo.kinds.tables.files import files_of, is_table, pieces_of, size_of
 from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.tables.overview import columns_read
-from kzoo.kinds.tables.raw import MOST, Rows, as_names, find_target, require, rows_of
+from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
 from kzoo.optional import is_installed
 from kzoo.tasks import choose
 from kzoo.words import in_bytes, plural, shown
@@ -104,7 +104,7 @@ def frame_of(source, text=()):
     """Return a table as a DataFrame (see `as_frame`), a sample of its rows where memory has no room for all."""
     if not is_large(source):
         return as_frame(source, text)
-    pieces, sample, first = pieces_of(source), Sample(0), 0
+    pieces, sample = pieces_of(source), Sample(0)
     placed = Placed(pieces)
     for first, table in placed.pieces("looking at rows"):
         sample.add(table, first + np.arange(table.num_rows))
@@ -250,10 +250,7 @@ class _Table:
         if not self.count:
             empty = f"The target column {self.targets[0]!r} is empty." if self.without else None
             raise KzooError(empty or f"{self.pieces.name!r} has no rows.")
-        if self.count < splits.SMALLEST:
-            raise KzooError(
-                f"Only {self.count} usable rows: kzoo needs at least {splits.SMALLEST} to train, validate and test."
-            )
+        splits.check_enough(self.count)
         if self.without:
             self.notes.append(f"{self.without} rows without a target were left out.")
 
@@ -306,12 +303,7 @@ class _Table:
             raw, train, decimal=decimal, clip=self.clip, notes=self.notes, asked=self.said, doubts=self.doubts,
             left_out=self.left_out,
         )  # fmt: skip
-        if not self.columns:
-            why = "; ".join(f"{name!r}: {reason}" for name, reason in list(self.left_out.items())[:MOST])
-            raise KzooError(
-                f"No usable column is left beside the target {', '.join(self.targets)!r}."
-                + (f" Left out: {why}." if why else "")
-            )
+        check_some(self.columns, self.targets, self.left_out)
         apart = dict.fromkeys(self.drop, ("left out", AS_ASKED))
         if self.group is not None:
             apart[self.group] = ("group", "rows of one value stay in one split")
@@ -511,10 +503,7 @@ class _Table:
         if learned is None:
             y = some[:, inputs:]
             learned = self.chosen.task.light.learn(y, self.targets, known=self.targets_extent.extent())
-            if loss := learned.config.get("loss"):
-                self.notes.append(
-                    f"The target has heavy tails: loss='auto' is {loss!r}, which a few far values do not rule."
-                )
+            self.notes += splits.target_notes(learned)
         for column in self.read:
             name = column["name"]
             if name in self.missing:

@@ -16,7 +16,7 @@ from kzoo.data.windows import Mapped, few, flat, taken
 from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
 from kzoo.kinds.rows.asked import asked_columns, named_columns
-from kzoo.kinds.rows.columns import learn_columns
+from kzoo.kinds.rows.columns import check_some, learn_columns
 from kzoo.kinds.rows.large import frame_of, is_large, load_large
 from kzoo.kinds.rows.light import apply_columns, feature_names, read, say_unread
 from kzoo.kinds.rows.scaling import config_of, robust_scaling
@@ -24,7 +24,7 @@ from kzoo.kinds.rows.target import choose_task, groups_in, read_targets, with_ta
 from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.tables.numbers import in_texts, ways
 from kzoo.kinds.tables.overview import columns_read
-from kzoo.kinds.tables.raw import MOST, Rows, as_names, find_target, require, rows_of
+from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
 from kzoo.kinds.tables.values import Texts, to_numbers, to_words
 
 _MOST_ROWS = 200_000  # whose quantiles are taken
@@ -94,12 +94,7 @@ def load_table(
         doubts=doubts,
         left_out=left_out,
     )
-    if not columns:
-        why = "; ".join(f"{name!r}: {reason}" for name, reason in list(left_out.items())[:MOST])
-        raise KzooError(
-            f"No usable column is left beside the target {', '.join(targets)!r}."
-            + (f" Left out: {why}." if why else "")
-        )
+    check_some(columns, targets, left_out)
     unread, categories = {}, {column["name"] for column in columns if column["kind"] == "category"}
     x = apply_columns(columns, raw, unread)
     # That a rare category is in validation or test rows alone is nobody's mistake.

@@ -128,9 +128,10 @@ class Predictions:
             else:
                 withheld = self.probabilities is None
                 word, given = ("score", self.scores) if withheld else ("probability", self.probabilities)
-                best = given[i].argsort()[::-1][:top]  # type: ignore[index]  # one of them is there
+                own = given[i]  # type: ignore[index]  # one of them is there
+                best = own.argsort()[::-1][:top]
                 row["label"] = self.labels[i]
-                row["classes"] = [{"label": self.class_names[k], word: float(given[i][k])} for k in best]  # type: ignore[index]
+                row["classes"] = [{"label": self.class_names[k], word: float(own[k])} for k in best]
             rows.append(row)
         return rows
 

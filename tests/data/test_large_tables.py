@@ -12,7 +12,7 @@ from kzoo.data import sample, stored
 from kzoo.data.pipeline import Batches
 from kzoo.data.splits import Fold
 from kzoo.errors import KzooError, KzooWarning
-from kzoo.kinds.rows import gather, large
+from kzoo.kinds.rows import encoding, gather, large
 
 pytest.importorskip("pyarrow")
 ROWS = 600
@@ -195,8 +195,8 @@ def test_stored_rows_are_like_an_array(tmp_path):
 def test_encoded_once_and_again_when_something_changes(tmp_path, monkeypatch):
     frame = table(300)
     file, made = write(frame, tmp_path / "a.csv"), []
-    encode = large._Table.encoded
-    monkeypatch.setattr(large._Table, "encoded", lambda table: made.append(1) or encode(table))
+    encode = encoding.Encoding.encoded
+    monkeypatch.setattr(encoding.Encoding, "encoded", lambda table: made.append(1) or encode(table))
     one, again = (kzoo.load_data(file, target="y") for _ in range(2))
     assert len(made) == 1 and one.fingerprint == again.fingerprint and one.config == again.config
     assert "were encoded" in one.notes[0] and "lie encoded" in again.notes[0] and one.notes[1:] == again.notes[1:]
@@ -249,7 +249,7 @@ def test_what_is_refused(tmp_path, monkeypatch):
     with pytest.raises(KzooError, match="No usable column is left"):
         kzoo.load_data(file, target="y", drop=[name for name in frame.columns if name not in ("y", "same", "id")])
     with pytest.raises(KzooError, match="has more than 100 different values"), monkeypatch.context() as few:
-        few.setattr(large, "_MOST_CLASSES", 100)
+        few.setattr(encoding, "_MOST_CLASSES", 100)
         kzoo.load_data(file, target="price", columns={"price": "category"})
     with pytest.raises(KzooError, match=r"its disk has 1\.0 KiB left"), monkeypatch.context() as full:
         full.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1024}))
@@ -264,7 +264,7 @@ def test_what_is_refused(tmp_path, monkeypatch):
         frame["value"] = frame["value"].astype(object)
         frame.loc[150, "value"] = "many"
         monkeypatch.setattr(gather, "MOST_SAMPLED", 50)
-        monkeypatch.setattr(large, "_MOST_CLASSES", 10)
+        monkeypatch.setattr(encoding, "_MOST_CLASSES", 10)
         kzoo.load_data(write(frame, tmp_path / "c.csv"), target="value", seed=2)
 
 

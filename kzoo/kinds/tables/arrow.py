@@ -165,7 +165,7 @@ def _numbers(column, decimal):
     if decimal == ".":
         try:
             return _finite(column.cast(pa.float64())), none
-        except pa.ArrowInvalid:
+        except pa.ArrowInvalid:  # not all of them as Arrow writes numbers
             pass
     simple = compute.match_substring_regex(column, _SIMPLE[decimal])
     if not compute.any(simple).as_py():

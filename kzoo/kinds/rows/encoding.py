@@ -1,0 +1,447 @@
+"""A table that memory has no room for, as it is encoded: what each of its two readings does (see `large.py`)."""
+
+import hashlib
+import os
+from collections import Counter
+from contextlib import ExitStack
+
+import numpy as np
+import pandas as pd
+
+from kzoo.data import splits
+from kzoo.data.overview import AS_ASKED
+from kzoo.data.progress import followed
+from kzoo.data.stored import check_room, read_rows
+from kzoo.errors import KzooError
+from kzoo.kinds.rows.asked import asked_columns, named_columns
+from kzoo.kinds.rows.columns import MOST_CATEGORIES, check_some, learn_columns
+from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extents, Placed, Sample, Words
+from kzoo.kinds.rows.light import cells_of, feature_names, filled, unread_line
+from kzoo.kinds.rows.scaling import config_of
+from kzoo.kinds.rows.target import choose_task, read_targets
+from kzoo.kinds.tables.arrow import Piece, arrow, hashes, mixed, settled
+from kzoo.kinds.tables.files import is_table, pieces_of
+from kzoo.kinds.tables.overview import columns_read
+from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
+from kzoo.words import plural, shown
+
+_MOST_CLASSES = 10_000  # different cells of a target that are told apart
+_ALIKE = 0.1  # share of the sample's rows with a twin among them, above which rows are equal by chance
+_PIECE = 50_000  # rows of a DataFrame that are encoded at once
+_PARTS = ("train", "validation", "test")
+
+
+class Encoding:
+    """A table that is being encoded.
+
+    Args:
+        source: the path of the table.
+        folder: where the rows go.
+        preset: what the data is for, or None.
+        asked: as `load_table` takes it.
+    """
+
+    def __init__(self, source, folder, preset, *, target, validation, test, drop, group, task, columns, seed, clip):
+        self.pieces, self.tested = pieces, tested = pieces_of(source), _tested(test)
+        self.folder, self.preset = folder, preset
+        self.group, self.task, self.seed, self.clip = group, task, int(seed), clip
+        self.validation, self.test = splits.fractions(validation, 0 if tested is not None else test)
+        names = Rows(dict.fromkeys(pieces.names, ()))
+        self.targets = find_target(names, target)
+        self.drop = as_names(drop)
+        self.apart = [*self.targets, *self.drop, *([group] if group is not None else [])]
+        require(names, self.apart, "the table")
+        self.said, self.text = asked_columns(columns, names), named_columns(columns)
+        self.inputs = [name for name in pieces.names if name not in self.apart]
+        if tested is not None:
+            require(Rows(dict.fromkeys(tested.names, ())), [*self.targets, *self.inputs], "the test table")
+        self.notes, self.doubts, self.left_out = [], [], {}
+
+    def encoded(self) -> dict:
+        """Encode the table, and return what `large.py` opens it with."""
+        placed = Placed(self.pieces)
+        self.survey(placed)
+        self.learn()
+        self.encode(placed)
+        return self.about(self.shuffle())
+
+    # The first reading.
+
+    def survey(self, placed):
+        """Count rows and the cells of a target, and draw the sample."""
+        self.sample, self.count, self.without = Sample(self.seed), 0, 0
+        self.cells = Counter() if len(self.targets) == 1 else None
+        for first, table in placed.pieces("looking at rows"):
+            table, places = self.with_target(table, first)
+            self.count += table.num_rows
+            self.sample.add(table, places)
+            if self.group is not None and (lost := table.column(self.group).null_count):
+                raise KzooError(
+                    f"group={self.group!r} is missing in {lost} of rows {first + 1} to {first + len(places)}; fill it "
+                    "in or leave group= out."
+                )
+            if self.cells is not None:
+                self.cells.update(_counted(table.column(self.targets[0])))
+                self.cells = None if len(self.cells) > _MOST_CLASSES else self.cells
+        if not self.count:
+            empty = f"The target column {self.targets[0]!r} is empty." if self.without else None
+            raise KzooError(empty or f"{self.pieces.name!r} has no rows.")
+        splits.check_enough(self.count)
+        if self.without:
+            self.notes.append(f"{self.without} rows without a target were left out.")
+
+    def with_target(self, table, first):
+        """Return the rows of a table that have a target, and their places in the source."""
+        compute, places = arrow("pyarrow.compute"), first + np.arange(table.num_rows)
+        there = np.ones(table.num_rows, bool)
+        for name in self.targets:
+            there &= compute.is_null(table.column(name), nan_is_null=True).to_numpy() == 0
+        if there.all():
+            return table, places
+        self.without += int((~there).sum())
+        return table.filter(there), places[there]
+
+    # What is learned, on the sample.
+
+    def learn(self):
+        """Learn what the target and the columns are; classes and categories are counted over all rows."""
+        table, places = self.sample.taken()
+        frame, decimal = self.pieces.frame(table, self.text), self.pieces.decimal
+        target = self.targets[0]
+        if self.cells is not None:  # which shows what a column is, also where the sample lacks its rarest cells
+            different = self.pieces.frame(_table_of(target, self.cells, table.schema), self.text)
+            different, self.writings = read_targets(
+                different, self.targets, self.said, self.task, self.doubts, decimal, different=True
+            )
+            values = {target: rows_of(different)[target]}
+        else:
+            frame, self.writings = read_targets(frame, self.targets, self.said, self.task, self.doubts, decimal)
+            values = {name: rows_of(frame)[name] for name in self.targets}
+        self.chosen, reason = choose_task(values, self.task, self.preset)
+        self.notes.append(reason)
+        self.classes = self.code_of = None
+        if "classes" in self.chosen.facts:
+            if self.cells is None:
+                raise KzooError(
+                    f"Target {target!r} has more than {_MOST_CLASSES:,} different values: too many classes for a table "
+                    "that is larger than memory. Say task='regression', or choose another target."
+                )
+            light = self.chosen.task.light
+            twice = np.repeat(np.arange(len(different)), [min(count, 2) for count in self.cells.values()])
+            self.classes = light.learn(different[[target]].iloc[twice], self.targets)
+            codes = light.encode(self.classes, different[[target]]).tolist()
+            self.code_of = dict(zip(self.cells, codes, strict=True))
+        self.alike = self.group is None and self._are_alike(table)
+        train = np.flatnonzero(self.split_of(table, places) == 0)
+        rows = rows_of(frame)
+        raw = Rows({name: rows[name] for name in self.inputs}, decimal)
+        self.columns = learn_columns(
+            raw, train, decimal=decimal, clip=self.clip, notes=self.notes, asked=self.said, doubts=self.doubts,
+            left_out=self.left_out,
+        )  # fmt: skip
+        check_some(self.columns, self.targets, self.left_out)
+        apart = dict.fromkeys(self.drop, ("left out", AS_ASKED))
+        if self.group is not None:
+            apart[self.group] = ("group", "rows of one value stay in one split")
+        self.read = columns_read(rows, self.columns, {}, targets=self.targets, apart=apart, left_out=self.left_out)
+        self.usual = {name: _first(table, name) for name, why in self.left_out.items() if why == "constant"}
+        self.usual |= {name: None for name, why in self.left_out.items() if why.startswith("empty")}
+        self.sampled, self.sample = len(places), None  # a hundred megabytes
+
+    def _are_alike(self, table):
+        """Say whether rows are equal by chance, because few different ones are possible."""
+        found = hashes(table, self.inputs)
+        return len(np.unique(found)) < (1 - _ALIKE) * len(found)
+
+    def split_of(self, table, places):
+        """Return the split of each row, 0 to 2: a function of its cells, or of its group, and of the seed."""
+        found = hashes(table, self.inputs if self.group is None else [self.group])
+        with np.errstate(over="ignore"):
+            if self.alike:
+                found = found + mixed(places.astype(np.uint64) + np.uint64(1))
+            found = mixed(found ^ mixed(np.full(1, self.seed % 2**64, np.uint64) + np.uint64(7)))
+        share = (found >> np.uint64(11)).astype(np.float64) / 2**53
+        held_out = self.test + self.validation * (1 - self.test)
+        return np.where(share < self.test, 2, np.where(share < held_out, 1, 0))
+
+    # The second reading.
+
+    def encode(self, placed):
+        """Write the rows as numbers into buckets, of which one is shuffled at a time; count what is to be exact."""
+        self.numbers = [column for column in self.columns if column["kind"] != "category"]
+        self.words = {c["name"]: Words(c["values"]) for c in self.columns if c["kind"] == "category"}
+        cells = sum(len(column.get("medians", " ")) for column in self.numbers)
+        self.width = cells + len(self.words) + (len(self.targets) if self.classes is None else 1)
+        self.holes, self.missing = set(), Counter()
+        self.unread, self.differs = {column["name"]: [0, []] for column in self.numbers}, Counter()
+        self.digest = hashlib.sha256()
+        check_room(self.folder, int(1.2 * 4 * self.width * self.count))
+        with ExitStack() as opened:
+            buckets = Buckets(self.folder, self.shares(), self.count, self.width, self.seed, opened)
+            self.without = 0
+            for first, table in placed.pieces("encoding rows"):
+                table, places = self.with_target(table, first)
+                self.put(buckets, self.pieces, table, places, self.split_of(table, places))
+            if self.tested is not None:
+                self.without, first = 0, 0
+                for piece in self.tested:
+                    table, places = self.with_target(piece.table.select(self.targets + self.inputs), first)
+                    self.put(buckets, self.tested, table, places, np.full(len(places), 2))
+                    first += len(piece)
+                if self.without:
+                    self.notes.append(f"{self.without} test rows without a target were left out.")
+            self.buckets = buckets
+
+    def shares(self):
+        """Return about which share of the rows each split gets."""
+        held_out = self.validation * (1 - self.test)
+        return 1 - self.test - held_out, held_out, self.test if self.tested is None else 0.5
+
+    def put(self, buckets, pieces, table, places, parts):
+        """Write rows of a source with these places, which belong to these splits, and count what they hold."""
+        if not table.num_rows:
+            return
+        self.digest.update(hashes(table, [*self.inputs, *self.targets]).tobytes())
+        piece, train = Piece(table, pieces.decimal), parts == 0
+        rows, at = np.empty((len(parts), self.width), np.float32), 0
+        for column in self.numbers:
+            name, unread = column["name"], {}
+            cells = cells_of(column, piece, unread)
+            for values in cells:
+                with np.errstate(over="ignore"):
+                    rows[:, at] = values
+                self._check_finite(name, values, rows[:, at], places)
+                at += 1
+            empty = np.isnan(cells[0])
+            if name not in self.holes and empty[train].any():
+                self.holes.add(name)
+            if len(bad := unread[name]):
+                self.unread[name][0] += len(bad)
+                some = bad[: 3 - len(self.unread[name][1])]
+                self.unread[name][1] += [(int(places[place]), piece[name][place]) for place in some]
+            self.missing[name] += int(empty.sum()) - len(bad)
+        for name, words in self.words.items():
+            rows[:, at] = words.codes_of(piece[name], train)
+            self.missing[name] += table.column(name).null_count
+            at += 1
+        for name, usual in self.usual.items():
+            self.differs[name] += _differing(table.column(name), usual)
+        if self.classes is None:
+            rows[:, at:] = self._values(piece, places)
+        else:
+            rows[:, at:].view(np.int32)[:, 0] = self._class_numbers(pieces, table)
+        buckets.add(rows, places, parts)
+
+    def _check_finite(self, name, values, found, places):
+        if np.isinf(found).any():
+            bad = int(np.flatnonzero(np.isinf(found))[0])
+            raise KzooError(
+                f"Column {name!r} holds {values[bad]:g} in row {places[bad] + 1}, more than float32 has: leave it out, "
+                "or scale it."
+            )
+
+    def _values(self, piece, places):
+        found = np.stack([piece.numbers(name, self.writings.get(name)) for name in self.targets], axis=1)
+        if (bad := np.flatnonzero(np.isnan(found).any(axis=1))).size:
+            cells = [piece[name][bad[0]] for name in self.targets]
+            raise KzooError(f"A regression target must be a number; row {places[bad[0]] + 1} holds {cells!r}.")
+        return found
+
+    def _class_numbers(self, pieces, table):
+        target = self.targets[0]
+        encoded = table.column(target).combine_chunks().dictionary_encode()
+        cells = encoded.dictionary.to_pylist()
+        if new := [cell for cell in cells if cell not in self.code_of]:  # of the test data, written in another way
+            codes = self.chosen.task.light.encode(
+                self.classes, pieces.frame(_table_of(target, new, table.schema))[[target]]
+            )
+            self.code_of |= dict(zip(new, codes.tolist(), strict=True))
+        return np.array([self.code_of[cell] for cell in cells], np.int32)[encoded.indices.to_numpy()]
+
+    # The end.
+
+    def shuffle(self):
+        """Fill holes in, number categories, and write each split, its rows shuffled; return how many rows each has."""
+        self.columns = [self._exact(column) for column in self.columns]
+        answers = len(self.targets) if self.classes is None else 1
+        codes = {name: words.numbered(column["values"]) for (name, words), column in zip(
+            self.words.items(), (c for c in self.columns if c["kind"] == "category"), strict=True
+        )}  # fmt: skip
+        self.features = feature_names(self.columns)
+        self.extent, self.targets_extent = Extents(), Extents()
+        self.of_class = {}
+        rows = {}
+        for number, part in enumerate(_PARTS):
+            counts = np.zeros(len(self.classes.classes), int) if self.classes is not None else None
+            with open(self.folder / f"{part}.rows", "wb") as file:
+                rows[part] = 0
+                buckets = self.buckets.files(number)
+                for bucket in followed(buckets, f"{self.pieces.name}: shuffling {part} rows", len(buckets)):
+                    order = np.random.default_rng([self.seed, number, rows[part]])
+                    raw = self.buckets.take(bucket)
+                    x, y = self._finished(raw[order.permutation(len(raw))], codes, answers)
+                    file.write(np.ascontiguousarray(np.concatenate([x, y], axis=1)).data)
+                    rows[part] += len(x)
+                    if not number:
+                        self.extent.add(x[:, : len(self.features) - len(codes)])
+                    if counts is not None:
+                        counts += np.bincount(y.view(np.int32)[:, 0], minlength=len(counts))
+                    elif not number:
+                        self.targets_extent.add(y)
+                file.flush()
+                os.fsync(file.fileno())
+            if counts is not None:
+                self.of_class[part] = counts.tolist()
+        if not rows["train"]:
+            raise KzooError("No row is left to train on: lower test= or validation=.")
+        if self.of_class and 0 in self.of_class["train"]:
+            lost = self.of_class["train"].index(0)
+            raise KzooError(f"Class number {lost} has no training row left; lower test= or validation=.")
+        return rows
+
+    def _exact(self, column):
+        """Return a column with what is now known exactly."""
+        if column["kind"] != "category":
+            return column | {"missing": column["name"] in self.holes}
+        words = self.words[column["name"]]
+        if words.full:
+            self.notes.append(
+                f"Column {column['name']!r} has more than {MOST_DIFFERENT:,} categories: those that come later count "
+                "as unknown."
+            )
+        elif words.different > MOST_CATEGORIES:
+            self.notes = [note for note in self.notes if not note.startswith(f"Column {column['name']!r} has ")]
+            self.notes.append(
+                f"Column {column['name']!r} has {words.different} categories; the {MOST_CATEGORIES} most frequent "
+                "count."
+            )
+        return column | {"values": words.best()}
+
+    def _finished(self, raw, codes, answers):
+        """Return inputs and answers (B, F) and (B, answers) of what `put` wrote."""
+        found, at = [], 0
+        for column in self.columns:
+            if column["kind"] == "category":
+                found.append(codes[column["name"]][raw[:, at].astype(np.int64)])
+                at += 1
+            else:
+                width = len(column.get("medians", " "))
+                found += filled(column, list(raw[:, at : at + width].T))
+                at += width
+        return np.stack(found, axis=1, dtype=np.float32, casting="same_kind"), raw[:, -answers:]
+
+    def about(self, rows) -> dict:
+        """Return what there is to know of the encoded rows, as plain data."""
+        inputs, width = len(self.features), len(self.features) + (len(self.targets) if self.classes is None else 1)
+        some = read_rows(self.folder / "train.rows", width, 0, min(rows["train"], MOST_SAMPLED))
+        config = config_of(some[:, :inputs], self.columns, self.notes, self.extent.extent())
+        learned = self.classes
+        if learned is None:
+            y = some[:, inputs:]
+            learned = self.chosen.task.light.learn(y, self.targets, known=self.targets_extent.extent())
+            self.notes += splits.target_notes(learned)
+        for column in self.read:
+            name = column["name"]
+            if name in self.missing:
+                column["missing"] = self.missing[name]
+                column["unreadable"] = self.unread.get(name, [0])[0]
+            if self.differs[name]:
+                column["about"] += f" but for {plural(self.differs[name], 'row')}"
+            if name in self.words:
+                count = len(next(c["values"] for c in self.columns if c["name"] == name))
+                column |= {"categories": count, "about": plural(count, "category")}
+        unread = {name: (count, cells) for name, (count, cells) in self.unread.items() if count}
+        kinds = {column["name"]: column["kind"] for column in self.columns}
+        total = sum(rows.values())
+        self.notes += self.doubts
+        self.notes += [unread_line(name, kinds[name], n, total, cells) for name, (n, cells) in unread.items()]
+        if self.alike:
+            self.notes.append(
+                "Many rows are equal, which few different ones that are possible bring about: rows are split by their "
+                "place in the table too, not by their cells alone."
+            )
+        if self.count > self.sampled:
+            self.notes.append(
+                f"Kinds of columns, medians and quantiles are those of {self.sampled:,} of {self.count:,} rows; "
+                "classes, categories, means and deviations are those of all."
+            )
+        return dict(
+            task=self.chosen.name,
+            rows=rows,
+            width=width,
+            inputs=inputs,
+            dtype="float32" if self.classes is None else "int32",
+            single=self.classes is not None,
+            config=config | learned.config,
+            preprocessing={
+                "kind": "table", "columns": self.columns, "targets": self.targets, "classes": list(learned.classes)
+            } | ({"writings": self.writings} if self.writings else {}),
+            class_names=list(learned.classes),
+            feature_names=list(self.features),
+            target_names=list(learned.names),
+            notes=self.notes,
+            seen={
+                "columns": self.pieces.names,
+                "read": self.read,
+                "doubts": self.doubts,
+                "unread": {name: [n, cells[0][0], total] for name, (n, cells) in unread.items()},
+                **({"of_class": self.of_class} if self.of_class else {}),
+            },
+            fingerprint=splits.fingerprint(
+                self.digest.digest(), self.pieces.names, self.targets, self.chosen.name, self.columns,
+                [self.seed, self.validation, self.test, self.group, rows],
+            ),
+        )  # fmt: skip
+
+
+def _counted(column) -> dict:
+    """Return cell -> how often it occurs, of a column of Arrow."""
+    encoded = column.combine_chunks().dictionary_encode()
+    counts = np.bincount(encoded.indices.to_numpy(), minlength=len(encoded.dictionary))
+    return dict(zip(encoded.dictionary.to_pylist(), counts.tolist(), strict=True))
+
+
+def _table_of(name, cells, schema):
+    """Return a table of one column with these cells."""
+    pa = arrow()
+    return pa.table({name: pa.array(list(cells), schema.field(name).type)})
+
+
+def _first(table, name):
+    """Return the first cell of a column that holds anything, as Arrow has it."""
+    return next(cell for cell in table.column(name) if cell.is_valid)
+
+
+def _differing(column, usual):
+    """Count the cells of a column that are not as usual, which is empty where that is None."""
+    if usual is None:
+        return len(column) - column.null_count
+    return int(arrow("pyarrow.compute").sum(arrow("pyarrow.compute").not_equal(column, usual)).as_py() or 0)
+
+
+def _tested(test):
+    """Return the pieces of a second source; None without one."""
+    if not splits.is_source(test):
+        return None
+    if isinstance(test, pd.DataFrame):
+        return _Frame(test)
+    if not is_table(test):
+        raise KzooError(f"test={shown(test)} is not a table: give a DataFrame, or the path of a file.")
+    return pieces_of(test)
+
+
+class _Frame:
+    """A DataFrame that is given as test data, in one piece."""
+
+    name, files, decimal = "test", (), None
+
+    def __init__(self, frame):
+        self.given, self.names = frame, [str(column).strip() for column in frame.columns]
+
+    def __iter__(self):
+        for first in range(0, len(self.given), _PIECE):
+            rows = self.given.iloc[first : first + _PIECE].set_axis(self.names, axis=1)
+            yield Piece(settled(arrow().Table.from_pandas(rows, preserve_index=False), self.name))
+
+    def frame(self, table, text=()):
+        return table.to_pandas()

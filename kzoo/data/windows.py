@@ -9,8 +9,8 @@ import numpy as np
 _MOST_ROWS = 100_000
 _BLOCK = 2**22  # numbers
 _MOST_HELD = 2**26  # bytes of a mapped file that may count as this process' memory, about
-_REACH = 2**16  # bytes of it that the system maps around a row that is read
-_ROWS = 1024  # that are read in one go
+_REACH = 2**21  # bytes of it that the system maps around a row that is read, at the most: a page of its own copy
+_ROWS = _MOST_HELD // _REACH  # that are read in one go
 _held: WeakKeyDictionary = WeakKeyDictionary()  # map -> bytes of it that may be held
 
 
@@ -177,7 +177,7 @@ def read(values, places):
 def _count(mapped, size):
     """Count what was read of a map, and give its pages back where that is much."""
     _held[mapped] = _held.get(mapped, 0) + size
-    if _held[mapped] > _MOST_HELD:
+    if _held[mapped] >= _MOST_HELD:
         mapped.madvise(mmap.MADV_DONTNEED)
         _held[mapped] = 0
 

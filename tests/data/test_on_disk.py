@@ -1,6 +1,5 @@
 """Data that memory has no room for is read as it is needed, and gives what it gives from memory."""
 
-import os
 import pickle
 import subprocess
 import sys
@@ -182,22 +181,23 @@ def test_a_mapped_array_stays_in_its_file(preset, tmp_path, monkeypatch):
 
 
 def test_pages_that_were_read_are_given_back(tmp_path):
-    """Half a gigabyte is gone through, and the process does not grow by it."""
-    (tmp_path / "zeros").touch()
-    os.truncate(tmp_path / "zeros", 2**29)
+    """Half a gigabyte is read here and there, then gone through, and the process does not grow by it."""
+    with open(tmp_path / "zeros", "wb") as file:  # written, for what the system maps around a hole is less
+        for _ in range(64):
+            file.write(bytes(2**23))
     code = (
         "import sys, numpy as np\n"
         "from kzoo.data.windows import Windows, Spaced, blocks\n"
         "held = lambda: next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM')) >> 10\n"
         "values = np.memmap(sys.argv[1], 'uint8', 'r'); before = held()\n"
-        "windows = Windows(values, Spaced(range(0, len(values) - 100, 4096)), 100)\n"
-        "for start in range(0, len(windows), 4096): windows[start : start + 4096]\n"
+        "windows = Windows(values, Spaced(range(len(values) - 100)), 100)\n"
+        "for seed in range(4): windows[np.random.default_rng(seed).integers(0, len(windows), 4096)]\n"
         "assert sum(len(block) for block in blocks(values)) == len(values)\n"
         "print(held() - before)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "zeros")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < 300, f"grew by {done.stdout} MiB"
+    assert int(done.stdout) < 200, f"grew by {done.stdout} MiB"
 
 
 def test_another_process_gets_the_place_of_a_mapped_file(tmp_path):

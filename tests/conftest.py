@@ -57,6 +57,13 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Let `-n auto` be one process more than there are cores: now and then each waits, for a child or for the disk."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config, specs):
     """Let the processes of `-n` begin with Keras imported, once for all of them and for the children of their tests."""
     import warm

@@ -68,7 +68,7 @@ def gru(out, **options):
 def series(out, **options):
     """Windows, which are cut out of the series on the device."""
     rows = pd.DataFrame(dict(load=np.sin(np.arange(300) / 4)))
-    small = dict(units=(3,), input_shape=(12, 1), horizon=2, batch_size=16, target="load", callbacks="quick")
+    small = dict(units=(3,), input_shape=(5, 1), horizon=2, batch_size=16, target="load", callbacks="quick")
     return kzoo.train("series_gru", rows, out=out, **QUICK | small | options)
 
 

@@ -115,7 +115,7 @@ CASES = {
     ),
     "augmentation and batch norm, no validation data": dict(
         preset="digits_cnn", data=(DIGITS.images[:250] * 15.9, DIGITS.target[:250]), filters=(4,), units=(),
-        augment=("shift",), batch_size=40, validation=0,
+        augment=("shift",), batch_size=40, validation=0, optimizer="momentum",
     ),
     "filters set from the data, alternating mirrors and a rate of their own for norm biases, in bfloat16": dict(
         preset="cifar_speed", data=(np.tile(DIGITS.images[:120, ..., None] * 15.9, 3), DIGITS.target[:120]),

@@ -433,7 +433,7 @@ def test_ctrl_c_keeps_everything_where_this_process_trains(iris, untraced, tmp_p
             os.kill(os.getpid(), signal.SIGINT)
         return compiled([layer])
 
-    options = dict(trials=3, epochs=2, batch_size=54, engine="random", **QUIET)
+    options = dict(trials=2, epochs=2, batch_size=54, engine="random", **QUIET)
     with pytest.raises(Interrupted):
         kzoo.tune(build, iris, out="stopped", **options)
     assert [t.status for t in kzoo.Search("stopped").trials] == ["completed", "interrupted"]

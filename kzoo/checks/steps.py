@@ -25,7 +25,7 @@ def gradients(subject):
     if loss is None:
         return
     variables = subject.model.trainable_variables
-    with _unchanged(subject.model):
+    with _unchanged(subject.model.variables):
         found = weight_gradients(shell_of(subject.model) or subject.model, lambda answers: loss(y, answers), x)
     sizes = [None if g is None else float(np.linalg.norm(g.astype("float64"))) for g in found]
     known = [size for size in sizes if size is not None]
@@ -91,15 +91,15 @@ def few_rows_by_heart(subject):
     x, y = (part[:: max(1, len(part) // _FEW)][:_FEW] for part in subject.batch)
     x, y = _without_conflicts(x, y)
     losses = []
-    for rate in _RATES:
-        with _unchanged(subject.model), traces_let_go():
-            shell.compile(optimizer=keras.optimizers.Adam(rate, global_clipnorm=1.0), loss=subject.model.loss)
-            shell.optimizer.build(shell.trainable_variables)  # otherwise TensorFlow traces the step twice
-            losses = shell.fit(x, y, batch_size=len(x), epochs=_STEPS, verbose=0, callbacks=[_UntilLearned()]).history[
-                "loss"
-            ]
-        if min(losses) <= _LEARNED * losses[0] or losses[0] < 1e-3:
-            return
+    shell.compile(optimizer=keras.optimizers.Adam(global_clipnorm=1.0), loss=subject.model.loss)
+    shell.optimizer.build(shell.trainable_variables)  # otherwise TensorFlow traces the step twice
+    with traces_let_go():
+        for rate in _RATES:
+            with _unchanged([*subject.model.variables, *shell.optimizer.variables]):
+                shell.optimizer.learning_rate = rate
+                losses = _losses(shell, x, y)
+            if min(losses) <= _LEARNED * losses[0] or losses[0] < 1e-3:
+                return
     yield warning(
         f"{len(x)} training rows cannot be learned by heart: loss {losses[0]:.3g}, after {len(losses)} steps "
         f"{min(losses):.3g}",
@@ -109,13 +109,13 @@ def few_rows_by_heart(subject):
     )
 
 
-class _UntilLearned(keras.callbacks.Callback):
-    """Stop when the point is made."""
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.first = logs["loss"] if epoch == 0 else self.first
-        if logs["loss"] < 0.8 * _LEARNED * self.first:
-            self.model.stop_training = True
+def _losses(model, x, y):
+    """Return the loss of each step on the same rows, until the point is made."""
+    losses: list[float] = []  # step by step: epochs of `fit` took up to eight times as long around each
+    while len(losses) < _STEPS and not (losses and losses[-1] < 0.8 * _LEARNED * losses[0]):
+        model.reset_metrics()
+        losses.append(float(model.train_on_batch(x, y, return_dict=True)["loss"]))
+    return losses
 
 
 def _without_conflicts(x, y):
@@ -126,11 +126,11 @@ def _without_conflicts(x, y):
 
 
 @contextmanager
-def _unchanged(model):
+def _unchanged(variables):
     """Put every weight and seed back when the block ends."""
-    before = [keras.ops.convert_to_numpy(v.value).copy() for v in model.variables]
+    before = [keras.ops.convert_to_numpy(v.value).copy() for v in variables]
     try:
         yield
     finally:
-        for variable, value in zip(model.variables, before, strict=True):
+        for variable, value in zip(variables, before, strict=True):
             variable.assign(value)

@@ -24,7 +24,7 @@ def network(optimizer="adam", metrics=("accuracy",), seed=0, layers=(), **compil
 
 
 def fit(model, callbacks, *, epochs=4, validation_data=VALIDATION, **options):
-    options = dict(batch_size=16, shuffle=False, verbose=0) | options
+    options = dict(batch_size=16, validation_batch_size=64, shuffle=False, verbose=0) | options
     if model.built:
         make_variables(model, TRAIN)
     return model.fit(*TRAIN, epochs=epochs, validation_data=validation_data, callbacks=callbacks, **options)

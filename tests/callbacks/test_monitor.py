@@ -161,7 +161,7 @@ def test_validation_less_often_than_patience(name, tmp_path, traced):
 def test_the_last_epoch_is_validated(name, tmp_path):
     model, seen = network(keras.optimizers.Adam(0.05, use_ema=name == "long")), Weights()
     bundle = getattr(kzoo.callbacks, name)(tmp_path / "run")
-    history = fit(model, [*bundle, seen], epochs=3, validation_freq=5, validation_batch_size=10).history
+    history = fit(model, [*bundle, seen], epochs=3, validation_freq=5, batch_size=48, validation_batch_size=20).history
     assert best_epoch(bundle) == 2 and len(history["loss"]) == 3 and len(history["val_loss"]) == 1
     scores = keras.models.load_model(tmp_path / "run" / "best.keras").evaluate(*VALIDATION, verbose=0, return_dict=True)
     said = [history[f"val_{name}"][0] for name in ("loss", "accuracy")]

@@ -7,6 +7,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
+from shortcuts import untraced
 from small import TRAIN, VALIDATION, At, Weights, fit, network, same
 
 import kzoo
@@ -29,7 +30,7 @@ def test_every_bundle_is_a_named_setting():
 def test_every_bundle_keeps_the_best_takes_the_same_arguments_and_is_fresh(name, tmp_path):
     make = getattr(kzoo.callbacks, name)
     options = dict(monitor="val_accuracy", mode=None, patience=9, stop_early=True, reduce_on_plateau=True, save=None)
-    bundle, seen, model = make(tmp_path / "run", **options), Weights(), network()
+    bundle, seen, model = make(tmp_path / "run", **options), Weights(), network("sgd")
     assert not {id(c) for c in bundle} & {id(c) for c in make(tmp_path / "run", **options)}
     history = fit(model, [*bundle, seen], batch_size=48).history
     assert same(model.get_weights(), seen.ends[int(np.argmax(history["val_accuracy"]))])
@@ -39,22 +40,24 @@ def test_every_bundle_keeps_the_best_takes_the_same_arguments_and_is_fresh(name,
 
 def with_dropout():
     keras.utils.set_random_seed(0)  # the layer draws its seed when it is made
-    return network(layers=[keras.layers.Dropout(0.3)])
+    return network("sgd", layers=[keras.layers.Dropout(0.3)])
 
 
 @pytest.fixture(scope="module")
 def bare():
     """The weights of a training without a bundle."""
-    fit(with_dropout(), [(seen := Weights())])
+    with untraced():
+        fit(with_dropout(), [(seen := Weights())], batch_size=48)
     return seen
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("name", BUNDLES)
 def test_no_bundle_changes_what_is_learned(name, bare, tmp_path):
     seen = Weights()
     options = dict(sample=(TRAIN[0][:32], TRAIN[1][:32])) if name == "debug" else {}
     bundle = getattr(kzoo.callbacks, name)(tmp_path / "run", **options)
-    fit(with_dropout(), [*bundle, seen])
+    fit(with_dropout(), [*bundle, seen], batch_size=48)
     assert all(same(a, b) for a, b in zip(bare.ends, seen.ends, strict=True))
 
 
@@ -74,6 +77,7 @@ def test_the_newest_checkpoints_stay(tmp_path):
     assert same(fourth.get_weights(), seen.ends[3])
 
 
+@pytest.mark.usefixtures("untraced")
 def test_checkpoints_by_the_clock(tmp_path):
     fit(network(), kzoo.callbacks.long(tmp_path / "slow", every=3600), epochs=3)
     assert not (tmp_path / "slow" / "checkpoints").exists()
@@ -137,6 +141,7 @@ def deep(bias):
     return model
 
 
+@pytest.mark.usefixtures("untraced")
 def test_debug_writes_what_each_layer_does(tmp_path, capsys):
     model, sample = deep(0.0), (TRAIN[0][:16], TRAIN[1][:16])
     before = model.get_weights()
@@ -174,6 +179,7 @@ def test_the_gradient_is_the_gradient(tmp_path):
     assert float(head["gradient_norm"]) == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize(("bias", "spoil", "says"), [
     (-50.0, None, "hidden has more than half of its units dead; hidden gets hardly any gradient, it vanishes"),
     (0.0, lambda m: m.set_weights([w * 1e6 for w in m.get_weights()]), "changed by more than its own size"),
@@ -182,11 +188,12 @@ def test_the_gradient_is_the_gradient(tmp_path):
 ])  # fmt: skip
 def test_debug_says_what_is_wrong_once(bias, spoil, says, capsys):
     extra = [] if spoil is None else [At(0, spoil)]
-    fit(deep(bias), [*kzoo.callbacks.debug(sample=TRAIN), *extra], epochs=3)
+    fit(deep(bias), [*kzoo.callbacks.debug(sample=TRAIN), *extra], epochs=3, batch_size=32)
     err = capsys.readouterr().err
     assert all(err.count(each) in (1, 2) for each in says.split("; ")), err  # a layer says it once
 
 
+@pytest.mark.usefixtures("untraced")
 def test_debug_looks_at_a_subclassed_model_from_outside(capsys, tmp_path):
     class Own(keras.Model):
         def __init__(self):

@@ -116,7 +116,8 @@ def test_at_most_three_warnings_and_the_command_for_the_rest(leaky, capsys, tmp_
 
 
 def test_no_check_on_the_command_line(call, leaky, tmp_path):
-    words = ["train", "tabular_fnn", "--data", leaky, "--target", "state", "--epochs", 1, "--callbacks", "quick"]
+    words = ["train", "tabular_fnn", "--data", leaky, "--target", "state", "--epochs", 1, "--callbacks", "quick",
+             "--set", "batch_size=240", "units=8"]  # fmt: skip
     assert "Check: " in call(*words, "--out", tmp_path / "a")[2]
     assert "Check: " not in call(*words, "--out", tmp_path / "b", "--no-check")[2]
 

@@ -24,8 +24,8 @@ def sound():
 
 
 @pytest.fixture
-def one_step(monkeypatch):
-    """Try one step to learn a few rows by heart: networks with a fault of gradients would take hundreds, in vain."""
+def one_step(monkeypatch, untraced):
+    """Try one step to learn a few rows by heart: networks with a fault of gradients would take dozens, in vain."""
     monkeypatch.setattr("kzoo.checks.steps._STEPS", 1)
 
 

@@ -32,8 +32,8 @@ def adamw():
     return keras.optimizers.AdamW(0.01, weight_decay=0.1, global_clipnorm=0.5)
 
 
-@pytest.mark.parametrize("kind", [layers.SimpleRNN, layers.LSTM, layers.GRU])
-def test_recurrent_layers_are_keras_own_to_rounding(kind, monkeypatch):
+@pytest.mark.parametrize(("kind", "rate"), [(layers.SimpleRNN, 0.1), (layers.LSTM, 0.5), (layers.GRU, 0.5)])
+def test_recurrent_layers_are_keras_own_to_rounding(kind, rate, monkeypatch):
     """All outputs and the last, forwards and backwards, the states handed on, three turns of two time steps.
 
     A large layer runs on two and three of the five examples side by side.
@@ -60,12 +60,14 @@ def test_recurrent_layers_are_keras_own_to_rounding(kind, monkeypatch):
             x, *states = self.first(x)
             return self.second(x, initial_state=states)
 
-    own = trained(lambda: [Both()], adamw, cheap=False)
+    # Traced in less than half of AdamW's time, and blind to no factor of a gradient, as that is.
+    sgd = partial(keras.optimizers.SGD, rate)
+    own = trained(lambda: [Both()], sgd, cheap=False)
     assert not ran
     halves = "_run_by_halves" if keras.backend.backend() == "tensorflow" else "_run"
     for large, way in ((2**14, "_run"), (0, halves)):
         monkeypatch.setattr(recurrent, "_LARGE", large)
-        np.testing.assert_allclose(trained(lambda: [Both()], adamw, cheap=True), own, atol=1e-5, rtol=0)
+        np.testing.assert_allclose(trained(lambda: [Both()], sgd, cheap=True), own, atol=1e-5, rtol=0)
         assert set(ran) == {way}
         ran.clear()
 

@@ -23,10 +23,16 @@ def texts():
     return x, (x[:, 0] > x[:, 1]).astype("int32")
 
 
+def digits():
+    """Digits (240, 8, 8, 1), and ten classes."""
+    found = load_digits()
+    return (found.images[:240, ..., None] * 15.9).astype("uint8"), found.target[:240]
+
+
 def pictures():
-    """Digits (240, 8, 8, 3), and ten classes."""
-    digits = load_digits()
-    return np.tile(digits.images[:240, ..., None] * 15.9, 3).astype("uint8"), digits.target[:240]
+    """The same with three channels."""
+    x, y = digits()
+    return np.tile(x, 3), y
 
 
 # Name -> preset, its data, and settings that make it small; together they have every family, dropout, augmentation,
@@ -34,14 +40,14 @@ def pictures():
 PLAIN = {
     "fnn": (
         "tabular_fnn", "breast_cancer",
-        dict(units=(8,), schedule="cosine", warmup=0.2, class_weight="balanced", batch_size=128),
+        dict(units=(8,), schedule="cosine", warmup=0.2, class_weight="balanced", batch_size=256),
     ),
     "fnn_values": ("diabetes_fnn", "diabetes", dict(units=(8,), schedule="plateau", patience=2)),
     "cnn": (
         "cifar_cnn", pictures,
         dict(filters=(4,), units=(8,), dropout=0.2, batch_size=64, augment=("flip", "mixup")),
     ),
-    "cnn_ema": ("digits_cnn", "digits", dict(filters=(4,), batch_size=512, callbacks="long", augment=("shift",))),
+    "cnn_ema": ("digits_cnn", digits, dict(filters=(4,), batch_size=96, callbacks="long", augment=("shift",))),
     "rnn": ("text_rnn", texts, dict(units=(4,), schedule="exponential")),
     "lstm": ("text_lstm", texts, dict(units=(4,), dropout=0.3)),
     "gru": ("text_gru", texts, dict(units=(4,))),

@@ -569,16 +569,16 @@ def test_a_model_of_your_own(iris):
 
 
 def test_few_examples_get_more_epochs(iris, capsys):
-    """94 rows are 3 steps an epoch: 40 of them want 14 epochs, and in as many the same patience."""
-    preset = kzoo.get_preset("tabular_fnn")
-    preset = dataclasses.replace(preset, training=preset.training | dict(epochs=4, patience=2))
-    run = kzoo.train(preset, iris, out="run", check=False, callbacks="quick", batch_size=40, min_steps=40)
-    assert run.spec.training["epochs"] == 14 == len(run.history["loss"]) and run.spec.training["patience"] == 7
-    assert "An epoch has 3 steps here: epochs=14 and patience=7, for at least 40 steps" in capsys.readouterr().err
-    arguments = kzoo.fit_arguments(kzoo.build(preset, data=iris, batch_size=40, min_steps=40), iris)
-    assert arguments["epochs"] == 14
-    asked = kzoo.train(preset, iris, out="asked", check=False, batch_size=40, epochs=2)
-    assert len(asked.history["loss"]) == 2 and "An epoch has" not in capsys.readouterr().err
+    """94 rows are 3 steps an epoch: 14 of them want 5 epochs, and in as many the same patience."""
+    preset, small = kzoo.get_preset("tabular_fnn"), dict(batch_size=40, units=(6,))
+    preset = dataclasses.replace(preset, training=preset.training | dict(epochs=2, patience=2))
+    run = kzoo.train(preset, iris, out="run", check=False, callbacks="quick", **small, min_steps=14)
+    assert run.spec.training["epochs"] == 5 == len(run.history["loss"]) and run.spec.training["patience"] == 5
+    assert "An epoch has 3 steps here: epochs=5 and patience=5, for at least 14 steps" in capsys.readouterr().err
+    arguments = kzoo.fit_arguments(kzoo.build(preset, data=iris, **small, min_steps=14), iris)
+    assert arguments["epochs"] == 5
+    asked = kzoo.train(preset, iris, out="asked", check=False, callbacks="quick", **small, epochs=1)
+    assert len(asked.history["loss"]) == 1 and "An epoch has" not in capsys.readouterr().err
     with pytest.raises(kzoo.KzooError, match="min_steps=40 and epochs=2 both say how long"):
         kzoo.train(preset, iris, min_steps=40, epochs=2)
 

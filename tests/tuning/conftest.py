@@ -6,6 +6,7 @@ from stand_in import StandIn
 import kzoo
 from kzoo.tuning import plan
 from kzoo.tuning import tune as module
+from kzoo.tuning.engines import bayesian
 
 
 @pytest.fixture(autouse=True)
@@ -17,8 +18,9 @@ def _few_networks_are_built_to_be_counted(monkeypatch):
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """Let `kzoo.tune` ask a `StandIn` in place of a process that trains."""
+    """Let `kzoo.tune` ask a `StandIn` in place of a process that trains, and models of trials be made in less time."""
     monkeypatch.setattr(module, "Worker", StandIn)
+    monkeypatch.setattr(bayesian, "_BEGINNINGS", 1)
     for name, value in dict(kill_at=None, fail=staticmethod(lambda overrides, seed: None), asked=()).items():
         monkeypatch.setattr(StandIn, name, value)
     return StandIn

@@ -238,10 +238,10 @@ def test_other_settings_are_another_search(nested, tuned, options, says):
 
 
 def test_the_folder_has_the_name_of_the_function(nested, tuned):
-    assert tuned(nested, None).path.name == "build-01"
-    assert tuned(partial(nested), None).path.name == "build-02"
-    assert tuned(Dense("relu"), None).path.name == "dense-01"
-    assert tuned(lambda hp: nested(hp), None).path.name == "lambda-01"
+    assert tuned(nested, None, trials=1).path.name == "build-01"
+    assert tuned(partial(nested), None, trials=1).path.name == "build-02"
+    assert tuned(Dense("relu"), None, trials=1).path.name == "dense-01"
+    assert tuned(lambda hp: nested(hp), None, trials=1).path.name == "lambda-01"
 
 
 # What is refused
@@ -348,12 +348,12 @@ def found(iris, tmp_path_factory):
     """A real search, trained here: the function is a closure."""
 
     def build(hp):
-        hp.Choice("batch_size", [16, 32])
+        hp.Choice("batch_size", [36, 54])
         return build_dense(hp)
 
     out = tmp_path_factory.mktemp("own") / "search"
     with untraced():
-        return kzoo.tune(build, iris, out=out, trials=3, epochs=3, engine="random", seed=1, **QUIET), build
+        return kzoo.tune(build, iris, out=out, trials=3, epochs=2, engine="random", seed=1, **QUIET), build
 
 
 def test_a_trial_is_what_train_makes_of_its_model(found, iris, untraced):
@@ -363,7 +363,7 @@ def test_a_trial_is_what_train_makes_of_its_model(found, iris, untraced):
     hp.values = dict(trial.hyperparameters)
     keras.utils.set_random_seed(trial.seed)
     run = kzoo.train(
-        build(hp), iris, out="run", seed=trial.seed, epochs=3, batch_size=trial.hyperparameters["batch_size"],
+        build(hp), iris, out="run", seed=trial.seed, epochs=2, batch_size=trial.hyperparameters["batch_size"],
         monitor="val_accuracy", check=False, **QUIET,
     )  # fmt: skip
     for name in ("loss", "val_loss", "val_accuracy"):
@@ -433,7 +433,7 @@ def test_ctrl_c_keeps_everything_where_this_process_trains(iris, untraced, tmp_p
             os.kill(os.getpid(), signal.SIGINT)
         return compiled([layer])
 
-    options = dict(trials=3, epochs=2, engine="random", **QUIET)
+    options = dict(trials=2, epochs=2, batch_size=54, engine="random", **QUIET)
     with pytest.raises(Interrupted):
         kzoo.tune(build, iris, out="stopped", **options)
     assert [t.status for t in kzoo.Search("stopped").trials] == ["completed", "interrupted"]
@@ -477,7 +477,7 @@ def test_folds_score_its_models_too(iris, untraced):
     def build(hp):
         return compiled([keras.layers.Dense(hp.Int("units", 2, 8))])
 
-    search = kzoo.tune(build, iris, out="folds", trials=2, epochs=1, folds=2, **QUIET)
+    search = kzoo.tune(build, iris, out="folds", trials=2, epochs=1, folds=2, batch_size=60, **QUIET)
     assert [len(t.folds) for t in search.trials] == [2, 2] and search.finished
 
 

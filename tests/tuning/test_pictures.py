@@ -25,7 +25,7 @@ def search(tmp_path_factory):
 def _fewer_random_splits():
     """A measurement is of ten, each as dear as the others."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importance, "REPEATS", 3)
+        patch.setattr(importance, "REPEATS", 2)
         yield
 
 

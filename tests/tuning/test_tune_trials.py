@@ -109,7 +109,7 @@ def test_14_a_time_budget_ends_a_trial_within_a_step_and_it_can_go_on(trainer, p
 
     def tell(epoch, value):
         ended.append(time.time())
-        stop.deadline = stop.deadline or ended[0] + 1.0  # from then on: the first step takes its time to trace
+        stop.deadline = stop.deadline or ended[0] + 0.4  # from then on: the first step takes its time to trace
 
     one.tell = tell
     cut = one.train(folder=place(1), overrides={}, seed=0)

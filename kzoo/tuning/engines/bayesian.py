@@ -12,6 +12,7 @@ from kzoo.tuning.engines.private import OpenedBayesian
 from kzoo.tuning.engines.steady import Steady, run
 
 _PROMISING = 100  # points of which the best new one is taken
+_BEGINNINGS = 3  # of the search for length scales
 _MODELLED = 200  # trials that a model is made of: the best half of so many, and some of all the others
 
 
@@ -41,8 +42,8 @@ class Engine(OpenedBayesian, Steady, kt.oracles.BayesianOptimizationOracle):
         with warnings.catch_warnings(), threadpool_limits(1):  # so small, threads only wait for one another
             warnings.simplefilter("ignore")  # of its own search for length scales
             # From several beginnings where that takes no time; from one, 200 trials in 20 dimensions take a second.
-            beginnings = 2 if len(self.trials) <= 100 else 0
-            self.gpr.set_params(random_state=self.proposal_seed, n_restarts_optimizer=beginnings)
+            beginnings = _BEGINNINGS if len(self.trials) <= 100 else 1
+            self.gpr.set_params(random_state=self.proposal_seed, n_restarts_optimizer=beginnings - 1)
             self.gpr.fit(x, y)
             points = _candidates(x, y, np.random.RandomState(self.proposal_seed))
             promise = self._promise(points, x)

@@ -15,6 +15,7 @@ from typing import Any
 
 from kzoo import kinds
 from kzoo.errors import KzooError
+from kzoo.words import as_python
 
 ANY = "any"
 
@@ -62,7 +63,9 @@ class Argument:
         return None
 
     def check(self, name, value):
-        """Return `value` (sequences as tuples), or raise `KzooError` with the rule it breaks."""
+        """Return `value` (sequences as tuples, NumPy's as Python's), or raise `KzooError` with the rule it breaks."""
+        if self.many and getattr(value, "ndim", 0) == 1:  # an array
+            value = value.tolist()
         if value is None and self.none:
             return None
         if isinstance(value, list | tuple) and self.many:
@@ -73,6 +76,7 @@ class Argument:
         return self._check_one(name, value)
 
     def _check_one(self, name, value):
+        value = as_python(value)
         kinds = self.kind if isinstance(self.kind, tuple) else (self.kind,)
         if float in kinds and int not in kinds and isinstance(value, int) and not isinstance(value, bool):
             value = float(value) if abs(value) < 10**300 else math.inf if value > 0 else -math.inf

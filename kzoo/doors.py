@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from kzoo.errors import KzooError
 from kzoo.files import path_of
-from kzoo.words import shown
+from kzoo.words import as_python, shown
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -156,6 +156,8 @@ def checked_seconds(name: str, value: Any) -> float:
 def door(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Let a public function refuse, by name, arguments of a type that it has no use for.
 
+    Numbers of NumPy's reach it as Python's own.
+
     Raises:
         KzooError: in place of what would be raised further in.
     """
@@ -164,12 +166,14 @@ def door(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @wraps(function)
     def checked(*arguments: _P.args, **options: _P.kwargs) -> _R:
-        for name, value in (*zip(names, arguments, strict=False), *options.items()):
+        given: Any = tuple(map(as_python, arguments))
+        chosen: Any = {name: as_python(value) for name, value in options.items()}
+        for name, value in (*zip(names, given, strict=False), *chosen.items()):
             form = FORMS.get(name)
             if form is not None and not form.fits(value):
                 raise KzooError(f"{name}={shown(value)} must be {form.words}.")
             if name in _PLACES and isinstance(value, str | Path):
                 path_of(value, f"what {name}= takes")
-        return function(*arguments, **options)
+        return function(*given, **chosen)
 
     return checked

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from importlib import import_module
 from itertools import islice
+from typing import Any
 
 _MOST_NEAR = 5_000  # words that one is compared with: a stranger's table may have any number of columns
 # Controls but the end of a line and the tab; what separates lines elsewhere; what turns the direction of writing.
@@ -24,10 +25,15 @@ def listed(items, most=3, *, separator=", ") -> str:
     return separator.join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
+def as_python(value: Any) -> Any:
+    """Return a number, text or truth value of NumPy's as Python's own; anything else as it is."""
+    return value.tolist() if getattr(value, "shape", None) == () and hasattr(value, "tolist") else value
+
+
 def shown(value, most=40) -> str:
     """Write a value of a user's as Python would, cut off where it is long."""
     try:
-        text = " ".join(repr(value).split())
+        text = " ".join(repr(as_python(value)).split())
     except Exception:  # an object of the caller's that cannot be written
         text = f"a {type(value).__name__}"
     return text if len(text) <= most else f"{text[: most - 1]}…"

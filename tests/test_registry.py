@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import kzoo
@@ -322,3 +323,21 @@ def test_the_specification_of_a_built_model_makes_a_preset_again():
     for name in ("tabular_transformer", "iris_fnn", "digits_cnn", "series_gru"):
         spec = kzoo.spec_of(kzoo.build(name, compile=False))
         assert registry.preset_of(spec).config == spec["config"]
+
+
+def test_numbers_of_numpy_are_numbers():
+    """Such as `labels.max() + 1` is: whoever counts with NumPy has these."""
+    preset = kzoo.get_preset("iris_fnn")
+    of_numpy = dict(outputs=np.int64(7), units=np.array([6, 5]), dropout=np.float32(0.25), rescale=np.bool_(False))
+    of_numpy |= dict(input_shape=[np.int32(9)], activation=np.str_("gelu"), learning_rate=np.float32(0.5))
+    of_python = dict(outputs=7, units=(6, 5), dropout=0.25, rescale=False)
+    of_python |= dict(input_shape=(9,), activation="gelu", learning_rate=0.5)
+    found, expected = registry.resolve(preset, of_numpy), registry.resolve(preset, of_python)
+    assert repr(found) == repr(expected) and "np." not in repr(found)
+    with pytest.raises(kzoo.KzooError, match=r"^outputs=0 is out of range: it must be a whole number at least 1"):
+        registry.resolve(preset, dict(outputs=np.int64(0)))
+    few = kzoo.list_presets(max_params=np.int64(1_000))
+    assert few == kzoo.list_presets(max_params=1_000) != kzoo.list_presets()
+    for wrong in (np.nan, np.float64(2.5), np.array([1, 2])):
+        with pytest.raises(kzoo.KzooError, match=r"^outputs=(nan|2.5|array\(\[1, 2\]\)) "):
+            registry.resolve(preset, dict(outputs=wrong))

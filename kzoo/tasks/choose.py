@@ -1,5 +1,7 @@
 """Which task a target is for: by what is asked, by what a preset can do, or by the look of its values. NumPy only."""
 
+from decimal import Decimal
+
 import numpy as np
 
 from kzoo.errors import KzooError
@@ -76,7 +78,7 @@ def suits(one: Problem, columns) -> bool:
 def _numbers(column):
     """Return a column as numbers; None where it holds words, or true and false."""
     if column.dtype == object:
-        if not all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in column):
+        if not all(isinstance(v, int | float | np.number | Decimal) and not isinstance(v, bool) for v in column):
             return None
         column = column.astype(np.float64)
     return column if column.dtype.kind in "iuf" else None

@@ -48,7 +48,8 @@ def ahead(reader, raw):
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
 @pytest.mark.parametrize("frequency", FREQUENCIES)
 def test_the_step_goes_on_as_that_of_pandas(frequency, zone):
-    times = pd.date_range("2021-10-20", periods=160 + HORIZON, freq=frequency, tz=zone)
+    begin = "1981-10-20" if frequency.startswith("Q") else "2021-10-20"  # pandas 2 knows no summer after 2037
+    times = pd.date_range(begin, periods=160 + HORIZON, freq=frequency, tz=zone)
     reader = reader_of(times[:160])
     assert Calendar.of(reader).words == FREQUENCIES[frequency]
     said = ahead(reader, table(times[:160]))

@@ -125,7 +125,8 @@ def test_memory_of_a_table(tmp_path):
     frame["word"], frame["target"] = draw.choice(["red", "green"], 20_000), draw.choice(["yes", "no"], 20_000)
     frame.to_csv(path := tmp_path / "t.csv", index=False)
     load_data(path, target="target")
-    assert peak_of(lambda: load_data(path, target="target")) < 4.5 * path.stat().st_size
+    times = 4.5 if int(pd.__version__.split(".")[0]) > 2 else 5.5  # pandas 2 has an object for each text
+    assert peak_of(lambda: load_data(path, target="target")) < times * path.stat().st_size
 
 
 def test_memory_of_characters(tmp_path):

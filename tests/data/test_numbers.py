@@ -186,6 +186,8 @@ def test_a_cell_that_cannot_be_read_is_counted_and_named(tmp_path):
     with pytest.warns(KzooWarning, match=r"row 2: '€5'"):
         x = encode(data.preprocessing, [{"a": "5", "b": 1}, {"a": "€5", "b": 1}, {"a": None, "b": 1}])
     assert x[:, 1].tolist() == [0, 1, 1]
+    data = load_data(table(a=[np.inf, *range(1, N)]), target="answer", validation=0, test=0)
+    assert "Column 'a': 1 of 120 values cannot be read as a number and counts as missing (row 1: inf)." in data.notes
 
 
 def test_prices_as_the_target(tmp_path, untraced, undrawn):

@@ -1,6 +1,7 @@
 """Tables: what becomes of each kind of column, and that nothing is learned from test rows."""
 
 import json
+from decimal import Decimal
 
 import keras
 import numpy as np
@@ -248,7 +249,35 @@ def test_a_few_missing_targets_are_dropped_with_a_note():
     frame.loc[:4, "churned"] = None
     data = load_data(frame, target="churned", preset=get_preset("tabular_fnn"))
     assert len(data.train) + len(data.validation) + len(data.test) == 195
-    assert any("5 rows without a target" in note for note in data.notes)
+    assert "5 rows without a target were left out." in data.notes
+    frame.loc[:3, "churned"] = "no"
+    assert "1 row without a target was left out." in load_data(frame, target="churned").notes
+
+
+def test_durations_are_seconds_wherever_they_come_from():
+    """As a text each was a category, or left out; a number of NumPy's own was read in its unit, whichever that is."""
+    hours = np.random.default_rng(0).integers(0, 50, 120).astype(float)
+    long = np.where(hours > 25, "long", "short")
+    lasted = pd.to_timedelta(hours, unit="h").to_series(index=range(120))
+    lasted[7] = pd.NaT
+    data = load_data(pd.DataFrame({"lasted": lasted, "other": hours % 7, "is": long}), target="is")
+    (column,) = (one for one in data.preprocessing["columns"] if one["name"] == "lasted")
+    assert column["kind"] == "number" and column["missing"] and column["median"] in hours * 3600
+    expected = encode(data.preprocessing, {"lasted": hours[9] * 3600, "other": 2.0})
+    ninth = lasted.iloc[9:10]
+    for given in (ninth.iloc[0], ninth.to_numpy()[0], ninth.iloc[0].to_pytimedelta(), ninth, ninth.to_numpy()):
+        other = [2.0] if isinstance(given, pd.Series | np.ndarray) else 2.0
+        np.testing.assert_array_equal(encode(data.preprocessing, {"lasted": given, "other": other}), expected)
+    target = load_data(pd.DataFrame({"lasted": lasted, "other": hours}), target="lasted")
+    assert target.task == "tabular_regression" and set(target.train.y.ravel()) <= set(hours * 3600)
+
+
+def test_decimals_are_numbers_as_a_target_too():
+    """What a database gives for amounts of money; each was a class of its own."""
+    amounts = [Decimal(cents) / 100 for cents in range(100, 220)]
+    data = load_data(pd.DataFrame({"a": range(0, 240, 2), "paid": amounts}), target="paid")
+    assert data.task == "tabular_regression" and data.train.y.dtype == "float32"
+    np.testing.assert_allclose(data.train.y.ravel(), data.train.x[:, 0] / 200 + 1, rtol=1e-6)
 
 
 @pytest.mark.usefixtures("undrawn", "untraced")

@@ -18,7 +18,7 @@ from kzoo.kinds.rows.columns import MOST_CATEGORIES, check_some, learn_columns
 from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extents, Placed, Sample, Words
 from kzoo.kinds.rows.light import cells_of, feature_names, filled, unread_line
 from kzoo.kinds.rows.scaling import config_of
-from kzoo.kinds.rows.target import choose_task, read_targets
+from kzoo.kinds.rows.target import choose_task, read_targets, without_target
 from kzoo.kinds.tables.arrow import Piece, arrow, hashes, mixed, settled
 from kzoo.kinds.tables.files import is_table, pieces_of
 from kzoo.kinds.tables.overview import columns_read
@@ -88,7 +88,7 @@ class Encoding:
             raise KzooError(empty or f"{self.pieces.name!r} has no rows.")
         splits.check_enough(self.count)
         if self.without:
-            self.notes.append(f"{self.without} rows without a target were left out.")
+            self.notes.append(without_target(self.without, "row"))
 
     def with_target(self, table, first):
         """Return the rows of a table that have a target, and their places in the source."""
@@ -189,7 +189,7 @@ class Encoding:
                     self.put(buckets, self.tested, table, places, np.full(len(places), 2))
                     first += len(piece)
                 if self.without:
-                    self.notes.append(f"{self.without} test rows without a target were left out.")
+                    self.notes.append(without_target(self.without, "test row"))
             self.buckets = buckets
 
     def shares(self):

@@ -62,9 +62,9 @@ def load_table(
         require(tested, targets, "the test table")
     apart = [*targets, *as_names(drop), *([group] if group is not None else [])]
     require(frame, apart, "the table")
-    first = len(frame := with_target(frame, targets, notes, "rows"))
+    first = len(frame := with_target(frame, targets, notes, "row"))
     if tested is not None:
-        tested = with_target(tested, targets, notes, "test rows")
+        tested = with_target(tested, targets, notes, "test row")
         frame = pd.concat([frame, tested], ignore_index=True)
     groups = None if group is None else groups_in(frame[group][:first], group)
     frame, writings = read_targets(frame, targets, said, task, doubts, decimal)

@@ -8,7 +8,7 @@ from kzoo.kinds.tables.raw import MOST
 from kzoo.kinds.tables.values import plain, to_numbers, to_words
 from kzoo.registry import list_presets
 from kzoo.tasks import choose
-from kzoo.words import listed, shown
+from kzoo.words import listed, plural, shown
 
 _MOSTLY = 0.95  # share of a target's texts that must be numbers for the rest to be mistakes
 
@@ -18,8 +18,13 @@ def with_target(frame, targets, notes, what):
     if not keep.any():
         raise KzooError(f"The target column {targets[0]!r} is empty.")
     if dropped := int((~keep).sum()):
-        notes.append(f"{dropped} {what} without a target were left out.")
+        notes.append(without_target(dropped, what))
     return frame if keep.all() else frame[keep].reset_index(drop=True)
+
+
+def without_target(count, what) -> str:
+    """Say that rows were left out: "row" or "test row"."""
+    return f"{plural(count, what)} without a target {'was' if count == 1 else 'were'} left out."
 
 
 def groups_in(values, name):

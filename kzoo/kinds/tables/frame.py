@@ -18,6 +18,8 @@ _FRAME = 4  # times the bytes of a table of Arrow that a DataFrame and what is m
 def as_frame(source, text=()):
     """Return a table, also one of Arrow, as a DataFrame with string column names; the caller's own is never changed.
 
+    Durations become seconds.
+
     Args:
         text: names of columns whose cells stay as a file writes them.
     """
@@ -27,7 +29,8 @@ def as_frame(source, text=()):
         if twice := [name for name, times in Counter(names).items() if times > 1]:
             raise KzooError(f"Two columns of the table are called {twice[0]!r}; give each a name of its own.")
         frame = source.set_axis(names, axis=1).reset_index(drop=True)
-        return frame
+        durations = [name for name in names if frame[name].dtype.kind == "m"]
+        return frame.assign(**{name: frame[name].dt.total_seconds() for name in durations}) if durations else frame
     if is_arrow(source):
         return as_frame(_read(source))
     if not isinstance(source, str | os.PathLike):

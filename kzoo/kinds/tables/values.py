@@ -32,6 +32,7 @@ _NAMED = re.compile(
     rf"(?:(\d{{1,2}})[-\s]+)?({'|'.join(_MONTHS)})[a-z]*\.?[-\s]+(?:(\d{{1,2}}),?\s+)?(\d{{4}})", re.ASCII | re.I
 )
 _NO_TIME = np.datetime64("NaT", "us")
+_SECOND = np.timedelta64(1, "s")
 
 
 class Texts:
@@ -82,12 +83,14 @@ class Texts:
 def plain(values) -> "np.ndarray | Texts":
     """Return a column of any kind (an array, a list, a pandas Series) as an array (N,).
 
-    Numbers, booleans and times keep their NumPy type; a Series of nothing but texts becomes `Texts`; anything else
-    objects, None where a value is missing.
+    Numbers, booleans and times keep their NumPy type; durations become seconds; a Series of nothing but texts becomes
+    `Texts`; anything else objects, None where a value is missing.
     """
     if isinstance(values, Texts):
         return values
     if not isinstance(values, np.ndarray) and hasattr(values, "notna"):  # a Series: pandas is there already
+        if values.dtype.kind == "m":
+            values = values.dt.total_seconds()
         if str(values.dtype).startswith("datetime64") and getattr(values.dt, "tz", None) is not None:
             values = values.dt.tz_localize(None)
         if (texts := _texts(values)) is not None:
@@ -95,10 +98,15 @@ def plain(values) -> "np.ndarray | Texts":
         if not isinstance(values.dtype, np.dtype) or values.dtype.kind not in "biufM":
             values = values.astype(object).where(values.notna(), None)
         values = values.to_numpy()
+    if isinstance(values, np.ndarray) and values.dtype.kind == "m":
+        return values / _SECOND
     if isinstance(values, np.ndarray) and values.dtype.kind in "biufM":
         return values
     out = np.empty(len(values), object)
-    out[:] = [None if _is_missing(value) else value for value in values]
+    out[:] = [
+        None if _is_missing(value) else value / _SECOND if isinstance(value, timedelta | np.timedelta64) else value
+        for value in values
+    ]
     return out
 
 
@@ -117,7 +125,7 @@ def _texts(series):
 def _is_missing(value):
     if value is None or type(value).__name__ in ("NAType", "NaTType"):  # pandas', which need not be installed
         return True
-    return isinstance(value, float | np.floating | np.datetime64) and bool(value != value)
+    return isinstance(value, float | np.floating | np.datetime64 | np.timedelta64) and bool(value != value)
 
 
 def known(values) -> np.ndarray:

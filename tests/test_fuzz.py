@@ -26,7 +26,7 @@ from kzoo.runtime import load as load_runtime
 
 GOLDEN = Path(__file__).parent / "golden"
 ETT = Path(__file__).parent / "weights" / "series_linear-ETTh1.csv"
-pytestmark = pytest.mark.usefixtures("registry_as_it_was", "untraced")
+pytestmark = pytest.mark.usefixtures("registry_as_it_was")
 
 
 QUIET = settings(

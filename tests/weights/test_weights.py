@@ -23,7 +23,6 @@ from kzoo.results import baselines
 from kzoo.runtime import load
 from kzoo.weights.stored import Stored
 
-pytestmark = pytest.mark.usefixtures("untraced")
 HERE = Path(__file__).parent
 ENTRIES = {f"{entry.preset}-{entry.name}": entry for entry in weights.entries()}
 # What of a network follows its data, its reading and its training; all else is the preset's, but for dropout, of which
@@ -185,7 +184,7 @@ def test_build_gives_the_trained_network_in_float32_and_it_knows_its_data():
         kzoo.build("digits_cnn", weights="digits.keras", outputs=3)
 
 
-def test_training_and_building_on_other_data_take_what_fits(undrawn, capsys):
+def test_training_and_building_on_other_data_take_what_fits(undrawn, untraced, capsys):
     x, y = np.random.default_rng(0).integers(0, 255, (60, 8, 8, 1)).astype("uint8"), np.arange(60) % 3
     data = kzoo.load_data((x, y), preset="digits_cnn")
     run = kzoo.train(

@@ -33,7 +33,7 @@ def test_the_rates_rise_by_one_factor_and_the_test_stops_at_divergence(found):
     assert low["diverged"] is None and len(low["rates"]) == 100
 
 
-def test_the_losses_are_those_of_gradient_descent_by_hand(untraced):
+def test_the_losses_are_those_of_gradient_descent_by_hand():
     """A linear model: the loss before each step, with the rate of that step, in NumPy."""
     data = kzoo.load_data("line", preset="line_fnn")
     found = kzoo.learning_rate_range(
@@ -59,7 +59,7 @@ def test_smoothing_neither_lags_nor_bends():
     np.testing.assert_allclose(step + step[::-1], 1)
 
 
-def test_the_same_seed_gives_the_same_test_and_settings_count(untraced):
+def test_the_same_seed_gives_the_same_test_and_settings_count():
     first, second = (kzoo.learning_rate_range("line_fnn", steps=20, seed=3) for _ in range(2))
     np.testing.assert_array_equal(first["losses"], second["losses"])
     other = kzoo.learning_rate_range("line_fnn", steps=20, seed=3, units=(3,), schedule="cosine", learning_rate=7.0)
@@ -67,7 +67,7 @@ def test_the_same_seed_gives_the_same_test_and_settings_count(untraced):
     np.testing.assert_allclose(other["rates"], first["rates"][: len(other["rates"])])
 
 
-def test_binary_classes_and_images_work_too(tmp_path, untraced):
+def test_binary_classes_and_images_work_too(tmp_path):
     for preset, small in {"cancer_fnn": dict(units=(8,)), "digits_cnn": dict(filters=(4,), units=(8,))}.items():
         found = kzoo.learning_rate_range(preset, steps=40, low=1e-5, batch_size=32, **small)
         assert 1e-5 < found["suggested"] < 0.5

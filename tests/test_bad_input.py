@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from shortcuts import undrawn, untraced
 
 import kzoo
 from kzoo.cli import main
@@ -74,7 +75,8 @@ def world(tmp_path_factory):
     Path("others").mkdir()
     Path("others/thesis.txt").write_text("mine")
 
-    kzoo.train("tabular_fnn", "rows.csv", target="sold", out="run", units=(4,), **QUICK)
+    with undrawn(), untraced():
+        kzoo.train("tabular_fnn", "rows.csv", target="sold", out="run", units=(4,), **QUICK)
     for name in ("damaged", "foreign", "cut", "headless"):
         shutil.copytree("run", name)
     Path("damaged/config.json").write_text('{"spec": {"pre')

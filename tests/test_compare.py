@@ -19,6 +19,7 @@ from kzoo.cli import main
 from kzoo.evaluation.versus import mcnemar
 from kzoo.ranking import advantage
 
+pytestmark = pytest.mark.usefixtures("untraced")
 ROOT = Path(__file__).parents[1]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from shortcuts import undrawn, untraced
 
 import kzoo
 
@@ -37,7 +38,8 @@ def cells(values):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("one_line") / "run"
-    return kzoo.train("tabular_fnn", FRAME, target="y", epochs=1, progress=False, out=folder, callbacks="quick")
+    with undrawn(), untraced():
+        return kzoo.train("tabular_fnn", FRAME, target="y", epochs=1, progress=False, out=folder, callbacks="quick")
 
 
 def train(*given, **options):

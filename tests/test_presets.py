@@ -140,6 +140,13 @@ def idle_variables(model, x, y, steps, until=0.0):
     return losses, [v.path for v in model.trainable_variables if not moved[v.path] and not v.path.endswith("key/bias")]
 
 
+# One of each way in which a builder goes; all presets: `-m slow`.
+SHAPES = (
+    "tabular_fnn", "tabular_resnet", "tabular_tabm", "text_ngrams", "cifar_cnn", "cifar_resnet", "cifar_mobile",
+    "text_cnn", "series_tcn", "imdb_rnn", "text_bilstm", "char_gru", "cifar_vit", "text_transformer",
+    "char_transformer", "char_gpt", "series_transformer", "tabular_transformer", "series_linear",
+)  # fmt: skip
+LEARNERS = (*SHAPES, "image_pretrained")
 # They need few steps, which as they come take less time than to trace one.
 QUICK_LEARNERS = {
     "adding_rnn", "cifar_cnn", "cifar_resnet", "series_tcn", "series_transformer", "tabular_fnn", "tabular_resnet",
@@ -147,7 +154,7 @@ QUICK_LEARNERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [n if n in LEARNERS else pytest.param(n, marks=pytest.mark.slow) for n in NAMES])
 def test_a_shrunken_copy_overfits_a_tiny_batch_and_every_gradient_exists(name, request):
     if name in QUICK_LEARNERS:
         request.getfixturevalue("untraced")
@@ -155,6 +162,15 @@ def test_a_shrunken_copy_overfits_a_tiny_batch_and_every_gradient_exists(name, r
     losses, idle = idle_variables(model, *batch(name, model), steps=100, until=0.3)
     linear = len([layer for layer in model.layers if layer.weights]) == 1  # which learns nothing by heart
     assert min(losses[-10:]) < (0.9 if linear else 0.3) * losses[0], f"loss {losses[0]:.3f} -> {min(losses[-10:]):.3f}"
+    assert idle == []
+
+
+@pytest.mark.usefixtures("untraced")
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in LEARNERS])
+def test_a_step_of_a_shrunken_copy_lowers_the_loss_and_every_gradient_exists(name):
+    model = kzoo.build(name, seed=0, **small(name) | still(name) | dict(learning_rate=1e-3))
+    (before, after), idle = idle_variables(model, *batch(name, model), steps=2)
+    assert after < before
     assert idle == []
 
 
@@ -224,14 +240,6 @@ def check_saved(names, overrides):
     lines = [line.split() for line in done.stdout.splitlines()]
     assert [(line[0], line[1]) for line in lines] == [(n, n) for n in names]
     assert max(float(line[2]) for line in lines) < 1e-5
-
-
-# One of each way in which a builder goes; all presets, at full size: `-m slow`.
-SHAPES = (
-    "tabular_fnn", "tabular_resnet", "tabular_tabm", "text_ngrams", "cifar_cnn", "cifar_resnet", "cifar_mobile",
-    "text_cnn", "series_tcn", "imdb_rnn", "text_bilstm", "char_gru", "cifar_vit", "text_transformer",
-    "char_transformer", "char_gpt", "series_transformer", "tabular_transformer", "series_linear",
-)  # fmt: skip
 
 
 @pytest.mark.usefixtures("warm_children")

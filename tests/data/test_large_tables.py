@@ -268,7 +268,7 @@ def test_what_is_refused(tmp_path, monkeypatch):
         kzoo.load_data(write(frame, tmp_path / "c.csv"), target="value", seed=2)
 
 
-def test_a_run_on_a_large_table_is_trained_scored_and_used_like_any(tmp_path, monkeypatch, capsys):
+def test_a_run_on_a_large_table_is_trained_scored_and_used_like_any(tmp_path, monkeypatch, capsys, untraced, undrawn):
     monkeypatch.setattr(sample, "MOST", 100)
     file = write(table(800), tmp_path / "a.csv")
     options = dict(target="y", drop="value", epochs=1, batch_size=64, units=(8,), baselines=False)

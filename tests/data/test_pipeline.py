@@ -232,7 +232,7 @@ def test_a_broken_file_stops_the_epoch_with_its_message():
         epoch_of(Batches(Split(x=Broken(IDS.x), y=IDS.y), batch_size=16), 0)
 
 
-def test_images_in_a_mapped_file_are_read_batch_by_batch(tmp_path):
+def test_images_in_a_mapped_file_are_read_batch_by_batch(tmp_path, untraced, undrawn):
     """The same run as from memory, and no more of the file in memory than a batch."""
     random = np.random.default_rng(0)
     x, y = random.integers(0, 256, (300, 8, 8, 1), "uint8"), random.integers(0, 3, 300)
@@ -244,7 +244,8 @@ def test_images_in_a_mapped_file_are_read_batch_by_batch(tmp_path):
         data = kzoo.load_data((images, y), preset="digits_cnn")
         assert isinstance(data.train.x, Mapped) == (name != "memory")
         assert data.fingerprint == runs.setdefault("fingerprint", data.fingerprint)
-        options = dict(filters=(4,), units=(8,), epochs=2, min_steps=0, steps_per_call=1, seed=1, progress=False)
+        options = dict(filters=(4,), depth=1, units=(8,), optimizer="sgd", batch_size=64, epochs=2, min_steps=0, seed=1)
+        options |= dict(steps_per_call=1, callbacks="quick", progress=False)
         runs[name] = kzoo.train("digits_cnn", data, out=tmp_path / name, **options)
     for name in ("mapped", "without an axis"):
         assert runs[name].summary["test"] == runs["memory"].summary["test"]

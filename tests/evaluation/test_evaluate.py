@@ -11,7 +11,8 @@ from small_data import draw, shops, waves
 
 import kzoo
 
-pytestmark = pytest.mark.xdist_group("small runs")  # conftest.py's, each trained once for both files
+# conftest.py's runs, each trained once for both files; a pass over some rows takes less time than to trace it
+pytestmark = [pytest.mark.xdist_group("small runs"), pytest.mark.usefixtures("untraced")]
 
 
 def test_classes_are_scored_as_scikit_learn_does(iris_run):
@@ -126,7 +127,6 @@ def test_logits_are_logits_whatever_their_values():
     assert scores["loss"] == pytest.approx(metrics.log_loss(data.test.y, p), rel=1e-5)
 
 
-@pytest.mark.usefixtures("untraced")
 def test_the_run_remembers_what_was_asked_of_a_named_set(tmp_path):
     target = "petal width (cm)"
     options = dict(epochs=1, units=(4,), callbacks="quick", progress=False, test=0.3, validation=0.2)
@@ -135,14 +135,12 @@ def test_the_run_remembers_what_was_asked_of_a_named_set(tmp_path):
     assert "--test 0.3" in run.config["command"] and "--validation 0.2" in run.config["command"]
 
 
-@pytest.mark.usefixtures("untraced")
 def test_a_data_set_says_how_it_was_loaded(tmp_path):
     data = kzoo.load_data("iris", validation=0.3, test=0.4, seed=5)
     run = kzoo.train("iris_fnn", data, out=tmp_path / "run", epochs=1, callbacks="quick", progress=False)
     assert kzoo.evaluate(kzoo.Run(run.path)) == run.summary["test"] and run.summary["test"]["examples"] == 60
 
 
-@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("options", [dict(test=np.float32(0.4)), dict(validation=np.float32(0.3), drop=np.array([]))])
 def test_how_it_was_loaded_is_kept_in_plain_values(tmp_path, options):
     data = kzoo.load_data("iris", seed=np.int64(5), **options)

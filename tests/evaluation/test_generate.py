@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
+from shortcuts import untraced
 from small_data import fit
 
 import kzoo
@@ -48,22 +50,29 @@ def forgetful(verses):
 @pytest.fixture(scope="module")
 def transformer(verses):
     settings = dict(input_shape=(16,), width=16, depth=1, num_heads=2, intermediate_dim=32, learning_rate=0.01)
-    return fit("char_transformer", verses, verses.parent / "transformer", **settings)
+    with untraced():
+        return fit("char_transformer", verses, verses.parent / "transformer", epochs=1, batch_size=64, **settings)
 
 
 @pytest.fixture(scope="module")
 def words(verses):
     settings = dict(input_shape=(5,), units=(16,), embedding_dim=8, dropout=0.0, learning_rate=0.01)
-    return fit("language_gru", verses, verses.parent / "words", epochs=3, **settings)
+    with untraced():
+        return fit("language_gru", verses, verses.parent / "words", epochs=1, batch_size=64, **settings)
 
 
 def whole(run, ids):
     """Return p (T, V) after each of T ids, from the network built for T steps, without state."""
+    return np.asarray(long_network(run, len(ids)).predict(np.array([ids], "int32"), verbose=0))[0].astype("float64")
+
+
+@cache
+def long_network(run, length):
     preset = kzoo.get_preset(run.config["spec"]["preset"])
     config = {name: value for name, value in run.config["spec"]["config"].items() if name in preset.config}
-    model = kzoo.build(preset, compile=False, **config | dict(input_shape=(len(ids),), pooling=None))
+    model = kzoo.build(preset, compile=False, **config | dict(input_shape=(length,), pooling=None))
     model.set_weights(run.model.get_weights())
-    return np.asarray(model.predict(np.array([ids], "int32"), verbose=0))[0].astype("float64")
+    return model
 
 
 def ids_of(run, text):
@@ -87,7 +96,7 @@ def test_a_recurrent_model_remembers_more_than_its_window(forgetful):
     ids = np.array(ids_of(forgetful, kzoo.generate(forgetful, "the ", length=300)))
     drawn, each = ids[4:], np.arange(300)
     remembered = whole(forgetful, ids)[3:-1][each, drawn]
-    alone = forgetful.model.predict(ids[3:-1, None], verbose=0)[:, 0][each, drawn]
+    alone = np.asarray(forgetful.model(ids[3:-1, None], training=False))[:, 0][each, drawn]
     assert np.log(remembered / alone).sum() > 5
 
 
@@ -151,8 +160,9 @@ def test_an_empty_prompt(gru, words):
 
 
 def test_what_is_unknown_is_read_but_never_written(verses, gru):
-    small = dict(units=(4,), learning_rate=0.03)
-    few = fit("char_gru", verses, verses.parent / "few", input_shape=(12,), vocabulary_size=5, epochs=4, **small)
+    small = dict(units=(4,), learning_rate=0.05, batch_size=128, epochs=3)
+    with untraced():
+        few = fit("char_gru", verses, verses.parent / "few", input_shape=(12,), vocabulary_size=5, **small)
     known = set(few.preprocessing["vocabulary"])
     p = kzoo.predict(few, "xyz the").probabilities[0]
     assert p.argmax() == 1, "here the unknown is the likeliest"
@@ -218,7 +228,7 @@ def test_the_window_of_a_transformer_moves_on_by_half(length, tokens, verses):
     ids, half, places = data.test.x.values[: tokens + 1], max(length // 2, 1), np.arange(tokens)
     starts = np.where(places < length, 0, -(-(places - length + 1) // half) * half)
     rows = np.pad(ids[:-1], (0, length))[starts[:, None] + np.arange(length)]  # what comes after is not seen
-    p = model.predict(rows, verbose=0)[places, places - starts]
+    p = np.asarray(model(rows, training=False))[places, places - starts]
     part = replace(data.test, x=Windows(ids, [0], length))
     scores = kzoo.evaluate(model, replace(data, test=part), stateful=True)
     assert scores["tokens"] == tokens

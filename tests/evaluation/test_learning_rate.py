@@ -11,7 +11,7 @@ def found():
     return kzoo.learning_rate_range("line_fnn", low=1e-4, high=100.0)
 
 
-def test_the_suggested_rate_trains_and_the_rate_of_divergence_does_not(found, tmp_path):
+def test_the_suggested_rate_trains_and_the_rate_of_divergence_does_not(found, tmp_path, undrawn):
     def loss_after_training(rate):
         run = kzoo.train("line_fnn", "line", out=tmp_path / f"{rate}", learning_rate=rate, epochs=10, progress=False)
         return run.summary["test"]["mse_standardised"]
@@ -68,8 +68,8 @@ def test_the_same_seed_gives_the_same_test_and_settings_count():
 
 
 def test_binary_classes_and_images_work_too(tmp_path):
-    for preset in ("cancer_fnn", "digits_cnn"):
-        found = kzoo.learning_rate_range(preset, steps=40, low=1e-5)
+    for preset, small in {"cancer_fnn": dict(units=(8,)), "digits_cnn": dict(filters=(4,), units=(8,))}.items():
+        found = kzoo.learning_rate_range(preset, steps=40, low=1e-5, batch_size=32, **small)
         assert 1e-5 < found["suggested"] < 0.5
     assert not list(tmp_path.iterdir())  # the working folder: nothing is written
 

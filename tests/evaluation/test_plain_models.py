@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from shortcuts import untraced
 from sklearn import metrics
 
 import kzoo
@@ -17,6 +18,7 @@ from kzoo.cli import main
 from kzoo.reports import pictures
 from kzoo.runtime import load
 
+pytestmark = pytest.mark.usefixtures("untraced")
 WORDS, LENGTH = 20, 6
 
 
@@ -82,15 +84,12 @@ def made(name):
 @pytest.fixture(scope="module", params=SIX)
 def trained(request, tmp_path_factory):
     """Train one of the six by plain `fit` with the `standard` bundle: (name, model, x, y, folder)."""
-    import tensorflow as tf
-
     model, x, y = made(request.param)
     folder = tmp_path_factory.mktemp("plain") / "mine"
     labels = keras.utils.to_categorical(y) if SIX[request.param][1].startswith("cat") else y
-    tf.config.run_functions_eagerly(True)
     bundle = kzoo.callbacks.quick(folder)
-    model.fit(x, labels, epochs=2, batch_size=30, validation_split=0.2, callbacks=bundle, verbose=0)
-    tf.config.run_functions_eagerly(False)
+    with untraced():
+        model.fit(x, labels, epochs=2, batch_size=30, validation_split=0.2, callbacks=bundle, verbose=0)
     return request.param, model, x, y, folder
 
 
@@ -188,7 +187,7 @@ def test_export_takes_the_folder_too(tmp_path):
     np.testing.assert_allclose(found.probabilities, np.asarray(model(x[:5], training=False)), atol=1e-5)
 
 
-def test_a_model_that_was_fitted_by_arguments_reads_raw_inputs(untraced):
+def test_a_model_that_was_fitted_by_arguments_reads_raw_inputs():
     data = kzoo.load_data("iris", preset="iris_fnn")
     model = kzoo.build("iris_fnn", data=data, units=(4,), seed=0)
     model.fit(**kzoo.fit_arguments(model, data, epochs=1, progress=False), verbose=0)

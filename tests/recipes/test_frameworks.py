@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from shortcuts import undrawn
 
 import kzoo
 
@@ -50,7 +51,8 @@ def need(backend):
 def by_fit(tmp_path_factory):
     """What `kzoo.train` makes of the first seed in 30 epochs."""
     out = tmp_path_factory.mktemp("fit") / "run"
-    return kzoo.train("iris_fnn", "iris", out=out, epochs=30, patience=30, callbacks="quick", progress=False)
+    with undrawn():
+        return kzoo.train("iris_fnn", "iris", out=out, epochs=30, patience=30, callbacks="quick", progress=False)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 import kzoo
 import kzoo.runtime
 
+pytestmark = pytest.mark.usefixtures("untraced")
 SHAPE = (12, 12, 3)
 PIXELS = np.full((2, *SHAPE), 90.0)
 

@@ -12,6 +12,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from shortcuts import undrawn, untraced
 from sklearn import metrics as sk
 from sklearn.datasets import load_linnerud
 
@@ -26,6 +27,7 @@ from kzoo.registry import with_settings
 from kzoo.tasks.targets import mixes_units, table_of
 from kzoo.tasks.values.score import doubts, headline
 
+pytestmark = pytest.mark.usefixtures("untraced")
 ROWS, STEPS, HORIZON = 900, 30, 26  # the last steps lie more than a day ahead
 
 
@@ -40,10 +42,11 @@ def house():
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return kzoo.train(
-        "series_gru", house(), target=["load", "temperature"], out=tmp_path_factory.mktemp("house") / "run", epochs=1,
-        units=(4,), input_shape=(STEPS, 1), horizon=HORIZON, progress=False,
-    )  # fmt: skip
+    with untraced(), undrawn():
+        return kzoo.train(
+            "series_gru", house(), target=["load", "temperature"], out=tmp_path_factory.mktemp("house") / "run",
+            epochs=1, units=(4,), batch_size=128, input_shape=(STEPS, 1), horizon=HORIZON, progress=False,
+        )  # fmt: skip
 
 
 def by_hand(answers):
@@ -249,7 +252,7 @@ def test_an_ensemble_of_stored_answers_stands_beside_the_same(run, tmp_path):
     assert ours["relative_mae"] == pytest.approx(theirs["relative_mae"])
 
 
-def test_cross_validation_has_each_target(tmp_path, untraced, undrawn):
+def test_cross_validation_has_each_target(tmp_path, undrawn):
     frame = load_linnerud(as_frame=True).frame
     found = kzoo.cross_validate("diabetes_fnn", frame, target=["Weight", "Waist"], drop="Pulse", folds=2, epochs=1,
                                 out=tmp_path / "folds", check=False, progress=False)  # fmt: skip

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from shortcuts import undrawn, untraced
 from sklearn import metrics as sk
 from sklearn.datasets import load_breast_cancer, load_iris
 
@@ -25,6 +26,8 @@ from kzoo.export.subject import subject_of
 from kzoo.export.verify import class_of
 from kzoo.plots import grad_cam, roc_and_precision_recall, worst_mistakes
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 
 @pytest.fixture(scope="module")
 def table():
@@ -35,7 +38,10 @@ def table():
 def margin_run(table, tmp_path_factory):
     """A network with one tanh, trained with hinge."""
     out = tmp_path_factory.mktemp("hinge") / "run"
-    return kzoo.train("cancer_fnn", table, target="target", out=out, epochs=3, loss="hinge", progress=False)
+    with undrawn(), untraced():
+        return kzoo.train(
+            "cancer_fnn", table, target="target", out=out, epochs=3, batch_size=128, loss="hinge", progress=False
+        )
 
 
 def trained(model, data, out, **compiled):
@@ -123,7 +129,7 @@ OWN = {
 
 
 @pytest.mark.parametrize("case", OWN)
-def test_models_of_ones_own(case, tmp_path, untraced, undrawn):
+def test_models_of_ones_own(case, tmp_path, undrawn):
     outputs, activation, compiled = OWN[case]
     x, y = load_breast_cancer(return_X_y=True) if outputs == 1 else load_iris(return_X_y=True)
     data = kzoo.load_data((x.astype("float32"), y))

@@ -19,7 +19,7 @@ from kzoo.registry import preset_of, rebuild
 from kzoo.training import train
 from kzoo.tuning.folds import with_all_rows
 from kzoo.tuning.spaces.own import TUNED, OwnSpace, checked_build, code_of
-from kzoo.words import first_line
+from kzoo.words import as_python, first_line
 
 
 def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
@@ -27,7 +27,7 @@ def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
     if on not in ("train", "train+validation"):
         raise KzooError(f"on={on!r} is unknown. Use one of: train, train+validation.")
     best = search.best_trial() if trial is None else _trial(search, trial)
-    spec = search.spec_of(best)
+    spec, epochs = search.spec_of(best), as_python(epochs)
     if epochs == "best":
         # A schedule needs its full length: squeezed into the epochs up to the best one it would be another.
         stops_early = spec["training"].get("schedule", "constant") in ("constant", "plateau")

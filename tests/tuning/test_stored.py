@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import kzoo
@@ -45,7 +46,7 @@ def test_its_winner_becomes_a_network_a_preset_and_a_run(stored, tmp_path, regis
     assert search.best_model().count_params() == best.params
     assert kzoo.build("iris_fnn", **search.best_config()).count_params() == best.params
     assert kzoo.load_presets(search.save_preset("stored_iris")) == ["stored_iris"]
-    assert search.retrain(epochs=1, out=tmp_path / "run", progress=False).summary["parameters"] == best.params
+    assert search.retrain(epochs=np.int64(1), out=tmp_path / "run", progress=False).summary["parameters"] == best.params
 
 
 def test_it_goes_on(stored, stand_in):

@@ -34,8 +34,8 @@ def beaten(summary: Mapping[str, Any]) -> str | None:
     if ours is None or known is None or (ours > theirs if known.best == "max" else ours < theirs):
         return None
     return (
-        f"It is no better than what needs no network: on the same {split} data {best} has "
-        f"{_said(theirs, metric)}, and it {_said(ours, metric)}."
+        f"It is no better than what needs no network: {_said(ours, metric)}, against {_said(theirs, metric)} of {best} "
+        f"on the same {split} data."
     )
 
 

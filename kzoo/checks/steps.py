@@ -127,7 +127,7 @@ def _without_conflicts(x, y):
 
 @contextmanager
 def _unchanged(variables):
-    """Put every weight and seed back when the block ends."""
+    """Put weights, seeds, and what an optimizer remembers, back when the block ends."""
     before = [keras.ops.convert_to_numpy(v.value).copy() for v in variables]
     try:
         yield

@@ -89,13 +89,11 @@ def plain(values) -> "np.ndarray | Texts":
     if isinstance(values, Texts):
         return values
     if not isinstance(values, np.ndarray) and hasattr(values, "notna"):  # a Series: pandas is there already
-        if values.dtype.kind == "m":
-            values = values.dt.total_seconds()
         if str(values.dtype).startswith("datetime64") and getattr(values.dt, "tz", None) is not None:
             values = values.dt.tz_localize(None)
         if (texts := _texts(values)) is not None:
             return texts
-        if not isinstance(values.dtype, np.dtype) or values.dtype.kind not in "biufM":
+        if not isinstance(values.dtype, np.dtype) or values.dtype.kind not in "biufmM":
             values = values.astype(object).where(values.notna(), None)
         values = values.to_numpy()
     if isinstance(values, np.ndarray) and values.dtype.kind == "m":

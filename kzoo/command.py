@@ -5,8 +5,8 @@ NumPy only: it is asked before Keras starts.
 
 import os
 import shlex
-from pathlib import Path
 
+from kzoo.data.named import name_of
 from kzoo.data.options import NAMED, DataOptions
 from kzoo.data.splits import Fold
 from kzoo.registry import word_for
@@ -30,7 +30,7 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
         return None
     words = ["kzoo", "train", word_for(preset)]
     if source is not None:
-        words += ["--data", Path(source).name]
+        words += ["--data", name_of(source)]
     for name, value in (dict(seed=options.pop("seed"), data_seed=data.seed) | data.pick(*NAMED) | options).items():
         if value is None or value == _DEFAULTS.get(name) or value in ((), []):
             continue
@@ -39,7 +39,7 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
             continue
         values = [str(v) for v in (value if isinstance(value, list | tuple) else [value]) if v is not True]
         if name == "test":
-            values = [Path(values[0]).name]
+            values = [name_of(values[0])]
         option = f"--{name.replace('_', '-')}"
         words += [word for v in values for word in (option, v)] if name == "target" else [option, *values]
     if overrides:
@@ -63,6 +63,6 @@ def _fold_call(preset, source, overrides, data, *, seed, backend, **options):
     given = {"folds": fold.folds, "stratified": fold.stratified, "seed": fold.seed}
     defaults = _DEFAULTS | {"stratified": True}
     given |= {k: v for k, v in (asked | options).items() if v is not None and v not in ((), [])} | overrides
-    words = [preset.name] if source is None else [preset.name, Path(source).name]
+    words = [preset.name] if source is None else [preset.name, name_of(source)]
     words = [repr(w) for w in words] + [f"{k}={v!r}" for k, v in given.items() if v != defaults.get(k)]
     return f"kzoo.cross_validate({', '.join(words)})"

@@ -13,7 +13,7 @@ python recipes/cifar_cnn.py --out runs/cifar_cnn-01   a run that is finished: sc
 python recipes/cifar_cnn.py --chinese             the tutorial's class names under the pictures
 python recipes/cifar_cnn.py --smoke               seconds and no download, on generated pictures
 
-Measured: cifar_cnn on cifar10: accuracy 84.2%, 1 run, 20 epochs, 2158 s a run (2026-11-27).
+Measured: cifar_cnn on cifar10/: accuracy 84.2%, 1 run, 20 epochs, 2158 s a run (2026-11-27).
 """
 
 # %% What to train, on what

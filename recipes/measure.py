@@ -36,7 +36,7 @@ import kzoo
 from kzoo import results
 from kzoo.arguments import BACKENDS
 from kzoo.cli.common import parse_settings
-from kzoo.data.named import NAMES
+from kzoo.data.named import NAMES, name_of
 from kzoo.data.options import DataOptions
 from kzoo.data.splits import Fold
 from kzoo.files import read_json, write_json, write_text
@@ -79,7 +79,7 @@ def plan(args):
 
 def seconds_of(name, data, args):
     """Return the seconds of a run and where they are from: measured on this data, else two epochs trained now."""
-    known = [row for row in results.of(name) if row["data"] == Path(data).name and row["seconds"] > 0]
+    known = [row for row in results.of(name) if row["data"] == name_of(data) and row["seconds"] > 0]
     settings = parse_settings(args.set)
     if known and not settings:
         return max(row["seconds"] for row in known), f"measured {known[0]['date']}"
@@ -176,7 +176,7 @@ def collect_runs(folders, recipes):
         groups.setdefault(results.group_of(run), {}).setdefault(results.draw_of(run), run)
     for runs in groups.values():
         row = results.row_of(list(runs.values()))
-        rows.append(row | {"own_data": row["data"] == kzoo.get_preset(row["preset"]).dataset})
+        rows.append(row | {"own_data": row["data"].rstrip("/") == kzoo.get_preset(row["preset"]).dataset})
         print(results.sentence(rows[-1]))
     known = {results.key_of(r): r for r in results.rows()}
     write_json(MEASURED, [r for _, r in sorted((known | {results.key_of(r): r for r in rows}).items())])

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.cli import backend, common, quiet, tables, train
+from kzoo.data.named import name_of
 from kzoo.errors import Interrupted, KzooError
 from kzoo.listing import numbered_in
 from kzoo.nouns import differences
@@ -120,7 +121,7 @@ def _asks_for(request, args, preset, fixed):
     config, training = resolve(preset, fixed)
     asked = dict(
         seed=args.seed, folds=args.folds, parallel=args.parallel, baseline=not args.no_baseline,
-        data=options.stored() | {"name": Path(args.data or preset.dataset or "").resolve().name},
+        data=options.stored() | {"name": name_of(args.data or preset.dataset or "")},
         spec={"config": _only(fixed, config), "training": _only(fixed, training)},
     )  # fmt: skip
     if "epochs" in fixed:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from kzoo.data import sight, splits
 from kzoo.data.arrays import from_tf, load_arrays, read_npz
 from kzoo.data.dataset import Dataset, Loadable
-from kzoo.data.named import NAMES, load_named
+from kzoo.data.named import NAMES, load_named, name_of
 from kzoo.data.options import DataOptions
 from kzoo.data.sample import what_is_sampled
 from kzoo.doors import door
@@ -109,17 +109,20 @@ def _load(source, preset, asked):
 def _named(name, preset, asked):
     sight.check_named(name, preset, asked)
     chosen = asked.pick("validation", "test", "seed", "target", "drop", "group", "task")
-    return load_named(name, preset=preset, **chosen)
+    data = load_named(name, preset=preset, **chosen)
+    if Path(name).exists():
+        data.notes.append(f"{name} is the data set of that name; what lies here under the same name is ./{name}.")
+    return data
 
 
 def _path(path, preset, asked):
     seen = sight.see(path, preset, asked)
     if seen is not None:
-        return _of_source(seen, path, path.name, preset, asked)
+        return _of_source(seen, path, name_of(path), preset, asked)
     pair, tested = read_npz(path)
     if asked.test is None and tested is not None:
         asked = replace(asked, test=tested)
-    return _arrays(pair, path.name, preset, asked)
+    return _arrays(pair, name_of(path), preset, asked)
 
 
 def _table(frame, preset, asked):

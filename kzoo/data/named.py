@@ -1,6 +1,8 @@
 """Data sets by name: what each is, known before anything is loaded. `sets.py` makes them."""
 
 from importlib import import_module
+from os.path import abspath
+from pathlib import Path
 from typing import Any
 
 from kzoo.errors import KzooError
@@ -54,6 +56,18 @@ ORIGINS = {
     "reuters": (f"{_UCI}137", "research purposes, as its makers state"),
 }
 NAMES = dict.fromkeys(_TABLES, "rows") | {name: problem(task).kind for name, (task, *_) in _OTHERS.items()}
+
+
+def name_of(source: str | Path) -> str:
+    """Return the name that a run keeps of a set of `NAMES`, a file or a folder.
+
+    Where a folder is called as a set is, its name has a slash after it: it is never loaded as that set, nor are its
+    scores taken for scores on that.
+    """
+    if isinstance(source, str) and source in NAMES:
+        return source
+    name = Path(abspath(source)).name
+    return f"{name}/" if name in NAMES else name
 
 
 def check_options(name, *, target=None, drop=(), group=None, task=None):

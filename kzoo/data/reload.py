@@ -8,7 +8,7 @@ from kzoo.data.arrays import from_tf, read_npz
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.encode import class_numbers, encode
 from kzoo.data.load import load
-from kzoo.data.named import NAMES
+from kzoo.data.named import NAMES, name_of
 from kzoo.data.options import DataOptions
 from kzoo.data.sight import existing
 from kzoo.errors import KzooError
@@ -44,7 +44,7 @@ def reload(run, source=None, *, target=None) -> Dataset:
     if not len(part):
         raise KzooError("There is nothing to score in this data.")
     return Dataset(
-        name=Path(source).name if isinstance(source, str | Path) else "arrays",
+        name=name_of(source) if isinstance(source, str | Path) else "arrays",
         task=spec.task,
         inputs=described.inputs,
         train=part,

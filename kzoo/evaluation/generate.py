@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
@@ -169,9 +170,30 @@ def reader_with_memory(model: keras.Model, steps: int) -> Callable[[np.ndarray],
     config = _config_of(model)
     if "stateful" not in config or config["bidirectional"] or config["pooling"] not in (None, "last"):
         return None
+    networks = _networks.setdefault(model, {})
+    if steps not in networks:
+        networks[steps] = _with_memory(model, config, steps)
+    network = networks[steps]
+    for layer in model.layers:
+        if layer.weights:  # they may have changed since
+            network.get_layer(layer.name).set_weights(layer.get_weights())
+    memory = [np.zeros(state.shape, "float32") for state in network.inputs[1:]]
+
+    def read(row: np.ndarray) -> np.ndarray:
+        answers, *memory[:] = network.predict_on_batch([row, *memory])
+        return np.asarray(answers, "float32")
+
+    return read
+
+
+# Model -> tokens in a call -> the network with memory, which takes half a second to build and to trace.
+_networks: WeakKeyDictionary[keras.Model, dict[int, keras.Model]] = WeakKeyDictionary()
+
+
+def _with_memory(model: keras.Model, config: dict[str, Any], steps: int) -> keras.Model:
+    """Build what reads `steps` tokens and its states, and answers with the next ones too; its weights are random."""
     config = config | dict(stateful=False, pooling=None, input_shape=(steps,))
     plain = rebuild(spec_of(model) | dict(config=config, seed=None), compile=False)
-    plain.set_weights(model.get_weights())
     x = ids = keras.Input((steps,), batch_size=1, dtype="int32")
     before: list[Any] = []
     after: list[Any] = []
@@ -182,16 +204,8 @@ def reader_with_memory(model: keras.Model, steps: int) -> Callable[[np.ndarray],
         states = [keras.Input((int(size),), batch_size=1) for size in np.atleast_1d(layer.cell.state_size)]
         telling = type(layer).from_config(layer.get_config() | {"return_state": True})
         x, *new = telling(x, initial_state=states)
-        telling.set_weights(layer.get_weights())
         before, after = before + states, after + new
-    network = keras.Model([ids, *before], [x, *after])
-    memory = [np.zeros(state.shape, "float32") for state in before]
-
-    def read(row: np.ndarray) -> np.ndarray:
-        answers, *memory[:] = network.predict_on_batch([row, *memory])
-        return np.asarray(answers, "float32")
-
-    return read
+    return keras.Model([ids, *before], [x, *after])
 
 
 def score_stateful(model: keras.Model, part: Split, data: Dataset) -> dict[str, Any]:

@@ -43,7 +43,8 @@ def speed_of(preset: str) -> dict | None:
 
 def beside(row: dict) -> list[dict]:
     """Return published and other figures for the same data and metric: what, score, source."""
-    same = [b for b in _read("beside.json") if (b["data"], b["metric"]) == (row["data"], row["metric"])]
+    data = row["data"].rstrip("/")  # what was reached on a set stands beside a folder of it
+    same = [b for b in _read("beside.json") if (b["data"].rstrip("/"), b["metric"]) == (data, row["metric"])]
     return [b for b in same if row["preset"] in b.get("presets", [row["preset"]])]
 
 

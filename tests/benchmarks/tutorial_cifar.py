@@ -24,8 +24,7 @@ from kzoo.files import read_json, write_json
 BESIDE = Path(kzoo.__file__).parent / "results" / "beside.json"
 
 
-def arrays(source):
-    data = kzoo.load_data(source, preset="cifar_cnn", validation=0)
+def arrays(data):
     for part in (data.train, data.test):
         yield np.asarray(part.x[np.arange(len(part))]).astype("float32") / 255.0
         yield keras.utils.to_categorical(part.y, 10)
@@ -38,7 +37,8 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
-    x_train, y_train, x_test, y_test = arrays(args.data)
+    data = kzoo.load_data(args.data, preset="cifar_cnn", validation=0)
+    x_train, y_train, x_test, y_test = arrays(data)
     keras.utils.set_random_seed(args.seed)
     model, generator = tutorial_as_written()
     began = time.perf_counter()
@@ -50,8 +50,9 @@ def main():
         verbose=2,
     ).history
     _, accuracy = model.evaluate(x_test, y_test, verbose=0)
+    asked = f"--data {data.name} --epochs {args.epochs} --seed {args.seed}"
     row = {
-        "data": "cifar10",
+        "data": data.name,
         "presets": ["cifar_cnn"],
         "what": f"the tutorial's recipe, {args.epochs} epochs, stopped on the test set",
         "metric": "accuracy",
@@ -59,7 +60,7 @@ def main():
         "epochs": len(history["loss"]),
         "seconds": round(time.perf_counter() - began, 1),
         "seed": args.seed,
-        "source": f"python tests/benchmarks/tutorial_cifar.py --epochs {args.epochs} --seed {args.seed}",
+        "source": f"python tests/benchmarks/tutorial_cifar.py {asked}",
     }
     print(json.dumps(row))
     if args.write:

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import kzoo
+from kzoo.command import command_of
 from kzoo.data.encode import encode as encode_images
+from kzoo.data.options import DataOptions
 from kzoo.errors import KzooError
 from kzoo.kinds.image import jpeg
 from kzoo.kinds.image.decode import decode
@@ -43,6 +46,19 @@ def colours_of(split):
 def check_labels(split):
     for colour, label in zip(colours_of(split), split.y, strict=True):
         assert np.abs(colour - list(COLOURS.values())[label]).max() <= 19
+
+
+def test_a_folder_with_the_name_of_a_set_is_not_that_set(photos, monkeypatch):
+    mine, digits_cnn = photos.rename(photos.parent / "digits"), kzoo.get_preset("digits_cnn")
+    monkeypatch.chdir(photos.parent)
+    for path in ("./digits", "digits/", mine, "./digits/"):
+        data = kzoo.load_data(path, preset=digits_cnn)
+        assert data.name == "digits/" and data.class_names == ("ant", "bee", "cat") and not data.notes
+        assert command_of(digits_cnn, path, {}, DataOptions(), seed=0) == "kzoo train digits_cnn --data digits/"
+    named = kzoo.load_data("digits", preset=digits_cnn)
+    assert named.name == "digits" and len(named.class_names) == 10
+    assert named.notes[-1] == "digits is the data set of that name; what lies here under the same name is ./digits."
+    assert command_of(digits_cnn, "digits", {}, DataOptions(), seed=0) == "kzoo train digits_cnn --data digits"
 
 
 def test_class_folders_are_split_by_class(photos):

@@ -100,6 +100,17 @@ def test_a_recurrent_model_remembers_more_than_its_window(forgetful):
     assert np.log(remembered / alone).sum() > 5
 
 
+def test_a_second_text_builds_nothing_and_knows_what_was_learned_since(gru, monkeypatch):
+    run, asked = kzoo.Run(gru.path), dict(length=20, temperature=0)
+    said, weights = kzoo.generate(run, "the ", **asked), run.model.get_weights()
+    monkeypatch.delattr(sys.modules["kzoo.evaluation.generate"], "rebuild")
+    assert kzoo.generate(run, "the ", **asked) == said
+    run.model.set_weights([np.zeros_like(w) for w in weights])  # all tokens alike: the first one is taken
+    assert len(set(kzoo.generate(run, "the ", **asked)[4:])) == 1 < len(set(said[4:]))
+    run.model.set_weights(weights)
+    assert kzoo.generate(run, "the ", **asked) == said
+
+
 def test_the_seed_is_the_text(gru):
     one, same, other = (kzoo.generate(gru, "a ", length=40, seed=seed) for seed in (3, 3, 4))
     assert one == same != other

@@ -12,6 +12,7 @@ import numpy as np
 from kzoo.data.arrays import as_type, checked
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.memory import too_large
+from kzoo.data.named import name_of
 from kzoo.data.progress import followed
 from kzoo.data.splits import Fold, fractions, is_source, split_rows
 from kzoo.data.windows import blocks, few, is_mapped, places_of_few
@@ -109,7 +110,7 @@ def load_image_folder(path, *, image_shape, task="image_classification", validat
         for row in rows:
             fingerprint.update(f"{part}\0{digests[source](row)}\n".encode())
     return Dataset(
-        name=root.resolve().name,
+        name=name_of(root),
         task=task,
         inputs="image",
         train=splits["train"],

@@ -32,7 +32,7 @@ def large_batch(subject):
             f"A batch of {size} is larger than the {subject.rows} training rows: one step an epoch",
             where="batch_size",
             why="Each epoch moves the weights once, so that many epochs learn little.",
-            fix=f"Use a batch_size of at most {max(subject.rows // 10, 1)}.",
+            fix=f"Use a batch_size of at most {min(max(subject.rows // 10, 4), subject.rows)}.",
         )
 
 

@@ -11,17 +11,15 @@ import argparse
 import json
 import math
 import time
-from pathlib import Path
 
+import beside
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 import kzoo
-from kzoo.files import read_json, write_json
 
-BESIDE = Path(kzoo.__file__).parent / "results" / "beside.json"
 MEAN, DEVIATION = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 BATCH, MOMENTUM, SMOOTHING, AHEAD = 1024, 0.85, 0.2, 0.95**5
 KILOSTEP = 1 + 1 / (1 - MOMENTUM)  # what a step moves with Nesterov momentum, over what it moves without
@@ -167,8 +165,7 @@ def main():
     )  # fmt: skip
     print(json.dumps(row))
     if args.write:
-        kept = [r for r in read_json(BESIDE) if r["what"] != row["what"]] if BESIDE.is_file() else []
-        write_json(BESIDE, [*kept, row])
+        beside.write(row)
 
 
 if __name__ == "__main__":

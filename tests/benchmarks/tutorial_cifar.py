@@ -10,18 +10,15 @@ import argparse
 import json
 import os
 import time
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import beside
 import keras
 import numpy as np
 from throughput import tutorial_as_written
 
 import kzoo
-from kzoo.files import read_json, write_json
-
-BESIDE = Path(kzoo.__file__).parent / "results" / "beside.json"
 
 
 def arrays(data):
@@ -64,8 +61,7 @@ def main():
     }
     print(json.dumps(row))
     if args.write:
-        kept = [r for r in read_json(BESIDE) if r["what"] != row["what"]] if BESIDE.is_file() else []
-        write_json(BESIDE, [*kept, row])
+        beside.write(row)
 
 
 if __name__ == "__main__":

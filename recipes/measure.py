@@ -357,12 +357,15 @@ def speed_of(args):
 
 
 def random_data(preset, rows):
-    """Return inputs and targets of a preset's shape."""
+    """Return inputs and targets of a preset's shape; where it forecasts, a series of so many steps."""
     import numpy as np
+    import pandas as pd
 
     from kzoo import contract
 
     rng, config = np.random.default_rng(0), closed(preset.config)
+    if config.get("horizon"):
+        return pd.DataFrame({"y": rng.normal(size=rows)})
     shape, answers = (rows, *config["input_shape"]), kzoo.build(preset, compile=False).output_shape[1:]
     if "vocabulary_size" in config:
         x = rng.integers(2, config["vocabulary_size"], shape, dtype="int32")

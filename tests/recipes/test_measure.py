@@ -81,3 +81,11 @@ def test_a_rows_splits_are_loaded_as_its_command_did(measure):
     row = next(row for row in kzoo.results.rows() if row["preset"] == "adding_rnn")
     (data,) = measure.splits_of(row, Path())
     assert data.input_shape == (100, 2) and len(data.test) == row["examples"]
+
+
+@pytest.mark.parametrize("name", ["series_rnn", "adding_rnn", "text_gru", "iris_fnn", "digits_cnn", "diabetes_fnn"])
+def test_the_speed_of_a_preset_is_measured_on_data_that_it_takes(measure, name):
+    preset = kzoo.get_preset(name)
+    data = kzoo.load_data(measure.random_data(preset, 500), preset=preset, test=0.1)
+    assert data.inputs == preset.config["inputs"] and data.task == preset.task
+    assert len(data.train) > 200 and len(data.test) > 10

@@ -176,7 +176,7 @@ def collect_runs(folders, recipes):
         groups.setdefault(results.group_of(run), {}).setdefault(results.draw_of(run), run)
     for runs in groups.values():
         row = results.row_of(list(runs.values()))
-        rows.append(row | {"own_data": row["data"].rstrip("/") == kzoo.get_preset(row["preset"]).dataset})
+        rows.append(row | {"own_data": results.set_of(row["data"]) == kzoo.get_preset(row["preset"]).dataset})
         print(results.sentence(rows[-1]))
     known = {results.key_of(r): r for r in results.rows()}
     write_json(MEASURED, [r for _, r in sorted((known | {results.key_of(r): r for r in rows}).items())])

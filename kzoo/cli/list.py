@@ -65,7 +65,7 @@ def _described(preset):
 
 def _ranked(args, names):
     """Return what was measured on some data, of these presets, beside what needs no network there; in order."""
-    there = [row for row in results.rows() if row["data"].rstrip("/") == args.data.rstrip("/")]
+    there = [row for row in results.rows() if results.set_of(row["data"]) == results.set_of(args.data)]
     if not there:
         raise KzooError(f"Nothing was measured on {args.data!r}. --data takes one of: {_measured_on()}.")
     there = [row for row in there if row["preset"] in names]

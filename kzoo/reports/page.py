@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from kzoo.bare import BareModel, opened
 from kzoo.data.dataset import Loadable
+from kzoo.data.named import name_of
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.evaluation import evaluate
@@ -157,7 +158,7 @@ def _ensemble(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _anew(run: Run, data: Any) -> dict[str, Any]:
     scores = evaluate(run, data)
-    name = Path(data).name if isinstance(data, str | Path) else "new data"
+    name = name_of(data) if isinstance(data, str | Path) else "new data"
     return dict(name=name, head=headline(scores, run, "", own=False), score_rows=score_rows(run, {name: scores}),
                 targets=table_of(scores))  # fmt: skip
 

@@ -41,10 +41,15 @@ def speed_of(preset: str) -> dict | None:
     return next((row for row in _read("speed.json") if row["preset"] == preset), None)
 
 
+def set_of(data: str) -> str:
+    """Return the set that a row's data is, or has the name of, where a folder has a slash after it."""
+    return data.rstrip("/")
+
+
 def beside(row: dict) -> list[dict]:
     """Return published and other figures for the same data and metric: what, score, source."""
-    data = row["data"].rstrip("/")  # what was reached on a set stands beside a folder of it
-    same = [b for b in _read("beside.json") if (b["data"].rstrip("/"), b["metric"]) == (data, row["metric"])]
+    here = set_of(row["data"]), row["metric"]
+    same = [b for b in _read("beside.json") if (set_of(b["data"]), b["metric"]) == here]
     return [b for b in same if row["preset"] in b.get("presets", [row["preset"]])]
 
 

@@ -457,3 +457,11 @@ def test_decoding_needs_no_keras():
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_nor_is_a_folder_of_texts(tmp_path, monkeypatch):
+    (tmp_path / "imdb").mkdir()
+    for label in ("bad", "good"):
+        (tmp_path / "imdb" / f"{label}.txt").write_text("".join(f"a {label} film, number {i}\n" for i in range(20)))
+    monkeypatch.chdir(tmp_path)
+    assert kzoo.load_data("./imdb", preset="text_ngrams").name == "imdb/"

@@ -11,6 +11,7 @@ from pandas.api import types
 from kzoo.data import splits
 from kzoo.data.arrays import as_type, checked
 from kzoo.data.dataset import Dataset, Split
+from kzoo.data.named import name_of
 from kzoo.data.overview import AS_ASKED
 from kzoo.data.windows import Mapped, Windows, blocks, few, taken
 from kzoo.errors import KzooError, KzooWarning
@@ -72,7 +73,7 @@ def load_text_folder(path, *, preset=None, validation=0.1, test=None, seed=0, pr
     return build_text(
         *official.pop("train"),
         official=official,
-        name=Path(path).name,
+        name=name_of(path),
         preset=preset,
         validation=validation,
         test=test,

@@ -9,7 +9,6 @@ import os
 import pickle
 import queue
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from kzoo import lean, registry
+from kzoo import child, lean, registry
 from kzoo.errors import KzooError
 from kzoo.words import first_line
 
@@ -97,18 +96,8 @@ class Worker:
         }
         if self.sent.threads is not None:
             environment |= dict.fromkeys(_THREADS, str(self.sent.threads))
-        # A group of its own: Ctrl-C is for us, and we decide what becomes of the trial.
-        own_group = (
-            dict(creationflags=subprocess.CREATE_NEW_PROCESS_GROUP) if os.name == "nt" else dict(start_new_session=True)
-        )
-        path = [os.path.abspath(entry) for entry in sys.path]  # "" is the folder we are in
-        begin = f"import sys; sys.path[:] = {path!r}; from kzoo.workers.worker import main; main()"
-        # Isolated: our path takes effect when Python has begun, or a user's queue.py would be taken for Python's.
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-I", "-W", "ignore", "-c", begin], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=log, env=environment, **own_group,
-            )  # fmt: skip
+            self.process = child.start(__name__, stderr=log, environment=environment)
         threading.Thread(target=_answers, args=(self.process.stdout, self.inbox), daemon=True).start()
         self._send((self.sent.families, self.sent.trainer, self.sent.setup))
 

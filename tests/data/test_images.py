@@ -2,21 +2,23 @@
 
 import io
 import json
+import os
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 import kzoo
 from kzoo.command import command_of
 from kzoo.data.encode import encode as encode_images
 from kzoo.data.options import DataOptions
 from kzoo.errors import KzooError
-from kzoo.kinds.image import jpeg
+from kzoo.kinds.image import jpeg, reading
 from kzoo.kinds.image.decode import decode
 from kzoo.kinds.image.learn import image_preprocessing, load_image_folder
 
@@ -114,6 +116,68 @@ def test_of_many_images_the_fingerprint_takes_names_sizes_and_some_contents(phot
         monkeypatch.setenv("KZOO_MEMORY", memory)
         found.append(load_image_folder(photos, image_shape=SHAPE).fingerprint)
     assert found[0] == found[1] != found[2] == found[3]
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+@pytest.mark.parametrize("digested", (10_000, 1))
+def test_processes_beside_read_what_this_one_reads(photos, monkeypatch, digested):
+    monkeypatch.setattr("kzoo.kinds.image.learn._DIGESTED", digested)
+    paint(photos / "ant" / "06_broken.png").write_bytes(b"no image")
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # the other process has Pillow's own setting
+    cut = paint(photos / "ant" / "05.png", size=(64, 64), format="JPEG")
+    cut.write_bytes(cut.read_bytes()[:-9])
+    paint(photos / "bee" / "damaged.jpg", COLOURS["bee"], exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0\x12\x01\x03\0")
+    odd = photos / "cat" / os.fsdecode(b"\xff \xe8.png")
+    if sys.platform == "linux":  # a name that is no text
+        paint(odd, COLOURS["cat"])
+    monkeypatch.setattr("kzoo.kinds.image.learn._CHUNK", 2)
+    with pytest.warns(UserWarning, match="Corrupt EXIF data") as said:
+        alone = load_image_folder(photos, image_shape=SHAPE)
+    monkeypatch.setattr("kzoo.kinds.image.learn.threads", lambda: 2)
+    monkeypatch.setattr("kzoo.kinds.image.reading._WORTH", 30)
+    started, asked = [], []
+
+    class Kept(reading.Reader):
+        def __init__(self):
+            super().__init__()
+            started.append(self._process)
+
+        def _ask(self, *args):
+            asked.append(super()._ask(*args))
+            return asked[-1]
+
+    monkeypatch.setattr("kzoo.kinds.image.reading.Reader", Kept)
+    # The thread of this process waits for the other one, which would read nothing else of so few images.
+    monkeypatch.setattr("kzoo.kinds.image.learn.read", lambda *args: time.sleep(0.3) or reading.read(*args))
+    with pytest.warns(UserWarning, match="Corrupt EXIF data") as again:
+        beside = load_image_folder(photos, image_shape=SHAPE)
+    assert started and asked and all(process.returncode is not None for process in started)
+    assert len(said) == len(again) and beside.notes == alone.notes and "06_broken.png" in beside.notes[0]
+    assert beside.fingerprint == alone.fingerprint
+    for part in ("train", "validation", "test"):
+        left, right = getattr(alone, part), getattr(beside, part)
+        np.testing.assert_array_equal(left.x, right.x)
+        np.testing.assert_array_equal(left.y, right.y)
+
+
+def test_a_process_beside_that_dies_costs_nothing_but_time(photos, monkeypatch):
+    alone = load_image_folder(photos, image_shape=SHAPE)
+    reader, names = reading.Reader(), [f"{i:02}.png" for i in range(20)]
+    pixels, taken = np.zeros((20, *SHAPE), "uint8"), np.ones(20, bool)
+    folder = str(photos / "ant") + os.sep
+    first = reader.read(folder, names, taken, pixels)
+    want = pixels.copy()
+    reader._process.kill()
+    pixels[:] = 0
+    assert reader.read(folder, names, taken, pixels) == first and len(first[1]) == 20 and want.any()
+    np.testing.assert_array_equal(pixels, want)
+    reader.close()
+    monkeypatch.setattr("kzoo.kinds.image.learn.threads", lambda: 2)
+    monkeypatch.setattr("kzoo.kinds.image.reading._WORTH", 1)
+    for name, value in (("executable", "/usr/sbin/blender"), ("executable", None), ("executable", "/no/such/python3")):
+        with monkeypatch.context() as changed:
+            changed.setattr(sys, name, value)
+            assert load_image_folder(photos, image_shape=SHAPE).fingerprint == alone.fingerprint
 
 
 def test_official_folders_are_kept(photos, tmp_path):

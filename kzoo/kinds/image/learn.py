@@ -18,7 +18,7 @@ from kzoo.data.splits import Fold, fractions, is_source, split_rows
 from kzoo.data.windows import blocks, few, is_mapped, places_of_few
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
-from kzoo.kinds.image.decode import ImageFiles, decode, fault, size_of
+from kzoo.kinds.image.decode import ImageFiles, size_of
 from kzoo.kinds.image.folders import (
     Names,
     check_folders,
@@ -28,12 +28,12 @@ from kzoo.kinds.image.folders import (
     list_classes,
     split_folders,
 )
-from kzoo.kinds.image.light import check_shape, image_preprocessing, read, threads
+from kzoo.kinds.image.light import check_shape, image_preprocessing, threads
+from kzoo.kinds.image.reading import look, read, readers
 from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.tasks.classes.light import check_classes
 from kzoo.words import in_bytes
 
-_PIECE = 2**16  # bytes that are read at once
 _CHUNK = 64  # images to a thread's task
 _TASKS = 10_000  # at the most
 _DIGESTED = 10_000  # images of a split whose content the fingerprint takes; of others it takes the number of bytes
@@ -147,46 +147,29 @@ def _read(folder, names, shape, *, keep):
     sizes, contents, errors, start_of_path = np.zeros(len(names), np.int64), {}, {}, os.path.join(folder, "")
     taken = np.zeros(len(names), bool)  # whose content the fingerprint takes
     taken[places_of_few(len(names), _DIGESTED)] = True
-
-    def look(i):
-        path, wrong, data = start_of_path + names[i], None, None
-        if keep or taken[i]:
-            data = _bytes_of(path)
-            sizes[i] = len(data)
-        if keep:
-            pixels[i] = decode(data, shape)
-        else:
-            sizes[i], wrong = fault(path)
-        if wrong:
-            errors[i] = wrong
-        elif taken[i]:
-            contents[i] = hashlib.sha256(data).hexdigest()
+    chunk = max(_CHUNK, -(-len(names) // _TASKS))
+    beside = readers(len(names), threads() - 1) if keep else []
+    own = [read if keep else look] * (threads() - len(beside))
+    free = deque([reader.read for reader in beside] + own)  # a hand for each thread: that of a process, or its own
 
     def look_at_some(start):
-        for i in range(start, min(start + chunk, len(names))):
-            try:
-                look(i)
-            except (KzooError, OSError) as error:
-                errors[i] = str(error)
+        some, hand = slice(start, min(start + chunk, len(names))), free.pop()
+        its_names = [names[place] for place in range(some.start, some.stop)]
+        sizes[some], known, unread = hand(start_of_path, its_names, taken[some], pixels[some] if keep else None)
+        free.append(hand)
+        contents.update((start + place, content) for place, content in known.items())
+        errors.update((start + place, why) for place, why in unread.items())
 
-    chunk = max(_CHUNK, -(-len(names) // _TASKS))
-    with ThreadPoolExecutor(threads()) as pool:
-        starts = range(0, len(names), chunk)
-        deque(followed(pool.map(look_at_some, starts), "reading images", len(starts)), maxlen=0)
+    try:
+        with ThreadPoolExecutor(threads()) as pool:
+            starts = range(0, len(names), chunk)
+            deque(followed(pool.map(look_at_some, starts), "reading images", len(starts)), maxlen=0)
+    finally:
+        for reader in beside:
+            reader.close()
     rows = np.setdiff1d(np.arange(len(names)), list(errors))
     images = _first(pixels, rows) if keep else ImageFiles(folder, names, shape, sizes, rows)
     return images, rows, lambda row: (names[rows[row]], contents.get(rows[row], int(sizes[rows[row]]))), errors
-
-
-def _bytes_of(path):
-    """Return a whole file: half the calls of the system that `open` makes, which small files by the thousand notice."""
-    file, parts = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), []
-    try:
-        while part := os.read(file, _PIECE):
-            parts.append(part)
-    finally:
-        os.close(file)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _sizes_found(folder, count, digest):

@@ -18,6 +18,7 @@ from kzoo.registry import get_preset, resolve
 from kzoo.results import baselines
 from kzoo.run import Run
 from kzoo.tasks.targets import mixes_units
+from kzoo.weights import name_of
 from kzoo.words import duration, number
 
 EXAMPLES = """\
@@ -141,9 +142,9 @@ def _repeats(run, args, preset):
     named = common.data_options(args)
     options = import_module("kzoo.data.options").DataOptions(seed=named.pop("data_seed"), **named)
     command = import_module("kzoo.command").command_of(
-        preset, args.data, settings_of(args), options, seed=args.seed, weights=args.weights and Path(args.weights).name,
-        freeze=frozen(args.freeze), precision=args.precision, backend=run.config["backend"],
-        devices=args.devices,
+        preset, args.data, settings_of(args), options, seed=args.seed,
+        weights=args.weights and name_of(args.weights, preset.name), freeze=frozen(args.freeze),
+        precision=args.precision, backend=run.config["backend"], devices=args.devices,
     )  # fmt: skip
     # In any order: `--epochs` comes after other settings in `kzoo.train`.
     return sorted(shlex.split(command)) == sorted(shlex.split(run.config["command"] or ""))

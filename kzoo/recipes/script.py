@@ -146,13 +146,16 @@ def finish(
 
 
 def _command(name: str, words: Iterable[str]) -> str:
-    """Return the line that repeats a recipe, with names of files only and without the folder for what it makes."""
+    """Return the line that repeats a recipe, with names of files only and without the folder for what it makes.
+
+    A folder's name has a slash after it: what is called as a data set is not that set.
+    """
     if "ipykernel" in sys.modules:
         return f"python recipes/{name}.py"
     kept, skip = [], False
     for word in words:
         if not skip and word != "--out" and not word.startswith("--out="):
-            kept.append(Path(word).name if os.sep in word else word)
+            kept.append(Path(word).name + "/" * Path(word).is_dir() if os.sep in word else word)
         skip = word == "--out"
     return shlex.join(["python", f"recipes/{name}.py", *kept])
 

@@ -17,13 +17,13 @@ from kzoo.nouns import Spec, plain
 from kzoo.registry import get_preset, list_presets, rebuild, remember_data, resolve, spec_of
 from kzoo.run import Run
 from kzoo.tasks import problem
-from kzoo.weights import DOWNLOADED, check_downloaded, check_weights, entry_of, is_word
+from kzoo.weights import DOWNLOADED, check_downloaded, check_weights, entry_of, is_word, name_of
 from kzoo.weights.stored import Stored
 from kzoo.words import first_line, listed, plural
 
 
-def name_of(weights) -> str | None:
-    """Return what a run remembers of `weights=`.
+def checked_name(weights, preset) -> str | None:
+    """Return what a run of a preset remembers of `weights=`, None for none.
 
     Raises:
         KzooError: it is nothing that weights could come from.
@@ -32,7 +32,7 @@ def name_of(weights) -> str | None:
         return None
     if not isinstance(weights, str | os.PathLike | keras.Model):
         raise KzooError(f"weights={weights!r} has none. Give a run's folder, a .keras file or a model.")
-    return getattr(weights, "name", None) or Path(weights).name
+    return name_of(weights, preset)
 
 
 def begin_with(weights, model, spec, vocabulary, *, class_names, freeze=None) -> str:
@@ -49,7 +49,7 @@ def begin_with(weights, model, spec, vocabulary, *, class_names, freeze=None) ->
     Raises:
         KzooError: nothing that can be read, no layer in common, or nothing left to train.
     """
-    run, words = _run_of(weights, spec.preset), {}
+    name, run, words = name_of(weights, spec.preset), _run_of(weights, spec.preset), {}
     source = _model_of(weights, spec) if run is None else run.model
     old_vocabulary = None if run is None else run.preprocessing.get("vocabulary")
     if old_vocabulary and vocabulary:
@@ -59,11 +59,9 @@ def begin_with(weights, model, spec, vocabulary, *, class_names, freeze=None) ->
     copied, fresh = copy_weights(source, model, new_head=other, **words)
     if not copied:
         but = ", but for the last one, which tells other classes apart" if other else ""
-        raise KzooError(f"weights={name_of(weights)!r} has no layer in common with {model.name}{but}{_backbone(spec)}.")
+        raise KzooError(f"weights={name!r} has no layer in common with {model.name}{but}{_backbone(spec)}.")
     if "backbone" in spec.config and (lacking := [name for name in fresh if name != "outputs"]):
-        raise KzooError(
-            f"weights={name_of(weights)!r} lacks layers of {model.name}, such as {lacking[0]}{_backbone(spec)}."
-        )
+        raise KzooError(f"weights={name!r} lacks layers of {model.name}, such as {lacking[0]}{_backbone(spec)}.")
     if freeze is not None:
         freeze_layers(model, freeze, copied)
     whose = f"{entry_of(spec.preset, weights).line} Copied" if is_word(weights, spec.preset) else "Weights: copied"
@@ -135,7 +133,7 @@ def built(preset, weights, overrides):
     Raises:
         KzooError: nothing that can be read, weights of another network, or settings that contradict them.
     """
-    word, run = name_of(weights), _run_of(weights, preset.name)
+    word, run = checked_name(weights, preset.name), _run_of(weights, preset.name)
     if run is not None:
         return _built_as(run, preset, word, overrides)
     config, training = resolve(preset, overrides)

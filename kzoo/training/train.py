@@ -39,7 +39,7 @@ from kzoo.training.record import provenance
 from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.road import Job, assign
 from kzoo.training.slim import slim
-from kzoo.training.start import name_of
+from kzoo.training.start import checked_name
 from kzoo.words import printable
 
 
@@ -141,7 +141,7 @@ def train(
     request = Request(
         data=options.describe(assigned.data),
         spec=assigned.spec,
-        weights=name_of(weights),
+        weights=checked_name(weights, assigned.spec.preset),
         freeze=freeze if freeze is None or isinstance(freeze, bool | str) else tuple(freeze),
         precision=policy,
         backend=keras.backend.backend(),

@@ -118,6 +118,17 @@ def is_word(weights: Any, preset: str) -> bool:
     return isinstance(weights, str) and weights in words_of(preset)
 
 
+def name_of(weights: Any, preset: str) -> str:
+    """Return what a run of a preset keeps of its weights: a word, or the name of a run, a file or a model.
+
+    Where that name is a word too, it has a slash after it: it is never taken for what the word stands for.
+    """
+    if is_word(weights, preset) or (isinstance(weights, str) and weights == DOWNLOADED):
+        return weights
+    name = getattr(weights, "name", None) or Path(weights).name
+    return f"{name}/" if name in (DOWNLOADED, *words_of(preset)) else name
+
+
 def entry_of(preset: str, word: str | None = None) -> Entry:
     """Return the weights of a preset that a word stands for.
 

@@ -206,6 +206,21 @@ def test_training_and_building_on_other_data_take_what_fits(undrawn, untraced, c
         kzoo.build("mnist_cnn", weights="run")
 
 
+def test_a_run_with_the_name_of_stored_weights_is_not_these(undrawn, untraced):
+    def train(weights, out):
+        return kzoo.train(
+            "digits_cnn", "digits", out=out, weights=weights, max_steps=1, check=False, callbacks="quick",
+            baselines=False, progress=False,
+        )  # fmt: skip
+
+    own = train(None, "digits")
+    for source in ("./digits", Path("digits"), own):
+        run = train(source, "run")
+        assert run.config["weights"] == "digits/" and " --weights digits/" in run.config["command"]
+    with pytest.raises(kzoo.KzooError, match="run holds a different run"):
+        train("digits", "run")
+
+
 @pytest.mark.slow
 def test_an_export_answers_as_they_do(tmp_path):
     exported = kzoo.export("digits_cnn", "out", ["onnx", "litert"], progress=False)

@@ -6,13 +6,17 @@ import numpy as np
 
 from kzoo.checks.finding import check, warning
 from kzoo.checks.rows import enough_variety, hashes
-from kzoo.checks.subject import class_name
+from kzoo.checks.subject import class_name, read
 from kzoo.kinds.image.decode import ImageFiles
+from kzoo.kinds.text.tokenizer import UNKNOWN
 from kzoo.words import listed
 
 _FEWEST = 3  # iris holds one row twice, and by chance a test split has its twin
 _SHARE = 0.005
 _FEWEST_ROWS, _OTHER_SHARES = 50, 0.2
+_RUN = 8  # tokens in a row that two texts do not share by chance; of runs of tokens (ngrams) as many times more
+_FEWEST_RUNS, _INSIDE, _SHARE_INSIDE = 3, 0.8, 0.05  # of a text; the share of them that makes it another's; such texts
+_TEXTS, _MOST, _PIECE = 1_000, 150_000, 4_096  # looked at of another split, of training, and at once
 
 
 @check("data", "rows", "unordered")
@@ -65,6 +69,56 @@ def _equal_files(subject):
 
 def _digest(path):
     return hashlib.sha256(path.read_bytes()).digest()
+
+
+@check("data", "texts")
+def texts_inside_others(subject):
+    """Texts of the validation or test split that are parts of texts that were trained on, or hold them."""
+    length = _RUN * (subject.data.preprocessing.get("ngrams") or 1)
+    for split in subject.splits:
+        if split == "train":
+            continue
+        rows = subject.some(split, _TEXTS)
+        runs, real = _runs(read(subject.splits[split].x, rows), length)
+        long = (real.sum(axis=1) >= _FEWEST_RUNS) & ~_are_equal(subject, split, rows)
+        known = np.unique(runs[long][real[long]])
+        if not len(known):
+            continue
+        seen = np.zeros(len(known), bool)
+        x = subject.splits["train"].x
+        for start in range(0, min(len(x), _MOST), _PIECE):
+            found, is_run = _runs(read(x, slice(start, start + _PIECE)), length)
+            places = np.searchsorted(known, found[is_run]).clip(max=len(known) - 1)
+            seen[places[known[places] == found[is_run]]] = True
+        trained = np.zeros(real.shape, bool)
+        trained[real] = seen[np.searchsorted(known, runs[real]).clip(max=len(known) - 1)]
+        inside = long & ((trained & real).sum(axis=1) > _INSIDE * real.sum(axis=1))
+        if inside.sum() >= max(_FEWEST, _SHARE_INSIDE * long.sum()):
+            yield warning(
+                f"{inside.sum()} of {long.sum()} {split} texts looked at are parts of training texts, or hold some",
+                where=f"{split}, rows {listed(rows[inside])}",
+                why="What is remembered of one is right of the other: the score promises too much and chooses wrongly.",
+                fix="Say in a column which texts come from one, and name it with group=: they stay in one split.",
+            )
+
+
+def _runs(ids, length):
+    """Return a number for every so many tokens in a row, and whether there are so many, none unknown: (N, T')."""
+    ids = ids[:, : np.flatnonzero(ids.any(axis=0)).max(initial=-1) + 1]
+    factors = np.random.default_rng(0).integers(1, 2**63, length, np.uint64) | np.uint64(1)
+    count = max(ids.shape[1] - length + 1, 0)
+    runs, real = np.zeros((len(ids), count), np.uint64), np.ones((len(ids), count), bool)
+    for i, factor in enumerate(factors if count else ()):
+        part = ids[:, i : i + count]
+        runs += part.astype(np.uint64) * factor
+        real &= part > UNKNOWN
+    return runs, real
+
+
+def _are_equal(subject, split, rows):
+    """Say of which texts there is an equal one in training, which another check tells."""
+    train, keys = set(hashes(subject, "train")), hashes(subject, split)
+    return np.array([row < len(keys) and keys[row] is not None and keys[row] in train for row in rows], bool)
 
 
 @check("data", "labels", "classes")

@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from small_models import CANCER, DIGITS, IRIS, dense, find, images, one, texts, words
@@ -76,6 +77,32 @@ def test_texts():
     short = x.copy()
     short[:, 3:] = 0  # "thank you" is written by many
     assert find(TWICE, words(), (short, y), test=(short[:40], y[:40])) == []
+
+
+@pytest.mark.parametrize("preset", ("text_gru", "text_ngrams"))
+def test_phrases_of_sentences_that_are_trained_on(tmp_path, preset):
+    random = np.random.default_rng(0)
+    vocabulary = np.array([f"word{i}" for i in range(60)])
+    sentences = [random.choice(vocabulary, 30) for _ in range(120)]
+    pieces = [(i, " ".join(words)) for i, words in enumerate(sentences)]
+    pieces += [(i, " ".join(words[j : j + 20])) for i, words in enumerate(sentences) for j in (0, 8)]
+    table = pd.DataFrame(pieces, columns=["of", "text"]).assign(label=lambda rows: rows["of"] % 2)
+    table.to_csv(tmp_path / "phrases.csv", index=False)
+    found = find("texts_inside_others", preset, tmp_path / "phrases.csv", target="label", drop="of")
+    assert [one.where.split(",")[0] for one in found] == ["validation", "test"]
+    assert "are parts of training texts, or hold some" in found[1].what and "group=" in found[1].fix
+    # What the line advises; and sentences alone, which have words in common, but no phrases.
+    assert find("texts_inside_others", preset, tmp_path / "phrases.csv", target="label", group="of") == []
+    table[:120].to_csv(tmp_path / "sentences.csv", index=False)
+    assert find("texts_inside_others", preset, tmp_path / "sentences.csv", target="label", drop="of") == []
+
+
+def test_equal_texts_are_told_once():
+    x, y = texts(400)
+    x = np.concatenate([x, x[:, ::-1]], axis=1)
+    twice = (x, y), dict(test=(x[:40], y[:40]))
+    assert one(TWICE, words(length=24), twice[0], **twice[1])
+    assert find("texts_inside_others", words(length=24), twice[0], **twice[1]) == []
 
 
 def test_a_test_split_of_another_mixture():

@@ -40,7 +40,9 @@ CHARACTERS = 4_000  # of a sample of plain text
 # %% What is trained on what
 _DIGITS = dict(data="8x8 handwritten digits", source="https://archive.ics.uci.edu/dataset/80", licence="CC BY 4.0")
 _CIFAR = dict(
-    data="CIFAR-10", source="https://www.cs.toronto.edu/~kriz/cifar.html", licence="none stated by its makers"
+    data="CIFAR-10, stored as JPEG files",
+    source="https://www.cs.toronto.edu/~kriz/cifar.html",
+    licence="none stated by its makers",
 )
 _FASHION = dict(data="Fashion-MNIST", source="https://github.com/zalandoresearch/fashion-mnist", licence="MIT")
 _MNIST = dict(data="MNIST", source="https://doi.org/10.1109/5.726791", licence="CC BY-SA 3.0")
@@ -71,8 +73,8 @@ WEIGHTS = {
     "digits_cnn-digits": _DIGITS | dict(named="digits"),
     "mnist_cnn-mnist": _MNIST | dict(data="MNIST's 10,000 test digits, split anew"),
     "fashion_cnn-fashion_mnist": _FASHION | dict(named="fashion_mnist"),
-    "cifar_speed-cifar10": _CIFAR | dict(data="CIFAR-10, stored as JPEG files"),
-    "cifar_resnet-cifar10": _CIFAR | dict(named="cifar10"),
+    "cifar_speed-cifar10": _CIFAR,
+    "cifar_resnet-cifar10": _CIFAR,
     "text_ngrams-reviews": _REVIEWS,
     "text_ngrams-waimai": _WAIMAI,
     "series_linear-ETTh1": _ETT,

@@ -1,14 +1,16 @@
 """Import Keras lean, in processes that are kzoo's own: the command line, and workers. Standard library only.
 
 Keras and TensorFlow import what they merely look for, too: scikit-learn for wrappers, pandas for frames given to `fit`,
-pyplot for galleries, jax for a converter, SciPy for the Keras of old. Nothing of kzoo's asks Keras for these, and they
-take as long as Keras itself; so does looking for garbage among modules that stay.
+pyplot for galleries, jax for a converter, SciPy for the Keras of old; TensorFlow on other backends, to set its seed.
+Nothing of kzoo's asks Keras for these, and they take as long as Keras itself; so does looking for garbage among modules
+that stay.
 
 In somebody's own process nothing is hidden: Keras remembers what it did not find.
 """
 
 import gc
 import os
+import random
 import sys
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
@@ -18,6 +20,7 @@ from kzoo.files import read_json
 
 _LOOKED_FOR = ("matplotlib", "pandas", "sklearn")
 _OF_JAX = ("jax", "scipy")  # needed where Keras runs on it
+_ELSEWHERE = ("tensorflow",)  # where it does not run on that
 _own = False
 
 
@@ -28,10 +31,16 @@ def own_process() -> None:
 
 
 def import_keras() -> None:
-    """Import Keras, and TensorFlow, which Keras imports on every backend as soon as it sets a seed."""
-    with _lean(_LOOKED_FOR if _backend() == "jax" else _LOOKED_FOR + _OF_JAX) if _own else nullcontext():
-        import_module("keras")
-        import_module("tensorflow")
+    """Import Keras, and TensorFlow where Keras runs on it, or is not in a process of kzoo's own."""
+    backend = _backend()
+    elsewhere = _own and backend in ("jax", "torch")
+    names = _LOOKED_FOR + (() if backend == "jax" else _OF_JAX) + (_ELSEWHERE if elsewhere else ())
+    with _lean(names) if _own else nullcontext():
+        keras = import_module("keras")
+        if elsewhere:
+            keras.utils.set_random_seed(random.getrandbits(31))  # with which it looks for TensorFlow
+        else:
+            import_module("tensorflow")
 
 
 @contextmanager

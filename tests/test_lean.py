@@ -31,12 +31,14 @@ print(json.dumps([codes, brought, array_slicing.pandas is not None]))
 """
 
 
-def after(*commands, own, cwd=None):
+def after(*commands, own, cwd=None, backend="tensorflow"):
     """Return exit codes of commands in one process, what the first brought, and whether Keras knows pandas then."""
-    words = [json.dumps(given) for given in (HEAVY, own, [command.split() for command in commands])]
+    heavy = (*HEAVY, "tensorflow") if backend != "tensorflow" else HEAVY
+    words = [json.dumps(given) for given in (heavy, own, [command.split() for command in commands])]
     done = subprocess.run(
-        [sys.executable, "-c", COMMANDS, *words], cwd=cwd, env=ENV, capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-c", COMMANDS, *words], cwd=cwd, env=ENV | {"KERAS_BACKEND": backend},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -58,6 +60,18 @@ def test_a_command_imports_keras_alone_and_all_of_them_work_after_it(tmp_path):
     )
     assert (codes, brought) == ([0] * 5, [])
     assert (tmp_path / "run" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("backend", "command"),
+    [("jax", SHOW), *(pytest.param(b, "train iris_fnn --epochs 1", marks=pytest.mark.slow) for b in ("jax", "torch"))],
+)
+def test_elsewhere_a_command_does_without_tensorflow(tmp_path, backend, command):
+    pytest.importorskip(backend)
+    codes, brought, _ = after(command, own=True, cwd=tmp_path, backend=backend)
+    assert codes == [0] and "tensorflow" not in brought
+    if command != SHOW:
+        assert any((tmp_path / "runs").rglob("events.out*"))  # TensorBoard's
 
 
 @pytest.mark.slow

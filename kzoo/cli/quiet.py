@@ -46,7 +46,7 @@ def silence():
 def load(name):
     """Import a module that needs Keras, in silence.
 
-    On every backend Keras imports TensorFlow as soon as it sets a seed: it is done here, and so is the search for GPUs.
+    TensorFlow, where it is imported, looks for GPUs here.
     """
     hush()
     if "keras" not in sys.modules:
@@ -54,7 +54,8 @@ def load(name):
         try:
             with silence():
                 lean.import_keras()
-                import_module("tensorflow").config.list_physical_devices()
+                if "tensorflow" in sys.modules:
+                    import_module("tensorflow").config.list_physical_devices()
         except (ImportError, ValueError) as error:
             raise KzooError(
                 f"Keras does not start: {error}. KERAS_BACKEND takes tensorflow, jax or torch, if it is installed."

@@ -8,6 +8,7 @@ from contextlib import suppress
 import keras
 
 from kzoo import callbacks as bundles
+from kzoo.callbacks.curves import TensorBoard
 from kzoo.doors import AUTO
 from kzoo.gradients import traces_let_go
 from kzoo.training.calls import Calls, why_single
@@ -17,6 +18,7 @@ from kzoo.training.progress import ProgressBar
 from kzoo.training.resume import Cadence, Journal, Position, restore
 from kzoo.training.road import make_variables
 
+_CURVES = TensorBoard, keras.callbacks.TensorBoard  # which have nothing that a journal could keep
 _ROLLBACKS = 3  # a training that diverges at an eighth of its learning rate has another fault
 
 
@@ -138,7 +140,9 @@ class Fit:
         journal = Journal(
             self.folder,
             position=position,
-            kept=[c for c in (*self.bundle, *self.extra) if not isinstance(c, keras.callbacks.TensorBoard)],
+            kept=[
+                c for c in (*self.bundle, *self.extra) if not isinstance(c, TensorBoard | keras.callbacks.TensorBoard)
+            ],
             signals=signals,
             state=state,
             cadence=self.cadence,

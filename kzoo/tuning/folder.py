@@ -4,12 +4,13 @@ import csv
 import io
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 from kzoo.errors import KzooError
+from kzoo.events import Events
 from kzoo.files import check_place, read_json, remove_leftovers, whole_file, write_json, write_text
 from kzoo.nouns import differences
 from kzoo.training.folder import locked, missing, names_in, numbered, remove_empty
@@ -148,26 +149,15 @@ def write_hparams(folder, trial):
     """Write a finished trial for TensorBoard's HParams page, into `tensorboard/0000/`; nothing without TensorBoard."""
     if find_spec("tensorboard") is None:
         return
-    event_pb2 = import_module("tensorboard.compat.proto.event_pb2")
-    summary_pb2 = import_module("tensorboard.compat.proto.summary_pb2")
     hparams_pb = import_module("tensorboard.plugins.hparams.summary_v2").hparams_pb
-    place = folder / "tensorboard" / f"{trial.number:04d}"
-    place.mkdir(parents=True, exist_ok=True)
     name, now = f"trial {trial.number}", time.time()
-    events = [
-        event_pb2.Event(wall_time=now, file_version="brain.Event:2"),
-        event_pb2.Event(wall_time=now, summary=hparams_pb(dict(trial.hyperparameters), name, now - trial.seconds)),
-    ]
-    for metric, values in trial.history.items():
-        for epoch, value in enumerate(values):
-            if value is not None:
-                summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag=metric, simple_value=value)])
-                events.append(event_pb2.Event(wall_time=now, step=epoch, summary=summary))
-    if trial.score is not None:
-        summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag="score", simple_value=trial.score)])
-        events.append(event_pb2.Event(wall_time=now, step=trial.best_epoch - 1, summary=summary))
-    writer = import_module("tensorboard.summary.writer.record_writer").RecordWriter
-    with whole_file(place / "events.out.tfevents.0.kzoo", sync=False) as temporary, open(temporary, "wb") as file:
-        records = writer(file)
-        for event in events:
-            records.write(event.SerializeToString())
+    place = folder / "tensorboard" / f"{trial.number:04d}" / "events.out.tfevents.0.kzoo"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(place, sync=False) as temporary, closing(Events(temporary, at=now)) as events:
+        events.summary(hparams_pb(dict(trial.hyperparameters), name, now - trial.seconds))
+        for metric, values in trial.history.items():
+            for epoch, value in enumerate(values):
+                if value is not None:
+                    events.scalars({metric: value}, epoch)
+        if trial.score is not None:
+            events.scalars({"score": trial.score}, trial.best_epoch - 1)

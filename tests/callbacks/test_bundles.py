@@ -57,11 +57,33 @@ def test_the_best_weights_come_back_and_both_files_are_there(tmp_path):
     assert weight(model) == seen.seen[best]
     assert weight(keras.saving.load_model(tmp_path / "mine" / "best.keras")) == seen.seen[best]
     assert weight(keras.saving.load_model(tmp_path / "mine" / "last.keras")) == seen.seen[-1]
-    board = set() if keras.backend.backend() == "torch" else {"tensorboard"}  # Keras' callback cannot
-    assert {p.name for p in (tmp_path / "mine").iterdir()} == {"best.keras", "history.csv", "last.keras"} | board
+    assert {p.name for p in (tmp_path / "mine").iterdir()} == {"best.keras", "history.csv", "last.keras", "tensorboard"}
     rows = list(csv.DictReader((tmp_path / "mine" / "history.csv").open()))
     assert [float(row["val_loss"]) for row in rows] == pytest.approx(history["val_loss"])
     assert {row["learning_rate"] for row in rows} == {str(float(np.float32(0.05)))}
+
+
+def test_tensorboard_reads_what_each_epoch_gave(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
+
+    model, seen = linear(metrics=["mae"]), Weights()
+    bundle = [*kzoo.callbacks.standard(tmp_path, histograms=True), seen]
+    fit(model, bundle, epochs=1)
+    history = fit(model, bundle, epochs=2).history  # in files of its own, beside those of the first
+    read = {}
+    for part, start, more in (("train", "", ["epoch_learning_rate"]), ("validation", "val_", [])):
+        files = sorted((tmp_path / "tensorboard" / part).iterdir())
+        read[part] = EventAccumulator(str(files[1])).Reload()
+        assert len(files) == 2 and sorted(read[part].Tags()["scalars"]) == sorted(["epoch_loss", "epoch_mae", *more])
+        for name in ("loss", "mae"):
+            steps = [(event.step, event.value) for event in read[part].Scalars(f"epoch_{name}")]
+            assert steps == [(i, pytest.approx(value)) for i, value in enumerate(history[start + name])]
+    histograms = read["train"].Tensors(model.layers[0].kernel.path + "/histogram")
+    for event, value in zip(histograms, seen.seen, strict=True):
+        low, high, count = make_ndarray(event.tensor_proto).T
+        (here,) = np.flatnonzero(count)
+        assert count[here] == 1 and low[here] <= np.nextafter(value, 9) and value <= np.nextafter(high[here], 9)
 
 
 def test_without_a_folder_nothing_is_written(tmp_path):

@@ -51,7 +51,9 @@ def check_labels(split):
 
 
 def test_a_folder_with_the_name_of_a_set_is_not_that_set(photos, monkeypatch):
-    mine, digits_cnn = photos.rename(photos.parent / "digits"), kzoo.get_preset("digits_cnn")
+    digits_cnn = kzoo.get_preset("digits_cnn")
+    assert kzoo.load_data(photos, preset=digits_cnn).name == "photos"
+    mine = photos.rename(photos.parent / "digits")
     monkeypatch.chdir(photos.parent)
     for path in ("./digits", "digits/", mine, "./digits/"):
         data = kzoo.load_data(path, preset=digits_cnn)
@@ -66,7 +68,7 @@ def test_a_folder_with_the_name_of_a_set_is_not_that_set(photos, monkeypatch):
 def test_class_folders_are_split_by_class(photos):
     data = load_image_folder(photos, image_shape=SHAPE)
     assert data.class_names == ("ant", "bee", "cat") and data.task == "image_classification"
-    assert data.config == {"input_shape": SHAPE, "outputs": 3} and data.name == "photos"
+    assert data.config == {"input_shape": SHAPE, "outputs": 3}
     assert len(data.train) + len(data.validation) + len(data.test) == 60
     assert np.bincount(data.test.y).tolist() == [4, 4, 4] and len(data.validation) == 5
     for split in (data.train, data.validation, data.test):

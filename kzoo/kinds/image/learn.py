@@ -12,7 +12,6 @@ import numpy as np
 from kzoo.data.arrays import as_type, checked
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.memory import too_large
-from kzoo.data.named import name_of
 from kzoo.data.progress import followed
 from kzoo.data.splits import Fold, fractions, is_source, split_rows
 from kzoo.data.windows import blocks, few, is_mapped, places_of_few
@@ -45,10 +44,13 @@ _COLOURS = ("red", "green", "blue", "opacity")
 def load(source, form, *, problem, name, preset, validation, test, seed, task=None):
     """Load a folder of class folders."""
     shape = _SHAPE if preset is None else preset.config["input_shape"]
-    return load_image_folder(source, image_shape=shape, task=problem.name, validation=validation, test=test, seed=seed)
+    options = dict(task=problem.name, validation=validation, test=test, seed=seed)
+    return load_image_folder(source, image_shape=shape, name=name, **options)
 
 
-def load_image_folder(path, *, image_shape, task="image_classification", validation=0.1, test=None, seed=0) -> Dataset:
+def load_image_folder(
+    path, *, image_shape, name="images", task="image_classification", validation=0.1, test=None, seed=0
+) -> Dataset:
     """Load a folder of class folders of images.
 
     With `train/` above the class folders the split is the folders' own; what is missing is cut from the
@@ -59,6 +61,7 @@ def load_image_folder(path, *, image_shape, task="image_classification", validat
     Args:
         path: the folder.
         image_shape: (H, W, C) every image is brought to; see `kzoo.kinds.image.decode`.
+        name: of the data.
         task: what the classes are for, by its public name.
         validation: the share of the training images that is held out, if there is no such folder.
         test: a second folder of the same classes, or a share; None takes `test/`, else 20 % of the images.
@@ -110,7 +113,7 @@ def load_image_folder(path, *, image_shape, task="image_classification", validat
         for row in rows:
             fingerprint.update(f"{part}\0{digests[source](row)}\n".encode())
     return Dataset(
-        name=name_of(root),
+        name=name,
         task=task,
         inputs="image",
         train=splits["train"],

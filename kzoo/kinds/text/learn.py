@@ -11,7 +11,6 @@ from pandas.api import types
 from kzoo.data import splits
 from kzoo.data.arrays import as_type, checked
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.named import name_of
 from kzoo.data.overview import AS_ASKED
 from kzoo.data.windows import Mapped, Windows, blocks, few, taken
 from kzoo.errors import KzooError, KzooWarning
@@ -45,7 +44,7 @@ def load(source, form, *, problem, name, preset, validation, test, seed, **asked
     if form == "tabular":
         return load_text_table(source, name=name, seed=seed, **options, **asked)
     if form == "folder":
-        return load_text_folder(source, seed=seed, problem=problem, **options)
+        return load_text_folder(source, name=name, seed=seed, problem=problem, **options)
     files = [Path(source), *([Path(test)] if splits.is_source(test) else [])]
     if not is_too_long(files):
         files = [read_text(file) for file in files]
@@ -54,7 +53,7 @@ def load(source, form, *, problem, name, preset, validation, test, seed, **asked
     return load_language(files[0], name=name, task=problem.name, **options)
 
 
-def load_text_folder(path, *, preset=None, validation=0.1, test=None, seed=0, problem=None):
+def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed=0, problem=None):
     """Load a folder with a `.txt` file (an example a line) or a folder of `.txt` files for each class.
 
     `train/`, `val/` and `test/` above them are official splits.
@@ -73,7 +72,7 @@ def load_text_folder(path, *, preset=None, validation=0.1, test=None, seed=0, pr
     return build_text(
         *official.pop("train"),
         official=official,
-        name=name_of(path),
+        name=name,
         preset=preset,
         validation=validation,
         test=test,

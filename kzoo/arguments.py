@@ -32,6 +32,7 @@ class Argument:
         choices: legal values, where there is a list of them.
         none: whether None is legal.
         many: whether a sequence is legal: False, True (only a sequence) or "or one".
+        each: what a mapping's values must be, where one may stand in place of a value; its keys are written as text.
         open: whether a sequence may begin with None, which the data decides (see `kzoo.preset.completed`).
         needs: another setting -> its values with which this one has a use; "answers" is what the task asks for,
             "classes" or "values". `ANY` stands for whatever is not empty.
@@ -47,6 +48,7 @@ class Argument:
     choices: Collection = ()
     none: bool = False
     many: bool | str = False
+    each: "Argument | None" = None
     open: bool = False
     needs: Mapping = field(default_factory=dict)
 
@@ -68,6 +70,10 @@ class Argument:
             value = value.tolist()
         if value is None and self.none:
             return None
+        if isinstance(value, Mapping) and self.each is not None:
+            if not value:
+                raise KzooError(f"{name}={{}} holds nothing: it must be {self.legal()}.")
+            return {str(as_python(key)): self.each.check(f"{name}[{as_python(key)!r}]", v) for key, v in value.items()}
         if isinstance(value, list | tuple) and self.many:
             first = (None,) if self.open and value and value[0] is None else ()
             return first + tuple(self._check_one(name, v) for v in value[len(first) :])
@@ -119,6 +125,8 @@ class Argument:
             text += " " + " and ".join(bounds) if bounds else ""
         if self.many:
             text += ", or several with commas" if self.many == "or one" else ", one or several with commas"
+        if self.each is not None:
+            text += f", or {{name: {self.each.legal()}, ...}}"
         return text + (", or none" if self.none else "")
 
 
@@ -284,7 +292,12 @@ TRAINING = {
         default="integer", meaning="how you pass labels to fit", kind=str, choices=("integer", "onehot"), **_CLASSES
     ),
     "class_weight": _A(
-        meaning="weigh classes by how rare they are", kind=str, choices=("balanced",), none=True, **_CLASSES
+        meaning="weigh classes by how rare they are, or by a number for each: {no: 1, yes: 5}",
+        kind=str,
+        choices=("balanced",),
+        each=_A(kind=float, low=0),
+        none=True,
+        **_CLASSES,
     ),
     "metrics": _A(default=(), meaning="reported each epoch", kind=str, choices=METRICS, many=True),
     "monitor": _A(

@@ -43,9 +43,19 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
         option = f"--{name.replace('_', '-')}"
         words += [word for v in values for word in (option, v)] if name == "target" else [option, *values]
     if overrides:
-        shown = {k: ",".join(map(str, v)) if isinstance(v, list | tuple) else v for k, v in overrides.items()}
-        words += ["--set", *(f"{name}={value}" for name, value in shown.items())]
+        words += ["--set", *(f"{name}={_setting(value)}" for name, value in overrides.items())]
     return shlex.join(words)
+
+
+def _setting(value):
+    """Write a setting as `--set` reads it."""
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{_quoted(name)}:{one}' for name, one in value.items())}}}"
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _quoted(name):
+    return name if str(name).isalnum() else repr(str(name))
 
 
 def _column(name, how):

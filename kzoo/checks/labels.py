@@ -81,7 +81,7 @@ def class_missing(subject):
 @check("data", "labels", "classes")
 def imbalance(subject):
     """Classes so unequal that guessing the commonest looks good."""
-    if subject.training.get("class_weight") == "balanced" or "focal" in str(subject.training.get("loss")):
+    if subject.training.get("class_weight") is not None or "focal" in str(subject.training.get("loss")):
         return
     counts = np.bincount(_inside(subject.labels["train"], subject.classes).astype(int), minlength=subject.classes)
     here = counts[counts > 0]

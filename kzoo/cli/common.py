@@ -157,17 +157,37 @@ def parse_settings(words) -> dict:
 def parse_value(text):
     """Read one value: a number, true, false, none, a word, or several with commas, which make a tuple.
 
-    Quotes keep a word a word (`'1'`, `"a,b"`); brackets around a list, and its last comma, are optional.
+    Quotes keep a word a word (`'1'`, `"a,b"`); brackets around a list, and its last comma, are optional. Braces hold a
+    value for each of some names: `{no:1,yes:5}`.
+
+    Raises:
+        KzooError: a name in braces without a value.
     """
     text = text.strip()
+    if text[:1] + text[-1:] == "{}":
+        return dict(_named(part) for part in _parts(text[1:-1]))
     bracketed = text[:1] + text[-1:] in ("()", "[]") and len(text) > 1
     inner = text[1:-1].strip() if bracketed else text
-    parts = [part.strip() for part in re.findall(r"""((?:"[^"]*"|'[^']*'|[^,])*)(?:,|$)""", inner)]
-    while parts and not parts[-1]:
-        parts.pop()
+    parts = _parts(inner)
     if bracketed or not parts or len(parts) > 1 or inner.endswith(","):
         return tuple(_scalar(part) for part in parts)
     return _scalar(parts[0])
+
+
+def _parts(text):
+    parts = [part.strip() for part in re.findall(r"""((?:"[^"]*"|'[^']*'|[^,])*)(?:,|$)""", text)]
+    while parts and not parts[-1]:
+        parts.pop()
+    return parts
+
+
+def _named(part):
+    name, colon, value = part.rpartition(":")
+    if not colon:
+        raise KzooError(f"{part!r} in braces has no value: write {{name:value}}, such as {{no:1,yes:5}}.")
+    name = name.strip()
+    quoted = len(name) > 1 and name[0] == name[-1] and name[0] in "\"'"
+    return name[1:-1] if quoted else name, _scalar(value.strip())
 
 
 def _scalar(text):

@@ -40,7 +40,7 @@ from kzoo.training.features import above, frozen_below, seen_by
 from kzoo.training.members import Members
 from kzoo.training.probe import probe
 from kzoo.training.score import gives_logits
-from kzoo.training.settle import settle, settle_monitor
+from kzoo.training.settle import class_weights_of, settle, settle_monitor
 from kzoo.training.start import begin, begin_with
 from kzoo.weights import check_freeze, check_linear_probe
 from kzoo.words import plural
@@ -331,10 +331,14 @@ class Job:
         return None if validation is None else self.batches(sampled(validation))
 
     def class_weight(self) -> dict[int, float] | None:
-        """Return what `fit` takes to weigh rare classes as much as common ones, where that is asked for."""
-        if self.training.get("class_weight") != "balanced" or "classes" not in self.data.problem.facts:
+        """Return what `fit` takes to weigh classes, as is said or by how rare they are; None where it is not asked."""
+        asked = self.training.get("class_weight")
+        if asked is None or "classes" not in self.data.problem.facts:
             return None
         counts = class_counts(self.data, "train")
+        if asked != "balanced":
+            said = class_weights_of(asked, self.data)
+            return {i: said.get(i, 1.0) for i in range(len(counts))}
         return {i: int(counts.sum()) / (len(counts) * max(int(n), 1)) for i, n in enumerate(counts)}
 
     def callbacks(self, folder) -> list[keras.callbacks.Callback]:

@@ -12,7 +12,7 @@ from kzoo.kinds import kind
 from kzoo.preset import situation
 from kzoo.registry import family_builder, general_first, get_preset, list_presets
 from kzoo.tasks import problem
-from kzoo.words import plural
+from kzoo.words import listed, plural
 
 # Settings that say something about a kind of answers only: name -> the fact, and what takes the setting's effect away.
 _ONLY_FOR = {
@@ -66,6 +66,10 @@ def settle(preset, config, training, asked, data):
     _settle_head(preset, config, training, asked, data, notes)
     _settle_metrics(config, training, asked, data, notes)
     _settle_budget(training, asked, data, notes)
+    if isinstance(training.get("class_weight"), dict) and "classes" in data.problem.facts:
+        class_weights_of(
+            training["class_weight"], data
+        )  # a class that there is not is said before the network is built
     if training["callbacks"] == "long" and "ema" not in asked and not training["ema"]:
         training["ema"] = 0.99
         notes.append("callbacks='long' averages the weights: ema=0.99. Set ema=0 for none.")
@@ -99,6 +103,27 @@ def settle_monitor(training, asked, data):
     if "monitor" in asked and named:
         raise KzooError(f"monitor={monitor!r} needs validation data. Set validation=0.1, or watch {twin!r}.")
     return [f"No {monitor}, there is no validation data: watching {twin}."]
+
+
+def class_weights_of(asked, data):
+    """Return number of a class -> weight, of what was asked by the classes' names, or by their numbers.
+
+    Raises:
+        KzooError: a class that there is not, or one twice.
+    """
+    names, found = [str(name) for name in data.class_names], {}
+    for name, weight in asked.items():
+        if name in names:
+            number = names.index(name)
+        elif name.isdecimal() and int(name) < data.outputs:
+            number = int(name)
+        else:
+            there = listed(names, most=10) if names else f"0 to {data.outputs - 1}"
+            raise KzooError(f"class_weight={asked} names {name!r}, which is no class of {data.name}: {there}.")
+        if number in found:
+            raise KzooError(f"class_weight={asked} names a class twice.")
+        found[number] = weight
+    return found
 
 
 def _check_fit(preset, config, data):

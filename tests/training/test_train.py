@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import io
 import json
+import shlex
 import shutil
 import warnings
 import zipfile
@@ -21,6 +22,7 @@ import kzoo
 from kzoo import catalogue
 from kzoo.callbacks import BestModel
 from kzoo.cli import main
+from kzoo.cli.common import parse_settings
 from kzoo.data.dataset import Split
 from kzoo.data.pipeline import Batches
 from kzoo.training import device
@@ -346,6 +348,51 @@ def test_balanced_weights_are_by_how_rare_a_class_is(monkeypatch):
     y = np.repeat([0, 1], [80, 20])
     fit("cancer_fnn", (x, y), steps_per_call=1, **SMALL)
     assert seen["class_weight"] == pytest.approx({0: 72 / 116, 1: 72 / 28})  # 58 and 14 to train on
+
+
+def test_weights_of_classes_go_by_name_or_number(monkeypatch):
+    seen = {}
+    whole = keras.Model.fit
+    monkeypatch.setattr(keras.Model, "fit", lambda self, x, **o: seen.update(o) or whole(self, x, **o))
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": random.normal(size=90), "b": random.normal(size=90), "y": ["no", "maybe", "yes"] * 30})
+    options = dict(target="y", steps_per_call=1, overwrite=True, **SMALL)
+    for asked in ({"yes": 5}, {2: 5.0}, {np.int64(2): np.float32(5), "no": 1}):
+        fit("tabular_fnn", frame, class_weight=asked, **options)
+        assert seen["class_weight"] == {0: 1.0, 1: 1.0, 2: 5.0}  # maybe, no, yes
+    for asked, said in (
+        ({"ja": 5}, "names 'ja', which is no class of table: maybe, no, yes"),
+        ({3: 5}, "names '3', which is no class"),
+        ({"yes": 5, 2: 5}, "names a class twice"),
+        ({"yes": -1}, r"class_weight\['yes'\]=-1.* must be a number at least 0"),
+        ({}, "holds nothing"),
+    ):
+        with pytest.raises(kzoo.KzooError, match=said):
+            fit("tabular_fnn", frame, class_weight=asked, **options)
+
+
+def test_weighed_classes_are_answered_more_often(tmp_path):
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": random.normal(size=400)})
+    frame["y"] = np.where(frame["a"] + random.normal(size=400) > 1, "yes", "no")
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    options = dict(epochs=20, min_steps=0, callbacks="quick", seed=1)
+    shares = {}
+    for weight in (0.1, 10):
+        kept = {"no": 1.0, "yes": weight}
+        run = kzoo.train(
+            "tabular_fnn", tmp_path / "rows.csv", target="y", class_weight=kept, out=tmp_path / str(weight),
+            baselines=False, check=False, progress=False, **options,
+        )  # fmt: skip
+        shares[weight] = (run.answers["answers"].argmax(axis=1) == 1).mean()
+        assert run.config["spec"]["training"]["class_weight"] == kept
+    assert shares[0.1] < 0.25 and shares[10] > 0.5
+    said = shlex.split(run.config["command"])
+    word = said[said.index("--set") + 1]
+    assert word == "class_weight={no:1.0,yes:10}" and parse_settings([word]) == {"class_weight": {"no": 1.0, "yes": 10}}
+    assert parse_settings(["class_weight={'a, b': 2, c:.5,}"]) == {"class_weight": {"a, b": 2, "c": 0.5}}
+    with pytest.raises(kzoo.KzooError, match="'yes' in braces has no value"):
+        parse_settings(["class_weight={yes}"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""SST-2's training phrases with a column `of` that says of which sentence each is, so that `group=of` can split them.
+
+    python tests/benchmarks/sst2.py train.tsv --out sst2.tsv
+
+The file names no sentences. A phrase is of the longest phrase that holds it, which is a sentence; of several of one length
+it is of the first in the file.
+"""
+
+import argparse
+
+import pandas as pd
+
+
+def sentences(texts):
+    """Return for each text the number of its sentence, the longest of which is 0."""
+    words = [tuple(text.split()) for text in texts]
+    whose, found, count = {}, [0] * len(words), 0
+    for place in sorted(range(len(words)), key=lambda place: -len(words[place])):
+        here = words[place]
+        if here not in whose:
+            for start in range(len(here)):
+                for end in range(start + 1, len(here) + 1):
+                    whose.setdefault(here[start:end], count)
+            count += 1
+        found[place] = whose[here]
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", help="tab-separated, with columns label and sentence")
+    parser.add_argument("--out", default="sst2.tsv")
+    args = parser.parse_args()
+    table = pd.read_csv(args.file, sep="\t", quoting=3)
+    table["of"] = sentences(table["sentence"])
+    table.to_csv(args.out, sep="\t", index=False, quoting=3)
+    print(f"{len(table):,} phrases of {table['of'].nunique():,} sentences: {args.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/sst2.py train.tsv --out sst2.tsv
 
-The file names no sentences. A phrase is of the longest phrase that holds it, which is a sentence; of several of one length
+The file names no sentences. A phrase is of the longest phrase that holds it, which is a sentence; of several as long
 it is of the first in the file.
 """
 

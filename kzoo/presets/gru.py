@@ -8,8 +8,8 @@ register(Preset(
     reference="https://arxiv.org/abs/1406.1078", params=1_305_090,
     config=dict(inputs="tokens", input_shape=(64,), outputs=2, vocabulary_size=20_000, embedding_dim=64,
                 embedding_dropout=0.3, units=(64,), dropout=0.3, pooling="mean", output_activation="softmax"),
-    training=dict(optimizer="adam", learning_rate=2e-3, schedule="constant", global_clipnorm=1.0, batch_size=64,
-                  epochs=10, metrics=("accuracy",), patience=3, min_steps=1500),
+    training=dict(optimizer="adam", learning_rate=2e-3, schedule="constant", global_clipnorm=1.0, ema=0.99,
+                  batch_size=64, epochs=10, metrics=("accuracy",), patience=3, min_steps=1500),
 ))
 
 register(Preset(

@@ -20,6 +20,7 @@ from kzoo.kinds.image.decode import decode, fault
 
 _PIECE = 2**16  # bytes that are read at once
 _WORTH = 5_000  # images for which another process is worth its start, .15 s
+_MOST = 8  # processes, of some 45 MB each: a container may show more processors than it has
 
 
 def read(folder, names, taken, pixels):
@@ -84,7 +85,7 @@ def readers(count, most):
         return []
     found = []
     with suppress(OSError):
-        for _ in range(min(most, count // _WORTH)):
+        for _ in range(min(most, count // _WORTH, _MOST)):
             found.append(Reader())
     return found
 

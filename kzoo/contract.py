@@ -25,6 +25,7 @@ OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 NORM_BIAS = "beta"  # as Keras calls it in each of its norms
+_PLAIN = ("bias", "gamma", NORM_BIAS, "scale")
 _compiled_here: "weakref.WeakSet[keras.optimizers.Optimizer]" = weakref.WeakSet()
 _ONEHOT_LOSSES = ("focal", "hinge", "kl")
 _REGRESSION_LOSSES = {"mse": keras.losses.MeanSquaredError, "mae": keras.losses.MeanAbsoluteError,
@@ -115,10 +116,18 @@ def make_optimizer(training, *, steps=None):
         **fixed,
     )
     if decay:
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scale"])
+        optimizer.exclude_from_weight_decay(var_names=undecayed(training))
     if training.get("norm_bias_rate", 1.0) != 1.0:
         _hurry_norm_biases(optimizer, training)
     return optimizer
+
+
+def undecayed(training) -> list[str]:
+    """Return the names, as Keras gives them, of the weights of biases and norms, which weight decay leaves out.
+
+    Biases of norms that learn at a multiple of the rate decay, as in arXiv:2404.00498: they go far otherwise.
+    """
+    return [name for name in _PLAIN if name != NORM_BIAS or training.get("norm_bias_rate", 1.0) == 1.0]
 
 
 def _hurry_norm_biases(optimizer, training):

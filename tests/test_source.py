@@ -1,6 +1,7 @@
 """`kzoo show PRESET --code`: the code builds the same model where kzoo is not installed."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from kzoo.cli import main
 from kzoo.errors import KzooError
 from kzoo.family import FAMILIES
 from kzoo.source.graph import Graph
+from kzoo.source.values import value
 
 NAMES = kzoo.list_presets()
 # One of every family, the transformer three times, with settings that no preset has.
@@ -26,6 +28,7 @@ SOME = {
     "text_bilstm": {},
     "series_gru": dict(optimizer="lion", bidirectional=True),
     "cifar_vit": {},
+    "char_gpt": {},
     "imdb_transformer": {},
     "text_transformer": dict(pooling="cls", activation="leaky_relu", label_smoothing=0.1, labels="onehot"),
 }
@@ -45,8 +48,10 @@ for name in sys.argv[1:]:
     model.set_weights([data[f"w{i}"] for i in range(len(model.weights))])
     difference = np.abs(np.asarray(model.predict_on_batch(data["x"])) - data["y"]).max()
     module.compile_model(*[model, 1000][: module.compile_model.__code__.co_argcount])
+    decayed = [bool(model.optimizer.weight_decay and model.optimizer._use_weight_decay(v))
+               for v in model.trainable_variables]
     told = dict(params=model.count_params(), difference=float(difference), config=model.get_config(),
-                compiled=model.get_compile_config())
+                compiled=model.get_compile_config(), decayed=decayed)
     json.dump(told, open(f"{name}.json", "w"), default=str)
 """
 
@@ -67,7 +72,8 @@ def canonical(config):
 
     def renamed(value):
         if isinstance(value, dict):
-            return {k: renamed(v) for k, v in value.items()}
+            # An activation may be called as an operation is, "softmax".
+            return {k: v if k == "activation" else renamed(v) for k, v in value.items()}
         if isinstance(value, list):
             return [renamed(v) for v in value]
         return names.get(value, value) if isinstance(value, str) else value
@@ -101,16 +107,20 @@ def check(names, overrides, capsys):
         assert "import kzoo" not in code and "from kzoo" not in code
         assert max(map(len, code.splitlines())) <= 120
         Path(f"{name}_code.py").write_text(code)
-        expected[name] = model.count_params(), canonical(model.get_config()), compiled(model.get_compile_config())
+        optimizer, variables = model.optimizer, model.trainable_variables
+        decayed = [bool(optimizer.weight_decay and optimizer._use_weight_decay(v)) for v in variables]
+        training = compiled(model.get_compile_config()), decayed
+        expected[name] = model.count_params(), canonical(model.get_config()), *training
         keras.utils.clear_session(free_memory=False)
     done = subprocess.run([sys.executable, "-c", CHILD, *names], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    for name, (params, config, training) in expected.items():
+    for name, (params, config, training, decayed) in expected.items():
         told = json.loads(Path(f"{name}.json").read_text())
         assert told["params"] == params
         assert canonical(told["config"]) == config, name
         assert told["difference"] < 1e-6, name
         assert compiled(told["compiled"]) == training, name
+        assert told["decayed"] == decayed, name
 
 
 @pytest.mark.usefixtures("warm_children")
@@ -134,6 +144,16 @@ def test_what_cannot_be_written_is_refused():
     within = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)], name="inner")
     with pytest.raises(KzooError, match="'inner' cannot be written as code: it is a model within"):
         Graph(keras.Model(given, within(given)))
+
+
+def test_a_deep_network_and_long_lists_of_lists_are_written():
+    inputs = x = keras.Input((4,))
+    for _ in range(sys.getrecursionlimit() // 2):
+        x = keras.layers.Activation("relu")(x)
+    lines = Graph(keras.Model(inputs, x)).lines
+    assert len(lines) == sys.getrecursionlimit() // 2 + 2 and lines[-1].startswith("return keras.Model(")
+    for given in ([[0.0, 1.5]] * 9, [[1.0]] * 5 + [[2.0]] * 4, [math.pi / 2] * 8 + [0.0]):
+        assert eval(value(given), {"math": math}) == given
 
 
 def test_a_layer_that_is_used_twice_is_made_once():

@@ -31,6 +31,10 @@ class Graph:
         )  # fmt: skip
         for tensor in model.inputs:
             self._assign(_node(tensor), _input(_node(tensor).operation))
+        for operation in model.operations:  # in their order: a deep network would be a deep recursion
+            if isinstance(operation, keras.Layer):
+                for node in operation._inbound_nodes:
+                    self._tensor(node.output_tensors[0])
         inputs, outputs = ([self._tensor(t) for t in tensors] for tensors in (model.inputs, model.outputs))
         inputs, outputs = (t[0] if len(t) == 1 else f"[{', '.join(t)}]" for t in (inputs, outputs))
         self.lines.append(f"return keras.Model({inputs}, {outputs}, name={value(model.name)})")
@@ -69,8 +73,9 @@ class Graph:
         if not hasattr(ops, name):
             raise KzooError(f"Operation {kind} cannot be written as code: keras.ops has none of that name.")
         parameters = inspect.signature(getattr(ops, name)).parameters
-        words = [self._value(a) for a in arguments.args]
         given = arguments.kwargs | {k: v for k, v in operation.get_config().items() if k != "name"}
+        words = [self._value(given.pop(k)) for k in _in_front(parameters) if k in given]
+        words += [self._value(a) for a in arguments.args]
         words += [f"{k}={self._value(v)}" for k, v in given.items() if k in parameters and v != parameters[k].default]
         return f"ops.{name}({', '.join(words)})", False
 
@@ -115,6 +120,13 @@ class Graph:
             name = f"{stem.removesuffix('_1')}_{number}"
         self._taken.add(name)
         return name
+
+
+def _in_front(parameters):
+    """Return the names of parameters that stand before any number of operands, as those of `einsum` do."""
+    names = list(parameters)
+    many = [i for i, name in enumerate(names) if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL]
+    return names[: many[0]] if many else []
 
 
 def _node(tensor):

@@ -90,7 +90,7 @@ def _compiling(spec):
     lines, rate = _schedule(training)
     lines.append(f"optimizer = {construct(optimizer, learning_rate=rate)}")
     if training.get("weight_decay"):
-        lines.append('optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])')
+        lines.append(f"optimizer.exclude_from_weight_decay(var_names={value(contract.undecayed(training))})")
     loss = contract.make_loss(task=task, config=config, training=training)
     metrics = contract.make_metrics(task=task, config=config, training=training)
     lines.append(f"model.compile(optimizer, loss={value(loss)}, metrics={value(metrics)})")

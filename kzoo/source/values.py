@@ -134,8 +134,8 @@ def _numbers(given):
     runs = [(number, len(list(same))) for number, same in itertools.groupby(given)]
     if len(runs) > 4:
         return None
-    pi = {math.pi / 2: "math.pi / 2"}
-    return " + ".join(f"[{pi.get(number) or value(number)}] * {count}" for number, count in runs)
+    written = ((f"{'math.pi / 2' if number == math.pi / 2 else value(number)}", count) for number, count in runs)
+    return " + ".join(f"[{number}] * {count}" for number, count in written)
 
 
 def identifier(name) -> str:

@@ -261,7 +261,7 @@ def fill_baselines(args):
     """Load the data of each row again, split as it was, and score the baselines on it."""
     rows, known = results.rows(), {}
     for row in rows:
-        if row.get("baselines") and not args.again:
+        if args.data not in (None, row["data"]) or (row.get("baselines") and not args.again):
             continue
         try:
             splits = list(splits_of(row, Path(args.folder)))
@@ -287,9 +287,10 @@ def splits_of(row, folder):
     """Yield the data of each run of a row, as its command loaded it."""
     words = shlex.split(row["command"])
     said = {word.lstrip("-"): words[place + 1] for place, word in enumerate(words[:-1]) if word.startswith("--")}
-    options = RECIPES_SAY.get(words[1], {}) | {
-        name: float(said[name]) for name in ("validation", "test") if name in said
-    }
+    options = RECIPES_SAY.get(words[1], {}) | {name: said[name] for name in ("target", "group") if name in said}
+    for name in ("validation", "test"):
+        if name in said:
+            options[name] = float(said[name]) if said[name][0].isdecimal() else folder / said[name]
     preset = kzoo.get_preset(row["preset"])
     config, training = resolve(preset, parse_settings(words[words.index("--set") + 1 :]) if "--set" in words else {})
     config = config | ({"horizon": int(said["horizon"])} if "horizon" in said else {})
@@ -503,6 +504,7 @@ if __name__ == "__main__":
     command.set_defaults(call=fill_baselines)
     command.add_argument("--folder", default=".", help="that holds the files whose names the rows have")
     command.add_argument("--again", action="store_true", help="also of rows that have some")
+    command.add_argument("--data", help="of rows with this data alone")
     command = commands.add_parser("run")
     command.set_defaults(call=run)
     command.add_argument("names", nargs="+", help="recipes, such as practice/optimizers; their own options after --")

@@ -76,3 +76,15 @@ def test_figures_to_stand_beside_have_their_source():
     figures = results.beside(reviews | {"preset": "cifar_cnn", "data": "cifar10"})
     assert len(figures) == 1 and figures[0]["what"].startswith("the tutorial's recipe, 20 epochs")
     assert results.beside(reviews | {"preset": "cifar_mobile", "data": "cifar10"}) == []
+
+
+def test_of_baselines_on_some_data_the_most_repeated_counts_and_the_best_of_these():
+    def row(scores, value, metric="accuracy"):
+        return dict(metric=metric, scores=[0.5] * scores, over=f"{scores} splits", baselines={"trees": value})
+
+    def said(*rows):
+        return [(one["score"], one["over"]) for one in results.without_network(list(rows))]
+
+    assert said(row(1, 0.9), row(3, 0.7), row(3, 0.8), row(3, 0.6)) == [(0.8, "3 splits")]
+    assert said(row(1, 0.9), row(1, 0.95)) == [(0.95, "1 splits")]
+    assert said(row(2, 0.4, "mse"), row(2, 0.3, "mse")) == [(0.3, "2 splits")]  # of errors the least

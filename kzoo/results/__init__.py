@@ -88,15 +88,17 @@ def without_network(measured: list[dict]) -> list[dict]:
     """Return what needs no network on the data of some rows, a row each: its name as `baseline`, `metric`, `score`.
 
     Args:
-        measured: rows of the same data. A score is that beside the row with most repetitions, which `over` says.
+        measured: rows of the same data. A score is that beside the row with most repetitions, which `over` says; of
+            several such rows the best, for a baseline reads texts as the preset beside it does.
     """
-    found = {}
-    for row in sorted(measured, key=lambda row: len(row["scores"])):
+    found: dict[tuple, tuple] = {}
+    for row in measured:
         for label, score in (row.get("baselines") or {}).items():
-            found[row["metric"], label] = dict(
-                baseline=label, metric=row["metric"], score=score, sd=None, over=row["over"]
-            )
-    return list(found.values())
+            one = dict(baseline=label, metric=row["metric"], score=score, sd=None, over=row["over"])
+            ranked = (len(row["scores"]), goodness(one)), one
+            key = row["metric"], label
+            found[key] = max(found.get(key, ranked), ranked, key=lambda pair: pair[0])
+    return [one for _, one in found.values()]
 
 
 def key_of(row: dict) -> tuple:

@@ -16,6 +16,7 @@ _FEW = 8  # rows to learn by heart
 _STEPS, _RATES = 60, (1e-3, 1e-2)
 _LEARNED = 0.7  # of the first loss
 _VANISHED, _EXPLODED = 1e-6, 1e4
+_RESTING = 0.03  # of the kernels: a few gates of a deep network hardly move at first, as in EfficientNet's blocks
 
 
 @check("steps", "probe")
@@ -56,7 +57,7 @@ def gradients(subject):
     # Biases may rest: that of the keys in attention has no gradient by construction.
     kernels = [(v.path, s) for v, s in zip(variables, sizes, strict=True) if s is not None and "bias" not in v.name]
     faint = [path for path, size in kernels if size < _VANISHED * max(known)]
-    if faint:
+    if len(faint) > _RESTING * len(kernels):
         yield warning(
             f"The first gradient of {len(faint)} weights is less than a millionth of the largest",
             where=listed(faint),

@@ -88,11 +88,11 @@ def texts_inside_others(subject):
         x = subject.splits["train"].x
         for start in range(0, min(len(x), _MOST), _PIECE):
             found, is_run = _runs(read(x, slice(start, start + _PIECE)), length)
-            places = np.searchsorted(known, found[is_run]).clip(max=len(known) - 1)
-            seen[places[known[places] == found[is_run]]] = True
-        trained = np.zeros(real.shape, bool)
-        trained[real] = seen[np.searchsorted(known, runs[real]).clip(max=len(known) - 1)]
-        inside = long & ((trained & real).sum(axis=1) > _INSIDE * real.sum(axis=1))
+            found = found[is_run]
+            places = np.searchsorted(known, found).clip(max=len(known) - 1)
+            seen[places[known[places] == found]] = True
+        trained = real & np.isin(runs, known[seen])
+        inside = long & (trained.sum(axis=1) > _INSIDE * real.sum(axis=1))
         if inside.sum() >= max(_FEWEST, _SHARE_INSIDE * long.sum()):
             yield warning(
                 f"{inside.sum()} of {long.sum()} {split} texts looked at are parts of training texts, or hold some",

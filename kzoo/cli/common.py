@@ -186,12 +186,15 @@ def _named(part):
     if not colon:
         raise KzooError(f"{part!r} in braces has no value: write {{name:value}}, such as {{no:1,yes:5}}.")
     name = name.strip()
-    quoted = len(name) > 1 and name[0] == name[-1] and name[0] in "\"'"
-    return name[1:-1] if quoted else name, _scalar(value.strip())
+    return name[1:-1] if _is_quoted(name) else name, _scalar(value.strip())
+
+
+def _is_quoted(text):
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
 
 
 def _scalar(text):
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+    if _is_quoted(text):
         return text[1:-1]
     named = {"true": True, "false": False, "none": None, "null": None}
     if text.lower() in named:

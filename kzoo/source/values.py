@@ -134,7 +134,7 @@ def _numbers(given):
     runs = [(number, len(list(same))) for number, same in itertools.groupby(given)]
     if len(runs) > 4:
         return None
-    written = ((f"{'math.pi / 2' if number == math.pi / 2 else value(number)}", count) for number, count in runs)
+    written = [("math.pi / 2" if number == math.pi / 2 else value(number), count) for number, count in runs]
     return " + ".join(f"[{number}] * {count}" for number, count in written)
 
 

@@ -140,9 +140,7 @@ class Fit:
         journal = Journal(
             self.folder,
             position=position,
-            kept=[
-                c for c in (*self.bundle, *self.extra) if not isinstance(c, TensorBoard | keras.callbacks.TensorBoard)
-            ],
+            kept=[c for c in (*self.bundle, *self.extra) if not isinstance(c, _CURVES)],
             signals=signals,
             state=state,
             cadence=self.cadence,

@@ -335,10 +335,10 @@ class Job:
         asked = self.training.get("class_weight")
         if asked is None or "classes" not in self.data.problem.facts:
             return None
-        counts = class_counts(self.data, "train")
         if asked != "balanced":
             said = class_weights_of(asked, self.data)
-            return {i: said.get(i, 1.0) for i in range(len(counts))}
+            return {i: said.get(i, 1.0) for i in range(self.data.outputs)}
+        counts = class_counts(self.data, "train")
         return {i: int(counts.sum()) / (len(counts) * max(int(n), 1)) for i, n in enumerate(counts)}
 
     def callbacks(self, folder) -> list[keras.callbacks.Callback]:

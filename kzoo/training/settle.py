@@ -67,9 +67,7 @@ def settle(preset, config, training, asked, data):
     _settle_metrics(config, training, asked, data, notes)
     _settle_budget(training, asked, data, notes)
     if isinstance(training.get("class_weight"), dict) and "classes" in data.problem.facts:
-        class_weights_of(
-            training["class_weight"], data
-        )  # a class that there is not is said before the network is built
+        class_weights_of(training["class_weight"], data)  # raises for a class that there is not
     if training["callbacks"] == "long" and "ema" not in asked and not training["ema"]:
         training["ema"] = 0.99
         notes.append("callbacks='long' averages the weights: ema=0.99. Set ema=0 for none.")

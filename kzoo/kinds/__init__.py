@@ -235,8 +235,8 @@ def misread(reader: object, config: Mapping) -> str | None:
 
 
 def encoding(reader: Mapping) -> dict:
-    """Return what of a stored reader decides `x`: the step of a series only dates what is forecast."""
-    return {name: value for name, value in reader.items() if name != "calendar"}
+    """Return what of a stored reader decides `x`: what is known of the times of a series dates and orders its rows."""
+    return {name: value for name, value in reader.items() if name not in ("calendar", "times")}
 
 
 def ready(name: str, shape) -> dict:

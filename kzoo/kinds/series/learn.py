@@ -18,7 +18,7 @@ from kzoo.kinds.rows.learn import describe, fit, seen_in_cells, text_columns
 from kzoo.kinds.rows.light import say_unread
 from kzoo.kinds.rows.scaling import scaling
 from kzoo.kinds.series.calendar import calendar_of
-from kzoo.kinds.series.light import filled, time_column, times_in
+from kzoo.kinds.series.light import filled, time_column, times_in, written_as
 from kzoo.kinds.series.season import window
 from kzoo.kinds.series.simple import simple_forecasts
 from kzoo.kinds.series.times import in_utc, offsets_of
@@ -81,11 +81,12 @@ def load_series(
     time = None if times is None else times.column
     tested, tested_times = None, None
     if splits.is_source(test):
-        tested, tested_times = in_order(as_frame(test, text_columns(table)), time, [])
+        learned = None if times is None else times.way
+        tested, tested_times = in_order(as_frame(test, text_columns(table)), time, [], learned)
     first_validation, first_test = splits.split_time(
         len(frame), validation=validation, test=0 if tested is not None else test
     )
-    calendar = None if time is None else calendar_of(table, time, first_validation)
+    calendar = None if times is None else calendar_of(table, times, first_validation)
     if time is not None and calendar is None:
         notes.append(f"{time!r} keeps no step: forecasts will have numbers in place of times, and no season to beat.")
     said, doubts, unread, gone = asked_columns(columns, frame), [], {}, {}
@@ -145,6 +146,7 @@ def load_series(
         preprocessing={"kind": "series", "columns": names, "steps": steps, "time": time}
         | ({"writings": writings} if writings else {})
         | ({"uneven": True} if across else {})  # as opening hours are: rows are taken as they come, new ones too
+        | ({"times": times.way} if times is not None and times.way else {})
         | ({"calendar": calendar.json()} if calendar else {}),
         feature_names=tuple(names),
         target_names=tuple(targets),
@@ -156,15 +158,18 @@ def load_series(
     )
 
 
-def in_order(frame, column, notes):
+def in_order(frame, column, notes, learned=None, doubts=None):
     """Return the rows in order of time, without its column (the one that training knew, else the first of dates).
+
+    Args:
+        notes, learned, doubts: see `times_in`.
 
     Returns:
         (the table, its `Times` or None without a time column).
     """
     offsets = {name: offsets_of(frame[name]) for name, kind in frame.dtypes.items() if hasattr(kind, "tz")}
     frame = in_utc(frame)
-    times = times_in(rows_of(frame), column, notes, offsets)
+    times = times_in(rows_of(frame), column, notes, offsets, learned=learned, doubts=doubts)
     if times is None:
         return frame, None
     if not times.sorted:
@@ -299,7 +304,7 @@ def take(x, preset):
 
 def labelled(reader, source, *, targets, config):
     """Return all windows of a series, and what follows each."""
-    frame, times = in_order(as_frame(source, _as_written(reader)), reader.get("time"), [])
+    frame, times = in_order(as_frame(source, _as_written(reader)), reader.get("time"), [], written_as(reader))
     require(frame, reader["columns"], "the series")
     values = filled(frame, reader["columns"], [], reader.get("writings"))
     name = Path(source).name if isinstance(source, str | Path) else "the table"
@@ -319,7 +324,7 @@ def fresh(reader, source, *, targets):
     """Return a series in order of time, which may lack columns."""
     frame, names = as_frame(source, _as_written(reader)), reader["columns"]
     missing = [name for name in names if name not in frame.columns]
-    frame, times = in_order(frame, reader.get("time"), [])
+    frame, times = in_order(frame, reader.get("time"), [], written_as(reader))
     x, gone = None, {}
     if len(frame) and not missing:
         x = filled(frame, names, [], reader.get("writings"), gone=gone)

@@ -1,6 +1,7 @@
 """The last rows of a series become a window: in order of time, gaps filled, without pandas."""
 
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -10,17 +11,9 @@ from kzoo.kinds.rows.asked import asked_columns
 from kzoo.kinds.rows.light import draw as draw_rows
 from kzoo.kinds.rows.light import edges, middle, say_unread, spread
 from kzoo.kinds.series.times import Times, in_utc, offsets_of
+from kzoo.kinds.series.written import NUMBERS, are_dates_in_figures, times_of, way_of
 from kzoo.kinds.tables.raw import MOST, as_names, from_elsewhere, given_rows, one_table, require, rows_of
-from kzoo.kinds.tables.values import (
-    day_comes_first,
-    known,
-    looks_like_dates,
-    plain,
-    to_dates,
-    to_numbers,
-    to_words,
-    unreadable,
-)
+from kzoo.kinds.tables.values import known, looks_like_dates, to_words, unreadable
 from kzoo.words import listed
 
 _SEVERAL = 0.2  # share of the rows that repeat a time, above which they may be of several series
@@ -42,14 +35,15 @@ def read(reader, raw):
             )
         return x, raw
     rows = given_rows(in_utc(raw))
-    times = times_in(rows, reader.get("time"), [])
+    doubts = []
+    times = times_in(rows, reader.get("time"), [], learned=written_as(reader), doubts=doubts)
     rows = rows if times is None or times.sorted else rows.take(times.order)
     require(rows, names, "the series")
     if len(rows) < steps:
         raise KzooError(f"A forecast needs the last {steps} rows; got {len(rows)}.")
     unread = {}
     x = filled(rows, names, [], reader.get("writings"), unread)[None, -steps:]
-    for line in (*say_unread(names, rows, unread), *_say_hole(None if reader.get("uneven") else times, steps)):
+    for line in (*doubts, *say_unread(names, rows, unread), *_say_hole(None if reader.get("uneven") else times, steps)):
         warnings.warn(line, KzooWarning, stacklevel=2)
     return x, raw
 
@@ -95,7 +89,7 @@ def ahead(reader, raw, steps):
         return None
     rows = rows_of(raw)
     column = calendar.column if calendar.column in rows else time_column(rows)
-    moments = None if column is None else calendars.moments_of(raw, column)
+    moments = None if column is None else calendars.moments_of(raw, column, written_as(reader))
     if moments is None or (moments.at.dtype.kind == "M") == (calendar.step == "numbers"):
         why = f"There is no time column {calendar.column!r}: the steps of the forecast have numbers, 1 is the next row."
         warnings.warn(why, KzooWarning, stacklevel=2)
@@ -150,10 +144,18 @@ def time_column(table, time=None):
     if time is not None:
         require(rows, [time], "the series")
         return time
-    return next((name for name in rows.columns if looks_like_dates(rows[name])), None)
+    looks = ((look, name) for look in (looks_like_dates, are_dates_in_figures) for name in rows.columns)
+    return next((name for look, name in looks if look(rows[name])), None)
 
 
-def times_in(rows, column, notes, offsets=None) -> Times | None:
+def written_as(reader) -> str | None:
+    """Return how training found the time column to be written (see `written.way_of`); None where it did not say."""
+    calendar = reader.get("calendar")
+    numbers = isinstance(calendar, Mapping) and calendar.get("step") == "numbers"  # a run of before it was kept
+    return reader.get("times") or (NUMBERS if numbers else None)
+
+
+def times_in(rows, column, notes, offsets=None, *, learned=None, doubts=None) -> Times | None:
     """Return the times of the rows of a series: of the column that training knew, else of the first of dates.
 
     Args:
@@ -161,6 +163,8 @@ def times_in(rows, column, notes, offsets=None) -> Times | None:
         column: the time column, or None.
         notes: a list that gets a line for each thing to know.
         offsets: name -> minutes from UTC of a column of times that has lost them.
+        learned: how training found the column to be written.
+        doubts: a list that gets a line for each doubt about how it is; `notes` by default.
 
     Raises:
         KzooError: a row without a time, or rows of several series.
@@ -169,11 +173,12 @@ def times_in(rows, column, notes, offsets=None) -> Times | None:
     if column is None:
         notes.append("No time column: the rows are taken to be in order.")
         return None
-    told = times_of(rows[column], column, notes)
+    way = way_of(column, rows[column], notes if doubts is None else doubts, learned)
+    told = times_of(rows[column], way)
     if not (there := known(told)).all():
         row = int(np.flatnonzero(~there)[0])
         raise KzooError(f"Time column {column!r} holds no time in row {row + 1}: {rows[column][row]!r}.")
-    times = Times.of(column, told, (offsets or {}).get(column, offsets_of(rows[column])))
+    times = Times.of(column, told, (offsets or {}).get(column, offsets_of(rows[column])), way)
     if repeated := int(times.same.sum()):
         _refuse_several_series(rows, column, told, repeated)
         notes.append(f"{repeated} rows repeat a time in {column!r}; they are kept as they are.")
@@ -200,15 +205,6 @@ def _refuse_several_series(rows, time, when, repeated):
             f"{time!r} repeats its times, and {name!r} tells the rows apart: {seen} series in one table. Give the rows "
             f"of one of them, or a column for each, such as DataFrame.pivot(index={time!r}, columns={name!r})."
         )
-
-
-def times_of(values, name, notes):
-    """Return a time column as numbers where all of it are numbers, else as times."""
-    values = plain(values)
-    numbers = to_numbers(values)
-    if values.dtype.kind in "biuf" or np.isfinite(numbers).all():
-        return numbers
-    return to_dates(values, day_comes_first(name, values, notes))
 
 
 def filled(table, names, notes, writings=None, unread=None, gone=None):

@@ -119,22 +119,25 @@ class Times:
         real: (N,) the same by a clock that is never changed.
         clock: whose clock it is that was put forward and back, where there are no offsets; "" where it was not.
         offsets: (N,) minutes from UTC that the table says, NaN where it says none.
+        way: how the column is written (see `kzoo.kinds.series.written`).
     """
 
     column: str
     told: np.ndarray
     real: np.ndarray
     clock: str = ""
+    way: str | None = None
     offsets: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @classmethod
-    def of(cls, column, told, offsets=None) -> "Times":
+    def of(cls, column, told, offsets=None, way=None) -> "Times":
         """Return the times of rows, by a clock that is never changed.
 
         A clock that was put forward and back leaves out an hour in spring and shows one twice in autumn. Where one of
         the usual calendars explains holes and repeats, it is taken to be the clock that the times were read from.
         """
-        times = cls(column=column, told=told, real=told, offsets=np.empty(0) if offsets is None else offsets)
+        offsets = np.empty(0) if offsets is None else offsets
+        times = cls(column=column, told=told, real=told, offsets=offsets, way=way)
         if told.dtype.kind != "M" or len(told) < 3 or np.isfinite(times.offsets).any():
             return times
         stumbles = times.stumbles

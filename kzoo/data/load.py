@@ -90,6 +90,8 @@ def load(source: Loadable, preset: str | Preset | None, asked: DataOptions) -> D
 
 
 def _load(source, preset, asked):
+    if isinstance(source, pd.Series):
+        source = source.to_frame()
     if isinstance(source, pd.DataFrame) or is_arrow(source):
         return _table(as_frame(source) if is_arrow(source) else source, preset, asked)
     if hasattr(source, "as_numpy_iterator"):
@@ -140,7 +142,7 @@ def _arrays(pair, name, preset, asked):
         y = pd.Series(np.asarray(y).reshape(-1), name=getattr(y, "name", None) or "target")
         if len(x) != len(y):
             raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
-        frame = as_frame(x).assign(**{str(y.name): y})
+        frame = as_frame(x).assign(**{str(y.name): y}).set_axis(x.index)
         return _table(frame, preset, replace(asked, target=str(y.name)))
     sight.refuse(asked, ("target", "drop", "time", "columns", "clip"), "arrays")
     groups = asked.group

@@ -129,6 +129,59 @@ def test_several_series_in_one_table_are_refused(tmp_path):
     assert any("3 rows repeat a time" in note for note in load_data(twice, preset=preset()).notes)
 
 
+HOURS = pd.date_range("2024-01-01", periods=200, freq="h")
+INDEXES = {
+    "times": HOURS,
+    "times with a name": HOURS.rename("date"),
+    "times with a zone": HOURS.tz_localize("Asia/Kolkata"),
+    "periods": HOURS.to_period("h"),
+    "dates that are texts": HOURS.strftime("%d.%m.%Y %H:%M"),
+    "numbers that are dates": pd.date_range("2024-01-01", periods=200).strftime("%Y%m%d").astype(int),
+    "two levels": pd.MultiIndex.from_product([["Bern"], HOURS], names=["shop", None]),
+}
+
+
+@pytest.mark.parametrize("index", INDEXES)
+def test_an_index_of_times_is_the_time_column(index):
+    """Whatever order the rows have, in training and in each door of a trained reader."""
+    frame = table().drop(columns="date")
+    newest_first = frame.set_axis(INDEXES[index])[::-1]
+    data = load_data(newest_first, preset=preset(), target="load")
+    np.testing.assert_array_equal(data.train.x.values[:, 0], np.arange(200))
+    assert data.preprocessing["calendar"]["column"] == ("date" if "name" in index else "time")
+    assert newest_first.index.equals(INDEXES[index][::-1])  # the caller's own is as it was
+    np.testing.assert_array_equal(encode(data.preprocessing, newest_first)[0, :, 0], np.arange(188, 200))
+    learn = kind("series").learn
+    split = learn.labelled(data.preprocessing, newest_first, targets=["load"], config=data.config)
+    np.testing.assert_array_equal(split.x.values[:, 0], np.arange(200))
+    np.testing.assert_array_equal(learn.fresh(data.preprocessing, newest_first, targets=[]).x[:, 0], np.arange(200))
+    tested = load_data(newest_first, preset=preset(), target="load", test=newest_first).test
+    np.testing.assert_array_equal(tested.x.values[:, 0], np.arange(200))
+
+
+def test_an_index_beside_columns():
+    frame = table().assign(time=1.0)  # a column has the usual name
+    data = load_data(frame.drop(columns="date").set_axis(HOURS)[::-1], preset=preset(), target="load")
+    assert data.preprocessing["time"] == "index" and data.train.x[0][0, 0] == 0
+    same = frame.set_axis(pd.DatetimeIndex(HOURS, name="date"))  # as set_index(drop=False) leaves it
+    assert load_data(same, preset=preset(), target="load").preprocessing["time"] == "date"
+    asked = load_data(frame.set_axis(HOURS[::-1]), preset=preset(), target="load", time="date")
+    assert asked.train.x[0][0, 0] == 0
+    pair = (frame[["oil"]].set_axis(HOURS)[::-1], frame["load"][::-1])
+    assert load_data(pair, preset=preset()).train.y[0][0, 0] == 12
+    years = pd.Series(np.arange(200.0), index=pd.Index(range(1800, 2000), name="year"), name="load")
+    data = load_data(years[::-1], preset=preset(), time="year")
+    assert data.train.x[0][0, 0] == 0 and encode(data.preprocessing, years[::-1])[0, -1, 0] == 199
+    notes = load_data(years, preset=preset()).notes
+    assert any("The index of the DataFrame ('year') is not read" in note for note in notes)
+
+
+def test_levels_of_an_index_are_not_glued_together():
+    one = table().set_index("date")
+    with pytest.raises(KzooError, match="'shop' tells the rows apart: 2 series in one table"):
+        load_data(pd.concat({"Bern": one, "Genf": one * 2}, names=["shop"]), preset=preset(), target="load")
+
+
 def test_windows_are_not_asked_for_what_lies_across_a_hole():
     """Steps count rows: behind a hole stands what came later, and not the next three hours."""
     frame = table()

@@ -18,11 +18,12 @@ from kzoo.kinds.rows.learn import describe, fit, seen_in_cells, text_columns
 from kzoo.kinds.rows.light import say_unread
 from kzoo.kinds.rows.scaling import scaling
 from kzoo.kinds.series.calendar import calendar_of
+from kzoo.kinds.series.index import with_index
 from kzoo.kinds.series.light import filled, time_column, times_in, written_as
 from kzoo.kinds.series.season import window
 from kzoo.kinds.series.simple import simple_forecasts
 from kzoo.kinds.series.times import in_utc, offsets_of
-from kzoo.kinds.tables.frame import as_frame
+from kzoo.kinds.tables.frame import about_index, as_frame
 from kzoo.kinds.tables.numbers import in_texts
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import MOST, as_names, require, rows_of
@@ -74,7 +75,8 @@ def load_series(
     steps, horizon = STEPS, _HORIZON
     if preset is not None:
         steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
-    notes = list(notes)
+    source = with_index(source, time)
+    notes = [*notes, *about_index(source)]
     frame = as_frame(source, named_columns(columns))
     table, decimal = frame, frame.attrs.get("decimal")
     frame, times = in_order(frame, time_column(frame, time), notes)
@@ -82,6 +84,7 @@ def load_series(
     tested, tested_times = None, None
     if splits.is_source(test):
         learned = None if times is None else times.way
+        test = with_index(test, time)
         tested, tested_times = in_order(as_frame(test, text_columns(table)), time, [], learned)
     first_validation, first_test = splits.split_time(
         len(frame), validation=validation, test=0 if tested is not None else test
@@ -304,6 +307,7 @@ def take(x, preset):
 
 def labelled(reader, source, *, targets, config):
     """Return all windows of a series, and what follows each."""
+    source = with_index(source, reader.get("time"))
     frame, times = in_order(as_frame(source, _as_written(reader)), reader.get("time"), [], written_as(reader))
     require(frame, reader["columns"], "the series")
     values = filled(frame, reader["columns"], [], reader.get("writings"))
@@ -322,6 +326,7 @@ def _as_written(reader):
 
 def fresh(reader, source, *, targets):
     """Return a series in order of time, which may lack columns."""
+    source = with_index(source, reader.get("time"))
     frame, names = as_frame(source, _as_written(reader)), reader["columns"]
     missing = [name for name in names if name not in frame.columns]
     frame, times = in_order(frame, reader.get("time"), [], written_as(reader))

@@ -10,6 +10,7 @@ from kzoo.kinds.arrays import check_count, numbers_in
 from kzoo.kinds.rows.asked import asked_columns
 from kzoo.kinds.rows.light import draw as draw_rows
 from kzoo.kinds.rows.light import edges, middle, say_unread, spread
+from kzoo.kinds.series.index import with_index
 from kzoo.kinds.series.times import Times, in_utc, offsets_of
 from kzoo.kinds.series.written import NUMBERS, are_dates_in_figures, times_of, way_of
 from kzoo.kinds.tables.raw import MOST, as_names, from_elsewhere, given_rows, one_table, require, rows_of
@@ -34,7 +35,7 @@ def read(reader, raw):
                 f"A window is {steps} steps of {len(names)} columns ({listed(names, MOST)}); got {x.shape[1:]}."
             )
         return x, raw
-    rows = given_rows(in_utc(raw))
+    rows = given_rows(in_utc(with_index(raw, reader.get("time"))))
     doubts = []
     times = times_in(rows, reader.get("time"), [], learned=written_as(reader), doubts=doubts)
     rows = rows if times is None or times.sorted else rows.take(times.order)
@@ -87,6 +88,7 @@ def ahead(reader, raw, steps):
     calendar = calendars.Calendar.of(reader)
     if calendar is None or isinstance(raw, np.ndarray):
         return None
+    raw = with_index(raw, reader.get("time"))
     rows = rows_of(raw)
     column = calendar.column if calendar.column in rows else time_column(rows)
     moments = None if column is None else calendars.moments_of(raw, column, written_as(reader))

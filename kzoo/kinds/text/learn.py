@@ -19,7 +19,7 @@ from kzoo.kinds.files import read_text
 from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.kinds.rows.learn import answers_in
 from kzoo.kinds.tables.files import is_table
-from kzoo.kinds.tables.frame import as_frame
+from kzoo.kinds.tables.frame import about_index, as_frame
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import TARGET_NAMES, as_names, find_target, require
 from kzoo.kinds.tables.values import plain, to_numbers, to_words
@@ -139,7 +139,7 @@ def load_text_table(
     if len(targets) > 1:
         raise KzooError(f"Text takes one target column; got {', '.join(targets)}.")
     column = _text_column(frame.drop(columns=list(dict.fromkeys(apart))))
-    official, notes = {}, []
+    official, notes = {}, [*about_index(source)]
     if splits.is_source(test):
         tested = as_frame(test, targets)
         require(tested, [column, *targets], "the test table")

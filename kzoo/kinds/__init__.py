@@ -235,8 +235,8 @@ def misread(reader: object, config: Mapping) -> str | None:
 
 
 def encoding(reader: Mapping) -> dict:
-    """Return what of a stored reader decides `x`: what is known of the times of a series dates and orders its rows."""
-    return {name: value for name, value in reader.items() if name not in ("calendar", "times")}
+    """Return what of a stored reader decides `x`: of a series, times and what is forecast say where it ends."""
+    return {name: value for name, value in reader.items() if name not in ("calendar", "times", "outputs")}
 
 
 def ready(name: str, shape) -> dict:

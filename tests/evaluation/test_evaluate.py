@@ -10,6 +10,7 @@ from sklearn import datasets, metrics
 from small_data import draw, shops, waves
 
 import kzoo
+from kzoo.errors import KzooWarning
 
 # conftest.py's runs, each trained once for both files; a pass over some rows takes less time than to trace it
 pytestmark = [pytest.mark.xdist_group("small runs"), pytest.mark.usefixtures("untraced")]
@@ -104,6 +105,11 @@ def test_new_texts_series_and_books(text_run, series_run, language_run, home, tm
     truth = np.stack([frame.to_numpy()[i + 8 : i + 11] for i in range(50)])
     error = kzoo.predict(series_run, windows).values - truth
     assert (scores["examples"], scores["mae"]) == (50, pytest.approx(np.abs(error).mean(), rel=1e-4))
+
+    frame.loc[58:, "a"] = np.nan
+    with pytest.warns(KzooWarning, match="2 windows left out: a value that is to be forecast is missing"):
+        scores = kzoo.evaluate(series_run, frame)
+    assert (scores["examples"], scores["mae"]) == (48, pytest.approx(np.abs(error[:48]).mean(), rel=1e-4))
 
     scores = kzoo.evaluate(language_run, home / "book.txt")
     assert scores["bits_per_token"] == pytest.approx(scores["loss"] / np.log(2))

@@ -90,6 +90,13 @@ def test_a_series(series_run, tmp_path):
     window = frame.to_numpy("float32")[-8:]
     for same in (frame, frame[["b", "a"]], window, window[None]):
         np.testing.assert_allclose(kzoo.predict(series_run, same).values, answers.values, atol=1e-5)
+    later = pd.concat([frame, frame[:5] * np.nan], ignore_index=True)  # as a table of what is to come has them
+    later.to_csv(tmp_path / "later.csv", index=False)
+    for same in (later, tmp_path / "later.csv", later.replace(np.nan, None).to_dict("records")):
+        with pytest.warns(
+            KzooWarning, match=r"last 5 rows hold no number in 'a' or 'b': .* after row 50"
+        ):
+            np.testing.assert_array_equal(kzoo.predict(series_run, same).values, answers.values)
     table = answers.to_frame()
     assert list(table.columns) == ["input", "step", "a", "b"] and table["step"].tolist() == [1, 2, 3]
     np.testing.assert_allclose(table[["a", "b"]].to_numpy(), answers.values[0])

@@ -35,18 +35,81 @@ def read(reader, raw):
                 f"A window is {steps} steps of {len(names)} columns ({listed(names, MOST)}); got {x.shape[1:]}."
             )
         return x, raw
-    rows = given_rows(in_utc(with_index(raw, reader.get("time"))))
-    doubts = []
-    times = times_in(rows, reader.get("time"), [], learned=written_as(reader), doubts=doubts)
-    rows = rows if times is None or times.sorted else rows.take(times.order)
-    require(rows, names, "the series")
+    doubts, unread, gone = [], {}, {}
+    _, rows, times, future = _past(reader, raw, doubts)
     if len(rows) < steps:
-        raise KzooError(f"A forecast needs the last {steps} rows; got {len(rows)}.")
-    unread = {}
-    x = filled(rows, names, [], reader.get("writings"), unread)[None, -steps:]
-    for line in (*doubts, *say_unread(names, rows, unread), *_say_hole(None if reader.get("uneven") else times, steps)):
+        without = f" that do hold {_either(_targets(reader))}" if future else ""
+        raise KzooError(f"A forecast needs the last {steps} rows{without}; got {len(rows)}.")
+    x = filled(rows, names, [], reader.get("writings"), unread, gone)[None, -steps:]
+    lines = (
+        *doubts,
+        *say_unread(names, rows, unread),
+        *_say_future(reader, rows, times, future),
+        *_say_gone(gone, len(rows), steps),
+        *_say_hole(None if reader.get("uneven") else times, steps),
+    )
+    for line in lines:
         warnings.warn(line, KzooWarning, stacklevel=2)
     return x, raw
+
+
+def _past(reader, raw, doubts):
+    """Return what of a series was: its rows without those at the end that hold no target, which are the future.
+
+    Args:
+        doubts: a list that gets a line for each doubt about the times.
+
+    Returns:
+        (the table as it came, its `Rows` in order of time, their `Times` or None, how many rows are left out).
+    """
+    table, writings = with_index(raw, reader.get("time")), reader.get("writings") or {}
+    rows = given_rows(in_utc(table))
+    times = times_in(rows, reader.get("time"), [], learned=written_as(reader), doubts=doubts)
+    require(rows, reader["columns"], "the series")
+    order = np.arange(len(rows)) if times is None else times.order
+    there = np.zeros(len(rows), bool)
+    for name in _targets(reader):
+        there |= np.isfinite(rows.numbers(name, writings.get(name)))
+    if len(rows) and not there.any():
+        raise KzooError(f"No row of the series holds a number in {_either(_targets(reader))}.")
+    future = int(np.argmax(there[order][::-1])) if len(rows) else 0
+    order = order[: len(order) - future]
+    rows = rows.take(order)
+    table = table.iloc[order] if hasattr(table, "iloc") else rows
+    return table, rows, times if times is None else times.take(order), future
+
+
+def _targets(reader):
+    """Return the columns that are forecast; all of them where a run of before it was kept does not say so."""
+    return reader["columns"][: max(reader.get("outputs") or len(reader["columns"]), 1)]
+
+
+def _either(names):
+    return listed(map(repr, names), separator=" or ")
+
+
+def _say_future(reader, rows, times, future):
+    """Yield a line where rows at the end, `future` of them, have no target."""
+    if not future:
+        return
+    last = f"row {len(rows)}" if times is None else times.said(times.told[-1])
+    which = "The last row holds" if future == 1 else f"The last {future} rows hold"
+    beside = "" if len(_targets(reader)) == len(reader["columns"]) else " What other columns hold there is not read."
+    yield (
+        f"{which} no number in {_either(_targets(reader))}: the forecast begins after {last}, the last that does."
+        f"{beside}"
+    )
+
+
+def _say_gone(gone, rows, steps):
+    """Yield a line where values are missing among the last steps."""
+    counts = {name: int((places >= rows - steps).sum()) for name, places in gone.items()}
+    if missing := sum(counts.values()):
+        each = listed(f"{name!r} {count}" for name, count in counts.items() if count)
+        yield (
+            f"The forecast is made from {steps * len(counts)} values, of which {missing} "
+            f"{'is' if missing == 1 else 'are'} missing ({each}): the last value before stands in."
+        )
 
 
 def glance(table, form, asked):
@@ -88,15 +151,13 @@ def ahead(reader, raw, steps):
     calendar = calendars.Calendar.of(reader)
     if calendar is None or isinstance(raw, np.ndarray):
         return None
-    raw = with_index(raw, reader.get("time"))
-    rows = rows_of(raw)
-    column = calendar.column if calendar.column in rows else time_column(rows)
-    moments = None if column is None else calendars.moments_of(raw, column, written_as(reader))
+    table, _, seen, _ = _past(reader, raw, [])
+    moments = None if seen is None else calendars.moments_of(table, seen.column, written_as(reader))
     if moments is None or (moments.at.dtype.kind == "M") == (calendar.step == "numbers"):
         why = f"There is no time column {calendar.column!r}: the steps of the forecast have numbers, 1 is the next row."
         warnings.warn(why, KzooWarning, stacklevel=2)
         return None
-    own = calendars.learn(moments, column)
+    own = calendars.learn(moments, seen.column)
     if own is not None and own.words != calendar.words:
         why = f"These rows are {own.words} apart, and those of the training were {calendar.words}: no step fits both."
         warnings.warn(why, KzooWarning, stacklevel=2)

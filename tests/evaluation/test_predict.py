@@ -93,9 +93,7 @@ def test_a_series(series_run, tmp_path):
     later = pd.concat([frame, frame[:5] * np.nan], ignore_index=True)  # as a table of what is to come has them
     later.to_csv(tmp_path / "later.csv", index=False)
     for same in (later, tmp_path / "later.csv", later.replace(np.nan, None).to_dict("records")):
-        with pytest.warns(
-            KzooWarning, match=r"last 5 rows hold no number in 'a' or 'b': .* after row 50"
-        ):
+        with pytest.warns(KzooWarning, match=r"last 5 rows hold no number in 'a' or 'b': .* after row 50"):
             np.testing.assert_array_equal(kzoo.predict(series_run, same).values, answers.values)
     table = answers.to_frame()
     assert list(table.columns) == ["input", "step", "a", "b"] and table["step"].tolist() == [1, 2, 3]

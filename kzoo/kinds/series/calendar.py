@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.kinds.series.written import times_of, way_of
+from kzoo.kinds.series.written import times_of
 from kzoo.kinds.tables.raw import rows_of
 from kzoo.kinds.tables.values import known
 
@@ -202,13 +202,14 @@ def day_of(months, day, business=""):
     return np.busday_offset(days, 0, roll=roll) if roll else days
 
 
-def moments_of(raw, column, learned=None) -> Moments | None:
+def moments_of(raw, column, way, told=None) -> Moments | None:
     """Read the time column of a table of any kind; None where a row has no time.
 
     Args:
         raw: a DataFrame, or what `rows_of` takes.
         column: its name.
-        learned: how training found it to be written.
+        way: how it is written (see `kzoo.kinds.series.written`).
+        told: its times, where they have been read.
     """
     if hasattr(raw, "columns") and hasattr(raw, "iloc"):
         place = [str(name).strip() for name in raw.columns].index(column)
@@ -216,7 +217,7 @@ def moments_of(raw, column, learned=None) -> Moments | None:
         if (zone := getattr(getattr(series, "dt", None), "tz", None)) is not None and len(series):
             return _of_aware(series, zone)
     values = rows_of(raw)[column]
-    at = times_of(values, way_of(column, values, [], learned))
+    at = times_of(values, way) if told is None else told
     if not len(at) or not known(at).all():
         return None
     if at.dtype.kind != "M":

@@ -152,7 +152,7 @@ def ahead(reader, raw, steps):
     if calendar is None or isinstance(raw, np.ndarray):
         return None
     table, _, seen, _ = _past(reader, raw, [])
-    moments = None if seen is None else calendars.moments_of(table, seen.column, written_as(reader))
+    moments = None if seen is None else calendars.moments_of(table, seen.column, seen.way, seen.told)
     if moments is None or (moments.at.dtype.kind == "M") == (calendar.step == "numbers"):
         why = f"There is no time column {calendar.column!r}: the steps of the forecast have numbers, 1 is the next row."
         warnings.warn(why, KzooWarning, stacklevel=2)

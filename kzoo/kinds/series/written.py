@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from kzoo.kinds.tables.values import day_comes_first, known, plain, to_dates, to_numbers
+from kzoo.kinds.tables.values import counted, day_comes_first, known, plain, to_dates, to_numbers
 
 NUMBERS, DAY_FIRST, MONTH_FIRST = "numbers", "day first", "month first"
 _IN_FIGURES = {"YYYYMMDD": (1900_00_00, 2101_00_00), "YYYYMM": (1900_00, 2101_00)}  # the least number, and the end
@@ -39,7 +39,7 @@ def way_of(name, values, notes, learned=None) -> str | None:
         return None
     if (numbers := _all_numbers(values)) is not None:
         return learned if learned in (NUMBERS, *_IN_FIGURES) else _of_numbers(numbers, notes, name)
-    texts = [str(value) for value in values[known(values)]]
+    texts = [str(value) for value in counted(values)]
     if not any(_SHORT.match(text) for text in texts):
         return None
     if learned not in (DAY_FIRST, MONTH_FIRST):

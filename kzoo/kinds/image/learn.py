@@ -27,7 +27,7 @@ from kzoo.kinds.image.folders import (
     list_classes,
     split_folders,
 )
-from kzoo.kinds.image.light import check_shape, image_preprocessing, threads
+from kzoo.kinds.image.light import check_pixels, check_shape, image_preprocessing, threads
 from kzoo.kinds.image.reading import look, read, readers
 from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.tasks.classes.light import check_classes
@@ -226,23 +226,9 @@ def take(x, preset):
     """Return an array of pixels as (N, H, W, C): bytes stay bytes, all else becomes float32."""
     x = checked(x[..., None] if x.ndim == 3 else x, "image")
     if preset is None or preset.config.get("rescale") is not False:
-        _check_pixels(x)
+        check_pixels(blocks(x), trained=True)
     # A quarter of the memory; the pipeline makes them float32.
     return x if x.dtype == np.uint8 and not is_mapped(x) else as_type(x, "uint8" if x.dtype == np.uint8 else "float32")
-
-
-def _check_pixels(x):
-    if not x.size:
-        return
-    ends = np.array([(block.min(), block.max()) for block in blocks(x)], np.float64)
-    low, high = ends[:, 0].min(), ends[:, 1].max()
-    if x.dtype.kind == "f" and low >= 0 and high <= 1:
-        raise KzooError(
-            "Pixels look divided by 255 (all lie in 0..1); kzoo takes 0..255 and divides inside: "
-            "pass the raw pixels, or rescale=False."
-        )
-    if low < 0 or high > 255:
-        raise KzooError(f"Pixels must lie in 0..255; these lie in {low:g}..{high:g}. Or pass rescale=False.")
 
 
 def fit(x, train, *, plain=False, **more):

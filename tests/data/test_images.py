@@ -17,7 +17,7 @@ import kzoo
 from kzoo.command import command_of
 from kzoo.data.encode import encode as encode_images
 from kzoo.data.options import DataOptions
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.image import jpeg, reading
 from kzoo.kinds.image.decode import decode
 from kzoo.kinds.image.learn import image_preprocessing, load_image_folder
@@ -229,7 +229,44 @@ def test_hidden_and_other_files_are_left_alone(photos):
     data = load_image_folder(photos, image_shape=SHAPE)
     assert data.class_names == ("ant", "bee", "cat")
     assert len(data.train) + len(data.validation) + len(data.test) == 61
-    assert not any("broken" in note for note in data.notes)
+    assert not any("broken" in note or "Not read" in note for note in data.notes)
+
+
+def test_files_and_folders_that_may_be_images_and_are_not_read_are_named(photos, tmp_path):
+    """HEIC, AVIF, images beside class folders or beside `train/`: what is left out of what a user gives is said."""
+    known = load_image_folder(photos, image_shape=SHAPE)
+    for name in ("ant/1.heic", "ant/more/2.HEIC", "bee/3.avif", "bee/noted.txt", "bee/Thumbs.db", "loose.heic", "4"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        (photos / name).write_bytes(b"of a phone")
+    paint(photos / "b.png"), paint(photos / "a.png")
+    data = load_image_folder(photos, image_shape=SHAPE)
+    assert data.notes[:2] == [
+        "Not read: 2 images that lie in no class folder: a.png, b.png.",
+        "Not read: 3 .heic, 1 .avif, 1 without a suffix. Images are jpg jpeg jpe jfif png bmp gif webp tif tiff: "
+        "convert those that are images.",
+    ]
+    assert data.fingerprint == known.fingerprint and data.notes[2:] == known.notes
+    with pytest.warns(KzooWarning, match="Not read: 2 .heic. Images are"):
+        assert len(encode(photos / "ant", SHAPE)) == 20
+    (photos / "new").mkdir()
+    (photos / "new" / "x.heic").write_bytes(b"of a phone")
+    with pytest.raises(KzooError, match=r"folder 'new' has no images .*it\. Not read: 3 \.heic, 1 \.avif\."):
+        load_image_folder(photos, image_shape=SHAPE)
+    with pytest.raises(KzooError, match=r"There are no images in .* Not read: 1 \.heic\.$"):
+        encode_images(image_preprocessing(SHAPE), photos / "new")
+    (photos / "new" / "x.heic").unlink()
+    (photos / "new").rmdir()
+    paint(tmp_path / "split" / "extra" / "x.png")
+    photos.rename(tmp_path / "split" / "train")
+    note = "Not read: the images in extra/, beside train/."
+    assert note in load_image_folder(tmp_path / "split", image_shape=SHAPE).notes
+
+
+def test_a_jfif_is_a_jpeg(photos):
+    paint(photos / "ant" / "x.jpg")
+    (photos / "ant" / "x.jpg").rename(photos / "ant" / "x.jfif")
+    data = load_image_folder(photos, image_shape=SHAPE)
+    assert len(data.train) + len(data.validation) + len(data.test) == 61 and not data.notes
 
 
 def test_broken_images_are_named_and_left_out(photos, monkeypatch):

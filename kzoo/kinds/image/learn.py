@@ -3,7 +3,7 @@
 import hashlib
 import os
 import warnings
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,14 +20,16 @@ from kzoo.kinds import Fresh
 from kzoo.kinds.image.decode import ImageFiles, size_of
 from kzoo.kinds.image.folders import (
     Names,
+    beside_splits,
     check_folders,
     folder_of,
-    images_below,
     labelled_folders,
     list_classes,
+    loose_in,
+    not_read,
     split_folders,
 )
-from kzoo.kinds.image.light import check_pixels, check_shape, image_preprocessing, threads
+from kzoo.kinds.image.light import check_pixels, check_shape, image_preprocessing, images_in, threads
 from kzoo.kinds.image.reading import look, read, readers
 from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.tasks.classes.light import check_classes
@@ -72,17 +74,19 @@ def load_image_folder(
     """
     shape, root = check_shape(image_shape), folder_of(path)
     places = split_folders(root)
+    notes, others = beside_splits(root, places), Counter[str]()
     if is_source(test):
         places["test"] = folder_of(test)
         if any(os.path.samefile(places["test"], places[other]) for other in places if other != "test"):
             raise KzooError(f"test={str(test)!r} is the training folder itself: give other images.")
     elif isinstance(test, Fold):
         places.pop("test", None)
-    listed = {split: list_classes(folder) for split, folder in places.items()}
+    listed = {split: list_classes(folder, others) for split, folder in places.items()}
     classes = sorted(listed["train"])
-    check_folders(listed, places, classes)
+    check_folders(listed, places, classes, others)
+    notes += [*loose_in(dict.fromkeys([root, *places.values()]), others), *not_read(others)]
 
-    images, notes, digests, labels = {}, [], {}, {}
+    images, digests, labels = {}, {}, {}
     total, size = sum(len(names) for by_class in listed.values() for names in by_class.values()), int(np.prod(shape))
     keep = not too_large(total * size)
     if not keep:
@@ -243,7 +247,9 @@ def fit(x, train, *, plain=False, **more):
 
 def labelled(reader, source, *, targets, config):
     """Return the images in class folders, of `test/` where there is one, and the names of their folders."""
-    folder, listed = labelled_folders(Path(source))
+    folder, listed, notes = labelled_folders(Path(source))
+    for line in notes:
+        warnings.warn(line, KzooWarning, stacklevel=2)
     labels = np.repeat(np.array(list(listed), dtype=str), list(map(len, listed.values())))
     x, rows = _readable(folder, Names.joined(listed.values()), tuple(reader["shape"]))
     return Split(x=x, y=labels[rows])
@@ -253,9 +259,7 @@ def fresh(reader, source, *, targets):
     """Return images of any source that can be predicted; of a large folder as many as are described."""
     if not (isinstance(source, str | Path) and Path(source).is_dir()):
         return Fresh(x=read(reader, source)[0])
-    names = images_below(Path(source), "")
-    if not names:
-        raise KzooError(f"There are no images in {str(source)!r}.")
+    names = images_in(Path(source))
     some = [names[place] for place in places_of_few(len(names), _MOST)]
     return Fresh(x=_readable(Path(source), some, tuple(reader["shape"]))[0])
 

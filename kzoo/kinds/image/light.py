@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -12,8 +13,7 @@ from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Shown
 from kzoo.kinds.arrays import as_array, check_count, numbers_in
 from kzoo.kinds.files import existing
-from kzoo.kinds.image import SUFFIXES
-from kzoo.kinds.image.folders import KINDS, glance, glance_new, images_below
+from kzoo.kinds.image.folders import KINDS, counted, glance, glance_new, images_below, not_read
 from kzoo.kinds.left_out import Unread
 
 __all__ = [
@@ -149,13 +149,7 @@ def gather(words):
     files = []
     for word in words:
         path = Path(existing(word))
-        if path.is_dir():
-            found = sorted(str(f) for f in path.rglob("*") if f.suffix.lower() in SUFFIXES)
-            if not found:
-                raise KzooError(f"{word!r} holds no images ({', '.join(sorted(SUFFIXES))}).")
-            files += found
-        else:
-            files.append(str(path))
+        files += map(str, image_paths(path)) if path.is_dir() else [str(path)]
     return files
 
 
@@ -226,11 +220,23 @@ def edges(given, rows):
 def image_paths(source) -> list:
     """Return what a file, a folder or a PIL image stands for: a list of single images."""
     if isinstance(source, str | Path) and Path(source).is_dir():
-        paths = [Path(source, name) for name in images_below(Path(source), "")]
-        if not paths:
-            raise KzooError(f"There are no images in {str(source)!r} ({KINDS}).")
-        return paths
+        return [Path(source, name) for name in images_in(Path(source))]
     return [source]
+
+
+def images_in(folder) -> list:
+    """Return the names of the images in and under a folder, and warn of files that may be images and are not read.
+
+    Raises:
+        KzooError: there are none.
+    """
+    others: Counter[str] = Counter()
+    names = images_below(folder, "", others)
+    if not names:
+        raise KzooError(f"There are no images in {str(folder)!r} ({KINDS}).{counted(others)}")
+    for line in not_read(others):
+        warnings.warn(line, KzooWarning, stacklevel=2)
+    return names
 
 
 def _read_one(item, shape):

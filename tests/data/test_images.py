@@ -4,6 +4,7 @@ import io
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -404,6 +405,38 @@ def test_every_mode_becomes_the_channels_asked_for(tmp_path):
         assert encode(file, (8, 8, 4))[0, ..., 3].min() == 255
     Image.fromarray(grey > 100).save(tmp_path / "1.png")
     np.testing.assert_array_equal(encode(tmp_path / "1.png", (8, 8, 1))[0, ..., 0], (grey > 100) * 255)
+
+
+def test_images_of_16_bits_that_use_a_small_part_of_them_are_read_with_a_word(tmp_path):
+    grey = np.tile(np.arange(0, 3411, 310, dtype="uint16"), (12, 1))
+    for name in "ab":
+        for i in range(12):
+            (tmp_path / "dim" / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(grey).save(tmp_path / "dim" / name / f"{i}.png")
+    says = r"Images of 16 bits reach 3,410 of 65,535, read as 13 of 255: if they have 12 bits, multiply them by 16\."
+    notes = load_image_folder(tmp_path / "dim", image_shape=SHAPE).notes
+    assert [note for note in notes if re.fullmatch(says, note)]
+    file = tmp_path / "dim" / "a" / "0.png"
+    for given in (file, [Image.open(file)], [file, str(file)], tmp_path / "dim" / "a"):
+        with pytest.warns(KzooWarning, match=says):
+            assert encode(given, (12, 12, 1)).max() == 13
+    Image.fromarray(grey * 16).save(file)  # one that is bright, and the others are dark
+    assert encode(tmp_path / "dim" / "a", (12, 12, 1)).max() == 212
+    notes = load_image_folder(tmp_path / "dim", image_shape=SHAPE).notes
+    assert not [note for note in notes if "16 bits" in note]
+
+
+@pytest.mark.parametrize(
+    "low, high, dtype", [(-1, 1, "float32"), (0, 4000, "float32"), (-5, 70, "int32"), (0, 1e6, "int32")]
+)
+def test_numbers_of_a_file_that_are_no_pixels_are_not_cut_off(tmp_path, low, high, dtype):
+    image = Image.fromarray(np.array([[low, high]] * 2, dtype))
+    image.save(tmp_path / "x.tif")
+    for given in (tmp_path / "x.tif", [image]):
+        with pytest.raises(
+            KzooError, match=rf"Cannot read .*: its numbers lie in {low}\.\..*, not in 0\.\.(255|65535):"
+        ):
+            encode(given, SHAPE)
 
 
 def test_transparency_is_white(tmp_path):

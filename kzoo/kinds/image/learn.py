@@ -17,7 +17,7 @@ from kzoo.data.splits import Fold, fractions, is_source, split_rows
 from kzoo.data.windows import blocks, few, is_mapped, places_of_few
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
-from kzoo.kinds.image.decode import ImageFiles, size_of
+from kzoo.kinds.image.decode import ImageFiles, dim, size_of
 from kzoo.kinds.image.folders import (
     Names,
     beside_splits,
@@ -103,6 +103,8 @@ def load_image_folder(
         images[split], labels[split] = found, y[rows]
         _check_left(classes, labels[split], split)
 
+    some = places_of_few(len(labels["train"]), _MOST)
+    notes += dim([places["train"] / digests["train"](row)[0] for row in some])
     if "test" in listed and test is not None and not is_source(test):
         notes.append(f"The test folder is the test set; test={test} is not used.")
     parts = {split: (split, np.arange(len(labels[split]))) for split in listed}
@@ -272,6 +274,8 @@ def _readable(folder, names, shape):
     """
     images, rows, _, errors = _read(folder, names, shape, keep=not too_large(len(names) * int(np.prod(shape))))
     if errors and (line := left_out(errors, [folder / name for name in names], "image", most=ANSWERED)):
+        warnings.warn(line, KzooWarning, stacklevel=2)
+    for line in dim([folder / names[row] for row in few(rows, _MOST)]):
         warnings.warn(line, KzooWarning, stacklevel=2)
     return images, rows
 

@@ -66,6 +66,9 @@ def read(reader, raw):
     raw = list(raw) if isinstance(raw, list | tuple) else image_paths(raw)
     check_pixels(numbers_in(item, "Images", many=False) for item in raw if isinstance(item, np.ndarray))
     x, unread = _filled(lambda item: _read_one(item, shape), raw, shape)
+    files = [item for place, item in enumerate(raw) if not isinstance(item, np.ndarray) and place not in unread]
+    for line in _decoder().dim(files) if files else ():
+        warnings.warn(line, KzooWarning, stacklevel=2)
     if not unread:
         return x, raw
     return np.delete(x, list(unread), axis=0), [unread.get(place, item) for place, item in enumerate(raw)]

@@ -81,11 +81,17 @@ def test_a_series(series, home, tmp_path):
     shuffled = frame.sample(frac=1, random_state=0)
     shuffled.to_csv(tmp_path / "new.csv", index=False)
     latest = pd.Timestamp(frame["when"].iloc[-1])
+    missing = pytest.warns(KzooWarning, match=r"16 values, of which 1 is missing \('a' 1\)")
     for same in (frame, shuffled, frame.to_dict("records"), tmp_path / "new.csv"):
-        assert agree(series, same).times == [[latest + pd.Timedelta("5h") * step for step in (1, 2, 3)]]
-    assert agree(series, frame.to_dict("list")).columns()["when"][0] == latest + pd.Timedelta("5h")
-    with pytest.warns(KzooWarning, match="no time column 'when'"):
+        with missing:
+            assert agree(series, same).times == [[latest + pd.Timedelta("5h") * step for step in (1, 2, 3)]]
+    with missing:
+        assert agree(series, frame.to_dict("list")).columns()["when"][0] == latest + pd.Timedelta("5h")
+    with missing, pytest.warns(KzooWarning, match="no time column 'when'"):
         assert agree(series, frame.drop(columns="when")).times == ()
+    frame.loc[frame.index[-2:], ["a", "b"]] = None  # the future
+    with pytest.warns(KzooWarning, match="The last 2 rows hold no number in 'a' or 'b'"):
+        assert agree(series, frame.to_dict("records")).times[0][0] == latest - pd.Timedelta("5h")
     agree(series, np.random.default_rng(0).normal(size=(3, 8, 2)).astype("float32"), batch_size=2)
 
 

@@ -19,7 +19,7 @@ from kzoo.kinds.rows.light import say_unread
 from kzoo.kinds.rows.scaling import scaling
 from kzoo.kinds.series.calendar import calendar_of
 from kzoo.kinds.series.index import with_index
-from kzoo.kinds.series.light import filled, time_column, times_in, written_as
+from kzoo.kinds.series.light import filled, refuse_empty, time_column, times_in, written_as
 from kzoo.kinds.series.season import window
 from kzoo.kinds.series.simple import simple_forecasts
 from kzoo.kinds.series.times import in_utc, offsets_of
@@ -333,8 +333,7 @@ def _filled_anew(frame, names, writings, targets, where):
     """
     notes, unread, gone = [], {}, {}
     values = filled(frame, names, notes, writings, unread, gone)
-    if len(frame) and (empty := [name for name in names if len(gone[name]) == len(frame)]):
-        raise KzooError(f"Column {empty[0]!r} of {where} holds no number.")
+    refuse_empty(gone, len(frame), where)
     unknown = np.unique(np.concatenate([gone[name] for name in names[:targets]]))
     return values, unknown, [*say_unread(names, frame, unread), *notes]
 

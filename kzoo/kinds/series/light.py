@@ -41,6 +41,7 @@ def read(reader, raw):
         without = f" that do hold {_either(_targets(reader))}" if future else ""
         raise KzooError(f"A forecast needs the last {steps} rows{without}; got {len(rows)}.")
     x = filled(rows, names, [], reader.get("writings"), unread, gone)[None, -steps:]
+    refuse_empty(gone, len(rows), "the series")
     lines = (
         *doubts,
         *say_unread(names, rows, unread),
@@ -51,6 +52,17 @@ def read(reader, raw):
     for line in lines:
         warnings.warn(line, KzooWarning, stacklevel=2)
     return x, raw
+
+
+def refuse_empty(gone, rows, where):
+    """Refuse a series for a column without any number: no value before stands in for what is missing.
+
+    Args:
+        gone: what `filled` found.
+        where: the series, for the message.
+    """
+    if rows and (empty := [name for name, places in gone.items() if len(places) == rows]):
+        raise KzooError(f"Column {empty[0]!r} of {where} holds no number.")
 
 
 def _past(reader, raw, doubts):

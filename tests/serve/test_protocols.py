@@ -117,7 +117,8 @@ def test_rows_and_a_csv_in_and_a_csv_out(server, exports):
 
 def test_texts(server, exports):
     texts = ["Well, the film was a joy.", "letters.txt", ""]  # a text that could be the name of a file is a text
-    wanted = kzoo.runtime.load(exports / "text").predict(texts).rows()
+    rows = kzoo.runtime.load(exports / "text").predict({"text": texts}).rows()
+    wanted = [row | {"input": text} for row, text in zip(rows, texts, strict=True)]
     assert server.post("/v1/models/text/answer", json=texts).json()["predictions"] == wanted
     assert server.post("/v1/models/text/answer", json=texts[0]).json()["predictions"] == wanted[:1]
     plain = server.post("/v1/models/text/answer", texts[0].encode(), headers={"Content-Type": "text/plain"})

@@ -13,6 +13,7 @@ from small_data import shops, waves
 import kzoo
 from kzoo.cli import main
 from kzoo.errors import KzooWarning
+from kzoo.predictions import Predictions
 
 pytestmark = pytest.mark.xdist_group("small runs")  # conftest.py's, each trained once for both files
 
@@ -66,6 +67,7 @@ def test_rows(table_run, tmp_path):
     check_classes(strange, table_run, 1)
 
 
+@pytest.mark.filterwarnings("ignore:.* no word the model knows")
 def test_texts(text_run, tmp_path):
     texts = ["the goal of the match", "soup and bread", ""]
     answers = kzoo.predict(text_run, texts)
@@ -131,6 +133,7 @@ def test_what_looks_like_a_file_and_is_none_is_refused(text_run, notes, capsys, 
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore:.* no word the model knows")
 def test_a_text_may_speak_of_files(text_run, notes, capsys):
     texts = ["the soup of goal.txt", "the judge . notes/goal.txt", "..", "and/or bread"]
     assert kzoo.predict(text_run, texts).inputs == tuple(texts)
@@ -152,6 +155,41 @@ def test_a_file_without_text_among_many_has_a_row_without_an_answer(text_run, no
     Path("notes/7.txt").write_text(" \n")
     with pytest.raises(kzoo.KzooError, match=r"'7\.txt' is empty"):
         kzoo.predict(text_run, ["notes/7.txt"])
+
+
+def test_texts_of_which_the_model_knows_nothing_are_named(text_run, tmp_path):
+    texts = ["the goal", "", None, "   ", "qwrt xyzzy"]
+    pd.DataFrame({"text": texts, "label": "sport"}).to_csv(tmp_path / "rows.csv", index=False)
+    says = r"4 of 5 texts hold no word the model knows \(rows 2, 3, 4, 5\): their answers say nothing"
+    for given in (tmp_path / "rows.csv", [{"text": text} for text in texts]):
+        with pytest.warns(KzooWarning, match=says):
+            assert len(kzoo.predict(text_run, given)) == 5
+    with pytest.warns(KzooWarning, match="The text holds no word the model knows: its answer says nothing"):
+        kzoo.predict(text_run, "qwrt")
+    (tmp_path / "strange.txt").write_text("qwrt")
+    (tmp_path / "known.txt").write_text("goal")
+    with pytest.warns(KzooWarning, match=r"1 of 2 texts holds no word the model knows \(.*strange\.txt\): its answer"):
+        kzoo.predict(text_run, [tmp_path / "known.txt", tmp_path / "strange.txt"])
+
+
+def test_half_of_a_character_is_refused(text_run, language_run):
+    for given in (["the goal", "so good \ud83d"], [{"text": "the goal"}, {"text": "so good \ud83d"}]):
+        with pytest.raises(kzoo.KzooError, match="Text 2 holds half of a character"):
+            kzoo.predict(text_run, given)
+    with pytest.raises(kzoo.KzooError, match="half of a character"):
+        kzoo.predict(language_run, "to be \ud83d")
+
+
+def test_of_equals_the_first_is_the_answer_everywhere():
+    equal = np.full((1, 40), 1 / 40)
+    names = tuple(f"class {i}" for i in range(40))
+    for answers in (
+        Predictions(labels=["class 0"], probabilities=equal, class_names=names, inputs=("x",)),
+        Predictions(labels=["class 0"], scores=equal, class_names=names, inputs=("x",)),
+    ):
+        (row,) = answers.rows()
+        assert [one["label"] for one in row["classes"]] == list(names) and row["label"] == names[0]
+        assert answers.rows(top=1)[0]["classes"][0]["label"] == names[0]
 
 
 def test_values(diabetes_run):

@@ -115,6 +115,7 @@ def test_rows_and_a_csv_in_and_a_csv_out(server, exports):
     assert served["notes"] == found["notes"]
 
 
+@pytest.mark.filterwarnings("ignore:.* no word the model knows")
 def test_texts(server, exports):
     texts = ["Well, the film was a joy.", "letters.txt", ""]  # a text that could be the name of a file is a text
     rows = kzoo.runtime.load(exports / "text").predict({"text": texts}).rows()

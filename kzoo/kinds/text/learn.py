@@ -25,11 +25,13 @@ from kzoo.kinds.tables.raw import TARGET_NAMES, as_names, find_target, require
 from kzoo.kinds.tables.values import plain, to_numbers, to_words
 from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, folder_of_new, split_folders
 from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
-from kzoo.kinds.text.light import AsTexts, preprocessing_of, read, reads_the_end
+from kzoo.kinds.text.light import AsTexts, preprocessing_of, read, reads_the_end, texts_in
 from kzoo.kinds.text.long import is_too_long
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_and_encode
 from kzoo.tasks import choose
 from kzoo.words import percent
+
+_WITHOUT = "{} rows without text or label were left out."
 
 
 def load(source, form, *, problem, name, preset, validation, test, seed, **asked):
@@ -178,7 +180,7 @@ def _columns(frame, column, target, notes):
     keep = frame[column].notna() & frame[target].notna()
     keep &= frame[column].astype(str).str.strip() != ""
     if dropped := int((~keep).sum()):
-        notes.append(f"{dropped} rows without text or label were left out.")
+        notes.append(_WITHOUT.format(dropped))
     kept = frame[keep].reset_index(drop=True)
     if not len(kept):
         raise KzooError(f"No row has both text ({column!r}) and a label ({target!r}).")
@@ -296,13 +298,21 @@ def labelled(reader, source, *, targets, config):
         return follows(reader, source, per_step=config.get("pooling") is None)
     if isinstance(source, str | Path) and Path(source).is_dir():
         texts, labels = _new_folder(source)
-        return Split(x=read(reader, AsTexts(texts))[0], y=np.array(labels, dtype=str))
+        return Split(x=read(reader, AsTexts(texts, rows=()))[0], y=np.array(labels, dtype=str))
     if isinstance(source, str | Path) and Path(source).suffix.lower() in SUFFIXES:
         raise KzooError("One text file has no labels: give a folder with a .txt file for each class, or a .csv file.")
     frame = as_frame(source, targets)
     require(frame, targets, "the table")
-    frame = frame[frame[targets[0]].notna()].reset_index(drop=True)
-    return Split(x=read(reader, frame)[0], y=_in_words(frame[targets]))
+    texts = np.array(texts_in(reader, frame), object)
+    kept = frame[targets[0]].notna().to_numpy() & np.array([text.strip() != "" for text in texts], bool)
+    if dropped := int((~kept).sum()):
+        warnings.warn(_WITHOUT.format(dropped), KzooWarning, stacklevel=2)
+    if not kept.any():
+        raise KzooError(f"No row has both text and a label ({targets[0]!r}).")
+    return Split(
+        x=read(reader, AsTexts(texts[kept], rows=np.flatnonzero(kept) + 1))[0],
+        y=_in_words(frame.loc[kept, targets].reset_index(drop=True)),
+    )
 
 
 def fresh(reader, source, *, targets):
@@ -311,7 +321,7 @@ def fresh(reader, source, *, targets):
         return Fresh(x=pieces(reader, source))
     if isinstance(source, str | Path) and Path(source).is_dir():
         texts, labels = _new_folder(source)
-        return Fresh(x=read(reader, AsTexts(texts))[0], answers=np.array(labels))
+        return Fresh(x=read(reader, AsTexts(texts, rows=()))[0], answers=np.array(labels))
     source = as_frame(source, targets) if is_table(source) else source
     x, _ = read(reader, source)
     answers = answers_in(source, targets) if hasattr(source, "iloc") else None

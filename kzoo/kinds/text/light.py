@@ -19,6 +19,7 @@ from kzoo.kinds.tables.raw import (
     find_target,
     from_elsewhere,
     given_rows,
+    is_text,
     require,
     rows_of,
 )
@@ -39,7 +40,20 @@ _NOT_KNOWN = "[?]"  # what stands for an unknown token where people read
 
 
 class AsTexts(list):
-    """Texts none of which is the path of a file, whatever they look like."""
+    """Texts none of which is the path of a file, whatever they look like.
+
+    Args:
+        texts: of them.
+        rows: their numbers where they come from, from 1; None: as they stand here, and none where it is empty.
+    """
+
+    def __init__(self, texts, rows=None):
+        super().__init__(texts)
+        self.rows = range(1, len(self) + 1) if rows is None else rows
+
+
+class _Files(list):
+    """The names of files that texts were read from, and an `Unread` for one that holds none."""
 
 
 def preprocessing_of(kind, tokenizer, length, *, column=None):
@@ -80,8 +94,13 @@ def read(reader, raw):
         whole_in(ids, "Token ids", len(reader["vocabulary"]) + 1 if "vocabulary" in reader else None)
         return ids.astype(np.int32), raw
     texts, items = _texts(raw, reader.get("column"))
-    if not len(items):
+    if not texts and not isinstance(items, _Files):
         raise KzooError("There are no texts to encode.")
+    if (half := next((place for place, text in enumerate(texts) if not is_text(text)), None)) is not None:
+        raise KzooError(
+            f"Text {half + 1} holds half of a character (a lone surrogate): mend it, such as with "
+            "text.encode('utf-8', 'replace').decode()."
+        )
     tokenizer = tokenizer_of(reader)
     if not reads_the_end(reader):
         x = tokenizer.encode(texts, length)
@@ -90,6 +109,7 @@ def read(reader, raw):
         for row, text in zip(x, texts, strict=True):
             if ids := tokenizer.ids(text)[-length:]:
                 row[-len(ids) :] = ids  # padding in front: the answer wanted is the one after the last token
+    _look_for_known(x, reader, items)
     return x, items
 
 
@@ -178,6 +198,34 @@ def edges(given, rows):
     return np.minimum(extreme, known - 1)
 
 
+def texts_in(reader, table) -> list[str]:
+    """Return the texts of a table, empty ones where there are none.
+
+    Raises:
+        KzooError: it has no column of texts.
+    """
+    return _column(given_rows(table), reader.get("column") or "text")
+
+
+def _look_for_known(x, reader, items):
+    """Warn of texts without a token that training has seen."""
+    strange = np.flatnonzero(~(x > UNKNOWN).any(axis=1)).tolist()
+    if not strange:
+        return
+    what = "character" if reader["level"] == "characters" else "word"
+    if len(x) == 1:
+        _warn(f"The text holds no {what} the model knows: its answer says nothing.")
+        return
+    one = len(strange) == 1
+    names = items.rows if isinstance(items, AsTexts) else range(1, len(x) + 1)
+    where = f" (row{'' if one else 's'} {listed((names[row] for row in strange), _NAMED)})" if len(names) else ""
+    if isinstance(items, _Files):
+        read = [item for item in items if not isinstance(item, Unread)]
+        where = f" ({listed((read[row] for row in strange), _NAMED)})"
+    holds, says = ("holds", "its answer says") if one else ("hold", "their answers say")
+    _warn(f"{len(strange):,} of {len(x):,} texts {holds} no {what} the model knows{where}: {says} nothing.")
+
+
 def _texts(raw, column):
     """Return texts, and what each of them was read from."""
     if isinstance(raw, AsTexts):
@@ -211,7 +259,7 @@ def _of_files(paths):
     files, note = files_named(paths)
     if note:
         _warn(note)
-    texts, items = [], []
+    texts, items = [], _Files()
     for file in files:
         try:
             text = read_text(file).strip()

@@ -172,6 +172,23 @@ def test_texts_of_which_the_model_knows_nothing_are_named(text_run, tmp_path):
         kzoo.predict(text_run, [tmp_path / "known.txt", tmp_path / "strange.txt"])
 
 
+@pytest.mark.parametrize("first", ["an awful dull film", "Terrible!", "a" * 41])
+def test_the_first_text_is_not_taken_for_a_header(text_run, tmp_path, first):
+    (tmp_path / "sentences.csv").write_text(f"{first}\nthe goal\nthe team\n")
+    for given in (tmp_path / "sentences.csv", pd.read_csv(tmp_path / "sentences.csv")):
+        with pytest.raises(
+            kzoo.KzooError, match="if that is a text, put a header line above it, text; if it is a name"
+        ):
+            kzoo.predict(text_run, given)
+    (tmp_path / "sentences.csv").write_text("review\nthe goal\nthe team\n")
+    with pytest.warns(
+        KzooWarning, match="The texts are read from 'review', the only column, and training had .* 'text'"
+    ):
+        assert len(kzoo.predict(text_run, tmp_path / "sentences.csv")) == 2
+    (tmp_path / "sentences.csv").write_text(f"text\n{first}\n")
+    assert kzoo.predict(text_run, [{"text": "the goal"}]).labels  # the usual name needs no word
+
+
 def test_half_of_a_character_is_refused(text_run, language_run):
     for given in (["the goal", "so good \ud83d"], [{"text": "the goal"}, {"text": "so good \ud83d"}]):
         with pytest.raises(kzoo.KzooError, match="Text 2 holds half of a character"):

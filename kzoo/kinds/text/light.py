@@ -1,6 +1,7 @@
 """Texts become token ids, without pandas."""
 
 import os
+import re
 import warnings
 from pathlib import Path
 
@@ -33,9 +34,10 @@ from kzoo.kinds.text.folders import (
     split_folders,
 )
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
-from kzoo.words import listed
+from kzoo.words import listed, shown
 
 _NAMED = 5  # texts that a line names
+_LONG = 40  # characters, of which the name of a column has fewer
 _NOT_KNOWN = "[?]"  # what stands for an unknown token where people read
 
 
@@ -280,5 +282,28 @@ def _column(rows, name):
     if name not in rows:
         if len(rows.columns) != 1:
             raise KzooError(f"Column {name!r} is missing; the columns are: {listed(rows.columns, MOST)}.")
-        name = rows.columns[0]
+        name = _only_column(rows.columns[0], name)
     return ["" if value is None or value != value else str(value) for value in rows[name]]
+
+
+def _only_column(only, name):
+    """Return the name of the only column of a table, which may be its first text, where the header line is missing.
+
+    Args:
+        only: the name.
+        name: what it is called in the training data.
+
+    Raises:
+        KzooError: it looks like a text.
+    """
+    if re.search(r"\s|[.!?。！？…]$", only) or len(only) > _LONG:
+        raise KzooError(
+            f"The only column is called {shown(only)}: if that is a text, put a header line above it, {name}; if it is "
+            "a name, rename the column so."
+        )
+    if only != "text":
+        _warn(
+            f"The texts are read from {only!r}, the only column, and training had them in {name!r}: if {only!r} is a "
+            f"text itself, put a header line above it, {name}."
+        )
+    return only

@@ -122,7 +122,7 @@ def test_all_documents_of_a_class_are_read(mixed):
 
     data = load_data(mixed, preset="text_cnn")
     counts = np.bincount(np.concatenate([data.train.y, data.validation.y, data.test.y]))
-    assert counts.tolist() == [30, 30] and not any("Left out" in note for note in data.notes)
+    assert counts.tolist() == [30, 30] and not any("Not read" in note for note in data.notes)
     assert len(labelled(data.preprocessing, mixed, targets=[], config={})) == 60
     for name in ("test", "Dev"):
         (mixed / "all" / name).mkdir(parents=True)
@@ -133,7 +133,10 @@ def test_all_documents_of_a_class_are_read(mixed):
             (mixed / "all" / name / label).mkdir()
             for i in range(count):
                 (mixed / "all" / name / label / f"{i}.txt").write_text(f"a film {label} {i}")
+    (mixed / "all" / "unsup").mkdir()
+    (mixed / "all" / "unsup" / "1.txt").write_text("a film")
     data = load_data(mixed / "all", preset="text_cnn")
+    assert "Not read: the texts in unsup/, beside Dev/, Train/, test/." in data.notes
     assert (len(data.train), len(data.validation), len(data.test)) == (60, 4, 8)
     assert len(labelled(data.preprocessing, mixed / "all", targets=[], config={})) == 8  # of test/, as with images
 
@@ -147,10 +150,10 @@ def test_what_a_folder_of_texts_holds_besides_is_said(mixed):
         (mixed / "pos" / f"{i}.html").write_text("<p>fine")
     (mixed / "neg" / "NOTES").write_text("about")
     data = load_data(mixed, preset="text_cnn")
-    said = [note for note in data.notes if "Left out" in note]
+    said = [note for note in data.notes if "Not read" in note]
     assert said == [
-        "Left out 4 files, since texts end in .txt: .html 3, no suffix 1.",
-        "Left out beside the class folders: neutral.txt. A class is a folder here: move its file into one.",
+        "Not read: 3 .html, 1 without a suffix. Texts are .txt: convert those that are texts.",
+        "Not read, since a class is a folder here: neutral.txt. Move the file of a class into one.",
     ]
     with pytest.warns(KzooWarning) as warned:
         labelled(data.preprocessing, mixed, targets=[], config={})

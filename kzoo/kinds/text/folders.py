@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kzoo.errors import KzooError
 from kzoo.kinds.tables.files import suffixes
-from kzoo.words import hint, listed, plural, shown
+from kzoo.words import hint, listed, shown
 
 SUFFIX = ".txt"  # of the texts in a folder
 SUFFIXES = (SUFFIX, ".md")  # of a text that is named by itself
@@ -98,6 +98,18 @@ def split_folders(path) -> dict:
     return found if "train" in found else {"train": path}
 
 
+def beside_splits(path, parts) -> list[str]:
+    """Return a line that names folders beside `train/` that hold texts and are no split; no line where none does."""
+    if path in parts.values():
+        return []
+    used = {folder.name for folder in parts.values()}
+    unused = [name for name in _visible_folders(path) if name not in used and texts_below(path / name)[0]]
+    if not unused:
+        return []
+    named = listed((f"{name}/" for name in unused), _NAMED)
+    return [f"Not read: the texts in {named}, beside {listed(f'{name}/' for name in sorted(used))}."]
+
+
 def folder_of_new(path):
     """Return the folder of the classes of new texts: `test/`, where there is one beside `train/`."""
     parts = split_folders(path)
@@ -134,7 +146,7 @@ def classes_below(folder):
     notes = [note] if (note := note_of(others)) else []
     if files:
         named = listed((file.name for file in files), _NAMED)
-        notes.append(f"Left out beside the class folders: {named}. A class is a folder here: move its file into one.")
+        notes.append(f"Not read, since a class is a folder here: {named}. Move the file of a class into one.")
     return documents, notes
 
 
@@ -156,8 +168,8 @@ def note_of(others) -> str:
     """
     if not others:
         return ""
-    kinds = listed((f"{suffix or 'no suffix'} {count:,}" for suffix, count in others.most_common()), _NAMED)
-    return f"Left out {plural(others.total(), 'file')}, since texts end in {SUFFIX}: {kinds}."
+    kinds = listed((f"{count:,} {suffix or 'without a suffix'}" for suffix, count in others.most_common()), _NAMED)
+    return f"Not read: {kinds}. Texts are {SUFFIX}: convert those that are texts."
 
 
 def _visible_folders(folder):

@@ -23,7 +23,7 @@ from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import TARGET_NAMES, as_names, find_target, require
 from kzoo.kinds.tables.values import plain, to_numbers, to_words
-from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, folder_of_new, split_folders
+from kzoo.kinds.text.folders import SUFFIXES, beside_splits, check_classes, classes_below, folder_of_new, split_folders
 from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
 from kzoo.kinds.text.light import AsTexts, preprocessing_of, read, reads_the_end, texts_in
 from kzoo.kinds.text.long import is_too_long
@@ -58,12 +58,14 @@ def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed
         KzooError: no text, or one class only.
     """
     parts = split_folders(Path(path))
+    beside = beside_splits(Path(path), parts)
     if splits.is_source(test):
         parts["test"], test = Path(test), None
     elif isinstance(test, splits.Fold):
         parts.pop("test", None)
     read = {part: read_folder(folder, most=TRAINED) for part, folder in parts.items()}
     notes = [f"{line} ({part})" if len(read) > 1 else line for part, (_, _, lines) in read.items() for line in lines]
+    notes += beside
     official = {part: (texts, labels) for part, (texts, labels, _) in read.items()}
     return build_text(
         *official.pop("train"),

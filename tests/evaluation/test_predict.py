@@ -194,7 +194,7 @@ def test_the_first_text_is_not_taken_for_a_header(text_run, tmp_path, first):
     (tmp_path / "sentences.csv").write_text(f"{first}\nthe goal\nthe team\n")
     for given in (tmp_path / "sentences.csv", pd.read_csv(tmp_path / "sentences.csv")):
         with pytest.raises(
-            kzoo.KzooError, match="if that is a text, put a header line above it, text; if it is a name"
+            kzoo.KzooError, match="if that is a text, put the header line 'text' above it; if it is a name"
         ):
             kzoo.predict(text_run, given)
     (tmp_path / "sentences.csv").write_text("review\nthe goal\nthe team\n")

@@ -298,12 +298,12 @@ def _only_column(only, name):
     """
     if re.search(r"\s|[.!?。！？…]$", only) or len(only) > _LONG:
         raise KzooError(
-            f"The only column is called {shown(only)}: if that is a text, put a header line above it, {name}; if it is "
-            "a name, rename the column so."
+            f"The only column is called {shown(only)}: if that is a text, put the header line {name!r} above it; if it "
+            f"is a name, call the column {name!r}."
         )
     if only != "text":
         _warn(
             f"The texts are read from {only!r}, the only column, and training had them in {name!r}: if {only!r} is a "
-            f"text itself, put a header line above it, {name}."
+            f"text itself, put the header line {name!r} above it."
         )
     return only

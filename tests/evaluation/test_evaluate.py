@@ -108,6 +108,14 @@ def test_new_texts_series_and_books(text_run, series_run, language_run, home, tm
     scores = kzoo.evaluate(text_run, frame, target="label")
     assert scores["accuracy"] == pytest.approx((np.array(labels) == frame["label"]).mean())
     assert kzoo.evaluate(text_run, home / "texts")["examples"] == 90
+    holes = pd.concat([frame, pd.DataFrame({"text": [None, " ", "the team"], "label": ["law", "law", None]})])
+    with pytest.warns(KzooWarning, match="3 rows without text or label were left out"):
+        assert kzoo.evaluate(text_run, holes, target="label") == scores
+    strange = pd.concat([holes, pd.DataFrame({"text": ["qwrt"], "label": ["law"]})])
+    with pytest.warns(KzooWarning, match=r"1 of 4 texts holds no word the model knows \(row 7\)"):
+        assert kzoo.evaluate(text_run, strange, target="label")["examples"] == 4
+    with pytest.warns(KzooWarning), pytest.raises(kzoo.KzooError, match="No row has both text and a label"):
+        kzoo.evaluate(text_run, holes.iloc[3:], target="label")
 
     frame = waves(60)
     frame.to_csv(tmp_path / "new.csv", index=False)

@@ -6,18 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 from kzoo.errors import KzooError
+from kzoo.kinds.folders import not_read, splits_in, visible_folders, walked
 from kzoo.kinds.tables.files import suffixes
 from kzoo.words import hint, listed, shown
 
 SUFFIX = ".txt"  # of the texts in a folder
 SUFFIXES = (SUFFIX, ".md")  # of a text that is named by itself
-SPLIT_FOLDERS = {
-    "train": ("train", "training"),
-    "validation": ("val", "validation", "valid", "dev"),
-    "test": ("test", "testing"),
-}
 _LONGEST = 8  # characters of a suffix
-_NAMED = 5  # files, or suffixes, that a line names
+_NAMED = 5  # files that a line names
 
 
 def names_file(word) -> bool:
@@ -39,8 +35,8 @@ def is_table_name(word) -> bool:
     return str(word)[-_LONGEST:].lower().endswith(tuple(suffixes()))
 
 
-def files_named(items) -> tuple[list[str], str]:
-    """Return the files of texts that paths name, those in folders among them, and a note of what else lies there.
+def files_named(items) -> tuple[list[str], list[str]]:
+    """Return the files of texts that paths name, those in folders among them, and lines about what else lies there.
 
     Raises:
         KzooError: one is not there, is a table, or is a folder without texts.
@@ -63,7 +59,7 @@ def files_named(items) -> tuple[list[str], str]:
             others += beside
         else:
             files.append(item)
-    return files, note_of(others)
+    return files, not_read(others, "texts", SUFFIX)
 
 
 def missing(name) -> KzooError:
@@ -80,11 +76,10 @@ def missing(name) -> KzooError:
 def texts_below(folder):
     """Return the sorted `.txt` files in a folder and below, none hidden, and suffix -> how many other files."""
     found, others = [], Counter()
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_hidden(name)]
+    for place, files in walked(folder):
         for name in files:
             if _is_text(name):
-                found.append(Path(place, name))
+                found.append(place / name)
             elif name[0] != ".":
                 others[Path(name).suffix.lower()] += 1
     found.sort()
@@ -93,21 +88,8 @@ def texts_below(folder):
 
 def split_folders(path) -> dict:
     """Return {"train": folder, ...} of a folder with `train/` in it; just the folder as "train" of any other."""
-    names = {name.lower(): name for name in _visible_folders(path)} if path.is_dir() else {}
-    found = {part: path / names[word] for part, words in SPLIT_FOLDERS.items() for word in words if word in names}
+    found = splits_in(path) if path.is_dir() else {}
     return found if "train" in found else {"train": path}
-
-
-def beside_splits(path, parts) -> list[str]:
-    """Return a line that names folders beside `train/` that hold texts and are no split; no line where none does."""
-    if path in parts.values():
-        return []
-    used = {folder.name for folder in parts.values()}
-    unused = [name for name in _visible_folders(path) if name not in used and texts_below(path / name)[0]]
-    if not unused:
-        return []
-    named = listed((f"{name}/" for name in unused), _NAMED)
-    return [f"Not read: the texts in {named}, beside {listed(f'{name}/' for name in sorted(used))}."]
 
 
 def folder_of_new(path):
@@ -127,7 +109,7 @@ def classes_below(folder):
     """
     if not folder.is_dir():
         raise KzooError(f"{folder.name!r} is not a folder of text.")
-    below = {name: texts_below(folder / name) for name in _visible_folders(folder)}
+    below = {name: texts_below(folder / name) for name in visible_folders(folder)}
     documents = {name: found for name, (found, _) in below.items() if found}
     others = Counter()
     names = [entry.name for entry in os.scandir(folder) if entry.is_file() and not _is_beside(entry.name)]
@@ -138,12 +120,12 @@ def classes_below(folder):
         if len(classes) < len(files):
             twice = next(file for file in files if classes[file.stem] != file)
             raise KzooError(f"{folder.name!r} has two files for class {twice.stem!r}: {twice.name}, and one beside it.")
-        return classes, [note] if (note := note_of(others)) else []
+        return classes, not_read(others, "texts", SUFFIX)
     if empty := [name for name, (found, _) in below.items() if not found]:
         raise KzooError(f"The class folder {empty[0]!r} has no texts ({SUFFIX}): fill it or remove it.")
     for _, beside in below.values():
         others += beside
-    notes = [note] if (note := note_of(others)) else []
+    notes = not_read(others, "texts", SUFFIX)
     if files:
         named = listed((file.name for file in files), _NAMED)
         notes.append(f"Not read, since a class is a folder here: {named}. Move the file of a class into one.")
@@ -158,26 +140,6 @@ def check_classes(folder, classes):
         raise KzooError(
             f"{folder.name!r} holds one class only ({next(iter(classes))!r}): it takes a .txt file or folder for each."
         )
-
-
-def note_of(others) -> str:
-    """Return a line about files that are no texts; an empty one where there are none.
-
-    Args:
-        others: suffix -> how many.
-    """
-    if not others:
-        return ""
-    kinds = listed((f"{count:,} {suffix or 'without a suffix'}" for suffix, count in others.most_common()), _NAMED)
-    return f"Not read: {kinds}. Texts are {SUFFIX}: convert those that are texts."
-
-
-def _visible_folders(folder):
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not _is_hidden(entry.name))
-
-
-def _is_hidden(name):
-    return name.startswith((".", "__"))
 
 
 def _is_text(name):

@@ -16,6 +16,7 @@ from kzoo.data.windows import Mapped, Windows, blocks, few, taken
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
 from kzoo.kinds.files import read_text
+from kzoo.kinds.folders import beside_splits
 from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.kinds.rows.learn import answers_in
 from kzoo.kinds.tables.files import is_table
@@ -23,7 +24,7 @@ from kzoo.kinds.tables.frame import about_index, as_frame
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import TARGET_NAMES, as_names, find_target, require
 from kzoo.kinds.tables.values import plain, to_numbers, to_words
-from kzoo.kinds.text.folders import SUFFIXES, beside_splits, check_classes, classes_below, folder_of_new, split_folders
+from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, folder_of_new, split_folders, texts_below
 from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
 from kzoo.kinds.text.light import AsTexts, preprocessing_of, read, reads_the_end, texts_in
 from kzoo.kinds.text.long import is_too_long
@@ -58,7 +59,7 @@ def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed
         KzooError: no text, or one class only.
     """
     parts = split_folders(Path(path))
-    beside = beside_splits(Path(path), parts)
+    beside = beside_splits(Path(path), parts, "texts", lambda folder: texts_below(folder)[0])
     if splits.is_source(test):
         parts["test"], test = Path(test), None
     elif isinstance(test, splits.Fold):

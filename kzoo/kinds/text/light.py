@@ -258,9 +258,9 @@ def _lines(path):
 
 def _of_files(paths):
     """Return the texts of files, and their names, with an `Unread` for a file without text."""
-    files, note = files_named(paths)
-    if note:
-        _warn(note)
+    files, notes = files_named(paths)
+    for line in notes:
+        _warn(line)
     texts, items = [], _Files()
     for file in files:
         try:

@@ -78,6 +78,9 @@ class _Lines(io.TextIOBase):
             text += more
         return text.replace("\r\n", "\n")
 
+    def readline(self, size=-1):
+        return self._file.readline(size)
+
     def close(self):
         self._file.close()
         super().close()

@@ -55,7 +55,7 @@ class Encoding:
         self.inputs = [name for name in pieces.names if name not in self.apart]
         if tested is not None:
             require(Rows(dict.fromkeys(tested.names, ())), [*self.targets, *self.inputs], "the test table")
-        self.notes, self.doubts, self.left_out = [], [], {}
+        self.notes, self.doubts, self.left_out = [*pieces.notes, *(() if tested is None else tested.notes)], [], {}
 
     def encoded(self) -> dict:
         """Encode the table, and return what `large.py` opens it with."""
@@ -111,11 +111,15 @@ class Encoding:
         if self.cells is not None:  # which shows what a column is, also where the sample lacks its rarest cells
             different = self.pieces.frame(_table_of(target, self.cells, table.schema), self.text)
             different, self.writings = read_targets(
-                different, self.targets, self.said, self.task, self.doubts, decimal, different=True
-            )
+                different, self.targets, self.said, self.task, self.doubts, decimal, different=True,
+                figures=different.attrs.get("figures", ()),
+            )  # fmt: skip
             values = {target: rows_of(different)[target]}
         else:
-            frame, self.writings = read_targets(frame, self.targets, self.said, self.task, self.doubts, decimal)
+            figures = frame.attrs.get("figures", ())
+            frame, self.writings = read_targets(
+                frame, self.targets, self.said, self.task, self.doubts, decimal, figures=figures
+            )
             values = {name: rows_of(frame)[name] for name in self.targets}
         self.chosen, reason = choose_task(values, self.task, self.preset)
         self.notes.append(reason)
@@ -433,7 +437,7 @@ def _tested(test):
 class _Frame:
     """A DataFrame that is given as test data, in one piece."""
 
-    name, files, decimal = "test", (), None
+    name, files, decimal, notes = "test", (), None, ()
 
     def __init__(self, frame):
         self.given, self.names = frame, [str(column).strip() for column in frame.columns]

@@ -24,7 +24,7 @@ from kzoo.data.stored import Stored, is_made, making, read_about, write_about
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.rows.encoding import Encoding
 from kzoo.kinds.rows.gather import Placed, Sample
-from kzoo.kinds.tables.files import files_of, is_table, pieces_of, size_of
+from kzoo.kinds.tables.files import files_of, is_table, pieces_of, say, size_of
 from kzoo.kinds.tables.frame import as_frame
 from kzoo.optional import is_installed
 from kzoo.tasks import choose
@@ -96,6 +96,7 @@ def frame_of(source, text=()):
     if not placed.rows:
         raise KzooError(f"{pieces.name!r} has no rows.")
     frame = pieces.frame(sample.taken()[0], frozenset(text))
+    say(pieces.notes)
     if len(frame) < placed.rows:
         warnings.warn(
             f"{pieces.name!r} is too large for memory: {len(frame):,} of its {placed.rows:,} rows are looked at, the "

@@ -52,13 +52,14 @@ def load_table(
     Raises:
         KzooError: a column that does not exist, or a target nothing can be learned from.
     """
-    frame, notes, doubts, left_out = as_frame(source, named_columns(columns)), [], [], {}
-    decimal = frame.attrs.get("decimal")
+    notes, doubts, left_out = [], [], {}
+    frame = as_frame(source, named_columns(columns), notes)
+    decimal, figures = frame.attrs.get("decimal"), frame.attrs.get("figures", ())
     targets = find_target(frame, target)
     said = asked_columns(columns, frame)
     tested = None
     if splits.is_source(test):
-        tested = as_frame(test, text_columns(frame))
+        tested = _as_trained(as_frame(test, text_columns(frame), notes), frame, decimal)
         require(tested, targets, "the test table")
     apart = [*targets, *as_names(drop), *([group] if group is not None else [])]
     require(frame, apart, "the table")
@@ -67,7 +68,7 @@ def load_table(
         tested = with_target(tested, targets, notes, "test row")
         frame = pd.concat([frame, tested], ignore_index=True)
     groups = None if group is None else groups_in(frame[group][:first], group)
-    frame, writings = read_targets(frame, targets, said, task, doubts, decimal)
+    frame, writings = read_targets(frame, targets, said, task, doubts, decimal, figures=figures)
     rows = rows_of(frame)
     chosen, reason = choose_task({column: rows[column] for column in targets}, task, preset)
     notes.append(reason)
@@ -131,6 +132,12 @@ def load_table(
     )
 
 
+def _as_trained(tested, frame, decimal):
+    """Return a test table whose numbers that can be read in two ways are read as the training file tells."""
+    figures = [name for name in tested.attrs.get("figures", ()) if name not in text_columns(frame)]
+    return tested.assign(**{name: to_numbers(tested[name], *ways(None, decimal)) for name in figures})
+
+
 def seen_in_cells(doubts, unread, rows):
     """Return what checks are told of cells: doubts, and name -> (how many cannot be read, the first, of how many)."""
     found = {name: (len(places), int(places[0]), rows) for name, places in unread.items() if len(places)}
@@ -180,7 +187,7 @@ def labelled(reader, source, *, targets, config):
     frame = frame[frame[targets].notna().all(axis=1)].reset_index(drop=True)
     if not len(frame):
         raise KzooError(f"No row of the table has a target ({', '.join(targets)}).")
-    return Split(x=read(reader, frame)[0], y=_targets_as_learned(frame[targets], reader))
+    return Split(x=read(reader, frame)[0], y=_targets_as_learned(frame, targets, reader))
 
 
 def _as_written(reader):
@@ -190,8 +197,10 @@ def _as_written(reader):
     """
     columns = reader["columns"]
     texts = [column["name"] for column in columns if column["kind"] != "number" or in_texts(column.get("writing"))]
-    classes = reader.get("classes", ())
-    return texts + (list(reader["targets"]) if any(map(_changes_as_number, classes)) else [])
+    classes, writings = reader.get("classes", ()), reader.get("writings", {})
+    if any(map(_changes_as_number, classes)):
+        return texts + list(reader["targets"])
+    return texts + [name for name in reader["targets"] if in_texts(writings.get(name))]
 
 
 def _changes_as_number(name):
@@ -200,13 +209,19 @@ def _changes_as_number(name):
     return bool(np.isfinite(number[0])) and name not in ("True", "False", to_words(number)[0])
 
 
-def _targets_as_learned(targets, reader):
-    """Return targets of new rows with numbers read as training has learned that they are written."""
-    for name, writing in reader.get("writings", {}).items():
-        if (name in targets and types.is_object_dtype(targets[name])) or types.is_string_dtype(targets[name]):
-            numbers = to_numbers(targets[name], *ways(writing))
-            targets = targets.assign(**{name: np.where(np.isnan(numbers), targets[name], numbers)})
-    return targets
+def _targets_as_learned(frame, targets, reader):
+    """Return the targets of new rows with numbers read as training has learned that they are written, or plainly."""
+    found, writings, figures = frame[targets], reader.get("writings", {}), frame.attrs.get("figures", ())
+    for name in targets:
+        values = found[name]
+        texts = types.is_object_dtype(values) or types.is_string_dtype(values)
+        if not texts or (name not in writings and name not in figures):
+            continue
+        numbers = to_numbers(values, *ways(writings.get(name)))
+        if np.isnan(numbers[values.notna()]).any() and np.isfinite(to_numbers(values.dropna())).all():
+            numbers = to_numbers(values)
+        found = found.assign(**{name: np.where(np.isnan(numbers), values, numbers)})
+    return found
 
 
 def fresh(reader, source, *, targets):
@@ -222,7 +237,7 @@ def fresh(reader, source, *, targets):
         x = apply_columns(reader["columns"], frame.assign(**dict.fromkeys(missing, np.nan)))
     answers = answers_in(frame, targets)
     if answers is not None:
-        answers = _targets_as_learned(answers, reader)
+        answers = _targets_as_learned(frame, targets, reader).loc[answers.index]
     return Fresh(x=x, frame=frame, missing=missing, answers=answers)
 
 

@@ -75,13 +75,13 @@ def load_series(
     if preset is not None:
         steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
     notes = list(notes)
-    frame = as_frame(source, named_columns(columns))
+    frame = as_frame(source, named_columns(columns), notes)
     table, decimal = frame, frame.attrs.get("decimal")
     frame, times = in_order(frame, time_column(frame, time), notes)
     time = None if times is None else times.column
     tested, tested_times = None, None
     if splits.is_source(test):
-        tested, tested_times = in_order(as_frame(test, text_columns(table)), time, [])
+        tested, tested_times = in_order(as_frame(test, text_columns(table), notes), time, [])
     first_validation, first_test = splits.split_time(
         len(frame), validation=validation, test=0 if tested is not None else test
     )

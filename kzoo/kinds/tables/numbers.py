@@ -152,6 +152,29 @@ def _pattern(decimal, thousands):
     )
 
 
+def shown_by(decimal) -> str:
+    """Return a pattern of figures that a decimal sign alone explains: before three digits it may mean thousands."""
+    sign = re.escape(decimal)
+    return rf"(?:\d+{sign}(?:\d{{1,2}}|\d{{4,}})|(?:0|\d{{4,}}){sign}\d{{3}})"
+
+
+_SHOWN = re.compile(rf"[+-]?(?:{'|'.join(map(shown_by, DECIMALS))})", re.ASCII)
+_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:[.,]\d{3})+", re.ASCII)
+
+
+def is_doubtful(texts, usual=None) -> bool:
+    """Say whether another way of writing reads all texts of a column too, as other numbers: `1.234`, but no `1.5`.
+
+    Args:
+        texts: of which a file's reader makes numbers.
+        usual: the decimal sign of the file.
+    """
+    texts = [text.strip() for text in texts]
+    if not any(map(_GROUPS.fullmatch, texts)) or any(map(_SHOWN.fullmatch, texts)):
+        return False
+    return learn(texts, usual).other is not None
+
+
 @dataclass(frozen=True)
 class Learned:
     """What `learn` found.

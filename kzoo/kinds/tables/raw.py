@@ -23,6 +23,8 @@ class Rows:
         decimal: the decimal sign of their file; None where it shows none, or there is no file.
     """
 
+    notes: tuple = ()  # lines to know of how their file was read
+
     def __init__(self, columns, decimal=None):
         self._columns, self._decimal = columns, decimal
 
@@ -67,6 +69,7 @@ def rows_of(source) -> Rows:
     if isinstance(source, str | Path):
         return read_rows(source)
     if hasattr(source, "columns") and hasattr(source, "iloc"):
+        check_names(source.columns)
         return Rows({str(name).strip(): plain(source.iloc[:, i]) for i, name in enumerate(source.columns)})
     if isinstance(source, dict):
         if columns := _columns_of(source):
@@ -76,6 +79,8 @@ def rows_of(source) -> Rows:
         raise KzooError(
             "Table rows are dicts of column names and values, a DataFrame, an array of numbers, or the path of a table."
         )
+    for row in source:
+        check_names(row)
     rows = [{str(name).strip(): value for name, value in row.items()} for row in source]
     for number, row in enumerate(rows, start=1):
         for name, value in row.items():
@@ -123,6 +128,7 @@ def _columns_of(source):
     many = {str(name).strip(): value for name, value in source.items() if _is_many(value)}
     if not many:
         return None
+    check_names(source)
     lengths = {name: len(value) for name, value in many.items()}
     if cells := [str(name) for name in source if str(name).strip() not in many]:
         raise KzooError(
@@ -151,6 +157,14 @@ def is_text(value) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def check_names(names):
+    """Raise `KzooError` for names that are equal once blanks around them are gone: one column would hide the other."""
+    stripped = [str(name).strip() for name in names]
+    if len(set(stripped)) < len(stripped):
+        twice = next(name for name in stripped if stripped.count(name) > 1)
+        raise KzooError(f"Two columns of the table are called {twice!r}; give each a name of its own.")
 
 
 def check_cells(table, names):

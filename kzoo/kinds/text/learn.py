@@ -132,16 +132,16 @@ def load_text_table(
     """Load a table with a text column and a class column; the text is the column of the longest strings."""
     # Labels stay as a file writes them: `0111` is no 111. Which column holds them, the file may have to say first.
     usual = [name for word in TARGET_NAMES for name in (word, word.title(), word.upper())]
-    frame = as_frame(source, usual if target is None else {*as_names(target), str(target)})
+    official, notes = {}, []
+    frame = as_frame(source, usual if target is None else {*as_names(target), str(target)}, notes)
     targets = find_target(frame, target)
     apart = [*targets, *as_names(drop), *([group] if group is not None else [])]
     require(frame, apart, "the table")
     if len(targets) > 1:
         raise KzooError(f"Text takes one target column; got {', '.join(targets)}.")
     column = _text_column(frame.drop(columns=list(dict.fromkeys(apart))))
-    official, notes = {}, []
     if splits.is_source(test):
-        tested = as_frame(test, targets)
+        tested = as_frame(test, targets, notes)
         require(tested, [column, *targets], "the test table")
         official, test = {"test": _columns(tested, column, targets[0], notes)[:2]}, None
     texts, labels, kept = _columns(frame, column, targets[0], notes)

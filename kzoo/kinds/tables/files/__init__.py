@@ -5,6 +5,8 @@ A module says which `SUFFIXES` are its, and has two readers of the same file, wh
     frame(path, text) -> DataFrame   for training, which learns what each column is; columns called in `text` stay text
     rows(path) -> Rows               for new rows, without pandas; see `kzoo.kinds.tables.raw`
 
+(what there is to know of how the file was read are `attrs["notes"]` of the one and `notes` of the other)
+
 and may have
 
     header(path) -> Rows             its columns without rows, from its beginning alone; None where that does not tell
@@ -16,13 +18,14 @@ and may have
 """
 
 import os
+import warnings
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
 
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.files import decoded
 from kzoo.listing import rooms
 
@@ -68,11 +71,12 @@ def _files(folder):
                 yield entry.name
 
 
-def read_table(path, text=()):
+def read_table(path, text=(), notes=None):
     """Return a file as a DataFrame, the names of its columns stripped.
 
     Args:
         text: names of columns whose cells stay as they are written, such as `01067`; the file need not have them.
+        notes: a list that gets a line for each thing to know of how it was read; without one, they are warnings.
 
     Raises:
         KzooError: not a table, or one without rows.
@@ -81,6 +85,7 @@ def read_table(path, text=()):
     frame.columns = [str(column).strip() for column in frame.columns]
     if not len(frame):
         raise KzooError(f"{Path(path).name!r} has no rows.")
+    say(frame.attrs.pop("notes", ()), notes)
     return frame
 
 
@@ -93,7 +98,17 @@ def read_rows(path):
     rows = _module(path).rows(path)
     if not len(rows):
         raise KzooError(f"{Path(path).name!r} has no rows.")
+    say(rows.notes)
     return rows
+
+
+def say(lines, notes=None):
+    """Append lines to notes; without any, warn."""
+    if notes is not None:
+        notes += lines
+        return
+    for line in lines:
+        warnings.warn(line, KzooWarning, stacklevel=4)
 
 
 def read_content(content, name="the table"):
@@ -108,6 +123,7 @@ def read_content(content, name="the table"):
     rows = import_module(f"{__name__}.csv").parsed(decoded(content, name), name)
     if not len(rows):
         raise KzooError(f"{name!r} has no rows.")
+    say(rows.notes)
     return rows
 
 

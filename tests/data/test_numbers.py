@@ -211,6 +211,29 @@ def test_a_file_is_read_like_its_cells_and_two_readings_are_said(what, tmp_path,
         np.testing.assert_array_equal(np.sort(large.train.y[:][:, 0]), np.sort(target.train.y[:, 0]))
 
 
+def test_two_units_in_one_column_are_said():
+    """`37%` is 37, as pandas and R have it once the sign is gone; beside 0.31 that is a hundred times too much."""
+    frame = table(
+        rate=["37%", "0.31", "12%"] * (N // 3), price=["$5", "7", "€5.50", "9.25"] * (N // 4),
+        euros=["5 €", "EUR 7", "8"] * (N // 3), shares=["5%", "0", "7%"] * (N // 3),
+        grades=["5%", "7", "low", "b"] * (N // 4),
+        target=["5%", "0.07", "0.7%"] * (N // 3), n=range(0, 2 * N, 2),
+    )  # fmt: skip
+    data = load_data(frame, target="answer", drop="target", validation=0, test=0)
+    assert data.train.x[:3, 0].tolist() == [37, np.float32(0.31), 12]
+    assert [note for note in data.notes if "two units" in note] == [
+        f"Numbers of {column} for {other}. If that is wrong, write all in one unit."
+        for column, other in (
+            ("'rate' are in two units: '37%' is taken for 37, '0.31'", 0.31),
+            ("'price' are in two units: '$5' is taken for 5, '€5.50'", 5.5),
+        )
+    ]
+    found = [one for one in kzoo.check("tabular_fnn", data, deep=False) if one.check == "numbers_in_doubt"]
+    assert [one.fix for one in found] == ["If that is wrong, write all in one unit."] * 2
+    asked = dict(target="target", task="regression", validation=0, test=0)
+    assert len([note for note in load_data(frame, **asked).notes if "'target' are in two units" in note]) == 1
+
+
 def test_numbers_that_read_in_one_way_are_in_no_doubt(tmp_path):
     """What a file's reader makes numbers of stays so, and with it the fingerprint of the data."""
     cells = [f"{v:.3f}" for v in np.linspace(0.5, 9, N)]  # 0.5 thousands is no number

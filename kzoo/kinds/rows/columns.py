@@ -74,7 +74,8 @@ def _describe(name, values, clip, notes, said, doubts, decimal):
         return "constant"
     if wanted == "date" or (wanted is None and looks_like_dates(there)):
         return _describe_date(name, values, notes)
-    learned = writing_of(name, values, said, doubts, decimal)
+    found: list = []
+    learned = writing_of(name, values, said, found, decimal)
     numbers = to_numbers(values, *([] if learned is None else [learned]))
     read = np.isfinite(numbers[filled])
     if wanted == "number" and not read.any():
@@ -82,6 +83,7 @@ def _describe(name, values, clip, notes, said, doubts, decimal):
     if wanted == "number" or (wanted is None and read.mean() >= _MOSTLY):
         if wanted is None and _looks_like_id(name, numbers):
             return "numbers the rows"
+        doubts += found
         return _describe_numbers(name, numbers, clip, stored_writing(learned, decimal))
     seen = _words_in(there)
     if wanted is None and len(seen) > 0.9 * len(there):
@@ -114,7 +116,7 @@ def writing_of(name, values, said=None, doubts=None, decimal=None) -> Writing | 
     Args:
         values: the column.
         said: what the user says of it.
-        doubts: a list that gets a line where another way reads all of it too.
+        doubts: a list that gets a line where another way reads all of it too, and where it is in two units.
         decimal: the decimal sign of its file.
     """
     values = plain(values)
@@ -131,6 +133,12 @@ def writing_of(name, values, said=None, doubts=None, decimal=None) -> Writing | 
         doubts.append(
             f"Numbers of {name!r} can be read in two ways: {learned.example!r} is taken for {one:.12g}, not "
             f"{other:.12g}. If that is wrong, say columns={{{name!r}: {{'decimal': {sign!r}}}}}."
+        )
+    if learned.units and doubts is not None:
+        (one, figure), (other, figures) = ((text, f"{learned.writing.read(text):.12g}") for text in learned.units)
+        doubts.append(
+            f"Numbers of {name!r} are in two units: {one!r} is taken for {figure}, {other!r} for {figures}. If that is "
+            "wrong, write all in one unit."
         )
     return learned.writing
 

@@ -25,6 +25,15 @@ _CELL = re.compile(
     r"(?P<rupees>/-)?(?P<behind>-)?",
     re.ASCII | re.IGNORECASE,
 )
+# Words and signs of one currency; a sign of several, such as "¥", is one of its own.
+_SAME = {
+    "€": "EUR", "US$": "USD", "$": "USD", "£": "GBP", "RMB": "CNY", "元": "CNY", "圆": "CNY", "圓": "CNY", "円": "JPY",
+    "₹": "INR", "Rs": "INR", "₩": "KRW", "₽": "RUB", "₺": "TRY", "₴": "UAH", "₪": "ILS", "฿": "THB", "₫": "VND",
+    "₱": "PHP", "A$": "AUD", "C$": "CAD", "NZ$": "NZD", "HK$": "HKD", "S$": "SGD", "NT$": "TWD", "R$": "BRL",
+    "SFr": "CHF", "Fr": "CHF", "zł": "PLN", "Kč": "CZK", "Ft": "HUF",
+}  # fmt: skip
+_SAME = {word.upper(): code for word, code in _SAME.items()}
+_UNITLESS = frozenset(("%", "()", "5-", *_TIMES))  # marks that are no currency
 _BARE = re.compile(r"[+-]?\d[\d.,']*", re.ASCII)
 _NO_MARKS: frozenset = frozenset()
 _MINUS = str.maketrans({"−": "-", "‒": "-", "﹣": "-", "’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'"})
@@ -183,11 +192,14 @@ class Learned:
         writing: how the numbers are written.
         other: another way that reads all of them too, and some as other numbers; None without one.
         example: a text that the two read differently.
+        units: two texts whose numbers are of two units, of which the writing says nothing: `37%` and `0.31`, `$5` and
+            `€5`; empty without such.
     """
 
     writing: Writing
     other: Writing | None = None
     example: str = ""
+    units: tuple = ()
 
 
 def learn(values: Iterable[str], usual: str | None = None, *, decimal=None, thousands=None) -> Learned:
@@ -209,11 +221,23 @@ def learn(values: Iterable[str], usual: str | None = None, *, decimal=None, thou
     read = {way: np.array([cell.number(way) for cell in there.values()]) for way in ways}
     count = {way: int(np.isfinite(numbers).sum()) for way, numbers in read.items()}
     best = max(ways, key=lambda way: count[way])
+    units = _units({text: cell for text, cell in there.items() if abs(cell.number(best)) > 0})
     for other in ways:
         differs = np.isfinite(read[other]) & (read[other] != read[best])
         if count[other] == count[best] and differs.any():
-            return Learned(best, other, list(there)[int(np.flatnonzero(differs)[0])])
+            return Learned(best, other, list(there)[int(np.flatnonzero(differs)[0])], units)
     if not best.thousands:  # no number was large enough for groups so far: new ones may be
         known = decimal or usual == "," or any(best.decimal in cell.digits for cell in there.values())
         best = _grouped(best, best.decimal) if known else replace(best, decimal="")
-    return Learned(best)
+    return Learned(best, units=units)
+
+
+def _units(cells):
+    """Return two texts, of cells by text, of which one is in percent and the other is not, or of two currencies."""
+    percent: dict = {}
+    money: dict = {}
+    for text, cell in cells.items():
+        percent.setdefault("%" in cell.marks, text)
+        for word in cell.marks - _UNITLESS:
+            money.setdefault(_SAME.get(word.upper(), word.upper()), text)
+    return next((tuple(found.values())[:2] for found in (percent, money) if len(found) > 1), ())

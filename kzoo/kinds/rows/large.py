@@ -22,15 +22,16 @@ from kzoo.data.memory import free_memory, too_large
 from kzoo.data.sample import what_is_sampled
 from kzoo.data.stored import Stored, is_made, making, read_about, write_about
 from kzoo.errors import KzooError, KzooWarning
+from kzoo.kinds.files import say
 from kzoo.kinds.rows.encoding import Encoding
 from kzoo.kinds.rows.gather import Placed, Sample
-from kzoo.kinds.tables.files import files_of, is_table, pieces_of, say, size_of
+from kzoo.kinds.tables.files import files_of, is_table, pieces_of, size_of
 from kzoo.kinds.tables.frame import as_frame
 from kzoo.optional import is_installed
 from kzoo.tasks import choose
 from kzoo.words import in_bytes
 
-FORMAT = 1  # of what is stored
+FORMAT = 2  # of what is stored
 
 
 def is_large(source, *, name="", preset=None, **asked) -> bool:

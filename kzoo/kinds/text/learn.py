@@ -15,7 +15,7 @@ from kzoo.data.overview import AS_ASKED
 from kzoo.data.windows import Mapped, Windows, blocks, few, taken
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
-from kzoo.kinds.files import read_text
+from kzoo.kinds.files import encoding_of, read_text
 from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.kinds.rows.learn import answers_in
 from kzoo.kinds.tables.files import is_table
@@ -35,7 +35,7 @@ from kzoo.kinds.text.light import (
 from kzoo.kinds.text.long import is_too_long
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_and_encode
 from kzoo.tasks import choose
-from kzoo.words import percent
+from kzoo.words import percent, plural
 
 
 def load(source, form, *, problem, name, preset, validation, test, seed, **asked):
@@ -46,11 +46,16 @@ def load(source, form, *, problem, name, preset, validation, test, seed, **asked
     if form == "folder":
         return load_text_folder(source, name=name, seed=seed, problem=problem, **options)
     files = [Path(source), *([Path(test)] if splits.is_source(test) else [])]
+    said: list = []
+    for file in files:
+        encoding_of(file, said)
     if not is_too_long(files):
         files = [read_text(file) for file in files]
     if files[1:]:
         options |= {"test": None, "test_text": files[1]}
-    return load_language(files[0], name=name, task=problem.name, **options)
+    data = load_language(files[0], name=name, task=problem.name, **options)
+    data.notes += said
+    return data
 
 
 def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed=0, problem=None):
@@ -96,10 +101,10 @@ def read_folder(folder, *, most):
     check_classes(folder, files)
     each = any(isinstance(of_class, list) for of_class in files.values())
     named = [(file, label) for label, of_class in files.items() for file in (of_class if each else [of_class])]
-    texts, labels, broken = [], [], {}
+    texts, labels, broken, said = [], [], {}, []
     for place, (file, label) in enumerate(named):
         try:
-            text = read_text(file).strip()
+            text = read_text(file, said).strip()
         except KzooError as error:
             broken[place] = str(error)
             continue
@@ -113,7 +118,8 @@ def read_folder(folder, *, most):
     names = [file.relative_to(folder).as_posix() for file, _ in named]
     note = left_out(broken, names, "text", most=most)
     check_classes(folder, dict.fromkeys(labels))
-    return texts, labels, [note] if note else []
+    notes = said[:1] + ([f"So it is with {plural(len(said) - 1, 'more file')}."] if said[1:] else [])
+    return texts, labels, notes + ([note] if note else [])
 
 
 def load_text_table(

@@ -7,7 +7,7 @@ import numpy as np
 from kzoo.errors import KzooError
 from kzoo.kinds import Shown
 from kzoo.kinds.arrays import check_count, numbers_in, whole_in
-from kzoo.kinds.files import existing, read_text
+from kzoo.kinds.files import existing, read_text, say
 from kzoo.kinds.tables.files import is_table
 from kzoo.kinds.tables.raw import (
     MOST,
@@ -177,7 +177,10 @@ def _texts(inputs, column):
     lines = str(inputs).endswith(".txt") if isinstance(inputs, str | Path) else False
     if (lines or is_table(inputs)) and Path(inputs).is_file():
         if lines:
-            return [line for line in read_text(inputs).split("\n") if line.strip()]
+            said: list = []
+            text = read_text(inputs, said)
+            say(said)
+            return [line for line in text.split("\n") if line.strip()]
         inputs = rows_of(inputs)
     if isinstance(inputs, str):
         return [inputs]

@@ -18,15 +18,14 @@ and may have
 """
 
 import os
-import warnings
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
 
-from kzoo.errors import KzooError, KzooWarning
-from kzoo.kinds.files import decoded
+from kzoo.errors import KzooError
+from kzoo.kinds.files import say
 from kzoo.listing import rooms
 
 _MOST_COLUMNS = 10_000  # of a table that comes from elsewhere
@@ -102,15 +101,6 @@ def read_rows(path):
     return rows
 
 
-def say(lines, notes=None):
-    """Append lines to notes; without any, warn."""
-    if notes is not None:
-        notes += lines
-        return
-    for line in lines:
-        warnings.warn(line, KzooWarning, stacklevel=4)
-
-
 def read_content(content, name="the table"):
     """Return the bytes of a stranger's CSV file as `Rows`.
 
@@ -120,7 +110,7 @@ def read_content(content, name="the table"):
     head = content[: content.find(b"\n")] if b"\n" in content else content
     if (columns := max(map(head.count, (b",", b";", b"\t"))) + 1) > _MOST_COLUMNS:
         raise KzooError(f"{name!r} has {columns:,} columns; at most {_MOST_COLUMNS:,} are read.")
-    rows = import_module(f"{__name__}.csv").parsed(decoded(content, name), name)
+    rows = import_module(f"{__name__}.csv").parsed(content, name)
     if not len(rows):
         raise KzooError(f"{name!r} has no rows.")
     say(rows.notes)

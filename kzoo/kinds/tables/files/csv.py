@@ -11,15 +11,15 @@ import csv
 import io
 import re
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.kinds.files import decoded, encoding_of, open_text, read_bytes, read_text
+from kzoo.kinds.files import decoded, encoding_of, open_text, read_bytes
 from kzoo.kinds.tables.arrow import Piece, arrow
 from kzoo.kinds.tables.numbers import is_doubtful, shown_by
 from kzoo.kinds.tables.raw import Rows
@@ -68,25 +68,28 @@ class _Layout:
         return self.separator == ","
 
 
-def _layout(head, name, opened):
+def _layout(head, name, opened, known=()):
     """Return how the cells of a file lie.
 
     Args:
         head: its beginning.
         name: its own.
         opened: opens it at its beginning.
+        known: lines to know of it.
 
     Raises:
         KzooError: not a table.
     """
     separator, decimal = _parts(head, name)
-    lines = [line for line in _lines(head, separator)[:2] if line != [_END]]
-    names, notes = _names(lines[0], name)
+    with opened() as file:
+        lines = list(islice(_rows(file, separator), 2))
+    names, renamed = _names(lines[0], name)
+    notes = (*known, *renamed)
     width, more = len(lines[0]), len(lines[-1]) - len(lines[0])
     if more <= 0:
         return _Layout(name, separator, decimal, names, notes=notes)
-    with opened() as file, _long_cells():
-        behind = not any(cell.strip() for line in csv.reader(file, delimiter=separator) for cell in line[width:])
+    with opened() as file:
+        behind = not any(cell.strip() for line in _rows(file, separator) for cell in line[width:])
     if behind:
         notes += (f"Each row of {name!r} ends in {separator!r} and its header does not: nothing is read behind it.",)
         return _Layout(name, separator, decimal, names, behind=more, notes=notes)
@@ -104,13 +107,15 @@ def frame(path, text=()):
     Raises:
         KzooError: not a table.
     """
-    return _frame(lambda: open_text(path), _layout_of(path), text)
+    return _frame(lambda: open_text(path), _layout_of(path)[0], text)
 
 
 def _layout_of(path):
-    with open_text(path) as file:
+    """Return how the cells of a file lie, and its beginning."""
+    notes: list = []
+    with open_text(path, notes) as file:
         head = _head(file)
-    return _layout(head, Path(path).name, lambda: open_text(path))
+    return _layout(head, Path(path).name, lambda: open_text(path), notes), head
 
 
 def _frame(opened, layout, text=(), points=None):
@@ -166,16 +171,18 @@ def rows(path) -> Rows:
     Raises:
         KzooError: not a table, or a line with more values than the header.
     """
-    return parsed(read_text(path), Path(path).name)
+    return parsed(read_bytes(path), Path(path).name)
 
 
-def parsed(text, name) -> Rows:
-    """Read the text of a CSV file as `rows` does.
+def parsed(data, name) -> Rows:
+    """Read the bytes of a CSV file as `rows` does.
 
     Args:
         name: of the file, for messages.
     """
-    layout = _layout(text, name, lambda: io.StringIO(text, newline=""))
+    notes: list = []
+    text = decoded(data, name, notes)
+    layout = _layout(text, name, lambda: io.StringIO(text, newline=""), notes)
     lines = _lines(text, layout.separator)
     if lines.pop() != [_END]:
         raise KzooError(f"{name!r} is not a readable table: a quotation mark is opened and never closed.")
@@ -202,7 +209,8 @@ def header(path):
         return None  # what encoding it has, the rest of the file decides
     text = decoded(data if whole else data[: data.rindex(b"\n")], name)
     separator, decimal = _parts(text, name)
-    return Rows({column: plain([]) for column in _names(_lines(text, separator)[0], name)[0]}, decimal)
+    first = next(_rows(io.StringIO(text, newline=""), separator))
+    return Rows({column: plain([]) for column in _names(first, name)[0]}, decimal)
 
 
 def _head(text):
@@ -231,21 +239,20 @@ def _parts(text, name):
     return separator, None
 
 
-@contextmanager
-def _long_cells():
-    """Let cells be long texts."""
-    limit = csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(limit)
-
-
 def _lines(text, separator):
     """Split CSV text; the last line must come out as `_END`, or it stands inside quotation marks."""
-    with _long_cells():
-        lines = csv.reader(io.StringIO(f"{text}\n{_END}", newline=""), delimiter=separator)
-        return [line for line in lines if line and not (len(line) == 1 and line[0].isspace())]  # no blank lines
+    return list(_rows(io.StringIO(f"{text}\n{_END}", newline=""), separator))
+
+
+def _rows(file, separator):
+    """Yield the rows of a stream of CSV as lists of cells, without blank lines."""
+    limit = csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)  # texts may be long
+    try:
+        for line in csv.reader(file, delimiter=separator):
+            if line and not (len(line) == 1 and line[0].isspace()):
+                yield line
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _names(header, file):
@@ -277,9 +284,7 @@ class Pieces:
 
     def __init__(self, path):
         self.path, self.name = Path(path), Path(path).name
-        with open_text(path) as file:
-            head = _head(file)
-        self._layout = layout = _layout(head, self.name, lambda: open_text(path))
+        self._layout, head = layout, _ = _layout_of(path)
         self.decimal, self.names, self.notes = layout.decimal, layout.names, layout.notes
         self._skipped = 1 + head[: len(head) - len(head.lstrip())].count("\n")
 

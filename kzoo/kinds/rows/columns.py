@@ -21,6 +21,7 @@ from kzoo.kinds.tables.values import (
     to_numbers,
     to_words,
 )
+from kzoo.words import listed
 
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers
 MOST_CATEGORIES = 1000
@@ -92,6 +93,24 @@ def _describe(name, values, clip, notes, said, doubts, decimal):
         notes.append(f"Column {name!r} has {len(seen)} categories; the {MOST_CATEGORIES} most frequent count.")
     best = sorted(seen, key=lambda word: (-seen[word], word))[:MOST_CATEGORIES]
     return {"name": name, "kind": "category", "values": sorted(best)}
+
+
+def missing_words(words, columns, targets=()) -> list:
+    """Return a line on words of a file that count as missing values and might be categories, where there are any.
+
+    Args:
+        words: name -> those that its reader took for missing values.
+        columns: what `learn_columns` found.
+        targets: names of those that are classes.
+    """
+    names = [*targets, *(column["name"] for column in columns if column["kind"] == "category")]
+    found = [f"{listed(map(repr, sorted(words[name])))} in {name!r}" for name in names if words.get(name)]
+    if not found:
+        return []
+    return [
+        f"Taken for missing values, as in any CSV file: {listed(found)}. Where these are categories, give a DataFrame "
+        "that has them: pandas.read_csv(..., keep_default_na=False)."
+    ]
 
 
 def _is_constant(values):

@@ -14,7 +14,7 @@ from kzoo.data.progress import followed
 from kzoo.data.stored import check_room, read_rows
 from kzoo.errors import KzooError
 from kzoo.kinds.rows.asked import asked_columns, named_columns
-from kzoo.kinds.rows.columns import MOST_CATEGORIES, check_some, learn_columns
+from kzoo.kinds.rows.columns import MOST_CATEGORIES, check_some, learn_columns, missing_words
 from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extents, Placed, Sample, Words
 from kzoo.kinds.rows.light import cells_of, feature_names, filled, unread_line
 from kzoo.kinds.rows.scaling import config_of
@@ -23,6 +23,7 @@ from kzoo.kinds.tables.arrow import Piece, arrow, hashes, mixed, settled
 from kzoo.kinds.tables.files import is_table, pieces_of
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
+from kzoo.kinds.tables.values import MISSING
 from kzoo.words import plural, shown
 
 _MOST_CLASSES = 10_000  # different cells of a target that are told apart
@@ -144,6 +145,7 @@ class Encoding:
             left_out=self.left_out,
         )  # fmt: skip
         check_some(self.columns, self.targets, self.left_out)
+        self.notes += missing_words(self.pieces.words, self.columns, self.targets if self.classes else ())
         apart = dict.fromkeys(self.drop, ("left out", AS_ASKED))
         if self.group is not None:
             apart[self.group] = ("group", "rows of one value stay in one split")
@@ -188,6 +190,8 @@ class Encoding:
                 self.put(buckets, self.pieces, table, places, self.split_of(table, places))
             if self.tested is not None:
                 self.without, first = 0, 0
+                self.tested.kept = {name: MISSING.intersection(words.codes) for name, words in self.words.items()}
+                self.tested.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.code_of or ()))
                 for piece in self.tested:
                     table, places = self.with_target(piece.table.select(self.targets + self.inputs), first)
                     self.put(buckets, self.tested, table, places, np.full(len(places), 2))

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -91,12 +92,13 @@ def frame_of(source, text=()):
     if not is_large(source):
         return as_frame(source, text)
     pieces, sample = pieces_of(source), Sample(0)
+    pieces.kept = {name: words for name, words in text.items() if words} if isinstance(text, Mapping) else {}
     placed = Placed(pieces)
     for first, table in placed.pieces("looking at rows"):
         sample.add(table, first + np.arange(table.num_rows))
     if not placed.rows:
         raise KzooError(f"{pieces.name!r} has no rows.")
-    frame = pieces.frame(sample.taken()[0], frozenset(text))
+    frame = pieces.frame(sample.taken()[0], text)
     say(pieces.notes)
     if len(frame) < placed.rows:
         warnings.warn(

@@ -16,7 +16,7 @@ from kzoo.data.windows import Mapped, few, flat, taken
 from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
 from kzoo.kinds.rows.asked import asked_columns, named_columns
-from kzoo.kinds.rows.columns import check_some, learn_columns
+from kzoo.kinds.rows.columns import check_some, learn_columns, missing_words
 from kzoo.kinds.rows.large import frame_of, is_large, load_large
 from kzoo.kinds.rows.light import apply_columns, feature_names, read, say_unread
 from kzoo.kinds.rows.scaling import config_of, robust_scaling
@@ -25,7 +25,7 @@ from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.tables.numbers import in_texts, ways
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
-from kzoo.kinds.tables.values import Texts, to_numbers, to_words
+from kzoo.kinds.tables.values import MISSING, Texts, to_numbers, to_words
 
 _MOST_ROWS = 200_000  # whose quantiles are taken
 
@@ -54,6 +54,7 @@ def load_table(
     """
     notes, doubts, left_out = [], [], {}
     frame = as_frame(source, named_columns(columns), notes)
+    words = frame.attrs.get("words", {})
     decimal, figures = frame.attrs.get("decimal"), frame.attrs.get("figures", ())
     targets = find_target(frame, target)
     said = asked_columns(columns, frame)
@@ -96,6 +97,7 @@ def load_table(
         left_out=left_out,
     )
     check_some(columns, targets, left_out)
+    notes += missing_words(words, columns, targets if learned.classes else ())
     unread, categories = {}, {column["name"] for column in columns if column["kind"] == "category"}
     x = apply_columns(columns, raw, unread)
     # That a rare category is in validation or test rows alone is nobody's mistake.
@@ -134,7 +136,7 @@ def load_table(
 
 def _as_trained(tested, frame, decimal):
     """Return a test table whose numbers that can be read in two ways are read as the training file tells."""
-    figures = [name for name in tested.attrs.get("figures", ()) if name not in text_columns(frame)]
+    figures = [name for name in tested.attrs.get("figures", ()) if types.is_numeric_dtype(frame.get(name))]
     return tested.assign(**{name: to_numbers(tested[name], *ways(None, decimal)) for name in figures})
 
 
@@ -144,9 +146,10 @@ def seen_in_cells(doubts, unread, rows):
     return {"doubts": doubts, "unread": found}
 
 
-def text_columns(frame) -> list:
-    """Return the names of the columns of a DataFrame that hold texts."""
-    return [name for name in frame.columns if not types.is_numeric_dtype(frame[name])]
+def text_columns(frame) -> dict:
+    """Return name -> words such as `NA` that are among its cells, of each column of a DataFrame that holds texts."""
+    texts = [name for name in frame.columns if not types.is_numeric_dtype(frame[name])]
+    return {name: MISSING.intersection(frame[name].unique()) for name in texts}
 
 
 def _hash(frame, rows):
@@ -191,16 +194,17 @@ def labelled(reader, source, *, targets, config):
 
 
 def _as_written(reader):
-    """Return the names of the columns of new rows that have to be read as they are written.
+    """Return the columns of new rows that have to be read as they are written: name -> words such as `NA` in them.
 
-    A file's reader would take their cells for numbers: `01067` for 1067, where training saw the category `01067`.
+    A file's reader would take their cells for numbers, `01067` for 1067 where training saw the category `01067`, or for
+    missing values.
     """
-    columns = reader["columns"]
-    texts = [column["name"] for column in columns if column["kind"] != "number" or in_texts(column.get("writing"))]
+    texts = [one for one in reader["columns"] if one["kind"] != "number" or in_texts(one.get("writing"))]
     classes, writings = reader.get("classes", ()), reader.get("writings", {})
-    if any(map(_changes_as_number, classes)):
-        return texts + list(reader["targets"])
-    return texts + [name for name in reader["targets"] if in_texts(writings.get(name))]
+    words = MISSING.intersection(classes)
+    named = bool(words) or any(map(_changes_as_number, classes))
+    targets = [name for name in reader["targets"] if named or in_texts(writings.get(name))]
+    return {one["name"]: MISSING.intersection(one.get("values", ())) for one in texts} | dict.fromkeys(targets, words)
 
 
 def _changes_as_number(name):

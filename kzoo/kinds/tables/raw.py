@@ -8,7 +8,7 @@ from kzoo.kinds.arrays import as_array
 from kzoo.kinds.files import existing
 from kzoo.kinds.tables.files import read_content, read_rows
 from kzoo.kinds.tables.numbers import ways
-from kzoo.kinds.tables.values import plain, to_dates, to_numbers
+from kzoo.kinds.tables.values import known, plain, to_dates, to_numbers
 from kzoo.words import hint, listed, plural, shown
 
 MOST = 12  # columns that a message names
@@ -24,6 +24,7 @@ class Rows:
     """
 
     notes: tuple = ()  # lines to know of how their file was read
+    words: dict | None = None  # name -> place -> the word, such as NA, that a file's reader took for a missing value
 
     def __init__(self, columns, decimal=None):
         self._columns, self._decimal = columns, decimal
@@ -40,6 +41,18 @@ class Rows:
     @property
     def columns(self) -> list:
         return list(self._columns)
+
+    def cells(self, name, kept):
+        """Return a column in which words of `MISSING` that are in `kept` are cells like any other."""
+        values = self[name]
+        if self.words is None or not kept:
+            return values
+        values, words = values.copy(), self.words.get(name, {})
+        if "" in kept:
+            values[~known(values)] = ""
+        for place, word in words.items():
+            values[place] = word if word in kept else None
+        return values
 
     def numbers(self, name, writing=None):
         """Return a column as float64, NaN where it does not hold a finite number.

@@ -19,6 +19,7 @@ from kzoo.kinds.tables.raw import (
     require,
     rows_of,
 )
+from kzoo.kinds.tables.values import MISSING
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
 from kzoo.words import listed
 
@@ -197,4 +198,4 @@ def _column(rows, name):
         if len(rows.columns) != 1:
             raise KzooError(f"Column {name!r} is missing; the columns are: {listed(rows.columns, MOST)}.")
         name = rows.columns[0]
-    return ["" if value is None or value != value else str(value) for value in rows[name]]
+    return ["" if value is None or value != value else str(value) for value in rows.cells(name, MISSING)]

@@ -150,7 +150,7 @@ def numbers_of(tokenizer, path) -> np.ndarray:
     Raises:
         KzooError: no text; the cache folder cannot be written, or its disk is full.
     """
-    path, said = Path(path), []
+    path, said = Path(path), list[str]()
     encoding_of(path, said)
     say(said)
     if not is_too_long([path]):

@@ -13,7 +13,8 @@ and may have
     size(path) -> int                bytes that it takes in memory, about
     Pieces(path)                     the table piece by piece, where memory has no room for it: an iterable of `Piece`
                                      (kzoo.kinds.tables.arrow) with `name`, `names` of the columns, `decimal`,
-                                     and `frame(table, text)`, rows of its pieces as `frame` reads them. Needs pyarrow
+                                     `kept` and `words` (see `csv.Pieces`), and `frame(table, text)`, rows of its
+                                     pieces as `frame` reads them. Needs pyarrow
     FOLDERS = True                   a folder of such files is a table as well, of `files_of(path)`
 """
 
@@ -74,13 +75,14 @@ def read_table(path, text=(), notes=None):
     """Return a file as a DataFrame, the names of its columns stripped.
 
     Args:
-        text: names of columns whose cells stay as they are written, such as `01067`; the file need not have them.
+        text: names of columns whose cells stay as they are written, such as `01067`; the file need not have them. As a
+            dict, name -> words such as `NA` that are cells of the column; in others of a file they are missing values.
         notes: a list that gets a line for each thing to know of how it was read; without one, they are warnings.
 
     Raises:
         KzooError: not a table, or one without rows.
     """
-    frame = _module(path).frame(path, frozenset(text))
+    frame = _module(path).frame(path, text)
     frame.columns = [str(column).strip() for column in frame.columns]
     if not len(frame):
         raise KzooError(f"{Path(path).name!r} has no rows.")

@@ -1,16 +1,17 @@
 """CSV files: separator and decimal sign are found out; training and new rows get the same cells.
 
-One rule for both readers: a cell of `MISSING` is a missing value, a row may be shorter than the header and not longer,
-and names are those that pandas gives. Training takes pandas' reader, which guesses a type for each column that is not
-asked for as text; columns of text are read by `kzoo.kinds.tables.values`. New rows need no guess, because training has
-learned what each column is: their cells stay text, and the same rules read them. `tests/data/test_rows.py` holds that
-both agree.
+One rule for all readers: a cell of `MISSING` is a missing value, unless it is known for a category of its column; a row
+may be shorter than the header and not longer, and names are those that pandas gives. Training takes pandas' reader,
+which guesses a type for each column that is not asked for as text; columns of text are read by
+`kzoo.kinds.tables.values`. New rows need no guess, because training has learned what each column is: their cells stay
+text, and the same rules read them. `tests/data/test_rows.py` holds that both agree.
 """
 
 import csv
 import io
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import islice
@@ -102,7 +103,8 @@ def frame(path, text=()):
     """Read a CSV file for training.
 
     Args:
-        text: names of columns whose cells stay as they are written.
+        text: names of columns whose cells stay as they are written; as a dict, name -> words of `MISSING` that are
+            cells there.
 
     Raises:
         KzooError: not a table.
@@ -121,19 +123,23 @@ def _layout_of(path):
 def _frame(opened, layout, text=(), points=None):
     """Return a stream of CSV as a DataFrame.
 
-    Its `attrs` hold the `decimal` sign of the file, `notes`, and `figures`: names of columns of numbers that stay as
-    they are written, because they can be read in two ways.
+    Its `attrs` hold the `decimal` sign of the file, `notes`, `figures`, names of columns of numbers that stay as they
+    are written, because they can be read in two ways, and `words`: name -> those of a column of texts that were taken
+    for missing values.
 
     Args:
         opened: opens the stream at its beginning.
         layout: of its cells.
-        text: names of columns whose cells stay as they are written.
+        text: see `frame`.
         points: see `_Layout`, of the file that the stream was made of.
     """
     pandas = import_module("pandas")
+    missing = sorted(MISSING)
+    if isinstance(text, Mapping):
+        missing = {name: sorted(MISSING.difference(text.get(name, ()))) for name in layout.cells}
     options = dict(
         sep=layout.separator, decimal=layout.decimal or ".", header=0, names=layout.cells, index_col=False,
-        na_values=sorted(MISSING), keep_default_na=False, low_memory=False,
+        na_values=missing, keep_default_na=False, low_memory=False,
     )  # fmt: skip
 
     def read(**more):
@@ -150,10 +156,14 @@ def _frame(opened, layout, text=(), points=None):
             written = read(usecols=short, dtype=str) if short else {}
             figures = [name for name in short if is_doubtful(written[name].dropna().unique(), layout.decimal)]
             table = table.assign(**{name: written[name] for name in figures})
+        holes = [name for name in layout.names if table[name].dtype.kind == "O" and table[name].isna().any()]
+        written = read(usecols=holes, dtype=str, na_values=[]) if holes else {}
+        words = {name: set(written[name][table[name].isna()].dropna()) - {""} for name in holes}
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, ValueError) as error:
         why = str(error).strip().splitlines()[-1]
         raise KzooError(f"{layout.name!r} is not a readable table: {why}") from None
-    table.attrs |= {"decimal": layout.decimal, "figures": figures, "notes": list(layout.notes)}
+    words = {name: found for name, found in words.items() if found}
+    table.attrs |= {"decimal": layout.decimal, "figures": figures, "words": words, "notes": list(layout.notes)}
     return table
 
 
@@ -191,10 +201,22 @@ def parsed(data, name) -> Rows:
         if len(line) > width:
             raise KzooError(f"{name!r} is not a readable table: row {number} has {len(line)} values, not {width}.")
     cells = [[None if cell in MISSING else cell for cell in line] + [None] * (width - len(line)) for line in lines[1:]]
-    columns = list(zip(*cells, strict=True))[layout.before :] if cells else [()] * width
-    found = Rows({head: plain(column) for head, column in zip(layout.names, columns, strict=False)}, layout.decimal)
+    lying = list(zip(*cells, strict=True))[layout.before :] if cells else [()] * width
+    columns = dict(zip(layout.names, lying, strict=False))
+    found = Rows({head: plain(column) for head, column in columns.items()}, layout.decimal)
     found.notes = layout.notes
+    found.words = {
+        head: words
+        for place, (head, column) in enumerate(columns.items(), start=layout.before)
+        if None in column and (words := _words(column, lines[1:], place))
+    }
     return found
+
+
+def _words(column, lines, place):
+    """Return row -> the word that was taken for a missing value in a column, which lies at a place of the rows."""
+    empty = (row for row, cell in enumerate(column) if cell is None and place < len(lines[row]))
+    return {row: lines[row][place] for row in empty if lines[row][place]}
 
 
 def header(path):
@@ -280,12 +302,17 @@ def size(path) -> int:
 
 
 class Pieces:
-    """A CSV file, read piece by piece as texts, so that no piece decides what the cells of another are."""
+    """A CSV file, read piece by piece as texts, so that no piece decides what the cells of another are.
+
+    `kept` may be set to name -> words of `MISSING` that are cells of a column; those that were none are in `words` once
+    it has been read.
+    """
 
     def __init__(self, path):
         self.path, self.name = Path(path), Path(path).name
         self._layout, head = layout, _ = _layout_of(path)
         self.decimal, self.names, self.notes = layout.decimal, layout.names, layout.notes
+        self.kept, self.words = {}, {}
         self._skipped = 1 + head[: len(head) - len(head.lstrip())].count("\n")
 
     def __iter__(self):
@@ -309,7 +336,7 @@ class Pieces:
             with self._reader(names, odd) as batches:
                 for batch in batches:
                     if batch.num_rows:
-                        yield Piece(pa.Table.from_batches([batch]).select(self.names), self.decimal)
+                        yield self._piece(pa.Table.from_batches([batch]).select(self.names))
         except (pa.ArrowException, OSError) as error:
             why = str(error).strip().splitlines()[0]
             if long:
@@ -317,9 +344,22 @@ class Pieces:
             raise KzooError(f"{self.name!r} is not a readable table: {why}") from None
         for start in range(0, len(short), _SHORT_AT_ONCE):
             lines = _lines("\n".join(short[start : start + _SHORT_AT_ONCE]), self._layout.separator)[:-1]
-            cells = [[None if cell in MISSING else cell for cell in line + [""] * len(names)] for line in lines]
+            cells = [[cell or None for cell in line + [""] * len(names)] for line in lines]
             columns = list(zip(*(line[before : before + len(self.names)] for line in cells), strict=True))
-            yield Piece(pa.table([pa.array(column, pa.string()) for column in columns], self.names), self.decimal)
+            yield self._piece(pa.table([pa.array(column, pa.string()) for column in columns], self.names))
+
+    def _piece(self, table):
+        """Return a piece without the words that stand for missing values."""
+        pa, compute = arrow(), arrow("pyarrow.compute")
+        for place, name in enumerate(self.names):
+            kept = MISSING.intersection(self.kept.get(name, ()))
+            column = table.column(name).fill_null("") if "" in kept else table.column(name)
+            words = compute.is_in(column, value_set=pa.array(sorted(MISSING - kept)))
+            if compute.any(words).as_py():
+                self.words.setdefault(name, set()).update(column.filter(words).unique().to_pylist())
+                column = compute.if_else(words, None, column)
+            table = table.set_column(place, name, column)
+        return Piece(table, self.decimal)
 
     def _reader(self, names, odd):
         reader = arrow("pyarrow.csv")
@@ -335,7 +375,7 @@ class Pieces:
             reader.ParseOptions(delimiter=self._layout.separator, newlines_in_values=True, invalid_row_handler=odd),
             reader.ConvertOptions(
                 column_types=dict.fromkeys(names, arrow().string()),
-                null_values=sorted(MISSING),
+                null_values=[""],
                 strings_can_be_null=True,
             ),
         )
@@ -345,5 +385,6 @@ class Pieces:
         stream, writer = io.BytesIO(), arrow("pyarrow.csv")
         writer.write_csv(table, stream, writer.WriteOptions(quoting_style="all_valid"))
         written = stream.getvalue().decode("utf-8")
+        text = dict.fromkeys(text, ()) | self.kept if self.kept else text
         layout = replace(self._layout, separator=",", names=table.schema.names, before=0, behind=0)
         return _frame(lambda: io.StringIO(written), layout, text, self._layout.points)

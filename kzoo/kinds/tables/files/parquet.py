@@ -81,6 +81,8 @@ class Pieces:
     """A table of Parquet, read piece by piece (see `kzoo.kinds.tables.files`)."""
 
     decimal, notes = None, ()
+    kept: dict = {}
+    words: dict = {}
 
     def __init__(self, path):
         self.name, self.files = Path(path).name, files_of(path)

@@ -140,8 +140,13 @@ def _arrays(pair, name, preset, asked):
         y = pd.Series(np.asarray(y).reshape(-1), name=getattr(y, "name", None) or "target")
         if len(x) != len(y):
             raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
-        frame = as_frame(x).assign(**{str(y.name): y})
-        return _table(frame, preset, replace(asked, target=str(y.name)))
+        frame, target = as_frame(x), str(y.name).strip()
+        if target in frame and not frame[target].astype(object).equals(y.astype(object)):
+            raise KzooError(
+                f"y and a column of x are both called {target!r}, and hold different values: y.rename('target') keeps "
+                "both."
+            )
+        return _table(frame.assign(**{target: y}), preset, replace(asked, target=target))
     sight.refuse(asked, ("target", "drop", "time", "columns", "clip"), "arrays")
     groups = asked.group
     if groups is not None:

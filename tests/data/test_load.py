@@ -153,6 +153,11 @@ def test_folder_of_images(tmp_path):
         ("iris", {"time": "date"}, "time='date' has no meaning"),
         (42, {}, "Cannot load data from int"),
         ((ROWS, LABELS[:-1]), {"preset": "tabular_fnn"}, "x has 60 rows and y has 59"),
+        (
+            (pd.DataFrame(ROWS), pd.Series(LABELS, name=1)),
+            {"preset": "tabular_fnn"},
+            r"are both called '1'.* y\.rename",
+        ),
         ((ROWS, LABELS + 0.5), {"preset": "iris_fnn"}, "whole numbers or strings; y holds 0.5"),
         (
             (np.where(ROWS[7, 1] == ROWS, np.nan, ROWS), LABELS),

@@ -179,6 +179,22 @@ def test_dates_that_pandas_2_has_no_room_for(text):
     assert date_parts(to_dates([text]))["year"][0] == int(text[:4])
 
 
+def test_times_with_a_zone_are_read_on_their_clock_wherever_they_come_from(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    when = pd.date_range("2024-03-09", periods=60, freq="97min", tz="America/New_York")  # the clock jumps on the way
+    frame = pd.DataFrame({"when": when, "late": np.where(when.hour >= 18, "yes", "no")})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_parquet(tmp_path / "a.parquet")
+    of_arrow = frame.astype({"when": pd.ArrowDtype(pa.timestamp("us", "America/New_York"))})
+    files, dicts = (tmp_path / "a.csv", tmp_path / "a.parquet"), (frame.to_dict("list"), frame.to_dict("records"))
+    for learned in (frame, *files, of_arrow):
+        reader = load_data(learned, target="late", validation=0).preprocessing
+        for rows in (frame, of_arrow, *dicts, *files):
+            assert encode(reader, rows)[:, -1].tolist() == when.hour.tolist()
+    assert reader["columns"][0].pop("zoned")  # a run of before this was said: texts were read in UTC
+    assert encode(reader, tmp_path / "a.csv")[:, -1].tolist() == when.tz_convert("UTC").hour.tolist()
+
+
 def test_columns_of_pandas_and_numpy():
     zoned = pd.Series(pd.to_datetime(["2024-02-03 10:00"])).dt.tz_localize("Europe/Rome")
     assert to_dates(zoned)[0] == np.datetime64("2024-02-03T10:00") and looks_like_dates(zoned)

@@ -8,7 +8,8 @@ _PARTS = ("year", "month", "day", "weekday", "hour")
 _COLUMN = (
     {"kind": Words(("number",)), "name": str, "median": float, "missing": bool, "low?": float, "high?": float,
      "writing?": (_SIGNS, None)},
-    {"kind": Words(("date",)), "name": str, "medians": Each(float, _PARTS), "missing": bool, "day_first?": bool},
+    {"kind": Words(("date",)), "name": str, "medians": Each(float, _PARTS), "missing": bool, "day_first?": bool,
+     "zoned?": bool},
     {"kind": Words(("category",)), "name": str, "values": [str]},
 )  # fmt: skip
 

@@ -187,12 +187,19 @@ def _describe_numbers(name, numbers, clip, writing):
 
 def _describe_date(name, values, notes):
     day_first = day_comes_first(name, values, notes)
-    dates = to_dates(values, day_first)
+    dates = to_dates(values, day_first, wall_clock=True)
     medians = {part: float(np.nanmedian(v)) for part, v in date_parts(dates).items() if np.nanmin(v) < np.nanmax(v)}
     if not medians:
         return "varies neither in date nor in hour"
     order = {"day_first": True} if day_first else {}
-    return {"name": name, "kind": "date", **order, "medians": medians, "missing": bool(np.isnat(dates).any())}
+    missing = np.isnat(dates)
+    zoned = bool((dates != to_dates(values, day_first))[~missing].any())
+    return {"name": name, "kind": "date", **order, "zoned": zoned, "medians": medians, "missing": bool(missing.any())}
+
+
+def fingerprinted(columns):
+    """Return columns as a fingerprint is told of them: as it was before it was said that a column has no zone."""
+    return [{key: said for key, said in column.items() if (key, said) != ("zoned", False)} for column in columns]
 
 
 def _looks_like_id(name, numbers):

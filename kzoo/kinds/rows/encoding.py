@@ -14,7 +14,7 @@ from kzoo.data.progress import followed
 from kzoo.data.stored import check_room, read_rows
 from kzoo.errors import KzooError
 from kzoo.kinds.rows.asked import asked_columns, named_columns
-from kzoo.kinds.rows.columns import MOST_CATEGORIES, check_some, learn_columns, missing_words
+from kzoo.kinds.rows.columns import MOST_CATEGORIES, check_some, fingerprinted, learn_columns, missing_words
 from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extents, Placed, Sample, Words
 from kzoo.kinds.rows.light import cells_of, feature_names, filled, unread_line
 from kzoo.kinds.rows.scaling import config_of
@@ -396,8 +396,8 @@ class Encoding:
                 **({"of_class": self.of_class} if self.of_class else {}),
             },
             fingerprint=splits.fingerprint(
-                self.digest.digest(), self.pieces.names, self.targets, self.chosen.name, self.columns,
-                [self.seed, self.validation, self.test, self.group, rows],
+                self.digest.digest(), self.pieces.names, self.targets, self.chosen.name,
+                fingerprinted(self.columns), [self.seed, self.validation, self.test, self.group, rows],
             ),
         )  # fmt: skip
 

@@ -16,7 +16,7 @@ from kzoo.data.windows import Mapped, few, flat, taken
 from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
 from kzoo.kinds.rows.asked import asked_columns, named_columns
-from kzoo.kinds.rows.columns import check_some, learn_columns, missing_words
+from kzoo.kinds.rows.columns import check_some, fingerprinted, learn_columns, missing_words
 from kzoo.kinds.rows.large import frame_of, is_large, load_large
 from kzoo.kinds.rows.light import apply_columns, feature_names, read, say_unread
 from kzoo.kinds.rows.scaling import config_of, robust_scaling
@@ -129,7 +129,7 @@ def load_table(
         }
         | seen_in_cells(doubts, unread, len(frame)),
         fingerprint=splits.fingerprint(
-            _hash(frame, rows), list(frame.columns), targets, chosen.name, *parts.values(), columns
+            _hash(frame, rows), list(frame.columns), targets, chosen.name, *parts.values(), fingerprinted(columns)
         ),
     )
 

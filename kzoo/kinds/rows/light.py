@@ -261,7 +261,8 @@ def cells_of(column, rows, unread) -> list:
     """
     name = column["name"]
     if column["kind"] == "date":
-        parts = date_parts(rows.dates(name, column.get("day_first", False)))
+        # Where nothing is said of zones, the run is an old one, which read texts with a zone in UTC.
+        parts = date_parts(rows.dates(name, column.get("day_first", False), wall_clock="zoned" in column))
         found = [parts[part] for part in column["medians"]]
     else:
         found = [rows.numbers(name, column.get("writing"))]

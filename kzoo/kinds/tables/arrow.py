@@ -147,7 +147,7 @@ class Piece(Rows):
             numbers[left] = to_numbers(plain_of(column.take(left)), *ways_)
         return numbers
 
-    def dates(self, name, day_first=False):
+    def dates(self, name, day_first=False, wall_clock=False):
         column = self.table.column(name)
         if is_texts(column) and name not in self._columns:
             pa = arrow()
@@ -155,7 +155,7 @@ class Piece(Rows):
                 return column.cast(pa.timestamp("us")).to_numpy()
             except pa.ArrowInvalid:  # not all of them as ISO 8601 has it
                 pass
-        return to_dates(self[name], day_first)
+        return to_dates(self[name], day_first, wall_clock)
 
 
 def _numbers(column, decimal):

@@ -62,9 +62,9 @@ class Rows:
         """
         return to_numbers(self[name], *ways(writing, self._decimal))
 
-    def dates(self, name, day_first=False):
+    def dates(self, name, day_first=False, wall_clock=False):
         """Return a column as times, NaT where it does not hold one (see `to_dates`)."""
-        return to_dates(self[name], day_first)
+        return to_dates(self[name], day_first, wall_clock)
 
     def take(self, order):
         """Return the rows at the places `order` (N,)."""

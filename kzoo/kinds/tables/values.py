@@ -260,22 +260,24 @@ def day_comes_first(name, values, notes) -> bool:
     return dotted
 
 
-def to_dates(values, day_first=False) -> np.ndarray:
+def to_dates(values, day_first=False, wall_clock=False) -> np.ndarray:
     """Return a column as times (datetime64) without zone; what is not a date becomes NaT.
 
     Args:
         day_first: whether 3/2/2024 is February 3. A number above 12 is a day all the same.
+        wall_clock: whether 10:00+02:00 is 10:00, as a clock there showed it, and not 8:00, in UTC. Times of NumPy are
+            what they are.
     """
     values = plain(values)
     if values.dtype.kind == "M":
         return values.astype("datetime64[us]")
     if isinstance(values, Texts):
-        found = [_date(_date_text(text), day_first) for text in values.different]
+        found = [_date(_date_text(text), day_first, wall_clock) for text in values.different]
         return values.each(found, _NO_TIME, "datetime64[us]")
     # The same day comes again and again: each different text is read once. Not each different value: the hour that a
     # clock shows twice is equal to itself, as Python compares times of one zone.
     texts = ["" if word is None else word for word in to_words(values)]
-    read = {text: _date(_date_text(text), day_first) for text in dict.fromkeys(texts)}
+    read = {text: _date(_date_text(text), day_first, wall_clock) for text in dict.fromkeys(texts)}
     return np.array([read[text] for text in texts], "datetime64[us]")
 
 
@@ -283,8 +285,8 @@ def _date_text(value):
     return re.sub("[年月/]", "-", str(value).strip()).replace("日", "")
 
 
-def _date(text, day_first):
-    """Return a moment in UTC, or NaT."""
+def _date(text, day_first, wall_clock):
+    """Return a moment, in UTC or on the clock that a text speaks of, or NaT."""
     if match := _SHORT_DATE.match(text):
         day, month = (match[1], match[3]) if day_first else (match[3], match[1])
         if int(month) > 12:
@@ -306,7 +308,7 @@ def _date(text, day_first):
     try:
         when = datetime(int(year), int(month or 1), int(day or 1), hour, int(minute or 0), int(second or 0))
         when += timedelta(microseconds=int(f"{fraction or 0:0<6}"[:6]))
-        return np.datetime64(when - _offset(zone), "us")
+        return np.datetime64(when if wall_clock else when - _offset(zone), "us")
     except (ValueError, OverflowError):  # no such day; or out of all years
         return _NO_TIME
 

@@ -196,6 +196,8 @@ def test_words_that_are_categories_are_so_on_every_road(suffix, tmp_path, monkey
     scored = labelled(reader, file)
     np.testing.assert_array_equal(scored.x, data.train.x)
     assert list(scored.y["answer"]) == list(frame["answer"])
+    renamed = written(frame.rename(columns={"answer": "truth"}), "truth.csv")
+    assert list(labelled(reader, renamed, "truth").y["truth"]) == list(frame["answer"])
     np.testing.assert_array_equal(fresh(reader, file).x, data.train.x)
     tested = load_data(source, target="answer", validation=0, test=file)
     np.testing.assert_array_equal(tested.test.x, data.train.x)
@@ -239,3 +241,20 @@ def test_words_that_a_file_takes_for_missing_values_are_said(tmp_path, monkeypat
         assert [note for note in load_data("flats.csv", target="answer").notes if note.startswith(said)]
     plain = written(frame.assign(town=[None, "Rome", "Bern"] * (N // 3), answer=["a", "b"] * (N // 2)), na_rep="")
     assert not [note for note in load_data(plain, target="answer").notes if "missing values" in note]
+
+
+def test_labels_of_texts_that_a_file_takes_for_missing_values_are_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = pd.DataFrame(
+        {"text": [f"so many words, {i}" for i in range(N)], "label": ["None", "mild", "null"] * (N // 3)}
+    )
+    file = written(frame.replace("null", "severe"), "texts.csv")
+    data = load_data(frame.replace("null", "severe"), preset="text_cnn", validation=0, test=file)
+    assert (np.bincount(data.test.y) == [40, 40, 40]).all()
+    with pytest.warns(KzooWarning, match="Taken for missing values, as in any CSV file: 'None' in 'label'"):
+        labelled(data.preprocessing, file, "label")
+    said = "Taken for missing values, as in any CSV file: 'None' in 'label'."
+    assert [note for note in load_data(file, preset="text_cnn").notes if note.startswith(said)]
+    texts = frame.assign(text=["null", "so many"] * (N // 2))[["text"]]  # as written, in a frame and in a file
+    written(texts, "new.csv")
+    np.testing.assert_array_equal(*(encode(data.preprocessing, rows) for rows in ("new.csv", texts)))

@@ -185,7 +185,7 @@ def fit(x, train, *, plain=False, notes=None, **more):
 
 def labelled(reader, source, *, targets, config):
     """Return the rows of a table that have a target, and their targets as they stand."""
-    frame = frame_of(source, _as_written(reader))
+    frame = frame_of(source, _as_written(reader, targets))
     require(frame, targets, "the table")
     frame = frame[frame[targets].notna().all(axis=1)].reset_index(drop=True)
     if not len(frame):
@@ -193,7 +193,7 @@ def labelled(reader, source, *, targets, config):
     return Split(x=read(reader, frame)[0], y=_targets_as_learned(frame, targets, reader))
 
 
-def _as_written(reader):
+def _as_written(reader, targets):
     """Return the columns of new rows that have to be read as they are written: name -> words such as `NA` in them.
 
     A file's reader would take their cells for numbers, `01067` for 1067 where training saw the category `01067`, or for
@@ -203,7 +203,7 @@ def _as_written(reader):
     classes, writings = reader.get("classes", ()), reader.get("writings", {})
     words = MISSING.intersection(classes)
     named = bool(words) or any(map(_changes_as_number, classes))
-    targets = [name for name in reader["targets"] if named or in_texts(writings.get(name))]
+    targets = [name for name in targets if named or in_texts(writings.get(name))]
     return {one["name"]: MISSING.intersection(one.get("values", ())) for one in texts} | dict.fromkeys(targets, words)
 
 
@@ -232,7 +232,7 @@ def fresh(reader, source, *, targets):
     """Return a table that may lack columns; what is missing counts as empty."""
     if isinstance(source, dict | list):
         source = pd.DataFrame([source] if isinstance(source, dict) else list(source))
-    frame, names = frame_of(source, _as_written(reader)), [column["name"] for column in reader["columns"]]
+    frame, names = frame_of(source, _as_written(reader, targets)), [column["name"] for column in reader["columns"]]
     if not len(frame):
         raise KzooError("There are no rows to look at.")
     missing = [name for name in names if name not in frame.columns]

@@ -15,14 +15,15 @@ from kzoo.data.overview import AS_ASKED
 from kzoo.data.windows import Mapped, Windows, blocks, few, taken
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
-from kzoo.kinds.files import encoding_of, read_text
+from kzoo.kinds.files import encoding_of, read_text, say
 from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
+from kzoo.kinds.rows.columns import missing_words
 from kzoo.kinds.rows.learn import answers_in
 from kzoo.kinds.tables.files import is_table
 from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import TARGET_NAMES, as_names, find_target, require
-from kzoo.kinds.tables.values import plain, to_numbers, to_words
+from kzoo.kinds.tables.values import MISSING, plain, to_numbers, to_words
 from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
 from kzoo.kinds.text.light import (
     check_classes,
@@ -147,9 +148,10 @@ def load_text_table(
         raise KzooError(f"Text takes one target column; got {', '.join(targets)}.")
     column = _text_column(frame.drop(columns=list(dict.fromkeys(apart))))
     if splits.is_source(test):
-        tested = as_frame(test, targets, notes)
+        tested = as_frame(test, dict.fromkeys(targets, MISSING.intersection(frame[targets[0]].unique())), notes)
         require(tested, [column, *targets], "the test table")
         official, test = {"test": _columns(tested, column, targets[0], notes)[:2]}, None
+    notes += missing_words(frame.attrs.get("words", {}), [], targets)
     texts, labels, kept = _columns(frame, column, targets[0], notes)
     column_of_target = [plain(kept[targets[0]])]
     if isinstance(source, str | Path) and np.isfinite(numbers := to_numbers(column_of_target[0])).all():
@@ -313,6 +315,7 @@ def labelled(reader, source, *, targets, config):
         raise KzooError("One text file has no labels: give a folder with a .txt file for each class, or a .csv file.")
     frame = as_frame(source, targets)
     require(frame, targets, "the table")
+    say(missing_words(frame.attrs.get("words", {}), [], targets))
     frame = frame[frame[targets[0]].notna()].reset_index(drop=True)
     return Split(x=read(reader, frame)[0], y=_in_words(frame[targets]))
 

@@ -171,6 +171,11 @@ _SHOWN = re.compile(rf"[+-]?(?:{'|'.join(map(shown_by, DECIMALS))})", re.ASCII)
 _GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:[.,]\d{3})+", re.ASCII)
 
 
+def is_shown(text) -> bool:
+    """Say whether a text is a number whose decimal sign can be read in one way only."""
+    return _SHOWN.fullmatch(text.strip()) is not None
+
+
 def is_doubtful(texts, usual=None) -> bool:
     """Say whether another way of writing reads all texts of a column too, as other numbers: `1.234`, but no `1.5`.
 
@@ -178,10 +183,15 @@ def is_doubtful(texts, usual=None) -> bool:
         texts: of which a file's reader makes numbers.
         usual: the decimal sign of the file.
     """
-    texts = [text.strip() for text in texts]
-    if not any(map(_GROUPS.fullmatch, texts)) or any(map(_SHOWN.fullmatch, texts)):
-        return False
-    return learn(texts, usual).other is not None
+    grouped, others = None, []
+    for text in map(str.strip, texts):
+        if is_shown(text):
+            return False
+        if _GROUPS.fullmatch(text):
+            grouped = text  # one stands for all
+        elif not text.isdecimal():
+            others.append(text)
+    return grouped is not None and learn([grouped, *others], usual).other is not None
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ def _frame(opened, layout, text=(), points=None):
             table = table.assign(**{name: written[name] for name in figures})
         holes = [name for name in layout.names if table[name].dtype.kind == "O" and table[name].isna().any()]
         written = read(usecols=holes, dtype=str, na_values=[]) if holes else {}
-        words = {name: set(written[name][table[name].isna()].dropna()) - {""} for name in holes}
+        words = {name: set(written[name][table[name].isna()].dropna().unique()) - {""} for name in holes}
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, ValueError) as error:
         why = str(error).strip().splitlines()[-1]
         raise KzooError(f"{layout.name!r} is not a readable table: {why}") from None

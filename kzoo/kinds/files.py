@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 from kzoo.errors import KzooError, KzooWarning
+from kzoo.words import plural
 
 _PIECE = 2**20  # bytes
 _NAMES = {"gb18030": "GB18030 (Chinese)", "cp1252": "Windows-1252 (Western European)"}
@@ -147,6 +148,12 @@ def say(lines, notes=None):
         return
     for line in lines:
         warnings.warn(line, KzooWarning, stacklevel=4)
+
+
+def in_one_line(said) -> list:
+    """Return lines that are said of one file each as one line, where there are any."""
+    more = len(said) - 1
+    return [f"{said[0]} So it is with {plural(more, 'more file')}." if more else said[0]] if said else []
 
 
 def existing(word):

@@ -65,6 +65,7 @@ def test_values(values):
     assert agree(values, x).values.shape == (5, 1)
 
 
+@pytest.mark.filterwarnings("ignore:.* no word the model knows")
 def test_texts_at_a_fixed_batch_size(texts, tmp_path):
     strings = ["the goal of the match", "soup and bread", "", "unknown words only, and far too many of them all"]
     agree(texts, strings)
@@ -72,6 +73,14 @@ def test_texts_at_a_fixed_batch_size(texts, tmp_path):
     pd.DataFrame({"text": strings}).to_csv(tmp_path / "rows.csv", index=False)
     agree(texts, str(tmp_path / "rows.csv"))
     agree(texts, [{"text": string} for string in strings])
+    for i, string in enumerate(strings[:2]):
+        (tmp_path / "notes" / str(i)).mkdir(parents=True)
+        (tmp_path / "notes" / str(i) / "soup.TXT").write_text(string)
+    files = sorted((tmp_path / "notes").rglob("*.TXT"))
+    assert agree(texts, files).inputs == agree(texts, tmp_path / "notes").inputs == tuple(map(str, files))
+    for missing in ("nowhere.txt", ["nowhere.csv"]):
+        with pytest.raises(kzoo.KzooError, match="There is no file 'nowhere"):
+            kzoo.runtime.load(texts.exported).predict(missing)
 
 
 def test_a_series(series, home, tmp_path):
@@ -109,7 +118,8 @@ def test_what_is_no_forecast_is_not_drawn(rows, home, capsys):
 
 
 def test_the_next_token(language):
-    answers = agree(language, ["to be or no", "the questio", "x"])
+    with pytest.warns(KzooWarning, match=r"1 of 3 texts holds no character the model knows \(row 3\)"):
+        answers = agree(language, ["to be or no", "the questio", "x"])
     assert answers.class_names[:2] == ("<pad>", "<unk>") and answers.probabilities.ndim == 2
 
 

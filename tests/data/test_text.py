@@ -11,6 +11,7 @@ import kzoo
 from kzoo import KzooError, get_preset
 from kzoo.data import encode, load_data
 from kzoo.errors import KzooWarning
+from kzoo.kinds.files import open_text, read_text
 from kzoo.kinds.text.tokenizer import Tokenizer, learn_tokenizer
 from kzoo.registry import with_settings
 
@@ -373,3 +374,53 @@ def test_ngrams_follow_how_the_data_was_read(class_files, tmp_path):
 
 def test_words_at_the_same_count_keep_the_order_of_the_alphabet():
     assert learn_tokenizer(["pear ant fig zebra", "zebra"]).vocabulary == ["zebra", "ant", "fig", "pear"]
+
+
+# ---------------------------------------------------------------- files that are not UTF-8
+
+ENCODED = {
+    "umlauts": ("cp1252", "Süd,Größe,Köln,Öl,Fuß\nÄpfel,süß\n"),
+    "one word": ("cp1252", "Größe\n"),
+    "accents": ("cp1252", "café,élève,Noël,ça va,où,niño,¿qué?,São,ação,Þórður,smørrebrød,«oui»,it’s,5 €,25 °C\n"),
+    "Chinese": ("gbk", "城市,价格\n北京,5\n上海,7\n男,女,5元,3kg重,镕基\n"),
+    "Chinese between letters": ("gbk", "iPhone手机,A股,x轴,y轴,y是,n否,Python编程\n"),
+    "one character": ("gbk", "a,鑫\n"),
+    "four bytes": ("gb18030", "a,㐂,北\n"),
+}
+
+
+@pytest.mark.parametrize("what", ENCODED)
+def test_what_is_not_utf_8_is_found_out_and_said(what, tmp_path):
+    encoding, text = ENCODED[what]
+    file, notes = tmp_path / "a.txt", []
+    file.write_bytes(text.encode(encoding))
+    assert read_text(file, notes) == text
+    named = {"cp1252": "Windows-1252 (Western European)"}.get(encoding, "GB18030 (Chinese)")
+    assert notes == [f"'a.txt' is not UTF-8: it is read as {named}. If letters look wrong, save it as UTF-8."]
+    with open_text(file) as stream:
+        assert stream.read() == text
+    file.write_text(text, encoding="utf-8")
+    assert read_text(file, notes) == text and len(notes) == 1
+
+
+def test_a_run_of_what_is_not_utf_8_says_so_on_every_road(tmp_path):
+    frame = pd.DataFrame({"Größe": np.arange(60) % 7, "y": ["Süd", "Köln"] * 30})
+    frame.to_csv(tmp_path / "a.csv", index=False, encoding="cp1252")
+    data = load_data(tmp_path / "a.csv", target="y", preset="tabular_fnn")
+    assert data.class_names == ("Köln", "Süd") and data.feature_names == ("Größe",)
+    (said,) = (note for note in data.notes if "'a.csv' is not UTF-8: it is read as Windows-1252" in note)
+    with pytest.warns(KzooWarning, match="Windows-1252"):
+        encode(data.preprocessing, tmp_path / "a.csv")
+    for name in ("gut", "übel"):
+        (tmp_path / "docs").mkdir(exist_ok=True)
+        lines = "\n".join(f"ein schöner Film, {name}, {i}" for i in range(100))
+        (tmp_path / "docs" / f"{name}.txt").write_bytes(lines.encode("cp1252"))
+    data = load_data(tmp_path / "docs", preset="text_cnn")
+    assert [note for note in data.notes if "UTF-8" in note] == [
+        said.replace("a.csv", "gut.txt") + " So it is with 1 more file."
+    ]
+    with pytest.warns(KzooWarning, match="Windows-1252.* So it is with 1 more file"):
+        encode(data.preprocessing, [tmp_path / "docs" / "gut.txt", tmp_path / "docs" / "übel.txt"])
+    assert "schöner" in data.preprocessing["vocabulary"]
+    data = load_data(tmp_path / "docs" / "gut.txt", preset="char_gru", test=tmp_path / "docs" / "übel.txt")
+    assert sum("Windows-1252" in note for note in data.notes) == 2

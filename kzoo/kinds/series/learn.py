@@ -78,7 +78,7 @@ def load_series(
         steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
     source = with_index(source, time)
     notes = [*notes, *about_index(source)]
-    frame = as_frame(source, named_columns(columns))
+    frame = as_frame(source, named_columns(columns), notes)
     table, decimal = frame, frame.attrs.get("decimal")
     frame, times = in_order(frame, time_column(frame, time), notes)
     frame, times = _without_future(frame, times, target, notes)
@@ -87,7 +87,8 @@ def load_series(
     if splits.is_source(test):
         learned = None if times is None else times.way
         test = with_index(test, time)
-        tested, tested_times = in_order(as_frame(test, text_columns(table)), time, [], learned, doubts_of_test)
+        tested = as_frame(test, text_columns(table), notes)
+        tested, tested_times = in_order(tested, time, [], learned, doubts_of_test)
     first_validation, first_test = splits.split_time(
         len(frame), validation=validation, test=0 if tested is not None else test
     )

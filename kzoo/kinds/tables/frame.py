@@ -15,13 +15,14 @@ from kzoo.words import in_bytes, listed, shown
 _FRAME = 4  # times the bytes of a table of Arrow that a DataFrame and what is made of it take, about
 
 
-def as_frame(source, text=()):
+def as_frame(source, text=(), notes=None):
     """Return a table, also one of Arrow, as a DataFrame with string column names; the caller's own is never changed.
 
     Durations become seconds.
 
     Args:
         text: names of columns whose cells stay as a file writes them.
+        notes: a list that gets lines to know of how a file was read, see `read_table`.
     """
     if isinstance(source, pd.DataFrame):
         names = [str(c).strip() for c in source.columns]
@@ -35,7 +36,7 @@ def as_frame(source, text=()):
         return as_frame(_read(source))
     if not isinstance(source, str | os.PathLike):
         raise KzooError(f"{shown(source)} is not a table: give a DataFrame, a table of Arrow, or the path of a file.")
-    return read_table(source, text)
+    return read_table(source, text, notes)
 
 
 def about_index(source):

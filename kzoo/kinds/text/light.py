@@ -10,7 +10,7 @@ import numpy as np
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Shown
 from kzoo.kinds.arrays import check_count, numbers_in, whole_in
-from kzoo.kinds.files import read_text
+from kzoo.kinds.files import in_one_line, read_text, say
 from kzoo.kinds.left_out import Unread
 from kzoo.kinds.tables.files import is_table
 from kzoo.kinds.tables.raw import (
@@ -24,6 +24,7 @@ from kzoo.kinds.tables.raw import (
     require,
     rows_of,
 )
+from kzoo.kinds.tables.values import MISSING
 from kzoo.kinds.text.folders import (
     check_classes,
     classes_below,
@@ -249,7 +250,9 @@ def _texts(raw, column):
 
 
 def _lines(path):
-    lines = [line for line in read_text(path).split("\n") if line.strip()]
+    said: list = []
+    lines = [line for line in read_text(path, said).split("\n") if line.strip()]
+    say(said)
     if len(lines) > 1:
         each = "several files, or a folder, are a text each"
         _warn(f"{Path(path).name!r} is read as {len(lines):,} texts, one a line; {each}.")
@@ -261,16 +264,17 @@ def _of_files(paths):
     files, notes = files_named(paths)
     for line in notes:
         _warn(line)
-    texts, items = [], _Files()
+    texts, items, said = [], _Files(), []
     for file in files:
         try:
-            text = read_text(file).strip()
+            text = read_text(file, said).strip()
         except KzooError as error:
             items.append(Unread(file, str(error)))
             continue
         if text:
             texts.append(text)
         items.append(file if text else Unread(file, f"{Path(file).name!r} is empty."))
+    say(in_one_line(said))
     return texts, items
 
 
@@ -283,7 +287,7 @@ def _column(rows, name):
         if len(rows.columns) != 1:
             raise KzooError(f"Column {name!r} is missing; the columns are: {listed(rows.columns, MOST)}.")
         name = _only_column(rows.columns[0], name)
-    return ["" if value is None or value != value else str(value) for value in rows[name]]
+    return ["" if value is None or value != value else str(value) for value in rows.cells(name, MISSING)]
 
 
 def _only_column(only, name):

@@ -135,6 +135,7 @@ class _Kept(keras.callbacks.Callback):
         self.training.start()
 
     def on_train_end(self, logs: Any = None) -> None:
+        self.training.end()
         summarise(self.training, baselines=self.baselines)
 
 

@@ -40,7 +40,7 @@ from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.road import Job, assign
 from kzoo.training.slim import slim
 from kzoo.training.start import checked_name
-from kzoo.words import printable
+from kzoo.words import plural, printable
 
 
 @door
@@ -243,7 +243,7 @@ def summarise(fit: Fit, *, baselines: bool = True, interrupted: bool = False) ->
         best_value=best.best * best.sign,
         epochs=len(history),
         interrupted=interrupted,
-        stopped_because="interrupted" if interrupted else best.stopped_because or "all epochs done",
+        stopped_because="interrupted" if interrupted else best.stopped_because or _how_it_ended(fit),
         seconds=round(fit.seconds(), 2),
         resumed=fit.resumed,
         rollbacks=fit.rollbacks,
@@ -258,6 +258,12 @@ def summarise(fit: Fit, *, baselines: bool = True, interrupted: bool = False) ->
     write_json(fit.folder / "summary.json", finite(summary))
     if not interrupted:
         slim(fit.folder)
+
+
+def _how_it_ended(fit: Fit) -> str:
+    """Say how a training ended that nothing of kzoo's stopped: a callback of the user's may have."""
+    done = len(fit.history)
+    return "all epochs done" if done >= fit.until else f"a callback stopped it after {plural(done, 'epoch')}"
 
 
 def say(notes: Iterable[str], progress: bool) -> None:

@@ -511,6 +511,38 @@ def test_callbacks_by_name_replace_and_a_list_adds(iris):
 # ---------------------------------------------------------------- how it can end
 
 
+class Worse(keras.callbacks.Callback):
+    """Change the weights as training ends, as Keras' EarlyStopping does that restores another epoch's."""
+
+    def on_train_end(self, logs=None):
+        self.model.set_weights([w * 0 for w in self.model.get_weights()])
+
+
+@pytest.mark.parametrize("how", ["train", "fit", "one's own"])
+def test_what_is_scored_is_what_is_saved_whatever_a_callback_does_at_the_end(iris, how, capsys):
+    """The class of faults: what kzoo does as training ends is undone by callbacks that come after it."""
+    model = kzoo.build("iris_fnn", **SMALL, seed=0, data=iris)
+    if how == "one's own":
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    if how == "fit":
+        model.fit(**kzoo.fit_arguments(model, iris, out="run", callbacks=[Worse()], progress=False), verbose=0)
+        run = kzoo.Run("run")
+    else:
+        what, settings = ("iris_fnn", SMALL) if how == "train" else (model, dict(epochs=1))
+        run = fit(what, iris, callbacks=[Worse()], **settings)
+    assert np.any(run.model.get_weights()[0]) and kzoo.evaluate(run, iris) == run.summary["test"]
+    assert how == "train" or same_weights(model, run.model)
+    said = "A callback (Worse) changed the weights as training ended: epoch 1, the best by val_loss, is what is saved"
+    assert said in capsys.readouterr().err
+
+
+def test_a_callback_that_stops_training_is_named_as_the_cause(iris):
+    stop = keras.callbacks.EarlyStopping(monitor="val_loss", min_delta=100, patience=1, restore_best_weights=True)
+    run = fit("iris_fnn", iris, callbacks=[stop], **SMALL | dict(epochs=9))
+    assert run.summary["stopped_because"] == "a callback stopped it after 2 epochs"
+    assert kzoo.evaluate(run, iris) == run.summary["test"]
+
+
 def test_an_interrupt_keeps_the_best_epoch(iris):
     best = {}
 

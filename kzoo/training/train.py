@@ -34,6 +34,7 @@ from kzoo.training.beside import beside
 from kzoo.training.device import shared_by, spread_over
 from kzoo.training.fit import Fit
 from kzoo.training.folder import claimed, replaced
+from kzoo.training.identity import identity
 from kzoo.training.journal import remove_journal
 from kzoo.training.record import provenance
 from kzoo.training.resume import Cadence, Signals, StopRequest
@@ -138,16 +139,17 @@ def train(
     policy, distribution = assigned.policy(precision, deterministic=deterministic), spread_over(devices)
     if distribution is not None:
         assigned = assigned.shared_out(devices)
+    name = checked_name(weights, assigned.spec.preset)
     request = Request(
         data=options.describe(assigned.data),
         spec=assigned.spec,
-        weights=checked_name(weights, assigned.spec.preset),
+        weights=name,
         freeze=freeze if freeze is None or isinstance(freeze, bool | str) else tuple(freeze),
         precision=policy,
         backend=keras.backend.backend(),
         deterministic=bool(deterministic),
         devices=devices,
-        callbacks=tuple(type(c).__name__ for c in extra),
+        **identity(assigned.own, weights, assigned.spec.preset, extra),
     )
     repeat = command_of(
         assigned.preset, data, overrides, options, seed=seed, weights=request.weights, freeze=freeze,
@@ -155,6 +157,7 @@ def train(
     )  # fmt: skip
     with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
         if claim.done is not None:
+            say(claim.notes, progress)
             return claim.done
         with shared_by(distribution):
             job = assigned.ready(policy, weights=weights, freeze=freeze, resumed=claim.state is not None)

@@ -15,7 +15,8 @@ Light half:
     gather(words) -> raw                    the words of a command line: files, folders, texts
     received(reader, given, most) -> raw    what came from elsewhere, as JSON has it, with `bytes` for the content of a
                                             file: no text in it is a path. No more than so many inputs.
-                                            This and the next two need not be there
+                                            This and the next three need not be there
+    check(reader, x)                        refuse an x of the network's own shape that `read` would not make
     form(reader) -> dict                    what a page has to ask for, as plain data
     example(reader, x) -> given             an input as `received` takes it, to begin with; x is a golden one
     show(reader, x, names) -> Shown         rows of x as people see them; None where there is nothing to show

@@ -359,7 +359,7 @@ class Job:
             monitor=training["monitor"],
             mode=training.get("mode"),
             patience=training["patience"],
-            stop_early=training["schedule"] in ("constant", "plateau") if "schedule" in training else None,
+            stop_early=contract.stops_early(training) if "schedule" in training else None,
             reduce_on_plateau=training.get("schedule") == "plateau",
             save=self.save,
         )

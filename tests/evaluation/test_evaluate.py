@@ -10,6 +10,7 @@ from sklearn import datasets, metrics
 from small_data import draw, shops, waves
 
 import kzoo
+from kzoo.errors import KzooWarning
 
 # conftest.py's runs, each trained once for both files; a pass over some rows takes less time than to trace it
 pytestmark = [pytest.mark.xdist_group("small runs"), pytest.mark.usefixtures("untraced")]
@@ -87,6 +88,17 @@ def test_new_images(image_run, tmp_path):
     answers = kzoo.predict(image_run, [*(tmp_path / "new" / "dark").iterdir(), *(tmp_path / "new" / "light").iterdir()])
     right = np.array(answers.labels) == ["dark"] * 4 + ["light"] * 4
     assert scores["examples"] == 8 and scores["accuracy"] == pytest.approx(right.mean())
+    draw(tmp_path / "new", {".ipynb_checkpoints": 40}, 1)  # which training skips, too
+    assert kzoo.evaluate(image_run, tmp_path / "new") == scores
+    for name in ("dark/a.heic", "light/b.heic"):
+        (tmp_path / "new" / name).write_bytes(b"of a phone")
+    with pytest.warns(KzooWarning, match=r"Not read: 2 \.heic\. Images are"):
+        assert kzoo.evaluate(image_run, tmp_path / "new") == scores
+    (tmp_path / "new" / "dark" / "0.png").rename(tmp_path / "new" / "loose.png")
+    (tmp_path / "new" / "dark" / "a.heic").unlink()
+    (tmp_path / "new" / "light" / "b.heic").unlink()
+    with pytest.warns(KzooWarning, match=r"Not read: 1 image that lies in no class folder: loose\.png\."):
+        assert kzoo.evaluate(image_run, tmp_path / "new")["examples"] == 7
 
 
 def test_new_texts_series_and_books(text_run, series_run, language_run, home, tmp_path):

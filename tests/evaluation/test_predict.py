@@ -7,6 +7,7 @@ from PIL import Image
 from small_data import shops, waves
 
 import kzoo
+from kzoo.cli import main
 from kzoo.errors import KzooWarning
 
 pytestmark = pytest.mark.xdist_group("small runs")  # conftest.py's, each trained once for both files
@@ -44,6 +45,23 @@ def test_a_folder_of_images_is_answered_by_file(image_run, home):
     assert sorted(answers.inputs) == sorted(str(p) for p in (home / "photos" / "dark").iterdir())
     listed = kzoo.predict(image_run, list(answers.inputs))
     np.testing.assert_allclose(listed.probabilities, answers.probabilities, atol=1e-6)
+
+
+def test_what_is_not_read_of_a_folder_is_said_on_the_command_line(image_run, home, tmp_path, capsys):
+    folder = tmp_path / "holiday"
+    (folder / ".hidden").mkdir(parents=True)
+    picture = (home / "photos" / "dark" / "0.png").read_bytes()
+    for name in ("a.png", ".hidden/b.png", "._a.png"):
+        (folder / name).write_bytes(picture)
+    for name in ("IMG_1.heic", "IMG_2.HEIC", "notes.txt"):
+        (folder / name).write_bytes(b"of a phone")
+    assert main(["predict", str(image_run.path), str(folder)]) == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 1 and "a.png" in said.out
+    assert "Not read: 2 .heic. Images are jpg jpeg" in said.err and said.err.count("Not read") == 1
+    (folder / "a.png").unlink()
+    assert main(["predict", str(image_run.path), str(folder)]) == 2
+    assert capsys.readouterr().err.strip().endswith("Not read: 2 .heic.")
 
 
 def test_rows(table_run, tmp_path):

@@ -93,6 +93,22 @@ def test_an_image_is_uploaded(server, exports):
     )
 
 
+def test_pixels_of_another_range_are_refused_by_each_protocol(server, x):
+    def asked(x):
+        numbers = x.astype(float).tolist()
+        tensor = dict(name="image", datatype="FP32", shape=list(x.shape), data=numbers)
+        yield server.post("/v1/models/digits/answer", json={"inputs": numbers})
+        yield server.post("/v1/models/digits:predict", json={"instances": numbers})
+        yield server.post("/v2/models/digits/infer", json={"inputs": [tensor]})
+
+    for wrong, says in ((x / 255, "divided by 255"), (x * 0 - 5, "these lie in -5..-5"), (x * 1e9, "0..255; these")):
+        for answer in asked(wrong):
+            assert answer.status_code == 400 and says in answer.json()["error"], answer.text
+    for answer in asked((x > 8).astype(int)):
+        assert answer.status_code == 200 and "All pixels are 0 or 1" in str(answer.json())
+    assert all("0 or 1" not in answer.text for answer in asked(x))
+
+
 @pytest.mark.filterwarnings("ignore:Column 'town'. 1 of 8 values is a category")
 def test_rows_and_a_csv_in_and_a_csv_out(server, exports):
     content, headers = (GOLDEN / "table" / "new.csv").read_bytes(), {"Content-Type": "text/csv"}

@@ -718,6 +718,17 @@ def test_a_run_of_before_they_were_compared_is_the_same_run(iris, capsys):
         assert ("the settings of your callbacks, which it does not keep" in said) == (before is without)
 
 
+def test_what_has_no_effect_is_said_or_refused(iris, capsys):
+    small = dict(check=False, callbacks="quick", units=(6,), batch_size=40, patience=1, epochs=2)
+    kzoo.train("iris_fnn", iris, out="cosine", schedule="cosine", **small)
+    assert "patience=1 stops nothing: schedule='cosine' needs all its epochs." in capsys.readouterr().err
+    kzoo.train("iris_fnn", iris, out="constant", **small)
+    assert "stops nothing" not in capsys.readouterr().err
+    Path("a.txt").write_text("A cat sat on a mat and saw a rat.\n" * 200)
+    with pytest.raises(kzoo.KzooError, match=r"class_weight='balanced' is for classes, and a\.txt has tokens"):
+        kzoo.train("char_gru", "a.txt", class_weight="balanced")
+
+
 def test_few_examples_get_more_epochs(iris, capsys):
     """94 rows are 3 steps an epoch: 14 of them want 5 epochs, and in as many the same patience."""
     preset, small = kzoo.get_preset("tabular_fnn"), dict(batch_size=40, units=(6,))

@@ -1,6 +1,7 @@
 """Folders of images by the names in them: splits, classes, files."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from kzoo.errors import KzooError
 from kzoo.kinds.image import SUFFIXES
 from kzoo.words import hint
+from kzoo.words import listed as in_words
 
 KINDS = " ".join(suffix[1:] for suffix in SUFFIXES)
 SPLIT_FOLDERS = {
@@ -16,6 +18,11 @@ SPLIT_FOLDERS = {
     "validation": ("val", "validation", "valid", "dev"),
     "test": ("test", "testing"),
 }
+# What lies beside images, and is none: of these nobody asks where they are.
+_COMPANIONS = {
+    ".txt", ".md", ".rst", ".html", ".htm", ".pdf", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml",
+    ".ini", ".db", ".log", ".py", ".ipynb", ".url", ".lnk",
+}  # fmt: skip
 
 
 class Names(Sequence):
@@ -51,9 +58,9 @@ class Names(Sequence):
 
 def glance(source, form, asked):
     """Refuse a folder of images for what the names in it show."""
-    places = split_folders(folder_of(source))
-    listed = {split: list_classes(folder) for split, folder in places.items()}
-    check_folders(listed, places, sorted(listed["train"]))
+    places, others = split_folders(folder_of(source)), Counter()
+    listed = {split: list_classes(folder, others) for split, folder in places.items()}
+    check_folders(listed, places, sorted(listed["train"]), others)
 
 
 def glance_new(reader, source, targets):
@@ -62,18 +69,17 @@ def glance_new(reader, source, targets):
 
 
 def labelled_folders(source):
-    """Return (folder, class -> its files) of new images: of `test/`, where there is one.
+    """Return (folder, class -> its files, lines on what is not read) of new images: of `test/`, where there is one.
 
     Raises:
         KzooError: there are none.
     """
-    places = split_folders(source)
+    places, others = split_folders(source), Counter()
     folder = places.get("test", places["train"])
-    classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
-    listed = {name: Names(images_below(folder, name)) for name in classes}
+    listed = list_classes(folder, others)
     if not any(listed.values()):
-        raise KzooError(f"{folder.name!r} has no images in class folders.")
-    return folder, listed
+        raise KzooError(f"{folder.name!r} has no images in class folders ({KINDS}).{counted(others)}")
+    return folder, listed, [*loose_in([folder], others), *not_read(others)]
 
 
 def folder_of(path) -> Path:
@@ -104,29 +110,73 @@ def split_folders(root) -> dict:
     return {"train": root}
 
 
-def list_classes(folder) -> dict:
-    """Return {class name: `Names` of its files below `folder`, sorted}."""
-    return {name: Names(images_below(folder, name)) for name in _visible_folders(folder)}
+def beside_splits(root, places) -> list:
+    """Return a line that names folders beside `train/` that hold images and are no split."""
+    used = {folder.name for folder in places.values()}
+    if root in places.values():
+        return []
+    unused = [name for name in _visible_folders(root) if name not in used and images_below(root, name)]
+    if not unused:
+        return []
+    named = in_words(f"{name}/" for name in unused)
+    return [f"Not read: the images in {named}, beside {', '.join(f'{name}/' for name in sorted(used))}."]
 
 
-def check_folders(listed, places, classes):
+def list_classes(folder, others=None) -> dict:
+    """Return {class name: `Names` of its files below `folder`, sorted}; `others` as in `images_below`."""
+    return {name: Names(images_below(folder, name, others)) for name in _visible_folders(folder)}
+
+
+def loose_in(folders, others) -> list:
+    """Return a line that names images that lie beside class folders, in none; count what else does in `others`."""
+    loose = []
+    for folder in folders:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+        loose += _images_among(names, others)
+    if not loose:
+        return []
+    what = "1 image that lies" if len(loose) == 1 else f"{len(loose):,} images that lie"
+    return [f"Not read: {what} in no class folder: {in_words(loose)}."]
+
+
+def counted(others) -> str:
+    """Say at the end of a message which files are not read, for their names end as no image's; or nothing.
+
+    Args:
+        others: suffix -> how many, as `images_below` counts them.
+    """
+    found = (f"{count:,} {suffix or 'without a suffix'}" for suffix, count in others.most_common())
+    return f" Not read: {in_words(found, 5)}." if others else ""
+
+
+def not_read(others) -> list:
+    """Return what `counted` says, and what helps, as the one line of a list; no line where it says nothing."""
+    return [f"{counted(others)[1:]} Images are {KINDS}: convert those that are images."] if others else []
+
+
+def check_folders(listed, places, classes, others):
     """Raise `KzooError` for folders without images, fewer than two classes, or a class that training lacks.
 
     Args:
         listed: split -> class -> names of its files.
         places: split -> its folder.
         classes: names of the training classes.
+        others: what is not read, as `images_below` counts it.
     """
     root = places["train"]
     if not any(listed["train"].values()):
         loose = images_below(root, "")
         seen = f"{len(loose)} images but no class folders" if loose else "no images"
-        raise KzooError(f"There are {seen} in {str(root)!r}; one folder per class is needed ({KINDS}).")
+        raise KzooError(
+            f"There are {seen} in {str(root)!r}; one folder per class is needed ({KINDS}).{counted(others)}"
+        )
     if len(classes) < 2:
         raise KzooError(f"There is only one class, {classes[0]!r}, in {str(root)!r}; two are needed.")
     for name, files in listed["train"].items():
         if not files:
-            raise KzooError(f"The class folder {name!r} has no images ({KINDS}): fill it or remove it.")
+            raise KzooError(
+                f"The class folder {name!r} has no images ({KINDS}): fill it or remove it.{counted(others)}"
+            )
     for split, by_class in listed.items():
         for name in by_class:
             if name not in classes:
@@ -136,13 +186,26 @@ def check_folders(listed, places, classes):
                 )
 
 
-def images_below(folder, name):
-    """Return the image files in and under `folder / name` as sorted names below `folder`; none hidden."""
+def images_below(folder, name, others=None):
+    """Return the image files in and under `folder / name` as sorted names below `folder`; none hidden.
+
+    Args:
+        others: a `Counter` of the suffixes of what else lies there, to which it is added.
+    """
     found = []
     for place, folders, files in os.walk(folder / name):
         folders[:] = [f for f in folders if not f.startswith((".", "__"))]
         below = Path(place).relative_to(folder).as_posix()
         start = "" if below == "." else f"{below}/"
-        found += [start + f for f in files if f.lower().endswith(SUFFIXES) and f[0] != "."]
+        found += [start + f for f in _images_among(files, others)]
     found.sort()
     return found
+
+
+def _images_among(files, others):
+    """Return the names of images that are not hidden; count the suffixes of the others that may be some."""
+    images = [f for f in files if f.lower().endswith(SUFFIXES) and f[0] != "."]
+    if others is not None and len(images) < len(files):
+        suffixes = (os.path.splitext(f)[1].lower() for f in set(files).difference(images) if f[0] != ".")
+        others.update(suffix for suffix in suffixes if suffix not in _COMPANIONS)
+    return images

@@ -101,6 +101,78 @@ def test_a_file_for_each_document(tmp_path):
     assert (len(data.train), len(data.validation), len(data.test)) == (36, 4, 10)
 
 
+@pytest.fixture
+def mixed(tmp_path):
+    """Two folders of documents, with suffixes in capitals and folders below, and what is no class beside them."""
+    for label, texts in (("pos", GOOD), ("neg", BAD)):
+        for i, text in enumerate(texts[:30]):
+            file = tmp_path / label / f"{i}.txt" if i < 10 else tmp_path / label / f"{i}.TXT"
+            file = tmp_path / label / "2023" / f"{i}.txt" if i >= 20 else file
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        for hidden in (".cache", "__MACOSX"):
+            (tmp_path / label / hidden).mkdir()
+            (tmp_path / label / hidden / "x.txt").write_text("never read")
+        (tmp_path / label / "._1.txt").write_text("never read")
+    return tmp_path
+
+
+def test_all_documents_of_a_class_are_read(mixed):
+    from kzoo.kinds.text.learn import labelled
+
+    data = load_data(mixed, preset="text_cnn")
+    counts = np.bincount(np.concatenate([data.train.y, data.validation.y, data.test.y]))
+    assert counts.tolist() == [30, 30] and not any("Not read" in note for note in data.notes)
+    assert len(labelled(data.preprocessing, mixed, targets=[], config={})) == 60
+    for name in ("test", "Dev"):
+        (mixed / "all" / name).mkdir(parents=True)
+    (mixed / "all" / "Train").mkdir()
+    for label in ("pos", "neg"):
+        (mixed / label).rename(mixed / "all" / "Train" / label)
+        for name, count in (("test", 4), ("Dev", 2)):
+            (mixed / "all" / name / label).mkdir()
+            for i in range(count):
+                (mixed / "all" / name / label / f"{i}.txt").write_text(f"a film {label} {i}")
+    (mixed / "all" / "unsup").mkdir()
+    (mixed / "all" / "unsup" / "1.txt").write_text("a film")
+    data = load_data(mixed / "all", preset="text_cnn")
+    assert "Not read: the texts in unsup/, beside Dev/, Train/, test/." in data.notes
+    assert (len(data.train), len(data.validation), len(data.test)) == (60, 4, 8)
+    assert len(labelled(data.preprocessing, mixed / "all", targets=[], config={})) == 8  # of test/, as with images
+
+
+def test_what_a_folder_of_texts_holds_besides_is_said(mixed):
+    from kzoo.kinds.text.learn import labelled
+
+    (mixed / "neutral.txt").write_text("so so\nmiddling\n")
+    (mixed / "README.md").write_text("about")
+    for i in range(3):
+        (mixed / "pos" / f"{i}.html").write_text("<p>fine")
+    (mixed / "neg" / "NOTES").write_text("about")
+    data = load_data(mixed, preset="text_cnn")
+    said = [note for note in data.notes if "Not read" in note]
+    assert said == [
+        "Not read: 3 .html, 1 without a suffix. Texts are .txt: convert those that are texts.",
+        "Not read, since a class is a folder here: neutral.txt. Move the file of a class into one.",
+    ]
+    with pytest.warns(KzooWarning) as warned:
+        labelled(data.preprocessing, mixed, targets=[], config={})
+    assert [str(one.message) for one in warned] == said
+    (mixed / "middling").mkdir()
+    for do in (lambda: load_data(mixed), lambda: labelled(data.preprocessing, mixed, targets=[], config={})):
+        with pytest.raises(KzooError, match=r"The class folder 'middling' has no texts \(.txt\): fill it or remove it"):
+            do()
+
+
+def test_class_files_in_capitals(class_files):
+    (class_files / "good.txt").rename(class_files / "good.TXT")
+    (class_files / ".notes.txt").write_text("never read")
+    assert load_data(class_files).class_names == ("bad", "good")
+    (class_files / "good.txt").write_text("a film")
+    with pytest.raises(KzooError, match="two files for class 'good'"):
+        load_data(class_files)
+
+
 def test_text_column(tmp_path):
     frame = pd.DataFrame({"user": ["u1", "u2"] * 40, "review": GOOD + BAD, "stars": [5] * 40 + [1] * 40})
     frame.loc[0, "review"] = None

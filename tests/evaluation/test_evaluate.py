@@ -108,6 +108,14 @@ def test_new_texts_series_and_books(text_run, series_run, language_run, home, tm
     scores = kzoo.evaluate(text_run, frame, target="label")
     assert scores["accuracy"] == pytest.approx((np.array(labels) == frame["label"]).mean())
     assert kzoo.evaluate(text_run, home / "texts")["examples"] == 90
+    holes = pd.concat([frame, pd.DataFrame({"text": [None, " ", "the team"], "label": ["law", "law", None]})])
+    with pytest.warns(KzooWarning, match="3 rows without text or label were left out"):
+        assert kzoo.evaluate(text_run, holes, target="label") == scores
+    strange = pd.concat([holes, pd.DataFrame({"text": ["qwrt"], "label": ["law"]})])
+    with pytest.warns(KzooWarning, match=r"1 of 4 texts holds no word the model knows \(row 7\)"):
+        assert kzoo.evaluate(text_run, strange, target="label")["examples"] == 4
+    with pytest.warns(KzooWarning), pytest.raises(kzoo.KzooError, match="No row has both text and a label"):
+        kzoo.evaluate(text_run, holes.iloc[3:], target="label")
 
     frame = waves(60)
     frame.to_csv(tmp_path / "new.csv", index=False)
@@ -116,6 +124,11 @@ def test_new_texts_series_and_books(text_run, series_run, language_run, home, tm
     truth = np.stack([frame.to_numpy()[i + 8 : i + 11] for i in range(50)])
     error = kzoo.predict(series_run, windows).values - truth
     assert (scores["examples"], scores["mae"]) == (50, pytest.approx(np.abs(error).mean(), rel=1e-4))
+
+    frame.loc[58:, "a"] = np.nan
+    with pytest.warns(KzooWarning, match="2 windows left out: a value that is to be forecast is missing"):
+        scores = kzoo.evaluate(series_run, frame)
+    assert (scores["examples"], scores["mae"]) == (48, pytest.approx(np.abs(error[:48]).mean(), rel=1e-4))
 
     scores = kzoo.evaluate(language_run, home / "book.txt")
     assert scores["bits_per_token"] == pytest.approx(scores["loss"] / np.log(2))

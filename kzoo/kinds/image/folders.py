@@ -8,16 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.errors import KzooError
+from kzoo.kinds.folders import counted, not_read, splits_in, visible_folders, walked
 from kzoo.kinds.image import SUFFIXES
 from kzoo.words import hint
 from kzoo.words import listed as in_words
 
 KINDS = " ".join(suffix[1:] for suffix in SUFFIXES)
-SPLIT_FOLDERS = {
-    "train": ("train", "training"),
-    "validation": ("val", "validation", "valid", "dev"),
-    "test": ("test", "testing"),
-}
 # What lies beside images, and is none: of these nobody asks where they are.
 _COMPANIONS = {
     ".txt", ".md", ".rst", ".html", ".htm", ".pdf", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml",
@@ -79,7 +75,7 @@ def labelled_folders(source):
     listed = list_classes(folder, others)
     if not any(listed.values()):
         raise KzooError(f"{folder.name!r} has no images in class folders ({KINDS}).{counted(others)}")
-    return folder, listed, [*loose_in([folder], others), *not_read(others)]
+    return folder, listed, [*loose_in([folder], others), *not_read(others, "images", KINDS)]
 
 
 def folder_of(path) -> Path:
@@ -95,36 +91,19 @@ def folder_of(path) -> Path:
     raise KzooError(f"There is no folder {str(path)!r}. {hint(path.name, beside)}".rstrip())
 
 
-def _visible_folders(folder):
-    return sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith((".", "__")))
-
-
 def split_folders(root) -> dict:
     """Return {"train": folder, ...}; just the root as "train" where there are only class folders."""
-    names = {name.lower(): name for name in _visible_folders(root)}
-    found = {split: root / names[word] for split, words in SPLIT_FOLDERS.items() for word in words if word in names}
-    if "train" in found and _visible_folders(found["train"]):
+    found, names = splits_in(root), visible_folders(root)
+    if "train" in found and visible_folders(found["train"]):
         return found
     if found and len(found) == len(names):
         raise KzooError(f"{str(root)!r} has {', '.join(names)} but no train/ with class folders in it.")
     return {"train": root}
 
 
-def beside_splits(root, places) -> list:
-    """Return a line that names folders beside `train/` that hold images and are no split."""
-    used = {folder.name for folder in places.values()}
-    if root in places.values():
-        return []
-    unused = [name for name in _visible_folders(root) if name not in used and images_below(root, name)]
-    if not unused:
-        return []
-    named = in_words(f"{name}/" for name in unused)
-    return [f"Not read: the images in {named}, beside {', '.join(f'{name}/' for name in sorted(used))}."]
-
-
 def list_classes(folder, others=None) -> dict:
     """Return {class name: `Names` of its files below `folder`, sorted}; `others` as in `images_below`."""
-    return {name: Names(images_below(folder, name, others)) for name in _visible_folders(folder)}
+    return {name: Names(images_below(folder, name, others)) for name in visible_folders(folder)}
 
 
 def loose_in(folders, others) -> list:
@@ -137,21 +116,6 @@ def loose_in(folders, others) -> list:
         return []
     what = "1 image that lies" if len(loose) == 1 else f"{len(loose):,} images that lie"
     return [f"Not read: {what} in no class folder: {in_words(loose)}."]
-
-
-def counted(others) -> str:
-    """Say at the end of a message which files are not read, for their names end as no image's; or nothing.
-
-    Args:
-        others: suffix -> how many, as `images_below` counts them.
-    """
-    found = (f"{count:,} {suffix or 'without a suffix'}" for suffix, count in others.most_common())
-    return f" Not read: {in_words(found, 5)}." if others else ""
-
-
-def not_read(others) -> list:
-    """Return what `counted` says, and what helps, as the one line of a list; no line where it says nothing."""
-    return [f"{counted(others)[1:]} Images are {KINDS}: convert those that are images."] if others else []
 
 
 def check_folders(listed, places, classes, others):
@@ -193,9 +157,8 @@ def images_below(folder, name, others=None):
         others: a `Counter` of the suffixes of what else lies there, to which it is added.
     """
     found = []
-    for place, folders, files in os.walk(folder / name):
-        folders[:] = [f for f in folders if not f.startswith((".", "__"))]
-        below = Path(place).relative_to(folder).as_posix()
+    for place, files in walked(folder / name):
+        below = place.relative_to(folder).as_posix()
         start = "" if below == "." else f"{below}/"
         found += [start + f for f in _images_among(files, others)]
     found.sort()

@@ -17,16 +17,17 @@ from kzoo.data.splits import Fold, fractions, is_source, split_rows
 from kzoo.data.windows import blocks, few, is_mapped, places_of_few
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
+from kzoo.kinds.folders import beside_splits, not_read
 from kzoo.kinds.image.decode import ImageFiles, dim, size_of
 from kzoo.kinds.image.folders import (
+    KINDS,
     Names,
-    beside_splits,
     check_folders,
     folder_of,
+    images_below,
     labelled_folders,
     list_classes,
     loose_in,
-    not_read,
     split_folders,
 )
 from kzoo.kinds.image.light import check_pixels, check_shape, image_preprocessing, images_in, threads
@@ -74,7 +75,7 @@ def load_image_folder(
     """
     shape, root = check_shape(image_shape), folder_of(path)
     places = split_folders(root)
-    notes, others = beside_splits(root, places), Counter[str]()
+    notes, others = beside_splits(root, places, "images", lambda folder: images_below(folder, "")), Counter[str]()
     if is_source(test):
         places["test"] = folder_of(test)
         if any(os.path.samefile(places["test"], places[other]) for other in places if other != "test"):
@@ -84,7 +85,7 @@ def load_image_folder(
     listed = {split: list_classes(folder, others) for split, folder in places.items()}
     classes = sorted(listed["train"])
     check_folders(listed, places, classes, others)
-    notes += [*loose_in(dict.fromkeys([root, *places.values()]), others), *not_read(others)]
+    notes += [*loose_in(dict.fromkeys([root, *places.values()]), others), *not_read(others, "images", KINDS)]
 
     images, digests, labels = {}, {}, {}
     total, size = sum(len(names) for by_class in listed.values() for names in by_class.values()), int(np.prod(shape))

@@ -13,7 +13,8 @@ from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Shown
 from kzoo.kinds.arrays import as_array, check_count, numbers_in
 from kzoo.kinds.files import existing
-from kzoo.kinds.image.folders import KINDS, counted, glance, glance_new, images_below, not_read
+from kzoo.kinds.folders import counted, not_read
+from kzoo.kinds.image.folders import KINDS, glance, glance_new, images_below
 from kzoo.kinds.left_out import Unread
 
 __all__ = [
@@ -237,7 +238,7 @@ def images_in(folder) -> list:
     names = images_below(folder, "", others)
     if not names:
         raise KzooError(f"There are no images in {str(folder)!r} ({KINDS}).{counted(others)}")
-    for line in not_read(others):
+    for line in not_read(others, "images", KINDS):
         warnings.warn(line, KzooWarning, stacklevel=2)
     return names
 

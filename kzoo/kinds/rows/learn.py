@@ -21,7 +21,7 @@ from kzoo.kinds.rows.large import frame_of, is_large, load_large
 from kzoo.kinds.rows.light import apply_columns, feature_names, read, say_unread
 from kzoo.kinds.rows.scaling import config_of, robust_scaling
 from kzoo.kinds.rows.target import choose_task, groups_in, read_targets, with_target
-from kzoo.kinds.tables.frame import as_frame
+from kzoo.kinds.tables.frame import about_index, as_frame
 from kzoo.kinds.tables.numbers import in_texts, ways
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
@@ -52,7 +52,7 @@ def load_table(
     Raises:
         KzooError: a column that does not exist, or a target nothing can be learned from.
     """
-    frame, notes, doubts, left_out = as_frame(source, named_columns(columns)), [], [], {}
+    frame, notes, doubts, left_out = as_frame(source, named_columns(columns)), [*about_index(source)], [], {}
     decimal = frame.attrs.get("decimal")
     targets = find_target(frame, target)
     said = asked_columns(columns, frame)

@@ -12,6 +12,7 @@ import keras
 from kzoo import __version__, contract
 from kzoo import callbacks as bundles
 from kzoo.arguments import TRAINING
+from kzoo.callbacks.rate import is_number
 from kzoo.checks.losses import loss_of
 from kzoo.data import Dataset
 from kzoo.data.dataset import Split
@@ -262,10 +263,15 @@ class Assignment:
         own, spec = self.own, replace(self.spec, kzoo=__version__)
         if self.preset is not None and contract.is_as_built(own, spec.training):
             return self.compiled(own, core_of(own), saved=own, spec=spec)
+        if self.training["on_nan"] == "rollback" and not is_number(own.optimizer):
+            raise KzooError(
+                f"on_nan='rollback' halves the learning rate, and that of your model {own.name!r} follows a schedule: "
+                "compile it with a number, or leave on_nan='rollback' out."
+            )
         return Job(
             model=own, core=own, saved=own, data=self.data, spec=spec, standardize=None,
             onehot=self.data.outputs if self.training.get("labels") == "onehot" or self._loss_wants_onehot() else None,
-            training=self.training, notes=self.notes,
+            training=self.training, notes=self.notes, as_given=True,
         )  # fmt: skip
 
 
@@ -284,6 +290,7 @@ class Job:
         notes: a line for each thing to know; those of the data are the data's.
         features: the training and the validation split as a frozen network sees them, where `core` is the rest of it.
         whole_batches: whether what is less than a batch at the end of an epoch is left out.
+        as_given: whether the core is compiled as its user did it, and not as the contract says.
     """
 
     model: keras.Model
@@ -297,6 +304,7 @@ class Job:
     notes: tuple[str, ...] = ()
     features: tuple[Split, Split | None] | None = None
     whole_batches: bool = False
+    as_given: bool = False
 
     @property
     def examples(self) -> int:

@@ -211,6 +211,22 @@ def test_a_file_is_read_like_its_cells_and_two_readings_are_said(what, tmp_path,
         np.testing.assert_array_equal(np.sort(large.train.y[:][:, 0]), np.sort(target.train.y[:, 0]))
 
 
+def test_three_digits_behind_a_comma_are_decimals_between_semicolons(tmp_path, monkeypatch):
+    """Excel writes semicolons where the comma is the decimal sign; that it may be thousands is said all the same."""
+    path = tmp_path / "a.csv"
+    cells = [f"{v / 1000:.3f}".replace(".", ",") for v in WHOLE_NUMBERS + 1000]
+    table(a=cells, b=[f"{i % 7}" for i in range(N)]).to_csv(path, index=False, sep=";")
+    data = load_data(path, target="answer", validation=0, test=0)
+    np.testing.assert_array_equal(data.train.x[:, 0], np.float32((WHOLE_NUMBERS + 1000) / 1000))
+    assert len(data.seen["doubts"]) == 1 and data.seen["doubts"][0] in data.notes
+    np.testing.assert_array_equal(encode(data.preprocessing, path), data.train.x)
+    if importlib.util.find_spec("pyarrow"):
+        monkeypatch.setenv("KZOO_MEMORY", "1KiB")
+        monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+        large = load_data(path, target="answer", validation=0, test=0)
+        np.testing.assert_array_equal(np.sort(large.train.x[:][:, 0]), np.sort(data.train.x[:, 0]))
+
+
 def test_two_units_in_one_column_are_said():
     """`37%` is 37, as pandas and R have it once the sign is gone; beside 0.31 that is a hundred times too much."""
     frame = table(

@@ -261,7 +261,9 @@ def _parts(text, name):
     for decimal in (",", "."):
         if re.search(rf"(^|[;\t])-?{shown_by(decimal)}(?=[;\t]|$)", "\n".join(head), re.M):
             return separator, decimal
-    return separator, None
+    # Semicolons stand where a comma is the decimal sign: 1,234 is a doubt, and more likely 1.234 there than 1234.
+    grouped = separator == ";" and re.search(r"(^|;)-?\d+,\d{3}(?=;|$)", "\n".join(head), re.M)
+    return separator, "," if grouped else None
 
 
 def _lines(text, separator):

@@ -158,6 +158,7 @@ def test_folder_of_images(tmp_path):
             {"preset": "tabular_fnn"},
             r"are both called '1'.* y\.rename",
         ),
+        ((ROWS, 1.7e9 + 30 * ROWS[:, 0]), {"preset": "diabetes_fnn"}, r"'y1' varies by .* steps of 1.3e\+02: take"),
         ((ROWS, LABELS + 0.5), {"preset": "iris_fnn"}, "whole numbers or strings; y holds 0.5"),
         (
             (np.where(ROWS[7, 1] == ROWS, np.nan, ROWS), LABELS),

@@ -4,7 +4,6 @@ import math
 from collections.abc import Collection
 from typing import Any
 
-from kzoo.errors import KzooError
 from kzoo.words import plural
 
 
@@ -13,14 +12,11 @@ def settle_budget(training: dict[str, Any], asked: Collection[str], rows: int) -
 
     Args:
         training: the contract.
-        asked: names that were set; epochs that were are not made more.
+        asked: names that were set, of which patience stays as it is.
         rows: how many an epoch trains on.
 
     Returns:
         A line for each change.
-
-    Raises:
-        KzooError: epochs and the least steps were both asked for.
     """
     notes = _settle_least(training, asked, rows)
     most, steps = training.get("max_steps"), _steps(training, rows)
@@ -34,11 +30,6 @@ def settle_budget(training: dict[str, Any], asked: Collection[str], rows: int) -
 def _settle_least(training: dict[str, Any], asked: Collection[str], rows: int) -> list[str]:
     """Let epochs, and patience with them, grow until they are the steps that a preset wants at least."""
     least, epochs = training.get("min_steps", 0), training["epochs"]
-    if "epochs" in asked:
-        if "min_steps" in asked and least:
-            raise KzooError(f"min_steps={least} and epochs={epochs} both say how long to train. Leave one out.")
-        training["min_steps"] = 0  # nor do the trials of a search, which settle once more, change what was asked
-        return []
     steps = _steps(training, rows)
     needed = math.ceil(least / steps)
     if needed <= epochs:

@@ -205,6 +205,11 @@ def make_schedule(training, *, steps=None):
     return schedules.PiecewiseConstantDecay(last, [peak * 0.5**i for i in range(drops + 1)])
 
 
+def stops_early(training):
+    """Say whether a training may end before its last epoch: any other schedule needs its full length."""
+    return training["schedule"] in ("constant", "plateau")
+
+
 def make_loss(*, task, config, training):
     """Return the loss for the head: logits where the output activation is None, probabilities otherwise.
 
@@ -221,6 +226,10 @@ def make_loss(*, task, config, training):
     if name in _REGRESSION_LOSSES:
         raise KzooError(f"loss={name!r} is for values, and {task} predicts classes. Use auto, focal, hinge or kl.")
     _check_head(name, head, config.get("output_activation") or "linear")
+    if smoothing and name in ("hinge", "kl"):
+        raise KzooError(
+            f"label_smoothing={smoothing} has no effect with loss={name!r}: set label_smoothing=0, or another loss."
+        )
     if head == "sigmoid":
         if name == "hinge":
             return losses.Hinge()

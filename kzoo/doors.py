@@ -8,11 +8,12 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from functools import wraps
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from kzoo.errors import KzooError
-from kzoo.files import path_of
+from kzoo.files import at_home, path_of
 from kzoo.words import as_python, shown
 
 _P = ParamSpec("_P")
@@ -94,7 +95,7 @@ FORMS = {
     "stop_early": Form(lambda value: value is None or _is_flag(value), "True, False or None"),
 }  # fmt: skip
 # Arguments that may be many things, a path among them.
-_PLACES = ("data", "out", "path", "run", "run_dir", "run_or_model", "source", "test")
+_PLACES = ("data", "out", "path", "run", "run_dir", "run_or_model", "source", "test", "weights")
 
 
 def checked_seed(name: str, value: Any) -> int:
@@ -153,10 +154,16 @@ def checked_seconds(name: str, value: Any) -> float:
     return seconds
 
 
+def _told(name: str | None, value: Any) -> Any:
+    """Return an argument as a function takes it."""
+    value = as_python(value)
+    return at_home(value) if name in _PLACES else value
+
+
 def door(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Let a public function refuse, by name, arguments of a type that it has no use for.
 
-    Numbers of NumPy's reach it as Python's own.
+    Numbers of NumPy's reach it as Python's own, and paths with the user's folder for `~`.
 
     Raises:
         KzooError: in place of what would be raised further in.
@@ -166,8 +173,8 @@ def door(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @wraps(function)
     def checked(*arguments: _P.args, **options: _P.kwargs) -> _R:
-        given: Any = tuple(map(as_python, arguments))
-        chosen: Any = {name: as_python(value) for name, value in options.items()}
+        given: Any = tuple(_told(name, value) for name, value in zip_longest(names[: len(arguments)], arguments))
+        chosen: Any = {name: _told(name, value) for name, value in options.items()}
         for name, value in (*zip(names, given, strict=False), *chosen.items()):
             form = FORMS.get(name)
             if form is not None and not form.fits(value):

@@ -14,6 +14,16 @@ from kzoo.words import shown
 _SMALL, _MOST_PACKED = 64 << 20, 200  # bytes of an array, above which it may not be packed to less than a 200th
 
 
+def at_home(word):
+    """Return a text with the user's folder for a `~` that it begins with, as in a path; whatever else, as it is.
+
+    A shell does so between two blanks only, not in `--out=~/runs`, and Python not at all. A folder called `~` is `./~`,
+    which a `Path` no longer tells from `~`: it is taken as it is.
+    """
+    home = isinstance(word, str) and (word == "~" or word.startswith(("~/", f"~{os.sep}")))
+    return os.path.expanduser(word) if home else word
+
+
 def path_of(word, what) -> Path:
     """Return what a user gave as a path, which the system can look at.
 
@@ -26,7 +36,7 @@ def path_of(word, what) -> Path:
     """
     if not isinstance(word, str | os.PathLike):
         raise KzooError(f"{shown(word)} is not {what}, nor the path of one.")
-    path = Path(word)
+    path = Path(at_home(word))
     try:
         os.stat(path)
     except FileNotFoundError:

@@ -39,7 +39,8 @@ def _feature(value, where):
 CONFIG = {
     "spec": Mapping, "data": Mapping, "versions?": Each(str), "machine?": str, "created?": str,
     "command?": (str, None), "weights?": (str, None), "precision?": str, "backend?": (str, None),
-    "devices?": (int, None),
+    "devices?": (int, None), "own_model?": (Mapping, None), "weights_sha256?": (str, None),
+    "callback_settings?": (Each(Mapping), None),
     "statistics?": ({
         "features": [_feature], "categories?": [{"name": str, "shares": [float]}], "classes?": [float],
         "targets?": [_feature], "columns?": [str],
@@ -175,6 +176,14 @@ class Description:
         return _json(self)
 
 
+UNKNOWN = "of type"  # {UNKNOWN: "function"} stands for a value of which nothing else is known again
+_NEW = {  # fields of a request that runs of earlier versions lack
+    "own_model": "the layers and the compilation of your model, which it does not keep as this Keras says them",
+    "weights_sha256": "what weights= holds, which it does not keep",
+    "callback_settings": "the settings of your callbacks, which it does not keep",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What identifies a run: the same request in the same folder continues it, or finds it done.
@@ -183,27 +192,33 @@ class Request:
 
     Args:
         data, spec: on what, and what.
+        own_model: what is known again of a model of one's own, beside its name (see `kzoo.training.identity`).
         weights: name of the run or model whose weights it began with.
+        weights_sha256: of what that holds.
         freeze: layers that keep theirs: a glob, several, or True for all that `weights` gave.
         precision: the dtype policy.
         backend, deterministic: of Keras; None where it does not matter.
         devices: that share each batch; None for one.
         callbacks: names of the user's own.
+        callback_settings: of each, what it was made with.
     """
 
     data: Description
     spec: Spec
+    own_model: Mapping | None = None
     weights: str | None = None
+    weights_sha256: str | None = None
     freeze: str | bool | tuple | None = None
     precision: str = "float32"
     backend: str | None = None
     deterministic: bool | None = None
     devices: int | None = None
     callbacks: tuple[str, ...] = ()
+    callback_settings: Mapping | None = None
 
     def json(self) -> dict:
         """Return plain data."""
-        return _json(self, unless_said=("backend", "deterministic"))
+        return _json(self, unless_said=("backend", "deterministic", *_NEW))
 
     def differences(self, stored: Mapping) -> list[str]:
         """Return what tells a stored run from this request, a text for each difference. What one lacks is none.
@@ -216,6 +231,24 @@ class Request:
         asked = plain(self.json())
         asked["spec"]["training"].pop("min_steps", None)
         return differences(stored, asked)
+
+    def uncompared(self, stored: Mapping) -> list[str]:
+        """Return what this request says that cannot be held against a stored run.
+
+        Args:
+            stored: what the run's `config.json` holds.
+        """
+        asked, model = self.json(), self.own_model or {}
+        missing = [what for name, what in _NEW.items() if name in asked and name not in stored]
+        if stored.get("own_model") and set(model) - set(stored["own_model"]):
+            missing.append(_NEW["own_model"])
+        if model:
+            missing.append("what your model had learned before, and the code of its functions and classes")
+        named = dict(self.callback_settings or {}) | {"your model": model}
+        for what, values in named.items():
+            if unknown := [name for name, value in values.items() if isinstance(value, Mapping) and UNKNOWN in value]:
+                missing.append(f"{', '.join(unknown)} of {what}")
+        return missing
 
 
 def differences(stored: Mapping, asked: Mapping) -> list[str]:

@@ -129,7 +129,7 @@ class Predictions:
                 withheld = self.probabilities is None
                 word, given = ("score", self.scores) if withheld else ("probability", self.probabilities)
                 own = given[i]  # type: ignore[index]  # one of them is there
-                best = own.argsort()[::-1][:top]
+                best = np.argsort(-own, kind="stable")[:top]  # of equals the first, as `labels` has it
                 row["label"] = self.labels[i]
                 row["classes"] = [{"label": self.class_names[k], word: float(own[k])} for k in best]
             rows.append(row)

@@ -374,6 +374,31 @@ def test_settings_reach_the_run(iris):
     assert config["training"]["epochs"] == 15 and config["training"]["batch_size"] == 8
 
 
+@pytest.mark.usefixtures("untraced")
+def test_a_tilde_is_the_users_folder(call, tmp_path, monkeypatch):
+    """No shell says so after an equals sign, and none stands between a notebook and kzoo."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    rows = [f"{i % 7},{i % 5},{'ab'[i % 7 > 3]}" for i in range(60)]
+    (tmp_path / "home" / "rows.csv").write_text("\n".join(["x,y,label", *rows]))
+    words = ["train", "tabular_fnn", "--target=label", "--epochs=1", "--no-baselines", "--quiet", "--set", "units=4"]
+    assert call(*words, "callbacks=quick", "--data=~/rows.csv", "--out=~/run")[0] == 0
+    run = kzoo.Run("~/run")
+    assert run.path == tmp_path / "home" / "run" and kzoo.evaluate("~/run", "~/rows.csv")["accuracy"] >= 0
+    small = dict(target="label", epochs=1, units=(4,), callbacks="quick", check=False, progress=False, baselines=False)
+    second = kzoo.train("tabular_fnn", "~/rows.csv", out="~/second", weights="~/run", **small)
+    assert second.path == tmp_path / "home" / "second" and second.config["weights"] == "run"
+    assert call("compare", "~/run", "~/second", "--csv=~/table.csv")[0] == 0
+    assert {p.name for p in (tmp_path / "home").iterdir()} == {"rows.csv", "run", "second", "table.csv"}
+    assert not list((tmp_path / "work").iterdir())
+    Path("~").mkdir()
+    assert call(*words, "callbacks=quick", "--data=~/rows.csv", "--out=./~/own")[0] == 0
+    assert Path("~", "own", "config.json").exists() and kzoo.evaluate("./~/own", "~/rows.csv")["accuracy"] >= 0
+
+
 def test_train_json_is_one_document_even_when_the_run_is_there(call, iris):
     words = ["train", "iris_fnn", "--epochs", "15", "--out", str(iris / "run")]
     words += ["--set", "units=16,8", "callbacks=quick", "batch_size=8"]

@@ -53,6 +53,8 @@ def test_the_best_epoch_of_a_metric_is_its_largest_value():
     assert "best epoch 3" in legends(curves(HISTORY, monitor="val_accuracy"))
     assert "best epoch 4" in legends(curves(HISTORY, monitor="accuracy"))
     assert "best epoch 1" in legends(curves(HISTORY, monitor="val_loss", best_epoch=1))
+    for name in ("val_sparse_categorical_accuracy", "val_cosine_similarity", "mean_io_u_2", "val_cls_binary_accuracy"):
+        assert "best epoch 2" in legends(curves({"loss": [3, 2, 1], name: [0.5, 0.9, 0.7]}, monitor=name))
 
 
 def test_curves_bear_one_epoch_missing_values_and_no_validation():
@@ -70,6 +72,7 @@ def test_curves_bear_one_epoch_missing_values_and_no_validation():
         ({"loss": [1, 2], "val_loss": [1]}, {}, "different lengths"),
         (HISTORY, {"monitor": "val_auc"}, "not in the history"),
         (HISTORY, {"best_epoch": 9}, "not in the history"),
+        ({"loss": [1], "mine": [1]}, {"monitor": "mine"}, "larger or smaller better"),
         ({"seconds": [1]}, {}, "no loss"),
     ],
 )

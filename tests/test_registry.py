@@ -76,6 +76,11 @@ def test_filters():
         (lambda: kzoo.build("cifar_cnn", label_smoothing=0.1), "need one-hot labels"),
         (lambda: kzoo.build("cifar_cnn", loss="mse"), "loss='mse' is for values"),
         (lambda: kzoo.build("diabetes_fnn", loss="hinge"), "loss='hinge' is for classes"),
+        (lambda: kzoo.build("iris_fnn", loss="kl", labels="onehot", label_smoothing=0.1), "no effect with loss='kl'"),
+        (
+            lambda: kzoo.build("cancer_fnn", loss="hinge", output_activation="tanh", label_smoothing=0.1),
+            "label_smoothing=0.1 has no effect with loss='hinge'",
+        ),
         (lambda: kzoo.build("cifar_cnn", schedule="linear"), "warmup=0.05 goes with schedule"),
         (lambda: kzoo.build("text_transformer", num_heads=5), "num_heads"),
     ],

@@ -1,6 +1,5 @@
 """What decides which epoch is best: its name, its direction, and whether it can be watched at all."""
 
-import re
 import sys
 from collections.abc import Sequence
 from types import FrameType
@@ -9,29 +8,9 @@ from typing import Any, Literal
 import keras
 
 from kzoo.callbacks.rate import check_one_way
+from kzoo.directions import known_direction
 from kzoo.errors import KzooError
 from kzoo.words import hint
-
-# Keras guesses "min" for F1, R2, IoU and every other name it does not know; kzoo does not guess.
-_LARGER_IS_BETTER = {
-    "accuracy", "acc", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "balanced_accuracy",
-    "top5", "top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy",
-    "auc", "roc_auc", "pr_auc", "average_precision", "precision", "recall", "sensitivity", "specificity",
-    "precision_at_recall", "recall_at_precision", "sensitivity_at_specificity", "specificity_at_sensitivity",
-    "f1", "f1_score", "fbeta_score", "f_beta_score", "true_positives", "true_negatives",
-    "iou", "binary_iou", "mean_iou", "one_hot_iou", "one_hot_mean_iou", "io_u", "binary_io_u", "mean_io_u",
-    "one_hot_io_u", "one_hot_mean_io_u", "dice",
-    "r2", "r2_score", "cosine_similarity", "pearson_correlation", "concordance_correlation", "matthews_correlation",
-}  # fmt: skip
-_SMALLER_IS_BETTER = {
-    "loss", "crossentropy", "ce", "bce", "binary_crossentropy", "categorical_crossentropy",
-    "sparse_categorical_crossentropy",
-    "hinge", "squared_hinge", "categorical_hinge", "kl_divergence", "poisson", "perplexity",
-    "mae", "mse", "rmse", "mape", "msle", "mean_absolute_error", "mean_squared_error", "root_mean_squared_error",
-    "mean_absolute_percentage_error", "mean_squared_logarithmic_error", "log_cosh", "log_cosh_error", "logcosh",
-    "huber",
-    "false_positives", "false_negatives",
-}  # fmt: skip
 
 
 def direction(monitor: str, outputs: Sequence[str] | None = None) -> Literal["max", "min"]:
@@ -43,24 +22,10 @@ def direction(monitor: str, outputs: Sequence[str] | None = None) -> Literal["ma
     Raises:
         KzooError: the direction is not known.
     """
-    known, output = _known_direction(monitor)
+    known, output = known_direction(monitor)
     if known is None or (output and outputs is not None and output not in map(str.lower, outputs)):
         raise KzooError(f"monitor={monitor!r} is unknown: is larger or smaller better? Add mode='max' or mode='min'.")
     return known
-
-
-def _known_direction(monitor: str) -> tuple[Literal["max", "min"] | None, str]:
-    """Return the direction, and what stands before the metric's own name."""
-    # A second Precision() in the same program is called precision_1, metrics=["MSE"] is called MSE.
-    # With several outputs Keras puts the output's name in front: val_cls_accuracy.
-    words = re.sub(r"_\d+$", "", monitor.removeprefix("val_")).lower().split("_")
-    for start in range(len(words)):
-        name, output = "_".join(words[start:]), "_".join(words[:start])
-        if name in _LARGER_IS_BETTER:
-            return "max", output
-        if name in _SMALLER_IS_BETTER:
-            return "min", output
-    return None, ""
 
 
 def reported(model: keras.Model) -> list[str] | None:
@@ -111,7 +76,7 @@ class Monitor(keras.callbacks.Callback):
         if mode not in (None, "max", "min"):
             raise KzooError(f"mode={mode!r} must be 'max' (larger is better), 'min', or None for a metric kzoo knows.")
         self.asked, self.mode, self.name = name, mode, "val_loss" if name is None else name
-        known, output = _known_direction(self.name)
+        known, output = known_direction(self.name)
         if mode is not None and not output and known not in (None, mode):
             raise KzooError(f"mode={mode!r} is wrong for monitor={self.name!r}: it is {known!r}. Leave mode out.")
         self.sign = 1 if (mode or direction(self.name)) == "max" else -1

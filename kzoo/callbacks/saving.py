@@ -114,6 +114,13 @@ class BestModel(keras.callbacks.Callback):
             if self.weights is not None:
                 self.model.set_weights(self.weights)
 
+    def restore(self) -> bool:
+        """Bring the best weights back where something changed them after the end, and say whether it did."""
+        if self.weights is None or all(map(np.array_equal, self.model.get_weights(), self.weights)):
+            return False
+        self.model.set_weights(self.weights)
+        return True
+
     def _write_both(self, last: bool = True) -> None:
         if self.run_dir is None:
             return

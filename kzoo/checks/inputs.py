@@ -56,13 +56,13 @@ def constant_columns(subject):
 
 @check("data", "rows")
 def numbers_in_doubt(subject):
-    """Numbers that can be read in two ways, and cells that could not be read."""
+    """Numbers that can be read in two ways or have two units, and cells that could not be read."""
     for line in subject.data.seen.get("doubts", ()):
         what, _, fix = line.partition(" If that is wrong, ")
         yield warning(
             what.rstrip("."),
             where="the table",
-            why="A thousandth or a thousand times the value: the model learns either without a word.",
+            why="A hundred or a thousand times the value, or a part of it: the model learns either without a word.",
             fix=f"If that is wrong, {fix}",
         )
     for name, (count, row, rows) in subject.data.seen.get("unread", {}).items():

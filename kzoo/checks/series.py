@@ -103,7 +103,8 @@ def runs_of_missing_values(subject):
     yield warning(
         f"{plural(total, 'value')} missing: {listed(said)}",
         where="the whole series",
-        why="The last value before takes their place, in what is forecast and scored too: a long run is a flat line.",
+        why="The last value before takes their place, of training data in what is forecast and scored too: a long run "
+        "is a flat line.",
         fix="Interpolate what is short; leave out (drop=) a column that is mostly empty, or begin after a long run.",
     )
 

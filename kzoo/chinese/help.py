@@ -223,8 +223,8 @@ WORDS = {
     "the folder of a run, or one that kzoo export wrote; or a preset": (
         "一次训练的文件夹，或 kzoo export 写出的文件夹；或预设模型"
     ),
-    "image files or folders, a table (CSV), or texts; - reads lines": (
-        "图像文件或文件夹、表格（CSV）或文本；- 表示逐行读入"
+    "image files or folders, a table (CSV), text files, or texts; - reads lines": (
+        "图像文件或文件夹、表格（CSV）、文本文件或文本；- 表示逐行读入"
     ),
     "write all answers to a CSV file": "把全部预测写入 CSV 文件",
     "draw a series and its forecast (.png, .svg, .pdf)": "画出时间序列及其预测（.png、.svg、.pdf）",

@@ -17,6 +17,7 @@ from kzoo.cli import common, early
 from kzoo.cli.spelling import respell
 from kzoo.cli.values import VALUES
 from kzoo.errors import KzooError, KzooWarning
+from kzoo.files import at_home
 from kzoo.language import translations
 from kzoo.optional import require
 from kzoo.registry import list_presets
@@ -160,6 +161,9 @@ def _run(argv):
     if args.command is None:
         parser.print_help()
         return 0
+    for name in common.NAMED_FILES:
+        if name in vars(args):
+            setattr(args, name, at_home(getattr(args, name)))
     module = import_module(f"kzoo.cli.{args.command}")
     try:
         # Whatever a library prints while it works must not mix with the document.

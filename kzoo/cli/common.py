@@ -21,7 +21,8 @@ PICTURES = (".png", ".svg", ".pdf")
 DATA_OPTIONS = ("target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns")
 
 # Arguments that a shell completes with file names.
-FILES = ("data", "test", "out", "weights", "plot", "run", "inputs", "exported")
+NAMED_FILES = ("data", "test", "out", "weights", "plot", "csv")
+FILES = (*NAMED_FILES, "run", "inputs", "exported")
 _IN_A_PIPE = 10_000  # columns: whoever reads a pipe wants a row on a line
 
 

@@ -33,7 +33,7 @@ def add_arguments(parser):
         "inputs",
         metavar="INPUT",
         nargs="+",
-        help="image files or folders, a table (CSV), or texts; - reads lines",
+        help="image files or folders, a table (CSV), text files, or texts; - reads lines",
     )
     common.add_weights_option(parser)
     parser.add_argument("--out", metavar="FILE.csv", help="write all answers to a CSV file")
@@ -117,11 +117,13 @@ def gather(kind, words):
     Raises:
         KzooError: a file that is not there, or several tables.
     """
+    light = kind_named(kind).light
     if words == ["-"]:
-        words = [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
-        if not words:
+        lines = [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
+        if not lines:
             raise KzooError("Nothing came in on standard input.")
-    return kind_named(kind).light.gather(words)
+        return getattr(light, "gather_lines", light.gather)(lines)
+    return light.gather(words)
 
 
 def _check_out(file):

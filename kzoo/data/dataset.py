@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 # What `load_data` takes.
 Loadable: TypeAlias = (
-    "str | os.PathLike[str] | pd.DataFrame | tuple[ArrayLike | pd.DataFrame, ArrayLike] | tf.data.Dataset | Dataset"
+    "str | os.PathLike[str] | pd.DataFrame | pd.Series | tuple[ArrayLike | pd.DataFrame, ArrayLike] "
+    "| tf.data.Dataset | Dataset"
 )
 
 

@@ -90,6 +90,8 @@ def load(source: Loadable, preset: str | Preset | None, asked: DataOptions) -> D
 
 
 def _load(source, preset, asked):
+    if isinstance(source, pd.Series):
+        source = source.to_frame()
     if isinstance(source, pd.DataFrame) or is_arrow(source):
         return _table(as_frame(source) if is_arrow(source) else source, preset, asked)
     if hasattr(source, "as_numpy_iterator"):
@@ -146,7 +148,8 @@ def _arrays(pair, name, preset, asked):
                 f"y and a column of x are both called {target!r}, and hold different values: y.rename('target') keeps "
                 "both."
             )
-        return _table(frame.assign(**{target: y}), preset, replace(asked, target=target))
+        frame = frame.assign(**{target: y}).set_axis(x.index)
+        return _table(frame, preset, replace(asked, target=target))
     sight.refuse(asked, ("target", "drop", "time", "columns", "clip"), "arrays")
     groups = asked.group
     if groups is not None:

@@ -13,9 +13,11 @@ Light half:
                                             and the next need not be there
     glance_new(reader, given, targets)      the same for new data with its answers
     gather(words) -> raw                    the words of a command line: files, folders, texts
+    gather_lines(lines) -> raw              the lines of standard input, where they differ from these; need not be there
     received(reader, given, most) -> raw    what came from elsewhere, as JSON has it, with `bytes` for the content of a
                                             file: no text in it is a path. No more than so many inputs.
-                                            This and the next two need not be there
+                                            This and the next three need not be there
+    check(reader, x)                        refuse an x of the network's own shape that `read` would not make
     form(reader) -> dict                    what a page has to ask for, as plain data
     example(reader, x) -> given             an input as `received` takes it, to begin with; x is a golden one
     show(reader, x, names) -> Shown         rows of x as people see them; None where there is nothing to show
@@ -235,8 +237,8 @@ def misread(reader: object, config: Mapping) -> str | None:
 
 
 def encoding(reader: Mapping) -> dict:
-    """Return what of a stored reader decides `x`: the step of a series only dates what is forecast."""
-    return {name: value for name, value in reader.items() if name != "calendar"}
+    """Return what of a stored reader decides `x`: of a series, times and what is forecast say where it ends."""
+    return {name: value for name, value in reader.items() if name not in ("calendar", "times", "outputs")}
 
 
 def ready(name: str, shape) -> dict:

@@ -2,20 +2,36 @@
 
 import codecs
 import io
+import re
+import warnings
 from pathlib import Path
 
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
+from kzoo.words import plural
 
 _PIECE = 2**20  # bytes
+_NAMES = {"gb18030": "GB18030 (Chinese)", "cp1252": "Windows-1252 (Western European)"}
+_RUN = re.compile(rb"[\x80-\xff]+")
+# What is no ASCII stands alone between ASCII letters in Western European text, and in pairs and longer runs in Chinese.
+# A pair is two letters (größe) where Latin ones touch it on both sides, or on one and its first byte is none of those
+# that frequent Chinese characters begin with.
+_LATIN = re.compile(
+    rb"(?<![\x80-\xff])(?:[\x80\x85\x91-\x97\xa0-\xff](?![\x80-\xff])|(?<=[A-Za-z])[\xc0-\xff]{2}(?=[a-z])"
+    rb"|(?<=[a-z])[\xd8-\xff]{2}(?![\x80-\xff])|(?<![A-Za-z\x80-\xff])[\xd8-\xff]{2}(?=[a-z]))"
+)
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
-def read_text(path):
-    """Return a text file as a string: UTF-8 or UTF-16 with a mark, UTF-8 without, else GB18030.
+def read_text(path, notes=None):
+    """Return a text file as a string: UTF-8 or UTF-16 with a mark, UTF-8 without, else GB18030 or Windows-1252.
+
+    Args:
+        notes: a list that gets a line to know where which one was found out by what is likely.
 
     Raises:
-        KzooError: no such file, or neither encoding.
+        KzooError: no such file, or none of these.
     """
-    return decoded(read_bytes(path), Path(path).name)
+    return decoded(read_bytes(path), Path(path).name, notes)
 
 
 def read_bytes(path, most=-1):
@@ -31,39 +47,70 @@ def read_bytes(path, most=-1):
         raise KzooError(f"Cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from None
 
 
-def open_text(path):
+def open_text(path, notes=None):
     """Return a stream of what `read_text` returns, which is read piece by piece.
 
     Raises:
-        KzooError: no such file, or neither encoding.
+        KzooError: no such file, or none of the encodings.
     """
-    encoding = encoding_of(path)
+    encoding = encoding_of(path, notes)
     if encoding == "utf-16":
         return open(path, encoding=encoding, errors="replace", newline="")
-    if encoding == "gb18030" and not _is(encoding, path):
-        return io.StringIO(read_text(path))  # which says what it is not
     return _Lines(open(path, encoding={"utf-8": "utf-8-sig"}.get(encoding, encoding), newline=""))
 
 
-def encoding_of(path) -> str:
-    """Return the encoding that `read_text` reads a file in, as Python calls it."""
-    if _is("utf-8", path):
+def encoding_of(path, notes=None) -> str:
+    """Return the encoding that `read_text` reads a file in, as Python calls it.
+
+    Raises:
+        KzooError: no such file, or none of the encodings.
+    """
+    read_bytes(path, 1)
+    with open(path, "rb") as file:
+        return _encoding(file, Path(path).name, notes)
+
+
+def _encoding(file, name, notes):
+    """Return the encoding of a stream of bytes."""
+    if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    if _is("utf-8", file):
         return "utf-8"
-    return "utf-16" if read_bytes(path, 2) in (b"\xff\xfe", b"\xfe\xff") else "gb18030"
+    chinese = _is("gb18030", file)
+    found = "cp1252" if _looks_latin(file) and _is("cp1252", file) else "gb18030" if chinese else None
+    if found is None:
+        raise KzooError(f"{name!r} is neither UTF-8 nor GB18030 text, nor Windows-1252; save it as UTF-8.")
+    if notes is not None:
+        notes.append(f"{name!r} is not UTF-8: it is read as {_NAMES[found]}. If letters look wrong, save it as UTF-8.")
+    return found
 
 
-def _is(encoding, path):
-    """Say whether a file is text in an encoding from beginning to end; of one that cannot be read, no."""
+def _is(encoding, file):
+    """Say whether a stream of bytes is text in an encoding from beginning to end."""
     decoder = codecs.getincrementaldecoder(encoding)()
+    file.seek(0)
     try:
-        with open(path, "rb") as file:
-            while piece := file.read(_PIECE):
-                if not piece.isascii() or decoder.getstate()[0]:
-                    decoder.decode(piece)
-            decoder.decode(b"", final=True)
-    except (OSError, ValueError):  # ValueError: other bytes than those of the encoding, or a NUL in the name
+        while piece := file.read(_PIECE):
+            if not piece.isascii() or decoder.getstate()[0]:
+                decoder.decode(piece)
+        decoder.decode(b"", final=True)
+    except (OSError, ValueError):  # ValueError: other bytes than those of the encoding
         return False
     return True
+
+
+def _looks_latin(file):
+    """Say whether most of what is no ASCII in a stream of bytes stands as accents and umlauts do."""
+    file.seek(0)
+    runs = latin = 0
+    while piece := file.read(_PIECE):
+        piece += file.readline()
+        if _NO_TEXT.search(piece):
+            return False
+        if not piece.isascii():
+            runs += sum(1 for _ in _RUN.finditer(piece))
+            latin += sum(1 for _ in _LATIN.finditer(piece))
+    return latin > 2 * runs / 3
 
 
 class _Lines(io.TextIOBase):
@@ -78,21 +125,35 @@ class _Lines(io.TextIOBase):
             text += more
         return text.replace("\r\n", "\n")
 
+    def readline(self, size=-1):
+        return self._file.readline(size)
+
     def close(self):
         self._file.close()
         super().close()
 
 
-def decoded(data, name):
+def decoded(data, name, notes=None):
     """Return the bytes of a text file of this name as `read_text` does."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            return data.decode(encoding).replace("\r\n", "\n")
-        except UnicodeDecodeError:
-            continue
-    raise KzooError(f"{name!r} is neither UTF-8 nor GB18030 text; save it as UTF-8.")
+    encoding = _encoding(io.BytesIO(data), name, notes)
+    if encoding == "utf-16":
+        return data.decode(encoding, "replace")
+    return data.decode({"utf-8": "utf-8-sig"}.get(encoding, encoding)).replace("\r\n", "\n")
+
+
+def say(lines, notes=None):
+    """Append lines to notes; without any, warn."""
+    if notes is not None:
+        notes += lines
+        return
+    for line in lines:
+        warnings.warn(line, KzooWarning, stacklevel=4)
+
+
+def in_one_line(said) -> list:
+    """Return lines that are said of one file each as one line, where there are any."""
+    more = len(said) - 1
+    return [f"{said[0]} So it is with {plural(more, 'more file')}." if more else said[0]] if said else []
 
 
 def existing(word):

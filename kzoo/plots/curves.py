@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from kzoo.directions import known_direction
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, ORANGE
@@ -17,7 +18,6 @@ from kzoo.words import shown
 if TYPE_CHECKING:
     import keras
 
-_LARGER_IS_BETTER = ("acc", "auc", "top", "f1", "precision", "recall", "r2")
 _TITLES = {"auc": "AUC", "f1": "F1", "mae": "MAE", "rmse": "RMSE", "r2": "R2", "top5": "Top-5 accuracy"}
 
 
@@ -77,14 +77,15 @@ def columns_of(history: Mapping[str, Sequence[float | None]]) -> tuple[dict[str,
     return values, [int(e) for e in values.get("epoch", range(1, max(lengths.values()) + 1))]
 
 
-def larger_is_better(column: str) -> bool:
-    """Say whether a column such as `"val_accuracy"` is better when larger."""
-    return column.removeprefix("val_").startswith(_LARGER_IS_BETTER)
-
-
 def best_of(column: str, numbers: Sequence[float], epochs: Sequence[int]) -> int | None:
-    """Return the epoch with the best finite number of a column, the first of equals, or None if it has none."""
-    sign = 1 if larger_is_better(column) else -1
+    """Return the epoch with the best finite number of a column, the first of equals.
+
+    None if it has none, or it is not known whether larger is better.
+    """
+    known, _ = known_direction(column)
+    if known is None:
+        return None
+    sign = 1 if known == "max" else -1
     finite = [(sign * v, -e) for v, e in zip(numbers, epochs, strict=True) if math.isfinite(v)]
     return -max(finite)[1] if finite else None
 
@@ -104,6 +105,8 @@ def _best(
         raise KzooError(f"monitor={monitor!r} is not in the history: {', '.join(values)}.")
     if best_epoch is not None or monitor is None:
         return best_epoch
+    if known_direction(monitor)[0] is None:
+        raise KzooError(f"monitor={monitor!r} is unknown: is larger or smaller better? Give best_epoch instead.")
     return best_of(monitor, values[monitor], epochs)
 
 

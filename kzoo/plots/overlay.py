@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from kzoo.directions import known_direction
 from kzoo.errors import KzooError
 from kzoo.plots.colors import line_style
-from kzoo.plots.curves import best_of, columns_of, larger_is_better, name_of
+from kzoo.plots.curves import best_of, columns_of, name_of
 from kzoo.plots.figure import new_figure, tidy
 
 
 def overlay(histories: Mapping[str, Mapping[str, Sequence[float | None]]], *, metric: str | None = None) -> Figure:
     """Draw one metric of several runs over their epochs, the best epoch of each marked and the best run first.
+
+    Of a metric whose name does not say whether larger is better, no epoch is marked, and the runs stand as they came.
 
     Args:
         histories: a history (columns of numbers, as in `Run.history`) for each label.
@@ -32,12 +35,16 @@ def overlay(histories: Mapping[str, Mapping[str, Sequence[float | None]]], *, me
         best = best_of(column, values[column], epochs)
         top = math.nan if best is None else values[column][epochs.index(best)]
         lines.append((label, epochs, values[column], best, top, line_style(i)))
-    sign = -1 if larger_is_better(column) else 1
-    lines.sort(key=lambda line: (math.isnan(line[4]), sign * line[4]))
+    known, _ = known_direction(column)
+    sign = -1 if known == "max" else 1
+    lines.sort(key=lambda line: (math.isnan(line[4]), sign * line[4] if known else 0))
     figure = new_figure(8.6, max(4.2, 1.2 + 0.24 * len(lines)))
     axes = figure.add_subplot()
     for label, epochs, numbers, best, top, style in lines:
-        text = f"{label}  " + ("no number" if best is None else f"{top:#.4g}, epoch {best}")
+        if best is not None:
+            text = f"{label}  {top:#.4g}, epoch {best}"
+        else:
+            text = f"{label}  no number" if known else str(label)
         # A line through one point is invisible.
         axes.plot(epochs, numbers, lw=1.7, marker="." if len(epochs) == 1 else None, label=text, **style)
         if best is not None:

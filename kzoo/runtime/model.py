@@ -118,10 +118,13 @@ class Model:
         """Read arrays, or nested lists, of the network's own input shape.
 
         Raises:
-            KzooError: another shape, no numbers, or NaN.
+            KzooError: another shape, no numbers, NaN, or numbers that the network was not trained on.
         """
         encoded = encode_named(kinds.ready(self.inputs, self.shape), as_array(given, "Inputs"))
         check_count(len(encoded.x), most)
+        light = kinds.kind_of(self._preprocessing).light
+        if not kinds.takes_ready_arrays(self._preprocessing) and hasattr(light, "check"):
+            light.check(self._preprocessing, encoded.x)
         return self._known(encoded)
 
     def answer(self, x: np.ndarray, batch_size: int = 128) -> np.ndarray:

@@ -57,8 +57,8 @@ class Asked:
 
 
 def as_json(data: Any) -> bytes:
-    """Return plain data as JSON."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    """Return plain data as JSON; half of a character, as a request may hold it, as JSON escapes it."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
 def with_notes(said: dict[str, Any]) -> dict[str, Any]:

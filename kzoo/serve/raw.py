@@ -6,6 +6,8 @@ from typing import Any
 
 from kzoo.errors import KzooError
 from kzoo.kinds import kind
+from kzoo.kinds.files import decoded
+from kzoo.kinds.tables.files import suffixes
 from kzoo.serve.exchange import JSON, Asked, Given, Reply, as_json, content_of, with_notes
 from kzoo.serve.limits import Refused, read_json
 from kzoo.words import moments, shown
@@ -16,6 +18,8 @@ _TOP = 20  # classes of an answer, the likeliest first
 _UTF8 = f"{CSV}; charset=utf-8"
 _BOUNDARY = re.compile(r"""boundary=("?)([^";,]{1,100})\1""")
 _PART = re.compile(rb"(?is)(?:^|\r\n)content-disposition:\s*form-data\s*;[^\r\n]*?\bfilename\*?=")
+_NAME = re.compile(rb"""(?i)\bfilename\*?=("?)([^"\r\n;]*)\1""")
+_TYPE = re.compile(rb"(?im)^content-type:([^;\r\n]*)")
 
 
 def read(given: Given) -> Asked:
@@ -43,7 +47,7 @@ def _inputs(given: Given, media: str) -> Any:
     if not given.body:
         raise KzooError("The request is empty.")
     if media == FORM:
-        return _files(given)
+        return _contents(given)
     if media == TEXT and not pictures:
         return _text(given.body)
     if media.startswith("image/") if pictures else media == CSV:
@@ -59,12 +63,27 @@ def _text(body: bytes) -> str:
         raise KzooError("The text of the request is not UTF-8.") from None
 
 
-def _files(given: Given) -> list[bytes]:
-    """Return the contents of the files of a form."""
-    found = _BOUNDARY.search(given.header["content-type"])
-    if found is None:
+def _contents(given: Given) -> list[bytes] | list[str]:
+    """Return the contents of the files of a form: for a model that reads texts, a text of each file of one."""
+    files, takes = _files(given), kind(given.model.inputs)
+    of_texts = tuple(s for source in takes.sources if source.form == "file" for s in source.suffixes)
+    texts = [
+        decoded(content, name).strip()
+        for name, media, content in files
+        if "ids" in takes.facts
+        and (name.endswith(of_texts) or (media == TEXT and not name.endswith(tuple(suffixes()))))
+    ]
+    if texts and len(texts) < len(files):
+        raise KzooError("The form holds texts and other files: send texts, or one table of them.")
+    return texts or [content for _, _, content in files]
+
+
+def _files(given: Given) -> list[tuple[str, str, bytes]]:
+    """Return the files of a form: name and type, in small letters, and content."""
+    boundary = _BOUNDARY.search(given.header["content-type"])
+    if boundary is None:
         raise KzooError(f"{FORM} names no boundary.")
-    mark = b"--" + found[2].encode("latin-1")
+    mark = b"--" + boundary[2].encode("latin-1")
     parts = (b"\r\n" + given.body).split(b"\r\n" + mark, given.most + 2)
     if len(parts) < 3 or not parts[-1].startswith(b"--"):
         raise KzooError(f"The form holds no file, more than {given.most:,} parts, or was cut short.")
@@ -73,7 +92,9 @@ def _files(given: Given) -> list[bytes]:
         head, blank, content = part.partition(b"\r\n\r\n")
         if not blank or not _PART.search(head):
             raise KzooError("A form is to hold files alone, such as curl -F file=@photo.jpg; send the rest as JSON.")
-        files.append(content)
+        found = [pattern.search(head) for pattern in (_NAME, _TYPE)]
+        name, media = (one.groups()[-1].decode("utf-8", "replace").strip().lower() if one else "" for one in found)
+        files.append((name, media, content))
     return files
 
 

@@ -3,12 +3,12 @@
 import sys
 import time
 import warnings
-from contextlib import suppress
 
 import keras
 
 from kzoo import callbacks as bundles
 from kzoo.callbacks.curves import TensorBoard
+from kzoo.callbacks.rate import is_number, slow_down
 from kzoo.doors import AUTO
 from kzoo.gradients import traces_let_go
 from kzoo.training.calls import Calls, why_single
@@ -109,7 +109,18 @@ class Fit:
                 self._fit_until_it_holds(signals)
         finally:
             self.bar.close()
-            self.best.finish()
+            self.end()
+
+    def end(self):
+        """Leave in the model what is saved, the best weights, whatever the user's callbacks did as they ended."""
+        self.best.finish()
+        if self.best.restore() and self.extra:
+            names = ", ".join(type(one).__name__ for one in self.extra)
+            print(
+                f"A callback ({names}) changed the weights as training ended: epoch {self.best.best_epoch + 1}, the "
+                f"best by {self.best.monitor}, is what is saved and scored.",
+                file=sys.stderr,
+            )
 
     def _fit_until_it_holds(self, signals):
         self._fit(signals, self.state)
@@ -117,25 +128,24 @@ class Fit:
             state, _ = State.newest(self.folder)
             if state is None:
                 return
-            self.rollbacks = state.rollbacks + 1
+            self.rollbacks += 1
             where = f"epoch {state.epoch + 1}" + (f", step {state.step}" if state.step else "")
             print(f"{self.best.stopped_because}: back to {where}, at half the learning rate.", file=sys.stderr)
-            self._fit(signals, state, slower=True)
+            self._fit(signals, state)
 
     def _goes_back(self):
         return self.job.training.get("on_nan") == "rollback" and self.diverged
 
-    def _fit(self, signals, state, *, slower=False):
+    def _fit(self, signals, state):
         core, epochs = self.job.core, self.until
-        if self.rollbacks:
+        if self.rollbacks and not self.job.as_given:
             self.job.compile(slower=0.5**self.rollbacks)
         batch = self.train.batch(0, 0)
         make_variables(core, batch)
         if state is not None:
             restore(core, state, batch)
-            if slower:
-                with suppress(TypeError):  # a schedule, which has been compiled lower already
-                    core.optimizer.learning_rate = float(core.optimizer.learning_rate) / 2
+            if self.rollbacks > state.rollbacks and is_number(core.optimizer):  # a schedule has been compiled lower
+                slow_down(core.optimizer, 0.5 ** (self.rollbacks - state.rollbacks))
         position = Position(self.train, state)
         journal = Journal(
             self.folder,

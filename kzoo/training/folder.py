@@ -148,8 +148,14 @@ def _look(folder, request, overwrite, resume):
         shown = "; ".join(different[:3]) + (f"; and {len(different) - 3} more" if len(different) > 3 else "")
         raise KzooError(f"{folder} holds a different run ({shown}). Pass overwrite=True, or another folder.")
     if run.finished and not run.summary.get("interrupted"):
-        return Claim(folder=folder, done=run)
+        unknown = request.uncompared(run.config)
+        return Claim(folder=folder, done=run, notes=(_found(folder, unknown),) if unknown else ())
     return Claim(folder=folder, stopped=None if resume == "never" else run)
+
+
+def _found(folder, unknown):
+    what = "; ".join(unknown)
+    return f"{folder} holds this run, finished: it is returned. Not compared: {what}. overwrite=True trains again."
 
 
 def names_in(folder):

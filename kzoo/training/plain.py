@@ -20,6 +20,7 @@ from kzoo.files import check_place, path_of
 from kzoo.nouns import Request, Spec, plain
 from kzoo.registry import asked_of, built_models, preset_of, remember_data, spec_of
 from kzoo.training.fit import Fit
+from kzoo.training.identity import identity
 from kzoo.training.resume import seed_epoch
 from kzoo.training.road import Assignment, Job, assign, make_variables, unscaled
 from kzoo.training.train import describe, own_callbacks, say, summarise
@@ -103,7 +104,7 @@ def fit_arguments(
         spec=job.spec,
         precision=job.model.dtype_policy.name,
         backend=keras.backend.backend(),
-        callbacks=tuple(type(c).__name__ for c in extra),
+        **identity(job.core if job.as_given else None, None, job.spec.preset, extra),
     )
     remember_data(job.model, plain(request.json()), job.data.preprocessing)
     kept = [] if folder is None else [_Kept(fit, request, baselines)]
@@ -135,6 +136,7 @@ class _Kept(keras.callbacks.Callback):
         self.training.start()
 
     def on_train_end(self, logs: Any = None) -> None:
+        self.training.end()
         summarise(self.training, baselines=self.baselines)
 
 

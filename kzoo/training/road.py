@@ -12,7 +12,7 @@ import keras
 from kzoo import __version__, contract
 from kzoo import callbacks as bundles
 from kzoo.arguments import OF_FIT, TRAINING
-from kzoo.budget import settle_budget
+from kzoo.callbacks.rate import is_number
 from kzoo.checks.losses import loss_of
 from kzoo.data import Dataset
 from kzoo.data.dataset import Split
@@ -42,7 +42,7 @@ from kzoo.training.features import above, frozen_below, seen_by
 from kzoo.training.members import Members
 from kzoo.training.probe import probe
 from kzoo.training.score import gives_logits
-from kzoo.training.settle import class_weights_of, settle, settle_monitor
+from kzoo.training.settle import class_weights_of, settle, settle_fit, settle_monitor
 from kzoo.training.start import begin, begin_with
 from kzoo.weights import check_freeze, check_linear_probe
 from kzoo.words import plural
@@ -267,10 +267,15 @@ class Assignment:
         own, spec = self.own, replace(self.spec, kzoo=__version__)
         if self.as_built:
             return self.compiled(own, core_of(own), saved=own, spec=spec)
+        if self.training["on_nan"] == "rollback" and not is_number(own.optimizer):
+            raise KzooError(
+                f"on_nan='rollback' halves the learning rate, and that of your model {own.name!r} follows a schedule: "
+                "compile it with a number, or leave on_nan='rollback' out."
+            )
         return Job(
             model=own, core=own, saved=own, data=self.data, spec=spec, standardize=None,
             onehot=self.data.outputs if self.training.get("labels") == "onehot" or self._loss_wants_onehot() else None,
-            training=self.training, notes=self.notes,
+            training=self.training, notes=self.notes, as_given=True,
         )  # fmt: skip
 
 
@@ -289,6 +294,7 @@ class Job:
         notes: a line for each thing to know; those of the data are the data's.
         features: the training and the validation split as a frozen network sees them, where `core` is the rest of it.
         whole_batches: whether what is less than a batch at the end of an epoch is left out.
+        as_given: whether the core is compiled as its user did it, and not as the contract says.
     """
 
     model: keras.Model
@@ -302,6 +308,7 @@ class Job:
     notes: tuple[str, ...] = ()
     features: tuple[Split, Split | None] | None = None
     whole_batches: bool = False
+    as_given: bool = False
 
     @property
     def examples(self) -> int:
@@ -310,9 +317,7 @@ class Job:
         return count - count % self.training["batch_size"] if self.whole_batches else count
 
     def compile(self, *, slower=1.0):
-        """Compile the core as its contract says, with the learning rate times `slower`; a model of one's own stays."""
-        if "loss" not in self.training:
-            return
+        """Compile the core as its contract says, with the learning rate times `slower`."""
         training = self.training | {"learning_rate": self.training["learning_rate"] * slower}
         steps = steps_of(training, self.examples)
         whole = () if self.features is None else (self.model,)  # which checks look at
@@ -358,7 +363,7 @@ class Job:
             monitor=training["monitor"],
             mode=training.get("mode"),
             patience=training["patience"],
-            stop_early=training["schedule"] in ("constant", "plateau") if "schedule" in training else None,
+            stop_early=contract.stops_early(training) if "schedule" in training else None,
             reduce_on_plateau=training.get("schedule") == "plateau",
             save=self.save,
         )
@@ -435,7 +440,7 @@ def assign(what, source, options: DataOptions, overrides, *, seed=0, asked=froze
         return _settle(preset, config, training, asked, data, seed)
     check_shape(own, data)
     asked |= asked_of(own)
-    notes = settle_budget(training, asked, len(data.train))
+    notes = settle_fit(training, asked, data)
     return Assignment(
         preset=preset, own=own, config=config, training=training, asked=asked, data=data, seed=seed,
         notes=tuple(notes), as_built=preset is not None and contract.is_as_built(own, preset.training),
@@ -483,7 +488,7 @@ def _as_compiled(own, training):
     if (name := kinds.get(type(optimizer))) is not None:
         nesterov = name == "sgd" and optimizer.nesterov
         kept |= {"optimizer": "momentum", "momentum": optimizer.momentum} if nesterov else {"optimizer": name}
-    if not isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+    if is_number(optimizer):
         kept |= (
             {"schedule": "plateau"} if training["schedule"] == "plateau" else {}
         )  # a callback's, not the optimizer's

@@ -4,7 +4,7 @@ import inspect
 
 from kzoo.arguments import unmet
 from kzoo.budget import settle_budget
-from kzoo.contract import metrics_for, with_labels
+from kzoo.contract import metrics_for, stops_early, with_labels
 from kzoo.data.dataset import Dataset
 from kzoo.data.sample import sampled
 from kzoo.errors import KzooError
@@ -17,7 +17,7 @@ from kzoo.words import listed
 # Settings that say something about a kind of answers only: name -> the fact, and what takes the setting's effect away.
 _ONLY_FOR = {
     "label_smoothing": ("probabilities", 0.0),
-    "class_weight": ("probabilities", None),
+    "class_weight": ("classes", None),
     "linear_probe": ("probabilities", False),
 }
 
@@ -65,12 +65,7 @@ def settle(preset, config, training, asked, data):
     _settle_loss(training, asked, data)
     _settle_head(preset, config, training, asked, data, notes)
     _settle_metrics(config, training, asked, data, notes)
-    notes += settle_budget(training, asked, len(data.train))
-    if isinstance(training.get("class_weight"), dict) and "classes" in data.problem.facts:
-        class_weights_of(training["class_weight"], data)  # raises for a class that there is not
-    if training["callbacks"] == "long" and "ema" not in asked and not training["ema"]:
-        training["ema"] = 0.99
-        notes.append("callbacks='long' averages the weights: ema=0.99. Set ema=0 for none.")
+    notes += settle_fit(training, asked, data)
     return config, training, notes
 
 
@@ -84,6 +79,26 @@ def settle_build(preset, config, training, asked, data):
         raise KzooError(f"data={type(data).__name__} must be what kzoo.load_data returned.")
     config, training, notes = settle(preset, config, training, asked, data)
     return config, with_labels(data.task, config, training)[0], notes
+
+
+def settle_fit(training, asked, data):
+    """Settle what is `fit`'s in `training`, and return a note for each change: how long it is, and the callbacks.
+
+    Raises:
+        KzooError: weights of classes that there are not.
+    """
+    notes = settle_budget(training, asked, len(data.train))
+    if "patience" in asked and "schedule" in training and not stops_early(training):
+        notes.append(
+            f"patience={training['patience']} stops nothing: schedule={training['schedule']!r} needs all its epochs. "
+            "With schedule='constant' or 'plateau' a training may end early."
+        )
+    if isinstance(training.get("class_weight"), dict) and "classes" in data.problem.facts:
+        class_weights_of(training["class_weight"], data)
+    if training["callbacks"] == "long" and "ema" not in asked and training.get("ema") == 0:
+        training["ema"] = 0.99
+        notes.append("callbacks='long' averages the weights: ema=0.99. Set ema=0 for none.")
+    return notes
 
 
 def settle_monitor(training, asked, data):
@@ -173,7 +188,8 @@ def _settle_loss(training, asked, data):
         if fact in facts or name not in training:
             continue
         if training[name] != neutral and name in asked:
-            raise KzooError(f"{name}={training[name]!r} is for classes, and {data.name} has values to predict.")
+            others = "tokens" if "probabilities" in facts else "values"
+            raise KzooError(f"{name}={training[name]!r} is for classes, and {data.name} has {others} to predict.")
         training[name] = neutral
 
 

@@ -34,13 +34,14 @@ from kzoo.training.beside import beside
 from kzoo.training.device import shared_by, spread_over
 from kzoo.training.fit import Fit
 from kzoo.training.folder import claimed, replaced
+from kzoo.training.identity import identity
 from kzoo.training.journal import remove_journal
 from kzoo.training.record import provenance
 from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.road import Job, assign
 from kzoo.training.slim import slim
 from kzoo.training.start import checked_name
-from kzoo.words import printable
+from kzoo.words import plural, printable
 
 
 @door
@@ -138,16 +139,17 @@ def train(
     policy, distribution = assigned.policy(precision, deterministic=deterministic), spread_over(devices)
     if distribution is not None:
         assigned = assigned.shared_out(devices)
+    name = checked_name(weights, assigned.spec.preset)
     request = Request(
         data=options.describe(assigned.data),
         spec=assigned.spec,
-        weights=checked_name(weights, assigned.spec.preset),
+        weights=name,
         freeze=freeze if freeze is None or isinstance(freeze, bool | str) else tuple(freeze),
         precision=policy,
         backend=keras.backend.backend(),
         deterministic=bool(deterministic),
         devices=devices,
-        callbacks=tuple(type(c).__name__ for c in extra),
+        **identity(assigned.own, weights, assigned.spec.preset, extra),
     )
     repeat = command_of(
         assigned.preset, data, overrides, options, seed=seed, weights=request.weights, freeze=freeze,
@@ -155,6 +157,7 @@ def train(
     )  # fmt: skip
     with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
         if claim.done is not None:
+            say(claim.notes, progress)
             return claim.done
         with shared_by(distribution):
             job = assigned.ready(policy, weights=weights, freeze=freeze, resumed=claim.state is not None)
@@ -243,7 +246,7 @@ def summarise(fit: Fit, *, baselines: bool = True, interrupted: bool = False) ->
         best_value=best.best * best.sign,
         epochs=len(history),
         interrupted=interrupted,
-        stopped_because="interrupted" if interrupted else best.stopped_because or "all epochs done",
+        stopped_because="interrupted" if interrupted else best.stopped_because or _how_it_ended(fit),
         seconds=round(fit.seconds(), 2),
         resumed=fit.resumed,
         rollbacks=fit.rollbacks,
@@ -258,6 +261,12 @@ def summarise(fit: Fit, *, baselines: bool = True, interrupted: bool = False) ->
     write_json(fit.folder / "summary.json", finite(summary))
     if not interrupted:
         slim(fit.folder)
+
+
+def _how_it_ended(fit: Fit) -> str:
+    """Say how a training ended that nothing of kzoo's stopped: a callback of the user's may have."""
+    done = len(fit.history)
+    return "all epochs done" if done >= fit.until else f"a callback stopped it after {plural(done, 'epoch')}"
 
 
 def say(notes: Iterable[str], progress: bool) -> None:

@@ -141,6 +141,11 @@ def test_offsets_that_change(how):
     assert checked(series([str(time) for time in aware.tz_convert("UTC")])) == {}
 
 
+@pytest.mark.parametrize("written", ["%Y-%m-%d", "%d-%m-%Y"])
+def test_the_end_of_a_date_is_no_offset(written):
+    assert checked(series(pd.date_range("2022-01-01", periods=ROWS, freq="D").strftime(written))) == {}
+
+
 def test_a_clock_explains_its_own_hours_only():
     aware = pd.date_range("2023-03-01", "2023-11-30", freq="h", tz="Europe/Berlin")
     found = checked(series(aware.tz_localize(None)).drop(index=range(3000, 3010)))

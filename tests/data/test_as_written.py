@@ -4,6 +4,8 @@
 road from a raw cell to what a network gets is walked here with the same cells.
 """
 
+import importlib.util
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -166,3 +168,94 @@ def test_signs_that_are_asked_for_reach_numbers_that_read_plainly(tmp_path, monk
     assert encode(reader, [{"plz": 1, "size": "1.234"}])[0, 1] == 1234
     assert encode(reader, file)[1, 1] == 2134
     assert fresh(reader, file).x[1, 1] == 2134
+
+
+WORDS = ["NA", "None", "Rome", "null", "Bern", "n/a"]  # of which all but two stand for a missing value in a CSV file
+
+
+def towns(n=N):
+    return pd.DataFrame({"town": [WORDS[i % 6] for i in range(n)], "size": np.arange(n) % 7 + 0.5, "day": "2024-02-03"})
+
+
+@pytest.mark.parametrize("suffix", ["frame", "parquet"])
+def test_words_that_are_categories_are_so_on_every_road(suffix, tmp_path, monkeypatch):
+    """A network that learned what `NA` means was scored on files in which it meant nothing."""
+    monkeypatch.chdir(tmp_path)
+    frame = towns().assign(answer=[["None", "mild", "severe"][i % 3] for i in range(N)])
+    source = frame
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+        frame.to_parquet(source := "towns.parquet")
+    data = load_data(source, target="answer", validation=0, test=0)
+    reader = data.preprocessing
+    assert reader["columns"][-1]["values"] == sorted(WORDS) and data.class_names == ("None", "mild", "severe")
+    file = written(frame, "towns.csv")
+    for rows in (file, (tmp_path / file).read_bytes(), frame, frame.to_dict("records")):
+        taken = kind_of(reader).light.received(reader, rows) if isinstance(rows, bytes) else rows
+        np.testing.assert_array_equal(encode(reader, taken), data.train.x)
+    scored = labelled(reader, file)
+    np.testing.assert_array_equal(scored.x, data.train.x)
+    assert list(scored.y["answer"]) == list(frame["answer"])
+    renamed = written(frame.rename(columns={"answer": "truth"}), "truth.csv")
+    assert list(labelled(reader, renamed, "truth").y["truth"]) == list(frame["answer"])
+    np.testing.assert_array_equal(fresh(reader, file).x, data.train.x)
+    tested = load_data(source, target="answer", validation=0, test=file)
+    np.testing.assert_array_equal(tested.test.x, data.train.x)
+    np.testing.assert_array_equal(tested.test.y, data.train.y)
+    if importlib.util.find_spec("pyarrow"):
+        monkeypatch.setenv("KZOO_MEMORY", "1KiB")
+        monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+        np.testing.assert_array_equal(labelled(reader, file).x, data.train.x)
+    if suffix == "parquet":
+        large = load_data(source, target="answer", validation=0, test=file)
+        assert np.bincount(large.test.x[:][:, -1].astype(int)).tolist() == [0, *[N // 6] * 6]
+        assert np.bincount(large.test.y[:]).tolist() == [N // 3] * 3
+    # What is empty stays so, and so do words of columns in which training has seen none.
+    empty = [{"town": "", "size": "NA", "day": "null"}, {"town": None, "size": None, "day": None}]
+    written(pd.DataFrame(empty), "empty.csv")
+    np.testing.assert_array_equal(*(encode(reader, rows) for rows in (empty, "empty.csv")))
+    assert encode(reader, "empty.csv")[:, -1].tolist() == [0, 0]
+
+
+def test_an_empty_text_that_is_a_category_is_so_in_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = towns().assign(town=["", "Rome", "Bern", ""] * (N // 4), answer=["a", "b"] * (N // 2))
+    data = load_data(frame, target="answer", validation=0, test=0)
+    assert data.preprocessing["columns"][-1]["values"] == ["", "Bern", "Rome"]
+    file = written(frame)
+    np.testing.assert_array_equal(encode(data.preprocessing, file), data.train.x)
+    np.testing.assert_array_equal(labelled(data.preprocessing, file).x, data.train.x)
+
+
+def test_words_that_a_file_takes_for_missing_values_are_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = towns().assign(size=["NA", *range(N - 1)], answer=["none", "None", "mild", "mild", "none"] * (N // 5))
+    data = load_data(written(frame), target="answer", validation=0, test=0)
+    said = "Taken for missing values, as in any CSV file: 'None' in 'answer', 'NA', 'None', 'n/a' and 1 more in 'town'."
+    assert [note for note in data.notes if note.startswith(said)]
+    assert data.preprocessing["columns"][-1]["values"] == ["Bern", "Rome"]
+    np.testing.assert_array_equal(encode(data.preprocessing, frame[frame["answer"] != "None"]), data.train.x)
+    monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("KZOO_MEMORY", "1KiB")
+    if importlib.util.find_spec("pyarrow"):
+        assert [note for note in load_data("flats.csv", target="answer").notes if note.startswith(said)]
+    plain = written(frame.assign(town=[None, "Rome", "Bern"] * (N // 3), answer=["a", "b"] * (N // 2)), na_rep="")
+    assert not [note for note in load_data(plain, target="answer").notes if "missing values" in note]
+
+
+def test_labels_of_texts_that_a_file_takes_for_missing_values_are_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = pd.DataFrame(
+        {"text": [f"so many words, {i}" for i in range(N)], "label": ["None", "mild", "null"] * (N // 3)}
+    )
+    file = written(frame.replace("null", "severe"), "texts.csv")
+    data = load_data(frame.replace("null", "severe"), preset="text_cnn", validation=0, test=file)
+    assert (np.bincount(data.test.y) == [40, 40, 40]).all()
+    with pytest.warns(KzooWarning, match="Taken for missing values, as in any CSV file: 'None' in 'label'"):
+        labelled(data.preprocessing, file, "label")
+    said = "Taken for missing values, as in any CSV file: 'None' in 'label'."
+    assert [note for note in load_data(file, preset="text_cnn").notes if note.startswith(said)]
+    texts = frame.assign(text=["null", "so many"] * (N // 2))[["text"]]  # as written, in a frame and in a file
+    written(texts, "new.csv")
+    with pytest.warns(KzooWarning, match="60 of 120 texts hold no word"):
+        np.testing.assert_array_equal(*(encode(data.preprocessing, rows) for rows in ("new.csv", texts)))

@@ -14,6 +14,7 @@ from kzoo import KzooError, get_preset
 from kzoo.data import load_data
 from kzoo.data.encode import dated, encode
 from kzoo.errors import KzooWarning
+from kzoo.kinds import misread
 from kzoo.kinds.series.calendar import Calendar
 from kzoo.predictions import Predictions
 from kzoo.registry import with_settings
@@ -66,6 +67,60 @@ def test_times_that_are_text(written, tmp_path):
     reader = load_data(tmp_path / "new.csv", preset=preset()).preprocessing
     said = ahead(reader, str(tmp_path / "new.csv"))
     assert [pd.Timestamp(time) for time in said.times[0]] == list(times[160:])
+
+
+@pytest.mark.parametrize("given", ["a DataFrame", "dicts"])
+@pytest.mark.parametrize(
+    "written,frequency,last", [("%d/%m/%Y %H:%M", "h", "2024-03-07 23:00"), ("%m.%d.%Y", "D", "2024-12-12")]
+)
+def test_new_rows_have_the_order_of_day_and_month_that_training_found(written, frequency, last, given):
+    """The new rows alone would be read the other way."""
+    reader = reader_of(pd.date_range("2024-01-31", periods=160, freq=frequency).strftime(written))
+    raw = table(pd.date_range(end=last, periods=STEPS, freq=frequency).strftime(written))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        said = ahead(reader, raw if given == "a DataFrame" else raw.to_dict("records"))
+    assert said.times[0][0] == pd.Timestamp(last) + pd.Timedelta(1, frequency)
+
+
+def test_new_rows_that_are_clearly_written_in_another_order_are_read_so_and_it_is_said():
+    times = pd.date_range("2024-01-31", periods=160, freq="h")
+    reader = reader_of(times.strftime("%d/%m/%Y %H:%M"))
+    with pytest.warns(KzooWarning, match="month first here, and had the day first in training"):
+        said = ahead(reader, table(times.strftime("%m/%d/%Y %H:%M")))
+    assert pd.Timestamp(said.times[0][0]) == times[-1] + pd.Timedelta("1h")
+    iso = reader_of(times.strftime("%Y-%m-%d %H:%M"))
+    assert "times" not in iso
+    with pytest.warns(KzooWarning, match="are read month first, for no number tells"):
+        ahead(iso, table(times[24:48].strftime("%m/%d/%Y %H:%M")))
+
+
+@pytest.mark.parametrize("kind", [int, float, str])
+@pytest.mark.parametrize("written,frequency", [("%Y%m%d", "D"), ("%Y%m%d", "B"), ("%Y%m", "MS")])
+def test_whole_numbers_that_are_dates(written, frequency, kind, tmp_path):
+    times = pd.date_range("2023-01-01", periods=160 + HORIZON, freq=frequency)
+    written = times.strftime(written).astype(int).astype(kind)
+    reader = load_data(table(written[:160]), preset=preset()).preprocessing  # found by itself
+    assert reader["columns"] == ["load"] and Calendar.of(reader).words == FREQUENCIES[frequency]
+    table(written[:160]).to_csv(tmp_path / "new.csv", index=False)
+    for raw in (table(written[:160]), str(tmp_path / "new.csv"), table(written[140:160]).to_dict("records")):
+        assert [pd.Timestamp(time) for time in ahead(reader, raw).times[0]] == list(times[160:])
+
+
+def test_numbers_that_are_no_dates_stay_numbers_and_what_spoils_dates_is_named():
+    days = pd.date_range("2023-01-01", periods=160, freq="D").strftime("%Y%m%d").astype(int).to_numpy()
+    wrong = np.where(days == 20230228, 20230230, days)
+    data = load_data(table(wrong), preset=preset(), time="when")
+    assert any(note == "'when' counts as numbers, not as dates (YYYYMMDD): 20230230 is no date." for note in data.notes)
+    for numbers in (np.arange(160) + 202401, np.arange(160) * 7, np.arange(160) + 20230101):
+        data = load_data(table(numbers), preset=preset(), time="when")
+        assert data.preprocessing["times"] == "numbers" and "no date" not in " ".join(data.notes)
+    # Numbers of a run that was trained when they were no dates go on as numbers; new ones of dates stay dates.
+    old = {name: value for name, value in data.preprocessing.items() if name != "times"}
+    assert ahead(old, table(days[:150])).times[0][0] == 20230531.0
+    dates = load_data(table(days), preset=preset(), time="when").preprocessing
+    with pytest.raises(KzooError, match=r"'when' holds no time in row 59: .*20230230"):
+        ahead(dates, table(wrong))
 
 
 def test_offsets_in_the_text_are_kept():
@@ -148,6 +203,12 @@ def test_a_strangers_calendar_is_none(said):
     times = pd.date_range("2024-01-01", periods=60, freq="h")
     reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="h")) | {"calendar": said}
     assert not ahead(reader, table(times)).times
+
+
+def test_a_strangers_way_to_write_times_is_refused():
+    reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="h").strftime("%d.%m.%Y %H:%M"))
+    assert misread(reader, {}) is None
+    assert "times" in misread(reader | {"times": "backwards"}, {})
 
 
 @pytest.mark.parametrize("zone", ["../../etc/passwd", "Europe/Nowhere", "+99:99"])

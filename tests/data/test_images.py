@@ -4,6 +4,7 @@ import io
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ import kzoo
 from kzoo.command import command_of
 from kzoo.data.encode import encode as encode_images
 from kzoo.data.options import DataOptions
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.image import jpeg, reading
 from kzoo.kinds.image.decode import decode
 from kzoo.kinds.image.learn import image_preprocessing, load_image_folder
@@ -229,7 +230,44 @@ def test_hidden_and_other_files_are_left_alone(photos):
     data = load_image_folder(photos, image_shape=SHAPE)
     assert data.class_names == ("ant", "bee", "cat")
     assert len(data.train) + len(data.validation) + len(data.test) == 61
-    assert not any("broken" in note for note in data.notes)
+    assert not any("broken" in note or "Not read" in note for note in data.notes)
+
+
+def test_files_and_folders_that_may_be_images_and_are_not_read_are_named(photos, tmp_path):
+    """HEIC, AVIF, images beside class folders or beside `train/`: what is left out of what a user gives is said."""
+    known = load_image_folder(photos, image_shape=SHAPE)
+    for name in ("ant/1.heic", "ant/more/2.HEIC", "bee/3.avif", "bee/noted.txt", "bee/Thumbs.db", "loose.heic", "4"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        (photos / name).write_bytes(b"of a phone")
+    paint(photos / "b.png"), paint(photos / "a.png")
+    data = load_image_folder(photos, image_shape=SHAPE)
+    assert data.notes[:2] == [
+        "Not read: 2 images that lie in no class folder: a.png, b.png.",
+        "Not read: 3 .heic, 1 .avif, 1 without a suffix. Images are jpg jpeg jpe jfif png bmp gif webp tif tiff: "
+        "convert those that are images.",
+    ]
+    assert data.fingerprint == known.fingerprint and data.notes[2:] == known.notes
+    with pytest.warns(KzooWarning, match="Not read: 2 .heic. Images are"):
+        assert len(encode(photos / "ant", SHAPE)) == 20
+    (photos / "new").mkdir()
+    (photos / "new" / "x.heic").write_bytes(b"of a phone")
+    with pytest.raises(KzooError, match=r"folder 'new' has no images .*it\. Not read: 3 \.heic, 1 \.avif\."):
+        load_image_folder(photos, image_shape=SHAPE)
+    with pytest.raises(KzooError, match=r"There are no images in .* Not read: 1 \.heic\.$"):
+        encode_images(image_preprocessing(SHAPE), photos / "new")
+    (photos / "new" / "x.heic").unlink()
+    (photos / "new").rmdir()
+    paint(tmp_path / "split" / "extra" / "x.png")
+    photos.rename(tmp_path / "split" / "train")
+    note = "Not read: the images in extra/, beside train/."
+    assert note in load_image_folder(tmp_path / "split", image_shape=SHAPE).notes
+
+
+def test_a_jfif_is_a_jpeg(photos):
+    paint(photos / "ant" / "x.jpg")
+    (photos / "ant" / "x.jpg").rename(photos / "ant" / "x.jfif")
+    data = load_image_folder(photos, image_shape=SHAPE)
+    assert len(data.train) + len(data.validation) + len(data.test) == 61 and not data.notes
 
 
 def test_broken_images_are_named_and_left_out(photos, monkeypatch):
@@ -367,6 +405,38 @@ def test_every_mode_becomes_the_channels_asked_for(tmp_path):
         assert encode(file, (8, 8, 4))[0, ..., 3].min() == 255
     Image.fromarray(grey > 100).save(tmp_path / "1.png")
     np.testing.assert_array_equal(encode(tmp_path / "1.png", (8, 8, 1))[0, ..., 0], (grey > 100) * 255)
+
+
+def test_images_of_16_bits_that_use_a_small_part_of_them_are_read_with_a_word(tmp_path):
+    grey = np.tile(np.arange(0, 3411, 310, dtype="uint16"), (12, 1))
+    for name in "ab":
+        for i in range(12):
+            (tmp_path / "dim" / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(grey).save(tmp_path / "dim" / name / f"{i}.png")
+    says = r"Images of 16 bits reach 3,410 of 65,535, read as 13 of 255: if they have 12 bits, multiply them by 16\."
+    notes = load_image_folder(tmp_path / "dim", image_shape=SHAPE).notes
+    assert [note for note in notes if re.fullmatch(says, note)]
+    file = tmp_path / "dim" / "a" / "0.png"
+    for given in (file, [Image.open(file)], [file, str(file)], tmp_path / "dim" / "a"):
+        with pytest.warns(KzooWarning, match=says):
+            assert encode(given, (12, 12, 1)).max() == 13
+    Image.fromarray(grey * 16).save(file)  # one that is bright, and the others are dark
+    assert encode(tmp_path / "dim" / "a", (12, 12, 1)).max() == 212
+    notes = load_image_folder(tmp_path / "dim", image_shape=SHAPE).notes
+    assert not [note for note in notes if "16 bits" in note]
+
+
+@pytest.mark.parametrize(
+    "low, high, dtype", [(-1, 1, "float32"), (0, 4000, "float32"), (-5, 70, "int32"), (0, 1e6, "int32")]
+)
+def test_numbers_of_a_file_that_are_no_pixels_are_not_cut_off(tmp_path, low, high, dtype):
+    image = Image.fromarray(np.array([[low, high]] * 2, dtype))
+    image.save(tmp_path / "x.tif")
+    for given in (tmp_path / "x.tif", [image]):
+        with pytest.raises(
+            KzooError, match=rf"Cannot read .*: its numbers lie in {low}\.\..*, not in 0\.\.(255|65535):"
+        ):
+            encode(given, SHAPE)
 
 
 def test_transparency_is_white(tmp_path):

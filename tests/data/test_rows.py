@@ -6,6 +6,7 @@ import pytest
 
 from kzoo import KzooError
 from kzoo.data import encode, load_data
+from kzoo.errors import KzooWarning
 from kzoo.kinds.tables.files import pieces_of, read_rows, read_table
 from kzoo.kinds.tables.raw import given_rows, rows_of
 from kzoo.kinds.tables.values import date_parts, looks_like_dates, to_dates, to_numbers, to_words
@@ -25,6 +26,12 @@ FILES = {
     "tabs": "a\tb\n1\tx, y\n2\ty\n",
     "two of a name, none, blanks": "a,a,, b \n1,2,3,4\n5,6,7,8\n",
     "names of the rows": "a,b\nr1,1,x\nr2,2,y\n",
+    "names of the rows, nothing behind": "a,b\nr1,1,\nr2,2,\nr3,3,z\n",
+    "separators behind": 'a,b\n1,"x, y",\n2,y,\n3,,\n4,z\n',
+    "separators behind, header too": "a,b,\n1,x,\n2,y,\n",
+    "separators behind, old mac": "a;b\r1;x;\r2;y;\r",
+    "two separators behind": "a\tb\n1\tx\t\t\n2\ty\t \t\n",
+    "names with blanks around them": "a, a,a ,a.1,\n1,2,3,4,5\n",
     "windows": "a,b\r\n1,x\r\n2,y\r\n",
     "old mac": "a,b\r1,x\r2,y\r",
     "no last newline": "a,b\n1,x\n2,y",
@@ -56,6 +63,41 @@ def test_a_csv_file_is_read_piece_by_piece_as_it_is_read_whole(name, tmp_path):
         assert sorted(words) == sorted(map(str, rows[column]))
         numbers = np.concatenate([piece.numbers(column) for piece in pieces])
         np.testing.assert_array_equal(np.sort(numbers), np.sort(rows.numbers(column)))
+
+
+DOUBTFUL = "a;b;c;d\n1.234;1,234;1,5;2\n2.345;2,345;2,345;2.345\n0;;1;2\n"
+
+
+@pytest.mark.parametrize("name", [name for name in [*FILES, "doubtful"] if name != "one column"])
+def test_rows_of_pieces_are_the_frame_of_their_file(name, tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    (tmp_path / "a.csv").write_bytes(FILES.get(name, DOUBTFUL).encode())
+    pieces, whole = pieces_of(tmp_path / "a.csv"), read_table(tmp_path / "a.csv", notes=[])
+    frame = pieces.frame(pa.concat_tables([piece.table for piece in pieces]))
+    order = [table.astype(str).sort_values(list(table)).reset_index(drop=True) for table in (frame, whole)]
+    pd.testing.assert_frame_equal(*order)  # short lines come last
+    assert frame.attrs["figures"] == whole.attrs["figures"]
+
+
+def test_a_separator_behind_each_row_is_no_column(tmp_path):
+    """pandas takes the first column for names of the rows then, and each value for that of the column before it."""
+    rows = "".join(f"{i},{i % 7},{i / 100},{'uv'[i % 2]},\n" for i in range(100))
+    (tmp_path / "a.csv").write_text(f"a,b,y,c\n{rows}")
+    data = load_data(tmp_path / "a.csv", target="y", validation=0, test=0)
+    assert data.task == "tabular_regression" and data.feature_names == ("a", "b", "c")
+    assert data.train.x[5].tolist() == [5, 5, 2] and data.train.y[5] == np.float32(0.05)
+    assert "Each row of 'a.csv' ends in ',' and its header does not: nothing is read behind it." in data.notes
+    with pytest.warns(KzooWarning, match="Each row of 'a.csv' ends in"):
+        np.testing.assert_array_equal(encode(data.preprocessing, tmp_path / "a.csv"), data.train.x)
+
+
+def test_names_that_a_header_leaves_out_are_no_column(tmp_path):
+    """R writes the names of rows like this. The last column may be empty here and there."""
+    (tmp_path / "a.csv").write_text("a,b,y\n" + "".join(f"r{i},{i},{i % 7},{'uv '[i % 3]}\n" for i in range(99)))
+    data = load_data(tmp_path / "a.csv", target="y", validation=0, test=0)
+    assert data.feature_names == ("a", "b") and data.train.x[4].tolist() == [4, 4]
+    shorter = "The header of 'a.csv' is shorter than its rows: the first cell of each is taken for its name"
+    assert any(note.startswith(shorter) for note in data.notes)
 
 
 @pytest.mark.parametrize(
@@ -197,10 +239,18 @@ def test_cells_that_are_lists_are_refused(rows, says):
             load_data(rows.assign(y=["u", "v"]), target="y")
 
 
-def test_two_columns_of_one_name_are_refused():
-    frame = pd.DataFrame([[1, 2, "u"], [3, 4, "v"]], columns=["a", "a", "y"])
+def test_two_columns_of_one_name_are_refused_or_said(tmp_path):
+    frame = pd.DataFrame([[1, 2, "u"], [3, 4, "v"]] * 20, columns=["a", "a", "y"])
     with pytest.raises(KzooError, match="Two columns of the table are called 'a'"):
         load_data(frame, target="y")
+    for rows in (frame, [{"a": 1, " a": 2}], {"a": [1], " a": [2]}, {"a": 1, "a ": 2}):
+        with pytest.raises(KzooError, match="Two columns of the table are called 'a'"):
+            given_rows(rows)
+    for names in ("a,a,y", "a, a,y"):
+        frame.to_csv(tmp_path / "a.csv", index=False, header=names.split(","))
+        data = load_data(tmp_path / "a.csv", target="y")
+        assert data.feature_names == ("a", "a.1")
+        assert "Two columns of 'a.csv' are called 'a': column 2 is taken for 'a.1'." in data.notes
 
 
 def test_rows_of_what_is_no_row():

@@ -11,8 +11,10 @@ from kzoo import KzooError, get_preset
 from kzoo.cli.common import parse_settings
 from kzoo.cli.spelling import respell
 from kzoo.data import encode, load_data
+from kzoo.data.encode import dated
 from kzoo.errors import KzooWarning
 from kzoo.kinds import kind
+from kzoo.predictions import Predictions
 from kzoo.registry import resolve, with_settings
 
 
@@ -129,6 +131,59 @@ def test_several_series_in_one_table_are_refused(tmp_path):
     assert any("3 rows repeat a time" in note for note in load_data(twice, preset=preset()).notes)
 
 
+HOURS = pd.date_range("2024-01-01", periods=200, freq="h")
+INDEXES = {
+    "times": HOURS,
+    "times with a name": HOURS.rename("date"),
+    "times with a zone": HOURS.tz_localize("Asia/Kolkata"),
+    "periods": HOURS.to_period("h"),
+    "dates that are texts": HOURS.strftime("%d.%m.%Y %H:%M"),
+    "numbers that are dates": pd.date_range("2024-01-01", periods=200).strftime("%Y%m%d").astype(int),
+    "two levels": pd.MultiIndex.from_product([["Bern"], HOURS], names=["shop", None]),
+}
+
+
+@pytest.mark.parametrize("index", INDEXES)
+def test_an_index_of_times_is_the_time_column(index):
+    """Whatever order the rows have, in training and in each door of a trained reader."""
+    frame = table().drop(columns="date")
+    newest_first = frame.set_axis(INDEXES[index])[::-1]
+    data = load_data(newest_first, preset=preset(), target="load")
+    np.testing.assert_array_equal(data.train.x.values[:, 0], np.arange(200))
+    assert data.preprocessing["calendar"]["column"] == ("date" if "name" in index else "time")
+    assert newest_first.index.equals(INDEXES[index][::-1])  # the caller's own is as it was
+    np.testing.assert_array_equal(encode(data.preprocessing, newest_first)[0, :, 0], np.arange(188, 200))
+    learn = kind("series").learn
+    split = learn.labelled(data.preprocessing, newest_first, targets=["load"], config=data.config)
+    np.testing.assert_array_equal(split.x.values[:, 0], np.arange(200))
+    np.testing.assert_array_equal(learn.fresh(data.preprocessing, newest_first, targets=[]).x[:, 0], np.arange(200))
+    tested = load_data(newest_first, preset=preset(), target="load", test=newest_first).test
+    np.testing.assert_array_equal(tested.x.values[:, 0], np.arange(200))
+
+
+def test_an_index_beside_columns():
+    frame = table().assign(time=1.0)  # a column has the usual name
+    data = load_data(frame.drop(columns="date").set_axis(HOURS)[::-1], preset=preset(), target="load")
+    assert data.preprocessing["time"] == "index" and data.train.x[0][0, 0] == 0
+    same = frame.set_axis(pd.DatetimeIndex(HOURS, name="date"))  # as set_index(drop=False) leaves it
+    assert load_data(same, preset=preset(), target="load").preprocessing["time"] == "date"
+    asked = load_data(frame.set_axis(HOURS[::-1]), preset=preset(), target="load", time="date")
+    assert asked.train.x[0][0, 0] == 0
+    pair = (frame[["oil"]].set_axis(HOURS)[::-1], frame["load"][::-1])
+    assert load_data(pair, preset=preset()).train.y[0][0, 0] == 12
+    years = pd.Series(np.arange(200.0), index=pd.Index(range(1800, 2000), name="year"), name="load")
+    data = load_data(years[::-1], preset=preset(), time="year")
+    assert data.train.x[0][0, 0] == 0 and encode(data.preprocessing, years[::-1])[0, -1, 0] == 199
+    notes = load_data(years, preset=preset()).notes
+    assert any("The index of the DataFrame ('year') is not read" in note for note in notes)
+
+
+def test_levels_of_an_index_are_not_glued_together():
+    one = table().set_index("date")
+    with pytest.raises(KzooError, match="'shop' tells the rows apart: 2 series in one table"):
+        load_data(pd.concat({"Bern": one, "Genf": one * 2}, names=["shop"]), preset=preset(), target="load")
+
+
 def test_windows_are_not_asked_for_what_lies_across_a_hole():
     """Steps count rows: behind a hole stands what came later, and not the next three hours."""
     frame = table()
@@ -167,6 +222,93 @@ def test_new_rows_with_a_hole():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         encode(data.preprocessing, table(100).drop(index=[60]))  # before the last 12 rows
+
+
+@pytest.mark.parametrize("target", ["load", "load,oil"])
+@pytest.mark.parametrize("given", ["a DataFrame", "a file", "dicts", "the newest first"])
+def test_rows_at_the_end_without_a_target_are_the_future(given, target, tmp_path):
+    """The class of faults: a value that was made up is read as one that was measured, and nothing says so."""
+    reader = load_data(table(), preset=preset(), target=target).preprocessing
+    new = table(100).assign(load=lambda f: f["load"].where(f.index < 90))
+    if target == "load,oil":
+        new.loc[90:, "oil"] = np.nan
+    new.to_csv(tmp_path / "new.csv", index=False)
+    forms = {"a file": str(tmp_path / "new.csv"), "dicts": new.to_dict("records"), "the newest first": new[::-1]}
+    raw = forms.get(given, new)
+    with pytest.warns(KzooWarning) as caught:
+        x = encode(reader, raw)
+    np.testing.assert_array_equal(x[0, :, 0], np.arange(78, 90))
+    either, beside = (
+        ("'load' or 'oil'", "") if "," in target else ("'load'", " What other columns hold there is not read.")
+    )
+    assert [str(warning.message) for warning in caught] == [
+        f"The last 10 rows hold no number in {either}: the forecast begins after 2024-01-04 17:00, the last that does."
+        f"{beside}"
+    ]
+    said = dated(reader, raw, x, Predictions(values=np.zeros((1, 3, 1)), target_names=("load",), inputs=(0,)))
+    assert [str(time) for time in (said.history_times[0][-1], said.times[0][0])] == [
+        "2024-01-04 17:00:00", "2024-01-04 18:00:00",
+    ]  # fmt: skip
+    old = {name: value for name, value in reader.items() if name != "outputs"}  # of a run that does not say its targets
+    with pytest.warns(KzooWarning, match="hold no number" if "," in target else "12 values|10 are missing"):
+        encode(old, raw)
+
+
+@pytest.mark.parametrize("target", [None, "load", "load,oil"])
+def test_rows_at_the_end_without_a_target_are_no_rows_to_learn_from(target):
+    whole, frame = load_data(table(150), preset=preset(), target=target), table()
+    frame.loc[150:, ["load"] if target == "load" else ["load", "oil"]] = np.nan
+    for given in (frame, frame[::-1], frame.drop(columns="date"), frame.set_index("date")):
+        data = load_data(given, preset=preset(), target=target)
+        assert any("Left out at the end: 50 rows without" in note for note in data.notes)
+        assert data.fingerprint == whole.fingerprint and data.test.y[-1][-1, 0] == 149
+        assert data.seen["time"] is None or data.seen["time"]["last"] == whole.seen["time"]["last"]
+    frame.loc[199, "load"] = 1.0
+    assert not any("Left out" in note for note in load_data(frame, preset=preset(), target=target).notes)
+
+
+def test_what_a_forecast_is_made_from_and_is_missing():
+    reader = load_data(table(), preset=preset(), target="load").preprocessing
+    new = table(100)
+    new.loc[[60, 95, 96], "load"], new["oil"] = np.nan, new["oil"].astype(object)
+    new.loc[97, "oil"] = "sensor error"
+    with pytest.warns(KzooWarning) as caught:
+        x = encode(reader, new)
+    np.testing.assert_array_equal(x[0, -6:, 0], [94, 94, 94, 97, 98, 99])
+    said = [str(warning.message) for warning in caught]
+    assert "1 of 100 values cannot be read as a number" in said[0] and said[1:] == [
+        "The forecast is made from 24 values, of which 3 are missing ('load' 2, 'oil' 1): the last value before stands "
+        "in."
+    ]
+    with pytest.raises(KzooError, match="last 12 rows that do hold 'load'; got 10"):
+        encode(reader, table(40).assign(load=lambda f: f["load"].where(f.index < 10)))
+    with pytest.raises(KzooError, match="No row of the series holds a number in 'load'"):
+        encode(reader, table(40).assign(load=None))
+
+
+def test_what_was_made_up_is_not_scored():
+    frame = table()
+    reader, config = (data := load_data(frame, preset=preset(), target="load")).preprocessing, data.config
+    new = table(100).astype({"load": object})
+    new.loc[50, "load"], new.loc[80:, "load"], new.loc[20, "oil"] = "sensor error", None, None
+    lines = ["1 of 100 values cannot be read", "22 missing values took the last value", "23 windows left out: a value"]
+    with pytest.warns(KzooWarning) as caught:
+        split = kind("series").learn.labelled(reader, new, targets=["load"], config=config)
+    tested = load_data(frame, preset=preset(), target="load", test=new)
+    for part in (split, tested.test):
+        steps = part.y[:][..., 0]
+        assert len(part) == len(part.y) == 86 - 3 - 20 and 50 not in steps and (np.diff(steps) == 1).all()
+        assert steps.max() == 79 and 50 in part.x[:][..., 0] - 1  # 49 stands in for it in inputs
+    notes = [note for note in tested.notes if note.startswith("Test series: ")]
+    for said in ([str(warning.message) for warning in caught], notes):
+        assert len(said) == 3 and all(line in one for line, one in zip(lines, said, strict=True))
+    assert tested.fingerprint == load_data(frame, preset=preset(), target="load", test=table(100)).fingerprint
+    nothing = table(100).assign(load=lambda f: f["load"].where(f.index % 2 > 0))
+    with pytest.raises(KzooError, match="No 3 rows of the table in a row hold all that is to be forecast"):
+        kind("series").learn.labelled(reader, nothing, targets=["load"], config=config)
+    for column in ("load", "oil"):
+        with pytest.raises(KzooError, match=f"Column '{column}' of the test series holds no number"):
+            load_data(frame, preset=preset(), target="load", test=table(100).assign(**{column: None}))
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2])

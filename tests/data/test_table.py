@@ -254,6 +254,21 @@ def test_a_few_missing_targets_are_dropped_with_a_note():
     assert "1 row without a target was left out." in load_data(frame, target="churned").notes
 
 
+def test_an_index_that_is_not_read_is_named_and_the_numbers_of_rows_are_not():
+    def said(frame):
+        notes = load_data(frame, target="churned").notes
+        return [note.split(" is not read")[0] for note in notes if "index" in note]
+
+    table = people()
+    assert said(table) == said(table.sample(frac=1, random_state=0)) == []
+    assert said(table.set_index("id")) == ["The index of the DataFrame ('id')"]
+    assert said(table.set_index(["id", "code"])) == ["The index of the DataFrame ('id', 'code')"]
+    assert said(table.set_index("code").rename_axis(None)) == ["The index of the DataFrame (Index)"]
+    texts = table[["churned"]].assign(text=[f"a film of {n} hours" for n in range(len(table))]).rename_axis("film")
+    notes = load_data(texts, preset="text_ngrams", target="churned").notes
+    assert any("The index of the DataFrame ('film') is not read" in note for note in notes)
+
+
 def test_durations_are_seconds_wherever_they_come_from():
     """As a text each was a category, or left out; a number of NumPy's own was read in its unit, whichever that is."""
     hours = np.random.default_rng(0).integers(0, 50, 120).astype(float)

@@ -11,6 +11,7 @@ import kzoo
 from kzoo import KzooError, get_preset
 from kzoo.data import encode, load_data
 from kzoo.errors import KzooWarning
+from kzoo.kinds.files import open_text, read_text
 from kzoo.kinds.text.tokenizer import Tokenizer, learn_tokenizer
 from kzoo.registry import with_settings
 
@@ -99,6 +100,78 @@ def test_a_file_for_each_document(tmp_path):
                 (folder / f"{i}.txt").write_text(texts[i])
     data = load_data(tmp_path, preset="text_cnn")
     assert (len(data.train), len(data.validation), len(data.test)) == (36, 4, 10)
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Two folders of documents, with suffixes in capitals and folders below, and what is no class beside them."""
+    for label, texts in (("pos", GOOD), ("neg", BAD)):
+        for i, text in enumerate(texts[:30]):
+            file = tmp_path / label / f"{i}.txt" if i < 10 else tmp_path / label / f"{i}.TXT"
+            file = tmp_path / label / "2023" / f"{i}.txt" if i >= 20 else file
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        for hidden in (".cache", "__MACOSX"):
+            (tmp_path / label / hidden).mkdir()
+            (tmp_path / label / hidden / "x.txt").write_text("never read")
+        (tmp_path / label / "._1.txt").write_text("never read")
+    return tmp_path
+
+
+def test_all_documents_of_a_class_are_read(mixed):
+    from kzoo.kinds.text.learn import labelled
+
+    data = load_data(mixed, preset="text_cnn")
+    counts = np.bincount(np.concatenate([data.train.y, data.validation.y, data.test.y]))
+    assert counts.tolist() == [30, 30] and not any("Not read" in note for note in data.notes)
+    assert len(labelled(data.preprocessing, mixed, targets=[], config={})) == 60
+    for name in ("test", "Dev"):
+        (mixed / "all" / name).mkdir(parents=True)
+    (mixed / "all" / "Train").mkdir()
+    for label in ("pos", "neg"):
+        (mixed / label).rename(mixed / "all" / "Train" / label)
+        for name, count in (("test", 4), ("Dev", 2)):
+            (mixed / "all" / name / label).mkdir()
+            for i in range(count):
+                (mixed / "all" / name / label / f"{i}.txt").write_text(f"a film {label} {i}")
+    (mixed / "all" / "unsup").mkdir()
+    (mixed / "all" / "unsup" / "1.txt").write_text("a film")
+    data = load_data(mixed / "all", preset="text_cnn")
+    assert "Not read: the texts in unsup/, beside Dev/, Train/, test/." in data.notes
+    assert (len(data.train), len(data.validation), len(data.test)) == (60, 4, 8)
+    assert len(labelled(data.preprocessing, mixed / "all", targets=[], config={})) == 8  # of test/, as with images
+
+
+def test_what_a_folder_of_texts_holds_besides_is_said(mixed):
+    from kzoo.kinds.text.learn import labelled
+
+    (mixed / "neutral.txt").write_text("so so\nmiddling\n")
+    (mixed / "README.md").write_text("about")
+    for i in range(3):
+        (mixed / "pos" / f"{i}.html").write_text("<p>fine")
+    (mixed / "neg" / "NOTES").write_text("about")
+    data = load_data(mixed, preset="text_cnn")
+    said = [note for note in data.notes if "Not read" in note]
+    assert said == [
+        "Not read: 3 .html, 1 without a suffix. Texts are .txt: convert those that are texts.",
+        "Not read, since a class is a folder here: neutral.txt. Move the file of a class into one.",
+    ]
+    with pytest.warns(KzooWarning) as warned:
+        labelled(data.preprocessing, mixed, targets=[], config={})
+    assert [str(one.message) for one in warned] == said
+    (mixed / "middling").mkdir()
+    for do in (lambda: load_data(mixed), lambda: labelled(data.preprocessing, mixed, targets=[], config={})):
+        with pytest.raises(KzooError, match=r"The class folder 'middling' has no texts \(.txt\): fill it or remove it"):
+            do()
+
+
+def test_class_files_in_capitals(class_files):
+    (class_files / "good.txt").rename(class_files / "good.TXT")
+    (class_files / ".notes.txt").write_text("never read")
+    assert load_data(class_files).class_names == ("bad", "good")
+    (class_files / "good.txt").write_text("a film")
+    with pytest.raises(KzooError, match="two files for class 'good'"):
+        load_data(class_files)
 
 
 def test_text_column(tmp_path):
@@ -301,3 +374,53 @@ def test_ngrams_follow_how_the_data_was_read(class_files, tmp_path):
 
 def test_words_at_the_same_count_keep_the_order_of_the_alphabet():
     assert learn_tokenizer(["pear ant fig zebra", "zebra"]).vocabulary == ["zebra", "ant", "fig", "pear"]
+
+
+# ---------------------------------------------------------------- files that are not UTF-8
+
+ENCODED = {
+    "umlauts": ("cp1252", "Süd,Größe,Köln,Öl,Fuß\nÄpfel,süß\n"),
+    "one word": ("cp1252", "Größe\n"),
+    "accents": ("cp1252", "café,élève,Noël,ça va,où,niño,¿qué?,São,ação,Þórður,smørrebrød,«oui»,it’s,5 €,25 °C\n"),
+    "Chinese": ("gbk", "城市,价格\n北京,5\n上海,7\n男,女,5元,3kg重,镕基\n"),
+    "Chinese between letters": ("gbk", "iPhone手机,A股,x轴,y轴,y是,n否,Python编程\n"),
+    "one character": ("gbk", "a,鑫\n"),
+    "four bytes": ("gb18030", "a,㐂,北\n"),
+}
+
+
+@pytest.mark.parametrize("what", ENCODED)
+def test_what_is_not_utf_8_is_found_out_and_said(what, tmp_path):
+    encoding, text = ENCODED[what]
+    file, notes = tmp_path / "a.txt", []
+    file.write_bytes(text.encode(encoding))
+    assert read_text(file, notes) == text
+    named = {"cp1252": "Windows-1252 (Western European)"}.get(encoding, "GB18030 (Chinese)")
+    assert notes == [f"'a.txt' is not UTF-8: it is read as {named}. If letters look wrong, save it as UTF-8."]
+    with open_text(file) as stream:
+        assert stream.read() == text
+    file.write_text(text, encoding="utf-8")
+    assert read_text(file, notes) == text and len(notes) == 1
+
+
+def test_a_run_of_what_is_not_utf_8_says_so_on_every_road(tmp_path):
+    frame = pd.DataFrame({"Größe": np.arange(60) % 7, "y": ["Süd", "Köln"] * 30})
+    frame.to_csv(tmp_path / "a.csv", index=False, encoding="cp1252")
+    data = load_data(tmp_path / "a.csv", target="y", preset="tabular_fnn")
+    assert data.class_names == ("Köln", "Süd") and data.feature_names == ("Größe",)
+    (said,) = (note for note in data.notes if "'a.csv' is not UTF-8: it is read as Windows-1252" in note)
+    with pytest.warns(KzooWarning, match="Windows-1252"):
+        encode(data.preprocessing, tmp_path / "a.csv")
+    for name in ("gut", "übel"):
+        (tmp_path / "docs").mkdir(exist_ok=True)
+        lines = "\n".join(f"ein schöner Film, {name}, {i}" for i in range(100))
+        (tmp_path / "docs" / f"{name}.txt").write_bytes(lines.encode("cp1252"))
+    data = load_data(tmp_path / "docs", preset="text_cnn")
+    assert [note for note in data.notes if "UTF-8" in note] == [
+        said.replace("a.csv", "gut.txt") + " So it is with 1 more file."
+    ]
+    with pytest.warns(KzooWarning, match="Windows-1252.* So it is with 1 more file"):
+        encode(data.preprocessing, [tmp_path / "docs" / "gut.txt", tmp_path / "docs" / "übel.txt"])
+    assert "schöner" in data.preprocessing["vocabulary"]
+    data = load_data(tmp_path / "docs" / "gut.txt", preset="char_gru", test=tmp_path / "docs" / "übel.txt")
+    assert sum("Windows-1252" in note for note in data.notes) == 2

@@ -10,6 +10,7 @@ from sklearn import datasets, metrics
 from small_data import draw, shops, waves
 
 import kzoo
+from kzoo.errors import KzooWarning
 
 # conftest.py's runs, each trained once for both files; a pass over some rows takes less time than to trace it
 pytestmark = [pytest.mark.xdist_group("small runs"), pytest.mark.usefixtures("untraced")]
@@ -87,6 +88,17 @@ def test_new_images(image_run, tmp_path):
     answers = kzoo.predict(image_run, [*(tmp_path / "new" / "dark").iterdir(), *(tmp_path / "new" / "light").iterdir()])
     right = np.array(answers.labels) == ["dark"] * 4 + ["light"] * 4
     assert scores["examples"] == 8 and scores["accuracy"] == pytest.approx(right.mean())
+    draw(tmp_path / "new", {".ipynb_checkpoints": 40}, 1)  # which training skips, too
+    assert kzoo.evaluate(image_run, tmp_path / "new") == scores
+    for name in ("dark/a.heic", "light/b.heic"):
+        (tmp_path / "new" / name).write_bytes(b"of a phone")
+    with pytest.warns(KzooWarning, match=r"Not read: 2 \.heic\. Images are"):
+        assert kzoo.evaluate(image_run, tmp_path / "new") == scores
+    (tmp_path / "new" / "dark" / "0.png").rename(tmp_path / "new" / "loose.png")
+    (tmp_path / "new" / "dark" / "a.heic").unlink()
+    (tmp_path / "new" / "light" / "b.heic").unlink()
+    with pytest.warns(KzooWarning, match=r"Not read: 1 image that lies in no class folder: loose\.png\."):
+        assert kzoo.evaluate(image_run, tmp_path / "new")["examples"] == 7
 
 
 def test_new_texts_series_and_books(text_run, series_run, language_run, home, tmp_path):
@@ -96,6 +108,14 @@ def test_new_texts_series_and_books(text_run, series_run, language_run, home, tm
     scores = kzoo.evaluate(text_run, frame, target="label")
     assert scores["accuracy"] == pytest.approx((np.array(labels) == frame["label"]).mean())
     assert kzoo.evaluate(text_run, home / "texts")["examples"] == 90
+    holes = pd.concat([frame, pd.DataFrame({"text": [None, " ", "the team"], "label": ["law", "law", None]})])
+    with pytest.warns(KzooWarning, match="3 rows without text or label were left out"):
+        assert kzoo.evaluate(text_run, holes, target="label") == scores
+    strange = pd.concat([holes, pd.DataFrame({"text": ["qwrt"], "label": ["law"]})])
+    with pytest.warns(KzooWarning, match=r"1 of 4 texts holds no word the model knows \(row 7\)"):
+        assert kzoo.evaluate(text_run, strange, target="label")["examples"] == 4
+    with pytest.warns(KzooWarning), pytest.raises(kzoo.KzooError, match="No row has both text and a label"):
+        kzoo.evaluate(text_run, holes.iloc[3:], target="label")
 
     frame = waves(60)
     frame.to_csv(tmp_path / "new.csv", index=False)
@@ -104,6 +124,11 @@ def test_new_texts_series_and_books(text_run, series_run, language_run, home, tm
     truth = np.stack([frame.to_numpy()[i + 8 : i + 11] for i in range(50)])
     error = kzoo.predict(series_run, windows).values - truth
     assert (scores["examples"], scores["mae"]) == (50, pytest.approx(np.abs(error).mean(), rel=1e-4))
+
+    frame.loc[58:, "a"] = np.nan
+    with pytest.warns(KzooWarning, match="2 windows left out: a value that is to be forecast is missing"):
+        scores = kzoo.evaluate(series_run, frame)
+    assert (scores["examples"], scores["mae"]) == (48, pytest.approx(np.abs(error[:48]).mean(), rel=1e-4))
 
     scores = kzoo.evaluate(language_run, home / "book.txt")
     assert scores["bits_per_token"] == pytest.approx(scores["loss"] / np.log(2))

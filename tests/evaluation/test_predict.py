@@ -1,5 +1,9 @@
 """Predictions from raw inputs of every kind."""
 
+import json
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +11,9 @@ from PIL import Image
 from small_data import shops, waves
 
 import kzoo
+from kzoo.cli import main
 from kzoo.errors import KzooWarning
+from kzoo.predictions import Predictions
 
 pytestmark = pytest.mark.xdist_group("small runs")  # conftest.py's, each trained once for both files
 
@@ -46,6 +52,23 @@ def test_a_folder_of_images_is_answered_by_file(image_run, home):
     np.testing.assert_allclose(listed.probabilities, answers.probabilities, atol=1e-6)
 
 
+def test_what_is_not_read_of_a_folder_is_said_on_the_command_line(image_run, home, tmp_path, capsys):
+    folder = tmp_path / "holiday"
+    (folder / ".hidden").mkdir(parents=True)
+    picture = (home / "photos" / "dark" / "0.png").read_bytes()
+    for name in ("a.png", ".hidden/b.png", "._a.png"):
+        (folder / name).write_bytes(picture)
+    for name in ("IMG_1.heic", "IMG_2.HEIC", "notes.txt"):
+        (folder / name).write_bytes(b"of a phone")
+    assert main(["predict", str(image_run.path), str(folder)]) == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 1 and "a.png" in said.out
+    assert "Not read: 2 .heic. Images are jpg jpeg" in said.err and said.err.count("Not read") == 1
+    (folder / "a.png").unlink()
+    assert main(["predict", str(image_run.path), str(folder)]) == 2
+    assert capsys.readouterr().err.strip().endswith("Not read: 2 .heic.")
+
+
 def test_rows(table_run, tmp_path):
     frame = shops(9, seed=3).drop(columns="open")
     frame.to_csv(tmp_path / "rows.csv", index=False)
@@ -61,6 +84,7 @@ def test_rows(table_run, tmp_path):
     check_classes(strange, table_run, 1)
 
 
+@pytest.mark.filterwarnings("ignore:.* no word the model knows")
 def test_texts(text_run, tmp_path):
     texts = ["the goal of the match", "soup and bread", ""]
     answers = kzoo.predict(text_run, texts)
@@ -69,9 +93,137 @@ def test_texts(text_run, tmp_path):
     assert kzoo.predict(text_run, texts[0]).inputs == (texts[0],)
     (tmp_path / "lines.txt").write_text("\n".join(texts[:2]))
     pd.DataFrame({"text": texts}).to_csv(tmp_path / "rows.csv", index=False)
-    assert kzoo.predict(text_run, str(tmp_path / "lines.txt")).labels == answers.labels[:2]
+    with pytest.warns(KzooWarning, match="'lines.txt' is read as 2 texts, one a line"):
+        assert kzoo.predict(text_run, str(tmp_path / "lines.txt")).labels == answers.labels[:2]
     assert kzoo.predict(text_run, str(tmp_path / "rows.csv")).labels == answers.labels
     np.testing.assert_allclose(kzoo.predict(text_run, texts[1]).probabilities, answers.probabilities[1:2], atol=1e-6)
+
+
+@pytest.fixture
+def notes(tmp_path, monkeypatch):
+    """Three texts in files, of several lines and with names that say another class, and a table of them."""
+    texts = {"goal.txt": "the soup\nof bread", "more/bread.TXT": "a court and\na judge", "more/of/salt.txt": "the team"}
+    for name, text in texts.items():
+        (tmp_path / "notes" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "notes" / name).write_text(f"{text}\n")
+    (tmp_path / "notes" / ".hidden.txt").write_text("the goal")
+    (tmp_path / "judge.md").write_text("soup")
+    pd.DataFrame({"text": texts.values()}).to_csv(tmp_path / "notes.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    return {f"notes/{name}": text for name, text in texts.items()}
+
+
+def test_files_and_folders_of_texts_are_read_and_never_their_names(text_run, notes, capsys):
+    wanted = kzoo.predict(text_run, list(notes.values()))
+    for named in (list(notes), tuple(map(Path, notes)), "notes", Path("notes"), ["notes/"]):
+        answers = kzoo.predict(text_run, named)
+        assert answers.inputs == tuple(notes)
+        np.testing.assert_array_equal(answers.probabilities, wanted.probabilities)
+    for words in (notes, ["notes"], ["notes/"], ["./notes/goal.txt", "notes/more"]):
+        assert main(["predict", str(text_run.path), *words, "--json"]) == 0
+        said = json.loads(capsys.readouterr().out)["predictions"]
+        assert [Path(row["input"]) for row in said] == list(map(Path, notes))
+        assert [row["label"] for row in said] == wanted.labels
+    for file, text in (("notes/more/of/salt.txt", "the team"), ("judge.md", "soup")):
+        np.testing.assert_array_equal(
+            kzoo.predict(text_run, file).probabilities, kzoo.predict(text_run, [text]).probabilities
+        )
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["notes/gaol.txt"], "no file 'notes/gaol.txt'. Did you mean 'goal.txt'?"),
+        (["may2.CSV"], "no file 'may2.CSV'"),
+        (["goal.md"], "A text that looks like the name of a file goes into a table"),
+        (["notes/goal.txt", "the goal"], "'the goal' is no file, and 'notes/goal.txt' names one"),
+        (["notes/goal.txt", "notes.csv"], "'notes.csv' is a table: give it alone"),
+        (["empty"], "'empty' holds no texts (.txt)."),
+    ],
+)
+def test_what_looks_like_a_file_and_is_none_is_refused(text_run, notes, capsys, given, says):
+    Path("empty").mkdir()
+    for inputs in (given if len(given) > 1 else given[0], given if given != ["empty"] else "empty"):
+        with pytest.raises(kzoo.KzooError, match=re.escape(says)):
+            kzoo.predict(text_run, inputs)
+    assert main(["predict", str(text_run.path), *given]) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:.* no word the model knows")
+def test_a_text_may_speak_of_files(text_run, notes, capsys):
+    texts = ["the soup of goal.txt", "the judge . notes/goal.txt", "..", "and/or bread"]
+    assert kzoo.predict(text_run, texts).inputs == tuple(texts)
+    assert kzoo.predict(text_run, texts[0]).inputs == (texts[0],)
+    named = pd.DataFrame({"text": ["notes/goal.txt", "bread.txt"]})  # in a table all are texts
+    assert len(kzoo.predict(text_run, named)) == 2
+    assert main(["predict", str(text_run.path), *texts[:2], "--json"]) == 0
+    assert [row["input"] for row in json.loads(capsys.readouterr().out)["predictions"]] == texts[:2]
+
+
+def test_a_file_without_text_among_many_has_a_row_without_an_answer(text_run, notes):
+    for i in range(30):
+        Path(f"notes/{i}.txt").write_text("the goal")
+    Path("notes/7.txt").write_bytes(b"\xff\x00\x80\xff")
+    with pytest.warns(KzooWarning, match="Left out 1 broken file: notes/7.txt"):
+        answers = kzoo.predict(text_run, "notes")
+    place = answers.inputs.index("notes/7.txt")
+    assert len(answers) == 33 and list(answers.unread) == [place] and answers.labels[place] is None
+    Path("notes/7.txt").write_text(" \n")
+    with pytest.raises(kzoo.KzooError, match=r"'7\.txt' is empty"):
+        kzoo.predict(text_run, ["notes/7.txt"])
+
+
+def test_texts_of_which_the_model_knows_nothing_are_named(text_run, tmp_path):
+    texts = ["the goal", "", None, "   ", "qwrt xyzzy"]
+    pd.DataFrame({"text": texts, "label": "sport"}).to_csv(tmp_path / "rows.csv", index=False)
+    says = r"4 of 5 texts hold no word the model knows \(rows 2, 3, 4, 5\): their answers say nothing"
+    for given in (tmp_path / "rows.csv", [{"text": text} for text in texts]):
+        with pytest.warns(KzooWarning, match=says):
+            assert len(kzoo.predict(text_run, given)) == 5
+    with pytest.warns(KzooWarning, match="The text holds no word the model knows: its answer says nothing"):
+        kzoo.predict(text_run, "qwrt")
+    (tmp_path / "strange.txt").write_text("qwrt")
+    (tmp_path / "known.txt").write_text("goal")
+    with pytest.warns(KzooWarning, match=r"1 of 2 texts holds no word the model knows \(.*strange\.txt\): its answer"):
+        kzoo.predict(text_run, [tmp_path / "known.txt", tmp_path / "strange.txt"])
+
+
+@pytest.mark.parametrize("first", ["an awful dull film", "Terrible!", "a" * 41])
+def test_the_first_text_is_not_taken_for_a_header(text_run, tmp_path, first):
+    (tmp_path / "sentences.csv").write_text(f"{first}\nthe goal\nthe team\n")
+    for given in (tmp_path / "sentences.csv", pd.read_csv(tmp_path / "sentences.csv")):
+        with pytest.raises(
+            kzoo.KzooError, match="if that is a text, put the header line 'text' above it; if it is a name"
+        ):
+            kzoo.predict(text_run, given)
+    (tmp_path / "sentences.csv").write_text("review\nthe goal\nthe team\n")
+    with pytest.warns(
+        KzooWarning, match="The texts are read from 'review', the only column, and training had .* 'text'"
+    ):
+        assert len(kzoo.predict(text_run, tmp_path / "sentences.csv")) == 2
+    (tmp_path / "sentences.csv").write_text(f"text\n{first}\n")
+    assert kzoo.predict(text_run, [{"text": "the goal"}]).labels  # the usual name needs no word
+
+
+def test_half_of_a_character_is_refused(text_run, language_run):
+    for given in (["the goal", "so good \ud83d"], [{"text": "the goal"}, {"text": "so good \ud83d"}]):
+        with pytest.raises(kzoo.KzooError, match="Text 2 holds half of a character"):
+            kzoo.predict(text_run, given)
+    with pytest.raises(kzoo.KzooError, match="half of a character"):
+        kzoo.predict(language_run, "to be \ud83d")
+
+
+def test_of_equals_the_first_is_the_answer_everywhere():
+    equal = np.full((1, 40), 1 / 40)
+    names = tuple(f"class {i}" for i in range(40))
+    for answers in (
+        Predictions(labels=["class 0"], probabilities=equal, class_names=names, inputs=("x",)),
+        Predictions(labels=["class 0"], scores=equal, class_names=names, inputs=("x",)),
+    ):
+        (row,) = answers.rows()
+        assert [one["label"] for one in row["classes"]] == list(names) and row["label"] == names[0]
+        assert answers.rows(top=1)[0]["classes"][0]["label"] == names[0]
 
 
 def test_values(diabetes_run):
@@ -90,6 +242,11 @@ def test_a_series(series_run, tmp_path):
     window = frame.to_numpy("float32")[-8:]
     for same in (frame, frame[["b", "a"]], window, window[None]):
         np.testing.assert_allclose(kzoo.predict(series_run, same).values, answers.values, atol=1e-5)
+    later = pd.concat([frame, frame[:5] * np.nan], ignore_index=True)  # as a table of what is to come has them
+    later.to_csv(tmp_path / "later.csv", index=False)
+    for same in (later, tmp_path / "later.csv", later.replace(np.nan, None).to_dict("records")):
+        with pytest.warns(KzooWarning, match=r"last 5 rows hold no number in 'a' or 'b': .* after row 50"):
+            np.testing.assert_array_equal(kzoo.predict(series_run, same).values, answers.values)
     table = answers.to_frame()
     assert list(table.columns) == ["input", "step", "a", "b"] and table["step"].tolist() == [1, 2, 3]
     np.testing.assert_allclose(table[["a", "b"]].to_numpy(), answers.values[0])

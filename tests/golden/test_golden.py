@@ -63,6 +63,7 @@ def test_every_expected_answer_has_its_question_and_every_question_its_answer():
     assert kept == set(golden_answers.questions(HERE))
 
 
+@pytest.mark.filterwarnings("ignore:.* no (word|character) the model knows")
 @pytest.mark.parametrize("question", golden_answers.questions(HERE))
 def test_it_answers_as_it_did(golden, question):
     part, what = question.split("/", 1)
@@ -144,6 +145,7 @@ def test_the_same_training_finds_its_run_finished(golden, registry_as_it_was):
 
 
 @pytest.mark.usefixtures("warm_children")
+@pytest.mark.filterwarnings("ignore:.* no (word|character) the model knows")
 def test_a_run_is_exported_again_and_a_format_added(golden, tmp_path):
     """Added to an export of then: allowed only where the answers are the same."""
     export = shutil.copytree(golden / "language" / "export", tmp_path / "export")

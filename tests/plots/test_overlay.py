@@ -33,6 +33,13 @@ def test_the_best_run_comes_first_and_its_best_epoch_is_marked():
     assert title(lower) == "Loss, validation" and legend(lower) == ["b  1.000, epoch 1", "a  1.500, epoch 2"]
 
 
+def test_of_a_metric_that_kzoo_does_not_know_no_epoch_is_the_best():
+    histories = {"b": {"val_mine": [1.0, 0.5]}, "a": {"val_mine": [0.2, 0.9]}}
+    assert legend(overlay(histories)) == ["b", "a"]
+    named = {"low": {"val_binary_accuracy": [0.4, 0.5]}, "high": {"val_binary_accuracy": [0.5, 0.9]}}
+    assert legend(overlay(named)) == ["high  0.9000, epoch 2", "low  0.5000, epoch 2"]
+
+
 def test_without_a_metric_that_all_have_the_losses_are_drawn():
     assert title(overlay({"a": A, "only": ONLY_LOSS})) == "Loss, validation"
     assert title(overlay({"a": A, "train": {"loss": [1.0]}})) == "Loss, training"

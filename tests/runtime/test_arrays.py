@@ -8,6 +8,7 @@ import pytest
 
 import kzoo
 import kzoo.runtime
+from kzoo.errors import KzooWarning
 
 pytestmark = pytest.mark.usefixtures("untraced")
 SHAPE = (12, 12, 3)
@@ -51,10 +52,38 @@ def refused(pair, inputs, says):
         (PIXELS.astype(complex), "complex numbers"),
         (PIXELS.astype(object), "objects"),
         (np.array([["a", "b"]]), "texts"),
+        (PIXELS / 255, r"divided by 255 .*pass the raw pixels, or x \* 255"),
+        (list(np.concatenate([PIXELS * 0, PIXELS]) / 255), "divided by 255"),
+        (PIXELS / 127.5 - 1, r"lie in -0.294118\.\.-0.294118: scaled to -1\.\.1, .* by \(x \+ 1\) \* 127.5"),
+        (PIXELS.astype("uint16") * 257, r"0\.\.255; these lie in 23130\.\.23130: divide those of 16 bits by 257"),
+        (np.full((2, 20, 30, 3), 4000, "uint16"), "these lie in 4000..4000"),  # which a resize would cut off
+        ([PIXELS[0], spoiled(PIXELS[0], -5.0, 0)], r"these lie in -5\.\.90: bring them back"),
+        (spoiled(PIXELS, 1e9, 0), "these lie in 90..1e"),
+        (np.moveaxis(PIXELS, -1, 1), r"\(2, 3, 12, 12\) have their channels first: pass np.moveaxis\(x, -3, -1\)\."),
+        (np.moveaxis(PIXELS[0], -1, 0), r"channels first: .*; 3 grey images are x\[\.\.\., None\]"),
     ],
 )
 def test_images(images, inputs, says):
     refused(images, inputs, says)
+
+
+def test_dark_images_are_answered_and_black_and_white_ones_with_a_word(images):
+    """An honest image may be black, or all but black; whole numbers up to 1 may be a mask that is to be 0 and 255."""
+    for predict in both(images):
+        for dark in (PIXELS * 0, PIXELS * 0 + 1, spoiled(PIXELS * 0, 2, 0), PIXELS / 255 * 255.00001 + 165.001):
+            assert len(predict(dark)) == 2
+        with pytest.warns(KzooWarning, match=r"All pixels are 0 or 1, .* pass x \* 255"):
+            predict(spoiled(PIXELS * 0, 1, 0))
+        assert len(predict([PIXELS[0] / 255, PIXELS[0]])) == 2  # together they are no 0..1
+
+
+def test_images_are_scored_as_they_are_answered(images):
+    x = np.concatenate([PIXELS, PIXELS * 2])
+    y = ["dark", "dark", "light", "light"]
+    assert kzoo.evaluate(images.run, (x, y))["examples"] == 4
+    for wrong, says in ((x / 255, "divided by 255"), (x / 127.5 - 1, "-1..1"), (x * 257, "these lie in 23130..46260")):
+        with pytest.raises(kzoo.KzooError, match=says):
+            kzoo.evaluate(images.run, (wrong, y))
 
 
 def test_rows(rows):
@@ -89,5 +118,7 @@ def test_what_training_is_given():
         with pytest.raises(kzoo.KzooError, match=says) as caught:
             kzoo.load_data((x, y))
         assert "\n" not in str(caught.value)
+    with pytest.warns(KzooWarning, match="All pixels are 0 or 1"):
+        kzoo.load_data((np.arange(30 * 64, dtype="uint8").reshape(30, 8, 8) % 2, y))
     with pytest.raises(kzoo.KzooError, match="y cannot be read"):
         kzoo.load_data((np.zeros((2, 4)), [[1, 2], [3]]))

@@ -65,6 +65,7 @@ def test_values(values):
     assert agree(values, x).values.shape == (5, 1)
 
 
+@pytest.mark.filterwarnings("ignore:.* no word the model knows")
 def test_texts_at_a_fixed_batch_size(texts, tmp_path):
     strings = ["the goal of the match", "soup and bread", "", "unknown words only, and far too many of them all"]
     agree(texts, strings)
@@ -72,6 +73,14 @@ def test_texts_at_a_fixed_batch_size(texts, tmp_path):
     pd.DataFrame({"text": strings}).to_csv(tmp_path / "rows.csv", index=False)
     agree(texts, str(tmp_path / "rows.csv"))
     agree(texts, [{"text": string} for string in strings])
+    for i, string in enumerate(strings[:2]):
+        (tmp_path / "notes" / str(i)).mkdir(parents=True)
+        (tmp_path / "notes" / str(i) / "soup.TXT").write_text(string)
+    files = sorted((tmp_path / "notes").rglob("*.TXT"))
+    assert agree(texts, files).inputs == agree(texts, tmp_path / "notes").inputs == tuple(map(str, files))
+    for missing in ("nowhere.txt", ["nowhere.csv"]):
+        with pytest.raises(kzoo.KzooError, match="There is no file 'nowhere"):
+            kzoo.runtime.load(texts.exported).predict(missing)
 
 
 def test_a_series(series, home, tmp_path):
@@ -81,11 +90,17 @@ def test_a_series(series, home, tmp_path):
     shuffled = frame.sample(frac=1, random_state=0)
     shuffled.to_csv(tmp_path / "new.csv", index=False)
     latest = pd.Timestamp(frame["when"].iloc[-1])
+    missing = pytest.warns(KzooWarning, match=r"16 values, of which 1 is missing \('a' 1\)")
     for same in (frame, shuffled, frame.to_dict("records"), tmp_path / "new.csv"):
-        assert agree(series, same).times == [[latest + pd.Timedelta("5h") * step for step in (1, 2, 3)]]
-    assert agree(series, frame.to_dict("list")).columns()["when"][0] == latest + pd.Timedelta("5h")
-    with pytest.warns(KzooWarning, match="no time column 'when'"):
+        with missing:
+            assert agree(series, same).times == [[latest + pd.Timedelta("5h") * step for step in (1, 2, 3)]]
+    with missing:
+        assert agree(series, frame.to_dict("list")).columns()["when"][0] == latest + pd.Timedelta("5h")
+    with missing, pytest.warns(KzooWarning, match="no time column 'when'"):
         assert agree(series, frame.drop(columns="when")).times == ()
+    frame.loc[frame.index[-2:], ["a", "b"]] = None  # the future
+    with pytest.warns(KzooWarning, match="The last 2 rows hold no number in 'a' or 'b'"):
+        assert agree(series, frame.to_dict("records")).times[0][0] == latest - pd.Timedelta("5h")
     agree(series, np.random.default_rng(0).normal(size=(3, 8, 2)).astype("float32"), batch_size=2)
 
 
@@ -109,7 +124,8 @@ def test_what_is_no_forecast_is_not_drawn(rows, home, capsys):
 
 
 def test_the_next_token(language):
-    answers = agree(language, ["to be or no", "the questio", "x"])
+    with pytest.warns(KzooWarning, match=r"1 of 3 texts holds no character the model knows \(row 3\)"):
+        answers = agree(language, ["to be or no", "the questio", "x"])
     assert answers.class_names[:2] == ("<pad>", "<unk>") and answers.probabilities.ndim == 2
 
 

@@ -221,7 +221,7 @@ def test_inputs_that_do_not_fit(images, rows, values, texts, series, home, tmp_p
         ("texts", np.full((1, 8), -1), "-1"),
         ("series", [{"a": 1.0, "b": 2.0}], "last 8 rows; got 1"),
         ("series", gap, "Input 2", "NaN"),
-        ("series", [{"a": None, "b": i} for i in range(9)], "NaN"),
+        ("series", [{"a": None, "b": i} for i in range(9)], "Column 'a' of the series holds no number"),
     ):
         refused(lambda n=name, i=inputs: load[n].predict(i), *says)
     for size in (0, 2.5, True, "all"):

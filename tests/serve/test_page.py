@@ -213,6 +213,10 @@ def test_a_text_is_typed_and_a_table_of_texts_is_pasted(visit, site):
     page.wait_for_selector(".shown tbody")
     rows = page.locator(".shown tbody tr").all_inner_texts()
     assert rows[0].split("\t")[1] == said["label"] and rows[1].endswith("They say, OUR soup was dreadful!")
+    review = {"name": "review.TXT", "mimeType": "text/plain", "buffer": b"Well, the film was a joy."}
+    page.locator("input[type=file]").set_input_files(review)
+    page.wait_for_function("() => !document.querySelector('.shown tbody')")
+    assert tab.answer().split("\n")[0] == said["label"]
 
 
 def test_a_text_is_continued(visit):

@@ -93,6 +93,22 @@ def test_an_image_is_uploaded(server, exports):
     )
 
 
+def test_pixels_of_another_range_are_refused_by_each_protocol(server, x):
+    def asked(x):
+        numbers = x.astype(float).tolist()
+        tensor = dict(name="image", datatype="FP32", shape=list(x.shape), data=numbers)
+        yield server.post("/v1/models/digits/answer", json={"inputs": numbers})
+        yield server.post("/v1/models/digits:predict", json={"instances": numbers})
+        yield server.post("/v2/models/digits/infer", json={"inputs": [tensor]})
+
+    for wrong, says in ((x / 255, "divided by 255"), (x * 0 - 5, "these lie in -5..-5"), (x * 1e9, "0..255; these")):
+        for answer in asked(wrong):
+            assert answer.status_code == 400 and says in answer.json()["error"], answer.text
+    for answer in asked((x > 8).astype(int)):
+        assert answer.status_code == 200 and "All pixels are 0 or 1" in str(answer.json())
+    assert all("0 or 1" not in answer.text for answer in asked(x))
+
+
 @pytest.mark.filterwarnings("ignore:Column 'town'. 1 of 8 values is a category")
 def test_rows_and_a_csv_in_and_a_csv_out(server, exports):
     content, headers = (GOLDEN / "table" / "new.csv").read_bytes(), {"Content-Type": "text/csv"}
@@ -115,17 +131,47 @@ def test_rows_and_a_csv_in_and_a_csv_out(server, exports):
     assert served["notes"] == found["notes"]
 
 
+@pytest.mark.filterwarnings("ignore:.* no word the model knows")
 def test_texts(server, exports):
     texts = ["Well, the film was a joy.", "letters.txt", ""]  # a text that could be the name of a file is a text
-    wanted = kzoo.runtime.load(exports / "text").predict(texts).rows()
+    rows = kzoo.runtime.load(exports / "text").predict({"text": texts}).rows()
+    wanted = [row | {"input": text} for row, text in zip(rows, texts, strict=True)]
     assert server.post("/v1/models/text/answer", json=texts).json()["predictions"] == wanted
     assert server.post("/v1/models/text/answer", json=texts[0]).json()["predictions"] == wanted[:1]
     plain = server.post("/v1/models/text/answer", texts[0].encode(), headers={"Content-Type": "text/plain"})
     assert plain.json()["predictions"] == wanted[:1]
     table = server.post("/v1/models/text/answer", json=[{"text": text} for text in texts]).json()["predictions"]
     assert [row["classes"] for row in table] == [row["classes"] for row in wanted]
+    films = [("a.txt", f"{texts[0]}\n"), ("b.MD", "A second one:\nthe film was a waste."), ("c", "so-so")]
+    for files in (films[:1], films):
+        form = [("file", (name, text, "text/plain" if name == "c" else None)) for name, text in files]
+        alike = server.post("/v1/models/text/answer", json=[text.strip() for _, text in files]).json()
+        assert server.post("/v1/models/text/answer", files=form).json() == alike
+    form = [("file", ("new.csv", "text\n" + texts[0].replace(",", ""), "text/plain"))]  # by its name a table
+    assert len(server.post("/v1/models/text/answer", files=form).json()["predictions"]) == 1
+    mixed = server.post("/v1/models/text/answer", files=[*form, ("file", ("a.txt", "fine", "text/plain"))])
+    assert mixed.status_code == 400 and "send texts, or one table of them" in mixed.json()["error"]
+    for sent in (["", "so-so joy"], [{"text": None}, {"text": "so-so joy"}]):
+        notes = server.post("/v1/models/text/answer", json=sent).json()["notes"]
+        assert notes == ["1 of 2 texts holds no word the model knows (row 1): its answer says nothing."]
     found = server.post("/v1/models/language/answer?top=3", json=["the cat sees"]).json()["predictions"]
     assert len(found[0]["classes"]) == 3
+
+
+def test_half_of_a_character_is_refused_or_sent_back_and_no_fault(server):
+    half = ["so-so joy", "so good \ud83d"]
+    tensor = {"name": "tokens", "datatype": "BYTES", "shape": [2], "data": half}
+    for address, sent in (
+        ("/v1/models/text/answer", half),
+        ("/v1/models/text/answer", [{"text": text} for text in half]),
+        ("/v1/models/language/answer", half),
+        ("/v1/models/text:predict", {"instances": half}),
+        ("/v2/models/text/infer", {"inputs": [tensor]}),
+    ):
+        refused = server.post(address, json.dumps(sent), headers={"Content-Type": "application/json"})
+        assert refused.status_code == 400 and "Text 2 holds half of a character" in refused.json()["error"], address
+    sent = {"id": "\ud83d", "inputs": [tensor | {"data": ["so-so", "joy"]}]}
+    assert server.post("/v2/models/text/infer", json.dumps(sent)).json()["id"] == "\ud83d"
 
 
 def test_a_series(server):

@@ -209,11 +209,15 @@ def test_notes_of_the_settings_are_said_by_fit_arguments(iris, capsys):
     assert "training ends after 3 of them (max_steps=3)" in capsys.readouterr().err
 
 
-def test_what_build_was_asked_is_not_settled_otherwise_later(iris, capsys):
+def test_what_build_was_asked_is_not_settled_otherwise_later(iris, monkeypatch, capsys, tmp_path):
     """`callbacks="long"` averages the weights where nobody has said anything of that."""
     model = quietly("iris_fnn", data=iris, callbacks="long", ema=0.0)
     kzoo.fit_arguments(model, iris)
     assert not model.optimizer.use_ema and "ema=0.99" not in capsys.readouterr().err
+    with pytest.raises(Stopped):
+        monkeypatch.setattr(Fit, "train_until_end", lambda fit, signals: stop())
+        kzoo.train(quietly("iris_fnn", callbacks="long"), iris, out=tmp_path / "run", check=False)
+    assert "ema=0.99" in capsys.readouterr().err, "train of a model that is there"
     alone = dataclasses.replace(iris, validation=None)
     with pytest.raises(kzoo.KzooError, match="monitor='val_accuracy' needs validation data"):
         kzoo.fit_arguments(quietly("iris_fnn", data=iris, monitor="val_accuracy"), alone)

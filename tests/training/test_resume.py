@@ -498,6 +498,48 @@ def test_nan_before_the_first_journal_rolls_back_to_the_start():
     assert (run.summary["rollbacks"], run.summary["epochs"]) == (1, 2)
 
 
+def spoiled_again(times, preset, **options):
+    """Train, with NaN in the weights as often as that, always at the same step of the first epoch."""
+    left = [times]
+
+    def again():
+        spoil()
+        left[0] -= 1
+        Stop.at = (0, 2) if left[0] else None
+
+    Stop.at, Stop.action = (0, 2), again
+    options = dict(out="run", callbacks=[Spoiler()], on_nan="rollback", epochs=2, baselines=False) | options
+    return kzoo.train(preset, "iris", **QUICK | dict(batch_size=24, journal_steps=None) | options)
+
+
+def test_the_third_rollback_is_at_an_eighth_of_the_rate_and_the_last():
+    """The class of faults: what is counted by what a journal says of itself, where none has been written since."""
+    small = dict(units=(6,), schedule="constant", warmup=0.0, learning_rate=0.08)
+    run = spoiled_again(3, "iris_fnn", **small)
+    assert run.summary["rollbacks"] == 3 and run.history["learning_rate"] == pytest.approx([0.01, 0.01])
+    with pytest.raises(kzoo.KzooError, match="Training failed: the loss became nan in epoch 1"):
+        spoiled_again(4, "iris_fnn", out="never", **small)
+
+
+@pytest.mark.parametrize("built", [False, True], ids=["of one's own", "of kzoo.build, compiled anew"])
+def test_a_model_of_your_own_goes_back_with_its_own_optimizer(built):
+    model = kzoo.build("iris_fnn", units=(6,)) if built else own()
+    model.compile(keras.optimizers.SGD(0.08, momentum=0.5), "sparse_categorical_crossentropy")
+    run = spoiled_again(2, model)
+    assert run.summary["rollbacks"] == 2 and run.history["learning_rate"] == pytest.approx([0.02, 0.02])
+    assert model.optimizer.momentum == 0.5
+    falling = keras.optimizers.schedules.ExponentialDecay(0.08, 5, 0.5)
+    model.compile(keras.optimizers.SGD(falling), "sparse_categorical_crossentropy")
+    with pytest.raises(kzoo.KzooError, match=r"your model .* follows a schedule: compile it with a number"):
+        spoiled_again(1, model, out="scheduled")
+    assert not Path("scheduled").exists()
+
+
+def own(units=6, name="net"):
+    dense = keras.layers.Dense
+    return keras.Sequential([keras.Input((4,)), dense(units, "relu"), dense(3, "softmax")], name=name)
+
+
 def test_nan_stops_and_keeps_the_last_good_state():
     run = spoiled((2, 1), epochs=5, journal_steps=1)
     assert run.summary["rollbacks"] == 0 and run.summary["epochs"] == 3

@@ -56,6 +56,33 @@ def test_a_weights_file_is_for_the_same_network(first, plain_weights):
         fit("iris_fnn", rows(5), "other", weights=plain_weights, **SMALL)
 
 
+def test_weights_are_known_again_by_what_they_hold(first, tmp_path):
+    """The class of faults: what a caller made goes by its name alone, and every run's best weights are best.keras."""
+    files = [tmp_path / name / "best.keras" for name in ("a", "b")]
+    changed = kzoo.Run(first.path).model
+    changed.set_weights([w + 1 for w in changed.get_weights()])
+    for file, model in zip(files, (first.model, changed), strict=True):
+        file.parent.mkdir()
+        model.save(file)
+    second = fit("iris_fnn", rows(3), weights=files[0], **SMALL)
+    moved = files[0].rename(tmp_path / "best.keras")
+    assert fit("iris_fnn", rows(3), weights=moved, **SMALL).summary == second.summary
+    for other in (files[1], str(files[1])):
+        with pytest.raises(kzoo.KzooError, match=r"a different run \(weights_sha256: .* there, .* now\)"):
+            fit("iris_fnn", rows(3), weights=other, **SMALL)
+    moved.unlink()  # a finished run does without
+    assert fit("iris_fnn", rows(3), weights=moved, **SMALL).summary == second.summary
+    third = fit("iris_fnn", rows(3), "of-a-model", weights=first.model, **SMALL)
+    assert fit("iris_fnn", rows(3), "of-a-model", weights=first.model, **SMALL).summary == third.summary
+    with pytest.raises(kzoo.KzooError, match="weights_sha256"):
+        fit("iris_fnn", rows(3), "of-a-model", weights=changed, **SMALL)
+    fourth = fit("iris_fnn", rows(3), "of-a-run", weights=first, **SMALL)
+    assert (
+        fourth.config["weights_sha256"]
+        == fit("iris_fnn", rows(3), "of-a-run", weights=first.path, **SMALL).config["weights_sha256"]
+    )
+
+
 def test_a_run_that_was_begun_when_weights_were_called_start(first, plain_weights):
     second = fit("iris_fnn", rows(3), "then", weights=first, **SMALL)
     config = json.loads((second.path / "config.json").read_text())

@@ -511,6 +511,38 @@ def test_callbacks_by_name_replace_and_a_list_adds(iris):
 # ---------------------------------------------------------------- how it can end
 
 
+class Worse(keras.callbacks.Callback):
+    """Change the weights as training ends, as Keras' EarlyStopping does that restores another epoch's."""
+
+    def on_train_end(self, logs=None):
+        self.model.set_weights([w * 0 for w in self.model.get_weights()])
+
+
+@pytest.mark.parametrize("how", ["train", "fit", "one's own"])
+def test_what_is_scored_is_what_is_saved_whatever_a_callback_does_at_the_end(iris, how, capsys):
+    """The class of faults: what kzoo does as training ends is undone by callbacks that come after it."""
+    model = kzoo.build("iris_fnn", **SMALL, seed=0, data=iris)
+    if how == "one's own":
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    if how == "fit":
+        model.fit(**kzoo.fit_arguments(model, iris, out="run", callbacks=[Worse()], progress=False), verbose=0)
+        run = kzoo.Run("run")
+    else:
+        what, settings = ("iris_fnn", SMALL) if how == "train" else (model, dict(epochs=1))
+        run = fit(what, iris, callbacks=[Worse()], **settings)
+    assert np.any(run.model.get_weights()[0]) and kzoo.evaluate(run, iris) == run.summary["test"]
+    assert how == "train" or same_weights(model, run.model)
+    said = "A callback (Worse) changed the weights as training ended: epoch 1, the best by val_loss, is what is saved"
+    assert said in capsys.readouterr().err
+
+
+def test_a_callback_that_stops_training_is_named_as_the_cause(iris):
+    stop = keras.callbacks.EarlyStopping(monitor="val_loss", min_delta=100, patience=1, restore_best_weights=True)
+    run = fit("iris_fnn", iris, callbacks=[stop], **SMALL | dict(epochs=9))
+    assert run.summary["stopped_because"] == "a callback stopped it after 2 epochs"
+    assert kzoo.evaluate(run, iris) == run.summary["test"]
+
+
 def test_an_interrupt_keeps_the_best_epoch(iris):
     best = {}
 
@@ -613,6 +645,88 @@ def test_a_model_of_your_own(iris):
     assert run.config["spec"]["family"] is None and run.config["command"] is None
     assert kzoo.predict(run, iris.test.x).labels == kzoo.predict(kzoo.Run("run"), iris.test.x).labels
     assert kzoo.evaluate(run, iris) == run.summary["test"]
+
+
+def net(units=6, rate=1e-3, name="net"):
+    """A model whose layers Keras numbers on, with each that is made."""
+    dense = keras.layers.Dense
+    model = keras.Sequential([keras.Input((4,)), dense(units, "relu"), dense(3, "softmax")], name=name)
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+    return model
+
+
+def test_a_model_of_your_own_is_known_again_by_its_layers_and_how_it_is_compiled(iris, capsys):
+    """The class of faults: what a caller made goes by its name or type alone, and another one counts as the same."""
+    first = fit(net(), iris, epochs=1)
+    model = net()
+    assert fit(model, iris, epochs=1, progress=True).summary == first.summary
+    said = capsys.readouterr().err
+    assert "run holds this run, finished: it is returned. Not compared: what your model had learned before" in said
+    assert "overwrite=True trains again." in said
+    other = net()
+    other.compile(keras.optimizers.Adam(1e-3, beta_1=0.8), "sparse_categorical_crossentropy")
+    frozen = net()
+    frozen.layers[0].trainable = False
+    for changed, says in (
+        (net(units=7), "own_model.layers by Keras"),
+        (frozen, "own_model.layers by Keras"),
+        (net(rate=1e-2), "own_model.learning_rate: [0.001"),
+        (other, "own_model.compilation by Keras"),
+    ):
+        with pytest.raises(kzoo.KzooError, match="holds a different run") as caught:
+            fit(changed, iris, epochs=1)
+        assert says in str(caught.value)
+    model.fit(iris.train.x, iris.train.y, verbose=0)  # the model at hand, trained and its rate lower since, is the same
+    model.optimizer.learning_rate = 1e-5
+    assert fit(model, iris, epochs=1).summary == first.summary
+
+
+def test_callbacks_are_known_again_by_what_they_were_made_with(iris, capsys):
+    def stopping(patience=2):
+        return keras.callbacks.EarlyStopping(patience=patience, min_delta=0.1)
+
+    first, used = fit("iris_fnn", iris, callbacks=[stopping()], **SMALL), stopping()
+    used.set_model(net())
+    used.on_train_begin()
+    used.on_epoch_end(0, {"val_loss": 0.3})  # which turns the sign of min_delta, and counts
+    again = fit("iris_fnn", iris, callbacks=[used], **SMALL | dict(progress=True))
+    assert again.summary == first.summary and "Not compared" not in capsys.readouterr().err
+    with pytest.raises(kzoo.KzooError, match=r"callback_settings\.EarlyStopping\.patience: 2 there, 3 now"):
+        fit("iris_fnn", iris, callbacks=[stopping(3)], **SMALL)
+
+    def falling(by):
+        return keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * by)
+
+    settings = SMALL | dict(schedule="constant", warmup=0.0)
+    first = fit("iris_fnn", iris, "falling", callbacks=[falling(0.5)], **settings)
+    again = fit("iris_fnn", iris, "falling", callbacks=[falling(0.1)], **settings | dict(progress=True))
+    assert again.summary == first.summary
+    assert "Not compared: schedule of LearningRateScheduler. overwrite=True" in capsys.readouterr().err
+
+
+def test_a_run_of_before_they_were_compared_is_the_same_run(iris, capsys):
+    settings = dict(callbacks=[keras.callbacks.TerminateOnNaN()], epochs=1)
+    old = fit(net(), iris, **settings)
+    config = json.loads((old.path / "config.json").read_text())
+    said_by_another = {name.replace(keras.__version__, "3.0"): value for name, value in config["own_model"].items()}
+    without = {name: value for name, value in config.items() if name not in ("own_model", "callback_settings")}
+    for before in (without, config | dict(own_model=said_by_another)):
+        (old.path / "config.json").write_text(json.dumps(before))
+        assert fit(net(units=9), iris, **settings | dict(progress=True)).summary == old.summary
+        said = capsys.readouterr().err
+        assert "Not compared: the layers and the compilation of your model, which it does not keep" in said
+        assert ("the settings of your callbacks, which it does not keep" in said) == (before is without)
+
+
+def test_what_has_no_effect_is_said_or_refused(iris, capsys):
+    small = dict(check=False, callbacks="quick", units=(6,), batch_size=40, patience=1, epochs=2)
+    kzoo.train("iris_fnn", iris, out="cosine", schedule="cosine", **small)
+    assert "patience=1 stops nothing: schedule='cosine' needs all its epochs." in capsys.readouterr().err
+    kzoo.train("iris_fnn", iris, out="constant", **small)
+    assert "stops nothing" not in capsys.readouterr().err
+    Path("a.txt").write_text("A cat sat on a mat and saw a rat.\n" * 200)
+    with pytest.raises(kzoo.KzooError, match=r"class_weight='balanced' is for classes, and a\.txt has tokens"):
+        kzoo.train("char_gru", "a.txt", class_weight="balanced")
 
 
 def test_few_examples_get_more_epochs(iris, capsys):

@@ -72,6 +72,9 @@ def test_bad_input(iris):
     x, y = iris
     with pytest.raises(kzoo.KzooError, match="space of iris_fnn, and not of wine_fnn"):
         kzoo.hypermodel("wine_fnn", kzoo.space("iris_fnn"))
+    for lost in (dict(class_weight={"0": 9.0}), dict(epochs=3), dict(max_steps=5)):
+        with pytest.raises(kzoo.KzooError, match=f"{next(iter(lost))}=.* is lost here"):
+            kzoo.hypermodel("iris_fnn", **lost)
     model = kzoo.hypermodel("iris_fnn")
     hp = point(model, label_smoothing=0.1)
     with pytest.raises(kzoo.KzooError, match=r"fix it with space.fix\(batch_size"):

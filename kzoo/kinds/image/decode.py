@@ -9,6 +9,7 @@ import base64
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -27,6 +28,9 @@ _HEAD, _TAIL = 16, 12  # bytes
 _WHOLE = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"), (b"GIF8", b";"))
 # Of strangers' files: what is decoded is held several times over, while colours and transparency are converted.
 _FORMATS, _MOST_DECODED, _MOST_PIXELS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF"), 1 << 24, 1 << 26
+# How files begin and end that may hold 16 bits: PNG, TIFF. Images of them that stay below a quarter are dim.
+_DEEP, _DEEP_NAMES, _DIM = (b"\x89PNG", b"II", b"MM"), (".png", ".tif", ".tiff"), 1 << 14
+_LOOKED = 64  # images
 _SHARP = 2  # times the sides wanted are left when a JPEG is decoded at 1/2, 1/4 or 1/8 of its size
 
 
@@ -128,13 +132,13 @@ def decode(source, shape):
         shape: (H, W, C).
 
     Raises:
-        KzooError: for a file that is not an image or is cut short.
+        KzooError: for a file that is not an image or is cut short, or whose numbers are no pixels.
     """
-    if isinstance(source, Image.Image):
-        return _to_shape(ImageOps.exif_transpose(source), shape)
-    if not isinstance(source, str | Path | bytes):
+    if not isinstance(source, str | Path | bytes | Image.Image):
         raise KzooError(f"{source!r} is not an image: give a file, a PIL image or an array.")
     try:
+        if isinstance(source, Image.Image):
+            return _to_shape(ImageOps.exif_transpose(source), shape)
         return _decode_file(source, shape)
     except FileNotFoundError:
         raise KzooError(f"There is no {_named(source)}.") from None
@@ -240,19 +244,59 @@ def _to_shape(image, shape):
     return np.frombuffer(image.tobytes(), "uint8").reshape(shape)
 
 
+def dim(sources) -> list:
+    """Return a line on images of 16 bits that use a small part of their range; none where there are no such.
+
+    Args:
+        sources: paths, bytes or PIL images, of which some are looked at; what cannot be read among them is not.
+    """
+    highest = 0
+    for source in sources[:: -(-len(sources) // _LOOKED) or 1]:
+        with suppress(OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+            highest = max(highest, _highest(source))
+    if not 0 < highest < _DIM:
+        return []
+    bits = max(highest.bit_length(), 8)
+    return [
+        f"Images of 16 bits reach {highest:,} of 65,535, read as {highest / 257:.0f} of 255: if they have {bits} bits, "
+        f"multiply them by {2 ** (16 - bits)}."
+    ]
+
+
+def _highest(source):
+    """Return the highest number of an image of 16 bits; 0 of any other, of whose file the beginning tells."""
+    if isinstance(source, Image.Image):
+        return int(np.max(source)) if source.mode.startswith("I") else 0
+    if not (source.startswith(_DEEP) if isinstance(source, bytes) else str(source).lower().endswith(_DEEP_NAMES)):
+        return 0
+    with Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=("PNG", "TIFF")) as image:
+        return _highest(image)
+
+
 def _eight_bit(image, mode):
-    """Convert to L, RGB or RGBA; 16 bits become 8 by dividing, where Pillow alone would cut off at 255."""
+    """Convert to L, RGB or RGBA; 16 bits become 8 by dividing, where Pillow alone would cut off at 255.
+
+    Raises:
+        ValueError: numbers of 32 bits that lie elsewhere.
+    """
     if image.mode == mode and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):  # I;16 in its byte orders, and I, which Pillow reads 16-bit grey as
-        image = Image.fromarray((np.clip(np.asarray(image), 0, 65535) / 257).round().astype("uint8"))
+        image = Image.fromarray((_within(np.asarray(image), 65535) / 257).round().astype("uint8"))
     elif image.mode == "F":
-        values = np.nan_to_num(np.asarray(image))
-        image = Image.fromarray(np.clip(values * (255 if values.max() <= 1 else 1), 0, 255).astype("uint8"))
+        values = _within(np.nan_to_num(np.asarray(image)), 255)
+        image = Image.fromarray((values * (255 if values.max() <= 1 else 1)).astype("uint8"))
     if mode != "RGBA" and (image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info):
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert(mode)
+
+
+def _within(values, most):
+    low, high = values.min(), values.max()
+    if low < 0 or high > most:
+        raise ValueError(f"its numbers lie in {low:g}..{high:g}, not in 0..{most}: bring them there and save it anew")
+    return values
 
 
 def _reason(error):

@@ -1,21 +1,24 @@
 """Folders of images by the names in them: splits, classes, files."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kzoo.errors import KzooError
+from kzoo.kinds.folders import counted, not_read, splits_in, visible_folders, walked
 from kzoo.kinds.image import SUFFIXES
 from kzoo.words import hint
+from kzoo.words import listed as in_words
 
 KINDS = " ".join(suffix[1:] for suffix in SUFFIXES)
-SPLIT_FOLDERS = {
-    "train": ("train", "training"),
-    "validation": ("val", "validation", "valid", "dev"),
-    "test": ("test", "testing"),
-}
+# What lies beside images, and is none: of these nobody asks where they are.
+_COMPANIONS = {
+    ".txt", ".md", ".rst", ".html", ".htm", ".pdf", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml",
+    ".ini", ".db", ".log", ".py", ".ipynb", ".url", ".lnk",
+}  # fmt: skip
 
 
 class Names(Sequence):
@@ -51,9 +54,9 @@ class Names(Sequence):
 
 def glance(source, form, asked):
     """Refuse a folder of images for what the names in it show."""
-    places = split_folders(folder_of(source))
-    listed = {split: list_classes(folder) for split, folder in places.items()}
-    check_folders(listed, places, sorted(listed["train"]))
+    places, others = split_folders(folder_of(source)), Counter()
+    listed = {split: list_classes(folder, others) for split, folder in places.items()}
+    check_folders(listed, places, sorted(listed["train"]), others)
 
 
 def glance_new(reader, source, targets):
@@ -62,18 +65,17 @@ def glance_new(reader, source, targets):
 
 
 def labelled_folders(source):
-    """Return (folder, class -> its files) of new images: of `test/`, where there is one.
+    """Return (folder, class -> its files, lines on what is not read) of new images: of `test/`, where there is one.
 
     Raises:
         KzooError: there are none.
     """
-    places = split_folders(source)
+    places, others = split_folders(source), Counter()
     folder = places.get("test", places["train"])
-    classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
-    listed = {name: Names(images_below(folder, name)) for name in classes}
+    listed = list_classes(folder, others)
     if not any(listed.values()):
-        raise KzooError(f"{folder.name!r} has no images in class folders.")
-    return folder, listed
+        raise KzooError(f"{folder.name!r} has no images in class folders ({KINDS}).{counted(others)}")
+    return folder, listed, [*loose_in([folder], others), *not_read(others, "images", KINDS)]
 
 
 def folder_of(path) -> Path:
@@ -89,44 +91,56 @@ def folder_of(path) -> Path:
     raise KzooError(f"There is no folder {str(path)!r}. {hint(path.name, beside)}".rstrip())
 
 
-def _visible_folders(folder):
-    return sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith((".", "__")))
-
-
 def split_folders(root) -> dict:
     """Return {"train": folder, ...}; just the root as "train" where there are only class folders."""
-    names = {name.lower(): name for name in _visible_folders(root)}
-    found = {split: root / names[word] for split, words in SPLIT_FOLDERS.items() for word in words if word in names}
-    if "train" in found and _visible_folders(found["train"]):
+    found, names = splits_in(root), visible_folders(root)
+    if "train" in found and visible_folders(found["train"]):
         return found
     if found and len(found) == len(names):
         raise KzooError(f"{str(root)!r} has {', '.join(names)} but no train/ with class folders in it.")
     return {"train": root}
 
 
-def list_classes(folder) -> dict:
-    """Return {class name: `Names` of its files below `folder`, sorted}."""
-    return {name: Names(images_below(folder, name)) for name in _visible_folders(folder)}
+def list_classes(folder, others=None) -> dict:
+    """Return {class name: `Names` of its files below `folder`, sorted}; `others` as in `images_below`."""
+    return {name: Names(images_below(folder, name, others)) for name in visible_folders(folder)}
 
 
-def check_folders(listed, places, classes):
+def loose_in(folders, others) -> list:
+    """Return a line that names images that lie beside class folders, in none; count what else does in `others`."""
+    loose = []
+    for folder in folders:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+        loose += _images_among(names, others)
+    if not loose:
+        return []
+    what = "1 image that lies" if len(loose) == 1 else f"{len(loose):,} images that lie"
+    return [f"Not read: {what} in no class folder: {in_words(loose)}."]
+
+
+def check_folders(listed, places, classes, others):
     """Raise `KzooError` for folders without images, fewer than two classes, or a class that training lacks.
 
     Args:
         listed: split -> class -> names of its files.
         places: split -> its folder.
         classes: names of the training classes.
+        others: what is not read, as `images_below` counts it.
     """
     root = places["train"]
     if not any(listed["train"].values()):
         loose = images_below(root, "")
         seen = f"{len(loose)} images but no class folders" if loose else "no images"
-        raise KzooError(f"There are {seen} in {str(root)!r}; one folder per class is needed ({KINDS}).")
+        raise KzooError(
+            f"There are {seen} in {str(root)!r}; one folder per class is needed ({KINDS}).{counted(others)}"
+        )
     if len(classes) < 2:
         raise KzooError(f"There is only one class, {classes[0]!r}, in {str(root)!r}; two are needed.")
     for name, files in listed["train"].items():
         if not files:
-            raise KzooError(f"The class folder {name!r} has no images ({KINDS}): fill it or remove it.")
+            raise KzooError(
+                f"The class folder {name!r} has no images ({KINDS}): fill it or remove it.{counted(others)}"
+            )
     for split, by_class in listed.items():
         for name in by_class:
             if name not in classes:
@@ -136,13 +150,25 @@ def check_folders(listed, places, classes):
                 )
 
 
-def images_below(folder, name):
-    """Return the image files in and under `folder / name` as sorted names below `folder`; none hidden."""
+def images_below(folder, name, others=None):
+    """Return the image files in and under `folder / name` as sorted names below `folder`; none hidden.
+
+    Args:
+        others: a `Counter` of the suffixes of what else lies there, to which it is added.
+    """
     found = []
-    for place, folders, files in os.walk(folder / name):
-        folders[:] = [f for f in folders if not f.startswith((".", "__"))]
-        below = Path(place).relative_to(folder).as_posix()
+    for place, files in walked(folder / name):
+        below = place.relative_to(folder).as_posix()
         start = "" if below == "." else f"{below}/"
-        found += [start + f for f in files if f.lower().endswith(SUFFIXES) and f[0] != "."]
+        found += [start + f for f in _images_among(files, others)]
     found.sort()
     return found
+
+
+def _images_among(files, others):
+    """Return the names of images that are not hidden; count the suffixes of the others that may be some."""
+    images = [f for f in files if f.lower().endswith(SUFFIXES) and f[0] != "."]
+    if others is not None and len(images) < len(files):
+        suffixes = (os.path.splitext(f)[1].lower() for f in set(files).difference(images) if f[0] != ".")
+        others.update(suffix for suffix in suffixes if suffix not in _COMPANIONS)
+    return images

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import warnings
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,17 +17,20 @@ from kzoo.data.splits import Fold, fractions, is_source, split_rows
 from kzoo.data.windows import blocks, few, is_mapped, places_of_few
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
-from kzoo.kinds.image.decode import ImageFiles, size_of
+from kzoo.kinds.folders import beside_splits, not_read
+from kzoo.kinds.image.decode import ImageFiles, dim, size_of
 from kzoo.kinds.image.folders import (
+    KINDS,
     Names,
     check_folders,
     folder_of,
     images_below,
     labelled_folders,
     list_classes,
+    loose_in,
     split_folders,
 )
-from kzoo.kinds.image.light import check_shape, image_preprocessing, threads
+from kzoo.kinds.image.light import check_pixels, check_shape, image_preprocessing, images_in, threads
 from kzoo.kinds.image.reading import look, read, readers
 from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.tasks.classes.light import check_classes
@@ -72,17 +75,19 @@ def load_image_folder(
     """
     shape, root = check_shape(image_shape), folder_of(path)
     places = split_folders(root)
+    notes, others = beside_splits(root, places, "images", lambda folder: images_below(folder, "")), Counter[str]()
     if is_source(test):
         places["test"] = folder_of(test)
         if any(os.path.samefile(places["test"], places[other]) for other in places if other != "test"):
             raise KzooError(f"test={str(test)!r} is the training folder itself: give other images.")
     elif isinstance(test, Fold):
         places.pop("test", None)
-    listed = {split: list_classes(folder) for split, folder in places.items()}
+    listed = {split: list_classes(folder, others) for split, folder in places.items()}
     classes = sorted(listed["train"])
-    check_folders(listed, places, classes)
+    check_folders(listed, places, classes, others)
+    notes += [*loose_in(dict.fromkeys([root, *places.values()]), others), *not_read(others, "images", KINDS)]
 
-    images, notes, digests, labels = {}, [], {}, {}
+    images, digests, labels = {}, {}, {}
     total, size = sum(len(names) for by_class in listed.values() for names in by_class.values()), int(np.prod(shape))
     keep = not too_large(total * size)
     if not keep:
@@ -99,6 +104,8 @@ def load_image_folder(
         images[split], labels[split] = found, y[rows]
         _check_left(classes, labels[split], split)
 
+    some = places_of_few(len(labels["train"]), _MOST)
+    notes += dim([places["train"] / digests["train"](row)[0] for row in some])
     if "test" in listed and test is not None and not is_source(test):
         notes.append(f"The test folder is the test set; test={test} is not used.")
     parts = {split: (split, np.arange(len(labels[split]))) for split in listed}
@@ -226,23 +233,9 @@ def take(x, preset):
     """Return an array of pixels as (N, H, W, C): bytes stay bytes, all else becomes float32."""
     x = checked(x[..., None] if x.ndim == 3 else x, "image")
     if preset is None or preset.config.get("rescale") is not False:
-        _check_pixels(x)
+        check_pixels(blocks(x), trained=True)
     # A quarter of the memory; the pipeline makes them float32.
     return x if x.dtype == np.uint8 and not is_mapped(x) else as_type(x, "uint8" if x.dtype == np.uint8 else "float32")
-
-
-def _check_pixels(x):
-    if not x.size:
-        return
-    ends = np.array([(block.min(), block.max()) for block in blocks(x)], np.float64)
-    low, high = ends[:, 0].min(), ends[:, 1].max()
-    if x.dtype.kind == "f" and low >= 0 and high <= 1:
-        raise KzooError(
-            "Pixels look divided by 255 (all lie in 0..1); kzoo takes 0..255 and divides inside: "
-            "pass the raw pixels, or rescale=False."
-        )
-    if low < 0 or high > 255:
-        raise KzooError(f"Pixels must lie in 0..255; these lie in {low:g}..{high:g}. Or pass rescale=False.")
 
 
 def fit(x, train, *, plain=False, **more):
@@ -257,7 +250,9 @@ def fit(x, train, *, plain=False, **more):
 
 def labelled(reader, source, *, targets, config):
     """Return the images in class folders, of `test/` where there is one, and the names of their folders."""
-    folder, listed = labelled_folders(Path(source))
+    folder, listed, notes = labelled_folders(Path(source))
+    for line in notes:
+        warnings.warn(line, KzooWarning, stacklevel=2)
     labels = np.repeat(np.array(list(listed), dtype=str), list(map(len, listed.values())))
     x, rows = _readable(folder, Names.joined(listed.values()), tuple(reader["shape"]))
     return Split(x=x, y=labels[rows])
@@ -267,9 +262,7 @@ def fresh(reader, source, *, targets):
     """Return images of any source that can be predicted; of a large folder as many as are described."""
     if not (isinstance(source, str | Path) and Path(source).is_dir()):
         return Fresh(x=read(reader, source)[0])
-    names = images_below(Path(source), "")
-    if not names:
-        raise KzooError(f"There are no images in {str(source)!r}.")
+    names = images_in(Path(source))
     some = [names[place] for place in places_of_few(len(names), _MOST)]
     return Fresh(x=_readable(Path(source), some, tuple(reader["shape"]))[0])
 
@@ -282,6 +275,8 @@ def _readable(folder, names, shape):
     """
     images, rows, _, errors = _read(folder, names, shape, keep=not too_large(len(names) * int(np.prod(shape))))
     if errors and (line := left_out(errors, [folder / name for name in names], "image", most=ANSWERED)):
+        warnings.warn(line, KzooWarning, stacklevel=2)
+    for line in dim([folder / names[row] for row in few(rows, _MOST)]):
         warnings.warn(line, KzooWarning, stacklevel=2)
     return images, rows
 

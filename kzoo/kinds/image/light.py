@@ -1,24 +1,27 @@
 """Images of any source become arrays of one shape; Pillow comes in with the first that is not one (`decode.py`)."""
 
 import os
+import warnings
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Shown
 from kzoo.kinds.arrays import as_array, check_count, numbers_in
 from kzoo.kinds.files import existing
-from kzoo.kinds.image import SUFFIXES
+from kzoo.kinds.folders import counted, not_read
 from kzoo.kinds.image.folders import KINDS, glance, glance_new, images_below
 from kzoo.kinds.left_out import Unread
 
 __all__ = [
-    "draw", "edges", "example", "form", "gather", "glance", "glance_new", "read", "received", "show", "views",
+    "check", "draw", "edges", "example", "form", "gather", "glance", "glance_new", "read", "received", "show", "views",
 ]  # fmt: skip
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_ROUNDING = 1e-2  # that a pixel may lie outside 0..255: (x / 255) * 255 does
 
 
 def check_shape(shape) -> tuple[int, int, int]:
@@ -51,20 +54,72 @@ def read(reader, raw):
         (x, items): a file that cannot be read has no row in x, and is an `Unread` among the items.
 
     Raises:
-        KzooError: nothing to read, or something that is no image and no file either.
+        KzooError: nothing to read, something that is no image and no file either, or an array of other numbers.
     """
     shape = tuple(reader["shape"])
     if isinstance(raw, np.ndarray):
         images = _batch(numbers_in(raw, "Images"), shape)
+        check_pixels([images])
         size = images.shape[1:]
         if size == shape or (*size, 1) == shape:
             return images.reshape(-1, *shape).astype("float32"), raw
         return _filled(lambda image: _from_array(image, shape), images, shape)[0], raw
     raw = list(raw) if isinstance(raw, list | tuple) else image_paths(raw)
+    check_pixels(numbers_in(item, "Images", many=False) for item in raw if isinstance(item, np.ndarray))
     x, unread = _filled(lambda item: _read_one(item, shape), raw, shape)
+    files = [item for place, item in enumerate(raw) if not isinstance(item, np.ndarray) and place not in unread]
+    for line in _decoder().dim(files) if files else ():
+        warnings.warn(line, KzooWarning, stacklevel=2)
     if not unread:
         return x, raw
     return np.delete(x, list(unread), axis=0), [unread.get(place, item) for place, item in enumerate(raw)]
+
+
+def check(reader, x):
+    """Refuse an x that comes from elsewhere, of the network's own shape, where its pixels are no 0..255."""
+    check_pixels([x])
+
+
+def check_pixels(arrays, *, trained=False):
+    """Refuse pixels that are not 0..255, by all of them together; warn of those that hardly are.
+
+    One dark image may well have no pixel above 1, but then whole numbers: fractions of them come of a division.
+
+    Args:
+        arrays: numbers, none of them NaN.
+        trained: whether a network is to be trained on them, which may be told to leave them as they are.
+
+    Raises:
+        KzooError: what they look like, and how they become 0..255.
+    """
+    ends, whole, floats = [], True, False
+    for array in arrays:
+        if array.size:
+            ends += [float(array.min()), float(array.max())]
+            floats = floats or array.dtype.kind == "f"
+            whole = whole and (array.dtype.kind != "f" or max(ends) > 1 or bool((array == np.rint(array)).all()))
+    if not ends:
+        return
+    low, high = min(ends), max(ends)
+    ready = " Or pass rescale=False." if trained else ""
+    if low < -_ROUNDING or high > 255 + _ROUNDING:
+        fix = "bring them back to it"
+        if low >= -1 - _ROUNDING and high <= 1 + _ROUNDING:
+            fix = "scaled to -1..1, they are again by (x + 1) * 127.5"
+        elif whole and low >= 0 and high < 2**16:
+            fix = "divide those of 16 bits by 257, those of 12 by 16"
+        raise KzooError(f"Pixels must lie in 0..255; these lie in {low:g}..{high:g}: {fix}.{ready}")
+    if high > 1:
+        return
+    if not whole or (trained and floats):
+        way = "or rescale=False" if trained else "or x * 255"
+        raise KzooError(
+            "Pixels look divided by 255 (all lie in 0..1); kzoo takes 0..255 and divides inside: "
+            f"pass the raw pixels, {way}."
+        )
+    if low < high:
+        line = "All pixels are 0 or 1, and white is 255: where 1 stands for white, pass x * 255."
+        warnings.warn(line, KzooWarning, stacklevel=2)
 
 
 def _filled(read_one, items, shape):
@@ -98,13 +153,7 @@ def gather(words):
     files = []
     for word in words:
         path = Path(existing(word))
-        if path.is_dir():
-            found = sorted(str(f) for f in path.rglob("*") if f.suffix.lower() in SUFFIXES)
-            if not found:
-                raise KzooError(f"{word!r} holds no images ({', '.join(sorted(SUFFIXES))}).")
-            files += found
-        else:
-            files.append(str(path))
+        files += map(str, image_paths(path)) if path.is_dir() else [str(path)]
     return files
 
 
@@ -175,11 +224,23 @@ def edges(given, rows):
 def image_paths(source) -> list:
     """Return what a file, a folder or a PIL image stands for: a list of single images."""
     if isinstance(source, str | Path) and Path(source).is_dir():
-        paths = [Path(source, name) for name in images_below(Path(source), "")]
-        if not paths:
-            raise KzooError(f"There are no images in {str(source)!r} ({KINDS}).")
-        return paths
+        return [Path(source, name) for name in images_in(Path(source))]
     return [source]
+
+
+def images_in(folder) -> list:
+    """Return the names of the images in and under a folder, and warn of files that may be images and are not read.
+
+    Raises:
+        KzooError: there are none.
+    """
+    others: Counter[str] = Counter()
+    names = images_below(folder, "", others)
+    if not names:
+        raise KzooError(f"There are no images in {str(folder)!r} ({KINDS}).{counted(others)}")
+    for line in not_read(others, "images", KINDS):
+        warnings.warn(line, KzooWarning, stacklevel=2)
+    return names
 
 
 def _read_one(item, shape):
@@ -194,7 +255,7 @@ def _read_one(item, shape):
 
 def _encode_one(item, shape):
     if isinstance(item, np.ndarray):
-        return _from_array(numbers_in(item, "Images", many=False), shape)
+        return _from_array(item, shape)
     return _decoder().decode(item, shape)
 
 
@@ -212,7 +273,17 @@ def _decoder():
 
 
 def _batch(array, shape):
-    """Tell one image from many: three axes are one image when the last is the channels."""
+    """Tell one image from many: three axes are one image when the last is the channels.
+
+    Raises:
+        KzooError: no such number of axes, or the channels of colours stand before height and width.
+    """
+    height, width, channels = shape
+    if array.shape[-3:] == (channels, height, width) != shape and (channels > 1 or array.ndim == 4):
+        raise KzooError(
+            f"Images of shape {array.shape} have their channels first: pass np.moveaxis(x, -3, -1)"
+            + (f"; {channels} grey images are x[..., None]." if array.ndim == 3 else ".")
+        )
     if array.ndim == 2 or (array.ndim == 3 and (array.shape == shape or array.shape[1:] != shape[:2])):
         return array[None]
     if array.ndim in (3, 4):

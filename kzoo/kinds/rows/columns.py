@@ -21,6 +21,7 @@ from kzoo.kinds.tables.values import (
     to_numbers,
     to_words,
 )
+from kzoo.words import listed
 
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers
 MOST_CATEGORIES = 1000
@@ -74,7 +75,8 @@ def _describe(name, values, clip, notes, said, doubts, decimal):
         return "constant"
     if wanted == "date" or (wanted is None and looks_like_dates(there)):
         return _describe_date(name, values, notes)
-    learned = writing_of(name, values, said, doubts, decimal)
+    found: list = []
+    learned = writing_of(name, values, said, found, decimal)
     numbers = to_numbers(values, *([] if learned is None else [learned]))
     read = np.isfinite(numbers[filled])
     if wanted == "number" and not read.any():
@@ -82,6 +84,7 @@ def _describe(name, values, clip, notes, said, doubts, decimal):
     if wanted == "number" or (wanted is None and read.mean() >= _MOSTLY):
         if wanted is None and _looks_like_id(name, numbers):
             return "numbers the rows"
+        doubts += found
         return _describe_numbers(name, numbers, clip, stored_writing(learned, decimal))
     seen = _words_in(there)
     if wanted is None and len(seen) > 0.9 * len(there):
@@ -90,6 +93,24 @@ def _describe(name, values, clip, notes, said, doubts, decimal):
         notes.append(f"Column {name!r} has {len(seen)} categories; the {MOST_CATEGORIES} most frequent count.")
     best = sorted(seen, key=lambda word: (-seen[word], word))[:MOST_CATEGORIES]
     return {"name": name, "kind": "category", "values": sorted(best)}
+
+
+def missing_words(words, columns, targets=()) -> list:
+    """Return a line on words of a file that count as missing values and might be categories, where there are any.
+
+    Args:
+        words: name -> those that its reader took for missing values.
+        columns: what `learn_columns` found.
+        targets: names of those that are classes.
+    """
+    names = [*targets, *(column["name"] for column in columns if column["kind"] == "category")]
+    found = [f"{listed(map(repr, sorted(words[name])))} in {name!r}" for name in names if words.get(name)]
+    if not found:
+        return []
+    return [
+        f"Taken for missing values, as in any CSV file: {listed(found)}. Where these are categories, give a DataFrame "
+        "that has them: pandas.read_csv(..., keep_default_na=False)."
+    ]
 
 
 def _is_constant(values):
@@ -114,7 +135,7 @@ def writing_of(name, values, said=None, doubts=None, decimal=None) -> Writing | 
     Args:
         values: the column.
         said: what the user says of it.
-        doubts: a list that gets a line where another way reads all of it too.
+        doubts: a list that gets a line where another way reads all of it too, and where it is in two units.
         decimal: the decimal sign of its file.
     """
     values = plain(values)
@@ -131,6 +152,12 @@ def writing_of(name, values, said=None, doubts=None, decimal=None) -> Writing | 
         doubts.append(
             f"Numbers of {name!r} can be read in two ways: {learned.example!r} is taken for {one:.12g}, not "
             f"{other:.12g}. If that is wrong, say columns={{{name!r}: {{'decimal': {sign!r}}}}}."
+        )
+    if learned.units and doubts is not None:
+        (one, figure), (other, figures) = ((text, f"{learned.writing.read(text):.12g}") for text in learned.units)
+        doubts.append(
+            f"Numbers of {name!r} are in two units: {one!r} is taken for {figure}, {other!r} for {figures}. If that is "
+            "wrong, write all in one unit."
         )
     return learned.writing
 

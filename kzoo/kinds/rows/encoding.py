@@ -14,7 +14,7 @@ from kzoo.data.progress import followed
 from kzoo.data.stored import check_room, read_rows
 from kzoo.errors import KzooError
 from kzoo.kinds.rows.asked import asked_columns, named_columns
-from kzoo.kinds.rows.columns import MOST_CATEGORIES, check_some, fingerprinted, learn_columns
+from kzoo.kinds.rows.columns import MOST_CATEGORIES, check_some, fingerprinted, learn_columns, missing_words
 from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extents, Placed, Sample, Words
 from kzoo.kinds.rows.light import cells_of, feature_names, filled, unread_line
 from kzoo.kinds.rows.scaling import config_of
@@ -23,6 +23,7 @@ from kzoo.kinds.tables.arrow import Piece, arrow, hashes, mixed, settled
 from kzoo.kinds.tables.files import is_table, pieces_of
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
+from kzoo.kinds.tables.values import MISSING
 from kzoo.words import plural, shown
 
 _MOST_CLASSES = 10_000  # different cells of a target that are told apart
@@ -55,7 +56,7 @@ class Encoding:
         self.inputs = [name for name in pieces.names if name not in self.apart]
         if tested is not None:
             require(Rows(dict.fromkeys(tested.names, ())), [*self.targets, *self.inputs], "the test table")
-        self.notes, self.doubts, self.left_out = [], [], {}
+        self.notes, self.doubts, self.left_out = [*pieces.notes, *(() if tested is None else tested.notes)], [], {}
 
     def encoded(self) -> dict:
         """Encode the table, and return what `large.py` opens it with."""
@@ -111,11 +112,15 @@ class Encoding:
         if self.cells is not None:  # which shows what a column is, also where the sample lacks its rarest cells
             different = self.pieces.frame(_table_of(target, self.cells, table.schema), self.text)
             different, self.writings = read_targets(
-                different, self.targets, self.said, self.task, self.doubts, decimal, different=True
-            )
+                different, self.targets, self.said, self.task, self.doubts, decimal, different=True,
+                figures=different.attrs.get("figures", ()),
+            )  # fmt: skip
             values = {target: rows_of(different)[target]}
         else:
-            frame, self.writings = read_targets(frame, self.targets, self.said, self.task, self.doubts, decimal)
+            figures = frame.attrs.get("figures", ())
+            frame, self.writings = read_targets(
+                frame, self.targets, self.said, self.task, self.doubts, decimal, figures=figures
+            )
             values = {name: rows_of(frame)[name] for name in self.targets}
         self.chosen, reason = choose_task(values, self.task, self.preset)
         self.notes.append(reason)
@@ -140,6 +145,7 @@ class Encoding:
             left_out=self.left_out,
         )  # fmt: skip
         check_some(self.columns, self.targets, self.left_out)
+        self.notes += missing_words(self.pieces.words, self.columns, self.targets if self.classes else ())
         apart = dict.fromkeys(self.drop, ("left out", AS_ASKED))
         if self.group is not None:
             apart[self.group] = ("group", "rows of one value stay in one split")
@@ -184,6 +190,8 @@ class Encoding:
                 self.put(buckets, self.pieces, table, places, self.split_of(table, places))
             if self.tested is not None:
                 self.without, first = 0, 0
+                self.tested.kept = {name: MISSING.intersection(words.codes) for name, words in self.words.items()}
+                self.tested.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.code_of or ()))
                 for piece in self.tested:
                     table, places = self.with_target(piece.table.select(self.targets + self.inputs), first)
                     self.put(buckets, self.tested, table, places, np.full(len(places), 2))
@@ -433,7 +441,7 @@ def _tested(test):
 class _Frame:
     """A DataFrame that is given as test data, in one piece."""
 
-    name, files, decimal = "test", (), None
+    name, files, decimal, notes = "test", (), None, ()
 
     def __init__(self, frame):
         self.given, self.names = frame, [str(column).strip() for column in frame.columns]

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from kzoo.data.memory import free_memory, too_large
 from kzoo.data.sample import what_is_sampled
 from kzoo.data.stored import Stored, is_made, making, read_about, write_about
 from kzoo.errors import KzooError, KzooWarning
+from kzoo.kinds.files import say
 from kzoo.kinds.rows.encoding import Encoding
 from kzoo.kinds.rows.gather import Placed, Sample
 from kzoo.kinds.tables.files import files_of, is_table, pieces_of, size_of
@@ -30,7 +32,7 @@ from kzoo.optional import is_installed
 from kzoo.tasks import choose
 from kzoo.words import in_bytes
 
-FORMAT = 1  # of what is stored
+FORMAT = 2  # of what is stored
 
 
 def is_large(source, *, name="", preset=None, **asked) -> bool:
@@ -90,12 +92,14 @@ def frame_of(source, text=()):
     if not is_large(source):
         return as_frame(source, text)
     pieces, sample = pieces_of(source), Sample(0)
+    pieces.kept = {name: words for name, words in text.items() if words} if isinstance(text, Mapping) else {}
     placed = Placed(pieces)
     for first, table in placed.pieces("looking at rows"):
         sample.add(table, first + np.arange(table.num_rows))
     if not placed.rows:
         raise KzooError(f"{pieces.name!r} has no rows.")
-    frame = pieces.frame(sample.taken()[0], frozenset(text))
+    frame = pieces.frame(sample.taken()[0], text)
+    say(pieces.notes)
     if len(frame) < placed.rows:
         warnings.warn(
             f"{pieces.name!r} is too large for memory: {len(frame):,} of its {placed.rows:,} rows are looked at, the "

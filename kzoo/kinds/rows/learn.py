@@ -16,16 +16,16 @@ from kzoo.data.windows import Mapped, few, flat, taken
 from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
 from kzoo.kinds.rows.asked import asked_columns, named_columns
-from kzoo.kinds.rows.columns import check_some, fingerprinted, learn_columns
+from kzoo.kinds.rows.columns import check_some, fingerprinted, learn_columns, missing_words
 from kzoo.kinds.rows.large import frame_of, is_large, load_large
 from kzoo.kinds.rows.light import apply_columns, feature_names, read, say_unread
 from kzoo.kinds.rows.scaling import config_of, robust_scaling
 from kzoo.kinds.rows.target import choose_task, groups_in, read_targets, with_target
-from kzoo.kinds.tables.frame import as_frame
+from kzoo.kinds.tables.frame import about_index, as_frame
 from kzoo.kinds.tables.numbers import in_texts, ways
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
-from kzoo.kinds.tables.values import Texts, to_numbers, to_words
+from kzoo.kinds.tables.values import MISSING, Texts, to_numbers, to_words
 
 _MOST_ROWS = 200_000  # whose quantiles are taken
 
@@ -52,13 +52,15 @@ def load_table(
     Raises:
         KzooError: a column that does not exist, or a target nothing can be learned from.
     """
-    frame, notes, doubts, left_out = as_frame(source, named_columns(columns)), [], [], {}
-    decimal = frame.attrs.get("decimal")
+    notes, doubts, left_out = [*about_index(source)], [], {}
+    frame = as_frame(source, named_columns(columns), notes)
+    words = frame.attrs.get("words", {})
+    decimal, figures = frame.attrs.get("decimal"), frame.attrs.get("figures", ())
     targets = find_target(frame, target)
     said = asked_columns(columns, frame)
     tested = None
     if splits.is_source(test):
-        tested = as_frame(test, text_columns(frame))
+        tested = _as_trained(as_frame(test, text_columns(frame), notes), frame, decimal)
         require(tested, targets, "the test table")
     apart = [*targets, *as_names(drop), *([group] if group is not None else [])]
     require(frame, apart, "the table")
@@ -67,7 +69,7 @@ def load_table(
         tested = with_target(tested, targets, notes, "test row")
         frame = pd.concat([frame, tested], ignore_index=True)
     groups = None if group is None else groups_in(frame[group][:first], group)
-    frame, writings = read_targets(frame, targets, said, task, doubts, decimal)
+    frame, writings = read_targets(frame, targets, said, task, doubts, decimal, figures=figures)
     rows = rows_of(frame)
     chosen, reason = choose_task({column: rows[column] for column in targets}, task, preset)
     notes.append(reason)
@@ -95,6 +97,7 @@ def load_table(
         left_out=left_out,
     )
     check_some(columns, targets, left_out)
+    notes += missing_words(words, columns, targets if learned.classes else ())
     unread, categories = {}, {column["name"] for column in columns if column["kind"] == "category"}
     x = apply_columns(columns, raw, unread)
     # That a rare category is in validation or test rows alone is nobody's mistake.
@@ -131,15 +134,22 @@ def load_table(
     )
 
 
+def _as_trained(tested, frame, decimal):
+    """Return a test table whose numbers that can be read in two ways are read as the training file tells."""
+    figures = [name for name in tested.attrs.get("figures", ()) if types.is_numeric_dtype(frame.get(name))]
+    return tested.assign(**{name: to_numbers(tested[name], *ways(None, decimal)) for name in figures})
+
+
 def seen_in_cells(doubts, unread, rows):
     """Return what checks are told of cells: doubts, and name -> (how many cannot be read, the first, of how many)."""
     found = {name: (len(places), int(places[0]), rows) for name, places in unread.items() if len(places)}
     return {"doubts": doubts, "unread": found}
 
 
-def text_columns(frame) -> list:
-    """Return the names of the columns of a DataFrame that hold texts."""
-    return [name for name in frame.columns if not types.is_numeric_dtype(frame[name])]
+def text_columns(frame) -> dict:
+    """Return name -> words such as `NA` that are among its cells, of each column of a DataFrame that holds texts."""
+    texts = [name for name in frame.columns if not types.is_numeric_dtype(frame[name])]
+    return {name: MISSING.intersection(frame[name].unique()) for name in texts}
 
 
 def _hash(frame, rows):
@@ -175,23 +185,26 @@ def fit(x, train, *, plain=False, notes=None, **more):
 
 def labelled(reader, source, *, targets, config):
     """Return the rows of a table that have a target, and their targets as they stand."""
-    frame = frame_of(source, _as_written(reader))
+    frame = frame_of(source, _as_written(reader, targets))
     require(frame, targets, "the table")
     frame = frame[frame[targets].notna().all(axis=1)].reset_index(drop=True)
     if not len(frame):
         raise KzooError(f"No row of the table has a target ({', '.join(targets)}).")
-    return Split(x=read(reader, frame)[0], y=_targets_as_learned(frame[targets], reader))
+    return Split(x=read(reader, frame)[0], y=_targets_as_learned(frame, targets, reader))
 
 
-def _as_written(reader):
-    """Return the names of the columns of new rows that have to be read as they are written.
+def _as_written(reader, targets):
+    """Return the columns of new rows that have to be read as they are written: name -> words such as `NA` in them.
 
-    A file's reader would take their cells for numbers: `01067` for 1067, where training saw the category `01067`.
+    A file's reader would take their cells for numbers, `01067` for 1067 where training saw the category `01067`, or for
+    missing values.
     """
-    columns = reader["columns"]
-    texts = [column["name"] for column in columns if column["kind"] != "number" or in_texts(column.get("writing"))]
-    classes = reader.get("classes", ())
-    return texts + (list(reader["targets"]) if any(map(_changes_as_number, classes)) else [])
+    texts = [one for one in reader["columns"] if one["kind"] != "number" or in_texts(one.get("writing"))]
+    classes, writings = reader.get("classes", ()), reader.get("writings", {})
+    words = MISSING.intersection(classes)
+    named = bool(words) or any(map(_changes_as_number, classes))
+    targets = [name for name in targets if named or in_texts(writings.get(name))]
+    return {one["name"]: MISSING.intersection(one.get("values", ())) for one in texts} | dict.fromkeys(targets, words)
 
 
 def _changes_as_number(name):
@@ -200,20 +213,26 @@ def _changes_as_number(name):
     return bool(np.isfinite(number[0])) and name not in ("True", "False", to_words(number)[0])
 
 
-def _targets_as_learned(targets, reader):
-    """Return targets of new rows with numbers read as training has learned that they are written."""
-    for name, writing in reader.get("writings", {}).items():
-        if (name in targets and types.is_object_dtype(targets[name])) or types.is_string_dtype(targets[name]):
-            numbers = to_numbers(targets[name], *ways(writing))
-            targets = targets.assign(**{name: np.where(np.isnan(numbers), targets[name], numbers)})
-    return targets
+def _targets_as_learned(frame, targets, reader):
+    """Return the targets of new rows with numbers read as training has learned that they are written, or plainly."""
+    found, writings, figures = frame[targets], reader.get("writings", {}), frame.attrs.get("figures", ())
+    for name in targets:
+        values = found[name]
+        texts = types.is_object_dtype(values) or types.is_string_dtype(values)
+        if not texts or (name not in writings and name not in figures):
+            continue
+        numbers = to_numbers(values, *ways(writings.get(name)))
+        if np.isnan(numbers[values.notna()]).any() and np.isfinite(to_numbers(values.dropna())).all():
+            numbers = to_numbers(values)
+        found = found.assign(**{name: np.where(np.isnan(numbers), values, numbers)})
+    return found
 
 
 def fresh(reader, source, *, targets):
     """Return a table that may lack columns; what is missing counts as empty."""
     if isinstance(source, dict | list):
         source = pd.DataFrame([source] if isinstance(source, dict) else list(source))
-    frame, names = frame_of(source, _as_written(reader)), [column["name"] for column in reader["columns"]]
+    frame, names = frame_of(source, _as_written(reader, targets)), [column["name"] for column in reader["columns"]]
     if not len(frame):
         raise KzooError("There are no rows to look at.")
     missing = [name for name in names if name not in frame.columns]
@@ -222,7 +241,7 @@ def fresh(reader, source, *, targets):
         x = apply_columns(reader["columns"], frame.assign(**dict.fromkeys(missing, np.nan)))
     answers = answers_in(frame, targets)
     if answers is not None:
-        answers = _targets_as_learned(answers, reader)
+        answers = _targets_as_learned(frame, targets, reader).loc[answers.index]
     return Fresh(x=x, frame=frame, missing=missing, answers=answers)
 
 

@@ -19,7 +19,7 @@ from kzoo.kinds.tables.raw import (
     require,
     rows_of,
 )
-from kzoo.kinds.tables.values import Texts, date_parts, plain, to_words, unreadable
+from kzoo.kinds.tables.values import MISSING, Texts, date_parts, plain, to_words, unreadable
 from kzoo.words import listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown
@@ -241,7 +241,8 @@ def codes_of(categories) -> dict:
 def _features(column, rows, unread):
     if column["kind"] != "category":
         return filled(column, cells_of(column, rows, unread))
-    codes, values = codes_of(column["values"]), rows[column["name"]]
+    codes, kept = codes_of(column["values"]), MISSING.intersection(column["values"])
+    values = rows.cells(column["name"], kept)
     if isinstance(values, Texts):
         found = values.each([codes.get(text.strip(), 0) for text in values.different], 0, np.float32)
     else:

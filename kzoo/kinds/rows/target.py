@@ -33,11 +33,12 @@ def groups_in(values, name):
     return to_words(values).astype(str)
 
 
-def read_targets(frame, targets, said, task, doubts, decimal, *, different=False):
+def read_targets(frame, targets, said, task, doubts, decimal, *, different=False, figures=()):
     """Turn texts of targets that are numbers in figures, such as "1.234,50 €", into numbers.
 
     Args:
         frame: the table; of one target alone, its `different` cells where that is said.
+        figures: names of columns that a file's reader would have taken for numbers, could they be read in one way only.
 
     Returns:
         (the table, name -> how such a target writes its numbers).
@@ -52,7 +53,7 @@ def read_targets(frame, targets, said, task, doubts, decimal, *, different=False
         writing = None if asked == "category" else writing_of(name, wanted, said.get(name), found, decimal)
         if writing is None and (stored := stored_writing(None, decimal)) and wanted.dtype != object:
             writings[name] = stored
-        if writing is None or (asked is None and np.isfinite(to_numbers(wanted)).all()):
+        if writing is None or (asked is None and name not in figures and np.isfinite(to_numbers(wanted)).all()):
             continue  # plain figures in quotation marks are names
         numbers = to_numbers(wanted, writing)
         share = np.isfinite(numbers).mean()

@@ -1,10 +1,14 @@
 """A series of numbers in order of time, cut into windows."""
 
-from kzoo.forms import Each
+from kzoo.forms import Each, Words
 from kzoo.kinds import Kind, Source
 
 _SIGNS = {"decimal?": str, "thousands?": str, "marks?": [str]}  # how a column of texts writes its numbers
-_WINDOW = {"columns": [str], "steps": int, "time?": (str, None), "writings?": (Each((_SIGNS, None)), None)}
+_TIMES = Words(("numbers", "day first", "month first", "YYYYMMDD", "YYYYMM"))  # how their column is written
+_WINDOW = {
+    "columns": [str], "steps": int, "time?": (str, None), "writings?": (Each((_SIGNS, None)), None),
+    "times?": (_TIMES, None), "outputs?": (int, None),
+}  # fmt: skip
 
 KIND = Kind(
     name="series",

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.kinds.series.light import times_of
+from kzoo.kinds.series.written import times_of
 from kzoo.kinds.tables.raw import rows_of
 from kzoo.kinds.tables.values import known
 
@@ -202,12 +202,14 @@ def day_of(months, day, business=""):
     return np.busday_offset(days, 0, roll=roll) if roll else days
 
 
-def moments_of(raw, column) -> Moments | None:
+def moments_of(raw, column, way, told=None) -> Moments | None:
     """Read the time column of a table of any kind; None where a row has no time.
 
     Args:
         raw: a DataFrame, or what `rows_of` takes.
         column: its name.
+        way: how it is written (see `kzoo.kinds.series.written`).
+        told: its times, where they have been read.
     """
     if hasattr(raw, "columns") and hasattr(raw, "iloc"):
         place = [str(name).strip() for name in raw.columns].index(column)
@@ -215,7 +217,7 @@ def moments_of(raw, column) -> Moments | None:
         if (zone := getattr(getattr(series, "dt", None), "tz", None)) is not None and len(series):
             return _of_aware(series, zone)
     values = rows_of(raw)[column]
-    at = times_of(values, column, [])
+    at = times_of(values, way) if told is None else told
     if not len(at) or not known(at).all():
         return None
     if at.dtype.kind != "M":
@@ -255,15 +257,16 @@ def _written(minutes):
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
-def calendar_of(frame, column, rows) -> Calendar | None:
+def calendar_of(frame, times, rows) -> Calendar | None:
     """Find the step that the training rows of a DataFrame keep, in the first of them where these tell it.
 
     Args:
-        column: its time column.
+        times: its `Times`.
         rows: how many are trained on, the earliest.
     """
-    few = learn(moments_of(frame.iloc[: min(rows, _ENOUGH)], column), column)
-    return few or learn(moments_of(frame, column), column, rows=rows)
+    column = times.column
+    few = learn(moments_of(frame.iloc[: min(rows, _ENOUGH)], column, times.way), column)
+    return few or learn(moments_of(frame, column, times.way), column, rows=rows)
 
 
 def learn(moments: Moments | None, column, *, rows=None) -> Calendar | None:

@@ -18,14 +18,16 @@ from kzoo.kinds.rows.learn import describe, fit, seen_in_cells, text_columns
 from kzoo.kinds.rows.light import say_unread
 from kzoo.kinds.rows.scaling import scaling
 from kzoo.kinds.series.calendar import calendar_of
-from kzoo.kinds.series.light import filled, time_column, times_in
+from kzoo.kinds.series.index import with_index
+from kzoo.kinds.series.light import filled, refuse_empty, time_column, times_in, written_as
 from kzoo.kinds.series.season import window
 from kzoo.kinds.series.simple import simple_forecasts
 from kzoo.kinds.series.times import in_utc, offsets_of
-from kzoo.kinds.tables.frame import as_frame
+from kzoo.kinds.tables.frame import about_index, as_frame
 from kzoo.kinds.tables.numbers import in_texts
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import MOST, as_names, require, rows_of
+from kzoo.kinds.tables.values import known
 from kzoo.preset import STEPS
 from kzoo.tasks.values.light import spread
 from kzoo.words import listed, plural
@@ -74,18 +76,23 @@ def load_series(
     steps, horizon = STEPS, _HORIZON
     if preset is not None:
         steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
-    notes = list(notes)
-    frame = as_frame(source, named_columns(columns))
+    source = with_index(source, time)
+    notes = [*notes, *about_index(source)]
+    frame = as_frame(source, named_columns(columns), notes)
     table, decimal = frame, frame.attrs.get("decimal")
     frame, times = in_order(frame, time_column(frame, time), notes)
+    frame, times = _without_future(frame, times, target, notes)
     time = None if times is None else times.column
-    tested, tested_times = None, None
+    tested, tested_times, doubts_of_test = None, None, []
     if splits.is_source(test):
-        tested, tested_times = in_order(as_frame(test, text_columns(table)), time, [])
+        learned = None if times is None else times.way
+        test = with_index(test, time)
+        tested = as_frame(test, text_columns(table), notes)
+        tested, tested_times = in_order(tested, time, [], learned, doubts_of_test)
     first_validation, first_test = splits.split_time(
         len(frame), validation=validation, test=0 if tested is not None else test
     )
-    calendar = None if time is None else calendar_of(table, time, first_validation)
+    calendar = None if times is None else calendar_of(table, times, first_validation)
     if time is not None and calendar is None:
         notes.append(f"{time!r} keeps no step: forecasts will have numbers in place of times, and no season to beat.")
     said, doubts, unread, gone = asked_columns(columns, frame), [], {}, {}
@@ -116,7 +123,8 @@ def load_series(
     series = {part: (values, *cut, holes_of(times)) for part, cut in cuts.items()}
     if tested is not None:
         require(tested, names, "the test series")
-        other = filled(tested, names, [], writings)
+        other, unknown, lines = _filled_anew(tested, names, writings, len(targets), "the test series")
+        notes += [f"Test series: {line}" for line in (*doubts_of_test, *lines)]
         series["test"] = (other, 0, len(other), holes_of(tested_times))
     fix = shorter(cuts.values(), steps or STEPS, horizon, preset)
     if steps is None:
@@ -128,6 +136,9 @@ def load_series(
         notes.append(line)
     made, left_out, across = windows_of(series, steps, horizon, len(targets), name, fix=fix)
     notes += _about_holes(left_out, across)
+    if tested is not None:
+        made["test"], without = _known_alone(made["test"], unknown, "the test series")
+        notes += [f"Test series: {line}" for line in without]
     mean, std = spread(values[:first_validation])
     return Dataset(
         name=name,
@@ -142,9 +153,10 @@ def load_series(
             "target_scale": std[: len(targets)],
             "target_offset": mean[: len(targets)],
         },
-        preprocessing={"kind": "series", "columns": names, "steps": steps, "time": time}
+        preprocessing={"kind": "series", "columns": names, "outputs": len(targets), "steps": steps, "time": time}
         | ({"writings": writings} if writings else {})
         | ({"uneven": True} if across else {})  # as opening hours are: rows are taken as they come, new ones too
+        | ({"times": times.way} if times is not None and times.way else {})
         | ({"calendar": calendar.json()} if calendar else {}),
         feature_names=tuple(names),
         target_names=tuple(targets),
@@ -156,20 +168,37 @@ def load_series(
     )
 
 
-def in_order(frame, column, notes):
+def in_order(frame, column, notes, learned=None, doubts=None):
     """Return the rows in order of time, without its column (the one that training knew, else the first of dates).
+
+    Args:
+        notes, learned, doubts: see `times_in`.
 
     Returns:
         (the table, its `Times` or None without a time column).
     """
     offsets = {name: offsets_of(frame[name]) for name, kind in frame.dtypes.items() if hasattr(kind, "tz")}
     frame = in_utc(frame)
-    times = times_in(rows_of(frame), column, notes, offsets)
+    times = times_in(rows_of(frame), column, notes, offsets, learned=learned, doubts=doubts)
     if times is None:
         return frame, None
     if not times.sorted:
         frame = frame.iloc[times.order].reset_index(drop=True)
     return frame.drop(columns=times.column), times
+
+
+def _without_future(frame, times, target, notes):
+    """Return a series and its times without the rows at the end in which nothing is told of any target."""
+    asked = [target] if target in list(frame.columns) else as_names(target)
+    rows, there = rows_of(frame), np.zeros(len(frame), bool)
+    for name in asked or frame.columns:
+        there |= known(rows[name]) if name in rows else True
+    if not there.any() or there[-1]:
+        return frame, times
+    future = int(np.argmax(there[::-1]))
+    notes.append(f"Left out at the end: {plural(future, 'row')} without {listed(map(repr, asked)) or 'a value'}.")
+    kept = len(frame) - future
+    return frame.iloc[:kept], None if times is None else times.take(times.order[:kept])
 
 
 def _seen(times, gone):
@@ -290,6 +319,47 @@ def _about_holes(left_out, across):
         )
 
 
+def _filled_anew(frame, names, writings, targets, where):
+    """Return a series that is to be scored, filled as that of the training.
+
+    Args:
+        targets: how many of the columns are forecast, the first ones.
+        where: what it is, for messages.
+
+    Returns:
+        (values, the rows in which a target is missing, lines about what is missing).
+
+    Raises:
+        KzooError: a column without any number.
+    """
+    notes, unread, gone = [], {}, {}
+    values = filled(frame, names, notes, writings, unread, gone)
+    refuse_empty(gone, len(frame), where)
+    unknown = np.unique(np.concatenate([gone[name] for name in names[:targets]]))
+    return values, unknown, [*say_unread(names, frame, unread), *notes]
+
+
+def _known_alone(split, unknown, where):
+    """Return a split without the windows in which a value that is to be forecast is missing, and lines about these.
+
+    Args:
+        unknown: the rows in which one is.
+        where: what it is of, for the message.
+
+    Raises:
+        KzooError: nothing is left.
+    """
+    starts, steps = split.y.starts, split.y.length
+    there = np.searchsorted(unknown, starts) == np.searchsorted(unknown, starts + steps)
+    if there.all():
+        return split, []
+    if not there.any():
+        raise KzooError(f"No {steps} rows of {where} in a row hold all that is to be forecast: nothing can be scored.")
+    x, y = (Windows(part.values, part.starts[there], part.length) for part in (split.x, split.y))
+    line = f"{plural(int((~there).sum()), 'window')} left out: a value that is to be forecast is missing."
+    return Split(x=x, y=y), [line]
+
+
 def take(x, preset):
     """Return an array as float32 (N, T, F)."""
     if x.ndim == 2 and preset is not None and preset.config["input_shape"][-1] == 1:
@@ -298,16 +368,20 @@ def take(x, preset):
 
 
 def labelled(reader, source, *, targets, config):
-    """Return all windows of a series, and what follows each."""
-    frame, times = in_order(as_frame(source, _as_written(reader)), reader.get("time"), [])
-    require(frame, reader["columns"], "the series")
-    values = filled(frame, reader["columns"], [], reader.get("writings"))
+    """Return all windows of a series, and what follows each, but for those that something is missing of."""
     name = Path(source).name if isinstance(source, str | Path) else "the table"
+    source, lines = with_index(source, reader.get("time")), list[str]()
+    frame = as_frame(source, _as_written(reader))
+    frame, times = in_order(frame, reader.get("time"), [], written_as(reader), lines)
+    require(frame, reader["columns"], "the series")
+    outputs = config["outputs"]
+    values, unknown, more = _filled_anew(frame, reader["columns"], reader.get("writings"), outputs, name)
     series = {"whole": (values, 0, len(values), () if reader.get("uneven") else holes_of(times))}
-    made, left_out, across = windows_of(series, reader["steps"], config["horizon"], config["outputs"], name)
-    for line in _about_holes(left_out, across):
+    made, left_out, across = windows_of(series, reader["steps"], config["horizon"], outputs, name)
+    split, without = _known_alone(made["whole"], unknown, name)
+    for line in (*lines, *more, *_about_holes(left_out, across), *without):
         warnings.warn(line, KzooWarning, stacklevel=2)
-    return made["whole"]
+    return split
 
 
 def _as_written(reader):
@@ -317,9 +391,10 @@ def _as_written(reader):
 
 def fresh(reader, source, *, targets):
     """Return a series in order of time, which may lack columns."""
+    source = with_index(source, reader.get("time"))
     frame, names = as_frame(source, _as_written(reader)), reader["columns"]
     missing = [name for name in names if name not in frame.columns]
-    frame, times = in_order(frame, reader.get("time"), [])
+    frame, times = in_order(frame, reader.get("time"), [], written_as(reader))
     x, gone = None, {}
     if len(frame) and not missing:
         x = filled(frame, names, [], reader.get("writings"), gone=gone)

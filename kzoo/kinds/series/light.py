@@ -1,6 +1,7 @@
 """The last rows of a series become a window: in order of time, gaps filled, without pandas."""
 
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -9,18 +10,11 @@ from kzoo.kinds.arrays import check_count, numbers_in
 from kzoo.kinds.rows.asked import asked_columns
 from kzoo.kinds.rows.light import draw as draw_rows
 from kzoo.kinds.rows.light import edges, middle, say_unread, spread
+from kzoo.kinds.series.index import with_index
 from kzoo.kinds.series.times import Times, in_utc, offsets_of
+from kzoo.kinds.series.written import NUMBERS, are_dates_in_figures, times_of, way_of
 from kzoo.kinds.tables.raw import MOST, as_names, from_elsewhere, given_rows, one_table, require, rows_of
-from kzoo.kinds.tables.values import (
-    day_comes_first,
-    known,
-    looks_like_dates,
-    plain,
-    to_dates,
-    to_numbers,
-    to_words,
-    unreadable,
-)
+from kzoo.kinds.tables.values import known, looks_like_dates, to_words, unreadable
 from kzoo.words import listed
 
 _SEVERAL = 0.2  # share of the rows that repeat a time, above which they may be of several series
@@ -41,17 +35,93 @@ def read(reader, raw):
                 f"A window is {steps} steps of {len(names)} columns ({listed(names, MOST)}); got {x.shape[1:]}."
             )
         return x, raw
-    rows = given_rows(in_utc(raw))
-    times = times_in(rows, reader.get("time"), [])
-    rows = rows if times is None or times.sorted else rows.take(times.order)
-    require(rows, names, "the series")
+    doubts, unread, gone = [], {}, {}
+    _, rows, times, future = _past(reader, raw, doubts)
     if len(rows) < steps:
-        raise KzooError(f"A forecast needs the last {steps} rows; got {len(rows)}.")
-    unread = {}
-    x = filled(rows, names, [], reader.get("writings"), unread)[None, -steps:]
-    for line in (*say_unread(names, rows, unread), *_say_hole(None if reader.get("uneven") else times, steps)):
+        without = f" that do hold {_either(_targets(reader))}" if future else ""
+        raise KzooError(f"A forecast needs the last {steps} rows{without}; got {len(rows)}.")
+    x = filled(rows, names, [], reader.get("writings"), unread, gone)[None, -steps:]
+    refuse_empty(gone, len(rows), "the series")
+    lines = (
+        *doubts,
+        *say_unread(names, rows, unread),
+        *_say_future(reader, rows, times, future),
+        *_say_gone(gone, len(rows), steps),
+        *_say_hole(None if reader.get("uneven") else times, steps),
+    )
+    for line in lines:
         warnings.warn(line, KzooWarning, stacklevel=2)
     return x, raw
+
+
+def refuse_empty(gone, rows, where):
+    """Refuse a series for a column without any number: no value before stands in for what is missing.
+
+    Args:
+        gone: what `filled` found.
+        where: the series, for the message.
+    """
+    if rows and (empty := [name for name, places in gone.items() if len(places) == rows]):
+        raise KzooError(f"Column {empty[0]!r} of {where} holds no number.")
+
+
+def _past(reader, raw, doubts):
+    """Return what of a series was: its rows without those at the end that hold no target, which are the future.
+
+    Args:
+        doubts: a list that gets a line for each doubt about the times.
+
+    Returns:
+        (the table as it came, its `Rows` in order of time, their `Times` or None, how many rows are left out).
+    """
+    table, writings = with_index(raw, reader.get("time")), reader.get("writings") or {}
+    rows = given_rows(in_utc(table))
+    times = times_in(rows, reader.get("time"), [], learned=written_as(reader), doubts=doubts)
+    require(rows, reader["columns"], "the series")
+    order = np.arange(len(rows)) if times is None else times.order
+    there = np.zeros(len(rows), bool)
+    for name in _targets(reader):
+        there |= np.isfinite(rows.numbers(name, writings.get(name)))
+    if len(rows) and not there.any():
+        raise KzooError(f"No row of the series holds a number in {_either(_targets(reader))}.")
+    future = int(np.argmax(there[order][::-1])) if len(rows) else 0
+    order = order[: len(order) - future]
+    rows = rows.take(order)
+    table = table.iloc[order] if hasattr(table, "iloc") else rows
+    return table, rows, times if times is None else times.take(order), future
+
+
+def _targets(reader):
+    """Return the columns that are forecast; all of them where a run of before it was kept does not say so."""
+    return reader["columns"][: max(reader.get("outputs") or len(reader["columns"]), 1)]
+
+
+def _either(names):
+    return listed(map(repr, names), separator=" or ")
+
+
+def _say_future(reader, rows, times, future):
+    """Yield a line where rows at the end, `future` of them, have no target."""
+    if not future:
+        return
+    last = f"row {len(rows)}" if times is None else times.said(times.told[-1])
+    which = "The last row holds" if future == 1 else f"The last {future} rows hold"
+    beside = "" if len(_targets(reader)) == len(reader["columns"]) else " What other columns hold there is not read."
+    yield (
+        f"{which} no number in {_either(_targets(reader))}: the forecast begins after {last}, the last that does."
+        f"{beside}"
+    )
+
+
+def _say_gone(gone, rows, steps):
+    """Yield a line where values are missing among the last steps."""
+    counts = {name: int((places >= rows - steps).sum()) for name, places in gone.items()}
+    if missing := sum(counts.values()):
+        each = listed(f"{name!r} {count}" for name, count in counts.items() if count)
+        yield (
+            f"The forecast is made from {steps * len(counts)} values, of which {missing} "
+            f"{'is' if missing == 1 else 'are'} missing ({each}): the last value before stands in."
+        )
 
 
 def glance(table, form, asked):
@@ -93,14 +163,13 @@ def ahead(reader, raw, steps):
     calendar = calendars.Calendar.of(reader)
     if calendar is None or isinstance(raw, np.ndarray):
         return None
-    rows = rows_of(raw)
-    column = calendar.column if calendar.column in rows else time_column(rows)
-    moments = None if column is None else calendars.moments_of(raw, column)
+    table, _, seen, _ = _past(reader, raw, [])
+    moments = None if seen is None else calendars.moments_of(table, seen.column, seen.way, seen.told)
     if moments is None or (moments.at.dtype.kind == "M") == (calendar.step == "numbers"):
         why = f"There is no time column {calendar.column!r}: the steps of the forecast have numbers, 1 is the next row."
         warnings.warn(why, KzooWarning, stacklevel=2)
         return None
-    own = calendars.learn(moments, column)
+    own = calendars.learn(moments, seen.column)
     if own is not None and own.words != calendar.words:
         why = f"These rows are {own.words} apart, and those of the training were {calendar.words}: no step fits both."
         warnings.warn(why, KzooWarning, stacklevel=2)
@@ -150,10 +219,18 @@ def time_column(table, time=None):
     if time is not None:
         require(rows, [time], "the series")
         return time
-    return next((name for name in rows.columns if looks_like_dates(rows[name])), None)
+    looks = ((look, name) for look in (looks_like_dates, are_dates_in_figures) for name in rows.columns)
+    return next((name for look, name in looks if look(rows[name])), None)
 
 
-def times_in(rows, column, notes, offsets=None) -> Times | None:
+def written_as(reader) -> str | None:
+    """Return how training found the time column to be written (see `written.way_of`); None where it did not say."""
+    calendar = reader.get("calendar")
+    numbers = isinstance(calendar, Mapping) and calendar.get("step") == "numbers"  # a run of before it was kept
+    return reader.get("times") or (NUMBERS if numbers else None)
+
+
+def times_in(rows, column, notes, offsets=None, *, learned=None, doubts=None) -> Times | None:
     """Return the times of the rows of a series: of the column that training knew, else of the first of dates.
 
     Args:
@@ -161,6 +238,8 @@ def times_in(rows, column, notes, offsets=None) -> Times | None:
         column: the time column, or None.
         notes: a list that gets a line for each thing to know.
         offsets: name -> minutes from UTC of a column of times that has lost them.
+        learned: how training found the column to be written.
+        doubts: a list that gets a line for each doubt about how it is; `notes` by default.
 
     Raises:
         KzooError: a row without a time, or rows of several series.
@@ -169,11 +248,12 @@ def times_in(rows, column, notes, offsets=None) -> Times | None:
     if column is None:
         notes.append("No time column: the rows are taken to be in order.")
         return None
-    told = times_of(rows[column], column, notes)
+    way = way_of(column, rows[column], notes if doubts is None else doubts, learned)
+    told = times_of(rows[column], way)
     if not (there := known(told)).all():
         row = int(np.flatnonzero(~there)[0])
         raise KzooError(f"Time column {column!r} holds no time in row {row + 1}: {rows[column][row]!r}.")
-    times = Times.of(column, told, (offsets or {}).get(column, offsets_of(rows[column])))
+    times = Times.of(column, told, (offsets or {}).get(column, offsets_of(rows[column])), way)
     if repeated := int(times.same.sum()):
         _refuse_several_series(rows, column, told, repeated)
         notes.append(f"{repeated} rows repeat a time in {column!r}; they are kept as they are.")
@@ -200,15 +280,6 @@ def _refuse_several_series(rows, time, when, repeated):
             f"{time!r} repeats its times, and {name!r} tells the rows apart: {seen} series in one table. Give the rows "
             f"of one of them, or a column for each, such as DataFrame.pivot(index={time!r}, columns={name!r})."
         )
-
-
-def times_of(values, name, notes):
-    """Return a time column as numbers where all of it are numbers, else as times."""
-    values = plain(values)
-    numbers = to_numbers(values)
-    if values.dtype.kind in "biuf" or np.isfinite(numbers).all():
-        return numbers
-    return to_dates(values, day_comes_first(name, values, notes))
 
 
 def filled(table, names, notes, writings=None, unread=None, gone=None):

@@ -18,7 +18,8 @@ _MOST = 20  # holes and repeats that are named
 _HOLIDAYS = 7  # days of work in a row that may be missing from a calendar of them
 _RARE = 0.1  # of the rows that an average day of the week has: below that, it is no day of work
 _SECONDS = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
-_OFFSET = re.compile(r"\d\s*([+-])(\d{2}):?(\d{2})?$|\d\s*(?:Z|UTC|GMT)$")
+# An offset behind a time of day; the end of 2024-01-01 is none.
+_OFFSET = re.compile(r"(?:T|\s|:)\d+(?:[.,]\d+)?\s*(?:[AaPp][Mm])?\s*(?:(?:Z|UTC|GMT)|([+-])(\d{2}):?(\d{2})?)$")
 
 # Where clocks are put forward and back: month and which of its Sundays (-1 is the last), and the hour that is left out
 # or comes twice. Other zones keep to the dates of one of these, or their changes are taken for holes and repeats.
@@ -118,22 +119,25 @@ class Times:
         real: (N,) the same by a clock that is never changed.
         clock: whose clock it is that was put forward and back, where there are no offsets; "" where it was not.
         offsets: (N,) minutes from UTC that the table says, NaN where it says none.
+        way: how the column is written (see `kzoo.kinds.series.written`).
     """
 
     column: str
     told: np.ndarray
     real: np.ndarray
     clock: str = ""
+    way: str | None = None
     offsets: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @classmethod
-    def of(cls, column, told, offsets=None) -> "Times":
+    def of(cls, column, told, offsets=None, way=None) -> "Times":
         """Return the times of rows, by a clock that is never changed.
 
         A clock that was put forward and back leaves out an hour in spring and shows one twice in autumn. Where one of
         the usual calendars explains holes and repeats, it is taken to be the clock that the times were read from.
         """
-        times = cls(column=column, told=told, real=told, offsets=np.empty(0) if offsets is None else offsets)
+        offsets = np.empty(0) if offsets is None else offsets
+        times = cls(column=column, told=told, real=told, offsets=offsets, way=way)
         if told.dtype.kind != "M" or len(told) < 3 or np.isfinite(times.offsets).any():
             return times
         stumbles = times.stumbles
@@ -142,6 +146,11 @@ class Times:
         tries = [replace(times, real=_standard(told, *changes), clock=name) for name, *changes in _CLOCKS]
         best = min(tries, key=lambda one: one.stumbles)
         return best if best.stumbles < stumbles else times
+
+    def take(self, places) -> "Times":
+        """Return those of some of the rows."""
+        offsets = self.offsets[places] if len(self.offsets) else self.offsets
+        return replace(self, told=self.told[places], real=self.real[places], offsets=offsets)
 
     @cached_property
     def order(self) -> np.ndarray:

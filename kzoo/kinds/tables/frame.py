@@ -10,18 +10,19 @@ from kzoo.data.memory import too_large
 from kzoo.errors import KzooError
 from kzoo.kinds.tables.files import read_table
 from kzoo.kinds.tables.raw import check_cells
-from kzoo.words import in_bytes, shown
+from kzoo.words import in_bytes, listed, shown
 
 _FRAME = 4  # times the bytes of a table of Arrow that a DataFrame and what is made of it take, about
 
 
-def as_frame(source, text=()):
+def as_frame(source, text=(), notes=None):
     """Return a table, also one of Arrow, as a DataFrame with string column names; the caller's own is never changed.
 
     Durations become seconds.
 
     Args:
         text: names of columns whose cells stay as a file writes them.
+        notes: a list that gets lines to know of how a file was read, see `read_table`.
     """
     if isinstance(source, pd.DataFrame):
         names = [str(c).strip() for c in source.columns]
@@ -35,7 +36,18 @@ def as_frame(source, text=()):
         return as_frame(_read(source))
     if not isinstance(source, str | os.PathLike):
         raise KzooError(f"{shown(source)} is not a table: give a DataFrame, a table of Arrow, or the path of a file.")
-    return read_table(source, text)
+    return read_table(source, text, notes)
+
+
+def about_index(source):
+    """Yield a line about an index of a DataFrame that says something, and is not read."""
+    index = getattr(source, "index", None)
+    if not isinstance(index, pd.Index):
+        return
+    names = [str(name) for name in index.names if name is not None]
+    if names or (len(index) and index.dtype.kind not in "iu"):
+        what = listed(map(repr, names)) if names else type(index).__name__
+        yield f"The index of the DataFrame ({what}) is not read: DataFrame.reset_index() makes columns of it."
 
 
 def is_arrow(source) -> bool:

@@ -25,6 +25,15 @@ _CELL = re.compile(
     r"(?P<rupees>/-)?(?P<behind>-)?",
     re.ASCII | re.IGNORECASE,
 )
+# Words and signs of one currency; a sign of several, such as "¥", is one of its own.
+_SAME = {
+    "€": "EUR", "US$": "USD", "$": "USD", "£": "GBP", "RMB": "CNY", "元": "CNY", "圆": "CNY", "圓": "CNY", "円": "JPY",
+    "₹": "INR", "Rs": "INR", "₩": "KRW", "₽": "RUB", "₺": "TRY", "₴": "UAH", "₪": "ILS", "฿": "THB", "₫": "VND",
+    "₱": "PHP", "A$": "AUD", "C$": "CAD", "NZ$": "NZD", "HK$": "HKD", "S$": "SGD", "NT$": "TWD", "R$": "BRL",
+    "SFr": "CHF", "Fr": "CHF", "zł": "PLN", "Kč": "CZK", "Ft": "HUF",
+}  # fmt: skip
+_SAME = {word.upper(): code for word, code in _SAME.items()}
+_UNITLESS = frozenset(("%", "()", "5-", *_TIMES))  # marks that are no currency
 _BARE = re.compile(r"[+-]?\d[\d.,']*", re.ASCII)
 _NO_MARKS: frozenset = frozenset()
 _MINUS = str.maketrans({"−": "-", "‒": "-", "﹣": "-", "’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'"})
@@ -152,6 +161,39 @@ def _pattern(decimal, thousands):
     )
 
 
+def shown_by(decimal) -> str:
+    """Return a pattern of figures that a decimal sign alone explains: before three digits it may mean thousands."""
+    sign = re.escape(decimal)
+    return rf"(?:\d+{sign}(?:\d{{1,2}}|\d{{4,}})|(?:0|\d{{4,}}){sign}\d{{3}})"
+
+
+_SHOWN = re.compile(rf"[+-]?(?:{'|'.join(map(shown_by, DECIMALS))})", re.ASCII)
+_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:[.,]\d{3})+", re.ASCII)
+
+
+def is_shown(text) -> bool:
+    """Say whether a text is a number whose decimal sign can be read in one way only."""
+    return _SHOWN.fullmatch(text.strip()) is not None
+
+
+def is_doubtful(texts, usual=None) -> bool:
+    """Say whether another way of writing reads all texts of a column too, as other numbers: `1.234`, but no `1.5`.
+
+    Args:
+        texts: of which a file's reader makes numbers.
+        usual: the decimal sign of the file.
+    """
+    grouped, others = None, []
+    for text in map(str.strip, texts):
+        if is_shown(text):
+            return False
+        if _GROUPS.fullmatch(text):
+            grouped = text  # one stands for all
+        elif not text.isdecimal():
+            others.append(text)
+    return grouped is not None and learn([grouped, *others], usual).other is not None
+
+
 @dataclass(frozen=True)
 class Learned:
     """What `learn` found.
@@ -160,11 +202,14 @@ class Learned:
         writing: how the numbers are written.
         other: another way that reads all of them too, and some as other numbers; None without one.
         example: a text that the two read differently.
+        units: two texts whose numbers are of two units, of which the writing says nothing: `37%` and `0.31`, `$5` and
+            `€5`; empty without such.
     """
 
     writing: Writing
     other: Writing | None = None
     example: str = ""
+    units: tuple = ()
 
 
 def learn(values: Iterable[str], usual: str | None = None, *, decimal=None, thousands=None) -> Learned:
@@ -186,11 +231,23 @@ def learn(values: Iterable[str], usual: str | None = None, *, decimal=None, thou
     read = {way: np.array([cell.number(way) for cell in there.values()]) for way in ways}
     count = {way: int(np.isfinite(numbers).sum()) for way, numbers in read.items()}
     best = max(ways, key=lambda way: count[way])
+    units = _units({text: cell for text, cell in there.items() if abs(cell.number(best)) > 0})
     for other in ways:
         differs = np.isfinite(read[other]) & (read[other] != read[best])
         if count[other] == count[best] and differs.any():
-            return Learned(best, other, list(there)[int(np.flatnonzero(differs)[0])])
+            return Learned(best, other, list(there)[int(np.flatnonzero(differs)[0])], units)
     if not best.thousands:  # no number was large enough for groups so far: new ones may be
         known = decimal or usual == "," or any(best.decimal in cell.digits for cell in there.values())
         best = _grouped(best, best.decimal) if known else replace(best, decimal="")
-    return Learned(best)
+    return Learned(best, units=units)
+
+
+def _units(cells):
+    """Return two texts, of cells by text, of which one is in percent and the other is not, or of two currencies."""
+    percent: dict = {}
+    money: dict = {}
+    for text, cell in cells.items():
+        percent.setdefault("%" in cell.marks, text)
+        for word in cell.marks - _UNITLESS:
+            money.setdefault(_SAME.get(word.upper(), word.upper()), text)
+    return next((tuple(found.values())[:2] for found in (percent, money) if len(found) > 1), ())

@@ -8,7 +8,7 @@ from kzoo.kinds.arrays import as_array
 from kzoo.kinds.files import existing
 from kzoo.kinds.tables.files import read_content, read_rows
 from kzoo.kinds.tables.numbers import ways
-from kzoo.kinds.tables.values import plain, to_dates, to_numbers
+from kzoo.kinds.tables.values import known, plain, to_dates, to_numbers
 from kzoo.words import hint, listed, plural, shown
 
 MOST = 12  # columns that a message names
@@ -22,6 +22,9 @@ class Rows:
         columns: name -> values.
         decimal: the decimal sign of their file; None where it shows none, or there is no file.
     """
+
+    notes: tuple = ()  # lines to know of how their file was read
+    words: dict | None = None  # name -> place -> the word, such as NA, that a file's reader took for a missing value
 
     def __init__(self, columns, decimal=None):
         self._columns, self._decimal = columns, decimal
@@ -38,6 +41,18 @@ class Rows:
     @property
     def columns(self) -> list:
         return list(self._columns)
+
+    def cells(self, name, kept):
+        """Return a column in which words of `MISSING` that are in `kept` are cells like any other."""
+        values = self[name]
+        if self.words is None or not kept:
+            return values
+        values, words = values.copy(), self.words.get(name, {})
+        if "" in kept:
+            values[~known(values)] = ""
+        for place, word in words.items():
+            values[place] = word if word in kept else None
+        return values
 
     def numbers(self, name, writing=None):
         """Return a column as float64, NaN where it does not hold a finite number.
@@ -67,6 +82,7 @@ def rows_of(source) -> Rows:
     if isinstance(source, str | Path):
         return read_rows(source)
     if hasattr(source, "columns") and hasattr(source, "iloc"):
+        check_names(source.columns)
         return Rows({str(name).strip(): plain(source.iloc[:, i]) for i, name in enumerate(source.columns)})
     if isinstance(source, dict):
         if columns := _columns_of(source):
@@ -76,6 +92,8 @@ def rows_of(source) -> Rows:
         raise KzooError(
             "Table rows are dicts of column names and values, a DataFrame, an array of numbers, or the path of a table."
         )
+    for row in source:
+        check_names(row)
     rows = [{str(name).strip(): value for name, value in row.items()} for row in source]
     for number, row in enumerate(rows, start=1):
         for name, value in row.items():
@@ -123,6 +141,7 @@ def _columns_of(source):
     many = {str(name).strip(): value for name, value in source.items() if _is_many(value)}
     if not many:
         return None
+    check_names(source)
     lengths = {name: len(value) for name, value in many.items()}
     if cells := [str(name) for name in source if str(name).strip() not in many]:
         raise KzooError(
@@ -151,6 +170,14 @@ def is_text(value) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def check_names(names):
+    """Raise `KzooError` for names that are equal once blanks around them are gone: one column would hide the other."""
+    stripped = [str(name).strip() for name in names]
+    if len(set(stripped)) < len(stripped):
+        twice = next(name for name in stripped if stripped.count(name) > 1)
+        raise KzooError(f"Two columns of the table are called {twice!r}; give each a name of its own.")
 
 
 def check_cells(table, names):

@@ -15,27 +15,25 @@ from kzoo.data.overview import AS_ASKED
 from kzoo.data.windows import Mapped, Windows, blocks, few, taken
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
-from kzoo.kinds.files import read_text
+from kzoo.kinds.files import encoding_of, in_one_line, read_text, say
+from kzoo.kinds.folders import beside_splits
 from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
+from kzoo.kinds.rows.columns import missing_words
 from kzoo.kinds.rows.learn import answers_in
 from kzoo.kinds.tables.files import is_table
-from kzoo.kinds.tables.frame import as_frame
+from kzoo.kinds.tables.frame import about_index, as_frame
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import TARGET_NAMES, as_names, find_target, require
-from kzoo.kinds.tables.values import plain, to_numbers, to_words
+from kzoo.kinds.tables.values import MISSING, plain, to_numbers, to_words
+from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, folder_of_new, split_folders, texts_below
 from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
-from kzoo.kinds.text.light import (
-    check_classes,
-    classes_below,
-    preprocessing_of,
-    read,
-    reads_the_end,
-    split_folders,
-)
+from kzoo.kinds.text.light import AsTexts, preprocessing_of, read, reads_the_end, texts_in
 from kzoo.kinds.text.long import is_too_long
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_and_encode
 from kzoo.tasks import choose
 from kzoo.words import percent
+
+_WITHOUT = "{} rows without text or label were left out."
 
 
 def load(source, form, *, problem, name, preset, validation, test, seed, **asked):
@@ -46,11 +44,16 @@ def load(source, form, *, problem, name, preset, validation, test, seed, **asked
     if form == "folder":
         return load_text_folder(source, name=name, seed=seed, problem=problem, **options)
     files = [Path(source), *([Path(test)] if splits.is_source(test) else [])]
+    said: list = []
+    for file in files:
+        encoding_of(file, said)
     if not is_too_long(files):
         files = [read_text(file) for file in files]
     if files[1:]:
         options |= {"test": None, "test_text": files[1]}
-    return load_language(files[0], name=name, task=problem.name, **options)
+    data = load_language(files[0], name=name, task=problem.name, **options)
+    data.notes += said
+    return data
 
 
 def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed=0, problem=None):
@@ -62,12 +65,14 @@ def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed
         KzooError: no text, or one class only.
     """
     parts = split_folders(Path(path))
+    beside = beside_splits(Path(path), parts, "texts", lambda folder: texts_below(folder)[0])
     if splits.is_source(test):
         parts["test"], test = Path(test), None
     elif isinstance(test, splits.Fold):
         parts.pop("test", None)
     read = {part: read_folder(folder, most=TRAINED) for part, folder in parts.items()}
     notes = [f"{line} ({part})" if len(read) > 1 else line for part, (_, _, lines) in read.items() for line in lines]
+    notes += beside
     official = {part: (texts, labels) for part, (texts, labels, _) in read.items()}
     return build_text(
         *official.pop("train"),
@@ -92,14 +97,14 @@ def read_folder(folder, *, most):
     Raises:
         KzooError: no text, one class only, or more files that cannot be read.
     """
-    files = classes_below(folder)
+    files, notes = classes_below(folder)
     check_classes(folder, files)
     each = any(isinstance(of_class, list) for of_class in files.values())
     named = [(file, label) for label, of_class in files.items() for file in (of_class if each else [of_class])]
-    texts, labels, broken = [], [], {}
+    texts, labels, broken, said = [], [], {}, []
     for place, (file, label) in enumerate(named):
         try:
-            text = read_text(file).strip()
+            text = read_text(file, said).strip()
         except KzooError as error:
             broken[place] = str(error)
             continue
@@ -113,7 +118,8 @@ def read_folder(folder, *, most):
     names = [file.relative_to(folder).as_posix() for file, _ in named]
     note = left_out(broken, names, "text", most=most)
     check_classes(folder, dict.fromkeys(labels))
-    return texts, labels, [note] if note else []
+    notes += in_one_line(said)
+    return texts, labels, [*notes, note] if note else notes
 
 
 def load_text_table(
@@ -132,18 +138,19 @@ def load_text_table(
     """Load a table with a text column and a class column; the text is the column of the longest strings."""
     # Labels stay as a file writes them: `0111` is no 111. Which column holds them, the file may have to say first.
     usual = [name for word in TARGET_NAMES for name in (word, word.title(), word.upper())]
-    frame = as_frame(source, usual if target is None else {*as_names(target), str(target)})
+    official, notes = {}, [*about_index(source)]
+    frame = as_frame(source, usual if target is None else {*as_names(target), str(target)}, notes)
     targets = find_target(frame, target)
     apart = [*targets, *as_names(drop), *([group] if group is not None else [])]
     require(frame, apart, "the table")
     if len(targets) > 1:
         raise KzooError(f"Text takes one target column; got {', '.join(targets)}.")
     column = _text_column(frame.drop(columns=list(dict.fromkeys(apart))))
-    official, notes = {}, []
     if splits.is_source(test):
-        tested = as_frame(test, targets)
+        tested = as_frame(test, dict.fromkeys(targets, MISSING.intersection(frame[targets[0]].unique())), notes)
         require(tested, [column, *targets], "the test table")
         official, test = {"test": _columns(tested, column, targets[0], notes)[:2]}, None
+    notes += missing_words(frame.attrs.get("words", {}), [], targets)
     texts, labels, kept = _columns(frame, column, targets[0], notes)
     column_of_target = [plain(kept[targets[0]])]
     if isinstance(source, str | Path) and np.isfinite(numbers := to_numbers(column_of_target[0])).all():
@@ -184,7 +191,7 @@ def _columns(frame, column, target, notes):
     keep = frame[column].notna() & frame[target].notna()
     keep &= frame[column].astype(str).str.strip() != ""
     if dropped := int((~keep).sum()):
-        notes.append(f"{dropped} rows without text or label were left out.")
+        notes.append(_WITHOUT.format(dropped))
     kept = frame[keep].reset_index(drop=True)
     if not len(kept):
         raise KzooError(f"No row has both text ({column!r}) and a label ({target!r}).")
@@ -302,13 +309,22 @@ def labelled(reader, source, *, targets, config):
         return follows(reader, source, per_step=config.get("pooling") is None)
     if isinstance(source, str | Path) and Path(source).is_dir():
         texts, labels = _new_folder(source)
-        return Split(x=read(reader, texts)[0], y=np.array(labels, dtype=str))
-    if reader["column"] is None and isinstance(source, str | Path) and Path(source).suffix == ".txt":
+        return Split(x=read(reader, AsTexts(texts, rows=()))[0], y=np.array(labels, dtype=str))
+    if isinstance(source, str | Path) and Path(source).suffix.lower() in SUFFIXES:
         raise KzooError("One text file has no labels: give a folder with a .txt file for each class, or a .csv file.")
     frame = as_frame(source, targets)
     require(frame, targets, "the table")
-    frame = frame[frame[targets[0]].notna()].reset_index(drop=True)
-    return Split(x=read(reader, frame)[0], y=_in_words(frame[targets]))
+    say(missing_words(frame.attrs.get("words", {}), [], targets))
+    texts = np.array(texts_in(reader, frame), object)
+    kept = frame[targets[0]].notna().to_numpy() & np.array([text.strip() != "" for text in texts], bool)
+    if dropped := int((~kept).sum()):
+        warnings.warn(_WITHOUT.format(dropped), KzooWarning, stacklevel=2)
+    if not kept.any():
+        raise KzooError(f"No row has both text and a label ({targets[0]!r}).")
+    return Split(
+        x=read(reader, AsTexts(texts[kept], rows=np.flatnonzero(kept) + 1))[0],
+        y=_in_words(frame.loc[kept, targets].reset_index(drop=True)),
+    )
 
 
 def fresh(reader, source, *, targets):
@@ -317,7 +333,7 @@ def fresh(reader, source, *, targets):
         return Fresh(x=pieces(reader, source))
     if isinstance(source, str | Path) and Path(source).is_dir():
         texts, labels = _new_folder(source)
-        return Fresh(x=read(reader, texts)[0], answers=np.array(labels))
+        return Fresh(x=read(reader, AsTexts(texts, rows=()))[0], answers=np.array(labels))
     source = as_frame(source, targets) if is_table(source) else source
     x, _ = read(reader, source)
     answers = answers_in(source, targets) if hasattr(source, "iloc") else None
@@ -331,7 +347,7 @@ def _in_words(answers):
 
 def _new_folder(source):
     """Return the texts and labels of a folder that training has not seen, and warn of what is left out."""
-    texts, labels, notes = read_folder(Path(source), most=ANSWERED)
+    texts, labels, notes = read_folder(folder_of_new(Path(source)), most=ANSWERED)
     for line in notes:
         warnings.warn(line, KzooWarning, stacklevel=2)
     return texts, labels

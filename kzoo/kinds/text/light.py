@@ -1,13 +1,17 @@
 """Texts become token ids, without pandas."""
 
+import os
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Shown
 from kzoo.kinds.arrays import check_count, numbers_in, whole_in
-from kzoo.kinds.files import existing, read_text
+from kzoo.kinds.files import in_one_line, read_text, say
+from kzoo.kinds.left_out import Unread
 from kzoo.kinds.tables.files import is_table
 from kzoo.kinds.tables.raw import (
     MOST,
@@ -16,13 +20,43 @@ from kzoo.kinds.tables.raw import (
     find_target,
     from_elsewhere,
     given_rows,
+    is_text,
     require,
     rows_of,
 )
+from kzoo.kinds.tables.values import MISSING
+from kzoo.kinds.text.folders import (
+    check_classes,
+    classes_below,
+    files_named,
+    folder_of_new,
+    missing,
+    names_file,
+    split_folders,
+)
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
-from kzoo.words import listed
+from kzoo.words import listed, shown
 
+_NAMED = 5  # texts that a line names
+_LONG = 40  # characters, of which the name of a column has fewer
 _NOT_KNOWN = "[?]"  # what stands for an unknown token where people read
+
+
+class AsTexts(list):
+    """Texts none of which is the path of a file, whatever they look like.
+
+    Args:
+        texts: of them.
+        rows: their numbers where they come from, from 1; None: as they stand here, and none where it is empty.
+    """
+
+    def __init__(self, texts, rows=None):
+        super().__init__(texts)
+        self.rows = range(1, len(self) + 1) if rows is None else rows
+
+
+class _Files(list):
+    """The names of files that texts were read from, and an `Unread` for one that holds none."""
 
 
 def preprocessing_of(kind, tokenizer, length, *, column=None):
@@ -42,7 +76,19 @@ def reads_the_end(reader) -> bool:
 
 
 def read(reader, raw):
-    """Turn a string, several, a table with the text column, or the path of one or of a `.txt` file into ids."""
+    """Turn texts into ids (N, length).
+
+    Args:
+        reader: from `preprocessing_of`.
+        raw: a text, several, or a table with a column of them; the path of a table, of a file (a text a line), or of
+            a folder or several files (a text each); or ids.
+
+    Returns:
+        (x, items): a file that holds no text has no row in x, and is an `Unread` among the items.
+
+    Raises:
+        KzooError: no texts, a file that is not there, or half of a character.
+    """
     length = reader["length"]
     if isinstance(raw, np.ndarray) and raw.dtype.kind in "iuf":
         ids = np.atleast_2d(numbers_in(raw, "Token ids"))
@@ -50,17 +96,24 @@ def read(reader, raw):
             raise KzooError(f"Rows of token ids have length {length}; got {raw.shape}.")
         whole_in(ids, "Token ids", len(reader["vocabulary"]) + 1 if "vocabulary" in reader else None)
         return ids.astype(np.int32), raw
-    texts = _texts(raw, reader.get("column"))
-    if not texts:
+    texts, items = _texts(raw, reader.get("column"))
+    if not texts and not isinstance(items, _Files):
         raise KzooError("There are no texts to encode.")
+    if (half := next((place for place, text in enumerate(texts) if not is_text(text)), None)) is not None:
+        raise KzooError(
+            f"Text {half + 1} holds half of a character (a lone surrogate): mend it, such as with "
+            "text.encode('utf-8', 'replace').decode()."
+        )
     tokenizer = tokenizer_of(reader)
     if not reads_the_end(reader):
-        return tokenizer.encode(texts, length), raw
-    x = np.zeros((len(texts), length), np.int32)
-    for row, text in zip(x, texts, strict=True):
-        if ids := tokenizer.ids(text)[-length:]:
-            row[-len(ids) :] = ids  # padding in front: the answer wanted is the one after the last token
-    return x, raw
+        x = tokenizer.encode(texts, length)
+    else:
+        x = np.zeros((len(texts), length), np.int32)
+        for row, text in zip(x, texts, strict=True):
+            if ids := tokenizer.ids(text)[-length:]:
+                row[-len(ids) :] = ids  # padding in front: the answer wanted is the one after the last token
+    _look_for_known(x, reader, items)
+    return x, items
 
 
 def glance(source, form, asked):
@@ -70,7 +123,7 @@ def glance(source, form, asked):
         require(source, [*find_target(source, asked.target), *as_names(asked.drop), *group], "the table")
     elif form == "folder":
         for part in split_folders(source).values():
-            check_classes(part, classes_below(part))
+            check_classes(part, classes_below(part)[0])
 
 
 def glance_new(reader, source, targets):
@@ -80,13 +133,20 @@ def glance_new(reader, source, targets):
     if isinstance(source, Rows):
         require(source, targets, "the table")
     elif source.is_dir():
-        check_classes(source, classes_below(source))
+        folder = folder_of_new(source)
+        check_classes(folder, classes_below(folder)[0])
 
 
 def gather(words):
-    """Return the texts that the words of a command line are, or the one file of texts that they name."""
-    lone_file = len(words) == 1 and (is_table(words[0]) or words[0].lower().endswith(".txt"))
-    return existing(words[0]) if lone_file else words
+    """Return the texts that the words of a command line are; or paths, where one of them names a file or a folder."""
+    if not any(names_file(word) or os.path.exists(word) for word in words):
+        return AsTexts(words)
+    return words[0] if len(words) == 1 else [Path(word) for word in words]
+
+
+def gather_lines(lines):
+    """Return the lines of standard input, texts or paths of files."""
+    return lines
 
 
 def received(reader, given, most=None):
@@ -95,7 +155,7 @@ def received(reader, given, most=None):
     if not isinstance(texts, list) or not texts or not all(isinstance(one, str) for one in texts):
         texts = from_elsewhere(given, "A text of a table")
     check_count(len(texts), most)
-    return texts
+    return AsTexts(texts) if isinstance(texts, list) else texts
 
 
 def form(reader):
@@ -107,38 +167,6 @@ def example(reader, x):
     """Return a text of words, or characters, that training has seen often."""
     words = [word for word in reader["vocabulary"] if word.isalpha()]
     return ("" if reader["level"] == "characters" else " ").join(words[:8])
-
-
-def split_folders(path) -> dict:
-    """Return {"train": folder, ...} of a folder with `train/` in it; just the folder as "train" of any other."""
-    if not (path / "train").is_dir():
-        return {"train": path}
-    names = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
-    return {part: path / name for part, words in names.items() for name in words if (path / name).is_dir()}
-
-
-def classes_below(folder) -> dict:
-    """Return class -> its documents, a list of `.txt` files, or its one `.txt` file, which has an example a line.
-
-    Raises:
-        KzooError: it is no folder.
-    """
-    if not folder.is_dir():
-        raise KzooError(f"{folder.name!r} is not a folder of text.")
-    folders = {child.name: sorted(child.glob("*.txt")) for child in sorted(folder.iterdir()) if child.is_dir()}
-    folders = {name: files for name, files in folders.items() if files}
-    files = [file for file in sorted(folder.glob("*.txt")) if not file.stem.lower().startswith("readme")]
-    return folders or {file.stem: file for file in files}
-
-
-def check_classes(folder, classes):
-    """Raise `KzooError` for a folder with fewer than two classes."""
-    if not classes:
-        raise KzooError(f"{folder.name!r} holds no text: expected a .txt file, or a folder of them, for each class.")
-    if len(classes) < 2:
-        raise KzooError(
-            f"{folder.name!r} holds one class only ({next(iter(classes))!r}): it takes a .txt file or folder for each."
-        )
 
 
 def show(reader, x, names):
@@ -173,25 +201,113 @@ def edges(given, rows):
     return np.minimum(extreme, known - 1)
 
 
-def _texts(inputs, column):
-    lines = str(inputs).endswith(".txt") if isinstance(inputs, str | Path) else False
-    if (lines or is_table(inputs)) and Path(inputs).is_file():
-        if lines:
-            return [line for line in read_text(inputs).split("\n") if line.strip()]
-        inputs = rows_of(inputs)
-    if isinstance(inputs, str):
-        return [inputs]
-    if isinstance(inputs, list | tuple | np.ndarray) and len(inputs) and all(isinstance(t, str) for t in inputs):
-        return [str(t) for t in inputs]
-    dicts = isinstance(inputs, list) and all(isinstance(row, dict) for row in inputs)
-    if dicts or isinstance(inputs, dict | Rows) or hasattr(inputs, "iloc"):
-        return _column(given_rows(inputs), column or "text")
-    raise KzooError(f"Text is a string, a list of strings, or a table with a text column; got {type(inputs).__name__}.")
+def texts_in(reader, table) -> list[str]:
+    """Return the texts of a table, empty ones where there are none.
+
+    Raises:
+        KzooError: it has no column of texts.
+    """
+    return _column(given_rows(table), reader.get("column") or "text")
+
+
+def _look_for_known(x, reader, items):
+    """Warn of texts without a token that training has seen."""
+    strange = np.flatnonzero(~(x > UNKNOWN).any(axis=1)).tolist()
+    if not strange:
+        return
+    what = "character" if reader["level"] == "characters" else "word"
+    if len(x) == 1:
+        _warn(f"The text holds no {what} the model knows: its answer says nothing.")
+        return
+    one = len(strange) == 1
+    names = items.rows if isinstance(items, AsTexts) else range(1, len(x) + 1)
+    where = f" (row{'' if one else 's'} {listed((names[row] for row in strange), _NAMED)})" if len(names) else ""
+    if isinstance(items, _Files):
+        read = [item for item in items if not isinstance(item, Unread)]
+        where = f" ({listed((read[row] for row in strange), _NAMED)})"
+    holds, says = ("holds", "its answer says") if one else ("hold", "their answers say")
+    _warn(f"{len(strange):,} of {len(x):,} texts {holds} no {what} the model knows{where}: {says} nothing.")
+
+
+def _texts(raw, column):
+    """Return texts, and what each of them was read from."""
+    if isinstance(raw, AsTexts):
+        return raw, raw
+    if isinstance(raw, str | Path):
+        if not names_file(raw) and not os.path.exists(raw):
+            return [raw], raw
+        if os.path.isdir(raw) and not is_table(raw):
+            return _of_files([raw])
+        if not os.path.exists(raw):
+            raise missing(raw)
+        return (_column(rows_of(raw), column or "text") if is_table(raw) else _lines(raw)), raw
+    if isinstance(raw, list | tuple | np.ndarray) and len(raw) and all(isinstance(one, str | Path) for one in raw):
+        return _of_files(raw) if any(map(names_file, raw)) else ([str(one) for one in raw], raw)
+    dicts = isinstance(raw, list) and all(isinstance(row, dict) for row in raw)
+    if dicts or isinstance(raw, dict | Rows) or hasattr(raw, "iloc"):
+        return _column(given_rows(raw), column or "text"), raw
+    raise KzooError(f"Text is a string, a list of strings, or a table with a text column; got {type(raw).__name__}.")
+
+
+def _lines(path):
+    said: list = []
+    lines = [line for line in read_text(path, said).split("\n") if line.strip()]
+    say(said)
+    if len(lines) > 1:
+        each = "several files, or a folder, are a text each"
+        _warn(f"{Path(path).name!r} is read as {len(lines):,} texts, one a line; {each}.")
+    return lines
+
+
+def _of_files(paths):
+    """Return the texts of files, and their names, with an `Unread` for a file without text."""
+    files, notes = files_named(paths)
+    for line in notes:
+        _warn(line)
+    texts, items, said = [], _Files(), []
+    for file in files:
+        try:
+            text = read_text(file, said).strip()
+        except KzooError as error:
+            items.append(Unread(file, str(error)))
+            continue
+        if text:
+            texts.append(text)
+        items.append(file if text else Unread(file, f"{Path(file).name!r} is empty."))
+    say(in_one_line(said))
+    return texts, items
+
+
+def _warn(line):
+    warnings.warn(line, KzooWarning, stacklevel=4)
 
 
 def _column(rows, name):
     if name not in rows:
         if len(rows.columns) != 1:
             raise KzooError(f"Column {name!r} is missing; the columns are: {listed(rows.columns, MOST)}.")
-        name = rows.columns[0]
-    return ["" if value is None or value != value else str(value) for value in rows[name]]
+        name = _only_column(rows.columns[0], name)
+    return ["" if value is None or value != value else str(value) for value in rows.cells(name, MISSING)]
+
+
+def _only_column(only, name):
+    """Return the name of the only column of a table, which may be its first text, where the header line is missing.
+
+    Args:
+        only: the name.
+        name: what it is called in the training data.
+
+    Raises:
+        KzooError: it looks like a text.
+    """
+    if re.search(r"\s|[.!?。！？…]$", only) or len(only) > _LONG:
+        raise KzooError(
+            f"The only column is called {shown(only)}: if that is a text, put the header line {name!r} above it; if it "
+            f"is a name, call the column {name!r}."
+        )
+    if only != "text":
+        _warn(
+            f"The texts are read from {only!r}, the only column, and training had them in {name!r}: if {only!r} is a "
+            f"text itself, put the header line {name!r} above it."
+        )
+    return only

@@ -19,7 +19,7 @@ from kzoo.data.memory import too_large
 from kzoo.data.progress import followed
 from kzoo.data.stored import check_room, making, read_about, write_about
 from kzoo.errors import KzooError
-from kzoo.kinds.files import open_text, read_text
+from kzoo.kinds.files import encoding_of, open_text, read_text, say
 from kzoo.kinds.text.tokenizer import UNKNOWN, Tokenizer, learn_from_pieces
 from kzoo.words import in_bytes
 
@@ -27,7 +27,7 @@ _PIECE = 2**20  # characters
 _MEMORY = 12  # bytes that a byte of text takes while it is read into memory
 _TOKEN = 4  # characters of a word with what is around it, at the least on average
 FEWEST_LINES = 3
-_FORMAT = 1  # of the files
+_FORMAT = 2  # of the files
 TAKEN = 2**26  # characters of all texts, up to which the fingerprint takes them as they are
 
 
@@ -150,7 +150,9 @@ def numbers_of(tokenizer, path) -> np.ndarray:
     Raises:
         KzooError: no text; the cache folder cannot be written, or its disk is full.
     """
-    path = Path(path)
+    path, said = Path(path), list[str]()
+    encoding_of(path, said)
+    say(said)
     if not is_too_long([path]):
         return tokenizer.numbers(read_text(path))
     folder, about = _stored([path], lambda folder: _write(folder, [path], (), tokenizer), **tokenizer.settings())

@@ -308,6 +308,7 @@ function table(context) {
   const zone = dropZone(input, "dropTable", take);
   const form = plainQuestion(context, [make("label", { for: id, say: "paste" }), area, hint, zone, chosen], async () => {
     const many = !steps;
+    if (file && facts.includes("ids") && /\.(txt|md)$/i.test(file.name)) return { file, media: "text/plain" }; // one text
     if (file) {
       const text = file.size <= SHOWN ? await file.text() : null;
       return { file, media: "text/csv", many, table: many && text ? readCsv(text) : null };

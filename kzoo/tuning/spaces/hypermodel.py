@@ -10,6 +10,7 @@ import keras
 import keras_tuner
 
 from kzoo import contract
+from kzoo.arguments import OF_FIT
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.registry import Preset, build, get_preset, resolve
 from kzoo.tuning.engines.private import round_of
@@ -28,8 +29,8 @@ def hypermodel(preset: str | Preset, space: str | Space = "standard", **override
         overrides: settings of the preset that are not searched, such as `outputs=3`.
 
     Raises:
-        KzooError: an unknown preset, size or setting, a space of another preset, or one whose members learn each by
-            itself, which `fit` does not do.
+        KzooError: an unknown preset, size or setting, one that `kzoo.train` alone sees to, a space of another preset,
+            or one whose members learn each by itself, which `fit` does not do.
     """
     preset = get_preset(preset)
     if overrides.get("members", preset.config.get("members")) is not None:
@@ -37,9 +38,20 @@ def hypermodel(preset: str | Preset, space: str | Space = "standard", **override
             f"{preset.name} learns each of its members by itself, which Keras' own fit does not: use kzoo.tune."
         )
     searched = _space_of(preset, space)
+    _refuse_lost(preset, {**searched.fixed, **overrides})
     if "augment" in preset.training and "augment" not in searched.fixed:
         overrides = {"augment": ()} | overrides
     return PresetHyperModel(searched.fix(**overrides))
+
+
+def _refuse_lost(preset: Preset, fixed: dict[str, Any]) -> None:
+    """Refuse what Keras' own fit is not told of by KerasTuner, and what a trial would therefore do without."""
+    for name in sorted({*OF_FIT} - {"batch_size", "patience"}):
+        if fixed.get(name) not in (None, (), [], False, preset.training.get(name)):
+            raise KzooError(
+                f"{name}={fixed[name]!r} is lost here, where what KerasTuner's search passes to fit decides: leave it "
+                "out, or use kzoo.tune."
+            )
 
 
 def _space_of(preset: Preset, given: str | Space) -> Space:

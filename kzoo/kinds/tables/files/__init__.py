@@ -5,13 +5,16 @@ A module says which `SUFFIXES` are its, and has two readers of the same file, wh
     frame(path, text) -> DataFrame   for training, which learns what each column is; columns called in `text` stay text
     rows(path) -> Rows               for new rows, without pandas; see `kzoo.kinds.tables.raw`
 
+(what there is to know of how the file was read are `attrs["notes"]` of the one and `notes` of the other)
+
 and may have
 
     header(path) -> Rows             its columns without rows, from its beginning alone; None where that does not tell
     size(path) -> int                bytes that it takes in memory, about
     Pieces(path)                     the table piece by piece, where memory has no room for it: an iterable of `Piece`
                                      (kzoo.kinds.tables.arrow) with `name`, `names` of the columns, `decimal`,
-                                     and `frame(table, text)`, rows of its pieces as `frame` reads them. Needs pyarrow
+                                     `kept` and `words` (see `csv.Pieces`), and `frame(table, text)`, rows of its
+                                     pieces as `frame` reads them. Needs pyarrow
     FOLDERS = True                   a folder of such files is a table as well, of `files_of(path)`
 """
 
@@ -23,7 +26,7 @@ from itertools import islice
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.kinds.files import decoded
+from kzoo.kinds.files import say
 from kzoo.listing import rooms
 
 _MOST_COLUMNS = 10_000  # of a table that comes from elsewhere
@@ -68,19 +71,22 @@ def _files(folder):
                 yield entry.name
 
 
-def read_table(path, text=()):
+def read_table(path, text=(), notes=None):
     """Return a file as a DataFrame, the names of its columns stripped.
 
     Args:
-        text: names of columns whose cells stay as they are written, such as `01067`; the file need not have them.
+        text: names of columns whose cells stay as they are written, such as `01067`; the file need not have them. As a
+            dict, name -> words such as `NA` that are cells of the column; in others of a file they are missing values.
+        notes: a list that gets a line for each thing to know of how it was read; without one, they are warnings.
 
     Raises:
         KzooError: not a table, or one without rows.
     """
-    frame = _module(path).frame(path, frozenset(text))
+    frame = _module(path).frame(path, text)
     frame.columns = [str(column).strip() for column in frame.columns]
     if not len(frame):
         raise KzooError(f"{Path(path).name!r} has no rows.")
+    say(frame.attrs.pop("notes", ()), notes)
     return frame
 
 
@@ -93,6 +99,7 @@ def read_rows(path):
     rows = _module(path).rows(path)
     if not len(rows):
         raise KzooError(f"{Path(path).name!r} has no rows.")
+    say(rows.notes)
     return rows
 
 
@@ -105,9 +112,10 @@ def read_content(content, name="the table"):
     head = content[: content.find(b"\n")] if b"\n" in content else content
     if (columns := max(map(head.count, (b",", b";", b"\t"))) + 1) > _MOST_COLUMNS:
         raise KzooError(f"{name!r} has {columns:,} columns; at most {_MOST_COLUMNS:,} are read.")
-    rows = import_module(f"{__name__}.csv").parsed(decoded(content, name), name)
+    rows = import_module(f"{__name__}.csv").parsed(content, name)
     if not len(rows):
         raise KzooError(f"{name!r} has no rows.")
+    say(rows.notes)
     return rows
 
 

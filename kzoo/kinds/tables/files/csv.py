@@ -1,22 +1,28 @@
 """CSV files: separator and decimal sign are found out; training and new rows get the same cells.
 
-One rule for both readers: a cell of `MISSING` is a missing value, a row may be shorter than the header and not longer,
-and names are those that pandas gives. Training takes pandas' reader, which guesses a type for each column that is not
-asked for as text; columns of text are read by `kzoo.kinds.tables.values`. New rows need no guess, because training has
-learned what each column is: their cells stay text, and the same rules read them. `tests/data/test_rows.py` holds that
-both agree.
+One rule for all readers: a cell of `MISSING` is a missing value, unless it is known for a category of its column; a row
+may be shorter than the header and not longer, and names are those that pandas gives. Training takes pandas' reader,
+which guesses a type for each column that is not asked for as text; columns of text are read by
+`kzoo.kinds.tables.values`. New rows need no guess, because training has learned what each column is: their cells stay
+text, and the same rules read them. `tests/data/test_rows.py` holds that both agree.
 """
 
 import csv
 import io
 import re
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from kzoo.errors import KzooError
-from kzoo.kinds.files import decoded, encoding_of, open_text, read_bytes, read_text
+from kzoo.kinds.files import decoded, encoding_of, open_text, read_bytes
 from kzoo.kinds.tables.arrow import Piece, arrow
+from kzoo.kinds.tables.numbers import is_doubtful, is_shown, shown_by
 from kzoo.kinds.tables.raw import Rows
 from kzoo.kinds.tables.values import MISSING, plain
 from kzoo.words import shown
@@ -24,43 +30,152 @@ from kzoo.words import shown
 SUFFIXES = (".csv", ".tsv")
 _END = "\0end"
 _LINES = 6  # in which separator and decimal sign are looked for
+_FIRST = 1000  # rows that are looked at first for cells that can be read in one way only
 _HEAD = 2**20  # bytes of a file in which the header is looked for
 _GROWS = 5.0  # times the bytes of a file are what it takes in memory (measured on 20 columns: 4.8 to 5.2)
 _PIECE = 4 << 20  # bytes of a piece
 _MOST_SHORT, _SHORT_AT_ONCE = 1_000_000, 10_000  # rows that are shorter than the header
 
 
-def frame(path, text=()):
-    """Read a CSV file for training.
+@dataclass(frozen=True)
+class _Layout:
+    """How the cells of a file lie.
 
     Args:
-        text: names of columns whose cells stay as they are written.
+        name: of the file, for messages.
+        separator: between cells.
+        decimal: the sign that its first lines show; None where they show none.
+        names: of the columns.
+        before: how many cells of each row lie before those of the columns: names of rows, to which the header has none.
+        behind: how many lie behind them, all empty: each row ends in a separator, and the header does not.
+        notes: lines to know.
+    """
+
+    name: str
+    separator: str
+    decimal: str | None
+    names: list
+    before: int = 0
+    behind: int = 0
+    notes: tuple = ()
+
+    @property
+    def cells(self) -> list:
+        """A name for each cell of a row."""
+        return [f"\0{place}" for place in range(self.before)] + self.names + [f"\0-{n}" for n in range(self.behind)]
+
+    @property
+    def points(self) -> bool:
+        """Whether its decimal sign is a point in any case: a comma stands between its cells."""
+        return self.separator == ","
+
+
+def _layout(head, name, opened, known=()):
+    """Return how the cells of a file lie.
+
+    Args:
+        head: its beginning.
+        name: its own.
+        opened: opens it at its beginning.
+        known: lines to know of it.
 
     Raises:
         KzooError: not a table.
     """
-    with open_text(path) as file:
-        separator, decimal = _parts(_head(file), Path(path).name)
-    return _frame(lambda: open_text(path), Path(path).name, text, separator, decimal)
+    separator, decimal = _parts(head, name)
+    with opened() as file:
+        lines = list(islice(_rows(file, separator), 2))
+    names, renamed = _names(lines[0], name)
+    notes = (*known, *renamed)
+    width, more = len(lines[0]), len(lines[-1]) - len(lines[0])
+    if more <= 0:
+        return _Layout(name, separator, decimal, names, notes=notes)
+    with opened() as file:
+        behind = not any(cell.strip() for line in _rows(file, separator) for cell in line[width:])
+    if behind:
+        notes += (f"Each row of {name!r} ends in {separator!r} and its header does not: nothing is read behind it.",)
+        return _Layout(name, separator, decimal, names, behind=more, notes=notes)
+    first = "first cell of each is" if more == 1 else f"first {more} cells of each are"
+    notes += (f"The header of {name!r} is shorter than its rows: the {first} taken for its name, and for no column.",)
+    return _Layout(name, separator, decimal, names, before=more, notes=notes)
 
 
-def _frame(opened, name, text, separator, decimal):
-    """Return a stream of CSV as a DataFrame; `opened` opens it at its beginning."""
+def frame(path, text=()):
+    """Read a CSV file for training.
+
+    Args:
+        text: names of columns whose cells stay as they are written; as a dict, name -> words of `MISSING` that are
+            cells there.
+
+    Raises:
+        KzooError: not a table.
+    """
+    return _frame(lambda: open_text(path), _layout_of(path)[0], text)
+
+
+def _layout_of(path):
+    """Return how the cells of a file lie, and its beginning."""
+    notes: list = []
+    with open_text(path, notes) as file:
+        head = _head(file)
+    return _layout(head, Path(path).name, lambda: open_text(path), notes), head
+
+
+def _frame(opened, layout, text=(), points=None):
+    """Return a stream of CSV as a DataFrame.
+
+    Its `attrs` hold the `decimal` sign of the file, `notes`, `figures`, names of columns of numbers that stay as they
+    are written, because they can be read in two ways, and `words`: name -> those of a column of texts that were taken
+    for missing values.
+
+    Args:
+        opened: opens the stream at its beginning.
+        layout: of its cells.
+        text: see `frame`.
+        points: see `_Layout`, of the file that the stream was made of.
+    """
     pandas = import_module("pandas")
+    missing = sorted(MISSING)
+    if isinstance(text, Mapping):
+        missing = {name: sorted(MISSING.difference(text.get(name, ()))) for name in layout.cells}
     options = dict(
-        sep=separator, decimal=decimal or ".", na_values=sorted(MISSING), keep_default_na=False, low_memory=False
-    )
-    try:
-        if text:
-            with opened() as file:
-                names = pandas.read_csv(file, nrows=0, **options).columns
-            options["dtype"] = {name: str for name in names if name.strip() in text}
+        sep=layout.separator, decimal=layout.decimal or ".", header=0, names=layout.cells, index_col=False,
+        na_values=missing, keep_default_na=False, low_memory=False,
+    )  # fmt: skip
+
+    def read(**more):
         with opened() as file:
-            table = pandas.read_csv(file, **options)
-        table.attrs["decimal"] = decimal
-        return table
+            return pandas.read_csv(file, **options | more)
+
+    try:
+        table = read(dtype={name: str for name in layout.names if name in text})
+        if layout.before or layout.behind:
+            table = table[layout.names]
+        figures = []
+        if not (layout.points if points is None else points):
+            short = [name for name in layout.names if _has_three_decimals(table[name])]
+            written = read(usecols=short, dtype=str, nrows=_FIRST) if short else {}
+            short = [name for name in short if not any(map(is_shown, written[name].dropna()))]  # most, in no time
+            written = read(usecols=short, dtype=str) if short else {}
+            figures = [name for name in short if is_doubtful(written[name].dropna().unique(), layout.decimal)]
+            table = table.assign(**{name: written[name] for name in figures})
+        holes = [name for name in layout.names if table[name].dtype.kind == "O" and table[name].isna().any()]
+        written = read(usecols=holes, dtype=str, na_values=[]) if holes else {}
+        words = {name: set(written[name][table[name].isna()].dropna().unique()) - {""} for name in holes}
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, ValueError) as error:
-        raise KzooError(f"{name!r} is not a readable table: {str(error).strip().splitlines()[-1]}") from None
+        why = str(error).strip().splitlines()[-1]
+        raise KzooError(f"{layout.name!r} is not a readable table: {why}") from None
+    words = {name: found for name, found in words.items() if found}
+    table.attrs |= {"decimal": layout.decimal, "figures": figures, "words": words, "notes": list(layout.notes)}
+    return table
+
+
+def _has_three_decimals(values):
+    """Say whether no number of a column has more than three decimals: `1.234` may be a thousand and more."""
+    if values.dtype.kind != "f":
+        return False
+    finite = values[np.isfinite(values)]
+    return bool(len(finite)) and bool((finite.round(3) == finite).all())
 
 
 def rows(path) -> Rows:
@@ -69,31 +184,42 @@ def rows(path) -> Rows:
     Raises:
         KzooError: not a table, or a line with more values than the header.
     """
-    return parsed(read_text(path), Path(path).name)
+    return parsed(read_bytes(path), Path(path).name)
 
 
-def parsed(text, name) -> Rows:
-    """Read the text of a CSV file as `rows` does.
+def parsed(data, name) -> Rows:
+    """Read the bytes of a CSV file as `rows` does.
 
     Args:
         name: of the file, for messages.
     """
-    separator, decimal = _parts(text, name)
-    lines = _lines(text, separator)
+    notes: list = []
+    text = decoded(data, name, notes)
+    layout = _layout(text, name, lambda: io.StringIO(text, newline=""), notes)
+    lines = _lines(text, layout.separator)
     if lines.pop() != [_END]:
         raise KzooError(f"{name!r} is not a readable table: a quotation mark is opened and never closed.")
-    header, lines = lines[0], lines[1:]
-    if not lines:
-        return Rows({name: plain([]) for name in _names(header)}, decimal)
-    # A first row that is longer than the header begins with the names of the rows, as pandas has it.
-    unnamed = max(len(lines[0]) - len(header), 0)
-    width = len(header) + unnamed
-    for number, line in enumerate(lines, start=1):
+    width = len(layout.cells)
+    for number, line in enumerate(lines[1:], start=1):
         if len(line) > width:
             raise KzooError(f"{name!r} is not a readable table: row {number} has {len(line)} values, not {width}.")
-    cells = [[None if cell in MISSING else cell for cell in line] + [None] * (width - len(line)) for line in lines]
-    columns = list(zip(*cells, strict=True))[unnamed:]
-    return Rows({head: plain(column) for head, column in zip(_names(header), columns, strict=True)}, decimal)
+    cells = [[None if cell in MISSING else cell for cell in line] + [None] * (width - len(line)) for line in lines[1:]]
+    lying = list(zip(*cells, strict=True))[layout.before :] if cells else [()] * width
+    columns = dict(zip(layout.names, lying, strict=False))
+    found = Rows({head: plain(column) for head, column in columns.items()}, layout.decimal)
+    found.notes = layout.notes
+    found.words = {
+        head: words
+        for place, (head, column) in enumerate(columns.items(), start=layout.before)
+        if None in column and (words := _words(column, lines[1:], place))
+    }
+    return found
+
+
+def _words(column, lines, place):
+    """Return row -> the word that was taken for a missing value in a column, which lies at a place of the rows."""
+    empty = (row for row, cell in enumerate(column) if cell is None and place < len(lines[row]))
+    return {row: lines[row][place] for row in empty if lines[row][place]}
 
 
 def header(path):
@@ -108,7 +234,8 @@ def header(path):
         return None  # what encoding it has, the rest of the file decides
     text = decoded(data if whole else data[: data.rindex(b"\n")], name)
     separator, decimal = _parts(text, name)
-    return Rows({column: plain([]) for column in _names(_lines(text, separator)[0])}, decimal)
+    first = next(_rows(io.StringIO(text, newline=""), separator))
+    return Rows({column: plain([]) for column in _names(first, name)[0]}, decimal)
 
 
 def _head(text):
@@ -130,34 +257,45 @@ def _parts(text, name):
     separator = max(",;\t", key=bare.count)
     if separator == ",":
         return separator, "."
-    # Where a comma is no separator it may be the decimal point: 1,5;2,5. A point before three digits tells nothing.
-    for decimal, digits in ((",", r",\d+"), (".", r"\.(\d{1,2}|\d{4,})")):
-        if re.search(rf"(^|[;\t])-?\d+{digits}(?=[;\t]|$)", "\n".join(head), re.M):
+    # Where a comma is no separator it may be the decimal point: 1,5;2,5. Before three digits, neither sign tells.
+    for decimal in (",", "."):
+        if re.search(rf"(^|[;\t])-?{shown_by(decimal)}(?=[;\t]|$)", "\n".join(head), re.M):
             return separator, decimal
-    return separator, None
+    # Semicolons stand where a comma is the decimal sign: 1,234 is a doubt, and more likely 1.234 there than 1234.
+    grouped = separator == ";" and re.search(r"(^|;)-?\d+,\d{3}(?=;|$)", "\n".join(head), re.M)
+    return separator, "," if grouped else None
 
 
 def _lines(text, separator):
     """Split CSV text; the last line must come out as `_END`, or it stands inside quotation marks."""
+    return list(_rows(io.StringIO(f"{text}\n{_END}", newline=""), separator))
+
+
+def _rows(file, separator):
+    """Yield the rows of a stream of CSV as lists of cells, without blank lines."""
     limit = csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)  # texts may be long
     try:
-        lines = csv.reader(io.StringIO(f"{text}\n{_END}", newline=""), delimiter=separator)
-        return [line for line in lines if line and not (len(line) == 1 and line[0].isspace())]  # no blank lines
+        for line in csv.reader(file, delimiter=separator):
+            if line and not (len(line) == 1 and line[0].isspace()):
+                yield line
     finally:
         csv.field_size_limit(limit)
 
 
-def _names(header):
-    """Return the names of the columns as pandas gives them: `Unnamed: 0` without one, `a.1` for a second `a`."""
+def _names(header, file):
+    """Return the names of the columns and lines to know: `Unnamed: 0` without one, `a.1` for a second `a`."""
     names: dict = {}
     times: dict = {}  # name -> how often it was taken
+    notes = []
     for place, name in enumerate(header):
-        wanted = name = name or f"Unnamed: {place}"
+        wanted = name = name.strip() or f"Unnamed: {place}"
         while name in names:
             times[wanted] = times.get(wanted, 0) + 1
             name = f"{wanted}.{times[wanted]}"
+        if name != wanted:
+            notes.append(f"Two columns of {file!r} are called {wanted!r}: column {place + 1} is taken for {name!r}.")
         names[name] = None
-    return [name.strip() for name in names]
+    return list(names), tuple(notes)
 
 
 def size(path) -> int:
@@ -169,16 +307,17 @@ def size(path) -> int:
 
 
 class Pieces:
-    """A CSV file, read piece by piece as texts, so that no piece decides what the cells of another are."""
+    """A CSV file, read piece by piece as texts, so that no piece decides what the cells of another are.
+
+    `kept` may be set to name -> words of `MISSING` that are cells of a column; those that were none are in `words` once
+    it has been read.
+    """
 
     def __init__(self, path):
         self.path, self.name = Path(path), Path(path).name
-        with open_text(path) as file:
-            head = _head(file)
-        self._separator, self.decimal = _parts(head, self.name)
-        lines = [line for line in _lines(head, self._separator)[:2] if line != [_END]]
-        self._unnamed = max(len(lines[-1]) - len(lines[0]), 0)
-        self.names = _names(lines[0])
+        self._layout, head = layout, _ = _layout_of(path)
+        self.decimal, self.names, self.notes = layout.decimal, layout.names, layout.notes
+        self.kept, self.words = {}, {}
         self._skipped = 1 + head[: len(head) - len(head.lstrip())].count("\n")
 
     def __iter__(self):
@@ -188,7 +327,7 @@ class Pieces:
             KzooError: not a table, or a line with more values than the header.
         """
         pa, short, long = arrow(), [], []
-        names = [f"\0{place}" for place in range(self._unnamed)] + self.names
+        names, before = self._layout.cells, self._layout.before
 
         def odd(row):
             if row.actual_columns < len(names) and len(short) < _MOST_SHORT:
@@ -202,17 +341,30 @@ class Pieces:
             with self._reader(names, odd) as batches:
                 for batch in batches:
                     if batch.num_rows:
-                        yield Piece(pa.Table.from_batches([batch]).select(self.names), self.decimal)
+                        yield self._piece(pa.Table.from_batches([batch]).select(self.names))
         except (pa.ArrowException, OSError) as error:
             why = str(error).strip().splitlines()[0]
             if long:
                 why = f"a row has {long[0].actual_columns} values, not {len(names)}: {shown(long[0].text)}"
             raise KzooError(f"{self.name!r} is not a readable table: {why}") from None
         for start in range(0, len(short), _SHORT_AT_ONCE):
-            lines = _lines("\n".join(short[start : start + _SHORT_AT_ONCE]), self._separator)[:-1]
-            cells = [[None if cell in MISSING else cell for cell in line + [""] * len(names)] for line in lines]
-            columns = list(zip(*(line[self._unnamed : len(names)] for line in cells), strict=True))
-            yield Piece(pa.table([pa.array(column, pa.string()) for column in columns], self.names), self.decimal)
+            lines = _lines("\n".join(short[start : start + _SHORT_AT_ONCE]), self._layout.separator)[:-1]
+            cells = [[cell or None for cell in line + [""] * len(names)] for line in lines]
+            columns = list(zip(*(line[before : before + len(self.names)] for line in cells), strict=True))
+            yield self._piece(pa.table([pa.array(column, pa.string()) for column in columns], self.names))
+
+    def _piece(self, table):
+        """Return a piece without the words that stand for missing values."""
+        pa, compute = arrow(), arrow("pyarrow.compute")
+        for place, name in enumerate(self.names):
+            kept = MISSING.intersection(self.kept.get(name, ()))
+            column = table.column(name).fill_null("") if "" in kept else table.column(name)
+            words = compute.is_in(column, value_set=pa.array(sorted(MISSING - kept)))
+            if compute.any(words).as_py():
+                self.words.setdefault(name, set()).update(column.filter(words).unique().to_pylist())
+                column = compute.if_else(words, None, column)
+            table = table.set_column(place, name, column)
+        return Piece(table, self.decimal)
 
     def _reader(self, names, odd):
         reader = arrow("pyarrow.csv")
@@ -225,10 +377,10 @@ class Pieces:
                 use_threads=False,
                 encoding=encoding_of(self.path),
             ),
-            reader.ParseOptions(delimiter=self._separator, newlines_in_values=True, invalid_row_handler=odd),
+            reader.ParseOptions(delimiter=self._layout.separator, newlines_in_values=True, invalid_row_handler=odd),
             reader.ConvertOptions(
                 column_types=dict.fromkeys(names, arrow().string()),
-                null_values=sorted(MISSING),
+                null_values=[""],
                 strings_can_be_null=True,
             ),
         )
@@ -238,4 +390,6 @@ class Pieces:
         stream, writer = io.BytesIO(), arrow("pyarrow.csv")
         writer.write_csv(table, stream, writer.WriteOptions(quoting_style="all_valid"))
         written = stream.getvalue().decode("utf-8")
-        return _frame(lambda: io.StringIO(written), self.name, text, ",", self.decimal)
+        text = dict.fromkeys(text, ()) | self.kept if self.kept else text
+        layout = replace(self._layout, separator=",", names=table.schema.names, before=0, behind=0)
+        return _frame(lambda: io.StringIO(written), layout, text, self._layout.points)

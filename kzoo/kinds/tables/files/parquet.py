@@ -80,10 +80,11 @@ def _counts(file, folder):
 class Pieces:
     """A table of Parquet, read piece by piece (see `kzoo.kinds.tables.files`)."""
 
-    decimal = None
+    decimal, notes = None, ()
 
     def __init__(self, path):
         self.name, self.files = Path(path).name, files_of(path)
+        self.kept, self.words = {}, {}  # there is nothing to tell apart: a word is no missing value here
         self._opened = [self._open(file) for file in self.files[:1]]
         schema = self._opened[0].schema_arrow
         self._types = settled(schema.empty_table(), self.name).schema

@@ -489,9 +489,8 @@ def _as_compiled(own, training):
         nesterov = name == "sgd" and optimizer.nesterov
         kept |= {"optimizer": "momentum", "momentum": optimizer.momentum} if nesterov else {"optimizer": name}
     if is_number(optimizer):
-        kept |= (
-            {"schedule": "plateau"} if training["schedule"] == "plateau" else {}
-        )  # a callback's, not the optimizer's
+        if training["schedule"] == "plateau":  # which is a callback's, not the optimizer's
+            kept["schedule"] = "plateau"
         if not trained and (rate := float(f"{float(optimizer.learning_rate):.7g}")) > 0:
             kept["learning_rate"] = rate
     return kept

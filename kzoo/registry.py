@@ -121,7 +121,8 @@ def build(
         start.begin(model, data.train)
         if weights is not None:
             spec = import_module("kzoo.nouns").Spec.read(_specs[model])
-            start.begin_with(weights, model, spec, data.preprocessing.get("vocabulary"), class_names=data.class_names)
+            if said := start.begin_with(weights, model, spec, data)[1:]:
+                warnings.warn(" ".join(said), KzooWarning, stacklevel=2)
     return model
 
 

@@ -186,15 +186,20 @@ def _compare(found: str, facts: Mapping[str, Any]) -> None:
 
 
 def load_run(
-    folder: str | os.PathLike[str], *, trusted: Iterable[Any] = (), expected_sha256: str | None = None
+    folder: str | os.PathLike[str],
+    *,
+    file: str | None = None,
+    trusted: Iterable[Any] = (),
+    expected_sha256: str | None = None,
 ) -> "keras.Model":
-    """Return a run's best model, not compiled. See `kzoo.load_model`; `expected_sha256` is that of `best.keras`."""
+    """Return a run's best model, not compiled, or that of another file of it. See `kzoo.load_model`; `expected_sha256`
+    is that of the file."""
     run = Run(folder)
     with naming(run.path / "config.json"):
         read_once(run.path / "config.json", MAX_RUN_CONFIG)
-    file, spec = run.model_file, run.config["spec"]
-    with naming(file):
-        raw = read_once(file)
+    path, spec = run.path / file if file else run.model_file, run.config["spec"]
+    with naming(path):
+        raw = read_once(path)
         check_sha256(raw, expected_sha256)
         if not isinstance(spec, dict):
             raise Refused("its config.json does not say what was trained", "Train again")

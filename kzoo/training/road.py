@@ -210,10 +210,7 @@ class Assignment:
             notes.append("In float32: mixed_bfloat16 is the preset's, and this processor would only imitate it.")
         if weights is not None:
             begin(model, self.data.train)  # which is for what `weights` lack, such as words of the new data
-            notes.append(begin_with(
-                weights, model, spec, self.data.preprocessing.get("vocabulary"), class_names=self.data.class_names,
-                freeze=freeze,
-            ))  # fmt: skip
+            notes += begin_with(weights, model, spec, self.data, freeze=freeze)
             if not look:
                 below = None if self.training.get("augment") else frozen_below(model)
                 given, train = model.input, self.data.train

@@ -1,22 +1,27 @@
 """What weights a training begins with: those of another, layer by layer; frozen ones; and those that data gives."""
 
+import json
 import os
+import warnings
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from kzoo.errors import DownloadError, KzooError
-from kzoo.family import FAMILIES
+from kzoo.errors import DownloadError, KzooError, KzooWarning
+from kzoo.family import FAMILIES, builder_of
+from kzoo.files import path_of
+from kzoo.kinds import kind
 from kzoo.kinds.text.tokenizer import PADDING
-from kzoo.loading import load_keras_file, load_weights_file
-from kzoo.nouns import Spec, plain
-from kzoo.registry import get_preset, list_presets, rebuild, remember_data, resolve, spec_of
+from kzoo.loading import load_keras_file, load_run, load_weights_file
+from kzoo.nouns import Description, Spec, plain
+from kzoo.registry import fitted_on, get_preset, list_presets, rebuild, remember_data, resolve, spec_of
 from kzoo.run import Run
-from kzoo.tasks import problem
+from kzoo.training.match import Match, Names
 from kzoo.weights import DOWNLOADED, check_downloaded, check_weights, entry_of, is_word, name_of
 from kzoo.weights.stored import Stored
 from kzoo.words import first_line, listed, plural
@@ -35,37 +40,59 @@ def checked_name(weights, preset) -> str | None:
     return name_of(weights, preset)
 
 
-def begin_with(weights, model, spec, vocabulary, *, class_names, freeze=None) -> str:
+def begin_with(weights, model, spec, data, *, freeze=None) -> list[str]:
     """Begin a network with trained weights, and say which layers have them.
 
     Args:
         weights: a word for weights of the preset, a run or its path, or what `_model_of` takes.
         model: the fresh network.
         spec: its `Spec`.
-        vocabulary: its data's token list, or None.
-        class_names: its data's classes; the last layer begins anew where it is known to have told others apart.
+        data: its `Dataset`: weights follow its words, columns and categories, and the last layer begins anew where it
+            is known to have told other classes apart.
         freeze: layers that keep their weights (see `freeze_layers`), or None.
+
+    Returns:
+        the line, and one for each thing to know of how names were matched.
 
     Raises:
         KzooError: nothing that can be read, no layer in common, or nothing left to train.
     """
-    name, run, words = name_of(weights, spec.preset), _run_of(weights, spec.preset), {}
+    name, run = name_of(weights, spec.preset), _run_of(weights, spec.preset)
     source = _model_of(weights, spec) if run is None else run.model
-    old_vocabulary = None if run is None else run.preprocessing.get("vocabulary")
-    if old_vocabulary and vocabulary:
-        words = dict(old_vocabulary=old_vocabulary, new_vocabulary=vocabulary)
-        words |= dict(words_come_out="continues" in problem(spec.task).facts)
-    other = run is not None and list(run.class_names) != list(class_names)  # or the same in another order
-    copied, fresh = copy_weights(source, model, new_head=other, **words)
+    match = Match(_names_in(weights, run), Names.of(data, data.preprocessing), spec)
+    copied, fresh, other = copy_weights(source, model, match)
     if not copied:
         but = ", but for the last one, which tells other classes apart" if other else ""
+        but += f", but for {listed(match.begun, 3)}, which reads other columns" if match.begun else ""
         raise KzooError(f"weights={name!r} has no layer in common with {model.name}{but}{_backbone(spec)}.")
     if "backbone" in spec.config and (lacking := [name for name in fresh if name != "outputs"]):
         raise KzooError(f"weights={name!r} lacks layers of {model.name}, such as {lacking[0]}{_backbone(spec)}.")
     if freeze is not None:
         freeze_layers(model, freeze, copied)
     whose = f"{entry_of(spec.preset, weights).line} Copied" if is_word(weights, spec.preset) else "Weights: copied"
-    return f"{whose} {plural(len(copied), 'layer')}" + (f"; new: {', '.join(fresh)}." if fresh else ".")
+    line = f"{whose} {plural(len(copied), 'layer')}" + (f"; new: {', '.join(fresh)}." if fresh else ".")
+    return [line, *match.notes(copied)]
+
+
+def _names_in(weights, run):
+    """Return the `Names` that weights stand for; None where nothing says them."""
+    if run is not None:
+        return Names.of(run.data, run.preprocessing)
+    if isinstance(weights, keras.Model) and (known := fitted_on(weights)):
+        return Names.of(Description.read(known[0]["data"]), known[1])
+    return None
+
+
+class _File(Run):
+    """A run with the weights of one of its files: those of its best epoch, or of its last one."""
+
+    def __init__(self, file):
+        super().__init__(file.parent)
+        self.file = file
+
+    @cached_property
+    def model(self):
+        return load_run(self.path, file=self.file.name)
 
 
 def _run_of(weights, preset):
@@ -76,7 +103,17 @@ def _run_of(weights, preset):
         return Stored(preset, weights)
     if not isinstance(weights, str | os.PathLike) or weights == DOWNLOADED:
         return None
-    return Run(weights) if Path(weights).is_dir() else None
+    path = path_of(weights, "a run or a file with weights")
+    if path.is_dir():
+        return Run(path)
+    if path.name not in ("best.keras", "last.keras") or not path.is_file():
+        return None
+    try:
+        run = _File(path)
+        _names_in(weights, run)
+    except KzooError:  # beside something else that is called config.json
+        return None
+    return run
 
 
 def _model_of(weights, spec):
@@ -134,6 +171,8 @@ def built(preset, weights, overrides):
         KzooError: nothing that can be read, weights of another network, or settings that contradict them.
     """
     word, run = checked_name(weights, preset.name), _run_of(weights, preset.name)
+    if isinstance(run, _File) and _bare_name(run.spec.preset) != _bare_name(preset.name):
+        run = None
     if run is not None:
         return _built_as(run, preset, word, overrides)
     config, training = resolve(preset, overrides)
@@ -141,17 +180,71 @@ def built(preset, weights, overrides):
         preset=preset.name, revision=preset.revision, family=preset.family, task=preset.task, config=config,
         training=training,
     )  # fmt: skip
-    model = rebuild(spec.json(), compile=False)
-    if fresh := copy_weights(_model_of(weights, spec), model)[1]:
+    model, source = rebuild(spec.json(), compile=False), _model_of(weights, spec)
+    if fresh := copy_weights(source, model)[1]:
         raise KzooError(
             f"weights={word!r} lacks layers of {preset.name} with these settings, or has others: {listed(fresh)}."
         )
+    if others := _otherwise(source, model):
+        scaling = (
+            ", such as scale=, offset=, target_scale= and target_offset=" if {"scaling", "unscale"} & {*others} else ""
+        )
+        raise KzooError(
+            f"weights={word!r} fits {preset.name} with these settings, but computes otherwise in {listed(others, 5)}. "
+            f"Give the run's folder, or the settings that it was trained with{scaling}."
+        )
+    if not isinstance(weights, keras.Model) and Path(weights).suffix == ".h5" and (unsaid := _unsaid(spec)):
+        warnings.warn(
+            f"weights={word!r} does not say how its network scaled: answers are right with the {listed(unsaid)} that "
+            "it was trained with. A run, and a .keras file, say them.", KzooWarning, stacklevel=5,
+        )  # fmt: skip
     return model, spec_of(model)
+
+
+def _unsaid(spec):
+    """Return the settings of scaling that a network has by default, and a trained one has from its data."""
+    config, takes, columns = spec.config, builder_of(spec.family).takes, "columns" in kind(spec.config["inputs"]).facts
+    names = ["edges="] if config.get("bins") else ["scale=", "offset="] if config.get("rescale", True) else []
+    names = names if columns else []
+    names += ["target_scale=", "target_offset="] if not config.get("output_activation") else []
+    return [name for name in names if name[:-1] in takes and config.get(name[:-1]) is None]
+
+
+_NOT_ANSWERS = ("name", "dtype", "trainable", "seed", "momentum", "unroll", "dropout", "recurrent_dropout")
+_OF_WEIGHTS = ("_initializer", "_regularizer", "_constraint")
+_IN_TRAINING_ALONE = (  # layers that do nothing to answers
+    "InputLayer", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout",
+    "GaussianNoise", "AlphaDropout", "ActivityRegularization",
+)  # fmt: skip
+
+
+def _otherwise(source, model):
+    """Return the names of layers that answer otherwise in one network than in the other with the same weights."""
+    was, now = _computing(source), _computing(model)
+    return [name for name in was | now if was.get(name) != now.get(name)]
+
+
+def _computing(model):
+    """Return layer -> what it computes, beside its weights."""
+    found = {}
+    for layer in model.layers:
+        if type(layer).__name__ not in _IN_TRAINING_ALONE:
+            config = {
+                key: value
+                for key, value in layer.get_config().items()
+                if key not in _NOT_ANSWERS and not key.endswith(_OF_WEIGHTS)
+            }
+            found[layer.name] = type(layer).__name__, json.dumps(config, sort_keys=True, default=str)
+    return found
+
+
+def _bare_name(preset):
+    return preset.partition("@")[0]  # any revision of the name
 
 
 def _built_as(run, preset, word, overrides):
     was, own = run.spec, get_preset(preset.name).config if preset.name in list_presets() else preset.config
-    if was.preset.partition("@")[0] != preset.name.partition("@")[0]:  # any revision of the name
+    if _bare_name(was.preset) != _bare_name(preset.name):
         raise KzooError(f"weights={word!r} are of the preset {was.preset}, not of {preset.name}.")
     asked = {name: value for name, value in preset.config.items() if own.get(name) != value} | dict(overrides)
     config, training = resolve(replace(preset, task=was.task, config=was.config, training=was.training), asked)
@@ -161,42 +254,43 @@ def _built_as(run, preset, word, overrides):
                 f"{name}={asked[name]!r} contradicts weights={word!r}, with {was.config.get(name)!r}. Leave it out, or "
                 f"train: kzoo.train({preset.name!r}, ..., weights={word!r}) keeps what fits."
             )
-    model = (run if isinstance(run, Stored) else Run(run.path)).model  # one of its own, which may be trained
+    model = _afresh(run).model  # one of its own, which may be trained
     remember_data(model, dict(run.config), run.preprocessing)
     return model, spec_of(model) | dict(training=training)
 
 
-def copy_weights(source, model, *, old_vocabulary=None, new_vocabulary=None, words_come_out=False, new_head=False):
+def _afresh(run):
+    if isinstance(run, Stored):
+        return run
+    return _File(run.file) if isinstance(run, _File) else Run(run.path)
+
+
+def copy_weights(source, model, match=None):
     """Copy the weights of layers with the same name and shapes; embeddings follow their words.
 
     Args:
         source, model: from where, to where.
-        old_vocabulary, new_vocabulary: token lists; rows of an embedding are moved to their word's new id.
-        words_come_out: the last layer with weights answers with the next word: what it has of each moves too.
-        new_head: that layer is not copied.
+        match: a `Match`, which says what has moved in between; None where nothing has.
 
     Returns:
-        (copied, fresh): names of layers with weights that were copied, and that were not.
+        (copied, fresh, other): names of layers with weights that were copied, and that were not; and whether the last
+        one is among these because it tells other things apart.
     """
     layers = {layer.name: layer for layer in source.layers}
     weighted = [layer for layer in model.layers if layer.weights]
+    other = match is not None and match.other_head(weighted[-1])
     copied, fresh = [], []
     for layer in weighted:
-        head = layer is weighted[-1]
-        old = layers[layer.name].get_weights() if layer.name in layers and not (head and new_head) else []
-        new = layer.get_weights()
-        if old and old_vocabulary and new_vocabulary:
-            if isinstance(layer, keras.layers.Embedding):
-                old = _move_rows(old, new, old_vocabulary, new_vocabulary)
-            elif head and words_come_out:
-                move = lambda a, b: _move_rows([a.T], [b.T], old_vocabulary, new_vocabulary)[0].T  # noqa: E731
-                old = [move(a, b) for a, b in zip(old, new, strict=True)]
-        if [w.shape for w in old] == [w.shape for w in new]:
+        head, name = layer is weighted[-1], layer.name if match is None else match.source_of(layer.name)
+        old = layers[name].get_weights() if name in layers and not (head and other) else None
+        if old and match is not None:
+            old = match.moved(layer, old, source=name, head=head)
+        if old and [w.shape for w in old] == [w.shape for w in layer.get_weights()]:
             layer.set_weights(old)
             copied.append(layer.name)
         else:
             fresh.append(layer.name)
-    return copied, fresh
+    return copied, fresh, other
 
 
 def begin(model, train):
@@ -284,16 +378,7 @@ def weigh(model, train):
     layer.set_weights([ratios[1:].T - ratios[:1].T if width == 1 else ratios.T])
 
 
-def _move_rows(old, new, old_vocabulary, new_vocabulary):
-    if len(old) != 1 or old[0].shape[1:] != new[0].shape[1:]:
-        return old
-    table, where = np.array(new[0]), {token: i for i, token in enumerate(old_vocabulary)}
-    special = 2  # padding and unknown come before the first word
-    table[:special] = old[0][:special]
-    for i, token in enumerate(new_vocabulary):
-        if token in where and i + special < len(table):
-            table[i + special] = old[0][where[token] + special]
-    return [table]
+_OF_DATA = ("whitening", "log_ratios")  # layers that have their weights from data (see `begin`)
 
 
 def freeze_layers(model, freeze, copied):
@@ -313,6 +398,12 @@ def freeze_layers(model, freeze, copied):
         if not hit:
             names = ", ".join(layer.name for layer in model.layers if layer.weights)
             raise KzooError(f"freeze={glob!r} matches no layer. Layers with weights: {names}.")
+        drawn = [layer.name for layer in hit if layer.weights and layer.trainable and layer.name not in copied]
+        if drawn := [name for name in drawn if name not in _OF_DATA]:
+            raise KzooError(
+                f"freeze={glob!r} would keep {drawn[0]} as it was drawn: it has no weights from weights=. Name other "
+                "layers, or freeze=True for those that have."
+            )
         for layer in hit:
             layer.trainable = False
     if not model.trainable_variables:

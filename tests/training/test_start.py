@@ -10,6 +10,7 @@ from shortcuts import tune_here
 from sklearn.naive_bayes import ComplementNB, MultinomialNB
 
 import kzoo
+from kzoo.errors import KzooWarning
 from kzoo.training.road import Assignment
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
@@ -17,8 +18,11 @@ pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 SMALL = dict(units=(6, 5), batch_size=64, epochs=1)
 
 
+QUICK = dict(callbacks="quick", check=False, progress=False, baselines=False)
+
+
 def fit(preset, data, out="run", **options):
-    return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "check": False, "progress": False} | options)
+    return kzoo.train(preset, data, out=out, **QUICK | options)
 
 
 def rows(classes, features=4, seed=0):
@@ -167,6 +171,156 @@ def test_a_language_models_last_layer_follows_its_words():
     for token in set(place[0]) & set(place[1]):
         for old, new in zip(*heads, strict=True):
             np.testing.assert_allclose(old[..., place[0][token]], new[..., place[1][token]], atol=1e-6)
+
+
+def table(columns, count=400, **cells):
+    """Two numbers, of which the larger one is the class, in this order of columns."""
+    a, b = np.random.default_rng(1).normal(size=(2, count))
+    return pd.DataFrame(dict(a=a, b=b, **cells, label=np.where(a > b, "p", "q")))[[*columns, "label"]]
+
+
+STILL = dict(units=(8,), epochs=1, batch_size=64, optimizer="sgd", learning_rate=1e-12, norm=None, dropout=0.0)
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("larger")
+    settings = STILL | dict(optimizer="adam", learning_rate=0.05, epochs=8)
+    return fit("tabular_fnn", table("ab"), folder / "first", target="label", **settings)
+
+
+@pytest.mark.parametrize("kind", ["best.keras", "last.keras"])
+def test_weights_follow_their_columns_in_another_order(larger, kind, capsys):
+    """By place they were the wrong way round: the answers of "a" larger were those of "b" larger."""
+    second = fit("tabular_fnn", table("ba"), target="label", weights=larger.path / kind, progress=True, **STILL)
+    said = capsys.readouterr().err
+    assert "which hidden1_dense followed (a, b there, b, a here)" in said and "by place" not in said
+    assert second.summary["test"]["accuracy"] > 0.9
+    if kind != "last.keras":
+        first, turned = (kernels(run.model)["hidden1_dense"][0] for run in (larger, second))
+        np.testing.assert_allclose(turned, first[::-1], atol=1e-6)
+
+
+def test_what_reads_other_columns_begins_anew_and_cannot_be_frozen(larger, capsys):
+    other = table("ab").rename(columns=dict(a="c"))
+    second = fit("tabular_fnn", other, target="label", weights=larger, freeze=True, progress=True, **STILL)
+    assert "new for that hidden1_dense (a, b there, c, b here)" in capsys.readouterr().err
+    assert unchanged(larger.model, second.model) == ["outputs"]
+    with pytest.raises(kzoo.KzooError, match=r"freeze='hidden\*' would keep hidden1_dense as it was drawn"):
+        fit("tabular_fnn", other, "frozen", target="label", weights=larger, freeze="hidden*", **STILL)
+
+
+def test_weights_that_name_nothing_say_so(larger, capsys):
+    fit("tabular_fnn", table("ba"), target="label", weights=larger.model, progress=True, **STILL)
+    assert "do not say their classes and columns: matched by place" in capsys.readouterr().err
+    data = kzoo.load_data(table("ba"), target="label", preset="tabular_fnn")
+    with pytest.warns(KzooWarning, match="which hidden1_dense followed"):
+        kzoo.build("tabular_fnn", data=data, weights=larger, units=(8,), norm=None)
+    known = kzoo.build("tabular_fnn", weights=larger.path)  # a model that knows its data
+    fit("tabular_fnn", table("ba"), "known", target="label", weights=known, progress=True, **STILL)
+    assert "which hidden1_dense followed" in capsys.readouterr().err
+
+
+def test_embeddings_of_categories_follow_columns_and_values():
+    rng = np.random.default_rng(0)
+
+    def rows(colours, order):
+        colour, size = rng.choice(colours, 200), rng.choice(["big", "small", "tiny"], 200)
+        return pd.DataFrame(dict(colour=colour, size=size, label=colour))[[*order, "label"]]
+
+    first = fit("tabular_fnn", rows(["blue", "red"], ["colour", "size"]), "one", target="label", **STILL)
+    data = rows(["amber", "blue", "red"], ["size", "colour"])
+    second = fit("tabular_fnn", data, "two", target="label", weights=first, **STILL)
+
+    def vectors(run, name):
+        columns = [column for column in run.preprocessing["columns"] if column["kind"] == "category"]
+        place = [column["name"] for column in columns].index(name)
+        names = [None, *columns[place]["values"]]
+        return dict(zip(names, kernels(run.model)[f"category{place + 1}"][0], strict=True))
+
+    for column, values in (("colour", [None, "blue", "red"]), ("size", [None, "big", "small", "tiny"])):
+        old, new = vectors(first, column), vectors(second, column)
+        if old[None].shape == new[None].shape:
+            for value in values:
+                np.testing.assert_allclose(old[value], new[value], atol=1e-6)
+    assert vectors(first, "size")[None].shape == vectors(second, "size")[None].shape
+    assert "hidden1_dense" not in unchanged(first.model, second.model)
+
+
+def test_a_series_layers_follow_its_columns(capsys):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(120, 3)), columns=["load", "u", "v"])
+    settings = dict(input_shape=6, horizon=2, units=(4,), epochs=1, optimizer="sgd", learning_rate=1e-12)
+    first = fit("series_gru", frame, "one", target="load", **settings)
+    turned = frame[["load", "v", "u"]]
+    second = fit("series_gru", turned, "two", target="load", weights=first, progress=True, **settings)
+    assert "followed (load, u, v there, load, v, u here)" in capsys.readouterr().err
+    (old, *_), (new, *_) = (next(iter(kernels(run.model).values())) for run in (first, second))
+    np.testing.assert_allclose(old[[0, 2, 1]], new, atol=1e-6)
+
+
+def test_targets_in_another_order_have_a_last_layer_of_their_own():
+    x = np.random.default_rng(0).normal(size=(80, 2))
+    frame = pd.DataFrame(dict(a=x[:, 0], b=x[:, 1], y=x[:, 0], z=-x[:, 1]))
+    first = fit("tabular_fnn", frame, "one", target=["y", "z"], **STILL)
+    second = fit("tabular_fnn", frame, "two", target=["z", "y"], weights=first, freeze=True, **STILL)
+    assert unchanged(first.model, second.model) == ["hidden1_dense"]
+
+
+def test_words_and_classes_are_matched_for_a_runs_file_too(capsys):
+    def texts(words, first):
+        return pd.DataFrame([(word, first if "p" in word else "zz") for word in words] * 8, columns=["text", "label"])
+
+    settings = dict(input_shape=(6,), embedding_dim=3, filters=(4,), kernel_size=(2,), epochs=1, target="label")
+    first = fit("text_cnn", texts(["apple", "pear", "kiwi"], "aa"), "one", **settings)
+    data = texts(["kiwi", "plum", "apple", "zap"], "zzz")
+    second = fit("text_cnn", data, "two", weights="one/best.keras", freeze="embedding", progress=True, **settings)
+    assert "; new: outputs." in capsys.readouterr().err
+    table_of = lambda run, word: kernels(run.model)["embedding"][0][run.preprocessing["vocabulary"].index(word) + 2]  # noqa: E731
+    for word in ("apple", "kiwi"):
+        np.testing.assert_array_equal(table_of(first, word), table_of(second, word))
+
+
+def test_learned_positions_stay_where_they_are():
+    """They are rows of a table too, and were moved as if they were words."""
+
+    def texts(*words):
+        return pd.DataFrame([(" ".join(words), "a"), (" ".join(words[::-1]), "b")] * 8, columns=["text", "label"])
+
+    settings = dict(input_shape=(6,), positions="learned", epochs=1, target="label", width=8, depth=1, num_heads=2)
+    first = fit("text_transformer", texts("apple", "pear", "plum"), "one", **settings)
+    data = texts("zebra", "plum", "apple", "ant")
+    second = fit("text_transformer", data, "two", weights=first, freeze="positions", **settings)
+    assert "positions" in unchanged(first.model, second.model)
+
+
+def values(count=120):
+    x = np.random.default_rng(0).normal(50, 10, (count, 2))
+    return x, 1000 + 20 * x[:, 0]
+
+
+def test_a_network_built_of_a_runs_file_answers_in_the_same_unit(tmp_path):
+    """It had the weights and not the scaling, which lies in layers without any: -6 instead of 2024."""
+    x, _ = data = values()
+    run = fit("tabular_fnn", data, "scaled", **SMALL)
+    expected = run.model(x[:3])
+    network = dict(input_shape=2, outputs=1, output_activation=None, units=(6, 5))
+    for file in ("scaled/best.keras", "scaled/last.keras"):
+        model = kzoo.build("tabular_fnn", weights=file, **network)
+        np.testing.assert_allclose(model(x[:3]), kzoo.load_model(file)(x[:3]), rtol=1e-5)
+    run.model.save(tmp_path / "moved.keras")
+    run.model.save_weights(tmp_path / "moved.weights.h5")
+    lost = r"computes otherwise in .*scaling.*unscale.*scale=, offset=, target_scale= and target_offset="
+    for weights in ("moved.keras", run.model):
+        with pytest.raises(kzoo.KzooError, match=lost):
+            kzoo.build("tabular_fnn", weights=weights, **network)
+    with pytest.warns(KzooWarning, match="scale=, offset=, target_scale=, target_offset= that it was trained"):
+        kzoo.build("tabular_fnn", weights="moved.weights.h5", **network)
+    scaling = {name: run.spec.config[name] for name in ("scale", "offset", "target_scale", "target_offset")}
+    for weights in ("moved.keras", run.model, "moved.weights.h5"):
+        model = kzoo.build("tabular_fnn", weights=weights, **network, **scaling)
+        np.testing.assert_allclose(model(x[:3]), expected, rtol=1e-5)
+    with pytest.raises(kzoo.KzooError, match=r"computes otherwise in .*relu"):
+        kzoo.build("tabular_fnn", weights="moved.keras", activation="tanh", **network, **scaling)
 
 
 def test_what_cannot_be_a_start(first, tmp_path):

@@ -195,8 +195,8 @@ def built(preset, weights, overrides):
         )
     if not isinstance(weights, keras.Model) and Path(weights).suffix == ".h5" and (unsaid := _unsaid(spec)):
         warnings.warn(
-            f"weights={word!r} does not say how its network scaled: answers are right with the {listed(unsaid, 4)} that "
-            "it was trained with. A run, and a .keras file, say them.", KzooWarning, stacklevel=5,
+            f"weights={word!r} does not say how its network scaled: answers are right with the {listed(unsaid, 4)} "
+            "that it was trained with. A run, and a .keras file, say them.", KzooWarning, stacklevel=5,
         )  # fmt: skip
     return model, spec_of(model)
 

@@ -72,8 +72,9 @@ def build(
             loss and metrics follow it as in `kzoo.train`, and schedules get their length.
         weights: None draws them. A word for weights in the package, such as "cifar10" (`kzoo show PRESET` lists them),
             or a run of this preset: the network is the one that they are of, in float32, and `kzoo.predict` takes raw
-            inputs for it. A `.keras` or `.weights.h5` file or a model: it has to have all that the network has. With
-            `data`, the network follows the data and begins with what fits of them, as in `kzoo.train`.
+            inputs for it; `best.keras` and `last.keras` of a run are taken likewise. Another `.keras` or `.weights.h5`
+            file or a model: it has to have all that the network has, and to compute the same. With `data`, the network
+            follows the data and begins with what fits of them, as in `kzoo.train`.
         compile: False for a bare model.
         seed: seeds Python, NumPy and the backend before the weights are drawn.
         steps: total number of training steps. A schedule such as `"cosine"` needs it; without it, and without `data`,
@@ -122,7 +123,7 @@ def build(
         if weights is not None:
             spec = import_module("kzoo.nouns").Spec.read(_specs[model])
             if said := start.begin_with(weights, model, spec, data)[1:]:
-                warnings.warn(" ".join(said), KzooWarning, stacklevel=2)
+                warnings.warn(" ".join(said), KzooWarning, stacklevel=3)
     return model
 
 

@@ -159,8 +159,9 @@ def downloaded(spec):
 def built(preset, weights, overrides):
     """Return a preset's network with given weights, not compiled, and its specification: for `kzoo.build`.
 
-    A run, and a word, say themselves of which settings the network is. Other weights are copied into the network of
-    these settings, and have to be all of its weights.
+    A run, its files, and a word, say themselves of which settings the network is. Other weights are copied into the
+    network of these settings, and have to be all of its weights; the network that they come from has to compute the
+    same, scaling with it.
 
     Args:
         preset: the `Preset`.

@@ -93,6 +93,7 @@ def train(
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
         weights: to begin with, taken layer by layer: of a run, a `.keras` or `.weights.h5` file or a model, or stored
             ones of this preset by their name (`kzoo show PRESET` lists them); "imagenet" downloads those of a backbone.
+            They follow words, classes, columns and categories by name; files that are no run's, by place.
         freeze: layers that keep their weights: a glob, several, or True for all that `weights` gave.
         precision: "float32", "mixed_bfloat16" or "mixed_float16"; "auto" is the preset's where the device computes
             with it, which a line says where not, and the device's own where the preset has none. Saved models are

@@ -7,7 +7,9 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.metrics import r2_score
 
 import kzoo
 from kzoo import baselines
@@ -92,3 +94,46 @@ def test_what_would_take_long_is_left_out_and_what_fails_costs_no_run(monkeypatc
     (one,) = kzoo.Run("runs/c").summary["baselines"]
     assert one["scores"] is None and one["notes"] == ["failed: singular"]
     assert main(["report", "runs/c"]) == 0
+
+
+def of_a_constant():
+    """Return rows with values that follow from them, and test rows whose value is always the same."""
+    random = np.random.default_rng(0)
+    x, new = random.normal(size=(80, 2)).astype("float32"), random.normal(size=(20, 2)).astype("float32")
+    return (x, x @ np.float32([1, 2])), (new, np.full(20, 0.1, "float32"))
+
+
+def test_beside_a_constant_there_is_no_r2_and_mae_decides(capsys):
+    data, test = of_a_constant()
+    a, b = (
+        kzoo.train("tabular_fnn", data, test=test, out=out, epochs=2, seed=seed, check=False, progress=False)
+        for seed, out in enumerate("ab")
+    )
+    scores, kept = a.summary["test"], a.summary["baselines"]
+    assert scores["r2"] is None and {(one["metric"], one["scores"]["r2"]) for one in kept} == {("mae", None)}
+    errors = [one["scores"]["mae"] for one in kept]
+    assert kept[0]["name"] == "mean" and errors == sorted(errors) and errors[0] < scores["mae"]
+    page = kzoo.report(a).read_text(encoding="utf-8")
+    assert "R² is not above 0" not in page and "against MAE" in page
+    rows = kzoo.compare(["a", "b"])
+    assert rows[0]["run"] == "training mean" and {row["metric"] for row in rows} == {"mae"}
+    assert [row["score"] for row in rows] == sorted(row["score"] for row in rows)
+    both = kzoo.ensemble([a, b], out="both").summary
+    assert both["ensemble"]["metric"] == "mae"
+    least = min(one.summary["test"]["mae"] for one in (a, b))
+    assert both["ensemble"]["gain"] == pytest.approx(least - both["test"]["mae"])
+    np.savez("new.npz", x=test[0], y=test[1])
+    capsys.readouterr()
+    assert main(["evaluate", "a", "--data", "new.npz"]) == 0
+    assert re.search(r"r2 +cannot be computed here", capsys.readouterr().out)
+
+
+def test_of_several_targets_r2_is_the_mean_of_those_that_vary(undrawn):
+    (x, y), (new, constant) = of_a_constant()
+    truth = np.stack([constant, new @ np.float32([1, 2])], 1)
+    run = kzoo.train("tabular_fnn", (x, np.stack([y, y], 1)), test=(new, truth), out="a", epochs=1, check=False,
+                     progress=False)  # fmt: skip
+    scores = run.summary["test"]
+    expected = r2_score(truth[:, 1], run.answers["answers"][:, 1])
+    assert scores["r2"] == pytest.approx(expected, rel=1e-5) == scores["targets"]["y2"]["r2"]
+    assert scores["targets"]["y1"]["r2"] is None

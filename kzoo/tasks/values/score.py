@@ -21,7 +21,8 @@ def score(batches, target, *, logits=None, beside=()) -> Scored:
     Returns:
         `targets` of the scores: name -> `mae`, `rmse`, `r2` in the target's own unit, and `beside`: name -> `mae` of
         what needs no network, and `ratio`, how many times that the model's own is, on the same `examples`; None where
-        it never errs. `relative_mae` is the mean over the targets of the largest of these ratios.
+        it never errs. `relative_mae` is the mean over the targets of the largest of these ratios. R² is None where the
+        truth does not vary, and else the mean over what does.
     """
     outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
     answers = outputs.reshape(truth.shape)
@@ -104,8 +105,10 @@ def _beside(truth, answers, simple):
 
 
 def _r2(truth, answers):
-    flat = (a.reshape(len(truth), -1).astype("float64") for a in (truth, answers))
-    return float(sk.r2_score(*flat)) if len(truth) > 1 else None
+    """Return the mean R² of the columns that vary; None where none does: beside a constant it has no meaning."""
+    truth, answers = (a.reshape(len(truth), -1).astype("float64") for a in (truth, answers))
+    varies = truth.min(axis=0) < truth.max(axis=0)
+    return float(sk.r2_score(truth[:, varies], answers[:, varies])) if varies.any() else None
 
 
 def judge(truth, answers, target, *, metric=None) -> Judged:
@@ -143,16 +146,16 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
     others = f"RMSE {number(scores['rmse'])}" + ("" if scores["r2"] is None else f", R² {scores['r2']:.3f}")
     if answers is not None:
         beside = (
-            f"always answering the mean of the training data would be off by {number(_mean_error(answers, target))}"
+            f"; always answering the mean of the training data would be off by {number(_mean_error(answers, target))}"
         )
     else:
-        beside = "always answering the mean has an R² of 0"
+        beside = "" if scores["r2"] is None else "; always answering the mean has an R² of 0"
     return dict(
         value=number(scores["mae"]),
         label=f"mean absolute error on {examples}, in the target's own unit",
         interval=None,
         scale=None,
-        sentence=f"Its answers are off by {number(scores['mae'])} on average{several}; {beside}. {others}.",
+        sentence=f"Its answers are off by {number(scores['mae'])} on average{several}{beside}. {others}.",
         useless="It is no better than always answering the mean (R² is not above 0)."
         if scores["r2"] is not None and scores["r2"] <= 0
         else None,
@@ -173,7 +176,9 @@ def _of_targets(scores, targets, examples):
         label = f"of the error of the best simple answer, the mean of {len(targets)} targets on {examples}"
     else:
         value = "–" if scores["r2"] is None else f"{scores['r2']:.3f}"
-        label = f"R², the mean of {len(targets)} targets on {examples}"
+        varying = sum(one["r2"] is not None for one in targets.values())
+        some = "" if varying == len(targets) else f"{varying} of "
+        label = f"R², the mean of {some}{plural(len(targets), 'target')} on {examples}"
     return dict(
         value=value,
         label=label,

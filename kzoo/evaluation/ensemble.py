@@ -94,7 +94,8 @@ def _make(folder: Path, request: Request, members: Sequence[Run], method: str, d
     model = keras.Model(inputs, _combine(answers, method, weights, classes), name="ensemble")
     with replaced(folder):
         write_json(folder / "preprocessing.json", members[0].preprocessing)
-        write_json(folder / "config.json", request.json() | {"command": None} | provenance())
+        known = {} if folds else {"statistics": members[0].config.get("statistics")}  # folds differ in theirs
+        write_json(folder / "config.json", request.json() | {"command": None} | known | provenance())
         if data is None:
             scores = {} if folds else _score_stored(members, method, classes)
         else:

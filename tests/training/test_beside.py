@@ -15,6 +15,8 @@ import kzoo
 from kzoo import baselines
 from kzoo.cli import main
 from kzoo.results import row_of
+from kzoo.tasks import Target
+from kzoo.tasks.classes.score import headline
 from kzoo.training import beside as module
 
 pytestmark = pytest.mark.usefixtures("untraced")
@@ -137,3 +139,36 @@ def test_of_several_targets_r2_is_the_mean_of_those_that_vary(undrawn):
     expected = r2_score(truth[:, 1], run.answers["answers"][:, 1])
     assert scores["r2"] == pytest.approx(expected, rel=1e-5) == scores["targets"]["y2"]["r2"]
     assert scores["targets"]["y1"]["r2"] is None
+
+
+def test_the_most_frequent_class_is_that_of_training_rows(undrawn):
+    random = np.random.default_rng(0)
+    x, new = random.normal(size=(60, 2)).astype("float32"), random.normal(size=(20, 2)).astype("float32")
+    y, constant = np.where(np.arange(60) < 45, "often", "rarely"), np.array(["rarely"] * 20)
+    run, other = (
+        kzoo.train("tabular_fnn", (x, y), test=(new, constant), out=out, seed=seed, epochs=1, check=False,
+                   progress=False)
+        for seed, out in enumerate("ab")
+    )  # fmt: skip
+    found = {one.name: one.scores for one in baselines.score((x, y), test=(new, constant), names="majority")}
+    assert run.summary["test"]["majority"] == found["majority"]["accuracy"] == found["majority"]["majority"] == 0
+    both = kzoo.ensemble([run, other], out="both")
+    for one in (run, both):
+        assert kzoo.evaluate(one, (new, constant))["majority"] == one.summary["test"]["majority"] == 0
+        page = kzoo.report(one).read_text(encoding="utf-8")
+        assert "always naming the most frequent class would get 0 right" in page
+    # Of a model that does not know its training rows it is that of the rows it is scored on, and the words say so.
+    assert kzoo.evaluate(run.model, (new, np.ones(20, int)))["majority"] == 1
+    said = headline(run.summary["test"], Target(classes=run.target.classes), split="test ")
+    assert "the most frequent class of these examples" in said["sentence"]
+
+
+def test_the_most_frequent_token_is_that_of_the_training_text(undrawn):
+    Path("t.txt").write_text("aaab\n" * 640 + "abbb\n" * 160, encoding="utf-8")
+    run = kzoo.train("char_gru", "t.txt", out="a", epochs=1, units=(4,), input_shape=(8,), batch_size=256, check=False,
+                     progress=False)  # fmt: skip
+    scores, data = run.summary["test"], kzoo.load_data("t.txt", preset="char_gru")
+    assert scores["majority"] == pytest.approx(0.2, abs=0.02) and run.config["statistics"]["common"] == 2  # "a"
+    assert baselines.score(data, names="frequency")[0].scores["accuracy"] == pytest.approx(0.2, abs=0.02)
+    Path("new.txt").write_text("abbb\n" * 40, encoding="utf-8")
+    assert kzoo.evaluate(run, "new.txt")["majority"] == pytest.approx(0.2, abs=0.02)

@@ -15,7 +15,7 @@ def score(batches, target, *, logits=None) -> Scored:
 
     Args:
         batches: pairs (outputs, truth): (B, tokens) or (B, steps, tokens), and ids (B,) or (B, steps).
-        target: the `Target`.
+        target: the `Target`; `majority` is what its `common` token gets, or that of these.
         logits: whether outputs are logits; None decides by the values.
     """
     loss, right, tokens = 0.0, 0, 0
@@ -33,7 +33,7 @@ def score(batches, target, *, logits=None) -> Scored:
             bits_per_token=loss / math.log(2),
             perplexity=math.exp(min(loss, 700)),
             accuracy=right / tokens,
-            majority=float(counts.max() / tokens),
+            majority=float((counts.max() if target.common is None else counts[target.common]) / tokens),
             tokens=tokens,
         )
     )
@@ -54,6 +54,7 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
         answers: not needed here.
         outputs: how many tokens the network tells apart.
     """
+    here = " of this text" if target.common is None else ""
     beside = f"; guessing blindly among {number(outputs)} takes {math.log2(outputs):.2f}" if outputs else ""
     return dict(
         value=f"{scores['bits_per_token']:.3f}",
@@ -61,9 +62,9 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
         interval=None,
         scale=None,
         sentence=f"It needs {scores['bits_per_token']:.2f} bits to tell the next token{beside}. Its first guess is "
-        f"right in {percent(scores['accuracy'])} of the places; always guessing the most frequent token, in "
+        f"right in {percent(scores['accuracy'])} of the places; always guessing the most frequent token{here}, in "
         f"{percent(scores['majority'])}.",
-        useless="Its first guess is right no more often than the most frequent token."
+        useless=f"Its first guess is right no more often than the most frequent token{here}."
         if scores["accuracy"] <= scores["majority"]
         else None,
     )

@@ -14,7 +14,7 @@ def score(batches, target, *, logits=None, beside=()) -> Scored:
 
     Args:
         batches: pairs (outputs, truth) of the same sizes, (B, ..., targets).
-        target: the `Target`; its `target_scale` standardises.
+        target: the `Target`; its `target_scale` standardises. Without it nothing does: these scores are None.
         logits: not needed here.
         beside: pairs (name, answers to the same rows) of what needs no network; NaN where it has no answer.
 
@@ -27,12 +27,13 @@ def score(batches, target, *, logits=None, beside=()) -> Scored:
     outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
     answers = outputs.reshape(truth.shape)
     error = (answers - truth).astype("float64")
+    standardised = _standardised(error, target)
     scores = dict(
         mae=float(np.abs(error).mean()),
         rmse=float(np.sqrt((error**2).mean())),
         r2=_r2(truth, answers),
-        mse_standardised=float(((error / _spread(target, truth)) ** 2).mean()),
-        mae_standardised=float(np.abs(error / _spread(target, truth)).mean()),
+        mse_standardised=None if standardised is None else float((standardised**2).mean()),
+        mae_standardised=None if standardised is None else float(np.abs(standardised).mean()),
         examples=len(truth),
     )
     beside = list(beside)
@@ -114,14 +115,15 @@ def _r2(truth, answers):
 def judge(truth, answers, target, *, metric=None) -> Judged:
     """Say of each row by how much its answer is off, as the metric counts it.
 
-    Of several targets, whose units may differ, the errors are standardised unless the metric is in their own units.
+    Of several targets, whose units may differ, the errors are standardised unless the metric is in their own units, or
+    nothing is known to standardise them by.
     """
     error = answers.reshape(truth.shape).astype("float64") - truth
-    standardised = error / _spread(target, truth)
-    quality = -np.abs(standardised).reshape(len(truth), -1).mean(axis=1)
+    standardised = _standardised(error, target)
+    quality = -np.abs(error if standardised is None else standardised).reshape(len(truth), -1).mean(axis=1)
     metric = metric or "mse_standardised"
     several, own = truth.ndim > 1 and truth.shape[-1] > 1, metric in ("mae", "mse", "rmse")
-    is_standardised = metric.endswith("_standardised") or (several and not own)
+    is_standardised = standardised is not None and (metric.endswith("_standardised") or (several and not own))
     error, absolute = standardised if is_standardised else error, metric.startswith("mae")
     error = (np.abs(error) if absolute else error**2).reshape(len(truth), -1).mean(axis=1)
     name = ("mae" if absolute else "mse") + ("_standardised" if is_standardised else "")
@@ -206,9 +208,10 @@ def doubts(scores) -> list[str]:
     return found
 
 
-def _spread(target, truth):
+def _standardised(error, target):
+    """Return errors in deviations of the training data; None where these are not known, as of a model of one's own."""
     scale = target.config.get("target_scale")
-    return np.ones(truth.shape[-1]) if scale is None else np.asarray(scale, "float64")
+    return None if scale is None else error / np.asarray(scale, "float64")
 
 
 def _mean_error(kept, target):

@@ -63,7 +63,8 @@ def evaluate(
             the training data; of a series also its last value and the same season before (the same hour yesterday,
             the same month last year, as the step of the times has it), which may look further back than the model
             does. `relative_mae` is the mean over the targets of the largest ratio.
-        Language models: loss in nats per token, bits per token, perplexity, accuracy.
+        Language models: loss in nats per token, bits per token, perplexity, accuracy; of answers that are no
+            probabilities, the accuracy alone.
 
     Raises:
         KzooError: the run has no such split, the data does not fit the model, the model has no state to carry, or its
@@ -79,7 +80,7 @@ def evaluate(
         raise KzooError(f"{loaded.name} has no {split} split.")
     if stateful:
         views_of(kind(loaded.inputs), tta)  # which no text has
-        return score_stateful(model, part, loaded)
+        return score_stateful(model, part, loaded, logits=run_gives_logits(run))
     size = checked_count("batch_size", batch_size)
     scores = score_split(model, part, loaded, logits=run_gives_logits(run), batch_size=size, tta=tta).scores
     return scores if tta is None else scores | {"tta": tta}

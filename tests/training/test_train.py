@@ -364,6 +364,7 @@ def test_weights_of_classes_go_by_name_or_number(monkeypatch):
         ({"ja": 5}, "names 'ja', which is no class of table: maybe, no, yes"),
         ({3: 5}, "names '3', which is no class"),
         ({"yes": 5, 2: 5}, "names a class twice"),
+        ({"yes": 0, "no": 0, "maybe": 0}, "weighs every class 0"),
         ({"yes": -1}, r"class_weight\['yes'\]=-1.* must be a number at least 0"),
         ({}, "holds nothing"),
     ):

@@ -704,6 +704,14 @@ def test_callbacks_are_known_again_by_what_they_were_made_with(iris, capsys):
     assert again.summary == first.summary
     assert "Not compared: schedule of LearningRateScheduler. overwrite=True" in capsys.readouterr().err
 
+    def logging(to):  # what only writes, and what nobody knows
+        return [keras.callbacks.CSVLogger(to), At(to, lambda model: None)]
+
+    first = fit("iris_fnn", iris, "logged", callbacks=logging("a.csv"), **SMALL)
+    again = fit("iris_fnn", iris, "logged", callbacks=logging("b.csv"), **SMALL | dict(progress=True))
+    assert again.summary == first.summary
+    assert "Not compared: settings of At. overwrite=True" in capsys.readouterr().err
+
 
 def test_a_run_of_before_they_were_compared_is_the_same_run(iris, capsys):
     settings = dict(callbacks=[keras.callbacks.TerminateOnNaN()], epochs=1)

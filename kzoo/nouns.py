@@ -223,10 +223,14 @@ class Request:
     def differences(self, stored: Mapping) -> list[str]:
         """Return what tells a stored run from this request, a text for each difference. What one lacks is none.
 
+        Nor are other `min_steps` one: what they have come to stands in epochs and patience.
+
         Args:
             stored: what the run's `config.json` holds.
         """
-        return differences(stored, self.json())
+        asked = plain(self.json())
+        asked["spec"]["training"].pop("min_steps", None)
+        return differences(stored, asked)
 
     def uncompared(self, stored: Mapping) -> list[str]:
         """Return what this request says that cannot be held against a stored run.

@@ -43,6 +43,7 @@ _specs: "weakref.WeakKeyDictionary[keras.Model, dict[str, Any]]" = (
 _fitted_on: "weakref.WeakKeyDictionary[keras.Model, tuple[dict[str, Any], dict[str, Any]]]" = (
     weakref.WeakKeyDictionary()
 )  # see `fitted_on`
+_asked: "weakref.WeakKeyDictionary[keras.Model, frozenset[str]]" = weakref.WeakKeyDictionary()  # see `asked_of`
 
 
 @door
@@ -107,11 +108,14 @@ def build(
     if notes:
         warnings.warn(" ".join(notes), KzooWarning, stacklevel=3)
     if weights is not None and data is None:
-        return _with_weights(preset, weights, overrides, compile=compile, seed=seed, steps=steps)
+        model = _with_weights(preset, weights, overrides, compile=compile, seed=seed, steps=steps)
+        _asked[model] = frozenset(overrides)
+        return model
     spec = dict(
         preset=preset.name, revision=preset.revision, family=preset.family, task=task, config=config, training=training
     )
     model = rebuild(spec | dict(seed=seed), compile=compile, steps=steps)
+    _asked[model] = frozenset(overrides)
     if data is not None:
         start = import_module("kzoo.training.start")
         start.begin(model, data.train)
@@ -208,6 +212,11 @@ def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any
         training["warmup"] = 0.3  # a preset's few per cent are for its own schedule
     _settle_clipping(training, overrides)
     _settle_steps(training, overrides)
+    if "epochs" in overrides:  # they are the whole length
+        if "min_steps" in overrides and (least := training["min_steps"]):
+            epochs = training["epochs"]
+            raise KzooError(f"min_steps={least} and epochs={epochs} both say how long to train. Leave one out.")
+        training["min_steps"] = 0
     return config, training
 
 
@@ -263,6 +272,11 @@ def spec_of(thing: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:
         raise KzooError(
             f"{thing!r} has no specification: pass a run, or a model that kzoo.build made in this process."
         ) from None
+
+
+def asked_of(model: "keras.Model") -> frozenset[str]:
+    """Return the names of the settings that `build` was given for a model; none of what it did not build."""
+    return _asked.get(model, frozenset())
 
 
 def fitted_on(model: "keras.Model") -> tuple[dict[str, Any], dict[str, Any]] | None:

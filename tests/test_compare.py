@@ -10,13 +10,14 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from shortcuts import undrawn, untraced
 from sklearn import datasets, metrics
 
 import kzoo
 from kzoo.cli import main
-from kzoo.evaluation.versus import mcnemar
+from kzoo.evaluation.versus import mcnemar, versus
 from kzoo.ranking import advantage
 
 pytestmark = pytest.mark.usefixtures("untraced")
@@ -302,6 +303,36 @@ def test_values_get_an_interval_of_the_paired_difference(trained, call):
     assert json.loads(call(*words, "--json")[1]) == document and document["exit_code"] == 0
     assert "difference of the MSE" in call(*words)[1]
     assert call(*reversed(words[:2]), *words[2:], "--metric", "mae")[0] == 1
+
+
+def test_two_runs_are_measured_with_one_yardstick_and_asked_one_question(call, monkeypatch):
+    random = np.random.default_rng(0)
+    a = random.normal(size=300)
+    frame = pd.DataFrame({"a": a, "rent": a + 0.1 * random.normal(size=300), "price": random.normal(size=300)})
+    frame.to_csv("old.csv", index=False)
+    frame.assign(rent=frame["rent"].where(frame.index != 7, 500)).to_csv("spike.csv", index=False)
+    options = dict(callbacks="quick", progress=False, baselines=False, epochs=1, batch_size=300)
+    small = dict(task="regression", units=(4,), **options)
+    with undrawn(), untraced():
+        for out, data, target, drop in (
+            ("old", "old.csv", "rent", "price"), ("new", "spike.csv", "rent", "price"),
+            ("other", "old.csv", "price", "rent"),
+        ):  # fmt: skip
+            kzoo.train("diabetes_fnn", data, target=target, drop=drop, out=out, **small)
+        for horizon, steps in ((2, 5), (3, 4)):  # as many windows of either
+            linear = dict(input_shape=steps, horizon=horizon, out=f"ahead{horizon}")
+            kzoo.train("series_linear", "old.csv", target="rent", drop=["a", "price"], **linear, **options)
+    found = versus("new", "old", "old.csv", metric="mse_standardised")
+    errors = [((kzoo.predict(run, frame).values[:, 0] - frame["rent"]) ** 2).mean() for run in ("new", "old")]
+    assert found["new"]["mse_standardised"] / found["old"]["mse_standardised"] == pytest.approx(errors[0] / errors[1])
+    for new, says in (("other", "answers price and old rent: not comparable"), ("ahead3", "not comparable")):
+        old = "old" if new == "other" else "ahead2"
+        code, out, err = call(new, old, "--data", "old.csv", "--fail-if-worse")
+        assert (code, out) == (2, "") and says in err and err.count("\n") == 1
+    # Errors of 1e-11 are no rounding.
+    tiny = {"metric": "mae", "new": {"mae": 7e-12}, "old": {"mae": 5e-13}, "advantage": -6.5e-12}
+    monkeypatch.setattr("kzoo.evaluation.versus", lambda *_, **__: tiny | {"difference": 6.5e-12, "test": None})
+    assert call("new", "old", "--data", "old.csv", "--fail-if-worse")[0] == 1
 
 
 def test_what_cannot_be_compared_on_a_holdout(trained, holdout, call):

@@ -15,6 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Who may import whom, by first name below kzoo. What is everybody's: see `EVERYBODYS`.
 MAY_IMPORT = {
     "arguments": set(),
+    "budget": set(),
     "errors": set(),
     "deprecation": set(),
     "family": set(),
@@ -70,14 +71,14 @@ MAY_IMPORT = {
         "training", "workers",
     },
     "training": {
-        "arguments", "baselines", "callbacks", "checks", "command", "contract", "data", "family", "gradients",
+        "arguments", "baselines", "budget", "callbacks", "checks", "command", "contract", "data", "family", "gradients",
         "jax_cache", "loading", "network", "plots", "predictions", "preset", "registry", "results", "run", "weights",
     },
     "serve": {"data", "exported", "results", "runtime"},
     "source": {"contract"},
     "tuning": {
-        "arguments", "callbacks", "catalogue", "contract", "data", "events", "family", "gradients", "lean", "loading",
-        "optional", "plots", "preset_files", "registry", "results", "training", "workers",
+        "arguments", "budget", "callbacks", "catalogue", "contract", "data", "events", "family", "gradients",
+        "lean", "loading", "optional", "plots", "preset_files", "registry", "results", "training", "workers",
     },
     "workers": {"child", "lean", "optional", "registry"},
     "reports": {"bare", "data", "evaluation", "plots", "registry", "results", "run", "tuning"},
@@ -117,9 +118,9 @@ EVERYBODYS = {
     "words",
 }
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "bare", "catalogue", "chinese", "deprecation", "doors", "errors", "exported", "family", "files",
-    "forms", "jax_cache", "language", "lean", "network", "nouns", "optional", "plugins", "preset", "preset_files",
-    "presets", "ranking",
+    "arguments", "bare", "budget", "catalogue", "chinese", "deprecation", "doors", "errors", "exported", "family",
+    "files", "forms", "jax_cache", "language", "lean", "network", "nouns", "optional", "plugins", "preset",
+    "preset_files", "presets", "ranking",
     "registry", "results", "run", "weights", "words",
 )  # fmt: skip
 

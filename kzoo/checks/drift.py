@@ -55,7 +55,7 @@ def numbers_moved(new):
 @check("new", "known", "answers")
 def targets_moved(new):
     """Values to predict that are distributed differently from training."""
-    if "targets" in new.known and new.answers.dtype.kind == "f" and len(new.answers):
+    if "targets" in new.known and new.answers.dtype.kind in "iuf" and len(new.answers):
         values = new.answers.reshape(-1, new.answers.shape[-1]) if new.answers.ndim > 1 else new.answers[:, None]
         yield from _moved(new.known["targets"], new.targets, values, (), "new data, target")
 

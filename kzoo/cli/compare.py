@@ -138,7 +138,8 @@ def _versus(args):
         raise KzooError(f"--data compares two runs, NEW and OLD, and {' '.join(args.run)} holds {len(runs)}.")
     document = quiet.load("kzoo.evaluation").versus(*runs, args.data, target=args.target, metric=args.metric)
     # 0.9 - 0.91 is a little less than -0.01 to a computer.
-    worse = document["advantage"] < -args.tolerance - 1e-9
+    rounding = 1e-9 * max(abs(value_of(document[which], document["metric"])) for which in ("new", "old"))
+    worse = document["advantage"] < -args.tolerance - rounding
     head = dict(new_run=args.run[0], old_run=args.run[1], data=args.data, tolerance=args.tolerance)
     return head | document | dict(worse=worse, exit_code=int(worse and args.fail_if_worse))
 

@@ -1,6 +1,7 @@
 """`versus`: two runs on the same held-out data, answer by answer."""
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from kzoo.ranking import advantage
 from kzoo.results import value_of
 from kzoo.run import Run
 from kzoo.training.score import run_gives_logits, score_split
+from kzoo.words import listed
 
 
 def versus(
@@ -32,13 +34,15 @@ def versus(
         metric: a score; the default is the task's (see `kzoo.compare`).
 
     Returns:
-        `metric`; `new` and `old`, the scores; `difference` (new - old), `advantage` (the same, positive where new is
-        better) and `test`. Classes: McNemar's exact test of the answers that only one of them has right
-        (doi:10.1007/BF02295996). Values: the 95 % bootstrap interval of the difference of the mean error per row;
-        rows of forecasts overlap, which makes it too narrow. None for language models.
+        `metric`; `new` and `old`, the scores, of which those that are standardised are so by the spread of the old
+        run's training; `difference` (new - old), `advantage` (the same, positive where new is better) and `test`.
+        Classes: McNemar's exact test of the answers that only one of them has right (doi:10.1007/BF02295996). Values:
+        the 95 % bootstrap interval of the difference of the mean error per row; rows of forecasts overlap, which makes
+        it too narrow. None for language models.
 
     Raises:
-        KzooError: data that does not fit one of them, runs of two tasks, or a metric that does not exist.
+        KzooError: data that does not fit one of them, runs of two tasks, targets or horizons, or a metric that does not
+            exist.
     """
     runs = [run if isinstance(run, Run) else Run(run) for run in (new, old)]
     tasks = [run.data.task for run in runs]
@@ -51,7 +55,15 @@ def versus(
             f"{runs[0].path} and {runs[1].path} split {loaded[0].name} differently, so one may have been trained on "
             "what tests the other: give data that neither has seen, as a file or folder."
         )
-    (scores, judged), (old_scores, old_judged) = (
+    names = [part.target_names for part in loaded]
+    if target is None and names[0] != names[1]:
+        raise KzooError(
+            f"{runs[0].path} answers {listed(names[0])} and {runs[1].path} {listed(names[1])}: not comparable."
+        )
+    # One yardstick: what is standardised is so by the spread that the old run's training had.
+    yard = {name: value for name, value in loaded[1].config.items() if name in ("target_scale", "target_offset")}
+    loaded[0] = replace(loaded[0], config=loaded[0].config | yard)
+    (scores, judged, truth), (old_scores, old_judged, old_truth) = (
         _answered(run, part, metric) for run, part in zip(runs, loaded, strict=True)
     )
     values: list[Any] = [value_of(s, metric) for s in (scores, old_scores)]
@@ -64,6 +76,12 @@ def versus(
                 f"{runs[0].path} reads {scores[unit]} {unit} in this data and {runs[1].path} {old_scores[unit]}: "
                 "their scores are not comparable."
             )
+    if judged is not None and judged.right is None and not np.array_equal(truth, old_truth):
+        shapes = [" x ".join(map(str, np.shape(each))) for each in (truth, old_truth)]
+        raise KzooError(
+            f"{runs[0].path} answers {shapes[0]} values of this data and {runs[1].path} {shapes[1]}, which are not the "
+            "same: their scores are not comparable."
+        )
     if judged is None:
         test = None
     elif judged.right is not None:
@@ -80,15 +98,15 @@ def versus(
     )
 
 
-def _answered(run: Run, loaded: Dataset, metric: str) -> tuple[dict[str, Any], Any]:
-    """Return the scores, and what is to be said of each answer; None where the answers are not kept."""
+def _answered(run: Run, loaded: Dataset, metric: str) -> tuple[dict[str, Any], Any, Any]:
+    """Return the scores, what is to be said of each answer, and what is true; None where answers are not kept."""
     if loaded.test is None:
         raise KzooError(f"{loaded.name} has no test split.")
     scored = score_split(run.model, loaded.test, loaded, logits=run_gives_logits(run))
     if scored.answers is None:
-        return scored.scores, None
+        return scored.scores, None, None
     judged = loaded.problem.task.scoring.judge(scored.truth, scored.answers, loaded.target, metric=metric)
-    return scored.scores, judged
+    return scored.scores, judged, scored.truth
 
 
 def mcnemar(right: np.ndarray, other: np.ndarray) -> dict[str, Any]:

@@ -193,7 +193,7 @@ def _changed(search):
     if search.request.own:
         before = {p.name: p.default for p in search.parameters}
         after = {name: value for name, value in search.best_config().items() if name in before}
-    rows = [(n, value_words(before[n]), value_words(after[n]), meaning_of(n, spec["family"])) for n in after]
+    rows = [(n, value_words(before.get(n)), value_words(after[n]), meaning_of(n, spec["family"])) for n in after]
     return [row for row in rows if row[1] != row[2]]
 
 

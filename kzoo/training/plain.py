@@ -18,7 +18,7 @@ from kzoo.doors import checked_seed, door
 from kzoo.errors import KzooError
 from kzoo.files import check_place, path_of
 from kzoo.nouns import Request, Spec, plain
-from kzoo.registry import built_models, preset_of, remember_data, spec_of
+from kzoo.registry import asked_of, built_models, preset_of, remember_data, spec_of
 from kzoo.training.fit import Fit
 from kzoo.training.identity import identity
 from kzoo.training.resume import seed_epoch
@@ -176,7 +176,8 @@ def _job(model: Any, data: Any, options: DataOptions, overrides: dict[str, Any],
     check_linear_probe(bool(overrides.get("linear_probe")), None)
     _check_rate(model, spec, overrides)
     seed = (spec["seed"] or 0) if seed is None else seed
-    assigned = assign(preset_of(spec), data, options, overrides, seed=seed).watching()
+    asked = asked_of(whole)
+    assigned = assign(preset_of(spec), data, options, overrides, seed=seed, asked=asked).watching()
     _check_built_for(assigned, spec)
     return assigned.compiled(whole, model, saved=whole, spec=Spec.read(spec | assigned.spec.json()))
 

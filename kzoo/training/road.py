@@ -11,7 +11,7 @@ import keras
 
 from kzoo import __version__, contract
 from kzoo import callbacks as bundles
-from kzoo.arguments import TRAINING
+from kzoo.arguments import OF_FIT, TRAINING
 from kzoo.callbacks.rate import is_number
 from kzoo.checks.losses import loss_of
 from kzoo.data import Dataset
@@ -25,6 +25,7 @@ from kzoo.kinds import fits
 from kzoo.nouns import Spec
 from kzoo.registry import (
     Preset,
+    asked_of,
     build,
     get_preset,
     hint,
@@ -41,7 +42,7 @@ from kzoo.training.features import above, frozen_below, seen_by
 from kzoo.training.members import Members
 from kzoo.training.probe import probe
 from kzoo.training.score import gives_logits
-from kzoo.training.settle import class_weights_of, settle, settle_monitor
+from kzoo.training.settle import class_weights_of, settle, settle_fit, settle_monitor
 from kzoo.training.start import begin, begin_with
 from kzoo.weights import check_freeze, check_linear_probe
 from kzoo.words import plural
@@ -73,6 +74,7 @@ class Assignment:
         seed: of weights, order, dropout and augmentation.
         notes: a line for each thing to know; those of the data are the data's.
         devices: over how many each batch is shared out; None for one that Keras chooses.
+        as_built: whether `own` is as `kzoo.build` compiled it, so that it may be compiled anew.
     """
 
     preset: Preset | None
@@ -84,6 +86,7 @@ class Assignment:
     seed: int = 0
     notes: tuple[str, ...] = ()
     devices: int | None = None
+    as_built: bool = False
 
     @property
     def settled(self) -> Preset:
@@ -103,7 +106,7 @@ class Assignment:
             KzooError: a name or value that the preset does not take.
         """
         data, seed = self.data if data is None else data, self.seed if seed is None else seed
-        return _settle(self.settled, *resolve(self.settled, overrides), overrides, data, seed)
+        return _settle(self.settled, *resolve(self.settled, overrides), frozenset(overrides), data, seed)
 
     def count(self, overrides) -> int:
         """Return the number of parameters of the network that other settings make.
@@ -202,7 +205,7 @@ class Assignment:
         check_linear_probe("linear_probe" in self.asked and self.training["linear_probe"], weights)
         model = _built(self.spec, policy)
         spec = replace(self.spec, config=spec_of(model)["config"], kzoo=__version__)
-        notes, core, features = list(self.notes), core_of(model), None
+        notes, core, features = [], core_of(model), None
         if policy == "float32" and self._would_imitate:
             notes.append("In float32: mixed_bfloat16 is the preset's, and this processor would only imitate it.")
         if weights is not None:
@@ -238,10 +241,11 @@ class Assignment:
         Args:
             model: the whole network.
             core: what is trained of it (see `core_of`).
-            saved, spec, notes, features: see `Job`.
+            saved, spec, features: see `Job`.
+            notes: what there is to know beside its own.
         """
         begin(model, self.data.train)
-        notes, standardize = list(notes), None
+        notes, standardize = [*self.notes, *notes], None
         if unscaled(model) is not None:
             # The loss sees standardised targets; the layer on top puts the answers back into their own unit.
             standardize = (self.config["target_offset"], self.config["target_scale"])
@@ -261,7 +265,7 @@ class Assignment:
     def _own_job(self):
         keras.utils.set_random_seed(self.seed)
         own, spec = self.own, replace(self.spec, kzoo=__version__)
-        if self.preset is not None and contract.is_as_built(own, spec.training):
+        if self.as_built:
             return self.compiled(own, core_of(own), saved=own, spec=spec)
         if self.training["on_nan"] == "rollback" and not is_number(own.optimizer):
             raise KzooError(
@@ -415,7 +419,7 @@ def make_variables(model, batch):
         model.reset_metrics()
 
 
-def assign(what, source, options: DataOptions, overrides, *, seed=0) -> Assignment:
+def assign(what, source, options: DataOptions, overrides, *, seed=0, asked=frozenset()) -> Assignment:
     """Settle what is to be trained on what.
 
     Args:
@@ -424,32 +428,30 @@ def assign(what, source, options: DataOptions, overrides, *, seed=0) -> Assignme
         options: how the source is read and split.
         overrides: settings that the user has set.
         seed: of weights, order, dropout and augmentation.
+        asked: names that the user has set before, and that the preset has.
 
     Raises:
         KzooError: settings or data that do not exist, or do not fit each other.
     """
     preset, own, config, training = settings_for(what, overrides)
     data = load_for(source, preset, config, training, options)
+    asked = frozenset(overrides) | asked
     if own is None:
-        return _settle(preset, config, training, overrides, data, seed)
+        return _settle(preset, config, training, asked, data, seed)
     check_shape(own, data)
+    asked |= asked_of(own)
+    notes = settle_fit(training, asked, data)
     return Assignment(
-        preset=preset,
-        own=own,
-        config=config,
-        training=training,
-        asked=frozenset(overrides),
-        data=data,
-        seed=seed,
-    )
-
-
-def _settle(preset, config, training, overrides, data, seed):
-    config, training, notes = settle(preset, config, training, set(overrides), data)
-    return Assignment(
-        preset=preset, config=config, training=training, asked=frozenset(overrides), data=data, seed=seed,
-        notes=tuple(notes),
+        preset=preset, own=own, config=config, training=training, asked=asked, data=data, seed=seed,
+        notes=tuple(notes), as_built=preset is not None and contract.is_as_built(own, preset.training),
     )  # fmt: skip
+
+
+def _settle(preset, config, training, asked, data, seed):
+    config, training, notes = settle(preset, config, training, asked, data)
+    return Assignment(
+        preset=preset, config=config, training=training, asked=asked, data=data, seed=seed, notes=tuple(notes)
+    )
 
 
 def settings_for(what, overrides):
@@ -471,9 +473,27 @@ def settings_for(what, overrides):
         spec = spec_of(what)
     except KzooError:
         return None, what, {}, training
-    changed = {name: training[name] for name in overrides}
-    preset = preset_of(spec | {"training": spec["training"] | changed})
-    return preset, what, dict(preset.config), dict(preset.training)
+    preset = preset_of(spec)
+    config, settings = resolve(preset, {name: training[name] for name in overrides})
+    return preset, what, config, _as_compiled(what, settings)
+
+
+def _as_compiled(own, training):
+    """Return the settings of a built model; where somebody has compiled it since, `compile`'s are not the preset's."""
+    optimizer, trained = own.optimizer, int(own.optimizer.iterations)
+    if contract.compiled_here(own) and (trained or contract.is_as_built(own, training)):
+        return training
+    kept = {name: value for name, value in training.items() if name in OF_FIT}
+    kinds = {kind: name for name, (kind, fixed) in contract.OPTIMIZERS.items() if not fixed or name == "muon"}
+    if (name := kinds.get(type(optimizer))) is not None:
+        nesterov = name == "sgd" and optimizer.nesterov
+        kept |= {"optimizer": "momentum", "momentum": optimizer.momentum} if nesterov else {"optimizer": name}
+    if is_number(optimizer):
+        if training["schedule"] == "plateau":  # which is a callback's, not the optimizer's
+            kept["schedule"] = "plateau"
+        if not trained and (rate := float(f"{float(optimizer.learning_rate):.7g}")) > 0:
+            kept["learning_rate"] = rate
+    return kept
 
 
 def load_for(source, preset, config, training, options: DataOptions) -> Dataset:

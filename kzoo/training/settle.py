@@ -1,9 +1,9 @@
 """The network follows the data: classes, columns, vocabulary, loss and metrics."""
 
 import inspect
-import math
 
 from kzoo.arguments import unmet
+from kzoo.budget import settle_budget
 from kzoo.contract import metrics_for, stops_early, with_labels
 from kzoo.data.dataset import Dataset
 from kzoo.data.sample import sampled
@@ -12,7 +12,7 @@ from kzoo.kinds import kind
 from kzoo.preset import situation
 from kzoo.registry import family_builder, general_first, get_preset, list_presets
 from kzoo.tasks import problem
-from kzoo.words import listed, plural
+from kzoo.words import listed
 
 # Settings that say something about a kind of answers only: name -> the fact, and what takes the setting's effect away.
 _ONLY_FOR = {
@@ -65,17 +65,7 @@ def settle(preset, config, training, asked, data):
     _settle_loss(training, asked, data)
     _settle_head(preset, config, training, asked, data, notes)
     _settle_metrics(config, training, asked, data, notes)
-    _settle_budget(training, asked, data, notes)
-    if "patience" in asked and not stops_early(training):
-        notes.append(
-            f"patience={training['patience']} stops nothing: schedule={training['schedule']!r} needs all its epochs. "
-            "With schedule='constant' or 'plateau' a training may end early."
-        )
-    if isinstance(training.get("class_weight"), dict) and "classes" in data.problem.facts:
-        class_weights_of(training["class_weight"], data)  # raises for a class that there is not
-    if training["callbacks"] == "long" and "ema" not in asked and not training["ema"]:
-        training["ema"] = 0.99
-        notes.append("callbacks='long' averages the weights: ema=0.99. Set ema=0 for none.")
+    notes += settle_fit(training, asked, data)
     return config, training, notes
 
 
@@ -89,6 +79,26 @@ def settle_build(preset, config, training, asked, data):
         raise KzooError(f"data={type(data).__name__} must be what kzoo.load_data returned.")
     config, training, notes = settle(preset, config, training, asked, data)
     return config, with_labels(data.task, config, training)[0], notes
+
+
+def settle_fit(training, asked, data):
+    """Settle what is `fit`'s in `training`, and return a note for each change: how long it is, and the callbacks.
+
+    Raises:
+        KzooError: weights of classes that there are not.
+    """
+    notes = settle_budget(training, asked, len(data.train))
+    if "patience" in asked and "schedule" in training and not stops_early(training):
+        notes.append(
+            f"patience={training['patience']} stops nothing: schedule={training['schedule']!r} needs all its epochs. "
+            "With schedule='constant' or 'plateau' a training may end early."
+        )
+    if isinstance(training.get("class_weight"), dict) and "classes" in data.problem.facts:
+        class_weights_of(training["class_weight"], data)
+    if training["callbacks"] == "long" and "ema" not in asked and training.get("ema") == 0:
+        training["ema"] = 0.99
+        notes.append("callbacks='long' averages the weights: ema=0.99. Set ema=0 for none.")
+    return notes
 
 
 def settle_monitor(training, asked, data):
@@ -126,6 +136,8 @@ def class_weights_of(asked, data):
         if number in found:
             raise KzooError(f"class_weight={asked} names a class twice.")
         found[number] = weight
+    if len(found) == data.outputs and not any(found.values()):
+        raise KzooError(f"class_weight={asked} weighs every class 0: nothing would be learned.")
     return found
 
 
@@ -191,38 +203,6 @@ def _settle_reading(training, asked, data, notes):
         raise KzooError(f"ngrams={training['ngrams']} contradicts {data.name}, which was read with ngrams={was}.")
     notes.append(f"{data.name} was read with ngrams={was}, and {training['ngrams']} would be the preset's own.")
     training["ngrams"] = was
-
-
-def _settle_budget(training, asked, data, notes):
-    """Let epochs be as many as the steps allow that there are to be at least, and at most."""
-    _settle_least(training, asked, data, notes)
-    most, steps = training.get("max_steps"), math.ceil(len(data.train) / training["batch_size"])
-    if most is None or most >= steps * training["epochs"]:
-        return
-    training["epochs"] = max(most // steps, 1)
-    ends = f"epochs={training['epochs']}" if most >= steps else f"training ends after {most:,} of them"
-    notes.append(f"An epoch has {plural(steps, 'step')} here: {ends} (max_steps={most}).")
-
-
-def _settle_least(training, asked, data, notes):
-    """Let epochs, and patience with them, grow until they are the steps that a preset wants at least."""
-    least, epochs = training.get("min_steps", 0), training["epochs"]
-    if "epochs" in asked:
-        if "min_steps" in asked and least:
-            raise KzooError(f"min_steps={least} and epochs={epochs} both say how long to train. Leave one out.")
-        training["min_steps"] = 0  # nor do the trials of a search, which settle once more, change what was asked
-        return
-    steps = math.ceil(len(data.train) / training["batch_size"])
-    needed = math.ceil(least / steps)
-    if needed <= epochs:
-        return
-    training["epochs"] = needed
-    if "patience" not in asked:
-        training["patience"] = math.ceil(training["patience"] * needed / epochs)
-    notes.append(
-        f"An epoch has {plural(steps, 'step')} here: epochs={needed} and patience={training['patience']}, for at least "
-        f"{least:,} steps (min_steps; epochs={epochs} would be the preset's own)."
-    )
 
 
 def _settle_metrics(config, training, asked, data, notes):

@@ -137,6 +137,8 @@ class Outcome:
         error: why there is no score, on one line.
         history: name -> its value after each epoch; over folds the mean.
         folds: the score of each fold, or None where there are no folds.
+        settled: the settings that tell the trial from the search's specification, as they are for its data: what it
+            overrides, and what follows from that. None of a function's models, and of trials from before it was kept.
     """
 
     status: str
@@ -148,6 +150,7 @@ class Outcome:
     error: str = ""
     history: Mapping[str, list] = field(default_factory=dict)
     folds: list | None = None
+    settled: Mapping[str, Any] | None = None
 
     def write(self, file):
         """Write it to a file of its own."""
@@ -184,10 +187,10 @@ class Trial(Outcome, Mapping):
         return replace(self, **{f.name: getattr(outcome, f.name) for f in fields(Outcome)})
 
     def to_json(self) -> dict:
-        """Return it as plain data; `hyperband` and `folds` are there where they mean something."""
+        """Return it as plain data; `hyperband`, `folds` and `settled` are there where they mean something."""
         own = asdict(self)
         whole = {"format_version": FORMAT, "trial": own.pop("number")} | own
-        return {name: v for name, v in whole.items() if v is not None or name not in ("hyperband", "folds")}
+        return {name: v for name, v in whole.items() if v is not None or name not in ("hyperband", "folds", "settled")}
 
     def write(self, folder):
         """Write it into the folder of its search, whole or not at all."""
@@ -337,6 +340,11 @@ def table_of(rows) -> list[dict]:
         values, error = cells.pop("hyperparameters"), cells.pop("error")
         table.append(cells | {f"hp.{name}": values.get(name) for name in names} | {"error": error})
     return table
+
+
+def differing(before, after) -> dict[str, Any]:
+    """Return the settings of `after` that `before` does not have, or has with another value."""
+    return {name: value for name, value in after.items() if name not in before or before[name] != value}
 
 
 def _known(kind, data, file) -> dict:

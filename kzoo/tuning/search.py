@@ -1,14 +1,18 @@
 """`Search`: the folder that `tune` writes; what came out, and what to do with it."""
 
 import os
+from collections.abc import Mapping
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from kzoo.arguments import TRAINING
+from kzoo.budget import settle_budget
 from kzoo.errors import KzooError
+from kzoo.family import FAMILIES
 from kzoo.files import path_of
-from kzoo.registry import Preset, get_preset, rebuild
+from kzoo.registry import Preset, get_preset, preset_of, rebuild, resolve
 from kzoo.tuning.records import (
     FINISHED,
     End,
@@ -16,6 +20,7 @@ from kzoo.tuning.records import (
     Request,
     Trial,
     best_of,
+    differing,
     leaderboard,
     place_of,
     read_trials,
@@ -125,13 +130,13 @@ class Search:
         """
         if self.request.own:
             return dict(self.best_trial().hyperparameters)
-        spec, own = self.request.spec, self._own_preset()
-        settings = spec["config"] | spec["training"] | self.best_trial().overrides
-        settings |= import_module("kzoo.tuning.winner").onehot(self.best_spec())
+        spec, own = self.best_spec(), self._own_preset()
+        settings = spec["config"] | spec["training"] | import_module("kzoo.tuning.winner").onehot(spec)
         there = own.config | own.training
-        return {
-            name: _tuples(v) for name, v in settings.items() if name in there and _tuples(v) != _tuples(there[name])
-        }
+        found = {name: v for name, v in settings.items() if name in there and v != _tuples(there[name])}
+        if "epochs" in found:
+            found.pop("min_steps", None)  # of the two, epochs have the last word
+        return found
 
     def best_spec(self) -> dict[str, Any]:
         """Return the specification of the best trial's network: family and resolved settings."""
@@ -139,10 +144,23 @@ class Search:
 
     def spec_of(self, trial: Trial) -> dict[str, Any]:
         """Return the specification of a trial's network; `trial` is one of `trials`."""
-        spec, changed = self.request.spec, trial.overrides
-        config = {k: _tuples(changed.get(k, v)) for k, v in spec["config"].items()}
-        training = {k: _tuples(changed.get(k, v)) for k, v in spec["training"].items()}
+        spec = self.request.spec
+        config, training = ({k: _tuples(v) for k, v in spec[part].items()} for part in ("config", "training"))
+        for name, value in self._settled(trial).items():
+            (training if name in TRAINING and name not in config else config)[name] = _tuples(value)
         return spec | dict(config=config, training=training, seed=trial.seed)
+
+    def _settled(self, trial: Trial) -> Mapping[str, Any]:
+        """Return the settings of a trial that its specification differs in from the search's."""
+        spec = self.request.spec
+        if trial.settled is not None:
+            return trial.settled
+        if spec["family"] not in FAMILIES:  # a function's models, or those of a package that is not here
+            return {n: v for n, v in trial.overrides.items() if n in spec["config"] or n in spec["training"]}
+        preset = preset_of(spec)  # an earlier trial says what it overrides, and not what followed from that
+        config, training = resolve(preset, trial.overrides)
+        settle_budget(training, trial.overrides, self.request.data["train"])
+        return differing(preset.config | preset.training, config | training)
 
     def best_model(self) -> "keras.Model":
         """Return the network of the best trial with the weights of its best epoch, not compiled.

@@ -18,6 +18,7 @@ import numpy as np
 from kzoo.errors import KzooError
 from kzoo.files import finite, whole_file
 from kzoo.gradients import traces_let_go
+from kzoo.nouns import plain
 from kzoo.registry import Preset
 from kzoo.training.device import prepare_device
 from kzoo.training.fit import Fit
@@ -25,7 +26,7 @@ from kzoo.training.journal import State, remove_journal
 from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.road import Assignment, make_variables
 from kzoo.tuning.folds import fold_of
-from kzoo.tuning.records import Objective, Outcome
+from kzoo.tuning.records import Objective, Outcome, differing
 from kzoo.tuning.spaces.own import OwnSpace
 
 _STARTUP = 3  # trials before one can be pruned
@@ -137,10 +138,19 @@ class Trainer:
         folder = Path(folder)
         try:
             if self.folds is not None:
-                return self._cross_validate(folder, overrides, seed, peers)
-            return self._train(folder, overrides, seed, until, parent, peers, keep_journal)
+                found = self._cross_validate(folder, overrides, seed, peers)
+            else:
+                found = self._train(folder, overrides, seed, until, parent, peers, keep_journal)
+            return replace(found, settled=self._settled(overrides))
         finally:
             _forget()
+
+    def _settled(self, overrides):
+        """Return the settings that tell a trial from the preset; None of a function's models, which has none."""
+        if isinstance(self.point, OwnSpace):
+            return None
+        before, after = (plain(one.config | one.training) for one in (self.point, self.point.changed(overrides)))
+        return differing(before, after)
 
     def _train(self, folder, overrides, seed, until, parent, peers, keep_journal):
         state, _ = State.newest(folder)

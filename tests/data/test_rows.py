@@ -210,6 +210,16 @@ def test_columns_of_pandas_and_numpy():
         assert to_words(column).tolist() == words
 
 
+def test_a_column_that_float32_cannot_tell_apart_is_said():
+    a = np.random.default_rng(0).normal(size=600)
+    frame = pd.DataFrame({"a": a, "late": 1.7e9 + 30 * a, "far": 1.7e9 + 3000 * a, "y": a * 2})
+    said = [note for note in load_data(frame, target="y").notes if "float32" in note]
+    assert len(said) == 1 and said[0].startswith("'late' varies by")
+    frame = frame[["late", "far"]]
+    said = [note for note in load_data(frame, preset="series_linear", target="far").notes if "float32" in note]
+    assert len(said) == 1 and said[0].startswith("'late' varies by")
+
+
 def test_a_dict_of_columns_is_columns_and_a_dict_of_cells_a_row(tmp_path):
     file = tmp_path / "customers.csv"
     customers().to_csv(file, index=False)

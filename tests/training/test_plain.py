@@ -3,7 +3,9 @@
 The class of faults: a setting that is accepted and reaches nothing, because the place that it names is another call's.
 """
 
+import dataclasses
 import inspect
+import json
 import warnings
 
 import keras
@@ -14,6 +16,7 @@ from sklearn.datasets import load_digits
 import kzoo
 from kzoo.arguments import OF_FIT, TRAINING
 from kzoo.errors import KzooWarning
+from kzoo.training.fit import Fit
 
 
 def texts():
@@ -144,6 +147,133 @@ def test_train_gives_a_built_model_its_schedule_as_well(iris, untraced, tmp_path
     rates = run.history["learning_rate"]
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] < rates[0]
+
+
+# ---------------------------------------------------------------- what `build` was asked for is kept on every road
+
+# Settings -> what they come to on iris, whose 108 training rows are 7 steps an epoch; the preset has 100 epochs.
+LENGTHS = [
+    (dict(epochs=2), dict(epochs=2, patience=10), ""),
+    (dict(max_steps=3), dict(epochs=1, patience=10), "training ends after 3 of them"),
+    (dict(max_steps=15), dict(epochs=2, patience=10), "epochs=2 (max_steps=15)"),
+    (dict(min_steps=770), dict(epochs=110, patience=11), "for at least 770 steps"),
+    (dict(min_steps=770, patience=4), dict(epochs=110, patience=4), "patience=4, for at least 770 steps"),
+]
+
+
+def quietly(preset, **settings):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KzooWarning)
+        return kzoo.build(preset, **settings)
+
+
+@pytest.fixture(scope="module")
+def longer():
+    """`iris_fnn`, which wants many steps as other presets do, and is no more patient than is said."""
+    own = kzoo.get_preset("iris_fnn")
+    return dataclasses.replace(own, training=own.training | dict(min_steps=560, patience=10))
+
+
+@pytest.mark.parametrize(("settings", "lasts", "says"), LENGTHS, ids=str)
+def test_how_long_it_trains_is_what_build_was_asked(settings, lasts, says, longer, iris, monkeypatch, capsys, tmp_path):
+    """By name, and on both roads of a model that is there, with the same notes."""
+    if "epochs" not in settings:
+        longer = dataclasses.replace(longer, training=longer.training | {"min_steps": 0})
+    begun = []
+    monkeypatch.setattr(Fit, "train_until_end", lambda fit, signals: begun.append(fit.job.training) or stop())
+    notes = []
+    for what, own in ((longer, settings), (quietly(longer, **settings), {})):
+        with pytest.raises(Stopped):
+            kzoo.train(what, iris, out=tmp_path / str(len(begun)), check=False, **own)
+        notes.append(capsys.readouterr().err)
+    arguments = kzoo.fit_arguments(quietly(longer, data=iris, **settings), iris)
+    notes.append(capsys.readouterr().err)
+    assert arguments["epochs"] == lasts["epochs"]
+    for training in begun:
+        assert {name: training[name] for name in lasts} == lasts
+    assert begun[0] == begun[1]
+    assert all(says in said for said in notes[:2]) and ("An epoch has" in notes[1]) is bool(says)
+
+
+class Stopped(Exception):
+    """In place of a training."""
+
+
+def stop():
+    raise Stopped
+
+
+def test_notes_of_the_settings_are_said_by_fit_arguments(iris, capsys):
+    model = quietly("iris_fnn", data=iris)
+    kzoo.fit_arguments(model, iris, max_steps=3)
+    assert "training ends after 3 of them (max_steps=3)" in capsys.readouterr().err
+
+
+def test_what_build_was_asked_is_not_settled_otherwise_later(iris, monkeypatch, capsys, tmp_path):
+    """`callbacks="long"` averages the weights where nobody has said anything of that."""
+    model = quietly("iris_fnn", data=iris, callbacks="long", ema=0.0)
+    kzoo.fit_arguments(model, iris)
+    assert not model.optimizer.use_ema and "ema=0.99" not in capsys.readouterr().err
+    with pytest.raises(Stopped):
+        monkeypatch.setattr(Fit, "train_until_end", lambda fit, signals: stop())
+        kzoo.train(quietly("iris_fnn", callbacks="long"), iris, out=tmp_path / "run", check=False)
+    assert "ema=0.99" in capsys.readouterr().err, "train of a model that is there"
+    alone = dataclasses.replace(iris, validation=None)
+    with pytest.raises(kzoo.KzooError, match="monitor='val_accuracy' needs validation data"):
+        kzoo.fit_arguments(quietly("iris_fnn", data=iris, monitor="val_accuracy"), alone)
+
+
+def test_of_what_the_user_compiled_no_contract_is_claimed(iris, untraced, undrawn, tmp_path):
+    """A cosine that was not there kept training from stopping early, and stood in `config.json`."""
+    model = quietly("iris_fnn", data=iris, schedule="cosine", epochs=30, seed=0, label_smoothing=0.1)
+    model.compile(keras.optimizers.SGD(1e-9), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    options = dict(patience=2, check=False, baselines=False, progress=False, out=tmp_path / "run")
+    run = kzoo.train(model, iris, **options)
+    assert run.summary["epochs"] == 3 and "not improved for 2 epochs" in run.summary["stopped_because"]
+    trained = run.spec.training
+    assert trained["optimizer"] == "sgd" and trained["learning_rate"] == 1e-9 and trained["epochs"] == 30
+    assert not {"schedule", "warmup", "loss", "label_smoothing", "weight_decay"} & set(trained)
+    assert kzoo.evaluate(kzoo.Run(run.path), iris) == run.summary["test"]
+    assert kzoo.train(model, iris, **options).config["created"] == run.config["created"], "it was not found finished"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "says"),
+    [
+        (
+            lambda: keras.optimizers.SGD(0.1, momentum=0.8, nesterov=True),
+            dict(optimizer="momentum", momentum=0.8, learning_rate=0.1),
+        ),
+        (lambda: keras.optimizers.Adadelta(0.5), dict(learning_rate=0.5)),
+        (lambda: keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, 9)), dict(optimizer="adam")),
+    ],
+    ids=["momentum", "one that kzoo has not", "a schedule of one's own"],
+)
+def test_the_optimizer_that_trains_is_the_one_that_is_written_down(optimizer, says, iris, untraced, undrawn, tmp_path):
+    model = quietly("iris_fnn", data=iris, units=(4,), epochs=1, seed=0)
+    model.compile(optimizer(), "sparse_categorical_crossentropy")
+    options = dict(check=False, baselines=False, progress=False, callbacks="quick")
+    trained = kzoo.train(model, iris, out=tmp_path / "run", **options).spec.training
+    names = ("optimizer", "learning_rate", "momentum")
+    assert {name: trained[name] for name in names if name in trained} == says
+
+
+def test_a_plateau_is_of_the_callbacks_and_stays(iris):
+    model = quietly("iris_fnn", data=iris, schedule="plateau")
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    names = [type(c).__name__ for c in kzoo.fit_arguments(model, iris, progress=False)["callbacks"]]
+    assert "Plateau" in names
+
+
+def test_a_run_that_says_other_least_steps_beside_the_same_epochs_is_the_same(iris, untraced, undrawn, tmp_path):
+    """Epochs that `build` was asked for were trained as asked, beside the preset's `min_steps`."""
+    options = dict(check=False, baselines=False, progress=False, callbacks="quick", out=tmp_path / "run")
+    run = kzoo.train(quietly("iris_fnn", data=iris, units=(4,), epochs=1), iris, **options)
+    stored = json.loads((run.path / "config.json").read_text())
+    stored["spec"]["training"]["min_steps"] = 560
+    (run.path / "config.json").write_text(json.dumps(stored | {"created": "then"}))
+    again = kzoo.train(quietly("iris_fnn", data=iris, units=(4,), epochs=1), iris, **options)
+    assert again.config["created"] == "then"
 
 
 def test_build_names_once_what_plain_fit_would_not_see():

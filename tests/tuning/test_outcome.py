@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import shutil
 from dataclasses import replace
 
@@ -81,6 +82,79 @@ def test_a_schedule_is_trained_in_its_full_length(tmp_path):
     record = search.path / "trials" / "0000" / "trial.json"
     record.write_text(record.read_text().replace(f'"best_epoch": {search.trials[0]["best_epoch"]}', '"best_epoch": 1'))
     assert search.retrain(out=tmp_path / "run", progress=False).summary["epochs"] == 3
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory):
+    """A search whose points bring settings with them that nobody asked for: a warm-up, epochs, patience."""
+    own = kzoo.get_preset("iris_fnn")
+    preset = replace(own, training=own.training | dict(epochs=2, patience=2, min_steps=8, optimizer="sgd"))
+    space = kzoo.space(preset, "full").only("schedule", "batch_size")
+    space = space.narrow(schedule=["constant", "onecycle"], batch_size=[32, 64])
+    folder = tmp_path_factory.mktemp("followed") / "search"
+    with untraced():
+        return tune_here(preset, "iris", space=space, engine="grid", trials=4, prune=None, out=folder, progress=False)
+
+
+def test_a_retrained_trial_is_that_trial_once_more(followed, tmp_path):
+    """The class of faults: a setting that follows from an override is known while it is trained, and lost after.
+
+    One cycle brings a warm-up of its own, and a batch size as many epochs as the least steps need."""
+    lengths = set()
+    for trial in followed.trials:
+        out = tmp_path / str(trial.number)
+        run = followed.retrain(trial=trial.number, on="train", out=out, progress=False, baselines=False)
+        length = len(run.history["loss"])
+        if followed.spec_of(trial)["training"]["schedule"] != "constant":
+            assert length == trial.epochs
+            lengths.add(length)
+        assert {name: values[:length] for name, values in trial.history.items()} == {
+            name: values for name, values in run.history.items() if name in trial.history
+        }
+    assert len(lengths) == 2, "batch sizes that need other numbers of epochs"
+
+
+def test_what_follows_from_an_override_is_known_of_earlier_trials_too(followed, tmp_path):
+    """They had not kept it."""
+    search = kzoo.Search(shutil.copytree(followed.path, tmp_path / "search"))
+    for trial in followed.trials:
+        record = search.path / "trials" / f"{trial.number:04d}" / "trial.json"
+        stored = json.loads(record.read_text())
+        assert stored.pop("settled").items() >= trial.overrides.items()
+        record.write_text(json.dumps(stored))
+        assert search.spec_of(search.trials[trial.number]) == followed.spec_of(trial)
+
+
+def test_the_winner_keeps_what_followed_wherever_it_goes(followed, tmp_path, registry_as_it_was):
+    search = kzoo.Search(shutil.copytree(followed.path, tmp_path / "search"))
+    number = next(t.number for t in search.trials if t.overrides == {"schedule": "onecycle", "batch_size": 64})
+    record = search.path / "trials" / f"{number:04d}" / "trial.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"score": 2.0}))
+    spec = search.best_spec()["training"]
+    assert spec["warmup"] == 0.3 and spec["epochs"] > followed.request.spec["training"]["epochs"]
+    names = kzoo.load_presets(search.save_preset("followed_iris"))
+    options = dict(check=False, baselines=False, progress=False)
+    saved = kzoo.train(names[0], "iris", out=tmp_path / "saved", **options)
+    again = kzoo.train("iris_fnn", "iris", out=tmp_path / "again", **options, **search.best_config())
+    for run in (saved, again):
+        trained = run.spec.training
+        assert {n: trained[n] for n in ("schedule", "warmup", "epochs", "patience", "batch_size")} == {
+            n: spec[n] for n in ("schedule", "warmup", "epochs", "patience", "batch_size")
+        }
+
+
+def test_the_best_model_has_what_the_data_gave_it(tmp_path):
+    """Another number of bins has other ends, which are learned from the training rows."""
+    space = kzoo.space("tabular_tabm", "full").only("bins").narrow(bins=[12, 24])
+    asked = dict(trials=2, epochs=1, units=(4,), members=2, batch_size=256, prune=None, progress=False)
+    search = tune_here("tabular_tabm", "breast_cancer", space=space, out=tmp_path / "search", **asked)
+    record = search.path / "trials" / "0001" / "trial.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"score": 2.0}))
+    assert search.best_trial().overrides["bins"] == 12
+    assert search.best_model().count_params() == search.best_trial().params
+    assert (
+        kzoo.build("tabular_tabm", compile=False, **search.best_config()).count_params() == search.best_trial().params
+    )
 
 
 def test_a_search_over_folds_says_what_its_scores_are(over_folds):

@@ -21,6 +21,7 @@ from kzoo.kinds.tables.values import (
     to_numbers,
     to_words,
 )
+from kzoo.tasks.values.light import Extent
 from kzoo.words import listed
 
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers
@@ -85,6 +86,7 @@ def _describe(name, values, clip, notes, said, doubts, decimal):
         if wanted is None and _looks_like_id(name, numbers):
             return "numbers the rows"
         doubts += found
+        notes += Extent.of(numbers[np.isfinite(numbers)][:, None]).coarse([name])
         return _describe_numbers(name, numbers, clip, stored_writing(learned, decimal))
     seen = _words_in(there)
     if wanted is None and len(seen) > 0.9 * len(there):

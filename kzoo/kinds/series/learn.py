@@ -29,7 +29,7 @@ from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import MOST, as_names, require, rows_of
 from kzoo.kinds.tables.values import known
 from kzoo.preset import STEPS
-from kzoo.tasks.values.light import spread
+from kzoo.tasks.values.light import Extent, spread
 from kzoo.words import listed, plural
 
 __all__ = ["describe", "fit", "fresh", "labelled", "load", "overview", "simple_forecasts", "take"]
@@ -139,6 +139,7 @@ def load_series(
     if tested is not None:
         made["test"], without = _known_alone(made["test"], unknown, "the test series")
         notes += [f"Test series: {line}" for line in without]
+    notes += Extent.of(values[:first_validation]).coarse(names)
     mean, std = spread(values[:first_validation])
     return Dataset(
         name=name,

@@ -9,6 +9,7 @@ from kzoo.kinds.tables.values import to_numbers
 from kzoo.predictions import Predictions
 from kzoo.tasks import Target
 
+_COARSE = 0.1  # deviations between neighbours among the numbers of float32, above which too little of a column is left
 _HEAVY = 6.0  # deviations: in a million normally distributed rows there is none
 
 
@@ -37,6 +38,17 @@ class Extent:
         """Which columns have heavy tails: a value further from its mean than 6 standard deviations."""
         return np.maximum(self.high - self.mean, self.mean - self.low) > _HEAVY * self.sd
 
+    def coarse(self, names) -> list:
+        """Return a line for each column, by name, of whose numbers float32 tells too few apart."""
+        largest = np.maximum(np.abs(self.low), np.abs(self.high)).astype(np.float32)
+        steps = np.where(self.high > self.low, np.spacing(largest), 0)
+        return [
+            f"{name!r} varies by {sd:.2g} around {mean:.9g}, where float32, in which networks compute, has steps of "
+            f"{step:.2g}: take {mean:.9g} off it first."
+            for name, mean, sd, step in zip(names, self.mean, self.sd, steps, strict=True)
+            if step > _COARSE * sd
+        ]
+
 
 def learn(values, names=(), *, known=None) -> Target:
     """Learn the scale of training targets.
@@ -47,11 +59,13 @@ def learn(values, names=(), *, known=None) -> Target:
         known: the `Extent` of all targets, where these are a few of them.
 
     Raises:
-        KzooError: a value that is not a number.
+        KzooError: a value that is not a number, or a target of which float32 tells too few values apart.
     """
     y = encode(None, values)
     known = known or Extent.of(y)
     names = tuple(names) or tuple(f"y{i + 1}" for i in range(y.shape[1]))
+    if len(known.mean) == len(names) and (coarse := known.coarse(names)):
+        raise KzooError(f"Target {coarse[0]}")
     robust = {"loss": "huber"} if known.tails.any() else {}  # a few squares would outweigh all others
     scales = {"target_offset": known.mean.tolist(), "target_scale": known.sd.tolist()}
     config = {"outputs": y.shape[1], **scales} | robust

@@ -76,6 +76,7 @@ def test_smaller_files_are_smaller_and_hardly_worse(digits_exported):
             assert entry["score"] >= full["score"] - 0.01
 
 
+@pytest.mark.filterwarnings("ignore:.* no word the model knows")
 def test_strings_get_the_answers_of_predict(text_run, text_exported):
     tf = pytest.importorskip("tensorflow")
     assert text_exported.exports["saved_model"]["signatures"] == ["serve_strings", "serving_default"]
@@ -85,6 +86,7 @@ def test_strings_get_the_answers_of_predict(text_run, text_exported):
     assert np.abs(answers - kzoo.predict(text_run, texts).probabilities).max() < 1e-5
 
 
+@pytest.mark.filterwarnings("ignore:.* no word the model knows")
 def test_a_bag_of_ngrams_answers_raw_sentences_wherever_it_runs(ngrams_run, ngrams_exported):
     tf = pytest.importorskip("tensorflow")
     assert {entry.get("error") for entry in ngrams_exported.exports.values()} == {None}

@@ -22,7 +22,7 @@ def write(network, file, quantize):
     # LiteRT has no lists of tensors, which the loop of a recurrent layer needs for a batch of any size.
     batch = 1 if is_recurrent(network.like) else None
     module = network.tf_module(batch=batch)
-    with _scales_apart(tf) if quantize == "int8" else nullcontext():
+    with _biases_whole(), _scales_apart(tf) if quantize == "int8" else nullcontext():
         function = module.serve.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -32,6 +32,29 @@ def write(network, file, quantize):
         converter.target_spec.supported_types = [tf.float16]
     file.write_bytes(converter.convert())
     return {"batch": batch}
+
+
+@contextmanager
+def _biases_whole():
+    """Give each bias of an `EinsumDense` as many axes as what it is added to.
+
+    The converter moves a bias that lacks some, and ends in one of a single column for each member, (members, 1), to
+    before a transpose for which it then has the wrong rank: no `tabular_tabm` with one output became a file.
+    """
+    keras = import_module("keras")
+    call = keras.layers.EinsumDense.call
+
+    def whole(layer, x, training=None):
+        y = keras.ops.einsum(layer.equation, x, layer.kernel)
+        if layer.bias is not None:
+            y += keras.ops.reshape(layer.bias, (1,) * (len(y.shape) - len(layer.bias.shape)) + tuple(layer.bias.shape))
+        return y if layer.activation is None else layer.activation(y)
+
+    keras.layers.EinsumDense.call = whole
+    try:
+        yield
+    finally:
+        keras.layers.EinsumDense.call = call
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import math
 import threading
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -22,7 +23,8 @@ def write(network, file, quantize):
     # LiteRT has no lists of tensors, which the loop of a recurrent layer needs for a batch of any size.
     batch = 1 if is_recurrent(network.like) else None
     module = network.tf_module(batch=batch)
-    with _biases_whole(), _scales_apart(tf) if quantize == "int8" else nullcontext():
+    scales = {None: nullcontext, "float16": lambda: _scales_exact(tf), "int8": lambda: _scales_apart(tf)}[quantize]
+    with _biases_whole(), scales():
         function = module.serve.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -55,6 +57,35 @@ def _biases_whole():
         yield
     finally:
         keras.layers.EinsumDense.call = call
+
+
+@contextmanager
+def _scales_exact(tf):
+    """Keep the numbers of scaling, one for each column, in float32: as their bits, which are whole numbers.
+
+    A column of times near 1.6e9 that differ by a day is a difference of large numbers, of which float16 has three
+    digits, and none above 65,504. What a lookup gives, whose place the converter cannot know (it is 0: no number is
+    below minus infinity), it does not turn back into a constant, which it would halve.
+    """
+    rescaling = import_module("keras").layers.Rescaling
+    call = rescaling.call
+
+    def exact(layer, x):
+        if len(x.shape) > 3 or not (np.ndim(layer.scale) or np.ndim(layer.offset)):  # pixels are 0..255
+            return call(layer, x)
+        place = tf.cast(tf.reduce_any(tf.less(tf.cast(x, tf.float32), -np.inf)), tf.int32)
+        scale, offset = (
+            tf.bitcast(tf.gather(np.array([numbers], "float32").view("int32"), place), tf.float32)
+            for numbers in (layer.scale, layer.offset)
+        )
+        known = SimpleNamespace(scale=scale, offset=offset, backend=layer.backend, compute_dtype=layer.compute_dtype)
+        return call(known, x)
+
+    rescaling.call = exact
+    try:
+        yield
+    finally:
+        rescaling.call = call
 
 
 @contextmanager

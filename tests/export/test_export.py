@@ -80,19 +80,8 @@ def test_float16_keeps_the_digits_of_large_numbers(tmp_path):
     random = np.random.default_rng(0)
     x = np.stack([random.uniform(1.6e9, 1.601e9, 200), random.normal(size=200)], axis=1).astype("float32")
     edges = np.concatenate([np.linspace(1.6e9, 1.601e9, 41), np.linspace(-3, 3, 41)]).tolist()
-    target = dict(outputs=1, output_activation=None)
-    model = kzoo.build(
-        "tabular_tabm",
-        compile=False,
-        seed=0,
-        input_shape=(2,),
-        units=(8,),
-        members=2,
-        bins=40,
-        bins_dim=2,
-        edges=edges,
-        **target,
-    )
+    small = dict(units=(8,), members=2, bins=40, bins_dim=2, edges=edges, outputs=1, output_activation=None)
+    model = kzoo.build("tabular_tabm", compile=False, seed=0, input_shape=(2,), **small)
     exported = kzoo.export(model, tmp_path / "own", ["onnx", "litert"], quantize="float16", data=x, progress=False)
     assert {key: entry.get("error") for key, entry in exported.exports.items()} == dict.fromkeys(exported.exports)
     assert min(entry["agreement"] for entry in exported.exports.values()) > 0.999

@@ -5,6 +5,7 @@ import threading
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +24,8 @@ def write(network, file, quantize):
     # LiteRT has no lists of tensors, which the loop of a recurrent layer needs for a batch of any size.
     batch = 1 if is_recurrent(network.like) else None
     module = network.tf_module(batch=batch)
-    scales = {None: nullcontext, "float16": lambda: _scales_exact(tf), "int8": lambda: _scales_apart(tf)}[quantize]
-    with _biases_whole(), scales():
+    scales: Any = {"float16": _scales_exact, "int8": _scales_apart}.get(quantize, nullcontext)
+    with _biases_whole(), scales(tf):
         function = module.serve.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]

@@ -218,14 +218,19 @@ def make_loss(*, task, config, training):
     """
     name, smoothing = training.get("loss", "auto"), training.get("label_smoothing", 0.0)
     head, logits = head_of(task, config), config.get("output_activation") in (None, "linear")
-    losses = keras.losses
+    losses, fitting = keras.losses, problem(task).task.losses
     if head == "linear":
         if name in ("auto", *_REGRESSION_LOSSES):
             return _REGRESSION_LOSSES["mse" if name == "auto" else name]()
         raise KzooError(f"loss={name!r} is for classes, and {task} predicts values. Use mse, mae or huber.")
     if name in _REGRESSION_LOSSES:
-        raise KzooError(f"loss={name!r} is for values, and {task} predicts classes. Use auto, focal, hinge or kl.")
-    _check_head(name, head, config.get("output_activation") or "linear")
+        raise KzooError(f"loss={name!r} is for values, and {task} predicts classes. Use {_written(fitting)}.")
+    if name == "hinge" and name not in fitting:
+        raise KzooError(
+            f"loss='hinge' does not learn how likely an answer is, and {task} is scored by that. Use "
+            f"{_written(fitting)}."
+        )
+    _check_head(name, head, config.get("output_activation") or "linear", fitting)
     if smoothing and name in ("hinge", "kl"):
         raise KzooError(
             f"label_smoothing={smoothing} has no effect with loss={name!r}: set label_smoothing=0, or another loss."
@@ -254,7 +259,12 @@ def make_loss(*, task, config, training):
     return losses.SparseCategoricalCrossentropy(from_logits=logits)
 
 
-def _check_head(loss, head, activation):
+def _written(losses):
+    *some, last = (name for name in losses if name != "crossentropy")  # which is what auto stands for
+    return f"{', '.join(some)} or {last}"
+
+
+def _check_head(loss, head, activation, fitting):
     """Refuse a head whose answers are not what the loss compares: it would learn something else, without a word."""
     if loss == "hinge":
         if head == "sigmoid" and activation not in _BOTH_SIDES:
@@ -263,9 +273,10 @@ def _check_head(loss, head, activation):
                 "set output_activation='tanh' or 'linear'."
             )
     elif activation not in (_PROBABILITIES if loss == "kl" else ("linear", *_PROBABILITIES)):
+        both = activation in _BOTH_SIDES and "hinge" in fitting
         raise KzooError(
             f"loss={loss!r} compares probabilities, and output_activation={activation!r} gives none: set "
-            f"output_activation={head!r}" + (", or loss='hinge'." if activation in _BOTH_SIDES else ".")
+            f"output_activation={head!r}" + (", or loss='hinge'." if both else ".")
         )
 
 

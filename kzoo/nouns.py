@@ -43,7 +43,7 @@ CONFIG = {
     "callback_settings?": (Each(Mapping), None),
     "statistics?": ({
         "features": [_feature], "categories?": [{"name": str, "shares": [float]}], "classes?": [float],
-        "targets?": [_feature], "columns?": [str],
+        "targets?": [_feature], "columns?": [str], "common?": int,
     }, None),
 }  # fmt: skip
 

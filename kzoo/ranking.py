@@ -8,7 +8,7 @@ from typing import Any
 
 from kzoo.doors import door
 from kzoo.errors import KzooError
-from kzoo.results import value_of
+from kzoo.results import telling, value_of
 from kzoo.run import Run
 from kzoo.tasks import problem, score_named
 from kzoo.tasks.targets import mixes_units
@@ -32,7 +32,7 @@ def compare(
         runs: run folders, `Run`s, `Search`es and their folders, folders that hold some, patterns such as `"runs/*"`, or
             one of these.
         metric: a score in `summary.json`; the default is the task's: accuracy, R2, standardised MSE for forecasts,
-            bits per token for language models.
+            bits per token for language models; another where that cannot be computed (the R2 of a constant).
         baselines: rank what the runs kept of baselines among them: a row for each on the data of a group.
 
     Returns:
@@ -171,8 +171,7 @@ def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
     split = next((s for s in ("test", "validation") if summary.get(s)), None)
     scores = summary[split] if split else {}
     if metric is None:
-        metric = problem(task).headline
-        metric = "mse_standardised" if mixes_units(metric, scores) else metric
+        metric = telling(problem(task).headline, scores, problem(task).task)
     if scores and value_of(scores, metric) is None and metric not in scores:
         raise KzooError(f"{run.path} ({task}) has no {metric!r} score. It has: {', '.join(_numbers(scores))}.")
     return dict(

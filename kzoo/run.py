@@ -119,8 +119,15 @@ class Run:
 
     @property
     def target(self) -> Target:
-        """What it has learned of its target."""
-        return Target(names=self.data.target_names, classes=self.data.class_names, config=self.spec.config)
+        """What it has learned of its target; the scale, where its network does not say it, from the statistics."""
+        known = self.config.get("statistics") or {}
+        common, shares, seen = known.get("common"), known.get("classes"), known.get("targets")
+        config = dict(self.spec.config)
+        if shares:
+            common = max(range(len(shares)), key=shares.__getitem__)
+        if seen and len(seen) == len(self.data.target_names) and config.get("target_scale") is None:
+            config |= dict(target_offset=[one["mean"] for one in seen], target_scale=[one["sd"] or 1.0 for one in seen])
+        return Target(names=self.data.target_names, classes=self.data.class_names, config=config, common=common)
 
     @property
     def summary(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Result:
     Args:
         name, label, reference: see `Baseline`.
         split: on which it was scored: "test" or "validation".
-        metric: the score that counts for the task.
+        metric: the score that counts for the task, or another where that cannot be computed on this split.
         scores: name -> number, as those of a run; empty where it was not computed.
         seconds: that it took.
         notes: what to know: how many rows it learned from where those are not all, or why it was not computed.

@@ -8,7 +8,7 @@ from kzoo.data.dataset import Split
 from kzoo.data.encode import class_numbers
 from kzoo.data.windows import places_of_few, taken
 from kzoo.kinds import kind
-from kzoo.results import value_of
+from kzoo.results import telling, value_of
 from kzoo.tasks import score_named
 
 MOST_CHOSEN_ON = 20_000  # validation rows
@@ -101,8 +101,9 @@ class Given:
         names = list(candidates)
         if self.validation is None or len(names) == 1:
             return names[0]
-        metric = metric_of(self.data)
-        values = {name: value_of(self.scores(candidates[name], self.validation), metric) for name in names}
+        scores = {name: self.scores(candidates[name], self.validation) for name in names}
+        metric = metric_of(self.data, scores[names[0]])
+        values = {name: value_of(of, metric) for name, of in scores.items()}
         known = {name: value for name, value in values.items() if value is not None}
         if not known:
             return names[0]
@@ -123,11 +124,14 @@ def _few(part, most):
     return Split(x=taken(part.x, places), y=taken(part.y, places))
 
 
-def metric_of(data):
-    """Return the name of the score that counts: of several targets, whose units may differ, a standardised one."""
+def metric_of(data, scores):
+    """Return the name of the score that counts: of several targets, whose units may differ, a standardised one.
+
+    Where `scores` have no value for it (the R² of a constant), it is another that they have.
+    """
     headline = data.problem.headline
     several = score_named(headline).own_unit and len(data.target_names) > 1
-    return "mse_standardised" if several else headline
+    return telling("mse_standardised" if several else headline, scores, data.problem.task)
 
 
 def truth_of(y, problem):

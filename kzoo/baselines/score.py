@@ -117,8 +117,8 @@ def _result(
     one: Baseline, data: Dataset, split: str, *, scores: Any = None, seconds: float = 0.0, notes: tuple[str, ...] = ()
 ) -> Result:
     return Result(
-        name=one.name, label=one.label, reference=one.reference, split=split, metric=metric_of(data),
-        scores=scores or {}, seconds=seconds, notes=notes,
+        name=one.name, label=one.label, reference=one.reference, split=split,
+        metric=metric_of(data, scores or {}), scores=scores or {}, seconds=seconds, notes=notes,
     )  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from kzoo.baselines.baseline import Unfit, baseline
-from kzoo.data.windows import Windows, blocks
+from kzoo.data.sample import token_counts
+from kzoo.data.windows import Windows
 from kzoo.kinds.series.season import season_of
 from kzoo.kinds.series.simple import season_before
 
@@ -35,11 +36,7 @@ def mean(given):
 @baseline("token frequencies", "continues", reference="https://web.stanford.edu/~jurafsky/slp3/3.pdf", seconds=_little)
 def frequency(given):
     """Answer the shares of the tokens in the training text."""
-    count = given.data.outputs
-    y = given.data.train.y
-    found = sum(
-        np.bincount(tokens.reshape(-1), minlength=count) for tokens in blocks(y.values if isinstance(y, Windows) else y)
-    )
+    count, found = given.data.outputs, token_counts(given.data)
     shares = (found + 1) / (found.sum() + count)
 
     def answers(part):

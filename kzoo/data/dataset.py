@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import ArrayLike
@@ -60,7 +61,8 @@ class Dataset:
         notes: one line for each thing a user should know (rows dropped, the rule that chose the task).
         fingerprint: sha256 of the data and how it was split.
         seen: what only loading sees: `columns` (all of a table's), `read` (how each of them was read), `time` (the
-            steps of a series), `gone` (its missing values), `cut` (the share of training texts that were too long).
+            steps of a series), `gone` (its missing values), `cut` (the share of training texts that were too long);
+            and `common`, that of the `target`, where the training rows are not those of `train`.
         loaded: how `load_data` was asked for it, in plain values: `data_seed` and `options`.
     """
 
@@ -95,8 +97,10 @@ class Dataset:
 
     @property
     def target(self) -> Target:
-        """What was learned of the target."""
-        return Target(names=self.target_names, classes=self.class_names, config=self.config)
+        """What was learned of the target, on the training rows."""
+        sample = import_module("kzoo.data.sample")
+        common = self.seen["common"] if "common" in self.seen else sample.most_common(self)
+        return Target(names=self.target_names, classes=self.class_names, config=self.config, common=common)
 
     @property
     def overview(self) -> dict[str, Any]:

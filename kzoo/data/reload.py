@@ -49,10 +49,11 @@ def reload(run, source=None, *, target=None) -> Dataset:
         inputs=described.inputs,
         train=part,
         test=part,
-        config=dict(spec.config),
+        config=dict(run.target.config),
         class_names=described.class_names,
         target_names=described.target_names,
         preprocessing=preprocessing,
+        seen={"common": run.target.common},
     )
 
 

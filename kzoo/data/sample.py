@@ -11,7 +11,7 @@ import numpy as np
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.encode import class_numbers
 from kzoo.data.stored import Stored
-from kzoo.data.windows import Windows, is_mapped, places_of_few, taken
+from kzoo.data.windows import Windows, blocks, is_mapped, places_of_few, taken
 from kzoo.words import listed
 
 MOST = 200_000  # rows of a split: an accuracy is within a quarter of a percent of that of any number of rows then
@@ -59,6 +59,22 @@ def class_counts(data, name) -> np.ndarray:
         return np.array(counted[name])
     labels = class_numbers(getattr(data, name).y)
     return np.bincount(labels, minlength=data.outputs)
+
+
+def token_counts(data) -> np.ndarray:
+    """Return how often the training texts have each token (tokens,)."""
+    y = sampled(data.train).y
+    some = blocks(y.values if isinstance(y, Windows) else y)
+    counts = (np.bincount(tokens.reshape(-1), minlength=data.outputs) for tokens in some)
+    return sum(counts, np.zeros(data.outputs, int))
+
+
+def most_common(data) -> int | None:
+    """Return the number of the class or token that the training rows have most often; None where they have values."""
+    facts = data.problem.facts
+    if "classes" in facts:
+        return int(class_counts(data, "train").argmax())
+    return int(token_counts(data).argmax()) if "continues" in facts else None
 
 
 def what_is_sampled(data) -> str | None:

@@ -15,8 +15,8 @@ def statistics(data: Dataset) -> dict:
 
     Returns:
         `features`: name, mean, sd, low, high, edges (deciles) and shares between them, of each number; `categories`:
-        name and the share of each code; `targets`: the same of what is predicted, or `classes`, their shares; and
-        `columns`, those of the whole table.
+        name and the share of each code; `targets`: the same of what is predicted, or `classes`, their shares, or
+        `common`, the number of the most frequent token; and `columns`, those of the whole table.
     """
     data = with_samples(data)
     categories = data.config.get("categories", ())
@@ -34,6 +34,8 @@ def statistics(data: Dataset) -> dict:
         found["classes"] = [float(np.mean(labels == number)) for number in range(len(data.class_names))]
     elif "values" in data.problem.facts:
         found["targets"] = _described(data.target_names, flat(data.train.y))
+    elif "continues" in data.problem.facts:
+        found["common"] = data.target.common
     return found | {name: data.seen[name] for name in ("columns",) if name in data.seen}
 
 

@@ -207,16 +207,17 @@ def _out_of_fold(runs: Sequence[Run]) -> dict[str, np.ndarray]:
 
 
 def _say(runs: Sequence[Run], count: int) -> None:
-    scores = [_first(run.summary["test"]) for run in runs]
+    name, values = _first([run.summary["test"] for run in runs])
     left = np.mean([run.summary["seconds"] for run in runs]) * (count - len(runs))
-    name, value = scores[-1]
-    mean = np.mean([score for _, score in scores])
-    line = f"fold {len(runs)}/{count}: {name} {value:.4f}, mean so far {mean:.4f}"
+    line = f"fold {len(runs)}/{count}: {name} {values[-1]:.4f}, mean so far {np.mean(values):.4f}"
     print(f"{line}, {left:.0f} s left" if left else line, file=sys.stderr, flush=True)
 
 
-def _first(scores: Mapping[str, Any]) -> tuple[str, float]:
-    return next((name, value) for name, value in scores.items() if not mixes_units(name, scores))
+def _first(folds: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
+    """Return the first score that all folds have, and its values."""
+    names = [name for name in folds[0] if not mixes_units(name, folds[0])]
+    each: Any = ((name, [fold.get(name) for fold in folds]) for name in names)
+    return next((name, values) for name, values in each if None not in values)
 
 
 def _write(out: Path, found: Mapping[str, Any], first: Run, asked: Mapping[str, Any]) -> None:

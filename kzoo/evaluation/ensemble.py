@@ -23,7 +23,7 @@ from kzoo.files import finite, whole_file, write_json
 from kzoo.kinds import encoding
 from kzoo.nouns import Member, Request, Spec
 from kzoo.ranking import advantage, find_runs
-from kzoo.results import of_fold, value_of
+from kzoo.results import of_fold, telling, value_of
 from kzoo.run import Run
 from kzoo.tasks import problem
 from kzoo.training.answers import score_and_keep
@@ -94,7 +94,8 @@ def _make(folder: Path, request: Request, members: Sequence[Run], method: str, d
     model = keras.Model(inputs, _combine(answers, method, weights, classes), name="ensemble")
     with replaced(folder):
         write_json(folder / "preprocessing.json", members[0].preprocessing)
-        write_json(folder / "config.json", request.json() | {"command": None} | provenance())
+        known = {} if folds else {"statistics": members[0].config.get("statistics")}  # folds differ in theirs
+        write_json(folder / "config.json", request.json() | {"command": None} | known | provenance())
         if data is None:
             scores = {} if folds else _score_stored(members, method, classes)
         else:
@@ -286,7 +287,8 @@ def _gain(
     members: Sequence[Run], method: str, weights: Sequence[float] | None, scores: Mapping[str, Any], task: str
 ) -> dict[str, Any]:
     """Return what `summary.json` says of the members, and by how much the ensemble is better than the best of them."""
-    metric = problem(task).headline
+    split = "test" if scores.get("test") else "validation"
+    metric = telling(problem(task).headline, scores.get(split) or {}, problem(task).task)
     rows: list[dict[str, Any]] = [
         dict(
             run=run.path.name,
@@ -296,7 +298,6 @@ def _gain(
         )
         for run in members
     ]
-    split = "test" if scores.get("test") else "validation"
     best = gain = None
     if scores.get(split):
         best = max(rows, key=lambda row: advantage(row[split], 0, metric))

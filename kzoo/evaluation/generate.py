@@ -208,11 +208,14 @@ def _with_memory(model: keras.Model, config: dict[str, Any], steps: int) -> kera
     return keras.Model([ids, *before], [x, *after])
 
 
-def score_stateful(model: keras.Model, part: Split, data: Dataset) -> dict[str, Any]:
+def score_stateful(model: keras.Model, part: Split, data: Dataset, *, logits: bool | None) -> dict[str, Any]:
     """Score a language model on a split in one pass: each token but the first is predicted from what came before it.
 
     A recurrent network has all of it in mind. The window of a causal Transformer moves on by half its length, so that
     each token behind the first window is predicted from half a window at least.
+
+    Args:
+        logits: what its answers are (see `kzoo.training.score.gives_logits`).
     """
     pieces = None
     if isinstance(part.x, Windows):
@@ -226,7 +229,7 @@ def score_stateful(model: keras.Model, part: Split, data: Dataset) -> dict[str, 
             f"stateful=True takes a language model with an answer at each step through one text, and {model.name!r} "
             "with this data is none: leave it out."
         )
-    return data.problem.task.scoring.score(pieces, data.target, logits=gives_logits(model)).scores
+    return data.problem.task.scoring.score(pieces, data.target, logits=logits).scores
 
 
 def _overlapping(model: keras.Model, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -7,11 +7,13 @@ has the layers of every preset, `speed.json` (see `speed.py`) how fast each Kera
 
 import json
 import statistics
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from kzoo import tasks
+from kzoo.tasks.targets import mixes_units
 
 
 @cache
@@ -128,8 +130,8 @@ def row_of(runs: list) -> dict:
     """Make one row of finished runs of the same group."""
     first = min(runs, key=lambda r: (r.config["data"]["data_seed"], r.config["spec"]["seed"]))
     spec, data = first.config["spec"], first.config["data"]
-    metric = tasks.problem(data["task"]).headline
-    tests = [r.summary["test"] for r in runs]
+    answered, tests = tasks.problem(data["task"]), [r.summary["test"] for r in runs]
+    metric = telling(answered.headline, tests[0], answered.task)
     scores: list[Any] = [value_of(t, metric) for t in tests]
     own_metrics = {k: [t[k] for t in tests] for k in tests[0] if all(isinstance(t.get(k), float) for t in tests)}
     return {
@@ -172,12 +174,22 @@ def mean_of_each(scores: list[dict], metric: str) -> dict[str, float]:
     return dict(sorted(means.items(), key=lambda item: item[1], reverse=known.best == "max"))
 
 
-def value_of(scores: dict, metric: str) -> float | None:
+def value_of(scores: Mapping[str, Any], metric: str) -> float | None:
     """Return a score by name, also one that is the square of another."""
     known, value = tasks.score_named(metric), scores.get(metric)
     if value is None and known is not None and scores.get(known.square_of) is not None:
         value = scores[known.square_of] ** 2
     return value if isinstance(value, int | float) else None
+
+
+def telling(metric: str, scores: Mapping[str, Any], task: tasks.Task) -> str:
+    """Return the name of a score, or of another in its place: of a mean of several units the standardised one.
+
+    Where scores have no value for it (the R² of a constant), it is the first of the task that they have.
+    """
+    metric = "mse_standardised" if mixes_units(metric, scores) else metric
+    names = [metric, *(name for name, known in task.scores.items() if not known.baseline)]
+    return next((n for n in names if value_of(scores, n) is not None and not mixes_units(n, scores)), metric)
 
 
 def _over(runs):

@@ -5,7 +5,7 @@ from typing import Any
 from kzoo import kinds
 from kzoo.exported import Manifest
 from kzoo.files import finite, read_arrays
-from kzoo.results import baselines
+from kzoo.results import baselines, telling
 from kzoo.serve.shelf import Shelved, Version
 from kzoo.tasks import problem, score_named
 
@@ -68,7 +68,8 @@ def _score(manifest: Manifest) -> dict[str, Any] | None:
     split = next((name for name in ("test", "validation") if manifest.metrics.get(name)), None)
     if task is None or split is None:
         return None
-    scores, name = manifest.metrics[split], problem(task).headline
+    scores = manifest.metrics[split]
+    name = telling(problem(task).headline, scores, problem(task).task)
     if name not in scores:
         return None
     known, task = score_named(name), problem(task).task

@@ -146,11 +146,13 @@ class Target:
         names: of its columns.
         classes: names of the classes 0..n-1, where there are any.
         config: what it says of the network, by the builders' names: `outputs`, `target_offset`, `target_scale`.
+        common: the number of the class or token that the training rows have most often; None where it is not known.
     """
 
     names: tuple = ()
     classes: tuple = ()
     config: Mapping = field(default_factory=dict)
+    common: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,7 +1,7 @@
 """What tells runs apart beside their settings: a model of one's own, the content of `weights=`, callbacks.
 
 Each becomes plain data that is the same in every process, for `kzoo.nouns.Request`. What cannot be compared, such as a
-function, is kept by its type alone, and a finished run that is asked for again says so.
+function or a callback of one's own, is kept by its type alone, and a finished run that is asked for again says so.
 """
 
 import hashlib
@@ -29,6 +29,11 @@ _NOT_OF_IT = (
     "jit_compile", "auto_scale_loss",
 )  # fmt: skip
 _NAMING = ("name", "keras_history", "input_layers", "output_layers")
+# Keras' callbacks that change what is learned.
+_STEER = (
+    keras.callbacks.EarlyStopping, keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau,
+    keras.callbacks.SwapEMAWeights,
+)  # fmt: skip
 _LONG = 200  # characters of a value, above which its hash is kept
 
 
@@ -148,10 +153,13 @@ def _comparable(value, names, naming=False):
 
 
 def settings_of(callback) -> dict:
-    """Return what a callback was made with: the values that it keeps of its arguments.
+    """Return what a callback was made with that steers training: the values that it keeps of its arguments.
 
-    Other attributes may be of this process or of what was trained already.
+    Of Keras' callbacks that only write or show something, nothing; what one of somebody's own does is not known.
     """
+    if not isinstance(callback, _STEER):
+        keras_own = type(callback).__module__.partition(".")[0] == "keras"
+        return {} if keras_own else {"settings": {UNKNOWN: type(callback).__name__}}
     kept, settings = vars(callback), {}
     for kind in type(callback).__mro__:
         made: Any = vars(kind).get("__init__")

@@ -136,6 +136,8 @@ def class_weights_of(asked, data):
         if number in found:
             raise KzooError(f"class_weight={asked} names a class twice.")
         found[number] = weight
+    if len(found) == data.outputs and not any(found.values()):
+        raise KzooError(f"class_weight={asked} weighs every class 0: nothing would be learned.")
     return found
 
 

@@ -159,6 +159,12 @@ def test_folder_of_images(tmp_path):
             r"are both called '1'.* y\.rename",
         ),
         ((ROWS, 1.7e9 + 30 * ROWS[:, 0]), {"preset": "diabetes_fnn"}, r"'y1' varies by .* steps of 1.3e\+02: take"),
+        (
+            (np.zeros((60, 3, 8, 8), np.uint8), LABELS),
+            {},
+            r"\(60, 3, 8, 8\) have their channels first: pass np.moveaxis",
+        ),
+        ((np.zeros((60, 1, 8, 8), np.uint8), LABELS), {}, "channels first"),
         ((ROWS, LABELS + 0.5), {"preset": "iris_fnn"}, "whole numbers or strings; y holds 0.5"),
         (
             (np.where(ROWS[7, 1] == ROWS, np.nan, ROWS), LABELS),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -287,3 +288,29 @@ def test_other_backends_write_the_same_text(gru, verses, backend):
     text, scores = eval(done.stdout.splitlines()[-1])
     assert text == kzoo.generate(gru, "the ", length=30, temperature=0)
     assert scores == pytest.approx(kzoo.evaluate(gru, verses, stateful=True), rel=1e-4)
+
+
+def test_hinge_learns_no_probability_of_a_token_and_is_refused(verses, tmp_path):
+    with pytest.raises(kzoo.KzooError, match=r"does not learn how likely an answer is.* Use auto, focal or kl"):
+        kzoo.train("char_gru", verses, out=tmp_path / "run", loss="hinge", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_before_that_was_trained_with_hinge_has_the_accuracy_alone(gru, tmp_path):
+    (tmp_path / "new.txt").write_text(VERSES[:60] * 2)
+    shutil.copytree(gru.path, tmp_path / "old")
+    config = json.loads((tmp_path / "old" / "config.json").read_text())
+    config["answers"] = "scores"
+    config["spec"]["training"]["loss"] = "hinge"
+    (tmp_path / "old" / "config.json").write_text(json.dumps(config))
+    for more in ({}, {"stateful": True}):
+        scores, before = (kzoo.evaluate(run, tmp_path / "new.txt", **more) for run in (tmp_path / "old", gru))
+        assert (scores["loss"], scores["bits_per_token"], scores["perplexity"]) == (None, None, None)
+        assert scores["accuracy"] == before["accuracy"] > 0.3 and before["loss"] > 0
+    said = kzoo.predict(tmp_path / "old", ["the cat sat "])
+    assert said.probabilities is None and said.labels == kzoo.predict(gru, ["the cat sat "]).labels
+    summary = json.loads((tmp_path / "old" / "summary.json").read_text())
+    summary["test"] = scores
+    (tmp_path / "old" / "summary.json").write_text(json.dumps(summary))
+    page = kzoo.report(tmp_path / "old").read_text(encoding="utf-8")
+    assert "Its first guess is right in" in page and "bits to tell" not in page

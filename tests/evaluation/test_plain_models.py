@@ -8,6 +8,7 @@ import warnings
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from keras import layers
 from shortcuts import untraced
@@ -217,3 +218,34 @@ def test_values_of_a_plain_model_stay_values():
     x = np.array([[1.0, 2.0], [3.0, 4.0]], "float32")
     np.testing.assert_allclose(kzoo.predict(model, x).values, [[3.0], [7.0]])
     assert kzoo.evaluate(model, (x, np.array([3.0, 8.0])))["mae"] == pytest.approx(0.5)
+
+
+def test_values_of_a_plain_model_have_no_standardised_error_and_a_file_is_scored_whole(tmp_path):
+    random = np.random.default_rng(2)
+    table = pd.DataFrame(random.normal(size=(50, 2)), columns=["a", "b"]).assign(y=lambda f: 100 * f["a"] + f["b"])
+    table.to_csv(tmp_path / "new.csv", index=False)
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1)], name="mine_line")
+    model.compile("adam", "mse")
+    x, y = table[["a", "b"]].to_numpy("float32"), table["y"].to_numpy("float32")
+    expected = metrics.mean_absolute_error(y, np.asarray(model(x))[:, 0])
+    for data, target in (((x, y), None), (tmp_path / "new.csv", "y"), (table, "y")):
+        found = kzoo.evaluate(model, data, target=target)
+        assert (found["mse_standardised"], found["mae_standardised"], found["examples"]) == (None, None, 50)
+        assert found["mae"] == pytest.approx(expected, rel=1e-4)
+    parts = kzoo.load_data(table, target="y")
+    assert kzoo.evaluate(model, parts)["examples"] == len(parts.test)
+    with pytest.raises(kzoo.KzooError, match="no validation split"):
+        kzoo.evaluate(model, table, target="y", split="validation")
+
+
+def test_a_run_of_a_model_of_ones_own_standardises_new_data_as_in_training(tmp_path, undrawn):
+    random = np.random.default_rng(2)
+    x = random.normal(size=(60, 2)).astype("float32")
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1)], name="mine_line")
+    model.compile("adam", "mse")
+    y = 100 * x[:, 0] + 7
+    run = kzoo.train(model, (x, y), out=tmp_path / "run", epochs=1, check=False, progress=False)
+    data = kzoo.load_data((x, y))
+    found = kzoo.evaluate(run, (data.test.x, data.test.y))
+    assert found == pytest.approx(run.summary["test"], rel=1e-5)
+    assert found["mse_standardised"] == pytest.approx((found["rmse"] / data.train.y.std()) ** 2, rel=1e-4)

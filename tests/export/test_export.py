@@ -87,6 +87,7 @@ def test_float16_keeps_the_digits_of_large_numbers(tmp_path):
     assert min(entry["agreement"] for entry in exported.exports.values()) > 0.999
 
 
+@pytest.mark.filterwarnings("ignore:.* no word the model knows")
 def test_strings_get_the_answers_of_predict(text_run, text_exported):
     tf = pytest.importorskip("tensorflow")
     assert text_exported.exports["saved_model"]["signatures"] == ["serve_strings", "serving_default"]
@@ -96,6 +97,7 @@ def test_strings_get_the_answers_of_predict(text_run, text_exported):
     assert np.abs(answers - kzoo.predict(text_run, texts).probabilities).max() < 1e-5
 
 
+@pytest.mark.filterwarnings("ignore:.* no word the model knows")
 def test_a_bag_of_ngrams_answers_raw_sentences_wherever_it_runs(ngrams_run, ngrams_exported):
     tf = pytest.importorskip("tensorflow")
     assert {entry.get("error") for entry in ngrams_exported.exports.values()} == {None}

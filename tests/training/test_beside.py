@@ -7,12 +7,16 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.metrics import r2_score
 
 import kzoo
 from kzoo import baselines
 from kzoo.cli import main
 from kzoo.results import row_of
+from kzoo.tasks import Target
+from kzoo.tasks.classes.score import headline
 from kzoo.training import beside as module
 
 pytestmark = pytest.mark.usefixtures("untraced")
@@ -92,3 +96,79 @@ def test_what_would_take_long_is_left_out_and_what_fails_costs_no_run(monkeypatc
     (one,) = kzoo.Run("runs/c").summary["baselines"]
     assert one["scores"] is None and one["notes"] == ["failed: singular"]
     assert main(["report", "runs/c"]) == 0
+
+
+def of_a_constant():
+    """Return rows with values that follow from them, and test rows whose value is always the same."""
+    random = np.random.default_rng(0)
+    x, new = random.normal(size=(80, 2)).astype("float32"), random.normal(size=(20, 2)).astype("float32")
+    return (x, x @ np.float32([1, 2])), (new, np.full(20, 0.1, "float32"))
+
+
+def test_beside_a_constant_there_is_no_r2_and_mae_decides(capsys):
+    data, test = of_a_constant()
+    a, b = (
+        kzoo.train("tabular_fnn", data, test=test, out=out, epochs=2, seed=seed, check=False, progress=False)
+        for seed, out in enumerate("ab")
+    )
+    scores, kept = a.summary["test"], a.summary["baselines"]
+    assert scores["r2"] is None and {(one["metric"], one["scores"]["r2"]) for one in kept} == {("mae", None)}
+    errors = [one["scores"]["mae"] for one in kept]
+    assert kept[0]["name"] == "mean" and errors == sorted(errors) and errors[0] < scores["mae"]
+    page = kzoo.report(a).read_text(encoding="utf-8")
+    assert "R² is not above 0" not in page and "against MAE" in page
+    rows = kzoo.compare(["a", "b"])
+    assert rows[0]["run"] == "training mean" and {row["metric"] for row in rows} == {"mae"}
+    assert [row["score"] for row in rows] == sorted(row["score"] for row in rows)
+    both = kzoo.ensemble([a, b], out="both").summary
+    assert both["ensemble"]["metric"] == "mae"
+    least = min(one.summary["test"]["mae"] for one in (a, b))
+    assert both["ensemble"]["gain"] == pytest.approx(least - both["test"]["mae"])
+    np.savez("new.npz", x=test[0], y=test[1])
+    capsys.readouterr()
+    assert main(["evaluate", "a", "--data", "new.npz"]) == 0
+    assert re.search(r"r2 +cannot be computed here", capsys.readouterr().out)
+
+
+def test_of_several_targets_r2_is_the_mean_of_those_that_vary(undrawn):
+    (x, y), (new, constant) = of_a_constant()
+    truth = np.stack([constant, new @ np.float32([1, 2])], 1)
+    run = kzoo.train("tabular_fnn", (x, np.stack([y, y], 1)), test=(new, truth), out="a", epochs=1, check=False,
+                     progress=False)  # fmt: skip
+    scores = run.summary["test"]
+    expected = r2_score(truth[:, 1], run.answers["answers"][:, 1])
+    assert scores["r2"] == pytest.approx(expected, rel=1e-5) == scores["targets"]["y2"]["r2"]
+    assert scores["targets"]["y1"]["r2"] is None
+
+
+def test_the_most_frequent_class_is_that_of_training_rows(undrawn):
+    random = np.random.default_rng(0)
+    x, new = random.normal(size=(60, 2)).astype("float32"), random.normal(size=(20, 2)).astype("float32")
+    y, constant = np.where(np.arange(60) < 45, "often", "rarely"), np.array(["rarely"] * 20)
+    run, other = (
+        kzoo.train("tabular_fnn", (x, y), test=(new, constant), out=out, seed=seed, epochs=1, check=False,
+                   progress=False)
+        for seed, out in enumerate("ab")
+    )  # fmt: skip
+    found = {one.name: one.scores for one in baselines.score((x, y), test=(new, constant), names="majority")}
+    assert run.summary["test"]["majority"] == found["majority"]["accuracy"] == found["majority"]["majority"] == 0
+    both = kzoo.ensemble([run, other], out="both")
+    for one in (run, both):
+        assert kzoo.evaluate(one, (new, constant))["majority"] == one.summary["test"]["majority"] == 0
+        page = kzoo.report(one).read_text(encoding="utf-8")
+        assert "always naming the most frequent class would get 0 right" in page
+    # Of a model that does not know its training rows it is that of the rows it is scored on, and the words say so.
+    assert kzoo.evaluate(run.model, (new, np.ones(20, int)))["majority"] == 1
+    said = headline(run.summary["test"], Target(classes=run.target.classes), split="test ")
+    assert "the most frequent class of these examples" in said["sentence"]
+
+
+def test_the_most_frequent_token_is_that_of_the_training_text(undrawn):
+    Path("t.txt").write_text("aaab\n" * 640 + "abbb\n" * 160, encoding="utf-8")
+    run = kzoo.train("char_gru", "t.txt", out="a", epochs=1, units=(4,), input_shape=(8,), batch_size=256, check=False,
+                     progress=False)  # fmt: skip
+    scores, data = run.summary["test"], kzoo.load_data("t.txt", preset="char_gru")
+    assert scores["majority"] == pytest.approx(0.2, abs=0.02) and run.config["statistics"]["common"] == 2  # "a"
+    assert baselines.score(data, names="frequency")[0].scores["accuracy"] == pytest.approx(0.2, abs=0.02)
+    Path("new.txt").write_text("abbb\n" * 40, encoding="utf-8")
+    assert kzoo.evaluate(run, "new.txt")["majority"] == pytest.approx(0.2, abs=0.02)

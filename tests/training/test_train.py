@@ -364,6 +364,7 @@ def test_weights_of_classes_go_by_name_or_number(monkeypatch):
         ({"ja": 5}, "names 'ja', which is no class of table: maybe, no, yes"),
         ({3: 5}, "names '3', which is no class"),
         ({"yes": 5, 2: 5}, "names a class twice"),
+        ({"yes": 0, "no": 0, "maybe": 0}, "weighs every class 0"),
         ({"yes": -1}, r"class_weight\['yes'\]=-1.* must be a number at least 0"),
         ({}, "holds nothing"),
     ):
@@ -702,6 +703,14 @@ def test_callbacks_are_known_again_by_what_they_were_made_with(iris, capsys):
     again = fit("iris_fnn", iris, "falling", callbacks=[falling(0.1)], **settings | dict(progress=True))
     assert again.summary == first.summary
     assert "Not compared: schedule of LearningRateScheduler. overwrite=True" in capsys.readouterr().err
+
+    def logging(to):  # what only writes, and what nobody knows
+        return [keras.callbacks.CSVLogger(to), At(to, lambda model: None)]
+
+    first = fit("iris_fnn", iris, "logged", callbacks=logging("a.csv"), **SMALL)
+    again = fit("iris_fnn", iris, "logged", callbacks=logging("b.csv"), **SMALL | dict(progress=True))
+    assert again.summary == first.summary
+    assert "Not compared: settings of At. overwrite=True" in capsys.readouterr().err
 
 
 def test_a_run_of_before_they_were_compared_is_the_same_run(iris, capsys):

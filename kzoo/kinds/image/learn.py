@@ -233,9 +233,17 @@ def take(x, preset):
     """Return an array of pixels as (N, H, W, C): bytes stay bytes, all else becomes float32."""
     x = checked(x[..., None] if x.ndim == 3 else x, "image")
     if preset is None or preset.config.get("rescale") is not False:
+        _check_axes(x.shape)
         check_pixels(blocks(x), trained=True)
     # A quarter of the memory; the pipeline makes them float32.
     return x if x.dtype == np.uint8 and not is_mapped(x) else as_type(x, "uint8" if x.dtype == np.uint8 else "float32")
+
+
+def _check_axes(shape):
+    """Refuse channels that stand before height and width: of grey images, where these are equal."""
+    _, first, height, last = shape
+    if min(height, last) > 4 and (first in (3, 4) or (first == 1 and height == last)):
+        raise KzooError(f"Images of shape {shape} have their channels first: pass np.moveaxis(x, -3, -1).")
 
 
 def fit(x, train, *, plain=False, **more):

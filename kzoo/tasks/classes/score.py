@@ -16,7 +16,7 @@ def score(batches, target, *, logits=None) -> Scored:
 
     Args:
         batches: pairs (outputs, truth): (B, classes) or (B, 1), and class numbers (B,).
-        target: the `Target`.
+        target: the `Target`; `majority` is what naming its `common` class gets, or that of these examples.
         logits: whether outputs are logits, or else probabilities; None: neither, and then there is no log loss.
 
     Raises:
@@ -28,7 +28,7 @@ def score(batches, target, *, logits=None) -> Scored:
         raise KzooError(f"The labels run from {truth.min()} to {truth.max()}, and the model has {p.shape[1]} classes.")
     guess, n = p.argmax(-1), len(truth)
     right = int((guess == truth).sum())
-    present = np.unique(truth)
+    present, common = np.unique(truth), getattr(target, "common", None)
     auc = None
     if len(present) == p.shape[1]:
         drawn = np.array([1]) if p.shape[1] == 2 else present
@@ -40,7 +40,7 @@ def score(batches, target, *, logits=None) -> Scored:
         f1=_f1(truth, guess),
         auc=auc,
         loss=None if logits is None else float(-np.log(np.clip(p[np.arange(n), truth], 1e-7, 1)).mean()),
-        majority=float(np.bincount(truth).max() / n),
+        majority=float((truth == (np.bincount(truth).argmax() if common is None else common)).mean()),
         examples=n,
     )
     return Scored(scores=scores, truth=truth, answers=p)
@@ -91,14 +91,15 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
     """
     n, accuracy, majority = scores["examples"], scores["accuracy"], scores["majority"]
     low, high = scores["accuracy_interval"]
+    here = " of these examples" if target.common is None else ""
     return dict(
         value=percent(accuracy),
         label=f"accuracy on {plural(n, f'{split}example')}",
         interval=[percent(low), percent(high)],
         scale=dict(low=100 * low, high=100 * high, score=100 * accuracy, baseline=100 * majority),
         sentence=f"It answers {number(round(accuracy * n))} of {plural(n, f'{split}example')} correctly; always naming "
-        f"the most frequent class would get {number(round(majority * n))} right ({percent(majority)}).",
-        useless="The interval reaches down to what the most frequent class gets: it may have learned nothing."
+        f"the most frequent class{here} would get {number(round(majority * n))} right ({percent(majority)}).",
+        useless=f"The interval reaches down to what the most frequent class{here} gets: it may have learned nothing."
         if low <= majority
         else None,
     )

@@ -8,7 +8,7 @@ TASK = Task(
     facts=frozenset({"numbered", "probabilities", "continues"}),
     problems=(Problem(name="language_modeling", kind="tokens", facts=frozenset({"ordered"}), hub="text-generation"),),
     head="softmax",
-    losses=("auto", "crossentropy", "focal", "hinge", "kl"),
+    losses=("auto", "crossentropy", "focal", "kl"),
     metrics=("accuracy", "top5"),
     scores={
         "bits_per_token": Score(best="min", label="bits per token", short="bits per token"),

@@ -29,11 +29,12 @@ def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
         outputs: (N, tokens), or (N, steps, tokens), of which the last step counts.
         inputs: what each row was made from.
         reader: what turned raw inputs into rows; its `vocabulary` names the tokens.
-        logits: whether outputs are logits; None decides by the values.
+        logits: whether outputs are logits, or else probabilities; None: neither, and what it gives are scores.
     """
     last = outputs[:, -1] if outputs.ndim == 3 else outputs
     tokens, count = ["<pad>", "<unk>", *(reader or {}).get("vocabulary", ())], last.shape[-1]
     tokens += [str(number) for number in range(len(tokens), count)]  # where only ids are known
-    p = probabilities(last, logits)
-    labels = [tokens[place] for place in p.argmax(-1)]
-    return Predictions(labels=labels, probabilities=p, class_names=tuple(tokens[:count]), inputs=inputs)
+    given = last if logits is None else probabilities(last, logits)
+    labels = [tokens[place] for place in given.argmax(-1)]
+    p, scores = (None, given) if logits is None else (given, None)
+    return Predictions(labels=labels, probabilities=p, scores=scores, class_names=tuple(tokens[:count]), inputs=inputs)

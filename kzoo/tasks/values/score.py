@@ -14,24 +14,26 @@ def score(batches, target, *, logits=None, beside=()) -> Scored:
 
     Args:
         batches: pairs (outputs, truth) of the same sizes, (B, ..., targets).
-        target: the `Target`; its `target_scale` standardises.
+        target: the `Target`; its `target_scale` standardises. Without it nothing does: these scores are None.
         logits: not needed here.
         beside: pairs (name, answers to the same rows) of what needs no network; NaN where it has no answer.
 
     Returns:
         `targets` of the scores: name -> `mae`, `rmse`, `r2` in the target's own unit, and `beside`: name -> `mae` of
         what needs no network, and `ratio`, how many times that the model's own is, on the same `examples`; None where
-        it never errs. `relative_mae` is the mean over the targets of the largest of these ratios.
+        it never errs. `relative_mae` is the mean over the targets of the largest of these ratios. R² is None where the
+        truth does not vary, and else the mean over what does.
     """
     outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
     answers = outputs.reshape(truth.shape)
     error = (answers - truth).astype("float64")
+    standardised = _standardised(error, target)
     scores = dict(
         mae=float(np.abs(error).mean()),
         rmse=float(np.sqrt((error**2).mean())),
         r2=_r2(truth, answers),
-        mse_standardised=float(((error / _spread(target, truth)) ** 2).mean()),
-        mae_standardised=float(np.abs(error / _spread(target, truth)).mean()),
+        mse_standardised=None if standardised is None else float((standardised**2).mean()),
+        mae_standardised=None if standardised is None else float(np.abs(standardised).mean()),
         examples=len(truth),
     )
     beside = list(beside)
@@ -104,21 +106,24 @@ def _beside(truth, answers, simple):
 
 
 def _r2(truth, answers):
-    flat = (a.reshape(len(truth), -1).astype("float64") for a in (truth, answers))
-    return float(sk.r2_score(*flat)) if len(truth) > 1 else None
+    """Return the mean R² of the columns that vary; None where none does: beside a constant it has no meaning."""
+    truth, answers = (a.reshape(len(truth), -1).astype("float64") for a in (truth, answers))
+    varies = truth.min(axis=0) < truth.max(axis=0)
+    return float(sk.r2_score(truth[:, varies], answers[:, varies])) if varies.any() else None
 
 
 def judge(truth, answers, target, *, metric=None) -> Judged:
     """Say of each row by how much its answer is off, as the metric counts it.
 
-    Of several targets, whose units may differ, the errors are standardised unless the metric is in their own units.
+    Of several targets, whose units may differ, the errors are standardised unless the metric is in their own units, or
+    nothing is known to standardise them by.
     """
     error = answers.reshape(truth.shape).astype("float64") - truth
-    standardised = error / _spread(target, truth)
-    quality = -np.abs(standardised).reshape(len(truth), -1).mean(axis=1)
+    standardised = _standardised(error, target)
+    quality = -np.abs(error if standardised is None else standardised).reshape(len(truth), -1).mean(axis=1)
     metric = metric or "mse_standardised"
     several, own = truth.ndim > 1 and truth.shape[-1] > 1, metric in ("mae", "mse", "rmse")
-    is_standardised = metric.endswith("_standardised") or (several and not own)
+    is_standardised = standardised is not None and (metric.endswith("_standardised") or (several and not own))
     error, absolute = standardised if is_standardised else error, metric.startswith("mae")
     error = (np.abs(error) if absolute else error**2).reshape(len(truth), -1).mean(axis=1)
     name = ("mae" if absolute else "mse") + ("_standardised" if is_standardised else "")
@@ -143,16 +148,16 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
     others = f"RMSE {number(scores['rmse'])}" + ("" if scores["r2"] is None else f", R² {scores['r2']:.3f}")
     if answers is not None:
         beside = (
-            f"always answering the mean of the training data would be off by {number(_mean_error(answers, target))}"
+            f"; always answering the mean of the training data would be off by {number(_mean_error(answers, target))}"
         )
     else:
-        beside = "always answering the mean has an R² of 0"
+        beside = "" if scores["r2"] is None else "; always answering the mean has an R² of 0"
     return dict(
         value=number(scores["mae"]),
         label=f"mean absolute error on {examples}, in the target's own unit",
         interval=None,
         scale=None,
-        sentence=f"Its answers are off by {number(scores['mae'])} on average{several}; {beside}. {others}.",
+        sentence=f"Its answers are off by {number(scores['mae'])} on average{several}{beside}. {others}.",
         useless="It is no better than always answering the mean (R² is not above 0)."
         if scores["r2"] is not None and scores["r2"] <= 0
         else None,
@@ -173,7 +178,9 @@ def _of_targets(scores, targets, examples):
         label = f"of the error of the best simple answer, the mean of {len(targets)} targets on {examples}"
     else:
         value = "–" if scores["r2"] is None else f"{scores['r2']:.3f}"
-        label = f"R², the mean of {len(targets)} targets on {examples}"
+        varying = sum(one["r2"] is not None for one in targets.values())
+        some = "" if varying == len(targets) else f"{varying} of "
+        label = f"R², the mean of {some}{plural(len(targets), 'target')} on {examples}"
     return dict(
         value=value,
         label=label,
@@ -201,9 +208,10 @@ def doubts(scores) -> list[str]:
     return found
 
 
-def _spread(target, truth):
+def _standardised(error, target):
+    """Return errors in deviations of the training data; None where these are not known, as of a model of one's own."""
     scale = target.config.get("target_scale")
-    return np.ones(truth.shape[-1]) if scale is None else np.asarray(scale, "float64")
+    return None if scale is None else error / np.asarray(scale, "float64")
 
 
 def _mean_error(kept, target):

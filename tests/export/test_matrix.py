@@ -75,7 +75,7 @@ def test_every_preset_in_every_format(name, tmp_path, rows):
 VALUE, YES_OR_NO = dict(outputs=1, output_activation=None), dict(outputs=1, output_activation="sigmoid")
 CHEAP = [("tabular_tabm", VALUE)]
 ONE = [(name, head) for name in kzoo.list_presets() if not name.startswith(("char_", "language_"))
-       for head in (VALUE, YES_OR_NO)]  # fmt: skip
+       for head in (VALUE, YES_OR_NO) if "output_activation" in kzoo.get_preset(name).config]  # fmt: skip
 
 
 def answers_alike(name, head, folder, keys, **options):

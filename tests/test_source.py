@@ -12,6 +12,7 @@ import pytest
 from test_presets import batch, predict, small
 
 import kzoo
+from kzoo.arguments import OF_FIT
 from kzoo.cli import main
 from kzoo.errors import KzooError
 from kzoo.family import FAMILIES
@@ -169,6 +170,33 @@ def test_a_layer_that_is_used_twice_is_made_once():
         "multiply_1 = both_2 * 2.0",
         'return keras.Model([a, b], [both, multiply_1], name="twins")',
     ]
+
+
+def test_code_says_every_setting_that_compile_does_not_know(capsys):
+    asked = {
+        "iris_fnn": dict(
+            batch_size=7, min_steps=40, max_steps=50, class_weight="balanced", monitor="val_accuracy", mode="max",
+            patience=4, callbacks="quick", on_nan="rollback", precision="float32", linear_probe=True,
+        ),
+        "digits_cnn": dict(epochs=3, augment=("shift",)),
+        "text_ngrams": dict(tokenizer="characters", ngrams=3),
+    }  # fmt: skip
+    assert {name for settings in asked.values() for name in settings} == set(OF_FIT)
+    for preset, settings in asked.items():
+        words = [f"{name}={','.join(v) + ',' if isinstance(v, tuple) else v}" for name, v in settings.items()]
+        assert main(["show", preset, "--code", "--set", *words]) == 0
+        comment = " ".join(line.strip("# ") for line in capsys.readouterr().out.splitlines() if line.startswith("#"))
+        said = comment.split("kzoo trains it with ")[1]
+        assert [name for name, v in settings.items() if f"{name}={v!r}" not in said] == [], preset
+
+
+def test_code_of_members_says_what_kzoo_fits(capsys):
+    assert main(["show", "tabular_tabm", "--code"]) == 0
+    code = capsys.readouterr().out
+    assert 'kzoo fits the answers of each member, which go into the layer "members"' in code
+    assert "min_steps=2000" in code and "on_nan" not in code  # what is usual is not said
+    assert main(["show", "iris_fnn", "--code"]) == 0
+    assert "member" not in capsys.readouterr().out
 
 
 def test_a_summary_cannot_smuggle_code_in(capsys, registry_as_it_was):

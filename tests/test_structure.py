@@ -75,7 +75,7 @@ MAY_IMPORT = {
         "jax_cache", "loading", "network", "plots", "predictions", "preset", "registry", "results", "run", "weights",
     },
     "serve": {"data", "exported", "results", "runtime"},
-    "source": {"contract"},
+    "source": {"arguments", "contract"},
     "tuning": {
         "arguments", "budget", "callbacks", "catalogue", "contract", "data", "events", "family", "gradients",
         "lean", "loading", "optional", "plots", "preset_files", "registry", "results", "training", "workers",

@@ -3,11 +3,15 @@
 import textwrap
 
 from kzoo import __version__, contract
+from kzoo.arguments import OF_FIT, TRAINING
 from kzoo.errors import KzooError
 from kzoo.source.graph import Graph
 from kzoo.source.values import construct, value
 
 _LINE = 110
+# What `compile` does not know. Some of it is said in any case; of the rest, what is not as usual.
+_ALWAYS = ("batch_size", "epochs", "schedule", "monitor", "patience")
+_BESIDE = (*OF_FIT, "norm_bias_rate", "layer_decay")
 
 
 def source_of(preset, model, spec, *, command, goes_in, comes_out) -> str:
@@ -34,7 +38,7 @@ def source_of(preset, model, spec, *, command, goes_in, comes_out) -> str:
         f"Comes out: {comes_out}",
         f"{model.count_params():,} parameters. Needs Keras alone. Written by kzoo {__version__}: {command}",
         _advice(training),
-        *_begins(spec["config"]),
+        *_differs(spec["config"]),
         *([preset.reference] if preset.reference else []),
     ]
     steps = "model, steps" if any("steps" in line for line in compiling) else "model"
@@ -51,7 +55,7 @@ def source_of(preset, model, spec, *, command, goes_in, comes_out) -> str:
             "",
             "",
             f"def compile_model({steps}):",
-            f'    """Compile as kzoo trains it.{what}"""',
+            f'    """Compile with the optimizer, loss and metrics of kzoo.{what}"""',
             *_indented(compiling),
             "",
             "",
@@ -64,21 +68,22 @@ def source_of(preset, model, spec, *, command, goes_in, comes_out) -> str:
 
 def _advice(training):
     """Say how the preset is trained, beside what `compile` knows."""
-    kept = ("batch_size", "epochs", "schedule", "monitor", "patience", "augment", "class_weight", "ngrams")
-    said = [f"{name}={training[name]!r}" for name in kept if training.get(name) not in (None, ())]
-    unusual = (("precision", "auto"), ("norm_bias_rate", 1.0), ("layer_decay", 1.0))
-    said += [f"{name}={training[name]!r}" for name, usual in unusual if training.get(name, usual) != usual]
+    neutral = {name: TRAINING[name].default for name in _BESIDE if name not in _ALWAYS}
+    names = [*_ALWAYS, *neutral]
+    said = [f"{k}={training[k]!r}" for k in names if training.get(k) is not None and training[k] != neutral.get(k)]
     return f"kzoo trains it with {', '.join(said)}." if said else "kzoo trains it as you say."
 
 
-def _begins(config):
-    """Say which weights kzoo sets before training, where they are not those that the layers draw."""
+def _differs(config):
+    """Say what is not so here: weights that kzoo sets before training, and what it fits."""
     if config.get("whitening"):
         yield 'kzoo sets the weights of "whitening" from patches of the training images; here they are random.'
     if config.get("log_ratios"):
         yield 'kzoo sets the weights of "log_ratios" from the training texts of each class; here they are zeros.'
     if config.get("dirac"):
         yield "kzoo lets the first filters of the convolutions begin as the identity; here they are random."
+    if config.get("members"):
+        yield 'kzoo fits the answers of each member, which go into the layer "members"; `fit` alone fits their mean.'
 
 
 def _compiling(spec):

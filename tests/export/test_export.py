@@ -76,6 +76,17 @@ def test_smaller_files_are_smaller_and_hardly_worse(digits_exported):
             assert entry["score"] >= full["score"] - 0.01
 
 
+def test_float16_keeps_the_digits_of_large_numbers(tmp_path):
+    random = np.random.default_rng(0)
+    x = np.stack([random.uniform(1.6e9, 1.601e9, 200), random.normal(size=200)], axis=1).astype("float32")
+    edges = np.concatenate([np.linspace(1.6e9, 1.601e9, 41), np.linspace(-3, 3, 41)]).tolist()
+    small = dict(units=(8,), members=2, bins=40, bins_dim=2, edges=edges, outputs=1, output_activation=None)
+    model = kzoo.build("tabular_tabm", compile=False, seed=0, input_shape=(2,), **small)
+    exported = kzoo.export(model, tmp_path / "own", ["onnx", "litert"], quantize="float16", data=x, progress=False)
+    assert {key: entry.get("error") for key, entry in exported.exports.items()} == dict.fromkeys(exported.exports)
+    assert min(entry["agreement"] for entry in exported.exports.values()) > 0.999
+
+
 @pytest.mark.filterwarnings("ignore:.* no word the model knows")
 def test_strings_get_the_answers_of_predict(text_run, text_exported):
     tf = pytest.importorskip("tensorflow")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_presets import small
 
 import kzoo
 from kzoo.export.formats import formats
@@ -49,9 +50,9 @@ def cell(entry):
     return f"{entry['difference']:.0e}, {entry['latency_ms']['1']:.3g} ms{batch}"
 
 
-def with_random_weights(name):
+def with_random_weights(name, **overrides):
     """Return a preset's network whose biases and running statistics are no zeros and ones, which hide mistakes."""
-    model = kzoo.build(name, seed=0)
+    model = kzoo.build(name, seed=0, **overrides)
     random = np.random.default_rng(0)
     for weight in model.weights:
         value = np.asarray(weight)
@@ -69,3 +70,28 @@ def test_every_preset_in_every_format(name, tmp_path, rows):
     rows[name] = exported.config["predict_ms"], exported.exports
     assert {key: entry.get("error") for key, entry in exported.exports.items()} == dict.fromkeys(FORMATS)
     assert json.loads((exported.path / "kzoo.json").read_text())["spec"]["preset"] == name
+
+
+VALUE, YES_OR_NO = dict(outputs=1, output_activation=None), dict(outputs=1, output_activation="sigmoid")
+CHEAP = [("tabular_tabm", VALUE)]
+ONE = [(name, head) for name in kzoo.list_presets() if not name.startswith(("char_", "language_"))
+       for head in (VALUE, YES_OR_NO) if "output_activation" in kzoo.get_preset(name).config]  # fmt: skip
+
+
+def answers_alike(name, head, folder, keys, **options):
+    model = with_random_weights(name, **small(name) | head)
+    exported = kzoo.export(model, folder, keys, progress=False, **options)
+    assert {key: entry.get("error") for key, entry in exported.exports.items()} == dict.fromkeys(exported.exports)
+
+
+@pytest.mark.usefixtures("warm_children")
+@pytest.mark.parametrize(("name", "head"), CHEAP)
+def test_one_output_becomes_litert(name, head, tmp_path):
+    answers_alike(name, head, tmp_path / "one", ["litert"])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("warm_children")
+@pytest.mark.parametrize(("name", "head"), ONE)
+def test_one_output_in_every_format(name, head, tmp_path):
+    answers_alike(name, head, tmp_path / "one", FORMATS, quantize=["float16", "int8"])

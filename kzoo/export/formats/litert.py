@@ -4,6 +4,8 @@ import math
 import threading
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +24,8 @@ def write(network, file, quantize):
     # LiteRT has no lists of tensors, which the loop of a recurrent layer needs for a batch of any size.
     batch = 1 if is_recurrent(network.like) else None
     module = network.tf_module(batch=batch)
-    with _scales_apart(tf) if quantize == "int8" else nullcontext():
+    scales: Any = {"float16": _scales_exact, "int8": _scales_apart}.get(quantize, nullcontext)
+    with _biases_whole(), scales(tf):
         function = module.serve.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -32,6 +35,58 @@ def write(network, file, quantize):
         converter.target_spec.supported_types = [tf.float16]
     file.write_bytes(converter.convert())
     return {"batch": batch}
+
+
+@contextmanager
+def _biases_whole():
+    """Give each bias of an `EinsumDense` as many axes as what it is added to.
+
+    The converter moves a bias that lacks some, and ends in one of a single column for each member, (members, 1), to
+    before a transpose for which it then has the wrong rank: no `tabular_tabm` with one output became a file.
+    """
+    keras = import_module("keras")
+    call = keras.layers.EinsumDense.call
+
+    def whole(layer, x, training=None):
+        y = keras.ops.einsum(layer.equation, x, layer.kernel)
+        if layer.bias is not None:
+            y += keras.ops.reshape(layer.bias, (1,) * (len(y.shape) - len(layer.bias.shape)) + tuple(layer.bias.shape))
+        return y if layer.activation is None else layer.activation(y)
+
+    keras.layers.EinsumDense.call = whole
+    try:
+        yield
+    finally:
+        keras.layers.EinsumDense.call = call
+
+
+@contextmanager
+def _scales_exact(tf):
+    """Keep the numbers of scaling, one for each column, in float32: as their bits, which are whole numbers.
+
+    A column of times near 1.6e9 that differ by a day is a difference of large numbers, of which float16 has three
+    digits, and none above 65,504. What a lookup gives, whose place the converter cannot know (it is 0: no number is
+    below minus infinity), it does not turn back into a constant, which it would halve.
+    """
+    rescaling = import_module("keras").layers.Rescaling
+    call = rescaling.call
+
+    def exact(layer, x):
+        if len(x.shape) > 3 or not (np.ndim(layer.scale) or np.ndim(layer.offset)):  # pixels are 0..255
+            return call(layer, x)
+        place = tf.cast(tf.reduce_any(tf.less(tf.cast(x, tf.float32), -np.inf)), tf.int32)
+        scale, offset = (
+            tf.bitcast(tf.gather(np.array([numbers], "float32").view("int32"), place), tf.float32)
+            for numbers in (layer.scale, layer.offset)
+        )
+        known = SimpleNamespace(scale=scale, offset=offset, backend=layer.backend, compute_dtype=layer.compute_dtype)
+        return call(known, x)
+
+    rescaling.call = exact
+    try:
+        yield
+    finally:
+        rescaling.call = call
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The ONNX file: one file, for ONNX Runtime and everything else that reads ONNX."""
 
+from collections import defaultdict
 from contextlib import contextmanager
 from importlib import import_module
 
@@ -14,6 +15,7 @@ from kzoo.words import first_line
 _OPSET = 15
 # What takes the time. A Relu shares the scale of the convolution before it, which then spends none on what it cuts off.
 _STATIC, _DYNAMIC = ["Conv", "Relu"], ["MatMul", "Gemm", "LSTM"]
+_BY_NUMBER = {"Mul", "Div", "Add", "Sub"}
 _FOLDED, _MOST_FOLDED = "optimization.constant_folding_max_output_size_in_bytes", 1 << 16
 _FEW, _LARGE = 64, 1024  # numbers: smaller tensors are biases, shapes and constants
 _TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int32)": np.int32,
@@ -79,12 +81,21 @@ def _rename(node, names):
 
 
 def _half(full, file):
-    """Store the weights as float16; the runtime turns them back when it loads, and computes in float32."""
+    """Store the weights as float16; the runtime turns them back when it loads, and computes in float32.
+
+    What is multiplied or added number by number stays: it scales inputs, of whose digits float16 has three, and none
+    above 65,504. It is little beside what is multiplied as a matrix, convolved, or looked up.
+    """
     onnx = require("onnx", extra="onnx")
     proto = onnx.load(full)
-    casts = []
+    casts, readers = [], defaultdict(set)
+    for node in proto.graph.node:
+        for name in node.input:
+            readers[name].add(node.op_type)
     for tensor in proto.graph.initializer:
         if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < _FEW:
+            continue
+        if readers[tensor.name] and readers[tensor.name] <= _BY_NUMBER:
             continue
         name, values = tensor.name, onnx.numpy_helper.to_array(tensor)
         tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))

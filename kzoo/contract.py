@@ -206,8 +206,8 @@ def make_schedule(training, *, steps=None):
 
 
 def stops_early(training):
-    """Say whether a training may end before its last epoch: any other schedule needs its full length."""
-    return training["schedule"] in ("constant", "plateau")
+    """Say whether a training may end before its last epoch, as without a schedule: others need their full length."""
+    return training.get("schedule", "constant") in ("constant", "plateau")
 
 
 def make_loss(*, task, config, training):

@@ -94,7 +94,7 @@ def model_identity(model) -> dict:
 def _layers(model) -> Any:
     """Return all that Keras says of a model; of a subclassed one, of each layer in it too."""
     said: Any = None
-    with suppress(NotImplementedError):
+    with suppress(NotImplementedError):  # a class that has no get_config
         said = keras.saving.serialize_keras_object(model)
     if isinstance(model, keras.Sequential) or hasattr(model, "operations"):  # a functional one's config has them all
         return said
@@ -107,7 +107,7 @@ def _hash_of(say) -> Any:
         warnings.simplefilter("ignore")  # of functions without a name
         try:
             said = json.loads(json.dumps(say(), default=lambda value: type(value).__name__))
-        except (NotImplementedError, TypeError, ValueError):
+        except (NotImplementedError, TypeError, ValueError):  # layers or functions that cannot be written down
             return {UNKNOWN: "unsaid"}
     return _hash(json.dumps(_comparable(said, _names_by_keras(said)), sort_keys=True).encode())
 

@@ -88,7 +88,7 @@ def settle_fit(training, asked, data):
         KzooError: weights of classes that there are not.
     """
     notes = settle_budget(training, asked, len(data.train))
-    if "patience" in asked and "schedule" in training and not stops_early(training):
+    if "patience" in asked and not stops_early(training):
         notes.append(
             f"patience={training['patience']} stops nothing: schedule={training['schedule']!r} needs all its epochs. "
             "With schedule='constant' or 'plateau' a training may end early."

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.catalogue import list_presets
-from kzoo.contract import needs_onehot
+from kzoo.contract import needs_onehot, stops_early
 from kzoo.data.named import NAMES
 from kzoo.data.reload import load_again
 from kzoo.errors import KzooError
@@ -30,8 +30,8 @@ def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
     spec, epochs = search.spec_of(best), as_python(epochs)
     if epochs == "best":
         # A schedule needs its full length: squeezed into the epochs up to the best one it would be another.
-        stops_early = spec["training"].get("schedule", "constant") in ("constant", "plateau")
-        epochs = best_epoch(best, search.objective.name) if stops_early else spec["training"]["epochs"]
+        training = spec["training"]
+        epochs = best_epoch(best, search.objective.name) if stops_early(training) else training["epochs"]
     elif isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise KzooError(f"epochs={epochs!r} must be 'best' or a whole number of at least 1.")
     loaded = _data(search, data)

@@ -30,7 +30,7 @@ from kzoo.kinds.image.folders import (
     loose_in,
     split_folders,
 )
-from kzoo.kinds.image.light import check_pixels, check_shape, image_preprocessing, images_in, threads
+from kzoo.kinds.image.light import channels_first, check_pixels, check_shape, image_preprocessing, images_in, threads
 from kzoo.kinds.image.reading import look, read, readers
 from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.tasks.classes.light import check_classes
@@ -243,7 +243,7 @@ def _check_axes(shape):
     """Refuse channels that stand before height and width: of grey images, where these are equal."""
     _, first, height, last = shape
     if min(height, last) > 4 and (first in (3, 4) or (first == 1 and height == last)):
-        raise KzooError(f"Images of shape {shape} have their channels first: pass np.moveaxis(x, -3, -1).")
+        raise channels_first(shape)
 
 
 def fit(x, train, *, plain=False, **more):

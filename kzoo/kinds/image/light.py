@@ -272,6 +272,11 @@ def _decoder():
         raise KzooError("Images other than arrays of the model's shape need Pillow: pip install pillow") from None
 
 
+def channels_first(shape, more="") -> KzooError:
+    """Return the error for images whose channels stand before height and width."""
+    return KzooError(f"Images of shape {shape} have their channels first: pass np.moveaxis(x, -3, -1){more}.")
+
+
 def _batch(array, shape):
     """Tell one image from many: three axes are one image when the last is the channels.
 
@@ -280,10 +285,7 @@ def _batch(array, shape):
     """
     height, width, channels = shape
     if array.shape[-3:] == (channels, height, width) != shape and (channels > 1 or array.ndim == 4):
-        raise KzooError(
-            f"Images of shape {array.shape} have their channels first: pass np.moveaxis(x, -3, -1)"
-            + (f"; {channels} grey images are x[..., None]." if array.ndim == 3 else ".")
-        )
+        raise channels_first(array.shape, f"; {channels} grey images are x[..., None]" if array.ndim == 3 else "")
     if array.ndim == 2 or (array.ndim == 3 and (array.shape == shape or array.shape[1:] != shape[:2])):
         return array[None]
     if array.ndim in (3, 4):

@@ -16,6 +16,7 @@ from kzoo.kinds.tables.values import (
     day_comes_first,
     known,
     looks_like_dates,
+    may_be_zoned,
     plain,
     to_dates,
     to_numbers,
@@ -86,8 +87,7 @@ def _describe(name, values, clip, notes, said, doubts, decimal):
         if wanted is None and _looks_like_id(name, numbers):
             return "numbers the rows"
         doubts += found
-        notes += Extent.of(numbers[np.isfinite(numbers)][:, None]).coarse([name])
-        return _describe_numbers(name, numbers, clip, stored_writing(learned, decimal))
+        return _describe_numbers(name, numbers, clip, stored_writing(learned, decimal), notes)
     seen = _words_in(there)
     if wanted is None and len(seen) > 0.9 * len(there):
         return "a different text in nearly every row"
@@ -176,8 +176,9 @@ def stored_writing(learned, decimal) -> dict | None:
     return {"decimal": ","} if decimal == "," else None
 
 
-def _describe_numbers(name, numbers, clip, writing):
+def _describe_numbers(name, numbers, clip, writing, notes):
     finite = numbers[np.isfinite(numbers)]
+    notes += Extent.of(finite[:, None]).coarse([name])
     column = {"name": name, "kind": "number", "median": float(np.median(finite))}
     if writing is not None:
         column["writing"] = writing
@@ -195,7 +196,7 @@ def _describe_date(name, values, notes):
         return "varies neither in date nor in hour"
     order = {"day_first": True} if day_first else {}
     missing = np.isnat(dates)
-    zoned = bool((dates != to_dates(values, day_first))[~missing].any())
+    zoned = may_be_zoned(values) and bool((dates != to_dates(values, day_first))[~missing].any())
     return {"name": name, "kind": "date", **order, "zoned": zoned, "medians": medians, "missing": bool(missing.any())}
 
 

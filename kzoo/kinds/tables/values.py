@@ -31,6 +31,7 @@ _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _NAMED = re.compile(
     rf"(?:(\d{{1,2}})[-\s]+)?({'|'.join(_MONTHS)})[a-z]*\.?[-\s]+(?:(\d{{1,2}}),?\s+)?(\d{{4}})", re.ASCII | re.I
 )
+_SIGN_OF_ZONE = re.compile(r"[T\s].*[-+/年月]", re.S)  # after the day; slashes become dashes before a date is read
 _NO_TIME = np.datetime64("NaT", "us")
 _SECOND = np.timedelta64(1, "s")
 
@@ -258,6 +259,15 @@ def day_comes_first(name, values, notes) -> bool:
     if found and not dotted:
         notes.append(f"Dates in {name!r} are read month first, for no number tells. If wrong, write them 2024-02-03.")
     return dotted
+
+
+def may_be_zoned(values) -> bool:
+    """Tell whether a date of a column may say how far it is from UTC: a quick look, which some others pass too."""
+    values = plain(values)
+    if values.dtype.kind == "M":
+        return False
+    texts = values.different if isinstance(values, Texts) else (str(value) for value in values)
+    return any(map(_SIGN_OF_ZONE.search, texts))
 
 
 def to_dates(values, day_first=False, wall_clock=False) -> np.ndarray:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import keras
 
 _MODEL, _OF_CLASSES = "best.keras", ("crossentropy", "hinge", "kldivergence", "focal")
+_OF_VALUES = ("meansquared", "meanabsolute", "mse", "mae", "huber", "logcosh")
 
 
 def opened(
@@ -165,6 +166,14 @@ class BareModel(Run):
         if not self._loss:
             return getattr(last, "__name__", "") in ("softmax", "sigmoid")
         return any(word in self._loss for word in _OF_CLASSES)
+
+    @property
+    def learns(self) -> str | None:
+        """The fact of the tasks that its loss is for, "numbered" or "values"; None where no loss says it."""
+        if any(word in self._loss for word in _OF_VALUES):
+            return "values"
+        sure = "binary" not in self._loss and any(word in self._loss for word in _OF_CLASSES)
+        return "numbered" if sure else None
 
     @cached_property
     def _loss(self) -> str:

@@ -9,10 +9,12 @@ from kzoo.data.arrays import from_tf, read_npz
 from kzoo.data.dataset import Dataset
 from kzoo.data.encode import encode
 from kzoo.data.named import NAMES
-from kzoo.data.reload import reload
+from kzoo.data.reload import check_encoded, refuse_target, reload, targets_of
 from kzoo.data.sample import sampled
 from kzoo.errors import KzooError
 from kzoo.kinds import kind, kind_of, takes_ready_arrays
+from kzoo.kinds.tables.frame import is_pair, with_answers
+from kzoo.kinds.tables.raw import require
 from kzoo.kinds.tables.values import to_words
 
 
@@ -22,7 +24,8 @@ class NewData:
     Args:
         run: a `Run`.
         source: what `kzoo.predict` or `kzoo.evaluate` takes for it; a named set or a `Dataset` is its test split.
-        target: name of the target column where it differs from the run's.
+        target: the columns with the answers where they have other names than the run's; None: those of the run, if
+            they are there.
 
     Attributes:
         facts: what is known of the run's task (see `kzoo.tasks`).
@@ -33,18 +36,20 @@ class NewData:
         seen: what only reading sees, such as the times of a series; None where that is nothing.
 
     Raises:
-        KzooError: data of another kind than the run's.
+        KzooError: data of another kind than the run's, or encoded otherwise; no such target.
     """
 
     def __init__(self, run, source, *, target=None):
         self.run, self.preprocessing, described = run, run.preprocessing, run.data
         self.facts, self.class_names = run.problem.facts, described.class_names
         self.known = run.config.get("statistics")
-        self.targets = [target] if target else list(described.target_names)
+        self.asked, self.targets = target is not None, targets_of(run, target)
         self.frame, self.missing, self.answers, self.values, self.seen = None, [], None, None, None
         if isinstance(source, str) and source in NAMES:
             source = reload(run, source)
         if isinstance(source, Dataset):
+            refuse_target(target, source.name, source.target_names)
+            check_encoded(run, source)
             part = sampled(source.test or source.train)
             self.values = part.x
             self.answers = np.asarray(part.y) if "kept" in source.problem.facts else None
@@ -78,6 +83,9 @@ class NewData:
         if isinstance(source, str | Path) and Path(source).suffix == ".npz":
             pair, tested = read_npz(source)
             source = tested or pair
+        if is_pair(source) and not takes_ready_arrays(self.preprocessing):
+            x, y = source
+            source = with_answers(x, y, self.targets)[0]
         if isinstance(source, tuple | list) and len(source) == 2 and not isinstance(source[0], str | dict):
             self.values, self.answers = encode(self.preprocessing, np.asarray(source[0])), np.asarray(source[1])
         elif isinstance(source, np.ndarray):
@@ -86,6 +94,8 @@ class NewData:
             raise KzooError("This run was trained on arrays: give x, or (x, y), or an .npz file.")
         else:
             found = kind_of(self.preprocessing).learn.fresh(self.preprocessing, source, targets=self.targets)
+            if self.asked and found.frame is not None:
+                require(found.frame, self.targets, "the new data")
             self.values, self.frame, self.missing, self.seen = found.x, found.frame, list(found.missing), found.seen
             self.answers = found.answers if found.answers is None else self._raw(found.answers)
 

@@ -113,14 +113,19 @@ def _run(path, args):
         preset = None if spec.family is None else preset_of(spec.json())
         _sight().glance(args.data, preset, _options().of(run.data))
     elif "preset" not in vars(args):
-        target = getattr(args, "target", None)
-        _sight().glance_new(reader, args.data, [target] if target else list(run.data.target_names))
+        target, own = getattr(args, "target", None), list(run.data.target_names)
+        names = own if not target else [target] if len(own) < 2 else _columns().as_names(target)
+        _sight().glance_new(reader, args.data, names)
     elif "vocabulary" not in reader:  # `check` says itself what new data lacks; a text may be data, too
         _sight().existing(args.data)
 
 
 def _sight():
     return import_module("kzoo.data.sight")  # with NumPy: what has no data does without
+
+
+def _columns():
+    return import_module("kzoo.kinds.tables.raw")
 
 
 def _options():

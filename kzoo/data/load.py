@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
@@ -17,8 +16,10 @@ from kzoo.data.sample import what_is_sampled
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.files import path_of
-from kzoo.kinds.tables.frame import as_frame, is_arrow
+from kzoo.kinds.tables.frame import as_frame, is_arrow, is_pair, with_answers
+from kzoo.kinds.tables.raw import as_names
 from kzoo.registry import Preset, get_preset
+from kzoo.words import listed
 
 
 @door
@@ -43,7 +44,8 @@ def load_data(
         source: the name of a data set (`kzoo.data.named.NAMES`); a folder of class folders of images or of
             `.txt` files, or with one `.txt` file per class (an example a line); a `.csv` or Parquet table, or a folder
             of Parquet files; a `.txt` file for a language model, each also where memory has no room for it; an `.npz`
-            file; a pair of arrays (x, y); a DataFrame or a table of Arrow; a `tf.data.Dataset`.
+            file; a pair of arrays (x, y), or of a DataFrame and its answers; a DataFrame or a table of Arrow; a
+            `tf.data.Dataset`.
         preset: what the data is for, a name or a `Preset`: it decides what a table is read as, the length of
             texts and windows, the size of images, the vocabulary. Without it the source decides.
         target: column to predict (tables, text), or columns to forecast (series); several with commas.
@@ -51,7 +53,7 @@ def load_data(
         test: fraction of all rows (0.2 unless the source has a test split of its own), a second source, or a
             `kzoo.data.splits.Fold` (a test split of the source's own is then left untouched).
         drop: columns to leave out.
-        group: column whose rows of one value never straddle two splits.
+        group: column whose rows of one value never straddle two splits; of arrays an array (N,) of values.
         task: `"classification"` or `"regression"`. A table whose target is text, boolean, or whole numbers
             of at most 20 different values is a classification, else a regression, unless this says otherwise.
         time: time column of a series; the first column of dates by default.
@@ -83,6 +85,8 @@ def load(source: Loadable, preset: str | Preset | None, asked: DataOptions) -> D
         splits.fractions(asked.validation, asked.test)
     data = _load(source, None if preset is None else get_preset(preset), asked)
     data.loaded = asked.stored()
+    if asked.group is not None:
+        data.seen["grouped"] = True
     said = what_is_sampled(data)
     if said is not None and said not in data.notes:
         data.notes.append(said)
@@ -139,21 +143,16 @@ def _of_source(seen, given, name, preset, asked):
 def _arrays(pair, name, preset, asked):
     x, y = pair
     if isinstance(x, pd.DataFrame):
-        y = pd.Series(np.asarray(y).reshape(-1), name=getattr(y, "name", None) or "target")
-        if len(x) != len(y):
-            raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
-        frame, target = as_frame(x), str(y.name).strip()
-        if target in frame and not frame[target].astype(object).equals(y.astype(object)):
-            raise KzooError(
-                f"y and a column of x are both called {target!r}, and hold different values: y.rename('target') keeps "
-                "both."
-            )
-        frame = frame.assign(**{target: y}).set_axis(x.index)
-        return _table(frame, preset, replace(asked, target=target))
+        frame, names = with_answers(x, y)
+        if asked.target is not None and as_names(asked.target) != names:
+            sight.refuse(asked, ("target",), f"a pair (x, y), whose y is {listed(map(repr, names))}")
+        test = with_answers(*asked.test, names)[0] if is_pair(asked.test) else asked.test
+        target = names if len(names) > 1 else names[0]
+        return _table(frame.set_axis(x.index), preset, replace(asked, target=target, test=test))
     sight.refuse(asked, ("target", "drop", "time", "columns", "clip"), "arrays")
     groups = asked.group
     if groups is not None:
-        groups = np.asarray(groups)
+        groups = splits.check_groups(groups)
         if groups.shape != (len(y),):
             raise KzooError("group= for arrays is an array with one value for each row.")
     test = asked.test

@@ -59,14 +59,20 @@ class DataOptions:
         """
         if not isinstance(source, Dataset) or (self.stored() == source.loaded and not is_source(self.test)):
             return
+        for name, value in self.given().items():
+            raise KzooError(
+                f"{name}={shown(value)} comes too late: {source.name!r} is a Dataset, read and split. Give it to "
+                "kzoo.load_data."
+            )
+
+    def given(self) -> dict[str, Any]:
+        """Return name -> value of the options that are not left at their defaults, as callers name them."""
+        found = {}
         for field in fields(self):
             value = getattr(self, field.name)
             if value is not field.default and (hasattr(value, "shape") or value != field.default):
-                name = {"seed": "data_seed"}.get(field.name, field.name)
-                raise KzooError(
-                    f"{name}={shown(value)} comes too late: {source.name!r} is a Dataset, read and split. Give it to "
-                    "kzoo.load_data."
-                )
+                found[{"seed": "data_seed"}.get(field.name, field.name)] = value
+        return found
 
     def describe(self, data) -> Description:
         """Return what identifies data; how a `Dataset` was loaded, it says itself."""

@@ -1,5 +1,6 @@
 """`reload`: the data of a run again, or new labelled data encoded as the run's training data was."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from kzoo.data.named import NAMES, name_of
 from kzoo.data.options import DataOptions
 from kzoo.data.sight import existing
 from kzoo.errors import KzooError
-from kzoo.kinds import kind_of, takes_ready_arrays
+from kzoo.kinds import encoding, kind_of, takes_ready_arrays
+from kzoo.kinds.tables.frame import is_pair, with_answers
+from kzoo.kinds.tables.raw import as_names
 from kzoo.registry import preset_of
-from kzoo.words import shown
+from kzoo.words import listed, shown
 
 
 def reload(run, source=None, *, target=None) -> Dataset:
@@ -31,13 +34,19 @@ def reload(run, source=None, *, target=None) -> Dataset:
     """
     spec, described, preprocessing = run.spec, run.data, run.preprocessing
     named = isinstance(source, str) and source in NAMES
+    if source is None or named:
+        refuse_target(target, source or described.name, described.target_names)
     if source is None or (named and source == described.name):
         return load_again(spec, described)
     if named:
         return load(source, preset_for(spec), DataOptions.of(described))
     if isinstance(source, str | Path):
         existing(source)
-    if takes_ready_arrays(preprocessing) or holds_arrays(source):
+    ready = takes_ready_arrays(preprocessing)
+    if is_pair(source) and not ready:
+        (x, y), names = source, targets_of(run, target)
+        part = _raw(run, with_answers(x, y, names)[0], names)
+    elif ready or holds_arrays(source):
         part = _array(run, source)
     else:
         part = _raw(run, source, target)
@@ -95,12 +104,52 @@ def holds_arrays(source):
     return isinstance(source, str | Path) and Path(source).suffix == ".npz"
 
 
+def refuse_target(target, name, own):
+    """Raise `KzooError` for a target column of data that has been read, or that is read as it always is."""
+    if target is not None and _names(target, own) != list(own):
+        raise KzooError(f"target={shown(target)} is for a file or a table, and {name} says its own: leave it out.")
+
+
+def check_encoded(run, data):
+    """Raise `KzooError` for a `Dataset` that was encoded otherwise than the data of a run."""
+    if list(data.class_names) != run.class_names or _written(data.preprocessing) != _written(run.preprocessing):
+        raise KzooError(
+            f"{data.name} is encoded differently from the data of {run.path} (classes, columns or vocabulary): "
+            "pass the file, folder or arrays themselves, with the columns and classes of the run."
+        )
+
+
+def _written(preprocessing):
+    return json.dumps(encoding(preprocessing), sort_keys=True)
+
+
+def _names(target, own):
+    """Return `target=` as a list of names; of several one text with commas may hold them."""
+    if isinstance(target, str | int | float):
+        return [target] if len(own) < 2 else as_names(target)
+    return list(target)
+
+
+def targets_of(run, target):
+    """Return the names of the columns with the answers, as many as the run has.
+
+    Raises:
+        KzooError: others.
+    """
+    own = list(run.data.target_names)
+    if target is None:
+        return own
+    names = _names(target, own)
+    if len(names) != max(len(own), 1) or ("ordered" in run.problem.facts and names != own):
+        raise KzooError(
+            f"target={shown(target)}: {run.path} answers {listed(map(repr, own))}. Name as many, or leave it out."
+        )
+    return names
+
+
 def _raw(run, source, target):
     """Return new raw data with its answers, which are still to be encoded unless the inputs hold them."""
-    targets, reader = run.data.target_names if target is None else target, run.preprocessing
-    names = [targets] if isinstance(targets, str | int | float) else list(targets)
-    if target is not None and not names:
-        raise KzooError("target=[] names no column: leave it out for those of the run.")
+    names, reader = targets_of(run, target), run.preprocessing
     part = kind_of(reader).learn.labelled(reader, source, targets=names, config=run.spec.config)
     return part if "ordered" in run.problem.facts else Split(x=part.x, y=_encoded(run, part.y))
 

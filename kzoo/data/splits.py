@@ -15,6 +15,7 @@ SMALLEST = 10  # rows below which three splits mean nothing
 
 
 MOST_FOLDS = 10_000  # a training each
+_FAR = 0.1  # of all rows, by which a split is larger than it was to be
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Fold:
             raise KzooError(
                 f"folds={shown(self.folds)} must be a whole number of at least 2, and at most {MOST_FOLDS}."
             )
+        if not isinstance(self.stratified, bool | np.bool_):
+            raise KzooError(f"stratified={shown(self.stratified)} must be True or False.")
+        whole = isinstance(self.index, int | np.integer) and not isinstance(self.index, bool)
+        if not whole or not 0 <= self.index < self.folds:
+            raise KzooError(f"index={shown(self.index)} must be the number of a fold, 0 to {self.folds - 1}.")
         check_seed(self.seed)
 
 
@@ -91,6 +97,7 @@ def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None
         parts = _split_fold(fold, n, validation, labels, groups, rng, notes)
     elif groups is not None:
         parts = _split_groups(groups, validation, test, rng)
+        notes += _about_sizes(parts, n, {"test": test, "validation": validation * (1 - test)})
     else:
         rest, tested = _take(rng.permutation(n), test, labels, "test", notes)
         train, validated = _take(rng.permutation(rest), validation, labels, "validation", notes)
@@ -156,6 +163,29 @@ def _split_groups(groups, validation, test, rng):
         while goal and at < len(order) - spare and (size == 0 or size + sizes[order[at]] / 2 <= goal):
             part[order[at]], size, at = code, size + sizes[order[at]], at + 1
     return {name: np.flatnonzero(part[member] == code) for code, name in enumerate(("train", "validation", "test"))}
+
+
+def _about_sizes(parts, n, wanted):
+    """Return a line for each split that groups make far larger than it was to be."""
+    return [
+        f"group= brings {len(parts[name]) / n:.0%} of the rows into {name}, where {share:.0%} were to be: groups are "
+        "large. Another seed divides them otherwise."
+        for name, share in wanted.items()
+        if len(parts[name]) / n > max(2 * share, share + _FAR)
+    ]
+
+
+def check_groups(groups):
+    """Return values of groups as an array of one type.
+
+    Raises:
+        KzooError: some are missing: their rows would count as one group.
+    """
+    groups = np.asarray(groups)
+    there = np.array([one is not None and one == one for one in groups.reshape(-1).tolist()], bool)
+    if not there.all():
+        raise KzooError(f"group= is missing in {(~there).sum()} rows; fill it in or leave group= out.")
+    return groups.astype(str) if groups.dtype == object else groups
 
 
 def split_target(task, values, first, *, names=(), known=None, groups=None, **how):

@@ -31,6 +31,7 @@ from kzoo.training.road import assign, check_shape, settings_for
 from kzoo.words import shown
 
 _QUICK = ("settings", "data", "network")
+_THERE = "this one is there already: leave it out"
 
 
 @door
@@ -104,17 +105,21 @@ def examine(
     precision: str,
 ) -> tuple[Findings, list[str]]:
     """Do what `check` says; return (findings, names of the checks that were run)."""
+    fixed = dict(weights=weights, freeze=freeze, precision=None if precision == "auto" else precision)
     if what is None or (data is None and not isinstance(what, Preset) and not _names(what) and is_data(what)):
         source = data if what is None else what
         if source is None:
             raise KzooError("Say what to check: a preset, a run, or data=.")
-        _refuse_settings(overrides, weights=weights, freeze=freeze)
+        _refuse_settings(overrides | fixed, "there is data alone: name a preset before it")
         return first_look(source, options, deep=deep, seed=seed)
     run = opened(what) if isinstance(what, keras.Model) and not what.compiled else run_of(what)
     if isinstance(run, BareModel):
+        _refuse_settings(overrides | fixed, _THERE)
         kinds = tuple(kind for kind in _QUICK if kind != "settings")
         return _looked_at(Subject(_data_of(run, data, options), run.model), kinds)
     if run is not None and data is not None:
+        _refuse_settings(overrides | fixed, "new data is compared with a run: leave it out")
+        _refuse_options(options, ("target",), f"{run.path} says how its data is read, and new data with it")
         findings, names = look(NewData(run, data, target=options.target), ("new",))
         return Findings(findings), names
     kinds = (*_QUICK, "steps") if deep else _QUICK
@@ -122,11 +127,16 @@ def examine(
         loaded = reload(run)
         preset = preset_for(run.spec)
         if preset is None:
+            _refuse_settings(overrides | fixed, _THERE)
+            options.check_loaded(loaded)
             return _looked_at(Subject(loaded, None, run.spec.training), _QUICK)
         what, data = preset, loaded
+    if isinstance(what, keras.Model):
+        _refuse_settings(fixed, _THERE)
     if _are_arrays(data):
         _, own, _, training = settings_for(what, overrides)
         if own is not None:
+            _refuse_options(options, ("test", "validation"), "arrays are looked at as model.fit would get them")
             loss = loss_of(own)
             given = _as_given(own, data, options.test, classes=loss is not None and loss.labels != "values")
             return _looked_at(Subject(given, own, training), kinds)
@@ -139,13 +149,18 @@ def _names(what: Any) -> bool:
     return isinstance(what, str) and names_a_preset(what)
 
 
-def _refuse_settings(overrides: dict[str, Any], **others: Any) -> None:
-    """Refuse settings of a network where there is none."""
-    for name, value in (overrides | others).items():
+def _refuse_settings(given: dict[str, Any], why: str) -> None:
+    """Refuse settings of a network where none is built."""
+    for name, value in given.items():
         if value is not None:
-            raise KzooError(
-                f"{name}={shown(value)} is for a network, and there is data alone: name a preset before it."
-            )
+            raise KzooError(f"{name}={shown(value)} is for a network that is built, and {why}.")
+
+
+def _refuse_options(options: DataOptions, but: Sequence[str], why: str) -> None:
+    """Refuse what says how data is read where something else does."""
+    for name, value in options.given().items():
+        if name not in but:
+            raise KzooError(f"{name}={shown(value)} has no effect here: {why}. Leave it out.")
 
 
 def _looked_at(subject: Subject, kinds: Sequence[str]) -> tuple[Findings, list[str]]:

@@ -1,10 +1,12 @@
 """`cross_validate`: a preset scored on every row of its data, each time by a network that has not seen it."""
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, as_completed
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,13 @@ from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.files import finite, whole_file, write_json
 from kzoo.registry import Preset, get_preset
+from kzoo.results import of_fold
 from kzoo.run import Run
 from kzoo.tasks.targets import mixes_units
 from kzoo.training import train
 from kzoo.training.folder import is_complete
 from kzoo.training.record import provenance
+from kzoo.training.train import say
 from kzoo.workers.crew import Silence, checked_crew, crew_of
 from kzoo.workers.worker import TrialFailed, Worker, can_be_sent
 
@@ -74,8 +78,9 @@ def cross_validate(
         target, drop, group, task: see `kzoo.load_data`.
         parallel, threads, executor: how many folds are trained at once, and by whom, as in `kzoo.tune`; the last digits
             of scores depend on `threads`, and not on who trains.
-        overwrite: replace other folds in `out`.
-        progress: a line for each fold; False for silence.
+        overwrite: replace other folds in `out`, all of them.
+        progress: what `kzoo.train` says of the first fold, of its data above all, and a line for each; False for
+            silence.
         overrides: any other name that `kzoo.train` takes.
 
     Returns:
@@ -116,13 +121,25 @@ def cross_validate(
         if run.summary["interrupted"]:  # in a notebook; elsewhere `train` has raised
             raise KeyboardInterrupt(f"stopped in fold {number}; the same call continues it")
         runs.append(run)
+        if number == 1:
+            say(run.config.get("notes", ()), progress)
         if overwrite or not known:
             keras.utils.clear_session(free_memory=True)
         if progress:
             _say(runs, len(plan))
+    if overwrite:
+        _remove_others(out, folders)
     found = _summarise(runs) | {"out_of_fold": _out_of_fold(runs), "runs": [run.path for run in runs]}
     _write(out, found, runs[0], dict(folds=folds, stratified=stratified, repeats=repeats, seed=seed))
     return found
+
+
+def _remove_others(out: Path, folders: Sequence[Path]) -> None:
+    """Remove the folds of an earlier cross-validation that had more of them: they would be taken for these ones'."""
+    for path in set(out.glob("fold-[0-9]*")) - set(folders):
+        with suppress(KzooError):  # what is no run stays
+            if of_fold(Run(path)):
+                shutil.rmtree(path)
 
 
 def _train_elsewhere(

@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from kzoo.data.named import NAMES
 from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
 from kzoo.doors import door
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.files import finite, whole_file, write_json
 from kzoo.kinds import encoding
 from kzoo.nouns import Member, Request, Spec
@@ -56,7 +57,8 @@ def ensemble(
             least loss (or squared error) on the validation split (doi:10.1007/BF00117832); a member of weight 0 is
             left out of the network.
         data: the data that the members were trained on, as `kzoo.train` took it; named sets are found without.
-            Only "weighted" needs it; without it the scores come from the members' stored answers.
+            Only "weighted" needs it; without it the scores come from the members' stored answers, where they have all
+            of these.
         out: the folder; the default is `runs/ensemble-NN`. A folder that holds the same ensemble is returned as it is.
         overwrite: replace a different run in `out`.
 
@@ -68,6 +70,11 @@ def ensemble(
     members = find_runs(runs)
     folds = _check(members, method)
     first = members[0]
+    if folds and data is not None:
+        raise KzooError(
+            "data= has no use here: these are folds, and what one of them has not seen, the others were trained on. "
+            "Score the ensemble with kzoo.evaluate, on data that is new to all."
+        )
     if folds or (data is None and first.data.name not in NAMES):
         data = None
     else:
@@ -98,6 +105,11 @@ def _make(folder: Path, request: Request, members: Sequence[Run], method: str, d
         write_json(folder / "config.json", request.json() | {"command": None} | known | provenance())
         if data is None:
             scores = {} if folds else _score_stored(members, method, classes)
+            if not (scores or folds):
+                warnings.warn(
+                    "The members have not kept all of their answers, so the ensemble has no scores: data= scores it.",
+                    KzooWarning, stacklevel=4,
+                )  # fmt: skip
         else:
             scores = score_and_keep(model, data, folder, logits=False)
         with whole_file(folder / "best.keras") as temporary:
@@ -128,9 +140,11 @@ def _check(members: Sequence[Run], method: str) -> bool:
     if method == "vote" and "classes" not in members[0].problem.facts:
         raise KzooError(f"method='vote' is for classes, and this is {described[0].task}: use 'mean'.")
     folds = all(map(of_fold, members)) and len({d.fingerprint for d in described}) > 1
-    parts = ("task", "name", "class_names", *(() if folds else ("data_seed", "options")))
-    for part in parts:
+    for part in ("task", "name", "class_names", "target_names", *(() if folds else ("data_seed", "options"))):
         _same(members, part.replace("_", " "), [getattr(d, part) for d in described])
+    if folds:  # whose splits differ, but not what was divided
+        _same(members, "options", [{**d.options, "test": None} for d in described])
+        _same(members, "number of rows", [d.train + d.validation + d.test for d in described])
     why = " (each fold learns its own from its training rows)" if folds else ""
     _same(members, f"preprocessing{why}", [encoding(run.preprocessing) for run in members])
     if not folds:

@@ -1,24 +1,28 @@
 """`evaluate`: scores on data, of a run or a model on any data."""
 
-import json
 import os
+import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 from kzoo.bare import BareModel, opened
 from kzoo.data import Dataset, load_data
 from kzoo.data.dataset import Loadable
 from kzoo.data.named import NAMES
-from kzoo.data.reload import holds_arrays, reload
+from kzoo.data.reload import check_encoded, holds_arrays, refuse_target, reload
 from kzoo.doors import checked_count, door
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.evaluation.generate import score_stateful
-from kzoo.kinds import encoding, kind, takes_ready_arrays
+from kzoo.kinds import kind, takes_ready_arrays
 from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
+from kzoo.training.road import as_learned
 from kzoo.training.score import run_gives_logits, score_split, views_of
+from kzoo.words import listed
 
 _OF_TRAINING = ("target_offset", "target_scale")
 
@@ -29,7 +33,7 @@ def evaluate(
     data: "Loadable | None" = None,
     *,
     split: Literal["train", "validation", "test"] = "test",
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     weights: str | None = None,
     batch_size: int = 128,
     stateful: bool = False,
@@ -45,7 +49,7 @@ def evaluate(
             is taken whole, not split, and encoded as the run's training data was; a model that knows nothing of its
             data gets it as `kzoo.load_data` reads it. A named set or a `Dataset` gives `split`.
         split: "train", "validation" or "test" of the run's own set, or of a named set or a `Dataset`.
-        target: the target column of a table.
+        target: the column of a table with the answers, as many as the run has, where they have other names.
         weights: which ones, where a preset has several.
         batch_size: examples in a step.
         stateful: read the whole split as one text, without forgetting at the start of each window, which is what
@@ -73,8 +77,10 @@ def evaluate(
     if split not in ("train", "validation", "test"):
         raise KzooError(f"split={split!r} must be train, validation or test.")
     run = opened(run_or_model, weights)
-    bare = isinstance(run, BareModel) and takes_ready_arrays(run.preprocessing) and not holds_arrays(data)
-    model, loaded = _for_model(run, data, target) if bare else _for_run(run, data, target)
+    if isinstance(run, BareModel) and takes_ready_arrays(run.preprocessing) and not holds_arrays(data):
+        model, loaded = _for_model(run, data, target)
+    else:
+        model, loaded = _for_run(run, data, target)
     part = getattr(loaded, split)
     if part is None:
         raise KzooError(f"{loaded.name} has no {split} split.")
@@ -86,22 +92,20 @@ def evaluate(
     return scores if tta is None else scores | {"tta": tta}
 
 
-def _for_run(run: Run, data: Any, target: str | None) -> tuple[keras.Model, Dataset]:
-    if not isinstance(data, Dataset):
+def _for_run(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple[keras.Model, Dataset]:
+    if isinstance(data, Dataset):
+        refuse_target(target, data.name, data.target_names)
+    else:
         data = reload(run, data, target=target)
-    if list(data.class_names) != run.class_names or _written(data.preprocessing) != _written(run.preprocessing):
-        raise KzooError(
-            f"{data.name} is encoded differently from the data of {run.path} (classes, columns or vocabulary): "
-            "pass the file, folder or arrays themselves, with the columns and classes of the run."
-        )
-    return run.model, data
+    check_encoded(run, data)
+    if data.fingerprint in ("", run.data.fingerprint):
+        return run.model, data
+    # Of other data neither the scale nor what is frequent is that of the training.
+    known = {name: value for name, value in run.target.config.items() if name in _OF_TRAINING}
+    return run.model, replace(data, config=data.config | known, seen=data.seen | {"common": run.target.common})
 
 
-def _written(preprocessing: dict[str, Any]) -> str:
-    return json.dumps(encoding(preprocessing), sort_keys=True)
-
-
-def _for_model(run: Run, data: Any, target: str | None) -> tuple[keras.Model, Dataset]:
+def _for_model(run: BareModel, data: Any, target: str | Sequence[str] | None) -> tuple[keras.Model, Dataset]:
     model = run.model
     if data is None:
         raise KzooError("Say what to evaluate on: data= takes a named set, a file, a folder or arrays.")
@@ -109,11 +113,43 @@ def _for_model(run: Run, data: Any, target: str | None) -> tuple[keras.Model, Da
         preset = preset_of(spec_of(model))
     except KzooError:
         preset = None
-    if isinstance(data, Dataset) or (isinstance(data, str) and data in NAMES):
-        return model, load_data(data, preset=preset, target=target)
-    loaded = load_data(data, preset=preset, target=target, validation=0, test=0)
+    named = isinstance(data, Dataset) or (isinstance(data, str) and data in NAMES)
+    whole: dict[str, Any] = dict(preset=preset, target=target) | ({} if named else dict(validation=0, test=0))
+    loaded = load_data(data, **whole)
+    if run.learns is not None:
+        again = None if named else lambda task: load_data(data, **whole, task=task)
+        loaded = as_learned(run.learns, loaded, again, whose=f"The loss of {run!r}")
+    loaded = _numbered(run.class_names, loaded)
+    if named:
+        return model, loaded
     # What these rows have most often, their mean and their scale are not those of what the model was trained on.
     config = {name: value for name, value in loaded.config.items() if name not in _OF_TRAINING}
     config |= {name: value for name, value in run.spec.config.items() if name in _OF_TRAINING}
     seen = loaded.seen | {"common": run.target.common}
     return model, replace(loaded, config=config, validation=None, test=loaded.train, seen=seen)
+
+
+def _numbered(names: list[str], data: Dataset) -> Dataset:
+    """Return data with its classes numbered as a model numbers them, be some of these missing.
+
+    Raises:
+        KzooError: classes that the model has no numbers for, and not as many as it tells apart.
+    """
+    found = list(data.class_names)
+    if "classes" not in data.problem.facts or not names or found == names:
+        return data
+    if set(found) <= set(names):
+        places = np.array([names.index(name) for name in found])
+        parts = {name: part for name in ("train", "validation", "test") if (part := getattr(data, name)) is not None}
+        numbered: Any = {name: replace(part, y=places[part.y[:]]) for name, part in parts.items()}
+        return replace(data, class_names=tuple(names), config=data.config | {"outputs": len(names)}, **numbered)
+    if len(found) != len(names):
+        raise KzooError(
+            f"{data.name} has {len(found)} classes ({listed(found, 5)}), and the model tells {len(names)} apart: which "
+            f"these are, nothing says. Give their numbers, 0 to {len(names) - 1}."
+        )
+    warnings.warn(
+        f"{data.name}: the model has numbers for its classes, which are taken in this order: {listed(found, 10)}.",
+        KzooWarning, stacklevel=4,
+    )  # fmt: skip
+    return data

@@ -1,6 +1,7 @@
 """`versus`: two runs on the same held-out data, answer by answer."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +23,7 @@ def versus(
     old: Run | str | os.PathLike[str],
     data: "Loadable | None",
     *,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     metric: str | None = None,
 ) -> dict[str, Any]:
     """Score two runs on the same data and test the difference.

@@ -37,6 +37,7 @@ from kzoo.registry import (
     steps_of_epoch,
     with_settings,
 )
+from kzoo.tasks import choose
 from kzoo.training.device import computes_bfloat16, prepare_device
 from kzoo.training.features import above, frozen_below, seen_by
 from kzoo.training.members import Members
@@ -435,6 +436,12 @@ def assign(what, source, options: DataOptions, overrides, *, seed=0, asked=froze
     asked = frozenset(overrides) | asked
     if own is None:
         return _settle(preset, config, training, asked, data, seed)
+    if preset is None and (loss := loss_of(own)) is not None and loss.labels in _LEARNS:
+        said = isinstance(source, Dataset) or options.task is not None
+        data = as_learned(
+            _LEARNS[loss.labels], data, None if said else lambda task: load(source, None, replace(options, task=task)),
+            whose=f"The loss of your model {own.name!r}, {loss.name},",
+        )  # fmt: skip
     check_shape(own, data)
     asked |= asked_of(own)
     notes = settle_fit(training, asked, data)
@@ -503,9 +510,40 @@ def load_for(source, preset, config, training, options: DataOptions) -> Dataset:
     return load(source, with_settings(preset, config, training) if preset else None, options)
 
 
+# What the labels of a loss look like -> the fact of the tasks that it learns; a sigmoid's may be either.
+_LEARNS = {"values": "values", "numbers": "numbered", "one-hot": "numbered"}
+
+
+def as_learned(fact, data, again, *, whose):
+    """Return data for what a model of one's own answers: whole numbers may be classes as well as values.
+
+    Args:
+        fact: "values" or "numbered", which the data's task has to have.
+        data: as it was read by its own look.
+        again: function of a task's name that reads it anew; None where it has been read for good.
+        whose: what says so, for the message.
+
+    Raises:
+        KzooError: nothing of this kind of input has the fact, or what the data is for has been said, and is another.
+    """
+    if fact in data.problem.facts or not data.problem.facts & {"values", "numbered"}:
+        return data
+    found = [name for name, one in choose.fitting(data.inputs).items() if fact in one.facts]
+    learns, has = ("values", "classes") if fact == "values" else ("classes", "values")
+    if again is not None and found:
+        return again(found[-1])
+    cure = f" Say task={found[0]!r} where it is loaded." if found else ""
+    raise KzooError(f"{whose} is for {learns}, and {data.name} has {has} to predict.{cure}")
+
+
 def check_shape(own, data):
-    """Refuse data of another shape than a model of one's own takes."""
-    inputs = getattr(own, "inputs", None) or ()
+    """Refuse a model of one's own with several inputs or outputs, and data of another shape than it takes."""
+    inputs, outputs = (getattr(own, name, None) or () for name in ("inputs", "outputs"))
+    if len(inputs) > 1 or len(outputs) > 1:
+        raise KzooError(
+            f"Model {own.name!r} has {plural(len(inputs), 'input')} and {plural(len(outputs), 'output')}: kzoo trains "
+            "models with one of each. Keras' own fit takes others, with kzoo.callbacks."
+        )
     if len(inputs) != 1:
         return
     takes, gives = tuple(inputs[0].shape[1:]), data.input_shape

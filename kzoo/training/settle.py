@@ -85,8 +85,10 @@ def settle_fit(training, asked, data):
     """Settle what is `fit`'s in `training`, and return a note for each change: how long it is, and the callbacks.
 
     Raises:
-        KzooError: weights of classes that there are not.
+        KzooError: weights of classes that there are not, or where there are no classes.
     """
+    if training.get("class_weight") is not None and "classes" not in data.problem.facts:
+        raise _for_classes("class_weight", training, data)
     notes = settle_budget(training, asked, len(data.train))
     if "patience" in asked and not stops_early(training):
         notes.append(
@@ -190,9 +192,13 @@ def _settle_loss(training, asked, data):
         if fact in facts or name not in training:
             continue
         if training[name] != neutral and name in asked:
-            others = "tokens" if "probabilities" in facts else "values"
-            raise KzooError(f"{name}={training[name]!r} is for classes, and {data.name} has {others} to predict.")
+            raise _for_classes(name, training, data)
         training[name] = neutral
+
+
+def _for_classes(name, training, data):
+    others = "tokens" if "probabilities" in data.problem.facts else "values"
+    return KzooError(f"{name}={training[name]!r} is for classes, and {data.name} has {others} to predict.")
 
 
 def _settle_reading(training, asked, data, notes):

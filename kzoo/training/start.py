@@ -71,7 +71,18 @@ def begin_with(weights, model, spec, data, *, freeze=None) -> list[str]:
         freeze_layers(model, freeze, copied)
     whose = f"{entry_of(spec.preset, weights).line} Copied" if is_word(weights, spec.preset) else "Weights: copied"
     line = f"{whose} {plural(len(copied), 'layer')}" + (f"; new: {', '.join(fresh)}." if fresh else ".")
-    return [line, *match.notes(copied)]
+    return [line, *_seen_before(name, run, data), *match.notes(copied)]
+
+
+def _seen_before(name, run, data):
+    """Say of a fold that weights have learned from data of its name: they may know the rows that are to test them."""
+    fold = data.loaded.get("options", {}).get("test")
+    if run is None or not isinstance(fold, dict) or run.data.name != data.name or run.data.options.get("test") == fold:
+        return []
+    return [
+        f"weights={name!r} were trained on {data.name} too: where they have seen rows of the folds, their scores are "
+        "too good."
+    ]
 
 
 def _names_in(weights, run):

@@ -167,14 +167,15 @@ def train(
             job, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence,
             steps_per_call=calls, distribution=distribution,
         )  # fmt: skip
-        say([brief(job.data.overview), *job.data.notes, *job.notes, *warnings, *claim.notes, *fit.notes], progress)
+        notes = [brief(job.data.overview), *job.data.notes, *job.notes, *warnings]
+        say([*notes, *claim.notes, *fit.notes], progress)
         if claim.state is not None:
             return _finished(fit, baselines)
         if assigned.preset is not None:
             samples = assigned.training["epochs"] * len(assigned.data.train)
             say(faster_than(keras.backend.backend(), assigned.preset.name, samples), progress)
         with replaced(claim.folder):
-            describe(claim.folder, job, request, command=repeat)
+            describe(claim.folder, job, request, command=repeat, notes=notes if isinstance(test, Fold) else ())
             return _finished(fit, baselines)
 
 
@@ -195,10 +196,17 @@ def own_callbacks(callbacks: Any, epochs: int | None, overrides: dict[str, Any])
     return extra
 
 
-def describe(folder: Path, job: Job, request: Request, *, command: str | None) -> None:
-    """Write what makes a folder a run's: what is trained on what, and what reads new inputs."""
+def describe(folder: Path, job: Job, request: Request, *, command: str | None, notes: Sequence[str] = ()) -> None:
+    """Write what makes a folder a run's: what is trained on what, and what reads new inputs.
+
+    Args:
+        folder: the run's.
+        job, request: what is trained, and what was asked for.
+        command: that repeats it.
+        notes: of a fold, which whoever trains all of them says.
+    """
     config = replace(request, spec=job.spec).json() | {"command": command, "statistics": statistics(job.data)}
-    config |= {"network": table_of(job.saved)}
+    config |= {"network": table_of(job.saved)} | ({"notes": list(notes)} if notes else {})
     if "probabilities" in job.data.problem.facts:
         config["answers"] = next(word for word, logits in ANSWERS.items() if logits is job.gives_logits)
     write_json(folder / "preprocessing.json", job.data.preprocessing)

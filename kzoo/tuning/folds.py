@@ -56,7 +56,7 @@ def with_all_rows(data: Dataset) -> Dataset:
     return replace(data, train=pooled(data), validation=None, fingerprint=named)
 
 
-def check_folds(folds, data: Dataset, group):
+def check_folds(folds, data: Dataset):
     """Check that the data can be divided so.
 
     Raises:
@@ -67,7 +67,7 @@ def check_folds(folds, data: Dataset, group):
         raise KzooError(
             f"folds={folds}: {data.name} has an order, and folds would train on its future. Use folds=None."
         )
-    if group is not None:
+    if data.seen.get("grouped"):
         raise KzooError("folds= would tear the groups of group= apart. Use folds=None, or leave group= out.")
     rows = pooled(data)
     most = int(np.bincount(_labels(rows)).min()) if "classes" in data.problem.facts else len(rows)

@@ -196,7 +196,7 @@ def tune(
             "Trials begin with random weights, the backbone too: what a search finds is not for training with weights=."
         )
     if folds is not None:
-        check_folds(folds, data, group)
+        check_folds(folds, data)
     elif data.validation is not None and len(data.validation) < _FEW:
         notes.append(
             f"{len(data.validation)} validation rows choose the winner, so luck has a say. folds=5 scores "

@@ -68,6 +68,29 @@ def test_a_unit_that_has_changed_shows_in_five_rows(table):
     assert names(table, shops(5, 1).assign(size=lambda f: f["size"] * 100)) == ["numbers_moved"]
 
 
+def test_what_has_no_effect_on_new_data_is_refused(table):
+    new = shops(60, 1)
+    unknown = new.assign(open="maybe")
+    assert names(table, unknown, target=["open"]) == names(table, unknown) == ["classes_unknown", "classes_moved"]
+    for options, says in (
+        (dict(target="opne"), "Column 'opne' is not in the new data. Did you mean 'open'"),
+        (dict(epochs=3), "epochs=3 is for a network that is built"),
+        (dict(weights="runs/x"), "weights='runs/x' is for a network"),
+        (dict(drop="town"), "drop='town' has no effect here"),
+        (dict(columns={"rent": "number"}), "columns={'rent': 'number'} has no effect here"),
+    ):
+        with pytest.raises(kzoo.KzooError) as caught:
+            kzoo.check(table, new, **options)
+        assert says in str(caught.value), caught.value
+
+
+def test_a_data_set_with_an_encoding_of_its_own_is_refused(table):
+    """Its categories have other codes, and its own words are all known to it."""
+    data = kzoo.load_data(shops(200, 1)[["town", "size", "rent", "id", "open"]], target="open")
+    with pytest.raises(kzoo.KzooError, match="encoded differently"):
+        kzoo.check(table, data)
+
+
 def test_categories(table):
     frame = shops(300, 1)
     (found,) = kzoo.check(table, frame.assign(town=frame["town"].replace("Chur", "Coire")))

@@ -118,6 +118,23 @@ def test_second_arrays_for_test():
     np.testing.assert_array_equal(data.test.x[..., 0], PIXELS[40:])
 
 
+def test_groups_that_are_missing_or_large_are_said():
+    groups = (np.arange(60) // 6).astype(float)
+    for missing in (np.nan, None):
+        some = groups.astype(object)
+        some[:7] = missing
+        with pytest.raises(KzooError, match="group= is missing in 7 rows"):
+            load_data((ROWS, ROWS[:, 0]), preset="diabetes_fnn", group=some)
+    large = np.where(np.arange(60) < 45, 0, np.arange(60) // 5)
+    loaded = (load_data((ROWS, ROWS[:, 0]), preset="diabetes_fnn", group=large, seed=seed) for seed in range(50))
+    data = next(data for data in loaded if len(data.test) == 45)
+    assert data.notes == [
+        "group= brings 75% of the rows into test, where 20% were to be: groups are large. Another seed divides them "
+        "otherwise."
+    ]
+    assert not load_data((ROWS, ROWS[:, 0]), preset="diabetes_fnn", group=groups).notes
+
+
 def test_groups_of_arrays():
     data = load_data((ROWS, ROWS[:, 0]), preset="diabetes_fnn", group=np.arange(60) // 6)
     parts = [

@@ -240,6 +240,7 @@ def test_a_fold_of_a_named_set_is_found_again(iris_folds, monkeypatch):
 def test_progress_is_a_line_for_each_fold(iris_folds):
     lines = [line for line in iris_folds[2].splitlines() if line.startswith("fold ")]
     assert [line[:8] for line in lines] == ["fold 1/2", "fold 2/2"]
+    assert "150 rows: 67 train / 8 validation / 75 test" in iris_folds[2]  # and whatever else training says of data
     assert "mean so far" in lines[0] and " s left" in lines[0] and " s left" not in lines[1]
 
 
@@ -295,8 +296,17 @@ def test_a_different_call_is_refused_with_the_difference(iris_folds, tmp_path):
             kzoo.cross_validate("iris_fnn", **options | change)
         assert says in str(caught.value) and "\n" not in str(caught.value)
     assert stamps(tmp_path / "out") == before
+    shutil.copytree(tmp_path / "out" / "fold-02", tmp_path / "out" / "fold-03")
+    (tmp_path / "out" / "fold-notes").mkdir()
     kzoo.cross_validate("iris_fnn", overwrite=True, **options | dict(units=(5,)))
     assert not set(stamps(tmp_path / "out").values()) & set(before.values())
+    assert {path.name for path in (tmp_path / "out").glob("fold-*")} == {"fold-01", "fold-02", "fold-notes"}
+
+
+def test_a_fold_is_one_of_them():
+    for given in (dict(index=5), dict(index=-1), dict(index=1.0), dict(index=0, stratified="no")):
+        with pytest.raises(kzoo.KzooError, match=r"index=.* 0 to 4|stratified='no'"):
+            Fold(**given)
 
 
 # ---------------------------------------------------------------- what it cannot do

@@ -227,8 +227,10 @@ def test_folds_where_each_learned_the_same_preprocessing(tmp_path):
     x = kzoo.load_data("iris").test.x
     np.testing.assert_allclose(answers(run, x), np.mean([answers(r, x) for r in found["runs"]], axis=0), atol=1e-6)
     assert "test" not in run.summary and run.summary["ensemble"]["gain"] is None
-    with pytest.raises(kzoo.KzooError, match="no named set"):  # every row of it has been trained on
+    with pytest.raises(kzoo.KzooError, match="not a named set"):  # every row of it has been trained on
         kzoo.evaluate(run)
+    with pytest.raises(kzoo.KzooError, match="data= has no use here"):
+        kzoo.ensemble(found["runs"], data="iris", out=tmp_path / "scored")
     with pytest.raises(kzoo.KzooError, match="folds have none in common"):
         kzoo.ensemble(found["runs"], method="weighted")
 

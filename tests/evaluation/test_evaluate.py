@@ -73,6 +73,33 @@ def test_new_tables(table_run, tmp_path):
     assert only["auc"] is None and only["majority"] == 1
 
 
+def test_a_pair_of_a_table_and_its_answers_goes_by_names(table_run):
+    new = shops(50, seed=7)
+    pair = new[["town", "size"]], new["open"]
+    assert kzoo.evaluate(table_run, pair) == kzoo.evaluate(table_run, new)
+    assert kzoo.check(table_run, pair) == kzoo.check(table_run, new)
+    data = kzoo.load_data(pair, test=(new[["size", "town"]], new["open"].tolist()))
+    assert (len(data.test), data.test.x.tolist()) == (50, kzoo.load_data(pair, test=new).test.x.tolist())
+    several = kzoo.load_data((new[["town"]], new[["size"]].assign(twice=2 * new["size"])))
+    assert several.target_names == ("size", "twice") and several.train.y.shape[1] == 2
+    for y, says in ((new["size"][1:], "50 rows and y has 49"), (pd.get_dummies(new["open"]), "idxmax")):
+        with pytest.raises(kzoo.KzooError, match=says):
+            kzoo.load_data((new[["town"]], y))
+
+
+def test_targets_are_as_many_as_the_run_answers(diabetes_run, table_run, series_run):
+    x, y = datasets.load_diabetes(return_X_y=True)
+    for run, data, target, says in (
+        (diabetes_run, (x, np.stack([y, y], axis=1)), None, "Each row has 2 true values, and the model answers 1"),
+        (diabetes_run, None, "age", "target='age' is for a file"),
+        (diabetes_run, kzoo.load_data("diabetes", preset="diabetes_fnn"), "age", "target='age' is for a file"),
+        (table_run, shops(30), ["open", "town"], r"answers 'open'\. Name as many"),
+        (series_run, waves(100), "b", "answers 'a', 'b'"),
+    ):
+        with pytest.raises(kzoo.KzooError, match=says):
+            kzoo.evaluate(run, data, target=target)
+
+
 def test_new_arrays_and_npz(iris_run, tmp_path):
     x, y = datasets.load_iris(return_X_y=True)
     names = np.array(iris_run.class_names)[y]

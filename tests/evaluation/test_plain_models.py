@@ -16,6 +16,7 @@ from sklearn import metrics
 
 import kzoo
 from kzoo.cli import main
+from kzoo.errors import KzooWarning
 from kzoo.reports import pictures
 from kzoo.runtime import load
 
@@ -122,6 +123,47 @@ def test_a_class_that_is_missing_does_not_renumber_the_others(trained):
     rows = y != 1
     guess = np.asarray(model(x[rows], training=False)).argmax(1)
     assert kzoo.evaluate(model, (x[rows], y[rows]))["accuracy"] == pytest.approx((guess == y[rows]).mean())
+
+
+def test_a_table_without_one_of_the_classes_does_not_renumber_them_either():
+    model, x, y = made("fnn")
+    table, guess = pd.DataFrame(x).assign(y=y), np.asarray(model(x, training=False)).argmax(1)
+    for rows in (y != 0, y >= 0):
+        expected = (guess[rows] == y[rows]).mean()
+        assert kzoo.evaluate(model, table[rows], target="y")["accuracy"] == pytest.approx(expected)
+    words = table.assign(y=np.array(["low", "mid", "top"])[y])
+    with pytest.raises(kzoo.KzooError, match=r"2 classes \(mid, top\), and the model tells 3 apart"):
+        kzoo.evaluate(model, words[y != 0], target="y")
+    with pytest.warns(KzooWarning, match="in this order: low, mid, top"):
+        kzoo.evaluate(model, words, target="y")
+
+
+def test_whole_numbers_are_values_where_the_loss_says_so(tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
+    y = np.clip(np.round(x[:, 0] + 5), 3, 7).astype(int)
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1)], name="ratings")
+    model.compile(keras.optimizers.Adam(0.1), "mse")
+    run = kzoo.train(model, (x, y), out=tmp_path / "run", epochs=3, callbacks="quick", progress=False, check=False)
+    answers = np.asarray(model(x))
+    np.testing.assert_allclose(kzoo.predict(run, x).values, answers, atol=1e-5)
+    table, off = pd.DataFrame(x).assign(y=y), pytest.approx(np.abs(answers[:, 0] - y).mean(), rel=1e-5)
+    assert run.data.task == "tabular_regression" and run.summary["test"]["mae"] > 0
+    assert kzoo.evaluate(model, table, target="y")["mae"] == off
+    other = kzoo.evaluate(run, kzoo.load_data((x[:30], 3 * y[:30]), task="regression"))
+    scale = run.target.config["target_scale"][0]  # of the training, whatever other data has
+    assert other["mse_standardised"] == pytest.approx((other["rmse"] / scale) ** 2, rel=1e-4)
+    with pytest.raises(kzoo.KzooError, match="class_weight='balanced' is for classes"):
+        kzoo.train(model, (x, y), out=tmp_path / "other", class_weight="balanced")
+    with pytest.raises(kzoo.KzooError, match="mse, is for values, and arrays has classes"):
+        kzoo.train(model, kzoo.load_data((x, y)), out=tmp_path / "other")
+
+
+def test_several_outputs_are_refused_before_training():
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, [layers.Dense(1)(inputs), layers.Dense(1)(inputs)], name="two")
+    model.compile("adam", ["mse", "mse"])
+    with pytest.raises(kzoo.KzooError, match="'two' has 1 input and 2 outputs"):
+        kzoo.train(model, (np.zeros((20, 2)), np.random.default_rng(0).normal(size=(20, 2))), progress=False)
 
 
 def test_it_is_checked(trained):

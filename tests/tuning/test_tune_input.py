@@ -97,6 +97,8 @@ def test_folds_of_rows_that_have_an_order_or_belong_together(search, tmp_path):
     rows = pd.DataFrame({"a": np.arange(60.0), "who": np.arange(60) // 3, "sold": ["yes", "no"] * 30})
     with pytest.raises(KzooError, match="tear the groups"):
         search(preset="tabular_fnn", data=rows, target="sold", group="who", folds=3)
+    with pytest.raises(KzooError, match="tear the groups"):
+        search(preset="tabular_fnn", data=kzoo.load_data(rows, target="sold", group="who"), folds=3)
 
 
 def test_6_every_objective_has_its_direction():

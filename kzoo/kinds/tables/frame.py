@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from importlib import import_module
 
+import numpy as np
 import pandas as pd
 
 from kzoo.data.memory import too_large
@@ -37,6 +38,53 @@ def as_frame(source, text=(), notes=None):
     if not isinstance(source, str | os.PathLike):
         raise KzooError(f"{shown(source)} is not a table: give a DataFrame, a table of Arrow, or the path of a file.")
     return read_table(source, text, notes)
+
+
+def is_pair(source) -> bool:
+    """Say whether this is a pair (x, y) whose x has columns with names."""
+    return isinstance(source, tuple | list) and len(source) == 2 and isinstance(source[0], pd.DataFrame)
+
+
+def with_answers(x, y, names=()):
+    """Return a DataFrame of inputs with the answers as columns of it, and the names of these.
+
+    Args:
+        x: a DataFrame.
+        y: (N,), (N, answers) or a DataFrame, row by row those of x.
+        names: what its columns are to be called; a DataFrame's that are called so are found by name. Empty for their
+            own names, "target" where they have none.
+
+    Raises:
+        KzooError: other rows or columns than there are, rows of 0 and 1, or a name that a column of x has already.
+    """
+    frame, own = as_frame(x), getattr(y, "name", None)
+    if isinstance(y, pd.DataFrame):
+        answers = as_frame(y)
+    else:
+        values = np.asarray(y)
+        values = values.reshape(len(values) if values.ndim else 1, -1)
+        several = [f"y{i + 1}" for i in range(values.shape[1])]
+        answers = pd.DataFrame(values, columns=several if len(several) != 1 else [str(own or "target").strip()])
+    if len(frame) != len(answers):
+        raise KzooError(f"x has {len(frame)} rows and y has {len(answers)}; they must be as many.")
+    if names and set(names) <= set(answers):
+        answers = answers[list(names)]
+    elif names and answers.shape[1] != len(names):
+        raise KzooError(f"y has {answers.shape[1]} columns, and {listed(map(repr, names))} are asked for.")
+    elif names:
+        answers = answers.set_axis(list(names), axis=1)
+    elif answers.shape[1] > 1 and answers.isin([0, 1]).all(axis=None):
+        raise KzooError(
+            "y is a matrix of 0 and 1: give a column of it, or the labels of one-hot rows, y.idxmax(axis=1). Several "
+            "labels to a row are no task of kzoo yet."
+        )
+    for name in () if names else answers:
+        if name in frame and not frame[name].astype(object).equals(answers[name].astype(object)):
+            raise KzooError(
+                f"y and a column of x are both called {name!r}, and hold different values: y.rename('target') keeps "
+                "both."
+            )
+    return frame.assign(**{name: answers[name] for name in answers}), list(answers)
 
 
 def about_index(source):

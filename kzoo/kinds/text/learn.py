@@ -20,6 +20,7 @@ from kzoo.kinds.folders import beside_splits
 from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
 from kzoo.kinds.rows.columns import missing_words
 from kzoo.kinds.rows.learn import answers_in
+from kzoo.kinds.rows.target import groups_in
 from kzoo.kinds.tables.files import is_table
 from kzoo.kinds.tables.frame import about_index, as_frame
 from kzoo.kinds.tables.overview import columns_read
@@ -164,7 +165,7 @@ def load_text_table(
         raise KzooError(
             f"Text goes with classes, and {targets[0]!r} holds values: {why}. Use a column of classes, or say task=."
         )
-    groups = None if group is None else kept[group].astype(str).to_numpy()
+    groups = None if group is None else groups_in(kept[group], group)
     data = build_text(
         texts, labels, official=official, name=name, preset=preset, validation=validation, test=test,
         seed=seed, groups=groups, notes=notes, column=column, target=targets[0], problem=chosen,

@@ -1,8 +1,11 @@
 """Scores of values, by scikit-learn and NumPy, in the targets' own unit."""
 
+import math
+
 import numpy as np
 from sklearn import metrics as sk
 
+from kzoo.errors import KzooError
 from kzoo.tasks import Judged, Scored
 from kzoo.words import number, percent, plural
 
@@ -23,8 +26,14 @@ def score(batches, target, *, logits=None, beside=()) -> Scored:
         what needs no network, and `ratio`, how many times that the model's own is, on the same `examples`; None where
         it never errs. `relative_mae` is the mean over the targets of the largest of these ratios. R² is None where the
         truth does not vary, and else the mean over what does.
+
+    Raises:
+        KzooError: more or fewer true values to a row than the network answers.
     """
     outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
+    if outputs.size != truth.size:
+        there, answered = (math.prod(values.shape[1:]) for values in (truth, outputs))
+        raise KzooError(f"Each row has {plural(there, 'true value')}, and the model answers {answered}.")
     answers = outputs.reshape(truth.shape)
     error = (answers - truth).astype("float64")
     standardised = _standardised(error, target)

@@ -31,7 +31,7 @@ from kzoo.training.road import assign, check_shape, settings_for
 from kzoo.words import shown
 
 _QUICK = ("settings", "data", "network")
-_THERE = "this one is there already: leave it out"
+_THERE = "this one is built already: leave it out"
 
 
 @door
@@ -153,7 +153,7 @@ def _refuse_settings(given: dict[str, Any], why: str) -> None:
     """Refuse settings of a network where none is built."""
     for name, value in given.items():
         if value is not None:
-            raise KzooError(f"{name}={shown(value)} is for a network that is built, and {why}.")
+            raise KzooError(f"{name}={shown(value)} is for a network, and {why}.")
 
 
 def _refuse_options(options: DataOptions, but: Sequence[str], why: str) -> None:

@@ -74,7 +74,7 @@ def test_what_has_no_effect_on_new_data_is_refused(table):
     assert names(table, unknown, target=["open"]) == names(table, unknown) == ["classes_unknown", "classes_moved"]
     for options, says in (
         (dict(target="opne"), "Column 'opne' is not in the new data. Did you mean 'open'"),
-        (dict(epochs=3), "epochs=3 is for a network that is built"),
+        (dict(epochs=3), "epochs=3 is for a network, and new data is compared"),
         (dict(weights="runs/x"), "weights='runs/x' is for a network"),
         (dict(drop="town"), "drop='town' has no effect here"),
         (dict(columns={"rent": "number"}), "columns={'rent': 'number'} has no effect here"),

@@ -13,7 +13,7 @@ from kzoo import __version__, contract
 from kzoo import callbacks as bundles
 from kzoo.arguments import OF_FIT, TRAINING
 from kzoo.callbacks.rate import is_number
-from kzoo.checks.losses import loss_of
+from kzoo.checks.losses import last_activation, loss_of
 from kzoo.data import Dataset
 from kzoo.data.dataset import Split
 from kzoo.data.load import load
@@ -257,8 +257,11 @@ class Assignment:
         return job
 
     def _loss_wants_onehot(self):
-        loss = loss_of(self.own)
-        return loss is not None and loss.labels == "one-hot" and "numbered" in self.data.problem.facts
+        loss, gives = loss_of(self.own), getattr(self.own, "outputs", None) or ()
+        if loss is None or "numbered" not in self.data.problem.facts:
+            return False
+        each = len(gives) == 1 and gives[0].shape[-1] == self.data.outputs > 1  # has an answer of its own
+        return loss.labels == "one-hot" or (loss.labels == "values" and each)
 
     def _own_job(self):
         keras.utils.set_random_seed(self.seed)
@@ -436,7 +439,8 @@ def assign(what, source, options: DataOptions, overrides, *, seed=0, asked=froze
     asked = frozenset(overrides) | asked
     if own is None:
         return _settle(preset, config, training, asked, data, seed)
-    if preset is None and (loss := loss_of(own)) is not None and loss.labels in _LEARNS:
+    loss, shares = loss_of(own), last_activation(own) in ("sigmoid", "hard_sigmoid", "softmax")
+    if preset is None and loss is not None and loss.labels in _LEARNS and not (shares and loss.labels == "values"):
         said = isinstance(source, Dataset) or options.task is not None
         data = as_learned(
             _LEARNS[loss.labels], data, None if said else lambda task: load(source, None, replace(options, task=task)),
@@ -532,6 +536,8 @@ def as_learned(fact, data, again, *, whose):
     learns, has = ("values", "classes") if fact == "values" else ("classes", "values")
     if again is not None and found:
         return again(found[-1])
+    if fact == "values" and data.outputs == 2:
+        return data  # they are said or sure to be classes, and two of them, 0 and 1, are numbers too
     cure = f" Say task={found[0]!r} where it is loaded." if found else ""
     raise KzooError(f"{whose} is for {learns}, and {data.name} has {has} to predict.{cure}")
 

@@ -158,6 +158,23 @@ def test_whole_numbers_are_values_where_the_loss_says_so(tmp_path):
         kzoo.train(model, kzoo.load_data((x, y)), out=tmp_path / "other")
 
 
+def test_shares_of_classes_are_learned_with_a_squared_error_too(tmp_path):
+    """As textbooks have it: a network that ends in softmax or sigmoid tells classes apart, whatever its loss."""
+    y = np.arange(90) % 3
+    x = np.eye(3, dtype="float32")[y] + np.random.default_rng(0).normal(0, 0.1, (90, 3)).astype("float32")
+    model, two = (
+        keras.Sequential([keras.Input((3,)), end], name="mine")
+        for end in (layers.Dense(3, "softmax"), layers.Dense(1, "sigmoid"))
+    )
+    model.compile(keras.optimizers.Adam(0.3), "mse")
+    options = dict(epochs=6, batch_size=64, callbacks="quick", progress=False)
+    run = kzoo.train(model, (x, y), out=tmp_path / "run", check=False, baselines=False, **options)
+    assert run.data.task == "tabular_classification" and run.summary["test"]["accuracy"] > 0.9
+    two.compile("adam", "mse")
+    labels = next(iter(kzoo.fit_arguments(two, (x[y < 2], y[y < 2]), **options)["x"]))[1]
+    assert labels.dtype == "int32"  # classes
+
+
 def test_several_outputs_are_refused_before_training():
     inputs = keras.Input((2,))
     model = keras.Model(inputs, [layers.Dense(1)(inputs), layers.Dense(1)(inputs)], name="two")

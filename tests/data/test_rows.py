@@ -222,6 +222,9 @@ def test_new_dates_have_the_order_of_day_and_month_that_they_show_or_that_traini
     assert read("%m/%d/%Y", "02/03/2024") == ([[2, 3]], [])  # in training, a number told
     found, said = read("%m/%d/%Y", "03/02/2024", "25/02/2024")
     assert found == february and "have the day first here, and had the month first in training" in said[0]
+    tested = frame.assign(when=days.strftime("%d.%m.%Y"))  # as a second file may be written
+    data = load_data(frame, target="answer", test=tested)
+    np.testing.assert_array_equal(data.test.x, encode(data.preprocessing, frame))
 
 
 def test_columns_of_pandas_and_numpy():

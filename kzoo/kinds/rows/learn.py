@@ -108,6 +108,14 @@ def load_table(
     notes += missing_words(words, columns, targets if learned.classes else ())
     unread, categories = {}, {column["name"] for column in columns if column["kind"] == "category"}
     x = apply_columns(columns, raw, unread)
+    reader = (
+        {"kind": "table", "columns": columns, "targets": targets, "classes": list(learned.classes)}
+        | ({"writings": writings} if writings else {})
+        | month_first(columns, raw, parts["train"])
+    )
+    if tested is not None:
+        new = raw.take(parts["test"])
+        x[first:] = apply_columns(as_dated(reader, new, notes), new)
     # That a rare category is in validation or test rows alone is nobody's mistake.
     unread = {name: places for name, places in unread.items() if name not in categories}
     notes += [*doubts, *say_unread(columns, raw, unread)]
@@ -117,9 +125,7 @@ def load_table(
         inputs="rows",
         **{part: None if rows is None else Split(x=x[rows], y=y[rows], rows=rows) for part, rows in parts.items()},
         config=config_of(x[parts["train"]], columns, notes) | learned.config,
-        preprocessing={"kind": "table", "columns": columns, "targets": targets, "classes": list(learned.classes)}
-        | ({"writings": writings} if writings else {})
-        | month_first(columns, raw, parts["train"]),
+        preprocessing=reader,
         class_names=learned.classes,
         feature_names=feature_names(columns),
         target_names=learned.names,

@@ -214,9 +214,18 @@ def month_first(columns, table, train) -> dict:
     return {"month_first": found} if found else {}
 
 
-def with_blanks(columns) -> list:
-    """Return columns of a CSV file, where empty cells are missing; those with a category of blanks say so."""
-    return [column | {"blank": True} if "" in column.get("values", ()) else column for column in columns]
+def with_blanks(columns, table=None) -> list:
+    """Return columns of a CSV file, where empty cells are missing; those with a category of blanks say so.
+
+    Args:
+        columns: what `learn_columns` found.
+        table: `Rows`, in which pandas may have left empty cells of very large numbers: a category like any other.
+    """
+
+    def has_blanks(column):
+        return "" in column.get("values", ()) and (table is None or "" not in counted(table[column["name"]]))
+
+    return [column | {"blank": True} if has_blanks(column) else column for column in columns]
 
 
 def fingerprinted(columns):

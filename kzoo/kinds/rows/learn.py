@@ -104,7 +104,7 @@ def load_table(
         left_out=left_out,
     )
     check_some(columns, targets, left_out)
-    columns = with_blanks(columns) if of_csv else columns
+    columns = with_blanks(columns, raw) if of_csv else columns
     notes += missing_words(words, columns, targets if learned.classes else ())
     unread, categories = {}, {column["name"] for column in columns if column["kind"] == "category"}
     x = apply_columns(columns, raw, unread)

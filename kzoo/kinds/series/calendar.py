@@ -168,13 +168,15 @@ class Calendar:
         return zone_named(moments.zone) if own > there else self._zone
 
     def _keeps(self, wall):
-        """Say of times on a clock (N,) whether they are days that the step leads to, or, of any day, midnight."""
+        """Say of times on a clock (N,) whether they are days that the step leads to, at the usual time of the day."""
         days = wall.astype("datetime64[D]")
+        hours, counts = np.unique(wall - days, return_counts=True)
+        usual = wall - days == hours[counts.argmax()]
         if self.step == "months":
-            return days == day_of(days.astype("datetime64[M]"), self.day, self.business)
+            return usual & (days == day_of(days.astype("datetime64[M]"), self.day, self.business))
         if self.step == "business days":
-            return np.is_busday(days)
-        return (wall == days) & (self.step == "days")
+            return usual & np.is_busday(days)
+        return usual & (self.step == "days")
 
     def _on_the_wall(self, moments, place, zone):
         """Return the latest time as the clocks of the zone show it, without a zone."""

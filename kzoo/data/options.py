@@ -59,14 +59,21 @@ class DataOptions:
         """
         if not isinstance(source, Dataset) or (self.stored() == source.loaded and not is_source(self.test)):
             return
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not field.default and (hasattr(value, "shape") or value != field.default):
-                name = {"seed": "data_seed"}.get(field.name, field.name)
-                raise KzooError(
-                    f"{name}={shown(value)} comes too late: {source.name!r} is a Dataset, read and split. Give it to "
-                    "kzoo.load_data."
-                )
+        for name, value in self.given().items():
+            raise KzooError(
+                f"{name}={shown(value)} comes too late: {source.name!r} is a Dataset, read and split. Give it to "
+                "kzoo.load_data."
+            )
+
+    def given(self) -> dict[str, Any]:
+        """Return name -> value of what is not left at its default, by the names that `kzoo.train` takes."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        names = {"seed": "data_seed"}
+        return {
+            names.get(name, name): value
+            for name, (value, usual) in values.items()
+            if value is not usual and (hasattr(value, "shape") or value != usual)
+        }
 
     def describe(self, data) -> Description:
         """Return what identifies data; how a `Dataset` was loaded, it says itself."""

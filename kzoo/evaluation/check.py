@@ -111,10 +111,13 @@ def examine(
         _refuse_settings(overrides, weights=weights, freeze=freeze)
         return first_look(source, options, deep=deep, seed=seed)
     run = opened(what) if isinstance(what, keras.Model) and not what.compiled else run_of(what)
+    of_training = overrides | dict(weights=weights, freeze=freeze, precision=None if precision == "auto" else precision)
     if isinstance(run, BareModel):
+        _refuse_beside(run, of_training)
         kinds = tuple(kind for kind in _QUICK if kind != "settings")
         return _looked_at(Subject(_data_of(run, data, options), run.model), kinds)
     if run is not None and data is not None:
+        _refuse_beside(run, of_training | {name: value for name, value in options.given().items() if name != "target"})
         findings, names = look(NewData(run, data, target=options.target), ("new",))
         return Findings(findings), names
     kinds = (*_QUICK, "steps") if deep else _QUICK
@@ -122,6 +125,7 @@ def examine(
         loaded = reload(run)
         preset = preset_for(run.spec)
         if preset is None:
+            _refuse_beside(run, of_training)
             return _looked_at(Subject(loaded, None, run.spec.training), _QUICK)
         what, data = preset, loaded
     if _are_arrays(data):
@@ -145,6 +149,15 @@ def _refuse_settings(overrides: dict[str, Any], **others: Any) -> None:
         if value is not None:
             raise KzooError(
                 f"{name}={shown(value)} is for a network, and there is data alone: name a preset before it."
+            )
+
+
+def _refuse_beside(run: Run, given: Mapping[str, Any]) -> None:
+    """Refuse what says how to train, or how to read data to train on, beside what has been trained."""
+    for name, value in given.items():
+        if value is not None:
+            raise KzooError(
+                f"{name}= is for a training, and {run!r} is trained: new data is read as its own was. Leave it out."
             )
 
 

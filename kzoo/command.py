@@ -12,7 +12,7 @@ from kzoo.data.splits import Fold
 from kzoo.registry import word_for
 
 # Options that the command leaves out when they are the default.
-_DEFAULTS = dict(seed=0, data_seed=0, validation=0.1, precision="auto", backend="tensorflow")
+_DEFAULTS = dict(seed=0, data_seed=0, validation=0.1, precision="auto", backend="tensorflow", deterministic=False)
 
 
 def command_of(preset, source, overrides, data: DataOptions, **options):
@@ -21,7 +21,8 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
     Args:
         preset: None for a model of one's own.
         source, overrides, data: what was given.
-        options: other options of the command that were given: seed, weights, freeze, precision; and the Keras backend.
+        options: other options of the command that were given: seed, weights, freeze, precision, deterministic; and the
+            Keras backend.
     """
     if isinstance(data.test, Fold):
         return _fold_call(preset, source, overrides, data, **options)

@@ -9,7 +9,7 @@ from kzoo.data.arrays import from_tf, read_npz
 from kzoo.data.dataset import Dataset
 from kzoo.data.encode import encode
 from kzoo.data.named import NAMES
-from kzoo.data.reload import check_encoded, refuse_target, reload, targets_of
+from kzoo.data.reload import check_encoded, check_target, reload, targets_of
 from kzoo.data.sample import sampled
 from kzoo.errors import KzooError
 from kzoo.kinds import kind, kind_of, takes_ready_arrays
@@ -43,12 +43,12 @@ class NewData:
         self.run, self.preprocessing, described = run, run.preprocessing, run.data
         self.facts, self.class_names = run.problem.facts, described.class_names
         self.known = run.config.get("statistics")
-        self.asked, self.targets = target is not None, targets_of(run, target)
         self.frame, self.missing, self.answers, self.values, self.seen = None, [], None, None, None
+        check_target(run, source, target)
+        self.asked, self.targets = target is not None, targets_of(run, target)
         if isinstance(source, str) and source in NAMES:
             source = reload(run, source)
         if isinstance(source, Dataset):
-            refuse_target(target, source.name, source.target_names)
             check_encoded(run, source)
             part = sampled(source.test or source.train)
             self.values = part.x

@@ -89,10 +89,10 @@ def run(args):
         with _executor(args) as executor:
             search = quiet.load("kzoo.tuning.tune").tune(preset, args.data, executor=executor, **options)
     except Interrupted as stop:
-        return _document(stop.run, preset) | {"interrupted": True}
+        return _document(stop.run, preset, args) | {"interrupted": True}
     if args.dry_run:
         return dict(plan=str(search), **{k: getattr(search, k) for k in ("engine", "trials", "epochs", "random")})
-    return _document(search, preset)
+    return _document(search, preset, args)
 
 
 def _executor(args) -> AbstractContextManager:
@@ -135,7 +135,7 @@ def _only(names, settings):
     return {name: value for name, value in settings.items() if name in names}
 
 
-def _document(search, preset):
+def _document(search, preset, args):
     trials, request = search.trials, search.request
     best = best_of(trials, search.objective)
     shown = ("score", "best_epoch", "params", "hyperparameters", "overrides")
@@ -149,8 +149,22 @@ def _document(search, preset):
         asked=request.trials,
         best=best and {"trial": best.number, **{name: getattr(best, name) for name in shown}},
         preset_score=preset_score(trials),
+        command=best and _training(args, preset, best),
         interrupted=False,
     )
+
+
+def _training(args, preset, best):
+    """Return the command that trains the best trial's settings on the data of the search."""
+    length = [] if args.epochs is None else [f"epochs={args.epochs}"]
+    return common.training(
+        args, preset, args.data, words=[*args.set, *length, *_changed(best.overrides)], seed=args.seed,
+        backend=args.backend,
+    )  # fmt: skip
+
+
+def _changed(overrides):
+    return [f"{name}={common.show_value(value)}" for name, value in overrides.items()]
 
 
 def render(document, args):
@@ -169,9 +183,9 @@ def render(document, args):
         f"{document['preset']} on {document['data']}: best of {document['trials']} trials is number "
         f"{best['trial']}, {document['objective']} {best['score']:.4f}{against}."
     )
-    changed = [f"{name}={common.show_value(value)}" for name, value in best["overrides"].items()]
+    changed = _changed(best["overrides"])
     rows = [("search", folder), ("leaderboard", os.path.join(folder, "leaderboard.csv"))]
     rows.append(("set", " ".join(changed) if changed else "the preset as it is"))
     if changed:
-        rows.append(("train", f"kzoo train {document['preset']} --set {' '.join(map(train.quote, changed))}"))
+        rows.append(("train", document["command"]))
     return "\n".join(lines + tables.columns(rows))

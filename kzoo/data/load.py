@@ -16,8 +16,8 @@ from kzoo.data.sample import what_is_sampled
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.files import path_of
-from kzoo.kinds.tables.frame import as_frame, is_arrow, is_pair, with_answers
-from kzoo.kinds.tables.raw import as_names
+from kzoo.kinds.tables.frame import as_frame, is_pair, with_answers
+from kzoo.kinds.tables.raw import as_names, is_arrow
 from kzoo.registry import Preset, get_preset
 from kzoo.words import listed
 

@@ -66,13 +66,14 @@ class DataOptions:
             )
 
     def given(self) -> dict[str, Any]:
-        """Return name -> value of the options that are not left at their defaults, as callers name them."""
-        found = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not field.default and (hasattr(value, "shape") or value != field.default):
-                found[{"seed": "data_seed"}.get(field.name, field.name)] = value
-        return found
+        """Return name -> value of what is not left at its default, by the names that `kzoo.train` takes."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        names = {"seed": "data_seed"}
+        return {
+            names.get(name, name): value
+            for name, (value, usual) in values.items()
+            if value is not usual and (hasattr(value, "shape") or value != usual)
+        }
 
     def describe(self, data) -> Description:
         """Return what identifies data; how a `Dataset` was loaded, it says itself."""

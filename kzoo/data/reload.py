@@ -7,13 +7,14 @@ import numpy as np
 
 from kzoo.data.arrays import from_tf, read_npz
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.encode import class_numbers, encode
+from kzoo.data.encode import check_known, class_numbers, encode
 from kzoo.data.load import load
 from kzoo.data.named import NAMES, name_of
 from kzoo.data.options import DataOptions
 from kzoo.data.sight import existing
 from kzoo.errors import KzooError
 from kzoo.kinds import encoding, kind_of, takes_ready_arrays
+from kzoo.kinds.tables.files import is_table
 from kzoo.kinds.tables.frame import is_pair, with_answers
 from kzoo.kinds.tables.raw import as_names
 from kzoo.registry import preset_of
@@ -34,8 +35,7 @@ def reload(run, source=None, *, target=None) -> Dataset:
     """
     spec, described, preprocessing = run.spec, run.data, run.preprocessing
     named = isinstance(source, str) and source in NAMES
-    if source is None or named:
-        refuse_target(target, source or described.name, described.target_names)
+    check_target(run, source, target)
     if source is None or (named and source == described.name):
         return load_again(spec, described)
     if named:
@@ -64,6 +64,27 @@ def reload(run, source=None, *, target=None) -> Dataset:
         preprocessing=preprocessing,
         seen={"common": run.target.common},
     )
+
+
+def check_target(run, source, target):
+    """Refuse the name of another target than a run's own where the data is no table, in which it is a column.
+
+    Raises:
+        KzooError: it would be ignored.
+    """
+    if target is None or as_names(target) == list(run.data.target_names):
+        return
+    named = isinstance(source, str) and source in NAMES
+    if source is None or named or isinstance(source, Dataset) or holds_arrays(source) or _is_no_table(source):
+        what = "the run's own data" if source is None else name_of(source) if isinstance(source, str | Path) else "this"
+        raise KzooError(
+            f"target={shown(target)} names a column of a new table, and {what} comes with answers of its own: leave it "
+            "out."
+        )
+
+
+def _is_no_table(source):
+    return isinstance(source, str | Path) and Path(source).exists() and not is_table(source)
 
 
 def load_again(spec, described, source=None, *, what="what the run was trained on") -> Dataset:
@@ -102,12 +123,6 @@ def holds_arrays(source):
     if isinstance(source, tuple | list) or hasattr(source, "as_numpy_iterator"):
         return True
     return isinstance(source, str | Path) and Path(source).suffix == ".npz"
-
-
-def refuse_target(target, name, own):
-    """Raise `KzooError` for a target column of data that has been read, or that is read as it always is."""
-    if target is not None and _names(target, own) != list(own):
-        raise KzooError(f"target={shown(target)} is for a file or a table, and {name} says its own: leave it out.")
 
 
 def check_encoded(run, data):
@@ -163,6 +178,8 @@ def _array(run, source):
     if not isinstance(source, tuple | list) or len(source) != 2:
         raise KzooError(f"data={shown(source)} must be a pair (x, y), or a source of one.")
     x, y = encode(run.preprocessing, np.asarray(source[0])), np.asarray(source[1])
+    if "ids" in kind_of(run.preprocessing).facts:
+        check_known(x, run.spec.config.get("vocabulary_size"))
     if len(x) != len(y):
         raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
     if "classes" in run.problem.facts:

@@ -106,20 +106,20 @@ def examine(
 ) -> tuple[Findings, list[str]]:
     """Do what `check` says; return (findings, names of the checks that were run)."""
     fixed = dict(weights=weights, freeze=freeze, precision=None if precision == "auto" else precision)
+    of_training = overrides | fixed
     if what is None or (data is None and not isinstance(what, Preset) and not _names(what) and is_data(what)):
         source = data if what is None else what
         if source is None:
             raise KzooError("Say what to check: a preset, a run, or data=.")
-        _refuse_settings(overrides | fixed, "there is data alone: name a preset before it")
+        _refuse_settings(of_training, "there is data alone: name a preset before it")
         return first_look(source, options, deep=deep, seed=seed)
     run = opened(what) if isinstance(what, keras.Model) and not what.compiled else run_of(what)
     if isinstance(run, BareModel):
-        _refuse_settings(overrides | fixed, _THERE)
+        _refuse_beside(run, of_training)
         kinds = tuple(kind for kind in _QUICK if kind != "settings")
         return _looked_at(Subject(_data_of(run, data, options), run.model), kinds)
     if run is not None and data is not None:
-        _refuse_settings(overrides | fixed, "new data is compared with a run: leave it out")
-        _refuse_options(options, ("target",), f"{run.path} says how its data is read, and new data with it")
+        _refuse_beside(run, of_training | {name: value for name, value in options.given().items() if name != "target"})
         findings, names = look(NewData(run, data, target=options.target), ("new",))
         return Findings(findings), names
     kinds = (*_QUICK, "steps") if deep else _QUICK
@@ -127,7 +127,7 @@ def examine(
         loaded = reload(run)
         preset = preset_for(run.spec)
         if preset is None:
-            _refuse_settings(overrides | fixed, _THERE)
+            _refuse_beside(run, of_training)
             options.check_loaded(loaded)
             return _looked_at(Subject(loaded, None, run.spec.training), _QUICK)
         what, data = preset, loaded
@@ -161,6 +161,15 @@ def _refuse_options(options: DataOptions, but: Sequence[str], why: str) -> None:
     for name, value in options.given().items():
         if name not in but:
             raise KzooError(f"{name}={shown(value)} has no effect here: {why}. Leave it out.")
+
+
+def _refuse_beside(run: Run, given: Mapping[str, Any]) -> None:
+    """Refuse what says how to train, or how to read data to train on, beside what has been trained."""
+    for name, value in given.items():
+        if value is not None:
+            raise KzooError(
+                f"{name}= is for a training, and {run!r} is trained: new data is read as its own was. Leave it out."
+            )
 
 
 def _looked_at(subject: Subject, kinds: Sequence[str]) -> tuple[Findings, list[str]]:

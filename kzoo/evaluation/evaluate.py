@@ -13,7 +13,7 @@ from kzoo.bare import BareModel, opened
 from kzoo.data import Dataset, load_data
 from kzoo.data.dataset import Loadable
 from kzoo.data.named import NAMES
-from kzoo.data.reload import check_encoded, holds_arrays, refuse_target, reload
+from kzoo.data.reload import check_encoded, check_target, holds_arrays, reload
 from kzoo.doors import checked_count, door
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.evaluation.generate import score_stateful
@@ -94,7 +94,7 @@ def evaluate(
 
 def _for_run(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple[keras.Model, Dataset]:
     if isinstance(data, Dataset):
-        refuse_target(target, data.name, data.target_names)
+        check_target(run, data, target)
     else:
         data = reload(run, data, target=target)
     check_encoded(run, data)
@@ -119,7 +119,7 @@ def _for_model(run: BareModel, data: Any, target: str | Sequence[str] | None) ->
     if run.learns is not None:
         again = None if named else lambda task: load_data(data, **whole, task=task)
         loaded = as_learned(run.learns, loaded, again, whose=f"The loss of {run!r}")
-    loaded = _numbered(run.class_names, loaded)
+    loaded = _numbered(run.class_names, loaded, quiet=named)
     if named:
         return model, loaded
     # What these rows have most often, their mean and their scale are not those of what the model was trained on.
@@ -129,8 +129,13 @@ def _for_model(run: BareModel, data: Any, target: str | Sequence[str] | None) ->
     return model, replace(loaded, config=config, validation=None, test=loaded.train, seen=seen)
 
 
-def _numbered(names: list[str], data: Dataset) -> Dataset:
+def _numbered(names: list[str], data: Dataset, *, quiet: bool) -> Dataset:
     """Return data with its classes numbered as a model numbers them, be some of these missing.
+
+    Args:
+        names: of the model's classes.
+        data: whose classes may have other names.
+        quiet: whether the numbers of its classes are known to whoever gave it, as of a set by name.
 
     Raises:
         KzooError: classes that the model has no numbers for, and not as many as it tells apart.
@@ -148,6 +153,8 @@ def _numbered(names: list[str], data: Dataset) -> Dataset:
             f"{data.name} has {len(found)} classes ({listed(found, 5)}), and the model tells {len(names)} apart: which "
             f"these are, nothing says. Give their numbers, 0 to {len(names) - 1}."
         )
+    if quiet:
+        return data
     warnings.warn(
         f"{data.name}: the model has numbers for its classes, which are taken in this order: {listed(found, 10)}.",
         KzooWarning, stacklevel=4,

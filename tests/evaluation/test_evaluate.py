@@ -91,8 +91,13 @@ def test_targets_are_as_many_as_the_run_answers(diabetes_run, table_run, series_
     x, y = datasets.load_diabetes(return_X_y=True)
     for run, data, target, says in (
         (diabetes_run, (x, np.stack([y, y], axis=1)), None, "Each row has 2 true values, and the model answers 1"),
-        (diabetes_run, None, "age", "target='age' is for a file"),
-        (diabetes_run, kzoo.load_data("diabetes", preset="diabetes_fnn"), "age", "target='age' is for a file"),
+        (diabetes_run, None, "age", "names a column of a new table"),
+        (
+            diabetes_run,
+            kzoo.load_data("diabetes", preset="diabetes_fnn"),
+            "age",
+            "names a column of a new table",
+        ),
         (table_run, shops(30), ["open", "town"], r"answers 'open'\. Name as many"),
         (series_run, waves(100), "b", "answers 'a', 'b'"),
     ):

@@ -12,7 +12,7 @@ from kzoo.data.splits import Fold
 from kzoo.registry import word_for
 
 # Options that the command leaves out when they are the default.
-_DEFAULTS = dict(seed=0, data_seed=0, validation=0.1, precision="auto", backend="tensorflow")
+_DEFAULTS = dict(seed=0, data_seed=0, validation=0.1, precision="auto", backend="tensorflow", deterministic=False)
 
 
 def command_of(preset, source, overrides, data: DataOptions, **options):

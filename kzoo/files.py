@@ -66,8 +66,8 @@ def check_place(folder, out):
 
 def cache_folder() -> Path:
     """Return the folder for what kzoo can make again: `$KZOO_CACHE`, else kzoo's in the user's cache folder."""
-    users = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(os.environ.get("KZOO_CACHE") or Path(users) / "kzoo").absolute()
+    users = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(at_home(os.environ.get("KZOO_CACHE")) or Path(at_home(users)) / "kzoo").absolute()
 
 
 @contextmanager

@@ -99,8 +99,12 @@ def _training(args, asked, presets):
 
 def _exported(args):
     """Compare an exported model's files with its golden answers."""
-    if args.data:
-        raise KzooError("--data is for presets and runs: an exported model is compared with its own golden answers.")
+    for option in ("data", "set", "weights", "freeze", "epochs", "max_steps", "callbacks", "target", "test"):
+        if getattr(args, option) not in (None, []):
+            raise KzooError(
+                f"--{option.replace('_', '-')} is for presets and runs: an exported model is compared with its own "
+                "golden answers."
+            )
     quiet.hush()
     exported = ExportedModel(args.preset)
     exports = exported.check(begin=lambda key: common.say(f"{key}: checking"))

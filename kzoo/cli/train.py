@@ -145,6 +145,7 @@ def _repeats(run, args, preset):
         preset, args.data, settings_of(args), options, seed=args.seed,
         weights=args.weights and name_of(args.weights, preset.name), freeze=frozen(args.freeze),
         precision=args.precision, backend=run.config["backend"], devices=args.devices,
+        deterministic=args.deterministic,
     )  # fmt: skip
     # In any order: `--epochs` comes after other settings in `kzoo.train`.
     return sorted(shlex.split(command)) == sorted(shlex.split(run.config["command"] or ""))

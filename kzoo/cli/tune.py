@@ -89,10 +89,10 @@ def run(args):
         with _executor(args) as executor:
             search = quiet.load("kzoo.tuning.tune").tune(preset, args.data, executor=executor, **options)
     except Interrupted as stop:
-        return _document(stop.run, preset) | {"interrupted": True}
+        return _document(stop.run, preset, fixed, args) | {"interrupted": True}
     if args.dry_run:
         return dict(plan=str(search), **{k: getattr(search, k) for k in ("engine", "trials", "epochs", "random")})
-    return _document(search, preset)
+    return _document(search, preset, fixed, args)
 
 
 def _executor(args) -> AbstractContextManager:
@@ -135,9 +135,10 @@ def _only(names, settings):
     return {name: value for name, value in settings.items() if name in names}
 
 
-def _document(search, preset):
+def _document(search, preset, fixed, args):
     trials, request = search.trials, search.request
     best = best_of(trials, search.objective)
+    command = best and best.overrides and _training(preset, dict(fixed) | dict(best.overrides), request.backend, args)
     shown = ("score", "best_epoch", "params", "hyperparameters", "overrides")
     return dict(
         search=os.fspath(search.path),
@@ -149,8 +150,21 @@ def _document(search, preset):
         asked=request.trials,
         best=best and {"trial": best.number, **{name: getattr(best, name) for name in shown}},
         preset_score=preset_score(trials),
+        command=command or None,
         interrupted=False,
     )
+
+
+def _training(preset, settings, backend, args):
+    """Return the command that trains the best trial's settings, on the data and with what was fixed of the search."""
+    named = common.data_options(args)
+    other = named.pop("test") if isinstance(named["test"], str) else None
+    options = import_module("kzoo.data.options").DataOptions(seed=named.pop("data_seed"), **named)
+    command = import_module("kzoo.command").command_of(
+        preset, None, settings, options, seed=0, weights=None, freeze=None, precision="auto", backend=backend
+    )
+    files = {"--data": args.data, "--test": other}
+    return " ".join([command, *(f"{option} {train.quote(file)}" for option, file in files.items() if file is not None)])
 
 
 def render(document, args):
@@ -173,5 +187,5 @@ def render(document, args):
     rows = [("search", folder), ("leaderboard", os.path.join(folder, "leaderboard.csv"))]
     rows.append(("set", " ".join(changed) if changed else "the preset as it is"))
     if changed:
-        rows.append(("train", f"kzoo train {document['preset']} --set {' '.join(map(train.quote, changed))}"))
+        rows.append(("train", document["command"]))
     return "\n".join(lines + tables.columns(rows))

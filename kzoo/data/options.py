@@ -59,14 +59,20 @@ class DataOptions:
         """
         if not isinstance(source, Dataset) or (self.stored() == source.loaded and not is_source(self.test)):
             return
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not field.default and (hasattr(value, "shape") or value != field.default):
-                name = {"seed": "data_seed"}.get(field.name, field.name)
-                raise KzooError(
-                    f"{name}={shown(value)} comes too late: {source.name!r} is a Dataset, read and split. Give it to "
-                    "kzoo.load_data."
-                )
+        for name, value in self.said().items():
+            raise KzooError(
+                f"{name}={shown(value)} comes too late: {source.name!r} is a Dataset, read and split. Give it to "
+                "kzoo.load_data."
+            )
+
+    def said(self) -> dict[str, Any]:
+        """Return the options that are not left at their defaults, by the names that users write."""
+        given = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {
+            {"seed": "data_seed"}.get(name, name): value
+            for name, (value, default) in given.items()
+            if value is not default and (hasattr(value, "shape") or value != default)
+        }
 
     def describe(self, data) -> Description:
         """Return what identifies data; how a `Dataset` was loaded, it says itself."""

@@ -31,6 +31,8 @@ def reload(run, source=None, *, target=None) -> Dataset:
     """
     spec, described, preprocessing = run.spec, run.data, run.preprocessing
     named = isinstance(source, str) and source in NAMES
+    if target is not None and (source is None or named or holds_arrays(source)):
+        raise KzooError(f"target={shown(target)} names a column of a table, and this data is none: leave it out.")
     if source is None or (named and source == described.name):
         return load_again(spec, described)
     if named:

@@ -152,8 +152,9 @@ def train(
     )
     # A built model may have other weights and settings than a command can say.
     repeat = command_of(
-        None if assigned.own is not None else assigned.preset, data, overrides, options, seed=seed, weights=request.weights, freeze=freeze,
-        precision=precision, backend=request.backend, devices=devices, deterministic=bool(deterministic),
+        None if assigned.own is not None else assigned.preset, data, overrides, options, seed=seed,
+        weights=request.weights, freeze=freeze, precision=precision, backend=request.backend, devices=devices,
+        deterministic=bool(deterministic),
     )  # fmt: skip
     with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
         if claim.done is not None:

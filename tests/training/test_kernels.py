@@ -144,6 +144,39 @@ def test_attention_is_keras_own_to_rounding(axes, masked, causal, ours, monkeypa
 
 
 @pytest.mark.parametrize(
+    ("shape", "settings", "ours"),
+    [
+        ((3, 4, 2), dict(), True),
+        ((3, 4, 2), dict(scale=False, momentum=0.6), True),
+        ((3, 4, 2), dict(center=False), True),
+        ((3, 4, 2), dict(dtype="float32"), False),
+        ((3, 4, 2), dict(axis=1), False),
+        ((3, 4, 2), dict(trainable=False), False),
+        ((4,), dict(), False),
+    ],
+)
+def test_batch_normalisation_of_images_in_bfloat16_is_keras_own_to_rounding(shape, settings, ours, monkeypatch):
+    """What is learned and what is kept; other inputs, a layer in float32 and a frozen one are Keras' own to the bit."""
+    ran, run = [], kernels._normalise
+    monkeypatch.setattr(kernels, "_normalise", lambda *given: ran.append(given) or run(*given))
+    x = RANDOM.normal(size=(9, *shape)).astype("float32") * 3 + 1
+
+    def learned(cheap):
+        keras.utils.set_random_seed(0)
+        layer = layers.BatchNormalization(**dict(dtype="mixed_bfloat16", momentum=0.6) | settings)
+        model = keras.Sequential([keras.Input(shape), layer, layers.Dense(shape[-1])])
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        with kernels.cheap_steps(model) if cheap else nullcontext():
+            for _ in range(4):
+                model.train_on_batch(x, np.roll(x, 1))
+        return np.concatenate([np.ravel(weight) for weight in model.get_weights()])
+
+    ours &= keras.backend.backend() == "tensorflow"
+    np.testing.assert_allclose(learned(True), learned(False), atol=1e-3 if ours else 0, rtol=0)
+    assert bool(ran) == ours
+
+
+@pytest.mark.parametrize(
     "layer",
     [
         lambda: layers.LSTM(3, recurrent_dropout=0.5, seed=0),

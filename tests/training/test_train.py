@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import io
 import json
+import os
 import shlex
 import shutil
 import warnings
@@ -211,6 +212,14 @@ def test_the_same_call_returns_the_run_and_a_different_one_is_refused(iris):
     assert (first.path / "best.keras").stat().st_mtime_ns == stamp
     replaced = fit("iris_fnn", iris, overwrite=True, **SMALL | dict(units=(7,)))
     assert replaced.model.get_layer("outputs").kernel.shape == (7, 3)
+
+
+def test_a_file_whose_name_is_not_utf_8_is_named():
+    name = os.fsdecode(b"caf\xe9.csv")
+    datasets.load_iris(as_frame=True).frame.to_csv(name, index=False)
+    with pytest.raises(kzoo.KzooError, match=r"^'caf\\udce9.csv' is not a name in UTF-8: rename the file"):
+        fit("iris_fnn", name, target="target", **SMALL)
+    assert not Path("run").exists()
 
 
 def test_out_that_cannot_be_a_run_is_refused(iris, tmp_path):

@@ -216,11 +216,14 @@ def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any
             raise KzooError(_unknown_override(preset, name))
     for name, value in checked(overrides).items():
         (config if name in config or name in takes else training)[name] = value
-    own = preset.config | preset.training
-    settings = config | training
-    changed = [name for name in overrides if own.get(name, _UNSAID) != settings[name]]
-    for name, why in without_use(changed, preset.family, preset.task, config).items():
-        raise KzooError(f"{preset.name} has no use for {name}: {why}.")
+    own, settings = preset.config | preset.training, config | training
+    default = builder_of(preset.family).defaults | {name: argument.default for name, argument in TRAINING.items()}
+    asking = [n for n in overrides if settings[n] not in (own.get(n, _UNSAID), default.get(n, _UNSAID))]
+    # What a preset has without a use is for other tasks of its kind.
+    others = without_use(own, preset.family, preset.task, preset.config)
+    for name, why in without_use(asking, preset.family, preset.task, config).items():
+        if name not in others:
+            raise KzooError(f"{preset.name} has no use for {name}: {why}.")
     config, training = completed(preset.family, preset.task, config, training)
     if overrides.get("schedule") == "onecycle" and "warmup" not in overrides:
         training["warmup"] = 0.3  # a preset's few per cent are for its own schedule

@@ -21,7 +21,8 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
     Args:
         preset: None for a model of one's own.
         source, overrides, data: what was given.
-        options: other options of the command that were given: seed, weights, freeze, precision; and the Keras backend.
+        options: other options of the command that were given: seed, weights, freeze, precision, deterministic; and the
+            Keras backend.
     """
     if isinstance(data.test, Fold):
         return _fold_call(preset, source, overrides, data, **options)

@@ -5,7 +5,7 @@ squared error of 1/6. A simple recurrent layer multiplies what it remembers by t
 gradients vanish on the way back to the marks; the gates of LSTM and GRU let a number pass unchanged. They too look lost
 for some epochs, and then the error drops at once.
 
-python recipes/adding_problem.py                three networks, about 5 minutes for each of the gated ones on two cores
+python recipes/adding_problem.py                three networks, 5 to 14 minutes for each of the gated ones on two cores
 python recipes/adding_problem.py --steps 30     an easier memory
 python recipes/adding_problem.py --smoke        seconds, to see that it runs
 

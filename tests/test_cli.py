@@ -523,6 +523,12 @@ def test_bad_input_of_a_run_that_exists(call, iris, tmp_path):
     for words, says in (
         (["evaluate", iris / "run", "--split", "tets"], "validation"),
         (["evaluate", iris / "run", "--tta", "mirror"], "--tta 'mirror' is for images"),
+        (["evaluate", iris / "run", "--target", "colour"], "--target 'colour' names a column of a new table"),
+        (["evaluate", iris / "run", "--data", "wine", "--target", "colour"], "wine comes with answers of its own"),
+        (["check", iris / "run", "--data", "iris", "--target", "colour"], "iris comes with answers of its own"),
+        (["check", iris / "run", "--data", iris / "rows.csv", "--set", "units=9"], "units= is for a training"),
+        (["check", iris / "run", "--data", iris / "rows.csv", "--drop", "age"], "--drop is for a training"),
+        (["check", iris / "run", "--data", iris / "rows.csv", "--validation", "0.3"], "--validation is for a training"),
         (["predict", iris / "run", iris / "rows.csv", "--tta", "flip"], "mirror"),
         (["predict", iris / "run", tmp_path / "no.csv"], "does not exist"),
         (["predict", iris / "run", iris / "rows.csv", iris / "rows.csv"], "give one file, not 2 inputs"),

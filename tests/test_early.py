@@ -69,6 +69,13 @@ BAD = {
     "train tabular_fnn --data golden/images/new --target y": "'new' is a folder of images, but tabular_fnn takes rows",
     "train tabular_fnn --data golden/table/data.csv --target plan --time since": "--time 'since' has no meaning",
     "train image_cnn --data empty": "'empty' holds neither images nor .txt files",
+    "train image_cnn --data phone": "Not read: 1 .heic. Convert",
+    "train tabular_fnn golden/table/data.csv --target plan": "Did you mean '--data golden/table/data.csv'?",
+    "train golden/table/data.csv --target plan": "is data, and no preset. Name one before it: kzoo train PRESET --data",
+    "tune golden/images/new": "kzoo check --data golden/images/new names some",
+    "train iris_fn": "Did you mean 'iris_fnn'? See: kzoo list",
+    "check golden/table/export --set units=8": "--set is for presets and runs",
+    "check golden/table/export --column age=category": "--column is for presets and runs",
     "train image_cnn --data golden/images/new": "4 images but no class folders",
     "train image_cnn --data oneclass": "There is only one class, 'cat'",
     "train text_cnn --data onetext": "'onetext' holds one class only ('good')",
@@ -123,8 +130,9 @@ BAD = {
 def place(tmp_path_factory):
     home = tmp_path_factory.mktemp("early")
     golden_answers.unpack(home / "golden")
-    for folder in ("empty", "oneclass/cat", "onetext/good"):
+    for folder in ("empty", "oneclass/cat", "onetext/good", "phone/cat"):
         (home / folder).mkdir(parents=True)
+    (home / "phone" / "cat" / "0.HEIC").write_bytes(b"")
     (home / "oneclass" / "cat" / "0.png").write_bytes(b"")
     (home / "onetext" / "good" / "0.txt").write_text("fine")
     (home / "README.rst").write_text("read me")
@@ -162,6 +170,7 @@ def test_what_is_right_passes_the_look(place, monkeypatch):
         "train char_gru --data golden/language/data.txt", "tune text_cnn --data golden/text/data.csv --target mood",
         "evaluate golden/table/run --data golden/table/data.csv", "evaluate golden/table/run --data iris",
         "check golden/table/run --data golden/values/data.csv", "check golden/table/export",
+        "check golden/values/run --data diabetes",
         "check --data golden/table/data.csv --target plan", "check golden/series/data.csv --time hour", "check iris",
         "evaluate golden/series/run --data golden/series/data.csv", "show iris_fnn",
         "evaluate golden/language/run --data golden/language/data.txt", "export golden/table/run --formats onnx",
@@ -195,3 +204,5 @@ def test_the_command_still_answers(place, monkeypatch, capsys):
     monkeypatch.chdir(place)
     assert main(["predict", "golden/images/run", "golden/images/new", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["predictions"]) == 4
+    assert main(["predict", "golden/values/run", "golden/values/new.csv", "--top", "3"]) == 2
+    assert "--top 3 shows classes, and golden/values/run answers with values" in capsys.readouterr().err

@@ -9,7 +9,7 @@
 | `long`     | averaged weights, and the last few checkpoints, by epoch or by the clock                 |
 | `tuning`   | for a search: can be deep-copied, writes nothing outside the trial's folder              |
 | `debug`    | norms, updates, gradients, dead units and histograms of every layer, and what is wrong   |
-| `teaching` | says after each epoch, in plain English, what happened and why                           |
+| `teaching` | says after each epoch, in plain English or Chinese, what happened and why                |
 
 They work with any Keras model, on every backend. Training that ends well leaves the best weights in the model; for
 Ctrl-C and exceptions in plain `fit` there is `restored`.

@@ -18,7 +18,8 @@ class Finding:
     Args:
         level: "error" (training would be worth nothing) or "warning".
         what: one plain line.
-        where: split, row, column, layer or setting; rows and columns count from 0.
+        where: split, row, column, layer or setting; rows of a split and of new data count from 0, those of the whole
+            table from 1, as in other messages.
         why: why it matters.
         fix: what to do.
         check: name of the check.

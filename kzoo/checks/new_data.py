@@ -9,7 +9,7 @@ from kzoo.data.arrays import from_tf, read_npz
 from kzoo.data.dataset import Dataset
 from kzoo.data.encode import encode
 from kzoo.data.named import NAMES
-from kzoo.data.reload import reload
+from kzoo.data.reload import check_target, reload
 from kzoo.data.sample import sampled
 from kzoo.errors import KzooError
 from kzoo.kinds import kind, kind_of, takes_ready_arrays
@@ -42,6 +42,7 @@ class NewData:
         self.known = run.config.get("statistics")
         self.targets = [target] if target else list(described.target_names)
         self.frame, self.missing, self.answers, self.values, self.seen = None, [], None, None, None
+        check_target(run, source, target)
         if isinstance(source, str) and source in NAMES:
             source = reload(run, source)
         if isinstance(source, Dataset):

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from kzoo.bare import run_of
 from kzoo.cli import common, export, overview, quiet, tables, train
-from kzoo.command import command_of
 from kzoo.data import sight
 from kzoo.errors import KzooError
 from kzoo.exported import ExportedModel
@@ -84,26 +83,27 @@ def run(args):
     return document | dict(
         baselines=None if scored is None else [asdict(one) | dict(value=one.value) for one in scored],
         presets=findings.presets,
-        command=_training(args, asked, findings.presets),
+        command=_training(args, findings.presets),
     )
 
 
-def _training(args, asked, presets):
+def _training(args, presets):
     """Return the command that trains the first of the presets on this data; None where there is none."""
     if not presets:
         return None
-    none = dict(weights=None, freeze=None, precision=None, backend=None)
-    words = command_of(get_preset(presets[0]["preset"]), None, {}, asked, seed=args.seed, **none)
-    return f"{words} --data {train.quote(args.preset if args.data is None else args.data)}"
+    data = args.preset if args.data is None else args.data
+    return common.training(args, get_preset(presets[0]["preset"]), data, seed=args.seed)
 
 
 def _exported(args):
     """Compare an exported model's files with its golden answers."""
-    for option in ("data", "set", "weights", "freeze", "epochs", "max_steps", "callbacks", "target", "test"):
-        if getattr(args, option) not in (None, []):
+    own = ("command", "debug", "json", "preset", "quick")
+    usual = dict(seed=0, data_seed=0, validation=0.1, precision="auto")
+    for name, value in vars(args).items():
+        if name not in own and value not in (None, [], usual.get(name)):
+            option = "column" if name == "columns" else name.replace("_", "-")
             raise KzooError(
-                f"--{option.replace('_', '-')} is for presets and runs: an exported model is compared with its own "
-                "golden answers."
+                f"--{option} is for presets and runs: an exported model is compared with its own golden answers."
             )
     quiet.hush()
     exported = ExportedModel(args.preset)

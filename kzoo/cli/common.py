@@ -6,7 +6,9 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
+import subprocess
 import sys
 import textwrap
 from importlib import import_module
@@ -39,6 +41,8 @@ class Parser(argparse.ArgumentParser):
     def refuse(self, word, argv):
         """Say that a word means nothing here, with the nearest option or the setting that it means."""
         found = meant(word, argv, self.options())
+        if found is None and "--data" in self.options() and os.path.exists(word):
+            found = f"--data {quote(word)}"
         guess = f"Did you mean {found!r}? " if found else ""
         raise KzooError(f"{self.prog} does not know {word!r}. {guess}See: {self.prog} --help")
 
@@ -97,6 +101,33 @@ def _share(text):
         return text if text is None else float(text)
     except ValueError:
         return text
+
+
+def training(args, preset, data, *, words=(), **options) -> str:
+    """Return the command that trains a preset on the data that this command was given, by the paths it was given.
+
+    Args:
+        args: of the command, with the data options.
+        preset: the `Preset`.
+        data: the source, as it was given; None for the preset's own.
+        words: settings, each as --set takes it.
+        options: others of `kzoo.command.command_of`.
+    """
+    named = data_options(args)
+    test = named["test"]
+    if isinstance(test, str):  # of a path, a command that is stored has the name alone
+        named["test"] = None
+    asked = import_module("kzoo.data.options").DataOptions(seed=named.pop("data_seed"), **named)
+    none = dict(weights=None, freeze=None, precision=None, backend=None)
+    line = import_module("kzoo.command").command_of(preset, None, {}, asked, **none | options)
+    line += f" --data {quote(data)}" if data is not None else ""
+    line += f" --test {quote(test)}" if isinstance(test, str) else ""
+    return f"{line} --set {' '.join(map(quote, words))}" if words else line
+
+
+def quote(path) -> str:
+    """Quote a path for the user's shell."""
+    return subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)
 
 
 def require(name):

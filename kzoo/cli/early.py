@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kzoo.cli import common
 from kzoo.cli.values import CLOSED, VALUES
+from kzoo.data.named import NAMES
 from kzoo.doors import checked_count, checked_seconds, checked_seed
 from kzoo.errors import KzooError
 from kzoo.files import check_place
@@ -20,6 +21,7 @@ from kzoo.weights import DOWNLOADED, check_downloaded, check_freeze, check_linea
 from kzoo.words import hint
 
 _AS_TRAINED = ("export",)  # commands whose --data is what a run was trained on, and not new
+_TRAINING = ("train", "tune")  # commands that take nothing but a preset before their options
 
 
 def look(args):
@@ -63,6 +65,12 @@ def _preset(args):
         if (source := given.get("data") if word is None else word) is not None:
             _source(source, None, args)
         return
+    if args.command in _TRAINING and os.path.exists(word) and not names_a_preset(word) and _sight().is_data(word):
+        data = common.quote(word)
+        raise KzooError(
+            f"{word!r} is data, and no preset. Name one before it: kzoo {args.command} PRESET --data {data}. "
+            f"kzoo check --data {data} names some to try."
+        )
     if not names_a_preset(word) and (Path(word).is_dir() or os.sep in word):  # a run, or an export
         if given.get("data") is not None:
             _run(Path(word), args)
@@ -115,8 +123,8 @@ def _run(path, args):
     elif "preset" not in vars(args):
         target = getattr(args, "target", None)
         _sight().glance_new(reader, args.data, [target] if target else list(run.data.target_names))
-    elif "vocabulary" not in reader:  # `check` says itself what new data lacks; a text may be data, too
-        _sight().existing(args.data)
+    elif "vocabulary" not in reader and args.data not in NAMES:  # `check` says itself what new data lacks
+        _sight().existing(args.data)  # a text may be data, too: of a run that reads words nothing is asked
 
 
 def _sight():

@@ -55,6 +55,8 @@ def run(args):
     answers = _by_exported(args) if (Path(args.run) / "kzoo.json").is_file() else _by_run(args)
     if args.plot is not None and answers.history is None:
         raise KzooError(f"--plot draws a series and its forecast, and {args.run} forecasts none.")
+    if args.top > 1 and answers.values is not None:
+        raise KzooError(f"--top {args.top} shows classes, and {args.run} answers with values: leave it out.")
     document = dict(run=args.run, predictions=answers.rows(args.top))
     if args.out is not None:
         _write(answers, args.out)

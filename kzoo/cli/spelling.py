@@ -29,7 +29,7 @@ def respell(text, options: Iterable[str]) -> str:
 
     `target=` becomes `--target`, `seed=-1` becomes `--seed -1`, `overwrite=True` becomes `--overwrite`, `check=False`
     becomes `--no-check`, `folds=None` becomes `no --folds`, `columns={'zip': 'category'}` becomes `--column
-    zip=category`; what to do about a setting gets its `--set`.
+    zip=category`, and `kzoo.list_presets()` is `kzoo list`; what to do about a setting gets its `--set`.
 
     Args:
         text: as a `KzooError` has it.
@@ -61,6 +61,7 @@ def respell(text, options: Iterable[str]) -> str:
         kind = said.get("kind") or f"number:{said['key']}={said['value']}"
         return f"--column {shlex.quote(said['name'] + '=' + kind)}" if "--column" in options else found[0]
 
+    text = text.replace("See kzoo.list_presets().", "See: kzoo list")
     return _GIVEN.sub(replace, _SEVERAL.sub(pairs, _COLUMN.sub(column, text)))
 
 

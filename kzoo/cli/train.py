@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
@@ -144,8 +143,7 @@ def _repeats(run, args, preset):
     command = import_module("kzoo.command").command_of(
         preset, args.data, settings_of(args), options, seed=args.seed,
         weights=args.weights and name_of(args.weights, preset.name), freeze=frozen(args.freeze),
-        precision=args.precision, backend=run.config["backend"], devices=args.devices,
-        deterministic=args.deterministic,
+        precision=args.precision, backend=run.config["backend"], devices=args.devices, deterministic=args.deterministic,
     )  # fmt: skip
     # In any order: `--epochs` comes after other settings in `kzoo.train`.
     return sorted(shlex.split(command)) == sorted(shlex.split(run.config["command"] or ""))
@@ -218,8 +216,8 @@ def render(document, args):
     rows = [("run", folder), ("curves", os.path.join(folder, "curves.png"))]
     logs = os.path.join(folder, "tensorboard")
     if os.path.isdir(logs):
-        rows.append(("tensorboard", f"tensorboard --logdir {quote(logs)}"))
-    rows.append(("predict", f"kzoo predict {quote(folder)} {kind(document['inputs']).example}"))
+        rows.append(("tensorboard", f"tensorboard --logdir {common.quote(logs)}"))
+    rows.append(("predict", f"kzoo predict {common.quote(folder)} {kind(document['inputs']).example}"))
     lines += tables.columns(rows)
     return "\n".join(lines)
 
@@ -241,8 +239,3 @@ def scores_line(scores) -> str:
             around = f" (95 %: {interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
             parts.append(f"{name.replace('_', ' ')} {number(value)}{around}")
     return ", ".join(parts)
-
-
-def quote(path) -> str:
-    """Quote a path for the user's shell."""
-    return subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)

@@ -89,10 +89,10 @@ def run(args):
         with _executor(args) as executor:
             search = quiet.load("kzoo.tuning.tune").tune(preset, args.data, executor=executor, **options)
     except Interrupted as stop:
-        return _document(stop.run, preset, fixed, args) | {"interrupted": True}
+        return _document(stop.run, preset, args) | {"interrupted": True}
     if args.dry_run:
         return dict(plan=str(search), **{k: getattr(search, k) for k in ("engine", "trials", "epochs", "random")})
-    return _document(search, preset, fixed, args)
+    return _document(search, preset, args)
 
 
 def _executor(args) -> AbstractContextManager:
@@ -135,10 +135,9 @@ def _only(names, settings):
     return {name: value for name, value in settings.items() if name in names}
 
 
-def _document(search, preset, fixed, args):
+def _document(search, preset, args):
     trials, request = search.trials, search.request
     best = best_of(trials, search.objective)
-    command = best and best.overrides and _training(preset, dict(fixed) | dict(best.overrides), request.backend, args)
     shown = ("score", "best_epoch", "params", "hyperparameters", "overrides")
     return dict(
         search=os.fspath(search.path),
@@ -150,21 +149,22 @@ def _document(search, preset, fixed, args):
         asked=request.trials,
         best=best and {"trial": best.number, **{name: getattr(best, name) for name in shown}},
         preset_score=preset_score(trials),
-        command=command or None,
+        command=best and _training(args, preset, best),
         interrupted=False,
     )
 
 
-def _training(preset, settings, backend, args):
-    """Return the command that trains the best trial's settings, on the data and with what was fixed of the search."""
-    named = common.data_options(args)
-    other = named.pop("test") if isinstance(named["test"], str) else None
-    options = import_module("kzoo.data.options").DataOptions(seed=named.pop("data_seed"), **named)
-    command = import_module("kzoo.command").command_of(
-        preset, None, settings, options, seed=0, weights=None, freeze=None, precision="auto", backend=backend
-    )
-    files = {"--data": args.data, "--test": other}
-    return " ".join([command, *(f"{option} {train.quote(file)}" for option, file in files.items() if file is not None)])
+def _training(args, preset, best):
+    """Return the command that trains the best trial's settings on the data of the search."""
+    length = [] if args.epochs is None else [f"epochs={args.epochs}"]
+    return common.training(
+        args, preset, args.data, words=[*args.set, *length, *_changed(best.overrides)], seed=args.seed,
+        backend=args.backend,
+    )  # fmt: skip
+
+
+def _changed(overrides):
+    return [f"{name}={common.show_value(value)}" for name, value in overrides.items()]
 
 
 def render(document, args):
@@ -183,7 +183,7 @@ def render(document, args):
         f"{document['preset']} on {document['data']}: best of {document['trials']} trials is number "
         f"{best['trial']}, {document['objective']} {best['score']:.4f}{against}."
     )
-    changed = [f"{name}={common.show_value(value)}" for name, value in best["overrides"].items()]
+    changed = _changed(best["overrides"])
     rows = [("search", folder), ("leaderboard", os.path.join(folder, "leaderboard.csv"))]
     rows.append(("set", " ".join(changed) if changed else "the preset as it is"))
     if changed:

@@ -59,19 +59,20 @@ class DataOptions:
         """
         if not isinstance(source, Dataset) or (self.stored() == source.loaded and not is_source(self.test)):
             return
-        for name, value in self.said().items():
+        for name, value in self.given().items():
             raise KzooError(
                 f"{name}={shown(value)} comes too late: {source.name!r} is a Dataset, read and split. Give it to "
                 "kzoo.load_data."
             )
 
-    def said(self) -> dict[str, Any]:
-        """Return the options that are not left at their defaults, by the names that users write."""
-        given = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+    def given(self) -> dict[str, Any]:
+        """Return name -> value of what is not left at its default, by the names that `kzoo.train` takes."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        names = {"seed": "data_seed"}
         return {
-            {"seed": "data_seed"}.get(name, name): value
-            for name, (value, default) in given.items()
-            if value is not default and (hasattr(value, "shape") or value != default)
+            names.get(name, name): value
+            for name, (value, usual) in values.items()
+            if value is not usual and (hasattr(value, "shape") or value != usual)
         }
 
     def describe(self, data) -> Description:

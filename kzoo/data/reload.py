@@ -13,6 +13,8 @@ from kzoo.data.options import DataOptions
 from kzoo.data.sight import existing
 from kzoo.errors import KzooError
 from kzoo.kinds import kind_of, takes_ready_arrays
+from kzoo.kinds.tables.files import is_table
+from kzoo.kinds.tables.raw import as_names
 from kzoo.registry import preset_of
 from kzoo.words import shown
 
@@ -31,8 +33,7 @@ def reload(run, source=None, *, target=None) -> Dataset:
     """
     spec, described, preprocessing = run.spec, run.data, run.preprocessing
     named = isinstance(source, str) and source in NAMES
-    if target is not None and (source is None or named or holds_arrays(source)):
-        raise KzooError(f"target={shown(target)} names a column of a table, and this data is none: leave it out.")
+    check_target(run, source, target)
     if source is None or (named and source == described.name):
         return load_again(spec, described)
     if named:
@@ -57,6 +58,27 @@ def reload(run, source=None, *, target=None) -> Dataset:
         preprocessing=preprocessing,
         seen={"common": run.target.common},
     )
+
+
+def check_target(run, source, target):
+    """Refuse the name of another target than a run's own where the data is no table, in which it is a column.
+
+    Raises:
+        KzooError: it would be ignored.
+    """
+    if target is None or as_names(target) == list(run.data.target_names):
+        return
+    named = isinstance(source, str) and source in NAMES
+    if source is None or named or isinstance(source, Dataset) or holds_arrays(source) or _is_no_table(source):
+        what = "the run's own data" if source is None else name_of(source) if isinstance(source, str | Path) else "this"
+        raise KzooError(
+            f"target={shown(target)} names a column of a new table, and {what} comes with answers of its own: leave it "
+            "out."
+        )
+
+
+def _is_no_table(source):
+    return isinstance(source, str | Path) and Path(source).exists() and not is_table(source)
 
 
 def load_again(spec, described, source=None, *, what="what the run was trained on") -> Dataset:

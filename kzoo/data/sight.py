@@ -3,8 +3,10 @@
 `load_data` asks it first. The command line asks it before Keras starts, so that a wrong path takes no time. NumPy only.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from kzoo.data.splits import fractions, is_source
 from kzoo.errors import KzooError
 from kzoo.files import path_of
 from kzoo.kinds import Kind, Source, kind, kind_of, kinds, takes_ready_arrays
+from kzoo.kinds.folders import counted, walked
 from kzoo.kinds.tables.files import is_table, read_header, suffixes
 from kzoo.registry import Preset, general_first, get_preset, list_presets
 from kzoo.tasks import Problem, choose
@@ -21,6 +24,7 @@ from kzoo.words import hint, listed, shown
 
 _ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "columns", "clip")
 _FOLDERS_DEEP = 3  # how far down a folder is looked into for the first file of a known kind
+_MOST_FOLDERS = 1_000  # in which files are counted for a message
 _SHOWN = 12  # names in a message
 
 
@@ -146,9 +150,16 @@ def _folder(path, preset, asked):
     source = _source_of_folder(path)
     if source is None:
         refuse(asked, [option for option in _ABOUT_COLUMNS if option != "task"], path.name)
+        others = Counter(
+            Path(name).suffix.lower()
+            for _, files in islice(walked(path), _MOST_FOLDERS)
+            for name in files
+            if name[0] != "."
+        )
+        convert = " Convert those that are images or texts, such as a phone's .heic to .jpg." if others else ""
         raise KzooError(
             f"{path.name!r} holds neither images nor .txt files: expected a folder of them for each class, "
-            "or one .txt file for each class."
+            f"or one .txt file for each class.{counted(others)}{convert}"
         )
     return _suiting(source, path.name, preset, asked)
 

@@ -104,33 +104,32 @@ def examine(
     precision: str,
 ) -> tuple[Findings, list[str]]:
     """Do what `check` says; return (findings, names of the checks that were run)."""
-    freeze = None if freeze is False else freeze
-    others = dict(weights=weights, freeze=freeze, precision=None if precision == "auto" else precision)
     if what is None or (data is None and not isinstance(what, Preset) and not _names(what) and is_data(what)):
         source = data if what is None else what
         if source is None:
             raise KzooError("Say what to check: a preset, a run, or data=.")
-        _refuse_settings(overrides, others, "for a network, and there is data alone: name a preset before it")
+        _refuse_settings(overrides, weights=weights, freeze=freeze)
         return first_look(source, options, deep=deep, seed=seed)
     run = opened(what) if isinstance(what, keras.Model) and not what.compiled else run_of(what)
+    freeze = None if freeze is False else freeze
+    of_training = overrides | dict(weights=weights, freeze=freeze, precision=None if precision == "auto" else precision)
     if isinstance(run, BareModel):
-        _refuse_settings(overrides, others, "for a preset, or for a compiled model: this one is looked at as it is")
+        _refuse_beside(run, of_training)
         kinds = tuple(kind for kind in _QUICK if kind != "settings")
         return _looked_at(Subject(_data_of(run, data, options), run.model), kinds)
     if run is not None and data is not None:
-        late = {name: value for name, value in options.said().items() if name != "target"}
-        _refuse_settings(overrides, others | late, f"for training, and {run.path} is trained: it meets new data")
+        _refuse_beside(run, of_training | {name: value for name, value in options.given().items() if name != "target"})
         findings, names = look(NewData(run, data, target=options.target), ("new",))
         return Findings(findings), names
+    check_own(what, weights=weights, freeze=freeze, precision=precision)
     kinds = (*_QUICK, "steps") if deep else _QUICK
     if run is not None:
         loaded = reload(run)
         preset = preset_for(run.spec)
         if preset is None:
-            _refuse_settings(overrides, others, f"for a preset, and {run.path} is of a model of your own")
+            _refuse_beside(run, of_training)
             return _looked_at(Subject(loaded, None, run.spec.training), _QUICK)
         what, data = preset, loaded
-    check_own(what, weights=weights, freeze=freeze, precision=precision)
     if _are_arrays(data):
         _, own, _, training = settings_for(what, overrides)
         if own is not None:
@@ -146,11 +145,22 @@ def _names(what: Any) -> bool:
     return isinstance(what, str) and names_a_preset(what)
 
 
-def _refuse_settings(overrides: dict[str, Any], others: dict[str, Any], why: str) -> None:
-    """Refuse settings that nothing here would heed."""
+def _refuse_settings(overrides: dict[str, Any], **others: Any) -> None:
+    """Refuse settings of a network where there is none."""
     for name, value in (overrides | others).items():
         if value is not None:
-            raise KzooError(f"{name}={shown(value)} is {why}.")
+            raise KzooError(
+                f"{name}={shown(value)} is for a network, and there is data alone: name a preset before it."
+            )
+
+
+def _refuse_beside(run: Run, given: Mapping[str, Any]) -> None:
+    """Refuse what says how to train, or how to read data to train on, beside what has been trained."""
+    for name, value in given.items():
+        if value is not None:
+            raise KzooError(
+                f"{name}= is for a training, and {run!r} is trained: new data is read as its own was. Leave it out."
+            )
 
 
 def _looked_at(subject: Subject, kinds: Sequence[str]) -> tuple[Findings, list[str]]:

@@ -11,8 +11,7 @@ from kzoo.bare import BareModel, opened
 from kzoo.data import Dataset, load_data
 from kzoo.data.dataset import Loadable
 from kzoo.data.named import NAMES
-from kzoo.data.options import DataOptions
-from kzoo.data.reload import holds_arrays, reload
+from kzoo.data.reload import check_target, holds_arrays, reload
 from kzoo.doors import checked_count, door
 from kzoo.errors import KzooError
 from kzoo.evaluation.generate import score_stateful
@@ -89,7 +88,7 @@ def evaluate(
 
 def _for_run(run: Run, data: Any, target: str | None) -> tuple[keras.Model, Dataset]:
     if isinstance(data, Dataset):
-        DataOptions(target=target).check_loaded(data)
+        check_target(run, data, target)
     else:
         data = reload(run, data, target=target)
     if list(data.class_names) != run.class_names or _written(data.preprocessing) != _written(run.preprocessing):

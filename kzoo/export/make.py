@@ -36,6 +36,8 @@ def make(model_or_run, path, names, *, quantize, check, data, overwrite, timeout
         raise KzooError(f"timeout={timeout!r} must be a number of seconds above 0.")
     if not isinstance(path, str | os.PathLike):
         raise KzooError(f"path={path!r} must be the folder to write.")
+    if data is not None and not quantize:
+        raise KzooError("data= calibrates and scores what quantize= writes, and that is nothing here: leave it out.")
     subject = subject_of(model_or_run)
     for format in wanted:
         if why := format.refuses(subject.spec):

@@ -154,7 +154,7 @@ def train(
     repeat = command_of(
         None if assigned.own is not None else assigned.preset, data, overrides, options, seed=seed,
         weights=request.weights, freeze=freeze, precision=precision, backend=request.backend, devices=devices,
-        deterministic=bool(deterministic),
+        deterministic=request.deterministic,
     )  # fmt: skip
     with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
         if claim.done is not None:

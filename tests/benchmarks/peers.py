@@ -1,4 +1,4 @@
-"""Samples per second of `kzoo.train` as shipped, beside plain Keras and PyTorch: the table that README quotes.
+"""Samples per second of `kzoo.train` as shipped, beside plain Keras and PyTorch: the table in README.md here.
 
 python tests/benchmarks/peers.py --out TABLE.md      needs TensorFlow, JAX and PyTorch; an hour on two quiet cores
 

@@ -138,6 +138,12 @@ def test_a_converter_that_hangs_is_stopped(converter, table_run, tmp_path, capsy
     assert list(tmp_path.iterdir()) == []
 
 
+def test_data_that_nothing_would_look_at(digits_run, tmp_path):
+    with pytest.raises(kzoo.KzooError, match="data= calibrates and scores what quantize= writes"):
+        kzoo.export(digits_run, tmp_path / "exported", "onnx", data=other_digits(), progress=False)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_a_killed_export_left_is_cleared_away(digits_run, digits_exported, tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()

@@ -87,6 +87,13 @@ def spoil(model):
 # ---------------------------------------------------------------- the folder
 
 
+def test_the_command_says_deterministic(tmp_path, monkeypatch, undrawn):
+    monkeypatch.setattr("kzoo.training.road.prepare_device", lambda precision, deterministic: "float32")
+    options = dict(max_steps=1, units=(2,), deterministic=True, check=False, baselines=False, progress=False)
+    run = kzoo.train("iris_fnn", out=tmp_path, steps_per_call=1, callbacks="quick", **options)
+    assert "--deterministic" in run.config["command"].split()
+
+
 def test_the_folder_says_what_was_trained_on_what(run):
     config = run.config
     assert {"spec", "data", "versions", "command", "backend", "precision", "created"} <= set(config)
@@ -656,6 +663,8 @@ def test_a_model_of_your_own(iris):
     ):
         with pytest.raises(kzoo.KzooError, match=says):
             fit(model, **{"data": iris} | bad)
+    with pytest.raises(kzoo.KzooError, match="weights= and freeze= are for presets"):
+        kzoo.check(model, iris, weights="x")
     with pytest.raises(kzoo.KzooError, match="not int"):
         fit(3, iris)
     assert not Path("run").exists()

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from sklearn import datasets
 from stand_in import StandIn
 
 import kzoo
@@ -170,15 +169,6 @@ def test_the_command_line(search, capsys, tmp_path):
     assert "epochs: 3 there, 5 now" in capsys.readouterr().err
     assert main([*words, "--dry-run"]) == 0
     assert "4 trials, at most 12 epochs" in capsys.readouterr().out
-
-
-def test_the_command_that_trains_the_winner_has_the_data_and_what_was_fixed(search, capsys, tmp_path):
-    datasets.load_iris(as_frame=True).frame.to_csv(tmp_path / "my flowers.csv", index=False)
-    words = ["tune", "iris_fnn", "--trials", "4", "--epochs", "3", "--space", "quick", "--out", "cli", "--quiet"]
-    assert main([*words, "--data", "my flowers.csv", "--target", "target", "--set", "optimizer=sgd", "--json"]) == 0
-    command = json.loads(capsys.readouterr().out)["command"]
-    assert command.startswith("kzoo train iris_fnn --target target --set optimizer=sgd epochs=3 learning_rate=")
-    assert command.endswith(" --data 'my flowers.csv'")
 
 
 def test_a_search_can_be_opened_again(search):

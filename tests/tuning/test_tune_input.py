@@ -1,6 +1,8 @@
 """Bad input: one clear line before anything is trained, and nothing is left behind."""
 
+import json
 import os
+import shlex
 import sys
 
 import numpy as np
@@ -10,6 +12,8 @@ from stand_in import StandIn
 
 import kzoo
 from kzoo.callbacks import direction
+from kzoo.cli import main, make_parser
+from kzoo.cli.common import parse_settings, show_value
 from kzoo.doors import checked_seconds
 from kzoo.errors import KzooError
 from kzoo.tuning.plan import settle_objective
@@ -63,6 +67,32 @@ def test_bad_input_is_one_line_before_training(search, tmp_path, case):
         search(**options)
     assert "\n" not in str(caught.value)
     assert StandIn.asked == () and list(tmp_path.iterdir()) == []
+
+
+def test_the_winner_is_trained_on_the_data_of_the_search(stand_in, tmp_path, monkeypatch, capsys):
+    """The command that is printed says all that the search was told of its data; it named the preset's own set."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    (tmp_path / "my data").mkdir()
+    for name in ("old.csv", "new.csv"):
+        frame = pd.DataFrame({"age": random.normal(50, 9, 60), "code": random.integers(1, 4, 60), "shop": "a"})
+        frame.assign(stays=np.where(frame.age > 50, "yes", "no")).to_csv(tmp_path / "my data" / name, index=False)
+    asked = "--target stays --drop shop --column code=category --validation 0.2 --data-seed 3 --set batch_size=16"
+    places = ["--data", "my data/old.csv", "--test", "my data/new.csv"]
+    words = ["tabular_fnn", *places, *asked.split()]
+    assert main(["tune", *words, "--trials", "3", "--epochs", "4", "--space", "quick", "--json", "--quiet"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    command, searched = shlex.split(document["command"]), document["best"]["overrides"]
+    assert command[:2] == ["kzoo", "train"] and searched
+    said, meant = (vars(make_parser({"train"}).parse_args(given)) for given in (command[1:], ["train", *words]))
+    settings, fixed = parse_settings(said.pop("set")), parse_settings(meant.pop("set"))
+    assert said == meant and settings == {"epochs": 4} | fixed | parse_settings(
+        f"{name}={show_value(value)}" for name, value in searched.items()
+    )
+    assert main(["check", *words[1:-2], "--quick", "--json"]) == 0
+    command = shlex.split(json.loads(capsys.readouterr().out)["command"])
+    said, meant = (vars(make_parser({"train"}).parse_args(given)) for given in (command[1:], ["train", *words[:-2]]))
+    assert said | {"preset": ""} == meant | {"preset": ""}
 
 
 def test_an_empty_range_is_refused():

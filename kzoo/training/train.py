@@ -97,7 +97,7 @@ def train(
         freeze: layers that keep their weights: a glob, several, or True for all that `weights` gave.
         precision: "float32", "mixed_bfloat16" or "mixed_float16"; "auto" is the preset's where the device computes
             with it, which a line says where not, and the device's own where the preset has none. Saved models are
-            float32.
+            float32. A model of your own computes in what it was built in.
         deterministic: refuse or replace operations whose bits differ from run to run, which a CPU hardly has and a GPU
             does; slower. With TensorFlow it then holds for the whole process.
         devices: how many of this machine share each batch (JAX); the same number gives the same bits. What is less

@@ -24,6 +24,14 @@ def at_home(word):
     return os.path.expanduser(word) if home else word
 
 
+def found_at_home(given):
+    """Return a text that names what lies in the user's folder by `~` as its path, also in a list; else as it is."""
+    if type(given) in (list, tuple):
+        return type(given)(found_at_home(one) if isinstance(one, str) else one for one in given)
+    path = at_home(given)
+    return path if path is not given and os.path.exists(path) else given
+
+
 def path_of(word, what) -> Path:
     """Return what a user gave as a path, which the system can look at.
 

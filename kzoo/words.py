@@ -87,7 +87,7 @@ def moments(times) -> list[str]:
     """Write times, as short as all of them allow: `2024-02-29`, `2024-02-29 05:00`, `2024-02-29 05:00:30+01:00`."""
     times = list(times)
     if not all(hasattr(time, "isoformat") for time in times):
-        return [f"{time:g}" if isinstance(time, float) else str(time) for time in times]
+        return [f"{time:.15g}" if isinstance(time, float) else str(time) for time in times]
     clocks = [(time.hour, time.minute, time.second, time.microsecond, time.utcoffset()) for time in times]
     if all(clock == (0, 0, 0, 0, None) for clock in clocks):
         return [time.date().isoformat() for time in times]

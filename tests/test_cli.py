@@ -251,7 +251,7 @@ def test_every_name_that_can_be_set_has_a_meaning():
         preset = kzoo.get_preset(name)
         for key in [*preset.config, *preset.training]:
             assert len(meaning_of(key, preset.family)) > 5, (name, key)
-        assert answers(preset.task, preset.config)
+        assert answers(preset.task, preset.config, preset.training)
 
 
 def test_show_says_everything_in_eighty_columns(call):

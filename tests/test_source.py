@@ -203,7 +203,14 @@ def test_code_of_members_says_what_kzoo_fits(capsys):
     assert 'kzoo fits the answers of each member, which go into the layer "members"' in code
     assert "min_steps=2000" in code and "on_nan" not in code  # what is usual is not said
     assert main(["show", "iris_fnn", "--code"]) == 0
-    assert "member" not in capsys.readouterr().out
+    code = capsys.readouterr().out
+    assert "member" not in code and "train with integer labels 0..2" in code
+
+
+def test_code_says_which_labels_its_loss_takes(capsys):
+    assert main(["show", "iris_fnn", "--code", "--set", "label_smoothing=0.1", "labels=onehot"]) == 0
+    code = capsys.readouterr().out
+    assert "CategoricalCrossentropy(label_smoothing=0.1)" in code and "train with one-hot labels" in code
 
 
 def test_a_summary_cannot_smuggle_code_in(capsys, registry_as_it_was):

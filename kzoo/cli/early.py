@@ -11,7 +11,6 @@ from pathlib import Path
 
 from kzoo.cli import common
 from kzoo.cli.values import CLOSED, VALUES
-from kzoo.data.named import NAMES
 from kzoo.doors import checked_count, checked_seconds, checked_seed
 from kzoo.errors import KzooError
 from kzoo.files import check_place
@@ -123,7 +122,7 @@ def _run(path, args):
     elif "preset" not in vars(args):
         target = getattr(args, "target", None)
         _sight().glance_new(reader, args.data, [target] if target else list(run.data.target_names))
-    elif "vocabulary" not in reader and args.data not in NAMES:  # `check` says itself what new data lacks
+    elif "vocabulary" not in reader and not _sight().is_data(args.data):  # `check` says itself what new data lacks
         _sight().existing(args.data)  # a text may be data, too: of a run that reads words nothing is asked
 
 

@@ -137,7 +137,7 @@ def describe(preset, network, config, training) -> dict:
         parameters=network["parameters"],
         flops=network["flops"],
         goes_in=dict(kind=read) | network["goes_in"] | dict(meaning=kind(read).meaning if read else ""),
-        comes_out=dict(shape=answer, meaning="" if preset is None else answers(preset.task, config)),
+        comes_out=dict(shape=answer, meaning="" if preset is None else answers(preset.task, config, training)),
         layers=[
             dict(name=name, type=type, output_shape=shape, parameters=parameters)
             for name, type, shape, parameters in network["layers"]
@@ -149,7 +149,7 @@ def describe(preset, network, config, training) -> dict:
     )
 
 
-def answers(task, config) -> str:
+def answers(task, config, training) -> str:
     """Say in words what comes out of a network."""
     n, activation = config["outputs"], config.get("output_activation")
     facts = problem(task).facts
@@ -162,7 +162,8 @@ def answers(task, config) -> str:
             words = {"sigmoid": "probability", "hard_sigmoid": "probability", None: "logit", "linear": "logit"}
             return f"{words.get(activation, f'{activation} score')} of the second class"
         what = {"softmax": "probabilities", None: "logits"}.get(activation, f"{activation} values")
-        return f"{what} of {n} classes; train with integer labels 0..{n - 1}"
+        labels = "one-hot labels" if training.get("labels") == "onehot" else f"integer labels 0..{n - 1}"
+        return f"{what} of {n} classes; train with {labels}"
     values = "the target" if n == 1 else f"{n} targets"
     steps = f", {config['horizon']} steps ahead" if config.get("horizon") else ""
     return f"{values}{steps}, in the unit of the training data"

@@ -130,6 +130,16 @@ def encode_named(preprocessing: dict, inputs) -> Encoded:
     return Encoded(x=x, names=names, unread=unread, raw=inputs)
 
 
+def check_known(x, count):
+    """Refuse token ids that a network has no embedding of; `count` is how many it knows, None where that is not said.
+
+    Raises:
+        KzooError: there are such.
+    """
+    if count and len(x) and (x.min() < 0 or x.max() >= count):
+        raise KzooError(f"Token ids run from {x.min()} to {x.max()}; the model knows 0 to {count - 1}.")
+
+
 def _names(items, count):
     """Return a name for each of so many inputs."""
     listed = list(items) if isinstance(items, list | tuple) and len(items) == count else None

@@ -17,7 +17,8 @@ from kzoo.data.sample import what_is_sampled
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.files import path_of
-from kzoo.kinds.tables.frame import as_frame, is_arrow
+from kzoo.kinds.tables.frame import as_frame
+from kzoo.kinds.tables.raw import is_arrow
 from kzoo.registry import Preset, get_preset
 
 

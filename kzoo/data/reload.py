@@ -6,7 +6,7 @@ import numpy as np
 
 from kzoo.data.arrays import from_tf, read_npz
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.encode import class_numbers, encode
+from kzoo.data.encode import check_known, class_numbers, encode
 from kzoo.data.load import load
 from kzoo.data.named import NAMES, name_of
 from kzoo.data.options import DataOptions
@@ -138,6 +138,8 @@ def _array(run, source):
     if not isinstance(source, tuple | list) or len(source) != 2:
         raise KzooError(f"data={shown(source)} must be a pair (x, y), or a source of one.")
     x, y = encode(run.preprocessing, np.asarray(source[0])), np.asarray(source[1])
+    if "ids" in kind_of(run.preprocessing).facts:
+        check_known(x, run.spec.config.get("vocabulary_size"))
     if len(x) != len(y):
         raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
     if "classes" in run.problem.facts:

@@ -7,9 +7,12 @@ import keras
 import numpy as np
 
 from kzoo.bare import opened
-from kzoo.data.encode import Encoded, encode_named, in_words
+from kzoo.data.encode import Encoded, check_known, encode_named, in_words
 from kzoo.doors import checked_count, door
+from kzoo.errors import KzooError
+from kzoo.files import found_at_home
 from kzoo.kinds import kind_of
+from kzoo.kinds.arrays import all_finite
 from kzoo.predictions import Predictions
 from kzoo.run import Run
 from kzoo.training.score import forward, run_gives_logits, views_of
@@ -44,12 +47,22 @@ def predict(
     run = opened(run, weights)
     views_of(kind_of(run.preprocessing), tta)
     size = checked_count("batch_size", batch_size)
-    return answer(run, encode_named(run.preprocessing, inputs), batch_size=size, tta=tta)
+    return answer(run, encode_named(run.preprocessing, found_at_home(inputs)), batch_size=size, tta=tta)
 
 
 def answer(run: Run, encoded: Encoded, *, batch_size: int = 128, tta: str | None = None) -> Predictions:
-    """Answer inputs that have been read."""
-    x, model, views = encoded.x, run.model, views_of(kind_of(run.preprocessing), tta)
+    """Answer inputs that have been read.
+
+    Raises:
+        KzooError: token ids that the network does not know, or inputs for which it gives no numbers.
+    """
+    kind = kind_of(run.preprocessing)
+    x, model, views = encoded.x, run.model, views_of(kind, tta)
+    if "ids" in kind.facts:
+        check_known(x, run.spec.config.get("vocabulary_size"))
     size = min(batch_size, len(x))
     answers = np.concatenate([forward(model, x[i : i + size], size, views) for i in range(0, len(x), size)])
+    if not all_finite(answers):
+        row = int(np.argwhere(~np.isfinite(answers))[0][0])
+        raise KzooError(f"{run!r} gives NaN or infinity for input {row + 1}.")
     return in_words(run.problem.task, run.target, answers, encoded, run.preprocessing, logits=run_gives_logits(run))

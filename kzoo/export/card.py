@@ -127,7 +127,7 @@ def _limits(manifest):
     """Return what to keep in mind: what follows from the task, and what was not looked at."""
     facts = problem(manifest.spec["task"]).facts if manifest.spec["task"] else frozenset()
     lines = ["Scores hold for data like that of the training; of other data nothing is known."]
-    if manifest.data and "test" not in manifest.metrics:
+    if manifest.data and manifest.metrics and "test" not in manifest.metrics:
         lines.append("There was no test data, so what the scores above are worth is open.")
     elif (few := manifest.metrics.get("test", {}).get("examples", _FEW)) < _FEW:
         lines.append(f"It was tested on {number(few)} examples: another sample could give rather different scores.")

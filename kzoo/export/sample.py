@@ -18,7 +18,7 @@ def write_sample(subject, data, file) -> str:
         KzooError: data that is not what the run was trained on.
     """
     random = np.random.default_rng(0)
-    if data is not None and subject.run is None:
+    if data is not None and (subject.run is None or subject.run.path is None):
         x, truth = data if isinstance(data, tuple) else (data, None)
         x = _rows(x, range(len(x)), subject)
         arrays = {"calibration": x[:_CALIBRATION], "x": x[-_TEST:]}

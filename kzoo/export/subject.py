@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kzoo import kinds
-from kzoo.bare import opened
+from kzoo.bare import BareModel, opened
 from kzoo.errors import KzooError
 from kzoo.exported import MANIFEST
 from kzoo.predictions import ANSWERS, logits_of
-from kzoo.registry import spec_of
+from kzoo.registry import fitted_on, spec_of
 from kzoo.run import Run
 from kzoo.tasks import problem
 from kzoo.weights.stored import Stored
@@ -105,7 +105,8 @@ def subject_of(thing) -> Subject:
     """
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(thing, keras.Model):
-        return _of_model(thing, None)
+        # One that knows its data reads raw inputs and names classes, as `kzoo.predict` does with it.
+        return _of_run(BareModel(thing)) if fitted_on(thing) else _of_model(thing, None)
     if isinstance(thing, Run) or (isinstance(thing, str | os.PathLike) and not (Path(thing) / MANIFEST).is_file()):
         run = opened(thing)
         if not run.finished:
@@ -117,7 +118,7 @@ def subject_of(thing) -> Subject:
 
 def _of_run(run):
     spec, data = run.config["spec"], run.config["data"]
-    model = run.model if isinstance(run, Stored) else None  # no folder for another process to open
+    model = run.model if isinstance(run, Stored) or run.path is None else None  # no folder for another process to open
     subject = _of_model(run.model, run) if spec["family"] is None else _of_spec(spec, run, model)
     return replace(subject, labels=tuple(data["class_names"]), targets=tuple(data["target_names"]))
 
@@ -147,7 +148,7 @@ def _of_model(model, run):
     return Subject(
         spec=spec,
         run=run,
-        model=None if run else model,
+        model=model if run is None or run.path is None else None,
         given=_given(_kind_of_input(takes, run), list(takes.shape), str(takes.dtype), spec, run, model),
         kind=kind,
         activation=activation,
@@ -167,7 +168,8 @@ def _of_spec(spec, run, model=None):
     kind, activation = "values", None
     if _distribution(spec["task"]):
         ends, loss = config.get("output_activation") or "linear", spec["training"].get("loss")
-        logits = logits_of(ends, loss, single=outputs == 1)
+        said = run.config.get("answers") if run else None  # what was trained, by another loss than the preset's perhaps
+        logits = logits_of(ends, loss, single=outputs == 1) if said is None else ANSWERS.get(said)
         kind = "scores" if logits is None else "probabilities"
         activation = ("sigmoid" if outputs == 1 else "softmax") if logits else None
     return Subject(
@@ -204,7 +206,7 @@ def _answer_of(model, run):
         if not _distribution(run.config["data"]["task"]):
             return "values", None
         said = run.config.get("answers")  # since it is written down; the stored model has forgotten its loss
-        logits = logits_of(ends, None, single=single) if said is None else ANSWERS.get(said)
+        logits = logits_of(ends, name or None, single=single) if said is None else ANSWERS.get(said)
     elif ends in ("softmax", "sigmoid") or "crossentropy" in name or "hinge" in name:
         logits = logits_of(ends, name, single=single)
     else:

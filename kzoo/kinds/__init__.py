@@ -237,8 +237,13 @@ def misread(reader: object, config: Mapping) -> str | None:
 
 
 def encoding(reader: Mapping) -> dict:
-    """Return what of a stored reader decides `x`: of a series, times and what is forecast say where it ends."""
-    return {name: value for name, value in reader.items() if name not in ("calendar", "times", "outputs")}
+    """Return what of a stored reader decides `x`.
+
+    Times of a series and what is forecast say where it ends, and which dates of a table had the month first says how
+    new rows are read.
+    """
+    aside = ("calendar", "times", "outputs", "month_first")
+    return {name: value for name, value in reader.items() if name not in aside}
 
 
 def ready(name: str, shape) -> dict:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from kzoo import kinds
-from kzoo.data.encode import Encoded, encode_named, in_words
+from kzoo.data.encode import Encoded, check_known, encode_named, in_words
 from kzoo.doors import checked_count, door
 from kzoo.errors import KzooError
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
 from kzoo.exported import MANIFEST, ExportedModel, Manifest, is_inside
+from kzoo.files import found_at_home
 from kzoo.kinds.arrays import all_finite, as_array, check_count
 from kzoo.optional import require
 from kzoo.predictions import ANSWERS, Predictions
@@ -96,7 +97,7 @@ class Model:
             KzooError: an input that cannot be read or does not fit.
         """
         batch_size = checked_count("batch_size", batch_size)
-        encoded = self._known(encode_named(self._preprocessing, inputs))
+        encoded = self._known(encode_named(self._preprocessing, found_at_home(inputs)))
         return self.say(encoded, self.check(self.answer(encoded.x, batch_size)))
 
     def receive(self, given: Any, most: int | None = None) -> Encoded:
@@ -150,9 +151,7 @@ class Model:
         return in_words(self._task, self._target, answers, encoded, self._preprocessing, logits=logits)
 
     def _known(self, encoded: Encoded) -> Encoded:
-        x = encoded.x
-        if self._ids and (x.min() < 0 or x.max() >= self._ids):
-            raise KzooError(f"Token ids run from {x.min()} to {x.max()}; the model knows 0 to {self._ids - 1}.")
+        check_known(encoded.x, self._ids)
         return encoded
 
 

@@ -76,6 +76,8 @@ def inputs_of(model: Model, given: Any, most: int) -> Encoded:
     Raises:
         KzooError: it is neither.
     """
+    if isinstance(given, dict):  # the content of a file, a row, or columns of rows
+        return model.receive(content_of(given), most)
     items = given if isinstance(given, list) else [given]
     if not any(isinstance(item, str | bytes | dict) for item in items):
         return model.tensor(given, most)

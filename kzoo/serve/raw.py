@@ -1,6 +1,7 @@
 """Raw inputs, as people have them: uploaded images and tables, rows, texts and series; answers in words, or a CSV."""
 
 import io
+import json
 import re
 from typing import Any
 
@@ -8,7 +9,7 @@ from kzoo.errors import KzooError
 from kzoo.kinds import kind
 from kzoo.kinds.files import decoded
 from kzoo.kinds.tables.files import suffixes
-from kzoo.serve.exchange import JSON, Asked, Given, Reply, as_json, content_of, with_notes
+from kzoo.serve.exchange import JSON, NOTES, Asked, Given, Reply, as_json, content_of, with_notes
 from kzoo.serve.limits import Refused, read_json
 from kzoo.words import moments, shown
 
@@ -16,6 +17,8 @@ CSV, TEXT, FORM = "text/csv", "text/plain", "multipart/form-data"
 _AS_JSON = ("", JSON, "application/x-www-form-urlencoded")  # the last is what `curl -d` says of anything
 _TOP = 20  # classes of an answer, the likeliest first
 _UTF8 = f"{CSV}; charset=utf-8"
+# The header that says the notes where a CSV has no place for them, and how many letters it has about.
+NOTES_HEADER, _NOTED = "X-Kzoo-Notes", 4_000
 _BOUNDARY = re.compile(r"""boundary=("?)([^";,]{1,100})\1""")
 _PART = re.compile(rb"(?is)(?:^|\r\n)content-disposition:\s*form-data\s*;[^\r\n]*?\bfilename\*?=")
 _NAME = re.compile(rb"""(?i)\bfilename\*?=("?)([^"\r\n;]*)\1""")
@@ -121,4 +124,14 @@ def _table(given: Given, said: Any) -> Reply:
     """Reply with a table, as `kzoo predict --out` writes it."""
     written = io.StringIO()
     said.write_csv(written)
-    return Reply(body=written.getvalue().encode(), media=_UTF8)
+    return Reply(body=written.getvalue().encode(), media=_UTF8, headers=_notes_beside())
+
+
+def _notes_beside() -> dict[str, str]:
+    """Return the header that says, as a list in JSON, what is to be known of the inputs, where there is anything."""
+    said = NOTES.get([])
+    kept = list(said)
+    while len(kept) > 1 and len(json.dumps(kept)) > _NOTED:
+        kept.pop()
+    more = [f"{len(said) - len(kept)} more: the answer in JSON has them."] if len(kept) < len(said) else []
+    return {NOTES_HEADER: json.dumps([*kept, *more])} if said else {}

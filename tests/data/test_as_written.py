@@ -227,6 +227,22 @@ def test_an_empty_text_that_is_a_category_is_so_in_a_file(tmp_path, monkeypatch)
     np.testing.assert_array_equal(labelled(data.preprocessing, file).x, data.train.x)
 
 
+def test_blanks_of_a_file_are_a_category_and_what_is_empty_beside_them_is_missing(tmp_path, monkeypatch):
+    """What is empty became a blank in new rows, once training had seen one."""
+    monkeypatch.chdir(tmp_path)
+    frame = towns().assign(town=[" ", "Rome", "Bern", None] * (N // 4), answer=["a", "b"] * (N // 2))
+    data = load_data(file := written(frame), target="answer", validation=0, test=0)
+    assert data.train.x[:4, -1].tolist() == [1, 3, 2, 0]
+    for read in (lambda: encode(data.preprocessing, file), lambda: labelled(data.preprocessing, file).x):
+        np.testing.assert_array_equal(read(), data.train.x)
+    if importlib.util.find_spec("pyarrow"):
+        monkeypatch.setenv("KZOO_MEMORY", "1KiB")
+        monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+        large = load_data(file, target="answer", validation=0, test=file)
+        assert large.preprocessing["columns"][-1] == data.preprocessing["columns"][-1]
+        assert np.bincount(large.test.x[:][:, -1].astype(int)).tolist() == [N // 4] * 4
+
+
 def test_words_that_a_file_takes_for_missing_values_are_said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frame = towns().assign(size=["NA", *range(N - 1)], answer=["none", "None", "mild", "mild", "none"] * (N // 5))

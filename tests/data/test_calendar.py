@@ -140,6 +140,18 @@ def test_new_rows_of_another_zone_are_dated_in_that_of_the_training():
     assert [str(time) for time in naive] == [str(time) for time in times[160:]]
 
 
+@pytest.mark.parametrize("frequency", ["MS", "ME", "B", "D"])
+def test_an_offset_of_the_other_half_of_the_year_does_not_move_days(frequency):
+    """By the clock of winter, in which training ended, the first of July is the last of June."""
+    times = pd.date_range("1995-01-01", "2023-12-31", freq=frequency, tz="Europe/Berlin")[-400:]
+    reader = reader_of([time.isoformat() for time in times])
+    reader["calendar"]["zone"] = "+01:00"
+    new = pd.date_range("2022-01-01", "2024-12-31", freq=frequency, tz="Europe/Berlin")
+    place = new.searchsorted(pd.Timestamp("2024-05-31", tz="Europe/Berlin")) + 1
+    said = ahead(reader, table([time.isoformat() for time in new[:place]])).times[0]
+    assert [time.isoformat() for time in said[:4]] == [time.isoformat() for time in new[place : place + 4]]
+
+
 def test_an_hour_that_comes_twice():
     """The clocks went back at 3 on 27 October 2024."""
     times = pd.date_range("2024-10-20", periods=168 + HORIZON, freq="h", tz="Europe/Berlin")
@@ -154,6 +166,12 @@ def test_gaps_shuffled_rows_and_holidays_leave_the_step_alone():
     assert ahead(reader_of(times), shuffled).times[0][0] == times[-1] + pd.Timedelta("1h")
     days = pd.bdate_range("2024-01-01", periods=200).delete([0, 60, 61, 88, 103])
     assert Calendar.of(reader_of(days)).step == "business days"
+
+
+def test_large_numbers_keep_their_digits():
+    seconds = 1_700_000_000 + 900 * np.arange(160 + HORIZON)
+    said = ahead(reader_of(seconds[:160]), table(seconds[:160])).rows()
+    assert said[0]["times"] == [str(second) for second in seconds[160:]]
 
 
 def test_a_column_of_numbers():

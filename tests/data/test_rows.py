@@ -1,5 +1,8 @@
 """Rows that are read without pandas mean what they meant in training, which reads with pandas."""
 
+import json
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -186,13 +189,42 @@ def test_times_with_a_zone_are_read_on_their_clock_wherever_they_come_from(tmp_p
     frame.to_csv(tmp_path / "a.csv", index=False)
     frame.to_parquet(tmp_path / "a.parquet")
     of_arrow = frame.astype({"when": pd.ArrowDtype(pa.timestamp("us", "America/New_York"))})
+    tables = pa.Table.from_pandas(frame), pa.RecordBatch.from_pandas(frame)
     files, dicts = (tmp_path / "a.csv", tmp_path / "a.parquet"), (frame.to_dict("list"), frame.to_dict("records"))
     for learned in (frame, *files, of_arrow):
         reader = load_data(learned, target="late", validation=0).preprocessing
-        for rows in (frame, of_arrow, *dicts, *files):
+        for rows in (frame, of_arrow, *tables, *dicts, *files):
             assert encode(reader, rows)[:, -1].tolist() == when.hour.tolist()
     assert reader["columns"][0].pop("zoned")  # a run of before this was said: texts were read in UTC
     assert encode(reader, tmp_path / "a.csv")[:, -1].tolist() == when.tz_convert("UTC").hour.tolist()
+
+
+def test_new_dates_have_the_order_of_day_and_month_that_they_show_or_that_training_found():
+    days = pd.date_range("2023-01-01", periods=200)
+    frame = pd.DataFrame({"when": days, "answer": ["yes", "no"] * 100})
+
+    def read(written, *texts):
+        """Return month and day of texts, as a run of dates that were written so reads them."""
+        reader = load_data(
+            frame.assign(when=days.strftime(written)) if written else frame, target="answer"
+        ).preprocessing
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            x = encode(reader, {"when": list(texts)})
+        return x[:, :2].astype(int).tolist(), [str(one.message) for one in said]
+
+    february = [[2, 3], [2, 25]]
+    for written in (None, "%Y-%m-%d", "%d.%m.%Y"):
+        assert read(written, "03.02.2024", "25.02.2024") == (february, [])
+    assert read("%Y-%m-%d", "03.02.2024") == ([[2, 3]], [])  # a dot says as much as in training
+    found, said = read("%Y-%m-%d", "02/03/2024")
+    assert found == [[2, 3]] and "are read month first, for no number tells" in said[0]
+    assert read("%m/%d/%Y", "02/03/2024") == ([[2, 3]], [])  # in training, a number told
+    found, said = read("%m/%d/%Y", "03/02/2024", "25/02/2024")
+    assert found == february and "have the day first here, and had the month first in training" in said[0]
+    tested = frame.assign(when=days.strftime("%d.%m.%Y"))  # as a second file may be written
+    data = load_data(frame, target="answer", test=tested)
+    np.testing.assert_array_equal(data.test.x, encode(data.preprocessing, frame))
 
 
 def test_columns_of_pandas_and_numpy():
@@ -226,7 +258,8 @@ def test_a_dict_of_columns_is_columns_and_a_dict_of_cells_a_row(tmp_path):
     reader = load_data(file, target="open", validation=0).preprocessing
     frame = read_table(file).head(5)
     expected = encode(reader, frame)
-    for columns in (frame.to_dict("list"), {name: frame[name].to_numpy() for name in frame}):
+    as_pandas_writes = frame.to_dict(), json.loads(frame.to_json())  # row -> cell: the numbers of rows are no cells
+    for columns in (frame.to_dict("list"), {name: frame[name].to_numpy() for name in frame}, *as_pandas_writes):
         np.testing.assert_array_equal(encode(reader, columns), expected)
     np.testing.assert_array_equal(encode(reader, frame.iloc[2].to_dict()), expected[2:3])
 
@@ -237,6 +270,8 @@ def test_a_dict_of_columns_is_columns_and_a_dict_of_cells_a_row(tmp_path):
         ({"a": [1, 2], "b": 3}, "'a' holds 2 values and 'b' one"),
         ({"a": [1, 2], "b": [3]}, "different lengths: a 2, b 1"),
         ({"a": [[1, 2], [3]]}, r"Column 'a' holds \[1, 2\]"),
+        ({"a": {1, 2}, "b": [3, 4]}, "Column 'a' is a set, which has no order"),
+        ({"a": {"0": 1, "1": 2}, "b": {"1": 3, "0": 4}}, "The dict of column 'b' names other rows"),
         ([{"a": 1}, {"a": [1, 2]}], r"Row 2 holds \[1, 2\] in column 'a'"),
         (pd.DataFrame({"a": [1, {"b": 2}]}), r"Row 2 holds \{'b': 2\} in column 'a'"),
     ],

@@ -224,6 +224,21 @@ def test_new_rows_with_a_hole():
         encode(data.preprocessing, table(100).drop(index=[60]))  # before the last 12 rows
 
 
+def test_new_rows_that_come_twice():
+    """As where the end of one file is the beginning of the next."""
+    data = load_data(table(), preset=preset(), target="oil")
+    new = pd.concat([table(100), table(100).tail(4)])
+    with pytest.warns(
+        KzooWarning, match=r"last 12, .* 4 rows have the time of the row before \(first 2024-01-05 00:00\)"
+    ):
+        encode(data.preprocessing, new)
+    with pytest.warns(KzooWarning, match="4 rows repeat a time in 'date'"):
+        kind("series").learn.labelled(data.preprocessing, new, targets=["oil"], config=data.config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encode(data.preprocessing, pd.concat([table(100), table(50).tail(4)]))  # before the last 12 rows
+
+
 @pytest.mark.parametrize("target", ["load", "load,oil"])
 @pytest.mark.parametrize("given", ["a DataFrame", "a file", "dicts", "the newest first"])
 def test_rows_at_the_end_without_a_target_are_the_future(given, target, tmp_path):

@@ -2,12 +2,15 @@
 
 import getpass
 import json
+import shutil
 import socket
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import kzoo
@@ -15,6 +18,9 @@ import kzoo.runtime
 from kzoo.data.named import NAMES, ORIGINS
 from kzoo.export import strings
 from kzoo.export.card import card as card_of
+from kzoo.export.formats import formats
+from kzoo.export.subject import Job, subject_of
+from kzoo.exported import described
 
 
 @pytest.fixture(params=["digits_exported", "text_exported", "table_exported"])
@@ -118,6 +124,41 @@ def test_the_runtime_answers_like_the_run(table_run, table, table_exported):
         answers = kzoo.runtime.load(opened).predict(table)
         assert answers.labels == expected.labels and answers.inputs == expected.inputs
         np.testing.assert_allclose(answers.values, expected.values, rtol=1e-4)
+
+
+def test_a_row_far_from_the_others_leaves_their_answers_alone(table, table_exported, tmp_path):
+    """ONNX Runtime finds one scale for all that goes in at once: of 99 rows beside one in another unit, 22 changed."""
+    pytest.importorskip("onnxruntime")
+    folder = tmp_path / "own"
+    shutil.copytree(table_exported.path, folder)
+    file = folder / "onnx" / "model_int8.onnx"
+    formats()["onnx"].write(SimpleNamespace(like="fnn"), file, "int8")
+    said = json.loads((folder / "kzoo.json").read_text())
+    name = file.relative_to(folder).as_posix()
+    said["exports"]["onnx_int8"] = said["exports"]["onnx"] | {"file": name, "quantize": "int8"}
+    said["files"][name] = described(file)
+    (folder / "kzoo.json").write_text(json.dumps(said))
+    model, rows = kzoo.runtime.load(folder, "onnx_int8"), table.head(20)
+    far = pd.concat([rows, rows.head(1).assign(rooms=4e6)])
+    np.testing.assert_array_equal(model.predict(far).values[:20], model.predict(rows).values)
+
+
+def test_a_model_that_knows_its_data_is_exported_with_it(table):
+    dear = np.where(table["price"] > 3e5, "yes", "no")
+    data = kzoo.load_data(table.drop(columns="price").assign(dear=dear), target="dear")
+    model = kzoo.build("tabular_fnn", data=data, units=(4,), seed=0)
+    assert subject_of(model).run is None
+    kzoo.fit_arguments(model, data, epochs=1, progress=False)
+    job = Job.of(subject := subject_of(model), Path("a"), Path("b"), version=1)
+    assert (subject.labels, subject.kind, job.run) == (("no", "yes"), "probabilities", None)
+    assert job.preprocessing == data.preprocessing and subject.model is model
+
+
+def test_answers_are_what_was_trained_also_where_the_preset_has_another_loss(digits_run, tmp_path):
+    shutil.copytree(digits_run.path, tmp_path / "run")
+    said = json.loads((tmp_path / "run" / "config.json").read_text())
+    (tmp_path / "run" / "config.json").write_text(json.dumps(said | {"answers": "scores"}))  # of hinge, by `compile`
+    assert (subject_of(digits_run).kind, subject_of(tmp_path / "run").kind) == ("probabilities", "scores")
 
 
 @pytest.mark.parametrize("format", ["onnx", "litert"])

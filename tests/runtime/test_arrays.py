@@ -105,7 +105,19 @@ def test_tokens_and_windows(texts, series):
     refused(texts, np.full((2, 8), 10**6), "whole numbers, 0 to")
     refused(texts, np.full((2, 8), 1.5), "holds 1.5")
     refused(series, np.full((1, 8, 2), np.nan), "Input 1 holds NaN")
+    refused(
+        series, spoiled(np.zeros((1, 8, 2)), 9.96921e36, (0, -1)), "gives NaN or infinity for"
+    )  # netCDF's "missing"
     refused(series, np.full((1, 8, 2), 1j), "complex")
+
+
+def test_ids_that_a_network_has_no_vector_of():
+    """What is in the network answered with a traceback on TensorFlow, and with NaN elsewhere."""
+    small = dict(input_shape=6, vocabulary_size=9, embedding_dim=4, filters=4)
+    model = kzoo.build("text_cnn", compile=False, **small)
+    assert len(kzoo.predict(model, np.full((2, 6), 8)).labels) == 2
+    with pytest.raises(kzoo.KzooError, match=r"Token ids run from 9 to 9; the model knows 0 to 8\."):
+        kzoo.predict(model, np.full((2, 6), 9))
 
 
 def test_what_training_is_given():

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,16 @@ def test_rows(rows, format, tmp_path):
     agree(rows, frame.iloc[0].to_dict(), format)
     with pytest.warns(KzooWarning, match="'no date'"):
         agree(rows, [{**frame.iloc[1].to_dict(), "code": "never seen", "size": None, "since": "no date"}], format)
+
+
+def test_files_in_the_users_folder(images, rows, texts, home, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+    for pair, name in ((images, "photos/dark"), (images, "photos/dark/1.png"), (rows, "customers.csv")):
+        for predict in (partial(kzoo.predict, pair.run), kzoo.runtime.load(pair.exported).predict):
+            assert predict(f"~/{name}").labels == predict(home / name).labels
+    assert kzoo.predict(images.run, ["~/photos/dark/1.png"]).inputs == (str(home / "photos" / "dark" / "1.png"),)
+    assert kzoo.predict(texts.run, ["~/court trial"]).inputs == ("~/court trial",)  # which is no file
 
 
 def test_values(values):

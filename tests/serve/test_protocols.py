@@ -121,14 +121,28 @@ def test_rows_and_a_csv_in_and_a_csv_out(server, exports):
     written = io.StringIO()
     wanted.write_csv(written)
     assert out.text == written.getvalue()
+    assert json.loads(out.headers["x-kzoo-notes"]) == found["notes"]  # a CSV has no place for them
     rows = list(csv.DictReader(content.decode("utf-8-sig").splitlines()))
     asked = server.post("/v1/models/table/answer", json={"inputs": rows}).json()["predictions"]
     assert [row["label"] for row in asked] == wanted.labels
     by_column = {name: [row[name] for row in rows] for name in rows[0]}
-    assert server.post("/v1/models/table/answer", json=by_column).json()["predictions"] == asked
+    by_row = {name: dict(enumerate(cells)) for name, cells in by_column.items()}  # as pandas' `to_json` writes it
+    for columns in (by_column, by_row):
+        assert server.post("/v1/models/table/answer", json=columns).json()["predictions"] == asked
     served = server.post("/v1/models/table:predict", json={"instances": rows}).json()
     np.testing.assert_allclose(served["predictions"], wanted.probabilities, atol=1e-6)
     assert served["notes"] == found["notes"]
+    columns = server.post("/v1/models/table:predict", json={"inputs": by_column}).json()
+    assert columns["outputs"] == served["predictions"]
+
+
+def test_codes_that_stand_for_no_category_are_refused_as_tensors_too(server):
+    row = [0.0] * 11  # without the last column, a category
+    for code, says in ((-1, "holds -1"), (1.5, "holds 1.5"), (99, "0 to 2")):
+        tensor = dict(name="rows", datatype="FP32", shape=[1, 12], data=[*row, code])
+        asked = server.post("/v1/models/table:predict", json={"instances": [[*row, code]]})
+        for answer in (asked, server.post("/v2/models/table/infer", json={"inputs": [tensor]})):
+            assert answer.status_code == 400 and says in answer.json()["error"], answer.text
 
 
 @pytest.mark.filterwarnings("ignore:.* no word the model knows")

@@ -17,6 +17,8 @@ _OPSET = 15
 _STATIC, _DYNAMIC = ["Conv", "Relu"], ["MatMul", "Gemm", "LSTM"]
 _BY_NUMBER = {"Mul", "Div", "Add", "Sub"}
 _FOLDED, _MOST_FOLDED = "optimization.constant_folding_max_output_size_in_bytes", 1 << 16
+_DYNAMIC_SCALE = b"DynamicQuantize"  # what operations are called that find a scale for all that goes in at once
+_ROW_BY_ROW = "run it row by row, as kzoo does: it finds one scale for all rows of a batch"
 _FEW, _LARGE = 64, 1024  # numbers: smaller tensors are biases, shapes and constants
 _TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int32)": np.int32,
           "tensor(int64)": np.int64}  # fmt: skip
@@ -129,7 +131,7 @@ def _int8(network, full, file):
     _store_rest(proto.graph, onnx)
     _shorten(proto.graph, {end.name: end.name for end in (*proto.graph.input, *proto.graph.output)})
     onnx.save(proto, file)
-    return {"int8": how}
+    return {"int8": how} | ({"note": _ROW_BY_ROW} if how == "dynamic" else {})
 
 
 def _store_rest(graph, onnx):
@@ -222,10 +224,17 @@ class Session:
             self._input, self._output, self._type = given.name, gives.name, _TYPES[given.type]
         except Exception as error:  # its exceptions have no common class
             raise KzooError(f"ONNX Runtime cannot open {name}: {first_line(error)}") from None
+        # A row far from the others would change the answers to them.
+        self._alone = _DYNAMIC_SCALE in content
         size = given.shape[0] if given.shape else None
         self.batch = size if isinstance(size, int) else None
 
     def __call__(self, x):
+        if self._alone and len(x) > 1:
+            return np.concatenate([self._run(x[place : place + 1]) for place in range(len(x))])
+        return self._run(x)
+
+    def _run(self, x):
         try:
             return self._session.run([self._output], {self._input: x.astype(self._type, copy=False)})[0]
         except Exception as error:

@@ -11,6 +11,7 @@ from kzoo.kinds.tables.numbers import Writing, learn
 from kzoo.kinds.tables.raw import MOST
 from kzoo.kinds.tables.values import (
     Texts,
+    are_short_dates,
     counted,
     date_parts,
     day_comes_first,
@@ -200,9 +201,37 @@ def _describe_date(name, values, notes):
     return {"name": name, "kind": "date", **order, "zoned": zoned, "medians": medians, "missing": bool(missing.any())}
 
 
+def month_first(columns, table, train) -> dict:
+    """Return, for a reader, which columns had dates with the month first in training.
+
+    Args:
+        columns: what `learn_columns` found.
+        table: `Rows`.
+        train: places of the training rows.
+    """
+    dates = [column["name"] for column in columns if column["kind"] == "date" and not column.get("day_first")]
+    found = [name for name in dates if are_short_dates(table[name][train])]
+    return {"month_first": found} if found else {}
+
+
+def with_blanks(columns, table=None) -> list:
+    """Return columns of a CSV file, where empty cells are missing; those with a category of blanks say so.
+
+    Args:
+        columns: what `learn_columns` found.
+        table: `Rows`, in which pandas may have left empty cells of very large numbers: a category like any other.
+    """
+
+    def has_blanks(column):
+        return "" in column.get("values", ()) and (table is None or "" not in counted(table[column["name"]]))
+
+    return [column | {"blank": True} if has_blanks(column) else column for column in columns]
+
+
 def fingerprinted(columns):
-    """Return columns as a fingerprint is told of them: as it was before it was said that a column has no zone."""
-    return [{key: said for key, said in column.items() if (key, said) != ("zoned", False)} for column in columns]
+    """Return columns as a fingerprint is told of them: as it was before it was said of zones and of blanks."""
+    later = (("zoned", False), ("blank", True))
+    return [{key: said for key, said in column.items() if (key, said) not in later} for column in columns]
 
 
 def _looks_like_id(name, numbers):

@@ -14,7 +14,15 @@ from kzoo.data.progress import followed
 from kzoo.data.stored import check_room, read_rows
 from kzoo.errors import KzooError
 from kzoo.kinds.rows.asked import asked_columns, named_columns
-from kzoo.kinds.rows.columns import MOST_CATEGORIES, check_some, fingerprinted, learn_columns, missing_words
+from kzoo.kinds.rows.columns import (
+    MOST_CATEGORIES,
+    check_some,
+    fingerprinted,
+    learn_columns,
+    missing_words,
+    month_first,
+    with_blanks,
+)
 from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extents, Placed, Sample, Words
 from kzoo.kinds.rows.light import cells_of, feature_names, filled, unread_line
 from kzoo.kinds.rows.scaling import config_of
@@ -145,6 +153,7 @@ class Encoding:
             left_out=self.left_out,
         )  # fmt: skip
         check_some(self.columns, self.targets, self.left_out)
+        self.month_first = month_first(self.columns, raw, train)
         self.notes += missing_words(self.pieces.words, self.columns, self.targets if self.classes else ())
         apart = dict.fromkeys(self.drop, ("left out", AS_ASKED))
         if self.group is not None:
@@ -190,7 +199,8 @@ class Encoding:
                 self.put(buckets, self.pieces, table, places, self.split_of(table, places))
             if self.tested is not None:
                 self.without, first = 0, 0
-                self.tested.kept = {name: MISSING.intersection(words.codes) for name, words in self.words.items()}
+                kept = MISSING - {""} if self.pieces.written else MISSING
+                self.tested.kept = {name: kept.intersection(words.codes) for name, words in self.words.items()}
                 self.tested.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.code_of or ()))
                 for piece in self.tested:
                     table, places = self.with_target(piece.table.select(self.targets + self.inputs), first)
@@ -271,6 +281,7 @@ class Encoding:
     def shuffle(self):
         """Fill holes in, number categories, and write each split, its rows shuffled; return how many rows each has."""
         self.columns = [self._exact(column) for column in self.columns]
+        self.columns = with_blanks(self.columns) if self.pieces.written else self.columns
         answers = len(self.targets) if self.classes is None else 1
         codes = {name: words.numbered(column["values"]) for (name, words), column in zip(
             self.words.items(), (c for c in self.columns if c["kind"] == "category"), strict=True
@@ -383,7 +394,7 @@ class Encoding:
             config=config | learned.config,
             preprocessing={
                 "kind": "table", "columns": self.columns, "targets": self.targets, "classes": list(learned.classes)
-            } | ({"writings": self.writings} if self.writings else {}),
+            } | ({"writings": self.writings} if self.writings else {}) | self.month_first,
             class_names=list(learned.classes),
             feature_names=list(self.features),
             target_names=list(learned.names),

@@ -16,9 +16,16 @@ from kzoo.data.windows import Mapped, few, flat, taken
 from kzoo.errors import KzooError
 from kzoo.kinds import Fresh
 from kzoo.kinds.rows.asked import asked_columns, named_columns
-from kzoo.kinds.rows.columns import check_some, fingerprinted, learn_columns, missing_words
+from kzoo.kinds.rows.columns import (
+    check_some,
+    fingerprinted,
+    learn_columns,
+    missing_words,
+    month_first,
+    with_blanks,
+)
 from kzoo.kinds.rows.large import frame_of, is_large, load_large
-from kzoo.kinds.rows.light import apply_columns, feature_names, read, say_unread
+from kzoo.kinds.rows.light import apply_columns, as_dated, feature_names, kept_words, read, say_unread
 from kzoo.kinds.rows.scaling import config_of, robust_scaling
 from kzoo.kinds.rows.target import choose_task, groups_in, read_targets, with_target
 from kzoo.kinds.tables.frame import about_index, as_frame
@@ -54,7 +61,7 @@ def load_table(
     """
     notes, doubts, left_out = [*about_index(source)], [], {}
     frame = as_frame(source, named_columns(columns), notes)
-    words = frame.attrs.get("words", {})
+    words, of_csv = frame.attrs.get("words", {}), "words" in frame.attrs
     decimal, figures = frame.attrs.get("decimal"), frame.attrs.get("figures", ())
     targets = find_target(frame, target)
     said = asked_columns(columns, frame)
@@ -97,9 +104,18 @@ def load_table(
         left_out=left_out,
     )
     check_some(columns, targets, left_out)
+    columns = with_blanks(columns, raw) if of_csv else columns
     notes += missing_words(words, columns, targets if learned.classes else ())
     unread, categories = {}, {column["name"] for column in columns if column["kind"] == "category"}
     x = apply_columns(columns, raw, unread)
+    reader = (
+        {"kind": "table", "columns": columns, "targets": targets, "classes": list(learned.classes)}
+        | ({"writings": writings} if writings else {})
+        | month_first(columns, raw, parts["train"])
+    )
+    if tested is not None:
+        new = raw.take(parts["test"])
+        x[first:] = apply_columns(as_dated(reader, new, notes), new)
     # That a rare category is in validation or test rows alone is nobody's mistake.
     unread = {name: places for name, places in unread.items() if name not in categories}
     notes += [*doubts, *say_unread(columns, raw, unread)]
@@ -109,8 +125,7 @@ def load_table(
         inputs="rows",
         **{part: None if rows is None else Split(x=x[rows], y=y[rows], rows=rows) for part, rows in parts.items()},
         config=config_of(x[parts["train"]], columns, notes) | learned.config,
-        preprocessing={"kind": "table", "columns": columns, "targets": targets, "classes": list(learned.classes)}
-        | ({"writings": writings} if writings else {}),
+        preprocessing=reader,
         class_names=learned.classes,
         feature_names=feature_names(columns),
         target_names=learned.names,
@@ -204,7 +219,7 @@ def _as_written(reader, targets):
     words = MISSING.intersection(classes)
     named = bool(words) or any(map(_changes_as_number, classes))
     targets = [name for name in targets if named or in_texts(writings.get(name))]
-    return {one["name"]: MISSING.intersection(one.get("values", ())) for one in texts} | dict.fromkeys(targets, words)
+    return {one["name"]: kept_words(one) for one in texts} | dict.fromkeys(targets, words)
 
 
 def _changes_as_number(name):
@@ -238,7 +253,8 @@ def fresh(reader, source, *, targets):
     missing = [name for name in names if name not in frame.columns]
     x = None
     if len(missing) < len(names):
-        x = apply_columns(reader["columns"], frame.assign(**dict.fromkeys(missing, np.nan)))
+        rows = rows_of(frame.assign(**dict.fromkeys(missing, np.nan)))
+        x = apply_columns(as_dated(reader, rows, []), rows)
     answers = answers_in(frame, targets)
     if answers is not None:
         answers = _targets_as_learned(frame, targets, reader).loc[answers.index]

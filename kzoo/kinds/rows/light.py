@@ -19,7 +19,7 @@ from kzoo.kinds.tables.raw import (
     require,
     rows_of,
 )
-from kzoo.kinds.tables.values import MISSING, Texts, date_parts, plain, to_words, unreadable
+from kzoo.kinds.tables.values import MISSING, Texts, date_parts, day_first_again, plain, to_words, unreadable
 from kzoo.words import listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown
@@ -34,18 +34,41 @@ def read(reader, raw):
         names = feature_names(columns)
         if x.ndim != 2 or x.shape[1] != len(names):
             raise KzooError(f"Rows have {x.shape[-1]} columns, the model takes {len(names)}: {listed(names, MOST)}.")
-        categories = [column for column in columns if column["kind"] == "category"]
-        for codes, column in zip(x.T[len(names) - len(categories) :], categories, strict=True):
-            whole_in(codes, f"Codes of {column['name']!r}", len(column["values"]))
+        check(reader, x)
         return x.astype(np.float32), raw
     rows = given_rows(raw)
     if not len(rows):
         raise KzooError("There are no rows to encode.")
-    unread = {}
-    x = apply_columns(columns, rows, unread)
-    for line in say_unread(columns, rows, unread):
+    unread, doubts = {}, []
+    x = apply_columns(as_dated(reader, rows, doubts), rows, unread)
+    for line in (*doubts, *say_unread(columns, rows, unread)):
         warnings.warn(line, KzooWarning, stacklevel=2)
     return x, raw
+
+
+def check(reader, x):
+    """Refuse an x that comes from elsewhere, of the network's own shape, with codes that stand for no category."""
+    categories = [column for column in reader["columns"] if column["kind"] == "category"]
+    for codes, column in zip(x.T[x.shape[1] - len(categories) :], categories, strict=True):
+        whole_in(codes, f"Codes of {column['name']!r}", len(column["values"]))
+
+
+def as_dated(reader, rows, doubts) -> list:
+    """Return the learned columns, those of dates with the order of day and month that new rows show.
+
+    Args:
+        reader: from training, which says of dates with day and month in front which of them came first.
+        rows: `Rows`.
+        doubts: a list that gets a line where that is in doubt, or is another than in training.
+    """
+    columns = []
+    for column in reader["columns"]:
+        name = column["name"]
+        if column["kind"] == "date" and name in rows:
+            learned = column.get("day_first") or (False if name in reader.get("month_first", ()) else None)
+            column = column | {"day_first": day_first_again(name, rows[name], doubts, learned)}
+        columns.append(column)
+    return columns
 
 
 def say_unread(columns, table, unread):
@@ -238,11 +261,19 @@ def codes_of(categories) -> dict:
     return {word[:-2]: code for word, code in codes.items() if word.endswith(".0")} | codes
 
 
+def kept_words(column) -> frozenset:
+    """Return the words for missing values, such as `NA`, that are categories of a column.
+
+    An empty cell is none where training knew the category of blanks from a CSV file, whose empty cells were missing.
+    """
+    kept = MISSING.intersection(column.get("values", ()))
+    return kept - {""} if column.get("blank") else kept
+
+
 def _features(column, rows, unread):
     if column["kind"] != "category":
         return filled(column, cells_of(column, rows, unread))
-    codes, kept = codes_of(column["values"]), MISSING.intersection(column["values"])
-    values = rows.cells(column["name"], kept)
+    codes, values = codes_of(column["values"]), rows.cells(column["name"], kept_words(column))
     if isinstance(values, Texts):
         found = values.each([codes.get(text.strip(), 0) for text in values.different], 0, np.float32)
     else:

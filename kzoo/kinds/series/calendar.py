@@ -131,7 +131,7 @@ class Calendar:
         latest = int(np.argmax(moments.at))
         if self.step == "numbers":
             return [float(moments.at[latest] + self.every * (i + 1)) for i in range(count)]
-        zone = self._zone or (zone_named(moments.zone) if moments.zone else None)
+        zone = self._clock(moments)
         try:
             wall = self._on_the_wall(moments, latest, zone)
             if self.step != "seconds":
@@ -149,8 +149,34 @@ class Calendar:
         latest = np.argsort(moments.at, kind="stable")[-count:]
         if self.step == "numbers":
             return [float(moments.at[place]) for place in latest]
-        zone = self._zone or (zone_named(moments.zone) if moments.zone else None)
+        zone = self._clock(moments)
         return [self._on_the_wall(moments, place, zone).replace(tzinfo=zone) for place in latest]
+
+    def _clock(self, moments):
+        """Return the zone by whose clock steps are counted and written; None where none is known.
+
+        It is that of the training. An offset that its last row had may be that of the other half of the year, though:
+        by it the first day of a month is the last of the one before. Where more of the rows keep the step on a clock of
+        their own, it is theirs.
+        """
+        if self._zone is None or not moments.zone:
+            return self._zone or (zone_named(moments.zone) if moments.zone else None)
+        offset = _offset_of(self.zone)
+        if offset is None:
+            return self._zone
+        there, own = (self._keeps(wall).mean() for wall in (moments.at + np.timedelta64(offset), moments.wall))
+        return zone_named(moments.zone) if own > there else self._zone
+
+    def _keeps(self, wall):
+        """Say of times on a clock (N,) whether they are days that the step leads to, at the usual time of the day."""
+        days = wall.astype("datetime64[D]")
+        hours, counts = np.unique(wall - days, return_counts=True)
+        usual = wall - days == hours[counts.argmax()]
+        if self.step == "months":
+            return usual & (days == day_of(days.astype("datetime64[M]"), self.day, self.business))
+        if self.step == "business days":
+            return usual & np.is_busday(days)
+        return usual & (self.step == "days")
 
     def _on_the_wall(self, moments, place, zone):
         """Return the latest time as the clocks of the zone show it, without a zone."""
@@ -178,6 +204,17 @@ def _python(moment, zone=None):
     return found.replace(tzinfo=zone)
 
 
+def _offset_of(name) -> timedelta | None:
+    """Return how far a zone is from UTC, by its name; None where that is the name of a place."""
+    if name == "UTC":
+        return timedelta()
+    match = _UTC_OFFSET.fullmatch(name)
+    if match is None:
+        return None
+    offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
+    return -offset if match[1] == "-" else offset
+
+
 def zone_named(name):
     """Return a zone by its name or its offset.
 
@@ -185,10 +222,10 @@ def zone_named(name):
         KzooError: this computer does not know it.
     """
     try:
-        if match := _UTC_OFFSET.fullmatch(name):
-            offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
-            return timezone(-offset if match[1] == "-" else offset)
-        return UTC if name == "UTC" else ZoneInfo(name)
+        if name == "UTC":
+            return UTC
+        offset = _offset_of(name)
+        return ZoneInfo(name) if offset is None else timezone(offset)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise KzooError(f"The time zone {name!r} is not known here: pip install tzdata") from None
 

@@ -19,7 +19,7 @@ from kzoo.kinds.rows.light import say_unread
 from kzoo.kinds.rows.scaling import scaling
 from kzoo.kinds.series.calendar import calendar_of
 from kzoo.kinds.series.index import with_index
-from kzoo.kinds.series.light import filled, refuse_empty, time_column, times_in, written_as
+from kzoo.kinds.series.light import filled, refuse_empty, repeats, time_column, times_in, written_as
 from kzoo.kinds.series.season import window
 from kzoo.kinds.series.simple import simple_forecasts
 from kzoo.kinds.series.times import in_utc, offsets_of
@@ -124,7 +124,7 @@ def load_series(
     if tested is not None:
         require(tested, names, "the test series")
         other, unknown, lines = _filled_anew(tested, names, writings, len(targets), "the test series")
-        notes += [f"Test series: {line}" for line in (*doubts_of_test, *lines)]
+        notes += [f"Test series: {line}" for line in (*doubts_of_test, *repeats(tested_times), *lines)]
         series["test"] = (other, 0, len(other), holes_of(tested_times))
     fix = shorter(cuts.values(), steps or STEPS, horizon, preset)
     if steps is None:
@@ -380,7 +380,7 @@ def labelled(reader, source, *, targets, config):
     series = {"whole": (values, 0, len(values), () if reader.get("uneven") else holes_of(times))}
     made, left_out, across = windows_of(series, reader["steps"], config["horizon"], outputs, name)
     split, without = _known_alone(made["whole"], unknown, name)
-    for line in (*lines, *more, *_about_holes(left_out, across), *without):
+    for line in (*lines, *repeats(times), *more, *_about_holes(left_out, across), *without):
         warnings.warn(line, KzooWarning, stacklevel=2)
     return split
 

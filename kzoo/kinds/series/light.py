@@ -48,6 +48,7 @@ def read(reader, raw):
         *_say_future(reader, rows, times, future),
         *_say_gone(gone, len(rows), steps),
         *_say_hole(None if reader.get("uneven") else times, steps),
+        *_say_repeats(times, steps),
     )
     for line in lines:
         warnings.warn(line, KzooWarning, stacklevel=2)
@@ -145,6 +146,19 @@ def _say_hole(times, steps):
     yield (
         f"Rows are missing among the last {steps}, which the forecast is made from: there is none between {after} and "
         f"{before}. The model takes the rows for neighbours."
+    )
+
+
+def _say_repeats(times, steps):
+    """Yield a line where rows repeat a time among those that a forecast is made from."""
+    first = 0 if times is None else len(times.told) - steps
+    if times is None or not (count := int(times.same[first:].sum())):
+        return
+    when = times.said(times.told[times.order][first + int(np.argmax(times.same[first:]))])
+    rows = "1 row has" if count == 1 else f"{count} rows have"
+    yield (
+        f"Among the last {steps}, which the forecast is made from, {rows} the time of the row before (first {when}): "
+        "the model takes each for a step of its own."
     )
 
 
@@ -256,10 +270,17 @@ def times_in(rows, column, notes, offsets=None, *, learned=None, doubts=None) ->
     times = Times.of(column, told, (offsets or {}).get(column, offsets_of(rows[column])), way)
     if repeated := int(times.same.sum()):
         _refuse_several_series(rows, column, told, repeated)
-        notes.append(f"{repeated} rows repeat a time in {column!r}; they are kept as they are.")
+    notes += repeats(times)
     if not times.sorted:
         notes.append(f"The rows were not in order of {column!r} and were sorted.")
     return times
+
+
+def repeats(times) -> list:
+    """Return a line where rows of a series repeat a time."""
+    if times is None or not (repeated := int(times.same.sum())):
+        return []
+    return [f"{repeated} rows repeat a time in {times.column!r}; they are kept as they are."]
 
 
 def _refuse_several_series(rows, time, when, repeated):

@@ -3,17 +3,14 @@
 Training learns it and a run keeps it: a few new rows cannot tell whether 3/2/2024 is in February. Without pandas.
 """
 
-import re
-
 import numpy as np
 
-from kzoo.kinds.tables.values import counted, day_comes_first, known, plain, to_dates, to_numbers
+from kzoo.kinds.tables.values import are_short_dates, day_first_again, known, plain, to_dates, to_numbers
 
 NUMBERS, DAY_FIRST, MONTH_FIRST = "numbers", "day first", "month first"
 _IN_FIGURES = {"YYYYMMDD": (1900_00_00, 2101_00_00), "YYYYMM": (1900_00, 2101_00)}  # the least number, and the end
 _MOSTLY = 0.95  # share of numbers that are dates above which the others are mistakes
 _FEW = 3  # different numbers, below which there is no telling
-_SHORT = re.compile(r"\s*\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
 
 
 def are_dates_in_figures(values) -> bool:
@@ -39,18 +36,10 @@ def way_of(name, values, notes, learned=None) -> str | None:
         return None
     if (numbers := _all_numbers(values)) is not None:
         return learned if learned in (NUMBERS, *_IN_FIGURES) else _of_numbers(numbers, notes, name)
-    texts = [str(value) for value in counted(values)]
-    if not any(_SHORT.match(text) for text in texts):
+    if not are_short_dates(values):
         return None
-    if learned not in (DAY_FIRST, MONTH_FIRST):
-        return DAY_FIRST if day_comes_first(name, values, notes) else MONTH_FIRST
-    # With slashes alone it is numbers above 12 that tell, and a note says where none does.
-    slashed, doubt = np.array([text.replace(".", "/") for text in texts], object), list[str]()
-    own = DAY_FIRST if day_comes_first(name, slashed, doubt) else MONTH_FIRST
-    if doubt or own == learned:
-        return learned
-    notes.append(f"Dates in {name!r} have the {own} here, and had the {learned} in training: each is read as written.")
-    return own
+    was = {DAY_FIRST: True, MONTH_FIRST: False}.get(learned)
+    return DAY_FIRST if day_first_again(name, values, notes, was) else MONTH_FIRST
 
 
 def times_of(values, way) -> np.ndarray:

@@ -104,6 +104,19 @@ def _in_one(column):
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
 
 
+def as_rows(table, name="the table") -> Rows:
+    """Return a table of Arrow, or a record batch, as `Rows`.
+
+    Args:
+        name: of the file, for messages.
+
+    Raises:
+        KzooError: see `settled`.
+    """
+    table = settled(table, name)
+    return Rows({name: plain_of(table.column(name)) for name in table.schema.names})
+
+
 class Piece(Rows):
     """Rows of a settled table of Arrow, whose columns become plain when they are asked for.
 

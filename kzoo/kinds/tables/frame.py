@@ -9,7 +9,7 @@ import pandas as pd
 from kzoo.data.memory import too_large
 from kzoo.errors import KzooError
 from kzoo.kinds.tables.files import read_table
-from kzoo.kinds.tables.raw import check_cells
+from kzoo.kinds.tables.raw import check_cells, is_arrow
 from kzoo.words import in_bytes, listed, shown
 
 _FRAME = 4  # times the bytes of a table of Arrow that a DataFrame and what is made of it take, about
@@ -48,11 +48,6 @@ def about_index(source):
     if names or (len(index) and index.dtype.kind not in "iu"):
         what = listed(map(repr, names)) if names else type(index).__name__
         yield f"The index of the DataFrame ({what}) is not read: DataFrame.reset_index() makes columns of it."
-
-
-def is_arrow(source) -> bool:
-    """Say whether this is a table of Arrow, which has its columns but is no DataFrame."""
-    return hasattr(source, "to_pandas") and hasattr(source, "column_names") and hasattr(source, "nbytes")
 
 
 def _read(table):

@@ -1,6 +1,7 @@
 """`Rows`: new rows of a table by column, from a file, dicts or a DataFrame, without pandas."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
+from importlib import import_module
 from pathlib import Path
 
 from kzoo.errors import KzooError
@@ -72,7 +73,7 @@ class Rows:
 
 
 def rows_of(source) -> Rows:
-    """Return rows from the path of a table, a dict, a list of dicts, or a DataFrame.
+    """Return rows from the path of a table, a dict, a list of dicts, a DataFrame, or a table of Arrow.
 
     Raises:
         KzooError: anything else, or a file that is not a table.
@@ -84,6 +85,8 @@ def rows_of(source) -> Rows:
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         check_names(source.columns)
         return Rows({str(name).strip(): plain(source.iloc[:, i]) for i, name in enumerate(source.columns)})
+    if is_arrow(source):
+        return import_module("kzoo.kinds.tables.arrow").as_rows(source)
     if isinstance(source, dict):
         if columns := _columns_of(source):
             return Rows(columns)
@@ -103,6 +106,11 @@ def rows_of(source) -> Rows:
                 )
     names = dict.fromkeys(name for row in rows for name in row)
     return Rows({name: plain([row.get(name) for row in rows]) for name in names})
+
+
+def is_arrow(source) -> bool:
+    """Say whether this is a table of Arrow, which has its columns but is no DataFrame."""
+    return hasattr(source, "to_pandas") and hasattr(source, "column_names") and hasattr(source, "nbytes")
 
 
 def from_elsewhere(given, what):
@@ -142,6 +150,7 @@ def _columns_of(source):
     if not many:
         return None
     check_names(source)
+    many = _in_rows(many)
     lengths = {name: len(value) for name, value in many.items()}
     if cells := [str(name) for name in source if str(name).strip() not in many]:
         raise KzooError(
@@ -154,6 +163,27 @@ def _columns_of(source):
         if bad := [value for value in values if _is_many(value)]:
             raise KzooError(f"Column {name!r} holds {shown(bad[0])}; a cell is one number, text or date.")
     return {name: plain(values) for name, values in many.items()}
+
+
+def _in_rows(columns):
+    """Return columns as sequences: of one that is a dict of row -> cell, as pandas writes them, its cells.
+
+    Raises:
+        KzooError: dicts that name different rows, or a set, which has no order.
+    """
+    found, rows = {}, None
+    for name, values in columns.items():
+        if isinstance(values, Set):
+            raise KzooError(f"Column {name!r} is a set, which has no order: give a list.")
+        if isinstance(values, Mapping):
+            rows = list(values) if rows is None else rows
+            if list(values) != rows:
+                raise KzooError(
+                    f"The dict of column {name!r} names other rows than that of another column, or in another order: "
+                    "give rows as dicts of cells, or columns as lists."
+                )
+        found[name] = list(values.values()) if isinstance(values, Mapping) else values
+    return found
 
 
 def _is_many(value):

@@ -261,6 +261,32 @@ def day_comes_first(name, values, notes) -> bool:
     return dotted
 
 
+def are_short_dates(values) -> bool:
+    """Tell whether any date of a column has its day and its month in front, in one order or the other."""
+    values = plain(values)
+    return values.dtype.kind != "M" and any(_SHORT_DATE.match(_date_text(text)) for text in counted(values))
+
+
+def day_first_again(name, values, notes, learned=None) -> bool:
+    """Tell whether 3/2/2024 is February 3 in new rows: as training found it, unless these show that it is otherwise.
+
+    Args:
+        learned: what training found; None where its dates left nothing to tell.
+    """
+    if not are_short_dates(values):
+        return bool(learned)
+    if learned is None:
+        return day_comes_first(name, values, notes)
+    # With slashes alone it is numbers above 12 that tell, and a note says where none does.
+    slashed, doubt = np.array([str(value).replace(".", "/") for value in counted(plain(values))], object), list[str]()
+    own = day_comes_first(name, slashed, doubt)
+    if doubt or own == learned:
+        return learned
+    first, was = ("day first", "month first") if own else ("month first", "day first")
+    notes.append(f"Dates in {name!r} have the {first} here, and had the {was} in training: each is read as written.")
+    return own
+
+
 def may_be_zoned(values) -> bool:
     """Tell whether a date of a column may say how far it is from UTC: a quick look, which some others pass too."""
     values = plain(values)

@@ -20,6 +20,7 @@ from kzoo.kinds.tables.raw import (
     find_target,
     from_elsewhere,
     given_rows,
+    is_arrow,
     is_text,
     require,
     rows_of,
@@ -244,7 +245,7 @@ def _texts(raw, column):
     if isinstance(raw, list | tuple | np.ndarray) and len(raw) and all(isinstance(one, str | Path) for one in raw):
         return _of_files(raw) if any(map(names_file, raw)) else ([str(one) for one in raw], raw)
     dicts = isinstance(raw, list) and all(isinstance(row, dict) for row in raw)
-    if dicts or isinstance(raw, dict | Rows) or hasattr(raw, "iloc"):
+    if dicts or isinstance(raw, dict | Rows) or hasattr(raw, "iloc") or is_arrow(raw):
         return _column(given_rows(raw), column or "text"), raw
     raise KzooError(f"Text is a string, a list of strings, or a table with a text column; got {type(raw).__name__}.")
 

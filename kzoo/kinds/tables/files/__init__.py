@@ -12,7 +12,8 @@ and may have
     header(path) -> Rows             its columns without rows, from its beginning alone; None where that does not tell
     size(path) -> int                bytes that it takes in memory, about
     Pieces(path)                     the table piece by piece, where memory has no room for it: an iterable of `Piece`
-                                     (kzoo.kinds.tables.arrow) with `name`, `names` of the columns, `decimal`,
+                                     (kzoo.kinds.tables.arrow) with `name`, `names` of the columns, `decimal`, `written`
+                                     (whether cells are texts, of which an empty one is missing),
                                      `kept` and `words` (see `csv.Pieces`), and `frame(table, text)`, rows of its
                                      pieces as `frame` reads them. Needs pyarrow
     FOLDERS = True                   a folder of such files is a table as well, of `files_of(path)`

@@ -313,6 +313,8 @@ class Pieces:
     it has been read.
     """
 
+    written = True
+
     def __init__(self, path):
         self.path, self.name = Path(path), Path(path).name
         self._layout, head = layout, _ = _layout_of(path)

@@ -80,7 +80,7 @@ def _counts(file, folder):
 class Pieces:
     """A table of Parquet, read piece by piece (see `kzoo.kinds.tables.files`)."""
 
-    decimal, notes = None, ()
+    decimal, notes, written = None, (), False
 
     def __init__(self, path):
         self.name, self.files = Path(path).name, files_of(path)

@@ -35,7 +35,8 @@ class Argument:
         each: what a mapping's values must be, where one may stand in place of a value; its keys are written as text.
         open: whether a sequence may begin with None, which the data decides (see `kzoo.preset.completed`).
         needs: another setting -> its values with which this one has a use; "answers" is what the task asks for,
-            "classes" or "values". `ANY` stands for whatever is not empty.
+            "classes" or "values". `ANY` stands for whatever is not empty. What is so in one family alone says the
+            `NEEDS` of its file.
     """
 
     default: object = None
@@ -51,18 +52,6 @@ class Argument:
     each: "Argument | None" = None
     open: bool = False
     needs: Mapping = field(default_factory=dict)
-
-    def unmet(self, settings):
-        """Return why it has no use beside these settings, or None where it has one."""
-        for other, values in self.needs.items():
-            if other not in settings or (settings[other] if values is ANY else settings[other] in values):
-                continue
-            if values is ANY:
-                return f"it needs {other}, and there are none"
-            if other == "answers":
-                return f"it is for {' and '.join(values)}, and this task has {settings[other]}"
-            return f"it needs {other}={' or '.join(map(repr, values))}, not {settings[other]!r}"
-        return None
 
     def check(self, name, value):
         """Return `value` (sequences as tuples, NumPy's as Python's), or raise `KzooError` with the rule it breaks."""
@@ -139,7 +128,7 @@ _NUMBERS: Any = dict(kind=float, none=True, many=True)
 # What the uses of a setting hang on; a family without the other setting does not ask.
 _TOKENS: Any = dict(needs={"inputs": ("tokens",)})
 _SERIES: Any = dict(needs={"inputs": ("series",)})
-_COLUMNS: Any = dict(needs={"inputs": ("rows", "series"), "bins": (0,)})
+_COLUMNS: Any = dict(needs={"inputs": ("rows", "series"), "rescale": (True,), "bins": (0,)})
 _PLAIN: Any = dict(needs={"block": ("plain",)})
 _STAGES: Any = dict(needs={"block": ("plain", "residual", "separable", "pooled", "dilated")})
 _CLASSES: Any = dict(needs={"answers": ("classes",)})
@@ -224,7 +213,7 @@ CONFIG = {
     "bidirectional": _A(**_FLAG),
     "reversible_norm": _A(kind=(bool, str), choices=(True, False, "last"), **_SERIES),
     "stateful": _A(**_FLAG),
-    "stateful_batch": _A(**_COUNT),
+    "stateful_batch": _A(**_COUNT, needs={"stateful": (True,)}),
     "width": _A(**_COUNT),
     "num_heads": _A(**_COUNT),
     "intermediate_dim": _A(**_COUNT),
@@ -356,10 +345,32 @@ def checked(values: Mapping) -> dict:
     }
 
 
-def unmet(names, beside: Mapping) -> dict:
-    """Return name -> why it has no use in this situation, for those of the names that have none."""
-    found = {name: ARGUMENTS[name].unmet(beside) for name in names if name in ARGUMENTS}
-    return {name: why for name, why in found.items() if why is not None}
+def unmet(names, beside: Mapping, needs: Mapping) -> dict:
+    """Return name -> why it has no use in this situation, for those of the names that have none.
+
+    Args:
+        names: of settings.
+        beside: all settings, and "answers".
+        needs: what names of one family need besides (see `kzoo.family.Builder`).
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        of_all = ARGUMENTS[name].needs if name in ARGUMENTS else {}
+        why = next(filter(None, (_why_unmet(each, beside) for each in (of_all, needs.get(name, {})))), None)
+        found |= {} if why is None else {name: why}
+    return found
+
+
+def _why_unmet(needs, settings):
+    for other, values in needs.items():
+        if other not in settings or (settings[other] if values == ANY else settings[other] in values):
+            continue
+        if values == ANY:
+            return f"it needs {other}, and there are none"
+        if other == "answers":
+            return f"it is for {' and '.join(values)}, and this task has {settings[other]}"
+        return f"it needs {other}={' or '.join(map(repr, values))}, not {settings[other]!r}"
+    return None
 
 
 # What other libraries call the same thing; used for hints only.

@@ -3,6 +3,7 @@
 import os
 import pkgutil
 import sys
+import warnings
 from collections.abc import Container, Iterable
 from fnmatch import fnmatchcase
 from importlib import import_module
@@ -10,9 +11,9 @@ from pathlib import Path
 
 from kzoo import plugins
 from kzoo.doors import door
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.family import FAMILIES
-from kzoo.preset import Preset, choose
+from kzoo.preset import Preset, choose, in_vain
 from kzoo.preset_files import is_file_word, parts_of_word, read_presets
 from kzoo.tasks import problems
 from kzoo.words import hint, shown
@@ -20,6 +21,7 @@ from kzoo.words import hint, shown
 _presets: dict[str, Preset] = {}
 _owners: dict[str, str] = {}
 _plugins: set[str] = set()  # namespaces of packages that were read, or could not be
+_said: set[str] = set()  # warnings
 _catalogue = "unread"
 _FOR_ANY = ("tabular_", "text_", "series_", "image_")  # presets that are made for any data of their kind
 
@@ -58,6 +60,8 @@ def register(preset: Preset) -> Preset:
     """
     _read_catalogue()
     _check_free(preset, sys._getframe(1).f_globals.get("__name__", "?"), _presets)
+    if _catalogue == "read":
+        _say_what_is_void(preset)
     _presets[preset.name] = preset
     _owners[preset.name] = sys._getframe(1).f_globals.get("__name__", "?")
     return preset
@@ -74,6 +78,7 @@ def register_from(owner: str, presets: Iterable[Preset]) -> None:
     for preset in presets:
         _check_free(preset, owner, others)
     for preset in presets:
+        _say_what_is_void(preset)
         _presets[preset.name] = preset
         _owners[preset.name] = owner
 
@@ -87,6 +92,15 @@ def load_presets(path: str | os.PathLike[str]) -> list[str]:
     presets = read_presets(path, get_preset)
     register_from(str(Path(path).resolve()), presets)
     return [preset.name for preset in presets]
+
+
+def _say_what_is_void(preset: Preset) -> None:
+    """Warn of what a preset sets, and nothing in it heeds: one that an earlier kzoo wrote is taken all the same."""
+    for name, why in in_vain(preset).items():
+        line = f"Preset {preset.name!r} has no use for {name}: {why}."
+        if line not in _said:  # a file is read whenever it is named
+            _said.add(line)
+            warnings.warn(line, KzooWarning, stacklevel=3)
 
 
 def _check_free(preset: Preset, owner: str, taken: Container[str]) -> None:

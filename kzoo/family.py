@@ -3,7 +3,8 @@
 The file of a family is read, not imported, because that would import Keras. What a family takes is said once, in it:
 the keywords of `build` are the names that can be set, their defaults are the defaults, and the lines under `Args:` say
 what they mean. So a file in `kzoo/families/` with a function `build` is a family: the one of the file's name, or those
-that a literal `FAMILIES = {name: {keyword: value}}` in it names, with what is fixed for each.
+that a literal `FAMILIES = {name: {keyword: value}}` in it names, with what is fixed for each. A literal `NEEDS` says
+which keywords have a use only beside some values of others there, as `kzoo.arguments` does for all families.
 
 A family that lives elsewhere is named by its module: `FAMILIES["mine"] = ("my_package.my_module", {})`.
 """
@@ -29,11 +30,13 @@ class Builder:
         takes: the names of its keywords, in their order.
         defaults: those that need not be given.
         meanings: what each means, in a few words.
+        needs: name -> other names -> the values beside which it has a use in this family (see `arguments.Argument`).
     """
 
     takes: tuple[str, ...]
     defaults: dict[str, Any]
     meanings: dict[str, str]
+    needs: dict[str, Any]
 
 
 def _found() -> dict[str, tuple[str, dict[str, Any]]]:
@@ -42,10 +45,15 @@ def _found() -> dict[str, tuple[str, dict[str, Any]]]:
     for path in sorted(Path(__file__).with_name("families").glob("*.py")):
         source = path.read_text(encoding="utf-8")
         if "\ndef build(" in source:
-            said = re.search(r"^FAMILIES = (\{.*?\})$", source, re.DOTALL | re.MULTILINE)
-            names = ast.literal_eval(said[1]) if said else {path.stem: {}}
+            names = _literal("FAMILIES", source) or {path.stem: {}}
             families |= {name: (f"kzoo.families.{path.stem}", fixed) for name, fixed in names.items()}
     return families
+
+
+def _literal(name: str, source: str) -> dict[str, Any]:
+    """Return the literal dict of a name, up to the first line that ends in its brace; {} where there is none."""
+    said = re.search(rf"^{name} = (\{{.*?\}})$", source, re.DOTALL | re.MULTILINE)
+    return ast.literal_eval(said[1]) if said else {}
 
 
 FAMILIES = _found()
@@ -68,7 +76,8 @@ def builder_of(family: str) -> Builder:
 
 @cache
 def _read(module, fixed):
-    build = _function(module)
+    source = _source(module)
+    build = _function(module, source)
     keywords = [
         (keyword.arg, default)
         for keyword, default in zip(build.args.kwonlyargs, build.args.kw_defaults, strict=True)
@@ -84,11 +93,16 @@ def _read(module, fixed):
                     f"{module}: the default of build's {name!r} must be written as a plain value, such as (64, 32), "
                     f"not {ast.unparse(default)}."
                 ) from None
-    return Builder(takes=tuple(name for name, _ in keywords), defaults=defaults, meanings=_meanings(build))
+    try:
+        needs = _literal("NEEDS", source)
+    except (ValueError, SyntaxError):
+        raise KzooError(f"{module}: NEEDS must be written as a plain dict of names, as in kzoo.families.fnn.") from None
+    return Builder(
+        takes=tuple(name for name, _ in keywords), defaults=defaults, meanings=_meanings(build), needs=needs
+    )  # fmt: skip
 
 
-def _function(module):
-    """Return the syntax tree of a module's `build`, signature and docstring alone: that takes a tenth of the time."""
+def _source(module):
     try:
         spec: Any = find_spec(module)
         source = spec.loader.get_source(module)
@@ -96,6 +110,11 @@ def _function(module):
         source = None
     if source is None:
         raise KzooError(f"A family's builder is looked for in {module!r}, and there is no such Python file.")
+    return source
+
+
+def _function(module, source):
+    """Return the syntax tree of a module's `build`, signature and docstring alone: that takes a tenth of the time."""
     head = _HEAD.search(source)
     if head is None:
         raise KzooError(f"A family's builder is looked for in {module!r}, which has no function 'build'.")

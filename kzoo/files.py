@@ -74,8 +74,8 @@ def check_place(folder, out):
 
 def cache_folder() -> Path:
     """Return the folder for what kzoo can make again: `$KZOO_CACHE`, else kzoo's in the user's cache folder."""
-    users = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(os.environ.get("KZOO_CACHE") or Path(users) / "kzoo").absolute()
+    users = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(at_home(os.environ.get("KZOO_CACHE")) or Path(at_home(users)) / "kzoo").absolute()
 
 
 @contextmanager
@@ -129,9 +129,18 @@ def sync_folder(folder):
 
 
 def write_text(path, text, *, sync=True):
-    """Write a UTF-8 text file, whole or not at all."""
+    """Write a UTF-8 text file, whole or not at all.
+
+    Raises:
+        KzooError: half of a character, as in the name of a file that an old archive held.
+    """
+    try:
+        content = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        name = text[: error.start].rpartition('"')[2] + text[error.start :].partition('"')[0]
+        raise KzooError(f"{name[:80]!a} is not a name in UTF-8: rename the file, the folder or the column.") from None
     with whole_file(path, sync=sync) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_bytes(content)
 
 
 def write_json(path, data, *, sync=True):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,9 +91,8 @@ def completed(
         KzooError: an `input_shape` that leaves open what is no number of steps of a series.
     """
     builder = builder_of(family)
-    beside = situation(family, task, config)
     defaults = {name: argument.default for name, argument in TRAINING.items()}
-    useless = unmet([*builder.defaults, *defaults], beside)
+    useless = without_use([*builder.defaults, *defaults], family, task, config)
     config, training = (
         {
             name: given[name] if name in given else default[name]
@@ -103,7 +102,7 @@ def completed(
         for given, default, order in ((config, builder.defaults, builder.takes), (training, defaults, TRAINING))
     )
     shape: Any = config.get("input_shape") or ()
-    if None in shape and not (len(shape) > 1 and _is_series(beside.get("inputs"))):
+    if None in shape and not (len(shape) > 1 and _is_series((builder.defaults | config).get("inputs"))):
         raise KzooError(
             f"input_shape={shape!r} leaves open what is not the steps of a series, (steps, features): give a number."
         )
@@ -120,10 +119,21 @@ def closed(config: Mapping[str, Any]) -> dict[str, Any]:
     return dict(config) | ({"input_shape": (STEPS, *shape[1:])} if None in shape else {})
 
 
-def situation(family: str, task: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the uses of settings hang on: the whole config, and "answers", what the task asks for."""
-    answers = "values" if "values" in problem(task).facts else "classes"
-    return dict(builder_of(family).defaults) | dict(config) | {"answers": answers}
+def without_use(names: Iterable[str], family: str, task: str, config: Mapping[str, Any]) -> dict[str, str]:
+    """Return name -> why it has no use, for those of the names that have none beside these settings.
+
+    What uses hang on is the whole config, and "answers", what the task asks for.
+    """
+    builder, answers = builder_of(family), "values" if "values" in problem(task).facts else "classes"
+    return unmet(names, dict(builder.defaults) | dict(config) | {"answers": answers}, builder.needs)
+
+
+def in_vain(preset: Preset) -> dict[str, str]:
+    """Return name -> why it has no use, for the settings in a preset that have none and are not the default."""
+    default = builder_of(preset.family).defaults | {name: argument.default for name, argument in TRAINING.items()}
+    settings = preset.config | preset.training
+    said = [name for name, value in settings.items() if value not in (None, default.get(name))]
+    return without_use(said, preset.family, preset.task, preset.config)
 
 
 def is_preset_name(name: object) -> bool:

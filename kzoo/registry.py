@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kzoo import __version__
-from kzoo.arguments import ARGUMENTS, CLIPPING, CONFIG, OF_FIT, SGD, SYNONYMS, TRAINING, checked, unmet
+from kzoo.arguments import ARGUMENTS, CLIPPING, CONFIG, OF_FIT, SGD, SYNONYMS, TRAINING, checked
 from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looked for)
     general_first,
     get_preset,
@@ -24,11 +24,11 @@ from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looke
     register,
     word_for,
 )
-from kzoo.doors import checked_seed, door
+from kzoo.doors import checked_count, checked_seed, door
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.family import FAMILIES, builder_of
 from kzoo.files import read_json
-from kzoo.preset import Preset, closed, completed, situation
+from kzoo.preset import Preset, closed, completed, without_use
 from kzoo.words import first_line, hint, listed
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ _specs: "weakref.WeakKeyDictionary[keras.Model, dict[str, Any]]" = (
 _fitted_on: "weakref.WeakKeyDictionary[keras.Model, tuple[dict[str, Any], dict[str, Any]]]" = (
     weakref.WeakKeyDictionary()
 )  # see `fitted_on`
+_UNSAID = object()
 _asked: "weakref.WeakKeyDictionary[keras.Model, frozenset[str]]" = weakref.WeakKeyDictionary()  # see `asked_of`
 
 
@@ -91,6 +92,9 @@ def build(
     """
     preset = get_preset(name)
     config, training = resolve(preset, overrides)
+    steps = None if steps is None else checked_count("steps", steps)
+    if compile and "linear_probe" in overrides and training["linear_probe"]:
+        raise KzooError("linear_probe=True is for kzoo.train(NAME, weights=...), which has data to fit the layer to.")
     if isinstance(weights, str | os.PathLike):
         import_module("kzoo.weights").check_weights(weights, preset.name)
     task, notes = preset.task, []
@@ -103,6 +107,11 @@ def build(
         notes.append(
             f"{' and '.join(unseen)} {'is' if len(unseen) == 1 else 'are'} for kzoo.fit_arguments(model, data) and for "
             "kzoo.train: model.fit(x, y) alone does not see that."
+        )
+    if compile and (precision := training["precision"]) != "auto" and "precision" in overrides:
+        notes.append(
+            f"precision={precision!r} is for kzoo.train({preset.name!r}): a network is built in what "
+            f"keras.config.set_dtype_policy({precision!r}) says before kzoo.build."
         )
     if compile and config.get("members"):
         notes.append("kzoo.train has each of the members learn by itself: model.fit(x, y) trains their mean.")
@@ -155,6 +164,7 @@ def steps_of_epoch(training: Mapping[str, Any], examples: int) -> int:
 def _unseen_by_fit(overrides: Mapping[str, Any], training: Mapping[str, Any], steps: int | None) -> list[str]:
     """Return the names among `overrides` that a compiled model does not carry, where they ask for anything."""
     names = [name for name in overrides if name in OF_FIT and training[name] not in (None, (), False)]
+    names = [name for name in names if name not in ("precision", "linear_probe")]  # which are not for `fit` either
     if steps is None or training["schedule"] == "plateau":
         names += [n for n in ("schedule", "warmup") if n in overrides and training[n] not in ("constant", 0.0)]
     return names
@@ -206,9 +216,14 @@ def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any
             raise KzooError(_unknown_override(preset, name))
     for name, value in checked(overrides).items():
         (config if name in config or name in takes else training)[name] = value
-    added = [name for name in overrides if name not in preset.config and name not in preset.training]
-    for name, why in unmet(added, situation(preset.family, preset.task, config)).items():
-        raise KzooError(f"{preset.name} has no use for {name}: {why}.")
+    own, settings = preset.config | preset.training, config | training
+    default = builder_of(preset.family).defaults | {name: argument.default for name, argument in TRAINING.items()}
+    asking = [n for n in overrides if settings[n] not in (own.get(n, _UNSAID), default.get(n, _UNSAID))]
+    # What a preset has without a use is for other tasks of its kind.
+    others = without_use(own, preset.family, preset.task, preset.config)
+    for name, why in without_use(asking, preset.family, preset.task, config).items():
+        if name not in others:
+            raise KzooError(f"{preset.name} has no use for {name}: {why}.")
     config, training = completed(preset.family, preset.task, config, training)
     if overrides.get("schedule") == "onecycle" and "warmup" not in overrides:
         training["warmup"] = 0.3  # a preset's few per cent are for its own schedule
@@ -298,9 +313,8 @@ def built_models() -> "list[keras.Model]":
 
 def settings_of(preset: Preset, config: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:
     """Return the names that have a use in a preset with these settings, in the order in which they are declared."""
-    beside = situation(preset.family, preset.task, config)
     names = [n for n in (*builder_of(preset.family).takes, *TRAINING) if n in config or n in training]
-    useless = unmet(names, beside)
+    useless = without_use(names, preset.family, preset.task, config)
     return [name for name in names if name not in useless]
 
 

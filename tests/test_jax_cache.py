@@ -82,3 +82,5 @@ def test_where_the_folder_is(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "users" / "kzoo"
     monkeypatch.setenv("KZOO_CACHE", "here")
     assert cache_folder() == Path.cwd() / "here"
+    monkeypatch.setenv("KZOO_CACHE", "~/there")
+    assert cache_folder() == Path.home() / "there"

@@ -9,6 +9,7 @@ import pytest
 
 import kzoo
 from kzoo.cli import main
+from kzoo.errors import KzooWarning
 from kzoo.preset_files import read_presets
 from kzoo.registry import FAMILIES
 
@@ -58,6 +59,14 @@ def test_presets_of_a_file_are_presets_as_any_other():
     assert (churn.params, churn.task, churn.summary) == (None, base.task, "Who leaves next month.")
     assert kzoo.build("plain_fnn", compile=False).count_params() == 4 * 5 + 5 + 5 * 3 + 3
     assert kzoo.space("plain_fnn", "quick").overrides({}) == {}
+
+
+def test_what_a_preset_says_in_vain_is_said_once():
+    Path("vain.toml").write_text('[vain_gru]\nbase = "text_gru"\nconfig = { dense_dropout = 0.5, dropout = 0.1 }\n')
+    with pytest.warns(KzooWarning, match="'vain_gru' has no use for dense_dropout: it needs dense_units") as found:
+        kzoo.load_presets("vain.toml")
+        kzoo.get_preset("vain.toml")
+    assert len(found) == 1
 
 
 def test_the_path_of_a_file_is_the_name_of_its_preset():

@@ -84,6 +84,10 @@ def test_filters():
         ),
         (lambda: kzoo.build("cifar_cnn", schedule="linear"), "warmup=0.05 goes with schedule"),
         (lambda: kzoo.build("text_transformer", num_heads=5), "num_heads"),
+        (lambda: kzoo.build("cifar_cnn", steps=0), "steps=0 must be a whole number of at least 1"),
+        (lambda: kzoo.build("iris_fnn", linear_probe=True), "linear_probe=True is for kzoo.train(NAME, weights=...)"),
+        (lambda: kzoo.callbacks.quick(histograms=True), "histograms=True is for callbacks.standard"),
+        (lambda: kzoo.callbacks.standard(histograms=True, tensorboard=False), "leave one out"),
     ],
 )
 def test_bad_input_is_one_line_with_the_fix(call, words):
@@ -189,6 +193,13 @@ def test_every_preset_takes_what_its_builder_takes_where_it_has_a_use():
         ("image_cnn", dict(units_norm="batch"), "has no use for units_norm: it needs units, and there are none."),
         ("line_fnn", dict(labels="onehot"), "no use for labels: it is for classes, and this task has values."),
         ("text_gru", dict(augment=("flip",)), "has no use for augment: it needs inputs='image', not 'tokens'."),
+        ("text_gru", dict(dense_dropout=0.5), "no use for dense_dropout: it needs dense_units, and there are none."),
+        ("text_gru", dict(stateful_batch=4), "has no use for stateful_batch: it needs stateful=True, not False."),
+        ("tabular_fnn", dict(units=(), l2=0.01), "has no use for l2: it needs units, and there are none."),
+        ("text_ngrams", dict(dropout=0.5), "has no use for dropout: it needs units, and there are none."),
+        ("mnist_cnn", dict(block="residual", pool_size=3), "no use for pool_size: it needs block='plain', not 'resid"),
+        ("tabular_tabm", dict(bins=0, bins_dim=4), "has no use for bins_dim: it needs bins, and there are none."),
+        ("tabular_fnn", dict(rescale=False, input_clip=2), "no use for input_clip: it needs rescale=True, not False."),
     ],
 )
 def test_what_would_change_nothing_is_refused(name, overrides, words):

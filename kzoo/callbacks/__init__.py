@@ -34,6 +34,7 @@ from kzoo.callbacks.record import HistoryFile, Recorder
 from kzoo.callbacks.saving import BestModel, Checkpoints
 from kzoo.callbacks.teaching import Teacher
 from kzoo.doors import door
+from kzoo.errors import KzooError
 
 _T = TypeVar("_T")
 
@@ -72,9 +73,11 @@ def standard(
         save: function that writes the model to a path; the default is `model.save`.
 
     Raises:
-        KzooError: a monitor whose direction is unknown; and, before the first epoch of `fit`, one that the model
-            does not report, or two things that change the learning rate.
+        KzooError: a monitor whose direction is unknown, or histograms without TensorBoard; and, before the first epoch
+            of `fit`, one that the model does not report, or two things that change the learning rate.
     """
+    if histograms and not tensorboard:
+        raise KzooError("histograms=True are files of TensorBoard, and tensorboard=False writes none: leave one out.")
     watched, guard = Monitor(monitor, mode), NanGuard()
     recorder = Recorder(watched)
     # What looks at the weights comes after the average, what saves them after the guard.
@@ -96,6 +99,8 @@ def quick(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list
     Args:
         run_dir, options: those of `standard`.
     """
+    if wrong := [name for name in ("tensorboard", "histograms") if options.get(name)]:
+        raise KzooError(f"{wrong[0]}=True is for callbacks.standard: this bundle writes no files of TensorBoard.")
     return standard(run_dir, **options | {"tensorboard": False})
 
 
@@ -148,7 +153,7 @@ def debug(
         sample: `(x, y)`, a batch of training data, for gradients, activations and dead units too.
         options: those of `standard`.
     """
-    bundle = standard(run_dir, **{"histograms": True} | options)
+    bundle = standard(run_dir, **{"histograms": options.get("tensorboard", True)} | options)
     _before_best(bundle, Debug(run_dir, sample))
     return bundle
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.errors import DownloadError, KzooError
-from kzoo.files import whole_file
+from kzoo.files import at_home, whole_file
 
 _GOOGLE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 _TORONTO = "https://www.cs.toronto.edu/~kriz/"
@@ -49,8 +49,8 @@ def find(file, *, aliases=(), folder=""):
     Raises:
         DownloadError: it is nowhere and cannot be downloaded.
     """
-    shared = os.environ.get("KZOO_DATA")
-    cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+    shared = at_home(os.environ.get("KZOO_DATA"))
+    cache = Path(at_home(os.environ.get("KERAS_HOME")) or Path.home() / ".keras") / "datasets"
     places = [*([Path(shared), Path(shared) / folder] if shared else []), cache, cache / folder]
     for place in places:
         for name in (file, *aliases):

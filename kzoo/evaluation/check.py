@@ -27,11 +27,10 @@ from kzoo.kinds import of_axes
 from kzoo.registry import Preset, names_a_preset
 from kzoo.run import Run
 from kzoo.tasks import pair
-from kzoo.training.road import assign, check_shape, settings_for
+from kzoo.training.road import assign, check_own, check_shape, settings_for
 from kzoo.words import shown
 
 _QUICK = ("settings", "data", "network")
-_THERE = "this one is built already: leave it out"
 
 
 @door
@@ -105,13 +104,13 @@ def examine(
     precision: str,
 ) -> tuple[Findings, list[str]]:
     """Do what `check` says; return (findings, names of the checks that were run)."""
-    fixed = dict(weights=weights, freeze=freeze, precision=None if precision == "auto" else precision)
-    of_training = overrides | fixed
+    freeze = None if freeze is False else freeze
+    of_training = overrides | dict(weights=weights, freeze=freeze, precision=None if precision == "auto" else precision)
     if what is None or (data is None and not isinstance(what, Preset) and not _names(what) and is_data(what)):
         source = data if what is None else what
         if source is None:
             raise KzooError("Say what to check: a preset, a run, or data=.")
-        _refuse_settings(of_training, "there is data alone: name a preset before it")
+        _refuse_settings(of_training)
         return first_look(source, options, deep=deep, seed=seed)
     run = opened(what) if isinstance(what, keras.Model) and not what.compiled else run_of(what)
     if isinstance(run, BareModel):
@@ -122,6 +121,7 @@ def examine(
         _refuse_beside(run, of_training | {name: value for name, value in options.given().items() if name != "target"})
         findings, names = look(NewData(run, data, target=options.target), ("new",))
         return Findings(findings), names
+    check_own(what, weights=weights, freeze=freeze, precision=precision)
     kinds = (*_QUICK, "steps") if deep else _QUICK
     if run is not None:
         loaded = reload(run)
@@ -131,8 +131,6 @@ def examine(
             options.check_loaded(loaded)
             return _looked_at(Subject(loaded, None, run.spec.training), _QUICK)
         what, data = preset, loaded
-    if isinstance(what, keras.Model):
-        _refuse_settings(fixed, _THERE)
     if _are_arrays(data):
         _, own, _, training = settings_for(what, overrides)
         if own is not None:
@@ -149,11 +147,13 @@ def _names(what: Any) -> bool:
     return isinstance(what, str) and names_a_preset(what)
 
 
-def _refuse_settings(given: dict[str, Any], why: str) -> None:
-    """Refuse settings of a network where none is built."""
+def _refuse_settings(given: dict[str, Any]) -> None:
+    """Refuse settings of a network where there is none."""
     for name, value in given.items():
         if value is not None:
-            raise KzooError(f"{name}={shown(value)} is for a network, and {why}.")
+            raise KzooError(
+                f"{name}={shown(value)} is for a network, and there is data alone: name a preset before it."
+            )
 
 
 def _refuse_options(options: DataOptions, but: Sequence[str], why: str) -> None:

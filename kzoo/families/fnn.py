@@ -9,6 +9,13 @@ from keras import layers, ops
 from kzoo.families import parts
 
 _NARROW = 1e-5  # of its numbers: a narrower bin is none, for float32 has seven digits
+NEEDS = {
+    "activation": {"units": "any"},
+    "dropout": {"units": "any"},
+    "norm": {"units": "any"},
+    "l1": {"units": "any"},
+    "l2": {"units": "any"},
+}
 AXES = {"rows": ("columns",), "image": ("height", "width", "channels"), "tokens": ("tokens",)}
 
 

@@ -6,6 +6,7 @@ from keras import layers, ops
 from kzoo.families import parts
 
 FAMILIES = {"rnn": {"cell": "rnn"}, "lstm": {"cell": "lstm"}, "gru": {"cell": "gru"}}
+NEEDS = {"dense_dropout": {"dense_units": "any"}}
 CELLS = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 
 

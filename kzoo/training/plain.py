@@ -22,7 +22,7 @@ from kzoo.registry import asked_of, built_models, preset_of, remember_data, spec
 from kzoo.training.fit import Fit
 from kzoo.training.identity import identity
 from kzoo.training.resume import seed_epoch
-from kzoo.training.road import Assignment, Job, assign, make_variables, unscaled
+from kzoo.training.road import Assignment, Job, assign, make_variables, other_precision, unscaled
 from kzoo.training.train import describe, own_callbacks, say, summarise
 from kzoo.weights import check_linear_probe
 from kzoo.words import listed
@@ -96,7 +96,7 @@ def fit_arguments(
     job = _job(model, data, options, overrides, seed)
     if job.training.get("on_nan") == "rollback":
         raise KzooError("on_nan='rollback' goes back to the journal of kzoo.train, and plain fit has none: use 'stop'.")
-    say([brief(job.data.overview), *job.data.notes, *job.notes, *_other_precision(job)], progress)
+    say([brief(job.data.overview), *job.data.notes, *job.notes, *other_precision(job.model, job.spec)], progress)
     fit = Fit(job, folder, extra=extra)
     make_variables(job.core, fit.train.batch(0, 0))
     request = Request(
@@ -180,17 +180,6 @@ def _job(model: Any, data: Any, options: DataOptions, overrides: dict[str, Any],
     assigned = assign(preset_of(spec), data, options, overrides, seed=seed, asked=asked).watching()
     _check_built_for(assigned, spec)
     return assigned.compiled(whole, model, saved=whole, spec=Spec.read(spec | assigned.spec.json()))
-
-
-def _other_precision(job: Job) -> list[str]:
-    """Say that a network computes in something else than `kzoo.train` would let it."""
-    wanted, policy = job.training.get("precision", "auto"), job.model.dtype_policy.name
-    if wanted in ("auto", policy):
-        return []
-    return [
-        f"kzoo.train computes {job.spec.preset} in {wanted}, and this network is built in {policy}: "
-        f"keras.config.set_dtype_policy({wanted!r}) before kzoo.build makes them alike."
-    ]
 
 
 def _whole(model: keras.Model) -> keras.Model:

@@ -107,7 +107,8 @@ class Assignment:
             KzooError: a name or value that the preset does not take.
         """
         data, seed = self.data if data is None else data, self.seed if seed is None else seed
-        return _settle(self.settled, *resolve(self.settled, overrides), frozenset(overrides), data, seed)
+        asked = self.asked | frozenset(overrides)
+        return _settle(self.settled, *resolve(self.settled, overrides), asked, data, seed)
 
     def count(self, overrides) -> int:
         """Return the number of parameters of the network that other settings make.
@@ -225,7 +226,7 @@ class Assignment:
                 "No weights=: the backbone begins at random, and needs many more photos so. weights='imagenet' "
                 "downloads trained ones, weights=FILE brings those of a .keras file."
             )
-        saved = model if policy == "float32" else rebuild(spec.json() | {"seed": None}, compile=False)
+        saved = model if policy == "float32" else _built(replace(spec, seed=None), "float32")
         return self.compiled(model, core, saved=saved, spec=spec, notes=notes, features=features)
 
     def _seen_by(self, below):
@@ -244,6 +245,9 @@ class Assignment:
         """
         begin(model, self.data.train)
         notes, standardize = [*self.notes, *notes], None
+        hurry = self.training.get("norm_bias_rate", 1.0)
+        if hurry != 1.0 and not any(v.name == contract.NORM_BIAS for v in core.trainable_variables):
+            notes.append(f"norm_bias_rate={hurry:g} has no effect: no norm of this network has a bias that learns.")
         if unscaled(model) is not None:
             # The loss sees standardised targets; the layer on top puts the answers back into their own unit.
             standardize = (self.config["target_offset"], self.config["target_scale"])
@@ -267,7 +271,7 @@ class Assignment:
         keras.utils.set_random_seed(self.seed)
         own, spec = self.own, replace(self.spec, kzoo=__version__)
         if self.as_built:
-            return self.compiled(own, core_of(own), saved=own, spec=spec)
+            return self.compiled(own, core_of(own), saved=own, spec=spec, notes=other_precision(own, spec))
         if self.training["on_nan"] == "rollback" and not is_number(own.optimizer):
             raise KzooError(
                 f"on_nan='rollback' halves the learning rate, and that of your model {own.name!r} follows a schedule: "
@@ -397,6 +401,17 @@ def core_of(model):
     if mean is not None:
         return Members(model.input, model.output if below is None else below, mean.input, name=model.name)
     return model if below is None else keras.Model(model.input, below, name=model.name)
+
+
+def other_precision(model, spec: Spec) -> list[str]:
+    """Say that a built network computes in something else than its settings let `kzoo.train` build it in."""
+    wanted, policy = spec.training.get("precision", "auto"), model.dtype_policy.name
+    if wanted in ("auto", policy):
+        return []
+    return [
+        f"kzoo.train computes {spec.preset} in {wanted}, and this network is built in {policy}: "
+        f"keras.config.set_dtype_policy({wanted!r}) before kzoo.build makes them alike."
+    ]
 
 
 def make_variables(model, batch):
@@ -555,6 +570,21 @@ def check_shape(own, data):
     takes, gives = tuple(inputs[0].shape[1:]), data.input_shape
     if not fits(gives, takes):
         raise KzooError(f"Model {own.name!r} takes inputs of shape {takes}, and {data.name} gives {gives}.")
+
+
+def check_own(what, *, weights=None, freeze=None, precision="auto", devices=None):
+    """Refuse, for a model of one's own, what says how a preset's network is built."""
+    if not isinstance(what, keras.Model):
+        return
+    if devices is not None:
+        raise KzooError("devices= is for presets: build your own model inside keras.distribution's scope.")
+    if weights is not None or freeze is not None:
+        raise KzooError("weights= and freeze= are for presets; set the weights of your own model before training.")
+    if precision != "auto":
+        raise KzooError(
+            f"precision={precision!r} is how a network is built, and {what.name!r} is: "
+            f"keras.config.set_dtype_policy({precision!r}) before it is."
+        )
 
 
 def _built(spec, policy):

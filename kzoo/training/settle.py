@@ -2,14 +2,13 @@
 
 import inspect
 
-from kzoo.arguments import unmet
 from kzoo.budget import settle_budget
 from kzoo.contract import metrics_for, stops_early, with_labels
 from kzoo.data.dataset import Dataset
 from kzoo.data.sample import sampled
 from kzoo.errors import KzooError
 from kzoo.kinds import kind
-from kzoo.preset import situation
+from kzoo.preset import without_use
 from kzoo.registry import family_builder, general_first, get_preset, list_presets
 from kzoo.tasks import problem
 from kzoo.words import listed
@@ -42,7 +41,7 @@ def settle(preset, config, training, asked, data):
     known = set(inspect.signature(builder).parameters)
     config, training = dict(config), dict(training)
     notes: list[str] = []
-    useless = unmet(data.config, situation(preset.family, data.task, config))
+    useless = without_use(data.config, preset.family, data.task, config)
     for name, value in data.config.items():
         if name in useless or name in training or (name == "input_clip" and config.get(name) is not None):
             continue
@@ -53,6 +52,11 @@ def settle(preset, config, training, asked, data):
                 config[name] = value
                 continue
             raise KzooError(f"{name}={config[name]!r} contradicts {data.name}, which has {value}. Leave it out.")
+        if name in asked and name == "input_shape" and not _as_asked(value, config[name], kind(data.inputs).facts):
+            raise KzooError(
+                f"input_shape={config[name]!r} contradicts {data.name}, which was read as {tuple(value)}. Leave it "
+                "out, or let kzoo.train read the file itself."
+            )
         if name in known:
             config[name] = value
         elif name not in ("outputs", "input_shape", "input_clip") and value not in (None, ()):
@@ -61,12 +65,20 @@ def settle(preset, config, training, asked, data):
     if hasattr(learn, "asked_of"):
         found = learn.asked_of(sampled(data.train).x, config)
         config |= {name: value for name, value in found.items() if name not in asked}
+    if "bins" in asked and config.get("bins") and len(config["categories"]) == data.input_shape[-1]:
+        notes.append(f"bins={config['bins']} has no effect: no column of {data.name} holds numbers.")
     _settle_reading(training, asked, data, notes)
     _settle_loss(training, asked, data)
     _settle_head(preset, config, training, asked, data, notes)
     _settle_metrics(config, training, asked, data, notes)
     notes += settle_fit(training, asked, data)
     return config, training, notes
+
+
+def _as_asked(shape, asked, facts):
+    """Say whether inputs have the shape that was asked for, as far as it says one: of a series data has the columns."""
+    asked = asked[:1] if facts >= {"columns", "steps"} else asked
+    return len(asked) <= len(shape) and all(one in (None, there) for one, there in zip(asked, shape, strict=False))
 
 
 def settle_build(preset, config, training, asked, data):
@@ -203,6 +215,10 @@ def _for_classes(name, training, data):
 
 def _settle_reading(training, asked, data, notes):
     """Let `ngrams` say how texts were read: of ids, and of data that was loaded for another preset, nothing else is."""
+    level = data.preprocessing.get("level")
+    if "tokenizer" in asked and "tokenizer" in training and training["tokenizer"] != level:
+        what = f"was read with tokenizer={level!r}" if level else "has ids already"
+        raise KzooError(f"tokenizer={training['tokenizer']!r} contradicts {data.name}, which {what}.")
     if "ngrams" not in training or training["ngrams"] == (was := data.preprocessing.get("ngrams")):
         return
     if "ngrams" in asked:

@@ -38,7 +38,7 @@ from kzoo.training.identity import identity
 from kzoo.training.journal import remove_journal
 from kzoo.training.record import provenance
 from kzoo.training.resume import Cadence, Signals, StopRequest
-from kzoo.training.road import Job, assign
+from kzoo.training.road import Job, assign, check_own
 from kzoo.training.slim import slim
 from kzoo.training.start import checked_name
 from kzoo.words import plural, printable
@@ -97,7 +97,7 @@ def train(
         freeze: layers that keep their weights: a glob, several, or True for all that `weights` gave.
         precision: "float32", "mixed_bfloat16" or "mixed_float16"; "auto" is the preset's where the device computes
             with it, which a line says where not, and the device's own where the preset has none. Saved models are
-            float32.
+            float32. A model of your own computes in what it was built in.
         deterministic: refuse or replace operations whose bits differ from run to run, which a CPU hardly has and a GPU
             does; slower. With TensorFlow it then holds for the whole process.
         devices: how many of this machine share each batch (JAX); the same number gives the same bits. What is less
@@ -132,10 +132,8 @@ def train(
         seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
     extra = own_callbacks(callbacks, epochs, overrides)
-    if isinstance(preset_or_model, keras.Model) and devices is not None:
-        raise KzooError("devices= is for presets: build your own model inside keras.distribution's scope.")
-    if isinstance(preset_or_model, keras.Model) and (weights is not None or freeze is not None):
-        raise KzooError("weights= and freeze= are for presets; set the weights of your own model before training.")
+    freeze = None if freeze is False else freeze
+    check_own(preset_or_model, weights=weights, freeze=freeze, precision=precision, devices=devices)
     assigned = assign(preset_or_model, data, options, overrides, seed=seed).watching().freezing(freeze)
     policy, distribution = assigned.policy(precision, deterministic=deterministic), spread_over(devices)
     if distribution is not None:
@@ -146,15 +144,17 @@ def train(
         spec=assigned.spec,
         weights=name,
         freeze=freeze if freeze is None or isinstance(freeze, bool | str) else tuple(freeze),
-        precision=policy,
+        precision=policy if assigned.own is None else assigned.own.dtype_policy.name,
         backend=keras.backend.backend(),
         deterministic=bool(deterministic),
         devices=devices,
         **identity(assigned.own, weights, assigned.spec.preset, extra),
     )
+    # A built model may have other weights and settings than a command can say.
     repeat = command_of(
-        assigned.preset, data, overrides, options, seed=seed, weights=request.weights, freeze=freeze,
-        precision=precision, backend=request.backend, devices=devices, deterministic=request.deterministic,
+        None if assigned.own is not None else assigned.preset, data, overrides, options, seed=seed,
+        weights=request.weights, freeze=freeze, precision=precision, backend=request.backend, devices=devices,
+        deterministic=request.deterministic,
     )  # fmt: skip
     with claimed(out, request, overwrite=overwrite, resume=resume) as claim:
         if claim.done is not None:

@@ -12,7 +12,7 @@ from kzoo.budget import settle_budget
 from kzoo.errors import KzooError
 from kzoo.family import FAMILIES
 from kzoo.files import path_of
-from kzoo.registry import Preset, get_preset, preset_of, rebuild, resolve
+from kzoo.registry import Preset, get_preset, preset_of, rebuild, resolve, without_use
 from kzoo.tuning.records import (
     FINISHED,
     End,
@@ -136,7 +136,8 @@ class Search:
         found = {name: v for name, v in settings.items() if name in there and v != _tuples(there[name])}
         if "epochs" in found:
             found.pop("min_steps", None)  # of the two, epochs have the last word
-        return found
+        useless = without_use(found, own.family, spec["task"], spec["config"])
+        return {name: value for name, value in found.items() if name not in useless}
 
     def best_spec(self) -> dict[str, Any]:
         """Return the specification of the best trial's network: family and resolved settings."""
@@ -158,7 +159,9 @@ class Search:
         if spec["family"] not in FAMILIES:  # a function's models, or those of a package that is not here
             return {n: v for n, v in trial.overrides.items() if n in spec["config"] or n in spec["training"]}
         preset = preset_of(spec)  # an earlier trial says what it overrides, and not what followed from that
-        config, training = resolve(preset, trial.overrides)
+        # Those of a search from before it was known that some have no effect beside the others.
+        useless = without_use(trial.overrides, preset.family, preset.task, {**preset.config, **trial.overrides})
+        config, training = resolve(preset, {n: v for n, v in trial.overrides.items() if n not in useless})
         settle_budget(training, trial.overrides, self.request.data["train"])
         return differing(preset.config | preset.training, config | training)
 

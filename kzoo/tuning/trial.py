@@ -54,6 +54,7 @@ class Trainer:
 
     Args:
         preset: the preset as it is settled for the data, with what the user fixed; or an `OwnSpace`.
+        asked: names of the settings that the user has set.
         data: a `Dataset` without its test split.
         objective: the `Objective`.
         folds: how many parts to cross-validate over, or None.
@@ -62,7 +63,9 @@ class Trainer:
         tell: function of (epoch, value), called after each epoch.
     """
 
-    def __init__(self, *, preset: Preset | OwnSpace, data, objective, folds, fold_seed, stop=None, tell=None):
+    def __init__(
+        self, *, preset: Preset | OwnSpace, data, objective, folds, fold_seed, asked=frozenset(), stop=None, tell=None
+    ):  # fmt: skip
         self.data, self.objective = data, Objective(*objective)
         self.folds, self.fold_seed = folds, fold_seed
         self.stop, self.tell = stop or Signals(), tell or (lambda epoch, value: None)
@@ -71,7 +74,7 @@ class Trainer:
             preset
             if isinstance(preset, OwnSpace)
             else Assignment(
-                preset=preset, config=dict(preset.config), training=dict(preset.training), asked=frozenset(), data=data
+                preset=preset, config=dict(preset.config), training=dict(preset.training), asked=asked, data=data
             )
         )
 

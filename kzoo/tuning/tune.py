@@ -179,6 +179,11 @@ def tune(
     _check(trials, seed, data_seed, prune, baseline, dry_run)
     threads = checked_crew(parallel, threads, executor)
     check_resume(resume)
+    if watching := [name for name in ("monitor", "mode") if overrides.get(name) is not None]:
+        raise KzooError(
+            f"{watching[0]}={overrides[watching[0]]!r}: what a search watches is its objective=, such as 'val_loss', "
+            "or ('val_gain', 'max') for a metric of your own."
+        )
     budget = None if max_time is None else checked_seconds("max_time", max_time)
     if epochs is not None:
         overrides["epochs"] = epochs
@@ -195,6 +200,8 @@ def tune(
         notes.append(
             "Trials begin with random weights, the backbone too: what a search finds is not for training with weights=."
         )
+    if (bundle := overrides.get("callbacks", "quick")) not in ("standard", "quick", "tuning"):
+        notes.append(f"callbacks={bundle!r} is for the run of retrain(): trials write and say nothing themselves.")
     if folds is not None:
         check_folds(folds, data)
     elif data.validation is not None and len(data.validation) < _FEW:
@@ -215,6 +222,7 @@ def tune(
     setup: dict[str, Any] = dict(  # of those who train: they never have the test rows
         trainer="kzoo.tuning.trial:Trainer", threads=threads, preset=what.trained,
         data=replace(data, test=None, notes=[]), objective=what.objective, folds=folds, fold_seed=data_seed,
+        asked=frozenset(overrides),
     )  # fmt: skip
     process: type[Worker | Here] = Worker
     if (build := what.build) is not None and not can_be_sent(build):

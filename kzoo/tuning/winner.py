@@ -4,6 +4,7 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from kzoo.catalogue import list_presets
@@ -45,6 +46,7 @@ def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
         metric, known = watched.removeprefix("val_"), tuple(spec["training"]["metrics"])
         if metric != "loss" and metric not in known:
             options = {"metrics": (*known, metric)} | options
+        options = {"ema": spec["training"]["ema"]} | options  # as the trial had it, whatever callbacks= would ask for
     if on == "train+validation":
         loaded, watched = with_all_rows(loaded), "loss"
     elif search.request.own:
@@ -60,7 +62,7 @@ def built(search, build, trial, seed):
     """
     if build is None:
         raise KzooError(f"{search.path} is of models that a function builds: give it, with build={_name(search)}.")
-    space = checked_build(OwnSpace(build=build))
+    space = checked_build(OwnSpace(build=build, policy=keras.config.dtype_policy().name))
     stored, code = search.request.space.get("code"), code_of(build)
     if space.name != _name(search) or (None not in (stored, code) and stored != code):
         what = "it has changed since" if space.name == _name(search) else f"that was {_name(search)}"

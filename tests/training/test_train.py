@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import io
 import json
+import os
 import shlex
 import shutil
 import warnings
@@ -23,8 +24,11 @@ from kzoo import catalogue
 from kzoo.callbacks import BestModel
 from kzoo.cli import main
 from kzoo.cli.common import parse_settings
+from kzoo.command import command_of
 from kzoo.data.dataset import Split
+from kzoo.data.options import DataOptions
 from kzoo.data.pipeline import Batches
+from kzoo.errors import KzooWarning
 from kzoo.training import device
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
@@ -215,6 +219,14 @@ def test_the_same_call_returns_the_run_and_a_different_one_is_refused(iris):
     assert (first.path / "best.keras").stat().st_mtime_ns == stamp
     replaced = fit("iris_fnn", iris, overwrite=True, **SMALL | dict(units=(7,)))
     assert replaced.model.get_layer("outputs").kernel.shape == (7, 3)
+
+
+def test_a_file_whose_name_is_not_utf_8_is_named():
+    name = os.fsdecode(b"caf\xe9.csv")
+    datasets.load_iris(as_frame=True).frame.to_csv(name, index=False)
+    with pytest.raises(kzoo.KzooError, match=r"^'caf\\udce9.csv' is not a name in UTF-8: rename the file"):
+        fit("iris_fnn", name, target="target", **SMALL)
+    assert not Path("run").exists()
 
 
 def test_out_that_cannot_be_a_run_is_refused(iris, tmp_path):
@@ -441,7 +453,11 @@ def test_one_hot_labels_and_pixels_divided_by_255():
 
 
 def test_mixed_precision_is_saved_as_float32(iris):
-    run = fit("iris_fnn", iris, precision="mixed_bfloat16", **SMALL | dict(epochs=2))
+    keras.config.set_dtype_policy("mixed_bfloat16")  # of the user's, which files do not follow
+    try:
+        run = fit("iris_fnn", iris, precision="mixed_bfloat16", **SMALL | dict(epochs=2))
+    finally:
+        keras.config.set_dtype_policy("float32")
     model = keras.saving.load_model(run.path / "best.keras", compile=False)
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
     assert run.config["precision"] == "mixed_bfloat16" and keras.config.dtype_policy().name == "float32"
@@ -642,10 +658,13 @@ def test_a_model_of_your_own(iris):
         (dict(units=(3,)), "units"),
         (dict(monitor="val_speed"), "val_speed"),
         (dict(weights="x"), "weights="),
+        (dict(precision="mixed_bfloat16"), "precision='mixed_bfloat16' is how a network is built, and 'mine' is"),
         (dict(data="wine"), r"\(4,\).*\(13,\)"),
     ):
         with pytest.raises(kzoo.KzooError, match=says):
             fit(model, **{"data": iris} | bad)
+    with pytest.raises(kzoo.KzooError, match="weights= and freeze= are for presets"):
+        kzoo.check(model, iris, weights="x")
     with pytest.raises(kzoo.KzooError, match="not int"):
         fit(3, iris)
     assert not Path("run").exists()
@@ -743,6 +762,33 @@ def test_what_has_no_effect_is_said_or_refused(iris, capsys):
     Path("a.txt").write_text("A cat sat on a mat and saw a rat.\n" * 200)
     with pytest.raises(kzoo.KzooError, match=r"class_weight='balanced' is for classes, and a\.txt has tokens"):
         kzoo.train("char_gru", "a.txt", class_weight="balanced")
+
+
+def test_what_says_how_data_is_read_comes_too_late_for_data_that_was_read(iris):
+    Path("a.txt").write_text("A cat sat on a mat and saw a rat.\n" * 200)
+    text = kzoo.load_data("a.txt", preset="char_gru")
+    for preset, data, options, says in (
+        ("iris_fnn", iris, dict(input_shape=(7,)), r"input_shape=\(7,\) contradicts iris, which was read as \(4,\)"),
+        ("char_gru", text, dict(input_shape=(20,)), r"\(20,\) contradicts a\.txt, which was read as \(100,\)"),
+        ("char_gru", text, dict(tokenizer="words"), r"tokenizer='words' contradicts a\.txt, which was read with tok"),
+    ):
+        with pytest.raises(kzoo.KzooError, match=says):
+            kzoo.train(preset, data, out="run", **options)
+    with pytest.raises(kzoo.KzooError, match="tokenizer='characters' contradicts arrays, which has ids already"):
+        kzoo.train("text_cnn", (np.ones((40, 64), int), np.arange(40) % 2), tokenizer="characters")
+    assert not Path("run").exists()
+
+
+def test_a_run_of_a_built_model_says_what_it_computes_in_and_no_command_that_would_make_another(iris, capsys):
+    with pytest.warns(KzooWarning, match=r"precision='mixed_bfloat16' is for kzoo\.train\('iris_fnn'\): a network"):
+        model = kzoo.build("iris_fnn", units=(6,), precision="mixed_bfloat16", optimizer="sgd", norm_bias_rate=9.0)
+    run = fit(model, "iris", epochs=1, freeze=False, progress=True)
+    assert run.config["precision"] == "float32" and run.config["command"] is None
+    said = capsys.readouterr().err
+    assert "kzoo.train computes iris_fnn in mixed_bfloat16, and this network is built in float32" in said
+    known = command_of(kzoo.get_preset("iris_fnn"), None, {}, DataOptions(), seed=0, deterministic=True)
+    assert known == "kzoo train iris_fnn --deterministic"
+    assert "norm_bias_rate=9 has no effect: no norm of this network has a bias that learns." in said
 
 
 def test_few_examples_get_more_epochs(iris, capsys):

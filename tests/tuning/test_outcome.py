@@ -114,6 +114,21 @@ def test_a_retrained_trial_is_that_trial_once_more(followed, tmp_path):
     assert len(lengths) == 2, "batch sizes that need other numbers of epochs"
 
 
+def test_what_was_asked_is_not_settled_otherwise_in_a_trial(tmp_path, capsys):
+    """Also where it is what the preset has: a batch of 64 wants twice the epochs, and no more patience than asked."""
+    own = kzoo.get_preset("iris_fnn")
+    preset = replace(own, training=own.training | dict(epochs=1, patience=1, min_steps=4, batch_size=32))
+    space = kzoo.space(preset, "quick").only("batch_size").narrow(batch_size=[32, 64])
+    search = tune_here(
+        preset, "iris", space=space, engine="grid", trials=2, prune=None, patience=1, callbacks="long", ema=0.0,
+        out=tmp_path / "search",
+    )  # fmt: skip
+    settled = [search.spec_of(trial)["training"] for trial in search.trials]
+    assert [(one["epochs"], one["patience"], one["ema"]) for one in settled] == [(1, 1, 0.0), (2, 1, 0.0)]
+    assert "callbacks='long' is for the run of retrain()" in capsys.readouterr().err
+    assert search.retrain(out=tmp_path / "run", progress=False, baselines=False).spec.training["ema"] == 0.0
+
+
 def test_what_follows_from_an_override_is_known_of_earlier_trials_too(followed, tmp_path):
     """They had not kept it."""
     search = kzoo.Search(shutil.copytree(followed.path, tmp_path / "search"))

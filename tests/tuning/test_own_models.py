@@ -381,6 +381,15 @@ def test_the_best_model_gives_the_score_again(found, iris):
     assert build_dense(hp).count_params() == best.params
 
 
+def test_its_models_are_built_in_the_policy_of_the_user_again(found):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        layers = found[0].best_model().layers
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {layer.compute_dtype for layer in layers} == {"bfloat16"}
+
+
 def test_the_winner_is_retrained_by_the_function(found, iris, untraced, undrawn, tmp_path):
     search, build = found
     again = kzoo.Search(search.path)

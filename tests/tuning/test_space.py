@@ -47,6 +47,40 @@ def test_the_preset_is_the_default_point_of_every_size(name):
     assert "epochs" not in kzoo.space(name, "full").names
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_searched_that_has_no_effect(name):
+    """The class of faults: a setting that the value of another one makes void."""
+    preset = kzoo.get_preset(name)
+    for space in (kzoo.space(name, "full"), *_other_spaces(name)):
+        for parameter in space.parameters:
+            if parameter.when is None:
+                values = parameter.values or (parameter.low, parameter.high)
+                changed = [space.overrides({parameter.name: value}) for value in values]
+                assert any(changed), parameter.name
+                for overrides in changed:
+                    resolve(preset, overrides)  # which refuses what has no use
+
+
+def _other_spaces(name):
+    space, takes = kzoo.space(name, "full"), kzoo.get_preset(name).config
+    if "block" in takes and takes["inputs"] == "image":
+        yield space.fix(block="residual", filters=(8, 16))
+        yield space.fix(block="plain").fix(pool_size=1)
+    if takes.get("dense_units"):
+        yield space.fix(dense_units=())
+
+
+def test_what_a_fixed_setting_gives_a_use_can_be_fixed_too():
+    space = kzoo.space("image_cnn", "full").fix(block="plain")
+    assert space.overrides({}) == {"block": "plain"}
+    assert space.fix(pool_size=3).overrides({}) == {"block": "plain", "pool_size": 3}
+    with pytest.raises(kzoo.KzooError, match="image_cnn has no use for pool_size"):
+        kzoo.space("image_cnn").fix(pool_size=3)
+    # Plain stages have a number of pool_size each.
+    stages = kzoo.space("mnist_cnn", "full").overrides({"stages": 4, "block": "residual"})
+    assert "pool_size" not in stages and len(stages["filters"]) == 4
+
+
 @pytest.mark.parametrize(
     "name", [name if name in ONE_EACH + OTHERS else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 )

@@ -54,6 +54,8 @@ BAD = {
         dict(engine="hyperband", space=kzoo.space("iris_fnn").only("norm"), epochs=9),
         "needs 17 different points to begin with, and the space has 3",
     ),
+    "monitor": (dict(monitor="val_loss"), "monitor='val_loss': what a search watches is its objective=, such as"),
+    "mode": (dict(mode="max"), "mode='max': what a search watches is its objective="),
     "limit": (dict(space=kzoo.space("iris_fnn").limit(params=10)), "less than the preset's own"),
 }
 

@@ -81,6 +81,13 @@ def _where_it_has(name, meaning, *values):
     return declare
 
 
+def _bins(scene):
+    settings = scene.settings
+    if len(settings.get("categories", ())) == settings["input_shape"][-1]:
+        return None  # a table without numbers
+    return _where_it_has("bins", "bins of every numeric column", 12, 24, 48)(scene)
+
+
 def _stages(scene):
     s = scene.settings
     if s.get("block") == "parallel" or not s["filters"]:
@@ -230,11 +237,7 @@ ENTRIES = {
         declare=_where_it_has("members", "networks that share their weights", 8, 16, 32),
         sets=("members",),
     ),
-    "bins": Entry(
-        sizes=dict(fnn="standard"),
-        declare=_where_it_has("bins", "bins of every numeric column", 12, 24, 48),
-        sets=("bins",),
-    ),
+    "bins": Entry(sizes=dict(fnn="standard"), declare=_bins, sets=("bins",)),
     "filters_scale": Entry(
         sizes=dict(cnn="quick", other="quick"),
         declare=scale("filters_scale", "filters", "times the preset's filters"),

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from kzoo.arguments import TRAINING
 from kzoo.errors import KzooError
-from kzoo.registry import Preset, build, get_preset, resolve
+from kzoo.family import builder_of
+from kzoo.registry import Preset, build, get_preset, resolve, without_use
 from kzoo.tuning.spaces import entries_of, make_fit
 from kzoo.tuning.spaces.entry import SIZES, Entry, Parameter, Scene
 from kzoo.tuning.spaces.points import Points
@@ -61,10 +63,11 @@ class Space(Points):
             KzooError: an unknown name, with the nearest one, or a value that it cannot have.
         """
         for name, value in values.items():
-            if name not in self.settings:
+            if name not in self._settable:
                 self._named(name).check(value)
-        settings = {name: value for name, value in values.items() if name in self.settings}
-        config, training = resolve(self.preset, settings)
+        settings = {name: value for name, value in values.items() if name in self._settable}
+        before = {name: value for name, value in self.fixed.items() if name in self._settable}
+        config, training = resolve(self.preset, before | settings)
         checked = {name: (config | training)[name] for name in settings}
         return self._checked(fixed=dict(self.fixed) | values | checked)
 
@@ -134,7 +137,10 @@ class Space(Points):
                 if parameter.name in self._pinned or given != self._as_it_is.get(parameter.name):
                     entry.change(settings, given)
         make_fit(settings, self.fixed)
-        return {name: value for name, value in settings.items() if value != self.settings[name]}
+        own = self._start | self.settings
+        changed = {n: v for n, v in settings.items() if v != own[n] or (n in self.fixed and n not in self.settings)}
+        useless = without_use(changed.keys() - self.fixed, self.preset.family, self.preset.task, settings)
+        return {name: value for name, value in changed.items() if name not in useless}
 
     def count_params(self, hp: "keras_tuner.HyperParameters | Mapping[str, Any]") -> int:
         """Return the number of parameters of a point's network, which is built but not compiled.
@@ -246,21 +252,26 @@ class Space(Points):
         return config | training
 
     @cached_property
+    def _settable(self) -> set[str]:
+        """The names of all settings, those among them that have no use in the preset as it is."""
+        return {*self.settings, *builder_of(self.preset.family).takes, *TRAINING}
+
+    @cached_property
     def _start(self) -> dict[str, Any]:
         """The settings with what was fixed of them."""
-        own = {name: value for name, value in self.fixed.items() if name in self.settings}
+        own = {name: value for name, value in self.fixed.items() if name in self._settable}
         config, training = resolve(self.preset, own)
         return config | training
 
     @cached_property
     def _pinned(self) -> set[str]:
         """Hyperparameters that were fixed and are not settings."""
-        return {name for name in self.fixed if name not in self.settings}
+        return {name for name in self.fixed if name not in self._settable}
 
     @cached_property
     def _entries(self) -> dict[str, Entry]:
         """The entries of the family's space that set nothing that was fixed."""
-        settings = set(self.fixed) & set(self.settings)
+        settings = set(self.fixed) & self._settable
         entries = entries_of(self.preset.family, self.size)
         return {name: entry for name, entry in entries.items() if not settings & set(entry.sets)}
 
@@ -288,7 +299,9 @@ class Space(Points):
 
     def _scene(self, before: dict[str, Parameter]) -> Scene:
         own = self.settings.get("optimizer")
-        return Scene(settings=self._start, optimizer=own, task=self.preset.task, size=self.size, before=before)
+        useless = without_use(self._start, self.preset.family, self.preset.task, self._start)
+        settings = {name: value for name, value in self._start.items() if name not in useless}
+        return Scene(settings=settings, optimizer=own, task=self.preset.task, size=self.size, before=before)
 
     def _is_kept(self, parameter: Parameter) -> bool:
         return self.kept is None or parameter.name in self._pinned or any(map(parameter.answers_to, self.kept))

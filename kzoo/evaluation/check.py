@@ -27,7 +27,8 @@ from kzoo.kinds import of_axes
 from kzoo.registry import Preset, names_a_preset
 from kzoo.run import Run
 from kzoo.tasks import pair
-from kzoo.training.road import assign, check_own, check_shape, settings_for
+from kzoo.training.own import check_own, check_shape
+from kzoo.training.road import assign, settings_for
 from kzoo.words import shown
 
 _QUICK = ("settings", "data", "network")

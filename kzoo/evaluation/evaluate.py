@@ -20,7 +20,7 @@ from kzoo.evaluation.generate import score_stateful
 from kzoo.kinds import kind, takes_ready_arrays
 from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
-from kzoo.training.road import as_learned
+from kzoo.training.own import as_learned
 from kzoo.training.score import run_gives_logits, score_split, views_of
 from kzoo.words import listed
 

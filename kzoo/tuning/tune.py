@@ -27,9 +27,10 @@ from kzoo.nouns import Spec, plain
 from kzoo.registry import Preset, get_preset
 from kzoo.results.speed import faster_than
 from kzoo.training.folder import check_resume
+from kzoo.training.own import OWN_MODEL
 from kzoo.training.record import provenance
 from kzoo.training.resume import Signals
-from kzoo.training.road import OWN_MODEL, assign
+from kzoo.training.road import assign
 from kzoo.tuning.engines import choose_engine, engine_named
 from kzoo.tuning.folder import begin_anew, claimed
 from kzoo.tuning.folds import check_folds

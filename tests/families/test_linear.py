@@ -88,7 +88,8 @@ def test_training_comes_near_to_ridge_in_closed_form(tmp_path):
         (dict(horizon=None), "reversible_norm='last' gives a forecast its level back; it needs a horizon"),
         (dict(reversible_norm="first"), "reversible_norm='first' is not one of its values: True, False, last"),
         (dict(reversible_norm=1), "reversible_norm=1 has the wrong type"),
-        (dict(inputs="rows"), "inputs='rows' is unknown"),
+        (dict(inputs="rows", horizon=None), "inputs='rows' is unknown"),
+        (dict(inputs="rows"), "no use for horizon: it needs inputs='series', not 'rows'"),
         (dict(units=(3,)), "Unknown argument 'units' for series_linear"),
     ],
 )  # fmt: skip

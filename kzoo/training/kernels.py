@@ -134,7 +134,7 @@ def _normalise(layer: Any, inputs: Any) -> Any:
         variance=tf.zeros(0),
         epsilon=layer.epsilon,
     )
-    variance = unbiased * (1.0 - channels / tf.size(inputs, "float32"))
+    variance = unbiased * (1.0 - channels / tf.cast(tf.size(inputs), "float32"))
     for moving, seen in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
         moving.assign(moving * layer.momentum + seen * (1.0 - layer.momentum))
     return outputs

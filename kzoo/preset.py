@@ -128,10 +128,14 @@ def without_use(names: Iterable[str], family: str, task: str, config: Mapping[st
     return unmet(names, dict(builder.defaults) | dict(config) | {"answers": answers}, builder.needs)
 
 
+def defaults_of(family: str) -> dict[str, Any]:
+    """Return the defaults of the settings that have one: those of a family's networks, and those of training."""
+    return builder_of(family).defaults | {name: argument.default for name, argument in TRAINING.items()}
+
+
 def in_vain(preset: Preset) -> dict[str, str]:
     """Return name -> why it has no use, for the settings in a preset that have none and are not the default."""
-    default = builder_of(preset.family).defaults | {name: argument.default for name, argument in TRAINING.items()}
-    settings = preset.config | preset.training
+    default, settings = defaults_of(preset.family), preset.config | preset.training
     said = [name for name, value in settings.items() if value not in (None, default.get(name))]
     return without_use(said, preset.family, preset.task, preset.config)
 

@@ -28,7 +28,7 @@ from kzoo.doors import checked_count, checked_seed, door
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.family import FAMILIES, builder_of
 from kzoo.files import read_json
-from kzoo.preset import Preset, closed, completed, without_use
+from kzoo.preset import Preset, closed, completed, defaults_of, without_use
 from kzoo.words import first_line, hint, listed
 
 if TYPE_CHECKING:
@@ -216,8 +216,7 @@ def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any
             raise KzooError(_unknown_override(preset, name))
     for name, value in checked(overrides).items():
         (config if name in config or name in takes else training)[name] = value
-    own, settings = preset.config | preset.training, config | training
-    default = builder_of(preset.family).defaults | {name: argument.default for name, argument in TRAINING.items()}
+    own, settings, default = preset.config | preset.training, config | training, defaults_of(preset.family)
     asking = [n for n in overrides if settings[n] not in (own.get(n, _UNSAID), default.get(n, _UNSAID))]
     # What a preset has without a use is for other tasks of its kind.
     others = without_use(own, preset.family, preset.task, preset.config)

@@ -104,6 +104,12 @@ class Dataset:
         return Target(names=self.target_names, classes=self.class_names, config=self.config, common=common)
 
     @property
+    def fold(self) -> dict[str, Any] | None:
+        """Which fold of a cross-validation its test split is, in plain values; None for none."""
+        test = self.loaded.get("options", {}).get("test")
+        return test if isinstance(test, dict) else None
+
+    @property
     def overview(self) -> dict[str, Any]:
         """How it was read, as plain data: see `kzoo.data.overview.overview`."""
         return overview(self)

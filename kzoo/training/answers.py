@@ -51,8 +51,7 @@ def write_answers(file, split, scored, part, data):
     """
     truth, answers = scored.truth, scored.answers
     rows = np.arange(len(truth))
-    fold = isinstance(data.loaded.get("options", {}).get("test"), dict)
-    if answers.size > _MOST_NUMBERS and not fold:
+    if answers.size > _MOST_NUMBERS and data.fold is None:
         rows = rows[:: int(np.ceil(answers.size / _MOST_NUMBERS))]
         truth, answers = truth[rows], answers[rows]
     shown = _worth_showing(data.problem, data.problem.task.scoring.judge(truth, answers, data.target), truth, rows)

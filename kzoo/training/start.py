@@ -76,8 +76,8 @@ def begin_with(weights, model, spec, data, *, freeze=None) -> list[str]:
 
 def _seen_before(name, run, data):
     """Say of a fold that weights have learned from data of its name: they may know the rows that are to test them."""
-    fold = data.loaded.get("options", {}).get("test")
-    if run is None or not isinstance(fold, dict) or run.data.name != data.name or run.data.options.get("test") == fold:
+    fold = data.fold
+    if run is None or fold is None or run.data.name != data.name or run.data.options.get("test") == fold:
         return []
     return [
         f"weights={name!r} were trained on {data.name} too: where they have seen rows of the folds, their scores are "

@@ -81,7 +81,7 @@ class Predictions:
         """Return a table, name -> column: input, label and a probability (or score) per class, or one per target.
 
         A forecast has a row for each step: its number and, where it is known, its time. Where inputs could not be read,
-        `error` says why.
+        `error` says why. A target with the name of one of these columns is called `target_NAME` here.
         """
         columns = self._answers()
         if self.unread:
@@ -99,13 +99,13 @@ class Predictions:
         values: Any = self.values
         names = self.target_names or tuple(f"target_{i}" for i in range(values.shape[-1]))
         if values.ndim == 2:
-            return {"input": list(self.inputs)} | {n: values[:, i] for i, n in enumerate(names)}
+            return _beside({"input": list(self.inputs)}, names, values)
         n, horizon, _ = values.shape
         columns = {"input": np.repeat(list(self.inputs), horizon), "step": np.tile(np.arange(1, horizon + 1), n)}
         if self.times:
             name = "time" if self.time_name in columns else self.time_name
             columns[name] = [moment for times in self.times for moment in times]
-        return columns | {name: values[:, :, i].reshape(-1) for i, name in enumerate(names)}
+        return _beside(columns, names, values.reshape(n * horizon, -1))
 
     def rows(self, top: int | None = None) -> list[dict[str, Any]]:
         """Return plain data for each input: its label and the likeliest classes, or its values.
@@ -151,6 +151,12 @@ class Predictions:
 
 def _cell(value: Any) -> str:
     return "" if value is None or value != value else csv_cell(str(value))
+
+
+def _beside(columns: dict[str, Any], names: Sequence[str], values: np.ndarray) -> dict[str, Any]:
+    """Return columns and one for each target, whose name gives way to theirs."""
+    taken = {*columns, "error"}
+    return columns | {f"target_{n}" if n in taken else n: values[:, i] for i, n in enumerate(names)}
 
 
 def _is_times(column: Sequence[Any]) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kzoo.cli import common, quiet, tables
 from kzoo.errors import DownloadError, KzooError
-from kzoo.files import whole_file, write_json
+from kzoo.files import at_home, whole_file, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +60,7 @@ def arguments(
     parser.set_defaults(name=name)
     if data is not None:
         parser.add_argument("--data", default=data, help=f"your own files, or the name of a data set (default: {data})")
-    parser.add_argument("--out", default=None, help="folder for what it makes")
+    parser.add_argument("--out", default=None, type=at_home, help="folder for what it makes")
     parser.add_argument("--smoke", action="store_true", help="seconds, to see that it runs")
     for option, given in options.items():
         keywords = given if isinstance(given, dict) else dict(default=given, type=_type_of(given))

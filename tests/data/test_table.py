@@ -194,6 +194,20 @@ def test_second_table_for_test():
         load_data(people(), target="churned", test=people(50).assign(churned=["maybe"] * 10 + ["no"] * 40))
 
 
+@pytest.mark.parametrize("stored", ["frame", "file"])
+def test_numbers_that_are_often_infinite_are_missing_and_no_categories(stored, tmp_path):
+    table = pd.DataFrame({"a": np.arange(100) / 8, "b": [np.inf, -np.inf] * 50, "y": ["u", "v"] * 50})
+    table.loc[::5, "a"] = np.inf
+    table.to_csv(tmp_path / "a.csv", index=False)
+    data = load_data(table if stored == "frame" else tmp_path / "a.csv", target="y", validation=0, test=0)
+    (column,) = data.preprocessing["columns"]
+    assert column["name"] == "a" and column["kind"] == "number" and column["missing"]
+    there = table["a"][np.isfinite(table["a"])]
+    np.testing.assert_array_equal(data.train.x[:, 0], table["a"].where(np.isfinite(table["a"]), there.median()))
+    np.testing.assert_array_equal(data.train.x[:, 1], ~np.isfinite(table["a"]))
+    assert any("20 of 100 values cannot be read as a number" in note for note in data.notes)
+
+
 def test_outliers_are_clipped_on_request_only():
     frame = people(2000).assign(income=lambda f: f.income.where(f.index != 5, 1e9))
     plain, clipped = (load_data(frame, target="churned", clip=clip, test=0) for clip in (False, True))

@@ -234,6 +234,17 @@ def test_values(diabetes_run):
     assert list(frame.columns) == ["input", "target"] and frame["target"].tolist() == answers.values[:, 0].tolist()
 
 
+def test_a_target_called_as_a_column_of_the_answers_keeps_its_values():
+    values = np.arange(12.0).reshape(2, 2, 3)
+    ahead = Predictions(values=values, target_names=("step", "input", "a"), inputs=("x", "y")).to_frame()
+    assert list(ahead.columns) == ["input", "step", "target_step", "target_input", "a"]
+    assert ahead["step"].tolist() == [1, 2, 1, 2] and ahead["input"].tolist() == ["x", "x", "y", "y"]
+    np.testing.assert_array_equal(ahead[["target_step", "target_input", "a"]], values.reshape(4, 3))
+    table = Predictions(values=values[0], target_names=("step", "input", "error"), inputs=("x", "y")).to_frame()
+    assert list(table.columns) == ["input", "step", "target_input", "target_error"]
+    np.testing.assert_array_equal(table.iloc[:, 1:], values[0])
+
+
 def test_a_series(series_run, tmp_path):
     frame = waves(50)
     frame.to_csv(tmp_path / "new.csv", index=False)

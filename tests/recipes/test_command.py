@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import kzoo
+
 RECIPE = Path(__file__).parents[2] / "recipes" / "foundations" / "neuron.py"
 
 
@@ -14,6 +16,12 @@ def test_a_recipe_is_a_command_and_keeps_it(tmp_path, warm_children):
     subprocess.run(words, check=True, capture_output=True, env=os.environ)
     (file,) = (tmp_path / "deep").rglob("neuron.json")
     assert json.loads(file.read_text())["command"] == "python recipes/foundations/neuron.py --smoke"
+
+
+def test_a_folder_at_home_needs_no_shell(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["mine.py", "--out=~/made"])
+    assert kzoo.recipes.arguments("mine", "").out == str(tmp_path / "made")
 
 
 def test_files_are_named_without_their_folder():

@@ -2,9 +2,11 @@
 
 import keras
 import keras_tuner
+import numpy as np
 import pytest
 from random_points import default_point
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_breast_cancer, load_iris
+from sklearn.utils.class_weight import compute_class_weight
 
 import kzoo
 
@@ -59,6 +61,27 @@ def test_plateau_halves_the_rate_when_nothing_improves(iris):
     stuck = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(val_loss=1.0))
     model.fit(hp, net, x, y, validation_data=(x, y), epochs=3, verbose=0, callbacks=[stuck])
     assert float(net.optimizer.learning_rate.numpy()) == pytest.approx(3e-3 / 4)
+
+
+def test_classes_are_weighed_as_the_preset_says():
+    x, y = load_breast_cancer(return_X_y=True)
+    x, y = x.astype("float32"), y
+    model = kzoo.hypermodel("cancer_fnn")
+    hp, given = default_point(model.space), {}
+    net = model.build(hp)
+    net.fit = lambda x, y, **kwargs: given.update(kwargs)
+    model.fit(hp, net, x, y)
+    weights = compute_class_weight("balanced", classes=np.unique(y), y=y)
+    assert given["class_weight"] == pytest.approx(dict(enumerate(weights)))
+    model.fit(hp, net, x, y, class_weight={0: 1, 1: 2})
+    assert given["class_weight"] == {0: 1, 1: 2}
+    with pytest.raises(kzoo.KzooError, match="class_weight needs labels as an array y"):
+        model.fit(hp, net, [(x, y)])
+    unweighed = kzoo.hypermodel("cancer_fnn", class_weight=None)
+    given.clear()
+    unweighed.fit(default_point(unweighed.space), net, x, y)
+    assert "class_weight" not in given
+    assert kzoo.hypermodel("iris_fnn", class_weight="balanced").space.fixed["class_weight"] == "balanced"
 
 
 def test_a_network_above_the_limit_is_not_trained():

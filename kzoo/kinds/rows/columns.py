@@ -84,7 +84,10 @@ def _describe(name, values, clip, notes, said, doubts, decimal):
     read = np.isfinite(numbers[filled])
     if wanted == "number" and not read.any():
         raise KzooError(f"columns: {name!r} is to be a number, and no value is one, such as {there[0]!r}.")
-    if wanted == "number" or (wanted is None and read.mean() >= _MOSTLY):
+    floats = plain(there).dtype.kind == "f"  # what of it is no finite number is infinite, and never a category
+    if floats and not read.any():
+        return "infinite in every row"
+    if wanted == "number" or (wanted is None and (floats or read.mean() >= _MOSTLY)):
         if wanted is None and _looks_like_id(name, numbers):
             return "numbers the rows"
         doubts += found

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 
 from kzoo import contract
 from kzoo.arguments import OF_FIT
@@ -21,7 +22,8 @@ def hypermodel(preset: str | Preset, space: str | Space = "standard", **override
     """Return a KerasTuner `HyperModel` of a preset.
 
     What KerasTuner's `search` passes to `fit` goes to `keras.Model.fit`, with the batch size of the trial, schedules as
-    long as the training, and labels as the loss wants them. Nothing augments images there, so that is not searched.
+    long as the training, classes weighed as the preset says, and labels as the loss wants them. Nothing augments
+    images there, so that is not searched.
 
     Args:
         preset: a preset's name, or a `Preset`.
@@ -47,7 +49,8 @@ def hypermodel(preset: str | Preset, space: str | Space = "standard", **override
 def _refuse_lost(preset: Preset, fixed: dict[str, Any]) -> None:
     """Refuse what Keras' own fit is not told of by KerasTuner, and what a trial would therefore do without."""
     for name in sorted({*OF_FIT} - {"batch_size", "patience"}):
-        if fixed.get(name) not in (None, (), [], False, preset.training.get(name)):
+        kept = "balanced" if name == "class_weight" else preset.training.get(name)
+        if fixed.get(name) not in (None, (), [], False, kept):
             raise KzooError(
                 f"{name}={fixed[name]!r} is lost here, where what KerasTuner's search passes to fit decides: leave it "
                 "out, or use kzoo.tune."
@@ -106,7 +109,7 @@ class PresetHyperModel(keras_tuner.HyperModel):
             kwargs: more arguments of `keras.Model.fit`.
 
         Raises:
-            KzooError: a batch size from two sides, or label smoothing without arrays to one-hot encode.
+            KzooError: a batch size from two sides, or label smoothing or class weights without an array of labels.
         """
         config, training = self._settings(hp)
         task = self.space.preset.task
@@ -114,6 +117,10 @@ class PresetHyperModel(keras_tuner.HyperModel):
             if "batch_size" in kwargs:
                 raise KzooError("batch_size is a setting of the preset: fix it with space.fix(batch_size=...).")
             kwargs["batch_size"] = training["batch_size"]
+        if training.get("class_weight") is not None and "class_weight" not in kwargs:
+            if y is None:
+                raise KzooError("class_weight needs labels as an array y: fix it with class_weight=None.")
+            kwargs["class_weight"] = _balanced(y)
         if contract.needs_onehot(task, config, training) and training.get("labels") != "onehot":
             if y is None:
                 raise KzooError("Label smoothing needs labels as an array y: fix it with space.fix(label_smoothing=0).")
@@ -146,6 +153,14 @@ def _plateau(training: dict[str, Any], kwargs: dict[str, Any]) -> keras.callback
     watched = "val_loss" if kwargs.get("validation_data") or kwargs.get("validation_split") else "loss"
     patience = max(training.get("patience", 10) // 2, 1)
     return keras.callbacks.ReduceLROnPlateau(monitor=watched, factor=0.5, patience=patience)
+
+
+def _balanced(y: Any) -> dict[int, float]:
+    """Return a weight for each class, by how rare it is among integer labels."""
+    labels = np.asarray(y)
+    labels = labels.argmax(-1) if labels.ndim == 2 and labels.shape[-1] > 1 else labels
+    classes, counts = np.unique(labels, return_counts=True)
+    return {int(label): len(y) / (len(counts) * int(n)) for label, n in zip(classes, counts, strict=True)}
 
 
 def _steps(x: Any, y: Any, kwargs: dict[str, Any]) -> int | None:

@@ -254,12 +254,12 @@ def _parts(text, name):
     if not head[0].strip():
         raise KzooError(f"{name!r} is empty.")
     bare = re.sub(r'"[^"]*"', "", head[0])
-    separator = max(",;\t", key=bare.count)
+    separator = max(",;\t|", key=bare.count)
     if separator == ",":
         return separator, "."
     # Where a comma is no separator it may be the decimal point: 1,5;2,5. Before three digits, neither sign tells.
     for decimal in (",", "."):
-        if re.search(rf"(^|[;\t])-?{shown_by(decimal)}(?=[;\t]|$)", "\n".join(head), re.M):
+        if re.search(rf"(^|[;\t|])-?{shown_by(decimal)}(?=[;\t|]|$)", "\n".join(head), re.M):
             return separator, decimal
     # Semicolons stand where a comma is the decimal sign: 1,234 is a doubt, and more likely 1.234 there than 1234.
     grouped = separator == ";" and re.search(r"(^|;)-?\d+,\d{3}(?=;|$)", "\n".join(head), re.M)

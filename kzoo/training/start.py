@@ -75,13 +75,15 @@ def begin_with(weights, model, spec, data, *, freeze=None) -> list[str]:
 
 
 def _seen_before(name, run, data):
-    """Say of a fold that weights have learned from data of its name: they may know the rows that are to test them."""
-    fold = data.fold
-    if run is None or fold is None or run.data.name != data.name or run.data.options.get("test") == fold:
+    """Say that weights come from another split of data of this name: they may know the rows that are to test them."""
+    if run is None or run.data.name != data.name:
+        return []
+    was = run.data.data_seed, run.data.options.get("test")
+    if was == (data.loaded.get("data_seed"), data.loaded.get("options", {}).get("test")):
         return []
     return [
-        f"weights={name!r} were trained on {data.name} too: where they have seen rows of the folds, their scores are "
-        "too good."
+        f"weights={name!r} were trained on another split of {data.name}: where they have seen rows of this one's test "
+        "split, its scores are too good."
     ]
 
 

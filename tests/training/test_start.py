@@ -144,6 +144,26 @@ def test_embeddings_follow_their_words():
     assert not any((row == tables[1][place[1]["zebra"]]).all() for row in tables[0])
 
 
+def test_weights_from_another_split_of_the_same_data_may_know_its_test_rows(capsys):
+    known = fit("iris_fnn", "iris", "known", **SMALL)
+    for more, said in (
+        (dict(), False),
+        (dict(validation=0.2), False),
+        (dict(data_seed=1), True),
+        (dict(test=0.3), True),
+    ):
+        fit(
+            "iris_fnn",
+            "iris",
+            f"then-{len(more)}-{said}-{min(more, default='')}",
+            weights=known,
+            progress=True,
+            **SMALL,
+            **more,
+        )
+        assert ("were trained on another split of iris: where they have seen rows" in capsys.readouterr().err) == said
+
+
 def test_the_last_layer_is_new_where_classes_of_the_same_number_are_others(first, capsys):
     x, y = rows(3)
     names = lambda *words: kzoo.load_data((x, np.array(words)[y]), preset="iris_fnn")  # noqa: E731

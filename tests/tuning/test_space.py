@@ -199,6 +199,11 @@ def test_a_stack_of_stages_never_outgrows_the_image():
     assert kzoo.build("mnist_cnn", compile=False, **deepest).count_params() > 0
     assert len(deepest["filters"]) < 3
     assert next(p for p in kzoo.space("digits_cnn").parameters if p.name == "stages").high == 3
+    pooled = kzoo.space("cifar_speed", "full")  # 31 pixels behind its white patches
+    (stages,) = (p for p in pooled.parameters if p.name == "stages")
+    assert stages.high == 4 and kzoo.build("cifar_speed", **pooled.overrides({"stages": 4, "filters_scale": 0.25}))
+    with pytest.raises(ValueError, match="block5_pool"):
+        kzoo.build("cifar_speed", filters=(8,) * 5)
 
 
 def test_fix_narrow_only_and_limit():

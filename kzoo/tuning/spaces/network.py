@@ -109,10 +109,13 @@ def _set_stages(settings, count):
 
 
 def images_last(settings, count) -> bool:
-    """Say whether an image is still there after `count` stages: plain ones pool, and shrink without padding."""
+    """Say whether an image is still there after `count` stages that pool; plain ones also shrink without padding."""
     other = "inputs" in settings and not _sees_pixels(settings)
-    if other or settings.get("block", "plain") != "plain":
+    block = settings.get("block", "plain")
+    if other or block not in ("plain", "pooled"):
         return True
+    if block == "pooled":
+        return (min(settings["input_shape"][:2]) - max(settings.get("whitening", 0) - 1, 0)) >> count > 0
     pools, depths = (resized(settings.get(name, least), count) for name, least in (("pool_size", 2), ("depth", 1)))
     side, kernel = min(settings["input_shape"][:2]), settings.get("kernel_size", 3)
     for i in range(count):

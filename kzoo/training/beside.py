@@ -1,28 +1,34 @@
 """What needs no network, beside the scores of a run: on the same split, in a moment."""
 
+import hashlib
+import json
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from kzoo import baselines
 from kzoo.data import Dataset
+from kzoo.files import cache_folder, read_json, write_json
 from kzoo.words import first_line
 
 _SECONDS, _SHARE = 2.0, 0.02  # that all of them may take: so long, or so much of the training where that is more
-_MOST_KNOWN = 8
-
-# (fingerprint, config) of data -> (seconds allowed, what was kept): other seeds and presets on it get the same.
-_known: dict[tuple[str, str], tuple[float, list[dict[str, Any]]]] = {}
+_MOST = 1_000  # files of a few kB each that are kept from one process to the next, those that were written last
 
 
 def beside(data: Dataset, seconds: float) -> list[dict[str, Any]]:
     """Score baselines on the split that a run is scored on; return what `summary.json` keeps of each, best first.
 
+    They are kept in `$KZOO_CACHE/baselines`, by what the data and its splits hold: other seeds and presets on it get
+    the same, and so does the next process.
+
     Args:
         data: that the run was trained on.
         seconds: that its training took: those that would take long beside it are left out, and say so.
     """
-    allowed, key = max(_SECONDS, _SHARE * seconds), (data.fingerprint, repr(data.config))
-    before, kept = _known.get(key, (0.0, []))
-    if kept and data.fingerprint and (before >= allowed or all(one["scores"] for one in kept)):
+    allowed, file = max(_SECONDS, _SHARE * seconds), _file(data)
+    if (kept := _read(file, allowed)) is not None:
         return kept
     try:
         found = baselines.score(data, seconds=allowed)
@@ -36,7 +42,46 @@ def beside(data: Dataset, seconds: float) -> list[dict[str, Any]]:
         )
         for one in found
     ]  # fmt: skip
-    while len(_known) >= _MOST_KNOWN:
-        del _known[next(iter(_known))]
-    _known[key] = allowed, kept
+    _keep(file, allowed, kept)
     return kept
+
+
+def _file(data: Dataset) -> Path | None:
+    """Return where the baselines of some data are kept; None where nothing says what the data holds."""
+    if not data.fingerprint:
+        return None
+    key = json.dumps([data.fingerprint, repr(data.config), _code()])
+    return cache_folder() / "baselines" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+
+@cache
+def _code() -> str:
+    """Return what changes with anything that scores of baselines follow from beside the data."""
+    package, seen = Path(__file__).parents[1], hashlib.sha256()
+    for folder in ("baselines", "tasks"):
+        for file in sorted((package / folder).rglob("*.py")):
+            seen.update(file.read_bytes())
+    return f"{seen.hexdigest()} {version('scikit-learn')} {version('numpy')} {version('scipy')}"
+
+
+def _read(file: Path | None, allowed: float) -> list[dict[str, Any]] | None:
+    """Return what is kept, where all of it was computed, or as long a time was allowed for it as is now."""
+    if file is None:
+        return None
+    try:
+        known = read_json(file)
+        kept: list[dict[str, Any]] = known["baselines"]
+        return kept if known["seconds"] >= allowed or all(one["scores"] for one in kept) else None
+    except (OSError, ValueError, LookupError, TypeError):  # there is none, or another process was ended in it
+        return None
+
+
+def _keep(file: Path | None, allowed: float, kept: list[dict[str, Any]]) -> None:
+    if file is None:
+        return
+    with suppress(OSError, ValueError, TypeError):  # no room, a score that is no number: computed again next time
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, {"seconds": allowed, "baselines": kept}, sync=False)
+        written = sorted(file.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)
+        for old in written[:-_MOST]:
+            old.unlink()

@@ -75,15 +75,15 @@ def test_folds_keep_them():
     assert stored["baselines"] == found["baselines"]
 
 
-def test_what_would_take_long_is_left_out_and_what_fails_costs_no_run(monkeypatch):
+def test_what_would_take_long_is_left_out_and_what_fails_costs_no_run(monkeypatch, tmp_path):
     data = kzoo.load_data("iris")
-    monkeypatch.setattr(module, "_known", {})
+    monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(module, "_SECONDS", 0.01)
     kept = {one["name"]: one for one in module.beside(data, 0.0)}
     assert kept["majority"]["scores"]["accuracy"] == pytest.approx(1 / 3)
     assert kept["trees"]["scores"] is None and kept["trees"]["notes"][0].startswith("left out: it takes about 0.")
     all_of_them = module.beside(data, 10_000.0)  # two percent of it are enough
-    assert all(one["scores"] for one in all_of_them) and module.beside(data, 0.0) is all_of_them
+    assert all(one["scores"] for one in all_of_them) and module.beside(data, 0.0) == all_of_them
     other = kzoo.load_data("iris", seed=1)
     assert [one["scores"] for one in module.beside(other, 10_000.0)] != [one["scores"] for one in all_of_them]
 
@@ -91,11 +91,34 @@ def test_what_would_take_long_is_left_out_and_what_fails_costs_no_run(monkeypatc
         raise ValueError("singular")
 
     monkeypatch.setattr(baselines, "score", broken)
-    module._known.clear()
-    train("--out", "runs/c")
+    train("--out", "runs/c", "--data-seed", "7")
     (one,) = kzoo.Run("runs/c").summary["baselines"]
     assert one["scores"] is None and one["notes"] == ["failed: singular"]
     assert main(["report", "runs/c"]) == 0
+
+
+def test_they_are_computed_once_and_kept_for_the_next_process(monkeypatch, tmp_path):
+    cache, real, asked = tmp_path / "cache", baselines.score, []
+    monkeypatch.setenv("KZOO_CACHE", str(cache))
+    monkeypatch.setattr(baselines, "score", lambda data, **options: asked.append(1) or real(data, **options))
+    data = kzoo.load_data("iris")
+    truth = module.beside(data, 10_000.0)
+    assert module.beside(kzoo.load_data("iris"), 10_000.0) == truth and len(asked) == 1
+    (file,) = (cache / "baselines").iterdir()
+    for broken in ("", "[1", '{"baselines": 3, "seconds": 1}', '{"seconds": 1e9}', "[]"):  # a full disk, a kill
+        file.write_text(broken)
+        assert module.beside(data, 10_000.0) == truth and json.loads(file.read_text())["baselines"] == truth
+    assert len(asked) == 6
+    module.beside(kzoo.load_data("iris", seed=1), 10_000.0)
+    assert len(asked) == 7 and len(list((cache / "baselines").iterdir())) == 2
+    monkeypatch.setattr(module, "_code", lambda: "another version of what scores them")
+    module.beside(data, 10_000.0)
+    assert len(asked) == 8
+    monkeypatch.setattr(module, "_MOST", 1)
+    module.beside(kzoo.load_data("iris", seed=2), 10_000.0)
+    assert len(list((cache / "baselines").iterdir())) == 1
+    monkeypatch.setenv("KZOO_CACHE", str(file))  # no folder, and none can be made there
+    assert module.beside(data, 10_000.0) == truth
 
 
 def of_a_constant():

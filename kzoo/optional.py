@@ -1,12 +1,33 @@
 """Packages that kzoo, or an exported model, can do without: `require` imports one, or says what installs it.
 
-Standard library only.
+`pandas` is imported by what first uses it: most data is no table. Standard library only.
 """
 
+import sys
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 from kzoo.errors import KzooError
+
+
+class _Late:
+    """A module that is imported when something of it is first asked for."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self._name), name)
+
+
+pandas = _Late("pandas")
+
+
+def of_pandas(value: object, name: str) -> bool:
+    """Say whether a value is of a class of pandas, "DataFrame" or another, without importing it to find out."""
+    there = sys.modules.get("pandas")
+    return there is not None and isinstance(value, getattr(there, name))
 
 
 def require(name, *, extra=""):

@@ -146,6 +146,8 @@ def imports_of(path):
                 yield from ((f"kzoo.{alias.name}", node.lineno) for alias in node.names)
             else:
                 yield node.module, node.lineno
+                if node.module == "kzoo.optional" and any(alias.name == "pandas" for alias in node.names):
+                    yield "pandas", node.lineno  # late, and yet an import of it
 
 
 def names_of(path):

@@ -1,13 +1,13 @@
 """Checks of new data against what a run was trained on."""
 
 import numpy as np
-from pandas.api import types
 
 from kzoo.checks.finding import check, error, warning
 from kzoo.data.statistics import shares_between
 from kzoo.kinds.rows.light import codes_of
 from kzoo.kinds.tables.raw import rows_of
 from kzoo.kinds.tables.values import to_words
+from kzoo.optional import pandas as pd
 from kzoo.words import listed
 
 _MOVED = 0.25  # population stability index: above it the rule of thumb says that a column has changed
@@ -102,7 +102,7 @@ def categories_unknown(new):
         values = new.frame[name]
         if column["kind"] == "number":
             wrong = values.notna().to_numpy() & np.isnan(rows.numbers(name, column.get("writing")))
-            if wrong.mean() > _UNKNOWN and not types.is_numeric_dtype(values):
+            if wrong.mean() > _UNKNOWN and not pd.api.types.is_numeric_dtype(values):
                 yield warning(
                     f"{wrong.mean():.0%} of column {name!r} are not numbers, such as {values[wrong].iloc[0]!r}",
                     where=f"new data, row {int(np.flatnonzero(wrong)[0])}, column {name!r}",

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from kzoo.data.arrays import from_tf, read_npz
 from kzoo.data.dataset import Dataset
@@ -16,6 +15,8 @@ from kzoo.kinds import kind, kind_of, takes_ready_arrays
 from kzoo.kinds.tables.frame import is_pair, with_answers
 from kzoo.kinds.tables.raw import require
 from kzoo.kinds.tables.values import to_words
+from kzoo.optional import of_pandas
+from kzoo.optional import pandas as pd
 
 
 class NewData:
@@ -100,7 +101,7 @@ class NewData:
             self.answers = found.answers if found.answers is None else self._raw(found.answers)
 
     def _raw(self, answers):
-        if not isinstance(answers, pd.DataFrame):
+        if not of_pandas(answers, "DataFrame"):
             return answers
         if "classes" in self.facts:
             return to_words(answers[self.targets[0]]).astype(str)

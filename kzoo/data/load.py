@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from kzoo.data import sight, splits
@@ -18,6 +17,7 @@ from kzoo.errors import KzooError
 from kzoo.files import path_of
 from kzoo.kinds.tables.frame import as_frame, is_pair, with_answers
 from kzoo.kinds.tables.raw import as_names, is_arrow
+from kzoo.optional import of_pandas
 from kzoo.registry import Preset, get_preset
 from kzoo.words import listed
 
@@ -94,9 +94,9 @@ def load(source: Loadable, preset: str | Preset | None, asked: DataOptions) -> D
 
 
 def _load(source, preset, asked):
-    if isinstance(source, pd.Series):
+    if of_pandas(source, "Series"):
         source = source.to_frame()
-    if isinstance(source, pd.DataFrame) or is_arrow(source):
+    if of_pandas(source, "DataFrame") or is_arrow(source):
         return _table(as_frame(source) if is_arrow(source) else source, preset, asked)
     if hasattr(source, "as_numpy_iterator"):
         return _arrays(from_tf(source, preset), "tf.data", preset, asked)
@@ -142,7 +142,7 @@ def _of_source(seen, given, name, preset, asked):
 
 def _arrays(pair, name, preset, asked):
     x, y = pair
-    if isinstance(x, pd.DataFrame):
+    if of_pandas(x, "DataFrame"):
         frame, names = with_answers(x, y)
         if asked.target is not None and as_names(asked.target) != names:
             sight.refuse(asked, ("target",), f"a pair (x, y), whose y is {listed(map(repr, names))}")

@@ -6,10 +6,11 @@ the options of `load_named` and return a `Dataset`.
 
 import pydoc_data.topics
 import re
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from sklearn import datasets as sklearn_datasets
 
 from kzoo.data import downloads
 from kzoo.data.arrays import load_arrays
@@ -20,6 +21,7 @@ from kzoo.kinds.text.language import load_language, text_settings
 from kzoo.kinds.text.learn import build_text
 from kzoo.kinds.text.light import preprocessing_of
 from kzoo.kinds.text.tokenizer import Tokenizer
+from kzoo.optional import pandas as pd
 from kzoo.tasks import problem
 
 # Classes of the `pydocs` sentences -> the topics of the Python documentation they come from.
@@ -36,7 +38,7 @@ _ADDING_ROWS, _ADDING_TEST = 20_000, 2_000
 
 
 def sklearn_table(name):
-    bunch = getattr(sklearn_datasets, f"load_{name}")(as_frame=True)
+    bunch = getattr(import_module("sklearn.datasets"), f"load_{name}")(as_frame=True)
     frame = bunch.frame
     if "target_names" in bunch:
         frame = frame.assign(target=bunch.target_names[frame["target"]].astype(str))
@@ -59,9 +61,20 @@ def california():
 
 
 def digits(options):
-    digits = sklearn_datasets.load_digits()
-    x = (digits.images * (255 / 16)).astype(np.float32)[..., None]  # (N, 8, 8, 1)
-    return _images(x, digits.target, None, [str(i) for i in range(10)], options)
+    images, labels = _digits()
+    x = (images * (255 / 16)).astype(np.float32)[..., None]  # (N, 8, 8, 1)
+    return _images(x, labels, None, [str(i) for i in range(10)], options)
+
+
+def _digits():
+    """Return scikit-learn's digits, without importing it: that takes half a second, and nothing else here needs it."""
+    found = find_spec("sklearn")
+    file = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz" if found and found.origin else None
+    if file is None or not file.is_file():
+        digits = import_module("sklearn.datasets").load_digits()
+        return digits.images, digits.target
+    rows = np.loadtxt(file, delimiter=",")  # 64 pixels and a label each
+    return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(int)
 
 
 def _images(x, y, official, classes, options):

@@ -32,11 +32,17 @@ def test_classes_are_scored_as_scikit_learn_does(iris_run):
 
 
 def test_the_interval_is_wilsons():
+    from scipy.stats import binomtest
+
     from kzoo.tasks.classes.score import wilson
 
     # 81 of 263: the example of Newcombe (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<857
     assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
     assert all(wilson(0, n)[0] == 0 and wilson(n, n)[1] == 1 for n in range(1, 100))
+    for n in (1, 2, 7, 360, 10_000_019):
+        for right in {0, 1, n // 3, n - 1, n}:
+            said = binomtest(right, n).proportion_ci(method="wilson")
+            assert wilson(right, n) == pytest.approx((said.low, said.high), rel=1e-14)
 
 
 def test_values_are_scored_in_their_own_unit(diabetes_run):

@@ -4,7 +4,6 @@ import re
 from collections import Counter
 
 import numpy as np
-import pandas as pd
 
 from kzoo.errors import KzooError
 from kzoo.kinds.tables.numbers import Writing, learn
@@ -23,6 +22,7 @@ from kzoo.kinds.tables.values import (
     to_numbers,
     to_words,
 )
+from kzoo.optional import pandas as pd
 from kzoo.tasks.values.light import Extent
 from kzoo.words import listed
 

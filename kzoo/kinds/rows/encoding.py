@@ -6,7 +6,6 @@ from collections import Counter
 from contextlib import ExitStack
 
 import numpy as np
-import pandas as pd
 
 from kzoo.data import splits
 from kzoo.data.overview import AS_ASKED
@@ -32,6 +31,7 @@ from kzoo.kinds.tables.files import is_table, pieces_of
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
 from kzoo.kinds.tables.values import MISSING
+from kzoo.optional import of_pandas
 from kzoo.words import plural, shown
 
 _MOST_CLASSES = 10_000  # different cells of a target that are told apart
@@ -442,7 +442,7 @@ def _tested(test):
     """Return the pieces of a second source; None without one."""
     if not splits.is_source(test):
         return None
-    if isinstance(test, pd.DataFrame):
+    if of_pandas(test, "DataFrame"):
         return _Frame(test)
     if not is_table(test):
         raise KzooError(f"test={shown(test)} is not a table: give a DataFrame, or the path of a file.")

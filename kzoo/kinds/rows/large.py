@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from kzoo import __version__
 from kzoo.data import splits
@@ -28,7 +27,8 @@ from kzoo.kinds.rows.encoding import Encoding
 from kzoo.kinds.rows.gather import Placed, Sample
 from kzoo.kinds.tables.files import files_of, is_table, pieces_of, size_of
 from kzoo.kinds.tables.frame import as_frame
-from kzoo.optional import is_installed
+from kzoo.optional import is_installed, of_pandas
+from kzoo.optional import pandas as pd
 from kzoo.tasks import choose
 from kzoo.words import in_bytes
 
@@ -121,7 +121,7 @@ def _key(source, preset, asked):
 
 def _state(source):
     """Return what changes when a source does: names, sizes and times of its files."""
-    if isinstance(source, pd.DataFrame):
+    if of_pandas(source, "DataFrame"):
         rows = pd.util.hash_pandas_object(source.astype(str)).to_numpy()
         return [list(map(str, source.columns)), hashlib.sha256(rows.tobytes()).hexdigest()]
     if not is_table(source):

@@ -5,8 +5,6 @@ other numbers are a regression. `task=` overrides the rule.
 """
 
 import numpy as np
-import pandas as pd
-from pandas.api import types
 
 from kzoo.data import splits
 from kzoo.data.arrays import as_type, checked
@@ -33,6 +31,7 @@ from kzoo.kinds.tables.numbers import in_texts, ways
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
 from kzoo.kinds.tables.values import MISSING, Texts, to_numbers, to_words
+from kzoo.optional import pandas as pd
 
 _MOST_ROWS = 200_000  # whose quantiles are taken
 
@@ -151,7 +150,7 @@ def load_table(
 
 def _as_trained(tested, frame, decimal):
     """Return a test table whose numbers that can be read in two ways are read as the training file tells."""
-    figures = [name for name in tested.attrs.get("figures", ()) if types.is_numeric_dtype(frame.get(name))]
+    figures = [name for name in tested.attrs.get("figures", ()) if pd.api.types.is_numeric_dtype(frame.get(name))]
     return tested.assign(**{name: to_numbers(tested[name], *ways(None, decimal)) for name in figures})
 
 
@@ -163,15 +162,15 @@ def seen_in_cells(doubts, unread, rows):
 
 def text_columns(frame) -> dict:
     """Return name -> words such as `NA` that are among its cells, of each column of a DataFrame that holds texts."""
-    texts = [name for name in frame.columns if not types.is_numeric_dtype(frame[name])]
+    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
     return {name: MISSING.intersection(frame[name].unique()) for name in texts}
 
 
 def _hash(frame, rows):
     """Return one number for each row, equal for equal rows in every process."""
-    columns = {c: v.astype(str) if types.is_object_dtype(v) else v for c, v in frame.items()}
+    columns = {c: v.astype(str) if pd.api.types.is_object_dtype(v) else v for c, v in frame.items()}
     for name in columns:  # a category has the hash of its text
-        if isinstance(texts := rows[name], Texts) and not types.is_object_dtype(frame[name]):
+        if isinstance(texts := rows[name], Texts) and not pd.api.types.is_object_dtype(frame[name]):
             columns[name] = pd.Categorical.from_codes(texts.codes, texts.different)
     return pd.util.hash_pandas_object(pd.DataFrame(columns), index=False).to_numpy()
 
@@ -233,7 +232,7 @@ def _targets_as_learned(frame, targets, reader):
     found, writings, figures = frame[targets], reader.get("writings", {}), frame.attrs.get("figures", ())
     for name in targets:
         values = found[name]
-        texts = types.is_object_dtype(values) or types.is_string_dtype(values)
+        texts = pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values)
         if not texts or (name not in writings and name not in figures):
             continue
         numbers = to_numbers(values, *ways(writings.get(name)))

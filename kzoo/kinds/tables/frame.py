@@ -5,12 +5,13 @@ from collections import Counter
 from importlib import import_module
 
 import numpy as np
-import pandas as pd
 
 from kzoo.data.memory import too_large
 from kzoo.errors import KzooError
 from kzoo.kinds.tables.files import read_table
 from kzoo.kinds.tables.raw import check_cells, is_arrow
+from kzoo.optional import of_pandas
+from kzoo.optional import pandas as pd
 from kzoo.words import in_bytes, listed, shown
 
 _FRAME = 4  # times the bytes of a table of Arrow that a DataFrame and what is made of it take, about
@@ -25,7 +26,7 @@ def as_frame(source, text=(), notes=None):
         text: names of columns whose cells stay as a file writes them.
         notes: a list that gets lines to know of how a file was read, see `read_table`.
     """
-    if isinstance(source, pd.DataFrame):
+    if of_pandas(source, "DataFrame"):
         names = [str(c).strip() for c in source.columns]
         check_cells(source, names)  # before pandas makes an index of the names: of half a character it may be unable to
         if twice := [name for name, times in Counter(names).items() if times > 1]:
@@ -42,7 +43,7 @@ def as_frame(source, text=(), notes=None):
 
 def is_pair(source) -> bool:
     """Say whether this is a pair (x, y) whose x has columns with names."""
-    return isinstance(source, tuple | list) and len(source) == 2 and isinstance(source[0], pd.DataFrame)
+    return isinstance(source, tuple | list) and len(source) == 2 and of_pandas(source[0], "DataFrame")
 
 
 def with_answers(x, y, names=()):
@@ -58,7 +59,7 @@ def with_answers(x, y, names=()):
         KzooError: other rows or columns than there are, rows of 0 and 1, or a name that a column of x has already.
     """
     frame, own = as_frame(x), getattr(y, "name", None)
-    if isinstance(y, pd.DataFrame):
+    if of_pandas(y, "DataFrame"):
         answers = as_frame(y)
     else:
         values = np.asarray(y)
@@ -90,7 +91,7 @@ def with_answers(x, y, names=()):
 def about_index(source):
     """Yield a line about an index of a DataFrame that says something, and is not read."""
     index = getattr(source, "index", None)
-    if not isinstance(index, pd.Index):
+    if not of_pandas(index, "Index"):
         return
     names = [str(name) for name in index.names if name is not None]
     if names or (len(index) and index.dtype.kind not in "iu"):

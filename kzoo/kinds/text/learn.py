@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from pandas.api import types
 
 from kzoo.data import splits
 from kzoo.data.arrays import as_type, checked
@@ -31,6 +30,7 @@ from kzoo.kinds.text.language import follows, load_language, pieces, text_settin
 from kzoo.kinds.text.light import AsTexts, preprocessing_of, read, reads_the_end, texts_in
 from kzoo.kinds.text.long import is_too_long
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_and_encode
+from kzoo.optional import pandas as pd
 from kzoo.tasks import choose
 from kzoo.words import percent
 
@@ -181,7 +181,7 @@ def _text_column(frame):
     lengths = {
         name: frame[name].dropna().astype(str).str.len().mean()
         for name in frame.columns
-        if not types.is_numeric_dtype(frame[name]) and frame[name].notna().any()
+        if not pd.api.types.is_numeric_dtype(frame[name]) and frame[name].notna().any()
     }
     if not lengths:
         raise KzooError("The table has no text column beside the target; presets for rows take it: tabular_fnn.")

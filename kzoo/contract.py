@@ -236,6 +236,11 @@ def make_loss(*, task, config, training):
             f"label_smoothing={smoothing} has no effect with loss={name!r}: set label_smoothing=0, or another loss."
         )
     if head == "sigmoid":
+        if training.get("labels") == "onehot":
+            raise KzooError(
+                "labels='onehot' has no effect on one sigmoid, which takes labels of 0 and 1: set labels='integer', or "
+                "outputs=2."
+            )
         if name == "hinge":
             return losses.Hinge()
         if name == "focal":

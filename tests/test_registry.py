@@ -77,6 +77,7 @@ def test_filters():
         (lambda: kzoo.build("cifar_cnn", loss="mse"), "loss='mse' is for values"),
         (lambda: kzoo.build("diabetes_fnn", loss="hinge"), "loss='hinge' is for classes"),
         (lambda: kzoo.build("char_gru", loss="hinge", labels="onehot"), "language_modeling is scored by that."),
+        (lambda: kzoo.build("cancer_fnn", labels="onehot"), "labels='onehot' has no effect on one sigmoid"),
         (lambda: kzoo.build("iris_fnn", loss="kl", labels="onehot", label_smoothing=0.1), "no effect with loss='kl'"),
         (
             lambda: kzoo.build("cancer_fnn", loss="hinge", output_activation="tanh", label_smoothing=0.1),

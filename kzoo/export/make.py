@@ -29,6 +29,8 @@ def make(model_or_run, path, names, *, quantize, check, data, overwrite, timeout
     """Export as `kzoo.export` describes it; `names` are its `formats`, and `check` its `verify`."""
     names, quantize = parse(names, quantize)
     wanted = [formats()[name] for name in names]
+    for package in ("tensorflow", "keras"):  # of the process that converts
+        check_installed(package)
     for format in wanted:
         for package in format.needs:
             check_installed(package, extra=format.extra)

@@ -159,6 +159,7 @@ def test_a_run_is_exported_again_and_a_format_added(golden, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.* no (word|character) the model knows")
 @pytest.mark.parametrize("part", ["table", "values", "text", "series", "images"])
 def test_a_run_is_exported_anew(golden, tmp_path, part):
     kzoo.export(golden / part / "run", tmp_path / "export", ("onnx", "litert"), progress=False)

@@ -29,11 +29,11 @@ def make(model_or_run, path, names, *, quantize, check, data, overwrite, timeout
     """Export as `kzoo.export` describes it; `names` are its `formats`, and `check` its `verify`."""
     names, quantize = parse(names, quantize)
     wanted = [formats()[name] for name in names]
-    for package in ("tensorflow", "keras"):  # of the process that converts
-        check_installed(package)
     for format in wanted:
         for package in format.needs:
             check_installed(package, extra=format.extra)
+    for package in ("tensorflow", "keras"):  # of the process that converts
+        check_installed(package)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         raise KzooError(f"timeout={timeout!r} must be a number of seconds above 0.")
     if not isinstance(path, str | os.PathLike):

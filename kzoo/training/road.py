@@ -39,7 +39,7 @@ from kzoo.training.members import Members
 from kzoo.training.own import as_compiled_for, check_shape, settings_of
 from kzoo.training.probe import probe
 from kzoo.training.score import gives_logits
-from kzoo.training.settle import class_weights_of, settle, settle_fit, settle_monitor
+from kzoo.training.settle import balanced, class_weights_of, settle, settle_fit, settle_monitor
 from kzoo.training.start import begin, begin_with
 from kzoo.weights import check_freeze, check_linear_probe
 from kzoo.words import plural
@@ -338,8 +338,7 @@ class Job:
         if asked != "balanced":
             said = class_weights_of(asked, self.data)
             return {i: said.get(i, 1.0) for i in range(self.data.outputs)}
-        counts = class_counts(self.data, "train")
-        return {i: int(counts.sum()) / (len(counts) * max(int(n), 1)) for i, n in enumerate(counts)}
+        return balanced(class_counts(self.data, "train"))
 
     def callbacks(self, folder) -> list[keras.callbacks.Callback]:
         """Return the bundle that the contract names, which writes into `folder`; into none where that is None."""

@@ -155,6 +155,11 @@ def class_weights_of(asked, data):
     return found
 
 
+def balanced(counts) -> dict[int, float]:
+    """Return number of a class -> weight, by how rare it is: the mean count of a class over its own."""
+    return {i: int(counts.sum()) / (len(counts) * max(int(n), 1)) for i, n in enumerate(counts)}
+
+
 def _check_fit(preset, config, data):
     if config.get("inputs") != data.inputs:
         raise KzooError(

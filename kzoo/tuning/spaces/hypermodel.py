@@ -14,6 +14,7 @@ from kzoo import contract
 from kzoo.arguments import OF_FIT
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.registry import Preset, build, get_preset, resolve
+from kzoo.training.settle import balanced
 from kzoo.tuning.engines.private import round_of
 from kzoo.tuning.spaces.space import Space, space
 
@@ -160,7 +161,7 @@ def _balanced(y: Any) -> dict[int, float]:
     labels = np.asarray(y)
     labels = labels.argmax(-1) if labels.ndim == 2 and labels.shape[-1] > 1 else labels
     classes, counts = np.unique(labels, return_counts=True)
-    return {int(label): len(y) / (len(counts) * int(n)) for label, n in zip(classes, counts, strict=True)}
+    return dict(zip(map(int, classes), balanced(counts).values(), strict=True))
 
 
 def _steps(x: Any, y: Any, kwargs: dict[str, Any]) -> int | None:

@@ -112,6 +112,10 @@ class Run:
         """On what it was trained."""
         return Description.read(self.config["data"])
 
+    def learned_from_test(self, name: str) -> bool:
+        """Say whether it is known to have been trained on what tests the named set of this name."""
+        return False
+
     @property
     def problem(self) -> Problem:
         """What its task stands for: the kind of input, the way of answering, and what is known of both."""

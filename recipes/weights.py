@@ -71,7 +71,7 @@ _SHAKESPEARE = dict(
 )
 WEIGHTS = {
     "digits_cnn-digits": _DIGITS | dict(named="digits"),
-    "mnist_cnn-mnist": _MNIST | dict(data="MNIST's 10,000 test digits, split anew"),
+    "mnist_cnn-mnist": _MNIST | dict(data="MNIST's 10,000 test digits, split anew", tested_by=("mnist",)),
     "fashion_cnn-fashion_mnist": _FASHION | dict(named="fashion_mnist"),
     "cifar_speed-cifar10": _CIFAR,
     "cifar_resnet-cifar10": _CIFAR,
@@ -166,7 +166,7 @@ def write(name, run, data, source):
         data=said["data"], source=said["source"], licence=said["licence"], examples=len(data.train), metric=metric,
         scores={}, unrounded=whole(run.summary["test"]), beside=beside, parameters=run.summary["parameters"],
         command=run.config["command"] or f"python recipes/weights.py {name}", versions=run.config["versions"],
-        created=run.config["created"][:10], sample={},
+        created=run.config["created"][:10], sample={}, tested_by=said.get("tested_by", ()),
     )  # fmt: skip
     with whole_file(weights.FOLDER / entry.file) as temporary:
         temporary.write_bytes(content)

@@ -310,6 +310,7 @@ def test_two_runs_are_measured_with_one_yardstick_and_asked_one_question(call, m
     a = random.normal(size=300)
     frame = pd.DataFrame({"a": a, "rent": a + 0.1 * random.normal(size=300), "price": random.normal(size=300)})
     frame.to_csv("old.csv", index=False)
+    frame.to_csv("may.csv", index=False)
     frame.assign(rent=frame["rent"].where(frame.index != 7, 500)).to_csv("spike.csv", index=False)
     options = dict(callbacks="quick", progress=False, baselines=False, epochs=1, batch_size=300)
     small = dict(task="regression", units=(4,), **options)
@@ -322,12 +323,14 @@ def test_two_runs_are_measured_with_one_yardstick_and_asked_one_question(call, m
         for horizon, steps in ((2, 5), (3, 4)):  # as many windows of either
             linear = dict(input_shape=steps, horizon=horizon, out=f"ahead{horizon}")
             kzoo.train("series_linear", "old.csv", target="rent", drop=["a", "price"], **linear, **options)
-    found = versus("new", "old", "old.csv", metric="mse_standardised")
+    with pytest.raises(kzoo.KzooError, match=r"split old\.csv differently"):  # which one of them was trained on
+        versus("new", "old", "old.csv")
+    found = versus("new", "old", "may.csv", metric="mse_standardised")
     errors = [((kzoo.predict(run, frame).values[:, 0] - frame["rent"]) ** 2).mean() for run in ("new", "old")]
     assert found["new"]["mse_standardised"] / found["old"]["mse_standardised"] == pytest.approx(errors[0] / errors[1])
     for new, says in (("other", "answers price and old rent: not comparable"), ("ahead3", "not comparable")):
         old = "old" if new == "other" else "ahead2"
-        code, out, err = call(new, old, "--data", "old.csv", "--fail-if-worse")
+        code, out, err = call(new, old, "--data", "may.csv", "--fail-if-worse")
         assert (code, out) == (2, "") and says in err and err.count("\n") == 1
     # Errors of 1e-11 are no rounding.
     tiny = {"metric": "mae", "new": {"mae": 7e-12}, "old": {"mae": 5e-13}, "advantage": -6.5e-12}

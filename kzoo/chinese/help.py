@@ -198,9 +198,10 @@ WORDS = {
     "one pass, nothing lost": "一次读完，不遗漏",
     "a run's folder, or a preset with weights of its own": "一次训练的文件夹，或自带权重的预设模型",
     "which weights, of a preset that has several: see kzoo show": "预设模型有多套权重时用哪一套：见 kzoo show",
-    "new data with answers; default: the run's own set": "带答案的新数据；默认：该次训练自己的数据集",
-    "test (default), validation or train of the run's own set": (
-        "该次训练自己数据集的 test（默认）、validation 或 train"
+    "its own: the test rows": "它自己的数据：测试行",
+    "new data with answers, or what it was trained on": "带答案的新数据，或它训练时用的数据",
+    "test (default), validation or train of the run's own data": (
+        "该次训练自己数据的 test（默认）、validation 或 train"
     ),
     "column with the answers": "答案所在的列",
     "images: the mean answer to several views, mirror or shift": (

@@ -13,6 +13,7 @@ examples:
   kzoo evaluate runs/digits_cnn-01 --split validation
   kzoo evaluate runs/image_cnn-01 --data new_photos/    a folder per class
   kzoo evaluate runs/image_cnn-01 --tta mirror          with mirror images
+  kzoo evaluate runs/tabular_fnn-01 --data year.csv   its own: the test rows
   kzoo evaluate runs/tabular_fnn-01 --data march.csv --target churned
   kzoo evaluate runs/char_gru-01 --stateful            one pass, nothing lost
 """
@@ -21,8 +22,8 @@ examples:
 def add_arguments(parser):
     parser.add_argument("run", metavar="RUN", help="a run's folder, or a preset with weights of its own")
     common.add_weights_option(parser)
-    parser.add_argument("--data", metavar="SOURCE", help="new data with answers; default: the run's own set")
-    parser.add_argument("--split", default="test", help="test (default), validation or train of the run's own set")
+    parser.add_argument("--data", metavar="SOURCE", help="new data with answers, or what it was trained on")
+    parser.add_argument("--split", default="test", help="test (default), validation or train of the run's own data")
     parser.add_argument("--target", metavar="COLUMN", help="column with the answers")
     parser.add_argument("--tta", metavar="NAME", help="images: the mean answer to several views, mirror or shift")
     parser.add_argument("--stateful", action="store_true", help="language models: read the whole text in one pass")
@@ -32,10 +33,12 @@ def run(args):
     if args.split not in ("train", "validation", "test"):
         raise KzooError(f"--split {args.split!r} must be train, validation or test.")
     named = opened(args.run, args.weights)
-    scores = quiet.load("kzoo.evaluation").evaluate(
-        named, args.data, split=args.split, target=args.target, stateful=args.stateful, tta=args.tta
-    )
-    data = args.data or f"{named.config['data']['name']}, {args.split} split"
+    evaluate = quiet.load("kzoo.evaluation").evaluate
+    own = None if args.data is None else quiet.load("kzoo.data.reload").own_data(named, args.data, target=args.target)
+    given = args.data if own is None else own
+    scores = evaluate(named, given, split=args.split, target=args.target, stateful=args.stateful, tta=args.tta)
+    name = args.data or named.config["data"]["name"]
+    data = name if given is args.data is not None else f"{name}, {args.split} split"
     return dict(run=args.run, data=data, scores=scores, doubts=doubts_of(named, scores))
 
 

@@ -1,6 +1,7 @@
 """`reload`: the data of a run again, or new labelled data encoded as the run's training data was."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from kzoo.data.load import load
 from kzoo.data.named import NAMES, name_of
 from kzoo.data.options import DataOptions
 from kzoo.data.sight import existing
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import encoding, kind_of, takes_ready_arrays
 from kzoo.kinds.tables.files import is_table
 from kzoo.kinds.tables.frame import is_pair, with_answers
@@ -26,8 +27,8 @@ def reload(run, source=None, *, target=None) -> Dataset:
 
     Args:
         run: a `Run`.
-        source: None or a named set is loaded and split as it was for the run; a file, a folder or arrays
-            are taken whole, as the test split, and nothing is learned from them.
+        source: None or a named set is loaded and split as it was for the run, and so is what the run was trained on;
+            any other file, folder or arrays are taken whole, as the test split, and nothing is learned from them.
         target: name of the target column where it differs from the run's.
 
     Raises:
@@ -39,9 +40,18 @@ def reload(run, source=None, *, target=None) -> Dataset:
     if source is None or (named and source == described.name):
         return load_again(spec, described)
     if named:
+        if run.learned_from_test(source):
+            _warn_of(f"{run!r} learned from what tests {source}")
         return load(source, preset_for(spec), DataOptions.of(described))
     if isinstance(source, str | Path):
         existing(source)
+    if (own := own_data(run, source, target=target)) is not None:
+        return own
+    if isinstance(source, str | Path) and name_of(source) == described.name:
+        _warn_of(
+            f"{described.name} has the name of what {run.path or run} was trained on, and other content: where rows "
+            "that it has learned from are among these"
+        )
     ready = takes_ready_arrays(preprocessing)
     if is_pair(source) and not ready:
         (x, y), names = source, targets_of(run, target)
@@ -64,6 +74,45 @@ def reload(run, source=None, *, target=None) -> Dataset:
         preprocessing=preprocessing,
         seen={"common": run.target.common},
     )
+
+
+def _warn_of(why):
+    warnings.warn(f"{why}, its scores are too good.", KzooWarning, stacklevel=3)
+
+
+def own_data(run, source, *, target=None) -> Dataset | None:
+    """Return what a run was trained on, split as it was, where a file, a folder or arrays are just that; else None.
+
+    A file or folder of another name is not looked into.
+
+    Args:
+        run: a `Run`.
+        source: what may be it.
+        target: name of the target column where it differs from the run's, as it does in other data.
+    """
+    described = run.data
+    if not described.fingerprint or (target is not None and as_names(target) != list(described.target_names)):
+        return None
+    if isinstance(source, str | Path):
+        if name_of(source) != described.name:
+            return None
+    elif not _may_hold(source, described.train + described.validation + described.test):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KzooWarning)  # training gave them, or whoever takes it whole gives them
+        try:
+            data = load(source, preset_for(run.spec), DataOptions.of(described))
+        except KzooError:  # it cannot be split as that was
+            return None
+    return data if data.fingerprint == described.fingerprint else None
+
+
+def _may_hold(source, rows):
+    """Say whether what is in memory has as many rows as a run had, or does not say how many it has."""
+    if hasattr(source, "as_numpy_iterator"):
+        return True
+    first = source[0] if isinstance(source, tuple | list) and len(source) else source
+    return hasattr(first, "__len__") and len(first) >= rows
 
 
 def check_target(run, source, target):

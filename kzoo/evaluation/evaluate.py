@@ -45,10 +45,11 @@ def evaluate(
         run_or_model: a run, its path, the name of a preset that has weights in the package, or a model with the head
             that the data needs, also the folder that a callback bundle wrote. A model that knows nothing of its data
             takes labels for the numbers of its classes.
-        data: anything `kzoo.load_data` takes. The default is the run's own named data set. A file or folder
-            is taken whole, not split, and encoded as the run's training data was; a model that knows nothing of its
-            data gets it as `kzoo.load_data` reads it. A named set or a `Dataset` gives `split`.
-        split: "train", "validation" or "test" of the run's own set, or of a named set or a `Dataset`.
+        data: anything `kzoo.load_data` takes. The default is the run's own named data set. What the run was trained on
+            is split as it was then, and gives `split`, as a named set and a `Dataset` do. Any other file, folder or
+            arrays are taken whole and encoded as the run's training data was; a model that knows nothing of its data
+            gets them as `kzoo.load_data` reads them.
+        split: "train", "validation" or "test" of the run's own data, or of a named set or a `Dataset`.
         target: the column of a table with the answers, as many as the run has, where they have other names.
         weights: which ones, where a preset has several.
         batch_size: examples in a step.
@@ -82,6 +83,8 @@ def evaluate(
     else:
         model, loaded = _for_run(run, data, target)
     part = getattr(loaded, split)
+    if split != "test" and loaded.train is loaded.test:
+        raise KzooError(f"split={split!r} is for a run's own data, a named set or a Dataset; this is scored whole.")
     if part is None:
         raise KzooError(f"{loaded.name} has no {split} split.")
     if stateful:

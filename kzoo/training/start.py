@@ -75,16 +75,23 @@ def begin_with(weights, model, spec, data, *, freeze=None) -> list[str]:
 
 
 def _seen_before(name, run, data):
-    """Say that weights come from another split of data of this name: they may know the rows that are to test them."""
-    if run is None or run.data.name != data.name:
+    """Say that weights know what is to test them, or may: they come from another split of data of this name."""
+    if run is None:
         return []
-    was = run.data.data_seed, run.data.options.get("test")
-    if was == (data.loaded.get("data_seed"), data.loaded.get("options", {}).get("test")):
+    if run.learned_from_test(data.name):
+        return [f"weights={name!r} were trained on what tests {data.name}: scores of the test split are too good."]
+    if run.data.name != data.name or _split_of(run.data, run.data.json()) == _split_of(data, data.loaded):
         return []
     return [
         f"weights={name!r} were trained on another split of {data.name}: where they have seen rows of this one's test "
         "split, its scores are too good."
     ]
+
+
+def _split_of(data, asked):
+    """Return what tells one test split of data of one name from another: how it was drawn, and from how many rows."""
+    rows = [part if isinstance(part, int) else len(part or ()) for part in (data.train, data.validation, data.test)]
+    return asked.get("data_seed"), asked.get("options", {}).get("test"), rows[0] + rows[1], rows[2]
 
 
 def _names_in(weights, run):

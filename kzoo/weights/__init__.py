@@ -47,6 +47,7 @@ class Entry:
         command: what trained them.
         versions, created: with what, and when.
         sample: scores on the few test examples in `tests/weights/`.
+        tested_by: named sets whose test split they were trained on, which says nothing of how good they are.
     """
 
     preset: str
@@ -67,6 +68,7 @@ class Entry:
     versions: Mapping[str, str]
     created: str
     sample: Mapping[str, Any]
+    tested_by: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:

@@ -50,6 +50,9 @@ class Stored(Run):
     def __repr__(self) -> str:
         return f"<weights {self.entry.name!r} of {self.entry.preset}>"
 
+    def learned_from_test(self, name: str) -> bool:
+        return name in self.entry.tested_by
+
     @cached_property
     def _arrays(self) -> dict[str, Any]:
         """All of the archive, whose bytes are what the index says."""

@@ -1,13 +1,14 @@
 """Scores: equal to scikit-learn's, on new data of every kind, and refused where they would mislead."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import datasets, metrics
-from small_data import draw, shops, waves
+from small_data import draw, fit, shops, waves
 
 import kzoo
 from kzoo.errors import KzooWarning
@@ -79,6 +80,38 @@ def test_new_tables(table_run, tmp_path):
     assert only["auc"] is None and only["majority"] == 1
 
 
+def test_what_a_run_was_trained_on_is_split_as_it_was(
+    table_run, image_run, text_run, series_run, language_run, home, tmp_path, recwarn
+):
+    """Of all its rows most would be those that it has learned from."""
+    for run, name in (
+        (table_run, "shops.csv"), (image_run, "photos"), (text_run, "texts"), (series_run, "waves.csv"),
+        (language_run, "book.txt"),
+    ):  # fmt: skip
+        assert kzoo.evaluate(run, home / name) == run.summary["test"], name
+    frame = pd.read_csv(home / "shops.csv")
+    for target in (None, "open"):
+        assert kzoo.evaluate(table_run, frame, target=target) == table_run.summary["test"]
+    assert kzoo.evaluate(table_run, home / "shops.csv", split="train")["examples"] == table_run.data.train
+    assert not recwarn
+    # Fewer rows, or the same under another name, nobody can tell from new ones; other rows of the same name are said.
+    assert kzoo.evaluate(table_run, frame[:60])["examples"] == 60 and not recwarn
+    with pytest.raises(kzoo.KzooError, match="this is scored whole"):
+        kzoo.evaluate(table_run, frame[:60], split="train")
+    pd.concat([frame, shops(30, seed=7)]).to_csv(tmp_path / "shops.csv", index=False)
+    with pytest.warns(KzooWarning, match=r"shops\.csv has the name of what .*table was trained on, and other content"):
+        assert kzoo.evaluate(table_run, tmp_path / "shops.csv")["examples"] == 150
+
+
+def test_arrays_that_a_run_was_trained_on_are_split_as_they_were(tmp_path):
+    x, y = datasets.load_iris(return_X_y=True)
+    np.savez(tmp_path / "iris.npz", x=x, y=y)
+    for source in ((x, y), tmp_path / "iris.npz"):
+        run = fit("iris_fnn", source, tmp_path / str(len(str(source))), units=(8,), epochs=2)
+        assert kzoo.evaluate(run, source) == run.summary["test"] and run.summary["test"]["examples"] < 150
+        assert kzoo.evaluate(run, (x[::-1], y[::-1]))["examples"] == 150
+
+
 def test_a_pair_of_a_table_and_its_answers_goes_by_names(table_run):
     new = shops(50, seed=7)
     pair = new[["town", "size"]], new["open"]
@@ -145,7 +178,8 @@ def test_new_texts_series_and_books(text_run, series_run, language_run, home, tm
     labels = kzoo.predict(text_run, frame["text"].tolist()).labels
     scores = kzoo.evaluate(text_run, frame, target="label")
     assert scores["accuracy"] == pytest.approx((np.array(labels) == frame["label"]).mean())
-    assert kzoo.evaluate(text_run, home / "texts")["examples"] == 90
+    whole = shutil.copytree(home / "texts", tmp_path / "more")
+    assert kzoo.evaluate(text_run, whole)["examples"] == 90
     holes = pd.concat([frame, pd.DataFrame({"text": [None, " ", "the team"], "label": ["law", "law", None]})])
     with pytest.warns(KzooWarning, match="3 rows without text or label were left out"):
         assert kzoo.evaluate(text_run, holes, target="label") == scores

@@ -293,7 +293,7 @@ def test_values_of_a_plain_model_have_no_standardised_error_and_a_file_is_scored
         assert found["mae"] == pytest.approx(expected, rel=1e-4)
     parts = kzoo.load_data(table, target="y")
     assert kzoo.evaluate(model, parts)["examples"] == len(parts.test)
-    with pytest.raises(kzoo.KzooError, match="no validation split"):
+    with pytest.raises(kzoo.KzooError, match="this is scored whole"):
         kzoo.evaluate(model, table, target="y", split="validation")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -341,10 +342,11 @@ def test_test_time_augmentation_is_the_mean_over_the_views(image_run, name):
     assert np.abs(answers.probabilities - kzoo.predict(image_run, images).probabilities).max() > 1e-4
 
 
-def test_scores_say_that_there_was_test_time_augmentation(image_run, home):
-    plain, scores = (kzoo.evaluate(image_run, home / "photos", tta=tta) for tta in (None, "shift"))
+def test_scores_say_that_there_was_test_time_augmentation(image_run, home, tmp_path):
+    photos = shutil.copytree(home / "photos", tmp_path / "more")
+    plain, scores = (kzoo.evaluate(image_run, photos, tta=tta) for tta in (None, "shift"))
     assert scores["tta"] == "shift" and "tta" not in plain
-    answers = kzoo.predict(image_run, home / "photos", tta="shift")
+    answers = kzoo.predict(image_run, photos, tta="shift")
     truth = np.array(["light" in path for path in answers.inputs], int)
     of_truth = answers.probabilities[np.arange(len(truth)), truth]
     assert scores["loss"] == pytest.approx(-np.log(of_truth).mean(), rel=1e-5)

@@ -22,7 +22,7 @@ from kzoo.errors import KzooWarning
 @pytest.fixture(scope="module")
 def folder(images, tmp_path_factory):
     """Class folders with 22 whole images, one that was cut short and, at will, more of them."""
-    home = tmp_path_factory.mktemp("broken") / "photos"
+    home = tmp_path_factory.mktemp("broken") / "more"
     shutil.copytree(images.photos, home)
     whole = (home / "dark" / "0.png").read_bytes()
     (home / "light" / "5.png").write_bytes(whole[: len(whole) // 2])
@@ -31,7 +31,7 @@ def folder(images, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def worse(folder, tmp_path_factory):
-    home = tmp_path_factory.mktemp("worse") / "photos"
+    home = tmp_path_factory.mktemp("worse") / "worse"
     shutil.copytree(folder, home)
     (home / "dark" / "3.png").write_bytes(b"")
     return home

@@ -12,19 +12,20 @@ import pytest
 import kzoo
 
 JOURNEY = """
-import json, sys
+import json, shutil, sys
 import numpy as np
 import kzoo, kzoo.runtime
 from kzoo.cli import main
 
 asked = dict(target="stars", task="ordinal", units=(16,), batch_size=32, learning_rate=0.03, progress=False)
+shutil.copy("stars.csv", "more.csv")
 run = kzoo.train("tabular_fnn", "stars.csv", out="run", epochs=6, **asked)
 new = kzoo.train("tabular_fnn", "stars.csv", out="new", seed=1, epochs=1, **asked)
 answers = kzoo.predict(run, "stars.csv")
 found = dict(
     task=run.config["data"]["task"],
     test=run.summary["test"],
-    again=kzoo.evaluate(run, "stars.csv"),
+    again=kzoo.evaluate(run, "more.csv"),
     labels=answers.labels,
     p=answers.probabilities.tolist(),
     checks=[f.check for f in kzoo.check("tabular_fnn", "stars.csv", target="stars", task="ordinal", deep=False)],
@@ -38,7 +39,7 @@ exported = kzoo.export(run, "exported", formats=["onnx", "litert"])
 found["exports"] = {key: entry["status"] for key, entry in exported.exports.items()}
 for format in ("onnx", "litert"):
     found[format] = kzoo.runtime.load("exported", format).predict("stars.csv").labels
-found["versus"] = main(["compare", "new", "run", "--data", "stars.csv", "--json"])
+found["versus"] = main(["compare", "new", "run", "--data", "more.csv", "--json"])
 json.dump(found, open("found.json", "w"))
 """
 

@@ -164,6 +164,19 @@ def test_weights_from_another_split_of_the_same_data_may_know_its_test_rows(caps
         assert ("were trained on another split of iris: where they have seen rows" in capsys.readouterr().err) == said
 
 
+def test_weights_from_a_file_that_has_grown_may_know_its_test_rows(capsys):
+    path = "rows.csv"
+    x, y = rows(3)
+    table = pd.DataFrame(x).assign(y=y)
+    table[:-1].to_csv(path, index=False)
+    known = fit("tabular_fnn", path, "known", target="y", **SMALL)
+    fit("tabular_fnn", path, "same", target="y", weights=known, progress=True, **SMALL)
+    assert "another split" not in capsys.readouterr().err
+    table.to_csv(path, index=False)
+    fit("tabular_fnn", path, "grown", target="y", weights=known, progress=True, **SMALL)
+    assert "trained on another split of rows.csv" in capsys.readouterr().err
+
+
 def test_the_last_layer_is_new_where_classes_of_the_same_number_are_others(first, capsys):
     x, y = rows(3)
     names = lambda *words: kzoo.load_data((x, np.array(words)[y]), preset="iris_fnn")  # noqa: E731

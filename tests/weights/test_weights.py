@@ -18,6 +18,7 @@ from PIL import Image
 import kzoo
 from kzoo import weights
 from kzoo.cli import main
+from kzoo.errors import KzooWarning
 from kzoo.loading import arrays_of
 from kzoo.results import baselines
 from kzoo.runtime import load
@@ -303,3 +304,16 @@ def test_a_float32_array_stays_as_exact_as_it_is(damaged):
     damaged(lambda arrays: arrays | {"outputs/1": np.full(10, 1e6 + 0.5, "float32")})
     model = kzoo.build("digits_cnn", weights="digits", compile=False)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(model.get_layer("outputs").bias), np.float32(1e6 + 0.5))
+
+
+def test_weights_that_learned_from_what_tests_a_named_set_say_so(tmp_path, monkeypatch, capsys):
+    """Those of `mnist_cnn` are from MNIST's test digits."""
+    monkeypatch.setenv("KZOO_DATA", str(tmp_path))
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 28, 28), np.uint8)
+    parts = dict(x_train=pixels[:40], y_train=np.arange(40) % 10, x_test=pixels[40:], y_test=np.arange(20) % 10)
+    np.savez(tmp_path / "mnist.npz", **parts)
+    with pytest.warns(KzooWarning, match="of mnist_cnn> learned from what tests mnist, its scores are too good"):
+        assert kzoo.evaluate("mnist_cnn", "mnist")["examples"] == 20
+    asked = dict(epochs=1, min_steps=0, callbacks="quick", baselines=False, out=tmp_path / "run")
+    kzoo.train("mnist_cnn", "mnist", weights="mnist", **asked)
+    assert "weights='mnist' were trained on what tests mnist: scores of the test split" in capsys.readouterr().err

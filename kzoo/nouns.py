@@ -135,6 +135,9 @@ class Member:
         return self.spec.json() | dict(run=self.run, created=self.created)
 
 
+FOLDS = ", folds"  # after the name of data of which every row trained a member of an ensemble
+
+
 @dataclass(frozen=True, kw_only=True)
 class Description:
     """What identifies data, and what of it is for people.

@@ -13,7 +13,7 @@ from kzoo.errors import KzooError
 from kzoo.files import path_of, read_arrays, read_json
 from kzoo.forms import misfit
 from kzoo.kinds import misread
-from kzoo.nouns import CONFIG, Description, Spec, check_format, in_names_of_today, summary_form
+from kzoo.nouns import CONFIG, FOLDS, Description, Spec, check_format, in_names_of_today, summary_form
 from kzoo.tasks import Problem, Target, problem
 from kzoo.words import first_line
 
@@ -114,7 +114,7 @@ class Run:
 
     def learned_from_test(self, name: str) -> bool:
         """Say whether it is known to have been trained on what tests the named set of this name."""
-        return False
+        return self.data.name == f"{name}{FOLDS}"
 
     @property
     def problem(self) -> Problem:

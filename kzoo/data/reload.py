@@ -18,6 +18,7 @@ from kzoo.kinds import encoding, kind_of, takes_ready_arrays
 from kzoo.kinds.tables.files import is_table
 from kzoo.kinds.tables.frame import is_pair, with_answers
 from kzoo.kinds.tables.raw import as_names
+from kzoo.nouns import FOLDS
 from kzoo.registry import preset_of
 from kzoo.words import listed, shown
 
@@ -47,9 +48,9 @@ def reload(run, source=None, *, target=None) -> Dataset:
         existing(source)
     if (own := own_data(run, source, target=target)) is not None:
         return own
-    if isinstance(source, str | Path) and name_of(source) == described.name:
+    if isinstance(source, str | Path) and (name := name_of(source)) == described.name.removesuffix(FOLDS):
         _warn_of(
-            f"{described.name} has the name of what {run.path or run} was trained on, and other content: where rows "
+            f"{name} is called like what {run.path or run} was trained on, and cannot be split as that was: where rows "
             "that it has learned from are among these"
         )
     ready = takes_ready_arrays(preprocessing)

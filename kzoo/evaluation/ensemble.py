@@ -22,7 +22,7 @@ from kzoo.doors import door
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.files import finite, whole_file, write_json
 from kzoo.kinds import encoding
-from kzoo.nouns import Member, Request, Spec
+from kzoo.nouns import FOLDS, Member, Request, Spec
 from kzoo.ranking import advantage, find_runs
 from kzoo.results import of_fold, telling, value_of
 from kzoo.run import Run
@@ -84,7 +84,7 @@ def ensemble(
         raise KzooError(f"method='weighted' chooses the weights on validation data: {why}. Or use method='mean'.")
     described = first.data
     if folds:  # no name to load it by: any split of it has been trained on
-        described = replace(described, name=f"{described.name}, folds", fingerprint=None, test=0, validation=0)
+        described = replace(described, name=f"{described.name}{FOLDS}", fingerprint=None, test=0, validation=0)
     request = Request(data=described, spec=_spec_of(members, method))
     with claimed(out, request, overwrite=overwrite, resume="never") as claim:
         if claim.done is None:

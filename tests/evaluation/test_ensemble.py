@@ -229,6 +229,10 @@ def test_folds_where_each_learned_the_same_preprocessing(tmp_path):
     assert "test" not in run.summary and run.summary["ensemble"]["gain"] is None
     with pytest.raises(kzoo.KzooError, match="not a named set"):  # every row of it has been trained on
         kzoo.evaluate(run)
+    images = options | dict(units=(), filters=(2,), depth=1)
+    folds = kzoo.cross_validate("digits_cnn", "digits", out=tmp_path / "digits", **images)["runs"]
+    with pytest.warns(kzoo.errors.KzooWarning, match="learned from what tests digits"):
+        kzoo.evaluate(kzoo.ensemble(folds, out=tmp_path / "all"), "digits")
     with pytest.raises(kzoo.KzooError, match="data= has no use here"):
         kzoo.ensemble(found["runs"], data="iris", out=tmp_path / "scored")
     with pytest.raises(kzoo.KzooError, match="folds have none in common"):

@@ -99,7 +99,7 @@ def test_what_a_run_was_trained_on_is_split_as_it_was(
     with pytest.raises(kzoo.KzooError, match="this is scored whole"):
         kzoo.evaluate(table_run, frame[:60], split="train")
     pd.concat([frame, shops(30, seed=7)]).to_csv(tmp_path / "shops.csv", index=False)
-    with pytest.warns(KzooWarning, match=r"shops\.csv has the name of what .*table was trained on, and other content"):
+    with pytest.warns(KzooWarning, match=r"shops\.csv is called like what .*table was trained on, and cannot"):
         assert kzoo.evaluate(table_run, tmp_path / "shops.csv")["examples"] == 150
 
 

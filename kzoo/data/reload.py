@@ -42,7 +42,7 @@ def reload(run, source=None, *, target=None) -> Dataset:
         return load_again(spec, described)
     if named:
         if run.learned_from_test(source):
-            _warn_of(f"{run!r} learned from what tests {source}")
+            _warn_of(f"As {run!r} learned from what tests {source}")
         return load(source, preset_for(spec), DataOptions.of(described))
     if isinstance(source, str | Path):
         existing(source)

@@ -226,6 +226,8 @@ def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any
     config, training = completed(preset.family, preset.task, config, training)
     if overrides.get("schedule") == "onecycle" and "warmup" not in overrides:
         training["warmup"] = 0.3  # a preset's few per cent are for its own schedule
+    if "labels" not in overrides and training.get("labels") == "onehot" and config["outputs"] == 1:
+        training["labels"] = "integer"  # a preset's one-hot labels are for its several outputs
     _settle_clipping(training, overrides)
     _settle_steps(training, overrides)
     if "epochs" in overrides:  # they are the whole length

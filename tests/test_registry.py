@@ -98,6 +98,20 @@ def test_bad_input_is_one_line_with_the_fix(call, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", [name for name in kzoo.list_presets()
+                                  if kzoo.get_preset(name).training.get("labels") == "onehot"])  # fmt: skip
+def test_one_hot_labels_of_a_preset_are_for_its_several_outputs(name):
+    """One output takes 0 and 1, and nobody asked for anything else."""
+    sizes = (
+        dict(filters=(2, 2), input_shape=(32, 32, 3)) if "filters" in kzoo.get_preset(name).config else dict(depth=1)
+    )
+    model = kzoo.build(name, outputs=1, steps=10, **sizes)
+    assert type(model.loss).__name__ == "BinaryCrossentropy"
+    assert kzoo.spec_of(model)["training"]["labels"] == "integer"
+    with pytest.raises(kzoo.KzooError, match="no effect on one sigmoid"):
+        kzoo.build(name, outputs=1, labels="onehot", steps=10, **sizes)
+
+
 @pytest.fixture
 def preset():
     """A preset of a user's own, taken out of the zoo again afterwards."""

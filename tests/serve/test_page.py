@@ -536,6 +536,8 @@ def test_a_phone_needs_no_sideways_scrolling(visit, name, look):
         tab.answer()
     page.wait_for_timeout(100)
     assert page.evaluate("() => document.documentElement.scrollWidth") == 390
+    current = page.locator("nav a[aria-current]").bounding_box()  # which the row of models was scrolled to
+    assert current["x"] >= 0 and current["x"] + current["width"] <= 390
     touched = "button, select, input[type=radio], input[type=number]"
     sizes = page.evaluate(f"""() => [...document.querySelectorAll("{touched}")]
       .filter((one) => one.checkVisibility()).map((one) => one.getBoundingClientRect().height)""")

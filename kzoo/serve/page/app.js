@@ -50,6 +50,12 @@ async function start() {
   await show();
 }
 
+/** Scroll a row sideways until a link is in its middle. `scrollIntoView` would have Tab begin behind the link. */
+function center(link, row) {
+  const [at, around] = [link, row].map((one) => one.getBoundingClientRect());
+  row.scrollLeft += (at.left + at.right - around.left - around.right) / 2;
+}
+
 /** Show the model that the address names: `#NAME`, or `#NAME/VERSION`. */
 async function show() {
   const [name, version] = location.hash.slice(1).split("/").map(decoded);
@@ -60,7 +66,7 @@ async function show() {
   for (const link of nav.querySelectorAll("a")) {
     if (link.textContent === model.name) {
       link.setAttribute("aria-current", "page");
-      link.scrollIntoView({ block: "nearest", inline: "center" });
+      center(link, link.closest("ul"));
     } else link.removeAttribute("aria-current");
   }
   document.title = `${model.name} · kzoo`;

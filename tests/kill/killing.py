@@ -64,7 +64,7 @@ def moments(kills, seconds, seed):
 
 
 def disturbed(name, folder, *, kills, whole, backend, stock=False, seed=0, look=None, options=()):
-    """Kill a job `kills` times and let it end.
+    """Kill a job `kills` times and let it end. One that is over before it was killed begins anew, and dies sooner.
 
     Args:
         whole: what `undisturbed` returned; it says how long a training takes.
@@ -75,8 +75,13 @@ def disturbed(name, folder, *, kills, whole, backend, stock=False, seed=0, look=
         (what it ends with, list of what it was killed in).
     """
     killed_in = []
-    for moment in moments(kills, whole["seconds"], f"{name} {seed}"):
-        if not start(name, folder, backend=backend, stock=stock, moment=moment, options=options):
+    for kind, at in moments(kills, whole["seconds"], f"{name} {seed}"):
+        while not (dead := start(name, folder, backend=backend, stock=stock, moment=(kind, at), options=options)):
+            if killed_in or kind != "time":
+                break
+            shutil.rmtree(folder)  # `whole` had still to compile, or had the machine to share
+            at /= 2
+        if not dead:
             break
         killed_in.append((folder / "killed_in").read_text())
         if look is not None:

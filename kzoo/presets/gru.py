@@ -33,6 +33,16 @@ register(Preset(
 ))
 
 register(Preset(
+    name="char_gru_deep", family="gru", task="language_modeling", dataset="pydocs",
+    summary="Character language model of two wide layers: a book of a megabyte in half an hour, on JAX.",
+    reference="https://arxiv.org/abs/1409.2329", params=1_451_876,
+    config=dict(inputs="tokens", input_shape=(128,), outputs=100, vocabulary_size=100, embedding_dim=64,
+                units=(384, 384), dropout=0.3, layer_norm=True, pooling=None, output_activation="softmax"),
+    training=dict(optimizer="adam", learning_rate=2e-3, schedule="cosine", warmup=0.05, global_clipnorm=1.0,
+                  batch_size=32, epochs=20, metrics=("accuracy",), patience=3, tokenizer="characters"),
+))
+
+register(Preset(
     name="series_gru", family="gru", task="forecasting", dataset="sine",
     summary="Forecasting with a GRU layer.",
     reference="https://arxiv.org/abs/1406.1078", params=14_424,

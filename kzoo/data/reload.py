@@ -105,7 +105,7 @@ def own_data(run, source, *, target=None) -> Dataset | None:
             data = load(source, preset_for(run.spec), DataOptions.of(described))
         except KzooError:  # it cannot be split as that was
             return None
-    return data if data.fingerprint == described.fingerprint else None
+    return data if data.fingerprint == described.fingerprint and _is_encoded(run, data) else None
 
 
 def _may_hold(source, rows):
@@ -177,11 +177,16 @@ def holds_arrays(source):
 
 def check_encoded(run, data):
     """Raise `KzooError` for a `Dataset` that was encoded otherwise than the data of a run."""
-    if list(data.class_names) != run.class_names or _written(data.preprocessing) != _written(run.preprocessing):
+    if not _is_encoded(run, data):
         raise KzooError(
             f"{data.name} is encoded differently from the data of {run.path} (classes, columns or vocabulary): "
             "pass the file, folder or arrays themselves, with the columns and classes of the run."
         )
+
+
+def _is_encoded(run, data):
+    written = [_written(one.preprocessing) for one in (run, data)]
+    return list(data.class_names) == run.class_names and written[0] == written[1]
 
 
 def _written(preprocessing):

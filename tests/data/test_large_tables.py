@@ -279,7 +279,8 @@ def test_a_run_on_a_large_table_is_trained_scored_and_used_like_any(tmp_path, mo
     assert {"kind", "flag"} <= {one["name"] for one in run.config["statistics"]["categories"]} | {"flag"}
     monkeypatch.setattr(gather, "MOST_SAMPLED", 60)
     with pytest.warns(KzooWarning, match="60 of its 800 rows are looked at"):
-        assert kzoo.evaluate(run, file)["examples"] == 60
+        assert kzoo.evaluate(run, shutil.copy(file, tmp_path / "all.csv"))["examples"] == 60
+    assert kzoo.evaluate(run, file) == run.summary["test"]
     new = table(5, seed=9)
     parquet, csv = (write(new, tmp_path / f"new.{suffix}") for suffix in ("parquet", "csv"))
     answers = [kzoo.predict(run, rows).probabilities for rows in (parquet, csv, new)]

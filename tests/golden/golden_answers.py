@@ -43,6 +43,20 @@ def unpack(folder):
     return folder
 
 
+def _scores(run, data, **options):
+    """Score a run on all of its data, by another name: under its own it is split as it was for the training."""
+    with tempfile.TemporaryDirectory() as folder:
+        return kzoo.evaluate(run, another(data, folder), **options)
+
+
+def another(data, folder):
+    """Copy data into a folder, under another name; None, for a named set, stays that."""
+    if data is None:
+        return None
+    copy = Path(folder) / f"all{data.suffix}"
+    return Path((shutil.copytree if data.is_dir() else shutil.copy)(data, copy))
+
+
 def questions(golden) -> dict:
     """Return every question: "part/what" -> a call without arguments, whose answer is plain data.
 
@@ -58,7 +72,7 @@ def questions(golden) -> dict:
                 f"{part}/{name} spec": partial(kzoo.spec_of, run),
                 f"{part}/{name} facts": partial(_facts, run),
                 f"{part}/{name} predict": partial(_predict, run, new),
-                f"{part}/{name} evaluate": partial(kzoo.evaluate, run, data),
+                f"{part}/{name} evaluate": partial(_scores, run, data),
                 f"{part}/{name} load_model": partial(_summary, run),
                 f"{part}/{name} report": partial(_report, run),
             }
@@ -80,7 +94,7 @@ def questions(golden) -> dict:
         "images/run check": lambda: _found(kzoo.check(golden / "images" / "run", deep=False)),
         "images/run evaluate validation": partial(kzoo.evaluate, golden / "images" / "run", split="validation"),
         "images/run predict arrays": lambda: said(kzoo.predict(golden / "images" / "run", _pixels(golden))),
-        "language/run evaluate stateful": partial(kzoo.evaluate, run, golden / "language" / "data.txt", stateful=True),
+        "language/run evaluate stateful": partial(_scores, run, golden / "language" / "data.txt", stateful=True),
         "language/run generate": partial(kzoo.generate, run, "the cat ", length=40, seed=3),
         "table/compare": partial(_compared, golden, ["table"]),
         "series/compare": partial(_compared, golden, ["series", "values", "images"]),

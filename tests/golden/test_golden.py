@@ -82,7 +82,8 @@ def test_an_export_of_then_answers_as_its_run_of_then(part):
 
 
 def test_a_run_gets_its_report_with_new_scores(golden, tmp_path):
-    page = kzoo.report(golden / "table" / "run", out=tmp_path, data=golden / "table" / "data.csv")
+    data = golden_answers.another(golden / "table" / "data.csv", tmp_path)
+    page = kzoo.report(golden / "table" / "run", out=tmp_path, data=data)
     assert f"{said('table', 'run evaluate')['accuracy']:.1%}" in page.read_text(encoding="utf-8")
 
 

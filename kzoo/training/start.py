@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kzoo.data.options import DataOptions
 from kzoo.errors import DownloadError, KzooError, KzooWarning
 from kzoo.family import FAMILIES, builder_of
 from kzoo.files import path_of
@@ -80,7 +81,9 @@ def _seen_before(name, run, data):
         return []
     if run.learned_from_test(data.name):
         return [f"weights={name!r} were trained on what tests {data.name}: scores of the test split are too good."]
-    if run.data.name != data.name or _split_of(run.data, run.data.json()) == _split_of(data, data.loaded):
+    if run.data.name != data.name:
+        return []
+    if data.loaded and _split_of(run.data) == _split_of(DataOptions().describe(data)):
         return []
     return [
         f"weights={name!r} were trained on another split of {data.name}: where they have seen rows of this one's test "
@@ -88,10 +91,9 @@ def _seen_before(name, run, data):
     ]
 
 
-def _split_of(data, asked):
+def _split_of(described):
     """Return what tells one test split of data of one name from another: how it was drawn, and from how many rows."""
-    rows = [part if isinstance(part, int) else len(part or ()) for part in (data.train, data.validation, data.test)]
-    return asked.get("data_seed"), asked.get("options", {}).get("test"), rows[0] + rows[1], rows[2]
+    return described.data_seed, described.options.get("test"), described.train + described.validation, described.test
 
 
 def _names_in(weights, run):

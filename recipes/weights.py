@@ -79,6 +79,7 @@ WEIGHTS = {
     "text_ngrams-waimai": _WAIMAI,
     "series_linear-ETTh1": _ETT,
     "char_gru-shakespeare": _SHAKESPEARE,
+    "char_gru_deep-shakespeare": _SHAKESPEARE,
     "char_gpt-shakespeare": _SHAKESPEARE,
 }
 

@@ -3,7 +3,8 @@
 A network is worth its training only where it beats the last value, the value one season ago (`--season 24`: the same
 hour yesterday) and a linear map from the window to what follows, fitted by least squares. The split is in order of
 time: a shuffled one would test on hours whose neighbours were trained on. `mse` and `mae` are of standardised values,
-scaled with the training part, as papers report them; the other two are in the columns' own unit.
+scaled with the training part, as papers report them; the other two are in the columns' own unit. `validation_mse`
+decides which network to take, before the test part says how good it is.
 
 python recipes/series_forecast.py                          a made-up series: a day and a week of sines, and noise
 python recipes/series_forecast.py --data FILE.csv --target sales    your own: a time column, numbers, one target or more
@@ -49,29 +50,47 @@ out = Path(args.out or "runs/series_forecast")
 settings = dict(epochs=1, batch_size=256) if args.smoke else dict(epochs=args.epochs)
 runs = {preset.name: kzoo.train(preset, data, out=out / preset.name, **settings) for preset in presets}
 
-# %% Score: baselines and networks alike, on the test part
-x, truth, targets = data.test.x[:], data.test.y[:], range(data.outputs)  # (N, steps, F), (N, horizon, targets)
-season = x[:, steps - args.season :, : data.outputs]
-train_x, train_y = data.train.x[:], data.train.y[:]
-lines = [LinearRegression().fit(train_x[..., i], train_y[..., i]).predict(x[..., i]) for i in targets]
-forecasts = {
-    "last value": np.broadcast_to(x[:, -1:, : data.outputs], truth.shape),
-    f"{args.season} steps ago": season[:, np.arange(args.horizon) % args.season],
-    "linear": np.stack(lines, axis=-1),
+# %% Score: baselines and networks alike, on the test part; the validation part chooses
+targets = range(data.outputs)
+train_x, train_y = data.train.x[:], data.train.y[:]  # (N, steps, F), (N, horizon, targets)
+lines = [LinearRegression().fit(train_x[..., i], train_y[..., i]) for i in targets]
+
+
+def without_network(x):
+    """Return what each baseline says after these windows."""
+    season = x[:, steps - args.season :, : data.outputs]
+    return {
+        "last value": np.repeat(x[:, -1:, : data.outputs], args.horizon, axis=1),
+        f"{args.season} steps ago": season[:, np.arange(args.horizon) % args.season],
+        "linear": np.stack([line.predict(x[..., i]) for i, line in enumerate(lines)], axis=-1),
+    }
+
+
+def standardised(values, part):
+    """Return the errors in standard deviations of the training part."""
+    return (values - part.y[:]) / np.array(data.config["target_scale"])
+
+
+x, truth = data.test.x[:], data.test.y[:]
+forecasts = without_network(x) | {name: kzoo.predict(run, x).values for name, run in runs.items()}
+chosen_by = {
+    name: float((standardised(values, data.validation) ** 2).mean())
+    for name, values in without_network(data.validation.x[:]).items()
 }
-forecasts |= {name: kzoo.predict(run, x).values for name, run in runs.items()}
+chosen_by |= {name: run.summary["validation"]["mse_standardised"] for name, run in runs.items()}
 rows = []
 for name, values in forecasts.items():
-    error = values - truth
-    standardised = error / np.array(data.config["target_scale"])
-    row = dict(preset=name, mse=float((standardised**2).mean()), mae=float(np.abs(standardised).mean()))
-    row |= dict(rmse_own_unit=float((error**2).mean() ** 0.5), mae_own_unit=float(np.abs(error).mean()))
+    error, own = standardised(values, data.test), values - truth
+    row = dict(preset=name, validation_mse=chosen_by[name])
+    row |= dict(mse=float((error**2).mean()), mae=float(np.abs(error).mean()))
+    row |= dict(rmse_own_unit=float((own**2).mean() ** 0.5), mae_own_unit=float(np.abs(own).mean()))
     measured = runs[name].summary if name in runs else {}
     rows.append(row | {key: measured.get(key, 0) for key in ("parameters", "epochs", "seconds")})
+best = min(runs, key=chosen_by.__getitem__)
+print(f"Chosen by the validation part: {best}")
 
-# %% Look: the errors, and one forecast of the best network
+# %% Look: the errors, and one forecast of the network that was chosen
 ranked = sorted(rows, key=lambda row: row["mse"])
-best = next(row["preset"] for row in ranked if row["preset"] in runs)
 place, first = len(truth) // 2, data.target_names[0]
 figure, (left, right) = kzoo.plots.panels(f"{data.name}: MSE of standardised values", f"{first}, by {best}", width=6.4)
 colors = [BLUE if row["preset"] in runs else GREY for row in ranked]

@@ -1,0 +1,91 @@
+"""A preset at its defaults beside the best of its own search, on few and on many examples; prints a JSON row for each.
+
+python tests/benchmarks/defaults.py tabular_fnn --data adult.csv --target income_status --examples 500 5000 all
+python tests/benchmarks/defaults.py "text_*" --data reviews/ --examples 500
+python tests/benchmarks/defaults.py mnist_cnn --data digits.npz --out searches/defaults    goes on where it was stopped
+
+A fifth of the data, at most 5,000 examples, is put aside for the test; of the rest so many are kept as `--examples`
+says, a tenth of them for validation. On this one split the preset is trained as it is, and searched by `kzoo.tune`,
+whose winner is chosen by validation. Each is scored once on the test examples, beside what needs no network.
+"""
+
+import argparse
+import json
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import kzoo
+from kzoo.kinds.tables.frame import as_frame
+from kzoo.kinds.text.learn import read_folder
+from kzoo.tasks import problem
+
+TEST = 5_000  # examples at the most
+
+
+def loaded(preset, args, examples):
+    """Return the data: the test is the same for every number of examples."""
+    path, options = Path(args.data), {}
+    if path.suffix == ".npz":
+        with np.load(path) as arrays:
+            x, y = arrays["x"], arrays["y"]
+        count, take = len(y), lambda rows: (x[rows], y[rows])
+    else:
+        frame = table(args.data)
+        count, take = len(frame), frame.iloc.__getitem__
+        options = dict(target=args.target or "label")
+    order = np.random.default_rng(0).permutation(count)
+    test, rest = np.split(order, [min(TEST, count // 5)])
+    return kzoo.load_data(take(rest[:examples]), test=take(test), preset=preset, **options)
+
+
+def table(source):
+    """Return a table, or the texts of a folder as one."""
+    if not Path(source).is_dir():
+        return as_frame(source)
+    texts, labels, _ = read_folder(Path(source), most=0.0)
+    return pd.DataFrame(dict(text=texts, label=labels))
+
+
+def row_of(preset, args, examples, folder):
+    """Train and search, and return what both score."""
+    data = loaded(preset, args, examples)
+    began = time.perf_counter()
+    run = kzoo.train(preset, data, out=folder / "default", progress=False)
+    between = time.perf_counter()
+    search = kzoo.tune(preset, data, trials=args.trials, out=folder / "search", progress=False, parallel=args.parallel)
+    ended = time.perf_counter()
+    metric = problem(data.task).headline
+    found = kzoo.evaluate(search.best_model(), data)
+    beside = {one.label: one.value for one in kzoo.baselines.score(data) if one.value is not None}
+    return dict(
+        preset=preset, data=Path(args.data).name, examples=len(data.train) + len(data.validation), test=len(data.test),
+        metric=metric, default=run.summary["test"][metric], searched=found[metric], trial=search.best_trial().number,
+        trained=sum(trial.status == "completed" for trial in search.trials), seconds=round(between - began),
+        search_seconds=round(ended - between), baselines=beside,
+    )  # fmt: skip
+
+
+def main():
+    warnings.filterwarnings("ignore")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("presets", nargs="+", help="presets or globs")
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--target")
+    parser.add_argument("--examples", nargs="+", default=["500", "5000", "all"])
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--parallel", type=int, default=1)
+    parser.add_argument("--out", default="searches/defaults")
+    args = parser.parse_args()
+    for examples in args.examples:
+        for preset in kzoo.list_presets(args.presets):
+            folder = Path(args.out) / f"{preset}-{Path(args.data).name}-{examples}"
+            count = None if examples == "all" else int(examples)
+            print(json.dumps(row_of(preset, args, count, folder)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

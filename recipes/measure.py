@@ -275,7 +275,7 @@ def fill_baselines(args):
         each = []
         for data in splits:
             if data.fingerprint not in known:
-                found = kzoo.baselines.score(data)
+                found = kzoo.baselines.score(data, seconds=args.seconds)  # of all rows, as the network
                 known[data.fingerprint] = {one.label: one.value for one in found}
             each.append(known[data.fingerprint])
         row["baselines"], row["train"] = results.mean_of_each(each, row["metric"]), len(splits[0].train)
@@ -505,6 +505,7 @@ if __name__ == "__main__":
     command.add_argument("--folder", default=".", help="that holds the files whose names the rows have")
     command.add_argument("--again", action="store_true", help="also of rows that have some")
     command.add_argument("--data", help="of rows with this data alone")
+    command.add_argument("--seconds", type=float, default=900, help="of a split's baselines together, about")
     command = commands.add_parser("run")
     command.set_defaults(call=run)
     command.add_argument("names", nargs="+", help="recipes, such as practice/optimizers; their own options after --")

@@ -1,5 +1,6 @@
 """`score`: every baseline that has a meaning for some data, on the very same split as a network."""
 
+import math
 import time
 import warnings
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from kzoo.words import duration, hint, shown
 if TYPE_CHECKING:
     from kzoo.data.dataset import Loadable
 
-_LONGEST = 30.0  # seconds that a baseline may take: of more training rows it takes as many as that allows
+_LONGEST = 30.0  # seconds of one baseline where nobody says how long: it takes as many training rows as that allows
 _FEWEST = 1_000  # training rows, with fewer of which it would say nothing of the data
 
 
@@ -43,8 +44,9 @@ def score(
         data: a `Dataset`, or anything that `kzoo.load_data` takes.
         names: of the baselines (see `kzoo.baselines.listed`); all that have a meaning for the data by default.
         split: "validation" or "test"; the default is the test split, or the validation split where there is no other.
-        seconds: how long all of them may take together, by an estimate, cheapest first. The default is no bound, but
-            for each of them: one that would take more than half a minute learns from fewer rows, and says so.
+        seconds: how long all of them may take together, by an estimate, cheapest first; one for which too little is
+            left is left out. By default each may take half a minute, and learns from fewer rows where all of them
+            would take longer; its notes say from how many.
         seed: of what they draw.
         options: `target`, `preset`, `test` and so on, as `kzoo.load_data` takes them.
 
@@ -63,10 +65,10 @@ def score(
     data = with_samples(data if isinstance(data, Dataset) else load_data(data, **options))
     chosen, part = _chosen(data, names), _part(data, split)
     costs = {one.name: one.seconds(Given(data)) for one in chosen}
-    left, results = seconds, []
+    left, longest, results = seconds, _LONGEST if seconds is None else math.inf, []
     shared: dict[Any, Any] = {}
     for one in sorted(chosen, key=lambda one: costs[one.name]):
-        most = len(data.train) if costs[one.name] <= _LONGEST else int(len(data.train) * _LONGEST / costs[one.name])
+        most = len(data.train) if costs[one.name] <= longest else int(len(data.train) * longest / costs[one.name])
         if (left is not None and costs[one.name] > left) or most < min(_FEWEST, len(data.train)):
             results.append(_result(one, data, part, notes=(f"left out: it takes about {duration(costs[one.name])}",)))
             continue

@@ -208,6 +208,23 @@ def test_nb_svm_is_that_of_the_paper():
     np.testing.assert_allclose(answers[:, 0], (matrix(test) * r) @ w + model.intercept_[0], atol=1e-4)
 
 
+def test_nb_svm_takes_the_model_alone_where_validation_says_so():
+    """Six kinds of sentences: a mean weight of each class is no common measure of them."""
+    data = load_data("pydocs", preset="text_ngrams")
+    (found,) = baselines.score(data, names="nbsvm")
+    assert found.notes == ("C=1 and beta=1, chosen on validation data",)
+    (two,) = baselines.score(load_data(texts("en"), target="mood", preset="text_ngrams"), names="nbsvm")
+    assert two.notes[0].endswith("and beta=0.25, chosen on validation data")
+
+
+def test_what_a_baseline_of_texts_costs_follows_their_words_and_not_the_padding():
+    frame = texts("en")
+    short, long = (load_data(frame, target="mood", preset=window("text_cnn", input_shape=(n,))) for n in (64, 512))
+    assert short.train.x.shape[1] == 64 and long.train.x.shape[1] == 512
+    for name in ("tfidf", "nbsvm"):
+        assert BASELINES[name].seconds(Given(short)) == pytest.approx(BASELINES[name].seconds(Given(long)))
+
+
 def test_runs_that_the_tokenizer_counts_are_not_paired_again():
     frame = texts("en")
     plain = load_data(frame, target="mood", preset=window("text_cnn", input_shape=(16,)))
@@ -272,9 +289,11 @@ def test_of_many_rows_some_are_taken_and_of_little_time_the_cheapest(monkeypatch
     monkeypatch.setattr(
         import_module("kzoo.baselines.score"), "_LONGEST", BASELINES["pixels"].seconds(Given(data)) * 0.9
     )
-    found = {one.name: one for one in baselines.score(data, seconds=1e9)}
+    found = {one.name: one for one in baselines.score(data)}
     assert "learned from 1,164 of 1,294 training rows" in found["pixels"].notes
     assert found["pixels"].value > 0.9
+    whole = {one.name: one for one in baselines.score(data, seconds=1e9)}
+    assert not any("learned from" in note for note in whole["pixels"].notes)  # who says how long has all rows
     none = {one.name: one for one in baselines.score(data, seconds=0.01)}
     assert none["majority"].value is not None and none["pixels"].value is None
     assert none["pixels"].notes[0].startswith("left out: it takes about 0.") and none["pixels"].scores == {}

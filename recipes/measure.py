@@ -287,6 +287,7 @@ def splits_of(row, folder):
     """Yield the data of each run of a row, as its command loaded it."""
     words = shlex.split(row["command"])
     said = {word.lstrip("-"): words[place + 1] for place, word in enumerate(words[:-1]) if word.startswith("--")}
+    said |= dict(re.findall(r"(\w+)='([^']*)'", row["command"]))  # of a call in Python
     options = RECIPES_SAY.get(words[1], {}) | {name: said[name] for name in ("target", "group") if name in said}
     for name in ("validation", "test"):
         if name in said:

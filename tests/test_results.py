@@ -61,6 +61,24 @@ def test_splits_are_told_from_seeds_and_settings_from_each_other():
     assert results.group_of(other) != results.group_of(run())
 
 
+def test_what_a_split_brings_up_by_itself_is_no_setting_of_its_own():
+    runs = [run(0, 0), run(1, 1), run(2, 2)]
+    plain, said = "kzoo train tabular_tabm --data a.csv", " --target y --set loss=mse"
+    for i, one in enumerate(runs):
+        one.config["command"] = plain + (f" --seed {i} --data-seed {i}" if i else "") + " --target y"
+        one.config["spec"]["training"] = dict(min_steps=2000, epochs=100 + i, loss=("mse", "huber", "huber")[i])
+        one.config["spec"]["config"]["input_shape"] = [70 + i]
+    assert len({results.group_of(one) for one in runs}) == 1
+    runs[1].config["spec"]["training"]["min_steps"] = 0  # then nothing but the preset or its user says how many epochs
+    runs[2].config["command"] = plain + said
+    assert len({results.group_of(one) for one in runs}) == 3
+    row = dict(preset="tabular_tabm", data="a.csv")
+    keys = [
+        results.key_of(row | dict(command=plain + one)) for one in (" --seed 2 --data-seed 2 --target y", " --target y")
+    ]
+    assert keys[0] == keys[1] != results.key_of(row | dict(command=plain + said))
+
+
 def test_scores_are_written_as_people_read_them():
     row = dict(metric="accuracy", score=0.7612, sd=0.011)
     assert results.score(row) == "76.1% ± 1.1"

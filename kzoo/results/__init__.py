@@ -6,6 +6,7 @@ has the layers of every preset, `speed.json` (see `speed.py`) how fast each Kera
 """
 
 import json
+import re
 import statistics
 from collections.abc import Mapping
 from functools import cache
@@ -14,6 +15,8 @@ from typing import Any
 
 from kzoo import tasks
 from kzoo.tasks.targets import mixes_units
+
+_SEEDS = re.compile(r" --(data-)?seed[ =]\d+|, (data_)?seed=\d+")
 
 
 @cache
@@ -104,14 +107,29 @@ def without_network(measured: list[dict]) -> list[dict]:
 
 
 def key_of(row: dict) -> tuple:
-    """Return what a new measurement replaces: the same preset, data and settings, over the same kind of repetition."""
-    return row["preset"], row["data"], row["command"]
+    """Return what a new measurement replaces: the same preset, data and settings, over any repetitions."""
+    return row["preset"], row["data"], asked(row["command"])
+
+
+def asked(command: str | None) -> str | None:
+    """Return a command without its seeds: what runs were asked for that differ in nothing else."""
+    return command if command is None else _SEEDS.sub("", command)
 
 
 def group_of(run) -> tuple:
-    """Return the key of runs that differ in nothing but seed, split or fold."""
+    """Return the key of runs that differ in nothing but seed, split or fold.
+
+    Two splits of the same data may bring up other settings: a loss for heavy tails, as many epochs as make so many
+    steps, the length of the texts. That is no other group where nobody asked for it.
+    """
     spec, data = run.config["spec"], run.config["data"]
-    settings = json.dumps([spec["training"], spec["config"].get("input_shape"), spec["config"].get("horizon")])
+    command = asked(run.config.get("command"))
+    by_data = (
+        () if command is None else ("loss", *(("epochs", "patience") if spec["training"].get("min_steps") else ()))
+    )
+    kept = {name: value for name, value in spec["training"].items() if name not in by_data}
+    shape = spec["config"].get("input_shape") if command is None else None
+    settings = json.dumps([command, kept, shape, spec["config"].get("horizon")])
     return spec["preset"], data["name"], of_fold(run), settings
 
 

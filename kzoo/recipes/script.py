@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kzoo.cli import common, quiet, tables
 from kzoo.errors import DownloadError, KzooError
-from kzoo.files import at_home, whole_file, write_json
+from kzoo.files import at_home, read_json, whole_file, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -135,7 +135,7 @@ def finish(
             smoke=args.smoke,
             command=_command(args.name, sys.argv[1:]),
             rows=rows,
-            seconds=round(time.perf_counter() - _began, 1),
+            seconds=round(max(time.perf_counter() - _began, _trained(folder)), 1),
             **quiet.load("kzoo.training.record").provenance(),
         )
         write_json(folder / f"{stem}.json", kept)
@@ -143,6 +143,11 @@ def finish(
         with whole_file(folder / f"{stem}.png", sync=False) as temporary:
             figure.savefig(temporary, dpi=110)
     print(f"{folder}: {', '.join(sorted(p.name for p in folder.glob(f'{stem}.*')))}")
+
+
+def _trained(folder: Path) -> float:
+    """Return the seconds of the runs in a recipe's folder: an earlier start counts, whose runs are not repeated."""
+    return sum(read_json(file).get("seconds") or 0 for file in folder.rglob("summary.json"))
 
 
 def _command(name: str, words: Iterable[str]) -> str:

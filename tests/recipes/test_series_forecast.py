@@ -1,5 +1,6 @@
 """The forecasting recipe's table: baselines recomputed window by window, networks as `kzoo.evaluate` scores them."""
 
+import json
 import runpy
 import sys
 from pathlib import Path
@@ -46,6 +47,20 @@ def test_every_forecast_is_scored_on_the_same_windows(tmp_path, monkeypatch):
         assert table[name]["mse"] == pytest.approx(scores["mse_standardised"], rel=1e-4)
         assert table[name]["rmse_own_unit"] == pytest.approx(scores["rmse"], rel=1e-4)
         assert table[name]["mae_own_unit"] == pytest.approx(scores["mae"], rel=1e-4)
+        scores = kzoo.evaluate(trained, made["data"], split="validation")
+        assert table[name]["validation_mse"] == pytest.approx(scores["mse_standardised"], rel=1e-4)
+    truth = np.stack([standard[s : s + 12] for s in range(270, 315 - 12 + 1)])
+    last = np.stack([np.repeat(standard[s - 1 : s], 12, axis=0) for s in range(270, 315 - 12 + 1)])
+    assert table["last value"]["validation_mse"] == pytest.approx(((last - truth) ** 2).mean(), rel=1e-4)
+
+    took = trained.summary["seconds"]
+    (Path("out") / "series_transformer" / "summary.json").write_text(
+        json.dumps(trained.summary | {"seconds": took + 99})
+    )
+    run(monkeypatch, *words)  # trains nothing again, and says how long it took all the same
+    assert json.loads((Path("out") / "series_forecast.json").read_text())["seconds"] == pytest.approx(
+        took + 99, abs=0.1
+    )
 
 
 def test_a_season_fits_into_the_window(monkeypatch):

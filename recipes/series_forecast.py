@@ -13,7 +13,7 @@ python recipes/series_forecast.py --data ETTh1.csv --rows 14400 --validation 0.2
 python recipes/series_forecast.py --presets series_linear series_gru --epochs 4      some of them, for so long
 python recipes/series_forecast.py --smoke                  seconds, to see that it runs
 
-Measured: 541 s for all of it; its table is in recipes/README.md.
+Measured: 1629 s for all of it; its table is in recipes/README.md.
 """
 
 # %% What to train, on what

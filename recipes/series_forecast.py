@@ -43,6 +43,8 @@ data.name = Path(args.data).name
 steps = data.input_shape[0]
 if args.season > steps:
     raise kzoo.KzooError(f"--season {args.season} lies before the window of {steps} steps: --steps lengthens it.")
+if data.validation is None:
+    raise kzoo.KzooError(f"--validation {args.validation:g} leaves nothing to choose a network by: 0.1 is usual.")
 print(data)
 
 # %% Train

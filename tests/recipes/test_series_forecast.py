@@ -66,3 +66,8 @@ def test_every_forecast_is_scored_on_the_same_windows(tmp_path, monkeypatch):
 def test_a_season_fits_into_the_window(monkeypatch):
     with pytest.raises(kzoo.KzooError, match=r"--season 400 .* window of 336 steps: --steps"):
         run(monkeypatch, "--season", "400", "--out", "out")
+
+
+def test_something_is_left_to_choose_a_network_by(monkeypatch):
+    with pytest.raises(kzoo.KzooError, match="--validation 0 leaves nothing to choose a network by"):
+        run(monkeypatch, "--validation", "0", "--out", "out")

@@ -78,7 +78,7 @@ def test_a_rows_splits_are_loaded_as_its_command_did(measure):
     row = next(row for row in kzoo.results.rows() if row["preset"] == "iris_fnn")
     first, second, *_ = measure.splits_of(row, Path())
     assert first.fingerprint == kzoo.load_data("iris", preset="iris_fnn", seed=0).fingerprint != second.fingerprint
-    row = next(row for row in kzoo.results.rows() if row["preset"] == "adding_rnn")
+    row = next(row for row in kzoo.results.rows() if row["preset"] == "adding_gru")
     (data,) = measure.splits_of(row, Path())
     assert data.input_shape == (100, 2) and len(data.test) == row["examples"]
 

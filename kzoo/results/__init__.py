@@ -123,14 +123,11 @@ def group_of(run) -> tuple:
     steps, the length of the texts. That is no other group where nobody asked for it.
     """
     spec, data = run.config["spec"], run.config["data"]
-    command = asked(run.config.get("command"))
-    by_data = (
-        () if command is None else ("loss", *(("epochs", "patience") if spec["training"].get("min_steps") else ()))
-    )
-    kept = {name: value for name, value in spec["training"].items() if name not in by_data}
-    shape = spec["config"].get("input_shape") if command is None else None
-    settings = json.dumps([command, kept, shape, spec["config"].get("horizon")])
-    return spec["preset"], data["name"], of_fold(run), settings
+    settings = spec["training"] | {name: spec["config"].get(name) for name in ("input_shape", "horizon")}
+    if command := asked(run.config.get("command")):
+        by_data = {"loss", "input_shape"} | ({"epochs", "patience"} if settings.get("min_steps") else set())
+        settings = {name: value for name, value in settings.items() if name not in by_data}
+    return spec["preset"], data["name"], of_fold(run), json.dumps([command, settings])
 
 
 def draw_of(run) -> tuple:

@@ -6,7 +6,7 @@ import numpy as np
 
 from kzoo.baselines.baseline import Unfit
 
-STRENGTHS = (1e-4, 1e-2, 1.0)  # of ridge, beside the mean square of a feature
+STRENGTHS = (1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0)  # of ridge, beside the mean square of a feature
 INVERSE_STRENGTHS = (0.01, 0.1, 1.0, 10.0)  # C of logistic regression
 _ITERATIONS = 200
 

@@ -36,31 +36,31 @@ def score(batches, target, *, logits=None, beside=()) -> Scored:
         raise KzooError(f"Each row has {plural(there, 'true value')}, and the model answers {answered}.")
     answers = outputs.reshape(truth.shape)
     error = (answers - truth).astype("float64")
-    standardised = _standardised(error, target)
+    standardised, r2 = _standardised(error, target), _r2(truth, answers)
     scores = dict(
         mae=float(np.abs(error).mean()),
         rmse=float(np.sqrt((error**2).mean())),
-        r2=_r2(truth, answers),
+        r2=_mean_of_known(r2),
         mse_standardised=None if standardised is None else float((standardised**2).mean()),
         mae_standardised=None if standardised is None else float(np.abs(standardised).mean()),
         examples=len(truth),
     )
     beside = list(beside)
     if beside or (truth.ndim > 1 and truth.shape[-1] > 1):
-        scores |= _each_target(truth, answers, target, beside)
+        scores |= _each_target(truth, answers, target, beside, error=error, r2=r2)
     return Scored(scores=scores, truth=truth, answers=answers)
 
 
-def _each_target(truth, answers, target, simple):
+def _each_target(truth, answers, target, simple, *, error, r2):
     mean, beside = target.config.get("target_offset"), simple
     if mean is not None:
         beside = [*simple, (MEAN, np.broadcast_to(np.asarray(mean, "float64"), truth.shape))]
     names = target.names or tuple(f"y{i + 1}" for i in range(truth.shape[-1]))
     targets = {
         name: dict(
-            mae=float(np.abs(answers[..., i] - truth[..., i]).mean(dtype="float64")),
-            rmse=float(np.sqrt(((answers[..., i] - truth[..., i]).astype("float64") ** 2).mean())),
-            r2=_r2(truth[..., i], answers[..., i]),
+            mae=float(np.abs(error[..., i]).mean()),
+            rmse=float(np.sqrt((error[..., i] ** 2).mean())),
+            r2=_mean_of_known(r2[..., i]),
             beside={
                 said: found
                 for said, others in beside
@@ -115,10 +115,19 @@ def _beside(truth, answers, simple):
 
 
 def _r2(truth, answers):
-    """Return the mean R² of the columns that vary; None where none does: beside a constant it has no meaning."""
+    """Return R² of each column, in the shape of a row; NaN of what does not vary: beside it R² has no meaning."""
+    shape = truth.shape[1:]
     truth, answers = (a.reshape(len(truth), -1).astype("float64") for a in (truth, answers))
-    varies = truth.min(axis=0) < truth.max(axis=0)
-    return float(sk.r2_score(truth[:, varies], answers[:, varies])) if varies.any() else None
+    varies, each = truth.min(axis=0) < truth.max(axis=0), np.full(truth.shape[1], np.nan)
+    if varies.any():
+        each[varies] = sk.r2_score(truth[:, varies], answers[:, varies], multioutput="raw_values")
+    return each.reshape(shape)
+
+
+def _mean_of_known(r2):
+    """Return the mean over the columns that vary; None where none does."""
+    known = r2[~np.isnan(r2)]
+    return float(known.mean()) if known.size else None
 
 
 def judge(truth, answers, target, *, metric=None) -> Judged:

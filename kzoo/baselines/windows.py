@@ -50,8 +50,8 @@ def _work(given):
 
 def _scored(given):
     """Return how many values are answered to choose a strength."""
-    validation = given.data.validation
-    return 0 if validation is None else len(STRENGTHS) * len(validation) * prod(validation.y.shape[1:])
+    chosen_on = given.validation
+    return 0 if chosen_on is None else len(STRENGTHS) * len(chosen_on) * prod(chosen_on.y.shape[1:])
 
 
 class _Way:

@@ -39,8 +39,16 @@ def too_large(folder):
     return file
 
 
+def short_text(folder):
+    """Return a text file of a few lines, each another."""
+    file = folder / "text.txt"
+    if not file.exists():
+        file.write_text("\n".join(f"{n} and {n % 7} are {n + n % 7}." for n in range(300)), encoding="utf-8")
+    return file
+
+
 # Name -> preset, its data, and settings that make it small; together they have every family, dropout, augmentation,
-# averages of weights, plateau, warm-up, and regression.
+# averages of weights, plateau, warm-up, regression, and what the presets that are not textbook nets begin with.
 JOBS = {
     "fnn": ("tabular_fnn", "breast_cancer", dict(units=(32, 16), schedule="cosine", warmup=0.2)),
     "fnn_large": ("tabular_fnn", too_large, dict(units=(32, 16), schedule="cosine", warmup=0.2)),
@@ -56,6 +64,11 @@ JOBS = {
     "transformer": (
         "text_transformer", "opinions", dict(width=16, intermediate_dim=16, vocabulary_size=500, batch_size=32),
     ),
+    "whitened": ("fashion_cnn", "digits", dict(filters=(8, 8), units=(16,))),
+    "speed": ("cifar_speed", "digits", dict(filters=(8, 8), batch_size=64)),
+    "ngrams": ("text_ngrams", "opinions", {}),
+    "gpt": ("char_gpt", short_text, dict(width=16, depth=1, num_heads=2, intermediate_dim=16, batch_size=8)),
+    "linear": ("series_linear", "sine", {}),
 }  # fmt: skip
 EPOCHS = 6
 

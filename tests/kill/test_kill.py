@@ -48,7 +48,10 @@ def test_every_family(name, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-@pytest.mark.parametrize("name", ["fnn", "fnn_large", "members", "cnn_ema", "lstm", "transformer"])
+@pytest.mark.parametrize(
+    "name",
+    ["fnn", "fnn_large", "members", "cnn_ema", "lstm", "transformer", "pretrained", "speed", "ngrams", "gpt", "linear"],
+)
 def test_other_backends(name, backend, tmp_path):
     pytest.importorskip(backend)
     kill(name, tmp_path, backend=backend, kills=3)

@@ -69,6 +69,7 @@ class Fit:
             self.notes = [f"steps_per_call={steps_per_call}: one step at a time, because {single}."]
         self.bundle = job.callbacks(folder if models else None)
         self.recorder = next(c for c in self.bundle if isinstance(c, bundles.Recorder))
+        self.recorder.clock = self.seconds
         self.best = next(c for c in self.bundle if isinstance(c, bundles.BestModel))
         self.bar = ProgressBar(epochs=job.training["epochs"], batches=self.train, monitor=job.training["monitor"])
         self.shown = [self.bar] if progress else []

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from importlib import import_module
 from pathlib import Path
 
@@ -218,6 +219,17 @@ def test_a_model_of_your_own_goes_on_too():
     whole = go("whole", model(), **options)
     stopped("cut", (1, 4), preset=model(), **options)
     assert_same_run(whole, go("cut", model(), **options))
+
+
+def test_an_epoch_that_is_taken_up_in_its_middle_took_both_its_parts():
+    def slow():
+        time.sleep(1)
+        Stop.at, Stop.action = (1, 4), cut_power
+
+    stopped("cut", (1, 2), action=slow)
+    run = go("cut")
+    assert 1 < run.history["seconds"][1] < run.summary["seconds"]
+    assert run.summary["samples_per_second"] < 3 * run.config["data"]["train"] / 1
 
 
 def test_early_stopping_is_not_forgotten():

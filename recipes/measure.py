@@ -425,9 +425,14 @@ def preset_table():
     for family in (*known, *(other for other in FAMILIES if other not in known)):
         for name in kzoo.list_presets(family=family):
             p, rows = kzoo.get_preset(name), results.of(name)
-            said = f"{results.score(rows[0])} on {rows[0]['data']}, {rows[0]['over']}" if rows else "-"
-            lines.append(f"| `{name}` | {p.summary} | {p.dataset} | {p.params:,} | {said} |")
+            lines.append(f"| `{name}` | {p.summary} | {p.dataset} | {p.params:,} | {short(rows[0]) if rows else '-'} |")
     return "\n".join(lines) + "\n"
+
+
+def short(row):
+    """Return a row's score, on what and over what; and its epochs where these are not as the preset says."""
+    asked = f", {row['epochs']:g} epochs" if re.search(r"\bepochs[= ]", row["command"]) else ""
+    return f"{results.score(row)} on {row['data']}, {row['over']}{asked}"
 
 
 def result_table():

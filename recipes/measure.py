@@ -430,7 +430,7 @@ def preset_table():
 
 
 def short(row):
-    """Return a row's score, on what and over what; and its epochs where these are not as the preset says."""
+    """Return a row's score, on what and over what; and its epochs where its command says how many."""
     asked = f", {row['epochs']:g} epochs" if re.search(r"\bepochs[= ]", row["command"]) else ""
     return f"{results.score(row)} on {row['data']}, {row['over']}{asked}"
 

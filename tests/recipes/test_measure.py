@@ -81,6 +81,8 @@ def test_a_rows_splits_are_loaded_as_its_command_did(measure):
     row = next(row for row in kzoo.results.rows() if row["preset"] == "adding_gru")
     (data,) = measure.splits_of(row, Path())
     assert data.input_shape == (100, 2) and len(data.test) == row["examples"]
+    (data,) = measure.splits_of(row | {"command": f"{row['command']} --set input_shape=50,2"}, Path())
+    assert data.input_shape == (50, 2) and len(data.test) == row["examples"]
 
 
 @pytest.mark.parametrize("name", ["series_rnn", "adding_rnn", "text_gru", "iris_fnn", "digits_cnn", "diabetes_fnn"])

@@ -229,7 +229,7 @@ def test_an_epoch_that_is_taken_up_in_its_middle_took_both_its_parts():
     stopped("cut", (1, 2), action=slow)
     run = go("cut")
     assert 1 < run.history["seconds"][1] < run.summary["seconds"]
-    assert run.summary["samples_per_second"] < 3 * run.config["data"]["train"] / 1
+    assert run.summary["samples_per_second"] < 3 * run.config["data"]["train"]  # three epochs, in more than a second
 
 
 def test_early_stopping_is_not_forgotten():

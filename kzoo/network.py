@@ -1,6 +1,6 @@
 """The table of a network: what goes in, its layers, what comes out. Made of a model, and shown without one.
 
-Of each preset in `kzoo/results/networks.json`, which `python recipes/measure.py networks` writes; of a run in its
+Of each preset in `kzoo/results/networks.json`, which `python recipes/tables.py networks` writes; of a run in its
 `config.json`. Standard library only, until a model is given.
 """
 

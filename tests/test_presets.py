@@ -120,7 +120,7 @@ def test_parameter_count_is_the_recorded_one(name):
     model = kzoo.build(name, compile=False)
     found = model.count_params()
     assert found == kzoo.get_preset(name).params, f"write params={found:_} into the preset {name!r}"
-    assert network_of(name) == table_of(model), "run `python recipes/measure.py networks`"
+    assert network_of(name) == table_of(model), "run `python recipes/tables.py networks`"
 
 
 def idle_variables(model, x, y, steps, until=0.0):

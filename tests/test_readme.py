@@ -1,4 +1,4 @@
-"""The tables and the recipes' own lines come from what was measured: `python recipes/measure.py tables` writes them."""
+"""The tables and the recipes' own lines come from what was measured: `python recipes/tables.py write` writes them."""
 
 import re
 import runpy
@@ -10,17 +10,17 @@ from pages import PAGES
 import kzoo
 
 ROOT = Path(__file__).parents[1]
-RECIPES = sorted(p for p in (ROOT / "recipes").rglob("*.py") if p.name not in ("measure.py", "weights.py"))
+RECIPES = sorted(p for p in (ROOT / "recipes").rglob("*.py") if p.name not in ("measure.py", "tables.py", "weights.py"))
 
 
 @pytest.fixture(scope="module")
-def measure():
-    return runpy.run_path(str(ROOT / "recipes" / "measure.py"))
+def tables():
+    return runpy.run_path(str(ROOT / "recipes" / "tables.py"))
 
 
-def test_tables_and_recipes_say_what_was_measured(measure):
-    behind = [str(f.relative_to(ROOT)) for f, text in measure["wanted"]().items() if f.read_text("utf-8") != text]
-    assert behind == [], "run: python recipes/measure.py tables"
+def test_tables_and_recipes_say_what_was_measured(tables):
+    behind = [str(f.relative_to(ROOT)) for f, text in tables["wanted"]().items() if f.read_text("utf-8") != text]
+    assert behind == [], "run: python recipes/tables.py write"
 
 
 def test_the_examples_name_presets_that_exist():
@@ -40,8 +40,8 @@ def test_every_recipe_has_its_row_and_every_row_its_recipe():
     assert there - named - folders == set()
 
 
-def test_a_line_takes_the_place_of_an_earlier_one(measure):
-    with_line = measure["with_line"]
+def test_a_line_takes_the_place_of_an_earlier_one(tables):
+    with_line = tables["with_line"]
     script = '"""A recipe.\n\npython recipes/a.py    runs it\n"""\n\nimport kzoo\n'
     once = with_line(script, "Measured: 99%.")
     assert once == '"""A recipe.\n\npython recipes/a.py    runs it\n\nMeasured: 99%.\n"""\n\nimport kzoo\n'

@@ -1,6 +1,6 @@
 """Measured scores, as data in the package: `kzoo show`, docs/presets.md and recipes read them. Standard library only.
 
-`measured.json` is written by `recipes/measure.py` from run folders, never by hand. `beside.json` has figures to stand
+`measured.json` is written by `recipes/tables.py` from run folders, never by hand. `beside.json` has figures to stand
 beside them, each with its source: published ones, and what other scripts measured on the same data. `networks.json`
 has the layers of every preset, `speed.json` (see `speed.py`) how fast each Keras backend trains it.
 """

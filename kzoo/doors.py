@@ -19,6 +19,7 @@ from kzoo.words import as_python, shown
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 AUTO = "auto"
+_LARGEST = 1 << 63  # of a whole number: those of NumPy and the networks end there
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
@@ -35,15 +36,17 @@ def _is_flag(value: Any) -> bool:
 
 
 def _is_whole(value: Any) -> bool:
-    # NumPy's whole numbers, and nothing else of it, have what Python's have for indexing and no length.
+    # NumPy's whole numbers, and nothing else of it, have what Python's have for indexing and no length; so has `int`.
     whole = isinstance(value, int) or (hasattr(value, "__index__") and not hasattr(value, "__len__"))
-    return whole and not type(value).__name__.startswith("bool")
+    return whole and not isinstance(value, type) and not type(value).__name__.startswith("bool")
 
 
 def _is_list(value: Any) -> bool:
-    return (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)) or (
-        len(getattr(value, "shape", ())) == 1
-    )
+    return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+
+
+def _is_layers(value: Any) -> bool:
+    return value is None or isinstance(value, bool | str) or _is_list(value)
 
 
 def _is_text(value: Any) -> bool:
@@ -52,8 +55,6 @@ def _is_text(value: Any) -> bool:
 
 def _is_names(value: Any) -> bool:
     """Names of columns may be numbers: a DataFrame has what it has."""
-    if len(getattr(value, "shape", ())) == 1 and hasattr(value, "tolist"):
-        value = value.tolist()
     each = value if isinstance(value, list | tuple) else [value]
     return value is None or all(isinstance(one, str | int | float) or _is_whole(one) for one in each)
 
@@ -86,16 +87,13 @@ FORMS = {
     **dict.fromkeys(("drop", "exclude", "formats", "quantize", "target"), _NAMES),
     **dict.fromkeys(("out", "run_dir"), _PLACE),
     "columns": _MAPPING,
-    "freeze": Form(
-        lambda value: _is_flag(value) or (_is_names(value) and not isinstance(value, float)),
-        "True, or names of layers",
-    ),
+    "freeze": Form(_is_layers, "True, or names of layers"),
     "class_names": Form(_is_list, "a list of names"),
     "best_epoch": Form(lambda value: value is None or _is_whole(value), "a whole number, or None"),
     "stop_early": Form(lambda value: value is None or _is_flag(value), "True, False or None"),
 }  # fmt: skip
 # Arguments that may be many things, a path among them.
-_PLACES = ("data", "out", "path", "run", "run_dir", "run_or_model", "source", "test", "weights")
+_PLACES = ("data", "model_or_run", "out", "path", "run", "run_dir", "run_or_model", "source", "test", "weights")
 
 
 def checked_seed(name: str, value: Any) -> int:
@@ -157,6 +155,10 @@ def checked_seconds(name: str, value: Any) -> float:
 def _told(name: str | None, value: Any) -> Any:
     """Return an argument as a function takes it."""
     value = as_python(value)
+    if name in FORMS and len(getattr(value, "shape", ())) == 1 and hasattr(value, "tolist"):  # an array of names
+        value = value.tolist()
+    if isinstance(value, int) and abs(value) >= _LARGEST:
+        raise KzooError(f"{name}={shown(value)} is too large for any use that it could have.")
     return at_home(value) if name in _PLACES else value
 
 

@@ -8,12 +8,26 @@ if TYPE_CHECKING:
     from kzoo.tuning.search import Search
 
 
+_HEAD, _TAIL = 400, 400  # letters of a long message that stay: which value, and the fix
+
+
 class KzooError(ValueError):
-    """Bad input: one line that names the value and the fix. The command line prints it and exits with 2."""
+    """Bad input: one line that names the value and the fix. The command line prints it and exits with 2.
+
+    A value in it, such as an array or a path, may have more lines, and more letters than anyone reads: those in the
+    middle are left out.
+    """
 
     def __init__(self, message: str = "") -> None:
-        # A value in it, such as an array or a path, may have more lines.
-        super().__init__(" ".join(message.split()) if len(message.splitlines()) > 1 else message)
+        line = " ".join(message.split()) if len(message.splitlines()) > 1 else message
+        super().__init__(line if len(line) <= _HEAD + _TAIL else f"{line[:_HEAD]} … {line[-_TAIL:]}")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether there was no room: Python, TensorFlow, JAX and PyTorch each have their own way to say so."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return True
+    return any(words in str(error) for words in ("RESOURCE_EXHAUSTED", "not enough memory"))
 
 
 class KzooWarning(UserWarning):

@@ -25,7 +25,7 @@ from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looke
     word_for,
 )
 from kzoo.doors import checked_count, checked_seed, door
-from kzoo.errors import KzooError, KzooWarning
+from kzoo.errors import KzooError, KzooWarning, is_out_of_memory
 from kzoo.family import FAMILIES, builder_of
 from kzoo.files import read_json
 from kzoo.preset import Preset, closed, completed, defaults_of, without_use
@@ -185,8 +185,11 @@ def rebuild(spec: Mapping[str, Any], *, compile: bool = True, steps: int | None 
             contract.compile_model(model, task=spec["task"], config=config, training=spec["training"], steps=steps)
     except KzooError:
         raise
-    except ValueError as error:
-        raise KzooError(f"Cannot build {spec['preset']!r}: {first_line(error)}.") from error
+    except Exception as error:
+        if not isinstance(error, ValueError) and not is_out_of_memory(error):
+            raise
+        why = "memory has no room for its weights" if is_out_of_memory(error) else first_line(error)
+        raise KzooError(f"Cannot build {spec['preset']!r}: {why}.") from error
     _specs[model] = dict(spec) | dict(config=config, kzoo=__version__)
     return model
 

@@ -30,6 +30,14 @@ def as_python(value: Any) -> Any:
     return value.tolist() if getattr(value, "shape", None) == () and hasattr(value, "tolist") else value
 
 
+def length_of(value: Any) -> int | None:
+    """Return how many there are in a thing of the caller's; None where it does not say."""
+    try:
+        return len(value)
+    except Exception:
+        return None
+
+
 def shown(value, most=40) -> str:
     """Write a value of a user's as Python would, cut off where it is long."""
     try:

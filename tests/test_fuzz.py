@@ -6,6 +6,7 @@ comes as far as `fit`, as a worker or as a conversion has taken its arguments.
 """
 
 import functools
+import itertools
 import sys
 import traceback
 import warnings
@@ -66,8 +67,11 @@ ODD = [
     np.ones((3, 4), complex), np.array([True]), pd.DataFrame(), pd.DataFrame({"a": [1, 2]}), pd.Series([1.0]), pd.NaT,
     pd.DataFrame([[1, 2]], columns=["a", "a"]), pd.DataFrame({1: ["\ud800"]}, dtype=object),
     (np.zeros((3, 4)), np.zeros(2)), (np.zeros((3, 4)), ["a", "b", "c"]),
-    ("iris", "iris"), (lambda: None), iter([1]), NotImplemented, Ellipsis,
+    ("iris", "iris"), (lambda: None), iter([1]), NotImplemented, Ellipsis, 10**3000, "好 " * 2000, list(range(5000)),
+    dict.fromkeys(map(str, range(5000)), 1), np.arange(900.0), np.array(["a" * 20] * 900), b"a" * 5000,
+    (np.ones((700, 4)), np.arange(700) % 3),
 ]  # fmt: skip
+LONGEST = 900  # letters of a message
 LETTERS = st.characters(codec=None, categories=None)
 ANYTHING = st.one_of(
     st.sampled_from(ODD), st.sampled_from(ODD), st.text(LETTERS, max_size=8), st.integers(), st.floats(),
@@ -226,8 +230,8 @@ def foreign(function, *arguments, **options):
             function(*arguments, **options)
         except kzoo.KzooError as error:
             lines = str(error).splitlines()
-            if len(lines) != 1 or not str(error).strip():
-                return f"{len(lines)} lines: {error!r}"
+            if len(lines) != 1 or not str(error).strip() or len(str(error)) > LONGEST:
+                return f"{len(lines)} lines, {len(str(error))} letters: {error!r}"
         except Reached:
             pass
         except Exception:
@@ -306,6 +310,19 @@ def test_odd_arguments_are_answered_or_refused_in_one_line(name, made, monkeypat
 def test_many_odd_arguments(name, made, monkeypatch):
     refuse_to_work(monkeypatch)
     fuzz(name, made, 80)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_every_odd_thing_in_every_place(name, made, monkeypatch):
+    """The draws above miss most of them."""
+    refuse_to_work(monkeypatch)
+    function, valid = made[name]
+    found = {}
+    for argument, (place, odd) in itertools.product(valid, enumerate(ODD)):
+        if said := foreign(function, **valid | {argument: odd}):
+            found[argument, place, repr(odd)[:80]] = said
+    assert not found, f"{len(found)}: {list(found)}\n{next(iter(found.values()))}"
 
 
 WORDS = [

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.cli.spelling import meant
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, is_out_of_memory
 from kzoo.optional import missing
 from kzoo.words import first_line, printable
 
@@ -165,7 +165,7 @@ def explain(error):
         return 2, f"{where}{error.strerror or text}."
     if isinstance(error, ValueError):
         return 2, f"{first_line(error)} (--debug shows where)"
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+    if is_out_of_memory(error):
         return 2, "out of memory. Try a smaller batch: --set batch_size=16"
     return 1, f"{type(error).__name__}: {text[:300]} (a fault of kzoo; --debug shows where)"
 

@@ -15,6 +15,7 @@ from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import fits, kind_of, takes_ready_arrays
 from kzoo.kinds.arrays import all_finite, numbers_in, whole_in
 from kzoo.kinds.left_out import ANSWERED, Unread, left_out
+from kzoo.words import length_of
 
 
 def encode(preprocessing: dict, inputs) -> np.ndarray:
@@ -116,7 +117,7 @@ def encode_named(preprocessing: dict, inputs) -> Encoded:
     """
     if hasattr(inputs, "toarray"):
         raise KzooError(f"A sparse matrix {inputs.shape} cannot be read: give its toarray().")
-    if hasattr(inputs, "__len__") and getattr(inputs, "shape", None) != () and not len(inputs):
+    if length_of(inputs) == 0:
         raise KzooError("Nothing to predict: no inputs were given.")
     x, items = _read(preprocessing, inputs)
     unread = {place: item.why for place, item in _unread(items).items()}

@@ -20,7 +20,7 @@ from kzoo.kinds.tables.frame import is_pair, with_answers
 from kzoo.kinds.tables.raw import as_names
 from kzoo.nouns import FOLDS
 from kzoo.registry import preset_of
-from kzoo.words import listed, shown
+from kzoo.words import length_of, listed, shown
 
 
 def reload(run, source=None, *, target=None) -> Dataset:
@@ -112,8 +112,8 @@ def _may_hold(source, rows):
     """Say whether what is in memory has as many rows as a run had, or does not say how many it has."""
     if hasattr(source, "as_numpy_iterator"):
         return True
-    first = source[0] if isinstance(source, tuple | list) and len(source) else source
-    return hasattr(first, "__len__") and len(first) >= rows
+    there = length_of(source[0] if isinstance(source, tuple | list) and len(source) else source)
+    return there is not None and there >= rows
 
 
 def check_target(run, source, target):

@@ -66,7 +66,7 @@ def fractions(validation, test):
     test = 1 / test.folds if isinstance(test, Fold) else test
     for name, value in (("validation", validation), ("test", test)):
         if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 1:
-            raise KzooError(f"{name}={value!r} must be a fraction: at least 0 and below 1.")
+            raise KzooError(f"{name}={shown(value)} must be a fraction: at least 0 and below 1.")
     if validation + test >= 1:
         raise KzooError(f"validation={validation} and test={test} leave nothing to train on.")
     return float(validation), float(test)

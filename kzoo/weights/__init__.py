@@ -19,7 +19,7 @@ from kzoo.files import path_of
 from kzoo.results import number
 from kzoo.run import Run
 from kzoo.tasks import score_named
-from kzoo.words import hint, listed
+from kzoo.words import hint, listed, shown
 
 FOLDER = Path(__file__).parent
 ENDINGS = (".keras", ".weights.h5")
@@ -152,8 +152,8 @@ def entry_of(preset: str, word: str | None = None) -> Entry:
         word = own
     if word is None and len(words) > 1:
         raise KzooError(f"{preset} has weights of several data sets. Add weights= and one of: {', '.join(words)}.")
-    if word is not None and word not in words:
-        raise KzooError(f"weights={word!r} is unknown. {hint(word, words)}{preset} has: {', '.join(words)}.")
+    if word is not None and not (isinstance(word, str) and word in words):
+        raise KzooError(f"weights={shown(word)} is unknown. {hint(word, words)}{preset} has: {', '.join(words)}.")
     return next(entry for entry in entries(preset) if word in (None, entry.name))
 
 

@@ -247,6 +247,8 @@ def as_names(names):
 
 def find_target(table, target):
     """Return the target columns of a table: as asked, else a last column called target, label, class or y."""
+    if not len(table.columns):
+        raise KzooError("The table has no columns.")
     if target is None:
         last = table.columns[-1]
         if last.lower() not in TARGET_NAMES:

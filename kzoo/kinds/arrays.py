@@ -24,8 +24,8 @@ def numbers_in(array, what, *, many=True) -> np.ndarray:
     if not array.size:
         raise KzooError(f"{what} are missing: the array has shape {array.shape}.")
     if array.dtype.kind == "f" and not all_finite(array):
-        which = f"Input {int(np.argwhere(~np.isfinite(array))[0][0]) + 1}" if many else "An input"
-        raise KzooError(f"{which} holds NaN or infinity: fill it in or leave it out.")
+        first = f"Input {int(np.argwhere(~np.isfinite(array))[0][0]) + 1}" if many and array.ndim else "An input"
+        raise KzooError(f"{first} holds NaN or infinity: fill it in or leave it out.")
     return array
 
 

@@ -15,7 +15,7 @@ from kzoo import contract
 from kzoo.network import table_of
 from kzoo.registry import family_builder, resolve
 from kzoo.results import network_of
-from kzoo.training.road import make_variables
+from kzoo.training.job import make_variables
 
 NAMES = kzoo.list_presets(["*", "*@*"])
 

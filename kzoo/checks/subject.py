@@ -42,7 +42,7 @@ class Subject:
 
     @classmethod
     def of(cls, job) -> "Subject":
-        """Return what is to be looked at of a network that is ready to fit (see `kzoo.training.road.Job`)."""
+        """Return what is to be looked at of a network that is ready to fit (see `kzoo.training.job.Job`)."""
         model = job.core if job.features is None else job.model  # what takes the data as it is
         return cls(job.data, model, job.spec.training, onehot=job.onehot, standardize=job.standardize)
 

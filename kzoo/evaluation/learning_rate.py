@@ -14,7 +14,8 @@ from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.gradients import traces_let_go
 from kzoo.registry import Preset, get_preset
-from kzoo.training.road import assign, make_variables
+from kzoo.training.job import make_variables
+from kzoo.training.road import assign
 
 _FEWEST_STEPS = 20
 _DIVERGED = 4  # times the lowest loss

@@ -13,10 +13,10 @@ from kzoo.doors import AUTO
 from kzoo.gradients import traces_let_go
 from kzoo.training.calls import Calls, why_single
 from kzoo.training.device import shared_by
+from kzoo.training.job import make_variables
 from kzoo.training.journal import State
 from kzoo.training.progress import ProgressBar
 from kzoo.training.resume import Cadence, Journal, Position, restore
-from kzoo.training.road import make_variables
 
 _CURVES = TensorBoard, keras.callbacks.TensorBoard  # which have nothing that a journal could keep
 _ROLLBACKS = 3  # a training that diverges at an eighth of its learning rate has another fault

@@ -21,8 +21,9 @@ from kzoo.nouns import Request, Spec, plain
 from kzoo.registry import asked_of, built_models, preset_of, remember_data, spec_of
 from kzoo.training.fit import Fit
 from kzoo.training.identity import identity
+from kzoo.training.job import Job, make_variables, unscaled
 from kzoo.training.resume import seed_epoch
-from kzoo.training.road import Assignment, Job, assign, make_variables, other_precision, unscaled
+from kzoo.training.road import Assignment, assign, other_precision
 from kzoo.training.train import describe, own_callbacks, say, summarise
 from kzoo.weights import check_linear_probe
 from kzoo.words import listed

@@ -35,11 +35,12 @@ from kzoo.training.device import shared_by, spread_over
 from kzoo.training.fit import Fit
 from kzoo.training.folder import claimed, replaced
 from kzoo.training.identity import identity
+from kzoo.training.job import Job
 from kzoo.training.journal import remove_journal
 from kzoo.training.own import check_own
 from kzoo.training.record import provenance
 from kzoo.training.resume import Cadence, Signals, StopRequest
-from kzoo.training.road import Job, assign
+from kzoo.training.road import assign
 from kzoo.training.slim import slim
 from kzoo.training.start import checked_name
 from kzoo.words import plural, printable

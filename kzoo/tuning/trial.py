@@ -22,9 +22,10 @@ from kzoo.nouns import plain
 from kzoo.registry import Preset
 from kzoo.training.device import prepare_device
 from kzoo.training.fit import Fit
+from kzoo.training.job import make_variables
 from kzoo.training.journal import State, remove_journal
 from kzoo.training.resume import Cadence, Signals, StopRequest
-from kzoo.training.road import Assignment, make_variables
+from kzoo.training.road import Assignment
 from kzoo.tuning.folds import fold_of
 from kzoo.tuning.records import Objective, Outcome, differing
 from kzoo.tuning.spaces.own import OwnSpace

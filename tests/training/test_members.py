@@ -7,7 +7,7 @@ import pytest
 
 import kzoo
 from kzoo.errors import KzooWarning
-from kzoo.training.road import core_of
+from kzoo.training.job import core_of
 
 pytestmark = pytest.mark.usefixtures("untraced", "undrawn")
 

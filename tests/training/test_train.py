@@ -859,7 +859,7 @@ def test_the_order_of_the_examples_follows_the_seed(iris, monkeypatch):
             super().__init__(split, **settings)
             made.append(self)
 
-    monkeypatch.setattr("kzoo.training.road.Batches", Watched)
+    monkeypatch.setattr("kzoo.training.job.Batches", Watched)
     fit("iris_fnn", iris, "five", seed=5, **SMALL | dict(epochs=2))
     train = made[0]
     assert train.epoch == 1  # the callback has told it

@@ -78,7 +78,7 @@ MAY_IMPORT = {
     "source": {"arguments", "contract"},
     "tuning": {
         "arguments", "budget", "callbacks", "catalogue", "contract", "data", "events", "family", "gradients",
-        "lean", "loading", "optional", "plots", "preset_files", "registry", "results", "training", "workers",
+        "lean", "loading", "optional", "plots", "preset_files", "registry", "results", "training", "weights", "workers",
     },
     "workers": {"child", "lean", "optional", "registry"},
     "reports": {"bare", "data", "evaluation", "plots", "registry", "results", "run", "tuning"},

@@ -85,18 +85,7 @@ def add_settings(parser):
         metavar="NAME=VALUE",
         help="change settings of the preset",
     )
-    add(
-        "--weights",
-        metavar="WHAT",
-        help="begin with those of a run, of a .keras or .weights.h5 file, or with stored ones by name; imagenet: a "
-        "backbone's, which Keras downloads",
-    )
-    add(
-        "--freeze",
-        nargs="*",
-        metavar="LAYER",
-        help="layers that keep their weights; alone: all that were copied",
-    )
+    add_weights(parser)
     add("--callbacks", metavar="BUNDLE", help=f"callback bundle: {', '.join(BUNDLES)}")
     add("--devices", type=int, metavar="N", help="of this machine, which share each batch (JAX)")
     add("--precision", default="auto", metavar="NAME", help="auto, float32, mixed_bfloat16 or mixed_float16")
@@ -188,6 +177,22 @@ def check_names(name, settings):
     """Check names and values of settings before the seconds that Keras takes to import."""
     preset = get_preset(name)
     resolve(preset, settings)
+
+
+def add_weights(parser):
+    """Add what a training begins with; of a search, each of its trials."""
+    parser.add_argument(
+        "--weights",
+        metavar="WHAT",
+        help="begin with those of a run, of a .keras or .weights.h5 file, or with stored ones by name; imagenet: a "
+        "backbone's, which Keras downloads",
+    )
+    parser.add_argument(
+        "--freeze",
+        nargs="*",
+        metavar="LAYER",
+        help="layers that keep their weights; alone: all that were copied",
+    )
 
 
 def frozen(words):

@@ -14,6 +14,7 @@ from kzoo.nouns import differences
 from kzoo.registry import get_preset, resolve
 from kzoo.tuning.engines import ENGINES
 from kzoo.tuning.records import FINISHED, best_of, preset_score
+from kzoo.weights import name_of as weights_name
 
 EXAMPLES = """\
 examples:
@@ -22,6 +23,7 @@ examples:
   kzoo tune cifar_cnn --trials 50 --engine bayesian --set optimizer=adamw
   kzoo tune text_cnn --data reviews/ --space quick --epochs 5
   kzoo tune wine_fnn --folds 5                 scored by cross-validation
+  kzoo tune image_pretrained --data pets/ --weights imagenet
   kzoo tune digits_cnn --dry-run               what it would cost
 
 Test data is never looked at. Ctrl-C stops; however it was stopped, be it
@@ -30,7 +32,7 @@ killed, the same command goes on, with every finished trial kept. More
 """
 _OPTIONS = (
     "data", "out", "seed", "resume", "engine", "trials", "max_time", "space", "objective", "folds", "backend",
-    "parallel", "threads", "scheduler",
+    "parallel", "threads", "scheduler", "weights", "freeze",
     *common.DATA_OPTIONS,
 )  # fmt: skip
 
@@ -53,6 +55,7 @@ def add_arguments(parser):
     add("--no-baseline", action="store_true", help="do not begin with the preset itself")
     add("--max-params", type=float, metavar="N", help="train no network of more parameters")
     add("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="fix settings of the preset")
+    train.add_weights(parser)
     add("--out", metavar="FOLDER", help="the search's folder; default: searches/PRESET-NN")
     add("--resume", default="auto", metavar="HOW", help="auto (default): go on with the same search; must, never")
     add("--seed", type=int, default=0, metavar="N", help="of the proposals and the trainings (default 0)")
@@ -81,8 +84,9 @@ def run(args):
     options = dict(
         engine=args.engine, trials=args.trials, epochs=args.epochs, max_time=args.max_time, space=space,
         objective=args.objective, baseline=not args.no_baseline, prune=None if args.no_prune else "median",
-        folds=args.folds, parallel=args.parallel, threads=args.threads, seed=args.seed, out=args.out,
-        resume=args.resume, dry_run=args.dry_run, progress=not (args.quiet or args.dry_run),
+        folds=args.folds, parallel=args.parallel, threads=args.threads, weights=args.weights,
+        freeze=train.frozen(args.freeze), seed=args.seed, out=args.out, resume=args.resume, dry_run=args.dry_run,
+        progress=not (args.quiet or args.dry_run),
         **common.data_options(args), **settings,
     )  # fmt: skip
     try:
@@ -121,6 +125,7 @@ def _asks_for(request, args, preset, fixed):
     config, training = resolve(preset, fixed)
     asked = dict(
         seed=args.seed, folds=args.folds, parallel=args.parallel, baseline=not args.no_baseline,
+        weights=args.weights and weights_name(args.weights, preset.name), freeze=train.frozen(args.freeze),
         data=options.stored() | {"name": name_of(args.data or preset.dataset or "")},
         spec={"config": _only(fixed, config), "training": _only(fixed, training)},
     )  # fmt: skip
@@ -159,7 +164,7 @@ def _training(args, preset, best):
     length = [] if args.epochs is None else [f"epochs={args.epochs}"]
     return common.training(
         args, preset, args.data, words=[*args.set, *length, *_changed(best.overrides)], seed=args.seed,
-        backend=args.backend,
+        backend=args.backend, weights=args.weights, freeze=train.frozen(args.freeze),
     )  # fmt: skip
 
 

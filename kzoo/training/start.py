@@ -91,6 +91,26 @@ def _seen_before(name, run, data):
     ]
 
 
+def chooses_known(weights, preset, data) -> list[str]:
+    """Say that weights may know the rows that choose among networks which begin with them.
+
+    Args:
+        weights: a word, or the path of a run or a file.
+        preset: the name of the networks' preset.
+        data: the `Dataset`.
+    """
+    run = _run_of(weights, preset)
+    if run is None or run.data.name != data.name:
+        return []
+    described = DataOptions().describe(data)
+    if data.loaded and (_split_of(run.data), run.data.validation) == (_split_of(described), described.validation):
+        return []
+    return [
+        f"weights={name_of(weights, preset)!r} were trained on another split of {data.name}: where they have seen rows "
+        "of this one's validation split, the scores of trials are too good."
+    ]
+
+
 def _split_of(described):
     """Return what tells one test split of data of one name from another: how it was drawn, and from how many rows."""
     return described.data_seed, described.options.get("test"), described.train + described.validation, described.test

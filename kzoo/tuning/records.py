@@ -32,6 +32,7 @@ class Request:
     Args:
         data: describes the data: name, options of loading, fingerprint, sizes.
         spec: the specification of the preset's network.
+        weights, weights_sha256, freeze: what trials begin with, by its name; what that holds; what of it they keep.
         space: as `Space.to_json` writes it.
         engine, epochs, prune, folds, baseline, seed, trials: see `kzoo.tune`; nothing is "auto" any more.
         objective: the `Objective`.
@@ -45,6 +46,9 @@ class Request:
     # In the order in which a difference between two searches is explained best.
     data: dict[str, Any]
     spec: dict[str, Any]
+    weights: str | None = None
+    weights_sha256: str | None = None
+    freeze: str | bool | list[str] | None = None
     space: dict[str, Any]
     engine: str
     objective: Objective
@@ -78,8 +82,8 @@ class Request:
         return {"kzoo_search": 1, "format_version": FORMAT} | own | {"objective": self.objective._asdict()}
 
     def stored(self) -> dict:
-        """Return it as `search.json` has it, which says of `parallel` and `threads` what is unusual."""
-        usual = dict(parallel=1, threads=None)
+        """Return it as `search.json` has it, which says of the fields that came later what is unusual."""
+        usual = dict(parallel=1, threads=None, weights=None, weights_sha256=None, freeze=None)
         return {name: value for name, value in self.to_json().items() if name not in usual or value != usual[name]}
 
     def write(self, folder):

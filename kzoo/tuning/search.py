@@ -51,13 +51,20 @@ class Search:
         path: the folder.
         data: the `Dataset` that it was on, where it is at hand: `retrain` need not load it again.
         build: the function or HyperModel that makes its models, where it is no preset's and at hand.
+        weights: what its trials began with, where that has no word and is at hand.
 
     Raises:
         KzooError: it is not a search.
     """
 
-    def __init__(self, path: str | os.PathLike[str], data: "Dataset | None" = None, build: Any = None) -> None:
-        self.path, self.data, self.build = path_of(path, "a search"), data, build
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        data: "Dataset | None" = None,
+        build: Any = None,
+        weights: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.path, self.data, self.build, self.weights = path_of(path, "a search"), data, build, weights
         if not (self.path / "search.json").is_file():
             what = "is a file" if self.path.is_file() else "does not exist"
             what = "has no search.json" if self.path.is_dir() else what
@@ -213,7 +220,8 @@ class Search:
             seed: the default is the trial's.
             build: the function or HyperModel that makes the models, where the search was of one and another process
                 made it.
-            options: of `kzoo.train`, such as `progress` and `precision`.
+            options: of `kzoo.train`, such as `progress` and `precision`; `weights` are those of the search, and needed
+                where they have no word and this `Search` was opened from a folder.
 
         Raises:
             KzooError: no such data, or anything that `kzoo.train` refuses.

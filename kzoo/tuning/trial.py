@@ -56,6 +56,7 @@ class Trainer:
     Args:
         preset: the preset as it is settled for the data, with what the user fixed; or an `OwnSpace`.
         asked: names of the settings that the user has set.
+        weights, freeze: what each begins with (see `Start`).
         data: a `Dataset` without its test split.
         objective: the `Objective`.
         folds: how many parts to cross-validate over, or None.
@@ -65,10 +66,11 @@ class Trainer:
     """
 
     def __init__(
-        self, *, preset: Preset | OwnSpace, data, objective, folds, fold_seed, asked=frozenset(), stop=None, tell=None
+        self, *, preset: Preset | OwnSpace, data, objective, folds, fold_seed, asked=frozenset(), weights=None,
+        freeze=None, stop=None, tell=None,
     ):  # fmt: skip
         self.data, self.objective = data, Objective(*objective)
-        self.folds, self.fold_seed = folds, fold_seed
+        self.folds, self.fold_seed, self.weights, self.freeze = folds, fold_seed, weights, freeze
         self.stop, self.tell = stop or Signals(), tell or (lambda epoch, value: None)
         prepare_device("auto")
         self.point: Assignment | OwnSpace = (
@@ -87,7 +89,7 @@ class Trainer:
         if trial.own is None:
             metric, metrics = name.removeprefix("val_"), trial.training["metrics"]
             trial = trial.training_with(metrics=metrics if metric in ("loss", *metrics) else (*metrics, metric))
-        return trial.ready(trial.policy())
+        return trial.ready(trial.policy(), weights=self.weights, freeze=self.freeze)
 
     def count(self, overrides):
         """Return the number of parameters of some overrides' network.

@@ -42,6 +42,7 @@ from kzoo.tuning.search import Search
 from kzoo.tuning.spaces.own import Build, OwnSpace, is_own, name_of, unexplored
 from kzoo.tuning.spaces.space import Space
 from kzoo.tuning.spaces.space import space as space_of
+from kzoo.tuning.start import Start
 from kzoo.words import printable
 from kzoo.workers.crew import checked_crew, crew_of
 from kzoo.workers.worker import Here, Worker, can_be_sent
@@ -70,6 +71,8 @@ def tune(
     parallel: int = 1,
     threads: int | None = None,
     executor: Executor | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    freeze: str | Sequence[str] | bool | None = None,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     resume: Literal["auto", "must", "never"] = "auto",
@@ -103,6 +106,8 @@ def tune(
     parallel: int = 1,
     threads: int | None = None,
     executor: Executor | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    freeze: str | Sequence[str] | bool | None = None,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     resume: Literal["auto", "must", "never"] = "auto",
@@ -162,6 +167,9 @@ def tune(
         executor: whose processes train, in place of ones of this machine: any `concurrent.futures.Executor`, such as
             `dask.distributed.Client(...).get_executor()`. They need kzoo and the backend, and no folder in common with
             this one. After a Ctrl-C what is under way there is trained again by the same call.
+        weights: what every trial begins with, as in `kzoo.train`: of a run or a file, or stored ones by a word. The
+            network is that of the weights: layers and widths are not searched.
+        freeze: layers that keep their weights in every trial; see `kzoo.train`.
         seed: of the proposals; trial n is trained with the seed `seed + n`.
         out: the search's folder; the default is `searches/NAME-NN`.
         resume: "auto" continues the same search in `out`; "must" does so or refuses, "never" starts over.
@@ -192,14 +200,19 @@ def tune(
         target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
         columns=columns, seed=data_seed,
     )  # fmt: skip
-    subject = _own_subject if is_own(preset_or_build) else _preset_subject
-    what = subject(preset_or_build, data, options, overrides, space=space, objective=objective, folds=folds, seed=seed)
+    start = Start.of(preset_or_build, weights, freeze, executor)
+    asked: dict[str, Any] = dict(space=space, objective=objective, folds=folds, seed=seed)
+    if is_own(preset_or_build):
+        what = _own_subject(preset_or_build, data, options, overrides, **asked)
+    else:
+        what = _preset_subject(preset_or_build, data, options, overrides, start=start, **asked)
     data, notes = what.data, list(what.notes)
     if what.spec.config.get("target_scale") is not None:
         notes.append("The scores of trials are of standardised targets; test scores are in the targets' own unit.")
-    if "backbone" in what.spec.config:
+    if "backbone" in what.spec.config and weights is None:
         notes.append(
-            "Trials begin with random weights, the backbone too: what a search finds is not for training with weights=."
+            "Trials begin with random weights, the backbone too: what a search finds so is not for training with "
+            "weights=. Give them to the search."
         )
     if (bundle := overrides.get("callbacks", "quick")) not in ("standard", "quick", "tuning"):
         notes.append(f"callbacks={bundle!r} is for the run of retrain(): trials write and say nothing themselves.")
@@ -219,11 +232,12 @@ def tune(
         engine=chosen, objective=what.objective, epochs=what.trained.training["epochs"],
         prune=None if engine_named(chosen).in_rounds else prune, folds=folds, baseline=baseline, seed=seed,
         backend=keras.backend.backend(), trials=size.trials, max_time=budget, parallel=parallel, threads=threads,
+        **start.identity(),
     )  # fmt: skip
     setup: dict[str, Any] = dict(  # of those who train: they never have the test rows
         trainer="kzoo.tuning.trial:Trainer", threads=threads, preset=what.trained,
         data=replace(data, test=None, notes=[]), objective=what.objective, folds=folds, fold_seed=data_seed,
-        asked=frozenset(overrides),
+        asked=frozenset(overrides), weights=start.weights, freeze=start.freeze,
     )  # fmt: skip
     process: type[Worker | Here] = Worker
     if (build := what.build) is not None and not can_be_sent(build):
@@ -244,7 +258,7 @@ def tune(
         return plan
     with claimed(out, request, resume=resume) as (folder, before):
         if before is not None and before.finished and before.request.trials >= size.trials:
-            return Search(before, data, build)
+            return Search(before, data, build, start.weights)
         with process(folder / "worker.log", **setup) as worker:
             plan = make_plan(request, what.space, size, worker)
             _say([brief(data.overview), *data.notes, *notes, str(plan)], progress)
@@ -264,7 +278,7 @@ def tune(
                     folder, request, what.space, worker=worker, crew=crew, signals=signals, deadline=deadline, show=show
                 )
                 because = loop.run()
-    return _ended(Search(folder, data, build), loop, because, signals, progress)
+    return _ended(Search(folder, data, build, start.weights), loop, because, signals, progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,17 +306,18 @@ class _Subject:
 
 def _preset_subject(
     preset: Any, source: Any, options: DataOptions, overrides: dict[str, Any], *,
-    space: Any, objective: Any, folds: Any, seed: int,
+    start: Start, space: Any, objective: Any, folds: Any, seed: int,
 ) -> _Subject:  # fmt: skip
     named = get_preset(preset)
     asked = _space(space, named)
-    assigned = assign(named, source, options, overrides, seed=seed)
+    assigned = assign(named, source, options, overrides, seed=seed).freezing(start.freeze)
     settled, data = assigned.settled, assigned.data
     goal = settle_objective(objective, settled.config, settled.training, data, folds=folds)
-    searched = _searched(asked, named, settled, overrides)
-    return _Subject(
-        trained=settled, space=searched, spec=assigned.spec, data=data, objective=goal, notes=assigned.notes
-    )
+    searched, notes = _searched(asked, named, settled, overrides), assigned.notes
+    if start.weights is not None:
+        searched, more = start.left_in(searched, data)
+        notes = (*notes, *more)
+    return _Subject(trained=settled, space=searched, spec=assigned.spec, data=data, objective=goal, notes=notes)
 
 
 def _own_subject(

@@ -1,5 +1,6 @@
 """What becomes of a search's winner: a run of its own, or a preset in a TOML file."""
 
+import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +19,11 @@ from kzoo.nouns import Description, Spec
 from kzoo.preset_files import preset_to_toml
 from kzoo.registry import preset_of, rebuild
 from kzoo.training import train
+from kzoo.training.identity import weights_hash
 from kzoo.tuning.folds import with_all_rows
 from kzoo.tuning.spaces.own import TUNED, OwnSpace, checked_build, code_of
-from kzoo.words import as_python, first_line
+from kzoo.weights import DOWNLOADED, check_weights, is_word
+from kzoo.words import as_python, first_line, shown
 
 
 def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
@@ -42,7 +45,7 @@ def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
         model = built(search, search.build if build is None else build, best, seed)
         options = _own_settings(search, best) | options
     else:
-        model = preset_of(spec)
+        model, options = preset_of(spec), _begun(search, options)
         metric, known = watched.removeprefix("val_"), tuple(spec["training"]["metrics"])
         if metric != "loss" and metric not in known:
             options = {"metrics": (*known, metric)} | options
@@ -94,6 +97,26 @@ def _own_settings(search, trial):
     """Return the settings of training that a trial of a function's models had, but for its epochs."""
     given = {k: v for k, v in search.request.space["settings"].items() if k not in ("epochs", "monitor", "mode")}
     return given | {name: v for name, v in trial.hyperparameters.items() if name in TUNED}
+
+
+def _begun(search, options):
+    """Return the options of a training that begins with the weights of the search's trials.
+
+    Raises:
+        KzooError: they are not at hand, or are others.
+    """
+    asked, preset = search.request, search.request.spec["preset"]
+    if asked.weights is None:
+        return options
+    named = is_word(asked.weights, preset) or asked.weights == DOWNLOADED
+    given = options.get("weights", search.weights) or (asked.weights if named else None)
+    if given is None:
+        raise KzooError(f"The trials of {search.path} began with {asked.weights!r}: give it, with weights=.")
+    if isinstance(given, str | os.PathLike):
+        check_weights(given, preset)
+    if asked.weights_sha256 not in (None, weights_hash(given, preset)):
+        raise KzooError(f"weights={shown(given)} is not what {search.path} was tuned with: it holds other weights.")
+    return {"freeze": asked.freeze} | options | {"weights": given}
 
 
 def _name(search):

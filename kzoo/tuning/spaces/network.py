@@ -358,3 +358,8 @@ def make_fit(settings, fixed=()):
     if "width" in settings and "width" not in fixed:
         share = settings.get("num_heads", 1) * (2 if settings.get("positions") in ("sinusoidal", "rotary") else 1)
         settings["width"] = max(1, round(settings["width"] / share)) * share
+
+
+def changes_layers(name: str) -> bool:
+    """Say whether a hyperparameter makes another network, of which trained weights are not."""
+    return name in ENTRIES and not (name.endswith("dropout") or name == "l2")

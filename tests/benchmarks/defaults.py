@@ -3,6 +3,7 @@
 python tests/benchmarks/defaults.py tabular_fnn --data adult.csv --target income_status --examples 500 5000 all
 python tests/benchmarks/defaults.py "text_*" --data reviews/ --examples 500
 python tests/benchmarks/defaults.py mnist_cnn --data digits.npz --out searches/defaults    goes on where it was stopped
+python tests/benchmarks/defaults.py image_pretrained --data photos.npz --weights imagenet
 
 A fifth of the data, at most 5,000 examples, is put aside for the test; of the rest so many are kept as `--examples`
 says, a tenth of them for validation. On this one split the preset is trained as it is, and searched by `kzoo.tune`,
@@ -19,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 import kzoo
+from kzoo.cli.common import parse_settings
 from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.text.learn import read_folder
 from kzoo.tasks import problem
@@ -53,10 +55,10 @@ def table(source):
 def row_of(preset, args, examples, folder):
     """Train and search, and return what both score."""
     data = loaded(preset, args, examples)
-    began = time.perf_counter()
-    run = kzoo.train(preset, data, out=folder / "default", progress=False)
+    began, options = time.perf_counter(), dict(weights=args.weights, progress=False) | parse_settings(args.set)
+    run = kzoo.train(preset, data, out=folder / "default", **options)
     between = time.perf_counter()
-    search = kzoo.tune(preset, data, trials=args.trials, out=folder / "search", progress=False, parallel=args.parallel)
+    search = kzoo.tune(preset, data, trials=args.trials, out=folder / "search", parallel=args.parallel, **options)
     ended = time.perf_counter()
     metric = problem(data.task).headline
     found = kzoo.evaluate(search.best_model(), data)
@@ -77,6 +79,8 @@ def main():
     parser.add_argument("--data", required=True)
     parser.add_argument("--target")
     parser.add_argument("--examples", nargs="+", default=["500", "5000", "all"])
+    parser.add_argument("--weights", help="that both begin with")
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of both")
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--parallel", type=int, default=1)
     parser.add_argument("--out", default="searches/defaults")

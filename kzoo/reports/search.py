@@ -228,13 +228,19 @@ def _use(search):
         f'search = kzoo.Search("{search.path.name}")',
         "",
         "# trained on training and validation data, scored on the test split",
-        f"run = search.retrain({'' if search.request.data['name'] in NAMES else 'data'})",
+        f"run = search.retrain({_at_hand(search.request)})",
         "# the network as it was in the search, or untrained",
         "model = search.best_model()",
         f'model = kzoo.build("{name}", **search.best_config())',
         "# a preset like any other",
         f'kzoo.load_presets(search.save_preset("my_{name.rpartition(".")[2]}"))',
     ))  # fmt: skip
+
+
+def _at_hand(request):
+    """Return what `retrain` has to be given where the folder alone is there."""
+    data = [] if request.data["name"] in NAMES else ["data"]
+    return ", ".join([*data, *([] if request.weights is None or request.weights_at_hand else ["weights=weights"])])
 
 
 def _space(parameters, own):
@@ -258,6 +264,8 @@ def _provenance(search):
         ("Date", f"{created[:10]} {created[11:16]} {created[19:]}".strip()),
         ("Machine", request.machine),
         ("Backend", request.backend),
+        ("Weights", request.weights or ""),
+        ("Frozen", "all that they gave" if request.freeze is True else value_words(request.freeze or "")),
         ("Versions", ", ".join(f"{name} {version}" for name, version in request.versions.items())),
         ("Pruning", request.prune or "none"),
         ("Epochs", request.epochs),

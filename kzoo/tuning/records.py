@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from kzoo.errors import KzooError
 from kzoo.files import read_json, write_json
+from kzoo.weights import DOWNLOADED, is_word
 
 FORMAT = 1  # of all these files; one without a number is of the first
 FINISHED = ("completed", "pruned", "diverged", "failed")
@@ -70,6 +71,11 @@ class Request:
     def own(self) -> bool:
         """Whether models of a function of the user's are searched, and no preset."""
         return self.spec["family"] is None
+
+    @property
+    def weights_at_hand(self) -> bool:
+        """Whether what trials begin with is had by its word alone."""
+        return self.weights == DOWNLOADED or is_word(self.weights, self.spec["preset"])
 
     @property
     def start(self) -> str:

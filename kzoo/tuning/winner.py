@@ -22,7 +22,7 @@ from kzoo.training import train
 from kzoo.training.identity import weights_hash
 from kzoo.tuning.folds import with_all_rows
 from kzoo.tuning.spaces.own import TUNED, OwnSpace, checked_build, code_of
-from kzoo.weights import DOWNLOADED, check_weights, is_word
+from kzoo.weights import check_weights
 from kzoo.words import as_python, first_line, shown
 
 
@@ -108,8 +108,7 @@ def _begun(search, options):
     asked, preset = search.request, search.request.spec["preset"]
     if asked.weights is None:
         return options
-    named = is_word(asked.weights, preset) or asked.weights == DOWNLOADED
-    given = options.get("weights", search.weights) or (asked.weights if named else None)
+    given = options.get("weights", search.weights) or (asked.weights if asked.weights_at_hand else None)
     if given is None:
         raise KzooError(f"The trials of {search.path} began with {asked.weights!r}: give it, with weights=.")
     if isinstance(given, str | os.PathLike):

@@ -9,12 +9,13 @@ import kzoo
 from kzoo.cli import main
 from kzoo.errors import KzooError
 
+pytestmark = pytest.mark.usefixtures("warm_children_of_the_module")
 QUICK = dict(trials=2, epochs=1, engine="random", progress=False)
 BEGUN = dict(weights="digits", freeze="block1*")
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory):
+def begun(tmp_path_factory, warm_children_of_the_module):
     """A search whose trials begin with what is in the package."""
     return kzoo.tune("digits_cnn", out=tmp_path_factory.mktemp("begun") / "search", **QUICK, **BEGUN)
 

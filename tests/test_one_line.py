@@ -95,7 +95,7 @@ OTHERS = {
     "an out that is no UTF-8": (lambda: train("iris_fnn", out=ODD), "UTF-8"),
     "an infinite rate": (lambda: kzoo.build("iris_fnn", learning_rate=1e400), "learning_rate=inf is out of range"),
     "a huge rate": (lambda: kzoo.build("iris_fnn", learning_rate=10**400), "learning_rate=10+… is too large"),
-    "a layer of numbers": (lambda: kzoo.build("iris_fnn", units=2**31), "memory has no room for its weights"),
+    "a layer of numbers": (lambda: kzoo.build("iris_fnn", units=2**40), "memory has no room for its weights"),
     "arrays for a fraction": (
         lambda: kzoo.load_data((np.ones((700, 4)), np.arange(700)), validation=(np.ones((700, 4)), np.arange(700))),
         "^validation=.*… must be a fraction",

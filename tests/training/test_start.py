@@ -464,7 +464,7 @@ def test_a_trial_of_a_search_has_them_too_in_the_presets_precision(white, tmp_pa
     seen = []
     with pytest.MonkeyPatch.context() as patch:
         ready = Assignment.ready
-        patch.setattr(Assignment, "ready", lambda self, policy: seen.append(ready(self, policy)) or seen[-1])
+        patch.setattr(Assignment, "ready", lambda *given, **options: seen.append(ready(*given, **options)) or seen[-1])
         tune_here("cifar_speed", coloured(), trials=1, epochs=1, space="quick", out=tmp_path, progress=False, **small)
     assert seen[0].core.dtype_policy.name == "mixed_bfloat16"
     for mine, theirs in zip(filters(seen[0].model), filters(white.model), strict=True):

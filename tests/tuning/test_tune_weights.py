@@ -80,8 +80,6 @@ def test_a_run_s_weights_are_asked_for_where_they_are_not_at_hand(digits_run, tm
         opened.retrain(epochs=1, out=tmp_path / "two", progress=False, weights="digits")
     with pytest.raises(KzooError, match="does not exist"):
         opened.retrain(epochs=1, out=tmp_path / "two", progress=False, weights=tmp_path / "nowhere")
-    run = opened.retrain(epochs=1, out=tmp_path / "two", progress=False, weights=digits_run.path)
-    assert run.config["weights"] == "run"
     page = kzoo.report(opened, out=tmp_path / "page.html").read_text("utf-8")
     assert "search.retrain(weights=weights)" in page and "<th>Weights</th>" in page
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from kzoo import kinds
 from kzoo.errors import KzooError
-from kzoo.words import as_python
+from kzoo.words import HUGE, as_python, shown
 
 ANY = "any"
 
@@ -74,19 +74,20 @@ class Argument:
         value = as_python(value)
         kinds = self.kind if isinstance(self.kind, tuple) else (self.kind,)
         if float in kinds and int not in kinds and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value) if abs(value) < 10**300 else math.inf if value > 0 else -math.inf
+            value = float(value) if abs(value) < HUGE else math.inf if value > 0 else -math.inf
         wrong_bool = isinstance(value, bool) and bool not in kinds and object not in kinds
         if wrong_bool or not isinstance(value, kinds) or (value is None and object not in kinds):
             raise KzooError(f"{name}={value!r} has the wrong type: it must be {self.legal()}.")
         if self.choices and value not in self.choices:
             raise KzooError(f"{name}={value!r} is not one of its values: {self.legal()}.")
         if isinstance(value, int | float) and not isinstance(value, bool) and not self._inside(value):
-            raise KzooError(f"{name}={value!r} is out of range: it must be {self.legal()}.")
+            raise KzooError(f"{name}={shown(value)} is out of range: it must be {self.legal()}.")
         return value
 
     def _inside(self, value):
         return (
             -math.inf < value < math.inf  # NaN is nowhere
+            and (isinstance(value, float) or abs(value) < HUGE)
             and (self.low is None or value >= self.low)
             and (self.high is None or value <= self.high)
             and (self.above is None or value > self.above)

@@ -14,12 +14,11 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from kzoo.errors import KzooError
 from kzoo.files import at_home, path_of
-from kzoo.words import as_python, shown
+from kzoo.words import HUGE, as_python, shown
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 AUTO = "auto"
-_LARGEST = 1 << 63  # of a whole number: those of NumPy and the networks end there
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
@@ -157,8 +156,6 @@ def _told(name: str | None, value: Any) -> Any:
     value = as_python(value)
     if name in FORMS and len(getattr(value, "shape", ())) == 1 and hasattr(value, "tolist"):  # an array of names
         value = value.tolist()
-    if isinstance(value, int) and abs(value) >= _LARGEST:
-        raise KzooError(f"{name}={shown(value)} is too large for any use that it could have.")
     return at_home(value) if name in _PLACES else value
 
 
@@ -181,6 +178,8 @@ def door(function: Callable[_P, _R]) -> Callable[_P, _R]:
             form = FORMS.get(name)
             if form is not None and not form.fits(value):
                 raise KzooError(f"{name}={shown(value)} must be {form.words}.")
+            if name in names and isinstance(value, int) and abs(value) >= HUGE:  # settings have ranges of their own
+                raise KzooError(f"{name}={shown(value)} is too large for any use that it could have.")
             if name in _PLACES and isinstance(value, str | Path):
                 path_of(value, f"what {name}= takes")
         return function(*given, **chosen)

@@ -25,6 +25,9 @@ def listed(items, most=3, *, separator=", ") -> str:
     return separator.join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
+HUGE = 10**300  # of a whole number: about here floats end
+
+
 def as_python(value: Any) -> Any:
     """Return a number, text or truth value of NumPy's as Python's own; anything else as it is."""
     return value.tolist() if getattr(value, "shape", None) == () and hasattr(value, "tolist") else value

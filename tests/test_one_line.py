@@ -94,7 +94,9 @@ OTHERS = {
     "a NUL in out": (lambda: train("iris_fnn", out=NUL), "null"),
     "an out that is no UTF-8": (lambda: train("iris_fnn", out=ODD), "UTF-8"),
     "an infinite rate": (lambda: kzoo.build("iris_fnn", learning_rate=1e400), "learning_rate=inf is out of range"),
-    "a huge rate": (lambda: kzoo.build("iris_fnn", learning_rate=10**400), "learning_rate=10+… is too large"),
+    "a huge rate": (lambda: kzoo.build("iris_fnn", learning_rate=10**400), "learning_rate=inf is out of range"),
+    "huge widths": (lambda: kzoo.build("iris_fnn", units=(4, 10**5000)), "units=.* is out of range"),
+    "a huge number of rows": (lambda: kzoo.baselines.score("iris", seconds=10**400), "seconds=10+… is too large"),
     "a layer of numbers": (lambda: kzoo.build("iris_fnn", units=2**40), "memory has no room for its weights"),
     "arrays for a fraction": (
         lambda: kzoo.load_data((np.ones((700, 4)), np.arange(700)), validation=(np.ones((700, 4)), np.arange(700))),
@@ -102,7 +104,7 @@ OTHERS = {
     ),
     "numbers for a choice": (
         lambda: train("iris_fnn", weights=list(range(5000))),
-        "^weights=.* … .*Give a run's folder",
+        "^weights=.*… has none. Give a run's folder",
     ),
     "a table of nothing": (lambda: kzoo.load_data(pd.DataFrame()), "no columns"),
     "a number of layers": (lambda: train("digits_cnn", weights="digits", freeze=3), "freeze=3 must be True, or names"),
@@ -119,8 +121,14 @@ OTHERS = {
 def one_line(call, says):
     with pytest.raises(kzoo.KzooError, match=says) as caught:
         call()
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 900
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
     str(caught.value).encode()  # it can be printed anywhere
+
+
+def test_a_long_message_keeps_which_value_and_what_to_do():
+    with pytest.raises(kzoo.KzooError, match=r"^Unknown family 'x+ … x*'.* rnn, lstm, gru, transformer.$") as caught:
+        kzoo.list_presets(family=LONG)
+    assert len(str(caught.value)) < 900
 
 
 @pytest.mark.parametrize("name", RUN)

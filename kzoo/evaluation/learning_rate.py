@@ -57,7 +57,7 @@ def learning_rate_range(
     """
     _check(low, high, steps)
     model, batches = _fresh(preset, data, seed, overrides)
-    rates, losses, diverged = np.geomspace(low, high, steps), [], None
+    rates, losses, diverged = np.geomspace(float(low), float(high), steps), [], None
     whole = max(len(batches.split) // batches.batch_size, 1)  # a smaller last batch is left out: its loss is noisier
     with traces_let_go():
         for i, rate in enumerate(rates):

@@ -25,7 +25,7 @@ from kzoo.run import Run
 from kzoo.training.match import Match, Names
 from kzoo.weights import DOWNLOADED, check_downloaded, check_weights, entry_of, is_word, name_of
 from kzoo.weights.stored import Stored
-from kzoo.words import first_line, listed, plural
+from kzoo.words import first_line, listed, plural, shown
 
 
 def checked_name(weights, preset) -> str | None:
@@ -37,7 +37,7 @@ def checked_name(weights, preset) -> str | None:
     if weights is None:
         return None
     if not isinstance(weights, str | os.PathLike | keras.Model):
-        raise KzooError(f"weights={weights!r} has none. Give a run's folder, a .keras file or a model.")
+        raise KzooError(f"weights={shown(weights)} has none. Give a run's folder, a .keras file or a model.")
     return name_of(weights, preset)
 
 
@@ -81,14 +81,7 @@ def _seen_before(name, run, data):
         return []
     if run.learned_from_test(data.name):
         return [f"weights={name!r} were trained on what tests {data.name}: scores of the test split are too good."]
-    if run.data.name != data.name:
-        return []
-    if data.loaded and _split_of(run.data) == _split_of(DataOptions().describe(data)):
-        return []
-    return [
-        f"weights={name!r} were trained on another split of {data.name}: where they have seen rows of this one's test "
-        "split, its scores are too good."
-    ]
+    return _of_another_split(name, run, data, "test", "its scores")
 
 
 def chooses_known(weights, preset, data) -> list[str]:
@@ -100,20 +93,25 @@ def chooses_known(weights, preset, data) -> list[str]:
         data: the `Dataset`.
     """
     run = _run_of(weights, preset)
-    if run is None or run.data.name != data.name:
+    if run is None:
         return []
+    return _of_another_split(name_of(weights, preset), run, data, "validation", "the scores of trials")
+
+
+def _of_another_split(name, run, data, split, what):
     described = DataOptions().describe(data)
-    if data.loaded and (_split_of(run.data), run.data.validation) == (_split_of(described), described.validation):
+    if run.data.name != data.name or (data.loaded and _drawn(run.data, split) == _drawn(described, split)):
         return []
     return [
-        f"weights={name_of(weights, preset)!r} were trained on another split of {data.name}: where they have seen rows "
-        "of this one's validation split, the scores of trials are too good."
+        f"weights={name!r} were trained on another split of {data.name}: where they have seen rows of this one's "
+        f"{split} split, {what} are too good."
     ]
 
 
-def _split_of(described):
-    """Return what tells one test split of data of one name from another: how it was drawn, and from how many rows."""
-    return described.data_seed, described.options.get("test"), described.train + described.validation, described.test
+def _drawn(described, split):
+    """Return what tells one split from another of data of one name: how it was drawn, and from how many rows."""
+    test = described.data_seed, described.options.get("test"), described.train + described.validation, described.test
+    return (*test, described.validation) if split == "validation" else test
 
 
 def _names_in(weights, run):

@@ -43,6 +43,7 @@ from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.road import assign
 from kzoo.training.slim import slim
 from kzoo.training.start import checked_name
+from kzoo.weights import frozen
 from kzoo.words import plural, printable
 
 
@@ -134,7 +135,7 @@ def train(
         seed=checked_seed("data_seed", data_seed),
     )  # fmt: skip
     extra = own_callbacks(callbacks, epochs, overrides)
-    freeze = None if freeze is False else freeze
+    freeze = frozen(freeze)
     check_own(preset_or_model, weights=weights, freeze=freeze, precision=precision, devices=devices)
     assigned = assign(preset_or_model, data, options, overrides, seed=seed).watching().freezing(freeze)
     policy, distribution = assigned.policy(precision, deterministic=deterministic), spread_over(devices)
@@ -145,7 +146,7 @@ def train(
         data=options.describe(assigned.data),
         spec=assigned.spec,
         weights=name,
-        freeze=freeze if freeze is None or isinstance(freeze, bool | str) else tuple(freeze),
+        freeze=freeze,
         precision=policy if assigned.own is None else assigned.own.dtype_policy.name,
         backend=keras.backend.backend(),
         deterministic=bool(deterministic),

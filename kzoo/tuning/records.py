@@ -1,7 +1,7 @@
 """What a search's folder says, as nouns: each reads and writes its own file. Standard library only."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,7 +49,7 @@ class Request:
     spec: dict[str, Any]
     weights: str | None = None
     weights_sha256: str | None = None
-    freeze: str | bool | list[str] | None = None
+    freeze: str | bool | Sequence[str] | None = None
     space: dict[str, Any]
     engine: str
     objective: Objective

@@ -12,7 +12,7 @@ from kzoo.training.start import chooses_known
 from kzoo.tuning.spaces.network import changes_layers
 from kzoo.tuning.spaces.own import is_own
 from kzoo.tuning.spaces.space import Space
-from kzoo.weights import DOWNLOADED, check_freeze, check_weights, is_word, name_of
+from kzoo.weights import DOWNLOADED, check_freeze, check_weights, frozen, is_word, name_of
 from kzoo.words import listed, shown
 
 
@@ -21,13 +21,13 @@ class Start:
     """What trials begin with.
 
     Args:
-        preset: the name of what is searched; None for a function's models.
+        preset: the name of what is searched; empty for a function's models.
         weights: a word, or the whole path of a run or a file, which every process that trains opens; None for fresh
             networks.
         freeze: layers that keep theirs: a glob, several, or True for all that `weights` gave.
     """
 
-    preset: str | None
+    preset: str = ""
     weights: str | None = None
     freeze: str | bool | tuple[str, ...] | None = None
 
@@ -38,13 +38,13 @@ class Start:
         Raises:
             KzooError: weights of a function's models, none that other processes could open, or none to be kept.
         """
-        freeze = None if freeze is False else freeze
+        freeze = frozen(freeze)
         if is_own(preset_or_build):
             if weights is not None or freeze is not None:
                 raise KzooError(
                     "weights= and freeze= are for presets: a function begins with weights of its own making."
                 )
-            return cls(preset=None)
+            return cls()
         preset = get_preset(preset_or_build).name
         check_freeze(freeze, weights)
         if weights is None:
@@ -63,17 +63,17 @@ class Start:
         return cls(
             preset=preset,
             weights=str(weights) if named else os.path.abspath(weights),
-            freeze=freeze if freeze is None or isinstance(freeze, bool | str) else tuple(freeze),
+            freeze=freeze,
         )
 
     def identity(self) -> dict[str, Any]:
         """Return what a search remembers of it: names, no paths."""
-        if self.preset is None or self.weights is None:
+        if self.weights is None:
             return {}
         return dict(
             weights=name_of(self.weights, self.preset),
             weights_sha256=weights_hash(self.weights, self.preset),
-            freeze=list(self.freeze) if isinstance(self.freeze, tuple) else self.freeze,
+            freeze=self.freeze,
         )
 
     def left_in(self, space: Space, data: Dataset) -> tuple[Space, list[str]]:
@@ -90,7 +90,7 @@ class Start:
         if not kept:
             raise KzooError("With weights= the network is theirs, and this space has nothing else to search.")
         left = [name for name in space.names if name not in kept]
-        lines = [f"Trials begin with weights={name_of(self.weights, str(self.preset))!r}."]
+        lines = [f"Trials begin with weights={name_of(self.weights, self.preset)!r}."]
         lines += chooses_known(self.weights, self.preset, data)
         if left:
             lines.append(f"The network is that of the weights: not searched are {listed(left, len(left))}.")

@@ -184,6 +184,11 @@ def check_downloaded(preset: str, config: Mapping[str, Any]) -> None:
         )
 
 
+def frozen(freeze: Any) -> str | bool | tuple[str, ...] | None:
+    """Return `freeze=` as runs and searches keep it: a glob, several, True; None for no layer."""
+    return None if freeze is False else freeze if freeze is None or isinstance(freeze, bool | str) else tuple(freeze)
+
+
 def check_freeze(freeze: Any, weights: Any) -> None:
     """Raise `KzooError` where layers are to keep weights that nothing gives them."""
     if freeze is not None and weights is None:

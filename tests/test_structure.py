@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "family": set(),
     "files": set(),
     "jax_cache": set(),
+    "processor": set(),
     "lean": set(),
     "listing": set(),
     "kinds": {"child", "data", "preset", "registry"},
@@ -72,7 +73,8 @@ MAY_IMPORT = {
     },
     "training": {
         "arguments", "baselines", "budget", "callbacks", "checks", "command", "contract", "data", "family", "gradients",
-        "jax_cache", "loading", "network", "plots", "predictions", "preset", "registry", "results", "run", "weights",
+        "jax_cache", "loading", "network", "plots", "predictions", "preset", "processor", "registry", "results", "run",
+        "weights",
     },
     "serve": {"data", "exported", "results", "runtime"},
     "source": {"arguments", "contract"},
@@ -120,7 +122,7 @@ EVERYBODYS = {
 STANDARD_LIBRARY_ONLY = (
     "arguments", "bare", "budget", "catalogue", "chinese", "deprecation", "doors", "errors", "exported", "family",
     "files", "forms", "jax_cache", "language", "lean", "network", "nouns", "optional", "plugins", "preset",
-    "preset_files", "presets", "ranking",
+    "preset_files", "presets", "processor", "ranking",
     "registry", "results", "run", "weights", "words",
 )  # fmt: skip
 

@@ -2,21 +2,17 @@
 
 import os
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import keras
 
+from kzoo import processor
 from kzoo.arguments import PRECISIONS
 from kzoo.doors import checked_count
 from kzoo.errors import KzooError
 from kzoo.jax_cache import keep_programs
 from kzoo.words import plural
-
-# What Linux calls it: x86-64's AVX512_BF16 and AMX, Arm's BF16.
-_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 def prepare_device(precision, *, deterministic=False):
@@ -82,7 +78,7 @@ def computes_bfloat16() -> bool:
     gpus = _gpus()
     if gpus:
         return min(gpus) >= (8, 0)
-    return keras.backend.backend() != "jax" and _processor_does()
+    return keras.backend.backend() != "jax" and processor.computes_bfloat16()
 
 
 def _gpus() -> list[tuple[int, ...]]:
@@ -96,16 +92,6 @@ def _gpus() -> list[tuple[int, ...]]:
     config = import_module("tensorflow").config
     details = map(config.experimental.get_device_details, config.list_physical_devices("GPU"))
     return [one.get("compute_capability", (0, 0)) for one in details]
-
-
-@cache
-def _processor_does() -> bool:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return False
-    flags = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
-    return not _FLAGS.isdisjoint(flags.split())
 
 
 def _make_deterministic():

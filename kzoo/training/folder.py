@@ -169,7 +169,7 @@ def _taken_up(claim, resume):
     state, notes = State.newest(claim.folder)
     if state is not None:
         _remove(claim.folder / _ASIDE)  # that this one replaces; it was killed before it could be
-        notes += [_where(claim.folder, state, claim.stopped), *_other_versions(claim.stopped)]
+        notes += [_where(claim.folder, state, claim.stopped), *_other_machine(claim.stopped)]
     elif resume == "must":
         _no_journal(claim.folder)
     else:
@@ -200,10 +200,18 @@ def _where(folder, state, run):
     return f"Resuming {folder} in epoch {state.epoch + 1} of {epochs}{step}. (resume='never' starts over.)"
 
 
-def _other_versions(run):
-    there, now = run.config["versions"], provenance()["versions"]
-    other = [f"{name} {there.get(name)} there, {now[name]} now" for name in now if there.get(name) != now[name]]
-    return [f"Other versions ({'; '.join(other)}): it continues, but the bits may differ."] if other else []
+def _other_machine(run):
+    """Return a note for each difference from the machine of the journal that may change the last bit."""
+    here = provenance()
+    before, now = run.config["versions"], here["versions"]
+    versions = [f"{name} {before.get(name)} there, {now[name]} now" for name in now if before.get(name) != now[name]]
+    notes = [f"Other versions ({'; '.join(versions)}): it continues, but the bits may differ."] if versions else []
+    before, now = run.config.get("processor"), here["processor"]
+    if before and now and before != now:
+        sets = ", ".join([*(f"no {name} now" for name in before if name not in now),
+                          *(f"{name} now" for name in now if name not in before)])  # fmt: skip
+        notes.append(f"Another kind of processor ({sets}): it continues, but the bits may differ.")
+    return notes
 
 
 def is_complete(folder):

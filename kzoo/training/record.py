@@ -9,6 +9,7 @@ import keras
 
 from kzoo import __version__
 from kzoo.nouns import FORMAT_VERSION
+from kzoo.processor import instruction_sets
 
 
 def provenance():
@@ -25,5 +26,6 @@ def provenance():
         backend=backend,
         versions=versions,
         machine=machine,
+        processor=list(instruction_sets()),
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )

@@ -82,6 +82,58 @@ def test_smaller_files_are_smaller_and_hardly_worse(digits_exported):
             assert entry["score"] >= full["score"] - 0.01
 
 
+def int8_factors(file):
+    """Return the int8 weights of an ONNX file that are multiplied as integers, by the operation that takes them."""
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(file).graph
+    weights = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer if t.data_type == onnx.TensorProto.INT8}
+    readers = [(node.op_type, name) for node in graph.node for name in node.input if name in weights]
+    return [
+        (operation, weights[name])
+        for operation, name in readers
+        if weights[name].ndim > 1 and operation not in ("Cast", "Gather")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("preset", "small", "operations"),
+    [
+        ("digits_cnn", dict(filters=(8, 16), units=(32,)), {"DequantizeLinear"}),
+        ("tabular_fnn", dict(input_shape=(6,), units=(32,)), {"MatMulInteger"}),
+        (
+            "text_lstm",
+            dict(input_shape=(12,), vocabulary_size=40, units=(16,)),
+            {"DynamicQuantizeLSTM", "MatMulInteger"},
+        ),
+    ],
+)
+def test_no_product_of_int8_weights_can_saturate(preset, small, operations, tmp_path):
+    """Without VNNI, x86 adds two products of an unsigned and a signed 8-bit number in 16 bits."""
+    exported = kzoo.export(kzoo.build(preset, seed=0, **small), tmp_path / "own", "onnx", quantize="int8", verify=False,
+                           progress=False)  # fmt: skip
+    factors = int8_factors(exported.file("onnx_int8"))
+    assert {operation for operation, _ in factors} == operations
+    for operation, weights in factors:
+        assert np.abs(weights.astype(int)).max() >= 32 and 2 * 255 * np.abs(weights.astype(int)).max() <= 2**15 - 1, (
+            operation
+        )
+
+
+def test_formats_are_added_on_another_processor_and_not_to_other_weights(digits_run, digits_exported, tmp_path):
+    """Golden answers of another processor differ in their last bits."""
+    golden = dict(np.load(digits_exported.path / "golden.npz"))
+    rounded = {name: golden[name] * np.float32(1 + 3e-7) for name in ("y_1", "y_7")}
+    other = {name: np.roll(golden[name], 1, axis=-1) for name in ("y_1", "y_7")}
+    for name, answers in (("rounded", rounded), ("other", other)):
+        shutil.copytree(digits_exported.path, tmp_path / name)
+        np.savez(tmp_path / name / "golden.npz", **golden | answers)
+    assert not np.array_equal(rounded["y_7"], golden["y_7"])
+    exported = kzoo.export(digits_run, tmp_path / "rounded", "keras", verify=False, progress=False)
+    assert set(exported.exports) == {*digits_exported.exports, "keras"} and exported.damage() == []
+    with pytest.raises(kzoo.KzooError, match="the same network with other weights"):
+        kzoo.export(digits_run, tmp_path / "other", "keras", verify=False, progress=False)
+
+
 def test_float16_keeps_the_digits_of_large_numbers(tmp_path):
     random = np.random.default_rng(0)
     x = np.stack([random.uniform(1.6e9, 1.601e9, 200), random.normal(size=200)], axis=1).astype("float32")

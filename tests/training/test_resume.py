@@ -1,5 +1,6 @@
 """A training that was stopped goes on as if nothing had happened; what stops it, and what is refused."""
 
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from sklearn import datasets
 
 import kzoo
 from kzoo.cli import main
+from kzoo.processor import instruction_sets
 from kzoo.training.folder import locked
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
@@ -283,6 +285,18 @@ def test_another_call_is_refused_with_what_differs(name, power_cut):
     with pytest.raises(kzoo.KzooError, match=said):
         go("cut", **changes)
     assert {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before
+
+
+def test_another_kind_of_processor_is_noted(power_cut, capsys):
+    path = power_cut() / "config.json"
+    config = json.loads(path.read_text())
+    assert config["processor"] == list(instruction_sets())
+    path.write_text(json.dumps(config | {"processor": ["avx", "avx1024"]}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kzoo.training.record.instruction_sets", lambda: ("avx", "avx2"))
+        assert go("cut", progress=True).finished
+    said = capsys.readouterr().err
+    assert "Another kind of processor (no avx1024 now, avx2 now): it continues, but the bits may differ." in said
 
 
 def test_another_backend_is_refused_and_another_version_only_noted(power_cut, capsys):

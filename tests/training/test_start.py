@@ -10,6 +10,7 @@ from shortcuts import tune_here
 from sklearn.naive_bayes import ComplementNB, MultinomialNB
 
 import kzoo
+from kzoo import processor
 from kzoo.errors import KzooWarning
 from kzoo.training.road import Assignment
 
@@ -459,15 +460,18 @@ def test_trained_weights_bring_their_filters_along(white, tmp_path):
     np.testing.assert_array_equal(filters(second.model)[0], filters(white.model)[0])
 
 
-def test_a_trial_of_a_search_has_them_too_in_the_presets_precision(white, tmp_path):
+@pytest.mark.parametrize(("computes", "policy"), [(True, "mixed_bfloat16"), (False, "float32")])
+def test_a_trial_of_a_search_has_them_too_in_the_presets_precision(white, tmp_path, computes, policy):
+    """A processor that only emulates bfloat16 trains in float32."""
     small = {name: value for name, value in COLOURED.items() if name not in ("input_shape", "epochs", "precision")}
-    seen = []
+    jobs = []
     with pytest.MonkeyPatch.context() as patch:
         ready = Assignment.ready
-        patch.setattr(Assignment, "ready", lambda *given, **options: seen.append(ready(*given, **options)) or seen[-1])
+        patch.setattr(processor, "computes_bfloat16", lambda: computes)
+        patch.setattr(Assignment, "ready", lambda *args, **options: jobs.append(ready(*args, **options)) or jobs[-1])
         tune_here("cifar_speed", coloured(), trials=1, epochs=1, space="quick", out=tmp_path, progress=False, **small)
-    assert seen[0].core.dtype_policy.name == "mixed_bfloat16"
-    for mine, theirs in zip(filters(seen[0].model), filters(white.model), strict=True):
+    assert jobs[0].core.dtype_policy.name == policy
+    for mine, theirs in zip(filters(jobs[0].model), filters(white.model), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 from sklearn import datasets
 
 import kzoo
-from kzoo import catalogue
+from kzoo import catalogue, processor
 from kzoo.callbacks import BestModel
 from kzoo.cli import main
 from kzoo.cli.common import parse_settings
@@ -29,7 +29,6 @@ from kzoo.data.dataset import Split
 from kzoo.data.options import DataOptions
 from kzoo.data.pipeline import Batches
 from kzoo.errors import KzooWarning
-from kzoo.training import device
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 
@@ -469,7 +468,7 @@ def test_a_preset_says_its_precision_and_a_call_may_say_another(iris, tmp_path, 
         kzoo.get_preset("iris_fnn"), training=kzoo.get_preset("iris_fnn").training | dict(precision="mixed_bfloat16")
     )
     said = {}
-    monkeypatch.setattr(device, "_processor_does", lambda: True)
+    monkeypatch.setattr(processor, "computes_bfloat16", lambda: True)
     for word in ("auto", "float32", "mixed_float16"):
         run = fit(mixed, iris, tmp_path / word, precision=word, **SMALL)
         said[word] = run.config["precision"]
@@ -485,7 +484,7 @@ def test_a_processor_that_only_imitates_16_bits_trains_in_32_and_says_so(iris, t
     )
     cases = ((False, "auto", "float32"), (True, "auto", "mixed_bfloat16"), (False, "mixed_bfloat16", "mixed_bfloat16"))
     for does, asked, precision in (*cases, (True, "float32", "float32")):
-        monkeypatch.setattr(device, "_processor_does", lambda does=does: does)
+        monkeypatch.setattr(processor, "computes_bfloat16", lambda does=does: does)
         run = fit(mixed, iris, tmp_path / f"{does}-{asked}", precision=asked, progress=True, **SMALL)
         assert run.config["precision"] == precision
         assert ("would only imitate it" in capsys.readouterr().err) == (not does and asked == "auto")

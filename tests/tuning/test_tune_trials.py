@@ -113,7 +113,7 @@ def test_14_a_time_budget_ends_a_trial_within_a_step_and_it_can_go_on(trainer, p
 
     one.tell = tell
     cut = one.train(folder=place(1), overrides={}, seed=0)
-    assert ended[-1] <= stop.deadline + 2 and len(ended) == cut.epochs
+    assert sum(moment > stop.deadline for moment in ended) <= 1 and len(ended) == cut.epochs
     assert cut.status == "interrupted" and 0 < cut.epochs < 400 and cut.score is not None
     assert {"best.keras", "journal"} <= {p.name for p in place(1).iterdir()}
     stop.deadline = None

@@ -1,5 +1,6 @@
 """`Rows`: new rows of a table by column, from a file, dicts or a DataFrame, without pandas."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from importlib import import_module
 from pathlib import Path
@@ -204,9 +205,8 @@ def is_text(value) -> bool:
 
 def check_names(names):
     """Raise `KzooError` for names that are equal once blanks around them are gone: one column would hide the other."""
-    stripped = [str(name).strip() for name in names]
-    if len(set(stripped)) < len(stripped):
-        twice = next(name for name in stripped if stripped.count(name) > 1)
+    times = Counter(str(name).strip() for name in names)
+    if twice := next((name for name, count in times.items() if count > 1), None):
         raise KzooError(f"Two columns of the table are called {twice!r}; give each a name of its own.")
 
 

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from heapq import nsmallest
-from itertools import chain, count, zip_longest
+from itertools import chain, count, groupby, zip_longest
 
 import numpy as np
 
@@ -25,6 +25,9 @@ _PLAIN_WORDS = re.compile(r"\w+(?:'\w+)*|\S", re.ASCII)  # the same rule on ASCI
 _LETTERS = bytes(code for code in range(128) if chr(code).isalnum() or chr(code) in "_ \t\n\r\v\f")
 _LONE_APOSTROPHE = re.compile(r"(?<!\w)'|'(?!\w)", re.ASCII)
 _SPACES_OF_SPLIT = frozenset(b"\x1c\x1d\x1e\x1f")  # spaces to `str.split`, tokens by the rule
+# Accents in a row, of which no text has so many: `normalize` puts them in order in a time that goes with their square.
+_MANY_MARKS = re.compile(r"[^\w\s\x00-\x7f]{31,}")
+_TWO_MARKS = {0xF73: "\u0f71\u0f72", 0xF75: "\u0f71\u0f74", 0xF81: "\u0f71\u0f80"}  # which count as letters otherwise
 _APART = "\0"  # between texts that are looked at in one go
 
 _TOGETHER = 1024  # texts that are split in one go
@@ -245,7 +248,13 @@ def _fill(rows, numbers, sizes):
 
 
 def _composed(text):
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    return text if text.isascii() else unicodedata.normalize("NFC", _MANY_MARKS.sub(_in_order, text))
+
+
+def _in_order(run):
+    """Return characters that are no letters, the accents among them in Unicode's canonical order."""
+    parts = groupby(run[0].translate(_TWO_MARKS), key=lambda mark: unicodedata.combining(mark) > 0)
+    return "".join(chain.from_iterable(sorted(part, key=unicodedata.combining) for _, part in parts))
 
 
 def _plain_words(texts):

@@ -41,8 +41,8 @@ def settled(table, name):
         KzooError: a column that holds something else, such as lists; or two of one name.
     """
     pa = arrow()
-    kept = [place for place, known in enumerate(table.schema.names) if not _INDEX.fullmatch(known)]
-    names = [table.schema.names[place].strip() for place in kept]
+    names = {place: name.strip() for place, name in enumerate(table.schema.names) if not _INDEX.fullmatch(name)}
+    kept, names = list(names), list(names.values())
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise KzooError(f"Two columns of {name!r} are called {twice[0]!r}; give each a name of its own.")
     columns = []

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import kzoo
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.arrays import as_array
 from kzoo.kinds.rows import light
 from kzoo.kinds.tables import files
@@ -105,6 +105,13 @@ def test_honest_tables_are_read_however_wide_they_are_and_short_their_rows(tmp_p
     with pytest.raises(KzooError, match="a quotation mark is opened and never closed"):
         files.read_content(b'a\n1\n2\n"3\n', most=2)
     assert files.read_content(b"a,b\n1\n2\n3", most=3)["b"].tolist() == [None] * 3
+
+
+def test_columns_that_share_a_name_are_noted_in_few_lines():
+    with pytest.warns(KzooWarning) as said:
+        rows = files.read_content(b"a," * 9_000 + b"b\n" + b"1," * 9_000 + b"2\n")
+    assert len(rows.columns) == 9_001 and len(said) == 21
+    assert str(said[-1].message) == "So it is with 8,979 more columns of 'the table'."
 
 
 def test_rows_of_objects_that_differ_are_taken_where_they_are_few():

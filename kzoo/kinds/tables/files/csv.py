@@ -27,10 +27,11 @@ from kzoo.kinds.tables.arrow import Piece, arrow
 from kzoo.kinds.tables.numbers import is_doubtful, is_shown, shown_by
 from kzoo.kinds.tables.raw import Rows
 from kzoo.kinds.tables.values import MISSING, plain
-from kzoo.words import shown
+from kzoo.words import plural, shown
 
 SUFFIXES = (".csv", ".tsv")
 _END = "\0end"
+_NOTED = 20  # columns that are named for having the name of another one
 _LINES = 6  # in which separator and decimal sign are looked for
 _FIRST = 1000  # rows that are looked at first for cells that can be read in one way only
 _HEAD = 2**20  # bytes of a file in which the header is looked for
@@ -338,8 +339,12 @@ def _names(header, file):
             times[wanted] = times.get(wanted, 0) + 1
             name = f"{wanted}.{times[wanted]}"
         if name != wanted:
-            notes.append(f"Two columns of {file!r} are called {wanted!r}: column {place + 1} is taken for {name!r}.")
+            notes.append(
+                f"Two columns of {file!r} are called {shown(wanted)}: column {place + 1} is taken for {shown(name)}."
+            )
         names[name] = None
+    if (more := len(notes) - _NOTED) > 0:
+        notes[_NOTED:] = [f"So it is with {plural(more, 'more column')} of {file!r}."]
     return list(names), tuple(notes)
 
 

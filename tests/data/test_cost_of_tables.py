@@ -15,6 +15,7 @@ from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.arrays import as_array
 from kzoo.kinds.rows import light
 from kzoo.kinds.tables import files
+from kzoo.kinds.text.tokenizer import Tokenizer
 
 NAMES = [f"n{place}" for place in range(10_000)]
 SHORT = ",".join(NAMES) + "\n" + "1\n" * 8_000
@@ -24,6 +25,7 @@ import json, resource, sys
 from kzoo.errors import KzooError
 from kzoo.kinds.rows import light
 from kzoo.kinds.tables import files
+from kzoo.kinds.text.tokenizer import Tokenizer
 names = ",".join(f"n{place}" for place in range(10_000))
 reader = json.loads(sys.argv[2])
 GIVEN = {
@@ -172,3 +174,18 @@ def test_an_archive_of_arrays_larger_than_memory_is_refused(tmp_path, monkeypatc
         kzoo.load_data(tmp_path / "a.npz")
     monkeypatch.setenv("KZOO_MEMORY", "1GiB")
     assert kzoo.load_data(tmp_path / "a.npz").outputs == 2
+
+
+@pytest.mark.parametrize("level", ["words", "characters"])
+def test_runs_of_a_long_text_are_those_of_the_whole(level, monkeypatch):
+    draw = np.random.default_rng(0)
+    texts = [" ".join(draw.choice(list("abcdé"), size)) for size in (1, 3, 400, 90, 0)]
+    known = [*"abcd", "a b", "b c", "d é", "a b c", "c c d", "ab", " a", "a b"]
+    tokenizer = Tokenizer(level=level, ngrams=3, vocabulary=known)
+    whole = [tokenizer.numbers(text) for text in texts]
+    rows = tokenizer.encode(texts, 20)
+    assert len(whole[2]) > 5
+    monkeypatch.setattr("kzoo.kinds.text.tokenizer._MOST_RUN", 7)
+    for text, ids in zip(texts, whole, strict=True):
+        np.testing.assert_array_equal(tokenizer.numbers(text), ids)
+    np.testing.assert_array_equal(tokenizer.encode(texts, 20), rows)

@@ -10,12 +10,14 @@ import numpy as np
 from kzoo import kinds
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.memory import too_large
+from kzoo.data.memory import free_memory, too_large
 from kzoo.data.windows import Mapped, blocks, is_mapped, taken
 from kzoo.errors import KzooError
 from kzoo.kinds.arrays import as_array
 from kzoo.tasks import choose
 from kzoo.words import in_bytes
+
+_LARGE = 1 << 30  # bytes of an archive that are unpacked wherever it is read
 
 
 def load_arrays(
@@ -206,8 +208,14 @@ def read_npz(path):
     """Return ((x, y), test pair or None) from a `.npz` file of the usual names."""
     name = Path(path).name
     try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(info.file_size for info in archive.infolist())
+        if size > max(_LARGE, free := free_memory()):
+            raise KzooError(f"{name!r} takes {in_bytes(size)} unpacked, and memory has {in_bytes(free)} free.")
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
+    except MemoryError:
+        raise KzooError(f"{name!r} holds arrays that memory has no room for.") from None
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise KzooError(f"Cannot read {name!r} as .npz arrays: {str(error).splitlines()[0]}") from None
     for train, test in ((("x_train", "y_train"), ("x_test", "y_test")), (("x", "y"), ("x_test", "y_test"))):

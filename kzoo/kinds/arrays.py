@@ -3,7 +3,9 @@
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.words import first_line
+from kzoo.words import first_line, in_bytes
+
+_MOST_TEXT = 256 << 20  # bytes of an array of texts that is made of lists
 
 
 def numbers_in(array, what, *, many=True) -> np.ndarray:
@@ -46,6 +48,8 @@ def as_array(values, what) -> np.ndarray:
     Raises:
         KzooError: NumPy makes none of them: lists of different lengths, an object that fails.
     """
+    if isinstance(values, list | tuple) and (size := _size_of_texts(values)) > _MOST_TEXT:
+        raise KzooError(f"{what} are arrays of numbers; this one holds texts, which would take {in_bytes(size)}.")
     if hasattr(values, "toarray"):
         raise KzooError(f"{what} of a sparse matrix {values.shape} cannot be read: give its toarray().")
     try:
@@ -53,6 +57,20 @@ def as_array(values, what) -> np.ndarray:
     except Exception as error:  # whatever an object's __array__ does
         says = f"{type(error).__name__}: {first_line(error)}"
         raise KzooError(f"{what} cannot be read as an array of numbers: {says}.") from None
+
+
+def _size_of_texts(values) -> int:
+    """Return the bytes of the array that NumPy makes of lists with texts: the longest decides for each; 0 without."""
+    waiting, count, longest = [values], 0, 0
+    while waiting:
+        some = waiting.pop()
+        count += len(some)
+        types = set(map(type, some))
+        if str in types or bytes in types:
+            longest = max(longest, *(len(one) for one in some if isinstance(one, str | bytes)), 0)
+        if list in types or tuple in types:
+            waiting += [one for one in some if isinstance(one, list | tuple)]
+    return 4 * count * longest
 
 
 def whole_in(array, what, high, *, low=0) -> None:

@@ -25,7 +25,7 @@ _TYPES = {
 }  # fmt: skip
 _OWN = {"float32": "FP32", "int32": "INT32"}
 _TEXTS = "BYTES"
-_MOST_AXES = 32
+_MOST_AXES, _MOST = 32, 1 << 40  # axes of a tensor, and its size along one
 _BINARY = "binary_data_output"
 
 
@@ -83,7 +83,11 @@ def _encoded(model: Model, tensor: dict, tail: bytes, most: int) -> Encoded:
     datatype, shape, parameters = (tensor.get(name) for name in ("datatype", "shape", "parameters"))
     if tensor.get("name", model.inputs) not in (model.inputs, "inputs"):
         raise KzooError(f"There is no input {shown(tensor['name'])}; the model takes {model.inputs!r}.")
-    if not isinstance(shape, list) or len(shape) > _MOST_AXES or not all(type(n) is int and n > 0 for n in shape):
+    if (
+        not isinstance(shape, list)
+        or len(shape) > _MOST_AXES
+        or not all(type(n) is int and 0 < n < _MOST for n in shape)
+    ):
         raise KzooError(f"The shape of a tensor is a list of sizes, at least 1 each, not {shown(shape)}.")
     if not isinstance(parameters, dict | None) or datatype not in (*_TYPES, _TEXTS):
         raise KzooError(f"datatype {shown(datatype)} is none of: {', '.join((*_TYPES, _TEXTS))}.")

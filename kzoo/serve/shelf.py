@@ -269,5 +269,7 @@ def _stamp(folder: Path) -> tuple:
                         waiting.append((entry.path, depth + 1))
                 else:
                     status = entry.stat(follow_symlinks=False)
-                    files.append((entry.path, status.st_size, status.st_mtime_ns, status.st_ino))
+                    # Once a second a hash of all would be dear, and nobody can set the time of the last change back.
+                    times = status.st_mtime_ns, status.st_ctime_ns
+                    files.append((entry.path, status.st_size, *times, status.st_ino))
     return tuple(sorted(files))

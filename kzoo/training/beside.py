@@ -47,8 +47,8 @@ def beside(data: Dataset, seconds: float) -> list[dict[str, Any]]:
 
 
 def _file(data: Dataset) -> Path | None:
-    """Return where the baselines of some data are kept; None where nothing says what the data holds."""
-    if not data.fingerprint:
+    """Return where the baselines of some data are kept; None where nothing says what all of the data holds."""
+    if not data.fingerprint or data.seen.get("partly"):
         return None
     key = json.dumps([data.fingerprint, repr(data.config), _code()])
     return cache_folder() / "baselines" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"

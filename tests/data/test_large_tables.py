@@ -1,6 +1,7 @@
 """Tables that memory has no room for: read piece by piece, they are what they would have been in memory."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -209,6 +210,67 @@ def test_encoded_once_and_again_when_something_changes(tmp_path, monkeypatch):
     assert kzoo.load_data(file, target="y").fingerprint != one.fingerprint and len(made) == 3
 
 
+def alter(file):
+    """Write other rows of the same size into a file, and give it the time that it had."""
+    times = file.stat()
+    file.write_bytes(file.read_bytes().replace(b"kind 1", b"kind 7"))
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert file.stat().st_size == times.st_size and file.stat().st_mtime_ns == times.st_mtime_ns
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("where", ["another folder", "in place"])
+def test_rows_are_those_of_the_file_not_of_one_with_its_name_size_and_time(where, suffix, tmp_path):
+    (tmp_path / "one").mkdir()
+    file = tmp_path / "one" / f"a.{suffix}"
+    table(300).to_parquet(file, compression=None) if suffix == "parquet" else write(table(300), file)
+    first, kept = kzoo.load_data(file, target="y"), file
+    if where == "another folder":
+        file = shutil.copytree(tmp_path / "one", tmp_path / "two") / file.name  # with its times
+        copied = kzoo.load_data(file, target="y")
+        assert copied.train.x.path == first.train.x.path and copied.fingerprint == first.fingerprint  # encoded once
+    alter(file)
+    data = kzoo.load_data(file, target="y")
+    assert data.fingerprint != first.fingerprint and data.train.x.path != first.train.x.path
+    words = [next(c["values"] for c in d.preprocessing["columns"] if c["name"] == "kind") for d in (first, data)]
+    assert ("kind 1" in words[0], "kind 7" in words[0]) == (True, False) != ("kind 1" in words[1], "kind 7" in words[1])
+    if where == "another folder":
+        assert kzoo.load_data(kept, target="y").fingerprint == first.fingerprint
+
+
+def test_a_test_table_of_the_same_name_size_and_time_is_read_anew(tmp_path):
+    file, test = (write(table(300, seed), tmp_path / f"{seed}.csv") for seed in (0, 1))
+    first = kzoo.load_data(file, target="value", test=test)
+    alter(test)
+    assert kzoo.load_data(file, target="value", test=test).fingerprint != first.fingerprint
+    frame = table(300, 2).assign(id="7")
+    given = [kzoo.load_data(file, target="value", test=rows) for rows in (frame, frame.assign(id=7))]
+    assert given[0].test.x.path != given[1].test.x.path  # "7" is not 7
+
+
+def test_a_table_that_changes_while_it_is_encoded_is_refused(tmp_path, monkeypatch):
+    file, encoded = write(table(300), tmp_path / "a.csv"), encoding.Encoding.encoded
+
+    def appended(self):
+        about = encoded(self)
+        with open(file, "ab") as stream:
+            stream.write(file.read_bytes().splitlines(keepends=True)[-1])
+        return about
+
+    with monkeypatch.context() as once:
+        once.setattr(encoding.Encoding, "encoded", appended)
+        with pytest.raises(KzooError, match=r"'a.csv' was changed while its rows were encoded"):
+            kzoo.load_data(file, target="y")
+    assert not any((tmp_path / "cache" / "data").iterdir())
+
+    def touched(self):
+        os.utime(file)  # a new time alone is no change
+        return encoded(self)
+
+    monkeypatch.setattr(encoding.Encoding, "encoded", touched)
+    assert kzoo.load_data(file, target="y").train.x.path.exists()
+
+
 def test_what_was_stopped_in_its_middle_begins_again(tmp_path, monkeypatch):
     file = write(table(300), tmp_path / "a.csv")
 
@@ -221,7 +283,8 @@ def test_what_was_stopped_in_its_middle_begins_again(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             kzoo.load_data(file, target="y")
     assert not any((tmp_path / "cache" / "data").iterdir()) and any((tmp_path / "left").iterdir())
-    shutil.move(tmp_path / "left", tmp_path / "cache" / "data" / f"{large._key(file, None, ASKED)}.part")
+    key = large._key(large._contents(file, ASKED), None, ASKED)
+    shutil.move(tmp_path / "left", tmp_path / "cache" / "data" / f"{key}.part")
     data = kzoo.load_data(file, target="y")
     (folder,) = (tmp_path / "cache" / "data").iterdir()
     assert sorted(path.name for path in folder.iterdir()) == [

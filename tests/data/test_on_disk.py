@@ -1,6 +1,8 @@
 """Data that memory has no room for is read as it is needed, and gives what it gives from memory."""
 
+import os
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -81,6 +83,19 @@ def test_a_text_on_disk_is_the_text(book, monkeypatch, settings, cache):
     assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == written  # made once
     book.write_text(book.read_text() + "more\n")
     assert load_data(book, preset=preset).fingerprint != memory.fingerprint and len(list(cache.iterdir())) == 2
+
+
+def test_tokens_are_those_of_the_text_not_of_one_with_its_size_and_time(book, tmp_path, monkeypatch, cache):
+    monkeypatch.setenv("KZOO_MEMORY", TINY)
+    first, times = load_data(book, preset="char_gru"), book.stat()
+    book.write_bytes(book.read_bytes().replace(b"cat", b"dog"))
+    os.utime(book, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert book.stat().st_size == times.st_size
+    data = load_data(book, preset="char_gru")
+    assert data.fingerprint != first.fingerprint and "d" in data.preprocessing["vocabulary"]
+    shutil.copy(book, tmp_path / "copy.txt")
+    assert load_data(tmp_path / "copy.txt", preset="char_gru").fingerprint == data.fingerprint
+    assert len(list(cache.iterdir())) == 2  # a copy has the tokens already
 
 
 def test_a_second_text_and_long_fingerprints(book, tmp_path, monkeypatch):

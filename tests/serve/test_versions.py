@@ -1,6 +1,8 @@
 """Versions of a model: a new one takes over without a lost request, a broken one is refused and the old one stays."""
 
+import asyncio
 import json
+import os
 import shutil
 import time
 
@@ -8,6 +10,9 @@ import numpy as np
 import pytest
 from hand_made import write_digits
 from served import asking, serving
+
+from kzoo.serve.limits import Limits
+from kzoo.serve.shelf import shelve
 
 pytest.importorskip("starlette", reason="pip install 'kzoo[serve]'")
 X = np.ones((1, 8, 8, 1))
@@ -82,3 +87,25 @@ def test_a_version_lies_beside_the_export_itself_and_an_old_one_stands_in(tmp_pa
         assert server.get("/v1/models/m/versions/2").json()["model_version_status"][0]["state"] == "END"
         assert len(server.log("refused")) == 1
         assert server.answers("other", X).shape == (1, 10)
+
+
+def test_files_that_are_rewritten_with_their_size_and_time_are_opened_anew(tmp_path):
+    write_digits(tmp_path / "one", seed=1)
+    write_digits(tmp_path / "two", seed=2)
+    files = [path.relative_to(tmp_path / "two") for path in (tmp_path / "two").rglob("*") if path.is_file()]
+    said = []
+    shelf = shelve([tmp_path / "one"], limits=Limits(), tell=lambda event, **more: said.append(event))
+    for file in files:
+        to = tmp_path / "one" / file
+        times, content = to.stat(), (tmp_path / "two" / file).read_bytes()
+        with open(to, "r+b") as stream:  # in place
+            stream.write(content.ljust(times.st_size))
+        os.utime(to, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert (to.stat().st_size, to.stat().st_mtime_ns) == (times.st_size, times.st_mtime_ns)
+
+    async def look():
+        await shelf["one"].look_again()
+        await shelf["one"].look_again()  # nothing is written any more
+
+    asyncio.run(look())
+    assert said == ["opened", "taken over"]

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import r2_score
 
 import kzoo
 from kzoo import baselines
 from kzoo.cli import main
+from kzoo.data.windows import places_of_few
+from kzoo.kinds.image.learn import load_image_folder
 from kzoo.results import row_of
 from kzoo.tasks import Target
 from kzoo.tasks.classes.score import headline
@@ -195,3 +198,19 @@ def test_the_most_frequent_token_is_that_of_the_training_text(undrawn):
     assert baselines.score(data, names="frequency")[0].scores["accuracy"] == pytest.approx(0.2, abs=0.02)
     Path("new.txt").write_text("abbb\n" * 40, encoding="utf-8")
     assert kzoo.evaluate(run, "new.txt")["majority"] == pytest.approx(0.2, abs=0.02)
+
+
+def test_baselines_of_very_many_images_are_those_of_the_images_that_are_there(tmp_path, monkeypatch):
+    """The fingerprint of very many does not take the content of each: nothing is kept under it."""
+    monkeypatch.setattr("kzoo.kinds.image.learn._DIGESTED", 1)
+    files = [tmp_path / "photos" / name / f"{place:02}.bmp" for name in ("ant", "bee") for place in range(30)]
+    colours, found = {"ant": (200, 30, 30), "bee": (30, 200, 30)}, []
+    for mixed in (False, True):  # files of the same names and sizes, of other colours
+        for place, file in enumerate(files):
+            other = mixed and place not in places_of_few(len(files), 1)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            name = ("ant", "ant", "bee")[place % 3] if other else file.parent.name
+            Image.new("RGB", (12, 10), colours[name]).save(file)
+        data = load_image_folder(tmp_path / "photos", image_shape=(8, 8, 3), validation=0.2, test=0.3)
+        found.append((data.fingerprint, {one["name"]: one["scores"] for one in module.beside(data, 0.0)}))
+    assert found[0][0] == found[1][0] and found[0][1] != found[1][1]

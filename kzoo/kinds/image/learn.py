@@ -38,7 +38,9 @@ from kzoo.words import in_bytes
 
 _CHUNK = 64  # images to a thread's task
 _TASKS = 10_000  # at the most
-_DIGESTED = 10_000  # images of a split whose content the fingerprint takes; of others it takes the number of bytes
+# Images of a split whose content the fingerprint takes; of others it takes the number of bytes, for they may lie in
+# memory in no form, and to read millions of files for it would take hours. It tells data apart; nothing is read by it.
+_DIGESTED = 10_000
 _SHAPE = (96, 96, 3)  # without a preset
 _MOST = 300  # images that are described
 _COLOURS = ("red", "green", "blue", "opacity")
@@ -87,7 +89,7 @@ def load_image_folder(
     check_folders(listed, places, classes, others)
     notes += [*loose_in(dict.fromkeys([root, *places.values()]), others), *not_read(others, "images", KINDS)]
 
-    images, digests, labels = {}, {}, {}
+    images, digests, labels, partly = {}, {}, {}, False
     total, size = sum(len(names) for by_class in listed.values() for names in by_class.values()), int(np.prod(shape))
     keep = not too_large(total * size)
     if not keep:
@@ -101,7 +103,7 @@ def load_image_folder(
         found, rows, digests[split], errors = _read(places[split], names, shape, keep=keep)
         if line := left_out(errors, names, "image", most=TRAINED, where=split if len(listed) > 1 else ""):
             notes.append(line)
-        images[split], labels[split] = found, y[rows]
+        images[split], labels[split], partly = found, y[rows], partly or len(names) > _DIGESTED
         _check_left(classes, labels[split], split)
 
     some = places_of_few(len(labels["train"]), _MOST)
@@ -130,7 +132,8 @@ def load_image_folder(
         preprocessing=image_preprocessing(shape),
         class_names=tuple(classes),
         notes=notes,
-        seen={"files": _sizes_found(places["train"], len(labels["train"]), digests["train"])},
+        seen={"files": _sizes_found(places["train"], len(labels["train"]), digests["train"])}
+        | ({"partly": True} if partly else {}),
         fingerprint=fingerprint.hexdigest(),
     )
 

@@ -20,7 +20,7 @@ from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.memory import free_memory, too_large
 from kzoo.data.sample import what_is_sampled
-from kzoo.data.stored import Stored, is_made, making, read_about, write_about
+from kzoo.data.stored import Content, Stored, is_any_made, is_made, making, read_about, write_about
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.files import say
 from kzoo.kinds.rows.encoding import Encoding
@@ -51,7 +51,9 @@ def is_large(source, *, name="", preset=None, **asked) -> bool:
     if not is_table(source):
         return False
     if not too_large(size := size_of(source)):
-        return bool(asked) and "KZOO_MEMORY" not in os.environ and is_made(_key(source, preset, asked))
+        if not asked or "KZOO_MEMORY" in os.environ or not is_any_made():
+            return False
+        return is_made(_key(_contents(source, asked), preset, asked))
     if not is_installed("pyarrow"):
         raise KzooError(
             f"{Path(source).name!r} would take about {in_bytes(size)} of the {in_bytes(free_memory())} that are free. "
@@ -71,9 +73,13 @@ def load_large(source, *, name, preset=None, **asked):
             f"{name!r} is larger than memory, and folds of it would be encoded one by one: use kzoo.train, which tests "
             "on rows that it holds out, or cross-validate a sample of it."
         )
-    with making(_key(source, preset, asked)) as (folder, part):
+    contents = _contents(source, asked)
+    with making(_key(contents, preset, asked)) as (folder, part):
         if part is not None:
-            write_about(part, Encoding(source, part, preset, **asked).encoded())
+            about = Encoding(source, part, preset, **asked).encoded()
+            if any(isinstance(content, Content) and content.changed() for content in contents):
+                raise KzooError(f"{name!r} was changed while its rows were encoded: start again once it is complete.")
+            write_about(part, about)
         about = read_about(folder if part is None else part)
     data = _opened(folder, about, name)
     size = sum(file.stat().st_size for file in folder.iterdir())
@@ -110,24 +116,34 @@ def frame_of(source, text=()):
     return frame
 
 
-def _key(source, preset, asked):
-    """Return a word for a table as it is now, and for what is asked of it."""
-    asked, fixed = dict(asked), choose.fixed_by(preset)
-    tested = asked.pop("test") if splits.is_source(asked["test"]) else None
-    parts = [_state(source), _state(tested), asked, fixed and fixed.name]
-    written = json.dumps([FORMAT, __version__, parts], sort_keys=True, default=str)
-    return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+def _contents(source, asked):
+    """Return the content of a table, and that of the test table that is asked for; None where there is none."""
+    return [_content(table) for table in (source, asked["test"] if splits.is_source(asked["test"]) else None)]
 
 
-def _state(source):
-    """Return what changes when a source does: names, sizes and times of its files."""
+def _content(source):
     if of_pandas(source, "DataFrame"):
+        columns = [(str(name), str(dtype)) for name, dtype in source.dtypes.items()]
         rows = pd.util.hash_pandas_object(source.astype(str)).to_numpy()
-        return [list(map(str, source.columns)), hashlib.sha256(rows.tobytes()).hexdigest()]
-    if not is_table(source):
-        return None
-    stats = [(file.name, file.stat()) for file in files_of(source)]
-    return [Path(source).name, *((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)]
+        return [columns, hashlib.sha256(rows.tobytes()).hexdigest()]
+    try:
+        return Content(files_of(source)) if is_table(source) else None
+    except OSError as error:
+        raise KzooError(f"Cannot read {str(source)!r}: {error.strerror}.") from None
+
+
+def _key(contents, preset, asked):
+    """Return a word for what a table holds, by its bytes, and for what is asked of it."""
+    asked, fixed = dict(asked), choose.fixed_by(preset)
+    if splits.is_source(asked["test"]):
+        del asked["test"]
+    # The names of the files say how they are read, and stand in what is noted of them.
+    parts = [
+        [[file.name for file in content.files], content.hashes] if isinstance(content, Content) else content
+        for content in contents
+    ]
+    written = json.dumps([FORMAT, __version__, parts, asked, fixed and fixed.name], sort_keys=True, default=str)
+    return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
 def _opened(folder, about, name):

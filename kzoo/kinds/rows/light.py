@@ -132,7 +132,7 @@ def gather(words):
 
 def received(reader, given, most=None):
     """Return rows that came from elsewhere: the bytes of a CSV file, objects by column, or rows of features."""
-    rows = from_elsewhere(given, "A row")
+    rows = from_elsewhere(given, "A row", most)
     check_count(len(rows), most)
     return rows
 

@@ -26,7 +26,7 @@ _FEW = 3  # times, below which there is no telling
 _ENOUGH = 2_000  # to read dates takes time
 _DAY = 86_400
 # An offset behind a time of day; the end of 2024-01-01 is none.
-_OFFSET = re.compile(r":\d{2}(?:[.,]\d+)?\s*(?:[AaPp][Mm])?\s*(?:(Z|UTC|GMT)|([+-])(\d{2}):?(\d{2})?)$")
+_OFFSET = re.compile(r":\d{2}(?:[.,]\d++)?\s*+(?:[AaPp][Mm])?\s*+(?:(Z|UTC|GMT)|([+-])(\d{2}):?(\d{2})?)$")
 _UTC_OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
 
 

@@ -17,6 +17,7 @@ from kzoo.kinds.tables.raw import MOST, as_names, from_elsewhere, given_rows, on
 from kzoo.kinds.tables.values import known, looks_like_dates, to_words, unreadable
 from kzoo.words import listed
 
+_MOST_ROWS = 500_000  # of a series that comes from elsewhere
 _SEVERAL = 0.2  # share of the rows that repeat a time, above which they may be of several series
 
 __all__ = [
@@ -197,7 +198,7 @@ def gather(words):
 
 def received(reader, given, most=None):
     """Return a series that came from elsewhere: the bytes of a CSV file, objects by column, or windows of numbers."""
-    series = from_elsewhere(given, "A series' row")
+    series = from_elsewhere(given, "A series' row", _MOST_ROWS)
     check_count(len(series) if isinstance(series, np.ndarray) and series.ndim == 3 else 1, most)
     return series
 

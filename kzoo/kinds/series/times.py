@@ -19,7 +19,7 @@ _HOLIDAYS = 7  # days of work in a row that may be missing from a calendar of th
 _RARE = 0.1  # of the rows that an average day of the week has: below that, it is no day of work
 _SECONDS = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 # An offset behind a time of day; the end of 2024-01-01 is none.
-_OFFSET = re.compile(r"(?:T|\s|:)\d+(?:[.,]\d+)?\s*(?:[AaPp][Mm])?\s*(?:(?:Z|UTC|GMT)|([+-])(\d{2}):?(\d{2})?)$")
+_OFFSET = re.compile(r"(?:T|\s|:)\d++(?:[.,]\d++)?\s*+(?:[AaPp][Mm])?\s*+(?:(?:Z|UTC|GMT)|([+-])(\d{2}):?(\d{2})?)$")
 
 # Where clocks are put forward and back: month and which of its Sundays (-1 is the last), and the hour that is left out
 # or comes twice. Other zones keep to the dates of one of these, or their changes are taken for holes and repeats.

@@ -5,6 +5,7 @@ once. Types are settled first, so that both roads see the same few.
 """
 
 import re
+from collections import Counter
 
 import numpy as np
 
@@ -40,9 +41,9 @@ def settled(table, name):
         KzooError: a column that holds something else, such as lists; or two of one name.
     """
     pa = arrow()
-    kept = [place for place, known in enumerate(table.schema.names) if not _INDEX.fullmatch(known)]
-    names = [table.schema.names[place].strip() for place in kept]
-    if twice := [one for one in names if names.count(one) > 1]:
+    names = {place: name.strip() for place, name in enumerate(table.schema.names) if not _INDEX.fullmatch(name)}
+    kept, names = list(names), list(names.values())
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise KzooError(f"Two columns of {name!r} are called {twice[0]!r}; give each a name of its own.")
     columns = []
     for place, column in zip(kept, names, strict=True):

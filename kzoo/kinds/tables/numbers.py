@@ -19,12 +19,14 @@ _CURRENCIES = (
     r"(?:US|A|C|NZ|HK|S|NT|R)?\$|[€£¥₹₩₽₺₫฿₪₦₱₴元圆圓円]|(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|AUD|CAD|NZD|HKD|SGD|TWD|KRW|"
     r"SEK|NOK|DKK|PLN|CZK|HUF|RON|TRY|BRL|MXN|ZAR|RUB|UAH|ILS|THB|IDR|MYR|PHP|VND|SFr|Fr|Rs|kr|zł|Kč|Ft)\.?"
 )
+# Spaces are possessive, and those among the digits count only before another one: a cell is read in linear time.
 _CELL = re.compile(
-    rf"(?P<sign>[+-]?)\s*(?P<before>{_CURRENCIES})?\s*(?P<inner>[+-]?)\s*(?P<digits>[\d.](?:[\d.,' e]|e[+-])*?)"
-    rf"(?P<cents>[.,][-–—]{{1,2}})?\s*(?P<times>[{''.join(_TIMES)}])?\s*(?P<percent>%)?\s*(?P<after>{_CURRENCIES})?"
-    r"(?P<rupees>/-)?(?P<behind>-)?",
+    rf"(?P<sign>[+-]?)\s*+(?P<before>{_CURRENCIES})?\s*+(?P<inner>[+-]?)\s*+"
+    rf"(?P<digits>[\d.](?:[\d.,'e]|e[+-]|\ ++(?=[\d.,'e]))*?)(?P<cents>[.,][-–—]{{1,2}})?"
+    rf"\s*+(?P<times>[{''.join(_TIMES)}])?\s*+(?P<percent>%)?\s*+(?P<after>{_CURRENCIES})?(?P<rupees>/-)?(?P<behind>-)?",
     re.ASCII | re.IGNORECASE,
 )
+_LONGEST = 500  # characters of a cell that may be a number with anything but digits and separators in it
 # Words and signs of one currency; a sign of several, such as "¥", is one of its own.
 _SAME = {
     "€": "EUR", "US$": "USD", "$": "USD", "£": "GBP", "RMB": "CNY", "元": "CNY", "圆": "CNY", "圓": "CNY", "円": "JPY",
@@ -114,6 +116,8 @@ class _Cell:
         text = str(value).strip()
         if _BARE.fullmatch(text):  # most are: this takes a third of the time
             return cls(text.lstrip("+-"), -1.0 if text[0] == "-" else 1.0, _NO_MARKS)
+        if len(text) > _LONGEST:  # to normalise accents takes the square of their number
+            return None
         text = unicodedata.normalize("NFKC", text).translate(_MINUS).strip()
         if text.lower() in _SPOKEN:
             return cls(_SPOKEN[text.lower()], 1.0, frozenset())

@@ -1,11 +1,12 @@
 """`Rows`: new rows of a table by column, from a file, dicts or a DataFrame, without pandas."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from importlib import import_module
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.kinds.arrays import as_array
+from kzoo.kinds.arrays import as_array, check_count
 from kzoo.kinds.files import existing
 from kzoo.kinds.tables.files import read_content, read_rows
 from kzoo.kinds.tables.numbers import ways
@@ -13,6 +14,7 @@ from kzoo.kinds.tables.values import known, plain, to_dates, to_numbers
 from kzoo.words import hint, listed, plural, shown
 
 MOST = 12  # columns that a message names
+_MOST_CELLS = 1_000_000  # of a stranger's rows that have few columns in common
 TARGET_NAMES = ("target", "label", "class", "y")
 
 
@@ -113,18 +115,32 @@ def is_arrow(source) -> bool:
     return hasattr(source, "to_pandas") and hasattr(source, "column_names") and hasattr(source, "nbytes")
 
 
-def from_elsewhere(given, what):
+def from_elsewhere(given, what, most=None):
     """Return what came over a network as a reader of tables takes it: a text in it is never a path.
 
     Args:
         given: the bytes of a CSV file (or several, as one list of one), an object, a list of objects, or numbers.
         what: one of them, in a message: "A row".
+        most: rows that it may have; None for any number.
+
+    Raises:
+        KzooError: something else, more rows, or objects that have few columns in common.
     """
     if isinstance(given, list) and len(given) == 1 and isinstance(given[0], bytes):
         given = given[0]
     if isinstance(given, bytes):
-        return read_content(given)
-    if isinstance(given, dict) or (isinstance(given, list) and given and all(isinstance(one, dict) for one in given)):
+        return read_content(given, most=most)
+    if isinstance(given, dict):
+        check_count(max((len(cells) for cells in given.values() if isinstance(cells, list)), default=1), most)
+        return rows_of(given)
+    if isinstance(given, list) and given and all(isinstance(one, dict) for one in given):
+        check_count(len(given), most)
+        names, cells = set[str]().union(*given), sum(map(len, given))
+        if len(given) * len(names) > max(_MOST_CELLS, 4 * cells):
+            raise KzooError(
+                f"{len(given):,} rows of {cells:,} values name {len(names):,} columns: a table of them has "
+                f"{len(given) * len(names):,} cells. Send rows of the same columns."
+            )
         return rows_of(given)
     if not isinstance(given, list) or any(isinstance(one, str | bytes | dict) for one in given):
         raise KzooError(
@@ -158,7 +174,8 @@ def _columns_of(source):
             "rows as dicts of cells, or columns of one length."
         )
     if len(set(lengths.values())) > 1:
-        raise KzooError(f"The columns have different lengths: {', '.join(f'{k} {n}' for k, n in lengths.items())}.")
+        columns = listed((f"{name} {length}" for name, length in lengths.items()), MOST)
+        raise KzooError(f"The columns have different lengths: {columns}.")
     for name, values in many.items():
         if bad := [value for value in values if _is_many(value)]:
             raise KzooError(f"Column {name!r} holds {shown(bad[0])}; a cell is one number, text or date.")
@@ -204,9 +221,8 @@ def is_text(value) -> bool:
 
 def check_names(names):
     """Raise `KzooError` for names that are equal once blanks around them are gone: one column would hide the other."""
-    stripped = [str(name).strip() for name in names]
-    if len(set(stripped)) < len(stripped):
-        twice = next(name for name in stripped if stripped.count(name) > 1)
+    times = Counter(str(name).strip() for name in names)
+    if twice := next((name for name, count in times.items() if count > 1), None):
         raise KzooError(f"Two columns of the table are called {twice!r}; give each a name of its own.")
 
 

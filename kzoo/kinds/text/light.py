@@ -154,7 +154,7 @@ def received(reader, given, most=None):
     """Return texts that came from elsewhere: a text or several, never paths; rows with a column of them; or ids."""
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list) or not texts or not all(isinstance(one, str) for one in texts):
-        texts = from_elsewhere(given, "A text of a table")
+        texts = from_elsewhere(given, "A text of a table", most)
     check_count(len(texts), most)
     return AsTexts(texts) if isinstance(texts, list) else texts
 

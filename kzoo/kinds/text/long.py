@@ -17,7 +17,7 @@ import numpy as np
 from kzoo.data import splits
 from kzoo.data.memory import too_large
 from kzoo.data.progress import followed
-from kzoo.data.stored import check_room, making, read_about, write_about
+from kzoo.data.stored import Content, check_room, making, read_about, write_about
 from kzoo.errors import KzooError
 from kzoo.kinds.files import encoding_of, open_text, read_text, say
 from kzoo.kinds.text.tokenizer import UNKNOWN, Tokenizer, learn_from_pieces
@@ -166,11 +166,14 @@ def is_too_long(files) -> bool:
 
 def _stored(files, make, **asked):
     """Return the folder that holds the tokens of files, and what is known of them; make it where it is not there."""
-    known = [(str(file.resolve()), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
-    key = hashlib.sha256(repr([_FORMAT, known, sorted(asked.items())]).encode("utf-8", "surrogatepass")).hexdigest()
-    with making(f"text-{key[:16]}") as (folder, new):
+    content = Content(files)
+    key = repr([_FORMAT, content.hashes, sorted(asked.items())]).encode("utf-8", "surrogatepass")
+    with making(f"text-{hashlib.sha256(key).hexdigest()[:16]}") as (folder, new):
         if new is not None:
-            write_about(new, make(new))
+            about = make(new)
+            if content.changed():
+                raise KzooError(f"{files[0].name!r} was changed while it was read: start again once it is complete.")
+            write_about(new, about)
     return folder, read_about(folder)
 
 

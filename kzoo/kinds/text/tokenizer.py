@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from heapq import nsmallest
-from itertools import chain, count, zip_longest
+from itertools import chain, count, groupby, zip_longest
 
 import numpy as np
 
@@ -25,9 +25,13 @@ _PLAIN_WORDS = re.compile(r"\w+(?:'\w+)*|\S", re.ASCII)  # the same rule on ASCI
 _LETTERS = bytes(code for code in range(128) if chr(code).isalnum() or chr(code) in "_ \t\n\r\v\f")
 _LONE_APOSTROPHE = re.compile(r"(?<!\w)'|'(?!\w)", re.ASCII)
 _SPACES_OF_SPLIT = frozenset(b"\x1c\x1d\x1e\x1f")  # spaces to `str.split`, tokens by the rule
+# Accents in a row, of which no text has so many: `normalize` puts them in order in a time that goes with their square.
+_MANY_MARKS = re.compile(r"[^\w\s\x00-\x7f]{31,}")
+_TWO_MARKS = {0xF73: "\u0f71\u0f72", 0xF75: "\u0f71\u0f74", 0xF81: "\u0f71\u0f80"}  # which count as letters otherwise
 _APART = "\0"  # between texts that are looked at in one go
 
 _TOGETHER = 1024  # texts that are split in one go
+_MOST_RUN = 2**18  # tokens whose runs are held at once
 _BLOCK = 2**17  # characters that are numbered in one go: they stay in the processor's cache
 _COUNTED = 2**22  # different runs of tokens that are counted at a time: half a gigabyte
 
@@ -93,15 +97,31 @@ class Tokenizer:
         return np.array([get(token, UNKNOWN) for tokens in split for token in tokens], np.int32), _sizes(split)
 
     def _numbered_runs(self, split):
-        get, sizes = self._ids.get, _sizes(split)
-        ids = np.zeros((sizes.sum(), self.ngrams), np.int64)  # a row for each token, a column for each length of run
-        for column, runs in zip(ids.T, self.runs(split), strict=True):
-            column[:] = [PADDING if run is None else get(run, PADDING) for run in runs]
-        ids[ids[:, 0] == PADDING, 0] = UNKNOWN
+        sizes = _sizes(split)
+        if sizes.sum() > _MOST_RUN:
+            found = [self._numbered_long(tokens) for tokens in split]
+            return np.concatenate(found), _sizes(found)
+        ids = self._ids_of_runs(split)
         texts = np.repeat(np.arange(len(split)), sizes)[:, None].repeat(self.ngrams, axis=1)[ids != PADDING]
         ids = ids[ids != PADDING]
         first = np.sort(np.unique(texts * len(self) + ids, return_index=True)[1])
         return ids[first].astype(np.int32), np.bincount(texts[first], minlength=len(split))
+
+    def _numbered_long(self, tokens):
+        """Return the ids of a text block by block: its runs, as texts, take many times what it takes itself."""
+        found: dict = {}
+        for start in range(0, len(tokens), _MOST_RUN):
+            ids = self._ids_of_runs([tokens[start : start + _MOST_RUN + self.ngrams - 1]])[:_MOST_RUN]
+            found.update(dict.fromkeys(ids[ids != PADDING].tolist()))
+        return np.array(list(found), np.int32)
+
+    def _ids_of_runs(self, split):
+        """Return a row for each token, with the ids of the runs of each length that begin there."""
+        ids = np.zeros((_sizes(split).sum(), self.ngrams), np.int64)
+        for column, runs in zip(ids.T, self.runs(split), strict=True):
+            column[:] = [PADDING if run is None else self._ids.get(run, PADDING) for run in runs]
+        ids[ids[:, 0] == PADDING, 0] = UNKNOWN
+        return ids
 
     def runs(self, split):
         """Yield for each length, from 1, the runs of tokens that begin at each token of all texts; None beyond ends."""
@@ -245,7 +265,13 @@ def _fill(rows, numbers, sizes):
 
 
 def _composed(text):
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    return text if text.isascii() else unicodedata.normalize("NFC", _MANY_MARKS.sub(_in_order, text))
+
+
+def _in_order(run):
+    """Return characters that are no letters, the accents among them in Unicode's canonical order."""
+    parts = groupby(run[0].translate(_TWO_MARKS), key=lambda mark: unicodedata.combining(mark) > 0)
+    return "".join(chain.from_iterable(sorted(part, key=unicodedata.combining) for _, part in parts))
 
 
 def _plain_words(texts):

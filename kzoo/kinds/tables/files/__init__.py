@@ -104,16 +104,16 @@ def read_rows(path):
     return rows
 
 
-def read_content(content, name="the table"):
+def read_content(content, name="the table", most=None):
     """Return the bytes of a stranger's CSV file as `Rows`.
 
+    Args:
+        most: rows that it may have; None for any number.
+
     Raises:
-        KzooError: not a table, one without rows, or with very many columns.
+        KzooError: not a table, one without rows, with very many columns, or with rows far shorter than its header.
     """
-    head = content[: content.find(b"\n")] if b"\n" in content else content
-    if (columns := max(map(head.count, (b",", b";", b"\t"))) + 1) > _MOST_COLUMNS:
-        raise KzooError(f"{name!r} has {columns:,} columns; at most {_MOST_COLUMNS:,} are read.")
-    rows = import_module(f"{__name__}.csv").parsed(content, name)
+    rows = import_module(f"{__name__}.csv").parsed(content, name, columns=_MOST_COLUMNS, most=most)
     if not len(rows):
         raise KzooError(f"{name!r} has no rows.")
     say(rows.notes)

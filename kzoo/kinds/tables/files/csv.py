@@ -11,6 +11,7 @@ import csv
 import io
 import re
 import sys
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -20,21 +21,26 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.errors import KzooError
+from kzoo.kinds.arrays import check_count
 from kzoo.kinds.files import decoded, encoding_of, open_text, read_bytes
 from kzoo.kinds.tables.arrow import Piece, arrow
 from kzoo.kinds.tables.numbers import is_doubtful, is_shown, shown_by
 from kzoo.kinds.tables.raw import Rows
 from kzoo.kinds.tables.values import MISSING, plain
-from kzoo.words import shown
+from kzoo.words import plural, shown
 
 SUFFIXES = (".csv", ".tsv")
 _END = "\0end"
+_NOTED = 20  # columns that are named for having the name of another one
 _LINES = 6  # in which separator and decimal sign are looked for
 _FIRST = 1000  # rows that are looked at first for cells that can be read in one way only
 _HEAD = 2**20  # bytes of a file in which the header is looked for
 _GROWS = 5.0  # times the bytes of a file are what it takes in memory (measured on 20 columns: 4.8 to 5.2)
 _PIECE = 4 << 20  # bytes of a piece
-_MOST_SHORT, _SHORT_AT_ONCE = 1_000_000, 10_000  # rows that are shorter than the header
+_MOST_SHORT, _SHORT_AT_ONCE = 1_000_000, 1_000_000  # rows that are shorter than the header; cells of those read at once
+# Cells of a table whose rows are shorter than its header, once they are filled up: of a file, of a stranger's content.
+# Each cell of a row that is written in full takes a byte of the file at the least: such tables have any number of them.
+_MOST_FILLED, _MOST_FILLED_OF_STRANGERS = 20_000_000, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class _Layout:
         return self.separator == ","
 
 
-def _layout(head, name, opened, known=()):
+def _layout(head, name, opened, known=(), columns=None):
     """Return how the cells of a file lie.
 
     Args:
@@ -78,13 +84,16 @@ def _layout(head, name, opened, known=()):
         name: its own.
         opened: opens it at its beginning.
         known: lines to know of it.
+        columns: that it may have at the most; None for any number.
 
     Raises:
-        KzooError: not a table.
+        KzooError: not a table, or one of more columns.
     """
     separator, decimal = _parts(head, name)
     with opened() as file:
         lines = list(islice(_rows(file, separator), 2))
+    if columns is not None and (count := max(map(len, lines))) > columns:
+        raise KzooError(f"{name!r} has {count:,} columns; at most {columns:,} are read.")
     names, renamed = _names(lines[0], name)
     notes = (*known, *renamed)
     width, more = len(lines[0]), len(lines[-1]) - len(lines[0])
@@ -118,7 +127,31 @@ def _layout_of(path):
     notes: list = []
     with open_text(path, notes) as file:
         head = _head(file)
-    return _layout(head, Path(path).name, lambda: open_text(path), notes), head
+    layout = _layout(head, Path(path).name, lambda: open_text(path), notes)
+    _check_file(path, layout)
+    return layout, head
+
+
+def _check_file(path, layout):
+    """Refuse a file whose rows are so much shorter than its header that memory has no room for them, filled up."""
+    size, width = Path(path).stat().st_size, len(layout.cells)
+    if width * size <= _MOST_FILLED:  # however short its rows are
+        return
+    with open(path, "rb") as file:
+        ends = sum(block.count(b"\n") + block.count(b"\r") for block in iter(lambda: file.read(_HEAD), b""))
+    if width * ends > max(size, _MOST_FILLED):  # or texts have many lines
+        with open_text(path) as file:
+            rows = sum(1 for _ in _rows(file, layout.separator)) - 1
+        _check_filled(layout.name, rows, width, size, _MOST_FILLED)
+
+
+def _check_filled(name, rows, width, size, most):
+    """Raise `KzooError` for rows that are much shorter than their header, where they have more cells than `most`."""
+    if rows * width > max(size, most):
+        raise KzooError(
+            f"{name!r} has {width:,} columns, and most of its {rows:,} rows are shorter: filled up they would have "
+            f"{rows * width:,} cells. Write the rows in full, or leave out columns without values."
+        )
 
 
 def _frame(opened, layout, text=(), points=None):
@@ -187,19 +220,22 @@ def rows(path) -> Rows:
     return parsed(read_bytes(path), Path(path).name)
 
 
-def parsed(data, name) -> Rows:
+def parsed(data, name, *, columns=None, most=None) -> Rows:
     """Read the bytes of a CSV file as `rows` does.
 
     Args:
         name: of the file, for messages.
+        columns, most: columns and rows of a stranger's file, at the most; None for a file of the user's own.
     """
     notes: list = []
     text = decoded(data, name, notes)
-    layout = _layout(text, name, lambda: io.StringIO(text, newline=""), notes)
-    lines = _lines(text, layout.separator)
+    layout = _layout(text, name, lambda: io.StringIO(text, newline=""), notes, columns)
+    lines, count = _lines(text, layout.separator, most)
     if lines.pop() != [_END]:
         raise KzooError(f"{name!r} is not a readable table: a quotation mark is opened and never closed.")
     width = len(layout.cells)
+    check_count(count - 1, most)
+    _check_filled(name, count - 1, width, len(data), _MOST_FILLED if columns is None else _MOST_FILLED_OF_STRANGERS)
     for number, line in enumerate(lines[1:], start=1):
         if len(line) > width:
             raise KzooError(f"{name!r} is not a readable table: row {number} has {len(line)} values, not {width}.")
@@ -266,9 +302,19 @@ def _parts(text, name):
     return separator, "," if grouped else None
 
 
-def _lines(text, separator):
-    """Split CSV text; the last line must come out as `_END`, or it stands inside quotation marks."""
-    return list(_rows(io.StringIO(f"{text}\n{_END}", newline=""), separator))
+def _lines(text, separator, most=None):
+    """Split CSV text; the last line must come out as `_END`, or it stands inside quotation marks.
+
+    Args:
+        most: rows below the header that are kept, beside the last line; None for all.
+
+    Returns:
+        (lines, how many there are without the last one).
+    """
+    rows = _rows(io.StringIO(f"{text}\n{_END}", newline=""), separator)
+    lines = list(islice(rows, None if most is None else most + 1))
+    end = deque(enumerate(rows, start=len(lines)), maxlen=1)
+    return ([*lines, end[0][1]], end[0][0]) if end else (lines, len(lines) - 1)
 
 
 def _rows(file, separator):
@@ -293,8 +339,12 @@ def _names(header, file):
             times[wanted] = times.get(wanted, 0) + 1
             name = f"{wanted}.{times[wanted]}"
         if name != wanted:
-            notes.append(f"Two columns of {file!r} are called {wanted!r}: column {place + 1} is taken for {name!r}.")
+            notes.append(
+                f"Two columns of {file!r} are called {shown(wanted)}: column {place + 1} is taken for {shown(name)}."
+            )
         names[name] = None
+    if (more := len(notes) - _NOTED) > 0:
+        notes[_NOTED:] = [f"So it is with {plural(more, 'more column')} of {file!r}."]
     return list(names), tuple(notes)
 
 
@@ -349,8 +399,9 @@ class Pieces:
             if long:
                 why = f"a row has {long[0].actual_columns} values, not {len(names)}: {shown(long[0].text)}"
             raise KzooError(f"{self.name!r} is not a readable table: {why}") from None
-        for start in range(0, len(short), _SHORT_AT_ONCE):
-            lines = _lines("\n".join(short[start : start + _SHORT_AT_ONCE]), self._layout.separator)[:-1]
+        count = max(1, _SHORT_AT_ONCE // len(names))
+        for start in range(0, len(short), count):
+            lines = _lines("\n".join(short[start : start + count]), self._layout.separator)[0][:-1]
             cells = [[cell or None for cell in line + [""] * len(names)] for line in lines]
             columns = list(zip(*(line[before : before + len(self.names)] for line in cells), strict=True))
             yield self._piece(pa.table([pa.array(column, pa.string()) for column in columns], self.names))

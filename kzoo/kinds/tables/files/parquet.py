@@ -1,16 +1,23 @@
 """Parquet files, and folders of them that make up one table: their columns have types. Needs pyarrow."""
 
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
+from kzoo.data.memory import free_memory
 from kzoo.errors import KzooError
 from kzoo.kinds.tables.arrow import Piece, arrow, plain_of, settled
 from kzoo.kinds.tables.raw import Rows
 from kzoo.kinds.tables.values import plain
+from kzoo.words import in_bytes
 
 SUFFIXES = (".parquet", ".pq")
 FOLDERS = True  # a folder of such files is a table too
 _PIECE = 4 << 20  # bytes of a piece, about
 _MOST_ROWS = 65_536
+_MOST_TEXT = 64 << 20  # bytes of the texts of a piece, of which a file may store each once
+_LARGE = 1 << 30  # bytes that a table may take wherever it is read
 _TEXT = 70  # bytes that a text takes in a DataFrame, about
 
 
@@ -106,7 +113,8 @@ class Pieces:
             count = max(1, min(_MOST_ROWS, _PIECE // (16 * max(len(self.names), 1))))
             with _said(self.name):
                 for batch in opened.iter_batches(count, use_threads=False):
-                    yield Piece(self._settled(batch, file))
+                    for part in _parts(batch):
+                        yield Piece(self._settled(part, file))
 
     def frame(self, table, text=()):
         """Return rows of its pieces as the DataFrame that `frame` reads."""
@@ -133,7 +141,40 @@ class Pieces:
     def _open(self, file):
         with _said(Path(file).name):
             # Pages are read as they are needed: a row group may be as large as the file.
-            return arrow("pyarrow.parquet").ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
+            parquet, options = arrow("pyarrow.parquet"), dict(buffer_size=1 << 20, pre_buffer=False)
+            opened = parquet.ParquetFile(file, **options)
+            if repeated := _repeated_texts(opened.metadata):
+                opened = parquet.ParquetFile(file, read_dictionary=repeated, **options)
+            return opened
+
+
+def _repeated_texts(metadata) -> list:
+    """Return the columns of texts that a file stores once each, and that may be very long written out."""
+    found = dict.fromkeys(
+        column.path_in_schema
+        for column in _chunks(metadata)
+        if column.physical_type == "BYTE_ARRAY"
+        and any("DICTIONARY" in encoding for encoding in column.encodings)
+        and column.num_values * column.total_uncompressed_size > _MOST_TEXT
+    )
+    return list(found)
+
+
+def _chunks(metadata):
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        yield from map(group.column, range(group.num_columns))
+
+
+def _parts(batch):
+    """Yield rows in parts, the texts of each of which take about `_MOST_TEXT` bytes once they are written out."""
+    pa, compute, sizes = arrow(), arrow("pyarrow.compute"), np.zeros(batch.num_rows, np.int64)
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type) and not pa.types.is_primitive(column.type.value_type):
+            lengths = compute.binary_length(column.dictionary).take(column.indices)
+            sizes += lengths.fill_null(0).to_numpy(zero_copy_only=False)
+    ends = np.flatnonzero(np.diff(np.cumsum(sizes) // _MOST_TEXT)) + 1
+    for start, stop in pairwise([0, *ends.tolist(), batch.num_rows]):
+        yield batch.slice(start, stop - start)
 
 
 class _said:
@@ -151,7 +192,14 @@ class _said:
 
 
 def _whole(path):
-    pieces = Pieces(path)
-    tables = [piece.table for piece in pieces]
+    pieces, tables, size, most = Pieces(path), [], 0, max(_LARGE, free_memory() // 2)
+    for piece in pieces:
+        tables.append(piece.table)
+        size += piece.table.nbytes
+        if size > most:
+            raise KzooError(
+                f"{pieces.name!r} takes more than {in_bytes(most)} in memory: its texts are long, and stored once "
+                "each. Shorten them, or leave columns out."
+            )
     pa = arrow()
     return pa.concat_tables(tables) if tables else pieces._types.empty_table()

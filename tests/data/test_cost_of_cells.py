@@ -1,0 +1,172 @@
+"""What strangers write into cells, names and texts is read in a time that goes with its length, not with its square."""
+
+import re
+import time
+import unicodedata
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+import kzoo
+from kzoo.errors import KzooError
+from kzoo.kinds.files import decoded
+from kzoo.kinds.rows.columns import learn_columns
+from kzoo.kinds.series import calendar, times
+from kzoo.kinds.tables.files import read_content
+from kzoo.kinds.tables.files.csv import parsed
+from kzoo.kinds.tables.numbers import PLAIN, Writing, is_doubtful, is_shown, learn
+from kzoo.kinds.tables.raw import Rows
+from kzoo.kinds.tables.values import day_comes_first, looks_like_dates, may_be_zoned, plain, to_dates, to_words
+from kzoo.kinds.text.tokenizer import Tokenizer
+from kzoo.serve import raw
+from kzoo.serve.exchange import Given
+
+EUROS = Writing(",", ". '", frozenset(("%", "€", "EUR", "()", "5-")))
+READERS = {
+    "a number": PLAIN.read,
+    "a learned number": EUROS.read,
+    "the way of numbers": lambda text: learn([text, "1,5", "2 %"]),
+    "doubtful numbers": lambda text: (is_shown(text), is_doubtful([text, "1.234"])),
+    "a date": lambda text: to_dates(plain([text]), day_first=True),
+    "the order of day and month": lambda text: day_comes_first("x", plain([text, "3/2/2024"]), []),
+    "dates or not": lambda text: (looks_like_dates(plain([text])), may_be_zoned(plain([text]))),
+    "words": lambda text: to_words(plain([text])),
+    "clocks": lambda text: times._minutes(text),
+    "offsets": lambda text: calendar._offset(text),
+    "a column": lambda text: learn_columns(
+        Rows({text: plain(np.arange(9.0)), "b": plain([text] * 9)}), np.arange(9), notes=[]
+    ),
+    "words of a text": Tokenizer(vocabulary=["a"]).numbers,
+    "characters of a text": Tokenizer(level="characters", vocabulary=["a"]).numbers,
+    "bytes of a text": lambda text: decoded(text.encode("cp1252", "replace") + b"\xe9", "x"),
+    "a file": lambda text: parsed(f"a;b\n{text};1\n2;3\n".encode(), "x"),
+    "a quoted cell": lambda text: parsed(f'a,b\n"{text.replace(chr(34), chr(34) * 2)}",1\n'.encode(), "x"),
+    "names of columns": lambda text: parsed(f"{text}\n1\n".encode(), "x"),
+    "a form": lambda text: form(text, "a.csv"),
+    "a name in a form": lambda text: form("a", text),
+}
+WHOLE_FILES = ("a column", "a file", "names of columns")
+LONG = 20_000  # characters
+BEGINNINGS = ("", "1", "(", "-", "$ ", "1 jan", "2024-01-01", "2024-01-01T12:00:00", "a", "id")
+REPEATED = (
+    " ", "\t", "1", "1 ", "1.", "1,", ",000", " 000", "1'", "e", "e+", "1e", "-", "+ ", "(", "$", "€ ", "EUR", "% ",
+    "万", "T", "T1", " 1", ":1", ":11 ", "12:00 ", "jan ", "1 jan", "1/1/", "2024-", "-01", ".5", "Z ", "年", "a", "a'",
+    "é", "’", "_", "Id", "_id", "编", "\u0315\u0300", "\u0f73\u0315", "ﷺ", "Σ'", '"', "\r", "\n ", ";", "|",
+)  # fmt: skip
+ENDS = ("x", "1", " €", "\n!")
+
+
+def form(text, name):
+    body = f'--b\r\nContent-Disposition: form-data; name="f"; filename="{name}"\r\n\r\n{text}\r\n--b--\r\n'
+    header = {"content-type": "multipart/form-data; boundary=b"}
+    given = Given(model=None, name="m", version="1", header=header, query={}, body=body.encode(), most=10)
+    return raw._files(given)
+
+
+def processor_time(read, text, times=1):
+    """Return the least processor time of so many readings: another process may have disturbed one."""
+    took = []
+    for _ in range(times):
+        began = time.process_time()
+        with suppress(KzooError):
+            read(text)
+        took.append(time.process_time() - began)
+    return min(took)
+
+
+def unit():
+    """Return the processor time that this machine takes for a million steps of Python's, in seconds."""
+    began = time.process_time()
+    for _ in range(1_000_000):
+        pass
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_what_is_long_takes_as_long_as_it_is(reader):
+    read, allowed = READERS[reader], max(0.05, 3 * unit()) * (4 if reader in WHOLE_FILES else 1)
+    endings = [(beginning, end) for beginning in BEGINNINGS for end in ENDS[: 1 if beginning else None]]
+    read("1")  # what is compiled once
+    found = []
+    for repeated in REPEATED:
+        for beginning, end in endings:
+            text = beginning + (repeated * LONG)[:LONG] + end
+            took = processor_time(read, text)
+            if took >= allowed:
+                took = processor_time(read, text, 3)
+            assert took < allowed, (took, beginning, repeated, end)
+            found.append((took, beginning, repeated, end))
+    for took, beginning, repeated, end in sorted(found, reverse=True)[:5]:
+        longer = processor_time(read, beginning + (repeated * 4 * LONG)[: 4 * LONG] + end, 3)
+        assert longer < 8 * max(took, allowed / 5), (took, longer, beginning, repeated, end)
+
+
+def test_a_table_of_hostile_cells_is_read(tmp_path):
+    began = time.process_time()
+    hostile = (" ", "1 ", "e+", "12:00 ")
+    cells = [(beginning + repeated * LONG)[:LONG] for repeated in hostile for beginning in ("1", "")]
+    labels = ("yes", "no")
+    rows = [f'"{cell}x","2024-01-01T12:00{cell}x",{row},{labels[row % 2]}' for row, cell in enumerate(cells)]
+    (tmp_path / "a.csv").write_text("\n".join(["a,b,c,y", *rows * 3]))
+    data = kzoo.load_data(tmp_path / "a.csv", target="y")
+    assert data.outputs == 2 and time.process_time() - began < max(5, 100 * unit())
+
+
+# Cell -> the number that is read by the way that is learned of it alone; None where it is no number.
+NUMBERS = {
+    "1": 1, " 12 ": 12, "-3.5": -3.5, "+4": 4, "1,234.5": 1234.5, "1 234 567": 1234567, "1\u202f234,5": 1234.5,
+    "1'234.50": 1234.5, "12,34,567": 1234567, "(5)": -5, "( 5.5 )": -5.5, "5-": -5, "5 -": -5, "- 5": -5, "−5": -5,
+    "$5": 5, "-$5": -5, "$-5": -5, "$ 5": 5, "5 $": 5, "US$ 1,000.50": 1000.5, "€ 5,--": 5, "CHF 1'000.--": 1000,
+    "5 .-": 5, "Rs. 12,34,567/-": 1234567, "1.234,50 €": 1234.5, "EUR 7": 7, "7 eur": 7, "12 %": 12, "12%": 12,
+    "3.2万": 32000, "3.2 万": 32000, "1.5亿元": 1.5e8, "1e5": 1e5, "1E-3": 1e-3, "1.5e+3": 1500, "１２": 12, ".5": 0.5,
+    "5.": 5, "true": 1, "False": 0, "000": 0, "1 2": None, "1  234": None, "1 234 ": 1234, "e5": None, "1e": None,
+    "1e+": None, "--5": None, "$5$": None, "5 kg": None, "1.2.3": None, "": None, "-": None, ".": None, "1,5,": None,
+    "$": None, "(5": None, "5 % %": None, "12:00": None, "2024-01-01": None, "1 000 €  ": 1000, "1\t%": 1,
+    "5 万 %": 50000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", NUMBERS)
+def test_honest_numbers_mean_what_they_meant(cell):
+    number = learn([cell]).writing.read(cell)
+    assert np.isnan(number) if NUMBERS[cell] is None else number == pytest.approx(NUMBERS[cell], rel=1e-15)
+
+
+DATES = {
+    "2024": "2024-01-01", "2024-02": "2024-02-01", "2024-02-03": "2024-02-03", "20240203": "2024-02-03",
+    "2024-02-03 04:05": "2024-02-03T04:05", "2024-02-03T04:05:06.5": "2024-02-03T04:05:06.5",
+    "2024-02-03  4 pm": "2024-02-03T16:00", "2024-02-03 0405": "2024-02-03T04:05", "20240203T04": "2024-02-03T04",
+    "2024-02-03T04:05Z": "2024-02-03T04:05", "2024-02-03 04:05 +02:00": "2024-02-03T02:05",
+    "2024-02-03T04:05:06,123456789-0530": "2024-02-03T09:35:06.123456", "2024-02-03 12 AM UTC": "2024-02-03T00:00",
+    "3/2/2024": "2024-03-02", "13.2.2024 1:2": "2024-02-13T01:02", "2024年2月3日": "2024-02-03",
+    "3 Feb 2024": "2024-02-03", "February 3,  2024": "2024-02-03", "Sept. 2024": "2024-09-01",
+    "3-feb-2024 10:00": "2024-02-03T10:00", "2024-02-30": None, "2024-02-03 25:00": None, "2024-02-03x": None,
+    "2024-02-03 10:00 13 pm": None, "2024-02-03 4:05 am +": None, "1": None, "": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", DATES)
+def test_honest_dates_mean_what_they_meant(cell):
+    (date,) = to_dates(plain([cell]))
+    assert np.isnat(date) if DATES[cell] is None else date == np.datetime64(DATES[cell], "us")
+
+
+def test_many_accents_in_a_row_are_composed_as_unicode_says():
+    draw = np.random.default_rng(0)
+    marks = [chr(code) for code in range(0x250, 0x11000) if unicodedata.combining(chr(code))]
+    others = [*"aéế각中 !。", "\u0f73", "\u0f75", "\u0f81", "\u0344"]
+    tokenizer = Tokenizer(level="characters", lowercase=False)
+    for _ in range(300):
+        text = "".join(draw.choice(marks if draw.random() < 0.95 else others) for _ in range(draw.integers(1, 200)))
+        assert tokenizer.split(text) == list(unicodedata.normalize("NFC", text))
+    assert len(marks) > 700 and re.search(r"\w", "".join(marks)) is None
+
+
+def test_names_that_come_twice_among_very_many_are_named():
+    names = {f"n{place}": 0 for place in range(100_000)}
+    began = time.process_time()
+    with pytest.raises(KzooError, match="Two columns of the table are called 'n99999'"):
+        kzoo.data.encode({"kind": "table", "columns": []}, [names | {" n99999": 1}])
+    assert time.process_time() - began < max(2, 40 * unit())
+    assert len(read_content(b"a,b\n1,2\n")) == 1

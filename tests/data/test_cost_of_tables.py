@@ -1,0 +1,191 @@
+"""A table that is small as it is sent stays so: rows are filled up, and repeated texts written out, within bounds."""
+
+import csv
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kzoo
+from kzoo.errors import KzooError, KzooWarning
+from kzoo.kinds.arrays import as_array
+from kzoo.kinds.rows import light
+from kzoo.kinds.tables import files
+from kzoo.kinds.text.tokenizer import Tokenizer
+
+NAMES = [f"n{place}" for place in range(10_000)]
+SHORT = ",".join(NAMES) + "\n" + "1\n" * 8_000
+READER = {"kind": "table", "columns": [{"name": "n0", "kind": "number", "median": 0.0, "missing": []}]}
+MEASURED = """
+import json, resource, sys
+from kzoo.errors import KzooError
+from kzoo.kinds.rows import light
+from kzoo.kinds.tables import files
+from kzoo.kinds.text.tokenizer import Tokenizer
+names = ",".join(f"n{place}" for place in range(10_000))
+reader = json.loads(sys.argv[2])
+GIVEN = {
+    "short rows": lambda: [f"{names}\\n{'1' + chr(10):}".encode() + b"1\\n" * 8_000],
+    "very many rows": lambda: [b"n0,n1\\n" + b"1\\n" * 1_000_000],
+    "very many columns": lambda: [b"n0," + b"x," * 500_000 + b"\\n1\\n"],
+    "very many columns below a blank line": lambda: [b"\\nn0," + b"x," * 500_000 + b"\\n1\\n"],
+    "very many columns of one name": lambda: [b" \\n" + b"n0," * 300_000 + b"\\n1\\n"],
+    "objects of other columns each": lambda: [{f"{row} {cell}": 0 for cell in range(9)} for row in range(9_000)],
+    "very many objects": lambda: [{"n0": 1}] * 200_000,
+    "very many cells": lambda: {"n0": [0] * 500_000},
+    "one long text among numbers": lambda: [["a" * 100_000, 1.0], *[[1.0, 2.0]] * 9_999],
+}
+given = GIVEN[sys.argv[1]]()
+try:
+    files.read_content(b"a,b\\n1,2\\n")
+    light.read(reader, light.received(reader, [{"n0": 1}], 10_000))
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    light.received(reader, given, 10_000)
+except KzooError as error:
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    print(json.dumps([str(error), (after.ru_maxrss - before.ru_maxrss) / 1024, after.ru_utime - before.ru_utime]))
+"""
+WRONG = {
+    "short rows": "has 10,000 columns, and most of its 8,001 rows are shorter: filled up they would have 80,010,000",
+    "very many rows": "1,000,000 inputs are more than the 10,000 of one request",
+    "very many columns": "has 500,002 columns; at most 10,000 are read",
+    "very many columns below a blank line": "has 500,002 columns; at most 10,000 are read",
+    "very many columns of one name": "has 300,001 columns; at most 10,000 are read",
+    "objects of other columns each": "9,000 rows of 81,000 values name 81,000 columns",
+    "very many objects": "200,000 inputs are more than the 10,000 of one request",
+    "very many cells": "500,000 inputs are more than the 10,000 of one request",
+    "one long text among numbers": "holds texts, which would take",
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sizes are counted in other units elsewhere")
+@pytest.mark.parametrize("case", WRONG)
+def test_what_a_stranger_sends_is_refused_before_it_grows(case):
+    """Before, they took up to 3 GB and 15 s."""
+    command = [sys.executable, "-c", MEASURED, case, json.dumps(READER)]
+    said, grown, seconds = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert WRONG[case] in said and "\n" not in said
+    assert grown < 100 and seconds < 5, (grown, seconds)
+
+
+def write(path, header, rows):
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+@pytest.mark.parametrize("memory", ["1GiB", "1KiB"])
+def test_a_file_of_short_rows_is_refused_by_every_door(memory, tmp_path, monkeypatch):
+    monkeypatch.setenv("KZOO_MEMORY", memory)
+    monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+    file = tmp_path / "a.csv"
+    file.write_text(SHORT)
+    for read in (files.read_rows, files.read_table, lambda path: kzoo.load_data(path, target="n0")):
+        with pytest.raises(KzooError, match=r"'a.csv' has 10,000 columns, and most of its 8,000 rows are shorter"):
+            read(file)
+
+
+def test_honest_tables_are_read_however_wide_they_are_and_short_their_rows(tmp_path):
+    # A row for each sample, a column for each gene: written in full, any number of cells is read.
+    genes = write(tmp_path / "genes.csv", [f"g{n}" for n in range(20_000)], ([*"1" * 20_000] for _ in range(100)))
+    assert len(files.read_rows(genes)) == len(files.read_table(genes)) == 100
+    # Empty cells at the end of each row, as a spreadsheet leaves them out; baskets of a shop.
+    basket = write(
+        tmp_path / "basket.csv", [f"item {n}" for n in range(30)], (["milk"] * (1 + n % 9) for n in range(5000))
+    )
+    for rows in (files.read_rows(basket), files.read_table(basket), files.read_content(basket.read_bytes(), most=5000)):
+        assert len(rows) == 5000 and len(rows.columns) == 30
+    # Texts of many short lines.
+    poem = write(tmp_path / "poems.csv", ["text", "label"], [["O\n" * 1_000_000, "sad"]] * 12)
+    assert len(files.read_rows(poem)) == len(files.read_table(poem)) == 12
+    with pytest.raises(KzooError, match="5,000 inputs are more than the 4,999"):
+        files.read_content(basket.read_bytes(), most=4_999)
+    with pytest.raises(KzooError, match="a quotation mark is opened and never closed"):
+        files.read_content(b'a\n1\n2\n"3\n', most=2)
+    assert files.read_content(b"a,b\n1\n2\n3", most=3)["b"].tolist() == [None] * 3
+
+
+def test_columns_that_share_a_name_are_noted_in_few_lines():
+    with pytest.warns(KzooWarning) as said:
+        rows = files.read_content(b"a," * 9_000 + b"b\n" + b"1," * 9_000 + b"2\n")
+    assert len(rows.columns) == 9_001 and len(said) == 21
+    assert str(said[-1].message) == "So it is with 8,979 more columns of 'the table'."
+
+
+def test_rows_of_objects_that_differ_are_taken_where_they_are_few():
+    given = [{f"n{row % 300}": 1, "n0": row} for row in range(2_000)]
+    assert light.received(READER, given, 10_000)["n0"].tolist()[1] == 1
+    wide = [{f"n{place}": 1 for place in range(2_000)}] * 900  # 1.8 million cells, all of them there
+    assert len(light.received(READER, wide, 10_000).columns) == 2_000
+    assert as_array([["a", 1.0]] * 100, "Rows").dtype.kind == "U"
+    lengths = {f"c{n}": [0] * n for n in range(1, 2000)}
+    with pytest.raises(KzooError, match="c12 12 and 1987 more"):
+        light.received(READER, lengths, 10_000)
+
+
+def test_texts_that_parquet_stores_once_are_written_out_piece_by_piece(tmp_path, monkeypatch):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    from kzoo.kinds.tables.files import parquet
+
+    words = [None, "x" * 50_000, "yes", "", "é"]
+    codes = np.random.default_rng(0).integers(1, 5, 4_000)
+    codes[::2] = 1
+    texts = pa.array([words[code] for code in codes[:7]] + [None])
+    table = pa.table({"t": pa.DictionaryArray.from_arrays(pa.array(codes - 1), pa.array(words[1:])), "y": codes % 2})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 60_000
+    pieces = [piece.table for piece in parquet.Pieces(tmp_path / "a.parquet")]
+    assert len(pieces) == 2 and max(piece.nbytes for piece in pieces) < 70 << 20
+    frame = files.read_table(tmp_path / "a.parquet")
+    pd.testing.assert_series_equal(frame["t"], table.to_pandas()["t"].astype(frame["t"].dtype), check_names=False)
+    monkeypatch.setattr(parquet, "_LARGE", 80 << 20)
+    monkeypatch.setenv("KZOO_MEMORY", "1GiB")
+    assert len(files.read_rows(tmp_path / "a.parquet")) == 4_000
+    monkeypatch.setenv("KZOO_MEMORY", "1MiB")
+    for read in (files.read_rows, files.read_table):
+        with pytest.raises(KzooError, match=r"'a.parquet' takes more than 80 MiB in memory: its texts are long"):
+            read(tmp_path / "a.parquet")
+    pq.write_table(pa.table({"t": texts}), tmp_path / "b.parquet")
+    assert files.read_rows(tmp_path / "b.parquet")["t"][7] is None
+
+
+def test_very_many_columns_of_parquet_are_read(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    took = []
+    for count in (2_000, 8_000):
+        pq.write_table(pa.table({f"c{n}": [1.0] for n in range(count)}), tmp_path / "a.parquet")
+        began = time.process_time()
+        assert len(files.read_rows(tmp_path / "a.parquet").columns) == count
+        took.append(time.process_time() - began)
+    assert took[1] < 8 * max(took[0], 0.1), took  # names are not gone through once for each
+
+
+def test_an_archive_of_arrays_larger_than_memory_is_refused(tmp_path, monkeypatch):
+    from kzoo.data import arrays
+
+    np.savez_compressed(tmp_path / "a.npz", x=np.zeros((4_000, 500)), y=np.arange(4_000) % 2)
+    monkeypatch.setattr(arrays, "_LARGE", 1 << 20)
+    monkeypatch.setenv("KZOO_MEMORY", "1MiB")
+    with pytest.raises(KzooError, match=r"'a.npz' takes 15 MiB unpacked, and memory has 1.0 MiB free"):
+        kzoo.load_data(tmp_path / "a.npz")
+    monkeypatch.setenv("KZOO_MEMORY", "1GiB")
+    assert kzoo.load_data(tmp_path / "a.npz").outputs == 2
+
+
+@pytest.mark.parametrize("level", ["words", "characters"])
+def test_runs_of_a_long_text_are_those_of_the_whole(level, monkeypatch):
+    draw = np.random.default_rng(0)
+    texts = [" ".join(draw.choice(list("abcdé"), size)) for size in (1, 3, 400, 90, 0)]
+    known = [*"abcd", "a b", "b c", "d é", "a b c", "c c d", "ab", " a", "a b"]
+    tokenizer = Tokenizer(level=level, ngrams=3, vocabulary=known)
+    whole = [tokenizer.numbers(text) for text in texts]
+    rows = tokenizer.encode(texts, 20)
+    assert len(whole[2]) > 5
+    monkeypatch.setattr("kzoo.kinds.text.tokenizer._MOST_RUN", 7)
+    for text, ids in zip(texts, whole, strict=True):
+        np.testing.assert_array_equal(tokenizer.numbers(text), ids)
+    np.testing.assert_array_equal(tokenizer.encode(texts, 20), rows)

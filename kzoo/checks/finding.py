@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from kzoo.words import plural
+
 # What a check looks at, in the order in which they run. A check of a later kind has no meaning on empty data, and
 # the network is not run on data that a check has found to be wrong.
 KINDS = ("settings", "data", "network", "steps", "new")
@@ -32,6 +34,9 @@ class Finding:
     fix: str
     check: str = ""
 
+    def __repr__(self) -> str:
+        return f"<{self.level}: {self.what} ({self.where})>"
+
 
 class Findings(list[Finding]):
     """What `kzoo.check` found: a list, errors first.
@@ -51,6 +56,13 @@ class Findings(list[Finding]):
     def __init__(self, findings: Iterable[Finding] = (), overview: dict[str, Any] | None = None) -> None:
         super().__init__(findings)
         self.overview = overview
+
+    def __repr__(self) -> str:
+        """A line for each finding, and one for what to do."""
+        lines = [plural(len(self), "finding") if self else "No findings."]
+        for found in self:
+            lines += [f"  {found.level}: {found.what} ({found.where}). {found.why}", f"    fix: {found.fix}"]
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 As it starts, TensorFlow's C++ writes about instructions and missing GPUs, some of it before it looks at any log level;
 when networks of several sizes are run, its Python advises on `tf.function`s, which are kzoo's here and not the user's.
-Neither is shown where kzoo imports or runs TensorFlow. Whoever sets `TF_CPP_MIN_LOG_LEVEL` sees what it asks for, and
-what TensorFlow writes on behalf of other code stays.
+Neither is shown where kzoo imports or runs TensorFlow. `TF_CPP_MIN_LOG_LEVEL=0` shows all of the first, and what
+TensorFlow writes on behalf of other code stays.
 """
 
 import os
@@ -51,15 +51,19 @@ class _Finder:
     def _import(self, execute, module):
         if self in sys.meta_path:
             sys.meta_path.remove(self)
-        if LEVEL in os.environ or not runs_in_kzoo():
+        before = os.environ.get(LEVEL)
+        if before == "0" or not runs_in_kzoo():
             execute(module)
         else:
-            os.environ[LEVEL] = "3"  # which TensorFlow reads once
+            os.environ[LEVEL] = "3" if before in (None, "1") else before  # TensorFlow reads it once; 1 is what JAX sets
             try:
                 with silence(others=True):
                     execute(module)
             finally:
-                os.environ.pop(LEVEL, None)
+                if before is None:
+                    os.environ.pop(LEVEL, None)
+                else:
+                    os.environ[LEVEL] = before
         _hide_retracing()
 
 

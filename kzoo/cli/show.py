@@ -260,9 +260,11 @@ def render(document, args):
 
 
 def _weights(rows):
-    """Say of each which data, how good, and under which licence the data is, in three rows."""
+    """Say of each which data, how good there and elsewhere, and under which licence the data is, in a few rows."""
     for one in rows:
         yield one["name"], f"{one['examples']:,} examples of {one['data']}; test split: {one['score']}"
+        if one["elsewhere"]:
+            yield "", one["elsewhere"]
         yield "", f"data: {one['source']}, licence: {one['licence']}"
         yield "", f"{one['bytes'] / 1e6:.2f} MB, {one['created']}: {one['command']}"
 

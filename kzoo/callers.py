@@ -32,10 +32,11 @@ def is_called_by_kzoo(depth: int = 1) -> bool:
 
 
 def runs_in_kzoo() -> bool:
-    """Say whether any function that is running was called by kzoo."""
-    frame: FrameType | None = sys._getframe(1).f_back
+    """Say whether a function of kzoo's is running, in another module than the one that asks."""
+    asking = sys._getframe(1)
+    frame = asking.f_back
     while frame is not None:
-        if _package(frame) == "kzoo" and frame.f_globals.get("__name__") != "kzoo.tensorflow_log":
+        if _package(frame) == "kzoo" and frame.f_globals is not asking.f_globals:
             return True
         frame = frame.f_back
     return False

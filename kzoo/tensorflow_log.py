@@ -45,7 +45,7 @@ class _Finder:
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
-            spec.loader.exec_module = lambda module: self._import(execute, module)
+            spec.loader.exec_module = lambda module: self._import(execute, module)  # type: ignore[method-assign]
         return spec
 
     def _import(self, execute, module):

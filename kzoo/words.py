@@ -133,8 +133,14 @@ def aligned(rows: Iterable[Iterable[Any]], *, right: Iterable[int] = ()) -> list
     """
     cells = [[printable(cell) for cell in row] for row in rows]
     widths, right = [max(map(len, column)) for column in zip(*cells, strict=True)], set(right)
-    sides = [str.rjust if column in right else str.ljust for column in range(len(widths))]
-    return ["  ".join(side(*one) for side, *one in zip(sides, row, widths, strict=True)).rstrip() for row in cells]
+    lines = []
+    for row in cells:
+        padded = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(padded).rstrip())
+    return lines
 
 
 def cut(text: Any, most: int = 40) -> str:

@@ -61,6 +61,9 @@ def test_findings_are_lines(run):
     assert lines[2].startswith("    fix: ")
     assert repr(found[0]).startswith("<warning: ") and len(repr(found[0])) < 200
     assert repr(kzoo.check("iris_fnn", deep=False)) == "No findings."
+    lines = repr(kzoo.check("iris", deep=False)).splitlines()
+    assert lines[1].startswith("  without a network: ") and "most frequent class 0.3333 (accuracy, valid" in lines[1]
+    assert lines[2].startswith("  presets to try: ") and "_fnn" in lines[2]
 
 
 def test_comparisons_are_tables_and_still_lists(run, tmp_path):

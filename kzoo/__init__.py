@@ -12,6 +12,8 @@ Every public name is loaded on first use, so that `import kzoo` takes millisecon
 
 from importlib import import_module
 
+from kzoo import tensorflow_log
+
 TYPE_CHECKING = False  # a type checker knows better; `typing` itself takes longer to import than all of this
 if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo import baselines as baselines
@@ -107,3 +109,6 @@ if not TYPE_CHECKING:  # which would take every name for one that exists
 
 def __dir__() -> list[str]:
     return sorted([*_PUBLIC, "__version__"])
+
+
+tensorflow_log.watch()

@@ -3,7 +3,6 @@
 import os
 import pkgutil
 import sys
-import warnings
 from collections.abc import Container, Iterable
 from fnmatch import fnmatchcase
 from importlib import import_module
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from kzoo import plugins
 from kzoo.doors import door
-from kzoo.errors import KzooError, KzooWarning
+from kzoo.errors import KzooError, short_errors, warn
 from kzoo.family import FAMILIES
 from kzoo.preset import Preset, choose, in_vain
 from kzoo.preset_files import is_file_word, parts_of_word, read_presets
@@ -83,6 +82,7 @@ def register_from(owner: str, presets: Iterable[Preset]) -> None:
         _owners[preset.name] = owner
 
 
+@short_errors
 def load_presets(path: str | os.PathLike[str]) -> list[str]:
     """Register the presets of a TOML file and return their names. A file that was changed may be loaded again.
 
@@ -100,7 +100,7 @@ def _say_what_is_void(preset: Preset) -> None:
         line = f"Preset {preset.name!r} has no use for {name}: {why}."
         if line not in _said:  # a file is read whenever it is named
             _said.add(line)
-            warnings.warn(line, KzooWarning, stacklevel=3)
+            warn(line)
 
 
 def _check_free(preset: Preset, owner: str, taken: Container[str]) -> None:
@@ -110,6 +110,7 @@ def _check_free(preset: Preset, owner: str, taken: Container[str]) -> None:
         )
 
 
+@short_errors
 def get_preset(name: str | Preset) -> Preset:
     """Return a preset by name.
 

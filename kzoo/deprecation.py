@@ -8,9 +8,7 @@ CONTRIBUTING.md has the policy. `tests/test_deprecation.py` reads every call, an
 that nothing stays longer than was said.
 """
 
-import warnings
-
-from kzoo.errors import KzooWarning
+from kzoo.errors import KzooWarning, warn
 
 
 class KzooDeprecationWarning(KzooWarning, FutureWarning):
@@ -25,4 +23,4 @@ def deprecated(what: str, *, use: str, goes: str) -> None:
         use: what does the same.
         goes: the version in which it is gone, such as "0.4": two minor versions after the one that warns first.
     """
-    warnings.warn(f"{what} goes in kzoo {goes}: use {use}.", KzooDeprecationWarning, stacklevel=3)
+    warn(f"{what} goes in kzoo {goes}: use {use}.", KzooDeprecationWarning)

@@ -12,7 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, short_errors
 from kzoo.files import at_home, path_of
 from kzoo.words import HUGE, as_python, shown
 
@@ -170,6 +170,7 @@ def door(function: Callable[_P, _R]) -> Callable[_P, _R]:
     code: Any = function.__code__
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
+    @short_errors
     @wraps(function)
     def checked(*arguments: _P.args, **options: _P.kwargs) -> _R:
         given: Any = tuple(_told(name, value) for name, value in zip_longest(names[: len(arguments)], arguments))

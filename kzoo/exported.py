@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, short_errors
 from kzoo.files import path_of, read_json, write_json
 
 FORMAT_VERSION = 1
@@ -280,6 +280,7 @@ class ExportedModel:
             raise KzooError(f"{self.path} has no {key} file. It has: {have}.")
         return self.path / exports[key].file
 
+    @short_errors
     def check(
         self, *, timeout: float = 600, begin: Callable[[str], object] = lambda key: None
     ) -> dict[str, dict[str, Any]]:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kzoo.words import csv_cell, moments
+from kzoo.words import aligned, csv_cell, cut, moments, plural
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+_HEAD, _WIDE = 10, 6  # rows and columns of numbers that are printed
 # What the answers of a classifier are called where it is written down -> what `logits` says of them.
 ANSWERS: dict[str, bool | None] = {"logits": True, "probabilities": False, "scores": None}
 
@@ -51,6 +52,65 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.labels if self.values is None else self.values)
+
+    def __repr__(self) -> str:
+        """The first answers as a table, and how many there are."""
+        asked, steps = len(self), 1 if self.values is None or self.values.ndim < 3 else self.values.shape[1]
+        rows = self._first(-(-_HEAD // max(steps, 1)))._table(single=asked == 1)
+        shown = rows[: _HEAD + 1]
+        words = {"input", "label", "error", self.time_name if self.times else ""}
+        numbers = [column for column, name in enumerate(rows[0]) if name not in words]
+        lines = [f"Predictions of {plural(asked, 'input')}, {self._of()}"]
+        lines += [f"  {line}" for line in aligned(shown, right=numbers)] if len(shown) > 1 else []
+        if (more := asked * steps - len(shown) + 1) > 0:
+            lines.append(f"  ... {plural(more, 'more row')}; to_frame() has all")
+        if self.unread:
+            lines.append(f"  {plural(len(self.unread), 'input')} could not be read: unread says why")
+        return "\n".join(lines)
+
+    def _of(self) -> str:
+        """Say what is answered."""
+        if self.values is None:
+            return plural(len(self.class_names), "class")
+        if self.values.ndim == 3:
+            return plural(self.values.shape[1], "step") + " ahead"
+        return plural(self.values.shape[-1], "target")
+
+    def _first(self, count: int) -> "Predictions":
+        def some(rows: Any) -> Any:
+            return None if rows is None else rows[:count]
+
+        unread = {place: why for place, why in self.unread.items() if place < count}
+        return replace(
+            self, labels=self.labels[:count], probabilities=some(self.probabilities), scores=some(self.scores),
+            values=some(self.values), inputs=list(self.inputs[:count]) or list(range(min(count, len(self)))),
+            unread=unread, times=self.times[:count],
+        )  # fmt: skip
+
+    def _table(self, *, single: bool) -> list[list[str]]:
+        """Return the cells of a table for people, its head first.
+
+        Args:
+            single: whether there is one forecast only, whose input needs no column.
+        """
+        if self.values is not None:
+            columns = self.columns()
+            if self.values.ndim == 3 and single:
+                columns.pop("input")
+            names = list(columns)[: _WIDE + 2]
+            times = moments(columns[self.time_name]) if self.times and self.time_name in columns else None
+            cells = [times if times and name == self.time_name else columns[name] for name in names]
+            rows = [[_printed(value) for value in row] for row in zip(*cells, strict=True)]
+            dots = ["..."] if len(columns) > len(names) else []
+            return [[*map(cut, names), *dots], *([*row, *dots] for row in rows)]
+        word = "score" if self.probabilities is None else "probability"
+        head = ["input", "label", word, *(["error"] if self.unread else [])]
+        rows = [head]
+        for row in self.rows(top=1):
+            best = f"{row['classes'][0][word]:.4f}" if row["classes"] else "-"
+            label = "-" if row["label"] is None else cut(row["label"])
+            rows.append([cut(row["input"]), label, best, *([cut(row.get("error", ""), 60)] if self.unread else [])])
+        return rows
 
     def with_unread(self, inputs: Sequence[Any], unread: Mapping[int, str]) -> "Predictions":
         """Return them with a row for each input that could not be read.
@@ -157,6 +217,12 @@ def _beside(columns: dict[str, Any], names: Sequence[str], values: np.ndarray) -
     """Return columns and one for each target, whose name gives way to theirs."""
     taken = {*columns, "error"}
     return columns | {f"target_{n}" if n in taken else n: values[:, i] for i, n in enumerate(names)}
+
+
+def _printed(value: Any) -> str:
+    if value is None or value != value:
+        return "-"
+    return f"{value:.5g}" if isinstance(value, float | np.floating) else cut(value)
 
 
 def _is_times(column: Sequence[Any]) -> bool:

@@ -53,6 +53,10 @@ class Preset:
     reference: str = ""
     revision: int = 1
 
+    def __repr__(self) -> str:
+        size = "" if self.params is None else f", {self.params:,} parameters"
+        return f"<Preset {self.name}: {self.family}, {self.task}{size}. {self.summary}>"
+
     def __post_init__(self) -> None:
         if not is_preset_name(self.name):
             raise KzooError(

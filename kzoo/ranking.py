@@ -8,12 +8,13 @@ from typing import Any
 
 from kzoo.doors import door
 from kzoo.errors import KzooError
-from kzoo.results import telling, value_of
+from kzoo.results import number, telling, value_of
 from kzoo.run import Run
 from kzoo.tasks import problem, score_named
 from kzoo.tasks.targets import mixes_units
 from kzoo.tuning.records import best_of
 from kzoo.tuning.search import Search, is_search
+from kzoo.words import aligned
 
 
 @door
@@ -36,7 +37,8 @@ def compare(
         baselines: rank what the runs kept of baselines among them: a row for each on the data of a group.
 
     Returns:
-        A row per run, the largest group first, the best run of each first, unfinished runs last: `group`, `run`,
+        A list, printed as a table, with a dict for each run, the largest group first, the best run of each first,
+        unfinished runs last: `group`, `run`,
         `path`, `preset`, `data`, `task`, `metric`, `split`, `score`, `interval` (95 %), `validation`, `rmse` (of values
         in one unit), `relative_mae` (beside what needs no network), `targets` (name -> its MAE), `parameters`,
         `best_epoch`, `epochs`, `trials` (of a search), `seconds`, `samples_per_second`, `date`, `finished`,
@@ -54,15 +56,34 @@ def compare(
     for run, name in zip(runs, _short_names(runs), strict=True):
         groups.setdefault(_group(run), []).append((run, name))
     ranked = []
-    for number, group in enumerate(sorted(groups.values(), key=len, reverse=True), 1):
+    for place, group in enumerate(sorted(groups.values(), key=len, reverse=True), 1):
         settings = _differing([_settings(run) for run, _ in group])
         rows = [
-            dict(group=number) | _row(run, name, metric) | dict(differs=differs)
+            dict(group=place) | _row(run, name, metric) | dict(differs=differs)
             for (run, name), differs in zip(group, settings, strict=True)
         ]
         rows += _baselines(group, rows) if baselines else []
         ranked += sorted(rows, key=_place)
-    return sorted(ranked, key=lambda row: not row["finished"])
+    return Comparison(sorted(ranked, key=lambda row: not row["finished"]))
+
+
+class Comparison(list[dict[str, Any]]):
+    """What `kzoo.compare` returns: a list of dicts, which is printed as a table."""
+
+    def __repr__(self) -> str:
+        """A line for each run and baseline."""
+        groups = len({row["group"] for row in self}) > 1
+        head = [*(["group"] if groups else []), "run", "preset", "data", "metric", "score", "parameters", "seconds"]
+        rows = [head]
+        for row in self:
+            texts = dict(row) | dict(
+                run=row["run"] + (" (no network)" if row["baseline"] else "" if row["finished"] else " (unfinished)"),
+                score="-" if row["score"] is None else number(row["score"], row["metric"]),
+                parameters="" if row["parameters"] is None else f"{row['parameters']:,}",
+                seconds="" if row["seconds"] is None else f"{row['seconds']:.0f}",
+            )
+            rows.append([str(texts[name]) for name in head])
+        return "\n".join(aligned(rows, right=[head.index(name) for name in ("score", "parameters", "seconds")]))
 
 
 # What a row says of a run and has no meaning for what needs no network.

@@ -5,7 +5,6 @@ Standard library only. Keras is imported inside `build`, by the name of the fami
 
 import math
 import os
-import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -25,7 +24,7 @@ from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looke
     word_for,
 )
 from kzoo.doors import checked_count, checked_seed, door
-from kzoo.errors import KzooError, KzooWarning, is_out_of_memory
+from kzoo.errors import KzooError, is_out_of_memory, short_errors, warn
 from kzoo.family import FAMILIES, builder_of
 from kzoo.files import read_json
 from kzoo.preset import Preset, closed, completed, defaults_of, without_use
@@ -116,7 +115,7 @@ def build(
     if compile and config.get("members"):
         notes.append("kzoo.train has each of the members learn by itself: model.fit(x, y) trains their mean.")
     if notes:
-        warnings.warn(" ".join(notes), KzooWarning, stacklevel=3)
+        warn(" ".join(notes))
     if weights is not None and data is None:
         model = _with_weights(preset, weights, overrides, compile=compile, seed=seed, steps=steps)
         _asked[model] = frozenset(overrides)
@@ -132,7 +131,7 @@ def build(
         if weights is not None:
             spec = import_module("kzoo.nouns").Spec.read(_specs[model])
             if said := start.begin_with(weights, model, spec, data)[1:]:
-                warnings.warn(" ".join(said), KzooWarning, stacklevel=3)
+                warn(" ".join(said))
     return model
 
 
@@ -268,6 +267,7 @@ def _settle_steps(training: dict[str, Any], overrides: Mapping[str, Any]) -> Non
         training[name] = TRAINING[name].default
 
 
+@short_errors
 def spec_of(thing: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:
     """Return the specification of a run or export, the path of one, or a model that kzoo built in this process.
 

@@ -124,6 +124,31 @@ def duration(seconds) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def aligned(rows: Iterable[Iterable[Any]], *, right: Iterable[int] = ()) -> list[str]:
+    """Return a line for each row, its cells in columns.
+
+    Args:
+        rows: the cells; the first row is the head.
+        right: numbers of the columns that end on one line, as numbers do.
+    """
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths, right = [max(map(len, column)) for column in zip(*cells, strict=True)], set(right)
+    lines = []
+    for row in cells:
+        padded = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(padded).rstrip())
+    return lines
+
+
+def cut(text: Any, most: int = 40) -> str:
+    """Return a text on one line, cut off where it is long."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 def first_line(error) -> str:
     """Return the first line of an error's message that says something, without its full stop, or the error's type.
 

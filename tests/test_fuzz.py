@@ -26,7 +26,7 @@ from kzoo.cli import main
 from kzoo.runtime import load as load_runtime
 
 GOLDEN = Path(__file__).parent / "golden"
-ETT = Path(__file__).parent / "weights" / "series_linear-ETTh1.csv"
+SERIES = Path(__file__).parent / "weights" / "series_linear-sine.csv"
 pytestmark = pytest.mark.usefixtures("registry_as_it_was")
 
 
@@ -162,7 +162,7 @@ def calls():
         ),
         "evaluate_model": (kzoo.evaluate, dict(run_or_model=model, data=iris, split="test", batch_size=64)),
         "predict": (kzoo.predict, dict(run=run, inputs=table().head(3), batch_size=2)),
-        "predict_weights": (kzoo.predict, dict(run="series_linear", inputs=ETT, weights="ETTh1", batch_size=2)),
+        "predict_weights": (kzoo.predict, dict(run="series_linear", inputs=SERIES, weights="sine", batch_size=2)),
         "predict_model": (kzoo.predict, dict(run=model, inputs=iris.test.x[:3], batch_size=2)),
         "runtime.load": (load_runtime, dict(exported=things()["exports"][0], format="onnx")),
         "runtime.predict": (answering.predict, dict(inputs=table().head(3), batch_size=2)),

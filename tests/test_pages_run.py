@@ -120,6 +120,7 @@ def write_files(folder):
         if answers:
             table["churned"] = np.where(age + rng.normal(0, 5, rows) > 45, "yes", "no")
         table.to_csv(folder / name, index=False)
+    (folder / "verses.txt").write_text("so long lives this, and this gives life to thee.\n" * 200)
     (folder / "reviews").mkdir()
     for label, words in (("good", "wonderful great warm funny"), ("bad", "dull cold slow boring")):
         texts = [f"a {' '.join(rng.choice(words.split(), 2))} film number {n}" for n in range(60)]

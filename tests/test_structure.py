@@ -16,7 +16,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MAY_IMPORT = {
     "arguments": set(),
     "budget": set(),
-    "errors": set(),
+    "callers": set(),
+    "errors": {"callers"},
+    "tensorflow_log": {"callers"},
     "deprecation": set(),
     "family": set(),
     "files": set(),
@@ -89,7 +91,7 @@ MAY_IMPORT = {
     "cli": {
         "arguments", "bare", "command", "data", "evaluation", "export", "exported", "family", "flops", "jax_cache",
         "language", "lean", "network", "plots", "ranking", "registry", "reports", "results", "run", "runtime", "serve",
-        "source", "training", "tuning", "weights", "workers",
+        "source", "tensorflow_log", "training", "tuning", "weights", "workers",
     },
 }  # fmt: skip
 # Who may name whom beyond that, to be imported when it is asked for: what is light opens what is heavy.
@@ -120,10 +122,10 @@ EVERYBODYS = {
     "words",
 }
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "bare", "budget", "catalogue", "chinese", "deprecation", "doors", "errors", "exported", "family",
-    "files", "forms", "jax_cache", "language", "lean", "network", "nouns", "optional", "plugins", "preset",
+    "arguments", "bare", "budget", "callers", "catalogue", "chinese", "deprecation", "doors", "errors", "exported",
+    "family", "files", "forms", "jax_cache", "language", "lean", "network", "nouns", "optional", "plugins", "preset",
     "preset_files", "presets", "processor", "ranking",
-    "registry", "results", "run", "weights", "words",
+    "registry", "results", "run", "tensorflow_log", "weights", "words",
 )  # fmt: skip
 
 
@@ -183,10 +185,22 @@ def wrong_imports(path, part):
 def test_imports_point_one_way(path):
     part = part_of(path)
     if part == "__init__":
-        assert [m for m, _ in imports_of(path) if m.startswith("kzoo")] == []
+        # Nothing else: whatever kzoo imports of TensorFlow comes after it.
+        assert {m for m, _ in imports_of(path) if m.startswith("kzoo")} == {"kzoo.tensorflow_log"}
         return
     assert part in MAY_IMPORT, f"say in MAY_IMPORT what kzoo/{part} may import"
     assert wrong_imports(path, part) == []
+
+
+def test_warnings_go_through_the_one_function_that_names_the_line_of_the_user():
+    calls = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in FILES
+        if path.name != "errors.py"
+        for node in nodes_of(path)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("warnings.warn", "warnings.warn_explicit")
+    ]
+    assert calls == []
 
 
 def test_imports_for_a_type_checker_do_not_count_and_others_do(tmp_path):

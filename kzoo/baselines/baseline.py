@@ -8,6 +8,7 @@ from typing import Any
 
 from kzoo.results import value_of
 from kzoo.tasks import Problem
+from kzoo.words import duration
 
 BASELINES: dict[str, "Baseline"] = {}
 
@@ -66,6 +67,12 @@ class Result:
     scores: Mapping[str, Any]
     seconds: float
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        score = self.notes[0] if self.value is None and self.notes else f"{self.metric} {self.value}"
+        if self.value is not None:
+            score = f"{self.metric} {self.value:.4g} on the {self.split} split, {duration(self.seconds)}"
+        return f"<baseline {self.label}: {score}>"
 
     @property
     def value(self) -> float | None:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from kzoo.words import listed, plural
+
 # What a check looks at, in the order in which they run. A check of a later kind has no meaning on empty data, and
 # the network is not run on data that a check has found to be wrong.
 KINDS = ("settings", "data", "network", "steps", "new")
@@ -32,6 +34,9 @@ class Finding:
     fix: str
     check: str = ""
 
+    def __repr__(self) -> str:
+        return f"<{self.level}: {self.what} ({self.where})>"
+
 
 class Findings(list[Finding]):
     """What `kzoo.check` found: a list, errors first.
@@ -51,6 +56,19 @@ class Findings(list[Finding]):
     def __init__(self, findings: Iterable[Finding] = (), overview: dict[str, Any] | None = None) -> None:
         super().__init__(findings)
         self.overview = overview
+
+    def __repr__(self) -> str:
+        """A line for each finding, and one for what to do; of data alone also the baselines and the presets to try."""
+        lines = [plural(len(self), "finding") if self else "No findings."]
+        for found in self:
+            lines += [f"  {found.level}: {found.what} ({found.where}). {found.why}", f"    fix: {found.fix}"]
+        scored = [one for one in self.baselines or () if one.value is not None]
+        if scored:
+            said = (f"{one.label} {one.value:.4g}" for one in scored)
+            lines.append(f"  without a network: {', '.join(said)} ({scored[0].metric}, {scored[0].split})")
+        if self.presets:
+            lines.append(f"  presets to try: {listed(one['preset'] for one in self.presets)}")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True, kw_only=True)

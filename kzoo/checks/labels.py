@@ -46,7 +46,7 @@ def labels_form(subject):
             f"The labels are rows of {given.shape[1]} numbers, and the loss takes one class number",
             where=f"loss {subject.loss.name}",
             why="Keras stops, or compares the wrong things.",
-            fix="Use categorical_crossentropy, or y.argmax(axis=1).",
+            fix="Use kzoo.build(..., labels='onehot'), another model's categorical_crossentropy, or y.argmax(axis=1).",
         )
     if wants == "one-hot" and not onehot and not subject.onehot:
         yield error(

@@ -15,6 +15,12 @@ WORDS = {
         "Keras 模型库：列出预设模型，用您的数据训练，然后使用。"
     ),
     "`kzoo COMMAND --help` teaches each command by example.": "`kzoo COMMAND --help` 用示例讲解每条命令。",
+    "KZOO_LANG=zh: help and --callbacks teaching in Chinese; all else is English.": (
+        "KZOO_LANG=zh：帮助和 --callbacks teaching 为中文，其余仍为英文。"
+    ),
+    "0  answered   1  more than one file in twenty could not be read   2  bad input": (
+        "0  已作出预测   1  读不了的文件超过二十分之一   2  输入有误"
+    ),
     "show the traceback of an error": "出错时显示完整的调用栈",
     "print a completion script": "打印 shell 自动补全脚本",
     "print one JSON document instead of text": "打印一个 JSON 文档，而不是文字",

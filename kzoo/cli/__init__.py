@@ -49,6 +49,8 @@ examples:
   kzoo predict runs/digits_cnn-01 digit.png
 
 `kzoo COMMAND --help` teaches each command by example.
+
+KZOO_LANG=zh: help and --callbacks teaching in Chinese; all else is English.
 """
 # bash puts a blank after what it has completed; behind `--set learning_rate=` the value comes.
 _NO_BLANK_AFTER_EQUALS = """\

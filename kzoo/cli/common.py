@@ -16,7 +16,9 @@ from pathlib import Path
 
 from kzoo.cli.spelling import meant
 from kzoo.errors import KzooError, is_out_of_memory
+from kzoo.kinds import kind as kind_named
 from kzoo.optional import missing
+from kzoo.tasks import problem
 from kzoo.words import first_line, printable
 
 PICTURES = (".png", ".svg", ".pdf")
@@ -128,6 +130,23 @@ def training(args, preset, data, *, words=(), **options) -> str:
 def quote(path) -> str:
     """Quote a path for the user's shell."""
     return subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)
+
+
+def use_of(run, task, inputs, options="") -> tuple[str, str]:
+    """Return what a trained model is for, in a word, and the line that asks it.
+
+    Args:
+        run: the path of a run, or the name of a preset with weights.
+        task: by its public name; None where it is not known.
+        inputs: the name of what is read (see `kzoo.kinds`).
+        options: of `kzoo predict`.
+    """
+    if task and "continues" in problem(task).facts:
+        code = f"import kzoo; print(kzoo.generate({os.fspath(run)!r}))"
+        plain = re.fullmatch(r"[\w ./:()';,-]+", code)  # nothing that a shell changes between double quotes
+        return "generate", f'python -c "{code}"' if plain else f"python -c {quote(code)}"
+    words = ["kzoo predict", quote(os.fspath(run)), *([options] if options else []), kind_named(inputs).example]
+    return "predict", " ".join(words)
 
 
 def require(name):

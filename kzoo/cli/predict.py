@@ -10,6 +10,7 @@ from kzoo.cli import common, quiet
 from kzoo.data.encode import encode_named
 from kzoo.errors import KzooError
 from kzoo.kinds import kind as kind_named
+from kzoo.kinds.left_out import ANSWERED
 
 EXAMPLES = """\
 examples:
@@ -24,6 +25,8 @@ examples:
   kzoo predict cifar_speed photo.jpg                       a preset with weights
   kzoo predict exports/cats cat.jpg                        an exported model
   kzoo predict exports/cats cat.jpg --format onnx_int8
+exit code:
+  0  answered   1  more than one file in twenty could not be read   2  bad input
 """
 
 
@@ -58,6 +61,8 @@ def run(args):
     if args.top > 1 and answers.values is not None:
         raise KzooError(f"--top {args.top} shows classes, and {args.run} answers with values: leave it out.")
     document = dict(run=args.run, predictions=answers.rows(args.top))
+    if len(answers.unread) > ANSWERED * len(answers):
+        document["exit_code"] = 1
     if args.out is not None:
         _write(answers, args.out)
         document["out"] = args.out

@@ -3,14 +3,13 @@
 import logging
 import os
 import sys
-import tempfile
-from contextlib import contextmanager
 from importlib import import_module
 
 from kzoo import lean
 from kzoo.errors import KzooError
 from kzoo.jax_cache import keep_programs
 from kzoo.optional import check_installed
+from kzoo.tensorflow_log import silence
 
 
 def hush():
@@ -19,28 +18,6 @@ def hush():
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     for logger in ("tensorflow", "absl"):
         logging.getLogger(logger).setLevel(logging.ERROR)
-
-
-@contextmanager
-def silence():
-    """Keep back the lines that TensorFlow's C++ writes while it starts; show them if what is done here fails.
-
-    No log level reaches them: they go straight to file descriptor 2.
-    """
-    hush()
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as noise:
-        screen = os.dup(2)
-        os.dup2(noise.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            noise.seek(0)
-            os.write(screen, noise.read())
-            raise
-        finally:
-            os.dup2(screen, 2)
-            os.close(screen)
 
 
 def load(name):

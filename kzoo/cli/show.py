@@ -252,7 +252,7 @@ def render(document, args):
         lines += tables.columns([row for r in d["results"] for row in _result(r)]) or ["  not measured yet"]
         if d["weights"]:
             lines += ["", common.bold("Weights in the package"), *tables.columns(_weights(d["weights"]))]
-            lines += ["", f"Use them: kzoo predict {args.preset} {_named(d)}{kind(into['kind']).example}"]
+            lines += ["", f"Use them: {common.use_of(args.preset, d['task'], into['kind'], _named(d))[1]}"]
         lines += ["", f"Train it: kzoo train {args.preset}"]
     if "plot" in d:
         lines.append(f"Drawn in {d['plot']}")
@@ -260,16 +260,18 @@ def render(document, args):
 
 
 def _weights(rows):
-    """Say of each which data, how good, and under which licence the data is, in three rows."""
+    """Say of each which data, how good there and elsewhere, and under which licence the data is, in a few rows."""
     for one in rows:
         yield one["name"], f"{one['examples']:,} examples of {one['data']}; test split: {one['score']}"
+        if one["elsewhere"]:
+            yield "", one["elsewhere"]
         yield "", f"data: {one['source']}, licence: {one['licence']}"
         yield "", f"{one['bytes'] / 1e6:.2f} MB, {one['created']}: {one['command']}"
 
 
 def _named(document):
     """Return the option that says which weights, where there are several."""
-    return f"--weights {document['weights'][0]['name']} " if len(document["weights"]) > 1 else ""
+    return f"--weights {document['weights'][0]['name']}" if len(document["weights"]) > 1 else ""
 
 
 def _result(r):

@@ -11,7 +11,6 @@ from kzoo.arguments import BUNDLES
 from kzoo.cli import backend, common, quiet, tables
 from kzoo.doors import checked_steps_per_call
 from kzoo.errors import Interrupted, KzooError
-from kzoo.kinds import kind
 from kzoo.listing import numbered_in
 from kzoo.registry import get_preset, resolve
 from kzoo.results import baselines
@@ -105,6 +104,7 @@ def run(args):
         preset=preset.name,
         data=done.data.name,
         inputs=done.data.inputs,
+        task=done.data.task,
         interrupted=bool(summary.get("interrupted")),
         summary=summary,
         doubts=doubts_of(done, summary.get("test") or summary.get("validation") or {}),
@@ -222,7 +222,7 @@ def render(document, args):
     logs = os.path.join(folder, "tensorboard")
     if os.path.isdir(logs):
         rows.append(("tensorboard", f"tensorboard --logdir {common.quote(logs)}"))
-    rows.append(("predict", f"kzoo predict {common.quote(folder)} {kind(document['inputs']).example}"))
+    rows.append(common.use_of(folder, document["task"], document["inputs"]))
     lines += tables.columns(rows)
     return "\n".join(lines)
 

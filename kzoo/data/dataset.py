@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from kzoo.data.overview import overview
 from kzoo.tasks import Problem, Target, problem
+from kzoo.words import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +41,9 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __repr__(self) -> str:
+        return f"<Split: {plural(len(self), 'row')}>"
 
 
 @dataclass(kw_only=True)

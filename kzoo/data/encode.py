@@ -4,17 +4,17 @@ This module and the light halves of `kzoo.kinds` are NumPy and the standard libr
 without pandas, scikit-learn and Keras; `tests/test_structure.py` holds them to that.
 """
 
-import warnings
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kzoo.errors import KzooError, KzooWarning
+from kzoo.errors import KzooError, warn
 from kzoo.kinds import fits, kind_of, takes_ready_arrays
 from kzoo.kinds.arrays import all_finite, numbers_in, whole_in
-from kzoo.kinds.left_out import ANSWERED, Unread, left_out
+from kzoo.kinds.left_out import PREDICTED, Unread, left_out
 from kzoo.words import length_of
 
 
@@ -109,8 +109,13 @@ def class_numbers(labels) -> np.ndarray:
     return labels.argmax(axis=-1) if labels.ndim > 1 and labels.shape[-1] > 1 else labels.reshape(-1)
 
 
-def encode_named(preprocessing: dict, inputs) -> Encoded:
-    """Encode raw inputs to be answered; warn of a few files that cannot be read, and go on without them.
+def encode_named(preprocessing: dict, inputs, *, most: float = PREDICTED) -> Encoded:
+    """Encode raw inputs to be answered; warn of files that cannot be read, and go on without them.
+
+    Args:
+        preprocessing: what reads them.
+        inputs: the raw inputs.
+        most: the share of files that may be broken; all of them never.
 
     Raises:
         KzooError: no inputs, an input that does not fit, a number that is none, or too many files that cannot be read.
@@ -120,11 +125,14 @@ def encode_named(preprocessing: dict, inputs) -> Encoded:
     if length_of(inputs) == 0:
         raise KzooError("Nothing to predict: no inputs were given.")
     x, items = _read(preprocessing, inputs)
+    for item in _unread(items).values():
+        if isinstance(item.item, str | os.PathLike) and not os.path.lexists(item.item):  # a name that is wrong
+            raise KzooError(item.why)
     unread = {place: item.why for place, item in _unread(items).items()}
     items = [item.item if isinstance(item, Unread) else item for item in items] if unread else items
     names = _names(items, len(x) + len(unread))
-    if line := left_out(unread, names, "file", most=ANSWERED):
-        warnings.warn(line, KzooWarning, stacklevel=3)
+    if line := left_out(unread, names, "file", most=most):
+        warn(line)
     if x.dtype.kind == "f" and not all_finite(x):
         first = int(np.argwhere(~np.isfinite(x))[0][0])
         raise KzooError(f"Input {first + 1} holds NaN or infinity: fill it in or leave it out.")

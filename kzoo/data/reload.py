@@ -13,7 +13,7 @@ from kzoo.data.load import load
 from kzoo.data.named import NAMES, name_of
 from kzoo.data.options import DataOptions
 from kzoo.data.sight import existing
-from kzoo.errors import KzooError, KzooWarning
+from kzoo.errors import KzooError, KzooWarning, warn
 from kzoo.kinds import encoding, kind_of, takes_ready_arrays
 from kzoo.kinds.tables.files import is_table
 from kzoo.kinds.tables.frame import is_pair, with_answers
@@ -78,7 +78,7 @@ def reload(run, source=None, *, target=None) -> Dataset:
 
 
 def _warn_of(why):
-    warnings.warn(f"{why}, its scores are too good.", KzooWarning, stacklevel=3)
+    warn(f"{why}, its scores are too good.")
 
 
 def own_data(run, source, *, target=None) -> Dataset | None:

@@ -133,15 +133,19 @@ def adding(options):
     return load_arrays(x, y, task="sequence_regression", notes=[note], **options)
 
 
-def sine(options):
+def waves():
+    """Return the table of `sine`."""
     random = np.random.default_rng(0)
     hours = np.arange(6000)
     daily = np.sin(2 * np.pi * hours / 24) + 0.4 * np.sin(4 * np.pi * hours / 24 + 1)
     weekly = 0.6 * np.sin(2 * np.pi * hours / 168)
     value = 10 + 3 * daily + 3 * weekly + 0.5 * random.standard_normal(len(hours))
-    frame = pd.DataFrame({"time": pd.date_range("2020-01-01", periods=len(hours), freq="h"), "value": value})
+    return pd.DataFrame({"time": pd.date_range("2020-01-01", periods=len(hours), freq="h"), "value": value})
+
+
+def sine(options):
     options = {key: value for key, value in options.items() if key != "seed"}
-    return load_series(frame, **options, notes=["A day and a week of sines, and noise of deviation 0.5."])
+    return load_series(waves(), **options, notes=["A day and a week of sines, and noise of deviation 0.5."])
 
 
 def pydocs(options):

@@ -29,6 +29,7 @@ from kzoo.training import train
 from kzoo.training.folder import is_complete
 from kzoo.training.record import provenance
 from kzoo.training.train import say
+from kzoo.words import aligned, plural
 from kzoo.workers.crew import Silence, checked_crew, crew_of
 from kzoo.workers.worker import TrialFailed, Worker, can_be_sent
 
@@ -84,10 +85,11 @@ def cross_validate(
         overrides: any other name that `kzoo.train` takes.
 
     Returns:
-        `folds`, a dict of scores for each; `mean` and `std` (n - 1) of every score over them, of several targets also
-        for each of them, as `targets`, and of each baseline that all folds have, as `baselines`; `out_of_fold`: `rows`
-        (places among the usable rows of the source), `truth` and `answers` (probabilities or values, averaged over the
-        repeats); `runs`, their paths. `out` gets them as `cross_validation.json` and `out_of_fold.npz`.
+        A dict, printed as a table: `folds`, a dict of scores for each; `mean` and `std` (n - 1) of every score over
+        them, of several targets also for each of them, as `targets`, and of each baseline that all folds have, as
+        `baselines`; `out_of_fold`: `rows` (places among the usable rows of the source), `truth` and `answers`
+        (probabilities or values, averaged over the repeats); `runs`, their paths. `out` gets them as
+        `cross_validation.json` and `out_of_fold.npz`.
 
     Raises:
         KzooError: data that has an order, more folds than rows of a class, or anything that `kzoo.train` refuses.
@@ -129,7 +131,8 @@ def cross_validate(
             _say(runs, len(plan))
     if overwrite:
         _remove_others(out, folders)
-    found = _summarise(runs) | {"out_of_fold": _out_of_fold(runs), "runs": [run.path for run in runs]}
+    of_all = {"out_of_fold": _out_of_fold(runs), "runs": [run.path for run in runs]}
+    found = CrossValidation(_summarise(runs) | of_all)
     _write(out, found, runs[0], dict(folds=folds, stratified=stratified, repeats=repeats, seed=seed))
     return found
 
@@ -200,6 +203,21 @@ def _summarise(runs: Sequence[Run]) -> dict[str, Any]:
     if shared := [name for name in beside[0] if all(name in each for each in beside)]:
         found["baselines"] = {name: _spread([each[name] for each in beside]) for name in shared}
     return found
+
+
+class CrossValidation(dict[str, Any]):
+    """What `kzoo.cross_validate` returns: a dict, which is printed as a table."""
+
+    def __repr__(self) -> str:
+        """The mean and the deviation of each score over the folds, and of the baselines beside the first of them."""
+        rows = [["score", "mean", "deviation"]]
+        rows += [[name, f"{mean:.4g}", f"{self['std'][name]:.2g}"] for name, mean in self["mean"].items()]
+        first = _first(self["folds"])[0]
+        for name, scores in self.get("baselines", {}).items():
+            if first in scores["mean"]:
+                rows.append([f"{first} of {name}", f"{scores['mean'][first]:.4g}", f"{scores['std'][first]:.2g}"])
+        lines = [f"Cross-validation, {plural(len(self['folds']), 'fold')}, in {Path(self['runs'][0]).parent}"]
+        return "\n".join(lines + [f"  {line}" for line in aligned(rows, right=(1, 2))])
 
 
 def _spread(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import os
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from kzoo.data.named import NAMES
 from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
 from kzoo.doors import door
-from kzoo.errors import KzooError, KzooWarning
+from kzoo.errors import KzooError, warn
 from kzoo.files import finite, whole_file, write_json
 from kzoo.kinds import encoding
 from kzoo.nouns import FOLDS, Member, Request, Spec
@@ -106,10 +105,7 @@ def _make(folder: Path, request: Request, members: Sequence[Run], method: str, d
         if data is None:
             scores = {} if folds else _score_stored(members, method, classes)
             if not (scores or folds):
-                warnings.warn(
-                    "The members have not kept all of their answers, so the ensemble has no scores: data= scores it.",
-                    KzooWarning, stacklevel=4,
-                )  # fmt: skip
+                warn("The members have not kept all of their answers, so the ensemble has no scores: data= scores it.")
         else:
             scores = score_and_keep(model, data, folder, logits=False)
         with whole_file(folder / "best.keras") as temporary:

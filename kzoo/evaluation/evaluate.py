@@ -1,7 +1,6 @@
 """`evaluate`: scores on data, of a run or a model on any data."""
 
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -15,7 +14,7 @@ from kzoo.data.dataset import Loadable
 from kzoo.data.named import NAMES
 from kzoo.data.reload import check_encoded, check_target, holds_arrays, reload
 from kzoo.doors import checked_count, door
-from kzoo.errors import KzooError, KzooWarning
+from kzoo.errors import KzooError, warn
 from kzoo.evaluation.generate import score_stateful
 from kzoo.kinds import kind, takes_ready_arrays
 from kzoo.registry import preset_of, spec_of
@@ -158,8 +157,5 @@ def _numbered(names: list[str], data: Dataset, *, quiet: bool) -> Dataset:
         )
     if quiet:
         return data
-    warnings.warn(
-        f"{data.name}: the model has numbers for its classes, which are taken in this order: {listed(found, 10)}.",
-        KzooWarning, stacklevel=4,
-    )  # fmt: skip
+    warn(f"{data.name}: the model has numbers for its classes, which are taken in this order: {listed(found, 10)}.")
     return data

@@ -70,7 +70,17 @@ def learning_rate_range(
     finite = np.array([loss for loss in losses if math.isfinite(loss)])
     rates = rates[: len(finite)]
     smoothed = _smooth(finite, steps)
-    return dict(rates=rates, losses=finite, smoothed=smoothed, suggested=_steepest(rates, smoothed), diverged=diverged)
+    suggested = _steepest(rates, smoothed)
+    return LearningRates(rates=rates, losses=finite, smoothed=smoothed, suggested=suggested, diverged=diverged)
+
+
+class LearningRates(dict[str, Any]):
+    """What `kzoo.learning_rate_range` returns: a dict, of which the suggestion is printed."""
+
+    def __repr__(self) -> str:
+        rates, diverged = self["rates"], self["diverged"]
+        end = "" if diverged is None else f", diverged at {diverged:.2g}"
+        return f"<learning rates {rates[0]:.2g} to {rates[-1]:.2g}: suggested {self['suggested']:.2g}{end}>"
 
 
 def _check(low: Any, high: Any, steps: Any) -> None:

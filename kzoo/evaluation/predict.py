@@ -35,14 +35,15 @@ def predict(
             a callback bundle wrote. Those take arrays of the model's own input shape and number the classes, unless
             `kzoo.fit_arguments`, or `kzoo.build(..., weights=)`, has told the model of its data.
         inputs: image files, a folder of them or arrays; a CSV, a DataFrame or rows; strings; or an array of
-            the model's own input shape. Of many files up to 5 % may be broken: they get a row without an answer
+            the model's own input shape. A broken file among others gets a row without an answer
             (`Predictions.unread`) and a `KzooWarning`.
         weights: which ones, where a preset has several: `kzoo show PRESET` lists them.
         batch_size: examples in a step.
         tta: test-time augmentation of images, "mirror" or "shift" (see `kzoo.evaluate`).
 
     Raises:
-        KzooError: an input that cannot be read or does not fit, inputs that have no views, or a preset without weights.
+        KzooError: an input that does not fit, none that can be read, inputs that have no views, or a preset without
+            weights.
     """
     run = opened(run, weights)
     views_of(kind_of(run.preprocessing), tta)

@@ -3,10 +3,9 @@
 import codecs
 import io
 import re
-import warnings
 from pathlib import Path
 
-from kzoo.errors import KzooError, KzooWarning
+from kzoo.errors import KzooError, warn
 from kzoo.words import plural
 
 _PIECE = 2**20  # bytes
@@ -147,7 +146,7 @@ def say(lines, notes=None):
         notes += lines
         return
     for line in lines:
-        warnings.warn(line, KzooWarning, stacklevel=4)
+        warn(line)
 
 
 def in_one_line(said) -> list:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from kzoo.errors import KzooError
 from kzoo.words import listed, percent
 
-# The largest share that may be missing. A network learns from what is left; who asks for answers wants all of them.
-TRAINED, ANSWERED = 0.5, 0.05
+# The largest share that may be missing. A network learns from what is left; a score is to be of all of them, and so are
+# the answers to a request; who asks for predictions gets those there are.
+TRAINED, ANSWERED, PREDICTED = 0.5, 0.05, 1.0
 _NAMED = 5  # files that a line names
 
 
@@ -38,13 +39,15 @@ def left_out(errors: Mapping[int, str], names: Sequence, what: str, *, most: flo
         where: they are, such as the name of a split.
 
     Raises:
-        KzooError: more of them cannot be read.
+        KzooError: more of them cannot be read, or all.
     """
     if not errors:
         return ""
     count, first = len(errors), min(errors)
     if len(names) == 1:
         raise KzooError(errors[first])
+    if count == len(names):
+        raise KzooError(f"None of the {count:,} {what}s can be read, {str(names[first])!r} first. {errors[first]}")
     if count > most * len(names):
         raise KzooError(
             f"{count:,} of {len(names):,} {what}s cannot be read, {str(names[first])!r} first. {errors[first]} "

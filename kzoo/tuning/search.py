@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kzoo.arguments import TRAINING
 from kzoo.budget import settle_budget
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, short_errors
 from kzoo.family import FAMILIES
 from kzoo.files import path_of
 from kzoo.registry import Preset, get_preset, preset_of, rebuild, resolve, without_use
@@ -109,6 +109,7 @@ class Search:
             return False
         return all(trial.status in FINISHED for trial in self.trials)
 
+    @short_errors
     def leaderboard(self) -> "pd.DataFrame":
         """Return a DataFrame of the trials, best first.
 
@@ -118,6 +119,7 @@ class Search:
         pandas = import_module("pandas")
         return pandas.DataFrame(table_of(leaderboard(self.trials, self.objective)))
 
+    @short_errors
     def best_trial(self) -> Trial:
         """Return the record of the trial with the best score; of equals the earliest, so the preset before others.
 
@@ -129,6 +131,7 @@ class Search:
             raise KzooError(f"{self.path} has no trial with a score yet. The same call of kzoo.tune continues it.")
         return best
 
+    @short_errors
     def best_config(self) -> dict[str, Any]:
         """Return what the best trial differs in from the preset: overrides for `kzoo.build` and `kzoo.train`.
 
@@ -172,6 +175,7 @@ class Search:
         settle_budget(training, trial.overrides, self.request.data["train"])
         return differing(preset.config | preset.training, config | training)
 
+    @short_errors
     def best_model(self) -> "keras.Model":
         """Return the network of the best trial with the weights of its best epoch, not compiled.
 
@@ -195,6 +199,7 @@ class Search:
             raise KzooError(f"{file} cannot be read: {first_line(error)}") from error
         return model
 
+    @short_errors
     def retrain(
         self,
         data: "Loadable | None" = None,
@@ -230,6 +235,7 @@ class Search:
             self, data, trial=trial, on=on, epochs=epochs, out=out, seed=seed, build=build, options=options
         )
 
+    @short_errors
     def save_preset(self, name: str, path: str | os.PathLike[str] | None = None) -> Path:
         """Write the best trial as a preset of its own, and return the TOML file, which `kzoo.load_presets` registers.
 
@@ -242,6 +248,7 @@ class Search:
         """
         return import_module("kzoo.tuning.winner").save_preset(self, name, path)
 
+    @short_errors
     def plot(self, kind: Literal["history", "curves", "importance"] = "history") -> "Figure":
         """Return a matplotlib `Figure`, to be shown by a notebook or written with `figure.savefig("history.png")`.
 

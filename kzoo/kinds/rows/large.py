@@ -9,7 +9,6 @@ what is missing, means and deviations. Its rows end up shuffled, so that any tha
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from kzoo.data.dataset import Dataset, Split
 from kzoo.data.memory import free_memory, too_large
 from kzoo.data.sample import what_is_sampled
 from kzoo.data.stored import Content, Stored, is_any_made, is_made, making, read_about, write_about
-from kzoo.errors import KzooError, KzooWarning
+from kzoo.errors import KzooError, warn
 from kzoo.kinds.files import say
 from kzoo.kinds.rows.encoding import Encoding
 from kzoo.kinds.rows.gather import Placed, Sample
@@ -107,11 +106,9 @@ def frame_of(source, text=()):
     frame = pieces.frame(sample.taken()[0], text)
     say(pieces.notes)
     if len(frame) < placed.rows:
-        warnings.warn(
+        warn(
             f"{pieces.name!r} is too large for memory: {len(frame):,} of its {placed.rows:,} rows are looked at, the "
-            "same ones each time.",
-            KzooWarning,
-            stacklevel=2,
+            "same ones each time."
         )
     return frame
 

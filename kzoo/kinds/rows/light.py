@@ -1,11 +1,10 @@
 """Raw rows become numbers, by what training learned of each column (`columns.py`), without pandas."""
 
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
 
-from kzoo.errors import KzooError, KzooWarning
+from kzoo.errors import KzooError, warn
 from kzoo.kinds import Shown
 from kzoo.kinds.arrays import check_count, numbers_in, whole_in
 from kzoo.kinds.rows.asked import asked_columns
@@ -42,7 +41,7 @@ def read(reader, raw):
     unread, doubts = {}, []
     x = apply_columns(as_dated(reader, rows, doubts), rows, unread)
     for line in (*doubts, *say_unread(columns, rows, unread)):
-        warnings.warn(line, KzooWarning, stacklevel=2)
+        warn(line)
     return x, raw
 
 

@@ -1,6 +1,5 @@
 """Time series: a numeric table with a time column becomes windows and the values that follow."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from kzoo.data.arrays import as_type, checked
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.overview import AS_ASKED
 from kzoo.data.windows import Windows
-from kzoo.errors import KzooError, KzooWarning
+from kzoo.errors import KzooError, warn
 from kzoo.kinds import Fresh
 from kzoo.kinds.rows.asked import asked_columns, named_columns
 from kzoo.kinds.rows.columns import stored_writing, writing_of
@@ -381,7 +380,7 @@ def labelled(reader, source, *, targets, config):
     made, left_out, across = windows_of(series, reader["steps"], config["horizon"], outputs, name)
     split, without = _known_alone(made["whole"], unknown, name)
     for line in (*lines, *repeats(times), *more, *_about_holes(left_out, across), *without):
-        warnings.warn(line, KzooWarning, stacklevel=2)
+        warn(line)
     return split
 
 

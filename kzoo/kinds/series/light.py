@@ -1,11 +1,10 @@
 """The last rows of a series become a window: in order of time, gaps filled, without pandas."""
 
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
 
-from kzoo.errors import KzooError, KzooWarning
+from kzoo.errors import KzooError, warn
 from kzoo.kinds.arrays import check_count, numbers_in
 from kzoo.kinds.rows.asked import asked_columns
 from kzoo.kinds.rows.light import draw as draw_rows
@@ -52,7 +51,7 @@ def read(reader, raw):
         *_say_repeats(times, steps),
     )
     for line in lines:
-        warnings.warn(line, KzooWarning, stacklevel=2)
+        warn(line)
     return x, raw
 
 
@@ -182,12 +181,12 @@ def ahead(reader, raw, steps):
     moments = None if seen is None else calendars.moments_of(table, seen.column, seen.way, seen.told)
     if moments is None or (moments.at.dtype.kind == "M") == (calendar.step == "numbers"):
         why = f"There is no time column {calendar.column!r}: the steps of the forecast have numbers, 1 is the next row."
-        warnings.warn(why, KzooWarning, stacklevel=2)
+        warn(why)
         return None
     own = calendars.learn(moments, seen.column)
     if own is not None and own.words != calendar.words:
         why = f"These rows are {own.words} apart, and those of the training were {calendar.words}: no step fits both."
-        warnings.warn(why, KzooWarning, stacklevel=2)
+        warn(why)
     return calendar.column, calendar.after(moments, steps), calendar.shown(moments, reader["steps"])
 
 

@@ -1,7 +1,6 @@
 """Labelled text: a file per class, a file per document, or a text column of a table."""
 
 import re
-import warnings
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from kzoo.data.arrays import as_type, checked
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.overview import AS_ASKED
 from kzoo.data.windows import Mapped, Windows, blocks, few, taken
-from kzoo.errors import KzooError, KzooWarning
+from kzoo.errors import KzooError, warn
 from kzoo.kinds import Fresh
 from kzoo.kinds.files import encoding_of, in_one_line, read_text, say
 from kzoo.kinds.folders import beside_splits
@@ -319,7 +318,7 @@ def labelled(reader, source, *, targets, config):
     texts = np.array(texts_in(reader, frame), object)
     kept = frame[targets[0]].notna().to_numpy() & np.array([text.strip() != "" for text in texts], bool)
     if dropped := int((~kept).sum()):
-        warnings.warn(_WITHOUT.format(dropped), KzooWarning, stacklevel=2)
+        warn(_WITHOUT.format(dropped))
     if not kept.any():
         raise KzooError(f"No row has both text and a label ({targets[0]!r}).")
     return Split(
@@ -350,7 +349,7 @@ def _new_folder(source):
     """Return the texts and labels of a folder that training has not seen, and warn of what is left out."""
     texts, labels, notes = read_folder(folder_of_new(Path(source)), most=ANSWERED)
     for line in notes:
-        warnings.warn(line, KzooWarning, stacklevel=2)
+        warn(line)
     return texts, labels
 
 

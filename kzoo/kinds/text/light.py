@@ -2,12 +2,11 @@
 
 import os
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
 
-from kzoo.errors import KzooError, KzooWarning
+from kzoo.errors import KzooError, warn
 from kzoo.kinds import Shown
 from kzoo.kinds.arrays import check_count, numbers_in, whole_in
 from kzoo.kinds.files import in_one_line, read_text, say
@@ -280,7 +279,7 @@ def _of_files(paths):
 
 
 def _warn(line):
-    warnings.warn(line, KzooWarning, stacklevel=4)
+    warn(line)
 
 
 def _column(rows, name):

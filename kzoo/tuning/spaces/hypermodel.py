@@ -12,13 +12,14 @@ import numpy as np
 
 from kzoo import contract
 from kzoo.arguments import OF_FIT
-from kzoo.errors import KzooError, KzooWarning
+from kzoo.errors import KzooError, KzooWarning, short_errors
 from kzoo.registry import Preset, build, get_preset, resolve
 from kzoo.training.settle import balanced
 from kzoo.tuning.engines.private import round_of
 from kzoo.tuning.spaces.space import Space, space
 
 
+@short_errors
 def hypermodel(preset: str | Preset, space: str | Space = "standard", **overrides: Any) -> keras_tuner.HyperModel:
     """Return a KerasTuner `HyperModel` of a preset.
 

@@ -131,6 +131,8 @@ class OwnSpace(Points):
     def __str__(self) -> str:
         return "\n".join([self.table(self.name), *(f"  fixed: {name}={v!r}" for name, v in self.fixed.items())])
 
+    __repr__ = __str__
+
     # Finding out
 
     def explored(self) -> "OwnSpace":

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kzoo.arguments import TRAINING
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, short_errors
 from kzoo.family import builder_of
 from kzoo.registry import Preset, build, get_preset, resolve, without_use
 from kzoo.tuning.spaces import entries_of, make_fit
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import keras_tuner
 
 
+@short_errors
 def space(preset: str | Preset, size: str = "standard") -> "Space":
     """Return the search space of a preset, with the preset itself as its default point.
 
@@ -193,6 +194,8 @@ class Space(Points):
         if self.max_params is not None:
             lines.append(f"  at most {self.max_params:,} parameters")
         return "\n".join(lines)
+
+    __repr__ = __str__
 
     # By name
 

@@ -1,0 +1,132 @@
+"""Warnings and tracebacks show the line of the user's that called kzoo, and not kzoo's own."""
+
+import linecache
+import traceback
+import warnings
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import kzoo
+from kzoo.errors import KzooWarning
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for number in range(3):
+        Image.fromarray(np.full((8, 8), 80 * number, "uint8")).save(tmp_path / f"{number}.png")
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    return sorted(tmp_path.glob("*.png"))
+
+
+def load_a_setting_of_no_use(photos):
+    file = photos[0].with_name("vain.toml")
+    file.write_text('[idle_gru]\nbase = "text_gru"\nconfig = { dense_dropout = 0.5, dropout = 0.1 }\n')
+    kzoo.load_presets(file)
+
+
+def evaluate_with_words_for_numbers(photos):
+    table = pd.DataFrame(np.random.default_rng(0).random((30, 4))).assign(y=list("abc") * 10)
+    kzoo.evaluate(kzoo.build("iris_fnn"), table, target="y")
+
+
+WARNS = {
+    "build": lambda photos: kzoo.build("iris_fnn", batch_size=4),
+    "predict": lambda photos: kzoo.predict("digits_cnn", photos),
+    "dark pixels": lambda photos: kzoo.predict("digits_cnn", np.eye(8)[None]),
+    "load_presets": load_a_setting_of_no_use,
+    "evaluate": evaluate_with_words_for_numbers,
+}
+
+
+@pytest.mark.parametrize("called", WARNS.values(), ids=WARNS)
+def test_a_warning_names_the_line_that_called_kzoo(photos, called):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        called(photos)
+    found = [one for one in caught if issubclass(one.category, KzooWarning)]
+    assert found
+    assert {one.filename for one in found} == {__file__}
+    assert "kzoo." in linecache.getline(__file__, found[0].lineno)
+
+
+def test_a_warning_from_a_callback_names_the_line_that_called_keras(photos):
+    class Asks(keras.callbacks.Callback):  # a user's callback: the line is in it
+        def on_epoch_end(self, epoch, logs=None):
+            kzoo.predict("digits_cnn", photos)
+
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    with pytest.warns(KzooWarning) as caught:
+        model.fit(np.ones((2, 1)), np.ones(2), callbacks=[Asks()], verbose=0)
+    line = linecache.getline(caught[0].filename, caught[0].lineno)
+    assert 'kzoo.predict("digits_cnn", photos)' in line
+
+
+def frames_of(error):
+    """Return the files of a traceback below this test's, kzoo's by their last name."""
+    return [one.filename.rpartition("/kzoo/")[2] for one in traceback.extract_tb(error.__traceback__)][1:]
+
+
+REFUSED = {
+    "train": lambda: kzoo.train("iris_fnn", "nowhere.csv"),
+    "build": lambda: kzoo.build("iris_fnn", dropout=-1),
+    "get_preset": lambda: kzoo.get_preset("cifar_cn"),
+    "space": lambda: kzoo.space("iris_fnn", "huge"),
+    "tune": lambda: kzoo.tune("iris_fnn", "iris", trials=0),
+    "predict": lambda: kzoo.predict("digits_cnn", "none.png"),
+    "compare": lambda: kzoo.compare("nowhere"),
+    "load_data": lambda: kzoo.load_data("nowhere.csv"),
+    "standard": lambda: kzoo.callbacks.standard(stop_early=3),
+}
+
+
+@pytest.mark.parametrize("call", REFUSED.values(), ids=REFUSED)
+def test_an_error_shows_the_call_and_not_how_kzoo_is_built(call, monkeypatch):
+    with pytest.raises(kzoo.KzooError) as refused:
+        call()
+    assert frames_of(refused.value) == [__file__, "errors.py"]
+    shown = "".join(traceback.format_exception(refused.value))
+    assert len(shown) < 1500 + len(str(refused.value))
+    monkeypatch.setenv("KZOO_DEBUG", "1")
+    with pytest.raises(kzoo.KzooError) as refused:
+        call()
+    assert len(frames_of(refused.value)) > 2
+
+
+def test_lines_of_the_user_that_kzoo_called_stay():
+    def model(hp):
+        hp.Int("units", 1, 4)
+        return kzoo.build("iris_fnn", dropout=-1)
+
+    with pytest.raises(kzoo.KzooError) as refused:
+        kzoo.tune(model, "iris", trials=1, progress=False)
+    shown = "".join(traceback.format_exception(refused.value))
+    assert 'return kzoo.build("iris_fnn", dropout=-1)' in shown
+    assert "spaces/own.py" not in shown
+
+
+def test_a_fault_keeps_its_traceback(monkeypatch):
+    def broken(*given, **options):
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr("kzoo.training.road.Assignment.ready", broken)
+    with pytest.raises(RuntimeError) as failed:
+        kzoo.train("iris_fnn", "iris", progress=False)
+    assert "training/train.py" in frames_of(failed.value)
+
+
+def test_notebooks_show_the_cell_and_the_message(tmp_path, monkeypatch):
+    # IPython asks an exception for its lines; of a class, whose frames no function trims.
+    with pytest.raises(kzoo.KzooError) as refused:
+        kzoo.Search(tmp_path).retrain()
+    lines = refused.value._render_traceback_()
+    assert "kzoo.Search(tmp_path).retrain()" in "\n".join(lines)
+    assert "is not a search" in lines[-1]
+    assert "search.py" not in "\n".join(lines[:-1])
+    assert len(lines) < 8
+    monkeypatch.setenv("KZOO_DEBUG", "1")
+    assert "search.py" in "\n".join(refused.value._render_traceback_())

@@ -83,7 +83,7 @@ def test_a_test_table_in_another_zone_has_the_features_of_the_training(tmp_path,
 
 
 CASES = (
-    ("none", FAR, "say +09:00 here, and those of the training said no zone: they are read as written."),
+    ("none", FAR, "say +09:00 here, and those of the training said no zone: it is taken to be theirs too."),
     ("UTC", "none", "say no zone here, and those of the training said UTC: they are taken to be of that zone."),
     ("Europe/Berlin", "none", "say no zone here, and those of the training said Europe/Berlin"),
     ("none", "none", None),

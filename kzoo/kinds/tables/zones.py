@@ -100,6 +100,14 @@ def _may_be_zoned(text):
     return text.strip()[-1:] in ("Z", "C", "T") or "+" in text or "-" in text[10:]
 
 
+def in_utc(wall, minutes) -> np.ndarray:
+    """Return times (N,) in UTC; those of which no offset is known (NaN) as they are."""
+    there = np.isfinite(minutes) & ~np.isnat(wall)
+    found = wall.copy()
+    found[there] -= minutes[there].astype("m8[m]")
+    return found
+
+
 def on_clock(wall, minutes, zone) -> np.ndarray:
     """Return times (N,) as the clock of a zone shows them.
 
@@ -111,9 +119,8 @@ def on_clock(wall, minutes, zone) -> np.ndarray:
     there = np.isfinite(minutes) & ~np.isnat(wall)
     if not zone or "," in zone or not there.any():
         return wall
-    utc = wall[there] - minutes[there].astype("m8[m]")
-    found = wall.copy()
-    found[there] = utc + _offsets_at(utc, zone)
+    found = in_utc(wall, minutes)
+    found[there] += _offsets_at(found[there], zone)
     return found
 
 
@@ -142,19 +149,19 @@ def about_zone(name, zone, minutes) -> list:
         minutes: of the new cells that hold a time (see `on_clock`).
     """
     new = zone_of(minutes)
-    parts, was = new.split(","), (zone or "").split(",")
+    parts, was = (new or _NONE).split(","), (zone or _NONE).split(",")
     if zone is None or not len(minutes) or set(parts) <= set(was):
         return []
     here = " and ".join(part for part in parts if part != _NONE)
     if not zone:
-        line = f"say {here} here, and those of the training said no zone: they are read as written"
-        return [f"Times of {name!r} {line}. If that is wrong, write them without a zone, as the training's were."]
+        line = f"say {here} here, and those of the training said no zone: it is taken to be theirs too"
+        return [f"Times of {name!r} {line}. If it is not, bring them to the zone of the training."]
     if len(was) > 1:
         missing = [part for part in parts if part not in was]
         what = "say no zone" if missing == [_NONE] or not here else f"say {here}"
         line = f"{what} here, and those of the training said {' and '.join(part for part in was if part != _NONE)}"
         return [f"Times of {name!r} {line}: they are read as written. If that is wrong, write them by that clock."]
-    if _NONE in parts or not new:
+    if _NONE in parts:
         which = "say no zone here" if not here else "do not all say their zone here"
         line = f"{which}, and those of the training said {zone}: they are taken to be of that zone"
         return [f"Times of {name!r} {line}. If that is wrong, write their offset, as in 2024-01-31T10:00+02:00."]

@@ -205,7 +205,7 @@ def _classes_as_values(y, onehot, kind):
     numbers = np.unique(y).astype(float)
     what = f"{len(numbers)} different whole numbers, {numbers[0]:g} to {numbers[-1]:g}"
     what = "one-hot rows" if onehot else "true and false" if y.dtype.kind == "b" else what
-    yield f"y holds {what}, and they are read as values of a regression (task='regression' ends this note); {classes}."
+    yield f"y holds {what}, read as values of a regression. If they are, say task='regression'; {classes}."
 
 
 def _refuse_label_matrix(y, task):

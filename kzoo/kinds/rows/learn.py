@@ -66,7 +66,7 @@ def load_table(
     decimal, figures = attrs.get("decimal"), attrs.get("figures", ())
     targets = find_target(frame, target)
     said = asked_columns(columns, frame)
-    tested, typed = None, rows_of(frame.loc[:, [hasattr(kind, "tz") for kind in frame.dtypes]])
+    tested, typed = None, rows_of(frame.loc[:, [hasattr(kind, "tz") or "tz=" in str(kind) for kind in frame.dtypes]])
     if splits.is_source(test):
         tested = _as_trained(as_frame(test, text_columns(frame), notes), frame, decimal)
         require(tested, targets, "the test table")

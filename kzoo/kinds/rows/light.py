@@ -20,7 +20,7 @@ from kzoo.kinds.tables.raw import (
     require,
     rows_of,
 )
-from kzoo.kinds.tables.values import MISSING, Texts, date_parts, day_first_again, known, plain, to_words, unreadable
+from kzoo.kinds.tables.values import MISSING, Texts, date_parts, day_first_again, plain, to_words, unreadable
 from kzoo.kinds.tables.zones import about_zone, offset_of
 from kzoo.words import listed, plural, shown
 
@@ -70,8 +70,9 @@ def as_dated(reader, rows, doubts) -> list:
             learned = column.get("day_first") or (False if name in reader.get("month_first", ()) else None)
             day_first, zone = day_first_again(name, rows[name], doubts, learned), reader.get("zones", {}).get(name)
             column = column | {"day_first": day_first, "zone": zone}
-            if zone is not None:
-                doubts += about_zone(name, zone, rows.minutes(name, day_first)[known(rows.dates(name, day_first))])
+            minutes = None if zone is None else rows.minutes(name, day_first)
+            if minutes is not None and (zone or np.isfinite(minutes).any()):
+                doubts += about_zone(name, zone, rows.of_times(name, minutes, day_first))
         columns.append(column)
     return columns
 

@@ -136,7 +136,8 @@ def test_new_rows_of_another_zone_are_dated_in_that_of_the_training():
     reader = reader_of(times[:160])
     said = ahead(reader, table(times[:160].tz_convert("UTC"))).times[0]
     assert [str(time) for time in said] == [str(time) for time in times[160:]]
-    naive = ahead(reader, table(times[:160].tz_localize(None))).times[0]
+    with pytest.warns(KzooWarning, match="say no zone here, and those of the training said Europe/Berlin"):
+        naive = ahead(reader, table(times[:160].tz_localize(None))).times[0]
     assert [str(time) for time in naive] == [str(time) for time in times[160:]]
 
 
@@ -199,8 +200,45 @@ def test_new_rows_without_a_time_have_numbers_and_it_is_said():
 
 def test_new_rows_of_another_step_are_named():
     reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="h"))
-    with pytest.warns(KzooWarning, match="1 day apart, and those of the training were 1 hour"):
+    with pytest.raises(KzooError, match="1 day apart, and those of the training were 1 hour"):
         ahead(reader, table(pd.date_range("2024-01-01", periods=30, freq="D")))
+    reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="D"))
+    with pytest.warns(KzooWarning, match="1 business day apart, and those of the training were 1 day"):
+        ahead(reader, table(pd.date_range("2024-01-01", periods=30, freq="B")))
+
+
+STEPS_OF = ["min", "15min", "h", "4h", "D", "B", "W", "MS", "ME", "QS", "YS"]
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+@pytest.mark.parametrize("step", STEPS_OF)
+def test_rows_of_the_training_step_are_taken_and_others_refused(step, zone):
+    """Wherever they begin, with a share of them missing and some twice: years are enough for clocks that change."""
+    random = np.random.default_rng(0)
+
+    def times(step, begin="2020-03-20 00:00", count=160):
+        return pd.date_range(begin, periods=count, freq=step, tz=zone)
+
+    reader = reader_of(times(step))
+    for begin in ("2021-03-26", "2021-10-29 07:00", "2021-12-31 23:00"):
+        new = times(step, begin if step[-1] in "nh" else begin[:10])
+        for rows in (new, new[:STEPS], new[np.sort(random.choice(160, 130, replace=False))], new.append(new[-20:])):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                assert ahead(reader, table(rows)).values is not None
+    for other in STEPS_OF:
+        new = table(times(other))
+        if other == step or {step, other} in ({"D", "B"}, {"MS", "ME"}):
+            continue
+        with pytest.raises(KzooError, match="apart, and those of the training were"):
+            ahead(reader, new)
+
+
+def test_timestamps_of_numbers_in_another_unit_are_refused():
+    seconds = 1_700_000_000 + 3600 * np.arange(160)
+    reader = reader_of(seconds)
+    with pytest.raises(KzooError, match="are 3600000 apart, and those of the training were 3600"):
+        ahead(reader, table(seconds * 1000))
 
 
 @pytest.mark.parametrize(
@@ -242,6 +280,7 @@ def test_years_beyond_all_dates():
     times = pd.date_range("2024-01-01", periods=160, freq="h")
     reader = reader_of(times)
     reader = reader | {"calendar": reader["calendar"] | {"step": "months", "every": 1e6}}
+    times = times[:1].repeat(160)  # which show no step of their own
     with pytest.raises(KzooError, match="out of the years"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ahead(reader, table(times))

@@ -21,6 +21,7 @@ from kzoo.kinds.rows.columns import (
     missing_words,
     month_first,
     with_blanks,
+    zones_of,
 )
 from kzoo.kinds.rows.large import frame_of, is_large, load_large
 from kzoo.kinds.rows.light import apply_columns, as_dated, feature_names, kept_words, read, say_unread
@@ -29,7 +30,7 @@ from kzoo.kinds.rows.target import choose_task, groups_in, read_targets, with_ta
 from kzoo.kinds.tables.frame import about_index, as_frame
 from kzoo.kinds.tables.numbers import in_texts, ways
 from kzoo.kinds.tables.overview import columns_read
-from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
+from kzoo.kinds.tables.raw import as_names, find_target, require, rows_of
 from kzoo.kinds.tables.values import MISSING, Texts, to_numbers, to_words
 from kzoo.optional import pandas as pd
 
@@ -60,11 +61,12 @@ def load_table(
     """
     notes, doubts, left_out = [*about_index(source)], [], {}
     frame = as_frame(source, named_columns(columns), notes)
-    words, of_csv = frame.attrs.get("words", {}), "words" in frame.attrs
-    decimal, figures = frame.attrs.get("decimal"), frame.attrs.get("figures", ())
+    attrs = dict(frame.attrs)
+    words, of_csv = attrs.get("words", {}), "words" in attrs
+    decimal, figures = attrs.get("decimal"), attrs.get("figures", ())
     targets = find_target(frame, target)
     said = asked_columns(columns, frame)
-    tested = None
+    tested, typed = None, rows_of(frame.loc[:, [hasattr(kind, "tz") or "tz=" in str(kind) for kind in frame.dtypes]])
     if splits.is_source(test):
         tested = _as_trained(as_frame(test, text_columns(frame), notes), frame, decimal)
         require(tested, targets, "the test table")
@@ -91,7 +93,7 @@ def load_table(
     )
     if tested is not None:
         parts["test"] = np.arange(first, len(frame))
-    raw = Rows({column: rows[column] for column in rows.columns if column not in apart})
+    raw = rows.only([column for column in rows.columns if column not in apart])
     columns = learn_columns(
         raw,
         parts["train"],
@@ -111,9 +113,11 @@ def load_table(
         {"kind": "table", "columns": columns, "targets": targets, "classes": list(learned.classes)}
         | ({"writings": writings} if writings else {})
         | month_first(columns, raw, parts["train"])
+        | zones_of(columns, (raw if tested is None else raw.take(np.arange(first))).updated(typed))
     )
     if tested is not None:
-        new = raw.take(parts["test"])
+        dates = [column["name"] for column in columns if column["kind"] == "date" and column["name"] in tested]
+        new = raw.take(parts["test"]).updated(rows_of(tested[dates]))
         x[first:] = apply_columns(as_dated(reader, new, notes), new)
     # That a rare category is in validation or test rows alone is nobody's mistake.
     unread = {name: places for name, places in unread.items() if name not in categories}
@@ -143,7 +147,12 @@ def load_table(
         }
         | seen_in_cells(doubts, unread, len(frame)),
         fingerprint=splits.fingerprint(
-            _hash(frame, rows), list(frame.columns), targets, chosen.name, *parts.values(), fingerprinted(columns)
+            _hash(frame, rows, local="of_arrow" in attrs),
+            list(frame.columns),
+            targets,
+            chosen.name,
+            *parts.values(),
+            fingerprinted(columns),
         ),
     )
 
@@ -166,8 +175,15 @@ def text_columns(frame) -> dict:
     return {name: MISSING.intersection(frame[name].unique()) for name in texts}
 
 
-def _hash(frame, rows):
-    """Return one number for each row, equal for equal rows in every process."""
+def _hash(frame, rows, local):
+    """Return one number for each row, equal for equal rows in every process.
+
+    Args:
+        local: whether times with a zone count as its clock shows them.
+    """
+    if local:
+        zoned = {name: frame[name].dt.tz_localize(None) for name, kind in frame.dtypes.items() if hasattr(kind, "tz")}
+        frame = frame.assign(**zoned)
     columns = {c: v.astype(str) if pd.api.types.is_object_dtype(v) else v for c, v in frame.items()}
     for name in columns:  # a category has the hash of its text
         if isinstance(texts := rows[name], Texts) and not pd.api.types.is_object_dtype(frame[name]):

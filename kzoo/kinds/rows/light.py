@@ -1,6 +1,7 @@
 """Raw rows become numbers, by what training learned of each column (`columns.py`), without pandas."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from kzoo.kinds.tables.raw import (
     rows_of,
 )
 from kzoo.kinds.tables.values import MISSING, Texts, date_parts, day_first_again, plain, to_words, unreadable
+from kzoo.kinds.tables.zones import about_zone, offset_of
 from kzoo.words import listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown
@@ -53,10 +55,10 @@ def check(reader, x):
 
 
 def as_dated(reader, rows, doubts) -> list:
-    """Return the learned columns, those of dates with the order of day and month that new rows show.
+    """Return the learned columns, those of dates with the order of day and month that new rows show, and their zone.
 
     Args:
-        reader: from training, which says of dates with day and month in front which of them came first.
+        reader: from training, which says of dates with day and month in front which of them came first, and their zone.
         rows: `Rows`.
         doubts: a list that gets a line where that is in doubt, or is another than in training.
     """
@@ -65,7 +67,11 @@ def as_dated(reader, rows, doubts) -> list:
         name = column["name"]
         if column["kind"] == "date" and name in rows:
             learned = column.get("day_first") or (False if name in reader.get("month_first", ()) else None)
-            column = column | {"day_first": day_first_again(name, rows[name], doubts, learned)}
+            day_first, zone = day_first_again(name, rows[name], doubts, learned), reader.get("zones", {}).get(name)
+            column = column | {"day_first": day_first, "zone": zone}
+            minutes = None if zone is None else rows.minutes(name, day_first)
+            if minutes is not None and (zone or np.isfinite(minutes).any()):
+                doubts += about_zone(name, zone, rows.of_times(name, minutes, day_first))
         columns.append(column)
     return columns
 
@@ -138,10 +144,11 @@ def received(reader, given, most=None):
 
 def form(reader):
     """Return the columns that are to be filled in, each with what stands for it where nothing is known."""
-    return {"columns": [_field(column) for column in reader["columns"]]}
+    zones = reader.get("zones", {})
+    return {"columns": [_field(column, zones.get(column["name"], "")) for column in reader["columns"]]}
 
 
-def _field(column):
+def _field(column, zone):
     field = {"name": column["name"], "kind": column["kind"]}
     if column["kind"] == "category":
         return field | {"values": column["values"], "default": next(iter(column["values"]), None)}
@@ -149,14 +156,17 @@ def _field(column):
         usual = {"year": 2000, "month": 1, "day": 1} | {part: round(value) for part, value in column["medians"].items()}
         time = " {hour:02}:00" if "hour" in usual else ""
         written = ("{year:04}-{month:02}-{day:02}" + time).format_map(usual)
-        return field | {"default": written, "missing": column["missing"]}
+        offset = "Z" if zone == "UTC" else zone if offset_of(zone) else ""
+        zoned = {"offset": offset} if offset and time else {}  # which goes behind a time
+        return field | {"default": written, "missing": column["missing"]} | zoned
     limits = {name: column[name] for name in ("low", "high") if name in column}
     return field | {"default": column["median"], "missing": column["missing"]} | limits
 
 
 def example(reader, x):
     """Return a row of medians, and of the first category of each column."""
-    return {field["name"]: field["default"] for field in form(reader)["columns"]}
+    fields = form(reader)["columns"]
+    return {one["name"]: f"{one['default']}{one['offset']}" if "offset" in one else one["default"] for one in fields}
 
 
 def show(reader, x, names):
@@ -292,7 +302,8 @@ def cells_of(column, rows, unread) -> list:
     name = column["name"]
     if column["kind"] == "date":
         # Where nothing is said of zones, the run is an old one, which read texts with a zone in UTC.
-        parts = date_parts(rows.dates(name, column.get("day_first", False), wall_clock="zoned" in column))
+        read = partial(rows.local, zone=column.get("zone")) if "zoned" in column else rows.dates
+        parts = date_parts(read(name, column.get("day_first", False)))
         found = [parts[part] for part in column["medians"]]
     else:
         found = [rows.numbers(name, column.get("writing"))]

@@ -18,18 +18,26 @@ from kzoo.kinds.rows.light import say_unread
 from kzoo.kinds.rows.scaling import scaling
 from kzoo.kinds.series.calendar import calendar_of
 from kzoo.kinds.series.index import with_index
-from kzoo.kinds.series.light import filled, refuse_empty, repeats, time_column, times_in, written_as
+from kzoo.kinds.series.light import (
+    about_times,
+    filled,
+    refuse_empty,
+    refuse_other_step,
+    repeats,
+    time_column,
+    times_in,
+    written_as,
+)
 from kzoo.kinds.series.season import window
 from kzoo.kinds.series.simple import simple_forecasts
-from kzoo.kinds.series.times import in_utc, offsets_of
 from kzoo.kinds.tables.frame import about_index, as_frame
 from kzoo.kinds.tables.numbers import in_texts
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import MOST, as_names, require, rows_of
-from kzoo.kinds.tables.values import known
+from kzoo.kinds.tables.values import known, plain
 from kzoo.preset import STEPS
 from kzoo.tasks.values.light import Extent, spread
-from kzoo.words import listed, plural
+from kzoo.words import listed, plural, shown
 
 __all__ = ["describe", "fit", "fresh", "labelled", "load", "overview", "simple_forecasts", "take"]
 
@@ -94,6 +102,11 @@ def load_series(
     calendar = None if times is None else calendar_of(table, times, first_validation)
     if time is not None and calendar is None:
         notes.append(f"{time!r} keeps no step: forecasts will have numbers in place of times, and no season to beat.")
+    clock = {"calendar": calendar.json()} if calendar else {}
+    clock |= {"zones": {times.column: times.zone}} if times is not None else {}
+    if tested is not None:
+        doubts_of_test += about_times({"time": time} | clock, tested_times)
+        doubts_of_test += refuse_other_step(clock, tested_times, "the test series")
     said, doubts, unread, gone = asked_columns(columns, frame), [], {}, {}
     if other := [name for name, how in said.items() if how["kind"] != "number"]:
         raise KzooError(
@@ -106,6 +119,9 @@ def load_series(
     doubts = [line for line in doubts if any(repr(name) in line for name in names)]
     values = filled(frame, names, notes, writings, unread, gone)
     notes += [*doubts, *say_unread(names, frame, unread)]
+    if target is not None:
+        two = [name for name, column in zip(targets, values.T, strict=False) if np.isin(column, (0, 1)).all()]
+        notes += [f"Target {name!r} holds 0 and 1 alone: its forecasts are numbers, not classes." for name in two]
     apart = {name: ("left out", "hardly any numbers") for name in frame.columns if name not in names}
     apart |= dict.fromkeys(as_names(drop), ("left out", AS_ASKED))
     if times is not None:
@@ -157,7 +173,7 @@ def load_series(
         | ({"writings": writings} if writings else {})
         | ({"uneven": True} if across else {})  # as opening hours are: rows are taken as they come, new ones too
         | ({"times": times.way} if times is not None and times.way else {})
-        | ({"calendar": calendar.json()} if calendar else {}),
+        | clock,
         feature_names=tuple(names),
         target_names=tuple(targets),
         notes=[*notes, "The series is split in order of time."],
@@ -177,9 +193,7 @@ def in_order(frame, column, notes, learned=None, doubts=None):
     Returns:
         (the table, its `Times` or None without a time column).
     """
-    offsets = {name: offsets_of(frame[name]) for name, kind in frame.dtypes.items() if hasattr(kind, "tz")}
-    frame = in_utc(frame)
-    times = times_in(rows_of(frame), column, notes, offsets, learned=learned, doubts=doubts)
+    times = times_in(rows_of(frame), column, notes, learned=learned, doubts=doubts)
     if times is None:
         return frame, None
     if not times.sorted:
@@ -235,7 +249,9 @@ def _columns(frame, target, drop, writings):
     if not numeric:
         raise KzooError(f"The series has no numeric column; columns: {listed(frame.columns, MOST)}.")
     if lost := [c for c in asked if c not in numeric]:
-        raise KzooError(f"Target {lost[0]!r} is not numeric.")
+        values = plain(frame[lost[0]])
+        example = f", such as {shown(values[known(values)][0])}" if known(values).any() else ""
+        raise KzooError(f"Target {lost[0]!r} is not numeric{example}: a series is forecast in numbers, not in classes.")
     targets = asked or numeric
     return [*targets, *(c for c in numeric if c not in targets)], targets
 
@@ -374,6 +390,7 @@ def labelled(reader, source, *, targets, config):
     frame = as_frame(source, _as_written(reader))
     frame, times = in_order(frame, reader.get("time"), [], written_as(reader), lines)
     require(frame, reader["columns"], "the series")
+    lines += [*about_times(reader, times), *refuse_other_step(reader, times, name)]
     outputs = config["outputs"]
     values, unknown, more = _filled_anew(frame, reader["columns"], reader.get("writings"), outputs, name)
     series = {"whole": (values, 0, len(values), () if reader.get("uneven") else holes_of(times))}
@@ -395,6 +412,7 @@ def fresh(reader, source, *, targets):
     frame, names = as_frame(source, _as_written(reader)), reader["columns"]
     missing = [name for name in names if name not in frame.columns]
     frame, times = in_order(frame, reader.get("time"), [], written_as(reader))
+    refuse_other_step(reader, times, "the new series")
     x, gone = None, {}
     if len(frame) and not missing:
         x = filled(frame, names, [], reader.get("writings"), gone=gone)

@@ -12,12 +12,12 @@ import kzoo
 from kzoo.errors import KzooError
 from kzoo.kinds.files import decoded
 from kzoo.kinds.rows.columns import learn_columns
-from kzoo.kinds.series import calendar, times
 from kzoo.kinds.tables.files import read_content
 from kzoo.kinds.tables.files.csv import parsed
 from kzoo.kinds.tables.numbers import PLAIN, Writing, is_doubtful, is_shown, learn
 from kzoo.kinds.tables.raw import Rows
 from kzoo.kinds.tables.values import day_comes_first, looks_like_dates, may_be_zoned, plain, to_dates, to_words
+from kzoo.kinds.tables.zones import minutes_in
 from kzoo.kinds.text.tokenizer import Tokenizer
 from kzoo.serve import raw
 from kzoo.serve.exchange import Given
@@ -32,8 +32,7 @@ READERS = {
     "the order of day and month": lambda text: day_comes_first("x", plain([text, "3/2/2024"]), []),
     "dates or not": lambda text: (looks_like_dates(plain([text])), may_be_zoned(plain([text]))),
     "words": lambda text: to_words(plain([text])),
-    "clocks": lambda text: times._minutes(text),
-    "offsets": lambda text: calendar._offset(text),
+    "a zone": lambda text: minutes_in(plain([text]), day_first=True),
     "a column": lambda text: learn_columns(
         Rows({text: plain(np.arange(9.0)), "b": plain([text] * 9)}), np.arange(9), notes=[]
     ),

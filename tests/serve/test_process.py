@@ -71,7 +71,7 @@ def test_at_its_end_all_that_was_accepted_is_answered(tmp_path, digits):
         server.answers("m", X)
         held = server.connect()  # a connection that has sent half a request, which is finished after the signal
         body = json.dumps({"instances": X.tolist()}).encode()
-        head = f"POST /v1/models/m:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        head = f"POST /v1/models/m:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         held.sendall(head + body[:20])
         with asking(server, clients=8, pause=0) as found:
             time.sleep(0.5)
@@ -105,6 +105,63 @@ def test_what_it_cannot_take_is_told_to_come_again(tmp_path, digits):
         assert {said.status_code for said in found} == {200, 503} and 6 <= len(busy) <= 9
         assert all(said.headers["retry-after"] == "1" and "waiting" in said.json()["error"] for said in busy)
         assert server.answers("m", X).shape == (1, 10)  # normal again
+
+
+STUCK = """
+import threading, time
+from kzoo.serve import tensorflow
+from kzoo.runtime import Model
+read, answer = tensorflow.read, Model.answer
+def stay():
+    {how}
+def slow(given):
+    return stay() if b"stay" in given.body else read(given)
+tensorflow.read = slow
+def late(model, x, size=128):
+    return stay() if len(x) == 7 else answer(model, x, size)
+Model.answer = late
+import sys
+from kzoo.cli import main
+sys.exit(main({words!r}))
+"""
+
+
+@pytest.mark.parametrize("body", ['{"stay": 1}', json.dumps({"instances": np.ones((7, 8, 8, 1)).tolist()})],
+                         ids=["read", "answered"])  # fmt: skip
+@pytest.mark.parametrize("how", ["threading.Event().wait()", "while True: pass"], ids=["waits", "works"])
+def test_it_ends_while_a_request_is_still(tmp_path, digits, body, how):
+    """A thread that never ends keeps neither others from their answers nor the server from its end."""
+    code = STUCK.format(how=how, words=["serve", str(digits), "--port", "0"])
+    with serving(tmp_path, code=code) as server:
+        server.answers("m", X)
+        with server.connect() as held:
+            head = f"POST /v1/models/m:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+            held.sendall((head + body).encode())
+            time.sleep(0.5)
+            assert server.get("/v2/health/live").json() == {"live": True}
+            began = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(20) == 0
+        assert time.monotonic() - began < 3 + 2 * starting(tmp_path)  # seconds, and what this machine is slow by
+        assert server.log("ended")
+
+
+def starting(folder):
+    """Return the seconds that a Python takes to begin and end here and now."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import kzoo.runtime"], cwd=folder, check=True)
+    return time.monotonic() - began
+
+
+def test_it_ends_soon_where_nothing_is_asked(tmp_path, digits):
+    with serving(tmp_path, digits) as server:
+        server.answers("m", X)
+        server.session.close()
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+        assert time.monotonic() - began < 1.5 + 2 * starting(tmp_path)
+        assert "1 requests answered" in server.process.stdout.read()
 
 
 def refusal_of(capsys, *words):

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 from kzoo.errors import KzooError, KzooWarning
+from kzoo.files import check_regular
 from kzoo.words import plural
 
 _PIECE = 2**20  # bytes
@@ -40,6 +41,7 @@ def read_bytes(path, most=-1):
     Raises:
         KzooError: it cannot be read.
     """
+    check_regular(path)
     try:
         with open(path, "rb") as file:
             return file.read(most)
@@ -164,4 +166,5 @@ def existing(word):
     """
     if not Path(word).exists():
         raise KzooError(f"{word!r} does not exist; this run reads files.")
+    check_regular(word)
     return word

@@ -72,7 +72,7 @@ def check_regular(path):
         return  # whoever opens it says why
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         what = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
-        raise KzooError(f"{shown(str(path))} is {what}, not a file or a folder: write its content to a file first.")
+        raise KzooError(f"{str(path)!r} is {what}, not a file or a folder: write its content to a file first.")
 
 
 def open_regular(path) -> int:
@@ -86,7 +86,7 @@ def open_regular(path) -> int:
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
         check_regular(path)
-        raise KzooError(f"{shown(str(path))} is not a file.")
+        raise KzooError(f"{str(path)!r} is not a file.")
     return file
 
 

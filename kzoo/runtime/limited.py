@@ -7,7 +7,6 @@ bytes, and a loop need not end. The process opens it and gives it two examples, 
 import contextlib
 import hashlib
 import json
-import math
 import subprocess
 import sys
 import time
@@ -20,20 +19,21 @@ import numpy as np
 from kzoo import child
 from kzoo.errors import KzooError
 from kzoo.export.formats import formats
+from kzoo.words import first_line
 
 _MEMORY, _TIMES = 320 << 20, 100  # bytes that any file may take, and how often its own size
 _MOST, _MOST_TIMES = 2 << 30, 8  # the same of a large one
-_STARTS, _FEWEST = 12, 2  # processor time: as often as starting the process took; at least so many seconds
-_BYTES_A_SECOND = 1 << 20  # of the file, for which there is one more
+_STARTS, _FEWEST = 10, 2  # processor time: as often as starting the process took; at least so many seconds
+_BYTES_A_SECOND = 2 << 20  # of the file, for which there is one more
 _WALL = 10  # times the processor time: others use the machine too
-_FREE = 16  # steps along an axis that the network leaves open
-_READY, _DONE, _MEMORY_GONE = b"ready\n", b"done\n", b"memory\n"
+_FREE = (16, 256)  # steps along an axis that the network leaves open; the second where it does not take the first
+_READY = b"ready\n"
 
 _passed: set[str] = set()  # checksums of what this process has tried
 
 
 def check_cost(content: bytes, format: str, *, name: str, shape: Sequence[Any], dtype: Any) -> None:
-    """Refuse a file that is out of all proportion to its size: in memory, in processor time, or by ending its process.
+    """Refuse a file that does not answer, or is out of all proportion to its size: in memory, in processor time.
 
     Where no process can be started, nothing is tried; where the system has no limits (Windows), time alone is.
 
@@ -44,7 +44,7 @@ def check_cost(content: bytes, format: str, *, name: str, shape: Sequence[Any], 
         shape, dtype: of one example, as `kzoo.json` has them; None is an axis of any length.
 
     Raises:
-        KzooError: one line that says which bound it breaks.
+        KzooError: one line that says what it does.
     """
     digest = hashlib.sha256(content).hexdigest()
     if digest in _passed or getattr(sys, "frozen", False):  # a frozen program would start itself
@@ -53,8 +53,7 @@ def check_cost(content: bytes, format: str, *, name: str, shape: Sequence[Any], 
         process = child.start(__name__, stderr=subprocess.DEVNULL)
     except OSError:
         return
-    example = [int(size) if isinstance(size, int) else _FREE for size in shape]
-    asked = {"format": format, "shape": example, "dtype": str(dtype)}
+    asked = {"format": format, "name": name, "shape": list(shape), "dtype": str(dtype)}
     said, late = b"", False
     with process:
         assert process.stdin and process.stdout
@@ -69,17 +68,21 @@ def check_cost(content: bytes, format: str, *, name: str, shape: Sequence[Any], 
             said = process.communicate()[0]
     if not said.startswith(_READY):
         return  # this Python cannot be started once more, which says nothing of the file
-    code = process.returncode
-    of = f"{name} has {len(content):,} bytes and"
-    if said.endswith(_MEMORY_GONE):
-        raise KzooError(
-            f"{of} wants more than {_memory(len(content)):,} of memory for one input; it is not opened. Export again."
-        )
-    if late or code == -_signal("SIGXCPU"):
-        raise KzooError(f"{of} does not answer one input in time, if at all; it is not opened. Export again.")
-    if code:
-        raise KzooError(f"{of} crashes what runs it; it is not opened. Export again.")
+    if why := _fault(said.removeprefix(_READY), name, len(content), late or process.returncode == -_signal("SIGXCPU")):
+        raise KzooError(why)
     _passed.add(digest)
+
+
+def _fault(said: bytes, name: str, size: int, late: bool) -> str:
+    """Return why a file is not opened; nothing where it is."""
+    outcome = json.loads(said) if said.endswith(b"\n") else {}
+    if late or not outcome:
+        does = "does not answer one input in time, if at all" if late else "crashes what runs it"
+    elif outcome.get("memory"):
+        does = f"wants more than {_memory(size):,} of memory for one input"
+    else:
+        return outcome.get("error", "")
+    return f"{name} has {size:,} bytes and {does}; it is not opened. Export again."
 
 
 def _signal(name: str) -> int:
@@ -102,14 +105,29 @@ def main() -> None:
     out.write(_READY)
     out.flush()
     try:
-        session = format.open(content, name="", threads=1)
-        for value in (0, 1):
-            session(np.full((session.batch or 1, *asked["shape"]), value, asked["dtype"]))
-    except Exception as error:  # other errors are met, and told, when it is opened for good
-        out.write(_MEMORY_GONE if _is_of_memory(error) or _is_of_memory(error.__context__) else _DONE)
-    else:
-        out.write(_DONE)
+        session = format.open(content, name=asked["name"], threads=1)
+        _answer(session, asked["shape"], asked["dtype"])
+        outcome: dict[str, Any] = {"answers": True}
+    except Exception as error:
+        if _is_of_memory(error) or _is_of_memory(error.__context__):
+            outcome = {"memory": True}
+        else:
+            outcome = {"error": str(error) if isinstance(error, KzooError) else f"{asked['name']}: {first_line(error)}"}
+    out.write(json.dumps(outcome).encode() + b"\n")
     out.flush()
+
+
+def _answer(session: Any, shape: Sequence[Any], dtype: str) -> None:
+    """Have it answer an example of zeros, and one of ones: a file may do more for one than for the other."""
+    sizes = [[size or free for size in shape] for free in _FREE]
+    try:
+        session(np.zeros((session.batch or 1, *sizes[0]), dtype))
+        sizes = sizes[:1]
+    except KzooError as error:
+        if sizes[0] == sizes[1] or _is_of_memory(error.__context__):
+            raise
+        session(np.zeros((session.batch or 1, *sizes[1]), dtype))
+    session(np.ones((session.batch or 1, *sizes[-1]), dtype))
 
 
 def _is_of_memory(error: BaseException | None) -> bool:
@@ -123,7 +141,7 @@ def _limit(size: int) -> None:
         resource = import_module("resource")
     except ImportError:
         return
-    seconds = math.ceil(max(_FEWEST, _STARTS * time.process_time()) + time.process_time() + size / _BYTES_A_SECOND)
+    seconds = int(max(_FEWEST, _STARTS * time.process_time()) + time.process_time() + size / _BYTES_A_SECOND)
     with contextlib.suppress(OSError, ValueError):  # a stricter limit holds already
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     with contextlib.suppress(OSError, ValueError):

@@ -62,7 +62,7 @@ def export_of(content, folder, format="onnx"):
 
 
 def opened(folders):
-    """Return folder -> (what was said, seconds, mebibytes so far) as one process opens them, whose own end is bounded."""
+    """Return folder -> (what was said, seconds, mebibytes so far) as one process opens them."""
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, *folders], capture_output=True, text=True, timeout=900,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -76,12 +76,9 @@ def opened(folders):
 @pytest.mark.parametrize("names", [SOME, pytest.param((*ONNX, *LITERT), marks=pytest.mark.slow)], ids=["some", "all"])
 def test_a_costly_export_is_refused_or_answers_soon(tmp_path, names):
     folders = [export_of(honest(), tmp_path / "honest")]
-    folders += [
-        export_of(ONNX[name](), tmp_path / name)
-        if name in ONNX
-        else export_of(LITERT[name](), tmp_path / name, "litert")
-        for name in names
-    ]
+    for name in names:
+        made, format = (ONNX[name], "onnx") if name in ONNX else (LITERT[name], "litert")
+        folders.append(export_of(made(), tmp_path / name, format))
     found = opened(folders)
     said, usual, _ = found.pop(folders[0])
     assert said == "answered"

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -23,6 +24,7 @@ from kzoo.serve.log import Log
 
 _HEADER = 1 << 16  # bytes of a request's header
 _KEEP_ALIVE = 75  # seconds that an idle connection is kept: longer than most clients' own
+_TURN = 5e-4  # seconds that a thread computes while another waits: a request goes through several, one after the other
 _BACKLOG = 2048  # connections that the system keeps until they are accepted
 _QUIET = 1.0  # seconds that idle connections get to send one more request, at the end
 _LATE = 0.5  # seconds after the end's, when threads that still work are left behind
@@ -36,6 +38,7 @@ def serve(app: Front, *, host: str, port: int, limits: Limits, log: Log) -> int:
         KzooError: the address cannot be had.
     """
     listening = _listen(host, port)
+    sys.setswitchinterval(_TURN)
     server = _Server(app, limits, log)
     _say_what_uvicorn_says(log)
     server.run(sockets=[listening])

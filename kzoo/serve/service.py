@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -34,7 +33,7 @@ class Service:
         # Requests are read and answers written here, for the loop has to hear others meanwhile: what is large a few at
         # a time, which bounds the memory that it takes, and what is small beside it, so that it does not wait.
         self._small = ThreadPoolExecutor(2, thread_name_prefix="kzoo-small")
-        self._large = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="kzoo-large")
+        self._large = ThreadPoolExecutor(2, thread_name_prefix="kzoo-large")
 
     def close(self) -> None:
         """Let the threads end that read requests and compute answers, once they have nothing to do."""

@@ -1,6 +1,7 @@
 """The process: how small, how soon, when it says that it is busy, and how it ends."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -54,7 +55,7 @@ def test_it_is_small_and_soon_and_one(tmp_path, digits):
     with serving(tmp_path, code=code) as server:
         server.answers("m", X)
         words = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
-        assert (int(words[11]) + int(words[12])) / 100 < 1.0
+        assert (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK") < max(1.0, 4 * importing())
         for _ in range(200):
             server.answers("m", X)
         assert 20 < server.memory() < 100
@@ -80,7 +81,7 @@ def test_at_its_end_all_that_was_accepted_is_answered(tmp_path, digits):
             held.sendall(body[20:])
             said = held.recv(65536)
             assert said.startswith(b"HTTP/1.1 200 ") and b"connection: close" in said
-            assert server.process.wait(10) == 0
+            assert server.process.wait(60) == 0
             time.sleep(0.1)
         held.close()
         failed = [text for status, _, text in found if status != 200]
@@ -141,9 +142,15 @@ def test_it_ends_while_a_request_is_still(tmp_path, digits, body, how):
             assert server.get("/v2/health/live").json() == {"live": True}
             began = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
-            assert server.process.wait(20) == 0
+            assert server.process.wait(60) == 0
         assert time.monotonic() - began < 3 + 2 * starting(tmp_path)  # seconds, and what this machine is slow by
         assert server.log("ended")
+
+
+def importing():
+    """Return the seconds of the processor that a Python takes to import what answers, here and now."""
+    code = "import time, numpy, onnxruntime; print(time.process_time())"
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
 def starting(folder):
@@ -159,7 +166,7 @@ def test_it_ends_soon_where_nothing_is_asked(tmp_path, digits):
         server.session.close()
         began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(20) == 0
+        assert server.process.wait(60) == 0
         assert time.monotonic() - began < 1.5 + 2 * starting(tmp_path)
         assert "1 requests answered" in server.process.stdout.read()
 

@@ -14,12 +14,12 @@ from kzoo.doors import checked_count, door
 from kzoo.errors import KzooError
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
+from kzoo.export.limited import check_cost
 from kzoo.exported import MANIFEST, ExportedModel, Manifest, is_inside
 from kzoo.files import check_regular, found_at_home
 from kzoo.kinds.arrays import all_finite, as_array, check_count
 from kzoo.optional import require
 from kzoo.predictions import ANSWERS, Predictions
-from kzoo.runtime.limited import check_cost
 from kzoo.tasks import Target, pair, problem
 from kzoo.words import hint, shown
 

@@ -218,6 +218,7 @@ def list_in_manifest(folder, file):
     """Set the checksum right, so that the damaged bytes reach their runtime."""
     manifest = json.loads((folder / "kzoo.json").read_text(encoding="utf-8"))
     content = (folder / file).read_bytes()
+    manifest.pop("sha256", None)  # of all else in it
     manifest["files"][file] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     (folder / "kzoo.json").write_text(json.dumps(manifest), encoding="utf-8")
 

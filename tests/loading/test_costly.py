@@ -112,6 +112,6 @@ def test_a_file_that_passed_is_not_tried_again(tmp_path, monkeypatch):
 @pytest.mark.parametrize("why", ["no process", "no Python"])
 def test_where_nothing_can_be_tried_an_honest_file_is_opened(tmp_path, monkeypatch, why):
     exported = export_of(honest() + b"", tmp_path / "exported")
-    monkeypatch.setattr("kzoo.runtime.limited._passed", set())
+    monkeypatch.setattr("kzoo.export.limited._passed", set())
     monkeypatch.setattr(sys, "executable", {"no process": "/nowhere/python", "no Python": "/bin/true"}[why])
     assert kzoo.runtime.load(exported).shape == (4,)

@@ -7,11 +7,13 @@ bytes, and a loop need not end. The process opens it and gives it two examples, 
 import contextlib
 import hashlib
 import json
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,7 +49,7 @@ def check_cost(content: bytes, format: str, *, name: str, shape: Sequence[Any], 
         KzooError: one line that says what it does.
     """
     digest = hashlib.sha256(content).hexdigest()
-    if digest in _passed or getattr(sys, "frozen", False):  # a frozen program would start itself
+    if digest in _passed or not _is_python():
         return
     try:
         process = child.start(__name__, stderr=subprocess.DEVNULL)
@@ -68,9 +70,20 @@ def check_cost(content: bytes, format: str, *, name: str, shape: Sequence[Any], 
             said = process.communicate()[0]
     if not said.startswith(_READY):
         return  # this Python cannot be started once more, which says nothing of the file
-    if why := _fault(said.removeprefix(_READY), name, len(content), late or process.returncode == -_signal("SIGXCPU")):
+    if why := _fault(said.removeprefix(_READY), name, len(content), late or _is_out_of_time(process.returncode)):
         raise KzooError(why)
     _passed.add(digest)
+
+
+def _is_python() -> bool:
+    """Say whether this is Python: a program that has it inside would start itself."""
+    return not getattr(sys, "frozen", False) and Path(sys.executable or "").stem.startswith(("python", "pypy"))
+
+
+def _is_out_of_time(code: int) -> bool:
+    """Say whether a process was ended by its limit of processor time, which Windows does not have."""
+    number = getattr(signal, "SIGXCPU", None)
+    return number is not None and code == -number
 
 
 def _fault(said: bytes, name: str, size: int, late: bool) -> str:
@@ -83,10 +96,6 @@ def _fault(said: bytes, name: str, size: int, late: bool) -> str:
     else:
         return outcome.get("error", "")
     return f"{name} has {size:,} bytes and {does}; it is not opened. Export again."
-
-
-def _signal(name: str) -> int:
-    return getattr(import_module("signal"), name, 0)
 
 
 def _memory(size: int) -> int:

@@ -109,9 +109,9 @@ def test_a_file_that_passed_is_not_tried_again(tmp_path, monkeypatch):
     kzoo.runtime.load(exported)
 
 
-@pytest.mark.parametrize("why", ["no process", "no Python"])
-def test_where_nothing_can_be_tried_an_honest_file_is_opened(tmp_path, monkeypatch, why):
-    exported = export_of(honest() + b"", tmp_path / "exported")
+@pytest.mark.parametrize("program", ["/nowhere/python", "/bin/true", "", None])
+def test_where_nothing_can_be_tried_an_honest_file_is_opened(tmp_path, monkeypatch, program):
+    exported = export_of(honest(), tmp_path / "exported")
     monkeypatch.setattr("kzoo.export.limited._passed", set())
-    monkeypatch.setattr(sys, "executable", {"no process": "/nowhere/python", "no Python": "/bin/true"}[why])
+    monkeypatch.setattr(sys, "executable", program)
     assert kzoo.runtime.load(exported).shape == (4,)

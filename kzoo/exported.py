@@ -5,6 +5,7 @@
 
 import copy
 import hashlib
+import json
 import os
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -18,6 +19,7 @@ from kzoo.files import path_of, read_json, write_json
 
 FORMAT_VERSION = 1
 MANIFEST = "kzoo.json"
+_SUM = "sha256"  # the name in it of the checksum of all else in it
 ANSWERS = ("probabilities", "values", "logits", "scores")
 STATUS = ("ok", "failed", "unchecked")
 
@@ -136,13 +138,18 @@ class Manifest:
         """Read a manifest that may come from anywhere.
 
         Raises:
-            Malformed: another version, a name that is missing or unknown, or a value of another form.
+            Malformed: another version, a name that is missing or unknown, a value of another form, or a content that is
+                not that of its checksum, which earlier exports do not have.
         """
         if not isinstance(said, dict) or "format_version" not in said:
             raise Malformed("is not the kzoo.json of an exported model")
         if said["format_version"] != FORMAT_VERSION:
             version = _short(said["format_version"])
             raise Malformed(f"has format_version {version}, and this kzoo reads {FORMAT_VERSION}", "update kzoo")
+        if _SUM in said:
+            said = dict(said)
+            if said.pop(_SUM) != _sum_of(said):
+                raise Malformed("was changed after the export: its sha256 is another", "copy the folder again")
         manifest = _checked(cls, {name: value for name, value in said.items() if name != "format_version"})
         for name, facts in manifest.files.items():
             if not isinstance(facts, dict) or not isinstance(facts.get("sha256"), str):
@@ -184,7 +191,13 @@ class Manifest:
 
     def write(self, folder: str | os.PathLike[str]) -> None:
         """Write it into a folder."""
-        write_json(Path(folder) / MANIFEST, self.json())
+        said = json.loads(json.dumps(self.json()))
+        write_json(Path(folder) / MANIFEST, said | {_SUM: _sum_of(said)})
+
+
+def _sum_of(said: dict[str, Any]) -> str:
+    """Return the checksum of what a manifest says, however it is spaced and ordered."""
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 _T = TypeVar("_T", Entry, Manifest)

@@ -4,6 +4,7 @@ import io
 import json
 import math
 import os
+import stat
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -40,7 +41,8 @@ def path_of(word, what) -> Path:
         what: what it should be, with its article: "a run".
 
     Raises:
-        KzooError: anything else, a NUL in it, or a name that the system refuses, such as one too long.
+        KzooError: anything else, a NUL in it, a name that the system refuses, such as one too long, or one that is
+            neither a file nor a folder.
     """
     if not isinstance(word, str | os.PathLike):
         raise KzooError(f"{shown(word)} is not {what}, nor the path of one.")
@@ -53,7 +55,39 @@ def path_of(word, what) -> Path:
         if not isinstance(error, PermissionError | NotADirectoryError):
             why = getattr(error, "strerror", None) or error
             raise KzooError(f"{shown(str(word))} is not the path of {what}: {str(why).lower()}.") from None
+    else:
+        check_regular(path)
     return path
+
+
+def check_regular(path):
+    """Refuse a pipe, a device or a socket, which may give nothing, or bytes without end; not what is not there.
+
+    Raises:
+        KzooError: it is one.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return  # whoever opens it says why
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        what = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+        raise KzooError(f"{str(path)!r} is {what}, not a file or a folder: write its content to a file first.")
+
+
+def open_regular(path) -> int:
+    """Open a file to read and return its descriptor, as `os.open` does.
+
+    Raises:
+        OSError: it cannot be opened.
+        KzooError: it is a pipe, a device or a socket.
+    """
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        check_regular(path)
+        raise KzooError(f"{str(path)!r} is not a file.")
+    return file
 
 
 def check_place(folder, out):
@@ -150,6 +184,7 @@ def write_json(path, data, *, sync=True):
 
 def read_json(path):
     """Read a JSON file."""
+    check_regular(path)
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 

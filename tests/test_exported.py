@@ -116,3 +116,28 @@ def test_names_that_lead_out_of_the_folder():
 
 def test_an_entry_says_only_what_there_is():
     assert "error" not in Entry(format="onnx", status="ok").json()
+
+
+def test_what_was_changed_after_the_export_is_refused(tmp_path):
+    """Swapped labels, say: the manifest has a checksum of all else in it, and one without it opens as before."""
+    classes = WRITTEN | {"labels": ["a", "b"]}
+    Manifest.read(classes).write(tmp_path)
+    file = tmp_path / "kzoo.json"
+    written = json.loads(file.read_text())
+    assert ExportedModel(tmp_path).config == classes
+    for change in (
+        lambda said: said["labels"].append("c"), lambda said: said["labels"].reverse(),
+        lambda said: said.update(name="x"), lambda said: said["inputs"][0].update(meaning="x"),
+        lambda said: said.update(sha256="0" * 64), lambda said: said.update(sha256=None),
+        lambda said: said.update(origin={"source": "x"}),
+    ):  # fmt: skip
+        said = copy.deepcopy(written)
+        change(said)
+        file.write_text(json.dumps(said))
+        with pytest.raises(KzooError, match=r"kzoo\.json was changed after the export: its sha256 is another"):
+            _ = ExportedModel(tmp_path).name
+    file.write_text(json.dumps(dict(reversed(written.items())), indent=3, ensure_ascii=True))  # another way to write it
+    assert ExportedModel(tmp_path).config == classes
+    said = {name: value for name, value in written.items() if name != "sha256"} | {"labels": ["b", "a"]}
+    file.write_text(json.dumps(said))
+    assert ExportedModel(tmp_path).labels == ["b", "a"]

@@ -66,7 +66,7 @@ MAY_IMPORT = {
     "runtime": {"data", "export", "exported", "predictions"},
     "checks": {"data", "gradients", "plots"},
     "export": {
-        "bare", "checks", "data", "exported", "family", "loading", "predictions", "registry", "results", "run",
+        "bare", "checks", "child", "data", "exported", "family", "loading", "predictions", "registry", "results", "run",
         "weights",
     },
     "evaluation": {

@@ -281,6 +281,9 @@ WORDS = {
     "requests must bring it as a bearer token (default: $KZOO_TOKEN, else none)": (
         "请求必须带上这个 bearer 令牌（默认：$KZOO_TOKEN，没有则不需要）"
     ),
+    "another name that requests may call this server by, such as a proxy's": (
+        "请求可以用来称呼本服务器的另一个名字，例如代理的名字"
+    ),
     "threads that compute a model's answers (default 1)": "计算一个模型的答案所用的线程数（默认 1）",
     "rows that go through a model together (default 64)": "一起通过模型的行数上限（默认 64）",
     "requests that wait for a model (default 256)": "等待一个模型的请求数上限（默认 256）",

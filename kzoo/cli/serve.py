@@ -31,6 +31,10 @@ def add_arguments(parser):
     add("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default 127.0.0.1: this machine only)")
     add("--port", type=int, default=8000, metavar="N", help="where to listen (default 8000; 0 takes a free one)")
     add("--token", metavar="TEXT", help=f"requests must bring it as a bearer token (default: ${_TOKEN}, else none)")
+    add(
+        "--allow-host", action="append", metavar="NAME",
+        help="another name that requests may call this server by, such as a proxy's",
+    )  # fmt: skip
     add("--format", metavar="NAME", help="which exported file to run, such as onnx_int8 (default onnx)")
     add("--threads", type=int, default=1, metavar="N", help="threads that compute a model's answers (default 1)")
     add("--max-batch", type=int, default=64, metavar="N", help="rows that go through a model together (default 64)")
@@ -50,10 +54,12 @@ def run(args):
     )
     log = import_module("kzoo.serve.log").Log()
     process = import_module("kzoo.serve.process")
+    only_here = import_module("kzoo.serve.front").is_loopback(args.host)
+    hosts = args.allow_host or ([] if only_here and token is None else None)
     app = import_module("kzoo.serve.app").make_app(
-        args.exported, format=args.format, threads=args.threads, token=token, limits=limits, log=log
+        args.exported, format=args.format, threads=args.threads, token=token, hosts=hosts, limits=limits, log=log
     )
-    if token is None and not process.is_loopback(args.host):
+    if token is None and not only_here:
         log("warning", text=f"Whoever reaches {args.host} may ask: set ${_TOKEN}, or listen on 127.0.0.1.")
     return dict(requests=process.serve(app, host=args.host, port=args.port, limits=limits, log=log))
 

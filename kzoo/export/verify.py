@@ -16,6 +16,7 @@ import numpy as np
 from kzoo.errors import KzooError
 from kzoo.export.format import agreement, class_of, explained, in_batches
 from kzoo.export.formats import formats, split_key
+from kzoo.export.limited import check_cost
 from kzoo.export.processes import run_steps, serve_steps
 from kzoo.exported import Manifest
 from kzoo.optional import check_installed
@@ -59,6 +60,9 @@ def recheck(exported, *, timeout, begin) -> dict:
             raise KzooError(f"{exported.path}: {line}. Nothing can be compared; get the folder again.")
     there = {key: entry for key, entry in exported.manifest.exports.items() if entry.file is not None}
     entries = {key: _before(entry, exported.manifest.files, damage) for key, entry in there.items()}
+    for key, entry in entries.items():
+        if entry.status == "ok" and (error := _costly(exported, entry)):
+            entries[key] = replace(entry, status="failed", error=error)
     ready = [key for key, entry in entries.items() if entry.status == "ok"]
     if entries and all(entry.status == "unchecked" for entry in entries.values()):
         raise KzooError(next(iter(entries.values())).note)
@@ -86,6 +90,19 @@ def _before(entry, files, damage):
     except KzooError as error:
         return replace(entry, status="unchecked", note=str(error))
     return entry
+
+
+def _costly(exported, entry) -> str | None:
+    """Say why a file is not opened at all: it takes too much memory or time for its size."""
+    if not formats()[entry.format].light:
+        return None
+    (given,) = exported.manifest.inputs
+    content = (exported.path / entry.file).read_bytes()
+    try:
+        check_cost(content, entry.format, name=entry.file, shape=given["shape"][1:], dtype=given["dtype"])
+    except KzooError as error:
+        return str(error)
+    return None
 
 
 def too_different(entry) -> str | None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from kzoo.errors import KzooError, warn
+from kzoo.files import check_regular
 from kzoo.words import plural
 
 _PIECE = 2**20  # bytes
@@ -39,6 +40,7 @@ def read_bytes(path, most=-1):
     Raises:
         KzooError: it cannot be read.
     """
+    check_regular(path)
     try:
         with open(path, "rb") as file:
             return file.read(most)
@@ -163,4 +165,5 @@ def existing(word):
     """
     if not Path(word).exists():
         raise KzooError(f"{word!r} does not exist; this run reads files.")
+    check_regular(word)
     return word

@@ -16,6 +16,7 @@ MAX_VOCABULARY = 64 << 20
 MAX_DIRECTORY = 256 << 10  # bytes of its list of members
 MAX_RATIO = 20  # of what is packed; Keras itself packs nothing
 RATIO_FLOOR = 1 << 20  # below a mebibyte nothing is a bomb
+ROOM, MAX_LARGE_RATIO = 64 << 20, 4  # bytes, above which less of what is packed is unpacked: loading takes it six times
 _END = 22  # bytes of a zip's last record, without a comment
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -124,7 +125,7 @@ def _check_members(infos, size):
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise Refused(f"its member {short(name)} is packed in a way that Keras does not use")
         limit = {CONFIG: MAX_CONFIG, METADATA: RATIO_FLOOR, WEIGHTS: MAX_BYTES}.get(name, MAX_VOCABULARY)
-        packed = name not in (CONFIG, METADATA) and info.file_size > max(RATIO_FLOOR, MAX_RATIO * info.compress_size)
+        packed = name not in (CONFIG, METADATA) and info.file_size > unpacked_at_most(info.compress_size)
         if info.file_size > limit or packed:
             said = f"{info.compress_size:,} bytes become {info.file_size:,}"
             raise Refused(f"its member {short(name)} is a decompression bomb or too large: {said}")
@@ -132,6 +133,11 @@ def _check_members(infos, size):
     if sum(i.compress_size for i in infos) > size or sum(i.file_size for i in infos) > MAX_BYTES:
         raise Refused("its members overlap, or expand to more than a model may have")
     return members
+
+
+def unpacked_at_most(packed):
+    """Return how many bytes may come out of so many."""
+    return max(RATIO_FLOOR, min(MAX_RATIO * packed, max(ROOM, MAX_LARGE_RATIO * packed)))
 
 
 def _is_vocabulary(name):

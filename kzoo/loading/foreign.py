@@ -111,7 +111,7 @@ def _open(file, custom):
 def _look(raw, own):
     archive = open_archive(raw)
     config = check_config(archive.config, own)
-    return config, archive, stored_shapes(archive.weights)
+    return config, archive, stored_shapes(archive.weights, size=len(raw))
 
 
 def _product(shape):

@@ -7,7 +7,7 @@ from typing import Any
 
 import h5py
 
-from kzoo.loading.archive import MAX_BYTES, MAX_RATIO, RATIO_FLOOR
+from kzoo.loading.archive import MAX_BYTES, MAX_RATIO, RATIO_FLOOR, unpacked_at_most
 from kzoo.loading.refused import Refused, Unreadable, short
 from kzoo.words import first_line
 
@@ -16,11 +16,12 @@ MAX_OBJECTS = 200_000
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
 
 
-def stored_shapes(data):
+def stored_shapes(data, *, size=None):
     """Return how many arrays of each shape an HDF5 file holds, as a Counter of tuples.
 
     Args:
         data: the bytes of the file.
+        size: bytes of the archive that it comes from, if there is one.
 
     Raises:
         Refused: links, arrays in other files, virtual arrays, objects that are not numbers, one array under two names,
@@ -35,8 +36,9 @@ def stored_shapes(data):
         raise
     except Exception as error:  # h5py raises whatever C, Cython and NumPy raise for bytes that are none of theirs
         raise Unreadable(f"its weights are not a complete HDF5 file ({first_line(error)})") from None
-    if look.declared > max(RATIO_FLOOR, MAX_RATIO * look.stored) or look.declared > MAX_BYTES:
-        raise Refused(f"its weights claim {look.declared:,} bytes and store {look.stored:,}")
+    stored = min(look.stored, size or look.stored)
+    if look.declared > unpacked_at_most(stored) or look.declared > MAX_BYTES:
+        raise Refused(f"its weights claim {look.declared:,} bytes and store {stored:,}")
     return look.shapes
 
 

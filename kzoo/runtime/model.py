@@ -14,8 +14,9 @@ from kzoo.doors import checked_count, door
 from kzoo.errors import KzooError, short_errors
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
+from kzoo.export.limited import check_cost
 from kzoo.exported import MANIFEST, ExportedModel, Manifest, is_inside
-from kzoo.files import found_at_home
+from kzoo.files import check_regular, found_at_home
 from kzoo.kinds.arrays import all_finite, as_array, check_count
 from kzoo.kinds.left_out import ANSWERED
 from kzoo.optional import require
@@ -48,7 +49,9 @@ def load(
     runs = formats()[entry.format]
     for package in runs.packages:
         require(package, extra=runs.extra)
-    session = runs.open(_read(exported, entry.file), name=f"{exported.path.name}/{key}", threads=threads)
+    content, name, (given,) = _read(exported, entry.file), f"{exported.path.name}/{key}", manifest.inputs
+    check_cost(content, entry.format, name=name, shape=given["shape"][1:], dtype=given["dtype"])
+    session = runs.open(content, name=name, threads=threads)
     return Model(manifest, key, session)
 
 
@@ -214,6 +217,7 @@ def _read(exported: ExportedModel, name: str) -> bytes:
     try:
         if any((exported.path / part).is_symlink() for part in (pure, *pure.parents)[:-1]):
             raise KzooError(f"{file} is a symbolic link, and kzoo.export writes none. Copy the file itself.")
+        check_regular(file)
         content = file.read_bytes()
     except OSError as error:
         raise KzooError(f"{file} cannot be read: {error.strerror}. Copy the folder again.") from None

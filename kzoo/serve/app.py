@@ -2,7 +2,7 @@
 
 import asyncio
 import warnings
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from http import HTTPStatus
@@ -43,7 +43,7 @@ _PAGE_HEADERS = {
 
 def make_app(
     exported: Sequence[str], *, format: str | None = None, threads: int = 1, token: str | None = None,
-    limits: Limits | None = None, log: Log | None = None,
+    hosts: Collection[str] | None = None, limits: Limits | None = None, log: Log | None = None,
 ) -> Front:  # fmt: skip
     """Return an ASGI application that answers with exported models.
 
@@ -52,6 +52,7 @@ def make_app(
         format: which of their files to run; see `kzoo.runtime.load`.
         threads: that compute the answers of a model.
         token: that requests must bring, as `Authorization: Bearer TOKEN`; by default none.
+        hosts: names beside this machine's own by which requests may call the server; by default any name.
         limits: how much is taken.
         log: what lines are written with; by default to stderr.
 
@@ -63,7 +64,7 @@ def make_app(
     service = Service(shelf, limits)
     app = Starlette(
         routes=_routes(service, counted),
-        lifespan=partial(_life, shelf, log),
+        lifespan=partial(_life, service, log),
         exception_handlers={
             KzooError: _as_refusal, Refused: _as_refusal, HTTPException: _as_refusal, Exception: _as_refusal
         },
@@ -71,13 +72,14 @@ def make_app(
     )  # fmt: skip
     app.router.redirect_slashes = False  # there is one address for everything
     page = frozenset(f"/{file.name}" for file in PAGE.glob("*")) | {"/"}
-    return Front(app, token=token, open_to_all=page | {*_PROBES}, limits=limits, metrics=counted, log=log)
+    open_to_all = page | {*_PROBES}
+    return Front(app, token=token, open_to_all=open_to_all, hosts=hosts, limits=limits, metrics=counted, log=log)
 
 
 @asynccontextmanager
-async def _life(shelf: Shelf, log: Log, app: ASGIApp) -> AsyncIterator[None]:
+async def _life(service: Service, log: Log, app: ASGIApp) -> AsyncIterator[None]:
     """Look at the folders from time to time, and keep what is warned of for the answer to the request."""
-    task = asyncio.create_task(_looking(shelf, log))
+    task = asyncio.create_task(_looking(service.shelf, log))
     with warnings.catch_warnings():
         others = warnings.showwarning
 
@@ -96,6 +98,7 @@ async def _life(shelf: Shelf, log: Log, app: ASGIApp) -> AsyncIterator[None]:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+            service.close()
 
 
 async def _looking(shelf: Shelf, log: Log) -> None:

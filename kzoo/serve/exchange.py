@@ -12,6 +12,7 @@ import numpy as np
 
 from kzoo.data.encode import Encoded
 from kzoo.errors import KzooError
+from kzoo.kinds.arrays import as_array
 from kzoo.runtime import Model
 
 JSON = "application/json"
@@ -80,7 +81,10 @@ def inputs_of(model: Model, given: Any, most: int) -> Encoded:
         return model.receive(content_of(given), most)
     items = given if isinstance(given, list) else [given]
     if not any(isinstance(item, str | bytes | dict) for item in items):
-        return model.tensor(given, most)
+        array = as_array(given, "Inputs")
+        if array.dtype.kind == "b":
+            raise KzooError("Inputs of arrays are numbers, not true and false.")
+        return model.tensor(array, most)
     return model.receive([content_of(item) for item in items], most)
 
 

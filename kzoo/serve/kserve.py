@@ -101,6 +101,7 @@ def _encoded(model: Model, tensor: dict, tail: bytes, most: int) -> Encoded:
         array = as_array(values, "Tensors")
         if array.dtype.kind not in "biuf":
             raise KzooError(f"The data of a tensor are numbers, and as many as {shape} says.")
+        _check_range(array, datatype)
     else:
         if size != len(tail):
             raise KzooError(f"binary_data_size is {shown(size)}, and {len(tail):,} bytes follow the JSON.")
@@ -108,10 +109,32 @@ def _encoded(model: Model, tensor: dict, tail: bytes, most: int) -> Encoded:
             return model.receive(_as_many(_texts(tail), count), most)
         if len(tail) != count * np.dtype(_TYPES[datatype]).itemsize:
             raise KzooError(f"A {datatype} tensor of {shape} has not {len(tail):,} bytes.")
-        array = np.frombuffer(tail, _TYPES[datatype])
+        array = np.frombuffer(tail, "<u1" if datatype == "BOOL" else _TYPES[datatype])
+        if datatype == "BOOL":
+            _check_range(array, datatype)
     if array.size != count:
         raise KzooError(f"A tensor of {shape} has {count:,} numbers, not {array.size:,}.")
     return model.tensor(array.reshape(shape), most)
+
+
+def _check_range(array: np.ndarray, datatype: str) -> None:
+    """Refuse numbers of JSON that are none of a datatype, which a client would have cut off.
+
+    Raises:
+        KzooError: the first of them.
+    """
+    dtype = np.dtype(_TYPES[datatype])
+    if array.dtype.kind == "b" and dtype.kind != "b":
+        raise KzooError(f"The data of a {datatype} tensor are numbers, not true and false.")
+    if dtype.kind == "f":
+        bad, legal = np.abs(array) > np.finfo(dtype).max, f"at most {np.finfo(dtype).max:.6g} in size"
+    else:
+        low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        bad, legal = (array < low) | (array > high), f"whole, {low} to {high}"
+        if array.dtype.kind == "f":
+            bad |= array != np.round(array)
+    if bad.any():
+        raise KzooError(f"The data of a {datatype} tensor are {legal}; one is {array[bad][0]:.12g}.")
 
 
 def _as_many(values: Any, count: int) -> list:

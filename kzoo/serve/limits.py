@@ -22,7 +22,7 @@ class Limits:
         waiting: requests of a model that are not answered yet.
         batch: rows that go through a model together.
         connections: open ones, idle ones among them.
-        ending: seconds that accepted requests get once the server is told to end.
+        ending: seconds that accepted requests get once the server is told to end; a little later it has ended.
     """
 
     body: int = 8 << 20
@@ -34,7 +34,7 @@ class Limits:
     waiting: int = 256
     batch: int = 64
     connections: int = 512
-    ending: float = 30.0
+    ending: float = 2.0
 
 
 class Refused(Exception):

@@ -1,15 +1,17 @@
 """The process: its socket, its signals, connections that say nothing, and an end that loses no request."""
 
 import asyncio
-import ipaddress
+import faulthandler
 import logging
+import os
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
@@ -22,8 +24,11 @@ from kzoo.serve.log import Log
 
 _HEADER = 1 << 16  # bytes of a request's header
 _KEEP_ALIVE = 75  # seconds that an idle connection is kept: longer than most clients' own
+_TURN = 5e-4  # seconds that a thread computes while another waits: a request goes through several, one after the other
 _BACKLOG = 2048  # connections that the system keeps until they are accepted
 _QUIET = 1.0  # seconds that idle connections get to send one more request, at the end
+_LATE = 0.5  # seconds after the end's, when threads that still work are left behind
+_WORKERS = ("kzoo-", "asyncio_")  # how the names of threads begin that read requests and compute answers
 
 
 def serve(app: Front, *, host: str, port: int, limits: Limits, log: Log) -> int:
@@ -33,18 +38,13 @@ def serve(app: Front, *, host: str, port: int, limits: Limits, log: Log) -> int:
         KzooError: the address cannot be had.
     """
     listening = _listen(host, port)
+    sys.setswitchinterval(_TURN)
     server = _Server(app, limits, log)
     _say_what_uvicorn_says(log)
     server.run(sockets=[listening])
     log("ended", requests=server.server_state.total_requests)
+    server.leave_nothing()
     return server.server_state.total_requests
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether only this machine reaches an address."""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -80,12 +80,14 @@ class _Server(uvicorn.Server):
         options: dict[str, Any] = dict(
             ws="none", log_config=None, access_log=False, server_header=False, proxy_headers=False,
             limit_concurrency=limits.connections, timeout_keep_alive=_KEEP_ALIVE, backlog=_BACKLOG,
-            timeout_graceful_shutdown=int(limits.ending),
+            timeout_graceful_shutdown=max(1, int(limits.ending)),
         )  # fmt: skip
         options["http"] = _bounded() if is_installed("httptools") else "h11"
         super().__init__(uvicorn.Config(app, **options))
         self._front, self._limits, self._log = app, limits, log
         self._silent: dict[Any, tuple] = {}  # connection -> since when nothing comes or goes, bytes that it has to take
+        self._until = float("inf")  # when the end has to be over
+        self._leaving: threading.Timer | None = None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -99,6 +101,33 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Begin to end, and see to it that this does not take for ever: no thread can be told to stop."""
+        if self._leaving is None:
+            self._until = time.monotonic() + self._limits.ending
+            self._leaving = threading.Timer(self._limits.ending + _LATE, self._leave)
+            self._leaving.daemon = True
+            self._leaving.start()
+            # The same without Python, which a thread may keep busy in a long call of C.
+            faulthandler.dump_traceback_later(self._limits.ending + 1.5 * _LATE, exit=True)
+        super().handle_exit(sig, frame)
+
+    def _leave(self) -> None:
+        self._log("ended", requests=self.server_state.total_requests, unfinished=len(self.server_state.tasks) or None)
+        os._exit(0)
+
+    def leave_nothing(self) -> None:
+        """Call off the forced end once no thread works any more; else leave it on, for Python waits for its threads."""
+        if self._leaving is None:
+            return
+        until = self._until + _LATE / 2
+        while any(thread.name.startswith(_WORKERS) for thread in threading.enumerate()):
+            if time.monotonic() > until:
+                return
+            time.sleep(0.01)
+        self._leaving.cancel()
+        faulthandler.cancel_dump_traceback_later()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -131,9 +160,12 @@ class _Server(uvicorn.Server):
         self._log("ending", connections=len(self.server_state.connections))
         self._front.ending = True
         await self._accept_the_last(sockets or [])
-        until = time.monotonic() + _QUIET
+        until = min(time.monotonic() + _QUIET, self._until)
         while self.server_state.connections and time.monotonic() < until:
             await asyncio.sleep(0.02)
+        if self._until < float("inf"):
+            left: Any = max(self._until - time.monotonic(), 0.1)  # asyncio takes parts of seconds too
+            self.config.timeout_graceful_shutdown = left
         await super().shutdown(sockets)
 
     async def _accept_the_last(self, sockets: Sequence[socket.socket]) -> None:

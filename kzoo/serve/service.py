@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,7 +15,7 @@ from kzoo.serve.limits import Limits, Refused, busy
 from kzoo.serve.shelf import Shelf, Shelved
 
 _T = TypeVar("_T")
-_SMALL = 1 << 16  # bytes of JSON that are read, and numbers that are written, without a thread of their own
+_SMALL = 1 << 16  # bytes of JSON, and numbers of an answer, that take little time
 _JSON_BEGINS = (b"{", b"[", b'"', b" ", b"\n")
 Protocol = Callable[[Given], Asked]
 
@@ -31,8 +30,18 @@ class Service:
 
     def __init__(self, shelf: Shelf, limits: Limits) -> None:
         self.shelf, self.limits, self.held = shelf, limits, 0
-        # What is large is read and written here: a few at a time bound the memory that it takes.
-        self._apart = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="kzoo-read")
+        # Requests are read and answers written here, for the loop has to hear others meanwhile: what is large a few at
+        # a time, which bounds the memory that it takes, and what is small beside it, so that it does not wait.
+        self._small = ThreadPoolExecutor(2, thread_name_prefix="kzoo-small")
+        self._large = ThreadPoolExecutor(2, thread_name_prefix="kzoo-large")
+
+    def close(self) -> None:
+        """Let the threads end that read requests and compute answers, once they have nothing to do."""
+        for pool in (self._small, self._large):
+            pool.shutdown(wait=False, cancel_futures=True)
+        for model in self.shelf.models.values():
+            for version in model.versions.values():
+                version.close()
 
     def answering(self, read: Protocol) -> Callable[[Request], Any]:
         """Return the endpoint of a protocol."""
@@ -65,18 +74,16 @@ class Service:
             model=loaded.model, name=shelved.name, version=str(version), header=said["header"],
             query=request.query_params, body=body, most=loaded.most_rows,
         )  # fmt: skip
-        asked = await self._done(_is_quick(body), read, given)
+        asked = await self._done(_is_small(body), read, given)
         said["rows"] = len(asked.encoded.x)
         answers = loaded.model.check(await loaded.answers(asked.encoded.x))
         reply = await self._done(answers.size <= _SMALL, asked.reply, answers)
         return Response(reply.body, media_type=reply.media, headers=dict(reply.headers))
 
-    async def _done(self, here: bool, function: Callable[[Any], _T], argument: Any) -> _T:
-        """Call a function here, or in a thread where it may take long."""
-        if here:
-            return function(argument)
+    async def _done(self, small: bool, function: Callable[[Any], _T], argument: Any) -> _T:
+        """Call a function in a thread of those for small requests, or of the others."""
         run = partial(contextvars.copy_context().run, function, argument)
-        return await asyncio.get_running_loop().run_in_executor(self._apart, run)
+        return await asyncio.get_running_loop().run_in_executor(self._small if small else self._large, run)
 
     async def _body(self, request: Request, said: dict[str, Any]) -> bytes:
         """Return the body of a request, and note how much is held for it.
@@ -103,6 +110,6 @@ class Service:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _is_quick(body: bytes) -> bool:
+def _is_small(body: bytes) -> bool:
     """Say whether a body is a little JSON, without a file in it, however that is written."""
     return len(body) <= _SMALL and body[:1] in _JSON_BEGINS and b"b64" not in body and b"\\u" not in body

@@ -74,14 +74,15 @@ def chain(*layers, shape=(None, 4), dtype="float32"):
     return graph(given(shape, dtype=dtype), *layers)
 
 
-def keras_file(config, weights=None):
-    """A `.keras` file of a configuration; weights: path in the HDF5 file -> array."""
+def keras_file(config, weights=None, packed=()):
+    """A `.keras` file of a configuration; weights: path in the HDF5 file -> array; packed: "zip", "hdf5", or both."""
     stored = io.BytesIO()
+    how = {"compression": "gzip", "compression_opts": 1} if "hdf5" in packed else {}
     with h5py.File(stored, "w") as file:
         for path, array in (weights or {"layers/none/vars/0": np.zeros(1, "float32")}).items():
-            file[path] = array
+            file.create_dataset(path, data=array, **how)
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as file:
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED if "zip" in packed else 0, compresslevel=1) as file:
         file.writestr("metadata.json", "{}")
         file.writestr("config.json", json.dumps(config, separators=(",", ":")))
         file.writestr("model.weights.h5", stored.getvalue())
@@ -379,6 +380,17 @@ def slow_start_of_a_recurrent_layer_by_default():
     kernels = {"0": np.zeros((1, SQUARE), "float32"), "1": np.zeros((SQUARE, SQUARE), "float32")}
     weights = {f"layers/simple_rnn/cell/vars/{name}": array for name, array in kernels.items()}
     return keras_file(chain(layer("SimpleRNN", "rnn", units=SQUARE, use_bias=False), shape=(None, 3, 1)), weights)
+
+
+# --- weights that are packed: few bytes of them are numbers, the others are zeros -----------------------------------
+
+
+@bomb(("in_the_zip", ["zip"]), ("in_hdf5", ["hdf5"]), ("in_both", ["zip", "hdf5"]))
+def weights_that_unpack_to_much_more(packed):
+    kernel = np.zeros((1_000, 25_000), "float32")
+    kernel[:60] = np.random.default_rng(0).normal(size=(60, 25_000))
+    dense = layer("Dense", "dense", units=25_000, use_bias=False)
+    return keras_file(chain(dense, shape=(None, 1_000)), {"layers/dense/vars/0": kernel}, packed)
 
 
 # --- ONNX: tags that one reader cuts off and another does not -------------------------------------------------------

@@ -44,7 +44,13 @@ def check(found, *, pillow):
     assert found["heavy"] == [] and found["pillow"] == pillow
     assert 10 < found["mib"] <= 150
     # Processor time, for other processes may have the clock's; tests/benchmarks/runtime.py measures the whole.
-    assert found["seconds"] <= 1.0
+    assert found["seconds"] <= max(1.0, 5 * importing())
+
+
+def importing():
+    """Return the seconds of the processor that a Python takes to import what answers, here and now."""
+    code = "import time, numpy, onnxruntime; print(time.process_time())"
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
 @pytest.mark.parametrize("format", ["onnx", "litert"])

@@ -27,6 +27,7 @@ def copy(pair, path):
 
 def edit(exported, change):
     document = json.loads((exported / "kzoo.json").read_text())
+    document.pop("sha256", None)  # of all else in it
     change(document)
     (exported / "kzoo.json").write_text(json.dumps(document))
     return exported

@@ -38,10 +38,10 @@ class Served:
         return [line for line in lines if event in (None, line["event"])]
 
     def get(self, path, **options):
-        return self.session.get(self.url + path, timeout=10, **options)
+        return self.session.get(self.url + path, timeout=60, **options)
 
     def post(self, path, data=None, **options):
-        return self.session.post(self.url + path, data=data, timeout=20, **options)
+        return self.session.post(self.url + path, data=data, timeout=60, **options)
 
     def answers(self, name, x, **options):
         """Return what `:predict` gives for arrays."""
@@ -64,7 +64,7 @@ class Served:
             Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
-    def wait_for(self, true, seconds=15):
+    def wait_for(self, true, seconds=60):
         until = time.monotonic() + seconds
         while not (found := true()):
             assert time.monotonic() < until, self.log()
@@ -89,14 +89,14 @@ def serving(folder, *words, code=None, env=None):
             [sys.executable, *command], stdout=subprocess.PIPE, stderr=log, env=environment, text=True
         )
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while not (lines := [line for line in file.read_text().splitlines() if '"listening"' in line]):
             assert process.poll() is None and time.monotonic() < until, file.read_text()
             time.sleep(0.02)
         yield Served(process, json.loads(lines[0])["url"], file)
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0, file.read_text()[-3000:]
+        assert process.wait(60) == 0, file.read_text()[-3000:]
     finally:
         process.kill()
         process.wait()

@@ -272,3 +272,41 @@ def test_each_request_has_its_line_and_its_id(server, x):
     odd = server.get("/nothing\u2028here", headers={"X-Request-Id": "a\tb"})
     assert odd.status_code == 404 and odd.headers["x-request-id"] != "a\tb"
     assert lines(odd.headers["x-request-id"])[0]["error"] == odd.json()["error"]
+
+
+RANGES = {f"{sign}INT{bits}": (0 if sign else -(2 ** (bits - 1)), 2 ** (bits - (not sign)) - 1)
+          for bits in (8, 16, 32, 64) for sign in ("U", "")}  # fmt: skip
+
+
+def infer(server, datatype, value, shape=(1, 6, 2), count=12):
+    """Ask the forecast, which takes any numbers, with a tensor of one value, and return (status, error)."""
+    tensor = {"name": "series", "datatype": datatype, "shape": list(shape), "data": [value] * count}
+    said = server.post("/v2/models/power/infer", json.dumps({"inputs": [tensor]}))
+    return said.status_code, said.json().get("error", "")
+
+
+@pytest.mark.parametrize("datatype", RANGES)
+def test_whole_numbers_of_a_tensor_are_those_of_its_datatype(server, datatype):
+    low, high = RANGES[datatype]
+    for value in (low, high, 1, 1.0):
+        assert infer(server, datatype, value) == (200, ""), value
+    for value in (low - 1, high + 1, 0.5, -1e300, True, "1", None, [1, 2]):
+        status, why = infer(server, datatype, value)
+        assert status == 400 and why and len(why.splitlines()) == 1, (value, why)
+    assert "one is -1" in infer(server, "UINT8", -1)[1] and "true and false" in infer(server, datatype, False)[1]
+
+
+def test_other_numbers_of_a_tensor_are_those_of_its_datatype(server):
+    for datatype, value in (("BOOL", True), ("BOOL", 0), ("FP16", 65504), ("FP32", -1e30), ("FP64", 0.5)):
+        assert infer(server, datatype, value) == (200, ""), datatype
+    for datatype, value in (("BOOL", 2), ("BOOL", -1), ("BOOL", 0.5), ("FP16", 65520), ("FP32", 1e39), ("FP32", True)):
+        assert infer(server, datatype, value)[0] == 400, (datatype, value)
+    for shape, count in (((1, 6, 2), 11), ((1, 2, 6), 12), ((12,), 12), ((2, 6, 2), 12)):
+        assert infer(server, "FP32", 1.0, shape, count)[0] == 400, shape
+    tensor = {"name": "series", "datatype": "BOOL", "shape": [1, 6, 2], "parameters": {"binary_data_size": 12}}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    for content, status in ((b"\1" * 12, 200), (b"\7" * 12, 400)):
+        header = {"Inference-Header-Content-Length": str(len(head))}
+        assert server.post("/v2/models/power/infer", head + content, headers=header).status_code == status
+    said = server.post("/v1/models/power:predict", json.dumps({"instances": [[[True] * 2] * 6]}))
+    assert said.status_code == 400 and "true and false" in said.json()["error"]

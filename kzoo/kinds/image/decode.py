@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from kzoo.errors import KzooError
+from kzoo.files import check_regular, open_regular
 from kzoo.kinds.image import jpeg
 from kzoo.kinds.image.light import MODES, threads
 
@@ -102,7 +103,7 @@ def fault(path):
 
     Beginning and end of the usual formats tell without the pixels; what they leave in doubt is decoded.
     """
-    file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    file = open_regular(path)
     try:
         size, head = os.fstat(file).st_size, os.read(file, _HEAD)
         os.lseek(file, max(size - _TAIL, 0), os.SEEK_SET)
@@ -182,7 +183,7 @@ def check_header(content, shape):
 
 def _start(path):
     """Return the bytes of a small file; of a large one enough to see that it is."""
-    with open(path, "rb", buffering=0) as file:
+    with open(open_regular(path), "rb", buffering=0) as file:
         return file.read(jpeg.SMALL + 1)
 
 
@@ -193,9 +194,9 @@ def _named(source):
 def size_of(path):
     """Return the width and height of an image file in pixels; None where it cannot be read."""
     try:
-        with Image.open(path) as image:
+        with open(open_regular(path), "rb") as file, Image.open(file) as image:
             return image.size
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+    except (KzooError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
         return None
 
 
@@ -252,7 +253,7 @@ def dim(sources) -> list:
     """
     highest = 0
     for source in sources[:: -(-len(sources) // _LOOKED) or 1]:
-        with suppress(OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+        with suppress(KzooError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
             highest = max(highest, _highest(source))
     if not 0 < highest < _DIM:
         return []
@@ -269,6 +270,8 @@ def _highest(source):
         return int(np.max(source)) if source.mode.startswith("I") else 0
     if not (source.startswith(_DEEP) if isinstance(source, bytes) else str(source).lower().endswith(_DEEP_NAMES)):
         return 0
+    if not isinstance(source, bytes):
+        check_regular(source)
     with Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=("PNG", "TIFF")) as image:
         return _highest(image)
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from kzoo import child
 from kzoo.errors import KzooError
+from kzoo.files import open_regular
 from kzoo.kinds.image.decode import decode, fault
 
 _PIECE = 2**16  # bytes that are read at once
@@ -67,7 +68,7 @@ def look(folder, names, taken, pixels=None):
 
 def _bytes_of(path):
     """Return a whole file: half the calls of the system that `open` makes, which small files by the thousand notice."""
-    file, parts = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), []
+    file, parts = open_regular(path), []
     try:
         while part := os.read(file, _PIECE):
             parts.append(part)

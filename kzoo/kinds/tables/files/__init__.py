@@ -27,6 +27,7 @@ from itertools import islice
 from pathlib import Path
 
 from kzoo.errors import KzooError
+from kzoo.files import check_regular
 from kzoo.kinds.files import say
 from kzoo.listing import rooms
 
@@ -161,6 +162,7 @@ def size_of(path) -> int:
 
 
 def _module(path):
+    check_regular(path)
     known = suffixes()
     name = _of_folder(path) or known.get(Path(path).suffix.lower(), known[_ELSE])
     return import_module(f"{__name__}.{name}")

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -150,7 +151,10 @@ def load_again(spec, described, source=None, *, what="what the run was trained o
     """
     if source is None and described.name not in NAMES:
         raise KzooError(f"The run was trained on {described.name!r}, which is not a named set: say data= to score it.")
-    data = load(described.name if source is None else source, preset_for(spec), DataOptions.of(described))
+    options = DataOptions.of(described)
+    if options.task is None and described.inputs == "rows" and len(described.target_names) > 1:
+        options = replace(options, task=described.task)  # older versions took several columns of classes for values
+    data = load(described.name if source is None else source, preset_for(spec), options)
     if data.fingerprint != described.fingerprint:
         if source is None:
             raise KzooError(

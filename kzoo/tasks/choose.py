@@ -67,6 +67,15 @@ def likely(kind: str, columns) -> tuple[Problem | None, str]:
     return next((one for one in fitting(kind).values() if one.task.name == found), None), why
 
 
+def look_like_classes(kind: str, columns) -> list[int]:
+    """Return the places of the columns that would be classes if each were the only target."""
+    return [
+        place
+        for place, column in enumerate(columns)
+        if (one := likely(kind, [column])[0]) is not None and "classes" in one.facts
+    ]
+
+
 def suits(one: Problem, columns) -> bool:
     """Say whether a target can be what a problem answers: numbers for values, classes for classes."""
     if "values" in one.facts:

@@ -86,6 +86,8 @@ def choose_task(values, task, preset):
     """
     columns = list(values.values())
     (found, why), fixed = choose.likely("rows", columns), choose.fixed_by(preset)
+    if len(values) > 1 and task is None:
+        why += _classes_among(values)
     others = ", ".join(list_presets("tabular_*"))
     if task is not None:
         found, why = choose.asked_for("rows", task), f"task={task!r}"
@@ -104,3 +106,21 @@ def choose_task(values, task, preset):
         raise KzooError(f"A classification has one target column; got {listed(values, MOST)}.")
     override = "" if task is not None else "; task= overrides"
     return found, f"{found.name.replace('_', ' ').capitalize()} of {listed(values, MOST)}: {why}{override}."
+
+
+def _classes_among(values):
+    """Return what to add to "there are several targets" where some of them alone would be classes.
+
+    Raises:
+        KzooError: all of them would be: a regression would answer with numbers that are no probabilities.
+    """
+    names = list(values)
+    classes = [names[place] for place in choose.look_like_classes("rows", values.values())]
+    if len(classes) == len(names):
+        _, why = choose.likely("rows", [values[names[0]]])
+        raise KzooError(
+            f"Each of the targets {listed(map(repr, names), MOST)} looks like classes ({names[0]!r}: {why}), and "
+            f"several labels to a row are not supported yet. Predict one of them, target={names[0]!r}, and leave the "
+            "others out with drop=; or say task='regression' where they are numbers to predict."
+        )
+    return f" (alone, {listed(map(repr, classes), MOST)} would be classes)" if classes else ""

@@ -13,7 +13,7 @@ from kzoo.data.windows import Windows
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
 from kzoo.kinds.rows.asked import asked_columns, named_columns
-from kzoo.kinds.rows.columns import stored_writing, writing_of
+from kzoo.kinds.rows.columns import about_weights, stored_writing, writing_of
 from kzoo.kinds.rows.learn import describe, fit, seen_in_cells, text_columns
 from kzoo.kinds.rows.light import say_unread
 from kzoo.kinds.rows.scaling import scaling
@@ -106,7 +106,7 @@ def load_series(
     names, targets = _columns(first, target, as_names(drop), writings)
     doubts = [line for line in doubts if any(repr(name) in line for name in names)]
     values = filled(frame, names, notes, writings, unread, gone)
-    notes += [*doubts, *say_unread(names, frame, unread)]
+    notes += [*doubts, *say_unread(names, frame, unread), *about_weights(names)]
     apart = {name: ("left out", "hardly any numbers") for name in frame.columns if name not in names}
     apart |= dict.fromkeys(as_names(drop), ("left out", AS_ASKED))
     if times is not None:

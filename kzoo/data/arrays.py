@@ -172,11 +172,11 @@ def _targets(y, kind, task, preset, known, notes):
         chosen = choose.asked_for(kind, task)
     elif fixed is None or fixed.task not in [one.task for one in possible]:
         columns = [y.argmax(axis=1).astype(str)] if onehot else list(y.T) if y.ndim == 2 else [y]
-        if len(columns) > 1 and len(choose.look_like_classes(kind, columns)) == len(columns):
+        if len(columns) > 1 and choose.would_be_classes(kind, columns)[1]:
             raise KzooError(
-                f"Each of the {len(columns)} columns of y looks like classes (of the first "
-                f"{choose.likely(kind, columns[:1])[1]}), and several labels to a row are not supported yet. Give one "
-                "column of it, y[:, k]; or say task='regression'."
+                f"The {len(columns)} columns of y are labels (of the first {choose.likely(kind, columns[:1])[1]}), and "
+                "several labels to a row are not supported yet. Give one column of it, y[:, k]; or say "
+                "task='regression'."
             )
         chosen = choose.likely(kind, columns)[0] or possible[0]
     else:

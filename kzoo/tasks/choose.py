@@ -67,13 +67,18 @@ def likely(kind: str, columns) -> tuple[Problem | None, str]:
     return next((one for one in fitting(kind).values() if one.task.name == found), None), why
 
 
-def look_like_classes(kind: str, columns) -> list[int]:
-    """Return the places of the columns that would be classes if each were the only target."""
-    return [
-        place
-        for place, column in enumerate(columns)
-        if (one := likely(kind, [column])[0]) is not None and "classes" in one.facts
-    ]
+def would_be_classes(kind: str, columns) -> tuple[list[int], bool]:
+    """Return which of several targets would be classes alone, and whether all of them are labels.
+
+    Labels are words, truth values, and numbers of two values, such as 0 and 1. Whole numbers of more values may be
+    counts as well.
+    """
+    alone = [likely(kind, [column])[0] for column in columns]
+    places = [place for place, one in enumerate(alone) if one is not None and "classes" in one.facts]
+    labels = len(places) == len(alone) and all(
+        (numbers := _numbers(column)) is None or len(np.unique(numbers)) <= 2 for column in columns
+    )
+    return places, labels
 
 
 def suits(one: Problem, columns) -> bool:

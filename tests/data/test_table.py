@@ -176,8 +176,8 @@ LABELS = {
     "0 and 1": lambda draw: draw.integers(0, 2, 90),
     "words": lambda draw: draw.choice(["yes", "no"], 90),
     "truth": lambda draw: draw.random(90) < 0.5,
-    "several classes": lambda draw: draw.integers(0, 4, 90),
-    "both": lambda draw: draw.integers(0, 4, 90),
+    "two numbers": lambda draw: draw.integers(3, 5, 90),
+    "both": lambda draw: draw.integers(0, 2, 90),
 }
 
 
@@ -200,29 +200,34 @@ def test_several_columns_of_labels_are_refused_in_one_line(labels, form, tmp_pat
     if form == "large":
         monkeypatch.setenv("KZOO_MEMORY", "1KiB")
         monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
-    says = r"'s', 't' looks like classes .* target='s'.* drop=.* task='regression'"
+    says = r"'s', 't' are labels .* target='s'.* drop=.* task='regression'"
     if form == "answers" and labels in ("0 and 1", "truth"):
         says = r"y is a matrix of 0 and 1: give a column of it"
     with pytest.raises(KzooError, match=says) as said:
         load_data(source, **asked)
     assert "\n" not in str(said.value)
-    if labels in ("0 and 1", "several classes") and form != "answers":
+    if labels in ("0 and 1", "two numbers") and form != "answers":
         assert load_data(source, **asked, task="regression").task == "tabular_regression"
 
 
 def test_columns_of_labels_in_an_array_are_refused_and_targets_are_not():
     x, draw = np.random.default_rng(0).normal(size=(90, 3)), np.random.default_rng(1)
-    with pytest.raises(KzooError, match=r"2 columns of y looks like classes .* y\[:, k\].* task='regression'"):
-        load_data((x, draw.integers(0, 4, (90, 2))))
-    assert load_data((x, draw.integers(0, 4, (90, 2))), task="regression").outputs == 2
+    for y in (draw.integers(3, 5, (90, 2)), draw.choice(["u", "v", "w"], (90, 2))):
+        with pytest.raises(KzooError, match=r"2 columns of y are labels .* y\[:, k\].* task='regression'"):
+            load_data((x, y))
+    assert load_data((x, draw.integers(3, 5, (90, 2))), task="regression").outputs == 2
+    assert load_data((x, draw.integers(0, 4, (90, 2)))).task == "tabular_regression"  # counts
     assert load_data((x, draw.normal(size=(90, 2)))).task == "tabular_regression"
 
 
 def test_labels_among_several_targets_are_named():
     draw = np.random.default_rng(0)
     frame = pd.DataFrame({"a": draw.normal(size=90), "flag": draw.integers(0, 2, 90), "y": draw.normal(size=90)})
-    data = load_data(frame, target=["flag", "y"])
-    assert data.task == "tabular_regression" and any("alone, 'flag' would be classes" in note for note in data.notes)
+    frame["count"] = draw.integers(0, 4, 90)
+    for target, alone in (["flag", "y"], "'flag'"), (["flag", "count"], "'flag', 'count'"):
+        data = load_data(frame, target=target)
+        assert data.task == "tabular_regression"
+        assert any(f"(alone, {alone} would be classes" in note for note in data.notes)
 
 
 def test_a_run_that_took_labels_for_values_still_reads_its_data(tmp_path):

@@ -112,15 +112,16 @@ def _classes_among(values):
     """Return what to add to "there are several targets" where some of them alone would be classes.
 
     Raises:
-        KzooError: all of them would be: a regression would answer with numbers that are no probabilities.
+        KzooError: all of them are labels: a regression would answer with numbers that are no probabilities.
     """
     names = list(values)
-    classes = [names[place] for place in choose.look_like_classes("rows", values.values())]
-    if len(classes) == len(names):
+    places, labels = choose.would_be_classes("rows", list(values.values()))
+    if labels:
         _, why = choose.likely("rows", [values[names[0]]])
         raise KzooError(
-            f"Each of the targets {listed(map(repr, names), MOST)} looks like classes ({names[0]!r}: {why}), and "
-            f"several labels to a row are not supported yet. Predict one of them, target={names[0]!r}, and leave the "
-            "others out with drop=; or say task='regression' where they are numbers to predict."
+            f"The targets {listed(map(repr, names), MOST)} are labels ({names[0]!r}: {why}), and several labels to a "
+            f"row are not supported yet. Predict one of them, target={names[0]!r}, and leave the others out with "
+            "drop=; or say task='regression' where they are numbers to predict."
         )
-    return f" (alone, {listed(map(repr, classes), MOST)} would be classes)" if classes else ""
+    alone = listed((repr(names[place]) for place in places), MOST)
+    return f" (alone, {alone} would be classes; as numbers they have no probabilities)" if places else ""

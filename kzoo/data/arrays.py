@@ -15,7 +15,7 @@ from kzoo.data.windows import Mapped, blocks, is_mapped, taken
 from kzoo.errors import KzooError
 from kzoo.kinds.arrays import as_array
 from kzoo.tasks import choose
-from kzoo.words import in_bytes
+from kzoo.words import first_line, in_bytes, shown
 
 
 def load_arrays(
@@ -37,11 +37,11 @@ def load_arrays(
     """
     notes = list(notes)
     kind = kinds.kind(preset.config["inputs"]) if preset is not None else _guess(x)
-    x, y = _inputs(x, kind, preset), as_array(y, "y")
+    x, y = _inputs(x, kind, preset), _answers(y, "y")
     first = len(x)
     tested = None
     if splits.is_source(test):
-        tested = _inputs(test[0], kind, preset), as_array(test[1], "test y")
+        tested = _inputs(test[0], kind, preset), _answers(test[1], "test y")
     for part, (its_x, its_y) in {"": (x, y), "test ": tested}.items() if tested else {"": (x, y)}.items():
         if len(its_x) != len(its_y):
             raise KzooError(f"{part}x has {len(its_x)} rows and {part}y has {len(its_y)}; they must be as many.")
@@ -117,6 +117,18 @@ def _inputs(x, kind, preset):
     return kind.learn.take(x, preset)
 
 
+def _answers(y, what):
+    """Return answers as an array (N, ...).
+
+    Raises:
+        KzooError: a single one.
+    """
+    y = as_array(y, what)
+    if not y.ndim:
+        raise KzooError(f"{what} is a single value, {shown(y)}: give an array with one for each row of x.")
+    return y
+
+
 def checked(x, name):
     """Return an array of inputs of a kind, which has its axes and holds no NaN.
 
@@ -159,7 +171,10 @@ def _refuse_nan(values, name):
 def _targets(y, kind, task, preset, known, notes):
     """Return the problem, raw labels (N,) or targets (N, ...), and the names of the classes where they are known."""
     if y.dtype == object:
-        y = y.astype(str) if any(isinstance(v, str) for v in y.reshape(-1)) else y.astype(np.float64)
+        try:
+            y = y.astype(str) if any(isinstance(v, str) for v in y.reshape(-1)) else y.astype(np.float64)
+        except (OverflowError, TypeError, ValueError) as error:  # a number of 400 digits, a None, an object
+            raise KzooError(f"y holds what is neither a label nor a number: {first_line(error)}.") from None
     _refuse_nan(y, "y")
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]

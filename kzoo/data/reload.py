@@ -21,6 +21,7 @@ from kzoo.kinds.tables.frame import is_pair, with_answers
 from kzoo.kinds.tables.raw import as_names
 from kzoo.nouns import FOLDS
 from kzoo.registry import preset_of
+from kzoo.tasks import problem
 from kzoo.words import length_of, listed, shown
 
 
@@ -152,7 +153,7 @@ def load_again(spec, described, source=None, *, what="what the run was trained o
     if source is None and described.name not in NAMES:
         raise KzooError(f"The run was trained on {described.name!r}, which is not a named set: say data= to score it.")
     options = DataOptions.of(described)
-    if options.task is None and described.inputs == "rows" and len(described.target_names) > 1:
+    if options.task is None and len(described.target_names) > 1 and "unordered" in problem(described.task).facts:
         options = replace(options, task=described.task)  # older versions took several columns of classes for values
     data = load(described.name if source is None else source, preset_for(spec), options)
     if data.fingerprint != described.fingerprint:

@@ -6,7 +6,7 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.tasks import Problem, problem, problems, tasks
-from kzoo.words import hint
+from kzoo.words import hint, shown
 
 _MOST_CLASSES = 20  # different whole numbers that still count as classes
 
@@ -94,5 +94,9 @@ def _numbers(column):
     if column.dtype == object:
         if not all(isinstance(v, int | float | np.number | Decimal) and not isinstance(v, bool) for v in column):
             return None
-        column = column.astype(np.float64)
+        try:
+            column = column.astype(np.float64)
+        except OverflowError:
+            largest = max((value for value in column if isinstance(value, int)), key=abs)
+            raise KzooError(f"The target holds {shown(largest)}, larger than any float: scale it.") from None
     return column if column.dtype.kind in "iuf" else None

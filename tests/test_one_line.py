@@ -54,6 +54,7 @@ RUN = {
     "a sparse matrix": (lambda run: kzoo.predict(run, sparse.eye(3).tocsr()), "toarray"),
     "lists": (lambda run: kzoo.predict(run, [[1], [1, 2]]), "dicts of column names"),
     "no array": (lambda run: kzoo.predict(run, Broken()), "dicts of column names"),
+    "a single answer": (lambda run: kzoo.evaluate(run, (FRAME[["a", "b"]].to_numpy(), np.array("u"))), "single value"),
     "a number": (lambda run: kzoo.predict(run, 5), "dicts of column names"),
     "nothing": (lambda run: kzoo.predict(run, None), "dicts of column names"),
     "a code that is none": (lambda run: kzoo.predict(run, np.array([[0.5, 1e9, 1.0]])), "columns"),
@@ -144,6 +145,9 @@ OTHERS = {
             "x": lambda: kzoo.load_data((np.array(1.0), np.arange(N))),
             "y": lambda: kzoo.load_data((np.ones((N, 2)), np.array(1.0))),
             "test y": lambda: kzoo.load_data((np.ones((N, 2)), np.arange(N)), test=(np.ones((N, 2)), np.array(1.0))),
+            "x of a model of one's own": lambda: kzoo.check(kzoo.build("iris_fnn"), (np.array(1.0), np.array(1.0))),
+            "y of a model of one's own": lambda: kzoo.check(kzoo.build("iris_fnn"), (np.ones((9, 4)), np.array(1.0))),
+            "y beside groups": lambda: kzoo.load_data((np.ones((N, 2)), np.array(1.0)), group=np.arange(N)),
             "a group": lambda: kzoo.load_data((np.ones((N, 2)), np.arange(N)), group=np.array(1.0)),
             "probabilities": lambda: kzoo.plots.roc(np.array("a"), np.array("a")),
         }.items()

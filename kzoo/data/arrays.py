@@ -13,9 +13,9 @@ from kzoo.data.dataset import Dataset, Split
 from kzoo.data.memory import too_large
 from kzoo.data.windows import Mapped, blocks, is_mapped, taken
 from kzoo.errors import KzooError
-from kzoo.kinds.arrays import as_array
+from kzoo.kinds.arrays import as_array, with_rows
 from kzoo.tasks import choose
-from kzoo.words import first_line, in_bytes, shown
+from kzoo.words import first_line, in_bytes
 
 
 def load_arrays(
@@ -37,11 +37,11 @@ def load_arrays(
     """
     notes = list(notes)
     kind = kinds.kind(preset.config["inputs"]) if preset is not None else _guess(x)
-    x, y = _inputs(x, kind, preset), _answers(y, "y")
+    x, y = _inputs(x, kind, preset), with_rows(y, "y")
     first = len(x)
     tested = None
     if splits.is_source(test):
-        tested = _inputs(test[0], kind, preset), _answers(test[1], "test y")
+        tested = _inputs(test[0], kind, preset), with_rows(test[1], "test y")
     for part, (its_x, its_y) in {"": (x, y), "test ": tested}.items() if tested else {"": (x, y)}.items():
         if len(its_x) != len(its_y):
             raise KzooError(f"{part}x has {len(its_x)} rows and {part}y has {len(its_y)}; they must be as many.")
@@ -115,18 +115,6 @@ def _inputs(x, kind, preset):
     if x.dtype == object or x.dtype.kind not in "biuf":
         raise KzooError(f"x holds {x.dtype}, not numbers; strings go in as a CSV file, a DataFrame or text files.")
     return kind.learn.take(x, preset)
-
-
-def _answers(y, what):
-    """Return answers as an array (N, ...).
-
-    Raises:
-        KzooError: a single one.
-    """
-    y = as_array(y, what)
-    if not y.ndim:
-        raise KzooError(f"{what} is a single value, {shown(y)}: give an array with one for each row of x.")
-    return y
 
 
 def checked(x, name):

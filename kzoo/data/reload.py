@@ -16,6 +16,7 @@ from kzoo.data.options import DataOptions
 from kzoo.data.sight import existing
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import encoding, kind_of, takes_ready_arrays
+from kzoo.kinds.arrays import with_rows
 from kzoo.kinds.tables.files import is_table
 from kzoo.kinds.tables.frame import is_pair, with_answers
 from kzoo.kinds.tables.raw import as_names
@@ -236,7 +237,7 @@ def _array(run, source):
         source = from_tf(source, None)
     if not isinstance(source, tuple | list) or len(source) != 2:
         raise KzooError(f"data={shown(source)} must be a pair (x, y), or a source of one.")
-    x, y = encode(run.preprocessing, np.asarray(source[0])), np.asarray(source[1])
+    x, y = encode(run.preprocessing, np.asarray(source[0])), with_rows(source[1], "y")
     if "ids" in kind_of(run.preprocessing).facts:
         check_known(x, run.spec.config.get("vocabulary_size"))
     if len(x) != len(y):

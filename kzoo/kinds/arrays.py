@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.words import first_line
+from kzoo.words import first_line, shown
 
 
 def numbers_in(array, what, *, many=True) -> np.ndarray:
@@ -53,6 +53,18 @@ def as_array(values, what) -> np.ndarray:
     except Exception as error:  # whatever an object's __array__ does
         says = f"{type(error).__name__}: {first_line(error)}"
         raise KzooError(f"{what} cannot be read as an array of numbers: {says}.") from None
+
+
+def with_rows(values, what) -> np.ndarray:
+    """Return values as an array (N, ...).
+
+    Raises:
+        KzooError: a single value, or what `as_array` refuses.
+    """
+    array = as_array(values, what)
+    if not array.ndim:
+        raise KzooError(f"{what} is a single value, {shown(array)}: give an array with one for each row.")
+    return array
 
 
 def whole_in(array, what, high, *, low=0) -> None:

@@ -56,6 +56,25 @@ def test_a_column_whose_every_value_has_one_answer(values, names, memory, tmp_pa
     assert find(BELONG, "tabular_fnn", file, target="answer", group="recording") == []
 
 
+def test_ids_of_a_table_that_is_sorted_by_class():
+    """Their classes follow one another as those of a measurement do, but each id is in one place of the table."""
+    frame = recordings().sort_values(["answer", "recording"]).reset_index(drop=True)
+    frame["recording"] = frame.groupby(["answer", "recording"], sort=False).ngroup()
+    frame = frame.drop(index=range(0, 900, 47))  # of some there are fewer rows
+    assert "of 60 values" in one(BELONG, "tabular_fnn", frame, target="answer", drop="recording").what
+    assert find(BELONG, "tabular_fnn", frame.sample(frac=1, random_state=0), target="answer", drop="recording") == []
+
+
+def test_texts_of_an_author_who_has_one_label():
+    random = np.random.default_rng(0)
+    author = np.repeat(np.arange(40), 5)
+    said = [" ".join(random.choice(["tea", "rain", "bus", "book", "sea", "road"], 7)) + f" {i}" for i in range(200)]
+    frame = pd.DataFrame({"author": author, "said": said, "mood": random.permutation(["good", "poor"] * 20)[author]})
+    assert "'author'" in one(BELONG, "text_cnn", frame, target="mood").what
+    assert find(BELONG, "text_cnn", frame, target="mood", group="author") == []
+    assert find(BELONG, "text_cnn", frame.assign(author=author[::-1] % 7), target="mood") == []
+
+
 def test_ids_are_no_ids_once_a_row_has_another_answer():
     frame = recordings()
     frame.iloc[0, -1] = next(name for name in ("run", "sit") if name != frame.iloc[0, -1])

@@ -92,9 +92,14 @@ def _as_ids(name, values, answers, chances):
     if isinstance(values, Texts):
         if looks_like_dates(values[filled]):
             return []
-    elif counts.min() < counts.max() and _follow_one_another(of_values):
-        return []  # a measurement, whose values are not all equally frequent
+    elif counts.min() < counts.max() and not _in_one_place(cells, each[0]) and _follow_one_another(of_values):
+        return []  # a measurement
     return [{"name": name, "values": len(counts), "rows": int(counts.sum())}]
+
+
+def _in_one_place(cells, values):
+    """Say whether all rows of each value stand together."""
+    return np.count_nonzero(cells[1:] != cells[:-1]) < len(values)
 
 
 def _follow_one_another(answers):

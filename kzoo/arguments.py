@@ -15,9 +15,10 @@ from typing import Any
 
 from kzoo import kinds
 from kzoo.errors import KzooError
-from kzoo.words import HUGE, as_python, shown
+from kzoo.words import HUGE, MOST, as_python, shown
 
 ANY = "any"
+_INDEX = 2**53  # of a whole number without a bound of its own: beyond, neither floats nor shapes hold it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,18 +82,24 @@ class Argument:
         if self.choices and value not in self.choices:
             raise KzooError(f"{name}={value!r} is not one of its values: {self.legal()}.")
         if isinstance(value, int | float) and not isinstance(value, bool) and not self._inside(value):
-            raise KzooError(f"{name}={shown(value)} is out of range: it must be {self.legal()}.")
+            raise KzooError(f"{name}={shown(value)} is out of range: it must be {self.legal()}{self._most(value)}.")
         return value
 
     def _inside(self, value):
         return (
             -math.inf < value < math.inf  # NaN is nowhere
-            and (isinstance(value, float) or abs(value) < HUGE)
+            and (isinstance(value, float) or abs(value) < _INDEX)
             and (self.low is None or value >= self.low)
             and (self.high is None or value <= self.high)
             and (self.above is None or value > self.above)
             and (self.below is None or value < self.below)
         )
+
+    def _most(self, value):
+        """Say in words what a whole number is at most, where one is far beyond any use."""
+        if not isinstance(value, int) or value < min(_INDEX, self.high or _INDEX):
+            return ""
+        return f", at most {MOST:,}" if self.high == MOST else ", below 2**53" if self.high is None else ""
 
     def legal(self):
         """Say in words which values are legal."""
@@ -110,7 +117,7 @@ class Argument:
                     ("at most", self.high),
                     ("below", self.below),
                 )
-                if bound is not None
+                if bound is not None and bound != MOST
             ]
             text += " " + " and ".join(bounds) if bounds else ""
         if self.many:
@@ -123,6 +130,7 @@ class Argument:
 _A = Argument
 _RATE: Any = dict(kind=float, low=0, below=1)
 _COUNT: Any = dict(kind=int, low=1)
+_TIMES: Any = dict(kind=int, low=1, high=MOST)
 _FLAG: Any = dict(kind=bool)
 _NUMBERS: Any = dict(kind=float, none=True, many=True)
 
@@ -263,8 +271,8 @@ TRAINING = {
         kind=str,
         choices=PRECISIONS,
     ),
-    "batch_size": _A(default=64, meaning="examples in a step", **_COUNT),
-    "epochs": _A(default=20, meaning="passes over the training split", **_COUNT),
+    "batch_size": _A(default=64, meaning="examples in a step", **_TIMES),
+    "epochs": _A(default=20, meaning="passes over the training split", **_TIMES),
     "min_steps": _A(
         default=0,
         meaning="steps to train for at least: with few examples epochs and patience grow, unless epochs is set",
@@ -274,7 +282,7 @@ TRAINING = {
     "max_steps": _A(
         meaning="steps to train for at most: there are fewer epochs, or one that is shorter; schedules follow",
         none=True,
-        **_COUNT,
+        **_TIMES,
     ),
     "loss": _A(default="auto", meaning="loss; auto follows the head", kind=str, choices=LOSSES),
     "label_smoothing": _A(default=0.0, meaning="share of the label spread over all classes", **_RATE, **_CLASSES),
@@ -302,7 +310,7 @@ TRAINING = {
         choices=("max", "min"),
         none=True,
     ),
-    "patience": _A(default=10, meaning="epochs without improvement before training stops", **_COUNT),
+    "patience": _A(default=10, meaning="epochs without improvement before training stops", **_TIMES),
     "callbacks": _A(default="standard", meaning="callback bundle", kind=str, choices=BUNDLES),
     "augment": _A(
         default=(),
@@ -316,7 +324,7 @@ TRAINING = {
     "ngrams": _A(
         meaning="read each text as the set of its runs of one to so many tokens; none: all tokens in their order",
         none=True,
-        **_COUNT,
+        **_TIMES,
         **_TOKENS,
     ),
 }

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from kzoo.errors import KzooError, short_errors
 from kzoo.files import at_home, path_of
-from kzoo.words import HUGE, as_python, shown
+from kzoo.words import HUGE, MOST, as_python, shown
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -114,6 +114,8 @@ def checked_count(name: str, value: Any, *, least: int = 1) -> int:
     """
     if not _is_whole(value) or value < least:
         raise KzooError(f"{name}={shown(value)} must be a whole number of at least {least}.")
+    if value > MOST:
+        raise KzooError(f"{name}={shown(value)} must be a whole number of at most {MOST:,}.")
     return int(value)
 
 
@@ -125,7 +127,7 @@ def checked_steps_per_call(value: Any) -> int | str:
     """
     if isinstance(value, str) and value == AUTO:
         return AUTO
-    if not _is_whole(value) or value < 1:
+    if not _is_whole(value) or not 1 <= value <= MOST:
         raise KzooError(f"steps_per_call={shown(value)} must be 'auto' or a whole number of steps, at least 1.")
     return int(value)
 

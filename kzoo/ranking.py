@@ -58,8 +58,9 @@ def compare(
     ranked = []
     for place, group in enumerate(sorted(groups.values(), key=len, reverse=True), 1):
         settings = _differing([_settings(run) for run, _ in group])
+        shared = metric or _shared_metric(group)
         rows = [
-            dict(group=place) | _row(run, name, metric) | dict(differs=differs)
+            dict(group=place) | _row(run, name, shared) | dict(differs=differs)
             for (run, name), differs in zip(group, settings, strict=True)
         ]
         rows += _baselines(group, rows) if baselines else []
@@ -182,6 +183,16 @@ def _short_names(runs: Sequence[Run | Search]) -> list[str]:
     paths = [Path(os.path.abspath(run.path)) for run in runs]
     base = os.path.commonpath([path.parent for path in paths])
     return [path.relative_to(base).as_posix() for path in paths]
+
+
+def _shared_metric(group: Sequence[tuple[Run | Search, str]]) -> str | None:
+    """Return the task's own metric where not all runs have the one that counts instead, as those of older versions."""
+    runs = [run for run, _ in group if isinstance(run, Run) and run.finished]
+    scored = [scores for run in runs if (scores := run.summary.get("test") or run.summary.get("validation"))]
+    if not scored:
+        return None
+    of = problem(runs[0].config["data"]["task"])
+    return of.headline if len({telling(of.headline, scores, of.task) for scores in scored}) > 1 else None
 
 
 def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def listed(items, most=3, *, separator=", ") -> str:
 
 
 HUGE = 10**300  # of a whole number: about here floats end
+MOST = 10**9  # of steps, epochs, trials, rows of a batch
 
 
 def as_python(value: Any) -> Any:

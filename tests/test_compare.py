@@ -102,6 +102,30 @@ def test_the_metric_decides_the_order_and_smaller_errors_come_first():
     assert advantage(0.9, 0.8, "accuracy") > 0 > advantage(0.9, 0.8, "perplexity")
 
 
+def test_average_precision_of_a_rare_class_counts_where_all_runs_have_it(capsys, tmp_path):
+    """Runs of older versions have accuracy alone: then that is what all are compared by."""
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(900, 3)), columns=list("abc"))
+    frame["fraud"] = np.where(frame["a"] + frame["b"] > 3, "yes", "no")
+    frame.to_csv(file := tmp_path / "rare.csv", index=False)
+    for name in ("first", "second"):
+        words = ["train", "tabular_fnn", "--data", str(file), "--target", "fraud", "--epochs", "1", "--no-check"]
+        assert main([*words, "--out", str(tmp_path / name), "--seed", str(len(name)), "--callbacks", "quick"]) == 0
+    said = capsys.readouterr().out
+    assert "beside it    average precision: " in said and "decided at a probability of 0.5" in said
+    rows = kzoo.compare([tmp_path / "first", tmp_path / "second"])
+    assert {row["metric"] for row in rows} == {"average_precision"} and sum(row["baseline"] for row in rows) >= 3
+    scores = kzoo.Run(tmp_path / "first").summary["test"]
+    assert {row["score"] for row in rows} >= {scores["average_precision"]}
+    stored = tmp_path / "first" / "summary.json"
+    summary = json.loads(stored.read_text(encoding="utf-8"))
+    for split in ("test", "validation"):
+        del summary[split]["average_precision"]
+    stored.write_text(json.dumps(summary), encoding="utf-8")
+    rows = kzoo.compare([tmp_path / "first", tmp_path / "second"])
+    assert {row["metric"] for row in rows} == {"accuracy"} and scores["accuracy"] in {row["score"] for row in rows}
+
+
 def test_the_same_data_for_another_task_is_another_group(call):
     make_run("runs/a", data="x")
     make_run("runs/b", data="x", task="tabular_regression")

@@ -54,6 +54,7 @@ RUN = {
     "a sparse matrix": (lambda run: kzoo.predict(run, sparse.eye(3).tocsr()), "toarray"),
     "lists": (lambda run: kzoo.predict(run, [[1], [1, 2]]), "dicts of column names"),
     "no array": (lambda run: kzoo.predict(run, Broken()), "dicts of column names"),
+    "a single answer": (lambda run: kzoo.evaluate(run, (FRAME[["a", "b"]].to_numpy(), np.array("u"))), "single value"),
     "a number": (lambda run: kzoo.predict(run, 5), "dicts of column names"),
     "nothing": (lambda run: kzoo.predict(run, None), "dicts of column names"),
     "a code that is none": (lambda run: kzoo.predict(run, np.array([[0.5, 1e9, 1.0]])), "columns"),
@@ -114,6 +115,43 @@ OTHERS = {
         lambda: kzoo.plots.confusion_matrix([0, 1], [0, 1], class_names=np.arange(2.0)),
         "class_names=.* must be a list of names",
     ),
+    **{
+        f"a label that is {value}": (
+            lambda value=value: kzoo.load_data(columns(y=np.where(FRAME["y"] == "u", value, 1.0)), target="y"),
+            "is -?inf",
+        )
+        for value in (np.inf, -np.inf)
+    },
+    "infinity in an array of labels": (
+        lambda: kzoo.load_data((np.ones((N, 2)), np.where(np.arange(N) % 2, np.inf, 1.0)), task="classification"),
+        "y holds 30 NaN or infinite values",
+    ),
+    "infinity among classes of a file": (lambda: kzoo.load_data("infinite.csv", target="y"), "label is inf"),
+    "a target of 400 digits": (
+        lambda: kzoo.load_data(columns(y=cells([10**400, 1] * (N // 2))), target="y"),
+        "holds 10+… *, larger than any float",
+    ),
+    "labels of 400 digits": (
+        lambda: kzoo.load_data((np.ones((N, 2)), cells([10**400, 1] * (N // 2)).to_numpy())),
+        "neither a label nor a number",
+    ),
+    "epochs of 20 digits": (lambda: train("iris_fnn", epochs=10**20), "epochs=1.* at most 1,000,000,000"),
+    "a batch of 20 digits": (lambda: train("iris_fnn", batch_size=10**20), "batch_size=1.* at most 1,000,000,000"),
+    "trials of 20 digits": (lambda: kzoo.tune("iris_fnn", "iris", trials=10**20), "trials=1.* at most 1,000,000,000"),
+    "an input of 20 digits": (lambda: kzoo.build("iris_fnn", input_shape=10**20), r"input_shape=1.* below 2\*\*53"),
+    **{
+        f"a single value for {what}": (call, "single value|neither rows|has shape|must be|one value for each row")
+        for what, call in {
+            "x": lambda: kzoo.load_data((np.array(1.0), np.arange(N))),
+            "y": lambda: kzoo.load_data((np.ones((N, 2)), np.array(1.0))),
+            "test y": lambda: kzoo.load_data((np.ones((N, 2)), np.arange(N)), test=(np.ones((N, 2)), np.array(1.0))),
+            "x of a model of one's own": lambda: kzoo.check(kzoo.build("iris_fnn"), (np.array(1.0), np.array(1.0))),
+            "y of a model of one's own": lambda: kzoo.check(kzoo.build("iris_fnn"), (np.ones((9, 4)), np.array(1.0))),
+            "y beside groups": lambda: kzoo.load_data((np.ones((N, 2)), np.array(1.0)), group=np.arange(N)),
+            "a group": lambda: kzoo.load_data((np.ones((N, 2)), np.arange(N)), group=np.array(1.0)),
+            "probabilities": lambda: kzoo.plots.roc(np.array("a"), np.array("a")),
+        }.items()
+    },
     "a number for columns": (lambda: kzoo.load_data(FRAME, target="y", drop=5), "'5'"),
 }
 
@@ -142,5 +180,7 @@ def test_without_one(name):
     call, says = OTHERS[name]
     with open("deep.toml", "w", encoding="utf-8") as file:
         file.write(f"a = {'[' * 3000}{']' * 3000}")
+    with open("infinite.csv", "w", encoding="utf-8") as file:
+        file.write("a,y\n" + "".join(f"{row},{('inf', 1, 2)[row % 3]}\n" for row in range(N)))
     one_line(call, says)
-    assert os.listdir() == ["deep.toml"]  # nothing was begun
+    assert sorted(os.listdir()) == ["deep.toml", "infinite.csv"]  # nothing was begun

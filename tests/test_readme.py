@@ -4,10 +4,15 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from pages import PAGES
 
 import kzoo
+from kzoo.cli import main
+from kzoo.registry import is_general
+from kzoo.results.suggest import start_with
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted(p for p in (ROOT / "recipes").rglob("*.py") if p.name not in ("measure.py", "tables.py", "weights.py"))
@@ -29,6 +34,28 @@ def test_the_examples_name_presets_that_exist():
     named |= set(re.findall(r"(?:build|train)\(\"(\w+)\"", text))
     assert named >= {"digits_cnn", "image_cnn", "tabular_fnn", "text_cnn", "cifar_cnn"}
     assert [name for name in named - {"NAME"} if name not in kzoo.list_presets()] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh.md"])
+def test_the_table_starts_with_the_presets_that_check_and_list_name(page, capsys):
+    """One rule for all three: who asked `check` and `list` about a file was told three first presets."""
+    rows = re.findall(r"^\| [^|]+ \| `(\w+)`[^|]* \|", (ROOT / page).read_text(encoding="utf-8"), re.M)
+    tasks = (
+        "tabular_classification", "tabular_regression", "image_classification", "text_classification",
+        "language_modeling", "forecasting",
+    )  # fmt: skip
+    general = [name for name in kzoo.list_presets() if is_general(name)]
+    firsts = {start_with(task, general) or start_with(task, kzoo.list_presets()) for task in tasks}
+    assert set(rows) == firsts | {"iris_fnn"}  # which is to teach with
+    for data, name in ("telco_customer_churn.csv", "tabular_tabm"), ("ETTh1.csv", "series_linear"):
+        assert main(["list", "--data", data]) == 0
+        said = capsys.readouterr().out
+        assert f"to start with on other data for this task: {name}" in said
+        assert name in next(line for line in said.splitlines()[2:] if "(" not in line[:4])  # the first with a network
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": random.normal(size=5_000), "b": random.normal(size=5_000)})  # as many as of telco's
+    frame["y"] = np.where(frame["a"] + random.normal(size=5_000) > 0, "yes", "no")
+    assert kzoo.check(frame, target="y", deep=False).presets[0]["preset"] == rows[0]
 
 
 def test_every_recipe_has_its_row_and_every_row_its_recipe():

@@ -26,7 +26,7 @@ class Baseline:
         label: in words.
         reference: where it is described: an https address.
         needs, lacks: facts that kind and task must have between them, and those that they must not have.
-        seconds: function of a `Given`: about how long it takes on one core; `cheap` is what takes a second or so.
+        seconds: function of a `Given`: about how long it takes on one core, to learn from the rows of its `train`.
         function: takes a `Given` and returns a function of a `Split` that yields pairs (outputs, truth), as the task's
             scoring takes them. It raises `Unfit` where it has no meaning.
         logits: what its outputs are where they name classes: False are probabilities, None are scores that only order.
@@ -57,6 +57,7 @@ class Result:
         scores: name -> number, as those of a run; empty where it was not computed.
         seconds: that it took.
         notes: what to know: how many rows it learned from where those are not all, or why it was not computed.
+        rows: training rows that it learned from, where there was no time for all; else None.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Result:
     scores: Mapping[str, Any]
     seconds: float
     notes: tuple[str, ...]
+    rows: int | None = None
 
     def __repr__(self) -> str:
         score = self.notes[0] if self.value is None and self.notes else f"{self.metric} {self.value}"

@@ -49,10 +49,10 @@ def small(x, low, spread):
 
 def _seconds(width):
     def seconds(given):
-        parts = (given.data.train, given.data.validation, given.data.test)
+        parts = (given.train, given.data.validation, given.data.test)
         images = sum(len(part) for part in parts if part is not None)
         each = _DECODED if isinstance(given.data.train.x, ImageFiles) else 2e-8 * np.prod(given.shape)
-        return images * each + seconds_of(len(given.data.train), width(given), given.outputs)
+        return images * each + seconds_of(len(given.train), width(given), given.outputs)
 
     return seconds
 
@@ -68,6 +68,8 @@ def _linear(given, look):
             given.shared[key] = [np.concatenate(column) for column in zip(*looks, strict=True)]
         return given.shared[key]
 
+    if "files" in given.data.seen:  # other presets bring them to other sizes
+        given.notes.append(f"of images of {given.shape[0]}x{given.shape[1]} pixels")
     x, y = looked(given.train)
     middle, scale = x.mean(axis=0), x.std(axis=0).mean() or 1.0
 

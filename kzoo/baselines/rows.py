@@ -52,7 +52,7 @@ def _width(given):
 
 @baseline(
     "logistic regression", "columns", "classes", lacks=("steps",), reference=_LINEAR,
-    seconds=lambda given: seconds_of(len(given.data.train), _width(given), given.outputs),
+    seconds=lambda given: seconds_of(len(given.train), _width(given), given.outputs),
 )  # fmt: skip
 def logistic(given):
     """Fit a linear model of the log odds, its strength chosen on validation data."""
@@ -68,7 +68,7 @@ def logistic(given):
 
 @baseline(
     "ridge regression", "columns", "values", lacks=("steps",), reference=_LINEAR,
-    seconds=lambda given: 0.01 + 1e-9 * len(given.data.train) * _width(given) ** 2,
+    seconds=lambda given: 0.01 + 1e-9 * len(given.train) * _width(given) ** 2,
 )  # fmt: skip
 def ridge(given):
     """Fit a linear model of the standardised targets in closed form, its strength chosen on validation data."""
@@ -90,7 +90,7 @@ def ridge(given):
 
 
 def _seconds_of_trees(given):
-    rows, width = len(given.data.train), given.shape[0]
+    rows, width = len(given.train), given.shape[0]
     many = given.outputs if "values" in given.data.problem.facts or given.outputs > 2 else 1
     return _TREES * many * (2e-4 + 2.5e-6 * width * min(31, rows / 20) + 3e-9 * rows * width)
 

@@ -1,6 +1,5 @@
 """`score`: every baseline that has a meaning for some data, on the very same split as a network."""
 
-import math
 import time
 import warnings
 from collections.abc import Sequence
@@ -44,9 +43,9 @@ def score(
         data: a `Dataset`, or anything that `kzoo.load_data` takes.
         names: of the baselines (see `kzoo.baselines.listed`); all that have a meaning for the data by default.
         split: "validation" or "test"; the default is the test split, or the validation split where there is no other.
-        seconds: how long all of them may take together, by an estimate, cheapest first; one for which too little is
-            left is left out. By default each may take half a minute, and learns from fewer rows where all of them
-            would take longer; its notes say from how many.
+        seconds: about how long each of them may take, by an estimate; half a minute by default. One that would take
+            longer learns from fewer rows, and its notes say from how many; one that takes longer even with a thousand
+            of them is left out.
         seed: of what they draw.
         options: `target`, `preset`, `test` and so on, as `kzoo.load_data` takes them.
 
@@ -65,16 +64,31 @@ def score(
     data = with_samples(data if isinstance(data, Dataset) else load_data(data, **options))
     chosen, part = _chosen(data, names), _part(data, split)
     costs = {one.name: one.seconds(Given(data)) for one in chosen}
-    left, longest, results = seconds, _LONGEST if seconds is None else math.inf, []
+    allowed, results = _LONGEST if seconds is None else seconds, []
     shared: dict[Any, Any] = {}
     for one in sorted(chosen, key=lambda one: costs[one.name]):
-        most = len(data.train) if costs[one.name] <= longest else int(len(data.train) * longest / costs[one.name])
-        if (left is not None and costs[one.name] > left) or most < min(_FEWEST, len(data.train)):
-            results.append(_result(one, data, part, notes=(f"left out: it takes about {duration(costs[one.name])}",)))
+        most = _most_rows(one, data, costs[one.name], allowed)
+        if most is None:
+            why = f"left out: it takes about {duration(costs[one.name])}"
+            results.append(_result(one, data, part, notes=(why,)))
             continue
         results.append(_scored(one, data, part, Given(data, seed=seed, most=most, logits=one.logits, shared=shared)))
-        left = None if left is None else left - costs[one.name]
     return sorted(results, key=_place)
+
+
+def _most_rows(one: Baseline, data: Dataset, cost: float, allowed: float) -> int | None:
+    """Return from how many training rows a baseline learns in the time allowed; None where there is too little for any.
+
+    Args:
+        cost: seconds that it takes with all of them; what some of them take lies on a straight line between.
+    """
+    count = len(data.train)
+    if cost <= allowed:
+        return count
+    least = cost if count <= _FEWEST else one.seconds(Given(data, most=_FEWEST))
+    if not least <= allowed:
+        return None
+    return int(_FEWEST + (count - _FEWEST) * (allowed - least) / (cost - least))
 
 
 def _chosen(data: Dataset, names: str | Sequence[str] | None) -> list[Baseline]:
@@ -112,15 +126,17 @@ def _scored(one: Baseline, data: Dataset, name: str, given: Given) -> Result:
     except Unfit as why:
         return _result(one, data, name, notes=(f"left out: {why}",))
     seconds = round(time.perf_counter() - began, 3)
-    return _result(one, data, name, scores=scores, seconds=seconds, notes=tuple(given.notes))
+    rows = len(given.train) if len(given.train) < len(data.train) else None
+    return _result(one, data, name, scores=scores, seconds=seconds, notes=tuple(given.notes), rows=rows)
 
 
 def _result(
-    one: Baseline, data: Dataset, split: str, *, scores: Any = None, seconds: float = 0.0, notes: tuple[str, ...] = ()
-) -> Result:
+    one: Baseline, data: Dataset, split: str, *, scores: Any = None, seconds: float = 0.0, notes: tuple[str, ...] = (),
+    rows: int | None = None,
+) -> Result:  # fmt: skip
     return Result(
         name=one.name, label=one.label, reference=one.reference, split=split,
-        metric=metric_of(data, scores or {}), scores=scores or {}, seconds=seconds, notes=notes,
+        metric=metric_of(data, scores or {}), scores=scores or {}, seconds=seconds, notes=notes, rows=rows,
     )  # fmt: skip
 
 

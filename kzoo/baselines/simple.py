@@ -15,7 +15,7 @@ _NAIVE = "https://otexts.com/fpp3/simple-methods.html"
 
 
 def _little(given):
-    return 1e-3 + 1e-7 * len(given.data.train)
+    return 1e-3 + 1e-7 * len(given.train)
 
 
 @baseline("most frequent class", "classes", reference=_DUMMY, seconds=_little)

@@ -82,7 +82,7 @@ def _seconds(given, of_class):
     Padding behind the texts is no token.
     """
     some = Given(given.data, most=_LOOKED_AT).x
-    tokens = len(given.data.train) * np.count_nonzero(some) / max(len(some), 1)
+    tokens = len(given.train) * np.count_nonzero(some) / max(len(some), 1)
     return 0.05 + tokens * (1.5e-6 + of_class * (given.outputs if given.outputs > 2 else 1))
 
 

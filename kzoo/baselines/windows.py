@@ -13,7 +13,7 @@ _MOST_FEATURES = 1_500  # steps times columns of a window; of a longer one its l
 
 @baseline(
     "ridge regression on the window", "columns", "steps", "values", reference="https://arxiv.org/abs/2205.13504",
-    seconds=lambda given: 0.01 + 4e-10 * len(given.data.train) * _work(given) + 2e-7 * _scored(given),
+    seconds=lambda given: 0.01 + 4e-10 * len(given.train) * _work(given) + 2e-7 * _scored(given),
 )  # fmt: skip
 def ridge_windows(given):
     """Fit the steps ahead as a linear function of the window in closed form.

@@ -86,13 +86,17 @@ def imbalance(subject):
     counts = np.bincount(_inside(subject.labels["train"], subject.classes).astype(int), minlength=subject.classes)
     here = counts[counts > 0]
     if len(here) > 1 and here.max() >= _RARE * here.min():
+        two = subject.classes == 2
         most, least = int(counts.argmax()), int(np.where(counts > 0, counts, counts.max()).argmin())
         yield warning(
             f"Class {class_name(subject.data, most)} has {counts[most]} rows, {class_name(subject.data, least)} "
             f"has {counts[least]}",
             where="train split",
             why=f"Always answering the commonest class is right for {counts[most] / counts.sum():.0%} of the rows.",
-            fix="Set class_weight='balanced' or loss='focal', and look at f1 beside the accuracy.",
+            fix="Compare average precision, not accuracy. A label is decided at a probability of 0.5: set "
+            "class_weight='balanced' or loss='focal', or apply another threshold to the probabilities."
+            if two
+            else "Set class_weight='balanced' or loss='focal', and look at f1 beside the accuracy.",
         )
 
 

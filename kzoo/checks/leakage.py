@@ -1,4 +1,4 @@
-"""A column that gives the target away."""
+"""Columns that give the target away."""
 
 from importlib import import_module
 
@@ -6,11 +6,14 @@ import numpy as np
 
 from kzoo.checks.finding import check, warning
 from kzoo.checks.subject import read
+from kzoo.words import listed
 
 _MOST_ROWS, _FEWEST_ROWS, _MOST_COLUMNS = 5_000, 30, 2_000
 _GIVES_AWAY = 0.995  # share of rows, each class counting as much, that the column alone has right
 _OTHERS = 0.95  # what the next best column reaches at most where a measurement is suspicious
+_MOST_MEASURED = 0.2  # share of the columns, of several measurements that are suspicious together
 _WORTH_A_TREE = 0.8
+_MOST_NAMED = 12
 _FEW_VALUES = 20
 _SAME_NUMBER = 0.9999  # correlation
 
@@ -20,11 +23,12 @@ _FIX = "Is it known before the answer is? If not, leave it out: drop=. If it is,
 
 @check("data", "columns", "labels")
 def column_gives_class_away(subject):
-    """One column that tells the class of every row.
+    """Columns each of which tells the class of every row.
 
     Codes and flags with a few values do that only where they were made from the answer, or with it. Measurements
-    can do it honestly (the length of an iris petal tells setosa), so that one is named only where it is alone:
-    a row number in sorted rows, an amount that was filled in afterwards.
+    can do it honestly (the length and the width of an iris petal tell setosa), so that these are named only where they
+    are few and no other comes near (a row number in sorted rows, amounts that were filled in afterwards), or where a
+    code does it too.
     """
     (x, y), names = _read(subject, subject.labels), subject.columns
     kinds, counts = np.unique(y, return_counts=True)
@@ -33,22 +37,23 @@ def column_gives_class_away(subject):
     numbers = range(min(len(names), _MOST_COLUMNS))
     few = {i: np.unique(x[:, i], return_inverse=True)[1] for i in numbers}
     coded = {i: v for i, v in few.items() if 2 <= v.max() + 1 <= max(_FEW_VALUES, len(kinds)) and v.max() < len(x) / 10}
-    given = [i for i, values in coded.items() if _told_by_values(values, y) >= _GIVES_AWAY]
+    leaks = [i for i, values in coded.items() if _told_by_values(values, y) >= _GIVES_AWAY]
     others = [i for i in numbers if i not in coded]
-    scores = _separation(x[:, others], y)
-    told = {
-        i: _told_by_order(x[:, i], y) if score > _WORTH_A_TREE else 0.0 for i, score in zip(others, scores, strict=True)
-    }
-    best = max(told, key=told.get, default=None)
-    if best is not None and told[best] >= _GIVES_AWAY:
-        rest = [share for i, share in told.items() if i != best] + [_told_by_values(v, y) for v in coded.values()]
-        given += [best] if max(rest, default=0.0) <= _OTHERS else []
-    for i in given:
+    scores = dict(zip(others, _separation(x[:, others], y), strict=True))
+    told = {i: _told_by_order(x[:, i], y) if scores[i] > _WORTH_A_TREE else 0.0 for i in others}
+    measured = [i for i in others if told[i] >= _GIVES_AWAY]
+    if measured and not leaks:
+        rest = [told[i] for i in others if i not in measured] + [_told_by_values(v, y) for v in coded.values()]
+        few_measured = len(measured) == 1 or len(measured) <= _MOST_MEASURED * len(names)
+        measured = measured if few_measured and max(rest, default=0.0) <= _OTHERS else []
+    leaks += measured
+    if leaks:
+        columns = [names[i] for i in sorted(leaks)]
         yield warning(
-            f"Column {names[i]!r} alone tells the class of nearly every row",
-            where=f"train, column {names[i]!r}",
+            f"{_each(columns)} alone tells the class of nearly every row",
+            where=_where(columns),
             why=_WHY,
-            fix=_FIX,
+            fix=f"{_FIX} Where it says what rows belong to (a patient, a device), say group= instead.",
         )
 
 
@@ -63,14 +68,25 @@ def column_gives_value_away(subject):
         with np.errstate(invalid="ignore", divide="ignore"):
             a, b = (v - v.mean(axis=0) for v in (np.asarray(x, "float64"), y[:, k : k + 1]))
             same = np.abs((a * b).sum(axis=0)) / np.sqrt((a**2).sum(axis=0) * (b**2).sum())
-        for i in np.flatnonzero(np.nan_to_num(same) >= _SAME_NUMBER):
+        leaks = np.flatnonzero(np.nan_to_num(same) >= _SAME_NUMBER)
+        if len(leaks):
             target = subject.data.target_names[k] if k < len(subject.data.target_names) else f"target {k}"
+            columns, least = [names[i] for i in leaks], same[leaks].min()
             yield warning(
-                f"Column {names[i]!r} is the target {target!r} in another unit (correlation {same[i]:.5f})",
-                where=f"train, column {names[i]!r}",
+                f"{_each(columns)} is the target {target!r} in another unit (correlation {least:.5f})",
+                where=_where(columns),
                 why=_WHY,
                 fix=_FIX,
             )
+
+
+def _each(columns):
+    quoted = listed(map(repr, columns), _MOST_NAMED)
+    return f"Column {quoted}" if len(columns) == 1 else f"Each of the {len(columns)} columns {quoted}"
+
+
+def _where(columns):
+    return f"train, column{'s' if len(columns) > 1 else ''} {listed(map(repr, columns), _MOST_NAMED)}"
 
 
 def _read(subject, answers):

@@ -71,6 +71,24 @@ def _digest(path):
     return hashlib.sha256(path.read_bytes()).digest()
 
 
+@check("data", "seen", "unordered")
+def rows_belong_together(subject):
+    """A column, an input or left out, whose every value has one answer: an id that many rows share."""
+    ids = subject.seen.get("repeated")
+    if not ids or subject.seen.get("grouped"):
+        return
+    name, values, rows = (ids[0][key] for key in ("name", "values", "rows"))
+    same = "class" if "classes" in subject.facts else "target"
+    also = f"; so have those of {listed(repr(column['name']) for column in ids[1:])}" if ids[1:] else ""
+    yield warning(
+        f"All rows of a value of {name!r} have the same {same}: {rows:,} rows of {values:,} values{also}",
+        where=f"column {name!r}",
+        why="Rows of one person, device or recording are alike: where they are in training and test, the score "
+        "promises more than new ones get.",
+        fix=f"If such rows belong together, say group={name!r}: they stay in one split, and the column is no input.",
+    )
+
+
 @check("data", "texts")
 def texts_inside_others(subject):
     """Texts of the validation or test split that are parts of texts that were trained on, or hold them."""

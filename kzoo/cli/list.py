@@ -5,7 +5,8 @@ import math
 from kzoo import results
 from kzoo.cli import common, tables
 from kzoo.errors import KzooError
-from kzoo.registry import get_preset, list_presets
+from kzoo.registry import get_preset, is_general, list_presets
+from kzoo.results.suggest import start_with
 from kzoo.tasks import problems
 from kzoo.weights import words_of
 from kzoo.words import plural
@@ -73,8 +74,18 @@ def _ranked(args, names):
     if args.sort in ("seconds", "parameters"):
         found.sort(key=lambda row: (row.get(args.sort, math.inf), -results.goodness(row)))
     else:
-        found.sort(key=results.goodness, reverse=True)
+        first = _to_start_with(there)
+        found.sort(key=lambda row: (-results.goodness(row), row.get("preset") not in first))
     return [{field: row.get(field) for field in _RANKED} for row in found]
+
+
+def _to_start_with(rows):
+    """Return the presets to start with on data for the tasks of measured rows."""
+    names = list_presets()
+    general = [name for name in names if is_general(name)]
+    tasks = dict.fromkeys(row["task"] for row in rows)
+    firsts = (start_with(task, general) or start_with(task, names) for task in tasks)
+    return [name for name in firsts if name is not None]
 
 
 def _measured_on():
@@ -87,7 +98,9 @@ def _render_ranked(document, args):
         rest = [f"{one[name]:,.0f}" if one[name] is not None else "" for name in ("epochs", "seconds", "parameters")]
         rows.append((one["preset"] or f"({one['baseline']})", results.score(one), one["over"] or "", *rest))
     said = f"measured on {args.data}, by {args.sort or 'score'}; how each was trained: kzoo show NAME"
-    return "\n".join([common.bold(said), *tables.columns(rows, align="<<<>>>")])
+    there = [row for row in results.rows() if results.set_of(row["data"]) == results.set_of(args.data)]
+    others = [f"to start with on other data for this task: {name}" for name in _to_start_with(there)]
+    return "\n".join([common.bold(said), *tables.columns(rows, align="<<<>>>"), *others])
 
 
 def render(document, args):

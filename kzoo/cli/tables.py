@@ -58,11 +58,11 @@ def _by_rich(rows, sides, indent):
 
 def of_targets(scores, doubts=()) -> list[str]:
     """Return the table of each target's scores, beside what needs no network, and what warns of them."""
-    rows = table_of(scores)
+    rows, warned = table_of(scores), [line for sentence in doubts for line in _warned(sentence)]
     if not rows:
-        return []
+        return warned
     head = "each target, and the mean absolute error of what needs no network on the same examples:"
-    return [head, *columns(rows, align="<" + ">" * (len(rows[0]) - 1)), *(line for d in doubts for line in _warned(d))]
+    return [head, *columns(rows, align="<" + ">" * (len(rows[0]) - 1)), *warned]
 
 
 def _warned(sentence):

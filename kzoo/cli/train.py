@@ -230,7 +230,7 @@ def render(document, args):
 def doubts_of(run, scores) -> list[str]:
     """Return the sentences that warn of scores, where the task of a run has any."""
     judge = getattr(run.problem.task.scoring, "doubts", None)
-    return judge(scores) if judge and scores.get("targets") else []
+    return judge(scores) if judge and scores else []
 
 
 def scores_line(scores) -> str:

@@ -13,9 +13,9 @@ from kzoo.data.dataset import Dataset, Split
 from kzoo.data.memory import free_memory, too_large
 from kzoo.data.windows import Mapped, blocks, is_mapped, taken
 from kzoo.errors import KzooError
-from kzoo.kinds.arrays import as_array
+from kzoo.kinds.arrays import as_array, with_rows
 from kzoo.tasks import choose
-from kzoo.words import in_bytes, shown
+from kzoo.words import first_line, in_bytes, shown
 
 _LARGE = 1 << 30  # bytes of an archive that are unpacked wherever it is read
 
@@ -39,11 +39,11 @@ def load_arrays(
     """
     notes = list(notes)
     kind = kinds.kind(preset.config["inputs"]) if preset is not None else _guess(x)
-    x, y = _inputs(x, kind, preset), as_array(y, "y")
+    x, y = _inputs(x, kind, preset), with_rows(y, "y")
     first = len(x)
     tested = None
     if splits.is_source(test):
-        tested = _inputs(test[0], kind, preset), as_array(test[1], "test y")
+        tested = _inputs(test[0], kind, preset), with_rows(test[1], "test y")
     for part, (its_x, its_y) in {"": (x, y), "test ": tested}.items() if tested else {"": (x, y)}.items():
         if len(its_x) != len(its_y):
             raise KzooError(f"{part}x has {len(its_x)} rows and {part}y has {len(its_y)}; they must be as many.")
@@ -161,7 +161,10 @@ def _refuse_nan(values, name):
 def _targets(y, kind, task, preset, known, notes):
     """Return the problem, raw labels (N,) or targets (N, ...), and the names of the classes where they are known."""
     if y.dtype == object:
-        y = y.astype(str) if any(isinstance(v, str) for v in y.reshape(-1)) else y.astype(np.float64)
+        try:
+            y = y.astype(str) if any(isinstance(v, str) for v in y.reshape(-1)) else y.astype(np.float64)
+        except (OverflowError, TypeError, ValueError) as error:  # a number of 400 digits, a None, an object
+            raise KzooError(f"y holds what is neither a label nor a number: {first_line(error)}.") from None
     _refuse_nan(y, "y")
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -175,6 +178,12 @@ def _targets(y, kind, task, preset, known, notes):
     if task is not None:
         chosen = choose.asked_for(kind, task)
     elif fixed is None or fixed.task not in [one.task for one in possible]:
+        if len(columns) > 1 and choose.would_be_classes(kind, columns)[1]:
+            raise KzooError(
+                f"The {len(columns)} columns of y are labels (of the first {choose.likely(kind, columns[:1])[1]}), and "
+                "several labels to a row are not supported yet. Give one column of it, y[:, k]; or say "
+                "task='regression'."
+            )
         chosen = likely or possible[0]
     else:
         chosen = next(one for one in possible if one.task is fixed.task)

@@ -64,10 +64,11 @@ class Dataset:
         class_names, feature_names, target_names: for people.
         notes: one line for each thing a user should know (rows dropped, the rule that chose the task).
         fingerprint: sha256 of the data and how it was split.
-        seen: what only loading sees: `columns` (all of a table's), `read` (how each of them was read), `time` (the
-            steps of a series), `gone` (its missing values), `cut` (the share of training texts that were too long),
-            `grouped` (whether rows belong together), `partly` (whether the fingerprint takes the content of some
-            examples only, so that nothing may be kept under it);
+        seen: what only loading sees: `columns` (all of a table's), `read` (how each of them was read),
+            `repeated` (those that look like ids of several rows), `time` (the steps of a series), `gone` (its missing
+            values), `cut` (the share of training texts that were too long), `grouped` (whether rows belong together),
+            `partly` (whether the fingerprint takes the content of some examples only, so that nothing may be kept
+            under it);
             and `common`, that of the `target`, where the training rows are not those of `train`.
         loaded: how `load_data` was asked for it, in plain values: `data_seed` and `options`.
     """

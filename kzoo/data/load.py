@@ -15,6 +15,7 @@ from kzoo.data.sample import what_is_sampled
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.files import path_of
+from kzoo.kinds.arrays import with_rows
 from kzoo.kinds.tables.frame import as_frame, is_pair, with_answers
 from kzoo.kinds.tables.raw import as_names, is_arrow
 from kzoo.optional import of_pandas
@@ -153,7 +154,7 @@ def _arrays(pair, name, preset, asked):
     groups = asked.group
     if groups is not None:
         groups = splits.check_groups(groups)
-        if groups.shape != (len(y),):
+        if groups.shape != with_rows(y, "y").shape[:1]:
             raise KzooError("group= for arrays is an array with one value for each row.")
     test = asked.test
     if hasattr(test, "as_numpy_iterator"):

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,13 @@ from kzoo.data.options import DataOptions
 from kzoo.data.sight import existing
 from kzoo.errors import KzooError, KzooWarning, warn
 from kzoo.kinds import encoding, kind_of, takes_ready_arrays
+from kzoo.kinds.arrays import with_rows
 from kzoo.kinds.tables.files import is_table
 from kzoo.kinds.tables.frame import is_pair, with_answers
 from kzoo.kinds.tables.raw import as_names
 from kzoo.nouns import FOLDS
 from kzoo.registry import preset_of
+from kzoo.tasks import problem
 from kzoo.words import length_of, listed, shown
 
 
@@ -150,7 +153,10 @@ def load_again(spec, described, source=None, *, what="what the run was trained o
     """
     if source is None and described.name not in NAMES:
         raise KzooError(f"The run was trained on {described.name!r}, which is not a named set: say data= to score it.")
-    data = load(described.name if source is None else source, preset_for(spec), DataOptions.of(described))
+    options = DataOptions.of(described)
+    if options.task is None and len(described.target_names) > 1 and "unordered" in problem(described.task).facts:
+        options = replace(options, task=described.task)  # older versions took several columns of classes for values
+    data = load(described.name if source is None else source, preset_for(spec), options)
     if data.fingerprint != described.fingerprint:
         if source is None:
             raise KzooError(
@@ -231,7 +237,7 @@ def _array(run, source):
         source = from_tf(source, None)
     if not isinstance(source, tuple | list) or len(source) != 2:
         raise KzooError(f"data={shown(source)} must be a pair (x, y), or a source of one.")
-    x, y = encode(run.preprocessing, np.asarray(source[0])), np.asarray(source[1])
+    x, y = encode(run.preprocessing, np.asarray(source[0])), with_rows(source[1], "y")
     if "ids" in kind_of(run.preprocessing).facts:
         check_known(x, run.spec.config.get("vocabulary_size"))
     if len(x) != len(y):

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import keras
-import numpy as np
 from numpy.typing import ArrayLike
 
 from kzoo.bare import BareModel, opened, run_of
@@ -24,6 +23,7 @@ from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.evaluation.first_look import first_look
 from kzoo.kinds import of_axes
+from kzoo.kinds.arrays import with_rows
 from kzoo.registry import Preset, names_a_preset
 from kzoo.run import Run
 from kzoo.tasks import pair
@@ -200,13 +200,13 @@ def _are_arrays(data: object) -> bool:
 
 def _as_given(model: keras.Model, arrays: Any, test: Any, *, classes: bool) -> Dataset:
     """Return arrays as a `Dataset` in which nothing is changed, moved or refused."""
-    parts: Any = {"train": Split(x=np.asarray(arrays[0]), y=np.asarray(arrays[1]))}
+    parts: Any = {"train": Split(x=with_rows(arrays[0], "x"), y=with_rows(arrays[1], "y"))}
     if _are_arrays(test):
-        parts["test"] = Split(x=np.asarray(test[0]), y=np.asarray(test[1]))
+        parts["test"] = Split(x=with_rows(test[0], "test x"), y=with_rows(test[1], "test y"))
     for name, part in parts.items():
         if part.x.dtype.kind not in "biuf" or part.y.dtype.kind not in "biuf":
             raise KzooError(f"{name} holds {part.x.dtype} and {part.y.dtype}: a model takes numbers.")
-        if part.x.ndim < 1 or len(part.x) != part.y.shape[0]:
+        if len(part.x) != len(part.y):
             raise KzooError(f"{name} x has {len(part.x)} rows and y has {len(part.y)}; they must be as many.")
     x = parts["train"].x
     reads = any(isinstance(layer, keras.layers.Embedding) for layer in model.layers) and x.ndim == 2

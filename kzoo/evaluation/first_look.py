@@ -22,7 +22,7 @@ from kzoo.registry import Preset, general_first, get_preset, is_general, list_pr
 from kzoo.results.suggest import ranked
 from kzoo.tasks import choose, problem
 
-_QUICK = 2.0  # seconds for all baselines, where little time is to be taken
+_QUICK = 5.0  # seconds for each baseline, where little time is to be taken
 
 
 def first_look(source: Any, options: DataOptions, *, deep: bool, seed: int) -> tuple[Findings, list[str]]:
@@ -31,7 +31,7 @@ def first_look(source: Any, options: DataOptions, *, deep: bool, seed: int) -> t
     Args:
         source: anything that `kzoo.load_data` takes.
         options: how it is read and split.
-        deep: also the baselines that take longer than two seconds.
+        deep: baselines may take longer than five seconds each, and learn from more rows.
         seed: of what baselines draw.
 
     Returns:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.words import first_line, in_bytes
+from kzoo.words import first_line, in_bytes, shown
 
 _MOST_TEXT = 256 << 20  # bytes of an array of texts that is made of lists
 
@@ -71,6 +71,18 @@ def _size_of_texts(values) -> int:
         if list in types or tuple in types:
             waiting += [one for one in some if isinstance(one, list | tuple)]
     return 4 * count * longest
+
+
+def with_rows(values, what) -> np.ndarray:
+    """Return values as an array (N, ...).
+
+    Raises:
+        KzooError: a single value, or what `as_array` refuses.
+    """
+    array = as_array(values, what)
+    if not array.ndim:
+        raise KzooError(f"{what} is a single value, {shown(array)}: give an array with one for each row.")
+    return array
 
 
 def whole_in(array, what, high, *, low=0) -> None:

@@ -226,7 +226,10 @@ def _precision_at(recall: np.ndarray, precision: np.ndarray) -> np.ndarray:
 def checked_probabilities(
     true: Sequence[int | str] | np.ndarray, probabilities: ArrayLike, class_names: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    p = np.asarray(probabilities, dtype="float64")
+    try:
+        p = np.asarray(probabilities, dtype="float64")
+    except (TypeError, ValueError, OverflowError):
+        raise KzooError(f"probabilities={shown(probabilities)} must be an array of numbers.") from None
     if not np.isfinite(p).all():
         raise KzooError(f"probabilities hold {int((~np.isfinite(p)).sum())} values that are not numbers (NaN or inf).")
     if p.ndim == 1 or p.shape[1:] == (1,):

@@ -1,6 +1,6 @@
 """The score in one plain sentence, beside what one gets for nothing; and what to keep in mind with it."""
 
-from kzoo.results import baselines
+from kzoo.results import baselines, telling, value_of
 from kzoo.tasks import score_named
 from kzoo.tasks.targets import mixes_units
 from kzoo.words import number, percent, plural
@@ -13,19 +13,29 @@ _FAR_LOSS = 0.1  # nats, or standardised squared error
 def headline(scores, run, split, *, own=True):
     """Return the one number that counts, its interval where it has one, and the baseline in a sentence.
 
+    The number is the one that `compare`, baselines and the page of a server have, under the name that they give it.
+
     Args:
         scores: of one split.
         run: the run.
         split: "test " or another word before "examples".
         own: the scores are those of the answers that the run kept.
     """
-    return run.problem.task.scoring.headline(
+    task = run.problem.task
+    head = task.scoring.headline(
         scores,
         run.target,
         split=split,
         answers=run.answers if own else None,
         outputs=run.spec.config.get("outputs"),
     )
+    metric = telling(run.problem.headline, scores, task)
+    known, value = task.scores.get(metric), value_of(scores, metric)
+    if known is None or value is None:
+        return head
+    count = plural(scores["examples"], f"{split}example") if "examples" in scores else None
+    label = f"{known.label} on {count or plural(scores['tokens'], f'{split}token')}"
+    return head | dict(value=_cell(known, value), label=label + ("; lower is better" if known.best == "min" else ""))
 
 
 def score_rows(run, splits):
@@ -63,7 +73,7 @@ def warnings_of(run, split):
     scores = summary.get(split) or {}
     useless = headline(scores, run, split)["useless"] if scores else None
     judge = getattr(run.problem.task.scoring, "doubts", None)
-    worse = judge(scores) if judge and scores.get("targets") else []
+    worse = judge(scores) if judge and scores else []
     beaten = baselines.beaten(summary)
     found = [
         _interrupted(summary),

@@ -200,9 +200,12 @@ def value_of(scores: Mapping[str, Any], metric: str) -> float | None:
 def telling(metric: str, scores: Mapping[str, Any], task: tasks.Task) -> str:
     """Return the name of a score, or of another in its place: of a mean of several units the standardised one.
 
-    Where scores have no value for it (the R² of a constant), it is the first of the task that they have.
+    One that counts instead of it where it is computed (average precision, of a rare class) takes its place. Where
+    scores have no value for it (the R² of a constant), it is the first of the task that they have.
     """
     metric = "mse_standardised" if mixes_units(metric, scores) else metric
+    instead = (name for name, known in task.scores.items() if known.counts_instead_of == metric)
+    metric = next((name for name in instead if value_of(scores, name) is not None), metric)
     names = [metric, *(name for name, known in task.scores.items() if not known.baseline)]
     return next((n for n in names if value_of(scores, n) is not None and not mixes_units(n, scores)), metric)
 

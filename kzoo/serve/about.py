@@ -5,7 +5,7 @@ from typing import Any
 from kzoo import kinds
 from kzoo.exported import Manifest
 from kzoo.files import finite, read_arrays
-from kzoo.results import baselines, telling
+from kzoo.results import baselines, telling, value_of
 from kzoo.serve.shelf import Shelved, Version
 from kzoo.tasks import problem, score_named
 
@@ -70,7 +70,8 @@ def _score(manifest: Manifest) -> dict[str, Any] | None:
         return None
     scores = manifest.metrics[split]
     name = telling(problem(task).headline, scores, problem(task).task)
-    if name not in scores:
+    value = value_of(scores, name)
+    if value is None and name not in scores:
         return None
     known, task = score_named(name), problem(task).task
     form = known.form if known else "number"
@@ -84,7 +85,7 @@ def _score(manifest: Manifest) -> dict[str, Any] | None:
     return finite(
         {
             "split": split, "name": name, "label": known.label if known else name,
-            "best": known.best if known else "max", "form": form, "value": scores[name],
+            "best": known.best if known else "max", "form": form, "value": value,
             "interval": scores.get(f"{name}_interval"), "examples": scores.get("examples"),
             "beside": [{"label": label, "value": value} for label, value in beside.items()],
             "warning": baselines.beaten(kept),

@@ -14,7 +14,7 @@ Scoring half:
                                             answers that need no network (`beside=`)
     judge(truth, answers, target) -> Judged row by row: how good, right or wrong, by how much off
     headline(scores, ...) -> dict           the number that counts, and a sentence beside its baseline
-    doubts(scores) -> list                  where scores have `targets`: sentences that warn of them
+    doubts(scores) -> list                  sentences that warn of what scores do not show
     carried(scores, known) -> dict          the same: put other scores beside what is known of the same examples
 
 A folder here is found by listing, a task of an installed package by its entry point in the group `kzoo.tasks`.
@@ -44,6 +44,7 @@ class Score:
         ratio: that one is twice as large as another means something.
         square_of: the score whose square it is, where it is not kept itself.
         own_unit: it is in the target's own unit, so that several targets have no mean of it.
+        counts_instead_of: the score in whose place it counts on data for which it is computed.
     """
 
     best: str = "max"
@@ -54,6 +55,7 @@ class Score:
     ratio: bool = False
     square_of: str = ""
     own_unit: bool = False
+    counts_instead_of: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

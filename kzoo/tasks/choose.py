@@ -6,7 +6,7 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.tasks import Problem, problem, problems, tasks
-from kzoo.words import hint
+from kzoo.words import hint, shown
 
 _MOST_CLASSES = 20  # different whole numbers that still count as classes
 
@@ -67,6 +67,20 @@ def likely(kind: str, columns) -> tuple[Problem | None, str]:
     return next((one for one in fitting(kind).values() if one.task.name == found), None), why
 
 
+def would_be_classes(kind: str, columns) -> tuple[list[int], bool]:
+    """Return which of several targets would be classes alone, and whether all of them are labels.
+
+    Labels are words, truth values, and numbers of two values, such as 0 and 1. Whole numbers of more values may be
+    counts as well.
+    """
+    alone = [likely(kind, [column])[0] for column in columns]
+    places = [place for place, one in enumerate(alone) if one is not None and "classes" in one.facts]
+    labels = len(places) == len(alone) and all(
+        (numbers := _numbers(column)) is None or len(np.unique(numbers)) <= 2 for column in columns
+    )
+    return places, labels
+
+
 def suits(one: Problem, columns) -> bool:
     """Say whether a target can be what a problem answers: numbers for values, classes for classes."""
     if "values" in one.facts:
@@ -80,5 +94,9 @@ def _numbers(column):
     if column.dtype == object:
         if not all(isinstance(v, int | float | np.number | Decimal) and not isinstance(v, bool) for v in column):
             return None
-        column = column.astype(np.float64)
+        try:
+            column = column.astype(np.float64)
+        except OverflowError:
+            largest = max((value for value in column if isinstance(value, int)), key=abs)
+            raise KzooError(f"The target holds {shown(largest)}, larger than any float: scale it.") from None
     return column if column.dtype.kind in "iuf" else None

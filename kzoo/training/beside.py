@@ -13,7 +13,7 @@ from kzoo.data import Dataset
 from kzoo.files import cache_folder, read_json, write_json
 from kzoo.words import first_line
 
-_SECONDS, _SHARE = 2.0, 0.02  # that all of them may take: so long, or so much of the training where that is more
+_SECONDS, _SHARE = 5.0, 0.02  # that each of them may take: so long, or so much of the training where that is more
 _MOST = 1_000  # files of a few kB each that are kept from one process to the next, those that were written last
 
 
@@ -25,7 +25,7 @@ def beside(data: Dataset, seconds: float) -> list[dict[str, Any]]:
 
     Args:
         data: that the run was trained on.
-        seconds: that its training took: those that would take long beside it are left out, and say so.
+        seconds: that its training took: those that would take long beside it learn from fewer rows, and say so.
     """
     allowed, file = max(_SECONDS, _SHARE * seconds), _file(data)
     if (kept := _read(file, allowed)) is not None:
@@ -42,7 +42,7 @@ def beside(data: Dataset, seconds: float) -> list[dict[str, Any]]:
         )
         for one in found
     ]  # fmt: skip
-    _keep(file, allowed, kept)
+    _keep(file, allowed, kept, complete=all(one.scores and one.rows is None for one in found))
     return kept
 
 
@@ -65,23 +65,23 @@ def _code() -> str:
 
 
 def _read(file: Path | None, allowed: float) -> list[dict[str, Any]] | None:
-    """Return what is kept, where all of it was computed, or as long a time was allowed for it as is now."""
+    """Return what is kept, where all of it was computed from all rows, or as long was allowed for it as is now."""
     if file is None:
         return None
     try:
         known = read_json(file)
         kept: list[dict[str, Any]] = known["baselines"]
-        return kept if known["seconds"] >= allowed or all(one["scores"] for one in kept) else None
+        return kept if known["seconds"] >= allowed or known["complete"] else None
     except (OSError, ValueError, LookupError, TypeError):  # there is none, or another process was ended in it
         return None
 
 
-def _keep(file: Path | None, allowed: float, kept: list[dict[str, Any]]) -> None:
+def _keep(file: Path | None, allowed: float, kept: list[dict[str, Any]], *, complete: bool) -> None:
     if file is None:
         return
     with suppress(OSError, ValueError, TypeError):  # no room, a score that is no number: computed again next time
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, {"seconds": allowed, "baselines": kept}, sync=False)
+        write_json(file, {"seconds": allowed, "baselines": kept, "complete": complete}, sync=False)
         written = sorted(file.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)
         for old in written[:-_MOST]:
             old.unlink()

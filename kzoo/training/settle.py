@@ -133,23 +133,29 @@ def settle_monitor(training, asked, data):
 
 
 def class_weights_of(asked, data):
-    """Return number of a class -> weight, of what was asked by the classes' names, or by their numbers.
+    """Return number of a class -> weight, of what was asked by the classes' names, or all of it by their numbers.
+
+    Names come first: where one of the keys is a name, all of them are.
 
     Raises:
-        KzooError: a class that there is not, or one twice.
+        KzooError: a class that there is not, names and numbers side by side, or a class twice.
     """
     names, found = [str(name) for name in data.class_names], {}
+    numbers = {str(number): number for number in range(data.outputs)}
+    places = {name: place for place, name in enumerate(names)} if any(name in names for name in asked) else numbers
     for name, weight in asked.items():
-        if name in names:
-            number = names.index(name)
-        elif name.isdecimal() and int(name) < data.outputs:
-            number = int(name)
-        else:
+        if name not in places:
             there = listed(names, most=10) if names else f"0 to {data.outputs - 1}"
+            if places is not numbers and name in numbers:
+                named = next(name for name in asked if name in names)
+                raise KzooError(
+                    f"class_weight={asked} mixes names and numbers: {named!r} is the name of a class of {data.name}, "
+                    f"and {name!r} is none. Use the names: {there}."
+                )
             raise KzooError(f"class_weight={asked} names {name!r}, which is no class of {data.name}: {there}.")
-        if number in found:
+        if places[name] in found:
             raise KzooError(f"class_weight={asked} names a class twice.")
-        found[number] = weight
+        found[places[name]] = weight
     if len(found) == data.outputs and not any(found.values()):
         raise KzooError(f"class_weight={asked} weighs every class 0: nothing would be learned.")
     return found

@@ -117,8 +117,8 @@ def train(
             callback of yours that looks at single steps sees each.
         target, validation, test, drop, group, task, time, columns: see `kzoo.load_data`.
         check: run the quick checks of `kzoo.check` first; an error stops, a warning is printed.
-        baselines: score what needs no network beside it, on the same split (`kzoo.baselines`): in two seconds, or two
-            percent of the training's time. What would take longer is left out, and says so.
+        baselines: score what needs no network beside it, on the same split (`kzoo.baselines`): in about five seconds
+            each, or two percent of the training's time. What would take longer learns from fewer rows, and says so.
         progress: False for silence.
         overrides: any name in the preset's `config` or `training`.
 

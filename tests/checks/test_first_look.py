@@ -13,7 +13,7 @@ import pytest
 import kzoo
 from kzoo import KzooError, results
 from kzoo.cli import main
-from kzoo.results.suggest import ranked, ranked_by
+from kzoo.results.suggest import ranked, ranked_by, start_with
 
 ROWS = 300
 
@@ -43,7 +43,7 @@ def test_a_table_on_the_command_line(shop, capsys, monkeypatch):
         "without a network, on the validation split; the test split stays unseen", "gradient-boosted trees",
         "If 'note' holds texts that are to be classified, name a preset for them: text_",
         "--task overrides", "--target sold --data shop.csv",
-        "presets to try, by their scores", "tabular_fnn",
+        "presets to try: first the one least behind the best", "tabular_fnn",
     ):  # fmt: skip
         assert said in out, said
     assert "it is read as a series then" not in out  # of which classes are no target
@@ -109,17 +109,20 @@ def test_presets_are_ranked_by_what_they_got_on_data_of_this_size(monkeypatch):
     rows = [
         row("tabular_fnn", "small", 100, 0.9), row("tabular_resnet", "small", 100, 0.8),
         row("tabular_fnn", "large", 90_000, 0.7), row("tabular_resnet", "large", 90_000, 0.75, {"trees": 0.875}),
-        row("tabular_old", "unsized", None, 0.99), row("iris_fnn", "small", 100, 0.99),
+        row("tabular_tabm", "small", 100, 0.85), row("tabular_tabm", "large", 90_000, 0.72),
+        row("tabular_old", "unsized", None, 0.5, {"trees": 0.99}), row("iris_fnn", "small", 100, 0.99),
     ]  # fmt: skip
     monkeypatch.setattr(results, "rows", lambda: rows)
-    names = ["tabular_new", "tabular_fnn", "tabular_resnet", "tabular_old"]
+    names = ["tabular_new", "tabular_fnn", "tabular_resnet", "tabular_tabm", "tabular_old"]
 
     def order(size):
         return [one["preset"] for one in ranked(names, "tabular_classification", size)]
 
-    assert order(200) == ["tabular_fnn", "tabular_resnet", "tabular_old", "tabular_new"]
-    assert order(50_000) == ["tabular_resnet", "tabular_fnn", "tabular_old", "tabular_new"]
-    best = ranked(names, "tabular_classification", 50_000)[0]
+    # The one to start with, 0.0875 behind the best by the median, stands first whatever the size.
+    assert start_with("tabular_classification", names) == "tabular_fnn"
+    assert order(200) == ["tabular_fnn", "tabular_tabm", "tabular_resnet", "tabular_old", "tabular_new"]
+    assert order(50_000) == ["tabular_fnn", "tabular_resnet", "tabular_tabm", "tabular_old", "tabular_new"]
+    best = ranked(names, "tabular_classification", 50_000)[1]
     assert (best["score"], best["data"], best["beside"]) == ("75.0%", "large", "trees 87.5%")
     none = ranked(names, "forecasting", 10)
     assert [one["preset"] for one in none] == names and not any(one["score"] for one in none)

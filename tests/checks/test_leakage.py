@@ -65,3 +65,31 @@ def test_the_target_in_another_unit():
 def test_both_in_the_output_of_the_whole_check():
     frame = cancer().assign(code=lambda f: (f["target"] == "benign") * 7)
     assert [f.check for f in kzoo.check("tabular_fnn", frame, target="target", deep=False)] == [CLASS]
+
+
+@pytest.mark.parametrize("text", [True, False])
+def test_every_column_that_gives_the_class_away_is_named(text):
+    frame = cancer().iloc[:, -6:]
+    sick = frame["target"] == "malignant"
+    frame.insert(0, "ward", np.where(sick, "a", "b") if text else np.where(sick, 3, 4))
+    frame.insert(2, "paid", sick * 1000.0 + np.arange(len(frame)))
+    frame.insert(4, "stay", sick * 50.0 + np.arange(len(frame)) / 20)
+    found = one(CLASS, "tabular_fnn", frame, target="target")
+    for name in ("ward", "paid", "stay"):
+        assert repr(name) in found.what and repr(name) in found.where
+    assert "3 columns" in found.what and "worst" not in found.what
+
+
+def test_several_measurements_are_named_where_they_are_few():
+    frame = cancer()
+    sick = frame["target"] == "malignant"
+    frame.insert(2, "paid", sick * 1000.0 + np.arange(len(frame)))
+    frame.insert(4, "stay", sick * 50.0 + np.arange(len(frame)) / 20)
+    assert "'paid', 'stay'" in one(CLASS, "tabular_fnn", frame, target="target").what
+
+
+def test_every_column_in_another_unit_is_named():
+    x, y = DIABETES
+    leaks = np.column_stack([x[:, :2], 2.54 * y + 3, x[:, 2:], -y])
+    found = one(VALUE, dense(12, 1, None, loss="mse"), (leaks, y))
+    assert "'column 2', 'column 11'" in found.what and "'column 2', 'column 11'" in found.where

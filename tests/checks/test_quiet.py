@@ -102,6 +102,7 @@ def test_every_check_has_a_test_that_plants_its_fault():
     assert len(CHECKS) >= 20
     constants = {
         "duplicates_across_splits": "TWICE",
+        "rows_belong_together": "BELONG",
         "column_gives_class_away": "CLASS",
         "column_gives_value_away": "VALUE",
     }

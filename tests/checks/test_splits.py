@@ -11,7 +11,7 @@ from small_models import CANCER, DIGITS, IRIS, dense, find, images, one, texts, 
 import kzoo
 from kzoo.kinds.image.learn import load_image_folder
 
-TWICE = "duplicates_across_splits"
+TWICE, BELONG = "duplicates_across_splits", "rows_belong_together"
 
 
 def test_rows_that_are_trained_on_and_tested():
@@ -26,6 +26,79 @@ def test_a_table_that_was_multiplied_before_it_was_split():
     checks = [found.check for found in kzoo.check("tabular_fnn", (x, y), deep=False)]
     assert TWICE in checks
     assert find(TWICE, "tabular_fnn", CANCER) == []
+
+
+def recordings(values=False, names=False, seed=0):
+    """Return 60 recordings of 16 rows each, which are alike, in any order; each has one answer, which is chance."""
+    random = np.random.default_rng(seed)
+    ids, count = np.repeat(np.arange(60), 16), 60 * 16
+    x = random.normal(size=(60, 4))[ids] + random.normal(size=(count, 4)) / 4
+    answers = random.normal(size=60) if values else np.array(["run", "sit", "walk"])[random.integers(0, 3, 60)]
+    frame = pd.DataFrame(x, columns=list("abcd")).assign(
+        recording=[f"r{i:03}" for i in ids] if names else ids * 7, answer=answers[ids]
+    )
+    return frame.sample(frac=1, random_state=seed)
+
+
+@pytest.mark.parametrize("values", [False, True], ids=["classes", "values"])
+@pytest.mark.parametrize("names", [False, True], ids=["numbers", "names"])
+@pytest.mark.parametrize("memory", ["plenty", "little"])
+def test_a_column_whose_every_value_has_one_answer(values, names, memory, tmp_path, monkeypatch):
+    monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+    if memory == "little":
+        pytest.importorskip("pyarrow")
+        monkeypatch.setenv("KZOO_MEMORY", "1KiB")
+    recordings(values, names).to_csv(file := tmp_path / "steps.csv", index=False)
+    found = one(BELONG, "tabular_fnn", file, target="answer")
+    assert "'recording'" in found.what and "960 rows of 60 values" in found.what
+    assert "group='recording'" in found.fix
+    assert one(BELONG, "tabular_fnn", file, target="answer", drop="recording")  # it is split at random all the same
+    assert find(BELONG, "tabular_fnn", file, target="answer", group="recording") == []
+
+
+def test_ids_of_a_table_that_is_sorted_by_class():
+    """Their classes follow one another as those of a measurement do, but each id is in one place of the table."""
+    frame = recordings().sort_values(["answer", "recording"]).reset_index(drop=True)
+    frame["recording"] = frame.groupby(["answer", "recording"], sort=False).ngroup()
+    frame = frame.drop(index=range(0, 900, 47))  # of some there are fewer rows
+    assert "of 60 values" in one(BELONG, "tabular_fnn", frame, target="answer", drop="recording").what
+    assert find(BELONG, "tabular_fnn", frame.sample(frac=1, random_state=0), target="answer", drop="recording") == []
+
+
+def test_texts_of_an_author_who_has_one_label():
+    random = np.random.default_rng(0)
+    author = np.repeat(np.arange(40), 5)
+    said = [" ".join(random.choice(["tea", "rain", "bus", "book", "sea", "road"], 7)) + f" {i}" for i in range(200)]
+    frame = pd.DataFrame({"author": author, "said": said, "mood": random.permutation(["good", "poor"] * 20)[author]})
+    assert "'author'" in one(BELONG, "text_cnn", frame, target="mood").what
+    assert find(BELONG, "text_cnn", frame, target="mood", group="author") == []
+    assert find(BELONG, "text_cnn", frame.assign(author=author[::-1] % 7), target="mood") == []
+
+
+def test_ids_are_no_ids_once_a_row_has_another_answer():
+    frame = recordings()
+    frame.iloc[0, -1] = next(name for name in ("run", "sit") if name != frame.iloc[0, -1])
+    assert find(BELONG, "tabular_fnn", frame, target="answer") == []
+
+
+def test_measurements_and_rare_classes_are_no_ids():
+    random = np.random.default_rng(0)
+    length = random.integers(10, 70, 900)
+    answers = {
+        "a measurement that tells the class": np.where(length > 33, "long", "short"),
+        "values that follow a measurement": np.sqrt(length) * 3.1,
+    }
+    for y in answers.values():
+        frame = pd.DataFrame({"length": length, "noise": random.normal(size=900), "answer": y})
+        assert find(BELONG, "tabular_fnn", frame, target="answer") == []
+    shop = random.integers(0, 400, 900)  # two or three rows each, of which hardly any is fraud
+    frame = pd.DataFrame({"shop": shop, "noise": random.normal(size=900), "answer": np.where(shop % 57 == 3, "y", "n")})
+    assert find(BELONG, "tabular_fnn", frame, target="answer") == []
+    for city in (True, False):  # pairs: equal by chance, or not
+        pairs = random.permutation(np.repeat(np.arange(450), 2))
+        y = random.permutation(["u"] * 450 + ["v"] * 450) if city else np.array(["u", "v"])[pairs % 7 % 2]
+        frame = pd.DataFrame({"pair": pairs, "noise": random.normal(size=900), "answer": y})
+        assert bool(find(BELONG, "tabular_fnn", frame, target="answer")) is not city
 
 
 def test_one_twin_in_iris_is_no_finding():

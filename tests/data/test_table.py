@@ -172,6 +172,92 @@ def test_rule_for_the_task(values, task):
     assert data.task == task and any("task=" in note for note in data.notes)
 
 
+LABELS = {
+    "0 and 1": lambda draw: draw.integers(0, 2, 90),
+    "words": lambda draw: draw.choice(["yes", "no"], 90),
+    "truth": lambda draw: draw.random(90) < 0.5,
+    "two numbers": lambda draw: draw.integers(3, 5, 90),
+    "both": lambda draw: draw.integers(0, 2, 90),
+}
+
+
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("form", ["frame", "csv", "parquet", "large", "answers"])
+def test_several_columns_of_labels_are_refused_in_one_line(labels, form, tmp_path, monkeypatch):
+    """A regression would answer them with numbers below 0 and above 1, as if they were probabilities."""
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": draw.normal(size=90), "b": draw.normal(size=90)})
+    frame["s"], frame["t"] = LABELS[labels](draw), LABELS["words" if labels == "both" else labels](draw)
+    source, asked = frame, dict(target=["s", "t"])
+    if form in ("parquet", "large"):
+        pytest.importorskip("pyarrow")
+    if form == "answers":
+        source, asked = (frame[["a", "b"]], frame[["s", "t"]]), {}
+    elif form == "parquet":
+        frame.to_parquet(source := tmp_path / "t.parquet")
+    elif form != "frame":
+        frame.to_csv(source := tmp_path / "t.csv", index=False)
+    if form == "large":
+        monkeypatch.setenv("KZOO_MEMORY", "1KiB")
+        monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+    says = r"'s', 't' are labels .* target='s'.* drop=.* task='regression'"
+    if form == "answers" and labels in ("0 and 1", "truth"):
+        says = r"y is a matrix of 0 and 1: give a column of it"
+    with pytest.raises(KzooError, match=says) as said:
+        load_data(source, **asked)
+    assert "\n" not in str(said.value)
+    if labels in ("0 and 1", "two numbers") and form != "answers":
+        assert load_data(source, **asked, task="regression").task == "tabular_regression"
+
+
+def test_columns_of_labels_in_an_array_are_refused_and_targets_are_not():
+    x, draw = np.random.default_rng(0).normal(size=(90, 3)), np.random.default_rng(1)
+    for y in (draw.integers(3, 5, (90, 2)), draw.choice(["u", "v", "w"], (90, 2))):
+        with pytest.raises(KzooError, match=r"2 columns of y are labels .* y\[:, k\].* task='regression'"):
+            load_data((x, y))
+    assert load_data((x, draw.integers(3, 5, (90, 2))), task="regression").outputs == 2
+    assert load_data((x, draw.integers(0, 4, (90, 2)))).task == "tabular_regression"  # counts
+    assert load_data((x, draw.normal(size=(90, 2)))).task == "tabular_regression"
+
+
+def test_labels_among_several_targets_are_named():
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": draw.normal(size=90), "flag": draw.integers(0, 2, 90), "y": draw.normal(size=90)})
+    frame["count"] = draw.integers(0, 4, 90)
+    for target, alone in (["flag", "y"], "'flag'"), (["flag", "count"], "'flag', 'count'"):
+        data = load_data(frame, target=target)
+        assert data.task == "tabular_regression"
+        assert any(f"(alone, {alone} would be classes" in note for note in data.notes)
+
+
+def test_a_run_that_took_labels_for_values_still_reads_its_data(tmp_path):
+    """As older versions did: what is stored of such a run says no task, which its data needs now."""
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": draw.normal(size=90), "s": draw.integers(0, 2, 90), "t": draw.integers(0, 2, 90)})
+    run = kzoo.train(
+        "tabular_fnn", frame, target=["s", "t"], task="regression", epochs=1, out=tmp_path / "run", progress=False
+    )
+    stored = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
+    stored["data"]["options"]["task"] = None
+    (tmp_path / "run" / "config.json").write_text(json.dumps(stored), encoding="utf-8")
+    assert kzoo.evaluate(kzoo.Run(run.path), frame)["examples"] == 18
+
+
+@pytest.mark.parametrize("memory", ["plenty", "little"])
+def test_weights_of_rows_are_an_input_and_said_to_be(memory, tmp_path, monkeypatch):
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({name: draw.normal(size=90) for name in ("weight", "a", "Sample_Weight")})
+    frame["y"] = np.where(frame["a"] > 0, "u", "v")
+    frame.to_csv(file := tmp_path / "t.csv", index=False)
+    if memory == "little":
+        pytest.importorskip("pyarrow")
+        monkeypatch.setenv("KZOO_MEMORY", "1KiB")
+        monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+    (note,) = [note for note in load_data(file, target="y").notes if "weighted" in note]
+    assert "'Sample_Weight' is an input" in note and "drop='Sample_Weight'" in note
+    assert not [note for note in load_data(file, target="y", drop="Sample_Weight").notes if "weighted" in note]
+
+
 def test_task_overrides_the_rule():
     frame = pd.DataFrame({"x": np.arange(60.0) ** 2, "stars": [1, 2, 3, 4, 5, 10] * 10})
     assert load_data(frame, target="stars").class_names == ("1", "2", "3", "4", "5", "10")

@@ -173,11 +173,26 @@ def test_forecasts_are_drawn(series_run, report_of):
     page = Page(report_of(series_run))
     assert {"Forecasts", "Worst forecasts"} <= set(page.headings())
     assert "Examples" not in page.headings() and "over all targets" not in page.text
-    assert "of the error of the best simple answer, the mean of 2 targets on" in page.text
+    assert "of that of the best simple answer, the mean of 2 targets" in page.text
     found = series_run.summary["test"]["targets"]["b"]
     assert f"'b' is off by {found['mae']:.4g} on average; last value would be off by" in page.text
     cells = f"b {found['mae']:.4g} {found['rmse']:.4g} {found['r2']:.4f} {found['beside']['last value']['mae']:.4g}"
     assert cells in " ".join(page.text.split())
+
+
+@pytest.mark.parametrize("kind", ["digits_run", "table_run", "diabetes_run", "series_run", "language_run"])
+def test_the_number_on_top_is_the_one_that_counts_and_says_its_name(kind, request, report_of):
+    """`compare`, baselines and the page of a server have the same one, of the same split."""
+    run = request.getfixturevalue(kind)
+    row = kzoo.compare([run, request.getfixturevalue("text_run")], baselines=False)
+    row = next(one for one in row if one["path"] == str(run.path))
+    known = run.problem.task.scores[row["metric"]]
+    html = report_of(run).read_text(encoding="utf-8")
+    value, label = re.search(r'class="score"><strong>(.*?)</strong> <span>(.*?)</span>', html).groups()
+    shown = float(value.replace("%", "").replace("\xa0", "").replace(",", "")) / (100 if "%" in value else 1)
+    assert shown == pytest.approx(row["score"], abs=6e-4 * max(1, abs(row["score"])))
+    assert label.startswith(f"{known.label} on ") and f" {row['split']} " in label
+    assert ("lower is better" in label) is (known.best == "min")
 
 
 def test_the_worst_forecasts_do_not_overlap(series_run, report_of):

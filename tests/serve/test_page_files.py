@@ -70,3 +70,23 @@ def test_the_policy_allows_this_server_alone():
     assert policy["default-src"] == policy["trusted-types"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
     assert "unsafe" not in _PAGE_HEADERS["Content-Security-Policy"]
+
+
+def test_the_score_of_a_page_is_the_one_that_counts_also_where_it_is_made_of_another():
+    """As `compare` and a report have it: of windows the square of the RMSE, of a rare class the average precision."""
+    from types import SimpleNamespace
+
+    from kzoo.serve import about
+
+    def scored(task, **scores):
+        made = SimpleNamespace(spec={"task": task}, metrics={"test": dict(scores, examples=40)}, baselines=[])
+        return about._score(made)
+
+    windows = scored("sequence_regression", rmse=0.5, mae=0.4, r2=0.9)
+    assert (windows["name"], windows["value"]) == ("mse", 0.25)
+    rare = dict(accuracy=0.99, accuracy_interval=[0.98, 1.0], average_precision=0.4, majority=0.98)
+    found = scored("tabular_classification", **rare)
+    assert (found["name"], found["value"], found["interval"]) == ("average_precision", 0.4, None)
+    assert f"score_{found['name']}" in STRINGS
+    del rare["average_precision"]
+    assert scored("tabular_classification", **rare)["name"] == "accuracy"

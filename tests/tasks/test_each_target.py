@@ -98,7 +98,10 @@ def test_a_target_that_is_worse_than_yesterday_is_a_warning(run):
 def test_the_headline_mixes_no_units(run):
     scores = run.summary["test"]
     said = headline(scores, run.target, split="test ", answers=run.answers)
-    assert said["value"].startswith(f"{100 * scores['relative_mae']:.1f}") and "mean of 2 targets" in said["label"]
+    assert said["label"].startswith("R²") and "mean of 2 targets" in said["label"]
+    assert (
+        f"Its error is {100 * scores['relative_mae']:.1f}\u00a0% of that of the best simple answer" in said["sentence"]
+    )
     for name in ("load", "temperature"):
         assert f"'{name}' is off by" in said["sentence"]
     assert mixes_units("mae", scores) and mixes_units("rmse", scores) and not mixes_units("r2", scores)
@@ -154,7 +157,7 @@ def test_two_targets_of_a_table(tmp_path, untraced, undrawn):
         one = scores["targets"][name]
         assert one["mae"] == pytest.approx(sk.mean_absolute_error(kept["truth"][:, i], kept["answers"][:, i]), rel=1e-5)
         assert one["beside"]["training mean"]["mae"] == pytest.approx(np.abs(kept["truth"][:, i] - offset[i]).mean())
-    assert "of the error of the best simple answer" in headline(scores, run.target, split="test ")["label"]
+    assert "of that of the best simple answer" in headline(scores, run.target, split="test ")["sentence"]
 
 
 def test_a_table_of_one_target_is_as_it_was(tmp_path):

@@ -5,6 +5,8 @@ import pytest
 from sklearn import metrics
 
 from kzoo import tasks
+from kzoo.results import telling
+from kzoo.tasks import Target
 
 CLASSES = tasks.problem("tabular_classification").task
 
@@ -31,3 +33,35 @@ def test_scores_that_are_not_numbers_are_no_answer():
     p = np.array([[0.5, 0.5], [0.5, np.nan]])
     with pytest.raises(ValueError, match="nan"):
         CLASSES.scoring.score([(p, np.array([0, 1]))], None, logits=False)
+
+
+def rare(share, rows=3_000, decimals=2):
+    random = np.random.default_rng(1)
+    truth = (np.arange(rows) < share * rows).astype(int)
+    sure = np.clip(random.normal(0.3 + 0.3 * truth, 0.2), 0, 1).round(decimals)  # with ties
+    return truth, np.stack([1 - sure, sure], axis=1)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_average_precision_of_a_rare_class_is_that_of_scikit_learn_and_counts(turned):
+    truth, p = rare(0.006)
+    expected = metrics.average_precision_score(truth, p[:, 1])
+    if turned:  # the rare class may come first
+        truth, p = 1 - truth, p[:, ::-1]
+    scores = CLASSES.scoring.score([(p, truth)], None, logits=False).scores
+    assert scores["average_precision"] == pytest.approx(expected, abs=1e-12) and scores["accuracy"] > 0.8
+    assert telling("accuracy", scores, CLASSES) == "average_precision" and telling("f1", scores, CLASSES) == "f1"
+    (sentence,) = CLASSES.scoring.doubts(scores)
+    assert "0.6\u00a0% of these" in sentence and "probability of 0.5" in sentence
+    said = CLASSES.scoring.headline(scores, Target(), split="test ")
+    assert said["label"].startswith("average precision on 3,000 test examples") and said["scale"] is None
+    assert "average precision of 0.0060" in said["sentence"] and said["useless"] is None
+
+
+def test_of_other_data_accuracy_counts():
+    truth, p = rare(0.2)
+    three = np.concatenate([p, np.zeros((len(p), 1))], axis=1)
+    for answers, truth_of_some in ((p, truth), (three, truth), (p, np.zeros_like(truth))):
+        scores = CLASSES.scoring.score([(answers, truth_of_some)], None, logits=False).scores
+        assert "average_precision" not in scores and telling("accuracy", scores, CLASSES) == "accuracy"
+        assert CLASSES.scoring.doubts(scores) == []

@@ -375,19 +375,35 @@ def test_weights_of_classes_go_by_name_or_number(monkeypatch):
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"a": random.normal(size=90), "b": random.normal(size=90), "y": ["no", "maybe", "yes"] * 30})
     options = dict(target="y", steps_per_call=1, overwrite=True, **SMALL)
-    for asked in ({"yes": 5}, {2: 5.0}, {np.int64(2): np.float32(5), "no": 1}):
+    for asked in ({"yes": 5}, {2: 5.0}, {np.int64(2): np.float32(5), 1: 1}, {"yes": 5, "no": 1}):
         fit("tabular_fnn", frame, class_weight=asked, **options)
         assert seen["class_weight"] == {0: 1.0, 1: 1.0, 2: 5.0}  # maybe, no, yes
     for asked, said in (
         ({"ja": 5}, "names 'ja', which is no class of table: maybe, no, yes"),
         ({3: 5}, "names '3', which is no class"),
-        ({"yes": 5, 2: 5}, "names a class twice"),
+        (
+            {"yes": 5, 2: 5},
+            "mixes names and numbers: 'yes' is the name of a class of table, and '2' is none",
+        ),
         ({"yes": 0, "no": 0, "maybe": 0}, "weighs every class 0"),
         ({"yes": -1}, r"class_weight\['yes'\]=-1.* must be a number at least 0"),
         ({}, "holds nothing"),
     ):
         with pytest.raises(kzoo.KzooError, match=said):
             fit("tabular_fnn", frame, class_weight=asked, **options)
+
+
+def test_a_number_that_is_the_name_of_a_class_is_its_name(monkeypatch):
+    """Of classes 1, 2 and 3, is 2 the second or the third? A name, wherever there is one; "0" beside it is refused."""
+    seen = {}
+    whole = keras.Model.fit
+    monkeypatch.setattr(keras.Model, "fit", lambda self, x, **o: seen.update(o) or whole(self, x, **o))
+    frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=90), "b": 1.0 * np.arange(90), "y": [1, 2, 3] * 30})
+    options = dict(target="y", steps_per_call=1, overwrite=True, **SMALL)
+    fit("tabular_fnn", frame, class_weight={2: 5}, **options)
+    assert seen["class_weight"] == {0: 1.0, 1: 5.0, 2: 1.0}
+    with pytest.raises(kzoo.KzooError, match=r"mixes names and numbers: '2' is the name .* '0' is none"):
+        fit("tabular_fnn", frame, class_weight={"0": 1, "2": 5}, **options)
 
 
 def test_weighed_classes_are_answered_more_often(tmp_path):

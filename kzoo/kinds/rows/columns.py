@@ -28,6 +28,7 @@ from kzoo.words import listed
 
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers
 MOST_CATEGORIES = 1000
+_WEIGHT_NAMES = ("sample_weight", "sample_weights")
 _ID_NAME = re.compile(r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)|.*(编号|序号)")
 
 
@@ -55,7 +56,18 @@ def learn_columns(table, train, *, decimal=None, clip=False, notes, asked=(), do
     if left_out is not None:
         left_out |= {name: column for name, column in described.items() if isinstance(column, str)}
     kept = [column for column in described.values() if not isinstance(column, str)]
+    notes += about_weights(column["name"] for column in kept)
     return sorted(kept, key=lambda column: column["kind"] == "category")
+
+
+def about_weights(inputs) -> list[str]:
+    """Return a line for each input that is called like weights of rows, which no training takes from a table."""
+    return [
+        f"Column {name!r} is an input like any other: rows are not weighted by it. Leave it out with drop={name!r} "
+        "unless new rows have it too."
+        for name in inputs
+        if name.lower() in _WEIGHT_NAMES
+    ]
 
 
 def check_some(columns, targets, left_out):

@@ -31,6 +31,7 @@ from kzoo.kinds.tables.arrow import Piece, arrow, hashes, mixed, settled
 from kzoo.kinds.tables.files import is_table, pieces_of
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
+from kzoo.kinds.tables.repeated import repeated_ids
 from kzoo.kinds.tables.values import MISSING
 from kzoo.kinds.tables.zones import about_zone
 from kzoo.optional import of_pandas
@@ -161,6 +162,7 @@ class Encoding:
         if self.group is not None:
             apart[self.group] = ("group", "rows of one value stay in one split")
         self.read = columns_read(rows, self.columns, {}, targets=self.targets, apart=apart, left_out=self.left_out)
+        self.repeated = repeated_ids(rows, self.targets, self.columns)
         self.usual = {name: _first(table, name) for name, why in self.left_out.items() if why == "constant"}
         self.usual |= {name: None for name, why in self.left_out.items() if why.startswith("empty")}
         self.sampled, self.sample = len(places), None  # a hundred megabytes
@@ -410,6 +412,7 @@ class Encoding:
             notes=self.notes,
             seen={
                 "columns": self.pieces.names,
+                "repeated": self.repeated,
                 "read": self.read,
                 "doubts": self.doubts,
                 "unread": {name: [n, cells[0][0], total] for name, (n, cells) in unread.items()},

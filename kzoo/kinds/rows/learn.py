@@ -31,6 +31,7 @@ from kzoo.kinds.tables.frame import about_index, as_frame
 from kzoo.kinds.tables.numbers import in_texts, ways
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import as_names, find_target, require, rows_of
+from kzoo.kinds.tables.repeated import repeated_ids
 from kzoo.kinds.tables.values import MISSING, Texts, to_numbers, to_words
 from kzoo.optional import pandas as pd
 
@@ -135,6 +136,7 @@ def load_table(
         notes=notes + more,
         seen={
             "columns": list(frame.columns),
+            "repeated": repeated_ids(rows, targets, columns),
             "read": columns_read(
                 rows,
                 columns,

@@ -86,6 +86,8 @@ def choose_task(values, task, preset):
     """
     columns = list(values.values())
     (found, why), fixed = choose.likely("rows", columns), choose.fixed_by(preset)
+    if len(values) > 1 and task is None:
+        why += _classes_among(values)
     others = ", ".join(list_presets("tabular_*"))
     if task is not None:
         found, why = choose.asked_for("rows", task), f"task={task!r}"
@@ -104,3 +106,22 @@ def choose_task(values, task, preset):
         raise KzooError(f"A classification has one target column; got {listed(values, MOST)}.")
     override = "" if task is not None else "; task= overrides"
     return found, f"{found.name.replace('_', ' ').capitalize()} of {listed(values, MOST)}: {why}{override}."
+
+
+def _classes_among(values):
+    """Return what to add to "there are several targets" where some of them alone would be classes.
+
+    Raises:
+        KzooError: all of them are labels: a regression would answer with numbers that are no probabilities.
+    """
+    names = list(values)
+    places, labels = choose.would_be_classes("rows", list(values.values()))
+    if labels:
+        _, why = choose.likely("rows", [values[names[0]]])
+        raise KzooError(
+            f"The targets {listed(map(repr, names), MOST)} are labels ({names[0]!r}: {why}), and several labels to a "
+            f"row are not supported yet. Predict one of them, target={names[0]!r}, and leave the others out with "
+            "drop=; or say task='regression' where they are numbers to predict."
+        )
+    alone = listed((repr(names[place]) for place in places), MOST)
+    return f" (alone, {alone} would be classes; as numbers they have no probabilities)" if places else ""

@@ -12,7 +12,7 @@ from kzoo.data.windows import Windows
 from kzoo.errors import KzooError, warn
 from kzoo.kinds import Fresh
 from kzoo.kinds.rows.asked import asked_columns, named_columns
-from kzoo.kinds.rows.columns import stored_writing, writing_of
+from kzoo.kinds.rows.columns import about_weights, stored_writing, writing_of
 from kzoo.kinds.rows.learn import describe, fit, seen_in_cells, text_columns
 from kzoo.kinds.rows.light import say_unread
 from kzoo.kinds.rows.scaling import scaling
@@ -118,7 +118,7 @@ def load_series(
     names, targets = _columns(first, target, as_names(drop), writings)
     doubts = [line for line in doubts if any(repr(name) in line for name in names)]
     values = filled(frame, names, notes, writings, unread, gone)
-    notes += [*doubts, *say_unread(names, frame, unread)]
+    notes += [*doubts, *say_unread(names, frame, unread), *about_weights(names)]
     if target is not None:
         two = [name for name, column in zip(targets, values.T, strict=False) if np.isin(column, (0, 1)).all()]
         notes += [f"Target {name!r} holds 0 and 1 alone: its forecasts are numbers, not classes." for name in two]

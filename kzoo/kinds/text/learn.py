@@ -22,7 +22,8 @@ from kzoo.kinds.rows.target import groups_in
 from kzoo.kinds.tables.files import is_table
 from kzoo.kinds.tables.frame import about_index, as_frame
 from kzoo.kinds.tables.overview import columns_read
-from kzoo.kinds.tables.raw import TARGET_NAMES, as_names, find_target, require
+from kzoo.kinds.tables.raw import TARGET_NAMES, as_names, find_target, require, rows_of
+from kzoo.kinds.tables.repeated import repeated_ids
 from kzoo.kinds.tables.values import MISSING, plain, to_numbers, to_words
 from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, folder_of_new, split_folders, texts_below
 from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
@@ -172,6 +173,8 @@ def load_text_table(
     aside = {other: ("left out", f"text is read from {column!r}") for other in frame.columns if other != column}
     aside |= dict.fromkeys(as_names(drop), ("left out", AS_ASKED))
     aside |= {column: ("text", "")} | ({group: ("group", "rows of one value stay in one split")} if group else {})
+    ids = kept.drop(columns=list(dict.fromkeys([column, *targets])))
+    data.seen["repeated"] = repeated_ids(rows_of(ids.assign(**{targets[0]: labels})), targets, ())
     data.seen["read"] = columns_read(frame, (), {}, targets=targets, apart=aside)
     return data
 

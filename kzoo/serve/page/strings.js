@@ -42,6 +42,7 @@ export const STRINGS = {
   noBaseline: ["No simpler method was scored beside it.", "没有简单方法的得分可以对比。"],
   beaten: ["A simpler method does as well or better: {name}, {value}.", "更简单的方法同样好，甚至更好：{name}，{value}。"],
   score_accuracy: ["accuracy", "准确率"],
+  score_average_precision: ["average precision", "平均精确率（AP）"],
   score_f1: ["F1 (mean of the classes)", "F1（各类别平均）"],
   score_auc: ["AUC", "AUC"],
   score_loss: ["loss (nats)", "损失（奈特）"],

@@ -20,6 +20,9 @@ TASK = Task(
         "accuracy": Score(label="accuracy", form="percent"),
         "accuracy_interval": Score(label="95 % interval", form="interval"),
         "majority": Score(label="always the most frequent", form="percent", baseline=True),
+        "average_precision": Score(
+            label="average precision", short="average precision", form="digits", counts_instead_of="accuracy"
+        ),
         "f1": Score(label="F1 (mean of the classes)", short="F1", form="digits"),
         "auc": Score(label="AUC", short="AUC", form="digits"),
         "loss": Score(best="min", label="loss (nats)", short="loss"),

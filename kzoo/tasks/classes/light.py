@@ -70,6 +70,9 @@ def _numbered(values):
     if values.dtype.kind not in "biuf":
         values = np.char.strip(values.astype(str))
     distinct, numbers = np.unique(values, return_inverse=True)
+    if distinct.dtype.kind == "f" and not np.isfinite(distinct).all():
+        bad = distinct[~np.isfinite(distinct)][0]
+        raise KzooError(f"A label is {bad:g}, which names no class: leave such rows out, or give the class a name.")
     names = [str(int(v)) if values.dtype.kind == "f" and v == int(v) else str(v) for v in distinct]
     return tuple(names), numbers.reshape(-1).astype(np.int32)
 

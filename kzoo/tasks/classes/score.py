@@ -14,6 +14,7 @@ from kzoo.tasks import Judged, Scored
 from kzoo.words import number, percent, plural
 
 _AT_A_TIME = 2**22  # scores that are ranked
+_RARE = 0.1  # share of one of two classes, below which accuracy says little
 _Z = 1.959963984540054  # of a normal distribution, 95 % lie between this and its opposite
 
 
@@ -43,6 +44,7 @@ def score(batches, target, *, logits=None) -> Scored:
     scores = dict(
         accuracy=right / n,
         accuracy_interval=list(wilson(right, n)),
+        **_of_rare_class(truth, p),
         f1=_f1(truth, guess),
         auc=auc,
         loss=None if logits is None else float(-np.log(np.clip(p[np.arange(n), truth], 1e-7, 1)).mean()),
@@ -50,6 +52,31 @@ def score(batches, target, *, logits=None) -> Scored:
         examples=n,
     )
     return Scored(scores=scores, truth=truth, answers=p)
+
+
+def _of_rare_class(truth, p) -> dict:
+    """Return the average precision of the rarer of two classes where it is rare; nothing of other data."""
+    if p.shape[1] != 2:
+        return {}
+    rarer = int(2 * np.count_nonzero(truth == 1) < len(truth))
+    positive = truth == rarer
+    if not 0 < positive.mean() < _RARE or np.isnan(p).any():
+        return {}
+    return dict(average_precision=average_precision(positive, p[:, rarer]))
+
+
+def average_precision(positive, scores) -> float:
+    """Return the mean precision over the positive rows, at the score of each (doi:10.1145/1143844.1143874).
+
+    Args:
+        positive: (N,) booleans, of which one is true at least.
+        scores: (N,) of which the positive rows should have the higher ones; equals are taken together.
+    """
+    order = np.argsort(-scores, kind="stable")
+    positive, scores = positive[order], scores[order]
+    last = np.append(np.flatnonzero(scores[1:] != scores[:-1]), len(scores) - 1)  # of each run of equals
+    right = np.cumsum(positive)[last]
+    return float((np.diff(right, prepend=0) * right / (last + 1)).sum() / right[-1])
 
 
 def _f1(truth, guess) -> float:
@@ -107,6 +134,8 @@ def judge(truth, answers, target, *, metric=None) -> Judged:
 def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
     """Return the accuracy with its interval, and a sentence beside what the most frequent class gets.
 
+    Of a rare class it is the average precision, beside that of chance.
+
     Args:
         scores: of one split.
         split: "test " or another word before "examples".
@@ -116,14 +145,45 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
     n, accuracy, majority = scores["examples"], scores["accuracy"], scores["majority"]
     low, high = scores["accuracy_interval"]
     here = " of these examples" if target.common is None else ""
+    sentence = (
+        f"It answers {number(round(accuracy * n))} of {plural(n, f'{split}example')} correctly; always naming "
+        f"the most frequent class{here} would get {number(round(majority * n))} right ({percent(majority)})."
+    )
+    if (precision := scores.get("average_precision")) is not None:
+        chance = _share_of_rare(scores)
+        return dict(
+            value=f"{precision:.4f}",
+            label=f"average precision on {plural(n, f'{split}example')}",
+            interval=None,
+            scale=None,
+            sentence=f"Chance has an average precision of {chance:.4f}. {sentence}",
+            useless="Its average precision is that of chance: it may have learned nothing."
+            if precision <= chance
+            else None,
+        )
     return dict(
         value=percent(accuracy),
         label=f"accuracy on {plural(n, f'{split}example')}",
         interval=[percent(low), percent(high)],
         scale=dict(low=100 * low, high=100 * high, score=100 * accuracy, baseline=100 * majority),
-        sentence=f"It answers {number(round(accuracy * n))} of {plural(n, f'{split}example')} correctly; always naming "
-        f"the most frequent class{here} would get {number(round(majority * n))} right ({percent(majority)}).",
+        sentence=sentence,
         useless=f"The interval reaches down to what the most frequent class{here} gets: it may have learned nothing."
         if low <= majority
         else None,
     )
+
+
+def doubts(scores) -> list[str]:
+    """Return a sentence where one of two classes is rare: what accuracy does not show, and what decides a label."""
+    if scores.get("average_precision") is None:
+        return []
+    share = _share_of_rare(scores)
+    return [
+        f"{percent(share)} of these examples have the rarer class, and accuracy says little of it: compare average "
+        f"precision (of chance: {share:.2g}). A label is decided at a probability of 0.5; another threshold is applied "
+        "to the probabilities."
+    ]
+
+
+def _share_of_rare(scores):
+    return min(scores["majority"], 1 - scores["majority"])

@@ -188,12 +188,14 @@ def _of_targets(scores, targets, examples):
         + ", ".join(f"{other} would be off by {number(found['mae'])}" for other, found in one["beside"].items())
         for name, one in targets.items()
     ]
+    if len(targets) > 1 and scores.get("relative_mae") is not None:
+        said.append(
+            f"Its error is {percent(scores['relative_mae'])} of that of the best simple answer, the mean of "
+            f"{len(targets)} targets"
+        )
     if len(targets) == 1:
         value = number(next(iter(targets.values()))["mae"])
         label = f"mean absolute error on {examples}, in the target's own unit"
-    elif scores.get("relative_mae") is not None:
-        value = percent(scores["relative_mae"])
-        label = f"of the error of the best simple answer, the mean of {len(targets)} targets on {examples}"
     else:
         value = "–" if scores["r2"] is None else f"{scores['r2']:.3f}"
         varying = sum(one["r2"] is not None for one in targets.values())

@@ -26,11 +26,11 @@ from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extent
 from kzoo.kinds.rows.light import cells_of, feature_names, filled, unread_line
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.target import choose_task, read_targets, without_target
-from kzoo.kinds.tables.arrow import Piece, arrow, hashes, mixed, settled
+from kzoo.kinds.tables.arrow import Piece, arrow, hashes, mixed, plain_of, settled
 from kzoo.kinds.tables.files import is_table, pieces_of
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
-from kzoo.kinds.tables.values import MISSING
+from kzoo.kinds.tables.values import MISSING, to_words
 from kzoo.optional import of_pandas
 from kzoo.words import plural, shown
 
@@ -435,6 +435,9 @@ def _differing(column, usual):
     """Count the cells of a column that are not as usual, which is empty where that is None."""
     if usual is None:
         return len(column) - column.null_count
+    if column.type != usual.type:  # of a second table, which has other types
+        words = to_words(plain_of(column.drop_null()))
+        return int((words != to_words([usual.as_py()])[0]).sum())
     return int(arrow("pyarrow.compute").sum(arrow("pyarrow.compute").not_equal(column, usual)).as_py() or 0)
 
 

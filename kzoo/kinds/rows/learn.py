@@ -66,7 +66,7 @@ def load_table(
     said = asked_columns(columns, frame)
     tested = None
     if splits.is_source(test):
-        tested = _as_trained(as_frame(test, text_columns(frame), notes), frame, decimal)
+        tested = _as_trained(as_frame(test, text_columns(frame, targets), notes), frame, decimal)
         require(tested, targets, "the test table")
     apart = [*targets, *as_names(drop), *([group] if group is not None else [])]
     require(frame, apart, "the table")
@@ -160,10 +160,18 @@ def seen_in_cells(doubts, unread, rows):
     return {"doubts": doubts, "unread": found}
 
 
-def text_columns(frame) -> dict:
-    """Return name -> words such as `NA` that are among its cells, of each column of a DataFrame that holds texts."""
-    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+def text_columns(frame, targets=()) -> dict:
+    """Return name -> words such as `NA` that are among its cells, of each column of a DataFrame that holds texts.
+
+    A target of objects, none of which is a text, holds numbers: texts among them would be read as names of classes.
+    """
+    objects = [name for name in targets if frame[name].dtype == object and not any(map(_is_text, frame[name]))]
+    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name]) and name not in objects]
     return {name: MISSING.intersection(frame[name].unique()) for name in texts}
+
+
+def _is_text(cell):
+    return isinstance(cell, str)
 
 
 def _hash(frame, rows):
@@ -230,6 +238,9 @@ def _changes_as_number(name):
 def _targets_as_learned(frame, targets, reader):
     """Return the targets of new rows with numbers read as training has learned that they are written, or plainly."""
     found, writings, figures = frame[targets], reader.get("writings", {}), frame.attrs.get("figures", ())
+    classes = reader.get("classes", ())
+    if classes and {"True", "False"}.issuperset(classes):  # no numbers: with a cell missing they are objects as well
+        return found
     for name in targets:
         values = found[name]
         texts = pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values)

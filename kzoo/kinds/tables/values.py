@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from kzoo.kinds.tables.numbers import PLAIN
+from kzoo.kinds.tables.numbers import PLAIN, contradicts, ways
 
 # What stands for a missing value.
 MISSING = frozenset(
@@ -157,6 +157,23 @@ def to_numbers(values, *writings) -> np.ndarray:
     numbers = values.astype(np.float64)
     numbers[~np.isfinite(numbers)] = np.nan
     return numbers
+
+
+def read_numbers(values, stored=None, decimal=None) -> np.ndarray:
+    """Return a column as `to_numbers` does, read by what training learned of it.
+
+    A file whose decimal sign some of the cells contradict tells nothing of the doubtful ones among them.
+
+    Args:
+        stored, decimal: see `kzoo.kinds.tables.numbers.ways`.
+    """
+    values = plain(values)
+    by_file, doubting = ways(stored, decimal), ways(stored or decimal and {"decimal": decimal})
+    if by_file != doubting and values.dtype == object:
+        texts = values.seen if isinstance(values, Texts) else {value for value in values if isinstance(value, str)}
+        if any(contradicts(text, stored, decimal) for text in texts):
+            return to_numbers(values, *doubting)
+    return to_numbers(values, *by_file)
 
 
 def _number(value, writings):

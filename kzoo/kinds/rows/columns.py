@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.kinds.tables.numbers import Writing, learn
+from kzoo.kinds.tables.numbers import Writing, is_padded, learn
 from kzoo.kinds.tables.raw import MOST
 from kzoo.kinds.tables.values import (
     Texts,
@@ -21,6 +21,7 @@ from kzoo.kinds.tables.values import (
     to_dates,
     to_numbers,
     to_words,
+    word_of,
 )
 from kzoo.optional import pandas as pd
 from kzoo.tasks.values.light import Extent
@@ -124,6 +125,39 @@ def missing_words(words, columns, targets=()) -> list:
     ]
 
 
+def padded_cells(table, names, written) -> dict:
+    """Return name -> a cell with zeros in front, such as `01067`, of the columns of numbers that have one.
+
+    Args:
+        table: `Rows`.
+        names: of the columns.
+        written: returns the same of columns of which a file's reader has made whole numbers, by their names.
+    """
+    columns = {name: plain(table[name]) for name in names}
+    texts = {name: counted(values) for name, values in columns.items() if values.dtype == object}
+    found = {name: next((text for text in cells if isinstance(text, str) and is_padded(text)), None)
+             for name, cells in texts.items()}  # fmt: skip
+    whole = [name for name, values in columns.items() if name not in texts and _is_whole(values)]
+    found |= written(whole)
+    return {name: found[name] for name in names if found.get(name)}
+
+
+def _is_whole(values):
+    if values.dtype.kind != "f":
+        return values.dtype.kind in "iu"
+    finite = values[np.isfinite(values)]
+    return bool(len(finite)) and bool((finite == np.round(finite)).all())
+
+
+def padded_notes(cells):
+    """Yield a line for each column of numbers that may be codes, by `padded_cells`."""
+    for name, text in cells.items():
+        yield (
+            f"Column {name!r} is read as a number, {text!r} as {int(text)}. If its cells are codes, say "
+            f"columns={{{name!r}: 'category'}}."
+        )
+
+
 def _is_constant(values):
     if values.dtype == object:
         return len(counted(values)) == 1 if isinstance(values, Texts) else pd.Series(values).nunique() == 1
@@ -136,7 +170,7 @@ def _words_in(values) -> Counter:
         return Counter(to_words(values).tolist())
     words: Counter = Counter()
     for text, count in counted(values).items():
-        words[text.strip()] += count
+        words[word_of(text)] += count
     return words
 
 

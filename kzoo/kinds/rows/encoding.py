@@ -20,6 +20,8 @@ from kzoo.kinds.rows.columns import (
     learn_columns,
     missing_words,
     month_first,
+    padded_cells,
+    padded_notes,
     with_blanks,
 )
 from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extents, Placed, Sample, Words
@@ -34,7 +36,7 @@ from kzoo.kinds.rows.light import (
 )
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.target import choose_task, read_targets, without_target
-from kzoo.kinds.tables.arrow import Piece, arrow, hashes, mixed, settled
+from kzoo.kinds.tables.arrow import Piece, arrow, hashes, is_texts, mixed, settled
 from kzoo.kinds.tables.files import is_table, pieces_of
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
@@ -165,6 +167,10 @@ class Encoding:
             with in_test_table():
                 check_columns(self.columns, Rows(dict.fromkeys(self.tested.names, ())))
         self.schema = table.schema
+        numbers = [column["name"] for column in self.columns if column["kind"] == "number"]
+        numbers = [name for name in numbers if name not in self.said and is_texts(table.column(name))]
+        cells = padded_cells(Piece(table), numbers, lambda names: {})
+        self.notes += padded_notes(cells)
         self.month_first = month_first(self.columns, raw, train)
         self.notes += missing_words(self.pieces.words, self.columns, self.targets if self.classes else ())
         apart = dict.fromkeys(self.drop, ("left out", AS_ASKED))

@@ -22,6 +22,8 @@ from kzoo.kinds.rows.columns import (
     learn_columns,
     missing_words,
     month_first,
+    padded_cells,
+    padded_notes,
     with_blanks,
 )
 from kzoo.kinds.rows.large import frame_of, is_large, load_large
@@ -38,6 +40,7 @@ from kzoo.kinds.rows.light import (
 )
 from kzoo.kinds.rows.scaling import config_of, robust_scaling
 from kzoo.kinds.rows.target import choose_task, groups_in, read_targets, with_target
+from kzoo.kinds.tables.files import padded_in
 from kzoo.kinds.tables.frame import about_index, as_frame
 from kzoo.kinds.tables.numbers import in_texts
 from kzoo.kinds.tables.overview import columns_read
@@ -117,6 +120,8 @@ def load_table(
         left_out=left_out,
     )
     check_some(columns, targets, left_out)
+    numbers = [column["name"] for column in columns if column["kind"] == "number" and column["name"] not in said]
+    notes += padded_notes(padded_cells(raw, numbers, lambda names: padded_in(source, names) if of_csv else {}))
     columns = with_blanks(columns, raw) if of_csv else columns
     notes += missing_words(words, columns, targets if learned.classes else ())
     unread, categories = {}, {column["name"] for column in columns if column["kind"] == "category"}

@@ -23,7 +23,7 @@ from kzoo.kinds.tables.raw import (
     require,
     rows_of,
 )
-from kzoo.kinds.tables.values import MISSING, Texts, date_parts, day_first_again, plain, to_words, unreadable
+from kzoo.kinds.tables.values import MISSING, Texts, date_parts, day_first_again, plain, to_words, unreadable, word_of
 from kzoo.words import hint, listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown
@@ -373,9 +373,10 @@ def apply_columns(columns, table, unread=None):
 
 
 def codes_of(categories) -> dict:
-    """Return category -> its code, from 1; `1067` is `1067.0` to a reader of an earlier version."""
+    """Return category -> its code, from 1; readers of earlier versions have `1067.0` for `1067`, and other line ends."""
     codes = {word: code for code, word in enumerate(categories, start=1)}
-    return {word[:-2]: code for word, code in codes.items() if word.endswith(".0")} | codes
+    whole = {word[:-2]: code for word, code in codes.items() if word.endswith(".0")}
+    return whole | {word_of(word): code for word, code in codes.items()} | codes
 
 
 def kept_words(column) -> frozenset:
@@ -392,7 +393,7 @@ def _features(column, rows, unread):
         return filled(column, cells_of(column, rows, unread))
     codes, values = codes_of(column["values"]), rows.cells(column["name"], kept_words(column))
     if isinstance(values, Texts):
-        found = values.each([codes.get(text.strip(), 0) for text in values.different], 0, np.float32)
+        found = values.each([codes.get(word_of(text), 0) for text in values.different], 0, np.float32)
     else:
         found = np.array([codes.get(word, 0) for word in to_words(values)], np.float32)
     unread[column["name"]] = unreadable(values, np.where(found, found, np.nan))

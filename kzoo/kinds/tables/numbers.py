@@ -236,6 +236,15 @@ def is_shown(text) -> bool:
     return _SHOWN.fullmatch(text.strip()) is not None
 
 
+_PADDED = re.compile(r"0\d{2,}", re.ASCII)
+
+
+def is_padded(text) -> bool:
+    """Say whether a text is a whole number with zeros in front, as codes have them: `01067`, but not `05` or `000`."""
+    text = text.strip()
+    return _PADDED.fullmatch(text) is not None and text.strip("0") != ""
+
+
 def is_doubtful(texts, usual=None) -> bool:
     """Say whether another way of writing reads all texts of a column too, as other numbers: `1.234`, but no `1.5`.
 

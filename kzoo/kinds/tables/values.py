@@ -205,20 +205,25 @@ def unreadable(values, numbers) -> np.ndarray:
     return places[np.array(said, bool)]
 
 
+def word_of(text) -> str:
+    """Return the category that a cell names: blanks around it, and how its lines end, make no other one."""
+    return text.strip().replace("\r\n", "\n")
+
+
 def to_words(values) -> np.ndarray:
-    """Return a column as an array of stripped strings, None where a value is missing; 1067.0 is "1067".
+    """Return a column as an array of strings (see `word_of`), None where a value is missing; 1067.0 is "1067".
 
     A column of whole numbers is one of decimals to pandas as soon as one of them is missing.
     """
     values = plain(values)
     if isinstance(values, Texts):
-        return values.each([text.strip() for text in values.different], None, object)
+        return values.each([word_of(text) for text in values.different], None, object)
     words = np.empty(len(values), object)
     there = known(values)
     if values.dtype.kind in "biuf":
         words[there] = values[there].astype(str).astype(object)
     else:
-        words[there] = [str(value).strip() for value in values[there]]
+        words[there] = [word_of(str(value)) for value in values[there]]
     for place in np.flatnonzero(there & _whole(values)):
         words[place] = str(int(values[place]))
     return words

@@ -170,7 +170,7 @@ def load_table(
 
 
 def _as_trained(tested, frame, decimal):
-    """Return a test table whose numbers that can be read in two ways are read as the training file tells, if it does."""
+    """Return a test table whose numbers that can be read in two ways are read as the training file tells, if so."""
     figures = [name for name in tested.attrs.get("figures", ()) if pd.api.types.is_numeric_dtype(frame.get(name))]
     read = {name: read_numbers(tested[name], {"decimal": decimal} if decimal else None) for name in figures}
     return tested.assign(**{name: numbers for name, numbers in read.items() if np.isfinite(numbers).all()})

@@ -172,6 +172,13 @@ def check_readable(columns, table, unread):
             check_share(column, len(places), len(values) - missing_in(values), cells)
 
 
+def is_unreadable(column, count, there) -> bool:
+    """Say whether a column is to be refused: see `check_share`."""
+    if column["kind"] == "category" or column.get("unreadable"):
+        return False
+    return count >= _FEW_UNREAD and count > there / 2
+
+
 def check_share(column, count, there, cells):
     """Raise `KzooError` where most of the cells of new rows cannot be read, see `check_readable`.
 
@@ -180,12 +187,12 @@ def check_share(column, count, there, cells):
         count, there: how many cells cannot be read, of how many that are not empty.
         cells: the first of them: (place, value).
     """
-    if column["kind"] == "category" or column.get("unreadable") or count < _FEW_UNREAD or count <= there / 2:
+    if not is_unreadable(column, count, there):
         return
     examples = f", such as {listed(_where(cells))}" if cells else ""
     raise KzooError(
-        f"Column {column['name']!r} is a {column['kind']} to the model, and {count} of {plural(there, 'value')} cannot be "
-        f"read as one{examples}.{_two_readings(cells, column.get('writing'))} Write them as in the training data, and "
+        f"Column {column['name']!r} is a {column['kind']} to the model, and {count} of {plural(there, 'value')} cannot "
+        f"be read as one{examples}.{_two_readings(cells, column.get('writing'))} Write them as in the training data, and "
         "leave a cell empty where there is no value."
     )
 
@@ -373,7 +380,7 @@ def apply_columns(columns, table, unread=None):
 
 
 def codes_of(categories) -> dict:
-    """Return category -> its code, from 1; readers of earlier versions have `1067.0` for `1067`, and other line ends."""
+    """Return category -> its code, from 1; earlier versions stored `1067.0` for `1067`, and line breaks as they were."""
     codes = {word: code for code, word in enumerate(categories, start=1)}
     whole = {word[:-2]: code for word, code in codes.items() if word.endswith(".0")}
     return whole | {word_of(word): code for word, code in codes.items()} | codes

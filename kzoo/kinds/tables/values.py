@@ -168,7 +168,7 @@ def read_numbers(values, stored=None, decimal=None) -> np.ndarray:
         stored, decimal: see `kzoo.kinds.tables.numbers.ways`.
     """
     values = plain(values)
-    by_file, doubting = ways(stored, decimal), ways(stored or decimal and {"decimal": decimal})
+    by_file, doubting = ways(stored, decimal), ways(stored or (decimal and {"decimal": decimal}))
     if by_file != doubting and values.dtype == object:
         texts = values.seen if isinstance(values, Texts) else {value for value in values if isinstance(value, str)}
         if any(contradicts(text, stored, decimal) for text in texts):

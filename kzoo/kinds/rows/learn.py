@@ -4,6 +4,8 @@ The target decides the task: text, booleans, and whole numbers with at most 20 d
 other numbers are a regression. `task=` overrides the rule.
 """
 
+import warnings
+
 import numpy as np
 
 from kzoo.data import splits
@@ -11,7 +13,7 @@ from kzoo.data.arrays import as_type, checked
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.overview import AS_ASKED
 from kzoo.data.windows import Mapped, few, flat, taken
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Fresh
 from kzoo.kinds.rows.asked import asked_columns, named_columns
 from kzoo.kinds.rows.columns import (
@@ -20,17 +22,30 @@ from kzoo.kinds.rows.columns import (
     learn_columns,
     missing_words,
     month_first,
+    padded_cells,
+    padded_notes,
     with_blanks,
 )
 from kzoo.kinds.rows.large import frame_of, is_large, load_large
-from kzoo.kinds.rows.light import apply_columns, as_dated, feature_names, kept_words, read, say_unread
+from kzoo.kinds.rows.light import (
+    apply_columns,
+    as_dated,
+    check_keys,
+    feature_names,
+    in_test_table,
+    kept_words,
+    read,
+    read_new,
+    say_unread,
+)
 from kzoo.kinds.rows.scaling import config_of, robust_scaling
 from kzoo.kinds.rows.target import choose_task, groups_in, read_targets, with_target
+from kzoo.kinds.tables.files import padded_in
 from kzoo.kinds.tables.frame import about_index, as_frame
-from kzoo.kinds.tables.numbers import in_texts, ways
+from kzoo.kinds.tables.numbers import in_texts
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
-from kzoo.kinds.tables.values import MISSING, Texts, to_numbers, to_words
+from kzoo.kinds.tables.values import MISSING, Texts, read_numbers, to_numbers, to_words
 from kzoo.optional import pandas as pd
 
 _MOST_ROWS = 200_000  # whose quantiles are taken
@@ -67,12 +82,14 @@ def load_table(
     tested = None
     if splits.is_source(test):
         tested = _as_trained(as_frame(test, text_columns(frame, targets), notes), frame, decimal)
+        new_decimal = tested.attrs.get("decimal")
         require(tested, targets, "the test table")
     apart = [*targets, *as_names(drop), *([group] if group is not None else [])]
     require(frame, apart, "the table")
     first = len(frame := with_target(frame, targets, notes, "row"))
     if tested is not None:
         tested = with_target(tested, targets, notes, "test row")
+        new_columns = list(tested.columns)
         frame = pd.concat([frame, tested], ignore_index=True)
     groups = None if group is None else groups_in(frame[group][:first], group)
     frame, writings = read_targets(frame, targets, said, task, doubts, decimal, figures=figures)
@@ -91,7 +108,7 @@ def load_table(
     )
     if tested is not None:
         parts["test"] = np.arange(first, len(frame))
-    raw = Rows({column: rows[column] for column in rows.columns if column not in apart})
+    raw = Rows({column: rows[column] for column in rows.columns if column not in apart}, decimal)
     columns = learn_columns(
         raw,
         parts["train"],
@@ -103,6 +120,8 @@ def load_table(
         left_out=left_out,
     )
     check_some(columns, targets, left_out)
+    numbers = [column["name"] for column in columns if column["kind"] == "number" and column["name"] not in said]
+    notes += padded_notes(padded_cells(raw, numbers, lambda names: padded_in(source, names) if of_csv else {}))
     columns = with_blanks(columns, raw) if of_csv else columns
     notes += missing_words(words, columns, targets if learned.classes else ())
     unread, categories = {}, {column["name"] for column in columns if column["kind"] == "category"}
@@ -113,8 +132,10 @@ def load_table(
         | month_first(columns, raw, parts["train"])
     )
     if tested is not None:
-        new = raw.take(parts["test"])
-        x[first:] = apply_columns(as_dated(reader, new, notes), new)
+        new = Rows({name: raw[name][parts["test"]] for name in new_columns if name in raw}, new_decimal)
+        with in_test_table():
+            x[first:], of_new = read_new(reader, new, notes)
+        unread = {name: np.append(places[places < first], of_new[name] + first) for name, places in unread.items()}
     # That a rare category is in validation or test rows alone is nobody's mistake.
     unread = {name: places for name, places in unread.items() if name not in categories}
     notes += [*doubts, *say_unread(columns, raw, unread)]
@@ -149,9 +170,10 @@ def load_table(
 
 
 def _as_trained(tested, frame, decimal):
-    """Return a test table whose numbers that can be read in two ways are read as the training file tells."""
+    """Return a test table whose numbers that can be read in two ways are read as the training file tells, if so."""
     figures = [name for name in tested.attrs.get("figures", ()) if pd.api.types.is_numeric_dtype(frame.get(name))]
-    return tested.assign(**{name: to_numbers(tested[name], *ways(None, decimal)) for name in figures})
+    read = {name: read_numbers(tested[name], {"decimal": decimal} if decimal else None) for name in figures}
+    return tested.assign(**{name: numbers for name, numbers in read.items() if np.isfinite(numbers).all()})
 
 
 def seen_in_cells(doubts, unread, rows):
@@ -246,7 +268,7 @@ def _targets_as_learned(frame, targets, reader):
         texts = pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values)
         if not texts or (name not in writings and name not in figures):
             continue
-        numbers = to_numbers(values, *ways(writings.get(name)))
+        numbers = read_numbers(values, writings.get(name), frame.attrs.get("decimal"))
         if np.isnan(numbers[values.notna()]).any() and np.isfinite(to_numbers(values.dropna())).all():
             numbers = to_numbers(values)
         found = found.assign(**{name: np.where(np.isnan(numbers), values, numbers)})
@@ -255,6 +277,9 @@ def _targets_as_learned(frame, targets, reader):
 
 def fresh(reader, source, *, targets):
     """Return a table that may lack columns; what is missing counts as empty."""
+    if isinstance(source, list):
+        for line in check_keys(reader, rows_of(source)):
+            warnings.warn(line, KzooWarning, stacklevel=2)
     if isinstance(source, dict | list):
         source = pd.DataFrame([source] if isinstance(source, dict) else list(source))
     frame, names = frame_of(source, _as_written(reader, targets)), [column["name"] for column in reader["columns"]]

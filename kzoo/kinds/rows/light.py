@@ -2,6 +2,8 @@
 
 import warnings
 from collections.abc import Mapping
+from contextlib import contextmanager
+from itertools import islice
 
 import numpy as np
 
@@ -9,6 +11,8 @@ from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Shown
 from kzoo.kinds.arrays import check_count, numbers_in, whole_in
 from kzoo.kinds.rows.asked import asked_columns
+from kzoo.kinds.tables.numbers import readings
+from kzoo.kinds.tables.overview import missing_in
 from kzoo.kinds.tables.raw import (
     MOST,
     as_names,
@@ -19,10 +23,12 @@ from kzoo.kinds.tables.raw import (
     require,
     rows_of,
 )
-from kzoo.kinds.tables.values import MISSING, Texts, date_parts, day_first_again, plain, to_words, unreadable
-from kzoo.words import listed, plural, shown
+from kzoo.kinds.tables.values import MISSING, Texts, date_parts, day_first_again, plain, to_words, unreadable, word_of
+from kzoo.words import hint, listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown
+_MOST_ROWS = 20  # of different keys that are looked at
+_FEW_UNREAD = 5  # cells that cannot be read: fewer are named, and never too many
 _BLOCK = 2**13  # rows that are put together at once: they stay in the processor's cache
 
 
@@ -39,11 +45,39 @@ def read(reader, raw):
     rows = given_rows(raw)
     if not len(rows):
         raise KzooError("There are no rows to encode.")
-    unread, doubts = {}, []
-    x = apply_columns(as_dated(reader, rows, doubts), rows, unread)
-    for line in (*doubts, *say_unread(columns, rows, unread)):
+    notes = []
+    x, unread = read_new(reader, rows, notes)
+    for line in (*notes, *say_unread(columns, rows, unread)):
         warnings.warn(line, KzooWarning, stacklevel=2)
     return x, raw
+
+
+def read_new(reader, rows, notes):
+    """Return new rows as (x, name -> places of cells that could not be read), whichever way they came.
+
+    Args:
+        reader: from training.
+        rows: `Rows`.
+        notes: a list that gets a line for each thing to know, other than of cells that could not be read.
+
+    Raises:
+        KzooError: a column is missing, in all rows or under another name in one, or most of its cells cannot be read.
+    """
+    check_columns(reader["columns"], rows)
+    notes += check_keys(reader, rows)
+    unread = {}
+    x = apply_columns(as_dated(reader, rows, notes), rows, unread)
+    check_readable(reader["columns"], rows, unread)
+    return x, unread
+
+
+@contextmanager
+def in_test_table():
+    """Say of an error that it is about the test table."""
+    try:
+        yield
+    except KzooError as error:
+        raise KzooError(f"In the test table: {error}") from None
 
 
 def check(reader, x):
@@ -78,23 +112,25 @@ def say_unread(columns, table, unread):
         columns: what was learned of them, or names of columns of numbers.
         unread: what `apply_columns` found.
     """
-    kinds = {column["name"]: column["kind"] for column in columns if isinstance(column, Mapping)}
+    learned = {column["name"]: column for column in columns if isinstance(column, Mapping)}
     for name, places in unread.items():
         if len(places):
-            values = plain(table[name])
+            values, column = plain(table[name]), learned.get(name, {})
             cells = [(int(place), values[place]) for place in places[:3]]
-            yield unread_line(name, kinds.get(name, "number"), len(places), len(values), cells)
+            kind = column.get("kind", "number")
+            yield unread_line(name, kind, len(places), len(values), cells, column.get("writing"))
 
 
-def unread_line(name, kind, count, rows, cells) -> str:
+def unread_line(name, kind, count, rows, cells, writing=None) -> str:
     """Say that cells of a column could not be read.
 
     Args:
         name, kind: of the column.
         count, rows: how many of how many cells.
         cells: the first of them: (place, value).
+        writing: how training found its numbers to be written.
     """
-    one, where = count == 1, [f"row {place + 1}: {shown(value)}" for place, value in cells[:3]]
+    one, where = count == 1, _where(cells)
     if kind == "category":
         wrong = f"{'is a category' if one else 'are categories'} that training has not seen"
     else:
@@ -102,7 +138,62 @@ def unread_line(name, kind, count, rows, cells) -> str:
     more = f" and {count - len(where)} more" if count > len(where) else ""
     return (
         f"Column {name!r}: {count} of {plural(rows, 'value')} {wrong} and {'counts' if one else 'count'} as missing "
-        f"({', '.join(where)}{more})."
+        f"({', '.join(where)}{more}).{_two_readings(cells, writing)}"
+    )
+
+
+def _where(cells) -> list:
+    return [f"row {place + 1}: {shown(value)}" for place, value in cells[:3]]
+
+
+def _two_readings(cells, writing) -> str:
+    """Return a sentence on the first cell that may be one of two numbers, and how to write either; "" without one."""
+    for _, value in cells:
+        if found := readings(value, writing):
+            low, high = (f"{number:.12g}" for number in found)
+            sign = (writing or {}).get("decimal", "")
+            fix = f"{low.replace('.', sign)} or {high}" if sign else high
+            return f" {shown(value)} may be {low} or {high}: write {fix}, or give numbers instead of texts."
+    return ""
+
+
+def check_readable(columns, table, unread):
+    """Raise `KzooError` for a column of numbers or dates most of whose cells cannot be read, where training's could.
+
+    Args:
+        columns: what `learn_columns` found.
+        table: `Rows`.
+        unread: what `apply_columns` found.
+    """
+    for column in columns:
+        places, values = unread.get(column["name"], ()), plain(table[column["name"]])
+        if len(places) >= _FEW_UNREAD:
+            cells = [(int(place), values[place]) for place in places[:3]]
+            check_share(column, len(places), len(values) - missing_in(values), cells)
+
+
+def is_unreadable(column, count, there) -> bool:
+    """Say whether a column is to be refused: see `check_share`."""
+    if column["kind"] == "category" or column.get("unreadable"):
+        return False
+    return count >= _FEW_UNREAD and count > there / 2
+
+
+def check_share(column, count, there, cells):
+    """Raise `KzooError` where most of the cells of new rows cannot be read, see `check_readable`.
+
+    Args:
+        column: what was learned of it.
+        count, there: how many cells cannot be read, of how many that are not empty.
+        cells: the first of them: (place, value).
+    """
+    if not is_unreadable(column, count, there):
+        return
+    examples = f", such as {listed(_where(cells))}" if cells else ""
+    raise KzooError(
+        f"Column {column['name']!r} is a {column['kind']} to the model, and {count} of {plural(there, 'value')} cannot "
+        f"be read as one{examples}.{_two_readings(cells, column.get('writing'))} Write them as in the training data, and "
+        "leave a cell empty where there is no value."
     )
 
 
@@ -122,7 +213,40 @@ def glance_new(reader, table, targets):
 def check_columns(columns, rows):
     """Raise `KzooError` for a learned column that is missing."""
     if lost := [column["name"] for column in columns if column["name"] not in rows]:
-        raise KzooError(f"Column {lost[0]!r} is missing; the columns given are: {listed(rows.columns, MOST)}.")
+        names = {column["name"] for column in columns}
+        near = hint(lost[0], [name for name in rows.columns if name not in names])
+        raise KzooError(
+            f"Column {lost[0]!r} is missing; the columns given are: {listed(rows.columns, MOST)}. {near}".rstrip()
+        )
+
+
+def check_keys(reader, rows) -> list:
+    """Return lines on rows, given as dicts, that lack a column and hold a key instead which is no column.
+
+    Raises:
+        KzooError: the name of the one is near that of the other.
+    """
+    learned = [column["name"] for column in reader["columns"]]
+    read, notes, beside = {*learned, *reader.get("targets", ())}, [], {}
+    if len(rows.partial) < len(rows):  # one row holds every key
+        return notes
+    rows_by_keys = {frozenset(keys): row for row, keys in reversed(rows.partial.items())}
+    suspects = ((row, keys) for keys, row in reversed(rows_by_keys.items()) if not keys <= read)
+    for row, keys in islice(suspects, _MOST_ROWS):
+        for name in islice((name for name in learned if name not in keys), MOST):
+            if name not in beside:  # what stands beside it in another row is something else
+                beside[name] = frozenset().union(*(others for others in rows_by_keys if name in others))
+            if not (others := [key for key in rows.partial[row] if key not in read and key not in beside[name]]):
+                continue
+            if near := hint(name, others):
+                raise KzooError(
+                    f"Row {row + 1} has no column {name!r}. {near}It holds {listed(rows.partial[row], MOST)}."
+                )
+            notes.append(
+                f"Row {row + 1} has no column {name!r}, which counts as missing, and holds "
+                f"{listed(map(repr, others))}, which the model does not read."
+            )
+    return notes
 
 
 def gather(words):
@@ -256,9 +380,10 @@ def apply_columns(columns, table, unread=None):
 
 
 def codes_of(categories) -> dict:
-    """Return category -> its code, from 1; `1067` is `1067.0` to a reader of an earlier version."""
+    """Return category -> its code, from 1; earlier versions stored `1067.0` for `1067`, and line breaks as they were."""
     codes = {word: code for code, word in enumerate(categories, start=1)}
-    return {word[:-2]: code for word, code in codes.items() if word.endswith(".0")} | codes
+    whole = {word[:-2]: code for word, code in codes.items() if word.endswith(".0")}
+    return whole | {word_of(word): code for word, code in codes.items()} | codes
 
 
 def kept_words(column) -> frozenset:
@@ -275,7 +400,7 @@ def _features(column, rows, unread):
         return filled(column, cells_of(column, rows, unread))
     codes, values = codes_of(column["values"]), rows.cells(column["name"], kept_words(column))
     if isinstance(values, Texts):
-        found = values.each([codes.get(text.strip(), 0) for text in values.different], 0, np.float32)
+        found = values.each([codes.get(word_of(text), 0) for text in values.different], 0, np.float32)
     else:
         found = np.array([codes.get(word, 0) for word in to_words(values)], np.float32)
     unread[column["name"]] = unreadable(values, np.where(found, found, np.nan))

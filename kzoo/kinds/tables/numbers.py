@@ -77,6 +77,51 @@ class Writing:
 PLAIN = Writing()
 
 
+@dataclass(frozen=True)
+class _Certain:
+    """A way of writing that reads only the cells that no other decimal sign reads as another number."""
+
+    writing: Writing
+
+    def read(self, value) -> float:
+        """Return the number that a cell holds; NaN where it holds none, or two signs read two numbers in it."""
+        number = self.writing.read(value)
+        return np.nan if number == number and len(_readings(value, self.writing.marks)) > 1 else number
+
+
+def _readings(value, marks) -> set:
+    """Return the numbers that a cell holds by one decimal sign or the other."""
+    read = {_grouped(Writing(marks=marks), sign).read(value) for sign in DECIMALS}
+    return {number for number in read if number == number}
+
+
+def readings(value, stored) -> list:
+    """Return the two numbers that an unreadable cell may hold, in order; none where it is unreadable for another cause.
+
+    Args:
+        value: the cell.
+        stored: see `ways`.
+    """
+    found = _readings(value, frozenset((stored or {}).get("marks", ()))) if isinstance(value, str) else ()
+    return sorted(found) if len(found) > 1 else []
+
+
+def contradicts(text, stored, decimal) -> bool:
+    """Say whether a cell is a number, and none by the decimal sign of its file.
+
+    Args:
+        text: the cell.
+        stored: see `ways`.
+        decimal: the decimal sign of the file.
+    """
+    other = DECIMALS[decimal == DECIMALS[0]]
+    if other not in text:
+        return False
+    way = Writing(marks=frozenset((stored or {}).get("marks", ())))
+    own, read = _grouped(way, decimal).read(text), _grouped(way, other).read(text)
+    return own != own and read == read
+
+
 @cache
 def _grouped(writing: Writing, decimal: str) -> Writing:
     """Return a way of writing with a decimal sign, and any other sign between groups of digits."""
@@ -90,10 +135,25 @@ def ways(stored=None, decimal=None) -> tuple:
         stored: what `Writing.json` gave of the texts that training saw; or the decimal sign alone, `{"decimal": ","}`,
             where a file's reader has made numbers of them; None where nothing was learned.
         decimal: the decimal sign of the file that holds the cells, which counts before that of training's file.
+
+    Where training saw nothing between thousands, and the file does not show its decimal sign, a cell such as `4.455` is
+    no number in a column of decimal commas: it may be 4455, and 4.455 written by a program.
     """
     if in_texts(stored):
-        return (Writing.of(stored),)
-    return (_grouped(PLAIN, ","), PLAIN) if (decimal or (stored or {}).get("decimal")) == "," else (PLAIN,)
+        learned = Writing.of(stored)
+        if not _may_group(learned) or learned.decimal == decimal:
+            return (learned,)
+        return (replace(learned, thousands=""), _Certain(learned))
+    if decimal == ",":
+        return (_grouped(PLAIN, ","), PLAIN)
+    if decimal is None and (stored or {}).get("decimal") == ",":
+        return (Writing(","), _Certain(_grouped(PLAIN, ",")), _Certain(PLAIN))
+    return (PLAIN,)
+
+
+def _may_group(learned) -> bool:
+    """Say whether a column may have any sign between thousands, for training saw none: see `learn`."""
+    return learned.decimal != "" and len(learned.thousands) > 1
 
 
 def in_texts(stored) -> bool:
@@ -174,6 +234,15 @@ _GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:[.,]\d{3})+", re.ASCII)
 def is_shown(text) -> bool:
     """Say whether a text is a number whose decimal sign can be read in one way only."""
     return _SHOWN.fullmatch(text.strip()) is not None
+
+
+_PADDED = re.compile(r"0\d{2,}", re.ASCII)
+
+
+def is_padded(text) -> bool:
+    """Say whether a text is a whole number with zeros in front, as codes have them: `01067`, but not `05` or `000`."""
+    text = text.strip()
+    return _PADDED.fullmatch(text) is not None and text.strip("0") != ""
 
 
 def is_doubtful(texts, usual=None) -> bool:

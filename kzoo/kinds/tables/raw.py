@@ -8,8 +8,7 @@ from kzoo.errors import KzooError
 from kzoo.kinds.arrays import as_array
 from kzoo.kinds.files import existing
 from kzoo.kinds.tables.files import read_content, read_rows
-from kzoo.kinds.tables.numbers import ways
-from kzoo.kinds.tables.values import known, plain, to_dates, to_numbers
+from kzoo.kinds.tables.values import known, plain, read_numbers, to_dates
 from kzoo.words import hint, listed, plural, shown
 
 MOST = 12  # columns that a message names
@@ -25,6 +24,7 @@ class Rows:
     """
 
     notes: tuple = ()  # lines to know of how their file was read
+    partial: Mapping = {}  # place -> keys, of rows given as dicts that lack a column of another
     words: dict | None = None  # name -> place -> the word, such as NA, that a file's reader took for a missing value
 
     def __init__(self, columns, decimal=None):
@@ -61,7 +61,7 @@ class Rows:
         Args:
             writing: how training has learned that the column writes its numbers.
         """
-        return to_numbers(self[name], *ways(writing, self._decimal))
+        return read_numbers(self[name], writing, self._decimal)
 
     def dates(self, name, day_first=False, wall_clock=False):
         """Return a column as times, NaT where it does not hold one (see `to_dates`)."""
@@ -84,7 +84,9 @@ def rows_of(source) -> Rows:
         return read_rows(source)
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         check_names(source.columns)
-        return Rows({str(name).strip(): plain(source.iloc[:, i]) for i, name in enumerate(source.columns)})
+        columns = {str(name).strip(): plain(source.iloc[:, i]) for i, name in enumerate(source.columns)}
+        attrs = getattr(source, "attrs", {})  # of a file
+        return Rows(columns, attrs.get("decimal") if "figures" in attrs else None)
     if is_arrow(source):
         return import_module("kzoo.kinds.tables.arrow").as_rows(source)
     if isinstance(source, dict):
@@ -105,7 +107,9 @@ def rows_of(source) -> Rows:
                     f"Row {number} holds {shown(value)} in column {name!r}; a cell is one number, text or date."
                 )
     names = dict.fromkeys(name for row in rows for name in row)
-    return Rows({name: plain([row.get(name) for row in rows]) for name in names})
+    found = Rows({name: plain([row.get(name) for row in rows]) for name in names})
+    found.partial = {place: list(row) for place, row in enumerate(rows) if len(row) < len(names)}
+    return found
 
 
 def is_arrow(source) -> bool:

@@ -22,7 +22,7 @@ import numpy as np
 from kzoo.errors import KzooError
 from kzoo.kinds.files import decoded, encoding_of, open_text, read_bytes
 from kzoo.kinds.tables.arrow import Piece, arrow
-from kzoo.kinds.tables.numbers import is_doubtful, is_shown, shown_by
+from kzoo.kinds.tables.numbers import is_doubtful, is_padded, is_shown, shown_by
 from kzoo.kinds.tables.raw import Rows
 from kzoo.kinds.tables.values import MISSING, plain
 from kzoo.words import shown
@@ -168,6 +168,33 @@ def _frame(opened, layout, text=(), points=None):
     words = {name: found for name, found in words.items() if found}
     table.attrs |= {"decimal": layout.decimal, "figures": figures, "words": words, "notes": list(layout.notes)}
     return table
+
+
+def padded(path, names) -> dict:
+    """Return name -> the first cell with zeros in front of a whole number, of the columns that have one.
+
+    Args:
+        names: of columns of whole numbers.
+
+    Raises:
+        KzooError: not a table.
+    """
+    layout, _ = _layout_of(path)
+    cell = re.compile(rf'[{re.escape(layout.separator)}"\s]0\d\d')
+    with open_text(path) as file:  # most files have no such cell: this takes a tenth of the time of reading one
+        before = "\n"
+        while piece := file.read(_PIECE):
+            if cell.search(before + piece):
+                break
+            before = piece[-3:]
+        else:
+            return {}
+    pandas = import_module("pandas")
+    options = dict(sep=layout.separator, header=0, names=layout.cells, index_col=False, dtype=str, usecols=list(names))
+    with open_text(path) as file:
+        written = pandas.read_csv(file, **options)
+    cells = {name: next(filter(is_padded, written[name].dropna()), None) for name in names}
+    return {name: text for name, text in cells.items() if text is not None}
 
 
 def _has_three_decimals(values):
@@ -320,6 +347,7 @@ class Pieces:
         self._layout, head = layout, _ = _layout_of(path)
         self.decimal, self.names, self.notes = layout.decimal, layout.names, layout.notes
         self.kept, self.words = {}, {}
+        self._encoding = encoding_of(path)
         self._skipped = 1 + head[: len(head) - len(head.lstrip())].count("\n")
 
     def __iter__(self):
@@ -361,6 +389,8 @@ class Pieces:
         for place, name in enumerate(self.names):
             kept = MISSING.intersection(self.kept.get(name, ()))
             column = table.column(name).fill_null("") if "" in kept else table.column(name)
+            if self._encoding != "utf-16":  # as `open_text` reads lines
+                column = compute.replace_substring(column, "\r\n", "\n")
             words = compute.is_in(column, value_set=pa.array(sorted(MISSING - kept)))
             if compute.any(words).as_py():
                 self.words.setdefault(name, set()).update(column.filter(words).unique().to_pylist())
@@ -377,7 +407,7 @@ class Pieces:
                 column_names=names,
                 skip_rows_after_names=self._skipped,
                 use_threads=False,
-                encoding=encoding_of(self.path),
+                encoding=self._encoding,
             ),
             reader.ParseOptions(delimiter=self._layout.separator, newlines_in_values=True, invalid_row_handler=odd),
             reader.ConvertOptions(

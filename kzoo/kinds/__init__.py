@@ -239,10 +239,10 @@ def misread(reader: object, config: Mapping) -> str | None:
 def encoding(reader: Mapping) -> dict:
     """Return what of a stored reader decides `x`.
 
-    Times of a series and what is forecast say where it ends, and which dates of a table had the month first says how
-    new rows are read.
+    Times of a series and what is forecast say where it ends, and which dates of a table had the month first, and in
+    which zone times are, says how new rows are read.
     """
-    aside = ("calendar", "times", "outputs", "month_first")
+    aside = ("calendar", "times", "outputs", "month_first", "zones")
     return {name: value for name, value in reader.items() if name not in aside}
 
 

@@ -136,7 +136,8 @@ def test_new_rows_of_another_zone_are_dated_in_that_of_the_training():
     reader = reader_of(times[:160])
     said = ahead(reader, table(times[:160].tz_convert("UTC"))).times[0]
     assert [str(time) for time in said] == [str(time) for time in times[160:]]
-    naive = ahead(reader, table(times[:160].tz_localize(None))).times[0]
+    with pytest.warns(KzooWarning, match="say no zone here, and those of the training said Europe/Berlin"):
+        naive = ahead(reader, table(times[:160].tz_localize(None))).times[0]
     assert [str(time) for time in naive] == [str(time) for time in times[160:]]
 
 
@@ -199,8 +200,11 @@ def test_new_rows_without_a_time_have_numbers_and_it_is_said():
 
 def test_new_rows_of_another_step_are_named():
     reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="h"))
-    with pytest.warns(KzooWarning, match="1 day apart, and those of the training were 1 hour"):
+    with pytest.raises(KzooError, match="1 day apart, and those of the training were 1 hour"):
         ahead(reader, table(pd.date_range("2024-01-01", periods=30, freq="D")))
+    reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="D"))
+    with pytest.warns(KzooWarning, match="1 business day apart, and those of the training were 1 day"):
+        ahead(reader, table(pd.date_range("2024-01-01", periods=30, freq="B")))
 
 
 @pytest.mark.parametrize(
@@ -242,6 +246,7 @@ def test_years_beyond_all_dates():
     times = pd.date_range("2024-01-01", periods=160, freq="h")
     reader = reader_of(times)
     reader = reader | {"calendar": reader["calendar"] | {"step": "months", "every": 1e6}}
+    times = times[:1].repeat(160)  # which show no step of their own
     with pytest.raises(KzooError, match="out of the years"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ahead(reader, table(times))

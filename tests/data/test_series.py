@@ -1,6 +1,7 @@
 """Series: windows, the order of time, and that targets of one split stay out of the others."""
 
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -340,7 +341,9 @@ def test_times_with_a_zone_and_without_pandas_rows_of_the_hour_that_comes_twice(
     for times in (aware, aware.strftime("%d.%m.%Y %H:%M"), [str(time) for time in aware]):
         frame = table().assign(date=times)
         np.testing.assert_array_equal(load_data(frame, preset=preset()).train.x.values[:, 0], np.arange(200))
-        x = encode(data.preprocessing, frame[:112])  # the last hour comes the second time
+        said = pytest.warns(KzooWarning, match="'date' say .* and those of the training said no zone")
+        with said if "+02:00" in str(times[0]) else nullcontext():
+            x = encode(data.preprocessing, frame[:112])  # the last hour comes the second time
         np.testing.assert_array_equal(x[0, :, 0], np.arange(100, 112))
 
 

@@ -30,7 +30,7 @@ KIND = Kind(
     meaning="raw table rows, float32: numeric columns first, then one integer code per category column",
     facts=frozenset({"columns"}),
     makes=_makes,
-    readers={"table": {"columns": [_COLUMN], "targets?": [str], "classes?": [str]}},
+    readers={"table": {"columns": [_COLUMN], "targets?": [str], "classes?": [str], "zones?": Each(str)}},
     sources=(
         Source(
             name="a table",

@@ -261,6 +261,18 @@ def month_first(columns, table, train) -> dict:
     return {"month_first": found} if found else {}
 
 
+def zones_of(columns, table) -> dict:
+    """Return, for a reader, the time zone of each column of dates (see `kzoo.kinds.tables.zones`).
+
+    Args:
+        columns: what `learn_columns` found.
+        table: `Rows` of the source.
+    """
+    dates = [column for column in columns if column["kind"] == "date"]
+    found = {column["name"]: table.zone(column["name"], column.get("day_first", False)) for column in dates}
+    return {"zones": found} if found else {}
+
+
 def with_blanks(columns, table=None) -> list:
     """Return columns of a CSV file, where empty cells are missing; those with a category of blanks say so.
 

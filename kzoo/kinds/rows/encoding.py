@@ -23,6 +23,7 @@ from kzoo.kinds.rows.columns import (
     padded_cells,
     padded_notes,
     with_blanks,
+    zones_of,
 )
 from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extents, Placed, Sample, Words
 from kzoo.kinds.rows.light import (
@@ -41,6 +42,7 @@ from kzoo.kinds.tables.files import is_table, pieces_of
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
 from kzoo.kinds.tables.values import MISSING, to_words
+from kzoo.kinds.tables.zones import about_zone
 from kzoo.optional import of_pandas
 from kzoo.words import plural, shown
 
@@ -157,7 +159,7 @@ class Encoding:
         self.alike = self.group is None and self._are_alike(table)
         train = np.flatnonzero(self.split_of(table, places) == 0)
         rows = rows_of(frame)
-        raw = Rows({name: rows[name] for name in self.inputs}, decimal)
+        raw = rows.only(self.inputs, decimal)
         self.columns = learn_columns(
             raw, train, decimal=decimal, clip=self.clip, notes=self.notes, asked=self.said, doubts=self.doubts,
             left_out=self.left_out,
@@ -171,7 +173,7 @@ class Encoding:
         numbers = [name for name in numbers if name not in self.said and is_texts(table.column(name))]
         cells = padded_cells(Piece(table), numbers, lambda names: {})
         self.notes += padded_notes(cells)
-        self.month_first = month_first(self.columns, raw, train)
+        self.month_first, self.zones = month_first(self.columns, raw, train), zones_of(self.columns, raw)
         self.notes += missing_words(self.pieces.words, self.columns, self.targets if self.classes else ())
         apart = dict.fromkeys(self.drop, ("left out", AS_ASKED))
         if self.group is not None:
@@ -201,7 +203,9 @@ class Encoding:
 
     def encode(self, placed):
         """Write the rows as numbers into buckets, of which one is shuffled at a time; count what is to be exact."""
-        self.numbers = [column for column in self.columns if column["kind"] != "category"]
+        zones = self.zones.get("zones", {})
+        self.numbers = [c | {"zone": zones.get(c["name"])} for c in self.columns if c["kind"] != "category"]
+        self.tested_minutes = {name: set() for name in zones}
         self.words = {c["name"]: Words(c["values"]) for c in self.columns if c["kind"] == "category"}
         cells = sum(len(column.get("medians", " ")) for column in self.numbers)
         self.width = cells + len(self.words) + (len(self.targets) if self.classes is None else 1)
@@ -229,6 +233,8 @@ class Encoding:
                 self.check_tested(training, missing, first)
                 if self.without:
                     self.notes.append(without_target(self.without, "test row"))
+                for name, minutes in self.tested_minutes.items():
+                    self.notes += about_zone(name, zones[name], np.array(list(minutes)))
             self.buckets = buckets
 
     def with_inputs(self, table):
@@ -267,6 +273,9 @@ class Encoding:
         for column in self.numbers:
             name, unread = column["name"], {}
             cells = cells_of(column, piece, unread)
+            if pieces is self.tested and column["kind"] == "date":
+                minutes = piece.minutes(name, column.get("day_first", False))[~np.isnan(cells[0])]
+                self.tested_minutes[name].update(np.unique(minutes).tolist())
             for values in cells:
                 with np.errstate(over="ignore"):
                     rows[:, at] = values
@@ -438,7 +447,7 @@ class Encoding:
             config=config | learned.config,
             preprocessing={
                 "kind": "table", "columns": self.columns, "targets": self.targets, "classes": list(learned.classes)
-            } | ({"writings": self.writings} if self.writings else {}) | self.month_first,
+            } | ({"writings": self.writings} if self.writings else {}) | self.month_first | self.zones,
             class_names=list(learned.classes),
             feature_names=list(self.features),
             target_names=list(learned.names),

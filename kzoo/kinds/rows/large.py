@@ -32,7 +32,7 @@ from kzoo.optional import pandas as pd
 from kzoo.tasks import choose
 from kzoo.words import in_bytes
 
-FORMAT = 2  # of what is stored
+FORMAT = 3  # of what is stored
 
 
 def is_large(source, *, name="", preset=None, **asked) -> bool:

@@ -25,6 +25,7 @@ from kzoo.kinds.rows.columns import (
     padded_cells,
     padded_notes,
     with_blanks,
+    zones_of,
 )
 from kzoo.kinds.rows.large import frame_of, is_large, load_large
 from kzoo.kinds.rows.light import (
@@ -75,11 +76,12 @@ def load_table(
     """
     notes, doubts, left_out = [*about_index(source)], [], {}
     frame = as_frame(source, named_columns(columns), notes)
-    words, of_csv = frame.attrs.get("words", {}), "words" in frame.attrs
-    decimal, figures = frame.attrs.get("decimal"), frame.attrs.get("figures", ())
+    attrs = dict(frame.attrs)
+    words, of_csv = attrs.get("words", {}), "words" in attrs
+    decimal, figures = attrs.get("decimal"), attrs.get("figures", ())
     targets = find_target(frame, target)
     said = asked_columns(columns, frame)
-    tested = None
+    tested, typed = None, rows_of(frame.loc[:, [hasattr(kind, "tz") for kind in frame.dtypes]])
     if splits.is_source(test):
         tested = _as_trained(as_frame(test, text_columns(frame, targets), notes), frame, decimal)
         new_decimal = tested.attrs.get("decimal")
@@ -108,7 +110,7 @@ def load_table(
     )
     if tested is not None:
         parts["test"] = np.arange(first, len(frame))
-    raw = Rows({column: rows[column] for column in rows.columns if column not in apart}, decimal)
+    raw = rows.only([column for column in rows.columns if column not in apart], decimal)
     columns = learn_columns(
         raw,
         parts["train"],
@@ -130,11 +132,13 @@ def load_table(
         {"kind": "table", "columns": columns, "targets": targets, "classes": list(learned.classes)}
         | ({"writings": writings} if writings else {})
         | month_first(columns, raw, parts["train"])
+        | zones_of(columns, (raw if tested is None else raw.take(np.arange(first))).updated(typed))
     )
     if tested is not None:
+        dates = [column["name"] for column in columns if column["kind"] == "date" and column["name"] in tested]
         new = Rows({name: raw[name][parts["test"]] for name in new_columns if name in raw}, new_decimal)
         with in_test_table():
-            x[first:], of_new = read_new(reader, new, notes)
+            x[first:], of_new = read_new(reader, new.updated(rows_of(tested[dates])), notes)
         unread = {name: np.append(places[places < first], of_new[name] + first) for name, places in unread.items()}
     # That a rare category is in validation or test rows alone is nobody's mistake.
     unread = {name: places for name, places in unread.items() if name not in categories}
@@ -164,7 +168,12 @@ def load_table(
         }
         | seen_in_cells(doubts, unread, len(frame)),
         fingerprint=splits.fingerprint(
-            _hash(frame, rows), list(frame.columns), targets, chosen.name, *parts.values(), fingerprinted(columns)
+            _hash(frame, rows, local="of_arrow" in attrs),
+            list(frame.columns),
+            targets,
+            chosen.name,
+            *parts.values(),
+            fingerprinted(columns),
         ),
     )
 
@@ -196,8 +205,15 @@ def _is_text(cell):
     return isinstance(cell, str)
 
 
-def _hash(frame, rows):
-    """Return one number for each row, equal for equal rows in every process."""
+def _hash(frame, rows, local):
+    """Return one number for each row, equal for equal rows in every process.
+
+    Args:
+        local: whether times with a zone count as its clock shows them.
+    """
+    if local:
+        zoned = {name: frame[name].dt.tz_localize(None) for name, kind in frame.dtypes.items() if hasattr(kind, "tz")}
+        frame = frame.assign(**zoned)
     columns = {c: v.astype(str) if pd.api.types.is_object_dtype(v) else v for c, v in frame.items()}
     for name in columns:  # a category has the hash of its text
         if isinstance(texts := rows[name], Texts) and not pd.api.types.is_object_dtype(frame[name]):

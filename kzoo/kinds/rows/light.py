@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -23,7 +24,18 @@ from kzoo.kinds.tables.raw import (
     require,
     rows_of,
 )
-from kzoo.kinds.tables.values import MISSING, Texts, date_parts, day_first_again, plain, to_words, unreadable, word_of
+from kzoo.kinds.tables.values import (
+    MISSING,
+    Texts,
+    date_parts,
+    day_first_again,
+    known,
+    plain,
+    to_words,
+    unreadable,
+    word_of,
+)
+from kzoo.kinds.tables.zones import about_zone
 from kzoo.words import hint, listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown
@@ -88,10 +100,10 @@ def check(reader, x):
 
 
 def as_dated(reader, rows, doubts) -> list:
-    """Return the learned columns, those of dates with the order of day and month that new rows show.
+    """Return the learned columns, those of dates with the order of day and month that new rows show, and their zone.
 
     Args:
-        reader: from training, which says of dates with day and month in front which of them came first.
+        reader: from training, which says of dates with day and month in front which of them came first, and their zone.
         rows: `Rows`.
         doubts: a list that gets a line where that is in doubt, or is another than in training.
     """
@@ -100,7 +112,10 @@ def as_dated(reader, rows, doubts) -> list:
         name = column["name"]
         if column["kind"] == "date" and name in rows:
             learned = column.get("day_first") or (False if name in reader.get("month_first", ()) else None)
-            column = column | {"day_first": day_first_again(name, rows[name], doubts, learned)}
+            day_first, zone = day_first_again(name, rows[name], doubts, learned), reader.get("zones", {}).get(name)
+            column = column | {"day_first": day_first, "zone": zone}
+            if zone is not None:
+                doubts += about_zone(name, zone, rows.minutes(name, day_first)[known(rows.dates(name, day_first))])
         columns.append(column)
     return columns
 
@@ -418,7 +433,8 @@ def cells_of(column, rows, unread) -> list:
     name = column["name"]
     if column["kind"] == "date":
         # Where nothing is said of zones, the run is an old one, which read texts with a zone in UTC.
-        parts = date_parts(rows.dates(name, column.get("day_first", False), wall_clock="zoned" in column))
+        read = partial(rows.local, zone=column.get("zone")) if "zoned" in column else rows.dates
+        parts = date_parts(read(name, column.get("day_first", False)))
         found = [parts[part] for part in column["medians"]]
     else:
         found = [rows.numbers(name, column.get("writing"))]

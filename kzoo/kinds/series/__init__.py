@@ -7,7 +7,7 @@ _SIGNS = {"decimal?": str, "thousands?": str, "marks?": [str]}  # how a column o
 _TIMES = Words(("numbers", "day first", "month first", "YYYYMMDD", "YYYYMM"))  # how their column is written
 _WINDOW = {
     "columns": [str], "steps": int, "time?": (str, None), "writings?": (Each((_SIGNS, None)), None),
-    "times?": (_TIMES, None), "outputs?": (int, None),
+    "times?": (_TIMES, None), "outputs?": (int, None), "zones?": Each(str),
 }  # fmt: skip
 
 KIND = Kind(

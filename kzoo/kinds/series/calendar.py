@@ -6,18 +6,17 @@ day), or of a column of numbers. Seconds go on along the time that passes, the o
 """
 
 import math
-import re
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.kinds.series.written import times_of
+from kzoo.kinds.series.written import times_and_zone
 from kzoo.kinds.tables.raw import rows_of
 from kzoo.kinds.tables.values import known
+from kzoo.kinds.tables.zones import offset_of, offset_written, zone_named
 
 _STEPS = ("seconds", "days", "business days", "months", "numbers")
 _EVEN = 0.9  # share of the steps that must be alike: the others are gaps
@@ -25,9 +24,7 @@ _JITTER = 0.25  # by which share of it a step of less than a day may vary
 _FEW = 3  # times, below which there is no telling
 _ENOUGH = 2_000  # to read dates takes time
 _DAY = 86_400
-# An offset behind a time of day; the end of 2024-01-01 is none.
-_OFFSET = re.compile(r":\d{2}(?:[.,]\d+)?\s*(?:[AaPp][Mm])?\s*(?:(Z|UTC|GMT)|([+-])(\d{2}):?(\d{2})?)$")
-_UTC_OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
+_LIKE = 0.3  # of a step: how far one of new rows may be off and count as one
 
 
 @dataclass(frozen=True)
@@ -118,6 +115,21 @@ class Calendar:
     def _zone(self):
         return zone_named(self.zone) if self.zone else None
 
+    def fits(self, moments: Moments) -> np.ndarray:
+        """Say of each step of a series, from one time to the next other one, whether it is one of these (N,)."""
+        at, first = np.unique(moments.at, return_index=True)
+        wall = moments.wall[first]
+        if self.step == "numbers":
+            steps = np.diff(at)
+        elif self.step == "business days":
+            days = wall.astype("datetime64[D]")
+            steps = np.busday_count(days[:-1], days[1:])
+        elif self.step == "months":
+            steps = np.diff(wall.astype("datetime64[M]").astype(int))
+        else:
+            steps = np.diff(at) / np.timedelta64(1, "s") / (_DAY if self.step == "days" else 1)
+        return np.abs(steps / self.every - 1) <= _LIKE
+
     def after(self, moments: Moments, count: int) -> list:
         """Return the times of the next steps: `datetime`s in the zone, or numbers.
 
@@ -161,7 +173,7 @@ class Calendar:
         """
         if self._zone is None or not moments.zone:
             return self._zone or (zone_named(moments.zone) if moments.zone else None)
-        offset = _offset_of(self.zone)
+        offset = offset_of(self.zone)
         if offset is None:
             return self._zone
         there, own = (self._keeps(wall).mean() for wall in (moments.at + np.timedelta64(offset), moments.wall))
@@ -204,32 +216,6 @@ def _python(moment, zone=None):
     return found.replace(tzinfo=zone)
 
 
-def _offset_of(name) -> timedelta | None:
-    """Return how far a zone is from UTC, by its name; None where that is the name of a place."""
-    if name == "UTC":
-        return timedelta()
-    match = _UTC_OFFSET.fullmatch(name)
-    if match is None:
-        return None
-    offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
-    return -offset if match[1] == "-" else offset
-
-
-def zone_named(name):
-    """Return a zone by its name or its offset.
-
-    Raises:
-        KzooError: this computer does not know it.
-    """
-    try:
-        if name == "UTC":
-            return UTC
-        offset = _offset_of(name)
-        return ZoneInfo(name) if offset is None else timezone(offset)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise KzooError(f"The time zone {name!r} is not known here: pip install tzdata") from None
-
-
 def day_of(months, day, business=""):
     """Return the day (N,) of each month, its last where it is shorter."""
     first = months.astype("datetime64[D]")
@@ -249,49 +235,15 @@ def moments_of(raw, column, way, told=None) -> Moments | None:
         told: its times, where they have been read.
     """
     if hasattr(raw, "columns") and hasattr(raw, "iloc"):
-        place = [str(name).strip() for name in raw.columns].index(column)
-        series = raw.iloc[:, place]
-        if (zone := getattr(getattr(series, "dt", None), "tz", None)) is not None and len(series):
-            return _of_aware(series, zone)
-    values = rows_of(raw)[column]
-    at = times_of(values, way) if told is None else told
+        raw = raw.iloc[:, [[str(name).strip() for name in raw.columns].index(column)]]
+    at, minutes, zone = times_and_zone(rows_of(raw), column, way)
+    at = at if told is None else told
     if not len(at) or not known(at).all():
         return None
-    if at.dtype.kind != "M":
+    if at.dtype.kind != "M" or not np.isfinite(minutes).all():
         return Moments(at, at)
-    offsets = [_offset(value) for value in values] if values.dtype == object else [None]
-    if None in offsets:
-        return Moments(at, at)
-    wall = at + np.array(offsets, "timedelta64[m]")
-    return Moments(at, wall, _written(offsets[int(np.argmax(at))]))
-
-
-def _of_aware(series, zone):
-    if series.isna().any():
-        return None
-    at, wall = (
-        given.to_numpy().astype("datetime64[us]")
-        for given in (series.dt.tz_convert("UTC").dt.tz_localize(None), series.dt.tz_localize(None))
-    )
-    latest = int(np.argmax(at))
-    minutes = int((wall[latest] - at[latest]) / np.timedelta64(1, "m"))
-    name = getattr(zone, "key", None) or getattr(zone, "zone", None) or ("UTC" if str(zone) == "UTC" else None)
-    return Moments(at, wall, name or _written(minutes))
-
-
-def _offset(text):
-    """Return the minutes that a text says to be ahead of UTC; None where it does not say so."""
-    match = _OFFSET.search(str(text).strip())
-    if match is None or match[1]:
-        return None if match is None else 0
-    minutes = 60 * int(match[3]) + int(match[4] or 0)
-    return -minutes if match[2] == "-" else minutes
-
-
-def _written(minutes):
-    if not minutes:
-        return "UTC"
-    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+    zone = offset_written(minutes[int(np.argmax(at))]) if not zone or "," in zone else zone
+    return Moments(at, at + minutes.astype("m8[m]"), zone)
 
 
 def calendar_of(frame, times, rows) -> Calendar | None:

@@ -19,10 +19,18 @@ from kzoo.kinds.rows.light import say_unread
 from kzoo.kinds.rows.scaling import scaling
 from kzoo.kinds.series.calendar import calendar_of
 from kzoo.kinds.series.index import with_index
-from kzoo.kinds.series.light import filled, refuse_empty, repeats, time_column, times_in, written_as
+from kzoo.kinds.series.light import (
+    about_times,
+    filled,
+    refuse_empty,
+    refuse_other_step,
+    repeats,
+    time_column,
+    times_in,
+    written_as,
+)
 from kzoo.kinds.series.season import window
 from kzoo.kinds.series.simple import simple_forecasts
-from kzoo.kinds.series.times import in_utc, offsets_of
 from kzoo.kinds.tables.frame import about_index, as_frame
 from kzoo.kinds.tables.numbers import in_texts
 from kzoo.kinds.tables.overview import columns_read
@@ -95,6 +103,11 @@ def load_series(
     calendar = None if times is None else calendar_of(table, times, first_validation)
     if time is not None and calendar is None:
         notes.append(f"{time!r} keeps no step: forecasts will have numbers in place of times, and no season to beat.")
+    clock = {"calendar": calendar.json()} if calendar else {}
+    clock |= {"zones": {times.column: times.zone}} if times is not None else {}
+    if tested is not None:
+        doubts_of_test += about_times({"time": time} | clock, tested_times)
+        doubts_of_test += refuse_other_step(clock, tested_times, "the test series")
     said, doubts, unread, gone = asked_columns(columns, frame), [], {}, {}
     if other := [name for name, how in said.items() if how["kind"] != "number"]:
         raise KzooError(
@@ -158,7 +171,7 @@ def load_series(
         | ({"writings": writings} if writings else {})
         | ({"uneven": True} if across else {})  # as opening hours are: rows are taken as they come, new ones too
         | ({"times": times.way} if times is not None and times.way else {})
-        | ({"calendar": calendar.json()} if calendar else {}),
+        | clock,
         feature_names=tuple(names),
         target_names=tuple(targets),
         notes=[*notes, "The series is split in order of time."],
@@ -178,9 +191,7 @@ def in_order(frame, column, notes, learned=None, doubts=None):
     Returns:
         (the table, its `Times` or None without a time column).
     """
-    offsets = {name: offsets_of(frame[name]) for name, kind in frame.dtypes.items() if hasattr(kind, "tz")}
-    frame = in_utc(frame)
-    times = times_in(rows_of(frame), column, notes, offsets, learned=learned, doubts=doubts)
+    times = times_in(rows_of(frame), column, notes, learned=learned, doubts=doubts)
     if times is None:
         return frame, None
     if not times.sorted:
@@ -375,6 +386,7 @@ def labelled(reader, source, *, targets, config):
     frame = as_frame(source, _as_written(reader))
     frame, times = in_order(frame, reader.get("time"), [], written_as(reader), lines)
     require(frame, reader["columns"], "the series")
+    lines += [*about_times(reader, times), *refuse_other_step(reader, times, name)]
     outputs = config["outputs"]
     values, unknown, more = _filled_anew(frame, reader["columns"], reader.get("writings"), outputs, name)
     series = {"whole": (values, 0, len(values), () if reader.get("uneven") else holes_of(times))}
@@ -396,6 +408,7 @@ def fresh(reader, source, *, targets):
     frame, names = as_frame(source, _as_written(reader)), reader["columns"]
     missing = [name for name in names if name not in frame.columns]
     frame, times = in_order(frame, reader.get("time"), [], written_as(reader))
+    refuse_other_step(reader, times, "the new series")
     x, gone = None, {}
     if len(frame) and not missing:
         x = filled(frame, names, [], reader.get("writings"), gone=gone)

@@ -10,13 +10,17 @@ from kzoo.kinds.arrays import check_count, numbers_in
 from kzoo.kinds.rows.asked import asked_columns
 from kzoo.kinds.rows.light import draw as draw_rows
 from kzoo.kinds.rows.light import edges, middle, say_unread, spread
+from kzoo.kinds.series import calendar as calendars
+from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.kinds.series.index import with_index
-from kzoo.kinds.series.times import Times, in_utc, offsets_of
-from kzoo.kinds.series.written import NUMBERS, are_dates_in_figures, times_of, way_of
+from kzoo.kinds.series.times import Times
+from kzoo.kinds.series.written import NUMBERS, are_dates_in_figures, times_and_zone, way_of
 from kzoo.kinds.tables.raw import MOST, as_names, from_elsewhere, given_rows, one_table, require, rows_of
 from kzoo.kinds.tables.values import known, looks_like_dates, to_words, unreadable
+from kzoo.kinds.tables.zones import about_zone
 from kzoo.words import listed
 
+_FEW = 4  # rows, by which the step of a series is told from a hole
 _SEVERAL = 0.2  # share of the rows that repeat a time, above which they may be of several series
 
 __all__ = [
@@ -36,10 +40,11 @@ def read(reader, raw):
             )
         return x, raw
     doubts, unread, gone = [], {}, {}
-    _, rows, times, future = _past(reader, raw, doubts)
+    rows, times, future = _past(reader, raw, doubts)
     if len(rows) < steps:
         without = f" that do hold {_either(_targets(reader))}" if future else ""
         raise KzooError(f"A forecast needs the last {steps} rows{without}; got {len(rows)}.")
+    doubts += [*about_times(reader, times), *refuse_other_step(reader, times, "the series", last=steps)]
     x = filled(rows, names, [], reader.get("writings"), unread, gone)[None, -steps:]
     refuse_empty(gone, len(rows), "the series")
     lines = (
@@ -53,6 +58,54 @@ def read(reader, raw):
     for line in lines:
         warnings.warn(line, KzooWarning, stacklevel=2)
     return x, raw
+
+
+def about_times(reader, times) -> list:
+    """Return lines about the time column of a new series: another than in training, or in a zone that is not known.
+
+    Args:
+        times: its `Times`, or None.
+    """
+    column = reader.get("time")
+    if column is None:
+        return []
+    if times is None:
+        return [f"There is no time column {column!r}: the rows are taken to be in order."]
+    lines = [] if times.column == column else [f"There is no time column {column!r}: {times.column!r} is taken for it."]
+    zone = (reader.get("zones") or {}).get(column)
+    in_doubt = zone == "" or np.isnan(times.offsets).any()  # else it is known when each row was
+    return lines + (about_zone(times.column, zone, times.offsets) if in_doubt else [])
+
+
+def refuse_other_step(reader, times, where, *, last=None) -> list:
+    """Refuse a series most of whose steps are not those of the training: the network knows no others.
+
+    Args:
+        reader: from training, with its `Calendar`.
+        times: the `Times` of the series, or None.
+        where: the series, for the message.
+        last: how many rows count, the last ones; all by default.
+
+    Returns:
+        A line instead where one step alone is there to tell.
+
+    Raises:
+        KzooError: they are others.
+    """
+    calendar = Calendar.of(reader)
+    if calendar is None or times is None:
+        return []
+    if (times.told.dtype.kind == "M") == (calendar.step == "numbers"):
+        new, was = ("numbers", "dates") if calendar.step != "numbers" else ("dates", "numbers")
+        return [f"Times of {times.column!r} are {new} in {where}, and were {was} in training: their steps may differ."]
+    times = times.take(times.order[-max(last or 0, _FEW) :] if last else times.order)
+    fits = calendar.fits(Moments(times.told, times.wall))
+    if not len(fits) or 2 * fits.sum() >= len(fits):
+        return []
+    line = f"The rows of {where} are {times.step} apart, and those of the training were {calendar.words}"
+    if len(fits) == 1:
+        return [f"{line}: the forecast goes on as if they were too."]
+    raise KzooError(f"{line}: give rows {calendar.words} apart, or train on such as these.")
 
 
 def refuse_empty(gone, rows, where):
@@ -73,10 +126,10 @@ def _past(reader, raw, doubts):
         doubts: a list that gets a line for each doubt about the times.
 
     Returns:
-        (the table as it came, its `Rows` in order of time, their `Times` or None, how many rows are left out).
+        (its `Rows` in order of time, their `Times` or None, how many rows are left out).
     """
     table, writings = with_index(raw, reader.get("time")), reader.get("writings") or {}
-    rows = given_rows(in_utc(table))
+    rows = given_rows(table)
     times = times_in(rows, reader.get("time"), [], learned=written_as(reader), doubts=doubts)
     require(rows, reader["columns"], "the series")
     order = np.arange(len(rows)) if times is None else times.order
@@ -87,9 +140,7 @@ def _past(reader, raw, doubts):
         raise KzooError(f"No row of the series holds a number in {_either(_targets(reader))}.")
     future = int(np.argmax(there[order][::-1])) if len(rows) else 0
     order = order[: len(order) - future]
-    rows = rows.take(order)
-    table = table.iloc[order] if hasattr(table, "iloc") else rows
-    return table, rows, times if times is None else times.take(order), future
+    return rows.take(order), times if times is None else times.take(order), future
 
 
 def _targets(reader):
@@ -172,13 +223,11 @@ def ahead(reader, raw, steps):
     Returns:
         (name of the time column, times (steps), times of the window); None where the step or the time is not known.
     """
-    from kzoo.kinds.series import calendar as calendars  # which reads times as this half does
-
-    calendar = calendars.Calendar.of(reader)
+    calendar = Calendar.of(reader)
     if calendar is None or isinstance(raw, np.ndarray):
         return None
-    table, _, seen, _ = _past(reader, raw, [])
-    moments = None if seen is None else calendars.moments_of(table, seen.column, seen.way, seen.told)
+    rows, seen, _ = _past(reader, raw, [])
+    moments = None if seen is None else calendars.moments_of(rows, seen.column, seen.way, seen.told)
     if moments is None or (moments.at.dtype.kind == "M") == (calendar.step == "numbers"):
         why = f"There is no time column {calendar.column!r}: the steps of the forecast have numbers, 1 is the next row."
         warnings.warn(why, KzooWarning, stacklevel=2)
@@ -244,14 +293,13 @@ def written_as(reader) -> str | None:
     return reader.get("times") or (NUMBERS if numbers else None)
 
 
-def times_in(rows, column, notes, offsets=None, *, learned=None, doubts=None) -> Times | None:
+def times_in(rows, column, notes, *, learned=None, doubts=None) -> Times | None:
     """Return the times of the rows of a series: of the column that training knew, else of the first of dates.
 
     Args:
         rows: `Rows`.
         column: the time column, or None.
         notes: a list that gets a line for each thing to know.
-        offsets: name -> minutes from UTC of a column of times that has lost them.
         learned: how training found the column to be written.
         doubts: a list that gets a line for each doubt about how it is; `notes` by default.
 
@@ -263,11 +311,11 @@ def times_in(rows, column, notes, offsets=None, *, learned=None, doubts=None) ->
         notes.append("No time column: the rows are taken to be in order.")
         return None
     way = way_of(column, rows[column], notes if doubts is None else doubts, learned)
-    told = times_of(rows[column], way)
+    told, offsets, zone = times_and_zone(rows, column, way)
     if not (there := known(told)).all():
         row = int(np.flatnonzero(~there)[0])
         raise KzooError(f"Time column {column!r} holds no time in row {row + 1}: {rows[column][row]!r}.")
-    times = Times.of(column, told, (offsets or {}).get(column, offsets_of(rows[column])), way)
+    times = Times.of(column, told, offsets, way, zone)
     if repeated := int(times.same.sum()):
         _refuse_several_series(rows, column, told, repeated)
     notes += repeats(times)

@@ -3,13 +3,11 @@
 NumPy and the standard library alone: a model's runtime asks too, whether new rows follow one another.
 """
 
-import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
-from kzoo.kinds.tables.values import plain
 from kzoo.words import plural
 
 _EVEN = 0.01  # of a step: what counts as the same distance when a unit is chosen
@@ -18,8 +16,6 @@ _MOST = 20  # holes and repeats that are named
 _HOLIDAYS = 7  # days of work in a row that may be missing from a calendar of them
 _RARE = 0.1  # of the rows that an average day of the week has: below that, it is no day of work
 _SECONDS = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
-# An offset behind a time of day; the end of 2024-01-01 is none.
-_OFFSET = re.compile(r"(?:T|\s|:)\d+(?:[.,]\d+)?\s*(?:[AaPp][Mm])?\s*(?:(?:Z|UTC|GMT)|([+-])(\d{2}):?(\d{2})?)$")
 
 # Where clocks are put forward and back: month and which of its Sundays (-1 is the last), and the hour that is left out
 # or comes twice. Other zones keep to the dates of one of these, or their changes are taken for holes and repeats.
@@ -120,6 +116,7 @@ class Times:
         clock: whose clock it is that was put forward and back, where there are no offsets; "" where it was not.
         offsets: (N,) minutes from UTC that the table says, NaN where it says none.
         way: how the column is written (see `kzoo.kinds.series.written`).
+        zone: of the column (see `kzoo.kinds.tables.zones`).
     """
 
     column: str
@@ -128,16 +125,17 @@ class Times:
     clock: str = ""
     way: str | None = None
     offsets: np.ndarray = field(default_factory=lambda: np.empty(0))
+    zone: str = ""
 
     @classmethod
-    def of(cls, column, told, offsets=None, way=None) -> "Times":
+    def of(cls, column, told, offsets=None, way=None, zone="") -> "Times":
         """Return the times of rows, by a clock that is never changed.
 
         A clock that was put forward and back leaves out an hour in spring and shows one twice in autumn. Where one of
         the usual calendars explains holes and repeats, it is taken to be the clock that the times were read from.
         """
         offsets = np.empty(0) if offsets is None else offsets
-        times = cls(column=column, told=told, real=told, offsets=offsets, way=way)
+        times = cls(column=column, told=told, real=told, offsets=offsets, way=way, zone=zone)
         if told.dtype.kind != "M" or len(told) < 3 or np.isfinite(times.offsets).any():
             return times
         stumbles = times.stumbles
@@ -151,6 +149,11 @@ class Times:
         """Return those of some of the rows."""
         offsets = self.offsets[places] if len(self.offsets) else self.offsets
         return replace(self, told=self.told[places], real=self.real[places], offsets=offsets)
+
+    @property
+    def wall(self) -> np.ndarray:
+        """(N,) the times as the table has them, where they say how far they are from UTC."""
+        return self.told if self.told.dtype.kind != "M" or not len(self.offsets) else self.told + _minutes(self.offsets)
 
     @cached_property
     def order(self) -> np.ndarray:
@@ -281,44 +284,8 @@ class Times:
         return self.clock, moments[inside & forward][:_MOST], moments[inside & ~forward][:_MOST]
 
 
-def offsets_of(values) -> np.ndarray:
-    """Return the minutes from UTC that each of a column of texts says, NaN where it says none; (0,) for other columns.
-
-    Args:
-        values: the column, or a pandas Series of times with a zone.
-    """
-    if getattr(getattr(values, "dt", None), "tz", None) is not None:
-        local, utc = (values.dt.tz_convert(zone).dt.tz_localize(None).to_numpy() for zone in (values.dt.tz, "UTC"))
-        return (local.astype("M8[us]") - utc.astype("M8[us]")) / np.timedelta64(60, "s")
-    values = plain(values)
-    if values.dtype != object:
-        return np.empty(0)
-    return np.array([np.nan if value is None else _minutes(str(value)) for value in values], float)
-
-
-def in_utc(table):
-    """Return a DataFrame with times that have a zone in UTC, without it; anything else as it is."""
-    if not (hasattr(table, "columns") and hasattr(table, "iloc")):
-        return table
-    zoned = {
-        place: table.iloc[:, place].dt.tz_convert("UTC").dt.tz_localize(None)
-        for place in range(table.shape[1])
-        if getattr(table.dtypes.iloc[place], "tz", None) is not None
-    }
-    if not zoned:
-        return table
-    table = table.copy(deep=False)
-    for place, values in zoned.items():
-        table.isetitem(place, values)
-    return table
-
-
-def _minutes(text):
-    match = _OFFSET.search(text.strip())
-    if match is None:
-        return np.nan
-    minutes = int(match[2] or 0) * 60 + int(match[3] or 0)
-    return float(-minutes if match[1] == "-" else minutes)
+def _minutes(offsets):
+    return np.nan_to_num(offsets).astype("m8[m]")
 
 
 def _offset(minutes):

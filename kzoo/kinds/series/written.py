@@ -6,6 +6,7 @@ Training learns it and a run keeps it: a few new rows cannot tell whether 3/2/20
 import numpy as np
 
 from kzoo.kinds.tables.values import are_short_dates, day_first_again, known, plain, to_dates, to_numbers
+from kzoo.kinds.tables.zones import in_utc, zone_of
 
 NUMBERS, DAY_FIRST, MONTH_FIRST = "numbers", "day first", "month first"
 _IN_FIGURES = {"YYYYMMDD": (1900_00_00, 2101_00_00), "YYYYMM": (1900_00, 2101_00)}  # the least number, and the end
@@ -52,6 +53,18 @@ def times_of(values, way) -> np.ndarray:
     if way == NUMBERS:
         return to_numbers(values)
     return _dates_in(to_numbers(values), way) if way in _IN_FIGURES else to_dates(values, way == DAY_FIRST)
+
+
+def times_and_zone(rows, column, way) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return the times of `Rows`, in UTC where they say a zone; the minutes from UTC that they say, and their zone.
+
+    Args:
+        way: see `way_of`.
+    """
+    times, minutes = times_of(rows[column], way), rows.minutes(column, way == DAY_FIRST)
+    if (typed := rows.typed_zone(column)) is None:
+        return times, minutes, zone_of(minutes[known(times)])
+    return in_utc(times, minutes), minutes, typed[1]
 
 
 def _all_numbers(values):

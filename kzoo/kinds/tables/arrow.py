@@ -5,6 +5,7 @@ once. Types are settled first, so that both roads see the same few.
 """
 
 import re
+from datetime import timedelta
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from kzoo.errors import KzooError
 from kzoo.kinds.tables.numbers import ways
 from kzoo.kinds.tables.raw import Rows
 from kzoo.kinds.tables.values import Texts, plain, read_numbers, to_dates
+from kzoo.kinds.tables.zones import offset_of
 from kzoo.optional import require
 
 _INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls the numbers of its rows
@@ -55,8 +57,6 @@ def settled(table, name):
             )
         if values.type != wanted:
             values = values.cast(wanted, safe=not pa.types.is_timestamp(wanted))
-        if pa.types.is_timestamp(wanted) and wanted.tz is not None:
-            values = arrow("pyarrow.compute").local_timestamp(values)
         columns.append(values)
     return pa.table(columns, names=names)
 
@@ -87,12 +87,45 @@ def is_texts(column) -> bool:
 
 
 def plain_of(column):
-    """Return a settled column of Arrow as a plain one (see `kzoo.kinds.tables.values`)."""
+    """Return a settled column of Arrow as a plain one (see `kzoo.kinds.tables.values`); times are local ones."""
     if not is_texts(column):
-        return plain(column.to_numpy(zero_copy_only=False))
+        return plain(_local(column).to_numpy(zero_copy_only=False))
     encoded = _in_one(column.dictionary_encode())
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     return Texts(encoded.dictionary.to_pylist(), codes.astype(np.int32))
+
+
+def _zone(type):
+    return type.tz if arrow().types.is_timestamp(type) else None
+
+
+def _local(column):
+    """Return a column of times that have a zone as its clock shows them; anything else as it is."""
+    return arrow("pyarrow.compute").local_timestamp(column) if _zone(column.type) else column
+
+
+def _typed_zone(column):
+    """Return (minutes from UTC (N,), zone) of a column of times that have a zone; None of anything else."""
+    if not (zone := _zone(column.type)):
+        return None
+    local = _local(column)
+    utc = column.cast(local.type, safe=False)
+    local, utc = (np.asarray(times.to_numpy(zero_copy_only=False), "M8[us]") for times in (local, utc))
+    return (local - utc) / np.timedelta64(1, "m"), zone if offset_of(zone) != timedelta() else "UTC"
+
+
+def frame_of_settled(table):
+    """Return a settled table of Arrow as a DataFrame, whose `attrs["of_arrow"]` says so."""
+    frame = table.to_pandas(ignore_metadata=True)
+    frame.attrs["of_arrow"] = True
+    return frame
+
+
+def rows_of_settled(table) -> Rows:
+    """Return a settled table of Arrow as `Rows`."""
+    columns = {name: _in_one(table.column(name)) for name in table.schema.names}
+    zones = {name: zone for name, column in columns.items() if (zone := _typed_zone(column)) is not None}
+    return Rows({name: plain_of(column) for name, column in columns.items()}, zones=zones)
 
 
 def _in_one(column):
@@ -113,8 +146,7 @@ def as_rows(table, name="the table") -> Rows:
     Raises:
         KzooError: see `settled`.
     """
-    table = settled(table, name)
-    return Rows({name: plain_of(table.column(name)) for name in table.schema.names})
+    return rows_of_settled(settled(table, name))
 
 
 class Piece(Rows):
@@ -143,6 +175,9 @@ class Piece(Rows):
     @property
     def columns(self):
         return list(self.table.schema.names)
+
+    def typed_zone(self, name):
+        return _typed_zone(_in_one(self.table.column(name)))
 
     def take(self, order):
         return Piece(self.table.take(order), self._decimal)
@@ -225,7 +260,7 @@ def _cells(column):
         values[np.isnan(values)] = np.nan  # of many NaN one
         found = mixed(values.view(np.uint64))
     else:
-        whole = column.cast(pa.int64(), safe=False).fill_null(0)
+        whole = _local(column).cast(pa.int64(), safe=False).fill_null(0)
         found = mixed(whole.to_numpy(zero_copy_only=False).view(np.uint64))
     if column.null_count:
         found[column.is_null().to_numpy(zero_copy_only=False)] = 0

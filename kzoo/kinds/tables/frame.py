@@ -110,4 +110,5 @@ def _read(table):
             f"This table of Arrow takes {in_bytes(table.nbytes)}, and memory has no room for a DataFrame: write it "
             "with pyarrow.parquet.write_table, and give the path of the .parquet file, which is read piece by piece."
         )
-    return import_module("kzoo.kinds.tables.arrow").settled(table, "the table").to_pandas(ignore_metadata=True)
+    arrow = import_module("kzoo.kinds.tables.arrow")
+    return arrow.frame_of_settled(arrow.settled(table, "the table"))

@@ -9,6 +9,7 @@ from kzoo.kinds.arrays import as_array
 from kzoo.kinds.files import existing
 from kzoo.kinds.tables.files import read_content, read_rows
 from kzoo.kinds.tables.values import known, plain, read_numbers, to_dates
+from kzoo.kinds.tables.zones import aware, minutes_in, on_clock, zone_of
 from kzoo.words import hint, listed, plural, shown
 
 MOST = 12  # columns that a message names
@@ -21,14 +22,15 @@ class Rows:
     Args:
         columns: name -> values.
         decimal: the decimal sign of their file; None where it shows none, or there is no file.
+        zones: name -> (minutes from UTC (N,), zone) of columns whose type has a time zone; they hold local times.
     """
 
     notes: tuple = ()  # lines to know of how their file was read
     partial: Mapping = {}  # place -> keys, of rows given as dicts that lack a column of another
     words: dict | None = None  # name -> place -> the word, such as NA, that a file's reader took for a missing value
 
-    def __init__(self, columns, decimal=None):
-        self._columns, self._decimal = columns, decimal
+    def __init__(self, columns, decimal=None, zones=None):
+        self._columns, self._decimal, self._zones = columns, decimal, zones or {}
 
     def __len__(self):
         return len(next(iter(self._columns.values()), ()))
@@ -67,9 +69,46 @@ class Rows:
         """Return a column as times, NaT where it does not hold one (see `to_dates`)."""
         return to_dates(self[name], day_first, wall_clock)
 
+    def typed_zone(self, name):
+        """Return (minutes from UTC (N,), zone) of a column whose type has a time zone; None of others."""
+        return self._zones.get(name)
+
+    def minutes(self, name, day_first=False):
+        """Return how many minutes from UTC each time of a column says to be (N,), NaN where it does not say so."""
+        typed = self.typed_zone(name)
+        return minutes_in(self[name], day_first) if typed is None else typed[0]
+
+    def zone(self, name, day_first=False) -> str:
+        """Return the time zone of a column (see `kzoo.kinds.tables.zones`)."""
+        if (typed := self.typed_zone(name)) is not None:
+            return typed[1]
+        return zone_of(self.minutes(name, day_first)[known(self.dates(name, day_first))])
+
+    def local(self, name, day_first=False, zone=None):
+        """Return a column as times on the clock of a zone: as they are written where that is None.
+
+        Args:
+            zone: that of the training (see `kzoo.kinds.tables.zones`).
+        """
+        wall, typed = self.dates(name, day_first, wall_clock=True), self.typed_zone(name)
+        if not zone or (typed is not None and typed[1] == zone):
+            return wall
+        return on_clock(wall, self.minutes(name, day_first), zone)
+
     def take(self, order):
         """Return the rows at the places `order` (N,)."""
-        return Rows({name: values[order] for name, values in self._columns.items()}, self._decimal)
+        columns = {name: values[order] for name, values in self._columns.items()}
+        return Rows(columns, self._decimal, {n: (minutes[order], zone) for n, (minutes, zone) in self._zones.items()})
+
+    def only(self, names, decimal=None):
+        """Return some of the columns, with the decimal sign of their file where the rows themselves do not say it."""
+        zones = {name: zone for name, zone in self._zones.items() if name in names}
+        return Rows({name: self[name] for name in names}, self._decimal or decimal, zones)
+
+    def updated(self, rows):
+        """Return the rows with columns of others, as many, in place of those of the same names."""
+        zones = {name: zone for name, zone in self._zones.items() if name not in rows} | rows._zones
+        return Rows(self._columns | rows._columns, self._decimal, zones)
 
 
 def rows_of(source) -> Rows:
@@ -84,14 +123,14 @@ def rows_of(source) -> Rows:
         return read_rows(source)
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         check_names(source.columns)
-        columns = {str(name).strip(): plain(source.iloc[:, i]) for i, name in enumerate(source.columns)}
         attrs = getattr(source, "attrs", {})  # of a file
-        return Rows(columns, attrs.get("decimal") if "figures" in attrs else None)
+        columns = {str(name).strip(): source.iloc[:, i] for i, name in enumerate(source.columns)}
+        return _rows(columns, attrs.get("decimal") if "figures" in attrs else None)
     if is_arrow(source):
         return import_module("kzoo.kinds.tables.arrow").as_rows(source)
     if isinstance(source, dict):
         if columns := _columns_of(source):
-            return Rows(columns)
+            return _rows(columns)
         source = [source]
     if not isinstance(source, list | tuple) or not all(isinstance(row, dict) for row in source):
         raise KzooError(
@@ -110,6 +149,13 @@ def rows_of(source) -> Rows:
     found = Rows({name: plain([row.get(name) for row in rows]) for name in names})
     found.partial = {place: list(row) for place, row in enumerate(rows) if len(row) < len(names)}
     return found
+
+
+def _rows(columns, decimal=None):
+    """Return columns of any kind as `Rows`."""
+    zones = {name: zone for name, values in columns.items() if (zone := aware(values)) is not None}
+    columns = {name: values.to_series() if hasattr(values, "to_series") else values for name, values in columns.items()}
+    return Rows({name: plain(values) for name, values in columns.items()}, decimal, zones)
 
 
 def is_arrow(source) -> bool:
@@ -145,7 +191,7 @@ def given_rows(source) -> Rows:
 
 
 def _columns_of(source):
-    """Return a dict of columns as plain ones; None for a row, a dict of cells.
+    """Return the columns of a dict; None for a row, a dict of cells.
 
     Raises:
         KzooError: columns of different lengths, or cells among them.
@@ -166,7 +212,7 @@ def _columns_of(source):
     for name, values in many.items():
         if bad := [value for value in values if _is_many(value)]:
             raise KzooError(f"Column {name!r} holds {shown(bad[0])}; a cell is one number, text or date.")
-    return {name: plain(values) for name, values in many.items()}
+    return many
 
 
 def _in_rows(columns):

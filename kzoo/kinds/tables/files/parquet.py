@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.kinds.tables.arrow import Piece, arrow, plain_of, settled
+from kzoo.kinds.tables.arrow import Piece, arrow, frame_of_settled, rows_of_settled, settled
 from kzoo.kinds.tables.raw import Rows
 from kzoo.kinds.tables.values import plain
 
@@ -29,8 +29,7 @@ def rows(path) -> Rows:
     Raises:
         KzooError: not a table; or pyarrow is not installed.
     """
-    table = _whole(path)
-    return Rows({name: plain_of(table.column(name)) for name in table.schema.names})
+    return rows_of_settled(_whole(path))
 
 
 def header(path) -> Rows:
@@ -110,7 +109,7 @@ class Pieces:
 
     def frame(self, table, text=()):
         """Return rows of its pieces as the DataFrame that `frame` reads."""
-        return table.to_pandas(ignore_metadata=True)
+        return frame_of_settled(table)
 
     def _settled(self, table, file):
         found = settled(table, self.name)
@@ -119,6 +118,9 @@ class Pieces:
         if found.schema.types != self._types.types:
             pa = arrow()
             try:
+                for column, type in zip(found.columns, self._types.types, strict=True):
+                    if pa.types.is_timestamp(type) and bool(type.tz) != bool(getattr(column.type, "tz", type.tz)):
+                        raise pa.ArrowInvalid("one has a time zone and the other has none")
                 found = found.cast(self._types)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 wrong = next(

@@ -1,0 +1,153 @@
+"""The same instants in another time zone than the training's: the same features, or a line that says why not."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kzoo.data import load_data
+from kzoo.data.encode import encode
+from kzoo.errors import KzooError
+from kzoo.kinds.tables.zones import about_zone, minutes_in, on_clock, zone_of
+
+ROWS = 160
+WHEN = pd.date_range("2023-01-05 22:31", periods=ROWS, freq="53h41min", tz="UTC")  # a year: clocks change on the way
+FAR = "Asia/Tokyo"
+
+
+def table(when):
+    return pd.DataFrame({"size": np.arange(ROWS) % 7.5, "when": when, "late": np.where(WHEN.hour >= 12, "yes", "no")})
+
+
+def doors(frame, folder, name):
+    """Return the same rows as all that a table may come as."""
+    pa = pytest.importorskip("pyarrow")
+    frame.to_csv(folder / f"{name}.csv", index=False)
+    frame.to_parquet(folder / f"{name}.parquet")
+    return {
+        "frame": frame,
+        "csv": folder / f"{name}.csv",
+        "parquet": folder / f"{name}.parquet",
+        "arrow": pa.Table.from_pandas(frame),
+        "arrow types": frame.astype({"when": pd.ArrowDtype(pa.timestamp("us", str(frame["when"].dt.tz)))}),
+        "dicts": frame.to_dict("records"),
+        "lists": frame.to_dict("list"),
+        "series": {"when": frame["when"], "size": frame["size"].to_numpy()},
+        "index": {"when": pd.DatetimeIndex(frame["when"]), "size": frame["size"].to_numpy()},
+    }
+
+
+def read(reader, rows):
+    """Return the features of new rows, and the lines about them."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        x = encode(reader, rows)
+    return x, [str(one.message) for one in said]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "+05:30", "Europe/Berlin"])
+def test_the_same_instants_are_the_same_features_through_every_door(zone, tmp_path):
+    trained, new = table(WHEN.tz_convert(zone)), table(WHEN.tz_convert(FAR))
+    expected = encode(load_data(trained, target="late").preprocessing, trained)
+    learned = {
+        door: load_data(source, target="late", validation=0).preprocessing
+        for door, source in doors(trained, tmp_path, "trained").items()
+        if not isinstance(source, dict | list)
+    }
+    for door, reader in learned.items():
+        for source in (*doors(trained, tmp_path, "trained").values(), *doors(new, tmp_path, "new").values()):
+            x, lines = read(reader, source)
+            if door == "csv" and zone == "Europe/Berlin" and lines:  # a file of texts names no place
+                assert "'when' say +09:00 here, and those of the training said +01:00 and +02:00" in lines[0]
+                continue
+            np.testing.assert_array_equal(x, expected)
+            assert not lines or (zone == "+05:30" and "they are brought to +05:30" in lines[0] and len(lines) == 1)
+
+
+def test_a_test_table_in_another_zone_has_the_features_of_the_training(tmp_path, monkeypatch):
+    trained, new = table(WHEN.tz_convert("Europe/Berlin")), table(WHEN.tz_convert(FAR))
+    expected = encode(load_data(trained, target="late").preprocessing, trained)
+    tests = [source for source in doors(new, tmp_path, "new").values() if not isinstance(source, dict | list)]
+    for test in tests:
+        np.testing.assert_array_equal(load_data(trained, target="late", test=test).test.x, expected)
+    doors(trained, tmp_path, "trained")
+    monkeypatch.setenv("KZOO_MEMORY", "1KB")
+    monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+    data = load_data(tmp_path / "trained.parquet", target="late", test=tmp_path / "new.parquet")
+    assert data.preprocessing["zones"] == {"when": "Europe/Berlin"}
+    found = np.asarray(data.test.x[:])
+    np.testing.assert_array_equal(found[np.lexsort(found.T)], expected[np.lexsort(expected.T)])
+    data = load_data(tmp_path / "trained.csv", target="late", test=tmp_path / "new.csv")
+    assert any("+09:00 here, and those of the training said +01:00 and +02:00" in line for line in data.notes)
+
+
+CASES = (
+    ("none", FAR, "say +09:00 here, and those of the training said no zone: it is taken to be theirs too."),
+    ("UTC", "none", "say no zone here, and those of the training said UTC: they are taken to be of that zone."),
+    ("Europe/Berlin", "none", "say no zone here, and those of the training said Europe/Berlin"),
+    ("none", "none", None),
+    ("Europe/Berlin", "Europe/Berlin", None),
+    ("Europe/Berlin", FAR, None),
+)
+
+
+@pytest.mark.parametrize(("trained", "new", "line"), CASES)
+def test_where_a_zone_cannot_be_known_a_line_names_the_column(trained, new, line, tmp_path):
+    def zoned(zone):
+        return WHEN.tz_localize(None) if zone == "none" else WHEN.tz_convert(zone)
+
+    reader = load_data(table(zoned(trained)), target="late").preprocessing
+    for source in (table(zoned(new)), table(zoned(new)).to_dict("records")):
+        x, lines = read(reader, source)
+        assert len(lines) == (line is not None) and all(f"Times of 'when' {line}" in one for one in lines)
+        wall = zoned(trained) if new != "none" and trained != "none" else zoned(new)
+        np.testing.assert_array_equal(x[:, -1], wall.hour)
+    data = load_data(table(zoned(trained)), target="late", test=table(zoned(new)))
+    assert any(f"Times of 'when' {line}" in one for one in data.notes) == (line is not None)
+
+
+def test_local_time_of_a_clock_that_is_changed_is_read_as_written():
+    reader = load_data(table(WHEN.tz_convert("Europe/Berlin").astype(str)), target="late").preprocessing
+    assert reader["zones"] == {"when": "+01:00,+02:00"}
+    assert read(reader, {"when": "2024-07-01T10:00:00+02:00", "size": 1})[0][0, -1] == 10
+    assert not read(reader, {"when": "2024-07-01T10:00:00+02:00", "size": 1})[1]
+
+
+def test_a_run_that_says_no_zone_reads_as_it_did():
+    reader = load_data(table(WHEN), target="late").preprocessing
+    new = table(WHEN.tz_convert(FAR))
+    del reader["zones"]
+    x, lines = read(reader, new)
+    np.testing.assert_array_equal(x[:, -1], new["when"].dt.hour)
+    assert not lines
+
+
+def test_files_of_one_table_are_brought_to_the_zone_of_the_first(tmp_path):
+    pytest.importorskip("pyarrow")
+    parts = table(WHEN)[:80], table(WHEN.tz_convert(FAR))[80:]
+    for place, part in enumerate(parts):
+        part.to_parquet(tmp_path / f"{place}.parquet")
+    data = load_data(tmp_path, target="late")
+    np.testing.assert_array_equal(read(data.preprocessing, tmp_path)[0][:, -1], WHEN.hour)
+    table(WHEN.tz_localize(None)).to_parquet(tmp_path / "1.parquet")
+    with pytest.raises(KzooError, match=r"column 'when' of '1\.parquet'"):
+        load_data(tmp_path, target="late")
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
+def test_clocks_are_those_of_pandas(zone):
+    when = pd.date_range("1999-10-30", periods=4000, freq="17h7min", tz="UTC")
+    local = when.tz_convert(zone).tz_localize(None).to_numpy().astype("M8[us]")
+    there = when.tz_convert(FAR)
+    wall = there.tz_localize(None).to_numpy().astype("M8[us]")
+    np.testing.assert_array_equal(on_clock(wall, minutes_in(there.astype(str)), zone), local)
+
+
+def test_what_cells_say():
+    texts = ["2024-01-01T10:00Z", "2024-01-01 10:00:00+0530", "2024-01-01 10:00", "2024-01-01", None, "x", "7 PM EST",
+             "2024-01-01 10:00-03", "1/2/2024 10:00 GMT"]  # fmt: skip
+    np.testing.assert_array_equal(minutes_in(texts), [0, 330, *[np.nan] * 5, -180, 0])
+    assert zone_of(minutes_in(texts)) == "-03:00,UTC,+05:30,none"
+    assert zone_of(np.full(3, np.nan)) == "" and zone_of(np.empty(0)) == ""
+    assert not about_zone("when", None, np.array([60.0])) and not about_zone("when", "UTC", np.empty(0))

@@ -410,7 +410,7 @@ def times_of_two_offsets(draw):
 
 def constants(draw):
     cell = [_number(5), _number(2.5), _word("same"), Cell("True", value=True, number=1.0, word="True")][draw.integers(4)]
-    return Column("constants", lambda count: [cell] * count)
+    return Column("constants", lambda count: [cell] * count, signed=cell.text == "2.5")
 
 
 def empty(draw):

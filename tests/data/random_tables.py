@@ -585,6 +585,8 @@ def _classes(draw):
 
 
 def _values(draw):
-    # Plain figures that are texts are names of classes: amounts have a currency or a percent sign.
-    column = amounts(draw, 1, 5) if draw.random() < 0.3 else decimals(draw)
-    return replace(column, kind=f"values: {column.kind}")
+    """Return numbers to predict; plain figures that are texts would be names of classes in a DataFrame."""
+    if draw.random() < 0.3:
+        return replace(amounts(draw, 1, 5), kind="values: amounts")
+    scale = float(draw.choice([0.01, 1, 1000]))
+    return Column("values: decimals", lambda count: _rounded(draw.normal(0, scale, count), 5), signed=True)

@@ -192,8 +192,8 @@ def check_share(column, count, there, cells):
     examples = f", such as {listed(_where(cells))}" if cells else ""
     raise KzooError(
         f"Column {column['name']!r} is a {column['kind']} to the model, and {count} of {plural(there, 'value')} cannot "
-        f"be read as one{examples}.{_two_readings(cells, column.get('writing'))} Write them as in the training data, and "
-        "leave a cell empty where there is no value."
+        f"be read as one{examples}.{_two_readings(cells, column.get('writing'))} Write them as in the training data, "
+        "and leave a cell empty where there is no value."
     )
 
 
@@ -380,7 +380,7 @@ def apply_columns(columns, table, unread=None):
 
 
 def codes_of(categories) -> dict:
-    """Return category -> its code, from 1; earlier versions stored `1067.0` for `1067`, and line breaks as they were."""
+    """Return category -> its code, from 1; earlier versions stored `1067.0` for `1067`, and other line breaks."""
     codes = {word: code for code, word in enumerate(categories, start=1)}
     whole = {word[:-2]: code for word, code in codes.items() if word.endswith(".0")}
     return whole | {word_of(word): code for word, code in codes.items()} | codes

@@ -20,8 +20,7 @@ from kzoo.cli import main
 from kzoo.data import encode, load_data
 from kzoo.errors import KzooWarning
 from kzoo.kinds import kind_of
-from kzoo.kinds.rows.light import check_keys
-from kzoo.kinds.tables.raw import rows_of
+from kzoo.kinds.tables.raw import check_keys, rows_of
 
 N = 120
 RANDOM = np.random.default_rng(0)
@@ -185,8 +184,15 @@ def test_a_key_of_one_row_that_is_misspelt_is_named(by, pair):
         answer([ROWS[0] | {"sizes": 3}, {**ROWS[1], "sizes": 4}, {"rooms": 2, "sizes": 4}])  # a column of its own
 
 
+def test_a_key_of_one_row_of_texts_is_named_too():
+    texts = pd.DataFrame({"text": ["good words", "bad words"] * 60, "label": ["a", "b"] * 60})
+    reader = load_data(texts, preset="text_cnn").preprocessing
+    with pytest.raises(kzoo.KzooError, match=r"^Row 2 has no column 'text'\. Did you mean 'txt'"):
+        encode(reader, [{"text": "good", "label": "a"}, {"txt": "bad", "label": "b"}])
+
+
 def test_rows_of_very_different_keys_cost_less_than_to_make_a_table_of_them():
-    reader = {"columns": [{"name": f"c{i}"} for i in range(50)]}
+    names = [f"c{i}" for i in range(50)]
     dicts = [{f"c{i}": 1 for i in range(50) if i != n % 50} | {f"more {n}": 1} for n in range(1500)]
 
     def seconds(call, *what):
@@ -194,7 +200,7 @@ def test_rows_of_very_different_keys_cost_less_than_to_make_a_table_of_them():
         call(*what)
         return time.process_time() - start
 
-    assert seconds(check_keys, reader, rows_of(dicts)) < seconds(rows_of, dicts)
+    assert seconds(check_keys, rows_of(dicts), names) < seconds(rows_of, dicts)
 
 
 def test_the_command_line_says_it_in_one_line_and_ends_with_2(pair, tmp_path, capsys):

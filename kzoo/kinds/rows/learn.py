@@ -30,7 +30,6 @@ from kzoo.kinds.rows.large import frame_of, is_large, load_large
 from kzoo.kinds.rows.light import (
     apply_columns,
     as_dated,
-    check_keys,
     feature_names,
     in_test_table,
     kept_words,
@@ -44,7 +43,7 @@ from kzoo.kinds.tables.files import padded_in
 from kzoo.kinds.tables.frame import about_index, as_frame
 from kzoo.kinds.tables.numbers import in_texts
 from kzoo.kinds.tables.overview import columns_read
-from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
+from kzoo.kinds.tables.raw import Rows, as_names, check_keys, find_target, require, rows_of
 from kzoo.kinds.tables.values import MISSING, Texts, read_numbers, to_numbers, to_words
 from kzoo.optional import pandas as pd
 
@@ -267,7 +266,8 @@ def _targets_as_learned(frame, targets, reader):
 def fresh(reader, source, *, targets):
     """Return a table that may lack columns; what is missing counts as empty."""
     if isinstance(source, list):
-        for line in check_keys(reader, rows_of(source)):
+        names = [column["name"] for column in reader["columns"]]
+        for line in check_keys(rows_of(source), names, targets):
             warnings.warn(line, KzooWarning, stacklevel=2)
     if isinstance(source, dict | list):
         source = pd.DataFrame([source] if isinstance(source, dict) else list(source))

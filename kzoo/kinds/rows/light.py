@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
-from itertools import islice
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from kzoo.kinds.tables.overview import missing_in
 from kzoo.kinds.tables.raw import (
     MOST,
     as_names,
+    check_keys,
     find_target,
     from_elsewhere,
     given_rows,
@@ -27,7 +27,6 @@ from kzoo.kinds.tables.values import MISSING, Texts, date_parts, day_first_again
 from kzoo.words import hint, listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown
-_MOST_ROWS = 20  # of different keys that are looked at
 _FEW_UNREAD = 5  # cells that cannot be read: fewer are named, and never too many
 _BLOCK = 2**13  # rows that are put together at once: they stay in the processor's cache
 
@@ -64,7 +63,7 @@ def read_new(reader, rows, notes):
         KzooError: a column is missing, in all rows or under another name in one, or most of its cells cannot be read.
     """
     check_columns(reader["columns"], rows)
-    notes += check_keys(reader, rows)
+    notes += check_keys(rows, [column["name"] for column in reader["columns"]], reader.get("targets", ()))
     unread = {}
     x = apply_columns(as_dated(reader, rows, notes), rows, unread)
     check_readable(reader["columns"], rows, unread)
@@ -218,35 +217,6 @@ def check_columns(columns, rows):
         raise KzooError(
             f"Column {lost[0]!r} is missing; the columns given are: {listed(rows.columns, MOST)}. {near}".rstrip()
         )
-
-
-def check_keys(reader, rows) -> list:
-    """Return lines on rows, given as dicts, that lack a column and hold a key instead which is no column.
-
-    Raises:
-        KzooError: the name of the one is near that of the other.
-    """
-    learned = [column["name"] for column in reader["columns"]]
-    read, notes, beside = {*learned, *reader.get("targets", ())}, [], {}
-    if len(rows.partial) < len(rows):  # one row holds every key
-        return notes
-    rows_by_keys = {frozenset(keys): row for row, keys in reversed(rows.partial.items())}
-    suspects = ((row, keys) for keys, row in reversed(rows_by_keys.items()) if not keys <= read)
-    for row, keys in islice(suspects, _MOST_ROWS):
-        for name in islice((name for name in learned if name not in keys), MOST):
-            if name not in beside:  # what stands beside it in another row is something else
-                beside[name] = frozenset().union(*(others for others in rows_by_keys if name in others))
-            if not (others := [key for key in rows.partial[row] if key not in read and key not in beside[name]]):
-                continue
-            if near := hint(name, others):
-                raise KzooError(
-                    f"Row {row + 1} has no column {name!r}. {near}It holds {listed(rows.partial[row], MOST)}."
-                )
-            notes.append(
-                f"Row {row + 1} has no column {name!r}, which counts as missing, and holds "
-                f"{listed(map(repr, others))}, which the model does not read."
-            )
-    return notes
 
 
 def gather(words):

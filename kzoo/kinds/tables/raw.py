@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Set
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 
 from kzoo.errors import KzooError
@@ -12,6 +13,7 @@ from kzoo.kinds.tables.values import known, plain, read_numbers, to_dates
 from kzoo.words import hint, listed, plural, shown
 
 MOST = 12  # columns that a message names
+_MOST_ROWS = 20  # of different keys that are looked at
 TARGET_NAMES = ("target", "label", "class", "y")
 
 
@@ -238,6 +240,39 @@ def require(table, names, where):
         if name not in table.columns:
             near = hint(name, table.columns)
             raise KzooError(f"Column {name!r} is not in {where}. {near}Columns: {listed(table.columns, MOST)}.")
+
+
+def check_keys(rows, names, others=()) -> list:
+    """Return lines on rows, given as dicts, that lack a column and hold a key instead which is no column.
+
+    Args:
+        rows: `Rows`.
+        names: of the columns that are read.
+        others: of those that are known, and not read here.
+
+    Raises:
+        KzooError: the name of the one is near that of the other.
+    """
+    if len(rows.partial) < len(rows):  # one row holds every key
+        return []
+    notes, beside, read = [], {}, {*names, *others}
+    first = {frozenset(keys): row for row, keys in reversed(rows.partial.items())}
+    suspects = ((row, keys) for keys, row in reversed(first.items()) if not keys <= read)
+    for row, keys in islice(suspects, _MOST_ROWS):
+        for name in islice((name for name in names if name not in keys), MOST):
+            if name not in beside:  # what stands beside it in another row is something else
+                beside[name] = frozenset().union(*(others for others in first if name in others))
+            unknown = [key for key in rows.partial[row] if key not in read and key not in beside[name]]
+            if near := hint(name, unknown):
+                raise KzooError(
+                    f"Row {row + 1} has no column {name!r}. {near}It holds {listed(rows.partial[row], MOST)}."
+                )
+            if unknown:
+                notes.append(
+                    f"Row {row + 1} has no column {name!r}, which counts as missing, and holds "
+                    f"{listed(map(repr, unknown))}, which the model does not read."
+                )
+    return notes
 
 
 def as_names(names):

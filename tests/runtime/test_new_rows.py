@@ -232,6 +232,23 @@ def test_a_column_that_training_could_hardly_read_may_be_so_again():
         encode(data.preprocessing, flats().assign(rooms=cells))
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_a_test_table_of_other_categories_is_said(large, tmp_path, monkeypatch):
+    home = written(flats(), tmp_path / "flats.csv", decimal=",")
+    if large:
+        pytest.importorskip("pyarrow")
+        monkeypatch.setenv("KZOO_MEMORY", "1KiB")
+        monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+    towns = flats()["town"].str.upper()
+    says = (
+        "In the test table: Column 'town': 120 of 120 values are categories that training has not seen and count as "
+        "missing (row 1: 'BERN', row 2: 'CHUR', row 3: 'GENF' and 117 more)."
+    )
+    assert says in load_data(home, target="open", test=flats().assign(town=towns)).notes
+    few = flats().assign(town=towns.where(towns == "BERN", flats()["town"]))
+    assert not [note for note in load_data(home, target="open", test=few).notes if "test table" in note]
+
+
 def test_a_test_table_may_lack_what_no_network_reads(tmp_path, monkeypatch):
     frame = flats().assign(same=1, empty=np.nan)
     data = load_data(frame, target="open", test=flats())

@@ -41,9 +41,9 @@ from kzoo.kinds.rows.scaling import config_of, robust_scaling
 from kzoo.kinds.rows.target import choose_task, groups_in, read_targets, with_target
 from kzoo.kinds.tables.files import padded_in
 from kzoo.kinds.tables.frame import about_index, as_frame
-from kzoo.kinds.tables.numbers import in_texts
+from kzoo.kinds.tables.numbers import in_texts, shown_sign, ways
 from kzoo.kinds.tables.overview import columns_read
-from kzoo.kinds.tables.raw import Rows, as_names, check_keys, find_target, require, rows_of
+from kzoo.kinds.tables.raw import Rows, as_names, check_keys, decimal_of, find_target, require, rows_of
 from kzoo.kinds.tables.values import MISSING, Texts, read_numbers, to_numbers, to_words
 from kzoo.optional import pandas as pd
 
@@ -75,13 +75,13 @@ def load_table(
     notes, doubts, left_out = [*about_index(source)], [], {}
     frame = as_frame(source, named_columns(columns), notes)
     words, of_csv = frame.attrs.get("words", {}), "words" in frame.attrs
-    decimal, figures = frame.attrs.get("decimal"), frame.attrs.get("figures", ())
+    decimal, of_file, figures = frame.attrs.get("decimal"), decimal_of(frame), frame.attrs.get("figures", ())
     targets = find_target(frame, target)
     said = asked_columns(columns, frame)
     tested = None
     if splits.is_source(test):
         tested = _as_trained(as_frame(test, text_columns(frame), notes), frame, decimal)
-        new_decimal = tested.attrs.get("decimal")
+        new_decimal = decimal_of(tested)
         require(tested, targets, "the test table")
     apart = [*targets, *as_names(drop), *([group] if group is not None else [])]
     require(frame, apart, "the table")
@@ -107,7 +107,7 @@ def load_table(
     )
     if tested is not None:
         parts["test"] = np.arange(first, len(frame))
-    raw = Rows({column: rows[column] for column in rows.columns if column not in apart}, decimal)
+    raw = Rows({column: rows[column] for column in rows.columns if column not in apart}, of_file)
     columns = learn_columns(
         raw,
         parts["train"],
@@ -134,6 +134,8 @@ def load_table(
         new = Rows({name: raw[name][parts["test"]] for name in new_columns if name in raw}, new_decimal)
         with in_test_table():
             x[first:], of_new = read_new(reader, new, notes)
+        strange = {name: of_new[name] for name in categories if 2 * len(of_new[name]) > len(new)}
+        notes += (f"In the test table: {line}" for line in say_unread(columns, new, strange))
         unread = {name: np.append(places[places < first], of_new[name] + first) for name, places in unread.items()}
     # That a rare category is in validation or test rows alone is nobody's mistake.
     unread = {name: places for name, places in unread.items() if name not in categories}
@@ -256,9 +258,11 @@ def _targets_as_learned(frame, targets, reader):
         texts = pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values)
         if not texts or (name not in writings and name not in figures):
             continue
-        numbers = read_numbers(values, writings.get(name), frame.attrs.get("decimal"))
-        if np.isnan(numbers[values.notna()]).any() and np.isfinite(to_numbers(values.dropna())).all():
-            numbers = to_numbers(values)
+        numbers, there = read_numbers(values, stored := writings.get(name), decimal_of(frame)), values.dropna()
+        if np.isnan(numbers[values.notna()]).any() and np.isfinite(plainly := to_numbers(there)).all():
+            # Where another cell shows that they are written plainly, a doubtful one is too.
+            sure = len(ways(stored)) < 2 or shown_sign(there.astype(str), stored) == "."
+            numbers[values.notna()] = plainly if sure else numbers[values.notna()]
         found = found.assign(**{name: np.where(np.isnan(numbers), values, numbers)})
     return found
 

@@ -22,7 +22,7 @@ class Rows:
 
     Args:
         columns: name -> values.
-        decimal: the decimal sign of their file; None where it shows none, or there is no file.
+        decimal: the decimal sign of their file, empty where its first lines show none; None where there is no file.
     """
 
     notes: tuple = ()  # lines to know of how their file was read
@@ -87,8 +87,7 @@ def rows_of(source) -> Rows:
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         check_names(source.columns)
         columns = {str(name).strip(): plain(source.iloc[:, i]) for i, name in enumerate(source.columns)}
-        attrs = getattr(source, "attrs", {})  # of a file
-        return Rows(columns, attrs.get("decimal") if "figures" in attrs else None)
+        return Rows(columns, decimal_of(source))
     if is_arrow(source):
         return import_module("kzoo.kinds.tables.arrow").as_rows(source)
     if isinstance(source, dict):
@@ -112,6 +111,12 @@ def rows_of(source) -> Rows:
     found = Rows({name: plain([row.get(name) for row in rows]) for name in names})
     found.partial = {place: list(row) for place, row in enumerate(rows) if len(row) < len(names)}
     return found
+
+
+def decimal_of(frame) -> str | None:
+    """Return the decimal sign of the file that a DataFrame was read from (see `Rows`)."""
+    attrs = getattr(frame, "attrs", {})
+    return (attrs.get("decimal") or "") if "figures" in attrs else None
 
 
 def is_arrow(source) -> bool:

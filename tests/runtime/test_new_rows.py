@@ -142,6 +142,23 @@ def test_points_that_read_in_one_way_are_read(pair, tmp_path):
     np.testing.assert_array_equal(found, np.float32([3.5, 4.455]))
 
 
+def test_answers_are_read_by_the_same_rule(tmp_path):
+    """A score of answers that are a thousand times too large says nothing."""
+    home = written(flats().assign(open=SIZES[::-1]), tmp_path / "flats.csv", decimal=",")
+    reader = load_data(home, target="open", validation=0, test=0).preprocessing
+
+    def answers(cells, **options):
+        rows = flats().head(2).assign(open=cells)
+        source = written(rows, tmp_path / "new.csv", **options) if options else rows
+        return kind_of(reader).learn.labelled(reader, source, targets=["open"], config={}).y["open"].tolist()
+
+    with pytest.raises(kzoo.KzooError, match=r"Target 'open' cannot be read in row 1\. '4\.455' may be 4\.455 or"):
+        answers(["4.455", "1.234"])
+    assert answers(["4,455", "1,234"]) == [4.455, 1.234]
+    assert answers(["4.455", "0.5"]) == [4.455, 0.5]
+    assert answers(["4.455", "1.234"], sep=",") == [4.455, 1.234]
+
+
 def test_a_column_of_texts_is_read_by_the_same_rule(tmp_path):
     frame = flats([f"{size} €" for size in commas(SIZES)])
     reader = load_data(frame, target="open").preprocessing

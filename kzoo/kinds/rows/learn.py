@@ -36,6 +36,7 @@ from kzoo.kinds.rows.light import (
     read,
     read_new,
     say_unread,
+    two_readings,
 )
 from kzoo.kinds.rows.scaling import config_of, robust_scaling
 from kzoo.kinds.rows.target import choose_task, groups_in, read_targets, with_target
@@ -260,9 +261,13 @@ def _targets_as_learned(frame, targets, reader):
             continue
         numbers, there = read_numbers(values, stored := writings.get(name), decimal_of(frame)), values.dropna()
         if np.isnan(numbers[values.notna()]).any() and np.isfinite(plainly := to_numbers(there)).all():
-            # Where another cell shows that they are written plainly, a doubtful one is too.
-            sure = len(ways(stored)) < 2 or shown_sign(there.astype(str), stored) == "."
-            numbers[values.notna()] = plainly if sure else numbers[values.notna()]
+            # Where one cell shows that they are written plainly, all are.
+            if len(ways(stored)) > 1 and shown_sign(there.astype(str), stored) != ".":
+                row = int(np.flatnonzero(np.isnan(numbers) & values.notna().to_numpy())[0])
+                raise KzooError(
+                    f"Target {name!r} cannot be read in row {row + 1}.{two_readings([(row, values[row])], stored)}"
+                )
+            numbers[values.notna()] = plainly
         found = found.assign(**{name: np.where(np.isnan(numbers), values, numbers)})
     return found
 

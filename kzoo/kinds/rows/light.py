@@ -137,7 +137,7 @@ def unread_line(name, kind, count, rows, cells, writing=None) -> str:
     more = f" and {count - len(where)} more" if count > len(where) else ""
     return (
         f"Column {name!r}: {count} of {plural(rows, 'value')} {wrong} and {'counts' if one else 'count'} as missing "
-        f"({', '.join(where)}{more}).{_two_readings(cells, writing)}"
+        f"({', '.join(where)}{more}).{two_readings(cells, writing)}"
     )
 
 
@@ -145,7 +145,7 @@ def _where(cells) -> list:
     return [f"row {place + 1}: {shown(value)}" for place, value in cells[:3]]
 
 
-def _two_readings(cells, writing) -> str:
+def two_readings(cells, writing) -> str:
     """Return a sentence on the first cell that may be one of two numbers, and how to write either; "" without one."""
     for _, value in cells:
         if found := readings(value, writing):
@@ -191,7 +191,7 @@ def check_share(column, count, there, cells):
     examples = f", such as {listed(_where(cells))}" if cells else ""
     raise KzooError(
         f"Column {column['name']!r} is a {column['kind']} to the model, and {count} of {plural(there, 'value')} cannot "
-        f"be read as one{examples}.{_two_readings(cells, column.get('writing'))} Write them as in the training data, "
+        f"be read as one{examples}.{two_readings(cells, column.get('writing'))} Write them as in the training data, "
         "and leave a cell empty where there is no value."
     )
 

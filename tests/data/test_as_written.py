@@ -5,6 +5,7 @@ road from a raw cell to what a network gets is walked here with the same cells.
 """
 
 import importlib.util
+import json
 
 import numpy as np
 import pandas as pd
@@ -56,6 +57,59 @@ def test_codes_keep_their_zeros_on_every_road(tmp_path, monkeypatch):
     figures = written(frame[frame["plz"].str.startswith("0")], "figures.csv")
     np.testing.assert_array_equal(labelled(reader, figures).x, encode(reader, figures))
     np.testing.assert_array_equal(fresh(reader, figures).x, encode(reader, figures))
+
+
+def test_numbers_with_zeros_in_front_are_said_to_be_read_as_numbers(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"month": "03", "none": "000", "share": "0.50", "day": "07.05.2024", "minus": "-012"}
+    frame = flats(**{name: [cell] * 60 + ["1"] * 60 for name, cell in names.items() if name != "day"}, hole="0099")
+    frame = frame.assign(hole=[None, "0099", "100"] * (N // 3), day="07.05.2024", late=[*map(str, range(119)), "007"])
+    said = [
+        f"Column {name!r} is read as a number, {cell!r} as {int(cell)}. If its cells are codes, say "
+        f"columns={{{name!r}: 'category'}}."
+        for name, cell in (("plz", "01067"), ("hole", "0099"), ("late", "007"))
+    ]
+
+    def notes(source, **options):
+        found = load_data(source, target="answer", **options).notes
+        return [note for note in found if "is read as a number" in note]
+
+    file = written(frame)
+    assert notes(file) == notes(frame) == notes(written(frame, "semicolons.csv", sep=";")) == said
+    asked = {"plz": "category", "hole": "number", "late": {"decimal": "."}}
+    assert notes(file, columns=asked) == notes(frame, columns=asked) == []
+    if importlib.util.find_spec("pyarrow"):
+        monkeypatch.setenv("KZOO_MEMORY", "1KiB")
+        monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+        assert notes(file) == said
+
+
+def test_line_breaks_in_cells_are_the_same_categories_on_every_road(tmp_path, monkeypatch):
+    """A large table kept carriage returns that a new file of the same cells lost."""
+    monkeypatch.chdir(tmp_path)
+    streets = ["Am Markt 1\r\nBern", "Am Markt 1\nChur", "Genf"] * (N // 3)
+    frame = flats(plz=streets)
+    (tmp_path / "flats.csv").write_bytes(frame.to_csv(index=False).encode())
+    data = load_data("flats.csv", target="answer", validation=0, test=0)
+    values = ["Am Markt 1\nBern", "Am Markt 1\nChur", "Genf"]
+    assert data.preprocessing["columns"][-1]["values"] == values
+    of_frame = load_data(frame, target="answer", validation=0, test=0)
+    assert of_frame.preprocessing == data.preprocessing
+    readers = [data.preprocessing]
+    if importlib.util.find_spec("pyarrow"):
+        with monkeypatch.context() as little:
+            little.setenv("KZOO_MEMORY", "1KiB")
+            little.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+            readers.append(load_data("flats.csv", target="answer", validation=0, test=0).preprocessing)
+        assert readers[1]["columns"][-1]["values"] == values
+    for reader in readers:
+        content = kind_of(reader).light.received(reader, (tmp_path / "flats.csv").read_bytes())
+        for rows in ("flats.csv", frame, frame.to_dict("records"), content):
+            np.testing.assert_array_equal(encode(reader, rows), data.train.x)
+        np.testing.assert_array_equal(labelled(reader, "flats.csv").x, data.train.x)
+    old = json.loads(json.dumps(data.preprocessing))
+    old["columns"][-1]["values"][0] = streets[0]  # of a large table, as an earlier version stored it
+    np.testing.assert_array_equal(encode(old, "flats.csv"), data.train.x)
 
 
 def test_a_category_that_training_has_not_seen_is_said(recwarn):

@@ -344,6 +344,9 @@ def test_the_user_has_the_last_word(tmp_path, capsys, untraced, undrawn):
         ({"zip": {"decimal": ",", "thousands": ","}}, "for both"),
         ({"zip": {"kind": "category", "decimal": ","}}, "are for numbers|for numbers"),
         ({"town": "number"}, "no value is one, such as 'Bern'"),
+        ({"town": "date"}, "'town' is to be a date, and no value is one, such as 'Bern'"),
+        ({"zip": "date"}, "'zip' is to be a date, and no value is one, such as 0"),
+        ({"answer": "date"}, "'answer' is the target, which is a number or a category"),
         (["zip"], "must be a dict"),
     ],
 )

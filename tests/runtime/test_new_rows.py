@@ -20,8 +20,7 @@ from kzoo.cli import main
 from kzoo.data import encode, load_data
 from kzoo.errors import KzooWarning
 from kzoo.kinds import kind_of
-from kzoo.kinds.rows.light import check_keys
-from kzoo.kinds.tables.raw import rows_of
+from kzoo.kinds.tables.raw import check_keys, rows_of
 
 N = 120
 RANDOM = np.random.default_rng(0)
@@ -143,6 +142,23 @@ def test_points_that_read_in_one_way_are_read(pair, tmp_path):
     np.testing.assert_array_equal(found, np.float32([3.5, 4.455]))
 
 
+def test_answers_are_read_by_the_same_rule(tmp_path):
+    """A score of answers that are a thousand times too large says nothing."""
+    home = written(flats().assign(open=SIZES[::-1]), tmp_path / "flats.csv", decimal=",")
+    reader = load_data(home, target="open", validation=0, test=0).preprocessing
+
+    def answers(cells, **options):
+        rows = flats().head(2).assign(open=cells)
+        source = written(rows, tmp_path / "new.csv", **options) if options else rows
+        return kind_of(reader).learn.labelled(reader, source, targets=["open"], config={}).y["open"].tolist()
+
+    with pytest.raises(kzoo.KzooError, match=r"Target 'open' cannot be read in row 1\. '4\.455' may be 4\.455 or"):
+        answers(["4.455", "1.234"])
+    assert answers(["4,455", "1,234"]) == [4.455, 1.234]
+    assert answers(["4.455", "0.5"]) == [4.455, 0.5]
+    assert answers(["4.455", "1.234"], sep=",") == [4.455, 1.234]
+
+
 def test_a_column_of_texts_is_read_by_the_same_rule(tmp_path):
     frame = flats([f"{size} €" for size in commas(SIZES)])
     reader = load_data(frame, target="open").preprocessing
@@ -185,8 +201,15 @@ def test_a_key_of_one_row_that_is_misspelt_is_named(by, pair):
         answer([ROWS[0] | {"sizes": 3}, {**ROWS[1], "sizes": 4}, {"rooms": 2, "sizes": 4}])  # a column of its own
 
 
+def test_a_key_of_one_row_of_texts_is_named_too():
+    texts = pd.DataFrame({"text": ["good words", "bad words"] * 60, "label": ["a", "b"] * 60})
+    reader = load_data(texts, preset="text_cnn").preprocessing
+    with pytest.raises(kzoo.KzooError, match=r"^Row 2 has no column 'text'\. Did you mean 'txt'"):
+        encode(reader, [{"text": "good", "label": "a"}, {"txt": "bad", "label": "b"}])
+
+
 def test_rows_of_very_different_keys_cost_less_than_to_make_a_table_of_them():
-    reader = {"columns": [{"name": f"c{i}"} for i in range(50)]}
+    names = [f"c{i}" for i in range(50)]
     dicts = [{f"c{i}": 1 for i in range(50) if i != n % 50} | {f"more {n}": 1} for n in range(1500)]
 
     def seconds(call, *what):
@@ -194,7 +217,7 @@ def test_rows_of_very_different_keys_cost_less_than_to_make_a_table_of_them():
         call(*what)
         return time.process_time() - start
 
-    assert seconds(check_keys, reader, rows_of(dicts)) < seconds(rows_of, dicts)
+    assert seconds(check_keys, rows_of(dicts), names) < seconds(rows_of, dicts)
 
 
 def test_the_command_line_says_it_in_one_line_and_ends_with_2(pair, tmp_path, capsys):
@@ -224,6 +247,23 @@ def test_a_column_that_training_could_hardly_read_may_be_so_again():
     data = load_data(flats().assign(rooms=cells), target="open", columns={"rooms": "number"})
     with pytest.warns(KzooWarning, match="Column 'rooms': 96 of 120 values cannot be read as a number"):
         encode(data.preprocessing, flats().assign(rooms=cells))
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_test_table_of_other_categories_is_said(large, tmp_path, monkeypatch):
+    home = written(flats(), tmp_path / "flats.csv", decimal=",")
+    if large:
+        pytest.importorskip("pyarrow")
+        monkeypatch.setenv("KZOO_MEMORY", "1KiB")
+        monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+    towns = flats()["town"].str.upper()
+    says = (
+        "In the test table: Column 'town': 120 of 120 values are categories that training has not seen and count as "
+        "missing (row 1: 'BERN', row 2: 'CHUR', row 3: 'GENF' and 117 more)."
+    )
+    assert says in load_data(home, target="open", test=flats().assign(town=towns)).notes
+    few = flats().assign(town=towns.where(towns == "BERN", flats()["town"]))
+    assert not [note for note in load_data(home, target="open", test=few).notes if "test table" in note]
 
 
 def test_a_test_table_may_lack_what_no_network_reads(tmp_path, monkeypatch):

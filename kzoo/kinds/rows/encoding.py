@@ -226,11 +226,12 @@ class Encoding:
                 self.tested.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.code_of or ()))
                 training = {name: (count, list(cells)) for name, (count, cells) in self.unread.items()}
                 missing = self.missing.copy()
+                self.seen, self.strange = {name: len(words.codes) for name, words in self.words.items()}, {}
                 for piece in self.tested:
                     table, places = self.with_target(self.with_inputs(piece.table), first)
                     self.put(buckets, self.tested, table, places, np.full(len(places), 2))
                     first += len(piece)
-                self.check_tested(training, missing, first)
+                self.check_tested(training, missing, first - self.without)
                 if self.without:
                     self.notes.append(without_target(self.without, "test row"))
                 for name, minutes in self.tested_minutes.items():
@@ -257,6 +258,9 @@ class Encoding:
             there = rows - (self.missing[name] - missing[name])
             with in_test_table():
                 check_share(column, count, there, cells)
+        for name, (count, cells) in self.strange.items():
+            if 2 * count > rows:
+                self.notes.append(f"In the test table: {unread_line(name, 'category', count, rows, cells)}")
 
     def shares(self):
         """Return about which share of the rows each split gets."""
@@ -292,6 +296,11 @@ class Encoding:
         for name, words in self.words.items():
             rows[:, at] = words.codes_of(piece[name], train)
             self.missing[name] += table.column(name).null_count
+            if pieces is self.tested:
+                new = np.flatnonzero(rows[:, at] > self.seen[name])
+                count, cells = self.strange.get(name, (0, []))
+                cells += [(int(places[place]), piece[name][place]) for place in new[: 3 - len(cells)]]
+                self.strange[name] = (count + len(new), cells)
             at += 1
         for name, usual in self.usual.items():
             self.differs[name] += _differing(table.column(name), usual)

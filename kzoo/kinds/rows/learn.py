@@ -31,21 +31,21 @@ from kzoo.kinds.rows.large import frame_of, is_large, load_large
 from kzoo.kinds.rows.light import (
     apply_columns,
     as_dated,
-    check_keys,
     feature_names,
     in_test_table,
     kept_words,
     read,
     read_new,
     say_unread,
+    two_readings,
 )
 from kzoo.kinds.rows.scaling import config_of, robust_scaling
 from kzoo.kinds.rows.target import choose_task, groups_in, read_targets, with_target
 from kzoo.kinds.tables.files import padded_in
 from kzoo.kinds.tables.frame import about_index, as_frame
-from kzoo.kinds.tables.numbers import in_texts
+from kzoo.kinds.tables.numbers import in_texts, shown_sign, ways
 from kzoo.kinds.tables.overview import columns_read
-from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
+from kzoo.kinds.tables.raw import Rows, as_names, check_keys, decimal_of, find_target, require, rows_of
 from kzoo.kinds.tables.values import MISSING, Texts, read_numbers, to_numbers, to_words
 from kzoo.optional import pandas as pd
 
@@ -78,13 +78,13 @@ def load_table(
     frame = as_frame(source, named_columns(columns), notes)
     attrs = dict(frame.attrs)
     words, of_csv = attrs.get("words", {}), "words" in attrs
-    decimal, figures = attrs.get("decimal"), attrs.get("figures", ())
+    decimal, of_file, figures = attrs.get("decimal"), decimal_of(frame), attrs.get("figures", ())
     targets = find_target(frame, target)
     said = asked_columns(columns, frame)
     tested, typed = None, rows_of(frame.loc[:, [hasattr(kind, "tz") for kind in frame.dtypes]])
     if splits.is_source(test):
         tested = _as_trained(as_frame(test, text_columns(frame, targets), notes), frame, decimal)
-        new_decimal = tested.attrs.get("decimal")
+        new_decimal = decimal_of(tested)
         require(tested, targets, "the test table")
     apart = [*targets, *as_names(drop), *([group] if group is not None else [])]
     require(frame, apart, "the table")
@@ -110,7 +110,7 @@ def load_table(
     )
     if tested is not None:
         parts["test"] = np.arange(first, len(frame))
-    raw = rows.only([column for column in rows.columns if column not in apart], decimal)
+    raw = rows.only([column for column in rows.columns if column not in apart], of_file)
     columns = learn_columns(
         raw,
         parts["train"],
@@ -137,8 +137,11 @@ def load_table(
     if tested is not None:
         dates = [column["name"] for column in columns if column["kind"] == "date" and column["name"] in tested]
         new = Rows({name: raw[name][parts["test"]] for name in new_columns if name in raw}, new_decimal)
+        new = new.updated(rows_of(tested[dates]))
         with in_test_table():
-            x[first:], of_new = read_new(reader, new.updated(rows_of(tested[dates])), notes)
+            x[first:], of_new = read_new(reader, new, notes)
+        strange = {name: of_new[name] for name in categories if 2 * len(of_new[name]) > len(new)}
+        notes += (f"In the test table: {line}" for line in say_unread(columns, new, strange))
         unread = {name: np.append(places[places < first], of_new[name] + first) for name, places in unread.items()}
     # That a rare category is in validation or test rows alone is nobody's mistake.
     unread = {name: places for name, places in unread.items() if name not in categories}
@@ -284,9 +287,15 @@ def _targets_as_learned(frame, targets, reader):
         texts = pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values)
         if not texts or (name not in writings and name not in figures):
             continue
-        numbers = read_numbers(values, writings.get(name), frame.attrs.get("decimal"))
-        if np.isnan(numbers[values.notna()]).any() and np.isfinite(to_numbers(values.dropna())).all():
-            numbers = to_numbers(values)
+        numbers, there = read_numbers(values, stored := writings.get(name), decimal_of(frame)), values.dropna()
+        if np.isnan(numbers[values.notna()]).any() and np.isfinite(plainly := to_numbers(there)).all():
+            # Where one cell shows that they are written plainly, all are.
+            if len(ways(stored)) > 1 and shown_sign(there.astype(str), stored) != ".":
+                row = int(np.flatnonzero(np.isnan(numbers) & values.notna().to_numpy())[0])
+                raise KzooError(
+                    f"Target {name!r} cannot be read in row {row + 1}.{two_readings([(row, values[row])], stored)}"
+                )
+            numbers[values.notna()] = plainly
         found = found.assign(**{name: np.where(np.isnan(numbers), values, numbers)})
     return found
 
@@ -294,7 +303,8 @@ def _targets_as_learned(frame, targets, reader):
 def fresh(reader, source, *, targets):
     """Return a table that may lack columns; what is missing counts as empty."""
     if isinstance(source, list):
-        for line in check_keys(reader, rows_of(source)):
+        names = [column["name"] for column in reader["columns"]]
+        for line in check_keys(rows_of(source), names, targets):
             warnings.warn(line, KzooWarning, stacklevel=2)
     if isinstance(source, dict | list):
         source = pd.DataFrame([source] if isinstance(source, dict) else list(source))

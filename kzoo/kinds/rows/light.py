@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from kzoo.kinds.tables.overview import missing_in
 from kzoo.kinds.tables.raw import (
     MOST,
     as_names,
+    check_keys,
     find_target,
     from_elsewhere,
     given_rows,
@@ -39,7 +39,6 @@ from kzoo.kinds.tables.zones import about_zone
 from kzoo.words import hint, listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown
-_MOST_ROWS = 20  # of different keys that are looked at
 _FEW_UNREAD = 5  # cells that cannot be read: fewer are named, and never too many
 _BLOCK = 2**13  # rows that are put together at once: they stay in the processor's cache
 
@@ -76,7 +75,7 @@ def read_new(reader, rows, notes):
         KzooError: a column is missing, in all rows or under another name in one, or most of its cells cannot be read.
     """
     check_columns(reader["columns"], rows)
-    notes += check_keys(reader, rows)
+    notes += check_keys(rows, [column["name"] for column in reader["columns"]], reader.get("targets", ()))
     unread = {}
     x = apply_columns(as_dated(reader, rows, notes), rows, unread)
     check_readable(reader["columns"], rows, unread)
@@ -153,7 +152,7 @@ def unread_line(name, kind, count, rows, cells, writing=None) -> str:
     more = f" and {count - len(where)} more" if count > len(where) else ""
     return (
         f"Column {name!r}: {count} of {plural(rows, 'value')} {wrong} and {'counts' if one else 'count'} as missing "
-        f"({', '.join(where)}{more}).{_two_readings(cells, writing)}"
+        f"({', '.join(where)}{more}).{two_readings(cells, writing)}"
     )
 
 
@@ -161,7 +160,7 @@ def _where(cells) -> list:
     return [f"row {place + 1}: {shown(value)}" for place, value in cells[:3]]
 
 
-def _two_readings(cells, writing) -> str:
+def two_readings(cells, writing) -> str:
     """Return a sentence on the first cell that may be one of two numbers, and how to write either; "" without one."""
     for _, value in cells:
         if found := readings(value, writing):
@@ -207,8 +206,8 @@ def check_share(column, count, there, cells):
     examples = f", such as {listed(_where(cells))}" if cells else ""
     raise KzooError(
         f"Column {column['name']!r} is a {column['kind']} to the model, and {count} of {plural(there, 'value')} cannot "
-        f"be read as one{examples}.{_two_readings(cells, column.get('writing'))} Write them as in the training data, and "
-        "leave a cell empty where there is no value."
+        f"be read as one{examples}.{two_readings(cells, column.get('writing'))} Write them as in the training data, "
+        "and leave a cell empty where there is no value."
     )
 
 
@@ -233,35 +232,6 @@ def check_columns(columns, rows):
         raise KzooError(
             f"Column {lost[0]!r} is missing; the columns given are: {listed(rows.columns, MOST)}. {near}".rstrip()
         )
-
-
-def check_keys(reader, rows) -> list:
-    """Return lines on rows, given as dicts, that lack a column and hold a key instead which is no column.
-
-    Raises:
-        KzooError: the name of the one is near that of the other.
-    """
-    learned = [column["name"] for column in reader["columns"]]
-    read, notes, beside = {*learned, *reader.get("targets", ())}, [], {}
-    if len(rows.partial) < len(rows):  # one row holds every key
-        return notes
-    rows_by_keys = {frozenset(keys): row for row, keys in reversed(rows.partial.items())}
-    suspects = ((row, keys) for keys, row in reversed(rows_by_keys.items()) if not keys <= read)
-    for row, keys in islice(suspects, _MOST_ROWS):
-        for name in islice((name for name in learned if name not in keys), MOST):
-            if name not in beside:  # what stands beside it in another row is something else
-                beside[name] = frozenset().union(*(others for others in rows_by_keys if name in others))
-            if not (others := [key for key in rows.partial[row] if key not in read and key not in beside[name]]):
-                continue
-            if near := hint(name, others):
-                raise KzooError(
-                    f"Row {row + 1} has no column {name!r}. {near}It holds {listed(rows.partial[row], MOST)}."
-                )
-            notes.append(
-                f"Row {row + 1} has no column {name!r}, which counts as missing, and holds "
-                f"{listed(map(repr, others))}, which the model does not read."
-            )
-    return notes
 
 
 def gather(words):
@@ -395,7 +365,7 @@ def apply_columns(columns, table, unread=None):
 
 
 def codes_of(categories) -> dict:
-    """Return category -> its code, from 1; earlier versions stored `1067.0` for `1067`, and line breaks as they were."""
+    """Return category -> its code, from 1; earlier versions stored `1067.0` for `1067`, and other line breaks."""
     codes = {word: code for code, word in enumerate(categories, start=1)}
     whole = {word[:-2]: code for word, code in codes.items() if word.endswith(".0")}
     return whole | {word_of(word): code for word, code in codes.items()} | codes

@@ -114,12 +114,27 @@ def contradicts(text, stored, decimal) -> bool:
         stored: see `ways`.
         decimal: the decimal sign of the file.
     """
-    other = DECIMALS[decimal == DECIMALS[0]]
-    if other not in text:
+    other = _other(decimal)
+    if "." not in text and "," not in text:
         return False
     way = Writing(marks=frozenset((stored or {}).get("marks", ())))
     own, read = _grouped(way, decimal).read(text), _grouped(way, other).read(text)
     return own != own and read == read
+
+
+def shown_sign(texts, stored) -> str | None:
+    """Return the decimal sign that the cells of a column show; None where they show none, or both.
+
+    Args:
+        texts: the cells.
+        stored: see `ways`.
+    """
+    found = [sign for sign in DECIMALS if any(contradicts(text, stored, _other(sign)) for text in texts)]
+    return found[0] if len(found) == 1 else None
+
+
+def _other(sign) -> str:
+    return DECIMALS[sign == DECIMALS[0]]
 
 
 @cache
@@ -134,7 +149,8 @@ def ways(stored=None, decimal=None) -> tuple:
     Args:
         stored: what `Writing.json` gave of the texts that training saw; or the decimal sign alone, `{"decimal": ","}`,
             where a file's reader has made numbers of them; None where nothing was learned.
-        decimal: the decimal sign of the file that holds the cells, which counts before that of training's file.
+        decimal: the decimal sign of the file that holds the cells, which counts before that of training's file; None
+            or empty where it shows none.
 
     Where training saw nothing between thousands, and the file does not show its decimal sign, a cell such as `4.455` is
     no number in a column of decimal commas: it may be 4455, and 4.455 written by a program.
@@ -146,9 +162,11 @@ def ways(stored=None, decimal=None) -> tuple:
         return (replace(learned, thousands=""), _Certain(learned))
     if decimal == ",":
         return (_grouped(PLAIN, ","), PLAIN)
-    if decimal is None and (stored or {}).get("decimal") == ",":
-        return (Writing(","), _Certain(_grouped(PLAIN, ",")), _Certain(PLAIN))
-    return (PLAIN,)
+    if (stored or {}).get("decimal") != ",":
+        return (PLAIN,)
+    if decimal == ".":
+        return (PLAIN, _Certain(Writing(",")))
+    return (Writing(","), _Certain(_grouped(PLAIN, ",")), _Certain(PLAIN))
 
 
 def _may_group(learned) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Set
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 
 from kzoo.errors import KzooError
@@ -13,6 +14,7 @@ from kzoo.kinds.tables.zones import aware, minutes_in, on_clock, zone_of
 from kzoo.words import hint, listed, plural, shown
 
 MOST = 12  # columns that a message names
+_MOST_ROWS = 20  # of different keys that are looked at
 TARGET_NAMES = ("target", "label", "class", "y")
 
 
@@ -21,7 +23,7 @@ class Rows:
 
     Args:
         columns: name -> values.
-        decimal: the decimal sign of their file; None where it shows none, or there is no file.
+        decimal: the decimal sign of their file, empty where its first lines show none; None where there is no file.
         zones: name -> (minutes from UTC (N,), zone) of columns whose type has a time zone; they hold local times.
     """
 
@@ -123,9 +125,8 @@ def rows_of(source) -> Rows:
         return read_rows(source)
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         check_names(source.columns)
-        attrs = getattr(source, "attrs", {})  # of a file
         columns = {str(name).strip(): source.iloc[:, i] for i, name in enumerate(source.columns)}
-        return _rows(columns, attrs.get("decimal") if "figures" in attrs else None)
+        return _rows(columns, decimal_of(source))
     if is_arrow(source):
         return import_module("kzoo.kinds.tables.arrow").as_rows(source)
     if isinstance(source, dict):
@@ -156,6 +157,12 @@ def _rows(columns, decimal=None):
     zones = {name: zone for name, values in columns.items() if (zone := aware(values)) is not None}
     columns = {name: values.to_series() if hasattr(values, "to_series") else values for name, values in columns.items()}
     return Rows({name: plain(values) for name, values in columns.items()}, decimal, zones)
+
+
+def decimal_of(frame) -> str | None:
+    """Return the decimal sign of the file that a DataFrame was read from (see `Rows`)."""
+    attrs = getattr(frame, "attrs", {})
+    return (attrs.get("decimal") or "") if "figures" in attrs else None
 
 
 def is_arrow(source) -> bool:
@@ -284,6 +291,39 @@ def require(table, names, where):
         if name not in table.columns:
             near = hint(name, table.columns)
             raise KzooError(f"Column {name!r} is not in {where}. {near}Columns: {listed(table.columns, MOST)}.")
+
+
+def check_keys(rows, names, others=()) -> list:
+    """Return lines on rows, given as dicts, that lack a column and hold a key instead which is no column.
+
+    Args:
+        rows: `Rows`.
+        names: of the columns that are read.
+        others: of those that are known, and not read here.
+
+    Raises:
+        KzooError: the name of the one is near that of the other.
+    """
+    if len(rows.partial) < len(rows):  # one row holds every key
+        return []
+    notes, beside, read = [], {}, {*names, *others}
+    first = {frozenset(keys): row for row, keys in reversed(rows.partial.items())}
+    suspects = ((row, keys) for keys, row in reversed(first.items()) if not keys <= read)
+    for row, keys in islice(suspects, _MOST_ROWS):
+        for name in islice((name for name in names if name not in keys), MOST):
+            if name not in beside:  # what stands beside it in another row is something else
+                beside[name] = frozenset().union(*(others for others in first if name in others))
+            unknown = [key for key in rows.partial[row] if key not in read and key not in beside[name]]
+            if near := hint(name, unknown):
+                raise KzooError(
+                    f"Row {row + 1} has no column {name!r}. {near}It holds {listed(rows.partial[row], MOST)}."
+                )
+            if unknown:
+                notes.append(
+                    f"Row {row + 1} has no column {name!r}, which counts as missing, and holds "
+                    f"{listed(map(repr, unknown))}, which the model does not read."
+                )
+    return notes
 
 
 def as_names(names):

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from kzoo.kinds.tables.numbers import PLAIN, contradicts, ways
+from kzoo.kinds.tables.numbers import PLAIN, contradicts, shown_sign, ways
 
 # What stands for a missing value.
 MISSING = frozenset(
@@ -162,18 +162,25 @@ def to_numbers(values, *writings) -> np.ndarray:
 def read_numbers(values, stored=None, decimal=None) -> np.ndarray:
     """Return a column as `to_numbers` does, read by what training learned of it.
 
-    A file whose decimal sign some of the cells contradict tells nothing of the doubtful ones among them.
+    A file whose decimal sign some of the cells contradict tells nothing of the doubtful ones among them; of a file that
+    shows none, the other cells of the column may tell.
 
     Args:
-        stored, decimal: see `kzoo.kinds.tables.numbers.ways`.
+        stored: see `kzoo.kinds.tables.numbers.ways`.
+        decimal: the decimal sign of the file; empty where its first lines show none, None where there is no file.
     """
     values = plain(values)
-    by_file, doubting = ways(stored, decimal), ways(stored or (decimal and {"decimal": decimal}))
-    if by_file != doubting and values.dtype == object:
-        texts = values.seen if isinstance(values, Texts) else {value for value in values if isinstance(value, str)}
-        if any(contradicts(text, stored, decimal) for text in texts):
-            return to_numbers(values, *doubting)
-    return to_numbers(values, *by_file)
+    doubting = ways(stored or (decimal and {"decimal": decimal}))
+    if decimal is None or values.dtype != object or (decimal and ways(stored, decimal) == doubting):
+        return to_numbers(values, *ways(stored, decimal))
+    if len(doubting) < 2:
+        return to_numbers(values, *doubting)
+    texts = values.seen if isinstance(values, Texts) else {value for value in values if isinstance(value, str)}
+    if not decimal:
+        return to_numbers(values, *ways(stored, shown_sign(texts, stored)))
+    if any(contradicts(text, stored, decimal) for text in texts):
+        return to_numbers(values, *doubting)
+    return to_numbers(values, *ways(stored, decimal))
 
 
 def _number(value, writings):

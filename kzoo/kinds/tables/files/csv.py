@@ -233,7 +233,7 @@ def parsed(data, name) -> Rows:
     cells = [[None if cell in MISSING else cell for cell in line] + [None] * (width - len(line)) for line in lines[1:]]
     lying = list(zip(*cells, strict=True))[layout.before :] if cells else [()] * width
     columns = dict(zip(layout.names, lying, strict=False))
-    found = Rows({head: plain(column) for head, column in columns.items()}, layout.decimal)
+    found = Rows({head: plain(column) for head, column in columns.items()}, layout.decimal or "")
     found.notes = layout.notes
     found.words = {
         head: words

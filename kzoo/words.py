@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import contextmanager
 from importlib import import_module
 from itertools import islice
 from typing import Any
 
+_respell = [str]  # what writes arguments as whoever reads a line spells them, see `spelling`
 _MOST_NEAR = 5_000  # words that one is compared with: a stranger's table may have any number of columns
 # Controls but the end of a line and the tab; what separates lines elsewhere; what turns the direction of writing.
 _PLURALS = {"category": "categories", "class": "classes", "series": "series"}
@@ -53,6 +55,21 @@ def shown(value, most=40) -> str:
 def printable(text) -> str:
     """Write characters that a terminal would obey, or that turn a line around, as what they are: `\\x1b`."""
     return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), str(text))
+
+
+@contextmanager
+def spelling(respell):
+    """While it lasts, lines for people name arguments as `respell` spells them: the command line has its own way."""
+    before, _respell[0] = _respell[0], respell
+    try:
+        yield
+    finally:
+        _respell[0] = before
+
+
+def spelled(text) -> str:
+    """Return a line for people with arguments spelled as they read them: `time=` is `--time` on the command line."""
+    return _respell[0](str(text))
 
 
 def csv_cell(value):

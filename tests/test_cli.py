@@ -568,12 +568,24 @@ def test_debug_shows_where(call):
         ("Or use input_shape=24, horizon=1.5.", "Or use --set input_shape=24 horizon=1.5."),
         ("Use seed=3, epochs=2.", "Use --seed 3, epochs=2."),
         ("say columns={'zip': 'category'}.", "say --column zip=category."),
+        ("Say time='when', or target='my price'.", "Say --time when, or --target 'my price'."),
+        ("set warmup=0; Set warmup=0, or columns=.", "use --set warmup=0; Use --set warmup=0, or --column."),
         ("columns={'my price': {'decimal': ','}}", "--column 'my price=number:decimal=,'"),
         ("metrics=('a', 'b') and x.seed=3, mytarget=, f=2", "metrics=('a', 'b') and x.seed=3, mytarget=, f=2"),
     ],
 )
 def test_an_error_speaks_as_the_command_line_does(text, said):
-    options = ("--target", "--seed", "--data-seed", "--overwrite", "--no-check", "--folds", "--set", "--column")
+    options = (
+        "--target",
+        "--time",
+        "--seed",
+        "--data-seed",
+        "--overwrite",
+        "--no-check",
+        "--folds",
+        "--set",
+        "--column",
+    )
     assert respell(text, options) == said
     assert respell(text, ()) == text
 

@@ -9,6 +9,7 @@ import os
 import sys
 import warnings
 from contextlib import redirect_stdout
+from functools import partial
 from importlib import import_module
 
 from kzoo import __version__, lean
@@ -21,7 +22,7 @@ from kzoo.files import at_home
 from kzoo.language import translations
 from kzoo.optional import require
 from kzoo.registry import list_presets
-from kzoo.words import hint, printable
+from kzoo.words import hint, printable, spelled, spelling
 
 # Command -> what it does; the module has the same name.
 COMMANDS = {
@@ -165,15 +166,16 @@ def _run(argv):
         if name in vars(args):
             setattr(args, name, at_home(getattr(args, name)))
     module = import_module(f"kzoo.cli.{args.command}")
-    try:
-        # Whatever a library prints while it works must not mix with the document.
-        with redirect_stdout(sys.stderr):
-            early.look(args)
-            document = module.run(args)
-    except KzooError as error:
-        error.args = (respell(str(error), _called(parser, args.command).options()), *error.args[1:])
-        raise
-    print(common.to_json(document) if args.json else printable(module.render(document, args)))
+    with spelling(partial(respell, options=_called(parser, args.command).options())):
+        try:
+            # Whatever a library prints while it works must not mix with the document.
+            with redirect_stdout(sys.stderr):
+                early.look(args)
+                document = module.run(args)
+        except KzooError as error:
+            error.args = (spelled(error), *error.args[1:])
+            raise
+        print(common.to_json(document) if args.json else printable(module.render(document, args)))
     sys.stdout.flush()
     if not isinstance(document, dict):
         return 0

@@ -12,7 +12,7 @@ from kzoo.registry import get_preset, names_a_preset
 from kzoo.results import number
 from kzoo.results.suggest import ranked_by
 from kzoo.tasks import score_named
-from kzoo.words import plural
+from kzoo.words import plural, spelled
 
 _PRESETS = 8  # that are named
 
@@ -128,8 +128,8 @@ def render(document, args):
         numbers.append(plural(len(found), level))
         lines.append(common.bold(f"{level}s"))
         for one in found:
-            lines += tables.columns([(one["check"], one["what"])])
-            rows = [("where", one["where"]), ("why", one["why"]), ("fix", one["fix"])]
+            lines += tables.columns([(one["check"], spelled(one["what"]))])
+            rows = [(name, spelled(one[name])) for name in ("where", "why", "fix")]
             lines += [*tables.columns(rows, indent=4), ""]
     lines += [f"{count} checks: {', '.join(numbers)}"] if numbers else []
     return "\n".join([*lines, *(_outlook(document, args) if "presets" in document else [])])
@@ -146,7 +146,7 @@ def _outlook(document, args):
                 one["label"],
                 "" if one["value"] is None else number(one["value"], metric),
                 "" if one["value"] is None else f"{one['seconds']:.1f}",
-                "; ".join(one["notes"]),
+                spelled("; ".join(one["notes"])),
             )
             for one in document["baselines"]
         ]

@@ -17,7 +17,7 @@ from pathlib import Path
 from kzoo.cli.spelling import meant
 from kzoo.errors import KzooError, is_out_of_memory
 from kzoo.optional import missing
-from kzoo.words import first_line, printable
+from kzoo.words import first_line, printable, spelled
 
 PICTURES = (".png", ".svg", ".pdf")
 DATA_OPTIONS = ("target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns")
@@ -144,7 +144,7 @@ def require(name):
 
 def say(line):
     """Print a line for people on stderr."""
-    print(printable(f"kzoo: {line}"), file=sys.stderr)
+    print(printable(f"kzoo: {spelled(line)}"), file=sys.stderr)
 
 
 def explain(error):

@@ -9,6 +9,7 @@ from kzoo.errors import ExportError
 from kzoo.export.format import QUANTIZED
 from kzoo.export.formats import formats, parse
 from kzoo.weights.stored import Stored
+from kzoo.words import spelled
 
 EXAMPLES = """\
 examples:
@@ -90,7 +91,7 @@ def table(exports) -> list[str]:
 def problems(exports) -> list[str]:
     """Return a line for each file that failed, and for each that has a note."""
     return [
-        f"  {key}: {entry.get('error') or entry.get('note')}"
+        f"  {key}: {spelled(entry.get('error') or entry.get('note'))}"
         for key, entry in exports.items()
         if entry.get("error") or entry.get("note")
     ]

@@ -2,7 +2,7 @@
 
 from kzoo.cli import common, tables
 from kzoo.data.overview import examples
-from kzoo.words import plural, printable, value_in_words
+from kzoo.words import plural, printable, spelled, value_in_words
 
 _COLUMNS, _CLASSES = 30, 20  # that are printed
 _NAME = 24  # characters of a name
@@ -20,7 +20,7 @@ def lines(read) -> list[str]:
         found += ["", *_columns(read["columns"], read["rows"])]
     if read["classes"]:
         found += ["", *_classes(read["classes"], read["splits"])]
-    notes = [line for note in read["notes"] for line in common.hanging("  ", printable(note))]
+    notes = [line for note in read["notes"] for line in common.hanging("  ", printable(spelled(note)))]
     return [*found, *(["", *notes] if notes else [])]
 
 

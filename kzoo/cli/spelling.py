@@ -9,7 +9,7 @@ from importlib import import_module
 from kzoo.arguments import ARGUMENTS, SYNONYMS
 
 _GIVEN = re.compile(
-    r"""(?P<advice>\b(?:[Uu]se|[Aa]dd|[Pp]ass)\ )?(?<![\w.])(?P<name>[a-z]\w*)=
+    r"""(?P<advice>(?<![\w-])(?:[Uu]se|[Aa]dd|[Pp]ass|[Ss]ay|[Ss]et)\ )?(?<![\w.])(?P<name>[a-z]\w*)=
     (?P<value>'[^']*'|"[^"]*"|\([^()]*\)|\[[^\[\]]*\]|[-+\w.]*\w|)""",
     re.VERBOSE,
 )
@@ -29,7 +29,8 @@ def respell(text, options: Iterable[str]) -> str:
 
     `target=` becomes `--target`, `seed=-1` becomes `--seed -1`, `overwrite=True` becomes `--overwrite`, `check=False`
     becomes `--no-check`, `folds=None` becomes `no --folds`, `columns={'zip': 'category'}` becomes `--column
-    zip=category`, and `kzoo.list_presets()` is `kzoo list`; what to do about a setting gets its `--set`.
+    zip=category`, `columns=` becomes `--column`, and `kzoo.list_presets()` is `kzoo list`; what to do about a setting
+    gets its `--set`.
 
     Args:
         text: as a `KzooError` has it.
@@ -45,14 +46,17 @@ def respell(text, options: Iterable[str]) -> str:
 
     def replace(found):
         advice, name, value = found["advice"] or "", found["name"], found["value"]
-        option = f"--{name.replace('_', '-')}"
+        option = "--column" if name == "columns" and not value else f"--{name.replace('_', '-')}"
         if value == "False" and f"--no-{option[2:]}" in options:
             return f"{advice}--no-{option[2:]}"
         if option in options:
             if value == "None":
                 return f"{advice}no {option}"
+            if advice and value[:1] in ("'", '"'):
+                value = shlex.quote(value[1:-1])
             return f"{advice}{option}" if value in ("", "True") else f"{advice}{option} {value}"
         if advice and value and name in ARGUMENTS and "--set" in options:
+            advice = f"{'Use' if advice[0] == 'S' else 'use'} " if advice.lower() == "set " else advice
             return f"{advice}--set {name}={value}"
         return found[0]
 
@@ -62,6 +66,7 @@ def respell(text, options: Iterable[str]) -> str:
         return f"--column {shlex.quote(said['name'] + '=' + kind)}" if "--column" in options else found[0]
 
     text = text.replace("See kzoo.list_presets().", "See: kzoo list")
+    text = f"--column: {text[9:]}" if text.startswith("columns: ") and "--column" in options else text
     return _GIVEN.sub(replace, _SEVERAL.sub(pairs, _COLUMN.sub(column, text)))
 
 

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 from kzoo.cli.common import hanging, width
 from kzoo.tasks.targets import table_of
+from kzoo.words import spelled
 
 
 def columns(rows, *, align="", indent=2) -> list[str]:
@@ -65,4 +66,4 @@ def of_targets(scores, doubts=()) -> list[str]:
 
 
 def _warned(sentence):
-    return hanging("warning: ", sentence)
+    return hanging("warning: ", spelled(sentence))

@@ -15,7 +15,7 @@ from kzoo.data.windows import Mapped, blocks, is_mapped, taken
 from kzoo.errors import KzooError
 from kzoo.kinds.arrays import as_array
 from kzoo.tasks import choose
-from kzoo.words import in_bytes
+from kzoo.words import in_bytes, shown
 
 
 def load_arrays(
@@ -168,13 +168,16 @@ def _targets(y, kind, task, preset, known, notes):
     _refuse_label_matrix(y, task)
     onehot = y.ndim == 2 and y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
     fixed, possible = choose.fixed_by(preset), list(choose.fitting(kind).values())
+    columns = [y.argmax(axis=1).astype(str)] if onehot else list(y.T) if y.ndim == 2 else [y]
+    likely, _ = choose.likely(kind, columns)
     if task is not None:
         chosen = choose.asked_for(kind, task)
     elif fixed is None or fixed.task not in [one.task for one in possible]:
-        columns = [y.argmax(axis=1).astype(str)] if onehot else list(y.T) if y.ndim == 2 else [y]
-        chosen = choose.likely(kind, columns)[0] or possible[0]
+        chosen = likely or possible[0]
     else:
         chosen = next(one for one in possible if one.task is fixed.task)
+    if task is None and likely is None:
+        notes += _classes_as_values(y, onehot, kind)
     if "classes" not in chosen.facts:
         return chosen, y, None
     if onehot:
@@ -188,6 +191,21 @@ def _targets(y, kind, task, preset, known, notes):
     if known:
         return chosen, np.asarray(known)[y.astype(int)], known
     return chosen, y, None
+
+
+def _classes_as_values(y, onehot, kind):
+    """Yield a line on numbers that may be classes, of inputs whose classes no task of kzoo tells apart.
+
+    Raises:
+        KzooError: labels that are no numbers.
+    """
+    classes = f"classes of {kind} inputs are not supported yet: give features of each input as a row of a table"
+    if y.dtype.kind not in "biuf":
+        raise KzooError(f"y holds labels such as {shown(str(y.flat[0]))}, and {classes}.")
+    numbers = np.unique(y).astype(float)
+    what = f"{len(numbers)} different whole numbers, {numbers[0]:g} to {numbers[-1]:g}"
+    what = "one-hot rows" if onehot else "true and false" if y.dtype.kind == "b" else what
+    yield f"y holds {what}, read as values of a regression. If they are, say task='regression'; {classes}."
 
 
 def _refuse_label_matrix(y, task):

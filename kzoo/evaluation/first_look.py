@@ -1,8 +1,12 @@
 """Data alone: how it was read, what is wrong with it, what needs no network, and which presets to try."""
 
 import os
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from kzoo import baselines
 from kzoo.checks import look
@@ -11,7 +15,7 @@ from kzoo.checks.subject import Subject
 from kzoo.data.dataset import Dataset
 from kzoo.data.load import load
 from kzoo.data.options import DataOptions
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import kind
 from kzoo.kinds.tables.files import is_table
 from kzoo.registry import Preset, general_first, get_preset, is_general, list_presets
@@ -57,7 +61,7 @@ def _read(source: Any, options: DataOptions) -> Dataset:
             return load(source, _reader_of_texts(), options)
         except KzooError:
             raise error from None
-    data.notes += _other_readings(data)
+    data.notes += _other_readings(data, source, options)
     return data
 
 
@@ -70,7 +74,7 @@ def _reader_of_texts() -> str:
     )
 
 
-def _other_readings(data: Dataset) -> list[str]:
+def _other_readings(data: Dataset, source: Any, options: DataOptions) -> list[str]:
     """Say how else a table may be read: as texts, or as a series."""
     read = [] if "steps" in kind(data.inputs).facts else data.seen.get("read", [])
     texts = [one["name"] for one in read if one["kind"] == "left out" and one["about"].startswith("a different text")]
@@ -83,8 +87,22 @@ def _other_readings(data: Dataset) -> list[str]:
         *(
             f"If its rows follow one another in time, say time={name!r}: it is read as a series then."
             for name in dates[:1]
+            if isinstance(data.train.x, np.ndarray)  # of a table that fits into memory
+            and "values" in data.problem.facts
+            and _is_read(source, replace(options, time=name))
         ),
     ]
+
+
+def _is_read(source: Any, options: DataOptions) -> bool:
+    """Say whether a source can be read in a way, which is not to be advised otherwise."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", KzooWarning)
+            load(source, None, options)
+    except KzooError:
+        return False
+    return True
 
 
 def fitting(data: Dataset) -> list[str]:

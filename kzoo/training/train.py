@@ -44,7 +44,7 @@ from kzoo.training.road import assign
 from kzoo.training.slim import slim
 from kzoo.training.start import checked_name
 from kzoo.weights import frozen
-from kzoo.words import plural, printable
+from kzoo.words import plural, printable, spelled
 
 
 @door
@@ -285,4 +285,4 @@ def say(notes: Iterable[str], progress: bool) -> None:
     """Print notes, a line each, where there is to be progress."""
     if progress:
         for note in notes:
-            print(printable(note), file=sys.stderr)
+            print(printable(spelled(note)), file=sys.stderr)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from kzoo.tuning.records import FINISHED, Trial, best_of
 from kzoo.tuning.spaces.entry import shown
-from kzoo.words import duration, plural
+from kzoo.words import duration, plural, spelled
 
 _ROWS = 12  # of the live table
 
@@ -60,7 +60,9 @@ class Progress:
     def say(self, line):
         """Print a line."""
         if not self.silent:
-            (self.live.console if self.live is not None else self.console).print(line, soft_wrap=True, markup=False)
+            (self.live.console if self.live is not None else self.console).print(
+                spelled(line), soft_wrap=True, markup=False
+            )
 
     def known(self, trials):
         """Say which trials there are already."""

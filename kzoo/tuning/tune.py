@@ -43,7 +43,7 @@ from kzoo.tuning.spaces.own import Build, OwnSpace, is_own, name_of, unexplored
 from kzoo.tuning.spaces.space import Space
 from kzoo.tuning.spaces.space import space as space_of
 from kzoo.tuning.start import Start
-from kzoo.words import printable
+from kzoo.words import printable, spelled
 from kzoo.workers.crew import checked_crew, crew_of
 from kzoo.workers.worker import Here, Worker, can_be_sent
 
@@ -440,4 +440,4 @@ def _check(trials: Any, seed: Any, data_seed: Any, prune: Any, baseline: Any, dr
 def _say(notes: Iterable[str], progress: bool) -> None:
     if progress:
         for note in notes:
-            print(printable(note), file=sys.stderr)
+            print(printable(spelled(note)), file=sys.stderr)

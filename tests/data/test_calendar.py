@@ -207,6 +207,40 @@ def test_new_rows_of_another_step_are_named():
         ahead(reader, table(pd.date_range("2024-01-01", periods=30, freq="B")))
 
 
+STEPS_OF = ["min", "15min", "h", "4h", "D", "B", "W", "MS", "ME", "QS", "YS"]
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+@pytest.mark.parametrize("step", STEPS_OF)
+def test_rows_of_the_training_step_are_taken_and_others_refused(step, zone):
+    """Wherever they begin, with a share of them missing and some twice: years are enough for clocks that change."""
+    random = np.random.default_rng(0)
+
+    def times(step, begin="2020-03-20 00:00", count=160):
+        return pd.date_range(begin, periods=count, freq=step, tz=zone)
+
+    reader = reader_of(times(step))
+    for begin in ("2021-03-26", "2021-10-29 07:00", "2021-12-31 23:00"):
+        new = times(step, begin if step[-1] in "nh" else begin[:10])
+        for rows in (new, new[:STEPS], new[np.sort(random.choice(160, 130, replace=False))], new.append(new[-20:])):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                assert ahead(reader, table(rows)).values is not None
+    for other in STEPS_OF:
+        new = table(times(other))
+        if other == step or {step, other} in ({"D", "B"}, {"MS", "ME"}):
+            continue
+        with pytest.raises(KzooError, match="apart, and those of the training were"):
+            ahead(reader, new)
+
+
+def test_timestamps_of_numbers_in_another_unit_are_refused():
+    seconds = 1_700_000_000 + 3600 * np.arange(160)
+    reader = reader_of(seconds)
+    with pytest.raises(KzooError, match="are 3600000 apart, and those of the training were 3600"):
+        ahead(reader, table(seconds * 1000))
+
+
 @pytest.mark.parametrize(
     "said",
     [

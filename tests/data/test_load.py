@@ -69,6 +69,33 @@ def test_labels_of_any_kind():
     np.testing.assert_array_equal(column.train.y, plain.train.y)
 
 
+@pytest.mark.parametrize("preset", [None, "series_gru"])
+def test_labels_of_windows_are_said_to_be_read_as_values(preset):
+    x = RANDOM.normal(size=(60, 24, 2))
+    for labels, what in (
+        (LABELS, "3 different whole numbers, 0 to 2"), (LABELS[:, None].astype(float), "3 different whole numbers"),
+        (LABELS > 0, "true and false"), (np.eye(3)[LABELS], "one-hot rows"),
+    ):  # fmt: skip
+        notes = load_data((x, labels), preset=preset).notes
+        assert sum(f"y holds {what}" in note and "classes of series inputs are not supported" in note for note in notes)
+        assert not any("y holds" in note for note in load_data((x, labels), preset=preset, task="regression").notes)
+    assert not any("y holds" in note for note in load_data((x, RANDOM.normal(size=60)), preset=preset).notes)
+    with pytest.raises(KzooError, match="y holds labels such as 'cat', and classes of series inputs"):
+        load_data((x, np.array(["cat", "ant"])[LABELS % 2]), preset=preset)
+
+
+def test_a_class_as_the_target_of_a_series_is_said():
+    frame = pd.DataFrame(
+        {"when": pd.date_range("2024-01-01", periods=300, freq="h"), "state": ["on", "off", "on"] * 100,
+         "open": [1, 0, 0] * 100, "load": RANDOM.normal(size=300)}
+    )  # fmt: skip
+    with pytest.raises(KzooError, match="Target 'state' is not numeric, such as 'on'"):
+        load_data(frame, preset="series_linear", target="state")
+    said = "Target 'open' holds 0 and 1 alone: its forecasts are numbers, not classes."
+    assert said in load_data(frame, preset="series_linear", target="open").notes
+    assert said not in load_data(frame, preset="series_linear", target="load").notes
+
+
 def test_rows_are_scaled_from_training_rows_only():
     data = load_data((ROWS, LABELS), preset="tabular_fnn")
     held = ~np.isin(ROWS[:, 0].astype(np.float32), data.train.x[:, 0])

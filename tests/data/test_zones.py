@@ -9,6 +9,7 @@ import pytest
 from kzoo.data import load_data
 from kzoo.data.encode import encode
 from kzoo.errors import KzooError
+from kzoo.kinds import kind
 from kzoo.kinds.tables.zones import about_zone, minutes_in, on_clock, zone_of
 
 ROWS = 160
@@ -121,6 +122,15 @@ def test_a_run_that_says_no_zone_reads_as_it_did():
     x, lines = read(reader, new)
     np.testing.assert_array_equal(x[:, -1], new["when"].dt.hour)
     assert not lines
+
+
+@pytest.mark.parametrize(("zone", "offset"), [("UTC", "Z"), ("+05:30", "+05:30"), (None, "")])
+def test_the_example_of_a_served_table_says_the_zone(zone, offset):
+    when = WHEN.tz_localize(None) if zone is None else WHEN.tz_convert(zone)
+    reader = load_data(table(when), target="late").preprocessing
+    row = kind("rows").light.example(reader, None)
+    assert row["when"].endswith(f":00{offset}")
+    assert not read(reader, [row])[1]
 
 
 def test_files_of_one_table_are_brought_to_the_zone_of_the_first(tmp_path):

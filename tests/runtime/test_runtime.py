@@ -115,6 +115,28 @@ def test_a_series(series, home, tmp_path):
     agree(series, np.random.default_rng(0).normal(size=(3, 8, 2)).astype("float32"), batch_size=2)
 
 
+def test_a_series_of_another_step_is_refused_at_every_door(series, home, tmp_path):
+    frame = pd.read_csv(home / "waves.csv")[::2]
+    frame.to_csv(tmp_path / "thin.csv", index=False)
+    model, run = kzoo.runtime.load(series.exported), series.run
+    said = "are 10 hours apart, and those of the training were 5 hours: give rows 5 hours apart"
+    for source in (tmp_path / "thin.csv", frame, frame.to_dict("records"), frame.to_dict("list")):
+        for predict in (model.predict, partial(kzoo.predict, run)):
+            with pytest.raises(kzoo.KzooError, match=f"The rows of the series {said}"):
+                predict(source)
+    for source in (tmp_path / "thin.csv", frame):
+        with pytest.raises(kzoo.KzooError, match=said):
+            kzoo.evaluate(run, source)
+        with pytest.raises(kzoo.KzooError, match=said):
+            kzoo.check(run, source)
+        with pytest.raises(kzoo.KzooError, match=f"The rows of the test series {said}"):
+            kzoo.data.load_data(home / "waves.csv", preset="series_gru", test=source)
+    columns = [frame.drop(columns="when"), frame.assign(when=range(len(frame)))]
+    for new, line in zip(columns, ("There is no time column 'when'", "Times of 'when' are numbers in"), strict=True):
+        with pytest.warns(KzooWarning, match=line):
+            kzoo.evaluate(run, new)
+
+
 def test_a_forecast_on_the_command_line(series, home, tmp_path, capsys):
     said = []
     for place in (series.run.path, series.exported):

@@ -35,7 +35,7 @@ from kzoo.kinds.tables.values import (
     unreadable,
     word_of,
 )
-from kzoo.kinds.tables.zones import about_zone
+from kzoo.kinds.tables.zones import about_zone, offset_of
 from kzoo.words import hint, listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown
@@ -248,10 +248,11 @@ def received(reader, given, most=None):
 
 def form(reader):
     """Return the columns that are to be filled in, each with what stands for it where nothing is known."""
-    return {"columns": [_field(column) for column in reader["columns"]]}
+    zones = reader.get("zones", {})
+    return {"columns": [_field(column, zones.get(column["name"], "")) for column in reader["columns"]]}
 
 
-def _field(column):
+def _field(column, zone):
     field = {"name": column["name"], "kind": column["kind"]}
     if column["kind"] == "category":
         return field | {"values": column["values"], "default": next(iter(column["values"]), None)}
@@ -259,14 +260,17 @@ def _field(column):
         usual = {"year": 2000, "month": 1, "day": 1} | {part: round(value) for part, value in column["medians"].items()}
         time = " {hour:02}:00" if "hour" in usual else ""
         written = ("{year:04}-{month:02}-{day:02}" + time).format_map(usual)
-        return field | {"default": written, "missing": column["missing"]}
+        offset = "Z" if zone == "UTC" else zone if offset_of(zone) else ""
+        zoned = {"offset": offset} if offset and time else {}  # which goes behind a time
+        return field | {"default": written, "missing": column["missing"]} | zoned
     limits = {name: column[name] for name in ("low", "high") if name in column}
     return field | {"default": column["median"], "missing": column["missing"]} | limits
 
 
 def example(reader, x):
     """Return a row of medians, and of the first category of each column."""
-    return {field["name"]: field["default"] for field in form(reader)["columns"]}
+    fields = form(reader)["columns"]
+    return {one["name"]: f"{one['default']}{one['offset']}" if "offset" in one else one["default"] for one in fields}
 
 
 def show(reader, x, names):

@@ -92,7 +92,7 @@ class Calendar:
                 break
         else:
             unit = "second" if unit is None else unit
-        return f"{every:g} {unit}{'' if every == 1 or not unit else 's'}".rstrip()
+        return f"{every:.12g} {unit}{'' if every == 1 or not unit else 's'}".rstrip()
 
     @property
     def seasons(self) -> dict[str, int]:

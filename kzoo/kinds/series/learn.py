@@ -35,10 +35,10 @@ from kzoo.kinds.tables.frame import about_index, as_frame
 from kzoo.kinds.tables.numbers import in_texts
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import MOST, as_names, require, rows_of
-from kzoo.kinds.tables.values import known
+from kzoo.kinds.tables.values import known, plain
 from kzoo.preset import STEPS
 from kzoo.tasks.values.light import Extent, spread
-from kzoo.words import listed, plural
+from kzoo.words import listed, plural, shown
 
 __all__ = ["describe", "fit", "fresh", "labelled", "load", "overview", "simple_forecasts", "take"]
 
@@ -120,6 +120,9 @@ def load_series(
     doubts = [line for line in doubts if any(repr(name) in line for name in names)]
     values = filled(frame, names, notes, writings, unread, gone)
     notes += [*doubts, *say_unread(names, frame, unread)]
+    if target is not None:
+        two = [name for name, column in zip(targets, values.T, strict=False) if np.isin(column, (0, 1)).all()]
+        notes += [f"Target {name!r} holds 0 and 1 alone: its forecasts are numbers, not classes." for name in two]
     apart = {name: ("left out", "hardly any numbers") for name in frame.columns if name not in names}
     apart |= dict.fromkeys(as_names(drop), ("left out", AS_ASKED))
     if times is not None:
@@ -247,7 +250,9 @@ def _columns(frame, target, drop, writings):
     if not numeric:
         raise KzooError(f"The series has no numeric column; columns: {listed(frame.columns, MOST)}.")
     if lost := [c for c in asked if c not in numeric]:
-        raise KzooError(f"Target {lost[0]!r} is not numeric.")
+        values = plain(frame[lost[0]])
+        example = f", such as {shown(values[known(values)][0])}" if known(values).any() else ""
+        raise KzooError(f"Target {lost[0]!r} is not numeric{example}: a series is forecast in numbers, not in classes.")
     targets = asked or numeric
     return [*targets, *(c for c in numeric if c not in targets)], targets
 

@@ -44,7 +44,11 @@ def read(reader, raw):
     if len(rows) < steps:
         without = f" that do hold {_either(_targets(reader))}" if future else ""
         raise KzooError(f"A forecast needs the last {steps} rows{without}; got {len(rows)}.")
-    doubts += [*about_times(reader, times), *refuse_other_step(reader, times, "the series", last=steps)]
+    # Of rows without times `ahead` says what that means for the forecast.
+    doubts += [
+        *([] if times is None else about_times(reader, times)),
+        *refuse_other_step(reader, times, "the series", last=steps),
+    ]
     x = filled(rows, names, [], reader.get("writings"), unread, gone)[None, -steps:]
     refuse_empty(gone, len(rows), "the series")
     lines = (
@@ -229,7 +233,8 @@ def ahead(reader, raw, steps):
     rows, seen, _ = _past(reader, raw, [])
     moments = None if seen is None else calendars.moments_of(rows, seen.column, seen.way, seen.told)
     if moments is None or (moments.at.dtype.kind == "M") == (calendar.step == "numbers"):
-        why = f"There is no time column {calendar.column!r}: the steps of the forecast have numbers, 1 is the next row."
+        why = "There is no time column" if moments is None else "Times are not written as in training, in"
+        why = f"{why} {calendar.column!r}: the steps of the forecast have numbers, 1 is the next row."
         warnings.warn(why, KzooWarning, stacklevel=2)
         return None
     own = calendars.learn(moments, seen.column)

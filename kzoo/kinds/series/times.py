@@ -87,7 +87,7 @@ class Step:
         if self.unit == "months":
             years, months = divmod(round(self.count * count), 12)
             return plural(years, "year") if years and not months else plural(round(self.count * count), "month")
-        return plural(round(count), "day") if self.unit else f"{self.count * count:g}"
+        return plural(round(count), "day") if self.unit else f"{self.count * count:.12g}"
 
     def __str__(self):
         if self.unit == "days of work":

@@ -282,7 +282,7 @@ function fieldOf(column) {
       if (!column.missing) throw new Problem("fillIn", { name }, input);
       return null;
     }
-    if (column.kind === "date") return value;
+    if (column.kind === "date") return value + (column.offset ?? "");
     const { low, high } = column;
     if (low !== undefined && (Number(value) < low || Number(value) > high)) notes.push(["clipped", { name, bound: Number(value) < low ? low : high }]);
     return Number(value);

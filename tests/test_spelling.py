@@ -1,0 +1,108 @@
+"""What a command prints names options, as whoever reads it has to write them: never `time=` or `columns={...}`.
+
+The fault: errors were respelled, and notes, warnings and findings spoke Python: "say time='datum'".
+"""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kzoo
+from kzoo.cli import main
+from kzoo.cli.common import DATA_OPTIONS
+
+ROWS = 240
+PYTHON = re.compile(
+    rf"(?<![\w-])(?:{'|'.join(DATA_OPTIONS)}|data|out|seed|folds|resume|freeze|weights|objective|quantize|formats)="
+)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Files that each bring about a line with an argument in it."""
+    folder, random = tmp_path_factory.mktemp("spelling"), np.random.default_rng(0)
+    hours = pd.date_range("2024-01-01", periods=ROWS, freq="h")
+    frame = pd.DataFrame({"when": hours, "a": random.normal(size=ROWS), "b": random.normal(size=ROWS)})
+    values, classes = random.normal(size=ROWS), random.choice(["yes", "no"], ROWS)
+    frame.assign(y=values).to_csv(folder / "hours.csv", index=False)
+    frame.assign(y=classes).to_csv(folder / "classes.csv", index=False)
+    two_ways = [f"{number}.{number % 7 * 100:03} €" for number in range(1, ROWS + 1)]
+    frame.assign(price=two_ways, y=classes).to_csv(folder / "two ways.csv", index=False)
+    frame.assign(leak=values * 2 + 1, y=values).drop(columns="when").to_csv(folder / "leak.csv", index=False)
+    twice = pd.concat([frame.assign(y=classes).drop(columns="when")] * 2)
+    twice.to_csv(folder / "twice.csv", index=False)
+    frame.assign(y=np.where(np.arange(ROWS) < 12, "yes", "no")).to_csv(folder / "rare.csv", index=False)
+    shops = pd.concat([frame.assign(shop=shop) for shop in "xyz"])
+    shops.to_csv(folder / "shops.csv", index=False)
+    np.savez(folder / "windows.npz", x=random.normal(size=(90, 24, 2)), y=np.arange(90) % 3)
+    np.savez(folder / "labels.npz", x=random.normal(size=(90, 4)), y=random.integers(0, 2, (90, 3)))
+    return folder
+
+
+COMMANDS_TO_TRY = [
+    ("check", "hours.csv", "--target", "y", "--quick"),
+    ("check", "hours.csv", "--target", "nothing", "--quick"),
+    ("check", "hours.csv", "--target", "y", "--time", "nothing", "--quick"),
+    ("check", "hours.csv", "--quick"),
+    ("check", "classes.csv", "--target", "y", "--quick"),
+    ("check", "classes.csv", "--target", "y", "--task", "nonsense", "--quick"),
+    ("check", "classes.csv", "--target", "y", "--time", "when", "--quick"),
+    ("check", "classes.csv", "--target", "y", "--column", "a=nonsense", "--quick"),
+    ("check", "two ways.csv", "--target", "y", "--quick"),
+    ("check", "leak.csv", "--target", "y", "--quick"),
+    ("check", "twice.csv", "--target", "y", "--quick"),
+    ("check", "rare.csv", "--target", "y", "--quick"),
+    ("check", "shops.csv", "--time", "when", "--quick"),
+    ("check", "windows.npz", "--quick"),
+    ("check", "labels.npz", "--quick"),
+    ("check", "tabular_fnn"),
+    ("check", "tabular_fnn", "--data", "two ways.csv", "--target", "y"),
+    ("check", "tabular_fnn", "--data", "hours.csv", "--target", "y", "--time", "when"),
+    ("check", "series_gru", "--data", "hours.csv", "--target", "y", "--validation", "0.9"),
+    ("train", "tabular_fnn", "--data", "two ways.csv", "--target", "y", "--epochs", "1", "--out", "run"),
+    ("train", "tabular_fnn", "--data", "classes.csv", "--target", "y", "--epochs", "1", "--out", "run"),
+    ("train", "series_gru", "--data", "hours.csv", "--group", "a"),
+    ("train", "series_gru", "--data", "hours.csv", "--set", "input_shape=400"),
+    ("train", "tabular_fnn", "--data", "classes.csv", "--target", "y", "--resume", "must", "--out", "nothing"),
+    ("train", "tabular_fnn", "--data", "classes.csv", "--target", "y", "--freeze", "--out", "nothing"),
+    ("train", "tabular_fnn", "--data", "classes.csv", "--target", "y", "--test", "0.999"),
+    ("evaluate", "run"),
+    ("evaluate", "run", "--data", "hours.csv"),
+    ("evaluate", "run", "--data", "hours.csv", "--target", "nothing"),
+    ("evaluate", "run", "--data", "classes.csv", "--target", "a"),
+    ("predict", "run", "leak.csv"),
+    ("report", "run", "--data", "hours.csv"),
+    ("export", "run", "--out", "exported", "--formats", "nonsense"),
+    ("export", "run", "--out", "exported", "--formats", "onnx", "--quantize", "nonsense"),
+    ("tune", "tabular_fnn", "--data", "classes.csv", "--target", "y", "--objective", "nonsense", "--dry-run"),
+    ("tune", "series_gru", "--data", "hours.csv", "--folds", "5", "--dry-run"),
+    ("tune", "tabular_fnn", "--data", "classes.csv", "--target", "y", "--folds", "5000", "--dry-run"),
+]  # fmt: skip
+
+
+def test_commands_name_options_and_never_arguments_of_python(home, monkeypatch, capsys):
+    monkeypatch.chdir(home)
+    said = {}
+    for words in COMMANDS_TO_TRY:
+        capsys.readouterr()
+        assert main([str(word) for word in words]) in (0, 1, 2)
+        said[words] = "".join(capsys.readouterr())
+        assert "a fault of kzoo" not in said[words], words
+    said = {words: re.sub(r"DataFrame\.pivot\(.*?\)", "", text) for words, text in said.items()}  # it is pandas' own
+    wrong = {words: [line for line in text.splitlines() if PYTHON.search(line)] for words, text in said.items()}
+    assert not {words: lines for words, lines in wrong.items() if lines}
+    text = " ".join("".join(said.values()).split())
+    for option in (
+        "say --time when", "--column price=number:decimal=,", "--task overrides", "--drop", "--group", "--target",
+        "say --task regression",
+    ):  # fmt: skip
+        assert option in text, option
+
+
+def test_advice_to_read_a_table_as_a_series_is_given_where_it_works(home):
+    said = "If its rows follow one another in time"
+    assert any(said in note for note in kzoo.check(home / "hours.csv", target="y").overview["notes"])
+    assert not any(said in note for note in kzoo.check(home / "classes.csv", target="y").overview["notes"])
+    assert not any(said in note for note in kzoo.check(home / "shops.csv", target="b").overview["notes"])

@@ -408,7 +408,7 @@ def padded_categories(draw):
 
 def letters_and_figures(draw):
     """Return codes, some of which are figures."""
-    pool = ["01067", "1067", "1067.0", "A12", "B07", "1e5", "0", "00"]
+    pool = ["01067", "1067", "10.670", "A12", "B07", "1e5", "0", "00"]
     return Column("letters and figures", lambda count: _words(pool[n] for n in draw.integers(0, len(pool), count)))
 
 

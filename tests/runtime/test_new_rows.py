@@ -12,7 +12,8 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Pair, fit
+from shortcuts import undrawn, untraced
+from small_exports import write_exported
 
 import kzoo
 import kzoo.runtime
@@ -40,12 +41,21 @@ def points(sizes):
     return [f"{size:.3f}" for size in sizes]
 
 
-@pytest.fixture(scope="module")
-def pair(home):
+class Pair:
     """A run on a file with decimal commas and nothing between thousands, and its exported model."""
-    flats().to_csv(home / "flats.csv", index=False, sep=";", decimal=",")
-    run = fit("tabular_fnn", home / "flats.csv", home / "flats" / "run", target="open", units=(8,))
-    return Pair(run, home / "flats")
+
+    def __init__(self, home):
+        self.data, self.exported = home / "flats.csv", home / "exported"
+        flats().to_csv(self.data, index=False, sep=";", decimal=",")
+        settings = dict(target="open", units=(8,), epochs=1, callbacks="quick", progress=False)
+        with undrawn(), untraced():
+            self.run = kzoo.train("tabular_fnn", self.data, out=home / "run", **settings)
+        write_exported(self.run, self.exported)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    return Pair(tmp_path_factory.mktemp("flats"))
 
 
 def written(frame, path, **options):
@@ -68,10 +78,8 @@ DOORS = {
     "the runtime": lambda pair, rows, path: kzoo.runtime.load(pair.exported).predict(written(rows, path)),
     "the runtime, dicts": lambda pair, rows, path: kzoo.runtime.load(pair.exported).predict(rows.to_dict("records")),
     "an upload": lambda pair, rows, path: uploaded(pair, written(rows, path)),
-    "test=": lambda pair, rows, path: load_data(pair.exported.parents[1] / "flats.csv", target="open", test=rows),
-    "test= a file": lambda pair, rows, path: load_data(
-        pair.exported.parents[1] / "flats.csv", target="open", test=written(rows, path)
-    ),
+    "test=": lambda pair, rows, path: load_data(pair.data, target="open", test=rows),
+    "test= a file": lambda pair, rows, path: load_data(pair.data, target="open", test=written(rows, path)),
 }
 
 
@@ -112,6 +120,18 @@ def test_a_column_that_is_missing_is_refused_and_the_nearest_name_said(door, pai
     assert "Column 'size' is missing; the columns given are: " in line and line.endswith("Did you mean 'Size_'?")
     (line,) = said(door, pair, rows.drop(columns="town"), tmp_path / "new.csv")
     assert "Column 'town' is missing" in line and "Did you mean" not in line
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_column_that_is_empty_now_and_never_was_is_said(door, pair, tmp_path):
+    rows = flats([None] * 70 + commas(SIZES[70:]))
+    says = "Column 'size': 70 of 120 values are missing, and none was in training: the median of the training rows "
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", KzooWarning)
+        found = DOORS[door](pair, rows, tmp_path / "new.csv")
+    lines = [*getattr(found, "notes", ()), *(str(one.message) for one in caught)]
+    assert len([line for line in lines if says in line]) == 1
+    assert said(door, pair, flats([None] * 60 + commas(SIZES[60:])), tmp_path / "new.csv") == []
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -228,7 +248,7 @@ def test_the_command_line_says_it_in_one_line_and_ends_with_2(pair, tmp_path, ca
         err = capsys.readouterr().err
         assert err.count("\n") == 1 and "Column 'size' is a number to the model" in err
     lacking = written(flats().drop(columns="size"), tmp_path / "test.csv")
-    train = ["train", "tabular_fnn", "--data", str(pair.exported.parents[1] / "flats.csv"), "--target", "open"]
+    train = ["train", "tabular_fnn", "--data", str(pair.data), "--target", "open"]
     assert main([*train, "--test", str(lacking), "--out", str(tmp_path / "run"), "--epochs", "1"]) == 2
     assert "In the test table: Column 'size' is missing" in capsys.readouterr().err
 
@@ -262,6 +282,8 @@ def test_a_test_table_of_other_categories_is_said(large, tmp_path, monkeypatch):
         "missing (row 1: 'BERN', row 2: 'CHUR', row 3: 'GENF' and 117 more)."
     )
     assert says in load_data(home, target="open", test=flats().assign(town=towns)).notes
+    empty = load_data(home, target="open", test=flats([np.nan] * 70 + SIZES[70:].tolist())).notes
+    assert [note for note in empty if note.startswith("In the test table: Column 'size': 70 of 120 values are missing")]
     few = flats().assign(town=towns.where(towns == "BERN", flats()["town"]))
     assert not [note for note in load_data(home, target="open", test=few).notes if "test table" in note]
 

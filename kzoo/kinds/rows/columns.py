@@ -53,6 +53,11 @@ def learn_columns(table, train, *, decimal=None, clip=False, notes, asked=(), do
         name: _describe(name, table[name][train], clip, notes, said.get(name), doubts, decimal)
         for name in table.columns
     }
+    notes += (
+        f"Column {name!r} is left out, though columns= names it: {described[name]}."
+        for name in said
+        if isinstance(described.get(name), str)
+    )
     if left_out is not None:
         left_out |= {name: column for name, column in described.items() if isinstance(column, str)}
     kept = [column for column in described.values() if not isinstance(column, str)]

@@ -30,6 +30,7 @@ from kzoo.kinds.rows.light import (
     cells_of,
     check_columns,
     check_share,
+    empty_line,
     feature_names,
     filled,
     in_test_table,
@@ -258,6 +259,8 @@ class Encoding:
             there = rows - (self.missing[name] - missing[name])
             with in_test_table():
                 check_share(column, count, there, cells)
+            if name not in self.holes:
+                self.notes += (f"In the test table: {line}" for line in empty_line(name, rows - there, rows))
         for name, (count, cells) in self.strange.items():
             if 2 * count > rows:
                 self.notes.append(f"In the test table: {unread_line(name, 'category', count, rows, cells)}")

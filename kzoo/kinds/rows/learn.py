@@ -139,7 +139,8 @@ def load_table(
         new = Rows({name: raw[name][parts["test"]] for name in new_columns if name in raw}, new_decimal)
         new = new.updated(rows_of(tested[dates]))
         with in_test_table():
-            x[first:], of_new = read_new(reader, new, notes)
+            x[first:], of_new = read_new(reader, new, said_of_test := [])
+        notes += (f"In the test table: {line}" for line in said_of_test)
         strange = {name: of_new[name] for name in categories if 2 * len(of_new[name]) > len(new)}
         notes += (f"In the test table: {line}" for line in say_unread(columns, new, strange))
         unread = {name: np.append(places[places < first], of_new[name] + first) for name, places in unread.items()}

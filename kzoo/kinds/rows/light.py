@@ -12,7 +12,6 @@ from kzoo.kinds import Shown
 from kzoo.kinds.arrays import check_count, numbers_in, whole_in
 from kzoo.kinds.rows.asked import asked_columns
 from kzoo.kinds.tables.numbers import readings
-from kzoo.kinds.tables.overview import missing_in
 from kzoo.kinds.tables.raw import (
     MOST,
     as_names,
@@ -39,7 +38,7 @@ from kzoo.kinds.tables.zones import about_zone, offset_of
 from kzoo.words import hint, listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown
-_FEW_UNREAD = 5  # cells that cannot be read: fewer are named, and never too many
+_FEW_UNREAD = 5  # cells that cannot be read, or are missing: fewer are never too many
 _BLOCK = 2**13  # rows that are put together at once: they stay in the processor's cache
 
 
@@ -76,10 +75,33 @@ def read_new(reader, rows, notes):
     """
     check_columns(reader["columns"], rows)
     notes += check_keys(rows, [column["name"] for column in reader["columns"]], reader.get("targets", ()))
-    unread = {}
-    x = apply_columns(as_dated(reader, rows, notes), rows, unread)
-    check_readable(reader["columns"], rows, unread)
+    unread, missing = {}, {}
+    x = apply_columns(as_dated(reader, rows, notes), rows, unread, missing)
+    for column in reader["columns"]:
+        if (name := column["name"]) not in missing:
+            continue
+        if is_unreadable(column, len(unread[name]), len(rows) - missing[name]):
+            values = plain(rows[name])
+            cells = [(int(place), values[place]) for place in unread[name][:3]]
+            check_share(column, len(unread[name]), len(rows) - missing[name], cells)
+        if not column["missing"]:
+            notes += empty_line(name, missing[name], len(rows))
     return x, unread
+
+
+def empty_line(name, count, rows) -> list:
+    """Return a line where most cells of a column are missing, of which training saw none.
+
+    Args:
+        name: of the column.
+        count, rows: how many of how many cells are missing.
+    """
+    if count < _FEW_UNREAD or count <= rows / 2:
+        return []
+    return [
+        f"Column {name!r}: {count} of {plural(rows, 'value')} are missing, and none was in training: the median of the "
+        "training rows stands in."
+    ]
 
 
 @contextmanager
@@ -171,21 +193,6 @@ def two_readings(cells, writing) -> str:
     return ""
 
 
-def check_readable(columns, table, unread):
-    """Raise `KzooError` for a column of numbers or dates most of whose cells cannot be read, where training's could.
-
-    Args:
-        columns: what `learn_columns` found.
-        table: `Rows`.
-        unread: what `apply_columns` found.
-    """
-    for column in columns:
-        places, values = unread.get(column["name"], ()), plain(table[column["name"]])
-        if len(places) >= _FEW_UNREAD:
-            cells = [(int(place), values[place]) for place in places[:3]]
-            check_share(column, len(places), len(values) - missing_in(values), cells)
-
-
 def is_unreadable(column, count, there) -> bool:
     """Say whether a column is to be refused: see `check_share`."""
     if column["kind"] == "category" or column.get("unreadable"):
@@ -194,7 +201,7 @@ def is_unreadable(column, count, there) -> bool:
 
 
 def check_share(column, count, there, cells):
-    """Raise `KzooError` where most of the cells of new rows cannot be read, see `check_readable`.
+    """Raise `KzooError` where most of the cells of new rows cannot be read, where training's could.
 
     Args:
         column: what was learned of it.
@@ -340,7 +347,7 @@ def feature_names(columns):
     return tuple(names)
 
 
-def apply_columns(columns, table, unread=None):
+def apply_columns(columns, table, unread=None, missing=None):
     """Turn raw rows into numbers.
 
     Args:
@@ -348,6 +355,7 @@ def apply_columns(columns, table, unread=None):
         table: `Rows` or a DataFrame.
         unread: a dict that gets name -> places of the cells that hold something that is no number, no date, or no
             category of the training rows.
+        missing: a dict that gets name -> how many cells of a column of numbers or dates hold nothing.
 
     Returns:
         float32 (N, F): numbers, dates in parts and 0/1 missing marks first, then category codes from 1,
@@ -358,9 +366,11 @@ def apply_columns(columns, table, unread=None):
     """
     rows = rows_of(table)
     check_columns(columns, rows)
-    unread = {} if unread is None else unread
+    unread, missing = {} if unread is None else unread, {} if missing is None else missing
     features = [
-        feature.astype(np.float32, copy=False) for column in columns for feature in _features(column, rows, unread)
+        feature.astype(np.float32, copy=False)
+        for column in columns
+        for feature in _features(column, rows, unread, missing)
     ]
     x = np.empty((len(rows), len(features)), np.float32)
     for start in range(0, len(x) if features else 0, _BLOCK):
@@ -384,9 +394,11 @@ def kept_words(column) -> frozenset:
     return kept - {""} if column.get("blank") else kept
 
 
-def _features(column, rows, unread):
+def _features(column, rows, unread, missing):
     if column["kind"] != "category":
-        return filled(column, cells_of(column, rows, unread))
+        cells = cells_of(column, rows, unread)
+        missing[column["name"]] = int(np.isnan(cells[0]).sum()) - len(unread[column["name"]])
+        return filled(column, cells)
     codes, values = codes_of(column["values"]), rows.cells(column["name"], kept_words(column))
     if isinstance(values, Texts):
         found = values.each([codes.get(word_of(text), 0) for text in values.different], 0, np.float32)

@@ -115,11 +115,11 @@ def contradicts(text, stored, decimal) -> bool:
         decimal: the decimal sign of the file.
     """
     other = _other(decimal)
-    if "." not in text and "," not in text:
+    if other not in text and text.count(decimal) < 2:
         return False
     way = Writing(marks=frozenset((stored or {}).get("marks", ())))
-    own, read = _grouped(way, decimal).read(text), _grouped(way, other).read(text)
-    return own != own and read == read
+    own = _grouped(way, decimal).read(text)
+    return own != own and (read := _grouped(way, other).read(text)) == read
 
 
 def shown_sign(texts, stored) -> str | None:

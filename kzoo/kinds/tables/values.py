@@ -169,18 +169,18 @@ def read_numbers(values, stored=None, decimal=None) -> np.ndarray:
         stored: see `kzoo.kinds.tables.numbers.ways`.
         decimal: the decimal sign of the file; empty where its first lines show none, None where there is no file.
     """
-    values = plain(values)
-    doubting = ways(stored or (decimal and {"decimal": decimal}))
-    if decimal is None or values.dtype != object or (decimal and ways(stored, decimal) == doubting):
-        return to_numbers(values, *ways(stored, decimal))
-    if len(doubting) < 2:
-        return to_numbers(values, *doubting)
+    by_file, doubting = ways(stored, decimal), ways(stored or (decimal and {"decimal": decimal}))
+    if decimal is None or len(doubting) < 2 or (by_file == doubting and decimal):
+        return to_numbers(values, *by_file)
+    values = values if isinstance(values, np.ndarray) else plain(values)
+    if values.dtype != object:
+        return to_numbers(values)
     texts = values.seen if isinstance(values, Texts) else {value for value in values if isinstance(value, str)}
     if not decimal:
         return to_numbers(values, *ways(stored, shown_sign(texts, stored)))
     if any(contradicts(text, stored, decimal) for text in texts):
         return to_numbers(values, *doubting)
-    return to_numbers(values, *ways(stored, decimal))
+    return to_numbers(values, *by_file)
 
 
 def _number(value, writings):

@@ -569,7 +569,7 @@ KINDS = (
 
 CLASSES = (
     ("yes", "no"), ("größer", "klein, ganz", 'the "old"'), ("1", "0"), ("0", "1", "2"), ("True", "False"),
-    ("上海", "北京", "two\nlines"),
+    ("上海", "北京", "two\r\nlines"),
 )  # fmt: skip
 
 

@@ -113,7 +113,7 @@ class Pair:
                     self.differences.append(f"{where}: {error}")
                 continue
             self.compare_training(where, door, data, table.labelled())
-            if (number + self.seed) % 2:
+            if self.share or (number + self.seed) % 2:
                 self.compare_test(where, door, large, source, new)
             for place, other in enumerate(DOORS):
                 if (place + number + self.seed) % len(TRAINING) == 0 or self.draw.random() < self.share:

@@ -90,7 +90,7 @@ def _describe(name, values, clip, notes, said, doubts, decimal):
     read = np.isfinite(numbers[filled])
     if wanted == "number" and not read.any():
         raise KzooError(f"columns: {name!r} is to be a number, and no value is one, such as {there[0]!r}.")
-    floats = plain(there).dtype.kind == "f"  # what of it is no finite number is infinite, and never a category
+    floats = _are_numbers(there)  # what of it is no finite number is infinite, and never a category
     if floats and not read.any():
         return "infinite in every row"
     if wanted == "number" or (wanted is None and (floats or read.mean() >= _MOSTLY)):
@@ -167,6 +167,16 @@ def _is_constant(values):
     if values.dtype == object:
         return len(counted(values)) == 1 if isinstance(values, Texts) else pd.Series(values).nunique() == 1
     return bool((values == values[0]).all())
+
+
+def _are_numbers(values):
+    """Say whether a column without missing values holds numbers, some of them decimals, and no texts."""
+    values = plain(values)
+    if isinstance(values, Texts) or values.dtype != object:
+        return values.dtype.kind == "f"
+    types = set(map(type, values))
+    decimals = any(issubclass(kind, float | np.floating) for kind in types)
+    return decimals and bool not in types and all(issubclass(kind, int | float | np.number) for kind in types)
 
 
 def _words_in(values) -> Counter:

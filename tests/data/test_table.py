@@ -197,12 +197,13 @@ def test_second_table_for_test():
         load_data(people(), target="churned", test=people(50).assign(churned=["maybe"] * 10 + ["no"] * 40))
 
 
-@pytest.mark.parametrize("stored", ["frame", "objects", "file"])
+@pytest.mark.parametrize("stored", ["frame", "objects", "texts", "file"])
 def test_numbers_that_are_often_infinite_are_missing_and_no_categories(stored, tmp_path):
     table = pd.DataFrame({"a": np.arange(100) / 8, "b": [np.inf, -np.inf] * 50, "y": ["u", "v"] * 50})
     table.loc[::5, "a"] = np.inf
     table.to_csv(tmp_path / "a.csv", index=False)
     sources = {"frame": table, "objects": table.astype({"a": object}), "file": tmp_path / "a.csv"}
+    sources["texts"] = table.astype({"a": str})
     data = load_data(sources[stored], target="y", validation=0, test=0)
     (column,) = data.preprocessing["columns"]
     assert column["name"] == "a" and column["kind"] == "number" and column["missing"]

@@ -29,6 +29,7 @@ from kzoo.words import listed
 
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers
 MOST_CATEGORIES = 1000
+_INFINITE = re.compile(r"\s*[+-]?inf(inity)?\s*", re.IGNORECASE)
 _ID_NAME = re.compile(r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)|.*(编号|序号)")
 
 
@@ -93,7 +94,7 @@ def _describe(name, values, clip, notes, said, doubts, decimal):
     floats = _are_numbers(there)  # what of it is no finite number is infinite, and never a category
     if floats and not read.any():
         return "infinite in every row"
-    if wanted == "number" or (wanted is None and (floats or read.mean() >= _MOSTLY)):
+    if wanted == "number" or (wanted is None and (floats or _share_of_numbers(there, read) >= _MOSTLY)):
         if wanted is None and _looks_like_id(name, numbers):
             return "numbers the rows"
         doubts += found
@@ -177,6 +178,20 @@ def _are_numbers(values):
     types = set(map(type, values))
     decimals = any(issubclass(kind, float | np.floating) for kind in types)
     return decimals and bool not in types and all(issubclass(kind, int | float | np.number) for kind in types)
+
+
+def _share_of_numbers(values, read):
+    """Return the share of numbers in a column without missing values, where an infinite one is no word.
+
+    Args:
+        values: the column.
+        read: (N,) whether a cell is a finite number.
+    """
+    if read.all() or not read.any():
+        return read.mean()
+    unread = counted(values[~read])
+    infinite = sum(count for text, count in unread.items() if isinstance(text, str) and _INFINITE.fullmatch(text))
+    return read.sum() / (len(read) - infinite)
 
 
 def _words_in(values) -> Counter:

@@ -107,14 +107,13 @@ def categories_unknown(new):
             wrong, there = unread[name], max(int(values.notna().sum()), 1)
             if len(wrong) > _UNKNOWN * len(values) and not pd.api.types.is_numeric_dtype(values):
                 refused = is_unreadable(column, len(wrong), there)
-                number = column["kind"] == "number"
                 yield (error if refused else warning)(
                     f"{len(wrong) / len(values):.0%} of column {name!r} are not {column['kind']}s, such as "
                     f"{values.iloc[wrong[0]]!r}",
                     where=f"new data, row {wrong[0]}, column {name!r}",
                     why="The model takes each for the median of the training rows."
                     + (" So many are refused by kzoo.predict." if refused else ""),
-                    fix="Write plain numbers with a point." if number else "Write dates as 2024-02-03.",
+                    fix="Write them as in the training data, and leave a cell empty where there is no value.",
                 )
         elif column["kind"] == "category":
             words = to_words(values)

@@ -11,7 +11,7 @@ from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import Shown
 from kzoo.kinds.arrays import check_count, numbers_in, whole_in
 from kzoo.kinds.rows.asked import asked_columns
-from kzoo.kinds.tables.numbers import readings
+from kzoo.kinds.tables.numbers import new_groups, readings
 from kzoo.kinds.tables.raw import (
     MOST,
     as_names,
@@ -38,6 +38,7 @@ from kzoo.kinds.tables.zones import about_zone, offset_of
 from kzoo.words import hint, listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown
+_SIGNS = {",": "commas", ".": "points"}
 _FEW_UNREAD = 5  # cells that cannot be read, or are missing: fewer are never too many
 _BLOCK = 2**13  # rows that are put together at once: they stay in the processor's cache
 
@@ -86,7 +87,19 @@ def read_new(reader, rows, notes):
             check_share(column, len(unread[name]), len(rows) - missing[name], cells)
         if not column["missing"]:
             notes += empty_line(name, missing[name], len(rows))
+        if (writing := column.get("writing")) and rows.decimal is not None:
+            notes += _grouped_line(name, new_groups(rows.texts(name), writing, rows.decimal), writing["decimal"])
     return x, unread
+
+
+def _grouped_line(name, found, sign) -> list:
+    if not found:
+        return []
+    text, number, other = found
+    return [
+        f"Column {name!r}: {text!r} is read as {number:.12g}, for the file writes decimal {_SIGNS[sign]}; training saw "
+        f"nothing between thousands. If it is {other:.12g}, write {f'{other:.12g}'.replace('.', sign)}."
+    ]
 
 
 def empty_line(name, count, rows) -> list:

@@ -106,6 +106,27 @@ def readings(value, stored) -> list:
     return sorted(found) if len(found) > 1 else []
 
 
+def new_groups(texts, stored, decimal) -> tuple:
+    """Return (text, its number, the other one that it may hold) of a cell in which a sign is taken for thousands.
+
+    Empty without one, where training saw such signs, or where the file tells nothing: then such a cell is no number.
+
+    Args:
+        texts: the cells of a column.
+        stored, decimal: see `ways`.
+    """
+    learned = (stored or {}).get("decimal")
+    if not learned or len(ways(stored)) < 2 or decimal is None:
+        return ()
+    doubtful = [text for text in texts if _other(learned) in text and len(readings(text, stored)) > 1]
+    if not doubtful or (decimal or shown_sign(texts, stored)) != learned:
+        return ()
+    if any(contradicts(text, stored, learned) for text in texts):
+        return ()
+    low, high = readings(doubtful[0], stored)
+    return doubtful[0], high, low
+
+
 def contradicts(text, stored, decimal) -> bool:
     """Say whether a cell is a number, and none by the decimal sign of its file.
 

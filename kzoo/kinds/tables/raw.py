@@ -9,7 +9,7 @@ from kzoo.errors import KzooError
 from kzoo.kinds.arrays import as_array
 from kzoo.kinds.files import existing
 from kzoo.kinds.tables.files import read_content, read_rows
-from kzoo.kinds.tables.values import known, plain, read_numbers, to_dates
+from kzoo.kinds.tables.values import Texts, known, plain, read_numbers, to_dates
 from kzoo.kinds.tables.zones import aware, minutes_in, on_clock, zone_of
 from kzoo.words import hint, listed, plural, shown
 
@@ -46,6 +46,18 @@ class Rows:
     @property
     def columns(self) -> list:
         return list(self._columns)
+
+    @property
+    def decimal(self):
+        """The decimal sign of the file."""
+        return self._decimal
+
+    def texts(self, name) -> list:
+        """Return the different texts of a column; none of one of numbers or times."""
+        values = self[name]
+        if isinstance(values, Texts):
+            return values.seen
+        return list({value for value in values if isinstance(value, str)}) if values.dtype == object else []
 
     def cells(self, name, kept):
         """Return a column in which words of `MISSING` that are in `kept` are cells like any other."""

@@ -42,10 +42,12 @@ def test_a_table_on_the_command_line(shop, capsys, monkeypatch):
         "tabular classification, 300 rows: 216 train / 24 validation / 60 test", "checks, all quiet",
         "without a network, on the validation split; the test split stays unseen", "gradient-boosted trees",
         "If 'note' holds texts that are to be classified, name a preset for them: text_",
-        "say time='since': it is read as a series then", "--target sold --data shop.csv",
+        "--task overrides", "--target sold --data shop.csv",
         "presets to try, by their scores", "tabular_fnn",
     ):  # fmt: skip
         assert said in out, said
+    assert "it is read as a series then" not in out  # of which classes are no target
+    assert "say --time since: it is read as a series then" in call(capsys, "check", "shop.csv", "--target", "size")[1]
     code, out, _ = call(capsys, "check", "shop.csv", "--target", "sold", "--quick", "--json")
     document = json.loads(out)
     assert code == 0 and {one["split"] for one in document["baselines"]} == {"validation"}

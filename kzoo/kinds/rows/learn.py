@@ -81,7 +81,7 @@ def load_table(
     decimal, of_file, figures = attrs.get("decimal"), decimal_of(frame), attrs.get("figures", ())
     targets = find_target(frame, target)
     said = asked_columns(columns, frame)
-    tested, typed = None, rows_of(frame.loc[:, [hasattr(kind, "tz") for kind in frame.dtypes]])
+    tested, typed = None, rows_of(frame.loc[:, [hasattr(kind, "tz") or "tz=" in str(kind) for kind in frame.dtypes]])
     if splits.is_source(test):
         tested = _as_trained(as_frame(test, text_columns(frame, targets), notes), frame, decimal)
         new_decimal = decimal_of(tested)

@@ -28,7 +28,6 @@ from kzoo.kinds.tables.values import (
     Texts,
     date_parts,
     day_first_again,
-    known,
     plain,
     to_words,
     unreadable,
@@ -148,8 +147,9 @@ def as_dated(reader, rows, doubts) -> list:
             learned = column.get("day_first") or (False if name in reader.get("month_first", ()) else None)
             day_first, zone = day_first_again(name, rows[name], doubts, learned), reader.get("zones", {}).get(name)
             column = column | {"day_first": day_first, "zone": zone}
-            if zone is not None:
-                doubts += about_zone(name, zone, rows.minutes(name, day_first)[known(rows.dates(name, day_first))])
+            minutes = None if zone is None else rows.minutes(name, day_first)
+            if minutes is not None and (zone or np.isfinite(minutes).any()):
+                doubts += about_zone(name, zone, rows.of_times(name, minutes, day_first))
         columns.append(column)
     return columns
 

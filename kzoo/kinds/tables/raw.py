@@ -5,6 +5,8 @@ from importlib import import_module
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from kzoo.errors import KzooError
 from kzoo.kinds.arrays import as_array
 from kzoo.kinds.files import existing
@@ -33,6 +35,7 @@ class Rows:
 
     def __init__(self, columns, decimal=None, zones=None):
         self._columns, self._decimal, self._zones = columns, decimal, zones or {}
+        self._walls, self._minutes = {}, {}  # what was read of columns of dates, which takes time
 
     def __len__(self):
         return len(next(iter(self._columns.values()), ()))
@@ -89,14 +92,31 @@ class Rows:
 
     def minutes(self, name, day_first=False):
         """Return how many minutes from UTC each time of a column says to be (N,), NaN where it does not say so."""
-        typed = self.typed_zone(name)
-        return minutes_in(self[name], day_first) if typed is None else typed[0]
+        if (typed := self.typed_zone(name)) is not None:
+            return typed[0]
+        if (name, day_first) not in self._minutes:
+            found = minutes_in(self[name], day_first, lambda: self._wall(name, day_first))
+            self._minutes[name, day_first] = found
+        return self._minutes[name, day_first]
+
+    def _wall(self, name, day_first):
+        if (name, day_first) not in self._walls:
+            self._walls[name, day_first] = self.dates(name, day_first, wall_clock=True)
+        return self._walls[name, day_first]
 
     def zone(self, name, day_first=False) -> str:
         """Return the time zone of a column (see `kzoo.kinds.tables.zones`)."""
         if (typed := self.typed_zone(name)) is not None:
             return typed[1]
-        return zone_of(self.minutes(name, day_first)[known(self.dates(name, day_first))])
+        minutes = self.minutes(name, day_first)
+        return "" if np.isnan(minutes).all() else zone_of(self.of_times(name, minutes, day_first))
+
+    def of_times(self, name, minutes, day_first=False):
+        """Return the minutes from UTC of the cells of a column that hold a time (see `minutes`)."""
+        there = np.isfinite(minutes)
+        unknown = np.flatnonzero(~there)
+        there[unknown] = known(Rows({name: self[name][unknown]}).dates(name, day_first))
+        return minutes[there]
 
     def local(self, name, day_first=False, zone=None):
         """Return a column as times on the clock of a zone: as they are written where that is None.
@@ -104,7 +124,7 @@ class Rows:
         Args:
             zone: that of the training (see `kzoo.kinds.tables.zones`).
         """
-        wall, typed = self.dates(name, day_first, wall_clock=True), self.typed_zone(name)
+        wall, typed = self._wall(name, day_first), self.typed_zone(name)
         if not zone or (typed is not None and typed[1] == zone):
             return wall
         return on_clock(wall, self.minutes(name, day_first), zone)

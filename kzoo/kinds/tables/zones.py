@@ -73,26 +73,26 @@ def aware(series) -> tuple[np.ndarray, str] | None:
     return minutes, name or zone_of(minutes[np.isfinite(minutes)])
 
 
-def minutes_in(values, day_first=False) -> np.ndarray:
+def minutes_in(values, day_first=False, wall=None) -> np.ndarray:
     """Return how many minutes from UTC each cell of a column says to be (N,), NaN where it does not say so.
 
     Args:
         values: a column of texts; times of NumPy say nothing.
         day_first: see `to_dates`.
+        wall: a function that returns the times as they are written, where somebody reads them anyway.
     """
     values = plain(values)
     if values.dtype != object:
         return np.full(len(values), np.nan)
-    texts = values.different if isinstance(values, Texts) else dict.fromkeys(filter(None, to_words(values)))
-    zoned = {text: np.nan for text in texts if _may_be_zoned(text)}
-    if zoned:
-        column = Texts(list(zoned), np.arange(len(zoned)))
-        local, utc = (to_dates(column, day_first, wall_clock) for wall_clock in (True, False))
-        for text, offset in zip(zoned, (local - utc) / _MINUTE, strict=True):
-            zoned[text] = offset if offset or text.strip().endswith(_ZERO) else np.nan
-    if isinstance(values, Texts):
-        return values.each([zoned.get(text, np.nan) for text in values.different], np.nan, np.float64)
-    return np.array([zoned.get(word, np.nan) for word in to_words(values)], np.float64)
+    words = values.different if isinstance(values, Texts) else ["" if one is None else one for one in to_words(values)]
+    if not any(map(_may_be_zoned, words)):
+        return np.full(len(values), np.nan)
+    local = to_dates(values, day_first, wall_clock=True) if wall is None else wall()
+    minutes = (local - to_dates(values, day_first)) / _MINUTE
+    zero = np.array([word.strip().endswith(_ZERO) for word in words], bool)
+    zero = values.each(zero, False, bool) if isinstance(values, Texts) else zero
+    minutes[(minutes == 0) & ~zero] = np.nan
+    return minutes
 
 
 def _may_be_zoned(text):

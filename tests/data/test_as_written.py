@@ -6,6 +6,7 @@ road from a raw cell to what a network gets is walked here with the same cells.
 
 import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -330,3 +331,20 @@ def test_labels_of_texts_that_a_file_takes_for_missing_values_are_said(tmp_path,
     written(texts, "new.csv")
     with pytest.warns(KzooWarning, match="60 of 120 texts hold no word"):
         np.testing.assert_array_equal(*(encode(data.preprocessing, rows) for rows in ("new.csv", texts)))
+
+
+def test_names_that_look_like_numbers_tell_nothing_of_the_cells(tmp_path, monkeypatch):
+    """A column called `2.5` made the point the decimal sign of a file of commas."""
+    monkeypatch.chdir(tmp_path)
+    sizes = np.arange(N) / 8 + 300
+    frame = pd.DataFrame({"2.5": sizes, "b": np.arange(N) % 7, "answer": ["u", "v", "v"] * (N // 3)})
+    reader = load_data(written(frame, sep=";", decimal=","), target="answer").preprocessing
+    new = frame[frame["2.5"].round(3).astype(str).str[-4:].str.startswith(".")]  # three decimals each: 300,125
+    file = written(new, "new.csv", sep=";", decimal=",")
+    np.testing.assert_array_equal(encode(reader, file)[:, 0], new["2.5"].astype("float32"))
+    mac = Path("flats.csv").read_bytes().replace(b"\n", b"\r")
+    Path("mac.csv").write_bytes(mac)
+    for name in (file, "flats.csv", "mac.csv"):
+        data = load_data(name, target="answer", validation=0, test=0, task="classification")
+        rows = new if name == file else frame
+        np.testing.assert_array_equal(data.train.x[:, 0], rows["2.5"].astype("float32"))

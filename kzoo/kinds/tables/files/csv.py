@@ -284,12 +284,14 @@ def _parts(text, name):
     separator = max(",;\t|", key=bare.count)
     if separator == ",":
         return separator, "."
-    # Where a comma is no separator it may be the decimal point: 1,5;2,5. Before three digits, neither sign tells.
+    # Where a comma is no separator it may be the decimal point: 1,5;2,5. Before three digits, neither sign tells. Names
+    # of columns, such as 2.5, never do.
+    rows = re.sub(r"\A[^\r\n]*", "", "\n".join(head))
     for decimal in (",", "."):
-        if re.search(rf"(^|[;\t|])-?{shown_by(decimal)}(?=[;\t|]|$)", "\n".join(head), re.M):
+        if re.search(rf"(^|[;\t|])-?{shown_by(decimal)}(?=[;\t|]|$)", rows, re.M):
             return separator, decimal
     # Semicolons stand where a comma is the decimal sign: 1,234 is a doubt, and more likely 1.234 there than 1234.
-    grouped = separator == ";" and re.search(r"(^|;)-?\d+,\d{3}(?=;|$)", "\n".join(head), re.M)
+    grouped = separator == ";" and re.search(r"(^|;)-?\d+,\d{3}(?=;|$)", rows, re.M)
     return separator, "," if grouped else None
 
 

@@ -34,7 +34,7 @@ from kzoo.tasks import Target, problem
 
 pytest.importorskip("pyarrow")
 TABLES, FEW, BLOCKS = 200, 8, 10
-MOST_LINES = 0.35  # share of the features in whose place a line may stand: half of the doors have another decimal sign
+MOST_LINES = 0.3  # share of the features in whose place a line may stand: half of the doors have another decimal sign
 
 
 def learned(source, large, folder, test=0):

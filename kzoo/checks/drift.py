@@ -4,7 +4,7 @@ import numpy as np
 
 from kzoo.checks.finding import check, error, warning
 from kzoo.data.statistics import shares_between
-from kzoo.kinds.rows.light import codes_of
+from kzoo.kinds.rows.light import as_dated, cells_of, codes_of, is_unreadable
 from kzoo.kinds.tables.raw import rows_of
 from kzoo.kinds.tables.values import to_words
 from kzoo.optional import pandas as pd
@@ -93,21 +93,27 @@ def _stability(old, column):
 
 @check("new", "frame", "known")
 def categories_unknown(new):
-    """Categories that the run has not seen, and numbers that have become words."""
+    """Categories that the run has not seen, and numbers and dates that have become words."""
     rows = rows_of(new.frame)
-    for column in new.preprocessing.get("columns", ()):
-        name = column["name"] if isinstance(column, dict) else None
-        if name is None or name in new.missing:
+    columns = new.preprocessing.get("columns", ())
+    for column in as_dated(new.preprocessing, rows, []) if columns and isinstance(columns[0], dict) else ():
+        name = column["name"]
+        if name in new.missing:
             continue
         values = new.frame[name]
-        if column["kind"] == "number":
-            wrong = values.notna().to_numpy() & np.isnan(rows.numbers(name, column.get("writing")))
-            if wrong.mean() > _UNKNOWN and not pd.api.types.is_numeric_dtype(values):
-                yield warning(
-                    f"{wrong.mean():.0%} of column {name!r} are not numbers, such as {values[wrong].iloc[0]!r}",
-                    where=f"new data, row {int(np.flatnonzero(wrong)[0])}, column {name!r}",
-                    why="The model takes each for the median of the training rows.",
-                    fix="Write plain numbers with a point.",
+        if column["kind"] != "category":
+            unread: dict = {}
+            cells_of(column, rows, unread)
+            wrong, there = unread[name], max(int(values.notna().sum()), 1)
+            if len(wrong) > _UNKNOWN * len(values) and not pd.api.types.is_numeric_dtype(values):
+                refused = is_unreadable(column, len(wrong), there)
+                yield (error if refused else warning)(
+                    f"{len(wrong) / len(values):.0%} of column {name!r} are not {column['kind']}s, such as "
+                    f"{values.iloc[wrong[0]]!r}",
+                    where=f"new data, row {wrong[0]}, column {name!r}",
+                    why="The model takes each for the median of the training rows."
+                    + (" So many are refused by kzoo.predict." if refused else ""),
+                    fix="Write them as in the training data, and leave a cell empty where there is no value.",
                 )
         elif column["kind"] == "category":
             words = to_words(values)

@@ -127,7 +127,7 @@ class _Lines(io.TextIOBase):
         return text.replace("\r\n", "\n")
 
     def readline(self, size=-1):
-        return self._file.readline(size)
+        return self._file.readline(size).replace("\r\n", "\n")
 
     def close(self):
         self._file.close()

@@ -5,6 +5,8 @@ road from a raw cell to what a network gets is walked here with the same cells.
 """
 
 import importlib.util
+import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -56,6 +58,59 @@ def test_codes_keep_their_zeros_on_every_road(tmp_path, monkeypatch):
     figures = written(frame[frame["plz"].str.startswith("0")], "figures.csv")
     np.testing.assert_array_equal(labelled(reader, figures).x, encode(reader, figures))
     np.testing.assert_array_equal(fresh(reader, figures).x, encode(reader, figures))
+
+
+def test_numbers_with_zeros_in_front_are_said_to_be_read_as_numbers(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"month": "03", "none": "000", "share": "0.50", "day": "07.05.2024", "minus": "-012"}
+    frame = flats(**{name: [cell] * 60 + ["1"] * 60 for name, cell in names.items() if name != "day"}, hole="0099")
+    frame = frame.assign(hole=[None, "0099", "100"] * (N // 3), day="07.05.2024", late=[*map(str, range(119)), "007"])
+    said = [
+        f"Column {name!r} is read as a number, {cell!r} as {int(cell)}. If its cells are codes, say "
+        f"columns={{{name!r}: 'category'}}."
+        for name, cell in (("plz", "01067"), ("hole", "0099"), ("late", "007"))
+    ]
+
+    def notes(source, **options):
+        found = load_data(source, target="answer", **options).notes
+        return [note for note in found if "is read as a number" in note]
+
+    file = written(frame)
+    assert notes(file) == notes(frame) == notes(written(frame, "semicolons.csv", sep=";")) == said
+    asked = {"plz": "category", "hole": "number", "late": {"decimal": "."}}
+    assert notes(file, columns=asked) == notes(frame, columns=asked) == []
+    if importlib.util.find_spec("pyarrow"):
+        monkeypatch.setenv("KZOO_MEMORY", "1KiB")
+        monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+        assert notes(file) == said
+
+
+def test_line_breaks_in_cells_are_the_same_categories_on_every_road(tmp_path, monkeypatch):
+    """A large table kept carriage returns that a new file of the same cells lost."""
+    monkeypatch.chdir(tmp_path)
+    streets = ["Am Markt 1\r\nBern", "Am Markt 1\nChur", "Genf"] * (N // 3)
+    frame = flats(plz=streets)
+    (tmp_path / "flats.csv").write_bytes(frame.to_csv(index=False).encode())
+    data = load_data("flats.csv", target="answer", validation=0, test=0)
+    values = ["Am Markt 1\nBern", "Am Markt 1\nChur", "Genf"]
+    assert data.preprocessing["columns"][-1]["values"] == values
+    of_frame = load_data(frame, target="answer", validation=0, test=0)
+    assert of_frame.preprocessing == data.preprocessing
+    readers = [data.preprocessing]
+    if importlib.util.find_spec("pyarrow"):
+        with monkeypatch.context() as little:
+            little.setenv("KZOO_MEMORY", "1KiB")
+            little.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+            readers.append(load_data("flats.csv", target="answer", validation=0, test=0).preprocessing)
+        assert readers[1]["columns"][-1]["values"] == values
+    for reader in readers:
+        content = kind_of(reader).light.received(reader, (tmp_path / "flats.csv").read_bytes())
+        for rows in ("flats.csv", frame, frame.to_dict("records"), content):
+            np.testing.assert_array_equal(encode(reader, rows), data.train.x)
+        np.testing.assert_array_equal(labelled(reader, "flats.csv").x, data.train.x)
+    old = json.loads(json.dumps(data.preprocessing))
+    old["columns"][-1]["values"][0] = streets[0]  # of a large table, as an earlier version stored it
+    np.testing.assert_array_equal(encode(old, "flats.csv"), data.train.x)
 
 
 def test_a_category_that_training_has_not_seen_is_said(recwarn):
@@ -131,7 +186,8 @@ def test_new_files_write_numbers_as_they_like(tmp_path, monkeypatch):
         (tmp_path / name).write_text("\n".join(lines))
         return [round(value, 3) for value in encode(reader, name)[:, 1].tolist()]
 
-    assert size(["plz;size", "3;90,5", "4;1.234"]) == [90.5, 1234]  # as where training sees both
+    with pytest.warns(KzooWarning, match=r"'1\.234' is read as 1234, for the file writes decimal commas"):
+        assert size(["plz;size", "3;90,5", "4;1.234"]) == [90.5, 1234]  # as where training sees both
     assert size(["plz;size", *["3;90"] * 9, "4;90,5", "5;90.5"])[-2:] == [90.5, 90.5]  # the first lines show no sign
     assert size(["plz,size", "3,90.5", "4,1.234"]) == [90.5, 1.234]
     assert size(["plz;size", "3;90.5", "4;1.234"]) == [90.5, 1.234]
@@ -275,3 +331,20 @@ def test_labels_of_texts_that_a_file_takes_for_missing_values_are_said(tmp_path,
     written(texts, "new.csv")
     with pytest.warns(KzooWarning, match="60 of 120 texts hold no word"):
         np.testing.assert_array_equal(*(encode(data.preprocessing, rows) for rows in ("new.csv", texts)))
+
+
+def test_names_that_look_like_numbers_tell_nothing_of_the_cells(tmp_path, monkeypatch):
+    """A column called `2.5` made the point the decimal sign of a file of commas."""
+    monkeypatch.chdir(tmp_path)
+    sizes = np.arange(N) / 8 + 300
+    frame = pd.DataFrame({"2.5": sizes, "b": np.arange(N) % 7, "answer": ["u", "v", "v"] * (N // 3)})
+    reader = load_data(written(frame, sep=";", decimal=","), target="answer").preprocessing
+    new = frame[frame["2.5"].round(3).astype(str).str[-4:].str.startswith(".")]  # three decimals each: 300,125
+    file = written(new, "new.csv", sep=";", decimal=",")
+    np.testing.assert_array_equal(encode(reader, file)[:, 0], new["2.5"].astype("float32"))
+    mac = Path("flats.csv").read_bytes().replace(b"\n", b"\r")
+    Path("mac.csv").write_bytes(mac)
+    for name in (file, "flats.csv", "mac.csv"):
+        data = load_data(name, target="answer", validation=0, test=0, task="classification")
+        rows = new if name == file else frame
+        np.testing.assert_array_equal(data.train.x[:, 0], rows["2.5"].astype("float32"))

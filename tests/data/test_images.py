@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -601,3 +602,36 @@ def test_nor_is_a_folder_of_texts(tmp_path, monkeypatch):
         (tmp_path / "imdb" / f"{label}.txt").write_text("".join(f"a {label} film, number {i}\n" for i in range(20)))
     monkeypatch.chdir(tmp_path)
     assert kzoo.load_data("./imdb", preset="text_ngrams").name == "imdb/"
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("count", [1, 4])
+def test_floats_that_are_no_numbers_are_not_black(tmp_path, bad, count):
+    values = np.full(4, 0.5, "float32")
+    values[:count] = bad
+    image = Image.fromarray(values.reshape(2, 2))
+    image.save(tmp_path / "x.tif")
+    says = f"holds NaN or infinity in {count} of 4 pixels: fill them in and save it anew"
+    for given in (tmp_path / "x.tif", [image]):
+        with pytest.raises(KzooError, match=says):
+            encode(given, SHAPE)
+    # Among others it is left out, as any broken file is.
+    for name in "ab":
+        (tmp_path / "many" / name).mkdir(parents=True)
+        for i in range(12):
+            Image.fromarray(np.full((12, 12), 0.1 + i / 20, "float32")).save(tmp_path / "many" / name / f"{i}.tif")
+    image.save(tmp_path / "many" / "a" / "0.tif")
+    assert any("Left out 1 broken" in note for note in load_image_folder(tmp_path / "many", image_shape=SHAPE).notes)
+
+
+def test_floats_that_are_neither_of_1_nor_of_255_are_read_with_a_word(tmp_path):
+    file, values = tmp_path / "x.tif", np.linspace(0, 1.5, 144, dtype="float32").reshape(12, 12)
+    Image.fromarray(values).save(file)
+    for given in (file, [Image.open(file)]):
+        with pytest.warns(KzooWarning, match=r"Images of floats reach 1\.5 of 255, and look black"):
+            assert encode(given, (12, 12, 1)).max() == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", KzooWarning)
+        for scale in (1 / 1.5, 170):
+            Image.fromarray(values * scale).save(file)
+            assert encode(file, (12, 12, 1)).max() >= 254

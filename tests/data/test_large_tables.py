@@ -372,3 +372,16 @@ def test_what_is_stored_is_plain(tmp_path):
     width, rows = known["width"], known["rows"]
     for part, count in rows.items():
         assert (about.parent / f"{part}.rows").stat().st_size == 4 * width * count
+
+
+@pytest.mark.parametrize("same", [1, 2.5, True, "x"])
+def test_a_test_table_may_have_other_types_than_the_file(same, tmp_path, monkeypatch):
+    """All cells of a CSV file are texts; those of a constant column were compared with numbers, which cannot be."""
+    frame = table(200).assign(same=same)
+    file, options = write(frame, tmp_path / "a.csv"), dict(target="y", drop="value", validation=0)
+    tests = [write(frame, tmp_path / "test.parquet"), frame, write(frame, tmp_path / "test.csv")]
+    for test in tests:
+        data, known = kzoo.load_data(file, test=test, **options), in_memory(monkeypatch, file, test=test, **options)
+        np.testing.assert_array_equal(by_row(data.test), by_row(known.test))
+        read = {column["name"]: column["about"] for column in data.overview["columns"]}
+        assert read["same"] == "constant"

@@ -344,6 +344,9 @@ def test_the_user_has_the_last_word(tmp_path, capsys, untraced, undrawn):
         ({"zip": {"decimal": ",", "thousands": ","}}, "for both"),
         ({"zip": {"kind": "category", "decimal": ","}}, "are for numbers|for numbers"),
         ({"town": "number"}, "no value is one, such as 'Bern'"),
+        ({"town": "date"}, "'town' is to be a date, and no value is one, such as 'Bern'"),
+        ({"zip": "date"}, "'zip' is to be a date, and no value is one, such as 0"),
+        ({"answer": "date"}, "'answer' is the target, which is a number or a category"),
         (["zip"], "must be a dict"),
     ],
 )
@@ -351,6 +354,17 @@ def test_what_cannot_be_said_of_a_column(columns, says):
     frame = table(zip=np.arange(N) % 7, town=["Bern"] * (N - 1) + ["Genf"])
     with pytest.raises(kzoo.KzooError, match=says):
         load_data(frame, target="answer", columns=columns)
+
+
+def test_what_is_said_of_a_column_that_is_left_out_is_in_vain_and_a_note_says_so():
+    frame = table(zip=np.arange(N) % 7, same=[5] * N, day=["2024-02-03"] * (N - 1) + [None], none=[None] * N)
+    said = {"same": "number", "day": "date", "none": "date", "zip": "category"}
+    assert [note for note in load_data(frame, target="answer", columns=said).notes if "left out" in note] == [
+        "Column 'same' is left out, though columns= names it: constant.",
+        "Column 'day' is left out, though columns= names it: varies neither in date nor in hour.",
+        "Column 'none' is left out, though columns= names it: empty in the training rows.",
+    ]
+    assert not [note for note in load_data(frame, target="answer").notes if "left out" in note]
 
 
 def test_what_cannot_be_said_on_the_command_line(capsys):

@@ -38,6 +38,8 @@ FILES = {
     "two separators behind": "a\tb\n1\tx\t\t\n2\ty\t \t\n",
     "names with blanks around them": "a, a,a ,a.1,\n1,2,3,4,5\n",
     "windows": "a,b\r\n1,x\r\n2,y\r\n",
+    "lines in quotes, windows": '"a\r\nb",b\r\n1,"two\r\nlines"\r\n2,"\r\n"\r\n3\r\n4,y\r\n',
+    "lines in quotes, windows and others": 'a,b\n1,"two\r\nlines"\n2,"two\nlines"\n3,"two\rlines"\n',
     "old mac": "a,b\r1,x\r2,y\r",
     "no last newline": "a,b\n1,x\n2,y",
     "one column": 'a\nx\n""\n\n  \ny\n',

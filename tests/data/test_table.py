@@ -12,6 +12,9 @@ import kzoo
 from kzoo import KzooError, get_preset
 from kzoo.cli import main
 from kzoo.data import encode, load_data
+from kzoo.kinds import kind_of
+from kzoo.tasks import Target
+from kzoo.tasks.classes import light as classes
 
 
 def people(n=200, seed=0):
@@ -280,12 +283,14 @@ def test_second_table_for_test():
         load_data(people(), target="churned", test=people(50).assign(churned=["maybe"] * 10 + ["no"] * 40))
 
 
-@pytest.mark.parametrize("stored", ["frame", "file"])
+@pytest.mark.parametrize("stored", ["frame", "objects", "texts", "file"])
 def test_numbers_that_are_often_infinite_are_missing_and_no_categories(stored, tmp_path):
     table = pd.DataFrame({"a": np.arange(100) / 8, "b": [np.inf, -np.inf] * 50, "y": ["u", "v"] * 50})
     table.loc[::5, "a"] = np.inf
     table.to_csv(tmp_path / "a.csv", index=False)
-    data = load_data(table if stored == "frame" else tmp_path / "a.csv", target="y", validation=0, test=0)
+    sources = {"frame": table, "objects": table.astype({"a": object}), "file": tmp_path / "a.csv"}
+    sources["texts"] = table.astype({"a": str})
+    data = load_data(sources[stored], target="y", validation=0, test=0)
     (column,) = data.preprocessing["columns"]
     assert column["name"] == "a" and column["kind"] == "number" and column["missing"]
     there = table["a"][np.isfinite(table["a"])]
@@ -456,3 +461,39 @@ def test_what_the_network_makes_of_heavy_tails_follows_data_and_what_is_asked(ca
     main(["check", "tabular_fnn", "--data", "heavy.csv", "--target", "far", "--task", "regression", "--quick"])
     said = " ".join(capsys.readouterr().out.split())
     assert "Heavy tails in 'heavy'" in said and "The target has heavy tails" in said
+
+
+def test_a_target_of_numbers_that_are_objects_stays_one_beside_a_test_file(tmp_path):
+    """The file's cells were kept as texts, and numbers and texts together are names of classes."""
+    frame = people(60).assign(value=np.arange(60) + 0.5)
+    frame.to_csv(tmp_path / "test.csv", index=False)
+    data = load_data(frame.astype({"value": object}), target="value", test=tmp_path / "test.csv")
+    assert data.task == "tabular_regression"
+    np.testing.assert_array_equal(data.test.y[:, 0], frame["value"].astype("float32"))
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_true_and_false_are_classes_also_where_one_is_missing(tmp_path, decimal):
+    """Beside a missing one they are objects, and were read as the numbers 1 and 0 where commas are decimal signs."""
+    frame = pd.DataFrame({"a": np.arange(30) + 0.5, "yes": [True, False, True] * 10})
+    frame.to_csv(tmp_path / "a.csv", index=False, sep=";", decimal=decimal)
+    reader = load_data(tmp_path / "a.csv", target="yes").preprocessing
+    new = frame.astype({"yes": object})
+    new.loc[3, "yes"] = None
+    new.to_csv(tmp_path / "new.csv", index=False, sep=";", decimal=decimal)
+    for source in (new, tmp_path / "new.csv"):
+        part = kind_of(reader).learn.labelled(reader, source, targets=["yes"], config={})
+        labels = classes.encode(Target(classes=("False", "True")), part.y)
+        np.testing.assert_array_equal(labels, np.delete([1, 0, 1] * 10, 3))
+
+
+def test_how_the_lines_of_a_label_end_makes_no_other_class(tmp_path):
+    frame = pd.DataFrame({"a": np.arange(30) + 0.5, "label": ["one\r\ntwo", "three"] * 15})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_parquet(tmp_path / "a.parquet")
+    for source in (frame, tmp_path / "a.csv", tmp_path / "a.parquet"):
+        data = load_data(source, target="label", test=tmp_path / "a.parquet")
+        assert data.class_names == ("one\ntwo", "three")
+        np.testing.assert_array_equal(data.test.y, [0, 1] * 15)
+        for stored in (data.class_names, ("one\r\ntwo", "three")):  # of a run of an earlier version
+            np.testing.assert_array_equal(classes.encode(Target(classes=stored), frame[["label"]]), [0, 1] * 15)

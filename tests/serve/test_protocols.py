@@ -136,6 +136,24 @@ def test_rows_and_a_csv_in_and_a_csv_out(server, exports):
     assert columns["outputs"] == served["predictions"]
 
 
+def test_rows_that_are_not_read_as_training_was_are_refused_in_one_line(server):
+    rows = list(csv.DictReader((GOLDEN / "table" / "new.csv").read_text("utf-8-sig").splitlines()))
+    misspelt = [*rows[:2], {"agee" if name == "age" else name: cell for name, cell in rows[2].items()}]
+    unreadable = [row | {"income": "a lot"} for row in rows]
+    for what, says in (
+        (misspelt, "Row 3 has no column 'age'. Did you mean 'agee'?"),
+        (unreadable, f"Column 'income' is a number to the model, and {len(rows)} of {len(rows)} values cannot be read"),
+    ):
+        lines = [",".join(what[0]), *(",".join(f'"{cell}"' for cell in row.values()) for row in what)]
+        for answer in (
+            server.post("/v1/models/table/answer", json={"inputs": what}),
+            server.post("/v1/models/table:predict", json={"instances": what}),
+            *([server.post("/v1/models/table/answer", "\n".join(lines).encode(), headers={"Content-Type": "text/csv"})]
+              if what is unreadable else ()),
+        ):  # fmt: skip
+            assert answer.status_code == 400 and says in answer.json()["error"], answer.text
+
+
 def test_codes_that_stand_for_no_category_are_refused_as_tensors_too(server):
     row = [0.0] * 11  # without the last column, a category
     for code, says in ((-1, "holds -1"), (1.5, "holds 1.5"), (99, "0 to 2")):

@@ -31,6 +31,7 @@ _WHOLE = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x8
 _FORMATS, _MOST_DECODED, _MOST_PIXELS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF"), 1 << 24, 1 << 26
 # How files begin and end that may hold 16 bits: PNG, TIFF. Images of them that stay below a quarter are dim.
 _DEEP, _DEEP_NAMES, _DIM = (b"\x89PNG", b"II", b"MM"), (".png", ".tif", ".tiff"), 1 << 14
+_DIM_FLOAT = 16  # of 255
 _LOOKED = 64  # images
 _SHARP = 2  # times the sides wanted are left when a JPEG is decoded at 1/2, 1/4 or 1/8 of its size
 
@@ -246,27 +247,36 @@ def _to_shape(image, shape):
 
 
 def dim(sources) -> list:
-    """Return a line on images of 16 bits that use a small part of their range; none where there are no such.
+    """Return lines on images of 16 bits, and of floats, that use a small part of their range.
 
     Args:
         sources: paths, bytes or PIL images, of which some are looked at; what cannot be read among them is not.
     """
-    highest = 0
+    highest, bright = 0, 0.0
     for source in sources[:: -(-len(sources) // _LOOKED) or 1]:
         with suppress(KzooError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
-            highest = max(highest, _highest(source))
-    if not 0 < highest < _DIM:
-        return []
-    bits = max(highest.bit_length(), 8)
-    return [
-        f"Images of 16 bits reach {highest:,} of 65,535, read as {highest / 257:.0f} of 255: if they have {bits} bits, "
-        f"multiply them by {2 ** (16 - bits)}."
-    ]
+            found = _highest(source)
+            highest, bright = (max(highest, found), bright) if isinstance(found, int) else (highest, max(bright, found))
+    lines = []
+    if 0 < highest < _DIM:
+        bits = max(highest.bit_length(), 8)
+        lines.append(
+            f"Images of 16 bits reach {highest:,} of 65,535, read as {highest / 257:.0f} of 255: if they have {bits} "
+            f"bits, multiply them by {2 ** (16 - bits)}."
+        )
+    if 1 < bright < _DIM_FLOAT:
+        lines.append(
+            f"Images of floats reach {bright:.3g} of 255, and look black: those whose numbers lie in 0..1 are "
+            f"multiplied by 255, others are taken as they are. Bring them to 0..1 or to 0..255."
+        )
+    return lines
 
 
 def _highest(source):
-    """Return the highest number of an image of 16 bits; 0 of any other, of whose file the beginning tells."""
+    """Return the highest number of an image of 16 bits or of floats; 0 of any other, by the beginning of its file."""
     if isinstance(source, Image.Image):
+        if source.mode == "F":
+            return float(np.max(source))
         return int(np.max(source)) if source.mode.startswith("I") else 0
     if not (source.startswith(_DEEP) if isinstance(source, bytes) else str(source).lower().endswith(_DEEP_NAMES)):
         return 0
@@ -280,14 +290,14 @@ def _eight_bit(image, mode):
     """Convert to L, RGB or RGBA; 16 bits become 8 by dividing, where Pillow alone would cut off at 255.
 
     Raises:
-        ValueError: numbers of 32 bits that lie elsewhere.
+        ValueError: numbers of 32 bits that lie elsewhere, or are no numbers.
     """
     if image.mode == mode and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):  # I;16 in its byte orders, and I, which Pillow reads 16-bit grey as
         image = Image.fromarray((_within(np.asarray(image), 65535) / 257).round().astype("uint8"))
     elif image.mode == "F":
-        values = _within(np.nan_to_num(np.asarray(image)), 255)
+        values = _within(np.asarray(image), 255)
         image = Image.fromarray((values * (255 if values.max() <= 1 else 1)).astype("uint8"))
     if mode != "RGBA" and (image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info):
         image = image.convert("RGBA")
@@ -296,6 +306,10 @@ def _eight_bit(image, mode):
 
 
 def _within(values, most):
+    if bad := int(np.count_nonzero(~np.isfinite(values))):
+        raise ValueError(
+            f"it holds NaN or infinity in {bad:,} of {values.size:,} pixels: fill them in and save it anew"
+        )
     low, high = values.min(), values.max()
     if low < 0 or high > most:
         raise ValueError(f"its numbers lie in {low:g}..{high:g}, not in 0..{most}: bring them there and save it anew")

@@ -7,9 +7,9 @@ _SIGNS = {"decimal?": str, "thousands?": str, "marks?": [str]}  # how a column o
 _PARTS = ("year", "month", "day", "weekday", "hour")
 _COLUMN = (
     {"kind": Words(("number",)), "name": str, "median": float, "missing": bool, "low?": float, "high?": float,
-     "writing?": (_SIGNS, None)},
+     "writing?": (_SIGNS, None), "unreadable?": bool},
     {"kind": Words(("date",)), "name": str, "medians": Each(float, _PARTS), "missing": bool, "day_first?": bool,
-     "zoned?": bool},
+     "zoned?": bool, "unreadable?": bool},
     {"kind": Words(("category",)), "name": str, "values": [str]},
 )  # fmt: skip
 

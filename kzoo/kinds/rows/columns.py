@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.kinds.tables.numbers import Writing, learn
+from kzoo.kinds.tables.numbers import Writing, is_padded, learn
 from kzoo.kinds.tables.raw import MOST
 from kzoo.kinds.tables.values import (
     Texts,
@@ -21,6 +21,7 @@ from kzoo.kinds.tables.values import (
     to_dates,
     to_numbers,
     to_words,
+    word_of,
 )
 from kzoo.optional import pandas as pd
 from kzoo.tasks.values.light import Extent
@@ -29,6 +30,7 @@ from kzoo.words import listed
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers
 MOST_CATEGORIES = 1000
 _WEIGHT_NAMES = ("sample_weight", "sample_weights")
+_INFINITE = re.compile(r"\s*+[+-]?inf(inity)?\s*+", re.IGNORECASE)
 _ID_NAME = re.compile(r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)|.*(编号|序号)")
 
 
@@ -53,6 +55,11 @@ def learn_columns(table, train, *, decimal=None, clip=False, notes, asked=(), do
         name: _describe(name, table[name][train], clip, notes, said.get(name), doubts, decimal)
         for name in table.columns
     }
+    notes += (
+        f"Column {name!r} is left out, though columns= names it: {described[name]}."
+        for name in said
+        if isinstance(described.get(name), str)
+    )
     if left_out is not None:
         left_out |= {name: column for name, column in described.items() if isinstance(column, str)}
     kept = [column for column in described.values() if not isinstance(column, str)]
@@ -89,21 +96,21 @@ def _describe(name, values, clip, notes, said, doubts, decimal):
     if filled.all() and _is_constant(there):
         return "constant"
     if wanted == "date" or (wanted is None and looks_like_dates(there)):
-        return _describe_date(name, values, notes)
+        return _describe_date(name, values, notes, asked=wanted == "date")
     found: list = []
     learned = writing_of(name, values, said, found, decimal)
     numbers = to_numbers(values, *([] if learned is None else [learned]))
     read = np.isfinite(numbers[filled])
     if wanted == "number" and not read.any():
         raise KzooError(f"columns: {name!r} is to be a number, and no value is one, such as {there[0]!r}.")
-    floats = plain(there).dtype.kind == "f"  # what of it is no finite number is infinite, and never a category
+    floats = _are_numbers(there)  # what of it is no finite number is infinite, and never a category
     if floats and not read.any():
         return "infinite in every row"
-    if wanted == "number" or (wanted is None and (floats or read.mean() >= _MOSTLY)):
+    if wanted == "number" or (wanted is None and (floats or _share_of_numbers(there, read) >= _MOSTLY)):
         if wanted is None and _looks_like_id(name, numbers):
             return "numbers the rows"
         doubts += found
-        return _describe_numbers(name, numbers, clip, stored_writing(learned, decimal), notes)
+        return _describe_numbers(name, numbers, clip, stored_writing(learned, decimal), notes) | _mostly_unread(read)
     seen = _words_in(there)
     if wanted is None and len(seen) > 0.9 * len(there):
         return "a different text in nearly every row"
@@ -111,6 +118,11 @@ def _describe(name, values, clip, notes, said, doubts, decimal):
         notes.append(f"Column {name!r} has {len(seen)} categories; the {MOST_CATEGORIES} most frequent count.")
     best = sorted(seen, key=lambda word: (-seen[word], word))[:MOST_CATEGORIES]
     return {"name": name, "kind": "category", "values": sorted(best)}
+
+
+def _mostly_unread(read):
+    """Return what a column says where most of its training cells cannot be read, which then is no fault of new ones."""
+    return {"unreadable": True} if read.mean() <= 0.5 else {}
 
 
 def missing_words(words, columns, targets=()) -> list:
@@ -131,10 +143,67 @@ def missing_words(words, columns, targets=()) -> list:
     ]
 
 
+def padded_cells(table, names, written) -> dict:
+    """Return name -> a cell with zeros in front, such as `01067`, of the columns of numbers that have one.
+
+    Args:
+        table: `Rows`.
+        names: of the columns.
+        written: returns the same of columns of which a file's reader has made whole numbers, by their names.
+    """
+    columns = {name: plain(table[name]) for name in names}
+    texts = {name: counted(values) for name, values in columns.items() if values.dtype == object}
+    found = {name: next((text for text in cells if isinstance(text, str) and is_padded(text)), None)
+             for name, cells in texts.items()}  # fmt: skip
+    whole = [name for name, values in columns.items() if name not in texts and _is_whole(values)]
+    found |= written(whole)
+    return {name: found[name] for name in names if found.get(name)}
+
+
+def _is_whole(values):
+    if values.dtype.kind != "f":
+        return values.dtype.kind in "iu"
+    finite = values[np.isfinite(values)]
+    return bool(len(finite)) and bool((finite == np.round(finite)).all())
+
+
+def padded_notes(cells):
+    """Yield a line for each column of numbers that may be codes, by `padded_cells`."""
+    for name, text in cells.items():
+        yield (
+            f"Column {name!r} is read as a number, {text!r} as {int(text)}. If its cells are codes, say "
+            f"columns={{{name!r}: 'category'}}."
+        )
+
+
 def _is_constant(values):
     if values.dtype == object:
         return len(counted(values)) == 1 if isinstance(values, Texts) else pd.Series(values).nunique() == 1
     return bool((values == values[0]).all())
+
+
+def _are_numbers(values):
+    """Say whether a column without missing values holds numbers, some of them decimals, and no texts."""
+    values = plain(values)
+    if isinstance(values, Texts) or values.dtype != object:
+        return values.dtype.kind == "f"
+    types = set(map(type, values))
+    decimals = any(issubclass(kind, float | np.floating) for kind in types)
+    return decimals and bool not in types and all(issubclass(kind, int | float | np.number) for kind in types)
+
+
+def _share_of_numbers(values, read):
+    """Return the share of numbers in a column without missing values, where an infinite one is no word.
+
+    Args:
+        values: the column.
+        read: (N,) whether a cell is a finite number.
+    """
+    if read.all() or not read.any():
+        return read.mean()
+    unread = counted(values[~read])
+    infinite = sum(count for text, count in unread.items() if isinstance(text, str) and _INFINITE.fullmatch(text))
+    return read.sum() / (len(read) - infinite)
 
 
 def _words_in(values) -> Counter:
@@ -143,7 +212,7 @@ def _words_in(values) -> Counter:
         return Counter(to_words(values).tolist())
     words: Counter = Counter()
     for text, count in counted(values).items():
-        words[text.strip()] += count
+        words[word_of(text)] += count
     return words
 
 
@@ -204,16 +273,21 @@ def _describe_numbers(name, numbers, clip, writing, notes):
     return column
 
 
-def _describe_date(name, values, notes):
+def _describe_date(name, values, notes, asked):
     day_first = day_comes_first(name, values, notes)
     dates = to_dates(values, day_first, wall_clock=True)
+    read = known(dates)[known(values)]
+    if asked and not read.any():
+        example = next(iter(counted(values)))
+        raise KzooError(f"columns: {name!r} is to be a date, and no value is one, such as {example!r}.")
     medians = {part: float(np.nanmedian(v)) for part, v in date_parts(dates).items() if np.nanmin(v) < np.nanmax(v)}
     if not medians:
         return "varies neither in date nor in hour"
     order = {"day_first": True} if day_first else {}
     missing = np.isnat(dates)
     zoned = may_be_zoned(values) and bool((dates != to_dates(values, day_first))[~missing].any())
-    return {"name": name, "kind": "date", **order, "zoned": zoned, "medians": medians, "missing": bool(missing.any())}
+    column = {"name": name, "kind": "date", **order, "zoned": zoned, "medians": medians}
+    return column | {"missing": bool(missing.any())} | _mostly_unread(read)
 
 
 def month_first(columns, table, train) -> dict:
@@ -256,8 +330,9 @@ def with_blanks(columns, table=None) -> list:
 
 
 def fingerprinted(columns):
-    """Return columns as a fingerprint is told of them: as it was before it was said of zones and of blanks."""
-    later = (("zoned", False), ("blank", True))
+    """Return columns as a fingerprint is told of them: as it was before it was said of zones, of blanks and of
+    cells that cannot be read."""
+    later = (("zoned", False), ("blank", True), ("unreadable", True))
     return [{key: said for key, said in column.items() if (key, said) not in later} for column in columns]
 
 

@@ -20,19 +20,30 @@ from kzoo.kinds.rows.columns import (
     learn_columns,
     missing_words,
     month_first,
+    padded_cells,
+    padded_notes,
     with_blanks,
     zones_of,
 )
 from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extents, Placed, Sample, Words
-from kzoo.kinds.rows.light import cells_of, feature_names, filled, unread_line
+from kzoo.kinds.rows.light import (
+    cells_of,
+    check_columns,
+    check_share,
+    empty_line,
+    feature_names,
+    filled,
+    in_test_table,
+    unread_line,
+)
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.target import choose_task, read_targets, without_target
-from kzoo.kinds.tables.arrow import Piece, arrow, hashes, mixed, settled
+from kzoo.kinds.tables.arrow import Piece, arrow, hashes, is_texts, mixed, plain_of, settled
 from kzoo.kinds.tables.files import is_table, pieces_of
 from kzoo.kinds.tables.overview import columns_read
 from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
 from kzoo.kinds.tables.repeated import repeated_ids
-from kzoo.kinds.tables.values import MISSING
+from kzoo.kinds.tables.values import MISSING, to_words
 from kzoo.kinds.tables.zones import about_zone
 from kzoo.optional import of_pandas
 from kzoo.words import plural, shown
@@ -66,7 +77,7 @@ class Encoding:
         self.said, self.text = asked_columns(columns, names), named_columns(columns)
         self.inputs = [name for name in pieces.names if name not in self.apart]
         if tested is not None:
-            require(Rows(dict.fromkeys(tested.names, ())), [*self.targets, *self.inputs], "the test table")
+            require(Rows(dict.fromkeys(tested.names, ())), self.targets, "the test table")
         self.notes, self.doubts, self.left_out = [*pieces.notes, *(() if tested is None else tested.notes)], [], {}
 
     def encoded(self) -> dict:
@@ -156,6 +167,14 @@ class Encoding:
             left_out=self.left_out,
         )  # fmt: skip
         check_some(self.columns, self.targets, self.left_out)
+        if self.tested is not None:
+            with in_test_table():
+                check_columns(self.columns, Rows(dict.fromkeys(self.tested.names, ())))
+        self.schema = table.schema
+        numbers = [column["name"] for column in self.columns if column["kind"] == "number"]
+        numbers = [name for name in numbers if name not in self.said and is_texts(table.column(name))]
+        cells = padded_cells(Piece(table), numbers, lambda names: {})
+        self.notes += padded_notes(cells)
         self.month_first, self.zones = month_first(self.columns, raw, train), zones_of(self.columns, raw)
         self.notes += missing_words(self.pieces.words, self.columns, self.targets if self.classes else ())
         apart = dict.fromkeys(self.drop, ("left out", AS_ASKED))
@@ -208,15 +227,45 @@ class Encoding:
                 kept = MISSING - {""} if self.pieces.written else MISSING
                 self.tested.kept = {name: kept.intersection(words.codes) for name, words in self.words.items()}
                 self.tested.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.code_of or ()))
+                training = {name: (count, list(cells)) for name, (count, cells) in self.unread.items()}
+                missing = self.missing.copy()
+                self.seen, self.strange = {name: len(words.codes) for name, words in self.words.items()}, {}
                 for piece in self.tested:
-                    table, places = self.with_target(piece.table.select(self.targets + self.inputs), first)
+                    table, places = self.with_target(self.with_inputs(piece.table), first)
                     self.put(buckets, self.tested, table, places, np.full(len(places), 2))
                     first += len(piece)
+                self.check_tested(training, missing, first - self.without)
                 if self.without:
                     self.notes.append(without_target(self.without, "test row"))
                 for name, minutes in self.tested_minutes.items():
                     self.notes += about_zone(name, zones[name], np.array(list(minutes)))
             self.buckets = buckets
+
+    def with_inputs(self, table):
+        """Return targets and inputs of a test table; those that it lacks, and no network reads, are missing in it."""
+        for name in self.inputs:
+            if name not in table.schema.names:
+                table = table.append_column(name, arrow().nulls(len(table), self.schema.field(name).type))
+        return table.select(self.targets + self.inputs)
+
+    def check_tested(self, unread, missing, rows):
+        """Refuse a test table with a column most of whose cells cannot be read.
+
+        Args:
+            unread, missing: what was counted before it.
+            rows: how many it has.
+        """
+        for column in self.numbers:
+            name = column["name"]
+            count, cells = self.unread[name][0] - unread[name][0], self.unread[name][1][len(unread[name][1]) :]
+            there = rows - (self.missing[name] - missing[name])
+            with in_test_table():
+                check_share(column, count, there, cells)
+            if name not in self.holes:
+                self.notes += (f"In the test table: {line}" for line in empty_line(name, rows - there, rows))
+        for name, (count, cells) in self.strange.items():
+            if 2 * count > rows:
+                self.notes.append(f"In the test table: {unread_line(name, 'category', count, rows, cells)}")
 
     def shares(self):
         """Return about which share of the rows each split gets."""
@@ -252,6 +301,11 @@ class Encoding:
         for name, words in self.words.items():
             rows[:, at] = words.codes_of(piece[name], train)
             self.missing[name] += table.column(name).null_count
+            if pieces is self.tested:
+                new = np.flatnonzero(rows[:, at] > self.seen[name])
+                count, cells = self.strange.get(name, (0, []))
+                cells += [(int(places[place]), piece[name][place]) for place in new[: 3 - len(cells)]]
+                self.strange[name] = (count + len(new), cells)
             at += 1
         for name, usual in self.usual.items():
             self.differs[name] += _differing(table.column(name), usual)
@@ -381,10 +435,12 @@ class Encoding:
                 count = len(next(c["values"] for c in self.columns if c["name"] == name))
                 column |= {"categories": count, "about": plural(count, "category")}
         unread = {name: (count, cells) for name, (count, cells) in self.unread.items() if count}
-        kinds = {column["name"]: column["kind"] for column in self.columns}
+        described = {column["name"]: column for column in self.columns}
         total = sum(rows.values())
         self.notes += self.doubts
-        self.notes += [unread_line(name, kinds[name], n, total, cells) for name, (n, cells) in unread.items()]
+        for name, (n, cells) in unread.items():
+            column = described[name]
+            self.notes.append(unread_line(name, column["kind"], n, total, cells, column.get("writing")))
         if self.alike:
             self.notes.append(
                 "Many rows are equal, which few different ones that are possible bring about: rows are split by their "
@@ -447,6 +503,9 @@ def _differing(column, usual):
     """Count the cells of a column that are not as usual, which is empty where that is None."""
     if usual is None:
         return len(column) - column.null_count
+    if column.type != usual.type:  # of a second table, which has other types
+        words = to_words(plain_of(column.drop_null()))
+        return int((words != to_words([usual.as_py()])[0]).sum())
     return int(arrow("pyarrow.compute").sum(arrow("pyarrow.compute").not_equal(column, usual)).as_py() or 0)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from kzoo.data.progress import followed
 from kzoo.kinds.rows.columns import MOST_CATEGORIES
 from kzoo.kinds.tables.arrow import arrow, mixed
-from kzoo.kinds.tables.values import Texts, to_words
+from kzoo.kinds.tables.values import Texts, to_words, word_of
 from kzoo.tasks.values.light import Extent
 
 MOST_SAMPLED = 200_000  # rows of a sample
@@ -90,7 +90,7 @@ class Words:
     def codes_of(self, values, train):
         """Return the number of each cell (N,), 0 for none; `train` says which of them are training rows."""
         if isinstance(values, Texts):
-            found = values.each([self._code(text.strip()) for text in values.different], 0, np.int64)
+            found = values.each([self._code(word_of(text)) for text in values.different], 0, np.int64)
         else:
             found = np.array([0 if word is None else self._code(word) for word in to_words(values)], np.int64)
         if len(self.codes) >= len(self.counts):

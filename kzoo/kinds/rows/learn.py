@@ -11,7 +11,7 @@ from kzoo.data.arrays import as_type, checked
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.overview import AS_ASKED
 from kzoo.data.windows import Mapped, few, flat, taken
-from kzoo.errors import KzooError
+from kzoo.errors import KzooError, warn
 from kzoo.kinds import Fresh
 from kzoo.kinds.rows.asked import asked_columns, named_columns
 from kzoo.kinds.rows.columns import (
@@ -20,19 +20,32 @@ from kzoo.kinds.rows.columns import (
     learn_columns,
     missing_words,
     month_first,
+    padded_cells,
+    padded_notes,
     with_blanks,
     zones_of,
 )
 from kzoo.kinds.rows.large import frame_of, is_large, load_large
-from kzoo.kinds.rows.light import apply_columns, as_dated, feature_names, kept_words, read, say_unread
+from kzoo.kinds.rows.light import (
+    apply_columns,
+    as_dated,
+    feature_names,
+    in_test_table,
+    kept_words,
+    read,
+    read_new,
+    say_unread,
+    two_readings,
+)
 from kzoo.kinds.rows.scaling import config_of, robust_scaling
 from kzoo.kinds.rows.target import choose_task, groups_in, read_targets, with_target
+from kzoo.kinds.tables.files import padded_in
 from kzoo.kinds.tables.frame import about_index, as_frame
-from kzoo.kinds.tables.numbers import in_texts, ways
+from kzoo.kinds.tables.numbers import in_texts, shown_sign, ways
 from kzoo.kinds.tables.overview import columns_read
-from kzoo.kinds.tables.raw import as_names, find_target, require, rows_of
+from kzoo.kinds.tables.raw import Rows, as_names, check_keys, decimal_of, find_target, require, rows_of
 from kzoo.kinds.tables.repeated import repeated_ids
-from kzoo.kinds.tables.values import MISSING, Texts, to_numbers, to_words
+from kzoo.kinds.tables.values import MISSING, Texts, read_numbers, to_numbers, to_words
 from kzoo.optional import pandas as pd
 
 _MOST_ROWS = 200_000  # whose quantiles are taken
@@ -64,18 +77,20 @@ def load_table(
     frame = as_frame(source, named_columns(columns), notes)
     attrs = dict(frame.attrs)
     words, of_csv = attrs.get("words", {}), "words" in attrs
-    decimal, figures = attrs.get("decimal"), attrs.get("figures", ())
+    decimal, of_file, figures = attrs.get("decimal"), decimal_of(frame), attrs.get("figures", ())
     targets = find_target(frame, target)
     said = asked_columns(columns, frame)
     tested, typed = None, rows_of(frame.loc[:, [hasattr(kind, "tz") or "tz=" in str(kind) for kind in frame.dtypes]])
     if splits.is_source(test):
-        tested = _as_trained(as_frame(test, text_columns(frame), notes), frame, decimal)
+        tested = _as_trained(as_frame(test, text_columns(frame, targets), notes), frame, decimal)
+        new_decimal = decimal_of(tested)
         require(tested, targets, "the test table")
     apart = [*targets, *as_names(drop), *([group] if group is not None else [])]
     require(frame, apart, "the table")
     first = len(frame := with_target(frame, targets, notes, "row"))
     if tested is not None:
         tested = with_target(tested, targets, notes, "test row")
+        new_columns = list(tested.columns)
         frame = pd.concat([frame, tested], ignore_index=True)
     groups = None if group is None else groups_in(frame[group][:first], group)
     frame, writings = read_targets(frame, targets, said, task, doubts, decimal, figures=figures)
@@ -94,7 +109,7 @@ def load_table(
     )
     if tested is not None:
         parts["test"] = np.arange(first, len(frame))
-    raw = rows.only([column for column in rows.columns if column not in apart])
+    raw = rows.only([column for column in rows.columns if column not in apart], of_file)
     columns = learn_columns(
         raw,
         parts["train"],
@@ -106,6 +121,8 @@ def load_table(
         left_out=left_out,
     )
     check_some(columns, targets, left_out)
+    numbers = [column["name"] for column in columns if column["kind"] == "number" and column["name"] not in said]
+    notes += padded_notes(padded_cells(raw, numbers, lambda names: padded_in(source, names) if of_csv else {}))
     columns = with_blanks(columns, raw) if of_csv else columns
     notes += missing_words(words, columns, targets if learned.classes else ())
     unread, categories = {}, {column["name"] for column in columns if column["kind"] == "category"}
@@ -118,8 +135,14 @@ def load_table(
     )
     if tested is not None:
         dates = [column["name"] for column in columns if column["kind"] == "date" and column["name"] in tested]
-        new = raw.take(parts["test"]).updated(rows_of(tested[dates]))
-        x[first:] = apply_columns(as_dated(reader, new, notes), new)
+        new = Rows({name: raw[name][parts["test"]] for name in new_columns if name in raw}, new_decimal)
+        new = new.updated(rows_of(tested[dates]))
+        with in_test_table():
+            x[first:], of_new = read_new(reader, new, said_of_test := [])
+        notes += (f"In the test table: {line}" for line in said_of_test)
+        strange = {name: of_new[name] for name in categories if 2 * len(of_new[name]) > len(new)}
+        notes += (f"In the test table: {line}" for line in say_unread(columns, new, strange))
+        unread = {name: np.append(places[places < first], of_new[name] + first) for name, places in unread.items()}
     # That a rare category is in validation or test rows alone is nobody's mistake.
     unread = {name: places for name, places in unread.items() if name not in categories}
     notes += [*doubts, *say_unread(columns, raw, unread)]
@@ -160,9 +183,10 @@ def load_table(
 
 
 def _as_trained(tested, frame, decimal):
-    """Return a test table whose numbers that can be read in two ways are read as the training file tells."""
+    """Return a test table whose numbers that can be read in two ways are read as the training file tells, if so."""
     figures = [name for name in tested.attrs.get("figures", ()) if pd.api.types.is_numeric_dtype(frame.get(name))]
-    return tested.assign(**{name: to_numbers(tested[name], *ways(None, decimal)) for name in figures})
+    read = {name: read_numbers(tested[name], {"decimal": decimal} if decimal else None) for name in figures}
+    return tested.assign(**{name: numbers for name, numbers in read.items() if np.isfinite(numbers).all()})
 
 
 def seen_in_cells(doubts, unread, rows):
@@ -171,10 +195,18 @@ def seen_in_cells(doubts, unread, rows):
     return {"doubts": doubts, "unread": found}
 
 
-def text_columns(frame) -> dict:
-    """Return name -> words such as `NA` that are among its cells, of each column of a DataFrame that holds texts."""
-    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+def text_columns(frame, targets=()) -> dict:
+    """Return name -> words such as `NA` that are among its cells, of each column of a DataFrame that holds texts.
+
+    A target of objects, none of which is a text, holds numbers: texts among them would be read as names of classes.
+    """
+    objects = [name for name in targets if frame[name].dtype == object and not any(map(_is_text, frame[name]))]
+    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name]) and name not in objects]
     return {name: MISSING.intersection(frame[name].unique()) for name in texts}
+
+
+def _is_text(cell):
+    return isinstance(cell, str)
 
 
 def _hash(frame, rows, local):
@@ -248,20 +280,33 @@ def _changes_as_number(name):
 def _targets_as_learned(frame, targets, reader):
     """Return the targets of new rows with numbers read as training has learned that they are written, or plainly."""
     found, writings, figures = frame[targets], reader.get("writings", {}), frame.attrs.get("figures", ())
+    classes = reader.get("classes", ())
+    if classes and {"True", "False"}.issuperset(classes):  # no numbers: with a cell missing they are objects as well
+        return found
     for name in targets:
         values = found[name]
         texts = pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values)
         if not texts or (name not in writings and name not in figures):
             continue
-        numbers = to_numbers(values, *ways(writings.get(name)))
-        if np.isnan(numbers[values.notna()]).any() and np.isfinite(to_numbers(values.dropna())).all():
-            numbers = to_numbers(values)
+        numbers, there = read_numbers(values, stored := writings.get(name), decimal_of(frame)), values.dropna()
+        if np.isnan(numbers[values.notna()]).any() and np.isfinite(plainly := to_numbers(there)).all():
+            # Where one cell shows that they are written plainly, all are.
+            if len(ways(stored)) > 1 and shown_sign(there.astype(str), stored) != ".":
+                row = int(np.flatnonzero(np.isnan(numbers) & values.notna().to_numpy())[0])
+                raise KzooError(
+                    f"Target {name!r} cannot be read in row {row + 1}.{two_readings([(row, values[row])], stored)}"
+                )
+            numbers[values.notna()] = plainly
         found = found.assign(**{name: np.where(np.isnan(numbers), values, numbers)})
     return found
 
 
 def fresh(reader, source, *, targets):
     """Return a table that may lack columns; what is missing counts as empty."""
+    if isinstance(source, list):
+        names = [column["name"] for column in reader["columns"]]
+        for line in check_keys(rows_of(source), names, targets):
+            warn(line)
     if isinstance(source, dict | list):
         source = pd.DataFrame([source] if isinstance(source, dict) else list(source))
     frame, names = frame_of(source, _as_written(reader, targets)), [column["name"] for column in reader["columns"]]

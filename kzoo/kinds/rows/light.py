@@ -1,6 +1,7 @@
 """Raw rows become numbers, by what training learned of each column (`columns.py`), without pandas."""
 
 from collections.abc import Mapping
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -9,9 +10,11 @@ from kzoo.errors import KzooError, warn
 from kzoo.kinds import Shown
 from kzoo.kinds.arrays import check_count, numbers_in, whole_in
 from kzoo.kinds.rows.asked import asked_columns
+from kzoo.kinds.tables.numbers import new_groups, readings
 from kzoo.kinds.tables.raw import (
     MOST,
     as_names,
+    check_keys,
     find_target,
     from_elsewhere,
     given_rows,
@@ -19,11 +22,22 @@ from kzoo.kinds.tables.raw import (
     require,
     rows_of,
 )
-from kzoo.kinds.tables.values import MISSING, Texts, date_parts, day_first_again, plain, to_words, unreadable
+from kzoo.kinds.tables.values import (
+    MISSING,
+    Texts,
+    date_parts,
+    day_first_again,
+    plain,
+    to_words,
+    unreadable,
+    word_of,
+)
 from kzoo.kinds.tables.zones import about_zone, offset_of
-from kzoo.words import listed, plural, shown
+from kzoo.words import hint, listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown
+_SIGNS = {",": "commas", ".": "points"}
+_FEW_UNREAD = 5  # cells that cannot be read, or are missing: fewer are never too many
 _BLOCK = 2**13  # rows that are put together at once: they stay in the processor's cache
 
 
@@ -40,11 +54,74 @@ def read(reader, raw):
     rows = given_rows(raw)
     if not len(rows):
         raise KzooError("There are no rows to encode.")
-    unread, doubts = {}, []
-    x = apply_columns(as_dated(reader, rows, doubts), rows, unread)
-    for line in (*doubts, *say_unread(columns, rows, unread)):
+    notes = []
+    x, unread = read_new(reader, rows, notes)
+    for line in (*notes, *say_unread(columns, rows, unread)):
         warn(line)
     return x, raw
+
+
+def read_new(reader, rows, notes):
+    """Return new rows as (x, name -> places of cells that could not be read), whichever way they came.
+
+    Args:
+        reader: from training.
+        rows: `Rows`.
+        notes: a list that gets a line for each thing to know, other than of cells that could not be read.
+
+    Raises:
+        KzooError: a column is missing, in all rows or under another name in one, or most of its cells cannot be read.
+    """
+    check_columns(reader["columns"], rows)
+    notes += check_keys(rows, [column["name"] for column in reader["columns"]], reader.get("targets", ()))
+    unread, missing = {}, {}
+    x = apply_columns(as_dated(reader, rows, notes), rows, unread, missing)
+    for column in reader["columns"]:
+        if (name := column["name"]) not in missing:
+            continue
+        if is_unreadable(column, len(unread[name]), len(rows) - missing[name]):
+            values = plain(rows[name])
+            cells = [(int(place), values[place]) for place in unread[name][:3]]
+            check_share(column, len(unread[name]), len(rows) - missing[name], cells)
+        if not column["missing"]:
+            notes += empty_line(name, missing[name], len(rows))
+        if (writing := column.get("writing")) and rows.decimal is not None:
+            notes += _grouped_line(name, new_groups(rows.texts(name), writing, rows.decimal), writing["decimal"])
+    return x, unread
+
+
+def _grouped_line(name, found, sign) -> list:
+    if not found:
+        return []
+    text, number, other = found
+    return [
+        f"Column {name!r}: {text!r} is read as {number:.12g}, for the file writes decimal {_SIGNS[sign]}; training saw "
+        f"nothing between thousands. If it is {other:.12g}, write {f'{other:.12g}'.replace('.', sign)}."
+    ]
+
+
+def empty_line(name, count, rows) -> list:
+    """Return a line where most cells of a column are missing, of which training saw none.
+
+    Args:
+        name: of the column.
+        count, rows: how many of how many cells are missing.
+    """
+    if count < _FEW_UNREAD or count <= rows / 2:
+        return []
+    return [
+        f"Column {name!r}: {count} of {plural(rows, 'value')} are missing, and none was in training: the median of the "
+        "training rows stands in."
+    ]
+
+
+@contextmanager
+def in_test_table():
+    """Say of an error that it is about the test table."""
+    try:
+        yield
+    except KzooError as error:
+        raise KzooError(f"In the test table: {error}") from None
 
 
 def check(reader, x):
@@ -83,23 +160,25 @@ def say_unread(columns, table, unread):
         columns: what was learned of them, or names of columns of numbers.
         unread: what `apply_columns` found.
     """
-    kinds = {column["name"]: column["kind"] for column in columns if isinstance(column, Mapping)}
+    learned = {column["name"]: column for column in columns if isinstance(column, Mapping)}
     for name, places in unread.items():
         if len(places):
-            values = plain(table[name])
+            values, column = plain(table[name]), learned.get(name, {})
             cells = [(int(place), values[place]) for place in places[:3]]
-            yield unread_line(name, kinds.get(name, "number"), len(places), len(values), cells)
+            kind = column.get("kind", "number")
+            yield unread_line(name, kind, len(places), len(values), cells, column.get("writing"))
 
 
-def unread_line(name, kind, count, rows, cells) -> str:
+def unread_line(name, kind, count, rows, cells, writing=None) -> str:
     """Say that cells of a column could not be read.
 
     Args:
         name, kind: of the column.
         count, rows: how many of how many cells.
         cells: the first of them: (place, value).
+        writing: how training found its numbers to be written.
     """
-    one, where = count == 1, [f"row {place + 1}: {shown(value)}" for place, value in cells[:3]]
+    one, where = count == 1, _where(cells)
     if kind == "category":
         wrong = f"{'is a category' if one else 'are categories'} that training has not seen"
     else:
@@ -107,7 +186,47 @@ def unread_line(name, kind, count, rows, cells) -> str:
     more = f" and {count - len(where)} more" if count > len(where) else ""
     return (
         f"Column {name!r}: {count} of {plural(rows, 'value')} {wrong} and {'counts' if one else 'count'} as missing "
-        f"({', '.join(where)}{more})."
+        f"({', '.join(where)}{more}).{two_readings(cells, writing)}"
+    )
+
+
+def _where(cells) -> list:
+    return [f"row {place + 1}: {shown(value)}" for place, value in cells[:3]]
+
+
+def two_readings(cells, writing) -> str:
+    """Return a sentence on the first cell that may be one of two numbers, and how to write either; "" without one."""
+    for _, value in cells:
+        if found := readings(value, writing):
+            low, high = (f"{number:.12g}" for number in found)
+            sign = (writing or {}).get("decimal", "")
+            fix = f"{low.replace('.', sign)} or {high}" if sign else high
+            return f" {shown(value)} may be {low} or {high}: write {fix}, or give numbers instead of texts."
+    return ""
+
+
+def is_unreadable(column, count, there) -> bool:
+    """Say whether a column is to be refused: see `check_share`."""
+    if column["kind"] == "category" or column.get("unreadable"):
+        return False
+    return count >= _FEW_UNREAD and count > there / 2
+
+
+def check_share(column, count, there, cells):
+    """Raise `KzooError` where most of the cells of new rows cannot be read, where training's could.
+
+    Args:
+        column: what was learned of it.
+        count, there: how many cells cannot be read, of how many that are not empty.
+        cells: the first of them: (place, value).
+    """
+    if not is_unreadable(column, count, there):
+        return
+    examples = f", such as {listed(_where(cells))}" if cells else ""
+    raise KzooError(
+        f"Column {column['name']!r} is a {column['kind']} to the model, and {count} of {plural(there, 'value')} cannot "
+        f"be read as one{examples}.{two_readings(cells, column.get('writing'))} Write them as in the training data, "
+        "and leave a cell empty where there is no value."
     )
 
 
@@ -127,7 +246,11 @@ def glance_new(reader, table, targets):
 def check_columns(columns, rows):
     """Raise `KzooError` for a learned column that is missing."""
     if lost := [column["name"] for column in columns if column["name"] not in rows]:
-        raise KzooError(f"Column {lost[0]!r} is missing; the columns given are: {listed(rows.columns, MOST)}.")
+        names = {column["name"] for column in columns}
+        near = hint(lost[0], [name for name in rows.columns if name not in names])
+        raise KzooError(
+            f"Column {lost[0]!r} is missing; the columns given are: {listed(rows.columns, MOST)}. {near}".rstrip()
+        )
 
 
 def gather(words):
@@ -236,7 +359,7 @@ def feature_names(columns):
     return tuple(names)
 
 
-def apply_columns(columns, table, unread=None):
+def apply_columns(columns, table, unread=None, missing=None):
     """Turn raw rows into numbers.
 
     Args:
@@ -244,6 +367,7 @@ def apply_columns(columns, table, unread=None):
         table: `Rows` or a DataFrame.
         unread: a dict that gets name -> places of the cells that hold something that is no number, no date, or no
             category of the training rows.
+        missing: a dict that gets name -> how many cells of a column of numbers or dates hold nothing.
 
     Returns:
         float32 (N, F): numbers, dates in parts and 0/1 missing marks first, then category codes from 1,
@@ -254,9 +378,11 @@ def apply_columns(columns, table, unread=None):
     """
     rows = rows_of(table)
     check_columns(columns, rows)
-    unread = {} if unread is None else unread
+    unread, missing = {} if unread is None else unread, {} if missing is None else missing
     features = [
-        feature.astype(np.float32, copy=False) for column in columns for feature in _features(column, rows, unread)
+        feature.astype(np.float32, copy=False)
+        for column in columns
+        for feature in _features(column, rows, unread, missing)
     ]
     x = np.empty((len(rows), len(features)), np.float32)
     for start in range(0, len(x) if features else 0, _BLOCK):
@@ -265,9 +391,10 @@ def apply_columns(columns, table, unread=None):
 
 
 def codes_of(categories) -> dict:
-    """Return category -> its code, from 1; `1067` is `1067.0` to a reader of an earlier version."""
+    """Return category -> its code, from 1; earlier versions stored `1067.0` for `1067`, and other line breaks."""
     codes = {word: code for code, word in enumerate(categories, start=1)}
-    return {word[:-2]: code for word, code in codes.items() if word.endswith(".0")} | codes
+    whole = {word[:-2]: code for word, code in codes.items() if word.endswith(".0")}
+    return whole | {word_of(word): code for word, code in codes.items()} | codes
 
 
 def kept_words(column) -> frozenset:
@@ -279,12 +406,14 @@ def kept_words(column) -> frozenset:
     return kept - {""} if column.get("blank") else kept
 
 
-def _features(column, rows, unread):
+def _features(column, rows, unread, missing):
     if column["kind"] != "category":
-        return filled(column, cells_of(column, rows, unread))
+        cells = cells_of(column, rows, unread)
+        missing[column["name"]] = int(np.isnan(cells[0]).sum()) - len(unread[column["name"]])
+        return filled(column, cells)
     codes, values = codes_of(column["values"]), rows.cells(column["name"], kept_words(column))
     if isinstance(values, Texts):
-        found = values.each([codes.get(text.strip(), 0) for text in values.different], 0, np.float32)
+        found = values.each([codes.get(word_of(text), 0) for text in values.different], 0, np.float32)
     else:
         found = np.array([codes.get(word, 0) for word in to_words(values)], np.float32)
     unread[column["name"]] = unreadable(values, np.where(found, found, np.nan))

@@ -49,6 +49,8 @@ def read_targets(frame, targets, said, task, doubts, decimal, *, different=False
     writings = {}
     for name in targets:
         wanted, asked = plain(frame[name]), said.get(name, {}).get("kind")
+        if asked == "date":
+            raise KzooError(f"columns: {name!r} is the target, which is a number or a category, and no date.")
         found = []
         writing = None if asked == "category" else writing_of(name, wanted, said.get(name), found, decimal)
         if writing is None and (stored := stored_writing(None, decimal)) and wanted.dtype != object:

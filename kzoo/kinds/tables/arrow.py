@@ -13,7 +13,7 @@ import numpy as np
 from kzoo.errors import KzooError
 from kzoo.kinds.tables.numbers import ways
 from kzoo.kinds.tables.raw import Rows
-from kzoo.kinds.tables.values import Texts, plain, to_dates, to_numbers
+from kzoo.kinds.tables.values import Texts, plain, read_numbers, to_dates
 from kzoo.kinds.tables.zones import offset_of
 from kzoo.optional import require
 
@@ -187,13 +187,12 @@ class Piece(Rows):
         column = _in_one(self.table.column(name))
         if not is_texts(column) or name in self._columns:
             return super().numbers(name, writing)
-        ways_ = ways(writing, self._decimal)
-        found = _numbers(column, ways_[0].decimal)
+        found = _numbers(column, ways(writing, self._decimal)[0].decimal)
         if found is None:
             return super().numbers(name, writing)
         numbers, left = found
         if len(left):
-            numbers[left] = to_numbers(plain_of(column.take(left)), *ways_)
+            numbers[left] = read_numbers(plain_of(column.take(left)), writing, self._decimal)
         return numbers
 
     def dates(self, name, day_first=False, wall_clock=False):

@@ -79,6 +79,87 @@ class Writing:
 PLAIN = Writing()
 
 
+@dataclass(frozen=True)
+class _Certain:
+    """A way of writing that reads only the cells that no other decimal sign reads as another number."""
+
+    writing: Writing
+
+    def read(self, value) -> float:
+        """Return the number that a cell holds; NaN where it holds none, or two signs read two numbers in it."""
+        number = self.writing.read(value)
+        return np.nan if number == number and len(_readings(value, self.writing.marks)) > 1 else number
+
+
+def _readings(value, marks) -> set:
+    """Return the numbers that a cell holds by one decimal sign or the other."""
+    read = {_grouped(Writing(marks=marks), sign).read(value) for sign in DECIMALS}
+    return {number for number in read if number == number}
+
+
+def readings(value, stored) -> list:
+    """Return the two numbers that an unreadable cell may hold, in order; none where it is unreadable for another cause.
+
+    Args:
+        value: the cell.
+        stored: see `ways`.
+    """
+    found = _readings(value, frozenset((stored or {}).get("marks", ()))) if isinstance(value, str) else ()
+    return sorted(found) if len(found) > 1 else []
+
+
+def new_groups(texts, stored, decimal) -> tuple:
+    """Return (text, its number, the other one that it may hold) of a cell in which a sign is taken for thousands.
+
+    Empty without one, where training saw such signs, or where the file tells nothing: then such a cell is no number.
+
+    Args:
+        texts: the cells of a column.
+        stored, decimal: see `ways`.
+    """
+    learned = (stored or {}).get("decimal")
+    if not learned or len(ways(stored)) < 2 or decimal is None:
+        return ()
+    doubtful = [text for text in texts if _other(learned) in text and len(readings(text, stored)) > 1]
+    if not doubtful or (decimal or shown_sign(texts, stored)) != learned:
+        return ()
+    if any(contradicts(text, stored, learned) for text in texts):
+        return ()
+    low, high = readings(doubtful[0], stored)
+    return doubtful[0], high, low
+
+
+def contradicts(text, stored, decimal) -> bool:
+    """Say whether a cell is a number, and none by the decimal sign of its file.
+
+    Args:
+        text: the cell.
+        stored: see `ways`.
+        decimal: the decimal sign of the file.
+    """
+    other = _other(decimal)
+    if other not in text and text.count(decimal) < 2:
+        return False
+    way = Writing(marks=frozenset((stored or {}).get("marks", ())))
+    own = _grouped(way, decimal).read(text)
+    return own != own and (read := _grouped(way, other).read(text)) == read
+
+
+def shown_sign(texts, stored) -> str | None:
+    """Return the decimal sign that the cells of a column show; None where they show none, or both.
+
+    Args:
+        texts: the cells.
+        stored: see `ways`.
+    """
+    found = [sign for sign in DECIMALS if any(contradicts(text, stored, _other(sign)) for text in texts)]
+    return found[0] if len(found) == 1 else None
+
+
+def _other(sign) -> str:
+    return DECIMALS[sign == DECIMALS[0]]
+
+
 @cache
 def _grouped(writing: Writing, decimal: str) -> Writing:
     """Return a way of writing with a decimal sign, and any other sign between groups of digits."""
@@ -91,11 +172,29 @@ def ways(stored=None, decimal=None) -> tuple:
     Args:
         stored: what `Writing.json` gave of the texts that training saw; or the decimal sign alone, `{"decimal": ","}`,
             where a file's reader has made numbers of them; None where nothing was learned.
-        decimal: the decimal sign of the file that holds the cells, which counts before that of training's file.
+        decimal: the decimal sign of the file that holds the cells, which counts before that of training's file; None
+            or empty where it shows none.
+
+    Where training saw nothing between thousands, and the file does not show its decimal sign, a cell such as `4.455` is
+    no number in a column of decimal commas: it may be 4455, and 4.455 written by a program.
     """
     if in_texts(stored):
-        return (Writing.of(stored),)
-    return (_grouped(PLAIN, ","), PLAIN) if (decimal or (stored or {}).get("decimal")) == "," else (PLAIN,)
+        learned = Writing.of(stored)
+        if not _may_group(learned) or learned.decimal == decimal:
+            return (learned,)
+        return (replace(learned, thousands=""), _Certain(learned))
+    if decimal == ",":
+        return (_grouped(PLAIN, ","), PLAIN)
+    if (stored or {}).get("decimal") != ",":
+        return (PLAIN,)
+    if decimal == ".":
+        return (PLAIN, _Certain(Writing(",")))
+    return (Writing(","), _Certain(_grouped(PLAIN, ",")), _Certain(PLAIN))
+
+
+def _may_group(learned) -> bool:
+    """Say whether a column may have any sign between thousands, for training saw none: see `learn`."""
+    return learned.decimal != "" and len(learned.thousands) > 1
 
 
 def in_texts(stored) -> bool:
@@ -178,6 +277,15 @@ _GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:[.,]\d{3})+", re.ASCII)
 def is_shown(text) -> bool:
     """Say whether a text is a number whose decimal sign can be read in one way only."""
     return _SHOWN.fullmatch(text.strip()) is not None
+
+
+_PADDED = re.compile(r"0\d{2,}", re.ASCII)
+
+
+def is_padded(text) -> bool:
+    """Say whether a text is a whole number with zeros in front, as codes have them: `01067`, but not `05` or `000`."""
+    text = text.strip()
+    return _PADDED.fullmatch(text) is not None and text.strip("0") != ""
 
 
 def is_doubtful(texts, usual=None) -> bool:

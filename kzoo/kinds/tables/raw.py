@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,13 @@ from kzoo.errors import KzooError
 from kzoo.kinds.arrays import as_array, check_count
 from kzoo.kinds.files import existing
 from kzoo.kinds.tables.files import read_content, read_rows
-from kzoo.kinds.tables.numbers import ways
-from kzoo.kinds.tables.values import known, plain, to_dates, to_numbers
+from kzoo.kinds.tables.values import Texts, known, plain, read_numbers, to_dates
 from kzoo.kinds.tables.zones import aware, minutes_in, on_clock, zone_of
 from kzoo.words import hint, listed, plural, shown
 
 MOST = 12  # columns that a message names
 _MOST_CELLS = 1_000_000  # of a stranger's rows that have few columns in common
+_MOST_ROWS = 20  # of different keys that are looked at
 TARGET_NAMES = ("target", "label", "class", "y")
 
 
@@ -26,11 +27,12 @@ class Rows:
 
     Args:
         columns: name -> values.
-        decimal: the decimal sign of their file; None where it shows none, or there is no file.
+        decimal: the decimal sign of their file, empty where its first lines show none; None where there is no file.
         zones: name -> (minutes from UTC (N,), zone) of columns whose type has a time zone; they hold local times.
     """
 
     notes: tuple = ()  # lines to know of how their file was read
+    partial: Mapping = {}  # place -> keys, of rows given as dicts that lack a column of another
     words: dict | None = None  # name -> place -> the word, such as NA, that a file's reader took for a missing value
 
     def __init__(self, columns, decimal=None, zones=None):
@@ -50,6 +52,18 @@ class Rows:
     def columns(self) -> list:
         return list(self._columns)
 
+    @property
+    def decimal(self):
+        """The decimal sign of the file."""
+        return self._decimal
+
+    def texts(self, name) -> list:
+        """Return the different texts of a column; none of one of numbers or times."""
+        values = self[name]
+        if isinstance(values, Texts):
+            return values.seen
+        return list({value for value in values if isinstance(value, str)}) if values.dtype == object else []
+
     def cells(self, name, kept):
         """Return a column in which words of `MISSING` that are in `kept` are cells like any other."""
         values = self[name]
@@ -68,7 +82,7 @@ class Rows:
         Args:
             writing: how training has learned that the column writes its numbers.
         """
-        return to_numbers(self[name], *ways(writing, self._decimal))
+        return read_numbers(self[name], writing, self._decimal)
 
     def dates(self, name, day_first=False, wall_clock=False):
         """Return a column as times, NaT where it does not hold one (see `to_dates`)."""
@@ -145,7 +159,8 @@ def rows_of(source) -> Rows:
         return read_rows(source)
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         check_names(source.columns)
-        return _rows({str(name).strip(): source.iloc[:, i] for i, name in enumerate(source.columns)})
+        columns = {str(name).strip(): source.iloc[:, i] for i, name in enumerate(source.columns)}
+        return _rows(columns, decimal_of(source))
     if is_arrow(source):
         return import_module("kzoo.kinds.tables.arrow").as_rows(source)
     if isinstance(source, dict):
@@ -166,14 +181,22 @@ def rows_of(source) -> Rows:
                     f"Row {number} holds {shown(value)} in column {name!r}; a cell is one number, text or date."
                 )
     names = dict.fromkeys(name for row in rows for name in row)
-    return Rows({name: plain([row.get(name) for row in rows]) for name in names})
+    found = Rows({name: plain([row.get(name) for row in rows]) for name in names})
+    found.partial = {place: list(row) for place, row in enumerate(rows) if len(row) < len(names)}
+    return found
 
 
-def _rows(columns):
+def _rows(columns, decimal=None):
     """Return columns of any kind as `Rows`."""
     zones = {name: zone for name, values in columns.items() if (zone := aware(values)) is not None}
     columns = {name: values.to_series() if hasattr(values, "to_series") else values for name, values in columns.items()}
-    return Rows({name: plain(values) for name, values in columns.items()}, zones=zones)
+    return Rows({name: plain(values) for name, values in columns.items()}, decimal, zones)
+
+
+def decimal_of(frame) -> str | None:
+    """Return the decimal sign of the file that a DataFrame was read from (see `Rows`)."""
+    attrs = getattr(frame, "attrs", {})
+    return (attrs.get("decimal") or "") if "figures" in attrs else None
 
 
 def is_arrow(source) -> bool:
@@ -316,6 +339,39 @@ def require(table, names, where):
         if name not in table.columns:
             near = hint(name, table.columns)
             raise KzooError(f"Column {name!r} is not in {where}. {near}Columns: {listed(table.columns, MOST)}.")
+
+
+def check_keys(rows, names, others=()) -> list:
+    """Return lines on rows, given as dicts, that lack a column and hold a key instead which is no column.
+
+    Args:
+        rows: `Rows`.
+        names: of the columns that are read.
+        others: of those that are known, and not read here.
+
+    Raises:
+        KzooError: the name of the one is near that of the other.
+    """
+    if len(rows.partial) < len(rows):  # one row holds every key
+        return []
+    notes, beside, read = [], {}, {*names, *others}
+    first = {frozenset(keys): row for row, keys in reversed(rows.partial.items())}
+    suspects = ((row, keys) for keys, row in reversed(first.items()) if not keys <= read)
+    for row, keys in islice(suspects, _MOST_ROWS):
+        for name in islice((name for name in names if name not in keys), MOST):
+            if name not in beside:  # what stands beside it in another row is something else
+                beside[name] = frozenset().union(*(others for others in first if name in others))
+            unknown = [key for key in rows.partial[row] if key not in read and key not in beside[name]]
+            if near := hint(name, unknown):
+                raise KzooError(
+                    f"Row {row + 1} has no column {name!r}. {near}It holds {listed(rows.partial[row], MOST)}."
+                )
+            if unknown:
+                notes.append(
+                    f"Row {row + 1} has no column {name!r}, which counts as missing, and holds "
+                    f"{listed(map(repr, unknown))}, which the model does not read."
+                )
+    return notes
 
 
 def as_names(names):

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from kzoo.kinds.tables.numbers import PLAIN
+from kzoo.kinds.tables.numbers import PLAIN, contradicts, shown_sign, ways
 
 # What stands for a missing value.
 MISSING = frozenset(
@@ -162,6 +162,30 @@ def to_numbers(values, *writings) -> np.ndarray:
     return numbers
 
 
+def read_numbers(values, stored=None, decimal=None) -> np.ndarray:
+    """Return a column as `to_numbers` does, read by what training learned of it.
+
+    A file whose decimal sign some of the cells contradict tells nothing of the doubtful ones among them; of a file that
+    shows none, the other cells of the column may tell.
+
+    Args:
+        stored: see `kzoo.kinds.tables.numbers.ways`.
+        decimal: the decimal sign of the file; empty where its first lines show none, None where there is no file.
+    """
+    by_file, doubting = ways(stored, decimal), ways(stored or (decimal and {"decimal": decimal}))
+    if decimal is None or len(doubting) < 2 or (by_file == doubting and decimal):
+        return to_numbers(values, *by_file)
+    values = values if isinstance(values, np.ndarray) else plain(values)
+    if values.dtype != object:
+        return to_numbers(values)
+    texts = values.seen if isinstance(values, Texts) else {value for value in values if isinstance(value, str)}
+    if not decimal:
+        return to_numbers(values, *ways(stored, shown_sign(texts, stored)))
+    if any(contradicts(text, stored, decimal) for text in texts):
+        return to_numbers(values, *doubting)
+    return to_numbers(values, *by_file)
+
+
 def _number(value, writings):
     if value is None:
         return np.nan
@@ -191,20 +215,25 @@ def unreadable(values, numbers) -> np.ndarray:
     return places[np.array(said, bool)]
 
 
+def word_of(text) -> str:
+    """Return the category that a cell names: blanks around it, and how its lines end, make no other one."""
+    return text.strip().replace("\r\n", "\n")
+
+
 def to_words(values) -> np.ndarray:
-    """Return a column as an array of stripped strings, None where a value is missing; 1067.0 is "1067".
+    """Return a column as an array of strings (see `word_of`), None where a value is missing; 1067.0 is "1067".
 
     A column of whole numbers is one of decimals to pandas as soon as one of them is missing.
     """
     values = plain(values)
     if isinstance(values, Texts):
-        return values.each([text.strip() for text in values.different], None, object)
+        return values.each([word_of(text) for text in values.different], None, object)
     words = np.empty(len(values), object)
     there = known(values)
     if values.dtype.kind in "biuf":
         words[there] = values[there].astype(str).astype(object)
     else:
-        words[there] = [str(value).strip() for value in values[there]]
+        words[there] = [word_of(str(value)) for value in values[there]]
     for place in np.flatnonzero(there & _whole(values)):
         words[place] = str(int(values[place]))
     return words

@@ -16,6 +16,7 @@ from kzoo.kinds.tables.raw import (
     MOST,
     Rows,
     as_names,
+    check_keys,
     find_target,
     from_elsewhere,
     given_rows,
@@ -283,6 +284,8 @@ def _warn(line):
 
 
 def _column(rows, name):
+    for line in check_keys(rows, [name]):
+        _warn(line)
     if name not in rows:
         if len(rows.columns) != 1:
             raise KzooError(f"Column {name!r} is missing; the columns are: {listed(rows.columns, MOST)}.")

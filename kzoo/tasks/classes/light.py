@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.kinds.tables.values import Texts, plain
+from kzoo.kinds.tables.values import Texts, plain, word_of
 from kzoo.predictions import Predictions, probabilities, scores_of
 from kzoo.tasks import Target
 
@@ -36,7 +36,8 @@ def encode(target, values) -> np.ndarray:
 
 def _places(numbered, classes):
     found, numbers = numbered
-    places = {name: place for place, name in enumerate(classes)}
+    places = {word_of(name): place for place, name in enumerate(classes)}
+    places |= {name: place for place, name in enumerate(classes)}
     if unknown := [name for name in found if name not in places]:
         raise KzooError(f"The test data has a class {unknown[0]!r} that the training data lacks.")
     return np.array([places[name] for name in found], np.int32)[numbers]
@@ -62,13 +63,13 @@ def _numbered(values):
     values = plain(values.iloc[:, 0]) if hasattr(values, "columns") else np.asarray(values)
     if isinstance(values, Texts):
         seen = values.seen
-        distinct, places = np.unique(np.char.strip(np.array(seen)), return_inverse=True)
+        distinct, places = np.unique(np.array([word_of(text) for text in seen]), return_inverse=True)
         place_of = dict(zip(seen, places.tolist(), strict=True))
         return tuple(map(str, distinct)), values.each([place_of.get(text, 0) for text in values.different], 0, np.int32)
     if values.dtype == object:
         values = np.array(values.tolist())
     if values.dtype.kind not in "biuf":
-        values = np.char.strip(values.astype(str))
+        values = np.char.replace(np.char.strip(values.astype(str)), "\r\n", "\n")
     distinct, numbers = np.unique(values, return_inverse=True)
     if distinct.dtype.kind == "f" and not np.isfinite(distinct).all():
         bad = distinct[~np.isfinite(distinct)][0]

@@ -24,7 +24,7 @@ from kzoo.errors import KzooError
 from kzoo.kinds.arrays import check_count
 from kzoo.kinds.files import decoded, encoding_of, open_text, read_bytes
 from kzoo.kinds.tables.arrow import Piece, arrow
-from kzoo.kinds.tables.numbers import is_doubtful, is_shown, shown_by
+from kzoo.kinds.tables.numbers import is_doubtful, is_padded, is_shown, shown_by
 from kzoo.kinds.tables.raw import Rows
 from kzoo.kinds.tables.values import MISSING, plain
 from kzoo.words import plural, shown
@@ -203,6 +203,33 @@ def _frame(opened, layout, text=(), points=None):
     return table
 
 
+def padded(path, names) -> dict:
+    """Return name -> the first cell with zeros in front of a whole number, of the columns that have one.
+
+    Args:
+        names: of columns of whole numbers.
+
+    Raises:
+        KzooError: not a table.
+    """
+    layout, _ = _layout_of(path)
+    cell = re.compile(rf'[{re.escape(layout.separator)}"\s]0\d\d')
+    with open_text(path) as file:  # most files have no such cell: this takes a tenth of the time of reading one
+        before = "\n"
+        while piece := file.read(_PIECE):
+            if cell.search(before + piece):
+                break
+            before = piece[-3:]
+        else:
+            return {}
+    pandas = import_module("pandas")
+    options = dict(sep=layout.separator, header=0, names=layout.cells, index_col=False, dtype=str, usecols=list(names))
+    with open_text(path) as file:
+        written = pandas.read_csv(file, **options)
+    cells = {name: next(filter(is_padded, written[name].dropna()), None) for name in names}
+    return {name: text for name, text in cells.items() if text is not None}
+
+
 def _has_three_decimals(values):
     """Say whether no number of a column has more than three decimals: `1.234` may be a thousand and more."""
     if values.dtype.kind != "f":
@@ -242,7 +269,7 @@ def parsed(data, name, *, columns=None, most=None) -> Rows:
     cells = [[None if cell in MISSING else cell for cell in line] + [None] * (width - len(line)) for line in lines[1:]]
     lying = list(zip(*cells, strict=True))[layout.before :] if cells else [()] * width
     columns = dict(zip(layout.names, lying, strict=False))
-    found = Rows({head: plain(column) for head, column in columns.items()}, layout.decimal)
+    found = Rows({head: plain(column) for head, column in columns.items()}, layout.decimal or "")
     found.notes = layout.notes
     found.words = {
         head: words
@@ -293,12 +320,14 @@ def _parts(text, name):
     separator = max(",;\t|", key=bare.count)
     if separator == ",":
         return separator, "."
-    # Where a comma is no separator it may be the decimal point: 1,5;2,5. Before three digits, neither sign tells.
+    # Where a comma is no separator it may be the decimal point: 1,5;2,5. Before three digits, neither sign tells. Names
+    # of columns, such as 2.5, never do.
+    rows = re.sub(r"\A[^\r\n]*", "", "\n".join(head))
     for decimal in (",", "."):
-        if re.search(rf"(^|[;\t|])-?{shown_by(decimal)}(?=[;\t|]|$)", "\n".join(head), re.M):
+        if re.search(rf"(^|[;\t|])-?{shown_by(decimal)}(?=[;\t|]|$)", rows, re.M):
             return separator, decimal
     # Semicolons stand where a comma is the decimal sign: 1,234 is a doubt, and more likely 1.234 there than 1234.
-    grouped = separator == ";" and re.search(r"(^|;)-?\d+,\d{3}(?=;|$)", "\n".join(head), re.M)
+    grouped = separator == ";" and re.search(r"(^|;)-?\d+,\d{3}(?=;|$)", rows, re.M)
     return separator, "," if grouped else None
 
 
@@ -370,6 +399,7 @@ class Pieces:
         self._layout, head = layout, _ = _layout_of(path)
         self.decimal, self.names, self.notes = layout.decimal, layout.names, layout.notes
         self.kept, self.words = {}, {}
+        self._encoding = encoding_of(path)
         self._skipped = 1 + head[: len(head) - len(head.lstrip())].count("\n")
 
     def __iter__(self):
@@ -412,6 +442,8 @@ class Pieces:
         for place, name in enumerate(self.names):
             kept = MISSING.intersection(self.kept.get(name, ()))
             column = table.column(name).fill_null("") if "" in kept else table.column(name)
+            if self._encoding != "utf-16":  # as `open_text` reads lines
+                column = compute.replace_substring(column, "\r\n", "\n")
             words = compute.is_in(column, value_set=pa.array(sorted(MISSING - kept)))
             if compute.any(words).as_py():
                 self.words.setdefault(name, set()).update(column.filter(words).unique().to_pylist())
@@ -428,7 +460,7 @@ class Pieces:
                 column_names=names,
                 skip_rows_after_names=self._skipped,
                 use_threads=False,
-                encoding=encoding_of(self.path),
+                encoding=self._encoding,
             ),
             reader.ParseOptions(delimiter=self._layout.separator, newlines_in_values=True, invalid_row_handler=odd),
             reader.ConvertOptions(

@@ -102,8 +102,9 @@ def test_the_metric_decides_the_order_and_smaller_errors_come_first():
     assert advantage(0.9, 0.8, "accuracy") > 0 > advantage(0.9, 0.8, "perplexity")
 
 
-def test_average_precision_of_a_rare_class_counts_where_all_runs_have_it(capsys, tmp_path):
+def test_average_precision_of_a_rare_class_counts_where_all_runs_have_it(capsys, monkeypatch, tmp_path):
     """Runs of older versions have accuracy alone: then that is what all are compared by."""
+    monkeypatch.setenv("COLUMNS", "300")
     random = np.random.default_rng(0)
     frame = pd.DataFrame(random.normal(size=(900, 3)), columns=list("abc"))
     frame["fraud"] = np.where(frame["a"] + frame["b"] > 3, "yes", "no")

@@ -306,7 +306,7 @@ BAD = {
     "one class": (lambda p: p / "..", "only one class, 'photos'"),
     "no class folders": (lambda p: p / "ant", "20 images but no class folders"),
     "empty class": (lambda p: (p / "dog").mkdir() or p, "class folder 'dog' has no images"),
-    "half broken": (lambda p: break_all(p) or p, r"60 of 60 images cannot be read, 'ant/00\.png' first"),
+    "half broken": (lambda p: break_all(p) or p, r"None of the 60 images can be read, 'ant/00\.png' first"),
     "broken class": (lambda p: break_all(p / "bee") or p, "Every image of class 'bee' is broken"),
     "single image": (lambda p: only_one(p, "bee") or p, "'bee'"),
     "a number": (lambda p: 3, "3 is not a folder"),

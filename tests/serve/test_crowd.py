@@ -25,7 +25,7 @@ from test_process import starting
 
 pytest.importorskip("starlette", reason="pip install 'kzoo[serve]'")
 MOST = 1 << 20  # bytes of a body
-MEBIBYTES, SECONDS, END = 400, 0.2, 3.0  # of memory; of the slowest honest answer of a hundred; until it has ended
+MEBIBYTES, END = 400, 3.0  # of memory; seconds until it has ended
 SLOWER = 5  # times what an honest client waits while other processes are busy, where the machine is slow
 HOSTILE_CLIENTS, HONEST_CLIENTS = 4, 8
 X = np.ones((1, 8, 8, 1)).tolist()
@@ -147,8 +147,9 @@ def busy(count):
         other.wait()
 
 
-@pytest.mark.parametrize("count", [30, pytest.param(200, marks=pytest.mark.slow)])
-def test_honest_clients_beside_hostile_ones(tmp_path, count):
+@pytest.mark.parametrize(("count", "seconds"), [(30, 1.0), pytest.param(200, 0.2, marks=pytest.mark.slow)])
+def test_honest_clients_beside_hostile_ones(tmp_path, count, seconds):
+    """Beside other tests, which keep the processors busy, an honest client may wait a second."""
     with serving(tmp_path, *exports(tmp_path)) as server:
         for name in ("power", "table", "text"):  # they are opened when they are first asked
             server.post(f"/v1/models/{name}/answer", json=[])
@@ -169,7 +170,7 @@ def test_honest_clients_beside_hostile_ones(tmp_path, count):
             f"{len(crowd.waits)} honest answers, of which 99 % within {slowest * 1e3:.0f} ms (alone {usual * 1e3:.0f})"
         )
         print(f"memory {peak:.0f} MiB")
-        assert slowest < max(SECONDS, SLOWER * usual)
+        assert slowest < max(seconds, SLOWER * usual)
         assert peak < MEBIBYTES
         last = bodies(HOSTILE_CLIENTS * 4)
         leaving = Crowd(server)

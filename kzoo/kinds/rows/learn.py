@@ -4,6 +4,8 @@ The target decides the task: text, booleans, and whole numbers with at most 20 d
 other numbers are a regression. `task=` overrides the rule.
 """
 
+import os
+
 import numpy as np
 
 from kzoo.data import splits
@@ -122,7 +124,8 @@ def load_table(
     )
     check_some(columns, targets, left_out)
     numbers = [column["name"] for column in columns if column["kind"] == "number" and column["name"] not in said]
-    notes += padded_notes(padded_cells(raw, numbers, lambda names: padded_in(source, names) if of_csv else {}))
+    is_path = of_csv and isinstance(source, str | os.PathLike)
+    notes += padded_notes(padded_cells(raw, numbers, lambda names: padded_in(source, names) if is_path else {}))
     columns = with_blanks(columns, raw) if of_csv else columns
     notes += missing_words(words, columns, targets if learned.classes else ())
     unread, categories = {}, {column["name"] for column in columns if column["kind"] == "category"}

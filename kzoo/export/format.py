@@ -68,22 +68,3 @@ def _filled(session, x):
     if rows < size:
         x = np.concatenate([x, np.repeat(x[:1], size - rows, axis=0)])
     return session(x)[:rows]
-
-
-def class_of(answers, kind):
-    """Return the class that answers (..., classes or 1) of this kind name."""
-    middle = 0.5 if kind == "probabilities" else 0.0
-    return (answers[..., 0] > middle).astype(int) if answers.shape[-1] == 1 else answers.argmax(axis=-1)
-
-
-def agreement(answers, reference, kind):
-    """Return the share of rows with the same class, or of the variance of reference values that answers explain."""
-    if kind == "values":
-        return explained(answers, reference)
-    return float((class_of(answers, kind) == class_of(reference, kind)).mean())
-
-
-def explained(y, truth):
-    """Return the share of the variance of the truth that values y explain (R2)."""
-    error = ((y.reshape(truth.shape) - truth) ** 2).sum(dtype="float64")
-    return float(1 - error / max(((truth - truth.mean(axis=0)) ** 2).sum(dtype="float64"), 1e-12))

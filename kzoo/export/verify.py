@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.export.format import agreement, class_of, explained, in_batches
+from kzoo.export.format import in_batches
 from kzoo.export.formats import formats, split_key
 from kzoo.export.limited import check_cost
 from kzoo.export.processes import run_steps, serve_steps
@@ -167,13 +167,28 @@ def compared(session, sample, kind) -> dict:
     with np.load(sample) as arrays:
         rows = dict(arrays)
     y, reference, truth = in_batches(session, rows["x"], _BATCH), rows["y"], rows.get("truth")
-    found = {"agreement": agreement(y, reference, kind)}
+    compare = _explained if kind == "values" else _same_class
+    if kind != "values":
+        y, reference = class_of(y, kind), class_of(reference, kind)
+    found = {"agreement": compare(y, reference)}
     if truth is not None:
-        if kind == "values":
-            return found | {"score": explained(y, truth), "score_keras": explained(reference, truth)}
-        right = lambda answers: float((class_of(answers, kind) == truth).mean())  # noqa: E731
-        found |= {"score": right(y), "score_keras": right(reference)}
+        found |= {"score": compare(y, truth), "score_keras": compare(reference, truth)}
     return found
+
+
+def class_of(answers, kind):
+    """Return the class that answers (..., classes or 1) of this kind name."""
+    middle = 0.5 if kind == "probabilities" else 0.0
+    return (answers[..., 0] > middle).astype(int) if answers.shape[-1] == 1 else answers.argmax(axis=-1)
+
+
+def _same_class(y, truth):
+    return float((y == truth).mean())
+
+
+def _explained(y, truth):
+    error = ((y.reshape(truth.shape) - truth) ** 2).sum(dtype="float64")
+    return float(1 - error / max(((truth - truth.mean(axis=0)) ** 2).sum(dtype="float64"), 1e-12))
 
 
 def latencies(answer, x_7, *, fixed_batch=None) -> dict:

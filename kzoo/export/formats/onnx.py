@@ -3,23 +3,25 @@
 from collections import defaultdict
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.export.external import has_external_data
-from kzoo.export.format import QUANTIZED, Format, agreement, in_batches, refuses_votes
+from kzoo.export.format import QUANTIZED, Format, refuses_votes
 from kzoo.optional import require
 from kzoo.words import first_line
 
 _OPSET = 15
-# What takes the time. A Relu shares the scale of the convolution before it, which then spends none on what it cuts off.
-_STATIC, _DYNAMIC = ["Conv", "Relu"], ["MatMul", "Gemm", "LSTM"]
+# What takes the time. An activation shares the scale of the convolution before it, which then spends none on what it
+# cuts off.
+_STATIC, _DYNAMIC = ["Conv", "Relu", "Clip"], ["MatMul", "Gemm", "LSTM"]
 _BY_NUMBER = {"Mul", "Div", "Add", "Sub"}
 _FOLDED, _MOST_FOLDED = "optimization.constant_folding_max_output_size_in_bytes", 1 << 16
 _DYNAMIC_SCALE = b"DynamicQuantize"  # what operations are called that find a scale for all that goes in at once
 _ROW_BY_ROW = "run it row by row, as kzoo does: it finds one scale for all rows of a batch"
-_BATCH, _ENOUGH = 32, 0.99  # rows at once; the share of calibration rows whose answer stays
 _FEW, _LARGE = 64, 1024  # numbers: smaller tensors are biases, shapes and constants
 # Files of kzoo 0.1 have weights of 8 bits: without VNNI they are multiplied as unsigned ones, which do not saturate.
 _EXACT_PRODUCTS = "session.x64quantprecision"
@@ -119,8 +121,12 @@ def _int8(network, full, file):
     # Static scales come from calibration rows, dynamic ones from each input. ONNX Runtime's dynamic convolution is
     # slower than float32; its LSTM has no static form.
     how = "static" if network.like == "cnn" else "dynamic"
+    # reduce_range: weights of 7 bits. Without VNNI, x86 adds two products of an unsigned and a signed 8-bit number in
+    # 16 bits, where 2 * 255 * 127 saturates and 2 * 255 * 64 does not.
     if how == "dynamic":
-        quantization.quantize_dynamic(full, file, op_types_to_quantize=_DYNAMIC, **_weights(quantization)[0])
+        quantization.quantize_dynamic(
+            full, file, weight_type=quantization.QuantType.QInt8, op_types_to_quantize=_DYNAMIC, reduce_range=True
+        )
     else:
         _quantize_static(quantization, network, full, file)
     onnx = require("onnx", extra="onnx")
@@ -131,32 +137,29 @@ def _int8(network, full, file):
     return {"int8": how} | ({"note": _ROW_BY_ROW} if how == "dynamic" else {})
 
 
-def _weights(quantization):
-    """Return the options of the forms of int8 weights that answer the same on every processor, the quickest first.
-
-    Without VNNI, x86 adds two products of an unsigned and a signed 8-bit number in 16 bits: 2 * 255 * 127 saturates,
-    2 * 255 * 64 of 7-bit weights does not. Products of unsigned numbers are computed in more bits, in twice the time.
-    """
-    types = quantization.QuantType
-    return (
-        dict(weight_type=types.QInt8, reduce_range=True),
-        dict(weight_type=types.QUInt8, extra_options={"WeightSymmetric": True}),
-    )
-
-
 def _quantize_static(quantization, network, full, file):
-    """Write an int8 file with scales of calibration rows; with 8-bit weights where 7 bits change too many answers."""
-    rows = network.calibration()
-    answers = lambda path: in_batches(Session(path.read_bytes(), name=path.name), rows, _BATCH)  # noqa: E731
-    reference = answers(full)
-    for weights in _weights(quantization):
-        reader = _Rows({network.input_name: rows[i : i + 1]} for i in range(len(rows)))
+    """Write an int8 file with scales of calibration rows.
+
+    Batch normalisation is folded into the convolutions first, so that an activation follows each of them. The first
+    convolution stays float32: it has few weights, and its error goes through the whole network.
+    """
+    onnx = require("onnx", extra="onnx")
+    types, rows = quantization.QuantType, network.calibration()
+    fold = import_module("onnxruntime.quantization.shape_inference").quant_pre_process
+    with TemporaryDirectory() as work:
+        folded = Path(work, "folded.onnx")
+        fold(full, folded, skip_symbolic_shape=True)
+        proto = onnx.load(folded)
+        for number, node in enumerate(proto.graph.node):
+            node.name = f"node{number}"
+        onnx.save(proto, folded)
+        convolutions = [node.name for node in proto.graph.node if node.op_type == "Conv"]
         quantization.quantize_static(
-            full, file, reader, quant_format=quantization.QuantFormat.QDQ, per_channel=True,
-            op_types_to_quantize=_STATIC, activation_type=quantization.QuantType.QUInt8, **weights,
+            folded, file, _Rows({network.input_name: rows[i : i + 1]} for i in range(len(rows))),
+            quant_format=quantization.QuantFormat.QDQ, per_channel=True, reduce_range=True,
+            op_types_to_quantize=_STATIC, activation_type=types.QUInt8, weight_type=types.QInt8,
+            nodes_to_exclude=convolutions[:1] if len(convolutions) > 1 else [],
         )  # fmt: skip
-        if agreement(answers(file), reference, network.output_name) >= _ENOUGH:
-            break
 
 
 def _store_rest(graph, onnx):
@@ -171,6 +174,8 @@ def _store_rest(graph, onnx):
             continue
         name, values = tensor.name, onnx.numpy_helper.to_array(tensor)
         readers = [node for node in nodes if name in node.input]
+        if any(node.op_type == "Conv" for node in readers):
+            continue  # the first one
         looked_up = bool(readers) and all(node.op_type == "Gather" and node.input[0] == name for node in readers)
         # One scale for each output: the last axis, also of what is looked up.
         size = np.abs(values).reshape(-1, values.shape[-1]).max(axis=0)

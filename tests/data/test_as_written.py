@@ -315,6 +315,7 @@ def test_words_that_a_file_takes_for_missing_values_are_said(tmp_path, monkeypat
     assert not [note for note in load_data(plain, target="answer").notes if "missing values" in note]
 
 
+@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
 def test_labels_of_texts_that_a_file_takes_for_missing_values_are_said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frame = pd.DataFrame(

@@ -377,6 +377,7 @@ def test_what_cannot_be_said_on_the_command_line(capsys):
         load_data((np.zeros((9, 2)), np.arange(9) % 3), columns={"a": "number"})
 
 
+@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
 def test_a_series_of_numbers_with_separators(tmp_path):
     values = np.round(np.random.default_rng(1).normal(1200, 300, 600), 2)
     hours = pd.date_range("2024-01-01", periods=600, freq="h").astype(str)

@@ -47,6 +47,7 @@ FILES = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
 @pytest.mark.parametrize("text", FILES.values(), ids=FILES)
 def test_a_csv_file_is_read_as_pandas_reads_it(text, tmp_path):
     (tmp_path / "a.csv").write_bytes(text.encode())
@@ -59,6 +60,7 @@ def test_a_csv_file_is_read_as_pandas_reads_it(text, tmp_path):
         np.testing.assert_array_equal(rows.numbers(name).astype("f4"), to_numbers(frame[name]).astype("f4"))
 
 
+@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
 @pytest.mark.parametrize("name", [name for name in FILES if name != "one column"])  # which has no inputs
 def test_a_csv_file_is_read_piece_by_piece_as_it_is_read_whole(name, tmp_path):
     pytest.importorskip("pyarrow")

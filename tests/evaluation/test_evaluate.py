@@ -172,6 +172,7 @@ def test_new_images(image_run, tmp_path):
         assert kzoo.evaluate(image_run, tmp_path / "new")["examples"] == 7
 
 
+@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
 def test_new_texts_series_and_books(text_run, series_run, language_run, home, tmp_path):
     rows = [("the goal of the match", "sport"), ("bread and soup", "food"), ("a judge in court", "law")]
     frame = pd.DataFrame(rows, columns=["text", "label"])

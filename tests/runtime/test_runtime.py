@@ -47,6 +47,7 @@ def test_images(images, format, tmp_path):
     agree(images, Image.open(files[0]), format)
 
 
+@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
 @pytest.mark.parametrize("format", ["onnx", "litert"])
 def test_rows(rows, format, tmp_path):
     frame = customers(40, seed=5).drop(columns="open")

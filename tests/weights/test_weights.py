@@ -68,6 +68,7 @@ def test_the_package_holds_all_of_them_and_nothing_else():
     assert files <= packed
 
 
+@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
 @pytest.mark.parametrize("name", ENTRIES)
 def test_it_scores_on_its_sample_as_it_did(name, capsys):
     entry = ENTRIES[name]

@@ -385,3 +385,14 @@ def test_a_test_table_may_have_other_types_than_the_file(same, tmp_path, monkeyp
         np.testing.assert_array_equal(by_row(data.test), by_row(known.test))
         read = {column["name"]: column["about"] for column in data.overview["columns"]}
         assert read["same"] == "constant"
+
+
+def test_a_test_table_without_targets_is_refused_as_it_is_in_memory(tmp_path, monkeypatch):
+    table = pd.DataFrame({"x": np.arange(60.0), "y": np.arange(60.0) * 2})
+    table.to_csv(file := tmp_path / "table.csv", index=False)
+    table.assign(y=np.nan).to_csv(test := tmp_path / "test.csv", index=False)
+    says = "The target column 'y' of the test table is empty"
+    with pytest.raises(KzooError, match=says):
+        kzoo.load_data(file, target="y", test=test)
+    with pytest.raises(KzooError, match=says):
+        in_memory(monkeypatch, file, target="y", test=test)

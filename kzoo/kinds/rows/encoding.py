@@ -37,7 +37,7 @@ from kzoo.kinds.rows.light import (
     unread_line,
 )
 from kzoo.kinds.rows.scaling import config_of
-from kzoo.kinds.rows.target import choose_task, read_targets, without_target
+from kzoo.kinds.rows.target import choose_task, is_empty, read_targets, without_target
 from kzoo.kinds.tables.arrow import Piece, arrow, hashes, is_texts, mixed, plain_of, settled
 from kzoo.kinds.tables.files import is_table, pieces_of
 from kzoo.kinds.tables.overview import columns_read
@@ -107,7 +107,7 @@ class Encoding:
                 self.cells.update(_counted(table.column(self.targets[0])))
                 self.cells = None if len(self.cells) > _MOST_CLASSES else self.cells
         if not self.count:
-            empty = f"The target column {self.targets[0]!r} is empty." if self.without else None
+            empty = is_empty(self.targets[0], "row") if self.without else None
             raise KzooError(empty or f"{self.pieces.name!r} has no rows.")
         splits.check_enough(self.count)
         if self.without:
@@ -234,6 +234,8 @@ class Encoding:
                     table, places = self.with_target(self.with_inputs(piece.table), first)
                     self.put(buckets, self.tested, table, places, np.full(len(places), 2))
                     first += len(piece)
+                if first == self.without:
+                    raise KzooError(is_empty(self.targets[0], "test row"))
                 self.check_tested(training, missing, first - self.without)
                 if self.without:
                     self.notes.append(without_target(self.without, "test row"))

@@ -16,10 +16,15 @@ _MOSTLY = 0.95  # share of a target's texts that must be numbers for the rest to
 def with_target(frame, targets, notes, what):
     keep = frame[targets].notna().all(axis=1)
     if not keep.any():
-        raise KzooError(f"The target column {targets[0]!r} is empty.")
+        raise KzooError(is_empty(targets[0], what))
     if dropped := int((~keep).sum()):
         notes.append(without_target(dropped, what))
     return frame if keep.all() else frame[keep].reset_index(drop=True)
+
+
+def is_empty(target, what) -> str:
+    """Say that no row has a target: "row" or "test row"."""
+    return f"The target column {target!r}{' of the test table' if what == 'test row' else ''} is empty."
 
 
 def without_target(count, what) -> str:

@@ -202,15 +202,16 @@ def _where(folder, state, run):
 
 def _other_machine(run):
     """Return a note for each difference from the machine of the journal that may change the last bit."""
-    here = provenance()
+    here, notes = provenance(), []
     before, now = run.config["versions"], here["versions"]
     versions = [f"{name} {before.get(name)} there, {now[name]} now" for name in now if before.get(name) != now[name]]
-    notes = [f"Other versions ({'; '.join(versions)}): it continues, but the bits may differ."] if versions else []
-    before, now = run.config.get("processor"), here["processor"]
-    if before and now and before != now:
-        sets = ", ".join([*(f"no {name} now" for name in before if name not in now),
-                          *(f"{name} now" for name in now if name not in before)])  # fmt: skip
-        notes.append(f"Another kind of processor ({sets}): it continues, but the bits may differ.")
+    if versions:
+        notes.append(f"Other versions ({'; '.join(versions)}): it continues, but the bits may differ.")
+    sets_before, sets_now = run.config.get("processor"), here["processor"]
+    if sets_before and sets_now and sets_before != sets_now:
+        lost = [f"no {name} now" for name in sets_before if name not in sets_now]
+        new = [f"{name} now" for name in sets_now if name not in sets_before]
+        notes.append(f"Another kind of processor ({', '.join(lost + new)}): it continues, but the bits may differ.")
     return notes
 
 

@@ -38,7 +38,7 @@ def _feature(value, where):
 # Of config.json, beside the specification and the description of the data.
 CONFIG = {
     "spec": Mapping, "data": Mapping, "versions?": Each(str), "machine?": str, "processor?": [str],
-    "created?": str,
+    "onednn?": (bool, None), "created?": str,
     "command?": (str, None), "weights?": (str, None), "precision?": str, "backend?": (str, None),
     "devices?": (int, None), "own_model?": (Mapping, None), "weights_sha256?": (str, None),
     "callback_settings?": (Each(Mapping), None),

@@ -35,7 +35,7 @@ def _is_for_users(record):
 
 
 class _Finder:
-    """Finds TensorFlow as Python does, and has it imported in silence where kzoo imports it."""
+    """Finds TensorFlow as Python does, and has it imported with oneDNN, and in silence where kzoo imports it."""
 
     def find_spec(self, name, path=None, target=None):
         if name != "tensorflow":
@@ -51,6 +51,9 @@ class _Finder:
     def _import(self, execute, module):
         if self in sys.meta_path:
             sys.meta_path.remove(self)
+        from kzoo import onednn  # here: `import kzoo` takes milliseconds
+
+        onednn.prepare()
         before = os.environ.get(LEVEL)
         if before == "0" or not runs_in_kzoo():
             execute(module)

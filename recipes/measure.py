@@ -134,9 +134,14 @@ def speed(args):
                     words = [sys.executable, __file__, "speed-of", preset, "--out", folders[-1]]
                     subprocess.run(words, env=os.environ | {"KERAS_BACKEND": backend}, check=True)
                 runs[backend] = [kzoo.Run(folder / "run") for folder in folders]
-            known = {row["preset"]: row for row in read_json(args.table)} | {preset: speed_row(preset, runs)}
-            write_json(args.table, [known[name] for name in sorted(known)])
-            print(json.dumps({"round": turn, "preset": preset} | known[preset]["samples_per_second"]), flush=True)
+            row = speed_row(preset, runs)
+            known = {_key(row): row for row in [*read_json(args.table), row]}
+            write_json(args.table, [known[key] for key in sorted(known)])
+            print(json.dumps({"round": turn, "preset": preset} | row["samples_per_second"]), flush=True)
+
+
+def _key(row):
+    return row["preset"], *row["processor"]
 
 
 def speed_row(preset, runs):
@@ -146,7 +151,8 @@ def speed_row(preset, runs):
     return dict(
         preset=preset,
         samples_per_second={backend: round(max(map(rate_of, of_one)), 1) for backend, of_one in runs.items()},
-        machine=configs[0]["machine"], versions=versions, date=max(config["created"] for config in configs)[:10],
+        machine=configs[0]["machine"], processor=configs[0]["processor"], versions=versions,
+        date=max(config["created"] for config in configs)[:10],
     )  # fmt: skip
 
 

@@ -22,12 +22,14 @@ import kzoo
 from kzoo import results
 from kzoo.cli import main
 from kzoo.files import read_json, write_json
+from kzoo.processor import instruction_sets
 from kzoo.results.speed import faster_than, fastest
 
 ROOT = Path(kzoo.__file__).parents[1]
 ROW = {
     "preset": "iris_fnn", "samples_per_second": {"tensorflow": 100.0, "jax": 310.0, "torch": 120.0},
-    "machine": "Linux x86_64, 2 cores", "versions": {"keras": "3"}, "date": "2026-01-01",
+    "machine": "Linux x86_64, 2 cores", "processor": list(instruction_sets()), "versions": {"keras": "3"},
+    "date": "2026-01-01",
 }  # fmt: skip
 
 # One process for all calls. It says what Keras would start with, and where it would start, it is stopped.
@@ -44,6 +46,7 @@ from kzoo.cli import main
 read = results._read
 for words, backend, table, missing in json.loads(sys.stdin.read()):
     os.environ.pop("KERAS_BACKEND", None)
+    os.environ.pop("TF_ENABLE_ONEDNN_OPTS", None)
     os.environ.update({"KERAS_BACKEND": backend} if backend else {})
     results._read = lambda name: table if name == "speed.json" else read(name)
     sys.modules.update(dict.fromkeys(missing))  # of which Python says that they are not there
@@ -54,7 +57,8 @@ for words, backend, table, missing in json.loads(sys.stdin.read()):
     del sys.meta_path[0]
     for name in missing:
         del sys.modules[name]
-    print(json.dumps(["Keras starts" in err.getvalue(), code, os.environ.get("KERAS_BACKEND"), err.getvalue()]))
+    chosen = [os.environ.get(name) for name in ("KERAS_BACKEND", "TF_ENABLE_ONEDNN_OPTS")]
+    print(json.dumps(["Keras starts" in err.getvalue(), code, chosen[0], err.getvalue(), chosen[1]]))
 """
 
 
@@ -71,7 +75,7 @@ def call(words, *, environment=None, table=(), missing=()):
 
 
 def asked(calls):
-    """Return (whether Keras starts, exit code, KERAS_BACKEND, what is said) of each call."""
+    """Return (whether Keras starts, exit code, KERAS_BACKEND, what is said, TF_ENABLE_ONEDNN_OPTS) of each call."""
     done = subprocess.run(
         [sys.executable, "-c", CALLS], input=json.dumps(calls), capture_output=True, text=True, check=False,
         env={k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"} | {"PYTHONPATH": str(ROOT)},
@@ -85,7 +89,7 @@ def backends(*calls):
     """Return what Keras would start with in each call: None for its own choice."""
     answers = asked(calls)
     assert [starts for starts, *_ in answers] == [True] * len(calls), answers
-    return [backend for _, _, backend, _ in answers]
+    return [backend for _, _, backend, *_ in answers]
 
 
 def stopped(folder, **options):
@@ -142,13 +146,30 @@ def test_where_its_backend_is_not_installed_any_more_a_line_says_so(run_on_jax, 
     assert (new[0], new[2]) == (True, None)
     assert "runs/iris_fnn-01 is left as it is: it goes on with jax only." in new[3]
     assert named[:3] == [False, 2, None] and "goes on with jax only. " in named[3]
-    assert all('pip install "kzoo[jax]"' in said for *_, said in (new, named))
+    assert all('pip install "kzoo[jax]"' in said for *_, said, _ in (new, named))
 
 
 def test_a_backend_that_contradicts_the_run_is_refused_by_name(run_on_jax, capsys):
     assert main([*SAME.split(), "--out", str(run_on_jax), "--backend", keras.backend.backend()]) == 2
     said = capsys.readouterr().err
     assert f"holds a different run (backend: jax there, {keras.backend.backend()} now). Pass --overwrite" in said
+
+
+def test_a_stopped_run_and_a_search_keep_their_setting_of_onednn(tmp_path):
+    run = stopped(tmp_path / "run", units=(8,), epochs=3)
+    write_json(run / "config.json", read_json(run / "config.json") | {"backend": "tensorflow", "onednn": False})
+    make_search(tmp_path / "search", planned=50, backend="tensorflow", onednn=False)
+    there = [f"{SAME} --out {run}", f"tune iris_fnn --out {tmp_path / 'search'}"]
+    calls = {
+        **dict.fromkeys(there, "0"),
+        f"{there[0]} --backend tensorflow": "0",
+        **{f"{words} --resume never": None for words in there},
+        f"{SAME} --out {run}-else": None,
+    }
+    answers = asked([*map(call, calls), call(there[0], environment="tensorflow")])
+    assert [starts for starts, *_ in answers] == [True] * len(answers), answers
+    assert dict(zip(calls, (setting for *_, setting in answers), strict=False)) == calls
+    assert answers[-1][-1] == "0"
 
 
 def test_a_search_keeps_its_backend():
@@ -200,7 +221,7 @@ def test_what_cannot_be_is_said_before_keras_starts_and_chooses_nothing():
     assert 'This needs torch, which is not installed: pip install "kzoo[torch]"' in missing[3]
     assert "--backend 'jaxx' is unknown. Did you mean 'jax'? Use one of: auto, tensorflow, jax, torch." in unknown[3]
     assert "'backend' is an option of its own" in twice[3]
-    assert all(said.count("\n") == 1 for *_, said in (missing, unknown, wrong, twice))
+    assert all(said.count("\n") == 1 for *_, said, _ in (missing, unknown, wrong, twice))
 
 
 def test_keras_that_has_started_is_not_started_again_on_another_backend(capsys):
@@ -241,6 +262,17 @@ def test_a_backend_is_advised_above_half_as_fast_again_only(measured):
     assert fastest("wine_fnn") is None
 
 
+def test_nothing_is_advised_from_another_kind_of_processor(measured, monkeypatch):
+    rates, now, _ = measured
+    for sets in ["avx", "avx2", "fma"], [*instruction_sets(), "amx_bf16"], []:
+        row = ROW | {"samples_per_second": rates, "processor": sets}
+        monkeypatch.setattr(results, "_read", lambda name, row=row: [row])
+        assert fastest("iris_fnn") is None and faster_than(now, "iris_fnn") == []
+    both = [row, ROW | {"samples_per_second": {now: 1.0}}]
+    monkeypatch.setattr(results, "_read", lambda name: both)
+    assert fastest("iris_fnn") == now
+
+
 def test_training_says_once_that_another_backend_is_faster(measured, untraced, undrawn, capsys):
     def said(**options):
         with pytest.raises(kzoo.Interrupted):
@@ -259,9 +291,11 @@ def test_a_model_of_ones_own_is_no_preset_that_was_measured(measured, untraced, 
     assert "times as fast" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("row", results._read("speed.json"), ids=lambda row: row["preset"])
+@pytest.mark.parametrize(
+    "row", results._read("speed.json"), ids=lambda row: "-".join([row["preset"], *row.get("processor", ())])
+)
 def test_a_measured_speed_is_a_presets(row):
-    assert set(row) == {"preset", "samples_per_second", "machine", "versions", "date"}
+    assert set(row) == {"preset", "samples_per_second", "machine", "processor", "versions", "date"}
     kzoo.get_preset(row["preset"])
     assert set(row["samples_per_second"]) <= {"tensorflow", "jax", "torch"} <= set(row["versions"])
     assert min(row["samples_per_second"].values()) > 0

@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "budget": set(),
     "callers": set(),
     "errors": {"callers"},
-    "tensorflow_log": {"callers"},
+    "tensorflow_log": {"callers", "onednn"},
+    "onednn": {"processor"},
     "deprecation": set(),
     "family": set(),
     "files": set(),
@@ -43,7 +44,7 @@ MAY_IMPORT = {
     "command": {"data", "registry"},
     "registry": {"arguments", "catalogue", "family", "preset"},
     "presets": {"registry"},
-    "results": set(),
+    "results": {"processor"},
     "ranking": {"results", "run", "tuning"},
     "run": {"registry"},
     "bare": {"registry", "run", "weights"},
@@ -75,8 +76,8 @@ MAY_IMPORT = {
     },
     "training": {
         "arguments", "baselines", "budget", "callbacks", "checks", "command", "contract", "data", "family", "gradients",
-        "jax_cache", "loading", "network", "plots", "predictions", "preset", "processor", "registry", "results", "run",
-        "weights",
+        "jax_cache", "loading", "network", "onednn", "plots", "predictions", "preset", "processor", "registry",
+        "results", "run", "weights",
     },
     "serve": {"data", "exported", "results", "runtime"},
     "source": {"arguments", "contract"},
@@ -90,8 +91,8 @@ MAY_IMPORT = {
     "recipes": {"cli", "run", "training"},
     "cli": {
         "arguments", "bare", "command", "data", "evaluation", "export", "exported", "family", "flops", "jax_cache",
-        "language", "lean", "network", "plots", "ranking", "registry", "reports", "results", "run", "runtime", "serve",
-        "source", "tensorflow_log", "training", "tuning", "weights", "workers",
+        "language", "lean", "network", "onednn", "plots", "ranking", "registry", "reports", "results", "run", "runtime",
+        "serve", "source", "tensorflow_log", "training", "tuning", "weights", "workers",
     },
 }  # fmt: skip
 # Who may name whom beyond that, to be imported when it is asked for: what is light opens what is heavy.
@@ -123,9 +124,8 @@ EVERYBODYS = {
 }
 STANDARD_LIBRARY_ONLY = (
     "arguments", "bare", "budget", "callers", "catalogue", "chinese", "deprecation", "doors", "errors", "exported",
-    "family", "files", "forms", "jax_cache", "language", "lean", "network", "nouns", "optional", "plugins", "preset",
-    "preset_files", "presets", "processor", "ranking",
-    "registry", "results", "run", "tensorflow_log", "weights", "words",
+    "family", "files", "forms", "jax_cache", "language", "lean", "network", "nouns", "onednn", "optional", "plugins",
+    "preset", "preset_files", "presets", "processor", "ranking", "registry", "results", "run", "tensorflow_log", "weights", "words",
 )  # fmt: skip
 
 

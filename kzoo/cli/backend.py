@@ -1,4 +1,5 @@
-"""Which backend Keras starts with: Keras' own, unless somebody chooses; what is resumed keeps the one it has.
+"""Which backend Keras starts with: Keras' own, unless somebody chooses; what is resumed keeps the one it has, and
+TensorFlow's setting of oneDNN.
 
 Keras reads `KERAS_BACKEND` once, when it is imported. Its `keras.json` says nothing of anybody's choice: Keras itself
 writes it.
@@ -8,13 +9,23 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
+from kzoo import onednn
 from kzoo.cli import common
 from kzoo.errors import KzooError
 from kzoo.optional import check_installed, is_installed, missing
 from kzoo.results.speed import fastest
 
 _EXTRAS = {"jax": "jax", "torch": "torch"}  # TensorFlow comes with kzoo
+
+
+class Earlier(NamedTuple):
+    """A stopped run or search: its folder, its backend, and whether it computes with oneDNN (None: not known)."""
+
+    folder: Path
+    backend: str
+    onednn: bool | None
 
 
 def add_option(parser):
@@ -26,15 +37,15 @@ def add_option(parser):
     )
 
 
-def settle(args, preset: str, earlier: Iterable[tuple[Path, str]]):
+def settle(args, preset: str, earlier: Iterable[Earlier]):
     """Choose the backend. To be called when all else is checked, and before Keras is imported.
 
     --backend comes first, then `KERAS_BACKEND`, then what is resumed; auto, too, keeps the backend of what is resumed.
 
     Args:
-        args: of the command, with `backend` and `out`.
+        args: of the command, with `backend`, `out` and `resume`.
         preset: its name.
-        earlier: the folder and the backend of what this command may resume, the newest first.
+        earlier: what this command may resume, the newest first.
 
     Raises:
         KzooError: a backend that is not installed, or another than this process has begun with.
@@ -48,10 +59,13 @@ def settle(args, preset: str, earlier: Iterable[tuple[Path, str]]):
                 f"before Keras is imported."
             )
         return
+    resumed = next(iter(earlier), None)
+    if resumed is not None and args.resume != "never":
+        onednn.keep(resumed.onednn)
     if asked is None and os.environ.get("KERAS_BACKEND"):
         return
     if asked in (None, "auto"):
-        chosen = _kept(earlier, given=args.out is not None) or (fastest(preset) if asked == "auto" else None)
+        chosen = _kept(resumed, given=args.out is not None) or (fastest(preset) if asked == "auto" else None)
     else:
         check_installed(asked, extra=_EXTRAS.get(asked, ""))
         chosen = asked
@@ -59,16 +73,15 @@ def settle(args, preset: str, earlier: Iterable[tuple[Path, str]]):
         os.environ["KERAS_BACKEND"] = chosen
 
 
-def _kept(earlier, *, given):
+def _kept(resumed, *, given):
     """Return the backend of what is resumed, or None; where it is not installed any more, a line says so.
 
     Raises:
         KzooError: it is not installed, and the folder was named.
     """
-    found = next(iter(earlier), None)
-    if found is None:
+    if resumed is None:
         return None
-    folder, backend = found
+    folder, backend, _ = resumed
     if is_installed(backend):
         return backend
     extra = _EXTRAS.get(backend, "")

@@ -7,6 +7,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
+from kzoo import onednn
 from kzoo.arguments import BUNDLES
 from kzoo.cli import backend, common, quiet, tables
 from kzoo.doors import checked_steps_per_call
@@ -111,7 +112,7 @@ def run(args):
     )
 
 
-def _stopped(args, preset) -> Iterator[tuple[Path, str]]:
+def _stopped(args, preset) -> Iterator[backend.Earlier]:
     """Yield the folder and the backend of each run that this command may resume, the newest first."""
     if args.out is not None:  # whether it is the same run, `kzoo.train` says
         folders = [] if args.overwrite else [Path(args.out)]
@@ -122,7 +123,7 @@ def _stopped(args, preset) -> Iterator[tuple[Path, str]]:
             run = Run(folder)
             named = run.config.get("backend")
             if named and (args.out is not None or (run.stopped and _repeats(run, args, preset))):
-                yield folder, named
+                yield backend.Earlier(folder, named, onednn.recorded(run.config))
 
 
 def _repeats(run, args, preset):

@@ -106,7 +106,7 @@ def _executor(args) -> AbstractContextManager:
     return quiet.load("kzoo.workers.cluster").executor_at(args.scheduler)
 
 
-def _stopped(args, preset, fixed) -> Iterator[tuple[Path, str]]:
+def _stopped(args, preset, fixed) -> Iterator[backend.Earlier]:
     """Yield the folder and the backend of each search that this command may resume, the newest first."""
     if args.resume == "never":
         return
@@ -115,7 +115,7 @@ def _stopped(args, preset, fixed) -> Iterator[tuple[Path, str]]:
         with suppress(KzooError):  # what is no search, or a damaged one
             search = import_module("kzoo.tuning.search").Search(folder)
             if args.out is not None or (not search.finished and _asks_for(search.request, args, preset, fixed)):
-                yield folder, search.request.backend
+                yield backend.Earlier(folder, search.request.backend, search.request.onednn)
 
 
 def _asks_for(request, args, preset, fixed):

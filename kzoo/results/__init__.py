@@ -8,7 +8,7 @@ has the layers of every preset, `speed.json` (see `speed.py`) how fast each Kera
 import json
 import re
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,16 @@ def network_of(preset: str) -> dict | None:
     return dict(_read("networks.json")).get(preset)
 
 
-def speed_of(preset: str) -> dict | None:
-    """Return how fast a preset was trained: samples_per_second (of each backend), machine, versions, date."""
-    return next((row for row in _read("speed.json") if row["preset"] == preset), None)
+def speed_of(preset: str, processor: Sequence[str]) -> dict | None:
+    """Return how fast a preset was trained: samples_per_second (of each backend), machine, processor, versions, date.
+
+    Args:
+        preset: its name.
+        processor: the instruction sets of the processor that it was measured on. On another kind another backend may
+            be the fastest; on one that is not known, without any, nothing was measured.
+    """
+    rows = (row for row in _read("speed.json") if row["preset"] == preset and row["processor"])
+    return next((row for row in rows if row["processor"] == list(processor)), None)
 
 
 def set_of(data: str) -> str:

@@ -1,11 +1,13 @@
 """Which Keras backend trains a preset fastest, of those that are installed here. Standard library only.
 
-`speed.json` has what was measured; `recipes/measure.py speed` writes it. A preset without a row is no reason to fail.
+`speed.json` has what was measured, on which kind of processor; `recipes/measure.py speed` writes it. A preset without a
+row for this kind is no reason to fail.
 """
 
 import math
 
 from kzoo.optional import is_installed
+from kzoo.processor import instruction_sets
 from kzoo.results import speed_of
 
 _WORTH_A_LINE = 1.5  # below that, another machine or another size of the data may turn it round
@@ -13,8 +15,8 @@ _TO_BEGIN = 30.0  # seconds of training to be saved, at the least: another backe
 
 
 def fastest(preset: str) -> str | None:
-    """Return the installed backend that trained a preset fastest, or None where nothing was measured."""
-    row = speed_of(preset)
+    """Return the installed backend that trained a preset fastest; None where this kind of processor has no row."""
+    row = speed_of(preset, instruction_sets())
     rates = {} if row is None else row["samples_per_second"]
     return max(filter(is_installed, rates), key=rates.__getitem__, default=None)
 
@@ -27,7 +29,7 @@ def faster_than(backend: str, preset: str, samples: float = math.inf) -> list[st
         preset: its name.
         samples: how many it will be trained on, all epochs together.
     """
-    row, best = speed_of(preset), fastest(preset)
+    row, best = speed_of(preset, instruction_sets()), fastest(preset)
     if row is None or best is None or backend not in (rates := row["samples_per_second"]):
         return []
     ratio = rates[best] / rates[backend]

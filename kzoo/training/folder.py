@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
+from kzoo import onednn
 from kzoo.arguments import RESUME
 from kzoo.errors import KzooError
 from kzoo.files import check_place, leftovers, read_json, remove_leftovers
@@ -212,6 +213,12 @@ def _other_machine(run):
         lost = [f"no {name} now" for name in sets_before if name not in sets_now]
         new = [f"{name} now" for name in sets_now if name not in sets_before]
         notes.append(f"Another kind of processor ({', '.join(lost + new)}): it continues, but the bits may differ.")
+    kept, now = onednn.recorded(run.config), here["onednn"]
+    if kept is not None and now is not None and kept != now:
+        notes.append(
+            f"oneDNN is {'on' if now else 'off'}, and was {'on' if kept else 'off'} when this run began: it continues, "
+            f"but the bits may differ. {onednn.VARIABLE}={int(kept)} before TensorFlow is imported keeps them."
+        )
     return notes
 
 

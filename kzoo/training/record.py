@@ -7,7 +7,7 @@ from importlib import metadata
 
 import keras
 
-from kzoo import __version__
+from kzoo import __version__, onednn
 from kzoo.nouns import FORMAT_VERSION
 from kzoo.processor import instruction_sets
 
@@ -27,5 +27,6 @@ def provenance():
         versions=versions,
         machine=machine,
         processor=list(instruction_sets()),
+        onednn=onednn.enabled() if backend == "tensorflow" else None,
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import keras
 from numpy.typing import ArrayLike
 
+from kzoo import onednn
 from kzoo.checks import before_training
 from kzoo.command import command_of
 from kzoo.data.dataset import Loadable
@@ -171,7 +172,7 @@ def train(
             steps_per_call=calls, distribution=distribution,
         )  # fmt: skip
         notes = [brief(job.data.overview), *job.data.notes, *job.notes, *warnings]
-        say([*notes, *claim.notes, *fit.notes], progress)
+        say([*notes, *claim.notes, *fit.notes, *onednn.advice()], progress)
         if claim.state is not None:
             return _finished(fit, baselines)
         if assigned.preset is not None:

@@ -19,7 +19,7 @@ from kzoo.tuning.records import FINISHED, leaderboard, place_of, ranked, read_tr
 from kzoo.tuning.search import Search
 
 # May differ: the search goes on, longer or shorter.
-_FREE = ("trials", "max_time", "versions", "machine", "created", "format_version", "kzoo_search")
+_FREE = ("trials", "max_time", "versions", "machine", "onednn", "created", "format_version", "kzoo_search")
 _KEPT = 3  # checkpoints of so many best trials stay
 
 

@@ -42,7 +42,7 @@ class Request:
         max_time: seconds, or None.
         parallel: how many trials are under way at once.
         threads: of a trial's training; None for as many as the machine gives.
-        versions, machine, created: where and when it began.
+        versions, machine, onednn, created: where, how and when it began; `onednn` is TensorFlow's setting, or None.
     """
 
     # In the order in which a difference between two searches is explained best.
@@ -66,6 +66,7 @@ class Request:
     threads: int | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     machine: str = ""
+    onednn: bool | None = None
     created: str = ""
 
     @property
@@ -90,7 +91,7 @@ class Request:
 
     def stored(self) -> dict:
         """Return it as `search.json` has it, which says of the fields that came later what is unusual."""
-        usual = dict(parallel=1, threads=None, weights=None, weights_sha256=None, freeze=None)
+        usual = dict(parallel=1, threads=None, weights=None, weights_sha256=None, freeze=None, onednn=None)
         return {name: value for name, value in self.to_json().items() if name not in usual or value != usual[name]}
 
     def write(self, folder):

@@ -383,7 +383,8 @@ def _stamped(request: Request) -> Request:
     """Return the request with where and when it is carried out."""
     made = provenance()
     spec = dict(request.spec) | {"kzoo": __version__}
-    return replace(request, spec=spec, versions=made["versions"], machine=made["machine"], created=made["created"])
+    where = {name: made[name] for name in ("versions", "machine", "onednn", "created")}
+    return replace(request, spec=spec, **where)
 
 
 def _ended(search: Search, loop: Loop, because: str, signals: Signals, progress: bool) -> Search:

@@ -18,6 +18,7 @@ from PIL import Image
 from sklearn import datasets
 
 import kzoo
+from kzoo import onednn
 from kzoo.cli import main
 from kzoo.processor import instruction_sets
 from kzoo.training.folder import locked
@@ -297,6 +298,19 @@ def test_another_kind_of_processor_is_noted(power_cut, capsys):
         assert go("cut", progress=True).finished
     said = capsys.readouterr().err
     assert "Another kind of processor (no avx1024 now, avx2 now): it continues, but the bits may differ." in said
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="no other backend has the setting")
+def test_another_setting_of_onednn_is_noted(power_cut, capsys):
+    path = power_cut() / "config.json"
+    config = json.loads(path.read_text())
+    now = onednn.enabled()
+    assert config["onednn"] == now and now in (True, False)
+    path.write_text(json.dumps(config | {"onednn": not now}))
+    assert go("cut", progress=True).finished
+    on, off = ("on", "off") if now else ("off", "on")
+    said = f"oneDNN is {on}, and was {off} when this run began: it continues, but the bits may differ."
+    assert f"{said} TF_ENABLE_ONEDNN_OPTS={int(not now)} before TensorFlow" in capsys.readouterr().err
 
 
 def test_another_backend_is_refused_and_another_version_only_noted(power_cut, capsys):

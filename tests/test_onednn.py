@@ -1,0 +1,114 @@
+"""TensorFlow computes with oneDNN where the processor has AVX2: the rule, who may overrule it, and what a run says.
+
+The class of faults: a setting that is made too late, or over the user's own, or not again when a training is resumed.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from kzoo import onednn
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere TensorFlow's own setting stays")
+
+PLAIN, MODERN = "avx avx2 fma", "avx avx2 fma avx512f avx512_vnni"
+SCRIPT = """
+import json, os, pathlib, sys
+from kzoo import processor
+processor._CPUINFO = pathlib.Path("cpuinfo")
+import tensorflow
+from tensorflow.python.util import _pywrap_util_port
+from kzoo import onednn
+print(json.dumps([_pywrap_util_port.IsMklEnabled(), onednn.enabled(), os.environ.get(onednn.VARIABLE)]))
+print(json.dumps([onednn.advice(), onednn.advice()]))
+"""
+LATE = SCRIPT.replace("from kzoo import processor\n", "import tensorflow\nfrom kzoo import processor\n")
+
+
+def started(script, sets, folder, **environment):
+    """Run a script on a processor with these instruction sets, as far as kzoo knows; return what it printed."""
+    (folder / "cpuinfo").write_text(f"flags : {sets}\n")
+    kept = {name: value for name, value in os.environ.items() if name != onednn.VARIABLE}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, env=kept | environment, text=True, capture_output=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_it_is_on_where_the_processor_has_avx2_and_tensorflow_hears_of_it(tmp_path):
+    settings, advice = started(SCRIPT, PLAIN, tmp_path)
+    assert settings == [True, True, "1"] and advice == [[], []]
+
+
+def test_the_users_own_setting_stays(tmp_path):
+    settings, advice = started(SCRIPT, PLAIN, tmp_path, TF_ENABLE_ONEDNN_OPTS="0")
+    assert settings == [False, False, "0"] and advice == [[], []]
+
+
+def test_a_tensorflow_that_is_there_already_is_left_as_it_is_and_one_line_says_so(tmp_path):
+    (_, enabled, variable), (first, second) = started(LATE, PLAIN, tmp_path)
+    assert (enabled, variable, second) == (False, None, [])
+    assert first == [
+        "TensorFlow was imported before kzoo, without oneDNN, with which it is faster on this processor: import kzoo "
+        "first, or set TF_ENABLE_ONEDNN_OPTS=1."
+    ]
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """A process that has not imported TensorFlow, and nobody's setting."""
+    monkeypatch.setattr(onednn, "_prepared", False)
+    monkeypatch.setattr(onednn, "_at_import", None)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setenv(onednn.VARIABLE, "")  # so that it is as it was afterwards
+    monkeypatch.delenv(onednn.VARIABLE)
+    return monkeypatch
+
+
+RULE = {
+    "Zen 3": ("avx avx2 fma", "1", True),
+    "without FMA": ("avx avx2", None, False),
+    "Zen 4": (MODERN + " avx512_bf16", None, True),
+    "Alder Lake": ("avx avx2 fma avx_vnni", None, True),
+    "ARM": ("asimd sve", None, None),
+    "unknown": ("", None, None),
+}
+
+
+@pytest.mark.parametrize("name", RULE)
+def test_the_rule_follows_the_processor(name, fresh):
+    sets, variable, enabled = RULE[name]
+    fresh.setattr(onednn, "instruction_sets", lambda: tuple(sets.split()))
+    onednn.prepare()
+    assert (os.environ.get(onednn.VARIABLE), onednn.enabled()) == (variable, enabled)
+
+
+OF_RUNS = {
+    "as it began": ({"backend": "tensorflow", "onednn": False}, "0"),
+    "on": ({"backend": "tensorflow", "onednn": True}, "1"),
+    "not known": ({"backend": "tensorflow", "onednn": None}, "1"),  # the rule's
+    "before it was recorded": ({"backend": "tensorflow", "processor": PLAIN.split()}, "0"),  # TensorFlow's own
+    "the same, elsewhere": ({"backend": "tensorflow", "processor": MODERN.split()}, "1"),
+    "on JAX": ({"backend": "jax"}, "1"),
+}
+
+
+@pytest.mark.parametrize("name", OF_RUNS)
+def test_what_is_resumed_keeps_its_setting(name, fresh):
+    config, variable = OF_RUNS[name]
+    fresh.setattr(onednn, "instruction_sets", lambda: tuple(PLAIN.split()))
+    onednn.keep(onednn.recorded(config))
+    onednn.prepare()
+    assert os.environ[onednn.VARIABLE] == variable
+
+
+def test_not_even_a_run_overrules_the_user(fresh):
+    fresh.setenv(onednn.VARIABLE, "true")
+    fresh.setattr(onednn, "instruction_sets", lambda: tuple(PLAIN.split()))
+    onednn.keep(False)
+    onednn.prepare()
+    assert os.environ[onednn.VARIABLE] == "true" and onednn.enabled() is True

@@ -176,7 +176,7 @@ def test_steps_turn_the_schedule_on():
 
 
 def test_every_preset_takes_the_whole_contract():
-    averaged = {"series_linear", "text_gru", "text_lstm"}
+    averaged = {"series_linear", "tabular_tabm", "text_gru", "text_lstm"}
     for name in kzoo.list_presets():
         _, training = registry.resolve(kzoo.get_preset(name), {})
         assert {name for name in TRAINING if not TRAINING[name].needs} <= set(training)

@@ -97,13 +97,13 @@ register(Preset(
 
 register(Preset(
     name="tabular_tabm", family="fnn", task="tabular_classification", dataset="breast_cancer",
-    summary="Any table: 16 networks that share their weights over binned numbers, and answer by their mean.",
-    reference="https://arxiv.org/abs/2410.24210", params=173_680,
+    summary="Any table: 8 networks that share their weights over binned numbers, and answer by their mean.",
+    reference="https://arxiv.org/abs/2410.24210", params=147_440,
     config=dict(inputs="rows", input_shape=(30,), outputs=2, units=(256, 256), activation="relu",
-                output_activation="softmax", dropout=0.1, bins=24, bins_dim=8, members=16, target_scale=None,
+                output_activation="softmax", dropout=0.1, bins=24, bins_dim=8, members=8, target_scale=None,
                 target_offset=None),
-    training=dict(optimizer="adamw", learning_rate=2e-3, schedule="constant", weight_decay=3e-4, global_clipnorm=1.0,
-                  batch_size=256, epochs=100, min_steps=2000, metrics=("accuracy",), patience=10),
+    training=dict(optimizer="adamw", learning_rate=1e-2, schedule="constant", ema=0.97, weight_decay=3e-4,
+                  global_clipnorm=1.0, batch_size=256, epochs=18, min_steps=2000, metrics=("accuracy",), patience=3),
 ))
 
 register(Preset(

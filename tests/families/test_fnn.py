@@ -112,17 +112,27 @@ def test_members_share_layers_and_answer_by_their_mean():
     rows = np.random.default_rng(1).normal(size=(7, 4))
     answers = []
     for member in range(3):
-        x = rows
-        for i, width in ((1, 4), (2, 5)):
-            own = {p: weights(model, f"hidden{i}_{p}_weights")[0].reshape(3, -1)[member] for p in ("in", "out", "bias")}
-            assert own["in"].shape == (width,)
-            x = relu((x * own["in"]) @ weights(model, f"hidden{i}_dense")[0] * own["out"] + own["bias"])
+        x = rows * weights(model, "members_factors")[0].reshape(3, 4)[member]
+        for i in (1, 2):
+            kernel, bias = weights(model, f"hidden{i}_dense")
+            x = relu(x @ kernel + bias)
             gamma, beta = weights(model, f"hidden{i}_norm")
             x = gamma * (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-6) + beta
         kernel, bias = weights(model, "outputs")
         answers.append(x @ kernel[member] + bias[member])
     expected = np.mean(answers, axis=0) * [2.0, 3.0] + [0, 1.0]
     np.testing.assert_allclose(predict(model, rows.astype("float32")), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_dropout_leaves_out_the_same_features_in_all_members():
+    model = fnn.build(name="net", input_shape=(4,), outputs=2, units=(50,), members=3, dropout=0.5)
+    each = keras.Model(model.input, model.get_layer("hidden1_dropout").output)
+    before = keras.Model(model.input, model.get_layer("hidden1_relu").output)
+    rows = np.random.default_rng(1).normal(size=(7, 4)).astype("float32")
+    left, active = (keras.ops.convert_to_numpy(v) for v in (each(rows, training=True) != 0, before(rows) > 0))
+    dropped = (active & ~left).any(axis=1)  # (7, 50)
+    assert 0.1 < dropped.mean() < 0.7 and not (left & dropped[:, None]).any()
+    assert len({tuple(row) for row in dropped}) == 7
 
 
 def test_bins_are_linear_between_their_ends_and_numbers_become_normal():

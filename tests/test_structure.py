@@ -123,9 +123,10 @@ EVERYBODYS = {
     "words",
 }
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "bare", "budget", "callers", "catalogue", "chinese", "deprecation", "doors", "errors", "exported",
-    "family", "files", "forms", "jax_cache", "language", "lean", "network", "nouns", "onednn", "optional", "plugins",
-    "preset", "preset_files", "presets", "processor", "ranking", "registry", "results", "run", "tensorflow_log", "weights", "words",
+    "arguments", "bare", "budget", "callers", "catalogue", "chinese", "deprecation", "doors", "errors",
+    "exported", "family", "files", "forms", "jax_cache", "language", "lean", "network", "nouns", "onednn",
+    "optional", "plugins", "preset", "preset_files", "presets", "processor", "ranking", "registry", "results",
+    "run", "tensorflow_log", "weights", "words",
 )  # fmt: skip
 
 

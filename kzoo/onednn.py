@@ -26,9 +26,14 @@ _advised = False
 def prepare() -> None:
     """Turn oneDNN on, where it pays and the user has not said: called right before TensorFlow is imported."""
     global _prepared, _at_import
-    if default() is False and _NEEDED.issubset(instruction_sets()):
+    if _pays():
         os.environ.setdefault(VARIABLE, "1")
     _prepared, _at_import = True, os.environ.get(VARIABLE)
+
+
+def _pays() -> bool:
+    """Say whether oneDNN is faster here and TensorFlow leaves it off."""
+    return default() is False and _NEEDED.issubset(instruction_sets())
 
 
 def keep(setting: bool | None) -> None:
@@ -73,7 +78,7 @@ def advice() -> list[str]:
     """Return a line that says, once in a process, that TensorFlow was imported too early for `prepare`."""
     global _advised
     too_early = not _prepared and "tensorflow" in sys.modules and VARIABLE not in os.environ
-    if _advised or not too_early or default() is not False or not _NEEDED.issubset(instruction_sets()):
+    if _advised or not too_early or not _pays():
         return []
     _advised = True
     return [

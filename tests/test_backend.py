@@ -75,7 +75,7 @@ def call(words, *, environment=None, table=(), missing=()):
 
 
 def asked(calls):
-    """Return (whether Keras starts, exit code, KERAS_BACKEND, what is said, TF_ENABLE_ONEDNN_OPTS) of each call."""
+    """Return (whether Keras starts, exit code, KERAS_BACKEND, stderr, TF_ENABLE_ONEDNN_OPTS) of each call."""
     done = subprocess.run(
         [sys.executable, "-c", CALLS], input=json.dumps(calls), capture_output=True, text=True, check=False,
         env={k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"} | {"PYTHONPATH": str(ROOT)},

@@ -84,17 +84,8 @@ def main():
         return print(json.dumps(of_kzoo(*of) if model == OURS else of_pytabkit(model, *of)))
     for seed in args.seeds:
         for model in args.models:
-            line = [
-                sys.executable,
-                __file__,
-                args.table,
-                args.target,
-                "--models",
-                model,
-                "--seeds",
-                str(seed),
-                "--measure",
-            ]
+            words = ["--models", model, "--seeds", str(seed), "--measure"]
+            line = [sys.executable, __file__, args.table, args.target, *words]
             row = dict(model=model, data=args.table.name, seed=seed)
             try:
                 done = subprocess.run(line, capture_output=True, text=True, timeout=args.limit)

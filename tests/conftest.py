@@ -98,6 +98,20 @@ def _without_what_earlier_files_left():
     gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _no_preset_of_a_test_stays():
+    """Fail a file that leaves its own presets in the registry (see `registry_as_it_was`): later files would list them."""
+    before = _presets_of_tests()
+    yield
+    assert _presets_of_tests() == before
+
+
+def _presets_of_tests():
+    catalogue = sys.modules.get("kzoo.catalogue")
+    owners = catalogue._owners if catalogue else {}
+    return {name for name, owner in owners.items() if owner.startswith("test") or owner.endswith(".toml")}
+
+
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

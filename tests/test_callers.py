@@ -14,6 +14,9 @@ import kzoo
 from kzoo.errors import KzooWarning
 
 
+pytestmark = pytest.mark.usefixtures("registry_as_it_was")
+
+
 @pytest.fixture
 def photos(tmp_path):
     for number in range(3):

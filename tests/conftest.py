@@ -100,7 +100,7 @@ def _without_what_earlier_files_left():
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_preset_of_a_test_stays():
-    """Fail a file that leaves its own presets in the registry (see `registry_as_it_was`): later files would list them."""
+    """Fail a file that leaves presets of its own in the registry, where later files would list them."""
     before = _presets_of_tests()
     yield
     assert _presets_of_tests() == before

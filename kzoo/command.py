@@ -7,8 +7,8 @@ import os
 import shlex
 
 from kzoo.data.named import name_of
-from kzoo.data.options import NAMED, DataOptions
-from kzoo.data.splits import Fold
+from kzoo.dataset.options import NAMED, DataOptions
+from kzoo.dataset.splits import Fold
 from kzoo.registry import word_for
 
 # Options that the command leaves out when they are the default.

@@ -145,7 +145,7 @@ class Description:
 
     Args:
         name: where it came from, without any folder of this machine.
-        data_seed, options: how it was asked for (see `kzoo.data.options.DataOptions`).
+        data_seed, options: how it was asked for (see `kzoo.dataset.options.DataOptions`).
         fingerprint: sha256 of the data and how it was split; None where several splits are joined.
         task, inputs: what is answered, what is read.
         train, validation, test: rows of each split.

@@ -9,12 +9,11 @@ from typing import Any
 from kzoo.arguments import TRAINING, checked, unmet
 from kzoo.errors import KzooError
 from kzoo.family import FAMILIES, builder_of
-from kzoo.kinds import kind
+from kzoo.kinds import STEPS, kind
 from kzoo.tasks import NAMES as TASKS
 from kzoo.tasks import problem
 from kzoo.words import hint, shown
 
-STEPS = 96  # in a window of a series, where neither a setting nor data says how many
 _NAME = re.compile(r"([A-Za-z0-9_]+\.)?[A-Za-z0-9_]+(@[1-9][0-9]*)?")
 
 

@@ -33,7 +33,7 @@ from kzoo.words import first_line, hint, listed
 if TYPE_CHECKING:
     import keras
 
-    from kzoo.data.dataset import Dataset
+    from kzoo.dataset.dataset import Dataset
     from kzoo.run import Run
 
 _specs: "weakref.WeakKeyDictionary[keras.Model, dict[str, Any]]" = (

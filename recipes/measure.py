@@ -28,7 +28,7 @@ from kzoo import results
 from kzoo.arguments import BACKENDS
 from kzoo.cli.common import parse_settings
 from kzoo.data.named import name_of
-from kzoo.data.options import DataOptions
+from kzoo.dataset.options import DataOptions
 from kzoo.files import read_json, write_json
 from kzoo.optional import is_installed
 from kzoo.preset import closed

@@ -22,12 +22,12 @@ import kzoo
 from kzoo import results
 from kzoo.cli.common import parse_settings
 from kzoo.data.named import NAMES
-from kzoo.data.splits import Fold
+from kzoo.dataset.splits import Fold
 from kzoo.files import read_json, write_json, write_text
-from kzoo.kinds.tables.files import read_table
 from kzoo.ranking import lower_is_better
 from kzoo.recipes.paired import paired
 from kzoo.registry import FAMILIES, resolve, with_settings
+from kzoo.sources.tables.files import read_table
 from kzoo.tasks import problem
 
 HERE = Path(__file__).parent

@@ -13,7 +13,6 @@ from PIL import Image
 import kzoo
 from kzoo.errors import KzooWarning
 
-
 pytestmark = pytest.mark.usefixtures("registry_as_it_was")
 
 

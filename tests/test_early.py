@@ -183,7 +183,7 @@ def test_what_is_right_passes_the_look(place, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
 def test_a_header_is_read_as_the_table_is(tmp_path):
-    from kzoo.kinds.tables.files import read_header, read_rows
+    from kzoo.sources.tables.files import read_header, read_rows
 
     for number, text in enumerate((
         "a;b b;\n1,5;2;3\n", ' a ,"b, c",b\n1,2,3\n', "\ufeffa\tb\n1\t2\n", '"two\nlines",b\n1,2\n',

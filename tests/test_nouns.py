@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import kzoo
-from kzoo.data.options import DataOptions
-from kzoo.data.splits import Fold
+from kzoo.dataset.options import DataOptions
+from kzoo.dataset.splits import Fold
 from kzoo.errors import KzooError
 from kzoo.nouns import Description, Member, Request, Spec, differences
 from kzoo.training.journal import State, write_journal

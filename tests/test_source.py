@@ -16,8 +16,8 @@ from kzoo.arguments import OF_FIT
 from kzoo.cli import main
 from kzoo.errors import KzooError
 from kzoo.family import FAMILIES
-from kzoo.source.graph import Graph
-from kzoo.source.values import value
+from kzoo.codegen.graph import Graph
+from kzoo.codegen.values import value
 
 NAMES = kzoo.list_presets()
 # One of every family, the transformer three times, with settings that no preset has.

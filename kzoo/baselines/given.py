@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
-from kzoo.data.dataset import Split
-from kzoo.data.encode import class_numbers
-from kzoo.data.windows import places_of_few, taken
+from kzoo.dataset.dataset import Split
 from kzoo.kinds import kind
 from kzoo.results import telling, value_of
+from kzoo.sources.arrays import class_numbers
+from kzoo.storage.windows import places_of_few, taken
 from kzoo.tasks import score_named
 
 MOST_CHOSEN_ON = 20_000  # validation rows

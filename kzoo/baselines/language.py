@@ -5,7 +5,7 @@ from importlib import import_module
 import numpy as np
 
 from kzoo.baselines.baseline import Unfit, baseline
-from kzoo.data.windows import Windows, read
+from kzoo.storage.windows import Windows, read
 
 _LONGEST = 6  # tokens before, at the most
 _USUAL = 3  # tokens before, where there is no validation data

@@ -9,16 +9,16 @@ from threadpoolctl import threadpool_limits
 
 from kzoo.baselines.baseline import Baseline, Result, Unfit, listed
 from kzoo.baselines.given import Given, metric_of
-from kzoo.data.dataset import Dataset, Split
 from kzoo.data.load import load_data
-from kzoo.data.sample import with_samples
+from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.sample import with_samples
 from kzoo.doors import checked_seed, door
 from kzoo.errors import KzooError
 from kzoo.tasks import score_named
 from kzoo.words import duration, hint, shown
 
 if TYPE_CHECKING:
-    from kzoo.data.dataset import Loadable
+    from kzoo.dataset.dataset import Loadable
 
 _LONGEST = 30.0  # seconds of one baseline where nobody says how long: it takes as many training rows as that allows
 _FEWEST = 1_000  # training rows, with fewer of which it would say nothing of the data

@@ -3,10 +3,10 @@
 import numpy as np
 
 from kzoo.baselines.baseline import Unfit, baseline
-from kzoo.data.sample import token_counts
-from kzoo.data.windows import Windows
+from kzoo.dataset.sample import token_counts
 from kzoo.kinds.series.season import season_of
 from kzoo.kinds.series.simple import season_before
+from kzoo.storage.windows import Windows
 
 _LAST = "last value"  # as `simple_forecasts` calls it
 _BLOCK = 4_000_000  # probabilities that are held at once

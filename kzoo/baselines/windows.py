@@ -6,7 +6,7 @@ import numpy as np
 
 from kzoo.baselines.baseline import baseline
 from kzoo.baselines.linear import STRENGTHS, Sums, with_bias
-from kzoo.data.windows import Windows
+from kzoo.storage.windows import Windows
 
 _MOST_FEATURES = 1_500  # steps times columns of a window; of a longer one its last steps
 

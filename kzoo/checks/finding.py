@@ -42,8 +42,8 @@ class Findings(list[Finding]):
     """What `kzoo.check` found: a list, errors first.
 
     Args:
-        overview: how the data was read, as plain data (see `kzoo.data.overview.overview`); None for new data, which is
-            only compared.
+        overview: how the data was read, as plain data (see `kzoo.dataset.overview`); None for new data, which is only
+            compared.
 
     Attributes:
         baselines: of data alone: what needs no network, best first (see `kzoo.baselines.Result`); else None.

@@ -5,18 +5,18 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.data.arrays import from_tf, read_npz
-from kzoo.data.dataset import Dataset
 from kzoo.data.encode import encode
 from kzoo.data.named import NAMES
 from kzoo.data.reload import check_encoded, check_target, reload, targets_of
-from kzoo.data.sample import sampled
+from kzoo.dataset.dataset import Dataset
+from kzoo.dataset.sample import sampled
 from kzoo.errors import KzooError
 from kzoo.kinds import kind, kind_of, takes_ready_arrays
-from kzoo.kinds.tables.frame import is_pair, with_answers
-from kzoo.kinds.tables.raw import require
-from kzoo.kinds.tables.values import to_words
 from kzoo.optional import of_pandas
 from kzoo.optional import pandas as pd
+from kzoo.sources.tables.frame import is_pair, with_answers
+from kzoo.sources.tables.raw import require
+from kzoo.sources.tables.values import to_words
 
 
 class NewData:

@@ -7,9 +7,9 @@ import numpy as np
 
 from kzoo.checks.losses import last_activation, loss_of
 from kzoo.checks.probe import Probe
-from kzoo.data.sample import in_memory, with_samples
-from kzoo.data.windows import Windows
+from kzoo.dataset.sample import in_memory, with_samples
 from kzoo.kinds import kind
+from kzoo.storage.windows import Windows
 
 _REACH = {
     "sigmoid": (0, 1), "softmax": (0, 1), "tanh": (-1, 1), "relu": (0, np.inf), "softplus": (0, np.inf),

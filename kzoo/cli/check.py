@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kzoo.bare import run_of
 from kzoo.cli import common, export, overview, quiet, tables, train
-from kzoo.data import sight
+from kzoo.data import detection as sight
 from kzoo.errors import KzooError
 from kzoo.exported import ExportedModel
 from kzoo.registry import get_preset, names_a_preset

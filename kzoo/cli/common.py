@@ -119,7 +119,7 @@ def training(args, preset, data, *, words=(), **options) -> str:
     test = named["test"]
     if isinstance(test, str):  # of a path, a command that is stored has the name alone
         named["test"] = None
-    asked = import_module("kzoo.data.options").DataOptions(seed=named.pop("data_seed"), **named)
+    asked = import_module("kzoo.dataset.options").DataOptions(seed=named.pop("data_seed"), **named)
     none = dict(weights=None, freeze=None, precision=None, backend=None)
     line = import_module("kzoo.command").command_of(preset, None, {}, asked, **none | options)
     line += f" --data {quote(data)}" if data is not None else ""

@@ -128,12 +128,12 @@ def _run(path, args):
 
 
 def _sight():
-    return import_module("kzoo.data.sight")  # with NumPy: what has no data does without
+    return import_module("kzoo.data.detection")  # with NumPy: what has no data does without
 
 
 def _columns():
-    return import_module("kzoo.kinds.tables.raw")
+    return import_module("kzoo.sources.tables.raw")
 
 
 def _options():
-    return import_module("kzoo.data.options").DataOptions
+    return import_module("kzoo.dataset.options").DataOptions

@@ -1,7 +1,7 @@
 """How data was read, as `kzoo check` prints it."""
 
 from kzoo.cli import common, tables
-from kzoo.data.overview import examples
+from kzoo.dataset.overview import examples
 from kzoo.words import plural, printable, spelled, value_in_words
 
 _COLUMNS, _CLASSES = 30, 20  # that are printed
@@ -10,7 +10,7 @@ _ORDINARY = ("number", "category", "date", "text")
 
 
 def lines(read) -> list[str]:
-    """Lay out what `kzoo.data.overview.overview` returned: splits, columns, classes, and what else is known."""
+    """Lay out what `kzoo.dataset.overview.overview` returned: splits, columns, classes, and what else is known."""
     sizes = " / ".join(f"{count:,} {name}" for name, count in read["splits"].items())
     named = f"{read['task'].replace('_', ' ')}, {examples(read)}"
     found = [common.bold(_cell(read["name"])), *common.hanging("  ", f"{named}: {sizes}")]

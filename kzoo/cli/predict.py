@@ -10,7 +10,7 @@ from kzoo.cli import common, quiet
 from kzoo.data.encode import encode_named
 from kzoo.errors import KzooError
 from kzoo.kinds import kind as kind_named
-from kzoo.kinds.left_out import ANSWERED
+from kzoo.sources.unreadable import ANSWERED
 
 EXAMPLES = """\
 examples:

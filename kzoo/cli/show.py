@@ -194,7 +194,7 @@ def _picture(file):
 def _code(preset, model, document, args):
     into, out = document["goes_in"], document["comes_out"]
     settings = shlex.join(["--set", *args.set]) if args.set else ""
-    return import_module("kzoo.source").source_of(
+    return import_module("kzoo.codegen").source_of(
         preset,
         model,
         spec_of(model),

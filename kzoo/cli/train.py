@@ -129,7 +129,7 @@ def _stopped(args, preset) -> Iterator[backend.Earlier]:
 def _repeats(run, args, preset):
     """Say whether this command, with the run's backend, is the run's own; this is known without its data."""
     named = common.data_options(args)
-    options = import_module("kzoo.data.options").DataOptions(seed=named.pop("data_seed"), **named)
+    options = import_module("kzoo.dataset.options").DataOptions(seed=named.pop("data_seed"), **named)
     command = import_module("kzoo.command").command_of(
         preset, args.data, settings_of(args), options, seed=args.seed,
         weights=args.weights and name_of(args.weights, preset.name), freeze=frozen(args.freeze),

@@ -121,7 +121,7 @@ def _stopped(args, preset, fixed) -> Iterator[backend.Earlier]:
 def _asks_for(request, args, preset, fixed):
     """Say whether a search is the one that is asked for, as far as this is known without its data."""
     named = common.data_options(args)
-    options = import_module("kzoo.data.options").DataOptions(seed=named.pop("data_seed"), **named)
+    options = import_module("kzoo.dataset.options").DataOptions(seed=named.pop("data_seed"), **named)
     config, training = resolve(preset, fixed)
     asked = dict(
         seed=args.seed, folds=args.folds, parallel=args.parallel, baseline=not args.no_baseline,

@@ -6,8 +6,8 @@ No Keras and no TensorFlow here; pandas and scikit-learn come in with the source
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from kzoo.data.dataset import Dataset, Split
 from kzoo.data.encode import encode
+from kzoo.dataset.dataset import Dataset, Split
 
 if TYPE_CHECKING:
     from kzoo.data.load import load_data

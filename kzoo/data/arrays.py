@@ -2,18 +2,18 @@
 
 import itertools
 import zipfile
-from operator import methodcaller
 from pathlib import Path
 
 import numpy as np
 
 from kzoo import kinds
-from kzoo.data import splits
-from kzoo.data.dataset import Dataset, Split
-from kzoo.data.memory import free_memory, too_large
-from kzoo.data.windows import Mapped, blocks, is_mapped, taken
+from kzoo.dataset import splits
+from kzoo.dataset.dataset import Dataset, Split
 from kzoo.errors import KzooError
-from kzoo.kinds.arrays import as_array, with_rows
+from kzoo.kinds.arrays import refuse_nan
+from kzoo.sources.arrays import as_array, with_rows
+from kzoo.storage.memory import free_memory, too_large
+from kzoo.storage.windows import Mapped, taken
 from kzoo.tasks import choose
 from kzoo.words import first_line, in_bytes, shown
 
@@ -119,45 +119,6 @@ def _inputs(x, kind, preset):
     return kind.learn.take(x, preset)
 
 
-def checked(x, name):
-    """Return an array of inputs of a kind, which has its axes and holds no NaN.
-
-    Args:
-        x: (N, ...).
-        name: of the kind.
-
-    Raises:
-        KzooError: other axes, NaN, infinity.
-    """
-    axes = kinds.kind(name).axes
-    if x.ndim != len(axes) + 1:
-        shape = ", ".join(["N", *(axis[0].upper() for axis in axes)])
-        raise KzooError(f"{name} inputs have shape ({shape}); got {x.shape}.")
-    _refuse_nan(x, "x")
-    return x
-
-
-def as_type(x, dtype):
-    """Return an array in a type; one that lies in a file stays there, and what is read of it becomes that type."""
-    if not is_mapped(x):
-        return x.astype(dtype)
-    return Mapped(x, then=methodcaller("astype", dtype, copy=False))
-
-
-def _refuse_nan(values, name):
-    if values.dtype.kind != "f":
-        return
-    count, first, row = 0, None, 0
-    for block in blocks(values):
-        bad = ~np.isfinite(block)
-        if bad.any():
-            count += int(bad.sum())
-            first = row + int(np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))[0]) if first is None else first
-        row += len(block)
-    if count:
-        raise KzooError(f"{name} holds {count} NaN or infinite values, the first in row {first}.")
-
-
 def _targets(y, kind, task, preset, known, notes):
     """Return the problem, raw labels (N,) or targets (N, ...), and the names of the classes where they are known."""
     if y.dtype == object:
@@ -165,7 +126,7 @@ def _targets(y, kind, task, preset, known, notes):
             y = y.astype(str) if any(isinstance(v, str) for v in y.reshape(-1)) else y.astype(np.float64)
         except (OverflowError, TypeError, ValueError) as error:  # a number of 400 digits, a None, an object
             raise KzooError(f"y holds what is neither a label nor a number: {first_line(error)}.") from None
-    _refuse_nan(y, "y")
+    refuse_nan(y, "y")
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim > 2:

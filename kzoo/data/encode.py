@@ -13,8 +13,8 @@ import numpy as np
 
 from kzoo.errors import KzooError, warn
 from kzoo.kinds import fits, kind_of, takes_ready_arrays
-from kzoo.kinds.arrays import all_finite, numbers_in, whole_in
-from kzoo.kinds.left_out import PREDICTED, Unread, left_out
+from kzoo.sources.arrays import all_finite, numbers_in, whole_in
+from kzoo.sources.unreadable import PREDICTED, Unread, left_out
 from kzoo.words import length_of
 
 
@@ -101,12 +101,6 @@ def dated(reader, raw, x, answers):
         return answers
     name, times, before = found
     return replace(answers, time_name=name, times=[times], history_times=[before])
-
-
-def class_numbers(labels) -> np.ndarray:
-    """Return the numbers of classes (N,) of labels that may be a column (N, 1) or one-hot rows (N, K)."""
-    labels = np.asarray(labels)
-    return labels.argmax(axis=-1) if labels.ndim > 1 and labels.shape[-1] > 1 else labels.reshape(-1)
 
 
 def encode_named(preprocessing: dict, inputs, *, most: float = PREDICTED) -> Encoded:

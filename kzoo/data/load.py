@@ -6,20 +6,23 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
-from kzoo.data import sight, splits
+from kzoo.data import detection as sight
 from kzoo.data.arrays import from_tf, load_arrays, read_npz
-from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.named import NAMES, load_named, name_of
-from kzoo.data.options import DataOptions
-from kzoo.data.sample import what_is_sampled
+from kzoo.dataset import splits
+from kzoo.dataset.dataset import Dataset, Loadable
+from kzoo.dataset.options import DataOptions
+from kzoo.dataset.sample import what_is_sampled
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.files import path_of
-from kzoo.kinds.arrays import with_rows
-from kzoo.kinds.tables.frame import as_frame, is_pair, with_answers
-from kzoo.kinds.tables.raw import as_names, is_arrow
+from kzoo.kinds import kind
 from kzoo.optional import of_pandas
-from kzoo.registry import Preset, get_preset
+from kzoo.registry import Preset, get_preset, list_presets
+from kzoo.sources.arrays import with_rows
+from kzoo.sources.tables.frame import as_frame, is_pair, with_answers
+from kzoo.sources.tables.raw import as_names, is_arrow
+from kzoo.tasks.choose import WrongPreset
 from kzoo.words import listed
 
 
@@ -52,7 +55,7 @@ def load_data(
         target: column to predict (tables, text), or columns to forecast (series); several with commas.
         validation: fraction of what the test split leaves; of all rows of a series or plain text.
         test: fraction of all rows (0.2 unless the source has a test split of its own), a second source, or a
-            `kzoo.data.splits.Fold` (a test split of the source's own is then left untouched).
+            `kzoo.dataset.splits.Fold` (a test split of the source's own is then left untouched).
         drop: columns to leave out.
         group: column whose rows of one value never straddle two splits; of arrays an array (N,) of values.
         task: `"classification"` or `"regression"`. A table whose target is text, boolean, or whole numbers
@@ -86,6 +89,8 @@ def load(source: Loadable, preset: str | Preset | None, asked: DataOptions) -> D
         splits.fractions(asked.validation, asked.test)
     data = _load(source, None if preset is None else get_preset(preset), asked)
     data.loaded = asked.stored()
+    if (overview := getattr(kind(data.inputs).learn, "overview", None)) is not None:
+        data.seen["overview"] = overview(data)
     if asked.group is not None:
         data.seen["grouped"] = True
     said = what_is_sampled(data)
@@ -138,7 +143,10 @@ def _table(frame, preset, asked):
 
 def _of_source(seen, given, name, preset, asked):
     chosen = asked.pick("validation", "test", "seed", *seen.source.options)
-    return seen.kind.learn.load(given, seen.source.form, problem=seen.problem, name=name, preset=preset, **chosen)
+    try:
+        return seen.kind.learn.load(given, seen.source.form, problem=seen.problem, name=name, preset=preset, **chosen)
+    except WrongPreset as error:
+        raise KzooError(f"{error} {error.fix.format(', '.join(list_presets('tabular_*')))}") from None
 
 
 def _arrays(pair, name, preset, asked):

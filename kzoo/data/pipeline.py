@@ -7,15 +7,15 @@ from importlib import import_module
 import keras
 import numpy as np
 
-from kzoo.data.ahead import Ahead
 from kzoo.data.augment import MIXES, augment, check_augmentations
-from kzoo.data.order import MOST, shuffled
-from kzoo.data.sample import in_memory
-from kzoo.data.stored import Stored, StoredParts
-from kzoo.data.windows import Windows
+from kzoo.dataset.sample import in_memory
 from kzoo.doors import checked_count
 from kzoo.errors import KzooError
 from kzoo.kinds import of_axes
+from kzoo.storage.ahead import Ahead
+from kzoo.storage.order import MOST, shuffled
+from kzoo.storage.stored import Stored, StoredParts
+from kzoo.storage.windows import Windows
 
 
 class Batches:

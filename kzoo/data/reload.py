@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.data.arrays import from_tf, read_npz
-from kzoo.data.dataset import Dataset, Split
-from kzoo.data.encode import check_known, class_numbers, encode
+from kzoo.data.detection import existing
+from kzoo.data.encode import check_known, encode
 from kzoo.data.load import load
 from kzoo.data.named import NAMES, name_of
-from kzoo.data.options import DataOptions
-from kzoo.data.sight import existing
+from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.options import DataOptions
 from kzoo.errors import KzooError, KzooWarning, warn
 from kzoo.kinds import encoding, kind_of, takes_ready_arrays
-from kzoo.kinds.arrays import with_rows
-from kzoo.kinds.tables.files import is_table
-from kzoo.kinds.tables.frame import is_pair, with_answers
-from kzoo.kinds.tables.raw import as_names
 from kzoo.nouns import FOLDS
 from kzoo.registry import preset_of
+from kzoo.sources.arrays import class_numbers, with_rows
+from kzoo.sources.tables.files import is_table
+from kzoo.sources.tables.frame import is_pair, with_answers
+from kzoo.sources.tables.raw import as_names
 from kzoo.tasks import problem
 from kzoo.words import length_of, listed, shown
 

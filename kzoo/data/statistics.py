@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from kzoo.data.dataset import Dataset
-from kzoo.data.sample import with_samples
-from kzoo.data.windows import few, flat
+from kzoo.dataset.dataset import Dataset
+from kzoo.dataset.sample import with_samples
 from kzoo.kinds import kind
+from kzoo.storage.windows import few, flat
 
 _DECILES = np.arange(1, 10) / 10
 

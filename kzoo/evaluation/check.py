@@ -13,19 +13,19 @@ from kzoo.checks.finding import Findings
 from kzoo.checks.losses import loss_of
 from kzoo.checks.new_data import NewData
 from kzoo.checks.subject import Subject
-from kzoo.data.dataset import Dataset, Loadable, Split
+from kzoo.data.detection import is_data
 from kzoo.data.load import load
-from kzoo.data.options import DataOptions
 from kzoo.data.reload import preset_for, reload
-from kzoo.data.sight import is_data
-from kzoo.data.splits import Fold
+from kzoo.dataset.dataset import Dataset, Loadable, Split
+from kzoo.dataset.options import DataOptions
+from kzoo.dataset.splits import Fold
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.evaluation.first_look import first_look
 from kzoo.kinds import of_axes
-from kzoo.kinds.arrays import with_rows
 from kzoo.registry import Preset, names_a_preset
 from kzoo.run import Run
+from kzoo.sources.arrays import with_rows
 from kzoo.tasks import pair
 from kzoo.training.own import check_own, check_shape
 from kzoo.training.road import assign, settings_for

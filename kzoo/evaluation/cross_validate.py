@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 
 from kzoo.data import Dataset
 from kzoo.data.arrays import from_tf
-from kzoo.data.dataset import Loadable
-from kzoo.data.splits import MOST_FOLDS, Fold
+from kzoo.dataset.dataset import Loadable
+from kzoo.dataset.splits import MOST_FOLDS, Fold
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.files import finite, whole_file, write_json

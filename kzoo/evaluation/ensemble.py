@@ -13,10 +13,10 @@ from keras import layers
 from scipy import optimize
 
 from kzoo import __version__
-from kzoo.data.dataset import Loadable
 from kzoo.data.named import NAMES
 from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
+from kzoo.dataset.dataset import Loadable
 from kzoo.doors import door
 from kzoo.errors import KzooError, warn
 from kzoo.files import finite, whole_file, write_json

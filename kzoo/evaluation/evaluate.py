@@ -10,9 +10,9 @@ import numpy as np
 
 from kzoo.bare import BareModel, opened
 from kzoo.data import Dataset, load_data
-from kzoo.data.dataset import Loadable
 from kzoo.data.named import NAMES
 from kzoo.data.reload import check_encoded, check_target, holds_arrays, reload
+from kzoo.dataset.dataset import Loadable
 from kzoo.doors import checked_count, door
 from kzoo.errors import KzooError, warn
 from kzoo.evaluation.generate import score_stateful

@@ -12,14 +12,14 @@ from kzoo import baselines
 from kzoo.checks import look
 from kzoo.checks.finding import Findings
 from kzoo.checks.subject import Subject
-from kzoo.data.dataset import Dataset
 from kzoo.data.load import load
-from kzoo.data.options import DataOptions
+from kzoo.dataset.dataset import Dataset
+from kzoo.dataset.options import DataOptions
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import kind
-from kzoo.kinds.tables.files import is_table
 from kzoo.registry import Preset, general_first, get_preset, is_general, list_presets
 from kzoo.results.suggest import ranked
+from kzoo.sources.tables.files import is_table
 from kzoo.tasks import choose, problem
 
 _QUICK = 5.0  # seconds for each baseline, where little time is to be taken

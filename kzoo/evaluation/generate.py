@@ -10,9 +10,8 @@ import keras
 import numpy as np
 
 from kzoo.bare import opened
-from kzoo.data.dataset import Dataset, Split
-from kzoo.data.splits import check_seed
-from kzoo.data.windows import Windows
+from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.splits import check_seed
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.kinds.text.light import tokenizer_of
@@ -20,6 +19,7 @@ from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
 from kzoo.predictions import probabilities
 from kzoo.registry import general_first, list_presets, rebuild, spec_of
 from kzoo.run import Run
+from kzoo.storage.windows import Windows
 from kzoo.tasks import with_facts
 from kzoo.training.score import forward, gives_logits
 

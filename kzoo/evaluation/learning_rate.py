@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.data.dataset import Loadable
-from kzoo.data.options import DataOptions
 from kzoo.data.pipeline import Batches
+from kzoo.dataset.dataset import Loadable
+from kzoo.dataset.options import DataOptions
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.gradients import traces_let_go

@@ -12,9 +12,9 @@ from kzoo.doors import checked_count, door
 from kzoo.errors import KzooError
 from kzoo.files import found_at_home
 from kzoo.kinds import kind_of
-from kzoo.kinds.arrays import all_finite
 from kzoo.predictions import Predictions
 from kzoo.run import Run
+from kzoo.sources.arrays import all_finite
 from kzoo.training.score import forward, run_gives_logits, views_of
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.reload import reload
+from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.errors import KzooError
 from kzoo.ranking import advantage
 from kzoo.results import value_of

@@ -17,7 +17,7 @@ from kzoo.exported import ExportedModel
 if TYPE_CHECKING:
     import keras
 
-    from kzoo.data.dataset import Loadable
+    from kzoo.dataset.dataset import Loadable
     from kzoo.run import Run
 
 

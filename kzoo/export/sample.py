@@ -4,7 +4,7 @@ import numpy as np
 
 from kzoo.data.named import NAMES
 from kzoo.data.reload import load_again
-from kzoo.data.sample import with_samples
+from kzoo.dataset.sample import with_samples
 from kzoo.errors import KzooError
 from kzoo.export.golden import draw
 

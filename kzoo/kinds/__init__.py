@@ -34,7 +34,7 @@ The other half:
     simple_forecasts(reader, part)          of a series: what needs no network, to stand beside its scores
     fresh(reader, source, targets) -> Fresh     new data as it is, to be looked at
     describe(x, names, categories) -> (names, numbers)   a few numbers for each input: what drift is measured on
-    overview(data) -> dict                  what it says of how data was read (`kzoo.data.overview`); need not be there
+    overview(data) -> dict                  what it says of how data was read (`Dataset.overview`); need not be there
 
 A folder here is found by listing, a kind of an installed package by its entry point in the group `kzoo.kinds`.
 """
@@ -49,6 +49,7 @@ from kzoo.forms import Words, misfit
 from kzoo.listing import Names, installed, rooms
 
 PLAIN = "rows"  # what an array is taken for when nothing says what it is
+STEPS = 96  # in a window of a series, where neither a setting nor data says how many
 READY = "array"  # the reader of every kind that takes arrays and nothing else: they are ready
 
 
@@ -59,7 +60,7 @@ class Source:
     Args:
         name: in words: "a folder of images".
         form: "tabular" (a DataFrame, or a file of one), "folder" (of classes, with files in it) or "file".
-        suffixes: of the files; a table's are those of `kzoo.kinds.tables.files`.
+        suffixes: of the files; a table's are those of `kzoo.sources.tables.files`.
         order: "ordered" or "unordered": whether its rows follow one another.
         usual: what it is for where nobody says, as `task=` would; empty where the target decides.
         options: the arguments of `kzoo.load_data` about columns that have a meaning for it.

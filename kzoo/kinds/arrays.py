@@ -1,99 +1,49 @@
-"""Arrays that are given in place of raw inputs: what is no number is refused before anything is made of it."""
+"""Arrays that hold inputs of a kind already: their axes, their type, and no NaN."""
+
+from operator import methodcaller
 
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.words import first_line, in_bytes, shown
+from kzoo.kinds import kind
+from kzoo.storage.windows import Mapped, blocks, is_mapped
 
-_MOST_TEXT = 256 << 20  # bytes of an array of texts that is made of lists
 
-
-def numbers_in(array, what, *, many=True) -> np.ndarray:
-    """Return an array as it is, if it holds numbers and all of them are finite.
+def checked(x, name):
+    """Return an array of inputs of a kind, which has its axes and holds no NaN.
 
     Args:
-        array: anything that NumPy makes an array of.
-        what: the name of such inputs in a message: "Images".
-        many: whether its first axis is that of the inputs.
+        x: (N, ...).
+        name: of the kind.
 
     Raises:
-        KzooError: objects, texts, complex numbers, none at all, NaN or infinity.
+        KzooError: other axes, NaN, infinity.
     """
-    array = as_array(array, what)
-    if array.dtype.kind not in "biuf":
-        kinds = {"c": "complex numbers", "O": "objects, or lists of different lengths", "U": "texts", "S": "bytes"}
-        raise KzooError(f"{what} are arrays of numbers; this one holds {kinds.get(array.dtype.kind, array.dtype)}.")
-    if not array.size:
-        raise KzooError(f"{what} are missing: the array has shape {array.shape}.")
-    if array.dtype.kind == "f" and not all_finite(array):
-        first = f"Input {int(np.argwhere(~np.isfinite(array))[0][0]) + 1}" if many and array.ndim else "An input"
-        raise KzooError(f"{first} holds NaN or infinity: fill it in or leave it out.")
-    return array
+    axes = kind(name).axes
+    if x.ndim != len(axes) + 1:
+        shape = ", ".join(["N", *(axis[0].upper() for axis in axes)])
+        raise KzooError(f"{name} inputs have shape ({shape}); got {x.shape}.")
+    refuse_nan(x, "x")
+    return x
 
 
-def all_finite(array) -> bool:
-    """Say whether no number is NaN or infinity; counted, which for one small input takes half of what `all` does."""
-    return np.count_nonzero(np.isfinite(array)) == array.size
+def as_type(x, dtype):
+    """Return an array in a type; one that lies in a file stays there, and what is read of it becomes that type."""
+    if not is_mapped(x):
+        return x.astype(dtype)
+    return Mapped(x, then=methodcaller("astype", dtype, copy=False))
 
 
-def check_count(count, most) -> None:
-    """Raise `KzooError` where a request has more inputs than it may; `most` is None for any number."""
-    if most is not None and count > most:
-        raise KzooError(f"{count:,} inputs are more than the {most:,} of one request: send them in several.")
-
-
-def as_array(values, what) -> np.ndarray:
-    """Return values as an array.
-
-    Raises:
-        KzooError: NumPy makes none of them: lists of different lengths, an object that fails.
-    """
-    if isinstance(values, list | tuple) and (size := _size_of_texts(values)) > _MOST_TEXT:
-        raise KzooError(f"{what} are arrays of numbers; this one holds texts, which would take {in_bytes(size)}.")
-    if hasattr(values, "toarray"):
-        raise KzooError(f"{what} of a sparse matrix {values.shape} cannot be read: give its toarray().")
-    try:
-        return np.asarray(values)
-    except Exception as error:  # whatever an object's __array__ does
-        says = f"{type(error).__name__}: {first_line(error)}"
-        raise KzooError(f"{what} cannot be read as an array of numbers: {says}.") from None
-
-
-def _size_of_texts(values) -> int:
-    """Return the bytes of the array that NumPy makes of lists with texts: the longest decides for each; 0 without."""
-    waiting, count, longest = [values], 0, 0
-    while waiting:
-        some = waiting.pop()
-        count += len(some)
-        types = set(map(type, some))
-        if str in types or bytes in types:
-            longest = max(longest, *(len(one) for one in some if isinstance(one, str | bytes)), 0)
-        if list in types or tuple in types:
-            waiting += [one for one in some if isinstance(one, list | tuple)]
-    return 4 * count * longest
-
-
-def with_rows(values, what) -> np.ndarray:
-    """Return values as an array (N, ...).
-
-    Raises:
-        KzooError: a single value, or what `as_array` refuses.
-    """
-    array = as_array(values, what)
-    if not array.ndim:
-        raise KzooError(f"{what} is a single value, {shown(array)}: give an array with one for each row.")
-    return array
-
-
-def whole_in(array, what, high, *, low=0) -> None:
-    """Check that numbers are whole and between two.
-
-    Raises:
-        KzooError: one that is not; `high` is the highest that is legal, or None.
-    """
-    bad = (array != np.round(array)) | (array < low)
-    bad = bad if high is None else bad | (array > high)
-    if bad.any():
-        place = tuple(int(i) for i in np.argwhere(bad)[0])
-        legal = f"{low} to {high}" if high is not None else f"{low} and above"
-        raise KzooError(f"{what} are whole numbers, {legal}; {list(place)} holds {array[place]:.12g}.")
+def refuse_nan(values, name):
+    """Raise `KzooError` for NaN and infinity in an array, also in one that lies in a file."""
+    if values.dtype.kind != "f":
+        return
+    count, first, row = 0, None, 0
+    for block in blocks(values):
+        bad = ~np.isfinite(block)
+        if bad.any():
+            count += int(bad.sum())
+            first = row + int(np.flatnonzero(bad.reshape(len(bad), -1).any(axis=1))[0]) if first is None else first
+        row += len(block)
+    if count:
+        raise KzooError(f"{name} holds {count} NaN or infinite values, the first in row {first}.")

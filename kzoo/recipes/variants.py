@@ -12,7 +12,7 @@ from kzoo.errors import KzooError
 from kzoo.run import Run
 
 if TYPE_CHECKING:
-    from kzoo.data.dataset import Loadable
+    from kzoo.dataset.dataset import Loadable
     from kzoo.preset import Preset
 
 

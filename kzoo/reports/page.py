@@ -9,8 +9,8 @@ import keras
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from kzoo.bare import BareModel, opened
-from kzoo.data.dataset import Loadable
 from kzoo.data.named import name_of
+from kzoo.dataset.dataset import Loadable
 from kzoo.doors import door
 from kzoo.errors import KzooError
 from kzoo.evaluation import evaluate

@@ -17,10 +17,10 @@ from kzoo.export.formats import formats
 from kzoo.export.limited import check_cost
 from kzoo.exported import MANIFEST, ExportedModel, Manifest, is_inside
 from kzoo.files import check_regular, found_at_home
-from kzoo.kinds.arrays import all_finite, as_array, check_count
-from kzoo.kinds.left_out import ANSWERED
 from kzoo.optional import require
 from kzoo.predictions import ANSWERS, Predictions
+from kzoo.sources.arrays import all_finite, as_array, check_count
+from kzoo.sources.unreadable import ANSWERED
 from kzoo.tasks import Target, pair, problem
 from kzoo.words import hint, shown
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from kzoo.data.encode import Encoded
 from kzoo.errors import KzooError
-from kzoo.kinds.arrays import as_array
 from kzoo.runtime import Model
+from kzoo.sources.arrays import as_array
 
 JSON = "application/json"
 NOTES: ContextVar[list[str]] = ContextVar("notes")  # what is to be known of the inputs of this request

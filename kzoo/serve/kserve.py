@@ -12,10 +12,10 @@ from kzoo import __version__
 from kzoo.data.encode import Encoded
 from kzoo.errors import KzooError
 from kzoo.exported import Manifest
-from kzoo.kinds.arrays import as_array
 from kzoo.runtime import Model
 from kzoo.serve.exchange import NOTES, Asked, Given, Reply, as_json
 from kzoo.serve.limits import read_json
+from kzoo.sources.arrays import as_array
 from kzoo.words import shown
 
 HEADER = "inference-header-content-length"

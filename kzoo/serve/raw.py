@@ -7,10 +7,10 @@ from typing import Any
 
 from kzoo.errors import KzooError
 from kzoo.kinds import kind
-from kzoo.kinds.files import decoded
-from kzoo.kinds.tables.files import suffixes
 from kzoo.serve.exchange import JSON, NOTES, Asked, Given, Reply, as_json, content_of, with_notes
 from kzoo.serve.limits import Refused, read_json
+from kzoo.sources.files import decoded
+from kzoo.sources.tables.files import suffixes
 from kzoo.words import moments, shown
 
 CSV, TEXT, FORM = "text/csv", "text/plain", "multipart/form-data"

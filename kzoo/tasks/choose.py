@@ -11,6 +11,19 @@ from kzoo.words import hint, shown
 _MOST_CLASSES = 20  # different whole numbers that still count as classes
 
 
+class WrongPreset(KzooError):
+    """A target that does not suit the preset.
+
+    Args:
+        message: what is wrong.
+        fix: a sentence with `{}` for the names of presets, which whoever knows them fills in.
+    """
+
+    def __init__(self, message: str, fix: str) -> None:
+        super().__init__(message)
+        self.fix = fix
+
+
 def fitting(kind: str, order: str = "unordered") -> dict[str, Problem]:
     """Return what `task=` may say for inputs of this kind: public names and short words.
 

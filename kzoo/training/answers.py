@@ -7,7 +7,7 @@ source, also `source_rows`, the places there.
 
 import numpy as np
 
-from kzoo.data.sample import sampled
+from kzoo.dataset.sample import sampled
 from kzoo.files import whole_file
 from kzoo.training.score import score_split
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from kzoo.data.dataset import Split
 from kzoo.data.pipeline import Batches
+from kzoo.dataset.dataset import Split
 
 FEATURES = "features"  # the name of the layer
 

@@ -8,9 +8,9 @@ import keras
 from kzoo import callbacks as bundles
 from kzoo import contract
 from kzoo.data import Dataset
-from kzoo.data.dataset import Split
 from kzoo.data.pipeline import Batches
-from kzoo.data.sample import class_counts, sampled
+from kzoo.dataset.dataset import Split
+from kzoo.dataset.sample import class_counts, sampled
 from kzoo.nouns import Spec
 from kzoo.registry import steps_of, steps_of_epoch
 from kzoo.training.members import Members

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 
 from kzoo import contract
 from kzoo.arguments import TRAINING
-from kzoo.data.dataset import Loadable
-from kzoo.data.options import DataOptions
-from kzoo.data.overview import brief
-from kzoo.data.splits import Fold
+from kzoo.dataset.dataset import Loadable
+from kzoo.dataset.options import DataOptions
+from kzoo.dataset.overview import brief
+from kzoo.dataset.splits import Fold
 from kzoo.doors import checked_seed, door
 from kzoo.errors import KzooError
 from kzoo.files import check_place, path_of

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.data.dataset import Split
-from kzoo.data.sample import sampled
+from kzoo.dataset.dataset import Split
+from kzoo.dataset.sample import sampled
 from kzoo.errors import KzooError
 from kzoo.training.features import seen_by
 from kzoo.words import plural

@@ -13,7 +13,7 @@ from kzoo.callbacks.rate import is_number
 from kzoo.checks.losses import loss_of
 from kzoo.data import Dataset
 from kzoo.data.load import load
-from kzoo.data.options import DataOptions
+from kzoo.dataset.options import DataOptions
 from kzoo.errors import KzooError
 from kzoo.nouns import Spec
 from kzoo.registry import Preset, asked_of, build, get_preset, rebuild, resolve, spec_of, with_settings

@@ -8,7 +8,7 @@ import numpy as np
 from kzoo.arguments import TTA
 from kzoo.checks.losses import last_activation, loss_of
 from kzoo.data.pipeline import Batches
-from kzoo.data.sample import sampled
+from kzoo.dataset.sample import sampled
 from kzoo.errors import KzooError
 from kzoo.kinds import fits, kind
 from kzoo.predictions import ANSWERS, logits_of
@@ -18,7 +18,7 @@ from kzoo.tasks import Scored
 def score_split(model, part, data, *, logits, batch_size=128, tta=None) -> Scored:
     """Score one split of a data set with a model whose answers are in the targets' own unit.
 
-    Of a split that does not lie in memory, it is a sample (see `kzoo.data.sample`).
+    Of a split that does not lie in memory, it is a sample (see `kzoo.dataset.sample`).
 
     Args:
         logits: what they are where they name classes (see `gives_logits`).

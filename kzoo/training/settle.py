@@ -4,8 +4,8 @@ import inspect
 
 from kzoo.budget import settle_budget
 from kzoo.contract import metrics_for, stops_early, with_labels
-from kzoo.data.dataset import Dataset
-from kzoo.data.sample import sampled
+from kzoo.dataset.dataset import Dataset
+from kzoo.dataset.sample import sampled
 from kzoo.errors import KzooError
 from kzoo.kinds import kind
 from kzoo.preset import without_use

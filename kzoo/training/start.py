@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kzoo.data.options import DataOptions
+from kzoo.dataset.options import DataOptions
 from kzoo.errors import DownloadError, KzooError, warn
 from kzoo.family import FAMILIES, builder_of
 from kzoo.files import path_of

@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike
 from kzoo import onednn
 from kzoo.checks import before_training
 from kzoo.command import command_of
-from kzoo.data.dataset import Loadable
-from kzoo.data.options import DataOptions
-from kzoo.data.overview import brief
-from kzoo.data.splits import Fold
 from kzoo.data.statistics import statistics
+from kzoo.dataset.dataset import Loadable
+from kzoo.dataset.options import DataOptions
+from kzoo.dataset.overview import brief
+from kzoo.dataset.splits import Fold
 from kzoo.doors import checked_seed, checked_steps_per_call, door
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import finite, whole_file, write_json

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from sklearn import model_selection
 
-from kzoo.data.dataset import Dataset, Split
-from kzoo.data.splits import fingerprint
+from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.splits import fingerprint
 from kzoo.doors import checked_count
 from kzoo.errors import KzooError
 

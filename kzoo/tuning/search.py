@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from kzoo.data.dataset import Dataset, Loadable
+    from kzoo.dataset.dataset import Dataset, Loadable
     from kzoo.run import Run
 
 _PLOTS = ("history", "curves", "importance")

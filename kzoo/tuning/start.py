@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kzoo.catalogue import get_preset
-from kzoo.data.dataset import Dataset
+from kzoo.dataset.dataset import Dataset
 from kzoo.errors import KzooError
 from kzoo.training.identity import weights_hash
 from kzoo.training.start import chooses_known

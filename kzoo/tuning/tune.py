@@ -16,10 +16,10 @@ import keras_tuner
 from numpy.typing import ArrayLike
 
 from kzoo import __version__
-from kzoo.data.dataset import Dataset, Loadable
-from kzoo.data.options import DataOptions
-from kzoo.data.overview import brief
-from kzoo.data.splits import Fold
+from kzoo.dataset.dataset import Dataset, Loadable
+from kzoo.dataset.options import DataOptions
+from kzoo.dataset.overview import brief
+from kzoo.dataset.splits import Fold
 from kzoo.doors import checked_count, checked_seconds, checked_seed, door
 from kzoo.errors import Interrupted, KzooError
 from kzoo.files import write_json

@@ -21,8 +21,8 @@ import pandas as pd
 
 import kzoo
 from kzoo.cli.common import parse_settings
-from kzoo.kinds.tables.frame import as_frame
 from kzoo.kinds.text.learn import read_folder
+from kzoo.sources.tables.frame import as_frame
 from kzoo.tasks import problem
 
 TEST = 5_000  # examples at the most

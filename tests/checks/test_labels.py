@@ -10,7 +10,7 @@ import pytest
 from small_models import CANCER, DIGITS, IRIS, dense, find, images, one
 
 import kzoo
-from kzoo.data.dataset import Dataset, Split
+from kzoo.dataset.dataset import Dataset, Split
 
 X, Y = IRIS
 ROOT = Path(__file__).parents[2]

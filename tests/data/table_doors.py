@@ -13,7 +13,7 @@ import pytest
 from random_tables import NUMBER, Table
 
 from kzoo.errors import KzooError
-from kzoo.kinds.tables.files import csv, parquet
+from kzoo.sources.tables.files import csv, parquet
 
 SHOWN = 40  # differences that a failing test prints
 

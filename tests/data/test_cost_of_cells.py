@@ -10,17 +10,17 @@ import pytest
 
 import kzoo
 from kzoo.errors import KzooError
-from kzoo.kinds.files import decoded
 from kzoo.kinds.rows.columns import learn_columns
-from kzoo.kinds.tables.files import read_content
-from kzoo.kinds.tables.files.csv import parsed
-from kzoo.kinds.tables.numbers import PLAIN, Writing, is_doubtful, is_shown, learn
-from kzoo.kinds.tables.raw import Rows
-from kzoo.kinds.tables.values import day_comes_first, looks_like_dates, may_be_zoned, plain, to_dates, to_words
-from kzoo.kinds.tables.zones import minutes_in
 from kzoo.kinds.text.tokenizer import Tokenizer
 from kzoo.serve import raw
 from kzoo.serve.exchange import Given
+from kzoo.sources.files import decoded
+from kzoo.sources.tables.files import read_content
+from kzoo.sources.tables.files.csv import parsed
+from kzoo.sources.tables.numbers import PLAIN, Writing, is_doubtful, is_shown, learn
+from kzoo.sources.tables.raw import Rows
+from kzoo.sources.tables.values import day_comes_first, looks_like_dates, may_be_zoned, plain, to_dates, to_words
+from kzoo.sources.tables.zones import minutes_in
 
 EUROS = Writing(",", ". '", frozenset(("%", "€", "EUR", "()", "5-")))
 READERS = {

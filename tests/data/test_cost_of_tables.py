@@ -12,10 +12,10 @@ import pytest
 
 import kzoo
 from kzoo.errors import KzooError, KzooWarning
-from kzoo.kinds.arrays import as_array
 from kzoo.kinds.rows import light
-from kzoo.kinds.tables import files
 from kzoo.kinds.text.tokenizer import Tokenizer
+from kzoo.sources.arrays import as_array
+from kzoo.sources.tables import files
 
 NAMES = [f"n{place}" for place in range(10_000)]
 SHORT = ",".join(NAMES) + "\n" + "1\n" * 8_000
@@ -24,7 +24,7 @@ MEASURED = """
 import json, resource, sys
 from kzoo.errors import KzooError
 from kzoo.kinds.rows import light
-from kzoo.kinds.tables import files
+from kzoo.sources.tables import files
 from kzoo.kinds.text.tokenizer import Tokenizer
 names = ",".join(f"n{place}" for place in range(10_000))
 reader = json.loads(sys.argv[2])
@@ -129,7 +129,7 @@ def test_rows_of_objects_that_differ_are_taken_where_they_are_few():
 
 def test_texts_that_parquet_stores_once_are_written_out_piece_by_piece(tmp_path, monkeypatch):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    from kzoo.kinds.tables.files import parquet
+    from kzoo.sources.tables.files import parquet
 
     words = [None, "x" * 50_000, "yes", "", "é"]
     codes = np.random.default_rng(0).integers(1, 5, 4_000)

@@ -18,7 +18,7 @@ from PIL import Image, ImageFile
 import kzoo
 from kzoo.command import command_of
 from kzoo.data.encode import encode as encode_images
-from kzoo.data.options import DataOptions
+from kzoo.dataset.options import DataOptions
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.image import jpeg, reading
 from kzoo.kinds.image.decode import decode

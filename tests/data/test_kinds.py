@@ -8,11 +8,11 @@ import kzoo
 from kzoo import kinds, listing
 from kzoo.checks.subject import Subject
 from kzoo.data import encode, load_data
-from kzoo.data.overview import brief
 from kzoo.data.statistics import statistics
+from kzoo.dataset.overview import brief
 from kzoo.errors import KzooError
 from kzoo.export.golden import golden
-from kzoo.kinds.tables import files
+from kzoo.sources.tables import files
 
 LINES = """\
 \"\"\"A JSON document a line.\"\"\"
@@ -29,7 +29,7 @@ def frame(path, text=()):
 
 
 def rows(path):
-    return import_module("kzoo.kinds.tables.raw").rows_of(_records(path))
+    return import_module("kzoo.sources.tables.raw").rows_of(_records(path))
 
 
 def _records(path):

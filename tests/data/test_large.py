@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 
 from kzoo.data import load_data
-from kzoo.kinds.files import open_text, read_text
-from kzoo.kinds.tables import values
 from kzoo.kinds.text.tokenizer import Tokenizer, learn_and_encode
+from kzoo.sources.files import open_text, read_text
+from kzoo.sources.tables import values
 
 PIECES = ["a", "Zb", "9", "_", "'", "it's", " ", "  ", "\t", ".", ",", '"', "\\", "-", "\n"]
 RARE = ["\0", "\x1c", "\x1f", "\x7f", "\v", "\f", "\r"]

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 
 import kzoo
-from kzoo.data import sample, stored
 from kzoo.data.pipeline import Batches
-from kzoo.data.splits import Fold
+from kzoo.dataset import sample
+from kzoo.dataset.splits import Fold
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.rows import encoding, gather, large
+from kzoo.storage import stored
 
 pytest.importorskip("pyarrow")
 ROWS = 600

@@ -2,8 +2,8 @@
 
 import pytest
 
-from kzoo.data import memory
 from kzoo.errors import KzooError
+from kzoo.storage import memory
 
 
 @pytest.fixture(autouse=True)

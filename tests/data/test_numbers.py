@@ -15,7 +15,7 @@ from kzoo.cli import main
 from kzoo.data import encode, load_data
 from kzoo.errors import KzooWarning
 from kzoo.kinds import kind_of
-from kzoo.kinds.tables.numbers import in_texts
+from kzoo.sources.tables.numbers import in_texts
 
 N = 120
 RANDOM = np.random.default_rng(0)

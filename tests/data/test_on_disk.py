@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 
 import kzoo
-from kzoo.data import load_data, order
+from kzoo.data import load_data
 from kzoo.data.pipeline import Batches
-from kzoo.data.windows import Mapped, Spaced, Windows, blocks
 from kzoo.errors import KzooError
 from kzoo.kinds.text import language, long, tokenizer
+from kzoo.storage import order
+from kzoo.storage.windows import Mapped, Spaced, Windows, blocks
 
 WORDS = ["the", "cat", "sat", "Élan", "e\u0301t\u00e9", "ΟΔΟΣ", "中文", "said:", '"it\'s"', "so", "-", "quick"]
 TINY = "1"  # byte: no data fits
@@ -115,7 +116,7 @@ def test_a_second_text_and_long_fingerprints(book, tmp_path, monkeypatch):
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
 def test_every_encoding_is_read_in_pieces(book, encoding, monkeypatch):
     book.write_bytes(book.read_bytes().decode().encode(encoding))
-    monkeypatch.setattr("kzoo.kinds.files.read_text", None)  # nobody reads a whole file
+    monkeypatch.setattr("kzoo.sources.files.read_text", None)  # nobody reads a whole file
     monkeypatch.setattr(long, "_PIECE", 1000)
     memory, disk = both(monkeypatch, lambda: load_data(book, preset="char_gru"))
     check_alike(memory, disk)
@@ -147,7 +148,7 @@ def test_an_order_of_very_many_is_told_in_parts(monkeypatch):
     assert abs(np.corrcoef(found, np.arange(4097))[0, 1]) < 0.06
     assert (found == order.shuffled(np.arange(4097), 4097, 1, 3)).mean() < 0.01
     monkeypatch.setattr("kzoo.data.pipeline.MOST", 20)
-    part = kzoo.data.dataset.Split(x=np.arange(50), y=np.arange(50))
+    part = kzoo.dataset.dataset.Split(x=np.arange(50), y=np.arange(50))
     batches = Batches(part, batch_size=8, shuffle=True)
     seen = np.concatenate([batches.batch(1, step)[1] for step in range(len(batches))])
     np.testing.assert_array_equal(seen, batches.order(1))
@@ -202,7 +203,7 @@ def test_pages_that_were_read_are_given_back(tmp_path):
             file.write(bytes(2**23))
     code = (
         "import sys, numpy as np\n"
-        "from kzoo.data.windows import Windows, Spaced, blocks\n"
+        "from kzoo.storage.windows import Windows, Spaced, blocks\n"
         "held = lambda: next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM')) >> 10\n"
         "values = np.memmap(sys.argv[1], 'uint8', 'r'); before = held()\n"
         "windows = Windows(values, Spaced(range(len(values) - 100)), 100)\n"

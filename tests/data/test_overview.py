@@ -13,7 +13,7 @@ from PIL import Image
 import kzoo
 from kzoo.cli import main
 from kzoo.data import Dataset, Split, load_data
-from kzoo.data.overview import brief
+from kzoo.dataset.overview import brief
 from kzoo.tasks import pair
 
 ROWS = 300

@@ -9,8 +9,8 @@ import pytest
 
 import kzoo
 from kzoo.errors import KzooError
-from kzoo.kinds.tables.files import is_table, pieces_of, read_header, read_rows, read_table
-from kzoo.kinds.tables.values import to_dates, to_numbers, to_words
+from kzoo.sources.tables.files import is_table, pieces_of, read_header, read_rows, read_table
+from kzoo.sources.tables.values import to_dates, to_numbers, to_words
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

@@ -13,10 +13,10 @@ import tensorflow as tf
 
 import kzoo
 from kzoo.data.augment import augment
-from kzoo.data.dataset import Split
 from kzoo.data.pipeline import Batches
-from kzoo.data.windows import Mapped
+from kzoo.dataset.dataset import Split
 from kzoo.errors import KzooError
+from kzoo.storage.windows import Mapped
 
 ROWS = 103  # no multiple of the batch size
 RNG = np.random.default_rng(0)

@@ -26,7 +26,7 @@ from table_doors import (
 
 import kzoo
 from kzoo.data import encode
-from kzoo.data.splits import SMALLEST
+from kzoo.dataset.splits import SMALLEST
 from kzoo.errors import KzooError
 from kzoo.kinds import kind_of
 from kzoo.kinds.rows.light import received

@@ -10,9 +10,9 @@ import pytest
 from kzoo import KzooError
 from kzoo.data import encode, load_data
 from kzoo.errors import KzooWarning
-from kzoo.kinds.tables.files import pieces_of, read_rows, read_table
-from kzoo.kinds.tables.raw import given_rows, rows_of
-from kzoo.kinds.tables.values import date_parts, looks_like_dates, to_dates, to_numbers, to_words
+from kzoo.sources.tables.files import pieces_of, read_rows, read_table
+from kzoo.sources.tables.raw import given_rows, rows_of
+from kzoo.sources.tables.values import date_parts, looks_like_dates, to_dates, to_numbers, to_words
 
 FILES = {
     "plain": "a,b\n1,x\n2,y\n",

@@ -16,8 +16,8 @@ from small_data import fit
 
 import kzoo
 from kzoo.cli import main
-from kzoo.data.windows import Windows
 from kzoo.kinds.text.light import tokenizer_of
+from kzoo.storage.windows import Windows
 
 VERSES = (
     "the cat sat on the mat and looked at the rat.\n"

@@ -30,7 +30,7 @@ def too_large(folder):
     """Return a table that memory has no room for, and of whose rows a part at a time lies in it."""
     from sklearn.datasets import load_breast_cancer
 
-    from kzoo.data import stored
+    from kzoo.storage import stored
 
     os.environ |= {"KZOO_MEMORY": "1KiB", "KZOO_CACHE": str(folder / "cache")}
     stored._MOST_ROWS, file = 96, folder / "table.csv"

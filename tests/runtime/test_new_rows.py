@@ -21,7 +21,7 @@ from kzoo.cli import main
 from kzoo.data import encode, load_data
 from kzoo.errors import KzooWarning
 from kzoo.kinds import kind_of
-from kzoo.kinds.tables.raw import check_keys, rows_of
+from kzoo.sources.tables.raw import check_keys, rows_of
 
 N = 120
 RANDOM = np.random.default_rng(0)

@@ -15,9 +15,9 @@ from sklearn.metrics import r2_score
 import kzoo
 from kzoo import baselines
 from kzoo.cli import main
-from kzoo.data.windows import places_of_few
 from kzoo.kinds.image.learn import load_image_folder
 from kzoo.results import row_of
+from kzoo.storage.windows import places_of_few
 from kzoo.tasks import Target
 from kzoo.tasks.classes.score import headline
 from kzoo.training import beside as module

@@ -6,7 +6,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import kzoo
-from kzoo.data.dataset import Split
+from kzoo.dataset.dataset import Split
 from kzoo.training.probe import _STRENGTH, probe
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")

@@ -25,9 +25,9 @@ from kzoo.callbacks import BestModel
 from kzoo.cli import main
 from kzoo.cli.common import parse_settings
 from kzoo.command import command_of
-from kzoo.data.dataset import Split
-from kzoo.data.options import DataOptions
 from kzoo.data.pipeline import Batches
+from kzoo.dataset.dataset import Split
+from kzoo.dataset.options import DataOptions
 from kzoo.errors import KzooWarning
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")

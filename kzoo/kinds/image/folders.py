@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.kinds.folders import counted, not_read, splits_in, visible_folders, walked
 from kzoo.kinds.image import SUFFIXES
+from kzoo.sources.folders import counted, not_read, splits_in, visible_folders, walked
 from kzoo.words import hint
 from kzoo.words import listed as in_words
 

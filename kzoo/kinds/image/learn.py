@@ -8,15 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.data.arrays import as_type, checked
-from kzoo.data.dataset import Dataset, Split
-from kzoo.data.memory import too_large
-from kzoo.data.progress import followed
-from kzoo.data.splits import Fold, fractions, is_source, split_rows
-from kzoo.data.windows import blocks, few, is_mapped, places_of_few
+from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.splits import Fold, fractions, is_source, split_rows
 from kzoo.errors import KzooError, warn
 from kzoo.kinds import Fresh
-from kzoo.kinds.folders import beside_splits, not_read
+from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.image.decode import ImageFiles, dim, size_of
 from kzoo.kinds.image.folders import (
     KINDS,
@@ -31,7 +27,11 @@ from kzoo.kinds.image.folders import (
 )
 from kzoo.kinds.image.light import channels_first, check_pixels, check_shape, image_preprocessing, images_in, threads
 from kzoo.kinds.image.reading import look, read, readers
-from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
+from kzoo.sources.folders import beside_splits, not_read
+from kzoo.sources.unreadable import ANSWERED, TRAINED, left_out
+from kzoo.storage.memory import too_large
+from kzoo.storage.progress import followed
+from kzoo.storage.windows import blocks, few, is_mapped, places_of_few
 from kzoo.tasks.classes.light import check_classes
 from kzoo.words import in_bytes
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from kzoo.errors import KzooError
-from kzoo.kinds.tables.numbers import DECIMALS, THOUSANDS
-from kzoo.kinds.tables.raw import require
+from kzoo.sources.tables.numbers import DECIMALS, THOUSANDS
+from kzoo.sources.tables.raw import require
 from kzoo.words import hint
 
 KINDS = ("number", "category", "date")

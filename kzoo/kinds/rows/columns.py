@@ -6,9 +6,10 @@ from collections import Counter
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.kinds.tables.numbers import Writing, is_padded, learn
-from kzoo.kinds.tables.raw import MOST
-from kzoo.kinds.tables.values import (
+from kzoo.optional import pandas as pd
+from kzoo.sources.tables.numbers import Writing, is_padded, learn
+from kzoo.sources.tables.raw import MOST
+from kzoo.sources.tables.values import (
     Texts,
     are_short_dates,
     counted,
@@ -23,7 +24,6 @@ from kzoo.kinds.tables.values import (
     to_words,
     word_of,
 )
-from kzoo.optional import pandas as pd
 from kzoo.tasks.values.light import Extent
 from kzoo.words import listed
 
@@ -304,7 +304,7 @@ def month_first(columns, table, train) -> dict:
 
 
 def zones_of(columns, table) -> dict:
-    """Return, for a reader, the time zone of each column of dates (see `kzoo.kinds.tables.zones`).
+    """Return, for a reader, the time zone of each column of dates (see `kzoo.sources.tables.zones`).
 
     Args:
         columns: what `learn_columns` found.

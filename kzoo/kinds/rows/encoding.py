@@ -7,10 +7,8 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from kzoo.data import splits
-from kzoo.data.overview import AS_ASKED
-from kzoo.data.progress import followed
-from kzoo.data.stored import check_room, read_rows
+from kzoo.dataset import splits
+from kzoo.dataset.overview import AS_ASKED
 from kzoo.errors import KzooError
 from kzoo.kinds.rows.asked import asked_columns, named_columns
 from kzoo.kinds.rows.columns import (
@@ -38,14 +36,16 @@ from kzoo.kinds.rows.light import (
 )
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.target import choose_task, is_empty, read_targets, without_target
-from kzoo.kinds.tables.arrow import Piece, arrow, hashes, is_texts, mixed, plain_of, settled
-from kzoo.kinds.tables.files import is_table, pieces_of
-from kzoo.kinds.tables.overview import columns_read
-from kzoo.kinds.tables.raw import Rows, as_names, find_target, require, rows_of
-from kzoo.kinds.tables.repeated import repeated_ids
-from kzoo.kinds.tables.values import MISSING, to_words
-from kzoo.kinds.tables.zones import about_zone
 from kzoo.optional import of_pandas
+from kzoo.sources.tables.arrow import Piece, arrow, hashes, is_texts, mixed, plain_of, settled
+from kzoo.sources.tables.files import is_table, pieces_of
+from kzoo.sources.tables.overview import columns_read
+from kzoo.sources.tables.raw import Rows, as_names, find_target, require, rows_of
+from kzoo.sources.tables.repeated import repeated_ids
+from kzoo.sources.tables.values import MISSING, to_words
+from kzoo.sources.tables.zones import about_zone
+from kzoo.storage.progress import followed
+from kzoo.storage.stored import check_room, read_rows
 from kzoo.words import plural, shown
 
 _MOST_CLASSES = 10_000  # different cells of a target that are told apart

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from kzoo.data.progress import followed
 from kzoo.kinds.rows.columns import MOST_CATEGORIES
-from kzoo.kinds.tables.arrow import arrow, mixed
-from kzoo.kinds.tables.values import Texts, to_words, word_of
+from kzoo.sources.tables.arrow import arrow, mixed
+from kzoo.sources.tables.values import Texts, to_words, word_of
+from kzoo.storage.progress import followed
 from kzoo.tasks.values.light import Extent
 
 MOST_SAMPLED = 200_000  # rows of a sample

@@ -8,13 +8,12 @@ import os
 
 import numpy as np
 
-from kzoo.data import splits
-from kzoo.data.arrays import as_type, checked
-from kzoo.data.dataset import Dataset, Split
-from kzoo.data.overview import AS_ASKED
-from kzoo.data.windows import Mapped, few, flat, taken
+from kzoo.dataset import splits
+from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.overview import AS_ASKED
 from kzoo.errors import KzooError, warn
 from kzoo.kinds import Fresh
+from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.asked import asked_columns, named_columns
 from kzoo.kinds.rows.columns import (
     check_some,
@@ -41,14 +40,15 @@ from kzoo.kinds.rows.light import (
 )
 from kzoo.kinds.rows.scaling import config_of, robust_scaling
 from kzoo.kinds.rows.target import choose_task, groups_in, read_targets, with_target
-from kzoo.kinds.tables.files import padded_in
-from kzoo.kinds.tables.frame import about_index, as_frame
-from kzoo.kinds.tables.numbers import in_texts, shown_sign, ways
-from kzoo.kinds.tables.overview import columns_read
-from kzoo.kinds.tables.raw import Rows, as_names, check_keys, decimal_of, find_target, require, rows_of
-from kzoo.kinds.tables.repeated import repeated_ids
-from kzoo.kinds.tables.values import MISSING, Texts, read_numbers, to_numbers, to_words
 from kzoo.optional import pandas as pd
+from kzoo.sources.tables.files import padded_in
+from kzoo.sources.tables.frame import about_index, as_frame
+from kzoo.sources.tables.numbers import in_texts, shown_sign, ways
+from kzoo.sources.tables.overview import columns_read
+from kzoo.sources.tables.raw import Rows, as_names, check_keys, decimal_of, find_target, require, rows_of
+from kzoo.sources.tables.repeated import repeated_ids
+from kzoo.sources.tables.values import MISSING, Texts, read_numbers, to_numbers, to_words
+from kzoo.storage.windows import Mapped, few, flat, taken
 
 _MOST_ROWS = 200_000  # whose quantiles are taken
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from kzoo.errors import KzooError, warn
 from kzoo.kinds import Shown
-from kzoo.kinds.arrays import check_count, numbers_in, whole_in
 from kzoo.kinds.rows.asked import asked_columns
-from kzoo.kinds.tables.numbers import new_groups, readings
-from kzoo.kinds.tables.raw import (
+from kzoo.sources.arrays import check_count, numbers_in, whole_in
+from kzoo.sources.tables.numbers import new_groups, readings
+from kzoo.sources.tables.raw import (
     MOST,
     as_names,
     check_keys,
@@ -22,7 +22,7 @@ from kzoo.kinds.tables.raw import (
     require,
     rows_of,
 )
-from kzoo.kinds.tables.values import (
+from kzoo.sources.tables.values import (
     MISSING,
     Texts,
     date_parts,
@@ -32,7 +32,7 @@ from kzoo.kinds.tables.values import (
     unreadable,
     word_of,
 )
-from kzoo.kinds.tables.zones import about_zone, offset_of
+from kzoo.sources.tables.zones import about_zone, offset_of
 from kzoo.words import hint, listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown

@@ -4,9 +4,8 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.kinds.rows.columns import stored_writing, writing_of
-from kzoo.kinds.tables.raw import MOST
-from kzoo.kinds.tables.values import plain, to_numbers, to_words
-from kzoo.registry import list_presets
+from kzoo.sources.tables.raw import MOST
+from kzoo.sources.tables.values import plain, to_numbers, to_words
 from kzoo.tasks import choose
 from kzoo.words import listed, plural, shown
 
@@ -89,24 +88,24 @@ def choose_task(values, task, preset):
         preset: what the data is for, or None.
 
     Raises:
-        KzooError: the target does not suit the preset or the task asked for.
+        KzooError: the target does not suit the task asked for, or (`choose.WrongPreset`) the preset.
     """
     columns = list(values.values())
     (found, why), fixed = choose.likely("rows", columns), choose.fixed_by(preset)
     if len(values) > 1 and task is None:
         why += _classes_among(values)
-    others = ", ".join(list_presets("tabular_*"))
     if task is not None:
         found, why = choose.asked_for("rows", task), f"task={task!r}"
         if fixed not in (None, found):
-            raise KzooError(
-                f"task={task!r} does not suit {preset.name}, a {fixed.name} preset. These take any: {others}."
+            raise choose.WrongPreset(
+                f"task={task!r} does not suit {preset.name}, a {fixed.name} preset.", "These take any: {}."
             )
     elif fixed not in (None, found):
         if not choose.suits(fixed, columns):
-            raise KzooError(
+            raise choose.WrongPreset(
                 f"Target {next(iter(values))!r} makes this a {found.name} ({why}), but {preset.name} is for "
-                f"{fixed.name}. Use one of: {others}; or say task=."
+                f"{fixed.name}.",
+                "Use one of: {}; or say task=.",
             )
         found, why = fixed, f"{preset.name} is for {fixed.name}"
     if "classes" in found.facts and len(values) > 1:

@@ -14,9 +14,9 @@ import numpy as np
 
 from kzoo.errors import KzooError
 from kzoo.kinds.series.written import times_and_zone
-from kzoo.kinds.tables.raw import rows_of
-from kzoo.kinds.tables.values import known
-from kzoo.kinds.tables.zones import offset_of, offset_written, zone_named
+from kzoo.sources.tables.raw import rows_of
+from kzoo.sources.tables.values import known
+from kzoo.sources.tables.zones import offset_of, offset_written, zone_named
 
 _STEPS = ("seconds", "days", "business days", "months", "numbers")
 _EVEN = 0.9  # share of the steps that must be alike: the others are gaps

@@ -1,7 +1,7 @@
 """The index of a DataFrame says when a row was, or which series it is of: it is read as columns. Without pandas."""
 
 from kzoo.kinds.series.written import are_dates_in_figures
-from kzoo.kinds.tables.values import looks_like_dates
+from kzoo.sources.tables.values import looks_like_dates
 
 
 def with_index(table, time=None):

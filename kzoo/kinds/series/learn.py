@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.data import splits
-from kzoo.data.arrays import as_type, checked
-from kzoo.data.dataset import Dataset, Split
-from kzoo.data.overview import AS_ASKED
-from kzoo.data.windows import Windows
+from kzoo.dataset import splits
+from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.overview import AS_ASKED
 from kzoo.errors import KzooError, warn
-from kzoo.kinds import Fresh
+from kzoo.kinds import STEPS, Fresh
+from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.asked import asked_columns, named_columns
 from kzoo.kinds.rows.columns import about_weights, stored_writing, writing_of
 from kzoo.kinds.rows.learn import describe, fit, seen_in_cells, text_columns
@@ -30,12 +29,12 @@ from kzoo.kinds.series.light import (
 )
 from kzoo.kinds.series.season import window
 from kzoo.kinds.series.simple import simple_forecasts
-from kzoo.kinds.tables.frame import about_index, as_frame
-from kzoo.kinds.tables.numbers import in_texts
-from kzoo.kinds.tables.overview import columns_read
-from kzoo.kinds.tables.raw import MOST, as_names, require, rows_of
-from kzoo.kinds.tables.values import known, plain
-from kzoo.preset import STEPS
+from kzoo.sources.tables.frame import about_index, as_frame
+from kzoo.sources.tables.numbers import in_texts
+from kzoo.sources.tables.overview import columns_read
+from kzoo.sources.tables.raw import MOST, as_names, require, rows_of
+from kzoo.sources.tables.values import known, plain
+from kzoo.storage.windows import Windows
 from kzoo.tasks.values.light import Extent, spread
 from kzoo.words import listed, plural, shown
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from kzoo.errors import KzooError, warn
-from kzoo.kinds.arrays import check_count, numbers_in
 from kzoo.kinds.rows.asked import asked_columns
 from kzoo.kinds.rows.light import draw as draw_rows
 from kzoo.kinds.rows.light import edges, middle, say_unread, spread
@@ -14,9 +13,10 @@ from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.kinds.series.index import with_index
 from kzoo.kinds.series.times import Times
 from kzoo.kinds.series.written import NUMBERS, are_dates_in_figures, times_and_zone, way_of
-from kzoo.kinds.tables.raw import MOST, as_names, from_elsewhere, given_rows, one_table, require, rows_of
-from kzoo.kinds.tables.values import known, looks_like_dates, to_words, unreadable
-from kzoo.kinds.tables.zones import about_zone
+from kzoo.sources.arrays import check_count, numbers_in
+from kzoo.sources.tables.raw import MOST, as_names, from_elsewhere, given_rows, one_table, require, rows_of
+from kzoo.sources.tables.values import known, looks_like_dates, to_words, unreadable
+from kzoo.sources.tables.zones import about_zone
 from kzoo.words import listed
 
 _MOST_ROWS = 500_000  # of a series that comes from elsewhere

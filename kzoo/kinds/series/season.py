@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from kzoo.preset import STEPS
+from kzoo.kinds import STEPS
 
 _MOST = 1_000  # steps of a window that nobody asked for: recurrent networks take a time that grows with them
 _NUMBERS = 50_000  # in a window: the checks read 5,000 of them, a gigabyte

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kzoo.data.windows import Windows
 from kzoo.kinds.series.calendar import Calendar
+from kzoo.storage.windows import Windows
 
 
 def simple_forecasts(reader, part):

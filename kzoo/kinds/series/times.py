@@ -116,7 +116,7 @@ class Times:
         clock: whose clock it is that was put forward and back, where there are no offsets; "" where it was not.
         offsets: (N,) minutes from UTC that the table says, NaN where it says none.
         way: how the column is written (see `kzoo.kinds.series.written`).
-        zone: of the column (see `kzoo.kinds.tables.zones`).
+        zone: of the column (see `kzoo.sources.tables.zones`).
     """
 
     column: str

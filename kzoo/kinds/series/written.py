@@ -5,8 +5,8 @@ Training learns it and a run keeps it: a few new rows cannot tell whether 3/2/20
 
 import numpy as np
 
-from kzoo.kinds.tables.values import are_short_dates, day_first_again, known, plain, to_dates, to_numbers
-from kzoo.kinds.tables.zones import in_utc, zone_of
+from kzoo.sources.tables.values import are_short_dates, day_first_again, known, plain, to_dates, to_numbers
+from kzoo.sources.tables.zones import in_utc, zone_of
 
 NUMBERS, DAY_FIRST, MONTH_FIRST = "numbers", "day first", "month first"
 _IN_FIGURES = {"YYYYMMDD": (1900_00_00, 2101_00_00), "YYYYMM": (1900_00, 2101_00)}  # the least number, and the end

@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 from kzoo.errors import KzooError
-from kzoo.kinds.folders import not_read, splits_in, visible_folders, walked
-from kzoo.kinds.tables.files import suffixes
+from kzoo.sources.folders import not_read, splits_in, visible_folders, walked
+from kzoo.sources.tables.files import suffixes
 from kzoo.words import hint, listed, shown
 
 SUFFIX = ".txt"  # of the texts in a folder

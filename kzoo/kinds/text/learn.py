@@ -6,31 +6,31 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.data import splits
-from kzoo.data.arrays import as_type, checked
-from kzoo.data.dataset import Dataset, Split
-from kzoo.data.overview import AS_ASKED
-from kzoo.data.windows import Mapped, Windows, blocks, few, taken
+from kzoo.dataset import splits
+from kzoo.dataset.dataset import Dataset, Split
+from kzoo.dataset.overview import AS_ASKED
 from kzoo.errors import KzooError, warn
 from kzoo.kinds import Fresh
-from kzoo.kinds.files import encoding_of, in_one_line, read_text, say
-from kzoo.kinds.folders import beside_splits
-from kzoo.kinds.left_out import ANSWERED, TRAINED, left_out
+from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.columns import missing_words
 from kzoo.kinds.rows.learn import answers_in
 from kzoo.kinds.rows.target import groups_in
-from kzoo.kinds.tables.files import is_table
-from kzoo.kinds.tables.frame import about_index, as_frame
-from kzoo.kinds.tables.overview import columns_read
-from kzoo.kinds.tables.raw import TARGET_NAMES, as_names, find_target, require, rows_of
-from kzoo.kinds.tables.repeated import repeated_ids
-from kzoo.kinds.tables.values import MISSING, plain, to_numbers, to_words
 from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, folder_of_new, split_folders, texts_below
 from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
 from kzoo.kinds.text.light import AsTexts, preprocessing_of, read, reads_the_end, texts_in
 from kzoo.kinds.text.long import is_too_long
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_and_encode
 from kzoo.optional import pandas as pd
+from kzoo.sources.files import encoding_of, in_one_line, read_text, say
+from kzoo.sources.folders import beside_splits
+from kzoo.sources.tables.files import is_table
+from kzoo.sources.tables.frame import about_index, as_frame
+from kzoo.sources.tables.overview import columns_read
+from kzoo.sources.tables.raw import TARGET_NAMES, as_names, find_target, require, rows_of
+from kzoo.sources.tables.repeated import repeated_ids
+from kzoo.sources.tables.values import MISSING, plain, to_numbers, to_words
+from kzoo.sources.unreadable import ANSWERED, TRAINED, left_out
+from kzoo.storage.windows import Mapped, Windows, blocks, few, taken
 from kzoo.tasks import choose
 from kzoo.words import percent
 

@@ -8,11 +8,20 @@ import numpy as np
 
 from kzoo.errors import KzooError, warn
 from kzoo.kinds import Shown
-from kzoo.kinds.arrays import check_count, numbers_in, whole_in
-from kzoo.kinds.files import in_one_line, read_text, say
-from kzoo.kinds.left_out import Unread
-from kzoo.kinds.tables.files import is_table
-from kzoo.kinds.tables.raw import (
+from kzoo.kinds.text.folders import (
+    check_classes,
+    classes_below,
+    files_named,
+    folder_of_new,
+    missing,
+    names_file,
+    split_folders,
+)
+from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
+from kzoo.sources.arrays import check_count, numbers_in, whole_in
+from kzoo.sources.files import in_one_line, read_text, say
+from kzoo.sources.tables.files import is_table
+from kzoo.sources.tables.raw import (
     MOST,
     Rows,
     as_names,
@@ -25,17 +34,8 @@ from kzoo.kinds.tables.raw import (
     require,
     rows_of,
 )
-from kzoo.kinds.tables.values import MISSING
-from kzoo.kinds.text.folders import (
-    check_classes,
-    classes_below,
-    files_named,
-    folder_of_new,
-    missing,
-    names_file,
-    split_folders,
-)
-from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
+from kzoo.sources.tables.values import MISSING
+from kzoo.sources.unreadable import Unread
 from kzoo.words import listed, shown
 
 _NAMED = 5  # texts that a line names

@@ -3,8 +3,8 @@
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.kinds.tables.values import Texts, plain, word_of
 from kzoo.predictions import Predictions, probabilities, scores_of
+from kzoo.sources.tables.values import Texts, plain, word_of
 from kzoo.tasks import Target
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.kinds.tables.values import to_numbers
 from kzoo.predictions import Predictions
+from kzoo.sources.tables.values import to_numbers
 from kzoo.tasks import Target
 
 _COARSE = 0.1  # deviations between neighbours among the numbers of float32, above which too little of a column is left

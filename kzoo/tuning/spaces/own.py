@@ -19,7 +19,7 @@ from typing import Any
 import keras
 import keras_tuner as kt
 
-from kzoo.data.options import DataOptions
+from kzoo.dataset.options import DataOptions
 from kzoo.errors import KzooError
 from kzoo.registry import Preset
 from kzoo.training.device import prepare_device

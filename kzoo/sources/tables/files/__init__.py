@@ -3,7 +3,7 @@
 A module says which `SUFFIXES` are its, and has two readers of the same file, which must agree:
 
     frame(path, text) -> DataFrame   for training, which learns what each column is; columns called in `text` stay text
-    rows(path) -> Rows               for new rows, without pandas; see `kzoo.kinds.tables.raw`
+    rows(path) -> Rows               for new rows, without pandas; see `kzoo.sources.tables.raw`
 
 (what there is to know of how the file was read are `attrs["notes"]` of the one and `notes` of the other)
 
@@ -12,8 +12,8 @@ and may have
     header(path) -> Rows             its columns without rows, from its beginning alone; None where that does not tell
     size(path) -> int                bytes that it takes in memory, about
     Pieces(path)                     the table piece by piece, where memory has no room for it: an iterable of `Piece`
-                                     (kzoo.kinds.tables.arrow) with `name`, `names` of the columns, `decimal`, `written`
-                                     (whether cells are texts, of which an empty one is missing),
+                                     (kzoo.sources.tables.arrow) with `name`, `names` of the columns, `decimal`,
+                                     `written` (whether cells are texts, of which an empty one is missing),
                                      `kept` and `words` (see `csv.Pieces`), and `frame(table, text)`, rows of its
                                      pieces as `frame` reads them. Needs pyarrow
     padded(path, names) -> dict      name -> a cell such as `01067`, of columns of which `frame` makes whole numbers
@@ -29,8 +29,8 @@ from pathlib import Path
 
 from kzoo.errors import KzooError
 from kzoo.files import check_regular
-from kzoo.kinds.files import say
 from kzoo.listing import rooms
+from kzoo.sources.files import say
 
 _MOST_COLUMNS = 10_000  # of a table that comes from elsewhere
 _ELSE = ".csv"  # how a file of another suffix is read

@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kzoo.data.encode import class_numbers
-from kzoo.data.windows import flat
-from kzoo.kinds import kind
+from kzoo.sources.arrays import class_numbers
+from kzoo.storage.windows import flat
 from kzoo.words import listed, number, plural, value_in_words
 
 if TYPE_CHECKING:
-    from kzoo.data.dataset import Dataset
+    from kzoo.dataset.dataset import Dataset
 
 _SPLITS = ("train", "validation", "test")
 _NAMED = 4  # classes and columns that a line names
@@ -20,8 +19,8 @@ AS_ASKED = "as asked"  # why a column is left out that the user named
 def overview(data: "Dataset") -> dict[str, Any]:
     """Return how data was read.
 
-    The kind of input fills in what is its own with `overview(data)` of its room, where it has one: `noun`, what the
-    examples are called; `columns`; and `about`, names and values of whatever else there is to say.
+    The kind of input has filled in what is its own when the data was loaded, by `overview(data)` of its room, where it
+    has one: `noun`, what the examples are called; `columns`; and `about`, names and values of whatever else there is.
 
     Returns:
         `name`, `task`, `inputs`, `input_shape`; `noun` and `splits`, how many of them in each; `rows`, of which they
@@ -31,8 +30,7 @@ def overview(data: "Dataset") -> dict[str, Any]:
         are known, `missing` and `unreadable` cells and, as `about`, how it is written, how many categories it has, why
         it is left out; `about`; `notes`.
     """
-    room = kind(data.inputs).learn
-    own = room.overview(data) if hasattr(room, "overview") else {}
+    own = data.seen.get("overview", {})
     parts = {name: part for name in _SPLITS if (part := getattr(data, name)) is not None}
     classes, targets = _classes(data, parts), _targets(data)
     return {

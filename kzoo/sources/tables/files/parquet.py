@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.data.memory import free_memory
 from kzoo.errors import KzooError
-from kzoo.kinds.tables.arrow import Piece, arrow, frame_of_settled, rows_of_settled, settled
-from kzoo.kinds.tables.raw import Rows
-from kzoo.kinds.tables.values import plain
+from kzoo.sources.tables.arrow import Piece, arrow, frame_of_settled, rows_of_settled, settled
+from kzoo.sources.tables.raw import Rows
+from kzoo.sources.tables.values import plain
+from kzoo.storage.memory import free_memory
 from kzoo.words import in_bytes
 
 SUFFIXES = (".parquet", ".pq")
@@ -84,7 +84,7 @@ def _counts(file, folder):
 
 
 class Pieces:
-    """A table of Parquet, read piece by piece (see `kzoo.kinds.tables.files`)."""
+    """A table of Parquet, read piece by piece (see `kzoo.sources.tables.files`)."""
 
     decimal, notes, written = None, (), False
 

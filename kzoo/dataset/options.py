@@ -6,8 +6,8 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from kzoo.data.dataset import Dataset, Loadable
-from kzoo.data.splits import Fold, is_source
+from kzoo.dataset.dataset import Dataset, Loadable
+from kzoo.dataset.splits import Fold, is_source
 from kzoo.errors import KzooError
 from kzoo.nouns import Description
 from kzoo.words import shown

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from kzoo.data.named import NAMES, check_options
-from kzoo.data.options import DataOptions
-from kzoo.data.splits import fractions, is_source
+from kzoo.dataset.options import DataOptions
+from kzoo.dataset.splits import fractions, is_source
 from kzoo.errors import KzooError
 from kzoo.files import path_of
 from kzoo.kinds import Kind, Source, kind, kind_of, kinds, takes_ready_arrays
-from kzoo.kinds.folders import counted, walked
-from kzoo.kinds.tables.files import is_table, read_header, suffixes
 from kzoo.registry import Preset, general_first, get_preset, list_presets
+from kzoo.sources.folders import counted, walked
+from kzoo.sources.tables.files import is_table, read_header, suffixes
 from kzoo.tasks import Problem, choose
 from kzoo.words import hint, listed, shown
 

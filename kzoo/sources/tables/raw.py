@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.kinds.arrays import as_array, check_count
-from kzoo.kinds.files import existing
-from kzoo.kinds.tables.files import read_content, read_rows
-from kzoo.kinds.tables.values import Texts, known, plain, read_numbers, to_dates
-from kzoo.kinds.tables.zones import aware, minutes_in, on_clock, zone_of
+from kzoo.sources.arrays import as_array, check_count
+from kzoo.sources.files import existing
+from kzoo.sources.tables.files import read_content, read_rows
+from kzoo.sources.tables.values import Texts, known, plain, read_numbers, to_dates
+from kzoo.sources.tables.zones import aware, minutes_in, on_clock, zone_of
 from kzoo.words import hint, listed, plural, shown
 
 MOST = 12  # columns that a message names
@@ -23,7 +23,7 @@ TARGET_NAMES = ("target", "label", "class", "y")
 
 
 class Rows:
-    """Columns by name, each a plain array (N,): see `kzoo.kinds.tables.values`.
+    """Columns by name, each a plain array (N,): see `kzoo.sources.tables.values`.
 
     Args:
         columns: name -> values.
@@ -107,7 +107,7 @@ class Rows:
         return self._walls[name, day_first]
 
     def zone(self, name, day_first=False) -> str:
-        """Return the time zone of a column (see `kzoo.kinds.tables.zones`)."""
+        """Return the time zone of a column (see `kzoo.sources.tables.zones`)."""
         if (typed := self.typed_zone(name)) is not None:
             return typed[1]
         minutes = self.minutes(name, day_first)
@@ -124,7 +124,7 @@ class Rows:
         """Return a column as times on the clock of a zone: as they are written where that is None.
 
         Args:
-            zone: that of the training (see `kzoo.kinds.tables.zones`).
+            zone: that of the training (see `kzoo.sources.tables.zones`).
         """
         wall, typed = self._wall(name, day_first), self.typed_zone(name)
         if not zone or (typed is not None and typed[1] == zone):
@@ -162,7 +162,7 @@ def rows_of(source) -> Rows:
         columns = {str(name).strip(): source.iloc[:, i] for i, name in enumerate(source.columns)}
         return _rows(columns, decimal_of(source))
     if is_arrow(source):
-        return import_module("kzoo.kinds.tables.arrow").as_rows(source)
+        return import_module("kzoo.sources.tables.arrow").as_rows(source)
     if isinstance(source, dict):
         if columns := _columns_of(source):
             return _rows(columns)

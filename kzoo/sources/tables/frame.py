@@ -6,12 +6,12 @@ from importlib import import_module
 
 import numpy as np
 
-from kzoo.data.memory import too_large
 from kzoo.errors import KzooError
-from kzoo.kinds.tables.files import read_table
-from kzoo.kinds.tables.raw import check_cells, is_arrow
 from kzoo.optional import of_pandas
 from kzoo.optional import pandas as pd
+from kzoo.sources.tables.files import read_table
+from kzoo.sources.tables.raw import check_cells, is_arrow
+from kzoo.storage.memory import too_large
 from kzoo.words import in_bytes, listed, shown
 
 _FRAME = 4  # times the bytes of a table of Arrow that a DataFrame and what is made of it take, about
@@ -110,5 +110,5 @@ def _read(table):
             f"This table of Arrow takes {in_bytes(table.nbytes)}, and memory has no room for a DataFrame: write it "
             "with pyarrow.parquet.write_table, and give the path of the .parquet file, which is read piece by piece."
         )
-    arrow = import_module("kzoo.kinds.tables.arrow")
+    arrow = import_module("kzoo.sources.tables.arrow")
     return arrow.frame_of_settled(arrow.settled(table, "the table"))

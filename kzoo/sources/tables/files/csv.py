@@ -3,7 +3,7 @@
 One rule for all readers: a cell of `MISSING` is a missing value, unless it is known for a category of its column; a row
 may be shorter than the header and not longer, and names are those that pandas gives. Training takes pandas' reader,
 which guesses a type for each column that is not asked for as text; columns of text are read by
-`kzoo.kinds.tables.values`. New rows need no guess, because training has learned what each column is: their cells stay
+`kzoo.sources.tables.values`. New rows need no guess, because training has learned what each column is: their cells stay
 text, and the same rules read them. `tests/data/test_rows.py` holds that both agree.
 """
 
@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.kinds.arrays import check_count
-from kzoo.kinds.files import decoded, encoding_of, open_text, read_bytes
-from kzoo.kinds.tables.arrow import Piece, arrow
-from kzoo.kinds.tables.numbers import is_doubtful, is_padded, is_shown, shown_by
-from kzoo.kinds.tables.raw import Rows
-from kzoo.kinds.tables.values import MISSING, plain
+from kzoo.sources.arrays import check_count
+from kzoo.sources.files import decoded, encoding_of, open_text, read_bytes
+from kzoo.sources.tables.arrow import Piece, arrow
+from kzoo.sources.tables.numbers import is_doubtful, is_padded, is_shown, shown_by
+from kzoo.sources.tables.raw import Rows
+from kzoo.sources.tables.values import MISSING, plain
 from kzoo.words import plural, shown
 
 SUFFIXES = (".csv", ".tsv")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kzoo.data.stored import Parts
+from kzoo.storage.stored import Parts
 
 _PART, _MOST = 2**23, 64  # bytes and batches that are read at once
 

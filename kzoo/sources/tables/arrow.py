@@ -11,11 +11,11 @@ from datetime import timedelta
 import numpy as np
 
 from kzoo.errors import KzooError
-from kzoo.kinds.tables.numbers import ways
-from kzoo.kinds.tables.raw import Rows
-from kzoo.kinds.tables.values import Texts, plain, read_numbers, to_dates
-from kzoo.kinds.tables.zones import offset_of
 from kzoo.optional import require
+from kzoo.sources.tables.numbers import ways
+from kzoo.sources.tables.raw import Rows
+from kzoo.sources.tables.values import Texts, plain, read_numbers, to_dates
+from kzoo.sources.tables.zones import offset_of
 
 _INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls the numbers of its rows
 # Cells that Arrow reads as this package does, by the decimal sign of their column: the others are read one by one.
@@ -88,7 +88,7 @@ def is_texts(column) -> bool:
 
 
 def plain_of(column):
-    """Return a settled column of Arrow as a plain one (see `kzoo.kinds.tables.values`); times are local ones."""
+    """Return a settled column of Arrow as a plain one (see `kzoo.sources.tables.values`); times are local ones."""
     if not is_texts(column):
         return plain(_local(column).to_numpy(zero_copy_only=False))
     encoded = _in_one(column.dictionary_encode())

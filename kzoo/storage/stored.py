@@ -17,9 +17,9 @@ from threading import Lock
 
 import numpy as np
 
-from kzoo.data.progress import followed
 from kzoo.errors import KzooError
 from kzoo.files import cache_folder, read_json, sync_folder, write_json
+from kzoo.storage.progress import followed
 from kzoo.words import in_bytes
 
 _ABOUT = "about.json"

@@ -1,5 +1,5 @@
 """A model as readable Keras code that needs no kzoo."""
 
-from kzoo.source.module import source_of
+from kzoo.codegen.module import source_of
 
 __all__ = ["source_of"]

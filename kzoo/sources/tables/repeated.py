@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from kzoo.kinds.tables.values import Texts, known, looks_like_dates
+from kzoo.sources.tables.values import Texts, known, looks_like_dates
 
 _FEWEST_VALUES = 21  # that repeat: a column of fewer is looked at as one that gives the target away
 _FEWEST_OF_ANOTHER = 5  # values that do not have the commonest answer

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from kzoo.kinds.tables.numbers import PLAIN, contradicts, shown_sign, ways
+from kzoo.sources.tables.numbers import PLAIN, contradicts, shown_sign, ways
 
 # What stands for a missing value.
 MISSING = frozenset(
@@ -169,7 +169,7 @@ def read_numbers(values, stored=None, decimal=None) -> np.ndarray:
     shows none, the other cells of the column may tell.
 
     Args:
-        stored: see `kzoo.kinds.tables.numbers.ways`.
+        stored: see `kzoo.sources.tables.numbers.ways`.
         decimal: the decimal sign of the file; empty where its first lines show none, None where there is no file.
     """
     by_file, doubting = ways(stored, decimal), ways(stored or (decimal and {"decimal": decimal}))

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from kzoo.data.dataset import Dataset, Split
-from kzoo.data.encode import class_numbers
-from kzoo.data.stored import Stored
-from kzoo.data.windows import Windows, blocks, is_mapped, places_of_few, taken
+from kzoo.dataset.dataset import Dataset, Split
+from kzoo.sources.arrays import class_numbers
+from kzoo.storage.stored import Stored
+from kzoo.storage.windows import Windows, blocks, is_mapped, places_of_few, taken
 from kzoo.words import listed
 
 MOST = 200_000  # rows of a split: an accuracy is within a quarter of a percent of that of any number of rows then

@@ -1,0 +1,5 @@
+"""`Dataset`: examples in splits, with what the data says of the network, and how they are split. No Keras."""
+
+from kzoo.dataset.dataset import Dataset, Loadable, Split
+
+__all__ = ["Dataset", "Loadable", "Split"]

@@ -1,0 +1,126 @@
+"""`Dataset`: what `load_data` returns and `train`, `evaluate` and `tune` take."""
+
+import os
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from numpy.typing import ArrayLike
+
+from kzoo.dataset.overview import overview
+from kzoo.tasks import Problem, Target, problem
+from kzoo.words import plural
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import tensorflow as tf
+
+# What `load_data` takes.
+Loadable: TypeAlias = (
+    "str | os.PathLike[str] | pd.DataFrame | pd.Series | tuple[ArrayLike | pd.DataFrame, ArrayLike] "
+    "| tf.data.Dataset | Dataset"
+)
+
+
+@dataclass(kw_only=True)
+class Split:
+    """One part of a data set.
+
+    Args:
+        x: (N, *input_shape): an array, or an object with `__len__` and `__getitem__(indices) -> array`
+            that reads on demand (image files, windows over a series). Raw values: pixels 0..255, raw
+            table rows, token ids.
+        y: integer labels (N,), targets (N, outputs) in their own units, forecasts (N, horizon, outputs),
+            next tokens (N,) or (N, T); or an on-demand object like `x`.
+        rows: (N,) their places among the usable rows of the source that they were cut from; None where unknown.
+    """
+
+    x: Any
+    y: Any
+    rows: Any = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __repr__(self) -> str:
+        return f"<Split: {plural(len(self), 'row')}>"
+
+
+@dataclass(kw_only=True)
+class Dataset:
+    """Data that is split, described and ready for a preset.
+
+    Args:
+        name: where it came from, without any folder of this machine.
+        task: what is answered, by its public name, such as "image_classification".
+        inputs: the name of what is read (see `kzoo.kinds`).
+        train, validation, test: the splits; validation and test may be None.
+        config: what the data says about the network, by the builders' argument names: `input_shape`,
+            `outputs`, and where they apply `vocabulary_size`, `categories`, `scale`, `offset`,
+            `input_clip`, `target_scale`, `target_offset`, `horizon`, and the `loss` that "auto" stands for.
+            Learned on the training split only.
+        preprocessing: plain JSON data from which `kzoo.data.encode` turns a raw input (an image file, a
+            CSV row, a string) into one row of `x`.
+        class_names, feature_names, target_names: for people.
+        notes: one line for each thing a user should know (rows dropped, the rule that chose the task).
+        fingerprint: sha256 of the data and how it was split.
+        seen: what only loading sees: `columns` (all of a table's), `read` (how each of them was read),
+            `repeated` (those that look like ids of several rows), `time` (the steps of a series), `gone` (its missing
+            values), `cut` (the share of training texts that were too long), `grouped` (whether rows belong together),
+            `partly` (whether the fingerprint takes the content of some examples only, so that nothing may be kept
+            under it);
+            `overview` (what the kind of input says of how it was read);
+            and `common`, that of the `target`, where the training rows are not those of `train`.
+        loaded: how `load_data` was asked for it, in plain values: `data_seed` and `options`.
+    """
+
+    name: str
+    task: str
+    inputs: str
+    train: Split
+    validation: Split | None = None
+    test: Split | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    preprocessing: dict[str, Any] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
+    target_names: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    fingerprint: str = ""
+    seen: dict[str, Any] = field(default_factory=dict)
+    loaded: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        return tuple(self.config["input_shape"])
+
+    @property
+    def outputs(self) -> int:
+        return self.config["outputs"]
+
+    @property
+    def problem(self) -> Problem:
+        """What `task` stands for: the kind of input, the way of answering, and what is known of both."""
+        return problem(self.task)
+
+    @property
+    def target(self) -> Target:
+        """What was learned of the target, on the training rows."""
+        sample = import_module("kzoo.dataset.sample")
+        common = self.seen["common"] if "common" in self.seen else sample.most_common(self)
+        return Target(names=self.target_names, classes=self.class_names, config=self.config, common=common)
+
+    @property
+    def fold(self) -> dict[str, Any] | None:
+        """Which fold of a cross-validation its test split is, in plain values; None for none."""
+        test = self.loaded.get("options", {}).get("test")
+        return test if isinstance(test, dict) else None
+
+    @property
+    def overview(self) -> dict[str, Any]:
+        """How it was read, as plain data: see `kzoo.dataset.overview.overview`."""
+        return overview(self)
+
+    def __repr__(self) -> str:
+        sizes = " / ".join(str(len(s)) if s is not None else "0" for s in (self.train, self.validation, self.test))
+        return f"<Dataset {self.name}: {self.task}, inputs {self.input_shape}, outputs {self.outputs}, {sizes} rows>"

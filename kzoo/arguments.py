@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kzoo import kinds
+from kzoo import kinds, tasks
 from kzoo.errors import KzooError
 from kzoo.words import HUGE, MOST, as_python, shown
 
@@ -150,8 +150,6 @@ ACTIVATIONS = (
 OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "nadam", "adagrad", "lion", "muon")
 SGD = ("sgd", "momentum")  # whose step is a multiple of the gradient
 SCHEDULES = ("constant", "cosine", "onecycle", "linear", "exponential", "step", "plateau")
-LOSSES = ("auto", "crossentropy", "focal", "hinge", "kl", "mse", "mae", "huber")
-METRICS = ("accuracy", "auc", "top5", "mae", "rmse")
 AUGMENTATIONS = ("flip", "alternate", "shift", "nudge", "rotate", "zoom", "erase", "mixup", "cutmix")
 
 
@@ -284,7 +282,7 @@ TRAINING = {
         none=True,
         **_TIMES,
     ),
-    "loss": _A(default="auto", meaning="loss; auto follows the head", kind=str, choices=LOSSES),
+    "loss": _A(default="auto", meaning="loss; auto follows the head", kind=str, choices=tasks.LOSSES),
     "label_smoothing": _A(default=0.0, meaning="share of the label spread over all classes", **_RATE, **_CLASSES),
     "labels": _A(
         default="integer", meaning="how you pass labels to fit", kind=str, choices=("integer", "onehot"), **_CLASSES
@@ -297,7 +295,7 @@ TRAINING = {
         none=True,
         **_CLASSES,
     ),
-    "metrics": _A(default=(), meaning="reported each epoch", kind=str, choices=METRICS, many=True),
+    "metrics": _A(default=(), meaning="reported each epoch", kind=str, choices=tasks.METRICS, many=True),
     "monitor": _A(
         default="val_loss",
         meaning="what decides which epoch is best; none: val_loss, or loss without validation data",

@@ -10,6 +10,7 @@ from kzoo.arguments import CLIPPING
 from kzoo.depths import slow_down
 from kzoo.errors import KzooError
 from kzoo.tasks import problem
+from kzoo.tasks.classes.fitting import needs_onehot_labels
 
 # Name -> Keras class and what is fixed about it.
 OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -27,14 +28,6 @@ OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {
 NORM_BIAS = "beta"  # as Keras calls it in each of its norms
 _PLAIN = ("bias", "gamma", NORM_BIAS, "scale")
 _compiled_here: "weakref.WeakSet[keras.optimizers.Optimizer]" = weakref.WeakSet()
-_ONEHOT_LOSSES = ("focal", "hinge", "kl")
-_REGRESSION_LOSSES = {"mse": keras.losses.MeanSquaredError, "mae": keras.losses.MeanAbsoluteError,
-                      "huber": keras.losses.Huber}  # fmt: skip
-# Activations whose answers are probabilities, and those that reach both sides of 0, where hinge has its -1 and +1.
-_PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid")
-_BOTH_SIDES = ("linear", "tanh", "softsign", "elu", "selu", "celu", "leaky_relu")
-# What a network ends with -> the metrics that can be taken of it. Scores on the test data have more (`kzoo.evaluate`).
-_METRICS = {"sigmoid": ("accuracy", "auc"), "softmax": ("accuracy", "top5"), "linear": ("mae", "rmse")}
 
 
 def compile_model(model, *, task, config, training, steps=None):
@@ -77,18 +70,13 @@ def is_as_built(model, training):
 
 
 def head_of(task, config):
-    """Return what the network ends with: "softmax", "sigmoid" or "linear", whether it gives these or their logits."""
-    way = problem(task).task
-    return way.single_head if config["outputs"] == 1 and way.single_head else way.head
+    """Return what the network ends with, such as "softmax", whether it gives that or its logits."""
+    return problem(task).task.head_of(config["outputs"])
 
 
 def needs_onehot(task, config, training):
     """Say whether the loss wants one-hot labels, which `kzoo.train` then makes inside its pipeline."""
-    return head_of(task, config) == "softmax" and (
-        training.get("label_smoothing", 0) > 0
-        or training.get("loss") in _ONEHOT_LOSSES
-        or bool({"mixup", "cutmix"} & set(training.get("augment", ())))
-    )
+    return head_of(task, config) == "softmax" and needs_onehot_labels(training)
 
 
 def with_labels(task, config, training):
@@ -213,106 +201,33 @@ def stops_early(training):
 def make_loss(*, task, config, training):
     """Return the loss for the head: logits where the output activation is None, probabilities otherwise.
 
+    Args:
+        task: a public name; its `fitting` makes the loss.
+        config: the resolved builder arguments.
+        training: the resolved contract.
+
     Raises:
         KzooError: a loss that does not fit the task or the head, or one-hot settings with integer labels.
     """
-    name, smoothing = training.get("loss", "auto"), training.get("label_smoothing", 0.0)
-    head, logits = head_of(task, config), config.get("output_activation") in (None, "linear")
-    losses, fitting = keras.losses, problem(task).task.losses
-    if head == "linear":
-        if name in ("auto", *_REGRESSION_LOSSES):
-            return _REGRESSION_LOSSES["mse" if name == "auto" else name]()
-        raise KzooError(f"loss={name!r} is for classes, and {task} predicts values. Use mse, mae or huber.")
-    if name in _REGRESSION_LOSSES:
-        raise KzooError(f"loss={name!r} is for values, and {task} predicts classes. Use {_written(fitting)}.")
-    if name == "hinge" and name not in fitting:
-        raise KzooError(
-            f"loss='hinge' does not learn how likely an answer is, and {task} is scored by that. Use "
-            f"{_written(fitting)}."
-        )
-    _check_head(name, head, config.get("output_activation") or "linear", fitting)
-    if smoothing and name in ("hinge", "kl"):
-        raise KzooError(
-            f"label_smoothing={smoothing} has no effect with loss={name!r}: set label_smoothing=0, or another loss."
-        )
-    if head == "sigmoid":
-        if training.get("labels") == "onehot":
-            raise KzooError(
-                "labels='onehot' has no effect on one sigmoid, which takes labels of 0 and 1: set labels='integer', or "
-                "outputs=2."
-            )
-        if name == "hinge":
-            return losses.Hinge()
-        if name == "focal":
-            return losses.BinaryFocalCrossentropy(from_logits=logits, label_smoothing=smoothing)
-        if name == "kl":
-            raise KzooError("loss='kl' compares distributions and needs outputs=2 or more, not one sigmoid.")
-        return losses.BinaryCrossentropy(from_logits=logits, label_smoothing=smoothing)
-    onehot = training.get("labels") == "onehot"
-    if needs_onehot(task, config, training) and not onehot:
-        why = f"loss={name!r}" if name in _ONEHOT_LOSSES else "label_smoothing, mixup and cutmix"
-        verb = "needs" if name in _ONEHOT_LOSSES else "need"
-        raise KzooError(f"{why} {verb} one-hot labels: add labels='onehot'. (kzoo.train makes them itself.)")
-    if name == "focal":
-        return losses.CategoricalFocalCrossentropy(from_logits=logits, label_smoothing=smoothing)
-    if name == "hinge":
-        return losses.CategoricalHinge()
-    if name == "kl":
-        return losses.KLDivergence()
-    if onehot:
-        return losses.CategoricalCrossentropy(from_logits=logits, label_smoothing=smoothing)
-    return losses.SparseCategoricalCrossentropy(from_logits=logits)
-
-
-def _written(losses):
-    *some, last = (name for name in losses if name != "crossentropy")  # which is what auto stands for
-    return f"{', '.join(some)} or {last}"
-
-
-def _check_head(loss, head, activation, fitting):
-    """Refuse a head whose answers are not what the loss compares: it would learn something else, without a word."""
-    if loss == "hinge":
-        if head == "sigmoid" and activation not in _BOTH_SIDES:
-            raise KzooError(
-                f"loss='hinge' wants answers of -1 and +1, and output_activation={activation!r} never gives -1: "
-                "set output_activation='tanh' or 'linear'."
-            )
-    elif activation not in (_PROBABILITIES if loss == "kl" else ("linear", *_PROBABILITIES)):
-        both = activation in _BOTH_SIDES and "hinge" in fitting
-        raise KzooError(
-            f"loss={loss!r} compares probabilities, and output_activation={activation!r} gives none: set "
-            f"output_activation={head!r}" + (", or loss='hinge'." if both else ".")
-        )
+    way = problem(task).task
+    return way.fitting.make_loss(training.get("loss", "auto"), way, task=task, config=config, training=training)
 
 
 def make_metrics(*, task, config, training):
-    """Return the metrics by name.
+    """Return the metrics, as Keras takes them.
 
     Raises:
         KzooError: a metric that does not fit the head.
     """
-    head = head_of(task, config)
-    onehot = training.get("labels") == "onehot"
-    # A single answer that is no probability names the second class above 0, as a margin or a logit.
-    signed = config.get("output_activation") not in _PROBABILITIES
-    metrics = []
+    fitting, make = metrics_for(task, config), problem(task).task.fitting.make_metric
     for name in training.get("metrics", ()):
-        if name not in (fitting := metrics_for(task, config)):
+        if name not in fitting:
             raise KzooError(f"metrics={name!r} does not fit {task}. Use: {', '.join(fitting)}.")
-        if name == "accuracy" and head == "sigmoid":
-            metrics.append(keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0 if signed else 0.5))
-        elif name == "top5":
-            top = keras.metrics.TopKCategoricalAccuracy if onehot else keras.metrics.SparseTopKCategoricalAccuracy
-            metrics.append(top(k=5, name="top5"))
-        elif name == "auc":
-            metrics.append(keras.metrics.AUC(name="auc", from_logits=signed))
-        elif name == "rmse":
-            metrics.append(keras.metrics.RootMeanSquaredError(name="rmse"))
-        else:
-            metrics.append(name)
-    return metrics
+    return [make(name, problem(task).task, config=config, training=training) for name in training.get("metrics", ())]
 
 
 def metrics_for(task, config):
     """Return the names of the metrics that fit the task and what the network ends with."""
-    return tuple(name for name in _METRICS[head_of(task, config)] if name in problem(task).task.metrics)
+    way = problem(task).task
+    choose = getattr(way.fitting, "metrics_for", None)
+    return way.metrics if choose is None else choose(way, config)

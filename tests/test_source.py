@@ -14,10 +14,10 @@ from test_presets import batch, predict, small
 import kzoo
 from kzoo.arguments import OF_FIT
 from kzoo.cli import main
-from kzoo.errors import KzooError
-from kzoo.family import FAMILIES
 from kzoo.codegen.graph import Graph
 from kzoo.codegen.values import value
+from kzoo.errors import KzooError
+from kzoo.family import FAMILIES
 
 NAMES = kzoo.list_presets()
 # One of every family, the transformer three times, with settings that no preset has.

@@ -202,7 +202,7 @@ def circles_in(graph):
     grown = True
     while grown:
         grown = False
-        for name, others in reached.items():
+        for others in reached.values():
             further = set().union(*(reached.get(other, ()) for other in others)) - others
             if further:
                 others |= further

@@ -26,6 +26,7 @@ _LABELS = {
     "mean_squared_logarithmic_error": "values",
     "huber": "values",
     "log_cosh": "values",
+    "poisson": "values",
 }
 # What changes neither the values nor their meaning: the mean of several probabilities is one.
 _PLAIN = (

@@ -9,6 +9,11 @@ Light half:
     encode(target, values) -> y             what the network is trained on; refuses what it cannot read
     answer(target, outputs, ...) -> Predictions
 
+Fitting half, with Keras; a task that has none takes that of classes or of values, by its head:
+    make_loss(name, way, ...) -> Loss       a loss of Keras, or a function of (truth, outputs), by a name of `losses`
+    make_metric(name, way, ...)             a metric, as Keras takes it, by a name of `metrics`
+    metrics_for(way, config) -> names       those that fit what the network ends with; all by default
+
 Scoring half:
     score(batches, target) -> Scored        scores, and the answers where they are kept; of an ordered problem beside
                                             answers that need no network (`beside=`)
@@ -24,6 +29,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from kzoo.errors import KzooError
@@ -91,10 +97,10 @@ class Task:
             is an answer for each row, few enough to keep; "continues": answers can go on with an input.
         problems: the names that users see, with the kind of input each is for.
         words: what `task=` may say for short, such as "classification".
-        head: activation of the last layer: "softmax", "sigmoid" or "linear".
+        head: activation of the last layer, such as "softmax", "linear" or "exponential".
         single_head: the same where two classes share one output; empty where that has no meaning.
-        losses: names that fit; the first is the default.
-        metrics: Keras metrics that fit, by their names in `kzoo.contract`.
+        losses: names that fit; the first is the default. `fitting` makes them, and the metrics.
+        metrics: names of those that training can report each epoch.
         scores: name -> `Score`; the first counts.
         says: what `headline` cannot do without: scores, and how many there were.
     """
@@ -133,6 +139,18 @@ class Task:
     def light(self):
         """The half that NumPy is enough for: `learn`, `encode`, `answer`."""
         return import_module(f"{self.room}.light")
+
+    @cached_property
+    def fitting(self):
+        """What networks are trained with: `make_loss`, `make_metric`. A task without its own has those of its head."""
+        own = f"{self.room}.fitting"
+        if find_spec(own) is not None:
+            return import_module(own)
+        return import_module(f"kzoo.tasks.{'values' if self.head == 'linear' else 'classes'}.fitting")
+
+    def head_of(self, outputs: int) -> str:
+        """Return the activation of the last layer of a network with so many outputs."""
+        return self.single_head if outputs == 1 and self.single_head else self.head
 
     @cached_property
     def scoring(self):
@@ -223,6 +241,12 @@ def problems() -> dict:
     return _problems_of(tasks())
 
 
+def _said_by(tasks, what):
+    return dict.fromkeys(name for task in tasks.values() for name in getattr(task, what))
+
+
+LOSSES = Names(lambda: _said_by(_tasks(), "losses"), lambda: _said_by(tasks(), "losses"))
+METRICS = Names(lambda: _said_by(_tasks(), "metrics"), lambda: _said_by(tasks(), "metrics"))
 NAMES = Names(lambda: _problems_of(_tasks()), problems)
 
 

@@ -8,8 +8,8 @@ import pytest
 from small import VALIDATION, At, Weights, X, Y, best_epoch, fit, network, same
 
 import kzoo
-from kzoo.arguments import METRICS
 from kzoo.callbacks import BestModel
+from kzoo.tasks import METRICS
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 

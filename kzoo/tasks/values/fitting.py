@@ -1,0 +1,27 @@
+"""Losses and metrics of values. Keras."""
+
+import keras
+
+from kzoo.errors import KzooError
+
+_LOSSES = {
+    "mse": keras.losses.MeanSquaredError,
+    "mae": keras.losses.MeanAbsoluteError,
+    "huber": keras.losses.Huber,
+}
+
+
+def make_loss(name, way, *, task, config, training):
+    """Return the loss of this name; "auto" is the squared error (see `kzoo.contract.make_loss`).
+
+    Raises:
+        KzooError: a loss of another task.
+    """
+    if name not in ("auto", *way.losses):
+        raise KzooError(f"loss={name!r} is for classes, and {task} predicts values. Use mse, mae or huber.")
+    return _LOSSES["mse" if name == "auto" else name]()
+
+
+def make_metric(name, way, *, config, training):
+    """Return the metric of this name, as Keras takes it."""
+    return keras.metrics.RootMeanSquaredError(name="rmse") if name == "rmse" else name

@@ -10,11 +10,13 @@ import ast
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kzoo import kinds, tasks
+from kzoo import kinds, postprocessors, tasks
 from kzoo.errors import KzooError
+from kzoo.listing import Names, entry_points
 from kzoo.words import HUGE, MOST, as_python, shown
 
 ANY = "any"
@@ -153,14 +155,15 @@ SCHEDULES = ("constant", "cosine", "onecycle", "linear", "exponential", "step", 
 AUGMENTATIONS = ("flip", "alternate", "shift", "nudge", "rotate", "zoom", "erase", "mixup", "cutmix")
 
 
-def _bundles():
+@cache
+def _bundles() -> dict:
     """Return the callback bundles, the functions of `kzoo.callbacks` that take a `run_dir`, without importing Keras."""
     source = Path(__file__).with_name("callbacks").joinpath("__init__.py").read_text(encoding="utf-8")
     functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
-    return tuple(f.name for f in functions if f.args.args and f.args.args[0].arg == "run_dir")
+    return dict.fromkeys(f.name for f in functions if f.args.args and f.args.args[0].arg == "run_dir")
 
 
-BUNDLES = _bundles()
+BUNDLES = Names(_bundles, lambda: _bundles() | dict.fromkeys(entry.name for entry in entry_points("kzoo.callbacks")))
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 RESUME = ("auto", "must", "never")
 BACKENDS = ("auto", "tensorflow", "jax", "torch")
@@ -296,6 +299,13 @@ TRAINING = {
         **_CLASSES,
     ),
     "metrics": _A(default=(), meaning="reported each epoch", kind=str, choices=tasks.METRICS, many=True),
+    "postprocess": _A(
+        default=(),
+        meaning="steps from the network's outputs to predictions, learned on the validation split",
+        kind=str,
+        choices=postprocessors.NAMES,
+        many=True,
+    ),
     "monitor": _A(
         default="val_loss",
         meaning="what decides which epoch is best; none: val_loss, or loss without validation data",
@@ -330,7 +340,7 @@ CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # one of them
 # What a compiled model does not carry: `fit` is told of it by `kzoo.fit_arguments`, or `kzoo.train` sees to it.
 OF_FIT = (
     "batch_size", "epochs", "min_steps", "max_steps", "augment", "class_weight", "monitor", "mode", "patience",
-    "callbacks", "on_nan", "tokenizer", "ngrams", "precision", "linear_probe",
+    "callbacks", "on_nan", "tokenizer", "ngrams", "precision", "linear_probe", "postprocess",
 )  # fmt: skip
 
 ARGUMENTS = CONFIG | TRAINING

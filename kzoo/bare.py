@@ -92,6 +92,7 @@ class BareModel(Run):
 
     finished = True
     answers = None
+    postprocessing: Any = ()
 
     def __init__(self, model: "keras.Model | None" = None, *, path: Path | None = None) -> None:
         self.path: Any = path

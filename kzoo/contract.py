@@ -219,11 +219,11 @@ def make_metrics(*, task, config, training):
     Raises:
         KzooError: a metric that does not fit the head.
     """
-    fitting, make = metrics_for(task, config), problem(task).task.fitting.make_metric
-    for name in training.get("metrics", ()):
+    way, names, fitting = problem(task).task, training.get("metrics", ()), metrics_for(task, config)
+    for name in names:
         if name not in fitting:
-            raise KzooError(f"metrics={name!r} does not fit {task}. Use: {', '.join(fitting)}.")
-    return [make(name, problem(task).task, config=config, training=training) for name in training.get("metrics", ())]
+            raise KzooError(f"metrics={name!r} does not fit {task}. Use: {', '.join(fitting) or 'none'}.")
+    return [way.fitting.make_metric(name, way, config=config, training=training) for name in names]
 
 
 def metrics_for(task, config):

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 from kzoo.errors import KzooError, short_errors
 from kzoo.files import path_of, read_json, write_json
+from kzoo.forms import misfit
+from kzoo.postprocessors import STEP
 
 FORMAT_VERSION = 1
 MANIFEST = "kzoo.json"
@@ -111,6 +113,7 @@ class Manifest:
         predict_ms: milliseconds that Keras' own `predict` takes, as in `Entry.latency_ms`.
         exports: key, such as "onnx_int8" -> `Entry`.
         files: every other file of the folder -> its sha256 and bytes.
+        postprocessing: what turns outputs into predictions, beyond what the task does; see `Run.postprocessing`.
         baselines: what needs no network, scored on the same split, as the run's summary has it.
         origin: `source` and `licence` of the data set that kzoo knows by the name of the data.
     """
@@ -130,6 +133,7 @@ class Manifest:
     predict_ms: dict
     exports: dict
     files: dict
+    postprocessing: list = field(default_factory=list)
     baselines: list = field(default_factory=list)
     origin: dict = field(default_factory=dict)
 
@@ -162,6 +166,8 @@ class Manifest:
                 raise Malformed(f"has {name!r} without a name or a shape")
         if manifest.outputs[0]["kind"] not in ANSWERS:
             raise Malformed(f"says neither that it answers {', '.join(ANSWERS[:-1])} nor {ANSWERS[-1]}")
+        if wrong := misfit(manifest.postprocessing, [STEP], "its postprocessing"):
+            raise Malformed(f"does not fit: {wrong}")
         exports = {key: Entry.read(key, entry) for key, entry in manifest.exports.items()}
         return replace(manifest, exports=exports)
 
@@ -184,7 +190,7 @@ class Manifest:
         """Return it as it stands in `kzoo.json`; nothing in it is shared with the manifest."""
         said = {f.name: copy.deepcopy(getattr(self, f.name)) for f in fields(self)}
         said["exports"] = {key: entry.json() for key, entry in self.exports.items()}
-        for name in ("baselines", "origin"):  # which earlier exports do not have
+        for name in ("postprocessing", "baselines", "origin"):  # which earlier exports do not have
             if not said[name]:
                 del said[name]
         return {"format_version": FORMAT_VERSION} | said

@@ -1,4 +1,4 @@
-"""`Predictions`: what a model says, from a run by Keras or from an export by another runtime. NumPy only."""
+"""`Predictions`: a model's predictions as named columns, from a run by Keras or from an export. NumPy only."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -20,14 +20,17 @@ ANSWERS: dict[str, bool | None] = {"logits": True, "probabilities": False, "scor
 
 @dataclass(kw_only=True)
 class Predictions:
-    """Answers, in the order of the inputs.
+    """Predictions, in the order of the inputs. `columns()` and `to_frame()` have all of them by name.
 
     Args:
         labels: the likeliest class of each input; empty for values; None where the input could not be read.
         probabilities: (N, classes); None for values, and for classes where the model gives scores alone.
-        scores: (N, classes) of a model whose answers are no probabilities, as hinge and tanh give them: the largest
+        scores: (N, classes) of a model whose outputs are no probabilities, as hinge and tanh give them: the largest
             names the class, and their order is that of its confidence.
         values: (N, targets) or (N, horizon, targets) in the target's own unit, or None for classes.
+        quantiles: (N, targets, Q) or (N, horizon, targets, Q) in the target's own unit, ascending; None without any.
+        levels: (Q,) of the quantiles, each between 0 and 1, ascending.
+        more: further columns, name -> (N,) or, of forecasts, (N, horizon).
         class_names, target_names: names of the columns.
         inputs: what each row was made from (a file's name, a sentence, a row's number).
         unread: number of a row -> why its input could not be read; its label is None, and its numbers are NaN.
@@ -41,6 +44,9 @@ class Predictions:
     probabilities: np.ndarray | None = None
     scores: np.ndarray | None = None
     values: np.ndarray | None = None
+    quantiles: np.ndarray | None = None
+    levels: Sequence[float] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
     class_names: Sequence[str] = ()
     target_names: Sequence[str] = ()
     inputs: Sequence[Any] = ()
@@ -51,11 +57,29 @@ class Predictions:
     history_times: Sequence[Sequence[Any]] = ()
 
     def __len__(self) -> int:
-        return len(self.labels if self.values is None else self.values)
+        return len(self.labels) if self._numbers is None else len(self._numbers)
+
+    @property
+    def _numbers(self) -> np.ndarray | None:
+        """(N, targets) or (N, horizon, targets): the values, else the lowest quantiles; None for classes."""
+        if self.values is None and self.quantiles is not None:
+            return self.quantiles[..., 0]
+        return self.values
+
+    @property
+    def horizon(self) -> int | None:
+        """How many steps a forecast has; None where these are no forecasts."""
+        numbers = self._numbers
+        return numbers.shape[1] if numbers is not None and numbers.ndim == 3 else None
+
+    @property
+    def targets(self) -> int:
+        """How many targets there are; 0 for classes."""
+        return 0 if self._numbers is None else self._numbers.shape[-1]
 
     def __repr__(self) -> str:
         """The first answers as a table, and how many there are."""
-        asked, steps = len(self), 1 if self.values is None or self.values.ndim < 3 else self.values.shape[1]
+        asked, steps = len(self), 1 if self.horizon is None else self.horizon
         rows = self._first(-(-_HEAD // max(steps, 1)))._table(single=asked == 1)
         shown = rows[: _HEAD + 1]
         words = {"input", "label", "error", self.time_name if self.times else ""}
@@ -70,11 +94,11 @@ class Predictions:
 
     def _of(self) -> str:
         """Say what is answered."""
-        if self.values is None:
+        if self._numbers is None:
             return plural(len(self.class_names), "class")
-        if self.values.ndim == 3:
-            return plural(self.values.shape[1], "step") + " ahead"
-        return plural(self.values.shape[-1], "target")
+        if self.horizon is not None:
+            return plural(self.horizon, "step") + " ahead"
+        return plural(self.targets, "target")
 
     def _first(self, count: int) -> "Predictions":
         def some(rows: Any) -> Any:
@@ -83,8 +107,10 @@ class Predictions:
         unread = {place: why for place, why in self.unread.items() if place < count}
         return replace(
             self, labels=self.labels[:count], probabilities=some(self.probabilities), scores=some(self.scores),
-            values=some(self.values), inputs=list(self.inputs[:count]) or list(range(min(count, len(self)))),
-            unread=unread, times=self.times[:count],
+            values=some(self.values), quantiles=some(self.quantiles),
+            more={name: column[:count] for name, column in self.more.items()},
+            inputs=list(self.inputs[:count]) or list(range(min(count, len(self)))), unread=unread,
+            times=self.times[:count],
         )  # fmt: skip
 
     def _table(self, *, single: bool) -> list[list[str]]:
@@ -93,9 +119,9 @@ class Predictions:
         Args:
             single: whether there is one forecast only, whose input needs no column.
         """
-        if self.values is not None:
+        if self._numbers is not None:
             columns = self.columns()
-            if self.values.ndim == 3 and single:
+            if self.horizon is not None and single:
                 columns.pop("input")
             names = list(columns)[: _WIDE + 2]
             times = moments(columns[self.time_name]) if self.times and self.time_name in columns else None
@@ -123,10 +149,12 @@ class Predictions:
             return self
         read = [place for place in range(len(inputs)) if place not in unread]
 
-        def placed(rows: np.ndarray | None) -> np.ndarray | None:
+        def placed(rows: Any) -> Any:
             if rows is None:
                 return None
-            every = np.full((len(inputs), *rows.shape[1:]), np.nan, rows.dtype)
+            rows = np.asarray(rows)
+            empty, dtype = (np.nan, rows.dtype) if rows.dtype.kind == "f" else (None, object)
+            every = np.full((len(inputs), *rows.shape[1:]), empty, dtype)
             every[read] = rows
             return every
 
@@ -134,16 +162,23 @@ class Predictions:
         labels = [said.get(place) for place in range(len(inputs))] if self.labels else []
         return replace(
             self, labels=labels, probabilities=placed(self.probabilities), scores=placed(self.scores),
-            values=placed(self.values), inputs=inputs, unread=unread,
+            values=placed(self.values), quantiles=placed(self.quantiles),
+            more={name: placed(column) for name, column in self.more.items()}, inputs=inputs, unread=unread,
         )  # fmt: skip
 
     def columns(self) -> dict[str, Any]:
         """Return a table, name -> column: input, label and a probability (or score) per class, or one per target.
 
-        A forecast has a row for each step: its number and, where it is known, its time. Where inputs could not be read,
-        `error` says why. A target with the name of one of these columns is called `target_NAME` here.
+        Quantiles are called after target and level, such as `load_q0.9`; then come the columns of `more`. A forecast
+        has a row for each step: its number and, where it is known, its time. Where inputs could not be read, `error`
+        says why. A target with the name of one of these columns is called `target_NAME` here.
         """
         columns = self._answers()
+        for name, column in self.more.items():
+            flat = np.asarray(column)
+            columns[f"more_{name}" if name in columns else name] = (
+                flat.reshape(-1) if flat.ndim == 2 else np.repeat(flat, self.horizon or 1)
+            )
         if self.unread:
             rows = len(columns["input"]) // len(self.inputs)  # a forecast has one for each step
             why = [self.unread.get(place) for place in range(len(self.inputs))]
@@ -151,21 +186,26 @@ class Predictions:
         return columns
 
     def _answers(self) -> dict[str, Any]:
-        if self.values is None:
+        if self._numbers is None:
             sort, of_classes = ("score", self.scores) if self.probabilities is None else ("p", self.probabilities)
             columns: dict[str, Any] = {"input": list(self.inputs), "label": self.labels}
             numbers: Any = of_classes
             return columns | {f"{sort}_{name}": numbers[:, i] for i, name in enumerate(self.class_names)}
-        values: Any = self.values
-        names = self.target_names or tuple(f"target_{i}" for i in range(values.shape[-1]))
-        if values.ndim == 2:
-            return _beside({"input": list(self.inputs)}, names, values)
-        n, horizon, _ = values.shape
+        targets, horizon, n = self.targets, self.horizon, len(self)
+        names = tuple(self.target_names) or tuple(f"target_{i}" for i in range(targets))
+        values = [] if self.values is None else [self.values.reshape(-1, targets)]
+        if self.quantiles is not None:
+            values.append(self.quantiles.reshape(-1, targets * len(self.levels)))
+            of_levels = tuple(f"{name}_q{level:g}" for name in names for level in self.levels)
+            names = of_levels if self.values is None else names + of_levels
+        numbers = np.concatenate(values, axis=1)
+        if horizon is None:
+            return _beside({"input": list(self.inputs)}, names, numbers)
         columns = {"input": np.repeat(list(self.inputs), horizon), "step": np.tile(np.arange(1, horizon + 1), n)}
         if self.times:
             name = "time" if self.time_name in columns else self.time_name
             columns[name] = [moment for times in self.times for moment in times]
-        return _beside(columns, names, values.reshape(n * horizon, -1))
+        return _beside(columns, names, numbers)
 
     def rows(self, top: int | None = None) -> list[dict[str, Any]]:
         """Return plain data for each input: its label and the likeliest classes, or its values.
@@ -177,11 +217,14 @@ class Predictions:
         for i in range(len(self)):
             row = dict(input=self.inputs[i] if len(self.inputs) > i else i)
             if i in self.unread:
-                nothing: dict = dict(label=None, classes=[]) if self.values is None else dict(values=None)
+                nothing: dict = dict(label=None, classes=[]) if self._numbers is None else dict(values=None)
                 row |= nothing | dict(error=self.unread[i])
-            elif self.values is not None:
-                row["values"] = self.values[i].tolist()
-                if self.values.ndim == 3:
+            elif self._numbers is not None:
+                if self.values is not None:
+                    row["values"] = self.values[i].tolist()
+                if self.quantiles is not None:
+                    row |= dict(quantiles=self.quantiles[i].tolist(), levels=list(self.levels))
+                if self.horizon is not None:
                     row["targets"] = list(self.target_names)
                 if self.times:
                     row["times"] = moments(self.times[i])
@@ -192,6 +235,8 @@ class Predictions:
                 best = np.argsort(-own, kind="stable")[:top]  # of equals the first, as `labels` has it
                 row["label"] = self.labels[i]
                 row["classes"] = [{"label": self.class_names[k], word: float(own[k])} for k in best]
+            if self.more and i not in self.unread:
+                row["more"] = {name: np.asarray(column[i]).tolist() for name, column in self.more.items()}
             rows.append(row)
         return rows
 

@@ -14,12 +14,14 @@ from kzoo.files import path_of, read_arrays, read_json
 from kzoo.forms import misfit
 from kzoo.kinds import misread
 from kzoo.nouns import CONFIG, FOLDS, Description, Spec, check_format, in_names_of_today, summary_form
+from kzoo.postprocessors import STEP
 from kzoo.tasks import Problem, Target, problem
 from kzoo.words import first_line
 
 if TYPE_CHECKING:
     import keras
 
+POSTPROCESSING = "postprocessing.json"
 JOURNALS = ("journal.next", "journal", "journal.previous")  # what a training goes on from; the newest first
 
 
@@ -141,6 +143,14 @@ class Run:
     @property
     def preprocessing(self) -> dict[str, Any]:
         return self._read("preprocessing.json", lambda reader, where: misread(reader, self.spec.config))
+
+    @property
+    def postprocessing(self) -> list[dict[str, Any]]:
+        """The steps that turn outputs into predictions, with what they learned: see `kzoo.postprocessors`.
+
+        Empty of a run that asked for none.
+        """
+        return self._read(POSTPROCESSING, [STEP]) if (self.path / POSTPROCESSING).is_file() else []
 
     @property
     def _takes(self) -> tuple[int | None, ...]:

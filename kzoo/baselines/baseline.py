@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from kzoo.listing import installed
 from kzoo.results import value_of
 from kzoo.tasks import Problem
 from kzoo.words import duration
@@ -102,6 +103,7 @@ def listed(problem: Problem | None = None) -> list[Baseline]:
     package = import_module("kzoo.baselines")
     for module in pkgutil.iter_modules(package.__path__):  # each puts its own into the table
         import_module(f"kzoo.baselines.{module.name}")
+    installed("kzoo.baselines")  # so do modules of installed packages, which are imported here
     if problem is None:
         return list(BASELINES.values())
     facts = problem.facts | import_module("kzoo.kinds").kind(problem.kind).facts

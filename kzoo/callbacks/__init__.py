@@ -35,6 +35,7 @@ from kzoo.callbacks.saving import BestModel, Checkpoints
 from kzoo.callbacks.teaching import Teacher
 from kzoo.doors import door
 from kzoo.errors import KzooError
+from kzoo.listing import installed
 
 _T = TypeVar("_T")
 
@@ -42,6 +43,33 @@ __all__ = [
     "BestModel", "NanGuard", "Recorder", "debug", "direction", "long", "quick", "restored", "standard", "teaching",
     "tuning",
 ]  # fmt: skip
+
+
+def named(name: str) -> Callable[..., list[keras.callbacks.Callback]]:
+    """Return the bundle of a name: one of these functions, or one of an installed package.
+
+    A package brings a bundle under the entry-point group `kzoo.callbacks`: a function that takes what `standard` takes,
+    and returns a list with the callbacks of `standard` among its own.
+
+    Raises:
+        KzooError: what the package brings returns no such list.
+    """
+    own = globals().get(name)
+    if own is not None:
+        return own
+    function = installed("kzoo.callbacks")[name]
+
+    def checked(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
+        made = list(function(run_dir, **options))
+        for needed in (Recorder, BestModel):
+            if not any(isinstance(callback, needed) for callback in made):
+                raise KzooError(
+                    f"callbacks={name!r} has no {needed.__name__}, which training reads: begin with "
+                    "kzoo.callbacks.standard(run_dir, **options), and add to it."
+                )
+        return made
+
+    return checked
 
 
 @door

@@ -8,6 +8,7 @@ from kzoo import checks
 from kzoo.checks.finding import CHECKS, KINDS, Finding
 from kzoo.checks.subject import Subject
 from kzoo.errors import KzooError
+from kzoo.listing import installed
 
 _SHOWN = 3  # warnings that training prints
 
@@ -24,6 +25,7 @@ def look(subject, kinds) -> tuple:
     """
     for module in pkgutil.iter_modules(checks.__path__):  # each puts its checks into the table
         import_module(f"kzoo.checks.{module.name}")
+    installed("kzoo.checks")  # so do modules of installed packages, which are imported here
     findings: list[Finding] = []
     names: list[str] = []
     for one in sorted(CHECKS.values(), key=lambda c: KINDS.index(c.kind)):

@@ -58,7 +58,7 @@ def run(args):
     answers = _by_exported(args) if (Path(args.run) / "kzoo.json").is_file() else _by_run(args)
     if args.plot is not None and answers.history is None:
         raise KzooError(f"--plot draws a series and its forecast, and {args.run} forecasts none.")
-    if args.top > 1 and answers.values is not None:
+    if args.top > 1 and answers.targets:
         raise KzooError(f"--top {args.top} shows classes, and {args.run} answers with values: leave it out.")
     document = dict(run=args.run, predictions=answers.rows(args.top))
     if len(answers.unread) > ANSWERED * len(answers):
@@ -75,7 +75,7 @@ def run(args):
 def _plot(answers, args):
     figure = import_module("kzoo.plots").ahead(
         answers.history[0],
-        answers.values[0],
+        answers.values[0] if answers.values is not None else answers.quantiles[0, ..., len(answers.levels) // 2],
         times=answers.times[0] if answers.times else (),
         history_times=answers.history_times[0] if answers.times else (),
         names=answers.target_names,

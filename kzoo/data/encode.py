@@ -13,6 +13,7 @@ import numpy as np
 
 from kzoo.errors import KzooError, warn
 from kzoo.kinds import fits, kind_of, takes_ready_arrays
+from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.sources.arrays import all_finite, numbers_in, whole_in
 from kzoo.sources.unreadable import PREDICTED, Unread, left_out
 from kzoo.words import length_of
@@ -67,7 +68,7 @@ def _read(reader, raw):
     return (_ready(reader, raw, kind), raw) if takes_ready_arrays(reader) else kind.light.read(reader, raw)
 
 
-def in_words(task, target, outputs, encoded, reader, *, logits):
+def in_words(task, target, outputs, encoded, reader, *, logits, postprocessing=()):
     """Return what a network's outputs say: answers under their names, dated, with a row for what could not be read.
 
     Args:
@@ -76,9 +77,13 @@ def in_words(task, target, outputs, encoded, reader, *, logits):
         encoded: the inputs, `Encoded`.
         reader: what read them.
         logits: what the outputs are where they name classes (see `kzoo.predictions.logits_of`).
+        postprocessing: the steps that were stored with the model (see `kzoo.postprocessors`).
     """
+    steps = Postprocessor.read(postprocessing)
+    outputs = steps.outputs(outputs, logits=logits)
     said = task.light.answer(target, outputs, inputs=encoded.names, reader=reader, logits=logits)
-    return dated(reader, encoded.raw, encoded.x, said).with_unread(encoded.names, encoded.unread)
+    said = steps.predictions(dated(reader, encoded.raw, encoded.x, said))
+    return said.with_unread(encoded.names, encoded.unread)
 
 
 def dated(reader, raw, x, answers):
@@ -90,13 +95,13 @@ def dated(reader, raw, x, answers):
         x: what was made of them.
         answers: `Predictions`; others than forecasts are returned as they are.
     """
-    if answers.values is None or answers.values.ndim != 3 or takes_ready_arrays(reader):
+    if answers.horizon is None or takes_ready_arrays(reader):
         return answers
     light = kind_of(reader).light
     if not hasattr(light, "ahead"):
         return answers
-    answers = replace(answers, history=x[..., : answers.values.shape[-1]])  # the targets come first
-    found = light.ahead(reader, raw, answers.values.shape[1])
+    answers = replace(answers, history=x[..., : answers.targets])  # the targets come first
+    found = light.ahead(reader, raw, answers.horizon)
     if found is None:
         return answers
     name, times, before = found

@@ -132,6 +132,12 @@ def _check(members: Sequence[Run], method: str) -> bool:
             raise KzooError(f"{run.path} is not finished: train it to its end, or leave it out.")
         if run.spec.members:
             raise KzooError(f"{run.path} is an ensemble itself: give its members.")
+        if run.postprocessing:
+            steps = ",".join(step["name"] for step in run.postprocessing)
+            raise KzooError(
+                f"{run.path} has postprocess={steps}, and an ensemble joins what networks give, without such steps: "
+                "train its members without."
+            )
     described = [run.data for run in members]
     if method == "vote" and "classes" not in members[0].problem.facts:
         raise KzooError(f"method='vote' is for classes, and this is {described[0].task}: use 'mean'.")

@@ -17,6 +17,7 @@ from kzoo.doors import checked_count, door
 from kzoo.errors import KzooError, warn
 from kzoo.evaluation.generate import score_stateful
 from kzoo.kinds import kind, takes_ready_arrays
+from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
 from kzoo.training.own import as_learned
@@ -90,7 +91,11 @@ def evaluate(
         views_of(kind(loaded.inputs), tta)  # which no text has
         return score_stateful(model, part, loaded, logits=run_gives_logits(run))
     size = checked_count("batch_size", batch_size)
-    scores = score_split(model, part, loaded, logits=run_gives_logits(run), batch_size=size, tta=tta).scores
+    steps = Postprocessor.read(run.postprocessing)
+    scored = score_split(
+        model, part, loaded, logits=run_gives_logits(run), postprocessor=steps, batch_size=size, tta=tta
+    )
+    scores = scored.scores
     return scores if tta is None else scores | {"tta": tta}
 
 

@@ -66,4 +66,7 @@ def answer(run: Run, encoded: Encoded, *, batch_size: int = 128, tta: str | None
     if not all_finite(answers):
         row = int(np.argwhere(~np.isfinite(answers))[0][0])
         raise KzooError(f"{run!r} gives NaN or infinity for input {row + 1}.")
-    return in_words(run.problem.task, run.target, answers, encoded, run.preprocessing, logits=run_gives_logits(run))
+    return in_words(
+        run.problem.task, run.target, answers, encoded, run.preprocessing, logits=run_gives_logits(run),
+        postprocessing=run.postprocessing,
+    )  # fmt: skip

@@ -11,6 +11,7 @@ from scipy import stats
 from kzoo.data.reload import reload
 from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.errors import KzooError
+from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.ranking import advantage
 from kzoo.results import value_of
 from kzoo.run import Run
@@ -103,7 +104,8 @@ def _answered(run: Run, loaded: Dataset, metric: str) -> tuple[dict[str, Any], A
     """Return the scores, what is to be said of each answer, and what is true; None where answers are not kept."""
     if loaded.test is None:
         raise KzooError(f"{loaded.name} has no test split.")
-    scored = score_split(run.model, loaded.test, loaded, logits=run_gives_logits(run))
+    steps = Postprocessor.read(run.postprocessing)
+    scored = score_split(run.model, loaded.test, loaded, logits=run_gives_logits(run), postprocessor=steps)
     if scored.answers is None:
         return scored.scores, None, None
     judged = loaded.problem.task.scoring.judge(scored.truth, scored.answers, loaded.target, metric=metric)

@@ -152,6 +152,7 @@ def _manifest(subject, job, found, exports) -> Manifest:
         labels=list(subject.labels),
         targets=list(subject.targets),
         preprocessing=job.preprocessing,
+        postprocessing=job.postprocessing,
         data=run.config["data"] if run else None,
         metrics={k: v for k, v in run.summary.items() if k in ("validation", "test")} if run else {},
         baselines=_baselines(run),

@@ -59,7 +59,7 @@ class Job:
         folder, work: where exported files go, and what is not part of them.
         run: the run's folder, or None.
         version: the number of a SavedModel.
-        spec, like, given, kind, activation, preprocessing: see `Subject`, and `Manifest`.
+        spec, like, given, kind, activation, preprocessing, postprocessing: see `Subject`, and `Manifest`.
     """
 
     folder: str
@@ -72,6 +72,7 @@ class Job:
     kind: str
     activation: str | None
     preprocessing: dict | None
+    postprocessing: list
 
     @classmethod
     def of(cls, subject, folder, work, *, version):
@@ -87,6 +88,7 @@ class Job:
             kind=subject.kind,
             activation=subject.activation,
             preprocessing=run.preprocessing if run else None,
+            postprocessing=list(run.postprocessing) if run else [],
         )
 
 

@@ -33,8 +33,9 @@ def headline(scores, run, split, *, own=True):
     known, value = task.scores.get(metric), value_of(scores, metric)
     if known is None or value is None:
         return head
-    count = plural(scores["examples"], f"{split}example") if "examples" in scores else None
-    label = f"{known.label} on {count or plural(scores['tokens'], f'{split}token')}"
+    unit = next((unit for unit in ("example", "token") if f"{unit}s" in scores), None)
+    count = f"{split}data" if unit is None else plural(scores[f"{unit}s"], f"{split}{unit}")
+    label = f"{known.label} on {count}"
     return head | dict(value=_cell(known, value), label=label + ("; lower is better" if known.best == "min" else ""))
 
 

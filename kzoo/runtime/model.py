@@ -72,6 +72,7 @@ class Model:
         (given,), (gives,) = manifest.inputs, manifest.outputs
         self.inputs, self.outputs = given["name"], gives["name"]
         self._preprocessing = manifest.preprocessing or kinds.ready(given["name"], given["shape"][1:])
+        self._postprocessing = manifest.postprocessing
         self._kind, ids = gives["kind"], (manifest.spec.get("config") or {}).get("vocabulary_size")
         self._ids = ids if ids and "ids" in kinds.kind(given["name"]).facts else None
         # A model that kzoo did not build has no task: what its graph gives says what it answers.
@@ -153,8 +154,10 @@ class Model:
 
     def say(self, encoded: Encoded, answers: np.ndarray) -> Predictions:
         """Return what answers mean for the inputs they were given to."""
-        logits = ANSWERS.get(self._kind)
-        return in_words(self._task, self._target, answers, encoded, self._preprocessing, logits=logits)
+        return in_words(
+            self._task, self._target, answers, encoded, self._preprocessing, logits=ANSWERS.get(self._kind),
+            postprocessing=self._postprocessing,
+        )  # fmt: skip
 
     def _known(self, encoded: Encoded) -> Encoded:
         check_known(encoded.x, self._ids)

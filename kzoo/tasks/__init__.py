@@ -11,7 +11,7 @@ Light half:
 
 Fitting half, with Keras; a task that has none takes that of classes or of values, by its head:
     make_loss(name, way, ...) -> Loss       a loss of Keras, or a function of (truth, outputs), by a name of `losses`
-    make_metric(name, way, ...)             a metric, as Keras takes it, by a name of `metrics`
+    make_metric(name, way, ...)             a metric, as Keras takes it, by a name of `metrics`, where there are any
     metrics_for(way, config) -> names       those that fit what the network ends with; all by default
 
 Scoring half:

@@ -16,7 +16,7 @@ _MOST_INPUTS = 8_000_000  # bytes
 _MISTAKES, _EXAMPLES = 24, 12
 
 
-def score_and_keep(model, data, folder, *, logits, batch_size=128) -> dict:
+def score_and_keep(model, data, folder, *, logits, postprocessor=None, batch_size=128) -> dict:
     """Score the validation and the test split, and keep the answers to the test split, else to the validation split.
 
     Args:
@@ -24,6 +24,7 @@ def score_and_keep(model, data, folder, *, logits, batch_size=128) -> dict:
         data: a `Dataset`.
         folder: the run's.
         logits: what its answers are (see `kzoo.training.score.gives_logits`).
+        postprocessor: the run's `Postprocessor`; None for none.
         batch_size: examples in a step.
 
     Returns:
@@ -32,7 +33,7 @@ def score_and_keep(model, data, folder, *, logits, batch_size=128) -> dict:
     scores = {}
     parts = {name: sampled(getattr(data, name)) for name in ("validation", "test") if getattr(data, name) is not None}
     for name, part in parts.items():
-        scored = score_split(model, part, data, logits=logits, batch_size=batch_size)
+        scored = score_split(model, part, data, logits=logits, postprocessor=postprocessor, batch_size=batch_size)
         scores[name] = scored.scores
         if scored.answers is not None and name == list(parts)[-1]:
             write_answers(folder / "answers.npz", name, scored, part, data)

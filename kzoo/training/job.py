@@ -95,7 +95,7 @@ class Job:
         """Return the bundle that the contract names, which writes into `folder`; into none where that is None."""
         training = self.training
         sample = {"sample": self.training_batches().batch(0, 0)} if training["callbacks"] == "debug" else {}
-        return getattr(bundles, training["callbacks"])(
+        return bundles.named(training["callbacks"])(
             folder,
             **sample,
             monitor=training["monitor"],

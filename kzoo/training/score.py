@@ -11,26 +11,44 @@ from kzoo.data.pipeline import Batches
 from kzoo.dataset.sample import sampled
 from kzoo.errors import KzooError
 from kzoo.kinds import fits, kind
+from kzoo.postprocessors.postprocessor import Postprocessor, learn
 from kzoo.predictions import ANSWERS, logits_of
 from kzoo.tasks import Scored
 
 
-def score_split(model, part, data, *, logits, batch_size=128, tta=None) -> Scored:
+def score_split(model, part, data, *, logits, postprocessor=None, batch_size=128, tta=None) -> Scored:
     """Score one split of a data set with a model whose answers are in the targets' own unit.
 
     Of a split that does not lie in memory, it is a sample (see `kzoo.dataset.sample`).
 
     Args:
         logits: what they are where they name classes (see `gives_logits`).
+        postprocessor: the run's `Postprocessor`; None for none.
         tta: the test-time augmentation, or None.
     """
     views, learn = views_of(kind(data.inputs), tta), kind(data.inputs).learn
     part = sampled(part)
     batches = _answered(model, part, batch_size, views)
+    if postprocessor is not None:
+        batches = ((postprocessor.outputs(outputs, logits=logits), truth) for outputs, truth in batches)
     more = {}  # of tasks that are no forecasts, `score` takes nothing beside
     if "ordered" in data.problem.facts and hasattr(learn, "simple_forecasts"):
         more = {"beside": learn.simple_forecasts(data.preprocessing, part)}
     return data.problem.task.scoring.score(batches, data.target, logits=logits, **more)
+
+
+def learned_postprocessor(model, data, names, *, logits, batch_size=128) -> Postprocessor:
+    """Return postprocessing steps that are learned on the validation split (see `kzoo.postprocessors`).
+
+    Args:
+        model: with its best weights.
+        data: a `Dataset` with a validation split.
+        names: of the steps.
+        logits: see `gives_logits`.
+    """
+    batches = list(_answered(model, sampled(data.validation), batch_size))
+    outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
+    return learn(names, outputs, truth, target=data.target, logits=logits, rows="validation")
 
 
 def gives_logits(model, loss=None):

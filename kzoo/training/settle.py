@@ -8,6 +8,7 @@ from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.sample import sampled
 from kzoo.errors import KzooError
 from kzoo.kinds import kind
+from kzoo.postprocessors.postprocessor import check_names
 from kzoo.preset import without_use
 from kzoo.registry import family_builder, general_first, get_preset, list_presets
 from kzoo.tasks import problem
@@ -97,10 +98,18 @@ def settle_fit(training, asked, data):
     """Settle what is `fit`'s in `training`, and return a note for each change: how long it is, and the callbacks.
 
     Raises:
-        KzooError: weights of classes that there are not, or where there are no classes.
+        KzooError: weights of classes that there are not, or where there are no classes; postprocessing steps that the
+            task cannot have, or that have no validation data to learn from.
     """
     if training.get("class_weight") is not None and "classes" not in data.problem.facts:
         raise _for_classes("class_weight", training, data)
+    if training.get("postprocess"):
+        check_names(training["postprocess"], data.problem.facts)
+        if data.validation is None:
+            steps = ",".join(training["postprocess"])
+            raise KzooError(
+                f"postprocess={steps} is learned on validation data, and there is none: set validation=0.1."
+            )
     notes = settle_budget(training, asked, len(data.train))
     if "patience" in asked and not stops_early(training):
         notes.append(

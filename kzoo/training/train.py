@@ -29,7 +29,7 @@ from kzoo.plots.curves import curves
 from kzoo.predictions import ANSWERS
 from kzoo.registry import Preset
 from kzoo.results.speed import faster_than
-from kzoo.run import Run, has_journal
+from kzoo.run import POSTPROCESSING, Run, has_journal
 from kzoo.training.answers import score_and_keep
 from kzoo.training.beside import beside
 from kzoo.training.device import shared_by, spread_over
@@ -42,6 +42,7 @@ from kzoo.training.own import check_own
 from kzoo.training.record import provenance
 from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.road import assign
+from kzoo.training.score import learned_postprocessor
 from kzoo.training.slim import slim
 from kzoo.training.start import checked_name
 from kzoo.weights import frozen
@@ -252,8 +253,12 @@ def summarise(fit: Fit, *, baselines: bool = True, interrupted: bool = False) ->
         raise KzooError(f"Training failed: {best.stopped_because or 'no epoch had a finite value'}.")
     model, batch_size = job.saved_weights(), max(job.training["batch_size"], 128)
     seen = min(job.examples, len(fit.train) * job.training["batch_size"])
+    how: dict[str, Any] = dict(logits=job.gives_logits, batch_size=batch_size)
+    if steps := job.training.get("postprocess"):
+        how["postprocessor"] = learned_postprocessor(model, job.data, steps, **how)
+        write_json(fit.folder / POSTPROCESSING, how["postprocessor"].json())
     summary = dict(
-        **score_and_keep(model, job.data, fit.folder, logits=job.gives_logits, batch_size=batch_size),
+        **score_and_keep(model, job.data, fit.folder, **how),
         monitor=best.monitor,
         best_epoch=best.best_epoch + 1,
         best_value=best.best * best.sign,

@@ -41,6 +41,7 @@ class Stored(Run):
 
     finished = True
     answers = None
+    postprocessing: Any = ()
 
     def __init__(self, preset: str, word: str | None = None) -> None:
         self.entry: Entry = entry_of(preset, word)

@@ -1,4 +1,5 @@
-"""Files of tables: a module for each type of file, found by listing.
+"""Files of tables: a module for each type of file, found by listing; of an installed package, under the entry-point
+group `kzoo.table_files`.
 
 A module says which `SUFFIXES` are its, and has two readers of the same file, which must agree:
 
@@ -29,7 +30,7 @@ from pathlib import Path
 
 from kzoo.errors import KzooError
 from kzoo.files import check_regular
-from kzoo.listing import rooms
+from kzoo.listing import installed, rooms
 from kzoo.sources.files import say
 
 _MOST_COLUMNS = 10_000  # of a table that comes from elsewhere
@@ -38,30 +39,41 @@ _LOOKED_AT = 100  # files of a folder, which have to be those of one table
 
 
 @cache
-def suffixes() -> dict:
-    """Return suffix -> the name of the module that reads it."""
-    return {suffix: name for name, known in rooms(__name__, "SUFFIXES").items() for suffix in known}
+def _own() -> dict:
+    """Return suffix -> the module of this folder that reads it."""
+    return _by_suffix(import_module(f"{__name__}.{name}") for name in rooms(__name__, "SUFFIXES"))
 
 
 @cache
-def _in_folders() -> dict:
-    """Return suffix -> the name of the module, of those files of which a folder makes up a table."""
-    return {suffix: name for suffix, name in suffixes().items() if rooms(__name__, "FOLDERS").get(name)}
+def suffixes() -> dict:
+    """Return suffix -> the module that reads it, those of installed packages among them."""
+    return _by_suffix(installed("kzoo.table_files").values()) | _own()
+
+
+def _by_suffix(modules) -> dict:
+    return {suffix: module for module in modules for suffix in module.SUFFIXES}
+
+
+def _reader_of(suffix):
+    """Return the module that reads files of a suffix; None without one."""
+    return _own().get(suffix) or suffixes().get(suffix)  # packages are looked through last: that takes time
 
 
 def is_table(path) -> bool:
     """Say whether this is the path of a table, by its suffix; a folder by its files'."""
     if not isinstance(path, str | Path):
         return False
-    return _of_folder(path) is not None if os.path.isdir(path) else Path(path).suffix.lower() in suffixes()
+    found = _of_folder(path) if os.path.isdir(path) else _reader_of(Path(path).suffix.lower())
+    return found is not None
 
 
 def _of_folder(path):
-    """Return the name of the module that reads a folder as one table; None where none does."""
+    """Return the module that reads a folder as one table; None where none does."""
     if not os.path.isdir(path):
         return None
-    found = {_in_folders().get(Path(name).suffix.lower()) for name in islice(_files(path), _LOOKED_AT)}
-    return found.pop() if len(found) == 1 else None
+    found = {_reader_of(Path(name).suffix.lower()) for name in islice(_files(path), _LOOKED_AT)}
+    module = found.pop() if len(found) == 1 else None
+    return module if getattr(module, "FOLDERS", False) else None
 
 
 def _files(folder):
@@ -174,6 +186,4 @@ def size_of(path) -> int:
 
 def _module(path):
     check_regular(path)
-    known = suffixes()
-    name = _of_folder(path) or known.get(Path(path).suffix.lower(), known[_ELSE])
-    return import_module(f"{__name__}.{name}")
+    return _of_folder(path) or _reader_of(Path(path).suffix.lower()) or _own()[_ELSE]

@@ -1,0 +1,128 @@
+"""`Postprocessor`: the steps of a run, learned, stored, applied. NumPy only."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from kzoo.errors import KzooError
+from kzoo.listing import installed
+from kzoo.postprocessors import NAMES, STAGES, STEP, own_names
+from kzoo.predictions import Predictions
+from kzoo.tasks import Target
+
+_OF_OUTPUTS = STAGES[: STAGES.index("decide")]  # the others change predictions
+
+
+def _module(name: str) -> Any:
+    """Return the module of a step; None where there is none."""
+    if name in own_names():
+        return import_module(f"kzoo.postprocessors.{name}")
+    return installed("kzoo.postprocessors").get(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step, with what it has learned.
+
+    Args:
+        name: of its module.
+        stage: one of `STAGES`.
+        rows: the split that it was learned on.
+        learned: what its `learn` returned.
+    """
+
+    name: str
+    stage: str
+    rows: str
+    learned: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Postprocessor:
+    """What turns a network's outputs into predictions, beyond what the task does.
+
+    Args:
+        steps: in the order of their stages; none of a run that asked for none.
+    """
+
+    steps: tuple[Step, ...] = ()
+
+    @classmethod
+    def read(cls, stored: Sequence[Mapping[str, Any]] | None) -> "Postprocessor":
+        """Return what `json` gave.
+
+        Raises:
+            KzooError: a step is of a package that is not installed.
+        """
+        steps = []
+        for step in stored or ():
+            if _module(step["name"]) is None:
+                raise KzooError(
+                    f"Postprocessor step {step['name']!r} is not installed: install the package that brings it. "
+                    f"Installed: {', '.join(NAMES) or 'none'}."
+                )
+            steps.append(Step(**{name: step[name] for name in STEP}))
+        return cls(steps=tuple(steps))
+
+    def json(self) -> list[dict[str, Any]]:
+        """Return the steps as plain data."""
+        return [asdict(step) for step in self.steps]
+
+    def outputs(self, outputs: np.ndarray, *, logits: bool | None) -> np.ndarray:
+        """Return a network's outputs after the steps that change them."""
+        for step in self.steps:
+            if step.stage in _OF_OUTPUTS:
+                outputs = _module(step.name).apply(step.learned, outputs, logits=logits)
+        return outputs
+
+    def predictions(self, predictions: Predictions) -> Predictions:
+        """Return predictions after the steps that change them."""
+        for step in self.steps:
+            if step.stage not in _OF_OUTPUTS:
+                predictions = _module(step.name).apply(step.learned, predictions)
+        return predictions
+
+
+def check_names(names: Sequence[str], facts: frozenset[str]) -> None:
+    """Refuse steps that a task cannot have.
+
+    Args:
+        names: of steps.
+        facts: of the task.
+
+    Raises:
+        KzooError: a step twice, two of one stage, or one that the task lacks something for.
+    """
+    stages: dict[str, str] = {}
+    for name in names:
+        module = _module(name)
+        if module is None or module.STAGE not in STAGES:
+            raise KzooError(f"postprocess={name!r} is unknown. Installed: {', '.join(NAMES) or 'none'}.")
+        if lacks := sorted(module.FACTS - facts):
+            raise KzooError(f"postprocess={name!r} needs a task with {', '.join(lacks)}, which this one has not.")
+        if (other := stages.get(module.STAGE)) is not None:
+            raise KzooError(f"postprocess={other},{name}: both are of the stage {module.STAGE!r}; choose one of them.")
+        stages[module.STAGE] = name
+
+
+def learn(
+    names: Sequence[str], outputs: np.ndarray, truth: np.ndarray, *, target: Target, logits: bool | None, rows: str
+) -> Postprocessor:
+    """Learn steps, each on what those before it give.
+
+    Args:
+        names: of the steps, in any order.
+        outputs, truth: of one split (see above).
+        target: what was learned of the target.
+        logits: what outputs of classes are.
+        rows: the name of the split.
+    """
+    steps: list[Step] = []
+    for name in sorted(names, key=lambda name: STAGES.index(_module(name).STAGE)):
+        module, before = _module(name), Postprocessor(steps=tuple(steps))
+        learned = module.learn(before.outputs(outputs, logits=logits), truth, target=target, logits=logits)
+        steps.append(Step(name=name, stage=module.STAGE, rows=rows, learned=learned))
+    return Postprocessor(steps=tuple(steps))

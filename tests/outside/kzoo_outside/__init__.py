@@ -1,0 +1,1 @@
+"""What packages of other people may bring, with no file of kzoo changed."""

@@ -1,0 +1,18 @@
+"""Counts: a Poisson regression, whose network gives the rate."""
+
+from kzoo.tasks import Problem, Score, Task
+
+TASK = Task(
+    name="counts",
+    room=__name__,
+    facts=frozenset({"values", "kept"}),
+    problems=(Problem(name="tabular_count", kind="rows"),),
+    words=("count",),
+    head="exponential",
+    losses=("poisson",),
+    metrics=("poisson_loss",),
+    scores={
+        "deviance": Score(best="min", label="Poisson deviance", short="deviance"),
+        "deviance_of_mean": Score(best="min", label="always the mean", baseline=True),
+    },
+)

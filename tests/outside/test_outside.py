@@ -1,0 +1,178 @@
+"""Tasks, a postprocessor, a callback bundle, a check and a type of table file, as installed packages bring them."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import mean_pinball_loss, mean_poisson_deviance
+
+import kzoo
+
+ENTRY_POINTS = """
+[kzoo.tasks]
+counts = kzoo_outside.counts:TASK
+quantiles = kzoo_outside.quantiles:TASK
+[kzoo.postprocessors]
+temperature = kzoo_outside.temperature
+[kzoo.callbacks]
+counting = kzoo_outside.bundles:counting
+bare = kzoo_outside.bundles:bare
+[kzoo.checks]
+outside = kzoo_outside.checks
+[kzoo.table_files]
+jsonl = kzoo_outside.jsonl
+"""
+JOURNEY = """
+import json
+from pathlib import Path
+import numpy as np
+import kzoo, kzoo.runtime
+from kzoo.cli import main
+
+found = {}
+quick = dict(batch_size=32, learning_rate=0.01, units=(16,), progress=False)
+for task, target in (("count", "visits"), ("quantiles", "size"), ("classification", "likes")):
+    drop = [name for name in ("visits", "size", "likes") if name != target]
+    asked = dict(target=target, drop=drop, task=task)
+    more = dict(postprocess="temperature") if task == "classification" else {}
+    run = kzoo.train(
+        "tabular_fnn", "table.jsonl", out=f"runs/{task}", epochs=8, callbacks="counting", **asked, **quick, **more
+    )
+    predictions = kzoo.predict(run, "new.jsonl")
+    exported = kzoo.export(run, f"exports/{task}", formats=["onnx"])
+    opened = kzoo.runtime.load(exported)
+    found[task] = dict(
+        task=run.data.task,
+        loss=run.spec.training["loss"],
+        test=run.summary["test"],
+        again=kzoo.evaluate(run, "new.jsonl", target=target),
+        frame={name: np.asarray(column).tolist() for name, column in predictions.columns().items()},
+        rows=predictions.rows()[:2],
+        runtime={name: np.asarray(c).tolist() for name, c in opened.predict("new.jsonl").columns().items()},
+        shapes=[list(predictions.quantiles.shape)] if predictions.quantiles is not None else [],
+        printed=repr(predictions),
+        report=kzoo.report(run).read_text(encoding="utf-8"),
+        epochs=Path(run.path, "epochs.txt").read_text(),
+        checks=[f.check for f in kzoo.check("tabular_fnn", "table.jsonl", deep=False, **asked)],
+        steps=run.postprocessing,
+        baselines=sorted(one["name"] for one in run.summary["baselines"]),
+    )
+run = kzoo.train(
+    "tabular_fnn", "table.jsonl", out="runs/uncalibrated", epochs=8, target="likes", drop=["visits", "size"], **quick
+)
+found["uncalibrated"] = dict(
+    test=run.summary["test"],
+    frame={name: np.asarray(column).tolist() for name, column in kzoo.predict(run, "new.jsonl").columns().items()},
+)
+words = "train tabular_fnn --data table.jsonl --target likes --drop visits size --epochs 1 --out runs/refused"
+found["refused"] = [main([*words.split(), *more]) for more in (
+    ["--callbacks", "bare"], ["--set", "postprocess=platt"], ["--set", "postprocess=temperature", "--validation", "0"],
+)]
+json.dump(found, open("found.json", "w"))
+"""
+
+
+def table(n, seed):
+    random = np.random.default_rng(seed)
+    a, b = random.normal(size=(2, n))
+    noise = random.normal(size=n)
+    rows = dict(
+        a=a, b=b, visits=random.poisson(np.exp(0.5 + 0.8 * a)), size=2 * a + (0.2 + (b > 0)) * noise + 10,
+        likes=np.where(a + 0.7 * noise > 0, "yes", "no"),
+    )  # fmt: skip
+    return {name: column.tolist() for name, column in rows.items()}
+
+
+def write(path, columns):
+    lines = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory, warm_python):
+    """What a process says in which the package is installed as pip would do it: a folder beside its dist-info."""
+    folder = tmp_path_factory.mktemp("outside")
+    new = table(200, 1)
+    write(folder / "table.jsonl", table(600, 0)), write(folder / "new.jsonl", new)
+    info = folder / "kzoo_outside-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kzoo-outside\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    path = os.pathsep.join([str(folder), str(Path(__file__).parent), str(Path(kzoo.__file__).parent.parent)])
+    done = subprocess.run(
+        [warm_python, "-c", JOURNEY], cwd=folder, env=os.environ | {"PYTHONPATH": path}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "found.json").read_text()) | {"new": new, "stderr": done.stderr}
+
+
+def test_a_poisson_task_trains_with_its_own_loss_and_is_scored_by_its_deviance(found):
+    counts, truth = found["count"], np.array(found["new"]["visits"])
+    assert (counts["task"], counts["loss"]) == ("tabular_count", "poisson")
+    assert counts["again"]["deviance"] < 0.8 * counts["again"]["deviance_of_mean"]
+    rate = np.array(counts["frame"]["visits"])
+    assert counts["again"]["deviance"] == pytest.approx(mean_poisson_deviance(truth, rate), rel=1e-5)
+    assert np.allclose(counts["frame"]["p_zero"], np.exp(-rate), atol=1e-6)
+    assert counts["rows"][0]["more"]["p_zero"] == pytest.approx(counts["frame"]["p_zero"][0])
+    assert f"Its deviance is {counts['test']['deviance']:.3f}" in counts["report"]
+
+
+def test_a_task_of_three_quantiles_has_a_column_for_each(found):
+    quantiles, truth = found["quantiles"], np.array(found["new"]["size"])
+    assert quantiles["task"] == "tabular_quantiles" and quantiles["shapes"] == [[200, 1, 3]]
+    levels = {"size_q0.1": 0.1, "size_q0.5": 0.5, "size_q0.9": 0.9}
+    assert list(quantiles["frame"]) == ["input", *levels]
+    columns = {name: np.array(quantiles["frame"][name]) for name in levels}
+    losses = [mean_pinball_loss(truth, columns[name], alpha=level) for name, level in levels.items()]
+    assert quantiles["again"]["pinball"] == pytest.approx(np.mean(losses), rel=1e-5)
+    assert quantiles["again"]["inside"] == pytest.approx(
+        np.mean((columns["size_q0.1"] <= truth) & (truth <= columns["size_q0.9"])), abs=1e-6
+    )
+    assert 0.5 < quantiles["again"]["inside"] < 0.98
+    assert np.array(quantiles["rows"][0]["quantiles"]).shape == (1, 3) and quantiles["rows"][0]["levels"] == [0.1, 0.5, 0.9]
+    assert "size_q0.9" in quantiles["printed"] and "lie between the outer quantiles" in quantiles["report"]
+
+
+def test_a_postprocessor_calibrates_wherever_predictions_are_made(found):
+    calibrated, plain = found["classification"], found["uncalibrated"]
+    (step,) = calibrated["steps"]
+    assert (step["name"], step["stage"], step["rows"]) == ("temperature", "calibrate", "validation")
+    temperature = step["learned"]["temperature"]
+    assert abs(np.log(temperature)) > 0.01
+    assert calibrated["frame"]["label"] == plain["frame"]["label"]
+    p, q = (np.array(one["frame"]["p_yes"]) for one in (calibrated, plain))
+    assert np.allclose(np.log(p / (1 - p)), np.log(q / (1 - q)) / temperature, atol=1e-3)
+    truth = np.array(found["new"]["likes"]) == "yes"
+    assert calibrated["again"]["loss"] == pytest.approx(-np.log(np.where(truth, p, 1 - p)).mean(), rel=1e-4)
+    assert calibrated["test"]["accuracy"] == plain["test"]["accuracy"]
+    assert calibrated["test"]["loss"] != plain["test"]["loss"]
+
+
+def test_exports_answer_as_the_run_does(found):
+    for task in ("count", "quantiles", "classification"):
+        of_run, of_export = found[task]["frame"], found[task]["runtime"]
+        assert list(of_run) == list(of_export)
+        for name, column in of_run.items():
+            if isinstance(column[0], float):
+                assert np.allclose(column, of_export[name], atol=1e-4), (task, name)
+            else:
+                assert column == of_export[name]
+
+
+def test_a_bundle_a_check_a_type_of_table_and_baselines_take_part(found):
+    for task in ("count", "quantiles", "classification"):
+        assert found[task]["epochs"] == "8"
+        assert "few_rows" in found[task]["checks"]
+        assert len(found[task]["baselines"]) > 1
+
+
+def test_what_does_not_fit_is_one_line(found):
+    assert found["refused"] == [2, 2, 2]
+    lines = found["stderr"].splitlines()
+    assert sum("has no Recorder, which training reads" in line for line in lines) == 1
+    assert sum("postprocess=platt is unknown" in line or "'platt'" in line for line in lines) == 1
+    assert sum("learned on validation data, and there is none" in line for line in lines) == 1

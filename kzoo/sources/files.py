@@ -136,10 +136,14 @@ class _Lines(io.TextIOBase):
 
 def decoded(data, name, notes=None):
     """Return the bytes of a text file of this name as `read_text` does."""
-    encoding = _encoding(io.BytesIO(data), name, notes)
-    if encoding == "utf-16":
-        return data.decode(encoding, "replace")
-    return data.decode({"utf-8": "utf-8-sig"}.get(encoding, encoding)).replace("\r\n", "\n")
+    try:
+        text = data.decode("utf-8-sig")  # as most are
+    except ValueError:
+        encoding = _encoding(io.BytesIO(data), name, notes)
+        if encoding == "utf-16":
+            return data.decode(encoding, "replace")
+        text = data.decode(encoding)
+    return text.replace("\r\n", "\n") if "\r" in text else text
 
 
 def say(lines, notes=None):

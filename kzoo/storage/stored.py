@@ -218,9 +218,9 @@ class Content:
                     yield place, block
 
 
-def is_any_made() -> bool:
-    """Say whether anything is stored, under whatever key."""
-    return any((cache_folder() / "data").glob(f"*/{_ABOUT}"))
+def is_any_made(ending: str) -> bool:
+    """Say whether anything is stored under a key with this ending."""
+    return any((cache_folder() / "data").glob(f"*{ending}/{_ABOUT}"))
 
 
 def is_made(key) -> bool:

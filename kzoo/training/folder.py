@@ -23,9 +23,8 @@ from kzoo.training.record import provenance
 
 _ASIDE = ".before"  # where an earlier run waits until the new one has something to go on from
 _RUN_FILES = (
-    "config.json", "preprocessing.json", "postprocessing.json", "history.csv", "best.keras", "last.keras", "summary.json",
-    "answers.npz",
-    "curves.png", "report.html", "tensorboard", "checkpoints", "debug.csv", *JOURNALS,
+    "config.json", "preprocessing.json", "postprocessing.json", "history.csv", "best.keras", "last.keras",
+    "summary.json", "answers.npz", "curves.png", "report.html", "tensorboard", "checkpoints", "debug.csv", *JOURNALS,
 )  # fmt: skip
 
 

@@ -284,7 +284,7 @@ def test_what_was_stopped_in_its_middle_begins_again(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             kzoo.load_data(file, target="y")
     assert not any((tmp_path / "cache" / "data").iterdir()) and any((tmp_path / "left").iterdir())
-    key = large._key(large._contents(file, ASKED), None, ASKED)
+    key = large._key(file, large._contents(file, ASKED), None, ASKED)
     shutil.move(tmp_path / "left", tmp_path / "cache" / "data" / f"{key}.part")
     data = kzoo.load_data(file, target="y")
     (folder,) = (tmp_path / "cache" / "data").iterdir()

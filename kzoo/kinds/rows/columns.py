@@ -143,28 +143,20 @@ def missing_words(words, columns, targets=()) -> list:
     ]
 
 
-def padded_cells(table, names, written) -> dict:
+def padded_cells(table, names, of_file=()) -> dict:
     """Return name -> a cell with zeros in front, such as `01067`, of the columns of numbers that have one.
 
     Args:
         table: `Rows`.
         names: of the columns.
-        written: returns the same of columns of which a file's reader has made whole numbers, by their names.
+        of_file: the same of columns of which a file's reader has made whole numbers.
     """
     columns = {name: plain(table[name]) for name in names}
     texts = {name: counted(values) for name, values in columns.items() if values.dtype == object}
     found = {name: next((text for text in cells if isinstance(text, str) and is_padded(text)), None)
              for name, cells in texts.items()}  # fmt: skip
-    whole = [name for name, values in columns.items() if name not in texts and _is_whole(values)]
-    found |= written(whole)
+    found |= {name: cell for name, cell in dict(of_file).items() if name not in texts}
     return {name: found[name] for name in names if found.get(name)}
-
-
-def _is_whole(values):
-    if values.dtype.kind != "f":
-        return values.dtype.kind in "iu"
-    finite = values[np.isfinite(values)]
-    return bool(len(finite)) and bool((finite == np.round(finite)).all())
 
 
 def padded_notes(cells):

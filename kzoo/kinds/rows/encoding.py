@@ -173,7 +173,7 @@ class Encoding:
         self.schema = table.schema
         numbers = [column["name"] for column in self.columns if column["kind"] == "number"]
         numbers = [name for name in numbers if name not in self.said and is_texts(table.column(name))]
-        cells = padded_cells(Piece(table), numbers, lambda names: {})
+        cells = padded_cells(Piece(table), numbers)
         self.notes += padded_notes(cells)
         self.month_first, self.zones = month_first(self.columns, raw, train), zones_of(self.columns, raw)
         self.notes += missing_words(self.pieces.words, self.columns, self.targets if self.classes else ())

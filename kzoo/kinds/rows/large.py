@@ -50,9 +50,9 @@ def is_large(source, *, name="", preset=None, **asked) -> bool:
     if not is_table(source):
         return False
     if not too_large(size := size_of(source)):
-        if not asked or "KZOO_MEMORY" in os.environ or not is_any_made():
-            return False
-        return is_made(_key(_contents(source, asked), preset, asked))
+        if not asked or "KZOO_MEMORY" in os.environ or not is_any_made(_bytes_of(source)):
+            return False  # without a look at what the file holds
+        return is_made(_key(source, _contents(source, asked), preset, asked))
     if not is_installed("pyarrow"):
         raise KzooError(
             f"{Path(source).name!r} would take about {in_bytes(size)} of the {in_bytes(free_memory())} that are free. "
@@ -73,7 +73,7 @@ def load_large(source, *, name, preset=None, **asked):
             "on rows that it holds out, or cross-validate a sample of it."
         )
     contents = _contents(source, asked)
-    with making(_key(contents, preset, asked)) as (folder, part):
+    with making(_key(source, contents, preset, asked)) as (folder, part):
         if part is not None:
             about = Encoding(source, part, preset, **asked).encoded()
             if any(isinstance(content, Content) and content.changed() for content in contents):
@@ -129,7 +129,7 @@ def _content(source):
         raise KzooError(f"Cannot read {str(source)!r}: {error.strerror}.") from None
 
 
-def _key(contents, preset, asked):
+def _key(source, contents, preset, asked):
     """Return a word for what a table holds, by its bytes, and for what is asked of it."""
     asked, fixed = dict(asked), choose.fixed_by(preset)
     if splits.is_source(asked["test"]):
@@ -140,7 +140,12 @@ def _key(contents, preset, asked):
         for content in contents
     ]
     written = json.dumps([FORMAT, __version__, parts, asked, fixed and fixed.name], sort_keys=True, default=str)
-    return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+    return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()[:20] + _bytes_of(source)
+
+
+def _bytes_of(source) -> str:
+    """Return how a key ends: in how many bytes the files of a table have."""
+    return f"-{sum(file.stat().st_size for file in files_of(source) if file.is_file())}"
 
 
 def _opened(folder, about, name):

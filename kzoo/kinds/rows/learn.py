@@ -4,8 +4,6 @@ The target decides the task: text, booleans, and whole numbers with at most 20 d
 other numbers are a regression. `task=` overrides the rule.
 """
 
-import os
-
 import numpy as np
 
 from kzoo.dataset import splits
@@ -41,7 +39,6 @@ from kzoo.kinds.rows.light import (
 from kzoo.kinds.rows.scaling import config_of, robust_scaling
 from kzoo.kinds.rows.target import choose_task, groups_in, read_targets, with_target
 from kzoo.optional import pandas as pd
-from kzoo.sources.tables.files import padded_in
 from kzoo.sources.tables.frame import about_index, as_frame
 from kzoo.sources.tables.numbers import in_texts, shown_sign, ways
 from kzoo.sources.tables.overview import columns_read
@@ -124,8 +121,7 @@ def load_table(
     )
     check_some(columns, targets, left_out)
     numbers = [column["name"] for column in columns if column["kind"] == "number" and column["name"] not in said]
-    is_path = of_csv and isinstance(source, str | os.PathLike)
-    notes += padded_notes(padded_cells(raw, numbers, lambda names: padded_in(source, names) if is_path else {}))
+    notes += padded_notes(padded_cells(raw, numbers, attrs.get("padded", ())))
     columns = with_blanks(columns, raw) if of_csv else columns
     notes += missing_words(words, columns, targets if learned.classes else ())
     unread, categories = {}, {column["name"] for column in columns if column["kind"] == "category"}

@@ -17,7 +17,6 @@ and may have
                                      `written` (whether cells are texts, of which an empty one is missing),
                                      `kept` and `words` (see `csv.Pieces`), and `frame(table, text)`, rows of its
                                      pieces as `frame` reads them. Needs pyarrow
-    padded(path, names) -> dict      name -> a cell such as `01067`, of columns of which `frame` makes whole numbers
     FOLDERS = True                   a folder of such files is a table as well, of `files_of(path)`
 """
 
@@ -142,16 +141,6 @@ def read_header(path):
     """
     module = _module(path)
     return module.header(path) if hasattr(module, "header") else None
-
-
-def padded_in(path, names) -> dict:
-    """Return name -> a cell with zeros in front, such as `01067`, of columns of whole numbers of a file that have one.
-
-    Raises:
-        KzooError: not a table.
-    """
-    module = _module(path)
-    return module.padded(path, names) if names and hasattr(module, "padded") else {}
 
 
 def pieces_of(path):

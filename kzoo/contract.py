@@ -30,7 +30,7 @@ _PLAIN = ("bias", "gamma", NORM_BIAS, "scale")
 _compiled_here: "weakref.WeakSet[keras.optimizers.Optimizer]" = weakref.WeakSet()
 
 
-def compile_model(model, *, task, config, training, steps=None):
+def compile_model(model, *, task, config, training, steps=None, weighted=False):
     """Compile a model as its training contract says.
 
     Args:
@@ -40,6 +40,7 @@ def compile_model(model, *, task, config, training, steps=None):
         training: the resolved contract.
         steps: number of training steps, which every schedule but "constant" and "plateau" needs;
             without it the learning rate is constant.
+        weighted: whether metrics weigh rows as the loss does.
 
     Raises:
         KzooError: settings that contradict one another.
@@ -47,10 +48,11 @@ def compile_model(model, *, task, config, training, steps=None):
     optimizer = make_optimizer(training, steps=steps)
     if training.get("layer_decay", 1.0) != 1.0:
         slow_down(optimizer, model, training["layer_decay"])
+    metrics = make_metrics(task=task, config=config, training=training)
     model.compile(
         optimizer=optimizer,
         loss=make_loss(task=task, config=config, training=training),
-        metrics=make_metrics(task=task, config=config, training=training),
+        **{"weighted_metrics" if weighted else "metrics": metrics},
     )
     _compiled_here.add(model.optimizer)
 

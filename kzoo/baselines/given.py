@@ -4,11 +4,10 @@ import math
 
 import numpy as np
 
-from kzoo.dataset.dataset import Split
 from kzoo.kinds import kind
 from kzoo.results import telling, value_of
 from kzoo.sources.arrays import class_numbers
-from kzoo.storage.windows import places_of_few, taken
+from kzoo.storage.windows import places_of_few
 from kzoo.tasks import score_named
 
 MOST_CHOSEN_ON = 20_000  # validation rows
@@ -66,6 +65,11 @@ class Given:
         """Their answers: class numbers (N,), or values (N, ...)."""
         return truth_of(self.train.y[:], self.data.problem)
 
+    @property
+    def weight(self):
+        """How much each training row counts (N,); None where all count alike."""
+        return self.train.weight
+
     def blocks(self, part=None, *, wide=1):
         """Yield inputs and answers of the training rows, or of another split, as many at once as memory has room for.
 
@@ -113,15 +117,15 @@ class Given:
 
     def scores(self, answers, part) -> dict:
         """Return what the task's scoring says of answers to a split."""
-        return self.data.problem.task.scoring.score(answers(part), self.data.target, logits=self.logits).scores
+        more = {} if part.weight is None else {"weight": part.weight}
+        return self.data.problem.task.scoring.score(answers(part), self.data.target, logits=self.logits, **more).scores
 
 
 def _few(part, most):
     """Return a split, of more than `most` rows some, the same ones each time; windows of a series stay windows."""
     if len(part) <= most:
         return part
-    places = places_of_few(len(part), most)
-    return Split(x=taken(part.x, places), y=taken(part.y, places))
+    return part.select(places_of_few(len(part), most))
 
 
 def metric_of(data, scores):

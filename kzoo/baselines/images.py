@@ -74,7 +74,9 @@ def _linear(given, look):
     middle, scale = x.mean(axis=0), x.std(axis=0).mean() or 1.0
 
     def fitted(c):
-        answer = classifier((x - middle) / scale, y, given.outputs, inverse_strength=c, seed=given.seed)
+        answer = classifier(
+            (x - middle) / scale, y, given.outputs, inverse_strength=c, seed=given.seed, weight=given.weight
+        )
 
         def answers(part):
             x, truth = looked(part)

@@ -20,11 +20,12 @@ class Sums:
     def __init__(self):
         self.count, self.inner, self.outer = 0, 0.0, 0.0
 
-    def add(self, x, y):
-        """Add rows: x (B, F), y (B, outputs)."""
+    def add(self, x, y, weight=None):
+        """Add rows: x (B, F), y (B, outputs), which count as `weight` (B,) says; all alike where that is None."""
         x = with_bias(x)
         self.count += len(x)
-        self.inner, self.outer = self.inner + x.T @ x, self.outer + x.T @ np.asarray(y, "float64")
+        weighted = x if weight is None else x * weight[:, None]
+        self.inner, self.outer = self.inner + weighted.T @ x, self.outer + weighted.T @ np.asarray(y, "float64")
 
     def weights(self, strength):
         """Return the weights (F + 1, outputs) of one strength, which counts beside the mean square of a feature."""
@@ -38,18 +39,19 @@ def with_bias(x):
     return np.concatenate([x, np.ones((len(x), 1))], axis=1, dtype="float64")
 
 
-def classifier(x, y, classes, *, inverse_strength, seed):
+def classifier(x, y, classes, *, inverse_strength, seed, weight=None):
     """Fit logistic regression; return the function of x (B, F) that gives the probabilities (B, classes).
 
     Args:
         x: (N, F), dense or sparse.
         y: (N,) class numbers.
         inverse_strength: scikit-learn's C.
+        weight: (N,) how much each row counts; None where all count alike.
     """
     if len(present := np.unique(y)) < 2:
         raise Unfit("the training rows that it takes have one class only")
     logistic = import_module("sklearn.linear_model").LogisticRegression
-    model = logistic(C=inverse_strength, max_iter=_ITERATIONS, random_state=seed).fit(x, y)
+    model = logistic(C=inverse_strength, max_iter=_ITERATIONS, random_state=seed).fit(x, y, weight)
     return lambda x: placed(model.predict_proba(x), present, classes)
 
 

@@ -60,7 +60,7 @@ def logistic(given):
     x = np.concatenate([features(x) for x, _ in given.blocks(wide=features.wide)])
 
     def fitted(c):
-        answer = classifier(x, y, given.outputs, inverse_strength=c, seed=given.seed)
+        answer = classifier(x, y, given.outputs, inverse_strength=c, seed=given.seed, weight=given.weight)
         return given.by_blocks(lambda rows: answer(features(rows)), wide=features.wide)
 
     return given.best({f"C={c:g}": fitted(c) for c in INVERSE_STRENGTHS})
@@ -75,8 +75,11 @@ def ridge(given):
     features, sums, y = _Features(given), Sums(), given.y
     shape, y = y.shape[1:], y.reshape(len(y), -1)
     offset, scale = y.mean(axis=0, dtype="float64"), np.maximum(y.std(axis=0, dtype="float64"), 1e-12)
+    done = 0
     for x, y in given.blocks(wide=features.wide):
-        sums.add(features(x), (y.reshape(len(y), -1) - offset) / scale)
+        weight = None if given.weight is None else given.weight[done : done + len(x)]
+        sums.add(features(x), (y.reshape(len(y), -1) - offset) / scale, weight)
+        done += len(x)
 
     def fitted(strength):
         weights = sums.weights(strength)
@@ -110,7 +113,7 @@ def trees(given):
         import_module("sklearn.ensemble"), f"HistGradientBoosting{'Classifier' if classes else 'Regressor'}"
     )
     options = dict(random_state=given.seed, categorical_features=_binned(given), max_iter=_TREES)
-    models = [boosting(**options).fit(x, column) for column in columns]
+    models = [boosting(**options).fit(x, column, given.weight) for column in columns]
     if not classes:
         return given.by_blocks(lambda x: np.stack([model.predict(x) for model in models], axis=1).reshape(-1, *shape))
     return given.by_blocks(lambda x: placed(models[0].predict_proba(x), models[0].classes_, given.outputs))

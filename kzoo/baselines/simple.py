@@ -21,7 +21,8 @@ def _little(given):
 @baseline("most frequent class", "classes", reference=_DUMMY, seconds=_little)
 def majority(given):
     """Answer the shares of the classes among the training rows."""
-    shares = np.bincount(given.y, minlength=given.outputs) / len(given.y)
+    counts = np.bincount(given.y, given.weight, minlength=given.outputs)
+    shares = counts / counts.sum()
     return given.by_blocks(lambda x: np.broadcast_to(shares, (len(x), len(shares))))
 
 
@@ -30,6 +31,9 @@ def mean(given):
     """Answer the mean of each target over the training rows."""
     y = given.y
     average = y.mean(axis=tuple(range(y.ndim - 1)), dtype="float64")
+    if given.weight is not None:
+        each = y.reshape(len(y), -1, y.shape[-1]).mean(axis=1, dtype="float64")  # a row's own, (N, targets)
+        average = np.average(each, axis=0, weights=given.weight)
     return given.by_blocks(lambda x: np.broadcast_to(average, (len(x), *y.shape[1:])))
 
 

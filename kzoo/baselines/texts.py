@@ -98,7 +98,7 @@ def tfidf(given):
     x, y = weigh.transform(matrix), given.y
 
     def fitted(c):
-        answer = classifier(x, y, given.outputs, inverse_strength=c, seed=given.seed)
+        answer = classifier(x, y, given.outputs, inverse_strength=c, seed=given.seed, weight=given.weight)
         return given.by_blocks(lambda rows: answer(weigh.transform(counts(rows))))
 
     return given.best({f"C={c:g}": fitted(c) for c in _STRENGTHS_OF_LOGISTIC})
@@ -123,8 +123,8 @@ def nbsvm(given):
         own = y == number
         if not own.any() or own.all():
             return np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1]), -1.0 if not own.any() else 1.0
-        ratio = log_ratio(matrix, own)
-        model = svm(C=c, random_state=given.seed).fit(matrix.multiply(ratio).tocsr(), own)
+        ratio = log_ratio(matrix if given.weight is None else matrix.multiply(given.weight[:, None]).tocsr(), own)
+        model = svm(C=c, random_state=given.seed).fit(matrix.multiply(ratio).tocsr(), own, given.weight)
         return model.coef_[0], ratio, float(model.intercept_[0])
 
     def fitted(c):

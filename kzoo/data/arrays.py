@@ -11,7 +11,7 @@ from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.errors import KzooError
 from kzoo.kinds.arrays import refuse_nan
-from kzoo.sources.arrays import as_array, with_rows
+from kzoo.sources.arrays import as_array, numbers_in, with_rows
 from kzoo.storage.memory import free_memory, too_large
 from kzoo.storage.windows import Mapped, taken
 from kzoo.tasks import choose
@@ -21,7 +21,7 @@ _LARGE = 1 << 30  # bytes of an archive that are unpacked wherever it is read
 
 
 def load_arrays(
-    x, y, *, name="arrays", preset=None, validation=0.1, test=None, task=None, seed=0, groups=None,
+    x, y, weight=None, *, name="arrays", preset=None, validation=0.1, test=None, task=None, seed=0, groups=None,
     class_names=None, preprocessing=None, notes=(), vocabulary_size=None,
 ):  # fmt: skip
     """Check and split a pair of arrays.
@@ -29,18 +29,21 @@ def load_arrays(
     Args:
         x: (N, ...): rows, images 0..255, token ids or series; the preset says which, else the shape.
         y: (N,) labels of any kind, one-hot rows, or numbers (N,) or (N, outputs).
-        test: a fraction, or a pair of arrays to test on.
+        weight: (N,) how much each row counts, 0 or more; None where all count alike. It is scaled to a mean of 1 over
+            the training rows.
+        test: a fraction, or arrays to test on: (x, y), or (x, y, weight) where the others have weights.
         class_names: names of labels 0..n-1 where they are known.
         preprocessing: what encodes raw inputs, where it is more than a check of shapes.
         vocabulary_size: number of token ids, where it is known.
 
     Raises:
-        KzooError: lengths that differ, NaN, labels that are no labels, pixels divided by 255.
+        KzooError: lengths that differ, NaN, labels that are no labels, pixels divided by 255, weights that are negative
+            or all 0.
     """
     notes = list(notes)
     kind = kinds.kind(preset.config["inputs"]) if preset is not None else _guess(x)
     x, y = _inputs(x, kind, preset), with_rows(y, "y")
-    first = len(x)
+    weight, first = None if weight is None else weights_of(weight, len(x), "weight"), len(x)
     tested = None
     if splits.is_source(test):
         tested = _inputs(test[0], kind, preset), with_rows(test[1], "test y")
@@ -51,6 +54,11 @@ def load_arrays(
         if tested[0].shape[1:] != x.shape[1:]:
             raise KzooError(f"Test inputs have shape {tested[0].shape[1:]}, training inputs {x.shape[1:]}.")
         x, y = _joined(x, tested[0]), np.concatenate([y, tested[1]])
+        of_test = test[2] if len(test) > 2 else None
+        if (of_test is None) != (weight is None):
+            raise KzooError("Weights are for training and test rows alike: give both as (x, y, weight), or none.")
+        if weight is not None:
+            weight = np.concatenate([weight, weights_of(of_test, len(x) - first, "test weight")])
     chosen, raw, known = _targets(y, kind.name, task, preset, class_names, notes)
     learned, y, parts, more = splits.split_target(
         chosen.task,
@@ -68,6 +76,10 @@ def load_arrays(
     if tested:
         parts["test"] = np.arange(first, len(x))
     train = parts["train"]
+    if weight is not None:
+        if not (total := weight[train].sum()) > 0:
+            raise KzooError("weight is 0 for every training row: nothing would be learned.")
+        weight = (weight * (len(train) / total)).astype(np.float32)
     config = {"input_shape": x.shape[1:], **learned.config}
     # Where the user has scaled the numbers (rescale=False), the network leaves them alone.
     plain = preset is not None and preset.config.get("rescale") is False
@@ -79,7 +91,9 @@ def load_arrays(
         task=chosen.name,
         inputs=kind.name,
         **{
-            part: rows if rows is None else Split(x=taken(x, rows), y=y[rows], rows=rows)
+            part: rows
+            if rows is None
+            else Split(x=taken(x, rows), y=y[rows], rows=rows, weight=None if weight is None else weight[rows])
             for part, rows in parts.items()
         },
         config=config | more_config,
@@ -87,8 +101,25 @@ def load_arrays(
         class_names=learned.classes,
         target_names=learned.names,
         notes=notes + more,
-        fingerprint=splits.fingerprint(x, y, *parts.values(), list(learned.classes)),
+        fingerprint=splits.fingerprint(
+            x, y, *parts.values(), list(learned.classes), *([] if weight is None else [weight])
+        ),
     )
+
+
+def weights_of(weight, rows, what):
+    """Return weights of rows (N,) in double precision.
+
+    Raises:
+        KzooError: not one number for each row, or one that is negative, NaN or infinite.
+    """
+    weight = numbers_in(weight, what.capitalize()).astype(np.float64)
+    if weight.shape != (rows,):
+        raise KzooError(f"{what} has the shape {weight.shape}: give one number for each of the {rows} rows.")
+    if (weight < 0).any():
+        row = int(np.argmax(weight < 0))
+        raise KzooError(f"{what} holds {weight[row]:g} in row {row + 1}: a weight is 0 or more.")
+    return weight
 
 
 def _joined(x, tested):

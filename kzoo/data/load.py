@@ -48,8 +48,8 @@ def load_data(
         source: the name of a data set (`kzoo.data.named.NAMES`); a folder of class folders of images or of
             `.txt` files, or with one `.txt` file per class (an example a line); a `.csv` or Parquet table, or a folder
             of Parquet files; a `.txt` file for a language model, each also where memory has no room for it; an `.npz`
-            file; a pair of arrays (x, y), or of a DataFrame and its answers; a DataFrame or a table of Arrow; a
-            `tf.data.Dataset`.
+            file; a pair of arrays (x, y), also with a weight for each row, (x, y, weight), or of a DataFrame and its
+            answers; a DataFrame or a table of Arrow; a `tf.data.Dataset`.
         preset: what the data is for, a name or a `Preset`: it decides what a table is read as, the length of
             texts and windows, the size of images, the vocabulary. Without it the source decides.
         target: column to predict (tables, text), or columns to forecast (series); several with commas.
@@ -106,12 +106,12 @@ def _load(source, preset, asked):
         return _table(as_frame(source) if is_arrow(source) else source, preset, asked)
     if hasattr(source, "as_numpy_iterator"):
         return _arrays(from_tf(source, preset), "tf.data", preset, asked)
-    if isinstance(source, tuple | list) and len(source) == 2 and not isinstance(source[0], str):
+    if isinstance(source, tuple | list) and len(source) in (2, 3) and not isinstance(source[0], str):
         return _arrays(source, "arrays", preset, asked)
     if not isinstance(source, str | Path):
         raise KzooError(
-            f"Cannot load data from {type(source).__name__}: give a name, a path, a DataFrame, a pair (x, y) "
-            "or a tf.data.Dataset."
+            f"Cannot load data from {type(source).__name__}: give a name, a path, a DataFrame, arrays (x, y) or "
+            "(x, y, weight), or a tf.data.Dataset."
         )
     if isinstance(source, str) and source in NAMES:
         return _named(source, preset, asked)
@@ -150,8 +150,10 @@ def _of_source(seen, given, name, preset, asked):
 
 
 def _arrays(pair, name, preset, asked):
-    x, y = pair
+    x, y, *weight = pair
     if of_pandas(x, "DataFrame"):
+        if weight:
+            raise KzooError("Weights beside a DataFrame are not supported yet: give arrays (x, y, weight).")
         frame, names = with_answers(x, y)
         if asked.target is not None and as_names(asked.target) != names:
             sight.refuse(asked, ("target",), f"a pair (x, y), whose y is {listed(map(repr, names))}")
@@ -169,7 +171,7 @@ def _arrays(pair, name, preset, asked):
         test = from_tf(test, preset)
     elif isinstance(test, str | Path):
         test = read_npz(test)[0]
-    elif splits.is_source(test) and not (isinstance(test, tuple | list) and len(test) == 2):
-        raise KzooError("test= for arrays is a fraction or a second pair (x, y).")
+    elif splits.is_source(test) and not (isinstance(test, tuple | list) and len(test) in (2, 3)):
+        raise KzooError("test= for arrays is a fraction, or a second pair (x, y), or (x, y, weight).")
     chosen = asked.pick("validation", "seed", "task")
-    return load_arrays(x, y, name=name, groups=groups, preset=preset, test=test, **chosen)
+    return load_arrays(x, y, *weight, name=name, groups=groups, preset=preset, test=test, **chosen)

@@ -36,15 +36,17 @@ class Batches:
         onehot: the number of classes, to turn integer labels into float rows; None leaves them integers.
         standardize: (offset, scale) of the targets, a number or one per output: `(y - offset) / scale`.
         most: batches of an epoch, at most; None for all.
+        weight: (N,) how much each row counts: batches are (x, y, weight) then, as `fit` takes them; None for (x, y).
 
     Raises:
         KzooError: for an empty split, a batch size below 1, an unknown augmentation, labels outside
-            0..onehot - 1, or a mix of images without one-hot labels.
+            0..onehot - 1, or a mix of images that have weights or no one-hot labels.
     """
 
     def __init__(
-        self, split, *, batch_size, seed=0, shuffle=False, augment=(), onehot=None, standardize=None, most=None
-    ):
+        self, split, *, batch_size, seed=0, shuffle=False, augment=(), onehot=None, standardize=None, most=None,
+        weight=None,
+    ):  # fmt: skip
         checked_count("batch_size", batch_size)
         checked_count("seed", seed, least=0)
         if split is None or len(split) == 0:
@@ -53,7 +55,7 @@ class Batches:
             raise KzooError(f"{len(split.x)} inputs but {len(split.y)} answers: there must be one for each.")
         self.split, self.batch_size, self.seed, self.shuffle = split, int(batch_size), int(seed), shuffle
         self.augment = check_augmentations(augment)
-        self.onehot, self.standardize = onehot, standardize
+        self.onehot, self.standardize, self.weight = onehot, standardize, weight
         steps = -(-len(split) // self.batch_size)
         self._steps = min(steps, most or steps)
         self._order = None, None
@@ -61,7 +63,7 @@ class Batches:
         if isinstance(split.x, Stored):
             self.parts = StoredParts(split, batch_size=self.batch_size, seed=self.seed, shuffle=shuffle)
         elif not self.augment and not self.in_memory and all(hasattr(part, "dtype") for part in (split.x, split.y)):
-            self.parts = Ahead(self)
+            self.parts = Ahead(self) if weight is None else None
         self._places = None  # the order as a TensorFlow variable, once there is a dataset that reads it
         self.failed = None  # why a batch could not be made: TensorFlow says it in a page of its own
         self.epoch = self.first = 0
@@ -147,7 +149,8 @@ class Batches:
             y = Windows(y.values if self.onehot else self._answers(y.values), y.starts, y.length)
         elif not self.onehot:
             y = self._answers(y)
-        return [array for part in (x, y) for array in _arrays(part)]
+        weight = () if self.weight is None else (self.weight,)
+        return [array for part in (x, y) for array in _arrays(part)] + [*weight]
 
     def gathered(self, arrays, places):
         """Return what `batch` gives, as tensors of the backend, inside of a compiled function too.
@@ -179,7 +182,11 @@ class Batches:
         return self._places
 
     def batch(self, epoch, step):
-        """Return batch number `step` of this epoch: (x, y), each (B, ...), from nothing but the arguments."""
+        """Return batch number `step` of this epoch, from nothing but the arguments.
+
+        Returns:
+            (x, y), each (B, ...), or (x, y, weight) where rows have weights.
+        """
         if not 0 <= step < len(self):
             raise IndexError(f"step {step} is outside 0..{len(self) - 1}.")
         x, y = self.split.x, self.split.y
@@ -193,7 +200,7 @@ class Batches:
         x, y = self._inputs(_rows(x, indices)), self._answers(_rows(y, indices))
         if self.augment:
             x, y = augment(x, names=self.augment, seed=self.seed, epoch=epoch, indices=indices, labels=y)
-        return x, y
+        return (x, y) if self.weight is None else (x, y, self.weight[indices])
 
     def dataset(self):
         """Return what `fit` takes: an epoch whose length is known; each pass follows `epoch` and `first`.
@@ -232,6 +239,7 @@ class Batches:
         """Return a graph function from the step to `batch(epoch, step)`."""
         one = np.arange(1)
         like = self._inputs(_rows(self.split.x, one)), self._answers(_rows(self.split.y, one))
+        like += () if self.weight is None else (self.weight[one],)
 
         def batch_at(step):
             batch = tf.numpy_function(self._from_first, [step], [a.dtype for a in like], stateful=True)
@@ -274,6 +282,8 @@ class Batches:
         shape = np.shape(_rows(self.split.x, np.arange(1)))
         if len(shape) != 4:
             raise KzooError(f"Augmentation {self.augment[0]!r} is for images; these inputs are {shape[1:]}.")
+        if set(self.augment) & set(MIXES) and self.weight is not None:
+            raise KzooError(f"Augmentation {self.augment!r} mixes images that have weights of their own: leave it out.")
         if set(self.augment) & set(MIXES) and not self.onehot and np.ndim(self.split.y) != 2:
             raise KzooError(f"Augmentation {self.augment!r} needs one-hot labels; set labels='onehot'.")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.data.arrays import from_tf, read_npz
+from kzoo.data.arrays import from_tf, read_npz, weights_of
 from kzoo.data.detection import existing
 from kzoo.data.encode import check_known, encode
 from kzoo.data.load import load
@@ -235,8 +235,8 @@ def _array(run, source):
         source = tested or pair
     elif hasattr(source, "as_numpy_iterator"):
         source = from_tf(source, None)
-    if not isinstance(source, tuple | list) or len(source) != 2:
-        raise KzooError(f"data={shown(source)} must be a pair (x, y), or a source of one.")
+    if not isinstance(source, tuple | list) or len(source) not in (2, 3):
+        raise KzooError(f"data={shown(source)} must be arrays (x, y) or (x, y, weight), or a source of them.")
     x, y = encode(run.preprocessing, np.asarray(source[0])), with_rows(source[1], "y")
     if "ids" in kind_of(run.preprocessing).facts:
         check_known(x, run.spec.config.get("vocabulary_size"))
@@ -244,7 +244,8 @@ def _array(run, source):
         raise KzooError(f"x has {len(x)} rows and y has {len(y)}; they must be as many.")
     if "classes" in run.problem.facts:
         y = class_numbers(y)
-    return Split(x=x, y=_encoded(run, y))
+    weight = weights_of(source[2], len(x), "weight").astype(np.float32) if len(source) > 2 else None
+    return Split(x=x, y=_encoded(run, y), weight=weight)
 
 
 def _encoded(run, labels):

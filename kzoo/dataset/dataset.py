@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from kzoo.dataset.overview import overview
+from kzoo.storage.windows import taken
 from kzoo.tasks import Problem, Target, problem
 from kzoo.words import plural
 
@@ -33,11 +35,23 @@ class Split:
         y: integer labels (N,), targets (N, outputs) in their own units, forecasts (N, horizon, outputs),
             next tokens (N,) or (N, T); or an on-demand object like `x`.
         rows: (N,) their places among the usable rows of the source that they were cut from; None where unknown.
+        weight: (N,) float32, 0 or more: how much each row counts in the loss, metrics, scores and baselines; None where
+            all count alike.
     """
 
     x: Any
     y: Any
     rows: Any = None
+    weight: Any = None
+
+    def select(self, places: Any) -> "Split":
+        """Return some of the rows.
+
+        Args:
+            places: (M,) row numbers.
+        """
+        rows, weight = (None if part is None else np.asarray(part)[places] for part in (self.rows, self.weight))
+        return Split(x=taken(self.x, places), y=taken(self.y, places), rows=rows, weight=weight)
 
     def __len__(self) -> int:
         return len(self.x)

@@ -11,7 +11,7 @@ import numpy as np
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.sources.arrays import class_numbers
 from kzoo.storage.stored import Stored
-from kzoo.storage.windows import Windows, blocks, is_mapped, places_of_few, taken
+from kzoo.storage.windows import Windows, blocks, is_mapped, places_of_few
 from kzoo.words import listed
 
 MOST = 200_000  # rows of a split: an accuracy is within a quarter of a percent of that of any number of rows then
@@ -40,8 +40,8 @@ def sampled(part, most=None):
     if part is None or len(part) <= most or (in_memory(part.x) and in_memory(part.y)):
         return part
     places = places_of_few(len(part), most)
-    rows = places if part.rows is None else np.asarray(part.rows)[places]
-    return Split(x=taken(part.x, places), y=taken(part.y, places), rows=rows)
+    some = part.select(places)
+    return some if part.rows is not None else replace(some, rows=places)
 
 
 def with_samples(data) -> Dataset:

@@ -4,6 +4,7 @@ import warnings
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from kzoo import callbacks as bundles
 from kzoo import contract
@@ -58,13 +59,16 @@ class Job:
     def compile(self, *, slower=1.0):
         """Compile the core as its contract says, with the learning rate times `slower`."""
         training = self.training | {"learning_rate": self.training["learning_rate"] * slower}
-        steps = steps_of(training, self.examples)
+        steps, weighted = steps_of(training, self.examples), self.data.train.weight is not None
         whole = () if self.features is None else (self.model,)  # which checks look at
         for model in (self.core, *whole):
-            contract.compile_model(model, task=self.data.task, config=self.spec.config, training=training, steps=steps)
+            contract.compile_model(
+                model, task=self.data.task, config=self.spec.config, training=training, steps=steps, weighted=weighted
+            )
 
     def batches(self, split, **options) -> Batches:
         """Return the batches of a split as the core takes them; `options` are those of `Batches`."""
+        options = {"weight": split.weight} | options
         return Batches(
             split, batch_size=self.training["batch_size"], onehot=self.onehot, standardize=self.standardize, **options
         )
@@ -74,7 +78,10 @@ class Job:
         augment = self.training.get("augment", ())
         train = self.data.train if self.features is None else self.features[0]
         most = steps_of_epoch(self.training, self.examples)
-        return self.batches(train, shuffle=True, seed=self.spec.seed, augment=augment, most=most)
+        weight = train.weight
+        if weight is not None and (of_classes := self._class_weight()) is not None:  # `fit` takes one of the two
+            weight = weight * np.array([of_classes[i] for i in range(self.data.outputs)], "float32")[train.y]
+        return self.batches(train, shuffle=True, seed=self.spec.seed, augment=augment, most=most, weight=weight)
 
     def validation_batches(self) -> Batches | None:
         """Return the batches to validate on, in the split's own order, where there are any."""
@@ -82,7 +89,11 @@ class Job:
         return None if validation is None else self.batches(sampled(validation))
 
     def class_weight(self) -> dict[int, float] | None:
-        """Return what `fit` takes to weigh classes, as is said or by how rare they are; None where it is not asked."""
+        """Return what `fit` takes to weigh classes; None where it is not asked, or rows have weights, which hold it."""
+        return None if self.data.train.weight is not None else self._class_weight()
+
+    def _class_weight(self):
+        """Return number of a class -> weight, as is said or by how rare it is; None where it is not asked."""
         asked = self.training.get("class_weight")
         if asked is None or "classes" not in self.data.problem.facts:
             return None
@@ -94,7 +105,7 @@ class Job:
     def callbacks(self, folder) -> list[keras.callbacks.Callback]:
         """Return the bundle that the contract names, which writes into `folder`; into none where that is None."""
         training = self.training
-        sample = {"sample": self.training_batches().batch(0, 0)} if training["callbacks"] == "debug" else {}
+        sample = {"sample": self.training_batches().batch(0, 0)[:2]} if training["callbacks"] == "debug" else {}
         return bundles.named(training["callbacks"])(
             folder,
             **sample,
@@ -148,10 +159,10 @@ def make_variables(model, batch):
         batch: (x, y) of one step.
     """
     if keras.backend.backend() == "tensorflow" or keras.distribution.distribution() is not None:
-        x, y = keras.tree.map_structure(lambda rows: rows[:2], batch)
+        x, y, *weight = keras.tree.map_structure(lambda rows: rows[:2], batch)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The structure of `inputs`")  # a model of [x] takes x in `fit`, silently
             answers = model(x, training=False)
-        model.compute_metrics(x, y, answers, None)
+        model.compute_metrics(x, y, answers, *(weight or [None]))
         model.optimizer.build(model.trainable_variables)
         model.reset_metrics()

@@ -34,6 +34,8 @@ def score_split(model, part, data, *, logits, postprocessor=None, batch_size=128
     more = {}  # of tasks that are no forecasts, `score` takes nothing beside
     if "ordered" in data.problem.facts and hasattr(learn, "simple_forecasts"):
         more = {"beside": learn.simple_forecasts(data.preprocessing, part)}
+    if part.weight is not None:
+        more["weight"] = part.weight
     return data.problem.task.scoring.score(batches, data.target, logits=logits, **more)
 
 
@@ -120,7 +122,7 @@ def _answered(model, part, batch_size, views=None):
     """Yield (answers, truth) a batch at a time."""
     batches = Batches(part, batch_size=batch_size)
     for step in range(len(batches)):
-        x, y = batches.batch(0, step)
+        x, y = batches.batch(0, step)[:2]
         answers = forward(model, x, min(batch_size, len(part)), views)
         if not np.isfinite(answers).all():
             raise KzooError("The model's answers are not finite: its weights went to NaN or infinity in training.")

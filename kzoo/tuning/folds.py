@@ -47,7 +47,8 @@ def pooled(data: Dataset) -> Split:
     if len(parts) == 1:
         return parts[0]
     rows = None if any(p.rows is None for p in parts) else np.concatenate([p.rows for p in parts])
-    return Split(x=_joined([p.x for p in parts]), y=_joined([p.y for p in parts]), rows=rows)
+    weight = None if any(p.weight is None for p in parts) else np.concatenate([p.weight for p in parts])
+    return Split(x=_joined([p.x for p in parts]), y=_joined([p.y for p in parts]), rows=rows, weight=weight)
 
 
 def with_all_rows(data: Dataset) -> Dataset:
@@ -91,7 +92,8 @@ def _labels(rows):
 
 
 def _taken(rows, places):
-    return Split(x=_picked(rows.x, places), y=_picked(rows.y, places))
+    weight = None if rows.weight is None else rows.weight[places]
+    return Split(x=_picked(rows.x, places), y=_picked(rows.y, places), weight=weight)
 
 
 def _picked(values, places):

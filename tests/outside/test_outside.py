@@ -133,7 +133,11 @@ def test_a_task_of_three_quantiles_has_a_column_for_each(found):
         np.mean((columns["size_q0.1"] <= truth) & (truth <= columns["size_q0.9"])), abs=1e-6
     )
     assert 0.5 < quantiles["again"]["inside"] < 0.98
-    assert np.array(quantiles["rows"][0]["quantiles"]).shape == (1, 3) and quantiles["rows"][0]["levels"] == [0.1, 0.5, 0.9]
+    assert np.array(quantiles["rows"][0]["quantiles"]).shape == (1, 3) and quantiles["rows"][0]["levels"] == [
+        0.1,
+        0.5,
+        0.9,
+    ]
     assert "size_q0.9" in quantiles["printed"] and "lie between the outer quantiles" in quantiles["report"]
 
 

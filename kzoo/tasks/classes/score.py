@@ -18,13 +18,15 @@ _RARE = 0.1  # share of one of two classes, below which accuracy says little
 _Z = 1.959963984540054  # of a normal distribution, 95 % lie between this and its opposite
 
 
-def score(batches, target, *, logits=None) -> Scored:
+def score(batches, target, *, logits=None, weight=None) -> Scored:
     """Score answers.
 
     Args:
         batches: pairs (outputs, truth): (B, classes) or (B, 1), and class numbers (B,).
         target: the `Target`; `majority` is what naming its `common` class gets, or that of these examples.
         logits: whether outputs are logits, or else probabilities; None: neither, and then there is no log loss.
+        weight: (N,) how much each example counts; None where all count alike. The interval is that of as many equal
+            examples as the weights are worth (Kish's effective sample size).
 
     Raises:
         KzooError: labels outside the classes that the network answers.
@@ -34,60 +36,75 @@ def score(batches, target, *, logits=None) -> Scored:
     if truth.min() < 0 or truth.max() >= p.shape[1]:
         raise KzooError(f"The labels run from {truth.min()} to {truth.max()}, and the model has {p.shape[1]} classes.")
     guess, n = p.argmax(-1), len(truth)
-    right = int((guess == truth).sum())
+    right, worth = int((guess == truth).sum()), n
+    if weight is not None:
+        worth = weight.sum(dtype="float64") ** 2 / (weight.astype("float64") ** 2).sum()
+        right = worth * float(np.average(guess == truth, weights=weight))
     present, common = np.unique(truth), getattr(target, "common", None)
     auc = None
     if len(present) == p.shape[1]:
         drawn = np.array([1]) if p.shape[1] == 2 else present
         some = np.array_split(drawn, min(len(drawn), 1 + p.size // _AT_A_TIME))
-        auc = float(np.concatenate([_areas(truth, p, classes) for classes in some]).mean())
+        auc = float(np.concatenate([_areas(truth, p, classes, weight) for classes in some]).mean())
     scores = dict(
-        accuracy=right / n,
-        accuracy_interval=list(wilson(right, n)),
-        **_of_rare_class(truth, p),
-        f1=_f1(truth, guess),
+        accuracy=right / worth,
+        accuracy_interval=list(wilson(right, worth)),
+        **_of_rare_class(truth, p, weight),
+        f1=_f1(truth, guess, weight),
         auc=auc,
-        loss=None if logits is None else float(-np.log(np.clip(p[np.arange(n), truth], 1e-7, 1)).mean()),
-        majority=float((truth == (np.bincount(truth).argmax() if common is None else common)).mean()),
+        loss=None if logits is None else _mean(-np.log(np.clip(p[np.arange(n), truth], 1e-7, 1)), weight),
+        majority=_mean(truth == (_counts(truth, weight).argmax() if common is None else common), weight),
         examples=n,
     )
     return Scored(scores=scores, truth=truth, answers=p)
 
 
-def _of_rare_class(truth, p) -> dict:
+def _mean(values, weight) -> float:
+    return float(values.mean() if weight is None else np.average(values, weights=weight))
+
+
+def _counts(numbers, weight, size=0) -> np.ndarray:
+    """Return how many rows each number has, or their weights."""
+    return np.bincount(numbers, weight, minlength=size)
+
+
+def _of_rare_class(truth, p, weight) -> dict:
     """Return the average precision of the rarer of two classes where it is rare; nothing of other data."""
     if p.shape[1] != 2:
         return {}
-    rarer = int(2 * np.count_nonzero(truth == 1) < len(truth))
+    rarer = int(_mean(truth == 1, weight) < 0.5)
     positive = truth == rarer
-    if not 0 < positive.mean() < _RARE or np.isnan(p).any():
+    if not 0 < _mean(positive, weight) < _RARE or np.isnan(p).any():
         return {}
-    return dict(average_precision=average_precision(positive, p[:, rarer]))
+    return dict(average_precision=average_precision(positive, p[:, rarer], weight))
 
 
-def average_precision(positive, scores) -> float:
+def average_precision(positive, scores, weight=None) -> float:
     """Return the mean precision over the positive rows, at the score of each (doi:10.1145/1143844.1143874).
 
     Args:
         positive: (N,) booleans, of which one is true at least.
         scores: (N,) of which the positive rows should have the higher ones; equals are taken together.
+        weight: (N,) how much each row counts; None where all count alike.
     """
     order = np.argsort(-scores, kind="stable")
     positive, scores = positive[order], scores[order]
+    weight = np.ones(len(scores)) if weight is None else weight[order].astype("float64")
     last = np.append(np.flatnonzero(scores[1:] != scores[:-1]), len(scores) - 1)  # of each run of equals
-    right = np.cumsum(positive)[last]
-    return float((np.diff(right, prepend=0) * right / (last + 1)).sum() / right[-1])
+    right, named = (np.cumsum(part)[last] for part in (weight * positive, weight))
+    precision = right / np.where(named > 0, named, 1)
+    return float((np.diff(right, prepend=0) * precision).sum() / right[-1])
 
 
-def _f1(truth, guess) -> float:
+def _f1(truth, guess, weight=None) -> float:
     """Return the mean F1 of all classes that occur, as scikit-learn's macro average: a tenth of its time."""
-    size = max(truth.max(), guess.max()) + 1
-    named = np.bincount(truth, minlength=size) + np.bincount(guess, minlength=size)
-    right = np.bincount(truth[truth == guess], minlength=size)
+    size, hits = max(truth.max(), guess.max()) + 1, truth == guess
+    named = _counts(truth, weight, size) + _counts(guess, weight, size)
+    right = _counts(truth[hits], None if weight is None else weight[hits], size)
     return float((2 * right[named > 0] / named[named > 0]).mean())
 
 
-def _areas(truth, p, classes) -> np.ndarray:
+def _areas(truth, p, classes, weight=None) -> np.ndarray:
     """Return the area under the ROC curve of each class against the others, (classes,).
 
     That is a sum of ranks (doi:10.1148/radiology.143.1.7063747): only the order of scores counts, and ties count half.
@@ -96,10 +113,26 @@ def _areas(truth, p, classes) -> np.ndarray:
     Raises:
         ValueError: a score is not a number.
     """
+    if weight is not None:
+        return np.array([_weighted_area(truth == one, p[:, one], weight) for one in classes])
     of_class = truth[:, None] == classes
     count, n = of_class.sum(axis=0), len(truth)
     ranks = np.stack([_ranks(p[:, one]) for one in classes], axis=1)
     return ((ranks * of_class).sum(axis=0) - count * (count + 1) / 2) / (count * (n - count))
+
+
+def _weighted_area(positive, scores, weight) -> float:
+    """Return the area under the ROC curve of rows that do not count alike: the chance that a positive one is higher.
+
+    Raises:
+        ValueError: a score is not a number.
+    """
+    if np.isnan(scores).any():
+        raise ValueError("A score is nan, and has no rank.")
+    _, place = np.unique(scores, return_inverse=True)
+    of_positive, of_negative = (np.bincount(place, weight * which) for which in (positive, ~positive))
+    below = np.cumsum(of_negative) - of_negative
+    return float((of_positive * (below + of_negative / 2)).sum() / (of_positive.sum() * of_negative.sum()))
 
 
 def _ranks(scores) -> np.ndarray:

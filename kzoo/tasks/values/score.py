@@ -12,7 +12,7 @@ from kzoo.words import number, percent, plural
 MEAN = "training mean"
 
 
-def score(batches, target, *, logits=None, beside=()) -> Scored:
+def score(batches, target, *, logits=None, beside=(), weight=None) -> Scored:
     """Score answers: all together, and where there are several targets or simple forecasts, each target by itself.
 
     Args:
@@ -20,6 +20,7 @@ def score(batches, target, *, logits=None, beside=()) -> Scored:
         target: the `Target`; its `target_scale` standardises. Without it nothing does: these scores are None.
         logits: not needed here.
         beside: pairs (name, answers to the same rows) of what needs no network; NaN where it has no answer.
+        weight: (N,) how much each row counts; None where all count alike.
 
     Returns:
         `targets` of the scores: name -> `mae`, `rmse`, `r2` in the target's own unit, and `beside`: name -> `mae` of
@@ -36,35 +37,42 @@ def score(batches, target, *, logits=None, beside=()) -> Scored:
         raise KzooError(f"Each row has {plural(there, 'true value')}, and the model answers {answered}.")
     answers = outputs.reshape(truth.shape)
     error = (answers - truth).astype("float64")
-    standardised, r2 = _standardised(error, target), _r2(truth, answers)
+    standardised, r2 = _standardised(error, target), _r2(truth, answers, weight)
     scores = dict(
-        mae=float(np.abs(error).mean()),
-        rmse=float(np.sqrt((error**2).mean())),
+        mae=_mean(np.abs(error), weight),
+        rmse=math.sqrt(_mean(error**2, weight)),
         r2=_mean_of_known(r2),
-        mse_standardised=None if standardised is None else float((standardised**2).mean()),
-        mae_standardised=None if standardised is None else float(np.abs(standardised).mean()),
+        mse_standardised=None if standardised is None else _mean(standardised**2, weight),
+        mae_standardised=None if standardised is None else _mean(np.abs(standardised), weight),
         examples=len(truth),
     )
     beside = list(beside)
     if beside or (truth.ndim > 1 and truth.shape[-1] > 1):
-        scores |= _each_target(truth, answers, target, beside, error=error, r2=r2)
+        scores |= _each_target(truth, answers, target, beside, error=error, r2=r2, weight=weight)
     return Scored(scores=scores, truth=truth, answers=answers)
 
 
-def _each_target(truth, answers, target, simple, *, error, r2):
+def _mean(values, weight) -> float:
+    """Return the mean of values (N, ...), of rows that count as weights (N,) say."""
+    if weight is None:
+        return float(values.mean())
+    return float(np.average(values.reshape(len(values), -1).mean(axis=1), weights=weight))
+
+
+def _each_target(truth, answers, target, simple, *, error, r2, weight):
     mean, beside = target.config.get("target_offset"), simple
     if mean is not None:
         beside = [*simple, (MEAN, np.broadcast_to(np.asarray(mean, "float64"), truth.shape))]
     names = target.names or tuple(f"y{i + 1}" for i in range(truth.shape[-1]))
     targets = {
         name: dict(
-            mae=float(np.abs(error[..., i]).mean()),
-            rmse=float(np.sqrt((error[..., i] ** 2).mean())),
+            mae=_mean(np.abs(error[..., i]), weight),
+            rmse=math.sqrt(_mean(error[..., i] ** 2, weight)),
             r2=_mean_of_known(r2[..., i]),
             beside={
                 said: found
                 for said, others in beside
-                if (found := _beside(truth[..., i], answers[..., i], others[..., i])) is not None
+                if (found := _beside(truth[..., i], answers[..., i], others[..., i], weight)) is not None
             },
         )
         for i, name in enumerate(names)
@@ -103,24 +111,25 @@ def _relative(targets):
     return dict(targets=targets) | (dict(relative_mae=float(np.mean([max(of) for of in ratios]))) if told else {})
 
 
-def _beside(truth, answers, simple):
+def _beside(truth, answers, simple, weight):
     """Compare the mean absolute errors where the simple answers have one; None where they have none."""
     there = np.isfinite(simple).reshape(len(simple), -1).all(axis=1)
     if not there.any():
         return None
-    ours, theirs = (np.abs(a[there].astype("float64") - truth[there]).mean() for a in (answers, simple))
+    weight = None if weight is None else weight[there]
+    ours, theirs = (_mean(np.abs(a[there].astype("float64") - truth[there]), weight) for a in (answers, simple))
     # What never errs cannot be beaten: where it is matched, that is neither better nor worse.
     ratio = ours / theirs if theirs > 0 else 1.0 if ours == 0 else None
     return dict(mae=float(theirs), ratio=None if ratio is None else float(ratio), examples=int(there.sum()))
 
 
-def _r2(truth, answers):
+def _r2(truth, answers, weight=None):
     """Return R² of each column, in the shape of a row; NaN of what does not vary: beside it R² has no meaning."""
     shape = truth.shape[1:]
     truth, answers = (a.reshape(len(truth), -1).astype("float64") for a in (truth, answers))
     varies, each = truth.min(axis=0) < truth.max(axis=0), np.full(truth.shape[1], np.nan)
     if varies.any():
-        each[varies] = sk.r2_score(truth[:, varies], answers[:, varies], multioutput="raw_values")
+        each[varies] = sk.r2_score(truth[:, varies], answers[:, varies], sample_weight=weight, multioutput="raw_values")
     return each.reshape(shape)
 
 

@@ -32,7 +32,14 @@ def _read_catalogue() -> None:
     _catalogue = "being read"
     package = import_module("kzoo.presets")
     for module in pkgutil.iter_modules(package.__path__):
-        import_module(f"kzoo.presets.{module.name}")
+        name = f"kzoo.presets.{module.name}"
+        try:
+            import_module(name)
+        except BaseException:  # the next call reads it again, and fails again, in place of listing half of the presets
+            for preset in [preset for preset, owner in _owners.items() if owner == name]:
+                del _presets[preset], _owners[preset]
+            _catalogue = "unread"
+            raise
     _catalogue = "read"
 
 

@@ -89,13 +89,19 @@ def load(source: Loadable, preset: str | Preset | None, asked: DataOptions) -> D
         splits.fractions(asked.validation, asked.test)
     data = _load(source, None if preset is None else get_preset(preset), asked)
     data.loaded = asked.stored()
-    if (overview := getattr(kind(data.inputs).learn, "overview", None)) is not None:
-        data.seen["overview"] = overview(data)
+    with_overview(data)
     if asked.group is not None:
         data.seen["grouped"] = True
     said = what_is_sampled(data)
     if said is not None and said not in data.notes:
         data.notes.append(said)
+    return data
+
+
+def with_overview(data: Dataset) -> Dataset:
+    """Let the kind of input say how data was read, where it says anything (see `Dataset.overview`)."""
+    if (overview := getattr(kind(data.inputs).learn, "overview", None)) is not None:
+        data.seen["overview"] = overview(data)
     return data
 
 

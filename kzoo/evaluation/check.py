@@ -14,7 +14,7 @@ from kzoo.checks.losses import loss_of
 from kzoo.checks.new_data import NewData
 from kzoo.checks.subject import Subject
 from kzoo.data.detection import is_data
-from kzoo.data.load import load
+from kzoo.data.load import load, with_overview
 from kzoo.data.reload import preset_for, reload
 from kzoo.dataset.dataset import Dataset, Loadable, Split
 from kzoo.dataset.options import DataOptions
@@ -219,4 +219,4 @@ def _as_given(model: keras.Model, arrays: Any, test: Any, *, classes: bool) -> D
         config={"input_shape": x.shape[1:]},
     )
     check_shape(model, made)
-    return made
+    return with_overview(made)

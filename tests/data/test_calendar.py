@@ -169,6 +169,32 @@ def test_gaps_shuffled_rows_and_holidays_leave_the_step_alone():
     assert Calendar.of(reader_of(days)).step == "business days"
 
 
+@pytest.mark.parametrize("week", ["Sun Mon Tue Wed Thu", "Mon Tue Wed Thu Fri Sat", "Sat Sun Mon Tue Wed"])
+def test_a_week_of_other_days_is_one_step_in_the_overview_and_in_forecasts(week):
+    times = pd.date_range("2024-01-01", periods=160 + HORIZON, freq=pd.offsets.CustomBusinessDay(weekmask=week))
+    data = load_data(table(times[:160]), preset=preset(), time="when")
+    calendar = Calendar.of(data.preprocessing)
+    days = [day for day in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun") if day in week]
+    assert calendar.words == data.overview["about"]["step"] == f"1 day ({' '.join(days)})"
+    assert calendar.seasons == {"same weekday last week": len(days)}
+    said = ahead(data.preprocessing, table(times[:160]))
+    assert [pd.Timestamp(time) for time in said.times[0]] == list(times[160:])
+    assert data.seen["time"]["holes"] == 0
+    with pytest.raises(KzooError, match="1 hour apart, and those of the training were 1 day"):
+        ahead(data.preprocessing, table(pd.date_range("2024-01-01", periods=30, freq="h")))
+
+
+def test_a_day_that_is_rarely_worked_is_no_day_of_the_week():
+    times = pd.bdate_range("2024-01-01", periods=160).append(pd.DatetimeIndex(["2024-02-03"])).sort_values()
+    calendar = Calendar.of(reader_of(times))
+    assert (calendar.step, calendar.words) == ("business days", "1 business day")
+
+
+@pytest.mark.parametrize("week", ["11", "0000000", "11111001", 5, None, "abcdefg"])
+def test_a_stored_week_that_is_none_is_no_calendar(week):
+    assert Calendar.of({"calendar": dict(column="when", step="business days", every=1.0, week=week)}) is None
+
+
 def test_large_numbers_keep_their_digits():
     seconds = 1_700_000_000 + 900 * np.arange(160 + HORIZON)
     said = ahead(reader_of(seconds[:160]), table(seconds[:160])).rows()

@@ -152,8 +152,8 @@ def test_what_is_empty_or_without_a_shape_is_described_all_the_same():
 
 
 def test_a_kind_of_ones_own_need_say_nothing(monkeypatch):
-    data = load_data("iris")
     monkeypatch.delattr("kzoo.kinds.rows.learn.overview")
+    data = load_data("iris")
     assert data.overview["splits"] == {"train": 108, "validation": 12, "test": 30} and data.overview["columns"] == []
 
 

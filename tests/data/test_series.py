@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -367,3 +368,16 @@ def test_a_short_series_gets_the_settings_that_work_for_its_length(preset, rows,
 def test_a_series_that_is_too_short_for_any_window_gets_no_such_advice():
     with pytest.raises(KzooError, match=r"does not fit; give more rows\.$"):
         load_data(pd.DataFrame({"load": np.arange(12.0)}), preset="series_transformer", target="load")
+
+
+@pytest.mark.parametrize("shape", [(60, 24, 3), (60, 24, 1)])
+def test_arrays_of_series_are_scaled_by_column_over_all_steps(shape):
+    x = np.random.default_rng(0).normal([5, -2, 100][: shape[-1]], 3, size=shape).astype("float32")
+    data = kzoo.load_data((x, x[:, :, 0].mean(axis=1)), preset="adding_gru")
+    assert "scale" not in data.config  # whose preset leaves numbers alone
+    preset = kzoo.get_preset("adding_gru")
+    scaled = replace(preset, name="scaled_gru", config=preset.config | {"rescale": True})
+    config = kzoo.load_data((x, x[:, :, 0].mean(axis=1)), preset=scaled).config
+    train = x[data.train.rows].reshape(-1, shape[-1])
+    assert np.allclose(config["scale"], 1 / train.std(axis=0), rtol=1e-4)
+    assert np.allclose(config["offset"], -train.mean(axis=0) / train.std(axis=0), rtol=1e-3)

@@ -1,11 +1,13 @@
 """The step of a series in the calendar: learned from its times, stored with a run, continued by its forecasts.
 
-A step is a number of seconds (an hour, 15 minutes), of days, of business days (Monday to Friday), of months (by the day
+A step is a number of seconds (an hour, 15 minutes), of days, of business days (Monday to Friday, or the days that the
+rows of another week are of), of months (by the day
 of the month, which is cut off where a month is shorter, so that 31 is the end of each; or its first or last business
 day), or of a column of numbers. Seconds go on along the time that passes, the others along the wall clock. NumPy only.
 """
 
 import math
+import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -13,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from kzoo.errors import KzooError
+from kzoo.kinds.series.times import MONDAY_TO_FRIDAY, week_in_words, working_days
 from kzoo.kinds.series.written import times_and_zone
 from kzoo.sources.tables.raw import rows_of
 from kzoo.sources.tables.values import known
@@ -24,6 +27,7 @@ _JITTER = 0.25  # by which share of it a step of less than a day may vary
 _FEW = 3  # times, below which there is no telling
 _ENOUGH = 2_000  # to read dates takes time
 _DAY = 86_400
+_WEEK = re.compile("(?=.*1)[01]{7}")
 _LIKE = 0.3  # of a step: how far one of new rows may be off and count as one
 
 
@@ -53,6 +57,7 @@ class Calendar:
         day: of the month, for months: 31 is the end of each.
         business: for months: "first" or "last" where the day is moved on, or back, to a business day.
         zone: as `Moments` has it.
+        week: of business days: which days of the week, "1" or "0" for each from Monday; empty for Monday to Friday.
     """
 
     column: str
@@ -61,6 +66,7 @@ class Calendar:
     day: int = 1
     business: str = ""
     zone: str = ""
+    week: str = ""
 
     @classmethod
     def of(cls, reader) -> "Calendar | None":
@@ -70,6 +76,7 @@ class Calendar:
             calendar = cls(**said)
             whole = calendar.step in ("seconds", "numbers") or calendar.every == int(calendar.every)
             sound = 0 < calendar.every < 1e12 and whole and calendar.step in _STEPS and 1 <= calendar.day <= 31
+            sound = sound and (calendar.week == "" or _WEEK.fullmatch(calendar.week) is not None)
             return calendar if sound and isinstance(calendar.zone, str) and isinstance(calendar.column, str) else None
         except (TypeError, ValueError, OverflowError):
             return None
@@ -81,7 +88,9 @@ class Calendar:
 
     @property
     def words(self) -> str:
-        """The step in words: "1 hour", "15 minutes", "1 business day"."""
+        """The step in words: "1 hour", "15 minutes", "1 business day", "1 day (Mon Tue Wed Thu Sun)"."""
+        if self.step == "business days" and self.every == 1:
+            return week_in_words(self._week)
         every, unit = self.every, {"numbers": "", "months": "month", "business days": "business day"}.get(self.step)
         for step, size, name in (
             ("seconds", 3600, "hour"), ("seconds", 60, "minute"), ("seconds", 1, "second"), ("days", 7, "week"),
@@ -102,7 +111,7 @@ class Calendar:
             unit = {1: "month", 3: "quarter"}.get(int(every), "time")
             return {f"same {unit} last year": int(12 // every)} if 12 % every == 0 and every < 12 else {}
         if self.step == "business days":
-            return {"same weekday last week": 5} if every == 1 else {}
+            return {"same weekday last week": self._week.count("1")} if every == 1 else {}
         if self.step == "days":
             names = {1: ("same weekday last week", 7), 7: ("same week last year", 52)}
             return dict([names[int(every)]]) if every in names else {}
@@ -110,6 +119,10 @@ class Calendar:
             unit, day = "hour" if every == 3600 else "time", int(_DAY // every)
             return {f"same {unit} yesterday": day, f"same {unit} last week": 7 * day}
         return {}
+
+    @property
+    def _week(self) -> str:
+        return self.week or MONDAY_TO_FRIDAY
 
     @cached_property
     def _zone(self):
@@ -123,7 +136,7 @@ class Calendar:
             steps = np.diff(at)
         elif self.step == "business days":
             days = wall.astype("datetime64[D]")
-            steps = np.busday_count(days[:-1], days[1:])
+            steps = np.busday_count(days[:-1], days[1:], weekmask=self._week)
         elif self.step == "months":
             steps = np.diff(wall.astype("datetime64[M]").astype(int))
         else:
@@ -187,7 +200,7 @@ class Calendar:
         if self.step == "months":
             return usual & (days == day_of(days.astype("datetime64[M]"), self.day, self.business))
         if self.step == "business days":
-            return usual & np.is_busday(days)
+            return usual & np.is_busday(days, weekmask=self._week)
         return usual & (self.step == "days")
 
     def _on_the_wall(self, moments, place, zone):
@@ -202,7 +215,8 @@ class Calendar:
         if self.step == "days":
             days = today + every * np.arange(1, count + 1)
         elif self.step == "business days":
-            days = np.busday_offset(today, every * np.arange(1, count + 1), roll="backward")
+            ahead = every * np.arange(1, count + 1)
+            days = np.busday_offset(today, ahead, roll="backward", weekmask=self._week)
         else:
             months = today.astype("datetime64[M]") + every * np.arange(1, count + 1)
             days = day_of(months, self.day, self.business)
@@ -306,9 +320,9 @@ def _of_months(days):
 
 
 def _of_days(days):
-    weekday = (days.astype(int) + 3) % 7
-    steps = np.diff(days).astype(int)
-    if (weekday < 5).all() and (steps == 3).any() and _usual(np.busday_count(days[:-1], days[1:]), 0) == 1:
-        return dict(step="business days", every=1.0)
+    steps, week = np.diff(days).astype(int), working_days(days)
+    daily = len(steps) and np.median(steps) == 1 and (steps > 1).any()  # else no days off were seen
+    if week and daily and _usual(np.busday_count(days[:-1], days[1:], weekmask=week), 0) == 1:
+        return dict(step="business days", every=1.0, week="" if week == MONDAY_TO_FRIDAY else week)
     every = _usual(steps, 0)
     return None if every is None else dict(step="days", every=every)

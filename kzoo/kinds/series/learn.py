@@ -12,7 +12,7 @@ from kzoo.kinds import STEPS, Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.asked import asked_columns, named_columns
 from kzoo.kinds.rows.columns import about_weights, stored_writing, writing_of
-from kzoo.kinds.rows.learn import describe, fit, seen_in_cells, text_columns
+from kzoo.kinds.rows.learn import describe, seen_in_cells, text_columns
 from kzoo.kinds.rows.light import say_unread
 from kzoo.kinds.rows.scaling import scaling
 from kzoo.kinds.series.calendar import calendar_of
@@ -34,13 +34,14 @@ from kzoo.sources.tables.numbers import in_texts
 from kzoo.sources.tables.overview import columns_read
 from kzoo.sources.tables.raw import MOST, as_names, require, rows_of
 from kzoo.sources.tables.values import known, plain
-from kzoo.storage.windows import Windows
+from kzoo.storage.windows import Windows, few, taken
 from kzoo.tasks.values.light import Extent, spread
 from kzoo.words import listed, plural, shown
 
 __all__ = ["describe", "fit", "fresh", "labelled", "load", "overview", "simple_forecasts", "take"]
 
 _HORIZON = 24  # without a preset
+_MOST_SCALED = 2_000_000  # steps of arrays whose scale is learned
 
 
 def load(source, form, *, problem, seed, task=None, **asked):
@@ -380,6 +381,23 @@ def take(x, preset):
     if x.ndim == 2 and preset is not None and preset.config["input_shape"][-1] == 1:
         x = x[..., None]
     return as_type(checked(x, "series"), np.float32)
+
+
+def fit(x, train, *, plain=False, notes=None, **more):
+    """Return series as they are, and the scale of each column over all steps of the training series.
+
+    Args:
+        x: (N, T, F).
+        train: numbers of the training series.
+        plain: whether the caller has scaled them.
+        notes: a list that gets a line where not all of them were looked at.
+    """
+    if plain:
+        return x, {}, None
+    series, most = taken(x, train), max(1, _MOST_SCALED // x.shape[1])
+    if len(series) > most and notes is not None:
+        notes.append(f"The scale of the inputs is learned on {most:,} of {len(series):,} training series.")
+    return x, scaling(few(series, most)), None
 
 
 def labelled(reader, source, *, targets, config):

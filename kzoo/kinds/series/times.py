@@ -58,10 +58,8 @@ class Step:
         if (days := candidates[0].count / _SECONDS["day"]) >= 27:
             months = np.median(np.diff(when.astype("M8[M]").astype(int)))
             candidates.append(cls(float(max(months, 1)), "months"))
-        elif days == 1:
-            rows = np.bincount((when.astype("M8[D]").astype(int) + 3) % 7, minlength=7)
-            week = "".join("01"[int(count > _RARE * rows.mean())] for count in rows)
-            candidates += [cls(1.0, "days of work", week)] if "0" in week else []
+        elif days == 1 and (week := working_days(when.astype("M8[D]"))):
+            candidates.append(cls(1.0, "days of work", week))
         return min(candidates, key=lambda step: int((np.abs(step.between(when) - 1) > _EVEN).sum()))
 
     def between(self, when) -> np.ndarray:
@@ -90,10 +88,29 @@ class Step:
         return plural(round(count), "day") if self.unit else f"{self.count * count:.12g}"
 
     def __str__(self):
-        if self.unit == "days of work":
-            names = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-            return f"1 day ({' '.join(name for name, works in zip(names, self.week, strict=True) if works == '1')})"
-        return self.times(1)
+        return week_in_words(self.week) if self.unit == "days of work" else self.times(1)
+
+
+MONDAY_TO_FRIDAY = "1111100"
+
+
+def working_days(days) -> str:
+    """Return the days of the week that rows are of, "1" or "0" for each from Monday; "" where they are of all.
+
+    Args:
+        days: (N,) datetime64[D].
+    """
+    rows = np.bincount((days.astype(int) + 3) % 7, minlength=7)
+    week = "".join("01"[int(count > _RARE * rows.mean())] for count in rows)
+    return week if "0" in week else ""
+
+
+def week_in_words(week) -> str:
+    """Return a step of a day of some days of the week, in words: "1 business day" from Monday to Friday."""
+    if week == MONDAY_TO_FRIDAY:
+        return "1 business day"
+    names = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+    return f"1 day ({' '.join(name for name, works in zip(names, week, strict=True) if works == '1')})"
 
 
 def span(seconds) -> str:

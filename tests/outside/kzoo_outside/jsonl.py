@@ -1,6 +1,7 @@
 """Tables with an object of JSON in each line."""
 
 import json
+from pathlib import Path
 
 from kzoo.errors import KzooError
 from kzoo.sources.tables.raw import Rows
@@ -11,7 +12,7 @@ SUFFIXES = (".jsonl",)
 
 def _objects(path):
     try:
-        lines = [json.loads(line) for line in open(path, encoding="utf-8") if line.strip()]
+        lines = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise KzooError(f"{path} is no table of JSON lines: {error}.") from None
     return {name: [line.get(name) for line in lines] for name in dict.fromkeys(name for line in lines for name in line)}

@@ -1,0 +1,85 @@
+"""What is read of a family's file, however it is laid out; and a catalogue that cannot be read."""
+
+import sys
+
+import pytest
+
+import kzoo
+from kzoo import catalogue, family
+from kzoo.errors import KzooError
+
+ODD = '''
+"""A family."""
+
+NEEDS: dict = {
+    "width": {"depth": "any"},
+}  # fmt: skip
+
+
+def build(*, name, input_shape=(4,), outputs=2,
+          depth=1, width=8):  # fmt: skip
+    """Return a network.
+
+    Args:
+        depth: how many layers.
+        width, outputs: units of each. Not more.
+    """
+    raise NotImplementedError
+'''
+
+
+@pytest.fixture
+def odd(tmp_path, monkeypatch):
+    def write(source, module="odd_family"):
+        (tmp_path / f"{module}.py").write_text(source)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setitem(family.FAMILIES, "odd", (module, {}))
+        family._read.cache_clear()
+        return family.builder_of("odd")
+
+    yield write
+    family._read.cache_clear()
+    sys.modules.pop("odd_family", None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text,
+        lambda text: text.replace(':  # fmt: skip\n    """', ' -> object:\n    """'),
+        lambda text: text.replace("def build(*, name", "def build(  # a comment: with (brackets\n    *, name"),
+        lambda text: text.replace("outputs=2,", "outputs=2,  # two) of them\n"),
+    ],
+)
+def test_a_builder_is_read_however_its_signature_is_laid_out(odd, change):
+    builder = odd(change(ODD))
+    assert builder.takes == ("input_shape", "outputs", "depth", "width")
+    assert builder.defaults == {"input_shape": (4,), "outputs": 2, "depth": 1, "width": 8}
+    assert builder.meanings["depth"] == "how many layers" and builder.meanings["width"] == "units of each"
+    assert builder.needs == {"width": {"depth": "any"}}
+
+
+def test_a_file_without_a_builder_and_needs_that_are_no_literal_are_one_line(odd):
+    with pytest.raises(KzooError, match="has no function 'build'"):
+        odd(ODD.replace("def build", "def make"))
+    with pytest.raises(KzooError, match="NEEDS must be written as a plain dict"):
+        odd(ODD.replace('"width": {"depth": "any"},', "**dict(width=1),"))
+
+
+def test_a_catalogue_that_cannot_be_read_is_not_half_of_one_afterwards(tmp_path, monkeypatch):
+    """Presets of modules that were read before the broken one would be listed as if they were all."""
+    package = __import__("kzoo.presets", fromlist=["presets"])
+    broken = tmp_path / "zz_broken.py"
+    broken.write_text(
+        "from dataclasses import replace\nfrom kzoo.catalogue import _presets, register\n"
+        "register(replace(_presets['iris_fnn'], name='half_fnn'))\nraise RuntimeError('broken')\n"
+    )
+    all_of_them = kzoo.list_presets()
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    monkeypatch.setattr(catalogue, "_catalogue", "unread")
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="broken"):
+            kzoo.list_presets()
+    broken.write_text("")
+    assert kzoo.list_presets() == all_of_them
+    sys.modules.pop("kzoo.presets.zz_broken", None)

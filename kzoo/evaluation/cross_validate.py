@@ -51,6 +51,7 @@ def cross_validate(
     drop: str | Sequence[str] = (),
     group: str | ArrayLike | None = None,
     task: str | None = None,
+    columns: Mapping[str, Any] | None = None,
     parallel: int = 1,
     threads: int | None = None,
     executor: Executor | None = None,
@@ -76,7 +77,7 @@ def cross_validate(
         out: the folder, with a run in `fold-01`, `fold-02`, ...; the default is `runs/cross-PRESET`.
         epochs, callbacks: see `kzoo.train`.
         validation: fraction of the rows outside the fold, which choose the best epoch.
-        target, drop, group, task: see `kzoo.load_data`.
+        target, drop, group, task, columns: see `kzoo.load_data`.
         parallel, threads, executor: how many folds are trained at once, and by whom, as in `kzoo.tune`; the last digits
             of scores depend on `threads`, and not on who trains.
         overwrite: replace other folds in `out`, all of them.
@@ -108,6 +109,7 @@ def cross_validate(
     plan = [Fold(i, folds, stratified, seed + r) for r in range(repeats) for i in range(folds)]
     options: dict[str, Any] = dict(
         epochs=epochs, callbacks=callbacks, validation=validation, target=target, drop=drop, group=group, task=task,
+        columns=columns,
     ) | overrides  # fmt: skip
     out, runs = Path(out or f"runs/cross-{preset.name}"), []
     threads = checked_crew(parallel, threads, executor)

@@ -1,0 +1,50 @@
+"""Every option of data is declared once, in `DataOptions`: each function that takes it has its name and its default."""
+
+import inspect
+from dataclasses import fields
+
+import pytest
+
+import kzoo
+from kzoo.cli import make_parser
+from kzoo.dataset.options import NAMED, DataOptions
+
+OPTIONS = {field.name: field.default for field in fields(DataOptions)}
+SEED = {"seed": "data_seed"}  # as functions call it that have a seed of their own
+# What a function does without, and why.
+WITHOUT = {
+    "load_data": set(),
+    "train": {"clip"},  # for `load_data` alone
+    "fit_arguments": {"clip"},
+    "check": {"clip"},
+    "tune": {"clip"},
+    "cross_validate": {"clip", "test", "time", "data_seed"},  # folds are the test split; rows have no order
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_a_function_takes_the_options_of_data_by_their_names_and_defaults(name):
+    parameters = inspect.signature(getattr(kzoo, name)).parameters
+    names = {option: option if name == "load_data" else SEED.get(option, option) for option in OPTIONS}
+    assert set(names.values()) - set(parameters) == WITHOUT[name]
+    for option, called in names.items():
+        if called in parameters:
+            assert parameters[called].default == OPTIONS[option], called
+            assert parameters[called].kind is inspect.Parameter.KEYWORD_ONLY, called
+
+
+def test_no_other_function_has_options_of_data():
+    public = {name: getattr(kzoo, name) for name in kzoo._PUBLIC}
+    parameters = {n: set(inspect.signature(f).parameters) for n, f in public.items() if inspect.isfunction(f)}
+    takes = {name for name, names in parameters.items() if len({"drop", "group", "validation"} & names) > 1}
+    assert takes == set(WITHOUT)
+
+
+@pytest.mark.parametrize("command", ["train", "tune", "check"])
+def test_a_command_has_an_option_for_each(command):
+    (commands,) = (one for one in make_parser([command])._actions if one.dest == "command")
+    options = {one.dest: one.default for one in commands.choices[command]._actions}
+    for name in (*NAMED, "data_seed"):
+        assert name in options, name
+        default = OPTIONS["seed" if name == "data_seed" else name]
+        assert options[name] == default or not (options[name] or default), name  # an empty list for an empty tuple

@@ -48,7 +48,7 @@ __all__ = [
 def named(name: str) -> Callable[..., list[keras.callbacks.Callback]]:
     """Return the bundle of a name: one of these functions, or one of an installed package.
 
-    A package brings a bundle under the entry-point group `kzoo.callbacks`: a function that takes what `standard` takes,
+    A package brings a bundle under the entry-point group `kzoo.callback_bundles`: a function that takes what `standard` takes,
     and returns a list with the callbacks of `standard` among its own.
 
     Raises:
@@ -57,7 +57,7 @@ def named(name: str) -> Callable[..., list[keras.callbacks.Callback]]:
     own = globals().get(name)
     if own is not None:
         return own
-    function = installed("kzoo.callbacks")[name]
+    function = installed("kzoo.callback_bundles")[name]
 
     def checked(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
         made = list(function(run_dir, **options))

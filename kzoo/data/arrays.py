@@ -10,6 +10,8 @@ from kzoo import kinds
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.errors import KzooError
+from kzoo.kinds.arrays import as_type as as_type  # here for kinds of packages, which take them from here
+from kzoo.kinds.arrays import checked as checked
 from kzoo.kinds.arrays import refuse_nan
 from kzoo.sources.arrays import as_array, numbers_in, with_rows
 from kzoo.storage.memory import free_memory, too_large

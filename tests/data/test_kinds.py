@@ -89,7 +89,7 @@ def listed_anew():
     """Let what is found by listing be found again, before and after."""
 
     def clear():
-        for found in (listing.rooms, kinds._kinds, files.suffixes):
+        for found in (listing.rooms, kinds._kinds, files._own, files.suffixes):
             found.cache_clear()
 
     clear()

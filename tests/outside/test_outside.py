@@ -17,7 +17,7 @@ counts = kzoo_outside.counts:TASK
 quantiles = kzoo_outside.quantiles:TASK
 [kzoo.postprocessors]
 temperature = kzoo_outside.temperature
-[kzoo.callbacks]
+[kzoo.callback_bundles]
 counting = kzoo_outside.bundles:counting
 bare = kzoo_outside.bundles:bare
 [kzoo.checks]

@@ -8,20 +8,12 @@ from contextlib import ExitStack
 import numpy as np
 
 from kzoo.dataset import splits
-from kzoo.dataset.overview import AS_ASKED
 from kzoo.errors import KzooError
-from kzoo.kinds.rows.asked import asked_columns, named_columns
+from kzoo.kinds.rows.asked import named_columns
 from kzoo.kinds.rows.columns import (
     MOST_CATEGORIES,
-    check_some,
     fingerprinted,
-    learn_columns,
-    missing_words,
-    month_first,
-    padded_cells,
-    padded_notes,
     with_blanks,
-    zones_of,
 )
 from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extents, Placed, Sample, Words
 from kzoo.kinds.rows.light import (
@@ -35,13 +27,12 @@ from kzoo.kinds.rows.light import (
     unread_line,
 )
 from kzoo.kinds.rows.scaling import config_of
-from kzoo.kinds.rows.target import choose_task, is_empty, read_targets, without_target
+from kzoo.kinds.rows.table import TableFit
+from kzoo.kinds.rows.target import is_empty, without_target
 from kzoo.optional import of_pandas
-from kzoo.sources.tables.arrow import Piece, arrow, hashes, is_texts, mixed, plain_of, settled
+from kzoo.sources.tables.arrow import Piece, arrow, hashes, mixed, plain_of, settled
 from kzoo.sources.tables.files import is_table, pieces_of
-from kzoo.sources.tables.overview import columns_read
-from kzoo.sources.tables.raw import Rows, as_names, find_target, require, rows_of
-from kzoo.sources.tables.repeated import repeated_ids
+from kzoo.sources.tables.raw import Rows, require, rows_of
 from kzoo.sources.tables.values import MISSING, to_words
 from kzoo.sources.tables.zones import about_zone
 from kzoo.storage.progress import followed
@@ -54,7 +45,7 @@ _PIECE = 50_000  # rows of a DataFrame that are encoded at once
 _PARTS = ("train", "validation", "test")
 
 
-class Encoding:
+class Encoding(TableFit):
     """A table that is being encoded.
 
     Args:
@@ -66,19 +57,14 @@ class Encoding:
 
     def __init__(self, source, folder, preset, *, target, validation, test, drop, group, task, columns, seed, clip):
         self.pieces, self.tested = pieces, tested = pieces_of(source), _tested(test)
-        self.folder, self.preset = folder, preset
-        self.group, self.task, self.seed, self.clip = group, task, int(seed), clip
+        self.folder, self.seed, self.text = folder, int(seed), named_columns(columns)
         self.validation, self.test = splits.fractions(validation, 0 if tested is not None else test)
-        names = Rows(dict.fromkeys(pieces.names, ()))
-        self.targets = find_target(names, target)
-        self.drop = as_names(drop)
-        self.apart = [*self.targets, *self.drop, *([group] if group is not None else [])]
-        require(names, self.apart, "the table")
-        self.said, self.text = asked_columns(columns, names), named_columns(columns)
-        self.inputs = [name for name in pieces.names if name not in self.apart]
+        super().__init__(
+            pieces.names, [*pieces.notes, *(() if tested is None else tested.notes)], preset=preset, target=target,
+            drop=drop, group=group, task=task, columns=columns, clip=clip,
+        )  # fmt: skip
         if tested is not None:
             require(Rows(dict.fromkeys(tested.names, ())), self.targets, "the test table")
-        self.notes, self.doubts, self.left_out = [*pieces.notes, *(() if tested is None else tested.notes)], [], {}
 
     def encoded(self) -> dict:
         """Encode the table, and return what `large.py` opens it with."""
@@ -129,59 +115,34 @@ class Encoding:
     def learn(self):
         """Learn what the target and the columns are; classes and categories are counted over all rows."""
         table, places = self.sample.taken()
-        frame, decimal = self.pieces.frame(table, self.text), self.pieces.decimal
-        target = self.targets[0]
-        if self.cells is not None:  # which shows what a column is, also where the sample lacks its rarest cells
+        frame, decimal, target = self.pieces.frame(table, self.text), self.pieces.decimal, self.targets[0]
+        if self.cells is None:
+            frame = self.learn_task(frame, decimal)
+        else:  # which shows what a column is, also where the sample lacks its rarest cells
             different = self.pieces.frame(_table_of(target, self.cells, table.schema), self.text)
-            different, self.writings = read_targets(
-                different, self.targets, self.said, self.task, self.doubts, decimal, different=True,
-                figures=different.attrs.get("figures", ()),
-            )  # fmt: skip
-            values = {target: rows_of(different)[target]}
-        else:
-            figures = frame.attrs.get("figures", ())
-            frame, self.writings = read_targets(
-                frame, self.targets, self.said, self.task, self.doubts, decimal, figures=figures
-            )
-            values = {name: rows_of(frame)[name] for name in self.targets}
-        self.chosen, reason = choose_task(values, self.task, self.preset)
-        self.notes.append(reason)
+            different = self.learn_task(different, decimal, different=True)
         self.classes = self.code_of = None
-        if "classes" in self.chosen.facts:
+        if "classes" in self.problem.facts:
             if self.cells is None:
                 raise KzooError(
                     f"Target {target!r} has more than {_MOST_CLASSES:,} different values: too many classes for a table "
                     "that is larger than memory. Say task='regression', or choose another target."
                 )
-            light = self.chosen.task.light
+            light = self.problem.task.light
             twice = np.repeat(np.arange(len(different)), [min(count, 2) for count in self.cells.values()])
             self.classes = light.learn(different[[target]].iloc[twice], self.targets)
             codes = light.encode(self.classes, different[[target]]).tolist()
             self.code_of = dict(zip(self.cells, codes, strict=True))
         self.alike = self.group is None and self._are_alike(table)
-        train = np.flatnonzero(self.split_of(table, places) == 0)
-        rows = rows_of(frame)
-        raw = rows.only(self.inputs, decimal)
-        self.columns = learn_columns(
-            raw, train, decimal=decimal, clip=self.clip, notes=self.notes, asked=self.said, doubts=self.doubts,
-            left_out=self.left_out,
+        train, rows = np.flatnonzero(self.split_of(table, places) == 0), rows_of(frame)
+        self.learn_inputs(
+            rows.only(self.inputs, decimal), train, decimal, words=self.pieces.words, classes=self.classes is not None,
+            written=Piece(table),
         )  # fmt: skip
-        check_some(self.columns, self.targets, self.left_out)
         if self.tested is not None:
             with in_test_table():
                 check_columns(self.columns, Rows(dict.fromkeys(self.tested.names, ())))
-        self.schema = table.schema
-        numbers = [column["name"] for column in self.columns if column["kind"] == "number"]
-        numbers = [name for name in numbers if name not in self.said and is_texts(table.column(name))]
-        cells = padded_cells(Piece(table), numbers)
-        self.notes += padded_notes(cells)
-        self.month_first, self.zones = month_first(self.columns, raw, train), zones_of(self.columns, raw)
-        self.notes += missing_words(self.pieces.words, self.columns, self.targets if self.classes else ())
-        apart = dict.fromkeys(self.drop, ("left out", AS_ASKED))
-        if self.group is not None:
-            apart[self.group] = ("group", "rows of one value stay in one split")
-        self.read = columns_read(rows, self.columns, {}, targets=self.targets, apart=apart, left_out=self.left_out)
-        self.repeated = repeated_ids(rows, self.targets, self.columns)
+        self.schema, self.described = table.schema, self.seen(rows, {})
         self.usual = {name: _first(table, name) for name, why in self.left_out.items() if why == "constant"}
         self.usual |= {name: None for name, why in self.left_out.items() if why.startswith("empty")}
         self.sampled, self.sample = len(places), None  # a hundred megabytes
@@ -229,7 +190,7 @@ class Encoding:
                 self.tested.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.code_of or ()))
                 training = {name: (count, list(cells)) for name, (count, cells) in self.unread.items()}
                 missing = self.missing.copy()
-                self.seen, self.strange = {name: len(words.codes) for name, words in self.words.items()}, {}
+                self.known, self.strange = {name: len(words.codes) for name, words in self.words.items()}, {}
                 for piece in self.tested:
                     table, places = self.with_target(self.with_inputs(piece.table), first)
                     self.put(buckets, self.tested, table, places, np.full(len(places), 2))
@@ -304,7 +265,7 @@ class Encoding:
             rows[:, at] = words.codes_of(piece[name], train)
             self.missing[name] += table.column(name).null_count
             if pieces is self.tested:
-                new = np.flatnonzero(rows[:, at] > self.seen[name])
+                new = np.flatnonzero(rows[:, at] > self.known[name])
                 count, cells = self.strange.get(name, (0, []))
                 cells += [(int(places[place]), piece[name][place]) for place in new[: 3 - len(cells)]]
                 self.strange[name] = (count + len(new), cells)
@@ -337,7 +298,7 @@ class Encoding:
         encoded = table.column(target).combine_chunks().dictionary_encode()
         cells = encoded.dictionary.to_pylist()
         if new := [cell for cell in cells if cell not in self.code_of]:  # of the test data, written in another way
-            codes = self.chosen.task.light.encode(
+            codes = self.problem.task.light.encode(
                 self.classes, pieces.frame(_table_of(target, new, table.schema))[[target]]
             )
             self.code_of |= dict(zip(new, codes.tolist(), strict=True))
@@ -424,9 +385,9 @@ class Encoding:
         learned = self.classes
         if learned is None:
             y = some[:, inputs:]
-            learned = self.chosen.task.light.learn(y, self.targets, known=self.targets_extent.extent())
+            learned = self.problem.task.light.learn(y, self.targets, known=self.targets_extent.extent())
             self.notes += splits.target_notes(learned)
-        for column in self.read:
+        for column in self.described["read"]:
             name = column["name"]
             if name in self.missing:
                 column["missing"] = self.missing[name]
@@ -454,30 +415,25 @@ class Encoding:
                 "classes, categories, means and deviations are those of all."
             )
         return dict(
-            task=self.chosen.name,
+            task=self.problem.name,
             rows=rows,
             width=width,
             inputs=inputs,
             dtype="float32" if self.classes is None else "int32",
             single=self.classes is not None,
             config=config | learned.config,
-            preprocessing={
-                "kind": "table", "columns": self.columns, "targets": self.targets, "classes": list(learned.classes)
-            } | ({"writings": self.writings} if self.writings else {}) | self.month_first | self.zones,
+            preprocessing=self.preprocessing(learned.classes),
             class_names=list(learned.classes),
             feature_names=list(self.features),
             target_names=list(learned.names),
             notes=self.notes,
-            seen={
-                "columns": self.pieces.names,
-                "repeated": self.repeated,
-                "read": self.read,
+            seen=self.described | {
                 "doubts": self.doubts,
                 "unread": {name: [n, cells[0][0], total] for name, (n, cells) in unread.items()},
                 **({"of_class": self.of_class} if self.of_class else {}),
             },
             fingerprint=splits.fingerprint(
-                self.digest.digest(), self.pieces.names, self.targets, self.chosen.name,
+                self.digest.digest(), self.pieces.names, self.targets, self.problem.name,
                 fingerprinted(self.columns), [self.seed, self.validation, self.test, self.group, rows],
             ),
         )  # fmt: skip

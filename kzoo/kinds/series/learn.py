@@ -12,8 +12,9 @@ from kzoo.kinds import STEPS, Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.asked import asked_columns, named_columns
 from kzoo.kinds.rows.columns import about_weights, stored_writing, writing_of
-from kzoo.kinds.rows.learn import describe, seen_in_cells, text_columns
+from kzoo.kinds.rows.learn import describe
 from kzoo.kinds.rows.light import say_unread
+from kzoo.kinds.rows.memory import seen_in_cells, text_columns
 from kzoo.kinds.rows.scaling import scaling
 from kzoo.kinds.series.calendar import calendar_of
 from kzoo.kinds.series.index import with_index

@@ -163,7 +163,11 @@ def _bundles() -> dict:
     return dict.fromkeys(f.name for f in functions if f.args.args and f.args.args[0].arg == "run_dir")
 
 
-BUNDLES = Names(_bundles, lambda: _bundles() | dict.fromkeys(entry.name for entry in entry_points("kzoo.callback_bundles")))
+def _all_bundles() -> dict:
+    return _bundles() | dict.fromkeys(entry.name for entry in entry_points("kzoo.callback_bundles"))
+
+
+BUNDLES = Names(_bundles, _all_bundles)
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 RESUME = ("auto", "must", "never")
 BACKENDS = ("auto", "tensorflow", "jax", "torch")

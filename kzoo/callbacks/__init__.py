@@ -48,8 +48,8 @@ __all__ = [
 def named(name: str) -> Callable[..., list[keras.callbacks.Callback]]:
     """Return the bundle of a name: one of these functions, or one of an installed package.
 
-    A package brings a bundle under the entry-point group `kzoo.callback_bundles`: a function that takes what `standard` takes,
-    and returns a list with the callbacks of `standard` among its own.
+    A package brings a bundle under the entry-point group `kzoo.callback_bundles`: a function that takes what `standard`
+    takes, and returns a list with the callbacks of `standard` among its own.
 
     Raises:
         KzooError: what the package brings returns no such list.

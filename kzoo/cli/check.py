@@ -5,10 +5,10 @@ from pathlib import Path
 
 from kzoo.bare import run_of
 from kzoo.cli import common, export, overview, quiet, tables, train
-from kzoo.data import detection as sight
+from kzoo.data import detection
 from kzoo.errors import KzooError
 from kzoo.exported import ExportedModel
-from kzoo.registry import get_preset, names_a_preset
+from kzoo.registry import get_preset
 from kzoo.results import number
 from kzoo.results.suggest import ranked_by
 from kzoo.tasks import score_named
@@ -52,9 +52,9 @@ def run(args):
         return _exported(args)
     options = common.data_options(args)
     settings = train.settings_of(args)
-    if args.preset is not None and names_a_preset(args.preset):
-        train.check_names(args.preset, settings)
-    if args.preset is not None and not sight.is_data(args.preset) and run_of(args.preset) is None:
+    if args.resolved is not None:
+        train.check_settings(args, settings)
+    elif args.preset is not None and not detection.is_data(args.preset) and run_of(args.preset) is None:
         get_preset(args.preset)
     door = quiet.load("kzoo.evaluation.check")
     asked = door.DataOptions(seed=options.pop("data_seed"), **options)

@@ -8,13 +8,14 @@ import os
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 from kzoo.cli import common
 from kzoo.cli.values import CLOSED, VALUES
 from kzoo.doors import checked_count, checked_seconds, checked_seed
 from kzoo.errors import KzooError
 from kzoo.files import check_place
-from kzoo.registry import get_preset, names_a_preset, preset_of, resolve, with_settings
+from kzoo.registry import Preset, get_preset, names_a_preset, preset_of, resolve, with_settings
 from kzoo.run import Run
 from kzoo.weights import DOWNLOADED, check_downloaded, check_freeze, check_linear_probe, check_weights
 from kzoo.words import hint
@@ -46,10 +47,11 @@ def look(args):
     if given.get("max_time") is not None:
         checked_seconds("max_time", given["max_time"])
     check_freeze(given.get("freeze"), given.get("weights"))
+    args.resolved = _resolved(given)
     if given.get("weights") is not None and "preset" in given:
-        word = given["preset"]
-        check_weights(given["weights"], get_preset(word).name if word and names_a_preset(word) else word)
-    _check_settings(given)
+        check_weights(given["weights"], given["preset"] if args.resolved is None else args.resolved.preset.name)
+    if args.resolved is not None and args.resolved.settings is not None and "weights" in given:
+        _check_weights(args.resolved, given["weights"])
     if "preset" in given:
         _preset(args)
     elif given.get("data") is not None and "run" in given:
@@ -57,28 +59,55 @@ def look(args):
             _run(Path(word), args)
 
 
+class Resolved(NamedTuple):
+    """A preset and its settings, resolved once for all that looks at them before Keras starts.
+
+    Args:
+        preset: the preset.
+        overrides: what --set says.
+        settings: (config, training); None where the overrides are wrong, which the command says.
+    """
+
+    preset: Preset
+    overrides: dict
+    settings: tuple[dict, dict] | None
+
+
+def _resolved(given) -> Resolved | None:
+    """Return the preset of a command with its settings; None without one, or where the command refuses it."""
+    if not given.get("preset"):
+        return None
+    with suppress(KzooError):
+        preset, overrides = get_preset(given["preset"]), common.parse_settings(given.get("set") or [])
+        with suppress(KzooError):
+            return Resolved(preset, overrides, resolve(preset, overrides))
+        return Resolved(preset, overrides, None)
+    return None
+
+
 def _preset(args):
-    word, given = args.preset, vars(args)
-    alone = args.command == "check" and not (word and names_a_preset(word)) and given.get("data") is None
+    word, given, resolved = args.preset, vars(args), args.resolved
+    named = resolved is not None or (bool(word) and names_a_preset(word))
+    alone = args.command == "check" and not named and given.get("data") is None
     if word is None or (alone and _sight().is_data(word)):
         if (source := given.get("data") if word is None else word) is not None:
             _source(source, None, args)
         return
-    if args.command in _TRAINING and os.path.exists(word) and not names_a_preset(word) and _sight().is_data(word):
+    if args.command in _TRAINING and os.path.exists(word) and not named and _sight().is_data(word):
         data = common.quote(word)
         raise KzooError(
             f"{word!r} is data, and no preset. Name one before it: kzoo {args.command} PRESET --data {data}. "
             f"kzoo check --data {data} names some to try."
         )
-    if not names_a_preset(word) and (Path(word).is_dir() or os.sep in word):  # a run, or an export
+    if not named and (Path(word).is_dir() or os.sep in word):  # a run, or an export
         if given.get("data") is not None:
             _run(Path(word), args)
         return
-    preset = get_preset(word)
+    preset = get_preset(word) if resolved is None else resolved.preset
     if "data" not in given:
         return
-    with suppress(KzooError):  # a wrong setting is refused by the command
-        preset = with_settings(preset, *resolve(preset, common.parse_settings(args.set)))
+    if resolved is not None and resolved.settings is not None and resolved.overrides:
+        preset = with_settings(preset, *resolved.settings)
     if given.get("out") is not None:
         check_place(Path(args.out), args.out)
     source = preset.dataset if args.data is None else args.data
@@ -86,18 +115,12 @@ def _preset(args):
         _source(source, preset, args)
 
 
-def _check_settings(given):
+def _check_weights(resolved, weights):
     """Refuse what settings and --weights say against one another."""
-    if not {"preset", "set", "weights"} <= set(given):
-        return
-    try:
-        preset, asked = get_preset(given["preset"]), common.parse_settings(given["set"])
-        config, training = resolve(preset, asked)
-    except KzooError:  # a wrong name or setting is refused by the command
-        return
-    if given["weights"] == DOWNLOADED:
-        check_downloaded(preset.name, config)
-    check_linear_probe("linear_probe" in asked and training["linear_probe"], given["weights"])
+    config, training = resolved.settings
+    if weights == DOWNLOADED:
+        check_downloaded(resolved.preset.name, config)
+    check_linear_probe("linear_probe" in resolved.overrides and training["linear_probe"], weights)
 
 
 def _source(source, preset, args):

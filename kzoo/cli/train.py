@@ -93,10 +93,10 @@ def add_settings(parser):
 
 def run(args):
     options = _options(args)
-    preset = get_preset(args.preset)
+    preset = preset_of(args)
     backend.settle(args, preset.name, _stopped(args, preset))
     try:
-        done = quiet.load("kzoo.training").train(args.preset, args.data, **options)
+        done = quiet.load("kzoo.training").train(preset, args.data, **options)
     except Interrupted as stop:
         done = stop.run
     summary = done.summary
@@ -141,7 +141,7 @@ def _repeats(run, args, preset):
 
 def _options(args):
     settings = settings_of(args)
-    check_names(args.preset, settings)
+    check_settings(args, settings)
     return settings | dict(
         out=args.out,
         overwrite=args.overwrite,
@@ -174,10 +174,16 @@ def settings_of(args):
     return settings
 
 
-def check_names(name, settings):
+def preset_of(args):
+    """Return the preset of a command, which `early` has found already where there is one."""
+    return get_preset(args.preset) if args.resolved is None else args.resolved.preset
+
+
+def check_settings(args, settings):
     """Check names and values of settings before the seconds that Keras takes to import."""
-    preset = get_preset(name)
-    resolve(preset, settings)
+    resolved = args.resolved
+    if resolved is None or resolved.settings is None or resolved.overrides != settings:
+        resolve(preset_of(args), settings)
 
 
 def add_weights(parser):

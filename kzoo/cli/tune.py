@@ -11,7 +11,7 @@ from kzoo.data.named import name_of
 from kzoo.errors import Interrupted, KzooError
 from kzoo.listing import numbered_in
 from kzoo.nouns import differences
-from kzoo.registry import get_preset, resolve
+from kzoo.registry import resolve
 from kzoo.tuning.engines import ENGINES
 from kzoo.tuning.records import FINISHED, best_of, preset_score
 from kzoo.weights import name_of as weights_name
@@ -76,8 +76,8 @@ def run(args):
         import_module("kzoo.workers.cluster").check_address(args.scheduler)
     # Names and values are checked before the seconds that Keras takes to import.
     fixed = settings | ({} if args.epochs is None else {"epochs": args.epochs})
-    train.check_names(args.preset, fixed)
-    preset, space = get_preset(args.preset), args.space
+    train.check_settings(args, fixed)
+    preset, space = train.preset_of(args), args.space
     backend.settle(args, preset.name, _stopped(args, preset, fixed))
     if args.max_params is not None:
         space = quiet.load("kzoo.tuning.spaces.space").space(preset, space).limit(params=args.max_params)

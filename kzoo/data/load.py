@@ -6,7 +6,7 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
-from kzoo.data import detection as sight
+from kzoo.data import detection
 from kzoo.data.arrays import from_tf, load_arrays, read_npz
 from kzoo.data.named import NAMES, load_named, name_of
 from kzoo.dataset import splits
@@ -87,7 +87,8 @@ def load(source: Loadable, preset: str | Preset | None, asked: DataOptions) -> D
     splits.check_seed(asked.seed)
     if not splits.is_source(asked.test):
         splits.fractions(asked.validation, asked.test)
-    data = _load(source, None if preset is None else get_preset(preset), asked)
+    preset = preset if preset is None or isinstance(preset, Preset) else get_preset(preset)
+    data = _load(source, preset, asked)
     data.loaded = asked.stored()
     with_overview(data)
     if asked.group is not None:
@@ -125,7 +126,7 @@ def _load(source, preset, asked):
 
 
 def _named(name, preset, asked):
-    sight.check_named(name, preset, asked)
+    detection.check_named(name, preset, asked)
     chosen = asked.pick("validation", "test", "seed", "target", "drop", "group", "task")
     data = load_named(name, preset=preset, **chosen)
     if Path(name).exists():
@@ -134,7 +135,7 @@ def _named(name, preset, asked):
 
 
 def _path(path, preset, asked):
-    seen = sight.see(path, preset, asked)
+    seen = detection.see(path, preset, asked)
     if seen is not None:
         return _of_source(seen, path, name_of(path), preset, asked)
     pair, tested = read_npz(path)
@@ -144,7 +145,7 @@ def _path(path, preset, asked):
 
 
 def _table(frame, preset, asked):
-    return _of_source(sight.see_table("table", preset, asked), frame, "table", preset, asked)
+    return _of_source(detection.see_table("table", preset, asked), frame, "table", preset, asked)
 
 
 def _of_source(seen, given, name, preset, asked):
@@ -162,11 +163,11 @@ def _arrays(pair, name, preset, asked):
             raise KzooError("Weights beside a DataFrame are not supported yet: give arrays (x, y, weight).")
         frame, names = with_answers(x, y)
         if asked.target is not None and as_names(asked.target) != names:
-            sight.refuse(asked, ("target",), f"a pair (x, y), whose y is {listed(map(repr, names))}")
+            detection.refuse(asked, ("target",), f"a pair (x, y), whose y is {listed(map(repr, names))}")
         test = with_answers(*asked.test, names)[0] if is_pair(asked.test) else asked.test
         target = names if len(names) > 1 else names[0]
         return _table(frame.set_axis(x.index), preset, replace(asked, target=target, test=test))
-    sight.refuse(asked, ("target", "drop", "time", "columns", "clip"), "arrays")
+    detection.refuse(asked, ("target", "drop", "time", "columns", "clip"), "arrays")
     groups = asked.group
     if groups is not None:
         groups = splits.check_groups(groups)

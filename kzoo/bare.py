@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kzoo import kinds
 from kzoo.errors import KzooError
+from kzoo.families.protocol import MEMBERS
 from kzoo.files import path_of
 from kzoo.registry import fitted_on, get_preset, names_a_preset, spec_of
 from kzoo.run import Run
@@ -160,7 +161,7 @@ class BareModel(Run):
     def _answers_classes(self) -> bool:
         """Say whether the answers are classes: by the loss where one is known, else by the last activation."""
         model = self.model
-        ends = [layer for layer in model.layers if layer.name != "members"]  # which gives their mean
+        ends = [layer for layer in model.layers if layer.name != MEMBERS]  # which gives their mean
         shape, last = model.outputs[0].shape, getattr(ends[-1], "activation", None)
         if len(shape) != 2 or shape[-1] is None:
             return False

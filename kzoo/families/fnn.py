@@ -7,6 +7,7 @@ import numpy as np
 from keras import layers, ops
 
 from kzoo.families import parts
+from kzoo.families.protocol import LOG_RATIOS
 
 _NARROW = 1e-5  # of its numbers: a narrower bin is none, for float32 has seven digits
 NEEDS = {
@@ -156,7 +157,7 @@ def build(
 def _bag(ids, vocabulary_size, width, dropout, log_ratios):
     """Add the vectors of the real tokens of (B, T), and divide by the root of their number: (B, width)."""
     # Zeros are weights that are not set yet (`kzoo.training.start`). The sums are answers, which are float32.
-    settings = dict(name="log_ratios", embeddings_initializer="zeros", dtype=parts.answer_dtype())
+    settings = dict(name=LOG_RATIOS, embeddings_initializer="zeros", dtype=parts.answer_dtype())
     x = layers.Embedding(vocabulary_size, width, **settings if log_ratios else dict(name="embedding"))(ids)  # (B, T, D)
     if dropout:
         x = layers.Dropout(dropout, dtype=x.dtype, name="embedding_dropout")(x)

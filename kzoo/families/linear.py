@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from kzoo.families import parts
+from kzoo.families.protocol import OUTPUTS
 
 
 def build(
@@ -50,7 +51,7 @@ def build(
 
     given = keras.Input(input_shape, dtype="float32", name="inputs")
     x = parts.scale_inputs(given, scale, offset) if rescale else given
-    dense = layers.Dense(horizon or outputs, kernel_initializer="zeros", dtype=parts.answer_dtype(), name="outputs")
+    dense = layers.Dense(horizon or outputs, kernel_initializer="zeros", dtype=parts.answer_dtype(), name=OUTPUTS)
     if horizon is None:
         x = dense(layers.Flatten(name="flatten")(x))  # (B, outputs)
     else:

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from kzoo.families.protocol import MEMBERS, OUTPUTS, UNSCALE, WHITENING
+
 
 def activate(x, activation, *, name, dtype=None):
     """Apply an activation as a layer of its own; `None` and `"linear"` leave `x` as it is.
@@ -54,7 +56,7 @@ def unscale_targets(x, scale, offset):
     if scale is None and offset is None:
         return x
     labels = ("target_scale", "target_offset")
-    return _rescale(x, scale, offset, name="unscale", labels=labels, what="outputs", dtype=answer_dtype())
+    return _rescale(x, scale, offset, name=UNSCALE, labels=labels, what="outputs", dtype=answer_dtype())
 
 
 def _rescale(x, scale, offset, *, name, labels, what, dtype=None):
@@ -93,7 +95,7 @@ def normalize(x, norm, *, name, momentum=0.9, scale=True):
     return layers.LayerNormalization(epsilon=1e-6, scale=scale, name=name)(x)
 
 
-def whiten(x, side, *, name="whitening"):
+def whiten(x, side, *, name=WHITENING):
     """Apply a frozen convolution that makes small patches white: as many filters as a patch has numbers, and their
     negatives.
 
@@ -126,7 +128,7 @@ def answer_dtype():
     return keras.config.dtype_policy().variable_dtype
 
 
-def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, name="outputs"):
+def head(x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, name=OUTPUTS):
     """Map features to the answers.
 
     Args:
@@ -164,10 +166,10 @@ def members_head(x, outputs, output_activation):
             *(end * (6 / (features + outputs)) ** 0.5 for end in (-1, 1))
         ),
         dtype=answer_dtype(),
-        name="outputs",
+        name=OUTPUTS,
     )(x)
     x = activate(x, output_activation, name=f"output_{output_activation}", dtype=answer_dtype())
-    return layers.GlobalAveragePooling1D(dtype=answer_dtype(), name="members")(x)
+    return layers.GlobalAveragePooling1D(dtype=answer_dtype(), name=MEMBERS)(x)
 
 
 def per_layer(value, count, *, name):

@@ -7,6 +7,7 @@ from keras import layers
 
 from kzoo.arguments import BACKBONES
 from kzoo.families import parts
+from kzoo.families.protocol import FEATURES
 from kzoo.words import hint
 
 # Name -> the function of `keras.applications`.
@@ -91,7 +92,7 @@ def build(
     if cut is not None:
         x = _layer(network, cut).output
     pool = layers.GlobalAveragePooling2D if pooling == "mean" else layers.GlobalMaxPooling2D
-    x = pool(name="features")(x)
+    x = pool(name=FEATURES)(x)
     if dropout:
         x = layers.Dropout(dropout, name="features_dropout")(x)
     x = parts.head(x, outputs, output_activation)

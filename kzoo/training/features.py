@@ -11,13 +11,12 @@ import numpy as np
 
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.dataset import Split
-
-FEATURES = "features"  # the name of the layer
+from kzoo.families.protocol import FEATURES, layer_with
 
 
 def frozen_below(model: keras.Model) -> keras.Model | None:
     """Return the part of a network that ends in the layer "features", if there is one and nothing in it learns."""
-    layer = next((layer for layer in model.layers if layer.name == FEATURES), None)
+    layer = layer_with(model, FEATURES)
     if layer is None:
         return None
     below = keras.Model(model.input, layer.output)

@@ -12,6 +12,7 @@ from kzoo.data import Dataset
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.dataset import Split
 from kzoo.dataset.sample import class_counts, sampled
+from kzoo.families.protocol import MEMBERS, UNSCALE, layer_with
 from kzoo.nouns import Spec
 from kzoo.registry import steps_of, steps_of_epoch
 from kzoo.training.members import Members
@@ -135,13 +136,14 @@ class Job:
 
 def unscaled(model):
     """Return the tensor below the layer "unscale", in standardised targets; None where a network has no such layer."""
-    return next((layer.input for layer in model.layers if layer.name == "unscale"), None)
+    layer = layer_with(model, UNSCALE)
+    return None if layer is None else layer.input
 
 
 def core_of(model):
     """Return what is trained of a network: all of it, what lies below "unscale", or each of its "members"."""
     below = unscaled(model)
-    mean = next((layer for layer in model.layers if layer.name == "members"), None)
+    mean = layer_with(model, MEMBERS)
     if mean is not None:
         return Members(model.input, model.output if below is None else below, mean.input, name=model.name)
     return model if below is None else keras.Model(model.input, below, name=model.name)

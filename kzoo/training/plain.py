@@ -16,6 +16,7 @@ from kzoo.dataset.overview import brief
 from kzoo.dataset.splits import Fold
 from kzoo.doors import checked_seed, door
 from kzoo.errors import KzooError
+from kzoo.families.protocol import MEMBERS, layer_with
 from kzoo.files import check_place, path_of
 from kzoo.nouns import Request, Spec, plain
 from kzoo.registry import asked_of, built_models, preset_of, remember_data, spec_of
@@ -159,7 +160,7 @@ def _job(model: Any, data: Any, options: DataOptions, overrides: dict[str, Any],
         spec = None
     if spec is None or (whole is model and model.compiled and not contract.compiled_here(model)):
         return assign(model, data, options, overrides, seed=seed or 0).watching().ready(None)
-    if any(layer.name == "members" for layer in whole.layers):
+    if layer_with(whole, MEMBERS) is not None:
         raise KzooError(
             f"{whole.name!r} learns each of its members by itself, which Keras' own fit does not: use kzoo.train."
         )

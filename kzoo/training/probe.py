@@ -13,6 +13,7 @@ import numpy as np
 from kzoo.dataset.dataset import Split
 from kzoo.dataset.sample import sampled
 from kzoo.errors import KzooError
+from kzoo.families.protocol import OUTPUTS, layer_with
 from kzoo.training.features import seen_by
 from kzoo.words import plural
 
@@ -33,7 +34,7 @@ def probe(model: keras.Model, given: Any, train: Split, *, batch_size: int) -> s
     Raises:
         KzooError: a network or answers that have no such layer.
     """
-    layer = next((layer for layer in model.layers if layer.name == "outputs"), None)
+    layer = layer_with(model, OUTPUTS)
     train = sampled(train)
     labels = np.asarray(train.y)
     if not isinstance(layer, keras.layers.Dense) or layer.bias is None or len(layer.input.shape) != 2:

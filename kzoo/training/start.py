@@ -13,6 +13,7 @@ import numpy as np
 
 from kzoo.dataset.options import DataOptions
 from kzoo.errors import DownloadError, KzooError, warn
+from kzoo.families.protocol import FROM_DATA, LOG_RATIOS, WHITENING, layer_with
 from kzoo.family import FAMILIES, builder_of
 from kzoo.files import path_of
 from kzoo.kinds import kind
@@ -360,7 +361,7 @@ def whiten(model, images):
         model: the network.
         images: (N, H, W, C) as the network takes them.
     """
-    layer = next((layer for layer in model.layers if layer.name == "whitening"), None)
+    layer = layer_with(model, WHITENING)
     if layer is None or np.any(layer.get_weights()[1]):  # fresh ones have no bias
         return
     mean, covariance = _moments_of_patches(keras.Model(model.input, layer.input), images, layer.kernel_size[0])
@@ -402,7 +403,7 @@ def weigh(model, train):
         model: the network.
         train: the training split: ids (N, T), and numbers of classes (N,).
     """
-    layer = next((layer for layer in model.layers if layer.name == "log_ratios"), None)
+    layer = layer_with(model, LOG_RATIOS)
     if layer is None or np.any(layer.get_weights()[0]):
         return
     labels, (ids, width) = np.asarray(train.y), layer.embeddings.shape
@@ -417,9 +418,6 @@ def weigh(model, train):
     shares = [np.log((n + 1) / (n + 1).sum(axis=1, keepdims=True)) for n in (counts, counts.sum(axis=0) - counts)]
     ratios = (shares[0] - shares[1]) * (1 - 1 / len(counts)) * counts.any(axis=0)
     layer.set_weights([ratios[1:].T - ratios[:1].T if width == 1 else ratios.T])
-
-
-_OF_DATA = ("whitening", "log_ratios")  # layers that have their weights from data (see `begin`)
 
 
 def freeze_layers(model, freeze, copied):
@@ -440,7 +438,7 @@ def freeze_layers(model, freeze, copied):
             names = ", ".join(layer.name for layer in model.layers if layer.weights)
             raise KzooError(f"freeze={glob!r} matches no layer. Layers with weights: {names}.")
         drawn = [layer.name for layer in hit if layer.weights and layer.trainable and layer.name not in copied]
-        if drawn := [name for name in drawn if name not in _OF_DATA]:
+        if drawn := [name for name in drawn if name not in FROM_DATA]:
             raise KzooError(
                 f"freeze={glob!r} would keep {drawn[0]} as it was drawn: it has no weights from weights=. Name other "
                 "layers, or freeze=True for those that have."

@@ -92,6 +92,7 @@ class BareModel(Run):
     """
 
     finished = True
+    tracked = False
     answers = None
     postprocessing: Any = ()
 

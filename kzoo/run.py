@@ -31,7 +31,9 @@ def has_journal(folder: str | os.PathLike[str]) -> bool:
 
 
 class Run:
-    """A training run, opened from its folder.
+    """A trained model: a training run, opened from its folder.
+
+    Weights in the package and models without a run answer by the same attributes (`kzoo.weights.stored`, `kzoo.bare`).
 
     The folder holds `config.json` (what was trained, on what, with which versions), `history.csv`,
     `best.keras`, `last.keras`, `summary.json` (scores of the best weights), `answers.npz` (what they said on the
@@ -61,6 +63,23 @@ class Run:
                     f"{self.path} is a search, not a run: kzoo.Search({str(self.path)!r}).retrain() trains its winner."
                 )
             raise KzooError(f"{self.path} is not a run: it {what}. kzoo.train writes one.")
+
+    tracked = True  # what it was trained on is known, and was scored
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder from which another process can open it; None where there is none."""
+        return self.path
+
+    @property
+    def learns(self) -> str | None:
+        """The fact of the tasks that its loss is for, where nothing else says what it predicts."""
+        return None
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """`source` and `licence` of the data, where the model itself says them."""
+        return {}
 
     def __repr__(self) -> str:
         return f"<Run {self.path}: {self.config['spec']['preset']} on {self.config['data']['name']}>"

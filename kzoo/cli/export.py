@@ -8,7 +8,6 @@ from kzoo.cli import common, quiet, tables
 from kzoo.errors import ExportError
 from kzoo.export.format import QUANTIZED
 from kzoo.export.formats import formats, parse
-from kzoo.weights.stored import Stored
 from kzoo.words import spelled
 
 EXAMPLES = """\
@@ -39,7 +38,7 @@ def run(args):
     quiet.hush()
     named = opened(args.run, args.weights)
     names, quantize = parse(_words(args.formats), _words(args.quantize))
-    if named.config["spec"]["family"] is None or isinstance(named, Stored):
+    if named.config["spec"]["family"] is None or named.folder is None:
         quiet.load("keras")  # what is looked at here: an ensemble, a model of one's own, weights in the package
     out = args.out or Path("exports") / named.path.resolve().name
     try:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import keras
 from numpy.typing import ArrayLike
 
-from kzoo.bare import BareModel, opened, run_of
+from kzoo.bare import opened, run_of
 from kzoo.checks import look
 from kzoo.checks.finding import Findings
 from kzoo.checks.losses import loss_of
@@ -114,7 +114,7 @@ def examine(
         _refuse_settings(of_training)
         return first_look(source, options, deep=deep, seed=seed)
     run = opened(what) if isinstance(what, keras.Model) and not what.compiled else run_of(what)
-    if isinstance(run, BareModel):
+    if run is not None and not run.tracked:
         _refuse_beside(run, of_training)
         kinds = tuple(kind for kind in _QUICK if kind != "settings")
         return _looked_at(Subject(_data_of(run, data, options), run.model), kinds)
@@ -178,7 +178,7 @@ def _looked_at(subject: Subject, kinds: Sequence[str]) -> tuple[Findings, list[s
     return Findings(findings, subject.data.overview), names
 
 
-def _data_of(run: BareModel, data: Any, options: DataOptions) -> Dataset:
+def _data_of(run: Run, data: Any, options: DataOptions) -> Dataset:
     """Return what a model that is not compiled is to be looked at with."""
     if data is None:
         raise KzooError(f"{run!r} is a model, and nothing says what it was trained on: say data=.")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from kzoo.bare import BareModel, opened
+from kzoo.bare import opened
 from kzoo.data import Dataset, load_data
 from kzoo.data.named import NAMES
 from kzoo.data.reload import check_encoded, check_target, holds_arrays, reload
@@ -78,7 +78,7 @@ def evaluate(
     if split not in ("train", "validation", "test"):
         raise KzooError(f"split={split!r} must be train, validation or test.")
     run = opened(run_or_model, weights)
-    if isinstance(run, BareModel) and takes_ready_arrays(run.preprocessing) and not holds_arrays(data):
+    if not run.tracked and takes_ready_arrays(run.preprocessing) and not holds_arrays(data):
         model, loaded = _for_model(run, data, target)
     else:
         model, loaded = _for_run(run, data, target)
@@ -112,7 +112,7 @@ def _for_run(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple[k
     return run.model, replace(data, config=data.config | known, seen=data.seen | {"common": run.target.common})
 
 
-def _for_model(run: BareModel, data: Any, target: str | Sequence[str] | None) -> tuple[keras.Model, Dataset]:
+def _for_model(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple[keras.Model, Dataset]:
     model = run.model
     if data is None:
         raise KzooError("Say what to evaluate on: data= takes a named set, a file, a folder or arrays.")

@@ -22,7 +22,6 @@ from kzoo.export.verify import AGREEMENT, TOLERANCE, difference, too_different, 
 from kzoo.exported import MANIFEST, Entry, ExportedModel, Manifest, described, files_below
 from kzoo.files import write_json
 from kzoo.optional import check_installed
-from kzoo.weights.stored import Stored
 
 
 def make(model_or_run, path, names, *, quantize, check, data, overwrite, timeout, progress) -> ExportedModel:
@@ -166,18 +165,12 @@ def _manifest(subject, job, found, exports) -> Manifest:
 
 def _baselines(run) -> list:
     """Return what needs no network, as a run's summary has it."""
-    if isinstance(run, Stored):
-        metric = run.entry.metric
-        return [
-            dict(name=label, label=label, split="test", metric=metric, scores={metric: value}, notes=[])
-            for label, value in run.entry.beside.items()
-        ]
     return list(run.summary.get("baselines") or ()) if run else []
 
 
 def _origin(run) -> dict:
-    if isinstance(run, Stored):
-        return dict(source=run.entry.source, licence=run.entry.licence)
+    if run and run.origin:
+        return run.origin
     name = run.config["data"]["name"] if run else None
     return dict(zip(("source", "licence"), ORIGINS[name], strict=True)) if name in ORIGINS else {}
 

@@ -13,7 +13,6 @@ from kzoo.predictions import ANSWERS, logits_of
 from kzoo.registry import fitted_on, spec_of
 from kzoo.run import Run
 from kzoo.tasks import problem
-from kzoo.weights.stored import Stored
 
 
 def _distribution(task):
@@ -120,7 +119,7 @@ def subject_of(thing) -> Subject:
 
 def _of_run(run):
     spec, data = run.config["spec"], run.config["data"]
-    model = run.model if isinstance(run, Stored) or run.path is None else None  # no folder for another process to open
+    model = run.model if run.folder is None else None  # no folder for another process to open
     subject = _of_model(run.model, run) if spec["family"] is None else _of_spec(spec, run, model)
     return replace(subject, labels=tuple(data["class_names"]), targets=tuple(data["target_names"]))
 

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from kzoo.bare import BareModel, opened
+from kzoo.bare import opened
 from kzoo.data.named import name_of
 from kzoo.dataset.dataset import Loadable
 from kzoo.doors import door
@@ -61,7 +61,7 @@ def report(
     file = _place(run, out)
     page = dict(
         title=_title(run),
-        bare=isinstance(run, BareModel),
+        bare=not run.tracked,
         **_what(run),
         **_scores(run),
         anew=None if data is None else _anew(run, data),
@@ -77,7 +77,7 @@ def report(
 
 def _title(run: Run) -> str:
     name = run.config["spec"]["preset"]
-    return name if isinstance(run, BareModel) else f"{name} on {run.config['data']['name']}"
+    return f"{name} on {run.config['data']['name']}" if run.tracked else name
 
 
 def _write(file: Path, template: str, page: Mapping[str, Any]) -> Path:
@@ -105,7 +105,7 @@ def _what(run: Run) -> dict[str, Any]:
     spec, data, summary = run.config["spec"], run.config["data"], run.summary
     classes = run.class_names
     facts = [("Task", data["task"].replace("_", " "))]
-    facts += [] if isinstance(run, BareModel) else [
+    facts += [] if not run.tracked else [
         ("Data", data["name"]),
         ("Training", plural(data["train"], "example")),
         ("Validation", plural(data["validation"], "example") if data["validation"] else "none"),
@@ -142,7 +142,7 @@ def _scores(run: Run) -> dict[str, Any]:
         score_rows=score_rows(run, scores),
         targets=table_of(scores[split]) if split else [],
         baselines=baseline_rows(summary),
-        warnings=[_UNSCORED] if isinstance(run, BareModel) else warnings_of(run, split),
+        warnings=warnings_of(run, split) if run.tracked else [_UNSCORED],
         ensemble=_ensemble(summary.get("ensemble")),
     )
 
@@ -208,7 +208,7 @@ def _provenance(run: Run) -> dict[str, Any]:
         ("Backend", config.get("backend", "")),
         ("Versions", versions),
         ("Precision", config.get("precision", "")),
-        ("Seed", "" if isinstance(run, BareModel) else _seeds(config)),
+        ("Seed", _seeds(config) if run.tracked else ""),
         ("Data fingerprint", (config["data"].get("fingerprint") or "")[:16]),
         ("Weights", config.get("weights") or ""),
     ]

@@ -51,6 +51,14 @@ class Stored(Run):
     def __repr__(self) -> str:
         return f"<weights {self.entry.name!r} of {self.entry.preset}>"
 
+    @property
+    def folder(self) -> Path | None:
+        return None
+
+    @property
+    def origin(self) -> dict[str, str]:
+        return {"source": self.entry.source, "licence": self.entry.licence}
+
     def learned_from_test(self, name: str) -> bool:
         return name in self.entry.tested_by
 

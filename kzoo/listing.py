@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 
 from kzoo.errors import KzooError
@@ -26,6 +27,18 @@ def rooms(package: str, attribute: str, *, folders: bool = False) -> dict:
     listed = pkgutil.iter_modules(import_module(package).__path__)
     modules = {one.name: import_module(f"{package}.{one.name}") for one in listed if one.ispkg or not folders}
     return {name: getattr(module, attribute) for name, module in modules.items() if hasattr(module, attribute)}
+
+
+def half(room: str, name: str, before: str):
+    """Return a module of a room; packages may still have it under the name that it had before.
+
+    Args:
+        room: the package.
+        name: of the module.
+        before: its earlier name.
+    """
+    there = find_spec(f"{room}.{name}") is not None or find_spec(f"{room}.{before}") is None
+    return import_module(f"{room}.{name if there else before}")
 
 
 @cache

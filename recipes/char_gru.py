@@ -22,8 +22,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 import kzoo
+from kzoo.kinds.text.inference import tokenizer_of
 from kzoo.kinds.text.language import load_language
-from kzoo.kinds.text.light import tokenizer_of
 from kzoo.plots.colors import GREEN, GREY, INK, ORANGE
 from kzoo.plots.figure import new_figure, tidy
 

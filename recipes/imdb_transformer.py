@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import kzoo
 from kzoo.data import encode
-from kzoo.kinds.text.light import tokenizer_of
+from kzoo.kinds.text.inference import tokenizer_of
 
 args = kzoo.recipes.arguments(
     "imdb_transformer", __doc__, data="imdb", stand_in="opinions", epochs=dict(type=int, default=None)

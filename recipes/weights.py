@@ -29,7 +29,7 @@ from kzoo.data.reload import load_again
 from kzoo.data.sets import waves
 from kzoo.files import finite, whole_file, write_json, write_text
 from kzoo.kinds import kind
-from kzoo.kinds.text.learn import read_folder
+from kzoo.kinds.text.fitting import read_folder
 from kzoo.loading import arrays_of
 from kzoo.sources.tables.frame import as_frame
 from kzoo.weights.stored import Stored

@@ -267,10 +267,10 @@ def test_what_a_kind_says_of_itself_needs_the_standard_library_only(path):
 
 # What an exported model's process may import; what is imported by name when needed is in tests/runtime/.
 LIGHT = sys.stdlib_module_names | {"numpy"}
-ROOMS = sorted(path.parent for path in (PACKAGE / "kinds").glob("*/light.py"))
+ROOMS = sorted(path.parent for path in (PACKAGE / "kinds").glob("*/inference.py"))
 TABLE_FILES = [p for p in sorted((PACKAGE / "kinds" / "tables" / "files").glob("*.py")) if p.stem != "__init__"]
 LIGHT_HALVES = [
-    *(f"kinds.{room.name}.light" for room in ROOMS), *(f"kinds.tables.files.{path.stem}" for path in TABLE_FILES),
+    *(f"kinds.{room.name}.inference" for room in ROOMS), *(f"kinds.tables.files.{path.stem}" for path in TABLE_FILES),
 ]  # fmt: skip
 WHEN_ASKED = {"kzoo/predictions.py": {"pandas"}}  # for the DataFrame that a caller wants
 

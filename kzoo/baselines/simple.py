@@ -86,7 +86,7 @@ def _numbers(given):
 
 
 def _simple(given, part):
-    simple = getattr(given.kind.learn, "simple_forecasts", None)
+    simple = getattr(given.kind.fitting, "simple_forecasts", None)
     return [] if simple is None else simple(given.data.preprocessing, part)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from kzoo.checks.finding import check, error, warning
 from kzoo.data.statistics import shares_between
-from kzoo.kinds.rows.light import as_dated, cells_of, codes_of, is_unreadable
+from kzoo.kinds.rows.inference import as_dated, cells_of, codes_of, is_unreadable
 from kzoo.optional import pandas as pd
 from kzoo.sources.tables.raw import rows_of
 from kzoo.sources.tables.values import to_words

@@ -62,7 +62,7 @@ class NewData:
         self.categories = categories or None
         self.features = None
         if self.values is not None and len(self.values):
-            describe = kind(described.inputs).learn.describe
+            describe = kind(described.inputs).fitting.describe
             self.features = describe(self.values, described.feature_names, categories)
 
     @property
@@ -94,7 +94,7 @@ class NewData:
         elif takes_ready_arrays(self.preprocessing):
             raise KzooError("This run was trained on arrays: give x, or (x, y), or an .npz file.")
         else:
-            found = kind_of(self.preprocessing).learn.fresh(self.preprocessing, source, targets=self.targets)
+            found = kind_of(self.preprocessing).fitting.fresh(self.preprocessing, source, targets=self.targets)
             if self.asked and found.frame is not None:
                 require(found.frame, self.targets, "the new data")
             self.values, self.frame, self.missing, self.seen = found.x, found.frame, list(found.missing), found.seen

@@ -124,7 +124,7 @@ def gather(kind, words):
     Raises:
         KzooError: a file that is not there, or several tables.
     """
-    light = kind_named(kind).light
+    light = kind_named(kind).inference
     if words == ["-"]:
         lines = [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
         if not lines:

@@ -87,7 +87,7 @@ def load_arrays(
     plain = preset is not None and preset.config.get("rescale") is False
     if plain:
         config = {name: value for name, value in config.items() if name not in ("target_offset", "target_scale")}
-    x, more_config, reader = kind.learn.fit(x, train, plain=plain, notes=notes, vocabulary_size=vocabulary_size)
+    x, more_config, reader = kind.fitting.fit(x, train, plain=plain, notes=notes, vocabulary_size=vocabulary_size)
     return Dataset(
         name=name,
         task=chosen.name,
@@ -149,7 +149,7 @@ def _inputs(x, kind, preset):
     x = as_array(x, "x")
     if x.dtype == object or x.dtype.kind not in "biuf":
         raise KzooError(f"x holds {x.dtype}, not numbers; strings go in as a CSV file, a DataFrame or text files.")
-    return kind.learn.take(x, preset)
+    return kind.fitting.take(x, preset)
 
 
 def _targets(y, kind, task, preset, known, notes):

@@ -64,7 +64,7 @@ def glance(source: str | Path, preset: Preset | None, asked: DataOptions) -> Non
     path = path_of(source, "a file, a folder or a data set")
     if (seen := see(path, preset, asked)) is not None:
         given = read_header(path) if seen.source.form == "tabular" else path
-        look = getattr(seen.kind.light, "glance", None)  # a kind of a package may have none
+        look = getattr(seen.kind.inference, "glance", None)  # a kind of a package may have none
         if look is not None and given is not None:
             look(given, seen.source.form, asked)
 
@@ -89,7 +89,7 @@ def glance_new(reader: Mapping[str, Any], source: str | Path, targets: Sequence[
     if not is_table(path) and not of_files:
         return  # the command says what it reads
     given = read_header(path) if is_table(path) else path
-    look = getattr(kind_of(reader).light, "glance_new", None)
+    look = getattr(kind_of(reader).inference, "glance_new", None)
     if look is not None and given is not None:
         look(reader, given, targets)
 

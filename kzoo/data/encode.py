@@ -65,7 +65,7 @@ def _unread(items) -> dict:
 def _read(reader, raw):
     """Return (x, what each of its rows was made of)."""
     kind = kind_of(reader)
-    return (_ready(reader, raw, kind), raw) if takes_ready_arrays(reader) else kind.light.read(reader, raw)
+    return (_ready(reader, raw, kind), raw) if takes_ready_arrays(reader) else kind.inference.read(reader, raw)
 
 
 def in_words(task, target, outputs, encoded, reader, *, logits, postprocessing=()):
@@ -81,7 +81,7 @@ def in_words(task, target, outputs, encoded, reader, *, logits, postprocessing=(
     """
     steps = Postprocessor.read(postprocessing)
     outputs = steps.outputs(outputs, logits=logits)
-    said = task.light.answer(target, outputs, inputs=encoded.names, reader=reader, logits=logits)
+    said = task.inference.answer(target, outputs, inputs=encoded.names, reader=reader, logits=logits)
     said = steps.predictions(dated(reader, encoded.raw, encoded.x, said))
     return said.with_unread(encoded.names, encoded.unread)
 
@@ -97,7 +97,7 @@ def dated(reader, raw, x, answers):
     """
     if answers.horizon is None or takes_ready_arrays(reader):
         return answers
-    light = kind_of(reader).light
+    light = kind_of(reader).inference
     if not hasattr(light, "ahead"):
         return answers
     answers = replace(answers, history=x[..., : answers.targets])  # the targets come first

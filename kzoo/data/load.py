@@ -101,7 +101,7 @@ def load(source: Loadable, preset: str | Preset | None, asked: DataOptions) -> D
 
 def with_overview(data: Dataset) -> Dataset:
     """Let the kind of input say how data was read, where it says anything (see `Dataset.overview`)."""
-    if (overview := getattr(kind(data.inputs).learn, "overview", None)) is not None:
+    if (overview := getattr(kind(data.inputs).fitting, "overview", None)) is not None:
         data.seen["overview"] = overview(data)
     return data
 
@@ -151,7 +151,7 @@ def _table(frame, preset, asked):
 def _of_source(seen, given, name, preset, asked):
     chosen = asked.pick("validation", "test", "seed", *seen.source.options)
     try:
-        return seen.kind.learn.load(given, seen.source.form, problem=seen.problem, name=name, preset=preset, **chosen)
+        return seen.kind.fitting.load(given, seen.source.form, problem=seen.problem, name=name, preset=preset, **chosen)
     except WrongPreset as error:
         raise KzooError(f"{error} {error.fix.format(', '.join(list_presets('tabular_*')))}") from None
 

@@ -91,6 +91,6 @@ def load_named(name, *, preset=None, target=None, validation=0.1, test=None, dro
         make, *given = _TABLES[name]
         frame = getattr(sets, make)(*given)
         columns = dict(target=frame.columns[-1] if target is None else target, drop=drop, group=group, task=task)
-        return import_module("kzoo.kinds.rows.learn").load_table(frame, **options, **columns)
+        return import_module("kzoo.kinds.rows.fitting").load_table(frame, **options, **columns)
     _, make, *given = _OTHERS[name]
     return getattr(sets, make)(options, *given)

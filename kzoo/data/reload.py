@@ -225,7 +225,7 @@ def targets_of(run, target):
 def _raw(run, source, target):
     """Return new raw data with its answers, which are still to be encoded unless the inputs hold them."""
     names, reader = targets_of(run, target), run.preprocessing
-    part = kind_of(reader).learn.labelled(reader, source, targets=names, config=run.spec.config)
+    part = kind_of(reader).fitting.labelled(reader, source, targets=names, config=run.spec.config)
     return part if "ordered" in run.problem.facts else Split(x=part.x, y=_encoded(run, part.y))
 
 
@@ -250,4 +250,4 @@ def _array(run, source):
 
 def _encoded(run, labels):
     """Return raw labels, an array or columns of a DataFrame, as the run's training labels were encoded."""
-    return run.problem.task.light.encode(run.target, labels)
+    return run.problem.task.inference.encode(run.target, labels)

@@ -20,7 +20,7 @@ def statistics(data: Dataset) -> dict:
     """
     data = with_samples(data)
     categories = data.config.get("categories", ())
-    names, numbers = kind(data.inputs).learn.describe(data.train.x, data.feature_names, len(categories))
+    names, numbers = kind(data.inputs).fitting.describe(data.train.x, data.feature_names, len(categories))
     found = {"features": _described(names, numbers)}
     if categories:
         codes = few(data.train.x)[:, -len(categories) :].astype(int)

@@ -204,7 +204,7 @@ def split_target(task, values, first, *, names=(), known=None, groups=None, **ho
     Returns:
         (target, y of all rows, parts, notes).
     """
-    light, rows = task.light, values.iloc if hasattr(values, "iloc") else values
+    light, rows = task.inference, values.iloc if hasattr(values, "iloc") else values
     target = light.learn(rows[:first], names, known=known) if "classes" in task.facts else None
     y = light.encode(target, values)
     labels = None if target is None else y[:first]

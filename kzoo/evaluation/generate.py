@@ -14,7 +14,7 @@ from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.splits import check_seed
 from kzoo.doors import door
 from kzoo.errors import KzooError
-from kzoo.kinds.text.light import tokenizer_of
+from kzoo.kinds.text.inference import tokenizer_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
 from kzoo.predictions import probabilities
 from kzoo.registry import general_first, list_presets, rebuild, spec_of

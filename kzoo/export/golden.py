@@ -14,7 +14,7 @@ def golden(given):
         given: what `subject.py` says of the input: kind, shape, dtype, and what is known of its values.
     """
     typical = draw(given, 4, seed=1)
-    edges = kind(given["kind"]).light.edges(given, typical.copy())
+    edges = kind(given["kind"]).inference.edges(given, typical.copy())
     return typical[:1], edges.astype(given["dtype"])
 
 
@@ -22,4 +22,4 @@ def draw(given, count, *, seed):
     """Return `count` rows that a network with this input could be given."""
     random = np.random.default_rng(seed)
     shape = tuple(_FREE if size is None else size for size in given["shape"][1:])
-    return kind(given["kind"]).light.draw(given, random, (count, *shape)).astype(given["dtype"])
+    return kind(given["kind"]).inference.draw(given, random, (count, *shape)).astype(given["dtype"])

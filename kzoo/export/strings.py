@@ -7,7 +7,7 @@ from importlib import import_module
 import numpy as np
 
 from kzoo.data.encode import encode as encode_texts
-from kzoo.kinds.text.light import reads_the_end, tokenizer_of
+from kzoo.kinds.text.inference import reads_the_end, tokenizer_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
 
 # The pattern of the tokenizer in Python for TensorFlow's regular expressions (RE2), whose \w and \s know ASCII only and

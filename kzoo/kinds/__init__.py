@@ -1,12 +1,12 @@
 """What is read: a folder for each kind of input. Standard library only, until one of its halves is used.
 
 A `Kind` states facts about one input, and the sources that it is read from. Everything else that depends on the kind
-lies in its folder: `light.py`, NumPy alone (Pillow where an image is decoded), which an exported model's runtime needs
-too, and `learn.py`. Whoever is outside asks for a fact (`"pixels" in kind.facts`) or calls one of these functions;
-nobody compares names. A *reader* is plain JSON data, learned on training data and stored with a run: what turns raw
-inputs into `x`, the same in training, checking and predicting.
+lies in its folder: `inference.py`, NumPy alone (Pillow where an image is decoded), which an exported model's runtime
+needs too, and `fitting.py`. Whoever is outside asks for a fact (`"pixels" in kind.facts`) or calls one of these
+functions; nobody compares names. A *preprocessor*, `reader` in the code, is plain JSON data, learned on training data
+and stored with a run: what turns raw inputs into `x`, the same in training, checking and predicting.
 
-Light half:
+Inference half:
     read(reader, raw) -> (x, items)         raw inputs with a reader; what each row of x was made of, for its name; a
                                             file that cannot be read has no row: its item is an `Unread` (left_out.py)
     glance(given, form, asked)              refuse a source for its names alone: of a table's columns, in a folder; this
@@ -25,7 +25,7 @@ Light half:
     views(x, name) -> (share, x) pairs      other looks of the inputs, for test-time augmentation; need not be there
     draw(given, random, shape) -> x         inputs that a network could be given; edges(given, rows): the extreme ones
 
-The other half:
+Fitting half:
     load(source, form, ...) -> Dataset      learn a reader, and what the data says of the network
     take(x, preset) -> x                    an array as it is given, checked, in the kind's axes and dtype
     fit(x, train, ...) -> (x, config, reader)   what an array says of the network
@@ -42,11 +42,10 @@ A folder here is found by listing, a kind of an installed package by its entry p
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib import import_module
 
 from kzoo.errors import KzooError
 from kzoo.forms import Words, misfit
-from kzoo.listing import Names, installed, rooms
+from kzoo.listing import Names, half, installed, rooms
 
 PLAIN = "rows"  # what an array is taken for when nothing says what it is
 STEPS = 96  # in a window of a series, where neither a setting nor data says how many
@@ -82,7 +81,7 @@ class Kind:
 
     Args:
         name: what a preset's config says as `inputs`, such as "tokens".
-        room: the module that holds `light` and `learn`.
+        room: the module that holds `inference` and `fitting`.
         dtype: of x, as the network takes it.
         axes: of one x, in words.
         meaning: what x holds, for people.
@@ -110,14 +109,14 @@ class Kind:
     batch: int = 32
 
     @cached_property
-    def light(self):
+    def inference(self):
         """The half that NumPy is enough for: `read`, `gather`, `show`, `draw`, `edges`."""
-        return import_module(f"{self.room}.light")
+        return half(self.room, "inference", "light")
 
     @cached_property
-    def learn(self):
+    def fitting(self):
         """The other half: `load`, `take`, `fit`, `labelled`, `fresh`, `describe`."""
-        return import_module(f"{self.room}.learn")
+        return half(self.room, "fitting", "learn")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

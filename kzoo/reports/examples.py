@@ -15,7 +15,7 @@ def examples_of(run):
     answers, one = run.answers, run.problem
     if answers is None:
         return None
-    shown, light = answers["shown"], kind(run.data.inputs).light
+    shown, light = answers["shown"], kind(run.data.inputs).inference
     inputs = light.show(run.preprocessing, answers["inputs"], run.data.feature_names)
     if inputs is None:
         return None

@@ -116,7 +116,7 @@ class Model:
         Raises:
             KzooError: an input that cannot be read or does not fit.
         """
-        light = kinds.kind_of(self._preprocessing).light
+        light = kinds.kind_of(self._preprocessing).inference
         if kinds.takes_ready_arrays(self._preprocessing) or not hasattr(light, "received"):
             return self.tensor(given, most)
         raw = light.received(self._preprocessing, given, most)
@@ -130,7 +130,7 @@ class Model:
         """
         encoded = encode_named(kinds.ready(self.inputs, self.shape), as_array(given, "Inputs"))
         check_count(len(encoded.x), most)
-        light = kinds.kind_of(self._preprocessing).light
+        light = kinds.kind_of(self._preprocessing).inference
         if not kinds.takes_ready_arrays(self._preprocessing) and hasattr(light, "check"):
             light.check(self._preprocessing, encoded.x)
         return self._known(encoded)

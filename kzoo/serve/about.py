@@ -51,9 +51,9 @@ def _takes_raw(manifest: Manifest) -> bool:
 
 
 def _form(manifest: Manifest, kind: Any) -> dict[str, Any]:
-    if not _takes_raw(manifest) or not hasattr(kind.light, "form"):
+    if not _takes_raw(manifest) or not hasattr(kind.inference, "form"):
         return {}
-    return {"form": kind.light.form(manifest.preprocessing)}
+    return {"form": kind.inference.form(manifest.preprocessing)}
 
 
 def _trained_on(manifest: Manifest) -> dict[str, Any] | None:
@@ -100,6 +100,6 @@ def _example(version: Version, kind: Any) -> Any:
         x = read_arrays(version.folder / "golden.npz")["x_1"][0]
     except (OSError, ValueError, KeyError, IndexError):
         x = None
-    if _takes_raw(manifest) and hasattr(kind.light, "example"):
-        return kind.light.example(manifest.preprocessing, x)
+    if _takes_raw(manifest) and hasattr(kind.inference, "example"):
+        return kind.inference.example(manifest.preprocessing, x)
     return None if x is None else x.tolist()

@@ -1,10 +1,10 @@
 """What is answered: a folder for each way of answering. Standard library only, until one of its halves is used.
 
 A `Task` states facts about one target, and the names that fit it. Everything else that depends on the way of answering
-lies in its folder: `light.py`, NumPy alone, which an exported model's runtime needs too, and `score.py`. Whoever is
+lies in its folder: `inference.py`, NumPy alone, which an exported model's runtime needs too, and `score.py`. Whoever is
 outside asks for a fact (`"classes" in problem.facts`) or calls one of these functions; nobody compares names.
 
-Light half:
+Inference half:
     learn(values, names) -> Target          from the raw training labels
     encode(target, values) -> y             what the network is trained on; refuses what it cannot read
     answer(target, outputs, ...) -> Predictions
@@ -34,7 +34,7 @@ from typing import Any
 
 from kzoo.errors import KzooError
 from kzoo.forms import Some
-from kzoo.listing import Names, installed, rooms
+from kzoo.listing import Names, half, installed, rooms
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,7 +91,7 @@ class Task:
 
     Args:
         name: the folder's.
-        room: the module that holds `light` and `score`.
+        room: the module that holds `inference` and `score`.
         facts: "classes": each row has one of a list of named classes; "numbered": the truth is the number of an
             output; "probabilities": answers are distributions; "values": numbers in a unit of their own; "kept": there
             is an answer for each row, few enough to keep; "continues": answers can go on with an input.
@@ -136,9 +136,9 @@ class Task:
         return {f"{name}?": form for name, form in stored.items()} | {name: stored.get(name, int) for name in self.says}
 
     @cached_property
-    def light(self):
+    def inference(self):
         """The half that NumPy is enough for: `learn`, `encode`, `answer`."""
-        return import_module(f"{self.room}.light")
+        return half(self.room, "inference", "light")
 
     @cached_property
     def fitting(self):

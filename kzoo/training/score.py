@@ -26,7 +26,7 @@ def score_split(model, part, data, *, logits, postprocessor=None, batch_size=128
         postprocessor: the run's `Postprocessor`; None for none.
         tta: the test-time augmentation, or None.
     """
-    views, learn = views_of(kind(data.inputs), tta), kind(data.inputs).learn
+    views, learn = views_of(kind(data.inputs), tta), kind(data.inputs).fitting
     part = sampled(part)
     batches = _answered(model, part, batch_size, views)
     if postprocessor is not None:
@@ -97,9 +97,9 @@ def views_of(kind, tta):
         return None
     if tta not in TTA:
         raise KzooError(f"tta={tta!r} is unknown. Use one of: {', '.join(TTA)}.")
-    if not hasattr(kind.light, "views"):
+    if not hasattr(kind.inference, "views"):
         raise KzooError(f"tta={tta!r} is for images, and this model reads {kind.name}: leave it out.")
-    return lambda x: kind.light.views(x, tta)
+    return lambda x: kind.inference.views(x, tta)
 
 
 def forward(model, x, size, views=None):

@@ -62,7 +62,7 @@ def settle(preset, config, training, asked, data):
             config[name] = value
         elif name not in ("outputs", "input_shape", "input_clip") and value not in (None, ()):
             raise KzooError(f"{preset.name} cannot take {name}, which {data.name} has.{_alternatives(data)}")
-    learn = kind(data.inputs).learn
+    learn = kind(data.inputs).fitting
     if hasattr(learn, "asked_of"):
         found = learn.asked_of(sampled(data.train).x, config)
         config |= {name: value for name, value in found.items() if name not in asked}

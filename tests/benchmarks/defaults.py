@@ -21,7 +21,7 @@ import pandas as pd
 
 import kzoo
 from kzoo.cli.common import parse_settings
-from kzoo.kinds.text.learn import read_folder
+from kzoo.kinds.text.fitting import read_folder
 from kzoo.sources.tables.frame import as_frame
 from kzoo.tasks import problem
 

@@ -9,7 +9,7 @@ from PIL import Image
 from small_models import CANCER, DIGITS, IRIS, dense, find, images, one, texts, words
 
 import kzoo
-from kzoo.kinds.image.learn import load_image_folder
+from kzoo.kinds.image.fitting import load_image_folder
 
 TWICE, BELONG = "duplicates_across_splits", "rows_belong_together"
 

@@ -22,12 +22,12 @@ N = 120
 
 def labelled(reader, file, target="answer"):
     """Return rows and answers as `kzoo.evaluate` reads them."""
-    return kind_of(reader).learn.labelled(reader, file, targets=[target], config={})
+    return kind_of(reader).fitting.labelled(reader, file, targets=[target], config={})
 
 
 def fresh(reader, file):
     """Return rows as `kzoo check RUN` reads new data."""
-    return kind_of(reader).learn.fresh(reader, file, targets=["answer"])
+    return kind_of(reader).fitting.fresh(reader, file, targets=["answer"])
 
 
 CODES = [["01067", "1067", "01099", "20095"][i % 4] for i in range(N)]
@@ -104,7 +104,7 @@ def test_line_breaks_in_cells_are_the_same_categories_on_every_road(tmp_path, mo
             readers.append(load_data("flats.csv", target="answer", validation=0, test=0).preprocessing)
         assert readers[1]["columns"][-1]["values"] == values
     for reader in readers:
-        content = kind_of(reader).light.received(reader, (tmp_path / "flats.csv").read_bytes())
+        content = kind_of(reader).inference.received(reader, (tmp_path / "flats.csv").read_bytes())
         for rows in ("flats.csv", frame, frame.to_dict("records"), content):
             np.testing.assert_array_equal(encode(reader, rows), data.train.x)
         np.testing.assert_array_equal(labelled(reader, "flats.csv").x, data.train.x)
@@ -162,7 +162,7 @@ def test_names_of_classes_keep_their_zeros(tmp_path, monkeypatch):
     assert data.class_names == ("011", "020", "11")
     assert list(labelled(data.preprocessing, texts, "Label").y["Label"]) == names
     unlabelled = written(pd.DataFrame({"text": ["so many words"], "Label": [None]}), "unlabelled.csv")
-    assert not len(kind_of(data.preprocessing).learn.fresh(data.preprocessing, unlabelled, targets=["Label"]).answers)
+    assert not len(kind_of(data.preprocessing).fitting.fresh(data.preprocessing, unlabelled, targets=["Label"]).answers)
     tested = load_data(texts, preset="text_cnn", validation=0, test=texts)
     assert (np.bincount(tested.test.y) == [40, 40, 40]).all()
     whole = written(pd.DataFrame({"text": [f"so many words, {i}" for i in range(N)], "label": [1.0, 0.0] * (N // 2)}))
@@ -247,7 +247,7 @@ def test_words_that_are_categories_are_so_on_every_road(suffix, tmp_path, monkey
     assert reader["columns"][-1]["values"] == sorted(WORDS) and data.class_names == ("None", "mild", "severe")
     file = written(frame, "towns.csv")
     for rows in (file, (tmp_path / file).read_bytes(), frame, frame.to_dict("records")):
-        taken = kind_of(reader).light.received(reader, rows) if isinstance(rows, bytes) else rows
+        taken = kind_of(reader).inference.received(reader, rows) if isinstance(rows, bytes) else rows
         np.testing.assert_array_equal(encode(reader, taken), data.train.x)
     scored = labelled(reader, file)
     np.testing.assert_array_equal(scored.x, data.train.x)

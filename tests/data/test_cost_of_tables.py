@@ -12,7 +12,7 @@ import pytest
 
 import kzoo
 from kzoo.errors import KzooError, KzooWarning
-from kzoo.kinds.rows import light
+from kzoo.kinds.rows import inference as light
 from kzoo.kinds.text.tokenizer import Tokenizer
 from kzoo.sources.arrays import as_array
 from kzoo.sources.tables import files
@@ -23,7 +23,7 @@ READER = {"kind": "table", "columns": [{"name": "n0", "kind": "number", "median"
 MEASURED = """
 import json, resource, sys
 from kzoo.errors import KzooError
-from kzoo.kinds.rows import light
+from kzoo.kinds.rows import inference as light
 from kzoo.sources.tables import files
 from kzoo.kinds.text.tokenizer import Tokenizer
 names = ",".join(f"n{place}" for place in range(10_000))

@@ -22,7 +22,7 @@ from kzoo.dataset.options import DataOptions
 from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.image import jpeg, reading
 from kzoo.kinds.image.decode import decode
-from kzoo.kinds.image.learn import image_preprocessing, load_image_folder
+from kzoo.kinds.image.fitting import image_preprocessing, load_image_folder
 
 SHAPE = (8, 8, 3)
 COLOURS = {"ant": (200, 30, 30), "bee": (30, 200, 30), "cat": (30, 30, 200)}
@@ -109,7 +109,7 @@ def test_streaming_gives_the_same_as_memory(photos, monkeypatch):
 
 
 def test_of_many_images_the_fingerprint_takes_names_sizes_and_some_contents(photos, monkeypatch):
-    monkeypatch.setattr("kzoo.kinds.image.learn._DIGESTED", 7)
+    monkeypatch.setattr("kzoo.kinds.image.fitting._DIGESTED", 7)
     found = []
     for memory in ("1GiB", "1"):
         monkeypatch.setenv("KZOO_MEMORY", memory)
@@ -125,7 +125,7 @@ def test_of_many_images_the_fingerprint_takes_names_sizes_and_some_contents(phot
 @pytest.mark.filterwarnings("default::UserWarning")
 @pytest.mark.parametrize("digested", (10_000, 1))
 def test_processes_beside_read_what_this_one_reads(photos, monkeypatch, digested):
-    monkeypatch.setattr("kzoo.kinds.image.learn._DIGESTED", digested)
+    monkeypatch.setattr("kzoo.kinds.image.fitting._DIGESTED", digested)
     paint(photos / "ant" / "06_broken.png").write_bytes(b"no image")
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # the other process has Pillow's own setting
     cut = paint(photos / "ant" / "05.png", size=(64, 64), format="JPEG")
@@ -134,10 +134,10 @@ def test_processes_beside_read_what_this_one_reads(photos, monkeypatch, digested
     odd = photos / "cat" / os.fsdecode(b"\xff \xe8.png")
     if sys.platform == "linux":  # a name that is no text
         paint(odd, COLOURS["cat"])
-    monkeypatch.setattr("kzoo.kinds.image.learn._CHUNK", 2)
+    monkeypatch.setattr("kzoo.kinds.image.fitting._CHUNK", 2)
     with pytest.warns(UserWarning, match="Corrupt EXIF data") as said:
         alone = load_image_folder(photos, image_shape=SHAPE)
-    monkeypatch.setattr("kzoo.kinds.image.learn.threads", lambda: 2)
+    monkeypatch.setattr("kzoo.kinds.image.fitting.threads", lambda: 2)
     monkeypatch.setattr("kzoo.kinds.image.reading._WORTH", 30)
     started, asked = [], []
 
@@ -152,7 +152,7 @@ def test_processes_beside_read_what_this_one_reads(photos, monkeypatch, digested
 
     monkeypatch.setattr("kzoo.kinds.image.reading.Reader", Kept)
     # The thread of this process waits for the other one, which would read nothing else of so few images.
-    monkeypatch.setattr("kzoo.kinds.image.learn.read", lambda *args: time.sleep(0.3) or reading.read(*args))
+    monkeypatch.setattr("kzoo.kinds.image.fitting.read", lambda *args: time.sleep(0.3) or reading.read(*args))
     with pytest.warns(UserWarning, match="Corrupt EXIF data") as again:
         beside = load_image_folder(photos, image_shape=SHAPE)
     assert started and asked and all(process.returncode is not None for process in started)
@@ -176,7 +176,7 @@ def test_a_process_beside_that_dies_costs_nothing_but_time(photos, monkeypatch):
     assert reader.read(folder, names, taken, pixels) == first and len(first[1]) == 20 and want.any()
     np.testing.assert_array_equal(pixels, want)
     reader.close()
-    monkeypatch.setattr("kzoo.kinds.image.learn.threads", lambda: 2)
+    monkeypatch.setattr("kzoo.kinds.image.fitting.threads", lambda: 2)
     monkeypatch.setattr("kzoo.kinds.image.reading._WORTH", 1)
     for name, value in (("executable", "/usr/sbin/blender"), ("executable", None), ("executable", "/no/such/python3")):
         with monkeypatch.context() as changed:
@@ -590,7 +590,7 @@ def test_unreadable_inputs_are_one_line(photos, tmp_path):
 
 
 def test_decoding_needs_no_keras():
-    code = "import sys, kzoo.kinds.image.learn; print([m for m in ('keras', 'tensorflow') if m in sys.modules])"
+    code = "import sys, kzoo.kinds.image.fitting; print([m for m in ('keras', 'tensorflow') if m in sys.modules])"
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
     assert done.stdout.strip() == "[]", done.stderr

@@ -68,7 +68,7 @@ def edges(given, rows):
 """
 POINTS_LEARN = """\
 from kzoo.data.arrays import checked
-from kzoo.kinds.rows.learn import describe
+from kzoo.kinds.rows.fitting import describe
 
 
 def take(x, preset):
@@ -109,7 +109,7 @@ def test_a_type_of_table_file_is_one_file(tmp_path, monkeypatch, listed_anew):
     lines, csv = (load_data(tmp_path / f"rows.{suffix}", target="kind") for suffix in ("jsonl", "csv"))
     assert lines.preprocessing == csv.preprocessing and lines.fingerprint == csv.fingerprint
     assert (encode(lines.preprocessing, tmp_path / "rows.jsonl") == encode(csv.preprocessing, frame)).all()
-    assert kinds.kind("tokens").light.gather([str(tmp_path / "rows.jsonl")]) == str(tmp_path / "rows.jsonl")
+    assert kinds.kind("tokens").inference.gather([str(tmp_path / "rows.jsonl")]) == str(tmp_path / "rows.jsonl")
     with pytest.raises(KzooError, match=r"kzoo reads .*\.jsonl"):
         load_data(tmp_path / "code" / "lines.py")
 
@@ -127,7 +127,7 @@ def test_a_kind_of_input_is_one_folder(tmp_path, monkeypatch, listed_anew):
         config=dict(inputs="points", input_shape=(5, 2), outputs=2),
     )  # fmt: skip
     with pytest.raises(KzooError, match=r"points inputs have shape \(N, P, D\); got \(5, 2\)"):
-        points.learn.take(np.zeros((5, 2)), preset)
+        points.fitting.take(np.zeros((5, 2)), preset)
     data = load_data((np.random.default_rng(0).random((40, 5, 2)), np.arange(40) % 2), preset=preset)
     x, reader = data.train.x, data.preprocessing
     assert data.task == "points:classes" and reader == {"kind": "cloud", "count": 5}

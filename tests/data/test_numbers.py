@@ -201,7 +201,7 @@ def test_a_file_is_read_like_its_cells_and_two_readings_are_said(what, tmp_path,
     target = load_data(path, target="a", validation=0, test=0)
     assert target.task == "tabular_regression" and target.seen["doubts"] == data.seen["doubts"]
     np.testing.assert_array_equal(target.train.y[:, 0], data.train.x[:, 0])
-    labelled = kind_of(target.preprocessing).learn.labelled(target.preprocessing, path, targets=["a"], config={})
+    labelled = kind_of(target.preprocessing).fitting.labelled(target.preprocessing, path, targets=["a"], config={})
     np.testing.assert_array_equal(np.float32(list(labelled.y["a"])), target.train.y[:, 0])
     if importlib.util.find_spec("pyarrow"):
         monkeypatch.setenv("KZOO_MEMORY", "1KiB")
@@ -265,7 +265,7 @@ def test_answers_of_a_file_are_read_as_training_has_learned(tmp_path):
     frame = table(a=np.arange(N) * 2).assign(answer=[grouped(v, 0, ".", ",") for v in WHOLE_NUMBERS * 999])
     data = load_data(frame, target="answer", validation=0, test=0)
     assert data.train.y[-1, 0] == 500499
-    learn = kind_of(data.preprocessing).learn
+    learn = kind_of(data.preprocessing).fitting
     for cells, numbers in ((["1.234", "500.499"], [1234, 500499]), (["1.234", "0.5"], [1.234, 0.5])):
         for separator in ",;":
             new = pd.DataFrame({"a": [1, 2], "answer": cells})

@@ -152,7 +152,7 @@ def test_what_is_empty_or_without_a_shape_is_described_all_the_same():
 
 
 def test_a_kind_of_ones_own_need_say_nothing(monkeypatch):
-    monkeypatch.delattr("kzoo.kinds.rows.learn.overview")
+    monkeypatch.delattr("kzoo.kinds.rows.fitting.overview")
     data = load_data("iris")
     assert data.overview["splits"] == {"train": 108, "validation": 12, "test": 30} and data.overview["columns"] == []
 

@@ -29,7 +29,7 @@ from kzoo.data import encode
 from kzoo.dataset.splits import SMALLEST
 from kzoo.errors import KzooError
 from kzoo.kinds import kind_of
-from kzoo.kinds.rows.light import received
+from kzoo.kinds.rows.inference import received
 from kzoo.tasks import Target, problem
 
 pytest.importorskip("pyarrow")
@@ -52,12 +52,12 @@ def in_order(split, data):
 
 def readers_of(door, data, source):
     """Yield (who, whether memory has no room, what reads new rows that come through a door)."""
-    reader, learn = data.preprocessing, kind_of(data.preprocessing).learn
+    reader, learn = data.preprocessing, kind_of(data.preprocessing).fitting
 
     def labelled():
         part = learn.labelled(reader, source, targets=["answer"], config={})
         target = Target(names=tuple(data.target_names), classes=tuple(data.class_names))
-        return part.x, problem(data.task).task.light.encode(target, part.y)
+        return part.x, problem(data.task).task.inference.encode(target, part.y)
 
     if door.uploads:
         yield "server", False, lambda: encode(reader, received(reader, source))

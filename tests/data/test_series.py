@@ -155,7 +155,7 @@ def test_an_index_of_times_is_the_time_column(index):
     assert data.preprocessing["calendar"]["column"] == ("date" if "name" in index else "time")
     assert newest_first.index.equals(INDEXES[index][::-1])  # the caller's own is as it was
     np.testing.assert_array_equal(encode(data.preprocessing, newest_first)[0, :, 0], np.arange(188, 200))
-    learn = kind("series").learn
+    learn = kind("series").fitting
     split = learn.labelled(data.preprocessing, newest_first, targets=["load"], config=data.config)
     np.testing.assert_array_equal(split.x.values[:, 0], np.arange(200))
     np.testing.assert_array_equal(learn.fresh(data.preprocessing, newest_first, targets=[]).x[:, 0], np.arange(200))
@@ -209,7 +209,7 @@ def test_a_series_of_holes_is_taken_as_it_is_and_says_so():
     with warnings.catch_warnings():  # and new rows like them
         warnings.simplefilter("error")
         encode(data.preprocessing, opening_hours)
-        labelled = kind("series").learn.labelled(data.preprocessing, opening_hours, targets=[], config=data.config)
+        labelled = kind("series").fitting.labelled(data.preprocessing, opening_hours, targets=[], config=data.config)
     assert len(labelled) == len(opening_hours) - 12 - 3 + 1
 
 
@@ -217,7 +217,7 @@ def test_new_rows_with_a_hole():
     data = load_data(table(), preset=preset(), target="oil")
     new = table(100).drop(index=[90])
     with pytest.warns(KzooWarning, match="3 windows left out: rows are missing among what is to be forecast"):
-        split = kind("series").learn.labelled(data.preprocessing, new, targets=["oil"], config=data.config)
+        split = kind("series").fitting.labelled(data.preprocessing, new, targets=["oil"], config=data.config)
     assert len(split) == 99 - 12 - 3 + 1 - 3 and (np.diff(split.y[:][..., 0]) == -2).all()
     with pytest.warns(KzooWarning, match="there is none between 2024-01-04 17:00 and 2024-01-04 19:00"):
         encode(data.preprocessing, new)
@@ -235,7 +235,7 @@ def test_new_rows_that_come_twice():
     ):
         encode(data.preprocessing, new)
     with pytest.warns(KzooWarning, match="4 rows repeat a time in 'date'"):
-        kind("series").learn.labelled(data.preprocessing, new, targets=["oil"], config=data.config)
+        kind("series").fitting.labelled(data.preprocessing, new, targets=["oil"], config=data.config)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         encode(data.preprocessing, pd.concat([table(100), table(50).tail(4)]))  # before the last 12 rows
@@ -310,7 +310,7 @@ def test_what_was_made_up_is_not_scored():
     new.loc[50, "load"], new.loc[80:, "load"], new.loc[20, "oil"] = "sensor error", None, None
     lines = ["1 of 100 values cannot be read", "22 missing values took the last value", "23 windows left out: a value"]
     with pytest.warns(KzooWarning) as caught:
-        split = kind("series").learn.labelled(reader, new, targets=["load"], config=config)
+        split = kind("series").fitting.labelled(reader, new, targets=["load"], config=config)
     tested = load_data(frame, preset=preset(), target="load", test=new)
     for part in (split, tested.test):
         steps = part.y[:][..., 0]
@@ -322,7 +322,7 @@ def test_what_was_made_up_is_not_scored():
     assert tested.fingerprint == load_data(frame, preset=preset(), target="load", test=table(100)).fingerprint
     nothing = table(100).assign(load=lambda f: f["load"].where(f.index % 2 > 0))
     with pytest.raises(KzooError, match="No 3 rows of the table in a row hold all that is to be forecast"):
-        kind("series").learn.labelled(reader, nothing, targets=["load"], config=config)
+        kind("series").fitting.labelled(reader, nothing, targets=["load"], config=config)
     for column in ("load", "oil"):
         with pytest.raises(KzooError, match=f"Column '{column}' of the test series holds no number"):
             load_data(frame, preset=preset(), target="load", test=table(100).assign(**{column: None}))
@@ -331,7 +331,7 @@ def test_what_was_made_up_is_not_scored():
 @pytest.mark.parametrize("rows", [0, 1, 2])
 def test_new_rows_that_are_hardly_any(rows):
     data = load_data(table(), preset=preset())
-    seen = kind("series").learn.fresh(data.preprocessing, table()[:rows], targets=[]).seen
+    seen = kind("series").fitting.fresh(data.preprocessing, table()[:rows], targets=[]).seen
     assert (seen["time"] or {"rows": 0})["rows"] == rows
 
 

@@ -482,7 +482,7 @@ def test_true_and_false_are_classes_also_where_one_is_missing(tmp_path, decimal)
     new.loc[3, "yes"] = None
     new.to_csv(tmp_path / "new.csv", index=False, sep=";", decimal=decimal)
     for source in (new, tmp_path / "new.csv"):
-        part = kind_of(reader).learn.labelled(reader, source, targets=["yes"], config={})
+        part = kind_of(reader).fitting.labelled(reader, source, targets=["yes"], config={})
         labels = classes.encode(Target(classes=("False", "True")), part.y)
         np.testing.assert_array_equal(labels, np.delete([1, 0, 1] * 10, 3))
 

@@ -120,7 +120,7 @@ def mixed(tmp_path):
 
 
 def test_all_documents_of_a_class_are_read(mixed):
-    from kzoo.kinds.text.learn import labelled
+    from kzoo.kinds.text.fitting import labelled
 
     data = load_data(mixed, preset="text_cnn")
     counts = np.bincount(np.concatenate([data.train.y, data.validation.y, data.test.y]))
@@ -144,7 +144,7 @@ def test_all_documents_of_a_class_are_read(mixed):
 
 
 def test_what_a_folder_of_texts_holds_besides_is_said(mixed):
-    from kzoo.kinds.text.learn import labelled
+    from kzoo.kinds.text.fitting import labelled
 
     (mixed / "neutral.txt").write_text("so so\nmiddling\n")
     (mixed / "README.md").write_text("about")
@@ -297,7 +297,7 @@ def test_documents_that_are_no_text_are_named_and_left_out(documents):
 
 
 def test_new_documents_follow_the_rule_of_images(documents):
-    from kzoo.kinds.text.learn import labelled
+    from kzoo.kinds.text.fitting import labelled
 
     reader = load_data(documents).preprocessing
     with pytest.warns(KzooWarning, match=r"Left out 2 broken texts: bad/11\.txt, good/07\.txt\."):

@@ -128,7 +128,7 @@ def test_a_run_that_says_no_zone_reads_as_it_did():
 def test_the_example_of_a_served_table_says_the_zone(zone, offset):
     when = WHEN.tz_localize(None) if zone is None else WHEN.tz_convert(zone)
     reader = load_data(table(when), target="late").preprocessing
-    row = kind("rows").light.example(reader, None)
+    row = kind("rows").inference.example(reader, None)
     assert row["when"].endswith(f":00{offset}")
     assert not read(reader, [row])[1]
 

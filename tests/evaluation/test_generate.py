@@ -16,7 +16,7 @@ from small_data import fit
 
 import kzoo
 from kzoo.cli import main
-from kzoo.kinds.text.light import tokenizer_of
+from kzoo.kinds.text.inference import tokenizer_of
 from kzoo.storage.windows import Windows
 
 VERSES = (

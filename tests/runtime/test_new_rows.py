@@ -65,7 +65,7 @@ def written(frame, path, **options):
 
 def uploaded(pair, path):
     reader = pair.run.preprocessing
-    return kzoo.runtime.load(pair.exported).predict(kind_of(reader).light.received(reader, path.read_bytes()))
+    return kzoo.runtime.load(pair.exported).predict(kind_of(reader).inference.received(reader, path.read_bytes()))
 
 
 # door -> how it answers rows of texts
@@ -171,7 +171,7 @@ def test_answers_are_read_by_the_same_rule(tmp_path):
     def answers(cells, **options):
         rows = flats().head(2).assign(open=cells)
         source = written(rows, tmp_path / "new.csv", **options) if options else rows
-        return kind_of(reader).learn.labelled(reader, source, targets=["open"], config={}).y["open"].tolist()
+        return kind_of(reader).fitting.labelled(reader, source, targets=["open"], config={}).y["open"].tolist()
 
     with pytest.raises(kzoo.KzooError, match=r"Target 'open' cannot be read in row 1\. '4\.455' may be 4\.455 or"):
         answers(["4.455", "1.234"])
@@ -209,7 +209,8 @@ def test_a_key_of_one_row_that_is_misspelt_is_named(by, pair):
             return kzoo.check(pair.run, rows)
         model = pair.run if by == "run" else kzoo.runtime.load(pair.exported)
         if by == "upload":
-            rows = kind_of(pair.run.preprocessing).light.received(pair.run.preprocessing, json.loads(json.dumps(rows)))
+            reader = pair.run.preprocessing
+            rows = kind_of(reader).inference.received(reader, json.loads(json.dumps(rows)))
         return kzoo.predict(model, rows) if by == "run" else model.predict(rows)
 
     for name in ("siez", "Size", "sizes"):

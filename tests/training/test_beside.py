@@ -15,7 +15,7 @@ from sklearn.metrics import r2_score
 import kzoo
 from kzoo import baselines
 from kzoo.cli import main
-from kzoo.kinds.image.learn import load_image_folder
+from kzoo.kinds.image.fitting import load_image_folder
 from kzoo.results import row_of
 from kzoo.storage.windows import places_of_few
 from kzoo.tasks import Target
@@ -202,7 +202,7 @@ def test_the_most_frequent_token_is_that_of_the_training_text(undrawn):
 
 def test_baselines_of_very_many_images_are_those_of_the_images_that_are_there(tmp_path, monkeypatch):
     """The fingerprint of very many does not take the content of each: nothing is kept under it."""
-    monkeypatch.setattr("kzoo.kinds.image.learn._DIGESTED", 1)
+    monkeypatch.setattr("kzoo.kinds.image.fitting._DIGESTED", 1)
     files = [tmp_path / "photos" / name / f"{place:02}.bmp" for name in ("ant", "bee") for place in range(30)]
     colours, found = {"ant": (200, 30, 30), "bee": (30, 200, 30)}, []
     for mixed in (False, True):  # files of the same names and sizes, of other colours

@@ -19,7 +19,7 @@ from PIL import Image, ImageOps
 from kzoo.errors import KzooError
 from kzoo.files import check_regular, open_regular
 from kzoo.kinds.image import jpeg
-from kzoo.kinds.image.light import MODES, threads
+from kzoo.kinds.image.inference import MODES, threads
 
 _LARGEST = 64  # pixels of an image that stays as sharp as it was when it is shown
 _THUMBNAIL = 192

@@ -1,4 +1,4 @@
-"""Columns of a table: what kind each one is, learned on training rows; `light.py` applies it."""
+"""Columns of a table: what kind each one is, learned on training rows; `inference.py` applies it."""
 
 import re
 from collections import Counter
@@ -24,7 +24,7 @@ from kzoo.sources.tables.values import (
     to_words,
     word_of,
 )
-from kzoo.tasks.values.light import Extent
+from kzoo.tasks.values.inference import Extent
 from kzoo.words import listed
 
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers

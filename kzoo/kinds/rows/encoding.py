@@ -16,7 +16,7 @@ from kzoo.kinds.rows.columns import (
     with_blanks,
 )
 from kzoo.kinds.rows.gather import MOST_DIFFERENT, MOST_SAMPLED, Buckets, Extents, Placed, Sample, Words
-from kzoo.kinds.rows.light import (
+from kzoo.kinds.rows.inference import (
     cells_of,
     check_columns,
     check_share,
@@ -128,7 +128,7 @@ class Encoding(TableFit):
                     f"Target {target!r} has more than {_MOST_CLASSES:,} different values: too many classes for a table "
                     "that is larger than memory. Say task='regression', or choose another target."
                 )
-            light = self.problem.task.light
+            light = self.problem.task.inference
             twice = np.repeat(np.arange(len(different)), [min(count, 2) for count in self.cells.values()])
             self.classes = light.learn(different[[target]].iloc[twice], self.targets)
             codes = light.encode(self.classes, different[[target]]).tolist()
@@ -298,7 +298,7 @@ class Encoding(TableFit):
         encoded = table.column(target).combine_chunks().dictionary_encode()
         cells = encoded.dictionary.to_pylist()
         if new := [cell for cell in cells if cell not in self.code_of]:  # of the test data, written in another way
-            codes = self.problem.task.light.encode(
+            codes = self.problem.task.inference.encode(
                 self.classes, pieces.frame(_table_of(target, new, table.schema))[[target]]
             )
             self.code_of |= dict(zip(new, codes.tolist(), strict=True))
@@ -385,7 +385,7 @@ class Encoding(TableFit):
         learned = self.classes
         if learned is None:
             y = some[:, inputs:]
-            learned = self.problem.task.light.learn(y, self.targets, known=self.targets_extent.extent())
+            learned = self.problem.task.inference.learn(y, self.targets, known=self.targets_extent.extent())
             self.notes += splits.target_notes(learned)
         for column in self.described["read"]:
             name = column["name"]

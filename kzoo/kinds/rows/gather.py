@@ -6,7 +6,7 @@ from kzoo.kinds.rows.columns import MOST_CATEGORIES
 from kzoo.sources.tables.arrow import arrow, mixed
 from kzoo.sources.tables.values import Texts, to_words, word_of
 from kzoo.storage.progress import followed
-from kzoo.tasks.values.light import Extent
+from kzoo.tasks.values.inference import Extent
 
 MOST_SAMPLED = 200_000  # rows of a sample
 _SAMPLE_BYTES, _FEWEST = 128 << 20, 2_000  # which are fewer where they are wide

@@ -6,7 +6,7 @@ from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.kinds.rows.asked import named_columns
 from kzoo.kinds.rows.columns import fingerprinted, with_blanks
-from kzoo.kinds.rows.light import apply_columns, feature_names, in_test_table, read_new, say_unread
+from kzoo.kinds.rows.inference import apply_columns, feature_names, in_test_table, read_new, say_unread
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
 from kzoo.kinds.rows.target import groups_in, with_target

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kzoo.kinds.rows.light import feature_names
-from kzoo.tasks.values.light import Extent, spread
+from kzoo.kinds.rows.inference import feature_names
+from kzoo.tasks.values.inference import Extent, spread
 from kzoo.words import listed
 
 _FLAG_STD = 0.2  # that a column of 0 and 1 counts for at least

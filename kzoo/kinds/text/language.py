@@ -8,7 +8,7 @@ from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.errors import KzooError
 from kzoo.kinds.text import long
-from kzoo.kinds.text.light import preprocessing_of, tokenizer_of
+from kzoo.kinds.text.inference import preprocessing_of, tokenizer_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_tokenizer
 from kzoo.storage.windows import Spaced, Windows, is_mapped, taken
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from kzoo.predictions import probabilities
 from kzoo.tasks import Judged, Scored
-from kzoo_ordinal.light import median
+from kzoo_ordinal.inference import median
 
 
 def score(batches, target, *, logits=None):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.predictions import Predictions, probabilities
-from kzoo.tasks.classes.light import encode, learn
+from kzoo.tasks.classes.inference import encode, learn
 
 __all__ = ["answer", "encode", "learn", "median"]
 

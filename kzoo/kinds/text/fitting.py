@@ -13,11 +13,11 @@ from kzoo.errors import KzooError, warn
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.columns import missing_words
-from kzoo.kinds.rows.learn import answers_in
+from kzoo.kinds.rows.fitting import answers_in
 from kzoo.kinds.rows.target import groups_in
 from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, folder_of_new, split_folders, texts_below
+from kzoo.kinds.text.inference import AsTexts, preprocessing_of, read, reads_the_end, texts_in
 from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
-from kzoo.kinds.text.light import AsTexts, preprocessing_of, read, reads_the_end, texts_in
 from kzoo.kinds.text.long import is_too_long
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_and_encode
 from kzoo.optional import pandas as pd
@@ -222,7 +222,7 @@ def build_text(
     """
     official, notes = dict(official or {}), list(notes)
     problem = problem or choose.fixed_by(preset) or choose.asked_for("tokens", "classification")
-    light = problem.task.light
+    light = problem.task.inference
     learned = light.learn(np.array(labels, dtype=str), [target])
     y = light.encode(learned, np.array(labels, dtype=str))
     validation, test = (0 if "validation" in official else validation), (0 if "test" in official else test)

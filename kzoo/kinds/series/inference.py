@@ -6,8 +6,8 @@ import numpy as np
 
 from kzoo.errors import KzooError, warn
 from kzoo.kinds.rows.asked import asked_columns
-from kzoo.kinds.rows.light import draw as draw_rows
-from kzoo.kinds.rows.light import edges, middle, say_unread, spread
+from kzoo.kinds.rows.inference import draw as draw_rows
+from kzoo.kinds.rows.inference import edges, middle, say_unread, spread
 from kzoo.kinds.series import calendar as calendars
 from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.kinds.series.index import with_index

@@ -12,13 +12,13 @@ from kzoo.kinds import STEPS, Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.asked import asked_columns, named_columns
 from kzoo.kinds.rows.columns import about_weights, stored_writing, writing_of
-from kzoo.kinds.rows.learn import describe
-from kzoo.kinds.rows.light import say_unread
+from kzoo.kinds.rows.fitting import describe
+from kzoo.kinds.rows.inference import say_unread
 from kzoo.kinds.rows.memory import seen_in_cells, text_columns
 from kzoo.kinds.rows.scaling import scaling
 from kzoo.kinds.series.calendar import calendar_of
 from kzoo.kinds.series.index import with_index
-from kzoo.kinds.series.light import (
+from kzoo.kinds.series.inference import (
     about_times,
     filled,
     refuse_empty,
@@ -36,7 +36,7 @@ from kzoo.sources.tables.overview import columns_read
 from kzoo.sources.tables.raw import MOST, as_names, require, rows_of
 from kzoo.sources.tables.values import known, plain
 from kzoo.storage.windows import Windows, few, taken
-from kzoo.tasks.values.light import Extent, spread
+from kzoo.tasks.values.inference import Extent, spread
 from kzoo.words import listed, plural, shown
 
 __all__ = ["describe", "fit", "fresh", "labelled", "load", "overview", "simple_forecasts", "take"]

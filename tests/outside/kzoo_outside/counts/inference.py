@@ -5,7 +5,7 @@ import numpy as np
 from kzoo.errors import KzooError
 from kzoo.predictions import Predictions
 from kzoo.tasks import Target
-from kzoo.tasks.values.light import encode as encode_numbers
+from kzoo.tasks.values.inference import encode as encode_numbers
 
 
 def learn(values, names=(), *, known=None):

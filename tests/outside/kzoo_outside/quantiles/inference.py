@@ -4,8 +4,8 @@ import numpy as np
 
 from kzoo.predictions import Predictions
 from kzoo.tasks import Target
-from kzoo.tasks.values.light import encode as encode_numbers
-from kzoo.tasks.values.light import spread
+from kzoo.tasks.values.inference import encode as encode_numbers
+from kzoo.tasks.values.inference import spread
 from kzoo_outside.quantiles import LEVELS
 
 

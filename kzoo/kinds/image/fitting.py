@@ -25,14 +25,21 @@ from kzoo.kinds.image.folders import (
     loose_in,
     split_folders,
 )
-from kzoo.kinds.image.light import channels_first, check_pixels, check_shape, image_preprocessing, images_in, threads
+from kzoo.kinds.image.inference import (
+    channels_first,
+    check_pixels,
+    check_shape,
+    image_preprocessing,
+    images_in,
+    threads,
+)
 from kzoo.kinds.image.reading import look, read, readers
 from kzoo.sources.folders import beside_splits, not_read
 from kzoo.sources.unreadable import ANSWERED, TRAINED, left_out
 from kzoo.storage.memory import too_large
 from kzoo.storage.progress import followed
 from kzoo.storage.windows import blocks, few, is_mapped, places_of_few
-from kzoo.tasks.classes.light import check_classes
+from kzoo.tasks.classes.inference import check_classes
 from kzoo.words import in_bytes
 
 _CHUNK = 64  # images to a thread's task

@@ -10,14 +10,14 @@ from kzoo.dataset.dataset import Split
 from kzoo.errors import KzooError, warn
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
-from kzoo.kinds.rows.large import frame_of, is_large, load_large
-from kzoo.kinds.rows.light import (
+from kzoo.kinds.rows.inference import (
     apply_columns,
     as_dated,
     kept_words,
     read,
     two_readings,
 )
+from kzoo.kinds.rows.large import frame_of, is_large, load_large
 from kzoo.kinds.rows.memory import load_table
 from kzoo.kinds.rows.scaling import robust_scaling
 from kzoo.optional import pandas as pd

@@ -46,10 +46,11 @@ def load(source, form, *, problem, name, preset, validation, test, seed, **asked
         return load_text_folder(source, name=name, seed=seed, problem=problem, **options)
     files = [Path(source), *([Path(test)] if splits.is_source(test) else [])]
     said: list = []
-    for file in files:
-        encoding_of(file, said)
-    if not is_too_long(files):
-        files = [read_text(file) for file in files]
+    if is_too_long(files):
+        for file in files:
+            encoding_of(file, said)
+    else:
+        files = [read_text(file, said) for file in files]
     if files[1:]:
         options |= {"test": None, "test_text": files[1]}
     data = load_language(files[0], name=name, task=problem.name, **options)

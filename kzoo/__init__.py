@@ -12,7 +12,7 @@ Every public name is loaded on first use, so that `import kzoo` takes millisecon
 
 from importlib import import_module
 
-from kzoo import tensorflow_log
+from kzoo.utils import tensorflow_log
 
 TYPE_CHECKING = False  # a type checker knows better; `typing` itself takes longer to import than all of this
 if TYPE_CHECKING:  # the names of `_PUBLIC`
@@ -20,15 +20,8 @@ if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo import callbacks as callbacks
     from kzoo import plots as plots
     from kzoo import recipes as recipes
-    from kzoo.catalogue import get_preset as get_preset
-    from kzoo.catalogue import list_presets as list_presets
-    from kzoo.catalogue import load_presets as load_presets
-    from kzoo.catalogue import register as register
     from kzoo.data import Dataset as Dataset
     from kzoo.data import load_data as load_data
-    from kzoo.errors import Interrupted as Interrupted
-    from kzoo.errors import KzooError as KzooError
-    from kzoo.errors import UnsafeModelError as UnsafeModelError
     from kzoo.evaluation.check import check as check
     from kzoo.evaluation.cross_validate import cross_validate as cross_validate
     from kzoo.evaluation.ensemble import ensemble as ensemble
@@ -39,11 +32,15 @@ if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo.export import export as export
     from kzoo.exported import ExportedModel as ExportedModel
     from kzoo.loading import load_model as load_model
-    from kzoo.preset import Preset as Preset
-    from kzoo.preset_files import preset_to_toml as preset_to_toml
     from kzoo.ranking import compare as compare
     from kzoo.registry import build as build
     from kzoo.registry import spec_of as spec_of
+    from kzoo.registry.catalogue import get_preset as get_preset
+    from kzoo.registry.catalogue import list_presets as list_presets
+    from kzoo.registry.catalogue import load_presets as load_presets
+    from kzoo.registry.catalogue import register as register
+    from kzoo.registry.preset import Preset as Preset
+    from kzoo.registry.preset_files import preset_to_toml as preset_to_toml
     from kzoo.reports import report as report
     from kzoo.run import Run as Run
     from kzoo.training.plain import fit_arguments as fit_arguments
@@ -52,22 +49,25 @@ if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo.tuning.spaces.hypermodel import hypermodel as hypermodel
     from kzoo.tuning.spaces.space import space as space
     from kzoo.tuning.tune import tune as tune
+    from kzoo.utils.errors import Interrupted as Interrupted
+    from kzoo.utils.errors import KzooError as KzooError
+    from kzoo.utils.errors import UnsafeModelError as UnsafeModelError
 
 __version__ = "0.1.0"
 
 # Public name -> the module that has it; a module's own name gives the module.
 _PUBLIC = {
-    "Preset": "kzoo.preset",
-    "register": "kzoo.catalogue",
-    "get_preset": "kzoo.catalogue",
-    "list_presets": "kzoo.catalogue",
-    "load_presets": "kzoo.catalogue",
-    "preset_to_toml": "kzoo.preset_files",
+    "Preset": "kzoo.registry.preset",
+    "register": "kzoo.registry.catalogue",
+    "get_preset": "kzoo.registry.catalogue",
+    "list_presets": "kzoo.registry.catalogue",
+    "load_presets": "kzoo.registry.catalogue",
+    "preset_to_toml": "kzoo.registry.preset_files",
     "build": "kzoo.registry",
     "spec_of": "kzoo.registry",
-    "KzooError": "kzoo.errors",
-    "Interrupted": "kzoo.errors",
-    "UnsafeModelError": "kzoo.errors",
+    "KzooError": "kzoo.utils.errors",
+    "Interrupted": "kzoo.utils.errors",
+    "UnsafeModelError": "kzoo.utils.errors",
     "load_model": "kzoo.loading",
     "Dataset": "kzoo.data",
     "load_data": "kzoo.data",

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kzoo import kinds
-from kzoo.errors import KzooError
 from kzoo.families.protocol import MEMBERS
-from kzoo.files import path_of
 from kzoo.registry import fitted_on, get_preset, names_a_preset, spec_of
 from kzoo.run import Run
 from kzoo.tasks import pair
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import path_of
+from kzoo.utils.formatting import printable, shown
 from kzoo.weights.stored import Stored
-from kzoo.words import printable, shown
 
 if TYPE_CHECKING:
     import keras

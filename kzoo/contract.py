@@ -6,11 +6,11 @@ from typing import Any
 
 import keras
 
-from kzoo.arguments import CLIPPING
 from kzoo.depths import slow_down
-from kzoo.errors import KzooError
+from kzoo.registry.arguments import CLIPPING
 from kzoo.tasks import problem
 from kzoo.tasks.classes.fitting import needs_onehot_labels
+from kzoo.utils.errors import KzooError
 
 # Name -> Keras class and what is fixed about it.
 OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {

@@ -14,10 +14,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kzoo.errors import KzooError, short_errors
-from kzoo.files import path_of, read_json, write_json
-from kzoo.forms import misfit
 from kzoo.postprocessors import STEP
+from kzoo.utils.errors import KzooError, short_errors
+from kzoo.utils.files import path_of, read_json, write_json
+from kzoo.utils.schema import misfit
 
 FORMAT_VERSION = 1
 MANIFEST = "kzoo.json"

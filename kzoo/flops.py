@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 
 def forward_flops(model) -> int:

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import keras
 
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 _BACKEND = keras.backend.backend()
 _library = import_module(_BACKEND)  # the one that Keras has imported already

@@ -7,7 +7,7 @@ Of each preset in `kzoo/results/networks.json`, which `python recipes/tables.py 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 if TYPE_CHECKING:
     import keras

@@ -7,8 +7,8 @@ library only.
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 
-from kzoo.errors import KzooError
-from kzoo.forms import Each, misfit
+from kzoo.utils.errors import KzooError
+from kzoo.utils.schema import Each, misfit
 
 FORMAT_VERSION = 1  # of config.json, which holds all of these
 

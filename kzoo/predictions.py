@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kzoo.words import aligned, csv_cell, cut, moments, plural
+from kzoo.utils.formatting import aligned, csv_cell, cut, moments, plural
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,15 +6,15 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
-from kzoo.doors import door
-from kzoo.errors import KzooError
 from kzoo.results import number, telling, value_of
 from kzoo.run import Run
 from kzoo.tasks import problem, score_named
 from kzoo.tasks.targets import mixes_units
 from kzoo.tuning.records import best_of
 from kzoo.tuning.search import Search, is_search
-from kzoo.words import aligned
+from kzoo.utils.argument_checks import door
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import aligned
 
 
 @door

@@ -9,14 +9,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kzoo.errors import KzooError
-from kzoo.files import path_of, read_arrays, read_json
-from kzoo.forms import misfit
 from kzoo.kinds import misread
 from kzoo.nouns import CONFIG, FOLDS, Description, Spec, check_format, in_names_of_today, summary_form
 from kzoo.postprocessors import STEP
 from kzoo.tasks import Problem, Target, problem
-from kzoo.words import first_line
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import path_of, read_arrays, read_json
+from kzoo.utils.formatting import first_line
+from kzoo.utils.schema import misfit
 
 if TYPE_CHECKING:
     import keras

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import kzoo
-from kzoo.words import first_line
+from kzoo.utils.formatting import first_line
 
 args = kzoo.recipes.arguments("image_finetune", __doc__, data="shapes", weights="imagenet", epochs=10)
 import keras

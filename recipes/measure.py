@@ -25,13 +25,13 @@ from pathlib import Path
 
 import kzoo
 from kzoo import results
-from kzoo.arguments import BACKENDS
 from kzoo.cli.common import parse_settings
 from kzoo.data.named import name_of
 from kzoo.dataset.options import DataOptions
-from kzoo.files import read_json, write_json
-from kzoo.optional import is_installed
-from kzoo.preset import closed
+from kzoo.registry.arguments import BACKENDS
+from kzoo.registry.preset import closed
+from kzoo.utils.files import read_json, write_json
+from kzoo.utils.optional import is_installed
 
 HERE = Path(__file__).parent
 SPEED = Path(kzoo.__file__).parent / "results" / "speed.json"

@@ -23,12 +23,12 @@ from kzoo import results
 from kzoo.cli.common import parse_settings
 from kzoo.data.named import NAMES
 from kzoo.dataset.splits import Fold
-from kzoo.files import read_json, write_json, write_text
 from kzoo.ranking import lower_is_better
 from kzoo.recipes.paired import paired
 from kzoo.registry import FAMILIES, resolve, with_settings
 from kzoo.sources.tables.files import read_table
 from kzoo.tasks import problem
+from kzoo.utils.files import read_json, write_json, write_text
 
 HERE = Path(__file__).parent
 MEASURED = Path(kzoo.__file__).parent / "results" / "measured.json"

@@ -27,11 +27,11 @@ import kzoo
 from kzoo import weights
 from kzoo.data.reload import load_again
 from kzoo.data.sets import waves
-from kzoo.files import finite, whole_file, write_json, write_text
 from kzoo.kinds import kind
 from kzoo.kinds.text.fitting import read_folder
 from kzoo.loading import arrays_of
 from kzoo.sources.tables.frame import as_frame
+from kzoo.utils.files import finite, whole_file, write_json, write_text
 from kzoo.weights.stored import Stored
 
 SAMPLES = Path(__file__).parent.parent / "tests" / "weights"

@@ -107,7 +107,7 @@ def _no_preset_of_a_test_stays():
 
 
 def _presets_of_tests():
-    catalogue = sys.modules.get("kzoo.catalogue")
+    catalogue = sys.modules.get("kzoo.registry.catalogue")
     owners = catalogue._owners if catalogue else {}
     return {name for name, owner in owners.items() if owner.startswith("test") or owner.endswith(".toml")}
 
@@ -177,7 +177,7 @@ def warm_children_of_the_module(warm_python):
 def registry_as_it_was():
     """Take the presets that a test registers out of the zoo again."""
     import kzoo
-    from kzoo import catalogue
+    from kzoo.registry import catalogue
 
     kzoo.list_presets()
     before = [(kept, dict(kept)) for kept in (catalogue._presets, catalogue._owners)]

@@ -21,9 +21,9 @@ from shortcuts import undrawn, untraced
 import kzoo
 from kzoo import results
 from kzoo.cli import main
-from kzoo.files import read_json, write_json
 from kzoo.results import speed
 from kzoo.results.speed import faster_than, fastest
+from kzoo.utils.files import read_json, write_json
 
 ROOT = Path(kzoo.__file__).parents[1]
 PROCESSOR = ["avx", "avx2", "fma"]  # of every row and every call here: macOS and Windows do not say what they have

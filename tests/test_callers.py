@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import kzoo
-from kzoo.errors import KzooWarning
+from kzoo.utils.errors import KzooWarning
 
 pytestmark = pytest.mark.usefixtures("registry_as_it_was")
 
@@ -90,7 +90,7 @@ REFUSED = {
 def test_an_error_shows_the_call_and_not_how_kzoo_is_built(call, monkeypatch):
     with pytest.raises(kzoo.KzooError) as refused:
         call()
-    assert frames_of(refused.value) == [__file__, "errors.py"]
+    assert frames_of(refused.value) == [__file__, "utils/errors.py"]
     shown = "".join(traceback.format_exception(refused.value))
     assert len(shown) < 1500 + len(str(refused.value))
     monkeypatch.setenv("KZOO_DEBUG", "1")

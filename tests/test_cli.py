@@ -16,12 +16,12 @@ from processor import in_units
 import kzoo
 import kzoo.training
 from kzoo import results
-from kzoo.arguments import ARGUMENTS
 from kzoo.cli import COMMANDS, common, main, predict
 from kzoo.cli.show import answers
 from kzoo.cli.spelling import respell
 from kzoo.cli.train import scores_line
 from kzoo.registry import meaning_of
+from kzoo.registry.arguments import ARGUMENTS
 
 ROOT = Path(__file__).parents[1]
 CALL = "import sys; from kzoo.cli import main; sys.exit(main())"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import kzoo
-from kzoo.deprecation import KzooDeprecationWarning, deprecated
+from kzoo.utils.deprecation import KzooDeprecationWarning, deprecated
 
 PACKAGE = Path(kzoo.__file__).parent
 

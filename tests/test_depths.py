@@ -13,9 +13,9 @@ import pytest
 from keras import layers
 
 import kzoo
-from kzoo.arguments import OPTIMIZERS
 from kzoo.contract import make_optimizer
 from kzoo.depths import depths, slow_down
+from kzoo.registry.arguments import OPTIMIZERS
 
 RATE, DECAY, WEIGHT_DECAY = 0.05, 0.5, 0.1
 DEEP = dict(low=2, norm=2, middle=1, outputs=0)  # of `chain`

@@ -181,7 +181,7 @@ def test_what_is_right_passes_the_look(place, monkeypatch):
         assert early.look(make_parser(words[:1]).parse_args(words)) is None, words
 
 
-@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
+@pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
 def test_a_header_is_read_as_the_table_is(tmp_path):
     from kzoo.sources.tables.files import read_header, read_rows
 

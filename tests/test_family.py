@@ -5,8 +5,8 @@ import sys
 import pytest
 
 import kzoo
-from kzoo import catalogue, family
-from kzoo.errors import KzooError
+from kzoo.registry import catalogue, family
+from kzoo.utils.errors import KzooError
 
 ODD = '''
 """A family."""
@@ -71,7 +71,7 @@ def test_a_catalogue_that_cannot_be_read_is_not_half_of_one_afterwards(tmp_path,
     package = __import__("kzoo.presets", fromlist=["presets"])
     broken = tmp_path / "zz_broken.py"
     broken.write_text(
-        "from dataclasses import replace\nfrom kzoo.catalogue import _presets, register\n"
+        "from dataclasses import replace\nfrom kzoo.registry.catalogue import _presets, register\n"
         "register(replace(_presets['iris_fnn'], name='half_fnn'))\nraise RuntimeError('broken')\n"
     )
     all_of_them = kzoo.list_presets()

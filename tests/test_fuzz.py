@@ -266,7 +266,7 @@ def test_every_public_function_is_called(made):
     assert set(kzoo._PUBLIC) <= {name.split("_model")[0] for name in NAMES} | set(NAMES) | ELSEWHERE
 
 
-@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
+@pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_valid_call_is_valid(name, made, monkeypatch, tmp_path):
     """Else the fuzz would only see the first refusal."""

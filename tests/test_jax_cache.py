@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kzoo import jax_cache
-from kzoo.files import cache_folder
+from kzoo.utils import jax_cache
+from kzoo.utils.files import cache_folder
 
 ENV = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
 ENV |= {"PYTHONPATH": os.pathsep.join(sys.path), "KERAS_BACKEND": "jax"}

@@ -11,10 +11,10 @@ import pytest
 
 import kzoo
 from kzoo.callbacks.saving import NO_BETTER
-from kzoo.chinese import help as chinese_help
-from kzoo.chinese import teaching as chinese_teaching
 from kzoo.cli import COMMANDS, main, make_parser
 from kzoo.cli.translated import columns, prose, wrapped
+from kzoo.utils.chinese import help as chinese_help
+from kzoo.utils.chinese import teaching as chinese_teaching
 
 CALLBACKS = Path(kzoo.__file__).parent / "callbacks"
 

@@ -9,9 +9,9 @@ import pytest
 import kzoo
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import Fold
-from kzoo.errors import KzooError
 from kzoo.nouns import Description, Member, Request, Spec, differences
 from kzoo.training.journal import State, write_journal
+from kzoo.utils.errors import KzooError
 
 SPEC = Spec(
     preset="iris_fnn", family="fnn", task="tabular_classification", config=dict(units=(8, 8)),

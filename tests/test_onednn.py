@@ -10,18 +10,18 @@ import sys
 
 import pytest
 
-from kzoo import onednn
+from kzoo.utils import onednn
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere TensorFlow's own setting stays")
 
 PLAIN, MODERN = "avx avx2 fma", "avx avx2 fma avx512f avx512_vnni"
 SCRIPT = """
 import json, os, pathlib, sys
-from kzoo import processor
+from kzoo.utils import processor
 processor._CPUINFO = pathlib.Path("cpuinfo")
 import tensorflow
 from tensorflow.python.util import _pywrap_util_port
-from kzoo import onednn
+from kzoo.utils import onednn
 print(json.dumps([_pywrap_util_port.IsMklEnabled(), onednn.enabled(), os.environ.get(onednn.VARIABLE)]))
 print(json.dumps([onednn.advice(), onednn.advice()]))
 """

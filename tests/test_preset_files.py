@@ -9,9 +9,9 @@ import pytest
 
 import kzoo
 from kzoo.cli import main
-from kzoo.errors import KzooWarning
-from kzoo.preset_files import read_presets
 from kzoo.registry import FAMILIES
+from kzoo.registry.preset_files import read_presets
+from kzoo.utils.errors import KzooWarning
 
 MINE = """
 [churn_fnn]

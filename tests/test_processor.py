@@ -2,7 +2,7 @@
 
 import pytest
 
-from kzoo import processor
+from kzoo.utils import processor
 
 CPUINFO = {
     "Zen 3": ("flags\t\t: fpu sse4_2 avx f16c avx2 fma bmi2 vaes", ("avx", "avx2", "fma"), False),

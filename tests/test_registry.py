@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import kzoo
-from kzoo import catalogue, registry
-from kzoo.arguments import ARGUMENTS, CONFIG, SYNONYMS, TRAINING
-from kzoo.family import FAMILIES, builder_of
+from kzoo import registry
+from kzoo.registry import catalogue
+from kzoo.registry.arguments import ARGUMENTS, CONFIG, SYNONYMS, TRAINING
+from kzoo.registry.family import FAMILIES, builder_of
 
 
 def child(code):

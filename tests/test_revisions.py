@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import kzoo
-from kzoo import catalogue
 from kzoo.cli import main
-from kzoo.family import builder_of
+from kzoo.registry import catalogue
+from kzoo.registry.family import builder_of
 
 RELEASED = Path(__file__).with_name("released.json")
 SMALL = dict(config=dict(inputs="rows", input_shape=(4,), outputs=3), training=dict(epochs=1, min_steps=0))

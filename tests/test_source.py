@@ -12,12 +12,12 @@ import pytest
 from test_presets import batch, predict, small
 
 import kzoo
-from kzoo.arguments import OF_FIT
 from kzoo.cli import main
 from kzoo.codegen.graph import Graph
 from kzoo.codegen.values import value
-from kzoo.errors import KzooError
-from kzoo.family import FAMILIES
+from kzoo.registry.arguments import OF_FIT
+from kzoo.registry.family import FAMILIES
+from kzoo.utils.errors import KzooError
 
 NAMES = kzoo.list_presets()
 # One of every family, the transformer three times, with settings that no preset has.

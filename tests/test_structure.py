@@ -14,123 +14,80 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Who may import whom, by first name below kzoo. What is everybody's: see `EVERYBODYS`.
 MAY_IMPORT = {
-    "arguments": {"postprocessors"},
-    "budget": set(),
-    "callers": set(),
-    "errors": {"callers"},
-    "tensorflow_log": {"callers", "onednn"},
-    "onednn": {"processor"},
-    "deprecation": set(),
-    "family": set(),
-    "files": set(),
-    "jax_cache": set(),
-    "processor": set(),
-    "lean": set(),
-    "listing": set(),
-    "postprocessors": {"predictions"},
+    "utils": set(),
     "storage": set(),
     "sources": {"storage"},
+    "postprocessors": {"predictions"},
     "tasks": {"predictions", "sources"},
     "dataset": {"sources", "storage"},
-    "kinds": {"child", "dataset", "sources", "storage"},
-    "preset": {"arguments", "family"},
-    "plugins": {"preset"},
-    "catalogue": {"family", "plugins", "preset", "preset_files"},
-    "preset_files": {"arguments", "family", "preset"},
-    "optional": set(),
-    "child": set(),
-    "events": set(),
-    "weights": {"catalogue", "results", "run"},
-    "words": set(),
-    "directions": set(),
-    "language": set(),
-    "chinese": set(),
-    "command": {"data", "dataset", "registry"},
-    "registry": {"arguments", "catalogue", "family", "preset"},
+    "kinds": {"dataset", "sources", "storage"},
+    "registry": {"postprocessors"},
     "presets": {"registry"},
-    "results": {"processor"},
+    "errors": set(),  # as before of utils and registry, for packages that import them
+    "family": {"registry"},
+    "events": set(),
+    "weights": {"registry", "results", "run"},
+    "command": {"data", "dataset", "registry"},
+    "results": set(),
     "ranking": {"results", "run", "tuning"},
     "run": {"postprocessors", "registry"},
     "bare": {"families", "registry", "run", "weights"},
     "exported": {"postprocessors"},
     "network": set(),
     "nouns": set(),
-    "forms": set(),
-    "doors": set(),
     "baselines": {"data", "dataset", "results", "sources", "storage"},
-    "contract": {"arguments", "depths"},
+    "contract": {"depths", "registry"},
     "depths": set(),
-    "families": {"arguments"},
+    "families": {"registry"},
     "flops": set(),
     "gradients": set(),
-    "callbacks": {"directions", "events", "language"},
-    "loading": {"arguments", "exported", "preset", "registry", "run"},
-    "plots": {"directions", "gradients", "predictions"},
+    "callbacks": {"events"},
+    "loading": {"exported", "registry", "run"},
+    "plots": {"gradients", "predictions"},
     "data": {"dataset", "postprocessors", "registry", "sources", "storage"},
     "predictions": set(),
     "runtime": {"data", "export", "exported", "predictions", "sources"},
     "checks": {"data", "dataset", "gradients", "plots", "sources", "storage"},
     "export": {
-        "bare", "checks", "child", "data", "dataset", "exported", "family", "loading", "predictions", "registry",
-        "results", "run", "weights",
+        "bare", "checks", "data", "dataset", "exported", "loading", "predictions", "registry", "results", "run",
+        "weights",
     },
     "evaluation": {
         "bare", "baselines", "checks", "data", "dataset", "gradients", "postprocessors", "predictions", "ranking",
         "registry", "results", "run", "sources", "storage", "training", "workers",
     },
     "training": {
-        "arguments", "baselines", "budget", "callbacks", "checks", "command", "contract", "data", "dataset", "families",
-        "family", "gradients", "jax_cache", "loading", "network", "onednn", "plots", "postprocessors", "predictions",
-        "preset", "processor", "registry", "results", "run", "weights",
+        "baselines", "callbacks", "checks", "command", "contract", "data", "dataset", "families", "gradients",
+        "loading", "network", "plots", "postprocessors", "predictions", "registry", "results", "run", "weights",
     },
     "serve": {"data", "exported", "results", "runtime", "sources"},
-    "codegen": {"arguments", "contract"},
+    "codegen": {"contract", "registry"},
     "tuning": {
-        "arguments", "budget", "callbacks", "catalogue", "contract", "data", "dataset", "events", "family", "gradients",
-        "lean", "loading", "optional", "plots", "preset_files", "registry", "results", "training", "weights", "workers",
+        "callbacks", "contract", "data", "dataset", "events", "gradients", "loading", "plots", "registry", "results",
+        "training", "weights", "workers",
     },
-    "workers": {"child", "lean", "optional", "registry"},
+    "workers": {"registry"},
     "reports": {"bare", "data", "dataset", "evaluation", "plots", "registry", "results", "run", "tuning"},
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {
-        "arguments", "bare", "codegen", "command", "data", "dataset", "evaluation", "export", "exported", "family",
-        "flops", "jax_cache", "language", "lean", "network", "onednn", "plots", "ranking", "registry", "reports",
-        "results", "run", "runtime", "serve", "sources", "tensorflow_log", "training", "tuning", "weights", "workers",
+        "bare", "codegen", "command", "data", "dataset", "evaluation", "export", "exported", "flops", "network",
+        "plots", "ranking", "registry", "reports", "results", "run", "runtime", "serve", "sources", "training",
+        "tuning", "weights", "workers",
     },
 }  # fmt: skip
 # Who may name whom beyond that, to be imported when it is asked for: what is light opens what is heavy.
 BY_NAME = {
-    "language": {"chinese"},
-    "family": {"families"},  # which it reads, and never imports
-    "registry": {"contract", "training", "weights"},  # training: where a network follows data or given weights
-    "catalogue": {"presets"},
-    "plugins": {"presets"},
+    "registry": {"contract", "families", "presets", "training", "weights"},  # families: which it reads, never imports
     "run": {"loading"},
     "bare": {"loading"},
     "weights": {"loading"},
     "exported": {"export"},
     "network": {"flops"},
 }  # fmt: skip
-EVERYBODYS = {
-    "__version__",
-    "deprecation",
-    "doors",
-    "errors",
-    "files",
-    "forms",
-    "kinds",
-    "listing",
-    "nouns",
-    "optional",
-    "tasks",
-    "words",
-}
+EVERYBODYS = {"__version__", "kinds", "nouns", "tasks", "utils"}
 STANDARD_LIBRARY_ONLY = (
-    "arguments", "bare", "budget", "callers", "catalogue", "chinese", "deprecation", "doors", "errors",
-    "exported", "family", "files", "forms", "jax_cache", "language", "lean", "network", "nouns", "onednn",
-    "optional", "plugins", "preset", "preset_files", "presets", "processor", "ranking", "registry", "results",
-    "run", "tensorflow_log", "weights", "words",
+    "bare", "exported", "network", "nouns", "presets", "ranking", "registry", "results", "run", "utils", "weights",
 )  # fmt: skip
 
 
@@ -155,7 +112,7 @@ def imports_of(path):
                 yield from ((f"kzoo.{alias.name}", node.lineno) for alias in node.names)
             else:
                 yield node.module, node.lineno
-                if node.module == "kzoo.optional" and any(alias.name == "pandas" for alias in node.names):
+                if node.module == "kzoo.utils.optional" and any(alias.name == "pandas" for alias in node.names):
                     yield "pandas", node.lineno  # late, and yet an import of it
 
 
@@ -191,7 +148,7 @@ def test_imports_point_one_way(path):
     part = part_of(path)
     if part == "__init__":
         # Nothing else: whatever kzoo imports of TensorFlow comes after it.
-        assert {m for m, _ in imports_of(path) if m.startswith("kzoo")} == {"kzoo.tensorflow_log"}
+        assert {m for m, _ in imports_of(path) if m.startswith("kzoo")} == {"kzoo.utils"}
         return
     assert part in MAY_IMPORT, f"say in MAY_IMPORT what kzoo/{part} may import"
     assert wrong_imports(path, part) == []
@@ -244,8 +201,10 @@ def test_imports_for_a_type_checker_do_not_count_and_others_do(tmp_path):
 
 
 def test_the_direction_guard_sees_a_wrong_import_also_by_name():
-    wrong = wrong_imports(PACKAGE / "registry.py", "errors")  # registry's imports are not allowed to `errors`
-    assert any("imports kzoo.catalogue" in line for line in wrong)
+    wrong = wrong_imports(
+        PACKAGE / "registry" / "__init__.py", "utils"
+    )  # registry's imports are not allowed to `utils`
+    assert any("imports kzoo.registry.catalogue" in line for line in wrong)
     assert any("names kzoo.contract" in line for line in wrong)
 
 

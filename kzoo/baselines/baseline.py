@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from kzoo.listing import installed
 from kzoo.results import value_of
 from kzoo.tasks import Problem
-from kzoo.words import duration
+from kzoo.utils.discovery import installed
+from kzoo.utils.formatting import duration
 
 BASELINES: dict[str, "Baseline"] = {}
 

@@ -12,10 +12,10 @@ from kzoo.baselines.given import Given, metric_of
 from kzoo.data.load import load_data
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.sample import with_samples
-from kzoo.doors import checked_seed, door
-from kzoo.errors import KzooError
 from kzoo.tasks import score_named
-from kzoo.words import duration, hint, shown
+from kzoo.utils.argument_checks import checked_seed, door
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import duration, hint, shown
 
 if TYPE_CHECKING:
     from kzoo.dataset.dataset import Loadable

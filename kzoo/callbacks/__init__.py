@@ -33,9 +33,9 @@ from kzoo.callbacks.rate import Plateau
 from kzoo.callbacks.record import HistoryFile, Recorder
 from kzoo.callbacks.saving import BestModel, Checkpoints
 from kzoo.callbacks.teaching import Teacher
-from kzoo.doors import door
-from kzoo.errors import KzooError
-from kzoo.listing import installed
+from kzoo.utils.argument_checks import door
+from kzoo.utils.discovery import installed
+from kzoo.utils.errors import KzooError
 
 _T = TypeVar("_T")
 

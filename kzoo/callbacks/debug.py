@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.files import write_text
+from kzoo.utils.files import write_text
 
 _QUANTILES = {"weight_p01": 0.01, "weight_p25": 0.25, "weight_p50": 0.5, "weight_p75": 0.75, "weight_p99": 0.99}
 _COLUMNS = (

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import keras
 
 from kzoo.callbacks.rate import check_one_way
-from kzoo.directions import known_direction
-from kzoo.errors import KzooError
-from kzoo.words import hint
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import hint
+from kzoo.utils.metric_directions import known_direction
 
 
 def direction(monitor: str, outputs: Sequence[str] | None = None) -> Literal["max", "min"]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 if TYPE_CHECKING:
     from kzoo.callbacks.monitor import Monitor

@@ -12,7 +12,7 @@ import keras
 
 from kzoo.callbacks.monitor import Monitor
 from kzoo.callbacks.rate import rates
-from kzoo.files import write_text
+from kzoo.utils.files import write_text
 
 
 class Recorder(keras.callbacks.Callback):

@@ -15,9 +15,9 @@ import numpy as np
 from kzoo.callbacks.monitor import Monitor
 from kzoo.callbacks.nan import NanGuard, not_finite
 from kzoo.callbacks.rate import follows_schedule
-from kzoo.errors import KzooError
-from kzoo.files import whole_file
-from kzoo.words import plural
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import whole_file
+from kzoo.utils.formatting import plural
 
 NO_BETTER = "{name} has not improved for {epochs}"
 

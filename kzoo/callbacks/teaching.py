@@ -10,8 +10,8 @@ import keras
 from kzoo.callbacks.monitor import Monitor
 from kzoo.callbacks.nan import ADVICE
 from kzoo.callbacks.saving import NO_BETTER, BestModel
-from kzoo.language import translations
-from kzoo.words import plural
+from kzoo.utils.formatting import plural
+from kzoo.utils.i18n import translations
 
 _GAP = 1.3  # validation loss over training loss from which on it is worth a word
 

@@ -5,10 +5,10 @@ import numpy as np
 from kzoo.checks.finding import check, error, warning
 from kzoo.data.statistics import shares_between
 from kzoo.kinds.rows.inference import as_dated, cells_of, codes_of, is_unreadable
-from kzoo.optional import pandas as pd
 from kzoo.sources.tables.raw import rows_of
 from kzoo.sources.tables.values import to_words
-from kzoo.words import listed
+from kzoo.utils.formatting import listed
+from kzoo.utils.optional import pandas as pd
 
 _MOVED = 0.25  # population stability index: above it the rule of thumb says that a column has changed
 _FEWEST = 20  # rows below which shares mean nothing

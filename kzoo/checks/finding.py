@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kzoo.words import listed, plural
+from kzoo.utils.formatting import listed, plural
 
 # What a check looks at, in the order in which they run. A check of a later kind has no meaning on empty data, and
 # the network is not run on data that a check has found to be wrong.

@@ -4,7 +4,7 @@ import numpy as np
 
 from kzoo.checks.finding import check, error, warning
 from kzoo.checks.subject import class_name, column_names, read, values_of
-from kzoo.words import listed
+from kzoo.utils.formatting import listed
 
 _MOST_VALUES = 50_000_000  # numbers of a split that are searched for NaN
 _BLANK = 0.01  # share of the images

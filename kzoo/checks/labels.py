@@ -7,7 +7,7 @@ import numpy as np
 from kzoo.checks.finding import check, error, warning
 from kzoo.checks.rows import enough_variety, hashes
 from kzoo.checks.subject import class_name
-from kzoo.words import listed
+from kzoo.utils.formatting import listed
 
 _RARE = 10  # times as many rows of the commonest class as of the rarest
 _CONFLICTS = 0.01  # share of the training rows

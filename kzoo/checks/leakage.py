@@ -6,7 +6,7 @@ import numpy as np
 
 from kzoo.checks.finding import check, warning
 from kzoo.checks.subject import read
-from kzoo.words import listed
+from kzoo.utils.formatting import listed
 
 _MOST_ROWS, _FEWEST_ROWS, _MOST_COLUMNS = 5_000, 30, 2_000
 _GIVES_AWAY = 0.995  # share of rows, each class counting as much, that the column alone has right

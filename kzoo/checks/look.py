@@ -7,8 +7,8 @@ from importlib import import_module
 from kzoo import checks
 from kzoo.checks.finding import CHECKS, KINDS, Finding
 from kzoo.checks.subject import Subject
-from kzoo.errors import KzooError
-from kzoo.listing import installed
+from kzoo.utils.discovery import installed
+from kzoo.utils.errors import KzooError
 
 _SHOWN = 3  # warnings that training prints
 

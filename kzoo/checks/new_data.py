@@ -10,13 +10,13 @@ from kzoo.data.named import NAMES
 from kzoo.data.reload import check_encoded, check_target, reload, targets_of
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.sample import sampled
-from kzoo.errors import KzooError
 from kzoo.kinds import kind, kind_of, takes_ready_arrays
-from kzoo.optional import of_pandas
-from kzoo.optional import pandas as pd
 from kzoo.sources.tables.frame import is_pair, with_answers
 from kzoo.sources.tables.raw import require
 from kzoo.sources.tables.values import to_words
+from kzoo.utils.errors import KzooError
+from kzoo.utils.optional import of_pandas
+from kzoo.utils.optional import pandas as pd
 
 
 class NewData:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.checks.finding import check, warning
-from kzoo.words import listed, plural
+from kzoo.utils.formatting import listed, plural
 
 _UNEVEN = 0.02  # share of the steps, or of the rows
 _SHOWN = 3  # holes and repeats

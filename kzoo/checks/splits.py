@@ -9,7 +9,7 @@ from kzoo.checks.rows import enough_variety, hashes
 from kzoo.checks.subject import class_name, read
 from kzoo.kinds.image.decode import ImageFiles
 from kzoo.kinds.text.tokenizer import UNKNOWN
-from kzoo.words import listed
+from kzoo.utils.formatting import listed
 
 _FEWEST = 3  # iris holds one row twice, and by chance a test split has its twin
 _SHARE = 0.005

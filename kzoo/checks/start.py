@@ -6,7 +6,7 @@ import numpy as np
 
 from kzoo.checks.finding import check, error, warning
 from kzoo.checks.losses import loss_function
-from kzoo.words import listed
+from kzoo.utils.formatting import listed
 
 _DEAD, _SATURATED = 0.7, 0.5  # share of a layer's units, and of its values
 _FEWEST_ROWS = 8

@@ -10,7 +10,7 @@ from kzoo.checks.losses import loss_function
 from kzoo.checks.probe import shell_of
 from kzoo.checks.subject import read
 from kzoo.gradients import traces_let_go, weight_gradients
-from kzoo.words import listed
+from kzoo.utils.formatting import listed
 
 _FEW = 8  # rows to learn by heart
 _STEPS, _RATES = 60, (1e-3, 1e-2)

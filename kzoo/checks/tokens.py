@@ -7,7 +7,7 @@ from kzoo.checks.finding import check, error, warning
 from kzoo.checks.probe import nodes_in
 from kzoo.checks.subject import values_of
 from kzoo.storage.windows import blocks
-from kzoo.words import listed
+from kzoo.utils.formatting import listed
 
 _CUT, _UNKNOWN = 0.25, 0.3  # shares of the training texts, and of their tokens
 

@@ -12,17 +12,18 @@ from contextlib import redirect_stdout
 from functools import partial
 from importlib import import_module
 
-from kzoo import __version__, lean
-from kzoo.arguments import ARGUMENTS
+from kzoo import __version__
 from kzoo.cli import common, early
 from kzoo.cli.spelling import respell
 from kzoo.cli.values import VALUES
-from kzoo.errors import KzooError, KzooWarning
-from kzoo.files import at_home
-from kzoo.language import translations
-from kzoo.optional import require
 from kzoo.registry import list_presets
-from kzoo.words import hint, printable, spelled, spelling
+from kzoo.registry.arguments import ARGUMENTS
+from kzoo.utils import fast_import as lean
+from kzoo.utils.errors import KzooError, KzooWarning
+from kzoo.utils.files import at_home
+from kzoo.utils.formatting import hint, printable, spelled, spelling
+from kzoo.utils.i18n import translations
+from kzoo.utils.optional import require
 
 # Command -> what it does; the module has the same name.
 COMMANDS = {

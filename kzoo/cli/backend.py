@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from kzoo import onednn
 from kzoo.cli import common
-from kzoo.errors import KzooError
-from kzoo.optional import check_installed, is_installed, missing
 from kzoo.results.speed import fastest
+from kzoo.utils import onednn
+from kzoo.utils.errors import KzooError
+from kzoo.utils.optional import check_installed, is_installed, missing
 
 _EXTRAS = {"jax": "jax", "torch": "torch"}  # TensorFlow comes with kzoo
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from kzoo.bare import run_of
 from kzoo.cli import common, export, overview, quiet, tables, train
 from kzoo.data import detection
-from kzoo.errors import KzooError
 from kzoo.exported import ExportedModel
 from kzoo.registry import get_preset
 from kzoo.results import number
 from kzoo.results.suggest import ranked_by
 from kzoo.tasks import score_named
-from kzoo.words import plural, spelled
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import plural, spelled
 
 _PRESETS = 8  # that are named
 

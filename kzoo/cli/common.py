@@ -15,11 +15,11 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.cli.spelling import meant
-from kzoo.errors import KzooError, is_out_of_memory
 from kzoo.kinds import kind as kind_named
-from kzoo.optional import missing
 from kzoo.tasks import problem
-from kzoo.words import first_line, printable, spelled
+from kzoo.utils.errors import KzooError, is_out_of_memory
+from kzoo.utils.formatting import first_line, printable, spelled
+from kzoo.utils.optional import missing
 
 PICTURES = (".png", ".svg", ".pdf")
 DATA_OPTIONS = ("target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns")

@@ -6,12 +6,12 @@ import os
 from importlib import import_module
 
 from kzoo.cli import common, leaderboard, quiet, tables
-from kzoo.errors import KzooError
-from kzoo.files import whole_file
 from kzoo.ranking import compare, find_runs, lower_is_better
 from kzoo.results import number, value_of
 from kzoo.tasks import score_named
-from kzoo.words import csv_cell
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import whole_file
+from kzoo.utils.formatting import csv_cell
 
 EXAMPLES = """\
 examples:

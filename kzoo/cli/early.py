@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from kzoo.cli import common
 from kzoo.cli.values import CLOSED, VALUES
-from kzoo.doors import checked_count, checked_seconds, checked_seed
-from kzoo.errors import KzooError
-from kzoo.files import check_place
 from kzoo.registry import Preset, get_preset, names_a_preset, preset_of, resolve, with_settings
 from kzoo.run import Run
+from kzoo.utils.argument_checks import checked_count, checked_seconds, checked_seed
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import check_place
+from kzoo.utils.formatting import hint
 from kzoo.weights import DOWNLOADED, check_downloaded, check_freeze, check_linear_probe, check_weights
-from kzoo.words import hint
 
 _AS_TRAINED = ("export",)  # commands whose --data is what a run was trained on, and not new
 _TRAINING = ("train", "tune")  # commands that take nothing but a preset before their options

@@ -3,9 +3,9 @@
 from kzoo.bare import opened
 from kzoo.cli import common, quiet, tables
 from kzoo.cli.train import doubts_of
-from kzoo.errors import KzooError
 from kzoo.tasks.targets import mixes_units
-from kzoo.words import number
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import number
 
 EXAMPLES = """\
 examples:

@@ -5,10 +5,10 @@ from pathlib import Path
 import kzoo.export
 from kzoo.bare import opened
 from kzoo.cli import common, quiet, tables
-from kzoo.errors import ExportError
 from kzoo.export.format import QUANTIZED
 from kzoo.export.formats import formats, parse
-from kzoo.words import spelled
+from kzoo.utils.errors import ExportError
+from kzoo.utils.formatting import spelled
 
 EXAMPLES = """\
 examples:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from kzoo.cli import common, tables
-from kzoo.errors import KzooError
-from kzoo.files import whole_file
 from kzoo.tuning.records import leaderboard as leaderboard_of
 from kzoo.tuning.search import Search
 from kzoo.tuning.spaces.entry import shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import whole_file
 
 
 def leaderboard(folder, *, csv=None, plot=None) -> dict:

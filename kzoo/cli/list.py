@@ -4,12 +4,12 @@ import math
 
 from kzoo import results
 from kzoo.cli import common, tables
-from kzoo.errors import KzooError
 from kzoo.registry import get_preset, is_general, list_presets
 from kzoo.results.suggest import start_with
 from kzoo.tasks import problems
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import plural
 from kzoo.weights import words_of
-from kzoo.words import plural
 
 SORTS = ("score", "seconds", "parameters")
 _RANKED = ("preset", "baseline", "metric", "score", "sd", "over", "epochs", "seconds", "parameters", "date", "command")

@@ -2,7 +2,7 @@
 
 from kzoo.cli import common, tables
 from kzoo.dataset.overview import examples
-from kzoo.words import plural, printable, spelled, value_in_words
+from kzoo.utils.formatting import plural, printable, spelled, value_in_words
 
 _COLUMNS, _CLASSES = 30, 20  # that are printed
 _NAME = 24  # characters of a name

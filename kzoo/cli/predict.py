@@ -8,9 +8,9 @@ from pathlib import Path
 from kzoo.bare import opened
 from kzoo.cli import common, quiet
 from kzoo.data.encode import encode_named
-from kzoo.errors import KzooError
 from kzoo.kinds import kind as kind_named
 from kzoo.sources.unreadable import ANSWERED
+from kzoo.utils.errors import KzooError
 
 EXAMPLES = """\
 examples:
@@ -80,7 +80,7 @@ def _plot(answers, args):
         history_times=answers.history_times[0] if answers.times else (),
         names=answers.target_names,
     )
-    with import_module("kzoo.files").whole_file(args.plot, sync=False) as temporary:
+    with import_module("kzoo.utils.files").whole_file(args.plot, sync=False) as temporary:
         figure.savefig(temporary, dpi=120)
 
 
@@ -107,7 +107,7 @@ def _by_exported(args):
 
 def _write(answers, file):
     with (
-        import_module("kzoo.files").whole_file(file) as temporary,
+        import_module("kzoo.utils.files").whole_file(file) as temporary,
         # With a BOM, without which spreadsheets read UTF-8 as something else.
         open(temporary, "w", encoding="utf-8-sig", newline="") as written,
     ):

@@ -5,11 +5,11 @@ import os
 import sys
 from importlib import import_module
 
-from kzoo import lean
-from kzoo.errors import KzooError
-from kzoo.jax_cache import keep_programs
-from kzoo.optional import check_installed
-from kzoo.tensorflow_log import silence
+from kzoo.utils import fast_import as lean
+from kzoo.utils.errors import KzooError
+from kzoo.utils.jax_cache import keep_programs
+from kzoo.utils.optional import check_installed
+from kzoo.utils.tensorflow_log import silence
 
 
 def hush():

@@ -9,9 +9,9 @@ Ctrl-C or SIGTERM ends it, once what it has accepted is answered.
 import os
 from importlib import import_module
 
-from kzoo.doors import checked_count
-from kzoo.errors import KzooError
-from kzoo.optional import check_installed
+from kzoo.utils.argument_checks import checked_count
+from kzoo.utils.errors import KzooError
+from kzoo.utils.optional import check_installed
 
 EXAMPLES = """\
 examples:

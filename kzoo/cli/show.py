@@ -5,11 +5,8 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.arguments import ARGUMENTS
 from kzoo.cli import common, quiet, tables
 from kzoo.cli.train import scores_line
-from kzoo.errors import KzooError
-from kzoo.family import builder_of
 from kzoo.kinds import kind
 from kzoo.network import table_of
 from kzoo.registry import (
@@ -22,9 +19,12 @@ from kzoo.registry import (
     settings_of,
     spec_of,
 )
+from kzoo.registry.arguments import ARGUMENTS
+from kzoo.registry.family import builder_of
 from kzoo.results import baselines, network_of
 from kzoo.run import Run
 from kzoo.tasks import problem
+from kzoo.utils.errors import KzooError
 from kzoo.weights import entries
 
 EXAMPLES = """\
@@ -110,7 +110,7 @@ def _drawn(model, plot):
     """Draw a network into a file, if one is named."""
     if plot is None:
         return {}
-    with import_module("kzoo.files").whole_file(plot, sync=False) as temporary:
+    with import_module("kzoo.utils.files").whole_file(plot, sync=False) as temporary:
         import_module("kzoo.plots").network(model).savefig(temporary)
     return dict(plot=str(plot))
 

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from kzoo.cli.common import hanging, width
 from kzoo.tasks.targets import table_of
-from kzoo.words import spelled
+from kzoo.utils.formatting import spelled
 
 
 def columns(rows, *, align="", indent=2) -> list[str]:

@@ -7,18 +7,18 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from kzoo import onednn
-from kzoo.arguments import BUNDLES
 from kzoo.cli import backend, common, quiet, tables
-from kzoo.doors import checked_steps_per_call
-from kzoo.errors import Interrupted, KzooError
-from kzoo.listing import numbered_in
 from kzoo.registry import get_preset, resolve
+from kzoo.registry.arguments import BUNDLES
 from kzoo.results import baselines
 from kzoo.run import Run
 from kzoo.tasks.targets import mixes_units
+from kzoo.utils import onednn
+from kzoo.utils.argument_checks import checked_steps_per_call
+from kzoo.utils.discovery import numbered_in
+from kzoo.utils.errors import Interrupted, KzooError
+from kzoo.utils.formatting import duration, number
 from kzoo.weights import name_of
-from kzoo.words import duration, number
 
 EXAMPLES = """\
 examples:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from kzoo.cli import backend, common, quiet, tables, train
 from kzoo.data.named import name_of
-from kzoo.errors import Interrupted, KzooError
-from kzoo.listing import numbered_in
 from kzoo.nouns import differences
 from kzoo.registry import resolve
 from kzoo.tuning.engines import ENGINES
 from kzoo.tuning.records import FINISHED, best_of, preset_score
+from kzoo.utils.discovery import numbered_in
+from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.weights import name_of as weights_name
 
 EXAMPLES = """\

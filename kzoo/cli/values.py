@@ -2,8 +2,8 @@
 
 from importlib import import_module
 
-from kzoo.arguments import BACKENDS, BUNDLES, PRECISIONS, RESUME, TTA
-from kzoo.family import FAMILIES
+from kzoo.registry.arguments import BACKENDS, BUNDLES, PRECISIONS, RESUME, TTA
+from kzoo.registry.family import FAMILIES
 from kzoo.tasks import problems, tasks
 
 

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from kzoo.codegen.values import construct, identifier, value
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 _INFIX = {"Add": "+", "Subtract": "-", "Multiply": "*", "TrueDivide": "/"}
 _INLINE = 72  # longer expressions get a line of their own

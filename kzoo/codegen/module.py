@@ -3,10 +3,10 @@
 import textwrap
 
 from kzoo import __version__, contract
-from kzoo.arguments import OF_FIT, TRAINING
 from kzoo.codegen.graph import Graph
 from kzoo.codegen.values import construct, value
-from kzoo.errors import KzooError
+from kzoo.registry.arguments import OF_FIT, TRAINING
+from kzoo.utils.errors import KzooError
 
 _LINE = 110
 # What `compile` does not know. Some of it is said in any case; of the rest, what is not as usual.

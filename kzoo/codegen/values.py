@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 _PACKAGES = ("layers", "initializers", "regularizers", "optimizers", "losses", "metrics")
 

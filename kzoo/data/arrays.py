@@ -9,7 +9,6 @@ import numpy as np
 from kzoo import kinds
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
-from kzoo.errors import KzooError
 from kzoo.kinds.arrays import as_type as as_type  # here for kinds of packages, which take them from here
 from kzoo.kinds.arrays import checked as checked
 from kzoo.kinds.arrays import refuse_nan
@@ -17,7 +16,8 @@ from kzoo.sources.arrays import as_array, numbers_in, with_rows
 from kzoo.storage.memory import free_memory, too_large
 from kzoo.storage.windows import Mapped, taken
 from kzoo.tasks import choose
-from kzoo.words import first_line, in_bytes, shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import first_line, in_bytes, shown
 
 _LARGE = 1 << 30  # bytes of an archive that are unpacked wherever it is read
 

@@ -8,8 +8,8 @@ also depend on the batch, because the partners are found in it.
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.registry import hint
+from kzoo.utils.errors import KzooError
 
 AUGMENTATIONS = {
     "flip": "mirror left and right, every second time",

@@ -13,14 +13,14 @@ from typing import Any
 from kzoo.data.named import NAMES, check_options
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import fractions, is_source
-from kzoo.errors import KzooError
-from kzoo.files import path_of
 from kzoo.kinds import Kind, Source, kind, kind_of, kinds, takes_ready_arrays
 from kzoo.registry import Preset, general_first, get_preset, list_presets
 from kzoo.sources.folders import counted, walked
 from kzoo.sources.tables.files import is_table, read_header, suffixes
 from kzoo.tasks import Problem, choose
-from kzoo.words import hint, listed, shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import path_of
+from kzoo.utils.formatting import hint, listed, shown
 
 _ABOUT_COLUMNS = ("target", "drop", "group", "task", "time", "columns", "clip")
 _FOLDERS_DEEP = 3  # how far down a folder is looked into for the first file of a known kind

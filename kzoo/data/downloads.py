@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.errors import DownloadError, KzooError
-from kzoo.files import at_home, whole_file
+from kzoo.utils.errors import DownloadError, KzooError
+from kzoo.utils.files import at_home, whole_file
 
 _GOOGLE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 _TORONTO = "https://www.cs.toronto.edu/~kriz/"

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kzoo.errors import KzooError, warn
 from kzoo.kinds import fits, kind_of, takes_ready_arrays
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.sources.arrays import all_finite, numbers_in, whole_in
 from kzoo.sources.unreadable import PREDICTED, Unread, left_out
-from kzoo.words import length_of
+from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.formatting import length_of
 
 
 def encode(preprocessing: dict, inputs) -> np.ndarray:

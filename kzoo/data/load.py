@@ -13,17 +13,17 @@ from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.sample import what_is_sampled
-from kzoo.doors import door
-from kzoo.errors import KzooError
-from kzoo.files import path_of
 from kzoo.kinds import kind
-from kzoo.optional import of_pandas
 from kzoo.registry import Preset, get_preset, list_presets
 from kzoo.sources.arrays import with_rows
 from kzoo.sources.tables.frame import as_frame, is_pair, with_answers
 from kzoo.sources.tables.raw import as_names, is_arrow
 from kzoo.tasks.choose import WrongPreset
-from kzoo.words import listed
+from kzoo.utils.argument_checks import door
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import path_of
+from kzoo.utils.formatting import listed
+from kzoo.utils.optional import of_pandas
 
 
 @door

@@ -5,8 +5,8 @@ from os.path import abspath
 from pathlib import Path
 from typing import Any
 
-from kzoo.errors import KzooError
 from kzoo.tasks import choose, problem
+from kzoo.utils.errors import KzooError
 
 # Name -> the function in `sets.py`, and what it is given.
 _TABLES = {

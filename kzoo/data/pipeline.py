@@ -9,13 +9,13 @@ import numpy as np
 
 from kzoo.data.augment import MIXES, augment, check_augmentations
 from kzoo.dataset.sample import in_memory
-from kzoo.doors import checked_count
-from kzoo.errors import KzooError
 from kzoo.kinds import of_axes
 from kzoo.storage.ahead import Ahead
 from kzoo.storage.order import MOST, shuffled
 from kzoo.storage.stored import Stored, StoredParts
 from kzoo.storage.windows import Windows
+from kzoo.utils.argument_checks import checked_count
+from kzoo.utils.errors import KzooError
 
 
 class Batches:

@@ -14,7 +14,6 @@ from kzoo.data.load import load
 from kzoo.data.named import NAMES, name_of
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.options import DataOptions
-from kzoo.errors import KzooError, KzooWarning, warn
 from kzoo.kinds import encoding, kind_of, takes_ready_arrays
 from kzoo.nouns import FOLDS
 from kzoo.registry import preset_of
@@ -23,7 +22,8 @@ from kzoo.sources.tables.files import is_table
 from kzoo.sources.tables.frame import is_pair, with_answers
 from kzoo.sources.tables.raw import as_names
 from kzoo.tasks import problem
-from kzoo.words import length_of, listed, shown
+from kzoo.utils.errors import KzooError, KzooWarning, warn
+from kzoo.utils.formatting import length_of, listed, shown
 
 
 def reload(run, source=None, *, target=None) -> Dataset:

@@ -15,14 +15,14 @@ import numpy as np
 from kzoo.data import downloads
 from kzoo.data.arrays import load_arrays
 from kzoo.data.generated import opinions, shapes
-from kzoo.errors import KzooError
 from kzoo.kinds.series.fitting import load_series
 from kzoo.kinds.text.fitting import build_text
 from kzoo.kinds.text.inference import preprocessing_of
 from kzoo.kinds.text.language import load_language, text_settings
 from kzoo.kinds.text.tokenizer import Tokenizer
-from kzoo.optional import pandas as pd
 from kzoo.tasks import problem
+from kzoo.utils.errors import KzooError
+from kzoo.utils.optional import pandas as pd
 
 # Classes of the `pydocs` sentences -> the topics of the Python documentation they come from.
 PYDOCS_THEMES = {

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from kzoo.dataset.overview import overview
 from kzoo.storage.windows import taken
 from kzoo.tasks import Problem, Target, problem
-from kzoo.words import plural
+from kzoo.utils.formatting import plural
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike
 
 from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.splits import Fold, is_source
-from kzoo.errors import KzooError
 from kzoo.nouns import Description
-from kzoo.words import shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import shown
 
 # Those that a run remembers and its command names; `clip` is for `load_data` alone.
 NAMED = ("target", "validation", "test", "drop", "group", "task", "time", "columns")

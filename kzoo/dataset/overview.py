@@ -6,7 +6,7 @@ import numpy as np
 
 from kzoo.sources.arrays import class_numbers
 from kzoo.storage.windows import flat
-from kzoo.words import listed, number, plural, value_in_words
+from kzoo.utils.formatting import listed, number, plural, value_in_words
 
 if TYPE_CHECKING:
     from kzoo.dataset.dataset import Dataset

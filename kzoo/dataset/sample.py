@@ -12,7 +12,7 @@ from kzoo.dataset.dataset import Dataset, Split
 from kzoo.sources.arrays import class_numbers
 from kzoo.storage.stored import Stored
 from kzoo.storage.windows import Windows, blocks, is_mapped, places_of_few
-from kzoo.words import listed
+from kzoo.utils.formatting import listed
 
 MOST = 200_000  # rows of a split: an accuracy is within a quarter of a percent of that of any number of rows then
 _SPLITS = ("train", "validation", "test")

@@ -7,9 +7,9 @@ from importlib import import_module
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.storage.windows import Mapped, blocks
-from kzoo.words import shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import shown
 
 SMALLEST = 10  # rows below which three splits mean nothing
 

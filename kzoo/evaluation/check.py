@@ -19,8 +19,6 @@ from kzoo.data.reload import preset_for, reload
 from kzoo.dataset.dataset import Dataset, Loadable, Split
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import Fold
-from kzoo.doors import door
-from kzoo.errors import KzooError
 from kzoo.evaluation.first_look import first_look
 from kzoo.kinds import of_axes
 from kzoo.registry import Preset, names_a_preset
@@ -29,7 +27,9 @@ from kzoo.sources.arrays import with_rows
 from kzoo.tasks import pair
 from kzoo.training.own import check_own, check_shape
 from kzoo.training.road import assign, settings_for
-from kzoo.words import shown
+from kzoo.utils.argument_checks import door
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import shown
 
 _QUICK = ("settings", "data", "network")
 

@@ -18,9 +18,6 @@ from kzoo.data import Dataset
 from kzoo.data.arrays import from_tf
 from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.splits import MOST_FOLDS, Fold
-from kzoo.doors import door
-from kzoo.errors import KzooError
-from kzoo.files import finite, whole_file, write_json
 from kzoo.registry import Preset, get_preset
 from kzoo.results import of_fold
 from kzoo.run import Run
@@ -29,7 +26,10 @@ from kzoo.training import train
 from kzoo.training.folder import is_complete
 from kzoo.training.record import provenance
 from kzoo.training.train import say
-from kzoo.words import aligned, plural
+from kzoo.utils.argument_checks import door
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import finite, whole_file, write_json
+from kzoo.utils.formatting import aligned, plural
 from kzoo.workers.crew import Silence, checked_crew, crew_of
 from kzoo.workers.worker import TrialFailed, Worker, can_be_sent
 

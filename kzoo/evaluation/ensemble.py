@@ -17,9 +17,6 @@ from kzoo.data.named import NAMES
 from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
 from kzoo.dataset.dataset import Loadable
-from kzoo.doors import door
-from kzoo.errors import KzooError, warn
-from kzoo.files import finite, whole_file, write_json
 from kzoo.kinds import encoding
 from kzoo.nouns import FOLDS, Member, Request, Spec
 from kzoo.ranking import advantage, find_runs
@@ -30,6 +27,9 @@ from kzoo.training.answers import score_and_keep
 from kzoo.training.folder import claimed, replaced
 from kzoo.training.record import provenance
 from kzoo.training.score import forward, run_gives_logits
+from kzoo.utils.argument_checks import door
+from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import finite, whole_file, write_json
 
 METHODS = ("mean", "vote", "weighted")
 _TIE = 1e-3  # share of the mean probability in a vote: less than one vote among 999 members, enough to break ties

@@ -13,8 +13,6 @@ from kzoo.data import Dataset, load_data
 from kzoo.data.named import NAMES
 from kzoo.data.reload import check_encoded, check_target, holds_arrays, reload
 from kzoo.dataset.dataset import Loadable
-from kzoo.doors import checked_count, door
-from kzoo.errors import KzooError, warn
 from kzoo.evaluation.generate import score_stateful
 from kzoo.kinds import kind, takes_ready_arrays
 from kzoo.postprocessors.postprocessor import Postprocessor
@@ -22,7 +20,9 @@ from kzoo.registry import preset_of, spec_of
 from kzoo.run import Run
 from kzoo.training.own import as_learned
 from kzoo.training.score import run_gives_logits, score_split, views_of
-from kzoo.words import listed
+from kzoo.utils.argument_checks import checked_count, door
+from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.formatting import listed
 
 _OF_TRAINING = ("target_offset", "target_scale")
 

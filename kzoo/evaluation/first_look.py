@@ -15,12 +15,12 @@ from kzoo.checks.subject import Subject
 from kzoo.data.load import load
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.options import DataOptions
-from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds import kind
 from kzoo.registry import Preset, general_first, get_preset, is_general, list_presets
 from kzoo.results.suggest import ranked
 from kzoo.sources.tables.files import is_table
 from kzoo.tasks import choose, problem
+from kzoo.utils.errors import KzooError, KzooWarning
 
 _QUICK = 5.0  # seconds for each baseline, where little time is to be taken
 

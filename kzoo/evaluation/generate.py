@@ -12,8 +12,6 @@ import numpy as np
 from kzoo.bare import opened
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.splits import check_seed
-from kzoo.doors import door
-from kzoo.errors import KzooError
 from kzoo.kinds.text.inference import tokenizer_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
 from kzoo.predictions import probabilities
@@ -22,6 +20,8 @@ from kzoo.run import Run
 from kzoo.storage.windows import Windows
 from kzoo.tasks import with_facts
 from kzoo.training.score import forward, gives_logits
+from kzoo.utils.argument_checks import door
+from kzoo.utils.errors import KzooError
 
 _MOST = 1_000_000  # tokens to write, or to choose from
 _PIECE = 256  # tokens in a call, to score

@@ -10,12 +10,12 @@ import numpy as np
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.options import DataOptions
-from kzoo.doors import door
-from kzoo.errors import KzooError
 from kzoo.gradients import traces_let_go
 from kzoo.registry import Preset, get_preset
 from kzoo.training.job import make_variables
 from kzoo.training.road import assign
+from kzoo.utils.argument_checks import door
+from kzoo.utils.errors import KzooError
 
 _FEWEST_STEPS = 20
 _DIVERGED = 4  # times the lowest loss

@@ -8,14 +8,14 @@ import numpy as np
 
 from kzoo.bare import opened
 from kzoo.data.encode import Encoded, check_known, encode_named, in_words
-from kzoo.doors import checked_count, door
-from kzoo.errors import KzooError
-from kzoo.files import found_at_home
 from kzoo.kinds import kind_of
 from kzoo.predictions import Predictions
 from kzoo.run import Run
 from kzoo.sources.arrays import all_finite
 from kzoo.training.score import forward, run_gives_logits, views_of
+from kzoo.utils.argument_checks import checked_count, door
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import found_at_home
 
 
 @door

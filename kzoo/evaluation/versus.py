@@ -10,13 +10,13 @@ from scipy import stats
 
 from kzoo.data.reload import reload
 from kzoo.dataset.dataset import Dataset, Loadable
-from kzoo.errors import KzooError
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.ranking import advantage
 from kzoo.results import value_of
 from kzoo.run import Run
 from kzoo.training.score import run_gives_logits, score_split
-from kzoo.words import listed
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import listed
 
 
 def versus(

@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from kzoo.bare import opened
-from kzoo.doors import door
 from kzoo.exported import ExportedModel
+from kzoo.utils.argument_checks import door
 
 if TYPE_CHECKING:
     import keras

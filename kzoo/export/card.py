@@ -1,11 +1,11 @@
 """What an exported model says to people: `README.md` (a model card), `requirements.txt` and `labels.json`."""
 
 from kzoo.export.formats import formats
-from kzoo.files import write_json, write_text
 from kzoo.results import baselines
 from kzoo.tasks import problem
 from kzoo.tasks.targets import mixes_units, table_of
-from kzoo.words import number
+from kzoo.utils.files import write_json, write_text
+from kzoo.utils.formatting import number
 
 _SHOWN = 20
 _FEW = 100  # test examples, below which another sample may say something else

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from kzoo import child
-from kzoo.errors import KzooError
 from kzoo.export.formats import formats
-from kzoo.words import first_line
+from kzoo.utils import child_process as child
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import first_line
 
 _MEMORY, _TIMES = 320 << 20, 100  # bytes that any file may take, and how often its own size
 _MOST, _MOST_TIMES = 2 << 30, 8  # the same of a large one

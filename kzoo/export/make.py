@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.data.named import ORIGINS
-from kzoo.errors import ExportError, KzooError
 from kzoo.export import card
 from kzoo.export.formats import file_of, formats, keys_of, parse, split_key
 from kzoo.export.place import new_folder
@@ -20,8 +19,9 @@ from kzoo.export.sample import write_sample
 from kzoo.export.subject import Job, plain, subject_of
 from kzoo.export.verify import AGREEMENT, TOLERANCE, difference, too_different, verify
 from kzoo.exported import MANIFEST, Entry, ExportedModel, Manifest, described, files_below
-from kzoo.files import write_json
-from kzoo.optional import check_installed
+from kzoo.utils.errors import ExportError, KzooError
+from kzoo.utils.files import write_json
+from kzoo.utils.optional import check_installed
 
 
 def make(model_or_run, path, names, *, quantize, check, data, overwrite, timeout, progress) -> ExportedModel:

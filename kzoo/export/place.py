@@ -7,8 +7,8 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from kzoo.errors import KzooError
-from kzoo.files import sync_folder
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import sync_folder
 
 _OLD = 24 * 3600  # seconds, where nobody can say whether a process still runs
 

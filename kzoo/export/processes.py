@@ -12,8 +12,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from kzoo.errors import KzooError
-from kzoo.words import first_line
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import first_line
 
 # Absolute folders in an error: it goes into `kzoo.json`, which names none of this machine.
 _FOLDERS = re.compile(r"(?:[A-Za-z]:)?(?<![\w.])[/\\](?:[^\s/\\'\":]+[/\\])+")

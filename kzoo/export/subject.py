@@ -7,12 +7,12 @@ from pathlib import Path
 
 from kzoo import kinds
 from kzoo.bare import BareModel, opened
-from kzoo.errors import KzooError
 from kzoo.exported import MANIFEST
 from kzoo.predictions import ANSWERS, logits_of
 from kzoo.registry import fitted_on, spec_of
 from kzoo.run import Run
 from kzoo.tasks import problem
+from kzoo.utils.errors import KzooError
 
 
 def _distribution(task):

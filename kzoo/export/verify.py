@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats, split_key
 from kzoo.export.limited import check_cost
 from kzoo.export.processes import run_steps, serve_steps
 from kzoo.exported import Manifest
-from kzoo.optional import check_installed
+from kzoo.utils.errors import KzooError
+from kzoo.utils.optional import check_installed
 
 _BATCH = 32
 AGREEMENT = 0.98  # of int8

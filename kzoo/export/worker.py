@@ -16,10 +16,10 @@ from kzoo.export.golden import golden
 from kzoo.export.processes import serve_steps
 from kzoo.export.subject import Job
 from kzoo.export.verify import latencies
-from kzoo.files import read_json, whole_file
 from kzoo.loading import load_keras_file
 from kzoo.registry import rebuild
 from kzoo.run import Run
+from kzoo.utils.files import read_json, whole_file
 
 
 class Network:

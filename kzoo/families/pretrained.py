@@ -5,10 +5,10 @@ from importlib import import_module
 import keras
 from keras import layers
 
-from kzoo.arguments import BACKBONES
 from kzoo.families import parts
 from kzoo.families.protocol import FEATURES
-from kzoo.words import hint
+from kzoo.registry.arguments import BACKBONES
+from kzoo.utils.formatting import hint
 
 # Name -> the function of `keras.applications`.
 _APPLICATIONS = {"efficientnet_v2_b0": "EfficientNetV2B0", "mobilenet_v2": "MobileNetV2"}

@@ -43,9 +43,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from kzoo.errors import KzooError
-from kzoo.forms import Words, misfit
-from kzoo.listing import Names, half, installed, rooms
+from kzoo.utils.discovery import Names, half, installed, rooms
+from kzoo.utils.errors import KzooError
+from kzoo.utils.schema import Words, misfit
 
 PLAIN = "rows"  # what an array is taken for when nothing says what it is
 STEPS = 96  # in a window of a series, where neither a setting nor data says how many
@@ -87,7 +87,7 @@ class Kind:
         meaning: what x holds, for people.
         facts: "columns": the last axis has a name for each place; "pixels": 0..255; "ids": whole numbers that stand for
             tokens, 0 for padding and 1 for an unknown one; "steps": the first axis has an order.
-        readers: name in stored preprocessing -> its form (see `kzoo.forms`).
+        readers: name in stored preprocessing -> its form (see `kzoo.utils.schema`).
         sources: what its data is read from.
         example: an input on the command line.
         makes: function of a stored reader: what it says of the network, by the builders' names, such as `input_shape`.

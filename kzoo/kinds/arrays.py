@@ -4,9 +4,9 @@ from operator import methodcaller
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.kinds import kind
 from kzoo.storage.windows import Mapped, blocks, is_mapped
+from kzoo.utils.errors import KzooError
 
 
 def checked(x, name):

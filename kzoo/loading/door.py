@@ -12,16 +12,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kzoo.doors import door
-from kzoo.errors import KzooError, UnsafeModelError
 from kzoo.exported import MANIFEST, Malformed, Manifest, is_inside
-from kzoo.files import path_of
 from kzoo.loading.archive import MAX_BYTES, MAX_CONFIG, check_sha256, open_archive, read_once
 from kzoo.loading.config import parse_json
 from kzoo.loading.foreign import load_bytes, load_keras_file, trusted_names
 from kzoo.loading.recipe import load_recipe
 from kzoo.loading.refused import Refused, Unreadable, naming, short
 from kzoo.run import Run
+from kzoo.utils.argument_checks import door
+from kzoo.utils.errors import KzooError, UnsafeModelError
+from kzoo.utils.files import path_of
 
 if TYPE_CHECKING:
     import keras

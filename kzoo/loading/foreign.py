@@ -7,7 +7,6 @@ from pathlib import Path
 
 import keras
 
-from kzoo.errors import KzooError
 from kzoo.loading.allowed import NEVER
 from kzoo.loading.archive import check_sha256, open_archive, read_once, write_archive
 from kzoo.loading.config import check_config, parse_json
@@ -15,7 +14,8 @@ from kzoo.loading.graph import check_calls
 from kzoo.loading.plan import check_size, in_a_thread_of_its_own, looking_first, without_values
 from kzoo.loading.refused import Refused, Unreadable, naming, short
 from kzoo.loading.weights import stored_shapes
-from kzoo.words import first_line
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import first_line
 
 OLDEST_KERAS = (3, 15, 1)  # the first release in which every published hole is closed
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from kzoo.loading.refused import Refused, Unreadable, short
-from kzoo.words import first_line
+from kzoo.utils.formatting import first_line
 
 SLACK = 32 << 20  # bytes of what no file stores, such as the states of a recurrent layer
 LONGEST = 1 << 20  # numbers that a layer may compute while it is built, from few that its configuration has

@@ -5,16 +5,16 @@ import math
 import tempfile
 from pathlib import Path
 
-from kzoo.arguments import CONFIG
-from kzoo.errors import KzooError
 from kzoo.loading.config import MAX_BATCH
 from kzoo.loading.plan import check_size, without_values
 from kzoo.loading.refused import Refused, Unreadable, short
 from kzoo.loading.weights import stored_shapes
-from kzoo.preset import is_preset_name
 from kzoo.registry import FAMILIES, family_builder, rebuild
+from kzoo.registry.arguments import CONFIG
+from kzoo.registry.preset import is_preset_name
 from kzoo.tasks import problems
-from kzoo.words import first_line
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import first_line
 
 _LARGEST = 1 << 31  # no dimension, and no example, has more numbers
 _STACKED = ("units", "dense_units", "filters")  # a layer with weights for each entry

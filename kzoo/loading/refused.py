@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 
-from kzoo.errors import KzooError, UnsafeModelError
+from kzoo.utils.errors import KzooError, UnsafeModelError
 
 DO_NOT_OPEN = "If you made it yourself, save it again; if not, do not open it"
 

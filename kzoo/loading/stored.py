@@ -2,12 +2,12 @@
 
 from collections import Counter
 
-from kzoo.errors import KzooError
 from kzoo.loading.plan import check_size, without_values
 from kzoo.loading.recipe import checked_spec
 from kzoo.loading.refused import Refused, Unreadable, naming
 from kzoo.registry import rebuild
-from kzoo.words import first_line
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import first_line
 
 
 def load_stored(where, spec, arrays):

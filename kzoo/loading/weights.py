@@ -9,7 +9,7 @@ import h5py
 
 from kzoo.loading.archive import MAX_BYTES, MAX_RATIO, RATIO_FLOOR, unpacked_at_most
 from kzoo.loading.refused import Refused, Unreadable, short
-from kzoo.words import first_line
+from kzoo.utils.formatting import first_line
 
 MAX_DEPTH = 64
 MAX_OBJECTS = 200_000

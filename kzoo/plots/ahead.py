@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from kzoo.errors import KzooError
 from kzoo.plots.colors import FAINT, GREY, INK, ORANGE
 from kzoo.plots.figure import new_figure, tidy
+from kzoo.utils.errors import KzooError
 
 _MOST_TARGETS = 9
 

@@ -10,11 +10,11 @@ from keras import layers
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from kzoo.errors import KzooError
 from kzoo.plots.colors import FAINT, GREY
 from kzoo.plots.figure import new_figure, tidy
 from kzoo.plots.graph import nodes_of
 from kzoo.plots.predictions import name_of
+from kzoo.utils.errors import KzooError
 
 _VISIBLE = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 _LEAST_POINTS = 5.5  # of a label

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
-from kzoo.doors import door
-from kzoo.errors import KzooError
 from kzoo.plots.colors import BLUE, FAINT, GREY, INK, ORANGE, line_style
 from kzoo.plots.figure import new_figure, tidy
 from kzoo.plots.predictions import name_of
-from kzoo.words import shown
+from kzoo.utils.argument_checks import door
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import shown
 
 _MOST_NUMBERS, _MOST_NAMES = 20, 40  # classes whose cells hold numbers; classes that are all named along an axis
 _MOST_CURVES = 10

@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kzoo.directions import known_direction
-from kzoo.doors import door
-from kzoo.errors import KzooError
 from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, ORANGE
 from kzoo.plots.figure import new_figure, tidy
-from kzoo.words import shown
+from kzoo.utils.argument_checks import door
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import shown
+from kzoo.utils.metric_directions import known_direction
 
 if TYPE_CHECKING:
     import keras

@@ -10,7 +10,7 @@ from matplotlib import font_manager
 from matplotlib.text import Text
 from matplotlib.ticker import LogFormatter, NullFormatter, ScalarFormatter
 
-from kzoo.words import printable
+from kzoo.utils.formatting import printable
 
 # Families that Linux, Windows and macOS have such characters in, the best first.
 _CHINESE = (

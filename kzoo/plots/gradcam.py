@@ -9,12 +9,12 @@ from keras import layers
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from kzoo.errors import KzooError
 from kzoo.gradients import gradient
 from kzoo.plots.figure import entitle, new_figure
 from kzoo.plots.graph import nodes_of
 from kzoo.plots.predictions import name_of, pixels, show_image
 from kzoo.predictions import logits_of, probabilities, scores_of
+from kzoo.utils.errors import KzooError
 
 _CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Conv2DTranspose)
 

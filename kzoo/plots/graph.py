@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import layers
 
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 # Layers that follow another at once and change no shape: they share its box.
 _MINOR = (

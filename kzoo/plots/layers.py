@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, PathPatch, Rectangle
 from matplotlib.path import Path
 
-from kzoo.errors import KzooError
 from kzoo.plots.colors import GREY, INK
 from kzoo.plots.figure import new_figure
 from kzoo.plots.graph import boxes_of
+from kzoo.utils.errors import KzooError
 
 # Role -> (fill, edge).
 _FILLS = {

@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from kzoo.errors import KzooError
 from kzoo.plots.classification import checked_probabilities
 from kzoo.plots.colors import GREEN, INK, RED
 from kzoo.plots.predictions import grid, name_of
-from kzoo.words import plural
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import plural
 
 
 def worst_mistakes(

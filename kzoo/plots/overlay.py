@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kzoo.directions import known_direction
-from kzoo.errors import KzooError
 from kzoo.plots.colors import line_style
 from kzoo.plots.curves import best_of, columns_of, name_of
 from kzoo.plots.figure import new_figure, tidy
+from kzoo.utils.errors import KzooError
+from kzoo.utils.metric_directions import known_direction
 
 
 def overlay(histories: Mapping[str, Mapping[str, Sequence[float | None]]], *, metric: str | None = None) -> Figure:

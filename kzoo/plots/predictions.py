@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from kzoo.errors import KzooError
 from kzoo.plots.colors import GREEN, INK, RED
 from kzoo.plots.figure import new_figure
+from kzoo.utils.errors import KzooError
 
 LIMIT = 36
 

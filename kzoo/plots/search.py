@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kzoo.errors import KzooError
 from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PURPLE, RED
 from kzoo.plots.curves import name_of
 from kzoo.plots.figure import new_figure, tidy
+from kzoo.utils.errors import KzooError
 
 if TYPE_CHECKING:
     from kzoo.tuning.importance import Importance

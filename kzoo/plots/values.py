@@ -9,10 +9,10 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
-from kzoo.errors import KzooError
 from kzoo.plots.colors import BLUE, FAINT, GREY, INK, ORANGE
 from kzoo.plots.figure import new_figure, tidy
 from kzoo.plots.predictions import name_of
+from kzoo.utils.errors import KzooError
 
 _MOST_TARGETS = 9
 _MOST_POINTS = 5000

@@ -19,11 +19,16 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 
-from kzoo.forms import Words
-from kzoo.listing import Names, entry_points
+from kzoo.utils.discovery import Names, entry_points
+from kzoo.utils.schema import Words
 
 STAGES = ("unscale", "calibrate", "decide", "intervals", "abstain")
-STEP = {"name": str, "stage": Words(STAGES), "rows": str, "learned": Mapping}  # as a run stores it (see `kzoo.forms`)
+STEP = {
+    "name": str,
+    "stage": Words(STAGES),
+    "rows": str,
+    "learned": Mapping,
+}  # as it is stored (see `kzoo.utils.schema`)
 _SHARED = ("postprocessor",)  # what is no step in this folder
 
 

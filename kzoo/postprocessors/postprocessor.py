@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.errors import KzooError
-from kzoo.listing import installed
 from kzoo.postprocessors import NAMES, STAGES, STEP, own_names
 from kzoo.predictions import Predictions
 from kzoo.tasks import Target
+from kzoo.utils.discovery import installed
+from kzoo.utils.errors import KzooError
 
 _OF_OUTPUTS = STAGES[: STAGES.index("decide")]  # the others change predictions
 

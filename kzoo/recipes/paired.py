@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 
 def paired(

@@ -6,8 +6,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
-from kzoo.errors import KzooError
 from kzoo.run import Run
+from kzoo.utils.errors import KzooError
 
 if TYPE_CHECKING:
     from kzoo.dataset.dataset import Loadable

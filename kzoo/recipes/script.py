@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from kzoo.cli import common, quiet, tables
-from kzoo.errors import DownloadError, KzooError
-from kzoo.files import at_home, read_json, whole_file, write_json
+from kzoo.utils.errors import DownloadError, KzooError
+from kzoo.utils.files import at_home, read_json, whole_file, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,12 +8,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from kzoo.cli import quiet
-from kzoo.errors import KzooError
 from kzoo.run import Run
+from kzoo.utils.errors import KzooError
 
 if TYPE_CHECKING:
     from kzoo.dataset.dataset import Loadable
-    from kzoo.preset import Preset
+    from kzoo.registry.preset import Preset
 
 
 def train_variants(

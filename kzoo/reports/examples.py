@@ -4,7 +4,7 @@ import numpy as np
 
 from kzoo.kinds import kind
 from kzoo.reports.pictures import FIRST, are_first
-from kzoo.words import number, percent
+from kzoo.utils.formatting import number, percent
 
 
 def examples_of(run):

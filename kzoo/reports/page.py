@@ -11,10 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from kzoo.bare import opened
 from kzoo.data.named import name_of
 from kzoo.dataset.dataset import Loadable
-from kzoo.doors import door
-from kzoo.errors import KzooError
 from kzoo.evaluation import evaluate
-from kzoo.files import write_text
 from kzoo.registry import get_preset, meaning_of
 from kzoo.reports.examples import examples_of
 from kzoo.reports.pictures import curves_of, pictures_of
@@ -24,7 +21,10 @@ from kzoo.reports.words import shape_words, value_words
 from kzoo.run import Run
 from kzoo.tasks.targets import table_of
 from kzoo.tuning.search import Search, is_search
-from kzoo.words import duration, number, plural, printable
+from kzoo.utils.argument_checks import door
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import write_text
+from kzoo.utils.formatting import duration, number, plural, printable
 
 _UNSCORED = "Nothing is known of its data, so no score stands here: data= scores it in a section of its own."
 

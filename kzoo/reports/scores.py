@@ -3,7 +3,7 @@
 from kzoo.results import baselines, telling, value_of
 from kzoo.tasks import score_named
 from kzoo.tasks.targets import mixes_units
-from kzoo.words import number, percent, plural
+from kzoo.utils.formatting import number, percent, plural
 
 _FEW = 100  # examples, below which an interval is too wide to choose between models
 _FAR = 1.5  # times

@@ -5,14 +5,14 @@ from collections import Counter
 
 from kzoo import plots
 from kzoo.data.named import NAMES
-from kzoo.errors import KzooError
 from kzoo.registry import get_preset, meaning_of
 from kzoo.reports.pictures import drawn
 from kzoo.reports.words import value_words
 from kzoo.tuning.importance import importance_of
 from kzoo.tuning.records import FINISHED, best_of, leaderboard, preset_score
 from kzoo.tuning.spaces.entry import shown
-from kzoo.words import duration, number, percent, plural
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import duration, number, percent, plural
 
 _MOST = 100  # trials in the table
 _UNITS = ("val_accuracy",)  # shares, written as percentages

@@ -6,9 +6,9 @@ row for this kind is no reason to fail.
 
 import math
 
-from kzoo.optional import is_installed
-from kzoo.processor import instruction_sets
 from kzoo.results import speed_of
+from kzoo.utils.optional import is_installed
+from kzoo.utils.processor import instruction_sets
 
 _WORTH_A_LINE = 1.5  # below that, another machine or another size of the data may turn it round
 _TO_BEGIN = 30.0  # seconds of training to be saved, at the least: another backend may compile so long

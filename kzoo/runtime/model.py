@@ -10,19 +10,19 @@ import numpy as np
 
 from kzoo import kinds
 from kzoo.data.encode import Encoded, check_known, encode_named, in_words
-from kzoo.doors import checked_count, door
-from kzoo.errors import KzooError, short_errors
 from kzoo.export.format import in_batches
 from kzoo.export.formats import formats
 from kzoo.export.limited import check_cost
 from kzoo.exported import MANIFEST, ExportedModel, Manifest, is_inside
-from kzoo.files import check_regular, found_at_home
-from kzoo.optional import require
 from kzoo.predictions import ANSWERS, Predictions
 from kzoo.sources.arrays import all_finite, as_array, check_count
 from kzoo.sources.unreadable import ANSWERED
 from kzoo.tasks import Target, pair, problem
-from kzoo.words import hint, shown
+from kzoo.utils.argument_checks import checked_count, door
+from kzoo.utils.errors import KzooError, short_errors
+from kzoo.utils.files import check_regular, found_at_home
+from kzoo.utils.formatting import hint, shown
+from kzoo.utils.optional import require
 
 
 @door

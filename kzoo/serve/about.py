@@ -4,10 +4,10 @@ from typing import Any
 
 from kzoo import kinds
 from kzoo.exported import Manifest
-from kzoo.files import finite, read_arrays
 from kzoo.results import baselines, telling, value_of
 from kzoo.serve.shelf import Shelved, Version
 from kzoo.tasks import problem, score_named
+from kzoo.utils.files import finite, read_arrays
 
 
 def short(shelved: Shelved) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from starlette.routing import BaseRoute, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from kzoo.errors import KzooError, KzooWarning
 from kzoo.serve import kserve, metrics, raw, tensorflow
 from kzoo.serve.about import about, short
 from kzoo.serve.exchange import JSON, NOTES, as_json
@@ -28,6 +27,7 @@ from kzoo.serve.metrics import Metrics
 from kzoo.serve.openapi import document
 from kzoo.serve.service import Service
 from kzoo.serve.shelf import Shelf, Version, shelve
+from kzoo.utils.errors import KzooError, KzooWarning
 
 PAGE = Path(__file__).parent / "page"
 _LOOK = 1.0  # seconds between two looks at the folders

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from kzoo.data.encode import Encoded
-from kzoo.errors import KzooError
 from kzoo.runtime import Model
 from kzoo.sources.arrays import as_array
+from kzoo.utils.errors import KzooError
 
 JSON = "application/json"
 NOTES: ContextVar[list[str]] = ContextVar("notes")  # what is to be known of the inputs of this request

@@ -19,7 +19,7 @@ from kzoo.serve.exchange import JSON, as_json
 from kzoo.serve.limits import Limits, Refused
 from kzoo.serve.log import Log
 from kzoo.serve.metrics import Metrics
-from kzoo.words import shown
+from kzoo.utils.formatting import shown
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOST = 499  # in log and metrics: whoever asked has gone

@@ -10,13 +10,13 @@ import numpy as np
 
 from kzoo import __version__
 from kzoo.data.encode import Encoded
-from kzoo.errors import KzooError
 from kzoo.exported import Manifest
 from kzoo.runtime import Model
 from kzoo.serve.exchange import NOTES, Asked, Given, Reply, as_json
 from kzoo.serve.limits import read_json
 from kzoo.sources.arrays import as_array
-from kzoo.words import shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import shown
 
 HEADER = "inference-header-content-length"
 _TYPES = {

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from kzoo.errors import KzooError
-from kzoo.words import first_line
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import first_line
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,11 +16,11 @@ from typing import Any
 
 import uvicorn
 
-from kzoo.errors import KzooError
-from kzoo.optional import is_installed
 from kzoo.serve.front import Front
 from kzoo.serve.limits import Limits
 from kzoo.serve.log import Log
+from kzoo.utils.errors import KzooError
+from kzoo.utils.optional import is_installed
 
 _HEADER = 1 << 16  # bytes of a request's header
 _KEEP_ALIVE = 75  # seconds that an idle connection is kept: longer than most clients' own

@@ -5,13 +5,13 @@ import json
 import re
 from typing import Any
 
-from kzoo.errors import KzooError
 from kzoo.kinds import kind
 from kzoo.serve.exchange import JSON, NOTES, Asked, Given, Reply, as_json, content_of, with_notes
 from kzoo.serve.limits import Refused, read_json
 from kzoo.sources.files import decoded
 from kzoo.sources.tables.files import suffixes
-from kzoo.words import moments, shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import moments, shown
 
 CSV, TEXT, FORM = "text/csv", "text/plain", "multipart/form-data"
 _AS_JSON = ("", JSON, "application/x-www-form-urlencoded")  # the last is what `curl -d` says of anything

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from kzoo import runtime
-from kzoo.errors import KzooError
 from kzoo.exported import MANIFEST, ExportedModel
-from kzoo.files import path_of
 from kzoo.serve.batches import Batches
 from kzoo.serve.limits import Limits, Refused
-from kzoo.words import hint, shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import path_of
+from kzoo.utils.formatting import hint, shown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FREE, _MOST_FILES = 16, 1_000  # steps along an axis that a network leaves open; files that are looked at

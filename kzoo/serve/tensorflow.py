@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.exported import Manifest
 from kzoo.serve.exchange import Asked, Given, Reply, as_json, inputs_of, with_notes
 from kzoo.serve.limits import read_json
+from kzoo.utils.errors import KzooError
 
 SIGNATURE = "serving_default"
 _TYPES = {"float32": "DT_FLOAT", "int32": "DT_INT32"}

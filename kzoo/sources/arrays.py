@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kzoo.errors import KzooError
-from kzoo.words import first_line, in_bytes, shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import first_line, in_bytes, shown
 
 _MOST_TEXT = 256 << 20  # bytes of an array of texts that is made of lists
 

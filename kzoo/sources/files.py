@@ -5,9 +5,9 @@ import io
 import re
 from pathlib import Path
 
-from kzoo.errors import KzooError, warn
-from kzoo.files import check_regular
-from kzoo.words import plural
+from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import check_regular
+from kzoo.utils.formatting import plural
 
 _PIECE = 2**20  # bytes
 _NAMES = {"gb18030": "GB18030 (Chinese)", "cp1252": "Windows-1252 (Western European)"}

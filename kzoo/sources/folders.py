@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from kzoo.words import listed
+from kzoo.utils.formatting import listed
 
 SPLIT_FOLDERS = {
     "train": ("train", "training"),

@@ -6,8 +6,8 @@ Whoever reads many files asks here: training, scoring, looking at new data, and 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kzoo.errors import KzooError
-from kzoo.words import listed, percent
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import listed, percent
 
 # The largest share that may be missing. A network learns from what is left; a score is to be of all of them, and so are
 # the answers to a request; who asks for predictions gets those there are.

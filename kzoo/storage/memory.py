@@ -5,7 +5,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 SHARE = 0.5  # of the free memory that data may take: reading it takes more for a while, and training needs some too
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", re.I)

@@ -17,10 +17,10 @@ from threading import Lock
 
 import numpy as np
 
-from kzoo.errors import KzooError
-from kzoo.files import cache_folder, read_json, sync_folder, write_json
 from kzoo.storage.progress import followed
-from kzoo.words import in_bytes
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import cache_folder, read_json, sync_folder, write_json
+from kzoo.utils.formatting import in_bytes
 
 _ABOUT = "about.json"
 _PART, _MOST_ROWS, _BLOCKS = 32 << 20, 2**18, 32  # bytes and rows of a part; blocks in it, at the least

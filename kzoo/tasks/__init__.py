@@ -32,9 +32,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from kzoo.errors import KzooError
-from kzoo.forms import Some
-from kzoo.listing import Names, half, installed, rooms
+from kzoo.utils.discovery import Names, half, installed, rooms
+from kzoo.utils.errors import KzooError
+from kzoo.utils.schema import Some
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -130,7 +130,7 @@ class Task:
 
     @property
     def form(self) -> dict:
-        """The form of what is stored of scores (see `kzoo.forms`)."""
+        """The form of what is stored of scores (see `kzoo.utils.schema`)."""
         number, interval = (float, None), Some(float, count=2)
         stored = {name: interval if score.form == "interval" else number for name, score in self.scores.items()}
         return {f"{name}?": form for name, form in stored.items()} | {name: stored.get(name, int) for name in self.says}

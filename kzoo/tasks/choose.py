@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.tasks import Problem, problem, problems, tasks
-from kzoo.words import hint, shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import hint, shown
 
 _MOST_CLASSES = 20  # different whole numbers that still count as classes
 

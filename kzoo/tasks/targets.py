@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kzoo.tasks import score_named
-from kzoo.words import number
+from kzoo.utils.formatting import number
 
 
 def mixes_units(name: str, scores: Mapping[str, Any]) -> bool:

@@ -8,8 +8,8 @@ source, also `source_rows`, the places there.
 import numpy as np
 
 from kzoo.dataset.sample import sampled
-from kzoo.files import whole_file
 from kzoo.training.score import score_split
+from kzoo.utils.files import whole_file
 
 _MOST_NUMBERS = 4_000_000  # 16 MB; a longer split is thinned out evenly, unless it is a fold, which is one of many
 _MOST_INPUTS = 8_000_000  # bytes

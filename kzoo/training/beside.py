@@ -10,8 +10,8 @@ from typing import Any
 
 from kzoo import baselines
 from kzoo.data import Dataset
-from kzoo.files import cache_folder, read_json, write_json
-from kzoo.words import first_line
+from kzoo.utils.files import cache_folder, read_json, write_json
+from kzoo.utils.formatting import first_line
 
 _SECONDS, _SHARE = 5.0, 0.02  # that each of them may take: so long, or so much of the training where that is more
 _MOST = 1_000  # files of a few kB each that are kept from one process to the next, those that were written last

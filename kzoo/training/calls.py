@@ -15,9 +15,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.doors import AUTO
-from kzoo.errors import KzooError
 from kzoo.training.kernels import CONVOLUTIONS, cheap_steps
+from kzoo.utils.argument_checks import AUTO
+from kzoo.utils.errors import KzooError
 
 _SECONDS = 0.25  # of a call: signals, journal and progress wait for its end
 _MOST_BYTES = 2**30  # of data on the device

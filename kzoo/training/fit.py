@@ -9,7 +9,6 @@ import keras
 from kzoo import callbacks as bundles
 from kzoo.callbacks.curves import TensorBoard
 from kzoo.callbacks.rate import is_number, slow_down
-from kzoo.doors import AUTO
 from kzoo.gradients import traces_let_go
 from kzoo.training.calls import Calls, why_single
 from kzoo.training.device import shared_by
@@ -17,6 +16,7 @@ from kzoo.training.job import make_variables
 from kzoo.training.journal import State
 from kzoo.training.progress import ProgressBar
 from kzoo.training.resume import Cadence, Journal, Position, restore
+from kzoo.utils.argument_checks import AUTO
 
 _CURVES = TensorBoard, keras.callbacks.TensorBoard  # which have nothing that a journal could keep
 _ROLLBACKS = 3  # a training that diverges at an eighth of its learning rate has another fault

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-from kzoo import onednn
-from kzoo.arguments import RESUME
-from kzoo.errors import KzooError
-from kzoo.files import check_place, leftovers, read_json, remove_leftovers
-from kzoo.listing import numbered_in
 from kzoo.nouns import Request
+from kzoo.registry.arguments import RESUME
 from kzoo.run import JOURNALS, Run, has_journal
 from kzoo.training.journal import State
 from kzoo.training.record import provenance
+from kzoo.utils import onednn
+from kzoo.utils.discovery import numbered_in
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import check_place, leftovers, read_json, remove_leftovers
 
 _ASIDE = ".before"  # where an earlier run waits until the new one has something to go on from
 _RUN_FILES = (

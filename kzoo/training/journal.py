@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.errors import KzooError
-from kzoo.files import read_arrays, whole_file
 from kzoo.run import JOURNALS
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import read_arrays, whole_file
 
 _MAGIC = "kzoo-journal 1 "
 

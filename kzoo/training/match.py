@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.kinds import kind
 from kzoo.loading.plan import without_values
 from kzoo.registry import rebuild
 from kzoo.tasks import problem
-from kzoo.words import listed
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import listed
 
 _PER_DATA = ("scale", "offset", "edges", "target_scale", "target_offset")  # as many numbers as there are columns
 

@@ -3,14 +3,14 @@
 import keras
 
 from kzoo import contract
-from kzoo.arguments import OF_FIT, TRAINING
 from kzoo.callbacks.rate import is_number
 from kzoo.checks.losses import last_activation, loss_of
-from kzoo.errors import KzooError
 from kzoo.kinds import fits
 from kzoo.registry import preset_of, resolve, spec_of
+from kzoo.registry.arguments import OF_FIT, TRAINING
 from kzoo.tasks import choose
-from kzoo.words import hint, plural
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import hint, plural
 
 # What a model of your own is trained with; the rest is in its `compile`.
 OWN_MODEL = dict(

@@ -9,25 +9,25 @@ import keras
 from numpy.typing import ArrayLike
 
 from kzoo import contract
-from kzoo.arguments import TRAINING
 from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.overview import brief
 from kzoo.dataset.splits import Fold
-from kzoo.doors import checked_seed, door
-from kzoo.errors import KzooError
 from kzoo.families.protocol import MEMBERS, layer_with
-from kzoo.files import check_place, path_of
 from kzoo.nouns import Request, Spec, plain
 from kzoo.registry import asked_of, built_models, preset_of, remember_data, spec_of
+from kzoo.registry.arguments import TRAINING
 from kzoo.training.fit import Fit
 from kzoo.training.identity import identity
 from kzoo.training.job import Job, make_variables, unscaled
 from kzoo.training.resume import seed_epoch
 from kzoo.training.road import Assignment, assign, other_precision
 from kzoo.training.train import describe, own_callbacks, say, summarise
+from kzoo.utils.argument_checks import checked_seed, door
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import check_place, path_of
+from kzoo.utils.formatting import listed
 from kzoo.weights import check_linear_probe
-from kzoo.words import listed
 
 
 @door

@@ -12,10 +12,10 @@ import numpy as np
 
 from kzoo.dataset.dataset import Split
 from kzoo.dataset.sample import sampled
-from kzoo.errors import KzooError
 from kzoo.families.protocol import OUTPUTS, layer_with
 from kzoo.training.features import seen_by
-from kzoo.words import plural
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import plural
 
 # Of scikit-learn's logistic regression, on features of length 1 in the mean: the best by validation loss on photos of
 # flowers, or within .05 of it, from 10 a class to 700.

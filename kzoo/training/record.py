@@ -7,9 +7,10 @@ from importlib import metadata
 
 import keras
 
-from kzoo import __version__, onednn
+from kzoo import __version__
 from kzoo.nouns import FORMAT_VERSION
-from kzoo.processor import instruction_sets
+from kzoo.utils import onednn
+from kzoo.utils.processor import instruction_sets
 
 
 def provenance():

@@ -18,8 +18,8 @@ import keras
 import numpy as np
 
 from kzoo.callbacks.saving import Pace
-from kzoo.errors import KzooError
 from kzoo.training.journal import State, is_plain
+from kzoo.utils.errors import KzooError
 
 _WAITS = 3.0  # seconds that a signal waits for a validation to end
 _KERAS_OWN = {"_model", "params", "validation_data"}

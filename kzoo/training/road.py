@@ -14,7 +14,6 @@ from kzoo.checks.losses import loss_of
 from kzoo.data import Dataset
 from kzoo.data.load import load
 from kzoo.dataset.options import DataOptions
-from kzoo.errors import KzooError
 from kzoo.nouns import Spec
 from kzoo.registry import Preset, asked_of, build, get_preset, rebuild, resolve, spec_of, with_settings
 from kzoo.training.device import computes_bfloat16, prepare_device
@@ -24,8 +23,9 @@ from kzoo.training.own import as_compiled_for, check_shape, settings_of
 from kzoo.training.probe import probe
 from kzoo.training.settle import settle, settle_fit, settle_monitor
 from kzoo.training.start import begin, begin_with
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import plural
 from kzoo.weights import check_freeze, check_linear_probe
-from kzoo.words import plural
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,15 +5,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.arguments import TTA
 from kzoo.checks.losses import last_activation, loss_of
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.sample import sampled
-from kzoo.errors import KzooError
 from kzoo.kinds import fits, kind
 from kzoo.postprocessors.postprocessor import Postprocessor, learn
 from kzoo.predictions import ANSWERS, logits_of
+from kzoo.registry.arguments import TTA
 from kzoo.tasks import Scored
+from kzoo.utils.errors import KzooError
 
 
 def score_split(model, part, data, *, logits, postprocessor=None, batch_size=128, tta=None) -> Scored:

@@ -2,17 +2,17 @@
 
 import inspect
 
-from kzoo.budget import settle_budget
 from kzoo.contract import metrics_for, stops_early, with_labels
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.sample import sampled
-from kzoo.errors import KzooError
 from kzoo.kinds import kind
 from kzoo.postprocessors.postprocessor import check_names
-from kzoo.preset import without_use
 from kzoo.registry import family_builder, general_first, get_preset, list_presets
+from kzoo.registry.budget import settle_budget
+from kzoo.registry.preset import without_use
 from kzoo.tasks import problem
-from kzoo.words import listed
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import listed
 
 # Settings that say something about a kind of answers only: name -> the fact, and what takes the setting's effect away.
 _ONLY_FOR = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 
-from kzoo.files import whole_file
+from kzoo.utils.files import whole_file
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 

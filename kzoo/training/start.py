@@ -12,20 +12,20 @@ import keras
 import numpy as np
 
 from kzoo.dataset.options import DataOptions
-from kzoo.errors import DownloadError, KzooError, warn
 from kzoo.families.protocol import FROM_DATA, LOG_RATIOS, WHITENING, layer_with
-from kzoo.family import FAMILIES, builder_of
-from kzoo.files import path_of
 from kzoo.kinds import kind
 from kzoo.kinds.text.tokenizer import PADDING
 from kzoo.loading import load_keras_file, load_run, load_weights_file
 from kzoo.nouns import Description, Spec, plain
 from kzoo.registry import fitted_on, get_preset, list_presets, rebuild, remember_data, resolve, spec_of
+from kzoo.registry.family import FAMILIES, builder_of
 from kzoo.run import Run
 from kzoo.training.match import Match, Names
+from kzoo.utils.errors import DownloadError, KzooError, warn
+from kzoo.utils.files import path_of
+from kzoo.utils.formatting import first_line, listed, plural, shown
 from kzoo.weights import DOWNLOADED, check_downloaded, check_weights, entry_of, is_word, name_of
 from kzoo.weights.stored import Stored
-from kzoo.words import first_line, listed, plural, shown
 
 
 def checked_name(weights, preset) -> str | None:

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import keras
 from numpy.typing import ArrayLike
 
-from kzoo import onednn
 from kzoo.checks import before_training
 from kzoo.command import command_of
 from kzoo.data.statistics import statistics
@@ -19,9 +18,6 @@ from kzoo.dataset.dataset import Loadable
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.overview import brief
 from kzoo.dataset.splits import Fold
-from kzoo.doors import checked_seed, checked_steps_per_call, door
-from kzoo.errors import Interrupted, KzooError
-from kzoo.files import finite, whole_file, write_json
 from kzoo.loading import registered_in
 from kzoo.network import table_of
 from kzoo.nouns import Request
@@ -45,8 +41,12 @@ from kzoo.training.road import assign
 from kzoo.training.score import learned_postprocessor
 from kzoo.training.slim import slim
 from kzoo.training.start import checked_name
+from kzoo.utils import onednn
+from kzoo.utils.argument_checks import checked_seed, checked_steps_per_call, door
+from kzoo.utils.errors import Interrupted, KzooError
+from kzoo.utils.files import finite, whole_file, write_json
+from kzoo.utils.formatting import plural, printable, spelled
 from kzoo.weights import frozen
-from kzoo.words import plural, printable, spelled
 
 
 @door

@@ -9,14 +9,14 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from kzoo.errors import KzooError
 from kzoo.events import Events
-from kzoo.files import check_place, read_json, remove_leftovers, whole_file, write_json, write_text
 from kzoo.nouns import differences
 from kzoo.training.folder import locked, missing, names_in, numbered, remove_empty
 from kzoo.training.journal import remove_journal
 from kzoo.tuning.records import FINISHED, leaderboard, place_of, ranked, read_trials, table_of
 from kzoo.tuning.search import Search
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import check_place, read_json, remove_leftovers, whole_file, write_json, write_text
 
 # May differ: the search goes on, longer or shorter.
 _FREE = ("trials", "max_time", "versions", "machine", "onednn", "created", "format_version", "kzoo_search")

@@ -7,8 +7,8 @@ from sklearn import model_selection
 
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.splits import fingerprint
-from kzoo.doors import checked_count
-from kzoo.errors import KzooError
+from kzoo.utils.argument_checks import checked_count
+from kzoo.utils.errors import KzooError
 
 
 class Rows:

@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import KFold
 
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 CHANCE = 0.1  # the most R2 in 120 draws of scores without meaning: 20, 40, 80 trials, 10 hyperparameters (95 %: 0.03)
 LEAST = 15  # trials, below which a forest learns nothing that one should believe

@@ -6,12 +6,12 @@ from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
-from kzoo.errors import KzooError
 from kzoo.tuning.engines.private import plain_values, round_of
 from kzoo.tuning.engines.steady import make_oracle
 from kzoo.tuning.folder import sweep, write_hparams, write_leaderboard
 from kzoo.tuning.records import FINISHED, End, Outcome, Trial, best_of, place_of, read_trials
 from kzoo.tuning.trial import peers_of
+from kzoo.utils.errors import KzooError
 from kzoo.workers.worker import TrialFailed
 
 _TUNER = "kzoo"  # KerasTuner wants to know who asks

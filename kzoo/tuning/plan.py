@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from kzoo.callbacks import direction
 from kzoo.callbacks.monitor import reported
 from kzoo.contract import metrics_for
-from kzoo.errors import KzooError
 from kzoo.registry import steps_of_epoch
 from kzoo.tuning.engines import engine_named
 from kzoo.tuning.engines.steady import Size, make_oracle, random_points
 from kzoo.tuning.records import Objective
-from kzoo.words import duration, hint, plural
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import duration, hint, plural
 from kzoo.workers.worker import TrialFailed
 
 _SAMPLES = 20  # points whose parameters are counted, as far as there is time

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from kzoo.tuning.records import FINISHED, Trial, best_of
 from kzoo.tuning.spaces.entry import shown
-from kzoo.words import duration, plural, spelled
+from kzoo.utils.formatting import duration, plural, spelled
 
 _ROWS = 12  # of the live table
 

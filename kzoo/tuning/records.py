@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kzoo.errors import KzooError
-from kzoo.files import read_json, write_json
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import read_json, write_json
+from kzoo.utils.formatting import shown
 from kzoo.weights import DOWNLOADED, is_word
-from kzoo.words import shown
 
 FORMAT = 1  # of all these files; one without a number is of the first
 FINISHED = ("completed", "pruned", "diverged", "failed")

@@ -7,12 +7,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kzoo.arguments import TRAINING
-from kzoo.budget import settle_budget
-from kzoo.errors import KzooError, short_errors
-from kzoo.family import FAMILIES
-from kzoo.files import path_of
 from kzoo.registry import Preset, get_preset, preset_of, rebuild, resolve, without_use
+from kzoo.registry.arguments import TRAINING
+from kzoo.registry.budget import settle_budget
+from kzoo.registry.family import FAMILIES
 from kzoo.tuning.records import (
     FINISHED,
     End,
@@ -27,7 +25,9 @@ from kzoo.tuning.records import (
     table_of,
 )
 from kzoo.tuning.spaces.entry import Parameter
-from kzoo.words import first_line, hint
+from kzoo.utils.errors import KzooError, short_errors
+from kzoo.utils.files import path_of
+from kzoo.utils.formatting import first_line, hint
 
 if TYPE_CHECKING:
     import keras

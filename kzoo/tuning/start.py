@@ -4,16 +4,16 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from kzoo.catalogue import get_preset
 from kzoo.dataset.dataset import Dataset
-from kzoo.errors import KzooError
+from kzoo.registry.catalogue import get_preset
 from kzoo.training.identity import weights_hash
 from kzoo.training.start import chooses_known
 from kzoo.tuning.spaces.network import changes_layers
 from kzoo.tuning.spaces.own import is_own
 from kzoo.tuning.spaces.space import Space
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import listed, shown
 from kzoo.weights import DOWNLOADED, check_freeze, check_weights, frozen, is_word, name_of
-from kzoo.words import listed, shown
 
 
 @dataclass(frozen=True, kw_only=True)

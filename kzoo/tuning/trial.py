@@ -15,8 +15,6 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 
-from kzoo.errors import KzooError
-from kzoo.files import finite, whole_file
 from kzoo.gradients import traces_let_go
 from kzoo.nouns import plain
 from kzoo.registry import Preset
@@ -29,6 +27,8 @@ from kzoo.training.road import Assignment
 from kzoo.tuning.folds import fold_of
 from kzoo.tuning.records import Objective, Outcome, differing
 from kzoo.tuning.spaces.own import OwnSpace
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import finite, whole_file
 
 _STARTUP = 3  # trials before one can be pruned
 _GRACE = (2, 0.1)  # epochs, or this share of them, in which none is: what starts slowly may end well

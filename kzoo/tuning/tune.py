@@ -20,9 +20,6 @@ from kzoo.dataset.dataset import Dataset, Loadable
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.overview import brief
 from kzoo.dataset.splits import Fold
-from kzoo.doors import checked_count, checked_seconds, checked_seed, door
-from kzoo.errors import Interrupted, KzooError
-from kzoo.files import write_json
 from kzoo.nouns import Spec, plain
 from kzoo.registry import Preset, get_preset
 from kzoo.results.speed import faster_than
@@ -43,7 +40,10 @@ from kzoo.tuning.spaces.own import Build, OwnSpace, is_own, name_of, unexplored
 from kzoo.tuning.spaces.space import Space
 from kzoo.tuning.spaces.space import space as space_of
 from kzoo.tuning.start import Start
-from kzoo.words import printable, spelled
+from kzoo.utils.argument_checks import checked_count, checked_seconds, checked_seed, door
+from kzoo.utils.errors import Interrupted, KzooError
+from kzoo.utils.files import write_json
+from kzoo.utils.formatting import printable, spelled
 from kzoo.workers.crew import checked_crew, crew_of
 from kzoo.workers.worker import Here, Worker, can_be_sent
 

@@ -8,22 +8,22 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kzoo.catalogue import list_presets
 from kzoo.contract import needs_onehot, stops_early
 from kzoo.data.named import NAMES
 from kzoo.data.reload import load_again
-from kzoo.errors import KzooError
-from kzoo.files import write_text
 from kzoo.loading import load_model
 from kzoo.nouns import Description, Spec
-from kzoo.preset_files import preset_to_toml
 from kzoo.registry import preset_of, rebuild
+from kzoo.registry.catalogue import list_presets
+from kzoo.registry.preset_files import preset_to_toml
 from kzoo.training import train
 from kzoo.training.identity import weights_hash
 from kzoo.tuning.folds import with_all_rows
 from kzoo.tuning.spaces.own import TUNED, OwnSpace, checked_build, code_of
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import write_text
+from kzoo.utils.formatting import as_python, first_line, shown
 from kzoo.weights import check_weights
-from kzoo.words import as_python, first_line, shown
 
 
 def retrain(search, data, *, trial, on, epochs, out, seed, build, options):

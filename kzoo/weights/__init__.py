@@ -13,13 +13,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kzoo.catalogue import get_preset
-from kzoo.errors import KzooError
-from kzoo.files import path_of
+from kzoo.registry.catalogue import get_preset
 from kzoo.results import number
 from kzoo.run import Run
 from kzoo.tasks import score_named
-from kzoo.words import hint, listed, shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import path_of
+from kzoo.utils.formatting import hint, listed, shown
 
 FOLDER = Path(__file__).parent
 ENDINGS = (".keras", ".weights.h5")

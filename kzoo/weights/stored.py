@@ -13,12 +13,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kzoo.errors import KzooError
-from kzoo.files import read_arrays
-from kzoo.forms import misfit
 from kzoo.kinds import misread
 from kzoo.nouns import CONFIG, Description, Spec, check_format
 from kzoo.run import Run
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import read_arrays
+from kzoo.utils.schema import misfit
 from kzoo.weights import Entry, entry_of
 
 if TYPE_CHECKING:

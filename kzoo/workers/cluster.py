@@ -8,9 +8,9 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from kzoo.errors import KzooError
-from kzoo.optional import require
-from kzoo.words import first_line
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import first_line
+from kzoo.utils.optional import require
 
 _LOCAL = ("localhost", "::1")
 _PATIENCE = 10  # seconds for the scheduler to answer

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kzoo import __version__
-from kzoo.doors import checked_count
-from kzoo.errors import KzooError
-from kzoo.words import first_line
+from kzoo.utils.argument_checks import checked_count
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import first_line
 from kzoo.workers.worker import Sent, TrialFailed, Worker
 
 _OURS = ("trial.json",)  # in a trial's folder what the search writes itself

@@ -20,9 +20,11 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from kzoo import child, lean, registry
-from kzoo.errors import KzooError
-from kzoo.words import first_line
+from kzoo import registry
+from kzoo.utils import child_process as child
+from kzoo.utils import fast_import as lean
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import first_line
 
 _GROWTH = 40 * 2**20  # bytes by which a worker may grow before another takes its place: ten small trials or so
 _ANSWERS = 8  # before which it may grow by five times as much: a new one takes seconds to begin

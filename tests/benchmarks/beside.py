@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import kzoo
-from kzoo.files import read_json, write_json
+from kzoo.utils.files import read_json, write_json
 
 FILE = Path(kzoo.__file__).parent / "results" / "beside.json"
 

@@ -32,8 +32,8 @@ from pathlib import Path
 import numpy as np
 
 import kzoo
-from kzoo import onednn, processor
-from kzoo.preset import closed
+from kzoo.registry.preset import closed
+from kzoo.utils import onednn, processor
 
 MODELS = {  # batch size, steps to an epoch (multiples of 9: a tenth of all is validation, without a remainder)
     "tabular_fnn": (32, 504),

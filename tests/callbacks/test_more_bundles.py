@@ -11,8 +11,8 @@ from shortcuts import untraced
 from small import TRAIN, VALIDATION, At, Weights, fit, network, same
 
 import kzoo
-from kzoo.arguments import BUNDLES
 from kzoo.callbacks import BestModel
+from kzoo.registry.arguments import BUNDLES
 
 
 def rows(path):

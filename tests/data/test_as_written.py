@@ -14,8 +14,8 @@ import pytest
 
 import kzoo
 from kzoo.data import encode, load_data
-from kzoo.errors import KzooWarning
 from kzoo.kinds import kind_of
+from kzoo.utils.errors import KzooWarning
 
 N = 120
 
@@ -315,7 +315,7 @@ def test_words_that_a_file_takes_for_missing_values_are_said(tmp_path, monkeypat
     assert not [note for note in load_data(plain, target="answer").notes if "missing values" in note]
 
 
-@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
+@pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
 def test_labels_of_texts_that_a_file_takes_for_missing_values_are_said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frame = pd.DataFrame(

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from kzoo.data.augment import AUGMENTATIONS, _resample, augment, uniforms
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 COUNT = 64
 RNG = np.random.default_rng(7)

@@ -13,11 +13,11 @@ import pytest
 from kzoo import KzooError, get_preset
 from kzoo.data import load_data
 from kzoo.data.encode import dated, encode
-from kzoo.errors import KzooWarning
 from kzoo.kinds import misread
 from kzoo.kinds.series.calendar import Calendar
 from kzoo.predictions import Predictions
 from kzoo.registry import with_settings
+from kzoo.utils.errors import KzooWarning
 
 STEPS, HORIZON = 12, 8
 FREQUENCIES = {

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import kzoo
-from kzoo.errors import KzooError
 from kzoo.kinds.rows.columns import learn_columns
 from kzoo.kinds.text.tokenizer import Tokenizer
 from kzoo.serve import raw
@@ -21,6 +20,7 @@ from kzoo.sources.tables.numbers import PLAIN, Writing, is_doubtful, is_shown, l
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import day_comes_first, looks_like_dates, may_be_zoned, plain, to_dates, to_words
 from kzoo.sources.tables.zones import minutes_in
+from kzoo.utils.errors import KzooError
 
 EUROS = Writing(",", ". '", frozenset(("%", "€", "EUR", "()", "5-")))
 READERS = {

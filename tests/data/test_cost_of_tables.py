@@ -11,18 +11,18 @@ import pandas as pd
 import pytest
 
 import kzoo
-from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.rows import inference as light
 from kzoo.kinds.text.tokenizer import Tokenizer
 from kzoo.sources.arrays import as_array
 from kzoo.sources.tables import files
+from kzoo.utils.errors import KzooError, KzooWarning
 
 NAMES = [f"n{place}" for place in range(10_000)]
 SHORT = ",".join(NAMES) + "\n" + "1\n" * 8_000
 READER = {"kind": "table", "columns": [{"name": "n0", "kind": "number", "median": 0.0, "missing": []}]}
 MEASURED = """
 import json, resource, sys
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 from kzoo.kinds.rows import inference as light
 from kzoo.sources.tables import files
 from kzoo.kinds.text.tokenizer import Tokenizer

@@ -19,10 +19,10 @@ import kzoo
 from kzoo.command import command_of
 from kzoo.data.encode import encode as encode_images
 from kzoo.dataset.options import DataOptions
-from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.image import jpeg, reading
 from kzoo.kinds.image.decode import decode
 from kzoo.kinds.image.fitting import image_preprocessing, load_image_folder
+from kzoo.utils.errors import KzooError, KzooWarning
 
 SHAPE = (8, 8, 3)
 COLOURS = {"ant": (200, 30, 30), "bee": (30, 200, 30), "cat": (30, 30, 200)}

@@ -5,14 +5,15 @@ import pandas as pd
 import pytest
 
 import kzoo
-from kzoo import kinds, listing
+from kzoo import kinds
 from kzoo.checks.subject import Subject
 from kzoo.data import encode, load_data
 from kzoo.data.statistics import statistics
 from kzoo.dataset.overview import brief
-from kzoo.errors import KzooError
 from kzoo.export.golden import golden
 from kzoo.sources.tables import files
+from kzoo.utils import discovery as listing
+from kzoo.utils.errors import KzooError
 
 LINES = """\
 \"\"\"A JSON document a line.\"\"\"

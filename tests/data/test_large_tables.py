@@ -12,9 +12,9 @@ import kzoo
 from kzoo.data.pipeline import Batches
 from kzoo.dataset import sample
 from kzoo.dataset.splits import Fold
-from kzoo.errors import KzooError, KzooWarning
 from kzoo.kinds.rows import encoding, gather, large
 from kzoo.storage import stored
+from kzoo.utils.errors import KzooError, KzooWarning
 
 pytest.importorskip("pyarrow")
 ROWS = 600

@@ -2,8 +2,8 @@
 
 import pytest
 
-from kzoo.errors import KzooError
 from kzoo.storage import memory
+from kzoo.utils.errors import KzooError
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,9 @@ import pytest
 import kzoo
 from kzoo.cli import main
 from kzoo.data import encode, load_data
-from kzoo.errors import KzooWarning
 from kzoo.kinds import kind_of
 from kzoo.sources.tables.numbers import in_texts
+from kzoo.utils.errors import KzooWarning
 
 N = 120
 RANDOM = np.random.default_rng(0)
@@ -377,7 +377,7 @@ def test_what_cannot_be_said_on_the_command_line(capsys):
         load_data((np.zeros((9, 2)), np.arange(9) % 3), columns={"a": "number"})
 
 
-@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
+@pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
 def test_a_series_of_numbers_with_separators(tmp_path):
     values = np.round(np.random.default_rng(1).normal(1200, 300, 600), 2)
     hours = pd.date_range("2024-01-01", periods=600, freq="h").astype(str)

@@ -13,10 +13,10 @@ import pytest
 import kzoo
 from kzoo.data import load_data
 from kzoo.data.pipeline import Batches
-from kzoo.errors import KzooError
 from kzoo.kinds.text import language, long, tokenizer
 from kzoo.storage import order
 from kzoo.storage.windows import Mapped, Spaced, Windows, blocks
+from kzoo.utils.errors import KzooError
 
 WORDS = ["the", "cat", "sat", "Élan", "e\u0301t\u00e9", "ΟΔΟΣ", "中文", "said:", '"it\'s"', "so", "-", "quick"]
 TINY = "1"  # byte: no data fits

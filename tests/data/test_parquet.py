@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import kzoo
-from kzoo.errors import KzooError
 from kzoo.sources.tables.files import is_table, pieces_of, read_header, read_rows, read_table
 from kzoo.sources.tables.values import to_dates, to_numbers, to_words
+from kzoo.utils.errors import KzooError
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -107,6 +107,6 @@ def test_what_is_refused(tmp_path, file, monkeypatch):
     pq.write_table(pa.table({"a": pa.array([], pa.int64())}), tmp_path / "empty.parquet")
     with pytest.raises(KzooError, match=r"'empty\.parquet' has no rows"):
         read_table(tmp_path / "empty.parquet")
-    monkeypatch.setattr("kzoo.optional.is_installed", lambda name: name != "pyarrow")
+    monkeypatch.setattr("kzoo.utils.optional.is_installed", lambda name: name != "pyarrow")
     with pytest.raises(KzooError, match=r'needs pyarrow, which is not installed: pip install "kzoo\[arrow\]"'):
         read_rows(file)

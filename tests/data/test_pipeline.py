@@ -15,8 +15,8 @@ import kzoo
 from kzoo.data.augment import augment
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.dataset import Split
-from kzoo.errors import KzooError
 from kzoo.storage.windows import Mapped
+from kzoo.utils.errors import KzooError
 
 ROWS = 103  # no multiple of the batch size
 RNG = np.random.default_rng(0)

@@ -27,10 +27,10 @@ from table_doors import (
 import kzoo
 from kzoo.data import encode
 from kzoo.dataset.splits import SMALLEST
-from kzoo.errors import KzooError
 from kzoo.kinds import kind_of
 from kzoo.kinds.rows.inference import received
 from kzoo.tasks import Target, problem
+from kzoo.utils.errors import KzooError
 
 pytest.importorskip("pyarrow")
 TABLES, FEW, BLOCKS = 200, 8, 10

@@ -9,10 +9,10 @@ import pytest
 
 from kzoo import KzooError
 from kzoo.data import encode, load_data
-from kzoo.errors import KzooWarning
 from kzoo.sources.tables.files import pieces_of, read_rows, read_table
 from kzoo.sources.tables.raw import given_rows, rows_of
 from kzoo.sources.tables.values import date_parts, looks_like_dates, to_dates, to_numbers, to_words
+from kzoo.utils.errors import KzooWarning
 
 FILES = {
     "plain": "a,b\n1,x\n2,y\n",
@@ -47,7 +47,7 @@ FILES = {
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
+@pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
 @pytest.mark.parametrize("text", FILES.values(), ids=FILES)
 def test_a_csv_file_is_read_as_pandas_reads_it(text, tmp_path):
     (tmp_path / "a.csv").write_bytes(text.encode())
@@ -60,7 +60,7 @@ def test_a_csv_file_is_read_as_pandas_reads_it(text, tmp_path):
         np.testing.assert_array_equal(rows.numbers(name).astype("f4"), to_numbers(frame[name]).astype("f4"))
 
 
-@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
+@pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
 @pytest.mark.parametrize("name", [name for name in FILES if name != "one column"])  # which has no inputs
 def test_a_csv_file_is_read_piece_by_piece_as_it_is_read_whole(name, tmp_path):
     pytest.importorskip("pyarrow")

@@ -14,10 +14,10 @@ from kzoo.cli.common import parse_settings
 from kzoo.cli.spelling import respell
 from kzoo.data import encode, load_data
 from kzoo.data.encode import dated
-from kzoo.errors import KzooWarning
 from kzoo.kinds import kind
 from kzoo.predictions import Predictions
 from kzoo.registry import resolve, with_settings
+from kzoo.utils.errors import KzooWarning
 
 
 def preset(steps=12, horizon=3):

@@ -6,8 +6,8 @@ from sklearn import metrics as sk
 
 import kzoo
 from kzoo.dataset import Split
-from kzoo.errors import KzooError
 from kzoo.tasks import Target, problem
+from kzoo.utils.errors import KzooError
 
 N = 40
 PLAIN = dict(

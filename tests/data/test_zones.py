@@ -8,9 +8,9 @@ import pytest
 
 from kzoo.data import load_data
 from kzoo.data.encode import encode
-from kzoo.errors import KzooError
 from kzoo.kinds import kind
 from kzoo.sources.tables.zones import about_zone, minutes_in, on_clock, zone_of
+from kzoo.utils.errors import KzooError
 
 ROWS = 160
 WHEN = pd.date_range("2023-01-05 22:31", periods=ROWS, freq="53h41min", tz="UTC")  # a year: clocks change on the way

@@ -231,7 +231,7 @@ def test_folds_where_each_learned_the_same_preprocessing(tmp_path):
         kzoo.evaluate(run)
     images = options | dict(units=(), filters=(2,), depth=1)
     folds = kzoo.cross_validate("digits_cnn", "digits", out=tmp_path / "digits", **images)["runs"]
-    with pytest.warns(kzoo.errors.KzooWarning, match="learned from what tests digits"):
+    with pytest.warns(kzoo.utils.errors.KzooWarning, match="learned from what tests digits"):
         kzoo.evaluate(kzoo.ensemble(folds, out=tmp_path / "all"), "digits")
     with pytest.raises(kzoo.KzooError, match="data= has no use here"):
         kzoo.ensemble(found["runs"], data="iris", out=tmp_path / "scored")

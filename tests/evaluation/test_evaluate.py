@@ -11,7 +11,7 @@ from sklearn import datasets, metrics
 from small_data import draw, fit, shops, waves
 
 import kzoo
-from kzoo.errors import KzooWarning
+from kzoo.utils.errors import KzooWarning
 
 # conftest.py's runs, each trained once for both files; a pass over some rows takes less time than to trace it
 pytestmark = [pytest.mark.xdist_group("small runs"), pytest.mark.usefixtures("untraced")]
@@ -172,7 +172,7 @@ def test_new_images(image_run, tmp_path):
         assert kzoo.evaluate(image_run, tmp_path / "new")["examples"] == 7
 
 
-@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
+@pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
 def test_new_texts_series_and_books(text_run, series_run, language_run, home, tmp_path):
     rows = [("the goal of the match", "sport"), ("bread and soup", "food"), ("a judge in court", "law")]
     frame = pd.DataFrame(rows, columns=["text", "label"])

@@ -16,9 +16,9 @@ from sklearn import metrics
 
 import kzoo
 from kzoo.cli import main
-from kzoo.errors import KzooWarning
 from kzoo.reports import pictures
 from kzoo.runtime import load
+from kzoo.utils.errors import KzooWarning
 
 pytestmark = pytest.mark.usefixtures("untraced")
 WORDS, LENGTH = 20, 6

@@ -13,8 +13,8 @@ from small_data import shops, waves
 
 import kzoo
 from kzoo.cli import main
-from kzoo.errors import KzooWarning
 from kzoo.predictions import Predictions
+from kzoo.utils.errors import KzooWarning
 
 pytestmark = pytest.mark.xdist_group("small runs")  # conftest.py's, each trained once for both files
 

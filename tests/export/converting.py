@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kzoo.export.processes import serve_steps
 from kzoo.exported import ExportedModel
-from kzoo.files import read_json
+from kzoo.utils.files import read_json
 
 
 def main(job, *steps):

@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 import kzoo
-from kzoo import optional
 from kzoo.cli import main
 from kzoo.exported import described
+from kzoo.utils import optional
 
 
 @pytest.fixture

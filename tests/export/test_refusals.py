@@ -12,11 +12,11 @@ import keras
 import pytest
 
 import kzoo
-from kzoo import optional
 from kzoo.cli import main
 from kzoo.export import make
 from kzoo.export.formats import formats
 from kzoo.export.processes import run_steps
+from kzoo.utils import optional
 
 KNOWN = ", ".join(formats())
 QUANTIZABLE = " or ".join(name for name, format in formats().items() if format.quantize)

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import kzoo
-from kzoo.arguments import BACKBONES
-from kzoo.errors import DownloadError
+from kzoo.registry.arguments import BACKBONES
+from kzoo.utils.errors import DownloadError
 
 SIDE = 32
 # As little of each backbone as has the layers of all of it.

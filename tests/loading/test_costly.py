@@ -105,7 +105,7 @@ def test_no_door_opens_it(tmp_path, name, capsys):
 def test_a_file_that_passed_is_not_tried_again(tmp_path, monkeypatch):
     exported = export_of(honest(), tmp_path / "exported")
     kzoo.runtime.load(exported)
-    monkeypatch.setattr("kzoo.child.start", lambda *_, **__: pytest.fail("it was tried again"))
+    monkeypatch.setattr("kzoo.utils.child_process.start", lambda *_, **__: pytest.fail("it was tried again"))
     kzoo.runtime.load(exported)
 
 

@@ -12,7 +12,7 @@ import pytest
 from made import exported_of, write_manifest
 
 import kzoo
-from kzoo import catalogue
+from kzoo.registry import catalogue
 
 SMALL = ("iris_fnn", "digits_cnn", "series_lstm", "adding_gru", "series_transformer", "series_tcn", "series_linear")
 

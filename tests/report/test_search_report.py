@@ -10,7 +10,7 @@ from test_report import Page
 
 import kzoo
 from kzoo.cli import main
-from kzoo.files import read_json, write_json
+from kzoo.utils.files import read_json, write_json
 
 
 @pytest.fixture

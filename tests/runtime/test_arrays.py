@@ -8,7 +8,7 @@ import pytest
 
 import kzoo
 import kzoo.runtime
-from kzoo.errors import KzooWarning
+from kzoo.utils.errors import KzooWarning
 
 pytestmark = pytest.mark.usefixtures("untraced")
 SHAPE = (12, 12, 3)

@@ -19,9 +19,9 @@ import kzoo
 import kzoo.runtime
 from kzoo.cli import main
 from kzoo.data import encode, load_data
-from kzoo.errors import KzooWarning
 from kzoo.kinds import kind_of
 from kzoo.sources.tables.raw import check_keys, rows_of
+from kzoo.utils.errors import KzooWarning
 
 N = 120
 RANDOM = np.random.default_rng(0)

@@ -139,7 +139,7 @@ def trainings():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
+@pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
 def test_networks_answer_the_same_through_every_door(tmp_path, untraced, undrawn):
     trained = [Trained(*training, tmp_path) for training in trainings()]
     assert len(trained) == NETWORKS

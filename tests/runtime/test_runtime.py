@@ -14,7 +14,7 @@ from small_exports import customers
 import kzoo
 import kzoo.cli
 import kzoo.runtime
-from kzoo.errors import KzooWarning
+from kzoo.utils.errors import KzooWarning
 
 
 def agree(pair, inputs, format=None, **options):
@@ -47,7 +47,7 @@ def test_images(images, format, tmp_path):
     agree(images, Image.open(files[0]), format)
 
 
-@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
+@pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
 @pytest.mark.parametrize("format", ["onnx", "litert"])
 def test_rows(rows, format, tmp_path):
     frame = customers(40, seed=5).drop(columns="open")
@@ -193,7 +193,7 @@ def test_the_first_format_whose_runtime_is_there(images, monkeypatch):
 
 def test_a_runtime_that_is_not_installed(images, monkeypatch):
     monkeypatch.setattr("kzoo.runtime.model.find_spec", lambda name: None)
-    monkeypatch.setattr("kzoo.optional.find_spec", lambda name: None)
+    monkeypatch.setattr("kzoo.utils.optional.find_spec", lambda name: None)
     for format, extra in ((None, "onnx"), ("litert", "litert")):
         with pytest.raises(kzoo.KzooError) as caught:
             kzoo.runtime.load(images.exported, format)

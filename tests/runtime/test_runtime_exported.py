@@ -7,7 +7,7 @@ import pytest
 
 import kzoo
 import kzoo.runtime
-from kzoo.errors import KzooWarning
+from kzoo.utils.errors import KzooWarning
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ import pytest
 import kzoo
 from kzoo.cli import main
 from kzoo.data import encode
-from kzoo.errors import KzooWarning
+from kzoo.utils.errors import KzooWarning
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from kzoo.errors import KzooError
 from kzoo.training.journal import is_plain, pack, read_journal, remove_journal, unpack, write_journal
+from kzoo.utils.errors import KzooError
 
 STATE = {
     "epoch": 3,

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 import kzoo
-from kzoo.errors import KzooWarning
 from kzoo.training.job import core_of
+from kzoo.utils.errors import KzooWarning
 
 pytestmark = pytest.mark.usefixtures("untraced", "undrawn")
 

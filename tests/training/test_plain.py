@@ -14,9 +14,9 @@ import pytest
 from sklearn.datasets import load_digits
 
 import kzoo
-from kzoo.arguments import OF_FIT, TRAINING
-from kzoo.errors import KzooWarning
+from kzoo.registry.arguments import OF_FIT, TRAINING
 from kzoo.training.fit import Fit
+from kzoo.utils.errors import KzooWarning
 
 
 def texts():

@@ -18,10 +18,10 @@ from PIL import Image
 from sklearn import datasets
 
 import kzoo
-from kzoo import onednn
 from kzoo.cli import main
-from kzoo.processor import instruction_sets
 from kzoo.training.folder import locked
+from kzoo.utils import onednn
+from kzoo.utils.processor import instruction_sets
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 
@@ -434,7 +434,7 @@ def test_a_second_process_is_kept_out(power_cut):
 def test_what_a_killed_write_left_is_cleared_away(power_cut):
     folder = power_cut()
     code = (
-        "import os, sys; from kzoo.files import whole_file\n"
+        "import os, sys; from kzoo.utils.files import whole_file\n"
         "with whole_file(sys.argv[1]) as file: file.write_bytes(b'half'); os.kill(os.getpid(), 9)"
     )
     for name in ("journal.next", "best.keras", "history.csv"):

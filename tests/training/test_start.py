@@ -10,9 +10,9 @@ from shortcuts import tune_here
 from sklearn.naive_bayes import ComplementNB, MultinomialNB
 
 import kzoo
-from kzoo import processor
-from kzoo.errors import KzooWarning
 from kzoo.training.road import Assignment
+from kzoo.utils import processor
+from kzoo.utils.errors import KzooWarning
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 

@@ -20,7 +20,6 @@ from PIL import Image
 from sklearn import datasets
 
 import kzoo
-from kzoo import catalogue, processor
 from kzoo.callbacks import BestModel
 from kzoo.cli import main
 from kzoo.cli.common import parse_settings
@@ -28,7 +27,9 @@ from kzoo.command import command_of
 from kzoo.data.pipeline import Batches
 from kzoo.dataset.dataset import Split
 from kzoo.dataset.options import DataOptions
-from kzoo.errors import KzooWarning
+from kzoo.registry import catalogue
+from kzoo.utils import processor
+from kzoo.utils.errors import KzooWarning
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 

@@ -23,7 +23,6 @@ from tutorial_networks import Dense, WithFit, build_dense, compiled
 
 import kzoo
 from kzoo.cli import main
-from kzoo.errors import Interrupted, KzooError
 from kzoo.tuning import importance
 from kzoo.tuning import tune as module
 from kzoo.tuning.engines import ENGINES
@@ -32,6 +31,7 @@ from kzoo.tuning.importance import importance_of
 from kzoo.tuning.records import Objective, Trial
 from kzoo.tuning.spaces.own import own_space
 from kzoo.tuning.trial import Trainer
+from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.workers.worker import Here, can_be_sent
 
 QUIET = dict(progress=False)

@@ -7,10 +7,10 @@ from stand_in import StandIn
 
 import kzoo
 from kzoo.cli import main
-from kzoo.errors import KzooError
 from kzoo.training.folder import locked
 from kzoo.tuning import folder
 from kzoo.tuning.records import Outcome
+from kzoo.utils.errors import KzooError
 
 
 def test_4_one_process_at_a_time(search, tmp_path):

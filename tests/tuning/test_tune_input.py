@@ -14,9 +14,9 @@ import kzoo
 from kzoo.callbacks import direction
 from kzoo.cli import main, make_parser
 from kzoo.cli.common import parse_settings, show_value
-from kzoo.doors import checked_seconds
-from kzoo.errors import KzooError
 from kzoo.tuning.plan import settle_objective
+from kzoo.utils.argument_checks import checked_seconds
+from kzoo.utils.errors import KzooError
 
 
 def narrow(**ranges):
@@ -155,7 +155,7 @@ def test_times(said, seconds):
 
 
 def test_optuna_is_an_extra(search, monkeypatch):
-    monkeypatch.setattr("kzoo.optional.find_spec", lambda name: None)
+    monkeypatch.setattr("kzoo.utils.optional.find_spec", lambda name: None)
     monkeypatch.delitem(sys.modules, "kzoo.tuning.engines.optuna", raising=False)
     with pytest.raises(KzooError, match=r'pip install "kzoo\[optuna\]"'):
         search(engine="optuna")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import kzoo
-from kzoo.errors import KzooError
 from kzoo.tuning import tune as module
+from kzoo.utils.errors import KzooError
 from kzoo.workers import worker as process
 from kzoo.workers.worker import TrialFailed, Worker
 

@@ -7,7 +7,7 @@ import pytest
 
 import kzoo
 from kzoo.cli import main
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 pytestmark = pytest.mark.usefixtures("warm_children_of_the_module")
 QUICK = dict(trials=2, epochs=1, engine="random", progress=False)

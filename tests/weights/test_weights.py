@@ -20,10 +20,10 @@ from shortcuts import untraced
 import kzoo
 from kzoo import weights
 from kzoo.cli import main
-from kzoo.errors import KzooWarning
 from kzoo.loading import arrays_of
 from kzoo.results import baselines
 from kzoo.runtime import load
+from kzoo.utils.errors import KzooWarning
 from kzoo.weights.stored import Stored
 
 HERE = Path(__file__).parent
@@ -68,7 +68,7 @@ def test_the_package_holds_all_of_them_and_nothing_else():
     assert files <= packed
 
 
-@pytest.mark.filterwarnings("ignore::kzoo.errors.KzooWarning")
+@pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
 @pytest.mark.parametrize("name", ENTRIES)
 def test_it_scores_on_its_sample_as_it_did(name, capsys):
     entry = ENTRIES[name]

@@ -1,9 +1,9 @@
 """The formats of exported files, found by listing this folder, and their names. NumPy and the standard library only."""
 
-from kzoo.errors import KzooError
 from kzoo.export.format import QUANTIZED
-from kzoo.listing import rooms
-from kzoo.words import hint
+from kzoo.utils.discovery import rooms
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import hint
 
 
 def formats() -> dict:

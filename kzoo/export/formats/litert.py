@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.export.format import QUANTIZED, Format, refuses_votes
-from kzoo.family import is_recurrent
-from kzoo.optional import require
-from kzoo.words import first_line
+from kzoo.registry.family import is_recurrent
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import first_line
+from kzoo.utils.optional import require
 
 _LARGE, _TIMES = 128 << 20, 1_000  # bytes of a tensor for one example; more only for a file of a thousandth of it
 

@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.export.external import has_external_data
 from kzoo.export.format import QUANTIZED, Format, refuses_votes
-from kzoo.optional import require
-from kzoo.words import first_line
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import first_line
+from kzoo.utils.optional import require
 
 _OPSET = 15
 # What takes the time. An activation shares the scale of the convolution before it, which then spends none on what it

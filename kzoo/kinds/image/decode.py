@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from kzoo.errors import KzooError
-from kzoo.files import check_regular, open_regular
 from kzoo.kinds.image import jpeg
 from kzoo.kinds.image.inference import MODES, threads
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import check_regular, open_regular
 
 _LARGEST = 64  # pixels of an image that stays as sharp as it was when it is shown
 _THUMBNAIL = 192

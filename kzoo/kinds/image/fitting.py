@@ -10,7 +10,6 @@ import numpy as np
 
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.splits import Fold, fractions, is_source, split_rows
-from kzoo.errors import KzooError, warn
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.image.decode import ImageFiles, dim, size_of
@@ -40,7 +39,8 @@ from kzoo.storage.memory import too_large
 from kzoo.storage.progress import followed
 from kzoo.storage.windows import blocks, few, is_mapped, places_of_few
 from kzoo.tasks.classes.inference import check_classes
-from kzoo.words import in_bytes
+from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.formatting import in_bytes
 
 _CHUNK = 64  # images to a thread's task
 _TASKS = 10_000  # at the most

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.kinds.image import SUFFIXES
 from kzoo.sources.folders import counted, not_read, splits_in, visible_folders, walked
-from kzoo.words import hint
-from kzoo.words import listed as in_words
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import hint
+from kzoo.utils.formatting import listed as in_words
 
 KINDS = " ".join(suffix[1:] for suffix in SUFFIXES)
 # What lies beside images, and is none: of these nobody asks where they are.

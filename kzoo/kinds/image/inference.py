@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.errors import KzooError, warn
 from kzoo.kinds import Shown
 from kzoo.kinds.image.folders import KINDS, glance, glance_new, images_below
 from kzoo.sources.arrays import as_array, check_count, numbers_in
 from kzoo.sources.files import existing
 from kzoo.sources.folders import counted, not_read
 from kzoo.sources.unreadable import Unread
+from kzoo.utils.errors import KzooError, warn
 
 __all__ = [
     "check", "draw", "edges", "example", "form", "gather", "glance", "glance_new", "read", "received", "show", "views",

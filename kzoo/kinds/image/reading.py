@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo import child
-from kzoo.errors import KzooError
-from kzoo.files import open_regular
 from kzoo.kinds.image.decode import decode, fault
+from kzoo.utils import child_process as child
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import open_regular
 
 _PIECE = 2**16  # bytes that are read at once
 _WORTH = 5_000  # images for which another process is worth its start, .15 s

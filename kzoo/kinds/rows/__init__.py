@@ -1,7 +1,7 @@
 """Rows of a table: numbers and categories, one example a row."""
 
-from kzoo.forms import Each, Words
 from kzoo.kinds import Kind, Source
+from kzoo.utils.schema import Each, Words
 
 _SIGNS = {"decimal?": str, "thousands?": str, "marks?": [str]}  # how a column of texts writes its numbers
 _PARTS = ("year", "month", "day", "weekday", "hour")

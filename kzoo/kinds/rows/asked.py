@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from kzoo.errors import KzooError
 from kzoo.sources.tables.numbers import DECIMALS, THOUSANDS
 from kzoo.sources.tables.raw import require
-from kzoo.words import hint
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import hint
 
 KINDS = ("number", "category", "date")
 _WRITING = ("decimal", "thousands")

@@ -5,8 +5,6 @@ from collections import Counter
 
 import numpy as np
 
-from kzoo.errors import KzooError
-from kzoo.optional import pandas as pd
 from kzoo.sources.tables.numbers import Writing, is_padded, learn
 from kzoo.sources.tables.raw import MOST
 from kzoo.sources.tables.values import (
@@ -25,7 +23,9 @@ from kzoo.sources.tables.values import (
     word_of,
 )
 from kzoo.tasks.values.inference import Extent
-from kzoo.words import listed
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import listed
+from kzoo.utils.optional import pandas as pd
 
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers
 MOST_CATEGORIES = 1000

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 import numpy as np
 
 from kzoo.dataset import splits
-from kzoo.errors import KzooError
 from kzoo.kinds.rows.asked import named_columns
 from kzoo.kinds.rows.columns import (
     MOST_CATEGORIES,
@@ -29,7 +28,6 @@ from kzoo.kinds.rows.inference import (
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
 from kzoo.kinds.rows.target import is_empty, without_target
-from kzoo.optional import of_pandas
 from kzoo.sources.tables.arrow import Piece, arrow, hashes, mixed, plain_of, settled
 from kzoo.sources.tables.files import is_table, pieces_of
 from kzoo.sources.tables.raw import Rows, require, rows_of
@@ -37,7 +35,9 @@ from kzoo.sources.tables.values import MISSING, to_words
 from kzoo.sources.tables.zones import about_zone
 from kzoo.storage.progress import followed
 from kzoo.storage.stored import check_room, read_rows
-from kzoo.words import plural, shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import plural, shown
+from kzoo.utils.optional import of_pandas
 
 _MOST_CLASSES = 10_000  # different cells of a target that are told apart
 _ALIKE = 0.1  # share of the sample's rows with a twin among them, above which rows are equal by chance

@@ -7,7 +7,6 @@ other numbers are a regression. `task=` overrides the rule.
 import numpy as np
 
 from kzoo.dataset.dataset import Split
-from kzoo.errors import KzooError, warn
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.inference import (
@@ -20,11 +19,12 @@ from kzoo.kinds.rows.inference import (
 from kzoo.kinds.rows.large import frame_of, is_large, load_large
 from kzoo.kinds.rows.memory import load_table
 from kzoo.kinds.rows.scaling import robust_scaling
-from kzoo.optional import pandas as pd
 from kzoo.sources.tables.numbers import in_texts, shown_sign, ways
 from kzoo.sources.tables.raw import check_keys, decimal_of, require, rows_of
 from kzoo.sources.tables.values import MISSING, read_numbers, to_numbers, to_words
 from kzoo.storage.windows import Mapped, few, flat, taken
+from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.optional import pandas as pd
 
 _MOST_ROWS = 200_000  # whose quantiles are taken
 

@@ -6,7 +6,6 @@ from functools import partial
 
 import numpy as np
 
-from kzoo.errors import KzooError, warn
 from kzoo.kinds import Shown
 from kzoo.kinds.rows.asked import asked_columns
 from kzoo.sources.arrays import check_count, numbers_in, whole_in
@@ -33,7 +32,8 @@ from kzoo.sources.tables.values import (
     word_of,
 )
 from kzoo.sources.tables.zones import about_zone, offset_of
-from kzoo.words import hint, listed, plural, shown
+from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.formatting import hint, listed, plural, shown
 
 _MOST_COLUMNS = 16  # that are shown
 _SIGNS = {",": "commas", ".": "points"}

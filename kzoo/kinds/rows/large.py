@@ -18,18 +18,18 @@ from kzoo import __version__
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.sample import what_is_sampled
-from kzoo.errors import KzooError, warn
 from kzoo.kinds.rows.encoding import Encoding
 from kzoo.kinds.rows.gather import Placed, Sample
-from kzoo.optional import is_installed, of_pandas
-from kzoo.optional import pandas as pd
 from kzoo.sources.files import say
 from kzoo.sources.tables.files import files_of, is_table, pieces_of, size_of
 from kzoo.sources.tables.frame import as_frame
 from kzoo.storage.memory import free_memory, too_large
 from kzoo.storage.stored import Content, Stored, is_any_made, is_made, making, read_about, write_about
 from kzoo.tasks import choose
-from kzoo.words import in_bytes
+from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.formatting import in_bytes
+from kzoo.utils.optional import is_installed, of_pandas
+from kzoo.utils.optional import pandas as pd
 
 FORMAT = 3  # of what is stored
 

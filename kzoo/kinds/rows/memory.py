@@ -10,10 +10,10 @@ from kzoo.kinds.rows.inference import apply_columns, feature_names, in_test_tabl
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
 from kzoo.kinds.rows.target import groups_in, with_target
-from kzoo.optional import pandas as pd
 from kzoo.sources.tables.frame import about_index, as_frame
 from kzoo.sources.tables.raw import Rows, decimal_of, require, rows_of
 from kzoo.sources.tables.values import MISSING, Texts, read_numbers
+from kzoo.utils.optional import pandas as pd
 
 
 def load_table(

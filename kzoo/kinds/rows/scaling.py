@@ -4,7 +4,7 @@ import numpy as np
 
 from kzoo.kinds.rows.inference import feature_names
 from kzoo.tasks.values.inference import Extent, spread
-from kzoo.words import listed
+from kzoo.utils.formatting import listed
 
 _FLAG_STD = 0.2  # that a column of 0 and 1 counts for at least
 _CLIP = 3.0  # deviations

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.kinds.rows.columns import stored_writing, writing_of
 from kzoo.sources.tables.raw import MOST
 from kzoo.sources.tables.values import plain, to_numbers, to_words
 from kzoo.tasks import choose
-from kzoo.words import listed, plural, shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import listed, plural, shown
 
 _MOSTLY = 0.95  # share of a target's texts that must be numbers for the rest to be mistakes
 

@@ -1,7 +1,7 @@
 """A series of numbers in order of time, cut into windows."""
 
-from kzoo.forms import Each, Words
 from kzoo.kinds import Kind, Source
+from kzoo.utils.schema import Each, Words
 
 _SIGNS = {"decimal?": str, "thousands?": str, "marks?": [str]}  # how a column of texts writes its numbers
 _TIMES = Words(("numbers", "day first", "month first", "YYYYMMDD", "YYYYMM"))  # how their column is written

@@ -14,12 +14,12 @@ from functools import cached_property
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.kinds.series.times import MONDAY_TO_FRIDAY, week_in_words, working_days
 from kzoo.kinds.series.written import times_and_zone
 from kzoo.sources.tables.raw import rows_of
 from kzoo.sources.tables.values import known
 from kzoo.sources.tables.zones import offset_of, offset_written, zone_named
+from kzoo.utils.errors import KzooError
 
 _STEPS = ("seconds", "days", "business days", "months", "numbers")
 _EVEN = 0.9  # share of the steps that must be alike: the others are gaps

@@ -7,7 +7,6 @@ import numpy as np
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.overview import AS_ASKED
-from kzoo.errors import KzooError, warn
 from kzoo.kinds import STEPS, Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.asked import asked_columns, named_columns
@@ -37,7 +36,8 @@ from kzoo.sources.tables.raw import MOST, as_names, require, rows_of
 from kzoo.sources.tables.values import known, plain
 from kzoo.storage.windows import Windows, few, taken
 from kzoo.tasks.values.inference import Extent, spread
-from kzoo.words import listed, plural, shown
+from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.formatting import listed, plural, shown
 
 __all__ = ["describe", "fit", "fresh", "labelled", "load", "overview", "simple_forecasts", "take"]
 

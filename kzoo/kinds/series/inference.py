@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kzoo.errors import KzooError, warn
 from kzoo.kinds.rows.asked import asked_columns
 from kzoo.kinds.rows.inference import draw as draw_rows
 from kzoo.kinds.rows.inference import edges, middle, say_unread, spread
@@ -17,7 +16,8 @@ from kzoo.sources.arrays import check_count, numbers_in
 from kzoo.sources.tables.raw import MOST, as_names, from_elsewhere, given_rows, one_table, require, rows_of
 from kzoo.sources.tables.values import known, looks_like_dates, to_words, unreadable
 from kzoo.sources.tables.zones import about_zone
-from kzoo.words import listed
+from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.formatting import listed
 
 _MOST_ROWS = 500_000  # of a series that comes from elsewhere
 _FEW = 4  # rows, by which the step of a series is told from a hole

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from kzoo.words import plural
+from kzoo.utils.formatting import plural
 
 _EVEN = 0.01  # of a step: what counts as the same distance when a unit is chosen
 _HOLE = 1.5  # steps from one row to the next above which rows are missing between them

@@ -9,7 +9,6 @@ import numpy as np
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.overview import AS_ASKED
-from kzoo.errors import KzooError, warn
 from kzoo.kinds import Fresh
 from kzoo.kinds.arrays import as_type, checked
 from kzoo.kinds.rows.columns import missing_words
@@ -20,7 +19,6 @@ from kzoo.kinds.text.inference import AsTexts, preprocessing_of, read, reads_the
 from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
 from kzoo.kinds.text.long import is_too_long
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_and_encode
-from kzoo.optional import pandas as pd
 from kzoo.sources.files import encoding_of, in_one_line, read_text, say
 from kzoo.sources.folders import beside_splits
 from kzoo.sources.tables.files import is_table
@@ -32,7 +30,9 @@ from kzoo.sources.tables.values import MISSING, plain, to_numbers, to_words
 from kzoo.sources.unreadable import ANSWERED, TRAINED, left_out
 from kzoo.storage.windows import Mapped, Windows, blocks, few, taken
 from kzoo.tasks import choose
-from kzoo.words import percent
+from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.formatting import percent
+from kzoo.utils.optional import pandas as pd
 
 _WITHOUT = "{} rows without text or label were left out."
 

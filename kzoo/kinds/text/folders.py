@@ -5,10 +5,10 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from kzoo.errors import KzooError
 from kzoo.sources.folders import not_read, splits_in, visible_folders, walked
 from kzoo.sources.tables.files import suffixes
-from kzoo.words import hint, listed, shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import hint, listed, shown
 
 SUFFIX = ".txt"  # of the texts in a folder
 SUFFIXES = (SUFFIX, ".md")  # of a text that is named by itself

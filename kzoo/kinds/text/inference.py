@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.errors import KzooError, warn
 from kzoo.kinds import Shown
 from kzoo.kinds.text.folders import (
     check_classes,
@@ -36,7 +35,8 @@ from kzoo.sources.tables.raw import (
 )
 from kzoo.sources.tables.values import MISSING
 from kzoo.sources.unreadable import Unread
-from kzoo.words import listed, shown
+from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.formatting import listed, shown
 
 _NAMED = 5  # texts that a line names
 _LONG = 40  # characters, of which the name of a column has fewer

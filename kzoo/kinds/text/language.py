@@ -6,11 +6,11 @@ import numpy as np
 
 from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
-from kzoo.errors import KzooError
 from kzoo.kinds.text import long
 from kzoo.kinds.text.inference import preprocessing_of, tokenizer_of
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_tokenizer
 from kzoo.storage.windows import Spaced, Windows, is_mapped, taken
+from kzoo.utils.errors import KzooError
 
 _LENGTH, _VOCABULARY = 64, 20_000  # without a preset
 _STRIDE = 3  # tokens from one next-token window to the next: nearer ones repeat nearly the same example

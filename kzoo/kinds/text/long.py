@@ -15,13 +15,13 @@ from typing import NamedTuple
 import numpy as np
 
 from kzoo.dataset import splits
-from kzoo.errors import KzooError
 from kzoo.kinds.text.tokenizer import UNKNOWN, Tokenizer, learn_from_pieces
 from kzoo.sources.files import encoding_of, open_text, read_text, say
 from kzoo.storage.memory import too_large
 from kzoo.storage.progress import followed
 from kzoo.storage.stored import Content, check_room, making, read_about, write_about
-from kzoo.words import in_bytes
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import in_bytes
 
 _PIECE = 2**20  # characters
 _MEMORY = 12  # bytes that a byte of text takes while it is read into memory

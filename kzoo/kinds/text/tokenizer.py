@@ -8,7 +8,7 @@ from itertools import chain, count, groupby, zip_longest
 
 import numpy as np
 
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 PADDING, UNKNOWN = 0, 1
 LEVELS = ("words", "characters")

@@ -10,12 +10,12 @@ from datetime import timedelta
 
 import numpy as np
 
-from kzoo.errors import KzooError
-from kzoo.optional import require
 from kzoo.sources.tables.numbers import ways
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import Texts, plain, read_numbers, to_dates
 from kzoo.sources.tables.zones import offset_of
+from kzoo.utils.errors import KzooError
+from kzoo.utils.optional import require
 
 _INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls the numbers of its rows
 # Cells that Arrow reads as this package does, by the decimal sign of their column: the others are read one by one.

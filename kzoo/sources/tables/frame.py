@@ -6,13 +6,13 @@ from importlib import import_module
 
 import numpy as np
 
-from kzoo.errors import KzooError
-from kzoo.optional import of_pandas
-from kzoo.optional import pandas as pd
 from kzoo.sources.tables.files import read_table
 from kzoo.sources.tables.raw import check_cells, is_arrow
 from kzoo.storage.memory import too_large
-from kzoo.words import in_bytes, listed, shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import in_bytes, listed, shown
+from kzoo.utils.optional import of_pandas
+from kzoo.utils.optional import pandas as pd
 
 _FRAME = 4  # times the bytes of a table of Arrow that a DataFrame and what is made of it take, about
 

@@ -2,7 +2,7 @@
 
 from kzoo.sources.tables.numbers import PLAIN, Writing
 from kzoo.sources.tables.values import MISSING, Texts, counted, known, plain
-from kzoo.words import plural, shown
+from kzoo.utils.formatting import plural, shown
 
 _MOST_LOOKED_AT = 1000  # different texts, in the search for one that shows how numbers are written
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.sources.arrays import as_array, check_count
 from kzoo.sources.files import existing
 from kzoo.sources.tables.files import read_content, read_rows
 from kzoo.sources.tables.values import Texts, known, plain, read_numbers, to_dates
 from kzoo.sources.tables.zones import aware, minutes_in, on_clock, zone_of
-from kzoo.words import hint, listed, plural, shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import hint, listed, plural, shown
 
 MOST = 12  # columns that a message names
 _MOST_CELLS = 1_000_000  # of a stranger's rows that have few columns in common

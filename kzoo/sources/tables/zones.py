@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.sources.tables.values import Texts, plain, to_dates, to_words
+from kzoo.utils.errors import KzooError
 
 _NONE = "none"  # among several offsets: of cells without one
 _UTC_OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")

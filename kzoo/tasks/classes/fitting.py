@@ -2,7 +2,7 @@
 
 import keras
 
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 _ONEHOT_LOSSES = ("focal", "hinge", "kl")
 # Activations whose answers are probabilities, and those that reach both sides of 0, where hinge has its -1 and +1.

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.predictions import Predictions, probabilities, scores_of
 from kzoo.sources.tables.values import Texts, plain, word_of
 from kzoo.tasks import Target
+from kzoo.utils.errors import KzooError
 
 
 def learn(values, names=(), *, known=None) -> Target:

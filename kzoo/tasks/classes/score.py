@@ -8,10 +8,10 @@ import math
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.predictions import probabilities, scores_of
 from kzoo.tasks import Judged, Scored
-from kzoo.words import number, percent, plural
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import number, percent, plural
 
 _AT_A_TIME = 2**22  # scores that are ranked
 _RARE = 0.1  # share of one of two classes, below which accuracy says little

@@ -7,7 +7,7 @@ import numpy as np
 
 from kzoo.predictions import probabilities
 from kzoo.tasks import Judged, Scored
-from kzoo.words import number, percent
+from kzoo.utils.formatting import number, percent
 
 
 def score(batches, target, *, logits=None) -> Scored:

@@ -2,7 +2,7 @@
 
 import keras
 
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 _LOSSES = {
     "mse": keras.losses.MeanSquaredError,

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.predictions import Predictions
 from kzoo.sources.tables.values import to_numbers
 from kzoo.tasks import Target
+from kzoo.utils.errors import KzooError
 
 _COARSE = 0.1  # deviations between neighbours among the numbers of float32, above which too little of a column is left
 _HEAVY = 6.0  # deviations: in a million normally distributed rows there is none

@@ -5,9 +5,9 @@ import math
 import numpy as np
 from sklearn import metrics as sk
 
-from kzoo.errors import KzooError
 from kzoo.tasks import Judged, Scored
-from kzoo.words import number, percent, plural
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import number, percent, plural
 
 MEAN = "training mean"
 

@@ -6,8 +6,8 @@ The class mixes `steady.Steady` into one of KerasTuner's oracles, or into `keras
 from importlib import import_module
 from pkgutil import iter_modules
 
-from kzoo.errors import KzooError
-from kzoo.words import hint
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import hint
 
 _SHARED = ("private", "steady")  # what all of them are made of
 ENGINES = ("auto", *(module.name for module in iter_modules(__path__) if module.name not in _SHARED))

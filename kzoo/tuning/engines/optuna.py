@@ -2,8 +2,8 @@
 
 import keras_tuner as kt
 
-from kzoo.optional import require
 from kzoo.tuning.engines.steady import Steady, run
+from kzoo.utils.optional import require
 
 optuna = require("optuna", extra="optuna")
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import keras_tuner as kt
 import numpy as np
 
-from kzoo.files import write_text
 from kzoo.tuning.engines import engine_named
 from kzoo.tuning.engines.private import TRIES, Opened
+from kzoo.utils.files import write_text
 
 
 class Size(NamedTuple):

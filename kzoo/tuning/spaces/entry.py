@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kzoo.errors import KzooError
-from kzoo.family import FAMILIES, is_recurrent
-from kzoo.words import hint
+from kzoo.registry.family import FAMILIES, is_recurrent
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import hint
 
 SIZES = ("quick", "standard", "full")  # each has what the ones before it have
 

@@ -20,7 +20,6 @@ import keras
 import keras_tuner as kt
 
 from kzoo.dataset.options import DataOptions
-from kzoo.errors import KzooError
 from kzoo.registry import Preset
 from kzoo.training.device import prepare_device
 from kzoo.training.road import Assignment, assign
@@ -28,7 +27,8 @@ from kzoo.tuning.engines.steady import random_points
 from kzoo.tuning.spaces.entry import Parameter, shown
 from kzoo.tuning.spaces.hypermodel import PresetHyperModel, trained_as_built
 from kzoo.tuning.spaces.points import Points
-from kzoo.words import first_line
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import first_line
 
 Build = Callable[[Any], keras.Model]
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from kzoo.tuning.spaces.entry import Parameter, shown
-from kzoo.words import plural
+from kzoo.utils.formatting import plural
 
 if TYPE_CHECKING:
     import keras_tuner

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from kzoo.arguments import TRAINING
-from kzoo.errors import KzooError, short_errors
-from kzoo.family import builder_of
 from kzoo.registry import Preset, build, get_preset, resolve, without_use
+from kzoo.registry.arguments import TRAINING
+from kzoo.registry.family import builder_of
 from kzoo.tuning.spaces import entries_of, make_fit
 from kzoo.tuning.spaces.entry import SIZES, Entry, Parameter, Scene
 from kzoo.tuning.spaces.points import Points
-from kzoo.words import first_line, hint
+from kzoo.utils.errors import KzooError, short_errors
+from kzoo.utils.formatting import first_line, hint
 
 if TYPE_CHECKING:
     import keras_tuner

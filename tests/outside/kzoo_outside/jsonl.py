@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from kzoo.errors import KzooError
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import plain
+from kzoo.utils.errors import KzooError
 
 SUFFIXES = (".jsonl",)
 

@@ -27,10 +27,10 @@ from importlib import import_module
 from itertools import islice
 from pathlib import Path
 
-from kzoo.errors import KzooError
-from kzoo.files import check_regular
-from kzoo.listing import installed, rooms
 from kzoo.sources.files import say
+from kzoo.utils.discovery import installed, rooms
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import check_regular
 
 _MOST_COLUMNS = 10_000  # of a table that comes from elsewhere
 _ELSE = ".csv"  # how a file of another suffix is read

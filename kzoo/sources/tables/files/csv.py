@@ -21,14 +21,14 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.sources.arrays import check_count
 from kzoo.sources.files import decoded, encoding_of, open_text, read_bytes, read_text
 from kzoo.sources.tables.arrow import Piece, arrow
 from kzoo.sources.tables.numbers import is_doubtful, is_padded, is_shown, shown_by
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import MISSING, plain
-from kzoo.words import plural, shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import plural, shown
 
 SUFFIXES = (".csv", ".tsv")
 _END = "\0end"

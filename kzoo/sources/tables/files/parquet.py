@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.sources.tables.arrow import Piece, arrow, frame_of_settled, rows_of_settled, settled
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import plain
 from kzoo.storage.memory import free_memory
-from kzoo.words import in_bytes
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import in_bytes
 
 SUFFIXES = (".parquet", ".pq")
 FOLDERS = True  # a folder of such files is a table too

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from kzoo.errors import KzooError
 from kzoo.predictions import Predictions
 from kzoo.tasks import Target
 from kzoo.tasks.values.inference import encode as encode_numbers
+from kzoo.utils.errors import KzooError
 
 
 def learn(values, names=(), *, known=None):

@@ -16,7 +16,7 @@ from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.files import read_json
+from kzoo.utils.files import read_json
 
 _LOOKED_FOR = ("matplotlib", "pandas", "sklearn")
 _OF_JAX = ("jax", "scipy")  # needed where Keras runs on it

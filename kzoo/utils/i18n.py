@@ -1,14 +1,14 @@
 """English, or Chinese where `KZOO_LANG=zh` says so: the command line's help, and what `callbacks.teaching` says.
 
 Never by `LANG`, which would change what scripts parse. The English sentence stands where it is said, and is the key of
-its Chinese in `kzoo/chinese/`, which nobody loads but for it. Standard library only.
+its Chinese in `kzoo/utils/chinese/`, which nobody loads but for it. Standard library only.
 """
 
 import os
 from collections.abc import Mapping
 from importlib import import_module
 
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 LANGUAGES = ("en", "zh")
 
@@ -26,5 +26,5 @@ def language() -> str:
 
 
 def translations(area: str) -> Mapping[str, str]:
-    """Return English -> Chinese of an area of `kzoo/chinese/`; empty where English is asked for."""
-    return {} if language() == "en" else import_module(f"kzoo.chinese.{area}").WORDS
+    """Return English -> Chinese of an area of `kzoo/utils/chinese/`; empty where English is asked for."""
+    return {} if language() == "en" else import_module(f"kzoo.utils.chinese.{area}").WORDS

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 
 class _Late:

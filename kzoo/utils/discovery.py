@@ -12,7 +12,7 @@ from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
-from kzoo.errors import KzooError
+from kzoo.utils.errors import KzooError
 
 
 @cache

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.errors import KzooError
-from kzoo.words import shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import shown
 
 _SMALL, _MOST_PACKED = 64 << 20, 200  # bytes of an array, above which it may not be packed to less than a 200th
 

@@ -11,7 +11,7 @@ import warnings
 from contextlib import suppress
 from importlib import import_module
 
-from kzoo.files import cache_folder
+from kzoo.utils.files import cache_folder
 
 _MOST = 1 << 30  # bytes that are kept from one process to the next, those that were used last
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from kzoo.errors import KzooError
-from kzoo.listing import entry_points
-from kzoo.preset import Preset
+from kzoo.registry.preset import Preset
+from kzoo.utils.discovery import entry_points
+from kzoo.utils.errors import KzooError
 
 GROUP = "kzoo.presets"
 

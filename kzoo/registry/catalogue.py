@@ -8,14 +8,14 @@ from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
 
-from kzoo import plugins
-from kzoo.doors import door
-from kzoo.errors import KzooError, short_errors, warn
-from kzoo.family import FAMILIES
-from kzoo.preset import Preset, choose, in_vain
-from kzoo.preset_files import is_file_word, parts_of_word, read_presets
+from kzoo.registry import plugins
+from kzoo.registry.family import FAMILIES
+from kzoo.registry.preset import Preset, choose, in_vain
+from kzoo.registry.preset_files import is_file_word, parts_of_word, read_presets
 from kzoo.tasks import problems
-from kzoo.words import hint, shown
+from kzoo.utils.argument_checks import door
+from kzoo.utils.errors import KzooError, short_errors, warn
+from kzoo.utils.formatting import hint, shown
 
 _presets: dict[str, Preset] = {}
 _owners: dict[str, str] = {}

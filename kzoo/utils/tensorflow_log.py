@@ -10,7 +10,7 @@ import os
 import sys
 from contextlib import contextmanager
 
-from kzoo.callers import runs_in_kzoo
+from kzoo.utils.callers import runs_in_kzoo
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _RETRACING = "triggered tf.function retracing"
@@ -51,7 +51,7 @@ class _Finder:
     def _import(self, execute, module):
         if self in sys.meta_path:
             sys.meta_path.remove(self)
-        from kzoo import onednn  # here: `import kzoo` takes milliseconds
+        from kzoo.utils import onednn  # here: `import kzoo` takes milliseconds
 
         onednn.prepare()
         before = os.environ.get(LEVEL)

@@ -18,12 +18,12 @@ from dataclasses import fields, replace
 from importlib import import_module
 from typing import Any
 
-from kzoo.arguments import CONFIG, TRAINING
-from kzoo.errors import KzooError
-from kzoo.family import FAMILIES
-from kzoo.files import path_of
-from kzoo.preset import Preset
-from kzoo.words import hint
+from kzoo.registry.arguments import CONFIG, TRAINING
+from kzoo.registry.family import FAMILIES
+from kzoo.registry.preset import Preset
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import path_of
+from kzoo.utils.formatting import hint
 
 _FIELDS = tuple(f.name for f in fields(Preset) if f.name != "name")
 _WORD = re.compile(r"(?P<path>.+\.toml)(:(?P<name>[^/\\:]+))?")

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from kzoo import kinds, postprocessors, tasks
-from kzoo.errors import KzooError
-from kzoo.listing import Names, entry_points
-from kzoo.words import HUGE, MOST, as_python, shown
+from kzoo.utils.discovery import Names, entry_points
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import HUGE, MOST, as_python, shown
 
 ANY = "any"
 _INDEX = 2**53  # of a whole number without a bound of its own: beyond, neither floats nor shapes hold it
@@ -36,7 +36,7 @@ class Argument:
         none: whether None is legal.
         many: whether a sequence is legal: False, True (only a sequence) or "or one".
         each: what a mapping's values must be, where one may stand in place of a value; its keys are written as text.
-        open: whether a sequence may begin with None, which the data decides (see `kzoo.preset.completed`).
+        open: whether a sequence may begin with None, which the data decides (see `kzoo.registry.preset.completed`).
         needs: another setting -> its values with which this one has a use; "answers" is what the task asks for,
             "classes" or "values". `ANY` stands for whatever is not empty. What is so in one family alone says the
             `NEEDS` of its file.
@@ -158,7 +158,7 @@ AUGMENTATIONS = ("flip", "alternate", "shift", "nudge", "rotate", "zoom", "erase
 @cache
 def _bundles() -> dict:
     """Return the callback bundles, the functions of `kzoo.callbacks` that take a `run_dir`, without importing Keras."""
-    source = Path(__file__).with_name("callbacks").joinpath("__init__.py").read_text(encoding="utf-8")
+    source = Path(__file__).parents[1].joinpath("callbacks").joinpath("__init__.py").read_text(encoding="utf-8")
     functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
     return dict.fromkeys(f.name for f in functions if f.args.args and f.args.args[0].arg == "run_dir")
 
@@ -372,7 +372,7 @@ def unmet(names, beside: Mapping, needs: Mapping) -> dict:
     Args:
         names: of settings.
         beside: all settings, and "answers".
-        needs: what names of one family need besides (see `kzoo.family.Builder`).
+        needs: what names of one family need besides (see `kzoo.registry.family.Builder`).
     """
     found: dict[str, str] = {}
     for name in names:

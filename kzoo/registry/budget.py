@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection
 from typing import Any
 
-from kzoo.words import plural
+from kzoo.utils.formatting import plural
 
 
 def settle_budget(training: dict[str, Any], asked: Collection[str], rows: int) -> list[str]:

@@ -12,9 +12,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from kzoo.errors import KzooError, short_errors
-from kzoo.files import at_home, path_of
-from kzoo.words import HUGE, MOST, as_python, shown
+from kzoo.utils.errors import KzooError, short_errors
+from kzoo.utils.files import at_home, path_of
+from kzoo.utils.formatting import HUGE, MOST, as_python, shown
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

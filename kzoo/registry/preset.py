@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kzoo.arguments import TRAINING, checked, unmet
-from kzoo.errors import KzooError
-from kzoo.family import FAMILIES, builder_of
 from kzoo.kinds import STEPS, kind
+from kzoo.registry.arguments import TRAINING, checked, unmet
+from kzoo.registry.family import FAMILIES, builder_of
 from kzoo.tasks import NAMES as TASKS
 from kzoo.tasks import problem
-from kzoo.words import hint, shown
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import hint, shown
 
 _NAME = re.compile(r"([A-Za-z0-9_]+\.)?[A-Za-z0-9_]+(@[1-9][0-9]*)?")
 
@@ -27,7 +27,7 @@ class Preset:
     Args:
         name: `<task or data>_<architecture>[_<size>]`; of a package, with `<package>.` before. `NAME@REVISION` is what
             NAME stood for before it got better.
-        family: one of `kzoo.family.FAMILIES`.
+        family: one of `kzoo.registry.family.FAMILIES`.
         task: what it answers, by its public name, such as "image_classification" (see `kzoo.tasks`).
         summary: one line.
         config: arguments of the family's builder.

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kzoo import __version__
-from kzoo.arguments import ARGUMENTS, CLIPPING, CONFIG, OF_FIT, SGD, SYNONYMS, TRAINING, checked
-from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looked for)
+from kzoo.registry.arguments import ARGUMENTS, CLIPPING, CONFIG, OF_FIT, SGD, SYNONYMS, TRAINING, checked
+from kzoo.registry.catalogue import (  # noqa: F401 (the registry is where they are looked for)
     general_first,
     get_preset,
     is_general,
@@ -23,12 +23,12 @@ from kzoo.catalogue import (  # noqa: F401 (the registry is where they are looke
     register,
     word_for,
 )
-from kzoo.doors import checked_count, checked_seed, door
-from kzoo.errors import KzooError, is_out_of_memory, short_errors, warn
-from kzoo.family import FAMILIES, builder_of
-from kzoo.files import read_json
-from kzoo.preset import Preset, closed, completed, defaults_of, without_use
-from kzoo.words import first_line, hint, listed
+from kzoo.registry.family import FAMILIES, builder_of
+from kzoo.registry.preset import Preset, closed, completed, defaults_of, without_use
+from kzoo.utils.argument_checks import checked_count, checked_seed, door
+from kzoo.utils.errors import KzooError, is_out_of_memory, short_errors, warn
+from kzoo.utils.files import read_json
+from kzoo.utils.formatting import first_line, hint, listed
 
 if TYPE_CHECKING:
     import keras

@@ -11,7 +11,7 @@ set is left alone.
 import os
 import sys
 
-from kzoo.processor import instruction_sets
+from kzoo.utils.processor import instruction_sets
 
 VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
 _NEEDED = {"avx2", "fma"}

@@ -8,7 +8,7 @@ CONTRIBUTING.md has the policy. `tests/test_deprecation.py` reads every call, an
 that nothing stays longer than was said.
 """
 
-from kzoo.errors import KzooWarning, warn
+from kzoo.utils.errors import KzooWarning, warn
 
 
 class KzooDeprecationWarning(KzooWarning, FutureWarning):

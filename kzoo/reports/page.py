@@ -211,5 +211,6 @@ def _provenance(run: Run) -> dict[str, Any]:
         ("Seed", _seeds(config) if run.tracked else ""),
         ("Data fingerprint", (config["data"].get("fingerprint") or "")[:16]),
         ("Weights", config.get("weights") or ""),
+        ("Postprocessing", ", ".join(f"{step['name']} (learned on {step['rows']})" for step in run.postprocessing)),
     ]
     return dict(command=config.get("command"), provenance=[(name, text) for name, text in rows if text])

@@ -147,6 +147,7 @@ def test_a_postprocessor_calibrates_wherever_predictions_are_made(found):
     assert (step["name"], step["stage"], step["rows"]) == ("temperature", "calibrate", "validation")
     temperature = step["learned"]["temperature"]
     assert abs(np.log(temperature)) > 0.01
+    assert "temperature (learned on validation)" in calibrated["report"]
     assert calibrated["frame"]["label"] == plain["frame"]["label"]
     p, q = (np.array(one["frame"]["p_yes"]) for one in (calibrated, plain))
     assert np.allclose(np.log(p / (1 - p)), np.log(q / (1 - q)) / temperature, atol=1e-3)

@@ -78,12 +78,13 @@ def write(path, header, rows):
     return path
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("memory", ["1GiB", "1KiB"])
-def test_a_file_of_short_rows_is_refused_by_every_door(memory, tmp_path, monkeypatch):
+def test_a_file_of_short_rows_is_refused_by_every_door(memory, end, tmp_path, monkeypatch):
     monkeypatch.setenv("KZOO_MEMORY", memory)
     monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
     file = tmp_path / "a.csv"
-    file.write_text(SHORT)
+    file.write_bytes(SHORT.replace("\n", end).encode())
     for read in (files.read_rows, files.read_table, lambda path: kzoo.load_data(path, target="n0")):
         with pytest.raises(KzooError, match=r"'a.csv' has 10,000 columns, and most of its 8,000 rows are shorter"):
             read(file)

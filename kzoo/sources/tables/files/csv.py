@@ -126,7 +126,7 @@ def frame(path, text=()):
     opened = partial(_Stream, content)
     layout = _layout(_head(opened()), name, opened, notes)
     width, most = len(layout.cells), max(len(content), _MOST_FILLED)
-    if width * (content.count("\n") + 1) > most:  # or texts have many lines
+    if width * (content.count("\n") + content.count("\r") + 1) > most:  # or texts have many lines
         rows = sum(1 for _ in _rows(opened(), layout.separator)) - 1
         _check_filled(name, rows, width, len(content), _MOST_FILLED)
     table = _frame(opened, layout, text)

@@ -25,7 +25,7 @@ from kzoo.utils import onednn
 print(json.dumps([_pywrap_util_port.IsMklEnabled(), onednn.enabled(), os.environ.get(onednn.VARIABLE)]))
 print(json.dumps([onednn.advice(), onednn.advice()]))
 """
-LATE = SCRIPT.replace("from kzoo import processor\n", "import tensorflow\nfrom kzoo import processor\n")
+LATE = "import tensorflow\n" + SCRIPT
 
 
 def started(script, sets, folder, **environment):

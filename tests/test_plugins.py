@@ -133,6 +133,6 @@ def test_packages_that_no_folder_of_the_path_shows_are_found_too():
         "    def find_distributions(self, context=DistributionFinder.Context()):\n"
         "        return MetadataPathFinder.find_distributions(DistributionFinder.Context(path=['acme.zip']))\n"
         "sys.meta_path.append(Finder())\n"
-        "from kzoo import plugins; print(plugins.namespaces())"
+        "from kzoo.registry import plugins; print(plugins.namespaces())"
     )
     assert child(finder)[0] == ["['acme']"]

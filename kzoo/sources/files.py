@@ -48,56 +48,81 @@ def read_bytes(path, most=-1):
         raise KzooError(f"Cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from None
 
 
-def open_text(path, notes=None):
-    """Return a stream of what `read_text` returns, which is read piece by piece.
+class TextFile:
+    """A text file that is read piece by piece, as `read_text` reads a whole one. What it is, is found out once.
+
+    Args:
+        path: the file.
+        notes: see `read_text`.
+
+    Attributes:
+        encoding: as Python calls it.
+        size: in bytes.
+        line_ends: how many line feeds and carriage returns it has: lines, at the most.
 
     Raises:
         KzooError: no such file, or none of the encodings.
     """
-    encoding = encoding_of(path, notes)
-    if encoding == "utf-16":
-        return open(path, encoding=encoding, errors="replace", newline="")
-    return _Lines(open(path, encoding={"utf-8": "utf-8-sig"}.get(encoding, encoding), newline=""))
 
+    def __init__(self, path, notes=None):
+        read_bytes(path, 1)
+        self.path, self.size = Path(path), Path(path).stat().st_size
+        self.name = self.path.name
+        with open(path, "rb") as file:
+            self.encoding, self.line_ends = _encoding(file, self.name, notes)
 
-def encoding_of(path, notes=None) -> str:
-    """Return the encoding that `read_text` reads a file in, as Python calls it.
-
-    Raises:
-        KzooError: no such file, or none of the encodings.
-    """
-    read_bytes(path, 1)
-    with open(path, "rb") as file:
-        return _encoding(file, Path(path).name, notes)
+    def open(self):
+        """Return a stream of the text from its beginning."""
+        if self.encoding == "utf-16":
+            return open(self.path, encoding="utf-16", errors="replace", newline="")
+        return _Lines(open(self.path, encoding={"utf-8": "utf-8-sig"}.get(self.encoding, self.encoding), newline=""))
 
 
 def _encoding(file, name, notes):
-    """Return the encoding of a stream of bytes."""
-    if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
-        return "utf-16"
-    if _is("utf-8", file):
-        return "utf-8"
+    """Return the encoding of a stream of bytes, and how many line feeds and carriage returns it has."""
+    mark = file.read(2)
+    is_utf_8, line_ends = _scanned(file)
+    if mark in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16", line_ends
+    if is_utf_8:
+        return "utf-8", line_ends
     chinese = _is("gb18030", file)
     found = "cp1252" if _looks_latin(file) and _is("cp1252", file) else "gb18030" if chinese else None
     if found is None:
         raise KzooError(f"{name!r} is neither UTF-8 nor GB18030 text, nor Windows-1252; save it as UTF-8.")
     if notes is not None:
         notes.append(f"{name!r} is not UTF-8: it is read as {_NAMES[found]}. If letters look wrong, save it as UTF-8.")
-    return found
+    return found, line_ends
+
+
+def _scanned(file):
+    """Return whether a stream of bytes is UTF-8 from beginning to end, and how many line ends it has."""
+    decoder, is_utf_8, line_ends = codecs.getincrementaldecoder("utf-8")(), True, 0
+    file.seek(0)
+    while piece := file.read(_PIECE):
+        line_ends += piece.count(b"\n") + piece.count(b"\r")
+        if is_utf_8 and (not piece.isascii() or decoder.getstate()[0]):
+            is_utf_8 = _decodes(decoder, piece)
+    return is_utf_8 and _decodes(decoder, b"", final=True), line_ends
+
+
+def _decodes(decoder, piece, *, final=False):
+    """Say whether the next piece of a stream of bytes is text."""
+    try:
+        decoder.decode(piece, final)
+    except ValueError:
+        return False
+    return True
 
 
 def _is(encoding, file):
     """Say whether a stream of bytes is text in an encoding from beginning to end."""
     decoder = codecs.getincrementaldecoder(encoding)()
     file.seek(0)
-    try:
-        while piece := file.read(_PIECE):
-            if not piece.isascii() or decoder.getstate()[0]:
-                decoder.decode(piece)
-        decoder.decode(b"", final=True)
-    except (OSError, ValueError):  # ValueError: other bytes than those of the encoding
-        return False
-    return True
+    while piece := file.read(_PIECE):
+        if (not piece.isascii() or decoder.getstate()[0]) and not _decodes(decoder, piece):
+            return False
+    return _decodes(decoder, b"", final=True)
 
 
 def _looks_latin(file):
@@ -139,7 +164,7 @@ def decoded(data, name, notes=None):
     try:
         text = data.decode("utf-8-sig")  # as most are
     except ValueError:
-        encoding = _encoding(io.BytesIO(data), name, notes)
+        encoding, _ = _encoding(io.BytesIO(data), name, notes)
         if encoding == "utf-16":
             return data.decode(encoding, "replace")
         text = data.decode(encoding)

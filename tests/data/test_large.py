@@ -16,7 +16,7 @@ import pytest
 
 from kzoo.data import load_data
 from kzoo.kinds.text.tokenizer import Tokenizer, learn_and_encode
-from kzoo.sources.files import open_text, read_text
+from kzoo.sources.files import TextFile, read_text
 from kzoo.sources.tables import values
 
 PIECES = ["a", "Zb", "9", "_", "'", "it's", " ", "  ", "\t", ".", ",", '"', "\\", "-", "\n"]
@@ -114,7 +114,7 @@ def test_a_stream_of_text_is_the_text(tmp_path, encoding):
     path = tmp_path / "t.csv"
     path.write_bytes('a,b\r\n\r1,中\r\r\n"x\r\ny",2\r'.encode(encoding))
     for size in range(1, 7):
-        with open_text(path) as stream:
+        with TextFile(path).open() as stream:
             pieces = [stream.read(size) for _ in range(40)]
         assert "".join(pieces) == read_text(path)
 

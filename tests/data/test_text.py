@@ -13,7 +13,7 @@ from kzoo import KzooError, get_preset
 from kzoo.data import encode, load_data
 from kzoo.kinds.text.tokenizer import Tokenizer, learn_tokenizer
 from kzoo.registry import with_settings
-from kzoo.sources.files import open_text, read_text
+from kzoo.sources.files import TextFile, read_text
 from kzoo.utils.errors import KzooWarning
 
 GOOD = [f"a lovely film number {i} , don't miss it !" for i in range(40)]
@@ -398,7 +398,7 @@ def test_what_is_not_utf_8_is_found_out_and_said(what, tmp_path):
     assert read_text(file, notes) == text
     named = {"cp1252": "Windows-1252 (Western European)"}.get(encoding, "GB18030 (Chinese)")
     assert notes == [f"'a.txt' is not UTF-8: it is read as {named}. If letters look wrong, save it as UTF-8."]
-    with open_text(file) as stream:
+    with TextFile(file).open() as stream:
         assert stream.read() == text
     file.write_text(text, encoding="utf-8")
     assert read_text(file, notes) == text and len(notes) == 1

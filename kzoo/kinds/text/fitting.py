@@ -19,7 +19,7 @@ from kzoo.kinds.text.inference import AsTexts, preprocessing_of, read, reads_the
 from kzoo.kinds.text.language import follows, load_language, pieces, text_settings
 from kzoo.kinds.text.long import is_too_long
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_and_encode
-from kzoo.sources.files import encoding_of, in_one_line, read_text, say
+from kzoo.sources.files import TextFile, in_one_line, read_text, say
 from kzoo.sources.folders import beside_splits
 from kzoo.sources.tables.files import is_table
 from kzoo.sources.tables.frame import about_index, as_frame
@@ -46,14 +46,11 @@ def load(source, form, *, problem, name, preset, validation, test, seed, **asked
         return load_text_folder(source, name=name, seed=seed, problem=problem, **options)
     files = [Path(source), *([Path(test)] if splits.is_source(test) else [])]
     said: list = []
-    if is_too_long(files):
-        for file in files:
-            encoding_of(file, said)
-    else:
-        files = [read_text(file, said) for file in files]
-    if files[1:]:
-        options |= {"test": None, "test_text": files[1]}
-    data = load_language(files[0], name=name, task=problem.name, **options)
+    read = TextFile if is_too_long(files) else read_text
+    texts = [read(file, said) for file in files]
+    if texts[1:]:
+        options |= {"test": None, "test_text": texts[1]}
+    data = load_language(texts[0], name=name, task=problem.name, **options)
     data.notes += said
     return data
 

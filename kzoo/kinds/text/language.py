@@ -1,7 +1,5 @@
 """One long text for language models: windows of tokens and what comes next."""
 
-from pathlib import Path
-
 import numpy as np
 
 from kzoo.dataset import splits
@@ -21,12 +19,12 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
     """Cut one text into windows: the first part trains, the next validates, the last tests.
 
     Args:
-        text: the whole text, or the path of a file that is too long for memory.
+        text: the whole text, or a `TextFile` that is too long for memory.
         preset: gives the window length, the vocabulary size, the tokenizer, and whether every step has a
             next token to predict (`pooling=None`) or only the last one. Without a preset: characters,
             every step.
         validation, test: fractions of the text, 0.1 each by default.
-        test_text: a second text to test on instead; a path where the first is one.
+        test_text: a second text to test on instead; a `TextFile` where the first is one.
         task: what is answered, by its public name.
 
     Raises:
@@ -36,7 +34,7 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
     if ngrams:
         raise KzooError(f"ngrams={ngrams} is for labelled texts: a language model reads one token after another.")
     per_step = preset is None or preset.config.get("pooling") is None
-    read = long.tokens_on_disk if isinstance(text, Path) else _tokens
+    read = _tokens if isinstance(text, str) else long.tokens_on_disk
     tokens = read(
         text, test_text, name=name, level=level, size=size, validation=validation,
         test=0 if test_text is not None else 0.1 if test is None else test,

@@ -16,7 +16,7 @@ import numpy as np
 
 from kzoo.dataset import splits
 from kzoo.kinds.text.tokenizer import UNKNOWN, Tokenizer, learn_from_pieces
-from kzoo.sources.files import encoding_of, open_text, read_text, say
+from kzoo.sources.files import TextFile, read_text, say
 from kzoo.storage.memory import too_large
 from kzoo.storage.progress import followed
 from kzoo.storage.stored import Content, check_room, making, read_about, write_about
@@ -73,15 +73,15 @@ def digest_of(text) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def pieces_of(path: Path, ends: tuple[int, ...] = ()) -> Iterator[tuple[int, str]]:
+def pieces_of(file: TextFile, ends: tuple[int, ...] = ()) -> Iterator[tuple[int, str]]:
     """Yield the number of a part of a text file, and a piece of it, which ends where a line or the part does.
 
     Args:
-        path: the file.
+        file: the text file.
         ends: characters before which the parts end, all but the last.
     """
     bounds, done, part, held = [*ends, math.inf], 0, 0, [""]
-    with open_text(path) as stream:
+    with file.open() as stream:
         while text := stream.read(_PIECE):
             while text:
                 room = bounds[part] - done
@@ -99,12 +99,12 @@ def pieces_of(path: Path, ends: tuple[int, ...] = ()) -> Iterator[tuple[int, str
         yield part, last
 
 
-def tokens_on_disk(path, tested, *, name, validation, test, level, size) -> Tokens:
+def tokens_on_disk(text, tested, *, name, validation, test, level, size) -> Tokens:
     """Return the tokens of the parts of a text file, and of a second one, as files that are mapped into memory.
 
     Args:
-        path: the file.
-        tested: the second file, or None.
+        text: the `TextFile`.
+        tested: the second one, or None.
         name: of the first, for messages.
         validation, test: fractions of the first.
         level, size: see `learn_tokenizer`.
@@ -112,16 +112,16 @@ def tokens_on_disk(path, tested, *, name, validation, test, level, size) -> Toke
     Raises:
         KzooError: too few lines; the cache folder cannot be written, or its disk is full.
     """
-    files = [file for file in (path, tested) if file is not None]
+    files = [file for file in (text, tested) if file is not None]
 
     def make(folder):
         total = lines = 0
-        for _, text in _followed(pieces_of(path), "reading the text", files[:1]):
-            total += len(text)
-            lines += lines_in(text) if lines < FEWEST_LINES else 0
+        for _, piece in _followed(pieces_of(text), "reading the text", files[:1]):
+            total += len(piece)
+            lines += lines_in(piece) if lines < FEWEST_LINES else 0
         ends = ends_of(total, lines, name=name, validation=validation, test=test, tested=tested)
-        learned = itertools.takewhile(lambda one: one[0] == 0, pieces_of(path, ends))
-        learned = (text for _, text in _followed(learned, "learning the vocabulary", files[:1]))
+        learned = itertools.takewhile(lambda part: part[0] == 0, pieces_of(text, ends))
+        learned = (piece for _, piece in _followed(learned, "learning the vocabulary", files[:1]))
         tokenizer, exact = learn_from_pieces(learned, level=level, size=size, lowercase=level == "words")
         notes = [] if exact else ["More words differ than can be counted at once: the rarest were let go meanwhile."]
         return _write(folder, files, ends, tokenizer) | {"notes": notes}
@@ -132,8 +132,8 @@ def tokens_on_disk(path, tested, *, name, validation, test, level, size) -> Toke
     contents = about["digests"]
     if sum(about["characters"]) <= TAKEN:
         contents = [""] * len(contents)
-        for part, text in _texts(files, about["ends"]):
-            contents[part] += text
+        for part, piece in _texts(files, about["ends"]):
+            contents[part] += piece
     return Tokens(
         tokenizer=Tokenizer(**about["tokenizer"]),
         ids=_mapped(folder, about),
@@ -150,12 +150,14 @@ def numbers_of(tokenizer, path) -> np.ndarray:
     Raises:
         KzooError: no text; the cache folder cannot be written, or its disk is full.
     """
-    path, said = Path(path), list[str]()
-    encoding_of(path, said)
+    said: list[str] = []
+    if not is_too_long([Path(path)]):
+        text = read_text(path, said)
+        say(said)
+        return tokenizer.numbers(text)
+    file = TextFile(path, said)
     say(said)
-    if not is_too_long([path]):
-        return tokenizer.numbers(read_text(path))
-    folder, about = _stored([path], lambda folder: _write(folder, [path], (), tokenizer), **tokenizer.settings())
+    folder, about = _stored([file], lambda folder: _write(folder, [file], (), tokenizer), **tokenizer.settings())
     return _mapped(folder, about)[0]
 
 
@@ -166,7 +168,7 @@ def is_too_long(files) -> bool:
 
 def _stored(files, make, **asked):
     """Return the folder that holds the tokens of files, and what is known of them; make it where it is not there."""
-    content = Content(files)
+    content = Content([file.path for file in files])
     key = repr([_FORMAT, content.hashes, sorted(asked.items())]).encode("utf-8", "surrogatepass")
     with making(f"text-{hashlib.sha256(key).hexdigest()[:16]}") as (folder, new):
         if new is not None:
@@ -180,7 +182,7 @@ def _stored(files, make, **asked):
 def _write(folder, files, ends, tokenizer) -> dict:
     """Write the ids of each part into a folder, and return what is known of them."""
     dtype = next(np.dtype(name) for name in ("uint8", "uint16", "int32") if len(tokenizer) <= np.iinfo(name).max + 1)
-    size = sum(file.stat().st_size for file in files)
+    size = sum(file.size for file in files)
     check_room(folder, size * dtype.itemsize // (1 if tokenizer.level == "characters" else _TOKEN))
     parts = range(len(ends) + len(files))
     tokens, characters, digests, unknown = [0 for _ in parts], [0 for _ in parts], [hashlib.sha256() for _ in parts], 0
@@ -194,7 +196,7 @@ def _write(folder, files, ends, tokenizer) -> dict:
             characters[part] += len(text)
             unknown += int(np.count_nonzero(ids == UNKNOWN)) if part == 0 else 0
     return {
-        "made of": list(map(str, files)),
+        "made of": [str(file.path) for file in files],
         "tokenizer": tokenizer.settings(),
         "dtype": dtype.name,
         "ends": list(ends),
@@ -222,4 +224,4 @@ def _texts(files, ends):
 
 
 def _followed(pieces, what, files):
-    return followed(pieces, what, sum(file.stat().st_size for file in files), lambda piece: len(piece[1]))
+    return followed(pieces, what, sum(file.size for file in files), lambda piece: len(piece[1]))

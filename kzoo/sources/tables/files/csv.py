@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.sources.arrays import check_count
-from kzoo.sources.files import decoded, encoding_of, open_text, read_bytes, read_text
+from kzoo.sources.files import TextFile, decoded, read_bytes, read_text
 from kzoo.sources.tables.arrow import Piece, arrow
 from kzoo.sources.tables.numbers import is_doubtful, is_padded, is_shown, shown_by
 from kzoo.sources.tables.raw import Rows
@@ -150,27 +150,21 @@ class _Stream(io.TextIOBase):
         return self.read((len(self._text) if end is None else end.end()) - self._at)
 
 
-def _layout_of(path):
-    """Return how the cells of a file lie that memory has no room for, and its beginning."""
-    notes: list = []
-    with open_text(path, notes) as file:
-        head = _head(file)
-    layout = _layout(head, Path(path).name, lambda: open_text(path), notes)
-    _check_file(path, layout)
+def _layout_of(file, notes):
+    """Return how the cells of a `TextFile` lie that memory has no room for, and its beginning.
+
+    Raises:
+        KzooError: no table, or one whose rows are so much shorter than its header that they have no room, filled up.
+    """
+    with file.open() as stream:
+        head = _head(stream)
+    layout = _layout(head, file.name, file.open, notes)
+    width = len(layout.cells)
+    if width * file.line_ends > max(file.size, _MOST_FILLED):  # or texts have many lines
+        with file.open() as stream:
+            rows = sum(1 for _ in _rows(stream, layout.separator)) - 1
+        _check_filled(layout.name, rows, width, file.size, _MOST_FILLED)
     return layout, head
-
-
-def _check_file(path, layout):
-    """Refuse a file whose rows are so much shorter than its header that memory has no room for them, filled up."""
-    size, width = Path(path).stat().st_size, len(layout.cells)
-    if width * size <= _MOST_FILLED:  # however short its rows are
-        return
-    with open(path, "rb") as file:
-        ends = sum(block.count(b"\n") + block.count(b"\r") for block in iter(lambda: file.read(_HEAD), b""))
-    if width * ends > max(size, _MOST_FILLED):  # or texts have many lines
-        with open_text(path) as file:
-            rows = sum(1 for _ in _rows(file, layout.separator)) - 1
-        _check_filled(layout.name, rows, width, size, _MOST_FILLED)
 
 
 def _check_filled(name, rows, width, size, most):
@@ -422,11 +416,12 @@ class Pieces:
     written = True
 
     def __init__(self, path):
-        self.path, self.name = Path(path), Path(path).name
-        self._layout, head = layout, _ = _layout_of(path)
+        notes: list = []
+        file = TextFile(path, notes)
+        self.path, self.name, self._encoding = file.path, file.name, file.encoding
+        self._layout, head = layout, _ = _layout_of(file, notes)
         self.decimal, self.names, self.notes = layout.decimal, layout.names, layout.notes
         self.kept, self.words = {}, {}
-        self._encoding = encoding_of(path)
         self._skipped = 1 + head[: len(head) - len(head.lstrip())].count("\n")
 
     def __iter__(self):
@@ -469,7 +464,7 @@ class Pieces:
         for place, name in enumerate(self.names):
             kept = MISSING.intersection(self.kept.get(name, ()))
             column = table.column(name).fill_null("") if "" in kept else table.column(name)
-            if self._encoding != "utf-16":  # as `open_text` reads lines
+            if self._encoding != "utf-16":  # as `TextFile` reads lines
                 column = compute.replace_substring(column, "\r\n", "\n")
             words = compute.is_in(column, value_set=pa.array(sorted(MISSING - kept)))
             if compute.any(words).as_py():

@@ -4,12 +4,10 @@ import numpy as np
 
 from kzoo.baselines.baseline import baseline
 from kzoo.baselines.linear import INVERSE_STRENGTHS, classifier, seconds_of
-from kzoo.kinds.image.decode import ImageFiles
 
 _BINS, _GREYS = 8, 64  # of each colour; of grey alone
 _SIDE = 16  # pixels of a small image
 _RANGE_OF = 256  # images, by which it is told in which range the pixels lie
-_DECODED = 4e-3  # seconds of a file
 
 
 def _levels(given):
@@ -51,7 +49,7 @@ def _seconds(width):
     def seconds(given):
         parts = (given.train, given.data.validation, given.data.test)
         images = sum(len(part) for part in parts if part is not None)
-        each = _DECODED if isinstance(given.data.train.x, ImageFiles) else 2e-8 * np.prod(given.shape)
+        each = getattr(given.data.train.x, "seconds", 2e-8 * np.prod(given.shape))
         return images * each + seconds_of(len(given.train), width(given), given.outputs)
 
     return seconds

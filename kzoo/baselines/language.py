@@ -5,7 +5,7 @@ from importlib import import_module
 import numpy as np
 
 from kzoo.baselines.baseline import Unfit, baseline
-from kzoo.storage.windows import Windows, read
+from kzoo.storage.windows import read, series_of
 
 _LONGEST = 6  # tokens before, at the most
 _USUAL = 3  # tokens before, where there is no validation data
@@ -73,7 +73,8 @@ class Grams:
 def _seconds(given):
     parts = (given.data.test, given.data.validation)
     tokens, count = sum(len(part) * _ahead(part) for part in parts if part is not None), given.data.outputs
-    learned = min(len(given.data.train.x.values) if isinstance(given.data.train.x, Windows) else 0, _MOST_TOKENS)
+    text = series_of(given.data.train.x)
+    learned = 0 if text is None else min(len(text), _MOST_TOKENS)
     return 0.02 + _LONGEST * (3e-7 * learned + 4e-9 * (tokens + _LONGEST * _CHOSEN_ON) * count)
 
 
@@ -89,10 +90,10 @@ def ngrams(given):
 
     They are those before in the text, also where a window has only begun.
     """
-    if not isinstance(given.data.train.x, Windows):
+    if (text := series_of(given.data.train.x)) is None:
         raise Unfit("the windows were not cut from one text")
-    tokens = np.asarray(given.data.train.x.values[-_MOST_TOKENS:], np.int64)
-    if len(tokens) < len(given.data.train.x.values):
+    tokens = np.asarray(text[-_MOST_TOKENS:], np.int64)
+    if len(tokens) < len(text):
         given.notes.append(f"learned from the last {_MOST_TOKENS:,} tokens")
     grams = Grams(tokens, given.data.outputs, min(_LONGEST, len(tokens) - 1))
 
@@ -120,8 +121,8 @@ def _around(part, rows, before):
         rows: a slice of its windows.
         before: tokens that are needed before each; -1 stands before the beginning of the text.
     """
-    text = part.x.values
-    first = part.y.starts[rows] if isinstance(part.y, Windows) else part.x.starts[rows] + part.x.length
+    text = series_of(part.x)
+    first = part.x.starts[rows] + part.x.length if series_of(part.y) is None else part.y.starts[rows]
     around = np.asarray(first)[:, None] + np.arange(-before, _ahead(part))
     tokens = np.where(around < 0, -1, read(text, np.clip(around, 0, len(text) - 1)).astype(np.int64))
     places = np.arange(around.size).reshape(around.shape)[:, before:]

@@ -6,7 +6,7 @@ from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.dataset.sample import token_counts
 from kzoo.kinds.series.season import season_of
 from kzoo.kinds.series.simple import season_before
-from kzoo.storage.windows import Windows
+from kzoo.storage.windows import series_of
 
 _LAST = "last value"  # as `simple_forecasts` calls it
 _BLOCK = 4_000_000  # probabilities that are held at once
@@ -70,8 +70,8 @@ def seasonal(given):
     if names := [name for name, _ in _simple(given, train) if name != _LAST]:
         return given.best({name: _of_windows(given, _named(given, name)) for name in names})
     season = None
-    if isinstance(train.y, Windows):
-        rows = train.y.values[: int(train.y.starts.max()) + train.y.length]  # what comes after is to be forecast
+    if (series := series_of(train.y)) is not None:
+        rows = series[: int(train.y.starts.max()) + train.y.length]  # what comes after is to be forecast
         season = season_of(rows, len(rows) // 3)
     if season is None:
         raise Unfit("neither its times nor its training rows show a season")

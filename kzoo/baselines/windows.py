@@ -6,7 +6,7 @@ import numpy as np
 
 from kzoo.baselines.baseline import baseline
 from kzoo.baselines.linear import STRENGTHS, Sums, with_bias
-from kzoo.storage.windows import Windows
+from kzoo.storage.windows import series_of
 
 _MOST_FEATURES = 1_500  # steps times columns of a window; of a longer one its last steps
 
@@ -37,9 +37,10 @@ def ridge_windows(given):
 def _own_past(given):
     """Say whether the first columns of a window are the past of the targets."""
     x, y = given.data.train.x, given.data.train.y
-    if not (isinstance(x, Windows) and isinstance(y, Windows) and y.values.ndim == 2):
+    columns, targets = series_of(x), series_of(y)
+    if columns is None or targets is None or targets.ndim != 2:
         return False
-    return bool(np.array_equal(x.values[: 2 * x.length, : y.values.shape[1]], y.values[: 2 * x.length]))
+    return bool(np.array_equal(columns[: 2 * x.length, : targets.shape[1]], targets[: 2 * x.length]))
 
 
 def _work(given):
@@ -60,7 +61,7 @@ class _Way:
     def __init__(self, given):
         self.given, self.sums = given, Sums()
         x, y = given.train.x, given.train.y
-        rows = (one.values if isinstance(one, Windows) else np.asarray(one[:]) for one in (x, y))
+        rows = (np.asarray(part[:]) if (series := series_of(part)) is None else series for part in (x, y))
         (self.middle, self.spread), (self.offset, self.scale) = (_moments(values) for values in rows)
         self.targets = y.shape[-1]
 

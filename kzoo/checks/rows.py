@@ -3,7 +3,6 @@
 import numpy as np
 
 from kzoo.checks.subject import read
-from kzoo.kinds.image.decode import ImageFiles
 
 _FEWEST_TOKENS = 5  # shorter texts are equal by chance: "thank you"
 _MOST = 150_000  # rows of a split that are hashed
@@ -17,7 +16,7 @@ def hashes(subject, split):
     """
     if split not in subject.kept:
         x = subject.splits[split].x
-        if isinstance(x, ImageFiles):
+        if hasattr(x, "copies"):  # which compares files
             return []
         found = subject.kept[split] = []
         for start in range(0, min(len(x), _MOST), _PIECE):

@@ -1,13 +1,10 @@
 """Checks across the splits: rows that are in two of them, classes in other shares."""
 
-import hashlib
-
 import numpy as np
 
 from kzoo.checks.finding import check, warning
 from kzoo.checks.rows import enough_variety, hashes
 from kzoo.checks.subject import class_name, read
-from kzoo.kinds.image.decode import ImageFiles
 from kzoo.kinds.text.tokenizer import UNKNOWN
 from kzoo.utils.formatting import listed
 
@@ -24,7 +21,7 @@ def duplicates_across_splits(subject):
     """Rows of the validation or test split that were trained on; windows of one series share values on purpose."""
     if len(subject.splits) < 2:
         return
-    if isinstance(subject.data.train.x, ImageFiles):
+    if hasattr(subject.data.train.x, "copies"):
         found = _equal_files(subject)
     else:
         found = _equal_rows(subject) if enough_variety(subject) else {}
@@ -50,25 +47,13 @@ def _equal_rows(subject):
 
 
 def _equal_files(subject):
-    """Compare files that are equally long, of a few hundred images of the other splits."""
+    """Compare files of a few hundred images of the other splits with those of training."""
     train, found = subject.data.train.x, {}
-    sizes = train.sizes
     for split, part in subject.splits.items():
-        if split == "train" or not isinstance(part.x, ImageFiles):
-            continue
-        rows, pairs = subject.some(split), []
-        for row, size in zip(rows, part.x.sizes[rows], strict=True):
-            alike = np.flatnonzero(sizes == size)
-            digest = _digest(part.x.path(row)) if len(alike) else None
-            twin = next((int(place) for place in alike if _digest(train.path(place)) == digest), None)
-            if twin is not None:
-                pairs.append((int(row), twin))
-        found[split] = pairs, len(rows)
+        if split != "train" and hasattr(part.x, "copies"):
+            rows = subject.some(split)
+            found[split] = list(part.x.copies(train, rows).items()), len(rows)
     return found
-
-
-def _digest(path):
-    return hashlib.sha256(path.read_bytes()).digest()
 
 
 @check("data", "seen", "unordered")

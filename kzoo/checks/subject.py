@@ -9,7 +9,7 @@ from kzoo.checks.losses import last_activation, loss_of
 from kzoo.checks.probe import Probe
 from kzoo.dataset.sample import in_memory, with_samples
 from kzoo.kinds import kind
-from kzoo.storage.windows import Windows
+from kzoo.storage.windows import series_of
 
 _REACH = {
     "sigmoid": (0, 1), "softmax": (0, 1), "tanh": (-1, 1), "relu": (0, np.inf), "softplus": (0, np.inf),
@@ -189,7 +189,8 @@ def values_of(values):
     """Return the array behind a split's x or y: the whole series where it is cut into windows; None for files."""
     if not in_memory(values):
         return None
-    return values.values if isinstance(values, Windows) else np.asarray(values)
+    series = series_of(values)
+    return np.asarray(values) if series is None else series
 
 
 def column_names(names, count):

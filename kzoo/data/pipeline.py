@@ -13,7 +13,7 @@ from kzoo.kinds import of_axes
 from kzoo.storage.ahead import Ahead
 from kzoo.storage.order import MOST, shuffled
 from kzoo.storage.stored import Stored, StoredParts
-from kzoo.storage.windows import Windows
+from kzoo.storage.windows import series_of
 from kzoo.utils.argument_checks import checked_count
 from kzoo.utils.errors import KzooError
 
@@ -145,10 +145,8 @@ class Batches:
     def arrays(self):
         """The arrays that `gathered` makes batches of, where the split is in memory."""
         x, y = self.split.x, self.split.y
-        if isinstance(y, Windows):
-            y = Windows(y.values if self.onehot else self._answers(y.values), y.starts, y.length)
-        elif not self.onehot:
-            y = self._answers(y)
+        if not self.onehot:
+            y = self._answers(y) if (series := series_of(y)) is None else y.cut_from(self._answers(series))
         weight = () if self.weight is None else (self.weight,)
         return [array for part in (x, y) for array in _arrays(part)] + [*weight]
 
@@ -310,13 +308,13 @@ class _Steps(keras.utils.PyDataset):
 
 
 def _arrays(values):
-    return [values.values, values.starts] if isinstance(values, Windows) else [values]
+    return [values] if (series := series_of(values)) is None else [series, values.starts]
 
 
 def _taken(like, arrays, places):
     """Take rows, or windows, of the first arrays out of a list, which are then gone from it."""
     values = arrays.pop(0)
-    if isinstance(like, Windows):
+    if series_of(like) is not None:
         places = keras.ops.take(arrays.pop(0), places, axis=0)[:, None] + np.arange(like.length)
     return keras.ops.take(values, places, axis=0)
 

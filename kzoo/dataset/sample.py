@@ -11,7 +11,7 @@ import numpy as np
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.sources.arrays import class_numbers
 from kzoo.storage.stored import Stored
-from kzoo.storage.windows import Windows, blocks, is_mapped, places_of_few
+from kzoo.storage.windows import blocks, is_mapped, places_of_few, series_of
 from kzoo.utils.formatting import listed
 
 MOST = 200_000  # rows of a split: an accuracy is within a quarter of a percent of that of any number of rows then
@@ -20,8 +20,7 @@ _SPLITS = ("train", "validation", "test")
 
 def in_memory(values) -> bool:
     """Say whether inputs or answers lie in memory, rather than in files that are read as they are asked for."""
-    if isinstance(values, Windows):
-        return in_memory(values.values)
+    values = values if (series := series_of(values)) is None else series
     return isinstance(values, np.ndarray) and not is_mapped(values)
 
 
@@ -64,7 +63,7 @@ def class_counts(data, name) -> np.ndarray:
 def token_counts(data) -> np.ndarray:
     """Return how often the training texts have each token (tokens,)."""
     y = sampled(data.train).y
-    some = blocks(y.values if isinstance(y, Windows) else y)
+    some = blocks(y if (series := series_of(y)) is None else series)
     counts = (np.bincount(tokens.reshape(-1), minlength=data.outputs) for tokens in some)
     return sum(counts, np.zeros(data.outputs, int))
 

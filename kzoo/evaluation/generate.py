@@ -17,7 +17,7 @@ from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
 from kzoo.predictions import probabilities
 from kzoo.registry import general_first, list_presets, rebuild, spec_of
 from kzoo.run import Run
-from kzoo.storage.windows import Windows
+from kzoo.storage.windows import series_of
 from kzoo.tasks import with_facts
 from kzoo.training.score import forward, gives_logits
 from kzoo.utils.argument_checks import door
@@ -218,12 +218,12 @@ def score_stateful(model: keras.Model, part: Split, data: Dataset, *, logits: bo
         logits: what its answers are (see `kzoo.training.score.gives_logits`).
     """
     pieces = None
-    if isinstance(part.x, Windows):
+    if (ids := series_of(part.x)) is not None:
         config = _config_of(model)
         if config.get("causal") and config["pooling"] is None:
-            pieces = _overlapping(model, part.x.values)
+            pieces = _overlapping(model, ids)
         elif read := reader_with_memory(model, _PIECE):
-            pieces = _pieces(read, part.x.values)
+            pieces = _pieces(read, ids)
     if pieces is None:
         raise KzooError(
             f"stateful=True takes a language model with an answer at each step through one text, and {model.name!r} "

@@ -97,6 +97,18 @@ class Windows(_Sent):
     def __getitem__(self, index):
         return read(self.values, np.asarray(self.starts[index])[..., None] + self._steps)  # (..., length, F)
 
+    def part(self, rows):
+        """Return some of the windows."""
+        return Windows(self.values, self.starts[rows], self.length)
+
+    def cut_from(self, values):
+        """Return the same windows of another array that is as long."""
+        return Windows(values, self.starts, self.length)
+
+    def covered(self):
+        """Return the rows from the first that a window covers to the last."""
+        return self.values[int(self.starts.min()) : int(self.starts.max()) + self.length]
+
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self[:], dtype)
 
@@ -212,10 +224,13 @@ def _opened(file, offset, size, dtype, shape, strides, ahead):
     return np.ndarray(shape, dtype, whole, ahead, strides)
 
 
+def series_of(values):
+    """Return the array that windows are cut from, a whole series or text; None where rows stand alone."""
+    return values.values if isinstance(values, Windows) else None
+
+
 def taken(values, rows):
     """Return rows of an array or of windows; of what is read from files, something that reads them on demand."""
-    if isinstance(values, Windows):
-        return Windows(values.values, values.starts[rows], values.length)
     if hasattr(values, "part"):
         return values.part(rows)
     return values[rows] if isinstance(values, np.ndarray) and not is_mapped(values) else Mapped(values, rows)
@@ -237,8 +252,8 @@ def places_of_few(count, most):
 
 def flat(x):
     """Return values (N, columns); of windows, the rows that they cover, each once."""
-    if isinstance(x, Windows):
-        x = x.values[int(x.starts.min()) : int(x.starts.max()) + x.length]
+    if series_of(x) is not None:
+        x = x.covered()
         return x.reshape(len(x), -1)[-_MOST_ROWS:]
     x = few(x)
     return x.reshape(-1, x.shape[-1]) if x.ndim > 1 else x[:, None]

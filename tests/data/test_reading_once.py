@@ -1,6 +1,7 @@
-"""A file that memory has room for is opened once, whatever is learned of it."""
+"""A file that memory has room for is opened once, whatever is learned of it; a larger one is parsed twice."""
 
 import builtins
+import importlib
 import os
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 import kzoo
+from kzoo.utils.optional import is_installed
 
 
 def table():
@@ -35,13 +37,8 @@ SOURCES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("what", SOURCES)
-def test_a_file_is_opened_once(what, tmp_path, monkeypatch):
-    name, make, options = SOURCES[what]
-    if make is None:
-        (tmp_path / name).write_text("one two three four\nfive six seven\n" * 400, encoding="utf-8")
-    else:
-        make().to_csv(tmp_path / name, index=False, encoding="cp1252" if name == "latin.csv" else "utf-8")
+def count_openings(monkeypatch, name):
+    """Return a list that gets an item each time Python opens a file of this name."""
     opened, real = [], builtins.open
 
     def counting(file, *arguments, **more):
@@ -51,6 +48,31 @@ def test_a_file_is_opened_once(what, tmp_path, monkeypatch):
 
     monkeypatch.setattr(builtins, "open", counting)
     monkeypatch.setattr("io.open", counting)
+    return opened
+
+
+@pytest.mark.parametrize("what", SOURCES)
+def test_a_file_is_opened_once(what, tmp_path, monkeypatch):
+    name, make, options = SOURCES[what]
+    if make is None:
+        (tmp_path / name).write_text("one two three four\nfive six seven\n" * 400, encoding="utf-8")
+    else:
+        make().to_csv(tmp_path / name, index=False, encoding="cp1252" if name == "latin.csv" else "utf-8")
+    opened = count_openings(monkeypatch, name)
     data = kzoo.load_data(tmp_path / name, **options)
     assert len(data.train) > 0
     assert len(opened) == 1, opened
+
+
+@pytest.mark.skipif(not is_installed("pyarrow"), reason="pyarrow reads such a table")
+def test_a_table_that_memory_has_no_room_for_is_parsed_twice(tmp_path, monkeypatch):
+    pd.concat([table()] * 100).to_csv(tmp_path / "table.csv", index=False)
+    monkeypatch.setenv("KZOO_MEMORY", "1KiB")
+    monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+    csv = importlib.import_module("pyarrow.csv")
+    parsed, real = [], csv.open_csv
+    monkeypatch.setattr(csv, "open_csv", lambda path, *more: parsed.append(path) or real(path, *more))
+    opened = count_openings(monkeypatch, "table.csv")
+    assert "too large for memory" in kzoo.load_data(tmp_path / "table.csv", target="kind").notes[0]
+    assert len(parsed) == 2  # a sample and the counts, then the cells
+    assert len(opened) == 5, opened  # its sum; whether it is there; how it is written; its beginning, twice

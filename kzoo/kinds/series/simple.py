@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.kinds.series.calendar import Calendar
-from kzoo.storage.windows import Windows
+from kzoo.storage.windows import series_of
 
 
 def simple_forecasts(reader, part):
@@ -16,9 +16,10 @@ def simple_forecasts(reader, part):
         reader: what reads the series; its `calendar` says which seasons there may be.
         part: the `Split`; nothing is yielded unless it was cut from a series.
     """
-    if not isinstance(part.y, Windows) or part.y.values.ndim != 2:
+    series = series_of(part.y)
+    if series is None or series.ndim != 2:
         return
-    series, starts, steps = part.y.values, part.y.starts[:, None], np.arange(part.y.length)
+    starts, steps = part.y.starts[:, None], np.arange(part.y.length)
     calendar = Calendar.of(reader)
     yield "last value", _at(series, np.broadcast_to(starts - 1, (len(starts), len(steps))))
     for name, season in (calendar.seasons if calendar else {}).items():

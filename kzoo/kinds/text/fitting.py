@@ -28,7 +28,7 @@ from kzoo.sources.tables.raw import TARGET_NAMES, as_names, find_target, require
 from kzoo.sources.tables.repeated import repeated_ids
 from kzoo.sources.tables.values import MISSING, plain, to_numbers, to_words
 from kzoo.sources.unreadable import ANSWERED, TRAINED, left_out
-from kzoo.storage.windows import Mapped, Windows, blocks, few, taken
+from kzoo.storage.windows import Mapped, blocks, few, series_of, taken
 from kzoo.tasks import choose
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import percent
@@ -364,9 +364,9 @@ def describe(x, names=(), categories=0):
 def overview(data):
     """Say how long the texts are, in tokens, and how many tokens are known; of a long text, how long its parts are."""
     known = {"vocabulary": data.config["vocabulary_size"]} if "vocabulary_size" in data.config else {}
-    if isinstance(data.train.x, Windows):
+    if series_of(data.train.x) is not None:
         parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
-        sizes = {name: len(part.x.values) for name, part in parts.items() if part is not None}
+        sizes = {name: len(series_of(part.x)) for name, part in parts.items() if part is not None}
         return {"noun": "windows", "about": {"tokens": sizes, "window": data.input_shape[0]} | known}
     about = known
     if len(data.train):

@@ -189,6 +189,27 @@ def explain(error):
     return 1, f"{type(error).__name__}: {text[:300]} (a fault of kzoo; --debug shows where)"
 
 
+def settings_of(args, options=()) -> dict:
+    """Return the preset's settings that a command changes, by --set or by an option of their own.
+
+    Args:
+        options: other options of the command, which --set must not shadow.
+
+    Raises:
+        KzooError: one of these; a setting that is given twice.
+    """
+    settings = parse_settings(args.set)
+    for name in settings:
+        if name in options:
+            raise KzooError(f"{name!r} is an option of its own: write --{name.replace('_', '-')} VALUE, without --set.")
+    for name in ("epochs", "max_steps", "callbacks"):
+        if (value := getattr(args, name, None)) is not None:
+            if name in settings:
+                raise KzooError(f"{name} is given twice: by --{name.replace('_', '-')} and by --set. Leave one out.")
+            settings[name] = value
+    return settings
+
+
 def parse_settings(words) -> dict:
     """Turn `["filters=32,64", "dropout=0.2"]` into `{"filters": (32, 64), "dropout": 0.2}`; the last wins.
 

@@ -47,7 +47,7 @@ def look(args):
     if given.get("max_time") is not None:
         checked_seconds("max_time", given["max_time"])
     check_freeze(given.get("freeze"), given.get("weights"))
-    args.resolved = _resolved(given)
+    args.resolved = _resolved(args)
     if given.get("weights") is not None and "preset" in given:
         check_weights(given["weights"], given["preset"] if args.resolved is None else args.resolved.preset.name)
     if args.resolved is not None and args.resolved.settings is not None and "weights" in given:
@@ -64,7 +64,7 @@ class Resolved(NamedTuple):
 
     Args:
         preset: the preset.
-        overrides: what --set says.
+        overrides: what --set and its like say.
         settings: (config, training); None where the overrides are wrong, which the command says.
     """
 
@@ -73,12 +73,12 @@ class Resolved(NamedTuple):
     settings: tuple[dict, dict] | None
 
 
-def _resolved(given) -> Resolved | None:
+def _resolved(args) -> Resolved | None:
     """Return the preset of a command with its settings; None without one, or where the command refuses it."""
-    if not given.get("preset"):
+    if not getattr(args, "preset", None):
         return None
     with suppress(KzooError):
-        preset, overrides = get_preset(given["preset"]), common.parse_settings(given.get("set") or [])
+        preset, overrides = get_preset(args.preset), common.settings_of(args) if "set" in args else {}
         with suppress(KzooError):
             return Resolved(preset, overrides, resolve(preset, overrides))
         return Resolved(preset, overrides, None)

@@ -161,17 +161,8 @@ def _options(args):
 
 
 def settings_of(args):
-    """Return the preset's settings that are changed, by --set or by an option of their own."""
-    settings = common.parse_settings(args.set)
-    for name in settings:
-        if name in _OPTIONS:
-            raise KzooError(f"{name!r} is an option of its own: write --{name.replace('_', '-')} VALUE, without --set.")
-    for name in ("epochs", "max_steps", "callbacks"):
-        if getattr(args, name) is not None:
-            if name in settings:
-                raise KzooError(f"{name} is given twice: by --{name.replace('_', '-')} and by --set. Leave one out.")
-            settings[name] = getattr(args, name)
-    return settings
+    """Return the settings that a command which takes those of `add_settings` changes (see `common.settings_of`)."""
+    return common.settings_of(args, _OPTIONS)
 
 
 def preset_of(args):

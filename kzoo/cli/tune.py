@@ -66,23 +66,17 @@ def add_arguments(parser):
 
 
 def run(args):
-    settings = common.parse_settings(args.set)
-    for name in settings:
-        if name in _OPTIONS:
-            raise KzooError(f"{name!r} is an option of its own: write --{name.replace('_', '-')} VALUE, without --set.")
-    if args.epochs is not None and "epochs" in settings:
-        raise KzooError("epochs is given twice: by --epochs and by --set. Leave one out.")
+    settings = common.settings_of(args, _OPTIONS)
     if args.scheduler is not None:
         import_module("kzoo.workers.cluster").check_address(args.scheduler)
     # Names and values are checked before the seconds that Keras takes to import.
-    fixed = settings | ({} if args.epochs is None else {"epochs": args.epochs})
-    train.check_settings(args, fixed)
+    train.check_settings(args, settings)
     preset, space = train.preset_of(args), args.space
-    backend.settle(args, preset.name, _stopped(args, preset, fixed))
+    backend.settle(args, preset.name, _stopped(args, preset, settings))
     if args.max_params is not None:
         space = quiet.load("kzoo.tuning.spaces.space").space(preset, space).limit(params=args.max_params)
     options = dict(
-        engine=args.engine, trials=args.trials, epochs=args.epochs, max_time=args.max_time, space=space,
+        engine=args.engine, trials=args.trials, max_time=args.max_time, space=space,
         objective=args.objective, baseline=not args.no_baseline, prune=None if args.no_prune else "median",
         folds=args.folds, parallel=args.parallel, threads=args.threads, weights=args.weights,
         freeze=train.frozen(args.freeze), seed=args.seed, out=args.out, resume=args.resume, dry_run=args.dry_run,

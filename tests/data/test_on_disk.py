@@ -131,6 +131,13 @@ def test_a_new_text_that_is_too_long_has_the_windows_of_one_that_is_not(book, mo
     np.testing.assert_array_equal(*both(monkeypatch, lambda: language.pieces(reader, book)))
 
 
+@pytest.mark.parametrize("memory", ["8GiB", TINY])
+def test_a_vocabulary_without_room_is_refused(book, monkeypatch, memory):
+    monkeypatch.setenv("KZOO_MEMORY", memory)
+    with pytest.raises(KzooError, match="vocabulary_size=2 must be at least 3"):
+        kzoo.train("char_gru", book, vocabulary_size=2, progress=False)
+
+
 def test_words_met_once_are_let_go_where_too_many_differ(monkeypatch):
     pieces = ["a b c d a b", " a b e f", " g a b"]
     options = dict(level="words", size=4, lowercase=True)

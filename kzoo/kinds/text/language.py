@@ -6,13 +6,12 @@ from kzoo.dataset import splits
 from kzoo.dataset.dataset import Dataset, Split
 from kzoo.kinds.text import long
 from kzoo.kinds.text.inference import preprocessing_of, tokenizer_of
-from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_tokenizer
+from kzoo.kinds.text.tokenizer import PADDING
 from kzoo.storage.windows import Spaced, Windows, is_mapped, taken
 from kzoo.utils.errors import KzooError
 
 _LENGTH, _VOCABULARY = 64, 20_000  # without a preset
 _STRIDE = 3  # tokens from one next-token window to the next: nearer ones repeat nearly the same example
-_HEAD = 2**16  # characters, in which that many are looked for first
 
 
 def load_language(text, *, name, preset=None, validation=0.1, test=None, test_text=None, task="language_modeling"):
@@ -34,8 +33,7 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
     if ngrams:
         raise KzooError(f"ngrams={ngrams} is for labelled texts: a language model reads one token after another.")
     per_step = preset is None or preset.config.get("pooling") is None
-    read = _tokens if isinstance(text, str) else long.tokens_on_disk
-    tokens = read(
+    tokens = long.tokens_of(
         text, test_text, name=name, level=level, size=size, validation=validation,
         test=0 if test_text is not None else 0.1 if test is None else test,
     )  # fmt: skip
@@ -67,25 +65,6 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, test_te
         target_names=("next token",),
         notes=[*notes, *tokens.notes],
         fingerprint=splits.fingerprint(tokens.contents, level, length, outputs, per_step),
-    )
-
-
-def _tokens(text, tested, *, name, validation, test, level, size):
-    """Return the tokens of the parts of a text, and of a second one, as `long.tokens_on_disk` does of files."""
-    head = long.lines_in(text[:_HEAD])  # which nearly always tells
-    lines = head if head >= long.FEWEST_LINES else long.lines_in(text)
-    ends = long.ends_of(len(text), lines, name=name, validation=validation, test=test, tested=tested)
-    texts = [text[start:end] for start, end in zip((0, *ends), (*ends, None), strict=True)]
-    texts += [] if tested is None else [tested]
-    tokenizer = learn_tokenizer(texts[:1], level=level, size=size, lowercase=level == "words")
-    ids, sizes = [tokenizer.numbers(one) for one in texts], list(map(len, texts))
-    return long.Tokens(
-        tokenizer=tokenizer,
-        ids=ids,
-        characters=sizes,
-        unknown=float(np.mean(ids[0] == UNKNOWN)) if len(ids[0]) else 0.0,
-        contents=texts if sum(sizes) <= long.TAKEN else [long.digest_of(one) for one in texts],
-        notes=[],
     )
 
 

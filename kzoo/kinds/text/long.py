@@ -1,7 +1,8 @@
-"""A text too long for memory: read piece by piece, and kept as files of token ids that are mapped into memory.
+"""The tokens of one text: of one that lies in memory, or of a file that is too long for it, piece by piece.
 
-The ids are made once, in the user's cache folder. Pieces end where a line does, so that the tokens are those of the
-whole: none goes across a line's end, no accent follows it, and no letter is written otherwise because of it.
+The ids of such a file are made once, in the user's cache folder, and are mapped into memory. Pieces end where a line
+does, so that the tokens are those of the whole: none goes across a line's end, no accent follows it, and no letter is
+written otherwise because of it.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +28,8 @@ from kzoo.utils.formatting import in_bytes
 _PIECE = 2**20  # characters
 _MEMORY = 12  # bytes that a byte of text takes while it is read into memory
 _TOKEN = 4  # characters of a word with what is around it, at the least on average
-FEWEST_LINES = 3
+_FEWEST_LINES = 3
+_HEAD = 2**16  # characters, in which that many are looked for first
 _FORMAT = 2  # of the files
 TAKEN = 2**26  # characters of all texts, up to which the fingerprint takes them as they are
 
@@ -51,41 +54,27 @@ class Tokens(NamedTuple):
     notes: list[str]
 
 
-def ends_of(characters, lines, *, name, validation, test, tested) -> tuple[int, ...]:
-    """Return where the parts of a text end, all but the last.
-
-    Raises:
-        KzooError: too few lines, or fractions that leave nothing.
-    """
-    if lines < FEWEST_LINES:
-        raise KzooError(f"{name!r} has fewer than {FEWEST_LINES} lines of text: too little for a language model.")
-    ends = splits.split_time(characters, validation=validation, test=test)
-    return ends if tested is None else ends[:1]
-
-
-def lines_in(text) -> int:
-    """Return how many lines of a text are not blank."""
-    return sum(1 for line in text.splitlines() if line.strip())
-
-
-def digest_of(text) -> str:
+def _digest_of(text) -> str:
     """Return the sha256 of a text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def pieces_of(file: TextFile, ends: tuple[int, ...] = ()) -> Iterator[tuple[int, str]]:
-    """Yield the number of a part of a text file, and a piece of it, which ends where a line or the part does.
+def pieces_of(text: str | TextFile, ends: tuple[int, ...] = ()) -> Iterator[tuple[int, str]]:
+    """Yield the number of a part of a text, and a piece of it, which ends where a line or the part does.
 
     Args:
-        file: the text file.
+        text: which lies in memory, and has one piece for each part, or in a file.
         ends: characters before which the parts end, all but the last.
     """
+    if isinstance(text, str):
+        yield from ((part, text[start:end]) for part, (start, end) in enumerate(pairwise((0, *ends, len(text)))))
+        return
     bounds, done, part, held = [*ends, math.inf], 0, 0, [""]
-    with file.open() as stream:
-        while text := stream.read(_PIECE):
-            while text:
+    with text.open() as stream:
+        while read := stream.read(_PIECE):
+            while read:
                 room = bounds[part] - done
-                now, text = (text, "") if len(text) <= room else (text[:room], text[room:])
+                now, read = (read, "") if len(read) <= room else (read[:room], read[room:])
                 done += len(now)
                 if done == bounds[part]:
                     yield part, "".join([*held, now])
@@ -99,40 +88,55 @@ def pieces_of(file: TextFile, ends: tuple[int, ...] = ()) -> Iterator[tuple[int,
         yield part, last
 
 
-def tokens_on_disk(text, tested, *, name, validation, test, level, size) -> Tokens:
-    """Return the tokens of the parts of a text file, and of a second one, as files that are mapped into memory.
+def tokens_of(text, tested, *, name, validation, test, level, size) -> Tokens:
+    """Return the tokens of the parts of a text, and of a second one.
 
     Args:
-        text: the `TextFile`.
-        tested: the second one, or None.
+        text: the text; a `TextFile` is too long for memory: its token ids are files that are mapped into it.
+        tested: the second one, of the same type, or None.
         name: of the first, for messages.
         validation, test: fractions of the first.
         level, size: see `learn_tokenizer`.
 
     Raises:
-        KzooError: too few lines; the cache folder cannot be written, or its disk is full.
+        KzooError: too few lines; a vocabulary without room; the cache folder cannot be written, or its disk is full.
     """
-    files = [file for file in (text, tested) if file is not None]
+    texts = [one for one in (text, tested) if one is not None]
 
-    def make(folder):
+    def learn():
+        """Return where the parts end, all but the last, the tokenizer, and lines to know."""
         total = lines = 0
-        for _, piece in _followed(pieces_of(text), "reading the text", files[:1]):
+        for _, piece in _followed(pieces_of(text), "reading the text", texts[:1]):
             total += len(piece)
-            lines += lines_in(piece) if lines < FEWEST_LINES else 0
-        ends = ends_of(total, lines, name=name, validation=validation, test=test, tested=tested)
+            lines += _lines_in(piece) if lines < _FEWEST_LINES else 0
+        if lines < _FEWEST_LINES:
+            raise KzooError(f"{name!r} has fewer than {_FEWEST_LINES} lines of text: too little for a language model.")
+        ends = splits.split_time(total, validation=validation, test=test)
+        ends = ends if tested is None else ends[:1]
         learned = itertools.takewhile(lambda part: part[0] == 0, pieces_of(text, ends))
-        learned = (piece for _, piece in _followed(learned, "learning the vocabulary", files[:1]))
+        learned = (piece for _, piece in _followed(learned, "learning the vocabulary", texts[:1]))
         tokenizer, exact = learn_from_pieces(learned, level=level, size=size, lowercase=level == "words")
         notes = [] if exact else ["More words differ than can be counted at once: the rarest were let go meanwhile."]
-        return _write(folder, files, ends, tokenizer) | {"notes": notes}
+        return ends, tokenizer, notes
 
-    folder, about = _stored(files, make, validation=validation, test=test, level=level, size=size)
+    def write(folder):
+        ends, tokenizer, notes = learn()
+        return _write(folder, texts, ends, tokenizer) | {"notes": notes}
+
+    if isinstance(text, str):
+        ends, tokenizer, notes = learn()
+        contents = [part for _, part in _texts(texts, ends)]
+        characters, ids = list(map(len, contents)), list(map(tokenizer.numbers, contents))
+        unknown = float(np.mean(ids[0] == UNKNOWN)) if len(ids[0]) else 0.0
+        contents = contents if sum(characters) <= TAKEN else [_digest_of(part) for part in contents]
+        return Tokens(tokenizer, ids, characters, unknown, contents, notes)
+    folder, about = _stored(texts, write, validation=validation, test=test, level=level, size=size)
     taken = in_bytes(sum(about["tokens"]) * np.dtype(about["dtype"]).itemsize)
     note = f"The text stays on disk: its token ids, {taken}, are kept in {str(folder)!r} and are read as needed."
     contents = about["digests"]
     if sum(about["characters"]) <= TAKEN:
         contents = [""] * len(contents)
-        for part, piece in _texts(files, about["ends"]):
+        for part, piece in _texts(texts, about["ends"]):
             contents[part] += piece
     return Tokens(
         tokenizer=Tokenizer(**about["tokenizer"]),
@@ -142,6 +146,14 @@ def tokens_on_disk(text, tested, *, name, validation, test, level, size) -> Toke
         contents=contents,
         notes=[note, *about["notes"]],
     )
+
+
+def _lines_in(piece) -> int:
+    """Return how many lines of a text are not blank; of a long one, whose head nearly always tells, some of them."""
+    head = sum(1 for line in piece[:_HEAD].splitlines() if line.strip())
+    if head >= _FEWEST_LINES or len(piece) <= _HEAD:
+        return head
+    return sum(1 for line in piece.splitlines() if line.strip())
 
 
 def numbers_of(tokenizer, path) -> np.ndarray:
@@ -216,12 +228,13 @@ def _mapped(folder, about):
     ]
 
 
-def _texts(files, ends):
-    """Yield number and piece of each part of a file, and of a second one behind it."""
-    yield from pieces_of(files[0], ends)
-    for file in files[1:]:
-        yield from ((len(ends) + 1, text) for _, text in pieces_of(file))
+def _texts(texts, ends):
+    """Yield number and piece of each part of a text, and of a second one behind it."""
+    yield from pieces_of(texts[0], ends)
+    for text in texts[1:]:
+        yield from ((len(ends) + 1, piece) for _, piece in pieces_of(text))
 
 
-def _followed(pieces, what, files):
-    return followed(pieces, what, sum(file.size for file in files), lambda piece: len(piece[1]))
+def _followed(pieces, what, texts):
+    total = sum(len(text) if isinstance(text, str) else text.size for text in texts)
+    return followed(pieces, what, total, lambda piece: len(piece[1]))

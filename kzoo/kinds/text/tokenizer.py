@@ -183,6 +183,7 @@ def learn_from_pieces(pieces, *, level, size, lowercase):
 
     Where too many differ, those met once so far are let go.
     """
+    _check_size(size)
     blank, found, least = Tokenizer(level=level, lowercase=lowercase), Counter(), 1
     for piece in pieces:
         (tokens,) = blank.split_all([piece])
@@ -200,8 +201,7 @@ def learn_and_encode(texts, length, *, level="words", ngrams=None, size=20_000, 
     Args:
         length: of each row of ids.
     """
-    if size < 3:
-        raise KzooError(f"vocabulary_size={size} must be at least 3: padding, unknown and one token.")
+    _check_size(size)
     blank = Tokenizer(level=level, ngrams=ngrams, lowercase=lowercase)
     if level == "characters" or ngrams:
         found = _counted_runs(blank, texts) if ngrams else _counted("".join(blank.split_all(texts)))
@@ -222,6 +222,11 @@ def learn_and_encode(texts, length, *, level="words", ngrams=None, size=20_000, 
     for first in range(0, len(texts), _TOGETHER):
         out[first : first + _TOGETHER] = ids[out[first : first + _TOGETHER]]
     return Tokenizer(level=level, lowercase=lowercase, vocabulary=best), out
+
+
+def _check_size(size):
+    if size < 3:
+        raise KzooError(f"vocabulary_size={size} must be at least 3: padding, unknown and one token.")
 
 
 def _most_frequent(counts, size, length=lambda token: 1):

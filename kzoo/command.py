@@ -1,7 +1,4 @@
-"""The command line that repeats a run: a run keeps it, and by it the command line knows a stopped run of its own again.
-
-NumPy only: it is asked before Keras starts.
-"""
+"""The command line that repeats a run, which the run keeps. NumPy only."""
 
 import os
 import shlex

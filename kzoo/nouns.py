@@ -4,6 +4,7 @@ Each is written as JSON and read from it here, and nowhere else. What this versi
 library only.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 
@@ -39,8 +40,8 @@ def _feature(value, where):
 CONFIG = {
     "spec": Mapping, "data": Mapping, "versions?": Each(str), "machine?": str, "processor?": [str],
     "onednn?": (bool, None), "created?": str,
-    "command?": (str, None), "weights?": (str, None), "precision?": str, "backend?": (str, None),
-    "devices?": (int, None), "own_model?": (Mapping, None), "weights_sha256?": (str, None),
+    "command?": (str, None), "overrides?": Mapping, "weights?": (str, None), "precision?": str,
+    "backend?": (str, None), "devices?": (int, None), "own_model?": (Mapping, None), "weights_sha256?": (str, None),
     "callback_settings?": (Each(Mapping), None),
     "statistics?": ({
         "features": [_feature], "categories?": [{"name": str, "shares": [float]}], "classes?": [float],
@@ -258,6 +259,30 @@ class Request:
 def differences(stored: Mapping, asked: Mapping) -> list[str]:
     """Return what tells a stored document from what is asked, a text for each value; what one lacks is none."""
     return list(_differences(stored, plain(asked), ""))
+
+
+def may_be_same(stored: Mapping, asked: Mapping, overrides: Mapping) -> bool:
+    """Say whether a stored run may be the one that is asked for, before its data is read, which settles the rest.
+
+    Once it is, `Request.differences` decides.
+
+    Args:
+        stored: what the run's `config.json` holds.
+        asked: what is known of a `Request`, as plain data.
+        overrides: settings that are changed; runs of earlier versions do not keep theirs.
+    """
+    kept = stored.get("overrides", as_stored(overrides))
+    return not differences(stored, asked) and _as_lists(kept) == _as_lists(as_stored(overrides))
+
+
+def _as_lists(overrides):
+    """Return settings with a list of one for a value alone: `units=8` and `units=(8,)` are the same."""
+    return {name: value if isinstance(value, list | dict) else [value] for name, value in overrides.items()}
+
+
+def as_stored(overrides: Mapping) -> dict:
+    """Return settings that are changed as `config.json` keeps them."""
+    return json.loads(json.dumps(dict(overrides), default=repr))
 
 
 def _differences(stored, asked, path) -> Iterator[str]:

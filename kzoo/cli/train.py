@@ -1,13 +1,14 @@
 """Train a preset on its own data or on yours; one folder keeps all about it."""
 
 import os
-import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
 from kzoo.cli import backend, common, quiet, tables
+from kzoo.data.named import name_of
+from kzoo.nouns import may_be_same
 from kzoo.registry import get_preset, resolve
 from kzoo.registry.arguments import BUNDLES
 from kzoo.results import baselines
@@ -18,7 +19,7 @@ from kzoo.utils.argument_checks import checked_steps_per_call
 from kzoo.utils.discovery import numbered_in
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.formatting import duration, number
-from kzoo.weights import name_of
+from kzoo.weights import name_of as weights_name
 
 EXAMPLES = """\
 examples:
@@ -127,16 +128,18 @@ def _stopped(args, preset) -> Iterator[backend.Earlier]:
 
 
 def _repeats(run, args, preset):
-    """Say whether this command, with the run's backend, is the run's own; this is known without its data."""
+    """Say whether a run may be this command's, with the run's backend: this is known without its data."""
     named = common.data_options(args)
     options = import_module("kzoo.dataset.options").DataOptions(seed=named.pop("data_seed"), **named)
-    command = import_module("kzoo.command").command_of(
-        preset, args.data, settings_of(args), options, seed=args.seed,
-        weights=args.weights and name_of(args.weights, preset.name), freeze=frozen(args.freeze),
-        precision=args.precision, backend=run.config["backend"], devices=args.devices, deterministic=args.deterministic,
+    asked = dict(
+        data=options.stored() | {"name": name_of(args.data or preset.dataset or "")},
+        spec={"preset": preset.name, "revision": preset.revision, "seed": args.seed},
+        weights=args.weights and weights_name(args.weights, preset.name), freeze=frozen(args.freeze),
+        deterministic=args.deterministic, devices=args.devices,
     )  # fmt: skip
-    # In any order: `--epochs` comes after other settings in `kzoo.train`.
-    return sorted(shlex.split(command)) == sorted(shlex.split(run.config["command"] or ""))
+    if args.precision != "auto":
+        asked["precision"] = args.precision
+    return may_be_same(run.config, asked, settings_of(args))
 
 
 def _options(args):

@@ -20,7 +20,7 @@ from kzoo.dataset.overview import brief
 from kzoo.dataset.splits import Fold
 from kzoo.loading import registered_in
 from kzoo.network import table_of
-from kzoo.nouns import Request
+from kzoo.nouns import Request, as_stored
 from kzoo.plots.curves import curves
 from kzoo.predictions import ANSWERS
 from kzoo.registry import Preset
@@ -180,7 +180,10 @@ def train(
             samples = assigned.training["epochs"] * len(assigned.data.train)
             say(faster_than(keras.backend.backend(), assigned.preset.name, samples), progress)
         with replaced(claim.folder):
-            describe(claim.folder, job, request, command=repeat, notes=notes if isinstance(test, Fold) else ())
+            describe(
+                claim.folder, job, request, command=repeat, overrides=overrides,
+                notes=notes if isinstance(test, Fold) else (),
+            )  # fmt: skip
             return _finished(fit, baselines)
 
 
@@ -201,16 +204,21 @@ def own_callbacks(callbacks: Any, epochs: int | None, overrides: dict[str, Any])
     return extra
 
 
-def describe(folder: Path, job: Job, request: Request, *, command: str | None, notes: Sequence[str] = ()) -> None:
+def describe(
+    folder: Path, job: Job, request: Request, *, command: str | None, overrides: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
+) -> None:  # fmt: skip
     """Write what makes a folder a run's: what is trained on what, and what reads new inputs.
 
     Args:
         folder: the run's.
         job, request: what is trained, and what was asked for.
         command: that repeats it.
+        overrides: settings that were changed; None where a model was built with them.
         notes: of a fold, which whoever trains all of them says.
     """
     config = replace(request, spec=job.spec).json() | {"command": command, "statistics": statistics(job.data)}
+    config |= {} if overrides is None else {"overrides": as_stored(overrides)}
     config |= {"network": table_of(job.saved)} | ({"notes": list(notes)} if notes else {})
     if "probabilities" in job.data.problem.facts:
         config["answers"] = next(word for word, logits in ANSWERS.items() if logits is job.gives_logits)

@@ -87,12 +87,12 @@ def _encoding(file, name, notes):
     if is_utf_8:
         return "utf-8", line_ends
     chinese = _is("gb18030", file)
-    found = "cp1252" if _looks_latin(file) and _is("cp1252", file) else "gb18030" if chinese else None
-    if found is None:
+    likely = "cp1252" if _looks_latin(file) and _is("cp1252", file) else "gb18030" if chinese else None
+    if likely is None:
         raise KzooError(f"{name!r} is neither UTF-8 nor GB18030 text, nor Windows-1252; save it as UTF-8.")
     if notes is not None:
-        notes.append(f"{name!r} is not UTF-8: it is read as {_NAMES[found]}. If letters look wrong, save it as UTF-8.")
-    return found, line_ends
+        notes.append(f"{name!r} is not UTF-8: it is read as {_NAMES[likely]}. If letters look wrong, save it as UTF-8.")
+    return likely, line_ends
 
 
 def _scanned(file):

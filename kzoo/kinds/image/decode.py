@@ -80,14 +80,14 @@ class ImageFiles:
 
         Files are read where one of `other` is as long.
         """
-        found, sizes = {}, other.sizes
+        copies, sizes = {}, other.sizes
         for row, size in zip(rows, self.sizes[rows], strict=True):
             alike = np.flatnonzero(sizes == size)
             digest = _digest(self.path(row)) if len(alike) else None
             twin = next((int(place) for place in alike if _digest(other.path(place)) == digest), None)
             if twin is not None:
-                found[int(row)] = twin
-        return found
+                copies[int(row)] = twin
+        return copies
 
     def __getitem__(self, indices):
         places = self._rows[indices]

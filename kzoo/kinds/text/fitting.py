@@ -45,13 +45,13 @@ def load(source, form, *, problem, name, preset, validation, test, seed, **asked
     if form == "folder":
         return load_text_folder(source, name=name, seed=seed, problem=problem, **options)
     files = [Path(source), *([Path(test)] if splits.is_source(test) else [])]
-    said: list = []
+    encodings: list = []  # lines to know
     read = TextFile if is_too_long(files) else read_text
-    texts = [read(file, said) for file in files]
+    texts = [read(file, encodings) for file in files]
     if texts[1:]:
         options |= {"test": None, "test_text": texts[1]}
     data = load_language(texts[0], name=name, task=problem.name, **options)
-    data.notes += said
+    data.notes += encodings
     return data
 
 

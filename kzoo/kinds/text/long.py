@@ -101,7 +101,7 @@ def tokens_of(text, tested, *, name, validation, test, level, size) -> Tokens:
     Raises:
         KzooError: too few lines; a vocabulary without room; the cache folder cannot be written, or its disk is full.
     """
-    texts = [one for one in (text, tested) if one is not None]
+    texts = [text] if tested is None else [text, tested]
 
     def learn():
         """Return where the parts end, all but the last, the tokenizer, and lines to know."""
@@ -162,13 +162,13 @@ def numbers_of(tokenizer, path) -> np.ndarray:
     Raises:
         KzooError: no text; the cache folder cannot be written, or its disk is full.
     """
-    said: list[str] = []
+    notes: list[str] = []
     if not is_too_long([Path(path)]):
-        text = read_text(path, said)
-        say(said)
+        text = read_text(path, notes)
+        say(notes)
         return tokenizer.numbers(text)
-    file = TextFile(path, said)
-    say(said)
+    file = TextFile(path, notes)
+    say(notes)
     folder, about = _stored([file], lambda folder: _write(folder, [file], (), tokenizer), **tokenizer.settings())
     return _mapped(folder, about)[0]
 

@@ -142,8 +142,8 @@ class _Stream(io.TextIOBase):
 
     def read(self, size=-1):
         end = len(self._text) if size is None or size < 0 else self._at + size
-        found, self._at = self._text[self._at : end], min(end, len(self._text))
-        return found
+        text, self._at = self._text[self._at : end], min(end, len(self._text))
+        return text
 
     def readline(self, size=-1):
         end = _LINE_END.search(self._text, self._at)

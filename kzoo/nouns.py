@@ -282,7 +282,18 @@ def _as_lists(overrides):
 
 def as_stored(overrides: Mapping) -> dict:
     """Return settings that are changed as `config.json` keeps them."""
-    return json.loads(json.dumps(dict(overrides), default=repr))
+    return json.loads(
+        json.dumps(
+            _with_words(overrides), default=lambda value: value.item() if hasattr(value, "item") else repr(value)
+        )
+    )
+
+
+def _with_words(value):
+    """Return a value with words for the names in it, which may be numbers of classes."""
+    if isinstance(value, Mapping):
+        return {str(name): _with_words(part) for name, part in value.items()}
+    return value
 
 
 def _differences(stored, asked, path) -> Iterator[str]:

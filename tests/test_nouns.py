@@ -9,7 +9,7 @@ import pytest
 import kzoo
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import Fold
-from kzoo.nouns import Description, Member, Request, Spec, differences
+from kzoo.nouns import Description, Member, Request, Spec, as_stored, differences, may_be_same
 from kzoo.training.journal import State, write_journal
 from kzoo.utils.errors import KzooError
 
@@ -106,3 +106,16 @@ def test_a_journal_of_another_version_is_refused_in_a_line(tmp_path):
     write_journal(tmp_path, vars(state) | {"weather": "fine"})
     with pytest.raises(KzooError, match=r"of another version of kzoo \(weather\)"):
         State.newest(tmp_path)
+
+
+def test_a_run_may_be_the_one_that_is_asked_for_where_nothing_that_is_known_differs():
+    request = Request(data=DATA, spec=SPEC)
+    overrides = {"units": (8,), "epochs": np.int64(3), "class_weight": {np.int64(0): np.float32(2)}}
+    stored = on_disk(request) | {"overrides": as_stored(overrides)}
+    json.dumps(stored)
+    asked = {"spec": {"preset": "iris_fnn", "seed": 1}, "data": {"name": "iris"}, "weights": None}
+    assert may_be_same(stored, asked, {"epochs": 3, "units": 8, "class_weight": {"0": 2.0}})
+    for other in ({}, overrides | {"units": (8, 8)}, overrides | {"dropout": 0.2}):
+        assert not may_be_same(stored, asked, other)
+    assert not may_be_same(stored, asked | {"spec": {"seed": 2}}, overrides)
+    assert may_be_same(on_disk(request), asked, {"units": 4})  # a run of before keeps no overrides

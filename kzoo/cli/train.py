@@ -7,7 +7,6 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.cli import backend, common, quiet, tables
-from kzoo.data.named import name_of
 from kzoo.nouns import may_be_same
 from kzoo.registry import get_preset, resolve
 from kzoo.registry.arguments import BUNDLES
@@ -132,7 +131,7 @@ def _repeats(run, args, preset):
     named = common.data_options(args)
     options = import_module("kzoo.dataset.options").DataOptions(seed=named.pop("data_seed"), **named)
     asked = dict(
-        data=options.stored() | {"name": name_of(args.data or preset.dataset or "")},
+        data=options.stored() | {"name": import_module("kzoo.data.named").name_of(args.data or preset.dataset or "")},
         spec={"preset": preset.name, "revision": preset.revision, "seed": args.seed},
         weights=args.weights and weights_name(args.weights, preset.name), freeze=frozen(args.freeze),
         deterministic=args.deterministic, devices=args.devices,

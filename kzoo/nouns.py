@@ -4,7 +4,6 @@ Each is written as JSON and read from it here, and nowhere else. What this versi
 library only.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 
@@ -280,20 +279,14 @@ def _as_lists(overrides):
     return {name: value if isinstance(value, list | dict) else [value] for name, value in overrides.items()}
 
 
-def as_stored(overrides: Mapping) -> dict:
-    """Return settings that are changed as `config.json` keeps them."""
-    return json.loads(
-        json.dumps(
-            _with_words(overrides), default=lambda value: value.item() if hasattr(value, "item") else repr(value)
-        )
-    )
-
-
-def _with_words(value):
-    """Return a value with words for the names in it, which may be numbers of classes."""
+def as_stored(value):
+    """Return the JSON form of settings that are changed: names may be numbers of classes, and numbers NumPy's."""
     if isinstance(value, Mapping):
-        return {str(name): _with_words(part) for name, part in value.items()}
-    return value
+        return {str(name): as_stored(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_stored(part) for part in value]
+    value = value.item() if hasattr(value, "item") else value
+    return value if isinstance(value, str | int | float | None) else repr(value)
 
 
 def _differences(stored, asked, path) -> Iterator[str]:

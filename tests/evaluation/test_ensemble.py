@@ -17,6 +17,7 @@ from small_data import shops, waves
 
 import kzoo
 from kzoo.evaluation.ensemble import _combine
+from kzoo.utils.errors import KzooWarning
 
 QUICK = dict(callbacks="quick", progress=False, epochs=2, batch_size=32)
 
@@ -162,7 +163,8 @@ def test_forecasts_and_language_models_with_the_data_given(tmp_path):
     assert run.summary["validation"]["loss"] <= min(m.summary["validation"]["loss"] for m in runs) + 1e-4
     gain = min(m.summary["test"]["bits_per_token"] for m in runs) - run.summary["test"]["bits_per_token"]
     assert run.summary["ensemble"]["gain"] == pytest.approx(gain)
-    assert kzoo.ensemble(runs, out=tmp_path / "unscored").summary["ensemble"]["gain"] is None
+    with pytest.warns(KzooWarning, match="data= scores it"):
+        assert kzoo.ensemble(runs, out=tmp_path / "unscored").summary["ensemble"]["gain"] is None
 
 
 def test_without_the_data_the_stored_answers_are_scored(tmp_path):

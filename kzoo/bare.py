@@ -56,9 +56,7 @@ def opened(
     return Run(path)
 
 
-def _stored(preset: Any, weights: Any) -> Stored:
-    if not isinstance(weights, str | None):
-        raise KzooError(f"weights={shown(weights)} must be the name of stored weights, such as 'digits'.")
+def _stored(preset: Any, weights: str | None) -> Stored:
     if not isinstance(preset, str) or not names_a_preset(preset):
         raise KzooError(f"weights={weights!r} is for the name of a preset, and {shown(preset)} is none: leave it out.")
     stored = Stored(get_preset(preset).name, weights)

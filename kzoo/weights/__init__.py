@@ -168,7 +168,7 @@ def entry_of(preset: str, word: str | None = None) -> Entry:
 def _check_not_withdrawn(preset: str | None, word: Any) -> None:
     """Raise `KzooError` for weights that the package no longer has."""
     name, licence = WITHDRAWN.get(preset or "", ("", ""))
-    if name and word == name and name not in words_of(str(preset)):
+    if name and isinstance(word, str) and word == name and name not in words_of(str(preset)):
         raise KzooError(
             f"The weights {name!r} of {preset} are no longer in the package: their data has the licence {licence}. "
             f"kzoo train {preset} makes a run."

@@ -81,13 +81,13 @@ class TextFile:
 def _encoding(file, name, notes):
     """Return the encoding of a stream of bytes, and how many line feeds and carriage returns it has."""
     mark = file.read(2)
-    is_utf_8, line_ends = _scanned(file)
+    is_utf_8, line_ends = _scanned("utf-8", file)
     if mark in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16", line_ends
     if is_utf_8:
         return "utf-8", line_ends
-    chinese = _is("gb18030", file)
-    likely = "cp1252" if _looks_latin(file) and _is("cp1252", file) else "gb18030" if chinese else None
+    chinese, _ = _scanned("gb18030", file)
+    likely = "cp1252" if _looks_latin(file) and _scanned("cp1252", file)[0] else "gb18030" if chinese else None
     if likely is None:
         raise KzooError(f"{name!r} is neither UTF-8 nor GB18030 text, nor Windows-1252; save it as UTF-8.")
     if notes is not None:
@@ -95,15 +95,15 @@ def _encoding(file, name, notes):
     return likely, line_ends
 
 
-def _scanned(file):
-    """Return whether a stream of bytes is UTF-8 from beginning to end, and how many line ends it has."""
-    decoder, is_utf_8, line_ends = codecs.getincrementaldecoder("utf-8")(), True, 0
+def _scanned(encoding, file):
+    """Return whether a stream of bytes is text in an encoding from beginning to end, and how many line ends it has."""
+    decoder, is_text, line_ends = codecs.getincrementaldecoder(encoding)(), True, 0
     file.seek(0)
     while piece := file.read(_PIECE):
         line_ends += piece.count(b"\n") + piece.count(b"\r")
-        if is_utf_8 and (not piece.isascii() or decoder.getstate()[0]):
-            is_utf_8 = _decodes(decoder, piece)
-    return is_utf_8 and _decodes(decoder, b"", final=True), line_ends
+        if is_text and (not piece.isascii() or decoder.getstate()[0]):
+            is_text = _decodes(decoder, piece)
+    return is_text and _decodes(decoder, b"", final=True), line_ends
 
 
 def _decodes(decoder, piece, *, final=False):
@@ -113,16 +113,6 @@ def _decodes(decoder, piece, *, final=False):
     except ValueError:
         return False
     return True
-
-
-def _is(encoding, file):
-    """Say whether a stream of bytes is text in an encoding from beginning to end."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    file.seek(0)
-    while piece := file.read(_PIECE):
-        if (not piece.isascii() or decoder.getstate()[0]) and not _decodes(decoder, piece):
-            return False
-    return _decodes(decoder, b"", final=True)
 
 
 def _looks_latin(file):

@@ -11,13 +11,17 @@ from processor import in_units
 import kzoo
 from kzoo import KzooError, get_preset
 from kzoo.data import encode, load_data
-from kzoo.kinds.text.tokenizer import Tokenizer, learn_tokenizer
+from kzoo.kinds.text.tokenizer import Tokenizer, learn_and_encode
 from kzoo.registry import with_settings
 from kzoo.sources.files import TextFile, read_text
 from kzoo.utils.errors import KzooWarning
 
 GOOD = [f"a lovely film number {i} , don't miss it !" for i in range(40)]
 BAD = [f"a dreadful film number {i} , skip it ." for i in range(40)]
+
+
+def learn_tokenizer(texts, **options):
+    return learn_and_encode(texts, 0, **options)[0]
 
 
 def smaller(name, **changes):

@@ -96,7 +96,7 @@ def tokens_of(text, tested, *, name, validation, test, level, size) -> Tokens:
         tested: the second one, of the same type, or None.
         name: of the first, for messages.
         validation, test: fractions of the first.
-        level, size: see `learn_tokenizer`.
+        level, size: see `learn_and_encode`.
 
     Raises:
         KzooError: too few lines; a vocabulary without room; the cache folder cannot be written, or its disk is full.

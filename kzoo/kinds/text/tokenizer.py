@@ -168,18 +168,8 @@ class Tokenizer:
         }
 
 
-def learn_tokenizer(texts, *, level="words", ngrams=None, size=20_000, lowercase=True):
-    """Learn a vocabulary from training texts: the most frequent tokens, ties in alphabetical order.
-
-    Args:
-        level, ngrams: see `Tokenizer`; at the same count, shorter runs of tokens come first.
-        size: ids at most, padding and unknown among them.
-    """
-    return learn_and_encode(texts, 0, level=level, ngrams=ngrams, size=size, lowercase=lowercase)[0]
-
-
 def learn_from_pieces(pieces, *, level, size, lowercase):
-    """Return what `learn_tokenizer` learns of one text in pieces, and whether all of its tokens were counted.
+    """Return what `learn_and_encode` learns of one text in pieces, and whether all of its tokens were counted.
 
     Where too many differ, those met once so far are let go.
     """
@@ -196,10 +186,21 @@ def learn_from_pieces(pieces, *, level, size, lowercase):
 
 
 def learn_and_encode(texts, length, *, level="words", ngrams=None, size=20_000, lowercase=True):
-    """Return what `learn_tokenizer` learns, and the texts encoded by it: each is split and looked up once, not twice.
+    """Learn a vocabulary, and encode the texts by it: each is split and looked up once, not twice.
+
+    The vocabulary is the most frequent tokens of the texts, ties in alphabetical order.
 
     Args:
+        texts: of the training.
         length: of each row of ids.
+        level, ngrams: see `Tokenizer`; at the same count, shorter runs of tokens come first.
+        size: ids at most, padding and unknown among them.
+
+    Returns:
+        The `Tokenizer` and the ids (texts, length).
+
+    Raises:
+        KzooError: a size below 3.
     """
     _check_size(size)
     blank = Tokenizer(level=level, ngrams=ngrams, lowercase=lowercase)

@@ -50,18 +50,16 @@ def add_arguments(parser):
 def run(args):
     if args.preset is not None and (Path(args.preset) / "kzoo.json").is_file():
         return _exported(args)
-    options = common.data_options(args)
     settings = train.settings_of(args)
     if args.resolved is not None:
         train.check_settings(args, settings)
     elif args.preset is not None and not detection.is_data(args.preset) and run_of(args.preset) is None:
         get_preset(args.preset)
     door = quiet.load("kzoo.evaluation.check")
-    asked = door.DataOptions(seed=options.pop("data_seed"), **options)
     findings, names = door.examine(
         args.preset,
         args.data,
-        asked,
+        common.asked_of_data(args),
         settings,
         deep=not args.quick,
         seed=args.seed,

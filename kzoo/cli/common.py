@@ -87,6 +87,12 @@ def data_options(args) -> dict:
     return given | dict(test=_share(given["test"]), drop=tuple(given["drop"]), columns=columns)
 
 
+def asked_of_data(args, **other):
+    """Return the same as `DataOptions`, with other values where they are named."""
+    named = data_options(args) | other
+    return import_module("kzoo.dataset.options").DataOptions(seed=named.pop("data_seed"), **named)
+
+
 def _column(word):
     """Read a word of `--column`: zip=category, or price=number:decimal=,:thousands=."""
     name, _, how = word.partition("=")
@@ -115,11 +121,9 @@ def training(args, preset, data, *, words=(), **options) -> str:
         words: settings, each as --set takes it.
         options: others of `kzoo.command.command_of`.
     """
-    named = data_options(args)
-    test = named["test"]
-    if isinstance(test, str):  # of a path, a command that is stored has the name alone
-        named["test"] = None
-    asked = import_module("kzoo.dataset.options").DataOptions(seed=named.pop("data_seed"), **named)
+    test = _share(args.test)
+    # Of a path, a command that is stored has the name alone.
+    asked = asked_of_data(args, test=None if isinstance(test, str) else test)
     none = dict(weights=None, freeze=None, precision=None, backend=None)
     line = import_module("kzoo.command").command_of(preset, None, {}, asked, **none | options)
     line += f" --data {quote(data)}" if data is not None else ""

@@ -124,9 +124,7 @@ def _check_weights(resolved, weights):
 
 
 def _source(source, preset, args):
-    options = common.data_options(args)
-    options["seed"] = options.pop("data_seed")
-    _sight().glance(source, preset, _options()(**options))
+    _sight().glance(source, preset, common.asked_of_data(args))
 
 
 def _run(path, args):
@@ -141,7 +139,7 @@ def _run(path, args):
     if args.command in _AS_TRAINED:
         spec = run.spec.of_data
         preset = None if spec.family is None else preset_of(spec.json())
-        _sight().glance(args.data, preset, _options().of(run.data))
+        _sight().glance(args.data, preset, import_module("kzoo.dataset.options").DataOptions.of(run.data))
     elif "preset" not in vars(args):
         target, own = getattr(args, "target", None), list(run.data.target_names)
         names = own if not target else [target] if len(own) < 2 else _columns().as_names(target)
@@ -156,7 +154,3 @@ def _sight():
 
 def _columns():
     return import_module("kzoo.sources.tables.raw")
-
-
-def _options():
-    return import_module("kzoo.dataset.options").DataOptions

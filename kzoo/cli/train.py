@@ -92,9 +92,10 @@ def add_settings(parser):
 
 
 def run(args):
-    options = _options(args)
-    preset = preset_of(args)
-    backend.settle(args, preset.name, _stopped(args, preset))
+    settings = settings_of(args)
+    check_settings(args, settings)
+    preset, options = preset_of(args), _options(args, settings)
+    backend.settle(args, preset.name, _stopped(args, preset, settings))
     try:
         done = quiet.load("kzoo.training").train(preset, args.data, **options)
     except Interrupted as stop:
@@ -112,7 +113,7 @@ def run(args):
     )
 
 
-def _stopped(args, preset) -> Iterator[backend.Earlier]:
+def _stopped(args, preset, settings) -> Iterator[backend.Earlier]:
     """Yield the folder and the backend of each run that this command may resume, the newest first."""
     if args.out is not None:  # whether it is the same run, `kzoo.train` says
         folders = [] if args.overwrite else [Path(args.out)]
@@ -122,28 +123,25 @@ def _stopped(args, preset) -> Iterator[backend.Earlier]:
         with suppress(KzooError):  # what is no run, or a damaged one
             run = Run(folder)
             named = run.config.get("backend")
-            if named and (args.out is not None or (run.stopped and _repeats(run, args, preset))):
+            if named and (args.out is not None or (run.stopped and _repeats(run, args, preset, settings))):
                 yield backend.Earlier(folder, named, onednn.recorded(run.config))
 
 
-def _repeats(run, args, preset):
+def _repeats(run, args, preset, settings):
     """Say whether a run may be this command's, with the run's backend: this is known without its data."""
-    named = common.data_options(args)
-    options = import_module("kzoo.dataset.options").DataOptions(seed=named.pop("data_seed"), **named)
+    name = import_module("kzoo.data.named").name_of(args.data or preset.dataset or "")
     asked = dict(
-        data=options.stored() | {"name": import_module("kzoo.data.named").name_of(args.data or preset.dataset or "")},
+        data=common.asked_of_data(args).stored() | {"name": name},
         spec={"preset": preset.name, "revision": preset.revision, "seed": args.seed},
         weights=args.weights and weights_name(args.weights, preset.name), freeze=frozen(args.freeze),
         deterministic=args.deterministic, devices=args.devices,
     )  # fmt: skip
     if args.precision != "auto":
         asked["precision"] = args.precision
-    return may_be_same(run.config, asked, settings_of(args))
+    return may_be_same(run.config, asked, settings)
 
 
-def _options(args):
-    settings = settings_of(args)
-    check_settings(args, settings)
+def _options(args, settings):
     return settings | dict(
         out=args.out,
         overwrite=args.overwrite,
@@ -173,9 +171,8 @@ def preset_of(args):
 
 
 def check_settings(args, settings):
-    """Check names and values of settings before the seconds that Keras takes to import."""
-    resolved = args.resolved
-    if resolved is None or resolved.settings is None or resolved.overrides != settings:
+    """Refuse wrong names and values of settings before the seconds that Keras takes to import."""
+    if args.resolved is None or args.resolved.settings is None:
         resolve(preset_of(args), settings)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from kzoo.cli import backend, common, quiet, tables, train
 from kzoo.data.named import name_of
 from kzoo.nouns import differences
-from kzoo.registry import resolve
 from kzoo.tuning.engines import ENGINES
 from kzoo.tuning.records import FINISHED, best_of, preset_score
 from kzoo.utils.discovery import numbered_in
@@ -114,13 +113,11 @@ def _stopped(args, preset, fixed) -> Iterator[backend.Earlier]:
 
 def _asks_for(request, args, preset, fixed):
     """Say whether a search is the one that is asked for, as far as this is known without its data."""
-    named = common.data_options(args)
-    options = import_module("kzoo.dataset.options").DataOptions(seed=named.pop("data_seed"), **named)
-    config, training = resolve(preset, fixed)
+    config, training = args.resolved.settings
     asked = dict(
         seed=args.seed, folds=args.folds, parallel=args.parallel, baseline=not args.no_baseline,
         weights=args.weights and weights_name(args.weights, preset.name), freeze=train.frozen(args.freeze),
-        data=options.stored() | {"name": name_of(args.data or preset.dataset or "")},
+        data=common.asked_of_data(args).stored() | {"name": name_of(args.data or preset.dataset or "")},
         spec={"config": _only(fixed, config), "training": _only(fixed, training)},
     )  # fmt: skip
     if "epochs" in fixed:

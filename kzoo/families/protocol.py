@@ -1,6 +1,6 @@
-"""Layers that training knows by their names: what a network says of itself, whoever built it. Standard library only.
+"""Names of the layers that training treats specially, in presets and in models of your own. Standard library only.
 
-A model that is no preset of kzoo may have such layers too. The names are stored in files and stay.
+The names are stored in files and stay.
 """
 
 from typing import Any

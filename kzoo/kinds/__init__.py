@@ -2,13 +2,13 @@
 
 A `Kind` states facts about one input, and the sources that it is read from. Everything else that depends on the kind
 lies in its folder: `inference.py`, NumPy alone (Pillow where an image is decoded), which an exported model's runtime
-needs too, and `fitting.py`. Whoever is outside asks for a fact (`"pixels" in kind.facts`) or calls one of these
-functions; nobody compares names. A *preprocessor*, `reader` in the code, is plain JSON data, learned on training data
-and stored with a run: what turns raw inputs into `x`, the same in training, checking and predicting.
+needs too, and `fitting.py`. Other code asks for a fact (`"pixels" in kind.facts`) or calls one of these functions; it
+never compares names. A *preprocessor*, `reader` in the code, is plain JSON data, learned on training data and stored
+with a run: what turns raw inputs into `x`, the same in training, checking and predicting.
 
 Inference half:
     read(reader, raw) -> (x, items)         raw inputs with a reader; what each row of x was made of, for its name; a
-                                            file that cannot be read has no row: its item is an `Unread` (left_out.py)
+                                            file that cannot be read has no row: its item is an `Unread`
     glance(given, form, asked)              refuse a source for its names alone: of a table's columns, in a folder; this
                                             and the next need not be there
     glance_new(reader, given, targets)      the same for new data with its answers

@@ -1,8 +1,8 @@
 """What is answered: a folder for each way of answering. Standard library only, until one of its halves is used.
 
 A `Task` states facts about one target, and the names that fit it. Everything else that depends on the way of answering
-lies in its folder: `inference.py`, NumPy alone, which an exported model's runtime needs too, and `score.py`. Whoever is
-outside asks for a fact (`"classes" in problem.facts`) or calls one of these functions; nobody compares names.
+lies in its folder: `inference.py`, NumPy alone, which an exported model's runtime needs too, and `score.py`. Other code
+asks for a fact (`"classes" in problem.facts`) or calls one of these functions; it never compares names.
 
 Inference half:
     learn(values, names) -> Target          from the raw training labels

@@ -16,7 +16,7 @@ class WrongPreset(KzooError):
 
     Args:
         message: what is wrong.
-        fix: a sentence with `{}` for the names of presets, which whoever knows them fills in.
+        fix: a sentence with `{}` in place of the names of presets that fit; the caller fills them in.
     """
 
     def __init__(self, message: str, fix: str) -> None:

@@ -7,7 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
-ADVICE = "{what}; try a smaller learning_rate, or limit the gradients with global_clipnorm=1.0"
+from kzoo.utils.i18n import gettext_noop
+
+ADVICE = gettext_noop("{what}; try a smaller learning_rate, or limit the gradients with global_clipnorm=1.0")
+_LOSS_IN_EPOCH = gettext_noop("the loss became {loss} in epoch {epoch}")
+_LOSS_AT_STEP = gettext_noop("the loss became {loss} in epoch {epoch}, by step {step}")
+_WEIGHT = gettext_noop("the weight {weight} is no longer finite after epoch {epoch}")
 
 
 def not_finite(model: keras.Model) -> str | None:
@@ -54,12 +59,12 @@ class NanGuard(keras.callbacks.Callback):
         now = time.monotonic()
         if now - self.looked >= 1.0:
             self.looked = now
-            self._look_at(logs, "the loss became {loss} in epoch {epoch}, by step {step}", step=batch + 1)
+            self._look_at(logs, _LOSS_AT_STEP, step=batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._look_at(logs, "the loss became {loss} in epoch {epoch}")
+        self._look_at(logs, _LOSS_IN_EPOCH)
         if not self.tripped and (weight := not_finite(self.model)):
-            self._trip("the weight {weight} is no longer finite after epoch {epoch}", weight=weight)
+            self._trip(_WEIGHT, weight=weight)
         if self.tripped:
             self.model.stop_training = True
 

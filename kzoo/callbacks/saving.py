@@ -18,8 +18,9 @@ from kzoo.callbacks.rate import follows_schedule
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import whole_file
 from kzoo.utils.formatting import plural
+from kzoo.utils.i18n import gettext_noop
 
-NO_BETTER = "{name} has not improved for {epochs}"
+NO_BETTER = gettext_noop("{name} has not improved for {epochs}")
 
 
 class BestModel(keras.callbacks.Callback):

@@ -11,7 +11,7 @@ from kzoo.callbacks.monitor import Monitor
 from kzoo.callbacks.nan import ADVICE
 from kzoo.callbacks.saving import NO_BETTER, BestModel
 from kzoo.utils.formatting import plural
-from kzoo.utils.i18n import translations
+from kzoo.utils.i18n import translator
 
 _GAP = 1.3  # validation loss over training loss from which on it is worth a word
 
@@ -30,14 +30,14 @@ class Teacher(keras.callbacks.Callback):
     def __init__(self, watched: Monitor, best: BestModel) -> None:
         super().__init__()
         self.watched, self.best = watched, best
-        translations("teaching")  # an unknown language is refused here, not after an epoch
+        translator("teaching")  # an unsupported language is refused here, not after an epoch
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.rate, self.known, self.said_gap, self.bad = None, None, False, 0
-        better = _in_words("larger" if self.watched.sign == 1 else "smaller")
+        better = _translate("larger") if self.watched.sign == 1 else _translate("smaller")
         held_out = self.watched.name.startswith("val_")
-        data = _in_words("data that the network does not learn from" if held_out else "training data")
-        _say(
+        data = _translate("data that the network does not learn from") if held_out else _translate("training data")
+        _print(
             "Watching {name}: {better} is better. It is measured on {data}.",
             name=self.watched.name,
             better=better,
@@ -45,46 +45,48 @@ class Teacher(keras.callbacks.Callback):
         )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        _say("Epoch {epoch}: {what}", epoch=epoch + 1, what=self._progress(epoch, logs))
+        _print("Epoch {epoch}: {what}", epoch=epoch + 1, what=self._progress(epoch, logs))
         for line in (self._overfitting(logs), self._rate(logs)):
             if line:
                 print(f"  {line}", file=sys.stderr)
 
     def on_train_end(self, logs: Any = None) -> None:
-        _say("Training ended: {why}.", why=self._why())
+        _print("Training ended: {why}.", why=self._why())
         if self.best.best_epoch is None:
-            _say("No epoch had a finite value, so there is no best model.")
+            _print("No epoch had a finite value, so there is no best model.")
         else:
-            _say("The weights of epoch {epoch}, the best, are back in the model.", epoch=self.best.best_epoch + 1)
+            _print("The weights of epoch {epoch}, the best, are back in the model.", epoch=self.best.best_epoch + 1)
 
     def _why(self) -> str:
         if self.best.guard.tripped:
             sentence, values = self.best.guard.cause
-            return _in_words(ADVICE, what=_in_words(sentence, **values))
+            return _translate(ADVICE, what=_translate(sentence, **values))
         if self.best.stopped_because:
             waited = self.best.waited
-            return _in_words(NO_BETTER, name=self.watched.name, epochs=plural(waited, "epoch"), count=waited)
-        return _in_words("all epochs are done")
+            return _translate(NO_BETTER, name=self.watched.name, epochs=plural(waited, "epoch"), count=waited)
+        return _translate("all epochs are done")
 
     def _progress(self, epoch: int, logs: Mapping[str, Any]) -> str:
         best, name, value = self.best, self.watched.name, logs.get(self.watched.name)
         if best.guard.tripped:
-            return _in_words("{why}.", why=self._why())
+            return _translate("{why}.", why=self._why())
         if value is None:
-            return _in_words("no validation in this epoch.")
+            return _translate("no validation in this epoch.")
         if not math.isfinite(value):
-            return _in_words("{name} is {value}, which is never the best.", name=name, value=value)
+            return _translate("{name} is {value}, which is never the best.", name=name, value=value)
         if best.best_epoch == epoch:
             before, self.known = self.known, value
             if before is None:
-                return _in_words("{name} {value:.4g}, the best so far. These weights are kept.", name=name, value=value)
-            return _in_words(
+                return _translate(
+                    "{name} {value:.4g}, the best so far. These weights are kept.", name=name, value=value
+                )
+            return _translate(
                 "{name} {value:.4g}, the best so far (before: {before:.4g}). These weights are kept.",
                 name=name,
                 value=value,
                 before=before,
             )
-        return _in_words(
+        return _translate(
             "{name} {value:.4g}, no better than {best:.4g} of epoch {epoch}. {then}",
             name=name,
             value=value,
@@ -95,11 +97,11 @@ class Teacher(keras.callbacks.Callback):
 
     def _then(self) -> str:
         if not self.best.stops:
-            return _in_words("The learning-rate schedule needs its full length, so training goes on.")
+            return _translate("The learning-rate schedule needs its full length, so training goes on.")
         left = max(self.best.patience, 1) - self.best.waited
         if left > 0:
-            return _in_words("Patience: {epochs} more.", epochs=plural(left, "epoch"), count=left)
-        return _in_words("Patience has run out.")
+            return _translate("Patience: {epochs} more.", epochs=plural(left, "epoch"), count=left)
+        return _translate("Patience has run out.")
 
     def _overfitting(self, logs: Mapping[str, Any]) -> str:
         loss, validation = logs.get("loss"), logs.get("val_loss")
@@ -112,7 +114,7 @@ class Teacher(keras.callbacks.Callback):
         if self.said_gap:
             return ""
         self.said_gap = True
-        return _in_words(
+        return _translate(
             "Loss is {loss:.4g} on training data and {validation:.4g} on validation data: the network is starting to "
             "memorise its examples. More data, augmentation, dropout or a smaller network help.",
             loss=loss,
@@ -124,14 +126,15 @@ class Teacher(keras.callbacks.Callback):
         self.rate = rate
         if rate is None or before is None or math.isclose(rate, before, rel_tol=1e-3):
             return ""
-        fell = "The learning rate fell from {before:.3g} to {rate:.3g}."
-        rose = "The learning rate rose from {before:.3g} to {rate:.3g}."
-        return _in_words(fell if rate < before else rose, before=before, rate=rate)
+        if rate < before:
+            return _translate("The learning rate fell from {before:.3g} to {rate:.3g}.", before=before, rate=rate)
+        return _translate("The learning rate rose from {before:.3g} to {rate:.3g}.", before=before, rate=rate)
 
 
-def _in_words(sentence: str, **values: Any) -> str:
-    return translations("teaching").get(sentence, sentence).format(**values)
+def _translate(message: str, **values: Any) -> str:
+    """Return a message in the language of `$KZOO_LANG`, its fields filled in."""
+    return translator("teaching")(message).format(**values)
 
 
-def _say(sentence: str, **values: Any) -> None:
-    print(_in_words(sentence, **values), file=sys.stderr)
+def _print(message: str, **values: Any) -> None:
+    print(_translate(message, **values), file=sys.stderr)

@@ -22,7 +22,7 @@ from kzoo.utils import fast_import as lean
 from kzoo.utils.errors import KzooError, KzooWarning
 from kzoo.utils.files import at_home
 from kzoo.utils.formatting import hint, printable, spelled, spelling
-from kzoo.utils.i18n import translations
+from kzoo.utils.i18n import language, translator
 from kzoo.utils.optional import require
 
 # Command -> what it does; the module has the same name.
@@ -99,8 +99,8 @@ def make_parser(called) -> argparse.ArgumentParser:
         command.add_argument(
             "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
         )
-    if words := translations("help"):
-        import_module("kzoo.cli.translated").translate(parser, words)
+    if language() != "en":
+        import_module("kzoo.cli.translated").translate(parser, translator("help"))
     return parser
 
 

@@ -14,47 +14,47 @@ _CLOSING = "，。、；：！？）」』》"  # no line begins with one of the
 _OPENING = "（「『《"  # and none ends with one of these
 
 
-def translate(parser, words):
-    """Put everything that a parser and those below it say in the words of a catalogue; what it lacks stays English."""
+def translate(parser, gettext):
+    """Translate the help of a parser and of its subparsers in place.
 
-    def put(english):
-        return words.get(english, english)
-
-    parser.description = prose(parser.description, put)
-    parser.epilog = prose(parser.epilog, put)
-    parser.formatter_class = partial(_Formatter, usage=put("usage: "))
+    `gettext` is called with each message: a paragraph, a heading, the comment of an example, the help of an argument.
+    """
+    parser.description = _translate_text(parser.description, gettext)
+    parser.epilog = _translate_text(parser.epilog, gettext)
+    parser.formatter_class = partial(_Formatter, usage=gettext("usage: "))
     for group in parser._action_groups:
-        group.title = put(group.title)
+        if group._group_actions:  # argparse leaves the others out
+            group.title = gettext(group.title)
     for action in parser._actions:
-        for described in (action, *getattr(action, "_choices_actions", ())):  # a command's own line is one
-            described.help = put(described.help)
+        for described in (action, *getattr(action, "_choices_actions", ())):  # the second: the line of each command
+            described.help = described.help and gettext(described.help)
         if isinstance(action, argparse._SubParsersAction):
-            for below in action.choices.values():
-                translate(below, words)
+            for subparser in action.choices.values():
+                translate(subparser, gettext)
 
 
-def prose(text, put):
-    """Put a description or an epilog in other words: sentences by the paragraph, examples by their comments."""
+def _translate_text(text, gettext):
+    """Return a description or an epilog, translated paragraph by paragraph."""
     if text is None:
         return None
-    return "\n\n".join(_paragraph(part, put) for part in text.strip("\n").split("\n\n")) + "\n"
+    return "\n\n".join(_translate_paragraph(part, gettext) for part in text.strip("\n").split("\n\n")) + "\n"
 
 
-def _paragraph(text, put):
+def _translate_paragraph(text, gettext):
     lines = text.split("\n")
     if not any(line.startswith("  ") for line in lines):
-        return "\n".join(wrapped(put(" ".join(lines)), _WIDTH))
-    return "\n".join(_example(line, put) for line in lines)
+        return "\n".join(wrapped(gettext(" ".join(lines)), _WIDTH))
+    return "\n".join(_translate_example(line, gettext) for line in lines)
 
 
-def _example(line, put):
-    """Put a heading, or what stands behind a command, in other words."""
+def _translate_example(line, gettext):
+    """Return a line of examples with its heading, or the comment behind its command, translated."""
     command = re.match(r"  (?:\S+ )*?(?:kzoo|curl) .*?(?:  +|$)", line)
     if command is None:
-        said = line.strip()
-        return line.replace(said, put(said)) if said else line
+        heading = line.strip()
+        return line.replace(heading, gettext(heading)) if heading else line
     comment = line[command.end() :]
-    return command[0] + (put(comment) if comment and "://" not in comment else comment)
+    return command[0] + (gettext(comment) if comment and "://" not in comment else comment)
 
 
 def columns(text) -> int:

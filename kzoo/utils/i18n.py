@@ -1,30 +1,43 @@
-"""English, or Chinese where `KZOO_LANG=zh` says so: the command line's help, and what `callbacks.teaching` says.
+"""Translations of the command line's help and of `callbacks.teaching`, into the language of `$KZOO_LANG`.
 
-Never by `LANG`, which would change what scripts parse. The English sentence stands where it is said, and is the key of
-its Chinese in `kzoo/utils/chinese/`, which nobody loads but for it. Standard library only.
+`$LANG` is not read: it would change output that scripts parse. The English sentence is the key of a gettext catalogue
+in `kzoo/locale/`; a sentence without a translation stays English. `python .ci/translations.py` updates the catalogues.
+Standard library only.
 """
 
+import gettext
 import os
-from collections.abc import Mapping
-from importlib import import_module
+from collections.abc import Callable
+from pathlib import Path
 
 from kzoo.utils.errors import KzooError
 
 LANGUAGES = ("en", "zh")
+LOCALE = Path(__file__).parents[1] / "locale"
 
 
 def language() -> str:
     """Return the language that `$KZOO_LANG` names; English without it.
 
     Raises:
-        KzooError: another word than these two.
+        KzooError: the language is not supported.
     """
-    said = os.environ.get("KZOO_LANG") or "en"
-    if said not in LANGUAGES:
-        raise KzooError(f"KZOO_LANG={said!r} is not a language of kzoo's: en or zh.")
-    return said
+    name = os.environ.get("KZOO_LANG") or "en"
+    if name not in LANGUAGES:
+        raise KzooError(f"KZOO_LANG={name!r} is not supported. Use one of: {', '.join(LANGUAGES)}.")
+    return name
 
 
-def translations(area: str) -> Mapping[str, str]:
-    """Return English -> Chinese of an area of `kzoo/utils/chinese/`; empty where English is asked for."""
-    return {} if language() == "en" else import_module(f"kzoo.utils.chinese.{area}").WORDS
+def translator(domain: str) -> Callable[[str], str]:
+    """Return the function that translates the messages of a domain, `help` or `teaching`, into `language()`.
+
+    Raises:
+        KzooError: the language is not supported.
+    """
+    catalogue = gettext.translation(domain, LOCALE, [language()], fallback=True)
+    return lambda message: message and catalogue.gettext(message)  # gettext translates "" to the catalogue's header
+
+
+def gettext_noop(message: str) -> str:
+    """Mark a message for the catalogues where it is defined; it is translated where it is shown."""
+    return message

@@ -1,0 +1,67 @@
+"""Update the catalogues of translations: `python .ci/translations.py`.
+
+Collect the English messages, merge them into `kzoo/locale/*/LC_MESSAGES/*.po` and compile these. A sentence that has
+changed keeps its old translation marked `fuzzy`, which is not compiled: English is shown until someone translates it.
+"""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+os.environ["KZOO_LANG"] = "en"
+
+from babel.messages import Catalog, extract, mofile, pofile
+
+from kzoo.cli import COMMANDS, make_parser
+from kzoo.cli.translated import translate
+from kzoo.utils.i18n import LANGUAGES, LOCALE
+
+CALLBACKS = Path(__file__).parents[1] / "kzoo" / "callbacks"
+HEADER = "# Translations of kzoo. `python .ci/translations.py` updates and compiles them."
+KEYWORDS = {"gettext_noop": None, "_translate": None, "_print": None}
+
+
+def help_messages():
+    """Return the messages of the command line's help, in the order in which they are printed."""
+    messages = {}
+    translate(make_parser(COMMANDS), lambda message: messages.setdefault(message, message))
+    return list(messages)
+
+
+def teaching_messages():
+    """Return the messages of `callbacks.teaching`: the literals that are marked in `kzoo/callbacks/`."""
+    messages = {}
+    for path in sorted(CALLBACKS.glob("*.py")):
+        with path.open("rb") as file:
+            messages.update(dict.fromkeys(message for _, message, _, _ in extract.extract("python", file, KEYWORDS)))
+    return list(messages)
+
+
+def update(path, messages):
+    """Merge the English messages into one catalogue, compile it, and return how many have no translation."""
+    template = Catalog()
+    for message in messages:
+        template.add(message, flags={"python-brace-format"} if "{" in message else ())
+    catalogue = Catalog(locale=path.parts[-3])
+    if path.exists():
+        with path.open("rb") as file:
+            catalogue = pofile.read_po(file, locale=path.parts[-3])
+    catalogue.update(template, update_header_comment=False, update_creation_date=False)
+    catalogue.obsolete.clear()
+    catalogue.header_comment, catalogue.fuzzy = HEADER, False
+    catalogue.project, catalogue.version = "kzoo", ""
+    catalogue.msgid_bugs_address = catalogue.last_translator = catalogue.language_team = ""
+    catalogue.creation_date = catalogue.revision_date = datetime(2026, 1, 1, tzinfo=UTC)  # git knows the true one
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        pofile.write_po(file, catalogue, width=120, omit_header=False)
+    with path.with_suffix(".mo").open("wb") as file:
+        mofile.write_mo(file, catalogue)
+    return sum(not message.string or message.fuzzy for message in catalogue if message.id)
+
+
+if __name__ == "__main__":
+    for language in LANGUAGES[1:]:
+        for domain, messages in (("help", help_messages()), ("teaching", teaching_messages())):
+            path = LOCALE / language / "LC_MESSAGES" / f"{domain}.po"
+            print(f"{language}/{domain}: {update(path, messages)} of {len(messages)} messages have no translation")
